@@ -1,0 +1,20 @@
+"""Array libraries behind one object: NumPy, CuPy, PyTorch and array-api-strict.
+
+>>> from backends import get_backend
+>>> backend = get_backend("numpy")
+>>> backend.zeros((2, 3)).shape
+(2, 3)
+"""
+
+from backends.backend import Backend
+from backends.errors import BackendUnavailable, InputError
+from backends.registry import available_backends, backend_names, get_backend
+
+__all__ = [
+    "Backend",
+    "BackendUnavailable",
+    "InputError",
+    "available_backends",
+    "backend_names",
+    "get_backend",
+]

@@ -1,0 +1,144 @@
+"""Backend: one array library, one device and one dtype, as an object that is passed around.
+
+It owns only what the array API standard lacks: moving data to and from the host, waiting for the device,
+capturing a step, saying what it runs on; and it binds the kernels. Everything else goes straight
+through ``backend.xp``, the library's own array-API namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from backends.dispatch import Kernel, KernelKey, Override, bind_kernels
+from backends.errors import InputError
+
+Array = Any
+Step = Callable[[], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Backend:
+    """Frozen; two of them (of one or two libraries) live side by side in one process.
+
+    Args:
+        name: "numpy", "torch", ...
+        xp: the array-api-compat (or array-api-strict) namespace.
+        device: the library's own device object.
+        dtype_name: "float32" or "float64": the dtype of parameters, activations and gradients.
+        fused: False forces the reference kernels.
+    """
+
+    name: str
+    xp: Any
+    device: Any
+    dtype_name: str
+    fused: bool = True
+    overridden: tuple[KernelKey, ...] = field(init=False)
+    _kernels: Mapping[KernelKey, Kernel] = field(init=False, repr=False)
+
+    OVERRIDES: ClassVar[Mapping[str, Override]] = {}
+
+    def __post_init__(self) -> None:
+        kernels, overridden = bind_kernels(
+            self.xp, self.dtype_name, self.declared_overrides(), self.fused
+        )
+        object.__setattr__(self, "_kernels", kernels)
+        object.__setattr__(self, "overridden", overridden)
+
+    def declared_overrides(self) -> Mapping[str, Override]:
+        """The overrides that hold on this device (by default all of the class's)."""
+        return self.OVERRIDES
+
+    @property
+    def dtype(self) -> Any:
+        """The library's own dtype object."""
+        return getattr(self.xp, self.dtype_name)
+
+    def kernel(self, name: str, kind: str | None = None) -> Kernel:
+        """The function bound for this kernel: ask once, when building, and keep it."""
+        return self._kernels[name, kind]
+
+    # ----- arrays
+
+    def zeros(self, shape: int | tuple[int, ...], dtype: Any = None) -> Array:
+        """Zeros on the device, by default in the backend's dtype; starts on a 64-byte boundary."""
+        return self.xp.zeros(shape, dtype=dtype or self.dtype, device=self.device)
+
+    def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
+        """A host NumPy array on this device, in ``dtype`` (default: as it is).
+
+        On the CPU the result may share memory with ``array``: write to neither.
+        """
+        return self.xp.asarray(array, dtype=dtype, device=self.device)
+
+    def to_host(self, array: Array) -> np.ndarray:
+        """A host NumPy array with the values of one of this backend's arrays."""
+        return np.asarray(array)
+
+    def owns(self, array: Any) -> bool:
+        """Whether it is an array of this library on this device."""
+        return isinstance(array, self.array_type) and array.device == self.device
+
+    @property
+    def array_type(self) -> type:
+        """The library's array class."""
+        return type(self.xp.empty(0, device=self.device))
+
+    def check(self, argument: str, array: Any) -> None:
+        """Refuse an array of another library or device: nothing is copied between them unasked.
+
+        Raises:
+            InputError: naming the argument, what it is, what is expected, and the cure.
+        """
+        if self.owns(array):
+            return
+        kind = type(array)
+        where = f" on device {array.device}" if isinstance(array, self.array_type) else ""
+        raise InputError(
+            f"{argument} is a {kind.__module__}.{kind.__qualname__}{where}, expected an array of the "
+            f"backend {self.name!r} on device {self.device} (or a host NumPy array); "
+            f"convert it with backend.from_host(numpy_array)"
+        )
+
+    # ----- running
+
+    def synchronize(self) -> None:
+        """Wait until everything asked of the device is done (nothing to wait for on the CPU)."""
+
+    def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
+        """A function ``run(n)`` that takes n steps.
+
+        ``step`` takes no arguments and mutates arrays allocated beforehand, so that a backend may
+        record it once and replay it, ``unroll`` steps at a time. Here it is a plain loop.
+        """
+
+        def run(n: int) -> None:
+            for _ in range(n):
+                step()
+
+        return run
+
+    # ----- saying what it is
+
+    def describe(self) -> dict[str, Any]:
+        """Library versions, device, threads and floating-point modes: recorded with every run."""
+        small = self.from_host(np.asarray([1e-30], dtype=np.float32))
+        flushed = float(self.to_host(small * 1e-10)[0]) == 0.0
+        return {
+            "backend": self.name,
+            "device": str(self.device),
+            "dtype": self.dtype_name,
+            "numpy": np.__version__,
+            "array_api": str(getattr(self.xp, "__array_api_version__", "unknown")),
+            "fused_kernels": len(self.overridden),
+            "denormals_flushed": flushed,
+            **self.describe_library(),
+        }
+
+    def describe_library(self) -> dict[str, Any]:
+        """What only this library knows about itself."""
+        return {}

@@ -1,0 +1,102 @@
+"""Backends by name: the built-in ones, and those that other packages register."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from types import MappingProxyType
+from typing import Any
+
+from backends.backend import Backend
+from backends.dispatch import FLOATS
+from backends.errors import BackendUnavailable, InputError
+
+ENTRY_POINT_GROUP = "dnn.backends"
+Factory = Callable[[Any, str, bool], Backend]  # (device, dtype, fused) -> Backend
+
+_BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {name: f"backends.{name}_backend" for name in ("numpy", "cupy", "torch", "strict")}
+)
+
+
+def backend_names() -> tuple[str, ...]:
+    """Names that ``get_backend`` knows, besides "auto"; whether they can run here is another matter."""
+    registered = (point.name for point in entry_points(group=ENTRY_POINT_GROUP))
+    return (*_BUILT_IN, *(name for name in registered if name not in _BUILT_IN))
+
+
+def _factory(name: str) -> Factory:
+    if name in _BUILT_IN:
+        try:
+            factory: Factory = importlib.import_module(_BUILT_IN[name]).make
+        except ImportError as error:
+            raise BackendUnavailable(
+                f"backend {name!r} cannot be imported ({error}); pip install {name}"
+            ) from None
+        return factory
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if point.name == name:
+            registered: Factory = point.load()
+            return registered
+    close = difflib.get_close_matches(str(name), backend_names(), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise InputError(
+        f"backend is {name!r}, expected one of auto, {', '.join(backend_names())}{hint}"
+    )
+
+
+def _auto(dtype: str, fused: bool, device: Any) -> Backend:
+    if device == "cpu":
+        return get_backend("numpy", dtype=dtype, fused=fused)
+    try:
+        return get_backend("cupy", device, dtype, fused)
+    except BackendUnavailable:
+        pass
+    try:
+        return get_backend("torch", "cuda" if device is None else device, dtype, fused)
+    except BackendUnavailable:
+        if device is not None:
+            raise
+    return get_backend("numpy", dtype=dtype, fused=fused)
+
+
+def get_backend(
+    name: str, device: Any = None, dtype: str = "float32", fused: bool = True
+) -> Backend:
+    """One array library on one device with one float dtype.
+
+    Args:
+        name: "numpy", "cupy", "torch", "strict" (array-api-strict), a registered name, or "auto":
+            CuPy or torch on CUDA if there is a device that can be used, else NumPy.
+        device: the library's device, as object or text ("cpu", "cuda", "cuda:1", "mps"); None: its
+            first or only one (torch: "cpu").
+        dtype: "float32" or "float64".
+        fused: False forces the reference kernels.
+
+    Raises:
+        InputError: an unknown name, device or dtype.
+        BackendUnavailable: it cannot run on this machine; says what is missing.
+
+    >>> get_backend("numpy").xp.__name__
+    'array_api_compat.numpy'
+    """
+    if dtype not in FLOATS:
+        raise InputError(f"dtype is {dtype!r}, expected one of {', '.join(FLOATS)}")
+    if name == "auto":
+        return _auto(dtype, fused, device)
+    return _factory(name)(device, dtype, fused)
+
+
+def available_backends() -> dict[str, str | None]:
+    """Each known backend: None if it can run here on its default device, else why it cannot."""
+    verdicts: dict[str, str | None] = {}
+    for name in backend_names():
+        try:
+            get_backend(name)
+        except BackendUnavailable as error:
+            verdicts[name] = str(error)
+        else:
+            verdicts[name] = None
+    return verdicts

@@ -1,0 +1,33 @@
+"""A deep neural network written once against the array API standard.
+
+>>> import numpy as np
+>>> from backends import get_backend
+>>> from dnn import Dense, Sequential
+>>> model = Sequential([Dense(2, "softmax")], input_shape=(3,), backend=get_backend("numpy"))
+>>> model.predict(np.zeros((1, 3), dtype=np.float32))
+array([[0.5, 0.5]], dtype=float32)
+"""
+
+from backends import BackendUnavailable, InputError, available_backends, get_backend
+from dnn.callbacks import Callback, History
+from dnn.layers import Dense, Layer
+from dnn.losses import CategoricalCrossentropy, MeanSquaredError
+from dnn.model import Evaluation, Sequential
+from dnn.optimizers import SGD, Adam
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "BackendUnavailable",
+    "Callback",
+    "CategoricalCrossentropy",
+    "Dense",
+    "Evaluation",
+    "History",
+    "InputError",
+    "Layer",
+    "MeanSquaredError",
+    "Sequential",
+    "available_backends",
+    "get_backend",
+]

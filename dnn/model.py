@@ -1,0 +1,344 @@
+"""Sequential: layers one after another, a goal, and an optimizer that looks for the best parameters.
+
+The lecture's three steps are the three calls: build the model, ``compile`` the goal, ``fit``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from backends import Backend, InputError
+from dnn import inputs
+from dnn.callbacks import Callback, History
+from dnn.layers import Layer
+from dnn.losses import LOSSES, Loss
+from dnn.metrics import count_correct
+from dnn.names import look_up
+from dnn.optimizers import OPTIMIZERS, Optimizer, OptimizerState
+from dnn.parameters import Parameters
+from dnn.random import stream_key
+
+Array = Any
+METRICS = ("accuracy",)
+
+
+class Evaluation(NamedTuple):
+    """What ``evaluate`` returns: the mean loss, and the share of right predictions."""
+
+    loss: float
+    accuracy: float
+
+
+class Sequential:
+    """A feed-forward network on one backend.
+
+    Args:
+        layers: at least one, new ones; the last one's output is (C,).
+        input_shape: of one example, without the batch axis.
+        backend: from ``get_backend``: the library, device and dtype that everything lives in.
+        seed: of the initial weights and of the shuffles; equal seeds give equal ones on all backends.
+
+    Attributes:
+        layers, input_shape, backend, seed: as given.
+        outputs: C, how many numbers the network returns for an example.
+        parameters: the flat vectors of values and gradients.
+        epochs_done: epochs trained so far; ``fit`` goes on from there.
+
+    Raises:
+        InputError: no layers, a layer that is in another model, or shapes that do not fit.
+
+    >>> from backends import get_backend
+    >>> from dnn import Dense
+    >>> model = Sequential(
+    ...     [Dense(500, "relu"), Dense(10, "softmax")],
+    ...     input_shape=(784,), backend=get_backend("numpy"),
+    ... )
+    >>> model.parameters.count
+    397510
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        input_shape: tuple[int, ...],
+        backend: Backend,
+        seed: int = 0,
+    ) -> None:
+        if not layers:
+            raise InputError("layers is empty, expected at least one layer")
+        if not isinstance(backend, Backend):
+            raise InputError(
+                f"backend is {backend!r}, expected a Backend; make one with get_backend('numpy')"
+            )
+        self.layers = tuple(layers)
+        self.backend = backend
+        self.seed = seed
+        self.input_shape = tuple(inputs.positive_integer("input_shape", n) for n in input_shape)
+        self.epochs_done = 0
+        self.metrics: tuple[str, ...] = ()
+        self.loss: Loss | None = None
+        self.optimizer_state: OptimizerState
+        self._build()
+
+    # ----- step 1: the model
+
+    def _build(self) -> None:
+        shape = self.input_shape
+        counts: dict[str, int] = {}
+        for i, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                raise InputError(f"layers[{i}] is {layer!r}, expected a Layer such as Dense(10)")
+            kind = type(layer).__name__.lower()
+            counts[kind] = counts.get(kind, 0) + 1
+            layer.build(shape, self.backend, f"{kind}_{counts[kind]}", first=i == 0)
+            shape = layer.output_shape
+        names = [layer.name for layer in self.layers]
+        if len(set(names)) < len(names):
+            raise InputError(f"layers are named {names}, expected each name once")
+        if len(shape) != 1:
+            raise InputError(f"the last layer returns shape {shape}, expected one axis (C,)")
+        self.outputs = shape[0]
+        self.parameters = Parameters(
+            self.backend,
+            {
+                f"{layer.name}.{short}": form
+                for layer in self.layers
+                for short, form in layer.parameter_shapes().items()
+            },
+        )
+        for layer in self.layers:
+            names = list(layer.parameter_shapes())
+            layer.attach(
+                {n: self.parameters.value[f"{layer.name}.{n}"] for n in names},
+                {n: self.parameters.gradient[f"{layer.name}.{n}"] for n in names},
+            )
+        self.parameters.load(
+            {
+                f"{layer.name}.{short}": values.astype(self.backend.dtype_name)
+                for i, layer in enumerate(self.layers)
+                for short, values in layer.initial_values(
+                    stream_key(self.seed, "weights", i)
+                ).items()
+            }
+        )
+
+    # ----- step 2: the goal
+
+    def compile(
+        self,
+        loss: str | Loss = "categorical_crossentropy",
+        optimizer: str | Optimizer = "adam",
+        metrics: Sequence[str] = METRICS,
+    ) -> None:
+        """Choose the goal and the way to its best parameters.
+
+        Args:
+            loss: a name in ``dnn.losses.LOSSES`` or a Loss.
+            optimizer: a name in ``dnn.optimizers.OPTIMIZERS`` or an Optimizer with its settings.
+            metrics: ("accuracy",), or () to count nothing.
+
+        Raises:
+            InputError: an unknown name, or a loss that does not fit the last layer's activation.
+        """
+        if isinstance(loss, str):
+            loss = look_up("loss", loss, LOSSES)()
+        if isinstance(optimizer, str):
+            optimizer = look_up("optimizer", optimizer, OPTIMIZERS)()  # type: ignore[call-arg]
+        for metric in metrics:
+            look_up("metric", metric, dict.fromkeys(METRICS))
+        last = self.layers[-1].activation
+        if loss.activation is not None and last not in (loss.activation, "linear"):
+            raise InputError(
+                f"the last layer's activation is {last!r}, expected {loss.activation!r} (or 'linear', "
+                f"whose outputs are then logits) with the loss {loss.name!r}"
+            )
+        self.loss, self.metrics = loss, tuple(metrics)
+        self.optimizer = optimizer
+        self.optimizer_state = OptimizerState(optimizer, self.parameters, self.backend)
+        self._loss_buffers: dict[int, tuple[Array, Array]] = {}
+        # The loss takes logits and contains the activation, so the last layer leaves it out.
+        self._logits_out = loss.activation is not None and loss.activation == last
+        self._loss_kernels = {
+            kind: self.backend.kernel(loss.kernel, kind) for kind in ("integer", "dense")
+        }
+
+    def _require_compiled(self) -> Loss:
+        if self.loss is None:
+            raise InputError("the model has no loss yet, expected a call of model.compile before")
+        return self.loss
+
+    # ----- forward and backward
+
+    def reserve(self, batch: int, training: bool) -> None:
+        """Make every buffer for batches of this size."""
+        for layer in self.layers:
+            layer.reserve(batch, training)
+        if self.loss is not None and batch not in self._loss_buffers:
+            self._loss_buffers[batch] = (
+                self.backend.zeros(batch),
+                self.backend.zeros((batch, self.outputs)),
+            )
+
+    def forward(self, x: Array, logits: bool = False) -> Array:
+        """The network's output (B, C) for a reserved batch x (B, *input_shape) on the device.
+
+        With ``logits`` the last layer's activation is left out.
+        """
+        for layer in self.layers[:-1]:
+            x = layer.forward(x)
+        last = self.layers[-1]
+        return last.forward_logits(x) if logits else last.forward(x)
+
+    def backward(self, dy: Array, logits: bool = False) -> None:
+        """Write all parameter gradients, from the gradient of the loss with respect to the output.
+
+        dy (B, C) is overwritten. With ``logits`` it is the gradient with respect to the logits.
+        """
+        last = self.layers[-1]
+        gradient = last.backward_logits(dy) if logits else last.backward(dy)
+        for layer in reversed(self.layers[:-1]):
+            gradient = layer.backward(gradient)
+
+    def loss_and_gradients(self, x: Array, y: Array, kind: str) -> tuple[Array, Array]:
+        """Forward, loss and backward on one reserved batch, all on the device.
+
+        Args:
+            x: (B, *input_shape).
+            y: (B,) class numbers (kind "integer") or (B, C) (kind "dense").
+
+        Returns:
+            The outputs or logits that the loss took (B, C), and each example's loss (B,).
+        """
+        outputs, losses, gradient = self._loss(x, y, kind)
+        self.backward(gradient, self._logits_out)
+        return outputs, losses
+
+    def _loss(self, x: Array, y: Array, kind: str) -> tuple[Array, Array, Array]:
+        outputs = self.forward(x, self._logits_out)
+        losses, gradient = self._loss_buffers[x.shape[0]]
+        self._loss_kernels[kind](outputs, y, losses, gradient)
+        return outputs, losses, gradient
+
+    # ----- step 3: find the best parameters, then use them
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        batch_size: int = 100,
+        epochs: int = 1,
+        validation_data: tuple[Any, Any] | None = None,
+        callbacks: Sequence[Callback] = (),
+        shuffle: bool = True,
+    ) -> History:
+        """Train: each epoch takes every example once, in batches, with one update a batch.
+
+        A second ``fit`` goes on where the first ended: 5 and 5 epochs are the same as 10. The last
+        batch is shorter where the examples do not divide.
+
+        Args:
+            x: (N, *input_shape), uint8 (v stands for v / 255) or the backend's dtype; a host NumPy
+                array (moved to the device once) or an array of the backend.
+            y: (N,) class numbers, or (N, C) rows of the backend's dtype.
+            batch_size: 1 to N.
+            epochs: at least 1.
+            validation_data: (x, y) to evaluate after each epoch.
+            callbacks: are told of each epoch; see ``dnn.callbacks``.
+            shuffle: a new order each epoch, keyed by the model's seed and the epoch's number.
+
+        Returns:
+            A number an epoch for loss, accuracy, val_loss, val_accuracy and seconds.
+
+        Raises:
+            InputError: not compiled, or an argument that does not fit; nothing was changed.
+        """
+        from dnn.training import train
+
+        self._require_compiled()
+        return train(
+            self,
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            shuffle=shuffle,
+        )
+
+    def _chunks(self, x: Array, chunk: int) -> Any:
+        """x piece by piece as (start, stop, batch in the backend's dtype), buffers reserved."""
+        xp, gather, scale = self.backend.xp, self.backend.kernel("gather_rows"), inputs.scale_of(x)
+        n = int(x.shape[0])
+        chunk = min(chunk, n)
+        buffer = self.backend.zeros((chunk, *x.shape[1:]))
+        for start in range(0, n, chunk):
+            stop = min(start + chunk, n)
+            batch = buffer[: stop - start, ...]
+            index = xp.arange(start, stop, dtype=xp.int64, device=self.backend.device)
+            gather(x, index, batch, scale)
+            self.reserve(stop - start, training=False)
+            yield start, stop, batch
+
+    def evaluate(self, x: Any, y: Any, batch_size: int = 1000) -> Evaluation:
+        """Mean loss and share of right predictions; arguments as in ``fit``.
+
+        Raises:
+            InputError: not compiled, or an argument that does not fit.
+        """
+        self._require_compiled()
+        chunk = inputs.positive_integer("batch_size", batch_size)
+        x = inputs.examples(self.backend, "x", x, self.input_shape)
+        n = int(x.shape[0])
+        y = inputs.targets(self.backend, "y", y, n, self.outputs)
+        kind = "integer" if y.ndim == 1 else "dense"
+        loss, correct = self.backend.zeros(1), self.backend.zeros(1)
+        for start, stop, batch in self._chunks(x, chunk):
+            part = y[start:stop, ...]
+            outputs, losses, _ = self._loss(batch, part, kind)
+            loss += self.backend.xp.sum(losses)
+            correct += count_correct(self.backend, outputs, part)
+        return Evaluation(
+            float(self.backend.to_host(loss)[0]) / n, float(self.backend.to_host(correct)[0]) / n
+        )
+
+    def predict(self, x: Any, batch_size: int = 1000) -> np.ndarray:
+        """The network's outputs for each example, (N, C), as a host NumPy array; x as in ``fit``.
+
+        Raises:
+            InputError: an argument that does not fit.
+        """
+        chunk = inputs.positive_integer("batch_size", batch_size)
+        x = inputs.examples(self.backend, "x", x, self.input_shape)
+        outputs = np.empty((int(x.shape[0]), self.outputs), dtype=self.backend.dtype_name)
+        for start, stop, batch in self._chunks(x, chunk):
+            outputs[start:stop] = self.backend.to_host(self.forward(batch))
+        return outputs
+
+    # ----- saying what it is
+
+    def summary(self, print_fn: Callable[[str], object] = print) -> None:
+        """Print a table: each layer, its output shape, and how many parameters it has."""
+        rows = [("layer", "output shape", "parameters")]
+        for layer in self.layers:
+            label = f"{layer.name} ({type(layer).__name__}, {layer.activation})"
+            count = sum(prod(shape) for shape in layer.parameter_shapes().values())
+            rows.append((label, str(("batch", *layer.output_shape)), f"{count:,}"))
+        rows.append(("total", "", f"{self.parameters.count:,}"))
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        for row in rows:
+            print_fn(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}")
+
+    def config(self) -> dict[str, Any]:
+        """The architecture as JSON values: what a checkpoint holds beside the weights."""
+        return {
+            "input_shape": list(self.input_shape),
+            "layers": [{"type": type(x).__name__, **x.config()} for x in self.layers],
+            "loss": None if self.loss is None else self.loss.name,
+        }

@@ -1,0 +1,24 @@
+"""One way to look a name up in a table, and to say what the table holds when it is not there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TypeVar
+
+from backends import InputError
+
+T = TypeVar("T")
+
+
+def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:
+    """``table[name]``.
+
+    Raises:
+        InputError: naming the argument, what it is, what is expected, and the nearest name.
+    """
+    if name in table:
+        return table[name]
+    close = difflib.get_close_matches(str(name), list(table), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise InputError(f"{argument} is {name!r}, expected one of {', '.join(table)}{hint}")

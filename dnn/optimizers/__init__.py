@@ -1,0 +1,12 @@
+"""The optimizers, and the table by which ``compile`` and checks find them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from dnn.optimizers.adam import Adam
+from dnn.optimizers.optimizer import Optimizer, OptimizerState
+from dnn.optimizers.sgd import SGD
+
+OPTIMIZERS: Mapping[str, type[Optimizer]] = MappingProxyType({c.name: c for c in (SGD, Adam)})
+
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "Optimizer", "OptimizerState"]

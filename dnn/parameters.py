@@ -1,0 +1,83 @@
+"""All of a model's parameters in one flat vector, all gradients in another, with named views.
+
+An optimizer is then a textbook line over one vector, a gradient norm one call, a checkpoint the views.
+Each view starts on a 64-byte boundary; the few numbers between views are 0 and stay 0, since their
+gradient is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from backends import Backend, InputError
+
+Array = Any
+_ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+
+
+class Parameters:
+    """Flat values and gradients, and for each name a view of its shape into both.
+
+    Args:
+        backend: where the vectors live.
+        shapes: name -> shape, in the order in which they lie.
+
+    Attributes:
+        values, gradients: (n,) vectors of the backend's dtype.
+        value, gradient: name -> view.
+    """
+
+    def __init__(self, backend: Backend, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self.backend = backend
+        self.shapes = dict(shapes)
+        step = _ALIGNMENT // np.dtype(backend.dtype_name).itemsize
+        starts, end = {}, 0
+        for name, shape in self.shapes.items():
+            starts[name] = end
+            end += -(-prod(shape) // step) * step
+        self.values = backend.zeros(end)
+        self.gradients = backend.zeros(end)
+        self.value = {name: self._view(self.values, starts[name], name) for name in starts}
+        self.gradient = {name: self._view(self.gradients, starts[name], name) for name in starts}
+
+    def _view(self, vector: Array, start: int, name: str) -> Array:
+        shape = self.shapes[name]
+        return self.backend.xp.reshape(vector[start : start + prod(shape)], shape, copy=False)
+
+    @property
+    def count(self) -> int:
+        """Numbers that are trained (without the padding)."""
+        return sum(prod(shape) for shape in self.shapes.values())
+
+    def to_host(self) -> dict[str, np.ndarray]:
+        """Copies of all values, by name."""
+        return {name: np.array(self.backend.to_host(view)) for name, view in self.value.items()}
+
+    def load(self, values: Mapping[str, np.ndarray]) -> None:
+        """Set all values; all names, shapes and dtypes are compared before anything is written.
+
+        Args:
+            values: name -> host array of the view's shape and of the backend's dtype.
+
+        Raises:
+            InputError: a missing or unknown name, another shape, another dtype.
+        """
+        if set(values) != set(self.shapes):
+            raise InputError(f"weights are named {sorted(values)}, expected {sorted(self.shapes)}")
+        for name, array in values.items():
+            if tuple(array.shape) != self.shapes[name]:
+                raise InputError(
+                    f"weights {name!r} have shape {tuple(array.shape)}, "
+                    f"expected {self.shapes[name]}"
+                )
+            if str(array.dtype) != self.backend.dtype_name:
+                raise InputError(
+                    f"weights {name!r} have dtype {array.dtype}, expected "
+                    f"{self.backend.dtype_name}; convert them with astype"
+                )
+        for name, array in values.items():
+            self.value[name][...] = self.backend.from_host(np.ascontiguousarray(array))

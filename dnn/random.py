@@ -1,0 +1,75 @@
+"""Keyed random streams: the same bits on every backend, because the standard has no random numbers.
+
+A stream is named by (seed, purpose, layer) and indexed by a step. There is no state: the numbers of
+step 7 do not depend on whether those of step 6 were drawn, nor on how many other streams exist.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+from backends import Backend, InputError
+from backends.reference import threefry
+
+Array = Any
+Key = tuple[int, int]  # two 32-bit words
+_WORD = 0xFFFFFFFF
+
+
+def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
+    """The key of the stream of this purpose ("weights", "shuffle", ...) and layer.
+
+    Args:
+        seed: 0 <= seed < 2^64.
+
+    Raises:
+        InputError: a seed out of range.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
+        raise InputError(f"seed is {seed!r}, expected an integer from 0 to 2**64 - 1")
+    seed = int(seed)
+    out = np.zeros(1, dtype=np.int64)
+    purpose_word = np.asarray([zlib.crc32(purpose.encode())], dtype=np.int64)
+    layer_word = np.asarray([layer & _WORD], dtype=np.int64)
+    threefry(np, (seed & _WORD, seed >> 32), purpose_word, layer_word, out)
+    word = int(out[0])
+    return word >> 32, word & _WORD
+
+
+def random_integers(backend: Backend, key: Key, step: int, n: int) -> Array:
+    """n integers of a stream's step, on the device: (n,) int64, uniform in [0, 2^63)."""
+    xp = backend.xp
+    out = backend.zeros(n, dtype=xp.int64)
+    high = xp.asarray([step], dtype=xp.int64, device=backend.device)
+    low = xp.arange(n, dtype=xp.int64, device=backend.device)
+    backend.kernel("threefry")(key, high, low, out)
+    return out
+
+
+def permutation(backend: Backend, key: Key, step: int, n: int) -> Array:
+    """A random order of 0 .. n-1, on the device: (n,) int64, equal on every backend."""
+    order = backend.xp.argsort(random_integers(backend, key, step, n), stable=True)
+    return backend.xp.astype(order, backend.xp.int64, copy=False)
+
+
+def host_uniform(key: Key, shape: tuple[int, ...], step: int = 0) -> np.ndarray:
+    """Uniform float64 numbers in (0, 1) on the host, for what is drawn once (initial weights).
+
+    They are odd multiples of 2^-54, so neither 0 nor 1 occurs and their logarithms are finite.
+    """
+    n = int(np.prod(shape))
+    out = np.zeros(n, dtype=np.int64)
+    high = np.asarray([step], dtype=np.int64)
+    threefry(np, key, high, np.arange(n, dtype=np.int64), out)
+    uniform: np.ndarray = ((out >> 10).astype(np.float64) + 0.5) * 2.0**-53
+    return uniform.reshape(shape)
+
+
+def host_normal(key: Key, shape: tuple[int, ...]) -> np.ndarray:
+    """Standard normal float64 numbers on the host, by the transform of Box and Muller (1958)."""
+    radius = np.sqrt(-2.0 * np.log(host_uniform(key, shape, step=0)))
+    normal: np.ndarray = radius * np.cos(2.0 * np.pi * host_uniform(key, shape, step=1))
+    return normal

@@ -1,0 +1,185 @@
+"""The training loop: an update that takes no arguments, run over the batches of each epoch.
+
+Everything that varies between updates (the position in the epoch, the optimizer's counters, the loss so
+far) is in arrays on the device. So an update reads nothing back, and a backend may record one and
+replay it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from backends import InputError
+from dnn import inputs
+from dnn.callbacks import Callback, History, Progress
+from dnn.metrics import count_correct
+from dnn.random import permutation, stream_key
+
+if TYPE_CHECKING:
+    from dnn.model import Sequential
+
+Array = Any
+
+
+class Totals:
+    """Sums over the epoch so far, on the device: losses and right predictions, one number each."""
+
+    def __init__(self, model: Sequential) -> None:
+        self.backend = model.backend
+        self.loss = self.backend.zeros(1)
+        self.correct = self.backend.zeros(1)
+
+    def clear(self) -> None:
+        self.loss[...] = 0.0
+        self.correct[...] = 0.0
+
+    def read(self, examples: int) -> tuple[float, float]:
+        """(mean loss, accuracy) over this many examples; waits for the device."""
+        loss = float(self.backend.to_host(self.loss)[0])
+        correct = float(self.backend.to_host(self.correct)[0])
+        return loss / examples, correct / examples
+
+
+class TrainingStep:
+    """One update on the next batch: pick rows, forward, loss, backward, optimizer. No arguments.
+
+    Args:
+        model: compiled.
+        x, y: all examples (N, ...) and targets, admitted by ``dnn.inputs``.
+        order: (batches, B) int64, which rows make which batch; a view that the caller refills.
+        totals: where the losses and right predictions are added.
+    """
+
+    def __init__(self, model: Sequential, x: Array, y: Array, order: Array, totals: Totals) -> None:
+        self.model, self.x, self.y = model, x, y
+        self.order, self.totals = order, totals
+        backend = model.backend
+        batch = order.shape[1]
+        model.reserve(batch, training=True)
+        self.position = backend.zeros(1, dtype=backend.xp.int64)
+        self.batch_x = backend.zeros((batch, *x.shape[1:]))
+        self.batch_y = backend.zeros((batch, *y.shape[1:]), dtype=y.dtype)
+        self._gather = backend.kernel("gather_rows")
+        self._scale = inputs.scale_of(x)
+        self._kind = "integer" if y.ndim == 1 else "dense"
+
+    def rewind(self) -> None:
+        """Start again at the first batch of ``order``."""
+        self.position[...] = 0
+
+    def __call__(self) -> None:
+        xp, model, totals = self.model.backend.xp, self.model, self.totals
+        index = xp.take(self.order, self.position, axis=0)[0, ...]
+        self._gather(self.x, index, self.batch_x, self._scale)
+        self._gather(self.y, index, self.batch_y, 1.0)
+        outputs, losses = model.loss_and_gradients(self.batch_x, self.batch_y, self._kind)
+        totals.loss += xp.sum(losses)
+        if model.metrics:
+            totals.correct += count_correct(model.backend, outputs, self.batch_y)
+        model.optimizer_state.step()
+        self.position += 1
+
+
+class Epoch:
+    """All batches of one pass over the data, in the order that the model's seed and the epoch give."""
+
+    def __init__(
+        self, model: Sequential, x: Array, y: Array, batch_size: int, shuffle: bool
+    ) -> None:
+        backend = model.backend
+        self.model, self.n, self.shuffle = model, int(x.shape[0]), shuffle
+        self.batch_size = batch_size
+        self.full, self.rest = divmod(self.n, batch_size)
+        self.updates = self.full + (1 if self.rest else 0)
+        self.totals = Totals(model)
+        self._key = stream_key(model.seed, "shuffle")
+        self._order = backend.xp.arange(self.n, dtype=backend.xp.int64, device=backend.device)
+        cut = self.full * batch_size
+        self._parts = []  # (step, run, how many updates)
+        for part, size in ((self._order[:cut], batch_size), (self._order[cut:], self.rest)):
+            if part.shape[0]:
+                order = backend.xp.reshape(part, (-1, size), copy=False)
+                step = TrainingStep(model, x, y, order, self.totals)
+                self._parts.append((step, backend.capture(step), order.shape[0]))
+
+    def run(self, epoch: int, epochs: int, callbacks: Sequence[Callback]) -> tuple[float, float]:
+        """Train on every batch once; returns (mean loss, accuracy) over the epoch."""
+        if self.shuffle:
+            self._order[...] = permutation(self.model.backend, self._key, epoch, self.n)
+        self.totals.clear()
+        watchers = [c for c in callbacks if c.every is not None]
+        pace = min((c.every for c in watchers if c.every is not None), default=self.updates)
+        done = 0
+        for step, run, count in self._parts:
+            step.rewind()
+            for start in range(0, count, pace):
+                now = min(pace, count - start)
+                run(now)
+                done += now
+                for watcher in watchers:
+                    watcher.on_progress(self._progress(epoch, epochs, done))
+        return self.totals.read(self.n)
+
+    def _progress(self, epoch: int, epochs: int, done: int) -> Progress:
+        examples = min(done * self.batch_size, self.n)
+        return Progress(
+            epoch, epochs, done, self.updates, examples, lambda: self.totals.read(examples)
+        )
+
+
+def train(
+    model: Sequential,
+    x: Any,
+    y: Any,
+    *,
+    batch_size: int,
+    epochs: int,
+    validation_data: tuple[Any, Any] | None,
+    callbacks: Sequence[Callback],
+    shuffle: bool,
+) -> History:
+    """What ``Sequential.fit`` does; see there."""
+    batch_size = inputs.positive_integer("batch_size", batch_size)
+    epochs = inputs.positive_integer("epochs", epochs)
+    x = inputs.examples(model.backend, "x", x, model.input_shape)
+    if batch_size > x.shape[0]:
+        raise InputError(
+            f"batch_size is {batch_size}, expected at most the {x.shape[0]} examples in x"
+        )
+    y = inputs.targets(model.backend, "y", y, x.shape[0], model.outputs)
+    if validation_data is not None:
+        if not isinstance(validation_data, tuple) or len(validation_data) != 2:
+            raise InputError("validation_data is not a pair, expected a tuple (x, y)")
+        held_x = inputs.examples(
+            model.backend, "validation_data[0]", validation_data[0], model.input_shape
+        )
+        held_y = inputs.targets(
+            model.backend, "validation_data[1]", validation_data[1], held_x.shape[0], model.outputs
+        )
+    history = History()
+    watchers = (history, *callbacks)
+    plan = Epoch(model, x, y, batch_size, shuffle)
+    first, last = model.epochs_done + 1, model.epochs_done + epochs
+    for watcher in watchers:
+        watcher.on_train_begin(first, last, plan.updates)
+    try:
+        for epoch in range(first, last + 1):
+            start = time.perf_counter()
+            loss, accuracy = plan.run(epoch, last, watchers)
+            logs = {"loss": loss, "seconds": time.perf_counter() - start}
+            if model.metrics:
+                logs["accuracy"] = accuracy
+            model.epochs_done = epoch
+            if validation_data is not None:
+                held = model.evaluate(held_x, held_y)
+                logs["val_loss"] = held.loss
+                if model.metrics:
+                    logs["val_accuracy"] = held.accuracy
+            for watcher in watchers:
+                watcher.on_epoch_end(epoch, logs)
+    finally:
+        for watcher in watchers:
+            watcher.on_train_end()
+    return history
