@@ -1,0 +1,81 @@
+"""What every command line here shares: how it fails, and how it asks for a backend.
+
+Python puts the folder of the script that runs on sys.path, so ``import _command`` finds this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+# A clone that was not installed works too.
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+if TYPE_CHECKING:
+    from backends import Backend
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors of one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: error: {message} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+
+
+def run(main: Callable[[], int | None]) -> NoReturn:
+    """Run a script's main: a user's mistake becomes one sentence on stderr and exit code 2."""
+    from backends import BackendUnavailable, InputError
+
+    program = Path(sys.argv[0]).name
+    try:
+        code = main()
+    except (InputError, BackendUnavailable) as error:
+        print(f"{program}: error: {error}", file=sys.stderr)
+        code = BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away: nothing left to say
+        sys.stderr.close()
+        code = 1
+    sys.exit(code)
+
+
+def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto") -> None:
+    """--backend, --device, --dtype, --require-backend."""
+    group = parser.add_argument_group("backend")
+    group.add_argument(
+        "--backend",
+        default=default,
+        metavar="NAME",
+        help="auto, numpy, cupy, torch, strict or a registered name (default: %(default)s)",
+    )
+    group.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, ...")
+    group.add_argument(
+        "--dtype", default="float32", help="float32 or float64 (default: %(default)s)"
+    )
+    group.add_argument(
+        "--require-backend",
+        action="store_true",
+        help="exit with code 2 if that backend cannot run, instead of going on with NumPy",
+    )
+
+
+def open_backend(arguments: argparse.Namespace) -> Backend:
+    """The backend asked for; if it cannot run, a loud warning and NumPy, unless it is required."""
+    from backends import BackendUnavailable, get_backend
+
+    try:
+        return get_backend(arguments.backend, arguments.device, arguments.dtype)
+    except BackendUnavailable as error:
+        if arguments.require_backend:
+            raise
+        print(f"WARNING: {error}. Going on with NumPy on the CPU.", file=sys.stderr, flush=True)
+        return get_backend("numpy", dtype=arguments.dtype)
