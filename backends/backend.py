@@ -43,9 +43,7 @@ class Backend:
     OVERRIDES: ClassVar[Mapping[str, Override]] = {}
 
     def __post_init__(self) -> None:
-        kernels, overridden = bind_kernels(
-            self.xp, self.dtype_name, self.declared_overrides(), self.fused
-        )
+        kernels, overridden = bind_kernels(self.xp, self.dtype_name, self.declared_overrides(), self.fused)
         object.__setattr__(self, "_kernels", kernels)
         object.__setattr__(self, "overridden", overridden)
 

@@ -134,9 +134,7 @@ def make(device: Any, dtype: str, fused: bool) -> CupyBackend:
     if isinstance(device, cupy.cuda.Device):
         text = str(device.id)
     if not text.isdecimal():
-        raise InputError(
-            f"device is {device!r}, expected 'cuda' or 'cuda:N' for the backend 'cupy'"
-        )
+        raise InputError(f"device is {device!r}, expected 'cuda' or 'cuda:N' for the backend 'cupy'")
     if int(text) >= count:
         raise BackendUnavailable(
             f"backend 'cupy' has {count} CUDA device(s), got device {device!r}; expected cuda:0 to "

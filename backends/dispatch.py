@@ -40,9 +40,7 @@ class Override:
 
 def kernel_keys() -> tuple[KernelKey, ...]:
     """Every (name, kind) that a backend binds."""
-    return tuple(
-        (name, kind) for name, (_, kinds) in KERNELS.items() for kind in (kinds or (None,))
-    )
+    return tuple((name, kind) for name, (_, kinds) in KERNELS.items() for kind in (kinds or (None,)))
 
 
 def bind(xp: Any, function: Kernel, kind: str | None) -> Kernel:

@@ -222,7 +222,8 @@ class NumpyBackend(Backend):
         size = int(np.prod(shape)) * dtype.itemsize
         raw = np.zeros(size + 64, dtype=np.uint8)
         start = -raw.ctypes.data % 64
-        return raw[start : start + size].view(dtype).reshape(shape)
+        aligned: Array = raw[start : start + size].view(dtype).reshape(shape)
+        return aligned
 
     def owns(self, array: Any) -> bool:
         return isinstance(array, np.ndarray)

@@ -163,9 +163,7 @@ def softmax_cross_entropy(
     dlogits[...] = (e / total * xp.sum(t, axis=1, keepdims=True) - t) / logits.shape[0]
 
 
-def mean_squared_error(
-    xp: Any, kind: str, y: Array, targets: Array, losses: Array, dy: Array
-) -> None:
+def mean_squared_error(xp: Any, kind: str, y: Array, targets: Array, losses: Array, dy: Array) -> None:
     """``losses_i = mean_c (y_ic - t_ic)^2`` and the gradient of their mean, ``2 (y - t) / (B C)``.
 
     Reads y (B, C) and targets (B,) int64 or (B, C); writes losses (B,) and dy (B, C).

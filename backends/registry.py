@@ -42,9 +42,7 @@ def _factory(name: str) -> Factory:
             return registered
     close = difflib.get_close_matches(str(name), backend_names(), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise InputError(
-        f"backend is {name!r}, expected one of auto, {', '.join(backend_names())}{hint}"
-    )
+    raise InputError(f"backend is {name!r}, expected one of auto, {', '.join(backend_names())}{hint}")
 
 
 def _auto(dtype: str, fused: bool, device: Any) -> Backend:
@@ -62,9 +60,7 @@ def _auto(dtype: str, fused: bool, device: Any) -> Backend:
     return get_backend("numpy", dtype=dtype, fused=fused)
 
 
-def get_backend(
-    name: str, device: Any = None, dtype: str = "float32", fused: bool = True
-) -> Backend:
+def get_backend(name: str, device: Any = None, dtype: str = "float32", fused: bool = True) -> Backend:
     """One array library on one device with one float dtype.
 
     Args:

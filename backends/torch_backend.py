@@ -19,7 +19,7 @@ from backends.dispatch import Override
 from backends.errors import BackendUnavailable, InputError
 from backends.reference import MOMENT_FLOOR
 
-Array = torch.Tensor
+Array = Any  # torch.Tensor
 aten = torch.ops.aten
 
 
@@ -49,9 +49,7 @@ _BACKWARD = {
     "sigmoid": lambda dy, z, y, dz: aten.sigmoid_backward.grad_input(dy, y, grad_input=dz),
     "tanh": lambda dy, z, y, dz: aten.tanh_backward.grad_input(dy, y, grad_input=dz),
     "relu": lambda dy, z, y, dz: aten.threshold_backward.grad_input(dy, z, 0.0, grad_input=dz),
-    "softmax": lambda dy, z, y, dz: aten._softmax_backward_data.out(
-        dy, y, -1, y.dtype, grad_input=dz
-    ),
+    "softmax": lambda dy, z, y, dz: aten._softmax_backward_data.out(dy, y, -1, y.dtype, grad_input=dz),
 }
 
 
@@ -243,9 +241,7 @@ def make(device: Any, dtype: str, fused: bool) -> TorchBackend:
         torch.backends.cudnn.allow_tf32 = False
     elif place.type == "mps":
         if not torch.backends.mps.is_available():
-            raise BackendUnavailable(
-                "backend 'torch' on 'mps' needs Apple's Metal; use --device cpu"
-            )
+            raise BackendUnavailable("backend 'torch' on 'mps' needs Apple's Metal; use --device cpu")
         if dtype == "float64":
             raise InputError("dtype is 'float64', expected 'float32' on the device 'mps'")
         place = torch.device("mps", 0)

@@ -18,9 +18,7 @@ UINT8_SCALE = 1.0 / 255.0
 
 
 def _dtype_name(array: Array) -> str:
-    return str(array.dtype).rsplit(".", maxsplit=1)[
-        -1
-    ]  # "torch.float32", "array_api_strict.float32"
+    return str(array.dtype).rsplit(".", maxsplit=1)[-1]  # "torch.float32", "array_api_strict.float32"
 
 
 def _admit(backend: Backend, argument: str, array: Any) -> Array:

@@ -121,9 +121,7 @@ class Sequential:
             {
                 f"{layer.name}.{short}": values.astype(self.backend.dtype_name)
                 for i, layer in enumerate(self.layers)
-                for short, values in layer.initial_values(
-                    stream_key(self.seed, "weights", i)
-                ).items()
+                for short, values in layer.initial_values(stream_key(self.seed, "weights", i)).items()
             }
         )
 
@@ -163,9 +161,7 @@ class Sequential:
         self._loss_buffers: dict[int, tuple[Array, Array]] = {}
         # The loss takes logits and contains the activation, so the last layer leaves it out.
         self._logits_out = loss.activation is not None and loss.activation == last
-        self._loss_kernels = {
-            kind: self.backend.kernel(loss.kernel, kind) for kind in ("integer", "dense")
-        }
+        self._loss_kernels = {kind: self.backend.kernel(loss.kernel, kind) for kind in ("integer", "dense")}
 
     def _require_compiled(self) -> Loss:
         if self.loss is None:

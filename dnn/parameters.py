@@ -71,8 +71,7 @@ class Parameters:
         for name, array in values.items():
             if tuple(array.shape) != self.shapes[name]:
                 raise InputError(
-                    f"weights {name!r} have shape {tuple(array.shape)}, "
-                    f"expected {self.shapes[name]}"
+                    f"weights {name!r} have shape {tuple(array.shape)}, expected {self.shapes[name]}"
                 )
             if str(array.dtype) != self.backend.dtype_name:
                 raise InputError(

@@ -85,9 +85,7 @@ class TrainingStep:
 class Epoch:
     """All batches of one pass over the data, in the order that the model's seed and the epoch give."""
 
-    def __init__(
-        self, model: Sequential, x: Array, y: Array, batch_size: int, shuffle: bool
-    ) -> None:
+    def __init__(self, model: Sequential, x: Array, y: Array, batch_size: int, shuffle: bool) -> None:
         backend = model.backend
         self.model, self.n, self.shuffle = model, int(x.shape[0]), shuffle
         self.batch_size = batch_size
@@ -124,9 +122,16 @@ class Epoch:
 
     def _progress(self, epoch: int, epochs: int, done: int) -> Progress:
         examples = min(done * self.batch_size, self.n)
-        return Progress(
-            epoch, epochs, done, self.updates, examples, lambda: self.totals.read(examples)
-        )
+        return Progress(epoch, epochs, done, self.updates, examples, lambda: self.totals.read(examples))
+
+
+def admit(model: Sequential, x: Any, y: Any, batch_size: int) -> tuple[Array, Array]:
+    """Training data on the device; refuses what does not fit the model or the batch size."""
+    batch_size = inputs.positive_integer("batch_size", batch_size)
+    x = inputs.examples(model.backend, "x", x, model.input_shape)
+    if batch_size > x.shape[0]:
+        raise InputError(f"batch_size is {batch_size}, expected at most the {x.shape[0]} examples in x")
+    return x, inputs.targets(model.backend, "y", y, x.shape[0], model.outputs)
 
 
 def train(
@@ -141,20 +146,12 @@ def train(
     shuffle: bool,
 ) -> History:
     """What ``Sequential.fit`` does; see there."""
-    batch_size = inputs.positive_integer("batch_size", batch_size)
     epochs = inputs.positive_integer("epochs", epochs)
-    x = inputs.examples(model.backend, "x", x, model.input_shape)
-    if batch_size > x.shape[0]:
-        raise InputError(
-            f"batch_size is {batch_size}, expected at most the {x.shape[0]} examples in x"
-        )
-    y = inputs.targets(model.backend, "y", y, x.shape[0], model.outputs)
+    x, y = admit(model, x, y, batch_size)
     if validation_data is not None:
         if not isinstance(validation_data, tuple) or len(validation_data) != 2:
             raise InputError("validation_data is not a pair, expected a tuple (x, y)")
-        held_x = inputs.examples(
-            model.backend, "validation_data[0]", validation_data[0], model.input_shape
-        )
+        held_x = inputs.examples(model.backend, "validation_data[0]", validation_data[0], model.input_shape)
         held_y = inputs.targets(
             model.backend, "validation_data[1]", validation_data[1], held_x.shape[0], model.outputs
         )

@@ -48,8 +48,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     sys.exit(code)
 
 
-def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto") -> None:
-    """--backend, --device, --dtype, --require-backend."""
+def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto", dtype: bool = True) -> None:
+    """--backend, --device, --require-backend, and --dtype where it is not a checkpoint's."""
     group = parser.add_argument_group("backend")
     group.add_argument(
         "--backend",
@@ -58,9 +58,8 @@ def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto"
         help="auto, numpy, cupy, torch, strict or a registered name (default: %(default)s)",
     )
     group.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, ...")
-    group.add_argument(
-        "--dtype", default="float32", help="float32 or float64 (default: %(default)s)"
-    )
+    if dtype:
+        group.add_argument("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
     group.add_argument(
         "--require-backend",
         action="store_true",
@@ -68,14 +67,19 @@ def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto"
     )
 
 
-def open_backend(arguments: argparse.Namespace) -> Backend:
-    """The backend asked for; if it cannot run, a loud warning and NumPy, unless it is required."""
+def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Backend:
+    """The backend asked for; if it cannot run, a loud warning and NumPy, unless it is required.
+
+    Args:
+        dtype: instead of --dtype.
+    """
     from backends import BackendUnavailable, get_backend
 
+    dtype = dtype or arguments.dtype
     try:
-        return get_backend(arguments.backend, arguments.device, arguments.dtype)
+        return get_backend(arguments.backend, arguments.device, dtype)
     except BackendUnavailable as error:
         if arguments.require_backend:
             raise
         print(f"WARNING: {error}. Going on with NumPy on the CPU.", file=sys.stderr, flush=True)
-        return get_backend("numpy", dtype=arguments.dtype)
+        return get_backend("numpy", dtype=dtype)

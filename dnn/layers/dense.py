@@ -52,9 +52,7 @@ class Dense(Layer):
         look_up("activation", activation, dict.fromkeys(ACTIVATIONS))
         self.units = int(units)
         self.activation = activation  # type: ignore[misc]
-        self.initializer = initializer or (
-            "he_uniform" if activation == "relu" else "glorot_uniform"
-        )
+        self.initializer = initializer or ("he_uniform" if activation == "relu" else "glorot_uniform")
         look_up("initializer", self.initializer, INITIALIZERS)
 
     def shape_after(self, input_shape: Shape) -> Shape:
@@ -105,14 +103,14 @@ class Dense(Layer):
         return keep.dx
 
     def forward_logits(self, x: Array) -> Array:
-        """z = x W + b alone, for a loss that contains the activation (softmax in cross-entropy)."""
+        """z = x W + b alone."""
         keep = self._buffers[x.shape[0]]
         keep.x = x
         self._linear(x, self.value["W"], self.value["b"], keep.z, keep.z)
         return keep.z
 
     def backward_logits(self, dz: Array) -> Array | None:
-        """``backward`` from dL/dz, as the loss that contains the activation gives it."""
+        """``backward`` from dL/dz: the activation's derivative is left out."""
         keep = self._buffers[dz.shape[0]]
         W, dW, db = self.value["W"], self.gradient["W"], self.gradient["b"]
         self._linear_backward(dz, keep.x, keep.z, keep.z, W, dz, dW, db, keep.dx)

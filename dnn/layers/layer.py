@@ -112,6 +112,14 @@ class Layer(ABC):
         dy is overwritten. The first layer of a network returns None.
         """
 
+    def forward_logits(self, x: Array) -> Array:
+        """``forward`` without the activation, for a loss that contains it (softmax in cross-entropy)."""
+        return self.forward(x)
+
+    def backward_logits(self, dz: Array) -> Array | None:
+        """``backward`` from the gradient with respect to what ``forward_logits`` returned."""
+        return self.backward(dz)
+
     # ----- saying what it is
 
     def config(self) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Say which backends can run here, with their versions, devices and threads, and what is missing."""
+
+from __future__ import annotations
+
+import platform
+import sys
+
+import _command
+
+
+def parse() -> None:
+    _command.Parser(description=__doc__).parse_args()
+
+
+def main() -> None:
+    from backends import available_backends, get_backend
+
+    print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
+    for name, why_not in available_backends().items():
+        if why_not is not None:
+            print(f"\n{name}: not usable\n    {why_not}")
+            continue
+        print(f"\n{name}: usable")
+        print_facts(get_backend(name).describe())
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        print("\ntorch on cuda: usable")
+        print_facts(get_backend("torch", "cuda").describe())
+    chosen = get_backend("auto")
+    print(f"\n--backend auto takes {chosen.name} on {chosen.device}")
+
+
+def print_facts(facts: dict[str, object]) -> None:
+    for key, value in facts.items():
+        if key != "backend":
+            print(f"    {key.replace('_', ' ')}: {value}")
+
+
+if __name__ == "__main__":
+    parse()
+    _command.run(main)

@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""Evaluate a trained run on its test set, on any backend."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import _command
+
+
+def parse() -> argparse.Namespace:
+    parser = _command.Parser(description=__doc__)
+    parser.add_argument("run", metavar="RUN", type=Path, help="a run folder of train.py")
+    parser.add_argument("--dataset", help="default: the one it was trained on")
+    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
+    _command.add_backend_arguments(parser, default="numpy", dtype=False)
+    return parser.parse_args()
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from dnn.datasets import load_dataset
+    from dnn.runs import load_run
+
+    config, model = load_run(arguments.run, lambda dtype: _command.open_backend(arguments, dtype))
+    name = arguments.dataset or str(config.get("dataset"))
+    data = load_dataset(name, arguments.data_dir)
+    loss, accuracy = model.evaluate(data.x_test, data.y_test)
+    print(
+        f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {len(data.x_test)} {name} images  "
+        f"{model.backend.name}"
+    )
+
+
+if __name__ == "__main__":
+    parsed = parse()
+    _command.run(lambda: main(parsed))

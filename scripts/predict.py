@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""Read handwritten digits: print each image's digit and how probable the network finds it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import _command
+
+
+def parse() -> argparse.Namespace:
+    parser = _command.Parser(description=__doc__)
+    parser.add_argument("run", metavar="RUN", type=Path, help="a run folder of train.py")
+    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="PNG or JPEG, one digit")
+    _command.add_backend_arguments(parser, default="numpy", dtype=False)
+    return parser.parse_args()
+
+
+def main(arguments: argparse.Namespace) -> None:
+    import numpy as np
+
+    from dnn.images import image_shape_of, load_digit_image
+    from dnn.runs import load_run
+
+    _, model = load_run(arguments.run, lambda dtype: _command.open_backend(arguments, dtype))
+    shape = image_shape_of(model.input_shape)
+    images = np.stack([load_digit_image(path, shape) for path in arguments.images])
+    outputs = model.predict(images.reshape(len(images), *model.input_shape))
+    for path, row in zip(arguments.images, outputs, strict=True):
+        digit = int(row.argmax())
+        print(f"{path}: {digit}  probability {row[digit]:.4f}")
+
+
+if __name__ == "__main__":
+    parsed = parse()
+    _command.run(lambda: main(parsed))
