@@ -82,7 +82,7 @@ class Backend:
         return isinstance(array, self.array_type) and array.device == self.device
 
     @property
-    def array_type(self) -> type:
+    def array_type(self) -> Any:
         """The library's array class."""
         return type(self.xp.empty(0, device=self.device))
 

@@ -14,6 +14,7 @@ from dnn.layers import Dense, Layer
 from dnn.losses import CategoricalCrossentropy, MeanSquaredError
 from dnn.model import Evaluation, Sequential
 from dnn.optimizers import SGD, Adam
+from dnn.schedules import LinearDecay
 
 __all__ = [
     "SGD",
@@ -26,6 +27,7 @@ __all__ = [
     "History",
     "InputError",
     "Layer",
+    "LinearDecay",
     "MeanSquaredError",
     "Sequential",
     "available_backends",

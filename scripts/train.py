@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +22,12 @@ def parse() -> argparse.Namespace:
     network.add_argument("--loss", default="categorical_crossentropy")
     network.add_argument("--optimizer", default="adam", help="adam or sgd")
     network.add_argument("--learning-rate", type=float, help="default: the optimizer's own")
+    network.add_argument(
+        "--schedule",
+        choices=("linear", "constant"),
+        default="linear",
+        help="the rate falls in a line to 0 over the epochs, or stays (default: %(default)s)",
+    )
     network.add_argument("--batch-size", type=int, default=100)
     network.add_argument("--epochs", type=int, default=10)
     network.add_argument("--seed", type=int, default=0)
@@ -41,19 +48,23 @@ def main(arguments: argparse.Namespace) -> None:
     from dnn.optimizers import OPTIMIZERS
     from dnn.progress import progress_for_stdout
     from dnn.runs import CONFIG, RESULT, RunFolder
+    from dnn.schedules import LinearDecay
     from dnn.training import admit
 
     backend = _command.open_backend(arguments)
-    settings = {}
-    if arguments.learning_rate is not None:
-        settings["learning_rate"] = arguments.learning_rate
-    optimizer = look_up("optimizer", arguments.optimizer, OPTIMIZERS)(**settings)
-    positive_integer("epochs", arguments.epochs)
+    optimizer = look_up("optimizer", arguments.optimizer, OPTIMIZERS)()
+    rate = optimizer.learning_rate if arguments.learning_rate is None else arguments.learning_rate
+    optimizer = replace(optimizer, learning_rate=rate)
+    epochs = positive_integer("epochs", arguments.epochs)
+    batch_size = positive_integer("batch_size", arguments.batch_size)
     data = load_dataset(arguments.dataset, arguments.data_dir)
     x, y = data.x_train, data.y_train
     if arguments.limit is not None:
         limit = positive_integer("limit", arguments.limit)
         x, y = x[:limit], y[:limit]
+    updates = epochs * -(-len(x) // batch_size)
+    if arguments.schedule == "linear":
+        optimizer = replace(optimizer, learning_rate=LinearDecay(rate, updates))
     layers = [Dense(units, arguments.activation) for units in arguments.hidden]
     model = Sequential(
         [*layers, Dense(data.classes, "softmax")],
@@ -62,11 +73,12 @@ def main(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
     )
     model.compile(arguments.loss, optimizer)
-    x, y = admit(model, x, y, arguments.batch_size)  # before the run folder is made
+    x, y = admit(model, x, y, batch_size)  # before the run folder is made
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = RunFolder(arguments.run_dir or Path("runs") / f"{stamp}-{backend.name}")
     asked = {name: value for name, value in vars(arguments).items() if name != "quiet"}
-    folder.write_json(CONFIG, {**asked, "model": model.config(), "optimizer": optimizer.config()})
+    made = {"image_shape": data.image_shape, "model": model.config(), "optimizer": optimizer.config()}
+    folder.write_json(CONFIG, {**asked, **made})
     if not arguments.quiet:
         sizes = "-".join(str(n) for n in (*model.input_shape, *(p.units for p in model.layers)))
         print(f"{arguments.dataset}, {len(x)} training examples, {sizes}, {backend.name} on "
@@ -76,13 +88,12 @@ def main(arguments: argparse.Namespace) -> None:
     history = model.fit(
         x,
         y,
-        batch_size=arguments.batch_size,
-        epochs=arguments.epochs,
+        batch_size=batch_size,
+        epochs=epochs,
         validation_data=(data.x_test, data.y_test),
         callbacks=watchers,
     )
     total = time.perf_counter() - start
-    updates = arguments.epochs * -(-len(x) // arguments.batch_size)
     training = sum(history.history["seconds"])
     loss, accuracy = history.history["val_loss"][-1], history.history["val_accuracy"][-1]
     folder.save(model)

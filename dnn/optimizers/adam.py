@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dnn.optimizers.optimizer import Optimizer, require_finite
+from dnn.optimizers.optimizer import Optimizer
+from dnn.schedules import Schedule, require_number
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Adam(Optimizer):
     torch.optim.Adam (Keras and others place it elsewhere).
 
     Args:
-        learning_rate: finite, at least 0.
+        learning_rate: finite, at least 0, or a Schedule.
         beta1, beta2: in [0, 1).
         epsilon: finite, at least 0.
 
@@ -24,7 +25,7 @@ class Adam(Optimizer):
         InputError: a setting out of range.
     """
 
-    learning_rate: float = 1e-3
+    learning_rate: float | Schedule = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
@@ -34,9 +35,9 @@ class Adam(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_finite("beta1", self.beta1, 0.0, 1.0)
-        require_finite("beta2", self.beta2, 0.0, 1.0)
-        require_finite("epsilon", self.epsilon, 0.0)
+        require_number("beta1", self.beta1, 0.0, 1.0)
+        require_number("beta2", self.beta2, 0.0, 1.0)
+        require_number("epsilon", self.epsilon, 0.0)
 
     def settings(self) -> tuple[Any, ...]:
         return (self.beta1, self.beta2, self.epsilon)

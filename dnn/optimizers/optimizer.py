@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from math import isfinite
 from typing import Any, ClassVar
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Backend
 from dnn.parameters import Parameters
+from dnn.schedules import Schedule, require_number
 
 Array = Any
-
-
-def require_finite(argument: str, value: float, low: float, high: float = float("inf")) -> None:
-    """Refuse a setting outside low <= value < high.
-
-    Raises:
-        InputError: naming the argument.
-    """
-    real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (real and isfinite(value) and low <= value < high):
-        bound = f"at least {low:g}" + (f" and below {high:g}" if isfinite(high) else "")
-        raise InputError(f"{argument} is {value!r}, expected a finite number of {bound}")
 
 
 @dataclass(frozen=True)
@@ -36,13 +24,14 @@ class Optimizer:
         slots: names of the state vectors, in the kernel's order.
     """
 
-    learning_rate: float
+    learning_rate: float | Schedule
 
     name: ClassVar[str]
     slots: ClassVar[tuple[str, ...]]
 
     def __post_init__(self) -> None:
-        require_finite("learning_rate", self.learning_rate, 0.0)
+        if not isinstance(self.learning_rate, Schedule):
+            require_number("learning_rate", self.learning_rate, 0.0)
 
     def settings(self) -> tuple[Any, ...]:
         """The kernel's scalar arguments, in its order (the rate is in the control array)."""
@@ -50,7 +39,10 @@ class Optimizer:
 
     def config(self) -> dict[str, Any]:
         """Name and settings as JSON values."""
-        return {"name": self.name, **asdict(self)}
+        config = {"name": self.name, **asdict(self)}
+        if isinstance(self.learning_rate, Schedule):
+            config["learning_rate"] = self.learning_rate.config()
+        return config
 
 
 class OptimizerState:
@@ -67,8 +59,10 @@ class OptimizerState:
         self.optimizer = optimizer
         self.vectors = {slot: backend.zeros(n) for slot in optimizer.slots}
         self.control = backend.zeros(4)
-        start = np.asarray([optimizer.learning_rate, 0.0, 0.0, 0.0], dtype=backend.dtype_name)
-        self.control[...] = backend.from_host(start)
+        rate = optimizer.learning_rate
+        table = rate.rates() if isinstance(rate, Schedule) else np.asarray([rate])
+        rates = backend.from_host(table.astype(backend.dtype_name))
+        self.control[0:1] = rates[0:1]
         kernel = backend.kernel(optimizer.name)
         arrays = (parameters.values, parameters.gradients, *self.vectors.values(), self.control)
         settings = optimizer.settings()
@@ -76,4 +70,10 @@ class OptimizerState:
         def step() -> None:
             kernel(*arrays, *settings)
 
-        self.step: Callable[[], None] = step
+        def scheduled_step() -> None:
+            xp, control = backend.xp, self.control
+            done = xp.astype(xp.clip(control[3:4], max=float(table.size - 1)), xp.int64)
+            control[0:1] = xp.take(rates, done, axis=0)
+            step()
+
+        self.step: Callable[[], None] = scheduled_step if table.size > 1 else step

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from backends import InputError
-from dnn.optimizers.optimizer import Optimizer, require_finite
+from dnn.optimizers.optimizer import Optimizer
+from dnn.schedules import Schedule, require_number
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class SGD(Optimizer):
     As torch.optim.SGD without dampening (Sutskever et al. 2013).
 
     Args:
-        learning_rate: finite, at least 0.
+        learning_rate: finite, at least 0, or a Schedule.
         momentum: in [0, 1).
         nesterov: needs a momentum above 0.
 
@@ -24,7 +25,7 @@ class SGD(Optimizer):
         InputError: a setting out of range.
     """
 
-    learning_rate: float = 0.01
+    learning_rate: float | Schedule = 0.01
     momentum: float = 0.0
     nesterov: bool = False
 
@@ -33,7 +34,7 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_finite("momentum", self.momentum, 0.0, 1.0)
+        require_number("momentum", self.momentum, 0.0, 1.0)
         if self.nesterov and self.momentum == 0.0:
             raise InputError("nesterov is True with momentum 0, expected a momentum above 0")
 

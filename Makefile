@@ -1,0 +1,33 @@
+# make train [BACKEND=auto] [EPOCHS=10] [ARGS="--seed 1"]   set up, fetch MNIST where needed, train
+# make test                                                 set up, run the tests
+PYTHON  ?= python3
+VENV    ?= .venv
+BACKEND ?= auto
+EPOCHS  ?= 10
+ARGS    ?=
+# CuPy comes along where it is asked for and there is an NVIDIA driver; CUDA=cuda13 for a newer one.
+CUDA    ?= cuda12
+EXTRAS  := $(if $(filter cupy,$(BACKEND)),$(if $(shell command -v nvidia-smi),$(CUDA)))
+
+.PHONY: train test clean
+
+train: $(VENV)/.train-$(EXTRAS)
+	$(VENV)/bin/python scripts/train.py --backend $(BACKEND) --epochs $(EPOCHS) $(ARGS)
+
+test: $(VENV)/.test
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.train-$(EXTRAS): pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --editable '.$(if $(EXTRAS),[$(EXTRAS)])'
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
