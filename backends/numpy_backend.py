@@ -12,7 +12,7 @@ import numpy as np
 from backends.backend import Backend
 from backends.dispatch import Override
 from backends.errors import InputError
-from backends.reference import MOMENT_FLOOR
+from backends.reference import FLUSH_EVERY, MOMENT_FLOOR
 
 Array = np.ndarray
 BLOCK = 16384
@@ -142,6 +142,7 @@ def sgd(
     xp: Any, p: Array, g: Array, velocity: Array, control: Array, momentum: float, nesterov: bool
 ) -> None:
     control[3] += 1.0
+    flush_now = control[3] % FLUSH_EVERY == 0
     rate = control[0]
     scratch = np.empty(BLOCK, dtype=p.dtype)
     for start in range(0, p.size, BLOCK):
@@ -153,7 +154,8 @@ def sgd(
             vb = velocity[start : start + BLOCK]
             vb *= momentum
             vb += gb
-            _flush(vb, s)
+            if flush_now:
+                _flush(vb, s)
             if nesterov:
                 np.multiply(vb, momentum, out=s)
                 s += gb
@@ -177,6 +179,7 @@ def adam(
     control[1] = beta1 * control[1] + (1.0 - beta1)
     control[2] = beta2 * control[2] + (1.0 - beta2)
     control[3] += 1.0
+    flush_now = control[3] % FLUSH_EVERY == 0
     root = np.sqrt(control[2])
     rate = control[0] / control[1] * root  # sqrt(v) / root + eps = (sqrt(v) + eps root) / root
     floor = epsilon * root
@@ -188,12 +191,13 @@ def adam(
         mb *= beta1
         np.multiply(gb, 1.0 - beta1, out=s)
         mb += s
-        _flush(mb, s)
         vb *= beta2
         np.multiply(gb, gb, out=s)
         s *= 1.0 - beta2
         vb += s
-        _flush(vb, s)
+        if flush_now:
+            _flush(mb, s)
+            _flush(vb, s)
         np.sqrt(vb, out=s)
         s += floor
         np.divide(mb, s, out=s)

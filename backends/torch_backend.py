@@ -17,7 +17,7 @@ import torch
 from backends.backend import Backend
 from backends.dispatch import Override
 from backends.errors import BackendUnavailable, InputError
-from backends.reference import MOMENT_FLOOR
+from backends.reference import FLUSH_EVERY, MOMENT_FLOOR
 
 Array = Any  # torch.Tensor
 aten = torch.ops.aten
@@ -33,7 +33,8 @@ def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) ->
         if scale == 1.0:
             out.copy_(picked)
         else:
-            torch.mul(picked, scale, out=out)
+            # Not torch.mul(picked, scale): of integers and a float it works in float32.
+            out.copy_(picked).mul_(scale)
 
 
 _FORWARD = {
@@ -98,6 +99,16 @@ def softmax_cross_entropy(
     dlogits.mul_(1.0 / batch)
 
 
+def _flush(control: Array, *moments: Array) -> None:
+    if control.is_cuda:  # no host read there: look at every update, and keep all unless one is due
+        due = control[3:4].remainder(FLUSH_EVERY) == 0
+        for moment in moments:
+            moment.masked_fill_((moment.abs() < MOMENT_FLOOR) & due, 0.0)
+    elif int(control[3]) % FLUSH_EVERY == 0:
+        for moment in moments:
+            torch.hardshrink(moment, MOMENT_FLOOR, out=moment)
+
+
 def sgd(
     xp: Any, p: Array, g: Array, velocity: Array, control: Array, momentum: float, nesterov: bool
 ) -> None:
@@ -107,7 +118,7 @@ def sgd(
         p.addcmul_(g, rate, value=-1.0)
         return
     velocity.mul_(momentum).add_(g)
-    torch.hardshrink(velocity, MOMENT_FLOOR, out=velocity)
+    _flush(control, velocity)
     if nesterov:
         p.addcmul_(torch.add(g, velocity, alpha=momentum), rate, value=-1.0)
     else:
@@ -131,7 +142,7 @@ def adam(
     step.add_(1.0)
     torch._fused_adam_(
         [p],
-        [g],
+        [g.contiguous()],  # the call takes all strides for those of p
         [m],
         [v],
         [],
@@ -144,8 +155,7 @@ def adam(
         amsgrad=False,
         maximize=False,
     )
-    torch.hardshrink(m, MOMENT_FLOOR, out=m)
-    torch.hardshrink(v, MOMENT_FLOOR, out=v)
+    _flush(control, m, v)
 
 
 @dataclass(frozen=True, eq=False)

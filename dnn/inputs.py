@@ -82,13 +82,14 @@ def targets(backend: Backend, argument: str, y: Any, rows: int, outputs: int) ->
         if not integral:
             raise InputError(f"{argument} has dtype {dtype}, expected integers for class numbers")
         xp = np if host else backend.xp
+        y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
         low, high = int(xp.min(y)), int(xp.max(y))
         if low < 0 or high >= outputs:
             raise InputError(
                 f"{argument} holds class numbers from {low} to {high}, expected 0 to {outputs - 1} "
                 f"for a network with {outputs} outputs"
             )
-        return backend.from_host(y.astype(np.int64)) if host else xp.astype(y, xp.int64)
+        return backend.from_host(y) if host else y
     if dtype != backend.dtype_name:
         raise InputError(
             f"{argument} has dtype {dtype}, expected {backend.dtype_name}; convert it with astype"

@@ -1,0 +1,46 @@
+"""Does every backend compute the same? Levels of comparison with a float64 oracle, and mutants.
+
+>>> import numpy as np
+>>> from dnn.agreement import Data, check, get_contender
+>>> x = np.linspace(0, 1, 200 * 12, dtype=np.float32).reshape(200, 12)
+>>> records = check([get_contender("numpy")], Data(x, np.arange(200) % 10, 10), levels=["L1"])
+>>> all(record.holds for record in records)
+True
+"""
+
+from dnn.agreement.accuracy import accuracy_level
+from dnn.agreement.cases import Case, Data
+from dnn.agreement.contenders import (
+    Contender,
+    available_contenders,
+    contender_ids,
+    get_contender,
+)
+from dnn.agreement.levels import LEVELS, check
+from dnn.agreement.mutants import MUTANTS, get_mutant
+from dnn.agreement.oracle import make_oracle
+from dnn.agreement.records import Record, worst, worst_of_each
+from dnn.agreement.sizes import FULL, QUICK, Sizes
+from dnn.agreement.trajectories import drift
+
+__all__ = [
+    "FULL",
+    "LEVELS",
+    "MUTANTS",
+    "QUICK",
+    "Case",
+    "Contender",
+    "Data",
+    "Record",
+    "Sizes",
+    "accuracy_level",
+    "available_contenders",
+    "check",
+    "contender_ids",
+    "drift",
+    "get_contender",
+    "get_mutant",
+    "make_oracle",
+    "worst",
+    "worst_of_each",
+]

@@ -1,0 +1,53 @@
+"""L5: what a user sees: the test accuracy after some epochs in float32, over seeds, paired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from dnn.agreement import bounds
+from dnn.agreement.cases import Case, Data
+from dnn.agreement.contenders import Contender
+from dnn.agreement.networks import MAIN
+from dnn.agreement.records import Record
+from dnn.optimizers import Adam
+
+LEVEL = "L5"
+
+
+def accuracy_level(
+    contenders: Sequence[Contender],
+    train: Data,
+    test: Data,
+    *,
+    hidden: tuple[int, ...] = (500, 500),
+    epochs: int = 10,
+    seeds: int = 5,
+    batch_size: int = 100,
+) -> Iterator[Record]:
+    """One record a contender: mean difference from the first contender's accuracy, in points.
+
+    Each seed gives everyone the same initial weights and batches, so the differences are paired; the
+    trajectories still part, and what is left is their chance.
+    """
+    runs: dict[str, list[float]] = {}
+    activation, loss = MAIN
+    for c in contenders:
+        runs[c.name] = [
+            100.0 * c.accuracy(
+                Case(f"seed {seed}", train.x.shape[1], hidden, train.classes,
+                     activation, loss, Adam(), seed),
+                train, test, epochs, batch_size,
+            )
+            for seed in range(seeds)
+        ]  # fmt: skip
+        mine, first = np.asarray(runs[c.name]), np.asarray(next(iter(runs.values())))
+        spread = float(np.std(mine, ddof=1)) if seeds > 1 else 0.0
+        paired = float(np.mean(mine - first))
+        note = (
+            f"mean {mine.mean():.3f}, standard deviation {spread:.3f}, paired difference "
+            f"{paired:+.3f} points; {', '.join(f'{a:.2f}' for a in mine)}"
+        )
+        yield Record(LEVEL, f"{epochs} epochs, {seeds} seeds", "test accuracy", c.name,
+                     abs(paired), bounds.ACCURACY_POINTS, note)  # fmt: skip

@@ -1,0 +1,122 @@
+"""How far a float32 run may be from the float64 oracle: one function for each kind of tensor.
+
+u is half the distance from 1 to the next number (2^-24 in float32). A sum of k products whose roundings
+are independent errs by about sqrt(k) u of its size; a chain of such sums adds up. The errors here are
+eta = norm(X - X64) / norm(X64), Frobenius. The constants 10 stand for the few element-wise operations
+between two products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+
+import numpy as np
+
+from backends.reference import MOMENT_FLOOR
+
+UNITS = {"float32": 2.0**-24, "float64": 2.0**-53}
+U = UNITS["float32"]
+
+UNARY_ULP = 4.0
+COMPOSITE_ULP = 8.0
+TRAJECTORY = 1e-9
+ACCURACY_POINTS = 0.25
+
+
+def norm(x: np.ndarray) -> float:
+    """Frobenius; without np.linalg.norm, whose dot product wakes the BLAS threads for a short vector."""
+    return float(np.sqrt(np.sum(x * x)))
+
+
+def eta(x: np.ndarray, x64: np.ndarray) -> float:
+    """norm(x - x64) / norm(x64); the norm of x itself where x64 is 0."""
+    size = norm(x64)
+    return norm(x - x64) / (size or 1.0)
+
+
+def ulps(x: np.ndarray, x64: np.ndarray, scale: np.ndarray | float = 0.0) -> float:
+    """The largest error in units in the last place (float32) of max(abs(x64), scale).
+
+    NaN must meet NaN and infinity the same infinity. Where the oracle lies below the smallest normal
+    number, anything down to 0 is right: CuPy flushes denormals, NumPy and torch on the CPU do not.
+    """
+    info = np.finfo(np.float32)
+    tiny, largest = float(info.tiny), float(info.max)
+    expected = np.where(np.abs(x64) > largest, np.copysign(np.inf, x64), x64)
+    same = (x == expected) | (np.isnan(x) & np.isnan(expected))
+    denormal = (np.abs(expected) < tiny) & (np.abs(x) <= tiny)
+    size = np.clip(np.maximum(np.abs(expected), scale), tiny, largest)
+    _, exponent = np.frexp(np.where(np.isnan(size), 1.0, size))
+    spacing = np.ldexp(1.0, exponent - 24)
+    with np.errstate(invalid="ignore"):
+        error = np.where(same | denormal, 0.0, np.abs(x - expected) / spacing)
+    return float(np.max(np.where(np.isnan(error), np.inf, error), initial=0.0))
+
+
+def softmax_ulp(spread: float) -> float:
+    """Softmax: exp(z - max z) turns the rounding of z - max z, up to u spread, into a relative error.
+
+    AGREEMENT.md has 8 for composites; that holds for spreads of a few units only.
+    """
+    return COMPOSITE_ULP + spread
+
+
+def layer(k: float) -> float:
+    """A product with inner dimension k and what is applied to it: u (sqrt(k) + 10)."""
+    return U * (sqrt(k) + 10.0)
+
+
+def forward(inner: Sequence[int], index: int) -> float:
+    """Pre-activation z of layer ``index`` in a chain of products: u sum_{i <= l} sqrt(k_i) + 10 u."""
+    return U * (sum(sqrt(k) for k in inner[: index + 1]) + 10.0)
+
+
+def gradient(inner: Sequence[int], outer: Sequence[int], index: int, batch: int, kappa: float) -> float:
+    """dW and db of layer ``index``.
+
+    u [kappa (sum_fwd sqrt(k) + 10) + sum_bwd sqrt(k) + sqrt(B) + sum_{i < l} sqrt(k_i)]: the error of
+    the outputs P, magnified by kappa = norm(P) / norm(P - Y) as P - Y cancels; that of the products on
+    the way back; of the sum over the batch; and of the layer's input.
+
+    Args:
+        inner, outer: k_i = n_in and n_out of each layer.
+        kappa: from the oracle.
+    """
+    ahead = sum(sqrt(k) for k in inner)
+    back = sum(sqrt(n) for n in outer[index + 1 :])
+    before = sum(sqrt(k) for k in inner[:index])
+    return U * (kappa * (ahead + 10.0) + back + sqrt(batch) + before)
+
+
+def loss_value(batch: int, classes: int, largest: float, value: float) -> float:
+    """The mean loss from given outputs: a sum over classes and over the batch.
+
+    A loss smaller than the outputs it is made of is a difference of them, and magnifies their rounding.
+    """
+    return U * (sqrt(batch) + sqrt(classes) + 10.0) * max(1.0, largest / value if value else 1.0)
+
+
+def loss_gradient(classes: int, kappa: float, spread: float) -> float:
+    """The loss's gradient from given outputs: (P - Y) / B, with P's error magnified by kappa."""
+    return U * (kappa * (sqrt(classes) + 10.0 + spread) + 10.0)
+
+
+def slot(vector64: np.ndarray) -> float:
+    """An optimizer's moment after one update from a given gradient: a few roundings.
+
+    Ours become 0 below MOMENT_FLOOR, torch's do not: that much may be missing in each element.
+    """
+    size = norm(vector64) or 1.0
+    return 8.0 * U + MOMENT_FLOOR * sqrt(vector64.size) / size
+
+
+def update(values64: np.ndarray, displacement64: np.ndarray) -> float:
+    """The parameters after one update from a given gradient, relative to their own norm.
+
+    The displacement carries a dozen roundings (u each, of its own size); adding it to the value rounds
+    once more, at the value's size.
+    """
+    size = norm(values64) or 1.0
+    moved = norm(displacement64)
+    return U * (1.0 + 16.0 * moved / size)

@@ -1,0 +1,125 @@
+"""Case: a network, a goal, an optimizer and data, from which every contender builds its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from backends import Backend, InputError
+from dnn.initializers import INITIALIZERS
+from dnn.layers import Dense, Layer
+from dnn.losses import LOSSES
+from dnn.model import Sequential
+from dnn.optimizers import OPTIMIZERS, Optimizer
+from dnn.random import host_normal, host_uniform, stream_key
+
+Weights = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Labelled examples on the host.
+
+    Args:
+        x: (N, n) float32 in [0, 1], or uint8 (v stands for v / 255).
+        y: (N,) int64.
+        classes: C.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    classes: int
+
+    def __post_init__(self) -> None:
+        if self.x.dtype == np.uint8:
+            object.__setattr__(self, "x", self.x.astype(np.float32) * np.float32(1.0 / 255.0))
+
+    def rows(self, seed: int, step: int, n: int) -> np.ndarray:
+        """n different row numbers for a step (all rows where there are fewer), keyed by the seed."""
+        draws = host_uniform(stream_key(seed, "agreement rows"), (len(self.x),), step=step)
+        return np.argsort(draws, kind="stable")[:n]
+
+    def head(self, n: int) -> Data:
+        """The first n examples; a level that needs few then need not shuffle them all."""
+        return Data(self.x[:n], self.y[:n], self.classes)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Hidden Dense layers of one activation, then C outputs as the loss wants them.
+
+    Args:
+        name: in records.
+        n_in, hidden, classes: widths.
+        activation: of the hidden layers.
+        loss: a name in LOSSES.
+        optimizer: with its settings.
+        seed: of the weights.
+    """
+
+    name: str
+    n_in: int
+    hidden: tuple[int, ...]
+    classes: int
+    activation: str
+    loss: str
+    optimizer: Optimizer
+    seed: int
+
+    @property
+    def inner(self) -> tuple[int, ...]:
+        """n_in of each layer."""
+        return (self.n_in, *self.hidden)
+
+    @property
+    def outer(self) -> tuple[int, ...]:
+        """n_out of each layer."""
+        return (*self.hidden, self.classes)
+
+    def layers(self) -> list[Layer]:
+        """New layers; the last one has the activation that the loss contains, if any."""
+        last = LOSSES[self.loss].activation or "linear"
+        return [*(Dense(n, self.activation) for n in self.hidden), Dense(self.classes, last)]
+
+    def model(self, backend: Backend) -> Sequential:
+        """A compiled model on a backend, with this case's weights."""
+        model = Sequential(self.layers(), input_shape=(self.n_in,), backend=backend, seed=self.seed)
+        model.compile(self.loss, self.optimizer)
+        model.parameters.load(
+            {name: w.astype(backend.dtype_name) for name, w in self.weights().items()}
+        )
+        return model
+
+    def weights(self) -> Weights:
+        """Float32 numbers by name; the biases too are random, or a lost bias would go unseen."""
+        values: Weights = {}
+        initializer = INITIALIZERS["he_uniform" if self.activation == "relu" else "glorot_uniform"]
+        for i, shape in enumerate(zip(self.inner, self.outer, strict=True)):
+            key = stream_key(self.seed, "agreement weights", i)
+            bias = 0.1 * host_normal(stream_key(self.seed, "agreement biases", i), shape[1:])
+            values[f"dense_{i + 1}.W"] = initializer(key, shape).astype(np.float32)
+            values[f"dense_{i + 1}.b"] = bias.astype(np.float32)
+        return values
+
+
+def optimizer_variants() -> Iterator[tuple[str, Optimizer]]:
+    """Every optimizer that exists: as it comes, with what is off by default (0.0 or False) turned on.
+
+    For SGD: plain, with momentum 0.5, and with Nesterov's. A combination that an optimizer refuses is
+    left out; its defaults never are.
+    """
+    for name, kind in OPTIMIZERS.items():
+        plain: Any = kind()  # type: ignore[call-arg]
+        yield name, plain
+        chosen = plain
+        off = [f for f in fields(plain) if getattr(plain, f.name) in (0.0, False)]
+        for f in sorted(off, key=lambda f: isinstance(getattr(plain, f.name), bool)):
+            try:
+                value = True if isinstance(getattr(plain, f.name), bool) else 0.5
+                chosen = replace(chosen, **{f.name: value})
+            except InputError:
+                continue
+            yield f"{name} {f.name}", chosen

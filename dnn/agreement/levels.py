@@ -1,0 +1,57 @@
+"""The levels by name, and one call that runs some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from types import MappingProxyType
+
+from dnn.agreement.cases import Data
+from dnn.agreement.contenders import Contender
+from dnn.agreement.kernels import kernel_level
+from dnn.agreement.networks import network_level
+from dnn.agreement.oracle import make_oracle
+from dnn.agreement.records import Record
+from dnn.agreement.resynchronised import resynchronised_level
+from dnn.agreement.single_layers import layer_level
+from dnn.agreement.sizes import FULL, Sizes
+from dnn.agreement.trajectories import trajectory_level
+from dnn.agreement.threads import one_thread
+from dnn.names import look_up
+
+Level = Callable[[Sequence[Contender], Contender, Data, Sizes, int], Iterator[Record]]
+
+LEVELS: Mapping[str, Level] = MappingProxyType(
+    {
+        "L0": kernel_level,
+        "L1": layer_level,
+        "L2": network_level,
+        "L3": resynchronised_level,
+        "L4": trajectory_level,
+    }
+)
+"""The levels that compare with the oracle; L5 compares accuracies and takes a test set."""
+
+SMALL_STEPS = ("L0", "L1", "L3", "L4")
+
+
+def check(
+    contenders: Sequence[Contender],
+    data: Data,
+    *,
+    levels: Sequence[str] = tuple(LEVELS),
+    sizes: Sizes = FULL,
+    seed: int = 0,
+) -> list[Record]:
+    """Run levels on contenders and return every record.
+
+    Raises:
+        InputError: an unknown level.
+    """
+    chosen = [look_up("level", name, LEVELS) for name in levels]
+    oracle = make_oracle()
+    found: list[Record] = []
+    for name, level in zip(levels, chosen, strict=True):
+        with one_thread() if name in SMALL_STEPS else nullcontext():
+            found += level(contenders, oracle, data, sizes, seed)
+    return found

@@ -1,0 +1,182 @@
+"""Native PyTorch as a contender: torch.nn, autograd and torch.optim; no line of our arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from backends import get_backend
+from dnn import torch_frontend as twin
+from dnn.agreement.cases import Case, Data
+from dnn.agreement.contenders import Contender, Network
+from dnn.agreement.state import Named, State
+from dnn.layers import Layer
+from dnn.parameters import Parameters
+
+Array = Any
+
+
+class NativeNetwork(Network):
+    """The twin of the case's model, and a torch.optim optimizer."""
+
+    def __init__(self, owner: PyTorchContender, case: Case, dtype: str) -> None:
+        self.owner, self.case, self.dtype = owner, case, dtype
+        self.backend = owner.backend(dtype)
+        # From a NumPy model, so that the twin's weights never were in our torch code.
+        model = case.model(get_backend("numpy", dtype=dtype))
+        self.module = twin.to_torch(model, self.backend.device)
+        self.loss = twin.torch_loss(case.loss)
+        self.optimizer = twin.torch_optimizer(case.optimizer, self.module)
+        self.slots = twin.OPTIMIZER_TWINS[case.optimizer.name].slots
+        self.start = np.array(model.optimizer_state.control, dtype=np.float64)
+        self.updates = 0
+
+    def _put(self, target: Array, values: np.ndarray, transposed: bool) -> None:
+        import torch
+
+        with torch.no_grad():
+            source = torch.from_numpy(values.astype(self.dtype))
+            target.copy_(source.T if transposed else source)
+
+    def _get(self, name: str, tensor: Array, transposed: bool) -> np.ndarray:
+        shape = tensor.shape[::-1] if transposed else tensor.shape
+        array = tensor.detach()
+        return self.owner.receive(name, array.T if transposed else array, shape, self.dtype)
+
+    def load(self, state: State) -> None:
+        import torch
+
+        self.updates = int(state.control[3])
+        for name, p, transposed in twin.twin_parameters(self.module):
+            self._put(p, state.values[name], transposed)
+            own: dict[str, Array] = {"step": torch.tensor(float(self.updates))}
+            for slot, key in self.slots.items():
+                own[key] = torch.zeros_like(p)
+                self._put(own[key], state.slots[slot][name], transposed)
+            self.optimizer.state[p] = own
+
+    def state(self) -> State:
+        import torch
+
+        values: Named = {}
+        slots: dict[str, Named] = {slot: {} for slot in self.slots}
+        for name, p, transposed in twin.twin_parameters(self.module):
+            values[name] = self._get(name, p, transposed)
+            for slot, key in self.slots.items():
+                vector = self.optimizer.state[p].get(key)
+                vector = torch.zeros_like(p) if vector is None else vector
+                slots[slot][name] = self._get(f"{slot} {name}", vector, transposed)
+        control = np.array(self.start)
+        control[3] = self.updates
+        return State(values, slots, control)
+
+    def _batch(self, x: np.ndarray) -> Array:
+        return self.backend.from_host(x.astype(self.dtype))
+
+    def pre_activations(self, x: np.ndarray) -> Named:
+        import torch
+
+        layers = {name.split(".")[0] for name, _, _ in twin.twin_parameters(self.module)}
+        found: Named = {}
+        h = self._batch(x)
+        with torch.no_grad():
+            for name, child in self.module.named_children():
+                h = child(h)
+                if name in layers:
+                    found[name] = self.owner.receive(f"z {name}", h, tuple(h.shape), self.dtype)
+        return found
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        import torch
+
+        with torch.no_grad():
+            outputs = self.module(self._batch(x))
+        return self.owner.receive("outputs", outputs, (len(x), self.case.classes), self.dtype)
+
+    def _backward(self, x: np.ndarray, y: np.ndarray) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self.loss(self.module(self._batch(x)), self.backend.from_host(y)).backward()  # type: ignore[no-untyped-call]
+
+    def gradients(self, x: np.ndarray, y: np.ndarray) -> Named:
+        self._backward(x, y)
+        return {
+            name: self._get(name, p.grad, transposed)
+            for name, p, transposed in twin.twin_parameters(self.module)
+        }
+
+    def update(self, gradients: Named) -> None:
+        import torch
+
+        for name, p, transposed in twin.twin_parameters(self.module):
+            p.grad = torch.zeros_like(p)
+            self._put(p.grad, gradients[name], transposed)
+        self.optimizer.step()
+        self.updates += 1
+
+    def step(self, x: np.ndarray, y: np.ndarray) -> None:
+        self._backward(x, y)
+        self.optimizer.step()
+        self.updates += 1
+
+
+class PyTorchContender(Contender):
+    """torch.nn and autograd; the torch Backend is used to move data and to compare at the door only."""
+
+    def activation(
+        self, kind: str, z: np.ndarray, dy: np.ndarray, dtype: str = "float32"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        backend = self.backend(dtype)
+        z_ = backend.from_host(z.astype(dtype)).requires_grad_()
+        y = twin.activation_module(kind)(z_)
+        y.backward(backend.from_host(dy.astype(dtype)))
+        received = self.receive("y", y.detach(), z.shape, dtype)
+        return received, self.receive("dz", z_.grad, z.shape, dtype)
+
+    def loss(
+        self, name: str, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
+    ) -> tuple[float, np.ndarray]:
+        backend = self.backend(dtype)
+        outputs_ = backend.from_host(outputs.astype(dtype)).requires_grad_()
+        wanted = targets if targets.ndim == 1 else targets.astype(dtype)
+        value = twin.torch_loss(name)(outputs_, backend.from_host(wanted))
+        value.backward()  # type: ignore[no-untyped-call]
+        mean = self.receive("loss", value.detach(), (), dtype)
+        return float(mean), self.receive("dy", outputs_.grad, outputs.shape, dtype)
+
+    def layer(
+        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],
+        x: np.ndarray, dy: np.ndarray, dtype: str = "float32",
+    ) -> Named:  # fmt: skip
+        import torch
+
+        host, backend = get_backend("numpy", dtype=dtype), self.backend(dtype)
+        layer.build(shape, host, "layer", first=False)
+        parameters = Parameters(host, layer.parameter_shapes())
+        layer.attach(parameters.value, parameters.gradient)
+        parameters.load({name: v.astype(dtype) for name, v in values.items()})
+        module = torch.nn.Sequential()
+        for name, child in twin.layer_modules(layer, backend.dtype, backend.device).items():
+            module.add_module(name, child)
+        x_ = backend.from_host(x.astype(dtype)).requires_grad_()
+        y = module(x_)
+        y.backward(backend.from_host(dy.astype(dtype)))
+        found = {"y": self.receive("y", y.detach(), (len(x), *layer.output_shape), dtype)}
+        found["dx"] = self.receive("dx", x_.grad, x.shape, dtype)
+        for name, p, transposed in twin.twin_parameters(module):
+            short = name.rsplit(".", maxsplit=1)[-1]
+            gradient = p.grad.T if transposed and p.grad is not None else p.grad
+            found[f"d{short}"] = self.receive(f"d{short}", gradient, parameters.shapes[short], dtype)
+        return found
+
+    def open(self, case: Case, dtype: str = "float32") -> NativeNetwork:
+        return NativeNetwork(self, case, dtype)
+
+    def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
+        module = twin.to_torch(case.model(get_backend("numpy")), self.backend().device)
+        history = twin.fit(
+            module, train.x, train.y, batch_size=batch_size, epochs=epochs, seed=case.seed,
+            loss=case.loss, optimizer=case.optimizer, validation_data=(test.x, test.y),
+        )  # fmt: skip
+        return history.history["val_accuracy"][-1]

@@ -1,0 +1,67 @@
+"""The oracle: NumPy in float64 with the reference kernels, and the rows on which it is beyond doubt.
+
+Its inputs and weights are the float32 numbers that everyone gets, so its own error is 2^29 times smaller
+than what is measured with it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backends import get_backend
+from dnn.agreement import bounds
+from dnn.agreement.cases import Case
+from dnn.agreement.contenders import Network
+from dnn.agreement.ours import BackendContender
+from dnn.agreement.state import Named
+
+KINKS = frozenset({"relu"})
+"""Activations whose derivative jumps at 0: there the sign of z must not be in doubt."""
+
+
+def make_oracle() -> BackendContender:
+    """The contender that all others are compared with, whatever dtype they ask for."""
+    return BackendContender("oracle", lambda _: get_backend("numpy", dtype="float64", fused=False))
+
+
+def margins(case: Case, z: Named) -> Named:
+    """How far each layer's z may be off, element by element, in any float32 run that L2 accepts.
+
+    The L2 bound holds for the norm. An element's error has the size of the rms error, times a few for
+    the worst of 1e5; the bound itself is about ten times what is measured, so 4 times it is ample.
+    """
+    return {
+        name: np.asarray(4.0 * bounds.forward(case.inner, i) * np.sqrt(np.mean(values**2)))
+        for i, (name, values) in enumerate(z.items())
+    }
+
+
+def safe_rows(case: Case, network: Network, x: np.ndarray, wanted: int) -> np.ndarray:
+    """The first ``wanted`` rows of x on which no unit with a kink is near it, by the oracle.
+
+    A unit whose z is within rounding of 0 is on in one library and off in another: a jump of the
+    gradient that no bound on rounding can cover, and not an error of either.
+    """
+    if case.activation not in KINKS:
+        return np.arange(min(wanted, len(x)))
+    z = network.pre_activations(x)
+    margin = margins(case, z)
+    safe = np.ones(len(x), dtype=bool)
+    for name in list(z)[:-1]:  # the last layer's outputs have no kink
+        safe &= np.min(np.abs(z[name]), axis=1) > margin[name]
+    return np.flatnonzero(safe)[:wanted]
+
+
+def magnification(case: Case, outputs: np.ndarray, y: np.ndarray) -> float:
+    """kappa = norm(P) / norm(P - Y): what the loss's subtraction does to a relative error in P.
+
+    Args:
+        outputs: (B, C) that the loss takes. For a loss that contains the softmax P is its softmax.
+        y: (B,) class numbers.
+    """
+    p = outputs
+    if case.loss == "categorical_crossentropy":
+        e = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        p = e / e.sum(axis=1, keepdims=True)
+    target = np.eye(outputs.shape[1])[y]
+    return bounds.norm(p) / bounds.norm(p - target)

@@ -1,0 +1,59 @@
+"""State: all numbers that an update starts from, by name, on the host in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backends import Backend, InputError
+
+Named = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class State:
+    """Parameters, optimizer slots, and the optimizer's control array.
+
+    Attributes:
+        values: parameter name -> float64 array.
+        slots: slot name -> parameter name -> float64 array.
+        control: (4,): [rate, two numbers of the kernel's own, updates done].
+    """
+
+    values: Named
+    slots: dict[str, Named]
+    control: np.ndarray
+
+    def rounded(self, dtype: str) -> State:
+        """The same numbers rounded to a dtype, held in float64: what a run in that dtype can start from."""
+
+        def cast(named: Named) -> Named:
+            return {k: v.astype(dtype).astype(np.float64) for k, v in named.items()}
+
+        return State(
+            cast(self.values),
+            {slot: cast(named) for slot, named in self.slots.items()},
+            self.control.astype(dtype).astype(np.float64),
+        )
+
+
+class Misfit(InputError):
+    """A contender's tensor is of another library, device, dtype or shape than it must be."""
+
+
+def receive(backend: Backend, tensor: str, array: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """A contender's tensor as a float64 host array, after the comparisons that come before any number.
+
+    Raises:
+        Misfit: naming the tensor and what differs.
+    """
+    if not backend.owns(array):
+        raise Misfit(f"{tensor} is a {type(array).__name__}, expected an array of {backend.name!r} on "
+                     f"{backend.device}")  # fmt: skip
+    if array.dtype != backend.dtype:
+        raise Misfit(f"{tensor} has dtype {array.dtype}, expected {backend.dtype_name}")
+    if tuple(array.shape) != tuple(shape):
+        raise Misfit(f"{tensor} has shape {tuple(array.shape)}, expected {tuple(shape)}")
+    return np.array(backend.to_host(array), dtype=np.float64)
