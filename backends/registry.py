@@ -40,7 +40,7 @@ def _factory(name: str) -> Factory:
         if point.name == name:
             registered: Factory = point.load()
             return registered
-    close = difflib.get_close_matches(str(name), backend_names(), n=1)
+    close = difflib.get_close_matches(str(name).lower(), backend_names(), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise InputError(f"backend is {name!r}, expected one of auto, {', '.join(backend_names())}{hint}")
 

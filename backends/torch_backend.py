@@ -235,9 +235,9 @@ def make(device: Any, dtype: str, fused: bool) -> TorchBackend:
     if place.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if count == 0:
-            built = "this torch is a CPU build" if torch.version.cuda is None else "no CUDA device"
+            why = "this torch is a CPU build" if torch.version.cuda is None else "torch finds none"
             raise BackendUnavailable(
-                f"backend 'torch' on {device!r} needs a CUDA device, but {built} was found; "
+                f"backend 'torch' on {device!r} needs a CUDA device, but {why}; "
                 f"use --device cpu, or install the NVIDIA driver and a CUDA build of torch"
             )
         index = torch.cuda.current_device() if place.index is None else place.index

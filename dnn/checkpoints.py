@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
+from backends.dispatch import FLOATS
 from dnn.files import write_atomically
 from dnn.layers import LAYERS, Layer
 from dnn.model import Sequential
 from dnn.names import look_up
 
 FORMAT = "array-api-dnn"
-VERSION = "1"
+"""Key of the one metadata entry (safetensors writes several in no fixed order): an object in JSON."""
+VERSION = 1
 
 
 class CheckpointError(InputError):
@@ -35,25 +37,24 @@ def save_model(model: Sequential, path: str | Path) -> None:
     from safetensors.numpy import save
 
     path = Path(path)
-    metadata = {
-        "format": FORMAT,
+    facts = {
         "version": VERSION,
         "dtype": model.backend.dtype_name,
-        "architecture": json.dumps(model.config()),
-        "seed": str(model.seed),
-        "epochs_done": str(model.epochs_done),
+        **model.config(),
+        "seed": model.seed,
+        "epochs_done": model.epochs_done,
     }
     try:
-        write_atomically(path, save(model.parameters.to_host(), metadata))
+        write_atomically(path, save(model.parameters.to_host(), {FORMAT: json.dumps(facts)}))
     except OSError as error:
         raise CheckpointError(f"checkpoint {path} cannot be written: {error.strerror}") from None
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """(metadata, named arrays).
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """(facts, named arrays).
 
     Raises:
-        CheckpointError: missing, truncated, of another kind or of a newer version.
+        CheckpointError: missing, truncated, of another kind or of another version.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -61,29 +62,26 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
         raise CheckpointError(f"checkpoint {path} is not a file, expected a .safetensors file")
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = dict(file.metadata() or {})
+            metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"checkpoint {path} cannot be read ({error}); it is truncated or no safetensors file"
         ) from None
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"checkpoint {path} has format {metadata.get('format')!r}, expected {FORMAT!r}")
-    if metadata.get("version") != VERSION:
-        raise CheckpointError(
-            f"checkpoint {path} has version {metadata.get('version')!r}, this release reads {VERSION!r}"
-        )
-    return metadata, arrays
-
-
-def _architecture(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     try:
-        config: dict[str, Any] = json.loads(metadata["architecture"])
-        if not isinstance(config["input_shape"], list) or not isinstance(config["layers"], list):
+        facts = json.loads(metadata[FORMAT])
+        version, dtype = facts["version"], facts["dtype"]
+        if not isinstance(facts["input_shape"], list) or not isinstance(facts["layers"], list):
             raise TypeError("input_shape and layers are not lists")
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"checkpoint {path} has no readable architecture ({error})") from None
-    return config
+        raise CheckpointError(
+            f"checkpoint {path} has no readable {FORMAT} metadata ({error}); it is of another program"
+        ) from None
+    if version != VERSION:
+        raise CheckpointError(f"checkpoint {path} has version {version!r}, this release reads {VERSION}")
+    if dtype not in FLOATS:
+        raise CheckpointError(f"checkpoint {path} has dtype {dtype!r}, expected one of {', '.join(FLOATS)}")
+    return facts, arrays
 
 
 def _layer(path: Path, config: Any) -> Layer:
@@ -103,7 +101,8 @@ def dtype_of(path: str | Path) -> str:
     Raises:
         CheckpointError: no readable checkpoint.
     """
-    return _read(Path(path))[0].get("dtype", "unknown")
+    dtype: str = _read(Path(path))[0]["dtype"]
+    return dtype
 
 
 def load_model(path: str | Path, backend: Backend) -> Sequential:
@@ -112,31 +111,30 @@ def load_model(path: str | Path, backend: Backend) -> Sequential:
     The weights must be of the backend's dtype: nothing is rounded unasked.
 
     Raises:
-        CheckpointError: no readable checkpoint, or one of another dtype.
-        InputError: weights that do not fit the architecture.
+        CheckpointError: no readable checkpoint, one of another dtype, or weights that do not fit the
+            architecture.
     """
     path = Path(path)
-    metadata, arrays = _read(path)
-    config = _architecture(path, metadata)
-    if metadata.get("dtype") != backend.dtype_name:
+    facts, arrays = _read(path)
+    if facts["dtype"] != backend.dtype_name:
         raise CheckpointError(
-            f"checkpoint {path} has dtype {metadata.get('dtype')}, expected {backend.dtype_name}; "
-            f"get the backend with dtype={metadata.get('dtype')!r}"
+            f"checkpoint {path} has dtype {facts['dtype']}, expected {backend.dtype_name}; "
+            f"get the backend with dtype={facts['dtype']!r}"
         )
     try:
         model = Sequential(
-            [_layer(path, layer) for layer in config["layers"]],
-            input_shape=tuple(config["input_shape"]),
+            [_layer(path, layer) for layer in facts["layers"]],
+            input_shape=tuple(facts["input_shape"]),
             backend=backend,
-            seed=int(metadata.get("seed", "0")),
+            seed=facts.get("seed", 0),
         )
         model.parameters.load(arrays)
-        if config.get("loss") is not None:
-            model.compile(loss=str(config["loss"]))
-        model.epochs_done = int(metadata.get("epochs_done", "0"))
+        if facts.get("loss") is not None:
+            model.compile(loss=str(facts["loss"]))
+        model.epochs_done = int(facts.get("epochs_done", 0))
     except CheckpointError:
         raise
-    except ValueError as error:  # InputError, or a number that is none
+    except (ValueError, TypeError, MemoryError) as error:  # InputError, or a number that is none
         raise CheckpointError(f"checkpoint {path} does not fit together: {error}") from None
     return model
 

@@ -29,6 +29,7 @@ Floats = NDArray[np.float64]
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # no format that starts a program, such as EPS
 MAX_PIXELS = 50_000_000  # a phone's photo has 12 to 50 million; past this it is a trap or a mistake
 WORK_SIDE = 300  # larger pages are averaged down towards this: less noise, less work
+EDGE = 0.08  # of the strongest ink; below it, what surrounds ink is a JPEG's ripple
 MIN_CONTRAST = 20.0  # of 255; an empty page's own noise is mostly below it
 
 
@@ -190,7 +191,7 @@ def _find_ink(page: Image.Image, side: int) -> Floats | None:
         return None
     rows, columns = _box(core)
     one_pixel = max(1, round(max(core[rows, columns].shape) / side))  # of the result
-    edge = (_blur(core, one_pixel) > 0) & (ink > max(0.02 * ink.max(), 4 * noise))
+    edge = (_blur(core, one_pixel) > 0) & (ink > max(EDGE * ink.max(), 4 * noise))
     ink = np.where(core | edge, ink, 0)
     return ink[_box(ink > 0)]
 

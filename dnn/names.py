@@ -19,6 +19,6 @@ def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:
     """
     if name in table:
         return table[name]
-    close = difflib.get_close_matches(str(name), list(table), n=1)
+    close = difflib.get_close_matches(str(name).lower(), list(table), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise InputError(f"{argument} is {name!r}, expected one of {', '.join(table)}{hint}")

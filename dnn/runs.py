@@ -93,26 +93,6 @@ def load_run(path: str | Path, open_backend: Callable[[str], Backend]) -> tuple[
     return config, model
 
 
-def image_shape(config: dict[str, Any], model: Sequential) -> tuple[int, int]:
-    """(height, width) of the images that a run was trained on.
-
-    Raises:
-        InputError: the configuration names none, or one that does not fit the model.
-    """
-    shape = config.get("image_shape")
-    if (
-        not isinstance(shape, list)
-        or len(shape) != 2
-        or not all(isinstance(n, int) and n > 0 for n in shape)
-        or (shape[0] * shape[1],) != model.input_shape
-    ):
-        raise InputError(
-            f"image_shape in {CONFIG} is {shape!r}, expected [height, width] with a product of "
-            f"{model.input_shape[0]}"
-        )
-    return shape[0], shape[1]
-
-
 def draw_curves(history: History, path: Path, title: str) -> None:
     """Loss and accuracy over the epochs, training and test, as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -26,6 +26,7 @@ from dnn.model import METRICS, Sequential
 from dnn.names import look_up
 from dnn.optimizers import OPTIMIZERS, Optimizer
 from dnn.random import permutation, stream_key
+from dnn.schedules import Schedule
 
 if TYPE_CHECKING:
     import torch
@@ -67,6 +68,17 @@ class OptimizerTwin:
     slots: Mapping[str, str]
 
 
+def rate_table(optimizer: Optimizer) -> list[float]:
+    """The learning rate of update 0, 1, ...; past the end the last one holds."""
+    rate = optimizer.learning_rate
+    return [float(r) for r in rate.rates()] if isinstance(rate, Schedule) else [float(rate)]
+
+
+def first_rate(optimizer: Optimizer) -> float:
+    """What torch.optim starts with."""
+    return rate_table(optimizer)[0]
+
+
 LAYER_TWINS: Mapping[str, LayerTwin] = MappingProxyType(
     {
         "Dense": LayerTwin(
@@ -100,12 +112,12 @@ OPTIMIZER_TWINS: Mapping[str, OptimizerTwin] = MappingProxyType(
     {
         "sgd": OptimizerTwin(
             "SGD",
-            lambda o: {"lr": o.learning_rate, "momentum": o.momentum, "nesterov": o.nesterov},
+            lambda o: {"lr": first_rate(o), "momentum": o.momentum, "nesterov": o.nesterov},
             {"velocity": "momentum_buffer"},
         ),
         "adam": OptimizerTwin(
             "Adam",
-            lambda o: {"lr": o.learning_rate, "betas": (o.beta1, o.beta2), "eps": o.epsilon},
+            lambda o: {"lr": first_rate(o), "betas": (o.beta1, o.beta2), "eps": o.epsilon},
             {"m": "exp_avg", "v": "exp_avg_sq"},
         ),
     }
@@ -226,14 +238,13 @@ def from_torch(
         after = children[i + 1][1] if i + 1 < len(children) else None
         activation = kinds.get(type(after).__name__, "linear")
         if after is None:
-            activation = output_activation or getattr(module, "left_out", "linear")
+            activation = output_activation or str(getattr(module, "left_out", "linear"))
         # A module that torch numbered itself ("0") gets our usual name.
         layers.append(twin.back(child, activation, None if name.isdecimal() else name))  # type: ignore[arg-type]
     if not layers:
         raise InputError("module holds no layer, expected an nn.Sequential with at least one")
     weights = [
-        (p.T if transposed else p).detach().cpu().numpy()
-        for _, p, transposed in twin_parameters(module)
+        (p.T if transposed else p).detach().cpu().numpy() for _, p, transposed in twin_parameters(module)
     ]
     model = Sequential(layers, input_shape=(weights[0].shape[0],), backend=backend, seed=seed)
     model.parameters.load(dict(zip(model.parameters.shapes, weights, strict=True)))
@@ -359,11 +370,13 @@ def fit(
     y = inputs.targets(backend, "y", y, n, outputs)
     if validation_data is not None:
         held_x = _admit(backend, "validation_data[0]", validation_data[0], shape)
-        held_y = inputs.targets(
-            backend, "validation_data[1]", validation_data[1], len(held_x), outputs
-        )
+        held_y = inputs.targets(backend, "validation_data[1]", validation_data[1], len(held_x), outputs)
     loss_of = torch_loss(loss)
+    rates: list[float] = []  # torch's own optimizer keeps its own rate
     if not isinstance(optimizer, torch.optim.Optimizer):
+        if isinstance(optimizer, str):
+            optimizer = look_up("optimizer", optimizer, OPTIMIZERS)()  # type: ignore[call-arg]
+        rates = rate_table(optimizer)
         optimizer = torch_optimizer(optimizer, module, fused)
     key = stream_key(seed, "shuffle")
     classes = y if y.ndim == 1 else y.argmax(1)
@@ -380,12 +393,14 @@ def fit(
             total = torch.zeros((), dtype=x.dtype, device=x.device)
             correct = torch.zeros((), dtype=torch.int64, device=x.device)
 
-            def read(
-                examples: int, total: Array = total, correct: Array = correct
-            ) -> tuple[float, float]:
+            def read(examples: int, total: Array = total, correct: Array = correct) -> tuple[float, float]:
                 return float(total) / examples, float(correct) / examples
 
             for update, index in enumerate(order.split(batch_size), 1):
+                if len(rates) > 1:
+                    done = (epoch - 1) * updates + update - 1
+                    for group in optimizer.param_groups:
+                        group["lr"] = rates[min(done, len(rates) - 1)]
                 optimizer.zero_grad(set_to_none=True)
                 out = module(x[index])
                 value = loss_of(out, y[index])

@@ -20,11 +20,11 @@ def parse() -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     import numpy as np
 
-    from dnn.images import load_digit_image
-    from dnn.runs import image_shape, load_run
+    from dnn.images import image_shape_of, load_digit_image
+    from dnn.runs import load_run
 
-    config, model = load_run(arguments.run, lambda dtype: _command.open_backend(arguments, dtype))
-    shape = image_shape(config, model)
+    _, model = load_run(arguments.run, lambda dtype: _command.open_backend(arguments, dtype))
+    shape = image_shape_of(model.input_shape)
     images = np.stack([load_digit_image(path, shape) for path in arguments.images])
     outputs = model.predict(images.reshape(len(images), *model.input_shape))
     for path, row in zip(arguments.images, outputs, strict=True):

@@ -77,7 +77,7 @@ def main(arguments: argparse.Namespace) -> None:
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = RunFolder(arguments.run_dir or Path("runs") / f"{stamp}-{backend.name}")
     asked = {name: value for name, value in vars(arguments).items() if name != "quiet"}
-    made = {"image_shape": data.image_shape, "model": model.config(), "optimizer": optimizer.config()}
+    made = {"model": model.config(), "optimizer": optimizer.config()}
     folder.write_json(CONFIG, {**asked, **made})
     if not arguments.quiet:
         sizes = "-".join(str(n) for n in (*model.input_shape, *(p.units for p in model.layers)))

@@ -88,9 +88,7 @@ class Case:
         """A compiled model on a backend, with this case's weights."""
         model = Sequential(self.layers(), input_shape=(self.n_in,), backend=backend, seed=self.seed)
         model.compile(self.loss, self.optimizer)
-        model.parameters.load(
-            {name: w.astype(backend.dtype_name) for name, w in self.weights().items()}
-        )
+        model.parameters.load({name: w.astype(backend.dtype_name) for name, w in self.weights().items()})
         return model
 
     def weights(self) -> Weights:

@@ -113,9 +113,7 @@ class Contender(ABC):
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
         """The share of right test predictions after so many epochs of fit, in float32."""
 
-    def receive(
-        self, tensor: str, array: Array, shape: Sequence[int], dtype: str = "float32"
-    ) -> np.ndarray:
+    def receive(self, tensor: str, array: Array, shape: Sequence[int], dtype: str = "float32") -> np.ndarray:
         """A device array as float64, its library, dtype, device and shape compared first."""
         return receive(self.backend(dtype), tensor, array, tuple(shape))
 

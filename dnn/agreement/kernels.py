@@ -78,9 +78,7 @@ def kernel_level(
             yield from _activation(c, oracle, kind, sizes, seed)
 
 
-def _activation(
-    c: Contender, oracle: Contender, kind: str, sizes: Sizes, seed: int
-) -> Iterator[Record]:
+def _activation(c: Contender, oracle: Contender, kind: str, sizes: Sizes, seed: int) -> Iterator[Record]:
     z, dy = _activation_inputs(kind, sizes, seed)
     y64, dz64 = oracle.activation(kind, z, dy)
     bound = bounds.COMPOSITE_ULP

@@ -33,9 +33,7 @@ def layer_level(
     yield from _losses(contenders, oracle, sizes, seed)
 
 
-def _layers(
-    contenders: Sequence[Contender], oracle: Contender, sizes: Sizes, seed: int
-) -> Iterator[Record]:
+def _layers(contenders: Sequence[Contender], oracle: Contender, sizes: Sizes, seed: int) -> Iterator[Record]:
     for name, make, shape in samples():
         probe = make()
         probe.build(shape, get_backend("numpy"), "layer", first=False)
@@ -65,9 +63,7 @@ def _layers(
                 yield Record(LEVEL, name, tensor, c.name, bounds.eta(got[tensor], x64), bound)
 
 
-def _losses(
-    contenders: Sequence[Contender], oracle: Contender, sizes: Sizes, seed: int
-) -> Iterator[Record]:
+def _losses(contenders: Sequence[Contender], oracle: Contender, sizes: Sizes, seed: int) -> Iterator[Record]:
     outputs = 2.0 * _draw(seed, "outputs", (sizes.batch, 10))
     y = np.floor(10.0 * host_uniform(stream_key(seed, "agreement classes"), (sizes.batch,)))
     rows = np.abs(_draw(seed, "target rows", outputs.shape))

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Prove that all backends agree with a float64 oracle, and so with each other and with native PyTorch."""
+
+from __future__ import annotations
+
+import argparse
+
+import _command
+
+
+def parse() -> argparse.Namespace:
+    parser = _command.Parser(
+        description=__doc__,
+        epilog="exit code: 0 all bounds hold, 1 some bound is broken, 2 bad input or a backend that "
+        "cannot run. L5 trains for minutes and runs only when named.",
+    )
+    parser.add_argument(
+        "--backends",
+        metavar="A,B,...",
+        help="numpy, torch, cupy, strict, pytorch (native autograd and torch.optim), registered "
+        "names, each with :device where wanted (torch:cuda); default: all that can run",
+    )
+    parser.add_argument("--levels", metavar="L0,...", help="of L0 to L5 (default: L0,L1,L2,L3,L4)")
+    parser.add_argument("--quick", action="store_true", help="fewer batches and steps: under a minute")
+    parser.add_argument("--dataset", default="mnist", help="mnist, digits, ... (default: %(default)s)")
+    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, rows and random numbers")
+    parser.add_argument("--mutant", metavar="NAME", help="check a NumPy with one thing wrong: it must fail")
+    parser.add_argument("--report", metavar="DIR", help="a new folder for report.json and pictures")
+    parser.add_argument("--json", action="store_true", help="print report.json instead of the table")
+    long = parser.add_argument_group("L5, accuracies")
+    long.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
+    long.add_argument("--seeds", type=int, default=5, help="default: %(default)s")
+    long.add_argument("--limit", type=int, metavar="N", help="only the first N training images")
+    return parser.parse_args()
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from dnn import agreement
+    from dnn.agreement import report
+    from dnn.datasets import load_dataset
+    from dnn.inputs import positive_integer
+    from dnn.names import look_up
+    from dnn.random import stream_key
+
+    stream_key(arguments.seed, "check")  # refuses a bad seed before anything is done
+    known = (*agreement.LEVELS, "L5")
+    levels = arguments.levels.split(",") if arguments.levels else list(agreement.LEVELS)
+    for level in levels:
+        look_up("level", level, dict.fromkeys(known))
+    for name in ("epochs", "seeds"):
+        positive_integer(name, getattr(arguments, name))
+    contenders, missing = [], {}
+    if arguments.mutant is not None:
+        contenders.append(agreement.get_mutant(arguments.mutant))
+    if arguments.backends is not None:
+        names = dict.fromkeys(arguments.backends.split(","))
+        contenders += [agreement.get_contender(name) for name in names]
+    elif arguments.mutant is None:
+        contenders, missing = agreement.available_contenders()
+    data = load_dataset(arguments.dataset, arguments.data_dir)
+    folder = None if arguments.report is None else report.open_folder(arguments.report)
+
+    sizes = agreement.QUICK if arguments.quick else agreement.FULL
+    # 2000 examples are more than all batches hold, and are drawn from in no time.
+    few = agreement.Data(data.x_train[:2000], data.y_train[:2000], data.classes)
+    judged = [level for level in levels if level != "L5"]
+    records = agreement.check(contenders, few, levels=judged, sizes=sizes, seed=arguments.seed)
+    if "L5" in levels:
+        limit = None if arguments.limit is None else positive_integer("limit", arguments.limit)
+        train = agreement.Data(data.x_train[:limit], data.y_train[:limit], data.classes)
+        test = agreement.Data(data.x_test, data.y_test, data.classes)
+        records += agreement.accuracy_level(
+            contenders, train, test, epochs=arguments.epochs, seeds=arguments.seeds
+        )
+    about = {c.name: c.backend().describe() for c in contenders}
+    text = report.as_json(records, missing, vars(arguments), about)
+    if folder is not None:
+        drifts = agreement.drift(contenders, agreement.make_oracle(), few, sizes, arguments.seed)
+        report.write(folder, text, records, drifts)
+    print(text if arguments.json else report.table(records, missing), flush=True)
+    return 0 if all(record.holds for record in records) else 1
+
+
+if __name__ == "__main__":
+    parsed = parse()
+    _command.run(lambda: main(parsed))

@@ -1,0 +1,92 @@
+"""The backends and the real data that tests ask for, and what happens when they are not there.
+
+DNN_REQUIRE=cupy,torch:cuda,mnist names what must be there: its absence is then a failure and no skip.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from helpers import BACKENDS
+
+from backends import Backend, BackendUnavailable, get_backend
+
+ROOT = Path(__file__).parent.parent
+MakeBackend = Callable[..., Backend]
+MNIST_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+def _required() -> set[str]:
+    return {name.strip() for name in os.environ.get("DNN_REQUIRE", "").split(",") if name.strip()}
+
+
+def pytest_configure() -> None:
+    known = {*BACKENDS, "mnist"}
+    if unknown := _required() - known:
+        raise pytest.UsageError(f"DNN_REQUIRE names {sorted(unknown)}, expected some of {sorted(known)}")
+
+
+def skip_or_fail(what: str, why: str) -> NoReturn:
+    """Skip with the reason, or fail with it where DNN_REQUIRE names ``what``."""
+    if what in _required():
+        pytest.fail(f"DNN_REQUIRE asks for {what!r}, which cannot run: {why}", pytrace=False)
+    pytest.skip(f"{what}: {why}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_torch_thread() -> None:
+    """On the tests' small arrays torch's threads only wait for each other (four times as long)."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def make_backend() -> MakeBackend:
+    """``make_backend(id, dtype="float32", fused=True)`` for an id name[:device]."""
+
+    def make(backend_id: str, dtype: str = "float32", fused: bool = True) -> Backend:
+        name, _, device = backend_id.partition(":")
+        try:
+            return get_backend(name, device or None, dtype, fused)
+        except BackendUnavailable as error:
+            why = str(error)
+        skip_or_fail(backend_id, why)
+
+    return make
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest, make_backend: MakeBackend) -> Backend:
+    """Each backend in float32."""
+    return make_backend(request.param)
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The root that holds MNIST/raw/ with the four real files."""
+    root = Path(os.environ.get("DNN_DATA_DIR") or ROOT.parent / "shared" / "data")
+    missing = [name for name in MNIST_FILES if not (root / "MNIST" / "raw" / name).is_file()]
+    if missing:
+        skip_or_fail("mnist", f"{root / 'MNIST' / 'raw'} lacks {', '.join(missing)}")
+    return root
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Each reason for a skip once, with how many tests it skipped."""
+    reasons = Counter(
+        report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        for report in terminalreporter.stats.get("skipped", [])
+    )
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} skipped: {reason.removeprefix('Skipped: ')}")

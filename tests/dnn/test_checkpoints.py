@@ -1,0 +1,125 @@
+"""Checkpoints load on any backend, and nothing broken or foreign is taken for one."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from backends import get_backend
+from dnn import Dense, Sequential
+from dnn.checkpoints import FORMAT, CheckpointError, load_model, load_weights, save_model
+
+
+def small(backend, units=5, seed=7):
+    layers = [Dense(units, "relu"), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(4,), backend=backend, seed=seed)
+    model.compile()
+    return model
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = small(get_backend("numpy"))
+    save_model(model, tmp_path / "model.safetensors")
+    return model, tmp_path / "model.safetensors"
+
+
+def with_facts(path, **changes):
+    """The file with other metadata."""
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    facts = json.loads(header["__metadata__"][FORMAT])
+    header["__metadata__"][FORMAT] = json.dumps({**facts, **changes})
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
+
+
+def test_loads_on_every_backend_with_the_same_bits(saved, backend):
+    model, path = saved
+    loaded = load_model(path, backend)
+    for name, values in model.parameters.to_host().items():
+        np.testing.assert_array_equal(loaded.parameters.to_host()[name], values)
+    x = np.random.default_rng(0).random((6, 4), dtype=np.float32)
+    np.testing.assert_allclose(loaded.predict(x), model.predict(x), rtol=1e-5)
+    assert loaded.config() == model.config()
+
+
+def test_the_same_model_gives_the_same_file(saved, tmp_path):
+    model, path = saved
+    for _ in range(5):
+        save_model(model, tmp_path / "again.safetensors")
+        assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_every_truncation_is_refused(saved):
+    _, path = saved
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 37):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match="truncated"):
+            load_model(path, get_backend("numpy"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"version": 2}, "version"),
+        ({"dtype": "float16"}, "float16"),
+        ({"dtype": "float64"}, "float64"),
+        ({"layers": []}, "layers"),
+        ({"layers": "none"}, "metadata"),
+        ({"layers": [{"type": "Evil", "units": 3}]}, "Evil"),
+        ({"layers": [{"type": "Dense", "units": 3, "code": "1"}]}, "code"),
+        ({"layers": [{"type": "Dense", "units": "3"}]}, "units"),
+        ({"input_shape": [9]}, "shape"),
+        ({"input_shape": [-1]}, "input_shape"),
+        ({"seed": "zero"}, "seed"),
+        ({"loss": "none"}, "loss"),
+    ],
+)
+def test_what_does_not_fit_is_refused(saved, changes, word):
+    _, path = saved
+    with_facts(path, **changes)
+    with pytest.raises(CheckpointError, match=word):
+        load_model(path, get_backend("numpy"))
+
+
+def test_a_file_of_another_program_is_refused(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"W": np.zeros(3, dtype=np.float32)}, tmp_path / "other.safetensors")
+    with pytest.raises(CheckpointError, match="another program"):
+        load_model(tmp_path / "other.safetensors", get_backend("numpy"))
+    with pytest.raises(CheckpointError, match="not a file"):
+        load_model(tmp_path, get_backend("numpy"))
+
+
+def test_weights_of_another_architecture_leave_the_model_as_it_was(saved):
+    _, path = saved
+    other = small(get_backend("numpy"), units=6, seed=1)
+    before = other.parameters.to_host()
+    with pytest.raises(CheckpointError, match="architecture"):
+        load_weights(other, path)
+    for name, values in other.parameters.to_host().items():
+        np.testing.assert_array_equal(values, before[name])
+    twin = small(get_backend("numpy"), seed=1)
+    load_weights(twin, path)
+    np.testing.assert_array_equal(
+        twin.parameters.to_host()["dense_1.W"], saved[0].parameters.to_host()["dense_1.W"]
+    )
+
+
+def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
+    _, path = saved
+    before = path.read_bytes()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(CheckpointError, match="No space left"):
+        save_model(small(get_backend("numpy"), seed=2), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]

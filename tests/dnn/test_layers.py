@@ -1,0 +1,90 @@
+"""Dense: settings, shapes, buffers; its numbers are tested with the kernels and the model."""
+
+import numpy as np
+import pytest
+from helpers import assert_close
+
+from backends import InputError, get_backend
+from dnn import Dense, Sequential
+from dnn.layers import LAYERS
+
+
+def model_of(*layers, shape=(4,)):
+    return Sequential(list(layers), input_shape=shape, backend=get_backend("numpy"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((0,), {}, "units is 0, expected an integer of at least 1"),
+        ((-3,), {}, "units is -3"),
+        ((2.0,), {}, "units is 2.0"),
+        ((True,), {}, "units is True"),
+        ((2, "rleu"), {}, "activation is 'rleu', expected one of linear.*did you mean 'relu'"),
+        ((2,), {"initializer": "glorot"}, "initializer is 'glorot', expected one of"),
+    ],
+)
+def test_refused(arguments, options, message):
+    with pytest.raises(InputError, match=message):
+        Dense(*arguments, **options)
+
+
+def test_initializer_follows_the_activation():
+    assert Dense(2, "relu").initializer == "he_uniform"
+    assert {Dense(2, a).initializer for a in ("linear", "tanh")} == {"glorot_uniform"}
+
+
+def test_images_are_refused_with_the_cure():
+    with pytest.raises(InputError, match=r"got examples of shape \(28, 28\).*reshape .* \(784,\)"):
+        model_of(Dense(2), shape=(28, 28))
+
+
+def test_config_makes_the_layer_again():
+    layer = Dense(np.int64(3), "tanh", initializer="he_normal", name="last")
+    again = LAYERS["Dense"](**layer.config())
+    assert again.config() == layer.config()
+    assert again.config()["name"] == "last"
+    assert type(again.units) is int
+
+
+def test_names():
+    model = model_of(Dense(2), Dense(2, name="mine"), Dense(2))
+    assert [layer.name for layer in model.layers] == ["dense_1", "mine", "dense_3"]
+    with pytest.raises(InputError, match=r"layers are named \['x', 'x'\]"):
+        model_of(Dense(2, name="x"), Dense(2, name="x"))
+
+
+def test_shorter_batches_use_the_same_buffers():
+    model = model_of(Dense(3, "tanh"), Dense(2))
+    model.reserve(10, training=True)
+    model.reserve(4, training=True)
+    first, last = model.layers
+    for layer in model.layers:
+        long, short = layer._buffers[10], layer._buffers[4]
+        assert all(np.shares_memory(getattr(long, n), getattr(short, n)) for n in ("z", "y"))
+    assert first._buffers[4].dx is None
+    assert last._buffers[4].dx.shape == (4, 3)
+
+
+def test_training_after_prediction_gets_its_buffers():
+    model = model_of(Dense(3, "tanh"), Dense(2))
+    model.reserve(4, training=False)
+    assert model.layers[1]._buffers[4].dx is None
+    model.reserve(4, training=True)
+    assert model.layers[1]._buffers[4].dx.shape == (4, 3)
+
+
+def test_forward_and_logits(backend):
+    layer = Dense(3, "sigmoid")
+    model = Sequential([layer], input_shape=(4,), backend=backend)
+    rng = np.random.default_rng(0)
+    x, W, b = (rng.normal(size=s).astype(np.float32) for s in ((5, 4), (4, 3), (3,)))
+    model.parameters.load({"dense_1.W": W, "dense_1.b": b})
+    model.reserve(5, training=False)
+    z = x.astype(np.float64) @ W + b
+    there = backend.from_host(x)
+    bound = 1e-6  # a few float32 roundings
+    logits = backend.to_host(layer.forward_logits(there)).astype(np.float64)
+    assert_close(logits, z, bound)
+    y = backend.to_host(layer.forward(there)).astype(np.float64)
+    assert_close(y, 1 / (1 + np.exp(-z)), bound)

@@ -1,0 +1,65 @@
+"""One flat vector, aligned named views into it, and a load that is all or nothing."""
+
+import numpy as np
+import pytest
+from helpers import same_bits
+
+from backends import InputError
+from dnn.parameters import Parameters
+
+SHAPES = {"a.W": (3, 5), "a.b": (5,), "c.W": (5, 16), "scalar": ()}
+
+
+def some_values(dtype="float32"):
+    rng = np.random.default_rng(3)
+    return {name: rng.normal(size=shape).astype(dtype) for name, shape in SHAPES.items()}
+
+
+def test_views_share_the_vector(backend):
+    parameters = Parameters(backend, SHAPES)
+    values = some_values()
+    parameters.load(values)
+    assert {n: v.shape for n, v in parameters.to_host().items()} == SHAPES
+    assert all(same_bits(v, values[n]) for n, v in parameters.to_host().items())
+    assert parameters.count == 15 + 5 + 80 + 1
+    # The padding is 0, so the vector's sum of squares is the views'.
+    flat = backend.to_host(parameters.values).astype(np.float64)
+    assert np.sum(flat**2) == pytest.approx(
+        sum(np.sum(v.astype(np.float64) ** 2) for v in values.values()), rel=1e-12
+    )
+    parameters.values[...] = 0.0
+    assert not any(v.any() for v in parameters.to_host().values())
+    parameters.gradient["a.b"][...] = 1.0
+    assert backend.to_host(parameters.gradients).sum() == 5
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend_id", ["numpy", "torch"])
+def test_views_start_on_cache_lines(make_backend, backend_id, dtype):
+    backend = make_backend(backend_id, dtype)
+    parameters = Parameters(backend, SHAPES)
+    for views in (parameters.value, parameters.gradient):
+        assert all(backend.to_host(v).ctypes.data % 64 == 0 for v in views.values())
+
+
+def test_to_host_copies(backend):
+    parameters = Parameters(backend, SHAPES)
+    parameters.to_host()["a.b"][...] = 9.0
+    assert not backend.to_host(parameters.values).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: v.pop("a.b"), r"weights are named \['a.W', 'c.W', 'scalar'\], expected .*'a.b'"),
+        (lambda v: v.update(d=v["a.b"]), "weights are named .*'d'"),
+        (lambda v: v.update({"c.W": v["c.W"].T}), r"'c.W' have shape \(16, 5\), expected \(5, 16\)"),
+        (lambda v: v.update({"c.W": v["c.W"].astype("f8")}), "'c.W' have dtype float64, expected"),
+    ],
+)
+def test_load_refuses_and_writes_nothing(backend, change, message):
+    parameters, values = Parameters(backend, SHAPES), some_values()
+    change(values)
+    with pytest.raises(InputError, match=message):
+        parameters.load(values)
+    assert not backend.to_host(parameters.values).any()

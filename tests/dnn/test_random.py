@@ -1,0 +1,85 @@
+"""Keyed streams: equal bits on every backend, and numbers that look random."""
+
+import numpy as np
+import pytest
+from helpers import same_bits
+
+from backends import InputError, get_backend
+from dnn.random import host_normal, host_uniform, permutation, random_integers, stream_key
+
+KEY = stream_key(0, "test")
+
+
+def host(f, backend, *args):
+    return backend.to_host(f(backend, *args))
+
+
+@pytest.mark.parametrize("step", [0, 1, 2**32 - 1])
+@pytest.mark.parametrize("n", [1, 7, 1000])
+@pytest.mark.parametrize("draw", [random_integers, permutation])
+def test_same_bits_on_every_backend(backend, draw, n, step):
+    expected = host(draw, get_backend("numpy", fused=False), KEY, step, n)
+    assert expected.dtype == np.int64
+    assert same_bits(host(draw, backend, KEY, step, n), expected)
+
+
+def test_fixed_bits():
+    """Written down once: a change of these numbers changes everybody's trained models."""
+    key = (2031729128, 3317069133)
+    assert stream_key(0, "weights") == key
+    numbers = host(random_integers, get_backend("numpy"), key, 5, 2)
+    assert numbers.tolist() == [1993831065352521803, 5483304523812680877]
+
+
+def test_permutation(backend):
+    order = host(permutation, backend, KEY, 3, 1001)
+    assert np.array_equal(np.sort(order), np.arange(1001))
+    # 1001 places: a uniform order keeps one element on average.
+    assert np.sum(order == np.arange(1001)) < 8
+    assert abs(np.corrcoef(order, np.arange(1001))[0, 1]) < 0.15
+
+
+def test_streams_differ():
+    numpy = get_backend("numpy")
+    names = [(s, p, k) for s in (0, 1, 2**40, 2**64 - 1) for p in ("weights", "shuffle") for k in (0, 1)]
+    keys = {stream_key(*name) for name in names}
+    assert len(keys) == len(names)
+    draws = {tuple(host(random_integers, numpy, key, step, 4)) for key in keys for step in (0, 1)}
+    assert len(draws) == 2 * len(keys)
+    numbers = np.concatenate(list(draws))
+    assert len(set(numbers)) == numbers.size
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 1.0, "0", None, True])
+def test_seed_refused(seed):
+    with pytest.raises(InputError, match=r"seed is .*expected an integer from 0 to"):
+        stream_key(seed, "weights")
+
+
+def test_numpy_seed():
+    assert stream_key(np.int64(5), "weights") == stream_key(5, "weights")
+
+
+def test_host_uniform():
+    u = host_uniform(KEY, (100, 1000))
+    assert (u.shape, u.dtype) == ((100, 1000), np.float64)
+    assert 0.0 < u.min() < 1e-4
+    assert 1 - 1e-4 < u.max() < 1.0
+    # Standard errors: 0.0009 and 0.0002.
+    assert u.mean() == pytest.approx(0.5, abs=0.004)
+    assert u.var() == pytest.approx(1 / 12, abs=0.001)
+    assert abs(np.corrcoef(u.ravel()[:-1], u.ravel()[1:])[0, 1]) < 0.015
+    assert not np.any(u == host_uniform(KEY, (100, 1000), step=1))
+
+
+def test_host_normal():
+    z = host_normal(KEY, (100_000,))
+    assert np.isfinite(z).all()
+    assert z.mean() == pytest.approx(0.0, abs=0.015)
+    assert z.var() == pytest.approx(1.0, abs=0.02)
+    assert np.mean(z**4) == pytest.approx(3.0, abs=0.15)
+
+
+def test_empty():
+    assert host_uniform(KEY, (0, 3)).shape == (0, 3)
+    assert host_uniform(KEY, ()).shape == ()

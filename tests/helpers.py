@@ -1,0 +1,70 @@
+"""What several test files use and is no fixture: comparisons of host arrays, small data and models."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backends import Backend
+from dnn import Dense, Sequential
+
+BACKENDS = ("numpy", "torch", "strict", "strict:device1", "cupy", "torch:cuda")
+"""name[:device], in the order in which the tests run them."""
+
+
+def assert_close(actual: np.ndarray, desired: np.ndarray, bound: float, what: str = "") -> None:
+    """Equal dtype and shape, NaN and infinities in the same places, and for the finite rest
+    eta = norm(actual - desired) / norm(desired) <= bound (0 / 0 counts as 0)."""
+    actual, desired = np.asarray(actual), np.asarray(desired)
+    assert actual.dtype == desired.dtype, f"{what}: dtype {actual.dtype}, expected {desired.dtype}"
+    assert actual.shape == desired.shape, f"{what}: shape {actual.shape}, expected {desired.shape}"
+    if actual.dtype.kind != "f":
+        np.testing.assert_array_equal(actual, desired, err_msg=what)
+        return
+    finite = np.isfinite(desired)
+    np.testing.assert_array_equal(actual[~finite], desired[~finite], err_msg=f"{what}: non-finite")
+    a, d = actual[finite].astype(np.float64), desired[finite].astype(np.float64)
+    assert np.isfinite(a).all(), f"{what}: NaN or infinity where a finite number is expected"
+    distance, size = float(np.linalg.norm(a - d)), float(np.linalg.norm(d))
+    eta = distance / size if size else distance
+    assert eta <= bound, f"{what}: eta = {eta:.3g}, expected at most {bound:.3g}"
+
+
+def assert_ulp(actual: np.ndarray, desired: np.ndarray, ulps: float, what: str = "") -> None:
+    """As ``assert_close``, but each finite element within this many units in the last place."""
+    assert_close(actual, desired, np.inf, what)
+    finite = np.isfinite(desired)
+    a, d = actual[finite], desired[finite]
+    worst = float(np.max(np.abs(a - d) / np.spacing(np.abs(d)), initial=0.0))
+    assert worst <= ulps, f"{what}: off by {worst:g} ULP, expected at most {ulps:g}"
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Equal dtype, shape and bytes (NaN included)."""
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def small_data(n: int = 50, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """x (n, 6) float32 and class numbers y (n,) of 3 classes that a network can learn."""
+    rng = np.random.default_rng([1, seed])
+    x = rng.normal(size=(n, 6)).astype(np.float32)
+    return x, np.argmax(x[:, :3] + 0.1 * rng.normal(size=(n, 3)), axis=1)
+
+
+def small_model(
+    backend: Backend,
+    seed: int = 0,
+    hidden: str = "relu",
+    output: str = "softmax",
+    compiled: bool = True,
+) -> Sequential:
+    """6 - 8 - 3, compiled with the defaults (cross-entropy, Adam)."""
+    layers = [Dense(8, hidden), Dense(3, output)]
+    model = Sequential(layers, input_shape=(6,), backend=backend, seed=seed)
+    if compiled:
+        model.compile()
+    return model
+
+
+def weights(model: Sequential) -> np.ndarray:
+    """All parameters of a model, one after another, on the host."""
+    return np.concatenate([v.ravel() for v in model.parameters.to_host().values()])

@@ -1,0 +1,228 @@
+"""The command lines as a person types them: in a process of their own, judged by what they print."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+SMALL = ("--dataset", "digits", "--hidden", "16", "--epochs", "2")
+
+
+def run(script, *arguments, **settings):
+    command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **settings)
+
+
+def assert_refused(result, *words):
+    """One sentence on stderr that holds these words, exit code 2, no traceback."""
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert "error: " in last
+    for word in words:
+        assert word in last
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run on digits with NumPy."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    result = run("train", *SMALL, "--backend", "numpy", "--seed", 3, "--run-dir", folder)
+    assert result.returncode == 0, result.stderr
+    return folder, result.stdout
+
+
+def without_gpu():
+    from backends import available_backends
+
+    return available_backends()["cupy"] is not None
+
+
+@pytest.mark.parametrize("script", ["train", "evaluate", "predict", "doctor"])
+def test_help_answers_without_loading_anything_heavy(script):
+    code = (
+        f"import sys; sys.argv = ['{script}.py', '--help']; sys.path.insert(0, {str(SCRIPTS)!r})\n"
+        f"import runpy\n"
+        f"try: runpy.run_path({str(SCRIPTS / script)!r} + '.py', run_name='__main__')\n"
+        f"except SystemExit as stop: assert stop.code == 0\n"
+        f"heavy = {{'torch', 'cupy', 'matplotlib', 'torchvision', 'numpy'}} & set(sys.modules)\n"
+        f"assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert "usage" in result.stdout
+
+
+def test_a_run_leaves_what_it_promises(trained):
+    folder, printed = trained
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"config.json", "metrics.jsonl", "model.safetensors", "result.json", "curves.png"}
+    result = json.loads((folder / "result.json").read_text())
+    assert result["backend_asked"] == result["backend_used"] == "numpy"
+    assert result["updates"] == 2 * 15
+    assert result["describe"]["numpy"] == np.__version__
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert lines[-1]["val_accuracy"] == result["test_accuracy"]
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    last = printed.splitlines()[-1].split()
+    assert last[:2] == ["test", "accuracy"]
+    assert last[-1] == "numpy"
+    assert f"{result['test_accuracy']:.4f}" == last[2]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "strict"])
+def test_any_backend_evaluates_a_run_alike(trained, backend):
+    folder, printed = trained
+    result = run("evaluate", folder, "--backend", backend)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[:6] == printed.splitlines()[-1].split()[:6]
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(trained, tmp_path):
+    folder, _ = trained
+    for seed in (3, 4):
+        run(
+            "train",
+            *SMALL,
+            "--backend",
+            "numpy",
+            "--seed",
+            seed,
+            "--run-dir",
+            tmp_path / str(seed),
+            "--quiet",
+        )
+    first = (folder / "model.safetensors").read_bytes()
+    assert (tmp_path / "3" / "model.safetensors").read_bytes() == first
+    assert (tmp_path / "4" / "model.safetensors").read_bytes() != first
+
+
+def test_predict_reads_images(trained, tmp_path):
+    from PIL import Image
+
+    from dnn.datasets import load_dataset
+
+    data = load_dataset("digits")
+    picture = 255 - data.x_test[0].reshape(8, 8)  # dark ink on a white page, enlarged
+    Image.fromarray(picture).resize((64, 64)).save(tmp_path / "digit.png")
+    result = run("predict", trained[0], tmp_path / "digit.png")
+    assert result.returncode == 0, result.stderr
+    name, digit, word, probability = result.stdout.split()
+    assert name.endswith("digit.png:")
+    assert 0 <= int(digit) <= 9
+    assert word == "probability"
+    assert 0.1 <= float(probability) <= 1.0
+    (tmp_path / "text.png").write_text("not a picture")
+    assert_refused(run("predict", trained[0], tmp_path / "text.png"), "text.png")
+
+
+@pytest.mark.skipif(not without_gpu(), reason="there is a CUDA device")
+def test_cupy_without_a_gpu_warns_and_goes_on_with_numpy(tmp_path):
+    folder = tmp_path / "run"
+    result = run("train", *SMALL, "--backend", "cupy", "--run-dir", folder)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("WARNING") == 1
+    assert "pip install" in result.stderr
+    assert result.stdout.split()[-1] == "numpy"
+    recorded = json.loads((folder / "result.json").read_text())
+    assert (recorded["backend_asked"], recorded["backend_used"]) == ("cupy", "numpy")
+
+
+@pytest.mark.skipif(not without_gpu(), reason="there is a CUDA device")
+def test_a_required_backend_that_cannot_run_is_an_error(tmp_path):
+    result = run("train", *SMALL, "--backend", "cupy", "--require-backend", "--run-dir", tmp_path / "run")
+    assert_refused(result, "cupy")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--backend", "nunpy"], ["backend", "'nunpy'", "'numpy'"]),
+        (["--dataset", "minst"], ["minst", "mnist"]),
+        (["--batch-size", "0"], ["batch_size", "0"]),
+        (["--batch-size", "99999"], ["batch_size", "99999", "1437"]),
+        (["--batch-size", "many"], ["batch-size", "many"]),
+        (["--hidden", "0"], ["units", "0"]),
+        (["--learning-rate", "-1"], ["learning_rate", "-1"]),
+        (["--learning-rate", "nan"], ["learning_rate", "nan"]),
+        (["--epochs", "0"], ["epochs", "0"]),
+        (["--limit", "0"], ["limit", "0"]),
+        (["--seed", "-1"], ["seed", "-1"]),
+        (["--activation", "rellu"], ["activation", "relu"]),
+        (["--loss", "mse"], ["loss", "mse"]),
+        (["--optimizer", "adamm"], ["optimizer", "adam"]),
+        (["--dtype", "float16"], ["dtype", "float16"]),
+        (["--device", "gpu"], ["device", "gpu"]),
+        (["--dataset", "mnist", "--data-dir", os.devnull], ["data"]),
+        (["--typo"], ["--typo"]),
+    ],
+    ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
+)
+def test_bad_arguments_are_refused_in_a_sentence(arguments, words, tmp_path):
+    folder = tmp_path / "run"
+    result = run("train", *SMALL, "--backend", "numpy", "--run-dir", folder, *arguments)
+    assert_refused(result, *words)
+    assert not folder.exists()
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    assert_refused(run("train", *SMALL, "--backend", "numpy", "--run-dir", tmp_path), "run folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert_refused(
+        run("train", *SMALL, "--backend", "numpy", "--run-dir", tmp_path / "mine.txt" / "x"), "mine.txt"
+    )
+
+
+def test_broken_runs_are_refused(trained, tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((trained[0] / name).read_bytes())
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(whole[:-100])
+    assert_refused(run("evaluate", tmp_path), "model.safetensors", "truncated")
+    (tmp_path / "model.safetensors").write_bytes(whole.replace(b'\\"units\\": 16', b'\\"units\\": 17'))
+    assert_refused(run("evaluate", tmp_path), "shape")
+    (tmp_path / "config.json").write_text("{")
+    assert_refused(run("evaluate", tmp_path), "config.json")
+    assert_refused(run("evaluate", tmp_path / "nowhere"), "nowhere")
+
+
+def test_ctrl_c_ends_without_a_traceback(tmp_path):
+    command = [sys.executable, str(SCRIPTS / "train.py"), "--dataset", "digits", "--backend", "numpy"]
+    command += ["--epochs", "100000", "--hidden", "32", "--run-dir", str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "interrupted" in errors
+
+
+def test_doctor_names_every_backend():
+    result = run("doctor")
+    assert result.returncode == 0, result.stderr
+    for name in ("numpy", "cupy", "torch", "strict"):
+        assert f"\n{name}: " in result.stdout
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_mnist_trains(backend, mnist_dir, tmp_path):
+    result = run(
+        "train", "--backend", backend, "--limit", 6000, "--epochs", 3,
+        "--data-dir", mnist_dir, "--run-dir", tmp_path / "run", "--quiet",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 1
+    assert float(result.stdout.split()[2]) > 0.93
