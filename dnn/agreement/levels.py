@@ -15,8 +15,8 @@ from dnn.agreement.records import Record
 from dnn.agreement.resynchronised import resynchronised_level
 from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import FULL, Sizes
-from dnn.agreement.trajectories import trajectory_level
 from dnn.agreement.threads import one_thread
+from dnn.agreement.trajectories import trajectory_level
 from dnn.names import look_up
 
 Level = Callable[[Sequence[Contender], Contender, Data, Sizes, int], Iterator[Record]]

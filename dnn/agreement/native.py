@@ -97,7 +97,7 @@ class NativeNetwork(Network):
 
     def _backward(self, x: np.ndarray, y: np.ndarray) -> None:
         self.optimizer.zero_grad(set_to_none=True)
-        self.loss(self.module(self._batch(x)), self.backend.from_host(y)).backward()  # type: ignore[no-untyped-call]
+        self.loss(self.module(self._batch(x)), self.backend.from_host(y)).backward()
 
     def gradients(self, x: np.ndarray, y: np.ndarray) -> Named:
         self._backward(x, y)
@@ -141,7 +141,7 @@ class PyTorchContender(Contender):
         outputs_ = backend.from_host(outputs.astype(dtype)).requires_grad_()
         wanted = targets if targets.ndim == 1 else targets.astype(dtype)
         value = twin.torch_loss(name)(outputs_, backend.from_host(wanted))
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         mean = self.receive("loss", value.detach(), (), dtype)
         return float(mean), self.receive("dy", outputs_.grad, outputs.shape, dtype)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from backends import InputError
 from dnn.optimizers.optimizer import Optimizer
 from dnn.schedules import Schedule, require_number
 
@@ -19,7 +20,7 @@ class Adam(Optimizer):
     Args:
         learning_rate: finite, at least 0, or a Schedule.
         beta1, beta2: in [0, 1).
-        epsilon: finite, at least 0.
+        epsilon: finite, above 0.
 
     Raises:
         InputError: a setting out of range.
@@ -38,6 +39,8 @@ class Adam(Optimizer):
         require_number("beta1", self.beta1, 0.0, 1.0)
         require_number("beta2", self.beta2, 0.0, 1.0)
         require_number("epsilon", self.epsilon, 0.0)
+        if self.epsilon == 0.0:  # a weight without gradient would become 0 / 0
+            raise InputError("epsilon is 0, expected a number above 0")
 
     def settings(self) -> tuple[Any, ...]:
         return (self.beta1, self.beta2, self.epsilon)
