@@ -14,9 +14,9 @@ def epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:
     parts = [f"epoch {epoch:>{len(str(epochs))}}/{epochs}"]
     for name, label in (
         ("loss", "loss"),
-        ("accuracy", "accuracy"),
+        ("accuracy", "acc"),
         ("val_loss", "test loss"),
-        ("val_accuracy", "test accuracy"),
+        ("val_accuracy", "test acc"),
     ):
         if name in logs:
             parts.append(f"{label} {logs[name]:.4f}")
@@ -72,13 +72,13 @@ class LiveProgress(Callback):
             self._task,
             completed=done,
             description=f"epoch {progress.epoch}/{progress.epochs}",
-            numbers=f"loss {loss:.4f}  accuracy {accuracy:.4f}",
+            numbers=f"loss {loss:.4f}  acc {accuracy:.4f}",
             rate=f"{done / (now - self._start):.0f} updates/s",
         )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         self._bar.update(self._task, completed=(epoch - self._first + 1) * self._per_epoch)
-        self._bar.console.print(epoch_line(epoch, self._epochs, logs), highlight=False)
+        self._bar.console.print(epoch_line(epoch, self._epochs, logs), highlight=False, soft_wrap=True)
 
     def on_train_end(self) -> None:
         self._bar.stop()

@@ -26,6 +26,29 @@ CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
 RESULT, CURVES = "result.json", "curves.png"
 
 
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"run folder {path} cannot be written ({error.strerror}), expected a folder where files can be "
+        f"made; choose another --run-dir"
+    )
+
+
+def require_new(path: Path) -> None:
+    """Refuse a run folder that is there and not empty, without making anything.
+
+    Raises:
+        InputError: there is something already, or its place cannot be looked into.
+    """
+    try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(
+                f"run folder {path} exists and is not an empty folder, expected a new one; "
+                f"choose another --run-dir or remove it"
+            )
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
 class RunFolder(Callback):
     """A new folder for one training; as a callback it writes each epoch's line.
 
@@ -38,20 +61,13 @@ class RunFolder(Callback):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        require_new(self.path)
         try:
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-                raise InputError(
-                    f"run folder {self.path} exists and is not an empty folder, expected a new one; "
-                    f"choose another --run-dir or remove it"
-                )
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except OSError as error:
-            raise InputError(
-                f"run folder {self.path} cannot be written ({error.strerror}), expected a folder "
-                f"where files can be made; choose another --run-dir"
-            ) from None
+            raise _unwritable(self.path, error) from None
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write one of the folder's JSON files, whole or not at all."""

@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
     from dnn.names import look_up
     from dnn.optimizers import OPTIMIZERS
     from dnn.progress import progress_for_stdout
-    from dnn.runs import CONFIG, RESULT, RunFolder
+    from dnn.runs import CONFIG, RESULT, RunFolder, require_new
     from dnn.schedules import LinearDecay
     from dnn.training import admit
 
@@ -57,12 +57,16 @@ def main(arguments: argparse.Namespace) -> None:
     optimizer = replace(optimizer, learning_rate=rate)
     epochs = positive_integer("epochs", arguments.epochs)
     batch_size = positive_integer("batch_size", arguments.batch_size)
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    place = Path(arguments.run_dir or f"runs/{stamp}-{backend.name}")
+    require_new(place)  # before data is fetched; the folder is made when nothing can be refused any more
     data = load_dataset(arguments.dataset, arguments.data_dir)
     x, y = data.x_train, data.y_train
     if arguments.limit is not None:
         limit = positive_integer("limit", arguments.limit)
         x, y = x[:limit], y[:limit]
-    updates = epochs * -(-len(x) // batch_size)
+    n = len(x)
+    updates = epochs * -(-n // batch_size)
     if arguments.schedule == "linear":
         optimizer = replace(optimizer, learning_rate=LinearDecay(rate, updates))
     layers = [Dense(units, arguments.activation) for units in arguments.hidden]
@@ -73,26 +77,29 @@ def main(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
     )
     model.compile(arguments.loss, optimizer)
-    x, y = admit(model, x, y, batch_size)  # before the run folder is made
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = RunFolder(arguments.run_dir or Path("runs") / f"{stamp}-{backend.name}")
+    x, y = admit(model, x, y, batch_size)
+    folder = RunFolder(place)
     asked = {name: value for name, value in vars(arguments).items() if name != "quiet"}
     made = {"model": model.config(), "optimizer": optimizer.config()}
     folder.write_json(CONFIG, {**asked, **made})
     if not arguments.quiet:
         sizes = "-".join(str(n) for n in (*model.input_shape, *(p.units for p in model.layers)))
-        print(f"{arguments.dataset}, {len(x)} training examples, {sizes}, {backend.name} on "
+        print(f"{arguments.dataset}, {n} training examples, {sizes}, {backend.name} on "
               f"{backend.device}, run folder {folder.path}", flush=True)  # fmt: skip
     watchers = [folder] if arguments.quiet else [folder, progress_for_stdout()]
     start = time.perf_counter()
-    history = model.fit(
-        x,
-        y,
-        batch_size=batch_size,
-        epochs=epochs,
-        validation_data=(data.x_test, data.y_test),
-        callbacks=watchers,
-    )
+    try:
+        history = model.fit(
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            validation_data=(data.x_test, data.y_test),
+            callbacks=watchers,
+        )
+    except KeyboardInterrupt:
+        folder.save(model)  # an hour's training is worth a file
+        raise
     total = time.perf_counter() - start
     training = sum(history.history["seconds"])
     loss, accuracy = history.history["val_loss"][-1], history.history["val_accuracy"][-1]

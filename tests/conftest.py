@@ -75,11 +75,14 @@ def backend(request: pytest.FixtureRequest, make_backend: MakeBackend) -> Backen
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
     """The root that holds MNIST/raw/ with the four real files."""
-    root = Path(os.environ.get("DNN_DATA_DIR") or ROOT.parent / "shared" / "data")
-    missing = [name for name in MNIST_FILES if not (root / "MNIST" / "raw" / name).is_file()]
-    if missing:
-        skip_or_fail("mnist", f"{root / 'MNIST' / 'raw'} lacks {', '.join(missing)}")
-    return root
+    named = os.environ.get("DNN_DATA_DIR")
+    roots = [Path(named)] if named else [ROOT / "data", ROOT.parent / "shared" / "data"]
+    for root in roots:
+        if all((root / "MNIST" / "raw" / name).is_file() for name in MNIST_FILES):
+            return root
+    skip_or_fail(
+        "mnist", "the four files are not in MNIST/raw/ of DNN_DATA_DIR, nor in data/ of the repository"
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

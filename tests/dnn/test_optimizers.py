@@ -28,7 +28,13 @@ def test_settings_out_of_range(optimizer, setting):
     for value in RANGES[setting]:
         with pytest.raises(InputError, match=f"{setting} is .*expected a finite number of at least"):
             optimizer(**{setting: value})
-    assert getattr(optimizer(**{setting: 0.0}), setting) == 0.0
+    if setting != "epsilon":
+        assert getattr(optimizer(**{setting: 0.0}), setting) == 0.0
+
+
+def test_adam_refuses_what_would_divide_zero_by_zero():
+    with pytest.raises(InputError, match="epsilon is 0"):
+        Adam(epsilon=0.0)
 
 
 def test_nesterov_needs_momentum():

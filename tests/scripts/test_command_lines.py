@@ -208,6 +208,7 @@ def test_ctrl_c_ends_without_a_traceback(tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert "interrupted" in errors
+    assert run("evaluate", tmp_path / "run").returncode == 0  # what was learnt so far is kept
 
 
 def test_doctor_names_every_backend():
@@ -215,6 +216,17 @@ def test_doctor_names_every_backend():
     assert result.returncode == 0, result.stderr
     for name in ("numpy", "cupy", "torch", "strict"):
         assert f"\n{name}: " in result.stdout
+
+
+@pytest.mark.parametrize("backend", ["torch", "strict"])
+def test_other_backends_train_as_numpy_does(trained, backend, tmp_path):
+    result = run("train", *SMALL, "--backend", backend, "--seed", 3, "--run-dir", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    first = [
+        json.loads((folder / "metrics.jsonl").read_text().splitlines()[0])
+        for folder in (tmp_path / "run", trained[0])
+    ]
+    assert first[0]["loss"] == pytest.approx(first[1]["loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
