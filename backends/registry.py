@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +17,7 @@ ENTRY_POINT_GROUP = "dnn.backends"
 Factory = Callable[[Any, str, bool], Backend]  # (device, dtype, fused) -> Backend
 
 _BUILT_IN: Mapping[str, str] = MappingProxyType(
-    {name: f"backends.{name}_backend" for name in ("numpy", "cupy", "torch", "strict")}
+    {name: f"backends.{name}_backend" for name in ("numpy", "numba", "cupy", "torch", "strict")}
 )
 
 
@@ -32,9 +32,7 @@ def _factory(name: str) -> Factory:
         try:
             factory: Factory = importlib.import_module(_BUILT_IN[name]).make
         except ImportError as error:
-            raise BackendUnavailable(
-                f"backend {name!r} cannot be imported ({error}); pip install {name}"
-            ) from None
+            raise BackendUnavailable(f"backend {name!r} cannot run ({error}); pip install {name}") from None
         return factory
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
@@ -45,27 +43,33 @@ def _factory(name: str) -> Factory:
     raise InputError(f"backend is {name!r}, expected one of auto, {', '.join(backend_names())}{hint}")
 
 
-def _auto(dtype: str, fused: bool, device: Any) -> Backend:
+def _first_that_runs(candidates: Sequence[tuple[str, Any]], dtype: str, fused: bool) -> Backend:
+    """The first (name, device) that can run here; the last one's error if none can."""
+    for name, device in candidates[:-1]:
+        try:
+            return get_backend(name, device, dtype, fused)
+        except BackendUnavailable:
+            continue
+    return get_backend(*candidates[-1], dtype, fused)
+
+
+def _auto(device: Any) -> Sequence[tuple[str, Any]]:
+    """What "auto" tries, best first."""
+    cpu: list[tuple[str, Any]] = [("numba", None), ("numpy", None)]
     if device == "cpu":
-        return get_backend("numpy", dtype=dtype, fused=fused)
-    try:
-        return get_backend("cupy", device, dtype, fused)
-    except BackendUnavailable:
-        pass
-    try:
-        return get_backend("torch", "cuda" if device is None else device, dtype, fused)
-    except BackendUnavailable:
-        if device is not None:
-            raise
-    return get_backend("numpy", dtype=dtype, fused=fused)
+        return cpu
+    if device is None:
+        return [("cupy", None), ("torch", "cuda"), *cpu]
+    return [("cupy", device), ("torch", device)]
 
 
 def get_backend(name: str, device: Any = None, dtype: str = "float32", fused: bool = True) -> Backend:
     """One array library on one device with one float dtype.
 
     Args:
-        name: "numpy", "cupy", "torch", "strict" (array-api-strict), a registered name, or "auto":
-            CuPy or torch on CUDA if there is a device that can be used, else NumPy.
+        name: "numpy", "numba" (NumPy with compiled loops), "cupy", "torch", "strict"
+            (array-api-strict), a registered name, or "auto": CuPy or torch on CUDA if there is a
+            device that can be used, else numba where it is installed, else NumPy.
         device: the library's device, as object or text ("cpu", "cuda", "cuda:1", "mps"); None: its
             first or only one (torch: "cpu").
         dtype: "float32" or "float64".
@@ -81,7 +85,7 @@ def get_backend(name: str, device: Any = None, dtype: str = "float32", fused: bo
     if dtype not in FLOATS:
         raise InputError(f"dtype is {dtype!r}, expected one of {', '.join(FLOATS)}")
     if name == "auto":
-        return _auto(dtype, fused, device)
+        return _first_that_runs(_auto(device), dtype, fused)
     return _factory(name)(device, dtype, fused)
 
 

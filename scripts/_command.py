@@ -55,7 +55,7 @@ def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto"
         "--backend",
         default=default,
         metavar="NAME",
-        help="auto, numpy, cupy, torch, strict or a registered name (default: %(default)s)",
+        help="auto, numpy, numba, cupy, torch, strict or a registered name (default: %(default)s)",
     )
     group.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, ...")
     if dtype:

@@ -7,7 +7,7 @@ import numpy as np
 from backends import Backend
 from dnn import Dense, Sequential
 
-BACKENDS = ("numpy", "torch", "strict", "strict:device1", "cupy", "torch:cuda")
+BACKENDS = ("numpy", "numba", "torch", "strict", "strict:device1", "cupy", "torch:cuda")
 """name[:device], in the order in which the tests run them."""
 
 

@@ -105,7 +105,8 @@ def loss_gradient(classes: int, kappa: float, spread: float) -> float:
 def slot(vector64: np.ndarray) -> float:
     """An optimizer's moment after one update from a given gradient: a few roundings.
 
-    Ours become 0 below MOMENT_FLOOR, torch's do not: that much may be missing in each element.
+    Ours become 0 below MOMENT_FLOOR on every FLUSH_EVERY-th update, torch's never: that much may be
+    missing in each element.
     """
     size = norm(vector64) or 1.0
     return 8.0 * U + MOMENT_FLOOR * sqrt(vector64.size) / size

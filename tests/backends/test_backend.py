@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import subprocess
 import sys
 import types
@@ -32,7 +33,7 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine w
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("jax", {}, "backend is 'jax', expected one of auto, numpy, cupy, torch, strict"),
+        ("jax", {}, "backend is 'jax', expected one of auto, numpy, numba, cupy, torch, strict"),
         ("nunpy", {}, "did you mean 'numpy'"),
         ("numpy", {"dtype": "float16"}, "dtype is 'float16', expected one of float32, float64"),
         ("auto", {"dtype": "int8"}, "dtype is 'int8'"),
@@ -131,10 +132,11 @@ def test_torch_cuda_without_a_gpu(device):
 
 
 @NO_GPU
-def test_auto_without_a_gpu_is_numpy():
+def test_auto_without_a_gpu_is_numpy_compiled_where_numba_is_installed():
+    cpu = "numba" if importlib.util.find_spec("numba") else "numpy"
     backend = get_backend("auto", dtype="float64", fused=False)
-    assert (backend.name, backend.dtype_name, backend.fused) == ("numpy", "float64", False)
-    assert get_backend("auto", device="cpu").name == "numpy"
+    assert (backend.name, backend.dtype_name, backend.fused) == (cpu, "float64", False)
+    assert get_backend("auto", device="cpu").name == cpu
     with pytest.raises(BackendUnavailable, match="CUDA"):
         get_backend("auto", device="cuda")
 
@@ -312,7 +314,7 @@ def test_registered_backend(monkeypatch):
     ]
     asked = []
     monkeypatch.setattr(registry, "entry_points", lambda group: asked.append(group) or points)
-    assert backend_names() == ("numpy", "cupy", "torch", "strict", "mine")
+    assert backend_names() == ("numpy", "numba", "cupy", "torch", "strict", "mine")
     assert get_backend("mine", dtype="float64").dtype == np.float64
     assert get_backend("numpy").name == "numpy"
     assert available_backends()["mine"] is None
