@@ -9,6 +9,7 @@ import numpy as np
 
 from backends import get_backend
 from dnn import torch_frontend as twin
+from dnn import torch_twins
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.contenders import Contender, Network
 from dnn.agreement.state import Named, State
@@ -29,7 +30,7 @@ class NativeNetwork(Network):
         self.module = twin.to_torch(model, self.backend.device)
         self.loss = twin.torch_loss(case.loss)
         self.optimizer = twin.torch_optimizer(case.optimizer, self.module)
-        self.slots = twin.OPTIMIZER_TWINS[case.optimizer.name].slots
+        self.slots = torch_twins.OPTIMIZER_TWINS[case.optimizer.name].slots
         self.start = np.array(model.optimizer_state.control, dtype=np.float64)
         self.updates = 0
 
@@ -49,7 +50,7 @@ class NativeNetwork(Network):
         import torch
 
         self.updates = int(state.control[3])
-        for name, p, transposed in twin.twin_parameters(self.module):
+        for name, p, transposed in torch_twins.twin_parameters(self.module):
             self._put(p, state.values[name], transposed)
             own: dict[str, Array] = {"step": torch.tensor(float(self.updates))}
             for slot, key in self.slots.items():
@@ -62,7 +63,7 @@ class NativeNetwork(Network):
 
         values: Named = {}
         slots: dict[str, Named] = {slot: {} for slot in self.slots}
-        for name, p, transposed in twin.twin_parameters(self.module):
+        for name, p, transposed in torch_twins.twin_parameters(self.module):
             values[name] = self._get(name, p, transposed)
             for slot, key in self.slots.items():
                 vector = self.optimizer.state[p].get(key)
@@ -78,7 +79,7 @@ class NativeNetwork(Network):
     def pre_activations(self, x: np.ndarray) -> Named:
         import torch
 
-        layers = {name.split(".")[0] for name, _, _ in twin.twin_parameters(self.module)}
+        layers = {name.split(".")[0] for name, _, _ in torch_twins.twin_parameters(self.module)}
         found: Named = {}
         h = self._batch(x)
         with torch.no_grad():
@@ -103,13 +104,13 @@ class NativeNetwork(Network):
         self._backward(x, y)
         return {
             name: self._get(name, p.grad, transposed)
-            for name, p, transposed in twin.twin_parameters(self.module)
+            for name, p, transposed in torch_twins.twin_parameters(self.module)
         }
 
     def update(self, gradients: Named) -> None:
         import torch
 
-        for name, p, transposed in twin.twin_parameters(self.module):
+        for name, p, transposed in torch_twins.twin_parameters(self.module):
             p.grad = torch.zeros_like(p)
             self._put(p.grad, gradients[name], transposed)
         self.optimizer.step()
@@ -129,7 +130,7 @@ class PyTorchContender(Contender):
     ) -> tuple[np.ndarray, np.ndarray]:
         backend = self.backend(dtype)
         z_ = backend.from_host(z.astype(dtype)).requires_grad_()
-        y = twin.activation_module(kind)(z_)
+        y = torch_twins.activation_module(kind)(z_)
         y.backward(backend.from_host(dy.astype(dtype)))
         received = self.receive("y", y.detach(), z.shape, dtype)
         return received, self.receive("dz", z_.grad, z.shape, dtype)
@@ -157,14 +158,14 @@ class PyTorchContender(Contender):
         layer.attach(parameters.value, parameters.gradient)
         parameters.load({name: v.astype(dtype) for name, v in values.items()})
         module = torch.nn.Sequential()
-        for name, child in twin.layer_modules(layer, backend.dtype, backend.device).items():
+        for name, child in torch_twins.layer_modules(layer, backend.dtype, backend.device).items():
             module.add_module(name, child)
         x_ = backend.from_host(x.astype(dtype)).requires_grad_()
         y = module(x_)
         y.backward(backend.from_host(dy.astype(dtype)))
         found = {"y": self.receive("y", y.detach(), (len(x), *layer.output_shape), dtype)}
         found["dx"] = self.receive("dx", x_.grad, x.shape, dtype)
-        for name, p, transposed in twin.twin_parameters(module):
+        for name, p, transposed in torch_twins.twin_parameters(module):
             short = name.rsplit(".", maxsplit=1)[-1]
             gradient = p.grad.T if transposed and p.grad is not None else p.grad
             found[f"d{short}"] = self.receive(f"d{short}", gradient, parameters.shapes[short], dtype)

@@ -8,7 +8,7 @@ import torch
 
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
-from dnn import Adam, Callback, Dense, Sequential
+from dnn import Adam, Callback, Dense, Sequential, torch_twins
 from dnn import torch_frontend as twin
 from dnn.agreement.cases import optimizer_variants
 from dnn.layers import LAYERS
@@ -37,10 +37,10 @@ def make_data(dtype="float64"):
 
 
 def test_the_tables_hold_everything_that_exists():
-    assert set(twin.LAYER_TWINS) == set(LAYERS)
-    assert {*twin.ACTIVATION_TWINS, "linear"} == set(ACTIVATIONS)
-    assert set(twin.LOSS_TWINS) == set(LOSSES)
-    assert set(twin.OPTIMIZER_TWINS) == set(OPTIMIZERS)
+    assert set(torch_twins.LAYER_TWINS) == set(LAYERS)
+    assert {*torch_twins.ACTIVATION_TWINS, "linear"} == set(ACTIVATIONS)
+    assert set(torch_twins.LOSS_TWINS) == set(LOSSES)
+    assert set(torch_twins.OPTIMIZER_TWINS) == set(OPTIMIZERS)
 
 
 @pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
@@ -117,7 +117,7 @@ def test_fit_is_ours_in_float64(name, optimizer, loss):
     for key in set(ours.history) - {"seconds"}:
         np.testing.assert_allclose(ours.history[key], theirs.history[key], rtol=1e-12)
     after = model.parameters.to_host()
-    for key, p, transposed in twin.twin_parameters(module):
+    for key, p, transposed in torch_twins.twin_parameters(module):
         values = (p.T if transposed else p).detach().numpy()
         np.testing.assert_allclose(after[key], values, rtol=1e-10, atol=1e-12)
 

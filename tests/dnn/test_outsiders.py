@@ -1,0 +1,194 @@
+"""Implementations that nobody here wrote concur: torch, SciPy, scikit-learn, and central differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.special
+import torch
+from sklearn.datasets import load_digits
+from sklearn.neural_network import MLPClassifier
+
+from backends import get_backend
+from backends.reference import ACTIVATIONS
+from dnn import SGD, Adam, Dense, Sequential
+from dnn.agreement import (
+    Data,
+    get_contender,
+    make_oracle,
+)
+from dnn.agreement.samples import samples
+from dnn.losses import LOSSES
+from dnn.parameters import Parameters
+
+
+@pytest.fixture(scope="module")
+def data():
+    x, y = load_digits(return_X_y=True)
+    return Data((x / 16).astype(np.float32), y.astype(np.int64), 10)
+
+
+# --------------------------------------------------------------------------- gradients
+
+
+def directional(value, gradient, x, seed):
+    """|central difference - inner product| / |inner product| along a random direction."""
+    direction = np.random.default_rng(seed).standard_normal(x.shape)
+    direction /= np.linalg.norm(direction)
+    h = 1e-5
+    difference = (value(x + h * direction) - value(x - h * direction)) / (2 * h)
+    slope = float(np.sum(gradient * direction))
+    return abs(difference - slope) / max(abs(slope), 1e-3)
+
+
+@pytest.mark.parametrize(("name", "make", "shape"), list(samples()))
+def test_layer_gradients_by_random_directions(name, make, shape):
+    oracle, stream = make_oracle(), np.random.default_rng(5)
+    probe = make()
+    probe.build(shape, get_backend("numpy"), "layer", first=False)
+    values = {k: 0.3 * stream.standard_normal(s) for k, s in probe.parameter_shapes().items()}
+    x = stream.standard_normal((3, *shape))
+    dy = stream.standard_normal((3, *probe.output_shape))
+    if probe.activation == "relu":  # away from the kink: z beyond what a step along h can reach
+        minus = oracle.layer(make(), shape, {k: -v for k, v in values.items()}, x, dy.copy())["y"]
+        z = oracle.layer(make(), shape, values, x, dy.copy())["y"] - minus
+        dy[np.abs(z) < 1e-3] = 0.0
+    found = oracle.layer(make(), shape, values, x, dy.copy())
+
+    def value_of(changed, at):
+        return float(np.sum(dy * oracle.layer(make(), shape, changed, at, dy.copy())["y"]))
+
+    assert directional(lambda at: value_of(values, at), found["dx"], x, 0) < 1e-7
+    for k, v in values.items():
+        assert directional(lambda at, k=k: value_of(values | {k: at}, x), found[f"d{k}"], v, 1) < 1e-7
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("rows", [False, True])
+def test_loss_gradients_by_random_directions(name, rows):
+    oracle, stream = make_oracle(), np.random.default_rng(6)
+    outputs, targets = stream.standard_normal((4, 5)), stream.integers(0, 5, 4)
+    if rows:
+        targets = stream.dirichlet(np.ones(5), 4)
+    _, gradient = oracle.loss(name, outputs, targets)
+    assert directional(lambda at: oracle.loss(name, at, targets)[0], gradient, outputs, 2) < 1e-7
+    error = scipy.optimize.check_grad(
+        lambda at: oracle.loss(name, at.reshape(4, 5), targets)[0],
+        lambda at: oracle.loss(name, at.reshape(4, 5), targets)[1].ravel(),
+        outputs.ravel(), seed=0,
+    )  # fmt: skip
+    assert error < 1e-6
+
+
+# --------------------------------------------------------------------------- outsiders
+
+TORCH = {
+    "linear": lambda z: z * 1.0,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "softmax": lambda z: torch.nn.functional.softmax(z, dim=-1),
+}
+SCIPY = {"sigmoid": scipy.special.expit, "softmax": lambda z: scipy.special.softmax(z, axis=-1)}
+DOUBLES = ["numpy", "torch", "strict"]
+
+
+@pytest.mark.parametrize("backend_name", DOUBLES)
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+def test_activations_are_those_of_torch_functional_and_scipy(backend_name, kind):
+    stream = np.random.default_rng(8)
+    z, dy = 3 * stream.standard_normal((20, 7)), stream.standard_normal((20, 7))
+    y, dz = get_contender(backend_name).activation(kind, z, dy.copy(), "float64")
+    z_ = torch.tensor(z, requires_grad=True)
+    y_ = TORCH[kind](z_)
+    y_.backward(torch.tensor(dy))
+    np.testing.assert_allclose(y, y_.detach().numpy(), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(dz, z_.grad.numpy(), rtol=1e-12, atol=1e-14)
+    if kind in SCIPY:
+        np.testing.assert_allclose(y, SCIPY[kind](z), rtol=1e-12)
+
+
+@pytest.mark.parametrize("backend_name", DOUBLES)
+@pytest.mark.parametrize("rows", [False, True])
+def test_losses_are_those_of_torch_functional(backend_name, rows):
+    stream = np.random.default_rng(9)
+    outputs, targets = 3 * stream.standard_normal((20, 7)), stream.integers(0, 7, 20)
+    dense = np.eye(7)[targets]
+    if rows:
+        targets = dense = stream.dirichlet(np.ones(7), 20)
+    functions = {
+        "categorical_crossentropy": lambda o: torch.nn.functional.cross_entropy(o, torch.tensor(targets)),
+        "mean_squared_error": lambda o: torch.nn.functional.mse_loss(o, torch.tensor(dense)),
+    }
+    assert set(functions) == set(LOSSES)
+    for name, function in functions.items():
+        value, gradient = get_contender(backend_name).loss(name, outputs, targets, "float64")
+        outputs_ = torch.tensor(outputs, requires_grad=True)
+        value_ = function(outputs_)
+        value_.backward()
+        assert value == pytest.approx(float(value_.detach()), rel=1e-12)
+        np.testing.assert_allclose(gradient, outputs_.grad.numpy(), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("backend_name", DOUBLES)
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (SGD(0.1), lambda p: torch.optim.SGD(p, 0.1)),
+        (SGD(0.1, 0.9), lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)),
+        (SGD(0.1, 0.9, True), lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True)),
+        (Adam(0.01), lambda p: torch.optim.Adam(p, 0.01)),
+        (Adam(0.01, 0.8, 0.9, 1e-3), lambda p: torch.optim.Adam(p, 0.01, (0.8, 0.9), 1e-3)),
+    ],
+)
+def test_optimizers_are_those_of_torch_optim(backend_name, ours, theirs):
+    from dnn.optimizers import OptimizerState
+
+    stream, backend = np.random.default_rng(10), get_backend(backend_name, dtype="float64")
+    parameters = Parameters(backend, {"p": (30,)})
+    start = stream.standard_normal(30)
+    parameters.load({"p": start})
+    state = OptimizerState(ours, parameters, backend)
+    p_ = torch.nn.Parameter(torch.tensor(start))
+    optimizer = theirs([p_])
+    for _ in range(100):
+        g = stream.standard_normal(30) * 10.0 ** stream.integers(-6, 2, 30)
+        parameters.gradient["p"][...] = backend.from_host(g)
+        state.step()
+        p_.grad = torch.tensor(g)
+        optimizer.step()
+    moved = np.linalg.norm(p_.detach().numpy() - start)
+    assert np.linalg.norm(parameters.to_host()["p"] - p_.detach().numpy()) <= 1e-12 * moved
+
+
+@pytest.mark.parametrize(
+    ("activation", "theirs"), [("relu", "relu"), ("tanh", "tanh"), ("sigmoid", "logistic")]
+)
+@pytest.mark.parametrize(("solver", "optimizer"), [("sgd", SGD(0.1)), ("sgd", SGD(0.1, 0.9, True))])
+def test_one_update_is_that_of_scikit_learn(activation, theirs, solver, optimizer, data):
+    # Adam is left out: scikit-learn's epsilon stands beside sqrt(v) before the bias correction.
+    x, y = data.x[:100].astype(np.float64), data.y[:100]
+    model = Sequential(
+        [Dense(9, activation), Dense(10, "softmax")],
+        input_shape=(64,),
+        backend=get_backend("numpy", dtype="float64"),
+    )
+    model.compile("categorical_crossentropy", optimizer)
+    before = model.parameters.to_host()
+    other = MLPClassifier(
+        (9,), activation=theirs, solver=solver, alpha=0.0, batch_size=100, shuffle=False,
+        learning_rate_init=0.1, momentum=optimizer.momentum, nesterovs_momentum=optimizer.nesterov,
+    )  # fmt: skip
+    other.partial_fit(x, y, classes=np.arange(10))  # makes its arrays and optimizer
+    for i in (1, 2):
+        other.coefs_[i - 1][...] = before[f"dense_{i}.W"]
+        other.intercepts_[i - 1][...] = before[f"dense_{i}.b"]
+    for velocity in other._optimizer.velocities:
+        velocity[...] = 0.0
+    other.partial_fit(x, y)
+    model.fit(x, y, batch_size=100, shuffle=False)
+    after = model.parameters.to_host()
+    for i in (1, 2):
+        np.testing.assert_allclose(other.coefs_[i - 1], after[f"dense_{i}.W"], rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(other.intercepts_[i - 1], after[f"dense_{i}.b"], rtol=1e-11, atol=1e-13)

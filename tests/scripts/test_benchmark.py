@@ -1,0 +1,215 @@
+"""The benchmark: that it runs, and that its arithmetic is right. No test looks at how long anything takes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backends import InputError, get_backend
+from dnn.benchmark import floors, ratios, report, rotation
+from dnn.benchmark.contenders import CONTENDERS, available, environment
+from dnn.benchmark.settings import Settings, from_json
+from dnn.benchmark.sweep import Sweep, exponent, larger_half, settings_at
+from dnn.benchmark.task import load
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+TINY = ("--dataset", "random", "--hidden", "8", "--updates", "4", "--batch-size", "10")
+
+
+def run(*arguments):
+    command = [sys.executable, str(SCRIPTS / "benchmark.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def assert_refused(result, *words):
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert all(word in last for word in ("error: ", *words)), last
+
+
+def made_up(**ms):
+    """Results as if these contenders had taken these milliseconds, one a rotation."""
+    runs = {
+        name.replace("_", "-"): [
+            {"ms": t, "preparation": 1.0, "peak_mb": 400.0, "import_mb": 300.0} for t in times
+        ]
+        for name, times in ms.items()
+    }
+    return rotation.Results(Settings(), runs, {"jax": "jax not installed"})
+
+
+def test_contenders_run_and_leave_json_and_a_picture(tmp_path):
+    names = ("numpy", "torch", "pytorch", "floor-numpy")
+    files = ("--json", tmp_path / "b.json", "--picture", tmp_path / "b.png")
+    result = run(*TINY, "--rotations", 1, "--contenders", *names, *files)
+    assert result.returncode == 0, result.stderr
+    content = json.loads((tmp_path / "b.json").read_text())
+    assert set(content["runs"]) == set(names)
+    assert not content["missing"]
+    for name, (found,) in content["runs"].items():
+        assert found["ms"] > 0
+        assert found["trained"] == 8
+        assert found["preparation"] > 0
+        assert found["facts"]["threads"] >= 1
+        assert ("test_accuracy" in found) == (name != "floor-numpy")
+        assert name in result.stdout
+    assert content["ratio_to_pytorch"]["pytorch"] == {"median": 1.0, "low": 1.0, "high": 1.0}
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_profile_adds_up(tmp_path):
+    result = run(*TINY, "--profile", "numpy", "--json", tmp_path / "p.json")
+    assert result.returncode == 0, result.stderr
+    found = json.loads((tmp_path / "p.json").read_text())
+    assert list(found["parts"]) == ["gather", "products", "activation", "loss", "optimizer", "rest"]
+    assert sum(found["parts"].values()) == pytest.approx(found["total"])  # of one chunk, so exactly
+    assert "optimizer" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--contenders", "pytorhc"), ("contender", "'pytorhc'", "did you mean 'pytorch'")),
+        (("--rotations", "0"), ("rotations", "0")),
+        (("--updates", "0"), ("updates", "0")),
+        (("--hidden", "0"), ("hidden", "0")),
+        (("--sweep", "dept"), ("sweep", "'dept'", "depth")),
+        (("--profile", "cupy"), ("profile", "'cupy'")),
+        (("--activation", "rellu"), ("activation", "relu")),
+        (("--json", "/nowhere/b.json"), ("json", "/nowhere")),
+    ],
+    ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
+)
+def test_bad_arguments_are_refused_in_a_sentence(arguments, words):
+    assert_refused(run(*arguments), *words)
+
+
+def test_a_named_contender_that_cannot_run_is_an_error():
+    missing = available()[1]
+    if not missing:
+        pytest.skip("every peer is installed here")
+    name, why = next(iter(missing.items()))
+    assert_refused(run("--contenders", name), name, why)
+    # A batch that the data cannot fill is found in the worker only.
+    assert_refused(run(*TINY, "--batch-size", 7000, "--contenders", "numpy"), "'numpy'", "7000")
+
+
+def test_help_answers_at_once_without_loading_anything_heavy():
+    code = (
+        f"import sys; sys.argv = ['benchmark.py', '--help']; sys.path.insert(0, {str(SCRIPTS)!r})\n"
+        f"import runpy\n"
+        f"try: runpy.run_path({str(SCRIPTS / 'benchmark.py')!r}, run_name='__main__')\n"
+        f"except SystemExit as stop: assert stop.code == 0\n"
+        f"heavy = {{'torch', 'cupy', 'matplotlib', 'torchvision', 'numpy', 'rich'}} & set(sys.modules)\n"
+        f"assert not heavy, heavy\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    for name in CONTENDERS:
+        assert name in result.stdout
+
+
+# ----- arithmetic
+
+
+def test_a_ratio_is_taken_within_each_rotation():
+    found = ratios.ratio([1.0, 8.0, 3.0], [2.0, 10.0, 4.0])
+    assert found == pytest.approx((0.75, 0.5, 0.8))
+    with pytest.raises(ValueError, match="shorter"):
+        ratios.ratio([1.0], [1.0, 2.0])
+
+
+def test_requirements_are_judged_by_the_median_ratio():
+    results = made_up(numpy=[3.0, 6.0], torch=[2.5, 5.0], pytorch=[4.0, 8.0], floor_torch=[1.0, 2.0])
+    judged = {(line.ours, line.theirs): line for line in ratios.judge(results)}
+    assert judged["numpy", "pytorch"].ratio == (0.75, 0.75, 0.75)
+    assert judged["numpy", "pytorch"].verdict == "holds"
+    assert judged["torch", "floor-torch"].verdict == "MISSED"  # 2.5 against 1.30
+    assert judged["best of ours (torch)", "jax"].verdict == "not run"
+    assert ratios.memory(results) == 100.0
+    text = report.table(results)
+    assert "not run: jax: jax not installed" in text
+    assert text.index("floor-torch") < text.index("ours on torch") < text.index("PyTorch eager")
+
+
+def test_rotations_alternate_and_leave_out_what_fails():
+    asked = []
+
+    def one(name, settings):
+        asked.append(name)
+        return {"name": name, "reason": "no"} if name == "torch" else {"name": name, "ms": 1.0}
+
+    results = rotation.rotate(["numpy", "torch", "pytorch"], Settings(), 2, run=one)
+    assert asked == ["numpy", "torch", "pytorch", "numpy", "pytorch"]
+    assert results.missing == {"torch": "no"}
+    assert results.ms("numpy") == [1.0, 1.0]
+
+
+def test_a_worker_that_fails_says_why():
+    answer = rotation.run_one("numpy", Settings(dataset="random", batch=7000))
+    assert "batch is 7000" in answer["reason"]
+
+
+def test_growth_is_the_slope_on_logarithmic_axes():
+    assert exponent({50: 1.0, 100: 4.0, 200: 16.0}) == pytest.approx(2.0)
+    assert exponent({50: 1.0}) is None
+    assert list(larger_half({1: 1.0, 10: 1.0, 100: 1.0, 1000: 1.0, 10000: 1.0})) == [100, 1000, 10000]
+
+
+def test_sweeps_change_one_setting(tmp_path):
+    assert settings_at("width", 50, Settings()).hidden == (50, 50)
+    assert settings_at("depth", 4, Settings()).hidden == (500,) * 4
+    assert settings_at("batch", 10000, Settings()).updates < settings_at("batch", 100, Settings()).updates
+    assert settings_at("threads", 2, Settings(), 7).updates == 7
+    swept = Sweep("width", {50: made_up(numpy=[1.0]), 100: made_up(numpy=[2.0])})
+    assert "1.00" in report.sweep_table(swept)
+    report.draw_sweep(swept, tmp_path / "s.png")
+    assert json.loads(report.sweep_json(swept))["exponents"] == {"numpy": 1.0}
+
+
+def test_settings_survive_json_and_refuse_what_is_unknown():
+    settings = Settings(hidden=(3,), threads=1)
+    assert from_json(settings.as_json()) == settings
+    with pytest.raises(InputError, match="batch"):
+        from_json('{"bach": 1}')
+    with pytest.raises(InputError, match="no JSON"):
+        from_json("{")
+
+
+def test_threads_are_set_before_a_process_starts():
+    assert environment("numpy", 1)["OPENBLAS_NUM_THREADS"] == "1"
+    assert environment("keras-jax", None)["KERAS_BACKEND"] == "jax"
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch"])
+def test_the_floor_does_the_products_of_an_update(name):
+    backend, seen = get_backend(name), []
+
+    def matmul(a, b, out):
+        seen.append((tuple(a.shape), tuple(b.shape)))
+        assert tuple(out.shape) == (a.shape[0], b.shape[1])
+
+    floors.products(backend, matmul, (784, 500, 500, 10), 100)()
+    assert len(seen) == 8
+    assert sum(2 * a[0] * a[1] * b[1] for a, b in seen) == floors.flops((784, 500, 500, 10), 100)
+
+
+def test_every_contender_that_can_be_prepared_learns_in_place():
+    """Same task, in this process: what ``run`` trains is what ``probabilities`` answers from."""
+    task = load(Settings(dataset="digits", hidden=(16,), batch=20, updates=60))
+    x = task.x[:50].astype(np.float32) / 255
+    for name in ("torch", "pytorch", "pytorch-fused", "tutorial", "sklearn"):
+        if name not in available()[0]:
+            continue
+        prepared = CONTENDERS[name].prepare(task)
+        prepared.run(20)
+        before = prepared.probabilities(x)
+        prepared.run(40)
+        after = prepared.probabilities(x)
+        assert after.shape == (50, 10), name
+        np.testing.assert_allclose(after.sum(1), 1.0, rtol=1e-4, err_msg=name)
+        assert np.abs(after - before).max() > 1e-3, name
