@@ -10,9 +10,10 @@ array([[0.5, 0.5]], dtype=float32)
 
 from backends import BackendUnavailable, InputError, available_backends, get_backend
 from dnn.callbacks import Callback, History
+from dnn.inference import Evaluation
 from dnn.layers import Dense, Layer
 from dnn.losses import CategoricalCrossentropy, MeanSquaredError
-from dnn.model import Evaluation, Sequential
+from dnn.model import Sequential
 from dnn.optimizers import SGD, Adam
 from dnn.schedules import LinearDecay
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from backends import Backend, InputError
 from dnn import inputs
 from dnn.callbacks import Callback, History
+from dnn.inference import Evaluation, evaluate, predict
 from dnn.layers import Layer
 from dnn.losses import LOSSES, Loss
-from dnn.metrics import count_correct
 from dnn.names import look_up
 from dnn.optimizers import OPTIMIZERS, Optimizer, OptimizerState
 from dnn.parameters import Parameters
@@ -24,13 +24,6 @@ from dnn.random import stream_key
 
 Array = Any
 METRICS = ("accuracy",)
-
-
-class Evaluation(NamedTuple):
-    """What ``evaluate`` returns: the mean loss, and the share of right predictions."""
-
-    loss: float
-    accuracy: float
 
 
 class Sequential:
@@ -210,11 +203,12 @@ class Sequential:
         Returns:
             The outputs or logits that the loss took (B, C), and each example's loss (B,).
         """
-        outputs, losses, gradient = self._loss(x, y, kind)
+        outputs, losses, gradient = self.loss_of(x, y, kind)
         self.backward(gradient, self._logits_out)
         return outputs, losses
 
-    def _loss(self, x: Array, y: Array, kind: str) -> tuple[Array, Array, Array]:
+    def loss_of(self, x: Array, y: Array, kind: str) -> tuple[Array, Array, Array]:
+        """Forward and loss: (outputs or logits, each example's loss, gradient of the mean loss)."""
         outputs = self.forward(x, self._logits_out)
         losses, gradient = self._loss_buffers[x.shape[0]]
         self._loss_kernels[kind](outputs, y, losses, gradient)
@@ -268,20 +262,6 @@ class Sequential:
             shuffle=shuffle,
         )
 
-    def _chunks(self, x: Array, chunk: int) -> Any:
-        """x piece by piece as (start, stop, batch in the backend's dtype), buffers reserved."""
-        xp, gather, scale = self.backend.xp, self.backend.kernel("gather_rows"), inputs.scale_of(x)
-        n = int(x.shape[0])
-        chunk = min(chunk, n)
-        buffer = self.backend.zeros((chunk, *x.shape[1:]))
-        for start in range(0, n, chunk):
-            stop = min(start + chunk, n)
-            batch = buffer[: stop - start, ...]
-            index = xp.arange(start, stop, dtype=xp.int64, device=self.backend.device)
-            gather(x, index, batch, scale)
-            self.reserve(stop - start, training=False)
-            yield start, stop, batch
-
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000) -> Evaluation:
         """Mean loss and share of right predictions; arguments as in ``fit``.
 
@@ -289,20 +269,7 @@ class Sequential:
             InputError: not compiled, or an argument that does not fit.
         """
         self._require_compiled()
-        chunk = inputs.positive_integer("batch_size", batch_size)
-        x = inputs.examples(self.backend, "x", x, self.input_shape)
-        n = int(x.shape[0])
-        y = inputs.targets(self.backend, "y", y, n, self.outputs)
-        kind = "integer" if y.ndim == 1 else "dense"
-        loss, correct = self.backend.zeros(1), self.backend.zeros(1)
-        for start, stop, batch in self._chunks(x, chunk):
-            part = y[start:stop, ...]
-            outputs, losses, _ = self._loss(batch, part, kind)
-            loss += self.backend.xp.sum(losses)
-            correct += count_correct(self.backend, outputs, part)
-        return Evaluation(
-            float(self.backend.to_host(loss)[0]) / n, float(self.backend.to_host(correct)[0]) / n
-        )
+        return evaluate(self, x, y, batch_size)
 
     def predict(self, x: Any, batch_size: int = 1000) -> np.ndarray:
         """The network's outputs for each example, (N, C), as a host NumPy array; x as in ``fit``.
@@ -310,12 +277,7 @@ class Sequential:
         Raises:
             InputError: an argument that does not fit.
         """
-        chunk = inputs.positive_integer("batch_size", batch_size)
-        x = inputs.examples(self.backend, "x", x, self.input_shape)
-        outputs = np.empty((int(x.shape[0]), self.outputs), dtype=self.backend.dtype_name)
-        for start, stop, batch in self._chunks(x, chunk):
-            outputs[start:stop] = self.backend.to_host(self.forward(batch))
-        return outputs
+        return predict(self, x, batch_size)
 
     # ----- saying what it is
 
