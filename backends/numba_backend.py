@@ -88,23 +88,19 @@ def adam(
     beta2: float,
     epsilon: float,
 ) -> None:
-    control[1] = beta1 * control[1] + (1.0 - beta1)
-    control[2] = beta2 * control[2] + (1.0 - beta2)
-    control[3] += 1.0
+    rate, floor = numpy_backend.advance_adam(control, beta1, beta2, epsilon)
     number = p.dtype.type
-    root = np.sqrt(control[2])
-    # sqrt(v) / root + eps = (sqrt(v) + eps root) / root: the division is done once, on the rate.
     _adam(
         p,
         g,
         m,
         v,
-        control[0] / control[1] * root,
+        rate,
         number(beta1),
         number(1.0 - beta1),
         number(beta2),
         number(1.0 - beta2),
-        number(epsilon) * root,
+        floor,
         _floor(control),
     )
 

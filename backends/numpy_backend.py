@@ -165,6 +165,18 @@ def sgd(
         pb -= s
 
 
+def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> tuple[Any, Any]:
+    """Count one update in the control array; the step is then rate * m / (sqrt(v) + floor).
+
+    rate / c1 * m / (sqrt(v) / root + epsilon), with root = sqrt(c2) taken out of the division.
+    """
+    control[1] = beta1 * control[1] + (1.0 - beta1)
+    control[2] = beta2 * control[2] + (1.0 - beta2)
+    control[3] += 1.0
+    root = np.sqrt(control[2])
+    return control[0] / control[1] * root, epsilon * root
+
+
 def adam(
     xp: Any,
     p: Array,
@@ -176,13 +188,8 @@ def adam(
     beta2: float,
     epsilon: float,
 ) -> None:
-    control[1] = beta1 * control[1] + (1.0 - beta1)
-    control[2] = beta2 * control[2] + (1.0 - beta2)
-    control[3] += 1.0
+    rate, floor = advance_adam(control, beta1, beta2, epsilon)
     flush_now = control[3] % FLUSH_EVERY == 0
-    root = np.sqrt(control[2])
-    rate = control[0] / control[1] * root  # sqrt(v) / root + eps = (sqrt(v) + eps root) / root
-    floor = epsilon * root
     scratch = np.empty(BLOCK, dtype=p.dtype)
     for start in range(0, p.size, BLOCK):
         block = slice(start, start + BLOCK)

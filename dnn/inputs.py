@@ -112,3 +112,43 @@ def positive_integer(argument: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise InputError(f"{argument} is {value!r}, expected an integer of at least 1")
     return int(value)
+
+
+def training_data(
+    backend: Backend, x: Any, y: Any, batch_size: Any, shape: tuple[int, ...], outputs: int
+) -> tuple[Array, Array]:
+    """x and y on the device as ``examples`` and ``targets`` admit them, for batches of this size.
+
+    Raises:
+        InputError: as theirs, or a batch size below 1 or above the number of examples.
+    """
+    batch_size = positive_integer("batch_size", batch_size)
+    x = examples(backend, "x", x, shape)
+    n = int(x.shape[0])
+    if batch_size > n:
+        raise InputError(f"batch_size is {batch_size}, expected at most the {n} examples in x")
+    return x, targets(backend, "y", y, n, outputs)
+
+
+def validation_pair(backend: Backend, pair: Any, shape: tuple[int, ...], outputs: int) -> tuple[Array, Array]:
+    """validation_data's x and y on the device.
+
+    Raises:
+        InputError: no pair, or as ``examples`` and ``targets``.
+    """
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise InputError("validation_data is not a pair, expected a tuple (x, y)")
+    x = examples(backend, "validation_data[0]", pair[0], shape)
+    return x, targets(backend, "validation_data[1]", pair[1], int(x.shape[0]), outputs)
+
+
+def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> None:
+    """Refuse a setting outside low <= value < high.
+
+    Raises:
+        InputError: naming the argument.
+    """
+    real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (real and np.isfinite(value) and low <= value < high):
+        bound = f"at least {low:g}" + (f" and below {high:g}" if np.isfinite(high) else "")
+        raise InputError(f"{argument} is {value!r}, expected a finite number of {bound}")

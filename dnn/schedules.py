@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
 from backends import InputError
-
-
-def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> None:
-    """Refuse a setting outside low <= value < high.
-
-    Raises:
-        InputError: naming the argument.
-    """
-    real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (real and np.isfinite(value) and low <= value < high):
-        bound = f"at least {low:g}" + (f" and below {high:g}" if np.isfinite(high) else "")
-        raise InputError(f"{argument} is {value!r}, expected a finite number of {bound}")
+from dnn.inputs import require_number
 
 
 @dataclass(frozen=True)
@@ -69,6 +56,3 @@ class LinearDecay(Schedule):
 
     def rates(self) -> np.ndarray:
         return np.linspace(self.initial, self.final, self.steps + 1)
-
-
-SCHEDULES: Mapping[str, type[Schedule]] = MappingProxyType({c.name: c for c in (LinearDecay,)})

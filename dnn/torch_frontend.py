@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from backends import Backend, InputError, get_backend
+from backends import Backend, get_backend
 from dnn import inputs
 from dnn.callbacks import Callback, History, Progress
 from dnn.losses import LOSSES, Loss
@@ -69,9 +69,8 @@ def torch_optimizer(
     return made
 
 
-def _admit(backend: Backend, argument: str, x: Any, shape: tuple[int, ...]) -> torch.Tensor:
-    """All examples in memory on the device as floats, images scaled once."""
-    x = inputs.examples(backend, argument, x, shape)
+def _as_floats(backend: Backend, x: torch.Tensor) -> torch.Tensor:
+    """All admitted examples in memory as floats, images scaled once."""
     scale = inputs.scale_of(x)
     return x if scale == 1.0 else x.to(backend.dtype).mul_(scale)
 
@@ -136,16 +135,12 @@ def fit(
     last = list(module.parameters())[-1]
     backend = get_backend("torch", example.device, str(example.dtype).removeprefix("torch."))
     shape, outputs = (int(example.shape[1]),), int(last.shape[0])
-    batch_size = inputs.positive_integer("batch_size", batch_size)
     epochs = inputs.positive_integer("epochs", epochs)
-    x = _admit(backend, "x", x, shape)
-    n = len(x)
-    if batch_size > n:
-        raise InputError(f"batch_size is {batch_size}, expected at most the {n} examples in x")
-    y = inputs.targets(backend, "y", y, n, outputs)
+    x, y = inputs.training_data(backend, x, y, batch_size, shape, outputs)
+    x, n = _as_floats(backend, x), len(x)
     if validation_data is not None:
-        held_x = _admit(backend, "validation_data[0]", validation_data[0], shape)
-        held_y = inputs.targets(backend, "validation_data[1]", validation_data[1], len(held_x), outputs)
+        held_x, held_y = inputs.validation_pair(backend, validation_data, shape, outputs)
+        held_x = _as_floats(backend, held_x)
     loss_of = torch_loss(loss)
     rates: list[float] = []  # torch's own optimizer keeps its own rate
     if not isinstance(optimizer, torch.optim.Optimizer):

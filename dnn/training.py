@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from backends import InputError
 from dnn import inputs
 from dnn.callbacks import Callback, History, Progress
 from dnn.metrics import count_correct
@@ -125,15 +124,6 @@ class Epoch:
         return Progress(epoch, epochs, done, self.updates, examples, lambda: self.totals.read(examples))
 
 
-def admit(model: Sequential, x: Any, y: Any, batch_size: int) -> tuple[Array, Array]:
-    """Training data on the device; refuses what does not fit the model or the batch size."""
-    batch_size = inputs.positive_integer("batch_size", batch_size)
-    x = inputs.examples(model.backend, "x", x, model.input_shape)
-    if batch_size > x.shape[0]:
-        raise InputError(f"batch_size is {batch_size}, expected at most the {x.shape[0]} examples in x")
-    return x, inputs.targets(model.backend, "y", y, x.shape[0], model.outputs)
-
-
 def train(
     model: Sequential,
     x: Any,
@@ -147,13 +137,10 @@ def train(
 ) -> History:
     """What ``Sequential.fit`` does; see there."""
     epochs = inputs.positive_integer("epochs", epochs)
-    x, y = admit(model, x, y, batch_size)
+    x, y = inputs.training_data(model.backend, x, y, batch_size, model.input_shape, model.outputs)
     if validation_data is not None:
-        if not isinstance(validation_data, tuple) or len(validation_data) != 2:
-            raise InputError("validation_data is not a pair, expected a tuple (x, y)")
-        held_x = inputs.examples(model.backend, "validation_data[0]", validation_data[0], model.input_shape)
-        held_y = inputs.targets(
-            model.backend, "validation_data[1]", validation_data[1], held_x.shape[0], model.outputs
+        held_x, held_y = inputs.validation_pair(
+            model.backend, validation_data, model.input_shape, model.outputs
         )
     history = History()
     watchers = (history, *callbacks)

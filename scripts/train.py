@@ -41,7 +41,7 @@ def parse() -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     from dnn.datasets import load_dataset
-    from dnn.inputs import positive_integer
+    from dnn.inputs import positive_integer, training_data
     from dnn.layers import Dense
     from dnn.model import Sequential
     from dnn.names import look_up
@@ -49,7 +49,6 @@ def main(arguments: argparse.Namespace) -> None:
     from dnn.progress import progress_for_stdout
     from dnn.runs import CONFIG, RESULT, RunFolder, require_new
     from dnn.schedules import LinearDecay
-    from dnn.training import admit
 
     backend = _command.open_backend(arguments)
     optimizer = look_up("optimizer", arguments.optimizer, OPTIMIZERS)()
@@ -77,7 +76,7 @@ def main(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
     )
     model.compile(arguments.loss, optimizer)
-    x, y = admit(model, x, y, batch_size)
+    x, y = training_data(backend, x, y, batch_size, model.input_shape, model.outputs)
     folder = RunFolder(place)
     asked = {name: value for name, value in vars(arguments).items() if name != "quiet"}
     made = {"model": model.config(), "optimizer": optimizer.config()}

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backends import InputError
+from dnn.inputs import require_number
 from dnn.optimizers.optimizer import Optimizer
-from dnn.schedules import Schedule, require_number
+from dnn.schedules import Schedule
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backends import Backend
+from dnn.inputs import require_number
 from dnn.parameters import Parameters
-from dnn.schedules import Schedule, require_number
+from dnn.schedules import Schedule
 
 Array = Any
 
