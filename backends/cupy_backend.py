@@ -26,13 +26,13 @@ INSTALL = (
 )
 
 
-def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, z: Array, y: Array) -> None:
-    xp.matmul(x, W, out=z)
-    z += b
+def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
+    xp.matmul(x, W, out=y)
+    y += b
     if kind == "tanh":
-        xp.tanh(z, out=y)
+        xp.tanh(y, out=y)
     elif kind == "relu":
-        xp.maximum(z, 0.0, out=y)  # as NumPy's, passes NaN
+        xp.maximum(y, 0.0, out=y)  # as NumPy's, passes NaN
 
 
 def dense_backward(
@@ -40,7 +40,6 @@ def dense_backward(
     kind: str,
     dy: Array,
     x: Array,
-    z: Array,
     y: Array,
     W: Array,
     dz: Array,
@@ -49,7 +48,7 @@ def dense_backward(
     dx: Array | None,
 ) -> None:
     if kind == "relu":
-        dz[...] = xp.where(z <= 0, dy.dtype.type(0), dy)
+        dz[...] = xp.where(y <= 0, dy.dtype.type(0), dy)
     elif dz is not dy:
         dz[...] = dy
     xp.matmul(x.T, dz, out=dW)

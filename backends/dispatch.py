@@ -27,15 +27,19 @@ class Override:
         function: takes (xp, [kind,] arrays...) exactly as the reference does.
         dtypes: names of the float dtypes for which it holds.
         kinds: the kinds for which it holds; None: all that the kernel has.
+        otherwise: is asked where this one does not hold, before the reference.
     """
 
     function: Kernel
     dtypes: tuple[str, ...] = FLOATS
     kinds: tuple[str, ...] | None = None
+    otherwise: Override | None = None
 
-    def holds(self, dtype: str, kind: str | None) -> bool:
-        """Whether this function may stand for its kernel at this dtype and kind."""
-        return dtype in self.dtypes and (kind is None or self.kinds is None or kind in self.kinds)
+    def at(self, dtype: str, kind: str | None) -> Kernel | None:
+        """The function that stands for the kernel at this dtype and kind; None: its reference."""
+        if dtype in self.dtypes and (kind is None or self.kinds is None or kind in self.kinds):
+            return self.function
+        return self.otherwise.at(dtype, kind) if self.otherwise else None
 
 
 def kernel_keys() -> tuple[KernelKey, ...]:
@@ -62,10 +66,9 @@ def bind_kernels(
     bound: dict[KernelKey, Kernel] = {}
     overridden: list[KernelKey] = []
     for name, kind in kernel_keys():
-        override = overrides.get(name)
-        if fused and override is not None and override.holds(dtype, kind):
-            bound[name, kind] = bind(xp, override.function, kind)
+        override = overrides.get(name) if fused else None
+        function = override.at(dtype, kind) if override else None
+        bound[name, kind] = bind(xp, function or KERNELS[name][0], kind)
+        if function:
             overridden.append((name, kind))
-        else:
-            bound[name, kind] = bind(xp, KERNELS[name][0], kind)
     return MappingProxyType(bound), tuple(overridden)

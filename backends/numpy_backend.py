@@ -15,7 +15,7 @@ from backends.errors import InputError
 from backends.reference import FLUSH_EVERY, MOMENT_FLOOR
 
 Array = np.ndarray
-BLOCK = 16384
+BLOCK = 24576
 """Elements of a flat vector worked on at a time, so that an optimizer's passes stay in the cache."""
 
 
@@ -92,10 +92,10 @@ def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: A
     _BACKWARD[kind](dy, z, y, dz)
 
 
-def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, z: Array, y: Array) -> None:
-    np.matmul(x, W, out=z)
-    z += b
-    _FORWARD[kind](z, y)
+def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
+    np.matmul(x, W, out=y)
+    y += b
+    _FORWARD[kind](y, y)
 
 
 def dense_backward(
@@ -103,7 +103,6 @@ def dense_backward(
     kind: str,
     dy: Array,
     x: Array,
-    z: Array,
     y: Array,
     W: Array,
     dz: Array,
@@ -111,7 +110,12 @@ def dense_backward(
     db: Array,
     dx: Array | None,
 ) -> None:
-    _BACKWARD[kind](dy, z, y, dz)
+    _BACKWARD[kind](dy, y, y, dz)
+    products_backward(x, W, dz, dW, db, dx)
+
+
+def products_backward(x: Array, W: Array, dz: Array, dW: Array, db: Array, dx: Array | None) -> None:
+    """What is left of ``dense_backward`` when dz is there."""
     np.matmul(x.T, dz, out=dW)
     # A product with ones: BLAS is faster than sum(axis=0), and its partial sums round less.
     np.matmul(np.ones(dz.shape[0], dtype=dz.dtype), dz, out=db)

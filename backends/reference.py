@@ -98,14 +98,13 @@ def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: A
 # --------------------------------------------------------------------------- the dense layer
 
 
-def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, z: Array, y: Array) -> None:
-    """``z = x W + b``, ``y = f(z)``.
+def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
+    """``y = f(x W + b)``.
 
-    Reads x (B, n_in), W (n_in, n_out), b (n_out,); writes z and y (B, n_out). For the kind "linear" y
-    may be z itself.
+    Reads x (B, n_in), W (n_in, n_out), b (n_out,); writes y (B, n_out).
     """
-    z[...] = xp.matmul(x, W) + b
-    activation(xp, kind, z, y)
+    y[...] = xp.matmul(x, W) + b
+    activation(xp, kind, y, y)
 
 
 def dense_backward(
@@ -113,7 +112,6 @@ def dense_backward(
     kind: str,
     dy: Array,
     x: Array,
-    z: Array,
     y: Array,
     W: Array,
     dz: Array,
@@ -123,10 +121,12 @@ def dense_backward(
 ) -> None:
     """``dz = f'(z) dy``, ``dW = x^T dz``, ``db = sum_i dz_i``, ``dx = dz W^T``.
 
-    Reads dy, z, y (B, n_out), x (B, n_in), W (n_in, n_out); writes dz (B, n_out; may be dy itself),
+    f'(z) follows from y = f(z), for all kinds here, so that z need not be kept.
+
+    Reads dy, y (B, n_out), x (B, n_in), W (n_in, n_out); writes dz (B, n_out; may be dy itself),
     dW, db of the shapes of W, b, and dx (B, n_in) unless that is None (the first layer).
     """
-    activation_backward(xp, kind, dy, z, y, dz)
+    activation_backward(xp, kind, dy, y, y, dz)  # relu: y <= 0 where z <= 0
     dW[...] = xp.matmul(x.T, dz)
     db[...] = xp.sum(dz, axis=0)
     if dx is not None:

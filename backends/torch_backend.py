@@ -7,14 +7,15 @@ calls and the fused Adam are the ones that autograd and torch.optim use undernea
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from backends.backend import Backend
+from backends.backend import Backend, Step
 from backends.dispatch import Override
 from backends.errors import BackendUnavailable, InputError
 from backends.reference import FLUSH_EVERY, MOMENT_FLOOR
@@ -62,9 +63,26 @@ def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: A
     _BACKWARD[kind](dy, z, y, dz)
 
 
-def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, z: Array, y: Array) -> None:
-    torch.addmm(b, x, W, out=z)
-    _FORWARD[kind](z, y)
+def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
+    torch.addmm(b, x, W, out=y)
+    _FORWARD[kind](y, y)
+
+
+# What oneDNN computes in the same pass as the product. Its relu would turn NaN into 0. Its sigmoid gives 0
+# where the result is below 2e-38, next to the smallest normal number.
+_EPILOGUES = {"linear": "none", "sigmoid": "sigmoid", "tanh": "tanh"}
+
+
+def onednn_linear(x: Array, W: Array, b: Array | None, epilogue: str) -> Array:
+    """f(x W + b) in new memory; a private call, which torch.compile makes too."""
+    return torch.ops.mkldnn._linear_pointwise(x, W.T, b, epilogue, [], "")
+
+
+def dense_onednn(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
+    epilogue = _EPILOGUES.get(kind)
+    y.copy_(onednn_linear(x, W, b, epilogue or "none"))
+    if epilogue is None:
+        _FORWARD[kind](y, y)
 
 
 def dense_backward(
@@ -72,7 +90,6 @@ def dense_backward(
     kind: str,
     dy: Array,
     x: Array,
-    z: Array,
     y: Array,
     W: Array,
     dz: Array,
@@ -80,11 +97,40 @@ def dense_backward(
     db: Array,
     dx: Array | None,
 ) -> None:
-    _BACKWARD[kind](dy, z, y, dz)
-    torch.mm(x.T, dz, out=dW)
-    torch.sum(dz, 0, out=db)
+    _BACKWARD[kind](dy, y, y, dz)
+    _weight_gradients(x, dz, dW, db)
     if dx is not None:
         torch.mm(dz, W.T, out=dx)
+
+
+NARROW = 32
+"""Up to so many columns MKL's x^T dz is slower than its dz^T x and a copy."""
+
+
+def _weight_gradients(x: Array, dz: Array, dW: Array, db: Array) -> None:
+    if dz.shape[1] > NARROW or dW.is_cuda:
+        torch.mm(x.T, dz, out=dW)
+    else:
+        dW.copy_(torch.mm(dz.T, x).T)
+    torch.sum(dz, 0, out=db)
+
+
+def dense_backward_onednn(
+    xp: Any,
+    kind: str,
+    dy: Array,
+    x: Array,
+    y: Array,
+    W: Array,
+    dz: Array,
+    dW: Array,
+    db: Array,
+    dx: Array | None,
+) -> None:
+    _BACKWARD[kind](dy, y, y, dz)
+    _weight_gradients(x, dz, dW, db)
+    if dx is not None:
+        dx.copy_(onednn_linear(dz, W.T, None, "none"))
 
 
 def softmax_cross_entropy(
@@ -95,7 +141,7 @@ def softmax_cross_entropy(
     column = targets[:, None]
     torch.neg(torch.gather(log_p, 1, column)[:, 0], out=losses)
     torch.exp(log_p, out=dlogits)
-    dlogits.scatter_add_(1, column, dlogits.new_full((1, 1), -1.0).expand(batch, 1))
+    dlogits.scatter_(1, column, -1.0, reduce="add")
     dlogits.mul_(1.0 / batch)
 
 
@@ -125,6 +171,13 @@ def sgd(
         p.addcmul_(velocity, rate, value=-1.0)
 
 
+@lru_cache(maxsize=32)
+def _advance(beta1: float, beta2: float, dtype: torch.dtype, device: torch.device) -> tuple[Array, Array]:
+    """(factors, summands) that take the control array from one update to the next in one call."""
+    factors, summands = (1.0, beta1, beta2, 1.0), (0.0, 1.0 - beta1, 1.0 - beta2, 1.0)
+    return tuple(torch.tensor(row, dtype=dtype, device=device) for row in (factors, summands))
+
+
 def adam(
     xp: Any,
     p: Array,
@@ -136,17 +189,15 @@ def adam(
     beta2: float,
     epsilon: float,
 ) -> None:
-    c1, c2, step = control[1:2], control[2:3], control[3:4]
-    c1.mul_(beta1).add_(1.0 - beta1)
-    c2.mul_(beta2).add_(1.0 - beta2)
-    step.add_(1.0)
+    factors, summands = _advance(beta1, beta2, control.dtype, control.device)
+    torch.addcmul(summands, factors, control, out=control)
     torch._fused_adam_(
         [p],
         [g.contiguous()],  # the call takes all strides for those of p
         [m],
         [v],
         [],
-        [step],
+        [control[3]],
         lr=control[0],
         beta1=beta1,
         beta2=beta2,
@@ -156,6 +207,17 @@ def adam(
         maximize=False,
     )
     _flush(control, m, v)
+
+
+def has_onednn() -> bool:
+    """Whether this torch has the private call, with the arguments that are known here."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    try:
+        one = torch.ones(1, 1)
+        return float(onednn_linear(one, one, one[0], "none")) == 2.0
+    except (AttributeError, RuntimeError, TypeError):
+        return False
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +241,9 @@ class TorchBackend(Backend):
         # reference.
         if not hasattr(torch, "_fused_adam_") or self.device.type not in ("cpu", "cuda"):
             del declared["adam"]
+        if self.device.type == "cpu" and has_onednn():
+            for name, function in (("dense", dense_onednn), ("dense_backward", dense_backward_onednn)):
+                declared[name] = Override(function, dtypes=("float32",), otherwise=declared[name])
         return declared
 
     def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
@@ -194,6 +259,16 @@ class TorchBackend(Backend):
 
     def owns(self, array: Any) -> bool:
         return isinstance(array, torch.Tensor) and array.device == self.device
+
+    def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
+        """A plain loop, without the records that torch keeps of each call for autograd."""
+        loop = super().capture(step, unroll)
+
+        def run(n: int) -> None:
+            with torch.inference_mode():
+                loop(n)
+
+        return run
 
     def synchronize(self) -> None:
         if self.device.type == "cuda":

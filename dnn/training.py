@@ -58,6 +58,7 @@ class TrainingStep:
         batch = order.shape[1]
         model.reserve(batch, training=True)
         self.position = backend.zeros(1, dtype=backend.xp.int64)
+        self.index = backend.zeros((1, batch), dtype=backend.xp.int64)
         self.batch_x = backend.zeros((batch, *x.shape[1:]))
         self.batch_y = backend.zeros((batch, *y.shape[1:]), dtype=y.dtype)
         self._gather = backend.kernel("gather_rows")
@@ -70,7 +71,8 @@ class TrainingStep:
 
     def __call__(self) -> None:
         xp, model, totals = self.model.backend.xp, self.model, self.totals
-        index = xp.take(self.order, self.position, axis=0)[0, ...]
+        self._gather(self.order, self.position, self.index, 1.0)
+        index = self.index[0, ...]
         self._gather(self.x, index, self.batch_x, self._scale)
         self._gather(self.y, index, self.batch_y, 1.0)
         outputs, losses = model.loss_and_gradients(self.batch_x, self.batch_y, self._kind)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import _command
 
-SWEPT = ("numpy", "numba", "torch", "pytorch", "floor-numpy", "floor-torch")
+SWEPT = ("numpy", "numba", "torch", "pytorch", "floor-numpy", "floor-torch", "floor-onednn")
 
 
 def parse() -> argparse.Namespace:
@@ -24,7 +24,8 @@ def parse() -> argparse.Namespace:
         nargs="+",
         metavar="NAME",
         help="numpy, numba, torch (ours); pytorch, pytorch-fused, torch-compile, tutorial, keras-jax, "
-        "keras-torch, keras-tensorflow, jax, sklearn; floor-numpy, floor-torch (the matrix products alone); "
+        "keras-torch, keras-tensorflow, jax, sklearn; floor-numpy, floor-torch, floor-onednn (the matrix "
+        "products alone); "
         "default: all that can run",
     )
     parser.add_argument("--rotations", type=int, metavar="R", help="default: 5; in a sweep 2")

@@ -46,10 +46,10 @@ def _products(kernels: Kernels, reduce: Callable[[Array], Array]) -> None:
         if name == "dense_backward":
 
             def backward(
-                dy: Array, x: Array, z: Array, y: Array, W: Array, *rest: Array, kernel: Kernel = kernel
+                dy: Array, x: Array, y: Array, W: Array, *rest: Array, kernel: Kernel = kernel
             ) -> None:
                 dy[...] = reduce(dy)
-                kernel(dy, reduce(x), z, y, reduce(W), *rest)
+                kernel(dy, reduce(x), y, reduce(W), *rest)
 
             kernels[name, kind] = backward
 
@@ -113,10 +113,10 @@ def _transposed_weight(kernels: Kernels) -> None:
         if name == "dense_backward":
 
             def backward(
-                dy: Array, x: Array, z: Array, y: Array, W: Array, *rest: Array, kernel: Kernel = kernel
+                dy: Array, x: Array, y: Array, W: Array, *rest: Array, kernel: Kernel = kernel
             ) -> None:
                 square = W.shape[0] == W.shape[1]
-                kernel(dy, x, z, y, np.ascontiguousarray(W.T) if square else W, *rest)
+                kernel(dy, x, y, np.ascontiguousarray(W.T) if square else W, *rest)
 
             kernels[name, kind] = backward
 

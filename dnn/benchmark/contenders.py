@@ -61,7 +61,10 @@ CONTENDERS: Mapping[str, Contender] = MappingProxyType(
         "jax": Contender("JAX, an epoch in one jit", "peer", peers.jax, ("jax",), PEERS),
         "sklearn": Contender("scikit-learn MLPClassifier", "peer", peers.sklearn, ("sklearn",), PEERS),
         "floor-numpy": Contender("products alone, NumPy", "floor", floors.floor_numpy),
-        "floor-torch": Contender("products alone, torch", "floor", floors.floor_torch, ("torch",)),
+        "floor-torch": Contender("products alone, torch.mm", "floor", floors.floor_torch, ("torch",)),
+        "floor-onednn": Contender(
+            "products alone, oneDNN in torch", "floor", floors.floor_onednn, ("torch",)
+        ),
     }
 )
 

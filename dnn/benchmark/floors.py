@@ -4,7 +4,8 @@
     backward  dW = x^T dz    in each layer
               dx = dz W^T    in each but the first
 
-Eight products for three layers; no library can be faster than its own.
+Eight products for three layers; no library can be faster than its own. torch has two: MKL behind torch.mm,
+and oneDNN behind a private call that torch.compile makes too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, get_backend
-from dnn.benchmark.task import Prepared, Task
+from dnn.benchmark.task import CannotRun, Prepared, Task
 
 Product = Callable[..., Any]
 
@@ -77,9 +78,22 @@ def library_matmul(backend: Backend) -> Product:
     return np.matmul
 
 
-def floor_on(task: Task, backend: Backend) -> Prepared:
+def onednn_matmul(a: Any, b: Any, out: Any) -> None:
+    """oneDNN's product where it is the faster one, as in our torch backend; into new memory there."""
+    import torch
+
+    from backends.torch_backend import onednn_linear
+
+    if a.is_contiguous():
+        onednn_linear(a, b, None, "none")
+    else:  # dW = x^T dz
+        torch.mm(a, b, out=out)
+
+
+def floor_on(task: Task, backend: Backend, matmul: Product | None = None) -> Prepared:
     """The products of the task's updates on this backend."""
-    update = products(backend, library_matmul(backend), task.widths, task.settings.batch)
+    matmul = matmul or library_matmul(backend)
+    update = products(backend, matmul, task.widths, task.settings.batch)
 
     def run(n: int) -> None:
         for _ in range(n):
@@ -95,3 +109,11 @@ def floor_numpy(task: Task) -> Prepared:
 
 def floor_torch(task: Task) -> Prepared:
     return floor_on(task, get_backend("torch"))
+
+
+def floor_onednn(task: Task) -> Prepared:
+    from backends.torch_backend import has_onednn
+
+    if not has_onednn():
+        raise CannotRun("this torch does not offer oneDNN's product")
+    return floor_on(task, get_backend("torch"), onednn_matmul)

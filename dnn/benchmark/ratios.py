@@ -61,6 +61,7 @@ REQUIREMENTS = (
     Requirement(OURS, ("jax",), 1.05),
     Requirement(("numba",), ("floor-numpy",), 1.30),
     Requirement(("torch",), ("floor-torch",), 1.30),
+    Requirement(("torch",), ("floor-onednn",), 1.30),
     Requirement(OURS, KERAS, 0.45),
     Requirement(OURS, ("sklearn",), 0.25),
 )

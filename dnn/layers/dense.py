@@ -78,17 +78,16 @@ class Dense(Layer):
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         assert self._backend is not None
-        z = self._backend.zeros((batch, self.units))
-        y = z if self.activation == "linear" else self._backend.zeros((batch, self.units))
+        y = self._backend.zeros((batch, self.units))
         need_dx = training and not self._first
         dx = self._backend.zeros((batch, self.input_shape[0])) if need_dx else None
-        return {"z": z, "y": y, "dx": dx}
+        return {"y": y, "dx": dx}
 
     def forward(self, x: Array) -> Array:
-        """y = f(x W + b); keeps x, z and y."""
+        """y = f(x W + b); keeps x and y."""
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        self._dense(x, self.value["W"], self.value["b"], keep.z, keep.y)
+        self._dense(x, self.value["W"], self.value["b"], keep.y)
         return keep.y
 
     def backward(self, dy: Array) -> Array | None:
@@ -99,21 +98,21 @@ class Dense(Layer):
         """
         keep = self._buffers[dy.shape[0]]
         W, dW, db = self.value["W"], self.gradient["W"], self.gradient["b"]
-        self._dense_backward(dy, keep.x, keep.z, keep.y, W, dy, dW, db, keep.dx)
+        self._dense_backward(dy, keep.x, keep.y, W, dy, dW, db, keep.dx)
         return keep.dx
 
     def forward_logits(self, x: Array) -> Array:
         """z = x W + b alone."""
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        self._linear(x, self.value["W"], self.value["b"], keep.z, keep.z)
-        return keep.z
+        self._linear(x, self.value["W"], self.value["b"], keep.y)
+        return keep.y
 
     def backward_logits(self, dz: Array) -> Array | None:
         """``backward`` from dL/dz: the activation's derivative is left out."""
         keep = self._buffers[dz.shape[0]]
         W, dW, db = self.value["W"], self.gradient["W"], self.gradient["b"]
-        self._linear_backward(dz, keep.x, keep.z, keep.z, W, dz, dW, db, keep.dx)
+        self._linear_backward(dz, keep.x, keep.y, W, dz, dW, db, keep.dx)
         return keep.dx
 
     def config(self) -> dict[str, Any]:
