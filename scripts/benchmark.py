@@ -50,7 +50,7 @@ def parse() -> argparse.Namespace:
         metavar="BACKEND",
         help="what one of our updates is made of, on numpy (the default), numba or torch",
     )
-    what.add_argument("--sweep", metavar="WHAT", help="batch, width, depth or threads")
+    what.add_argument("--sweep", metavar="WHAT", help="batch, width, depth, threads or samples")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there")
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="write a picture there (.png, .svg, .pdf)"

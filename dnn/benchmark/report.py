@@ -136,20 +136,20 @@ def profile_table(profile: dict[str, Any]) -> str:
 
 
 def sweep_table(sweep: Sweep) -> str:
-    """Milliseconds an update and microseconds an example at each value, and the exponents."""
+    """Milliseconds an update or epoch, microseconds an example, and the exponents."""
     times = {name: sweep.times(name) for name in sweep.names()}
     rows = []
     for value, results in sweep.at.items():
+        examples = value if sweep.kind == "samples" else results.settings.batch
         cells = [
-            f"{t[value]:.3f} / {1e3 * t[value] / results.settings.batch:.2f}" if value in t else "-"
-            for t in times.values()
+            f"{t[value]:.3f} / {1e3 * t[value] / examples:.2f}" if value in t else "-" for t in times.values()
         ]
         rows.append([str(value), *cells])
     for label, part in (("exponent", dict), ("larger half", larger_half)):
         slopes = [exponent(part(t)) for t in times.values()]
         rows.append([label, *("-" if s is None else f"{s:.2f}" for s in slopes)])
     missing = dict.fromkeys(line for results in sweep.at.values() for line in _missing(results))
-    head = "ms an update / microseconds an example"
+    head = f"{sweep.unit} / microseconds an example"
     return "\n".join([head, _grid([sweep.kind, *times], rows), *missing])
 
 
@@ -226,7 +226,7 @@ def draw_sweep(sweep: Sweep, path: Path) -> None:
     axes.set_xticks(list(sweep.at), [str(value) for value in sweep.at])
     axes.minorticks_off()
     axes.set_xlabel(sweep.kind)
-    axes.set_ylabel("ms an update")
+    axes.set_ylabel(sweep.unit)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=120)

@@ -1,4 +1,5 @@
-"""How the time of an update grows with the batch, the width, the depth and the threads.
+"""How the time of an update grows with the batch, the width, the depth and the threads, and that of an epoch
+with the samples.
 
 The exponent e of a contender is the slope of log(time) over log(value), by least squares: time ~ value^e.
 Small values are all fixed cost, so the slope over the larger half is given too.
@@ -22,6 +23,7 @@ VALUES: Mapping[str, tuple[int, ...]] = MappingProxyType(
         "width": (50, 100, 200, 500, 1000, 2000, 4000),
         "depth": (1, 2, 3, 5, 7, 10),
         "threads": (1, 2),
+        "samples": (1000, 3000, 10000, 30000, 60000),
     }
 )
 BUDGET = 2e11  # floating-point operations of the timed products at one value: 2 to 4 s
@@ -41,8 +43,12 @@ def settings_at(kind: str, value: int, settings: Settings, updates: int | None =
         settings = replace(settings, hidden=(value,) * max(1, len(settings.hidden)))
     elif kind == "depth":
         settings = replace(settings, hidden=(width,) * value)
-    else:
+    elif kind == "threads":
         settings = replace(settings, threads=value)
+    else:  # whole epochs, with what comes between them
+        whole = max(1, value // settings.batch)
+        updates = whole * max(1, (updates or MOST // 2) // whole)
+        return replace(settings, limit=value, updates=updates, chunk=whole)
     if updates is None:
         once = flops((784, *settings.hidden, 10), settings.batch)
         updates = max(FEWEST, min(MOST, int(BUDGET / once)))
@@ -57,8 +63,17 @@ class Sweep:
     at: Mapping[int, Results]
 
     def times(self, name: str) -> dict[int, float]:
-        """Value -> ms an update, the median over the rotations, where this contender ran."""
-        return {v: statistics.median(r.ms(name)) for v, r in self.at.items() if name in r.runs}
+        """Value -> ms an update (samples: an epoch), the median over the rotations, where this one ran."""
+        return {
+            v: statistics.median(r.ms(name)) * (r.settings.chunk if self.kind == "samples" else 1)
+            for v, r in self.at.items()
+            if name in r.runs
+        }
+
+    @property
+    def unit(self) -> str:
+        """Of ``times``."""
+        return "ms an epoch" if self.kind == "samples" else "ms an update"
 
     def names(self) -> list[str]:
         """Every contender that ran somewhere."""
@@ -91,7 +106,7 @@ def sweep(
     updates: int | None = None,
     told: Callable[[str], object] = lambda line: None,
 ) -> Sweep:
-    """A rotation of the contenders at each value of "batch", "width", "depth" or "threads"."""
+    """A rotation of the contenders at each value of "batch", "width", "depth", "threads" or "samples"."""
     at = {}
     for value in VALUES[kind]:
         here = settings_at(kind, value, settings, updates)

@@ -166,6 +166,11 @@ def test_sweeps_change_one_setting(tmp_path):
     assert settings_at("depth", 4, Settings()).hidden == (500,) * 4
     assert settings_at("batch", 10000, Settings()).updates < settings_at("batch", 100, Settings()).updates
     assert settings_at("threads", 2, Settings(), 7).updates == 7
+    epochs = settings_at("samples", 3000, Settings())
+    assert (epochs.limit, epochs.chunk, epochs.updates % 30) == (3000, 30, 0)
+    results = rotation.Results(settings_at("samples", 1000, Settings()), {"numpy": [{"ms": 2.0}]})
+    swept = Sweep("samples", {1000: results})
+    assert swept.times("numpy") == {1000: 20.0}  # ten updates
     swept = Sweep("width", {50: made_up(numpy=[1.0]), 100: made_up(numpy=[2.0])})
     assert "1.00" in report.sweep_table(swept)
     report.draw_sweep(swept, tmp_path / "s.png")
