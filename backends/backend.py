@@ -30,6 +30,7 @@ class Backend:
         device: the library's own device object.
         dtype_name: "float32" or "float64": the dtype of parameters, activations and gradients.
         fused: False forces the reference kernels.
+        precision: "float32", or "tf32": CUDA may round the factors of float32 products to 10 bits.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Backend:
     device: Any
     dtype_name: str
     fused: bool = True
+    precision: str = "float32"
     overridden: tuple[KernelKey, ...] = field(init=False)
     _kernels: Mapping[KernelKey, Kernel] = field(init=False, repr=False)
 
@@ -132,6 +134,7 @@ class Backend:
             "dtype": self.dtype_name,
             "numpy": np.__version__,
             "array_api": str(getattr(self.xp, "__array_api_version__", "unknown")),
+            "precision": self.precision,
             "fused_kernels": len(self.overridden),
             "denormals_flushed": flushed,
             **self.describe_library(),

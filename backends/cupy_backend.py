@@ -1,38 +1,71 @@
-"""CuPy on an NVIDIA GPU.
+"""CuPy on an NVIDIA GPU: element-wise CUDA kernels where the reference would need many launches.
 
-The overrides are written with the functions that CuPy and NumPy share and take the namespace as their
-first argument, so that the tests run the very same code on the CPU with NumPy. Launching them on a GPU
-is untested where the project had no GPU at hand; ``describe()`` says so.
+A network this small is launch-bound: each kernel started from Python costs 5 to 15 us, more than its work.
+The CUDA text is in ``backends/cuda``. None of it has run on a GPU yet: ``describe()`` says so. What can be
+checked without one is: tests/backends/test_cuda.py and test_kernels.py.
 """
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 
+from backends import cuda, reference
 from backends.backend import Backend
+from backends.cupy_diagnosis import usable_devices
 from backends.dispatch import Override
 from backends.errors import BackendUnavailable, InputError
 
 Array = Any
 
-INSTALL = (
-    'pip install "array-api-dnn[cuda12]" (NVIDIA driver 525 or newer) or '
-    '"array-api-dnn[cuda13]" (driver 580 or newer)'
-)
+KINDS = cuda.FUSED_KINDS
+
+
+@cache
+def elementwise(name: str) -> Any:
+    """The cupy.ElementwiseKernel of this name; CuPy compiles it at its first call, for each dtype."""
+    import cupy
+
+    made = cuda.ELEMENTWISE[name]
+    return cupy.ElementwiseKernel(
+        made.inputs, made.outputs, made.operation, f"dnn_{name}", preamble=cuda.arithmetic(), no_return=True
+    )
+
+
+@cache
+def row_kernels(dtype: str) -> Any:
+    """The compiled ``rows.cu`` for a dtype ("float32" or "float64")."""
+    import cupy
+
+    return cupy.RawModule(code=cuda.rows(), options=(f"-DREAL={cuda.CTYPES[dtype]}",))
+
+
+def _rows(name: str, dtype: Any) -> Any:
+    return row_kernels(np.dtype(dtype).name).get_function(name)
+
+
+def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:
+    if out.size:
+        width = math.prod(rows.shape[1:])
+        elementwise("gather_rows")(rows, index, width, out.dtype.type(scale), out)
+
+
+def activation(xp: Any, kind: str, z: Array, y: Array) -> None:
+    elementwise(f"activation_{kind}")(z, y)
+
+
+def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
+    elementwise(f"activation_backward_{kind}")(dy, y, dz)
 
 
 def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
     xp.matmul(x, W, out=y)
-    y += b
-    if kind == "tanh":
-        xp.tanh(y, out=y)
-    elif kind == "relu":
-        xp.maximum(y, 0.0, out=y)  # as NumPy's, passes NaN
+    elementwise(f"bias_activation_{kind}")(b, y)
 
 
 def dense_backward(
@@ -47,14 +80,68 @@ def dense_backward(
     db: Array,
     dx: Array | None,
 ) -> None:
-    if kind == "relu":
-        dz[...] = xp.where(y <= 0, dy.dtype.type(0), dy)
-    elif dz is not dy:
-        dz[...] = dy
+    batch, n = dy.shape
+    if all(a.flags.c_contiguous for a in (dy, y, dz, db)):
+        grid, block = (-(-n // 32),), (32, 32)
+        arguments = (dy, y, np.int32(batch), np.int32(n), dz, db)
+        _rows(f"backward_and_sums_{kind}", dy.dtype)(grid, block, arguments)
+    else:
+        elementwise(f"activation_backward_{kind}")(dy, y, dz)
+        xp.sum(dz, axis=0, out=db)
     xp.matmul(x.T, dz, out=dW)
-    xp.sum(dz, axis=0, out=db)
     if dx is not None:
         xp.matmul(dz, W.T, out=dx)
+
+
+ROWS_A_BLOCK = 4  # one warp each
+
+
+def softmax_cross_entropy(
+    xp: Any, kind: str, logits: Array, targets: Array, losses: Array, dlogits: Array
+) -> None:
+    if not all(a.flags.c_contiguous for a in (losses, dlogits)):
+        reference.softmax_cross_entropy(xp, kind, logits, targets, losses, dlogits)
+        return
+    batch, classes = logits.shape
+    if batch == 0:  # CUDA refuses an empty grid
+        return
+    grid, block = (-(-batch // ROWS_A_BLOCK),), (32, ROWS_A_BLOCK)
+    arguments = (
+        xp.ascontiguousarray(logits),
+        xp.ascontiguousarray(targets),
+        np.int32(batch),
+        np.int32(classes),
+        losses,
+        dlogits,
+    )
+    _rows(f"softmax_cross_entropy_{kind}", logits.dtype)(grid, block, arguments)
+
+
+def sgd(
+    xp: Any, p: Array, g: Array, velocity: Array, control: Array, momentum: float, nesterov: bool
+) -> None:
+    elementwise("advance")(1.0, 0.0, 1.0, 0.0, control)
+    elementwise("sgd")(g, control, momentum, nesterov, p, velocity)
+
+
+def adam(
+    xp: Any,
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    control: Array,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+) -> None:
+    betas = (beta1, 1.0 - beta1, beta2, 1.0 - beta2)
+    elementwise("advance")(*betas, control)
+    elementwise("adam")(g, control, *betas, epsilon, p, m, v)
+
+
+def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    elementwise("threefry")(np.uint32(key[0]), np.uint32(key[1]), high, low, out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +149,15 @@ class CupyBackend(Backend):
     """CuPy arrays on one CUDA device; every call runs on that device."""
 
     OVERRIDES: ClassVar[Mapping[str, Override]] = {
-        "dense": Override(dense, kinds=("relu", "tanh")),
-        "dense_backward": Override(dense_backward, kinds=("linear", "relu")),
+        "gather_rows": Override(gather_rows),
+        "activation": Override(activation, kinds=KINDS),
+        "activation_backward": Override(activation_backward, kinds=KINDS),
+        "dense": Override(dense, kinds=KINDS),
+        "dense_backward": Override(dense_backward, kinds=KINDS),
+        "softmax_cross_entropy": Override(softmax_cross_entropy),
+        "sgd": Override(sgd),
+        "adam": Override(adam),
+        "threefry": Override(threefry),
     }
 
     def to_host(self, array: Array) -> np.ndarray:
@@ -91,41 +185,28 @@ class CupyBackend(Backend):
             "device_name": properties["name"].decode(),
             "cuda": runtime.runtimeGetVersion(),
             "driver": runtime.driverGetVersion(),
-            "tf32": os.environ.get("CUPY_TF32", "0") not in ("", "0"),  # CuPy's only switch for it
+            "tf32": tf32(),
             "threads": None,
             "tested_on_gpu": False,
         }
 
 
-def device_count() -> int:
-    """CUDA devices that CuPy can use; importing it proves nothing, so they are counted.
+def tf32(wanted: bool | None = None) -> bool:
+    """Whether float32 products are of TF32 factors, after setting it; a switch of the whole process.
 
-    Raises:
-        BackendUnavailable: CuPy is missing or broken, or CUDA cannot be asked; says which.
+    CuPy's documented switch, CUPY_TF32, is read once, at the first product; this is what it sets.
     """
-    try:
-        import cupy
-    except ImportError as error:
-        missing = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
-        why = "CuPy is not installed" if missing else f"CuPy cannot be imported ({error})"
-        raise BackendUnavailable(f"backend 'cupy' cannot run: {why}; {INSTALL}") from None
-    try:
-        return int(cupy.cuda.runtime.getDeviceCount())
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise BackendUnavailable(
-            f"backend 'cupy' cannot run: CuPy {cupy.__version__} is installed but no CUDA device can "
-            f"be used ({error}); check the NVIDIA driver with nvidia-smi, then {INSTALL}"
-        ) from None
+    from cupy._core import _routines_linalg as linalg
+
+    if wanted is not None:
+        kind = linalg.COMPUTE_TYPE_TF32 if wanted else linalg.COMPUTE_TYPE_DEFAULT
+        linalg.set_compute_type(np.dtype("float32"), kind)
+    return bool(linalg.get_compute_type(np.dtype("float32")) == linalg.COMPUTE_TYPE_TF32)
 
 
-def make(device: Any, dtype: str, fused: bool) -> CupyBackend:
+def make(device: Any, dtype: str, fused: bool, precision: str = "float32") -> CupyBackend:
     """The factory that ``get_backend("cupy")`` calls."""
-    count = device_count()
-    if count == 0:
-        raise BackendUnavailable(
-            f"backend 'cupy' cannot run: no CUDA device is visible; check nvidia-smi and "
-            f"CUDA_VISIBLE_DEVICES, then {INSTALL}"
-        )
+    count = usable_devices()
     import array_api_compat.cupy as xp
     import cupy
 
@@ -141,4 +222,5 @@ def make(device: Any, dtype: str, fused: bool) -> CupyBackend:
         )
     place = cupy.cuda.Device(int(text))
     place.use()
-    return CupyBackend("cupy", xp, place, dtype, fused)
+    tf32(precision == "tf32")
+    return CupyBackend("cupy", xp, place, dtype, fused, precision)

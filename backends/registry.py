@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from types import MappingProxyType
@@ -14,7 +15,10 @@ from backends.dispatch import FLOATS
 from backends.errors import BackendUnavailable, InputError
 
 ENTRY_POINT_GROUP = "dnn.backends"
-Factory = Callable[[Any, str, bool], Backend]  # (device, dtype, fused) -> Backend
+Factory = Callable[
+    ..., Backend
+]  # (device, dtype, fused) -> Backend, and what else it can: precision=, graphs=
+PRECISIONS = ("float32", "tf32")
 
 _BUILT_IN: Mapping[str, str] = MappingProxyType(
     {name: f"backends.{name}_backend" for name in ("numpy", "numba", "cupy", "torch", "strict")}
@@ -43,14 +47,14 @@ def _factory(name: str) -> Factory:
     raise InputError(f"backend is {name!r}, expected one of auto, {', '.join(backend_names())}{hint}")
 
 
-def _first_that_runs(candidates: Sequence[tuple[str, Any]], dtype: str, fused: bool) -> Backend:
+def _first_that_runs(candidates: Sequence[tuple[str, Any]], *settings: Any) -> Backend:
     """The first (name, device) that can run here; the last one's error if none can."""
     for name, device in candidates[:-1]:
         try:
-            return get_backend(name, device, dtype, fused)
+            return get_backend(name, device, *settings)
         except BackendUnavailable:
             continue
-    return get_backend(*candidates[-1], dtype, fused)
+    return get_backend(*candidates[-1], *settings)
 
 
 def _auto(device: Any) -> Sequence[tuple[str, Any]]:
@@ -63,7 +67,14 @@ def _auto(device: Any) -> Sequence[tuple[str, Any]]:
     return [("cupy", device), ("torch", device)]
 
 
-def get_backend(name: str, device: Any = None, dtype: str = "float32", fused: bool = True) -> Backend:
+def get_backend(
+    name: str,
+    device: Any = None,
+    dtype: str = "float32",
+    fused: bool = True,
+    precision: str = "float32",
+    graphs: bool = False,
+) -> Backend:
     """One array library on one device with one float dtype.
 
     Args:
@@ -74,9 +85,12 @@ def get_backend(name: str, device: Any = None, dtype: str = "float32", fused: bo
             first or only one (torch: "cpu").
         dtype: "float32" or "float64".
         fused: False forces the reference kernels.
+        precision: "tf32" lets CUDA round the factors of float32 products to 10 bits (tensor cores). CuPy
+            and torch each have one switch for the whole process: the backend made last decides.
+        graphs: record training steps as CUDA graphs and replay them (torch on CUDA).
 
     Raises:
-        InputError: an unknown name, device or dtype.
+        InputError: an unknown name, device, dtype or precision.
         BackendUnavailable: it cannot run on this machine; says what is missing.
 
     >>> get_backend("numpy").xp.__name__
@@ -84,9 +98,22 @@ def get_backend(name: str, device: Any = None, dtype: str = "float32", fused: bo
     """
     if dtype not in FLOATS:
         raise InputError(f"dtype is {dtype!r}, expected one of {', '.join(FLOATS)}")
+    if precision not in PRECISIONS:
+        raise InputError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
     if name == "auto":
-        return _first_that_runs(_auto(device), dtype, fused)
-    return _factory(name)(device, dtype, fused)
+        return _first_that_runs(_auto(device), dtype, fused, precision, graphs)
+    factory = _factory(name)
+    extra: dict[str, Any] = {}
+    if precision != "float32":
+        extra["precision"] = precision
+    if graphs:
+        extra["graphs"] = graphs
+    for setting in extra.keys() - inspect.signature(factory).parameters.keys():
+        raise BackendUnavailable(
+            f"backend {name!r} has no setting {setting}={extra[setting]!r}; leave it out, or take torch on "
+            f"CUDA"
+        )
+    return factory(device, dtype, fused, **extra)
 
 
 def available_backends() -> dict[str, str | None]:

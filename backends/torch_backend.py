@@ -7,6 +7,7 @@ calls and the fused Adam are the ones that autograd and torch.optim use undernea
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -149,7 +150,7 @@ def _flush(control: Array, *moments: Array) -> None:
     if control.is_cuda:  # no host read there: look at every update, and keep all unless one is due
         due = control[3:4].remainder(FLUSH_EVERY) == 0
         for moment in moments:
-            moment.masked_fill_((moment.abs() < MOMENT_FLOOR) & due, 0.0)
+            torch.where(due, torch.hardshrink(moment, MOMENT_FLOOR), moment, out=moment)
     elif int(control[3]) % FLUSH_EVERY == 0:
         for moment in moments:
             torch.hardshrink(moment, MOMENT_FLOOR, out=moment)
@@ -220,9 +221,63 @@ def has_onednn() -> bool:
         return False
 
 
+WARM_UP = 3  # steps before the recording, as torch's documentation has it
+
+
+class CudaGraphs:
+    """``run(n)`` for a step recorded as CUDA graphs: one of ``unroll`` steps, one of a single step.
+
+    Recording executes nothing, so the steps that warm the libraries up are real ones. If recording fails
+    there is one warning, and the steps are run one by one.
+    """
+
+    def __init__(self, step: Step, unroll: int, device: Any) -> None:
+        self.step, self.unroll = step, unroll
+        self.stream = torch.cuda.Stream(device)
+        self.cold, self.failed = WARM_UP, False
+        self.graphs: dict[int, Any] = {}  # steps -> graph
+
+    def __call__(self, n: int) -> None:
+        if self.cold and not self.failed:
+            warm = min(n, self.cold)
+            self.cold, n = self.cold - warm, n - warm
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                self._eagerly(warm)
+            torch.cuda.current_stream().wait_stream(self.stream)
+        for size in (self.unroll, 1):
+            while n >= size and not self.failed:
+                graph = self._graph(size)
+                if graph is not None:
+                    graph.replay()
+                    n -= size
+        self._eagerly(n)
+
+    def _eagerly(self, n: int) -> None:
+        for _ in range(n):
+            self.step()
+
+    def _graph(self, size: int) -> Any:
+        """The recording of so many steps; None if it cannot be made."""
+        if size not in self.graphs:
+            graph = torch.cuda.CUDAGraph()
+            try:
+                with torch.cuda.graph(graph, stream=self.stream):
+                    self._eagerly(size)
+            except RuntimeError as error:
+                self.failed = True
+                first = str(error).splitlines()[0]
+                warnings.warn(f"CUDA graphs do not work here ({first}); going on without", stacklevel=2)
+                return None
+            self.graphs[size] = graph
+        return self.graphs[size]
+
+
 @dataclass(frozen=True, eq=False)
 class TorchBackend(Backend):
     """PyTorch tensors on one device."""
+
+    graphs: bool = False
 
     OVERRIDES: ClassVar[Mapping[str, Override]] = {
         "gather_rows": Override(gather_rows),
@@ -261,8 +316,8 @@ class TorchBackend(Backend):
         return isinstance(array, torch.Tensor) and array.device == self.device
 
     def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
-        """A plain loop, without the records that torch keeps of each call for autograd."""
-        loop = super().capture(step, unroll)
+        """A plain loop, without the records that torch keeps of each call for autograd; or CUDA graphs."""
+        loop = CudaGraphs(step, unroll, self.device) if self.graphs else super().capture(step, unroll)
 
         def run(n: int) -> None:
             with torch.inference_mode():
@@ -285,6 +340,8 @@ class TorchBackend(Backend):
         if self.device.type == "cuda":
             facts["device_name"] = torch.cuda.get_device_name(self.device)
             facts["cuda"] = torch.version.cuda
+            facts["graphs"] = self.graphs
+            facts["tested_on_gpu"] = False
         return facts
 
 
@@ -297,7 +354,9 @@ def _warm_up() -> None:
             function(x)
 
 
-def make(device: Any, dtype: str, fused: bool) -> TorchBackend:
+def make(
+    device: Any, dtype: str, fused: bool, precision: str = "float32", graphs: bool = False
+) -> TorchBackend:
     """The factory that ``get_backend("torch")`` calls."""
     import array_api_compat.torch as xp
 
@@ -322,8 +381,8 @@ def make(device: Any, dtype: str, fused: bool) -> TorchBackend:
                 f"cuda:{count - 1}"
             )
         place = torch.device("cuda", index)
-        torch.set_float32_matmul_precision("highest")  # TF32 off, whatever was set before
-        torch.backends.cudnn.allow_tf32 = False
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
     elif place.type == "mps":
         if not torch.backends.mps.is_available():
             raise BackendUnavailable("backend 'torch' on 'mps' needs Apple's Metal; use --device cpu")
@@ -338,5 +397,8 @@ def make(device: Any, dtype: str, fused: bool) -> TorchBackend:
         raise InputError(f"device is {device!r}, expected 'cpu': there is one CPU device")
     else:
         place = torch.device("cpu")
+    if place.type != "cuda" and (precision == "tf32" or graphs):
+        setting = "precision 'tf32'" if precision == "tf32" else "graphs"
+        raise BackendUnavailable(f"{setting} needs a CUDA device, got the backend 'torch' on {str(place)!r}")
     _warm_up()
-    return TorchBackend("torch", xp, place, dtype, fused)
+    return TorchBackend("torch", xp, place, dtype, fused, precision, graphs)

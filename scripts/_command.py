@@ -39,6 +39,13 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     except (InputError, BackendUnavailable) as error:
         print(f"{program}: error: {error}", file=sys.stderr)
         code = BAD_INPUT
+    except Exception as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's and CuPy's; neither is imported for this
+            raise
+        text = str(error).splitlines()[0]
+        print(f"{program}: error: the GPU's memory is full ({text}); use a smaller batch or --backend numpy",
+              file=sys.stderr)  # fmt: skip
+        code = BAD_INPUT
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         code = INTERRUPTED
@@ -61,6 +68,14 @@ def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto"
     if dtype:
         group.add_argument("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
     group.add_argument(
+        "--precision",
+        default="float32",
+        help="float32, or tf32 for products on CUDA with 10-bit factors (default: %(default)s)",
+    )
+    group.add_argument(
+        "--graphs", action="store_true", help="replay training steps as CUDA graphs (torch on CUDA; untested)"
+    )
+    group.add_argument(
         "--require-backend",
         action="store_true",
         help="exit with code 2 if that backend cannot run, instead of going on with NumPy",
@@ -77,7 +92,9 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Bac
 
     dtype = dtype or arguments.dtype
     try:
-        return get_backend(arguments.backend, arguments.device, dtype)
+        return get_backend(
+            arguments.backend, arguments.device, dtype, precision=arguments.precision, graphs=arguments.graphs
+        )
     except BackendUnavailable as error:
         if arguments.require_backend:
             raise

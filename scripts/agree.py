@@ -25,6 +25,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dataset", default="mnist", help="mnist, digits, ... (default: %(default)s)")
     parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
     parser.add_argument("--seed", type=int, default=0, help="of weights, rows and random numbers")
+    parser.add_argument(
+        "--precision", default="float32", help="float32, or tf32 (CUDA only), with its own bounds"
+    )
     parser.add_argument("--mutant", metavar="NAME", help="check a NumPy with one thing wrong: it must fail")
     parser.add_argument("--report", metavar="DIR", help="a new folder for report.json and pictures")
     parser.add_argument("--json", action="store_true", help="print report.json instead of the table")
@@ -55,9 +58,9 @@ def main(arguments: argparse.Namespace) -> int:
         contenders.append(agreement.get_mutant(arguments.mutant))
     if arguments.backends is not None:
         names = dict.fromkeys(arguments.backends.split(","))
-        contenders += [agreement.get_contender(name) for name in names]
+        contenders += [agreement.get_contender(name, arguments.precision) for name in names]
     elif arguments.mutant is None:
-        contenders, missing = agreement.available_contenders()
+        contenders, missing = agreement.available_contenders(arguments.precision)
     data = load_dataset(arguments.dataset, arguments.data_dir)
     folder = None if arguments.report is None else report.open_folder(arguments.report)
 

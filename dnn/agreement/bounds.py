@@ -4,6 +4,8 @@ u is half the distance from 1 to the next number (2^-24 in float32). A sum of k 
 are independent errs by about sqrt(k) u of its size; a chain of such sums adds up. The errors here are
 eta = norm(X - X64) / norm(X64), Frobenius. The constants 10 stand for the few element-wise operations
 between two products.
+
+With TF32 the factors of products are rounded to 10 bits first, and u is 2^-11 in all bounds of products.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import numpy as np
 
 from backends.reference import MOMENT_FLOOR
 
-UNITS = {"float32": 2.0**-24, "float64": 2.0**-53}
+UNITS = {"float32": 2.0**-24, "float64": 2.0**-53, "tf32": 2.0**-11}
 U = UNITS["float32"]
 
 UNARY_ULP = 4.0
@@ -62,17 +64,19 @@ def softmax_ulp(spread: float) -> float:
     return COMPOSITE_ULP + spread
 
 
-def layer(k: float) -> float:
+def layer(k: float, u: float = U) -> float:
     """A product with inner dimension k and what is applied to it: u (sqrt(k) + 10)."""
-    return U * (sqrt(k) + 10.0)
+    return u * (sqrt(k) + 10.0)
 
 
-def forward(inner: Sequence[int], index: int) -> float:
+def forward(inner: Sequence[int], index: int, u: float = U) -> float:
     """Pre-activation z of layer ``index`` in a chain of products: u sum_{i <= l} sqrt(k_i) + 10 u."""
-    return U * (sum(sqrt(k) for k in inner[: index + 1]) + 10.0)
+    return u * (sum(sqrt(k) for k in inner[: index + 1]) + 10.0)
 
 
-def gradient(inner: Sequence[int], outer: Sequence[int], index: int, batch: int, kappa: float) -> float:
+def gradient(
+    inner: Sequence[int], outer: Sequence[int], index: int, batch: int, kappa: float, u: float = U
+) -> float:
     """dW and db of layer ``index``.
 
     u [kappa (sum_fwd sqrt(k) + 10) + sum_bwd sqrt(k) + sqrt(B) + sum_{i < l} sqrt(k_i)]: the error of
@@ -86,7 +90,7 @@ def gradient(inner: Sequence[int], outer: Sequence[int], index: int, batch: int,
     ahead = sum(sqrt(k) for k in inner)
     back = sum(sqrt(n) for n in outer[index + 1 :])
     before = sum(sqrt(k) for k in inner[:index])
-    return U * (kappa * (ahead + 10.0) + back + sqrt(batch) + before)
+    return u * (kappa * (ahead + 10.0) + back + sqrt(batch) + before)
 
 
 def loss_value(batch: int, classes: int, largest: float, value: float) -> float:

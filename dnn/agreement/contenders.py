@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, BackendUnavailable, InputError, backend_names
+from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.state import Named, State, receive
 from dnn.layers import Layer
@@ -22,7 +23,13 @@ NATIVE = "pytorch"
 
 
 class Network(ABC):
-    """A case's network inside one contender. It keeps its parameters and its optimizer's state."""
+    """A case's network inside one contender. It keeps its parameters and its optimizer's state.
+
+    Attributes:
+        unit: of the rounding in its products.
+    """
+
+    unit: float = bounds.U
 
     @abstractmethod
     def load(self, state: State) -> None:
@@ -76,6 +83,11 @@ class Contender(ABC):
             self._backends[dtype] = self._open(dtype)
         return self._backends[dtype]
 
+    @property
+    def unit(self) -> float:
+        """Of the rounding in float32 products: 2^-24, or with TF32 2^-11."""
+        return bounds.UNITS[self.backend().precision]
+
     def evaluate(
         self, function: Callable[..., Array], *arrays: np.ndarray, dtype: str = "float32"
     ) -> np.ndarray:
@@ -123,8 +135,11 @@ def contender_ids() -> tuple[str, ...]:
     return (*backend_names(), "torch:cuda", NATIVE, f"{NATIVE}:cuda")
 
 
-def get_contender(name: str) -> Contender:
+def get_contender(name: str, precision: str = "float32") -> Contender:
     """The contender of an id: a backend's name or "pytorch", with ":device" where wanted.
+
+    Args:
+        precision: "tf32" is judged with bounds of its own.
 
     Raises:
         InputError: an unknown name.
@@ -141,20 +156,20 @@ def get_contender(name: str) -> Contender:
     where = device or None
     made: Contender
     if library == NATIVE:
-        made = PyTorchContender(name, lambda dtype: get_backend("torch", where, dtype))
+        made = PyTorchContender(name, lambda dtype: get_backend("torch", where, dtype, precision=precision))
     else:
-        made = BackendContender(name, lambda dtype: get_backend(library, where, dtype))
+        made = BackendContender(name, lambda dtype: get_backend(library, where, dtype, precision=precision))
     made.backend()  # now, so that what cannot run says so before anything is measured
     return made
 
 
-def available_contenders() -> tuple[list[Contender], dict[str, str]]:
+def available_contenders(precision: str = "float32") -> tuple[list[Contender], dict[str, str]]:
     """All that can run here, and why each other cannot."""
     able: list[Contender] = []
     missing: dict[str, str] = {}
     for name in contender_ids():
         try:
-            able.append(get_contender(name))
+            able.append(get_contender(name, precision))
         except BackendUnavailable as error:
             missing[name] = str(error)
     return able, missing

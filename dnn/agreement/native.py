@@ -24,7 +24,7 @@ class NativeNetwork(Network):
 
     def __init__(self, owner: PyTorchContender, case: Case, dtype: str) -> None:
         self.owner, self.case, self.dtype = owner, case, dtype
-        self.backend = owner.backend(dtype)
+        self.backend, self.unit = owner.backend(dtype), owner.unit
         # From a NumPy model, so that the twin's weights never were in our torch code.
         model = case.model(get_backend("numpy", dtype=dtype))
         self.module = twin.to_torch(model, self.backend.device)

@@ -58,13 +58,13 @@ def compare(
             yield Record(level, case.name, "door", backend, float("inf"), 0.0, str(error))
             continue
         for name, i in index.items():
-            bound = bounds.forward(case.inner, i)
+            bound = bounds.forward(case.inner, i, network.unit)
             yield Record(level, case.name, f"z {name}", backend, bounds.eta(z[name], z64[name]), bound, note)
-        bound = bounds.forward(case.inner, len(index) - 1)
+        bound = bounds.forward(case.inner, len(index) - 1, network.unit)
         yield Record(level, case.name, "outputs", backend, bounds.eta(outputs, outputs64), bound, note)
         for name, x64 in g64.items():
             layer = index[name.rsplit(".", maxsplit=1)[0]]
-            bound = bounds.gradient(case.inner, case.outer, layer, len(x), kappa)
+            bound = bounds.gradient(case.inner, case.outer, layer, len(x), kappa, network.unit)
             yield Record(level, case.name, f"d {name}", backend, bounds.eta(g[name], x64), bound, note)
 
 

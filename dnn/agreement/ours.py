@@ -25,6 +25,7 @@ class OurNetwork(Network):
         self.owner, self.case = owner, case
         self.backend, self.dtype = owner._at(dtype)
         self.model = case.model(self.backend)
+        self.unit = owner.unit
 
     def _named(self, vector: Array) -> Named:
         """A flat vector as named arrays: through the gradients, whose views are public."""

@@ -59,7 +59,7 @@ def _layers(contenders: Sequence[Contender], oracle: Contender, sizes: Sizes, se
                 yield Record(LEVEL, name, "door", c.name, float("inf"), 0.0, str(error))
                 continue
             for tensor, x64 in wanted.items():
-                bound = bounds.layer(inner.get(tensor, over))
+                bound = bounds.layer(inner.get(tensor, over), c.unit)
                 yield Record(LEVEL, name, tensor, c.name, bounds.eta(got[tensor], x64), bound)
 
 

@@ -31,7 +31,7 @@ def build(task: Task, backend: Backend) -> Sequential:
 class Trainer:
     """``fit`` cut into pieces: n updates at a time, a new order each epoch."""
 
-    def __init__(self, model: Sequential, task: Task) -> None:
+    def __init__(self, model: Sequential, task: Task, unroll: int = 25) -> None:
         backend, batch = model.backend, task.settings.batch
         self.model, self.n, self.epoch = model, len(task.x), 0
         self.updates, self.done = task.updates_an_epoch, task.updates_an_epoch
@@ -39,7 +39,7 @@ class Trainer:
         self.totals = Totals(model)
         x, y = backend.from_host(task.x), backend.from_host(task.y)
         self.step = TrainingStep(model, x, y, self.order, self.totals)
-        self.take = backend.capture(self.step)
+        self.take = backend.capture(self.step, unroll)
         self.key = stream_key(task.settings.seed, "shuffle")
 
     def run(self, n: int) -> None:

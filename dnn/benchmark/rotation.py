@@ -12,6 +12,7 @@ from typing import Any
 
 from dnn.benchmark.contenders import environment
 from dnn.benchmark.settings import Settings
+from dnn.processes import python_environment
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Measurement = dict[str, Any]  # what ``worker.measure`` returns
@@ -39,10 +40,7 @@ class Results:
 def run_one(name: str, settings: Settings, timeout: float = 900.0) -> Measurement:
     """One contender in a process of its own: its measurement, or {"name", "reason"}."""
     command = [sys.executable, "-m", "dnn.benchmark.worker", name, "--settings", settings.as_json()]
-    variables = environment(name, settings.threads)
-    # A clone that was not installed works too, whatever the current folder.
-    paths = [str(ROOT), *filter(None, [variables.get("PYTHONPATH")])]
-    variables["PYTHONPATH"] = ":".join(paths) if sys.platform != "win32" else ";".join(paths)
+    variables = python_environment(ROOT, environment(name, settings.threads))
     try:
         done = subprocess.run(
             command, env=variables, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL

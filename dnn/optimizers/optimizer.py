@@ -71,10 +71,13 @@ class OptimizerState:
         def step() -> None:
             kernel(*arrays, *settings)
 
+        gather, last = backend.kernel("gather_rows"), backend.zeros(1)
+        last[...] = float(table.size - 1)
+
         def scheduled_step() -> None:
             xp, control = backend.xp, self.control
-            done = xp.astype(xp.clip(control[3:4], max=float(table.size - 1)), xp.int64)
-            control[0:1] = xp.take(rates, done, axis=0)
+            done = xp.astype(xp.minimum(control[3:4], last), xp.int64)
+            gather(rates, done, control[0:1], 1.0)
             step()
 
         self.step: Callable[[], None] = scheduled_step if table.size > 1 else step

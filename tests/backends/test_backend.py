@@ -81,49 +81,6 @@ def test_dtype(dtype):
         assert backend.dtype == getattr(backend.xp, dtype) == backend.zeros(1).dtype
 
 
-def fake_cupy(monkeypatch: pytest.MonkeyPatch, count: int | None, error: str = "") -> None:
-    """A CuPy that imports but has no GPU: getDeviceCount returns ``count`` or raises."""
-
-    class CUDARuntimeError(RuntimeError):
-        pass
-
-    def get_device_count() -> int:
-        if count is None:
-            raise CUDARuntimeError(error)
-        return count
-
-    cupy = types.ModuleType("cupy")
-    cupy.__version__ = "13.0"
-    runtime = types.SimpleNamespace(getDeviceCount=get_device_count, CUDARuntimeError=CUDARuntimeError)
-    cupy.cuda = types.SimpleNamespace(runtime=runtime)
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
-
-
-def test_cupy_missing_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", None)  # import raises
-    with pytest.raises(BackendUnavailable, match=r"CuPy .*pip install .*cuda12.*cuda13"):
-        get_backend("cupy")
-
-
-@pytest.mark.parametrize(
-    ("count", "message"),
-    [(None, r"no CUDA device .*driver too old.*nvidia-smi.*cuda12"), (0, "no CUDA device is visible")],
-)
-def test_cupy_that_imports_is_no_gpu(monkeypatch, count, message):
-    fake_cupy(monkeypatch, count, "driver too old")
-    with pytest.raises(BackendUnavailable, match=message):
-        get_backend("cupy")
-    assert available_backends()["cupy"] is not None
-
-
-def test_broken_cupy_shows_its_error(monkeypatch, tmp_path):
-    (tmp_path / "cupy.py").write_text("raise ImportError('libnvrtc.so.12 not found')")
-    monkeypatch.delitem(sys.modules, "cupy", raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(BackendUnavailable, match=r"cannot be imported \(libnvrtc"):
-        get_backend("cupy")
-
-
 @NO_GPU
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", torch.device("cuda")])
 def test_torch_cuda_without_a_gpu(device):

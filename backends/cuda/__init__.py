@@ -1,0 +1,89 @@
+"""CUDA sources of the CuPy overrides, as data: nothing here needs CuPy, so all can be checked without a GPU.
+
+``arithmetic.cuh`` is every kernel's arithmetic on one element; ``rows.cu`` has the kernels that reduce rows
+or columns; ELEMENTWISE lists those that CuPy makes from one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+FOLDER = Path(__file__).parent
+CTYPES: Mapping[str, str] = MappingProxyType({"float32": "float", "float64": "double"})
+ROW_KERNELS = (
+    "softmax_cross_entropy_integer",
+    "softmax_cross_entropy_dense",
+    "backward_and_sums_linear",
+    "backward_and_sums_sigmoid",
+    "backward_and_sums_tanh",
+    "backward_and_sums_relu",
+)
+"""Entry points of ``rows.cu``."""
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """The arguments of a cupy.ElementwiseKernel (``i`` is the element's number)."""
+
+    inputs: str
+    outputs: str
+    operation: str
+
+
+_FORWARD = {"linear": "linear", "sigmoid": "sigmoid", "tanh": "hyperbolic_tangent", "relu": "relu"}
+FUSED_KINDS = tuple(_FORWARD)
+"""Activations that have CUDA code; softmax has none outside the loss."""
+
+ELEMENTWISE: Mapping[str, Elementwise] = MappingProxyType(
+    {
+        "gather_rows": Elementwise(
+            "raw R rows, raw int64 index, int64 width, T scale",
+            "T out",
+            "out = static_cast<T>(rows[index[i / width] * width + i % width]) * scale",
+        ),
+        **{f"activation_{k}": Elementwise("T z", "T y", f"y = dnn::{f}(z)") for k, f in _FORWARD.items()},
+        **{
+            f"activation_backward_{k}": Elementwise("T dy, T y", "T dz", f"dz = dnn::{f}_backward(dy, y)")
+            for k, f in _FORWARD.items()
+        },
+        **{
+            f"bias_activation_{k}": Elementwise("T b", "T y", f"y = dnn::{f}(y + b)")
+            for k, f in _FORWARD.items()
+        },
+        "advance": Elementwise(
+            "T beta1, T rest1, T beta2, T rest2",
+            "T control",
+            "control = dnn::advance(static_cast<int>(i), control, beta1, rest1, beta2, rest2)",
+        ),
+        "sgd": Elementwise(
+            "T g, raw T control, T momentum, bool nesterov",
+            "T p, T velocity",
+            "dnn::sgd(p, g, velocity, control[0], momentum, nesterov, control[3])",
+        ),
+        "adam": Elementwise(
+            "T g, raw T control, T beta1, T rest1, T beta2, T rest2, T epsilon",
+            "T p, T m, T v",
+            "dnn::adam(p, g, m, v, control[0], control[1], control[2], control[3], "
+            "beta1, rest1, beta2, rest2, epsilon)",
+        ),
+        "threefry": Elementwise(
+            "uint32 key0, uint32 key1, int64 high, int64 low",
+            "int64 out",
+            "out = dnn::threefry("
+            "key0, key1, static_cast<unsigned int>(high), static_cast<unsigned int>(low))",
+        ),
+    }
+)
+
+
+def arithmetic() -> str:
+    """The text in front of every kernel."""
+    return (FOLDER / "arithmetic.cuh").read_text(encoding="utf-8")
+
+
+def rows() -> str:
+    """The text of the row and column kernels; compiled once for each dtype with -DREAL=float or double."""
+    return arithmetic() + (FOLDER / "rows.cu").read_text(encoding="utf-8")

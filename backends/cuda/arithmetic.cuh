@@ -1,0 +1,153 @@
+// The arithmetic of each CUDA kernel, one element (or one pair to be merged) a call.
+//
+// The same text is compiled three times: by CuPy (NVRTC) in front of its ElementwiseKernels and of rows.cu, by
+// the tests with nvcc, and by the tests with the C++ compiler of the host, where it is run against the reference
+// kernels of backends/reference. Formulas and names follow that file.
+#ifndef DNN_ARITHMETIC
+#define DNN_ARITHMETIC
+
+#if defined(__CUDACC__) || defined(__CUDACC_RTC__)
+#define DNN_HD __host__ __device__ inline
+#else
+#define DNN_HD inline
+#include <cmath>
+using std::exp;
+using std::fabs;
+using std::fmod;
+using std::log;
+using std::sqrt;
+using std::tanh;
+#endif
+
+namespace dnn {
+
+// ----- activations; NaN passes through
+
+template <class T>
+DNN_HD T linear(T z) {
+    return z;
+}
+
+// exp of a negative number only: nothing overflows, and small results keep their digits.
+template <class T>
+DNN_HD T sigmoid(T z) {
+    const T e = exp(-fabs(z));
+    return (z < T(0) ? e : T(1)) / (T(1) + e);
+}
+
+template <class T>
+DNN_HD T hyperbolic_tangent(T z) {
+    return tanh(z);
+}
+
+template <class T>
+DNN_HD T relu(T z) {
+    return z < T(0) ? T(0) : z;
+}
+
+// f'(z) dy, from y = f(z)
+template <class T>
+DNN_HD T linear_backward(T dy, T y) {
+    return dy;
+}
+
+template <class T>
+DNN_HD T sigmoid_backward(T dy, T y) {
+    return dy * y * (T(1) - y);
+}
+
+template <class T>
+DNN_HD T hyperbolic_tangent_backward(T dy, T y) {
+    return dy * (T(1) - y * y);
+}
+
+template <class T>
+DNN_HD T relu_backward(T dy, T y) {
+    return y <= T(0) ? T(0) : dy;
+}
+
+// ----- softmax with cross-entropy: one row is reduced to its maximum and its sum of exponentials
+
+// The larger of two, NaN if either is: fmax would drop it.
+template <class T>
+DNN_HD T larger(T a, T b) {
+    return (a > b || a != a) ? a : b;
+}
+
+template <class T>
+DNN_HD T shifted_exp(T z, T maximum) {
+    return exp(z - maximum);
+}
+
+// What class c adds to a row's loss: t_c (log sum_k exp(z_k - max) - (z_c - max)); nothing where t_c is 0.
+template <class T>
+DNN_HD T cross_entropy_term(T t, T z, T maximum, T total) {
+    return t == T(0) ? T(0) : t * (log(total) - (z - maximum));
+}
+
+// (p_c sum_k t_k - t_c) / B
+template <class T>
+DNN_HD T cross_entropy_gradient(T t, T sum_t, T z, T maximum, T total, T batch) {
+    return (shifted_exp(z, maximum) / total * sum_t - t) / batch;
+}
+
+// ----- optimizers; control = [rate, c1, c2, updates done]
+
+// An optimizer's moment, on every FLUSH_EVERY-th update without what is below MOMENT_FLOOR.
+template <class T>
+DNN_HD T without_dust(T moment, T updates) {
+    return (fabs(moment) < T(1e-36) && fmod(updates, T(32)) == T(0)) ? T(0) : moment;
+}
+
+// Element i of the control array after one more update.
+template <class T>
+DNN_HD T advance(int i, T value, T beta1, T rest1, T beta2, T rest2) {
+    if (i == 1) return beta1 * value + rest1;
+    if (i == 2) return beta2 * value + rest2;
+    return i == 3 ? value + T(1) : value;
+}
+
+template <class T>
+DNN_HD void sgd(T& p, T g, T& velocity, T rate, T momentum, bool nesterov, T updates) {
+    if (momentum == T(0)) {
+        p = p - rate * g;
+        return;
+    }
+    velocity = without_dust(momentum * velocity + g, updates);
+    p = p - rate * (nesterov ? g + momentum * velocity : velocity);
+}
+
+template <class T>
+DNN_HD void adam(T& p, T g, T& m, T& v, T rate, T c1, T c2, T updates, T beta1, T rest1, T beta2, T rest2,
+                 T epsilon) {
+    m = without_dust(beta1 * m + rest1 * g, updates);
+    v = without_dust(beta2 * v + rest2 * (g * g), updates);
+    // The division first: rate times a small moment may be a denormal number, which CUDA code of CuPy flushes.
+    p = p - rate / c1 * (m / (sqrt(v) / sqrt(c2) + epsilon));
+}
+
+// ----- Threefry-2x32, 20 rounds (Salmon et al. 2011)
+
+DNN_HD unsigned int rotate_left(unsigned int x, int bits) {
+    return (x << bits) | (x >> (32 - bits));
+}
+
+DNN_HD long long threefry(unsigned int key0, unsigned int key1, unsigned int high, unsigned int low) {
+    const int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
+    const unsigned int keys[3] = {key0, key1, key0 ^ key1 ^ 0x1BD11BDAu};
+    unsigned int x0 = high + keys[0];
+    unsigned int x1 = low + keys[1];
+    for (int group = 0; group < 5; ++group) {
+        for (int r = 0; r < 4; ++r) {
+            x0 += x1;
+            x1 = rotate_left(x1, rotations[group % 2][r]) ^ x0;
+        }
+        x0 += keys[(group + 1) % 3];
+        x1 += keys[(group + 2) % 3] + group + 1;
+    }
+    return (static_cast<long long>(x0 >> 1) << 32) | x1;
+}
+
+}  // namespace dnn
+
+#endif

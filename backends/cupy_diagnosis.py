@@ -1,0 +1,104 @@
+"""Whether CuPy can work here; if not, what is missing and what to install (``doctor.py`` prints it)."""
+
+from __future__ import annotations
+
+import os
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from backends.errors import BackendUnavailable
+
+INSTALL = (
+    'pip install "array-api-dnn[cuda12]" (NVIDIA driver 525 or newer) or '
+    '"array-api-dnn[cuda13]" (driver 580 or newer)'
+)
+
+
+def _cannot(why: str, cure: str) -> BackendUnavailable:
+    return BackendUnavailable(f"backend 'cupy' cannot run: {why}; {cure}")
+
+
+def installed_wheels() -> list[str]:
+    """The distributions here that bring a package ``cupy``; two of them overwrite each other's files."""
+    names = {str(d.metadata["Name"]).lower() for d in metadata.distributions()}
+    return sorted(n for n in names if n == "cupy" or n.startswith(("cupy-cuda", "cupy-rocm")))
+
+
+def _cuda(version: int) -> str:
+    """12040 -> "12.4"."""
+    return f"{version // 1000}.{version % 1000 // 10}"
+
+
+def usable_devices() -> int:
+    """The CUDA devices that CuPy can use, at least 1; importing it proves nothing, so they are counted.
+
+    Raises:
+        BackendUnavailable: there are none, or CuPy or the driver is missing, broken or too old; says which.
+    """
+    wheels = installed_wheels()
+    if len(wheels) > 1:
+        both = " and ".join(wheels)
+        raise _cannot(
+            f"{both} are both installed and overwrite each other's files",
+            f"pip uninstall -y {' '.join(wheels)}, then {INSTALL}",
+        )
+    try:
+        import cupy
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
+        raise _cannot(
+            "CuPy is not installed" if missing else f"CuPy cannot be imported ({error})", INSTALL
+        ) from None
+    runtime = cupy.cuda.runtime
+    driver = _version(runtime.driverGetVersion)
+    if driver == 0:
+        raise _cannot(
+            f"CuPy {cupy.__version__} is installed but no NVIDIA driver is loaded",
+            "install the driver and check it with nvidia-smi",
+        )
+    built_for = _version(runtime.runtimeGetVersion)
+    # Within a major version the driver may be older than the toolkit.
+    if driver // 1000 < built_for // 1000:
+        raise _cannot(
+            f"the NVIDIA driver is too old: it supports CUDA {_cuda(driver)}, and CuPy {cupy.__version__} "
+            f"was built for {_cuda(built_for)}",
+            f"update the driver, or {INSTALL}",
+        )
+    try:
+        count = int(runtime.getDeviceCount())
+    except runtime.CUDARuntimeError as error:
+        raise _cannot(
+            f"no CUDA device can be used ({error})", "check nvidia-smi and CUDA_VISIBLE_DEVICES"
+        ) from None
+    if count == 0:
+        raise _cannot("no CUDA device is visible", "check nvidia-smi and CUDA_VISIBLE_DEVICES")
+    if toolkit_headers(cupy) is None:
+        raise _cannot(
+            "the CUDA toolkit's headers, which CuPy compiles its kernels with, are missing",
+            f"{INSTALL}: these bring them along",
+        )
+    return count
+
+
+def _version(ask: Any) -> int:
+    """A version as CUDA numbers them; 0 where it cannot be told."""
+    try:
+        return int(ask())
+    except Exception:  # CuPy raises its own CUDARuntimeError, and without a driver library others
+        return 0
+
+
+def toolkit_headers(cupy: Any) -> Path | None:
+    """The folder of cuda_fp16.h: of a toolkit, or of the wheels that the extra [ctk] brings."""
+    folders = []
+    root = cupy.cuda.get_cuda_path()
+    if root is not None:
+        folders.append(Path(root) / "include")
+    spec = find_spec("nvidia")
+    for place in spec.submodule_search_locations or () if spec else ():
+        folders.extend(sorted(Path(place).glob("*/include")))
+    if conda := os.environ.get("CONDA_PREFIX"):
+        folders.extend([Path(conda) / "include", *sorted(Path(conda).glob("targets/*/include"))])
+    return next((folder for folder in folders if (folder / "cuda_fp16.h").is_file()), None)

@@ -1,0 +1,44 @@
+"""The dense layer: product, bias and activation in one, so that a backend can fuse them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backends.reference.activations import activation, activation_backward
+
+Array = Any
+
+
+def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
+    """``y = f(x W + b)``.
+
+    Reads x (B, n_in), W (n_in, n_out), b (n_out,); writes y (B, n_out).
+    """
+    y[...] = xp.matmul(x, W) + b
+    activation(xp, kind, y, y)
+
+
+def dense_backward(
+    xp: Any,
+    kind: str,
+    dy: Array,
+    x: Array,
+    y: Array,
+    W: Array,
+    dz: Array,
+    dW: Array,
+    db: Array,
+    dx: Array | None,
+) -> None:
+    """``dz = f'(z) dy``, ``dW = x^T dz``, ``db = sum_i dz_i``, ``dx = dz W^T``.
+
+    f'(z) follows from y = f(z), for all kinds here, so that z need not be kept.
+
+    Reads dy, y (B, n_out), x (B, n_in), W (n_in, n_out); writes dz (B, n_out; may be dy itself),
+    dW, db of the shapes of W, b, and dx (B, n_in) unless that is None (the first layer).
+    """
+    activation_backward(xp, kind, dy, y, y, dz)  # relu: y <= 0 where z <= 0
+    dW[...] = xp.matmul(x.T, dz)
+    db[...] = xp.sum(dz, axis=0)
+    if dx is not None:
+        dx[...] = xp.matmul(dz, W.T)
