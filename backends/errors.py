@@ -12,3 +12,13 @@ class InputError(ValueError):
 
 class BackendUnavailable(RuntimeError):
     """A known backend cannot run on this machine; the message says what is missing and the cure."""
+
+
+def brief(value: object, limit: int = 160) -> str:
+    """What something says of itself in one line, for a message: foreign text may have any length.
+
+    >>> brief("a\nb"), brief("x" * 9, limit=5)
+    ('a b', 'xx...')
+    """
+    text = " ".join(str(value).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."

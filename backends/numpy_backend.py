@@ -241,7 +241,7 @@ class NumpyBackend(Backend):
         return aligned
 
     def owns(self, array: Any) -> bool:
-        return isinstance(array, np.ndarray)
+        return type(array) in (np.ndarray, np.memmap)  # a masked array's mask would be ignored
 
     def describe_library(self) -> dict[str, Any]:
         try:

@@ -109,7 +109,7 @@ NARROW = 32
 
 
 def _weight_gradients(x: Array, dz: Array, dW: Array, db: Array) -> None:
-    if dz.shape[1] > NARROW or dW.is_cuda:
+    if dz.shape[1] > NARROW or dW.device.type != "cpu":
         torch.mm(x.T, dz, out=dW)
     else:
         dW.copy_(torch.mm(dz.T, x).T)
@@ -147,7 +147,9 @@ def softmax_cross_entropy(
 
 
 def _flush(control: Array, *moments: Array) -> None:
-    if control.is_cuda:  # no host read there: look at every update, and keep all unless one is due
+    if (
+        control.device.type != "cpu"
+    ):  # no host read there: look at every update, and keep all unless one is due
         due = control[3:4].remainder(FLUSH_EVERY) == 0
         for moment in moments:
             torch.where(due, torch.hardshrink(moment, MOMENT_FLOOR), moment, out=moment)

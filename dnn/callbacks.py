@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dnn.training_state import TrainingState
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,7 @@ class Progress:
         examples: examples of this epoch so far.
         read: fetches (mean loss, accuracy) of the epoch so far from the device. It waits for the
             device, so call it a few times a second at most.
+        take: copies the whole training from the device, to go on from here later.
     """
 
     epoch: int
@@ -25,6 +29,7 @@ class Progress:
     updates_per_epoch: int
     examples: int
     read: Callable[[], tuple[float, float]]
+    take: Callable[[], TrainingState]
 
 
 class Callback:
@@ -35,7 +40,7 @@ class Callback:
             runs without a pause.
     """
 
-    every: ClassVar[int | None] = None
+    every: int | None = None
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         """Before the first update of a fit: epochs first_epoch .. epochs will run."""
@@ -45,6 +50,9 @@ class Callback:
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """After the epoch and its validation; logs holds loss, accuracy, val_loss, ..., seconds."""
+
+    def on_epoch_saved(self, take: Callable[[], TrainingState]) -> None:
+        """After on_epoch_end of all callbacks: ``take()`` copies the training as it is between two epochs."""
 
     def on_train_end(self) -> None:
         """After the last epoch, also when training is interrupted."""

@@ -6,7 +6,6 @@ wrote it, and any backend reads it.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ import numpy as np
 
 from backends import Backend, InputError
 from backends.dispatch import FLOATS
-from dnn.files import write_atomically
+from backends.errors import brief
+from dnn import tensor_files
 from dnn.layers import LAYERS, Layer
 from dnn.model import Sequential
 from dnn.names import look_up
 
-FORMAT = "array-api-dnn"
-"""Key of the one metadata entry (safetensors writes several in no fixed order): an object in JSON."""
-VERSION = 1
+FORMAT, VERSION = "array-api-dnn", 2
 
 
 class CheckpointError(InputError):
@@ -34,18 +32,15 @@ def save_model(model: Sequential, path: str | Path) -> None:
     Raises:
         CheckpointError: the file cannot be written.
     """
-    from safetensors.numpy import save
-
     path = Path(path)
     facts = {
-        "version": VERSION,
         "dtype": model.backend.dtype_name,
         **model.config(),
         "seed": model.seed,
         "epochs_done": model.epochs_done,
     }
     try:
-        write_atomically(path, save(model.parameters.to_host(), {FORMAT: json.dumps(facts)}))
+        tensor_files.write(path, FORMAT, VERSION, facts, model.parameters.to_host())
     except OSError as error:
         raise CheckpointError(f"checkpoint {path} cannot be written: {error.strerror}") from None
 
@@ -54,45 +49,27 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """(facts, named arrays).
 
     Raises:
-        CheckpointError: missing, truncated, of another kind or of another version.
+        CheckpointError: missing, truncated, altered, of another kind or version.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise CheckpointError(f"checkpoint {path} is not a file, expected a .safetensors file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+    facts, arrays = tensor_files.read(path, FORMAT, VERSION, "checkpoint", CheckpointError)
+    if not isinstance(facts.get("input_shape"), list) or not isinstance(facts.get("layers"), list):
+        raise CheckpointError(f"checkpoint {path} does not fit: input_shape and layers are no lists")
+    if facts.get("dtype") not in FLOATS:
         raise CheckpointError(
-            f"checkpoint {path} cannot be read ({error}); it is truncated or no safetensors file"
-        ) from None
-    try:
-        facts = json.loads(metadata[FORMAT])
-        version, dtype = facts["version"], facts["dtype"]
-        if not isinstance(facts["input_shape"], list) or not isinstance(facts["layers"], list):
-            raise TypeError("input_shape and layers are not lists")
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"checkpoint {path} has no readable {FORMAT} metadata ({error}); it is of another program"
-        ) from None
-    if version != VERSION:
-        raise CheckpointError(f"checkpoint {path} has version {version!r}, this release reads {VERSION}")
-    if dtype not in FLOATS:
-        raise CheckpointError(f"checkpoint {path} has dtype {dtype!r}, expected one of {', '.join(FLOATS)}")
+            f"checkpoint {path} has dtype {brief(repr(facts.get('dtype')))}, expected one of {', '.join(FLOATS)}"
+        )
     return facts, arrays
 
 
 def _layer(path: Path, config: Any) -> Layer:
     if not isinstance(config, dict):
-        raise CheckpointError(f"checkpoint {path} describes a layer as {config!r}")
+        raise CheckpointError(f"checkpoint {path} describes a layer as {brief(repr(config))}")
     arguments = dict(config)
     kind = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
     try:
         return kind(**arguments)
     except TypeError as error:
-        raise CheckpointError(f"checkpoint {path} describes a layer wrongly: {error}") from None
+        raise CheckpointError(f"checkpoint {path} describes a layer wrongly: {brief(error)}") from None
 
 
 def dtype_of(path: str | Path) -> str:
@@ -105,14 +82,17 @@ def dtype_of(path: str | Path) -> str:
     return dtype
 
 
-def load_model(path: str | Path, backend: Backend) -> Sequential:
+def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False) -> Sequential:
     """The saved model on this backend, compiled with its loss (and Adam) if it had one.
 
     The weights must be of the backend's dtype: nothing is rounded unasked.
 
+    Args:
+        allow_nonfinite: take weights that hold NaN or infinity too.
+
     Raises:
         CheckpointError: no readable checkpoint, one of another dtype, or weights that do not fit the
-            architecture.
+            architecture or are no finite numbers.
     """
     path = Path(path)
     facts, arrays = _read(path)
@@ -120,6 +100,12 @@ def load_model(path: str | Path, backend: Backend) -> Sequential:
         raise CheckpointError(
             f"checkpoint {path} has dtype {facts['dtype']}, expected {backend.dtype_name}; "
             f"get the backend with dtype={facts['dtype']!r}"
+        )
+    broken = [name for name in sorted(arrays) if not np.all(np.isfinite(arrays[name]))]
+    if broken and not allow_nonfinite:
+        raise CheckpointError(
+            f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged; take it all "
+            f"the same with allow_nonfinite=True (--allow-nonfinite)"
         )
     try:
         model = Sequential(
@@ -135,7 +121,7 @@ def load_model(path: str | Path, backend: Backend) -> Sequential:
     except CheckpointError:
         raise
     except (ValueError, TypeError, MemoryError) as error:  # InputError, or a number that is none
-        raise CheckpointError(f"checkpoint {path} does not fit together: {error}") from None
+        raise CheckpointError(f"checkpoint {path} does not fit together: {brief(error, 400)}") from None
     return model
 
 

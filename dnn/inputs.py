@@ -149,6 +149,6 @@ def require_number(argument: str, value: float, low: float, high: float = float(
         InputError: naming the argument.
     """
     real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (real and np.isfinite(value) and low <= value < high):
+    if not (real and abs(value) < float("inf") and low <= value < high):
         bound = f"at least {low:g}" + (f" and below {high:g}" if np.isfinite(high) else "")
         raise InputError(f"{argument} is {value!r}, expected a finite number of {bound}")

@@ -21,6 +21,7 @@ from dnn.names import look_up
 from dnn.optimizers import OPTIMIZERS, Optimizer, OptimizerState
 from dnn.parameters import Parameters
 from dnn.random import stream_key
+from dnn.training_state import TrainingState
 
 Array = Any
 METRICS = ("accuracy",)
@@ -226,6 +227,7 @@ class Sequential:
         validation_data: tuple[Any, Any] | None = None,
         callbacks: Sequence[Callback] = (),
         shuffle: bool = True,
+        resume: TrainingState | None = None,
     ) -> History:
         """Train: each epoch takes every example once, in batches, with one update a batch.
 
@@ -241,6 +243,8 @@ class Sequential:
             validation_data: (x, y) to evaluate after each epoch.
             callbacks: are told of each epoch; see ``dnn.callbacks``.
             shuffle: a new order each epoch, keyed by the model's seed and the epoch's number.
+            resume: go on from this state instead of from the start; epochs then counts from the start, so
+                that the same call with it ends where it would have ended without a stop (at once, if it had).
 
         Returns:
             A number an epoch for loss, accuracy, val_loss, val_accuracy and seconds.
@@ -260,6 +264,7 @@ class Sequential:
             validation_data=validation_data,
             callbacks=callbacks,
             shuffle=shuffle,
+            resume=resume,
         )
 
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000) -> Evaluation:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from backends import InputError
+from backends.errors import brief
 
 T = TypeVar("T")
 
@@ -17,8 +18,8 @@ def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:
     Raises:
         InputError: naming the argument, what it is, what is expected, and the nearest name.
     """
-    if name in table:
+    if isinstance(name, str) and name in table:
         return table[name]
-    close = difflib.get_close_matches(str(name).lower(), list(table), n=1)
+    close = difflib.get_close_matches(brief(name).lower(), list(table), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise InputError(f"{argument} is {name!r}, expected one of {', '.join(table)}{hint}")
+    raise InputError(f"{argument} is {brief(repr(name))}, expected one of {', '.join(table)}{hint}")

@@ -35,17 +35,20 @@ class Parameters:
         self.backend = backend
         self.shapes = dict(shapes)
         step = _ALIGNMENT // np.dtype(backend.dtype_name).itemsize
-        starts, end = {}, 0
+        self._starts, end = {}, 0
         for name, shape in self.shapes.items():
-            starts[name] = end
+            self._starts[name] = end
             end += -(-prod(shape) // step) * step
         self.values = backend.zeros(end)
         self.gradients = backend.zeros(end)
-        self.value = {name: self._view(self.values, starts[name], name) for name in starts}
-        self.gradient = {name: self._view(self.gradients, starts[name], name) for name in starts}
+        self.value = self.views(self.values)
+        self.gradient = self.views(self.gradients)
 
-    def _view(self, vector: Array, start: int, name: str) -> Array:
-        shape = self.shapes[name]
+    def views(self, vector: Array) -> dict[str, Array]:
+        """Name -> view of its shape into a vector that lies as the values do (an optimizer's, say)."""
+        return {name: self._view(vector, start, self.shapes[name]) for name, start in self._starts.items()}
+
+    def _view(self, vector: Array, start: int, shape: tuple[int, ...]) -> Array:
         return self.backend.xp.reshape(vector[start : start + prod(shape)], shape, copy=False)
 
     @property

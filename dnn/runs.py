@@ -2,6 +2,7 @@
 
 config.json         the arguments, before anything runs
 metrics.jsonl       a line an epoch, written as it ends
+state-*.safetensors what a training can be gone on from: the last few, and the best epoch's
 model.safetensors   the weights
 result.json         asked and used backend, its description, updates, seconds, test loss and accuracy
 curves.png          loss and accuracy over the epochs
@@ -11,7 +12,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,24 @@ from dnn.model import Sequential
 
 CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
 RESULT, CURVES = "result.json", "curves.png"
+LOCK = ".lock"
+
+
+def _held_alone(file: int) -> bool:
+    """Take the lock of an open file, which the system gives back when this process ends; False: it is
+    taken.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows: nothing is held there
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:
@@ -43,40 +64,67 @@ def require_new(path: Path) -> None:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError(
                 f"run folder {path} exists and is not an empty folder, expected a new one; "
-                f"choose another --run-dir or remove it"
+                f"choose another --run-dir, remove it, or go on with it by --resume"
             )
     except OSError as error:
         raise _unwritable(path, error) from None
 
 
 class RunFolder(Callback):
-    """A new folder for one training; as a callback it writes each epoch's line.
+    """A folder for one training, held by one process at a time; as a callback it writes each epoch's line.
 
     Args:
-        path: must not exist, or be an empty folder.
+        path: must not exist or be an empty folder; or with ``resume`` one that a training wrote.
 
     Raises:
-        InputError: there is something in it already, or it cannot be written; nothing was changed.
+        InputError: there is something in it already, another process trains into it, or it cannot be written;
+            nothing was changed.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, resume: bool = False) -> None:
         self.path = Path(path)
-        require_new(self.path)
+        if not resume:
+            require_new(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
+            lock = os.open(self.path / LOCK, os.O_WRONLY | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+        weakref.finalize(self, os.close, lock)  # closing it gives the lock back
+        if not _held_alone(lock):
+            raise InputError(
+                f"run folder {self.path} is in use by another training; wait for its end, or choose another "
+                f"--run-dir"
+            )
+
+    def write_metrics(self, history: dict[str, list[float]]) -> None:
+        """Write the lines of these epochs anew: those that will be trained again are dropped."""
+        epochs = range(len(next(iter(history.values()), ())))
+        rows = ({"epoch": i + 1, **{name: values[i] for name, values in history.items()}} for i in epochs)
+        self._write(METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def _write(self, name: str, text: str) -> None:
+        try:
+            write_atomically(self.path / name, text.encode())
         except OSError as error:
             raise _unwritable(self.path, error) from None
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Write one of the folder's JSON files, whole or not at all."""
-        text = json.dumps(content, indent=2) + os.linesep
-        write_atomically(self.path / name, text.encode())
+        """Write one of the folder's JSON files, whole or not at all.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        self._write(name, json.dumps(content, indent=2) + os.linesep)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        with open(self.path / METRICS, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"epoch": epoch, **logs}) + "\n")
+        try:
+            with open(self.path / METRICS, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"epoch": epoch, **logs}) + "\n")
+        except OSError as error:  # an hour's training is worth more than a line
+            print(f"WARNING: {_unwritable(self.path, error)}; training goes on", file=sys.stderr, flush=True)
 
     def save(self, model: Sequential) -> None:
         """Write the weights."""
@@ -84,29 +132,45 @@ class RunFolder(Callback):
 
     def draw(self, history: History, title: str) -> None:
         """Write the curves."""
-        draw_curves(history, self.path / CURVES, title)
+        try:
+            draw_curves(history, self.path / CURVES, title)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
 
 
-def load_run(path: str | Path, open_backend: Callable[[str], Backend]) -> tuple[dict[str, Any], Sequential]:
+def load_run(
+    path: str | Path, open_backend: Callable[[str], Backend], allow_nonfinite: bool = False
+) -> tuple[dict[str, Any], Sequential]:
     """(configuration, trained model) of a run folder.
 
     Args:
         open_backend: makes the backend for the dtype of the checkpoint.
+        allow_nonfinite: as in ``load_model``.
 
     Raises:
         InputError: no run folder, or one whose files cannot be read.
     """
     path = Path(path)
+    config = read_config(path)
+    model = load_model(path / MODEL, open_backend(dtype_of(path / MODEL)), allow_nonfinite)
+    return config, model
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration of a run folder.
+
+    Raises:
+        InputError: no run folder, or one whose configuration cannot be read.
+    """
     if not path.is_dir():
         raise InputError(f"run folder {path} is not a folder, expected one that train.py wrote")
     try:
         config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path / CONFIG} cannot be read ({error})") from None
     if not isinstance(config, dict):
         raise InputError(f"{path / CONFIG} holds no object, expected train.py's arguments")
-    model = load_model(path / MODEL, open_backend(dtype_of(path / MODEL)))
-    return config, model
+    return config
 
 
 def draw_curves(history: History, path: Path, title: str) -> None:

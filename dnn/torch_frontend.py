@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from backends import Backend, get_backend
+from backends import Backend, InputError, get_backend
 from dnn import inputs
 from dnn.callbacks import Callback, History, Progress
 from dnn.losses import LOSSES, Loss
@@ -93,6 +94,10 @@ def evaluate(
             total += float(loss(outputs, part_y)) * len(part_x)
             correct += int((outputs.argmax(1) == classes).sum())
     return total / len(x), correct / len(x)
+
+
+def _no_state() -> NoReturn:
+    raise InputError("the native twin's training cannot be saved and gone on with, expected Sequential.fit")
 
 
 def fit(
@@ -180,11 +185,10 @@ def fit(
                 if metrics:
                     correct += (out.detach().argmax(1) == classes[index]).sum()
                 seen = min(update * batch_size, n)
+                now = Progress(epoch, last_epoch, update, updates, seen, partial(read, seen), _no_state)
                 for watcher in watchers:
                     if watcher.every and (update % watcher.every == 0 or update == updates):
-                        watcher.on_progress(
-                            Progress(epoch, last_epoch, update, updates, seen, lambda s=seen, r=read: r(s))  # type: ignore[misc]
-                        )
+                        watcher.on_progress(now)
             mean, accuracy = read(n)
             logs = {"loss": mean, "seconds": time.perf_counter() - start}
             if metrics:

@@ -8,18 +8,23 @@ replay it.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
+from math import gcd
 from typing import TYPE_CHECKING, Any
 
 from dnn import inputs
 from dnn.callbacks import Callback, History, Progress
 from dnn.metrics import count_correct
 from dnn.random import permutation, stream_key
+from dnn.training_state import TrainingState, facts_of, fingerprint, restore
+from dnn.training_state import take as take_state
 
 if TYPE_CHECKING:
     from dnn.model import Sequential
 
 Array = Any
+Take = Callable[[int, int], TrainingState]
 
 
 class Totals:
@@ -27,17 +32,15 @@ class Totals:
 
     def __init__(self, model: Sequential) -> None:
         self.backend = model.backend
-        self.loss = self.backend.zeros(1)
-        self.correct = self.backend.zeros(1)
+        self.sums = self.backend.zeros(2)
+        self.loss, self.correct = self.sums[0:1], self.sums[1:2]
 
     def clear(self) -> None:
-        self.loss[...] = 0.0
-        self.correct[...] = 0.0
+        self.sums[...] = 0.0
 
     def read(self, examples: int) -> tuple[float, float]:
         """(mean loss, accuracy) over this many examples; waits for the device."""
-        loss = float(self.backend.to_host(self.loss)[0])
-        correct = float(self.backend.to_host(self.correct)[0])
+        loss, correct = (float(number) for number in self.backend.to_host(self.sums))
         return loss / examples, correct / examples
 
 
@@ -65,9 +68,9 @@ class TrainingStep:
         self._scale = inputs.scale_of(x)
         self._kind = "integer" if y.ndim == 1 else "dense"
 
-    def rewind(self) -> None:
-        """Start again at the first batch of ``order``."""
-        self.position[...] = 0
+    def seek(self, batch: int) -> None:
+        """Go on with this batch of ``order``."""
+        self.position[...] = batch
 
     def __call__(self) -> None:
         xp, model, totals = self.model.backend.xp, self.model, self.totals
@@ -103,27 +106,47 @@ class Epoch:
                 step = TrainingStep(model, x, y, order, self.totals)
                 self._parts.append((step, backend.capture(step), order.shape[0]))
 
-    def run(self, epoch: int, epochs: int, callbacks: Sequence[Callback]) -> tuple[float, float]:
-        """Train on every batch once; returns (mean loss, accuracy) over the epoch."""
+    def run(
+        self, epoch: int, epochs: int, callbacks: Sequence[Callback], take: Take, done: int = 0
+    ) -> tuple[float, float]:
+        """Train on every batch once; returns (mean loss, accuracy) over the epoch.
+
+        Args:
+            take: (epoch, updates) -> the training's state at that point, which is now.
+            done: updates of this epoch that were done before, whose sums are in ``totals``.
+        """
         if self.shuffle:
             self._order[...] = permutation(self.model.backend, self._key, epoch, self.n)
-        self.totals.clear()
+        if not done:
+            self.totals.clear()
         watchers = [c for c in callbacks if c.every is not None]
-        pace = min((c.every for c in watchers if c.every is not None), default=self.updates)
-        done = 0
-        for step, run, count in self._parts:
-            step.rewind()
-            for start in range(0, count, pace):
-                now = min(pace, count - start)
+        pace = gcd(*(c.every for c in watchers if c.every is not None)) or self.updates
+        for (step, run, count), before in zip(self._parts, (0, self.full), strict=False):
+            position = max(0, done - before)
+            if position >= count:
+                continue
+            step.seek(position)
+            while position < count:
+                now = min(pace - done % pace, count - position)
                 run(now)
-                done += now
+                position, done = position + now, done + now
+                progress = self._progress(epoch, epochs, done, take)
                 for watcher in watchers:
-                    watcher.on_progress(self._progress(epoch, epochs, done))
+                    if done % (watcher.every or 1) == 0 or done == self.updates:
+                        watcher.on_progress(progress)
         return self.totals.read(self.n)
 
-    def _progress(self, epoch: int, epochs: int, done: int) -> Progress:
+    def _progress(self, epoch: int, epochs: int, done: int, take: Take) -> Progress:
         examples = min(done * self.batch_size, self.n)
-        return Progress(epoch, epochs, done, self.updates, examples, lambda: self.totals.read(examples))
+        return Progress(
+            epoch,
+            epochs,
+            done,
+            self.updates,
+            examples,
+            lambda: self.totals.read(examples),
+            lambda: take(epoch, done),
+        )
 
 
 def train(
@@ -136,6 +159,7 @@ def train(
     validation_data: tuple[Any, Any] | None,
     callbacks: Sequence[Callback],
     shuffle: bool,
+    resume: TrainingState | None = None,
 ) -> History:
     """What ``Sequential.fit`` does; see there."""
     epochs = inputs.positive_integer("epochs", epochs)
@@ -147,13 +171,24 @@ def train(
     history = History()
     watchers = (history, *callbacks)
     plan = Epoch(model, x, y, batch_size, shuffle)
-    first, last = model.epochs_done + 1, model.epochs_done + epochs
+    # Reading all of the data for its fingerprint takes a while: only where a state is really taken.
+    facts = cache(lambda: facts_of(model, fingerprint(model.backend, x, y), batch_size, shuffle))
+    first, last, done = model.epochs_done + 1, model.epochs_done + epochs, 0
+    if resume is not None:
+        restore(model, resume, plan.totals.sums, facts())
+        history.history = {name: list(values) for name, values in resume.history.items()}
+        first, done = resume.epoch, resume.updates
+        history.epoch = list(range(first - len(history.history.get("loss", ())), first))
+
+    def take(epoch: int, updates: int) -> TrainingState:
+        return take_state(model, epoch, updates, plan.totals.sums, facts(), history.history)
+
     for watcher in watchers:
         watcher.on_train_begin(first, last, plan.updates)
     try:
         for epoch in range(first, last + 1):
             start = time.perf_counter()
-            loss, accuracy = plan.run(epoch, last, watchers)
+            loss, accuracy = plan.run(epoch, last, watchers, take, done if epoch == first else 0)
             logs = {"loss": loss, "seconds": time.perf_counter() - start}
             if model.metrics:
                 logs["accuracy"] = accuracy
@@ -165,6 +200,8 @@ def train(
                     logs["val_accuracy"] = held.accuracy
             for watcher in watchers:
                 watcher.on_epoch_end(epoch, logs)
+            for watcher in watchers:
+                watcher.on_epoch_saved(lambda epoch=epoch: take(epoch + 1, 0))  # type: ignore[misc]
     finally:
         for watcher in watchers:
             watcher.on_train_end()

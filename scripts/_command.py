@@ -9,13 +9,14 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 # A clone that was not installed works too.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 if TYPE_CHECKING:
     from backends import Backend
+    from dnn.model import Sequential
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -80,6 +81,21 @@ def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto"
         action="store_true",
         help="exit with code 2 if that backend cannot run, instead of going on with NumPy",
     )
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """RUN and --allow-nonfinite, for ``open_run``."""
+    parser.add_argument("run", metavar="RUN", type=Path, help="a run folder of train.py")
+    parser.add_argument(
+        "--allow-nonfinite", action="store_true", help="use weights that hold NaN or infinity too"
+    )
+
+
+def open_run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Sequential]:
+    """(configuration, model) of the run folder, on the backend asked for."""
+    from dnn.runs import load_run
+
+    return load_run(arguments.run, lambda dtype: open_backend(arguments, dtype), arguments.allow_nonfinite)
 
 
 def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Backend:

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import _command
 
 
 def parse() -> argparse.Namespace:
     parser = _command.Parser(description=__doc__)
-    parser.add_argument("run", metavar="RUN", type=Path, help="a run folder of train.py")
+    _command.add_run_arguments(parser)
     parser.add_argument("--dataset", help="default: the one it was trained on")
     parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
     _command.add_backend_arguments(parser, default="numpy", dtype=False)
@@ -20,9 +19,8 @@ def parse() -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     from dnn.datasets import load_dataset
-    from dnn.runs import load_run
 
-    config, model = load_run(arguments.run, lambda dtype: _command.open_backend(arguments, dtype))
+    config, model = _command.open_run(arguments)
     name = arguments.dataset or str(config.get("dataset"))
     data = load_dataset(name, arguments.data_dir)
     loss, accuracy = model.evaluate(data.x_test, data.y_test)

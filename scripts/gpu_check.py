@@ -26,16 +26,18 @@ def parse() -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from backends import BackendUnavailable, get_backend
+    from backends import BackendUnavailable, InputError, get_backend
     from dnn.datasets import load_dataset
     from dnn.files import write_atomically
     from dnn.gpu_check.parts import PARTS, Settings
     from dnn.gpu_check.run import holds, run_parts, table
     from dnn.names import look_up
 
-    names = arguments.parts.split(",") if arguments.parts else list(PARTS)
+    names = list(PARTS) if arguments.parts is None else arguments.parts.split(",")
     for name in names:
         look_up("part", name, PARTS)
+    if not arguments.device.startswith("cuda"):
+        raise InputError(f"device is {arguments.device!r}, expected cuda or cuda:N")
     reasons = []
     for library in ("cupy", "torch"):
         try:

@@ -11,7 +11,7 @@ import _command
 
 def parse() -> argparse.Namespace:
     parser = _command.Parser(description=__doc__)
-    parser.add_argument("run", metavar="RUN", type=Path, help="a run folder of train.py")
+    _command.add_run_arguments(parser)
     parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="PNG or JPEG, one digit")
     _command.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
@@ -21,9 +21,8 @@ def main(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from dnn.images import image_shape_of, load_digit_image
-    from dnn.runs import load_run
 
-    _, model = load_run(arguments.run, lambda dtype: _command.open_backend(arguments, dtype))
+    _, model = _command.open_run(arguments)
     shape = image_shape_of(model.input_shape)
     images = np.stack([load_digit_image(path, shape) for path in arguments.images])
     outputs = model.predict(images.reshape(len(images), *model.input_shape))

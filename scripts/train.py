@@ -4,16 +4,26 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import _command
 
+# What may be said anew when a run is gone on with; all else is the run's.
+ANEW = {"backend", "device", "require_backend", "precision", "graphs", "data_dir", "quiet", "resume",
+        "checkpoint_every", "keep"}  # fmt: skip
+
 
 def parse() -> argparse.Namespace:
-    parser = _command.Parser(description=__doc__)
+    parser = _command.Parser(
+        description=__doc__,
+        epilog="Ctrl-C or SIGTERM saves and says how to go on (exit code 130 or 143); a second Ctrl-C stops "
+        "at once.",
+    )
     parser.add_argument("--dataset", default="mnist", help="mnist, fashion_mnist, kmnist or digits")
     parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
     network = parser.add_argument_group("network and training")
@@ -33,32 +43,92 @@ def parse() -> argparse.Namespace:
     network.add_argument("--seed", type=int, default=0)
     network.add_argument("--limit", type=int, metavar="N", help="only the first N training images")
     _command.add_backend_arguments(parser)
-    output = parser.add_argument_group("output")
-    output.add_argument("--run-dir", metavar="DIR", help="a new folder; default: runs/DATE-BACKEND")
-    output.add_argument("--quiet", action="store_true", help="print the last line only")
-    return parser.parse_args()
+    saving = parser.add_argument_group("saving and going on")
+    saving.add_argument("--run-dir", metavar="DIR", help="a new folder; default: runs/DATE-BACKEND")
+    saving.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with this run folder, by its own options; those of the backend, --data-dir and those of "
+        "this group may be given anew",
+    )
+    saving.add_argument(
+        "--checkpoint-every", type=int, metavar="N", help="save each N updates too (default: each epoch)"
+    )
+    saving.add_argument("--keep", type=int, default=3, help="saved states kept besides the best (default: 3)")
+    saving.add_argument("--quiet", action="store_true", help="print the last line only")
+    arguments = parser.parse_args()
+    for action in parser._actions:
+        action.default = argparse.SUPPRESS
+    arguments.given = set(vars(parser.parse_args()))  # what was really said
+    return arguments
 
 
-def main(arguments: argparse.Namespace) -> None:
-    from dnn.datasets import load_dataset
-    from dnn.inputs import positive_integer, training_data
+def resumed(arguments: argparse.Namespace) -> argparse.Namespace:
+    """The arguments of the run that is gone on with, under this command's own."""
+    from backends import InputError
+    from dnn.runs import RESULT, read_config
+
+    place = Path(arguments.resume)
+    config = read_config(place)
+    if (place / RESULT).exists():
+        raise InputError(f"run {place} is finished, there is nothing to resume; train anew with --run-dir")
+    if wrong := sorted(arguments.given - ANEW):
+        option = f"--{wrong[0].replace('_', '-')}"
+        raise InputError(
+            f"{option} was given with --resume, expected only options of the backend and of saving"
+        )
+    merged = dict(vars(arguments))
+    for name in merged.keys() - arguments.given - {"given", "resume", "quiet"}:
+        if name not in config:
+            raise InputError(f"{place}/config.json has no {name!r}, expected what train.py writes there")
+        merged[name] = config[name]
+    merged["run_dir"] = str(place)
+    return argparse.Namespace(**merged)
+
+
+def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int) -> Any:
+    """The compiled model that the arguments describe."""
     from dnn.layers import Dense
     from dnn.model import Sequential
     from dnn.names import look_up
     from dnn.optimizers import OPTIMIZERS
-    from dnn.progress import progress_for_stdout
-    from dnn.runs import CONFIG, RESULT, RunFolder, require_new
     from dnn.schedules import LinearDecay
 
-    backend = _command.open_backend(arguments)
     optimizer = look_up("optimizer", arguments.optimizer, OPTIMIZERS)()
     rate = optimizer.learning_rate if arguments.learning_rate is None else arguments.learning_rate
     optimizer = replace(optimizer, learning_rate=rate)
+    if arguments.schedule == "linear":
+        updates = arguments.epochs * -(-examples // arguments.batch_size)
+        optimizer = replace(optimizer, learning_rate=LinearDecay(rate, updates))
+    layers = [Dense(units, arguments.activation) for units in arguments.hidden]
+    model = Sequential(
+        [*layers, Dense(data.classes, "softmax")],
+        input_shape=data.x_train.shape[1:],
+        backend=backend,
+        seed=arguments.seed,
+    )
+    model.compile(arguments.loss, optimizer)
+    return model
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from dnn.datasets import load_dataset
+    from dnn.divergence import StopOnDivergence
+    from dnn.inputs import positive_integer, training_data
+    from dnn.progress import progress_for_stdout
+    from dnn.runs import CONFIG, RESULT, RunFolder, require_new
+    from dnn.stopping import StopOnSignal, Stopped
+    from dnn.training_checkpoints import TrainingCheckpoints, latest_state
+
+    if arguments.resume is not None:
+        arguments = resumed(arguments)
+    backend = _command.open_backend(arguments)
     epochs = positive_integer("epochs", arguments.epochs)
     batch_size = positive_integer("batch_size", arguments.batch_size)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     place = Path(arguments.run_dir or f"runs/{stamp}-{backend.name}")
-    require_new(place)  # before data is fetched; the folder is made when nothing can be refused any more
+    if arguments.resume is None:
+        require_new(place)  # before data is fetched; the folder is made when nothing can be refused any more
     data = load_dataset(arguments.dataset, arguments.data_dir)
     x, y = data.x_train, data.y_train
     if arguments.limit is not None:
@@ -66,39 +136,45 @@ def main(arguments: argparse.Namespace) -> None:
         x, y = x[:limit], y[:limit]
     n = len(x)
     updates = epochs * -(-n // batch_size)
-    if arguments.schedule == "linear":
-        optimizer = replace(optimizer, learning_rate=LinearDecay(rate, updates))
-    layers = [Dense(units, arguments.activation) for units in arguments.hidden]
-    model = Sequential(
-        [*layers, Dense(data.classes, "softmax")],
-        input_shape=x.shape[1:],
-        backend=backend,
-        seed=arguments.seed,
-    )
-    model.compile(arguments.loss, optimizer)
+    model = build(arguments, backend, data, n)
     x, y = training_data(backend, x, y, batch_size, model.input_shape, model.outputs)
-    folder = RunFolder(place)
-    asked = {name: value for name, value in vars(arguments).items() if name != "quiet"}
-    made = {"model": model.config(), "optimizer": optimizer.config()}
-    folder.write_json(CONFIG, {**asked, **made})
+    state = None if arguments.resume is None else latest_state(place)
+    folder = RunFolder(place, resume=arguments.resume is not None)
+    checkpoints = TrainingCheckpoints(folder.path, arguments.checkpoint_every, arguments.keep)
+    stopper = StopOnSignal(checkpoints)
+    if state is None:
+        asked = {
+            name: value for name, value in vars(arguments).items() if name not in ("quiet", "resume", "given")
+        }
+        made = {"model": model.config(), "optimizer_settings": model.optimizer.config()}
+        folder.write_json(CONFIG, {**asked, **made})
+    else:
+        folder.write_metrics(state.history)
     if not arguments.quiet:
         sizes = "-".join(str(n) for n in (*model.input_shape, *(p.units for p in model.layers)))
+        where = "" if state is None else f", from epoch {state.epoch}, update {state.updates}"
         print(f"{arguments.dataset}, {n} training examples, {sizes}, {backend.name} on "
-              f"{backend.device}, run folder {folder.path}", flush=True)  # fmt: skip
-    watchers = [folder] if arguments.quiet else [folder, progress_for_stdout()]
+              f"{backend.device}, run folder {folder.path}{where}", flush=True)  # fmt: skip
+    watchers = [folder, StopOnDivergence(model), checkpoints, stopper]
+    if not arguments.quiet:
+        watchers.append(progress_for_stdout())
     start = time.perf_counter()
     try:
-        history = model.fit(
-            x,
-            y,
-            batch_size=batch_size,
-            epochs=epochs,
-            validation_data=(data.x_test, data.y_test),
-            callbacks=watchers,
-        )
-    except KeyboardInterrupt:
-        folder.save(model)  # an hour's training is worth a file
-        raise
+        with stopper.listening():
+            history = model.fit(
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                validation_data=(data.x_test, data.y_test),
+                callbacks=watchers,
+                resume=state,
+            )
+    except Stopped as stop:
+        folder.save(model)  # for evaluate.py and predict.py
+        how = f"go on with: {Path(sys.argv[0])} --resume {folder.path}"
+        print(f"train.py: {stop}; {how if stop.saved else 'its state could not be saved'}", file=sys.stderr)
+        return 128 + stop.signal
     total = time.perf_counter() - start
     training = sum(history.history["seconds"])
     loss, accuracy = history.history["val_loss"][-1], history.history["val_accuracy"][-1]
@@ -122,6 +198,7 @@ def main(arguments: argparse.Namespace) -> None:
         f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {updates} updates  "
         f"{total:.1f} s  {backend.name}"
     )
+    return 0
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ are independent errs by about sqrt(k) u of its size; a chain of such sums adds u
 eta = norm(X - X64) / norm(X64), Frobenius. The constants 10 stand for the few element-wise operations
 between two products.
 
-With TF32 the factors of products are rounded to 10 bits first, and u is 2^-11 in all bounds of products.
+With TF32 both factors of a product are rounded to 10 bits first, by up to 2^-11 each, and u is 2^-10 in all
+bounds of products.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from backends.reference import MOMENT_FLOOR
 
-UNITS = {"float32": 2.0**-24, "float64": 2.0**-53, "tf32": 2.0**-11}
+UNITS = {"float32": 2.0**-24, "float64": 2.0**-53, "tf32": 2.0**-10}
 U = UNITS["float32"]
 
 UNARY_ULP = 4.0

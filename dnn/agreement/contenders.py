@@ -85,7 +85,7 @@ class Contender(ABC):
 
     @property
     def unit(self) -> float:
-        """Of the rounding in float32 products: 2^-24, or with TF32 2^-11."""
+        """Of the rounding in float32 products: 2^-24, or with TF32 2^-10."""
         return bounds.UNITS[self.backend().precision]
 
     def evaluate(

@@ -50,7 +50,7 @@ class Trainer:
                 self.epoch, self.done = self.epoch + 1, 0
                 order = permutation(backend, self.key, self.epoch, self.n)
                 self.order[...] = backend.xp.reshape(order, self.order.shape)
-                self.step.rewind()
+                self.step.seek(0)
                 self.totals.clear()
             now = min(n, self.updates - self.done)
             self.take(now)

@@ -20,6 +20,7 @@ from dnn.agreement import (
     Record,
     accuracy_level,
     available_contenders,
+    bounds,
     check,
     contender_ids,
     drift,
@@ -97,6 +98,14 @@ def test_every_mutant_is_rejected(mutant, data):
     assert min(levels) == CAUGHT_BY[mutant]
     # Not by a hair: the clearest violation is far beyond the bound, on every run.
     assert worst(records).ratio > 100
+
+
+def test_tf32_has_bounds_of_its_own(data, monkeypatch):
+    levels = ["L1", "L2", "L3"]
+    rounded, wrong = get_mutant("tf32"), get_mutant("dropped-mean")
+    monkeypatch.setattr(type(rounded), "unit", bounds.UNITS["tf32"])
+    assert broken(check([rounded], data, levels=levels, sizes=QUICK)) == []
+    assert broken(check([wrong], data, levels=levels, sizes=QUICK))  # wide as they are, they still see this
 
 
 def test_a_mutant_is_only_its_own(data):

@@ -1,14 +1,11 @@
 """Checkpoints load on any backend, and nothing broken or foreign is taken for one."""
 
-import json
-import struct
-
 import numpy as np
 import pytest
 
 from backends import get_backend
-from dnn import Dense, Sequential
-from dnn.checkpoints import FORMAT, CheckpointError, load_model, load_weights, save_model
+from dnn import Dense, Sequential, tensor_files
+from dnn.checkpoints import FORMAT, VERSION, CheckpointError, load_model, load_weights, save_model
 
 
 def small(backend, units=5, seed=7):
@@ -26,14 +23,10 @@ def saved(tmp_path):
 
 
 def with_facts(path, **changes):
-    """The file with other metadata."""
-    content = path.read_bytes()
-    (length,) = struct.unpack("<Q", content[:8])
-    header = json.loads(content[8 : 8 + length])
-    facts = json.loads(header["__metadata__"][FORMAT])
-    header["__metadata__"][FORMAT] = json.dumps({**facts, **changes})
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
+    """The file with other metadata, and the checksum that goes with it."""
+    about, arrays = tensor_files.read(path, FORMAT, VERSION, "checkpoint", CheckpointError)
+    version = changes.pop("version", VERSION)
+    tensor_files.write(path, FORMAT, version, {**about, **changes}, arrays)
 
 
 def test_loads_on_every_backend_with_the_same_bits(saved, backend):
@@ -65,11 +58,11 @@ def test_every_truncation_is_refused(saved):
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"version": 2}, "version"),
+        ({"version": VERSION + 1}, "version"),
         ({"dtype": "float16"}, "float16"),
         ({"dtype": "float64"}, "float64"),
         ({"layers": []}, "layers"),
-        ({"layers": "none"}, "metadata"),
+        ({"layers": "none"}, "no lists"),
         ({"layers": [{"type": "Evil", "units": 3}]}, "Evil"),
         ({"layers": [{"type": "Dense", "units": 3, "code": "1"}]}, "code"),
         ({"layers": [{"type": "Dense", "units": "3"}]}, "units"),
@@ -84,6 +77,27 @@ def test_what_does_not_fit_is_refused(saved, changes, word):
     with_facts(path, **changes)
     with pytest.raises(CheckpointError, match=word):
         load_model(path, get_backend("numpy"))
+
+
+def test_any_flipped_bit_is_refused(saved):
+    _, path = saved
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    for at in rng.integers(0, len(whole), 200):
+        broken = bytearray(whole)
+        broken[at] ^= 1 << int(rng.integers(8))
+        path.write_bytes(broken)
+        with pytest.raises(CheckpointError):
+            load_model(path, get_backend("numpy"))
+
+
+def test_weights_that_are_no_numbers_are_refused_unless_asked_for(tmp_path):
+    model = small(get_backend("numpy"))
+    model.parameters.value["dense_2.W"][1, 1] = np.nan
+    save_model(model, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"NaN or infinity in dense_2\.W.*--allow-nonfinite"):
+        load_model(tmp_path / "model.safetensors", get_backend("numpy"))
+    loaded = load_model(tmp_path / "model.safetensors", get_backend("numpy"), allow_nonfinite=True)
+    assert np.isnan(loaded.parameters.to_host()["dense_2.W"][1, 1])
 
 
 def test_a_file_of_another_program_is_refused(tmp_path):

@@ -1,0 +1,102 @@
+"""What is tried: the lecture's network, and what becomes of it when one choice is made differently.
+
+The lecture (three steps: build a model, define a goal, find the best function) descends from Hung-yi Lee's
+"Hello world of deep learning", which begins with mean squared error and plain gradient descent, and mends one
+choice after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from dnn.layers import Dense, Layer
+from dnn.optimizers import SGD, Adam, Optimizer
+
+ALL = 0
+"""As a batch size: all training examples at once."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One network trained in one way. The defaults are the lecture's.
+
+    Args:
+        name: in tables and file names.
+        about: what is tried, in a few words.
+        hidden: units of each hidden layer.
+        activation, loss: as in ``Dense`` and ``compile``.
+        optimizer: None: L-BFGS over all examples, for as many evaluations as ``epochs`` has batches of 100 in
+            examples seen.
+        batch: examples an update; ALL: every one.
+        epochs: passes over the training examples.
+        reported: test accuracy that such lectures or their students report, on other sizes and fewer images.
+    """
+
+    name: str
+    about: str
+    hidden: tuple[int, ...] = (500, 500)
+    activation: str = "sigmoid"
+    loss: str = "categorical_crossentropy"
+    optimizer: Optimizer | None = Adam(1e-3)  # noqa: RUF009 - frozen
+    batch: int = 100
+    epochs: int = 10
+    reported: str = ""
+
+    def layers(self, classes: int) -> list[Layer]:
+        """New layers; the output is the lecture's softmax, also under mean squared error."""
+        return [*(Dense(n, self.activation) for n in self.hidden), Dense(classes, "softmax")]
+
+
+DEPTHS = (1, 2, 3, 5, 7, 10)
+BATCHES = (1, 10, 1000, ALL)
+LECTURE = Experiment(
+    "lecture", "the lecture's own: sigmoid, cross-entropy, Adam", reported="94.39 % (10,000 images)"
+)
+
+
+def _depth(layers: int, activation: str) -> Experiment:
+    about = f"{layers} hidden layer{'s' if layers > 1 else ''} of 500, {activation}"
+    return Experiment(f"depth-{layers}-{activation}", about, hidden=(500,) * layers, activation=activation)
+
+
+def _batch(size: int) -> Experiment:
+    about = "batch of all: one update an epoch" if size == ALL else f"batch of {size}"
+    # A batch of one is 60,000 updates an epoch: one epoch of them is already ten times the lecture's number.
+    return Experiment(f"batch-{size or 'all'}", about, batch=size, epochs=1 if size == 1 else 10)
+
+
+_EXPERIMENTS = (
+    Experiment("mse-sgd", "mean squared error, gradient descent", loss="mean_squared_error",
+               optimizer=SGD(0.1), reported="11.35 %"),
+    Experiment("ce-sgd", "cross-entropy, gradient descent", optimizer=SGD(0.1),
+               reported="about 87 % (training)"),
+    Experiment("relu-sgd", "ReLU, cross-entropy, gradient descent", activation="relu", optimizer=SGD(0.1),
+               reported="95.64 %"),
+    Experiment("mse-adam", "mean squared error, Adam", loss="mean_squared_error"),
+    LECTURE,
+    Experiment("relu-adam", "ReLU, cross-entropy, Adam", activation="relu"),
+    Experiment("relu-mse-adam", "ReLU, mean squared error, Adam", activation="relu",
+               loss="mean_squared_error"),
+    Experiment("linear", "no hidden layer: multinomial logistic regression", hidden=()),
+    Experiment("lbfgs", "cross-entropy, L-BFGS over all examples", optimizer=None, batch=ALL),
+    *(_depth(n, activation) for activation in ("sigmoid", "relu") for n in DEPTHS),
+    *(_batch(size) for size in BATCHES),
+)  # fmt: skip
+
+STEPS = (
+    "mse-sgd",
+    "ce-sgd",
+    "relu-sgd",
+    "mse-adam",
+    "lecture",
+    "relu-adam",
+    "relu-mse-adam",
+    "linear",
+    "lbfgs",
+)
+"""Those that change the goal, the activation or the search."""
+
+EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({e.name: e for e in _EXPERIMENTS})
+"""By name, in the order in which they are run and told."""

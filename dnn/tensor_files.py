@@ -1,0 +1,87 @@
+"""safetensors files of ours: named arrays, and one JSON text in the metadata, under a checksum.
+
+The format holds numbers and text only, so reading one runs no code. It does not notice a flipped bit by
+itself; the checksum does.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backends import InputError
+from backends.errors import brief
+from dnn.files import write_atomically
+
+
+def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> int:
+    value = zlib.crc32(text.encode())
+    for name in sorted(arrays):
+        value = zlib.crc32(name.encode(), value)
+        value = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), value)
+    return value
+
+
+def write(
+    path: Path, key: str, version: int, about: Mapping[str, Any], arrays: dict[str, np.ndarray]
+) -> None:
+    """Write a file, whole or not at all.
+
+    Args:
+        key: of the one metadata entry (safetensors writes several in no fixed order): which kind of file it
+        is. about: JSON values.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
+    from safetensors.numpy import save
+
+    text = json.dumps(about)
+    facts = {"version": version, "crc32": _checksum(text, arrays), "about": text}
+    write_atomically(path, save(arrays, {key: json.dumps(facts)}))
+
+
+def read(
+    path: Path, key: str, version: int, what: str, refuse: type[InputError]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """(about, arrays) of a file that ``write`` wrote.
+
+    Args:
+        what: the kind of file in words.
+        refuse: what is raised.
+
+    Raises:
+        InputError: as ``refuse``: missing, truncated, altered, of another kind or version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise refuse(f"{what} {path} is not a file, expected a .safetensors file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+        raise refuse(
+            f"{what} {path} cannot be read ({brief(error)}); it is truncated or no safetensors file"
+        ) from None
+    try:
+        facts = json.loads(metadata[key])
+        found, text, expected = facts["version"], str(facts["about"]), facts["crc32"]
+        about = json.loads(text) if found == version else {}
+        if not isinstance(about, dict):
+            raise TypeError("it is no object")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise refuse(
+            f"{what} {path} has no readable {key} metadata ({brief(error)}); it is of another program"
+        ) from None
+    if found != version:
+        raise refuse(f"{what} {path} has version {brief(repr(found))}, this release reads {version}")
+    if _checksum(text, arrays) != expected:
+        raise refuse(f"{what} {path} was altered: its contents do not have its checksum")
+    return about, arrays

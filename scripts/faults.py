@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Kill small trainings at random moments, let their writes fail, resume them, and compare the weights bit
+by bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import _command
+
+
+def parse() -> argparse.Namespace:
+    parser = _command.Parser(description=__doc__, epilog="exit code: 0 nothing lost, 1 something was.")
+    parser.add_argument("--backends", default="numpy,torch", metavar="NAME,...", help="default: %(default)s")
+    parser.add_argument("--kills", type=int, default=100, help="for each backend (default: %(default)s)")
+    parser.add_argument(
+        "--write-errors", type=int, default=20, help="for each backend (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    return parser.parse_args()
+
+
+def main(arguments: argparse.Namespace) -> int:
+    # One thread: the trainings are tiny, and a forked child has no pool of threads.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"
+    from backends import get_backend
+    from dnn.datasets import load_dataset
+    from dnn.faults import Harness, main_of_script
+
+    names = arguments.backends.split(",")
+    for name in names:
+        get_backend(name)  # refuses what cannot run, and loads the libraries that the children then share
+    load_dataset("digits")
+    import matplotlib.figure  # noqa: F401
+
+    train = main_of_script(Path(__file__).parent / "train.py")
+    clean = True
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        for name in names:
+            command = ["--dataset", "digits", "--hidden", "32", "--epochs", "3", "--batch-size", "16",
+                       "--checkpoint-every", "5", "--backend", name, "--require-backend"]  # fmt: skip
+            harness = Harness(train, command, Path(folder) / name, arguments.seed)
+
+            def told(line: str, name: str = name) -> None:
+                print(f"{name}: {line}", file=sys.stderr, flush=True)
+
+            harness.kill(arguments.kills, told)
+            harness.fail_writes(arguments.write_errors, 60_000, told)
+            print(f"{name}: {harness.tally.line()}", flush=True)
+            for failure in harness.tally.failures:
+                print(f"    {failure}")
+            clean = clean and harness.tally.clean
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    parsed = parse()
+    _command.run(lambda: main(parsed))

@@ -1,0 +1,117 @@
+"""Stopping and going on at the command line: signals, exit codes, and the same weights in the end."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from test_command_lines import SCRIPTS, assert_refused, run
+
+LONG = (
+    "--dataset",
+    "digits",
+    "--hidden",
+    "64",
+    "64",
+    "--epochs",
+    "6",
+    "--batch-size",
+    "4",
+    "--backend",
+    "numpy",
+)
+
+
+def begin(folder, *more):
+    command = [sys.executable, str(SCRIPTS / "train.py"), *LONG, "--run-dir", str(folder), *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_state(folder):
+    for _ in range(600):
+        if any(folder.glob("state-*.safetensors")):
+            return
+        time.sleep(0.05)
+    raise AssertionError("no state after 30 s")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The same training, undisturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    result = run("train", *LONG, "--run-dir", folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def losses(folder):
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [(line["epoch"], line["loss"], line["val_loss"]) for line in lines]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole, number, code):
+    folder = tmp_path / "run"
+    process = begin(folder, "--checkpoint-every", "50")
+    wait_for_state(folder)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert "Traceback" not in said
+    assert re.search(rf"stopped by {number.name}; go on with: .*train.py --resume {folder}", said)
+    assert not (folder / "result.json").exists()
+    again = run("train", "--resume", folder)
+    assert again.returncode == 0, again.stderr
+    assert ", from epoch " in again.stdout
+    assert (folder / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert losses(folder) == losses(whole)
+
+
+def test_a_finished_run_says_so(whole):
+    assert_refused(run("train", "--resume", whole), "is finished", "nothing to resume")
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path):
+    assert_refused(run("train", "--resume", tmp_path / "nowhere"), "nowhere")
+    (tmp_path / "config.json").write_text("{}")
+    assert_refused(run("train", "--resume", tmp_path), "config.json")
+
+
+def test_two_trainings_in_one_folder(tmp_path):
+    folder = tmp_path / "run"
+    process = begin(folder, "--checkpoint-every", "20")
+    try:
+        wait_for_state(folder)
+        assert_refused(run("train", "--resume", folder), "in use by another training")
+        assert_refused(run("train", *LONG, "--run-dir", folder), "not an empty folder")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_divergence_ends_in_one_sentence(tmp_path):
+    command = (
+        "--optimizer",
+        "sgd",
+        "--learning-rate",
+        "1e20",
+        "--schedule",
+        "constant",
+        "--loss",
+        "mean_squared_error",
+    )
+    result = run("train", *LONG, *command, "--run-dir", tmp_path / "run", "--activation", "linear")
+    assert_refused(result, "training diverged", "dense_1.W", "smaller learning rate")
+
+
+def test_the_harness_in_short():
+    result = run("faults", "--kills", "8", "--write-errors", "4")
+    assert result.returncode == 0, result.stdout + result.stderr
+    lines = result.stdout.strip().splitlines()
+    assert [line.split(":")[0] for line in lines] == ["numpy", "torch"]
+    assert all(
+        "0 newest states unreadable, 0 lost, 0 mismatches, 0 unexpected ends" in line for line in lines
+    )
