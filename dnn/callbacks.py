@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from dnn.model import Sequential
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,16 @@ class Callback:
     Attributes:
         every: updates between two calls of ``on_progress``; None: it is not called, and the epoch
             runs without a pause.
+        model: the model that ``fit`` trains; ``model.stop_training = True`` ends it after the epoch. None:
+            in the fit of a torch twin.
     """
 
     every: ClassVar[int | None] = None
+    model: Sequential | None = None
+
+    def set_model(self, model: Sequential) -> None:
+        """Before everything else: the model that is trained."""
+        self.model = model
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         """Before the first update of a fit: epochs first_epoch .. epochs will run."""

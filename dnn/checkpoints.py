@@ -16,6 +16,7 @@ from backends import Backend, InputError
 from backends.dispatch import FLOATS
 from dnn.files import write_atomically
 from dnn.layers import LAYERS, Layer
+from dnn.losses import LOSSES
 from dnn.model import Sequential
 from dnn.names import look_up
 
@@ -130,7 +131,8 @@ def load_model(path: str | Path, backend: Backend) -> Sequential:
         )
         model.parameters.load(arrays)
         if facts.get("loss") is not None:
-            model.compile(loss=str(facts["loss"]))
+            loss = look_up("loss", str(facts["loss"]), LOSSES)
+            model.compile(loss(**facts.get("loss_settings", {})))
         model.epochs_done = int(facts.get("epochs_done", 0))
     except CheckpointError:
         raise

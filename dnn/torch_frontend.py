@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from backends import Backend, get_backend
+from backends import Backend, InputError, get_backend
 from dnn import inputs
 from dnn.callbacks import Callback, History, Progress
-from dnn.losses import LOSSES, Loss
+from dnn.losses import Loss, get_loss
 from dnn.model import METRICS
 from dnn.names import look_up
 from dnn.optimizers import OPTIMIZERS, Optimizer
@@ -33,17 +33,16 @@ def torch_loss(loss: str | Loss) -> Callable[[torch.Tensor, torch.Tensor], torch
     """A loss as a function of outputs (B, C) and targets (B,) or (B, C), the batch's mean."""
     from torch import nn
 
-    name = loss if isinstance(loss, str) else loss.name
-    look_up("loss", name, LOSSES)
-    kind, one_hot = look_up("loss with a twin in torch", name, LOSS_TWINS)
-    module = getattr(nn, kind)()
-    if not one_hot:
+    loss = get_loss(loss)
+    twin = look_up("loss with a twin in torch", loss.name, LOSS_TWINS)
+    module = getattr(nn, twin.module)(**twin.arguments(loss))
+    if not twin.rows:
         return module  # type: ignore[no-any-return]
 
     def with_rows(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if targets.ndim == 1:
             targets = nn.functional.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
-        return module(outputs, targets)
+        return module(*twin.translate(outputs, targets))
 
     return with_rows
 
@@ -66,7 +65,22 @@ def torch_optimizer(
     if fused:
         arguments["fused"] = True
     made: torch.optim.Optimizer = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
+    if optimizer.clip_norm is not None or optimizer.clip_value is not None:
+        made.register_step_pre_hook(_clipping(optimizer, module))
     return made
+
+
+def _clipping(optimizer: Optimizer, module: torch.nn.Module) -> Callable[..., None]:
+    """What torch.optim calls before each step: torch's own clipping, with our settings."""
+    from torch.nn import utils
+
+    def clip(*_: Any) -> None:
+        if optimizer.clip_norm is not None:
+            utils.clip_grad_norm_(module.parameters(), optimizer.clip_norm)
+        if optimizer.clip_value is not None:
+            utils.clip_grad_value_(module.parameters(), optimizer.clip_value)
+
+    return clip
 
 
 def _as_floats(backend: Backend, x: torch.Tensor) -> torch.Tensor:
@@ -116,7 +130,8 @@ def fit(
 
     Args:
         module: on its device, in its dtype; a twin whose first layer is linear.
-        x, y, batch_size, epochs, validation_data, callbacks, shuffle: as in ``Sequential.fit``.
+        x, y, batch_size, epochs, validation_data, callbacks, shuffle: as in ``Sequential.fit``; weights of
+            examples and callbacks that need our model (EarlyStopping) are refused.
         seed: of the shuffles: the model's seed gives the model's batches.
         loss, optimizer, metrics: as in ``Sequential.compile``; a torch.optim optimizer is taken as it
             is, so that a second fit may go on with its state.
@@ -139,8 +154,12 @@ def fit(
     x, y = inputs.training_data(backend, x, y, batch_size, shape, outputs)
     x, n = _as_floats(backend, x), len(x)
     if validation_data is not None:
-        held_x, held_y = inputs.validation_pair(backend, validation_data, shape, outputs)
+        held_x, held_y, weights = inputs.validation_triple(backend, validation_data, shape, outputs)
+        if weights is not None:
+            raise InputError("validation_data has three parts, expected (x, y) for a torch twin")
         held_x = _as_floats(backend, held_x)
+    loss = get_loss(loss)
+    loss.check_targets(backend, "y", y)
     loss_of = torch_loss(loss)
     rates: list[float] = []  # torch's own optimizer keeps its own rate
     if not isinstance(optimizer, torch.optim.Optimizer):

@@ -20,7 +20,7 @@ def parse() -> argparse.Namespace:
     network.add_argument("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS")
     network.add_argument("--activation", default="relu", help="of the hidden layers")
     network.add_argument("--loss", default="categorical_crossentropy")
-    network.add_argument("--optimizer", default="adam", help="adam or sgd")
+    network.add_argument("--optimizer", default="adam", help="sgd, adagrad, rmsprop, adam or adamw")
     network.add_argument("--learning-rate", type=float, help="default: the optimizer's own")
     network.add_argument(
         "--schedule",

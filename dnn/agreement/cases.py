@@ -11,9 +11,9 @@ import numpy as np
 from backends import Backend, InputError
 from dnn.initializers import INITIALIZERS
 from dnn.layers import Dense, Layer
-from dnn.losses import LOSSES
+from dnn.losses import LOSSES, CategoricalCrossentropy, Loss, get_loss
 from dnn.model import Sequential
-from dnn.optimizers import OPTIMIZERS, Optimizer
+from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from dnn.random import host_normal, host_uniform, stream_key
 
 Weights = dict[str, np.ndarray]
@@ -55,7 +55,7 @@ class Case:
         name: in records.
         n_in, hidden, classes: widths.
         activation: of the hidden layers.
-        loss: a name in LOSSES.
+        loss: a name in LOSSES, or a loss with its settings.
         optimizer: with its settings.
         seed: of the weights.
     """
@@ -65,7 +65,7 @@ class Case:
     hidden: tuple[int, ...]
     classes: int
     activation: str
-    loss: str
+    loss: str | Loss
     optimizer: Optimizer
     seed: int
 
@@ -81,7 +81,7 @@ class Case:
 
     def layers(self) -> list[Layer]:
         """New layers; the last one has the activation that the loss contains, if any."""
-        last = LOSSES[self.loss].activation or "linear"
+        last = get_loss(self.loss).activation or "linear"
         return [*(Dense(n, self.activation) for n in self.hidden), Dense(self.classes, last)]
 
     def model(self, backend: Backend) -> Sequential:
@@ -107,7 +107,7 @@ def optimizer_variants() -> Iterator[tuple[str, Optimizer]]:
     """Every optimizer that exists: as it comes, with what is off by default (0.0 or False) turned on.
 
     For SGD: plain, with momentum 0.5, and with Nesterov's. A combination that an optimizer refuses is
-    left out; its defaults never are.
+    left out; its defaults never are. Clipping, which comes before any optimizer, is there with one of them.
     """
     for name, kind in OPTIMIZERS.items():
         plain: Any = kind()  # type: ignore[call-arg]
@@ -121,3 +121,13 @@ def optimizer_variants() -> Iterator[tuple[str, Optimizer]]:
             except InputError:
                 continue
             yield f"{name} {f.name}", chosen
+    # Limits that every gradient of the cases here exceeds.
+    yield "sgd clip_norm", SGD(clip_norm=0.05)
+    yield "sgd clip_value", SGD(clip_value=0.001)
+
+
+def loss_variants() -> Iterator[tuple[str, Loss]]:
+    """Every loss that exists, as it comes and with its settings turned on."""
+    for name, kind in LOSSES.items():
+        yield name, kind()
+    yield "categorical_crossentropy label_smoothing", CategoricalCrossentropy(label_smoothing=0.1)
