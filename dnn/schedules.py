@@ -168,8 +168,8 @@ class OneCycle(Schedule):
         div_factor: the first rate is highest / div_factor.
         final_div_factor: the last rate is the first / final_div_factor.
 
-    >>> OneCycle(1.0, steps=10).rates().round(3)
-    array([0.04 , 0.52 , 1.   , 0.95 , 0.812, 0.611, 0.389, 0.188, 0.05 , 0.   ])
+    >>> OneCycle(1.0, steps=8, rise=0.5).rates().round(3)
+    array([0.04 , 0.28 , 0.76 , 1.   , 0.854, 0.5  , 0.146, 0.   ])
     """
 
     highest: float

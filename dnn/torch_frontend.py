@@ -89,23 +89,32 @@ def _as_floats(backend: Backend, x: torch.Tensor) -> torch.Tensor:
     return x if scale == 1.0 else x.to(backend.dtype).mul_(scale)
 
 
+def _right(outputs: torch.Tensor, targets: torch.Tensor, boundary: float) -> torch.Tensor:
+    """How many predictions are right; with one output: on the target's side of the boundary."""
+    if outputs.shape[1] == 1:
+        return ((outputs > boundary) == (targets > 0.5)).sum()
+    classes = targets if targets.ndim == 1 else targets.argmax(1)
+    return (outputs.argmax(1) == classes).sum()
+
+
 def evaluate(
     module: torch.nn.Module,
     x: torch.Tensor,
     y: torch.Tensor,
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     batch_size: int = 1000,
+    boundary: float = 0.5,
 ) -> tuple[float, float]:
-    """(mean loss, share of right predictions) over x (N, n) and y (N,) or (N, C) on the device."""
+    """(mean loss, share of right predictions) over x (N, n) and y (N,) or (N, C) on the device; boundary as
+    in ``dnn.losses``."""
     import torch
 
     total, correct = 0.0, 0
     with torch.no_grad():
         for part_x, part_y in zip(x.split(batch_size), y.split(batch_size), strict=True):
             outputs = module(part_x)
-            classes = part_y if part_y.ndim == 1 else part_y.argmax(1)
             total += float(loss(outputs, part_y)) * len(part_x)
-            correct += int((outputs.argmax(1) == classes).sum())
+            correct += int(_right(outputs, part_y, boundary))
     return total / len(x), correct / len(x)
 
 
@@ -168,7 +177,6 @@ def fit(
         rates = rate_table(optimizer)
         optimizer = torch_optimizer(optimizer, module, fused)
     key = stream_key(seed, "shuffle")
-    classes = y if y.ndim == 1 else y.argmax(1)
     updates = -(-n // batch_size)
     history = History()
     watchers = (history, *callbacks)
@@ -191,13 +199,13 @@ def fit(
                     for group in optimizer.param_groups:
                         group["lr"] = rates[min(done, len(rates) - 1)]
                 optimizer.zero_grad(set_to_none=True)
-                out = module(x[index])
-                value = loss_of(out, y[index])
+                out, wanted = module(x[index]), y[index]
+                value = loss_of(out, wanted)
                 value.backward()
                 optimizer.step()
                 total += value.detach() * len(index)  # read once an epoch, not once an update
                 if metrics:
-                    correct += (out.detach().argmax(1) == classes[index]).sum()
+                    correct += _right(out.detach(), wanted, loss.boundary)
                 seen = min(update * batch_size, n)
                 for watcher in watchers:
                     if watcher.every and (update % watcher.every == 0 or update == updates):
@@ -209,7 +217,7 @@ def fit(
             if metrics:
                 logs["accuracy"] = accuracy
             if validation_data is not None:
-                logs["val_loss"], held = evaluate(module, held_x, held_y, loss_of)
+                logs["val_loss"], held = evaluate(module, held_x, held_y, loss_of, boundary=loss.boundary)
                 if metrics:
                     logs["val_accuracy"] = held
             for watcher in watchers:

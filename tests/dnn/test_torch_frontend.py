@@ -125,6 +125,20 @@ def test_fit_is_ours_in_float64(name, optimizer, loss):
         np.testing.assert_allclose(after[key], values, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "hinge", "mean_squared_error"])
+def test_one_output_is_counted_as_ours_is(loss):
+    x, y = make_data()
+    y = (y == 0).astype(np.int64)
+    model = Sequential([Dense(1)], input_shape=(N_IN,), backend=get_backend("numpy", dtype="float64"))
+    model.compile(loss)
+    module = twin.to_torch(model)
+    options = {"batch_size": 8, "epochs": 3, "validation_data": (x, y)}
+    ours = model.fit(x, y, **options).history
+    theirs = twin.fit(module, x, y, loss=loss, seed=model.seed, **options).history
+    for name in set(ours) - {"seconds"}:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-12)
+
+
 def test_fit_follows_a_schedule_and_goes_on():
     x, y = make_data()
     optimizer = Adam(LinearDecay(0.01, steps=10))
@@ -185,6 +199,8 @@ def test_callbacks_are_told_as_by_ours():
     [
         ({"batch_size": N + 1}, "batch_size is 51"),
         ({"epochs": 0}, "epochs is 0"),
+        ({"validation_data": (*make_data(), np.ones(N))}, "three parts"),
+        ({"y": 2 * np.eye(CLASSES)[make_data()[1]]}, "y holds values from 0 to 2"),
         ({"loss": "huber"}, "loss is 'huber'"),
         ({"optimizer": "adan"}, "did you mean 'adam'"),
         ({"x": np.zeros((N, 3))}, "x has shape"),
