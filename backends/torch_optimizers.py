@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from backends.dispatch import Override
+from backends.dispatch import FLOATS, Override
 from backends.reference import FLUSH_EVERY, MOMENT_FLOOR, NORM_FLOOR
 
 Array = Any  # torch.Tensor
@@ -174,10 +174,11 @@ def optimizer_overrides(device: str) -> Mapping[str, Override]:
         "adagrad": Override(adagrad),
         "rmsprop": Override(rmsprop),
     }
-    if device in ("cpu", "cuda"):
-        for name, function in (("adam", adam), ("adamw", adamw)):
-            if hasattr(torch, f"_fused_{name}_"):
-                found[name] = Override(function)
+    # On CUDA they read the rate and the step count as float32, whatever the parameters are.
+    fused_dtypes = {"cpu": FLOATS, "cuda": ("float32",)}.get(device, ())
+    for name, function in (("adam", adam), ("adamw", adamw)):
+        if hasattr(torch, f"_fused_{name}_"):
+            found[name] = Override(function, fused_dtypes)
     if device == "cpu" and hasattr(torch, "_fused_adagrad_"):
         found["adagrad"] = Override(adagrad_fused)
     return MappingProxyType(found)

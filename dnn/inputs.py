@@ -89,7 +89,10 @@ def targets(backend: Backend, argument: str, y: Any, rows: int, outputs: int) ->
     if len(shape) == 1:
         integral = np.issubdtype(y.dtype, np.integer) if host else dtype.startswith(("int", "uint"))
         if not integral:
-            raise InputError(f"{argument} has dtype {dtype}, expected integers for class numbers")
+            raise InputError(
+                f"{argument} has dtype {dtype}, expected integers for class numbers; convert it with "
+                f"astype(int), or give rows ({rows}, {outputs})"
+            )
         xp = np if host else backend.xp
         y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
         low, high = int(xp.min(y)), int(xp.max(y))

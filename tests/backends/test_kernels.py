@@ -20,6 +20,7 @@ from backends.dispatch import bind
 from backends.numpy_backend import NumpyBackend
 from backends.numpy_optimizers import BLOCK
 from backends.reference import ACTIVATIONS, FLUSH_EVERY, KERNELS, MOMENT_FLOOR
+from backends.torch_optimizers import optimizer_overrides
 
 F = torch.nn.functional
 CUPY_ON_NUMPY = "cupy-on-numpy"
@@ -372,6 +373,22 @@ def test_override_equals_reference(make_backend, backend_id, dtype, key, variant
                 assert_close(after, desired, eta_bound(case, dtype), what)
             else:
                 assert_ulp(after, desired, bound, what)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_what_torch_runs_on_other_devices(make_backend, device):
+    """Their overrides on CPU tensors: the arithmetic, if not the device."""
+    backend, found = make_backend("torch"), optimizer_overrides(device)
+    # torch's fused code for CUDA reads its scalars as float32.
+    assert {name for name, o in found.items() if o.at("float64", None) is None} == {"adam", "adamw"}
+    for name, override in found.items():
+        for case in CASES[name](Numbers(5, "float32", False), None):
+            got, want = (on_device(backend, name, case, "plain") for _ in range(2))
+            override.function(backend.xp, *got.values())
+            KERNELS[name][0](backend.xp, *want.values())
+            for argument in WRITES[name]:
+                bound = eta_bound(case, "float32")
+                assert_close(got[argument].numpy(), want[argument].numpy(), bound, f"{name} {argument}")
 
 
 def test_cases_cover_all_kernels():
