@@ -180,6 +180,10 @@ def rmsprop(
     elementwise("rmsprop")(g, control, decay, 1.0 - decay, epsilon, momentum, p, v, velocity)
 
 
+def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
+    elementwise("penalty")(w, l1, l2, g)
+
+
 def clip_norm(xp: Any, g: Array, limit: float) -> None:
     square = xp.reshape(xp.matmul(g, g), (1,))
     elementwise("clip_norm")(square, limit, g)
@@ -209,6 +213,7 @@ class CupyBackend(Backend):
         "rmsprop": Override(rmsprop),
         "adam": Override(adam),
         "adamw": Override(adamw),
+        "penalty": Override(penalty),
         "clip_norm": Override(clip_norm),
         "clip_value": Override(clip_value),
         "threefry": Override(threefry),

@@ -89,6 +89,19 @@ def _rmsprop_momentum(p, g, v, velocity, rate, decay, rest, epsilon, momentum, f
         p[i] -= rate * u
 
 
+@compiled
+def _penalty(w, g, l1, twice_l2):  # type: ignore[no-untyped-def]
+    one = g.dtype.type(1)
+    for i in range(g.shape[0]):
+        wi = w[i]
+        step = g[i]
+        if twice_l2 != 0:
+            step += twice_l2 * wi
+        if l1 != 0:
+            step += l1 * (one if wi > 0 else (-one if wi < 0 else wi))  # 0, or a NaN
+        g[i] = step
+
+
 def _floor(control: Array) -> Any:
     """Below what a moment becomes 0 in this update: nothing but on every FLUSH_EVERY-th."""
     return control.dtype.type(MOMENT_FLOOR if control[3] % FLUSH_EVERY == 0 else 0.0)
@@ -166,8 +179,13 @@ def rmsprop(
         _rmsprop_momentum(p, g, v, velocity, *settings, number(momentum), floor)
 
 
+def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
+    _penalty(w, g, g.dtype.type(l1), g.dtype.type(2.0 * l2))
+
+
 OPTIMIZER_OVERRIDES: Mapping[str, Override] = MappingProxyType(
     {
+        "penalty": Override(penalty),
         "sgd": Override(sgd),
         "adagrad": Override(adagrad),
         "rmsprop": Override(rmsprop),

@@ -1,4 +1,4 @@
-"""NumPy's optimizer steps and clipping: a block of the flat vectors goes through all passes in the cache."""
+"""NumPy's optimizers, penalty and clipping: a block of the flat vectors takes all passes in the cache."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ def clip_norm(xp: Any, g: Array, limit: float) -> None:
 
 def clip_value(xp: Any, g: Array, limit: float) -> None:
     np.clip(g, -limit, limit, out=g)
+
+
+def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
+    scratch = np.empty(BLOCK, dtype=g.dtype)
+    for start in range(0, g.size, BLOCK):
+        wb, gb = w[start : start + BLOCK], g[start : start + BLOCK]
+        s = scratch[: gb.size]
+        if l2 != 0.0:
+            np.multiply(wb, 2.0 * l2, out=s)
+            gb += s
+        if l1 != 0.0:
+            np.sign(wb, out=s)
+            s *= l1
+            gb += s
 
 
 def _flush(moment: Array, scratch: Array) -> None:
@@ -199,6 +213,7 @@ def rmsprop(
 
 OPTIMIZER_OVERRIDES: Mapping[str, Override] = MappingProxyType(
     {
+        "penalty": Override(penalty),
         "clip_norm": Override(clip_norm),
         "clip_value": Override(clip_value),
         "sgd": Override(sgd),

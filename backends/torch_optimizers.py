@@ -24,6 +24,13 @@ def clip_value(xp: Any, g: Array, limit: float) -> None:
     g.clamp_(-limit, limit)
 
 
+def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
+    if l2 != 0.0:
+        g.add_(w, alpha=2.0 * l2)
+    if l1 != 0.0:
+        g.add_(torch.sign(w).masked_fill_(w.isnan(), torch.nan), alpha=l1)  # torch's sign(NaN) is 0
+
+
 def _flush(control: Array, *moments: Array) -> None:
     if control.is_cuda:  # no host read there: look at every update, and keep all unless one is due
         due = control[3:4].remainder(FLUSH_EVERY) == 0
@@ -168,6 +175,7 @@ def optimizer_overrides(device: str) -> Mapping[str, Override]:
     """What holds on this type of device. The fused calls are private: torch releases without them, and
     devices where they were never tried, go without."""
     found = {
+        "penalty": Override(penalty),
         "clip_norm": Override(clip_norm),
         "clip_value": Override(clip_value),
         "sgd": Override(sgd),

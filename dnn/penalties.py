@@ -29,20 +29,20 @@ class Penalty:
         self.l1, self.l2 = float(l1), float(l2)
         self._backend = parameters.backend
         names = [name for name, shape in parameters.shapes.items() if len(shape) >= 2]
-        self._weights = [(parameters.value[n], parameters.gradient[n]) for n in names]
+        self._weights = [
+            [self._backend.xp.reshape(views[n], (-1,), copy=False) for n in names]
+            for views in (parameters.value, parameters.gradient)
+        ]
+        self._kernel = self._backend.kernel("penalty")
 
     def value(self) -> Array:
         """The price, (1,) on the device."""
         xp, total = self._backend.xp, self._backend.zeros(1)
-        for w, _ in self._weights:
+        for w in self._weights[0]:
             total += self.l1 * xp.sum(xp.abs(w)) + self.l2 * xp.sum(w * w)
         return total
 
     def add_gradients(self) -> None:
         """Add ``l1 sign(w) + 2 l2 w`` to the gradients that are there; sign(0) = 0."""
-        xp = self._backend.xp
-        for w, gradient in self._weights:
-            if self.l2:
-                gradient += (2.0 * self.l2) * w
-            if self.l1:
-                gradient += self.l1 * xp.sign(w)
+        for w, gradient in zip(*self._weights, strict=True):
+            self._kernel(w, gradient, self.l1, self.l2)

@@ -85,6 +85,7 @@ ELEMENTWISE: Mapping[str, Elementwise] = MappingProxyType(
             "T p, T v, T velocity",
             "dnn::rmsprop(p, g, v, velocity, control[0], control[3], decay, rest, epsilon, momentum)",
         ),
+        "penalty": Elementwise("T w, T l1, T l2", "T g", "g = dnn::penalized(g, w, l1, l2)"),
         "clip_norm": Elementwise(
             "raw T square, T limit", "T g", "g = g * dnn::clip_factor(square[0], limit)"
         ),

@@ -150,6 +150,16 @@ DNN_HD void rmsprop(T& p, T g, T& v, T& velocity, T rate, T updates, T decay, T 
     p = p - rate * step;
 }
 
+// ----- penalty of large weights; NaN passes through
+
+// g + l1 sign(w) + 2 l2 w; a factor of 0 leaves its term out.
+template <class T>
+DNN_HD T penalized(T g, T w, T l1, T l2) {
+    if (l2 != T(0)) g = g + (T(2) * l2) * w;
+    if (l1 != T(0)) g = g + l1 * (w > T(0) ? T(1) : (w < T(0) ? T(-1) : w));
+    return g;
+}
+
 // ----- clipping; NaN passes through
 
 // min(1, limit / (norm + 1e-6)), from the sum of squares.

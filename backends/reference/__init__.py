@@ -35,6 +35,7 @@ from backends.reference.optimizers import (
     rmsprop,
     sgd,
 )
+from backends.reference.penalty import penalty
 from backends.reference.random import threefry
 
 KERNELS: Mapping[str, tuple[Callable[..., None], tuple[str, ...]]] = MappingProxyType(
@@ -50,6 +51,7 @@ KERNELS: Mapping[str, tuple[Callable[..., None], tuple[str, ...]]] = MappingProx
         "mean_absolute_error": (mean_absolute_error, TARGETS),
         "hinge": (hinge, TARGETS),
         "sgd": (sgd, ()),
+        "penalty": (penalty, ()),
         "clip_norm": (clip_norm, ()),
         "clip_value": (clip_value, ()),
         "adagrad": (adagrad, ()),
@@ -81,6 +83,7 @@ __all__ = [
     "hinge",
     "mean_absolute_error",
     "mean_squared_error",
+    "penalty",
     "rmsprop",
     "sgd",
     "sigmoid_cross_entropy",

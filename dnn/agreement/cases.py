@@ -116,7 +116,7 @@ def optimizer_variants() -> Iterator[tuple[str, Optimizer]]:
     left out; its defaults never are. Clipping, which comes before any optimizer, is there with one of them.
     """
     for name, kind in OPTIMIZERS.items():
-        plain: Any = kind(**CALM.get(name, {}))  # type: ignore[call-arg]
+        plain: Any = kind(**CALM.get(name, {}))
         yield name, plain
         chosen = plain
         off = [f for f in fields(plain) if getattr(plain, f.name) in (0.0, False)]

@@ -55,6 +55,7 @@ WRITES = {
     "mean_absolute_error": {"losses", "dy"},
     "hinge": {"losses", "dy"},
     "sgd": {"p", "velocity", "control"},
+    "penalty": {"g"},
     "clip_norm": {"g"},
     "clip_value": {"g"},
     "adagrad": {"p", "total", "control"},
@@ -226,6 +227,14 @@ def adamw_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
         yield case | {"weight_decay": 0.3}
 
 
+def penalty_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
+    for n in SIZES:
+        w = num.normal(n)
+        w[:1] = 0.0  # the kink of L1
+        for l1, l2 in ((0.3, 0.0), (0.0, 0.7), (0.3, 0.7)):
+            yield {"w": w, "g": num.finite(n), "l1": l1, "l2": l2}
+
+
 def clip_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
     for n in SIZES:
         for limit in (0.5, 1e3):  # shortened, and left as it is
@@ -269,6 +278,7 @@ CASES: dict[str, Callable[..., Iterator[Case]]] = {
     "mean_absolute_error": partial(loss_cases, output="y", gradient="dy"),
     "hinge": partial(loss_cases, output="y", gradient="dy"),
     "sgd": sgd_cases,
+    "penalty": penalty_cases,
     "clip_norm": clip_cases,
     "clip_value": clip_cases,
     "adagrad": adagrad_cases,
@@ -585,6 +595,16 @@ def test_reference_optimizer(name, slots, settings, oracle, options):
         run(name, p, g, *states, control, *settings)
         assert_close(p, leaf.detach().numpy(), TIGHT)
     assert control[3] == 8
+
+
+def test_reference_penalty():
+    w, g = np.random.default_rng(9).normal(size=(2, 20))
+    w[3] = 0.0
+    leaf = T(w).requires_grad_()
+    (0.3 * leaf.abs().sum() + 0.7 * (leaf**2).sum()).backward()
+    expected = g + leaf.grad.numpy()
+    run("penalty", w, g, 0.3, 0.7)
+    assert_close(g, expected, TIGHT)
 
 
 @pytest.mark.parametrize("name", ["clip_norm", "clip_value"])
