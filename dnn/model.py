@@ -21,7 +21,7 @@ from dnn.optimizers import OPTIMIZERS, Optimizer, OptimizerState
 from dnn.parameters import Parameters
 from dnn.penalties import Penalty
 from dnn.random import stream_key
-from dnn.summary import print_summary
+from dnn.summary import summary_lines
 
 Array = Any
 METRICS = ("accuracy",)
@@ -171,10 +171,8 @@ class Sequential:
         for layer in self.layers:
             layer.reserve(batch, training)
         if self.loss is not None and batch not in self._loss_buffers:
-            self._loss_buffers[batch] = (
-                self.backend.zeros(batch),
-                self.backend.zeros((batch, self.outputs)),
-            )
+            zeros = self.backend.zeros
+            self._loss_buffers[batch] = zeros(batch), zeros((batch, self.outputs))
 
     def forward(self, x: Array, logits: bool = False) -> Array:
         """The network's output (B, C) for a reserved batch x (B, *input_shape) on the device.
@@ -290,7 +288,8 @@ class Sequential:
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table: each layer, its output shape, and how many parameters it has."""
-        print_summary(self, print_fn)
+        for line in summary_lines(self):
+            print_fn(line)
 
     def config(self) -> dict[str, Any]:
         """The architecture as JSON values: what a checkpoint holds beside the weights."""

@@ -1,8 +1,8 @@
-"""The table of a model's layers."""
+"""The table that ``Sequential.summary`` prints."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from dnn.model import Sequential
 
 
-def print_summary(model: Sequential, print_fn: Callable[[str], object]) -> None:
-    """What ``Sequential.summary`` does; see there."""
+def summary_lines(model: Sequential) -> Iterator[str]:
+    """A head, a line a layer, and the total."""
     rows = [("layer", "output shape", "parameters")]
     for layer in model.layers:
         label = f"{layer.name} ({type(layer).__name__}, {layer.activation})"
@@ -20,4 +20,4 @@ def print_summary(model: Sequential, print_fn: Callable[[str], object]) -> None:
     rows.append(("total", "", f"{model.parameters.count:,}"))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
-        print_fn(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}")
+        yield f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}"
