@@ -236,15 +236,13 @@ class Sequential:
     ) -> History:
         """Train: each epoch takes every example once, in batches, with one update a batch.
 
-        A second ``fit`` goes on where the first ended: 5 and 5 epochs are the same as 10. The last
-        batch is shorter where the examples do not divide.
+        A second ``fit`` goes on where the first ended: 5 and 5 epochs are 10. The last batch may be shorter.
 
         Args:
             x: (N, *input_shape), uint8 (v stands for v / 255) or the backend's dtype; a host NumPy
                 array (moved to the device once) or an array of the backend.
             y: (N,) class numbers, or (N, C) rows of the backend's dtype; with one output, (N,) values.
-            batch_size: 1 to N.
-            epochs: at least 1.
+            batch_size, epochs: from 1; a batch has at most N examples.
             validation_split: the last examples, this share of them, are evaluated after each epoch only.
             validation_data: (x, y) or (x, y, sample_weight) to evaluate after each epoch instead.
             callbacks: are told of each epoch; see ``dnn.callbacks``.
