@@ -117,10 +117,13 @@ def softmax_cross_entropy(
     _rows(f"softmax_cross_entropy_{kind}", logits.dtype)(grid, block, arguments)
 
 
+COUNT = (1.0, 0.0, 1.0, 0.0)  # what "advance" does to c1 and c2 where there are none
+
+
 def sgd(
     xp: Any, p: Array, g: Array, velocity: Array, control: Array, momentum: float, nesterov: bool
 ) -> None:
-    elementwise("advance")(1.0, 0.0, 1.0, 0.0, control)
+    elementwise("advance")(*COUNT, control)
     elementwise("sgd")(g, control, momentum, nesterov, p, velocity)
 
 
@@ -140,6 +143,56 @@ def adam(
     elementwise("adam")(g, control, *betas, epsilon, p, m, v)
 
 
+def adamw(
+    xp: Any,
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    control: Array,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    weight_decay: float,
+) -> None:
+    betas = (beta1, 1.0 - beta1, beta2, 1.0 - beta2)
+    elementwise("advance")(*betas, control)
+    elementwise("adamw")(g, control, *betas, epsilon, weight_decay, p, m, v)
+
+
+def adagrad(xp: Any, p: Array, g: Array, total: Array, control: Array, epsilon: float) -> None:
+    elementwise("advance")(*COUNT, control)
+    elementwise("adagrad")(g, control, epsilon, p, total)
+
+
+def rmsprop(
+    xp: Any,
+    p: Array,
+    g: Array,
+    v: Array,
+    velocity: Array,
+    control: Array,
+    decay: float,
+    epsilon: float,
+    momentum: float,
+) -> None:
+    elementwise("advance")(*COUNT, control)
+    elementwise("rmsprop")(g, control, decay, 1.0 - decay, epsilon, momentum, p, v, velocity)
+
+
+def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
+    elementwise("penalty")(w, l1, l2, g)
+
+
+def clip_norm(xp: Any, g: Array, limit: float) -> None:
+    square = xp.reshape(xp.matmul(g, g), (1,))
+    elementwise("clip_norm")(square, limit, g)
+
+
+def clip_value(xp: Any, g: Array, limit: float) -> None:
+    elementwise("clip_value")(limit, g)
+
+
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
     elementwise("threefry")(np.uint32(key[0]), np.uint32(key[1]), high, low, out)
 
@@ -156,7 +209,13 @@ class CupyBackend(Backend):
         "dense_backward": Override(dense_backward, kinds=KINDS),
         "softmax_cross_entropy": Override(softmax_cross_entropy),
         "sgd": Override(sgd),
+        "adagrad": Override(adagrad),
+        "rmsprop": Override(rmsprop),
         "adam": Override(adam),
+        "adamw": Override(adamw),
+        "penalty": Override(penalty),
+        "clip_norm": Override(clip_norm),
+        "clip_value": Override(clip_value),
         "threefry": Override(threefry),
     }
 

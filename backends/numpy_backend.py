@@ -12,11 +12,9 @@ import numpy as np
 from backends.backend import Backend
 from backends.dispatch import Override
 from backends.errors import InputError
-from backends.reference import FLUSH_EVERY, MOMENT_FLOOR
+from backends.numpy_optimizers import OPTIMIZER_OVERRIDES
 
 Array = np.ndarray
-BLOCK = 24576
-"""Elements of a flat vector worked on at a time, so that an optimizer's passes stay in the cache."""
 
 
 def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:
@@ -137,85 +135,6 @@ def softmax_cross_entropy(
     dlogits /= logits.shape[0]
 
 
-def _flush(moment: Array, scratch: Array) -> None:
-    np.abs(moment, out=scratch)
-    moment[scratch < MOMENT_FLOOR] = 0.0
-
-
-def sgd(
-    xp: Any, p: Array, g: Array, velocity: Array, control: Array, momentum: float, nesterov: bool
-) -> None:
-    control[3] += 1.0
-    flush_now = control[3] % FLUSH_EVERY == 0
-    rate = control[0]
-    scratch = np.empty(BLOCK, dtype=p.dtype)
-    for start in range(0, p.size, BLOCK):
-        pb, gb = p[start : start + BLOCK], g[start : start + BLOCK]
-        s = scratch[: pb.size]
-        if momentum == 0.0:
-            np.multiply(gb, rate, out=s)
-        else:
-            vb = velocity[start : start + BLOCK]
-            vb *= momentum
-            vb += gb
-            if flush_now:
-                _flush(vb, s)
-            if nesterov:
-                np.multiply(vb, momentum, out=s)
-                s += gb
-                s *= rate
-            else:
-                np.multiply(vb, rate, out=s)
-        pb -= s
-
-
-def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> tuple[Any, Any]:
-    """Count one update in the control array; the step is then rate * m / (sqrt(v) + floor).
-
-    rate / c1 * m / (sqrt(v) / root + epsilon), with root = sqrt(c2) taken out of the division.
-    """
-    control[1] = beta1 * control[1] + (1.0 - beta1)
-    control[2] = beta2 * control[2] + (1.0 - beta2)
-    control[3] += 1.0
-    root = np.sqrt(control[2])
-    return control[0] / control[1] * root, epsilon * root
-
-
-def adam(
-    xp: Any,
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    control: Array,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-) -> None:
-    rate, floor = advance_adam(control, beta1, beta2, epsilon)
-    flush_now = control[3] % FLUSH_EVERY == 0
-    scratch = np.empty(BLOCK, dtype=p.dtype)
-    for start in range(0, p.size, BLOCK):
-        block = slice(start, start + BLOCK)
-        pb, gb, mb, vb = p[block], g[block], m[block], v[block]
-        s = scratch[: pb.size]
-        mb *= beta1
-        np.multiply(gb, 1.0 - beta1, out=s)
-        mb += s
-        vb *= beta2
-        np.multiply(gb, gb, out=s)
-        s *= 1.0 - beta2
-        vb += s
-        if flush_now:
-            _flush(mb, s)
-            _flush(vb, s)
-        np.sqrt(vb, out=s)
-        s += floor
-        np.divide(mb, s, out=s)
-        s *= rate
-        pb -= s
-
-
 @dataclass(frozen=True, eq=False)
 class NumpyBackend(Backend):
     """NumPy. Arrays start on a 64-byte boundary, so that results do not depend on where they lie."""
@@ -227,8 +146,7 @@ class NumpyBackend(Backend):
         "dense": Override(dense),
         "dense_backward": Override(dense_backward),
         "softmax_cross_entropy": Override(softmax_cross_entropy, kinds=("integer",)),
-        "sgd": Override(sgd),
-        "adam": Override(adam),
+        **OPTIMIZER_OVERRIDES,
     }
 
     def zeros(self, shape: int | tuple[int, ...], dtype: Any = None) -> Array:

@@ -1,7 +1,7 @@
 """PyTorch as an array library: CPU, CUDA or MPS tensors, no autograd, no torch.nn.
 
 The kernels write into the tensors that are there (``out=``) and use torch's fused calls. The backward
-calls and the fused Adam are the ones that autograd and torch.optim use underneath.
+calls are the ones that autograd uses underneath.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 from backends.backend import Backend, Step
 from backends.dispatch import Override
 from backends.errors import BackendUnavailable, InputError
-from backends.reference import FLUSH_EVERY, MOMENT_FLOOR
+from backends.torch_optimizers import optimizer_overrides
 
 Array = Any  # torch.Tensor
 aten = torch.ops.aten
@@ -146,72 +145,6 @@ def softmax_cross_entropy(
     dlogits.mul_(1.0 / batch)
 
 
-def _flush(control: Array, *moments: Array) -> None:
-    if (
-        control.device.type != "cpu"
-    ):  # no host read there: look at every update, and keep all unless one is due
-        due = control[3:4].remainder(FLUSH_EVERY) == 0
-        for moment in moments:
-            torch.where(due, torch.hardshrink(moment, MOMENT_FLOOR), moment, out=moment)
-    elif int(control[3]) % FLUSH_EVERY == 0:
-        for moment in moments:
-            torch.hardshrink(moment, MOMENT_FLOOR, out=moment)
-
-
-def sgd(
-    xp: Any, p: Array, g: Array, velocity: Array, control: Array, momentum: float, nesterov: bool
-) -> None:
-    control[3:4].add_(1.0)
-    rate = control[0:1]
-    if momentum == 0.0:
-        p.addcmul_(g, rate, value=-1.0)
-        return
-    velocity.mul_(momentum).add_(g)
-    _flush(control, velocity)
-    if nesterov:
-        p.addcmul_(torch.add(g, velocity, alpha=momentum), rate, value=-1.0)
-    else:
-        p.addcmul_(velocity, rate, value=-1.0)
-
-
-@lru_cache(maxsize=32)
-def _advance(beta1: float, beta2: float, dtype: torch.dtype, device: torch.device) -> tuple[Array, Array]:
-    """(factors, summands) that take the control array from one update to the next in one call."""
-    factors, summands = (1.0, beta1, beta2, 1.0), (0.0, 1.0 - beta1, 1.0 - beta2, 1.0)
-    return tuple(torch.tensor(row, dtype=dtype, device=device) for row in (factors, summands))
-
-
-def adam(
-    xp: Any,
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    control: Array,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-) -> None:
-    factors, summands = _advance(beta1, beta2, control.dtype, control.device)
-    torch.addcmul(summands, factors, control, out=control)
-    torch._fused_adam_(
-        [p],
-        [g.contiguous()],  # the call takes all strides for those of p
-        [m],
-        [v],
-        [],
-        [control[3]],
-        lr=control[0],
-        beta1=beta1,
-        beta2=beta2,
-        weight_decay=0.0,
-        eps=epsilon,
-        amsgrad=False,
-        maximize=False,
-    )
-    _flush(control, m, v)
-
-
 def has_onednn() -> bool:
     """Whether this torch has the private call, with the arguments that are known here."""
     if not torch.backends.mkldnn.is_available():
@@ -288,16 +221,10 @@ class TorchBackend(Backend):
         "dense": Override(dense),
         "dense_backward": Override(dense_backward),
         "softmax_cross_entropy": Override(softmax_cross_entropy, kinds=("integer",)),
-        "sgd": Override(sgd),
-        "adam": Override(adam),
     }
 
     def declared_overrides(self) -> Mapping[str, Override]:
-        declared = dict(self.OVERRIDES)
-        # A private call: torch releases without it, and devices where it was never tried, use the
-        # reference.
-        if not hasattr(torch, "_fused_adam_") or self.device.type not in ("cpu", "cuda"):
-            del declared["adam"]
+        declared = {**self.OVERRIDES, **optimizer_overrides(self.device.type)}
         if self.device.type == "cpu" and has_onednn():
             for name, function in (("dense", dense_onednn), ("dense_backward", dense_backward_onednn)):
                 declared[name] = Override(function, dtypes=("float32",), otherwise=declared[name])

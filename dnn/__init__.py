@@ -12,25 +12,55 @@ from backends import BackendUnavailable, InputError, available_backends, get_bac
 from dnn.callbacks import Callback, History
 from dnn.inference import Evaluation
 from dnn.layers import Dense, Layer
-from dnn.losses import CategoricalCrossentropy, MeanSquaredError
+from dnn.logs import CSVLogger, JSONLogger, TensorBoard
+from dnn.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Hinge,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    SparseCategoricalCrossentropy,
+)
+from dnn.metrics import confusion_matrix, precision, recall, top_k_accuracy
 from dnn.model import Sequential
-from dnn.optimizers import SGD, Adam
-from dnn.schedules import LinearDecay
+from dnn.monitors import EarlyStopping, ModelCheckpoint
+from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from dnn.schedules import Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
 
 __all__ = [
     "SGD",
+    "Adagrad",
     "Adam",
+    "AdamW",
     "BackendUnavailable",
+    "BinaryCrossentropy",
+    "CSVLogger",
     "Callback",
     "CategoricalCrossentropy",
+    "Constant",
+    "CosineDecay",
     "Dense",
+    "EarlyStopping",
     "Evaluation",
+    "Hinge",
     "History",
     "InputError",
+    "JSONLogger",
     "Layer",
     "LinearDecay",
+    "MeanAbsoluteError",
     "MeanSquaredError",
+    "ModelCheckpoint",
+    "OneCycle",
+    "RMSprop",
     "Sequential",
+    "SparseCategoricalCrossentropy",
+    "StepDecay",
+    "TensorBoard",
     "available_backends",
+    "confusion_matrix",
     "get_backend",
+    "precision",
+    "recall",
+    "top_k_accuracy",
 ]

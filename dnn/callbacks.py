@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dnn.model import Sequential
     from dnn.training_state import TrainingState
 
 
@@ -38,9 +39,16 @@ class Callback:
     Attributes:
         every: updates between two calls of ``on_progress``; None: it is not called, and the epoch
             runs without a pause.
+        model: the model that ``fit`` trains; ``model.stop_training = True`` ends it after the epoch. None:
+            in the fit of a torch twin.
     """
 
     every: int | None = None
+    model: Sequential | None = None
+
+    def set_model(self, model: Sequential) -> None:
+        """Before everything else: the model that is trained."""
+        self.model = model
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         """Before the first update of a fit: epochs first_epoch .. epochs will run."""

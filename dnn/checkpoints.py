@@ -16,6 +16,7 @@ from backends.dispatch import FLOATS
 from backends.errors import brief
 from dnn import tensor_files
 from dnn.layers import LAYERS, Layer
+from dnn.losses import LOSSES
 from dnn.model import Sequential
 from dnn.names import look_up
 
@@ -56,7 +57,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise CheckpointError(f"checkpoint {path} does not fit: input_shape and layers are no lists")
     if facts.get("dtype") not in FLOATS:
         raise CheckpointError(
-            f"checkpoint {path} has dtype {brief(repr(facts.get('dtype')))}, expected one of {', '.join(FLOATS)}"
+            f"checkpoint {path} has dtype {brief(repr(facts.get('dtype')))}, expected one of "
+            f"{', '.join(FLOATS)}"
         )
     return facts, arrays
 
@@ -116,11 +118,12 @@ def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False
         )
         model.parameters.load(arrays)
         if facts.get("loss") is not None:
-            model.compile(loss=str(facts["loss"]))
+            loss = look_up("loss", str(facts["loss"]), LOSSES)
+            model.compile(loss(**facts["loss_settings"]))
         model.epochs_done = int(facts.get("epochs_done", 0))
     except CheckpointError:
         raise
-    except (ValueError, TypeError, MemoryError) as error:  # InputError, or a number that is none
+    except (KeyError, ValueError, TypeError, MemoryError) as error:  # InputError, or a number that is none
         raise CheckpointError(f"checkpoint {path} does not fit together: {brief(error, 400)}") from None
     return model
 

@@ -25,16 +25,11 @@ def broken_layers(model: Sequential) -> list[str]:
 
 
 class StopOnDivergence(Callback):
-    """Looks at the sum of losses where it is read anyway: every so many updates.
-
-    Args:
-        model: that is trained.
-    """
+    """Looks at the sum of losses where it is read anyway: every so many updates."""
 
     every = 100
 
-    def __init__(self, model: Sequential) -> None:
-        self.model = model
+    def __init__(self) -> None:
         self._finite = (1, 0)  # epoch and update of the last look that found numbers
 
     def on_progress(self, progress: Progress) -> None:
@@ -42,7 +37,7 @@ class StopOnDivergence(Callback):
         if isfinite(loss):
             self._finite = (progress.epoch, progress.updates)
             return
-        broken = broken_layers(self.model)
+        broken = [] if self.model is None else broken_layers(self.model)
         where = f"first in {broken[0]}" if broken else "in the loss alone"
         epoch, update = self._finite
         raise DivergedError(

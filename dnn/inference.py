@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from dnn import inputs
+from dnn.example_weights import example_weights
 from dnn.metrics import count_correct
 
 if TYPE_CHECKING:
@@ -39,21 +40,25 @@ def _chunks(model: Sequential, x: Array, chunk: int) -> Iterator[tuple[int, int,
         yield start, stop, batch
 
 
-def evaluate(model: Sequential, x: Any, y: Any, batch_size: int) -> Evaluation:
+def evaluate(model: Sequential, x: Any, y: Any, batch_size: int, sample_weight: Any = None) -> Evaluation:
     """What ``Sequential.evaluate`` does; see there."""
-    backend = model.backend
+    backend, goal = model.backend, model.loss
+    assert goal is not None
     chunk = inputs.positive_integer("batch_size", batch_size)
     x = inputs.examples(backend, "x", x, model.input_shape)
     n = int(x.shape[0])
     y = inputs.targets(backend, "y", y, n, model.outputs)
+    goal.check_targets(backend, "y", y)
+    weights = example_weights(backend, y, sample_weight, None, model.outputs)
     kind = "integer" if y.ndim == 1 else "dense"
     loss, correct = backend.zeros(1), backend.zeros(1)
     for start, stop, batch in _chunks(model, x, chunk):
         part = y[start:stop, ...]
         outputs, losses, _ = model.loss_of(batch, part, kind)
-        loss += backend.xp.sum(losses)
-        correct += count_correct(backend, outputs, part)
-    return Evaluation(float(backend.to_host(loss)[0]) / n, float(backend.to_host(correct)[0]) / n)
+        loss += backend.xp.sum(losses if weights is None else losses * weights[start:stop])
+        correct += count_correct(backend, outputs, part, goal.boundary)
+    total = n if weights is None else float(backend.xp.sum(weights))
+    return Evaluation(float(backend.to_host(loss)[0]) / total, float(backend.to_host(correct)[0]) / n)
 
 
 def predict(model: Sequential, x: Any, batch_size: int) -> np.ndarray:

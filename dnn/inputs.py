@@ -65,6 +65,8 @@ def examples(backend: Backend, argument: str, x: Any, shape: tuple[int, ...]) ->
 def targets(backend: Backend, argument: str, y: Any, rows: int, outputs: int) -> Array:
     """y on the device: (N,) int64 class numbers, or (N, outputs) in the backend's dtype.
 
+    With one output there are no classes to number: (N,) is then one value for each example, (N, 1).
+
     Raises:
         InputError: another library, device, dtype or shape; class numbers out of range; NaN.
     """
@@ -77,10 +79,20 @@ def targets(backend: Backend, argument: str, y: Any, rows: int, outputs: int) ->
             f"({rows}, {outputs}) rows{cure}"
         )
     host = isinstance(y, np.ndarray)
+    if outputs == 1 and len(shape) == 1:
+        xp = np if host else backend.xp
+        if not dtype.startswith("float"):
+            y = y.astype(backend.dtype_name) if host else xp.astype(y, backend.dtype)
+            dtype = backend.dtype_name
+        y = xp.reshape(y, (rows, 1))
+        shape = (rows, 1)
     if len(shape) == 1:
         integral = np.issubdtype(y.dtype, np.integer) if host else dtype.startswith(("int", "uint"))
         if not integral:
-            raise InputError(f"{argument} has dtype {dtype}, expected integers for class numbers")
+            raise InputError(
+                f"{argument} has dtype {dtype}, expected integers for class numbers; convert it with "
+                f"astype(int), or give rows ({rows}, {outputs})"
+            )
         xp = np if host else backend.xp
         y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
         low, high = int(xp.min(y)), int(xp.max(y))
@@ -130,16 +142,39 @@ def training_data(
     return x, targets(backend, "y", y, n, outputs)
 
 
-def validation_pair(backend: Backend, pair: Any, shape: tuple[int, ...], outputs: int) -> tuple[Array, Array]:
-    """validation_data's x and y on the device.
+def validation_triple(
+    backend: Backend, given: Any, shape: tuple[int, ...], outputs: int
+) -> tuple[Array, Array, Any]:
+    """validation_data's x and y on the device, and its weights as they are, or None.
 
     Raises:
-        InputError: no pair, or as ``examples`` and ``targets``.
+        InputError: no tuple of two or three, or as ``examples`` and ``targets``.
     """
-    if not isinstance(pair, tuple) or len(pair) != 2:
-        raise InputError("validation_data is not a pair, expected a tuple (x, y)")
-    x = examples(backend, "validation_data[0]", pair[0], shape)
-    return x, targets(backend, "validation_data[1]", pair[1], int(x.shape[0]), outputs)
+    if not isinstance(given, tuple) or len(given) not in (2, 3):
+        raise InputError("validation_data is not a pair, expected a tuple (x, y) or (x, y, sample_weight)")
+    x = examples(backend, "validation_data[0]", given[0], shape)
+    y = targets(backend, "validation_data[1]", given[1], int(x.shape[0]), outputs)
+    return x, y, given[2] if len(given) == 3 else None
+
+
+def cut_for_validation(n: int, share: Any, batch_size: int) -> int:
+    """How many of n examples are trained on if the last ``share`` of them are held out.
+
+    Raises:
+        InputError: a share out of range, or one that leaves a part empty or smaller than a batch.
+    """
+    require_number("validation_split", share, 0.0, 1.0)
+    cut = int(n * (1.0 - share))  # Keras's rounding
+    if cut in (0, n):
+        raise InputError(
+            f"validation_split is {share} of {n} examples, expected a share that leaves both parts some; "
+            f"use validation_data for a set of your own"
+        )
+    if batch_size > cut:
+        raise InputError(
+            f"batch_size is {batch_size}, expected at most the {cut} examples that validation_split leaves"
+        )
+    return cut
 
 
 def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> None:
@@ -152,3 +187,14 @@ def require_number(argument: str, value: float, low: float, high: float = float(
     if not (real and abs(value) < float("inf") and low <= value < high):
         bound = f"at least {low:g}" + (f" and below {high:g}" if np.isfinite(high) else "")
         raise InputError(f"{argument} is {value!r}, expected a finite number of {bound}")
+
+
+def require_positive(argument: str, value: float) -> None:
+    """Refuse 0 where ``require_number`` alone would let it in.
+
+    Raises:
+        InputError: naming the argument.
+    """
+    require_number(argument, value, 0.0)
+    if value == 0:
+        raise InputError(f"{argument} is {value!r}, expected a finite number above 0")

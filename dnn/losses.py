@@ -1,14 +1,25 @@
 """Goals: the number that training makes small, and its gradient with respect to the network's output.
 
-Both come from one kernel, which also divides by the batch size: the goal is the batch's mean loss.
+Both come from one kernel, which also divides by the batch size: the goal is the batch's mean loss. With
+weights it is the weighted mean, sum_i w_i l_i / sum_i w_i over the batch, as torch's losses have it with
+``weight`` (Keras divides by the batch size instead).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from backends import Backend, InputError
+from backends.dispatch import Kernel
+from backends.reference import TARGETS
+from backends.reference.losses import as_dense
+from dnn.inputs import require_number
+from dnn.names import look_up
+
+Array = Any
 
 
 @dataclass(frozen=True)
@@ -20,20 +31,128 @@ class Loss:
         kernel: the kernel that computes it.
         activation: the output activation that the kernel contains, so that it takes the network's
             logits; None: the kernel takes the network's output as it is.
+        span: smallest and largest value in rows of targets; None: any.
+        cure: what to do with rows that hold others.
+        rows: whether targets may be rows too, beside class numbers.
+        boundary: a network with one output says yes where what the loss takes is above this.
     """
 
     name: ClassVar[str]
     kernel: ClassVar[str]
     activation: ClassVar[str | None] = None
+    span: ClassVar[tuple[float, float] | None] = None
+    cure: ClassVar[str] = ""
+    rows: ClassVar[bool] = True
+    boundary: ClassVar[float] = 0.5
+
+    def bind(self, backend: Backend) -> dict[str, Kernel]:
+        """Form of target -> function of (outputs or logits, targets, losses, their mean's gradient)."""
+        return {form: backend.kernel(self.kernel, form) for form in TARGETS}
+
+    def check_network(self, activation: str, outputs: int) -> None:
+        """Refuse a last layer that does not fit.
+
+        Raises:
+            InputError: another activation than the loss's own or "linear".
+        """
+        if self.activation is not None and activation not in (self.activation, "linear"):
+            raise InputError(
+                f"the last layer's activation is {activation!r}, expected {self.activation!r} (or "
+                f"'linear', whose outputs are then logits) with the loss {self.name!r}"
+            )
+
+    def check_targets(self, backend: Backend, argument: str, y: Array) -> None:
+        """Refuse admitted targets that do not fit, (N,) class numbers or (N, C) rows; reads the device.
+
+        Raises:
+            InputError: rows where the loss takes none, or whose values are out of range.
+        """
+        if y.ndim != 1 and not self.rows:
+            raise InputError(
+                f"{argument} has shape {tuple(y.shape)}, expected class numbers ({y.shape[0]},) with the "
+                f"loss {self.name!r}; use {argument}.argmax(axis=1)"
+            )
+        if y.ndim == 1 or self.span is None:
+            return
+        low, high = float(backend.xp.min(y)), float(backend.xp.max(y)) + 0.0  # no "-0" in the message
+        if low < self.span[0] or high > self.span[1]:
+            raise InputError(
+                f"{argument} holds values from {low:g} to {high:g}, expected {self.span[0]:g} to "
+                f"{self.span[1]:g} with the loss {self.name!r}; {self.cure}"
+            )
+
+    def settings(self) -> dict[str, Any]:
+        """What makes it again, beside its name, as JSON values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
 class CategoricalCrossentropy(Loss):
-    """L = -1/B sum_i sum_c t_ic log softmax(logits_i)_c, for class numbers or rows of probabilities."""
+    """L = -1/B sum_i sum_c t_ic log softmax(logits_i)_c, for class numbers or rows of probabilities.
+
+    Args:
+        label_smoothing: e in [0, 1): targets become (1 - e) t + e / C, as in torch.nn.CrossEntropyLoss
+            (Szegedy et al. 2016); evaluate's loss too.
+
+    Raises:
+        InputError: a setting out of range.
+    """
+
+    label_smoothing: float = 0.0
 
     name = "categorical_crossentropy"
     kernel = "softmax_cross_entropy"
     activation = "softmax"
+    span = (0.0, 1.0)
+    cure = "use class numbers, or divide each row by its sum"
+
+    def __post_init__(self) -> None:
+        require_number("label_smoothing", self.label_smoothing, 0.0, 1.0)
+
+    def bind(self, backend: Backend) -> dict[str, Kernel]:
+        kernels = super().bind(backend)
+        return (
+            {f: self._smoothed(backend.xp, f, kernels) for f in TARGETS} if self.label_smoothing else kernels
+        )
+
+    def _smoothed(self, xp: Any, form: str, kernels: Mapping[str, Kernel]) -> Kernel:
+        def kernel(logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
+            t = as_dense(xp, form, targets, logits)
+            t = (1.0 - self.label_smoothing) * t + self.label_smoothing / logits.shape[1]
+            kernels["dense"](logits, t, losses, dlogits)
+
+        return kernel
+
+    def check_network(self, activation: str, outputs: int) -> None:
+        super().check_network(activation, outputs)
+        if outputs == 1:
+            raise InputError(
+                f"the network has 1 output, expected one for each class with the loss {self.name!r}, since "
+                f"the softmax of one number is always 1; use 'binary_crossentropy', or Dense(2, 'softmax')"
+            )
+
+
+@dataclass(frozen=True)
+class SparseCategoricalCrossentropy(CategoricalCrossentropy):
+    """``CategoricalCrossentropy`` for class numbers alone: Keras's name, which refuses rows."""
+
+    name = "sparse_categorical_crossentropy"
+    rows = False
+
+
+@dataclass(frozen=True)
+class BinaryCrossentropy(Loss):
+    """L = -1/(B C) sum_ic t log p + (1 - t) log(1 - p), p = sigmoid(logits): yes or no for each output.
+
+    Class numbers with more than one output are one-hot rows. As torch.nn.BCEWithLogitsLoss.
+    """
+
+    name = "binary_crossentropy"
+    kernel = "sigmoid_cross_entropy"
+    activation = "sigmoid"
+    span = (0.0, 1.0)
+    cure = "use 0 for no and 1 for yes"
+    boundary = 0.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +163,61 @@ class MeanSquaredError(Loss):
     kernel = "mean_squared_error"
 
 
+@dataclass(frozen=True)
+class MeanAbsoluteError(Loss):
+    """L = 1/(B C) sum_i sum_c |y_ic - t_ic|, targets as for squares; torch.nn.L1Loss."""
+
+    name = "mean_absolute_error"
+    kernel = "mean_absolute_error"
+
+
+@dataclass(frozen=True)
+class Hinge(Loss):
+    """L = 1/(B C) sum_i sum_c max(0, 1 - s_ic y_ic), s = 1 where the target is above 0, else -1.
+
+    Keras's Hinge: each class against the rest, for a last layer that is linear (or tanh). Targets are class
+    numbers, or rows of 0 and 1, or of -1 and 1. (torch.nn.MultiMarginLoss is another: the right class
+    against each of the others.)
+    """
+
+    name = "hinge"
+    kernel = "hinge"
+    span = (-1.0, 1.0)
+    cure = "use 0 and 1, or -1 and 1"
+    boundary = 0.0
+
+
 LOSSES: Mapping[str, type[Loss]] = MappingProxyType(
-    {c.name: c for c in (CategoricalCrossentropy, MeanSquaredError)}
+    {
+        c.name: c
+        for c in (
+            CategoricalCrossentropy,
+            SparseCategoricalCrossentropy,
+            BinaryCrossentropy,
+            MeanSquaredError,
+            MeanAbsoluteError,
+            Hinge,
+        )
+    }
 )
+
+
+def get_loss(loss: str | Loss) -> Loss:
+    """The loss of this name with its usual settings, or the loss that it is.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    return look_up("loss", loss, LOSSES)() if isinstance(loss, str) else loss
+
+
+def weigh(xp: Any, weights: Array, losses: Array, gradient: Array) -> None:
+    """From a mean to the weighted mean: ``losses_i = w_i losses_i``, ``gradient_i *= w_i B / sum w``.
+
+    A batch whose weights are all 0 has the gradient 0. Reads weights (B,); writes losses (B,) and gradient
+    (B, C), which hold the unweighted ones.
+    """
+    total = xp.sum(weights, axis=0, keepdims=True)
+    share = weights * (weights.shape[0] / xp.where(total == 0, xp.ones_like(total), total))
+    losses[...] = losses * weights
+    gradient[...] = gradient * share[:, None]

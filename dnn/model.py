@@ -5,8 +5,7 @@ The lecture's three steps are the three calls: build the model, ``compile`` the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import prod
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,13 @@ from dnn import inputs
 from dnn.callbacks import Callback, History
 from dnn.inference import Evaluation, evaluate, predict
 from dnn.layers import Layer
-from dnn.losses import LOSSES, Loss
+from dnn.losses import Loss, get_loss, weigh
 from dnn.names import look_up
 from dnn.optimizers import OPTIMIZERS, Optimizer, OptimizerState
 from dnn.parameters import Parameters
+from dnn.penalties import Penalty
 from dnn.random import stream_key
+from dnn.summary import summary_lines
 from dnn.training_state import TrainingState
 
 Array = Any
@@ -41,6 +42,7 @@ class Sequential:
         outputs: C, how many numbers the network returns for an example.
         parameters: the flat vectors of values and gradients.
         epochs_done: epochs trained so far; ``fit`` goes on from there.
+        stop_training: a callback sets it at an epoch's end, and ``fit`` returns.
 
     Raises:
         InputError: no layers, a layer that is in another model, or shapes that do not fit.
@@ -74,6 +76,7 @@ class Sequential:
         self.seed = seed
         self.input_shape = tuple(inputs.positive_integer("input_shape", n) for n in input_shape)
         self.epochs_done = 0
+        self.stop_training = False
         self.metrics: tuple[str, ...] = ()
         self.loss: Loss | None = None
         self.optimizer_state: OptimizerState
@@ -126,6 +129,9 @@ class Sequential:
         loss: str | Loss = "categorical_crossentropy",
         optimizer: str | Optimizer = "adam",
         metrics: Sequence[str] = METRICS,
+        *,
+        l1: float = 0.0,
+        l2: float = 0.0,
     ) -> None:
         """Choose the goal and the way to its best parameters.
 
@@ -133,29 +139,26 @@ class Sequential:
             loss: a name in ``dnn.losses.LOSSES`` or a Loss.
             optimizer: a name in ``dnn.optimizers.OPTIMIZERS`` or an Optimizer with its settings.
             metrics: ("accuracy",), or () to count nothing.
+            l1, l2: the price of large weights (see ``dnn.penalties``); reported losses are without it.
 
         Raises:
-            InputError: an unknown name, or a loss that does not fit the last layer's activation.
+            InputError: an unknown name, or a loss that does not fit the last layer.
         """
-        if isinstance(loss, str):
-            loss = look_up("loss", loss, LOSSES)()
+        loss = get_loss(loss)
         if isinstance(optimizer, str):
             optimizer = look_up("optimizer", optimizer, OPTIMIZERS)()  # type: ignore[call-arg]
         for metric in metrics:
             look_up("metric", metric, dict.fromkeys(METRICS))
         last = self.layers[-1].activation
-        if loss.activation is not None and last not in (loss.activation, "linear"):
-            raise InputError(
-                f"the last layer's activation is {last!r}, expected {loss.activation!r} (or 'linear', "
-                f"whose outputs are then logits) with the loss {loss.name!r}"
-            )
+        loss.check_network(last, self.outputs)
+        self.penalty = Penalty(self.parameters, l1, l2) if l1 or l2 else None
         self.loss, self.metrics = loss, tuple(metrics)
         self.optimizer = optimizer
         self.optimizer_state = OptimizerState(optimizer, self.parameters, self.backend)
         self._loss_buffers: dict[int, tuple[Array, Array]] = {}
         # The loss takes logits and contains the activation, so the last layer leaves it out.
         self._logits_out = loss.activation is not None and loss.activation == last
-        self._loss_kernels = {kind: self.backend.kernel(loss.kernel, kind) for kind in ("integer", "dense")}
+        self._loss_kernels = loss.bind(self.backend)
 
     def _require_compiled(self) -> Loss:
         if self.loss is None:
@@ -169,10 +172,8 @@ class Sequential:
         for layer in self.layers:
             layer.reserve(batch, training)
         if self.loss is not None and batch not in self._loss_buffers:
-            self._loss_buffers[batch] = (
-                self.backend.zeros(batch),
-                self.backend.zeros((batch, self.outputs)),
-            )
+            zeros = self.backend.zeros
+            self._loss_buffers[batch] = zeros(batch), zeros((batch, self.outputs))
 
     def forward(self, x: Array, logits: bool = False) -> Array:
         """The network's output (B, C) for a reserved batch x (B, *input_shape) on the device.
@@ -194,17 +195,20 @@ class Sequential:
         for layer in reversed(self.layers[:-1]):
             gradient = layer.backward(gradient)
 
-    def loss_and_gradients(self, x: Array, y: Array, kind: str) -> tuple[Array, Array]:
+    def loss_and_gradients(self, x: Array, y: Array, kind: str, weights: Any = None) -> tuple[Array, Array]:
         """Forward, loss and backward on one reserved batch, all on the device.
 
         Args:
             x: (B, *input_shape).
             y: (B,) class numbers (kind "integer") or (B, C) (kind "dense").
+            weights: (B,) of the examples, for the weighted mean; None: the mean.
 
         Returns:
-            The outputs or logits that the loss took (B, C), and each example's loss (B,).
+            The outputs or logits that the loss took (B, C), and each example's loss times its weight (B,).
         """
         outputs, losses, gradient = self.loss_of(x, y, kind)
+        if weights is not None:
+            weigh(self.backend.xp, weights, losses, gradient)
         self.backward(gradient, self._logits_out)
         return outputs, losses
 
@@ -224,27 +228,31 @@ class Sequential:
         *,
         batch_size: int = 100,
         epochs: int = 1,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_split: float = 0.0,
+        validation_data: tuple[Any, ...] | None = None,
         callbacks: Sequence[Callback] = (),
         shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
         resume: TrainingState | None = None,
     ) -> History:
         """Train: each epoch takes every example once, in batches, with one update a batch.
 
-        A second ``fit`` goes on where the first ended: 5 and 5 epochs are the same as 10. The last
-        batch is shorter where the examples do not divide.
+        A second ``fit`` goes on where the first ended: 5 and 5 epochs are 10. The last batch may be shorter.
 
         Args:
             x: (N, *input_shape), uint8 (v stands for v / 255) or the backend's dtype; a host NumPy
                 array (moved to the device once) or an array of the backend.
-            y: (N,) class numbers, or (N, C) rows of the backend's dtype.
-            batch_size: 1 to N.
-            epochs: at least 1.
-            validation_data: (x, y) to evaluate after each epoch.
+            y: (N,) class numbers, or (N, C) rows of the backend's dtype; with one output, (N,) values.
+            batch_size, epochs: from 1; a batch has at most N examples.
+            validation_split: the last examples, this share of them, are evaluated after each epoch only.
+            validation_data: (x, y) or (x, y, sample_weight) to evaluate after each epoch instead.
             callbacks: are told of each epoch; see ``dnn.callbacks``.
             shuffle: a new order each epoch, keyed by the model's seed and the epoch's number.
-            resume: go on from this state instead of from the start; epochs then counts from the start, so
-                that the same call with it ends where it would have ended without a stop (at once, if it had).
+            class_weight: class number -> weight of its examples (else 1); not in validation.
+            sample_weight: (N,) numbers from 0, for the weighted mean of the loss (``dnn.losses``).
+            resume: go on from this state; epochs then counts from the start, so that the same call with it
+                ends where it would have ended without a stop (at once, if it had).
 
         Returns:
             A number an epoch for loss, accuracy, val_loss, val_accuracy and seconds.
@@ -256,25 +264,19 @@ class Sequential:
 
         self._require_compiled()
         return train(
-            self,
-            x,
-            y,
-            batch_size=batch_size,
-            epochs=epochs,
-            validation_data=validation_data,
-            callbacks=callbacks,
-            shuffle=shuffle,
-            resume=resume,
-        )
+            self, x, y, batch_size=batch_size, epochs=epochs, validation_split=validation_split,
+            validation_data=validation_data, callbacks=callbacks, shuffle=shuffle,
+            class_weight=class_weight, sample_weight=sample_weight, resume=resume,
+        )  # fmt: skip
 
-    def evaluate(self, x: Any, y: Any, batch_size: int = 1000) -> Evaluation:
+    def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:
         """Mean loss and share of right predictions; arguments as in ``fit``.
 
         Raises:
             InputError: not compiled, or an argument that does not fit.
         """
         self._require_compiled()
-        return evaluate(self, x, y, batch_size)
+        return evaluate(self, x, y, batch_size, sample_weight)
 
     def predict(self, x: Any, batch_size: int = 1000) -> np.ndarray:
         """The network's outputs for each example, (N, C), as a host NumPy array; x as in ``fit``.
@@ -288,15 +290,8 @@ class Sequential:
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table: each layer, its output shape, and how many parameters it has."""
-        rows = [("layer", "output shape", "parameters")]
-        for layer in self.layers:
-            label = f"{layer.name} ({type(layer).__name__}, {layer.activation})"
-            count = sum(prod(shape) for shape in layer.parameter_shapes().values())
-            rows.append((label, str(("batch", *layer.output_shape)), f"{count:,}"))
-        rows.append(("total", "", f"{self.parameters.count:,}"))
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        for row in rows:
-            print_fn(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}")
+        for line in summary_lines(self):
+            print_fn(line)
 
     def config(self) -> dict[str, Any]:
         """The architecture as JSON values: what a checkpoint holds beside the weights."""
@@ -304,4 +299,5 @@ class Sequential:
             "input_shape": list(self.input_shape),
             "layers": [{"type": type(x).__name__, **x.config()} for x in self.layers],
             "loss": None if self.loss is None else self.loss.name,
+            "loss_settings": {} if self.loss is None else self.loss.settings(),
         }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from backends import Backend, InputError, get_backend
 from dnn import inputs
 from dnn.callbacks import Callback, History, Progress
-from dnn.losses import LOSSES, Loss
+from dnn.losses import Loss, get_loss
 from dnn.model import METRICS
 from dnn.names import look_up
 from dnn.optimizers import OPTIMIZERS, Optimizer
@@ -34,17 +34,16 @@ def torch_loss(loss: str | Loss) -> Callable[[torch.Tensor, torch.Tensor], torch
     """A loss as a function of outputs (B, C) and targets (B,) or (B, C), the batch's mean."""
     from torch import nn
 
-    name = loss if isinstance(loss, str) else loss.name
-    look_up("loss", name, LOSSES)
-    kind, one_hot = look_up("loss with a twin in torch", name, LOSS_TWINS)
-    module = getattr(nn, kind)()
-    if not one_hot:
+    loss = get_loss(loss)
+    twin = look_up("loss with a twin in torch", loss.name, LOSS_TWINS)
+    module = getattr(nn, twin.module)(**twin.arguments(loss))
+    if not twin.rows:
         return module  # type: ignore[no-any-return]
 
     def with_rows(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if targets.ndim == 1:
             targets = nn.functional.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
-        return module(outputs, targets)
+        return module(*twin.translate(outputs, targets))
 
     return with_rows
 
@@ -67,7 +66,22 @@ def torch_optimizer(
     if fused:
         arguments["fused"] = True
     made: torch.optim.Optimizer = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
+    if optimizer.clip_norm is not None or optimizer.clip_value is not None:
+        made.register_step_pre_hook(_clipping(optimizer, module))
     return made
+
+
+def _clipping(optimizer: Optimizer, module: torch.nn.Module) -> Callable[..., None]:
+    """What torch.optim calls before each step: torch's own clipping, with our settings."""
+    from torch.nn import utils
+
+    def clip(*_: Any) -> None:
+        if optimizer.clip_norm is not None:
+            utils.clip_grad_norm_(module.parameters(), optimizer.clip_norm)
+        if optimizer.clip_value is not None:
+            utils.clip_grad_value_(module.parameters(), optimizer.clip_value)
+
+    return clip
 
 
 def _as_floats(backend: Backend, x: torch.Tensor) -> torch.Tensor:
@@ -76,23 +90,32 @@ def _as_floats(backend: Backend, x: torch.Tensor) -> torch.Tensor:
     return x if scale == 1.0 else x.to(backend.dtype).mul_(scale)
 
 
+def _right(outputs: torch.Tensor, targets: torch.Tensor, boundary: float) -> torch.Tensor:
+    """How many predictions are right; with one output: on the target's side of the boundary."""
+    if outputs.shape[1] == 1:
+        return ((outputs > boundary) == (targets > 0.5)).sum()
+    classes = targets if targets.ndim == 1 else targets.argmax(1)
+    return (outputs.argmax(1) == classes).sum()
+
+
 def evaluate(
     module: torch.nn.Module,
     x: torch.Tensor,
     y: torch.Tensor,
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     batch_size: int = 1000,
+    boundary: float = 0.5,
 ) -> tuple[float, float]:
-    """(mean loss, share of right predictions) over x (N, n) and y (N,) or (N, C) on the device."""
+    """(mean loss, share of right predictions) over x (N, n) and y (N,) or (N, C) on the device; boundary as
+    in ``dnn.losses``."""
     import torch
 
     total, correct = 0.0, 0
     with torch.no_grad():
         for part_x, part_y in zip(x.split(batch_size), y.split(batch_size), strict=True):
             outputs = module(part_x)
-            classes = part_y if part_y.ndim == 1 else part_y.argmax(1)
             total += float(loss(outputs, part_y)) * len(part_x)
-            correct += int((outputs.argmax(1) == classes).sum())
+            correct += int(_right(outputs, part_y, boundary))
     return total / len(x), correct / len(x)
 
 
@@ -121,7 +144,8 @@ def fit(
 
     Args:
         module: on its device, in its dtype; a twin whose first layer is linear.
-        x, y, batch_size, epochs, validation_data, callbacks, shuffle: as in ``Sequential.fit``.
+        x, y, batch_size, epochs, validation_data, callbacks, shuffle: as in ``Sequential.fit``; weights of
+            examples and callbacks that need our model (EarlyStopping) are refused.
         seed: of the shuffles: the model's seed gives the model's batches.
         loss, optimizer, metrics: as in ``Sequential.compile``; a torch.optim optimizer is taken as it
             is, so that a second fit may go on with its state.
@@ -144,8 +168,12 @@ def fit(
     x, y = inputs.training_data(backend, x, y, batch_size, shape, outputs)
     x, n = _as_floats(backend, x), len(x)
     if validation_data is not None:
-        held_x, held_y = inputs.validation_pair(backend, validation_data, shape, outputs)
+        held_x, held_y, weights = inputs.validation_triple(backend, validation_data, shape, outputs)
+        if weights is not None:
+            raise InputError("validation_data has three parts, expected (x, y) for a torch twin")
         held_x = _as_floats(backend, held_x)
+    loss = get_loss(loss)
+    loss.check_targets(backend, "y", y)
     loss_of = torch_loss(loss)
     rates: list[float] = []  # torch's own optimizer keeps its own rate
     if not isinstance(optimizer, torch.optim.Optimizer):
@@ -154,7 +182,6 @@ def fit(
         rates = rate_table(optimizer)
         optimizer = torch_optimizer(optimizer, module, fused)
     key = stream_key(seed, "shuffle")
-    classes = y if y.ndim == 1 else y.argmax(1)
     updates = -(-n // batch_size)
     history = History()
     watchers = (history, *callbacks)
@@ -177,13 +204,13 @@ def fit(
                     for group in optimizer.param_groups:
                         group["lr"] = rates[min(done, len(rates) - 1)]
                 optimizer.zero_grad(set_to_none=True)
-                out = module(x[index])
-                value = loss_of(out, y[index])
+                out, wanted = module(x[index]), y[index]
+                value = loss_of(out, wanted)
                 value.backward()
                 optimizer.step()
                 total += value.detach() * len(index)  # read once an epoch, not once an update
                 if metrics:
-                    correct += (out.detach().argmax(1) == classes[index]).sum()
+                    correct += _right(out.detach(), wanted, loss.boundary)
                 seen = min(update * batch_size, n)
                 now = Progress(epoch, last_epoch, update, updates, seen, partial(read, seen), _no_state)
                 for watcher in watchers:
@@ -194,7 +221,7 @@ def fit(
             if metrics:
                 logs["accuracy"] = accuracy
             if validation_data is not None:
-                logs["val_loss"], held = evaluate(module, held_x, held_y, loss_of)
+                logs["val_loss"], held = evaluate(module, held_x, held_y, loss_of, boundary=loss.boundary)
                 if metrics:
                     logs["val_accuracy"] = held
             for watcher in watchers:

@@ -57,6 +57,23 @@ class OptimizerTwin:
     slots: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class LossTwin:
+    """One of our losses in torch.nn.
+
+    Args:
+        module: its class there.
+        arguments: (our loss) -> its keyword arguments.
+        rows: class numbers become one-hot rows for it.
+        translate: (outputs, targets) -> the module's two arguments.
+    """
+
+    module: str
+    arguments: Callable[[Any], dict[str, Any]] = lambda loss: {}
+    rows: bool = True
+    translate: Callable[[Any, Any], tuple[Any, Any]] = lambda outputs, targets: (outputs, targets)
+
+
 def rate_table(optimizer: Optimizer) -> list[float]:
     """The learning rate of update 0, 1, ...; past the end the last one holds."""
     rate = optimizer.learning_rate
@@ -66,6 +83,10 @@ def rate_table(optimizer: Optimizer) -> list[float]:
 def first_rate(optimizer: Optimizer) -> float:
     """What torch.optim starts with."""
     return rate_table(optimizer)[0]
+
+
+def _adam_arguments(o: Any) -> dict[str, Any]:
+    return {"lr": first_rate(o), "betas": (o.beta1, o.beta2), "eps": o.epsilon}
 
 
 LAYER_TWINS: Mapping[str, LayerTwin] = MappingProxyType(
@@ -89,13 +110,23 @@ ACTIVATION_TWINS: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType(
 )
 """Our activation -> (class in torch.nn, keyword arguments); "linear" is no module at all."""
 
-LOSS_TWINS: Mapping[str, tuple[str, bool]] = MappingProxyType(
+_CROSS_ENTROPY = LossTwin(
+    "CrossEntropyLoss", lambda loss: {"label_smoothing": loss.label_smoothing}, rows=False
+)
+LOSS_TWINS: Mapping[str, LossTwin] = MappingProxyType(
     {
-        "categorical_crossentropy": ("CrossEntropyLoss", False),
-        "mean_squared_error": ("MSELoss", True),
+        "categorical_crossentropy": _CROSS_ENTROPY,
+        "sparse_categorical_crossentropy": _CROSS_ENTROPY,
+        "binary_crossentropy": LossTwin("BCEWithLogitsLoss"),
+        "mean_squared_error": LossTwin("MSELoss"),
+        "mean_absolute_error": LossTwin("L1Loss"),
+        # max(0, 1 - s y) is what this module makes of s y for the target -1.
+        "hinge": LossTwin(
+            "HingeEmbeddingLoss",
+            translate=lambda y, t: (y.where(t > 0, -y), -y.new_ones(y.shape)),
+        ),
     }
 )
-"""Our loss -> (class in torch.nn, whether it needs class numbers as one-hot rows)."""
 
 OPTIMIZER_TWINS: Mapping[str, OptimizerTwin] = MappingProxyType(
     {
@@ -104,9 +135,24 @@ OPTIMIZER_TWINS: Mapping[str, OptimizerTwin] = MappingProxyType(
             lambda o: {"lr": first_rate(o), "momentum": o.momentum, "nesterov": o.nesterov},
             {"velocity": "momentum_buffer"},
         ),
+        "adagrad": OptimizerTwin(
+            "Adagrad",
+            lambda o: {"lr": first_rate(o), "eps": o.epsilon},
+            {"total": "sum"},
+        ),
+        "rmsprop": OptimizerTwin(
+            "RMSprop",
+            lambda o: {"lr": first_rate(o), "alpha": o.decay, "eps": o.epsilon, "momentum": o.momentum},
+            {"v": "square_avg", "velocity": "momentum_buffer"},
+        ),
+        "adamw": OptimizerTwin(
+            "AdamW",
+            lambda o: {**_adam_arguments(o), "weight_decay": o.weight_decay},
+            {"m": "exp_avg", "v": "exp_avg_sq"},
+        ),
         "adam": OptimizerTwin(
             "Adam",
-            lambda o: {"lr": first_rate(o), "betas": (o.beta1, o.beta2), "eps": o.epsilon},
+            _adam_arguments,
             {"m": "exp_avg", "v": "exp_avg_sq"},
         ),
     }

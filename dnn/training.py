@@ -8,13 +8,15 @@ replay it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
+from backends import InputError
 from dnn import inputs
 from dnn.callbacks import Callback, History, Progress
+from dnn.example_weights import example_weights
 from dnn.metrics import count_correct
 from dnn.random import permutation, stream_key
 from dnn.training_state import TrainingState, facts_of, fingerprint, restore
@@ -28,20 +30,22 @@ Take = Callable[[int, int], TrainingState]
 
 
 class Totals:
-    """Sums over the epoch so far, on the device: losses and right predictions, one number each."""
+    """Sums over the epoch so far, on the device: losses, right predictions, weights if there are any."""
 
-    def __init__(self, model: Sequential) -> None:
+    def __init__(self, model: Sequential, weighted: bool = False) -> None:
         self.backend = model.backend
-        self.sums = self.backend.zeros(2)
+        self.sums = self.backend.zeros(3)
         self.loss, self.correct = self.sums[0:1], self.sums[1:2]
+        self.weight: Array = self.sums[2:3] if weighted else None
 
     def clear(self) -> None:
         self.sums[...] = 0.0
 
     def read(self, examples: int) -> tuple[float, float]:
         """(mean loss, accuracy) over this many examples; waits for the device."""
-        loss, correct = (float(number) for number in self.backend.to_host(self.sums))
-        return loss / examples, correct / examples
+        loss, correct, weight = (float(number) for number in self.backend.to_host(self.sums))
+        whole = float(examples) if self.weight is None else weight
+        return loss / whole if whole else 0.0, correct / examples
 
 
 class TrainingStep:
@@ -52,10 +56,13 @@ class TrainingStep:
         x, y: all examples (N, ...) and targets, admitted by ``dnn.inputs``.
         order: (batches, B) int64, which rows make which batch; a view that the caller refills.
         totals: where the losses and right predictions are added.
+        weights: of all examples (N,), or None.
     """
 
-    def __init__(self, model: Sequential, x: Array, y: Array, order: Array, totals: Totals) -> None:
-        self.model, self.x, self.y = model, x, y
+    def __init__(
+        self, model: Sequential, x: Array, y: Array, order: Array, totals: Totals, weights: Array = None
+    ) -> None:
+        self.model, self.x, self.y, self.weights = model, x, y, weights
         self.order, self.totals = order, totals
         backend = model.backend
         batch = order.shape[1]
@@ -64,6 +71,9 @@ class TrainingStep:
         self.index = backend.zeros((1, batch), dtype=backend.xp.int64)
         self.batch_x = backend.zeros((batch, *x.shape[1:]))
         self.batch_y = backend.zeros((batch, *y.shape[1:]), dtype=y.dtype)
+        self.batch_weights = None if weights is None else backend.zeros(batch)
+        assert model.loss is not None
+        self._boundary = model.loss.boundary
         self._gather = backend.kernel("gather_rows")
         self._scale = inputs.scale_of(x)
         self._kind = "integer" if y.ndim == 1 else "dense"
@@ -78,10 +88,16 @@ class TrainingStep:
         index = self.index[0, ...]
         self._gather(self.x, index, self.batch_x, self._scale)
         self._gather(self.y, index, self.batch_y, 1.0)
-        outputs, losses = model.loss_and_gradients(self.batch_x, self.batch_y, self._kind)
+        weights = self.batch_weights
+        if weights is not None:
+            self._gather(self.weights, index, weights, 1.0)
+            totals.weight += xp.sum(weights)
+        outputs, losses = model.loss_and_gradients(self.batch_x, self.batch_y, self._kind, weights)
         totals.loss += xp.sum(losses)
         if model.metrics:
-            totals.correct += count_correct(model.backend, outputs, self.batch_y)
+            totals.correct += count_correct(model.backend, outputs, self.batch_y, self._boundary)
+        if model.penalty is not None:
+            model.penalty.add_gradients()
         model.optimizer_state.step()
         self.position += 1
 
@@ -89,13 +105,21 @@ class TrainingStep:
 class Epoch:
     """All batches of one pass over the data, in the order that the model's seed and the epoch give."""
 
-    def __init__(self, model: Sequential, x: Array, y: Array, batch_size: int, shuffle: bool) -> None:
+    def __init__(
+        self,
+        model: Sequential,
+        x: Array,
+        y: Array,
+        batch_size: int,
+        shuffle: bool,
+        weights: Array | None = None,
+    ) -> None:
         backend = model.backend
         self.model, self.n, self.shuffle = model, int(x.shape[0]), shuffle
         self.batch_size = batch_size
         self.full, self.rest = divmod(self.n, batch_size)
         self.updates = self.full + (1 if self.rest else 0)
-        self.totals = Totals(model)
+        self.totals = Totals(model, weights is not None)
         self._key = stream_key(model.seed, "shuffle")
         self._order = backend.xp.arange(self.n, dtype=backend.xp.int64, device=backend.device)
         cut = self.full * batch_size
@@ -103,7 +127,7 @@ class Epoch:
         for part, size in ((self._order[:cut], batch_size), (self._order[cut:], self.rest)):
             if part.shape[0]:
                 order = backend.xp.reshape(part, (-1, size), copy=False)
-                step = TrainingStep(model, x, y, order, self.totals)
+                step = TrainingStep(model, x, y, order, self.totals, weights)
                 self._parts.append((step, backend.capture(step), order.shape[0]))
 
     def run(
@@ -149,6 +173,16 @@ class Epoch:
         )
 
 
+def _held_out(model: Sequential, given: Any) -> tuple[Array, Array, Array | None] | None:
+    """validation_data as (x, y, weights) on the device."""
+    if given is None:
+        return None
+    x, y, weights = inputs.validation_triple(model.backend, given, model.input_shape, model.outputs)
+    assert model.loss is not None
+    model.loss.check_targets(model.backend, "validation_data[1]", y)
+    return x, y, example_weights(model.backend, y, weights, None, model.outputs)
+
+
 def train(
     model: Sequential,
     x: Any,
@@ -156,23 +190,37 @@ def train(
     *,
     batch_size: int,
     epochs: int,
-    validation_data: tuple[Any, Any] | None,
+    validation_split: float,
+    validation_data: tuple[Any, ...] | None,
     callbacks: Sequence[Callback],
     shuffle: bool,
+    class_weight: Mapping[int, float] | None,
+    sample_weight: Any,
     resume: TrainingState | None = None,
 ) -> History:
     """What ``Sequential.fit`` does; see there."""
     epochs = inputs.positive_integer("epochs", epochs)
-    x, y = inputs.training_data(model.backend, x, y, batch_size, model.input_shape, model.outputs)
-    if validation_data is not None:
-        held_x, held_y = inputs.validation_pair(
-            model.backend, validation_data, model.input_shape, model.outputs
-        )
+    backend, loss = model.backend, model.loss
+    assert loss is not None
+    x, y = inputs.training_data(backend, x, y, batch_size, model.input_shape, model.outputs)
+    loss.check_targets(backend, "y", y)
+    held = _held_out(model, validation_data)
+    if sample_weight is not None:
+        sample_weight = example_weights(backend, y, sample_weight, None, model.outputs)
+    if validation_split != 0.0:
+        if held is not None:
+            raise InputError("validation_split and validation_data are both given, expected one of them")
+        cut = inputs.cut_for_validation(int(x.shape[0]), validation_split, batch_size)
+        kept, rest = (None, None) if sample_weight is None else (sample_weight[:cut], sample_weight[cut:])
+        held = x[cut:, ...], y[cut:, ...], example_weights(backend, y[cut:, ...], rest, None, model.outputs)
+        x, y, sample_weight = x[:cut, ...], y[:cut, ...], kept
+    weights = example_weights(backend, y, sample_weight, class_weight, model.outputs)
     history = History()
     watchers = (history, *callbacks)
-    plan = Epoch(model, x, y, batch_size, shuffle)
+    plan = Epoch(model, x, y, batch_size, shuffle, weights)
     # Reading all of the data for its fingerprint takes a while: only where a state is really taken.
-    facts = cache(lambda: facts_of(model, fingerprint(model.backend, x, y), batch_size, shuffle))
+    read = [x, y] if weights is None else [x, y, weights]
+    facts = cache(lambda: facts_of(model, fingerprint(backend, *read), batch_size, shuffle))
     first, last, done = model.epochs_done + 1, model.epochs_done + epochs, 0
     if resume is not None:
         restore(model, resume, plan.totals.sums, facts())
@@ -183,25 +231,29 @@ def train(
     def take(epoch: int, updates: int) -> TrainingState:
         return take_state(model, epoch, updates, plan.totals.sums, facts(), history.history)
 
+    model.stop_training = False
     for watcher in watchers:
+        watcher.set_model(model)
         watcher.on_train_begin(first, last, plan.updates)
     try:
         for epoch in range(first, last + 1):
             start = time.perf_counter()
-            loss, accuracy = plan.run(epoch, last, watchers, take, done if epoch == first else 0)
-            logs = {"loss": loss, "seconds": time.perf_counter() - start}
+            mean, accuracy = plan.run(epoch, last, watchers, take, done if epoch == first else 0)
+            logs = {"loss": mean, "seconds": time.perf_counter() - start}
             if model.metrics:
                 logs["accuracy"] = accuracy
             model.epochs_done = epoch
-            if validation_data is not None:
-                held = model.evaluate(held_x, held_y)
-                logs["val_loss"] = held.loss
+            if held is not None:
+                found = model.evaluate(held[0], held[1], sample_weight=held[2])
+                logs["val_loss"] = found.loss
                 if model.metrics:
-                    logs["val_accuracy"] = held.accuracy
+                    logs["val_accuracy"] = found.accuracy
             for watcher in watchers:
                 watcher.on_epoch_end(epoch, logs)
             for watcher in watchers:
                 watcher.on_epoch_saved(lambda epoch=epoch: take(epoch + 1, 0))  # type: ignore[misc]
+            if model.stop_training:
+                break
     finally:
         for watcher in watchers:
             watcher.on_train_end()

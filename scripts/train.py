@@ -30,7 +30,7 @@ def parse() -> argparse.Namespace:
     network.add_argument("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS")
     network.add_argument("--activation", default="relu", help="of the hidden layers")
     network.add_argument("--loss", default="categorical_crossentropy")
-    network.add_argument("--optimizer", default="adam", help="adam or sgd")
+    network.add_argument("--optimizer", default="adam", help="sgd, adagrad, rmsprop, adam or adamw")
     network.add_argument("--learning-rate", type=float, help="default: the optimizer's own")
     network.add_argument(
         "--schedule",
@@ -155,7 +155,7 @@ def main(arguments: argparse.Namespace) -> int:
         where = "" if state is None else f", from epoch {state.epoch}, update {state.updates}"
         print(f"{arguments.dataset}, {n} training examples, {sizes}, {backend.name} on "
               f"{backend.device}, run folder {folder.path}{where}", flush=True)  # fmt: skip
-    watchers = [folder, StopOnDivergence(model), checkpoints, stopper]
+    watchers = [folder, StopOnDivergence(), checkpoints, stopper]
     if not arguments.quiet:
         watchers.append(progress_for_stdout())
     start = time.perf_counter()

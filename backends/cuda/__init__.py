@@ -69,6 +69,27 @@ ELEMENTWISE: Mapping[str, Elementwise] = MappingProxyType(
             "dnn::adam(p, g, m, v, control[0], control[1], control[2], control[3], "
             "beta1, rest1, beta2, rest2, epsilon)",
         ),
+        "adamw": Elementwise(
+            "T g, raw T control, T beta1, T rest1, T beta2, T rest2, T epsilon, T weight_decay",
+            "T p, T m, T v",
+            "dnn::adamw(p, g, m, v, control[0], control[1], control[2], control[3], "
+            "beta1, rest1, beta2, rest2, epsilon, weight_decay)",
+        ),
+        "adagrad": Elementwise(
+            "T g, raw T control, T epsilon",
+            "T p, T total",
+            "dnn::adagrad(p, g, total, control[0], control[3], epsilon)",
+        ),
+        "rmsprop": Elementwise(
+            "T g, raw T control, T decay, T rest, T epsilon, T momentum",
+            "T p, T v, T velocity",
+            "dnn::rmsprop(p, g, v, velocity, control[0], control[3], decay, rest, epsilon, momentum)",
+        ),
+        "penalty": Elementwise("T w, T l1, T l2", "T g", "g = dnn::penalized(g, w, l1, l2)"),
+        "clip_norm": Elementwise(
+            "raw T square, T limit", "T g", "g = g * dnn::clip_factor(square[0], limit)"
+        ),
+        "clip_value": Elementwise("T limit", "T g", "g = dnn::clip_value(g, limit)"),
         "threefry": Elementwise(
             "uint32 key0, uint32 key1, int64 high, int64 low",
             "int64 out",

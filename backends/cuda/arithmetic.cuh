@@ -126,6 +126,54 @@ DNN_HD void adam(T& p, T g, T& m, T& v, T rate, T c1, T c2, T updates, T beta1, 
     p = p - rate / c1 * (m / (sqrt(v) / sqrt(c2) + epsilon));
 }
 
+template <class T>
+DNN_HD void adamw(T& p, T g, T& m, T& v, T rate, T c1, T c2, T updates, T beta1, T rest1, T beta2, T rest2,
+                  T epsilon, T weight_decay) {
+    p = p * (T(1) - rate * weight_decay);
+    adam(p, g, m, v, rate, c1, c2, updates, beta1, rest1, beta2, rest2, epsilon);
+}
+
+template <class T>
+DNN_HD void adagrad(T& p, T g, T& total, T rate, T updates, T epsilon) {
+    total = without_dust(total + g * g, updates);
+    p = p - rate * (g / (sqrt(total) + epsilon));
+}
+
+template <class T>
+DNN_HD void rmsprop(T& p, T g, T& v, T& velocity, T rate, T updates, T decay, T rest, T epsilon, T momentum) {
+    v = without_dust(decay * v + rest * (g * g), updates);
+    T step = g / (sqrt(v) + epsilon);
+    if (momentum != T(0)) {
+        velocity = without_dust(momentum * velocity + step, updates);
+        step = velocity;
+    }
+    p = p - rate * step;
+}
+
+// ----- penalty of large weights; NaN passes through
+
+// g + l1 sign(w) + 2 l2 w; a factor of 0 leaves its term out.
+template <class T>
+DNN_HD T penalized(T g, T w, T l1, T l2) {
+    if (l2 != T(0)) g = g + (T(2) * l2) * w;
+    if (l1 != T(0)) g = g + l1 * (w > T(0) ? T(1) : (w < T(0) ? T(-1) : w));
+    return g;
+}
+
+// ----- clipping; NaN passes through
+
+// min(1, limit / (norm + 1e-6)), from the sum of squares.
+template <class T>
+DNN_HD T clip_factor(T square, T limit) {
+    const T factor = limit / (sqrt(square) + T(1e-6));
+    return factor > T(1) ? T(1) : factor;
+}
+
+template <class T>
+DNN_HD T clip_value(T g, T limit) {
+    return g > limit ? limit : (g < -limit ? -limit : g);
+}
+
 // ----- Threefry-2x32, 20 rounds (Salmon et al. 2011)
 
 DNN_HD unsigned int rotate_left(unsigned int x, int bits) {

@@ -15,10 +15,27 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from backends.reference.activations import ACTIVATIONS, activation, activation_backward
+from backends.reference.clipping import NORM_FLOOR, clip_norm, clip_value
 from backends.reference.dense_layer import dense, dense_backward
 from backends.reference.gather import gather_rows
-from backends.reference.losses import TARGETS, mean_squared_error, softmax_cross_entropy
-from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR, adam, sgd
+from backends.reference.losses import (
+    TARGETS,
+    hinge,
+    mean_absolute_error,
+    mean_squared_error,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+)
+from backends.reference.optimizers import (
+    FLUSH_EVERY,
+    MOMENT_FLOOR,
+    adagrad,
+    adam,
+    adamw,
+    rmsprop,
+    sgd,
+)
+from backends.reference.penalty import penalty
 from backends.reference.random import threefry
 
 KERNELS: Mapping[str, tuple[Callable[..., None], tuple[str, ...]]] = MappingProxyType(
@@ -29,9 +46,18 @@ KERNELS: Mapping[str, tuple[Callable[..., None], tuple[str, ...]]] = MappingProx
         "dense": (dense, ACTIVATIONS),
         "dense_backward": (dense_backward, ACTIVATIONS),
         "softmax_cross_entropy": (softmax_cross_entropy, TARGETS),
+        "sigmoid_cross_entropy": (sigmoid_cross_entropy, TARGETS),
         "mean_squared_error": (mean_squared_error, TARGETS),
+        "mean_absolute_error": (mean_absolute_error, TARGETS),
+        "hinge": (hinge, TARGETS),
         "sgd": (sgd, ()),
+        "penalty": (penalty, ()),
+        "clip_norm": (clip_norm, ()),
+        "clip_value": (clip_value, ()),
+        "adagrad": (adagrad, ()),
+        "rmsprop": (rmsprop, ()),
         "adam": (adam, ()),
+        "adamw": (adamw, ()),
         "threefry": (threefry, ()),
     }
 )
@@ -42,15 +68,25 @@ __all__ = [
     "FLUSH_EVERY",
     "KERNELS",
     "MOMENT_FLOOR",
+    "NORM_FLOOR",
     "TARGETS",
     "activation",
     "activation_backward",
+    "adagrad",
     "adam",
+    "adamw",
+    "clip_norm",
+    "clip_value",
     "dense",
     "dense_backward",
     "gather_rows",
+    "hinge",
+    "mean_absolute_error",
     "mean_squared_error",
+    "penalty",
+    "rmsprop",
     "sgd",
+    "sigmoid_cross_entropy",
     "softmax_cross_entropy",
     "threefry",
 ]

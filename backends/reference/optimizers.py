@@ -78,3 +78,66 @@ def adam(
     m[...] = _without_dust(xp, beta1 * m + (1.0 - beta1) * g, control[3:4])
     v[...] = _without_dust(xp, beta2 * v + (1.0 - beta2) * (g * g), control[3:4])
     p[...] = p - rate / c1 * m / (xp.sqrt(v) / xp.sqrt(c2) + epsilon)
+
+
+def adamw(
+    xp: Any,
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    control: Array,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    weight_decay: float,
+) -> None:
+    """Adam after a decay that does not pass through the moments (Loshchilov and Hutter 2019).
+
+    p = p (1 - rate weight_decay), then ``adam``, as torch.optim.AdamW.
+
+    Reads and writes as ``adam``.
+    """
+    p[...] = p * (1.0 - control[0:1] * weight_decay)
+    adam(xp, p, g, m, v, control, beta1, beta2, epsilon)
+
+
+def adagrad(xp: Any, p: Array, g: Array, total: Array, control: Array, epsilon: float) -> None:
+    """Adagrad (Duchi et al. 2011) on flat vectors, as torch.optim.Adagrad with lr_decay 0.
+
+    total = total + g^2;  p = p - rate g / (sqrt(total) + epsilon)
+
+    Reads g (n,); writes p, total (n,) and control (4,): [rate, -, -, updates done].
+    """
+    control[3:4] = control[3:4] + 1.0
+    total[...] = _without_dust(xp, total + g * g, control[3:4])
+    p[...] = p - control[0:1] * (g / (xp.sqrt(total) + epsilon))
+
+
+def rmsprop(
+    xp: Any,
+    p: Array,
+    g: Array,
+    v: Array,
+    velocity: Array,
+    control: Array,
+    decay: float,
+    epsilon: float,
+    momentum: float,
+) -> None:
+    """RMSprop (Tieleman and Hinton 2012) on flat vectors, as torch.optim.RMSprop (not centered).
+
+    v = decay v + (1 - decay) g^2;  s = g / (sqrt(v) + epsilon)
+    p = p - rate s, or with momentum  velocity = momentum velocity + s;  p = p - rate velocity
+
+    Reads g (n,); writes p, v, velocity (n,) and control (4,): [rate, -, -, updates done]. With momentum 0
+    the velocity is neither read nor written.
+    """
+    rate = control[0:1]
+    control[3:4] = control[3:4] + 1.0
+    v[...] = _without_dust(xp, decay * v + (1.0 - decay) * (g * g), control[3:4])
+    s = g / (xp.sqrt(v) + epsilon)
+    if momentum != 0.0:
+        velocity[...] = _without_dust(xp, momentum * velocity + s, control[3:4])
+        s = velocity
+    p[...] = p - rate * s

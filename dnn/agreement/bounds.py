@@ -117,12 +117,12 @@ def slot(vector64: np.ndarray) -> float:
     return 8.0 * U + MOMENT_FLOOR * sqrt(vector64.size) / size
 
 
-def update(values64: np.ndarray, displacement64: np.ndarray) -> float:
+def update(values64: np.ndarray, displacement64: np.ndarray, decayed: bool = False) -> float:
     """The parameters after one update from a given gradient, relative to their own norm.
 
     The displacement carries a dozen roundings (u each, of its own size); adding it to the value rounds
-    once more, at the value's size.
+    once more, at the value's size. So do AdamW's factor 1 - rate weight_decay, and its product.
     """
     size = norm(values64) or 1.0
     moved = norm(displacement64)
-    return U * (1.0 + 16.0 * moved / size)
+    return U * ((3.0 if decayed else 1.0) + 16.0 * moved / size)

@@ -17,6 +17,7 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.state import Named, State, receive
 from dnn.layers import Layer
+from dnn.losses import Loss
 
 Array = Any
 NATIVE = "pytorch"
@@ -106,7 +107,7 @@ class Contender(ABC):
 
     @abstractmethod
     def loss(
-        self, name: str, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
+        self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
     ) -> tuple[float, np.ndarray]:
         """The mean loss and its gradient (B, C), for outputs (B, C) and targets (B,) or (B, C)."""
 

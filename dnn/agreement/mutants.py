@@ -80,17 +80,21 @@ def _adam_epsilon(kernels: Kernels) -> None:
     kernels["adam", None] = adam
 
 
+def _loss_keys(kernels: Kernels) -> list[KernelKey]:
+    names = {loss.kernel for loss in LOSSES.values()}  # two losses may share one
+    return [key for key in kernels if key[0] in names]
+
+
 def _after_losses(kernels: Kernels, change: Callable[[Array], None]) -> None:
-    for kind in LOSSES.values():
-        for key in [key for key in kernels if key[0] == kind.kernel]:
+    for key in _loss_keys(kernels):
 
-            def loss(
-                outputs: Array, targets: Array, losses: Array, dy: Array, kernel: Kernel = kernels[key]
-            ) -> None:
-                kernel(outputs, targets, losses, dy)
-                change(dy)
+        def loss(
+            outputs: Array, targets: Array, losses: Array, dy: Array, kernel: Kernel = kernels[key]
+        ) -> None:
+            kernel(outputs, targets, losses, dy)
+            change(dy)
 
-            kernels[key] = loss
+        kernels[key] = loss
 
 
 def _times(dy: Array, factor: Callable[[int], float]) -> None:
@@ -147,13 +151,12 @@ def _swapped_label(kernels: Kernels) -> None:
         first, second = np.argsort(-np.bincount(targets, minlength=2), kind="stable")[:2]
         return np.where(targets == first, second, np.where(targets == second, first, targets))
 
-    for kind in LOSSES.values():
-        for key in [key for key in kernels if key[0] == kind.kernel]:
+    for key in _loss_keys(kernels):
 
-            def loss(outputs: Array, targets: Array, *rest: Array, kernel: Kernel = kernels[key]) -> None:
-                kernel(outputs, swap(targets), *rest)
+        def loss(outputs: Array, targets: Array, *rest: Array, kernel: Kernel = kernels[key]) -> None:
+            kernel(outputs, swap(targets), *rest)
 
-            kernels[key] = loss
+        kernels[key] = loss
 
 
 MUTANTS: Mapping[str, Callable[[Kernels], None]] = MappingProxyType(

@@ -14,6 +14,7 @@ from dnn.agreement.cases import Case, Data
 from dnn.agreement.contenders import Contender, Network
 from dnn.agreement.state import Named, State
 from dnn.layers import Layer
+from dnn.losses import Loss
 from dnn.parameters import Parameters
 
 Array = Any
@@ -136,12 +137,12 @@ class PyTorchContender(Contender):
         return received, self.receive("dz", z_.grad, z.shape, dtype)
 
     def loss(
-        self, name: str, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
+        self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
     ) -> tuple[float, np.ndarray]:
         backend = self.backend(dtype)
         outputs_ = backend.from_host(outputs.astype(dtype)).requires_grad_()
         wanted = targets if targets.ndim == 1 else targets.astype(dtype)
-        value = twin.torch_loss(name)(outputs_, backend.from_host(wanted))
+        value = twin.torch_loss(loss)(outputs_, backend.from_host(wanted))
         value.backward()
         mean = self.receive("loss", value.detach(), (), dtype)
         return float(mean), self.receive("dy", outputs_.grad, outputs.shape, dtype)

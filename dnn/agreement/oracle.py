@@ -6,6 +6,9 @@ than what is measured with it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
 import numpy as np
 
 from backends import get_backend
@@ -14,9 +17,18 @@ from dnn.agreement.cases import Case
 from dnn.agreement.contenders import Network
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.state import Named
+from dnn.losses import Loss, get_loss
 
 KINKS = frozenset({"relu"})
 """Activations whose derivative jumps at 0: there the sign of z must not be in doubt."""
+
+LOSS_KINKS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = MappingProxyType(
+    {
+        "mean_absolute_error": lambda y, t: y - t,
+        "hinge": lambda y, t: 1.0 - np.where(t > 0, y, -y),
+    }
+)
+"""Losses whose gradient jumps where this function of outputs and one-hot rows is 0."""
 
 
 def make_oracle() -> BackendContender:
@@ -36,32 +48,45 @@ def margins(case: Case, z: Named) -> Named:
     }
 
 
-def safe_rows(case: Case, network: Network, x: np.ndarray, wanted: int) -> np.ndarray:
-    """The first ``wanted`` rows of x on which no unit with a kink is near it, by the oracle.
+def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, wanted: int) -> np.ndarray:
+    """The first ``wanted`` rows of x and y on which no kink is near, by the oracle.
 
     A unit whose z is within rounding of 0 is on in one library and off in another: a jump of the
     gradient that no bound on rounding can cover, and not an error of either.
     """
-    if case.activation not in KINKS:
+    kink = LOSS_KINKS.get(get_loss(case.loss).name)
+    if case.activation not in KINKS and kink is None:
         return np.arange(min(wanted, len(x)))
     z = network.pre_activations(x)
     margin = margins(case, z)
+    *hidden, last = z
     safe = np.ones(len(x), dtype=bool)
-    for name in list(z)[:-1]:  # the last layer's outputs have no kink
+    for name in hidden if case.activation in KINKS else ():  # the last layer's outputs have no kink
         safe &= np.min(np.abs(z[name]), axis=1) > margin[name]
+    if kink is not None:
+        distance = kink(network.predict(x), np.eye(case.classes)[y])
+        safe &= np.min(np.abs(distance), axis=1) > margin[last]
     return np.flatnonzero(safe)[:wanted]
+
+
+def predicted(loss: Loss, outputs: np.ndarray) -> np.ndarray:
+    """P (B, C) of what the loss takes: its softmax or sigmoid where the loss contains that."""
+    outputs = outputs.astype(np.float64)
+    if loss.activation == "softmax":
+        e = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        outputs = e / e.sum(axis=1, keepdims=True)
+    elif loss.activation == "sigmoid":
+        outputs = 1.0 / (1.0 + np.exp(-outputs))
+    return outputs
 
 
 def magnification(case: Case, outputs: np.ndarray, y: np.ndarray) -> float:
     """kappa = norm(P) / norm(P - Y): what the loss's subtraction does to a relative error in P.
 
     Args:
-        outputs: (B, C) that the loss takes. For a loss that contains the softmax P is its softmax.
+        outputs: (B, C) that the loss takes; P is what they stand for.
         y: (B,) class numbers.
     """
-    p = outputs
-    if case.loss == "categorical_crossentropy":
-        e = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        p = e / e.sum(axis=1, keepdims=True)
+    p = predicted(get_loss(case.loss), outputs)
     target = np.eye(outputs.shape[1])[y]
     return bounds.norm(p) / bounds.norm(p - target)

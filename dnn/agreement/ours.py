@@ -12,7 +12,7 @@ from dnn.agreement.cases import Case, Data
 from dnn.agreement.contenders import Contender, Network
 from dnn.agreement.state import Named, State
 from dnn.layers import Layer
-from dnn.losses import LOSSES
+from dnn.losses import Loss, get_loss
 from dnn.parameters import Parameters
 
 Array = Any
@@ -79,7 +79,7 @@ class OurNetwork(Network):
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         batch, _ = self._batch(x)
-        contained = LOSSES[self.case.loss].activation is not None
+        contained = get_loss(self.case.loss).activation is not None
         outputs = self.model.forward(batch, logits=contained)
         return self.owner.receive("outputs", outputs, (len(x), self.case.classes), self.dtype)
 
@@ -119,13 +119,13 @@ class BackendContender(Contender):
         return received, self.receive("dz", dz, z.shape, dtype)
 
     def loss(
-        self, name: str, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
+        self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
     ) -> tuple[float, np.ndarray]:
         backend, dtype = self._at(dtype)
         kind = "integer" if targets.ndim == 1 else "dense"
         wanted = targets if kind == "integer" else targets.astype(dtype)
         losses, gradient = backend.zeros(len(outputs)), backend.zeros(outputs.shape)
-        kernel = backend.kernel(LOSSES[name].kernel, kind)
+        kernel = get_loss(loss).bind(backend)[kind]
         kernel(backend.from_host(outputs.astype(dtype)), backend.from_host(wanted), losses, gradient)
         values = self.receive("losses", losses, (len(outputs),), dtype)
         return float(np.mean(values)), self.receive("dy", gradient, outputs.shape, dtype)

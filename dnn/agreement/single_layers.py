@@ -8,14 +8,13 @@ import numpy as np
 
 from backends import get_backend
 from dnn.agreement import bounds
-from dnn.agreement.cases import Data
+from dnn.agreement.cases import Data, loss_variants
 from dnn.agreement.contenders import Contender
-from dnn.agreement.oracle import KINKS
+from dnn.agreement.oracle import KINKS, predicted
 from dnn.agreement.records import Record
 from dnn.agreement.samples import inner_dimensions, samples
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Misfit
-from dnn.losses import LOSSES
 from dnn.random import host_normal, host_uniform, stream_key
 
 LEVEL = "L1"
@@ -69,21 +68,19 @@ def _losses(contenders: Sequence[Contender], oracle: Contender, sizes: Sizes, se
     rows = np.abs(_draw(seed, "target rows", outputs.shape))
     rows /= rows.sum(axis=1, keepdims=True)
     largest = float(np.abs(outputs).max())
-    for name, kind in LOSSES.items():
-        for form, targets in (("classes", y.astype(np.int64)), ("rows", rows)):
-            value64, gradient64 = oracle.loss(name, outputs, targets)
+    for name, loss in loss_variants():
+        forms = {"classes": y.astype(np.int64), **({"rows": rows} if loss.rows else {})}
+        for form, targets in forms.items():
+            value64, gradient64 = oracle.loss(loss, outputs, targets)
             dense = np.eye(10)[targets] if targets.ndim == 1 else targets
-            p = outputs
-            if kind.activation == "softmax":
-                e = np.exp(outputs.astype(np.float64) - outputs.max(axis=1, keepdims=True))
-                p = e / e.sum(axis=1, keepdims=True)
+            p = predicted(loss, outputs)
             kappa = bounds.norm(p) / bounds.norm(p - dense)
             bound = bounds.loss_value(sizes.batch, 10, largest, value64)
             slope = bounds.loss_gradient(10, kappa, largest)
             for c in contenders:
                 case = f"{name} {form}"
                 try:
-                    value, gradient = c.loss(name, outputs, targets)
+                    value, gradient = c.loss(loss, outputs, targets)
                 except Misfit as error:
                     yield Record(LEVEL, case, "door", c.name, float("inf"), 0.0, str(error))
                     continue

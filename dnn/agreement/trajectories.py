@@ -12,14 +12,14 @@ import numpy as np
 
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.cases import Case, Data, optimizer_variants
+from dnn.agreement.cases import Case, Data, loss_variants, optimizer_variants
 from dnn.agreement.contenders import Contender
 from dnn.agreement.networks import MAIN
 from dnn.agreement.records import Record
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Misfit, Named
-from dnn.losses import LOSSES
-from dnn.optimizers import Adam
+from dnn.losses import Loss
+from dnn.optimizers import Adam, Optimizer
 
 LEVEL = "L4"
 
@@ -29,12 +29,14 @@ def trajectory_level(
 ) -> Iterator[Record]:
     """Every optimizer with every activation: how far each parameter is from the oracle's in the end,
     relative to how far the oracle's moved."""
-    combinations = [(o, a, MAIN[1]) for o in optimizer_variants() for a in ACTIVATIONS]
+    combinations: list[tuple[tuple[str, Optimizer], str, str, str | Loss]] = [
+        (o, a, MAIN[1], MAIN[1]) for o in optimizer_variants() for a in ACTIVATIONS
+    ]
     first = next(optimizer_variants())
-    combinations += [(first, MAIN[0], loss) for loss in LOSSES if loss != MAIN[1]]
+    combinations += [(first, MAIN[0], label, loss) for label, loss in loss_variants() if label != MAIN[1]]
     batches = [data.rows(seed, step, sizes.tiny_batch) for step in range(sizes.trajectory)]
-    for (name, optimizer), activation, loss in combinations:
-        case = Case(f"{name} {activation} {loss}", data.x.shape[1], sizes.tiny, data.classes,
+    for (name, optimizer), activation, label, loss in combinations:
+        case = Case(f"{name} {activation} {label}", data.x.shape[1], sizes.tiny, data.classes,
                     activation, loss, optimizer, seed)  # fmt: skip
         ends: list[tuple[str, Named | str]] = []
         truth = oracle.open(case, "float64")

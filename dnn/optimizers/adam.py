@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from backends import InputError
-from dnn.inputs import require_number
+from dnn.inputs import require_number, require_positive
 from dnn.optimizers.optimizer import Optimizer
 from dnn.schedules import Schedule
 
@@ -39,9 +38,7 @@ class Adam(Optimizer):
         super().__post_init__()
         require_number("beta1", self.beta1, 0.0, 1.0)
         require_number("beta2", self.beta2, 0.0, 1.0)
-        require_number("epsilon", self.epsilon, 0.0)
-        if self.epsilon == 0.0:  # a weight without gradient would become 0 / 0
-            raise InputError("epsilon is 0, expected a number above 0")
+        require_positive("epsilon", self.epsilon)  # a weight without gradient would become 0 / 0
 
     def settings(self) -> tuple[Any, ...]:
         return (self.beta1, self.beta2, self.epsilon)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from backends import Backend
-from dnn.inputs import require_number
+from backends import Backend, InputError
+from dnn.inputs import require_number, require_positive
 from dnn.parameters import Parameters
 from dnn.schedules import Schedule
 
@@ -20,12 +21,24 @@ Array = Any
 class Optimizer:
     """Settings alone; one object may serve several models, since the state is the model's.
 
+    Args:
+        learning_rate: finite, at least 0, or a Schedule.
+        clip_norm: before each update the gradient of all parameters together is shortened to this length
+            where it is longer, as by torch.nn.utils.clip_grad_norm_ (Keras's global_clipnorm).
+        clip_value: each element of the gradient is cut off at plus and minus this, as by
+            torch.nn.utils.clip_grad_value_. At most one of the two.
+
     Attributes:
         name: in ``compile``; also the kernel's name.
         slots: names of the state vectors, in the kernel's order.
+
+    Raises:
+        InputError: a setting out of range, or both clippings.
     """
 
     learning_rate: float | Schedule
+    clip_norm: float | None = field(default=None, kw_only=True)
+    clip_value: float | None = field(default=None, kw_only=True)
 
     name: ClassVar[str]
     slots: ClassVar[tuple[str, ...]]
@@ -33,6 +46,11 @@ class Optimizer:
     def __post_init__(self) -> None:
         if not isinstance(self.learning_rate, Schedule):
             require_number("learning_rate", self.learning_rate, 0.0)
+        limits = [name for name in ("clip_norm", "clip_value") if getattr(self, name) is not None]
+        for name in limits:
+            require_positive(name, getattr(self, name))
+        if len(limits) == 2:
+            raise InputError("clip_norm and clip_value are both given, expected at most one; leave one out")
 
     def settings(self) -> tuple[Any, ...]:
         """The kernel's scalar arguments, in its order (the rate is in the control array)."""
@@ -68,16 +86,27 @@ class OptimizerState:
         arrays = (parameters.values, parameters.gradients, *self.vectors.values(), self.control)
         settings = optimizer.settings()
 
-        def step() -> None:
+        def update() -> None:
             kernel(*arrays, *settings)
 
+        parts = [update]
+        for name in ("clip_norm", "clip_value"):
+            limit = getattr(optimizer, name)
+            if limit is not None:
+                parts.insert(0, partial(backend.kernel(name), parameters.gradients, float(limit)))
         gather, last = backend.kernel("gather_rows"), backend.zeros(1)
         last[...] = float(table.size - 1)
 
-        def scheduled_step() -> None:
+        def next_rate() -> None:
             xp, control = backend.xp, self.control
             done = xp.astype(xp.minimum(control[3:4], last), xp.int64)
             gather(rates, done, control[0:1], 1.0)
-            step()
 
-        self.step: Callable[[], None] = scheduled_step if table.size > 1 else step
+        if table.size > 1:
+            parts.insert(0, next_rate)
+
+        def step() -> None:
+            for part in parts:
+                part()
+
+        self.step: Callable[[], None] = step if len(parts) > 1 else update

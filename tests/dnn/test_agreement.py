@@ -208,7 +208,9 @@ def test_the_report_names_what_broke(tmp_path):
 def test_variants_turn_on_what_is_off():
     names = [name for name, _ in optimizer_variants()]
     assert set(OPTIMIZERS) <= set(names)
-    assert {"sgd momentum", "sgd nesterov"} <= set(names)
+    assert {"sgd momentum", "sgd nesterov", "sgd clip_norm", "sgd clip_value", "rmsprop momentum"} <= set(
+        names
+    )
 
 
 def test_a_case_is_the_same_network_everywhere(data):

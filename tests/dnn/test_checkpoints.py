@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from backends import get_backend
-from dnn import Dense, Sequential, tensor_files
+from dnn import CategoricalCrossentropy, Dense, Sequential, tensor_files
 from dnn.checkpoints import FORMAT, VERSION, CheckpointError, load_model, load_weights, save_model
 
 
@@ -37,6 +37,21 @@ def test_loads_on_every_backend_with_the_same_bits(saved, backend):
     x = np.random.default_rng(0).random((6, 4), dtype=np.float32)
     np.testing.assert_allclose(loaded.predict(x), model.predict(x), rtol=1e-5)
     assert loaded.config() == model.config()
+
+
+def test_a_loss_keeps_its_settings(saved):
+    model, path = saved
+    model.compile(CategoricalCrossentropy(label_smoothing=0.1))
+    save_model(model, path)
+    assert load_model(path, get_backend("numpy")).loss == model.loss
+    for settings, message in (
+        ({"label_smoothing": 2.0}, "label_smoothing is 2.0"),
+        ({"a": 1}, "'a'"),
+        ([], ""),
+    ):
+        with_facts(path, loss_settings=settings)
+        with pytest.raises(CheckpointError, match=f"does not fit together.*{message}"):
+            load_model(path, get_backend("numpy"))
 
 
 def test_the_same_model_gives_the_same_file(saved, tmp_path):

@@ -130,3 +130,12 @@ def test_positive_integer_refused(value):
 
 def test_positive_integer():
     assert type(inputs.positive_integer("n", np.int32(3))) is int
+
+
+def test_one_output_takes_a_value_for_each_example(backend):
+    for y in (np.asarray([0, 1, 1, 0]), np.asarray([False, True, True, False]), np.asarray([0, 1, 1, 0], F4)):
+        for given in variants(backend, y):
+            there = inputs.targets(backend, "y", given, 4, 1)
+            assert same_bits(backend.to_host(there), np.asarray([[0.0], [1.0], [1.0], [0.0]], F4))
+    with pytest.raises(InputError, match="y has dtype float64, expected float32"):
+        inputs.targets(backend, "y", np.zeros(4), 4, 1)

@@ -1,18 +1,171 @@
-"""The table of goals; their numbers are tested with the kernels and the model."""
+"""Goals by name, what they refuse, label smoothing and weights; kernels are tested with the kernels."""
 
+import numpy as np
 import pytest
+import torch
+from helpers import assert_close, small_data, small_model
 
+from backends import InputError, get_backend
 from backends.reference import KERNELS
-from dnn.losses import LOSSES
+from dnn import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Dense,
+    Hinge,
+    Sequential,
+    SparseCategoricalCrossentropy,
+)
+from dnn.losses import LOSSES, get_loss, weigh
+
+F = torch.nn.functional
+ROWS = np.eye(3, dtype=np.float32)[np.arange(50) % 3]
 
 
-@pytest.mark.parametrize("name", ["categorical_crossentropy", "mean_squared_error"])
+@pytest.mark.parametrize("name", LOSSES)
 def test_table(name):
     loss = LOSSES[name]()
     assert loss.name == name
     assert KERNELS[loss.kernel][1] == ("integer", "dense")
+    assert get_loss(name) == loss
+    assert get_loss(loss) is loss
 
 
-def test_cross_entropy_contains_softmax():
+def test_what_a_loss_contains():
     activations = {name: loss.activation for name, loss in LOSSES.items()}
-    assert activations == {"categorical_crossentropy": "softmax", "mean_squared_error": None}
+    assert activations == {
+        "categorical_crossentropy": "softmax",
+        "sparse_categorical_crossentropy": "softmax",
+        "binary_crossentropy": "sigmoid",
+        "mean_squared_error": None,
+        "mean_absolute_error": None,
+        "hinge": None,
+    }
+
+
+# --------------------------------------------------------------------------- refused
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan"), "0.1"])
+def test_label_smoothing_out_of_range(smoothing):
+    with pytest.raises(InputError, match=r"label_smoothing is .*at least 0 and below 1"):
+        CategoricalCrossentropy(label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "message"),
+    [
+        ("sparse_categorical_crossentropy", ROWS, r"y has shape \(50, 3\), .*use y.argmax\(axis=1\)"),
+        ("categorical_crossentropy", 2 * ROWS, "y holds values from 0 to 2, expected 0 to 1 .*class numbers"),
+        ("categorical_crossentropy", -ROWS, "y holds values from -1 to 0"),
+        ("binary_crossentropy", 2 * ROWS - 1, "y holds values from -1 to 1, .*use 0 for no and 1 for yes"),
+        ("hinge", 3 * ROWS, "y holds values from 0 to 3, expected -1 to 1 .*use 0 and 1, or -1 and 1"),
+    ],
+)
+def test_labels_that_do_not_fit(loss, y, message):
+    model = small_model(get_backend("numpy"), output="linear", compiled=False)
+    model.compile(loss)
+    x, _ = small_data()
+    with pytest.raises(InputError, match=message):
+        model.fit(x, y, batch_size=10)
+    with pytest.raises(InputError, match=message):
+        model.evaluate(x, y)
+    with pytest.raises(InputError, match=r"validation_data\[1\] h(olds|as)"):
+        model.fit(x, np.argmax(y, axis=1), batch_size=10, validation_data=(x, y))
+    assert model.epochs_done == 0
+
+
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
+def test_softmax_of_one_output_is_refused(loss):
+    model = Sequential([Dense(1, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    with pytest.raises(InputError, match=r"1 output.*binary_crossentropy"):
+        model.compile(loss)
+
+
+def test_the_wrong_partner_is_refused():
+    model = small_model(get_backend("numpy"), output="softmax", compiled=False)
+    with pytest.raises(InputError, match=r"'softmax', expected 'sigmoid' .*'binary_crossentropy'"):
+        model.compile("binary_crossentropy")
+
+
+# --------------------------------------------------------------------------- label smoothing
+
+
+@pytest.mark.parametrize("form", ["integer", "dense"])
+@pytest.mark.parametrize("loss", [CategoricalCrossentropy, SparseCategoricalCrossentropy])
+def test_label_smoothing_is_that_of_torch(make_backend, form, loss):
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(7, 5))
+    targets = rng.integers(0, 5, 7) if form == "integer" else rng.dirichlet(np.ones(5), 7)
+    leaf = torch.tensor(logits, requires_grad=True)
+    expected = F.cross_entropy(leaf, torch.tensor(targets), label_smoothing=0.2, reduction="none")
+    expected.mean().backward()
+    for name in ("numpy", "torch", "strict"):
+        backend = make_backend(name, "float64")
+        losses, gradient = backend.zeros(7), backend.zeros((7, 5))
+        kernel = loss(label_smoothing=0.2).bind(backend)[form]
+        kernel(backend.from_host(logits), backend.from_host(targets), losses, gradient)
+        assert_close(backend.to_host(losses), expected.detach().numpy(), 1e-12)
+        assert_close(backend.to_host(gradient), leaf.grad.numpy(), 1e-12)
+
+
+def test_no_smoothing_is_the_kernel_itself():
+    backend = get_backend("numpy")
+    for form, kernel in CategoricalCrossentropy().bind(backend).items():
+        assert kernel is backend.kernel("softmax_cross_entropy", form)
+
+
+# --------------------------------------------------------------------------- weights
+
+
+def test_weighted_mean_is_that_of_torch(make_backend):
+    rng = np.random.default_rng(2)
+    logits, labels, per_class = rng.normal(size=(7, 3)), rng.integers(0, 3, 7), np.asarray([0.5, 0.0, 3.0])
+    leaf = torch.tensor(logits, requires_grad=True)
+    expected = F.cross_entropy(leaf, torch.tensor(labels), weight=torch.tensor(per_class))
+    expected.backward()
+    weights = per_class[labels]
+    for name in ("numpy", "torch", "strict"):
+        backend = make_backend(name, "float64")
+        losses, gradient = backend.zeros(7), backend.zeros((7, 3))
+        kernel = backend.kernel("softmax_cross_entropy", "integer")
+        kernel(backend.from_host(logits), backend.from_host(labels), losses, gradient)
+        weigh(backend.xp, backend.from_host(weights), losses, gradient)
+        value = backend.to_host(losses).sum() / weights.sum()
+        assert value == pytest.approx(expected.item(), rel=1e-12)
+        assert_close(backend.to_host(gradient), leaf.grad.numpy(), 1e-12)
+
+
+def test_a_batch_that_does_not_count_has_no_gradient():
+    losses, gradient = np.ones(2), np.ones((2, 3))
+    weigh(get_backend("numpy").xp, np.zeros(2), losses, gradient)
+    assert not losses.any()
+    assert not gradient.any()
+
+
+# --------------------------------------------------------------------------- one output
+
+
+@pytest.mark.parametrize(
+    ("loss", "output", "no"),
+    [(BinaryCrossentropy(), "sigmoid", 0), (BinaryCrossentropy(), "linear", 0), (Hinge(), "linear", -1)],
+)
+@pytest.mark.parametrize("form", ["numbers", "bools", "values", "column"])
+def test_yes_or_no_with_one_output(backend, loss, output, no, form):
+    x, y = small_data(200)
+    yes = y == 0
+    if form == "bools" and no == -1:
+        no = 0
+    values = np.where(yes, 1, no)
+    y = {
+        "numbers": values,
+        "bools": yes,
+        "values": values.astype("f4"),
+        "column": values[:, None].astype("f4"),
+    }
+    model = Sequential([Dense(8, "relu"), Dense(1, output)], input_shape=(6,), backend=backend)
+    model.compile(loss, "adam")
+    model.fit(x, y[form], batch_size=20, epochs=30)
+    boundary = 0.5 if output == "sigmoid" else 0.0
+    right = float(np.mean((model.predict(x)[:, 0] > boundary) == yes))
+    assert model.evaluate(x, y[form]).accuracy == pytest.approx(right, abs=1e-6)
+    assert right > max(yes.mean(), 1 - yes.mean())

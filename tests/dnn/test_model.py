@@ -6,7 +6,24 @@ from helpers import assert_close, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
-from dnn import SGD, Adam, Dense, MeanSquaredError, Sequential
+from dnn import (
+    SGD,
+    Adam,
+    AdamW,
+    CategoricalCrossentropy,
+    Constant,
+    CosineDecay,
+    Dense,
+    LinearDecay,
+    MeanSquaredError,
+    OneCycle,
+    Sequential,
+    StepDecay,
+)
+from dnn.agreement.cases import loss_variants, optimizer_variants
+from dnn.losses import LOSSES
+from dnn.optimizers import OPTIMIZERS
+from dnn.schedules import SCHEDULES
 from dnn.training import Epoch
 
 EPS = float(np.finfo(np.float32).eps)
@@ -25,7 +42,9 @@ def fitted(backend, *, seed=0, parts=(3,), data=None, optimizer="adam", **option
 # --------------------------------------------------------------------------- reproducible
 
 
-@pytest.mark.parametrize("optimizer", [Adam(0.01), SGD(0.1, momentum=0.9, nesterov=True)])
+@pytest.mark.parametrize(
+    "optimizer", [Adam(0.01), SGD(0.1, momentum=0.9, nesterov=True), AdamW(OneCycle(0.01, 15), clip_norm=0.1)]
+)
 def test_fit_twice_is_one_longer_fit(backend, optimizer):
     one, losses = fitted(backend, parts=(3,), optimizer=optimizer)
     two, pieces = fitted(backend, parts=(1, 2), optimizer=optimizer)
@@ -286,7 +305,7 @@ def test_a_layer_belongs_to_one_model():
     ("output", "arguments", "message"),
     [
         ("relu", {}, "activation is 'relu', expected 'softmax' .*'categorical_crossentropy'"),
-        ("softmax", {"loss": "crossentropy"}, "loss is 'crossentropy', .*did you mean 'categ"),
+        ("softmax", {"loss": "categorical"}, "loss is 'categorical', .*did you mean 'categ"),
         ("softmax", {"optimizer": "adm"}, "optimizer is 'adm', .*did you mean 'adam'"),
         ("softmax", {"metrics": ("acc",)}, "metric is 'acc', .*accuracy"),
     ],
@@ -371,16 +390,47 @@ def test_loss_objects_and_softmax_with_squares(backend):
 # --------------------------------------------------------------------------- no hidden reads
 
 
-@pytest.mark.parametrize("optimizer", [Adam(), SGD(0.1, momentum=0.9)])
+STEPS = {name: {"optimizer": optimizer} for name, optimizer in optimizer_variants()}
+STEPS |= {
+    f"{s.name} {clip}": {"optimizer": Adam(s, **{clip: 1e-3})}
+    for s in (
+        Constant(0.1, warmup=5),
+        StepDecay(0.1, 5, 2),
+        LinearDecay(0.1, 5),
+        CosineDecay(0.1, 5, warmup=2),
+        OneCycle(0.1, 5),
+    )
+    for clip in ("clip_norm", "clip_value")
+}
+STEPS |= {name: {"loss": loss} for name, loss in loss_variants()}
+STEPS |= {
+    "penalty": {"l1": 0.1, "l2": 0.1},
+    "weights": {"weights": True},
+    "everything": {
+        "loss": CategoricalCrossentropy(0.1), "optimizer": AdamW(OneCycle(0.1, 9), clip_norm=0.1),
+        "l1": 0.1, "l2": 0.1, "weights": True,
+    },
+}  # fmt: skip
+
+
+def test_every_optimizer_schedule_and_loss_is_stepped():
+    assert set(STEPS) >= {*OPTIMIZERS, *LOSSES}
+    assert {name.split()[0] for name in STEPS} >= set(SCHEDULES)
+
+
+@pytest.mark.parametrize("name", STEPS)
 @pytest.mark.parametrize("kind", ["integer", "dense"])
-def test_a_step_reads_nothing_back(monkeypatch, make_backend, kind, optimizer):
+def test_a_step_reads_nothing_back(monkeypatch, make_backend, kind, name):
     """On a GPU each read of a number waits for the device, and no step with one can be captured."""
     backend = make_backend("strict:device1", fused=False)
-    model = small_model(backend)
-    model.compile(optimizer=optimizer)
+    model = small_model(backend, output="linear", compiled=False)
+    options = dict(STEPS[name])
+    weights_of_examples = backend.from_host(np.ones(20, dtype="f4")) if options.pop("weights", None) else None
+    model.compile(**options)
     x, y = small_data(20)
     y = y if kind == "integer" else np.eye(3, dtype=np.float32)[y]
-    plan = Epoch(model, backend.from_host(x), backend.from_host(y), 10, shuffle=True)
+    data = (backend.from_host(x), backend.from_host(y))
+    plan = Epoch(model, *data, 10, shuffle=True, weights=weights_of_examples)
     (step, _, _) = plan._parts[0]
     before = weights(model)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import small_data, small_model, weights
+from helpers import assert_close, small_data, small_model, weights
 
 from backends import InputError, get_backend
 from dnn import SGD, Adam
@@ -15,6 +15,10 @@ RANGES = {
     "beta1": (-0.1, 1.0, NAN),
     "beta2": (-0.1, 1.0, NAN),
     "epsilon": (-1e-8, NAN, INF),
+    "decay": (-0.1, 1.0, NAN),
+    "weight_decay": (-0.1, NAN, INF),
+    "clip_norm": (-0.1, NAN, INF, "1"),
+    "clip_value": (-0.1, NAN, INF, True),
 }
 
 
@@ -28,13 +32,16 @@ def test_settings_out_of_range(optimizer, setting):
     for value in RANGES[setting]:
         with pytest.raises(InputError, match=f"{setting} is .*expected a finite number of at least"):
             optimizer(**{setting: value})
-    if setting != "epsilon":
+    if setting in ("epsilon", "clip_norm", "clip_value"):
+        with pytest.raises(InputError, match=f"{setting} is 0.0, expected a finite number above 0"):
+            optimizer(**{setting: 0.0})
+    else:
         assert getattr(optimizer(**{setting: 0.0}), setting) == 0.0
 
 
-def test_adam_refuses_what_would_divide_zero_by_zero():
-    with pytest.raises(InputError, match="epsilon is 0"):
-        Adam(epsilon=0.0)
+def test_two_clippings_are_refused():
+    with pytest.raises(InputError, match="clip_norm and clip_value are both given"):
+        Adam(clip_norm=1.0, clip_value=1.0)
 
 
 def test_nesterov_needs_momentum():
@@ -45,12 +52,14 @@ def test_nesterov_needs_momentum():
         "learning_rate": 0.01,
         "momentum": 0.9,
         "nesterov": True,
+        "clip_norm": None,
+        "clip_value": None,
     }
 
 
 def test_rate_zero_changes_nothing(backend):
     model = small_model(backend)
-    for optimizer in (SGD(0.0, momentum=0.5), Adam(0.0)):
+    for optimizer in (SGD(0.0, momentum=0.5), *(kind(0.0) for kind in OPTIMIZERS.values())):
         model.compile(optimizer=optimizer)
         before = weights(model)
         model.fit(*small_data(), batch_size=20)
@@ -66,3 +75,27 @@ def test_one_optimizer_serves_two_models():
         states.append((weights(model), float(model.optimizer_state.control[3])))
     assert states[0][1] == states[1][1] == 10
     assert np.array_equal(states[0][0], states[1][0])
+
+
+@pytest.mark.parametrize("clip", ["clip_norm", "clip_value"])
+def test_clipping_comes_before_the_step(backend, clip):
+    """SGD's first step shows the gradient that it got."""
+    model = small_model(backend)
+    moves, gradient = [], np.linspace(-1, 1, model.parameters.values.shape[0], dtype="f4")
+    for options in ({}, {clip: 0.01}):
+        model.compile(optimizer=SGD(1.0, **options))
+        model.parameters.values[...] = 0.0
+        model.parameters.gradients[...] = backend.from_host(gradient)
+        model.optimizer_state.step()
+        moves.append(-backend.to_host(model.parameters.values).copy())
+    if clip == "clip_norm":
+        assert np.linalg.norm(moves[1]) == pytest.approx(0.01, rel=1e-3)
+        assert_close(moves[1] / np.linalg.norm(moves[1]), moves[0] / np.linalg.norm(moves[0]), 1e-6)
+    else:
+        np.testing.assert_array_equal(moves[1], np.clip(moves[0], np.float32(-0.01), np.float32(0.01)))
+
+
+def test_nothing_but_the_kernel_where_nothing_is_asked():
+    model = small_model(get_backend("numpy"))
+    assert model.optimizer_state.step.__name__ == "update"
+    assert model.penalty is None

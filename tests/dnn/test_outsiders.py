@@ -12,14 +12,14 @@ from sklearn.neural_network import MLPClassifier
 
 from backends import get_backend
 from backends.reference import ACTIVATIONS
-from dnn import SGD, Adam, Dense, Sequential
+from dnn import SGD, Adagrad, Adam, AdamW, Dense, RMSprop, Sequential
 from dnn.agreement import (
     Data,
     get_contender,
     make_oracle,
 )
+from dnn.agreement.cases import loss_variants
 from dnn.agreement.samples import samples
-from dnn.losses import LOSSES
 from dnn.parameters import Parameters
 
 
@@ -64,18 +64,20 @@ def test_layer_gradients_by_random_directions(name, make, shape):
         assert directional(lambda at, k=k: value_of(values | {k: at}, x), found[f"d{k}"], v, 1) < 1e-7
 
 
-@pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("rows", [False, True])
-def test_loss_gradients_by_random_directions(name, rows):
+@pytest.mark.parametrize(
+    ("name", "loss", "rows"),
+    [(n, loss, r) for n, loss in loss_variants() for r in (False, True) if loss.rows or not r],
+)
+def test_loss_gradients_by_random_directions(name, loss, rows):
     oracle, stream = make_oracle(), np.random.default_rng(6)
     outputs, targets = stream.standard_normal((4, 5)), stream.integers(0, 5, 4)
     if rows:
         targets = stream.dirichlet(np.ones(5), 4)
-    _, gradient = oracle.loss(name, outputs, targets)
-    assert directional(lambda at: oracle.loss(name, at, targets)[0], gradient, outputs, 2) < 1e-7
+    _, gradient = oracle.loss(loss, outputs, targets)
+    assert directional(lambda at: oracle.loss(loss, at, targets)[0], gradient, outputs, 2) < 1e-7
     error = scipy.optimize.check_grad(
-        lambda at: oracle.loss(name, at.reshape(4, 5), targets)[0],
-        lambda at: oracle.loss(name, at.reshape(4, 5), targets)[1].ravel(),
+        lambda at: oracle.loss(loss, at.reshape(4, 5), targets)[0],
+        lambda at: oracle.loss(loss, at.reshape(4, 5), targets)[1].ravel(),
         outputs.ravel(), seed=0,
     )  # fmt: skip
     assert error < 1e-6
@@ -117,13 +119,24 @@ def test_losses_are_those_of_torch_functional(backend_name, rows):
     dense = np.eye(7)[targets]
     if rows:
         targets = dense = stream.dirichlet(np.ones(7), 20)
+    F, T = torch.nn.functional, torch.tensor
     functions = {
-        "categorical_crossentropy": lambda o: torch.nn.functional.cross_entropy(o, torch.tensor(targets)),
-        "mean_squared_error": lambda o: torch.nn.functional.mse_loss(o, torch.tensor(dense)),
+        "categorical_crossentropy": lambda o: F.cross_entropy(o, T(targets)),
+        "sparse_categorical_crossentropy": lambda o: F.cross_entropy(o, T(targets)),
+        "categorical_crossentropy label_smoothing": lambda o: F.cross_entropy(
+            o, T(targets), label_smoothing=0.1
+        ),
+        "binary_crossentropy": lambda o: F.binary_cross_entropy_with_logits(o, T(dense)),
+        "mean_squared_error": lambda o: F.mse_loss(o, T(dense)),
+        "mean_absolute_error": lambda o: F.l1_loss(o, T(dense)),
+        "hinge": lambda o: F.hinge_embedding_loss(
+            o * T(np.where(dense > 0, 1.0, -1.0)), -T(np.ones_like(dense))
+        ),
     }
-    assert set(functions) == set(LOSSES)
+    variants = dict(loss_variants())
+    assert set(functions) == set(variants)
     for name, function in functions.items():
-        value, gradient = get_contender(backend_name).loss(name, outputs, targets, "float64")
+        value, gradient = get_contender(backend_name).loss(variants[name], outputs, targets, "float64")
         outputs_ = torch.tensor(outputs, requires_grad=True)
         value_ = function(outputs_)
         value_.backward()
@@ -139,6 +152,11 @@ def test_losses_are_those_of_torch_functional(backend_name, rows):
         (SGD(0.1, 0.9), lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)),
         (SGD(0.1, 0.9, True), lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True)),
         (Adam(0.01), lambda p: torch.optim.Adam(p, 0.01)),
+        (AdamW(0.01), lambda p: torch.optim.AdamW(p, 0.01)),
+        (AdamW(0.01, weight_decay=0.5), lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.5)),
+        (Adagrad(0.1), lambda p: torch.optim.Adagrad(p, 0.1)),
+        (RMSprop(), lambda p: torch.optim.RMSprop(p)),
+        (RMSprop(0.01, 0.9, 1e-3, 0.7), lambda p: torch.optim.RMSprop(p, 0.01, 0.9, 1e-3, momentum=0.7)),
         (Adam(0.01, 0.8, 0.9, 1e-3), lambda p: torch.optim.Adam(p, 0.01, (0.8, 0.9), 1e-3)),
     ],
 )

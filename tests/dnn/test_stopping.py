@@ -66,4 +66,4 @@ def test_a_loss_that_is_no_number_names_layer_and_update(backend):
         np.errstate(all="ignore"),
         pytest.raises(DivergedError, match=r"after update 100 of epoch 1 .*update 0 of epoch 1.*in first\.W"),
     ):
-        model.fit(*data(), batch_size=4, epochs=2, callbacks=[StopOnDivergence(model)])
+        model.fit(*data(), batch_size=4, epochs=2, callbacks=[StopOnDivergence()])

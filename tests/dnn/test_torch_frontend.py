@@ -10,9 +10,9 @@ from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
 from dnn import Adam, Callback, Dense, Sequential, torch_twins
 from dnn import torch_frontend as twin
-from dnn.agreement.cases import optimizer_variants
+from dnn.agreement.cases import loss_variants, optimizer_variants
 from dnn.layers import LAYERS
-from dnn.losses import LOSSES
+from dnn.losses import LOSSES, get_loss
 from dnn.optimizers import OPTIMIZERS
 from dnn.schedules import LinearDecay
 
@@ -20,8 +20,9 @@ N, N_IN, CLASSES = 50, 12, 4
 
 
 def make_model(backend_name="numpy", dtype="float64", activation="tanh", loss=None, optimizer="adam"):
+    last = (loss and get_loss(loss).activation) or "softmax"
     model = Sequential(
-        [Dense(8, activation, name="first"), Dense(8, activation), Dense(CLASSES, "softmax")],
+        [Dense(8, activation, name="first"), Dense(8, activation), Dense(CLASSES, last)],
         input_shape=(N_IN,),
         backend=get_backend(backend_name, dtype=dtype),
         seed=3,
@@ -64,6 +65,8 @@ def test_round_trip_is_bit_identical(backend_name, dtype, activation, loss):
 def test_the_twin_ends_with_logits_only_where_the_loss_contains_the_softmax():
     assert isinstance(twin.to_torch(make_model())[-1], torch.nn.Softmax)
     assert isinstance(twin.to_torch(make_model(loss="mean_squared_error"))[-1], torch.nn.Softmax)
+    sigmoid = twin.to_torch(make_model(loss="binary_crossentropy"))
+    assert sigmoid.left_out == "sigmoid"
     logits = twin.to_torch(make_model(loss="categorical_crossentropy"))
     assert isinstance(logits[-1], torch.nn.Linear)
     assert logits.left_out == "softmax"
@@ -101,7 +104,7 @@ def test_what_has_no_twin_is_refused(module, words):
         twin.from_torch(module, get_backend("numpy"))
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", dict(loss_variants()).values(), ids=dict(loss_variants()))
 @pytest.mark.parametrize(("name", "optimizer"), list(optimizer_variants()))
 def test_fit_is_ours_in_float64(name, optimizer, loss):
     x, y = make_data()
@@ -120,6 +123,20 @@ def test_fit_is_ours_in_float64(name, optimizer, loss):
     for key, p, transposed in torch_twins.twin_parameters(module):
         values = (p.T if transposed else p).detach().numpy()
         np.testing.assert_allclose(after[key], values, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "hinge", "mean_squared_error"])
+def test_one_output_is_counted_as_ours_is(loss):
+    x, y = make_data()
+    y = (y == 0).astype(np.int64)
+    model = Sequential([Dense(1)], input_shape=(N_IN,), backend=get_backend("numpy", dtype="float64"))
+    model.compile(loss)
+    module = twin.to_torch(model)
+    options = {"batch_size": 8, "epochs": 3, "validation_data": (x, y)}
+    ours = model.fit(x, y, **options).history
+    theirs = twin.fit(module, x, y, loss=loss, seed=model.seed, **options).history
+    for name in set(ours) - {"seconds"}:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-12)
 
 
 def test_fit_follows_a_schedule_and_goes_on():
@@ -182,7 +199,9 @@ def test_callbacks_are_told_as_by_ours():
     [
         ({"batch_size": N + 1}, "batch_size is 51"),
         ({"epochs": 0}, "epochs is 0"),
-        ({"loss": "hinge"}, "loss is 'hinge'"),
+        ({"validation_data": (*make_data(), np.ones(N))}, "three parts"),
+        ({"y": 2 * np.eye(CLASSES)[make_data()[1]]}, "y holds values from 0 to 2"),
+        ({"loss": "huber"}, "loss is 'huber'"),
         ({"optimizer": "adan"}, "did you mean 'adam'"),
         ({"x": np.zeros((N, 3))}, "x has shape"),
         ({"y": np.full(N, 9)}, "class numbers"),

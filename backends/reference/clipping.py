@@ -1,0 +1,29 @@
+"""Gradients made smaller before an optimizer sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Array = Any
+
+NORM_FLOOR = 1e-6
+"""Is added to the norm, so that a gradient of 0 is not divided by 0; torch's number."""
+
+
+def clip_norm(xp: Any, g: Array, limit: float) -> None:
+    """``g = g min(1, limit / (norm(g) + 1e-6))``, as torch.nn.utils.clip_grad_norm_ (norm 2).
+
+    A norm of NaN makes all of g NaN, one of infinity makes it 0 (NaN where g is infinite), as there.
+    Reads and writes g (n,).
+    """
+    norm = xp.sqrt(xp.sum(g * g, axis=0, keepdims=True))
+    factor = limit / (norm + NORM_FLOOR)
+    g[...] = g * xp.where(factor > 1.0, xp.ones_like(factor), factor)  # NaN > 1 is false
+
+
+def clip_value(xp: Any, g: Array, limit: float) -> None:
+    """``g = min(max(g, -limit), limit)`` element by element, as torch.nn.utils.clip_grad_value_.
+
+    NaN stays. Reads and writes g (n,).
+    """
+    g[...] = xp.clip(g, -limit, limit)

@@ -1,0 +1,142 @@
+"""Callbacks that watch one number: stop when it no longer improves, keep the weights where it was best."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from backends import InputError
+from dnn.callbacks import Callback
+from dnn.checkpoints import save_model
+from dnn.inputs import require_number
+from dnn.names import look_up
+
+MODES = ("auto", "min", "max")
+
+
+class Best:
+    """The best value so far of one of an epoch's numbers.
+
+    Args:
+        monitor: its name in the logs: "loss", "val_loss", "accuracy", "val_accuracy".
+        mode: "min": small is good; "max": large is good; "auto": "max" for accuracies, else "min".
+        min_delta: what is better by no more than this is not better.
+    """
+
+    def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
+        look_up("mode", mode, dict.fromkeys(MODES))
+        require_number("min_delta", min_delta, 0.0)
+        self.monitor, self.min_delta = monitor, min_delta
+        self.sign = -1.0 if mode == "max" or (mode == "auto" and "acc" in monitor) else 1.0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was."""
+        self.value = self.sign * float("inf")
+
+    def improves(self, logs: dict[str, float]) -> bool:
+        """Whether this epoch's number is better than all before; it is then the best. NaN never is.
+
+        Raises:
+            InputError: the logs have no such number.
+        """
+        if self.monitor not in logs:
+            cure = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
+            raise InputError(f"monitor is {self.monitor!r}, expected one of {', '.join(logs)}{cure}")
+        better = self.sign * logs[self.monitor] < self.sign * self.value - self.min_delta
+        if better:
+            self.value = logs[self.monitor]
+        return better
+
+
+class EarlyStopping(Callback):
+    """Ends training when a number has not improved for some epochs; Keras's callback of that name.
+
+    Args:
+        monitor, min_delta, mode: see ``Best``.
+        patience: epochs without improvement after which training ends; with 0 as with 1 the first.
+        restore_best_weights: at the end, also of an interrupted training, the model gets the weights of
+            the best epoch.
+
+    Attributes:
+        stopped_epoch: the epoch that was the last one; 0: training was not stopped.
+        best_epoch: the epoch of the best value.
+
+    Raises:
+        InputError: a setting out of range; in training, a number that is not there.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 0,
+        mode: str = "auto",
+        restore_best_weights: bool = False,
+    ) -> None:
+        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 0:
+            raise InputError(f"patience is {patience!r}, expected an integer of at least 0")
+        self.best = Best(monitor, mode, min_delta)
+        self.patience, self.restore_best_weights = patience, restore_best_weights
+
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        if self.model is None:
+            raise InputError("EarlyStopping has no model, expected a call by Sequential.fit")
+        self.best.clear()
+        self.stopped_epoch = self.best_epoch = self._wait = 0
+        self._weights: dict[str, np.ndarray] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        assert self.model is not None
+        if self.best.improves(logs):
+            self.best_epoch, self._wait = epoch, 0
+            if self.restore_best_weights:
+                self._weights = self.model.parameters.to_host()
+            return
+        self._wait += 1
+        if self._wait >= self.patience:
+            self.stopped_epoch, self.model.stop_training = epoch, True
+
+    def on_train_end(self) -> None:
+        if self._weights is not None:
+            assert self.model is not None
+            self.model.parameters.load(self._weights)
+
+
+class ModelCheckpoint(Callback):
+    """Writes the model after each epoch, or each that is the best so far; Keras's callback of that name.
+
+    Args:
+        filepath: of a safetensors file (``dnn.checkpoints``); may name numbers of the epoch, as in
+            "model-{epoch:02d}-{val_loss:.3f}.safetensors", else it is written over.
+        monitor, mode: see ``Best``.
+        save_best_only: write only when the monitored number is the best so far, over several fits too.
+
+    Raises:
+        InputError: an unknown mode; in training, a number that is not there, an unwritable file.
+    """
+
+    def __init__(
+        self,
+        filepath: str | Path,
+        monitor: str = "val_loss",
+        save_best_only: bool = False,
+        mode: str = "auto",
+    ) -> None:
+        self.filepath, self.save_best_only = str(filepath), save_best_only
+        self.best = Best(monitor, mode)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if self.model is None:
+            raise InputError("ModelCheckpoint has no model, expected a call by Sequential.fit")
+        if self.save_best_only and not self.best.improves(logs):
+            return
+        try:
+            path = self.filepath.format(epoch=epoch, **logs)
+        except (KeyError, IndexError, ValueError) as error:
+            raise InputError(
+                f"filepath is {self.filepath!r}, which cannot be filled in ({error}); expected names among "
+                f"epoch, {', '.join(logs)}"
+            ) from None
+        save_model(self.model, path)

@@ -1,0 +1,117 @@
+"""What the loggers write; TensorBoard's writer is a stand-in where tensorboardX is not installed."""
+
+import builtins
+import csv
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+from helpers import small_data, small_model
+
+from backends import InputError, get_backend
+from dnn import CSVLogger, JSONLogger, TensorBoard
+
+
+def fit(callback, model=None, epochs=2, **options):
+    model = model or small_model(get_backend("numpy"))
+    data = small_data()
+    return model, model.fit(*data, batch_size=10, epochs=epochs, callbacks=[callback], **options)
+
+
+def test_csv(tmp_path):
+    path = tmp_path / "log.csv"
+    model, first = fit(CSVLogger(path), validation_data=small_data())
+    _, second = fit(CSVLogger(path, append=True), model, 1, validation_data=small_data())
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = ["accuracy", "loss", "seconds", "val_accuracy", "val_loss"]
+    assert list(rows[0]) == ["epoch", *names]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    for name in names:
+        expected = first.history[name] + second.history[name]
+        assert [float(row[name]) for row in rows] == expected  # every digit
+
+
+def test_csv_is_written_over(tmp_path):
+    path = tmp_path / "log.csv"
+    logger = CSVLogger(path)
+    for _ in range(2):
+        fit(logger, epochs=1)
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_json_lines(tmp_path):
+    path = tmp_path / "log.jsonl"
+    model, first = fit(JSONLogger(path))
+    _, second = fit(JSONLogger(path, append=True), model, 1)
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert [line["loss"] for line in lines] == first.history["loss"] + second.history["loss"]
+
+
+@pytest.mark.parametrize("make", [CSVLogger, JSONLogger])
+def test_each_epoch_is_there_when_training_is_interrupted(tmp_path, make):
+    path = tmp_path / "log"
+
+    class Stop(make):
+        def on_epoch_end(self, epoch, logs):
+            super().on_epoch_end(epoch, logs)
+            assert f"{logs['loss']}" in path.read_text(encoding="utf-8")
+            raise KeyboardInterrupt
+
+    logger = Stop(path)
+    with pytest.raises(KeyboardInterrupt):
+        fit(logger)
+    assert logger._file is None
+
+
+@pytest.mark.parametrize("make", [CSVLogger, JSONLogger])
+def test_a_folder_that_is_not_there(tmp_path, make):
+    with pytest.raises(InputError, match=r"cannot be written .*expected a file in a folder that exists"):
+        fit(make(tmp_path / "none" / "log"))
+
+
+def test_tensorboard(tmp_path, monkeypatch):
+    calls = []
+
+    class SummaryWriter:
+        def __init__(self, log_dir):
+            calls.append(("open", log_dir))
+
+        def add_scalar(self, name, value, epoch):
+            calls.append((name, value, epoch))
+
+        def flush(self):
+            calls.append("flush")
+
+        def close(self):
+            calls.append("close")
+
+    monkeypatch.setitem(sys.modules, "tensorboardX", SimpleNamespace(SummaryWriter=SummaryWriter))
+    _, history = fit(TensorBoard(tmp_path))
+    assert calls[0] == ("open", str(tmp_path))
+    assert [c for c in calls if c[0] == "loss"] == [
+        ("loss", value, epoch) for epoch, value in enumerate(history.history["loss"], 1)
+    ]
+    assert calls.count("flush") == 2
+    assert calls[-1] == "close"
+
+
+def test_tensorboard_really_writes(tmp_path):
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
+    fit(TensorBoard(tmp_path))
+    assert any(path.stat().st_size > 0 for path in tmp_path.glob("events*"))
+
+
+def test_tensorboard_that_is_not_installed(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest):
+        if name == "tensorboardX":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(InputError, match=r"pip install 'array-api-dnn\[tensorboard\]'"):
+        TensorBoard()
