@@ -16,10 +16,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from backends import torch_layers
 from backends.backend import Backend, Step
 from backends.dispatch import Override
 from backends.errors import BackendUnavailable, InputError
 from backends.reference import FLUSH_EVERY, MOMENT_FLOOR
+from backends.reference.activations import LEAK
 
 Array = Any  # torch.Tensor
 aten = torch.ops.aten
@@ -39,12 +41,19 @@ def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) ->
             out.copy_(picked).mul_(scale)
 
 
+SOFTPLUS_LINEAR = 40.0
+"""Above it log(1 + e^z) is z in float64 too; at 20, torch's own choice, 2e-9 would be missing."""
+
 _FORWARD = {
     "linear": lambda z, y: None if y is z else y.copy_(z),
     "sigmoid": lambda z, y: torch.sigmoid(z, out=y),
     "tanh": lambda z, y: torch.tanh(z, out=y),
     "relu": lambda z, y: torch.clamp_min(z, 0.0, out=y),
     "softmax": lambda z, y: torch.softmax(z, -1, out=y),
+    "leaky_relu": lambda z, y: aten.leaky_relu.out(z, LEAK, out=y),
+    "elu": lambda z, y: aten.elu.out(z, out=y),
+    "gelu": lambda z, y: aten.gelu.out(z, approximate="tanh", out=y),
+    "softplus": lambda z, y: aten.softplus.out(z, 1.0, SOFTPLUS_LINEAR, out=y),
 }
 
 _BACKWARD = {
@@ -53,6 +62,13 @@ _BACKWARD = {
     "tanh": lambda dy, z, y, dz: aten.tanh_backward.grad_input(dy, y, grad_input=dz),
     "relu": lambda dy, z, y, dz: aten.threshold_backward.grad_input(dy, z, 0.0, grad_input=dz),
     "softmax": lambda dy, z, y, dz: aten._softmax_backward_data.out(dy, y, -1, y.dtype, grad_input=dz),
+    "leaky_relu": lambda dy, z, y, dz: aten.leaky_relu_backward.grad_input(dy, z, LEAK, False, grad_input=dz),
+    # Not elu_backward, in which NaN would become dy.
+    "elu": lambda dy, z, y, dz: torch.mul(dy, torch.clamp_max(y, 0.0).add_(1.0), out=dz),
+    "gelu": lambda dy, z, y, dz: aten.gelu_backward.grad_input(dy, z, approximate="tanh", grad_input=dz),
+    "softplus": lambda dy, z, y, dz: aten.softplus_backward.grad_input(
+        dy, z, 1.0, SOFTPLUS_LINEAR, grad_input=dz
+    ),
 }
 
 
@@ -285,6 +301,14 @@ class TorchBackend(Backend):
         "activation_backward": Override(activation_backward),
         "dense": Override(dense),
         "dense_backward": Override(dense_backward),
+        "conv2d": Override(torch_layers.conv2d),
+        "conv2d_backward": Override(torch_layers.conv2d_backward),
+        "max_pool2d": Override(torch_layers.max_pool2d),
+        "max_pool2d_backward": Override(torch_layers.max_pool2d_backward),
+        "batch_norm": Override(torch_layers.batch_norm),
+        "batch_norm_backward": Override(torch_layers.batch_norm_backward),
+        "layer_norm": Override(torch_layers.layer_norm),
+        "layer_norm_backward": Override(torch_layers.layer_norm_backward),
         "softmax_cross_entropy": Override(softmax_cross_entropy, kinds=("integer",)),
         "sgd": Override(sgd),
         "adam": Override(adam),

@@ -11,7 +11,20 @@ array([[0.5, 0.5]], dtype=float32)
 from backends import BackendUnavailable, InputError, available_backends, get_backend
 from dnn.callbacks import Callback, History
 from dnn.inference import Evaluation
-from dnn.layers import Dense, Layer
+from dnn.layers import (
+    Activation,
+    AveragePooling2D,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    Layer,
+    LayerNormalization,
+    MaxPooling2D,
+    Reshape,
+)
 from dnn.losses import CategoricalCrossentropy, MeanSquaredError
 from dnn.model import Sequential
 from dnn.optimizers import SGD, Adam
@@ -19,17 +32,27 @@ from dnn.schedules import LinearDecay
 
 __all__ = [
     "SGD",
+    "Activation",
     "Adam",
+    "AveragePooling2D",
     "BackendUnavailable",
+    "BatchNormalization",
     "Callback",
     "CategoricalCrossentropy",
+    "Conv2D",
     "Dense",
+    "Dropout",
     "Evaluation",
+    "Flatten",
+    "GaussianNoise",
     "History",
     "InputError",
     "Layer",
+    "LayerNormalization",
     "LinearDecay",
+    "MaxPooling2D",
     "MeanSquaredError",
+    "Reshape",
     "Sequential",
     "available_backends",
     "get_backend",

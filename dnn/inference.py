@@ -50,7 +50,7 @@ def evaluate(model: Sequential, x: Any, y: Any, batch_size: int) -> Evaluation:
     loss, correct = backend.zeros(1), backend.zeros(1)
     for start, stop, batch in _chunks(model, x, chunk):
         part = y[start:stop, ...]
-        outputs, losses, _ = model.loss_of(batch, part, kind)
+        outputs, losses, _ = model.loss_of(batch, part, kind, training=False)
         loss += backend.xp.sum(losses)
         correct += count_correct(backend, outputs, part)
     return Evaluation(float(backend.to_host(loss)[0]) / n, float(backend.to_host(correct)[0]) / n)
@@ -62,5 +62,5 @@ def predict(model: Sequential, x: Any, batch_size: int) -> np.ndarray:
     x = inputs.examples(model.backend, "x", x, model.input_shape)
     outputs = np.empty((int(x.shape[0]), model.outputs), dtype=model.backend.dtype_name)
     for start, stop, batch in _chunks(model, x, chunk):
-        outputs[start:stop] = model.backend.to_host(model.forward(batch))
+        outputs[start:stop] = model.backend.to_host(model.forward(batch, training=False))
     return outputs

@@ -5,8 +5,8 @@ The lecture's three steps are the three calls: build the model, ``compile`` the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from dnn.names import look_up
 from dnn.optimizers import OPTIMIZERS, Optimizer, OptimizerState
 from dnn.parameters import Parameters
 from dnn.random import stream_key
+from dnn.summary import summary_lines
 
 Array = Any
 METRICS = ("accuracy",)
@@ -83,18 +84,24 @@ class Sequential:
     def _build(self) -> None:
         shape = self.input_shape
         counts: dict[str, int] = {}
+        trained = False
         for i, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
                 raise InputError(f"layers[{i}] is {layer!r}, expected a Layer such as Dense(10)")
-            kind = type(layer).__name__.lower()
+            kind = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
             counts[kind] = counts.get(kind, 0) + 1
-            layer.build(shape, self.backend, f"{kind}_{counts[kind]}", first=i == 0)
+            name = f"{kind}_{counts[kind]}"
+            layer.build(shape, self.backend, name, first=not trained, seed=self.seed, index=i)
+            trained = trained or bool(layer.parameter_shapes())
             shape = layer.output_shape
         names = [layer.name for layer in self.layers]
         if len(set(names)) < len(names):
             raise InputError(f"layers are named {names}, expected each name once")
         if len(shape) != 1:
-            raise InputError(f"the last layer returns shape {shape}, expected one axis (C,)")
+            raise InputError(
+                f"the last layer returns shape {shape}, expected one axis (C,); put Flatten() and Dense(C) "
+                f"after it"
+            )
         self.outputs = shape[0]
         self.parameters = Parameters(
             self.backend,
@@ -103,6 +110,7 @@ class Sequential:
                 for layer in self.layers
                 for short, form in layer.parameter_shapes().items()
             },
+            {f"{layer.name}.{short}": a for layer in self.layers for short, a in layer.state.items()},
         )
         for layer in self.layers:
             names = list(layer.parameter_shapes())
@@ -110,13 +118,12 @@ class Sequential:
                 {n: self.parameters.value[f"{layer.name}.{n}"] for n in names},
                 {n: self.parameters.gradient[f"{layer.name}.{n}"] for n in names},
             )
-        self.parameters.load(
-            {
-                f"{layer.name}.{short}": values.astype(self.backend.dtype_name)
-                for i, layer in enumerate(self.layers)
-                for short, values in layer.initial_values(stream_key(self.seed, "weights", i)).items()
-            }
-        )
+        start = {
+            f"{layer.name}.{short}": values.astype(self.backend.dtype_name)
+            for i, layer in enumerate(self.layers)
+            for short, values in layer.initial_values(stream_key(self.seed, "weights", i)).items()
+        }
+        self.parameters.load({**self.parameters.to_host(), **start})
 
     # ----- step 2: the goal
 
@@ -173,15 +180,17 @@ class Sequential:
                 self.backend.zeros((batch, self.outputs)),
             )
 
-    def forward(self, x: Array, logits: bool = False) -> Array:
+    def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:
         """The network's output (B, C) for a reserved batch x (B, *input_shape) on the device.
 
-        With ``logits`` the last layer's activation is left out.
+        In training dropout, noise and batch normalisation do what they do there. With ``logits`` the
+        last layer's activation is left out.
         """
         for layer in self.layers[:-1]:
-            x = layer.forward(x)
+            x = layer.forward(x, training=training)
         last = self.layers[-1]
-        return last.forward_logits(x) if logits else last.forward(x)
+        run = last.forward_logits if logits else last.forward
+        return run(x, training=training)
 
     def backward(self, dy: Array, logits: bool = False) -> None:
         """Write all parameter gradients, from the gradient of the loss with respect to the output.
@@ -191,6 +200,8 @@ class Sequential:
         last = self.layers[-1]
         gradient = last.backward_logits(dy) if logits else last.backward(dy)
         for layer in reversed(self.layers[:-1]):
+            if gradient is None:  # nothing before is trained
+                break
             gradient = layer.backward(gradient)
 
     def loss_and_gradients(self, x: Array, y: Array, kind: str) -> tuple[Array, Array]:
@@ -203,13 +214,13 @@ class Sequential:
         Returns:
             The outputs or logits that the loss took (B, C), and each example's loss (B,).
         """
-        outputs, losses, gradient = self.loss_of(x, y, kind)
+        outputs, losses, gradient = self.loss_of(x, y, kind, training=True)
         self.backward(gradient, self._logits_out)
         return outputs, losses
 
-    def loss_of(self, x: Array, y: Array, kind: str) -> tuple[Array, Array, Array]:
+    def loss_of(self, x: Array, y: Array, kind: str, *, training: bool) -> tuple[Array, Array, Array]:
         """Forward and loss: (outputs or logits, each example's loss, gradient of the mean loss)."""
-        outputs = self.forward(x, self._logits_out)
+        outputs = self.forward(x, training=training, logits=self._logits_out)
         losses, gradient = self._loss_buffers[x.shape[0]]
         self._loss_kernels[kind](outputs, y, losses, gradient)
         return outputs, losses, gradient
@@ -283,15 +294,8 @@ class Sequential:
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table: each layer, its output shape, and how many parameters it has."""
-        rows = [("layer", "output shape", "parameters")]
-        for layer in self.layers:
-            label = f"{layer.name} ({type(layer).__name__}, {layer.activation})"
-            count = sum(prod(shape) for shape in layer.parameter_shapes().values())
-            rows.append((label, str(("batch", *layer.output_shape)), f"{count:,}"))
-        rows.append(("total", "", f"{self.parameters.count:,}"))
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        for row in rows:
-            print_fn(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}")
+        for line in summary_lines(self):
+            print_fn(line)
 
     def config(self) -> dict[str, Any]:
         """The architecture as JSON values: what a checkpoint holds beside the weights."""
