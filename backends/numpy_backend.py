@@ -230,6 +230,7 @@ class NumpyBackend(Backend):
         "conv2d": Override(numpy_images.conv2d),
         "conv2d_backward": Override(numpy_images.conv2d_backward),
         "max_pool2d": Override(numpy_images.max_pool2d),
+        "max_pool2d_backward": Override(numpy_images.max_pool2d_backward),
         "batch_norm": Override(numpy_normalization.batch_norm),
         "batch_norm_backward": Override(numpy_normalization.batch_norm_backward),
         "threefry": Override(numpy_random.threefry),

@@ -22,6 +22,15 @@ def _windows(wide: Array, size: Pair, strides: Pair, windows: Pair) -> Array:
     return np.lib.stride_tricks.as_strided(wide, shape, steps, writeable=False)
 
 
+def _unfolded(windows: Array) -> Array:
+    """Windows (n, rows, columns, h, w, C) as the rows of a matrix (n rows columns, h w C)."""
+    h, w, channels = windows.shape[3:]
+    if channels == 1:  # pixel by pixel, so that what is copied lies in long runs
+        planes: Array = windows[..., 0].transpose(3, 4, 0, 1, 2).reshape(h * w, -1).T
+        return planes
+    return windows.reshape(-1, h * w * channels)
+
+
 def _blocks(batch: int, numbers: int) -> Iterator[slice]:
     """Slices of the batch, each of at most UNFOLDED numbers where one image has so many."""
     step = max(1, UNFOLDED // max(1, numbers))
@@ -35,7 +44,7 @@ def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Paddin
     flat = W.reshape(-1, n_out)
     for part in _blocks(batch, rows * columns * flat.shape[0]):
         out = z[part].reshape(-1, n_out)
-        np.matmul(views[part].reshape(-1, flat.shape[0]), flat, out=out)
+        np.matmul(_unfolded(views[part]), flat, out=out)
         out += b
 
 
@@ -54,18 +63,16 @@ def conv2d_backward(
     batch, rows, columns, _ = dz.shape
     wide = pad(np, x, padding)
     views = _windows(wide, (h, w), strides, (rows, columns))
-    flat = W.reshape(-1, n_out)
-    gradient = np.zeros_like(flat)
+    gradient = np.zeros((h * w * n_in, n_out), dtype=W.dtype)
     db.fill(0.0)
     d_wide = None if dx is None else np.zeros_like(wide)
-    for part in _blocks(batch, rows * columns * flat.shape[0]):
+    for part in _blocks(batch, rows * columns * gradient.shape[0]):
         d = dz[part].reshape(-1, n_out)
-        gradient += views[part].reshape(-1, flat.shape[0]).T @ d
+        gradient += _unfolded(views[part]).T @ d
         db += np.ones(d.shape[0], dtype=d.dtype) @ d
         if d_wide is not None:
-            back = (d @ flat.T).reshape(-1, rows, columns, h, w, n_in)
             for i, j, here in pixels((h, w), strides, (rows, columns)):
-                d_wide[part][here] += back[:, :, :, i, j, :]
+                d_wide[part][here] += (d @ W[i, j].T).reshape(-1, rows, columns, n_in)
     np.copyto(dW, gradient.reshape(W.shape))
     if dx is not None:
         np.copyto(dx, without_border(d_wide, padding))
@@ -77,11 +84,27 @@ def max_pool2d(
     width, windows = x.shape[2], (y.shape[1], y.shape[2])
     wide = pad(np, x, padding, -np.inf)
     down, across = starts(np, strides, padding, windows, "cpu")
+    offsets = np.asarray([i * width + j for i in range(size[0]) for j in range(size[1])])
+    which = np.empty(y.shape, dtype=np.intp)  # the number of the pixel within its window
+    which[...] = np.maximum(-down, 0) * size[1] + np.maximum(-across, 0)
     y.fill(-np.inf)
-    index[...] = np.maximum(down, 0) * width + np.maximum(across, 0)
     for i, j, here in pixels(size, strides, windows):
-        pixel = wide[here]
+        pixel = np.ascontiguousarray(wide[here])
         better = pixel > y
         better |= np.isnan(pixel)
         np.copyto(y, pixel, where=better)
-        np.copyto(index, (down + i) * width + (across + j), where=better)
+        np.putmask(which, better, i * size[1] + j)
+    np.take(offsets, which, out=index)
+    index += down * width + across
+
+
+def max_pool2d_backward(
+    xp: Any, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
+) -> None:
+    batch, height, width, channels = dx.shape
+    images = np.arange(batch, dtype=np.int64)[:, None, None, None] * (height * width * channels)
+    places = index * channels
+    places += images
+    places += np.arange(channels, dtype=np.int64)
+    dx.fill(0.0)
+    np.add.at(dx.reshape(-1), places.reshape(-1), dy.reshape(-1))

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from backends import torch_layers
+from backends import numpy_random, torch_layers
 from backends.backend import Backend, Step
 from backends.dispatch import Override
 from backends.errors import BackendUnavailable, InputError
@@ -226,6 +226,11 @@ def adam(
     _flush(control, m, v)
 
 
+def threefry_on_cpu(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    """NumPy's, in the tensors' own memory: torch has no 32-bit words that wrap around."""
+    numpy_random.threefry(np, key, high.numpy(), low.numpy(), out.numpy())
+
+
 def has_onednn() -> bool:
     """Whether this torch has the private call, with the arguments that are known here."""
     if not torch.backends.mkldnn.is_available():
@@ -320,6 +325,8 @@ class TorchBackend(Backend):
         # reference.
         if not hasattr(torch, "_fused_adam_") or self.device.type not in ("cpu", "cuda"):
             del declared["adam"]
+        if self.device.type == "cpu":
+            declared["threefry"] = Override(threefry_on_cpu)
         if self.device.type == "cpu" and has_onednn():
             for name, function in (("dense", dense_onednn), ("dense_backward", dense_backward_onednn)):
                 declared[name] = Override(function, dtypes=("float32",), otherwise=declared[name])
