@@ -5,7 +5,6 @@ The lecture's three steps are the three calls: build the model, ``compile`` the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from dnn.callbacks import Callback, History
 from dnn.inference import Evaluation, evaluate, predict
 from dnn.layers import Layer
 from dnn.losses import LOSSES, Loss
-from dnn.names import look_up
+from dnn.names import look_up, snake_case
 from dnn.optimizers import OPTIMIZERS, Optimizer, OptimizerState
 from dnn.parameters import Parameters
 from dnn.random import stream_key
@@ -32,7 +31,7 @@ class Sequential:
 
     Args:
         layers: at least one, new ones; the last one's output is (C,).
-        input_shape: of one example, without the batch axis.
+        input_shape: of one example, without the batch axis; images are (H, W, C).
         backend: from ``get_backend``: the library, device and dtype that everything lives in.
         seed: of the initial weights and of the shuffles; equal seeds give equal ones on all backends.
 
@@ -88,7 +87,7 @@ class Sequential:
         for i, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
                 raise InputError(f"layers[{i}] is {layer!r}, expected a Layer such as Dense(10)")
-            kind = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
+            kind = snake_case(type(layer).__name__)
             counts[kind] = counts.get(kind, 0) + 1
             name = f"{kind}_{counts[kind]}"
             layer.build(shape, self.backend, name, first=not trained, seed=self.seed, index=i)
@@ -99,8 +98,7 @@ class Sequential:
             raise InputError(f"layers are named {names}, expected each name once")
         if len(shape) != 1:
             raise InputError(
-                f"the last layer returns shape {shape}, expected one axis (C,); put Flatten() and Dense(C) "
-                f"after it"
+                f"the last layer returns shape {shape}, expected (C,); put Flatten() and Dense(C) last"
             )
         self.outputs = shape[0]
         self.parameters = Parameters(
@@ -112,12 +110,10 @@ class Sequential:
             },
             {f"{layer.name}.{short}": a for layer in self.layers for short, a in layer.state.items()},
         )
+        views = self.parameters.value, self.parameters.gradient
         for layer in self.layers:
-            names = list(layer.parameter_shapes())
-            layer.attach(
-                {n: self.parameters.value[f"{layer.name}.{n}"] for n in names},
-                {n: self.parameters.gradient[f"{layer.name}.{n}"] for n in names},
-            )
+            shorts = list(layer.parameter_shapes())
+            layer.attach(*({n: view[f"{layer.name}.{n}"] for n in shorts} for view in views))
         start = {
             f"{layer.name}.{short}": values.astype(self.backend.dtype_name)
             for i, layer in enumerate(self.layers)

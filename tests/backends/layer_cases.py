@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import array_api_compat.numpy as npx
@@ -47,17 +48,17 @@ def windows_of(image, size, strides, padding) -> tuple[int, int]:
 
 
 def conv_cases(num: Any, kind: str | None) -> Iterator[Case]:
-    for batch in BATCHES:
-        for image, size, strides, padding in GEOMETRIES:
-            for n_in, n_out in ((1, 4), (3, 2)):
-                yield {
-                    "x": num.normal(batch, *image, n_in),
-                    "W": num.finite(*size, n_in, n_out),  # inf times a pixel of padding is not defined
-                    "b": num.finite(n_out),
-                    "strides": strides,
-                    "padding": padding,
-                    "z": num.garbage(batch, *windows_of(image, size, strides, padding), n_out),
-                }
+    large = (8, ((40, 40), (3, 3), (1, 1), ODD), (3, 8))  # more than one block of NumPy's
+    for batch, geometry, (n_in, n_out) in (*product(BATCHES, GEOMETRIES, ((1, 4), (3, 2))), large):
+        image, size, strides, padding = geometry
+        yield {
+            "x": num.normal(batch, *image, n_in),
+            "W": num.finite(*size, n_in, n_out),  # inf times a pixel of padding is not defined
+            "b": num.finite(n_out),
+            "strides": strides,
+            "padding": padding,
+            "z": num.garbage(batch, *windows_of(*geometry), n_out),
+        }
 
 
 def conv_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:

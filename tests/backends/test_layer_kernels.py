@@ -11,6 +11,8 @@ import torch
 from helpers import assert_close, same_bits
 from test_kernels import CASES, KERNELS, TIGHT, Numbers, T
 
+from backends.numpy_images import UNFOLDED
+
 F = torch.nn.functional
 
 
@@ -180,3 +182,10 @@ def test_gaussian_noise_of_extreme_bits_is_finite():
 
 def test_cases_have_padding_and_odd_sizes():
     assert any(a != b for *_, padding in layer_cases.GEOMETRIES for a, b in padding)
+
+
+def test_the_large_case_is_more_than_one_block_of_numpys():
+    *_, case = layer_cases.conv_cases(Numbers(1, "float32", False), None)
+    batch, rows, columns, _ = case["z"].shape
+    h, w, n_in, _ = case["W"].shape
+    assert batch * rows * columns * h * w * n_in > UNFOLDED

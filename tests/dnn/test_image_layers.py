@@ -23,6 +23,7 @@ from dnn import (
 )
 from dnn.checkpoints import load_model, save_model
 from dnn.layers import LAYERS
+from dnn.training import Epoch
 
 
 def build(*layers, shape=(28, 28, 1), backend=None):
@@ -87,7 +88,11 @@ def test_settings_refused(make, message):
         ([MaxPooling2D(2), MaxPooling2D(3)], (5, 5, 1), r"2 x 2 pixels.*pool_size \(3, 3\).*fewer layers"),
         ([Reshape((5, 5))], (24,), r"24 numbers, expected as many as in \(5, 5\)"),
         ([Reshape((5, -1))], (24,), "24 numbers"),
-        ([Conv2D(2, 3)], (28, 28, 1), r"returns shape \(26, 26, 2\).*put Flatten\(\) and Dense"),
+        (
+            [Conv2D(2, 3)],
+            (28, 28, 1),
+            r"returns shape \(26, 26, 2\), expected \(C,\); put Flatten\(\) and Dense",
+        ),
     ],
 )
 def test_an_order_that_cannot_work_names_the_cure(layers, shape, message):
@@ -225,3 +230,23 @@ def test_gradients_by_central_differences(make_backend, backend_id, digits):
         slope = sum(float(np.sum(gradient[n] * d[n])) for n in names)
         scale = sum(float(np.sum(np.abs(gradient[n] * d[n]))) for n in names)
         assert abs((up - down) / (2 * h) - slope) <= 1e-7 * scale
+
+
+def test_a_step_reads_nothing_back(monkeypatch, make_backend, digits):
+    """Convolution, pooling, running averages and masks need no number on the host."""
+    backend = make_backend("strict:device1", fused=False)
+    model = small_network(backend)
+    x, y = (backend.from_host(a[:20].copy()) for a in digits)
+    plan = Epoch(model, x, y, 10, shuffle=True)
+    (step, _, _) = plan._parts[0]
+    before = weights(model)
+
+    def refuse(self, *args, **options):
+        raise AssertionError("a number was read back to the host")
+
+    with monkeypatch.context() as patched:
+        for name in ("float", "bool", "int", "index", "complex", "array", "iter"):
+            patched.setattr(backend.array_type, f"__{name}__", refuse)
+        step()
+        step()
+    assert not same_bits(weights(model), before)

@@ -203,3 +203,23 @@ def test_images_that_a_torch_user_wrapped_come_in():
         wanted = module(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(model.predict(x), wanted, rtol=1e-5, atol=1e-6)
     assert [layer.name for layer in model.layers] == ["conv2d_1", "flatten_1", "dense_1"]
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
+def test_same_padding_is_torchs_for_strides_of_one():
+    """Of even windows the larger half is below and right."""
+    conv = torch.nn.Conv2d(1, 2, (2, 4), padding="same").double()
+    module = torch.nn.Sequential(ChannelsLast(conv), torch.nn.Flatten(), torch.nn.Linear(60, 2).double())
+    backend = get_backend("numpy", dtype="float64")
+    model = twin.from_torch(module, backend, input_shape=(6, 5, 1))
+    assert model.layers[0].padding == "same"
+    x = np.random.default_rng(1).random((3, 6, 5, 1))
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(x)).numpy()
+    assert eta(model.predict(x), wanted) <= BOUND
+
+
+def test_same_padding_is_keras_for_larger_strides():
+    layer = Conv2D(1, 3, strides=2, padding="same")
+    layer.shape_after((7, 8, 1))
+    assert layer.borders == ((1, 1), (0, 1))
