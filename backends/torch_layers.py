@@ -24,16 +24,16 @@ def _channels_last(images: Array) -> Array:
     return images.permute(0, 2, 3, 1)
 
 
-def _bordered(x: Array, padding: Padding, fill: float) -> tuple[Array, list[int]]:
+def _bordered(x: Array, padding: Padding) -> tuple[Array, list[int]]:
     """(x as (B, C, H, W), the padding left to the call): a border that is wider on one side is added here."""
     (top, bottom), (left, right) = padding
     if (top, left) == (bottom, right):
         return _channels_first(x), [top, left]
-    return torch.nn.functional.pad(_channels_first(x), (left, right, top, bottom), value=fill), [0, 0]
+    return torch.nn.functional.pad(_channels_first(x), (left, right, top, bottom)), [0, 0]
 
 
 def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
-    images, border = _bordered(x, padding, 0.0)
+    images, border = _bordered(x, padding)
     z.copy_(_channels_last(torch.conv2d(images, W.permute(3, 2, 0, 1), b, strides, border)))
 
 
@@ -48,7 +48,7 @@ def conv2d_backward(
     db: Array,
     dx: Array | None,
 ) -> None:
-    images, border = _bordered(x, padding, 0.0)
+    images, border = _bordered(x, padding)
     d_images, dW_, db_ = aten.convolution_backward(
         _channels_first(dz),
         images,
