@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from backends import numpy_images, numpy_normalization, numpy_random
 from backends.backend import Backend
 from backends.dispatch import Override
 from backends.errors import InputError
@@ -141,10 +142,17 @@ class NumpyBackend(Backend):
 
     OVERRIDES: ClassVar[Mapping[str, Override]] = {
         "gather_rows": Override(gather_rows),
-        "activation": Override(activation),
-        "activation_backward": Override(activation_backward),
+        "activation": Override(activation, kinds=tuple(_FORWARD)),
+        "activation_backward": Override(activation_backward, kinds=tuple(_BACKWARD)),
         "dense": Override(dense),
         "dense_backward": Override(dense_backward),
+        "conv2d": Override(numpy_images.conv2d),
+        "conv2d_backward": Override(numpy_images.conv2d_backward),
+        "max_pool2d": Override(numpy_images.max_pool2d),
+        "max_pool2d_backward": Override(numpy_images.max_pool2d_backward),
+        "batch_norm": Override(numpy_normalization.batch_norm),
+        "batch_norm_backward": Override(numpy_normalization.batch_norm_backward),
+        "threefry": Override(numpy_random.threefry),
         "softmax_cross_entropy": Override(softmax_cross_entropy, kinds=("integer",)),
         **OPTIMIZER_OVERRIDES,
     }

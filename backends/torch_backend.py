@@ -15,9 +15,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from backends import numpy_random, torch_layers
 from backends.backend import Backend, Step
 from backends.dispatch import Override
 from backends.errors import BackendUnavailable, InputError
+from backends.reference.activations import LEAK
 from backends.torch_optimizers import optimizer_overrides
 
 Array = Any  # torch.Tensor
@@ -38,12 +40,19 @@ def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) ->
             out.copy_(picked).mul_(scale)
 
 
+SOFTPLUS_LINEAR = 40.0
+"""Above it log(1 + e^z) is z in float64 too; at 20, torch's own choice, 2e-9 would be missing."""
+
 _FORWARD = {
     "linear": lambda z, y: None if y is z else y.copy_(z),
     "sigmoid": lambda z, y: torch.sigmoid(z, out=y),
     "tanh": lambda z, y: torch.tanh(z, out=y),
     "relu": lambda z, y: torch.clamp_min(z, 0.0, out=y),
     "softmax": lambda z, y: torch.softmax(z, -1, out=y),
+    "leaky_relu": lambda z, y: aten.leaky_relu.out(z, LEAK, out=y),
+    "elu": lambda z, y: aten.elu.out(z, out=y),
+    "gelu": lambda z, y: aten.gelu.out(z, approximate="tanh", out=y),
+    "softplus": lambda z, y: aten.softplus.out(z, 1.0, SOFTPLUS_LINEAR, out=y),
 }
 
 _BACKWARD = {
@@ -52,6 +61,13 @@ _BACKWARD = {
     "tanh": lambda dy, z, y, dz: aten.tanh_backward.grad_input(dy, y, grad_input=dz),
     "relu": lambda dy, z, y, dz: aten.threshold_backward.grad_input(dy, z, 0.0, grad_input=dz),
     "softmax": lambda dy, z, y, dz: aten._softmax_backward_data.out(dy, y, -1, y.dtype, grad_input=dz),
+    "leaky_relu": lambda dy, z, y, dz: aten.leaky_relu_backward.grad_input(dy, z, LEAK, False, grad_input=dz),
+    # Not elu_backward, in which NaN would become dy.
+    "elu": lambda dy, z, y, dz: torch.mul(dy, torch.clamp_max(y, 0.0).add_(1.0), out=dz),
+    "gelu": lambda dy, z, y, dz: aten.gelu_backward.grad_input(dy, z, approximate="tanh", grad_input=dz),
+    "softplus": lambda dy, z, y, dz: aten.softplus_backward.grad_input(
+        dy, z, 1.0, SOFTPLUS_LINEAR, grad_input=dz
+    ),
 }
 
 
@@ -145,6 +161,11 @@ def softmax_cross_entropy(
     dlogits.mul_(1.0 / batch)
 
 
+def threefry_on_cpu(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    """NumPy's, in the tensors' own memory: torch has no 32-bit words that wrap around."""
+    numpy_random.threefry(np, key, high.numpy(), low.numpy(), out.numpy())
+
+
 def has_onednn() -> bool:
     """Whether this torch has the private call, with the arguments that are known here."""
     if not torch.backends.mkldnn.is_available():
@@ -220,11 +241,21 @@ class TorchBackend(Backend):
         "activation_backward": Override(activation_backward),
         "dense": Override(dense),
         "dense_backward": Override(dense_backward),
+        "conv2d": Override(torch_layers.conv2d),
+        "conv2d_backward": Override(torch_layers.conv2d_backward),
+        "max_pool2d": Override(torch_layers.max_pool2d),
+        "max_pool2d_backward": Override(torch_layers.max_pool2d_backward),
+        "batch_norm": Override(torch_layers.batch_norm),
+        "batch_norm_backward": Override(torch_layers.batch_norm_backward),
+        "layer_norm": Override(torch_layers.layer_norm),
+        "layer_norm_backward": Override(torch_layers.layer_norm_backward),
         "softmax_cross_entropy": Override(softmax_cross_entropy, kinds=("integer",)),
     }
 
     def declared_overrides(self) -> Mapping[str, Override]:
         declared = {**self.OVERRIDES, **optimizer_overrides(self.device.type)}
+        if self.device.type == "cpu":
+            declared["threefry"] = Override(threefry_on_cpu)
         if self.device.type == "cpu" and has_onednn():
             for name, function in (("dense", dense_onednn), ("dense_backward", dense_backward_onednn)):
                 declared[name] = Override(function, dtypes=("float32",), otherwise=declared[name])

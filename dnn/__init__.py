@@ -11,7 +11,20 @@ array([[0.5, 0.5]], dtype=float32)
 from backends import BackendUnavailable, InputError, available_backends, get_backend
 from dnn.callbacks import Callback, History
 from dnn.inference import Evaluation
-from dnn.layers import Dense, Layer
+from dnn.layers import (
+    Activation,
+    AveragePooling2D,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    Layer,
+    LayerNormalization,
+    MaxPooling2D,
+    Reshape,
+)
 from dnn.logs import CSVLogger, JSONLogger, TensorBoard
 from dnn.losses import (
     BinaryCrossentropy,
@@ -29,30 +42,40 @@ from dnn.schedules import Constant, CosineDecay, LinearDecay, OneCycle, StepDeca
 
 __all__ = [
     "SGD",
+    "Activation",
     "Adagrad",
     "Adam",
     "AdamW",
+    "AveragePooling2D",
     "BackendUnavailable",
+    "BatchNormalization",
     "BinaryCrossentropy",
     "CSVLogger",
     "Callback",
     "CategoricalCrossentropy",
     "Constant",
+    "Conv2D",
     "CosineDecay",
     "Dense",
+    "Dropout",
     "EarlyStopping",
     "Evaluation",
+    "Flatten",
+    "GaussianNoise",
     "Hinge",
     "History",
     "InputError",
     "JSONLogger",
     "Layer",
+    "LayerNormalization",
     "LinearDecay",
+    "MaxPooling2D",
     "MeanAbsoluteError",
     "MeanSquaredError",
     "ModelCheckpoint",
     "OneCycle",
     "RMSprop",
+    "Reshape",
     "Sequential",
     "SparseCategoricalCrossentropy",
     "StepDecay",

@@ -54,7 +54,7 @@ def evaluate(model: Sequential, x: Any, y: Any, batch_size: int, sample_weight: 
     loss, correct = backend.zeros(1), backend.zeros(1)
     for start, stop, batch in _chunks(model, x, chunk):
         part = y[start:stop, ...]
-        outputs, losses, _ = model.loss_of(batch, part, kind)
+        outputs, losses, _ = model.loss_of(batch, part, kind, training=False)
         loss += backend.xp.sum(losses if weights is None else losses * weights[start:stop])
         correct += count_correct(backend, outputs, part, goal.boundary)
     total = n if weights is None else float(backend.xp.sum(weights))
@@ -67,5 +67,5 @@ def predict(model: Sequential, x: Any, batch_size: int) -> np.ndarray:
     x = inputs.examples(model.backend, "x", x, model.input_shape)
     outputs = np.empty((int(x.shape[0]), model.outputs), dtype=model.backend.dtype_name)
     for start, stop, batch in _chunks(model, x, chunk):
-        outputs[start:stop] = model.backend.to_host(model.forward(batch))
+        outputs[start:stop] = model.backend.to_host(model.forward(batch, training=False))
     return outputs

@@ -55,3 +55,8 @@ def zeros(key: Key, shape: tuple[int, ...]) -> np.ndarray:
 INITIALIZERS: Mapping[str, Initializer] = MappingProxyType(
     {f.__name__: f for f in (glorot_uniform, glorot_normal, he_uniform, he_normal, zeros)}
 )
+
+
+def initializer_for(activation: str) -> str:
+    """The usual initial weights before this activation: He's where it is near 0 below 0, else Glorot's."""
+    return "he_uniform" if activation in ("relu", "leaky_relu", "elu", "gelu") else "glorot_uniform"

@@ -16,7 +16,7 @@ from dnn.callbacks import Callback, History
 from dnn.inference import Evaluation, evaluate, predict
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss, weigh
-from dnn.names import look_up
+from dnn.names import look_up, snake_case
 from dnn.optimizers import OPTIMIZERS, Optimizer, OptimizerState
 from dnn.parameters import Parameters
 from dnn.penalties import Penalty
@@ -33,7 +33,7 @@ class Sequential:
 
     Args:
         layers: at least one, new ones; the last one's output is (C,).
-        input_shape: of one example, without the batch axis.
+        input_shape: of one example, without the batch axis; images are (H, W, C).
         backend: from ``get_backend``: the library, device and dtype that everything lives in.
         seed: of the initial weights and of the shuffles; equal seeds give equal ones on all backends.
 
@@ -87,18 +87,23 @@ class Sequential:
     def _build(self) -> None:
         shape = self.input_shape
         counts: dict[str, int] = {}
+        trained = False
         for i, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
                 raise InputError(f"layers[{i}] is {layer!r}, expected a Layer such as Dense(10)")
-            kind = type(layer).__name__.lower()
+            kind = snake_case(type(layer).__name__)
             counts[kind] = counts.get(kind, 0) + 1
-            layer.build(shape, self.backend, f"{kind}_{counts[kind]}", first=i == 0)
+            name = f"{kind}_{counts[kind]}"
+            layer.build(shape, self.backend, name, first=not trained, seed=self.seed, index=i)
+            trained = trained or bool(layer.parameter_shapes())
             shape = layer.output_shape
         names = [layer.name for layer in self.layers]
         if len(set(names)) < len(names):
             raise InputError(f"layers are named {names}, expected each name once")
         if len(shape) != 1:
-            raise InputError(f"the last layer returns shape {shape}, expected one axis (C,)")
+            raise InputError(
+                f"the last layer returns shape {shape}, expected (C,); put Flatten() and Dense(C) last"
+            )
         self.outputs = shape[0]
         self.parameters = Parameters(
             self.backend,
@@ -107,20 +112,16 @@ class Sequential:
                 for layer in self.layers
                 for short, form in layer.parameter_shapes().items()
             },
+            {f"{layer.name}.{short}": a for layer in self.layers for short, a in layer.state.items()},
         )
+        views = self.parameters.value, self.parameters.gradient
         for layer in self.layers:
-            names = list(layer.parameter_shapes())
-            layer.attach(
-                {n: self.parameters.value[f"{layer.name}.{n}"] for n in names},
-                {n: self.parameters.gradient[f"{layer.name}.{n}"] for n in names},
-            )
-        self.parameters.load(
-            {
-                f"{layer.name}.{short}": values.astype(self.backend.dtype_name)
-                for i, layer in enumerate(self.layers)
-                for short, values in layer.initial_values(stream_key(self.seed, "weights", i)).items()
-            }
-        )
+            shorts = list(layer.parameter_shapes())
+            layer.attach(*({n: view[f"{layer.name}.{n}"] for n in shorts} for view in views))
+        for i, layer in enumerate(self.layers):
+            for short, values in layer.initial_values(stream_key(self.seed, "weights", i)).items():
+                host = np.ascontiguousarray(values.astype(self.backend.dtype_name))
+                layer.value[short][...] = self.backend.from_host(host)
 
     # ----- step 2: the goal
 
@@ -175,15 +176,17 @@ class Sequential:
             zeros = self.backend.zeros
             self._loss_buffers[batch] = zeros(batch), zeros((batch, self.outputs))
 
-    def forward(self, x: Array, logits: bool = False) -> Array:
+    def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:
         """The network's output (B, C) for a reserved batch x (B, *input_shape) on the device.
 
-        With ``logits`` the last layer's activation is left out.
+        In training dropout, noise and batch normalisation do what they do there. With ``logits`` the
+        last layer's activation is left out.
         """
         for layer in self.layers[:-1]:
-            x = layer.forward(x)
+            x = layer.forward(x, training=training)
         last = self.layers[-1]
-        return last.forward_logits(x) if logits else last.forward(x)
+        run = last.forward_logits if logits else last.forward
+        return run(x, training=training)
 
     def backward(self, dy: Array, logits: bool = False) -> None:
         """Write all parameter gradients, from the gradient of the loss with respect to the output.
@@ -193,6 +196,8 @@ class Sequential:
         last = self.layers[-1]
         gradient = last.backward_logits(dy) if logits else last.backward(dy)
         for layer in reversed(self.layers[:-1]):
+            if gradient is None:  # nothing before is trained
+                break
             gradient = layer.backward(gradient)
 
     def loss_and_gradients(self, x: Array, y: Array, kind: str, weights: Any = None) -> tuple[Array, Array]:
@@ -206,15 +211,15 @@ class Sequential:
         Returns:
             The outputs or logits that the loss took (B, C), and each example's loss times its weight (B,).
         """
-        outputs, losses, gradient = self.loss_of(x, y, kind)
+        outputs, losses, gradient = self.loss_of(x, y, kind, training=True)
         if weights is not None:
             weigh(self.backend.xp, weights, losses, gradient)
         self.backward(gradient, self._logits_out)
         return outputs, losses
 
-    def loss_of(self, x: Array, y: Array, kind: str) -> tuple[Array, Array, Array]:
+    def loss_of(self, x: Array, y: Array, kind: str, *, training: bool) -> tuple[Array, Array, Array]:
         """Forward and loss: (outputs or logits, each example's loss, gradient of the mean loss)."""
-        outputs = self.forward(x, self._logits_out)
+        outputs = self.forward(x, training=training, logits=self._logits_out)
         losses, gradient = self._loss_buffers[x.shape[0]]
         self._loss_kernels[kind](outputs, y, losses, gradient)
         return outputs, losses, gradient

@@ -3,12 +3,15 @@
 An optimizer is then a textbook line over one vector, a gradient norm one call, a checkpoint the views.
 Each view starts on a 64-byte boundary; the few numbers between views are 0 and stay 0, since their
 gradient is.
+
+Beside them the state of layers, which is saved and loaded but not trained: small arrays of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from backends import Backend, InputError
 
 Array = Any
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+_NOTHING: Mapping[str, Array] = MappingProxyType({})
 
 
 class Parameters:
@@ -25,13 +29,20 @@ class Parameters:
     Args:
         backend: where the vectors live.
         shapes: name -> shape, in the order in which they lie.
+        state: name -> array of the backend that is not trained (running means).
 
     Attributes:
         values, gradients: (n,) vectors of the backend's dtype.
         value, gradient: name -> view.
+        state: as given.
     """
 
-    def __init__(self, backend: Backend, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        shapes: Mapping[str, tuple[int, ...]],
+        state: Mapping[str, Array] = _NOTHING,
+    ) -> None:
         self.backend = backend
         self.shapes = dict(shapes)
         step = _ALIGNMENT // np.dtype(backend.dtype_name).itemsize
@@ -43,6 +54,7 @@ class Parameters:
         self.gradients = backend.zeros(end)
         self.value = self.views(self.values)
         self.gradient = self.views(self.gradients)
+        self.state = dict(state)
 
     def views(self, vector: Array) -> dict[str, Array]:
         """Name -> view of its shape into a vector that lies as the values do (an optimizer's, say)."""
@@ -57,29 +69,32 @@ class Parameters:
         return sum(prod(shape) for shape in self.shapes.values())
 
     def to_host(self) -> dict[str, np.ndarray]:
-        """Copies of all values, by name."""
-        return {name: np.array(self.backend.to_host(view)) for name, view in self.value.items()}
+        """Copies of all values and of the state, by name."""
+        arrays = {**self.value, **self.state}
+        return {name: np.array(self.backend.to_host(array)) for name, array in arrays.items()}
 
     def load(self, values: Mapping[str, np.ndarray]) -> None:
-        """Set all values; all names, shapes and dtypes are compared before anything is written.
+        """Set all values and the state; all names, shapes and dtypes are compared before anything is
+        written.
 
         Args:
-            values: name -> host array of the view's shape and of the backend's dtype.
+            values: name -> host array of the view's shape and of the backend's dtype, as ``to_host``
+                returns them.
 
         Raises:
             InputError: a missing or unknown name, another shape, another dtype.
         """
-        if set(values) != set(self.shapes):
-            raise InputError(f"weights are named {sorted(values)}, expected {sorted(self.shapes)}")
+        arrays = {**self.value, **self.state}
+        if set(values) != set(arrays):
+            raise InputError(f"weights are named {sorted(values)}, expected {sorted(arrays)}")
         for name, array in values.items():
-            if tuple(array.shape) != self.shapes[name]:
+            shape = tuple(arrays[name].shape)
+            if tuple(array.shape) != shape:
+                raise InputError(f"weights {name!r} have shape {tuple(array.shape)}, expected {shape}")
+            dtype = str(arrays[name].dtype).rsplit(".", maxsplit=1)[-1]
+            if str(array.dtype) != dtype:
                 raise InputError(
-                    f"weights {name!r} have shape {tuple(array.shape)}, expected {self.shapes[name]}"
-                )
-            if str(array.dtype) != self.backend.dtype_name:
-                raise InputError(
-                    f"weights {name!r} have dtype {array.dtype}, expected "
-                    f"{self.backend.dtype_name}; convert them with astype"
+                    f"weights {name!r} have dtype {array.dtype}, expected {dtype}; convert them with astype"
                 )
         for name, array in values.items():
-            self.value[name][...] = self.backend.from_host(np.ascontiguousarray(array))
+            arrays[name][...] = self.backend.from_host(np.ascontiguousarray(array))

@@ -111,11 +111,14 @@ def evaluate(
     import torch
 
     total, correct = 0.0, 0
+    training = module.training
+    module.eval()
     with torch.no_grad():
         for part_x, part_y in zip(x.split(batch_size), y.split(batch_size), strict=True):
             outputs = module(part_x)
             total += float(loss(outputs, part_y)) * len(part_x)
             correct += int(_right(outputs, part_y, boundary))
+    module.train(training)
     return total / len(x), correct / len(x)
 
 
@@ -143,7 +146,7 @@ def fit(
     """Train a twin by autograd and torch.optim on the batches that ``Sequential.fit`` takes.
 
     Args:
-        module: on its device, in its dtype; a twin whose first layer is linear.
+        module: on its device, in its dtype; a twin, or a module whose first layer is linear.
         x, y, batch_size, epochs, validation_data, callbacks, shuffle: as in ``Sequential.fit``; weights of
             examples and callbacks that need our model (EarlyStopping) are refused.
         seed: of the shuffles: the model's seed gives the model's batches.
@@ -163,7 +166,8 @@ def fit(
     example = next(iter(module.parameters()))
     last = list(module.parameters())[-1]
     backend = get_backend("torch", example.device, str(example.dtype).removeprefix("torch."))
-    shape, outputs = (int(example.shape[1]),), int(last.shape[0])
+    shape = getattr(module, "input_shape", (int(example.shape[1]),))
+    outputs = int(last.shape[0])
     epochs = inputs.positive_integer("epochs", epochs)
     x, y = inputs.training_data(backend, x, y, batch_size, shape, outputs)
     x, n = _as_floats(backend, x), len(x)
@@ -181,6 +185,7 @@ def fit(
             optimizer = look_up("optimizer", optimizer, OPTIMIZERS)()  # type: ignore[call-arg]
         rates = rate_table(optimizer)
         optimizer = torch_optimizer(optimizer, module, fused)
+    module.train()
     key = stream_key(seed, "shuffle")
     updates = -(-n // batch_size)
     history = History()

@@ -42,7 +42,7 @@ class TrainingState:
         updates: of this epoch that are done; 0: it has not begun.
         facts: what a training must be to go on from here: model, optimizer, seed, data, batches.
         history: name -> a number for each whole epoch so far.
-        arrays: "value NAME", "SLOT NAME", "control", "totals": host arrays.
+        arrays: "value NAME", "state NAME", "SLOT NAME", "control", "totals": host arrays.
     """
 
     epoch: int
@@ -80,9 +80,9 @@ def facts_of(model: Sequential, data: str, batch_size: int, shuffle: bool) -> di
 
 
 def _vectors(model: Sequential) -> dict[str, dict[str, Array]]:
-    """ "value" and each slot -> named views."""
+    """Kind of number ("value", "state", a slot of the optimizer) -> named arrays."""
     slots = {slot: model.parameters.views(v) for slot, v in model.optimizer_state.vectors.items()}
-    return {"value": model.parameters.value, **slots}
+    return {"value": model.parameters.value, "state": model.parameters.state, **slots}
 
 
 def take(
@@ -127,10 +127,11 @@ def restore(model: Sequential, state: TrainingState, totals: Array, facts: Mappi
         raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
     for name, place in places.items():
         array = state.arrays[name]
-        if array.shape != tuple(place.shape) or str(array.dtype) != model.backend.dtype_name:
+        dtype = str(place.dtype).rsplit(".", maxsplit=1)[-1]
+        if array.shape != tuple(place.shape) or str(array.dtype) != dtype:
             raise StateError(
-                f"array {name!r} of the training state is {array.dtype} {array.shape}, expected "
-                f"{model.backend.dtype_name} {tuple(place.shape)}"
+                f"array {name!r} of the training state is {array.dtype} {array.shape}, expected {dtype} "
+                f"{tuple(place.shape)}"
             )
     for name, place in places.items():
         place[...] = model.backend.from_host(np.ascontiguousarray(state.arrays[name]))

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from backends.reference.activations import ACTIVATIONS, activation, activation_backward
+from backends.reference.activations import ACTIVATIONS, DENSE_KINDS, activation, activation_backward
 from backends.reference.clipping import NORM_FLOOR, clip_norm, clip_value
+from backends.reference.convolution import conv2d, conv2d_backward
 from backends.reference.dense_layer import dense, dense_backward
 from backends.reference.gather import gather_rows
 from backends.reference.losses import (
@@ -25,6 +26,13 @@ from backends.reference.losses import (
     mean_squared_error,
     sigmoid_cross_entropy,
     softmax_cross_entropy,
+)
+from backends.reference.noise import dropout, gaussian_noise
+from backends.reference.normalization import (
+    batch_norm,
+    batch_norm_backward,
+    layer_norm,
+    layer_norm_backward,
 )
 from backends.reference.optimizers import (
     FLUSH_EVERY,
@@ -36,6 +44,12 @@ from backends.reference.optimizers import (
     sgd,
 )
 from backends.reference.penalty import penalty
+from backends.reference.pooling import (
+    average_pool2d,
+    average_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
 from backends.reference.random import threefry
 
 KERNELS: Mapping[str, tuple[Callable[..., None], tuple[str, ...]]] = MappingProxyType(
@@ -43,8 +57,20 @@ KERNELS: Mapping[str, tuple[Callable[..., None], tuple[str, ...]]] = MappingProx
         "gather_rows": (gather_rows, ()),
         "activation": (activation, ACTIVATIONS),
         "activation_backward": (activation_backward, ACTIVATIONS),
-        "dense": (dense, ACTIVATIONS),
-        "dense_backward": (dense_backward, ACTIVATIONS),
+        "dense": (dense, DENSE_KINDS),
+        "dense_backward": (dense_backward, DENSE_KINDS),
+        "conv2d": (conv2d, ()),
+        "conv2d_backward": (conv2d_backward, ()),
+        "max_pool2d": (max_pool2d, ()),
+        "max_pool2d_backward": (max_pool2d_backward, ()),
+        "average_pool2d": (average_pool2d, ()),
+        "average_pool2d_backward": (average_pool2d_backward, ()),
+        "batch_norm": (batch_norm, ()),
+        "batch_norm_backward": (batch_norm_backward, ()),
+        "layer_norm": (layer_norm, ()),
+        "layer_norm_backward": (layer_norm_backward, ()),
+        "dropout": (dropout, ()),
+        "gaussian_noise": (gaussian_noise, ()),
         "softmax_cross_entropy": (softmax_cross_entropy, TARGETS),
         "sigmoid_cross_entropy": (sigmoid_cross_entropy, TARGETS),
         "mean_squared_error": (mean_squared_error, TARGETS),
@@ -65,6 +91,7 @@ KERNELS: Mapping[str, tuple[Callable[..., None], tuple[str, ...]]] = MappingProx
 
 __all__ = [
     "ACTIVATIONS",
+    "DENSE_KINDS",
     "FLUSH_EVERY",
     "KERNELS",
     "MOMENT_FLOOR",
@@ -75,12 +102,24 @@ __all__ = [
     "adagrad",
     "adam",
     "adamw",
+    "average_pool2d",
+    "average_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
     "clip_norm",
     "clip_value",
+    "conv2d",
+    "conv2d_backward",
     "dense",
     "dense_backward",
+    "dropout",
     "gather_rows",
+    "gaussian_noise",
     "hinge",
+    "layer_norm",
+    "layer_norm_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
     "mean_absolute_error",
     "mean_squared_error",
     "penalty",

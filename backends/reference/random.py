@@ -8,8 +8,8 @@ Array = Any
 
 
 _WORD = 0xFFFFFFFF
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-_PARITY = 0x1BD11BDA
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = 0x1BD11BDA
 
 
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
@@ -22,11 +22,11 @@ def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array)
     Reads high and low (n,) or (1,) int64, the counter's words, each in [0, 2^32); writes out (n,)
     int64 in [0, 2^63): the first result word without its last bit, then the second word.
     """
-    keys = (key[0], key[1], key[0] ^ key[1] ^ _PARITY)
+    keys = (key[0], key[1], key[0] ^ key[1] ^ PARITY)
     x0 = (high + keys[0]) & _WORD
     x1 = (low + keys[1]) & _WORD
     for group in range(5):
-        for r in _ROTATIONS[group % 2]:
+        for r in ROTATIONS[group % 2]:
             x0 = (x0 + x1) & _WORD
             x1 = (((x1 << r) | (x1 >> (32 - r))) & _WORD) ^ x0
         x0 = (x0 + keys[(group + 1) % 3]) & _WORD

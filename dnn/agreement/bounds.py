@@ -86,6 +86,7 @@ def gradient(
 
     Args:
         inner, outer: k_i = n_in and n_out of each layer.
+        batch: numbers added up: examples, times the places of a convolution.
         kappa: from the oracle.
     """
     ahead = sum(sqrt(k) for k in inner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from math import isqrt
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from backends import Backend, InputError
 from dnn.initializers import INITIALIZERS
-from dnn.layers import Dense, Layer
+from dnn.layers import AveragePooling2D, Conv2D, Dense, Flatten, Layer, Reshape
 from dnn.losses import LOSSES, CategoricalCrossentropy, Loss, get_loss
 from dnn.model import Sequential
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
@@ -85,6 +86,17 @@ class Case:
         last = get_loss(self.loss).activation or "linear"
         return [*(Dense(n, self.activation) for n in self.hidden), Dense(self.classes, last)]
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """How often each layer's W is used in one example: its gradient is a sum over them."""
+        return (1,) * len(self.inner)
+
+    @property
+    def products(self) -> dict[str, tuple[int, ...]]:
+        """Shape of W for each layer that has one, by its name."""
+        widths = zip(self.inner, self.outer, strict=True)
+        return {f"dense_{i}": shape for i, shape in enumerate(widths, 1)}
+
     def model(self, backend: Backend) -> Sequential:
         """A compiled model on a backend, with this case's weights."""
         model = Sequential(self.layers(), input_shape=(self.n_in,), backend=backend, seed=self.seed)
@@ -96,12 +108,47 @@ class Case:
         """Float32 numbers by name; the biases too are random, or a lost bias would go unseen."""
         values: Weights = {}
         initializer = INITIALIZERS["he_uniform" if self.activation == "relu" else "glorot_uniform"]
-        for i, shape in enumerate(zip(self.inner, self.outer, strict=True)):
+        for i, (name, shape) in enumerate(self.products.items()):
             key = stream_key(self.seed, "agreement weights", i)
-            bias = 0.1 * host_normal(stream_key(self.seed, "agreement biases", i), shape[1:])
-            values[f"dense_{i + 1}.W"] = initializer(key, shape).astype(np.float32)
-            values[f"dense_{i + 1}.b"] = bias.astype(np.float32)
+            bias = 0.1 * host_normal(stream_key(self.seed, "agreement biases", i), shape[-1:])
+            values[f"{name}.W"] = initializer(key, shape).astype(np.float32)
+            values[f"{name}.b"] = bias.astype(np.float32)
         return values
+
+
+@dataclass(frozen=True)
+class ImageCase(Case):
+    """Square grey images: Conv2D of 3 x 3 pixels, the mean of 2 x 2, then C outputs.
+
+    ``hidden`` has one number, of filters. The mean and no maximum, since that has a kink where two pixels
+    are equal.
+    """
+
+    @property
+    def side(self) -> int:
+        """Pixels along one side."""
+        return isqrt(self.n_in)
+
+    @property
+    def inner(self) -> tuple[int, ...]:
+        return (9, ((self.side - 2) // 2) ** 2 * self.hidden[0])
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        return ((self.side - 2) ** 2, 1)
+
+    @property
+    def products(self) -> dict[str, tuple[int, ...]]:
+        return {"conv2d_1": (3, 3, 1, self.hidden[0]), "dense_1": (self.inner[1], self.classes)}
+
+    def layers(self) -> list[Layer]:
+        return [
+            Reshape((self.side, self.side, 1)),
+            Conv2D(self.hidden[0], 3, self.activation),
+            AveragePooling2D(),
+            Flatten(),
+            Dense(self.classes, get_loss(self.loss).activation or "linear"),
+        ]
 
 
 CALM: Mapping[str, dict[str, float]] = MappingProxyType({"rmsprop": {"learning_rate": 1e-3}})

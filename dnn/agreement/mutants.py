@@ -37,9 +37,9 @@ def _round_float16(a: Array) -> Array:
 def _products(kernels: Kernels, reduce: Callable[[Array], Array]) -> None:
     """Every factor of every product is rounded before it."""
     for (name, kind), kernel in list(kernels.items()):
-        if name == "dense":
+        if name in ("dense", "conv2d"):
 
-            def forward(x: Array, W: Array, *rest: Array, kernel: Kernel = kernel) -> None:
+            def forward(x: Array, W: Array, *rest: Any, kernel: Kernel = kernel) -> None:
                 kernel(reduce(x), reduce(W), *rest)
 
             kernels[name, kind] = forward
@@ -52,6 +52,12 @@ def _products(kernels: Kernels, reduce: Callable[[Array], Array]) -> None:
                 kernel(dy, reduce(x), y, reduce(W), *rest)
 
             kernels[name, kind] = backward
+        if name == "conv2d_backward":
+
+            def conv_backward(dz: Array, x: Array, W: Array, *rest: Any, kernel: Kernel = kernel) -> None:
+                kernel(reduce(dz), reduce(x), reduce(W), *rest)
+
+            kernels[name, kind] = conv_backward
 
 
 def _tf32(kernels: Kernels) -> None:

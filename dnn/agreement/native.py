@@ -16,6 +16,7 @@ from dnn.agreement.state import Named, State
 from dnn.layers import Layer
 from dnn.losses import Loss
 from dnn.parameters import Parameters
+from dnn.torch_layer_twins import NoTwin, activation_module
 
 Array = Any
 
@@ -35,28 +36,26 @@ class NativeNetwork(Network):
         self.start = np.array(model.optimizer_state.control, dtype=np.float64)
         self.updates = 0
 
-    def _put(self, target: Array, values: np.ndarray, transposed: bool) -> None:
+    def _put(self, target: Array, values: np.ndarray, axes: tuple[int, ...]) -> None:
         import torch
 
         with torch.no_grad():
-            source = torch.from_numpy(values.astype(self.dtype))
-            target.copy_(source.T if transposed else source)
+            target.permute(axes).copy_(torch.from_numpy(values.astype(self.dtype)))
 
-    def _get(self, name: str, tensor: Array, transposed: bool) -> np.ndarray:
-        shape = tensor.shape[::-1] if transposed else tensor.shape
-        array = tensor.detach()
-        return self.owner.receive(name, array.T if transposed else array, shape, self.dtype)
+    def _get(self, name: str, tensor: Array, axes: tuple[int, ...]) -> np.ndarray:
+        array = tensor.detach().permute(axes)
+        return self.owner.receive(name, array, array.shape, self.dtype)
 
     def load(self, state: State) -> None:
         import torch
 
         self.updates = int(state.control[3])
-        for name, p, transposed in torch_twins.twin_parameters(self.module):
-            self._put(p, state.values[name], transposed)
+        for name, p, axes in torch_twins.twin_parameters(self.module):
+            self._put(p, state.values[name], axes)
             own: dict[str, Array] = {"step": torch.tensor(float(self.updates))}
             for slot, key in self.slots.items():
                 own[key] = torch.zeros_like(p)
-                self._put(own[key], state.slots[slot][name], transposed)
+                self._put(own[key], state.slots[slot][name], axes)
             self.optimizer.state[p] = own
 
     def state(self) -> State:
@@ -64,12 +63,12 @@ class NativeNetwork(Network):
 
         values: Named = {}
         slots: dict[str, Named] = {slot: {} for slot in self.slots}
-        for name, p, transposed in torch_twins.twin_parameters(self.module):
-            values[name] = self._get(name, p, transposed)
+        for name, p, axes in torch_twins.twin_parameters(self.module):
+            values[name] = self._get(name, p, axes)
             for slot, key in self.slots.items():
                 vector = self.optimizer.state[p].get(key)
                 vector = torch.zeros_like(p) if vector is None else vector
-                slots[slot][name] = self._get(f"{slot} {name}", vector, transposed)
+                slots[slot][name] = self._get(f"{slot} {name}", vector, axes)
         control = np.array(self.start)
         control[3] = self.updates
         return State(values, slots, control)
@@ -104,16 +103,15 @@ class NativeNetwork(Network):
     def gradients(self, x: np.ndarray, y: np.ndarray) -> Named:
         self._backward(x, y)
         return {
-            name: self._get(name, p.grad, transposed)
-            for name, p, transposed in torch_twins.twin_parameters(self.module)
+            name: self._get(name, p.grad, axes) for name, p, axes in torch_twins.twin_parameters(self.module)
         }
 
     def update(self, gradients: Named) -> None:
         import torch
 
-        for name, p, transposed in torch_twins.twin_parameters(self.module):
+        for name, p, axes in torch_twins.twin_parameters(self.module):
             p.grad = torch.zeros_like(p)
-            self._put(p.grad, gradients[name], transposed)
+            self._put(p.grad, gradients[name], axes)
         self.optimizer.step()
         self.updates += 1
 
@@ -131,7 +129,7 @@ class PyTorchContender(Contender):
     ) -> tuple[np.ndarray, np.ndarray]:
         backend = self.backend(dtype)
         z_ = backend.from_host(z.astype(dtype)).requires_grad_()
-        y = torch_twins.activation_module(kind)(z_)
+        y = activation_module(kind)(z_)
         y.backward(backend.from_host(dy.astype(dtype)))
         received = self.receive("y", y.detach(), z.shape, dtype)
         return received, self.receive("dz", z_.grad, z.shape, dtype)
@@ -153,6 +151,8 @@ class PyTorchContender(Contender):
     ) -> Named:  # fmt: skip
         import torch
 
+        if layer.random:
+            raise NoTwin(f"layer {type(layer).__name__} draws its own random numbers in torch")
         host, backend = get_backend("numpy", dtype=dtype), self.backend(dtype)
         layer.build(shape, host, "layer", first=False)
         parameters = Parameters(host, layer.parameter_shapes())
@@ -166,9 +166,9 @@ class PyTorchContender(Contender):
         y.backward(backend.from_host(dy.astype(dtype)))
         found = {"y": self.receive("y", y.detach(), (len(x), *layer.output_shape), dtype)}
         found["dx"] = self.receive("dx", x_.grad, x.shape, dtype)
-        for name, p, transposed in torch_twins.twin_parameters(module):
+        for name, p, axes in torch_twins.twin_parameters(module):
             short = name.rsplit(".", maxsplit=1)[-1]
-            gradient = p.grad.T if transposed and p.grad is not None else p.grad
+            gradient = None if p.grad is None else p.grad.permute(axes)
             found[f"d{short}"] = self.receive(f"d{short}", gradient, parameters.shapes[short], dtype)
         return found
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from math import isqrt
 
 import numpy as np
 
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.cases import Case, Data
+from dnn.agreement.cases import Case, Data, ImageCase
 from dnn.agreement.contenders import Contender, Network
 from dnn.agreement.oracle import magnification, safe_rows
 from dnn.agreement.records import Record, worst_of_each
@@ -25,7 +26,7 @@ MAIN = ("relu", "categorical_crossentropy")
 
 def cases(data: Data, sizes: Sizes, seed: int) -> Iterator[Case]:
     """The lecture's network, and smaller ones: every activation with cross-entropy and squares, every loss
-    with relu."""
+    with relu, and one with a convolution."""
     for activation in ACTIVATIONS:
         for loss in LOSSES:
             if activation != MAIN[0] and loss not in (MAIN[1], "mean_squared_error"):
@@ -35,6 +36,11 @@ def cases(data: Data, sizes: Sizes, seed: int) -> Iterator[Case]:
             widths = "-".join(map(str, (data.x.shape[1], *hidden, data.classes)))
             yield Case(f"{widths} {activation} {loss}", data.x.shape[1], hidden, data.classes,
                        activation, loss, SGD(), seed)  # fmt: skip
+    n = data.x.shape[1]
+    if n >= 16 and isqrt(n) ** 2 == n:
+        yield ImageCase(
+            f"{n} convolution tanh {MAIN[1]}", n, (6,), data.classes, "tanh", MAIN[1], SGD(), seed
+        )
 
 
 def batch_of(
@@ -67,7 +73,8 @@ def compare(
         yield Record(level, case.name, "outputs", backend, bounds.eta(outputs, outputs64), bound, note)
         for name, x64 in g64.items():
             layer = index[name.rsplit(".", maxsplit=1)[0]]
-            bound = bounds.gradient(case.inner, case.outer, layer, len(x), kappa, network.unit)
+            summed = len(x) * case.places[layer]
+            bound = bounds.gradient(case.inner, case.outer, layer, summed, kappa, network.unit)
             yield Record(level, case.name, f"d {name}", backend, bounds.eta(g[name], x64), bound, note)
 
 

@@ -14,12 +14,13 @@ import numpy as np
 from backends import get_backend
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case
-from dnn.agreement.contenders import Network
+from dnn.agreement.contenders import Contender, Network
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.state import Named
+from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
 
-KINKS = frozenset({"relu"})
+KINKS = frozenset({"relu", "leaky_relu"})
 """Activations whose derivative jumps at 0: there the sign of z must not be in doubt."""
 
 LOSS_KINKS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = MappingProxyType(
@@ -34,6 +35,19 @@ LOSS_KINKS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = Mappi
 def make_oracle() -> BackendContender:
     """The contender that all others are compared with, whatever dtype they ask for."""
     return BackendContender("oracle", lambda _: get_backend("numpy", dtype="float64", fused=False))
+
+
+def pre_activation(
+    oracle: Contender, make: Callable[[], Layer], shape: tuple[int, ...],
+    values: Mapping[str, np.ndarray], x: np.ndarray, dy: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """z of a layer with a kink, or a little more: f(z) - f(-z) is z for relu and 1.01 z for leaky_relu.
+
+    -z comes from parameters of the other sign, or where there are none from such an x.
+    """
+    minus = {k: -v for k, v in values.items()}
+    y = oracle.layer(make(), shape, values, x, dy.copy())["y"]
+    return y - oracle.layer(make(), shape, minus, x if values else -x, dy.copy())["y"]
 
 
 def margins(case: Case, z: Named) -> Named:

@@ -71,16 +71,17 @@ class OurNetwork(Network):
         for layer in self.model.layers:
             # Twice, since a fused kernel need not leave its pre-activation anywhere; what it does
             # leave, h, is the next layer's input here.
-            z = layer.forward_logits(h)
+            z = layer.forward_logits(h, training=False)
             shape = (x.shape[0], *layer.output_shape)
-            found[layer.name] = self.owner.receive(f"z {layer.name}", z, shape, self.dtype)
-            h = layer.forward(h)
+            if layer.parameter_shapes():
+                found[layer.name] = self.owner.receive(f"z {layer.name}", z, shape, self.dtype)
+            h = layer.forward(h, training=False)
         return found
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         batch, _ = self._batch(x)
         contained = get_loss(self.case.loss).activation is not None
-        outputs = self.model.forward(batch, logits=contained)
+        outputs = self.model.forward(batch, training=False, logits=contained)
         return self.owner.receive("outputs", outputs, (len(x), self.case.classes), self.dtype)
 
     def gradients(self, x: np.ndarray, y: np.ndarray) -> Named:
@@ -140,7 +141,7 @@ class BackendContender(Contender):
         layer.attach(parameters.value, parameters.gradient)
         parameters.load({name: v.astype(dtype) for name, v in values.items()})
         layer.reserve(len(x), training=True)
-        y = layer.forward(backend.from_host(x.astype(dtype)))
+        y = layer.forward(backend.from_host(x.astype(dtype)), training=True)
         found = {"y": self.receive("y", y, (len(x), *layer.output_shape), dtype)}
         # backward may overwrite dy, and from_host may share memory with the host.
         dx = layer.backward(backend.from_host(dy.astype(dtype)))

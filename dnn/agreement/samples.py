@@ -15,12 +15,29 @@ from typing import Any
 
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
-from dnn.layers import LAYERS, Layer
+from dnn.layers import LAYERS, BatchNormalization, Layer
 
 ARGUMENTS: Mapping[str, Any] = MappingProxyType(
-    {"units": 24, "filters": 6, "kernel_size": 3, "pool_size": 2, "rate": 0.25}
+    {
+        "units": 24,
+        "filters": 6,
+        "kernel_size": 3,
+        "rate": 0.25,
+        "stddev": 0.5,
+        "target_shape": (4, 6),
+    }
 )
-SHAPES = ((24,), (40,), (8, 8, 3))  # the first makes Dense(24) square: a transposed W then fits
+VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "Conv2D": {"strides": (2, 1), "padding": "same"},
+        "MaxPooling2D": {"pool_size": 3, "strides": 2, "padding": "same"},
+        "AveragePooling2D": {"pool_size": 3, "strides": 2, "padding": 1},
+    }
+)
+"""Settings with which a layer is made once more."""
+# The first makes Dense(24) square: a transposed W then fits. Of 7 x 8 pixels "same" pads one side more.
+# 8 channels, since of 3 numbers some are nearly equal, and LayerNormalization magnifies their rounding.
+SHAPES = ((24,), (40,), (7, 8, 8))
 
 
 def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
@@ -40,10 +57,13 @@ def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
                 f"dnn.agreement.samples.ARGUMENTS"
             )
         given = {argument: ARGUMENTS[argument] for argument in required if argument in ARGUMENTS}
-        takes_activation = "activation" in parameters
+        kinds: list[dict[str, Any]] = [{}]
+        if "activation" in parameters:
+            kinds = [{"activation": activation} for activation in ACTIVATIONS]
+        if name in VARIANTS:
+            kinds.append({**kinds[-1], **VARIANTS[name]})
         found = False
-        for activation in ACTIVATIONS if takes_activation else (None,):
-            more = {} if activation is None else {"activation": activation}
+        for more in kinds:
             make = partial(kind, **given, **more)
             for shape in SHAPES:
                 try:
@@ -51,7 +71,8 @@ def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
                 except InputError:
                     continue
                 found = True
-                yield " ".join(filter(None, (name, activation, "x".join(map(str, shape))))), make, shape
+                words = [str(v) for v in more.values()]
+                yield " ".join([name, *words, "x".join(map(str, shape))]), make, shape
         if not found:
             raise InputError(f"layer {name} fits none of the shapes {SHAPES}, expected it to fit one")
 
@@ -59,9 +80,12 @@ def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
 def inner_dimensions(layer: Layer, batch: int) -> tuple[int, int, int]:
     """Numbers added up in one element of y, of dx and of dW, for a built layer.
 
-    From the shape (..., n_in, n_out) of its largest parameter; leading axes are a receptive field.
+    From the shape (..., n_in, n_out) of its largest parameter; leading axes are a receptive field. Batch
+    normalisation takes the mean of all rows into each element.
     """
+    rows = batch * prod(layer.output_shape[:-1])
+    if isinstance(layer, BatchNormalization):
+        return rows, rows, rows
     shapes = [s for s in layer.parameter_shapes().values() if len(s) > 1]
     shape = max(shapes, key=prod, default=(1, 1))
-    places = prod(layer.output_shape[:-1])
-    return prod(shape[:-1]), prod(shape) // shape[-2], batch * places
+    return prod(shape[:-1]), prod(shape) // shape[-2], rows

@@ -10,12 +10,13 @@ from backends import get_backend
 from dnn.agreement import bounds
 from dnn.agreement.cases import Data, loss_variants
 from dnn.agreement.contenders import Contender
-from dnn.agreement.oracle import KINKS, predicted
+from dnn.agreement.oracle import KINKS, pre_activation, predicted
 from dnn.agreement.records import Record
 from dnn.agreement.samples import inner_dimensions, samples
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Misfit
 from dnn.random import host_normal, host_uniform, stream_key
+from dnn.torch_layer_twins import NoTwin
 
 LEVEL = "L1"
 
@@ -44,9 +45,7 @@ def _layers(contenders: Sequence[Contender], oracle: Contender, sizes: Sizes, se
         dy = _draw(seed, "layer dy", (sizes.batch, *probe.output_shape))
         if probe.activation in KINKS:
             # Units whose oracle z is near the kink get no cotangent, so their side does not matter.
-            y64 = oracle.layer(make(), shape, values, x, dy)["y"]
-            flipped = {k: -v for k, v in values.items()}
-            z64 = y64 - oracle.layer(make(), shape, flipped, x, dy)["y"]  # relu(z) - relu(-z) = z
+            z64 = pre_activation(oracle, make, shape, values, x, dy)
             dy = np.where(np.abs(z64) < 1e-4, np.float32(0.0), dy)
         wanted = oracle.layer(make(), shape, values, x, dy)
         forward, back, over = inner_dimensions(probe, sizes.batch)
@@ -54,6 +53,8 @@ def _layers(contenders: Sequence[Contender], oracle: Contender, sizes: Sizes, se
         for c in contenders:
             try:
                 got = c.layer(make(), shape, values, x, dy.copy())
+            except NoTwin:
+                continue
             except Misfit as error:
                 yield Record(LEVEL, name, "door", c.name, float("inf"), 0.0, str(error))
                 continue

@@ -3,9 +3,46 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from dnn.layers.activation import Activation
+from dnn.layers.conv2d import Conv2D
 from dnn.layers.dense import Dense
 from dnn.layers.layer import Layer
+from dnn.layers.noise import Dropout, GaussianNoise
+from dnn.layers.normalization import BatchNormalization, LayerNormalization
+from dnn.layers.pooling import AveragePooling2D, MaxPooling2D
+from dnn.layers.shaping import Flatten, Reshape
 
-LAYERS: Mapping[str, type[Layer]] = MappingProxyType({c.__name__: c for c in (Dense,)})
+LAYERS: Mapping[str, type[Layer]] = MappingProxyType(
+    {
+        c.__name__: c
+        for c in (
+            Dense,
+            Activation,
+            Dropout,
+            GaussianNoise,
+            BatchNormalization,
+            LayerNormalization,
+            Conv2D,
+            MaxPooling2D,
+            AveragePooling2D,
+            Flatten,
+            Reshape,
+        )
+    }
+)
 
-__all__ = ["LAYERS", "Dense", "Layer"]
+__all__ = [
+    "LAYERS",
+    "Activation",
+    "AveragePooling2D",
+    "BatchNormalization",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GaussianNoise",
+    "Layer",
+    "LayerNormalization",
+    "MaxPooling2D",
+    "Reshape",
+]

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
-from backends.reference import ACTIVATIONS
-from dnn.initializers import INITIALIZERS
+from backends.reference import ACTIVATIONS, DENSE_KINDS
+from dnn.initializers import INITIALIZERS, initializer_for
+from dnn.inputs import positive_integer
 from dnn.layers.layer import Array, Layer, Shape
 from dnn.names import look_up
 from dnn.random import Key
@@ -23,8 +24,8 @@ class Dense(Layer):
 
     Args:
         units: n_out, at least 1.
-        activation: f: "linear", "sigmoid", "tanh", "relu" or "softmax".
-        initializer: of W, a name in ``dnn.initializers``; None: "he_uniform" for relu, else
+        activation: f, a name in ``backends.reference.ACTIVATIONS``.
+        initializer: of W, a name in ``dnn.initializers``; None: "he_uniform" for relu and its kin, else
             "glorot_uniform". b starts at 0.
         name: in summaries and checkpoints; None: "dense_1", "dense_2", ...
 
@@ -47,27 +48,31 @@ class Dense(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
-            raise InputError(f"units is {units!r}, expected an integer of at least 1")
+        self.units = positive_integer("units", units)
         look_up("activation", activation, dict.fromkeys(ACTIVATIONS))
-        self.units = int(units)
         self.activation = activation  # type: ignore[misc]
-        self.initializer = initializer or ("he_uniform" if activation == "relu" else "glorot_uniform")
+        self.initializer = initializer or initializer_for(activation)
         look_up("initializer", self.initializer, INITIALIZERS)
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
             raise InputError(
                 f"layer {self.name!r} (Dense) got examples of shape {input_shape}, expected one axis "
-                f"(n_in,); reshape the examples to ({int(np.prod(input_shape))},)"
+                f"(n_in,); put Flatten() before it, or reshape the examples to "
+                f"({int(np.prod(input_shape))},)"
             )
         return (self.units,)
 
     def bind(self, backend: Backend) -> None:
-        self._dense = backend.kernel("dense", self.activation)
-        self._dense_backward = backend.kernel("dense_backward", self.activation)
+        # Kinds whose derivative needs z are a step of their own, after the product.
+        self._apart = self.activation not in DENSE_KINDS
+        kind = "linear" if self._apart else self.activation
+        self._dense = backend.kernel("dense", kind)
+        self._dense_backward = backend.kernel("dense_backward", kind)
         self._linear = backend.kernel("dense", "linear")
         self._linear_backward = backend.kernel("dense_backward", "linear")
+        self._activate = backend.kernel("activation", self.activation)
+        self._activate_backward = backend.kernel("activation_backward", self.activation)
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"W": (self.input_shape[0], self.units), "b": (self.units,)}
@@ -79,15 +84,21 @@ class Dense(Layer):
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         assert self._backend is not None
         y = self._backend.zeros((batch, self.units))
+        z = self._backend.zeros((batch, self.units)) if self._apart else None
         need_dx = training and not self._first
         dx = self._backend.zeros((batch, self.input_shape[0])) if need_dx else None
-        return {"y": y, "dx": dx}
+        return {"y": y, "z": z, "dx": dx}
 
-    def forward(self, x: Array) -> Array:
-        """y = f(x W + b); keeps x and y."""
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """y = f(x W + b); keeps x and y, and z where f' needs it."""
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        self._dense(x, self.value["W"], self.value["b"], keep.y)
+        W, b = self.value["W"], self.value["b"]
+        if self._apart:
+            self._linear(x, W, b, keep.z)
+            self._activate(keep.z, keep.y)
+        else:
+            self._dense(x, W, b, keep.y)
         return keep.y
 
     def backward(self, dy: Array) -> Array | None:
@@ -98,10 +109,12 @@ class Dense(Layer):
         """
         keep = self._buffers[dy.shape[0]]
         W, dW, db = self.value["W"], self.gradient["W"], self.gradient["b"]
+        if self._apart:
+            self._activate_backward(dy, keep.z, keep.y, dy)
         self._dense_backward(dy, keep.x, keep.y, W, dy, dW, db, keep.dx)
         return keep.dx
 
-    def forward_logits(self, x: Array) -> Array:
+    def forward_logits(self, x: Array, *, training: bool) -> Array:
         """z = x W + b alone."""
         keep = self._buffers[x.shape[0]]
         keep.x = x

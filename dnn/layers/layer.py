@@ -21,27 +21,47 @@ class Layer(ABC):
 
     Life: made by the user; ``build`` by the model, once; ``attach`` to views of the model's flat
     vectors; ``reserve`` for each batch size that will be used; then ``forward`` and ``backward``.
+
+    Attributes:
+        value, gradient: of the trained parameters by short name, views of the model's flat vectors.
+        state: not trained, but part of what the layer has learned or where it stands (running means,
+            how many masks were drawn); saved with the weights. By short name.
     """
 
     activation: ClassVar[str] = "linear"
     """What the layer does to its last pre-activation; losses ask for it."""
+    random: ClassVar[bool] = False
+    """Whether it draws random numbers in training."""
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name or ""
         self.input_shape: Shape = ()
         self.output_shape: Shape = ()
+        self.value: dict[str, Array] = {}
+        self.gradient: dict[str, Array] = {}
+        self.state: dict[str, Array] = {}
         self._backend: Backend | None = None
         self._buffers: dict[int, SimpleNamespace] = {}
 
     # ----- building
 
-    def build(self, input_shape: Shape, backend: Backend, name: str, first: bool) -> None:
+    def build(
+        self,
+        input_shape: Shape,
+        backend: Backend,
+        name: str,
+        first: bool,
+        *,
+        seed: int = 0,
+        index: int = 0,
+    ) -> None:
         """Fix the shapes and bind the kernels.
 
         Args:
             input_shape: of one example.
             name: used unless the user gave one.
-            first: the first layer of the network computes no input gradient.
+            first: nothing before this layer is trained, so it computes no input gradient.
+            seed: of the model; index: the layer's place in it. They key the layer's random streams.
 
         Raises:
             InputError: the layer is in a model already, or the input shape does not fit.
@@ -55,6 +75,10 @@ class Layer(ABC):
         self.output_shape = self.shape_after(self.input_shape)
         self._backend = backend
         self._first = first
+        self._seed, self._index = seed, index
+        for short, start in self.initial_state().items():
+            kind = backend.dtype_name if start.dtype.kind == "f" else start.dtype
+            self.state[short] = backend.from_host(start.astype(kind))
         self.bind(backend)
 
     @abstractmethod
@@ -77,12 +101,20 @@ class Layer(ABC):
         """The parameters' initial values as float64 host arrays, drawn from the stream ``key``."""
         return {}
 
+    def initial_state(self) -> dict[str, np.ndarray]:
+        """What ``state`` starts with, as new host arrays: float64 (becomes the backend's) or int64."""
+        return {}
+
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         """Receive the views of this layer's parameters and gradients, by short name."""
         self.value, self.gradient = dict(value), dict(gradient)
 
     def reserve(self, batch: int, training: bool) -> None:
-        """Make the buffers for batches of this size, as views of larger ones where there are any."""
+        """Make the buffers for batches of this size, as views of larger ones where there are any.
+
+        Raises:
+            InputError: the layer cannot work on such a batch.
+        """
         have = self._buffers.get(batch)
         if have is not None and (have.training or not training):
             return
@@ -95,26 +127,30 @@ class Layer(ABC):
             views = self.make_buffers(batch, training)
         self._buffers[batch] = SimpleNamespace(arrays=views, training=training, **views)
 
-    @abstractmethod
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         """Arrays whose first axis is the batch, by name; those for backward only when training."""
+        return {}
 
     # ----- running
 
     @abstractmethod
-    def forward(self, x: Array) -> Array:
-        """y for x (batch, *input_shape); keeps what backward needs. y is valid until the next call."""
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """y for x (batch, *input_shape); keeps what backward needs. y is valid until the next call.
+
+        In training layers may be random, take the batch's own statistics, and write their state;
+        otherwise they do none of that. x is not written.
+        """
 
     @abstractmethod
     def backward(self, dy: Array) -> Array | None:
-        """Given dL/dy of the last forward, write the parameter gradients and return dL/dx.
+        """Given dL/dy of the last forward, in training, write the parameter gradients and return dL/dx.
 
-        dy is overwritten. The first layer of a network returns None.
+        dy is overwritten. None: nothing before this layer is trained.
         """
 
-    def forward_logits(self, x: Array) -> Array:
+    def forward_logits(self, x: Array, *, training: bool) -> Array:
         """``forward`` without the activation, for a loss that contains it (softmax in cross-entropy)."""
-        return self.forward(x)
+        return self.forward(x, training=training)
 
     def backward_logits(self, dz: Array) -> Array | None:
         """``backward`` from the gradient with respect to what ``forward_logits`` returned."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import array_api_compat.numpy as npx
 import host_cuda
+import layer_cases
 import numpy as np
 import pytest
 import scipy.special
@@ -63,12 +64,14 @@ WRITES = {
     "adam": {"p", "m", "v", "control"},
     "adamw": {"p", "m", "v", "control"},
     "threefry": {"out"},
+    **layer_cases.WRITES,
 }
 # What a docstring allows to be one array: (the one read, the one written).
 ALIASES = {
     "activation": [("z", "y")],
     "activation_backward": [("dy", "dz")],
     "dense_backward": [("dy", "dz")],
+    **layer_cases.ALIASES,
 }
 Case = dict[str, Any]
 
@@ -286,12 +289,28 @@ CASES: dict[str, Callable[..., Iterator[Case]]] = {
     "adam": adam_cases,
     "adamw": adamw_cases,
     "threefry": threefry_cases,
+    "conv2d": layer_cases.conv_cases,
+    "conv2d_backward": layer_cases.conv_backward_cases,
+    "max_pool2d": layer_cases.max_pool_cases,
+    "max_pool2d_backward": layer_cases.max_pool_backward_cases,
+    "average_pool2d": layer_cases.average_pool_cases,
+    "average_pool2d_backward": layer_cases.average_pool_backward_cases,
+    "batch_norm": layer_cases.batch_norm_cases,
+    "batch_norm_backward": partial(
+        layer_cases.norm_backward_cases, forward=layer_cases.batch_norm_cases, kernel="batch_norm"
+    ),
+    "layer_norm": layer_cases.layer_norm_cases,
+    "layer_norm_backward": partial(
+        layer_cases.norm_backward_cases, forward=layer_cases.layer_norm_cases, kernel="layer_norm"
+    ),
+    "dropout": partial(layer_cases.noise_cases, setting={"rate": 0.3}, extra=("mask",)),
+    "gaussian_noise": partial(layer_cases.noise_cases, setting={"deviation": 0.5}, extra=()),
 }
 
 
 def ulp_bound(name: str, kind: str | None) -> float | None:
     """ULP allowed for each element, where the two do the same few roundings; None: eta instead."""
-    if name in ("gather_rows", "threefry", "clip_value") or (
+    if name in ("gather_rows", "threefry", "clip_value", "max_pool2d") or (
         name in ("activation", "activation_backward") and kind in ("linear", "relu")
     ):
         return 0  # copies, choices, and one rounding
@@ -457,6 +476,18 @@ EXPECTED = {
     "tanh": np.tanh,
     "relu": lambda z: np.clip(z, 0, None),
     "softmax": lambda z: scipy.special.softmax(z, axis=-1),
+    "leaky_relu": lambda z: np.where(z > 0, z, z / 100),
+    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
+    "gelu": lambda z: z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))) / 2,
+    "softplus": lambda z: np.logaddexp(0, z),
+}
+TORCH = {
+    "linear": lambda t: t * 1.0,
+    "softmax": lambda t: torch.softmax(t, -1),
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "gelu": partial(F.gelu, approximate="tanh"),
+    "softplus": partial(F.softplus, threshold=40.0),
 }
 
 
@@ -469,8 +500,7 @@ def test_reference_activation(kind):
     dy = np.random.default_rng(2).normal(size=z.shape)
     run("activation_backward", kind, dy, z, y, dz)
     leaf = T(z).requires_grad_()
-    torch_of = {"linear": lambda t: t * 1.0, "softmax": lambda t: torch.softmax(t, -1)}
-    torch_of.get(kind, getattr(torch, kind, None))(leaf).backward(T(dy))
+    TORCH.get(kind, getattr(torch, kind, None))(leaf).backward(T(dy))
     assert_close(dz, leaf.grad.numpy(), TIGHT)
 
 

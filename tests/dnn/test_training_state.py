@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dnn import SGD, Adam, Dense, LinearDecay, Sequential, tensor_files
+from dnn import SGD, Adam, BatchNormalization, Dense, Dropout, LinearDecay, Sequential, tensor_files
 from dnn.callbacks import Callback
 from dnn.training_checkpoints import PATTERN, TrainingCheckpoints, best_epoch, latest_state
 from dnn.training_state import FORMAT, VERSION, StateError, TrainingState, read_state, write_state
@@ -189,3 +189,22 @@ def test_what_cannot_be_written_is_told_and_training_goes_on(make_backend, tmp_p
     history = fit(model, [TrainingCheckpoints(gone, every=3)])
     assert len(history.epoch) == EPOCHS
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_layers_with_a_state_go_on_too(backend, tmp_path):
+    """Running averages, and the counters of random masks."""
+
+    def build():
+        layers = [Dense(9, "relu"), BatchNormalization(), Dropout(0.3), Dense(3, "softmax")]
+        model = Sequential(layers, input_shape=(6,), backend=backend, seed=5)
+        model.compile()
+        return model
+
+    whole, kept = build(), Kept()
+    fit(whole, [kept])
+    write_state(kept.states[9], tmp_path / "state.safetensors")
+    resumed = build()
+    fit(resumed, resume=read_state(tmp_path / "state.safetensors"))
+    wanted = whole.parameters.to_host()
+    for name, array in resumed.parameters.to_host().items():
+        np.testing.assert_array_equal(array, wanted[name])

@@ -1,0 +1,110 @@
+"""NumPy's convolution and pooling: windows unfolded into the rows of one matrix, a few images at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from backends.reference.windows import Padding, Pair, pad, pixels, starts, without_border
+
+Array = np.ndarray
+UNFOLDED = 1 << 18
+"""Numbers of an unfolded block: with its product it stays in the cache."""
+
+
+def _windows(wide: Array, size: Pair, strides: Pair, windows: Pair) -> Array:
+    """A view (B, rows, columns, h, w, C) of padded images: every window, nothing copied."""
+    image, row, column, channel = wide.strides
+    shape = (wide.shape[0], *windows, *size, wide.shape[3])
+    steps = (image, row * strides[0], column * strides[1], row, column, channel)
+    return np.lib.stride_tricks.as_strided(wide, shape, steps, writeable=False)
+
+
+def _unfolded(windows: Array) -> Array:
+    """Windows (n, rows, columns, h, w, C) as the rows of a matrix (n rows columns, h w C)."""
+    h, w, channels = windows.shape[3:]
+    if channels == 1:  # pixel by pixel, so that what is copied lies in long runs
+        planes: Array = windows[..., 0].transpose(3, 4, 0, 1, 2).reshape(h * w, -1).T
+        return planes
+    return windows.reshape(-1, h * w * channels)
+
+
+def _blocks(batch: int, numbers: int) -> Iterator[slice]:
+    """Slices of the batch, each of at most UNFOLDED numbers where one image has so many."""
+    step = max(1, UNFOLDED // max(1, numbers))
+    return (slice(start, start + step) for start in range(0, batch, step))
+
+
+def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
+    h, w, _, n_out = W.shape
+    batch, rows, columns, _ = z.shape
+    views = _windows(pad(np, x, padding), (h, w), strides, (rows, columns))
+    flat = W.reshape(-1, n_out)
+    for part in _blocks(batch, rows * columns * flat.shape[0]):
+        out = z[part].reshape(-1, n_out)
+        np.matmul(_unfolded(views[part]), flat, out=out)
+        out += b
+
+
+def conv2d_backward(
+    xp: Any,
+    dz: Array,
+    x: Array,
+    W: Array,
+    strides: Pair,
+    padding: Padding,
+    dW: Array,
+    db: Array,
+    dx: Array | None,
+) -> None:
+    h, w, n_in, n_out = W.shape
+    batch, rows, columns, _ = dz.shape
+    wide = pad(np, x, padding)
+    views = _windows(wide, (h, w), strides, (rows, columns))
+    gradient = np.zeros((h * w * n_in, n_out), dtype=W.dtype)
+    db.fill(0.0)
+    d_wide = None if dx is None else np.zeros_like(wide)
+    for part in _blocks(batch, rows * columns * gradient.shape[0]):
+        d = dz[part].reshape(-1, n_out)
+        gradient += _unfolded(views[part]).T @ d
+        db += np.ones(d.shape[0], dtype=d.dtype) @ d
+        if d_wide is not None:
+            for i, j, here in pixels((h, w), strides, (rows, columns)):
+                d_wide[part][here] += (d @ W[i, j].T).reshape(-1, rows, columns, n_in)
+    np.copyto(dW, gradient.reshape(W.shape))
+    if dx is not None:
+        np.copyto(dx, without_border(d_wide, padding))
+
+
+def max_pool2d(
+    xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
+) -> None:
+    width, windows = x.shape[2], (y.shape[1], y.shape[2])
+    wide = pad(np, x, padding, -np.inf)
+    down, across = starts(np, strides, padding, windows, "cpu")
+    offsets = np.asarray([i * width + j for i in range(size[0]) for j in range(size[1])])
+    which = np.empty(y.shape, dtype=np.intp)  # the number of the pixel within its window
+    which[...] = np.maximum(-down, 0) * size[1] + np.maximum(-across, 0)
+    y.fill(-np.inf)
+    for i, j, here in pixels(size, strides, windows):
+        pixel = np.ascontiguousarray(wide[here])
+        better = pixel > y
+        better |= np.isnan(pixel)
+        np.copyto(y, pixel, where=better)
+        np.putmask(which, better, i * size[1] + j)
+    np.take(offsets, which, out=index)
+    index += down * width + across
+
+
+def max_pool2d_backward(
+    xp: Any, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
+) -> None:
+    batch, height, width, channels = dx.shape
+    images = np.arange(batch, dtype=np.int64)[:, None, None, None] * (height * width * channels)
+    places = index * channels
+    places += images
+    places += np.arange(channels, dtype=np.int64)
+    dx.fill(0.0)
+    np.add.at(dx.reshape(-1), places.reshape(-1), dy.reshape(-1))

@@ -1,0 +1,105 @@
+"""Normalisation of columns over the batch, and of rows.
+
+Both write what they subtracted (mean) and multiplied with (inverse, 1 / sqrt(variance + epsilon)), from
+which backward makes the normalised numbers x^ = (x - mean) inverse again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Array = Any
+
+
+def batch_norm(
+    xp: Any,
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_variance: Array,
+    momentum: float,
+    epsilon: float,
+    mean: Array,
+    inverse: Array,
+    y: Array,
+) -> None:
+    """``y = x^ gamma + beta`` with mean and variance of each column (Ioffe and Szegedy 2015, algorithm 1).
+
+    running = (1 - momentum) running + momentum now, of the mean and of the variance divided by N - 1
+    (that within y is divided by N), as torch.nn.BatchNorm1d. N is at least 2.
+
+    Reads x (N, n), gamma, beta (n,); writes running_mean and running_variance, which it also reads, mean,
+    inverse (n,) and y (N, n).
+    """
+    n = x.shape[0]
+    mean[...] = xp.mean(x, axis=0)
+    centred = x - mean
+    variance = xp.mean(centred * centred, axis=0)
+    inverse[...] = 1.0 / xp.sqrt(variance + epsilon)
+    y[...] = centred * (inverse * gamma) + beta
+    running_mean[...] = (1.0 - momentum) * running_mean + momentum * mean
+    running_variance[...] = (1.0 - momentum) * running_variance + (momentum * n / (n - 1)) * variance
+
+
+def batch_norm_backward(
+    xp: Any,
+    dy: Array,
+    x: Array,
+    mean: Array,
+    inverse: Array,
+    gamma: Array,
+    dgamma: Array,
+    dbeta: Array,
+    dx: Array | None,
+) -> None:
+    """``dgamma = sum_i dy x^``, ``dbeta = sum_i dy``, ``dx = gamma inverse (dy - dbeta/N - x^ dgamma/N)``.
+
+    Reads dy, x (N, n), mean, inverse, gamma (n,); writes dgamma, dbeta (n,) and dx (N, n; may be dy
+    itself) unless that is None.
+    """
+    n = x.shape[0]
+    normal = (x - mean) * inverse
+    dgamma[...] = xp.sum(dy * normal, axis=0)
+    dbeta[...] = xp.sum(dy, axis=0)
+    if dx is not None:
+        dx[...] = (gamma * inverse) * (dy - dbeta / n - normal * (dgamma / n))
+
+
+def layer_norm(
+    xp: Any, x: Array, gamma: Array, beta: Array, epsilon: float, mean: Array, inverse: Array, y: Array
+) -> None:
+    """``y = x^ gamma + beta`` with mean and variance (divided by n) of each row (Ba et al. 2016).
+
+    Reads x (N, n), gamma, beta (n,); writes mean, inverse (N,) and y (N, n).
+    """
+    mean[...] = xp.mean(x, axis=1)
+    centred = x - mean[:, None]
+    inverse[...] = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=1) + epsilon)
+    y[...] = centred * inverse[:, None] * gamma + beta
+
+
+def layer_norm_backward(
+    xp: Any,
+    dy: Array,
+    x: Array,
+    mean: Array,
+    inverse: Array,
+    gamma: Array,
+    dgamma: Array,
+    dbeta: Array,
+    dx: Array | None,
+) -> None:
+    """``dgamma = sum_i dy x^``, ``dbeta = sum_i dy`` and, with g = gamma dy and means over the row,
+    ``dx = inverse (g - mean(g) - x^ mean(g x^))``.
+
+    Reads dy, x (N, n), mean, inverse (N,), gamma (n,); writes dgamma, dbeta (n,) and dx (N, n; may be dy
+    itself) unless that is None.
+    """
+    normal = (x - mean[:, None]) * inverse[:, None]
+    dgamma[...] = xp.sum(dy * normal, axis=0)
+    dbeta[...] = xp.sum(dy, axis=0)
+    if dx is not None:
+        g = dy * gamma
+        along = xp.mean(g * normal, axis=1, keepdims=True)
+        dx[...] = inverse[:, None] * (g - xp.mean(g, axis=1, keepdims=True) - normal * along)

@@ -1,0 +1,88 @@
+"""Pooling: the largest pixel or the mean of each window, channel by channel; channels last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backends.reference.windows import Padding, Pair, pad, pixels, starts, without_border
+
+Array = Any
+
+
+def max_pool2d(
+    xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
+) -> None:
+    """``y_pq = max over the window's pixels`` and where it was; pixels outside the image do not count.
+
+    The first of equal pixels (row by row) is taken, and NaN is larger than any number, both as in torch.
+
+    Reads x (B, H, W, C); writes y (B, rows, columns, C) and index (B, rows, columns, C) int64, the place
+    row * W + column of the maximum in its image.
+    """
+    width, windows = x.shape[2], (y.shape[1], y.shape[2])
+    wide = pad(xp, x, padding, -float("inf"))
+    down, across = starts(xp, strides, padding, windows, x.device)
+    y[...] = -float("inf")
+    zero = xp.zeros_like(down)
+    index[...] = xp.maximum(down, zero) * width + xp.maximum(across, xp.zeros_like(across))
+    for i, j, here in pixels(size, strides, windows):
+        pixel = wide[here]
+        better = (pixel > y) | xp.isnan(pixel)
+        y[...] = xp.where(better, pixel, y)
+        index[...] = xp.where(better, (down + i) * width + (across + j), index)
+
+
+def max_pool2d_backward(
+    xp: Any, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
+) -> None:
+    """``dx = sum of the dy whose maximum the pixel was``.
+
+    Reads dy and index (B, rows, columns, C) as ``max_pool2d`` left it; writes dx (B, H, W, C).
+    """
+    width, windows = dx.shape[2], (dy.shape[1], dy.shape[2])
+    wide = xp.zeros_like(pad(xp, dx, padding))
+    down, across = starts(xp, strides, padding, windows, dy.device)
+    zero = xp.zeros_like(dy)
+    for i, j, here in pixels(size, strides, windows):
+        chosen = index == (down + i) * width + (across + j)
+        wide[here] = wide[here] + xp.where(chosen, dy, zero)
+    dx[...] = without_border(wide, padding)
+
+
+def _counts(xp: Any, image: Array, size: Pair, strides: Pair, padding: Padding, windows: Pair) -> Array:
+    """How many pixels of the image each window has: (1, rows, columns, 1) in the image's dtype."""
+    counts = []
+    places = starts(xp, strides, padding, windows, image.device)
+    for start, length, extent in zip(places, size, image.shape[1:3], strict=True):
+        zero = xp.zeros_like(start)
+        end = xp.minimum(start + length, zero + extent)
+        counts.append(end - xp.maximum(start, zero))
+    return xp.astype(counts[0] * counts[1], image.dtype)
+
+
+def average_pool2d(xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array) -> None:
+    """``y_pq = mean over the window's pixels``; pixels outside the image do not count.
+
+    Reads x (B, H, W, C); writes y (B, rows, columns, C).
+    """
+    windows = (y.shape[1], y.shape[2])
+    wide = pad(xp, x, padding)
+    total = xp.zeros_like(y)
+    for _, _, here in pixels(size, strides, windows):
+        total = total + wide[here]
+    y[...] = total / _counts(xp, x, size, strides, padding, windows)
+
+
+def average_pool2d_backward(
+    xp: Any, dy: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
+) -> None:
+    """``dx = sum over the windows that have the pixel of dy / (pixels of that window)``.
+
+    Reads dy (B, rows, columns, C); writes dx (B, H, W, C).
+    """
+    windows = (dy.shape[1], dy.shape[2])
+    share = dy / _counts(xp, dx, size, strides, padding, windows)
+    wide = xp.zeros_like(pad(xp, dx, padding))
+    for _, _, here in pixels(size, strides, windows):
+        wide[here] = wide[here] + share
+    dx[...] = without_border(wide, padding)

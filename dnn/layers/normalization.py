@@ -1,0 +1,178 @@
+"""BatchNormalization and LayerNormalization, over the last axis as the one of features.
+
+For images (H, W, C) each pixel counts as a row of C numbers; x^ is x without mean and of variance 1.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from backends import Backend, InputError
+from dnn.inputs import require_number
+from dnn.layers.layer import Array, Layer, Shape
+from dnn.random import Key
+
+
+class Normalization(Layer):
+    """Base: ``y = x^ gamma + beta``; gamma starts at 1, beta at 0."""
+
+    kernel: ClassVar[str]
+
+    def __init__(self, epsilon: float, name: str | None) -> None:
+        super().__init__(name)
+        require_number("epsilon", epsilon, 0.0)
+        self.epsilon = float(epsilon)
+
+    def shape_after(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def bind(self, backend: Backend) -> None:
+        self._n = self.input_shape[-1]
+        self._places = prod(self.input_shape[:-1])
+        self._normalize = backend.kernel(self.kernel)
+        self._normalize_backward = backend.kernel(f"{self.kernel}_backward")
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        return {"gamma": (self.input_shape[-1],), "beta": (self.input_shape[-1],)}
+
+    def initial_values(self, key: Key) -> dict[str, np.ndarray]:
+        n = self.input_shape[-1]
+        return {"gamma": np.ones(n), "beta": np.zeros(n)}
+
+    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        assert self._backend is not None
+        return {"y": self._backend.zeros((batch, *self.output_shape))}
+
+    def _rows(self, x: Array) -> Array:
+        """x (B, ..., n) as (N, n)."""
+        assert self._backend is not None
+        return self._backend.xp.reshape(x, (x.shape[0] * self._places, self._n))
+
+    def statistics(self, batch: int) -> tuple[Array, Array]:
+        """Where mean and inverse are kept between forward and backward."""
+        raise NotImplementedError
+
+    def backward(self, dy: Array) -> Array | None:
+        """See the kernel, whose docstring has the formula; dx is written over dy."""
+        keep = self._buffers[dy.shape[0]]
+        rows = self._rows(dy)
+        self._normalize_backward(
+            rows,
+            self._rows(keep.x),
+            *self.statistics(dy.shape[0]),
+            self.value["gamma"],
+            self.gradient["gamma"],
+            self.gradient["beta"],
+            None if self._first else rows,
+        )
+        assert self._backend is not None
+        return None if self._first else self._backend.xp.reshape(rows, dy.shape)
+
+
+class BatchNormalization(Normalization):
+    """Each feature without its mean and divided by its standard deviation: of the batch in training, of
+    the running averages otherwise (Ioffe and Szegedy 2015). As torch.nn.BatchNorm1d and 2d.
+
+    Args:
+        momentum: weight of the newest batch in the running averages, in [0, 1), as in torch (Keras's
+            momentum is 1 minus this). The running variance is that divided by N - 1.
+        epsilon: added to the variance.
+        name: None: "batch_normalization_1", ...
+
+    Raises:
+        InputError: a setting out of range.
+    """
+
+    kernel = "batch_norm"
+
+    def __init__(self, *, momentum: float = 0.1, epsilon: float = 1e-5, name: str | None = None) -> None:
+        super().__init__(epsilon, name)
+        require_number("momentum", momentum, 0.0, 1.0)
+        self.momentum = float(momentum)
+
+    def bind(self, backend: Backend) -> None:
+        super().bind(backend)
+        self._statistics = backend.zeros(self._n), backend.zeros(self._n)
+
+    def initial_state(self) -> dict[str, np.ndarray]:
+        n = self.input_shape[-1]
+        return {"running_mean": np.zeros(n), "running_variance": np.ones(n)}
+
+    def reserve(self, batch: int, training: bool) -> None:
+        if training and batch * self._places < 2:
+            raise InputError(
+                f"layer {self.name!r} (BatchNormalization) got a training batch of one example, expected "
+                f"at least two, since one has no variance; take a batch_size that leaves no single example "
+                f"at the end, or LayerNormalization"
+            )
+        super().reserve(batch, training)
+
+    def statistics(self, batch: int) -> tuple[Array, Array]:
+        return self._statistics
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """y = x^ gamma + beta; in training writes the running averages and keeps x, mean and inverse."""
+        assert self._backend is not None
+        xp = self._backend.xp
+        keep = self._buffers[x.shape[0]]
+        keep.x = x
+        gamma, beta = self.value["gamma"], self.value["beta"]
+        mean, variance = self.state["running_mean"], self.state["running_variance"]
+        if training:
+            y = xp.reshape(keep.y, (x.shape[0] * self._places, self._n), copy=False)
+            self._normalize(
+                self._rows(x), gamma, beta, mean, variance, self.momentum, self.epsilon, *self._statistics, y
+            )
+        else:
+            keep.y[...] = (x - mean) * (gamma / xp.sqrt(variance + self.epsilon)) + beta
+        return keep.y
+
+    def config(self) -> dict[str, Any]:
+        return {"name": self.name, "momentum": self.momentum, "epsilon": self.epsilon}
+
+
+class LayerNormalization(Normalization):
+    """Each example's (in images each pixel's) features without their mean and divided by their standard
+    deviation (Ba et al. 2016); the same in training and afterwards. As torch.nn.LayerNorm(n).
+
+    Args:
+        epsilon: added to the variance.
+        name: None: "layer_normalization_1", ...
+
+    Raises:
+        InputError: a setting out of range.
+    """
+
+    kernel = "layer_norm"
+
+    def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
+        super().__init__(epsilon, name)
+
+    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        assert self._backend is not None
+        rows = (batch, self._places)
+        zeros = self._backend.zeros
+        return {**super().make_buffers(batch, training), "mean": zeros(rows), "inverse": zeros(rows)}
+
+    def statistics(self, batch: int) -> tuple[Array, Array]:
+        assert self._backend is not None
+        keep, xp = self._buffers[batch], self._backend.xp
+        mean, inverse = (xp.reshape(a, (-1,), copy=False) for a in (keep.mean, keep.inverse))
+        return mean, inverse
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """y = x^ gamma + beta; keeps x, mean and inverse."""
+        assert self._backend is not None
+        keep = self._buffers[x.shape[0]]
+        keep.x = x
+        y = self._backend.xp.reshape(keep.y, (x.shape[0] * self._places, self._n), copy=False)
+        statistics = self.statistics(x.shape[0])
+        gamma, beta = self.value["gamma"], self.value["beta"]
+        self._normalize(self._rows(x), gamma, beta, self.epsilon, *statistics, y)
+        return keep.y
+
+    def config(self) -> dict[str, Any]:
+        return {"name": self.name, "epsilon": self.epsilon}

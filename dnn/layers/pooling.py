@@ -1,0 +1,96 @@
+"""MaxPooling2D and AveragePooling2D: one number for each window of an image, channel by channel."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from backends import Backend
+from dnn.layers.layer import Array
+from dnn.layers.windows import Lengths, Windows
+
+
+class Pooling(Windows):
+    """Base of the two poolings.
+
+    Args:
+        pool_size: (h, w) of a window, or one number for both.
+        strides: from one window to the next; None: pool_size, so that windows lie side by side.
+        padding: "valid", "same", or pixels of border, which do not count; see ``Windows``.
+        name: None: "max_pooling2d_1", ...
+
+    Raises:
+        InputError: a setting out of range.
+    """
+
+    kernel: ClassVar[str]
+
+    def __init__(
+        self,
+        pool_size: Lengths = 2,
+        *,
+        strides: Lengths | None = None,
+        padding: str | Lengths = "valid",
+        name: str | None = None,
+    ) -> None:
+        super().__init__("pool_size", pool_size, strides or pool_size, padding, name)
+
+    def bind(self, backend: Backend) -> None:
+        self._pool = backend.kernel(self.kernel)
+        self._pool_backward = backend.kernel(f"{self.kernel}_backward")
+
+    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        assert self._backend is not None
+        zeros = self._backend.zeros
+        dx = zeros((batch, *self.input_shape)) if training and not self._first else None
+        return {"y": zeros((batch, *self.output_shape)), "dx": dx}
+
+
+class MaxPooling2D(Pooling):
+    """The largest pixel of each window; arguments as in ``Pooling``.
+
+    >>> MaxPooling2D(2).shape_after((5, 4, 3))
+    (2, 2, 3)
+    """
+
+    kernel = "max_pool2d"
+
+    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        assert self._backend is not None
+        shape, kind = (batch, *self.output_shape), self._backend.xp.int64
+        return {**super().make_buffers(batch, training), "index": self._backend.zeros(shape, dtype=kind)}
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """y, and where each maximum was."""
+        keep = self._buffers[x.shape[0]]
+        self._pool(x, self.size, self.strides, self.borders, keep.y, keep.index)
+        return keep.y
+
+    def backward(self, dy: Array) -> Array | None:
+        """dx is dy where the maximum was, summed over windows that share it, and 0 elsewhere."""
+        keep = self._buffers[dy.shape[0]]
+        if keep.dx is not None:
+            self._pool_backward(dy, keep.index, self.size, self.strides, self.borders, keep.dx)
+        return keep.dx
+
+
+class AveragePooling2D(Pooling):
+    """The mean of each window; arguments as in ``Pooling``.
+
+    >>> AveragePooling2D(2, padding="same").shape_after((5, 4, 3))
+    (3, 2, 3)
+    """
+
+    kernel = "average_pool2d"
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """y; nothing need be kept."""
+        keep = self._buffers[x.shape[0]]
+        self._pool(x, self.size, self.strides, self.borders, keep.y)
+        return keep.y
+
+    def backward(self, dy: Array) -> Array | None:
+        """Each pixel of a window gets dy divided by their number."""
+        keep = self._buffers[dy.shape[0]]
+        if keep.dx is not None:
+            self._pool_backward(dy, self.size, self.strides, self.borders, keep.dx)
+        return keep.dx

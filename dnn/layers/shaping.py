@@ -1,0 +1,79 @@
+"""Flatten and Reshape: the same numbers in another shape, nothing copied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from backends import Backend, InputError
+from dnn.inputs import positive_integer
+from dnn.layers.layer import Array, Layer, Shape
+
+
+class Reshape(Layer):
+    """Each example in another shape, row by row.
+
+    Args:
+        target_shape: without the batch axis; one length may be -1 and follows from the others.
+        name: None: "reshape_1", ...
+
+    Raises:
+        InputError: a length below 1.
+
+    >>> Reshape((28, 28, 1)).shape_after((784,))
+    (28, 28, 1)
+    """
+
+    def __init__(self, target_shape: Sequence[int], *, name: str | None = None) -> None:
+        super().__init__(name)
+        if not isinstance(target_shape, (tuple, list)) or list(target_shape).count(-1) > 1:
+            raise InputError(
+                f"target_shape is {target_shape!r}, expected a tuple of lengths such as (28, 28, 1), at "
+                f"most one of them -1"
+            )
+        self.target_shape = tuple(n if n == -1 else positive_integer("target_shape", n) for n in target_shape)
+
+    def shape_after(self, input_shape: Shape) -> Shape:
+        count = prod(input_shape)
+        known = prod(n for n in self.target_shape if n != -1)
+        shape = tuple(count // known if n == -1 else n for n in self.target_shape)
+        if prod(shape) != count:
+            raise InputError(
+                f"layer {self.name!r} (Reshape) got examples of shape {input_shape}, {count} numbers, "
+                f"expected as many as in {self.target_shape}; change target_shape"
+            )
+        return shape
+
+    def bind(self, backend: Backend) -> None:
+        self._reshape = backend.xp.reshape
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """The same numbers."""
+        return self._reshape(x, (x.shape[0], *self.output_shape))
+
+    def backward(self, dy: Array) -> Array | None:
+        """The same gradients, in the input's shape."""
+        if self._first:
+            return None
+        return self._reshape(dy, (dy.shape[0], *self.input_shape))
+
+    def config(self) -> dict[str, Any]:
+        return {"name": self.name, "target_shape": list(self.target_shape)}
+
+
+class Flatten(Reshape):
+    """Each example as one axis: images (H, W, C) row by row, for the Dense layers after them.
+
+    Args:
+        name: None: "flatten_1", ...
+
+    >>> Flatten().shape_after((4, 4, 8))
+    (128,)
+    """
+
+    def __init__(self, *, name: str | None = None) -> None:
+        super().__init__((-1,), name=name)
+
+    def config(self) -> dict[str, Any]:
+        return {"name": self.name}

@@ -1,0 +1,103 @@
+"""Windows that slide over images: what Conv2D and the poolings share.
+
+Images are (H, W, C), channels last as in Keras. The last axis then is the one of features everywhere (Dense,
+normalisation, softmax, bias), one kernel serves vectors and images, and a window's pixels unfold into
+rows of a matrix as they lie in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from backends import InputError
+from backends.reference.windows import Padding, Pair
+from dnn.inputs import positive_integer
+from dnn.layers.layer import Layer, Shape
+from dnn.names import look_up
+
+PADDINGS = ("valid", "same")
+Lengths = int | Sequence[int]
+
+
+def _pair(argument: str, value: Any) -> Pair:
+    """A length for both axes, or one for each."""
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        first, second = (positive_integer(argument, n) for n in value)
+        return first, second
+    length = positive_integer(argument, value)
+    return length, length
+
+
+class Windows(Layer):
+    """Base: where the windows lie.
+
+    Window (p, q) begins at row p s - top and column q t - left. "valid": no border; "same": a border of
+    zeros so that ceil(H / s) windows fit, the larger half below and right (as in Keras, and for strides 1
+    as in torch); a number or a pair: so much on both sides (as in torch). What does not fill a window at
+    the lower or right edge is not seen.
+    """
+
+    def __init__(
+        self, size_name: str, size: Lengths, strides: Lengths, padding: str | Lengths, name: str | None
+    ) -> None:
+        super().__init__(name)
+        self._size_name = size_name
+        self.size = _pair(size_name, size)
+        self.strides = _pair("strides", strides)
+        if isinstance(padding, str):
+            look_up("padding", padding, dict.fromkeys(PADDINGS))
+            self.padding: str | Pair = padding
+        elif padding in (0, [0, 0], (0, 0)):
+            self.padding = "valid"
+        elif isinstance(padding, (tuple, list)) and len(padding) == 2 and 0 in padding:
+            other = positive_integer("padding", max(padding))
+            self.padding = (0, other) if padding[0] == 0 else (other, 0)
+        else:
+            self.padding = _pair("padding", padding)
+        if not isinstance(self.padding, str) and any(
+            p >= n for p, n in zip(self.padding, self.size, strict=True)
+        ):
+            raise InputError(
+                f"padding is {padding!r}, expected less than {size_name} {self.size}, or windows would see "
+                f"nothing of the image"
+            )
+
+    def shape_after(self, input_shape: Shape) -> Shape:
+        kind = type(self).__name__
+        if len(input_shape) != 3:
+            raise InputError(
+                f"layer {self.name!r} ({kind}) got examples of shape {input_shape}, expected images "
+                f"(H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
+            )
+        borders, counts = [], []
+        for axis, (n, k, s) in enumerate(zip(input_shape[:2], self.size, self.strides, strict=True)):
+            before = after = 0
+            if self.padding == "same":
+                border = max((-(-n // s) - 1) * s + k - n, 0)
+                before, after = border // 2, border - border // 2
+            elif self.padding != "valid":
+                before = after = int(self.padding[axis])
+            count = (n + before + after - k) // s + 1
+            if count < 1:
+                raise InputError(
+                    f"layer {self.name!r} ({kind}) got images of {input_shape[0]} x {input_shape[1]} pixels, "
+                    f"expected at least its {self._size_name} {self.size}; take a smaller {self._size_name}, "
+                    f'padding="same", or fewer layers that shrink the image before it'
+                )
+            borders.append((before, after))
+            counts.append(count)
+        self.borders: Padding = (borders[0], borders[1])
+        return (*counts, self.channels_after(input_shape[2]))
+
+    def channels_after(self, channels: int) -> int:
+        """Channels of the output."""
+        return channels
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            self._size_name: list(self.size),
+            "strides": list(self.strides),
+            "padding": self.padding if isinstance(self.padding, str) else list(self.padding),
+        }

@@ -1,0 +1,20 @@
+"""Modules that torch.nn lacks; imported only where torch is."""
+
+from __future__ import annotations
+
+import torch
+
+
+class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
+    """A module of torch.nn for images (B, C, H, W), for ours, which are (B, H, W, C).
+
+    Nothing is copied on the way in: seen as (B, C, H, W), our images lie in the order that torch names
+    channels_last.
+    """
+
+    def __init__(self, inner: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

@@ -1,0 +1,170 @@
+"""Cases of the kernels of layers for test_kernels.py: convolution, pooling, normalisation, noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import array_api_compat.numpy as npx
+import numpy as np
+
+from backends import reference
+
+Case = dict[str, Any]
+BATCHES = (0, 1, 3)
+EVEN, ODD = ((0, 0), (0, 0)), ((1, 1), (1, 1))
+# (H, W), window, strides, padding: odd sizes, rows left over, more padding on one side, strides above the
+# window, a window as large as the image.
+GEOMETRIES = [
+    ((5, 6), (3, 2), (1, 1), EVEN),
+    ((7, 5), (3, 3), (2, 1), ODD),
+    ((6, 5), (2, 3), (2, 2), ((0, 1), (1, 1))),
+    ((7, 8), (1, 2), (3, 3), ((0, 0), (0, 1))),
+    ((4, 4), (4, 4), (1, 1), EVEN),
+]
+WRITES = {
+    "conv2d": {"z"},
+    "conv2d_backward": {"dW", "db", "dx"},
+    "max_pool2d": {"y", "index"},
+    "max_pool2d_backward": {"dx"},
+    "average_pool2d": {"y"},
+    "average_pool2d_backward": {"dx"},
+    "batch_norm": {"running_mean", "running_variance", "mean", "inverse", "y"},
+    "batch_norm_backward": {"dgamma", "dbeta", "dx"},
+    "layer_norm": {"mean", "inverse", "y"},
+    "layer_norm_backward": {"dgamma", "dbeta", "dx"},
+    "dropout": {"mask", "y"},
+    "gaussian_noise": {"y"},
+}
+ALIASES = {"batch_norm_backward": [("dy", "dx")], "layer_norm_backward": [("dy", "dx")]}
+
+
+def windows_of(image, size, strides, padding) -> tuple[int, int]:
+    rows, columns = (
+        (n + sum(p) - k) // s + 1 for n, k, s, p in zip(image, size, strides, padding, strict=True)
+    )
+    return rows, columns
+
+
+def conv_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    large = (8, ((40, 40), (3, 3), (1, 1), ODD), (3, 8))  # more than one block of NumPy's
+    for batch, geometry, (n_in, n_out) in (*product(BATCHES, GEOMETRIES, ((1, 4), (3, 2))), large):
+        image, size, strides, padding = geometry
+        yield {
+            "x": num.normal(batch, *image, n_in),
+            "W": num.finite(*size, n_in, n_out),  # inf times a pixel of padding is not defined
+            "b": num.finite(n_out),
+            "strides": strides,
+            "padding": padding,
+            "z": num.garbage(batch, *windows_of(*geometry), n_out),
+        }
+
+
+def conv_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for forward in conv_cases(num, kind):
+        for first in (False, True):
+            yield {
+                # Mostly positive: where a sum cancels, eta measures that and no kernel.
+                "dz": num.finite(*forward["z"].shape) + 2,
+                "x": forward["x"] + 2,
+                "W": forward["W"],
+                "strides": forward["strides"],
+                "padding": forward["padding"],
+                "dW": num.garbage(*forward["W"].shape),
+                "db": num.garbage(*forward["b"].shape),
+                "dx": None if first else num.garbage(*forward["x"].shape),
+            }
+
+
+def max_pool_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for batch in BATCHES:
+        for image, size, strides, padding in GEOMETRIES:
+            shape = (batch, *windows_of(image, size, strides, padding), 3)
+            x = num.normal(batch, *image, 3)
+            for pixels in (x, np.round(x)):  # with equal ones
+                geometry = {"size": size, "strides": strides, "padding": padding}
+                yield {"x": pixels, **geometry, "y": num.garbage(*shape), "index": np.full(shape, -1)}
+
+
+def max_pool_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for forward in max_pool_cases(num, kind):
+        with np.errstate(all="ignore"):
+            reference.max_pool2d(npx, *forward.values())
+        yield {
+            "dy": num.normal(*forward["y"].shape),
+            "index": forward["index"],
+            **{k: forward[k] for k in ("size", "strides", "padding")},
+            "dx": num.garbage(*forward["x"].shape),
+        }
+
+
+def average_pool_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for forward in max_pool_cases(num, kind):
+        yield {k: v for k, v in forward.items() if k != "index"}
+
+
+def average_pool_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for forward in max_pool_backward_cases(num, kind):
+        yield {k: v for k, v in forward.items() if k != "index"}
+
+
+def _scales(num: Any, n: int) -> Case:
+    return {"gamma": num.finite(n), "beta": num.finite(n)}
+
+
+def batch_norm_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for rows in (2, 3, 7, 100):  # one row has no variance
+        for n in (1, 5, 33):
+            yield {
+                # Finite: whether the mean of a column with infinity is that or NaN is not defined.
+                "x": 2 * num.finite(rows, n) + 1,
+                **_scales(num, n),
+                "running_mean": num.finite(n),
+                "running_variance": num.finite(n) ** 2,
+                "momentum": 0.1,
+                "epsilon": 1e-5,
+                "mean": num.garbage(n),
+                "inverse": num.garbage(n),
+                "y": num.garbage(rows, n),
+            }
+
+
+def layer_norm_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for rows in (0, 1, 3, 100):
+        for n in (2, 5, 33):
+            yield {
+                "x": 2 * num.finite(rows, n) + 1,
+                **_scales(num, n),
+                "epsilon": 1e-5,
+                "mean": num.garbage(rows),
+                "inverse": num.garbage(rows),
+                "y": num.garbage(rows, n),
+            }
+
+
+def norm_backward_cases(num: Any, kind: str | None, forward: Any, kernel: str) -> Iterator[Case]:
+    for case in forward(num, kind):
+        getattr(reference, kernel)(npx, *case.values())
+        rows, n = case["x"].shape
+        if (rows if kernel == "batch_norm" else n) < 5:
+            continue  # of two numbers x^ is -1 and 1, and dx is 0 but for rounding
+        for first in (False, True):
+            yield {
+                "dy": num.finite(*case["x"].shape) + 2,
+                "x": case["x"],
+                "mean": case["mean"],
+                "inverse": case["inverse"],
+                "gamma": case["gamma"],
+                "dgamma": num.garbage(n),
+                "dbeta": num.garbage(n),
+                "dx": None if first else num.garbage(*case["x"].shape),
+            }
+
+
+def noise_cases(num: Any, kind: str | None, setting: Case, extra: tuple[str, ...]) -> Iterator[Case]:
+    for batch in (0, 1, 7):
+        for n in (1, 5, 8):
+            bits = num.rng.integers(0, 2**63 - 1, (batch, (n + 1) // 2))
+            arrays = {name: num.garbage(batch, n) for name in (*extra, "y")}
+            yield {"bits": bits, "x": num.normal(batch, n), **setting, **arrays}

@@ -1,0 +1,96 @@
+"""BatchNormalization and LayerNormalization: statistics, running averages, batches of one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from helpers import assert_close, same_bits, small_data
+
+from backends import InputError, get_backend
+from dnn import BatchNormalization, Dense, Flatten, LayerNormalization, Sequential
+
+EPS = float(np.finfo(np.float32).eps)
+
+
+def built(layer, shape, backend, batch=20):
+    """The layer in a model, with buffers for such a batch."""
+    model = Sequential([layer, Flatten()], input_shape=shape, backend=backend)
+    model.reserve(batch, training=True)
+    return model
+
+
+@pytest.mark.parametrize("shape", [(6,), (3, 4, 5)])
+def test_running_averages_are_torchs(backend, shape):
+    layer = BatchNormalization(momentum=0.3)
+    built(layer, shape, backend)
+    theirs = torch.nn.BatchNorm1d(shape[-1], momentum=0.3)
+    rng = np.random.default_rng(2)
+    for _ in range(3):
+        x = rng.normal(1.0, 2.0, (20, *shape)).astype(np.float32)
+        y = backend.to_host(layer.forward(backend.from_host(x), training=True))
+        rows = torch.from_numpy(x.reshape(-1, shape[-1]))
+        assert_close(y.reshape(rows.shape), theirs(rows).detach().numpy(), 64 * EPS)
+    assert_close(backend.to_host(layer.state["running_mean"]), theirs.running_mean.numpy(), 64 * EPS)
+    assert_close(backend.to_host(layer.state["running_variance"]), theirs.running_var.numpy(), 64 * EPS)
+    before = {k: backend.to_host(v).copy() for k, v in layer.state.items()}
+    y = backend.to_host(layer.forward(backend.from_host(x), training=False))
+    assert_close(y.reshape(rows.shape), theirs.eval()(rows).detach().numpy(), 64 * EPS)
+    assert all(same_bits(backend.to_host(v), before[k]) for k, v in layer.state.items())
+
+
+def test_evaluation_takes_the_running_averages_and_one_example(backend):
+    x, y = small_data()
+    layers = [Dense(8), BatchNormalization(), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(6,), backend=backend)
+    model.compile()
+    model.fit(x, y, batch_size=10, epochs=2)
+    whole, single = model.predict(x), model.predict(x, batch_size=1)
+    assert_close(single, whole, 64 * EPS)
+
+
+def test_a_training_batch_of_one_is_refused_before_anything_changes():
+    x, y = small_data(21)
+    layers = [Dense(8), BatchNormalization(name="norm"), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(6,), backend=get_backend("numpy"))
+    model.compile()
+    before = model.parameters.to_host()
+    with pytest.raises(InputError, match=r"'norm' .*one example, expected at least two.*batch_size"):
+        model.fit(x, y, batch_size=10)  # 21 = 10 + 10 + 1
+    assert all(same_bits(v, before[k]) for k, v in model.parameters.to_host().items())
+    model.fit(x, y, batch_size=7)
+
+
+def test_one_image_has_a_variance(backend):
+    layer = BatchNormalization()
+    built(layer, (3, 4, 2), backend, batch=1)
+    x = np.random.default_rng(1).normal(size=(1, 3, 4, 2)).astype(np.float32)
+    y = backend.to_host(layer.forward(backend.from_host(x), training=True))
+    assert np.abs(y.mean((0, 1, 2))).max() < 1e-6
+
+
+def test_layer_normalisation_of_one_example(backend):
+    layer = LayerNormalization()
+    built(layer, (6,), backend, batch=1)
+    x = np.random.default_rng(1).normal(3.0, 2.0, (1, 6)).astype(np.float32)
+    trained, used = (
+        backend.to_host(layer.forward(backend.from_host(x), training=t)).copy() for t in (True, False)
+    )
+    assert same_bits(trained, used)
+    assert abs(trained.mean()) < 1e-6
+    assert trained.std() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_starts_as_the_identity_up_to_scale():
+    model = built(BatchNormalization(), (6,), get_backend("numpy"))
+    values = model.parameters.to_host()
+    assert values["batch_normalization_1.gamma"].tolist() == [1.0] * 6
+    assert values["batch_normalization_1.running_variance"].tolist() == [1.0] * 6
+    x = small_data()[0]
+    assert_close(model.predict(x), x / np.float32(np.sqrt(1 + 1e-5)), 4 * EPS)
+
+
+@pytest.mark.parametrize("options", [{"momentum": 1.5}, {"momentum": -0.1}, {"epsilon": -1.0}])
+def test_settings_refused(options):
+    with pytest.raises(InputError, match=f"{next(iter(options))} is"):
+        BatchNormalization(**options)
