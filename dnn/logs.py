@@ -44,23 +44,28 @@ class _File(Callback):
 class CSVLogger(_File):
     """A line an epoch: its number and its logs by name; Keras's callback of that name. Epochs count from 1.
 
-    The columns are those of the first epoch; a number that comes later has none. ``append`` writes no second
-    header.
+    The columns are those of the first epoch, or with ``append`` those of the file; a number that comes later
+    has none.
     """
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        header: list[str] = []
+        if self.append and self.filename.is_file():
+            with self.filename.open(encoding="utf-8", newline="") as file:
+                header = next(csv.reader(file), [])
+            if header and header[0] != "epoch":
+                raise InputError(
+                    f"filename {self.filename} begins with {header}, expected a CSVLogger's file"
+                )
         super().on_train_begin(first_epoch, epochs, updates_per_epoch)
-        assert self._file is not None
-        self._started = self._file.tell() > 0
-        self._columns: list[str] = []
+        self._columns = header[1:]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         assert self._file is not None
         writer = csv.writer(self._file, lineterminator="\n")
         if not self._columns:
             self._columns = sorted(logs)
-            if not self._started:
-                writer.writerow(["epoch", *self._columns])
+            writer.writerow(["epoch", *self._columns])
         writer.writerow([epoch, *(logs.get(name, "") for name in self._columns)])
         self._file.flush()
 

@@ -206,9 +206,13 @@ def get_loss(loss: str | Loss) -> Loss:
     """The loss of this name with its usual settings, or the loss that it is.
 
     Raises:
-        InputError: an unknown name.
+        InputError: an unknown name, or something else than a loss.
     """
-    return look_up("loss", loss, LOSSES)() if isinstance(loss, str) else loss
+    if isinstance(loss, str):
+        return look_up("loss", loss, LOSSES)()
+    if not isinstance(loss, Loss):
+        raise InputError(f"loss is {loss!r}, expected a name or a loss such as MeanSquaredError()")
+    return loss
 
 
 def weigh(xp: Any, weights: Array, losses: Array, gradient: Array) -> None:

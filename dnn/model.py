@@ -17,7 +17,7 @@ from dnn.inference import Evaluation, evaluate, predict
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss, weigh
 from dnn.names import look_up, snake_case
-from dnn.optimizers import OPTIMIZERS, Optimizer, OptimizerState
+from dnn.optimizers import Optimizer, OptimizerState, get_optimizer
 from dnn.parameters import Parameters
 from dnn.penalties import Penalty
 from dnn.random import stream_key
@@ -143,11 +143,10 @@ class Sequential:
             l1, l2: the price of large weights (see ``dnn.penalties``); reported losses are without it.
 
         Raises:
-            InputError: an unknown name, or a loss that does not fit the last layer.
+            InputError: an unknown name, something else, or a loss that does not fit the last layer.
         """
         loss = get_loss(loss)
-        if isinstance(optimizer, str):
-            optimizer = look_up("optimizer", optimizer, OPTIMIZERS)()  # type: ignore[call-arg]
+        optimizer = get_optimizer(optimizer)
         for metric in metrics:
             look_up("metric", metric, dict.fromkeys(METRICS))
         last = self.layers[-1].activation

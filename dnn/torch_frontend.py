@@ -18,7 +18,7 @@ from dnn.callbacks import Callback, History, Progress
 from dnn.losses import Loss, get_loss
 from dnn.model import METRICS
 from dnn.names import look_up
-from dnn.optimizers import OPTIMIZERS, Optimizer
+from dnn.optimizers import Optimizer, get_optimizer
 from dnn.random import permutation, stream_key
 from dnn.torch_twins import LOSS_TWINS, OPTIMIZER_TWINS, from_torch, rate_table, to_torch
 
@@ -59,8 +59,7 @@ def torch_optimizer(
     """
     import torch
 
-    if isinstance(optimizer, str):
-        optimizer = look_up("optimizer", optimizer, OPTIMIZERS)()  # type: ignore[call-arg]
+    optimizer = get_optimizer(optimizer)
     twin = look_up("optimizer with a twin in torch", optimizer.name, OPTIMIZER_TWINS)
     arguments = twin.arguments(optimizer)
     if fused:
@@ -181,8 +180,7 @@ def fit(
     loss_of = torch_loss(loss)
     rates: list[float] = []  # torch's own optimizer keeps its own rate
     if not isinstance(optimizer, torch.optim.Optimizer):
-        if isinstance(optimizer, str):
-            optimizer = look_up("optimizer", optimizer, OPTIMIZERS)()  # type: ignore[call-arg]
+        optimizer = get_optimizer(optimizer)
         rates = rate_table(optimizer)
         optimizer = torch_optimizer(optimizer, module, fused)
     module.train()

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from backends import InputError
+from dnn.names import look_up
 from dnn.optimizers.adagrad import Adagrad
 from dnn.optimizers.adam import Adam
 from dnn.optimizers.adamw import AdamW
@@ -14,4 +16,27 @@ OPTIMIZERS: Mapping[str, type[Optimizer]] = MappingProxyType(
     {c.name: c for c in (SGD, Adagrad, RMSprop, Adam, AdamW)}
 )
 
-__all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "OptimizerState", "RMSprop"]
+__all__ = [
+    "OPTIMIZERS",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "OptimizerState",
+    "RMSprop",
+    "get_optimizer",
+]
+
+
+def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
+    """The optimizer of this name with its usual settings, or the optimizer that it is.
+
+    Raises:
+        InputError: an unknown name, or something else than an optimizer.
+    """
+    if isinstance(optimizer, str):
+        return look_up("optimizer", optimizer, OPTIMIZERS)()  # type: ignore[call-arg]
+    if not isinstance(optimizer, Optimizer):
+        raise InputError(f"optimizer is {optimizer!r}, expected a name or an optimizer such as Adam(1e-3)")
+    return optimizer

@@ -33,6 +33,27 @@ def test_csv(tmp_path):
         assert [float(row[name]) for row in rows] == expected  # every digit
 
 
+def test_csv_keeps_the_columns_that_are_there(tmp_path):
+    path = tmp_path / "log.csv"
+    model, _ = fit(CSVLogger(path, append=True), epochs=1)
+    fit(CSVLogger(path, append=True), model, 1, validation_data=small_data())
+    model.compile(metrics=())
+    fit(CSVLogger(path, append=True), model, 1)
+    rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+    assert rows[0] == ["epoch", "accuracy", "loss", "seconds"]
+    assert [row[0] for row in rows[1:]] == ["1", "2", "3"]
+    assert {len(row) for row in rows} == {4}
+    assert rows[3][1] == ""
+
+
+def test_csv_does_not_append_to_another_file(tmp_path):
+    path = tmp_path / "other.csv"
+    path.write_text("x,y\n1,2\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"begins with \['x', 'y'\]"):
+        fit(CSVLogger(path, append=True))
+    assert path.read_text(encoding="utf-8") == "x,y\n1,2\n"
+
+
 def test_csv_is_written_over(tmp_path):
     path = tmp_path / "log.csv"
     logger = CSVLogger(path)

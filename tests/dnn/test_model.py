@@ -307,6 +307,8 @@ def test_a_layer_belongs_to_one_model():
         ("relu", {}, "activation is 'relu', expected 'softmax' .*'categorical_crossentropy'"),
         ("softmax", {"loss": "categorical"}, "loss is 'categorical', .*did you mean 'categ"),
         ("softmax", {"optimizer": "adm"}, "optimizer is 'adm', .*did you mean 'adam'"),
+        ("softmax", {"loss": MeanSquaredError}, r"loss is .*expected a name or a loss such as MeanSq"),
+        ("softmax", {"optimizer": Adam}, r"optimizer is .*expected a name or an optimizer such as Adam\("),
         ("softmax", {"metrics": ("acc",)}, "metric is 'acc', .*accuracy"),
     ],
 )
