@@ -12,12 +12,14 @@ from backends import BackendUnavailable, InputError, available_backends, get_bac
 from dnn.callbacks import Callback, History
 from dnn.inference import Evaluation
 from dnn.layers import Dense, Layer
+from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.losses import CategoricalCrossentropy, MeanSquaredError
 from dnn.model import Sequential
 from dnn.optimizers import SGD, Adam
 from dnn.schedules import LinearDecay
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adam",
     "BackendUnavailable",
@@ -32,5 +34,6 @@ __all__ = [
     "MeanSquaredError",
     "Sequential",
     "available_backends",
+    "fit_lbfgs",
     "get_backend",
 ]
