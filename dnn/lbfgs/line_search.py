@@ -133,19 +133,16 @@ class LineSearch:
     def _zoom(self, low: Trial, high: Trial) -> Trial | None:
         """Between a trial that falls enough and the lowest so far, and one that brackets a minimum with it.
 
-        The minimum of the cubic, kept off both ends by a tenth of the interval; the middle where two
-        trials have not shortened the interval by a third (Moré and Thuente 1994).
+        The minimum of the cubic, kept off both ends by a tenth of the interval, so that every trial
+        shortens it; the middle where there is none.
 
         Source: Nocedal and Wright (2006), algorithm 3.6.
         """
-        before, last = inf, inf  # widths
         while self.left > 0:
             width = high.step - low.step  # negative where high lies to the left
             guess = (cubic_minimiser(low, high) - low.step) / width
-            if abs(width) > 2.0 / 3.0 * before or not isfinite(guess):
-                guess = 0.5
-            before, last = last, abs(width)
-            step = low.step + min(max(guess, 0.1), 0.9) * width
+            share = min(max(guess, 0.1), 0.9) if isfinite(guess) else 0.5
+            step = low.step + share * width
             if step in (low.step, high.step):  # no number lies between
                 break
             trial = self._try(step)
