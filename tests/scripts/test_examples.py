@@ -98,6 +98,8 @@ def test_texts_of_your_own(tmp_path):
     assert [row[0] for row in table.values()] == [1.0, 1.0, 1.0, 0.5]
     (tmp_path / "test").write_text("sky\tthe clouds\n")
     assert_refused(run("classify_texts", *options), "sky", "land")
+    (tmp_path / "train").write_text("sky\tthe clouds\n")
+    assert_refused(run("classify_texts", *options), "sky", "two classes")
     (tmp_path / "test").write_text("no class here\n")
     assert_refused(run("classify_texts", *options), "without a tab")
     (tmp_path / "test").unlink()
@@ -129,7 +131,8 @@ def test_bad_arguments_are_refused_in_a_sentence(name):
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        ("recognise_images", ("--limit", 0), ["limit", "0"]),
+        ("recognise_images", ("--limit", 49), ["limit", "49", "50"]),
+        ("classify_texts", ("--columns", 10**9), ["columns", "65536"]),
         ("recognise_images", ("--dataset", "minst"), ["minst", "mnist"]),
         ("predict_disease", ("--folds", 1), ["folds", "1"]),
         ("find_anomalies", ("--normal", 3, 12), ["normal", "12"]),
