@@ -25,6 +25,7 @@ from dnn.layers import (
     MaxPooling2D,
     Reshape,
 )
+from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.logs import CSVLogger, JSONLogger, TensorBoard
 from dnn.losses import (
     BinaryCrossentropy,
@@ -41,6 +42,7 @@ from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.schedules import Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Activation",
     "Adagrad",
@@ -82,6 +84,7 @@ __all__ = [
     "TensorBoard",
     "available_backends",
     "confusion_matrix",
+    "fit_lbfgs",
     "get_backend",
     "precision",
     "recall",

@@ -24,7 +24,9 @@ class Evaluation(NamedTuple):
     accuracy: float
 
 
-def _chunks(model: Sequential, x: Array, chunk: int) -> Iterator[tuple[int, int, Array]]:
+def chunks(
+    model: Sequential, x: Array, chunk: int, training: bool = False
+) -> Iterator[tuple[int, int, Array]]:
     """x piece by piece as (start, stop, batch in the backend's dtype), buffers reserved."""
     backend, scale = model.backend, inputs.scale_of(x)
     xp, gather = backend.xp, backend.kernel("gather_rows")
@@ -36,7 +38,7 @@ def _chunks(model: Sequential, x: Array, chunk: int) -> Iterator[tuple[int, int,
         batch = buffer[: stop - start, ...]
         index = xp.arange(start, stop, dtype=xp.int64, device=backend.device)
         gather(x, index, batch, scale)
-        model.reserve(stop - start, training=False)
+        model.reserve(stop - start, training)
         yield start, stop, batch
 
 
@@ -52,7 +54,7 @@ def evaluate(model: Sequential, x: Any, y: Any, batch_size: int, sample_weight: 
     weights = example_weights(backend, y, sample_weight, None, model.outputs)
     kind = "integer" if y.ndim == 1 else "dense"
     loss, correct = backend.zeros(1), backend.zeros(1)
-    for start, stop, batch in _chunks(model, x, chunk):
+    for start, stop, batch in chunks(model, x, chunk):
         part = y[start:stop, ...]
         outputs, losses, _ = model.loss_of(batch, part, kind, training=False)
         loss += backend.xp.sum(losses if weights is None else losses * weights[start:stop])
@@ -66,6 +68,6 @@ def predict(model: Sequential, x: Any, batch_size: int) -> np.ndarray:
     chunk = inputs.positive_integer("batch_size", batch_size)
     x = inputs.examples(model.backend, "x", x, model.input_shape)
     outputs = np.empty((int(x.shape[0]), model.outputs), dtype=model.backend.dtype_name)
-    for start, stop, batch in _chunks(model, x, chunk):
+    for start, stop, batch in chunks(model, x, chunk):
         outputs[start:stop] = model.backend.to_host(model.forward(batch, training=False))
     return outputs

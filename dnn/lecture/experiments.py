@@ -27,8 +27,7 @@ class Experiment:
         about: what is tried, in a few words.
         hidden: units of each hidden layer.
         activation, loss: as in ``Dense`` and ``compile``.
-        optimizer: None: L-BFGS over all examples, for as many evaluations as ``epochs`` has batches of 100 in
-            examples seen.
+        optimizer: None: L-BFGS over all examples, with ``epochs`` evaluations of the total loss at most.
         batch: examples an update; ALL: every one.
         epochs: passes over the training examples.
         reported: test accuracy that such lectures or their students report, on other sizes and fewer images.
@@ -80,7 +79,8 @@ _EXPERIMENTS = (
     Experiment("relu-mse-adam", "ReLU, mean squared error, Adam", activation="relu",
                loss="mean_squared_error"),
     Experiment("linear", "no hidden layer: multinomial logistic regression", hidden=()),
-    Experiment("lbfgs", "cross-entropy, L-BFGS over all examples", optimizer=None, batch=ALL),
+    Experiment("lbfgs", "cross-entropy, L-BFGS over all examples, 100 passes", optimizer=None, batch=ALL,
+               epochs=100),
     *(_depth(n, activation) for activation in ("sigmoid", "relu") for n in DEPTHS),
     *(_batch(size) for size in BATCHES),
 )  # fmt: skip

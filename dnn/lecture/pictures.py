@@ -34,19 +34,20 @@ def _save(figure: Any, path: Path) -> Path:
 
 
 def curves(outcomes: Mapping[str, Outcome], names: Sequence[str], path: Path) -> Path:
-    """Test accuracy and training loss over the epochs, a line an experiment."""
+    """Test accuracy and training loss over the passes, a line an experiment."""
     figure = _figure(9, 4)
     accuracy, loss = figure.subplots(1, 2)
     for name in names:
         history = outcomes[name].history
-        epochs = range(1, len(history["val_accuracy"]) + 1)
-        accuracy.plot(epochs, history["val_accuracy"], "o-", ms=3, label=name)
+        epochs = history.get("evaluations") or range(1, len(history["val_accuracy"]) + 1)
+        accuracy.plot(epochs, history["val_accuracy"], "o-", ms=2, label=name)
         loss.plot(epochs, history["loss"], "o-", ms=3, label=name)
     accuracy.set_ylabel("test accuracy")
     loss.set_ylabel("training loss (each its own goal)")
     loss.set_yscale("log")
     for axes in (accuracy, loss):
-        axes.set_xlabel("epoch")
+        axes.set_xlabel("passes over the training images")
+        axes.set_xscale("log")
         axes.grid(alpha=0.3)
     accuracy.legend(fontsize=8)
     return _save(figure, path)

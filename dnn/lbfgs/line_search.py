@@ -1,0 +1,157 @@
+"""The line search: how far to go along a direction, so that the strong Wolfe conditions hold.
+
+Symbols: phi(a) = f(x + a d) the function along the direction, slope phi'(a) = g(x + a d) . d. Wanted is a
+step a with  phi(a) <= phi(0) + c1 a phi'(0)  (the function falls enough)  and  |phi'(a)| <= c2 |phi'(0)|
+(the slope is mostly gone). Such an interval exists on any smooth function that is bounded below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import copysign, inf, isfinite, nan, sqrt
+from typing import Any
+
+Array = Any
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """The function at one step along the direction, with what belongs to that point."""
+
+    step: float
+    value: float
+    slope: float
+    point: Array = None  # (n,)
+    gradient: Array = None  # (n,), not overwritten by later trials
+
+    @property
+    def finite(self) -> bool:
+        """Whether value and slope are numbers; a NaN or infinity anywhere in the gradient shows there."""
+        return isfinite(self.value) and isfinite(self.slope)
+
+
+def cubic_minimiser(a: Trial, b: Trial) -> float:
+    """Where the cubic through both values and slopes has its minimum; NaN if it has none.
+
+    Source: Nocedal and Wright (2006), equation 3.59.
+    """
+    if not (a.finite and b.finite) or a.step == b.step:
+        return nan
+    width = b.step - a.step
+    d1 = a.slope + b.slope - 3.0 * (b.value - a.value) / width
+    square = d1 * d1 - a.slope * b.slope
+    if not square >= 0.0:
+        return nan
+    d2 = copysign(sqrt(square), width)
+    below = b.slope - a.slope + 2.0 * d2
+    return b.step - width * (b.slope + d2 - d1) / below if below != 0.0 else nan
+
+
+class LineSearch:
+    """One search.
+
+    Args:
+        along: evaluates a step.
+        start: step 0; its slope is negative.
+        sufficient_decrease, curvature: c1 and c2.
+        evaluations: how many trials are allowed.
+        rounding: what the value may be wrong by. Closer to the minimum than that values say nothing,
+            and the slopes decide alone (the approximate Wolfe conditions of Hager and Zhang 2005).
+
+    Attributes:
+        left: trials that remain.
+        exhausted: whether the result is only what was there when the trials ran out.
+    """
+
+    def __init__(
+        self,
+        along: Callable[[float], Trial],
+        start: Trial,
+        *,
+        sufficient_decrease: float,
+        curvature: float,
+        evaluations: int,
+        rounding: float,
+    ) -> None:
+        self._along, self.start, self.left = along, start, evaluations
+        self.exhausted = False
+        self._c1, self._c2, self._rounding = sufficient_decrease, curvature, rounding
+
+    def _try(self, step: float) -> Trial:
+        self.left -= 1
+        return self._along(step)
+
+    def _falls_enough(self, trial: Trial) -> bool:
+        start = self.start
+        if not trial.finite:
+            return False
+        if trial.value <= start.value + self._c1 * trial.step * start.slope:
+            return True
+        near = abs(trial.value - start.value) <= self._rounding
+        return near and trial.slope <= (2.0 * self._c1 - 1.0) * start.slope
+
+    def _is_flat(self, trial: Trial) -> bool:
+        return abs(trial.slope) <= -self._c2 * self.start.slope
+
+    def run(self, step: float) -> Trial | None:
+        """The first trial found that meets both conditions, going outward from ``step``.
+
+        Where the trials run out, the best one that falls enough; None if there is none.
+
+        Source: Nocedal and Wright (2006), algorithm 3.5; the factors of the extrapolation from Moré
+        and Thuente (1994), section 4.
+        """
+        low, ceiling = self.start, inf
+        while self.left > 0:
+            trial = self._try(step)
+            if not trial.finite:  # too far: look a tenth of the way
+                ceiling = trial.step
+                step = low.step + 0.1 * (ceiling - low.step)
+                continue
+            worse = low is not self.start and trial.value > low.value + self._rounding
+            if worse or not self._falls_enough(trial):
+                return self._zoom(low, trial)
+            if self._is_flat(trial):
+                return trial
+            if trial.slope >= 0.0:
+                return self._zoom(trial, low)
+            width = trial.step - low.step
+            nearest, farthest = trial.step + 1.1 * width, trial.step + 4.0 * width
+            guess = cubic_minimiser(low, trial)
+            step = min(max(guess, nearest), farthest) if guess > trial.step else farthest
+            if step >= ceiling:
+                step = 0.5 * (trial.step + ceiling)
+            low = trial
+        return self._best(low)
+
+    def _best(self, low: Trial) -> Trial | None:
+        """What is left to return where no trial met both conditions."""
+        self.exhausted = self.left == 0
+        return low if low.value < self.start.value else None
+
+    def _zoom(self, low: Trial, high: Trial) -> Trial | None:
+        """Between a trial that falls enough and the lowest so far, and one that brackets a minimum with it.
+
+        The minimum of the cubic, kept off both ends by a tenth of the interval, so that every trial
+        shortens it; the middle where there is none.
+
+        Source: Nocedal and Wright (2006), algorithm 3.6.
+        """
+        while self.left > 0:
+            width = high.step - low.step  # negative where high lies to the left
+            guess = (cubic_minimiser(low, high) - low.step) / width
+            share = min(max(guess, 0.1), 0.9) if isfinite(guess) else 0.5
+            step = low.step + share * width
+            if step in (low.step, high.step):  # no number lies between
+                break
+            trial = self._try(step)
+            if not self._falls_enough(trial) or trial.value > low.value + self._rounding:
+                high = trial
+                continue
+            if self._is_flat(trial):
+                return trial
+            if trial.slope * width >= 0.0:
+                high = low
+            low = trial
+        return self._best(low)

