@@ -23,6 +23,8 @@ from dnn.layers import (
     Layer,
     LayerNormalization,
     MaxPooling2D,
+    RandomRotation,
+    RandomTranslation,
     Reshape,
 )
 from dnn.lbfgs import LBFGS, fit_lbfgs
@@ -77,6 +79,8 @@ __all__ = [
     "ModelCheckpoint",
     "OneCycle",
     "RMSprop",
+    "RandomRotation",
+    "RandomTranslation",
     "Reshape",
     "Sequential",
     "SparseCategoricalCrossentropy",

@@ -205,7 +205,7 @@ LAYER_TWINS: Mapping[str, LayerTwin] = MappingProxyType(
         ),
     }
 )
-"""Our layer -> its twin. GaussianNoise has none: torch.nn has no such module."""
+"""Our layer -> its twin. GaussianNoise and the augmentations have none: torch.nn has no such modules."""
 
 ACTIVATION_TWINS: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType(
     {

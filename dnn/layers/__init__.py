@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from dnn.layers.activation import Activation
+from dnn.layers.augmentation import RandomRotation, RandomTranslation
 from dnn.layers.conv2d import Conv2D
 from dnn.layers.dense import Dense
 from dnn.layers.layer import Layer
@@ -27,6 +28,8 @@ LAYERS: Mapping[str, type[Layer]] = MappingProxyType(
             AveragePooling2D,
             Flatten,
             Reshape,
+            RandomTranslation,
+            RandomRotation,
         )
     }
 )
@@ -44,5 +47,7 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "MaxPooling2D",
+    "RandomRotation",
+    "RandomTranslation",
     "Reshape",
 ]

@@ -1,0 +1,178 @@
+"""RandomTranslation and RandomRotation: another view of each image in each epoch, only in training.
+
+Where they go and how far is drawn on the device from keyed streams, so the views are equal on every backend
+(to rounding, where they are turned). What comes in from outside an image is 0, MNIST's background.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+
+from backends import Backend, InputError
+from dnn.inputs import positive_integer, require_number
+from dnn.layers.layer import Array, Layer, Shape
+from dnn.random import Key, stream_key
+
+_WORD = 0x7FFFFFFF
+_UNIT = 2.0**-31
+
+
+class Augmentation(Layer):
+    """Base: images (H, W) or (H, W, C), four random words for each, a picture made of their pixels.
+
+    It must stand before all layers that are trained, since it passes no gradient back.
+    """
+
+    random = True
+
+    def build(
+        self, input_shape: Shape, backend: Backend, name: str, first: bool, *, seed: int = 0, index: int = 0
+    ) -> None:
+        super().build(input_shape, backend, name, first, seed=seed, index=index)
+        if not first:
+            raise InputError(
+                f"layer {self.name!r} ({type(self).__name__}) stands behind a layer that is trained, "
+                f"expected it before all of them"
+            )
+
+    def shape_after(self, input_shape: Shape) -> Shape:
+        if len(input_shape) not in (2, 3):
+            raise InputError(
+                f"layer {self.name!r} ({type(self).__name__}) got examples of shape {input_shape}, "
+                f"expected images (H, W) or (H, W, C); put Reshape before it"
+            )
+        return input_shape
+
+    def bind(self, backend: Backend) -> None:
+        self._key: Key = stream_key(self._seed, type(self).__name__, self._index)
+        self._threefry, self._gather = backend.kernel("threefry"), backend.kernel("gather_rows")
+
+    def initial_state(self) -> dict[str, np.ndarray]:
+        return {"step": np.zeros(1, dtype=np.int64)}
+
+    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        if not training:
+            return {}
+        assert self._backend is not None
+        backend, xp = self._backend, self._backend.xp
+        height, width = self.input_shape[:2]
+        pixels = np.arange(height * width)
+        return {
+            "y": backend.zeros((batch, *self.input_shape)),
+            "picked": backend.zeros((batch, height * width, *self.input_shape[2:])),
+            "bits": backend.zeros((batch, 2), dtype=xp.int64),
+            "counters": xp.reshape(xp.arange(batch * 2, dtype=xp.int64, device=backend.device), (batch, 2)),
+            # The first pixel of each example in the batch.
+            "offset": backend.from_host(np.arange(batch)[:, None] * (height * width)),
+            "row": backend.from_host(np.broadcast_to(pixels // width, (batch, pixels.size)).copy()),
+            "column": backend.from_host(np.broadcast_to(pixels % width, (batch, pixels.size)).copy()),
+        }
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """y in training, x itself otherwise."""
+        if not training:
+            return x
+        assert self._backend is not None
+        xp, keep = self._backend.xp, self._buffers[x.shape[0]]
+        step = self.state["step"]
+        flat = xp.reshape(keep.bits, (-1,), copy=False)
+        self._threefry(self._key, step, xp.reshape(keep.counters, (-1,)), flat)
+        step[...] = step + 1
+        words = xp.stack([keep.bits[:, 0] >> 32, keep.bits[:, 0] & _WORD, keep.bits[:, 1] >> 32], axis=1)
+        self.picture(x, xp.astype(words, x.dtype) * _UNIT, keep)
+        return keep.y
+
+    @abstractmethod
+    def picture(self, x: Array, uniform: Array, keep: Any) -> None:
+        """Write keep.y from x (B, H, W[, C]) and numbers (B, 3) in [0, 1)."""
+
+    def at(self, x: Array, row: Array, column: Array, keep: Any) -> Array:
+        """The pixels (B, H W[, C]) at integer rows and columns (B, H W); 0 outside the images."""
+        assert self._backend is not None
+        xp, (height, width) = self._backend.xp, self.input_shape[:2]
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        place = xp.where(inside, row * width + column, xp.zeros_like(row)) + keep.offset
+        rows = (-1, *self.input_shape[2:])
+        out = xp.reshape(keep.picked, rows, copy=False)
+        self._gather(xp.reshape(x, rows), xp.reshape(place, (-1,)), out, 1.0)
+        mask = xp.reshape(xp.astype(inside, x.dtype), (*row.shape, *(1 for _ in self.input_shape[2:])))
+        return keep.picked * mask
+
+    def backward(self, dy: Array) -> Array | None:
+        """Nothing before it is trained."""
+        return None
+
+
+class RandomTranslation(Augmentation):
+    """In training each image is moved by whole pixels, up to ``pixels`` in both directions, all moves alike.
+
+    Args:
+        pixels: at least 1.
+        name: None: "random_translation_1", ...
+
+    Raises:
+        InputError: pixels out of range.
+    """
+
+    def __init__(self, pixels: int, *, name: str | None = None) -> None:
+        super().__init__(name)
+        self.most = positive_integer("pixels", pixels)
+
+    def picture(self, x: Array, uniform: Array, keep: Any) -> None:
+        assert self._backend is not None
+        xp = self._backend.xp
+        moves = xp.astype(uniform[:, :2] * float(2 * self.most + 1), xp.int64) - self.most
+        row, column = keep.row - moves[:, 0:1], keep.column - moves[:, 1:2]
+        keep.y[...] = xp.reshape(self.at(x, row, column, keep), keep.y.shape)
+
+    def config(self) -> dict[str, Any]:
+        return {"name": self.name, "pixels": self.most}
+
+
+class RandomRotation(Augmentation):
+    """In training each image is turned about its middle, up to ``degrees`` to either side, all angles alike.
+
+    Pixels between four others are interpolated linearly in both directions.
+
+    Args:
+        degrees: above 0, below 360.
+        name: None: "random_rotation_1", ...
+
+    Raises:
+        InputError: degrees out of range.
+    """
+
+    def __init__(self, degrees: float, *, name: str | None = None) -> None:
+        super().__init__(name)
+        require_number("degrees", degrees, 0.0, 360.0)
+        self.degrees = float(degrees)
+
+    def picture(self, x: Array, uniform: Array, keep: Any) -> None:
+        assert self._backend is not None
+        xp, (height, width) = self._backend.xp, self.input_shape[:2]
+        angle = (2.0 * uniform[:, 2:3] - 1.0) * (self.degrees * np.pi / 180.0)
+        cosine, sine = xp.cos(angle), xp.sin(angle)
+        down = xp.astype(keep.row, x.dtype) - 0.5 * (height - 1)
+        right = xp.astype(keep.column, x.dtype) - 0.5 * (width - 1)
+        # Where the pixel came from: turned back.
+        row = cosine * down - sine * right + 0.5 * (height - 1)
+        column = sine * down + cosine * right + 0.5 * (width - 1)
+        top, left = xp.floor(row), xp.floor(column)
+        low, far = row - top, column - left  # shares of the lower and of the right neighbour
+        top, left = xp.astype(top, xp.int64), xp.astype(left, xp.int64)
+        shape = (*low.shape, *(1 for _ in self.input_shape[2:]))
+        total = xp.zeros((*low.shape, *self.input_shape[2:]), dtype=x.dtype, device=self._backend.device)
+        for i, j, share in (
+            (0, 0, (1.0 - low) * (1.0 - far)),
+            (0, 1, (1.0 - low) * far),
+            (1, 0, low * (1.0 - far)),
+            (1, 1, low * far),
+        ):
+            total = total + self.at(x, top + i, left + j, keep) * xp.reshape(share, shape)
+        keep.y[...] = xp.reshape(total, keep.y.shape)
+
+    def config(self) -> dict[str, Any]:
+        return {"name": self.name, "degrees": self.degrees}

@@ -1,0 +1,91 @@
+"""Random views of images: equal on every backend, as far as they say, and absent outside training."""
+
+import numpy as np
+import pytest
+
+from backends import InputError, get_backend
+from dnn import Dense, Flatten, RandomRotation, RandomTranslation, Reshape, Sequential
+
+
+def views(backend, layer, images, times=1):
+    """The layer's pictures of host images (B, H, W[, C]) in ``times`` training steps."""
+    layer.build(images.shape[1:], backend, "view", True, seed=3, index=0)
+    state = {name: backend.from_host(a) for name, a in layer.initial_state().items()}
+    layer.state.update(state)
+    layer.reserve(len(images), training=True)
+    x = backend.from_host(images)
+    return [np.array(backend.to_host(layer.forward(x, training=True))) for _ in range(times)]
+
+
+def images(*shape):
+    return np.random.default_rng(0).random(shape, dtype=np.float32)
+
+
+@pytest.mark.parametrize("shape", [(40, 5, 7), (6, 7, 5, 3)])
+def test_translations_are_equal_everywhere_and_move_whole_pixels(backend, shape):
+    x = images(*shape)
+    got = views(backend, RandomTranslation(2), x, 2)
+    expected = views(get_backend("numpy"), RandomTranslation(2), x, 2)
+    np.testing.assert_array_equal(got, expected)
+    assert not np.array_equal(*got)
+    padded = np.pad(x, [(0, 0), (2, 2), (2, 2), *[(0, 0)] * (x.ndim - 3)])
+    height, width = shape[1:3]
+    moves = set()
+    for image, view in zip(padded, got[0], strict=True):
+        found = [
+            (i, j)
+            for i in range(5)
+            for j in range(5)
+            if np.array_equal(image[i : i + height, j : j + width], view)
+        ]
+        assert len(found) == 1
+        moves.add(found[0])
+    if shape[0] == 40:
+        assert len(moves) > 12  # of 25
+
+
+def test_rotations_agree_and_turn_about_the_middle(backend):
+    x = images(8, 9, 9)
+    (got,) = views(backend, RandomRotation(30.0), x)
+    (expected,) = views(get_backend("numpy"), RandomRotation(30.0), x)
+    np.testing.assert_allclose(got, expected, atol=2e-6)
+    np.testing.assert_allclose(got[:, 4, 4], x[:, 4, 4], atol=2e-6)
+    assert np.abs(got - x).max() > 0.1
+    ramp = np.broadcast_to(np.linspace(0, 1, 9, dtype=np.float32), (8, 9, 9)).copy()
+    (turned,) = views(backend, RandomRotation(30.0), ramp)
+    # A plane stays a plane: along the turned axes its slope is cos and sin of one angle.
+    down, right = (turned[:, 5, 4] - turned[:, 4, 4]) * 8, (turned[:, 4, 5] - turned[:, 4, 4]) * 8
+    np.testing.assert_allclose(down**2 + right**2, 1.0, atol=1e-4)
+    assert np.all(np.abs(np.degrees(np.arctan2(down, right))) <= 30.001)
+
+
+def test_a_rotation_by_nothing_changes_nothing(backend):
+    x = images(3, 6, 4)
+    (got,) = views(backend, RandomRotation(0.0), x)
+    np.testing.assert_allclose(got, x, atol=1e-6)
+
+
+def test_outside_training_the_image_stays(backend):
+    layers = [Reshape((4, 4)), RandomTranslation(1), RandomRotation(20.0), Flatten(), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(16,), backend=backend, seed=1)
+    plain = Sequential([Dense(3, "softmax")], input_shape=(16,), backend=backend, seed=1)
+    plain.parameters.load(
+        {f"dense_1.{n}": np.array(backend.to_host(model.layers[-1].value[n])) for n in "Wb"}
+    )
+    x = images(5, 16)
+    np.testing.assert_allclose(model.predict(x), plain.predict(x), rtol=1e-6)
+    model.compile()
+    history = model.fit(x, np.arange(5) % 3, batch_size=2, epochs=2).history
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_wrong_places_and_settings_are_refused(make_backend):
+    numpy = make_backend("numpy")
+    with pytest.raises(InputError, match=r"stands behind a layer that is trained"):
+        Sequential([Dense(16), Reshape((4, 4)), RandomTranslation(1)], input_shape=(16,), backend=numpy)
+    with pytest.raises(InputError, match=r"expected images .*put Reshape before it"):
+        Sequential([RandomRotation(5.0)], input_shape=(16,), backend=numpy)
+    with pytest.raises(InputError, match="pixels is 0"):
+        RandomTranslation(0)
+    with pytest.raises(InputError, match="degrees is -1"):
+        RandomRotation(-1)
