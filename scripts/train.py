@@ -27,6 +27,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dataset", default="mnist", help="mnist, fashion_mnist, kmnist or digits")
     parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
     network = parser.add_argument_group("network and training")
+    network.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="lecture, best, augmented or cnn: network, optimizer and schedule of a recipe",
+    )
     network.add_argument("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS")
     network.add_argument("--activation", default="relu", help="of the hidden layers")
     network.add_argument("--loss", default="categorical_crossentropy")
@@ -88,21 +93,34 @@ def resumed(arguments: argparse.Namespace) -> argparse.Namespace:
 
 def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int) -> Any:
     """The compiled model that the arguments describe."""
+    from backends import InputError
     from dnn.layers import Dense
     from dnn.model import Sequential
     from dnn.names import look_up
     from dnn.optimizers import OPTIMIZERS
+    from dnn.presets import PRESETS
     from dnn.schedules import LinearDecay
 
-    optimizer = look_up("optimizer", arguments.optimizer, OPTIMIZERS)()
-    rate = optimizer.learning_rate if arguments.learning_rate is None else arguments.learning_rate
-    optimizer = replace(optimizer, learning_rate=rate)
-    if arguments.schedule == "linear":
-        updates = arguments.epochs * -(-examples // arguments.batch_size)
-        optimizer = replace(optimizer, learning_rate=LinearDecay(rate, updates))
-    layers = [Dense(units, arguments.activation) for units in arguments.hidden]
+    updates = arguments.epochs * -(-examples // arguments.batch_size)
+    if arguments.preset is not None:
+        preset = look_up("preset", arguments.preset, PRESETS)
+        own = {"hidden", "activation", "loss", "optimizer", "learning_rate", "schedule"}
+        if wrong := sorted(arguments.given & own):
+            raise InputError(
+                f"--{wrong[0].replace('_', '-')} was given with --preset, which sets it; leave out one of the "
+                f"two"
+            )
+        layers, optimizer = preset.layers(data.image_shape, data.classes), preset.optimizer(updates)
+    else:
+        optimizer = look_up("optimizer", arguments.optimizer, OPTIMIZERS)()
+        rate = optimizer.learning_rate if arguments.learning_rate is None else arguments.learning_rate
+        optimizer = replace(optimizer, learning_rate=rate)
+        if arguments.schedule == "linear":
+            optimizer = replace(optimizer, learning_rate=LinearDecay(rate, updates))
+        hidden = [Dense(units, arguments.activation) for units in arguments.hidden]
+        layers = [*hidden, Dense(data.classes, "softmax")]
     model = Sequential(
-        [*layers, Dense(data.classes, "softmax")],
+        layers,
         input_shape=data.x_train.shape[1:],
         backend=backend,
         seed=arguments.seed,
@@ -151,7 +169,8 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         folder.write_metrics(state.history)
     if not arguments.quiet:
-        sizes = "-".join(str(n) for n in (*model.input_shape, *(p.units for p in model.layers)))
+        trained = [layer.output_shape for layer in model.layers if layer.parameter_shapes()]
+        sizes = "-".join("x".join(map(str, shape)) for shape in (model.input_shape, *trained))
         where = "" if state is None else f", from epoch {state.epoch}, update {state.updates}"
         print(f"{arguments.dataset}, {n} training examples, {sizes}, {backend.name} on "
               f"{backend.device}, run folder {folder.path}{where}", flush=True)  # fmt: skip

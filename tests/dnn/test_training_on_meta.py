@@ -12,7 +12,7 @@ import torch
 from backends import get_backend
 from backends.dispatch import Override
 from backends.torch_backend import TorchBackend
-from dnn import Dense, Sequential
+from dnn import Activation, BatchNormalization, Dense, Dropout, GaussianNoise, OneCycle, Sequential
 from dnn.agreement.cases import optimizer_variants
 from dnn.optimizers import Adam
 from dnn.schedules import LinearDecay
@@ -58,6 +58,18 @@ def test_a_step_reads_nothing_back(optimizer):
     step()
     assert step.batch_x.is_meta
     assert step.model.parameters.gradients.is_meta
+
+
+def test_random_layers_and_running_averages_read_nothing_back():
+    backend = MetaBackend("torch", get_backend("torch").xp, torch.device("meta"), "float32")
+    layers = [Dense(7), BatchNormalization(), Activation("gelu"), Dropout(0.3), GaussianNoise(0.1)]
+    model = Sequential([*layers, Dense(3, "softmax")], input_shape=(5,), backend=backend)
+    model.compile(optimizer=Adam(OneCycle(0.1, 10), clip_norm=1.0), l2=0.1)
+    x = torch.zeros((20, 5), dtype=torch.uint8, device="meta")
+    y = torch.zeros(20, dtype=torch.int64, device="meta")
+    step = TrainingStep(model, x, y, torch.zeros((4, 5), dtype=torch.int64, device="meta"), Totals(model))
+    step()
+    step()
 
 
 def test_the_check_can_fail():

@@ -241,3 +241,19 @@ def test_mnist_trains(backend, mnist_dir, tmp_path):
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == 1
     assert float(result.stdout.split()[2]) > 0.93
+
+
+@pytest.mark.parametrize("preset", ["lecture", "best", "augmented", "cnn"])
+def test_presets_train(tmp_path, preset):
+    command = ("--dataset", "digits", "--limit", 200, "--epochs", 2, "--backend", "torch", "--preset", preset)
+    result = run("train", *command, "--run-dir", tmp_path / "run")
+    if preset == "cnn":  # two halvings leave nothing of 8 pixels
+        assert_refused(result, "MaxPooling2D")
+        return
+    assert result.returncode == 0, result.stderr
+    assert run("evaluate", tmp_path / "run").returncode == 0
+
+
+def test_a_preset_sets_the_network():
+    assert_refused(run("train", "--preset", "bset"), "bset", "did you mean 'best'")
+    assert_refused(run("train", *SMALL, "--preset", "best"), "--hidden", "leave out one")

@@ -1,0 +1,96 @@
+"""Recipes for 28 x 28 digits by name: the lecture's network, and the best that were found around it.
+
+lecture    sigmoid, cross-entropy, Adam, as in the lecture
+best       the same sizes: ReLU, dropout, one cycle of the learning rate
+augmented  best, and each image moved and turned a little
+cnn        a small convolutional network, on moved images
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from dnn.layers import (
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    MaxPooling2D,
+    RandomRotation,
+    RandomTranslation,
+    Reshape,
+)
+from dnn.optimizers import Adam, Optimizer
+from dnn.schedules import LinearDecay, OneCycle
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One recipe: batches of 100, cross-entropy.
+
+    Args:
+        about: in a few words.
+        layers: (image shape (H, W), classes) -> new layers, for flat images (H W,).
+        optimizer: (updates of the whole training) -> with its schedule.
+    """
+
+    about: str
+    layers: Callable[[Shape, int], Sequence[Layer]]
+    optimizer: Callable[[int], Optimizer]
+
+
+def _lecture(image: Shape, classes: int) -> list[Layer]:
+    return [Dense(500, "sigmoid"), Dense(500, "sigmoid"), Dense(classes, "softmax")]
+
+
+def _best(image: Shape, classes: int) -> list[Layer]:
+    return [
+        Dense(500, "relu"),
+        Dropout(0.2),
+        Dense(500, "relu"),
+        Dropout(0.2),
+        Dense(classes, "softmax"),
+    ]
+
+
+def _augmented(image: Shape, classes: int) -> list[Layer]:
+    plain = [Dense(500, "relu"), Dense(500, "relu"), Dense(classes, "softmax")]
+    return [Reshape(image), RandomRotation(10.0), RandomTranslation(1), Flatten(), *plain]
+
+
+def _cnn(image: Shape, classes: int) -> list[Layer]:
+    return [
+        Reshape((*image, 1)),
+        RandomTranslation(1),
+        Conv2D(16, 3, "relu"),
+        MaxPooling2D(),
+        Conv2D(32, 3, "relu"),
+        MaxPooling2D(),
+        Flatten(),
+        Dense(128, "relu"),
+        Dropout(0.2),
+        Dense(classes, "softmax"),
+    ]
+
+
+def _falling(updates: int) -> Optimizer:
+    return Adam(LinearDecay(1e-3, updates))
+
+
+def _cycle(updates: int) -> Optimizer:
+    return Adam(OneCycle(3e-3, max(updates, 4)))
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "lecture": Preset("the lecture's: sigmoid, Adam with a falling rate", _lecture, _falling),
+        "best": Preset("the lecture's sizes: ReLU, dropout, one-cycle rate", _best, _cycle),
+        "augmented": Preset("the lecture's sizes: images moved and turned", _augmented, _cycle),
+        "cnn": Preset("a small convolutional network on moved images", _cnn, _cycle),
+    }
+)
