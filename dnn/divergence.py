@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backends import InputError
 from dnn.callbacks import Callback, Progress
+from dnn.training_checkpoints import PATTERN
+from dnn.training_state import StateError, TrainingState, read_state
 
 if TYPE_CHECKING:
     from dnn.model import Sequential
@@ -45,3 +48,15 @@ class StopOnDivergence(Callback):
             f"{progress.epoch} (it was finite at update {update} of epoch {epoch}), NaN or infinity {where}; "
             f"use a smaller learning rate"
         )
+
+
+def last_finite_state(folder: Path) -> TrainingState | None:
+    """The furthest readable state of a run whose weights are all finite; None: there is none."""
+    for path in sorted(folder.glob(PATTERN), reverse=True):
+        try:
+            state = read_state(path)
+        except StateError:
+            continue
+        if all(np.all(np.isfinite(a)) for name, a in state.arrays.items() if name.startswith("value ")):
+            return state
+    return None

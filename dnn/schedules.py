@@ -8,7 +8,7 @@ total_iters=warmup) and the curve, with milestones=[warmup].
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -211,3 +211,18 @@ SCHEDULES: Mapping[str, type[Schedule]] = MappingProxyType(
     {c.name: c for c in (Constant, StepDecay, LinearDecay, CosineDecay, OneCycle)}
 )
 """Every schedule by name."""
+
+
+_RATES = ("rate", "initial", "final", "highest")  # the settings of schedules that are learning rates
+
+
+def scaled(rate: float | Schedule, factor: float) -> float | Schedule:
+    """The same rate or schedule, ``factor`` times as high.
+
+    >>> scaled(LinearDecay(0.5, steps=4), 0.5).rates()[0]
+    0.25
+    """
+    if not isinstance(rate, Schedule):
+        return rate * factor
+    changes = {f.name: getattr(rate, f.name) * factor for f in fields(rate) if f.name in _RATES}
+    return replace(rate, **changes)

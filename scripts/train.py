@@ -15,7 +15,7 @@ import _command
 
 # What may be said anew when a run is gone on with; all else is the run's.
 ANEW = {"backend", "device", "require_backend", "precision", "graphs", "data_dir", "quiet", "resume",
-        "checkpoint_every", "keep"}  # fmt: skip
+        "checkpoint_every", "keep", "on_nan"}  # fmt: skip
 
 
 def parse() -> argparse.Namespace:
@@ -60,11 +60,19 @@ def parse() -> argparse.Namespace:
         "--checkpoint-every", type=int, metavar="N", help="save each N updates too (default: each epoch)"
     )
     saving.add_argument("--keep", type=int, default=3, help="saved states kept besides the best (default: 3)")
+    saving.add_argument(
+        "--on-nan",
+        choices=("stop", "rewind"),
+        default="stop",
+        help="if the loss is NaN or infinite: end, or go back to the last good state with half the rate, "
+        "five times at most (default: %(default)s)",
+    )
     saving.add_argument("--quiet", action="store_true", help="print the last line only")
     arguments = parser.parse_args()
     for action in parser._actions:
         action.default = argparse.SUPPRESS
     arguments.given = set(vars(parser.parse_args()))  # what was really said
+    arguments.rate_factor = 1.0  # what --on-nan rewind has made of the rate
     return arguments
 
 
@@ -99,7 +107,7 @@ def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int)
     from dnn.names import look_up
     from dnn.optimizers import OPTIMIZERS
     from dnn.presets import PRESETS
-    from dnn.schedules import LinearDecay
+    from dnn.schedules import LinearDecay, scaled
 
     updates = arguments.epochs * -(-examples // arguments.batch_size)
     if arguments.preset is not None:
@@ -107,8 +115,7 @@ def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int)
         own = {"hidden", "activation", "loss", "optimizer", "learning_rate", "schedule"}
         if wrong := sorted(arguments.given & own):
             raise InputError(
-                f"--{wrong[0].replace('_', '-')} was given with --preset, which sets it; leave out one of the "
-                f"two"
+                f"--{wrong[0].replace('_', '-')} was given with --preset, which sets it; leave out one"
             )
         layers, optimizer = preset.layers(data.image_shape, data.classes), preset.optimizer(updates)
     else:
@@ -119,6 +126,7 @@ def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int)
             optimizer = replace(optimizer, learning_rate=LinearDecay(rate, updates))
         hidden = [Dense(units, arguments.activation) for units in arguments.hidden]
         layers = [*hidden, Dense(data.classes, "softmax")]
+    optimizer = replace(optimizer, learning_rate=scaled(optimizer.learning_rate, arguments.rate_factor))
     model = Sequential(
         layers,
         input_shape=data.x_train.shape[1:],
@@ -131,7 +139,7 @@ def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int)
 
 def main(arguments: argparse.Namespace) -> int:
     from dnn.datasets import load_dataset
-    from dnn.divergence import StopOnDivergence
+    from dnn.divergence import DivergedError, StopOnDivergence, last_finite_state
     from dnn.inputs import positive_integer, training_data
     from dnn.progress import progress_for_stdout
     from dnn.runs import CONFIG, RESULT, RunFolder, require_new
@@ -160,12 +168,14 @@ def main(arguments: argparse.Namespace) -> int:
     folder = RunFolder(place, resume=arguments.resume is not None)
     checkpoints = TrainingCheckpoints(folder.path, arguments.checkpoint_every, arguments.keep)
     stopper = StopOnSignal(checkpoints)
-    if state is None:
-        asked = {
-            name: value for name, value in vars(arguments).items() if name not in ("quiet", "resume", "given")
-        }
+
+    def write_config(model: Any) -> None:
+        asked = {k: v for k, v in vars(arguments).items() if k not in ("quiet", "resume", "given")}
         made = {"model": model.config(), "optimizer_settings": model.optimizer.config()}
         folder.write_json(CONFIG, {**asked, **made})
+
+    if state is None:
+        write_config(model)
     else:
         folder.write_metrics(state.history)
     if not arguments.quiet:
@@ -180,15 +190,31 @@ def main(arguments: argparse.Namespace) -> int:
     start = time.perf_counter()
     try:
         with stopper.listening():
-            history = model.fit(
-                x,
-                y,
-                batch_size=batch_size,
-                epochs=epochs,
-                validation_data=(data.x_test, data.y_test),
-                callbacks=watchers,
-                resume=state,
-            )
+            while True:
+                try:
+                    history = model.fit(
+                        x,
+                        y,
+                        batch_size=batch_size,
+                        epochs=epochs,
+                        validation_data=(data.x_test, data.y_test),
+                        callbacks=watchers,
+                        resume=state,
+                    )
+                    break
+                except DivergedError as error:
+                    if arguments.on_nan != "rewind" or arguments.rate_factor < 0.5**4:
+                        raise
+                    arguments.rate_factor /= 2
+                    model = build(arguments, backend, data, n)
+                    state = last_finite_state(folder.path)
+                    where = "the start"
+                    if state is not None:
+                        where = f"epoch {state.epoch}, update {state.updates}"
+                        state.facts["optimizer"] = model.optimizer.config()  # on purpose another one
+                    write_config(model)
+                    how = f"going back to {where} with {arguments.rate_factor:g} of the rate"
+                    print(f"train.py: {error}; {how}", file=sys.stderr, flush=True)
     except Stopped as stop:
         folder.save(model)  # for evaluate.py and predict.py
         how = f"go on with: {Path(sys.argv[0])} --resume {folder.path}"

@@ -115,3 +115,16 @@ def test_the_harness_in_short():
     assert all(
         "0 newest states unreadable, 0 lost, 0 mismatches, 0 unexpected ends" in line for line in lines
     )
+
+
+def test_on_nan_goes_back_with_a_smaller_rate(tmp_path):
+    command = ("--optimizer", "sgd", "--learning-rate", "1e20", "--schedule", "constant", "--loss",
+               "mean_squared_error", "--activation", "linear", "--on-nan", "rewind")  # fmt: skip
+    result = run("train", *LONG, *command, "--run-dir", tmp_path / "run")
+    assert_refused(result, "training diverged")  # a sixteenth of that rate is too high too
+    assert re.findall(r"going back to the start with (\S+) of the rate", result.stderr) == [
+        "0.5", "0.25", "0.125", "0.0625", "0.03125",
+    ]  # fmt: skip
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["rate_factor"] == 0.5**5
+    assert config["optimizer_settings"]["learning_rate"] == 1e20 * 0.5**5
