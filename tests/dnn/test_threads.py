@@ -1,0 +1,32 @@
+"""Two models trained at once in two threads of one process: the bits are those of each alone."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from backends import get_backend
+from dnn import Adam, Dense, Dropout, Sequential
+
+
+def trained(name, seed):
+    """The weights after a short training, and what the history says."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.random((400, 20), dtype=np.float32), rng.integers(0, 3, 400)
+    layers = [Dense(30, "relu"), Dropout(0.2), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(20,), backend=get_backend(name), seed=seed)
+    model.compile(optimizer=Adam(0.01))
+    history = model.fit(x, y, batch_size=16, epochs=4).history
+    return model.parameters.to_host(), history["loss"]
+
+
+@pytest.mark.parametrize("names", [("numpy", "torch"), ("numba", "numpy"), ("torch", "torch")])
+def test_two_trainings_do_not_disturb_each_other(names):
+    alone = [trained(name, seed) for seed, name in enumerate(names)]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(3):
+            together = list(pool.map(trained, names, range(2)))
+            for (weights, losses), (expected, wanted) in zip(together, alone, strict=True):
+                assert losses == wanted
+                for name, array in weights.items():
+                    np.testing.assert_array_equal(array, expected[name])
