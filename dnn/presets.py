@@ -51,9 +51,9 @@ def _lecture(image: Shape, classes: int) -> list[Layer]:
 def _best(image: Shape, classes: int) -> list[Layer]:
     return [
         Dense(500, "relu"),
-        Dropout(0.2),
+        Dropout(0.3),
         Dense(500, "relu"),
-        Dropout(0.2),
+        Dropout(0.1),
         Dense(classes, "softmax"),
     ]
 
@@ -83,7 +83,7 @@ def _falling(updates: int) -> Optimizer:
 
 
 def _cycle(updates: int) -> Optimizer:
-    return Adam(OneCycle(3e-3, max(updates, 4)))
+    return Adam(OneCycle(2e-3, max(updates, 4)))
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
