@@ -29,7 +29,8 @@ def main(arguments: argparse.Namespace) -> int:
     from backends import BackendUnavailable, InputError, get_backend
     from dnn.datasets import load_dataset
     from dnn.files import write_atomically
-    from dnn.gpu_check.parts import PARTS, Settings
+    from dnn.gpu_check.common import Settings
+    from dnn.gpu_check.parts import PARTS
     from dnn.gpu_check.run import holds, run_parts, table
     from dnn.names import look_up
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dnn.gpu_check.parts import BUDGET_S, PARTS, ROOT, Settings
+from dnn.gpu_check.common import Settings
+from dnn.gpu_check.parts import BUDGET_S, PARTS, ROOT
 from dnn.processes import python_environment
 
 Outcome = dict[str, Any]  # seconds, and result or reason

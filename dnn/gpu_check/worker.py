@@ -10,7 +10,8 @@ import json
 import sys
 from typing import Any
 
-from dnn.gpu_check.parts import PARTS, Settings
+from dnn.gpu_check.common import Settings
+from dnn.gpu_check.parts import PARTS
 
 
 def main() -> int:

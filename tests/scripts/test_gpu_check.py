@@ -7,8 +7,10 @@ from test_command_lines import assert_refused, run
 
 from backends import available_backends
 from dnn.gpu_check import run as checks
+from dnn.gpu_check.common import Settings
 from dnn.gpu_check.cublaslt import Heuristic
-from dnn.gpu_check.parts import BUDGET_S, PARTS, Settings, microseconds
+from dnn.gpu_check.parts import BUDGET_S, PARTS
+from dnn.gpu_check.speed import microseconds
 
 no_gpu = pytest.mark.skipif(available_backends()["cupy"] is None, reason="there is a GPU")
 
