@@ -79,6 +79,17 @@ class Backend:
         """A host NumPy array with the values of one of this backend's arrays."""
         return np.asarray(array)
 
+    def view(self, array: Array, shape: tuple[int, ...]) -> Array:
+        """The same memory in another shape: what is written into one is in the other.
+
+        Raises:
+            ValueError: it cannot be had without a copy.
+        """
+        try:
+            return self.xp.reshape(array, shape, copy=False)
+        except AttributeError as error:  # NumPy's way to say it before 2.1
+            raise ValueError(str(error)) from None
+
     def owns(self, array: Any) -> bool:
         """Whether it is an array of this library on this device."""
         return isinstance(array, self.array_type) and array.device == self.device

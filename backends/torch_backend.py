@@ -272,6 +272,12 @@ class TorchBackend(Backend):
         host: np.ndarray = array.detach().cpu().numpy()
         return host
 
+    def view(self, array: Array, shape: tuple[int, ...]) -> Array:
+        try:
+            return array.view(shape)
+        except RuntimeError as error:
+            raise ValueError(str(error)) from None
+
     def owns(self, array: Any) -> bool:
         return isinstance(array, torch.Tensor) and array.device == self.device
 

@@ -61,7 +61,7 @@ class Parameters:
         return {name: self._view(vector, start, self.shapes[name]) for name, start in self._starts.items()}
 
     def _view(self, vector: Array, start: int, shape: tuple[int, ...]) -> Array:
-        return self.backend.xp.reshape(vector[start : start + prod(shape)], shape, copy=False)
+        return self.backend.view(vector[start : start + prod(shape)], shape)
 
     @property
     def count(self) -> int:

@@ -30,7 +30,7 @@ class Penalty:
         self._backend = parameters.backend
         names = [name for name, shape in parameters.shapes.items() if len(shape) >= 2]
         self._weights = [
-            [self._backend.xp.reshape(views[n], (-1,), copy=False) for n in names]
+            [self._backend.view(views[n], (-1,)) for n in names]
             for views in (parameters.value, parameters.gradient)
         ]
         self._kernel = self._backend.kernel("penalty")

@@ -24,7 +24,7 @@ from dnn.layers import (
     Reshape,
 )
 from dnn.optimizers import Adam, Optimizer
-from dnn.schedules import OneCycle
+from dnn.schedules import LinearDecay, OneCycle
 
 Shape = tuple[int, ...]
 
@@ -78,8 +78,8 @@ def _cnn(image: Shape, classes: int) -> list[Layer]:
     ]
 
 
-def _constant(updates: int) -> Optimizer:
-    return Adam(1e-3)
+def _falling(updates: int) -> Optimizer:
+    return Adam(LinearDecay(3e-3, updates))
 
 
 def _cycle(updates: int) -> Optimizer:
@@ -88,7 +88,7 @@ def _cycle(updates: int) -> Optimizer:
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        "lecture": Preset("the lecture's: sigmoid, Adam at its usual rate", _lecture, _constant),
+        "lecture": Preset("the lecture's: sigmoid, Adam with a falling rate", _lecture, _falling),
         "best": Preset("the lecture's sizes: ReLU, dropout, one-cycle rate", _best, _cycle),
         "augmented": Preset("the lecture's sizes: images moved and turned", _augmented, _cycle),
         "cnn": Preset("a small convolutional network on moved images", _cnn, _cycle),

@@ -126,7 +126,7 @@ class Epoch:
         self._parts = []  # (step, run, how many updates)
         for part, size in ((self._order[:cut], batch_size), (self._order[cut:], self.rest)):
             if part.shape[0]:
-                order = backend.xp.reshape(part, (-1, size), copy=False)
+                order = backend.view(part, (-1, size))
                 step = TrainingStep(model, x, y, order, self.totals, weights)
                 self._parts.append((step, backend.capture(step), order.shape[0]))
 

@@ -78,7 +78,7 @@ class Augmentation(Layer):
         assert self._backend is not None
         xp, keep = self._backend.xp, self._buffers[x.shape[0]]
         step = self.state["step"]
-        flat = xp.reshape(keep.bits, (-1,), copy=False)
+        flat = self._backend.view(keep.bits, (-1,))
         self._threefry(self._key, step, xp.reshape(keep.counters, (-1,)), flat)
         step[...] = step + 1
         words = xp.stack([keep.bits[:, 0] >> 32, keep.bits[:, 0] & _WORD, keep.bits[:, 1] >> 32], axis=1)
@@ -96,7 +96,7 @@ class Augmentation(Layer):
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         place = xp.where(inside, row * width + column, xp.zeros_like(row)) + keep.offset
         rows = (-1, *self.input_shape[2:])
-        out = xp.reshape(keep.picked, rows, copy=False)
+        out = self._backend.view(keep.picked, rows)
         self._gather(xp.reshape(x, rows), xp.reshape(place, (-1,)), out, 1.0)
         mask = xp.reshape(xp.astype(inside, x.dtype), (*row.shape, *(1 for _ in self.input_shape[2:])))
         return keep.picked * mask

@@ -56,7 +56,7 @@ class Noise(Layer):
         assert self._backend is not None
         xp = self._backend.xp
         keep = self._buffers[x.shape[0]]
-        bits = xp.reshape(keep.bits, (-1,), copy=False)
+        bits = self._backend.view(keep.bits, (-1,))
         step = self.state["step"]
         self._threefry(self._key, step, xp.reshape(keep.counters, (-1,)), bits)
         step[...] = step + 1

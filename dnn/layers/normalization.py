@@ -122,7 +122,7 @@ class BatchNormalization(Normalization):
         gamma, beta = self.value["gamma"], self.value["beta"]
         mean, variance = self.state["running_mean"], self.state["running_variance"]
         if training:
-            y = xp.reshape(keep.y, (x.shape[0] * self._places, self._n), copy=False)
+            y = self._backend.view(keep.y, (x.shape[0] * self._places, self._n))
             self._normalize(
                 self._rows(x), gamma, beta, mean, variance, self.momentum, self.epsilon, *self._statistics, y
             )
@@ -159,8 +159,8 @@ class LayerNormalization(Normalization):
 
     def statistics(self, batch: int) -> tuple[Array, Array]:
         assert self._backend is not None
-        keep, xp = self._buffers[batch], self._backend.xp
-        mean, inverse = (xp.reshape(a, (-1,), copy=False) for a in (keep.mean, keep.inverse))
+        keep = self._buffers[batch]
+        mean, inverse = (self._backend.view(a, (-1,)) for a in (keep.mean, keep.inverse))
         return mean, inverse
 
     def forward(self, x: Array, *, training: bool) -> Array:
@@ -168,7 +168,7 @@ class LayerNormalization(Normalization):
         assert self._backend is not None
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        y = self._backend.xp.reshape(keep.y, (x.shape[0] * self._places, self._n), copy=False)
+        y = self._backend.view(keep.y, (x.shape[0] * self._places, self._n))
         statistics = self.statistics(x.shape[0])
         gamma, beta = self.value["gamma"], self.value["beta"]
         self._normalize(self._rows(x), gamma, beta, self.epsilon, *statistics, y)

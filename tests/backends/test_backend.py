@@ -296,3 +296,12 @@ def test_import_loads_nothing_heavy(package, request):
         cwd=request.config.rootpath,
     )
     assert answer.stdout.split() == []
+
+
+def test_a_view_shares_memory_or_is_refused(backend):
+    array = backend.zeros((3, 4))
+    flat = backend.view(array, (-1,))
+    flat[...] = 2.0
+    assert backend.to_host(array).tolist() == [[2.0] * 4] * 3
+    with pytest.raises(ValueError, match=r"."):
+        backend.view(array.T, (-1,))
