@@ -16,6 +16,7 @@ import numpy as np
 
 from backends import InputError
 from dnn.inputs import positive_integer, require_number, require_positive
+from dnn.names import look_up
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,31 @@ SCHEDULES: Mapping[str, type[Schedule]] = MappingProxyType(
     {c.name: c for c in (Constant, StepDecay, LinearDecay, CosineDecay, OneCycle)}
 )
 """Every schedule by name."""
+
+
+def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Schedule:
+    """The named schedule over a whole training: it starts from ``rate`` (one_cycle: rises to it).
+
+    Args:
+        updates: of the training, the warm-up's included; step: a tenth after each third of the rest.
+
+    Raises:
+        InputError: an unknown name or a setting out of range.
+
+    >>> over_training("linear", 1.0, updates=5, warmup=1).rates()
+    array([0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ])
+    """
+    look_up("schedule", name, SCHEDULES)
+    positive_integer("updates", updates)
+    rest = updates - warmup
+    if rest < 1:
+        raise InputError(f"warmup is {warmup}, expected fewer than the {updates} updates of the training")
+    if name == Constant.name:
+        return Constant(rate, warmup=warmup)
+    if name == StepDecay.name:
+        return StepDecay(rate, rest, every=-(-rest // 3), warmup=warmup)
+    kind = {c.name: c for c in (LinearDecay, CosineDecay, OneCycle)}[name]
+    return kind(rate, rest, warmup=warmup)
 
 
 _RATES = ("rate", "initial", "final", "highest")  # the settings of schedules that are learning rates

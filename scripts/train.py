@@ -39,9 +39,13 @@ def parse() -> argparse.Namespace:
     network.add_argument("--learning-rate", type=float, help="default: the optimizer's own")
     network.add_argument(
         "--schedule",
-        choices=("linear", "constant"),
         default="linear",
-        help="the rate falls in a line to 0 over the epochs, or stays (default: %(default)s)",
+        metavar="NAME",
+        help="of the rate over all updates: constant, step, linear (to 0), cosine or one_cycle "
+        "(default: %(default)s)",
+    )
+    network.add_argument(
+        "--warmup", type=int, default=0, metavar="N", help="updates in which the rate rises (default: 0)"
     )
     network.add_argument("--batch-size", type=int, default=100)
     network.add_argument("--epochs", type=int, default=10)
@@ -107,12 +111,12 @@ def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int)
     from dnn.names import look_up
     from dnn.optimizers import OPTIMIZERS
     from dnn.presets import PRESETS
-    from dnn.schedules import LinearDecay, scaled
+    from dnn.schedules import over_training, scaled
 
     updates = arguments.epochs * -(-examples // arguments.batch_size)
     if arguments.preset is not None:
         preset = look_up("preset", arguments.preset, PRESETS)
-        own = {"hidden", "activation", "loss", "optimizer", "learning_rate", "schedule"}
+        own = {"hidden", "activation", "loss", "optimizer", "learning_rate", "schedule", "warmup"}
         if wrong := sorted(arguments.given & own):
             raise InputError(
                 f"--{wrong[0].replace('_', '-')} was given with --preset, which sets it; leave out one"
@@ -121,9 +125,8 @@ def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int)
     else:
         optimizer = look_up("optimizer", arguments.optimizer, OPTIMIZERS)()
         rate = optimizer.learning_rate if arguments.learning_rate is None else arguments.learning_rate
-        optimizer = replace(optimizer, learning_rate=rate)
-        if arguments.schedule == "linear":
-            optimizer = replace(optimizer, learning_rate=LinearDecay(rate, updates))
+        schedule = over_training(arguments.schedule, rate, updates, arguments.warmup)
+        optimizer = replace(optimizer, learning_rate=schedule)
         hidden = [Dense(units, arguments.activation) for units in arguments.hidden]
         layers = [*hidden, Dense(data.classes, "softmax")]
     optimizer = replace(optimizer, learning_rate=scaled(optimizer.learning_rate, arguments.rate_factor))

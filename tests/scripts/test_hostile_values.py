@@ -16,7 +16,8 @@ ODD = ("", "x", "-1", "0", "1.5", "nan", "inf", "1e400", "9" * 30, "-", "--", "\
 OPTIONS = {
     "train": {
         "--dataset": "digits", "--hidden": "4", "--activation": "relu", "--loss": "mean_squared_error",
-        "--optimizer": "sgd", "--learning-rate": "0.1", "--schedule": "constant", "--batch-size": "50",
+        "--optimizer": "sgd", "--learning-rate": "0.1", "--schedule": "constant", "--warmup": "1",
+        "--batch-size": "50",
         "--epochs": "1", "--seed": "3", "--limit": "60", "--backend": "numpy", "--device": "cpu",
         "--dtype": "float64", "--precision": "float32", "--checkpoint-every": "9", "--keep": "2",
         "--resume": "nowhere",
