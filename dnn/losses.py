@@ -7,10 +7,10 @@ weights it is the weighted mean, sum_i w_i l_i / sum_i w_i over the batch, as to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from backends import Backend, InputError
 from backends.dispatch import Kernel
@@ -19,7 +19,11 @@ from backends.reference.losses import as_dense
 from dnn.inputs import require_number
 from dnn.names import look_up
 
+if TYPE_CHECKING:
+    from dnn.layers import Layer
+
 Array = Any
+NEVER_NEGATIVE = ("relu", "sigmoid", "softmax", "softplus")
 
 
 @dataclass(frozen=True)
@@ -45,21 +49,40 @@ class Loss:
     rows: ClassVar[bool] = True
     boundary: ClassVar[float] = 0.5
 
+    @property
+    def ending(self) -> str:
+        """A classifier's last activation with this loss."""
+        return self.activation or "softmax"
+
     def bind(self, backend: Backend) -> dict[str, Kernel]:
         """Form of target -> function of (outputs or logits, targets, losses, their mean's gradient)."""
         return {form: backend.kernel(self.kernel, form) for form in TARGETS}
 
-    def check_network(self, activation: str, outputs: int) -> None:
-        """Refuse a last layer that does not fit.
+    def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
+        """Refuse layers whose end does not fit.
 
         Raises:
-            InputError: another activation than the loss's own or "linear".
+            InputError: the last layer's activation is another than the loss's own or "linear", or the
+                loss's own comes earlier, where the loss cannot take it out.
         """
-        if self.activation is not None and activation not in (self.activation, "linear"):
+        if self.activation is None:
+            return
+        last = layers[-1]
+        if last.activation not in (self.activation, "linear"):
             raise InputError(
-                f"the last layer's activation is {activation!r}, expected {self.activation!r} (or "
+                f"the last layer's activation is {last.activation!r}, expected {self.activation!r} (or "
                 f"'linear', whose outputs are then logits) with the loss {self.name!r}"
             )
+        for layer in reversed(layers[:-1]):
+            after = layers[layers.index(layer) + 1]
+            if after.activation != "linear" or after.parameter_shapes():
+                return
+            if layer.activation == self.activation:
+                raise InputError(
+                    f"layer {layer.name!r} ends in {layer.activation} and is followed by {after.name!r}, "
+                    f"expected the {layer.activation} last with the loss {self.name!r}, which contains it; "
+                    f"put {after.name!r} before it"
+                )
 
     def check_targets(self, backend: Backend, argument: str, y: Array) -> None:
         """Refuse admitted targets that do not fit, (N,) class numbers or (N, C) rows; reads the device.
@@ -123,8 +146,8 @@ class CategoricalCrossentropy(Loss):
 
         return kernel
 
-    def check_network(self, activation: str, outputs: int) -> None:
-        super().check_network(activation, outputs)
+    def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
+        super().check_network(layers, outputs)
         if outputs == 1:
             raise InputError(
                 f"the network has 1 output, expected one for each class with the loss {self.name!r}, since "
@@ -185,6 +208,14 @@ class Hinge(Loss):
     span = (-1.0, 1.0)
     cure = "use 0 and 1, or -1 and 1"
     boundary = 0.0
+    ending = "linear"
+
+    def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
+        if (last := layers[-1].activation) in NEVER_NEGATIVE:
+            raise InputError(
+                f"the last layer's activation is {last!r}, expected 'linear' or 'tanh' with the loss "
+                f"{self.name!r}, which wants outputs below -1 for what is not the class"
+            )
 
 
 LOSSES: Mapping[str, type[Loss]] = MappingProxyType(

@@ -149,15 +149,14 @@ class Sequential:
         optimizer = get_optimizer(optimizer)
         for metric in metrics:
             look_up("metric", metric, dict.fromkeys(METRICS))
-        last = self.layers[-1].activation
-        loss.check_network(last, self.outputs)
+        loss.check_network(self.layers, self.outputs)
         self.penalty = Penalty(self.parameters, l1, l2) if l1 or l2 else None
         self.loss, self.metrics = loss, tuple(metrics)
         self.optimizer = optimizer
         self.optimizer_state = OptimizerState(optimizer, self.parameters, self.backend)
         self._loss_buffers: dict[int, tuple[Array, Array]] = {}
         # The loss takes logits and contains the activation, so the last layer leaves it out.
-        self._logits_out = loss.activation is not None and loss.activation == last
+        self._logits_out = loss.activation is not None and loss.activation == self.layers[-1].activation
         self._loss_kernels = loss.bind(self.backend)
 
     def _require_compiled(self) -> Loss:

@@ -107,6 +107,7 @@ def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int)
     """The compiled model that the arguments describe."""
     from backends import InputError
     from dnn.layers import Dense
+    from dnn.losses import get_loss
     from dnn.model import Sequential
     from dnn.names import look_up
     from dnn.optimizers import OPTIMIZERS
@@ -128,7 +129,7 @@ def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int)
         schedule = over_training(arguments.schedule, rate, updates, arguments.warmup)
         optimizer = replace(optimizer, learning_rate=schedule)
         hidden = [Dense(units, arguments.activation) for units in arguments.hidden]
-        layers = [*hidden, Dense(data.classes, "softmax")]
+        layers = [*hidden, Dense(data.classes, get_loss(arguments.loss).ending)]
     optimizer = replace(optimizer, learning_rate=scaled(optimizer.learning_rate, arguments.rate_factor))
     model = Sequential(
         layers,

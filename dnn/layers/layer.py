@@ -16,6 +16,16 @@ Array = Any
 Shape = tuple[int, ...]  # without the batch axis
 
 
+class _Reserved(dict[int, SimpleNamespace]):
+    """A layer's buffers by batch size."""
+
+    def __missing__(self, batch: int) -> SimpleNamespace:
+        raise InputError(
+            f"nothing is reserved for batches of {batch}, expected a call of model.reserve({batch}, "
+            f"training=...) before; fit, evaluate and predict do that themselves"
+        )
+
+
 class Layer(ABC):
     """One step of a network.
 
@@ -41,7 +51,7 @@ class Layer(ABC):
         self.gradient: dict[str, Array] = {}
         self.state: dict[str, Array] = {}
         self._backend: Backend | None = None
-        self._buffers: dict[int, SimpleNamespace] = {}
+        self._buffers = _Reserved()
 
     # ----- building
 

@@ -8,10 +8,14 @@ from helpers import assert_close, small_data, small_model
 from backends import InputError, get_backend
 from backends.reference import KERNELS
 from dnn import (
+    Activation,
     BinaryCrossentropy,
     CategoricalCrossentropy,
     Dense,
+    Dropout,
+    Flatten,
     Hinge,
+    LayerNormalization,
     Sequential,
     SparseCategoricalCrossentropy,
 )
@@ -43,6 +47,32 @@ def test_what_a_loss_contains():
 
 
 # --------------------------------------------------------------------------- refused
+
+
+@pytest.mark.parametrize("after", [Flatten(), Dropout(0.1), Activation("linear"), LayerNormalization()])
+def test_the_activation_of_the_loss_must_be_last(after):
+    layers = [Dense(3, "softmax"), after]
+    model = Sequential(layers, input_shape=(4,), backend=get_backend("numpy"))
+    if after.parameter_shapes():
+        model.compile()  # something is trained after it: no oversight
+    else:
+        with pytest.raises(InputError, match=r"'dense_1' ends in softmax and is followed by .*before it"):
+            model.compile()
+    model.compile("mean_squared_error")
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid", "relu"])
+def test_hinge_wants_outputs_of_both_signs(activation):
+    model = Sequential([Dense(3, activation)], input_shape=(4,), backend=get_backend("numpy"))
+    with pytest.raises(InputError, match=f"is '{activation}', expected 'linear' or 'tanh' with the loss"):
+        model.compile("hinge")
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_ending_fits_the_loss(name):
+    loss = get_loss(name)
+    model = Sequential([Dense(3, loss.ending)], input_shape=(4,), backend=get_backend("numpy"))
+    model.compile(loss)
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan"), "0.1"])

@@ -449,3 +449,9 @@ def test_a_step_reads_nothing_back(monkeypatch, make_backend, kind, name):
     assert not same_bits(weights(model), before)
     assert plan.totals.read(20)[0] > 0
     assert int(step.position[0]) == 2
+
+
+def test_a_batch_that_nothing_is_reserved_for():
+    model = small_model(get_backend("numpy"))
+    with pytest.raises(InputError, match=r"nothing is reserved for batches of 5, .*model.reserve\(5"):
+        model.forward(model.backend.zeros((5, *model.input_shape)), training=False)
