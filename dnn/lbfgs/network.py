@@ -89,8 +89,8 @@ def fit_lbfgs(
         stopped. The model has the last iterate's parameters, also after an interrupt.
 
     Raises:
-        InputError: not compiled, an argument that does not fit, or a state of another network;
-            nothing was changed.
+        InputError: not compiled, an argument that does not fit, or a state of another network or of
+            other data; nothing was changed.
 
     >>> import numpy as np
     >>> from backends import get_backend
@@ -122,6 +122,9 @@ def fit_lbfgs(
             raise InputError(
                 f"state is of {got}, expected {expected}: of a network with the same layers and dtype"
             )
+    function = MeanLoss(model, x, y, chunk_size)
+    if state is not None:
+        _require_same_loss(function, state, values)
     iterates = [backend.xp.asarray(values, copy=True) if state is None else state.point]
 
     def follow(now: State) -> None:
@@ -131,7 +134,7 @@ def fit_lbfgs(
 
     try:
         return minimise(
-            MeanLoss(model, x, y, chunk_size),
+            function,
             iterates[0] if state is None else state,
             backend=backend,
             settings=settings,
@@ -139,3 +142,20 @@ def fit_lbfgs(
         )
     finally:
         values[...] = iterates[0]  # the last evaluation may have been elsewhere
+
+
+def _require_same_loss(function: MeanLoss, state: State, values: Array) -> None:
+    """Refuse a state that was reached with other examples or another goal: one evaluation tells.
+
+    Raises:
+        InputError: the loss at the state's point is not the state's, rounding on another backend allowed.
+    """
+    before = function.model.backend.xp.asarray(values, copy=True)
+    found, _ = function(state.point)
+    near = float(np.sqrt(np.finfo(function.model.backend.dtype_name).eps)) * max(1.0, abs(state.value))
+    if not abs(found - state.value) <= near and np.isfinite(state.value):
+        values[...] = before
+        raise InputError(
+            f"state has the loss {state.value:.6g} where x and y give {found:.6g}, expected the examples, "
+            f"loss and penalty that it was reached with"
+        )
