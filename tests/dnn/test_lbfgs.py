@@ -1,7 +1,5 @@
 """L-BFGS: the standard test functions against scipy, and resuming to the bit."""
 
-import json
-import struct
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +8,11 @@ from helpers import assert_close, same_bits
 from standard_functions import PROBLEMS
 
 from backends import InputError, get_backend
+from dnn import tensor_files
 from dnn.checkpoints import CheckpointError
 from dnn.lbfgs import LBFGS, Reason, load_state, minimise, save_state
 from dnn.lbfgs.direction import Pair, descent_direction, make_pair
+from dnn.lbfgs.files import FORMAT, VERSION
 
 EPS = float(np.finfo(np.float32).eps)
 TIGHT = LBFGS(max_iterations=5000, max_evaluations=20_000, gradient_tolerance=1e-9, decrease_tolerance=1e-15)
@@ -369,23 +369,25 @@ def test_broken_files_are_refused(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(CheckpointError, match="truncated"):
             load_state(path, backend)
-    (size,) = struct.unpack("<Q", whole[:8])
-    header = json.loads(whole[8 : 8 + size])
-    facts = json.loads(header["__metadata__"]["array-api-dnn-lbfgs"])
+    path.write_bytes(whole)
+    about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
     for changes, word in (
-        ({"version": 2}, "version 2"),
         ({"dtype": "float32"}, "dtype 'float32', expected float64"),
-        ({"rho": "none"}, "metadata"),
-        ({"rho": facts["rho"][:-1]}, "vectors are named"),
+        ({"rho": "none"}, "fit together"),
+        ({"rho": about["rho"][:-1]}, "vectors are named"),
         ({"value": "low"}, "fit together"),
         ({"iterations": 6}, "history"),
         ({"reason": "bored"}, "bored"),
     ):
-        header["__metadata__"]["array-api-dnn-lbfgs"] = json.dumps({**facts, **changes})
-        text = json.dumps(header).encode()
-        path.write_bytes(struct.pack("<Q", len(text)) + text + whole[8 + size :])
+        tensor_files.write(path, FORMAT, VERSION, {**about, **changes}, arrays)
         with pytest.raises(CheckpointError, match=word):
             load_state(path, backend)
+    tensor_files.write(path, FORMAT, VERSION + 1, about, arrays)
+    with pytest.raises(CheckpointError, match=f"version {VERSION + 1}"):
+        load_state(path, backend)
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(CheckpointError, match="altered"):
+        load_state(path, backend)
     save_file({"point": np.zeros(4)}, path)
     with pytest.raises(CheckpointError, match="another program"):
         load_state(path, backend)
