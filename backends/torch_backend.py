@@ -1,13 +1,11 @@
 """PyTorch as an array library: CPU, CUDA or MPS tensors, no autograd, no torch.nn.
 
-The kernels write into the tensors that are there (``out=``) and use torch's fused calls. The backward
-calls are the ones that autograd uses underneath.
+The kernels are in ``torch_dense``, ``torch_layers`` and ``torch_optimizers``.
 """
 
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,15 +13,14 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from backends import numpy_random, torch_layers
+from backends import numpy_random, torch_dense, torch_layers
 from backends.backend import Backend, Step
 from backends.dispatch import Override
 from backends.errors import BackendUnavailable, InputError
-from backends.reference.activations import LEAK
+from backends.torch_graphs import CudaGraphs
 from backends.torch_optimizers import optimizer_overrides
 
 Array = Any  # torch.Tensor
-aten = torch.ops.aten
 
 
 def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:
@@ -38,115 +35,6 @@ def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) ->
         else:
             # Not torch.mul(picked, scale): of integers and a float it works in float32.
             out.copy_(picked).mul_(scale)
-
-
-SOFTPLUS_LINEAR = 40.0
-"""Above it log(1 + e^z) is z in float64 too; at 20, torch's own choice, 2e-9 would be missing."""
-
-_FORWARD = {
-    "linear": lambda z, y: None if y is z else y.copy_(z),
-    "sigmoid": lambda z, y: torch.sigmoid(z, out=y),
-    "tanh": lambda z, y: torch.tanh(z, out=y),
-    "relu": lambda z, y: torch.clamp_min(z, 0.0, out=y),
-    "softmax": lambda z, y: torch.softmax(z, -1, out=y),
-    "leaky_relu": lambda z, y: aten.leaky_relu.out(z, LEAK, out=y),
-    "elu": lambda z, y: aten.elu.out(z, out=y),
-    "gelu": lambda z, y: aten.gelu.out(z, approximate="tanh", out=y),
-    "softplus": lambda z, y: aten.softplus.out(z, 1.0, SOFTPLUS_LINEAR, out=y),
-}
-
-_BACKWARD = {
-    "linear": lambda dy, z, y, dz: None if dz is dy else dz.copy_(dy),
-    "sigmoid": lambda dy, z, y, dz: aten.sigmoid_backward.grad_input(dy, y, grad_input=dz),
-    "tanh": lambda dy, z, y, dz: aten.tanh_backward.grad_input(dy, y, grad_input=dz),
-    "relu": lambda dy, z, y, dz: aten.threshold_backward.grad_input(dy, z, 0.0, grad_input=dz),
-    "softmax": lambda dy, z, y, dz: aten._softmax_backward_data.out(dy, y, -1, y.dtype, grad_input=dz),
-    "leaky_relu": lambda dy, z, y, dz: aten.leaky_relu_backward.grad_input(dy, z, LEAK, False, grad_input=dz),
-    # Not elu_backward, in which NaN would become dy.
-    "elu": lambda dy, z, y, dz: torch.mul(dy, torch.clamp_max(y, 0.0).add_(1.0), out=dz),
-    "gelu": lambda dy, z, y, dz: aten.gelu_backward.grad_input(dy, z, approximate="tanh", grad_input=dz),
-    "softplus": lambda dy, z, y, dz: aten.softplus_backward.grad_input(
-        dy, z, 1.0, SOFTPLUS_LINEAR, grad_input=dz
-    ),
-}
-
-
-def activation(xp: Any, kind: str, z: Array, y: Array) -> None:
-    _FORWARD[kind](z, y)
-
-
-def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
-    _BACKWARD[kind](dy, z, y, dz)
-
-
-def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
-    torch.addmm(b, x, W, out=y)
-    _FORWARD[kind](y, y)
-
-
-# What oneDNN computes in the same pass as the product. Its relu would turn NaN into 0. Its sigmoid gives 0
-# where the result is below 2e-38, next to the smallest normal number.
-_EPILOGUES = {"linear": "none", "sigmoid": "sigmoid", "tanh": "tanh"}
-
-
-def onednn_linear(x: Array, W: Array, b: Array | None, epilogue: str) -> Array:
-    """f(x W + b) in new memory; a private call, which torch.compile makes too."""
-    return torch.ops.mkldnn._linear_pointwise(x, W.T, b, epilogue, [], "")
-
-
-def dense_onednn(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
-    epilogue = _EPILOGUES.get(kind)
-    y.copy_(onednn_linear(x, W, b, epilogue or "none"))
-    if epilogue is None:
-        _FORWARD[kind](y, y)
-
-
-def dense_backward(
-    xp: Any,
-    kind: str,
-    dy: Array,
-    x: Array,
-    y: Array,
-    W: Array,
-    dz: Array,
-    dW: Array,
-    db: Array,
-    dx: Array | None,
-) -> None:
-    _BACKWARD[kind](dy, y, y, dz)
-    _weight_gradients(x, dz, dW, db)
-    if dx is not None:
-        torch.mm(dz, W.T, out=dx)
-
-
-NARROW = 32
-"""Up to so many columns MKL's x^T dz is slower than its dz^T x and a copy."""
-
-
-def _weight_gradients(x: Array, dz: Array, dW: Array, db: Array) -> None:
-    if dz.shape[1] > NARROW or dW.device.type != "cpu":
-        torch.mm(x.T, dz, out=dW)
-    else:
-        dW.copy_(torch.mm(dz.T, x).T)
-    torch.sum(dz, 0, out=db)
-
-
-def dense_backward_onednn(
-    xp: Any,
-    kind: str,
-    dy: Array,
-    x: Array,
-    y: Array,
-    W: Array,
-    dz: Array,
-    dW: Array,
-    db: Array,
-    dx: Array | None,
-) -> None:
-    _BACKWARD[kind](dy, y, y, dz)
-    _weight_gradients(x, dz, dW, db)
-    if dx is not None:
-        dx.copy_(onednn_linear(dz, W.T, None, "none"))
 
 
 def softmax_cross_entropy(
@@ -166,69 +54,6 @@ def threefry_on_cpu(xp: Any, key: tuple[int, int], high: Array, low: Array, out:
     numpy_random.threefry(np, key, high.numpy(), low.numpy(), out.numpy())
 
 
-def has_onednn() -> bool:
-    """Whether this torch has the private call, with the arguments that are known here."""
-    if not torch.backends.mkldnn.is_available():
-        return False
-    try:
-        one = torch.ones(1, 1)
-        return float(onednn_linear(one, one, one[0], "none")) == 2.0
-    except (AttributeError, RuntimeError, TypeError):
-        return False
-
-
-WARM_UP = 3  # steps before the recording, as torch's documentation has it
-
-
-class CudaGraphs:
-    """``run(n)`` for a step recorded as CUDA graphs: one of ``unroll`` steps, one of a single step.
-
-    Recording executes nothing, so the steps that warm the libraries up are real ones. If recording fails
-    there is one warning, and the steps are run one by one.
-    """
-
-    def __init__(self, step: Step, unroll: int, device: Any) -> None:
-        self.step, self.unroll = step, unroll
-        self.stream = torch.cuda.Stream(device)
-        self.cold, self.failed = WARM_UP, False
-        self.graphs: dict[int, Any] = {}  # steps -> graph
-
-    def __call__(self, n: int) -> None:
-        if self.cold and not self.failed:
-            warm = min(n, self.cold)
-            self.cold, n = self.cold - warm, n - warm
-            self.stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self.stream):
-                self._eagerly(warm)
-            torch.cuda.current_stream().wait_stream(self.stream)
-        for size in (self.unroll, 1):
-            while n >= size and not self.failed:
-                graph = self._graph(size)
-                if graph is not None:
-                    graph.replay()
-                    n -= size
-        self._eagerly(n)
-
-    def _eagerly(self, n: int) -> None:
-        for _ in range(n):
-            self.step()
-
-    def _graph(self, size: int) -> Any:
-        """The recording of so many steps; None if it cannot be made."""
-        if size not in self.graphs:
-            graph = torch.cuda.CUDAGraph()
-            try:
-                with torch.cuda.graph(graph, stream=self.stream):
-                    self._eagerly(size)
-            except RuntimeError as error:
-                self.failed = True
-                first = str(error).splitlines()[0]
-                warnings.warn(f"CUDA graphs do not work here ({first}); going on without", stacklevel=2)
-                return None
-            self.graphs[size] = graph
-        return self.graphs[size]
-
-
 @dataclass(frozen=True, eq=False)
 class TorchBackend(Backend):
     """PyTorch tensors on one device."""
@@ -237,10 +62,10 @@ class TorchBackend(Backend):
 
     OVERRIDES: ClassVar[Mapping[str, Override]] = {
         "gather_rows": Override(gather_rows),
-        "activation": Override(activation),
-        "activation_backward": Override(activation_backward),
-        "dense": Override(dense),
-        "dense_backward": Override(dense_backward),
+        "activation": Override(torch_dense.activation),
+        "activation_backward": Override(torch_dense.activation_backward),
+        "dense": Override(torch_dense.dense),
+        "dense_backward": Override(torch_dense.dense_backward),
         "conv2d": Override(torch_layers.conv2d),
         "conv2d_backward": Override(torch_layers.conv2d_backward),
         "max_pool2d": Override(torch_layers.max_pool2d),
@@ -256,8 +81,9 @@ class TorchBackend(Backend):
         declared = {**self.OVERRIDES, **optimizer_overrides(self.device.type)}
         if self.device.type == "cpu":
             declared["threefry"] = Override(threefry_on_cpu)
-        if self.device.type == "cpu" and has_onednn():
-            for name, function in (("dense", dense_onednn), ("dense_backward", dense_backward_onednn)):
+        if self.device.type == "cpu" and torch_dense.has_onednn():
+            for name in ("dense", "dense_backward"):
+                function = getattr(torch_dense, f"{name}_onednn")
                 declared[name] = Override(function, dtypes=("float32",), otherwise=declared[name])
         return declared
 

@@ -82,7 +82,7 @@ def onednn_matmul(a: Any, b: Any, out: Any) -> None:
     """oneDNN's product where it is the faster one, as in our torch backend; into new memory there."""
     import torch
 
-    from backends.torch_backend import onednn_linear
+    from backends.torch_dense import onednn_linear
 
     if a.is_contiguous():
         onednn_linear(a, b, None, "none")
@@ -112,7 +112,7 @@ def floor_torch(task: Task) -> Prepared:
 
 
 def floor_onednn(task: Task) -> Prepared:
-    from backends.torch_backend import has_onednn
+    from backends.torch_dense import has_onednn
 
     if not has_onednn():
         raise CannotRun("this torch does not offer oneDNN's product")

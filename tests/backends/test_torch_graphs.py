@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from backends import BackendUnavailable, InputError, get_backend
-from backends.torch_backend import WARM_UP, CudaGraphs
+from backends.torch_graphs import WARM_UP, CudaGraphs
 
 
 class Card:
