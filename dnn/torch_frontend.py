@@ -20,7 +20,8 @@ from dnn.model import METRICS
 from dnn.names import look_up
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.random import permutation, stream_key
-from dnn.torch_twins import LOSS_TWINS, OPTIMIZER_TWINS, from_torch, rate_table, to_torch
+from dnn.torch_goal_twins import LOSS_TWINS, OPTIMIZER_TWINS, rate_table
+from dnn.torch_twins import from_torch, to_torch
 
 if TYPE_CHECKING:
     import torch

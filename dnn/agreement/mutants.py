@@ -165,6 +165,42 @@ def _swapped_label(kernels: Kernels) -> None:
         kernels[key] = loss
 
 
+def _flipped_kernel(kernels: Kernels) -> None:
+    """A convolution as mathematicians write it, forward and backward: no check of gradients sees it."""
+
+    def flip(W: Array) -> Array:
+        return np.ascontiguousarray(W[::-1, ::-1])
+
+    def forward(x: Array, W: Array, *rest: Any, kernel: Kernel = kernels["conv2d", None]) -> None:
+        kernel(x, flip(W), *rest)
+
+    def backward(
+        dz: Array, x: Array, W: Array, strides: Any, padding: Any, dW: Array, *rest: Any,
+        kernel: Kernel = kernels["conv2d_backward", None],
+    ) -> None:  # fmt: skip
+        kernel(dz, x, flip(W), strides, padding, dW, *rest)
+        dW[...] = flip(dW)
+
+    kernels["conv2d", None], kernels["conv2d_backward", None] = forward, backward
+
+
+def _biased_variance(kernels: Kernels) -> None:
+    """Batch normalisation's running variance divided by N instead of N - 1, as in Keras: only evaluation
+    sees it.
+    """
+
+    def normalise(
+        x: Array, gamma: Array, beta: Array, running_mean: Array, running_variance: Array, momentum: float,
+        *rest: Any, kernel: Kernel = kernels["batch_norm", None],
+    ) -> None:  # fmt: skip
+        kept = (1.0 - momentum) * running_variance
+        kernel(x, gamma, beta, running_mean, running_variance, momentum, *rest)
+        n = x.shape[0]
+        running_variance[...] = kept + (running_variance - kept) * ((n - 1) / n)
+
+    kernels["batch_norm", None] = normalise
+
+
 MUTANTS: Mapping[str, Callable[[Kernels], None]] = MappingProxyType(
     {
         "tf32": _tf32,
@@ -175,6 +211,8 @@ MUTANTS: Mapping[str, Callable[[Kernels], None]] = MappingProxyType(
         "stale-momentum": _stale_momentum,
         "ddof1": _ddof1,
         "swapped-label": _swapped_label,
+        "flipped-kernel": _flipped_kernel,
+        "biased-variance": _biased_variance,
     }
 )
 """Name -> what it does to the table of kernels; the docstring says what is wrong."""

@@ -16,6 +16,7 @@ from dnn.agreement.state import Named, State
 from dnn.layers import Layer
 from dnn.losses import Loss
 from dnn.parameters import Parameters
+from dnn.torch_goal_twins import OPTIMIZER_TWINS
 from dnn.torch_layer_twins import NoTwin, activation_module
 
 Array = Any
@@ -32,7 +33,7 @@ class NativeNetwork(Network):
         self.module = twin.to_torch(model, self.backend.device)
         self.loss = twin.torch_loss(case.loss)
         self.optimizer = twin.torch_optimizer(case.optimizer, self.module)
-        self.slots = torch_twins.OPTIMIZER_TWINS[case.optimizer.name].slots
+        self.slots = OPTIMIZER_TWINS[case.optimizer.name].slots
         self.start = np.array(model.optimizer_state.control, dtype=np.float64)
         self.updates = 0
 
@@ -170,6 +171,9 @@ class PyTorchContender(Contender):
             short = name.rsplit(".", maxsplit=1)[-1]
             gradient = None if p.grad is None else p.grad.permute(axes)
             found[f"d{short}"] = self.receive(f"d{short}", gradient, parameters.shapes[short], dtype)
+        for name, buffer in torch_twins.twin_states(module):
+            short = name.rsplit(".", maxsplit=1)[-1]
+            found[short] = self.receive(short, buffer, tuple(layer.state[short].shape), dtype)
         return found
 
     def open(self, case: Case, dtype: str = "float32") -> NativeNetwork:

@@ -148,6 +148,9 @@ class BackendContender(Contender):
         found["dx"] = self.receive("dx", dx, x.shape, dtype)
         for name, view in parameters.gradient.items():
             found[f"d{name}"] = self.receive(f"d{name}", view, parameters.shapes[name], dtype)
+        for name, array in layer.state.items():  # running averages; a count of masks is an integer
+            if array.dtype == backend.dtype:
+                found[name] = self.receive(name, array, tuple(array.shape), dtype)
         return found
 
     def open(self, case: Case, dtype: str = "float32") -> OurNetwork:

@@ -57,14 +57,14 @@ def table(outcomes: Mapping[str, Outcome]) -> str:
 
 
 def as_csv(outcomes: Mapping[str, Outcome]) -> str:
-    """All outcomes as CSV."""
+    """All outcomes as CSV, without the seconds: the same command gives the same file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, "backend", "dataset", "examples", "seed"])
+    writer.writerow([*COLUMNS[:-1], "backend", "dataset", "examples", "seed"])
     for name, experiment in EXPERIMENTS.items():
         if name in outcomes:
             o = outcomes[name]
-            writer.writerow([*row(experiment, o), o.backend, o.dataset, o.examples, o.seed])
+            writer.writerow([*row(experiment, o)[:-1], o.backend, o.dataset, o.examples, o.seed])
     return text.getvalue()
 
 
@@ -113,13 +113,13 @@ The model is a set of functions f1, f2, ...: a network with sigmoid or ReLU unit
 which is gradient descent with a step of its own for each weight, or by a quasi-Newton method
 (拟牛顿法, L-BFGS). Gradients come from backpropagation (反向传播).
 
-{_told(outcomes, STEPS)}{picture("lecture-curves.png", "test accuracy and training loss over the epochs")}
+{_told(outcomes, STEPS)}{picture("lecture-curves.png", "test error and training loss over the passes")}
 "Reported elsewhere" are figures of students of the lecture that this one descends from, on smaller networks
 and fewer images: to compare with, not to hit.
 
 ## How many layers (多少层)?
 
-{_told(outcomes, depth)}{picture("lecture-depth.png", "test accuracy over depth")}
+{_told(outcomes, depth)}{picture("lecture-depth.png", "test error over depth")}
 ## How large a batch (批)?
 
 One batch is one update; all batches once are one epoch (一个周期). A batch of one had one epoch only.

@@ -34,37 +34,38 @@ def _save(figure: Any, path: Path) -> Path:
 
 
 def curves(outcomes: Mapping[str, Outcome], names: Sequence[str], path: Path) -> Path:
-    """Test accuracy and training loss over the passes, a line an experiment."""
-    figure = _figure(9, 4)
-    accuracy, loss = figure.subplots(1, 2)
+    """Test error and training loss over the passes, a line an experiment."""
+    figure = _figure(10, 4)
+    error, loss = figure.subplots(1, 2)
     for name in names:
         history = outcomes[name].history
         epochs = history.get("evaluations") or range(1, len(history["val_accuracy"]) + 1)
-        accuracy.plot(epochs, history["val_accuracy"], "o-", ms=2, label=name)
+        error.plot(epochs, 1 - np.asarray(history["val_accuracy"]), "o-", ms=2, label=name)
         loss.plot(epochs, history["loss"], "o-", ms=3, label=name)
-    accuracy.set_ylabel("test accuracy")
+    error.set_ylabel("test error (1 - accuracy)")
     loss.set_ylabel("training loss (each its own goal)")
-    loss.set_yscale("log")
-    for axes in (accuracy, loss):
+    for axes in (error, loss):
+        axes.set_yscale("log")
         axes.set_xlabel("passes over the training images")
         axes.set_xscale("log")
         axes.grid(alpha=0.3)
-    accuracy.legend(fontsize=8)
+    figure.legend(*error.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return _save(figure, path)
 
 
 def depth(outcomes: Mapping[str, Outcome], path: Path) -> Path:
-    """Test accuracy over the number of hidden layers, sigmoid and ReLU."""
+    """Test error over the number of hidden layers, sigmoid and ReLU."""
     figure = _figure(6, 3.6)
     axes = figure.subplots()
     for activation in ("sigmoid", "relu"):
         here = [n for n in DEPTHS if f"depth-{n}-{activation}" in outcomes]
-        values = [outcomes[f"depth-{n}-{activation}"].test_accuracy for n in here]
+        values = [1 - outcomes[f"depth-{n}-{activation}"].test_accuracy for n in here]
         axes.plot(here, values, "o-", ms=4, label=activation)
     axes.set_xticks(DEPTHS)
     axes.set_xlabel("hidden layers of 500 units")
-    axes.set_ylabel("test accuracy")
-    axes.grid(alpha=0.3)
+    axes.set_ylabel("test error (1 - accuracy)")
+    axes.set_yscale("log")
+    axes.grid(alpha=0.3, which="both")
     axes.legend()
     return _save(figure, path)
 

@@ -49,6 +49,8 @@ CAUGHT_BY = {
     "stale-momentum": "L3",
     "ddof1": "L1",
     "swapped-label": "L1",
+    "flipped-kernel": "L1",
+    "biased-variance": "L1",
 }
 
 

@@ -8,7 +8,7 @@ import torch
 
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
-from dnn import Adam, Callback, Dense, Sequential, torch_twins
+from dnn import Adam, Callback, Dense, Sequential, torch_goal_twins, torch_twins
 from dnn import torch_frontend as twin
 from dnn.agreement.cases import loss_variants, optimizer_variants
 from dnn.layers import LAYERS
@@ -42,8 +42,8 @@ def test_the_tables_hold_everything_that_exists():
         "GaussianNoise", "RandomTranslation", "RandomRotation",
     }  # fmt: skip  # torch.nn has none
     assert {*torch_twins.ACTIVATION_TWINS, "linear"} == set(ACTIVATIONS)
-    assert set(torch_twins.LOSS_TWINS) == set(LOSSES)
-    assert set(torch_twins.OPTIMIZER_TWINS) == set(OPTIMIZERS)
+    assert set(torch_goal_twins.LOSS_TWINS) == set(LOSSES)
+    assert set(torch_goal_twins.OPTIMIZER_TWINS) == set(OPTIMIZERS)
 
 
 @pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
