@@ -20,7 +20,7 @@ N, N_IN, CLASSES = 50, 12, 4
 
 
 def make_model(backend_name="numpy", dtype="float64", activation="tanh", loss=None, optimizer="adam"):
-    last = (loss and get_loss(loss).activation) or "softmax"
+    last = "softmax" if loss is None else get_loss(loss).ending
     model = Sequential(
         [Dense(8, activation, name="first"), Dense(8, activation), Dense(CLASSES, last)],
         input_shape=(N_IN,),
