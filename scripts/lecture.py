@@ -29,6 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
     from dnn.datasets import load_dataset
     from dnn.lecture import page, pictures
     from dnn.lecture.experiments import EXPERIMENTS
+    from dnn.lecture.noise import noise_accuracies
     from dnn.lecture.run import Results, train
     from dnn.names import look_up
 
@@ -50,8 +51,9 @@ def main(arguments: argparse.Namespace) -> None:
             model, outcome = train(EXPERIMENTS[name], data, backend, arguments.seed)
             results.keep(model, outcome)
     outcomes = {name: o for name in EXPERIMENTS if (o := results.done(name, same)) is not None}
-    made = pictures.draw_all(outcomes, results, data, backend, arguments.out, arguments.seed)
-    page.write(outcomes, made, arguments.out)
+    noisy = noise_accuracies(outcomes, results, data, backend, arguments.seed)
+    made = pictures.draw_all(outcomes, noisy, results, data, backend, arguments.out)
+    page.write(outcomes, noisy, made, arguments.out)
     print(page.table(outcomes))
     print(f"page, CSV and {len(made)} pictures in {arguments.out}")
 

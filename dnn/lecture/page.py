@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dnn.files import write_atomically
 from dnn.lecture.experiments import EXPERIMENTS, STEPS, Experiment
+from dnn.lecture.remarks import on_noise, remarks
 from dnn.lecture.run import Outcome
 
 COLUMNS = (
@@ -74,22 +75,25 @@ def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _told(outcomes: Mapping[str, Outcome], names: Sequence[str]) -> str:
-    """A table of some experiments: what was tried, what came out, what is reported elsewhere."""
+    """A table of some experiments: what was tried, what came out, what is reported elsewhere if anything."""
+    # The first line of a series may be the lecture's own, which is told elsewhere too.
+    known = any(EXPERIMENTS[name].reported for name in names[1:])
     rows = []
     for name in names:
         if name in outcomes:
             e, o = EXPERIMENTS[name], outcomes[name]
             last = o.history["loss"][-1] if o.history.get("loss") else float("nan")
-            rows.append(
-                [e.about, str(o.updates), f"{last:.4f}", f"{100 * o.test_accuracy:.2f} %", e.reported or "-"]
-            )
-    return _markdown(["tried", "updates", "training loss", "test accuracy", "reported elsewhere"], rows)
+            cells = [e.about, str(o.updates), f"{last:.4f}", f"{100 * o.test_accuracy:.2f} %"]
+            rows.append(cells + [e.reported or "-"] * known)
+    headings = ["tried", "updates", "training loss", "test accuracy", *["reported elsewhere"] * known]
+    return _markdown(headings, rows)
 
 
-def page(outcomes: Mapping[str, Outcome], pictures: Sequence[str]) -> str:
+def page(outcomes: Mapping[str, Outcome], noisy: Mapping[str, list[float]], pictures: Sequence[str]) -> str:
     """The page as Markdown.
 
     Args:
+        noisy: from ``noise_accuracies``.
         pictures: names of the files beside it that were made.
     """
     some = next(iter(outcomes.values()))
@@ -125,7 +129,7 @@ and fewer images: to compare with, not to hit.
 One batch is one update; all batches once are one epoch (一个周期). A batch of one had one epoch only.
 
 {_told(outcomes, batch)}
-## What the network learned
+{_differences(outcomes)}## What the network learned
 
 {picture("lecture-confusion.png", "which digit was taken for which")}
 {picture("lecture-mistakes.png", "the surest mistakes")}
@@ -133,10 +137,21 @@ One batch is one update; all batches once are one epoch (一个周期). A batch 
 ## Is noise absorbed (对噪声自动忽略和调整)?
 
 The lecture says that an end-to-end network ignores noise by itself. These networks never saw noise in
-training: {picture("lecture-noise.png", "test accuracy over the strength of added noise")}"""
+training. {on_noise(noisy)}
+{picture("lecture-noise.png", "test accuracy over the strength of added noise")}"""
 
 
-def write(outcomes: Mapping[str, Outcome], pictures: Sequence[str], folder: Path) -> None:
+def _differences(outcomes: Mapping[str, Outcome]) -> str:
+    told = "".join(f"- *{claim}* {found}\n" for claim, found in remarks(outcomes))
+    return f"## What is usually told, and what came out\n\n{told}\n" if told else ""
+
+
+def write(
+    outcomes: Mapping[str, Outcome],
+    noisy: Mapping[str, list[float]],
+    pictures: Sequence[str],
+    folder: Path,
+) -> None:
     """lecture.md and lecture.csv into the folder."""
-    write_atomically(folder / "lecture.md", page(outcomes, pictures).encode())
+    write_atomically(folder / "lecture.md", page(outcomes, noisy, pictures).encode())
     write_atomically(folder / "lecture.csv", as_csv(outcomes).encode())

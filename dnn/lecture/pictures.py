@@ -11,12 +11,9 @@ import numpy as np
 from backends import Backend
 from dnn.datasets import Dataset
 from dnn.lecture.experiments import DEPTHS, EXPERIMENTS, STEPS
+from dnn.lecture.noise import NOISE
 from dnn.lecture.run import Outcome, Results
 from dnn.model import Sequential
-from dnn.random import host_normal, stream_key
-
-NOISE = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
-"""Standard deviations of the noise that is added to pixels between 0 and 1."""
 
 
 def _figure(width: float, height: float) -> Any:
@@ -121,18 +118,6 @@ def weights(model: Sequential, image_shape: tuple[int, int], path: Path, many: i
     return _save(figure, path)
 
 
-def noise_accuracies(model: Sequential, data: Dataset, seed: int) -> list[float]:
-    """Test accuracy under pixel noise of each strength in NOISE; the network never saw noise in training."""
-    dtype = model.backend.dtype_name
-    clean = data.x_test.astype(dtype) / 255
-    draw = host_normal(stream_key(seed, "pixel noise"), clean.shape).astype(dtype)
-    found = []
-    for strength in NOISE:
-        noisy = np.clip(clean + strength * draw, 0, 1).astype(dtype)
-        found.append(float(model.evaluate(noisy, data.y_test).accuracy))
-    return found
-
-
 def noise(accuracies: Mapping[str, list[float]], path: Path) -> Path:
     """Test accuracy over the strength of the noise, a line an experiment."""
     figure = _figure(6, 3.6)
@@ -148,11 +133,11 @@ def noise(accuracies: Mapping[str, list[float]], path: Path) -> Path:
 
 def draw_all(
     outcomes: Mapping[str, Outcome],
+    noisy: Mapping[str, list[float]],
     results: Results,
     data: Dataset,
     backend: Backend,
     folder: Path,
-    seed: int,
 ) -> list[str]:
     """Every picture for which there are outcomes; returns their file names."""
     made = []
@@ -168,11 +153,6 @@ def draw_all(
         made.append(confusion(data.y_test, predicted, data.classes, folder / "lecture-confusion.png"))
         made.append(mistakes(data, probabilities, folder / "lecture-mistakes.png"))
         made.append(weights(model, data.image_shape, folder / "lecture-weights.png"))
-    noisy = {
-        name: noise_accuracies(results.model(name, backend), data, seed)
-        for name in ("lecture", "relu-adam", "linear")
-        if name in outcomes
-    }
     if noisy:
         made.append(noise(noisy, folder / "lecture-noise.png"))
     return [path.name for path in made]

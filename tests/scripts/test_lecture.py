@@ -7,6 +7,8 @@ from PIL import Image
 from test_command_lines import assert_refused, run
 
 from dnn.lecture.experiments import EXPERIMENTS, STEPS
+from dnn.lecture.remarks import REMARKS, on_noise, remarks
+from dnn.lecture.run import Outcome
 
 SMALL = ("--dataset", "digits", "--backend", "numpy")
 
@@ -57,3 +59,32 @@ def test_the_list_and_a_typo():
 
 def test_the_steps_are_experiments():
     assert set(STEPS) <= set(EXPERIMENTS)
+
+
+def outcome(name, accuracy):
+    return Outcome(name, {"loss": [1.0]}, accuracy, 1.0, 1, 1.0, "numpy", "mnist", 60_000, 0)
+
+
+def test_remarks_follow_from_the_figures():
+    """The same claims, other results, other sentences; and none without its experiments."""
+    needed = {name for remark in REMARKS for name in remark.needs}
+    assert needed <= set(EXPERIMENTS)
+    well = dict(remarks({name: outcome(name, 0.98) for name in needed}))
+    badly = dict(remarks({name: outcome(name, 0.98 if name == "lecture" else 0.1) for name in needed}))
+    assert list(well) == list(badly) == [remark.told for remark in REMARKS]
+    deep = "Deep networks of sigmoids do not train."
+    assert "guessing" in badly[deep]
+    assert "guessing" not in well[deep]
+    assert "the wall comes late" in well[deep]
+    faster = "Quasi-Newton methods converge faster."
+    assert "600" in badly[faster]
+    assert "600" not in well[faster]
+    assert remarks({"lecture": outcome("lecture", 0.98)}) == []
+
+
+def test_what_is_said_of_noise_follows_from_the_figures():
+    fallen, steady = [0.98] + [0.5] * 8, [0.98] * 9
+    assert "98.0 to 50.0 %" in on_noise({"lecture": fallen})
+    assert "not absorbed" in on_noise({"lecture": fallen})
+    assert "not absorbed" not in on_noise({"lecture": steady})
+    assert on_noise({"linear": steady}) == ""
