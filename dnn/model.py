@@ -16,7 +16,7 @@ from dnn.callbacks import Callback, History
 from dnn.inference import Evaluation, evaluate, predict
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss, weigh
-from dnn.names import look_up, snake_case
+from dnn.names import layer_names, look_up
 from dnn.optimizers import Optimizer, OptimizerState, get_optimizer
 from dnn.parameters import Parameters
 from dnn.penalties import Penalty
@@ -85,21 +85,14 @@ class Sequential:
     # ----- step 1: the model
 
     def _build(self) -> None:
-        shape = self.input_shape
-        counts: dict[str, int] = {}
-        trained = False
         for i, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
                 raise InputError(f"layers[{i}] is {layer!r}, expected a Layer such as Dense(10)")
-            kind = snake_case(type(layer).__name__)
-            counts[kind] = counts.get(kind, 0) + 1
-            name = f"{kind}_{counts[kind]}"
+        shape, trained = self.input_shape, False
+        for i, (layer, name) in enumerate(zip(self.layers, layer_names(self.layers), strict=True)):
             layer.build(shape, self.backend, name, first=not trained, seed=self.seed, index=i)
             trained = trained or bool(layer.parameter_shapes())
             shape = layer.output_shape
-        names = [layer.name for layer in self.layers]
-        if len(set(names)) < len(names):
-            raise InputError(f"layers are named {names}, expected each name once")
         if len(shape) != 1:
             raise InputError(
                 f"the last layer returns shape {shape}, expected (C,); put Flatten() and Dense(C) last"

@@ -1,11 +1,12 @@
-"""One way to look a name up in a table, and to say what the table holds when it is not there."""
+"""Names: looked up in tables, with what the table holds when they are not there; and those of layers."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
-from typing import TypeVar
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from backends import InputError
 from backends.errors import brief
@@ -24,6 +25,23 @@ def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:
     close = difflib.get_close_matches(brief(name).lower(), list(table), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise InputError(f"{argument} is {brief(repr(name))}, expected one of {', '.join(table)}{hint}")
+
+
+def layer_names(layers: Sequence[Any]) -> list[str]:
+    """A model's layers by name: each its own, else its kind and how many of that kind there are so far.
+
+    Raises:
+        InputError: two have the same.
+    """
+    counts: Counter[str] = Counter()
+    names = []
+    for layer in layers:
+        kind = snake_case(type(layer).__name__)
+        counts[kind] += 1
+        names.append(layer.name or f"{kind}_{counts[kind]}")
+    if len(set(names)) < len(names):
+        raise InputError(f"layers are named {names}, expected each name once")
+    return names
 
 
 def snake_case(name: str) -> str:
