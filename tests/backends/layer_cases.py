@@ -1,4 +1,4 @@
-"""Cases of the kernels of layers for test_kernels.py: convolution, pooling, normalisation, noise."""
+"""Cases of the kernels of layers for kernel_cases.py: convolution, pooling, normalisation, noise."""
 
 from __future__ import annotations
 

@@ -18,8 +18,10 @@ import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
+from kernel_cases import CASES, Numbers
 
 from backends import cuda, cupy_backend
+from backends.reference import KERNELS
 
 ARCHITECTURES = ("sm_80", "sm_90")
 HAS_CUPY = importlib.util.find_spec("cupy") is not None
@@ -171,16 +173,14 @@ class Recorder:
 @needs_cupy
 @pytest.mark.parametrize("key", list(cupy_backend.CupyBackend.OVERRIDES))
 def test_cupy_has_what_the_overrides_call(cupy, key, monkeypatch):
-    import test_kernels
-
     if host_cuda.COMPILER is None:
         pytest.skip("no C++ compiler")
     monkeypatch.setattr(cupy_backend, "elementwise", host_cuda.Elementwise)
     monkeypatch.setattr(cupy_backend, "_rows", host_cuda.rows)
     override, xp = cupy_backend.CupyBackend.OVERRIDES[key], Recorder(cupy)
-    kinds = override.kinds or test_kernels.KERNELS[key][1] or (None,)
+    kinds = override.kinds or KERNELS[key][1] or (None,)
     for kind in kinds:
-        for case in test_kernels.CASES[key](test_kernels.Numbers(1, "float32", False), kind):
+        for case in CASES[key](Numbers(1, "float32", False), kind):
             override.function(xp, *(() if kind is None else (kind,)), *case.values())
     if key == "dense":
         assert "matmul" in xp.seen

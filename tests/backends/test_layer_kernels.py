@@ -9,9 +9,11 @@ import pytest
 import scipy.stats
 import torch
 from helpers import assert_close, same_bits
-from test_kernels import CASES, KERNELS, TIGHT, Numbers, T
+from kernel_cases import CASES, Numbers
+from oracles import TIGHT, T
 
 from backends.numpy_images import UNFOLDED
+from backends.reference import KERNELS
 
 F = torch.nn.functional
 

@@ -1,0 +1,232 @@
+"""The references, which define what is correct, against SciPy, PyTorch and known answers, in float64.
+
+Those of convolution, pooling, normalisation and noise are in test_layer_kernels.py.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import array_api_compat.numpy as npx
+import numpy as np
+import pytest
+import scipy.special
+import torch
+from helpers import assert_close
+from oracles import TIGHT, T
+
+from backends.reference import ACTIVATIONS, KERNELS
+
+F = torch.nn.functional
+
+
+def run(name: str, *args: Any) -> None:
+    KERNELS[name][0](npx, *args)
+
+
+EXPECTED = {
+    "linear": lambda z: z,
+    "sigmoid": scipy.special.expit,
+    "tanh": np.tanh,
+    "relu": lambda z: np.clip(z, 0, None),
+    "softmax": lambda z: scipy.special.softmax(z, axis=-1),
+    "leaky_relu": lambda z: np.where(z > 0, z, z / 100),
+    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
+    "gelu": lambda z: z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))) / 2,
+    "softplus": lambda z: np.logaddexp(0, z),
+}
+TORCH = {
+    "linear": lambda t: t * 1.0,
+    "softmax": lambda t: torch.softmax(t, -1),
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "gelu": partial(F.gelu, approximate="tanh"),
+    "softplus": partial(F.softplus, threshold=40.0),
+}
+
+
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+def test_reference_activation(kind):
+    z = np.random.default_rng(1).normal(size=(7, 5)) * 10
+    y, dz = np.empty_like(z), np.empty_like(z)
+    run("activation", kind, z, y)
+    assert_close(y, EXPECTED[kind](z), TIGHT)
+    dy = np.random.default_rng(2).normal(size=z.shape)
+    run("activation_backward", kind, dy, z, y, dz)
+    leaf = T(z).requires_grad_()
+    TORCH.get(kind, getattr(torch, kind, None))(leaf).backward(T(dy))
+    assert_close(dz, leaf.grad.numpy(), TIGHT)
+
+
+def test_reference_edges():
+    z = np.asarray([[-1.0, -0.0, 0.0, 2.0, np.nan]])
+    out = np.empty_like(z)
+    run("activation", "relu", z, out)
+    np.testing.assert_array_equal(out, [[0.0, 0.0, 0.0, 2.0, np.nan]])
+    run("activation_backward", "relu", np.full_like(z, 3.0), z, out, out)
+    np.testing.assert_array_equal(out, [[0.0, 0.0, 0.0, 3.0, 3.0]])
+    far = np.asarray([[-800.0, -700.0, 800.0, -np.inf, np.inf]])
+    run("activation", "sigmoid", far, out)
+    np.testing.assert_allclose(out, scipy.special.expit(far), rtol=1e-13)
+
+
+def test_reference_dense():
+    rng = np.random.default_rng(3)
+    x, W, b, dy = (rng.normal(size=s) for s in ((7, 5), (5, 4), (4,), (7, 4)))
+    y, dz = np.empty((7, 4)), np.empty((7, 4))
+    dW, db, dx = np.empty_like(W), np.empty_like(b), np.empty_like(x)
+    run("dense", "tanh", x, W, b, y)
+    run("dense_backward", "tanh", dy, x, y, W, dz, dW, db, dx)
+    leaves = [T(a).requires_grad_() for a in (x, W, b)]
+    pre = F.linear(leaves[0], leaves[1].T, leaves[2])
+    expected = torch.tanh(pre)
+    expected.backward(T(dy))
+    assert_close(y, expected.detach().numpy(), TIGHT)
+    for actual, leaf in zip((dx, dW, db), leaves, strict=True):
+        assert_close(actual, leaf.grad.numpy(), TIGHT)
+
+
+TORCH_LOSSES = {
+    "sigmoid_cross_entropy": F.binary_cross_entropy_with_logits,
+    "mean_squared_error": F.mse_loss,
+    "mean_absolute_error": F.l1_loss,
+    # torch.clamp has the gradient 1 at the kink, where ours is 0; no number here is there.
+    "hinge": lambda y, t, reduction: (1 - torch.where(t > 0, y, -y)).clamp_min(0),
+}
+
+
+@pytest.mark.parametrize("kind", ["integer", "dense"])
+@pytest.mark.parametrize("name", ["softmax_cross_entropy", *TORCH_LOSSES])
+def test_reference_loss(name, kind):
+    rng = np.random.default_rng(4)
+    outputs, labels = rng.normal(size=(7, 5)) * 5, rng.integers(0, 5, 7)
+    # Rows that do not sum to 1 too: the gradient has the factor sum_c t_c.
+    targets = labels if kind == "integer" else rng.uniform(size=(7, 5))
+    if kind == "dense" and name == "hinge":
+        targets = rng.choice([-1.0, 0.0, 1.0], size=(7, 5))
+    losses, gradient = np.empty(7), np.empty((7, 5))
+    run(name, kind, outputs, targets, losses, gradient)
+    leaf = T(outputs).requires_grad_()
+    if name == "softmax_cross_entropy":
+        expected = F.cross_entropy(leaf, T(targets), reduction="none")
+    else:
+        rows = np.eye(5)[labels] if kind == "integer" else targets
+        expected = TORCH_LOSSES[name](leaf, T(rows), reduction="none").mean(1)
+    expected.mean().backward()
+    assert_close(losses, expected.detach().numpy(), TIGHT)
+    assert_close(gradient, leaf.grad.numpy(), TIGHT)
+
+
+def test_reference_loss_edges():
+    losses, gradient = np.empty(1), np.empty((1, 4))
+    far = np.asarray([[-1e3, 1e3, -1e3, 1e3]])
+    run("sigmoid_cross_entropy", "dense", far, np.asarray([[0.0, 1.0, 1.0, 0.0]]), losses, gradient)
+    assert losses.tolist() == [500.0]
+    assert gradient.tolist() == [[0.0, 0.0, -0.25, 0.25]]
+    run("mean_absolute_error", "dense", far, far, losses, gradient)
+    assert gradient.tolist() == [[0.0] * 4]
+    signs = np.asarray([[1.0, -1.0, 1.0, -1.0]])
+    run("hinge", "dense", signs, signs, losses, gradient)  # exactly at the margin
+    assert (losses[0], gradient.tolist()) == (0.0, [[0.0] * 4])
+    run("hinge", "dense", np.asarray([[np.nan, 2.0, 0.5, 0.5]]), signs, losses, gradient)
+    assert np.isnan(losses[0])
+    assert gradient[0, 1:].tolist() == [0.25, -0.25, 0.25]
+
+
+def test_reference_cross_entropy_of_an_impossible_class():
+    losses, gradient = np.empty(1), np.empty((1, 2))
+    with np.errstate(invalid="ignore"):
+        run(
+            "softmax_cross_entropy",
+            "integer",
+            np.asarray([[-np.inf, 1.0]]),
+            np.asarray([1]),
+            losses,
+            gradient,
+        )
+    assert losses.tolist() == [0.0]
+    assert gradient.tolist() == [[0.0, 0.0]]
+
+
+OPTIMIZERS = {
+    "sgd": ("sgd", 1, (0.0, False), torch.optim.SGD, {}),
+    "momentum": ("sgd", 1, (0.9, False), torch.optim.SGD, {"momentum": 0.9}),
+    "nesterov": ("sgd", 1, (0.9, True), torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    "adam": ("adam", 2, (0.8, 0.99, 1e-3), torch.optim.Adam, {"betas": (0.8, 0.99), "eps": 1e-3}),
+    "adamw": (
+        "adamw", 2, (0.8, 0.99, 1e-3, 0.3), torch.optim.AdamW,
+        {"betas": (0.8, 0.99), "eps": 1e-3, "weight_decay": 0.3},
+    ),
+    "adagrad": ("adagrad", 1, (1e-3,), torch.optim.Adagrad, {"eps": 1e-3}),
+    "rmsprop": ("rmsprop", 2, (0.9, 1e-3, 0.0), torch.optim.RMSprop, {"alpha": 0.9, "eps": 1e-3}),
+    "rmsprop momentum": (
+        "rmsprop", 2, (0.9, 1e-3, 0.7), torch.optim.RMSprop, {"alpha": 0.9, "eps": 1e-3, "momentum": 0.7},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "slots", "settings", "oracle", "options"), list(OPTIMIZERS.values()))
+def test_reference_optimizer(name, slots, settings, oracle, options):
+    rng = np.random.default_rng(6)
+    p, control = rng.normal(size=9), np.asarray([0.05, 0.0, 0.0, 0.0])
+    states = [np.zeros(9) for _ in range(slots)]
+    leaf = T(p).requires_grad_()
+    other = oracle([leaf], lr=0.05, **options)
+    for _ in range(8):
+        g = rng.normal(size=9)
+        leaf.grad = T(g)
+        other.step()
+        run(name, p, g, *states, control, *settings)
+        assert_close(p, leaf.detach().numpy(), TIGHT)
+    assert control[3] == 8
+
+
+def test_reference_penalty():
+    w, g = np.random.default_rng(9).normal(size=(2, 20))
+    w[3] = 0.0
+    leaf = T(w).requires_grad_()
+    (0.3 * leaf.abs().sum() + 0.7 * (leaf**2).sum()).backward()
+    expected = g + leaf.grad.numpy()
+    run("penalty", w, g, 0.3, 0.7)
+    assert_close(g, expected, TIGHT)
+
+
+@pytest.mark.parametrize("name", ["clip_norm", "clip_value"])
+@pytest.mark.parametrize("limit", [1e-3, 0.5, 1e3])
+@pytest.mark.parametrize("special", [None, np.nan, np.inf])
+def test_reference_clipping(name, limit, special):
+    g = np.random.default_rng(8).normal(size=40)
+    if special is not None:
+        g[3] = special
+    leaf = torch.zeros(40, dtype=torch.float64, requires_grad=True)
+    leaf.grad = T(g)
+    getattr(torch.nn.utils, name.replace("clip", "clip_grad") + "_")([leaf], limit)
+    before = g.copy()
+    with np.errstate(invalid="ignore"):
+        run(name, g, limit)
+    assert_close(g, leaf.grad.numpy(), TIGHT)
+    if special is None:
+        assert np.array_equal(g, before) == (limit == 1e3)
+
+
+def test_reference_gather_rows():
+    pixels, out = np.asarray([[0, 51], [255, 102]], dtype=np.uint8), np.empty((3, 2))
+    run("gather_rows", pixels, np.asarray([1, 0, 1]), out, 1 / 255)
+    assert_close(out, np.asarray([[1.0, 0.4], [0.0, 0.2], [1.0, 0.4]]), 1e-15)
+
+
+# Known answers of the Random123 distribution (kat_vectors, threefry2x32, 20 rounds).
+KNOWN = {
+    ((0, 0), (0, 0)): (0x6B200159, 0x99BA4EFE),
+    ((0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF)): (0x1CB996FC, 0xBB002BE7),
+    ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3)): (0xC4923A9C, 0x483DF7A0),
+}
+
+
+def test_threefry_known_answers(backend):
+    for (key, counter), (first, second) in KNOWN.items():
+        high, low = (backend.from_host(np.asarray([word])) for word in counter)
+        out = backend.zeros(1, dtype=backend.xp.int64)
+        backend.kernel("threefry")(key, high, low, out)
+        assert int(backend.to_host(out)[0]) == (first >> 1) << 32 | second
