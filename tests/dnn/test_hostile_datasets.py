@@ -1,29 +1,15 @@
 """Broken files of data sets, hundreds of them; and two processes that fetch into one folder at once."""
 
-import hashlib
 import os
 import threading
 
 import numpy as np
 import pytest
-from test_datasets import a_small_set, put
+from small_sets import put
 from test_hostile_input import TIMES, broken_file, refused
 
 from dnn import fetch as fetching
 from dnn.datasets import DatasetError, load_dataset
-
-
-@pytest.fixture
-def small(monkeypatch):
-    """name -> content of a MNIST of 5 + 3 images that fetch takes for the real one."""
-    files = a_small_set()
-    table = {}
-    for name, content in files.items():
-        header = np.frombuffer(content[: 16 if "images" in name else 8], ">u4")
-        table[name] = (len(content), tuple(int(number) for number in header))
-    monkeypatch.setattr(fetching, "FILES", table)
-    monkeypatch.setattr(fetching, "MNIST_MD5", {n: hashlib.md5(c).hexdigest() for n, c in files.items()})
-    return files
 
 
 @pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
