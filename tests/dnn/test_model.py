@@ -1,29 +1,11 @@
-"""Sequential: the three calls, on every backend, and the gradients of the whole network."""
+"""Sequential: fit, evaluate and predict, on every backend."""
 
 import numpy as np
 import pytest
 from helpers import assert_close, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
-from backends.reference import ACTIVATIONS
-from dnn import (
-    SGD,
-    Adam,
-    AdamW,
-    CategoricalCrossentropy,
-    Constant,
-    CosineDecay,
-    Dense,
-    LinearDecay,
-    MeanSquaredError,
-    OneCycle,
-    Sequential,
-    StepDecay,
-)
-from dnn.agreement.cases import loss_variants, optimizer_variants
-from dnn.losses import LOSSES
-from dnn.optimizers import OPTIMIZERS
-from dnn.schedules import SCHEDULES
+from dnn import SGD, Adam, AdamW, Dense, MeanSquaredError, OneCycle, Sequential
 from dnn.training import Epoch
 
 EPS = float(np.finfo(np.float32).eps)
@@ -254,6 +236,12 @@ def test_evaluate_and_predict_refuse(call):
         getattr(model, call)(x[:, :5], *more)
 
 
+def test_a_batch_that_nothing_is_reserved_for():
+    model = small_model(get_backend("numpy"))
+    with pytest.raises(InputError, match=r"nothing is reserved for batches of 5, .*model.reserve\(5"):
+        model.forward(model.backend.zeros((5, *model.input_shape)), training=False)
+
+
 def test_evaluating_between_fits_changes_nothing():
     plain, _ = fitted(get_backend("numpy"), parts=(1, 1))
     model = small_model(get_backend("numpy"))
@@ -276,47 +264,7 @@ def test_history_and_metrics():
     assert history.epoch == [3]
 
 
-# --------------------------------------------------------------------------- building
-
-
-@pytest.mark.parametrize(
-    ("layers", "options", "message"),
-    [
-        ([], {}, "layers is empty"),
-        (["dense"], {}, r"layers\[0\] is 'dense', expected a Layer"),
-        ([Dense(2)], {"backend": "numpy"}, "backend is 'numpy', expected a Backend"),
-        ([Dense(2)], {"input_shape": (0,)}, "input_shape is 0"),
-        ([Dense(2)], {"seed": -1}, "seed is -1"),
-    ],
-)
-def test_build_refuses(layers, options, message):
-    arguments = {"input_shape": (6,), "backend": get_backend("numpy"), **options}
-    with pytest.raises(InputError, match=message):
-        Sequential(layers, **arguments)
-
-
-def test_a_layer_belongs_to_one_model():
-    layer = Dense(6)
-    with pytest.raises(InputError, match="'dense_1' is in a model already"):
-        Sequential([layer, layer], input_shape=(6,), backend=get_backend("numpy"))
-
-
-@pytest.mark.parametrize(
-    ("output", "arguments", "message"),
-    [
-        ("relu", {}, "activation is 'relu', expected 'softmax' .*'categorical_crossentropy'"),
-        ("softmax", {"loss": "categorical"}, "loss is 'categorical', .*did you mean 'categ"),
-        ("softmax", {"optimizer": "adm"}, "optimizer is 'adm', .*did you mean 'adam'"),
-        ("softmax", {"loss": MeanSquaredError}, r"loss is .*expected a name or a loss such as MeanSq"),
-        ("softmax", {"optimizer": Adam}, r"optimizer is .*expected a name or an optimizer such as Adam\("),
-        ("softmax", {"metrics": ("acc",)}, "metric is 'acc', .*accuracy"),
-    ],
-)
-def test_compile_refuses(output, arguments, message):
-    model = small_model(get_backend("numpy"), output=output, compiled=False)
-    with pytest.raises(InputError, match=message):
-        model.compile(**arguments)
-    assert model.loss is None
+# --------------------------------------------------------------------------- losses and outputs
 
 
 def test_linear_output_means_logits(backend):
@@ -331,127 +279,8 @@ def test_linear_output_means_logits(backend):
     assert_close(models[0].predict(x), p, 16 * EPS)
 
 
-def test_summary(capsys):
-    model = small_model(get_backend("numpy"), compiled=False)
-    model.summary()
-    lines = []
-    model.summary(lines.append)
-    assert capsys.readouterr().out.splitlines() == lines
-    assert [line.split()[-1] for line in lines] == ["parameters", "56", "27", "83"]
-    assert "dense_1 (Dense, relu)" in lines[1]
-    assert "('batch', 8)" in lines[1]
-
-
-# --------------------------------------------------------------------------- gradients
-
-
-@pytest.mark.parametrize("loss", ["categorical_crossentropy", "mean_squared_error"])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict", "cupy", "torch:cuda"])
-def test_gradients_by_central_differences(make_backend, backend_id, activation, loss):
-    backend, rng = make_backend(backend_id, "float64"), np.random.default_rng(12)
-    last = "softmax" if loss == "categorical_crossentropy" else activation
-    layers = [Dense(7, activation), Dense(5, activation), Dense(3, last)]
-    model = Sequential(layers, input_shape=(4,), backend=backend)
-    model.compile(loss)
-    x, y = rng.normal(size=(9, 4)), rng.dirichlet(np.ones(3), 9)
-    start = {n: rng.normal(size=v.shape) for n, v in model.parameters.to_host().items()}
-
-    def goal(values):
-        model.parameters.load(values)
-        return model.evaluate(x, y).loss
-
-    goal(start)
-    model.reserve(9, training=True)
-    model.loss_and_gradients(backend.from_host(x), backend.from_host(y), "dense")
-    if activation == "relu":  # no kink within reach of the differences
-        h, nearest = x, []
-        for n in ("dense_1", "dense_2", "dense_3"):
-            z = h @ start[f"{n}.W"] + start[f"{n}.b"]
-            h, nearest = np.maximum(z, 0.0), [*nearest, np.abs(z).min()]
-        assert min(nearest) > 1e-3
-    views = model.parameters.gradient
-    gradient = {name: backend.to_host(views[name]).copy() for name in start}
-    h = 1e-5  # errors h^2 = 1e-10 of the formula and eps / h = 2e-11 of rounding
-    for _ in range(3):
-        d = {name: rng.normal(size=v.shape) for name, v in start.items()}
-        up, down = (goal({n: start[n] + s * h * d[n] for n in start}) for s in (1, -1))
-        slope = sum(float(np.sum(gradient[n] * d[n])) for n in start)
-        scale = sum(float(np.sum(np.abs(gradient[n] * d[n]))) for n in start)
-        assert scale > 1e-3
-        assert abs((up - down) / (2 * h) - slope) <= 1e-8 * scale
-
-
 def test_loss_objects_and_softmax_with_squares(backend):
     model = small_model(backend)
     model.compile(MeanSquaredError(), Adam(0.02))
     history = model.fit(*small_data(200), batch_size=20, epochs=8).history
     assert history["loss"][-1] < 0.7 * history["loss"][0]
-
-
-# --------------------------------------------------------------------------- no hidden reads
-
-
-STEPS = {name: {"optimizer": optimizer} for name, optimizer in optimizer_variants()}
-STEPS |= {
-    f"{s.name} {clip}": {"optimizer": Adam(s, **{clip: 1e-3})}
-    for s in (
-        Constant(0.1, warmup=5),
-        StepDecay(0.1, 5, 2),
-        LinearDecay(0.1, 5),
-        CosineDecay(0.1, 5, warmup=2),
-        OneCycle(0.1, 5),
-    )
-    for clip in ("clip_norm", "clip_value")
-}
-STEPS |= {name: {"loss": loss} for name, loss in loss_variants()}
-STEPS |= {
-    "penalty": {"l1": 0.1, "l2": 0.1},
-    "weights": {"weights": True},
-    "everything": {
-        "loss": CategoricalCrossentropy(0.1), "optimizer": AdamW(OneCycle(0.1, 9), clip_norm=0.1),
-        "l1": 0.1, "l2": 0.1, "weights": True,
-    },
-}  # fmt: skip
-
-
-def test_every_optimizer_schedule_and_loss_is_stepped():
-    assert set(STEPS) >= {*OPTIMIZERS, *LOSSES}
-    assert {name.split()[0] for name in STEPS} >= set(SCHEDULES)
-
-
-@pytest.mark.parametrize("name", STEPS)
-@pytest.mark.parametrize("kind", ["integer", "dense"])
-def test_a_step_reads_nothing_back(monkeypatch, make_backend, kind, name):
-    """On a GPU each read of a number waits for the device, and no step with one can be captured."""
-    backend = make_backend("strict:device1", fused=False)
-    model = small_model(backend, output="linear", compiled=False)
-    options = dict(STEPS[name])
-    weights_of_examples = backend.from_host(np.ones(20, dtype="f4")) if options.pop("weights", None) else None
-    model.compile(**options)
-    x, y = small_data(20)
-    y = y if kind == "integer" else np.eye(3, dtype=np.float32)[y]
-    data = (backend.from_host(x), backend.from_host(y))
-    plan = Epoch(model, *data, 10, shuffle=True, weights=weights_of_examples)
-    (step, _, _) = plan._parts[0]
-    before = weights(model)
-
-    def refuse(self, *args, **options):
-        raise AssertionError("a number was read back to the host")
-
-    with monkeypatch.context() as patched:
-        for name in ("float", "bool", "int", "index", "complex", "array", "iter"):
-            patched.setattr(backend.array_type, f"__{name}__", refuse)
-        with pytest.raises(AssertionError, match="read back"):
-            float(step.totals.loss[0])
-        step()
-        step()
-    assert not same_bits(weights(model), before)
-    assert plan.totals.read(20)[0] > 0
-    assert int(step.position[0]) == 2
-
-
-def test_a_batch_that_nothing_is_reserved_for():
-    model = small_model(get_backend("numpy"))
-    with pytest.raises(InputError, match=r"nothing is reserved for batches of 5, .*model.reserve\(5"):
-        model.forward(model.backend.zeros((5, *model.input_shape)), training=False)

@@ -1,0 +1,58 @@
+"""Sequential and compile: what they refuse, and the summary of what was built."""
+
+import pytest
+from helpers import small_model
+
+from backends import InputError, get_backend
+from dnn import Adam, Dense, MeanSquaredError, Sequential
+
+
+@pytest.mark.parametrize(
+    ("layers", "options", "message"),
+    [
+        ([], {}, "layers is empty"),
+        (["dense"], {}, r"layers\[0\] is 'dense', expected a Layer"),
+        ([Dense(2)], {"backend": "numpy"}, "backend is 'numpy', expected a Backend"),
+        ([Dense(2)], {"input_shape": (0,)}, "input_shape is 0"),
+        ([Dense(2)], {"seed": -1}, "seed is -1"),
+    ],
+)
+def test_build_refuses(layers, options, message):
+    arguments = {"input_shape": (6,), "backend": get_backend("numpy"), **options}
+    with pytest.raises(InputError, match=message):
+        Sequential(layers, **arguments)
+
+
+def test_a_layer_belongs_to_one_model():
+    layer = Dense(6)
+    with pytest.raises(InputError, match="'dense_1' is in a model already"):
+        Sequential([layer, layer], input_shape=(6,), backend=get_backend("numpy"))
+
+
+@pytest.mark.parametrize(
+    ("output", "arguments", "message"),
+    [
+        ("relu", {}, "activation is 'relu', expected 'softmax' .*'categorical_crossentropy'"),
+        ("softmax", {"loss": "categorical"}, "loss is 'categorical', .*did you mean 'categ"),
+        ("softmax", {"optimizer": "adm"}, "optimizer is 'adm', .*did you mean 'adam'"),
+        ("softmax", {"loss": MeanSquaredError}, r"loss is .*expected a name or a loss such as MeanSq"),
+        ("softmax", {"optimizer": Adam}, r"optimizer is .*expected a name or an optimizer such as Adam\("),
+        ("softmax", {"metrics": ("acc",)}, "metric is 'acc', .*accuracy"),
+    ],
+)
+def test_compile_refuses(output, arguments, message):
+    model = small_model(get_backend("numpy"), output=output, compiled=False)
+    with pytest.raises(InputError, match=message):
+        model.compile(**arguments)
+    assert model.loss is None
+
+
+def test_summary(capsys):
+    model = small_model(get_backend("numpy"), compiled=False)
+    model.summary()
+    lines = []
+    model.summary(lines.append)
+    assert capsys.readouterr().out.splitlines() == lines
+    assert [line.split()[-1] for line in lines] == ["parameters", "56", "27", "83"]
+    assert "dense_1 (Dense, relu)" in lines[1]
+    assert "('batch', 8)" in lines[1]
