@@ -1,0 +1,141 @@
+"""Backends by name: devices, dtypes, refusals, what third parties register; and imports that stay light."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import types
+
+import array_api_compat.numpy as npx
+import numpy as np
+import pytest
+import torch
+
+from backends import (
+    BackendUnavailable,
+    InputError,
+    available_backends,
+    backend_names,
+    get_backend,
+    registry,
+)
+from backends.numpy_backend import NumpyBackend
+
+NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine without CUDA")
+
+# --------------------------------------------------------------------------- get_backend
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("jax", {}, "backend is 'jax', expected one of auto, numpy, numba, cupy, torch, strict"),
+        ("nunpy", {}, "did you mean 'numpy'"),
+        ("numpy", {"dtype": "float16"}, "dtype is 'float16', expected one of float32, float64"),
+        ("auto", {"dtype": "int8"}, "dtype is 'int8'"),
+        ("numpy", {"device": "cuda"}, "device is 'cuda', expected 'cpu'"),
+        ("strict", {"device": "cuda"}, "device is 'cuda', expected one of CPU_DEVICE, device1"),
+        ("strict", {"device": "no_float64", "dtype": "float64"}, "expected 'float32'"),
+        ("torch", {"device": "gpu"}, "device is 'gpu', expected 'cpu', 'cuda'"),
+        ("torch", {"device": "meta"}, "device is 'meta', expected 'cpu', 'cuda'"),
+        ("torch", {"device": "cpu:3"}, "device is 'cpu:3', expected 'cpu'"),
+        ("torch", {"device": 1.5}, "device is 1.5"),
+    ],
+)
+def test_refused(name, options, message):
+    with pytest.raises(InputError, match=message):
+        get_backend(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "shown"),
+    [
+        ("numpy", "cpu", "cpu"),
+        ("torch", None, "cpu"),
+        ("torch", "cpu:0", "cpu"),
+        ("torch", torch.device("cpu"), "cpu"),
+        ("strict", "cpu", "CPU_DEVICE"),
+        ("strict", "device2", "device2"),
+        ("strict", "no_float64", "no_float64"),
+    ],
+)
+def test_devices(name, device, shown):
+    backend = get_backend(name, device)
+    assert shown in str(backend.device)
+    assert backend.owns(backend.zeros(3))
+
+
+def test_the_backends_own_device_is_taken(backend, make_backend):
+    again = get_backend(backend.name, backend.device)
+    assert again.owns(backend.zeros(1))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dtype(dtype):
+    for name in ("numpy", "torch", "strict"):
+        backend = get_backend(name, dtype=dtype)
+        assert backend.dtype == getattr(backend.xp, dtype) == backend.zeros(1).dtype
+
+
+@NO_GPU
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", torch.device("cuda")])
+def test_torch_cuda_without_a_gpu(device):
+    with pytest.raises(BackendUnavailable, match=r"needs a CUDA device.*--device cpu"):
+        get_backend("torch", device)
+
+
+@NO_GPU
+def test_auto_without_a_gpu_is_numpy_compiled_where_numba_is_installed():
+    cpu = "numba" if importlib.util.find_spec("numba") else "numpy"
+    backend = get_backend("auto", dtype="float64", fused=False)
+    assert (backend.name, backend.dtype_name, backend.fused) == (cpu, "float64", False)
+    assert get_backend("auto", device="cpu").name == cpu
+    with pytest.raises(BackendUnavailable, match="CUDA"):
+        get_backend("auto", device="cuda")
+
+
+def test_available_backends():
+    verdicts = available_backends()
+    assert tuple(verdicts) == backend_names()
+    assert [verdicts[n] for n in ("numpy", "torch", "strict")] == [None, None, None]
+    assert all(verdict is None or "cupy" in verdict for verdict in verdicts.values())
+
+
+# --------------------------------------------------------------------------- entry points
+
+
+def test_registered_backend(monkeypatch):
+    def make(device, dtype, fused):
+        return NumpyBackend("mine", npx, "cpu", dtype, fused)
+
+    points = [
+        types.SimpleNamespace(name="mine", load=lambda: make),
+        types.SimpleNamespace(name="numpy", load=lambda: pytest.fail("shadows a built-in name")),
+    ]
+    asked = []
+    monkeypatch.setattr(registry, "entry_points", lambda group: asked.append(group) or points)
+    assert backend_names() == ("numpy", "numba", "cupy", "torch", "strict", "mine")
+    assert get_backend("mine", dtype="float64").dtype == np.float64
+    assert get_backend("numpy").name == "numpy"
+    assert available_backends()["mine"] is None
+    with pytest.raises(InputError, match="did you mean 'mine'"):
+        get_backend("mime")
+    assert set(asked) == {"dnn.backends"}
+
+
+# --------------------------------------------------------------------------- imports
+
+
+@pytest.mark.parametrize("package", ["dnn", "backends", "backends.cupy_backend"])
+def test_import_loads_nothing_heavy(package, request):
+    heavy = {"torch", "cupy", "matplotlib", "torchvision", "array_api_strict", "sklearn"}
+    code = f"import sys, {package}; print(*({heavy!r} & sys.modules.keys()))"
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=request.config.rootpath,
+    )
+    assert answer.stdout.split() == []
