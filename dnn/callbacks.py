@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     from dnn.model import Sequential
@@ -53,6 +56,15 @@ class Callback:
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         """Before the first update of a fit: epochs first_epoch .. epochs will run."""
 
+    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+        """After on_train_begin of a fit that goes on from a training state: become what the one that watched
+        the epochs in ``history`` was; ``held`` is what its ``held_arrays`` gave.
+        """
+
+    def held_arrays(self) -> dict[str, np.ndarray]:
+        """What ``on_resume`` needs besides the history: named host arrays, saved in each training state."""
+        return {}
+
     def on_progress(self, progress: Progress) -> None:
         """Every ``every`` updates and at the epoch's end."""
 
@@ -82,3 +94,36 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
+
+    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+        self.epoch, self.history = list(history.epoch), {n: list(v) for n, v in history.history.items()}
+
+    def rows(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """(epoch, logs) as ``on_epoch_end`` was told them."""
+        for i, epoch in enumerate(self.epoch):
+            yield epoch, {name: values[i] for name, values in self.history.items()}
+
+
+HELD = "callback "
+"""How the names of the callbacks' arrays begin in a training state."""
+
+
+def _named(callbacks: Sequence[Callback]) -> Iterator[tuple[str, Callback]]:
+    """A name for each callback that is the same for the same callbacks in the same order."""
+    seen: Counter[str] = Counter()
+    for callback in callbacks:
+        kind = type(callback).__name__
+        yield f"{HELD}{kind} {seen[kind]} ", callback
+        seen[kind] += 1
+
+
+def held_arrays(callbacks: Sequence[Callback]) -> dict[str, np.ndarray]:
+    """All that the callbacks hold, under names that begin with HELD."""
+    return {place + n: a for place, callback in _named(callbacks) for n, a in callback.held_arrays().items()}
+
+
+def resume(callbacks: Sequence[Callback], history: History, arrays: Mapping[str, np.ndarray]) -> None:
+    """Tell each callback what was, and give it what it held, from the arrays of a training state."""
+    for place, callback in _named(callbacks):
+        held = {name.removeprefix(place): a for name, a in arrays.items() if name.startswith(place)}
+        callback.on_resume(history, held)

@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from backends import InputError
-from dnn.callbacks import Callback
+from dnn.callbacks import Callback, History
 
 
 class _File(Callback):
@@ -16,7 +18,8 @@ class _File(Callback):
 
     Args:
         filename: of the file; its folder must exist.
-        append: go on with a file that is there; otherwise it is written over.
+        append: go on with a file that is there; otherwise it is written over, in a training that is gone on
+            with by the epochs before, too.
 
     Raises:
         InputError: when training begins: the file cannot be written.
@@ -34,6 +37,11 @@ class _File(Callback):
                 f"filename {self.filename} cannot be written ({error.strerror}), expected a file in a folder "
                 f"that exists"
             ) from None
+
+    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+        if not self.append:
+            for epoch, logs in history.rows():
+                self.on_epoch_end(epoch, logs)
 
     def on_train_end(self) -> None:
         if self._file is not None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from backends import InputError
-from dnn.callbacks import Callback
+from dnn.callbacks import Callback, History
 from dnn.checkpoints import save_model
 from dnn.inputs import require_number
 from dnn.names import look_up
+from dnn.training_state import StateError
 
 MODES = ("auto", "min", "max")
 
@@ -87,16 +88,34 @@ class EarlyStopping(Callback):
         self.stopped_epoch = self.best_epoch = self._wait = 0
         self._weights: dict[str, np.ndarray] | None = None
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+    def _improves(self, epoch: int, logs: dict[str, float]) -> bool:
         assert self.model is not None
         if self.best.improves(logs):
             self.best_epoch, self._wait = epoch, 0
-            if self.restore_best_weights:
-                self._weights = self.model.parameters.to_host()
-            return
+            return True
         self._wait += 1
         if self._wait >= self.patience:
             self.stopped_epoch, self.model.stop_training = epoch, True
+        return False
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        assert self.model is not None
+        if self._improves(epoch, logs) and self.restore_best_weights:
+            self._weights = self.model.parameters.to_host()
+
+    def held_arrays(self) -> dict[str, np.ndarray]:
+        return self._weights or {}
+
+    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+        for epoch, logs in history.rows():
+            self._improves(epoch, logs)
+        if self.restore_best_weights and self.best_epoch:
+            if not held:
+                raise StateError(
+                    f"the training state holds no weights of the best epoch, {self.best_epoch}, for "
+                    f"EarlyStopping to restore; resume with the callbacks that it was begun with"
+                )
+            self._weights = held
 
     def on_train_end(self) -> None:
         if self._weights is not None:
@@ -126,6 +145,11 @@ class ModelCheckpoint(Callback):
     ) -> None:
         self.filepath, self.save_best_only = str(filepath), save_best_only
         self.best = Best(monitor, mode)
+
+    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+        if self.save_best_only:
+            for _, logs in history.rows():
+                self.best.improves(logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         if self.model is None:

@@ -19,10 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from backends import Backend, InputError
 from dnn.callbacks import Callback, History
 from dnn.checkpoints import dtype_of, load_model, save_model
-from dnn.files import write_atomically
+from dnn.files import remove_unfinished, write_atomically
 from dnn.model import Sequential
 
 CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
@@ -98,12 +100,10 @@ class RunFolder(Callback):
                 f"run folder {self.path} is in use by another training; wait for its end, or choose another "
                 f"--run-dir"
             )
-
-    def write_metrics(self, history: dict[str, list[float]]) -> None:
-        """Write the lines of these epochs anew: those that will be trained again are dropped."""
-        epochs = range(len(next(iter(history.values()), ())))
-        rows = ({"epoch": i + 1, **{name: values[i] for name, values in history.items()}} for i in epochs)
-        self._write(METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+        try:
+            remove_unfinished(self.path)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
 
     def _write(self, name: str, text: str) -> None:
         try:
@@ -118,6 +118,14 @@ class RunFolder(Callback):
             InputError: it cannot be written.
         """
         self._write(name, json.dumps(content, indent=2) + os.linesep)
+
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        self._write(METRICS, "")
+
+    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+        """Write the lines of these epochs anew: those that will be trained again are dropped."""
+        rows = ({"epoch": epoch, **logs} for epoch, logs in history.rows())
+        self._write(METRICS, "".join(json.dumps(row) + "\n" for row in rows))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         try:

@@ -14,12 +14,13 @@ from math import gcd
 from typing import TYPE_CHECKING, Any
 
 from backends import InputError
+from dnn import callbacks as watching
 from dnn import inputs
 from dnn.callbacks import Callback, History, Progress
 from dnn.example_weights import example_weights
 from dnn.metrics import count_correct
 from dnn.random import permutation, stream_key
-from dnn.training_state import TrainingState, facts_of, fingerprint, restore
+from dnn.training_state import TrainingState, epochs_before, facts_of, fingerprint, restore
 from dnn.training_state import take as take_state
 
 if TYPE_CHECKING:
@@ -183,6 +184,12 @@ def _held_out(model: Sequential, given: Any) -> tuple[Array, Array, Array | None
     return x, y, example_weights(model.backend, y, weights, None, model.outputs)
 
 
+def _measures(model: Sequential, validated: bool) -> list[str]:
+    """Names of an epoch's numbers."""
+    names = ["loss", "accuracy"] if model.metrics else ["loss"]
+    return [*names, "seconds", *([f"val_{name}" for name in names] if validated else [])]
+
+
 def train(
     model: Sequential,
     x: Any,
@@ -215,6 +222,7 @@ def train(
         held = x[cut:, ...], y[cut:, ...], example_weights(backend, y[cut:, ...], rest, None, model.outputs)
         x, y, sample_weight = x[:cut, ...], y[:cut, ...], kept
     weights = example_weights(backend, y, sample_weight, class_weight, model.outputs)
+    measures = _measures(model, held is not None)
     history = History()
     watchers = (history, *callbacks)
     plan = Epoch(model, x, y, batch_size, shuffle, weights)
@@ -223,37 +231,36 @@ def train(
     facts = cache(lambda: facts_of(model, fingerprint(backend, *read), batch_size, shuffle))
     first, last, done = model.epochs_done + 1, model.epochs_done + epochs, 0
     if resume is not None:
+        before = epochs_before(resume, measures)
         restore(model, resume, plan.totals.sums, facts())
-        history.history = {name: list(values) for name, values in resume.history.items()}
         first, done = resume.epoch, resume.updates
-        history.epoch = list(range(first - len(history.history.get("loss", ())), first))
 
     def take(epoch: int, updates: int) -> TrainingState:
-        return take_state(model, epoch, updates, plan.totals.sums, facts(), history.history)
+        held_now = watching.held_arrays(watchers)
+        return take_state(model, epoch, updates, plan.totals.sums, facts(), history.history, held_now)
 
     model.stop_training = False
     for watcher in watchers:
         watcher.set_model(model)
         watcher.on_train_begin(first, last, plan.updates)
     try:
+        if resume is not None:
+            watching.resume(watchers, before, resume.arrays)
         for epoch in range(first, last + 1):
+            if model.stop_training:
+                break
             start = time.perf_counter()
             mean, accuracy = plan.run(epoch, last, watchers, take, done if epoch == first else 0)
-            logs = {"loss": mean, "seconds": time.perf_counter() - start}
-            if model.metrics:
-                logs["accuracy"] = accuracy
+            numbers = {"loss": mean, "accuracy": accuracy, "seconds": time.perf_counter() - start}
             model.epochs_done = epoch
             if held is not None:
                 found = model.evaluate(held[0], held[1], sample_weight=held[2])
-                logs["val_loss"] = found.loss
-                if model.metrics:
-                    logs["val_accuracy"] = found.accuracy
+                numbers |= {"val_loss": found.loss, "val_accuracy": found.accuracy}
+            logs = {name: numbers[name] for name in measures}
             for watcher in watchers:
                 watcher.on_epoch_end(epoch, logs)
             for watcher in watchers:
                 watcher.on_epoch_saved(lambda epoch=epoch: take(epoch + 1, 0))  # type: ignore[misc]
-            if model.stop_training:
-                break
     finally:
         for watcher in watchers:
             watcher.on_train_end()

@@ -9,7 +9,7 @@ on another.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ import numpy as np
 from backends import Backend, InputError
 from backends.errors import brief
 from dnn import tensor_files
+from dnn.callbacks import HELD, History
 
 if TYPE_CHECKING:
     from dnn.model import Sequential
@@ -42,7 +43,8 @@ class TrainingState:
         updates: of this epoch that are done; 0: it has not begun.
         facts: what a training must be to go on from here: model, optimizer, seed, data, batches.
         history: name -> a number for each whole epoch so far.
-        arrays: "value NAME", "state NAME", "SLOT NAME", "control", "totals": host arrays.
+        arrays: "value NAME", "state NAME", "SLOT NAME", "control", "totals", "callback KIND NUMBER NAME":
+            host arrays.
     """
 
     epoch: int
@@ -92,11 +94,13 @@ def take(
     totals: Array,
     facts: Mapping[str, Any],
     history: Mapping[str, list[float]],
+    held: Mapping[str, np.ndarray],
 ) -> TrainingState:
     """Copy everything from the device.
 
     Args:
-        totals: (2,) the running epoch's sums of losses and right predictions.
+        totals: (3,) the running epoch's sums of losses, right predictions and weights.
+        held: the callbacks' host arrays.
     """
 
     def host(array: Array) -> np.ndarray:
@@ -105,6 +109,7 @@ def take(
     arrays = {f"{kind} {n}": host(v) for kind, named in _vectors(model).items() for n, v in named.items()}
     arrays["control"] = host(model.optimizer_state.control)
     arrays["totals"] = host(totals)
+    arrays.update(held)
     return TrainingState(epoch, updates, dict(facts), {k: list(v) for k, v in history.items()}, arrays)
 
 
@@ -122,8 +127,9 @@ def restore(model: Sequential, state: TrainingState, totals: Array, facts: Mappi
             )
     places = {f"{kind} {n}": v for kind, named in _vectors(model).items() for n, v in named.items()}
     places["control"], places["totals"] = model.optimizer_state.control, totals
-    if places.keys() != state.arrays.keys():
-        odd = sorted(places.keys() ^ state.arrays.keys())
+    saved = {name for name in state.arrays if not name.startswith(HELD)}
+    if places.keys() != saved:
+        odd = sorted(places.keys() ^ saved)
         raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
     for name, place in places.items():
         array = state.arrays[name]
@@ -136,6 +142,25 @@ def restore(model: Sequential, state: TrainingState, totals: Array, facts: Mappi
     for name, place in places.items():
         place[...] = model.backend.from_host(np.ascontiguousarray(state.arrays[name]))
     model.epochs_done = state.epoch - 1
+
+
+def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
+    """The whole epochs of the fit that the state was taken in.
+
+    Args:
+        measures: what the fit that goes on measures in each epoch.
+
+    Raises:
+        StateError: it measured something else.
+    """
+    epochs = {len(values) for values in state.history.values()} or {0}
+    if state.history and (set(state.history) != set(measures) or len(epochs) != 1):
+        raise StateError(
+            f"the training state has the epochs' {brief(', '.join(state.history))}, expected "
+            f"{', '.join(measures)}; resume with the validation data that it was begun with"
+        )
+    first = state.epoch - epochs.pop()
+    return History(list(range(first, state.epoch)), {n: list(v) for n, v in state.history.items()})
 
 
 def write_state(state: TrainingState, path: Path) -> None:

@@ -180,8 +180,6 @@ def main(arguments: argparse.Namespace) -> int:
 
     if state is None:
         write_config(model)
-    else:
-        folder.write_metrics(state.history)
     if not arguments.quiet:
         trained = [layer.output_shape for layer in model.layers if layer.parameter_shapes()]
         sizes = "-".join("x".join(map(str, shape)) for shape in (model.input_shape, *trained))

@@ -107,8 +107,8 @@ def page(outcomes: Mapping[str, Outcome], noisy: Mapping[str, list[float]], pict
 
 Made by `python scripts/lecture.py`; {some.dataset}, {some.examples} training images, seed {some.seed},
 backend {some.backend}. Unless a line says otherwise: 784-500-500-10, batches of 100, 10 epochs, learning rate
-0.001 with Adam and 0.1 with gradient descent, not falling. One seed each, and at a rate that does not fall the last
-batches stay in the result: differences of two or three tenths of a point are chance.
+0.001 with Adam and 0.1 with gradient descent, not falling. One seed each, and at a rate that does not fall
+the last batches stay in the result: differences of two or three tenths of a point are chance.
 
 ## Step 1 to 3: model (构建模型), goal (定义目标函数), best function (找到最优函数)
 
