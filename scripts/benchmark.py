@@ -9,7 +9,8 @@ from pathlib import Path
 
 import _command
 
-SWEPT = ("numpy", "numba", "torch", "pytorch", "floor-numpy", "floor-torch", "floor-onednn")
+OURS = ("numpy", "numba", "torch")
+SWEPT = (*OURS, "pytorch", "floor-numpy", "floor-torch", "floor-onednn")
 
 
 def parse() -> argparse.Namespace:
@@ -49,6 +50,14 @@ def parse() -> argparse.Namespace:
         const="numpy",
         metavar="BACKEND",
         help="what one of our updates is made of, on numpy (the default), numba or torch",
+    )
+    what.add_argument(
+        "--saving",
+        nargs="?",
+        const="numpy",
+        metavar="BACKEND",
+        help="what it costs a training to save its state each epoch, and every 100 updates; written to this "
+        "folder and removed",
     )
     what.add_argument("--sweep", metavar="WHAT", help="batch, width, depth, threads or samples")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there")
@@ -93,6 +102,8 @@ def main(arguments: argparse.Namespace) -> int:
 
     if arguments.profile is not None:
         return show_profile(arguments, settings)
+    if arguments.saving is not None:
+        return show_saving(arguments, settings, rotations)
     names, missing = available(named or (SWEPT if arguments.sweep else None))
 
     from dnn.benchmark import report
@@ -131,6 +142,27 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def show_saving(arguments: argparse.Namespace, settings: object, rotations: int) -> int:
+    """--saving, in this process: whole trainings in turn."""
+    import json
+
+    from dnn.benchmark import report, saving
+    from dnn.files import write_atomically
+    from dnn.names import look_up
+
+    look_up("saving", arguments.saving, dict.fromkeys(OURS))
+
+    def told(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    seconds = saving.measure(arguments.saving, settings, rotations, Path.cwd(), told)
+    print(report.saving_table(seconds), flush=True)
+    if arguments.json is not None:
+        found = saving.as_json(arguments.saving, seconds)
+        write_atomically(arguments.json, (json.dumps(found, indent=1) + "\n").encode())
+    return 0
+
+
 def show_profile(arguments: argparse.Namespace, settings: object) -> int:
     """--profile, in this process: the products and the updates share one pool of threads."""
     import json
@@ -142,7 +174,7 @@ def show_profile(arguments: argparse.Namespace, settings: object) -> int:
     from dnn.files import write_atomically
     from dnn.names import look_up
 
-    look_up("profile", arguments.profile, dict.fromkeys(("numpy", "numba", "torch")))
+    look_up("profile", arguments.profile, dict.fromkeys(OURS))
     wanted = str(arguments.threads)
     if arguments.threads is not None and any(os.environ.get(v) != wanted for v in THREAD_VARIABLES):
         # Libraries read these when they are loaded, and NumPy is by now.

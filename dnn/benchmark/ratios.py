@@ -65,7 +65,7 @@ REQUIREMENTS = (
     Requirement(OURS, KERAS, 0.45),
     Requirement(OURS, ("sklearn",), 0.25),
 )
-"""Issue 4's table: the lecture network, batch 100, Adam, float32, 2 cores."""
+"""What is aimed at: the lecture's network, batch 100, Adam, float32, 2 cores."""
 
 
 class Judged(NamedTuple):

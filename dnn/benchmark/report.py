@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dnn.benchmark import saving
 from dnn.benchmark.contenders import get_contender
 from dnn.benchmark.ratios import MEMORY_MB, Spread, judge, memory, ratio, spread
 from dnn.benchmark.rotation import Results
@@ -133,6 +135,25 @@ def profile_table(profile: dict[str, Any]) -> str:
     rows.append(["update", f"{total:.3f}", "100%"])
     rows.append(["without the clocks", f"{profile['plain']:.3f}", ""])
     return _grid([profile["name"], "ms", "share"], rows)
+
+
+def saving_table(seconds: dict[str, list[float]]) -> str:
+    """How long trainings take that save, beside one that never does."""
+    never = statistics.median(seconds["never"])
+    rows = [["never", f"{never:.2f}", "", "", ""]]
+    for way, found in saving.cost(seconds).items():
+        more = [f"{100 * (value - 1):+.1f} %" for value in found]
+        bound = saving.BOUNDS[way]
+        rows.append(
+            [
+                way,
+                f"{statistics.median(seconds[way]):.2f}",
+                f"{more[0]} ({more[1]} to {more[2]})",
+                f"under {100 * (bound - 1):.0f} %",
+                "holds" if found.median < bound else "MISSED",
+            ]
+        )
+    return _grid(["a state is saved", "s", "time more", "aim", ""], rows)
 
 
 def sweep_table(sweep: Sweep) -> str:

@@ -19,9 +19,9 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 TINY = ("--dataset", "random", "--hidden", "8", "--updates", "4", "--batch-size", "10")
 
 
-def run(*arguments):
+def run(*arguments, cwd=None):
     command = [sys.executable, str(SCRIPTS / "benchmark.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd)
 
 
 def assert_refused(result, *words):
@@ -70,6 +70,25 @@ def test_a_profile_adds_up(tmp_path):
     assert "optimizer" in result.stdout
 
 
+def test_what_saving_costs(tmp_path):
+    json_file = tmp_path / "saving.json"
+    result = run(*TINY, "--saving", "--rotations", "2", "--json", json_file, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(json_file.read_text())
+    assert {way: len(taken) for way, taken in found["seconds"].items()} == {
+        "never": 2, "each epoch": 2, "every 100 updates": 2,
+    }  # fmt: skip
+    assert "each epoch" in result.stdout
+    assert list(tmp_path.iterdir()) == [json_file]  # the states are gone
+
+
+def test_the_cost_is_a_ratio_within_a_rotation():
+    seconds = {"never": [1.0, 2.0], "each epoch": [1.02, 2.04], "every 100 updates": [1.3, 2.4]}
+    table = report.saving_table(seconds).splitlines()
+    assert all(part in table[-2] for part in ("+2.0 % (+2.0 % to +2.0 %)", "under 3 %", "holds"))
+    assert all(part in table[-1] for part in ("+25.0 % (+20.0 % to +30.0 %)", "under 15 %", "MISSED"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -79,6 +98,7 @@ def test_a_profile_adds_up(tmp_path):
         (("--hidden", "0"), ("hidden", "0")),
         (("--sweep", "dept"), ("sweep", "'dept'", "depth")),
         (("--profile", "cupy"), ("profile", "'cupy'")),
+        (("--saving", "cupy"), ("saving", "'cupy'")),
         (("--activation", "rellu"), ("activation", "relu")),
         (("--json", "/nowhere/b.json"), ("json", "/nowhere")),
     ],
