@@ -10,6 +10,7 @@ curves.png          loss and accuracy over the epochs
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -75,6 +76,9 @@ def require_new(path: Path) -> None:
 class RunFolder(Callback):
     """A folder for one training, held by one process at a time; as a callback it writes each epoch's line.
 
+    A folder that vanishes while the training runs is made again: an hour's weights are worth more than the
+    states that went with it.
+
     Args:
         path: must not exist or be an empty folder; or with ``resume`` one that a training wrote.
 
@@ -85,8 +89,16 @@ class RunFolder(Callback):
 
     def __init__(self, path: str | Path, resume: bool = False) -> None:
         self.path = Path(path)
+        self._texts: dict[str, str] = {}  # what was written, for a folder that is made again
         if not resume:
             require_new(self.path)
+        self._hold()
+        if resume:
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                self._texts[CONFIG] = (self.path / CONFIG).read_text(encoding="utf-8")
+
+    def _hold(self) -> None:
+        """Make the folder where it is not there, take its lock, and clear what killed writers left."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -105,7 +117,20 @@ class RunFolder(Callback):
         except OSError as error:
             raise _unwritable(self.path, error) from None
 
+    def _make_again(self) -> None:
+        """If it vanished."""
+        if not self.path.is_dir():
+            self._hold()
+            for name, text in self._texts.items():
+                self._write(name, text)
+            print(
+                f"WARNING: run folder {self.path} vanished and was made again, without the states that were "
+                f"in it",
+                file=sys.stderr, flush=True,
+            )  # fmt: skip
+
     def _write(self, name: str, text: str) -> None:
+        self._texts[name] = text
         try:
             write_atomically(self.path / name, text.encode())
         except OSError as error:
@@ -128,14 +153,19 @@ class RunFolder(Callback):
         self._write(METRICS, "".join(json.dumps(row) + "\n" for row in rows))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        line = json.dumps({"epoch": epoch, **logs}) + "\n"
         try:
+            self._make_again()
             with open(self.path / METRICS, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"epoch": epoch, **logs}) + "\n")
-        except OSError as error:  # an hour's training is worth more than a line
-            print(f"WARNING: {_unwritable(self.path, error)}; training goes on", file=sys.stderr, flush=True)
+                file.write(line)
+        except (OSError, InputError) as error:  # a line is not worth the training
+            what = error if isinstance(error, InputError) else _unwritable(self.path, error)
+            print(f"WARNING: {what}; training goes on", file=sys.stderr, flush=True)
+        self._texts[METRICS] += line
 
     def save(self, model: Sequential) -> None:
         """Write the weights."""
+        self._make_again()
         save_model(model, self.path / MODEL)
 
     def draw(self, history: History, title: str) -> None:

@@ -41,6 +41,7 @@ class TrainingCheckpoints(Callback):
         self.folder = folder
         self.every = None if every is None else positive_integer("checkpoint_every", every)
         self.keep = positive_integer("keep", keep)
+        self._failed = ""  # why the last write failed
 
     def on_progress(self, progress: Progress) -> None:
         if progress.updates < progress.updates_per_epoch:  # else it is saved after the validation
@@ -56,12 +57,18 @@ class TrainingCheckpoints(Callback):
             write_state(state, path)
             self._prune(state)
         except OSError as error:
-            print(
-                f"WARNING: training state {path} cannot be written ({error.strerror or error}); "
-                f"older ones are kept, training goes on",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
+            why = error.strerror or str(error)
+            if why != self._failed:  # said once, not with every state of a night
+                print(
+                    f"WARNING: training state {path} cannot be written ({why}); older ones are kept, "
+                    f"training goes on",
+                    file=sys.stderr, flush=True,
+                )  # fmt: skip
+            self._failed = why
             return False
+        if self._failed:
+            print(f"training states can be written again: {path}", file=sys.stderr, flush=True)
+            self._failed = ""
         return True
 
     def _prune(self, state: TrainingState) -> None:
