@@ -123,13 +123,15 @@ def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int)
                 f"--{wrong[0].replace('_', '-')} was given with --preset, which sets it; leave out one"
             )
         layers, optimizer = preset.layers(data.image_shape, data.classes), preset.optimizer(updates)
+        loss = preset.loss
     else:
         optimizer = look_up("optimizer", arguments.optimizer, OPTIMIZERS)()
         rate = optimizer.learning_rate if arguments.learning_rate is None else arguments.learning_rate
         schedule = over_training(arguments.schedule, rate, updates, arguments.warmup)
         optimizer = replace(optimizer, learning_rate=schedule)
         hidden = [Dense(units, arguments.activation) for units in arguments.hidden]
-        layers = [*hidden, Dense(data.classes, get_loss(arguments.loss).ending)]
+        loss = get_loss(arguments.loss)
+        layers = [*hidden, Dense(data.classes, loss.ending)]
     optimizer = replace(optimizer, learning_rate=scaled(optimizer.learning_rate, arguments.rate_factor))
     model = Sequential(
         layers,
@@ -137,7 +139,7 @@ def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int)
         backend=backend,
         seed=arguments.seed,
     )
-    model.compile(arguments.loss, optimizer)
+    model.compile(loss, optimizer)
     return model
 
 
