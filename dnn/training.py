@@ -19,7 +19,7 @@ from dnn.callbacks import Callback, History, Progress
 from dnn.example_weights import example_weights
 from dnn.metrics import count_correct
 from dnn.random import permutation, stream_key
-from dnn.training_state import TrainingState, facts_of, fingerprint, restore
+from dnn.training_state import StateError, TrainingState, facts_of, fingerprint, restore
 from dnn.training_state import take as take_state
 
 if TYPE_CHECKING:
@@ -223,6 +223,11 @@ def train(
     facts = cache(lambda: facts_of(model, fingerprint(backend, *read), batch_size, shuffle))
     first, last, done = model.epochs_done + 1, model.epochs_done + epochs, 0
     if resume is not None:
+        if resume.updates > plan.updates:
+            raise StateError(
+                f"the training state is at update {resume.updates}, expected at most {plan.updates} in "
+                f"an epoch"
+            )
         restore(model, resume, plan.totals.sums, facts())
         history.history = {name: list(values) for name, values in resume.history.items()}
         first, done = resume.epoch, resume.updates
