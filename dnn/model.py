@@ -70,6 +70,8 @@ class Sequential:
         inputs.require_list("input_shape", input_shape)
         if not layers:
             raise InputError("layers is empty, expected at least one layer")
+        if not input_shape:
+            raise InputError("input_shape is empty, expected a length at least, such as (784,)")
         if not isinstance(backend, Backend):
             raise InputError(
                 f"backend is {shown(backend)}, expected a Backend; make one with get_backend('numpy')"
