@@ -1,7 +1,8 @@
 """What is wrong with the input of the hostile tests, as hypothesis strategies; how many examples they take.
 
-The examples are the same in every run: a failure comes back, and is shrunk before it is shown. DNN_HOSTILE
-multiplies their number.
+The examples are the same in every run of the same tests: a failure comes back, and is shrunk before it is
+shown. (With other tests hypothesis has seen other constants, and tries those.) DNN_HOSTILE multiplies their
+number.
 """
 
 from __future__ import annotations
