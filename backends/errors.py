@@ -20,5 +20,14 @@ def brief(value: object, limit: int = 160) -> str:
     >>> brief("a\nb"), brief("x" * 9, limit=5)
     ('a b', 'xx...')
     """
-    text = " ".join(str(value).split())
+    text = " ".join(str(value).split()).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def shown(value: object) -> str:
+    """``repr(value)`` for a message, in one line and not too long.
+
+    >>> shown([0] * 1000)[-6:]
+    '0, ...'
+    """
+    return brief(repr(value))

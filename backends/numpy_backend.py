@@ -12,7 +12,7 @@ import numpy as np
 from backends import numpy_images, numpy_normalization, numpy_random
 from backends.backend import Backend
 from backends.dispatch import Override
-from backends.errors import InputError
+from backends.errors import InputError, shown
 from backends.numpy_optimizers import OPTIMIZER_OVERRIDES
 
 Array = np.ndarray
@@ -189,5 +189,5 @@ def make(device: Any, dtype: str, fused: bool) -> NumpyBackend:
     import array_api_compat.numpy as xp
 
     if device not in (None, "cpu"):
-        raise InputError(f"device is {device!r}, expected 'cpu' or None for the backend 'numpy'")
+        raise InputError(f"device is {shown(device)}, expected 'cpu' or None for the backend 'numpy'")
     return NumpyBackend("numpy", xp, "cpu", dtype, fused)

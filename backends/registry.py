@@ -12,7 +12,7 @@ from typing import Any
 
 from backends.backend import Backend
 from backends.dispatch import FLOATS
-from backends.errors import BackendUnavailable, InputError
+from backends.errors import BackendUnavailable, InputError, brief, shown
 
 ENTRY_POINT_GROUP = "dnn.backends"
 Factory = Callable[
@@ -32,19 +32,21 @@ def backend_names() -> tuple[str, ...]:
 
 
 def _factory(name: str) -> Factory:
-    if name in _BUILT_IN:
+    if isinstance(name, str) and name in _BUILT_IN:
         try:
             factory: Factory = importlib.import_module(_BUILT_IN[name]).make
         except ImportError as error:
-            raise BackendUnavailable(f"backend {name!r} cannot run ({error}); pip install {name}") from None
+            raise BackendUnavailable(
+                f"backend {shown(name)} cannot run ({error}); pip install {name}"
+            ) from None
         return factory
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
             registered: Factory = point.load()
             return registered
-    close = difflib.get_close_matches(str(name).lower(), backend_names(), n=1)
+    close = difflib.get_close_matches(brief(name).lower(), backend_names(), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise InputError(f"backend is {name!r}, expected one of auto, {', '.join(backend_names())}{hint}")
+    raise InputError(f"backend is {shown(name)}, expected one of auto, {', '.join(backend_names())}{hint}")
 
 
 def _first_that_runs(candidates: Sequence[tuple[str, Any]], *settings: Any) -> Backend:
@@ -97,9 +99,9 @@ def get_backend(
     'array_api_compat.numpy'
     """
     if dtype not in FLOATS:
-        raise InputError(f"dtype is {dtype!r}, expected one of {', '.join(FLOATS)}")
+        raise InputError(f"dtype is {shown(dtype)}, expected one of {', '.join(FLOATS)}")
     if precision not in PRECISIONS:
-        raise InputError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
+        raise InputError(f"precision is {shown(precision)}, expected one of {', '.join(PRECISIONS)}")
     if name == "auto":
         return _first_that_runs(_auto(device), dtype, fused, precision, graphs)
     factory = _factory(name)
@@ -110,8 +112,8 @@ def get_backend(
         extra["graphs"] = graphs
     for setting in extra.keys() - inspect.signature(factory).parameters.keys():
         raise BackendUnavailable(
-            f"backend {name!r} has no setting {setting}={extra[setting]!r}; leave it out, or take torch on "
-            f"CUDA"
+            f"backend {shown(name)} has no setting {setting}={extra[setting]!r}; leave it out, or take torch "
+            f"on CUDA"
         )
     return factory(device, dtype, fused, **extra)
 

@@ -16,7 +16,7 @@ import torch
 from backends import numpy_random, torch_dense, torch_layers
 from backends.backend import Backend, Step
 from backends.dispatch import Override
-from backends.errors import BackendUnavailable, InputError
+from backends.errors import BackendUnavailable, InputError, shown
 from backends.torch_graphs import CudaGraphs
 from backends.torch_optimizers import optimizer_overrides
 
@@ -156,20 +156,20 @@ def make(
         place = torch.device("cpu" if device is None else device)
     except (RuntimeError, TypeError):
         raise InputError(
-            f"device is {device!r}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
+            f"device is {shown(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
         ) from None
     if place.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if count == 0:
             why = "this torch is a CPU build" if torch.version.cuda is None else "torch finds none"
             raise BackendUnavailable(
-                f"backend 'torch' on {device!r} needs a CUDA device, but {why}; "
+                f"backend 'torch' on {shown(device)} needs a CUDA device, but {why}; "
                 f"use --device cpu, or install the NVIDIA driver and a CUDA build of torch"
             )
         index = torch.cuda.current_device() if place.index is None else place.index
         if index >= count:
             raise BackendUnavailable(
-                f"backend 'torch' has {count} CUDA device(s), got {device!r}; expected cuda:0 to "
+                f"backend 'torch' has {count} CUDA device(s), got {shown(device)}; expected cuda:0 to "
                 f"cuda:{count - 1}"
             )
         place = torch.device("cuda", index)
@@ -183,10 +183,10 @@ def make(
         place = torch.device("mps", 0)
     elif place.type != "cpu":
         raise InputError(
-            f"device is {device!r}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
+            f"device is {shown(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
         )
     elif re.fullmatch(r"cpu:[1-9]\d*", str(place)):
-        raise InputError(f"device is {device!r}, expected 'cpu': there is one CPU device")
+        raise InputError(f"device is {shown(device)}, expected 'cpu': there is one CPU device")
     else:
         place = torch.device("cpu")
     if place.type != "cuda" and (precision == "tf32" or graphs):

@@ -6,6 +6,7 @@ wrote it, and any backend reads it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import numpy as np
 
 from backends import Backend, InputError
 from backends.dispatch import FLOATS
-from backends.errors import brief
+from backends.errors import brief, shown
 from dnn import tensor_files
+from dnn.inputs import positive_integer
 from dnn.layers import LAYERS, Layer
 from dnn.losses import LOSSES
 from dnn.model import Sequential
-from dnn.names import look_up
+from dnn.names import layer_names, look_up
 
 FORMAT, VERSION = "array-api-dnn", 2
 
@@ -74,6 +76,27 @@ def _layer(path: Path, config: Any) -> Layer:
         raise CheckpointError(f"checkpoint {path} describes a layer wrongly: {brief(error)}") from None
 
 
+def _require_weights_of(
+    layers: list[Layer], shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Refuse layers with other weights than the file has, before anything of the size they ask for is made.
+
+    Args:
+        shape: of the input.
+
+    Raises:
+        InputError: a layer whose weights are missing or of another shape.
+    """
+    for layer, name in zip(layers, layer_names(layers), strict=True):
+        layer.input_shape, after = shape, layer.shape_after(shape)
+        for short, form in layer.parameter_shapes().items():
+            array = arrays.get(f"{name}.{short}")
+            if array is None or array.shape != form:
+                got = "missing" if array is None else f"of shape {array.shape}"
+                raise InputError(f"weights {brief(name)}.{short} are {got}, expected shape {form}")
+        shape = after
+
+
 def dtype_of(path: str | Path) -> str:
     """The float dtype of a checkpoint's weights.
 
@@ -110,20 +133,21 @@ def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False
             f"the same with allow_nonfinite=True (--allow-nonfinite)"
         )
     try:
-        model = Sequential(
-            [_layer(path, layer) for layer in facts["layers"]],
-            input_shape=tuple(facts["input_shape"]),
-            backend=backend,
-            seed=facts.get("seed", 0),
-        )
+        layers = [_layer(path, layer) for layer in facts["layers"]]
+        shape = tuple(positive_integer("input_shape", n) for n in facts["input_shape"])
+        done = facts.get("epochs_done", 0)
+        _require_weights_of(layers, shape, arrays)
+        model = Sequential(layers, input_shape=shape, backend=backend, seed=facts.get("seed", 0))
         model.parameters.load(arrays)
         if facts.get("loss") is not None:
             loss = look_up("loss", str(facts["loss"]), LOSSES)
             model.compile(loss(**facts["loss_settings"]))
-        model.epochs_done = int(facts.get("epochs_done", 0))
+        if type(done) is not int or not 0 <= done < 2**53:
+            raise InputError(f"epochs_done is {shown(done)}, expected an integer from 0")
+        model.epochs_done = done
     except CheckpointError:
         raise
-    except (KeyError, ValueError, TypeError, MemoryError) as error:  # InputError, or a number that is none
+    except (KeyError, ValueError, TypeError, OverflowError, MemoryError) as error:  # InputError too
         raise CheckpointError(f"checkpoint {path} does not fit together: {brief(error, 400)}") from None
     return model
 
@@ -139,4 +163,4 @@ def load_weights(model: Sequential, path: str | Path) -> None:
     try:
         model.parameters.load(arrays)
     except InputError as error:
-        raise CheckpointError(f"checkpoint {path} is of another architecture: {error}") from None
+        raise CheckpointError(f"checkpoint {path} is of another architecture: {brief(error, 400)}") from None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
+from backends.errors import shown
 from dnn.inputs import require_number
 
 Array = Any
@@ -39,12 +40,17 @@ def example_weights(
 
 
 def _sample_weights(backend: Backend, given: Any, n: int) -> Array:
-    if isinstance(given, (np.ndarray, list, tuple)):
+    if isinstance(given, (list, tuple)):
         try:
-            host = np.asarray(given, dtype=backend.dtype_name)
+            given = np.asarray(given)
         except (TypeError, ValueError) as error:
             raise InputError(f"sample_weight holds no numbers ({error}), expected {n} of them") from None
-        given = backend.from_host(np.ascontiguousarray(host))
+    if type(given) is np.ndarray or isinstance(given, np.memmap):
+        if given.dtype.kind not in "fiub":  # text would be read as numbers, complex numbers cut in half
+            raise InputError(f"sample_weight holds no numbers ({given.dtype}), expected {n} of them")
+        with np.errstate(over="ignore"):
+            host = np.ascontiguousarray(given, dtype=backend.dtype_name).reshape(given.shape)
+        given = backend.from_host(host)
     backend.check("sample_weight", given)
     if tuple(given.shape) != (n,):
         raise InputError(
@@ -61,12 +67,13 @@ def _sample_weights(backend: Backend, given: Any, n: int) -> Array:
 def _class_weights(backend: Backend, given: Any, y: Array, outputs: int) -> Array:
     classes = max(outputs, 2)
     if not isinstance(given, Mapping):
-        raise InputError(f"class_weight is {given!r}, expected a dict such as {{0: 1.0, 1: 5.0}}")
+        raise InputError(f"class_weight is {shown(given)}, expected a dict such as {{0: 1.0, 1: 5.0}}")
     table = np.ones(classes, dtype=backend.dtype_name)
     for number, weight in given.items():
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < classes:
-            raise InputError(f"class_weight names class {number!r}, expected classes 0 to {classes - 1}")
-        require_number(f"class_weight[{number}]", float(weight), 0.0)
+            raise InputError(f"class_weight names class {shown(number)}, expected classes 0 to {classes - 1}")
+        plain = weight.item() if isinstance(weight, np.generic) else weight
+        require_number(f"class_weight[{number}]", plain, 0.0)
         table[number] = weight
     xp = backend.xp
     if y.ndim == 1:

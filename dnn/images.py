@@ -59,6 +59,10 @@ def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] 
     """
     if len(image_shape) != 2 or min(image_shape) < 1:
         raise InputError(f"image_shape is {tuple(image_shape)}, expected (height, width), both at least 1")
+    if image_shape[0] * image_shape[1] > MAX_PIXELS:
+        raise InputError(
+            f"image_shape is {tuple(image_shape)}, expected at most {MAX_PIXELS // 1_000_000} megapixels"
+        )
     image = _open(Path(path))
     if image.mode == "L" and "transparency" not in image.info:
         pixels = np.array(image)

@@ -6,12 +6,14 @@ they are; anything else is refused. Images stay uint8: a uint8 value v stands fo
 
 from __future__ import annotations
 
+import sys
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from backends import Backend, InputError
+from backends.errors import shown
 
 Array = Any
 UINT8_SCALE = 1.0 / 255.0
@@ -119,10 +121,12 @@ def positive_integer(argument: str, value: Any) -> int:
     """The value as int.
 
     Raises:
-        InputError: not an integer of at least 1.
+        InputError: not an integer of at least 1, or past 64 bits.
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise InputError(f"{argument} is {value!r}, expected an integer of at least 1")
+        raise InputError(f"{argument} is {shown(value)}, expected an integer of at least 1")
+    if value >= 2**63:
+        raise InputError(f"{argument} is {value}, expected an integer below 2**63")
     return int(value)
 
 
@@ -184,9 +188,19 @@ def require_number(argument: str, value: float, low: float, high: float = float(
         InputError: naming the argument.
     """
     real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (real and abs(value) < float("inf") and low <= value < high):
+    if not (real and abs(value) <= sys.float_info.max and low <= value < high):
         bound = f"at least {low:g}" + (f" and below {high:g}" if np.isfinite(high) else "")
-        raise InputError(f"{argument} is {value!r}, expected a finite number of {bound}")
+        raise InputError(f"{argument} is {shown(value)}, expected a finite number of {bound}")
+
+
+def require_list(argument: str, value: Any) -> None:
+    """Refuse what is neither a list nor a tuple.
+
+    Raises:
+        InputError: naming the argument.
+    """
+    if not isinstance(value, (list, tuple)):
+        raise InputError(f"{argument} is {shown(value)}, expected a list or a tuple")
 
 
 def require_positive(argument: str, value: float) -> None:
@@ -197,4 +211,4 @@ def require_positive(argument: str, value: float) -> None:
     """
     require_number(argument, value, 0.0)
     if value == 0:
-        raise InputError(f"{argument} is {value!r}, expected a finite number above 0")
+        raise InputError(f"{argument} is {shown(value)}, expected a finite number above 0")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from backends import Backend, InputError
 from backends.dispatch import Kernel
+from backends.errors import shown
 from backends.reference import TARGETS
 from backends.reference.losses import as_dense
 from dnn.inputs import require_number
@@ -242,7 +243,7 @@ def get_loss(loss: str | Loss) -> Loss:
     if isinstance(loss, str):
         return look_up("loss", loss, LOSSES)()
     if not isinstance(loss, Loss):
-        raise InputError(f"loss is {loss!r}, expected a name or a loss such as MeanSquaredError()")
+        raise InputError(f"loss is {shown(loss)}, expected a name or a loss such as MeanSquaredError()")
     return loss
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
+from backends.errors import shown
 from dnn import inputs
 from dnn.callbacks import Callback, History
 from dnn.inference import Evaluation, evaluate, predict
@@ -65,11 +66,15 @@ class Sequential:
         backend: Backend,
         seed: int = 0,
     ) -> None:
+        inputs.require_list("layers", layers)
+        inputs.require_list("input_shape", input_shape)
         if not layers:
             raise InputError("layers is empty, expected at least one layer")
+        if not input_shape:
+            raise InputError("input_shape is empty, expected a length at least, such as (784,)")
         if not isinstance(backend, Backend):
             raise InputError(
-                f"backend is {backend!r}, expected a Backend; make one with get_backend('numpy')"
+                f"backend is {shown(backend)}, expected a Backend; make one with get_backend('numpy')"
             )
         self.layers = tuple(layers)
         self.backend = backend
@@ -87,7 +92,7 @@ class Sequential:
     def _build(self) -> None:
         for i, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
-                raise InputError(f"layers[{i}] is {layer!r}, expected a Layer such as Dense(10)")
+                raise InputError(f"layers[{i}] is {shown(layer)}, expected a Layer such as Dense(10)")
         shape, trained = self.input_shape, False
         for i, (layer, name) in enumerate(zip(self.layers, layer_names(self.layers), strict=True)):
             layer.build(shape, self.backend, name, first=not trained, seed=self.seed, index=i)
@@ -140,13 +145,15 @@ class Sequential:
         """
         loss = get_loss(loss)
         optimizer = get_optimizer(optimizer)
+        inputs.require_list("metrics", metrics)
         for metric in metrics:
             look_up("metric", metric, dict.fromkeys(METRICS))
         loss.check_network(self.layers, self.outputs)
-        self.penalty = Penalty(self.parameters, l1, l2) if l1 or l2 else None
+        penalty = Penalty(self.parameters, l1, l2)
+        self.optimizer_state = OptimizerState(optimizer, self.parameters, self.backend)
+        self.penalty = penalty if l1 or l2 else None
         self.loss, self.metrics = loss, tuple(metrics)
         self.optimizer = optimizer
-        self.optimizer_state = OptimizerState(optimizer, self.parameters, self.backend)
         self._loss_buffers: dict[int, tuple[Array, Array]] = {}
         # The loss takes logits and contains the activation, so the last layer leaves it out.
         self._logits_out = loss.activation is not None and loss.activation == self.layers[-1].activation

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from backends import InputError
+from backends.errors import shown
 from dnn.callbacks import Callback, History
 from dnn.checkpoints import save_model
 from dnn.inputs import require_number
@@ -29,6 +30,8 @@ class Best:
         look_up("mode", mode, dict.fromkeys(MODES))
         require_number("min_delta", min_delta, 0.0)
         self.monitor, self.min_delta = monitor, min_delta
+        if not isinstance(monitor, str):
+            raise InputError(f"monitor is {shown(monitor)}, expected the name of a number such as 'val_loss'")
         self.sign = -1.0 if mode == "max" or (mode == "auto" and "acc" in monitor) else 1.0
         self.clear()
 
@@ -77,7 +80,7 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
     ) -> None:
         if isinstance(patience, bool) or not isinstance(patience, int) or patience < 0:
-            raise InputError(f"patience is {patience!r}, expected an integer of at least 0")
+            raise InputError(f"patience is {shown(patience)}, expected an integer of at least 0")
         self.best = Best(monitor, mode, min_delta)
         self.patience, self.restore_best_weights = patience, restore_best_weights
 

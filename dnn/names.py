@@ -27,6 +27,11 @@ def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:
     raise InputError(f"{argument} is {brief(repr(name))}, expected one of {', '.join(table)}{hint}")
 
 
+def is_text(name: object) -> bool:
+    """Whether it is a string of printable characters: they fit into a line and into a file."""
+    return isinstance(name, str) and name.isprintable()
+
+
 def layer_names(layers: Sequence[Any]) -> list[str]:
     """A model's layers by name: each its own, else its kind and how many of that kind there are so far.
 

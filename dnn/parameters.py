@@ -20,6 +20,7 @@ from backends import Backend, InputError
 
 Array = Any
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+MOST = 2**36  # parameters; 256 GB and more
 _NOTHING: Mapping[str, Array] = MappingProxyType({})
 
 
@@ -50,6 +51,8 @@ class Parameters:
         for name, shape in self.shapes.items():
             self._starts[name] = end
             end += -(-prod(shape) // step) * step
+        if end > MOST:
+            raise InputError(f"the network has {end} parameters, expected at most {MOST}")
         self.values = backend.zeros(end)
         self.gradients = backend.zeros(end)
         self.value = self.views(self.values)

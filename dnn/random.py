@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
+from backends.errors import shown
 from backends.reference import threefry
 
 Array = Any
@@ -29,7 +30,7 @@ def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
         InputError: a seed out of range.
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
-        raise InputError(f"seed is {seed!r}, expected an integer from 0 to 2**64 - 1")
+        raise InputError(f"seed is {shown(seed)}, expected an integer from 0 to 2**64 - 1")
     seed = int(seed)
     out = np.zeros(1, dtype=np.int64)
     purpose_word = np.asarray([zlib.crc32(purpose.encode())], dtype=np.int64)

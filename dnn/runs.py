@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
+from backends.errors import brief
 from dnn.callbacks import Callback, History
 from dnn.checkpoints import dtype_of, load_model, save_model
 from dnn.files import remove_unfinished, write_atomically
@@ -103,7 +104,9 @@ class RunFolder(Callback):
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
-            lock = os.open(self.path / LOCK, os.O_WRONLY | os.O_CREAT, 0o644)
+            # Nothing outside the folder is made through a link, and no pipe's reader waited for.
+            careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+            lock = os.open(self.path / LOCK, os.O_WRONLY | os.O_CREAT | careful, 0o644)
         except OSError as error:
             raise _unwritable(self.path, error) from None
         weakref.finalize(self, os.close, lock)  # closing it gives the lock back
@@ -202,10 +205,13 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     if not path.is_dir():
         raise InputError(f"run folder {path} is not a folder, expected one that train.py wrote")
+    file = path / CONFIG
+    if file.exists() and not file.is_file():  # a pipe would be waited for
+        raise InputError(f"{file} is not a regular file, expected train.py's arguments")
     try:
-        config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+        config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path / CONFIG} cannot be read ({error})") from None
+        raise InputError(f"{file} cannot be read ({brief(error)})") from None
     if not isinstance(config, dict):
         raise InputError(f"{path / CONFIG} holds no object, expected train.py's arguments")
     return config

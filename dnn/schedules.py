@@ -15,8 +15,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backends import InputError
+from backends.errors import shown
 from dnn.inputs import positive_integer, require_number, require_positive
 from dnn.names import look_up
+
+LONGEST = 10**8  # updates: a table of 800 MB
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,24 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if isinstance(self.warmup, bool) or not isinstance(self.warmup, int) or self.warmup < 0:
-            raise InputError(f"warmup is {self.warmup!r}, expected an integer of at least 0")
+            raise InputError(f"warmup is {shown(self.warmup)}, expected an integer of at least 0")
 
     def curve(self) -> np.ndarray:
         """The rates after the warm-up: (n,) float64, n at least 1."""
         raise NotImplementedError
 
     def rates(self) -> np.ndarray:
-        """The table: (warmup + n,) float64, rate of update 0, 1, ..."""
+        """The table: (warmup + n,) float64, rate of update 0, 1, ...
+
+        Raises:
+            InputError: it would be too long for memory.
+        """
+        updates = self.warmup + getattr(self, "steps", 1)
+        if updates > LONGEST:
+            raise InputError(
+                f"the schedule {self.name!r} lasts {updates} updates, expected at most {LONGEST}; "
+                f"train fewer epochs, or take a constant rate without warm-up"
+            )
         curve = self.curve()
         rise = curve[0] * np.arange(1, self.warmup + 1) / (self.warmup + 1)
         return np.concatenate([rise, curve])

@@ -73,6 +73,7 @@ def read(
     try:
         facts = json.loads(metadata[key])
         found, text, expected = facts["version"], str(facts["about"]), facts["crc32"]
+        text.encode()  # JSON may escape halves of characters, which are no text
         about = json.loads(text) if found == version else {}
         if not isinstance(about, dict):
             raise TypeError("it is no object")

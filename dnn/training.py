@@ -20,7 +20,7 @@ from dnn.callbacks import Callback, History, Progress
 from dnn.example_weights import example_weights
 from dnn.metrics import count_correct
 from dnn.random import permutation, stream_key
-from dnn.training_state import TrainingState, epochs_before, facts_of, fingerprint, restore
+from dnn.training_state import StateError, TrainingState, epochs_before, facts_of, fingerprint, restore
 from dnn.training_state import take as take_state
 
 if TYPE_CHECKING:
@@ -231,6 +231,11 @@ def train(
     facts = cache(lambda: facts_of(model, fingerprint(backend, *read), batch_size, shuffle))
     first, last, done = model.epochs_done + 1, model.epochs_done + epochs, 0
     if resume is not None:
+        if resume.updates > plan.updates:
+            raise StateError(
+                f"the training state is at update {resume.updates}, expected at most {plan.updates} in "
+                f"an epoch"
+            )
         before = epochs_before(resume, measures)
         restore(model, resume, plan.totals.sums, facts())
         first, done = resume.epoch, resume.updates

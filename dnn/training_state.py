@@ -182,12 +182,17 @@ def read_state(path: Path) -> TrainingState:
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
     try:
         state = TrainingState(**about, arrays=arrays)
-        if not (isinstance(state.epoch, int) and isinstance(state.updates, int)):
+        if not (type(state.epoch) is int and type(state.updates) is int):
             raise TypeError("epoch and updates are no integers")
         if state.epoch < 1 or state.updates < 0:
             raise ValueError(f"epoch {state.epoch}, updates {state.updates}")
         if not isinstance(state.facts, dict) or not isinstance(state.history, dict):
             raise TypeError("facts and history are no objects")
+        for name, values in state.history.items():
+            if not isinstance(values, list) or any(type(value) not in (int, float) for value in values):
+                raise TypeError(f"history {name!r} is no list of numbers")
+        if len({len(values) for values in state.history.values()}) > 1:
+            raise ValueError("histories are of different lengths")
     except (TypeError, ValueError) as error:
         raise StateError(f"training state {path} does not fit together: {brief(error)}") from None
     return state

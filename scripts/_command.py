@@ -6,6 +6,7 @@ Python puts the folder of the script that runs on sys.path, so ``import _command
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,11 +23,17 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 
+def one_line(message: object) -> str:
+    """A message without the line breaks, and without the middle, of what it quotes."""
+    text = " ".join(str(message).split()).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}"
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with errors of one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: error: {message} (see {self.prog} --help)", file=sys.stderr)
+        print(f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(BAD_INPUT)
 
 
@@ -35,16 +42,20 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     from backends import BackendUnavailable, InputError
 
     program = Path(sys.argv[0]).name
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text; stderr is so already
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = main()
     except (InputError, BackendUnavailable) as error:
-        print(f"{program}: error: {error}", file=sys.stderr)
+        print(f"{program}: error: {one_line(error)}", file=sys.stderr)
         code = BAD_INPUT
     except Exception as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's and CuPy's; neither is imported for this
+        gpu = type(error).__name__ == "OutOfMemoryError"  # torch's and CuPy's; neither is imported for this
+        if not (gpu or isinstance(error, MemoryError) or "allocate memory" in str(error)):  # torch on the CPU
             raise
-        text = str(error).splitlines()[0]
-        print(f"{program}: error: the GPU's memory is full ({text}); use a smaller batch or --backend numpy",
+        text = one_line(str(error).split("\n")[0])
+        full, cure = ("the GPU's memory is", " or --backend numpy") if gpu else ("memory is", "")
+        print(f"{program}: error: {full} full ({text}); use a smaller network or batch{cure}",
               file=sys.stderr)  # fmt: skip
         code = BAD_INPUT
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,28 @@ import _command
 # What may be said anew when a run is gone on with; all else is the run's.
 ANEW = {"backend", "device", "require_backend", "precision", "graphs", "data_dir", "quiet", "resume",
         "checkpoint_every", "keep", "on_nan"}  # fmt: skip
+NOT_KEPT = {"quiet", "resume", "given", "fits"}  # in config.json
+
+
+def kinds_of(parser: argparse.ArgumentParser) -> Callable[[str, Any], bool]:
+    """Whether a value of config.json is one that the parser would give for a name."""
+    actions = {action.dest: action for action in parser._actions}
+    optional = {name for name, action in actions.items() if action.default is None}
+
+    def fits(name: str, value: Any) -> bool:
+        if name == "rate_factor":
+            return type(value) is float and 0.0 < value <= 1.0
+        if value is None:
+            return name in optional
+        action = actions[name]
+        kind = bool if action.nargs == 0 else action.type or str
+        if action.nargs == "*":
+            return isinstance(value, list) and all(type(v) is kind for v in value)
+        if kind is float and type(value) is int:
+            return True
+        return type(value) is kind and (action.choices is None or value in action.choices)
+
+    return fits
 
 
 def parse() -> argparse.Namespace:
@@ -73,6 +96,7 @@ def parse() -> argparse.Namespace:
     )
     saving.add_argument("--quiet", action="store_true", help="print the last line only")
     arguments = parser.parse_args()
+    arguments.fits = kinds_of(parser)
     for action in parser._actions:
         action.default = argparse.SUPPRESS
     arguments.given = set(vars(parser.parse_args()))  # what was really said
@@ -95,12 +119,27 @@ def resumed(arguments: argparse.Namespace) -> argparse.Namespace:
             f"{option} was given with --resume, expected only options of the backend and of saving"
         )
     merged = dict(vars(arguments))
-    for name in merged.keys() - arguments.given - {"given", "resume", "quiet"}:
-        if name not in config:
-            raise InputError(f"{place}/config.json has no {name!r}, expected what train.py writes there")
+    for name in sorted(merged.keys() - arguments.given - NOT_KEPT):
+        if name not in config or not arguments.fits(name, config[name]):
+            raise InputError(
+                f"{place}/config.json has no fitting {name!r}, expected what train.py writes there"
+            )
         merged[name] = config[name]
     merged["run_dir"] = str(place)
     return argparse.Namespace(**merged)
+
+
+def require_whole(state: Any, epochs: int) -> None:
+    """Refuse a saved state that is past this training's end, or whose history is not from its start."""
+    from backends import InputError
+
+    names = ("loss", "accuracy", "seconds", "val_loss", "val_accuracy")
+    lengths = {len(state.history.get(name, ())) for name in names}
+    if state.epoch > epochs + 1 or lengths != {state.epoch - 1}:
+        raise InputError(
+            f"the saved state is in epoch {state.epoch} after {sorted(lengths)} epochs of history, expected "
+            f"one of a training of {epochs} epochs; train anew with --run-dir"
+        )
 
 
 def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int) -> Any:
@@ -170,13 +209,16 @@ def main(arguments: argparse.Namespace) -> int:
     updates = epochs * -(-n // batch_size)
     model = build(arguments, backend, data, n)
     x, y = training_data(backend, x, y, batch_size, model.input_shape, model.outputs)
-    state = None if arguments.resume is None else latest_state(place)
+    state = None
+    if arguments.resume is not None:
+        state = latest_state(place)
+        require_whole(state, epochs)
     folder = RunFolder(place, resume=arguments.resume is not None)
     checkpoints = TrainingCheckpoints(folder.path, arguments.checkpoint_every, arguments.keep)
     stopper = StopOnSignal(checkpoints)
 
     def write_config(model: Any) -> None:
-        asked = {k: v for k, v in vars(arguments).items() if k not in ("quiet", "resume", "given")}
+        asked = {k: v for k, v in vars(arguments).items() if k not in NOT_KEPT}
         made = {"model": model.config(), "optimizer_settings": model.optimizer.config()}
         folder.write_json(CONFIG, {**asked, **made})
 

@@ -50,7 +50,7 @@ class Conv2D(Windows):
         self.filters = positive_integer("filters", filters)
         look_up("activation", activation, dict.fromkeys(ACTIVATIONS))
         self.activation = activation  # type: ignore[misc]
-        self.initializer = initializer or initializer_for(activation)
+        self.initializer = initializer_for(activation) if initializer is None else initializer
         look_up("initializer", self.initializer, INITIALIZERS)
 
     def channels_after(self, channels: int) -> int:

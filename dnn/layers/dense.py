@@ -51,7 +51,7 @@ class Dense(Layer):
         self.units = positive_integer("units", units)
         look_up("activation", activation, dict.fromkeys(ACTIVATIONS))
         self.activation = activation  # type: ignore[misc]
-        self.initializer = initializer or initializer_for(activation)
+        self.initializer = initializer_for(activation) if initializer is None else initializer
         look_up("initializer", self.initializer, INITIALIZERS)
 
     def shape_after(self, input_shape: Shape) -> Shape:

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backends import Backend, InputError
+from backends.errors import shown
+from dnn.names import is_text
 from dnn.random import Key
 
 Array = Any
@@ -44,6 +46,8 @@ class Layer(ABC):
     """Whether it draws random numbers in training."""
 
     def __init__(self, name: str | None = None) -> None:
+        if name is not None and not is_text(name):
+            raise InputError(f"name is {shown(name)}, expected a string or None")
         self.name = name or ""
         self.input_shape: Shape = ()
         self.output_shape: Shape = ()

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from backends import Backend, InputError
+from backends.errors import shown
 from dnn.inputs import positive_integer
 from dnn.layers.layer import Array, Layer, Shape
 
@@ -29,7 +30,7 @@ class Reshape(Layer):
         super().__init__(name)
         if not isinstance(target_shape, (tuple, list)) or list(target_shape).count(-1) > 1:
             raise InputError(
-                f"target_shape is {target_shape!r}, expected a tuple of lengths such as (28, 28, 1), at "
+                f"target_shape is {shown(target_shape)}, expected a tuple of lengths such as (28, 28, 1), at "
                 f"most one of them -1"
             )
         self.target_shape = tuple(n if n == -1 else positive_integer("target_shape", n) for n in target_shape)

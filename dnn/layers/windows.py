@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backends import InputError
+from backends.errors import shown
 from backends.reference.windows import Padding, Pair
 from dnn.inputs import positive_integer
 from dnn.layers.layer import Layer, Shape
@@ -59,8 +60,8 @@ class Windows(Layer):
             p >= n for p, n in zip(self.padding, self.size, strict=True)
         ):
             raise InputError(
-                f"padding is {padding!r}, expected less than {size_name} {self.size}, or windows would see "
-                f"nothing of the image"
+                f"padding is {shown(padding)}, expected less than {size_name} {self.size}, or windows would "
+                f"see nothing of the image"
             )
 
     def shape_after(self, input_shape: Shape) -> Shape:

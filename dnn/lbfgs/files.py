@@ -59,9 +59,20 @@ def load_state(path: str | Path, backend: Backend) -> State:
             f"the backend with it"
         )
     try:
-        return _assemble(about, [float(r) for r in about["rho"]], arrays, backend)
-    except (KeyError, TypeError, ValueError) as error:
+        return _assemble(about, [float(r) for r in _numbers(about["rho"])], arrays, backend)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"state {path} does not fit together: {brief(error)}") from None
+
+
+def _numbers(values: Any, kinds: tuple[type, ...] = (int, float)) -> list[Any]:
+    """The values if they are a list of numbers.
+
+    Raises:
+        TypeError: they are not.
+    """
+    if not isinstance(values, list) or any(type(value) not in kinds for value in values):
+        raise TypeError(f"{brief(values, 60)} is no list of numbers")
+    return values
 
 
 def _assemble(
@@ -70,7 +81,7 @@ def _assemble(
     """The state from a file's parts.
 
     Raises:
-        KeyError, TypeError, ValueError: something is missing or does not fit.
+        KeyError, TypeError, ValueError, OverflowError: something is missing or does not fit.
     """
     names = {"point", "gradient", *(f"{letter}_{i}" for letter in "sy" for i in range(len(rho)))}
     if set(arrays) != names:
@@ -80,16 +91,18 @@ def _assemble(
         if array.ndim != 1 or array.shape != form or str(array.dtype) != backend.dtype_name:
             raise ValueError(f"vector {name!r} has shape {array.shape} and dtype {array.dtype}")
     vectors = {name: backend.from_host(array.copy()) for name, array in arrays.items()}
-    history = {name: list(about["history"][name]) for name in ("evaluations", "loss", "gradient_norm")}
-    if {len(numbers) for numbers in history.values()} != {int(about["iterations"]) + 1}:
+    history = {name: _numbers(about["history"][name]) for name in ("evaluations", "loss", "gradient_norm")}
+    (value,) = _numbers([about["value"]])
+    iterations, evaluations = _numbers([about["iterations"], about["evaluations"]], (int,))
+    if {len(numbers) for numbers in history.values()} != {iterations + 1}:
         raise ValueError("the history has not an entry for the start and for each iteration")
     return State(
         vectors["point"],
         vectors["gradient"],
-        float(about["value"]),
+        float(value),
         [Pair(vectors[f"s_{i}"], vectors[f"y_{i}"], r) for i, r in enumerate(rho)],
-        int(about["iterations"]),
-        int(about["evaluations"]),
+        iterations,
+        evaluations,
         history,
         None if about["reason"] is None else Reason(about["reason"]),
     )

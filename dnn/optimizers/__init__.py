@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from backends import InputError
+from backends.errors import shown
 from dnn.names import look_up
 from dnn.optimizers.adagrad import Adagrad
 from dnn.optimizers.adam import Adam
@@ -38,5 +39,7 @@ def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
     if isinstance(optimizer, str):
         return look_up("optimizer", optimizer, OPTIMIZERS)()  # type: ignore[call-arg]
     if not isinstance(optimizer, Optimizer):
-        raise InputError(f"optimizer is {optimizer!r}, expected a name or an optimizer such as Adam(1e-3)")
+        raise InputError(
+            f"optimizer is {shown(optimizer)}, expected a name or an optimizer such as Adam(1e-3)"
+        )
     return optimizer

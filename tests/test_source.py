@@ -1,0 +1,140 @@
+"""What the source may not do, read from its syntax: run what it was given, start a shell, reach the network
+from elsewhere than dnn/fetch.py, or import what pyproject.toml does not name.
+"""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted(path for folder in ("backends", "dnn", "scripts") for path in (ROOT / folder).rglob("*.py"))
+NAMES = [str(path.relative_to(ROOT)) for path in FILES]
+
+RUNS_WHAT_IT_READS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
+FORBIDDEN = {
+    "eval", "exec", "__import__", "builtins.eval", "builtins.exec", "os.system", "os.popen", "torch.load",
+    "torch.hub.load", "subprocess.getoutput", "subprocess.getstatusoutput",
+}  # fmt: skip
+NETWORK = {"urllib", "http", "socket", "requests", "ssl", "ftplib", "smtplib", "socketserver", "asyncio"}
+OWN = {"backends", "dnn", "_command", "_example"}
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "cupy": "cupy-cuda12x", "llvmlite": "numba"}
+# Peers of the benchmark and helpers that are used where they happen to be.
+OPTIONAL = {"threadpoolctl"}
+
+
+def imports(tree):
+    """Every module that is imported anywhere in a file, by its whole name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module
+
+
+def name_of(node):
+    """ "a.b.c" of an expression that is a name or an attribute of one, else ""."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{name_of(node.value)}.{node.attr}"
+    return ""
+
+
+def is_true(call, keyword):
+    """Whether a call has this keyword with anything else than a plain False."""
+    return any(
+        k.arg == keyword and not (isinstance(k.value, ast.Constant) and k.value.value is False)
+        for k in call.keywords
+    )
+
+
+def offences(source, name):
+    """What a file does that it may not, as (line, words)."""
+    tree, found = ast.parse(source), []
+    for module in imports(tree):
+        top = module.split(".")[0]
+        if top in RUNS_WHAT_IT_READS or (top in NETWORK and name != "dnn/fetch.py"):
+            found.append(f"import {module}")
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = name_of(node.func)
+        last = called.split(".")[-1]
+        if called in FORBIDDEN:
+            found.append(called)
+        elif last == "load" and is_true(node, "allow_pickle"):
+            found.append(f"{called}(allow_pickle)")
+        elif is_true(node, "shell"):
+            found.append(f"{called}(shell)")
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_runs_nothing_that_it_reads(name):
+    assert offences((ROOT / name).read_text(encoding="utf-8"), name) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle", "def f():\n    from marshal import loads", "import shelve, os", "import dill as d",
+        "eval('1')", "exec(text)", "__import__('os')", "import torch\ntorch.load(path)",
+        "np.load(path, allow_pickle=True)", "np.load(path, allow_pickle=flag)", "os.system('ls')",
+        "subprocess.run('ls', shell=True)", "import urllib.request", "from http.client import HTTPException",
+        "import socket", "import requests",
+    ],
+)  # fmt: skip
+def test_each_of_these_would_be_found(source):
+    assert offences(source, "dnn/model.py")
+
+
+def test_the_network_is_for_fetch_alone():
+    source = "import socket\nfrom http.client import HTTPException"
+    assert offences(source, "dnn/fetch.py") == []
+    assert len(offences(source, "dnn/images.py")) == 2
+
+
+def declared():
+    """(required, in any extra) names of distributions, lower case; each has a lower bound where required."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    def names(requirements):
+        return {re.split(r"[\[><=!~; ]", r, maxsplit=1)[0].lower() for r in requirements}
+
+    required = project["dependencies"]
+    assert all(">=" in requirement for requirement in required)
+    extras = [r for some in project["optional-dependencies"].values() for r in some]
+    return names(required), names(extras)
+
+
+def distributions(tree):
+    """What must be installed for a file's imports, by the names that pip knows."""
+    tops = {module.split(".")[0] for module in imports(tree)} - sys.stdlib_module_names - OWN
+    return {DISTRIBUTIONS.get(top, top).lower().replace("_", "-") for top in tops}
+
+
+def outside_modules(name):
+    tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+    return distributions(tree)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_file_imports_is_declared(name):
+    """By the project, or by an extra where the file says what to do without it."""
+    required, extras = declared()
+    assert outside_modules(name) - required - extras <= OPTIONAL
+
+
+def test_what_is_imported_at_the_top_of_dnn_is_required():
+    """An import outside of functions cannot be optional, but in the files of a backend that is."""
+    required, _ = declared()
+    for name in NAMES:
+        if not name.startswith("dnn/"):
+            continue
+        tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+        tree.body = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        assert distributions(tree) <= required, name
