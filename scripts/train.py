@@ -145,6 +145,7 @@ def require_whole(state: Any, epochs: int) -> None:
 def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int) -> Any:
     """The compiled model that the arguments describe."""
     from backends import InputError
+    from dnn.inputs import require_number
     from dnn.layers import Dense
     from dnn.losses import get_loss
     from dnn.model import Sequential
@@ -166,6 +167,7 @@ def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int)
     else:
         optimizer = look_up("optimizer", arguments.optimizer, OPTIMIZERS)()
         rate = optimizer.learning_rate if arguments.learning_rate is None else arguments.learning_rate
+        require_number("learning_rate", rate, 0.0)
         schedule = over_training(arguments.schedule, rate, updates, arguments.warmup)
         optimizer = replace(optimizer, learning_rate=schedule)
         hidden = [Dense(units, arguments.activation) for units in arguments.hidden]
