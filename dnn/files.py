@@ -7,14 +7,18 @@ import os
 import secrets
 from pathlib import Path
 
+Buffer = bytes | memoryview
 _UNFINISHED = ".unfinished"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, *content: Buffer) -> None:
     """Write a file so that a reader, or a crash at any moment, finds the old one or the new one.
 
     The content is on the disk before the name is, and the name before this returns (as far as the system can
     promise that).
+
+    Args:
+        content: parts that are written one after another.
 
     Raises:
         OSError: the folder cannot be written to, or the disk is full; nothing is left behind.
@@ -24,7 +28,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            for part in content:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -18,12 +18,24 @@ from backends import InputError
 from backends.errors import brief
 from dnn.files import write_atomically
 
+DTYPES = {
+    "float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "int16": "I16",
+    "int8": "I8", "uint64": "U64", "uint32": "U32", "uint16": "U16", "uint8": "U8", "bool": "BOOL",
+}  # fmt: skip
+"""What safetensors calls NumPy's."""
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """The array itself where it lies as it does in a file: in rows, the low byte first."""
+    # Not ascontiguousarray: it makes a vector of a single number.
+    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+
 
 def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> int:
     value = zlib.crc32(text.encode())
     for name in sorted(arrays):
         value = zlib.crc32(name.encode(), value)
-        value = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), value)
+        value = zlib.crc32(_plain(arrays[name]).data, value)
     return value
 
 
@@ -32,6 +44,9 @@ def write(
 ) -> None:
     """Write a file, whole or not at all.
 
+    The arrays are written from where they are: safetensors' own ``save`` copies them twice, which was a third
+    of what saving costs a training. Its format is a length, a header in JSON, and the numbers.
+
     Args:
         key: of the one metadata entry (safetensors writes several in no fixed order): which kind of file it
         is. about: JSON values.
@@ -39,11 +54,19 @@ def write(
     Raises:
         OSError: it cannot be written; nothing is left behind.
     """
-    from safetensors.numpy import save
-
     text = json.dumps(about)
     facts = {"version": version, "crc32": _checksum(text, arrays), "about": text}
-    write_atomically(path, save(arrays, {key: json.dumps(facts)}))
+    header: dict[str, Any] = {"__metadata__": {key: json.dumps(facts)}}
+    parts, end = [], 0
+    # Wide types first, as safetensors orders them: then all numbers lie at multiples of their size.
+    for name, array in sorted(arrays.items(), key=lambda item: (-item[1].itemsize, item[0])):
+        begin, end = end, end + array.nbytes
+        kind = DTYPES[array.dtype.name]
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [begin, end]}
+        parts.append(_plain(array).data)
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+    write_atomically(path, len(head).to_bytes(8, "little") + head, *parts)
 
 
 def read(
