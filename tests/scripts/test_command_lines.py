@@ -133,7 +133,7 @@ def test_cupy_without_a_gpu_warns_and_goes_on_with_numpy(tmp_path):
     result = run("train", *SMALL, "--backend", "cupy", "--run-dir", folder)
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("WARNING") == 1
-    assert "pip install" in result.stderr
+    assert "; install the driver" in result.stderr or "; pip install" in result.stderr  # the cure
     assert result.stdout.split()[-1] == "numpy"
     recorded = json.loads((folder / "result.json").read_text())
     assert (recorded["backend_asked"], recorded["backend_used"]) == ("cupy", "numpy")
