@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import pytest
 
 from backends import Backend
-from dnn import Dense, Sequential
+from dnn import Callback, Dense, Sequential
+from dnn.training_state import TrainingState
 
 BACKENDS = ("numpy", "numba", "torch", "strict", "strict:device1", "cupy", "torch:cuda")
 """name[:device], in the order in which the tests run them."""
@@ -68,3 +73,31 @@ def small_model(
 def weights(model: Sequential) -> np.ndarray:
     """All parameters of a model, one after another, on the host."""
     return np.concatenate([v.ravel() for v in model.parameters.to_host().values()])
+
+
+class Kept(Callback):
+    """The states of a training: every so many updates within an epoch, and after each."""
+
+    def __init__(self, every: int = 1) -> None:
+        self.every = every
+        self.states: list[TrainingState] = []
+
+    def on_progress(self, progress):
+        if progress.updates < progress.updates_per_epoch:
+            self.states.append(progress.take())
+
+    def on_epoch_saved(self, take):
+        self.states.append(take())
+
+
+@contextmanager
+def no_reads_back(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> Iterator[None]:
+    """Any way to get a number of the backend's arrays to the host raises AssertionError."""
+
+    def refuse(self, *args, **options):
+        raise AssertionError("a number was read back to the host")
+
+    with monkeypatch.context() as patched:
+        for name in ("float", "bool", "int", "index", "complex", "array", "iter"):
+            patched.setattr(backend.array_type, f"__{name}__", refuse)
+        yield

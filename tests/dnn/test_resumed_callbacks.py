@@ -4,30 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from helpers import same_bits, small_data, small_model, weights
+from helpers import Kept, same_bits, small_data, small_model, weights
 
 from backends import get_backend
 from dnn import SGD, CSVLogger, EarlyStopping, JSONLogger, ModelCheckpoint
-from dnn.callbacks import Callback
 from dnn.training_state import StateError, read_state, write_state
 
 EPOCHS = 12
-
-
-class Kept(Callback):
-    """A state in the middle of each epoch and one after it."""
-
-    every = 2
-
-    def __init__(self):
-        self.states = []
-
-    def on_progress(self, progress):
-        if progress.updates < progress.updates_per_epoch:
-            self.states.append(progress.take())
-
-    def on_epoch_saved(self, take):
-        self.states.append(take())
 
 
 def fit(callbacks, resume=None, **options):
@@ -48,7 +31,7 @@ def test_early_stopping_counts_on_and_restores_the_same_weights(tmp_path):
     def watcher():
         return EarlyStopping(patience=2, restore_best_weights=True)
 
-    kept, whole = Kept(), watcher()
+    kept, whole = Kept(every=2), watcher()
     model, history = fit([whole, kept])
     assert 1 < whole.best_epoch < whole.stopped_epoch < EPOCHS
     assert len(kept.states) == 2 * whole.stopped_epoch
@@ -68,28 +51,28 @@ def test_two_of_a_kind_hold_their_own(tmp_path):
             EarlyStopping(patience=2, restore_best_weights=True),
         ]
 
-    kept = Kept()
+    kept = Kept(every=2)
     model, _ = fit([*watchers(), kept])
     resumed, _ = fit(watchers(), through_a_file(kept.states[-3], tmp_path))
     np.testing.assert_array_equal(weights(resumed), weights(model))
 
 
 def test_weights_that_were_not_held_are_asked_for():
-    kept = Kept()
+    kept = Kept(every=2)
     fit([kept], epochs=4)
     with pytest.raises(StateError, match=r"no weights of the best epoch, .* that it was begun with"):
         fit([EarlyStopping(patience=9, restore_best_weights=True)], kept.states[-1])
 
 
 def test_other_measures_are_refused():
-    kept = Kept()
+    kept = Kept(every=2)
     fit([kept], epochs=3)
     with pytest.raises(StateError, match=r"accuracy, seconds, val_loss.*resume with the validation data"):
         fit([], kept.states[-1], validation_split=0.0)
 
 
 def test_the_best_checkpoint_stays_the_best(tmp_path):
-    path, kept = tmp_path / "best.safetensors", Kept()
+    path, kept = tmp_path / "best.safetensors", Kept(every=2)
     fit([ModelCheckpoint(path, save_best_only=True), kept])
     best = path.read_bytes()
     path.unlink()
@@ -110,7 +93,7 @@ def test_log_files_are_as_those_of_an_undisturbed_training(tmp_path):
         timed = table[0].index("seconds")
         return [{**line, "seconds": 0} for line in lines], [row[:timed] + row[timed + 1 :] for row in table]
 
-    kept = Kept()
+    kept = Kept(every=2)
     run(tmp_path / "whole", None, kept)
     for state in kept.states:
         run(tmp_path / "again", state)  # over what the one before left there

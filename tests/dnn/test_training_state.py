@@ -4,9 +4,9 @@ import os
 
 import numpy as np
 import pytest
+from helpers import Kept
 
 from dnn import SGD, Adam, BatchNormalization, Dense, Dropout, LinearDecay, Sequential, tensor_files
-from dnn.callbacks import Callback
 from dnn.training_checkpoints import PATTERN, TrainingCheckpoints, best_epoch, latest_state
 from dnn.training_state import FORMAT, VERSION, StateError, TrainingState, read_state, write_state
 
@@ -30,22 +30,6 @@ def fit(model, callbacks=(), resume=None, **options):
     x, y = data()
     settings = {"batch_size": BATCH, "epochs": EPOCHS, "validation_data": (x[:20], y[:20]), **options}
     return model.fit(x, y, callbacks=callbacks, resume=resume, **settings)
-
-
-class Kept(Callback):
-    """Every state after each update and each epoch."""
-
-    every = 1
-
-    def __init__(self):
-        self.states = []
-
-    def on_progress(self, progress):
-        if progress.updates < progress.updates_per_epoch:
-            self.states.append(progress.take())
-
-    def on_epoch_saved(self, take):
-        self.states.append(take())
 
 
 def numbers(history):
