@@ -21,7 +21,10 @@ Factory = Callable[
 PRECISIONS = ("float32", "tf32")
 
 _BUILT_IN: Mapping[str, str] = MappingProxyType(
-    {name: f"backends.{name}_backend" for name in ("numpy", "numba", "cupy", "torch", "strict")}
+    {
+        **{name: f"backends.{name}.backend" for name in ("numpy", "numba", "cupy", "torch")},
+        "strict": "backends.strict",
+    }
 )
 
 

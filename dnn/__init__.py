@@ -9,8 +9,9 @@ array([[0.5, 0.5]], dtype=float32)
 """
 
 from backends import BackendUnavailable, InputError, available_backends, get_backend
-from dnn.callbacks import Callback, History
-from dnn.inference import Evaluation
+from dnn.callbacks.early_stopping import EarlyStopping
+from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
+from dnn.callbacks.model_checkpoint import ModelCheckpoint
 from dnn.layers import (
     Activation,
     AveragePooling2D,
@@ -28,7 +29,6 @@ from dnn.layers import (
     Reshape,
 )
 from dnn.lbfgs import LBFGS, fit_lbfgs
-from dnn.logs import CSVLogger, JSONLogger, TensorBoard
 from dnn.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -38,10 +38,12 @@ from dnn.losses import (
     SparseCategoricalCrossentropy,
 )
 from dnn.metrics import confusion_matrix, precision, recall, top_k_accuracy
-from dnn.model import Sequential
-from dnn.monitors import EarlyStopping, ModelCheckpoint
 from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
-from dnn.schedules import Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
+from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
+from dnn.sequential import Sequential
+from dnn.training.callback import Callback
+from dnn.training.evaluation import Evaluation
+from dnn.training.history import History
 
 __all__ = [
     "LBFGS",

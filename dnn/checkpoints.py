@@ -1,8 +1,4 @@
-"""Checkpoints: named weights in a safetensors file, the architecture as JSON in its metadata.
-
-The format holds numbers and text only, so reading one runs no code. It is the same whichever backend
-wrote it, and any backend reads it.
-"""
+"""Models in files: a checkpoint (``dnn.io.checkpoint``) and the model that it describes."""
 
 from __future__ import annotations
 
@@ -13,65 +9,33 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
-from backends.dispatch import FLOATS
 from backends.errors import brief, shown
-from dnn import tensor_files
-from dnn.inputs import positive_integer
+from dnn.io.checkpoint import CheckpointError, read_checkpoint
 from dnn.layers import LAYERS, Layer
 from dnn.losses import LOSSES
-from dnn.model import Sequential
-from dnn.names import layer_names, look_up
+from dnn.network import Network, layer_names
+from dnn.sequential import Sequential
+from dnn.validation.settings import look_up, positive_integer
 
-FORMAT, VERSION = "array-api-dnn", 2
-
-
-class CheckpointError(InputError):
-    """A checkpoint that cannot be read, or that is of something else."""
+__all__ = ["CheckpointError", "dtype_of", "load_model", "load_weights", "save_model"]
 
 
-def save_model(model: Sequential, path: str | Path) -> None:
-    """Write the model's weights and architecture; an older file of that name is replaced whole.
+def save_model(model: Network, path: str | Path) -> None:
+    """``model.save(path)``: the weights and architecture; an older file of that name is replaced whole.
 
     Raises:
         CheckpointError: the file cannot be written.
     """
-    path = Path(path)
-    facts = {
-        "dtype": model.backend.dtype_name,
-        **model.config(),
-        "seed": model.seed,
-        "epochs_done": model.epochs_done,
-    }
-    try:
-        tensor_files.write(path, FORMAT, VERSION, facts, model.parameters.to_host())
-    except OSError as error:
-        raise CheckpointError(f"checkpoint {path} cannot be written: {error.strerror}") from None
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """(facts, named arrays).
-
-    Raises:
-        CheckpointError: missing, truncated, altered, of another kind or version.
-    """
-    facts, arrays = tensor_files.read(path, FORMAT, VERSION, "checkpoint", CheckpointError)
-    if not isinstance(facts.get("input_shape"), list) or not isinstance(facts.get("layers"), list):
-        raise CheckpointError(f"checkpoint {path} does not fit: input_shape and layers are no lists")
-    if facts.get("dtype") not in FLOATS:
-        raise CheckpointError(
-            f"checkpoint {path} has dtype {brief(repr(facts.get('dtype')))}, expected one of "
-            f"{', '.join(FLOATS)}"
-        )
-    return facts, arrays
+    model.save(path)
 
 
 def _layer(path: Path, config: Any) -> Layer:
     if not isinstance(config, dict):
         raise CheckpointError(f"checkpoint {path} describes a layer as {brief(repr(config))}")
     arguments = dict(config)
-    kind = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
+    layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
     try:
-        return kind(**arguments)
+        return layer_class(**arguments)
     except TypeError as error:
         raise CheckpointError(f"checkpoint {path} describes a layer wrongly: {brief(error)}") from None
 
@@ -103,7 +67,7 @@ def dtype_of(path: str | Path) -> str:
     Raises:
         CheckpointError: no readable checkpoint.
     """
-    dtype: str = _read(Path(path))[0]["dtype"]
+    dtype: str = read_checkpoint(Path(path))[0]["dtype"]
     return dtype
 
 
@@ -120,7 +84,7 @@ def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False
             architecture or are no finite numbers.
     """
     path = Path(path)
-    facts, arrays = _read(path)
+    facts, arrays = read_checkpoint(path)
     if facts["dtype"] != backend.dtype_name:
         raise CheckpointError(
             f"checkpoint {path} has dtype {facts['dtype']}, expected {backend.dtype_name}; "
@@ -159,7 +123,7 @@ def load_weights(model: Sequential, path: str | Path) -> None:
         CheckpointError: no readable checkpoint, or one of another architecture or dtype; the model's
             weights are as before.
     """
-    _, arrays = _read(Path(path))
+    _, arrays = read_checkpoint(Path(path))
     try:
         model.parameters.load(arrays)
     except InputError as error:

@@ -17,8 +17,7 @@ from backends.dispatch import Kernel
 from backends.errors import shown
 from backends.reference import TARGETS
 from backends.reference.losses import as_dense
-from dnn.inputs import require_number
-from dnn.names import look_up
+from dnn.validation.settings import look_up, require_number
 
 if TYPE_CHECKING:
     from dnn.layers import Layer

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
-from dnn.inputs import positive_integer
+from dnn.validation.settings import positive_integer
 
 Array = Any
+METRICS = ("accuracy",)
+"""What ``compile`` can be asked to count."""
 
 
 def count_correct(backend: Backend, outputs: Array, targets: Array, boundary: float = 0.5) -> Array:

@@ -27,7 +27,7 @@ from dnn.layers import (
 )
 from dnn.losses import CategoricalCrossentropy, Loss
 from dnn.optimizers import Adam, Optimizer
-from dnn.schedules import LinearDecay, OneCycle
+from dnn.optimizers.schedules import LinearDecay, OneCycle
 
 Shape = tuple[int, ...]
 

@@ -17,7 +17,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 if TYPE_CHECKING:
     from backends import Backend
-    from dnn.model import Sequential
+    from dnn.sequential import Sequential
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -104,7 +104,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def open_run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Sequential]:
     """(configuration, model) of the run folder, on the backend asked for."""
-    from dnn.runs import load_run
+    from dnn.run_folder import load_run
 
     return load_run(arguments.run, lambda dtype: open_backend(arguments, dtype), arguments.allow_nonfinite)
 

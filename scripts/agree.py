@@ -42,9 +42,8 @@ def main(arguments: argparse.Namespace) -> int:
     from dnn import agreement
     from dnn.agreement import report
     from dnn.datasets import load_dataset
-    from dnn.inputs import positive_integer
-    from dnn.names import look_up
     from dnn.random import stream_key
+    from dnn.validation.settings import look_up, positive_integer
 
     stream_key(arguments.seed, "check")  # refuses a bad seed before anything is done
     known = (*agreement.LEVELS, "L5")

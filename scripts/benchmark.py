@@ -68,12 +68,12 @@ def parse() -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> int:
+    from benchmarks.contenders import CONTENDERS, available, why_not
+    from benchmarks.settings import Settings
+    from benchmarks.sweep import VALUES
+
     from backends import BackendUnavailable, InputError
-    from dnn.benchmark.contenders import CONTENDERS, available, why_not
-    from dnn.benchmark.settings import Settings
-    from dnn.benchmark.sweep import VALUES
-    from dnn.inputs import positive_integer
-    from dnn.names import look_up
+    from dnn.validation.settings import look_up, positive_integer
 
     settings = Settings(
         dataset=arguments.dataset,
@@ -106,10 +106,11 @@ def main(arguments: argparse.Namespace) -> int:
         return show_saving(arguments, settings, rotations)
     names, missing = available(named or (SWEPT if arguments.sweep else None))
 
-    from dnn.benchmark import report
-    from dnn.benchmark.rotation import rotate
-    from dnn.benchmark.sweep import sweep
-    from dnn.files import write_atomically
+    from benchmarks import report
+    from benchmarks.rotation import rotate
+    from benchmarks.sweep import sweep
+
+    from dnn.io.atomic_files import write_atomically
 
     def told(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -146,9 +147,10 @@ def show_saving(arguments: argparse.Namespace, settings: object, rotations: int)
     """--saving, in this process: whole trainings in turn."""
     import json
 
-    from dnn.benchmark import report, saving
-    from dnn.files import write_atomically
-    from dnn.names import look_up
+    from benchmarks import report, saving
+
+    from dnn.io.atomic_files import write_atomically
+    from dnn.validation.settings import look_up
 
     look_up("saving", arguments.saving, dict.fromkeys(OURS))
 
@@ -168,11 +170,12 @@ def show_profile(arguments: argparse.Namespace, settings: object) -> int:
     import json
     import os
 
-    from dnn.benchmark import report
-    from dnn.benchmark.contenders import THREAD_VARIABLES
-    from dnn.benchmark.profile import profile
-    from dnn.files import write_atomically
-    from dnn.names import look_up
+    from benchmarks import report
+    from benchmarks.contenders import THREAD_VARIABLES
+    from benchmarks.profile import profile
+
+    from dnn.io.atomic_files import write_atomically
+    from dnn.validation.settings import look_up
 
     look_up("profile", arguments.profile, dict.fromkeys(OURS))
     wanted = str(arguments.threads)

@@ -29,9 +29,10 @@ def main(arguments: argparse.Namespace) -> int:
     # One thread: the trainings are tiny, and a forked child has no pool of threads.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
+    from fault_injection.harness import Harness, main_of_script
+
     from backends import get_backend
     from dnn.datasets import load_dataset
-    from dnn.faults import Harness, main_of_script
 
     names = arguments.backends.split(",")
     for name in names:

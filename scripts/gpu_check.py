@@ -26,13 +26,14 @@ def parse() -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> int:
+    from gpu_checks.common import Settings
+    from gpu_checks.parts import PARTS
+    from gpu_checks.run import holds, run_parts, table
+
     from backends import BackendUnavailable, InputError, get_backend
     from dnn.datasets import load_dataset
-    from dnn.files import write_atomically
-    from dnn.gpu_check.common import Settings
-    from dnn.gpu_check.parts import PARTS
-    from dnn.gpu_check.run import holds, run_parts, table
-    from dnn.names import look_up
+    from dnn.io.atomic_files import write_atomically
+    from dnn.validation.settings import look_up
 
     names = list(PARTS) if arguments.parts is None else arguments.parts.split(",")
     for name in names:

@@ -26,12 +26,13 @@ def parse() -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    from lecture_experiments import page, pictures
+    from lecture_experiments.experiments import EXPERIMENTS
+    from lecture_experiments.noise import noise_accuracies
+    from lecture_experiments.run import Results, train
+
     from dnn.datasets import load_dataset
-    from dnn.lecture import page, pictures
-    from dnn.lecture.experiments import EXPERIMENTS
-    from dnn.lecture.noise import noise_accuracies
-    from dnn.lecture.run import Results, train
-    from dnn.names import look_up
+    from dnn.validation.settings import look_up
 
     if arguments.list:
         for name, experiment in EXPERIMENTS.items():

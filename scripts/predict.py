@@ -20,7 +20,7 @@ def parse() -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     import numpy as np
 
-    from dnn.images import image_shape_of, load_digit_image
+    from dnn.datasets.digit_images import image_shape_of, load_digit_image
 
     _, model = _command.open_run(arguments)
     shape = image_shape_of(model.input_shape)

@@ -107,7 +107,7 @@ def parse() -> argparse.Namespace:
 def resumed(arguments: argparse.Namespace) -> argparse.Namespace:
     """The arguments of the run that is gone on with, under this command's own."""
     from backends import InputError
-    from dnn.runs import RESULT, read_config
+    from dnn.run_folder import RESULT, read_config
 
     place = Path(arguments.resume)
     config = read_config(place)
@@ -145,14 +145,13 @@ def require_whole(state: Any, epochs: int) -> None:
 def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int) -> Any:
     """The compiled model that the arguments describe."""
     from backends import InputError
-    from dnn.inputs import require_number
     from dnn.layers import Dense
     from dnn.losses import get_loss
-    from dnn.model import Sequential
-    from dnn.names import look_up
     from dnn.optimizers import OPTIMIZERS
+    from dnn.optimizers.schedules import over_training, scaled
     from dnn.presets import PRESETS
-    from dnn.schedules import over_training, scaled
+    from dnn.sequential import Sequential
+    from dnn.validation.settings import look_up, require_number
 
     updates = arguments.epochs * -(-examples // arguments.batch_size)
     if arguments.preset is not None:
@@ -185,13 +184,13 @@ def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int)
 
 
 def main(arguments: argparse.Namespace) -> int:
+    from dnn.callbacks.progress_bar import progress_for_stdout
+    from dnn.callbacks.stop_on_signal import StopOnSignal, Stopped
+    from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
+    from dnn.callbacks.training_checkpoint import TrainingCheckpoint, last_finite_state, latest_state
     from dnn.datasets import load_dataset
-    from dnn.divergence import DivergedError, StopOnDivergence, last_finite_state
-    from dnn.inputs import positive_integer, training_data
-    from dnn.progress import progress_for_stdout
-    from dnn.runs import CONFIG, RESULT, RunFolder, require_new
-    from dnn.stopping import StopOnSignal, Stopped
-    from dnn.training_checkpoints import TrainingCheckpoints, latest_state
+    from dnn.run_folder import CONFIG, RESULT, RunFolder, require_new
+    from dnn.validation.settings import positive_integer
 
     if arguments.resume is not None:
         arguments = resumed(arguments)
@@ -210,13 +209,13 @@ def main(arguments: argparse.Namespace) -> int:
     n = len(x)
     updates = epochs * -(-n // batch_size)
     model = build(arguments, backend, data, n)
-    x, y = training_data(backend, x, y, batch_size, model.input_shape, model.outputs)
+    model.door.admit_training(x, y, batch_size=batch_size)
     state = None
     if arguments.resume is not None:
         state = latest_state(place)
         require_whole(state, epochs)
     folder = RunFolder(place, resume=arguments.resume is not None)
-    checkpoints = TrainingCheckpoints(folder.path, arguments.checkpoint_every, arguments.keep)
+    checkpoints = TrainingCheckpoint(folder.path, arguments.checkpoint_every, arguments.keep)
     stopper = StopOnSignal(checkpoints)
 
     def write_config(model: Any) -> None:
@@ -232,7 +231,7 @@ def main(arguments: argparse.Namespace) -> int:
         where = "" if state is None else f", from epoch {state.epoch}, update {state.updates}"
         print(f"{arguments.dataset}, {n} training examples, {sizes}, {backend.name} on "
               f"{backend.device}, run folder {folder.path}{where}", flush=True)  # fmt: skip
-    watchers = [folder, StopOnDivergence(), checkpoints, stopper]
+    watchers = [folder, TerminateOnNaN(), checkpoints, stopper]
     if not arguments.quiet:
         watchers.append(progress_for_stdout())
     start = time.perf_counter()

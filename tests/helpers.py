@@ -10,7 +10,7 @@ import pytest
 
 from backends import Backend
 from dnn import Callback, Dense, Sequential
-from dnn.training_state import TrainingState
+from dnn.training.state import TrainingState
 
 BACKENDS = ("numpy", "numba", "torch", "strict", "strict:device1", "cupy", "torch:cuda")
 """name[:device], in the order in which the tests run them."""

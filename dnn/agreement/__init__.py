@@ -10,8 +10,8 @@ True
 
 from dnn.agreement.accuracy import accuracy_level
 from dnn.agreement.cases import Case, Data
+from dnn.agreement.contender import Contender
 from dnn.agreement.contenders import (
-    Contender,
     available_contenders,
     contender_ids,
     get_contender,

@@ -8,11 +8,11 @@ import numpy as np
 
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.contenders import Contender
+from dnn.agreement.contender import Contender
 from dnn.agreement.networks import MAIN
 from dnn.agreement.records import Record
 from dnn.optimizers import Adam
-from dnn.schedules import LinearDecay
+from dnn.optimizers.schedules import LinearDecay
 
 LEVEL = "L5"
 

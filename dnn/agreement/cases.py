@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
-from dnn.initializers import INITIALIZERS
 from dnn.layers import AveragePooling2D, Conv2D, Dense, Flatten, Layer, Reshape
+from dnn.layers.initializers import INITIALIZERS
 from dnn.losses import LOSSES, CategoricalCrossentropy, Loss, get_loss
-from dnn.model import Sequential
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from dnn.random import host_normal, host_uniform, stream_key
+from dnn.sequential import Sequential
 
 Weights = dict[str, np.ndarray]
 

@@ -11,7 +11,7 @@ import numpy as np
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Data
-from dnn.agreement.contenders import Contender
+from dnn.agreement.contender import Contender
 from dnn.agreement.records import Record
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Misfit

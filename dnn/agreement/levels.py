@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from dnn.agreement.cases import Data
-from dnn.agreement.contenders import Contender
+from dnn.agreement.contender import Contender
 from dnn.agreement.kernels import kernel_level
 from dnn.agreement.networks import network_level
 from dnn.agreement.oracle import make_oracle
@@ -19,7 +19,7 @@ from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import FULL, Sizes
 from dnn.agreement.threads import one_thread
 from dnn.agreement.trajectories import trajectory_level
-from dnn.names import look_up
+from dnn.validation.settings import look_up
 
 Level = Callable[[Sequence[Contender], Contender, Data, Sizes, int], Iterator[Record]]
 

@@ -16,8 +16,8 @@ from backends import Backend, get_backend
 from backends.dispatch import Kernel, KernelKey
 from dnn.agreement.ours import BackendContender
 from dnn.losses import LOSSES
-from dnn.names import look_up
 from dnn.optimizers import OPTIMIZERS
+from dnn.validation.settings import look_up
 
 Array = Any
 Kernels = dict[KernelKey, Kernel]

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
+import dnn.interop.torch as twin
 from backends import get_backend
-from dnn import torch_frontend as twin
-from dnn import torch_twins
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.contenders import Contender, Network
+from dnn.agreement.contender import Contender, Network
 from dnn.agreement.state import Named, State
+from dnn.interop.torch import convert
+from dnn.interop.torch.layers import NoTwin, activation_module
+from dnn.interop.torch.losses_and_optimizers import OPTIMIZER_TWINS
 from dnn.layers import Layer
 from dnn.losses import Loss
 from dnn.parameters import Parameters
-from dnn.torch_goal_twins import OPTIMIZER_TWINS
-from dnn.torch_layer_twins import NoTwin, activation_module
 
 Array = Any
 
@@ -51,7 +51,7 @@ class NativeNetwork(Network):
         import torch
 
         self.updates = int(state.control[3])
-        for name, p, axes in torch_twins.twin_parameters(self.module):
+        for name, p, axes in convert.twin_parameters(self.module):
             self._put(p, state.values[name], axes)
             own: dict[str, Array] = {"step": torch.tensor(float(self.updates))}
             for slot, key in self.slots.items():
@@ -64,7 +64,7 @@ class NativeNetwork(Network):
 
         values: Named = {}
         slots: dict[str, Named] = {slot: {} for slot in self.slots}
-        for name, p, axes in torch_twins.twin_parameters(self.module):
+        for name, p, axes in convert.twin_parameters(self.module):
             values[name] = self._get(name, p, axes)
             for slot, key in self.slots.items():
                 vector = self.optimizer.state[p].get(key)
@@ -80,7 +80,7 @@ class NativeNetwork(Network):
     def pre_activations(self, x: np.ndarray) -> Named:
         import torch
 
-        layers = {name.split(".")[0] for name, _, _ in torch_twins.twin_parameters(self.module)}
+        layers = {name.split(".")[0] for name, _, _ in convert.twin_parameters(self.module)}
         found: Named = {}
         h = self._batch(x)
         with torch.no_grad():
@@ -103,14 +103,12 @@ class NativeNetwork(Network):
 
     def gradients(self, x: np.ndarray, y: np.ndarray) -> Named:
         self._backward(x, y)
-        return {
-            name: self._get(name, p.grad, axes) for name, p, axes in torch_twins.twin_parameters(self.module)
-        }
+        return {name: self._get(name, p.grad, axes) for name, p, axes in convert.twin_parameters(self.module)}
 
     def update(self, gradients: Named) -> None:
         import torch
 
-        for name, p, axes in torch_twins.twin_parameters(self.module):
+        for name, p, axes in convert.twin_parameters(self.module):
             p.grad = torch.zeros_like(p)
             self._put(p.grad, gradients[name], axes)
         self.optimizer.step()
@@ -160,18 +158,18 @@ class PyTorchContender(Contender):
         layer.attach(parameters.value, parameters.gradient)
         parameters.load({name: v.astype(dtype) for name, v in values.items()})
         module = torch.nn.Sequential()
-        for name, child in torch_twins.layer_modules(layer, backend.dtype, backend.device).items():
+        for name, child in convert.layer_modules(layer, backend.dtype, backend.device).items():
             module.add_module(name, child)
         x_ = backend.from_host(x.astype(dtype)).requires_grad_()
         y = module(x_)
         y.backward(backend.from_host(dy.astype(dtype)))
         found = {"y": self.receive("y", y.detach(), (len(x), *layer.output_shape), dtype)}
         found["dx"] = self.receive("dx", x_.grad, x.shape, dtype)
-        for name, p, axes in torch_twins.twin_parameters(module):
+        for name, p, axes in convert.twin_parameters(module):
             short = name.rsplit(".", maxsplit=1)[-1]
             gradient = None if p.grad is None else p.grad.permute(axes)
             found[f"d{short}"] = self.receive(f"d{short}", gradient, parameters.shapes[short], dtype)
-        for name, buffer in torch_twins.twin_states(module):
+        for name, buffer in convert.twin_states(module):
             short = name.rsplit(".", maxsplit=1)[-1]
             found[short] = self.receive(short, buffer, tuple(layer.state[short].shape), dtype)
         return found

@@ -11,7 +11,7 @@ import numpy as np
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, ImageCase
-from dnn.agreement.contenders import Contender, Network
+from dnn.agreement.contender import Contender, Network
 from dnn.agreement.oracle import magnification, safe_rows
 from dnn.agreement.records import Record, worst_of_each
 from dnn.agreement.sizes import Sizes

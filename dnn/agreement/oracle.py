@@ -14,7 +14,7 @@ import numpy as np
 from backends import get_backend
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case
-from dnn.agreement.contenders import Contender, Network
+from dnn.agreement.contender import Contender, Network
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.state import Named
 from dnn.layers import Layer

@@ -9,11 +9,12 @@ import numpy as np
 
 from backends import Backend
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.contenders import Contender, Network
+from dnn.agreement.contender import Contender, Network
 from dnn.agreement.state import Named, State
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
 from dnn.parameters import Parameters
+from dnn.training.step import gradients, update
 
 Array = Any
 
@@ -86,7 +87,7 @@ class OurNetwork(Network):
 
     def gradients(self, x: np.ndarray, y: np.ndarray) -> Named:
         batch, targets = self._batch(x, y)
-        self.model.loss_and_gradients(batch, targets, "integer")
+        gradients(self.model, batch, targets)
         return self._named(self.model.parameters.gradients)
 
     def update(self, gradients: Named) -> None:
@@ -95,8 +96,7 @@ class OurNetwork(Network):
 
     def step(self, x: np.ndarray, y: np.ndarray) -> None:
         batch, targets = self._batch(x, y)
-        self.model.loss_and_gradients(batch, targets, "integer")
-        self.model.optimizer_state.step()
+        update(self.model, batch, targets)
 
 
 class BackendContender(Contender):

@@ -9,7 +9,7 @@ from typing import Any
 
 from backends import InputError
 from dnn.agreement.records import Record, worst
-from dnn.files import write_atomically
+from dnn.io.atomic_files import write_atomically
 
 REPORT, BOUNDS, DRIFT = "report.json", "agreement-bounds.png", "agreement-drift.png"
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, optimizer_variants
-from dnn.agreement.contenders import Contender, Network
+from dnn.agreement.contender import Contender, Network
 from dnn.agreement.networks import MAIN, batch_of, compare
 from dnn.agreement.records import Record, worst_of_each
 from dnn.agreement.sizes import Sizes

@@ -9,14 +9,14 @@ import numpy as np
 from backends import get_backend
 from dnn.agreement import bounds
 from dnn.agreement.cases import Data, loss_variants
-from dnn.agreement.contenders import Contender
+from dnn.agreement.contender import Contender
 from dnn.agreement.oracle import KINKS, pre_activation, predicted
 from dnn.agreement.records import Record
 from dnn.agreement.samples import inner_dimensions, samples
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Misfit
+from dnn.interop.torch.layers import NoTwin
 from dnn.random import host_normal, host_uniform, stream_key
-from dnn.torch_layer_twins import NoTwin
 
 LEVEL = "L1"
 

@@ -13,7 +13,7 @@ import numpy as np
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, loss_variants, optimizer_variants
-from dnn.agreement.contenders import Contender
+from dnn.agreement.contender import Contender
 from dnn.agreement.networks import MAIN
 from dnn.agreement.records import Record
 from dnn.agreement.sizes import Sizes

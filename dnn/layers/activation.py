@@ -7,7 +7,7 @@ from typing import Any
 from backends import Backend
 from backends.reference import ACTIVATIONS
 from dnn.layers.layer import Array, Layer, Shape
-from dnn.names import look_up
+from dnn.validation.settings import look_up
 
 
 class Activation(Layer):
@@ -39,8 +39,7 @@ class Activation(Layer):
         self._activate_backward = backend.kernel("activation_backward", self.activation)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        assert self._backend is not None
-        return {"y": self._backend.zeros((batch, *self.output_shape))}
+        return {"y": self.backend.zeros((batch, *self.output_shape))}
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y = f(x); keeps x and y."""

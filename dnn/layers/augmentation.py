@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
-from dnn.inputs import positive_integer, require_number
 from dnn.layers.layer import Array, Layer, Shape
 from dnn.random import Key, stream_key
+from dnn.validation.settings import positive_integer, require_number
 
 _WORD = 0x7FFFFFFF
 _UNIT = 2.0**-31
@@ -56,8 +56,7 @@ class Augmentation(Layer):
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         if not training:
             return {}
-        assert self._backend is not None
-        backend, xp = self._backend, self._backend.xp
+        backend, xp = self.backend, self.backend.xp
         height, width = self.input_shape[:2]
         pixels = np.arange(height * width)
         return {
@@ -75,10 +74,9 @@ class Augmentation(Layer):
         """y in training, x itself otherwise."""
         if not training:
             return x
-        assert self._backend is not None
-        xp, keep = self._backend.xp, self._buffers[x.shape[0]]
+        xp, keep = self.backend.xp, self._buffers[x.shape[0]]
         step = self.state["step"]
-        flat = self._backend.view(keep.bits, (-1,))
+        flat = self.backend.view(keep.bits, (-1,))
         self._threefry(self._key, step, xp.reshape(keep.counters, (-1,)), flat)
         step[...] = step + 1
         words = xp.stack([keep.bits[:, 0] >> 32, keep.bits[:, 0] & _WORD, keep.bits[:, 1] >> 32], axis=1)
@@ -91,12 +89,11 @@ class Augmentation(Layer):
 
     def at(self, x: Array, row: Array, column: Array, keep: Any) -> Array:
         """The pixels (B, H W[, C]) at integer rows and columns (B, H W); 0 outside the images."""
-        assert self._backend is not None
-        xp, (height, width) = self._backend.xp, self.input_shape[:2]
+        xp, (height, width) = self.backend.xp, self.input_shape[:2]
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         place = xp.where(inside, row * width + column, xp.zeros_like(row)) + keep.offset
         rows = (-1, *self.input_shape[2:])
-        out = self._backend.view(keep.picked, rows)
+        out = self.backend.view(keep.picked, rows)
         self._gather(xp.reshape(x, rows), xp.reshape(place, (-1,)), out, 1.0)
         mask = xp.reshape(xp.astype(inside, x.dtype), (*row.shape, *(1 for _ in self.input_shape[2:])))
         return keep.picked * mask
@@ -122,8 +119,7 @@ class RandomTranslation(Augmentation):
         self.most = positive_integer("pixels", pixels)
 
     def picture(self, x: Array, uniform: Array, keep: Any) -> None:
-        assert self._backend is not None
-        xp = self._backend.xp
+        xp = self.backend.xp
         moves = xp.astype(uniform[:, :2] * float(2 * self.most + 1), xp.int64) - self.most
         row, column = keep.row - moves[:, 0:1], keep.column - moves[:, 1:2]
         keep.y[...] = xp.reshape(self.at(x, row, column, keep), keep.y.shape)
@@ -151,8 +147,7 @@ class RandomRotation(Augmentation):
         self.degrees = float(degrees)
 
     def picture(self, x: Array, uniform: Array, keep: Any) -> None:
-        assert self._backend is not None
-        xp, (height, width) = self._backend.xp, self.input_shape[:2]
+        xp, (height, width) = self.backend.xp, self.input_shape[:2]
         angle = (2.0 * uniform[:, 2:3] - 1.0) * (self.degrees * np.pi / 180.0)
         cosine, sine = xp.cos(angle), xp.sin(angle)
         down = xp.astype(keep.row, x.dtype) - 0.5 * (height - 1)
@@ -164,7 +159,7 @@ class RandomRotation(Augmentation):
         low, far = row - top, column - left  # shares of the lower and of the right neighbour
         top, left = xp.astype(top, xp.int64), xp.astype(left, xp.int64)
         shape = (*low.shape, *(1 for _ in self.input_shape[2:]))
-        total = xp.zeros((*low.shape, *self.input_shape[2:]), dtype=x.dtype, device=self._backend.device)
+        total = xp.zeros((*low.shape, *self.input_shape[2:]), dtype=x.dtype, device=self.backend.device)
         for i, j, share in (
             (0, 0, (1.0 - low) * (1.0 - far)),
             (0, 1, (1.0 - low) * far),

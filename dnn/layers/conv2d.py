@@ -8,12 +8,11 @@ import numpy as np
 
 from backends import Backend
 from backends.reference import ACTIVATIONS, DENSE_KINDS
-from dnn.initializers import INITIALIZERS, initializer_for
-from dnn.inputs import positive_integer
+from dnn.layers.initializers import INITIALIZERS, initializer_for
 from dnn.layers.layer import Array, Shape
 from dnn.layers.windows import Lengths, Windows
-from dnn.names import look_up
 from dnn.random import Key
+from dnn.validation.settings import look_up, positive_integer
 
 
 class Conv2D(Windows):
@@ -70,8 +69,7 @@ class Conv2D(Windows):
         return {"W": W, "b": np.zeros(self.filters)}
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        assert self._backend is not None
-        zeros = self._backend.zeros
+        zeros = self.backend.zeros
         y = zeros((batch, *self.output_shape))
         # Where f' follows from y, f works in place.
         z = y if self.activation in DENSE_KINDS else zeros((batch, *self.output_shape))

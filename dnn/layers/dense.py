@@ -12,11 +12,10 @@ import numpy as np
 
 from backends import Backend, InputError
 from backends.reference import ACTIVATIONS, DENSE_KINDS
-from dnn.initializers import INITIALIZERS, initializer_for
-from dnn.inputs import positive_integer
+from dnn.layers.initializers import INITIALIZERS, initializer_for
 from dnn.layers.layer import Array, Layer, Shape
-from dnn.names import look_up
 from dnn.random import Key
+from dnn.validation.settings import look_up, positive_integer
 
 
 class Dense(Layer):
@@ -25,8 +24,8 @@ class Dense(Layer):
     Args:
         units: n_out, at least 1.
         activation: f, a name in ``backends.reference.ACTIVATIONS``.
-        initializer: of W, a name in ``dnn.initializers``; None: "he_uniform" for relu and its kin, else
-            "glorot_uniform". b starts at 0.
+        initializer: of W, a name in ``dnn.layers.initializers``; None: "he_uniform" for relu and its
+            kin, else "glorot_uniform". b starts at 0.
         name: in summaries and checkpoints; None: "dense_1", "dense_2", ...
 
     Raises:
@@ -82,11 +81,10 @@ class Dense(Layer):
         return {"W": W, "b": np.zeros(self.units)}
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        assert self._backend is not None
-        y = self._backend.zeros((batch, self.units))
-        z = self._backend.zeros((batch, self.units)) if self._apart else None
+        y = self.backend.zeros((batch, self.units))
+        z = self.backend.zeros((batch, self.units)) if self._apart else None
         need_dx = training and not self._first
-        dx = self._backend.zeros((batch, self.input_shape[0])) if need_dx else None
+        dx = self.backend.zeros((batch, self.input_shape[0])) if need_dx else None
         return {"y": y, "z": z, "dx": dx}
 
     def forward(self, x: Array, *, training: bool) -> Array:

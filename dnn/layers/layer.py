@@ -11,8 +11,8 @@ import numpy as np
 
 from backends import Backend, InputError
 from backends.errors import shown
-from dnn.names import is_text
 from dnn.random import Key
+from dnn.validation.settings import is_text
 
 Array = Any
 Shape = tuple[int, ...]  # without the batch axis
@@ -58,6 +58,17 @@ class Layer(ABC):
         self._buffers = _Reserved()
 
     # ----- building
+
+    @property
+    def backend(self) -> Backend:
+        """Of the model that the layer is in.
+
+        Raises:
+            InputError: it is in none.
+        """
+        if self._backend is None:
+            raise InputError(f"layer {self.name!r} is in no model yet, expected Sequential([...]) around it")
+        return self._backend
 
     def build(
         self,
@@ -132,7 +143,6 @@ class Layer(ABC):
         have = self._buffers.get(batch)
         if have is not None and (have.training or not training):
             return
-        assert self._backend is not None
         for size, larger in self._buffers.items():
             if size > batch and (larger.training or not training):
                 views = {k: v if v is None else v[:batch, ...] for k, v in larger.arrays.items()}

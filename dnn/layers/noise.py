@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from backends import Backend
-from dnn.inputs import require_number
 from dnn.layers.layer import Array, Layer, Shape
 from dnn.random import stream_key
+from dnn.validation.settings import require_number
 
 
 class Noise(Layer):
@@ -38,8 +38,7 @@ class Noise(Layer):
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         if not training:
             return {}
-        assert self._backend is not None
-        backend, xp = self._backend, self._backend.xp
+        backend, xp = self.backend, self.backend.xp
         n = prod(self.input_shape)
         pairs = (batch, (n + 1) // 2)
         counters = xp.arange(prod(pairs), dtype=xp.int64, device=backend.device)
@@ -53,10 +52,9 @@ class Noise(Layer):
         """y in training, x itself otherwise."""
         if not training:
             return x
-        assert self._backend is not None
-        xp = self._backend.xp
+        xp = self.backend.xp
         keep = self._buffers[x.shape[0]]
-        bits = self._backend.view(keep.bits, (-1,))
+        bits = self.backend.view(keep.bits, (-1,))
         step = self.state["step"]
         self._threefry(self._key, step, xp.reshape(keep.counters, (-1,)), bits)
         step[...] = step + 1
@@ -92,8 +90,7 @@ class Dropout(Noise):
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         buffers = super().make_buffers(batch, training)
         if training:
-            assert self._backend is not None
-            buffers["mask"] = self._backend.zeros((batch, prod(self.input_shape)))
+            buffers["mask"] = self.backend.zeros((batch, prod(self.input_shape)))
         return buffers
 
     def apply(self, keep: SimpleNamespace, x: Array) -> None:
@@ -103,9 +100,8 @@ class Dropout(Noise):
         """y = x mask, so dx = dy mask."""
         if self._first:
             return None
-        assert self._backend is not None
         mask = self._buffers[dy.shape[0]].mask
-        dy[...] = dy * self._backend.xp.reshape(mask, dy.shape)
+        dy[...] = dy * self.backend.xp.reshape(mask, dy.shape)
         return dy
 
     def config(self) -> dict[str, Any]:

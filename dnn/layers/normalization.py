@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backends import Backend, InputError
-from dnn.inputs import require_number
 from dnn.layers.layer import Array, Layer, Shape
 from dnn.random import Key
+from dnn.validation.settings import require_number
 
 
 class Normalization(Layer):
@@ -43,13 +43,11 @@ class Normalization(Layer):
         return {"gamma": np.ones(n), "beta": np.zeros(n)}
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        assert self._backend is not None
-        return {"y": self._backend.zeros((batch, *self.output_shape))}
+        return {"y": self.backend.zeros((batch, *self.output_shape))}
 
     def _rows(self, x: Array) -> Array:
         """x (B, ..., n) as (N, n)."""
-        assert self._backend is not None
-        return self._backend.xp.reshape(x, (x.shape[0] * self._places, self._n))
+        return self.backend.xp.reshape(x, (x.shape[0] * self._places, self._n))
 
     def statistics(self, batch: int) -> tuple[Array, Array]:
         """Where mean and inverse are kept between forward and backward."""
@@ -68,8 +66,7 @@ class Normalization(Layer):
             self.gradient["beta"],
             None if self._first else rows,
         )
-        assert self._backend is not None
-        return None if self._first else self._backend.xp.reshape(rows, dy.shape)
+        return None if self._first else self.backend.xp.reshape(rows, dy.shape)
 
 
 class BatchNormalization(Normalization):
@@ -115,14 +112,13 @@ class BatchNormalization(Normalization):
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y = x^ gamma + beta; in training writes the running averages and keeps x, mean and inverse."""
-        assert self._backend is not None
-        xp = self._backend.xp
+        xp = self.backend.xp
         keep = self._buffers[x.shape[0]]
         keep.x = x
         gamma, beta = self.value["gamma"], self.value["beta"]
         mean, variance = self.state["running_mean"], self.state["running_variance"]
         if training:
-            y = self._backend.view(keep.y, (x.shape[0] * self._places, self._n))
+            y = self.backend.view(keep.y, (x.shape[0] * self._places, self._n))
             self._normalize(
                 self._rows(x), gamma, beta, mean, variance, self.momentum, self.epsilon, *self._statistics, y
             )
@@ -152,23 +148,20 @@ class LayerNormalization(Normalization):
         super().__init__(epsilon, name)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        assert self._backend is not None
         rows = (batch, self._places)
-        zeros = self._backend.zeros
+        zeros = self.backend.zeros
         return {**super().make_buffers(batch, training), "mean": zeros(rows), "inverse": zeros(rows)}
 
     def statistics(self, batch: int) -> tuple[Array, Array]:
-        assert self._backend is not None
         keep = self._buffers[batch]
-        mean, inverse = (self._backend.view(a, (-1,)) for a in (keep.mean, keep.inverse))
+        mean, inverse = (self.backend.view(a, (-1,)) for a in (keep.mean, keep.inverse))
         return mean, inverse
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y = x^ gamma + beta; keeps x, mean and inverse."""
-        assert self._backend is not None
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        y = self._backend.view(keep.y, (x.shape[0] * self._places, self._n))
+        y = self.backend.view(keep.y, (x.shape[0] * self._places, self._n))
         statistics = self.statistics(x.shape[0])
         gamma, beta = self.value["gamma"], self.value["beta"]
         self._normalize(self._rows(x), gamma, beta, self.epsilon, *statistics, y)

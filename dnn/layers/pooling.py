@@ -39,8 +39,7 @@ class Pooling(Windows):
         self._pool_backward = backend.kernel(f"{self.kernel}_backward")
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        assert self._backend is not None
-        zeros = self._backend.zeros
+        zeros = self.backend.zeros
         dx = zeros((batch, *self.input_shape)) if training and not self._first else None
         return {"y": zeros((batch, *self.output_shape)), "dx": dx}
 
@@ -55,9 +54,8 @@ class MaxPooling2D(Pooling):
     kernel = "max_pool2d"
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        assert self._backend is not None
-        shape, kind = (batch, *self.output_shape), self._backend.xp.int64
-        return {**super().make_buffers(batch, training), "index": self._backend.zeros(shape, dtype=kind)}
+        shape, kind = (batch, *self.output_shape), self.backend.xp.int64
+        return {**super().make_buffers(batch, training), "index": self.backend.zeros(shape, dtype=kind)}
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y, and where each maximum was."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from backends import Backend, InputError
 from backends.errors import shown
-from dnn.inputs import positive_integer
 from dnn.layers.layer import Array, Layer, Shape
+from dnn.validation.settings import positive_integer
 
 
 class Reshape(Layer):

@@ -13,9 +13,8 @@ from typing import Any
 from backends import InputError
 from backends.errors import shown
 from backends.reference.windows import Padding, Pair
-from dnn.inputs import positive_integer
 from dnn.layers.layer import Layer, Shape
-from dnn.names import look_up
+from dnn.validation.settings import look_up, positive_integer
 
 PADDINGS = ("valid", "same")
 Lengths = int | Sequence[int]

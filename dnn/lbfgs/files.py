@@ -1,4 +1,4 @@
-"""A minimisation's state as one file (``dnn.tensor_files``)."""
+"""A minimisation's state as one file (``dnn.io.safetensors``)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from backends import Backend
 from backends.errors import brief
-from dnn import tensor_files
-from dnn.checkpoints import CheckpointError
+from dnn.io import safetensors as tensor_files
+from dnn.io.checkpoint import CheckpointError
 from dnn.lbfgs.direction import Pair
 from dnn.lbfgs.state import Reason, State
 

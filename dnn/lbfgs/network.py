@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
-from dnn import inputs
-from dnn.inference import chunks
 from dnn.layers import BatchNormalization
 from dnn.lbfgs.minimiser import minimise
 from dnn.lbfgs.settings import LBFGS
 from dnn.lbfgs.state import State
-from dnn.model import Sequential
+from dnn.network import Network
+from dnn.training.evaluation import chunks
+from dnn.training.step import gradients
+from dnn.validation.examples import Examples
+from dnn.validation.settings import positive_integer
 
 Array = Any
 
@@ -30,14 +32,13 @@ class MeanLoss:
 
     Args:
         model: compiled.
-        x, y: all examples (N, ...) and targets, admitted by ``dnn.inputs``.
+        examples: all of them.
         chunk_size: examples that are on their way through the network at a time.
     """
 
-    def __init__(self, model: Sequential, x: Array, y: Array, chunk_size: int) -> None:
-        self.model, self.x, self.y, self.chunk_size = model, x, y, chunk_size
-        self.n = int(x.shape[0])
-        self._kind = "integer" if y.ndim == 1 else "dense"
+    def __init__(self, model: Network, examples: Examples, chunk_size: int) -> None:
+        self.model, self.examples, self.chunk_size = model, examples, chunk_size
+        self.n = examples.size
         self._losses = model.backend.zeros(self.n)
 
     def __call__(self, point: Array) -> tuple[float, Array]:
@@ -45,11 +46,9 @@ class MeanLoss:
         model, backend = self.model, self.model.backend
         model.parameters.values[...] = point
         total, lost = backend.xp.zeros_like(point), backend.xp.zeros_like(point)
-        for start, stop, batch in chunks(model, self.x, self.chunk_size, training=True):
-            _, losses = model.loss_and_gradients(batch, self.y[start:stop, ...], self._kind)
-            if model.penalty is not None:
-                model.penalty.add_gradients()  # each chunk's share of it: together once
-            self._losses[start:stop] = losses
+        for start, stop, batch in chunks(model, self.examples.x, self.chunk_size, training=True):
+            # Each chunk's gradient has the whole penalty, of which its share is taken below: together once.
+            self._losses[start:stop] = gradients(model, batch, self.examples.y[start:stop, ...])
             term = model.parameters.gradients * ((stop - start) / self.n) - lost
             larger = total + term
             lost = (larger - total) - term
@@ -61,7 +60,7 @@ class MeanLoss:
 
 
 def fit_lbfgs(
-    model: Sequential,
+    model: Network,
     x: Any,
     y: Any,
     *,
@@ -102,8 +101,7 @@ def fit_lbfgs(
     >>> state.reason.converged, round(state.value, 4)
     (True, 0.5869)
     """
-    if model.loss is None:
-        raise InputError("the model has no loss yet, expected a call of model.compile before")
+    door = model.door
     for layer in model.layers:
         if layer.random or isinstance(layer, BatchNormalization):
             raise InputError(
@@ -111,10 +109,8 @@ def fit_lbfgs(
                 f"weights, expected none such in L-BFGS; leave it out or train with fit"
             )
     backend, values = model.backend, model.parameters.values
-    chunk_size = inputs.positive_integer("chunk_size", chunk_size)
-    x = inputs.examples(backend, "x", x, model.input_shape)
-    y = inputs.targets(backend, "y", y, int(x.shape[0]), model.outputs)
-    model.loss.check_targets(backend, "y", y)
+    chunk_size = positive_integer("chunk_size", chunk_size)
+    examples = door.admit(x, y)
     if state is not None:
         backend.check("state", state.point)
         got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, values))
@@ -122,7 +118,7 @@ def fit_lbfgs(
             raise InputError(
                 f"state is of {got}, expected {expected}: of a network with the same layers and dtype"
             )
-    function = MeanLoss(model, x, y, chunk_size)
+    function = MeanLoss(model, examples, chunk_size)
     if state is not None:
         _require_same_loss(function, state, values)
     iterates = [backend.xp.asarray(values, copy=True) if state is None else state.point]

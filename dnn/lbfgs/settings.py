@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backends import InputError
-from dnn.inputs import positive_integer, require_number
+from dnn.validation.settings import positive_integer, require_number
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from types import MappingProxyType
 
 from backends import InputError
 from backends.errors import shown
-from dnn.names import look_up
 from dnn.optimizers.adagrad import Adagrad
 from dnn.optimizers.adam import Adam
 from dnn.optimizers.adamw import AdamW
 from dnn.optimizers.optimizer import Optimizer, OptimizerState
 from dnn.optimizers.rmsprop import RMSprop
 from dnn.optimizers.sgd import SGD
+from dnn.validation.settings import look_up
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = MappingProxyType(
     {c.name: c for c in (SGD, Adagrad, RMSprop, Adam, AdamW)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dnn.inputs import require_number
 from dnn.optimizers.adam import Adam
+from dnn.validation.settings import require_number
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backends import Backend, InputError
-from dnn.inputs import require_number, require_positive
+from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
-from dnn.schedules import Schedule
+from dnn.validation.settings import require_number, require_positive
 
 Array = Any
 

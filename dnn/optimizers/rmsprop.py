@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dnn.inputs import require_number, require_positive
 from dnn.optimizers.optimizer import Optimizer
-from dnn.schedules import Schedule
+from dnn.optimizers.schedules import Schedule
+from dnn.validation.settings import require_number, require_positive
 
 
 @dataclass(frozen=True)

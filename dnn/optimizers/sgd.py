@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backends import InputError
-from dnn.inputs import require_number
 from dnn.optimizers.optimizer import Optimizer
-from dnn.schedules import Schedule
+from dnn.optimizers.schedules import Schedule
+from dnn.validation.settings import require_number
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from backends import InputError
-    from dnn.inputs import positive_integer
+    from dnn.validation.settings import positive_integer
 
     backend = _example.open_backend(arguments)
     epochs, columns = (positive_integer(n, getattr(arguments, n)) for n in ("epochs", "columns"))

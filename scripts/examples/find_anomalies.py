@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     from backends import InputError
     from dnn.datasets import load_dataset
-    from dnn.inputs import positive_integer
+    from dnn.validation.settings import positive_integer
 
     backend = _example.open_backend(arguments)
     epochs, code, limit = (

@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from backends import InputError
-    from dnn.inputs import positive_integer
+    from dnn.validation.settings import positive_integer
 
     backend = _example.open_backend(arguments)
     epochs = positive_integer("epochs", arguments.epochs)

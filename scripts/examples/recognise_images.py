@@ -23,7 +23,7 @@ def parse() -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     from backends import InputError
     from dnn.datasets import DatasetError, load_dataset
-    from dnn.inputs import positive_integer
+    from dnn.validation.settings import positive_integer
 
     backend = _example.open_backend(arguments)
     epochs, limit = (positive_integer(name, getattr(arguments, name)) for name in ("epochs", "limit"))

@@ -20,7 +20,7 @@ from backends import (
     get_backend,
     registry,
 )
-from backends.numpy_backend import NumpyBackend
+from backends.numpy.backend import NumpyBackend
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine without CUDA")
 
@@ -127,7 +127,7 @@ def test_registered_backend(monkeypatch):
 # --------------------------------------------------------------------------- imports
 
 
-@pytest.mark.parametrize("package", ["dnn", "backends", "backends.cupy_backend"])
+@pytest.mark.parametrize("package", ["dnn", "backends", "backends.cupy.backend"])
 def test_import_loads_nothing_heavy(package, request):
     heavy = {"torch", "cupy", "matplotlib", "torchvision", "array_api_strict", "sklearn"}
     code = f"import sys, {package}; print(*({heavy!r} & sys.modules.keys()))"

@@ -5,9 +5,11 @@ import pytest
 from helpers import same_bits
 
 from backends import get_backend
-from dnn import CategoricalCrossentropy, Dense, Flatten, Reshape, Sequential, tensor_files
+from dnn import CategoricalCrossentropy, Dense, Flatten, Reshape, Sequential
 from dnn.agreement.samples import samples
-from dnn.checkpoints import FORMAT, VERSION, CheckpointError, load_model, load_weights, save_model
+from dnn.checkpoints import load_model, load_weights, save_model
+from dnn.io import safetensors as tensor_files
+from dnn.io.checkpoint import FORMAT, VERSION, CheckpointError
 
 
 def small(backend, units=5, seed=7):

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import floors, ratios, report, rotation
+from benchmarks.contenders import CONTENDERS, available, environment
+from benchmarks.settings import Settings, from_json
+from benchmarks.sweep import Sweep, exponent, larger_half, settings_at
+from benchmarks.task import load
 
 from backends import InputError, get_backend
-from dnn.benchmark import floors, ratios, report, rotation
-from dnn.benchmark.contenders import CONTENDERS, available, environment
-from dnn.benchmark.settings import Settings, from_json
-from dnn.benchmark.sweep import Sweep, exponent, larger_half, settings_at
-from dnn.benchmark.task import load
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 TINY = ("--dataset", "random", "--hidden", "8", "--updates", "4", "--batch-size", "10")

@@ -6,28 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from command_lines import SCRIPTS, assert_refused, run
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 SMALL = ("--dataset", "digits", "--hidden", "16", "--epochs", "2")
-
-
-def run(script, *arguments, **settings):
-    command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **settings)
-
-
-def assert_refused(result, *words):
-    """One sentence on stderr that holds these words, exit code 2, no traceback."""
-    assert result.returncode == 2, result.stderr
-    assert "Traceback" not in result.stderr
-    last = result.stderr.strip().splitlines()[-1]
-    assert "error: " in last
-    for word in words:
-        assert word in last
 
 
 @pytest.fixture(scope="module")

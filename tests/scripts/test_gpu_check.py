@@ -3,14 +3,14 @@
 import json
 
 import pytest
-from test_command_lines import assert_refused, run
+from command_lines import assert_refused, run
+from gpu_checks import run as checks
+from gpu_checks.common import Settings
+from gpu_checks.cublaslt import Heuristic
+from gpu_checks.parts import BUDGET_S, PARTS
+from gpu_checks.speed import microseconds
 
 from backends import available_backends
-from dnn.gpu_check import run as checks
-from dnn.gpu_check.common import Settings
-from dnn.gpu_check.cublaslt import Heuristic
-from dnn.gpu_check.parts import BUDGET_S, PARTS
-from dnn.gpu_check.speed import microseconds
 
 no_gpu = pytest.mark.skipif(available_backends()["cupy"] is None, reason="there is a GPU")
 

@@ -10,16 +10,15 @@ import os
 import shutil
 
 import pytest
+from command_lines import SCRIPTS, assert_said, call
 from hostile import TRIPS, altered, broken_bytes, broken_json, examples
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from test_command_lines import SCRIPTS
-from test_hostile_values import assert_said, call
 
 from backends import InputError
-from dnn import tensor_files
-from dnn.training_state import FORMAT, VERSION
+from dnn.io import safetensors as tensor_files
+from dnn.training.state import FORMAT, VERSION
 
 CHECKPOINT = ("array-api-dnn", 2)
 

@@ -5,16 +5,15 @@ Generated inputs, in this process: train 150, the seven other commands 60 each, 
 650; as processes of their own: 12.
 """
 
-import runpy
 import shutil
 import subprocess
 import sys
 
 import pytest
+from command_lines import SCRIPTS, assert_said, call
 from hostile import WORDS, examples
 from hypothesis import given
 from hypothesis import strategies as st
-from test_command_lines import SCRIPTS
 
 ODD = ("", "x", "-1", "0", "1.5", "nan", "inf", "-inf", "1e400", "9" * 18, "9" * 30, "9" * 5000, "-", "--",
        "\u00e9\u4e2d", "../..", "../outside", "/dev/null", "None", "[]", "0x10", "1_0", "\u0661", " ", "\x01",
@@ -47,30 +46,6 @@ ALWAYS = {
     "benchmark": ["--contenders", "nunpy"], "lecture": ["--only", "lectre"],
     "gpu_check": ["--parts", "doctro"], "faults": ["--backends", "nunpy"],
 }  # fmt: skip
-
-
-def call(script, arguments, capsys):
-    """(exit code, stderr) of a script run in this process."""
-    before = sys.argv
-    sys.argv = [f"{script}.py", *arguments]
-    try:
-        runpy.run_path(str(SCRIPTS / f"{script}.py"), run_name="__main__")
-    except SystemExit as stop:
-        code = stop.code or 0
-    finally:
-        sys.argv = before
-    return code, capsys.readouterr().err
-
-
-def assert_said(code, said, arguments):
-    """Done, or refused in one sentence; no traceback."""
-    assert "Traceback" not in said, arguments
-    if code == 0:
-        return
-    assert code == 2, (arguments, code, said)
-    last = said.removesuffix("\n").splitlines()[-1]
-    assert "error: " in last, (arguments, said)
-    assert len(last) < 1300, last
 
 
 def command_lines(script):
@@ -140,7 +115,7 @@ def test_values_that_no_option_takes(script, here, capsys):
 @pytest.fixture
 def no_network(monkeypatch):
     """Both sources out of reach at once."""
-    from dnn import fetch
+    from dnn.datasets import download as fetch
 
     def source(dataset, names, into):
         raise fetch.SourceError("no network")

@@ -3,12 +3,11 @@
 import csv
 
 import pytest
+from command_lines import assert_refused, run
+from lecture_experiments.experiments import EXPERIMENTS, STEPS
+from lecture_experiments.remarks import REMARKS, on_noise, remarks
+from lecture_experiments.run import Outcome
 from PIL import Image
-from test_command_lines import assert_refused, run
-
-from dnn.lecture.experiments import EXPERIMENTS, STEPS
-from dnn.lecture.remarks import REMARKS, on_noise, remarks
-from dnn.lecture.run import Outcome
 
 SMALL = ("--dataset", "digits", "--backend", "numpy")
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from test_command_lines import SCRIPTS, assert_refused, run
+from command_lines import SCRIPTS, assert_refused, run
 
 LONG = (
     "--dataset",

@@ -1,0 +1,1 @@
+"""PyTorch tensors on the CPU, CUDA or Metal."""

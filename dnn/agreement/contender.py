@@ -1,0 +1,130 @@
+"""What a contender is: one implementation of the network, behind questions that all can answer.
+
+Everything goes in as host arrays and comes out as float64 host arrays by name, so that the levels know
+nothing of libraries. ``ours.py`` answers with a Backend, ``native.py`` with torch.nn and autograd.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from backends import Backend
+from dnn.agreement import bounds
+from dnn.agreement.cases import Case, Data
+from dnn.agreement.state import Named, State, receive
+from dnn.layers import Layer
+from dnn.losses import Loss
+
+Array = Any
+
+
+class Network(ABC):
+    """A case's network inside one contender. It keeps its parameters and its optimizer's state.
+
+    Attributes:
+        unit: of the rounding in its products.
+    """
+
+    unit: float = bounds.U
+
+    @abstractmethod
+    def load(self, state: State) -> None:
+        """Start from these numbers, rounded to the network's dtype."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """The numbers as they are now."""
+
+    @abstractmethod
+    def pre_activations(self, x: np.ndarray) -> Named:
+        """z = x W + b of each layer by its name, for x (B, n_in)."""
+
+    @abstractmethod
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """What the loss takes: logits or outputs, (B, C)."""
+
+    @abstractmethod
+    def gradients(self, x: np.ndarray, y: np.ndarray) -> Named:
+        """The mean loss's gradients by parameter name, for x (B, n_in) and y (B,)."""
+
+    @abstractmethod
+    def update(self, gradients: Named) -> None:
+        """One update of the optimizer from these gradients, rounded to the network's dtype."""
+
+    @abstractmethod
+    def step(self, x: np.ndarray, y: np.ndarray) -> None:
+        """One training step: gradients and update, nothing rounded or moved in between."""
+
+
+class Contender(ABC):
+    """One implementation.
+
+    Args:
+        name: its id in records and on the command line.
+        open_backend: (dtype name) -> the Backend that holds its arrays.
+    """
+
+    def __init__(self, name: str, open_backend: Callable[[str], Backend]) -> None:
+        self.name = name
+        self._open = open_backend
+        self._backends: dict[str, Backend] = {}
+
+    def backend(self, dtype: str = "float32") -> Backend:
+        """The backend for a dtype, made once.
+
+        Raises:
+            BackendUnavailable: it cannot run here.
+        """
+        if dtype not in self._backends:
+            self._backends[dtype] = self._open(dtype)
+        return self._backends[dtype]
+
+    @property
+    def unit(self) -> float:
+        """Of the rounding in float32 products: 2^-24, or with TF32 2^-10."""
+        return bounds.UNITS[self.backend().precision]
+
+    def evaluate(
+        self, function: Callable[..., Array], *arrays: np.ndarray, dtype: str = "float32"
+    ) -> np.ndarray:
+        """A function of (xp, arrays...) on the device, as float64."""
+        backend = self.backend(dtype)
+        with np.errstate(all="ignore"):  # log(-1), exp(1000): special values are the point
+            moved = [backend.from_host(a.astype(backend.dtype_name)) for a in arrays]
+            result = function(backend.xp, *moved)
+            return np.array(backend.to_host(result), dtype=np.float64)
+
+    @abstractmethod
+    def activation(
+        self, kind: str, z: np.ndarray, dy: np.ndarray, dtype: str = "float32"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """y = f(z) and dz = f'(z) dy, for z and dy (B, n)."""
+
+    @abstractmethod
+    def loss(
+        self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
+    ) -> tuple[float, np.ndarray]:
+        """The mean loss and its gradient (B, C), for outputs (B, C) and targets (B,) or (B, C)."""
+
+    @abstractmethod
+    def layer(
+        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],
+        x: np.ndarray, dy: np.ndarray, dtype: str = "float32",
+    ) -> Named:  # fmt: skip
+        """One forward and backward of a new layer: "y", "dx", and "dW", "db", ... by short name."""
+
+    @abstractmethod
+    def open(self, case: Case, dtype: str = "float32") -> Network:
+        """The case's network with its weights."""
+
+    @abstractmethod
+    def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
+        """The share of right test predictions after so many epochs of fit, in float32."""
+
+    def receive(self, tensor: str, array: Array, shape: Sequence[int], dtype: str = "float32") -> np.ndarray:
+        """A device array as float64, its library, dtype, device and shape compared first."""
+        return receive(self.backend(dtype), tensor, array, tuple(shape))

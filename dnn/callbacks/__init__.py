@@ -1,0 +1,30 @@
+"""Callbacks: what may watch a training, beside the base class in ``dnn.training.callback``."""
+
+from dnn.callbacks.early_stopping import EarlyStopping
+from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
+from dnn.callbacks.model_checkpoint import ModelCheckpoint
+from dnn.callbacks.progress_bar import LiveProgress, PlainProgress, progress_for_stdout
+from dnn.callbacks.stop_on_signal import StopOnSignal, Stopped
+from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
+from dnn.callbacks.training_checkpoint import TrainingCheckpoint, last_finite_state, latest_state
+from dnn.training.callback import Callback, Progress
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "DivergedError",
+    "EarlyStopping",
+    "JSONLogger",
+    "LiveProgress",
+    "ModelCheckpoint",
+    "PlainProgress",
+    "Progress",
+    "StopOnSignal",
+    "Stopped",
+    "TensorBoard",
+    "TerminateOnNaN",
+    "TrainingCheckpoint",
+    "last_finite_state",
+    "latest_state",
+    "progress_for_stdout",
+]

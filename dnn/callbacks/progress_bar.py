@@ -1,0 +1,89 @@
+"""What a person sees while a network trains: a live bar on a terminal, a line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from dnn.training.callback import Callback, Progress
+
+
+def epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:
+    """One epoch's numbers in a line."""
+    parts = [f"epoch {epoch:>{len(str(epochs))}}/{epochs}"]
+    for name, label in (
+        ("loss", "loss"),
+        ("accuracy", "acc"),
+        ("val_loss", "test loss"),
+        ("val_accuracy", "test acc"),
+    ):
+        if name in logs:
+            parts.append(f"{label} {logs[name]:.4f}")
+    parts.append(f"{logs['seconds']:.1f} s")
+    return "  ".join(parts)
+
+
+class PlainProgress(Callback):
+    """A line an epoch on standard output."""
+
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        self._epochs = epochs
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        print(epoch_line(epoch, self._epochs, logs), flush=True)
+
+
+class LiveProgress(Callback):
+    """A rich progress bar: updates, loss, accuracy, updates a second, time left.
+
+    The device is read a few times a second at most, between updates.
+    """
+
+    every = 10
+    _INTERVAL = 0.25  # seconds between two reads of the device
+
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        from rich import progress
+
+        self._epochs, self._first = epochs, first_epoch
+        self._per_epoch = updates_per_epoch
+        self._bar: Any = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=24),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.fields[numbers]}"),
+            progress.TextColumn("{task.fields[rate]}"),
+            progress.TimeRemainingColumn(),
+        )
+        total = (epochs - first_epoch + 1) * updates_per_epoch
+        self._task = self._bar.add_task("training", total=total, numbers="", rate="")
+        self._last = self._start = time.perf_counter()
+        self._bar.start()
+
+    def on_progress(self, progress: Progress) -> None:
+        now = time.perf_counter()
+        if now - self._last < self._INTERVAL:
+            return
+        self._last = now
+        loss, accuracy = progress.read()
+        done = (progress.epoch - self._first) * progress.updates_per_epoch + progress.updates
+        self._bar.update(
+            self._task,
+            completed=done,
+            description=f"epoch {progress.epoch}/{progress.epochs}",
+            numbers=f"loss {loss:.4f}  acc {accuracy:.4f}",
+            rate=f"{done / (now - self._start):.0f} updates/s",
+        )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        self._bar.update(self._task, completed=(epoch - self._first + 1) * self._per_epoch)
+        self._bar.console.print(epoch_line(epoch, self._epochs, logs), highlight=False, soft_wrap=True)
+
+    def on_train_end(self) -> None:
+        self._bar.stop()
+
+
+def progress_for_stdout() -> Callback:
+    """The live bar if standard output is a terminal, else plain lines."""
+    return LiveProgress() if sys.stdout.isatty() else PlainProgress()

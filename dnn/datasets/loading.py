@@ -1,0 +1,103 @@
+"""The data sets: small grey images in ten classes, as flat uint8 rows and integer labels.
+
+mnist, fashion_mnist, kmnist   60,000 + 10,000 images of 28x28, fetched once and verified
+digits                         1,437 + 360 images of 8x8, a part of scikit-learn: no download
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnn.datasets.download import FOLDERS, DatasetError, fetch, quiet
+from dnn.validation.settings import look_up
+
+__all__ = ["DATASETS", "Dataset", "DatasetError", "fetch", "load_dataset"]
+
+DATASETS = (*FOLDERS, "digits")
+
+DIGITS_TRAIN = 1437  # of 1,797: four fifths, and 360 are left
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images and labels, held once, on the host. n is 60,000 / 10,000, or 1,437 / 360 for digits."""
+
+    name: str
+    x_train: NDArray[np.uint8]  # (n_train, height * width), C-contiguous; v stands for v / 255
+    y_train: NDArray[np.int64]  # (n_train,), 0 <= y < classes
+    x_test: NDArray[np.uint8]  # (n_test, height * width)
+    y_test: NDArray[np.int64]  # (n_test,)
+    image_shape: tuple[int, int]  # (height, width)
+    classes: int
+
+
+def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, download: bool = True) -> Dataset:
+    """Load a data set from disk; what is missing is fetched first, unless `download` forbids it.
+
+    Args:
+        name: "mnist", "fashion_mnist", "kmnist" or "digits".
+        data_dir: the root of torchvision's layout, ROOT/MNIST/raw/train-images-idx3-ubyte and so
+            on; default the environment variable DNN_DATA_DIR, else ./data. Not used for digits.
+        download: whether the network may be used.
+
+    Returns:
+        A Dataset; bright (255) is ink, or cloth, and black (0) the background.
+
+    Raises:
+        InputError: another name.
+        DatasetError: a file is truncated, altered, or missing and not to be had; the folder cannot
+            be used; scikit-learn is not installed.
+
+    Example:
+        >>> data = load_dataset("digits")
+        >>> data.x_train.shape, data.y_train.shape, data.x_test.shape
+        ((1437, 64), (1437,), (360, 64))
+    """
+    if look_up("dataset", name, dict.fromkeys(DATASETS, name)) == "digits":
+        return _load_digits()
+    folder = fetch(name, data_dir, download)
+    x_train, y_train = _read(folder, "train")
+    x_test, y_test = _read(folder, "t10k")
+    return Dataset(name, x_train, y_train, x_test, y_test, image_shape=(28, 28), classes=10)
+
+
+def _read(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """(n, 784) images and (n,) labels of one part, "train" or "t10k", through torchvision.
+
+    torchvision's readers of the raw files, not its MNIST class: the class prefers an old
+    ROOT/MNIST/processed/training.pt, which nothing has verified, to the raw files.
+    """
+    with quiet():
+        from torchvision.datasets.mnist import read_image_file, read_label_file
+
+        images: Any = read_image_file(str(folder / f"{part}-images-idx3-ubyte"))
+        labels: Any = read_label_file(str(folder / f"{part}-labels-idx1-ubyte"))
+    return images.numpy().reshape(len(images), -1), labels.numpy()  # views: nothing is copied
+
+
+def _load_digits() -> Dataset:
+    """scikit-learn's 1,797 handwritten digits; values 0..16 become 0..255.
+
+    E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI (1998). The rows are in
+    the order of their writers, so the last 360, the test part, come in part from writers that are
+    not in the training part: a harder, more honest split than a shuffled one.
+    """
+    try:
+        with quiet():
+            from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise DatasetError(
+            f'dataset "digits" needs scikit-learn, which cannot be imported ({error}); install it '
+            'with pip install "array-api-dnn[apps]"'
+        ) from error
+    raw = load_digits()
+    x = np.rint(raw.data * (255 / 16)).astype(np.uint8)  # (1797, 64)
+    y = raw.target.astype(np.int64)
+    n = DIGITS_TRAIN
+    return Dataset("digits", x[:n], y[:n], x[n:], y[n:], image_shape=(8, 8), classes=10)

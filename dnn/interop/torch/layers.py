@@ -1,0 +1,259 @@
+"""Our layers and activations as torch.nn modules and back: a new one is an entry in a table here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from backends import InputError
+from dnn.layers import (
+    Activation,
+    AveragePooling2D,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    LayerNormalization,
+    MaxPooling2D,
+    Reshape,
+)
+from dnn.validation.settings import look_up
+
+if TYPE_CHECKING:
+    import torch
+
+Module = Any  # torch.nn.Module
+
+
+class NoTwin(InputError):
+    """A layer or module that has no counterpart on the other side."""
+
+
+@dataclass(frozen=True)
+class LayerTwin:
+    """How one of our layers stands in torch.
+
+    Args:
+        modules: the classes in torch.nn that it becomes; for images within ``ChannelsLast``.
+        make: (our built layer) -> the module. Raises NoTwin where torch cannot do the same.
+        back: (the module, without ChannelsLast, activation, name) -> our layer.
+        parameters: our short name -> (torch's name, axes): ours is torch's with its axes in this order.
+        state: our short name -> torch's buffer, the same numbers.
+        activated: whether our layer contains an activation, which is a module of its own in torch.
+    """
+
+    modules: tuple[str, ...]
+    make: Callable[[Any], Module]
+    back: Callable[[Any, str, str | None], Layer]
+    parameters: Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
+    state: Mapping[str, str] = field(default_factory=dict)
+    activated: bool = False
+
+
+def _nn(name: str, *arguments: Any, **options: Any) -> Module:
+    import torch
+
+    return getattr(torch.nn, name)(*arguments, **options)
+
+
+def _images(module: Module) -> Module:
+    from dnn.interop.torch.modules import ChannelsLast
+
+    return ChannelsLast(module)
+
+
+def _border(layer: Any) -> tuple[int, int]:
+    """The padding as torch takes it: the same above and below, left and right."""
+    (top, bottom), (left, right) = layer.borders
+    if (top, left) != (bottom, right):
+        raise NoTwin(
+            f"layer {layer.name!r} has padding {layer.borders}, expected equal sides, since torch.nn has no "
+            f"others; take other strides or padding in pixels"
+        )
+    return top, left
+
+
+def _pool_border(layer: Any) -> tuple[int, int]:
+    border = _border(layer)
+    if any(2 * p > k for p, k in zip(border, layer.size, strict=True)):
+        raise NoTwin(
+            f"layer {layer.name!r} has padding {border}, expected at most half its pool_size {layer.size}, "
+            f"as torch.nn takes it"
+        )
+    return border
+
+
+def _make_batch_norm(layer: Any) -> Module:
+    axes = len(layer.input_shape)
+    arguments = {"eps": layer.epsilon, "momentum": layer.momentum}
+    if axes == 1:
+        return _nn("BatchNorm1d", layer.input_shape[0], **arguments)
+    if axes == 3:
+        return _images(_nn("BatchNorm2d", layer.input_shape[2], **arguments))
+    raise NoTwin(f"layer {layer.name!r} takes {layer.input_shape}, expected (n,) or images (H, W, C)")
+
+
+def _make_reshape(layer: Any) -> Module:
+    if len(layer.input_shape) != 1:
+        raise NoTwin(
+            f"layer {layer.name!r} takes {layer.input_shape}, expected one axis; put Flatten() before"
+        )
+    return _nn("Unflatten", 1, layer.output_shape)
+
+
+def _same(module: Module, **expected: Any) -> None:
+    """Refuse settings of a module that ours do not have."""
+    for name, value in expected.items():
+        if getattr(module, name) != value:
+            raise NoTwin(f"module {module} has {name}={getattr(module, name)!r}, expected {value!r}")
+
+
+def _back_conv(module: Module, activation: str, name: str | None) -> Layer:
+    _same(module, groups=1, dilation=(1, 1), padding_mode="zeros")
+    return Conv2D(
+        module.out_channels, module.kernel_size, activation,
+        strides=module.stride, padding=module.padding, name=name,
+    )  # fmt: skip
+
+
+def _back_pool(kind: type[MaxPooling2D | AveragePooling2D], **expected: Any) -> Callable[..., Layer]:
+    def back(module: Module, activation: str, name: str | None) -> Layer:
+        _same(module, ceil_mode=False, **expected)
+        return kind(module.kernel_size, strides=module.stride, padding=module.padding, name=name)
+
+    return back
+
+
+def _back_batch_norm(module: Module, activation: str, name: str | None) -> Layer:
+    _same(module, affine=True, track_running_stats=True)
+    return BatchNormalization(momentum=module.momentum, epsilon=module.eps, name=name)
+
+
+def _back_layer_norm(module: Module, activation: str, name: str | None) -> Layer:
+    if len(module.normalized_shape) != 1:
+        raise NoTwin(f"module {module} normalises {module.normalized_shape}, expected the last axis alone")
+    return LayerNormalization(epsilon=module.eps, name=name)
+
+
+_VECTOR = (0,)
+_SCALES = {"gamma": ("weight", _VECTOR), "beta": ("bias", _VECTOR)}
+
+LAYER_TWINS: Mapping[str, LayerTwin] = MappingProxyType(
+    {
+        "Dense": LayerTwin(
+            ("Linear",),
+            lambda layer: _nn("Linear", layer.input_shape[0], layer.units),
+            lambda module, activation, name: Dense(module.out_features, activation, name=name),
+            {"W": ("weight", (1, 0)), "b": ("bias", _VECTOR)},  # torch's weight is (n_out, n_in)
+            activated=True,
+        ),
+        "Conv2D": LayerTwin(
+            ("Conv2d",),
+            lambda layer: _images(
+                _nn("Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, _border(layer))
+            ),
+            _back_conv,
+            {"W": ("weight", (2, 3, 1, 0)), "b": ("bias", _VECTOR)},  # torch's is (n_out, n_in, h, w)
+            activated=True,
+        ),
+        "MaxPooling2D": LayerTwin(
+            ("MaxPool2d",),
+            lambda layer: _images(_nn("MaxPool2d", layer.size, layer.strides, _pool_border(layer))),
+            _back_pool(MaxPooling2D, dilation=1),
+        ),
+        "AveragePooling2D": LayerTwin(
+            ("AvgPool2d",),
+            lambda layer: _images(
+                _nn("AvgPool2d", layer.size, layer.strides, _pool_border(layer), count_include_pad=False)
+            ),
+            _back_pool(AveragePooling2D, count_include_pad=False),
+        ),
+        "BatchNormalization": LayerTwin(
+            ("BatchNorm1d", "BatchNorm2d"),
+            _make_batch_norm,
+            _back_batch_norm,
+            _SCALES,
+            {"running_mean": "running_mean", "running_variance": "running_var"},
+        ),
+        "LayerNormalization": LayerTwin(
+            ("LayerNorm",),
+            lambda layer: _nn("LayerNorm", layer.input_shape[-1], layer.epsilon),
+            _back_layer_norm,
+            _SCALES,
+        ),
+        "Dropout": LayerTwin(
+            ("Dropout",),
+            lambda layer: _nn("Dropout", layer.rate),
+            lambda module, activation, name: Dropout(module.p, name=name),
+        ),
+        "Flatten": LayerTwin(
+            ("Flatten",), lambda layer: _nn("Flatten"), lambda module, activation, name: Flatten(name=name)
+        ),
+        "Reshape": LayerTwin(
+            ("Unflatten",),
+            _make_reshape,
+            lambda module, activation, name: Reshape(tuple(module.unflattened_size), name=name),
+        ),
+        "Activation": LayerTwin(
+            ("Identity",),
+            lambda layer: activation_module(layer.activation),
+            lambda module, activation, name: Activation(activation, name=name),
+        ),
+    }
+)
+"""Our layer -> its twin. GaussianNoise and the augmentations have none: torch.nn has no such modules."""
+
+ACTIVATION_TWINS: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType(
+    {
+        "sigmoid": ("Sigmoid", {}),
+        "tanh": ("Tanh", {}),
+        "relu": ("ReLU", {}),
+        "softmax": ("Softmax", {"dim": -1}),
+        "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),
+        "elu": ("ELU", {"alpha": 1.0}),
+        "gelu": ("GELU", {"approximate": "tanh"}),
+        "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),  # at 20 it would leave out 2e-9
+    }
+)
+"""Our activation -> (class in torch.nn, keyword arguments); "linear" is no module at all."""
+
+
+def activation_module(kind: str) -> torch.nn.Module:
+    """The torch.nn module of an activation ("linear": nn.Identity)."""
+    if kind == "linear":
+        return _nn("Identity")
+    name, arguments = look_up("activation", kind, ACTIVATION_TWINS)
+    module: torch.nn.Module = _nn(name, **arguments)
+    return module
+
+
+def activation_of(module: Module) -> str | None:
+    """Our name of an activation module; None for any other module.
+
+    Raises:
+        NoTwin: one with other settings than ours.
+    """
+    if type(module).__name__ == "Identity":
+        return "linear"
+    for kind, (name, arguments) in ACTIVATION_TWINS.items():
+        if type(module).__name__ == name:
+            # Softmax along axis 1 of (B, n) is along the last one; which it is shows only in use.
+            fixed = {k: v for k, v in arguments.items() if k not in ("dim", "threshold")}
+            _same(module, **fixed)
+            return kind
+    return None
+
+
+def core(module: Module) -> Module:
+    """The module of torch.nn itself: what ``ChannelsLast`` wraps, or the module."""
+    return module.inner if type(module).__name__ == "ChannelsLast" else module
+
+
+def twin_of(module: Module) -> LayerTwin | None:
+    """The table's entry for a module; None where there is none."""
+    name = type(core(module)).__name__
+    return next((twin for twin in LAYER_TWINS.values() if name in twin.modules), None)

@@ -1,0 +1,165 @@
+"""Our losses and optimizers in torch.nn and torch.optim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from dnn.losses import Loss, get_loss
+from dnn.optimizers import Optimizer, get_optimizer
+from dnn.optimizers.schedules import Schedule
+from dnn.validation.settings import look_up
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class OptimizerTwin:
+    """One of our optimizers in torch.optim.
+
+    Args:
+        name: of the class there.
+        arguments: (our settings) -> its keyword arguments.
+        slots: our slot -> the key in torch's state of a parameter.
+    """
+
+    name: str
+    arguments: Callable[[Any], dict[str, Any]]
+    slots: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class LossTwin:
+    """One of our losses in torch.nn.
+
+    Args:
+        module: its class there.
+        arguments: (our loss) -> its keyword arguments.
+        rows: class numbers become one-hot rows for it.
+        translate: (outputs, targets) -> the module's two arguments.
+    """
+
+    module: str
+    arguments: Callable[[Any], dict[str, Any]] = lambda loss: {}
+    rows: bool = True
+    translate: Callable[[Any, Any], tuple[Any, Any]] = lambda outputs, targets: (outputs, targets)
+
+
+def rate_table(optimizer: Optimizer) -> list[float]:
+    """The learning rate of update 0, 1, ...; past the end the last one holds."""
+    rate = optimizer.learning_rate
+    return [float(r) for r in rate.rates()] if isinstance(rate, Schedule) else [float(rate)]
+
+
+def first_rate(optimizer: Optimizer) -> float:
+    """What torch.optim starts with."""
+    return rate_table(optimizer)[0]
+
+
+def _adam_arguments(o: Any) -> dict[str, Any]:
+    return {"lr": first_rate(o), "betas": (o.beta1, o.beta2), "eps": o.epsilon}
+
+
+_CROSS_ENTROPY = LossTwin(
+    "CrossEntropyLoss", lambda loss: {"label_smoothing": loss.label_smoothing}, rows=False
+)
+LOSS_TWINS: Mapping[str, LossTwin] = MappingProxyType(
+    {
+        "categorical_crossentropy": _CROSS_ENTROPY,
+        "sparse_categorical_crossentropy": _CROSS_ENTROPY,
+        "binary_crossentropy": LossTwin("BCEWithLogitsLoss"),
+        "mean_squared_error": LossTwin("MSELoss"),
+        "mean_absolute_error": LossTwin("L1Loss"),
+        # max(0, 1 - s y) is what this module makes of s y for the target -1.
+        "hinge": LossTwin(
+            "HingeEmbeddingLoss",
+            translate=lambda y, t: (y.where(t > 0, -y), -y.new_ones(y.shape)),
+        ),
+    }
+)
+
+OPTIMIZER_TWINS: Mapping[str, OptimizerTwin] = MappingProxyType(
+    {
+        "sgd": OptimizerTwin(
+            "SGD",
+            lambda o: {"lr": first_rate(o), "momentum": o.momentum, "nesterov": o.nesterov},
+            {"velocity": "momentum_buffer"},
+        ),
+        "adagrad": OptimizerTwin(
+            "Adagrad",
+            lambda o: {"lr": first_rate(o), "eps": o.epsilon},
+            {"total": "sum"},
+        ),
+        "rmsprop": OptimizerTwin(
+            "RMSprop",
+            lambda o: {"lr": first_rate(o), "alpha": o.decay, "eps": o.epsilon, "momentum": o.momentum},
+            {"v": "square_avg", "velocity": "momentum_buffer"},
+        ),
+        "adamw": OptimizerTwin(
+            "AdamW",
+            lambda o: {**_adam_arguments(o), "weight_decay": o.weight_decay},
+            {"m": "exp_avg", "v": "exp_avg_sq"},
+        ),
+        "adam": OptimizerTwin(
+            "Adam",
+            _adam_arguments,
+            {"m": "exp_avg", "v": "exp_avg_sq"},
+        ),
+    }
+)
+
+
+def torch_loss(loss: str | Loss) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """A loss as a function of outputs (B, C) and targets (B,) or (B, C), the batch's mean."""
+    from torch import nn
+
+    loss = get_loss(loss)
+    twin = look_up("loss with a twin in torch", loss.name, LOSS_TWINS)
+    module = getattr(nn, twin.module)(**twin.arguments(loss))
+    if not twin.rows:
+        return module  # type: ignore[no-any-return]
+
+    def with_rows(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if targets.ndim == 1:
+            targets = nn.functional.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
+        return module(*twin.translate(outputs, targets))
+
+    return with_rows
+
+
+def torch_optimizer(
+    optimizer: str | Optimizer, module: torch.nn.Module, fused: bool = False
+) -> torch.optim.Optimizer:
+    """The torch.optim optimizer with our settings, over the module's parameters.
+
+    Args:
+        fused: torch's one-kernel implementation: faster, but the code that our torch backend's Adam
+            uses too, hence not the default where independence counts.
+    """
+    import torch
+
+    optimizer = get_optimizer(optimizer)
+    twin = look_up("optimizer with a twin in torch", optimizer.name, OPTIMIZER_TWINS)
+    arguments = twin.arguments(optimizer)
+    if fused:
+        arguments["fused"] = True
+    made: torch.optim.Optimizer = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
+    if optimizer.clip_norm is not None or optimizer.clip_value is not None:
+        made.register_step_pre_hook(_clipping(optimizer, module))
+    return made
+
+
+def _clipping(optimizer: Optimizer, module: torch.nn.Module) -> Callable[..., None]:
+    """What torch.optim calls before each step: torch's own clipping, with our settings."""
+    from torch.nn import utils
+
+    def clip(*_: Any) -> None:
+        if optimizer.clip_norm is not None:
+            utils.clip_grad_norm_(module.parameters(), optimizer.clip_norm)
+        if optimizer.clip_value is not None:
+            utils.clip_grad_value_(module.parameters(), optimizer.clip_value)
+
+    return clip

@@ -1,0 +1,127 @@
+"""Training a twin by autograd and torch.optim, on the batches that ``Sequential.fit`` takes.
+
+A plain PyTorch loop, with nothing of ours but the order of the batches: what accuracies are compared with.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from backends import Backend, InputError, get_backend
+from dnn.interop.torch.losses_and_optimizers import rate_table, torch_loss, torch_optimizer
+from dnn.losses import Loss, get_loss
+from dnn.optimizers import Optimizer, get_optimizer
+from dnn.random import permutation, stream_key
+from dnn.training.history import History
+from dnn.validation.arrays import scale_of
+from dnn.validation.examples import Door, Examples
+from dnn.validation.settings import positive_integer
+
+if TYPE_CHECKING:
+    import torch
+
+
+def _as_floats(backend: Backend, examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:
+    """(x, y) with all examples in memory as floats, images scaled once."""
+    x, y, weights = examples
+    if weights is not None:
+        raise InputError("validation_data has three parts, expected (x, y) for a torch twin")
+    scale = scale_of(x)
+    return (x if scale == 1.0 else x.to(backend.dtype).mul_(scale)), y
+
+
+def _right(outputs: torch.Tensor, targets: torch.Tensor, boundary: float) -> torch.Tensor:
+    """How many predictions are right; with one output: on the target's side of the boundary."""
+    if outputs.shape[1] == 1:
+        return ((outputs > boundary) == (targets > 0.5)).sum()
+    classes = targets if targets.ndim == 1 else targets.argmax(1)
+    return (outputs.argmax(1) == classes).sum()
+
+
+def evaluate(
+    module: torch.nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    batch_size: int = 1000,
+    boundary: float = 0.5,
+) -> tuple[float, float]:
+    """(mean loss, share of right predictions) over x (N, n) and y (N,) or (N, C) on the device; boundary as
+    in ``dnn.losses``."""
+    import torch
+
+    total, correct = 0.0, 0
+    training = module.training
+    module.eval()
+    with torch.no_grad():
+        for part_x, part_y in zip(x.split(batch_size), y.split(batch_size), strict=True):
+            outputs = module(part_x)
+            total += float(loss(outputs, part_y)) * len(part_x)
+            correct += int(_right(outputs, part_y, boundary))
+    module.train(training)
+    return total / len(x), correct / len(x)
+
+
+def fit(
+    module: torch.nn.Sequential,
+    x: Any,
+    y: Any,
+    *,
+    batch_size: int = 100,
+    epochs: int = 1,
+    validation_data: tuple[Any, Any] | None = None,
+    seed: int = 0,
+    loss: str | Loss = "categorical_crossentropy",
+    optimizer: str | Optimizer = "adam",
+) -> History:
+    """Train a twin.
+
+    Args:
+        module: on its device, in its dtype; a twin, or a module whose first layer is linear.
+        x, y, batch_size, epochs, validation_data: as in ``Sequential.fit``, without weights of examples.
+        seed: of the shuffles: the model's seed gives the model's batches.
+        loss, optimizer: as in ``Sequential.compile``.
+
+    Returns:
+        loss, accuracy, val_loss, val_accuracy and seconds of each epoch.
+
+    Raises:
+        InputError: an argument that does not fit; nothing was changed.
+    """
+    first, *_, last = module.parameters()
+    backend = get_backend("torch", first.device, str(first.dtype).removeprefix("torch."))
+    epochs, loss, optimizer = positive_integer("epochs", epochs), get_loss(loss), get_optimizer(optimizer)
+    shape = getattr(module, "input_shape", (int(first.shape[1]),))
+    door = Door(backend, shape, int(last.shape[0]), loss)
+    admitted, held = door.admit_training(x, y, batch_size=batch_size, validation_data=validation_data)
+    x, y = _as_floats(backend, admitted)
+    validation = None if held is None else _as_floats(backend, held)
+    loss_of, rates, key = torch_loss(loss), rate_table(optimizer), stream_key(seed, "shuffle")
+    adapt = torch_optimizer(optimizer, module)
+    history, done, n = History(), 0, len(x)
+    module.train()
+    for epoch in range(1, epochs + 1):
+        start, total, right = time.perf_counter(), x.new_zeros(()), x.new_zeros(())
+        for index in permutation(backend, key, epoch, n).split(batch_size):
+            for group in adapt.param_groups:
+                group["lr"] = rates[min(done, len(rates) - 1)]
+            adapt.zero_grad(set_to_none=True)
+            outputs, wanted = module(x[index]), y[index]
+            value = loss_of(outputs, wanted)
+            value.backward()
+            adapt.step()
+            done += 1
+            total += value.detach() * len(index)  # read once an epoch, not once an update
+            right += _right(outputs.detach(), wanted, loss.boundary)
+        logs = {
+            "loss": float(total) / n,
+            "accuracy": float(right) / n,
+            "seconds": time.perf_counter() - start,
+        }
+        if validation is not None:
+            found = evaluate(module, *validation, loss_of, boundary=loss.boundary)
+            logs["val_loss"], logs["val_accuracy"] = found
+        history.add(epoch, logs)
+    return history

@@ -1,0 +1,229 @@
+"""Network: layers in a row with their parameters, a goal, and the gradients of the goal.
+
+What users call is ``dnn.sequential.Sequential``, which is this with compile, fit, evaluate and predict.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backends import Backend, InputError
+from backends.errors import shown
+from dnn.io.checkpoint import write_checkpoint
+from dnn.layers import Layer
+from dnn.losses import Loss
+from dnn.optimizers import Optimizer, OptimizerState
+from dnn.optimizers.regularizers import Penalty
+from dnn.parameters import Parameters
+from dnn.random import stream_key
+from dnn.validation.examples import Door
+from dnn.validation.settings import positive_integer, require_list
+
+Array = Any
+
+
+class Network:
+    """Layers one after another on one backend; arguments and attributes as of ``Sequential``.
+
+    Attributes:
+        loss, optimizer, optimizer_state, penalty, metrics: the goal and the way to it, from ``set_goal``.
+        epochs_done: epochs trained so far.
+        stop_training: a callback sets it at an epoch's end, and training ends.
+    """
+
+    def __init__(
+        self, layers: Sequence[Layer], *, input_shape: tuple[int, ...], backend: Backend, seed: int = 0
+    ) -> None:
+        require_list("layers", layers)
+        require_list("input_shape", input_shape)
+        if not layers:
+            raise InputError("layers is empty, expected at least one layer")
+        if not input_shape:
+            raise InputError("input_shape is empty, expected a length at least, such as (784,)")
+        if not isinstance(backend, Backend):
+            raise InputError(
+                f"backend is {shown(backend)}, expected a Backend; make one with get_backend('numpy')"
+            )
+        self.layers = tuple(layers)
+        self.backend = backend
+        self.seed = seed
+        self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
+        self.epochs_done = 0
+        self.stop_training = False
+        self.metrics: tuple[str, ...] = ()
+        self.loss: Loss | None = None
+        self.penalty: Penalty | None = None
+        self._logits_out = False
+        self.optimizer: Optimizer
+        self.optimizer_state: OptimizerState
+        self._build()
+
+    # ----- the model
+
+    def _build(self) -> None:
+        for i, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                raise InputError(f"layers[{i}] is {shown(layer)}, expected a Layer such as Dense(10)")
+        shape, trained = self.input_shape, False
+        for i, (layer, name) in enumerate(zip(self.layers, layer_names(self.layers), strict=True)):
+            layer.build(shape, self.backend, name, first=not trained, seed=self.seed, index=i)
+            trained = trained or bool(layer.parameter_shapes())
+            shape = layer.output_shape
+        if len(shape) != 1:
+            raise InputError(
+                f"the last layer returns shape {shape}, expected (C,); put Flatten() and Dense(C) last"
+            )
+        self.outputs = shape[0]
+        self.parameters = Parameters(
+            self.backend,
+            {
+                f"{layer.name}.{short}": form
+                for layer in self.layers
+                for short, form in layer.parameter_shapes().items()
+            },
+            {f"{layer.name}.{short}": a for layer in self.layers for short, a in layer.state.items()},
+        )
+        views = self.parameters.value, self.parameters.gradient
+        for i, layer in enumerate(self.layers):
+            shorts = list(layer.parameter_shapes())
+            layer.attach(*({n: view[f"{layer.name}.{n}"] for n in shorts} for view in views))
+            for short, values in layer.initial_values(stream_key(self.seed, "weights", i)).items():
+                host = np.ascontiguousarray(values.astype(self.backend.dtype_name))
+                layer.value[short][...] = self.backend.from_host(host)
+
+    # ----- the goal
+
+    def set_goal(
+        self, loss: Loss, optimizer: Optimizer, metrics: Sequence[str] = (), l1: float = 0.0, l2: float = 0.0
+    ) -> None:
+        """What ``Sequential.compile`` does with its arguments, once they are objects."""
+        loss.check_network(self.layers, self.outputs)
+        penalty = Penalty(self.parameters, l1, l2)
+        self.optimizer_state = OptimizerState(optimizer, self.parameters, self.backend)
+        self.optimizer = optimizer
+        self.penalty = penalty if l1 or l2 else None
+        self.loss, self.metrics = loss, tuple(metrics)
+        self._loss_buffers: dict[int, tuple[Array, Array]] = {}
+        # The loss takes logits and contains the activation, so the last layer leaves it out.
+        self._logits_out = loss.activation is not None and loss.activation == self.layers[-1].activation
+        self._loss_kernels = loss.bind(self.backend)
+
+    @property
+    def goal(self) -> Loss:
+        """The loss.
+
+        Raises:
+            InputError: there is none yet.
+        """
+        if self.loss is None:
+            raise InputError("the model has no loss yet, expected a call of model.compile before")
+        return self.loss
+
+    @property
+    def door(self) -> Door:
+        """Where examples and targets come in."""
+        return Door(self.backend, self.input_shape, self.outputs, self.goal)
+
+    # ----- forward and backward
+
+    def reserve(self, batch: int, training: bool) -> None:
+        """Make every buffer for batches of this size."""
+        for layer in self.layers:
+            layer.reserve(batch, training)
+        if self.loss is not None and batch not in self._loss_buffers:
+            zeros = self.backend.zeros
+            self._loss_buffers[batch] = zeros(batch), zeros((batch, self.outputs))
+
+    def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:
+        """The network's output (B, C) for a reserved batch x (B, *input_shape) on the device.
+
+        Args:
+            training: dropout and noise are drawn, and batch normalisation takes the batch's statistics.
+            logits: leave out the last layer's activation.
+        """
+        for layer in self.layers[:-1]:
+            x = layer.forward(x, training=training)
+        last = self.layers[-1]
+        run = last.forward_logits if logits else last.forward
+        return run(x, training=training)
+
+    def loss_of(self, x: Array, y: Array, *, training: bool) -> tuple[Array, Array, Array]:
+        """Forward and loss of a reserved batch, on the device.
+
+        Args:
+            x: (B, *input_shape); y: (B,) class numbers or (B, C) rows.
+
+        Returns:
+            What the loss took, outputs or logits (B, C); each example's loss (B,); and the gradient of their
+            mean with respect to the first (B, C), for ``backward``.
+        """
+        outputs = self.forward(x, training=training, logits=self._logits_out)
+        losses, gradient = self._loss_buffers[x.shape[0]]
+        self._loss_kernels["integer" if y.ndim == 1 else "dense"](outputs, y, losses, gradient)
+        return outputs, losses, gradient
+
+    def backward(self, dy: Array) -> None:
+        """Write all parameter gradients, from the gradient that ``loss_of`` returned; dy is overwritten."""
+        last = self.layers[-1]
+        gradient = last.backward_logits(dy) if self._logits_out else last.backward(dy)
+        for layer in reversed(self.layers[:-1]):
+            if gradient is None:  # nothing before is trained
+                break
+            gradient = layer.backward(gradient)
+
+    # ----- writing it down
+
+    def config(self) -> dict[str, Any]:
+        """The architecture as JSON values: what a checkpoint holds beside the weights."""
+        return {
+            "input_shape": list(self.input_shape),
+            "layers": [{"type": type(x).__name__, **x.config()} for x in self.layers],
+            "loss": None if self.loss is None else self.loss.name,
+            "loss_settings": {} if self.loss is None else self.loss.settings(),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the weights and the architecture; an older file of that name is replaced whole.
+
+        Raises:
+            CheckpointError: the file cannot be written.
+        """
+        facts = {
+            "dtype": self.backend.dtype_name,
+            **self.config(),
+            "seed": self.seed,
+            "epochs_done": self.epochs_done,
+        }
+        write_checkpoint(Path(path), facts, self.parameters.to_host())
+
+
+def layer_names(layers: Sequence[Layer]) -> list[str]:
+    """Layers by name: each its own, else its class and how many of that class there are so far.
+
+    Raises:
+        InputError: two have the same.
+    """
+    counts: Counter[str] = Counter()
+    names = []
+    for layer in layers:
+        usual = snake_case(type(layer).__name__)
+        counts[usual] += 1
+        names.append(layer.name or f"{usual}_{counts[usual]}")
+    if len(set(names)) < len(names):
+        raise InputError(f"layers are named {names}, expected each name once")
+    return names
+
+
+def snake_case(name: str) -> str:
+    """A class's name as layers are named.
+
+    >>> snake_case("MaxPooling2D")
+    'max_pooling2d'
+    """
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,48 @@
+"""A price for large weights, beside the loss: L1 and L2 regularisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dnn.parameters import Parameters
+from dnn.validation.settings import require_number
+
+Array = Any
+
+
+class Penalty:
+    """``l1 sum |w| + l2 sum w^2`` over the weights, as Keras's L1L2: no 1/2, so torch's weight_decay is 2 l2.
+
+    Weights are the parameters with two axes or more; biases, and a normalisation's scale and shift, go free.
+
+    Args:
+        parameters: of the model.
+        l1, l2: finite, at least 0.
+
+    Raises:
+        InputError: a setting out of range.
+    """
+
+    def __init__(self, parameters: Parameters, l1: float, l2: float) -> None:
+        require_number("l1", l1, 0.0)
+        require_number("l2", l2, 0.0)
+        self.l1, self.l2 = float(l1), float(l2)
+        self._backend = parameters.backend
+        names = [name for name, shape in parameters.shapes.items() if len(shape) >= 2]
+        self._weights = [
+            [self._backend.view(views[n], (-1,)) for n in names]
+            for views in (parameters.value, parameters.gradient)
+        ]
+        self._kernel = self._backend.kernel("penalty")
+
+    def value(self) -> Array:
+        """The price, (1,) on the device."""
+        xp, total = self._backend.xp, self._backend.zeros(1)
+        for w in self._weights[0]:
+            total += self.l1 * xp.sum(xp.abs(w)) + self.l2 * xp.sum(w * w)
+        return total
+
+    def add_gradients(self) -> None:
+        """Add ``l1 sign(w) + 2 l2 w`` to the gradients that are there; sign(0) = 0."""
+        for w, gradient in zip(*self._weights, strict=True):
+            self._kernel(w, gradient, self.l1, self.l2)

@@ -1,0 +1,266 @@
+"""Learning rates that change from update to update, as tables: the device reads its own next rate.
+
+Every schedule may begin with a warm-up: after ``warmup`` updates that rise in a straight line towards the
+curve's first rate, the curve begins. In torch's words: SequentialLR of LinearLR(start_factor=1/(warmup + 1),
+total_iters=warmup) and the curve, with milestones=[warmup].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from backends import InputError
+from backends.errors import shown
+from dnn.validation.settings import look_up, positive_integer, require_number, require_positive
+
+LONGEST = 10**8  # updates: a table of 800 MB
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A rate for every update, counted over the model's life; past the table's end its last one.
+
+    Args:
+        warmup: updates before the curve, at least 0.
+
+    Raises:
+        InputError: a setting out of range.
+    """
+
+    warmup: int = field(default=0, kw_only=True)
+
+    name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.warmup, bool) or not isinstance(self.warmup, int) or self.warmup < 0:
+            raise InputError(f"warmup is {shown(self.warmup)}, expected an integer of at least 0")
+
+    def curve(self) -> np.ndarray:
+        """The rates after the warm-up: (n,) float64, n at least 1."""
+        raise NotImplementedError
+
+    def rates(self) -> np.ndarray:
+        """The table: (warmup + n,) float64, rate of update 0, 1, ...
+
+        Raises:
+            InputError: it would be too long for memory.
+        """
+        updates = self.warmup + getattr(self, "steps", 1)
+        if updates > LONGEST:
+            raise InputError(
+                f"the schedule {self.name!r} lasts {updates} updates, expected at most {LONGEST}; "
+                f"train fewer epochs, or take a constant rate without warm-up"
+            )
+        curve = self.curve()
+        rise = curve[0] * np.arange(1, self.warmup + 1) / (self.warmup + 1)
+        return np.concatenate([rise, curve])
+
+    def config(self) -> dict[str, Any]:
+        """Name and settings as JSON values."""
+        return {"name": self.name, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """Always ``rate``, at least 0: of use with a warm-up.
+
+    >>> Constant(1.0, warmup=3).rates()
+    array([0.25, 0.5 , 0.75, 1.  ])
+    """
+
+    rate: float
+
+    name = "constant"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_number("rate", self.rate, 0.0)
+
+    def curve(self) -> np.ndarray:
+        return np.asarray([float(self.rate)])
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """``initial * factor ** (t // every)`` until update ``steps``, then as there; torch's StepLR.
+
+    Args:
+        initial: rate of the first update, at least 0.
+        steps: at least 1.
+        every: updates from one drop to the next, at least 1.
+        factor: of a drop, above 0.
+
+    >>> StepDecay(1.0, steps=4, every=2).rates()
+    array([1.  , 1.  , 0.1 , 0.1 , 0.01])
+    """
+
+    initial: float
+    steps: int
+    every: int
+    factor: float = 0.1
+
+    name = "step"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_number("initial", self.initial, 0.0)
+        positive_integer("steps", self.steps)
+        positive_integer("every", self.every)
+        require_positive("factor", self.factor)
+
+    def curve(self) -> np.ndarray:
+        return self.initial * float(self.factor) ** (np.arange(self.steps + 1) // self.every)
+
+
+@dataclass(frozen=True)
+class LinearDecay(Schedule):
+    """From ``initial`` in a straight line to ``final`` after ``steps`` updates, then ``final``.
+
+    The last small steps average out the noise of single batches: on the lecture's network they are
+    worth several tenths of a point of test accuracy against a constant rate. torch's LinearLR with
+    end_factor=final/initial and total_iters=steps.
+
+    Args:
+        initial: rate of the first update, at least 0.
+        steps: at least 1.
+        final: at least 0.
+
+    >>> LinearDecay(1.0, steps=4).rates()
+    array([1.  , 0.75, 0.5 , 0.25, 0.  ])
+    """
+
+    initial: float
+    steps: int
+    final: float = 0.0
+
+    name = "linear"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_number("initial", self.initial, 0.0)
+        require_number("final", self.final, 0.0)
+        positive_integer("steps", self.steps)
+
+    def curve(self) -> np.ndarray:
+        return np.linspace(self.initial, self.final, self.steps + 1)
+
+
+@dataclass(frozen=True)
+class CosineDecay(LinearDecay):
+    """From ``initial`` along half a cosine to ``final`` after ``steps`` updates, then ``final``.
+
+    final + (initial - final) (1 + cos(pi t / steps)) / 2 (Loshchilov and Hutter 2017, without restarts):
+    torch's CosineAnnealingLR with T_max=steps and eta_min=final, up to update ``steps``.
+
+    >>> CosineDecay(1.0, steps=4).rates().round(3)
+    array([1.   , 0.854, 0.5  , 0.146, 0.   ])
+    """
+
+    name = "cosine"
+
+    def curve(self) -> np.ndarray:
+        return _cosine(self.initial, self.final, np.linspace(0.0, 1.0, self.steps + 1))
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up along half a cosine to ``highest``, then down to almost nothing: ``steps`` rates, then the last.
+
+    Smith and Topin 2019; torch's OneCycleLR with max_lr=highest, total_steps=steps, pct_start=rise and
+    cycle_momentum=False.
+
+    Args:
+        highest: above 0.
+        steps: updates of the cycle; rise * steps must be above 1.
+        rise: share of the cycle on the way up, above 0 and below 1.
+        div_factor: the first rate is highest / div_factor.
+        final_div_factor: the last rate is the first / final_div_factor.
+
+    >>> OneCycle(1.0, steps=8, rise=0.5).rates().round(3)
+    array([0.04 , 0.28 , 0.76 , 1.   , 0.854, 0.5  , 0.146, 0.   ])
+    """
+
+    highest: float
+    steps: int
+    rise: float = 0.3
+    div_factor: float = 25.0
+    final_div_factor: float = 1e4
+
+    name = "one_cycle"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive("highest", self.highest)
+        positive_integer("steps", self.steps)
+        require_number("rise", self.rise, 0.0, 1.0)
+        require_positive("div_factor", self.div_factor)
+        require_positive("final_div_factor", self.final_div_factor)
+        if self.rise * self.steps <= 1.0:
+            raise InputError(
+                f"rise is {self.rise} of {self.steps} steps, expected more than one update on the way up; "
+                f"take more steps or a larger rise"
+            )
+
+    def curve(self) -> np.ndarray:
+        t = np.arange(self.steps, dtype=np.float64)
+        top, end = self.rise * self.steps - 1.0, self.steps - 1.0  # torch's ends of the two phases
+        first = self.highest / self.div_factor
+        up = _cosine(first, self.highest, t / top)
+        down = _cosine(self.highest, first / self.final_div_factor, (t - top) / (end - top))
+        return np.where(t <= top, up, down)
+
+
+def _cosine(start: float, end: float, share: np.ndarray) -> np.ndarray:
+    """From start (share 0) to end (share 1) along half a cosine."""
+    return end + (start - end) * (1.0 + np.cos(np.pi * share)) / 2.0
+
+
+SCHEDULES: Mapping[str, type[Schedule]] = MappingProxyType(
+    {c.name: c for c in (Constant, StepDecay, LinearDecay, CosineDecay, OneCycle)}
+)
+"""Every schedule by name."""
+
+
+def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Schedule:
+    """The named schedule over a whole training: it starts from ``rate`` (one_cycle: rises to it).
+
+    Args:
+        updates: of the training, the warm-up's included; step: a tenth after each third of the rest.
+
+    Raises:
+        InputError: an unknown name or a setting out of range.
+
+    >>> over_training("linear", 1.0, updates=5, warmup=1).rates()
+    array([0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ])
+    """
+    look_up("schedule", name, SCHEDULES)
+    positive_integer("updates", updates)
+    rest = updates - warmup
+    if rest < 1:
+        raise InputError(f"warmup is {warmup}, expected fewer than the {updates} updates of the training")
+    if name == Constant.name:
+        return Constant(rate, warmup=warmup)
+    if name == StepDecay.name:
+        return StepDecay(rate, rest, every=-(-rest // 3), warmup=warmup)
+    kind = {c.name: c for c in (LinearDecay, CosineDecay, OneCycle)}[name]
+    return kind(rate, rest, warmup=warmup)
+
+
+_RATES = ("rate", "initial", "final", "highest")  # the settings of schedules that are learning rates
+
+
+def scaled(rate: float | Schedule, factor: float) -> float | Schedule:
+    """The same rate or schedule, ``factor`` times as high.
+
+    >>> scaled(LinearDecay(0.5, steps=4), 0.5).rates()[0]
+    0.25
+    """
+    if not isinstance(rate, Schedule):
+        return rate * factor
+    changes = {f.name: getattr(rate, f.name) * factor for f in fields(rate) if f.name in _RATES}
+    return replace(rate, **changes)

@@ -1,0 +1,242 @@
+"""A run folder: what was asked, what happened in each epoch, the trained weights, and the result.
+
+config.json         the arguments, before anything runs
+metrics.jsonl       a line an epoch, written as it ends
+state-*.safetensors what a training can be gone on from: the last few, and the best epoch's
+model.safetensors   the weights
+result.json         asked and used backend, its description, updates, seconds, test loss and accuracy
+curves.png          loss and accuracy over the epochs
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backends import Backend, InputError
+from backends.errors import brief
+from dnn.checkpoints import dtype_of, load_model, save_model
+from dnn.io.atomic_files import remove_unfinished, write_atomically
+from dnn.sequential import Sequential
+from dnn.training.callback import Callback
+from dnn.training.history import History
+
+CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
+RESULT, CURVES = "result.json", "curves.png"
+LOCK = ".lock"
+
+
+def _held_alone(file: int) -> bool:
+    """Take the lock of an open file, which the system gives back when this process ends; False: it is
+    taken.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows: nothing is held there
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"run folder {path} cannot be written ({error.strerror}), expected a folder where files can be "
+        f"made; choose another --run-dir"
+    )
+
+
+def require_new(path: Path) -> None:
+    """Refuse a run folder that is there and not empty, without making anything.
+
+    Raises:
+        InputError: there is something already, or its place cannot be looked into.
+    """
+    try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(
+                f"run folder {path} exists and is not an empty folder, expected a new one; "
+                f"choose another --run-dir, remove it, or go on with it by --resume"
+            )
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+class RunFolder(Callback):
+    """A folder for one training, held by one process at a time; as a callback it writes each epoch's line.
+
+    A folder that vanishes while the training runs is made again: an hour's weights are worth more than the
+    states that went with it.
+
+    Args:
+        path: must not exist or be an empty folder; or with ``resume`` one that a training wrote.
+
+    Raises:
+        InputError: there is something in it already, another process trains into it, or it cannot be written;
+            nothing was changed.
+    """
+
+    def __init__(self, path: str | Path, resume: bool = False) -> None:
+        self.path = Path(path)
+        self._texts: dict[str, str] = {}  # what was written, for a folder that is made again
+        if not resume:
+            require_new(self.path)
+        self._hold()
+        if resume:
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                self._texts[CONFIG] = (self.path / CONFIG).read_text(encoding="utf-8")
+
+    def _hold(self) -> None:
+        """Make the folder where it is not there, take its lock, and clear what killed writers left."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+            # Nothing outside the folder is made through a link, and no pipe's reader waited for.
+            careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+            lock = os.open(self.path / LOCK, os.O_WRONLY | os.O_CREAT | careful, 0o644)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+        weakref.finalize(self, os.close, lock)  # closing it gives the lock back
+        if not _held_alone(lock):
+            raise InputError(
+                f"run folder {self.path} is in use by another training; wait for its end, or choose another "
+                f"--run-dir"
+            )
+        try:
+            remove_unfinished(self.path)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+    def _make_again(self) -> None:
+        """If it vanished."""
+        if not self.path.is_dir():
+            self._hold()
+            for name, text in self._texts.items():
+                self._write(name, text)
+            print(
+                f"WARNING: run folder {self.path} vanished and was made again, without the states that were "
+                f"in it",
+                file=sys.stderr, flush=True,
+            )  # fmt: skip
+
+    def _write(self, name: str, text: str) -> None:
+        self._texts[name] = text
+        try:
+            write_atomically(self.path / name, text.encode())
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write one of the folder's JSON files, whole or not at all.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        self._write(name, json.dumps(content, indent=2) + os.linesep)
+
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        self._write(METRICS, "")
+
+    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+        """Write the lines of these epochs anew: those that will be trained again are dropped."""
+        rows = ({"epoch": epoch, **logs} for epoch, logs in history.rows())
+        self._write(METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        line = json.dumps({"epoch": epoch, **logs}) + "\n"
+        try:
+            self._make_again()
+            with open(self.path / METRICS, "a", encoding="utf-8") as file:
+                file.write(line)
+        except (OSError, InputError) as error:  # a line is not worth the training
+            what = error if isinstance(error, InputError) else _unwritable(self.path, error)
+            print(f"WARNING: {what}; training goes on", file=sys.stderr, flush=True)
+        self._texts[METRICS] += line
+
+    def save(self, model: Sequential) -> None:
+        """Write the weights."""
+        self._make_again()
+        save_model(model, self.path / MODEL)
+
+    def draw(self, history: History, title: str) -> None:
+        """Write the curves."""
+        try:
+            draw_curves(history, self.path / CURVES, title)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+
+def load_run(
+    path: str | Path, open_backend: Callable[[str], Backend], allow_nonfinite: bool = False
+) -> tuple[dict[str, Any], Sequential]:
+    """(configuration, trained model) of a run folder.
+
+    Args:
+        open_backend: makes the backend for the dtype of the checkpoint.
+        allow_nonfinite: as in ``load_model``.
+
+    Raises:
+        InputError: no run folder, or one whose files cannot be read.
+    """
+    path = Path(path)
+    config = read_config(path)
+    model = load_model(path / MODEL, open_backend(dtype_of(path / MODEL)), allow_nonfinite)
+    return config, model
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration of a run folder.
+
+    Raises:
+        InputError: no run folder, or one whose configuration cannot be read.
+    """
+    if not path.is_dir():
+        raise InputError(f"run folder {path} is not a folder, expected one that train.py wrote")
+    file = path / CONFIG
+    if file.exists() and not file.is_file():  # a pipe would be waited for
+        raise InputError(f"{file} is not a regular file, expected train.py's arguments")
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{file} cannot be read ({brief(error)})") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{path / CONFIG} holds no object, expected train.py's arguments")
+    return config
+
+
+def draw_curves(history: History, path: Path, title: str) -> None:
+    """Loss and accuracy over the epochs, training and test, as a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=10)
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for key, label, colour in (
+            (name, "training", "tab:blue"),
+            (f"val_{name}", "test", "tab:red"),
+        ):
+            if key in history.history:
+                axes.plot(history.epoch, history.history[key], "o-", ms=3, color=colour, label=label)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("mean loss" if name == "loss" else "share of right predictions")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,164 @@
+"""Sequential: layers one after another, a goal, and an optimizer that looks for the best parameters.
+
+The lecture's three steps are the three calls: build the model, ``compile`` the goal, ``fit``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from dnn.losses import Loss, get_loss
+from dnn.metrics import METRICS
+from dnn.network import Network
+from dnn.optimizers import Optimizer, get_optimizer
+from dnn.training.callback import Callback
+from dnn.training.evaluation import Evaluation, evaluate, predict
+from dnn.training.history import History
+from dnn.training.loop import train
+from dnn.training.state import TrainingState
+from dnn.validation.settings import look_up, require_list
+
+
+class Sequential(Network):
+    """A feed-forward network on one backend.
+
+    Args:
+        layers: at least one, new ones; the last one's output is (C,).
+        input_shape: of one example, without the batch axis; images are (H, W, C).
+        backend: from ``get_backend``: the library, device and dtype that everything lives in.
+        seed: of the initial weights and of the shuffles; equal seeds give equal ones on all backends.
+
+    Attributes:
+        layers, input_shape, backend, seed: as given.
+        outputs: C, how many numbers the network returns for an example.
+        parameters: the flat vectors of values and gradients.
+        epochs_done: epochs trained so far; ``fit`` goes on from there.
+        stop_training: a callback sets it at an epoch's end, and ``fit`` returns.
+
+    Raises:
+        InputError: no layers, a layer that is in another model, or shapes that do not fit.
+
+    >>> from backends import get_backend
+    >>> from dnn import Dense
+    >>> model = Sequential(
+    ...     [Dense(500, "relu"), Dense(10, "softmax")],
+    ...     input_shape=(784,), backend=get_backend("numpy"),
+    ... )
+    >>> model.parameters.count
+    397510
+    """
+
+    def compile(
+        self,
+        loss: str | Loss = "categorical_crossentropy",
+        optimizer: str | Optimizer = "adam",
+        metrics: Sequence[str] = METRICS,
+        *,
+        l1: float = 0.0,
+        l2: float = 0.0,
+    ) -> None:
+        """Choose the goal and the way to its best parameters.
+
+        Args:
+            loss: a name in ``dnn.losses.LOSSES`` or a Loss.
+            optimizer: a name in ``dnn.optimizers.OPTIMIZERS`` or an Optimizer with its settings.
+            metrics: ("accuracy",), or () to count nothing.
+            l1, l2: the price of large weights (``dnn.optimizers.regularizers``); reported losses are without.
+
+        Raises:
+            InputError: an unknown name, something else, or a loss that does not fit the last layer.
+        """
+        loss = get_loss(loss)
+        optimizer = get_optimizer(optimizer)
+        require_list("metrics", metrics)
+        for metric in metrics:
+            look_up("metric", metric, dict.fromkeys(METRICS))
+        self.set_goal(loss, optimizer, metrics, l1, l2)
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        batch_size: int = 100,
+        epochs: int = 1,
+        validation_split: float = 0.0,
+        validation_data: tuple[Any, ...] | None = None,
+        callbacks: Sequence[Callback] = (),
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        resume: TrainingState | None = None,
+    ) -> History:
+        """Train: each epoch takes every example once, in batches, with one update a batch.
+
+        A second ``fit`` goes on where the first ended: 5 and 5 epochs are 10. The last batch may be shorter.
+
+        Args:
+            x: (N, *input_shape), uint8 (v stands for v / 255) or the backend's dtype; a host NumPy
+                array (moved to the device once) or an array of the backend.
+            y: (N,) class numbers, or (N, C) rows of the backend's dtype; with one output, (N,) values.
+            batch_size, epochs: from 1; a batch has at most N examples.
+            validation_split: the last examples, this share of them, are evaluated after each epoch only.
+            validation_data: (x, y) or (x, y, sample_weight) to evaluate after each epoch instead.
+            callbacks: are told of each epoch; see ``dnn.training.callback``.
+            shuffle: a new order each epoch, keyed by the model's seed and the epoch's number.
+            class_weight: class number -> weight of its examples (else 1); not in validation.
+            sample_weight: (N,) numbers from 0, for the weighted mean of the loss (``dnn.losses``).
+            resume: go on from this state; epochs then counts from the start, so that the same call with it
+                ends where it would have ended without a stop (at once, if it had).
+
+        Returns:
+            A number an epoch for loss, accuracy, val_loss, val_accuracy and seconds.
+
+        Raises:
+            InputError: not compiled, or an argument that does not fit; nothing was changed.
+        """
+        return train(
+            self, x, y, batch_size=batch_size, epochs=epochs, validation_split=validation_split,
+            validation_data=validation_data, callbacks=callbacks, shuffle=shuffle,
+            class_weight=class_weight, sample_weight=sample_weight, resume=resume,
+        )  # fmt: skip
+
+    def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:
+        """Mean loss and share of right predictions; arguments as in ``fit``.
+
+        Raises:
+            InputError: not compiled, or an argument that does not fit.
+        """
+        return evaluate(self, x, y, batch_size, sample_weight)
+
+    def predict(self, x: Any, batch_size: int = 1000) -> np.ndarray:
+        """The network's outputs for each example, (N, C), as a host NumPy array; x as in ``fit``.
+
+        Raises:
+            InputError: an argument that does not fit.
+        """
+        return predict(self, x, batch_size)
+
+    def summary(self, print_fn: Callable[[str], object] = print) -> None:
+        """Print a table: each layer, its output shape, and how many parameters it has."""
+        for line in _summary_lines(self):
+            print_fn(line)
+
+
+def _summary_lines(model: Network) -> Iterator[str]:
+    """A head, a line a layer, the total, and how many numbers of state are not trained if there are any."""
+    rows = [("layer", "output shape", "parameters")]
+    untrained = 0
+    for layer in model.layers:
+        name = type(layer).__name__
+        label = name if layer.activation == "linear" else f"{name}, {layer.activation}"
+        count = sum(prod(shape) for shape in layer.parameter_shapes().values())
+        untrained += sum(prod(array.shape) for array in layer.state.values())
+        rows.append((f"{layer.name} ({label})", str(("batch", *layer.output_shape)), f"{count:,}"))
+    rows.append(("total", "", f"{model.parameters.count:,}"))
+    if untrained:
+        rows.append(("state, not trained", "", f"{untrained:,}"))
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    for row in rows:
+        yield f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}"

@@ -1,0 +1,97 @@
+"""What may watch a training: a callback is told when something happens."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dnn.network import Network
+from dnn.training.history import History
+from dnn.training.state import CALLBACK, TrainingState
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands between two updates.
+
+    Attributes:
+        epoch: the running epoch, from 1; epochs: the last one of this fit.
+        updates: updates of this epoch so far, of updates_per_epoch.
+        examples: examples of this epoch so far.
+        read: fetches (mean loss, accuracy) of the epoch so far from the device. It waits for the
+            device, so call it a few times a second at most.
+        take: copies the whole training from the device, to go on from here later.
+    """
+
+    epoch: int
+    epochs: int
+    updates: int
+    updates_per_epoch: int
+    examples: int
+    read: Callable[[], tuple[float, float]]
+    take: Callable[[], TrainingState]
+
+
+class Callback:
+    """Base: does nothing.
+
+    Attributes:
+        every: updates between two calls of ``on_progress``; None: it is not called, and the epoch
+            runs without a pause.
+        model: the model that ``fit`` trains; ``model.stop_training = True`` ends it after the epoch.
+    """
+
+    every: int | None = None
+    model: Network
+
+    def set_model(self, model: Network) -> None:
+        """Before everything else: the model that is trained."""
+        self.model = model
+
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        """Before the first update of a fit: epochs first_epoch .. epochs will run."""
+
+    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+        """After on_train_begin of a fit that goes on from a training state: become what the one that watched
+        the epochs in ``history`` was; ``held`` is what its ``held_arrays`` gave.
+        """
+
+    def held_arrays(self) -> dict[str, np.ndarray]:
+        """What ``on_resume`` needs besides the history: named host arrays, saved in each training state."""
+        return {}
+
+    def on_progress(self, progress: Progress) -> None:
+        """Every ``every`` updates and at the epoch's end."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """After the epoch and its validation; logs holds loss, accuracy, val_loss, ..., seconds."""
+
+    def on_epoch_saved(self, take: Callable[[], TrainingState]) -> None:
+        """After on_epoch_end of all callbacks: ``take()`` copies the training as it is between two epochs."""
+
+    def on_train_end(self) -> None:
+        """After the last epoch, also when training is interrupted."""
+
+
+def _named(callbacks: Sequence[Callback]) -> Iterator[tuple[str, Callback]]:
+    """A name for each callback that is the same for the same callbacks in the same order."""
+    seen: Counter[str] = Counter()
+    for callback in callbacks:
+        name = type(callback).__name__
+        yield f"{CALLBACK}{name} {seen[name]} ", callback
+        seen[name] += 1
+
+
+def held_arrays(callbacks: Sequence[Callback]) -> dict[str, np.ndarray]:
+    """All that the callbacks hold, under names that begin with CALLBACK."""
+    return {place + n: a for place, callback in _named(callbacks) for n, a in callback.held_arrays().items()}
+
+
+def resume(callbacks: Sequence[Callback], history: History, arrays: Mapping[str, np.ndarray]) -> None:
+    """Tell each callback what was, and give it what it held, from the arrays of a training state."""
+    for place, callback in _named(callbacks):
+        held = {name.removeprefix(place): a for name, a in arrays.items() if name.startswith(place)}
+        callback.on_resume(history, held)

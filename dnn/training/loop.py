@@ -1,0 +1,231 @@
+"""The training loop: all batches of an epoch, all epochs of a fit, and the callbacks that watch them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from math import gcd
+from typing import Any
+
+from dnn.network import Network
+from dnn.random import permutation, stream_key
+from dnn.training import callback as watching
+from dnn.training.callback import Callback, Progress
+from dnn.training.evaluation import evaluate_examples
+from dnn.training.history import History
+from dnn.training.state import (
+    StateError,
+    TrainingState,
+    epochs_before,
+    facts_of,
+    fingerprint,
+    restore,
+    take_state,
+)
+from dnn.training.step import Totals, TrainingStep
+from dnn.validation.examples import Examples
+from dnn.validation.settings import positive_integer
+
+VALIDATION_BATCH = 1000
+"""Examples at a time when an epoch's end is evaluated, as ``Sequential.evaluate`` has it."""
+
+
+class Batches:
+    """The updates of one pass over the examples, in the order that the model's seed and the epoch give.
+
+    Args:
+        network: compiled.
+        examples: N of them; the last batch may be shorter.
+        batch_size: at most N.
+        shuffle: a new order each epoch; else as they lie.
+        unroll: how many updates a backend that records them replays at a time.
+
+    Attributes:
+        updates: of an epoch; done: of the running epoch so far.
+        totals: the running epoch's sums.
+    """
+
+    def __init__(
+        self, network: Network, examples: Examples, batch_size: int, shuffle: bool = True, unroll: int = 25
+    ) -> None:
+        backend = network.backend
+        self.network, self.examples = network, examples
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.n = examples.size
+        self._full, rest = divmod(self.n, batch_size)
+        self.updates = self._full + (1 if rest else 0)
+        self.done = self.updates
+        self.totals = Totals(network, examples.weights is not None)
+        self._key = stream_key(network.seed, "shuffle")
+        self._order = backend.xp.arange(self.n, dtype=backend.xp.int64, device=backend.device)
+        cut = self._full * batch_size
+        self._parts = []  # (step, run) of the full batches, and of the short one
+        for part, size in ((self._order[:cut], batch_size), (self._order[cut:], rest)):
+            if part.shape[0]:
+                step = TrainingStep(network, examples, backend.view(part, (-1, size)), self.totals)
+                self._parts.append((step, backend.capture(step, unroll)))
+
+    def begin(self, epoch: int, done: int = 0) -> None:
+        """Go to this epoch, of which ``done`` updates were made before; their sums are in ``totals``."""
+        if self.shuffle:
+            self._order[...] = permutation(self.network.backend, self._key, epoch, self.n)
+        if not done:
+            self.totals.clear()
+        self.done = done
+        for (step, _), before in zip(self._parts, (0, self._full), strict=False):
+            step.seek(max(0, done - before))
+
+    def run(self, n: int) -> None:
+        """The next n updates of the epoch, or as many as are left."""
+        end = min(self.done + n, self.updates)
+        for (_, run), stop in zip(self._parts, (self._full, self.updates), strict=False):
+            now = min(end, stop) - self.done
+            if now > 0:
+                run(now)
+                self.done += now
+
+
+class Training:
+    """One fit: a network, its batches, and those that watch it.
+
+    Args:
+        network: compiled.
+        batches: of what it is trained on.
+        validation: is evaluated after each epoch; None: nothing is.
+        callbacks: are told of each epoch.
+    """
+
+    def __init__(
+        self, network: Network, batches: Batches, validation: Examples | None, callbacks: Sequence[Callback]
+    ) -> None:
+        self.network, self.batches, self.validation = network, batches, validation
+        self.watchers, self.history = tuple(callbacks), History()
+        names = ["loss", "accuracy"] if network.metrics else ["loss"]
+        validated = [] if validation is None else [f"val_{name}" for name in names]
+        self.measures = [*names, "seconds", *validated]
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What decides every number of this training. Its fingerprint reads all of the data, which takes a
+        while: only where a state is really taken.
+        """
+        network, batches = self.network, self.batches
+        data = fingerprint(network.backend, *(a for a in batches.examples if a is not None))
+        return facts_of(network, data, batches.batch_size, batches.shuffle)
+
+    def restore(self, state: TrainingState) -> History:
+        """Become what this state was taken of; returns the epochs before it.
+
+        Raises:
+            StateError: it is of another training; nothing was changed.
+        """
+        if state.updates > self.batches.updates:
+            raise StateError(
+                f"the training state is at update {state.updates}, expected at most {self.batches.updates} "
+                f"in an epoch"
+            )
+        before = epochs_before(state, self.measures)
+        restore(self.network, state, self.batches.totals.sums, self.facts)
+        return before
+
+    def take(self, epoch: int, updates: int) -> TrainingState:
+        """The training as it is now, which is after so many updates of this epoch."""
+        held = watching.held_arrays(self.watchers)
+        sums, history = self.batches.totals.sums, self.history.history
+        return take_state(self.network, epoch, updates, sums, self.facts, history, held)
+
+    def run(self, epochs: int, state: TrainingState | None) -> History:
+        """All epochs; see ``Sequential.fit``."""
+        network, updates = self.network, self.batches.updates
+        first, last, done = network.epochs_done + 1, network.epochs_done + epochs, 0
+        if state is not None:
+            before = self.restore(state)
+            first, done = state.epoch, state.updates
+        network.stop_training = False
+        for watcher in self.watchers:
+            watcher.set_model(network)
+            watcher.on_train_begin(first, last, updates)
+        try:
+            if state is not None:
+                self.history = before
+                watching.resume(self.watchers, before, state.arrays)
+            for epoch in range(first, last + 1):
+                if network.stop_training:
+                    break
+                self._epoch(epoch, last, done if epoch == first else 0)
+        finally:
+            for watcher in self.watchers:
+                watcher.on_train_end()
+        return self.history
+
+    def _epoch(self, epoch: int, epochs: int, done: int) -> None:
+        start = time.perf_counter()
+        loss, accuracy = self._updates(epoch, epochs, done)
+        numbers = {"loss": loss, "accuracy": accuracy, "seconds": time.perf_counter() - start}
+        self.network.epochs_done = epoch
+        if self.validation is not None:
+            found = evaluate_examples(self.network, self.validation, VALIDATION_BATCH)
+            numbers |= {"val_loss": found.loss, "val_accuracy": found.accuracy}
+        logs = {name: numbers[name] for name in self.measures}
+        self.history.add(epoch, logs)
+        for watcher in self.watchers:
+            watcher.on_epoch_end(epoch, logs)
+        for watcher in self.watchers:
+            watcher.on_epoch_saved(partial(self.take, epoch + 1, 0))
+
+    def _updates(self, epoch: int, epochs: int, done: int) -> tuple[float, float]:
+        """The updates of an epoch, with a pause wherever a callback wants to look; (mean loss, accuracy)."""
+        batches = self.batches
+        batches.begin(epoch, done)
+        watchers = [(c, c.every) for c in self.watchers if c.every is not None]
+        pace = gcd(*(every for _, every in watchers)) or batches.updates
+        while batches.done < batches.updates:
+            batches.run(pace - batches.done % pace)
+            for watcher, every in watchers:
+                if batches.done % every == 0 or batches.done == batches.updates:
+                    watcher.on_progress(self._progress(epoch, epochs))
+        return batches.totals.read(batches.n)
+
+    def _progress(self, epoch: int, epochs: int) -> Progress:
+        batches = self.batches
+        seen = min(batches.done * batches.batch_size, batches.n)
+        return Progress(
+            epoch,
+            epochs,
+            batches.done,
+            batches.updates,
+            seen,
+            read=partial(batches.totals.read, seen),
+            take=partial(self.take, epoch, batches.done),
+        )
+
+
+def train(
+    network: Network,
+    x: Any,
+    y: Any,
+    *,
+    batch_size: int,
+    epochs: int,
+    validation_split: float,
+    validation_data: tuple[Any, ...] | None,
+    callbacks: Sequence[Callback],
+    shuffle: bool,
+    class_weight: Mapping[int, float] | None,
+    sample_weight: Any,
+    resume: TrainingState | None = None,
+) -> History:
+    """What ``Sequential.fit`` does; see there."""
+    epochs = positive_integer("epochs", epochs)
+    examples, validation = network.door.admit_training(
+        x,
+        y,
+        batch_size=batch_size,
+        validation_split=validation_split,
+        validation_data=validation_data,
+        class_weight=class_weight,
+        sample_weight=sample_weight,
+    )
+    batches = Batches(network, examples, int(batch_size), shuffle)
+    return Training(network, batches, validation, callbacks).run(epochs, resume)

@@ -1,0 +1,198 @@
+"""Where a training stands, whole: enough to go on from it as if nothing had happened.
+
+Weights, the optimizer's vectors and counters, the sums of the running epoch, the position in it, and the
+history. Random numbers need nothing more: their streams are keyed by seed, purpose and step, and have no
+state. The arrays are named and in the model's dtype, so that a state taken on one backend can be gone on from
+on another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backends import Backend, InputError
+from backends.errors import brief
+from dnn.io import safetensors as tensor_files
+from dnn.network import Network
+from dnn.training.history import History
+
+FORMAT = "array-api-dnn-training"
+"""Key of the one metadata entry: an object in JSON."""
+VERSION = 1
+CALLBACK = "callback "
+"""How the names of the callbacks' arrays begin in a training state."""
+Array = Any
+
+
+class StateError(InputError):
+    """A training state that cannot be read, or that is of another training."""
+
+
+@dataclass
+class TrainingState:
+    """A training between two updates.
+
+    Attributes:
+        epoch: that is running, from 1.
+        updates: of this epoch that are done; 0: it has not begun.
+        facts: what a training must be to go on from here: model, optimizer, seed, data, batches.
+        history: name -> a number for each whole epoch so far.
+        arrays: "value NAME", "state NAME", "SLOT NAME", "control", "totals", "callback KIND NUMBER NAME":
+            host arrays.
+    """
+
+    epoch: int
+    updates: int
+    facts: dict[str, Any]
+    history: dict[str, list[float]] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def fingerprint(backend: Backend, *arrays: Array) -> str:
+    """A digest of the contents, shapes and dtypes of the training data."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        host = np.ascontiguousarray(backend.to_host(array))
+        digest.update(f"{host.dtype} {host.shape};".encode())
+        digest.update(host.data)
+    return digest.hexdigest()
+
+
+def facts_of(model: Network, data: str, batch_size: int, shuffle: bool) -> dict[str, Any]:
+    """What decides every number of a training, as JSON values.
+
+    Args:
+        data: the ``fingerprint``.
+    """
+    return {
+        "model": model.config(),
+        "optimizer": model.optimizer.config(),
+        "dtype": model.backend.dtype_name,
+        "seed": model.seed,
+        "batch_size": batch_size,
+        "shuffle": shuffle,
+        "data": data,
+    }
+
+
+def _vectors(model: Network) -> dict[str, dict[str, Array]]:
+    """Kind of number ("value", "state", a slot of the optimizer) -> named arrays."""
+    slots = {slot: model.parameters.views(v) for slot, v in model.optimizer_state.vectors.items()}
+    return {"value": model.parameters.value, "state": model.parameters.state, **slots}
+
+
+def take_state(
+    model: Network,
+    epoch: int,
+    updates: int,
+    totals: Array,
+    facts: Mapping[str, Any],
+    history: Mapping[str, list[float]],
+    held: Mapping[str, np.ndarray],
+) -> TrainingState:
+    """Copy everything from the device.
+
+    Args:
+        totals: (3,) the running epoch's sums of losses, right predictions and weights.
+        held: the callbacks' host arrays.
+    """
+
+    def host(array: Array) -> np.ndarray:
+        return np.array(model.backend.to_host(array))
+
+    arrays = {f"{kind} {n}": host(v) for kind, named in _vectors(model).items() for n, v in named.items()}
+    arrays["control"] = host(model.optimizer_state.control)
+    arrays["totals"] = host(totals)
+    arrays.update(held)
+    return TrainingState(epoch, updates, dict(facts), {k: list(v) for k, v in history.items()}, arrays)
+
+
+def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any]) -> None:
+    """Put a state into a compiled model of the same architecture; all is compared before anything is written.
+
+    Raises:
+        StateError: it is of another training; says in what.
+    """
+    for name, wanted in facts.items():
+        if state.facts.get(name) != wanted:
+            raise StateError(
+                f"the training state has another {name}: {brief(state.facts.get(name))}, expected "
+                f"{brief(wanted)}; resume with what it was begun with"
+            )
+    places = {f"{kind} {n}": v for kind, named in _vectors(model).items() for n, v in named.items()}
+    places["control"], places["totals"] = model.optimizer_state.control, totals
+    saved = {name for name in state.arrays if not name.startswith(CALLBACK)}
+    if places.keys() != saved:
+        odd = sorted(places.keys() ^ saved)
+        raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
+    for name, place in places.items():
+        array = state.arrays[name]
+        dtype = str(place.dtype).rsplit(".", maxsplit=1)[-1]
+        if array.shape != tuple(place.shape) or str(array.dtype) != dtype:
+            raise StateError(
+                f"array {name!r} of the training state is {array.dtype} {array.shape}, expected {dtype} "
+                f"{tuple(place.shape)}"
+            )
+    for name, place in places.items():
+        place[...] = model.backend.from_host(np.ascontiguousarray(state.arrays[name]))
+    model.epochs_done = state.epoch - 1
+
+
+def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
+    """The whole epochs of the fit that the state was taken in.
+
+    Args:
+        measures: what the fit that goes on measures in each epoch.
+
+    Raises:
+        StateError: it measured something else.
+    """
+    epochs = {len(values) for values in state.history.values()} or {0}
+    if state.history and (set(state.history) != set(measures) or len(epochs) != 1):
+        raise StateError(
+            f"the training state has the epochs' {brief(', '.join(state.history))}, expected "
+            f"{', '.join(measures)}; resume with the validation data that it was begun with"
+        )
+    first = state.epoch - epochs.pop()
+    return History(list(range(first, state.epoch)), {n: list(v) for n, v in state.history.items()})
+
+
+def write_state(state: TrainingState, path: Path) -> None:
+    """Write a state, whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written; nothing is left behind.
+    """
+    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": state.history}
+    tensor_files.write(path, FORMAT, VERSION, about, state.arrays)
+
+
+def read_state(path: Path) -> TrainingState:
+    """Read what ``write_state`` wrote.
+
+    Raises:
+        StateError: missing, truncated, altered, of another kind or version.
+    """
+    about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
+    try:
+        state = TrainingState(**about, arrays=arrays)
+        if not (type(state.epoch) is int and type(state.updates) is int):
+            raise TypeError("epoch and updates are no integers")
+        if state.epoch < 1 or state.updates < 0:
+            raise ValueError(f"epoch {state.epoch}, updates {state.updates}")
+        if not isinstance(state.facts, dict) or not isinstance(state.history, dict):
+            raise TypeError("facts and history are no objects")
+        for name, values in state.history.items():
+            if not isinstance(values, list) or any(type(value) not in (int, float) for value in values):
+                raise TypeError(f"history {name!r} is no list of numbers")
+        if len({len(values) for values in state.history.values()}) > 1:
+            raise ValueError("histories are of different lengths")
+    except (TypeError, ValueError) as error:
+        raise StateError(f"training state {path} does not fit together: {brief(error)}") from None
+    return state

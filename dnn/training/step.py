@@ -1,0 +1,120 @@
+"""One update on one batch: the only place where it is written what an update does.
+
+Everything that varies between updates (the position in the epoch, the optimizer's counters, the loss so
+far) is in arrays on the device. So an update reads nothing back, and a backend may record one and
+replay it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dnn.losses import weigh
+from dnn.metrics import count_correct
+from dnn.network import Network
+from dnn.validation.arrays import scale_of
+from dnn.validation.examples import Examples
+
+Array = Any
+
+
+class Totals:
+    """Sums over the epoch so far, on the device: losses, right predictions, weights if there are any."""
+
+    def __init__(self, network: Network, weighted: bool = False) -> None:
+        self.network = network
+        self.sums = network.backend.zeros(3)
+        self.loss, self.correct = self.sums[0:1], self.sums[1:2]
+        self.weight: Array = self.sums[2:3] if weighted else None
+
+    def add(self, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
+        """One batch: what the loss took (B, C), targets, each example's loss (B,) times its weight (B,)."""
+        xp = self.network.backend.xp
+        self.loss += xp.sum(losses)
+        if weights is not None:
+            self.weight += xp.sum(weights)
+        if self.network.metrics:
+            boundary = self.network.goal.boundary
+            self.correct += count_correct(self.network.backend, outputs, y, boundary)
+
+    def clear(self) -> None:
+        self.sums[...] = 0.0
+
+    def read(self, examples: int) -> tuple[float, float]:
+        """(mean loss, accuracy) over this many examples; waits for the device."""
+        loss, correct, weight = (float(number) for number in self.network.backend.to_host(self.sums))
+        whole = float(examples) if self.weight is None else weight
+        return loss / whole if whole else 0.0, correct / examples
+
+
+def gradients(
+    network: Network, x: Array, y: Array, weights: Array | None = None, totals: Totals | None = None
+) -> Array:
+    """Forward, loss and backward on one reserved batch: all of an update but the optimizer's step.
+
+    Afterwards the network's gradients are those of the batch's (weighted) mean loss and of the penalty.
+
+    Args:
+        x: (B, *input_shape); y: (B,) class numbers or (B, C) rows.
+        weights: (B,) of the examples; None: all count alike.
+        totals: where the batch is added.
+
+    Returns:
+        Each example's loss times its weight, (B,).
+    """
+    outputs, losses, dy = network.loss_of(x, y, training=True)
+    if weights is not None:
+        weigh(network.backend.xp, weights, losses, dy)
+    network.backward(dy)
+    if network.penalty is not None:
+        network.penalty.add_gradients()
+    if totals is not None:
+        totals.add(outputs, y, losses, weights)
+    return losses
+
+
+def update(
+    network: Network, x: Array, y: Array, weights: Array | None = None, totals: Totals | None = None
+) -> None:
+    """One update of the parameters on one batch; arguments as of ``gradients``."""
+    gradients(network, x, y, weights, totals)
+    network.optimizer_state.step()
+
+
+class TrainingStep:
+    """Pick the next batch and make one update on it. No arguments, no read: a backend may record it.
+
+    Args:
+        network: compiled.
+        examples: all of them.
+        order: (batches, B) int64, which rows make which batch; a view that the caller refills.
+        totals: where the losses and right predictions are added.
+    """
+
+    def __init__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> None:
+        self.network, self.order, self.totals = network, order, totals
+        self.x, self.y, self.weights = examples
+        backend = network.backend
+        batch = order.shape[1]
+        network.reserve(batch, training=True)
+        self.position = backend.zeros(1, dtype=backend.xp.int64)
+        self.index = backend.zeros((1, batch), dtype=backend.xp.int64)
+        self.batch_x = backend.zeros((batch, *self.x.shape[1:]))
+        self.batch_y = backend.zeros((batch, *self.y.shape[1:]), dtype=self.y.dtype)
+        self.batch_weights = None if self.weights is None else backend.zeros(batch)
+        self._gather = backend.kernel("gather_rows")
+        self._scale = scale_of(self.x)
+
+    def seek(self, batch: int) -> None:
+        """Go on with this batch of ``order``."""
+        self.position[...] = batch
+
+    def __call__(self) -> None:
+        self._gather(self.order, self.position, self.index, 1.0)
+        index = self.index[0, ...]
+        self._gather(self.x, index, self.batch_x, self._scale)
+        self._gather(self.y, index, self.batch_y, 1.0)
+        if self.weights is not None:
+            self._gather(self.weights, index, self.batch_weights, 1.0)
+        update(self.network, self.batch_x, self.batch_y, self.batch_weights, self.totals)
+        self.position += 1

@@ -1,0 +1,150 @@
+"""The door: everything that a network learns from or is judged by comes in here, once.
+
+What has passed is an ``Examples``, which nothing behind the door looks at again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from backends import Backend, InputError
+from dnn.validation.arrays import examples, targets
+from dnn.validation.sample_weights import combined_weights
+from dnn.validation.settings import positive_integer, require_number
+
+Array = Any
+
+
+class ChecksTargets(Protocol):
+    """A loss, as far as the door knows one."""
+
+    def check_targets(self, backend: Backend, argument: str, y: Array) -> None: ...
+
+
+class Examples(NamedTuple):
+    """Admitted examples on the device."""
+
+    x: Array  # (N, *input_shape), uint8 or the backend's dtype
+    y: Array  # (N,) int64 class numbers, or (N, C) in the backend's dtype
+    weights: Array | None  # (N,) in the backend's dtype; None: all count alike
+
+    @property
+    def size(self) -> int:
+        """N."""
+        return int(self.x.shape[0])
+
+
+class Door(NamedTuple):
+    """What a network takes.
+
+    Attributes:
+        backend: where everything is moved.
+        input_shape: of one example.
+        outputs: C, numbers that the network returns for an example.
+        loss: judges whether the targets fit it.
+    """
+
+    backend: Backend
+    input_shape: tuple[int, ...]
+    outputs: int
+    loss: ChecksTargets
+
+    def admit(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        names: tuple[str, str] = ("x", "y"),
+        batch_size: int = 1,
+    ) -> Examples:
+        """x, y and the weights on the device, checked.
+
+        Args:
+            names: of x and y, in messages.
+            batch_size: there must be as many examples.
+
+        Raises:
+            InputError: what does not fit, by name.
+        """
+        x = examples(self.backend, names[0], x, self.input_shape)
+        n = int(x.shape[0])
+        if batch_size > n:
+            raise InputError(f"batch_size is {batch_size}, expected at most the {n} examples in {names[0]}")
+        y = targets(self.backend, names[1], y, n, self.outputs)
+        self.loss.check_targets(self.backend, names[1], y)
+        return Examples(x, y, self._weights(y, sample_weight))
+
+    def _weights(
+        self, y: Array, sample_weight: Any, class_weight: Mapping[int, float] | None = None
+    ) -> Array | None:
+        return combined_weights(self.backend, y, sample_weight, class_weight, self.outputs)
+
+    def admit_validation(self, given: Any) -> Examples:
+        """``validation_data``, (x, y) or (x, y, sample_weight).
+
+        Raises:
+            InputError: no such tuple, or what does not fit.
+        """
+        if not isinstance(given, tuple) or len(given) not in (2, 3):
+            raise InputError(
+                "validation_data is not a pair, expected a tuple (x, y) or (x, y, sample_weight)"
+            )
+        x, y, sample_weight = (*given, None)[:3]
+        return self.admit(x, y, sample_weight, names=("validation_data[0]", "validation_data[1]"))
+
+    def admit_training(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        batch_size: Any,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+    ) -> tuple[Examples, Examples | None]:
+        """(what is trained on, what is evaluated after each epoch); arguments as in ``Sequential.fit``.
+
+        Raises:
+            InputError: what does not fit, by name.
+        """
+        batch_size = positive_integer("batch_size", batch_size)
+        given = self.admit(x, y, sample_weight, batch_size=batch_size)
+        validation = None if validation_data is None else self.admit_validation(validation_data)
+        if validation_split != 0.0:
+            if validation is not None:
+                raise InputError("validation_split and validation_data are both given, expected one of them")
+            given, validation = self._split(given, validation_split, batch_size)
+        if class_weight is not None or given.weights is not None:
+            given = given._replace(weights=self._weights(given.y, given.weights, class_weight))
+        return given, validation
+
+    def _split(self, given: Examples, share: float, batch_size: int) -> tuple[Examples, Examples]:
+        """The first examples, and the last ``share`` of them."""
+        cut = _cut(given.size, share, batch_size)
+        first, last = (
+            Examples(*(None if a is None else a[part, ...] for a in given))
+            for part in (slice(None, cut), slice(cut, None))
+        )
+        return first, last._replace(weights=self._weights(last.y, last.weights))
+
+
+def _cut(n: int, share: Any, batch_size: int) -> int:
+    """How many of n examples are trained on if the last ``share`` of them are held out.
+
+    Raises:
+        InputError: a share out of range, or one that leaves a part empty or smaller than a batch.
+    """
+    require_number("validation_split", share, 0.0, 1.0)
+    cut = int(n * (1.0 - share))  # Keras's rounding
+    if cut in (0, n):
+        raise InputError(
+            f"validation_split is {share} of {n} examples, expected a share that leaves both parts some; "
+            f"use validation_data for a set of your own"
+        )
+    if batch_size > cut:
+        raise InputError(
+            f"batch_size is {batch_size}, expected at most the {cut} examples that validation_split leaves"
+        )
+    return cut

@@ -1,0 +1,85 @@
+"""How much each example counts: ``sample_weight`` and ``class_weight`` become one number an example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from backends import Backend, InputError
+from backends.errors import shown
+from dnn.validation.settings import require_number
+
+Array = Any
+
+
+def combined_weights(
+    backend: Backend, y: Array, sample_weight: Any, class_weight: Mapping[int, float] | None, outputs: int
+) -> Array | None:
+    """The weights on the device, (N,) in the backend's dtype; None: all examples count alike.
+
+    Args:
+        y: admitted targets; the class of a row is its largest entry, or with one output 1 above 0.5, else 0.
+        sample_weight: (N,) numbers of at least 0 (host array or list), or an array of the backend.
+        class_weight: class number -> number of at least 0; classes that are not named have 1.
+
+    Raises:
+        InputError: another shape, an unknown class, a negative number, NaN or infinity; no weight above 0.
+    """
+    if sample_weight is None and class_weight is None:
+        return None
+    weights = backend.xp.ones(y.shape[0], dtype=backend.dtype, device=backend.device)
+    if sample_weight is not None:
+        weights = _sample_weights(backend, sample_weight, int(y.shape[0]))
+    if class_weight is not None:
+        weights = weights * _class_weights(backend, class_weight, y, outputs)
+    if float(backend.xp.max(weights)) == 0.0:
+        raise InputError("the weights are all 0, expected at least one example that counts")
+    return weights
+
+
+def _sample_weights(backend: Backend, given: Any, n: int) -> Array:
+    if isinstance(given, (list, tuple)):
+        try:
+            given = np.asarray(given)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"sample_weight holds no numbers ({error}), expected {n} of them") from None
+    if type(given) is np.ndarray or isinstance(given, np.memmap):
+        if given.dtype.kind not in "fiub":  # text would be read as numbers, complex numbers cut in half
+            raise InputError(f"sample_weight holds no numbers ({given.dtype}), expected {n} of them")
+        with np.errstate(over="ignore"):
+            host = np.ascontiguousarray(given, dtype=backend.dtype_name).reshape(given.shape)
+        given = backend.from_host(host)
+    backend.check("sample_weight", given)
+    if tuple(given.shape) != (n,):
+        raise InputError(
+            f"sample_weight has shape {tuple(given.shape)}, expected ({n},): one for each example"
+        )
+    if given.dtype != backend.dtype:
+        raise InputError(f"sample_weight has dtype {given.dtype}, expected {backend.dtype_name}")
+    xp = backend.xp
+    if not bool(xp.all(xp.isfinite(given))) or float(xp.min(given)) < 0.0:
+        raise InputError("sample_weight holds NaN, infinity or numbers below 0, expected finite ones from 0")
+    return given
+
+
+def _class_weights(backend: Backend, given: Any, y: Array, outputs: int) -> Array:
+    classes = max(outputs, 2)
+    if not isinstance(given, Mapping):
+        raise InputError(f"class_weight is {shown(given)}, expected a dict such as {{0: 1.0, 1: 5.0}}")
+    table = np.ones(classes, dtype=backend.dtype_name)
+    for number, weight in given.items():
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < classes:
+            raise InputError(f"class_weight names class {shown(number)}, expected classes 0 to {classes - 1}")
+        plain = weight.item() if isinstance(weight, np.generic) else weight
+        require_number(f"class_weight[{number}]", plain, 0.0)
+        table[number] = weight
+    xp = backend.xp
+    if y.ndim == 1:
+        found = y
+    elif outputs == 1:
+        found = xp.astype(y[:, 0] > 0.5, xp.int64)
+    else:
+        found = xp.astype(xp.argmax(y, axis=1), xp.int64)
+    return xp.take(backend.from_host(table), found, axis=0)

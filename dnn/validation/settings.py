@@ -1,0 +1,91 @@
+"""Settings: numbers, names and lists, each refused in one sentence where it does not fit."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, TypeVar
+
+import numpy as np
+
+from backends import InputError
+from backends.errors import brief, shown
+
+T = TypeVar("T")
+
+
+def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:
+    """``table[name]``.
+
+    Raises:
+        InputError: naming the argument, what it is, what is expected, and the nearest name.
+    """
+    if isinstance(name, str) and name in table:
+        return table[name]
+    close = difflib.get_close_matches(brief(name).lower(), list(table), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise InputError(f"{argument} is {brief(repr(name))}, expected one of {', '.join(table)}{hint}")
+
+
+def is_text(name: object) -> bool:
+    """Whether it is a string of printable characters: they fit into a line and into a file."""
+    return isinstance(name, str) and name.isprintable()
+
+
+def positive_integer(argument: str, value: Any) -> int:
+    """The value as int.
+
+    Raises:
+        InputError: not an integer of at least 1, or past 64 bits.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"{argument} is {shown(value)}, expected an integer of at least 1")
+    if value >= 2**63:
+        raise InputError(f"{argument} is {value}, expected an integer below 2**63")
+    return int(value)
+
+
+def natural_number(argument: str, value: Any) -> int:
+    """The value if it is an integer of at least 0.
+
+    Raises:
+        InputError: naming the argument.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InputError(f"{argument} is {shown(value)}, expected an integer of at least 0")
+    return value
+
+
+def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> None:
+    """Refuse a setting outside low <= value < high.
+
+    Raises:
+        InputError: naming the argument.
+    """
+    real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (real and abs(value) <= sys.float_info.max and low <= value < high):
+        bound = f"at least {low:g}" + (f" and below {high:g}" if isfinite(high) else "")
+        raise InputError(f"{argument} is {shown(value)}, expected a finite number of {bound}")
+
+
+def require_list(argument: str, value: Any) -> None:
+    """Refuse what is neither a list nor a tuple.
+
+    Raises:
+        InputError: naming the argument.
+    """
+    if not isinstance(value, (list, tuple)):
+        raise InputError(f"{argument} is {shown(value)}, expected a list or a tuple")
+
+
+def require_positive(argument: str, value: float) -> None:
+    """Refuse 0 where ``require_number`` alone would let it in.
+
+    Raises:
+        InputError: naming the argument.
+    """
+    require_number(argument, value, 0.0)
+    if value == 0:
+        raise InputError(f"{argument} is {shown(value)}, expected a finite number above 0")

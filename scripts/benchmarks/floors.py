@@ -1,0 +1,120 @@
+"""The floors: an update's own matrix products, and nothing else, in the BLAS of NumPy and of torch.
+
+    forward   z = x W        in each layer
+    backward  dW = x^T dz    in each layer
+              dx = dz W^T    in each but the first
+
+Eight products for three layers; no library can be faster than its own. torch has two: MKL behind torch.mm,
+and oneDNN behind a private call that torch.compile makes too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from _workers import CannotRun
+
+from backends import Backend, get_backend
+from benchmarks.task import Prepared, Task
+
+Product = Callable[..., Any]
+
+
+def flops(widths: tuple[int, ...], batch: int) -> int:
+    """Multiplications and additions of one update's products: 309.8 million in the lecture's network.
+
+    >>> flops((784, 500, 500, 10), 100)
+    309800000
+    """
+    pairs = [a * b for a, b in pairwise(widths)]
+    return 2 * batch * (3 * sum(pairs) - pairs[0])
+
+
+def products(backend: Backend, matmul: Product, widths: tuple[int, ...], batch: int) -> Callable[[], None]:
+    """A function that does one update's products into buffers that are there.
+
+    Args:
+        matmul: (a, b, out=) of the backend's library.
+    """
+    rng = np.random.default_rng(0)
+
+    def random(*shape: int) -> Any:
+        array = backend.zeros(shape)
+        array[...] = backend.from_host(rng.uniform(0.1, 1, size=shape).astype(backend.dtype_name))
+        return array
+
+    calls: list[tuple[Any, Any, Any]] = []
+    backwards: list[tuple[Any, Any, Any]] = []
+    x = random(batch, widths[0])
+    for i, (n_in, n_out) in enumerate(pairwise(widths)):
+        W, dz, z = random(n_in, n_out), random(batch, n_out), random(batch, n_out)
+        calls.append((x, W, z))
+        layer = [(x.T, dz, backend.zeros((n_in, n_out)))]
+        if i:
+            layer.append((dz, W.T, backend.zeros((batch, n_in))))
+        backwards = layer + backwards
+        # A fresh input: z itself would be multiplied again and again, and grow.
+        x = random(batch, n_out)
+    calls += backwards
+
+    def update() -> None:
+        for a, b, out in calls:
+            matmul(a, b, out=out)
+
+    return update
+
+
+def library_matmul(backend: Backend) -> Product:
+    """The product with ``out=`` of a backend's library."""
+    if backend.name == "torch":
+        import torch as library
+
+        product: Product = library.mm
+        return product
+    if backend.name == "cupy":
+        return backend.xp.matmul  # type: ignore[no-any-return]
+    return np.matmul
+
+
+def onednn_matmul(a: Any, b: Any, out: Any) -> None:
+    """oneDNN's product where it is the faster one, as in our torch backend; into new memory there."""
+    import torch
+
+    from backends.torch.dense import onednn_linear
+
+    if a.is_contiguous():
+        onednn_linear(a, b, None, "none")
+    else:  # dW = x^T dz
+        torch.mm(a, b, out=out)
+
+
+def floor_on(task: Task, backend: Backend, matmul: Product | None = None) -> Prepared:
+    """The products of the task's updates on this backend."""
+    matmul = matmul or library_matmul(backend)
+    update = products(backend, matmul, task.widths, task.settings.batch)
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            update()
+        backend.synchronize()
+
+    return Prepared(run, None, backend.describe())
+
+
+def floor_numpy(task: Task) -> Prepared:
+    return floor_on(task, get_backend("numpy"))
+
+
+def floor_torch(task: Task) -> Prepared:
+    return floor_on(task, get_backend("torch"))
+
+
+def floor_onednn(task: Task) -> Prepared:
+    from backends.torch.dense import has_onednn
+
+    if not has_onednn():
+        raise CannotRun("this torch does not offer oneDNN's product")
+    return floor_on(task, get_backend("torch"), onednn_matmul)

@@ -1,0 +1,149 @@
+"""What else a user might pick: Keras on its three backends, JAX by hand, scikit-learn.
+
+Their packages are optional (``pip install "array-api-dnn[peers]"``), so that mypy sees none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.task import Prepared, Task
+
+
+def rows_of(task: Task) -> Callable[[int], slice]:
+    """(n updates) -> the rows that they take, going around the training data."""
+    batch, position = task.settings.batch, 0
+
+    def rows(n: int) -> slice:
+        nonlocal position
+        if position + n > task.updates_an_epoch:
+            position = 0
+        start, position = position, position + n
+        return slice(start * batch, position * batch)
+
+    return rows
+
+
+def in_calls(task: Task, fit: Callable[[slice], None]) -> Callable[[int], None]:
+    """n updates as calls of ``fit(rows)``, each of an epoch at most; the library shuffles the rows."""
+    rows = rows_of(task)
+
+    def run(n: int) -> None:
+        while n:
+            now = min(n, task.updates_an_epoch)
+            fit(rows(now))
+            n -= now
+
+    return run
+
+
+def keras(task: Task) -> Prepared:
+    """model.fit on float32 images; the environment's KERAS_BACKEND says on what."""
+    k: Any = importlib.import_module("keras")
+    if task.settings.threads is not None and k.backend.backend() == "tensorflow":
+        tf: Any = importlib.import_module("tensorflow")
+        tf.config.threading.set_intra_op_parallelism_threads(task.settings.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(task.settings.threads)
+    k.utils.set_random_seed(task.settings.seed)
+    hidden = [k.layers.Dense(n, activation=task.settings.activation) for n in task.settings.hidden]
+    model = k.Sequential(
+        [k.layers.Input((task.x.shape[1],)), *hidden, k.layers.Dense(10, activation="softmax")]
+    )
+    adam = k.optimizers.Adam(learning_rate=1e-3, epsilon=1e-8)
+    model.compile(optimizer=adam, loss="sparse_categorical_crossentropy")
+    x, y = task.floats(), task.y
+
+    def fit(rows: slice) -> None:
+        model.fit(x[rows], y[rows], batch_size=task.settings.batch, epochs=1, shuffle=True, verbose=0)
+
+    def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(model.predict(images, batch_size=1000, verbose=0))
+
+    name = k.backend.backend()
+    facts = {"keras": k.__version__, "keras_backend": name}
+    facts[name] = importlib.import_module(name).__version__
+    return Prepared(in_calls(task, fit), probabilities, facts, whole=True)
+
+
+def jax(task: Task) -> Prepared:
+    """A whole epoch under one jit: lax.scan over its batches, Adam by hand, donated buffers."""
+    j: Any = importlib.import_module("jax")
+    jnp: Any = importlib.import_module("jax.numpy")
+    activation = {"sigmoid": j.nn.sigmoid, "tanh": jnp.tanh, "relu": j.nn.relu}[task.settings.activation]
+    b1, b2, epsilon, rate = 0.9, 0.999, 1e-8, 1e-3
+    x, y = jnp.asarray(task.floats()), jnp.asarray(task.y.astype(np.int32))
+
+    def logits(weights: Any, rows: Any) -> Any:
+        for W, b in weights[:-1]:
+            rows = activation(rows @ W + b)
+        W, b = weights[-1]
+        return rows @ W + b
+
+    def loss_of(weights: Any, rows: Any, classes: Any) -> Any:
+        log_p = j.nn.log_softmax(logits(weights, rows))
+        return -jnp.mean(jnp.take_along_axis(log_p, classes[:, None], axis=1))
+
+    def update(state: Any, index: Any, x: Any, y: Any) -> Any:
+        weights, m, v, t = state
+        loss, g = j.value_and_grad(loss_of)(weights, x[index], y[index])
+        t = t + 1
+        m = j.tree.map(lambda m, g: b1 * m + (1 - b1) * g, m, g)
+        v = j.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, v, g)
+        c1, c2 = 1 - b1**t, 1 - b2**t
+        weights = j.tree.map(
+            lambda p, m, v: p - rate * (m / c1) / (jnp.sqrt(v / c2) + epsilon), weights, m, v
+        )
+        return (weights, m, v, t), loss
+
+    def epoch(state: Any, order: Any, x: Any, y: Any) -> Any:
+        return j.lax.scan(lambda s, index: update(s, index, x, y), state, order)
+
+    train = j.jit(epoch, donate_argnums=0)
+    weights = [(jnp.asarray(W), jnp.zeros(W.shape[1], jnp.float32)) for W in task.glorot()]
+    zeros = [j.tree.map(jnp.zeros_like, weights) for _ in range(2)]
+    state = (weights, *zeros, jnp.zeros((), jnp.float32))
+    epochs = 0
+
+    def run(n: int) -> None:
+        nonlocal state, epochs
+        while n:
+            now = min(n, task.updates_an_epoch)
+            order = task.order(epochs)[:now].astype(np.int32)
+            state, losses = train(state, jnp.asarray(order), x, y)
+            losses.block_until_ready()
+            n, epochs = n - now, epochs + 1
+
+    def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(j.nn.softmax(logits(state[0], jnp.asarray(images))))
+
+    return Prepared(run, probabilities, {"jax": j.__version__}, whole=True)
+
+
+def sklearn(task: Task) -> Prepared:
+    """MLPClassifier.partial_fit, an epoch a call, without its default penalty on the weights."""
+    from sklearn import __version__
+    from sklearn.neural_network import MLPClassifier
+
+    names = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
+    model = MLPClassifier(
+        task.settings.hidden,
+        activation=names[task.settings.activation],
+        alpha=0.0,
+        batch_size=task.settings.batch,
+        learning_rate_init=1e-3,
+        random_state=task.settings.seed,
+    )
+    x, y, classes = task.floats(), task.y, np.arange(10)
+
+    def fit(rows: slice) -> None:
+        model.partial_fit(x[rows], y[rows], classes=classes)
+
+    def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(model.predict_proba(images))
+
+    return Prepared(in_calls(task, fit), probabilities, {"scikit-learn": __version__}, whole=True)

@@ -1,0 +1,112 @@
+"""Ours against theirs: the ratio within each rotation, its median and spread, and what must hold."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from benchmarks.rotation import Results
+
+
+class Spread(NamedTuple):
+    """The median of some numbers, and the least and the greatest of them."""
+
+    median: float
+    low: float
+    high: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """
+    >>> spread([3.0, 1.0, 2.0])
+    Spread(median=2.0, low=1.0, high=3.0)
+    """
+    return Spread(statistics.median(values), min(values), max(values))
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
+    """Of ours / theirs, number by number: never of one rotation's by another's.
+
+    >>> ratio([1.0, 4.0], [2.0, 8.0])
+    Spread(median=0.5, low=0.5, high=0.5)
+    """
+    return spread([a / b for a, b in zip(ours, theirs, strict=True)])
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """ours / theirs <= bound.
+
+    Args:
+        ours, theirs: contenders; of several that ran, the fastest by its median stands for them.
+    """
+
+    ours: tuple[str, ...]
+    theirs: tuple[str, ...]
+    bound: float
+
+
+OURS = ("numpy", "numba", "torch")
+KERAS = ("keras-jax", "keras-torch", "keras-tensorflow")
+REQUIREMENTS = (
+    Requirement(("numba",), ("pytorch",), 0.62),
+    Requirement(("torch",), ("pytorch",), 0.65),
+    Requirement(("numpy",), ("pytorch",), 0.85),
+    Requirement(("torch",), ("torch-compile",), 0.80),
+    Requirement(("torch",), ("pytorch-fused",), 0.80),
+    Requirement(("numba",), ("torch-compile",), 0.80),
+    Requirement(("numba",), ("pytorch-fused",), 0.80),
+    Requirement(OURS, ("jax",), 1.05),
+    Requirement(("numba",), ("floor-numpy",), 1.30),
+    Requirement(("torch",), ("floor-torch",), 1.30),
+    Requirement(("torch",), ("floor-onednn",), 1.30),
+    Requirement(OURS, KERAS, 0.45),
+    Requirement(OURS, ("sklearn",), 0.25),
+)
+"""What is aimed at: the lecture's network, batch 100, Adam, float32, 2 cores."""
+
+
+class Judged(NamedTuple):
+    """A requirement and what was measured; ``ratio`` is None where a side could not run."""
+
+    ours: str
+    theirs: str
+    bound: float
+    ratio: Spread | None
+
+    @property
+    def verdict(self) -> str:
+        if self.ratio is None:
+            return "not run"
+        return "holds" if self.ratio.median <= self.bound else "MISSED"
+
+
+def fastest(results: Results, names: Sequence[str]) -> str | None:
+    """The one of these contenders with the least median; None: none of them ran."""
+    ran = [name for name in names if name in results.runs]
+    return min(ran, key=lambda name: statistics.median(results.ms(name))) if ran else None
+
+
+def judge(results: Results, requirements: Sequence[Requirement] = REQUIREMENTS) -> list[Judged]:
+    """What was measured for each requirement."""
+    lines = []
+    for need in requirements:
+        a, b = fastest(results, need.ours), fastest(results, need.theirs)
+        found = ratio(results.ms(a), results.ms(b)) if a and b else None
+        many_a, many_b = len(need.ours) > 1, len(need.theirs) > 1
+        left = f"best of ours ({a})" if many_a and a else a or " / ".join(need.ours)
+        right = f"fastest Keras ({b})" if many_b and b else b or " / ".join(need.theirs)
+        lines.append(Judged(left, right, need.bound, found))
+    return lines
+
+
+MEMORY_MB = 120
+"""The most that a NumPy training run may take above what importing torch and torchvision takes."""
+
+
+def memory(results: Results) -> float | None:
+    """What "numpy" took above these imports, in MB; None where that was not measured."""
+    runs = [run for run in results.runs.get("numpy", []) if run.get("import_mb") is not None]
+    return max(float(run["peak_mb"] - run["import_mb"]) for run in runs) if runs else None

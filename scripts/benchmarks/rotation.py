@@ -1,0 +1,67 @@
+"""All contenders in turn, A B C A B C ..., each time in a fresh process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from _workers import ask
+
+from benchmarks.contenders import environment
+from benchmarks.settings import Settings
+
+Measurement = dict[str, Any]  # what ``worker.measure`` returns
+
+
+@dataclass
+class Results:
+    """What came of it.
+
+    Attributes:
+        settings: of all runs.
+        runs: name -> a measurement for each rotation, in order, of those that ran in all of them.
+        missing: name -> why it could not run.
+    """
+
+    settings: Settings
+    runs: dict[str, list[Measurement]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def ms(self, name: str) -> list[float]:
+        """Milliseconds an update, one number a rotation."""
+        return [float(run["ms"]) for run in self.runs[name]]
+
+
+def run_one(name: str, settings: Settings, timeout: float = 900.0) -> Measurement:
+    """One contender in a process of its own: its measurement, or {"name", "reason"}."""
+    variables = environment(name, settings.threads)
+    found = ask("benchmarks.worker", [name, "--settings", settings.as_json()], timeout, variables)
+    return {"name": name, **found}
+
+
+def rotate(
+    names: Sequence[str],
+    settings: Settings,
+    rotations: int,
+    told: Callable[[str], object] = lambda line: None,
+    run: Callable[[str, Settings], Measurement] = run_one,
+) -> Results:
+    """Each contender once a rotation; one that fails is left out from then on.
+
+    Args:
+        told: is called with a line after each run.
+        run: measures one contender.
+    """
+    results = Results(settings, {name: [] for name in names})
+    for rotation in range(1, rotations + 1):
+        for name in list(results.runs):
+            answer = run(name, settings)
+            if "reason" in answer:
+                del results.runs[name]
+                results.missing[name] = answer["reason"]
+                told(f"rotation {rotation}/{rotations}  {name}: {answer['reason']}")
+            else:
+                results.runs[name].append(answer)
+                told(f"rotation {rotation}/{rotations}  {name}: {answer['ms']:.3f} ms an update")
+    return results

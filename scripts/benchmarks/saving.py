@@ -1,0 +1,79 @@
+"""What saving costs a training: ``fit`` without checkpoints, with one an epoch, and with one every so many
+updates too, in turn.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from backends import get_backend
+from benchmarks.ours import build
+from benchmarks.ratios import Spread, ratio
+from benchmarks.settings import Settings
+from benchmarks.task import load
+from dnn.callbacks.terminate_on_nan import TerminateOnNaN
+from dnn.callbacks.training_checkpoint import TrainingCheckpoint
+from dnn.training.callback import Callback
+
+EVERY = 100
+BOUNDS = {"each epoch": 1.03, f"every {EVERY} updates": 1.15}
+"""How much longer a training may take with saving than without."""
+
+
+def measure(
+    name: str,
+    settings: Settings,
+    rotations: int,
+    folder: Path,
+    told: Callable[[str], object] = lambda line: None,
+) -> dict[str, list[float]]:
+    """Seconds of whole fits, an entry a rotation: "never", "each epoch", "every 100 updates".
+
+    Args:
+        name: of the backend.
+        settings: ``updates`` are rounded to whole epochs, of which there is at least one.
+        folder: on whose disk is written; everything written is removed.
+    """
+    task = load(settings)
+    backend = get_backend(name)
+    epochs = max(1, settings.updates // task.updates_an_epoch)
+
+    def fit(saving: list[Callback]) -> float:
+        model = build(task, backend)
+        start = time.perf_counter()
+        model.fit(
+            task.x,
+            task.y,
+            batch_size=settings.batch,
+            epochs=epochs,
+            callbacks=[TerminateOnNaN(), *saving],  # as train.py: it stops to look as often with as without
+        )
+        return time.perf_counter() - start
+
+    seconds: dict[str, list[float]] = {way: [] for way in ("never", *BOUNDS)}
+    fit([])  # compiles, and fills the caches
+    for rotation in range(1, rotations + 1):
+        for (way, taken), every in zip(seconds.items(), (None, None, EVERY), strict=True):
+            with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as place:
+                taken.append(fit([] if way == "never" else [TrainingCheckpoint(Path(place), every)]))
+            told(f"rotation {rotation}/{rotations}  {name}, {way}: {taken[-1]:.2f} s for {epochs} epochs")
+    return seconds
+
+
+def cost(seconds: dict[str, list[float]]) -> dict[str, Spread]:
+    """How much longer it takes than never to save, as ratios within a rotation."""
+    return {way: ratio(taken, seconds["never"]) for way, taken in seconds.items() if way != "never"}
+
+
+def as_json(name: str, seconds: dict[str, list[float]]) -> dict[str, Any]:
+    """The measurements and what they come to."""
+    return {
+        "name": name,
+        "seconds": seconds,
+        "ratios": {way: spread._asdict() for way, spread in cost(seconds).items()},
+        "bounds": BOUNDS,
+    }

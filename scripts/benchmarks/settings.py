@@ -1,0 +1,79 @@
+"""What a benchmark trains; equal for all contenders of a rotation, and handed to workers as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from backends import InputError
+from dnn.validation.settings import look_up, positive_integer
+
+DATASETS = ("mnist", "fashion_mnist", "kmnist", "digits", "random")
+ACTIVATIONS = ("sigmoid", "tanh", "relu")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The lecture's network by default: 784-500-500-10, cross-entropy, Adam 1e-3, float32.
+
+    Args:
+        dataset: a name of ``dnn.datasets``, or "random" (6,000 noise images of 784 pixels).
+        data_dir: where the data set lies; None: DNN_DATA_DIR, else ./data.
+        hidden: units of each hidden layer; may be empty.
+        activation: of the hidden layers: "sigmoid", "tanh" or "relu".
+        batch: examples an update.
+        updates: how many are timed, after as many as an epoch (at most ``updates``) to warm up. Adam's
+            moments then are those of a real training, which matters: they decay into denormals.
+        chunk: updates between two looks at the clock; contenders that train whole epochs in one call
+            are timed an epoch at a time.
+        threads: of the products; None: as many as the library takes by itself.
+        limit: only the first so many training examples; None: all.
+        seed: of weights and shuffles.
+
+    Raises:
+        InputError: a setting out of range.
+    """
+
+    dataset: str = "mnist"
+    data_dir: str | None = None
+    hidden: tuple[int, ...] = (500, 500)
+    activation: str = "sigmoid"
+    batch: int = 100
+    updates: int = 1200
+    chunk: int = 100
+    threads: int | None = None
+    limit: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        look_up("dataset", self.dataset, dict.fromkeys(DATASETS))
+        look_up("activation", self.activation, dict.fromkeys(ACTIVATIONS))
+        object.__setattr__(self, "hidden", tuple(positive_integer("hidden", n) for n in self.hidden))
+        for name in ("batch", "updates", "chunk"):
+            positive_integer(name, getattr(self, name))
+        for name in ("threads", "limit"):
+            if getattr(self, name) is not None:
+                positive_integer(name, getattr(self, name))
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def from_json(text: str) -> Settings:
+    """The Settings that ``as_json`` wrote; what is left out has its default.
+
+    Raises:
+        InputError: no JSON object, an unknown setting, or one out of range.
+    """
+    try:
+        given = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"settings is no JSON ({error}), expected an object such as {{}}") from None
+    if not isinstance(given, Mapping):
+        raise InputError(f"settings is {text!r}, expected a JSON object such as {{}}")
+    known: dict[str, Any] = dict.fromkeys(field.name for field in fields(Settings))
+    for name in given:
+        look_up("setting", name, known)
+    return Settings(**given)

@@ -1,0 +1,114 @@
+"""How the time of an update grows with the batch, the width, the depth and the threads, and that of an epoch
+with the samples.
+
+The exponent e of a contender is the slope of log(time) over log(value), by least squares: time ~ value^e.
+Small values are all fixed cost, so the slope over the larger half is given too.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from benchmarks.floors import flops
+from benchmarks.rotation import Results, rotate
+from benchmarks.settings import Settings
+
+VALUES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {
+        "batch": (1, 10, 100, 1000, 10000),
+        "width": (50, 100, 200, 500, 1000, 2000, 4000),
+        "depth": (1, 2, 3, 5, 7, 10),
+        "threads": (1, 2),
+        "samples": (1000, 3000, 10000, 30000, 60000),
+    }
+)
+BUDGET = 2e11  # floating-point operations of the timed products at one value: 2 to 4 s
+FEWEST, MOST = 6, 3000  # updates
+
+
+def settings_at(kind: str, value: int, settings: Settings, updates: int | None = None) -> Settings:
+    """The settings with one of them swept; without ``updates``, as many as the budget holds.
+
+    >>> settings_at("depth", 3, Settings(hidden=(20,)), 10).hidden
+    (20, 20, 20)
+    """
+    width = settings.hidden[0] if settings.hidden else 500
+    if kind == "batch":
+        settings = replace(settings, batch=value)
+    elif kind == "width":
+        settings = replace(settings, hidden=(value,) * max(1, len(settings.hidden)))
+    elif kind == "depth":
+        settings = replace(settings, hidden=(width,) * value)
+    elif kind == "threads":
+        settings = replace(settings, threads=value)
+    else:  # whole epochs, with what comes between them
+        whole = max(1, value // settings.batch)
+        updates = whole * max(1, (updates or MOST // 2) // whole)
+        return replace(settings, limit=value, updates=updates, chunk=whole)
+    if updates is None:
+        once = flops((784, *settings.hidden, 10), settings.batch)
+        updates = max(FEWEST, min(MOST, int(BUDGET / once)))
+    return replace(settings, updates=updates, chunk=max(1, updates // 6))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Results at each value of what was swept."""
+
+    kind: str
+    at: Mapping[int, Results]
+
+    def times(self, name: str) -> dict[int, float]:
+        """Value -> ms an update (samples: an epoch), the median over the rotations, where this one ran."""
+        return {
+            v: statistics.median(r.ms(name)) * (r.settings.chunk if self.kind == "samples" else 1)
+            for v, r in self.at.items()
+            if name in r.runs
+        }
+
+    @property
+    def unit(self) -> str:
+        """Of ``times``."""
+        return "ms an epoch" if self.kind == "samples" else "ms an update"
+
+    def names(self) -> list[str]:
+        """Every contender that ran somewhere."""
+        return list(dict.fromkeys(name for results in self.at.values() for name in results.runs))
+
+
+def exponent(times: Mapping[int, float]) -> float | None:
+    """The slope of log(time) over log(value); None for fewer than two values.
+
+    >>> exponent({1: 3.0, 2: 12.0, 4: 48.0})
+    2.0
+    """
+    if len(times) < 2:
+        return None
+    x, y = [math.log(v) for v in times], [math.log(t) for t in times.values()]
+    return round(statistics.linear_regression(x, y).slope, 3)
+
+
+def larger_half(times: Mapping[int, float]) -> dict[int, float]:
+    """The larger half of the values, at least two."""
+    keys = sorted(times)
+    return {v: times[v] for v in keys[-max(2, math.ceil(len(keys) / 2)) :]}
+
+
+def sweep(
+    kind: str,
+    names: Sequence[str],
+    settings: Settings,
+    rotations: int,
+    updates: int | None = None,
+    told: Callable[[str], object] = lambda line: None,
+) -> Sweep:
+    """A rotation of the contenders at each value of "batch", "width", "depth", "threads" or "samples"."""
+    at = {}
+    for value in VALUES[kind]:
+        here = settings_at(kind, value, settings, updates)
+        at[value] = rotate(names, here, rotations, lambda line, v=value: told(f"{kind} {v}: {line}"))  # type: ignore[misc]
+    return Sweep(kind, at)

@@ -1,0 +1,105 @@
+"""The data of one benchmark run, and what a contender makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends import InputError
+from benchmarks.settings import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Images on the host as uint8, and the settings. n is a multiple of the batch: no short batches."""
+
+    settings: Settings
+    x: NDArray[np.uint8]  # (n, n_in)
+    y: NDArray[np.int64]  # (n,)
+    x_test: NDArray[np.uint8]  # (n_test, n_in)
+    y_test: NDArray[np.int64]  # (n_test,)
+    image_shape: tuple[int, int]  # (height, width), n_in = height * width
+
+    @property
+    def updates_an_epoch(self) -> int:
+        return len(self.x) // self.settings.batch
+
+    @property
+    def whole(self) -> int:
+        """Updates of one call of a contender that trains whole epochs: an epoch, or all if fewer."""
+        return min(self.updates_an_epoch, self.settings.updates)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Units from the input to the output: (784, 500, 500, 10)."""
+        return (self.x.shape[1], *self.settings.hidden, 10)
+
+    def floats(self) -> NDArray[np.float32]:
+        """All training images as float32 between 0 and 1, (n, n_in): what peers keep in memory."""
+        return scaled(self.x)
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """A random order of the training examples, in batches: (updates, batch)."""
+        rng = np.random.default_rng([self.settings.seed, epoch])
+        return rng.permutation(len(self.x)).reshape(-1, self.settings.batch)
+
+    def glorot(self) -> list[NDArray[np.float32]]:
+        """The initial weights, a matrix (n_in, n_out) for each layer (Glorot and Bengio 2010, uniform)."""
+        rng = np.random.default_rng([self.settings.seed, 1 << 20])
+        pairs = pairwise(self.widths)
+        return [
+            (rng.uniform(-1, 1, size=(a, b)) * np.sqrt(6.0 / (a + b))).astype(np.float32) for a, b in pairs
+        ]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A contender that is ready to train: data in memory, network built.
+
+    Args:
+        run: takes n updates, going on where the last call ended, and waits for their end.
+        probabilities: (rows, n_in) float32 -> (rows, 10) by the network as it is; None: nothing is trained.
+        facts: what it runs on: versions, threads.
+        whole: it trains whole epochs in one call, and each call has a price of its own.
+    """
+
+    run: Callable[[int], None]
+    probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    whole: bool = False
+
+
+def scaled(x: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """uint8 values v as float32 v / 255."""
+    values = x.astype(np.float32)
+    values *= np.float32(1 / 255)
+    return values
+
+
+def load(settings: Settings) -> Task:
+    """The task that the settings name.
+
+    Raises:
+        InputError: the batch is larger than the training data.
+        DatasetError: the data cannot be had.
+    """
+    if settings.dataset == "random":
+        rng = np.random.default_rng(settings.seed)
+        x = rng.integers(0, 256, size=(7000, 784), dtype=np.uint8)
+        y = rng.integers(0, 10, size=7000)
+        parts, shape = (x[:6000], y[:6000], x[6000:], y[6000:]), (28, 28)
+    else:
+        from dnn.datasets import load_dataset
+
+        data = load_dataset(settings.dataset, settings.data_dir)
+        parts, shape = (data.x_train, data.y_train, data.x_test, data.y_test), data.image_shape
+    available = min(len(parts[0]), settings.limit or len(parts[0]))
+    n = available // settings.batch * settings.batch
+    if n == 0:
+        raise InputError(f"batch is {settings.batch}, expected at most the {available} training examples")
+    return Task(settings, parts[0][:n], parts[1][:n], parts[2], parts[3], shape)

@@ -1,0 +1,69 @@
+"""All parts one after the other, each with its time limit, and what came of them as a table."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from _workers import ask
+
+from gpu_checks.common import Settings
+from gpu_checks.parts import BUDGET_S, PARTS
+
+Outcome = dict[str, Any]  # seconds, and result or reason
+
+
+def run_part(name: str, settings: Settings, limit: float) -> Outcome:
+    """One part in a process of its own."""
+    start = time.perf_counter()
+    outcome = ask("gpu_checks.worker", [name, "--settings", json.dumps(asdict(settings))], limit)
+    return {"seconds": time.perf_counter() - start, **outcome}
+
+
+def run_parts(
+    names: Sequence[str],
+    settings: Settings,
+    told: Callable[[str], object] = lambda line: None,
+    one: Callable[[str, Settings, float], Outcome] = run_part,
+) -> Iterator[tuple[str, Outcome]]:
+    """(name, outcome) as each part ends; what the budget leaves no time for says so."""
+    start = time.perf_counter()
+    for name in names:
+        left = BUDGET_S - (time.perf_counter() - start)
+        if left < 5:
+            yield name, {"seconds": 0.0, "reason": f"not begun: {BUDGET_S} s are over"}
+            continue
+        told(f"{name} ...")
+        yield name, one(name, settings, min(left, PARTS[name].seconds))
+
+
+def _lines(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _lines(f"{name}  {key}" if name else str(key), inner)
+    elif isinstance(value, float):
+        yield name, f"{value:.4g}"
+    elif isinstance(value, str) and "\n" in value:
+        yield name, "(see the JSON)"
+    else:
+        yield name, str(value)
+
+
+def table(outcomes: dict[str, Outcome]) -> str:
+    """What came of each part, a line a number."""
+    text = []
+    for name, outcome in outcomes.items():
+        text.append(f"{name}  ({outcome['seconds']:.0f} s)")
+        if "reason" in outcome:
+            text.append(f"    FAILED: {outcome['reason']}")
+            continue
+        text += [f"    {key:<60} {value}" for key, value in _lines("", outcome["result"])]
+    return "\n".join(text)
+
+
+def holds(outcomes: dict[str, Outcome]) -> bool:
+    """Whether every part ran and nothing that must hold is broken."""
+    return all("result" in o and o["result"].get("holds", True) for o in outcomes.values())

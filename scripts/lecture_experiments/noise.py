@@ -1,0 +1,38 @@
+"""How much noise networks stand that never saw any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from backends import Backend
+from dnn.datasets import Dataset
+from dnn.random import host_normal, stream_key
+from dnn.sequential import Sequential
+from lecture_experiments.run import Outcome, Results
+
+NOISE = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+"""Standard deviations of the noise that is added to pixels between 0 and 1."""
+
+
+def noise_accuracies(
+    outcomes: Mapping[str, Outcome], results: Results, data: Dataset, backend: Backend, seed: int
+) -> dict[str, list[float]]:
+    """Experiment -> test accuracy under pixel noise of each strength in NOISE."""
+    return {
+        name: _accuracies(results.model(name, backend), data, seed)
+        for name in ("lecture", "relu-adam", "linear")
+        if name in outcomes
+    }
+
+
+def _accuracies(model: Sequential, data: Dataset, seed: int) -> list[float]:
+    dtype = model.backend.dtype_name
+    clean = data.x_test.astype(dtype) / 255
+    draw = host_normal(stream_key(seed, "pixel noise"), clean.shape).astype(dtype)
+    found = []
+    for strength in NOISE:
+        noisy = np.clip(clean + strength * draw, 0, 1).astype(dtype)
+        found.append(float(model.evaluate(noisy, data.y_test).accuracy))
+    return found

@@ -1,0 +1,158 @@
+"""Pictures of what the networks learned, as PNG files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backends import Backend
+from dnn.datasets import Dataset
+from dnn.sequential import Sequential
+from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, STEPS
+from lecture_experiments.noise import NOISE
+from lecture_experiments.run import Outcome, Results
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Any, path: Path) -> Path:
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def curves(outcomes: Mapping[str, Outcome], names: Sequence[str], path: Path) -> Path:
+    """Test error and training loss over the passes, a line an experiment."""
+    figure = _figure(10, 4)
+    error, loss = figure.subplots(1, 2)
+    for name in names:
+        history = outcomes[name].history
+        epochs = history.get("evaluations") or range(1, len(history["val_accuracy"]) + 1)
+        error.plot(epochs, 1 - np.asarray(history["val_accuracy"]), "o-", ms=2, label=name)
+        loss.plot(epochs, history["loss"], "o-", ms=3, label=name)
+    error.set_ylabel("test error (1 - accuracy)")
+    loss.set_ylabel("training loss (each its own goal)")
+    for axes in (error, loss):
+        axes.set_yscale("log")
+        axes.set_xlabel("passes over the training images")
+        axes.set_xscale("log")
+        axes.grid(alpha=0.3)
+    figure.legend(*error.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    return _save(figure, path)
+
+
+def depth(outcomes: Mapping[str, Outcome], path: Path) -> Path:
+    """Test error over the number of hidden layers, sigmoid and ReLU."""
+    figure = _figure(6, 3.6)
+    axes = figure.subplots()
+    for activation in ("sigmoid", "relu"):
+        here = [n for n in DEPTHS if f"depth-{n}-{activation}" in outcomes]
+        values = [1 - outcomes[f"depth-{n}-{activation}"].test_accuracy for n in here]
+        axes.plot(here, values, "o-", ms=4, label=activation)
+    axes.set_xticks(DEPTHS)
+    axes.set_xlabel("hidden layers of 500 units")
+    axes.set_ylabel("test error (1 - accuracy)")
+    axes.set_yscale("log")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend()
+    return _save(figure, path)
+
+
+def confusion(true: np.ndarray, predicted: np.ndarray, classes: int, path: Path) -> Path:
+    """How often each class was taken for each other; the diagonal is left pale so that mistakes show."""
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (true, predicted), 1)
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    figure = _figure(5.4, 5)
+    axes = figure.subplots()
+    axes.imshow(wrong, cmap="Reds")
+    for i in range(classes):
+        for j in range(classes):
+            if counts[i, j]:
+                dark = wrong[i, j] > 0.6 * wrong.max()
+                axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=8,
+                          color="white" if dark else "dimgray" if i == j else "black")  # fmt: skip
+    axes.set_xticks(range(classes))
+    axes.set_yticks(range(classes))
+    axes.set_xlabel("taken for")
+    axes.set_ylabel("is")
+    return _save(figure, path)
+
+
+def mistakes(data: Dataset, probabilities: np.ndarray, path: Path, many: int = 24) -> Path:
+    """The test images that were taken for something else with the most confidence."""
+    predicted = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != data.y_test)
+    surest = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:many]
+    figure = _figure(9, 5)
+    grid = figure.subplots(4, 6)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, i in zip(grid.flat, surest, strict=False):
+        axes.imshow(data.x_test[i].reshape(data.image_shape), cmap="gray_r")
+        share = 100 * probabilities[i, predicted[i]]
+        axes.set_title(f"{data.y_test[i]} taken for {predicted[i]} ({share:.0f} %)", fontsize=8)
+    return _save(figure, path)
+
+
+def weights(model: Sequential, image_shape: tuple[int, int], path: Path, many: int = 32) -> Path:
+    """The weights from the image to single units of the first layer, as images: red adds, blue takes away."""
+    W = model.parameters.to_host()[f"{model.layers[0].name}.W"]  # (n_in, units)
+    strongest = np.argsort(-np.abs(W).sum(axis=0), kind="stable")[:many]
+    figure = _figure(9, 4.8)
+    for axes, unit in zip(figure.subplots(4, 8).flat, strongest, strict=False):
+        image = W[:, unit].reshape(image_shape)
+        largest = np.quantile(np.abs(image), 0.995)
+        axes.imshow(image, cmap="RdBu_r", vmin=-largest, vmax=largest)
+        axes.axis("off")
+    return _save(figure, path)
+
+
+def noise(accuracies: Mapping[str, list[float]], path: Path) -> Path:
+    """Test accuracy over the strength of the noise, a line an experiment."""
+    figure = _figure(6, 3.6)
+    axes = figure.subplots()
+    for name, values in accuracies.items():
+        axes.plot(NOISE, values, "o-", ms=4, label=EXPERIMENTS[name].about)
+    axes.set_xlabel("standard deviation of the noise added to pixels in [0, 1]")
+    axes.set_ylabel("test accuracy")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return _save(figure, path)
+
+
+def draw_all(
+    outcomes: Mapping[str, Outcome],
+    noisy: Mapping[str, list[float]],
+    results: Results,
+    data: Dataset,
+    backend: Backend,
+    folder: Path,
+) -> list[str]:
+    """Every picture for which there are outcomes; returns their file names."""
+    made = []
+    told = [n for n in STEPS if n in outcomes and "val_accuracy" in outcomes[n].history]
+    if told:
+        made.append(curves(outcomes, told, folder / "lecture-curves.png"))
+    if any(name.startswith("depth-") for name in outcomes):
+        made.append(depth(outcomes, folder / "lecture-depth.png"))
+    if "lecture" in outcomes:
+        model = results.model("lecture", backend)
+        probabilities = model.predict(data.x_test)
+        predicted = probabilities.argmax(axis=1)
+        made.append(confusion(data.y_test, predicted, data.classes, folder / "lecture-confusion.png"))
+        made.append(mistakes(data, probabilities, folder / "lecture-mistakes.png"))
+        made.append(weights(model, data.image_shape, folder / "lecture-weights.png"))
+    if noisy:
+        made.append(noise(noisy, folder / "lecture-noise.png"))
+    return [path.name for path in made]

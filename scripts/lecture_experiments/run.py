@@ -1,0 +1,150 @@
+"""Training one experiment, and keeping what came of it, so that a set of them can be stopped and gone on
+with.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from backends import Backend, InputError
+from dnn.checkpoints import load_model, save_model
+from dnn.datasets import Dataset
+from dnn.io.atomic_files import write_atomically
+from dnn.lbfgs import LBFGS, fit_lbfgs
+from dnn.lbfgs.state import State
+from dnn.sequential import Sequential
+from lecture_experiments.experiments import ALL, Experiment
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an experiment.
+
+    Attributes:
+        name: the experiment's.
+        history: name -> a number an epoch (L-BFGS: an iteration).
+        test_accuracy, test_loss: at the end.
+        updates: of the parameters; for L-BFGS evaluations of the total loss.
+        seconds: of training alone.
+        backend, dataset, examples, seed: what it ran on.
+    """
+
+    name: str
+    history: dict[str, list[float]]
+    test_accuracy: float
+    test_loss: float
+    updates: int
+    seconds: float
+    backend: str
+    dataset: str
+    examples: int
+    seed: int
+
+
+def train(experiment: Experiment, data: Dataset, backend: Backend, seed: int) -> tuple[Sequential, Outcome]:
+    """Train it on all of the data's training examples."""
+    x, y, n = data.x_train, data.y_train, len(data.x_train)
+    model = Sequential(experiment.layers(data.classes), input_shape=x.shape[1:], backend=backend, seed=seed)
+    model.compile(experiment.loss, experiment.optimizer or "adam")
+    start = time.perf_counter()
+    if experiment.optimizer is None:
+        history, updates = _quasi_newton(model, experiment, data)
+    else:
+        batch = n if experiment.batch == ALL else min(experiment.batch, n)
+        held = (data.x_test, data.y_test)
+        history = model.fit(x, y, batch_size=batch, epochs=experiment.epochs, validation_data=held).history
+        updates = experiment.epochs * -(-n // batch)
+    seconds = sum(history["seconds"]) if "seconds" in history else time.perf_counter() - start
+    result = model.evaluate(data.x_test, data.y_test)
+    outcome = Outcome(
+        experiment.name,
+        history,
+        result.accuracy,
+        result.loss,
+        updates,
+        seconds,
+        backend.name,
+        data.name,
+        n,
+        seed,
+    )
+    return model, outcome
+
+
+def _quasi_newton(
+    model: Sequential, experiment: Experiment, data: Dataset
+) -> tuple[dict[str, list[float]], int]:
+    """L-BFGS for so many passes over the data; (history, passes taken)."""
+    accuracies = [model.evaluate(data.x_test, data.y_test)]
+
+    def watch(state: State) -> None:
+        accuracies.append(model.evaluate(data.x_test, data.y_test))
+
+    settings = LBFGS(max_evaluations=experiment.epochs)
+    state = fit_lbfgs(model, data.x_train, data.y_train, settings=settings, watch=watch)
+    history = {
+        "loss": state.history["loss"],
+        "evaluations": state.history["evaluations"],
+        "val_loss": [a.loss for a in accuracies],
+        "val_accuracy": [a.accuracy for a in accuracies],
+    }
+    return history, state.evaluations
+
+
+class Results:
+    """A folder with a JSON file and the weights of each experiment that is done.
+
+    Args:
+        folder: is made if it is not there.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"folder {folder} cannot be made ({error.strerror})") from None
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
+    def done(self, name: str, same: dict[str, Any]) -> Outcome | None:
+        """The outcome that is there; None: there is none.
+
+        Args:
+            same: dataset, examples and seed that it must have been made with.
+
+        Raises:
+            InputError: the file is unreadable, or of other data or another seed.
+        """
+        path = self._file(name)
+        if not path.exists():
+            return None
+        try:
+            outcome = Outcome(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"result {path} cannot be read ({error}); remove it to run it again") from None
+        for key, wanted in same.items():
+            if getattr(outcome, key) != wanted:
+                raise InputError(
+                    f"result {path} was made with {key} {getattr(outcome, key)!r}, expected {wanted!r}; "
+                    f"choose another folder"
+                )
+        return outcome
+
+    def keep(self, model: Sequential, outcome: Outcome) -> None:
+        """Write both; the JSON last, since it says that the experiment is done."""
+        save_model(model, self.folder / f"{outcome.name}.safetensors")
+        text = json.dumps(asdict(outcome), indent=1) + "\n"
+        write_atomically(self._file(outcome.name), text.encode())
+
+    def model(self, name: str, backend: Backend) -> Sequential:
+        """The trained network of an experiment that is done."""
+        return load_model(self.folder / f"{name}.safetensors", backend)

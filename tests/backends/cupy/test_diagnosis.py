@@ -1,0 +1,98 @@
+"""What a user is told when CuPy cannot run: each cause in turn, with a CuPy made up for it."""
+
+import sys
+import types
+
+import pytest
+
+from backends import BackendUnavailable, available_backends, get_backend
+from backends.cupy import diagnosis as cupy_diagnosis
+from backends.cupy.diagnosis import toolkit_headers, usable_devices
+
+
+class CUDARuntimeError(RuntimeError):
+    pass
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    """Sets up a CuPy: ``cupy(driver=, built_for=, devices=, headers=, wheels=)``."""
+
+    def make(driver=12080, built_for=12090, devices=1, headers=True, wheels=("cupy-cuda12x",)):
+        def count():
+            if isinstance(devices, str):
+                raise CUDARuntimeError(devices)
+            return devices
+
+        module = types.ModuleType("cupy")
+        module.__version__ = "14.2.0"
+        module.cuda = types.SimpleNamespace(
+            runtime=types.SimpleNamespace(
+                driverGetVersion=lambda: driver,
+                runtimeGetVersion=lambda: built_for,
+                getDeviceCount=count,
+                CUDARuntimeError=CUDARuntimeError,
+            ),
+            get_cuda_path=lambda: None,
+        )
+        monkeypatch.setitem(sys.modules, "cupy", module)
+        monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: list(wheels))
+        monkeypatch.setattr(cupy_diagnosis, "toolkit_headers", lambda cupy: "here" if headers else None)
+        return module
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"driver": 0}, ("no NVIDIA driver is loaded", "nvidia-smi")),
+        ({"driver": 11040}, ("driver is too old", "CUDA 11.4", "built for 12.9", "update the driver")),
+        ({"devices": 0}, ("no CUDA device is visible", "CUDA_VISIBLE_DEVICES")),
+        ({"devices": "cudaErrorNoDevice"}, ("cudaErrorNoDevice", "CUDA_VISIBLE_DEVICES")),
+        ({"headers": False}, ("headers", "array-api-dnn[cuda12]")),
+        (
+            {"wheels": ("cupy-cuda12x", "cupy-cuda13x")},
+            ("both installed", "pip uninstall -y cupy-cuda12x cupy-cuda13x", "array-api-dnn[cuda12]"),
+        ),
+    ],
+)
+def test_each_cause_has_its_cure(cupy, setting, words):
+    cupy(**setting)
+    with pytest.raises(BackendUnavailable) as caught:
+        get_backend("cupy")
+    sentence = str(caught.value)
+    assert sentence.startswith("backend 'cupy' cannot run: ")
+    assert all(word in sentence for word in words), sentence
+    assert available_backends()["cupy"] == sentence
+
+
+def test_a_usable_device_is_counted(cupy):
+    cupy(driver=12000, built_for=12090, devices=2)  # an older driver of the same major version is enough
+    assert usable_devices() == 2
+
+
+def test_missing_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: [])
+    monkeypatch.setitem(sys.modules, "cupy", None)  # import raises
+    with pytest.raises(BackendUnavailable, match=r"CuPy is not installed; pip install .*cuda12"):
+        get_backend("cupy")
+
+
+def test_broken_shows_its_error(monkeypatch, tmp_path):
+    (tmp_path / "cupy.py").write_text("raise ImportError('libnvrtc.so.12 not found')")
+    monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: ["cupy-cuda12x"])
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BackendUnavailable, match=r"cannot be imported \(libnvrtc"):
+        get_backend("cupy")
+
+
+def test_headers_are_found_in_a_toolkit(tmp_path, monkeypatch):
+    monkeypatch.delenv("CONDA_PREFIX", raising=False)
+    monkeypatch.setattr(cupy_diagnosis, "find_spec", lambda name: None)
+    module = types.SimpleNamespace(cuda=types.SimpleNamespace(get_cuda_path=lambda: str(tmp_path)))
+    assert toolkit_headers(module) is None
+    (tmp_path / "include").mkdir()
+    (tmp_path / "include" / "cuda_fp16.h").touch()
+    assert toolkit_headers(module) == tmp_path / "include"

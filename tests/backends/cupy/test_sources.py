@@ -1,0 +1,212 @@
+"""The CUDA sources without a GPU: they compile for it, so does what CuPy makes of them.
+
+What they compute is tested in test_kernels.py, where host_cuda.py runs the same text on the host.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import inspect
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import array_api_compat.numpy as npx
+import host_cuda
+import numpy as np
+import pytest
+from kernel_cases import CASES, Numbers
+
+from backends.cupy import backend as cupy_backend
+from backends.cupy import sources as cuda
+from backends.reference import KERNELS
+
+ARCHITECTURES = ("sm_80", "sm_90")
+HAS_CUPY = importlib.util.find_spec("cupy") is not None
+needs_cupy = pytest.mark.skipif(not HAS_CUPY, reason="CuPy is not installed")
+
+
+# --------------------------------------------------------------------------- compiling for the GPU
+
+
+@cache
+def nvrtc() -> ctypes.CDLL | None:
+    """The runtime compiler of the pip wheel nvidia-cuda-nvrtc, if it is there."""
+    found = importlib.util.find_spec("nvidia")
+    for root in found.submodule_search_locations or () if found else ():
+        for path in sorted(Path(root).glob("*/lib/libnvrtc.so*")):
+            if "builtins" not in path.name:
+                return ctypes.CDLL(str(path))
+    return None
+
+
+def compile_with_nvrtc(library: ctypes.CDLL, source: str, options: list[str]) -> str | None:
+    """None, or what the compiler says against the source."""
+    program = ctypes.c_void_p()
+    library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
+    words = [option.encode() for option in options]
+    failed = library.nvrtcCompileProgram(program, len(words), (ctypes.c_char_p * len(words))(*words))
+    size = ctypes.c_size_t()
+    library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+    log = ctypes.create_string_buffer(size.value)
+    library.nvrtcGetProgramLog(program, log)
+    library.nvrtcDestroyProgram(ctypes.byref(program))
+    return log.value.decode() or "failed" if failed else None
+
+
+def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tuple[str, ...] = ()) -> None:
+    """Compile to machine code with nvcc, else with NVRTC; fails with what the compiler says."""
+    options = [f"-I{path}" for path in includes]
+    nvcc = shutil.which("nvcc")
+    if nvcc is not None:
+        file = folder / "kernel.cu"
+        file.write_text(source, encoding="utf-8")
+        command = [nvcc, "-std=c++17", f"-arch={architecture}", "-cubin", "-o", str(folder / "out.cubin")]
+        # NVRTC takes #include from text; nvcc is told that the text stands as it is.
+        done = subprocess.run([*command, *options, "-w", str(file)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return
+    library = nvrtc()
+    if library is None:
+        pytest.skip("neither nvcc nor the wheel nvidia-cuda-nvrtc is here")
+    problem = compile_with_nvrtc(library, source, ["-std=c++17", f"-arch={architecture}", *options])
+    assert problem is None, problem
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("dtype", cuda.CTYPES)
+def test_row_kernels_compile(architecture, dtype, tmp_path):
+    compile_for_gpu(f"#define REAL {cuda.CTYPES[dtype]}\n{cuda.rows()}", architecture, tmp_path)
+
+
+def plain_kernel(name: str, types: dict[str, str]) -> str:
+    """An element-wise kernel as CUDA would have it without CuPy's array classes."""
+    loop = host_cuda._loop(name, types).replace('extern "C" void', 'extern "C" __global__ void')
+    return loop
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_elementwise_arithmetic_compiles(architecture, tmp_path):
+    kernels = [plain_kernel(n, t) for n in cuda.ELEMENTWISE for t in host_cuda._instances(n)]
+    compile_for_gpu(cuda.arithmetic() + "".join(kernels), architecture, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def cupy() -> Any:
+    """CuPy as it is imported on a machine without a GPU."""
+    module = pytest.importorskip("cupy", reason="CuPy is not installed")
+    return module
+
+
+def code_of_cupy(cupy: Any, name: str, types: dict[str, str], ndim: int, contiguous: bool) -> str:
+    """The text that CuPy would compile for a call of this kernel; private, so skipped where it has moved."""
+    from cupy._core import _carray, _kernel, _scalar
+
+    made = cuda.ELEMENTWISE[name]
+    kernel = cupy.ElementwiseKernel(
+        made.inputs, made.outputs, made.operation, f"dnn_{name}", preamble=cuda.arithmetic()
+    )
+    array, indexer, scalar = 1, 2, 3  # CuPy's _ArgKind
+    infos = []
+    scalars = {"width", "scale", "beta1", "rest1", "beta2", "rest2", "epsilon", "momentum", "nesterov"}
+    scalars |= {"weight_decay", "decay", "rest", "limit", "l1", "l2"}
+    for raw, kind, word in host_cuda.parameters(f"{made.inputs}, {made.outputs}"):
+        dtype = np.dtype(types.get(kind, kind))
+        if word in scalars or word.startswith("key"):
+            infos.append(_kernel._ArgInfo(scalar, _scalar.CScalar, dtype, 0, True, True))
+        else:
+            infos.append(_kernel._ArgInfo(array, cupy.ndarray, dtype, 1 if raw else ndim, contiguous, True))
+    infos.append(_kernel._ArgInfo(indexer, _carray.Indexer, None, ndim, True, True))
+    type_map = _kernel._TypeMap(tuple(sorted((k, np.dtype(t)) for k, t in types.items())))
+    body = _kernel._get_elementwise_kernel_code(
+        tuple(infos), type_map, kernel.params, kernel.operation, kernel.name, kernel.preamble
+    )
+    return "#include <cupy/complex.cuh>\n#include <cupy/carray.cuh>\n#include <cupy/atomics.cuh>\n" + body
+
+
+@needs_cupy
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_what_cupy_generates_compiles(cupy, architecture, tmp_path):
+    if shutil.which("nvcc") is None:
+        pytest.skip("CuPy's headers include the toolkit's, which come with nvcc")
+    include = str(Path(cupy.__file__).parent / "_core" / "include")
+    texts = []
+    for name in cuda.ELEMENTWISE:
+        types = host_cuda._instances(name)[0]
+        for ndim, contiguous in ((1, True), (2, False)):
+            code = code_of_cupy(cupy, name, types, ndim, contiguous)
+            assert f"dnn_{name}" in code
+            texts.append(code.replace(f"dnn_{name}(", f"dnn_{name}_{ndim}("))
+    compile_for_gpu("\n".join(texts), architecture, tmp_path, (include,))
+
+
+# --------------------------------------------------------------------------- CuPy knows each call
+
+
+class Recorder:
+    """NumPy's namespace; each call is held against the signature of CuPy's function of that name."""
+
+    def __init__(self, cupy: Any) -> None:
+        self.cupy, self.seen = cupy, set()
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(npx, name)
+        if not callable(function) or isinstance(function, type):
+            return function
+        theirs = getattr(self.cupy, name)  # AttributeError: CuPy has no such function
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            self.seen.add(name)
+            try:
+                signature = inspect.signature(theirs)
+            except (TypeError, ValueError):  # compiled: it says nothing
+                signature = None
+            if signature is not None:
+                signature.bind(*arguments, **options)
+            return function(*arguments, **options)
+
+        return call
+
+
+@needs_cupy
+@pytest.mark.parametrize("key", list(cupy_backend.CupyBackend.OVERRIDES))
+def test_cupy_has_what_the_overrides_call(cupy, key, monkeypatch):
+    if host_cuda.COMPILER is None:
+        pytest.skip("no C++ compiler")
+    monkeypatch.setattr(cupy_backend, "elementwise", host_cuda.Elementwise)
+    monkeypatch.setattr(cupy_backend, "_rows", host_cuda.rows)
+    override, xp = cupy_backend.CupyBackend.OVERRIDES[key], Recorder(cupy)
+    kinds = override.kinds or KERNELS[key][1] or (None,)
+    for kind in kinds:
+        for case in CASES[key](Numbers(1, "float32", False), kind):
+            override.function(xp, *(() if kind is None else (kind,)), *case.values())
+    if key == "dense":
+        assert "matmul" in xp.seen
+
+
+@needs_cupy
+def test_cupy_accepts_the_kernels(cupy, monkeypatch):
+    """Constructed as the backend does; CuPy parses the parameters here, and compiles at the first call."""
+    cupy_backend.elementwise.cache_clear()
+    for name, made in cuda.ELEMENTWISE.items():
+        kernel = cupy_backend.elementwise(name)
+        assert kernel.nin == len(host_cuda.parameters(made.inputs))
+        assert kernel.nout == len(host_cuda.parameters(made.outputs))
+
+
+@needs_cupy
+def test_tf32_is_a_switch_that_can_be_read(cupy):
+    from cupy._core import _routines_linalg
+
+    assert cupy_backend.tf32(False) is False
+    assert _routines_linalg.COMPUTE_TYPE_TF32 != _routines_linalg.COMPUTE_TYPE_DEFAULT
+
+
+def test_the_row_kernels_are_those_of_the_source():
+    text = (cuda.FOLDER / "rows.cu").read_text(encoding="utf-8")
+    for name in cuda.ROW_KERNELS:
+        kind = name.removeprefix("backward_and_sums_")
+        assert f"DNN_BACKWARD({kind}," in text or f"void {name}(" in text

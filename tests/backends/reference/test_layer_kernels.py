@@ -1,0 +1,193 @@
+"""The references of convolution, pooling, normalisation and noise, against PyTorch in float64."""
+
+from __future__ import annotations
+
+import array_api_compat.numpy as npx
+import layer_cases
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from helpers import assert_close, same_bits
+from kernel_cases import CASES, Numbers
+from oracles import TIGHT, T
+
+from backends.numpy.images import UNFOLDED
+from backends.reference import KERNELS
+
+F = torch.nn.functional
+
+
+def run(name, case):
+    """The case's arrays after the reference."""
+    KERNELS[name][0](npx, *case.values())
+    return case
+
+
+def cases(name):
+    return (case for case in CASES[name](Numbers(9, "float64", False), None) if 0 not in _rows(case))
+
+
+def _rows(case):
+    return {a.shape[0] for a in case.values() if isinstance(a, np.ndarray)}
+
+
+def first(images):
+    """(B, C, H, W)."""
+    return T(images).permute(0, 3, 1, 2)
+
+
+def last(images):
+    return images.detach().permute(0, 2, 3, 1).numpy()
+
+
+def padded(x, padding, value):
+    (top, bottom), (left, right) = padding
+    return F.pad(x, (left, right, top, bottom), value=value)
+
+
+def test_convolution():
+    for case in cases("conv2d_backward"):
+        if case["dx"] is None:
+            continue
+        x, W, b = first(case["x"]), T(case["W"]).permute(3, 2, 0, 1), torch.ones(case["db"].shape[0]).double()
+        leaves = [t.requires_grad_() for t in (x, W, b)]
+        z = F.conv2d(padded(x, case["padding"], 0.0), W, b, case["strides"])
+        z.backward(first(case["dz"]))
+        names = ("x", "W", "strides", "padding")
+        forward = {"x": case["x"], "W": case["W"], "b": np.ones(case["db"].shape)}
+        forward |= {k: case[k] for k in names[2:]} | {"z": np.empty(case["dz"].shape)}
+        assert_close(run("conv2d", forward)["z"], last(z), TIGHT)
+        run("conv2d_backward", case)
+        dx, dW, db = (leaf.grad for leaf in leaves)
+        assert_close(case["dx"], last(dx), TIGHT)
+        assert_close(case["dW"], dW.permute(2, 3, 1, 0).numpy(), TIGHT)
+        assert_close(case["db"], db.numpy(), TIGHT)
+
+
+def test_max_pooling():
+    for case in cases("max_pool2d"):
+        x = first(case["x"]).requires_grad_()
+        y = F.max_pool2d(padded(x, case["padding"], -np.inf), case["size"], case["strides"])
+        run("max_pool2d", case)
+        assert same_bits(case["y"], last(y).copy())
+        images = case["x"].reshape(case["x"].shape[0], -1, 3)
+        rows = case["index"].reshape(case["x"].shape[0], -1, 3)
+        np.testing.assert_array_equal(np.take_along_axis(images, rows, 1).reshape(case["y"].shape), case["y"])
+        dy = np.random.default_rng(3).normal(size=case["y"].shape)
+        y.backward(first(dy))
+        geometry = [case[k] for k in ("size", "strides", "padding")]
+        dx = np.empty_like(case["x"])
+        KERNELS["max_pool2d_backward"][0](npx, dy, case["index"], *geometry, dx)
+        assert_close(dx, last(x.grad), TIGHT)
+
+
+def test_a_window_of_nothing_names_a_pixel_of_the_image():
+    x = np.full((1, 2, 2, 1), -np.inf)
+    y, index = np.empty((1, 2, 2, 1)), np.empty((1, 2, 2, 1), dtype=np.int64)
+    KERNELS["max_pool2d"][0](npx, x, (2, 2), (2, 2), ((1, 1), (1, 1)), y, index)
+    assert index.ravel().tolist() == [0, 1, 2, 3]
+
+
+def test_average_pooling_counts_no_border():
+    for case in cases("average_pool2d"):
+        x = first(case["x"]).requires_grad_()
+        ones = torch.ones_like(x.detach())
+        sums, counts = (
+            F.avg_pool2d(padded(t, case["padding"], 0.0), case["size"], case["strides"]) for t in (x, ones)
+        )
+        y = sums / counts
+        run("average_pool2d", case)
+        assert_close(case["y"], last(y), TIGHT)
+        dy = np.random.default_rng(3).normal(size=case["y"].shape)
+        y.backward(first(dy))
+        dx, geometry = np.empty_like(case["x"]), [case[k] for k in ("size", "strides", "padding")]
+        KERNELS["average_pool2d_backward"][0](npx, dy, *geometry, dx)
+        assert_close(dx, last(x.grad), TIGHT)
+
+
+@pytest.mark.parametrize("name", ["batch_norm", "layer_norm"])
+def test_normalisation(name):
+    for case in cases(name):
+        x, gamma, beta = leaves = [T(case[k]).requires_grad_() for k in ("x", "gamma", "beta")]
+        if name == "batch_norm":
+            running = T(case["running_mean"]), T(case["running_variance"])
+            y = F.batch_norm(x, *running, gamma, beta, True, case["momentum"], case["epsilon"])
+        else:
+            y = F.layer_norm(x, [x.shape[1]], gamma, beta, case["epsilon"])
+        run(name, case)
+        assert_close(case["y"], y.detach().numpy(), TIGHT)
+        if name == "batch_norm":
+            assert_close(case["running_mean"], running[0].numpy(), TIGHT)
+            assert_close(case["running_variance"], running[1].numpy(), TIGHT)
+        dy = np.random.default_rng(3).normal(size=case["y"].shape)
+        y.backward(T(dy))
+        made = [np.empty_like(case[k]) for k in ("gamma", "beta", "x")]
+        KERNELS[f"{name}_backward"][0](
+            npx, dy, case["x"], case["mean"], case["inverse"], case["gamma"], *made
+        )
+        for actual, leaf in zip(made, (leaves[1], leaves[2], leaves[0]), strict=True):
+            # Of two rows x^ is -1 and 1, and dx is a difference of equal numbers: measured beside dy.
+            desired = leaf.grad.numpy()
+            assert np.linalg.norm(actual - desired) <= TIGHT * max(np.linalg.norm(desired), 1.0)
+
+
+def some_bits(batch, n):
+    return np.random.default_rng(4).integers(0, 2**63 - 1, (batch, (n + 1) // 2))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3, 0.5, 0.99])
+def test_dropout(rate):
+    bits, x = some_bits(300, 401), np.random.default_rng(5).normal(size=(300, 401))
+    mask, y = np.empty_like(x), np.empty_like(x)
+    KERNELS["dropout"][0](npx, bits, x, rate, mask, y)
+    assert set(np.unique(mask)) <= {0.0, 1 / (1 - rate)}
+    assert_close(y, x * mask, TIGHT)
+    left_out = (mask == 0).mean()
+    assert abs(left_out - rate) <= 5 * np.sqrt(rate * (1 - rate) / x.size)
+    # Neighbours, and the two words of one integer, fall independently of each other.
+    if rate:
+        for a, b in ((mask[:, :-1], mask[:, 1:]), (mask[:, :200], mask[:, 201:])):
+            assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.02
+
+
+def test_dropout_masks_are_equal_in_both_dtypes():
+    masks = []
+    for dtype in ("float32", "float64"):
+        x = np.ones((50, 33), dtype=dtype)
+        mask = np.empty_like(x)
+        KERNELS["dropout"][0](npx, some_bits(50, 33), x, 0.3, mask, np.empty_like(x))
+        masks.append(mask != 0)
+    assert np.array_equal(*masks)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gaussian_noise_is_normal(dtype):
+    x = np.full((200, 501), 3.0, dtype=dtype)
+    y = np.empty_like(x)
+    KERNELS["gaussian_noise"][0](npx, some_bits(*x.shape), x, 0.5, y)
+    noise = (y - 3.0).ravel().astype(np.float64) / 0.5
+    assert y.dtype == dtype
+    assert scipy.stats.kstest(noise, "norm").pvalue > 1e-3
+    assert noise.std() == pytest.approx(1.0, abs=0.01)
+    assert scipy.stats.kurtosis(noise) == pytest.approx(0.0, abs=0.08)
+    assert abs(np.corrcoef(noise[:-1], noise[1:])[0, 1]) < 0.02
+
+
+def test_gaussian_noise_of_extreme_bits_is_finite():
+    bits = np.asarray([[0, 2**63 - 1, (2**31 - 1) << 32]])
+    y = np.empty((1, 6), dtype=np.float32)
+    KERNELS["gaussian_noise"][0](npx, bits, np.zeros_like(y), 1.0, y)
+    assert np.isfinite(y).all()
+    assert np.abs(y).max() < 7
+
+
+def test_cases_have_padding_and_odd_sizes():
+    assert any(a != b for *_, padding in layer_cases.GEOMETRIES for a, b in padding)
+
+
+def test_the_large_case_is_more_than_one_block_of_numpys():
+    *_, case = layer_cases.conv_cases(Numbers(1, "float32", False), None)
+    batch, rows, columns, _ = case["z"].shape
+    h, w, n_in, _ = case["W"].shape
+    assert batch * rows * columns * h * w * n_in > UNFOLDED

@@ -1,0 +1,102 @@
+"""CUDA graphs of torch without a GPU: the counting of steps is held against a made-up torch.cuda."""
+
+import contextlib
+import types
+import warnings
+
+import pytest
+import torch
+
+from backends import BackendUnavailable, InputError, get_backend
+from backends.torch.graphs import WARM_UP, CudaGraphs
+
+
+class Card:
+    """What torch.cuda would do: while a graph is recorded steps do not run, and a replay runs them all."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.fails = fails
+        self.recording = None
+        self.done = 0
+        self.replays = []
+
+    def step(self) -> None:
+        if self.recording is not None:
+            self.recording.steps += 1
+        else:
+            self.done += 1
+
+    def new_graph(self):
+        card, graph = self, types.SimpleNamespace(steps=0)
+
+        def replay():
+            card.done += graph.steps
+            card.replays.append(graph.steps)
+
+        graph.replay = replay
+        return graph
+
+    @contextlib.contextmanager
+    def record(self, graph, stream):
+        if self.fails:
+            raise RuntimeError("operation not permitted when stream is capturing\nmore")
+        self.recording = graph
+        yield
+        self.recording = None
+
+
+@pytest.fixture
+def card(monkeypatch):
+    def make(fails=False):
+        card = Card(fails)
+        stream = types.SimpleNamespace(wait_stream=lambda other: None)
+        monkeypatch.setattr(torch.cuda, "Stream", lambda device: stream)
+        monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", card.new_graph)
+        monkeypatch.setattr(torch.cuda, "graph", card.record)
+        return card
+
+    return make
+
+
+@pytest.mark.parametrize("unroll", [1, 5, 25])
+def test_as_many_steps_as_asked_for(card, unroll):
+    card = card()
+    run = CudaGraphs(card.step, unroll, "cuda")
+    wanted = 0
+    for n in (1, 1, 4, 0, 60, 7, 25):
+        run(n)
+        wanted += n
+        assert card.done == wanted
+    assert set(card.replays) == {unroll, 1}
+    assert sum(card.replays) == wanted - WARM_UP
+    assert card.replays.count(unroll) >= 60 // unroll
+
+
+def test_a_failed_recording_warns_once_and_goes_on(card):
+    card = card(fails=True)
+    run = CudaGraphs(card.step, 5, "cuda")
+    with pytest.warns(UserWarning, match=r"graphs do not work here \(operation not permitted"):
+        run(20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(20)
+    assert card.done == 40
+    assert card.replays == []
+
+
+@pytest.mark.parametrize("settings", [{"graphs": True}, {"precision": "tf32"}])
+@pytest.mark.parametrize("name", ["numpy", "numba", "torch", "strict"])
+def test_a_processor_has_neither_graphs_nor_tf32(name, settings):
+    with pytest.raises(BackendUnavailable, match=r"CUDA"):
+        get_backend(name, **settings)
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(InputError, match=r"precision is 'tf23', expected one of float32, tf32"):
+        get_backend("numpy", precision="tf23")
+
+
+def test_precision_is_recorded():
+    assert get_backend("torch").describe()["precision"] == "float32"

@@ -1,0 +1,47 @@
+"""The scripts as a person types them, for several test files."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+
+
+def run(script, *arguments, **settings):
+    command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **settings)
+
+
+def assert_refused(result, *words):
+    """One sentence on stderr that holds these words, exit code 2, no traceback."""
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert "error: " in last
+    for word in words:
+        assert word in last
+
+
+def call(script, arguments, capsys):
+    """(exit code, stderr) of a script run in this process."""
+    before = sys.argv
+    sys.argv = [f"{script}.py", *arguments]
+    try:
+        runpy.run_path(str(SCRIPTS / f"{script}.py"), run_name="__main__")
+    except SystemExit as stop:
+        code = stop.code or 0
+    finally:
+        sys.argv = before
+    return code, capsys.readouterr().err
+
+
+def assert_said(code, said, arguments):
+    """Done, or refused in one sentence; no traceback."""
+    assert "Traceback" not in said, arguments
+    if code == 0:
+        return
+    assert code == 2, (arguments, code, said)
+    last = said.removesuffix("\n").splitlines()[-1]
+    assert "error: " in last, (arguments, said)
+    assert len(last) < 1300, last

@@ -1,0 +1,190 @@
+"""EarlyStopping and ModelCheckpoint: on made-up numbers as Keras decides, and in a real training."""
+
+import numpy as np
+import pytest
+from helpers import same_bits, small_data, small_model, weights
+
+from backends import InputError, get_backend
+from dnn import SGD, Callback, EarlyStopping, ModelCheckpoint
+from dnn.callbacks.monitor import Best
+from dnn.checkpoints import load_model
+
+NAN = float("nan")
+
+
+class Script(Callback):
+    """Puts made-up numbers into the logs, and each epoch's number into the weights."""
+
+    def __init__(self, values, name="val_loss"):
+        self.values, self.name = list(values), name
+
+    def on_epoch_end(self, epoch, logs):
+        logs[self.name] = self.values[epoch - 1]
+        self.model.parameters.values[...] = float(epoch)
+
+
+def run(values, watcher, name="val_loss", interrupt_at=None):
+    """(epochs that ran, the epoch whose weights the model has) with these numbers."""
+    model = small_model(get_backend("numpy"))
+
+    class Interrupt(Callback):
+        def on_epoch_end(self, epoch, logs):
+            if epoch == interrupt_at:
+                raise KeyboardInterrupt
+
+    callbacks = [Script(values, name), watcher, Interrupt()]
+    options = {"batch_size": 50, "epochs": len(values), "callbacks": callbacks}
+    if interrupt_at:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(*small_data(), **options)
+        return model.epochs_done, weights(model)[0]
+    return model.fit(*small_data(), **options).epoch[-1], weights(model)[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "last", "best", "stopped"),
+    [
+        ([3, 2, 1], {}, 3, 3, False),
+        ([3, 2, 2, 1], {}, 3, 2, True),  # equal is no improvement
+        ([3, 2, 2, 1], {"patience": 1}, 3, 2, True),
+        ([3, 2, 2, 1, 5, 5, 5], {"patience": 2}, 6, 4, True),
+        ([3, 2.5, 2, 1.6, 1], {"min_delta": 0.5}, 2, 1, True),
+        ([3, 2.4, 1.8, 1.2, 1], {"min_delta": 0.5}, 5, 4, True),
+        ([1, 2, 3], {"mode": "max"}, 3, 3, False),
+        ([NAN, NAN, NAN], {"patience": 2}, 2, 0, True),
+        ([3, NAN, 2, 3], {"patience": 2}, 4, 3, False),
+    ],
+)
+def test_early_stopping(values, options, last, best, stopped):
+    watcher = EarlyStopping(**options)
+    assert run(values, watcher) == (last, last)
+    assert watcher.best_epoch == best
+    assert watcher.stopped_epoch == (last if stopped else 0)
+    restored = EarlyStopping(**options, restore_best_weights=True)
+    assert run(values, restored) == (last, best or last)
+
+
+def test_auto_mode_takes_accuracies_for_large_is_good():
+    assert run([0.5, 0.6, 0.4, 0.9], EarlyStopping("val_accuracy"), "val_accuracy")[0] == 3
+    assert Best("accuracy").sign == -1.0
+    assert Best("loss").sign == 1.0
+
+
+def test_interrupted_training_keeps_the_best_weights():
+    watcher = EarlyStopping(patience=9, restore_best_weights=True)
+    assert run([3, 1, 2, 2, 2], watcher, interrupt_at=4) == (4, 2)
+
+
+def test_a_second_fit_starts_afresh_and_a_callback_may_stop_by_itself():
+    model, watcher = small_model(get_backend("numpy")), EarlyStopping("loss", min_delta=100.0)
+    for last in (2, 4):  # the first epoch of each fit is its best
+        history = model.fit(*small_data(), batch_size=10, epochs=5, callbacks=[watcher])
+        assert history.epoch[-1] == last
+    assert model.fit(*small_data(), batch_size=10, epochs=2).epoch == [5, 6]
+
+
+def test_early_stopping_in_a_real_training(backend):
+    x, y = small_data(60)
+    model, watcher = small_model(backend), EarlyStopping(patience=2, restore_best_weights=True)
+    model.compile(optimizer=SGD(2.0))
+    history = model.fit(
+        x, y, batch_size=10, epochs=60, validation_split=0.5, callbacks=[watcher]
+    ).history["val_loss"]  # fmt: skip
+    assert watcher.best_epoch == int(np.argmin(history)) + 1
+    assert watcher.stopped_epoch == len(history) == watcher.best_epoch + 2 < 60
+    assert model.evaluate(x[30:], y[30:]).loss == min(history)
+
+
+# --------------------------------------------------------------------------- checkpoints
+
+
+def test_checkpoint_of_the_best_epoch(tmp_path):
+    path = tmp_path / "best.safetensors"
+    run([3, 1, 2, 2], ModelCheckpoint(path, save_best_only=True))
+    saved = load_model(path, get_backend("numpy"))
+    assert saved.epochs_done == 2
+    assert weights(saved)[0] == 2.0
+
+
+def test_checkpoint_of_every_epoch(tmp_path):
+    run([3, 1.5, 2], ModelCheckpoint(tmp_path / "m-{epoch:02d}-{val_loss:.1f}.safetensors"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "m-01-3.0.safetensors", "m-02-1.5.safetensors", "m-03-2.0.safetensors",
+    ]  # fmt: skip
+
+
+def test_checkpoint_remembers_over_fits(tmp_path):
+    path, model = tmp_path / "best.safetensors", small_model(get_backend("numpy"))
+    watcher = ModelCheckpoint(path, save_best_only=True)
+    script = Script([1, 2])
+    for _ in range(2):
+        model.fit(*small_data(), batch_size=50, callbacks=[script, watcher])
+    assert load_model(path, get_backend("numpy")).epochs_done == 1
+
+
+# --------------------------------------------------------------------------- refused
+
+
+@pytest.mark.parametrize("make", [EarlyStopping, lambda: ModelCheckpoint("best", save_best_only=True)])
+def test_a_number_that_is_not_there(make):
+    model = small_model(get_backend("numpy"))
+    with pytest.raises(InputError, match=r"monitor is 'val_loss', expected one of loss.*validation_split"):
+        model.fit(*small_data(), batch_size=10, callbacks=[make()])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: EarlyStopping(patience=-1), "patience is -1"),
+        (lambda: EarlyStopping(min_delta=-1.0), "min_delta is -1.0"),
+        (lambda: EarlyStopping(mode="best"), "mode is 'best', expected one of auto, min, max"),
+        (lambda: ModelCheckpoint("x", mode="mix"), "mode is 'mix'"),
+    ],
+)
+def test_settings_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def test_a_path_that_cannot_be_filled_in():
+    model = small_model(get_backend("numpy"))
+    with pytest.raises(InputError, match=r"cannot be filled in .*epoch, loss"):
+        model.fit(*small_data(), batch_size=10, callbacks=[ModelCheckpoint("{nothing}")])
+
+
+# --------------------------------------------------------------------------- validation_split
+
+
+def test_validation_split_is_the_last_part_before_shuffling(backend):
+    x, y = small_data()
+    weight = np.linspace(0, 1, 50)
+    split, given = small_model(backend), small_model(backend)
+    options = {"batch_size": 10, "epochs": 2}
+    one = split.fit(x, y, validation_split=0.2, sample_weight=weight, **options).history
+    two = given.fit(
+        x[:40], y[:40], sample_weight=weight[:40], validation_data=(x[40:], y[40:], weight[40:]), **options
+    ).history  # fmt: skip
+    assert same_bits(weights(split), weights(given))
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert one[name] == two[name]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"validation_split": 1.0}, "validation_split is 1.0, expected a finite number"),
+        ({"validation_split": -0.1}, "validation_split is -0.1"),
+        ({"validation_split": "0.1"}, "validation_split is '0.1'"),
+        ({"validation_split": 0.99}, "validation_split is 0.99 of 50 examples"),
+        (
+            {"validation_split": 0.5},
+            "batch_size is 30, expected at most the 25 examples that validation_split",
+        ),
+        ({"validation_split": 0.2, "validation_data": small_data()}, "are both given, expected one"),
+    ],
+)
+def test_validation_split_refused(options, message):
+    model = small_model(get_backend("numpy"))
+    with pytest.raises(InputError, match=message):
+        model.fit(*small_data(), batch_size=30, **options)
+    assert model.epochs_done == 0

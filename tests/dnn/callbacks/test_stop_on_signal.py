@@ -1,0 +1,69 @@
+"""Signals, and losses that are no numbers."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from dnn import SGD, Dense, Sequential
+from dnn.callbacks.stop_on_signal import StopOnSignal, Stopped
+from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
+from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
+from dnn.training.callback import Callback
+
+
+def model_on(backend, rate=0.1):
+    layers = [Dense(6, name="first"), Dense(3, name="last")]
+    model = Sequential(layers, input_shape=(4,), backend=backend)
+    model.compile("mean_squared_error", SGD(rate))
+    return model
+
+
+def data():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(400, 4)).astype(np.float32), rng.integers(0, 3, 400)
+
+
+class Send(Callback):
+    """Signals to this process while it trains."""
+
+    every = 10
+
+    def __init__(self, number, times=1):
+        self.number, self.times = number, times
+
+    def on_progress(self, progress):
+        if progress.updates == 30 and progress.epoch == 1:
+            for _ in range(self.times):
+                os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_training_between_two_updates(make_backend, tmp_path, number):
+    model = model_on(make_backend("numpy"))
+    stopper = StopOnSignal(TrainingCheckpoint(tmp_path))
+    before = signal.getsignal(number)
+    with pytest.raises(Stopped) as caught, stopper.listening():
+        model.fit(*data(), batch_size=4, epochs=2, callbacks=[Send(number), stopper])
+    assert caught.value.signal == number
+    assert caught.value.saved
+    assert signal.getsignal(number) == before
+    state = latest_state(tmp_path)
+    assert (state.epoch, state.updates) == (1, 50)
+
+
+def test_a_second_signal_stops_at_once(make_backend, tmp_path):
+    model = model_on(make_backend("numpy"))
+    stopper = StopOnSignal(TrainingCheckpoint(tmp_path))
+    with pytest.raises(KeyboardInterrupt), stopper.listening():
+        model.fit(*data(), batch_size=4, epochs=2, callbacks=[Send(signal.SIGINT, 2), stopper])
+
+
+def test_a_loss_that_is_no_number_names_layer_and_update(backend):
+    model = model_on(backend, rate=1e6)
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(DivergedError, match=r"after update 100 of epoch 1 .*update 0 of epoch 1.*in first\.W"),
+    ):
+        model.fit(*data(), batch_size=4, epochs=2, callbacks=[TerminateOnNaN()])

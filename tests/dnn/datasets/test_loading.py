@@ -1,0 +1,191 @@
+"""dnn/datasets/loading.py: the data is there, whole and right, or one sentence says why not.
+
+Most tests use a MNIST of a few images, known by its own sizes and digests, so that none needs the
+real files or a network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_sets import IMAGES, LABELS, REAL_MD5, a_small_set, idx, put
+
+from backends.errors import InputError
+from dnn.datasets import DATASETS, DatasetError, fetch, load_dataset
+from dnn.datasets import download as fetching
+
+# What a caller gets
+
+
+def test_mnist_is_loaded_as_flat_uint8(mnist_dir: Path) -> None:
+    data = load_dataset("mnist", mnist_dir, download=False)
+    assert data.x_train.shape == (60_000, 784)
+    assert data.x_test.shape == (10_000, 784)
+    assert data.y_train[:5].tolist() == [5, 0, 4, 1, 9]
+    assert data.y_test[:5].tolist() == [7, 2, 1, 0, 4]
+    assert (data.name, data.image_shape, data.classes) == ("mnist", (28, 28), 10)
+    for x, y in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
+        assert (x.dtype, y.dtype) == (np.uint8, np.int64)
+        assert x.flags.c_contiguous
+        assert x.flags.writeable  # torch.from_numpy warns of arrays that are not
+
+
+def test_digits_need_no_file(tmp_path: Path) -> None:
+    data = load_dataset("digits", tmp_path / "not there")
+    assert data.x_train.shape == (1437, 64)
+    assert data.x_test.shape == (360, 64)
+    assert data.y_train.shape == (1437,)
+    assert (data.x_train.dtype, data.y_train.dtype) == (np.uint8, np.int64)
+    assert data.x_train.flags.c_contiguous
+    assert data.image_shape == (8, 8)
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    both = np.concatenate([data.x_train, data.x_test])
+    assert np.array_equal(np.rint(both / (255 / 16)), raw.data)  # rounding lost nothing
+    assert (both.min(), both.max()) == (0, 255)
+    assert np.array_equal(np.concatenate([data.y_train, data.y_test]), raw.target)
+
+
+def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(DatasetError, match=r'pip install "array-api-dnn\[apps\]"'):
+        load_dataset("digits")
+
+
+@pytest.mark.parametrize("load", [load_dataset, fetch])
+def test_an_unknown_name(load: object) -> None:
+    with pytest.raises(InputError, match=r"dataset is 'fashion-mnist', expected .*mean 'fashion_mnist'"):
+        load("fashion-mnist")  # type: ignore[operator]
+
+
+def test_import_is_light() -> None:
+    code = "import sys, dnn.datasets; print({'torch', 'torchvision', 'sklearn'} & {*sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.stdout.strip() == "set()"
+
+
+def test_dataset_error_is_an_input_error() -> None:
+    assert issubclass(DatasetError, InputError)
+    assert DATASETS == ("mnist", "fashion_mnist", "kmnist", "digits")
+
+
+def test_root_is_argument_then_variable_then_data(
+    small: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("argument", "variable", "data"):
+        put(tmp_path / name, small)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DNN_DATA_DIR", raising=False)
+    assert fetch("mnist") == tmp_path / "data" / "MNIST" / "raw"
+    monkeypatch.setenv("DNN_DATA_DIR", str(tmp_path / "variable"))
+    assert fetch("mnist") == tmp_path / "variable" / "MNIST" / "raw"
+    assert fetch("mnist", tmp_path / "argument") == tmp_path / "argument" / "MNIST" / "raw"
+
+
+# Files that are there
+
+
+def test_good_files_ask_no_source(small: dict[str, bytes], asked: list[object], tmp_path: Path) -> None:
+    put(tmp_path, small)
+    data = load_dataset("mnist", tmp_path)
+    assert data.x_train.tobytes() == small[IMAGES][16:]
+    assert data.y_train.tolist() == [0, 1, 2, 3, 4]
+    assert not asked
+
+
+def test_an_old_processed_file_is_not_used(small: dict[str, bytes], tmp_path: Path) -> None:
+    """torchvision's class prefers MNIST/processed/training.pt to the raw files that were verified."""
+    import torch
+
+    processed = put(tmp_path, small).parent / "processed"
+    processed.mkdir()
+    for name in ("training.pt", "test.pt"):
+        torch.save((torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(2)), processed / name)
+    assert load_dataset("mnist", tmp_path).x_train.tobytes() == small[IMAGES][16:]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "altered", "longer", "another"])
+def test_a_damaged_file_is_named_and_kept(
+    damage: str, small: dict[str, bytes], asked: list[object], tmp_path: Path
+) -> None:
+    good = small[IMAGES]
+    flipped = good[:-1] + bytes([good[-1] ^ 1])
+    bad = {
+        "truncated": good[:1000],
+        "empty": b"",
+        "altered": flipped,
+        "longer": good + b"\0",
+        "another": small[LABELS],
+    }[damage]
+    path = put(tmp_path, {**small, IMAGES: bad}) / IMAGES
+    with pytest.raises(DatasetError) as caught:
+        load_dataset("mnist", tmp_path)
+    message = str(caught.value)
+    for part in (str(path), f"got {len(bad)} bytes", hashlib.md5(bad).hexdigest(), "delete it"):
+        assert part in message
+    assert f"expected {len(good)} bytes with md5 {hashlib.md5(good).hexdigest()}" in message
+    assert path.read_bytes() == bad
+    assert not asked
+
+
+def test_a_small_fake_is_not_mnist(tmp_path: Path) -> None:
+    put(tmp_path, a_small_set())
+    with pytest.raises(DatasetError, match=f"expected 47040016 bytes with md5 {REAL_MD5[IMAGES]}"):
+        load_dataset("mnist", tmp_path, download=False)
+
+
+def test_one_altered_pixel_of_the_real_mnist(mnist_dir: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in REAL_MD5:
+        shutil.copyfile(mnist_dir / "MNIST" / "raw" / name, raw / name)
+    with (raw / "t10k-images-idx3-ubyte").open("r+b") as file:
+        file.seek(1_000_000)
+        byte = file.read(1)[0]
+        file.seek(1_000_000)
+        file.write(bytes([byte ^ 1]))
+    with pytest.raises(DatasetError, match=r"t10k-images-idx3-ubyte is truncated, altered"):
+        load_dataset("mnist", tmp_path, download=False)
+
+
+def test_a_folder_in_a_files_place(small: dict[str, bytes], tmp_path: Path) -> None:
+    raw = put(tmp_path, small)
+    (raw / LABELS).unlink()
+    (raw / LABELS).mkdir()
+    with pytest.raises(DatasetError, match=f"{LABELS} is .*got a folder"):
+        load_dataset("mnist", tmp_path)
+
+
+def fashion() -> dict[str, bytes]:
+    """Four files with Fashion-MNIST's sizes and headers, all black."""
+    return {
+        name: idx(*header, content=bytes(size - 4 * len(header)))
+        for name, (size, header) in fetching.FILES.items()
+    }
+
+
+def test_a_set_without_known_digests_is_checked_by_header_size_and_labels(tmp_path: Path) -> None:
+    files = fashion()
+    raw = put(tmp_path, files, "FashionMNIST")
+    assert load_dataset("fashion_mnist", tmp_path).x_train.shape == (60_000, 784)
+
+    name, good = "t10k-labels-idx1-ubyte", files["t10k-labels-idx1-ubyte"]
+    for bad, complaint in (
+        (good[:-1], "got 10007 bytes with md5 .*, expected 10008 bytes"),
+        (idx(2051, 10_000) + good[8:], r"IDX header \(2051, 10000\), expected \(2049, 10000\)"),
+        (good[:-1] + b"\x0a", "got a label of 10, expected 0 to 9"),
+    ):
+        (raw / name).write_bytes(bad)
+        with pytest.raises(DatasetError, match=f"{name} is .*{complaint}"):
+            load_dataset("fashion_mnist", tmp_path)

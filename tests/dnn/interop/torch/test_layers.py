@@ -1,0 +1,225 @@
+"""Every layer beside its torch.nn twin in float64: one forward and backward, and whole networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import dnn.interop.torch as twin
+from backends import get_backend
+from dnn import (
+    SGD,
+    Activation,
+    AveragePooling2D,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    LayerNormalization,
+    MaxPooling2D,
+    Reshape,
+    Sequential,
+)
+from dnn.agreement import get_contender
+from dnn.agreement.bounds import eta
+from dnn.agreement.samples import samples
+from dnn.interop.torch.layers import NoTwin
+from dnn.interop.torch.modules import ChannelsLast
+
+BOUND = 1e-12
+NO_TWIN = {"Dropout", "GaussianNoise", "MaxPooling2D 3 2 same", "Reshape"}
+"""Samples that native PyTorch does not measure: random ones, and a border wider on one side."""
+
+EDGES = [
+    (lambda: Conv2D(2, (3, 2), "tanh", strides=(2, 3), padding=(1, 0)), (7, 6, 2)),
+    (lambda: Conv2D(2, 1), (1, 1, 3)),
+    (lambda: Conv2D(3, (4, 5), "elu"), (4, 5, 1)),
+    (lambda: Conv2D(2, 5, padding="same"), (3, 3, 1)),
+    (lambda: MaxPooling2D((2, 3), strides=(3, 1), padding=1), (7, 5, 2)),
+    (lambda: MaxPooling2D(3, strides=2), (8, 8, 2)),
+    (lambda: AveragePooling2D(3, strides=2, padding=1), (6, 5, 2)),
+    (lambda: AveragePooling2D((7, 5)), (7, 5, 2)),
+    (lambda: LayerNormalization(epsilon=1e-3), (5,)),
+    (lambda: BatchNormalization(epsilon=1e-3), (5,)),
+]
+
+
+def both(backend_name, make, shape, batch):
+    """One forward and backward, ours and torch's."""
+    stream, probe = np.random.default_rng(3), make()
+    probe.build(shape, get_backend("numpy"), "layer", first=False)
+    values = {k: stream.standard_normal(s) for k, s in probe.parameter_shapes().items()}
+    x, dy = stream.standard_normal((batch, *shape)), stream.standard_normal((batch, *probe.output_shape))
+    contenders = (get_contender(name) for name in (backend_name, "pytorch"))
+    return [c.layer(make(), shape, values, x, dy.copy(), "float64") for c in contenders]
+
+
+def agree(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    for name, desired in theirs.items():
+        assert eta(ours[name], desired) <= BOUND, name
+
+
+@pytest.mark.parametrize("batch", [1, 6])
+@pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
+def test_every_layer(backend_name, batch):
+    without = set()
+    for name, make, shape in samples():
+        if batch == 1 and "BatchNormalization" in name:
+            continue
+        try:
+            agree(*both(backend_name, make, shape, batch))
+        except NoTwin:
+            without.add(name)
+    assert all(any(name.startswith(known) for known in NO_TWIN) for name in without)
+    assert not any(name.startswith("Reshape") for name in without)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
+def test_odd_sizes_strides_and_padding(backend_name, batch):
+    for make, shape in EDGES:
+        if batch == 1 and isinstance(make(), BatchNormalization):
+            continue
+        agree(*both(backend_name, make, shape, batch))
+
+
+def image_layers(classes=4):
+    return [
+        Reshape((8, 8, 1)),
+        Conv2D(4, 3, "leaky_relu", name="first"),
+        BatchNormalization(),
+        Activation("gelu"),
+        MaxPooling2D(2),
+        Conv2D(3, 2, padding=1),
+        AveragePooling2D(2),
+        Dropout(0.0),
+        Flatten(),
+        LayerNormalization(),
+        Dense(6, "softplus"),
+        Dense(classes, "softmax"),
+    ]
+
+
+def image_model(backend_name="numpy", dtype="float64"):
+    backend = get_backend(backend_name, dtype=dtype)
+    model = Sequential(image_layers(), input_shape=(64,), backend=backend, seed=2)
+    model.compile(optimizer=SGD(0.05))
+    return model
+
+
+def image_data(n=30):
+    stream = np.random.default_rng(8)
+    return stream.random((n, 64)), stream.integers(0, 4, n)
+
+
+@pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
+def test_a_network_of_all_trains_as_torchs(backend_name):
+    """Also evaluation, with running averages, after each epoch."""
+    x, y = image_data()
+    model = image_model(backend_name)
+    module = twin.to_torch(model)
+    ours = model.fit(x, y, batch_size=10, epochs=2, validation_data=(x, y))
+    theirs = twin.fit(module, x, y, batch_size=10, epochs=2, validation_data=(x, y), seed=model.seed,
+                      optimizer=SGD(0.05))  # fmt: skip
+    for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        np.testing.assert_allclose(ours.history[key], theirs.history[key], rtol=1e-10)
+    running = model.parameters.to_host()["batch_normalization_1.running_variance"]
+    np.testing.assert_allclose(running, module.batch_normalization_1.inner.running_var.numpy(), rtol=1e-10)
+
+
+def test_there_and_back_bit_by_bit():
+    model = image_model()
+    model.fit(*image_data(), batch_size=10)
+    again = twin.from_torch(twin.to_torch(model), model.backend, seed=2)
+    assert [type(layer) for layer in again.layers] == [type(layer) for layer in model.layers]
+    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
+    before, after = model.parameters.to_host(), again.parameters.to_host()
+    del before["dropout_1.step"], after["dropout_1.step"]  # torch keeps no such number
+    for name, values in before.items():
+        assert values.tobytes() == after[name].tobytes(), name
+    x, _ = image_data()
+    assert np.array_equal(model.predict(x), again.predict(x))
+
+
+def test_an_activation_layer_is_not_swallowed_by_the_dense_before():
+    layers = [Dense(3), Activation("relu"), Dense(2, "tanh")]
+    model = Sequential(layers, input_shape=(4,), backend=get_backend("numpy"))
+    again = twin.from_torch(twin.to_torch(model), model.backend)
+    assert [type(layer) for layer in again.layers] == [Dense, Activation, Dense]
+    assert [layer.activation for layer in again.layers] == ["linear", "relu", "tanh"]
+
+
+def test_a_last_activation_layer_is_left_out_for_the_loss():
+    model = Sequential([Dense(3), Activation("softmax")], input_shape=(4,), backend=get_backend("numpy"))
+    model.compile()
+    module = twin.to_torch(model)
+    assert len(module) == 1
+    assert module.left_out == "softmax"
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "words"),
+    [
+        (GaussianNoise(0.1), (4,), "GaussianNoise, expected one of Dense"),
+        (Conv2D(2, 2, padding="same"), (4, 4, 1), "expected equal sides"),
+        (MaxPooling2D(3, padding=2), (6, 6, 1), "at most half its pool_size"),
+        (BatchNormalization(), (4, 3), r"expected \(n,\) or images"),
+        (Reshape((4, 3)), (3, 4), "put Flatten"),
+    ],
+)
+def test_what_torch_has_not(layer, shape, words):
+    layers = [layer, Flatten(), Dense(2)]
+    model = Sequential(layers, input_shape=shape, backend=get_backend("numpy"))
+    with pytest.raises(NoTwin, match=words):
+        twin.to_torch(model)
+
+
+@pytest.mark.parametrize(
+    ("modules", "words"),
+    [
+        ([torch.nn.Conv2d(1, 2, 3)], "ChannelsLast"),
+        ([ChannelsLast(torch.nn.Conv2d(2, 2, 3, groups=2))], "groups=2, expected 1"),
+        ([torch.nn.LayerNorm([2, 3])], "the last axis alone"),
+        ([torch.nn.LayerNorm(3, elementwise_affine=False)], "with weight and bias"),
+        ([torch.nn.Linear(3, 2), torch.nn.ELU(0.5)], "alpha=0.5, expected 1.0"),
+        ([torch.nn.Dropout(0.5)], "input_shape is None"),
+    ],
+)
+def test_what_ours_have_not(modules, words):
+    with pytest.raises(ValueError, match=words):
+        twin.from_torch(torch.nn.Sequential(*modules), get_backend("numpy"))
+
+
+def test_images_that_a_torch_user_wrapped_come_in():
+    modules = [ChannelsLast(torch.nn.Conv2d(1, 2, 3)), torch.nn.ReLU(), torch.nn.Flatten()]
+    module = torch.nn.Sequential(*modules, torch.nn.Linear(2 * 4 * 3, 2))
+    model = twin.from_torch(module, get_backend("numpy"), input_shape=(6, 5, 1))
+    x = np.random.default_rng(1).random((3, 6, 5, 1), dtype=np.float32)
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(model.predict(x), wanted, rtol=1e-5, atol=1e-6)
+    assert [layer.name for layer in model.layers] == ["conv2d_1", "flatten_1", "dense_1"]
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
+def test_same_padding_is_torchs_for_strides_of_one():
+    """Of even windows the larger half is below and right."""
+    conv = torch.nn.Conv2d(1, 2, (2, 4), padding="same").double()
+    module = torch.nn.Sequential(ChannelsLast(conv), torch.nn.Flatten(), torch.nn.Linear(60, 2).double())
+    backend = get_backend("numpy", dtype="float64")
+    model = twin.from_torch(module, backend, input_shape=(6, 5, 1))
+    assert model.layers[0].padding == "same"
+    x = np.random.default_rng(1).random((3, 6, 5, 1))
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(x)).numpy()
+    assert eta(model.predict(x), wanted) <= BOUND
+
+
+def test_same_padding_is_keras_for_larger_strides():
+    layer = Conv2D(1, 3, strides=2, padding="same")
+    layer.shape_after((7, 8, 1))
+    assert layer.borders == ((1, 1), (0, 1))

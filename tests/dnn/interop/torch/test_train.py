@@ -1,0 +1,183 @@
+"""The native PyTorch twin: carried over bit by bit, trained on the same batches, equal in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import dnn.interop.torch as twin
+from backends import InputError, get_backend
+from backends.reference import ACTIVATIONS
+from dnn import Adam, Dense, Sequential
+from dnn.agreement.cases import loss_variants, optimizer_variants
+from dnn.interop.torch import convert, layers, losses_and_optimizers
+from dnn.layers import LAYERS
+from dnn.losses import LOSSES, get_loss
+from dnn.optimizers import OPTIMIZERS
+from dnn.optimizers.schedules import LinearDecay
+
+N, N_IN, CLASSES = 50, 12, 4
+
+
+def make_model(backend_name="numpy", dtype="float64", activation="tanh", loss=None, optimizer="adam"):
+    last = "softmax" if loss is None else get_loss(loss).ending
+    model = Sequential(
+        [Dense(8, activation, name="first"), Dense(8, activation), Dense(CLASSES, last)],
+        input_shape=(N_IN,),
+        backend=get_backend(backend_name, dtype=dtype),
+        seed=3,
+    )
+    if loss is not None:
+        model.compile(loss, optimizer)
+    return model
+
+
+def make_data(dtype="float64"):
+    stream = np.random.default_rng(7)
+    return stream.random((N, N_IN)).astype(dtype), stream.integers(0, CLASSES, N)
+
+
+def test_the_tables_hold_everything_that_exists():
+    assert set(layers.LAYER_TWINS) == set(LAYERS) - {
+        "GaussianNoise", "RandomTranslation", "RandomRotation",
+    }  # fmt: skip  # torch.nn has none
+    assert {*layers.ACTIVATION_TWINS, "linear"} == set(ACTIVATIONS)
+    assert set(losses_and_optimizers.LOSS_TWINS) == set(LOSSES)
+    assert set(losses_and_optimizers.OPTIMIZER_TWINS) == set(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("loss", [None, *LOSSES])
+def test_round_trip_is_bit_identical(backend_name, dtype, activation, loss):
+    model = make_model(backend_name, dtype, activation, loss)
+    module = twin.to_torch(model)
+    again = twin.from_torch(module, get_backend("numpy", dtype=dtype))
+    assert [layer.config() | {"initializer": ""} for layer in again.layers] == [
+        layer.config() | {"initializer": ""} for layer in model.layers
+    ]
+    before, after = model.parameters.to_host(), again.parameters.to_host()
+    assert list(before) == list(after)
+    for name, values in before.items():
+        assert values.dtype == after[name].dtype
+        assert values.tobytes() == after[name].tobytes()
+
+
+def test_the_twin_ends_with_logits_only_where_the_loss_contains_the_softmax():
+    assert isinstance(twin.to_torch(make_model())[-1], torch.nn.Softmax)
+    assert isinstance(twin.to_torch(make_model(loss="mean_squared_error"))[-1], torch.nn.Softmax)
+    sigmoid = twin.to_torch(make_model(loss="binary_crossentropy"))
+    assert sigmoid.left_out == "sigmoid"
+    logits = twin.to_torch(make_model(loss="categorical_crossentropy"))
+    assert isinstance(logits[-1], torch.nn.Linear)
+    assert logits.left_out == "softmax"
+
+
+def test_the_twin_shares_no_memory_with_the_model():
+    model = make_model("torch")
+    module = twin.to_torch(model)
+    with torch.no_grad():
+        module[0].weight.zero_()
+    assert np.any(model.parameters.to_host()["first.W"] != 0)
+
+
+def test_a_module_that_torch_users_wrote_comes_in():
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    model = twin.from_torch(module, get_backend("numpy"), output_activation="softmax")
+    x = np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)
+    wanted = torch.softmax(module(torch.from_numpy(x)), 1).detach().numpy()
+    np.testing.assert_allclose(model.predict(x), wanted, rtol=1e-5)
+    assert [layer.name for layer in model.layers] == ["dense_1", "dense_2"]
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.GELU()), "GELU"),
+        (torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Hardswish()), "Hardswish"),
+        (torch.nn.Sequential(torch.nn.Linear(3, 2, bias=False)), "bias"),
+        (torch.nn.Sequential(), "no layer"),
+        (torch.nn.Sequential(torch.nn.Linear(3, 2).double()), "dtype float64"),
+    ],
+)
+def test_what_has_no_twin_is_refused(module, words):
+    with pytest.raises(InputError, match=words):
+        twin.from_torch(module, get_backend("numpy"))
+
+
+@pytest.mark.parametrize("loss", dict(loss_variants()).values(), ids=dict(loss_variants()))
+@pytest.mark.parametrize(("name", "optimizer"), list(optimizer_variants()))
+def test_fit_is_ours_in_float64(name, optimizer, loss):
+    x, y = make_data()
+    model = make_model(loss=loss, optimizer=optimizer)
+    module = twin.to_torch(model)
+    ours = model.fit(x, y, batch_size=8, epochs=3, validation_data=(x, y))
+    theirs = twin.fit(
+        module, x, y, batch_size=8, epochs=3, validation_data=(x, y), seed=model.seed,
+        loss=loss, optimizer=optimizer,
+    )  # fmt: skip
+    assert ours.epoch == theirs.epoch
+    assert set(ours.history) == set(theirs.history)
+    for key in set(ours.history) - {"seconds"}:
+        np.testing.assert_allclose(ours.history[key], theirs.history[key], rtol=1e-12)
+    after = model.parameters.to_host()
+    for key, p, axes in convert.twin_parameters(module):
+        values = p.permute(axes).detach().numpy()
+        np.testing.assert_allclose(after[key], values, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "hinge", "mean_squared_error"])
+def test_one_output_is_counted_as_ours_is(loss):
+    x, y = make_data()
+    y = (y == 0).astype(np.int64)
+    model = Sequential([Dense(1)], input_shape=(N_IN,), backend=get_backend("numpy", dtype="float64"))
+    model.compile(loss)
+    module = twin.to_torch(model)
+    options = {"batch_size": 8, "epochs": 3, "validation_data": (x, y)}
+    ours = model.fit(x, y, **options).history
+    theirs = twin.fit(module, x, y, loss=loss, seed=model.seed, **options).history
+    for name in set(ours) - {"seconds"}:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-12)
+
+
+def test_fit_follows_a_schedule_and_goes_on():
+    x, y = make_data()
+    optimizer = Adam(LinearDecay(0.01, steps=10))
+    model = make_model(loss="categorical_crossentropy", optimizer=optimizer)
+    module = twin.to_torch(model)
+    model.fit(x, y, batch_size=8, epochs=2)
+    twin.fit(module, x, y, batch_size=8, epochs=2, seed=model.seed, optimizer=optimizer)
+    after = model.parameters.to_host()["first.W"]
+    np.testing.assert_allclose(after, module[0].weight.T.detach().numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_images_are_scaled_as_ours_are():
+    stream = np.random.default_rng(1)
+    x, (_, y) = stream.integers(0, 256, (N, N_IN), dtype=np.uint8), make_data()
+    model = make_model(loss="categorical_crossentropy")
+    module = twin.to_torch(model)
+    ours = model.fit(x, y, batch_size=10).history["loss"]
+    theirs = twin.fit(module, x, y, batch_size=10, seed=model.seed).history["loss"]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"batch_size": N + 1}, "batch_size is 51"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"validation_data": (*make_data(), np.ones(N))}, "three parts"),
+        ({"y": 2 * np.eye(CLASSES)[make_data()[1]]}, "y holds values from 0 to 2"),
+        ({"loss": "huber"}, "loss is 'huber'"),
+        ({"optimizer": "adan"}, "did you mean 'adam'"),
+        ({"x": np.zeros((N, 3))}, "x has shape"),
+        ({"y": np.full(N, 9)}, "class numbers"),
+    ],
+)
+def test_fit_refuses_what_does_not_fit(change, words):
+    x, y = make_data()
+    arguments = {"x": x, "y": y, "batch_size": 10} | change
+    with pytest.raises(InputError, match=words):
+        twin.fit(twin.to_torch(make_model()), **arguments)

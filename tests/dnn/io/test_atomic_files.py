@@ -1,0 +1,98 @@
+"""Files are whole or not there, and others may read them."""
+
+import os
+import stat
+import threading
+
+import pytest
+
+from dnn.io.atomic_files import remove_unfinished, write_atomically
+
+
+def test_replaced_whole_and_nothing_left(tmp_path):
+    path = tmp_path / "file"
+    for content in (b"old", b"new", b""):
+        write_atomically(path, content)
+        assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no modes on Windows")
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_the_mode_is_what_the_umask_leaves(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "file", b"x")
+        assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o666 & ~umask
+        assert os.umask(umask) == umask  # and it was not touched
+    finally:
+        os.umask(before)
+
+
+def test_the_order_on_the_disk(tmp_path, monkeypatch):
+    """Content before name, name before the return: a crash between any two of them loses nothing."""
+    done, fsync, replace = [], os.fsync, os.replace
+
+    def flushed(handle):
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        fsync(handle)
+
+    def renamed(*names):
+        done.append("rename")
+        replace(*names)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "replace", renamed)
+    write_atomically(tmp_path / "file", b"x")
+    assert done == ["file", "rename", "folder"]
+
+
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch, broken):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, broken, fail)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_flushed_is_no_failed_write(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def refuse(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(22, "Invalid argument")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    write_atomically(tmp_path / "file", b"x")
+    assert (tmp_path / "file").read_bytes() == b"x"
+
+
+def test_many_writers_of_one_file(tmp_path):
+    path, contents = tmp_path / "file", [bytes([i]) * 100_000 for i in range(4)]
+
+    def write(content):
+        for _ in range(20):
+            write_atomically(path, content)
+
+    threads = [threading.Thread(target=write, args=(content,)) for content in contents]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert not path.exists() or path.read_bytes() in contents
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_killed_writers_left_is_removed(tmp_path):
+    keep = [tmp_path / name for name in (".lock", "state-1.safetensors", "x.unfinished")]
+    for path in (*keep, tmp_path / ".state-1.safetensors.0123.unfinished"):
+        path.write_bytes(b"x")
+    remove_unfinished(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(keep)

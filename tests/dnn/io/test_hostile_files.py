@@ -1,0 +1,282 @@
+"""Checkpoints, training states and L-BFGS states that are broken or forged: refused in a sentence, or what is
+taken is what the file says.
+
+Generated inputs: 3 x 400 broken files, 3 x 150 odd headers, 3 x 300 forged facts, 300 forged arrays, 60 names
+that try paths, 60 with NaN: 2,970.
+"""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+from helpers import same_bits
+from hostile import WORDS, altered, assert_sentence, broken_bytes, examples
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from backends import InputError, get_backend
+from dnn import Dense, Sequential
+from dnn.checkpoints import load_model, load_weights, save_model
+from dnn.io import safetensors as tensor_files
+from dnn.lbfgs import LBFGS, load_state, minimise, save_state
+from dnn.training.state import TrainingState, read_state, write_state
+
+KINDS = ("checkpoint", "training state", "L-BFGS state")
+KEYS = {
+    "checkpoint": ("array-api-dnn", 2),
+    "training state": ("array-api-dnn-training", 1),
+    "L-BFGS state": ("array-api-dnn-lbfgs", 2),
+}
+BACKEND = get_backend("numpy")
+
+
+def small_model():
+    layers = [Dense(5, "relu"), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(4,), backend=BACKEND, seed=1)
+    model.compile()
+    return model
+
+
+def write(kind, path):
+    """A whole file of the kind."""
+    if kind == "checkpoint":
+        save_model(small_model(), path)
+    elif kind == "training state":
+        history = {"loss": [0.5], "val_loss": [0.25]}
+        arrays = {"control": np.ones(4), "value x": np.arange(3.0)}
+        write_state(TrainingState(2, 5, {"seed": 1, "model": {"layers": []}}, history, arrays), path)
+    else:
+        start = np.full(3, 0.5, dtype=np.float32)
+        settings = LBFGS(max_iterations=4, gradient_tolerance=0.0)
+        state = minimise(
+            lambda x: (float(x @ x + x[0]), 2 * x + 1), start, backend=BACKEND, settings=settings
+        )
+        save_state(state, path, BACKEND)
+
+
+def read(kind, path):
+    """What reads it, and what writes again what was read."""
+    if kind == "checkpoint":
+        model = load_model(path, BACKEND)
+        return lambda to: save_model(model, to)
+    if kind == "training state":
+        state = read_state(path)
+        return lambda to: write_state(state, to)
+    found = load_state(path, BACKEND)
+    return lambda to: save_state(found, to, BACKEND)
+
+
+def contents(kind, path):
+    return tensor_files.read(path, *KEYS[kind], kind, InputError)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def whole(kind, tmp_path):
+    """(path, content) of a file of the kind, alone in its folder."""
+    (tmp_path / "a" / "b").mkdir(parents=True)  # so that ../../ is a place too
+    path = tmp_path / "a" / "b" / "file.safetensors"
+    write(kind, path)
+    return path, path.read_bytes()
+
+
+def parts(data):
+    (length,) = struct.unpack("<Q", data[:8])
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def meaning(data):
+    header, numbers = parts(data)
+    return {**header, "__metadata__": {k: json.loads(v) for k, v in header["__metadata__"].items()}}, numbers
+
+
+def assert_refused_or_the_same(kind, path, content, changed):
+    """Refused, or only what means nothing was changed: the same header in other words, the same numbers."""
+    path.write_bytes(changed)
+    try:
+        read(kind, path)
+    except InputError as error:
+        assert_sentence(error)
+    else:
+        assert meaning(changed) == meaning(content), "a changed file was taken for whole"
+
+
+def assert_alone(path):
+    """Nothing was made beside the file, nor above its folder."""
+    assert [p for p in path.parents[2].rglob("*") if p.is_file()] == [path]
+
+
+def test_broken_files_are_refused(kind, whole):
+    """400 of each kind."""
+    path, content = whole
+
+    @examples(400)
+    @given(broken_bytes(content))
+    def check(changed):
+        assert_refused_or_the_same(kind, path, content, changed)
+
+    check()
+    assert_alone(path)
+
+
+def test_odd_headers_are_refused(kind, whole):
+    """150 of each kind: the header is valid JSON, and one to three of its values are not what they were."""
+    path, content = whole
+    header, numbers = parts(content)
+    ((key, text),) = header["__metadata__"].items()
+    facts = altered(json.loads(text)).map(lambda other: {**header, "__metadata__": {key: json.dumps(other)}})
+
+    half = json.dumps({**json.loads(text), "about": '{"\ud800": 1}'})  # of a character: no text
+
+    @examples(150)
+    @example({**header, "__metadata__": {key: half}})
+    @given(altered(header) | facts)
+    def check(other):
+        text = json.dumps(other).encode()
+        assert_refused_or_the_same(kind, path, content, struct.pack("<Q", len(text)) + text + numbers)
+
+    check()
+    assert_alone(path)
+
+
+def test_forged_facts_are_refused_or_kept(kind, whole):
+    """300 of each kind, with a right checksum: what is taken can be written and read again, unchanged."""
+    path, _ = whole
+    about, arrays = contents(kind, path)
+    again = path.with_name("again.safetensors")
+
+    @examples(300)
+    @given(altered(about))
+    def check(forged):
+        tensor_files.write(path, *KEYS[kind], forged, arrays)
+        try:
+            write_again = read(kind, path)
+        except InputError as error:
+            assert_sentence(error)
+            return
+        write_again(again)
+        kept, numbers = contents(kind, again)
+        for name in about:
+            if name in forged and name in kept and name not in ("loss_settings", "layers"):
+                same = kept[name] == forged[name] or repr(kept[name]) == repr(forged[name])  # NaN
+                assert same, name
+        assert numbers.keys() == arrays.keys()
+        assert all(same_bits(numbers[name], arrays[name]) for name in arrays)
+        read(kind, again)(path)
+        assert path.read_bytes() == again.read_bytes()
+        again.unlink()
+
+    check()
+    assert_alone(path)
+
+
+def odd_arrays(arrays):
+    """Named arrays of which one has another dtype, shape or name, is missing or one too many."""
+    dtypes = ("float64", "float16", "int32", "int64", "uint8", "bool")
+    changes = st.one_of(
+        st.sampled_from(dtypes).map(lambda dtype: lambda a: a.astype(dtype)),
+        st.sampled_from(
+            [lambda a: a[:0], lambda a: a[None], lambda a: a.reshape(-1)[:1], lambda a: a[..., :-1]]
+        ),
+        st.sampled_from([0, 1, 2**20]).map(lambda n: lambda a: np.zeros((n, 1), a.dtype)),
+        st.just(lambda a: None),
+    )
+    names = st.sampled_from(sorted(arrays))
+    changed = st.builds(lambda name, change: {**arrays, name: change(arrays[name])}, names, changes)
+    named = st.builds(
+        lambda name, other: {(other if n == name else n): a for n, a in arrays.items()},
+        names,
+        st.sampled_from(WORDS[1:7]) | st.text("abc./\\~ $%", min_size=1),
+    )
+    more = st.sampled_from(WORDS[1:7]).map(lambda name: {**arrays, name: np.zeros(3, np.float32)})
+    return st.one_of(changed, named, more)
+
+
+def test_forged_arrays_are_refused(kind, whole):
+    """100 of each kind, with a right checksum; a training state is compared when a training takes it."""
+    path, _ = whole
+    about, arrays = contents(kind, path)
+    model = small_model()
+    before = model.parameters.values.copy()
+
+    @examples(100)
+    @given(odd_arrays(arrays))
+    def check(forged):
+        forged = {name: np.ascontiguousarray(a) for name, a in forged.items() if a is not None}
+        if forged.keys() == arrays.keys() and all(same_bits(forged[n], arrays[n]) for n in arrays):
+            return
+        tensor_files.write(path, *KEYS[kind], about, forged)
+        if kind == "training state":
+            state = read_state(path)
+            x, y = np.ones((6, 4), np.float32), np.zeros(6, np.int64)
+            with pytest.raises(InputError) as caught:
+                model.fit(x, y, batch_size=2, epochs=3, resume=state)
+        else:
+            with pytest.raises(InputError) as caught:
+                read(kind, path)
+        assert_sentence(caught.value)
+        if kind == "checkpoint":
+            with pytest.raises(InputError) as caught:
+                load_weights(model, path)
+            assert_sentence(caught.value)
+
+    check()
+    assert_alone(path)
+    np.testing.assert_array_equal(model.parameters.values, before)
+
+
+def test_layers_named_like_paths_stay_names(tmp_path):
+    """60: a layer may have any name; it is a name in the file and never a place on the disk."""
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    path = folder / "model.safetensors"
+    x = np.ones((2, 4), np.float32)
+
+    @examples(60)
+    @given(st.text("ab./\\~:", min_size=1, max_size=12) | st.sampled_from(["../../outside", "/tmp/x"]))
+    def check(name):
+        model = Sequential([Dense(3, name=name)], input_shape=(4,), backend=BACKEND, seed=2)
+        save_model(model, path)
+        again = load_model(path, BACKEND)
+        assert again.layers[0].name == name
+        np.testing.assert_array_equal(again.predict(x), model.predict(x))
+
+    check()
+    assert_alone(path)
+
+
+def test_weights_that_are_no_numbers_are_refused_unless_they_are_asked_for(tmp_path):
+    """60: NaN or infinity in one place."""
+    path = tmp_path / "model.safetensors"
+    save_model(small_model(), path)
+    about, arrays = contents("checkpoint", path)
+
+    @examples(60)
+    @given(st.sampled_from(sorted(arrays)), st.integers(0, 14), st.sampled_from([np.nan, np.inf, -np.inf]))
+    def check(name, place, value):
+        broken = {**arrays, name: arrays[name].copy()}
+        broken[name].flat[place % broken[name].size] = value
+        tensor_files.write(path, *KEYS["checkpoint"], about, broken)
+        with pytest.raises(InputError, match="NaN or infinity in") as caught:
+            load_model(path, BACKEND)
+        assert_sentence(caught.value)
+        taken = load_model(path, BACKEND, allow_nonfinite=True).parameters.to_host()
+        assert all(same_bits(taken[n], broken[n]) for n in broken)
+
+    check()
+
+
+def test_nothing_of_a_forged_size_is_made(tmp_path):
+    """The weights that are there are compared with what the layers would have before any memory is taken."""
+    path = tmp_path / "model.safetensors"
+    save_model(small_model(), path)
+    about, arrays = contents("checkpoint", path)
+    about["layers"][0]["units"] = 10**6
+    tensor_files.write(path, *KEYS["checkpoint"], about, arrays)
+    with pytest.raises(InputError, match=r"weights dense_1.W are of shape \(4, 5\), expected shape"):
+        load_model(path, BACKEND)

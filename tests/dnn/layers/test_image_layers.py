@@ -1,0 +1,249 @@
+"""Conv2D, the poolings, Flatten and Reshape: shapes, wrong use, and a convolutional network that learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import assert_close, no_reads_back, same_bits, weights
+from sklearn.datasets import load_digits
+
+from backends import InputError, get_backend
+from dnn import (
+    SGD,
+    Adam,
+    AveragePooling2D,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPooling2D,
+    Reshape,
+    Sequential,
+)
+from dnn.checkpoints import load_model, save_model
+from dnn.layers import LAYERS
+from dnn.training.loop import Batches
+from dnn.training.step import gradients
+from dnn.validation.examples import Examples
+
+
+def build(*layers, shape=(28, 28, 1), backend=None):
+    return Sequential(list(layers), input_shape=shape, backend=backend or get_backend("numpy"))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "expected"),
+    [
+        (Conv2D(4, 3), (28, 28, 1), (26, 26, 4)),
+        (Conv2D(4, (3, 5), strides=(2, 1)), (9, 9, 2), (4, 5, 4)),
+        (Conv2D(4, 3, strides=2, padding="same"), (7, 8, 1), (4, 4, 4)),
+        (Conv2D(4, 2, padding=(1, 0)), (5, 5, 1), (6, 4, 4)),
+        (Conv2D(4, 5), (5, 5, 1), (1, 1, 4)),
+        (MaxPooling2D(), (7, 8, 3), (3, 4, 3)),
+        (MaxPooling2D(3, strides=1), (7, 8, 3), (5, 6, 3)),
+        (AveragePooling2D(2, padding="same"), (7, 8, 3), (4, 4, 3)),
+        (Flatten(), (7, 8, 3), (168,)),
+        (Reshape((4, -1)), (7, 8, 3), (4, 42)),
+    ],
+)
+def test_shapes(layer, shape, expected):
+    assert layer.shape_after(shape) == expected
+    again = LAYERS[type(layer).__name__](**layer.config())
+    assert again.config() == layer.config()
+    assert again.shape_after(shape) == expected
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Conv2D(0, 3), "filters is 0"),
+        (lambda: Conv2D(4, 0), "kernel_size is 0"),
+        (lambda: Conv2D(4, (3, 3, 3)), r"kernel_size is \(3, 3, 3\)"),
+        (lambda: Conv2D(4, 3, "rleu"), "did you mean 'relu'"),
+        (lambda: Conv2D(4, 3, padding="some"), "padding is 'some', expected one of valid, same.*'same'"),
+        (lambda: Conv2D(4, 3, padding=3), r"padding is 3, expected less than kernel_size \(3, 3\)"),
+        (lambda: Conv2D(4, 3, padding=-1), "padding is -1"),
+        (lambda: MaxPooling2D(2, strides=0.5), "strides is 0.5"),
+        (lambda: Reshape(28), r"target_shape is 28, expected a tuple of lengths such as \(28, 28, 1\)"),
+        (lambda: Reshape((-1, -1)), "at most one of them -1"),
+        (lambda: Reshape((0, 3)), "target_shape is 0"),
+    ],
+)
+def test_settings_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "message"),
+    [
+        ([Dense(2)], (28, 28, 1), r"Dense\) got .*\(28, 28, 1\).*put Flatten\(\) before it"),
+        ([Conv2D(2, 3)], (784,), r"\(784,\), expected images \(H, W, C\).*put Reshape\(\(H, W, C\)\)"),
+        ([Conv2D(2, 3)], (28, 28), r"expected images \(H, W, C\), channels last"),
+        ([MaxPooling2D()], (28, 28), r"MaxPooling2D\) got examples of shape \(28, 28\)"),
+        (
+            [Conv2D(2, 5)],
+            (4, 9, 1),
+            r"4 x 9 pixels, expected at least its kernel_size \(5, 5\).*padding=.same",
+        ),
+        ([MaxPooling2D(2), MaxPooling2D(3)], (5, 5, 1), r"2 x 2 pixels.*pool_size \(3, 3\).*fewer layers"),
+        ([Reshape((5, 5))], (24,), r"24 numbers, expected as many as in \(5, 5\)"),
+        ([Reshape((5, -1))], (24,), "24 numbers"),
+        (
+            [Conv2D(2, 3)],
+            (28, 28, 1),
+            r"returns shape \(26, 26, 2\), expected \(C,\); put Flatten\(\) and Dense",
+        ),
+    ],
+)
+def test_an_order_that_cannot_work_names_the_cure(layers, shape, message):
+    with pytest.raises(InputError, match=message):
+        build(*layers, shape=shape)
+
+
+def small_network(backend, seed=0):
+    layers = [
+        Reshape((8, 8, 1)),
+        Conv2D(6, 3, "relu"),
+        MaxPooling2D(2),
+        Conv2D(8, 2, padding="same"),
+        BatchNormalization(),
+        AveragePooling2D(2, padding="same"),
+        Dropout(0.1),
+        Flatten(),
+        Dense(10, "softmax"),
+    ]
+    model = Sequential(layers, input_shape=(64,), backend=backend, seed=seed)
+    model.compile(optimizer=Adam(0.02))
+    return model
+
+
+@pytest.fixture(scope="module")
+def digits():
+    x, y = load_digits(return_X_y=True)
+    return (x / 16).astype(np.float32), y
+
+
+@pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict:device1", "cupy", "torch:cuda"])
+def test_a_convolutional_network_learns_the_digits(make_backend, backend_id, digits):
+    x, y = digits
+    model = small_network(make_backend(backend_id))
+    before = model.evaluate(x[500:1000], y[500:1000])
+    history = model.fit(x[:500], y[:500], batch_size=25, epochs=4, validation_data=(x[500:1000], y[500:1000]))
+    assert history.history["val_loss"][-1] < 0.6 * before.loss
+    assert history.history["val_accuracy"][-1] > 0.7
+
+
+def test_it_agrees_between_backends(make_backend, digits):
+    """The same masks and the same batches: after a few updates in float64 the same weights."""
+    x, y = digits[0][:60].astype(np.float64), digits[1][:60]
+    results = []
+    for backend_id in ("numpy", "torch", "strict"):
+        model = small_network(make_backend(backend_id, "float64"), seed=4)
+        model.compile(optimizer=SGD(0.1))  # Adam divides rounding noise by itself
+        model.fit(x, y, batch_size=16)
+        results.append(weights(model))
+    for other in results[1:]:
+        assert_close(other, results[0], 1e-12)
+
+
+def test_the_last_shorter_batch_is_like_any_other(backend, digits):
+    """Views of the larger buffers give what buffers of their own give."""
+    x, y = digits[0][:23], digits[1][:23]
+    models = [small_network(backend) for _ in range(2)]
+    models[0].reserve(20, training=True)
+    for model in models:
+        model.reserve(3, training=True)
+        batch, targets = backend.from_host(x[:3].copy()), backend.from_host(y[:3].copy())
+        gradients(model, batch, targets)
+    assert same_bits(*(backend.to_host(m.parameters.gradients).copy() for m in models))
+
+
+def test_nothing_before_the_first_trained_layer_computes_a_gradient():
+    model = small_network(get_backend("numpy"))
+    model.reserve(4, training=True)
+    assert model.layers[1]._buffers[4].dx is None
+    assert model.layers[3]._buffers[4].dx is not None
+
+
+def test_summary_lists_images_and_state(capsys):
+    model = small_network(get_backend("numpy"))
+    model.summary()
+    lines = capsys.readouterr().out.splitlines()
+    assert "conv2d_1 (Conv2D, relu)" in lines[2]
+    assert "('batch', 6, 6, 6)" in lines[2]
+    assert lines[2].split()[-1] == "60"
+    assert "max_pooling2d_1 (MaxPooling2D)" in lines[3]
+    assert lines[-2].split() == ["total", f"{model.parameters.count:,}"]
+    assert lines[-1].split()[-1] == "17"  # running mean and variance of 8 channels, one step of dropout
+
+
+def test_checkpoints_hold_weights_and_state(tmp_path, backend, digits):
+    x, y = digits[0][:100], digits[1][:100]
+    model = small_network(get_backend("numpy"))
+    model.fit(x, y, batch_size=20)
+    save_model(model, tmp_path / "model.safetensors")
+    loaded = load_model(tmp_path / "model.safetensors", backend)
+    before, after = model.parameters.to_host(), loaded.parameters.to_host()
+    assert before.keys() == after.keys()
+    assert all(same_bits(before[name], after[name]) for name in before)
+    assert before["dropout_1.step"].tolist() == [5]
+    assert np.any(before["batch_normalization_1.running_mean"] != 0)
+    assert loaded.config() == model.config()
+    np.testing.assert_allclose(loaded.predict(x), model.predict(x), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
+def test_gradients_by_central_differences(make_backend, backend_id, digits):
+    """Through a whole network in training, batch statistics and a fixed mask included."""
+    backend = make_backend(backend_id, "float64")
+    layers = [
+        Reshape((8, 8, 1)),
+        Conv2D(3, 3, "softplus", strides=2, padding="same"),
+        BatchNormalization(),
+        MaxPooling2D(2),
+        Dropout(0.2),
+        Conv2D(4, 2, "gelu"),
+        Flatten(),
+        Dense(10, "softmax"),
+    ]
+    model = Sequential(layers, input_shape=(64,), backend=backend, seed=1)
+    model.compile()
+    x, y = backend.from_host(digits[0][:7].astype(np.float64)), backend.from_host(digits[1][:7].copy())
+    model.reserve(7, training=True)
+    rng = np.random.default_rng(6)
+    start = model.parameters.to_host()
+    names = list(model.parameters.shapes)
+    for name in names:
+        start[name] = start[name] + 0.1 * rng.normal(size=start[name].shape)
+
+    def goal(values):
+        model.parameters.load({**start, **values})  # the state too, so that the mask is the same
+        losses = gradients(model, x, y)
+        return float(np.mean(backend.to_host(losses)))
+
+    goal({})
+    gradient = {name: backend.to_host(model.parameters.gradient[name]).copy() for name in names}
+    h = 1e-5
+    for _ in range(3):
+        d = {name: rng.normal(size=start[name].shape) for name in names}
+        up, down = (goal({name: start[name] + s * h * d[name] for name in names}) for s in (1, -1))
+        slope = sum(float(np.sum(gradient[n] * d[n])) for n in names)
+        scale = sum(float(np.sum(np.abs(gradient[n] * d[n]))) for n in names)
+        assert abs((up - down) / (2 * h) - slope) <= 1e-7 * scale
+
+
+def test_a_step_reads_nothing_back(monkeypatch, make_backend, digits):
+    """Convolution, pooling, running averages and masks need no number on the host."""
+    backend = make_backend("strict:device1", fused=False)
+    model = small_network(backend)
+    x, y = (backend.from_host(a[:20].copy()) for a in digits)
+    plan = Batches(model, Examples(x, y, None), 10)
+    (step, _) = plan._parts[0]
+    before = weights(model)
+
+    with no_reads_back(monkeypatch, backend):
+        step()
+        step()
+    assert not same_bits(weights(model), before)

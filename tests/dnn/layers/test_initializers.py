@@ -1,0 +1,46 @@
+"""Variance and bounds of the initial weights."""
+
+from math import sqrt
+
+import numpy as np
+import pytest
+
+from dnn.layers.initializers import INITIALIZERS
+from dnn.random import stream_key
+
+N_IN, N_OUT = 400, 100
+VARIANCE = {
+    "glorot_uniform": 2 / (N_IN + N_OUT),
+    "glorot_normal": 2 / (N_IN + N_OUT),
+    "he_uniform": 2 / N_IN,
+    "he_normal": 2 / N_IN,
+    "zeros": 0.0,
+}
+
+
+def test_all_are_here():
+    assert VARIANCE.keys() == INITIALIZERS.keys()
+
+
+@pytest.mark.parametrize("name", VARIANCE)
+def test_moments_and_bounds(name):
+    W = INITIALIZERS[name](stream_key(0, "weights"), (N_IN, N_OUT))
+    deviation = sqrt(VARIANCE[name])
+    assert (W.shape, W.dtype) == ((N_IN, N_OUT), np.float64)
+    # 40,000 numbers: the mean's standard error is 0.005, the variance's at most 0.7 %.
+    assert abs(W.mean()) <= 0.025 * deviation
+    assert W.var() == pytest.approx(VARIANCE[name], rel=0.035)
+    if name.endswith("uniform"):
+        bound = sqrt(3) * deviation
+        assert 0.999 * bound < np.abs(W).max() <= bound
+    elif name.endswith("normal"):
+        assert 3.5 * deviation < np.abs(W).max() < 6 * deviation
+
+
+@pytest.mark.parametrize("name", VARIANCE)
+def test_receptive_field(name):
+    """A 5 x 20 field with 4 channels has 400 inputs a unit."""
+    W = INITIALIZERS[name](stream_key(1, "weights"), (5, 20, 4, N_OUT))
+    outs = 100 * N_OUT if name.startswith("glorot") else 0
+    expected = 2 / (N_IN + outs) if name != "zeros" else 0.0
+    assert W.var() == pytest.approx(expected, rel=0.035)

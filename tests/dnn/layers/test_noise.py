@@ -1,0 +1,127 @@
+"""Dropout and GaussianNoise: random in training, equal on every backend, absent afterwards."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import assert_close, same_bits, small_data, weights
+
+from backends import InputError, get_backend
+from dnn import Dense, Dropout, GaussianNoise, Sequential
+from dnn.training.step import gradients
+
+NOISES = [lambda: Dropout(0.3), lambda: GaussianNoise(0.5)]
+
+
+def model_of(noise, backend, seed=0, hidden=9):
+    layers = [Dense(hidden, "relu"), noise, Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(6,), backend=backend, seed=seed)
+    model.compile()
+    return model
+
+
+def draws(backend, make, n=2, seed=0, shape=(5, 3), batch=4):
+    """y of the first n batches of ones, in training."""
+    layer = make()
+    layer.build(shape, backend, "noise", first=False, seed=seed, index=1)
+    layer.reserve(batch, training=True)
+    ones = backend.from_host(np.ones((batch, *shape), dtype=backend.dtype_name))
+    return [backend.to_host(layer.forward(ones, training=True)).copy() for _ in range(n)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "strict:device1", "cupy"])
+def test_equal_on_every_backend(make_backend, backend_id, dtype):
+    backend, numpy = make_backend(backend_id, dtype), make_backend("numpy", dtype, False)
+    for got, want in zip(draws(backend, NOISES[0]), draws(numpy, NOISES[0]), strict=True):
+        assert same_bits(got, want)
+    for got, want in zip(draws(backend, NOISES[1]), draws(numpy, NOISES[1]), strict=True):
+        assert_close(got, want, 8 * float(np.finfo(dtype).eps))  # logarithm, cosine, root
+
+
+@pytest.mark.parametrize("make", NOISES)
+def test_steps_seeds_and_layers_draw_differently(make):
+    numpy = get_backend("numpy")
+    first, second = draws(numpy, make)
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, draws(numpy, make, seed=1)[0])
+    assert np.array_equal(first, draws(numpy, make)[0])
+    model = Sequential(
+        [Dense(30), make(), make(), Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy")
+    )
+    assert model.layers[1]._key != model.layers[2]._key
+
+
+def test_a_row_has_its_mask_whatever_the_batch():
+    numpy = get_backend("numpy")
+    assert np.array_equal(draws(numpy, NOISES[0], batch=3)[0], draws(numpy, NOISES[0], batch=4)[0][:3])
+
+
+@pytest.mark.parametrize("make", NOISES)
+def test_absent_outside_training(backend, make):
+    x, _ = small_data()
+    model = model_of(make(), backend)
+    plain = Sequential([Dense(9, "relu"), Dense(3, "softmax")], input_shape=(6,), backend=backend)
+    values = model.parameters.to_host()
+    plain.parameters.load({name: values[name] for name in plain.parameters.shapes})
+    assert same_bits(model.predict(x), plain.predict(x))
+    assert same_bits(model.predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize("make", NOISES)
+def test_two_fits_are_one_longer_fit(backend, make):
+    one, two = model_of(make(), backend), model_of(make(), backend)
+    one.fit(*small_data(), batch_size=8, epochs=2)
+    for _ in range(2):
+        two.fit(*small_data(), batch_size=8)
+        two.evaluate(*small_data())  # draws nothing
+    assert same_bits(weights(one), weights(two))
+
+
+def test_backward_uses_the_mask_of_forward(backend):
+    layer = Dropout(0.4)
+    layer.build((7,), backend, "noise", first=False)
+    layer.reserve(5, training=True)
+    x, dy = (np.full((5, 7), v, dtype=np.float32) for v in (2.0, 3.0))
+    y = backend.to_host(layer.forward(backend.from_host(x), training=True)).copy()
+    dx = backend.to_host(layer.backward(backend.from_host(dy)))
+    assert_close(dx, 1.5 * y, 1e-6)
+    assert 0 < np.count_nonzero(dx) < dx.size
+
+
+def test_the_mean_is_kept():
+    (y,) = draws(get_backend("numpy"), lambda: Dropout(0.25), n=1, shape=(1000,), batch=100)
+    assert y.mean() == pytest.approx(1.0, abs=0.01)
+    (y,) = draws(get_backend("numpy"), lambda: GaussianNoise(0.5), n=1, shape=(1000,), batch=100)
+    assert y.mean() == pytest.approx(1.0, abs=0.01)
+    assert y.std() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan"), "half", True])
+def test_rate_refused(rate):
+    with pytest.raises(InputError, match="rate is"):
+        Dropout(rate)
+
+
+def test_stddev_refused():
+    with pytest.raises(InputError, match="stddev is -1"):
+        GaussianNoise(-1)
+
+
+def test_a_step_reads_nothing_back(monkeypatch, make_backend):
+    backend = make_backend("strict:device1", fused=False)
+    layers = [Dense(4), Dropout(0.5), GaussianNoise(0.1), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(6,), backend=backend)
+    model.compile()
+    x, y = (backend.from_host(a) for a in small_data(10))
+    model.reserve(10, training=True)
+
+    def refuse(self, *args, **options):
+        raise AssertionError("a number was read back to the host")
+
+    with monkeypatch.context() as patched:
+        for name in ("float", "bool", "int", "index", "complex", "array", "iter"):
+            patched.setattr(backend.array_type, f"__{name}__", refuse)
+        for _ in range(2):
+            gradients(model, x, y)
+    assert [int(backend.to_host(layer.state["step"])[0]) for layer in layers[1:3]] == [2, 2]

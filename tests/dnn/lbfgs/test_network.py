@@ -1,0 +1,205 @@
+"""L-BFGS over whole networks: chunks, backends, states, refusals."""
+
+import numpy as np
+import pytest
+from helpers import assert_close, same_bits, small_data, small_model, weights
+
+from backends import InputError, get_backend
+from dnn import SGD, BatchNormalization, Dense, Dropout, Sequential
+from dnn.datasets import load_dataset
+from dnn.lbfgs import LBFGS, MeanLoss, State, fit_lbfgs, load_state, save_state
+from dnn.training.step import gradients
+from dnn.validation.examples import Examples
+
+EPS = float(np.finfo(np.float32).eps)
+WOOD = State(np.zeros(4), np.zeros(4), 0.0)
+
+
+def digits_model(backend, seed=0):
+    layers = [Dense(32, "sigmoid"), Dense(10, "softmax")]
+    model = Sequential(layers, input_shape=(64,), backend=backend, seed=seed)
+    model.compile()
+    return model
+
+
+@pytest.mark.parametrize("backend_id", ["numpy", "torch"])
+def test_digits_better_than_gradient_descent_at_equal_cost(make_backend, backend_id):
+    """Full batches both, 60 evaluations both, gradient descent with the best of its rates."""
+    data, backend = load_dataset("digits"), make_backend(backend_id)
+    model = digits_model(backend)
+    state = fit_lbfgs(model, data.x_train, data.y_train, settings=LBFGS(max_evaluations=60))
+    assert state.evaluations <= 60
+    loss = model.evaluate(data.x_train, data.y_train).loss
+    assert loss == pytest.approx(state.value, rel=1e-5)
+    others = []
+    for rate in (0.1, 0.3, 1.0, 3.0, 10.0):
+        other = digits_model(backend)
+        other.compile(optimizer=SGD(rate))
+        n = len(data.x_train)
+        other.fit(data.x_train, data.y_train, batch_size=n, epochs=60, shuffle=False)
+        others.append(other.evaluate(data.x_train, data.y_train).loss)
+    assert loss < 0.3 * min(others)
+    assert model.evaluate(data.x_test, data.y_test).accuracy > 0.85
+
+
+def test_digits_iterates_agree_between_backends(make_backend):
+    data, ways = load_dataset("digits"), []
+    for backend_id in ("numpy", "torch"):
+        backend, way = make_backend(backend_id, "float64"), []
+        fit_lbfgs(
+            digits_model(backend),
+            data.x_train[:500],
+            data.y_train[:500],
+            settings=LBFGS(max_iterations=40, gradient_tolerance=0.0),
+            watch=lambda s, b=backend, w=way: w.append(b.to_host(s.point).copy()),
+        )
+        ways.append(way)
+    assert len(ways[0]) == len(ways[1]) == 40
+    for i, (a, b) in enumerate(zip(*ways, strict=True)):
+        assert_close(a, b, 1e-8, f"iterate {i}")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["integer", "dense"])
+def test_chunks_do_not_change_the_mean_loss(make_backend, dtype, kind):
+    backend = make_backend("numpy", dtype)
+    x, y = small_data(300)
+    rows = y if kind == "integer" else np.eye(3)[y]
+    ours, exact = small_model(backend), small_model(get_backend("numpy", dtype="float64"))
+    exact.parameters.load({n: v.astype(np.float64) for n, v in ours.parameters.to_host().items()})
+    exact.reserve(300, training=True)
+    losses = gradients(exact, x.astype(np.float64), rows)
+    eps = float(np.finfo(dtype).eps)
+    for chunk_size in (1, 7, 299, 300):
+        targets = rows if kind == "integer" else rows.astype(dtype)
+        examples = Examples(backend.from_host(x.astype(dtype)), backend.from_host(targets), None)
+        loss = MeanLoss(ours, examples, chunk_size)
+        value, gradient = loss(ours.parameters.values.copy())
+        assert value == pytest.approx(losses.mean(), rel=4 * eps)
+        ours.parameters.gradients[...] = gradient
+        for name, desired in exact.parameters.gradient.items():
+            actual = ours.parameters.gradient[name].astype(np.float64)
+            assert_close(actual, desired, 8 * eps, f"{name}, chunks of {chunk_size}")
+
+
+def test_many_chunks_add_up_without_loss():
+    """A mean of equal examples is the example's own; 3000 plain additions would lose three digits."""
+    backend = get_backend("numpy")
+    x, y = np.ones((3000, 6), np.float32), np.zeros(3000, np.int64)
+    model, gradients = small_model(backend), []
+    for n in (1, 3000):
+        gradients.append(MeanLoss(model, Examples(x[:n], y[:n], None), 1)(model.parameters.values.copy())[1])
+    assert_close(gradients[1], gradients[0], EPS)
+
+
+def test_memory_does_not_grow_with_the_examples(backend):
+    model = small_model(backend)
+    fit_lbfgs(model, *small_data(200), settings=LBFGS(max_iterations=2), chunk_size=30)
+    assert max(model.layers[0]._buffers) == 30
+    assert set(model.layers[0]._buffers) == {30, 20}
+
+
+@pytest.mark.parametrize("backend_id", ["numpy", "torch"])
+def test_a_network_resumes_with_the_same_bits(make_backend, tmp_path, backend_id):
+    backend, path = make_backend(backend_id), tmp_path / "state.safetensors"
+    x, y = small_data(200)
+    one = small_model(backend)
+    whole = fit_lbfgs(one, x, y, settings=LBFGS(max_iterations=12), chunk_size=64)
+    two = small_model(backend)
+    save_state(fit_lbfgs(two, x, y, settings=LBFGS(max_iterations=5), chunk_size=64), path, backend)
+    three = small_model(backend, seed=9)
+    settings = LBFGS(max_iterations=7)
+    state = fit_lbfgs(three, x, y, settings=settings, state=load_state(path, backend), chunk_size=64)
+    assert state.iterations == whole.iterations == 12
+    assert same_bits(weights(three), weights(one))
+    assert not same_bits(weights(two), weights(one))
+    assert state.history == whole.history
+
+
+@pytest.mark.parametrize("backend_id", ["numpy", "torch"])
+def test_a_state_of_other_examples_or_another_goal_is_refused(make_backend, backend_id):
+    backend = make_backend(backend_id)
+    x, y = small_data(200)
+    state = fit_lbfgs(small_model(backend), x, y, settings=LBFGS(max_iterations=5))
+    priced = small_model(backend)
+    priced.compile(l2=0.1)
+    for model, examples in ((small_model(backend), 1 - x), (small_model(backend), x[:100]), (priced, x)):
+        before = weights(model)
+        with pytest.raises(InputError, match=r"state has the loss .* where x and y give"):
+            fit_lbfgs(model, examples, y[: len(examples)], state=state)
+        assert same_bits(weights(model), before)
+
+
+def test_an_interrupt_leaves_the_last_iterate(backend):
+    x, y = small_data(100)
+    model, kept = small_model(backend), []
+
+    def stop_at_three(state):
+        kept.append(backend.to_host(state.point).copy())
+        if len(kept) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_lbfgs(model, x, y, watch=stop_at_three)
+    assert same_bits(backend.to_host(model.parameters.values), kept[-1])
+    for most in range(2, 8):  # searches that take some trials, and are cut short
+        state = fit_lbfgs(model, x, y, settings=LBFGS(max_evaluations=most, curvature=0.01))
+        assert same_bits(backend.to_host(model.parameters.values), backend.to_host(state.point))
+
+
+def test_squares_and_uint8():
+    data = load_dataset("digits")
+    model = Sequential([Dense(8, "tanh"), Dense(64)], input_shape=(64,), backend=get_backend("numpy"), seed=1)
+    model.compile("mean_squared_error")
+    y = (data.x_train / 255).astype(np.float32)
+    state = fit_lbfgs(model, data.x_train, y, settings=LBFGS(max_iterations=50))
+    assert state.value < 0.5 * state.history["loss"][0]
+    assert state.value < np.var(y, axis=0).mean()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x": np.zeros((50, 5), np.float32)}, r"x has shape \(50, 5\), expected \(N, 6\)"),
+        ({"y": np.full(50, 3)}, "y holds class numbers from 3 to 3"),
+        ({"chunk_size": 0}, "chunk_size is 0"),
+        ({"state": WOOD}, "state is of 4 numbers of float64, expected 112 numbers of float32"),
+    ],
+)
+def test_fit_refuses_and_changes_nothing(change, message):
+    model = small_model(get_backend("numpy"))
+    before = weights(model)
+    x, y = small_data()
+    with pytest.raises(InputError, match=message):
+        fit_lbfgs(model, **{"x": x, "y": y, **change})
+    assert same_bits(weights(model), before)
+    with pytest.raises(InputError, match="no loss yet"):
+        fit_lbfgs(small_model(get_backend("numpy"), compiled=False), x, y)
+
+
+def test_a_penalty_is_part_of_what_is_minimised(make_backend):
+    backend = make_backend("numpy", "float64")
+    x, y = small_data(60)
+
+    def value(model, point):
+        examples = Examples(backend.from_host(x.astype(np.float64)), backend.from_host(y), None)
+        loss = MeanLoss(model, examples, 25)
+        return loss(point)
+
+    plain, priced = small_model(backend), small_model(backend)
+    priced.compile(l2=0.01)
+    point = plain.parameters.values.copy()
+    weights = [a for a in plain.parameters.to_host().values() if a.ndim == 2]
+    (a, g), (b, h) = value(plain, point), value(priced, point)
+    assert b - a == pytest.approx(0.01 * sum(np.sum(w * w) for w in weights), rel=1e-12)
+    named = priced.parameters.views(h - g)
+    for name, w in plain.parameters.value.items():
+        np.testing.assert_allclose(named[name], 0.02 * w if w.ndim == 2 else 0 * w, atol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [Dropout(0.5), BatchNormalization()])
+def test_layers_that_are_no_function_of_the_weights_are_refused(make_backend, layer):
+    model = Sequential([layer, Dense(3, "softmax")], input_shape=(4,), backend=make_backend("numpy"))
+    model.compile()
+    with pytest.raises(InputError, match=f"{type(layer).__name__}.*more than the weights"):
+        fit_lbfgs(model, np.ones((5, 4), np.float32), np.zeros(5, np.int64))

@@ -1,0 +1,149 @@
+"""L-BFGS stopped and resumed to the bit: its states, also in files, and broken files."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import same_bits
+from lbfgs_runs import TIGHT, on, run
+from standard_functions import PROBLEMS
+
+from backends import get_backend
+from dnn.io import safetensors as tensor_files
+from dnn.io.checkpoint import CheckpointError
+from dnn.lbfgs import LBFGS, Reason, load_state, minimise, save_state
+from dnn.lbfgs.direction import Pair
+from dnn.lbfgs.files import FORMAT, VERSION
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict:device1"])
+@pytest.mark.parametrize("name", ["wood", "extended_rosenbrock", "watson_9"])
+def test_resuming_from_a_file_gives_the_same_bits(make_backend, tmp_path, name, backend_id, dtype):
+    backend = make_backend(backend_id, dtype)
+    function, start, _ = on(backend, PROBLEMS[name])
+    options = {"backend": backend, "settings": LBFGS(max_iterations=24, gradient_tolerance=0.0)}
+    whole = []
+    one = minimise(function, start, watch=lambda s: whole.append(backend.to_host(s.point).copy()), **options)
+    pieces = []
+    for stop in (1, 2, 5, 16):
+        options["settings"] = LBFGS(max_iterations=stop, gradient_tolerance=0.0)
+        state = minimise(
+            function, start, watch=lambda s: pieces.append(backend.to_host(s.point).copy()), **options
+        )
+        save_state(state, tmp_path / "state.safetensors", backend)
+        start = load_state(tmp_path / "state.safetensors", backend)
+        assert start.reason is state.reason
+        assert same_bits(backend.to_host(start.point), backend.to_host(state.point))
+    assert len(pieces) > 8  # so that the memory of 10 pairs filled while it ran
+    assert len(pieces) == len(whole)
+    assert all(same_bits(a, b) for a, b in zip(pieces, whole, strict=True))
+    assert start.history == one.history
+    assert (start.value, start.iterations, start.evaluations) == (one.value, one.iterations, one.evaluations)
+
+
+@pytest.mark.parametrize("name", ["wood", "jennrich_sampson", "watson_6"])
+def test_a_search_cut_short_is_begun_again(name):
+    """Any limit of evaluations leaves an iterate of the whole run, from which it goes on the same way.
+
+    Few trials a search and a strict curvature: some searches fail and the memory is cleared.
+    """
+    backend = get_backend("numpy", dtype="float64")
+    options = {"line_search_evaluations": 3, "curvature": 0.3, "gradient_tolerance": 1e-8}
+    function, start, _ = on(backend, PROBLEMS[name])
+    forgotten = []
+
+    def watch(state):
+        forgotten.append(len(state.pairs) < min(state.iterations, 5))
+
+    settings = LBFGS(memory=5, max_iterations=25, **options)
+    whole = minimise(function, start, backend=backend, settings=settings, watch=watch)
+    assert any(forgotten) == (name == "jennrich_sampson")
+    for most in range(1, whole.evaluations):
+        cut = minimise(
+            function, start, backend=backend, settings=LBFGS(memory=5, max_evaluations=most, **options)
+        )
+        assert (cut.reason, cut.evaluations) == (Reason.EVALUATIONS, most)
+        assert cut.history["loss"] == whole.history["loss"][: cut.iterations + 1]
+        settings = LBFGS(memory=5, max_iterations=25 - cut.iterations, **options)
+        state = minimise(function, cut, backend=backend, settings=settings)
+        assert same_bits(state.point, whole.point)
+        assert state.history["loss"] == whole.history["loss"]
+        assert state.evaluations >= whole.evaluations
+
+
+def test_steps_that_mislead_are_forgotten():
+    """A pair of another function says to go 1e9 times too far: then the steepest descent is tried."""
+    backend, way = get_backend("numpy", dtype="float64"), []
+
+    def bowl(x):
+        way.append(x.copy())
+        return float(50 * x @ x), 100 * x
+
+    settings = LBFGS(line_search_evaluations=2, max_iterations=1)
+    points, pairs = [], []
+    for limits in ((4,), (3, 4), (2, 4), (1, 4)):
+        state = minimise(bowl, np.full(2, 0.1), backend=backend, settings=LBFGS(max_evaluations=1))
+        s, y = np.full(2, 1.0), np.full(2, 1e-9)
+        state.pairs = [Pair(s, y, 1.0 / float(s @ y))]
+        way.clear()
+        for most in limits:
+            assert len(state.pairs) == 1  # a search that was cut short has forgotten nothing
+            minimise(bowl, state, backend=backend, settings=replace(settings, max_evaluations=most))
+        points.append(state.point)
+        pairs.append(state.pairs)
+        assert len(way) == sum(limits)
+        assert np.linalg.norm(way[-4]) > 1e9
+        assert np.linalg.norm(way[-1]) < 1e-12
+    assert all(same_bits(point, points[0]) for point in points)
+    assert all(len(held) == 1 and held[0].s is not s for held in pairs)
+
+
+def test_another_backend_reads_the_state(make_backend, tmp_path):
+    state, _ = run("wood", max_iterations=5)
+    save_state(state, tmp_path / "state.safetensors", get_backend("numpy", dtype="float64"))
+    torch = make_backend("torch", "float64")
+    there = load_state(tmp_path / "state.safetensors", torch)
+    assert same_bits(torch.to_host(there.point), state.point)
+    function, _, _ = on(torch, PROBLEMS["wood"])
+    final = minimise(function, there, backend=torch, settings=TIGHT)
+    assert final.value < 1e-12
+
+
+def test_broken_files_are_refused(tmp_path):
+    from safetensors.numpy import save_file
+
+    backend, path = get_backend("numpy", dtype="float64"), tmp_path / "state.safetensors"
+    state, _ = run("wood", max_iterations=5)
+    save_state(state, path, backend)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match="truncated"):
+            load_state(path, backend)
+    path.write_bytes(whole)
+    about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
+    for changes, word in (
+        ({"dtype": "float32"}, "dtype 'float32', expected float64"),
+        ({"rho": "none"}, "fit together"),
+        ({"rho": about["rho"][:-1]}, "vectors are named"),
+        ({"value": "low"}, "fit together"),
+        ({"iterations": 6}, "history"),
+        ({"reason": "bored"}, "bored"),
+    ):
+        tensor_files.write(path, FORMAT, VERSION, {**about, **changes}, arrays)
+        with pytest.raises(CheckpointError, match=word):
+            load_state(path, backend)
+    tensor_files.write(path, FORMAT, VERSION + 1, about, arrays)
+    with pytest.raises(CheckpointError, match=f"version {VERSION + 1}"):
+        load_state(path, backend)
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(CheckpointError, match="altered"):
+        load_state(path, backend)
+    save_file({"point": np.zeros(4)}, path)
+    with pytest.raises(CheckpointError, match="another program"):
+        load_state(path, backend)
+    with pytest.raises(CheckpointError, match="not a file"):
+        load_state(tmp_path, backend)
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        save_state(state, tmp_path / "nowhere" / "state.safetensors", backend)

@@ -1,0 +1,71 @@
+"""The run folder: one training's, and made again when it vanishes under it."""
+
+import json
+import shutil
+
+import pytest
+from helpers import same_bits, small_data, small_model
+
+from backends import InputError, get_backend
+from dnn import Callback
+from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
+from dnn.checkpoints import load_model
+from dnn.run_folder import CONFIG, METRICS, MODEL, RunFolder, read_config
+
+
+class Remove(Callback):
+    """Takes the folder away in the middle of an epoch."""
+
+    every = 2
+
+    def __init__(self, folder, epoch):
+        self.folder, self.epoch = folder, epoch
+
+    def on_progress(self, progress):
+        if (progress.epoch, progress.updates) == (self.epoch, 2):
+            shutil.rmtree(self.folder)
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_folder_that_vanishes_is_made_again(tmp_path, epoch, capsys):
+    place = tmp_path / "run"
+    folder = RunFolder(place)
+    folder.write_json(CONFIG, {"seed": 3})
+    model = small_model(get_backend("numpy"))
+    watchers = [Remove(place, epoch), folder, TrainingCheckpoint(place, every=2)]
+    model.fit(*small_data(), batch_size=10, epochs=3, callbacks=watchers)
+    folder.save(model)
+    assert capsys.readouterr().err.count("vanished and was made again") == 1
+    assert read_config(place) == {"seed": 3}
+    lines = [json.loads(line) for line in (place / METRICS).read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert latest_state(place).epoch == 4
+    saved = load_model(place / MODEL, get_backend("numpy")).parameters.to_host()
+    assert all(same_bits(array, saved[name]) for name, array in model.parameters.to_host().items())
+    with pytest.raises(InputError, match="in use by another training"):  # it is locked again
+        RunFolder(place, resume=True)
+
+
+def test_a_folder_that_cannot_be_made_again_costs_the_training_nothing(tmp_path, capsys):
+    place = tmp_path / "runs" / "run"
+    folder = RunFolder(place)
+    model = small_model(get_backend("numpy"))
+
+    class Replace(Remove):
+        def on_progress(self, progress):
+            if (progress.epoch, progress.updates) == (1, 2):
+                shutil.rmtree(tmp_path / "runs")
+                (tmp_path / "runs").write_text("a file where the folder was")
+
+    history = model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[Replace(place, 1), folder])
+    assert history.epoch == [1, 2, 3]
+    assert "training goes on" in capsys.readouterr().err
+    with pytest.raises(InputError, match="cannot be written"):
+        folder.save(model)
+
+
+def test_what_a_killed_writer_left_is_cleared(tmp_path):
+    left = tmp_path / ".state-00002-0000000.safetensors.0123456789abcdef.unfinished"
+    left.write_bytes(b"half")
+    RunFolder(tmp_path, resume=True)
+    assert not left.exists()

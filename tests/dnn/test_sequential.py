@@ -1,0 +1,288 @@
+"""Sequential: fit, evaluate and predict, on every backend."""
+
+import numpy as np
+import pytest
+from helpers import assert_close, same_bits, small_data, small_model, weights
+
+from backends import InputError, get_backend
+from dnn import SGD, Adam, AdamW, Dense, MeanSquaredError, OneCycle, Sequential
+from dnn.training.loop import Batches
+from dnn.validation.examples import Examples
+
+EPS = float(np.finfo(np.float32).eps)
+
+
+def fitted(backend, *, seed=0, parts=(3,), data=None, optimizer="adam", **options):
+    """A small model after fits of these many epochs, and its losses."""
+    model, losses = small_model(backend, seed), []
+    model.compile(optimizer=optimizer)
+    for epochs in parts:
+        history = model.fit(*(data or small_data()), epochs=epochs, **{"batch_size": 8, **options})
+        losses += history.history["loss"]
+    return model, losses
+
+
+# --------------------------------------------------------------------------- reproducible
+
+
+@pytest.mark.parametrize(
+    "optimizer", [Adam(0.01), SGD(0.1, momentum=0.9, nesterov=True), AdamW(OneCycle(0.01, 15), clip_norm=0.1)]
+)
+def test_fit_twice_is_one_longer_fit(backend, optimizer):
+    one, losses = fitted(backend, parts=(3,), optimizer=optimizer)
+    two, pieces = fitted(backend, parts=(1, 2), optimizer=optimizer)
+    assert same_bits(weights(one), weights(two))
+    assert losses == pieces
+    assert one.epochs_done == two.epochs_done == 3
+
+
+def test_seeds(backend):
+    (a, losses), (b, again), (c, _) = (fitted(backend, seed=seed) for seed in (7, 7, 8))
+    assert same_bits(weights(a), weights(b))
+    assert losses == again
+    assert not same_bits(weights(a), weights(c))
+
+
+def test_seeds_and_layers_have_weights_of_their_own():
+    a, b = (small_model(get_backend("numpy"), seed) for seed in (0, 1))
+    W = [m.parameters.to_host() for m in (a, b)]
+    assert not np.any(W[0]["dense_1.W"] == W[1]["dense_1.W"])
+    square = Sequential([Dense(6), Dense(6)], input_shape=(6,), backend=get_backend("numpy"))
+    values = square.parameters.to_host()
+    assert not np.any(values["dense_1.W"] == values["dense_2.W"])
+
+
+def test_same_start_on_every_backend(backend, make_backend):
+    numpy = make_backend("numpy")
+    assert same_bits(weights(small_model(backend, 3)), weights(small_model(numpy, 3)))
+    orders = []
+    for b in (backend, numpy):
+        model = small_model(b, 3)
+        x, y = (b.from_host(a) for a in small_data())
+        plan = Batches(model, Examples(x, y, None), 8)
+        plan.begin(1)
+        plan.run(plan.updates)
+        orders.append(b.to_host(plan._order).copy())
+    assert same_bits(*orders)
+    assert not np.array_equal(orders[0], np.arange(50))
+    # All 50 examples in one batch: the epoch's loss is that of the first update. Sums of 50 losses,
+    # each from a dozen roundings.
+    _, here = fitted(backend, seed=3, parts=(1,), batch_size=50)
+    _, there = fitted(numpy, seed=3, parts=(1,), batch_size=50)
+    assert here == pytest.approx(there, rel=16 * EPS)
+
+
+def test_training_agrees_between_backends(backend, make_backend):
+    # SGD, since Adam turns the rounding of a gradient near 0 into a step of full size.
+    results = [fitted(b, optimizer=SGD(0.1))[0] for b in (backend, make_backend("numpy"))]
+    assert_close(*(weights(model) for model in results), bound=1000 * EPS)
+
+
+def test_learns(backend):
+    x, y = small_data(200)
+    model = small_model(backend)
+    model.compile(optimizer=Adam(0.02))
+    history = model.fit(x, y, batch_size=20, epochs=12).history
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
+    assert model.evaluate(x, y).accuracy > 0.85
+
+
+def test_learns_mnist(mnist_dir):
+    raw = mnist_dir / "MNIST" / "raw"
+
+    def images_and_labels(part, n):
+        images = np.fromfile(raw / f"{part}-images-idx3-ubyte", np.uint8, n * 784, offset=16)
+        return images.reshape(n, 784), np.fromfile(raw / f"{part}-labels-idx1-ubyte", np.uint8, n, offset=8)
+
+    layers = [Dense(64, "relu"), Dense(10, "softmax")]
+    model = Sequential(layers, input_shape=(784,), backend=get_backend("numpy"))
+    model.compile()
+    model.fit(*images_and_labels("train", 5000), batch_size=50, epochs=2)
+    assert model.evaluate(*images_and_labels("t10k", 2000)).accuracy > 0.87
+
+
+# --------------------------------------------------------------------------- batches
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 49, 50])
+def test_an_epoch_is_plain_sgd(backend, batch_size):
+    """Against the textbook in float64: shorter last batch, batch of one, whole data as one batch."""
+    x, y = small_data()
+    model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=backend)
+    W, b = (v.astype(np.float64) for v in model.parameters.to_host().values())
+    model.compile(optimizer=SGD(0.05))
+    history = model.fit(x, y, batch_size=batch_size, shuffle=False).history
+    total, right = 0.0, 0
+    for start in range(0, 50, batch_size):
+        xb, yb = x[start : start + batch_size].astype(np.float64), y[start : start + batch_size]
+        z = xb @ W + b
+        p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+        total -= np.log(p[np.arange(len(yb)), yb]).sum()
+        right += int((z.argmax(1) == yb).sum())
+        dz = (p - np.eye(3)[yb]) / len(yb)
+        W, b = W - 0.05 * xb.T @ dz, b - 0.05 * dz.sum(0)
+    expected = np.concatenate([W.ravel(), b]).astype(np.float32)
+    assert_close(weights(model), expected, 100 * EPS)  # 50 updates add their roundings
+    assert history["loss"] == [pytest.approx(total / 50, rel=100 * EPS)]
+    assert history["accuracy"] == [right / 50]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is 0, expected an integer of at least 1"),
+        ({"batch_size": 51}, "batch_size is 51, expected at most the 50 examples in x"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"epochs": 1.5}, "epochs is 1.5"),
+        ({"validation_data": np.zeros((2, 3))}, "validation_data is not a pair"),
+        ({"validation_data": (np.zeros((2, 6)), np.zeros(2))}, r"validation_data\[0\] has dtype"),
+        (
+            {"validation_data": (np.zeros((2, 6), "f4"), np.zeros(3, int))},
+            r"validation_data\[1\] has shape \(3,\), expected \(2,\)",
+        ),
+    ],
+)
+def test_fit_refuses_and_changes_nothing(options, message):
+    model = small_model(get_backend("numpy"))
+    before = weights(model)
+    with pytest.raises(InputError, match=message):
+        model.fit(*small_data(), **{"batch_size": 10, **options})
+    assert same_bits(weights(model), before)
+    assert model.epochs_done == 0
+
+
+# --------------------------------------------------------------------------- data
+
+
+def test_uint8_is_float_over_255(backend):
+    rng = np.random.default_rng(2)
+    pixels = rng.integers(0, 256, (40, 6)).astype(np.uint8)
+    y = rng.integers(0, 3, 40)
+    floats = pixels.astype(np.float32) * np.float32(1 / 255)
+    a, b = (fitted(backend, data=(x, y)) for x in (pixels, floats))
+    assert a[1] == pytest.approx(b[1], rel=64 * EPS)
+    assert_close(weights(a[0]), weights(b[0]), 64 * EPS)
+    assert_close(a[0].predict(pixels), a[0].predict(floats), 16 * EPS)
+
+
+def test_one_hot_is_class_numbers(backend):
+    x, y = small_data()
+    rows = np.eye(3, dtype=np.float32)[y]
+    for loss in ("categorical_crossentropy", "mean_squared_error"):
+        models = []
+        for targets in (y, rows):
+            model = small_model(backend)
+            model.compile(loss, SGD(0.1))
+            model.fit(x, targets, batch_size=8)
+            models.append((weights(model), model.evaluate(x, targets)))
+        assert_close(models[0][0], models[1][0], 64 * EPS)
+        assert models[0][1] == pytest.approx(models[1][1], rel=64 * EPS)
+
+
+def test_device_arrays_are_taken(backend):
+    x, y = small_data()
+    host, _ = fitted(backend, data=(x, y))
+    there, _ = fitted(backend, data=(backend.from_host(x), backend.from_host(y)))
+    assert same_bits(weights(host), weights(there))
+
+
+def test_callers_arrays_stay(backend):
+    x, y = small_data()
+    kept = x.copy(), y.copy()
+    model, _ = fitted(backend, data=(x, y))
+    model.predict(x)
+    model.evaluate(x, y)
+    assert same_bits(x, kept[0])
+    assert same_bits(y, kept[1])
+
+
+# --------------------------------------------------------------------------- evaluate and predict
+
+
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "mean_squared_error"])
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_evaluate_is_the_formula(backend, loss, batch_size):
+    x, y = small_data()
+    model = small_model(backend)
+    model.compile(loss)
+    p = model.predict(x, batch_size=batch_size).astype(np.float64)
+    assert p.shape == (50, 3)
+    np.testing.assert_allclose(p.sum(1), 1.0, rtol=4 * EPS)
+    assert p.min() > 0
+    if loss == "categorical_crossentropy":
+        expected = -np.log(p[np.arange(50), y]).mean()
+    else:
+        expected = ((p - np.eye(3)[y]) ** 2).mean()
+    result = model.evaluate(x, y, batch_size=batch_size)
+    assert result.loss == pytest.approx(expected, rel=64 * EPS)
+    assert result.accuracy == pytest.approx((p.argmax(1) == y).mean())
+
+
+def test_predict_needs_no_compile_and_evaluate_does():
+    model = small_model(get_backend("numpy"), compiled=False)
+    x, y = small_data()
+    assert model.predict(x).dtype == np.float32
+    for call in (model.fit, model.evaluate):
+        with pytest.raises(InputError, match=r"no loss yet, expected a call of model\.compile"):
+            call(x, y)
+
+
+@pytest.mark.parametrize("call", ["evaluate", "predict"])
+def test_evaluate_and_predict_refuse(call):
+    model = small_model(get_backend("numpy"))
+    x, y = small_data()
+    more = (y,) if call == "evaluate" else ()
+    with pytest.raises(InputError, match="batch_size is 0"):
+        getattr(model, call)(x, *more, batch_size=0)
+    with pytest.raises(InputError, match=r"x has shape \(50, 5\), expected \(N, 6\)"):
+        getattr(model, call)(x[:, :5], *more)
+
+
+def test_a_batch_that_nothing_is_reserved_for():
+    model = small_model(get_backend("numpy"))
+    with pytest.raises(InputError, match=r"nothing is reserved for batches of 5, .*model.reserve\(5"):
+        model.forward(model.backend.zeros((5, *model.input_shape)), training=False)
+
+
+def test_evaluating_between_fits_changes_nothing():
+    plain, _ = fitted(get_backend("numpy"), parts=(1, 1))
+    model = small_model(get_backend("numpy"))
+    for _ in range(2):
+        model.evaluate(*small_data(), batch_size=13)
+        history = model.fit(*small_data(), batch_size=8, validation_data=small_data(9, seed=1))
+        assert history.history["val_loss"] == [model.evaluate(*small_data(9, seed=1)).loss]
+    assert same_bits(weights(plain), weights(model))
+
+
+def test_history_and_metrics():
+    model = small_model(get_backend("numpy"))
+    history = model.fit(*small_data(), batch_size=8, epochs=2, validation_data=small_data())
+    names = {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+    assert history.history.keys() == names
+    assert all(len(numbers) == 2 for numbers in history.history.values())
+    model.compile(metrics=())
+    history = model.fit(*small_data(), batch_size=8, validation_data=small_data())
+    assert history.history.keys() == {"loss", "val_loss", "seconds"}
+    assert history.epoch == [3]
+
+
+# --------------------------------------------------------------------------- losses and outputs
+
+
+def test_linear_output_means_logits(backend):
+    """Cross-entropy over a linear last layer trains the very same network."""
+    x, y = small_data()
+    models = [small_model(backend, output=output) for output in ("softmax", "linear")]
+    for model in models:
+        model.fit(x, y, batch_size=8)
+    assert same_bits(*(weights(model) for model in models))
+    logits = models[1].predict(x)
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert_close(models[0].predict(x), p, 16 * EPS)
+
+
+def test_loss_objects_and_softmax_with_squares(backend):
+    model = small_model(backend)
+    model.compile(MeanSquaredError(), Adam(0.02))
+    history = model.fit(*small_data(200), batch_size=20, epochs=8).history
+    assert history["loss"][-1] < 0.7 * history["loss"][0]

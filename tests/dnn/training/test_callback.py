@@ -1,0 +1,87 @@
+"""Who is told what, and when; and History."""
+
+import pytest
+from helpers import small_data, small_model
+
+from backends import get_backend
+from dnn import Callback, History
+
+
+class Recorder(Callback):
+    def __init__(self, every=None, stop_at=None):
+        self.every, self.stop_at, self.calls = every, stop_at, []
+
+    def on_train_begin(self, first_epoch, epochs, updates_per_epoch):
+        self.calls.append(("begin", first_epoch, epochs, updates_per_epoch))
+
+    def on_progress(self, progress):
+        loss, accuracy = progress.read()
+        assert loss > 0
+        assert 0 <= accuracy <= 1
+        self.calls.append(("progress", progress.epoch, progress.updates, progress.examples))
+
+    def on_epoch_end(self, epoch, logs):
+        self.calls.append(("epoch", epoch, sorted(logs)))
+        if epoch == self.stop_at:
+            raise KeyboardInterrupt
+
+    def on_train_end(self):
+        self.calls.append(("end",))
+
+
+def test_calls(backend):
+    model, data = small_model(backend), small_data(25)
+    model.fit(*data, batch_size=10)
+    quiet, watcher = Recorder(), Recorder(every=2)
+    model.fit(*data, batch_size=10, epochs=2, callbacks=[quiet, watcher], validation_data=data)
+    logs = ["accuracy", "loss", "seconds", "val_accuracy", "val_loss"]
+    epochs = [[("epoch", n, logs)] for n in (2, 3)]
+    assert quiet.calls == [("begin", 2, 3, 3), *epochs[0], *epochs[1], ("end",)]
+    progress = [[("progress", n, 2, 20), ("progress", n, 3, 25)] for n in (2, 3)]
+    assert watcher.calls == [
+        ("begin", 2, 3, 3),
+        *progress[0],
+        *epochs[0],
+        *progress[1],
+        *epochs[1],
+        ("end",),
+    ]
+
+
+def test_watching_changes_nothing():
+    histories = []
+    for callbacks in ([], [Recorder(every=1)], [Recorder(every=3), Recorder(every=2)]):
+        model = small_model(get_backend("numpy"))
+        history = model.fit(*small_data(), batch_size=7, epochs=2, callbacks=callbacks)
+        histories.append((history.history["loss"], history.history["accuracy"]))
+    assert histories[0] == histories[1] == histories[2]
+
+
+def test_last_progress_equals_the_epoch():
+    read = []
+
+    class Last(Callback):
+        every = 100
+
+        def on_progress(self, progress):
+            read.append(progress.read())
+
+    history = small_model(get_backend("numpy")).fit(*small_data(), callbacks=[Last()], batch_size=9)
+    assert [read[-1]] == list(zip(*(history.history[k] for k in ("loss", "accuracy")), strict=True))
+
+
+def test_interrupted_training_ends_and_goes_on():
+    model, recorder = small_model(get_backend("numpy")), Recorder(stop_at=2)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*small_data(), batch_size=10, epochs=5, callbacks=[recorder])
+    assert recorder.calls[-1] == ("end",)
+    assert model.epochs_done == 2
+    assert model.fit(*small_data(), batch_size=10).epoch == [3]
+
+
+def test_history():
+    history = History()
+    for epoch in (4, 5):
+        history.add(epoch, {"loss": 1.0 / epoch})
+    assert history.epoch == [4, 5]
+    assert history.history == {"loss": [0.25, 0.2]}

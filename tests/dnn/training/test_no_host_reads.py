@@ -1,0 +1,66 @@
+"""No step of training reads a number back to the host, whatever its optimizer, schedule and loss."""
+
+import numpy as np
+import pytest
+from helpers import no_reads_back, same_bits, small_data, small_model, weights
+
+from dnn import Adam, AdamW, CategoricalCrossentropy, Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
+from dnn.agreement.cases import loss_variants, optimizer_variants
+from dnn.losses import LOSSES
+from dnn.optimizers import OPTIMIZERS
+from dnn.optimizers.schedules import SCHEDULES
+from dnn.training.loop import Batches
+from dnn.validation.examples import Examples
+
+STEPS = {name: {"optimizer": optimizer} for name, optimizer in optimizer_variants()}
+STEPS |= {
+    f"{s.name} {clip}": {"optimizer": Adam(s, **{clip: 1e-3})}
+    for s in (
+        Constant(0.1, warmup=5),
+        StepDecay(0.1, 5, 2),
+        LinearDecay(0.1, 5),
+        CosineDecay(0.1, 5, warmup=2),
+        OneCycle(0.1, 5),
+    )
+    for clip in ("clip_norm", "clip_value")
+}
+STEPS |= {name: {"loss": loss} for name, loss in loss_variants()}
+STEPS |= {
+    "penalty": {"l1": 0.1, "l2": 0.1},
+    "weights": {"weights": True},
+    "everything": {
+        "loss": CategoricalCrossentropy(0.1), "optimizer": AdamW(OneCycle(0.1, 9), clip_norm=0.1),
+        "l1": 0.1, "l2": 0.1, "weights": True,
+    },
+}  # fmt: skip
+
+
+def test_every_optimizer_schedule_and_loss_is_stepped():
+    assert set(STEPS) >= {*OPTIMIZERS, *LOSSES}
+    assert {name.split()[0] for name in STEPS} >= set(SCHEDULES)
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("kind", ["integer", "dense"])
+def test_a_step_reads_nothing_back(monkeypatch, make_backend, kind, name):
+    """On a GPU each read of a number waits for the device, and no step with one can be captured."""
+    backend = make_backend("strict:device1", fused=False)
+    model = small_model(backend, output="linear", compiled=False)
+    options = dict(STEPS[name])
+    weights_of_examples = backend.from_host(np.ones(20, dtype="f4")) if options.pop("weights", None) else None
+    model.compile(**options)
+    x, y = small_data(20)
+    y = y if kind == "integer" else np.eye(3, dtype=np.float32)[y]
+    examples = Examples(backend.from_host(x), backend.from_host(y), weights_of_examples)
+    plan = Batches(model, examples, 10)
+    (step, _) = plan._parts[0]
+    before = weights(model)
+
+    with no_reads_back(monkeypatch, backend):
+        with pytest.raises(AssertionError, match="read back"):
+            float(step.totals.loss[0])
+        step()
+        step()
+    assert not same_bits(weights(model), before)
+    assert plan.totals.read(20)[0] > 0
+    assert int(step.position[0]) == 2

@@ -1,0 +1,82 @@
+"""A training step of torch on CUDA without a GPU, on torch's device "meta": shapes and no numbers.
+
+Whatever reads a number back raises there, and the code takes the ways that it takes on a GPU.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import torch
+
+from backends import get_backend
+from backends.dispatch import Override
+from backends.torch.backend import TorchBackend
+from dnn import Activation, BatchNormalization, Dense, Dropout, GaussianNoise, OneCycle, Sequential
+from dnn.agreement.cases import optimizer_variants
+from dnn.optimizers import Adam
+from dnn.optimizers.schedules import LinearDecay
+from dnn.training.step import Totals, TrainingStep
+from dnn.validation.examples import Examples
+
+
+class MetaBackend(TorchBackend):
+    """The overrides that hold on CUDA."""
+
+    def declared_overrides(self) -> Mapping[str, Override]:
+        return self.OVERRIDES
+
+
+def step_of(optimizer, loss="categorical_crossentropy", metrics=("accuracy",)):
+    backend = MetaBackend("torch", get_backend("torch").xp, torch.device("meta"), "float32")
+    layers = [Dense(7, kind) for kind in ("sigmoid", "relu", "tanh")]
+    model = Sequential([*layers, Dense(3, "softmax")], input_shape=(5,), backend=backend)
+    model.compile(loss, optimizer, metrics=metrics)
+    x = torch.zeros((20, 5), dtype=torch.uint8, device="meta")
+    y = torch.zeros(20, dtype=torch.int64, device="meta")
+    order = torch.zeros((4, 5), dtype=torch.int64, device="meta")
+    return TrainingStep(model, Examples(x, y, None), order, Totals(model))
+
+
+@pytest.fixture(autouse=True)
+def fused_adam(monkeypatch):
+    """torch's fused Adam has no form for meta tensors; this looks at what it is given."""
+
+    def check(params, grads, *rest, lr, **settings):
+        tensors = [*params, *grads, *(t for group in rest for t in group), lr]
+        assert all(t.is_meta for t in tensors)
+
+    monkeypatch.setattr(torch, "_fused_adam_", check)
+
+
+CASES = [*optimizer_variants(), ("adam falling", Adam(LinearDecay(0.1, 10)))]
+
+
+@pytest.mark.parametrize("optimizer", [o for _, o in CASES], ids=[name for name, _ in CASES])
+def test_a_step_reads_nothing_back(optimizer):
+    step = step_of(optimizer)
+    step()
+    step()
+    assert step.batch_x.is_meta
+    assert step.network.parameters.gradients.is_meta
+
+
+def test_random_layers_and_running_averages_read_nothing_back():
+    backend = MetaBackend("torch", get_backend("torch").xp, torch.device("meta"), "float32")
+    layers = [Dense(7), BatchNormalization(), Activation("gelu"), Dropout(0.3), GaussianNoise(0.1)]
+    model = Sequential([*layers, Dense(3, "softmax")], input_shape=(5,), backend=backend)
+    model.compile(optimizer=Adam(OneCycle(0.1, 10), clip_norm=1.0), l2=0.1)
+    x = torch.zeros((20, 5), dtype=torch.uint8, device="meta")
+    y = torch.zeros(20, dtype=torch.int64, device="meta")
+    order = torch.zeros((4, 5), dtype=torch.int64, device="meta")
+    step = TrainingStep(model, Examples(x, y, None), order, Totals(model))
+    step()
+    step()
+
+
+def test_the_check_can_fail():
+    step = step_of(Adam())
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        float(step.totals.loss[0])
+    with pytest.raises(TypeError):
+        np.asarray(step.totals.sums)

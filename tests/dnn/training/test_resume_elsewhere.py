@@ -1,0 +1,118 @@
+"""A training begun on one backend and gone on with on another: the next update, and where it ends."""
+
+import numpy as np
+import pytest
+
+from dnn import Adam, Dense, LinearDecay, Sequential
+from dnn.agreement import bounds
+from dnn.datasets import load_dataset
+from dnn.training.callback import Callback
+from dnn.training.state import read_state, write_state
+
+PAIRS = [
+    ("numpy", "torch"), ("torch", "numpy"), ("numpy", "numba"), ("numba", "torch"), ("strict", "numpy"),
+    ("numpy", "strict"), ("cupy", "numpy"), ("numpy", "cupy"), ("torch:cuda", "numpy"), ("torch", "cupy"),
+]  # fmt: skip
+WIDTHS = (64, 40, 30, 10)
+
+
+class AfterEpoch(Callback):
+    """The state after one epoch, through a file, and the one after the next."""
+
+    def __init__(self, path, epoch):
+        self.path, self.epoch, self.epochs, self.next = path, epoch, 0, None
+
+    def on_train_begin(self, first_epoch, epochs, updates_per_epoch):
+        self.epochs = first_epoch - 1
+
+    def on_resume(self, history, held):
+        self.epochs = len(history.epoch)
+
+    def on_epoch_saved(self, take):
+        self.epochs += 1
+        if self.epochs == self.epoch:
+            write_state(take(), self.path)
+        elif self.epochs == self.epoch + 1:
+            self.next = take()
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_dataset("digits")
+
+
+def model_on(backend, epochs, updates, seed=0):
+    *hidden, classes = WIDTHS[1:]
+    layers = [*(Dense(units, "relu") for units in hidden), Dense(classes, "softmax")]
+    model = Sequential(layers, input_shape=WIDTHS[:1], backend=backend, seed=seed)
+    model.compile(optimizer=Adam(LinearDecay(0.003, epochs * updates)))
+    return model
+
+
+@pytest.mark.parametrize(("begun", "ended"), PAIRS)
+def test_the_first_update_is_within_l2(make_backend, digits, tmp_path, begun, ended):
+    """All examples are one batch, so that an epoch is an update, and its gradient is in Adam's moments.
+
+    Each backend's gradient is within the bound of L2 of the true one, so the two are within twice that of
+    each other; the update from a backend's own moments is within the bound of L3.
+    """
+    there, here = make_backend(begun), make_backend(ended)
+    x, y = digits.x_train[:200], digits.y_train[:200]
+    path, epochs, before = tmp_path / "state.safetensors", 12, 8
+    options = {"batch_size": len(x), "epochs": epochs}
+    model, taken = model_on(there, epochs, 1), AfterEpoch(path, before)
+    model.fit(x, y, callbacks=[taken], **options)
+    again, watcher = model_on(here, epochs, 1), AfterEpoch(path, before)
+    state = read_state(path)
+    again.fit(x, y, callbacks=[watcher], resume=state, **options)
+    a, b = taken.next, watcher.next
+    assert (a.epoch, a.updates) == (b.epoch, b.updates) == (before + 2, 0)
+
+    at = model_on(there, epochs, 1)
+    at.parameters.load(
+        {n.removeprefix("value "): v for n, v in state.arrays.items() if n.startswith("value ")}
+    )
+    p = at.predict(x)
+    kappa = bounds.norm(p) / bounds.norm(p - np.eye(10, dtype=p.dtype)[y])
+    for layer in range(3):
+        allowed = 2.0 * bounds.gradient(WIDTHS[:-1], WIDTHS[1:], layer, len(x), kappa)
+        for name in (f"dense_{layer + 1}.W", f"dense_{layer + 1}.b"):
+            found = {}
+            for side, new in (("a", a), ("b", b)):
+                m_old, m = (s.arrays[f"m {name}"].astype(np.float64) for s in (state, new))
+                v_old, v = (s.arrays[f"v {name}"].astype(np.float64) for s in (state, new))
+                old, value = (s.arrays[f"value {name}"].astype(np.float64) for s in (state, new))
+                found[side] = (m - 0.9 * m_old) / 0.1
+                t = before + 1
+                rate = 0.003 * (1 - before / epochs)
+                wanted = old - rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+                assert bounds.eta(value, wanted) <= bounds.update(wanted, wanted - old), (side, name)
+                # v += 0.001 (g^2 - v): the square's part, which is little beside v, and a few roundings
+                squared = v_old + 0.001 * (found[side] ** 2 - v_old)
+                assert bounds.eta(v, squared) <= 16.0 * bounds.U, (side, name)
+            # What is taken out of the moments was rounded at their size, which is up to ten times its own.
+            rounded = 2.0 * bounds.U * bounds.norm(state.arrays[f"m {name}"]) / 0.1 / bounds.norm(found["a"])
+            assert bounds.eta(found["b"], found["a"]) <= allowed + rounded, name
+
+
+@pytest.mark.parametrize(("begun", "ended"), PAIRS)
+def test_it_ends_within_l5(make_backend, digits, tmp_path, begun, ended):
+    """Test accuracies of trainings that changed over half-way, paired with those of the undisturbed."""
+    if "strict" in (begun, ended):
+        pytest.skip("strict is too slow for whole trainings, and runs the reference kernels")
+    there, here = make_backend(begun), make_backend(ended)
+    epochs, batch, accuracies = 10, 10, []
+    x, y = digits.x_train, digits.y_train
+    updates = -(-len(x) // batch)
+    held = {"validation_data": (digits.x_test, digits.y_test), "batch_size": batch, "epochs": epochs}
+    for seed in range(4):
+        path = tmp_path / f"{seed}.safetensors"
+        whole = model_on(there, epochs, updates, seed)
+        first = whole.fit(x, y, callbacks=[AfterEpoch(path, 5)], **held)
+        changed = model_on(here, epochs, updates, seed)
+        second = changed.fit(x, y, resume=read_state(path), **held)
+        assert second.history["val_accuracy"][:5] == first.history["val_accuracy"][:5]
+        accuracies.append([100.0 * h.history["val_accuracy"][-1] for h in (first, second)])
+    ours, theirs = np.mean(accuracies, axis=0)
+    assert ours > 88.0
+    assert abs(ours - theirs) <= bounds.ACCURACY_POINTS

@@ -1,0 +1,115 @@
+"""sample_weight and class_weight: what they do to training and evaluation, and what is refused."""
+
+import numpy as np
+import pytest
+from helpers import assert_close, same_bits, small_data, small_model, weights
+
+from backends import InputError, get_backend
+from dnn import SGD, Dense, Sequential
+from dnn.validation.sample_weights import combined_weights
+
+EPS = float(np.finfo(np.float32).eps)
+
+
+def fitted(backend, x, y, **options):
+    model = small_model(backend)
+    model.compile(optimizer=SGD(0.1))
+    history = model.fit(x, y, **{"batch_size": 25, "shuffle": False, **options}).history
+    return model, history
+
+
+def test_weights_of_one_are_no_weights(backend):
+    x, y = small_data()
+    plain, losses = fitted(backend, x, y)
+    for options in ({"sample_weight": np.ones(50)}, {"class_weight": {0: 1.0}}):
+        model, weighted = fitted(backend, x, y, **options)
+        assert_close(weights(model), weights(plain), 64 * EPS)
+        assert weighted["loss"] == pytest.approx(losses["loss"], rel=64 * EPS)
+        assert weighted["accuracy"] == losses["accuracy"]
+
+
+def test_a_weight_of_two_is_two_examples(backend):
+    """In one batch, since batches of twice the examples would not be the same."""
+    x, y = small_data()
+    twice = np.concatenate([np.arange(50), np.flatnonzero(y == 1)])
+    one, loss = fitted(backend, x, y, class_weight={1: 2.0}, batch_size=50)
+    two, again = fitted(backend, x[twice], y[twice], batch_size=len(twice))
+    assert_close(weights(one), weights(two), 64 * EPS)
+    assert loss["loss"] == pytest.approx(again["loss"], rel=64 * EPS)
+
+
+def test_an_example_of_weight_zero_is_not_there(backend):
+    x, y = small_data()
+    weight = (np.arange(50) % 25 < 20).astype("f4")  # 20 of each batch of 25 count
+    kept = np.flatnonzero(weight)
+    one, loss = fitted(backend, x, y, sample_weight=backend.from_host(weight))
+    two, again = fitted(backend, x[kept], y[kept], batch_size=20)
+    assert_close(weights(one), weights(two), 64 * EPS)
+    assert loss["loss"] == pytest.approx(again["loss"], rel=64 * EPS)
+
+
+def test_both_are_multiplied_and_rows_have_classes(backend):
+    _, y = small_data()
+    sample = np.linspace(0, 2, 50)
+    per_class = {0: 0.5, 2: 3.0}
+    product = (sample * np.asarray([0.5, 1.0, 3.0])[y]).astype("f4")
+    for targets in (y, np.eye(3, dtype="f4")[y]):
+        there = backend.from_host(targets)
+        found = combined_weights(backend, there, sample.tolist(), per_class, 3)
+        assert_close(backend.to_host(found), product, EPS)
+    column = backend.from_host(np.asarray([[0.0], [1.0]], dtype="f4"))
+    assert backend.to_host(combined_weights(backend, column, None, {1: 4.0}, 1)).tolist() == [1.0, 4.0]
+    assert combined_weights(backend, there, None, None, 3) is None
+
+
+@pytest.mark.parametrize("batch_size", [7, 1000])
+def test_evaluate_is_the_weighted_mean(backend, batch_size):
+    x, y = small_data()
+    model, weight = small_model(backend), np.linspace(0, 2, 50)
+    p = model.predict(x).astype("f8")
+    expected = np.average(-np.log(p[np.arange(50), y]), weights=weight)
+    found = model.evaluate(x, y, batch_size=batch_size, sample_weight=weight)
+    assert found.loss == pytest.approx(expected, rel=64 * EPS)
+    assert found.accuracy == model.evaluate(x, y).accuracy
+    history = model.fit(x, y, batch_size=50, validation_data=(x, y, weight)).history
+    assert history["val_loss"] == [model.evaluate(x, y, sample_weight=weight).loss]
+
+
+def test_progress_reads_the_weighted_mean():
+    x, y = small_data()
+    model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    model.compile(optimizer=SGD(0.0))
+    weight = np.linspace(0, 2, 50)
+    loss = model.fit(x, y, batch_size=8, sample_weight=weight).history["loss"]
+    assert loss == [pytest.approx(model.evaluate(x, y, sample_weight=weight).loss, rel=64 * EPS)]
+
+
+REFUSED = {
+    "shape": ({"sample_weight": np.ones(49)}, r"sample_weight has shape \(49,\), expected \(50,\)"),
+    "column": ({"sample_weight": np.ones((50, 1))}, r"sample_weight has shape \(50, 1\)"),
+    "negative": ({"sample_weight": -np.ones(50)}, "sample_weight holds NaN, infinity or numbers below 0"),
+    "nan": ({"sample_weight": np.full(50, np.nan)}, "sample_weight holds NaN"),
+    "words": ({"sample_weight": ["a"] * 50}, "sample_weight holds no numbers"),
+    "zeros": ({"sample_weight": np.zeros(50)}, "weights are all 0"),
+    "list": ({"class_weight": [1.0, 2.0]}, "class_weight is .*expected a dict"),
+    "unknown class": ({"class_weight": {3: 1.0}}, "names class 3, expected classes 0 to 2"),
+    "text class": ({"class_weight": {"0": 1.0}}, "names class '0'"),
+    "negative class": ({"class_weight": {0: -1.0}}, r"class_weight\[0\] is -1.0"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(case):
+    options, message = REFUSED[case]
+    model = small_model(get_backend("numpy"))
+    before = weights(model)
+    with pytest.raises(InputError, match=message):
+        model.fit(*small_data(), batch_size=10, **options)
+    assert same_bits(weights(model), before)
+
+
+def test_weights_of_another_library_are_refused(make_backend):
+    model = small_model(make_backend("torch"))
+    foreign = make_backend("strict").from_host(np.ones(50, dtype="f4"))
+    with pytest.raises(InputError, match=r"sample_weight is a .*from_host"):
+        model.fit(*small_data(), batch_size=10, sample_weight=foreign)

@@ -1,0 +1,162 @@
+"""The CUDA kernels compiled for the host: the same text, so that everything but the GPU itself is tested.
+
+``Elementwise`` and ``RowModule`` stand in for cupy.ElementwiseKernel and cupy.RawModule over NumPy arrays.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backends.cupy import sources as cuda
+
+HERE = Path(__file__).parent
+CTYPES = {
+    "float32": "float",
+    "float64": "double",
+    "int64": "long long",
+    "uint8": "unsigned char",
+    "uint32": "unsigned int",
+    "bool": "bool",
+}
+COMPILER = shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
+
+
+def parameters(text: str) -> list[tuple[bool, str, str]]:
+    """CuPy's "raw T x, int64 n" as (raw, type, name)."""
+    words = [part.split() for part in text.split(",")]
+    return [(w[0] == "raw", w[-2], w[-1]) for w in words]
+
+
+def _instances(name: str) -> list[dict[str, str]]:
+    """Types of T and R for which a kernel is compiled."""
+    if name == "threefry":
+        return [{}]
+    if name == "gather_rows":
+        pairs = [("float32", "float32"), ("float64", "float64"), ("uint8", "float32"), ("uint8", "float64")]
+        return [{"R": r, "T": t} for r, t in [*pairs, ("int64", "int64")]]
+    return [{"T": "float32"}, {"T": "float64"}]
+
+
+def _symbol(name: str, types: dict[str, str]) -> str:
+    return "_".join(["elementwise", name, *(types[k] for k in sorted(types))])
+
+
+def _loop(name: str, types: dict[str, str]) -> str:
+    """One ElementwiseKernel as a C function: inputs broadcast beforehand, all arrays contiguous."""
+    made = cuda.ELEMENTWISE[name]
+    arguments, locals_ = ["long long n"], []
+    for output, text in ((False, made.inputs), (True, made.outputs)):
+        for raw, kind, word in parameters(text):
+            c = CTYPES[types.get(kind, kind)]
+            arguments.append(f"{c}* raw_{word}")
+            if raw:
+                locals_.append(f"{c}* {word} = raw_{word};")
+            else:
+                locals_.append(f"{'' if output else 'const '}{c}& {word} = raw_{word}[i];")
+    aliases = "".join(f"typedef {CTYPES[t]} {k}; " for k, t in types.items())
+    return (
+        f'extern "C" void {_symbol(name, types)}({", ".join(arguments)}) {{ {aliases}'
+        f"for (long long i = 0; i < n; ++i) {{ {' '.join(locals_)} {made.operation}; }} }}\n"
+    )
+
+
+def _row_entries(real: str) -> str:
+    lines = []
+    for name in cuda.ROW_KERNELS:
+        if name.startswith("softmax"):
+            target = "long long" if name.endswith("integer") else "REAL"
+            signature = f"const REAL* a, const {target}* b, int batch, int n, REAL* c, REAL* d"  # fmt: skip
+        else:
+            signature = "const REAL* a, const REAL* b, int batch, int n, REAL* c, REAL* d"
+        lines.append(
+            f"void {name}_{real}(int blocks, int x, int y, {signature}) "
+            f"{{ host::launch(blocks, x, y, [=] {{ {name}(a, b, batch, n, c, d); }}); }}\n"
+        )
+    return 'extern "C" {\n' + "".join(lines) + "}\n"
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """All kernels in one shared library, compiled once a session."""
+    import tempfile
+
+    assert COMPILER is not None
+    folder = Path(tempfile.mkdtemp(prefix="dnn-host-cuda-"))
+    text = f'#include "{HERE / "host_cuda.h"}"\n{cuda.arithmetic()}'
+    text += "".join(_loop(name, types) for name in cuda.ELEMENTWISE for types in _instances(name))
+    rows = (cuda.FOLDER / "rows.cu").read_text(encoding="utf-8")
+    for real in cuda.CTYPES.values():
+        # Two compilations of rows.cu in one file: each in a namespace, without its extern "C".
+        body = rows.replace('extern "C" {', "namespace kernels {").replace('}  // extern "C"', "}")
+        text += f"#undef REAL\n#undef DNN_BACKWARD\n#define REAL {real}\nnamespace host_{real} {{\n{body}\n"
+        text += f"using namespace kernels;\n{_row_entries(real)}}}\n"
+    source, target = folder / "kernels.cpp", folder / "kernels.so"
+    source.write_text(text, encoding="utf-8")
+    command = [COMPILER, "-std=c++17", "-O1", "-shared", "-fPIC", "-o", str(target), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = ctypes.CDLL(str(target))
+    shutil.rmtree(folder)  # it is mapped by now
+    return found
+
+
+def _pointer(array: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+class Elementwise:
+    """cupy.ElementwiseKernel over NumPy arrays: broadcasts inputs, writes outputs in place."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.made = name, cuda.ELEMENTWISE[name]
+
+    def __call__(self, *arguments: Any) -> None:
+        inputs, outputs = parameters(self.made.inputs), parameters(self.made.outputs)
+        assert len(arguments) == len(inputs) + len(outputs), f"{self.name}: arguments"
+        given = arguments[len(inputs) :]
+        shape = given[0].shape
+        assert all(out.shape == shape for out in given), f"{self.name}: shapes of outputs differ"
+        types: dict[str, str] = {}
+        for (_, kind, _), value in zip(inputs + outputs, arguments, strict=True):
+            if isinstance(value, np.ndarray) and len(kind) == 1:
+                assert types.setdefault(kind, value.dtype.name) == value.dtype.name, f"{self.name}: {kind}"
+        arrays, copies = [], []
+        for (raw, kind, _), value in zip(inputs, arguments, strict=False):
+            dtype = np.dtype(types.get(kind, kind))
+            if isinstance(value, np.ndarray):
+                assert value.dtype == dtype, f"{self.name}: {value.dtype} for {dtype}"
+            array = np.asarray(value, dtype=dtype)
+            arrays.append(np.ascontiguousarray(array if raw else np.broadcast_to(array, shape)))
+        for out in given:
+            copies.append(np.ascontiguousarray(out))
+        pointers = [_pointer(a) for a in (*arrays, *copies)]
+        getattr(library(), _symbol(self.name, types))(ctypes.c_longlong(given[0].size), *pointers)
+        for out, copy in zip(given, copies, strict=True):
+            if copy is not out:
+                out[...] = copy
+
+
+def rows(name: str, dtype: Any) -> Any:
+    """A kernel of rows.cu with CuPy's way of launching: (grid, block, arguments)."""
+    real = cuda.CTYPES[np.dtype(dtype).name]
+
+    def launch(grid: tuple[int, ...], block: tuple[int, int], arguments: tuple[Any, ...]) -> None:
+        a, b, batch, n, c, d = arguments
+        assert all(array.flags.c_contiguous for array in (a, b, c, d))
+        assert a.dtype == c.dtype == d.dtype == np.dtype(dtype)
+        assert isinstance(batch, np.int32)
+        assert isinstance(n, np.int32)
+        if grid[0] == 0:
+            raise ValueError("CUDA refuses an empty grid")
+        getattr(library(), f"{name}_{real}")(
+            grid[0], *block, _pointer(a), _pointer(b), int(batch), int(n), _pointer(c), _pointer(d)
+        )
+
+    return launch

@@ -1,0 +1,38 @@
+"""A MNIST of a few images, and its files in their folders; the fixtures that serve it are in conftest.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from dnn.datasets import download as fetching
+
+REAL_MD5 = dict(fetching.MNIST_MD5)
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+
+def idx(*numbers: int, content: bytes = b"") -> bytes:
+    return b"".join(number.to_bytes(4, "big") for number in numbers) + content
+
+
+def a_small_set() -> dict[str, bytes]:
+    rng = np.random.default_rng(0)
+    files = {}
+    for part, n in (("train", 5), ("t10k", 3)):
+        pixels = rng.integers(0, 256, n * 784, dtype=np.uint8).tobytes()
+        files[f"{part}-images-idx3-ubyte"] = idx(2051, n, 28, 28, content=pixels)
+        files[f"{part}-labels-idx1-ubyte"] = idx(2049, n, content=bytes(range(n)))
+    return files
+
+
+def put(root: Path, files: dict[str, bytes], folder: str = "MNIST") -> Path:
+    raw = root / folder / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (raw / name).write_bytes(content)
+    return raw
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
