@@ -105,14 +105,18 @@ class Network:
         """What ``Sequential.compile`` does with its arguments, once they are objects."""
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
-        self.optimizer_state = OptimizerState(optimizer, self.parameters, self.backend)
-        self.optimizer = optimizer
+        self.set_optimizer(optimizer)
         self.penalty = penalty if l1 or l2 else None
         self.loss, self.metrics = loss, tuple(metrics)
         self._loss_buffers: dict[int, tuple[Array, Array]] = {}
         # The loss takes logits and contains the activation, so the last layer leaves it out.
         self._logits_out = loss.activation is not None and loss.activation == self.layers[-1].activation
         self._loss_kernels = loss.bind(self.backend)
+
+    def set_optimizer(self, optimizer: Optimizer) -> None:
+        """Look for the best parameters by this optimizer from now on; its state is new."""
+        self.optimizer_state = OptimizerState(optimizer, self.parameters, self.backend)
+        self.optimizer = optimizer
 
     @property
     def goal(self) -> Loss:

@@ -2,7 +2,7 @@
 
 config.json         the arguments, before anything runs
 metrics.jsonl       a line an epoch, written as it ends
-state-*.safetensors what a training can be gone on from: the last few, and the best epoch's
+state-*.safetensors what a training can be resumed from: the last few, and the best epoch's
 model.safetensors   the weights
 result.json         asked and used backend, its description, updates, seconds, test loss and accuracy
 curves.png          loss and accuracy over the epochs
@@ -11,12 +11,13 @@ curves.png          loss and accuracy over the epochs
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
-import sys
 import tempfile
 import weakref
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ import numpy as np
 
 from backends import Backend, InputError
 from backends.errors import brief
-from dnn.checkpoints import dtype_of, load_model, save_model
+from dnn.checkpoints import dtype_of, load_model
 from dnn.io.atomic_files import remove_unfinished, write_atomically
+from dnn.io.notices import warn
+from dnn.network import Network
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -35,7 +38,7 @@ RESULT, CURVES = "result.json", "curves.png"
 LOCK = ".lock"
 
 
-def _held_alone(file: int) -> bool:
+def _locked(file: int) -> bool:
     """Take the lock of an open file, which the system gives back when this process ends; False: it is
     taken.
     """
@@ -69,7 +72,7 @@ def require_new(path: Path) -> None:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError(
                 f"run folder {path} exists and is not an empty folder, expected a new one; "
-                f"choose another --run-dir, remove it, or go on with it by --resume"
+                f"choose another --run-dir, remove it, or continue it with --resume"
             )
     except OSError as error:
         raise _unwritable(path, error) from None
@@ -78,26 +81,29 @@ def require_new(path: Path) -> None:
 class RunFolder(Callback):
     """A folder for one training, held by one process at a time; as a callback it writes each epoch's line.
 
-    A folder that vanishes while the training runs is made again: an hour's weights are worth more than the
-    states that went with it.
+    A new folder is made when training begins, and one that vanishes is made again: an hour's weights are
+    worth more than the states that went with it. Files are replaced whole, links too; nothing is written
+    elsewhere.
 
     Args:
         path: must not exist or be an empty folder; or with ``resume`` one that a training wrote.
+        config: is written when a training begins; None: nothing is.
 
     Raises:
         InputError: there is something in it already, another process trains into it, or it cannot be written;
             nothing was changed.
     """
 
-    def __init__(self, path: str | Path, resume: bool = False) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, resume: bool = False, config: dict[str, Any] | None = None) -> None:
+        self.path, self.config = Path(path), config
         self._texts: dict[str, str] = {}  # what was written, for a folder that is made again
+        self._held = False
         if not resume:
             require_new(self.path)
+            return
         self._hold()
-        if resume:
-            with contextlib.suppress(OSError, UnicodeDecodeError):
-                self._texts[CONFIG] = (self.path / CONFIG).read_text(encoding="utf-8")
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            self._texts[CONFIG] = (self.path / CONFIG).read_text(encoding="utf-8")
 
     def _hold(self) -> None:
         """Make the folder where it is not there, take its lock, and clear what killed writers left."""
@@ -111,7 +117,7 @@ class RunFolder(Callback):
         except OSError as error:
             raise _unwritable(self.path, error) from None
         weakref.finalize(self, os.close, lock)  # closing it gives the lock back
-        if not _held_alone(lock):
+        if not _locked(lock):
             raise InputError(
                 f"run folder {self.path} is in use by another training; wait for its end, or choose another "
                 f"--run-dir"
@@ -120,64 +126,83 @@ class RunFolder(Callback):
             remove_unfinished(self.path)
         except OSError as error:
             raise _unwritable(self.path, error) from None
+        self._held = True
 
-    def _make_again(self) -> None:
-        """If it vanished."""
-        if not self.path.is_dir():
+    def _ready(self) -> None:
+        """Make the folder where it is not there: before its first file, and when it vanished."""
+        if not self._held:
+            self._hold()
+        elif not self.path.is_dir():
             self._hold()
             for name, text in self._texts.items():
                 self._write(name, text)
-            print(
-                f"WARNING: run folder {self.path} vanished and was made again, without the states that were "
-                f"in it",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
+            warn(f"run folder {self.path} vanished and was made again, without the states that were in it")
 
-    def _write(self, name: str, text: str) -> None:
-        self._texts[name] = text
-        try:
-            write_atomically(self.path / name, text.encode())
-        except OSError as error:
-            raise _unwritable(self.path, error) from None
-
-    def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Write one of the folder's JSON files, whole or not at all.
+    def _write(self, name: str, content: str | bytes) -> None:
+        """Write one of the folder's files, whole or not at all.
 
         Raises:
             InputError: it cannot be written.
         """
-        self._write(name, json.dumps(content, indent=2) + os.linesep)
+        self._ready()
+        if isinstance(content, str):
+            self._texts[name] = content
+            content = content.encode()
+        try:
+            write_atomically(self.path / name, content)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write one of the folder's JSON files, whole or not at all; NaN and infinity become null.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        self._write(name, json.dumps(_plain(content), indent=2, allow_nan=False) + os.linesep)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        if self.config is not None:
+            self.write_json(CONFIG, self.config)
         self._write(METRICS, "")
 
     def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
         """Write the lines of these epochs anew: those that will be trained again are dropped."""
-        rows = ({"epoch": epoch, **logs} for epoch, logs in history.rows())
-        self._write(METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+        self._write(METRICS, "".join(_line(epoch, logs) for epoch, logs in history.rows()))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        line = json.dumps({"epoch": epoch, **logs}) + "\n"
+        self._texts[METRICS] += _line(epoch, logs)
         try:
-            self._make_again()
-            with open(self.path / METRICS, "a", encoding="utf-8") as file:
-                file.write(line)
-        except (OSError, InputError) as error:  # a line is not worth the training
-            what = error if isinstance(error, InputError) else _unwritable(self.path, error)
-            print(f"WARNING: {what}; training goes on", file=sys.stderr, flush=True)
-        self._texts[METRICS] += line
+            self._write(METRICS, self._texts[METRICS])  # all of it: no line is ever torn
+        except InputError as error:  # a line is not worth the training
+            warn(f"{error}; training goes on")
 
-    def save(self, model: Sequential) -> None:
+    def save(self, model: Network) -> None:
         """Write the weights."""
-        self._make_again()
-        save_model(model, self.path / MODEL)
+        self._ready()
+        model.save(self.path / MODEL)
 
     def draw(self, history: History, title: str) -> None:
-        """Write the curves."""
+        """Write the curves; a training does not fail because they cannot be drawn."""
         try:
-            draw_curves(history, self.path / CURVES, title)
-        except OSError as error:
-            raise _unwritable(self.path, error) from None
+            picture = draw_curves(history, title)
+        except Exception as error:  # matplotlib's own settings, fonts and backends
+            warn(f"{self.path / CURVES} cannot be drawn ({brief(error)})")
+        else:
+            self._write(CURVES, picture)
+
+
+def _plain(value: Any) -> Any:
+    """The value with None for each number that JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _line(epoch: int, logs: dict[str, float]) -> str:
+    return json.dumps(_plain({"epoch": epoch, **logs}), allow_nan=False) + "\n"
 
 
 def load_run(
@@ -218,7 +243,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def draw_curves(history: History, path: Path, title: str) -> None:
+def draw_curves(history: History, title: str) -> bytes:
     """Loss and accuracy over the epochs, training and test, as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -239,4 +264,6 @@ def draw_curves(history: History, path: Path, title: str) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=120)
+    return picture.getvalue()

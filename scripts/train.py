@@ -4,48 +4,32 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import _command
 
-# What may be said anew when a run is gone on with; all else is the run's.
+PRESET_SETS = ("hidden", "activation", "loss", "optimizer", "learning_rate", "schedule", "warmup")
+# With --resume these may be said anew, and the others are the run's.
 ANEW = {"backend", "device", "require_backend", "precision", "graphs", "data_dir", "quiet", "resume",
         "checkpoint_every", "keep", "on_nan"}  # fmt: skip
-NOT_KEPT = {"quiet", "resume", "given", "fits"}  # in config.json
+NOT_KEPT = {"quiet", "resume", "run_dir", "data_dir"}
+"""Not taken from config.json: they are the command's own, and no folder chooses where files are."""
+WITHOUT_DEFAULT = {"preset": str, "learning_rate": float, "limit": int, "checkpoint_every": int,
+                   "device": str}  # fmt: skip
+ON_NAN = ("stop", "rewind")
 
 
-def kinds_of(parser: argparse.ArgumentParser) -> Callable[[str, Any], bool]:
-    """Whether a value of config.json is one that the parser would give for a name."""
-    actions = {action.dest: action for action in parser._actions}
-    optional = {name for name, action in actions.items() if action.default is None}
-
-    def fits(name: str, value: Any) -> bool:
-        if name == "rate_factor":
-            return type(value) is float and 0.0 < value <= 1.0
-        if value is None:
-            return name in optional
-        action = actions[name]
-        kind = bool if action.nargs == 0 else action.type or str
-        if action.nargs == "*":
-            return isinstance(value, list) and all(type(v) is kind for v in value)
-        if kind is float and type(value) is int:
-            return True
-        return type(value) is kind and (action.choices is None or value in action.choices)
-
-    return fits
-
-
-def parse() -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
     parser = _command.Parser(
         description=__doc__,
-        epilog="Ctrl-C or SIGTERM saves and says how to go on (exit code 130 or 143); a second Ctrl-C stops "
-        "at once.",
+        epilog="Ctrl-C, SIGTERM or SIGHUP saves and says how to resume (exit code 128 plus the signal's "
+        "number: 130, 143, 129); a second Ctrl-C stops at once.",
     )
     parser.add_argument("--dataset", default="mnist", help="mnist, fashion_mnist, kmnist or digits")
     parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
@@ -75,12 +59,17 @@ def parse() -> argparse.Namespace:
     network.add_argument("--seed", type=int, default=0)
     network.add_argument("--limit", type=int, metavar="N", help="only the first N training images")
     _command.add_backend_arguments(parser)
-    saving = parser.add_argument_group("saving and going on")
+    add_saving_arguments(parser.add_argument_group("saving and resuming"))
+    return parser
+
+
+def add_saving_arguments(saving: Any) -> None:
+    """The run folder's options."""
     saving.add_argument("--run-dir", metavar="DIR", help="a new folder; default: runs/DATE-BACKEND")
     saving.add_argument(
         "--resume",
         metavar="RUN",
-        help="go on with this run folder, by its own options; those of the backend, --data-dir and those of "
+        help="continue this run folder with its own options; those of the backend, --data-dir and those of "
         "this group may be given anew",
     )
     saving.add_argument(
@@ -89,44 +78,173 @@ def parse() -> argparse.Namespace:
     saving.add_argument("--keep", type=int, default=3, help="saved states kept besides the best (default: 3)")
     saving.add_argument(
         "--on-nan",
-        choices=("stop", "rewind"),
+        choices=ON_NAN,
         default="stop",
         help="if the loss is NaN or infinite: end, or go back to the last good state with half the rate, "
         "five times at most (default: %(default)s)",
     )
     saving.add_argument("--quiet", action="store_true", help="print the last line only")
-    arguments = parser.parse_args()
-    arguments.fits = kinds_of(parser)
-    for action in parser._actions:
-        action.default = argparse.SUPPRESS
-    arguments.given = set(vars(parser.parse_args()))  # what was really said
-    arguments.rate_factor = 1.0  # what --on-nan rewind has made of the rate
-    return arguments
 
 
-def resumed(arguments: argparse.Namespace) -> argparse.Namespace:
-    """The arguments of the run that is gone on with, under this command's own."""
+@dataclass
+class Asked:
+    """What the command line says.
+
+    Attributes:
+        options: by name, whether they were said or not.
+        defaults: what they are where nothing is said.
+        given: names of those that were said.
+    """
+
+    options: argparse.Namespace
+    defaults: dict[str, Any]
+    given: set[str]
+
+
+def parse() -> Asked:
+    parser = make_parser()
+    defaults = vars(parser.parse_args([]))
+    unsaid = object()
+    options = parser.parse_args(namespace=argparse.Namespace(**dict.fromkeys(defaults, unsaid)))
+    given = {name for name, value in vars(options).items() if value is not unsaid}
+    return Asked(
+        argparse.Namespace(**{**defaults, **{n: getattr(options, n) for n in given}}), defaults, given
+    )
+
+
+# ----- prepare
+
+
+def fits(name: str, value: Any, default: Any) -> bool:
+    """Whether a value of config.json is one that the command line could give."""
+    if name == "on_nan":
+        return value in ON_NAN
+    if isinstance(default, list):
+        return isinstance(value, list) and all(type(part) is int for part in value)
+    kind = WITHOUT_DEFAULT[name] if default is None else type(default)
+    return (
+        (value is None and default is None) or type(value) is kind or (kind is float and type(value) is int)
+    )
+
+
+def resumed(asked: Asked) -> argparse.Namespace:
+    """The options of the run that is continued, under this command's own."""
     from backends import InputError
     from dnn.run_folder import RESULT, read_config
 
-    place = Path(arguments.resume)
+    place = Path(asked.options.resume)
     config = read_config(place)
     if (place / RESULT).exists():
         raise InputError(f"run {place} is finished, there is nothing to resume; train anew with --run-dir")
-    if wrong := sorted(arguments.given - ANEW):
-        option = f"--{wrong[0].replace('_', '-')}"
+    if wrong := sorted(asked.given - ANEW):
         raise InputError(
-            f"{option} was given with --resume, expected only options of the backend and of saving"
+            f"{_flag(wrong[0])} was given with --resume, expected only options of the backend and of saving"
         )
-    merged = dict(vars(arguments))
-    for name in sorted(merged.keys() - arguments.given - NOT_KEPT):
-        if name not in config or not arguments.fits(name, config[name]):
+    for name in ("dataset", "model"):
+        if name not in config:
+            raise InputError(f"{place}/config.json has no {name!r}, expected what train.py writes there")
+    merged = vars(asked.options)
+    for name in sorted(asked.defaults.keys() - asked.given - NOT_KEPT):
+        # A run of an older version lacks what came later.
+        value = config.get(name, asked.defaults[name])
+        if not fits(name, value, asked.defaults[name]):
             raise InputError(
                 f"{place}/config.json has no fitting {name!r}, expected what train.py writes there"
             )
-        merged[name] = config[name]
-    merged["run_dir"] = str(place)
+        merged[name] = value
     return argparse.Namespace(**merged)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def build(asked: Asked, backend: Any, data: Any, examples: int) -> Any:
+    """The compiled model that the options describe."""
+    from backends import InputError
+    from dnn.layers import Dense
+    from dnn.losses import get_loss
+    from dnn.optimizers import OPTIMIZERS
+    from dnn.optimizers.schedules import over_training
+    from dnn.presets import PRESETS
+    from dnn.sequential import Sequential
+    from dnn.validation.settings import look_up, require_number
+
+    options = asked.options
+    updates = options.epochs * -(-examples // options.batch_size)
+    if options.preset is not None:
+        preset = look_up("preset", options.preset, PRESETS)
+        if wrong := sorted(asked.given & set(PRESET_SETS)):
+            raise InputError(f"{_flag(wrong[0])} was given with --preset, which sets it; leave out one")
+        layers, optimizer = preset.layers(data.image_shape, data.classes), preset.optimizer(updates)
+        loss = preset.loss
+    else:
+        optimizer = look_up("optimizer", options.optimizer, OPTIMIZERS)()
+        rate = optimizer.learning_rate if options.learning_rate is None else options.learning_rate
+        require_number("learning_rate", rate, 0.0)
+        schedule = over_training(options.schedule, rate, updates, options.warmup)
+        optimizer = replace(optimizer, learning_rate=schedule)
+        hidden = [Dense(units, options.activation) for units in options.hidden]
+        loss = get_loss(options.loss)
+        layers = [*hidden, Dense(data.classes, loss.ending)]
+    model = Sequential(layers, input_shape=data.x_train.shape[1:], backend=backend, seed=options.seed)
+    model.compile(loss, optimizer)
+    return model
+
+
+@dataclass
+class Run:
+    """One training, ready to begin."""
+
+    options: argparse.Namespace
+    data: Any
+    x: Any
+    y: Any
+    model: Any
+    folder: Any
+    state: Any
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def updates(self) -> int:
+        return int(self.options.epochs * -(-len(self.x) // self.options.batch_size))
+
+    @property
+    def again(self) -> str:
+        """The command that continues it."""
+        data_dir = self.options.data_dir
+        more = ["--data-dir", data_dir] if data_dir is not None else []
+        return shlex.join([sys.argv[0], "--resume", str(self.folder.path), *more])
+
+
+def prepare(asked: Asked) -> Run:
+    """Everything that can be refused is refused here or by fit's door, before a folder is made."""
+    from dnn.callbacks import latest_state
+    from dnn.datasets import load_dataset
+    from dnn.run_folder import RunFolder, require_new
+    from dnn.validation.settings import positive_integer
+
+    resume = asked.options.resume is not None
+    options = asked.options = resumed(asked) if resume else asked.options
+    backend = _command.open_backend(options)
+    options.epochs = positive_integer("epochs", options.epochs)
+    options.batch_size = positive_integer("batch_size", options.batch_size)
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    place = Path(options.resume or options.run_dir or f"runs/{stamp}-{backend.name}")
+    if not resume:
+        require_new(place)
+    data = load_dataset(options.dataset, options.data_dir)
+    limit = None if options.limit is None else positive_integer("limit", options.limit)
+    x, y = data.x_train[:limit], data.y_train[:limit]
+    model = build(asked, backend, data, len(x))
+    folder, state = RunFolder(place, resume=resume), None
+    if resume:
+        state = latest_state(place)
+        require_whole(state, options.epochs)
+    run = Run(options, data, x, y, model, folder, state)
+    kept = {k: v for k, v in vars(options).items() if k not in {"quiet", "resume"}}
+    run.config = {**kept, "rate_factor": 1.0, "model": model.config()}
+    return run
 
 
 def require_whole(state: Any, epochs: int) -> None:
@@ -142,155 +260,97 @@ def require_whole(state: Any, epochs: int) -> None:
         )
 
 
-def build(arguments: argparse.Namespace, backend: Any, data: Any, examples: int) -> Any:
-    """The compiled model that the arguments describe."""
-    from backends import InputError
-    from dnn.layers import Dense
-    from dnn.losses import get_loss
-    from dnn.optimizers import OPTIMIZERS
-    from dnn.optimizers.schedules import over_training, scaled
-    from dnn.presets import PRESETS
-    from dnn.sequential import Sequential
-    from dnn.validation.settings import look_up, require_number
-
-    updates = arguments.epochs * -(-examples // arguments.batch_size)
-    if arguments.preset is not None:
-        preset = look_up("preset", arguments.preset, PRESETS)
-        own = {"hidden", "activation", "loss", "optimizer", "learning_rate", "schedule", "warmup"}
-        if wrong := sorted(arguments.given & own):
-            raise InputError(
-                f"--{wrong[0].replace('_', '-')} was given with --preset, which sets it; leave out one"
-            )
-        layers, optimizer = preset.layers(data.image_shape, data.classes), preset.optimizer(updates)
-        loss = preset.loss
-    else:
-        optimizer = look_up("optimizer", arguments.optimizer, OPTIMIZERS)()
-        rate = optimizer.learning_rate if arguments.learning_rate is None else arguments.learning_rate
-        require_number("learning_rate", rate, 0.0)
-        schedule = over_training(arguments.schedule, rate, updates, arguments.warmup)
-        optimizer = replace(optimizer, learning_rate=schedule)
-        hidden = [Dense(units, arguments.activation) for units in arguments.hidden]
-        loss = get_loss(arguments.loss)
-        layers = [*hidden, Dense(data.classes, loss.ending)]
-    optimizer = replace(optimizer, learning_rate=scaled(optimizer.learning_rate, arguments.rate_factor))
-    model = Sequential(
-        layers,
-        input_shape=data.x_train.shape[1:],
-        backend=backend,
-        seed=arguments.seed,
-    )
-    model.compile(loss, optimizer)
-    return model
+# ----- run
 
 
-def main(arguments: argparse.Namespace) -> int:
-    from dnn.callbacks.progress_bar import progress_for_stdout
-    from dnn.callbacks.stop_on_signal import StopOnSignal, Stopped
-    from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
-    from dnn.callbacks.training_checkpoint import TrainingCheckpoint, last_finite_state, latest_state
-    from dnn.datasets import load_dataset
-    from dnn.run_folder import CONFIG, RESULT, RunFolder, require_new
-    from dnn.validation.settings import positive_integer
+def train(run: Run, stopper: Any, states: Any) -> Any:
+    """The history of the training, rewound where it diverges and --on-nan says so."""
+    from dnn.callbacks import progress_for_stdout
+    from dnn.rewinding import MOST, fit_rewinding
+    from dnn.run_folder import CONFIG
 
-    if arguments.resume is not None:
-        arguments = resumed(arguments)
-    backend = _command.open_backend(arguments)
-    epochs = positive_integer("epochs", arguments.epochs)
-    batch_size = positive_integer("batch_size", arguments.batch_size)
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    place = Path(arguments.run_dir or f"runs/{stamp}-{backend.name}")
-    if arguments.resume is None:
-        require_new(place)  # before data is fetched; the folder is made when nothing can be refused any more
-    data = load_dataset(arguments.dataset, arguments.data_dir)
-    x, y = data.x_train, data.y_train
-    if arguments.limit is not None:
-        limit = positive_integer("limit", arguments.limit)
-        x, y = x[:limit], y[:limit]
-    n = len(x)
-    updates = epochs * -(-n // batch_size)
-    model = build(arguments, backend, data, n)
-    model.door.admit_training(x, y, batch_size=batch_size)
-    state = None
-    if arguments.resume is not None:
-        state = latest_state(place)
-        require_whole(state, epochs)
-    folder = RunFolder(place, resume=arguments.resume is not None)
-    checkpoints = TrainingCheckpoint(folder.path, arguments.checkpoint_every, arguments.keep)
-    stopper = StopOnSignal(checkpoints)
+    options, folder, model = run.options, run.folder, run.model
 
-    def write_config(model: Any) -> None:
-        asked = {k: v for k, v in vars(arguments).items() if k not in NOT_KEPT}
-        made = {"model": model.config(), "optimizer_settings": model.optimizer.config()}
-        folder.write_json(CONFIG, {**asked, **made})
+    def config(halvings: int) -> dict[str, Any]:
+        settings = model.optimizer.config()
+        return {**run.config, "rate_factor": 0.5**halvings, "optimizer_settings": settings}
 
-    if state is None:
-        write_config(model)
-    if not arguments.quiet:
-        trained = [layer.output_shape for layer in model.layers if layer.parameter_shapes()]
-        sizes = "-".join("x".join(map(str, shape)) for shape in (model.input_shape, *trained))
-        where = "" if state is None else f", from epoch {state.epoch}, update {state.updates}"
-        print(f"{arguments.dataset}, {n} training examples, {sizes}, {backend.name} on "
-              f"{backend.device}, run folder {folder.path}{where}", flush=True)  # fmt: skip
-    watchers = [folder, TerminateOnNaN(), checkpoints, stopper]
-    if not arguments.quiet:
-        watchers.append(progress_for_stdout())
+    def rewound(error: Exception, state: Any, halvings: int) -> None:
+        folder.config = config(halvings)
+        folder.write_json(CONFIG, folder.config)
+        where = "the start" if state is None else f"epoch {state.epoch}, update {state.updates}"
+        print(f"train.py: {error}; going back to {where} with {0.5**halvings:g} of the rate",
+              file=sys.stderr, flush=True)  # fmt: skip
+
+    if run.state is None:
+        folder.config = config(0)
+    watchers = [folder, stopper]
+    if not options.quiet:
+        watchers.append(progress_for_stdout(headline(run)))
+    with stopper.listening():
+        return fit_rewinding(
+            model, run.x, run.y, states=states, callbacks=watchers, resume=run.state,
+            most=MOST if options.on_nan == "rewind" else 0, on_rewind=rewound,
+            batch_size=options.batch_size, epochs=options.epochs,
+            validation_data=(run.data.x_test, run.data.y_test),
+        )  # fmt: skip
+
+
+def main(asked: Asked) -> int:
+    from dnn.callbacks import StopOnSignal, Stopped, TrainingCheckpoint
+
+    run = prepare(asked)
+    states = TrainingCheckpoint(run.folder.path, run.options.checkpoint_every, run.options.keep)
     start = time.perf_counter()
     try:
-        with stopper.listening():
-            while True:
-                try:
-                    history = model.fit(
-                        x,
-                        y,
-                        batch_size=batch_size,
-                        epochs=epochs,
-                        validation_data=(data.x_test, data.y_test),
-                        callbacks=watchers,
-                        resume=state,
-                    )
-                    break
-                except DivergedError as error:
-                    if arguments.on_nan != "rewind" or arguments.rate_factor < 0.5**4:
-                        raise
-                    arguments.rate_factor /= 2
-                    model = build(arguments, backend, data, n)
-                    state = last_finite_state(folder.path)
-                    where = "the start"
-                    if state is not None:
-                        where = f"epoch {state.epoch}, update {state.updates}"
-                        state.facts["optimizer"] = model.optimizer.config()  # on purpose another one
-                    write_config(model)
-                    how = f"going back to {where} with {arguments.rate_factor:g} of the rate"
-                    print(f"train.py: {error}; {how}", file=sys.stderr, flush=True)
+        history = train(run, StopOnSignal(states), states)
     except Stopped as stop:
-        folder.save(model)  # for evaluate.py and predict.py
-        how = f"go on with: {Path(sys.argv[0])} --resume {folder.path}"
-        print(f"train.py: {stop}; {how if stop.saved else 'its state could not be saved'}", file=sys.stderr)
+        run.folder.save(run.model)  # for evaluate.py and predict.py
+        how = f"resume with: {run.again}" if stop.saved else "its state could not be saved"
+        print(f"train.py: {stop}; {how}", file=sys.stderr)
         return 128 + stop.signal
-    total = time.perf_counter() - start
-    training = sum(history.history["seconds"])
-    loss, accuracy = history.history["val_loss"][-1], history.history["val_accuracy"][-1]
-    folder.save(model)
-    folder.write_json(
+    report(run, history, time.perf_counter() - start)
+    return 0
+
+
+# ----- report
+
+
+def headline(run: Run) -> str:
+    """What is trained, on what, and where it is written."""
+    model, state = run.model, run.state
+    trained = [layer.output_shape for layer in model.layers if layer.parameter_shapes()]
+    sizes = "-".join("x".join(map(str, shape)) for shape in (model.input_shape, *trained))
+    where = "" if state is None else f", from epoch {state.epoch}, update {state.updates}"
+    return (f"{run.options.dataset}, {len(run.x)} training examples, {sizes}, {model.backend.name} on "
+            f"{model.backend.device}, run folder {run.folder.path}{where}")  # fmt: skip
+
+
+def report(run: Run, history: Any, seconds: float) -> None:
+    """Write the weights, the curves and, last, the result, which says that the run is whole; print it."""
+    from dnn.io.notices import say
+    from dnn.run_folder import RESULT
+
+    backend, numbers = run.model.backend, history.history
+    loss, accuracy = numbers["val_loss"][-1], numbers["val_accuracy"][-1]
+    run.folder.save(run.model)
+    run.folder.draw(history, f"{run.options.dataset}, {backend.name}, test accuracy {accuracy:.4f}")
+    run.folder.write_json(
         RESULT,
         {
-            "backend_asked": arguments.backend,
+            "backend_asked": run.options.backend,
             "backend_used": backend.name,
             "device": str(backend.device),
             "describe": backend.describe(),
-            "updates": updates,
-            "seconds": total,
-            "ms_per_update": 1e3 * training / updates,
+            "updates": run.updates,
+            "seconds": seconds,
+            "ms_per_update": 1e3 * sum(numbers["seconds"]) / run.updates,
             "test_loss": loss,
             "test_accuracy": accuracy,
         },
     )
-    folder.draw(history, f"{arguments.dataset}, {backend.name}, test accuracy {accuracy:.4f}")
-    print(
-        f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {updates} updates  "
-        f"{total:.1f} s  {backend.name}"
-    )
-    return 0
+    say(f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {run.updates} updates  "
+        f"{seconds:.1f} s  {backend.name}")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dnn.callbacks.model_checkpoint import ModelCheckpoint
 from dnn.callbacks.progress_bar import LiveProgress, PlainProgress, progress_for_stdout
 from dnn.callbacks.stop_on_signal import StopOnSignal, Stopped
 from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
-from dnn.callbacks.training_checkpoint import TrainingCheckpoint, last_finite_state, latest_state
+from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.training.callback import Callback, Progress
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
     "TrainingCheckpoint",
-    "last_finite_state",
     "latest_state",
     "progress_for_stdout",
 ]

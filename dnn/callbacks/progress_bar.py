@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Any
 
+from dnn.io.notices import say
 from dnn.training.callback import Callback, Progress
 
 
@@ -25,16 +26,25 @@ def epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:
 
 
 class PlainProgress(Callback):
-    """A line an epoch on standard output."""
+    """A line an epoch on standard output.
+
+    Args:
+        headline: a line before the first.
+    """
+
+    def __init__(self, headline: str = "") -> None:
+        self.headline = headline
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self._epochs = epochs
+        if self.headline:
+            say(self.headline)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        print(epoch_line(epoch, self._epochs, logs), flush=True)
+        say(epoch_line(epoch, self._epochs, logs))
 
 
-class LiveProgress(Callback):
+class LiveProgress(PlainProgress):
     """A rich progress bar: updates, loss, accuracy, updates a second, time left.
 
     The device is read a few times a second at most, between updates.
@@ -46,7 +56,8 @@ class LiveProgress(Callback):
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         from rich import progress
 
-        self._epochs, self._first = epochs, first_epoch
+        super().on_train_begin(first_epoch, epochs, updates_per_epoch)
+        self._first = first_epoch
         self._per_epoch = updates_per_epoch
         self._bar: Any = progress.Progress(
             progress.TextColumn("{task.description}"),
@@ -84,6 +95,7 @@ class LiveProgress(Callback):
         self._bar.stop()
 
 
-def progress_for_stdout() -> Callback:
+def progress_for_stdout(headline: str = "") -> Callback:
     """The live bar if standard output is a terminal, else plain lines."""
-    return LiveProgress() if sys.stdout.isatty() else PlainProgress()
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return LiveProgress(headline) if terminal else PlainProgress(headline)

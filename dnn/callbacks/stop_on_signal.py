@@ -11,7 +11,7 @@ from dnn.callbacks.training_checkpoint import TrainingCheckpoint
 from dnn.training.callback import Callback, Progress
 from dnn.training.state import TrainingState
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Stopped(Exception):
@@ -60,8 +60,12 @@ class StopOnSignal(Callback):
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """While this is open signals are remembered; only the main thread can listen."""
-        before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        """While this is open signals are remembered; only the main thread can listen.
+
+        A signal that is ignored stays so: nohup wants a training to outlive its terminal.
+        """
+        heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._handle) for number in heard}
         try:
             yield
         finally:

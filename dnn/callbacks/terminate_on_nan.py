@@ -1,4 +1,4 @@
-"""Numbers that go wrong: NaN or infinity in the loss ends a training with the layer and the update named."""
+"""Numbers that go wrong: NaN or infinity ends a training with the layer and the update named."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dnn.training.callback import Callback, Progress
 
 
 class DivergedError(InputError):
-    """The loss is NaN or infinite."""
+    """The loss, or a weight, is NaN or infinite."""
 
 
 def broken_layers(model: Network) -> list[str]:
@@ -22,7 +22,7 @@ def broken_layers(model: Network) -> list[str]:
 
 
 class TerminateOnNaN(Callback):
-    """Looks at the sum of losses where it is read anyway: every so many updates."""
+    """Looks at the sum of losses every so many updates, and at losses and weights after each epoch."""
 
     every = 100
 
@@ -31,14 +31,23 @@ class TerminateOnNaN(Callback):
 
     def on_progress(self, progress: Progress) -> None:
         loss, _ = progress.read()
-        if isfinite(loss):
-            self._finite = (progress.epoch, progress.updates)
-            return
+        if not isfinite(loss):
+            self._raise(f"the loss is {loss} after update {progress.updates} of epoch {progress.epoch}")
+        self._finite = (progress.epoch, progress.updates)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """The last update may have broken weights that no loss has seen yet, or the validation alone has."""
+        wrong = [name for name in ("loss", "val_loss") if not isfinite(logs.get(name, 0.0))]
+        xp = self.model.backend.xp
+        if wrong or not bool(xp.all(xp.isfinite(self.model.parameters.values))):
+            what = f"{wrong[0]} is {logs[wrong[0]]}" if wrong else "weights are not finite"
+            self._raise(f"{what} after epoch {epoch}")
+
+    def _raise(self, what: str) -> None:
         broken = broken_layers(self.model)
         where = f"first in {broken[0]}" if broken else "in the loss alone"
         epoch, update = self._finite
         raise DivergedError(
-            f"training diverged: the loss is {loss} after update {progress.updates} of epoch "
-            f"{progress.epoch} (it was finite at update {update} of epoch {epoch}), NaN or infinity {where}; "
-            f"use a smaller learning rate"
+            f"training diverged: {what} (it was finite at update {update} of epoch {epoch}), NaN or infinity "
+            f"{where}; use a smaller learning rate"
         )

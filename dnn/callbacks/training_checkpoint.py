@@ -1,24 +1,34 @@
-"""Saving a training while it runs: states in a folder, the last few kept and the best, each whole or not
-there.
-"""
+"""Saving a training while it runs: states in a folder, the last few and the best, each whole or not there."""
 
 from __future__ import annotations
 
-import sys
+import errno
+import re
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
+from dnn.io.notices import warn
 from dnn.training.callback import Callback, Progress
 from dnn.training.state import StateError, TrainingState, read_state, write_state
 from dnn.validation.settings import positive_integer
 
-PATTERN = "state-*.safetensors"
+NAME = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")
+"""Names of the files; what is called otherwise is not ours."""
 
 
 def _file(folder: Path, epoch: int, updates: int) -> Path:
     return folder / f"state-{epoch:05d}-{updates:07d}.safetensors"
+
+
+def _position(path: Path) -> tuple[int, int]:
+    """Epoch and update of a file, by its name."""
+    _, epoch, updates = path.stem.split("-")
+    return int(epoch), int(updates)
+
+
+def state_files(folder: Path) -> list[Path]:
+    """The files of a folder that are named as states are, the furthest last."""
+    return sorted((path for path in folder.glob("state-*") if NAME.fullmatch(path.name)), key=_position)
 
 
 def best_epoch(history: dict[str, list[float]]) -> int | None:
@@ -30,13 +40,15 @@ def best_epoch(history: dict[str, list[float]]) -> int | None:
 class TrainingCheckpoint(Callback):
     """Writes a state after each epoch, and every so many updates within it.
 
-    A state that cannot be written (a full disk, a folder that vanished) is told on stderr; those that are
-    there stay, and training goes on.
+    A state that cannot be written (a full disk, a folder that vanished) is warned of; those that are there
+    stay, and training goes on. A state that holds NaN or infinity is not written: the last finite one is
+    what a training can be resumed from.
 
     Args:
         folder: is there.
         every: updates; None: after each epoch only.
-        keep: how many of the last are kept, besides the best epoch's.
+        keep: how many of the last are kept, besides the best epoch's. Only states of this training that can
+            be read are counted, and only they are removed.
     """
 
     def __init__(self, folder: Path, every: int | None = None, keep: int = 3) -> None:
@@ -44,6 +56,7 @@ class TrainingCheckpoint(Callback):
         self.every = None if every is None else positive_integer("checkpoint_every", every)
         self.keep = positive_integer("keep", keep)
         self._failed = ""  # why the last write failed
+        self._saved: list[Path] | None = None  # this training's states, the oldest first
 
     def on_progress(self, progress: Progress) -> None:
         if progress.updates < progress.updates_per_epoch:  # else it is saved after the validation
@@ -53,57 +66,80 @@ class TrainingCheckpoint(Callback):
         self.save(take())
 
     def save(self, state: TrainingState) -> bool:
-        """Write it and remove what is too old; False: it could not be written."""
+        """Write it and remove what is too old; False: it could not be written, or it is not finite."""
+        if not state.finite:
+            return False
         path = _file(self.folder, state.epoch, state.updates)
         try:
-            write_state(state, path)
+            self._write(state, path)
             self._prune(state)
         except OSError as error:
             why = error.strerror or str(error)
             if why != self._failed:  # said once, not with every state of a night
-                print(
-                    f"WARNING: training state {path} cannot be written ({why}); older ones are kept, "
-                    f"training goes on",
-                    file=sys.stderr, flush=True,
-                )  # fmt: skip
+                warn(
+                    f"training state {path} cannot be written ({why}); older ones are kept, training goes on"
+                )
             self._failed = why
             return False
         if self._failed:
-            print(f"training states can be written again: {path}", file=sys.stderr, flush=True)
+            warn(f"training states can be written again: {path}")
             self._failed = ""
         return True
 
+    def _write(self, state: TrainingState, path: Path) -> None:
+        """Write it; on a full disk the oldest state makes room for it if another one stays."""
+        if self._saved is None:
+            self._saved = [p for p in state_files(self.folder) if _is_of(p, state)]
+        try:
+            write_state(state, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or len(self._saved) < 2:
+                raise
+            self._saved.pop(0).unlink(missing_ok=True)
+            write_state(state, path)
+        self._saved = sorted({*self._saved, path}, key=_position)
+
     def _prune(self, state: TrainingState) -> None:
+        assert self._saved is not None
+        kept = set(self._saved[-self.keep :])
         best = best_epoch(state.history)
-        kept = set(sorted(self.folder.glob(PATTERN))[-self.keep :])
         if best is not None:
             kept.add(_file(self.folder, best + 1, 0))
-        for path in self.folder.glob(PATTERN):
+        for path in self._saved:
             if path not in kept:
                 path.unlink(missing_ok=True)
+        self._saved = [path for path in self._saved if path in kept]
+
+    def newest(self) -> TrainingState | None:
+        """The furthest state of this training that can be read; None: there is none."""
+        for path in reversed(self._saved or ()):
+            try:
+                return read_state(path)
+            except StateError:
+                continue
+        return None
+
+
+def _is_of(path: Path, state: TrainingState) -> bool:
+    """Whether a file holds a state of the same training; its learning rate may have been another."""
+    try:
+        other = read_state(path)
+    except StateError:
+        return False
+    return all(other.facts.get(name) == fact for name, fact in state.facts.items() if name != "optimizer")
 
 
 def latest_state(folder: Path) -> TrainingState:
-    """The furthest state of a folder that can be read; what cannot is told on stderr and passed over.
+    """The furthest state of a folder that can be read; a warning names each that cannot.
 
     Raises:
         StateError: there is none.
     """
-    for path in sorted(folder.glob(PATTERN), reverse=True):
+    for path in reversed(state_files(folder)):
         try:
             return read_state(path)
         except StateError as error:
-            print(f"WARNING: {error}; an older one is tried", file=sys.stderr, flush=True)
-    raise StateError(f"folder {folder} holds no training state that can be read, expected {PATTERN}")
-
-
-def last_finite_state(folder: Path) -> TrainingState | None:
-    """The furthest readable state of a run whose weights are all finite; None: there is none."""
-    for path in sorted(folder.glob(PATTERN), reverse=True):
-        try:
-            state = read_state(path)
-        except StateError:
-            continue
-        if all(np.all(np.isfinite(a)) for name, a in state.arrays.items() if name.startswith("value ")):
-            return state
-    return None
+            warn(f"{error}; an older one is tried")
+    raise StateError(
+        f"folder {folder} holds no training state that can be read, expected state-*.safetensors"
+    )

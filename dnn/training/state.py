@@ -53,6 +53,11 @@ class TrainingState:
     history: dict[str, list[float]] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
+    @property
+    def finite(self) -> bool:
+        """Whether no number of the weights, the optimizer and the sums is NaN or infinite."""
+        return all(np.all(np.isfinite(array)) for array in self.arrays.values())
+
 
 def fingerprint(backend: Backend, *arrays: Array) -> str:
     """A digest of the contents, shapes and dtypes of the training data."""

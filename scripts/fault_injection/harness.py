@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backends import InputError
-from dnn.callbacks.training_checkpoint import PATTERN
+from dnn.callbacks.training_checkpoint import state_files
 from dnn.run_folder import MODEL, RESULT
 from dnn.training.state import StateError, read_state
 
@@ -92,7 +92,7 @@ def _ended(pid: int) -> int | None:
 
 def _newest(folder: Path, tally: Tally, seen: bool) -> bool:
     """Look at the newest state after a kill; returns whether there is one."""
-    states = sorted(folder.glob(PATTERN))
+    states = state_files(folder)
     if not states:
         tally.lost += seen
         return False
@@ -135,7 +135,7 @@ class Harness:
         """One training, disturbed until it is done; returns how often it was killed."""
         run, log, kills, seen = self.folder / f"run-{number}", self.folder / "log", 0, False
         for attempt in range(200):
-            begun = any(run.glob(PATTERN)) if run.is_dir() else False
+            begun = bool(state_files(run)) if run.is_dir() else False
             if run.is_dir() and not begun:
                 shutil.rmtree(run)  # killed before anything was saved: begun anew
             if (run / RESULT).exists():  # killed after its end

@@ -194,7 +194,7 @@ def test_ctrl_c_ends_without_a_traceback(tmp_path):
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors
-    assert "stopped by SIGINT; go on with: " in errors
+    assert "stopped by SIGINT; resume with: " in errors
     assert run("evaluate", tmp_path / "run").returncode == 0  # what was learnt so far is kept
 
 

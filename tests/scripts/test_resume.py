@@ -61,7 +61,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole, number, code):
     _, said = process.communicate(timeout=60)
     assert process.returncode == code, said
     assert "Traceback" not in said
-    assert re.search(rf"stopped by {number.name}; go on with: .*train.py --resume {folder}", said)
+    assert re.search(rf"stopped by {number.name}; resume with: .*train.py --resume {folder}", said)
     assert not (folder / "result.json").exists()
     again = run("train", "--resume", folder)
     assert again.returncode == 0, again.stderr
@@ -128,3 +128,18 @@ def test_on_nan_goes_back_with_a_smaller_rate(tmp_path):
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["rate_factor"] == 0.5**5
     assert config["optimizer_settings"]["learning_rate"]["rate"] == 1e20 * 0.5**5
+
+
+def test_a_run_of_an_older_version_resumes_with_the_defaults_of_what_it_lacks(tmp_path, whole):
+    folder = tmp_path / "run"
+    process = begin(folder, "--checkpoint-every", "50")
+    wait_for_state(folder)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    config = json.loads((folder / "config.json").read_text())
+    for name in ("warmup", "schedule", "precision", "graphs", "keep", "on_nan", "preset", "data_dir"):
+        del config[name]
+    (folder / "config.json").write_text(json.dumps(config))
+    again = run("train", "--resume", folder)
+    assert again.returncode == 0, again.stderr
+    assert (folder / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()

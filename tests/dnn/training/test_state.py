@@ -7,7 +7,7 @@ import pytest
 from helpers import Kept
 
 from dnn import SGD, Adam, BatchNormalization, Dense, Dropout, LinearDecay, Sequential
-from dnn.callbacks.training_checkpoint import PATTERN, TrainingCheckpoint, best_epoch, latest_state
+from dnn.callbacks.training_checkpoint import TrainingCheckpoint, best_epoch, latest_state, state_files
 from dnn.io import safetensors as tensor_files
 from dnn.training.state import FORMAT, VERSION, StateError, TrainingState, read_state, write_state
 
@@ -152,7 +152,7 @@ def test_the_last_and_the_best_are_kept(tmp_path):
     for epoch in range(1, 5):
         checkpoints.save(made_up(epoch, 10, losses[: epoch - 1]))
         checkpoints.save(made_up(epoch + 1, 0, losses[:epoch]))
-    names = sorted(path.name for path in tmp_path.glob(PATTERN))
+    names = sorted(path.name for path in state_files(tmp_path))
     assert best_epoch({"val_loss": losses}) == 2
     assert names == [f"state-{e:05d}-{u:07d}.safetensors" for e, u in ((3, 0), (4, 10), (5, 0))]
     latest = latest_state(tmp_path)
@@ -163,7 +163,7 @@ def test_an_unreadable_newest_state_is_passed_over(tmp_path, capsys):
     checkpoints = TrainingCheckpoint(tmp_path)
     checkpoints.save(made_up(2, 0))
     checkpoints.save(made_up(3, 0))
-    sorted(tmp_path.glob(PATTERN))[-1].write_bytes(b"rubbish")
+    state_files(tmp_path)[-1].write_bytes(b"rubbish")
     assert latest_state(tmp_path).epoch == 2
     assert "an older one is tried" in capsys.readouterr().err
     with pytest.raises(StateError, match="no training state that can be read"):

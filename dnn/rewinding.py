@@ -1,0 +1,87 @@
+"""Rewinding: where a training diverges, go back to its last good state and go on with half the rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
+from dnn.callbacks.training_checkpoint import TrainingCheckpoint
+from dnn.optimizers import Optimizer
+from dnn.optimizers.schedules import scaled
+from dnn.sequential import Sequential
+from dnn.training.callback import Callback
+from dnn.training.history import History
+from dnn.training.state import StateError, TrainingState
+
+MOST = 5
+"""Times that the rate is halved."""
+
+
+def slowed(optimizer: Optimizer, halvings: int) -> Optimizer:
+    """The optimizer with its rate halved so often."""
+    return replace(optimizer, learning_rate=scaled(optimizer.learning_rate, 0.5**halvings))
+
+
+def halvings_of(optimizer: Optimizer, state: TrainingState | None) -> int:
+    """How often the rate had been halved when the state was taken of a training with this optimizer.
+
+    Raises:
+        StateError: it was taken with another optimizer.
+    """
+    if state is None:
+        return 0
+    for halvings in range(MOST + 1):
+        if slowed(optimizer, halvings).config() == state.facts.get("optimizer"):
+            return halvings
+    raise StateError("the training state has another optimizer; resume with what it was begun with")
+
+
+def fit_rewinding(
+    model: Sequential,
+    x: Any,
+    y: Any,
+    *,
+    states: TrainingCheckpoint,
+    callbacks: Sequence[Callback] = (),
+    resume: TrainingState | None = None,
+    most: int = MOST,
+    on_rewind: Callable[[DivergedError, TrainingState | None, int], object] = lambda *_: None,
+    **options: Any,
+) -> History:
+    """``model.fit``, which goes back and halves the rate where the loss becomes NaN or infinite.
+
+    Args:
+        model: compiled with the rate of the start.
+        states: saves the training, and has the state to go back to; where there is none yet, the training
+            begins anew.
+        resume: a state of this training; its rate may have been halved before.
+        most: halvings in all.
+        on_rewind: is called with the error, the state that is gone back to (None: the start), and how often
+            the rate has been halved by now.
+        callbacks, options: as of ``fit``.
+
+    Raises:
+        DivergedError: the loss is not finite, and the rate has been halved ``most`` times.
+    """
+    optimizer, start, epochs_done = model.optimizer, model.parameters.to_host(), model.epochs_done
+    halvings = halvings_of(optimizer, resume)
+    model.set_optimizer(slowed(optimizer, halvings))
+    watchers = (TerminateOnNaN(), *callbacks, states)
+    while True:
+        try:
+            return model.fit(x, y, callbacks=watchers, resume=resume, **options)
+        except DivergedError as error:
+            if halvings >= most:
+                raise
+            halvings += 1
+            model.set_optimizer(slowed(optimizer, halvings))
+            resume = states.newest()
+            if resume is None:
+                model.parameters.load(start)
+                model.epochs_done = epochs_done
+            else:
+                resume.facts["optimizer"] = model.optimizer.config()
+                states.save(resume)  # so that a stop before the next state knows of the lower rate
+            on_rewind(error, resume, halvings)

@@ -1,0 +1,41 @@
+"""Rewinding: a training that diverges goes back to its last good state with half the rate."""
+
+from helpers import same_bits, small_data, weights
+
+from backends import get_backend
+from dnn import SGD, Callback, Dense, Sequential
+from dnn.callbacks import TrainingCheckpoint, latest_state
+from dnn.rewinding import fit_rewinding, halvings_of
+
+
+def test_a_rewound_training_resumes_with_its_rate(tmp_path):
+    """The rate that diverges is halved; the states say so, whatever config.json says."""
+
+    class Break(Callback):
+        """Makes a weight NaN in the second epoch, the first time."""
+
+        every = 2
+        broken = False
+
+        def on_progress(self, progress):
+            if progress.epoch == 2 and not self.broken:
+                self.broken = True
+                self.model.parameters.values[...] = float("nan")
+
+    x, y = small_data(40)
+    model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    model.compile(optimizer=SGD(0.5))
+    states, rewinds = TrainingCheckpoint(tmp_path), []
+    history = fit_rewinding(
+        model, x, y, states=states, callbacks=[Break()], batch_size=10, epochs=4,
+        on_rewind=lambda error, state, halvings: rewinds.append((state.epoch, halvings)),
+    )  # fmt: skip
+    assert rewinds == [(2, 1)]
+    assert history.epoch == [1, 2, 3, 4]
+    assert model.optimizer == SGD(0.25)
+    assert halvings_of(SGD(0.5), latest_state(tmp_path)) == 1
+    again = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    again.compile(optimizer=SGD(0.5))
+    options = {"batch_size": 10, "epochs": 4, "states": TrainingCheckpoint(tmp_path)}
+    fit_rewinding(again, x, y, resume=latest_state(tmp_path), **options)
+    assert same_bits(weights(again), weights(model))
