@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
+from dnn.validation.arrays import dtype_name
 
 Array = Any
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
@@ -71,6 +72,11 @@ class Parameters:
         """Numbers that are trained (without the padding)."""
         return sum(prod(shape) for shape in self.shapes.values())
 
+    def clear(self) -> None:
+        """Zero both vectors, with what lies between the views: after NaN in a norm it may be NaN too."""
+        self.values[...] = 0.0
+        self.gradients[...] = 0.0
+
     def to_host(self) -> dict[str, np.ndarray]:
         """Copies of all values and of the state, by name."""
         arrays = {**self.value, **self.state}
@@ -94,10 +100,11 @@ class Parameters:
             shape = tuple(arrays[name].shape)
             if tuple(array.shape) != shape:
                 raise InputError(f"weights {name!r} have shape {tuple(array.shape)}, expected {shape}")
-            dtype = str(arrays[name].dtype).rsplit(".", maxsplit=1)[-1]
+            dtype = dtype_name(arrays[name])
             if str(array.dtype) != dtype:
                 raise InputError(
                     f"weights {name!r} have dtype {array.dtype}, expected {dtype}; convert them with astype"
                 )
+        self.clear()
         for name, array in values.items():
             arrays[name][...] = self.backend.from_host(np.ascontiguousarray(array))

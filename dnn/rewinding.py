@@ -78,9 +78,9 @@ def fit_rewinding(
             halvings += 1
             model.set_optimizer(slowed(optimizer, halvings))
             resume = states.newest()
+            model.epochs_done = epochs_done  # epochs are counted from where this fit began
             if resume is None:
                 model.parameters.load(start)
-                model.epochs_done = epochs_done
             else:
                 resume.facts["optimizer"] = model.optimizer.config()
                 states.save(resume)  # so that a stop before the next state knows of the lower rate

@@ -18,9 +18,10 @@ from dnn.optimizers import Optimizer, get_optimizer
 from dnn.training.callback import Callback
 from dnn.training.evaluation import Evaluation, evaluate, predict
 from dnn.training.history import History
-from dnn.training.loop import train
+from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
-from dnn.validation.settings import look_up, require_list
+from dnn.validation.arrays import examples as admit_examples
+from dnn.validation.settings import look_up, positive_integer, require_list
 
 
 class Sequential(Network):
@@ -118,11 +119,18 @@ class Sequential(Network):
         Raises:
             InputError: not compiled, or an argument that does not fit; nothing was changed.
         """
-        return train(
-            self, x, y, batch_size=batch_size, epochs=epochs, validation_split=validation_split,
-            validation_data=validation_data, callbacks=callbacks, shuffle=shuffle,
-            class_weight=class_weight, sample_weight=sample_weight, resume=resume,
-        )  # fmt: skip
+        epochs = positive_integer("epochs", epochs)
+        examples, validation = self.door.admit_training(
+            x,
+            y,
+            batch_size=batch_size,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+        )
+        batches = Batches(self, examples, int(batch_size), shuffle)
+        return Training(self, batches, validation, callbacks).run(epochs, resume)
 
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:
         """Mean loss and share of right predictions; arguments as in ``fit``.
@@ -130,7 +138,8 @@ class Sequential(Network):
         Raises:
             InputError: not compiled, or an argument that does not fit.
         """
-        return evaluate(self, x, y, batch_size, sample_weight)
+        chunk = positive_integer("batch_size", batch_size)
+        return evaluate(self, self.door.admit(x, y, sample_weight), chunk)
 
     def predict(self, x: Any, batch_size: int = 1000) -> np.ndarray:
         """The network's outputs for each example, (N, C), as a host NumPy array; x as in ``fit``.
@@ -138,7 +147,8 @@ class Sequential(Network):
         Raises:
             InputError: an argument that does not fit.
         """
-        return predict(self, x, batch_size)
+        chunk = positive_integer("batch_size", batch_size)
+        return predict(self, admit_examples(self.backend, "x", x, self.input_shape), chunk)
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table: each layer, its output shape, and how many parameters it has."""

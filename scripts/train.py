@@ -107,9 +107,8 @@ def parse() -> Asked:
     unsaid = object()
     options = parser.parse_args(namespace=argparse.Namespace(**dict.fromkeys(defaults, unsaid)))
     given = {name for name, value in vars(options).items() if value is not unsaid}
-    return Asked(
-        argparse.Namespace(**{**defaults, **{n: getattr(options, n) for n in given}}), defaults, given
-    )
+    merged = {name: getattr(options, name) if name in given else defaults[name] for name in defaults}
+    return Asked(argparse.Namespace(**merged), defaults, given)
 
 
 # ----- prepare
@@ -121,10 +120,10 @@ def fits(name: str, value: Any, default: Any) -> bool:
         return value in ON_NAN
     if isinstance(default, list):
         return isinstance(value, list) and all(type(part) is int for part in value)
-    kind = WITHOUT_DEFAULT[name] if default is None else type(default)
-    return (
-        (value is None and default is None) or type(value) is kind or (kind is float and type(value) is int)
-    )
+    if value is None:
+        return default is None
+    expected = WITHOUT_DEFAULT[name] if default is None else type(default)
+    return type(value) is expected or (expected is float and type(value) is int)
 
 
 def resumed(asked: Asked) -> argparse.Namespace:

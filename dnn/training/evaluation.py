@@ -9,9 +9,8 @@ import numpy as np
 
 from dnn.metrics import count_correct
 from dnn.network import Network
-from dnn.validation import arrays
+from dnn.validation.arrays import scale_of
 from dnn.validation.examples import Examples
-from dnn.validation.settings import positive_integer
 
 Array = Any
 
@@ -27,7 +26,7 @@ def chunks(
     network: Network, x: Array, chunk: int, training: bool = False
 ) -> Iterator[tuple[int, int, Array]]:
     """x piece by piece as (start, stop, batch in the backend's dtype), buffers reserved."""
-    backend, scale = network.backend, arrays.scale_of(x)
+    backend, scale = network.backend, scale_of(x)
     xp, gather = backend.xp, backend.kernel("gather_rows")
     n = int(x.shape[0])
     chunk = min(chunk, n)
@@ -41,8 +40,8 @@ def chunks(
         yield start, stop, batch
 
 
-def evaluate_examples(network: Network, examples: Examples, chunk: int) -> Evaluation:
-    """``evaluate`` for examples that were admitted before."""
+def evaluate(network: Network, examples: Examples, chunk: int) -> Evaluation:
+    """Mean loss and share of right predictions, over so many examples at a time."""
     backend, weights = network.backend, examples.weights
     loss, correct = backend.zeros(1), backend.zeros(1)
     for start, stop, batch in chunks(network, examples.x, chunk):
@@ -55,16 +54,8 @@ def evaluate_examples(network: Network, examples: Examples, chunk: int) -> Evalu
     return Evaluation(float(backend.to_host(loss)[0]) / total, right)
 
 
-def evaluate(network: Network, x: Any, y: Any, batch_size: int, sample_weight: Any = None) -> Evaluation:
-    """What ``Sequential.evaluate`` does; see there."""
-    chunk = positive_integer("batch_size", batch_size)
-    return evaluate_examples(network, network.door.admit(x, y, sample_weight), chunk)
-
-
-def predict(network: Network, x: Any, batch_size: int) -> np.ndarray:
-    """What ``Sequential.predict`` does; see there."""
-    chunk = positive_integer("batch_size", batch_size)
-    x = arrays.examples(network.backend, "x", x, network.input_shape)
+def predict(network: Network, x: Array, chunk: int) -> np.ndarray:
+    """The outputs (N, C) for admitted examples x (N, *input_shape), on the host."""
     outputs = np.empty((int(x.shape[0]), network.outputs), dtype=network.backend.dtype_name)
     for start, stop, batch in chunks(network, x, chunk):
         outputs[start:stop] = network.backend.to_host(network.forward(batch, training=False))

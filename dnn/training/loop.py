@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
 from math import gcd
 from typing import Any
@@ -12,7 +12,7 @@ from dnn.network import Network
 from dnn.random import permutation, stream_key
 from dnn.training import callback as watching
 from dnn.training.callback import Callback, Progress
-from dnn.training.evaluation import evaluate_examples
+from dnn.training.evaluation import evaluate
 from dnn.training.history import History
 from dnn.training.state import (
     StateError,
@@ -25,7 +25,6 @@ from dnn.training.state import (
 )
 from dnn.training.step import Totals, TrainingStep
 from dnn.validation.examples import Examples
-from dnn.validation.settings import positive_integer
 
 VALIDATION_BATCH = 1000
 """Examples at a time when an epoch's end is evaluated, as ``Sequential.evaluate`` has it."""
@@ -165,7 +164,7 @@ class Training:
         numbers = {"loss": loss, "accuracy": accuracy, "seconds": time.perf_counter() - start}
         self.network.epochs_done = epoch
         if self.validation is not None:
-            found = evaluate_examples(self.network, self.validation, VALIDATION_BATCH)
+            found = evaluate(self.network, self.validation, VALIDATION_BATCH)
             numbers |= {"val_loss": found.loss, "val_accuracy": found.accuracy}
         logs = {name: numbers[name] for name in self.measures}
         self.history.add(epoch, logs)
@@ -199,33 +198,3 @@ class Training:
             read=partial(batches.totals.read, seen),
             take=partial(self.take, epoch, batches.done),
         )
-
-
-def train(
-    network: Network,
-    x: Any,
-    y: Any,
-    *,
-    batch_size: int,
-    epochs: int,
-    validation_split: float,
-    validation_data: tuple[Any, ...] | None,
-    callbacks: Sequence[Callback],
-    shuffle: bool,
-    class_weight: Mapping[int, float] | None,
-    sample_weight: Any,
-    resume: TrainingState | None = None,
-) -> History:
-    """What ``Sequential.fit`` does; see there."""
-    epochs = positive_integer("epochs", epochs)
-    examples, validation = network.door.admit_training(
-        x,
-        y,
-        batch_size=batch_size,
-        validation_split=validation_split,
-        validation_data=validation_data,
-        class_weight=class_weight,
-        sample_weight=sample_weight,
-    )
-    batches = Batches(network, examples, int(batch_size), shuffle)
-    return Training(network, batches, validation, callbacks).run(epochs, resume)

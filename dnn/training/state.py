@@ -21,6 +21,7 @@ from backends.errors import brief
 from dnn.io import safetensors as tensor_files
 from dnn.network import Network
 from dnn.training.history import History
+from dnn.validation.arrays import dtype_name
 
 FORMAT = "array-api-dnn-training"
 """Key of the one metadata entry: an object in JSON."""
@@ -138,12 +139,13 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
         raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
     for name, place in places.items():
         array = state.arrays[name]
-        dtype = str(place.dtype).rsplit(".", maxsplit=1)[-1]
+        dtype = dtype_name(place)
         if array.shape != tuple(place.shape) or str(array.dtype) != dtype:
             raise StateError(
                 f"array {name!r} of the training state is {array.dtype} {array.shape}, expected {dtype} "
                 f"{tuple(place.shape)}"
             )
+    model.parameters.clear()
     for name, place in places.items():
         place[...] = model.backend.from_host(np.ascontiguousarray(state.arrays[name]))
     model.epochs_done = state.epoch - 1

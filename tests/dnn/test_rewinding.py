@@ -24,7 +24,7 @@ def test_a_rewound_training_resumes_with_its_rate(tmp_path):
 
     x, y = small_data(40)
     model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
-    model.compile(optimizer=SGD(0.5))
+    model.compile(optimizer=SGD(0.5, clip_norm=10.0))
     states, rewinds = TrainingCheckpoint(tmp_path), []
     history = fit_rewinding(
         model, x, y, states=states, callbacks=[Break()], batch_size=10, epochs=4,
@@ -32,10 +32,10 @@ def test_a_rewound_training_resumes_with_its_rate(tmp_path):
     )  # fmt: skip
     assert rewinds == [(2, 1)]
     assert history.epoch == [1, 2, 3, 4]
-    assert model.optimizer == SGD(0.25)
-    assert halvings_of(SGD(0.5), latest_state(tmp_path)) == 1
+    assert model.optimizer == SGD(0.25, clip_norm=10.0)
+    assert halvings_of(SGD(0.5, clip_norm=10.0), latest_state(tmp_path)) == 1
     again = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
-    again.compile(optimizer=SGD(0.5))
+    again.compile(optimizer=SGD(0.5, clip_norm=10.0))
     options = {"batch_size": 10, "epochs": 4, "states": TrainingCheckpoint(tmp_path)}
     fit_rewinding(again, x, y, resume=latest_state(tmp_path), **options)
     assert same_bits(weights(again), weights(model))
