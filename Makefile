@@ -5,9 +5,11 @@ VENV    ?= .venv
 BACKEND ?= auto
 EPOCHS  ?= 10
 ARGS    ?=
-# CuPy comes along where it is asked for and there is an NVIDIA driver; CUDA=cuda13 for a newer one.
-CUDA    ?= cuda12
-EXTRAS  := $(if $(filter cupy,$(BACKEND)),$(if $(shell command -v nvidia-smi),$(CUDA)))
+# CuPy comes along where it is asked for and there is an NVIDIA driver: for CUDA 13 from driver 580 on, else for
+# CUDA 12. "sh -c": make before 4.3 runs a plain command without a shell.
+DRIVER  := $(firstword $(subst ., ,$(shell sh -c 'nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1')))
+CUDA    ?= $(if $(DRIVER),$(shell sh -c 'test $(DRIVER) -ge 580 && echo cuda13 || echo cuda12'))
+EXTRAS  := $(if $(filter cupy,$(BACKEND)),$(CUDA))
 
 .PHONY: train test clean
 
