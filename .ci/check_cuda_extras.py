@@ -1,10 +1,10 @@
-"""Resolve the extras cuda12 and cuda13 as on a user's machine: fresh, and over today's torch; with pip and uv.
+"""Resolve the extras cuda12 and cuda13 as on a user's machine: fresh and over today's torch, with pip and uv.
 
     python .ci/check_cuda_extras.py FOLDER        (FOLDER is made new; nothing is installed but pip and uv)
 
-Nothing is downloaded but metadata. "Over today's torch" is an environment that holds the metadata of what a plain
-install brings today, as if that were installed. Exit code 1 where an extra is missing, where two CUDA toolkits or
-two CuPys come together, or where a toolkit is not the one of the torch beside it.
+Only metadata is downloaded. "Over today's torch" is an environment that holds the metadata of what a plain
+install brings today, as if that were installed. Exit code 1 where an extra is missing, where two CUDA toolkits
+or two CuPys come together, or where a toolkit is not the one of the torch beside it.
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ What users call is ``dnn.sequential.Sequential``, which is this with compile, fi
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,7 @@ class Network:
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
         self._logits_out = False
+        self._lock = threading.Lock()  # while it is trained
         self.optimizer: Optimizer
         self.optimizer_state: OptimizerState
         self._build()
@@ -103,6 +106,7 @@ class Network:
         self, loss: Loss, optimizer: Optimizer, metrics: Sequence[str] = (), l1: float = 0.0, l2: float = 0.0
     ) -> None:
         """What ``Sequential.compile`` does with its arguments, once they are objects."""
+        self._require_untrained("compile")
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
@@ -115,6 +119,7 @@ class Network:
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
         """Look for the best parameters by this optimizer from now on; its state is new."""
+        self._require_untrained("compile")
         self.optimizer_state = OptimizerState(optimizer, self.parameters, self.backend)
         self.optimizer = optimizer
 
@@ -133,6 +138,29 @@ class Network:
     def door(self) -> Door:
         """Where examples and targets come in."""
         return Door(self.backend, self.input_shape, self.outputs, self.goal)
+
+    # ----- one training at a time
+
+    def _require_untrained(self, what: str) -> None:
+        if self._lock.locked():
+            raise InputError(f"{what} was called while the model is trained, expected the end of fit before")
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """While this is open nobody else trains the model: gradients and buffers are one training's.
+
+        Raises:
+            InputError: somebody does already.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise InputError(
+                "fit was called while the model is trained already, by another thread or from a callback, "
+                "expected one training at a time; make a model for each"
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     # ----- forward and backward
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from backends import InputError
+from backends.errors import shown
 from dnn.losses import Loss, get_loss
 from dnn.metrics import METRICS
 from dnn.network import Network
@@ -21,7 +23,13 @@ from dnn.training.history import History
 from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
 from dnn.validation.arrays import examples as admit_examples
-from dnn.validation.settings import look_up, positive_integer, require_list
+from dnn.validation.settings import (
+    look_up,
+    positive_integer,
+    require_bool,
+    require_instances,
+    require_list,
+)
 
 
 class Sequential(Network):
@@ -120,6 +128,10 @@ class Sequential(Network):
             InputError: not compiled, or an argument that does not fit; nothing was changed.
         """
         epochs = positive_integer("epochs", epochs)
+        shuffle = require_bool("shuffle", shuffle)
+        require_instances("callbacks", callbacks, Callback)
+        if resume is not None and not isinstance(resume, TrainingState):
+            raise InputError(f"resume is {shown(resume)}, expected a TrainingState; read one with read_state")
         examples, validation = self.door.admit_training(
             x,
             y,
@@ -129,8 +141,9 @@ class Sequential(Network):
             class_weight=class_weight,
             sample_weight=sample_weight,
         )
-        batches = Batches(self, examples, int(batch_size), shuffle)
-        return Training(self, batches, validation, callbacks).run(epochs, resume)
+        with self.training():
+            batches = Batches(self, examples, int(batch_size), shuffle)
+            return Training(self, batches, validation, callbacks).run(epochs, resume)
 
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:
         """Mean loss and share of right predictions; arguments as in ``fit``.

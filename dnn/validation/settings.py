@@ -70,6 +70,17 @@ def require_number(argument: str, value: float, low: float, high: float = float(
         raise InputError(f"{argument} is {shown(value)}, expected a finite number of {bound}")
 
 
+def require_bool(argument: str, value: Any) -> bool:
+    """The value if it is True or False.
+
+    Raises:
+        InputError: naming the argument.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{argument} is {shown(value)}, expected True or False")
+    return bool(value)
+
+
 def require_list(argument: str, value: Any) -> None:
     """Refuse what is neither a list nor a tuple.
 
@@ -78,6 +89,18 @@ def require_list(argument: str, value: Any) -> None:
     """
     if not isinstance(value, (list, tuple)):
         raise InputError(f"{argument} is {shown(value)}, expected a list or a tuple")
+
+
+def require_instances(argument: str, values: Any, expected: type) -> None:
+    """Refuse what is no list or tuple of instances of a class.
+
+    Raises:
+        InputError: naming the argument, and which of them is none.
+    """
+    require_list(argument, values)
+    for i, value in enumerate(values):
+        if not isinstance(value, expected):
+            raise InputError(f"{argument}[{i}] is {shown(value)}, expected a {expected.__name__}")
 
 
 def require_positive(argument: str, value: float) -> None:

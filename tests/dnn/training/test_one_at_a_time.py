@@ -1,0 +1,63 @@
+"""One training of a model at a time, and what fit refuses beside its data."""
+
+import threading
+
+import pytest
+from helpers import same_bits, small_data, small_model, weights
+
+from backends import InputError, get_backend
+from dnn import Callback
+
+
+class Hold(Callback):
+    """Stays in the first epoch's end until it is let go."""
+
+    def __init__(self):
+        self.there, self.go = threading.Event(), threading.Event()
+
+    def on_epoch_end(self, epoch, logs):
+        self.there.set()
+        assert self.go.wait(60)
+
+
+def test_a_second_training_is_refused_and_the_first_is_not_disturbed():
+    model, alone, hold = small_model(get_backend("numpy")), small_model(get_backend("numpy")), Hold()
+    thread = threading.Thread(
+        target=lambda: model.fit(*small_data(), batch_size=10, epochs=2, callbacks=[hold])
+    )
+    thread.start()
+    assert hold.there.wait(60)
+    with pytest.raises(InputError, match="while the model is trained already"):
+        model.fit(*small_data(), batch_size=10)
+    with pytest.raises(InputError, match="compile was called while the model is trained"):
+        model.compile()
+    hold.go.set()
+    thread.join()
+    alone.fit(*small_data(), batch_size=10, epochs=2)
+    assert same_bits(weights(model), weights(alone))
+    model.fit(*small_data(), batch_size=10)  # it is free again
+
+
+def test_a_training_that_fails_leaves_the_model_free():
+    class Fail(Callback):
+        def on_epoch_end(self, epoch, logs):
+            raise RuntimeError("on purpose")
+
+    model = small_model(get_backend("numpy"))
+    with pytest.raises(RuntimeError, match="on purpose"):
+        model.fit(*small_data(), batch_size=10, callbacks=[Fail()])
+    model.fit(*small_data(), batch_size=10)
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ({"callbacks": None}, "callbacks is None"),
+        ({"callbacks": [3]}, r"callbacks\[0\] is 3, expected a Callback"),
+        ({"resume": "path"}, "resume is 'path', expected a TrainingState"),
+        ({"shuffle": [1, 2]}, r"shuffle is \[1, 2\], expected True or False"),
+    ],
+)
+def test_odd_arguments_are_refused_in_a_sentence(odd, words):
+    with pytest.raises(InputError, match=words):
+        small_model(get_backend("numpy")).fit(*small_data(), **odd)
