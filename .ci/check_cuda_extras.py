@@ -3,7 +3,7 @@
     python .ci/check_cuda_extras.py FOLDER        (FOLDER is made new; nothing is installed but pip and uv)
 
 Only metadata is downloaded. "Over today's torch" is an environment that holds the metadata of what a plain
-install brings today, as if that were installed. Exit code 1 where an extra is missing, where two CUDA toolkits
+install brings today, as if that were installed. Exit code 1 where an extra is missing, where two toolkits
 or two CuPys come together, or where a toolkit is not the one of the torch beside it.
 """
 
