@@ -1,6 +1,6 @@
 """The CUDA kernels compiled for the host: the same text, so that everything but the GPU itself is tested.
 
-``Elementwise`` and ``RowModule`` stand in for cupy.ElementwiseKernel and cupy.RawModule over NumPy arrays.
+``Elementwise`` and ``rows`` stand in for cupy.ElementwiseKernel and cupy.RawModule over NumPy arrays.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from backends.cupy import compiled
 from backends.cupy import sources as cuda
 
 HERE = Path(__file__).parent
@@ -160,3 +162,9 @@ def rows(name: str, dtype: Any) -> Any:
         )
 
     return launch
+
+
+def install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the CuPy overrides run these kernels."""
+    monkeypatch.setattr(compiled, "elementwise", Elementwise)
+    monkeypatch.setattr(compiled, "row_kernel", rows)

@@ -1,7 +1,8 @@
-"""CUDA sources of the CuPy overrides, as data: nothing here needs CuPy, so all can be checked without a GPU.
+"""The CUDA kernels of the CuPy backend as text, and how each is called.
 
 ``arithmetic.cuh`` is every kernel's arithmetic on one element; ``rows.cu`` has the kernels that reduce rows
-or columns; ELEMENTWISE lists those that CuPy makes from one line.
+or columns; ELEMENTWISE lists those that CuPy makes from one line. Nothing here needs CuPy, so all can be
+checked without a GPU.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.reference.signatures import Arrays
 from backends.reference.windows import Padding, Pair, pad, pixels, starts, without_border
 
 Array = np.ndarray
@@ -49,31 +50,24 @@ def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Paddin
 
 
 def conv2d_backward(
-    xp: Any,
-    dz: Array,
-    x: Array,
-    W: Array,
-    strides: Pair,
-    padding: Padding,
-    dW: Array,
-    db: Array,
-    dx: Array | None,
+    xp: Any, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
 ) -> None:
+    dW, db, dx = gradients
     h, w, n_in, n_out = W.shape
     batch, rows, columns, _ = dz.shape
     wide = pad(np, x, padding)
     views = _windows(wide, (h, w), strides, (rows, columns))
-    gradient = np.zeros((h * w * n_in, n_out), dtype=W.dtype)
+    total = np.zeros((h * w * n_in, n_out), dtype=W.dtype)
     db.fill(0.0)
     d_wide = None if dx is None else np.zeros_like(wide)
-    for part in _blocks(batch, rows * columns * gradient.shape[0]):
+    for part in _blocks(batch, rows * columns * total.shape[0]):
         d = dz[part].reshape(-1, n_out)
-        gradient += _unfolded(views[part]).T @ d
+        total += _unfolded(views[part]).T @ d
         db += np.ones(d.shape[0], dtype=d.dtype) @ d
         if d_wide is not None:
             for i, j, here in pixels((h, w), strides, (rows, columns)):
                 d_wide[part][here] += (d @ W[i, j].T).reshape(-1, rows, columns, n_in)
-    np.copyto(dW, gradient.reshape(W.shape))
+    np.copyto(dW, total.reshape(W.shape))
     if dx is not None:
         np.copyto(dx, without_border(d_wide, padding))
 

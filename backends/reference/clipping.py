@@ -1,15 +1,18 @@
-"""Gradients made smaller before an optimizer sees them."""
+"""Clipping: a gradient made smaller before an optimizer sees it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from backends.reference.declaration import kernel
+
 Array = Any
 
 NORM_FLOOR = 1e-6
-"""Is added to the norm, so that a gradient of 0 is not divided by 0; torch's number."""
+"""Added to the norm, so that a gradient of 0 is not divided by 0; torch's number."""
 
 
+@kernel(writes=("g",))
 def clip_norm(xp: Any, g: Array, limit: float) -> None:
     """``g = g min(1, limit / (norm(g) + 1e-6))``, as torch.nn.utils.clip_grad_norm_ (norm 2).
 
@@ -21,6 +24,7 @@ def clip_norm(xp: Any, g: Array, limit: float) -> None:
     g[...] = g * xp.where(factor > 1.0, xp.ones_like(factor), factor)  # NaN > 1 is false
 
 
+@kernel(writes=("g",))
 def clip_value(xp: Any, g: Array, limit: float) -> None:
     """``g = min(max(g, -limit), limit)`` element by element, as torch.nn.utils.clip_grad_value_.
 

@@ -53,7 +53,7 @@ class Optimizer:
             raise InputError("clip_norm and clip_value are both given, expected at most one; leave one out")
 
     def settings(self) -> tuple[Any, ...]:
-        """The kernel's scalar arguments, in its order (the rate is in the control array)."""
+        """The kernel's settings, in its order (the rate is in the control array)."""
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
@@ -83,13 +83,9 @@ class OptimizerState:
         rates = backend.from_host(table.astype(backend.dtype_name))
         self.control[0:1] = rates[0:1]
         kernel = backend.kernel(optimizer.name)
-        arrays = (parameters.values, parameters.gradients, *self.vectors.values(), self.control)
-        settings = optimizer.settings()
-
-        def update() -> None:
-            kernel(*arrays, *settings)
-
-        parts = [update]
+        slots, settings = tuple(self.vectors.values()), optimizer.settings()
+        update = partial(kernel, parameters.values, parameters.gradients, slots, self.control, settings)
+        parts: list[Callable[[], None]] = [update]
         for name in ("clip_norm", "clip_value"):
             limit = getattr(optimizer, name)
             if limit is not None:
