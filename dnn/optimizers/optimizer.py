@@ -84,8 +84,12 @@ class OptimizerState:
         self.control[0:1] = rates[0:1]
         kernel = backend.kernel(optimizer.name)
         slots, settings = tuple(self.vectors.values()), optimizer.settings()
-        update = partial(kernel, parameters.values, parameters.gradients, slots, self.control, settings)
-        parts: list[Callable[[], None]] = [update]
+        arrays = (parameters.values, parameters.gradients, slots, self.control)
+
+        def update() -> None:
+            kernel(*arrays, settings)
+
+        parts = [update]
         for name in ("clip_norm", "clip_value"):
             limit = getattr(optimizer, name)
             if limit is not None:
