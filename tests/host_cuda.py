@@ -8,15 +8,20 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import array_api_compat.numpy as npx
 import numpy as np
 import pytest
 
+from backends import Backend
 from backends.cupy import compiled
 from backends.cupy import sources as cuda
+from backends.cupy.backend import CupyBackend
+from backends.numpy.backend import NumpyBackend
 
 HERE = Path(__file__).parent
 CTYPES = {
@@ -168,3 +173,18 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on the CuPy overrides run these kernels."""
     monkeypatch.setattr(compiled, "elementwise", Elementwise)
     monkeypatch.setattr(compiled, "row_kernel", rows)
+
+
+CUPY_ON_NUMPY = "cupy-on-numpy"
+
+
+class CupyOverridesOnNumpy(NumpyBackend):
+    """The CuPy overrides over NumPy arrays, with their CUDA kernels compiled for the host."""
+
+    OVERRIDES = CupyBackend.OVERRIDES
+
+
+def find(make_backend: Callable[..., Backend], backend_id: str, dtype: str) -> Backend:
+    if backend_id == CUPY_ON_NUMPY:
+        return CupyOverridesOnNumpy("cupy", npx, "cpu", dtype)
+    return make_backend(backend_id, dtype)

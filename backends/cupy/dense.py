@@ -69,14 +69,8 @@ def softmax_cross_entropy(
     if batch == 0:  # CUDA refuses an empty grid
         return
     grid, block = (-(-batch // ROWS_A_BLOCK),), (32, ROWS_A_BLOCK)
-    arguments = (
-        xp.ascontiguousarray(logits),
-        xp.ascontiguousarray(targets),
-        np.int32(batch),
-        np.int32(classes),
-        losses,
-        dlogits,
-    )
+    inputs = xp.ascontiguousarray(logits), xp.ascontiguousarray(targets)
+    arguments = (*inputs, np.int32(batch), np.int32(classes), losses, dlogits)
     compiled.row_kernel(f"softmax_cross_entropy_{kind}", logits.dtype)(grid, block, arguments)
 
 

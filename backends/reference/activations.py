@@ -83,25 +83,17 @@ def _gelu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
 ACTIVATIONS: Table[ActivationFunction] = Table(
     "activation",
     {
-        "linear": ActivationFunction(
-            lambda xp, z: z,
-            lambda xp, dy, z, y: dy,
-            from_output=True,
-        ),
+        "linear": ActivationFunction(lambda xp, z: z, lambda xp, dy, z, y: dy, from_output=True),
         "sigmoid": ActivationFunction(
-            _sigmoid,
-            lambda xp, dy, z, y: dy * y * (1.0 - y),
-            from_output=True,
-            never_negative=True,
+            _sigmoid, lambda xp, dy, z, y: dy * y * (1.0 - y), from_output=True, never_negative=True
         ),
         "tanh": ActivationFunction(
-            lambda xp, z: xp.tanh(z),
-            lambda xp, dy, z, y: dy * (1.0 - y * y),
-            from_output=True,
+            lambda xp, z: xp.tanh(z), lambda xp, dy, z, y: dy * (1.0 - y * y), from_output=True
         ),
+        # For y in place of z: y <= 0 where z <= 0.
         "relu": ActivationFunction(
             _positive,
-            lambda xp, dy, z, y: xp.where(z <= 0, xp.zeros_like(dy), dy),  # y <= 0 where z <= 0
+            lambda xp, dy, z, y: xp.where(z <= 0, xp.zeros_like(dy), dy),
             from_output=True,
             kink=True,
             never_negative=True,
@@ -125,9 +117,7 @@ ACTIVATIONS: Table[ActivationFunction] = Table(
             rectifies=True,
         ),
         "gelu": ActivationFunction(
-            lambda xp, z: z * _sigmoid(xp, _gelu_argument(z)),
-            _gelu_backward,
-            rectifies=True,
+            lambda xp, z: z * _sigmoid(xp, _gelu_argument(z)), _gelu_backward, rectifies=True
         ),
         "softplus": ActivationFunction(
             lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),

@@ -86,17 +86,9 @@ def batch_norm(
     xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, kept: Arrays, y: Array
 ) -> None:
     mean, inverse = kept
-    aten.native_batch_norm.out(
-        x.contiguous(),  # of other strides it adds to what mean holds beforehand
-        gamma,
-        beta,
-        *running,
-        True,
-        *settings,
-        out=y,
-        save_mean=mean,
-        save_invstd=inverse,
-    )
+    x = x.contiguous()  # of other strides the call adds to what mean holds beforehand
+    made = {"out": y, "save_mean": mean, "save_invstd": inverse}
+    aten.native_batch_norm.out(x, gamma, beta, *running, True, *settings, **made)
 
 
 def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import array_api_compat.numpy as npx
@@ -10,30 +10,15 @@ import host_cuda
 import numpy as np
 import pytest
 from helpers import BACKENDS
+from host_cuda import CUPY_ON_NUMPY, find
 from kernel_cases import STEP, Numbers, cases, parameters, settings_of
 from kernel_checks import assert_equals_reference
 
-from backends import Backend, BackendUnavailable, get_backend
-from backends.cupy.backend import CupyBackend
+from backends import BackendUnavailable, get_backend
 from backends.dispatch import choose, kernel_keys, usable
-from backends.numpy.backend import NumpyBackend
 from backends.reference import KERNELS, kernel
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.torch.backend import TorchBackend
-
-CUPY_ON_NUMPY = "cupy-on-numpy"
-
-
-class CupyOverridesOnNumpy(NumpyBackend):
-    """The CuPy overrides over NumPy arrays, with their CUDA kernels compiled for the host."""
-
-    OVERRIDES = CupyBackend.OVERRIDES
-
-
-def find(make_backend: Callable[..., Backend], backend_id: str, dtype: str) -> Backend:
-    if backend_id == CUPY_ON_NUMPY:
-        return CupyOverridesOnNumpy("cupy", npx, "cpu", dtype)
-    return make_backend(backend_id, dtype)
 
 
 def overrides() -> Iterator[Any]:
