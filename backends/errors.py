@@ -20,7 +20,7 @@ class BackendUnavailable(RuntimeError):
 
 
 def brief(value: object, limit: int = 160) -> str:
-    """What something says of itself in one line, for a message: foreign text may have any length.
+    """``str(value)`` for a message, in one line of at most ``limit`` characters.
 
     >>> brief("a\nb"), brief("x" * 9, limit=5)
     ('a b', 'xx...')

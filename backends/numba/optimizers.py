@@ -102,7 +102,7 @@ def _penalty(w, g, l1, twice_l2):  # type: ignore[no-untyped-def]
 
 
 def _floor(control: Array) -> Any:
-    """Below what a moment becomes 0 in this update: nothing but on every FLUSH_EVERY-th."""
+    """Moments below this become 0: MOMENT_FLOOR on every FLUSH_EVERY-th update, else 0 itself."""
     return control.dtype.type(MOMENT_FLOOR if control[3] % FLUSH_EVERY == 0 else 0.0)
 
 

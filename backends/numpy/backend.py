@@ -38,9 +38,10 @@ class NumpyBackend(Backend):
     def describe_library(self) -> dict[str, Any]:
         try:
             from threadpoolctl import threadpool_info
+
+            pools = [p for p in threadpool_info() if p["user_api"] == "blas"]
         except ImportError:
-            return {"threads": os.cpu_count()}
-        pools = [p for p in threadpool_info() if p["user_api"] == "blas"]
+            pools = []
         mine = next((p for p in pools if "numpy" in p["filepath"]), pools[0] if pools else None)
         if mine is None:
             return {"threads": os.cpu_count()}

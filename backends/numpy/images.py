@@ -12,7 +12,7 @@ from backends.reference.windows import Padding, Pair, pad, pixels, starts, witho
 
 Array = np.ndarray
 UNFOLDED = 1 << 18
-"""Numbers of an unfolded block: with its product it stays in the cache."""
+"""Numbers in an unfolded block, few enough that the block and its product stay in the cache."""
 
 
 def _windows(wide: Array, size: Pair, strides: Pair, windows: Pair) -> Array:
@@ -33,7 +33,11 @@ def _unfolded(windows: Array) -> Array:
 
 
 def _blocks(batch: int, numbers: int) -> Iterator[slice]:
-    """Slices of the batch, each of at most UNFOLDED numbers where one image has so many."""
+    """Slices of the batch, each of as many images (at least one) as unfold to UNFOLDED numbers.
+
+    Args:
+        numbers: that one image unfolds to.
+    """
     step = max(1, UNFOLDED // max(1, numbers))
     return (slice(start, start + step) for start in range(0, batch, step))
 

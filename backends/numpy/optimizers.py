@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.reference.clipping import NORM_FLOOR
+from backends.reference.gradients import NORM_FLOOR
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
 

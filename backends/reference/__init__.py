@@ -11,15 +11,14 @@ dy the gradient of the loss with respect to y. Derivatives at kinks: relu'(0) = 
 
 from backends.reference import (
     activations,
-    clipping,
     convolution,
     dense_layer,
     gather,
+    gradients,
     losses,
     noise,
     normalization,
     optimizers,
-    penalty,
     pooling,
     random,
 )
@@ -28,8 +27,8 @@ from backends.reference.declaration import Declaration, declarations, kernel
 from backends.table import Table
 
 _MODULES = (
-    gather, activations, dense_layer, convolution, pooling, normalization, noise, losses, optimizers, penalty,
-    clipping, random,
+    gather, activations, dense_layer, convolution, pooling, normalization, noise, losses, optimizers,
+    gradients, random,
 )  # fmt: skip
 
 KERNELS: Table[Declaration] = Table("kernel", {d.name: d for m in _MODULES for d in declarations(m)})

@@ -1,4 +1,4 @@
-"""Losses: each example's value, and the gradient of their mean, in one."""
+"""Losses: each example's value, and the gradient of their mean, in one kernel."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -90,50 +89,52 @@ def _warm_up() -> None:
             function(x)
 
 
+def _place(device: Any, dtype: str) -> torch.device:
+    """The device that is meant; refuses what is none, and what cannot run here."""
+    expected = f"device is {shown(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
+    try:
+        place = torch.device("cpu" if device is None else device)
+    except (RuntimeError, TypeError):
+        raise InputError(expected) from None
+    if place.type == "cpu":
+        if place.index:
+            raise InputError(f"device is {shown(device)}, expected 'cpu': there is one CPU device")
+        return torch.device("cpu")
+    if place.type == "mps":
+        if not torch.backends.mps.is_available():
+            raise BackendUnavailable("backend 'torch' on 'mps' needs Apple's Metal; use --device cpu")
+        if dtype == "float64":
+            raise InputError("dtype is 'float64', expected 'float32' on the device 'mps'")
+        return torch.device("mps", 0)
+    if place.type != "cuda":
+        raise InputError(expected)
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if count == 0:
+        why = "this torch is a CPU build" if torch.version.cuda is None else "torch finds none"
+        raise BackendUnavailable(
+            f"backend 'torch' on {shown(device)} needs a CUDA device, but {why}; "
+            f"use --device cpu, or install the NVIDIA driver and a CUDA build of torch"
+        )
+    index = torch.cuda.current_device() if place.index is None else place.index
+    if index >= count:
+        raise BackendUnavailable(
+            f"backend 'torch' has {count} CUDA device(s), got {shown(device)}; expected cuda:0 to "
+            f"cuda:{count - 1}"
+        )
+    return torch.device("cuda", index)
+
+
 def make(
     device: Any, dtype: str, fused: bool, precision: str = "float32", graphs: bool = False
 ) -> TorchBackend:
     """The factory that ``get_backend("torch")`` calls."""
     import array_api_compat.torch as xp
 
-    try:
-        place = torch.device("cpu" if device is None else device)
-    except (RuntimeError, TypeError):
-        raise InputError(
-            f"device is {shown(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
-        ) from None
+    place = _place(device, dtype)
     if place.type == "cuda":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if count == 0:
-            why = "this torch is a CPU build" if torch.version.cuda is None else "torch finds none"
-            raise BackendUnavailable(
-                f"backend 'torch' on {shown(device)} needs a CUDA device, but {why}; "
-                f"use --device cpu, or install the NVIDIA driver and a CUDA build of torch"
-            )
-        index = torch.cuda.current_device() if place.index is None else place.index
-        if index >= count:
-            raise BackendUnavailable(
-                f"backend 'torch' has {count} CUDA device(s), got {shown(device)}; expected cuda:0 to "
-                f"cuda:{count - 1}"
-            )
-        place = torch.device("cuda", index)
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    elif place.type == "mps":
-        if not torch.backends.mps.is_available():
-            raise BackendUnavailable("backend 'torch' on 'mps' needs Apple's Metal; use --device cpu")
-        if dtype == "float64":
-            raise InputError("dtype is 'float64', expected 'float32' on the device 'mps'")
-        place = torch.device("mps", 0)
-    elif place.type != "cpu":
-        raise InputError(
-            f"device is {shown(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
-        )
-    elif re.fullmatch(r"cpu:[1-9]\d*", str(place)):
-        raise InputError(f"device is {shown(device)}, expected 'cpu': there is one CPU device")
-    else:
-        place = torch.device("cpu")
-    if place.type != "cuda" and (precision == "tf32" or graphs):
+    elif precision == "tf32" or graphs:
         setting = "precision 'tf32'" if precision == "tf32" else "graphs"
         raise BackendUnavailable(f"{setting} needs a CUDA device, got the backend 'torch' on {str(place)!r}")
     _warm_up()

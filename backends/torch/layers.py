@@ -106,7 +106,7 @@ def layer_norm(xp: Any, x: Array, gamma: Array, beta: Array, epsilon: float, kep
 
 
 def layer_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
-    columns = (a.contiguous()[:, None] for a in kept)  # other strides are not looked at
+    columns = (a.contiguous()[:, None] for a in kept)  # the call ignores other strides
     made = aten.native_layer_norm_backward(dy, x, [x.shape[1]], *columns, gamma, gamma, _needed(gradients))
     _copy(made, gradients)
 

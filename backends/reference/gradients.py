@@ -1,4 +1,4 @@
-"""Clipping: a gradient made smaller before an optimizer sees it."""
+"""What changes a gradient before an optimizer sees it: the penalty of large weights, and clipping."""
 
 from __future__ import annotations
 
@@ -10,6 +10,18 @@ Array = Any
 
 NORM_FLOOR = 1e-6
 """Added to the norm, so that a gradient of 0 is not divided by 0; torch's number."""
+
+
+@kernel(writes=("g",))
+def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
+    """``g = g + l1 sign(w) + 2 l2 w``: the gradient of l1 sum |w| + l2 sum w^2 is added; sign(0) = 0.
+
+    A factor of 0 leaves its term out, also where w is infinite. Reads w (n,); writes g (n,).
+    """
+    if l2 != 0.0:
+        g[...] = g + (2.0 * l2) * w
+    if l1 != 0.0:
+        g[...] = g + l1 * xp.sign(w)
 
 
 @kernel(writes=("g",))
