@@ -7,17 +7,19 @@ through ``backend.xp``, the library's own array-API namespace.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, partial
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from backends.dispatch import Kernel, KernelKey, Override, bind_kernels
+from backends.dispatch import Kernel, KernelKey, Override, bind_kernel, choose, kernel_keys, usable
 from backends.errors import InputError
 
 Array = Any
 Step = Callable[[], None]
+Wrap = Callable[[str, str | None, Kernel], Kernel]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,7 @@ class Backend:
         dtype_name: "float32" or "float64": the dtype of parameters, activations and gradients.
         fused: False forces the reference kernels.
         precision: "float32", or "tf32": CUDA may round the factors of float32 products to 10 bits.
+        wrap: given (name, kind, kernel), returns what is handed out in its place; see ``wrapped``.
     """
 
     name: str
@@ -39,19 +42,31 @@ class Backend:
     dtype_name: str
     fused: bool = True
     precision: str = "float32"
-    overridden: tuple[KernelKey, ...] = field(init=False)
-    _kernels: Mapping[KernelKey, Kernel] = field(init=False, repr=False)
+    wrap: Wrap | None = field(default=None, kw_only=True, repr=False)
 
-    OVERRIDES: ClassVar[Mapping[str, Override]] = {}
+    OVERRIDES: ClassVar[Sequence[Override]] = ()
 
     def __post_init__(self) -> None:
-        kernels, overridden = bind_kernels(self.xp, self.dtype_name, self.declared_overrides(), self.fused)
-        object.__setattr__(self, "_kernels", kernels)
-        object.__setattr__(self, "overridden", overridden)
+        self._overrides  # noqa: B018  # now, so that what does not fit is an error here
 
-    def declared_overrides(self) -> Mapping[str, Override]:
-        """The overrides that hold on this device (by default all of the class's)."""
-        return self.OVERRIDES
+    @property
+    def device_type(self) -> str:
+        """ "cpu", "cuda" or "mps": what an override may be limited to."""
+        return "cpu"
+
+    @cached_property
+    def _overrides(self) -> Sequence[Override]:
+        return usable(self.OVERRIDES, self.device_type) if self.fused else ()
+
+    @cached_property
+    def _bind(self) -> Callable[[str, str | None], Kernel]:
+        return cache(partial(bind_kernel, self._overrides, self.xp, self.dtype_name))
+
+    @property
+    def overridden(self) -> tuple[KernelKey, ...]:
+        """(name, kind) of each kernel that is an override here, and no reference."""
+        chosen = partial(choose, self._overrides, self.dtype_name)
+        return tuple(key for key in kernel_keys() if chosen(*key))
 
     @property
     def dtype(self) -> Any:
@@ -59,8 +74,18 @@ class Backend:
         return getattr(self.xp, self.dtype_name)
 
     def kernel(self, name: str, kind: str | None = None) -> Kernel:
-        """The function bound for this kernel: ask once, when building, and keep it."""
-        return self._kernels[name, kind]
+        """The function that stands for this kernel here: ask once, when building, and keep it.
+
+        Raises:
+            KeyError: there is no such kernel, or it has no such kind.
+        """
+        bound = self._bind(name, kind)
+        return self.wrap(name, kind, bound) if self.wrap else bound
+
+    def wrapped(self, wrap: Wrap) -> Self:
+        """The same backend with ``wrap(name, kind, kernel)`` in place of each kernel."""
+        inner = self.wrap or (lambda name, kind, kernel: kernel)
+        return replace(self, wrap=lambda name, kind, kernel: wrap(name, kind, inner(name, kind, kernel)))
 
     # ----- arrays
 

@@ -1,50 +1,103 @@
-"""Which function stands for which kernel: chosen once, when a Backend is made.
+"""Which function stands for which kernel on a backend.
 
-A backend declares *overrides*. Each says for which dtypes and kinds it holds; the dispatcher, never the
-override, falls back to the reference for everything else.
+A backend has *overrides*. Each says for which dtypes, kinds and devices it holds; the dispatcher, never the
+override, falls back to the next one that holds, and at last to the reference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
-from typing import Any
+from types import FunctionType, ModuleType
+from typing import Any, TypeVar
 
 from backends.reference import KERNELS
 
 Kernel = Callable[..., None]
 KernelKey = tuple[str, str | None]  # (name, kind); the kind is None where a kernel has none
 FLOATS = ("float32", "float64")
+F = TypeVar("F", bound=Kernel)
+_DECLARED = "overrides"  # the attribute of a function that holds what it overrides
 
 
 @dataclass(frozen=True)
 class Override:
-    """A faster function for the kernel of the same name, with the reference's signature.
+    """A faster function for a kernel, with the reference's signature.
 
     Args:
+        kernel: its name.
         function: takes (xp, [kind,] arrays...) exactly as the reference does.
         dtypes: names of the float dtypes for which it holds.
-        kinds: the kinds for which it holds; None: all that the kernel has.
-        otherwise: is asked where this one does not hold, before the reference.
+        kinds: the kinds for which it holds; None: all, also those that are added later.
+        devices: types of device on which it holds, such as "cpu"; None: all of the backend's.
+        available: whether the library has what it calls; asked when a Backend is made.
     """
 
+    kernel: str
     function: Kernel
-    dtypes: tuple[str, ...] = FLOATS
-    kinds: tuple[str, ...] | None = None
-    otherwise: Override | None = None
+    dtypes: Collection[str] = FLOATS
+    kinds: Collection[str] | None = None
+    devices: Collection[str] | None = None
+    available: Callable[[], bool] = lambda: True
 
-    def at(self, dtype: str, kind: str | None) -> Kernel | None:
-        """The function that stands for the kernel at this dtype and kind; None: its reference."""
-        if dtype in self.dtypes and (kind is None or self.kinds is None or kind in self.kinds):
-            return self.function
-        return self.otherwise.at(dtype, kind) if self.otherwise else None
+    def holds(self, kernel: str, dtype: str, kind: str | None) -> bool:
+        """Whether it may stand for this kernel at this dtype and kind."""
+        return kernel == self.kernel and dtype in self.dtypes and (self.kinds is None or kind in self.kinds)
+
+
+def override(kernel: str | None = None, **limits: Any) -> Callable[[F], F]:
+    """State what the decorated function overrides, and where it holds; once for each kernel or device.
+
+    Args:
+        kernel: None: the one of the function's name.
+        limits: ``Override``'s dtypes, kinds, devices and available.
+    """
+
+    def declare(function: F) -> F:
+        made = Override(kernel or function.__name__, function, **limits)
+        setattr(function, _DECLARED, (made, *getattr(function, _DECLARED, ())))
+        return function
+
+    return declare
+
+
+def overrides_in(*modules: ModuleType) -> tuple[Override, ...]:
+    """What the functions of these modules override, first choice first: in the order of modules and text.
+
+    A function that is named as a kernel is its override everywhere; ``@override`` states anything else.
+    """
+
+    def found(module: ModuleType) -> Iterator[Override]:
+        for name, value in vars(module).items():
+            if isinstance(value, FunctionType) and value.__module__ == module.__name__:
+                if name in KERNELS and not hasattr(value, _DECLARED):
+                    yield Override(name, value)
+                yield from getattr(value, _DECLARED, ())
+
+    return tuple(made for module in modules for made in found(module))
+
+
+def usable(overrides: Sequence[Override], device: str) -> tuple[Override, ...]:
+    """Those that hold on this type of device and find what they call.
+
+    Raises:
+        KeyError: an override of a kernel that does not exist.
+    """
+    unknown = {made.kernel for made in overrides} - set(KERNELS)
+    if unknown:
+        raise KeyError(f"overrides of unknown kernels {sorted(unknown)}; known: {list(KERNELS)}")
+    return tuple(o for o in overrides if (o.devices is None or device in o.devices) and o.available())
+
+
+def choose(overrides: Sequence[Override], dtype: str, name: str, kind: str | None) -> Override | None:
+    """The first override that holds; None: the reference is to be taken."""
+    return next((made for made in overrides if made.holds(name, dtype, kind)), None)
 
 
 def kernel_keys() -> tuple[KernelKey, ...]:
-    """Every (name, kind) that a backend binds."""
-    return tuple((name, kind) for name, (_, kinds) in KERNELS.items() for kind in (kinds or (None,)))
+    """Every (name, kind) that there is now."""
+    return tuple((name, kind) for name, declared in KERNELS.items() for kind in declared.kinds)
 
 
 def bind(xp: Any, function: Kernel, kind: str | None) -> Kernel:
@@ -52,23 +105,14 @@ def bind(xp: Any, function: Kernel, kind: str | None) -> Kernel:
     return partial(function, xp) if kind is None else partial(function, xp, kind)
 
 
-def bind_kernels(
-    xp: Any, dtype: str, overrides: Mapping[str, Override], fused: bool
-) -> tuple[Mapping[KernelKey, Kernel], tuple[KernelKey, ...]]:
-    """All kernels for one backend, and the keys of those that are overrides.
+def bind_kernel(overrides: Sequence[Override], xp: Any, dtype: str, name: str, kind: str | None) -> Kernel:
+    """The function that stands for a kernel, its namespace and kind filled in.
 
     Raises:
-        KeyError: an override of a kernel that does not exist.
+        KeyError: there is no such kernel, or it has no such kind.
     """
-    unknown = set(overrides) - set(KERNELS)
-    if unknown:
-        raise KeyError(f"overrides of unknown kernels {sorted(unknown)}; known: {list(KERNELS)}")
-    bound: dict[KernelKey, Kernel] = {}
-    overridden: list[KernelKey] = []
-    for name, kind in kernel_keys():
-        override = overrides.get(name) if fused else None
-        function = override.at(dtype, kind) if override else None
-        bound[name, kind] = bind(xp, function or KERNELS[name][0], kind)
-        if function:
-            overridden.append((name, kind))
-    return MappingProxyType(bound), tuple(overridden)
+    declared = KERNELS[name]
+    if kind not in declared.kinds:
+        raise KeyError(f"kernel {name!r} has no kind {kind!r}; known: {list(declared.kinds)}")
+    made = choose(overrides, dtype, name, kind)
+    return bind(xp, made.function if made else declared.function, kind)

@@ -1,5 +1,10 @@
 """The two ways in which this project says no: wrong input, and a backend that cannot run here."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """Something the caller handed in is wrong.
@@ -15,7 +20,7 @@ class BackendUnavailable(RuntimeError):
 
 
 def brief(value: object, limit: int = 160) -> str:
-    """What something says of itself in one line, for a message: foreign text may have any length.
+    """``str(value)`` for a message, in one line of at most ``limit`` characters.
 
     >>> brief("a\nb"), brief("x" * 9, limit=5)
     ('a b', 'xx...')
@@ -31,3 +36,15 @@ def shown(value: object) -> str:
     '0, ...'
     """
     return brief(repr(value))
+
+
+def unknown(argument: str, name: object, known: Iterable[str]) -> InputError:
+    """What to raise for a name that is none of the known: names the argument, and the nearest of them.
+
+    >>> print(unknown("backend", "nunpy", ["numpy", "torch"]))
+    backend is 'nunpy', expected one of numpy, torch; did you mean 'numpy'?
+    """
+    names = list(known)
+    close = difflib.get_close_matches(brief(name).lower(), names, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return InputError(f"{argument} is {shown(name)}, expected one of {', '.join(names)}{hint}")

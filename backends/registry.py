@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -12,12 +11,10 @@ from typing import Any
 
 from backends.backend import Backend
 from backends.dispatch import FLOATS
-from backends.errors import BackendUnavailable, InputError, brief, shown
+from backends.errors import BackendUnavailable, InputError, shown, unknown
 
 ENTRY_POINT_GROUP = "dnn.backends"
-Factory = Callable[
-    ..., Backend
-]  # (device, dtype, fused) -> Backend, and what else it can: precision=, graphs=
+Factory = Callable[..., Backend]  # of (device, dtype, fused); some take precision= and graphs= too
 PRECISIONS = ("float32", "tf32")
 
 _BUILT_IN: Mapping[str, str] = MappingProxyType(
@@ -47,9 +44,7 @@ def _factory(name: str) -> Factory:
         if point.name == name:
             registered: Factory = point.load()
             return registered
-    close = difflib.get_close_matches(brief(name).lower(), backend_names(), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise InputError(f"backend is {shown(name)}, expected one of auto, {', '.join(backend_names())}{hint}")
+    raise unknown("backend", name, ("auto", *backend_names()))
 
 
 def _first_that_runs(candidates: Sequence[tuple[str, Any]], *settings: Any) -> Backend:

@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from backends import Backend, InputError
 from backends.dispatch import Kernel
 from backends.errors import shown
-from backends.reference import TARGETS
-from backends.reference.losses import as_dense
+from backends.reference import ACTIVATIONS
+from backends.reference.losses import TARGETS, as_dense
 from dnn.validation.settings import look_up, require_number
 
 if TYPE_CHECKING:
     from dnn.layers import Layer
 
 Array = Any
-NEVER_NEGATIVE = ("relu", "sigmoid", "softmax", "softplus")
 
 
 @dataclass(frozen=True)
@@ -211,7 +210,7 @@ class Hinge(Loss):
     ending = "linear"
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
-        if (last := layers[-1].activation) in NEVER_NEGATIVE:
+        if ACTIVATIONS[last := layers[-1].activation].never_negative:
             raise InputError(
                 f"the last layer's activation is {last!r}, expected 'linear' or 'tanh' with the loss "
                 f"{self.name!r}, which wants outputs below -1 for what is not the class"

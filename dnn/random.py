@@ -13,7 +13,7 @@ import numpy as np
 
 from backends import Backend, InputError
 from backends.errors import shown
-from backends.reference import threefry
+from backends.reference.random import threefry
 
 Array = Any
 Key = tuple[int, int]  # two 32-bit words

@@ -1,6 +1,6 @@
 """The CUDA kernels compiled for the host: the same text, so that everything but the GPU itself is tested.
 
-``Elementwise`` and ``RowModule`` stand in for cupy.ElementwiseKernel and cupy.RawModule over NumPy arrays.
+``Elementwise`` and ``rows`` stand in for cupy.ElementwiseKernel and cupy.RawModule over NumPy arrays.
 """
 
 from __future__ import annotations
@@ -8,13 +8,20 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import array_api_compat.numpy as npx
 import numpy as np
+import pytest
 
+from backends import Backend
+from backends.cupy import compiled
 from backends.cupy import sources as cuda
+from backends.cupy.backend import CupyBackend
+from backends.numpy.backend import NumpyBackend
 
 HERE = Path(__file__).parent
 CTYPES = {
@@ -160,3 +167,24 @@ def rows(name: str, dtype: Any) -> Any:
         )
 
     return launch
+
+
+def install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the CuPy overrides run these kernels."""
+    monkeypatch.setattr(compiled, "elementwise", Elementwise)
+    monkeypatch.setattr(compiled, "row_kernel", rows)
+
+
+CUPY_ON_NUMPY = "cupy-on-numpy"
+
+
+class CupyOverridesOnNumpy(NumpyBackend):
+    """The CuPy overrides over NumPy arrays, with their CUDA kernels compiled for the host."""
+
+    OVERRIDES = CupyBackend.OVERRIDES
+
+
+def find(make_backend: Callable[..., Backend], backend_id: str, dtype: str) -> Backend:
+    if backend_id == CUPY_ON_NUMPY:
+        return CupyOverridesOnNumpy("cupy", npx, "cpu", dtype)
+    return make_backend(backend_id, dtype)

@@ -1,52 +1,25 @@
 """Cases of every kernel: its arguments by name, in order, host arrays and plain values.
 
-Those of convolution, pooling, normalisation and noise are in layer_cases.py.
+They are found by name: see ``cases``. Those of convolution, pooling, normalisation and noise are in
+layer_cases.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import array_api_compat.numpy as npx
 import layer_cases
 import numpy as np
 
-from backends import reference
 from backends.numpy.optimizers import BLOCK
+from backends.reference import ACTIVATIONS, KERNELS
+from dnn.agreement.cases import optimizer_variants
 
 BATCHES = (0, 1, 3, 7, 100)
 WIDTHS = (1, 5, 33)
-WRITES = {
-    "gather_rows": {"out"},
-    "activation": {"y"},
-    "activation_backward": {"dz"},
-    "dense": {"y"},
-    "dense_backward": {"dz", "dW", "db", "dx"},
-    "softmax_cross_entropy": {"losses", "dlogits"},
-    "sigmoid_cross_entropy": {"losses", "dlogits"},
-    "mean_squared_error": {"losses", "dy"},
-    "mean_absolute_error": {"losses", "dy"},
-    "hinge": {"losses", "dy"},
-    "sgd": {"p", "velocity", "control"},
-    "penalty": {"g"},
-    "clip_norm": {"g"},
-    "clip_value": {"g"},
-    "adagrad": {"p", "total", "control"},
-    "rmsprop": {"p", "v", "velocity", "control"},
-    "adam": {"p", "m", "v", "control"},
-    "adamw": {"p", "m", "v", "control"},
-    "threefry": {"out"},
-    **layer_cases.WRITES,
-}
-# What a docstring allows to be one array: (the one read, the one written).
-ALIASES = {
-    "activation": [("z", "y")],
-    "activation_backward": [("dy", "dz")],
-    "dense_backward": [("dy", "dz")],
-    **layer_cases.ALIASES,
-}
 Case = dict[str, Any]
 
 
@@ -73,13 +46,11 @@ class Numbers:
 
 
 def activation_of(kind: str, z: np.ndarray) -> np.ndarray:
-    y = np.empty_like(z)
     with np.errstate(all="ignore"):
-        reference.activation(npx, kind, z, y)
-    return y
+        return ACTIVATIONS[kind].forward(npx, z) + 0.0
 
 
-def gather_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
+def gather_rows_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
     for batch in BATCHES:
         index = num.rng.integers(0, 9, batch)
         for tail in ((), (1,), (5,), (2, 3)):
@@ -131,13 +102,17 @@ def dense_backward_cases(num: Numbers, kind: str) -> Iterator[Case]:
                     "y": activation_of(kind, z),
                     "W": num.normal(n_in, n),
                     "dz": num.garbage(batch, n),
-                    "dW": num.garbage(n_in, n),
-                    "db": num.garbage(n),
-                    "dx": None if first else num.garbage(batch, n_in),
+                    "gradients": (
+                        num.garbage(n_in, n),
+                        num.garbage(n),
+                        None if first else num.garbage(batch, n_in),
+                    ),
                 }
 
 
-def loss_cases(num: Numbers, kind: str, output: str, gradient: str) -> Iterator[Case]:
+def loss_cases(num: Numbers, kind: str, name: str) -> Iterator[Case]:
+    """Of every kernel with the signature of a loss."""
+    output, _, _, gradient = parameters(name)
     for batch in BATCHES[1:]:  # the mean of no losses is not defined
         for n in WIDTHS:
             targets = num.rng.integers(0, n, batch)
@@ -153,55 +128,32 @@ def loss_cases(num: Numbers, kind: str, output: str, gradient: str) -> Iterator[
 
 
 SIZES = (0, 1, 5, 33, BLOCK + 7)
+STEP = ["p", "g", "slots", "control", "settings"]
+"""The parameters of every optimizer's kernel."""
 
 
-def control(num: Numbers, *values: float) -> np.ndarray:
-    return np.asarray([0.1, *values], dtype=num.dtype)
+def settings_of(name: str) -> dict[tuple[Any, ...], int]:
+    """An optimizer's settings, as it comes and with what is off turned on, and its number of slots."""
+    return {o.settings(): len(o.slots) for _, o in optimizer_variants() if o.name == name}
 
 
-def sgd_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
-    for n in SIZES:
-        for momentum, nesterov in ((0.0, False), (0.9, False), (0.9, True)):
-            yield {
-                "p": num.normal(n),
-                "g": num.normal(n),
-                "velocity": num.normal(n),
-                "control": control(num, 0.0, 0.0, 4.0),
-                "momentum": momentum,
-                "nesterov": nesterov,
-            }
+def optimizer_cases(num: Numbers, kind: None, name: str) -> Iterator[Case]:
+    """Of every kernel with the signature of an optimizer: a fresh start, and a state after 4 updates."""
+    for settings, slots in settings_of(name).items():
+        for n in SIZES:
+            for updates in (0, 4):
+                states = tuple(np.zeros((slots, n), dtype=num.dtype))
+                control = np.asarray([0.1, 0.0, 0.0, 0.0], dtype=num.dtype)
+                for _ in range(updates):
+                    KERNELS[name].function(npx, num.finite(n), num.finite(n), states, control, settings)
+                for state in states:
+                    state[:1] = np.nan if num.special else state[:1]
+                yield dict(zip(STEP, (num.normal(n), num.normal(n), states, control, settings), strict=True))
 
 
-def adagrad_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
-    for n in SIZES:
-        for t in (0, 4):
-            yield {
-                "p": num.finite(n),
-                "g": num.normal(n),
-                "total": t * num.finite(n) ** 2,
-                "control": control(num, 0.0, 0.0, float(t)),
-                "epsilon": 1e-10,
-            }
-
-
-def rmsprop_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
-    for n in SIZES:
-        for momentum in (0.0, 0.9):
-            yield {
-                "p": num.finite(n),
-                "g": num.normal(n),
-                "v": num.finite(n) ** 2,
-                "velocity": num.finite(n),
-                "control": control(num, 0.0, 0.0, 4.0),
-                "decay": 0.99,
-                "epsilon": 1e-8,
-                "momentum": momentum,
-            }
-
-
-def adamw_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
-    for case in adam_cases(num, kind):
-        yield case | {"weight_decay": 0.3}
+def sgd_cases(num: Numbers, kind: None) -> Iterator[Case]:
+    for case in optimizer_cases(num, kind, "sgd"):
+        yield case | {"slots": (num.normal(*case["p"].shape),)}  # infinite too
 
 
 def penalty_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
@@ -212,28 +164,14 @@ def penalty_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
             yield {"w": w, "g": num.finite(n), "l1": l1, "l2": l2}
 
 
-def clip_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
+def clip_norm_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
     for n in SIZES:
         for limit in (0.5, 1e3):  # shortened, and left as it is
             yield {"g": num.normal(n), "limit": limit}
     yield {"g": np.zeros(3, dtype=num.dtype), "limit": 0.5}
 
 
-def adam_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
-    for n in SIZES:
-        # The fresh start, and a state as it is after 4 updates.
-        for t in (0, 4):
-            m, v = (num.finite(n), num.finite(n) ** 2) if t else np.zeros((2, n), dtype=num.dtype)
-            yield {
-                "p": num.finite(n),
-                "g": num.normal(n),
-                "m": m,
-                "v": v,
-                "control": control(num, 1 - 0.9**t, 1 - 0.999**t, float(t)),
-                "beta1": 0.9,
-                "beta2": 0.999,
-                "epsilon": 1e-8,
-            }
+clip_value_cases = clip_norm_cases
 
 
 def threefry_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
@@ -243,40 +181,25 @@ def threefry_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
             yield {"key": (2**32 - 1, 7), "high": high, "low": low, "out": np.zeros(n, np.int64)}
 
 
-CASES: dict[str, Callable[..., Iterator[Case]]] = {
-    "gather_rows": gather_cases,
-    "activation": activation_cases,
-    "activation_backward": activation_backward_cases,
-    "dense": dense_cases,
-    "dense_backward": dense_backward_cases,
-    "softmax_cross_entropy": partial(loss_cases, output="logits", gradient="dlogits"),
-    "sigmoid_cross_entropy": partial(loss_cases, output="logits", gradient="dlogits"),
-    "mean_squared_error": partial(loss_cases, output="y", gradient="dy"),
-    "mean_absolute_error": partial(loss_cases, output="y", gradient="dy"),
-    "hinge": partial(loss_cases, output="y", gradient="dy"),
-    "sgd": sgd_cases,
-    "penalty": penalty_cases,
-    "clip_norm": clip_cases,
-    "clip_value": clip_cases,
-    "adagrad": adagrad_cases,
-    "rmsprop": rmsprop_cases,
-    "adam": adam_cases,
-    "adamw": adamw_cases,
-    "threefry": threefry_cases,
-    "conv2d": layer_cases.conv_cases,
-    "conv2d_backward": layer_cases.conv_backward_cases,
-    "max_pool2d": layer_cases.max_pool_cases,
-    "max_pool2d_backward": layer_cases.max_pool_backward_cases,
-    "average_pool2d": layer_cases.average_pool_cases,
-    "average_pool2d_backward": layer_cases.average_pool_backward_cases,
-    "batch_norm": layer_cases.batch_norm_cases,
-    "batch_norm_backward": partial(
-        layer_cases.norm_backward_cases, forward=layer_cases.batch_norm_cases, kernel="batch_norm"
-    ),
-    "layer_norm": layer_cases.layer_norm_cases,
-    "layer_norm_backward": partial(
-        layer_cases.norm_backward_cases, forward=layer_cases.layer_norm_cases, kernel="layer_norm"
-    ),
-    "dropout": partial(layer_cases.noise_cases, setting={"rate": 0.3}, extra=("mask",)),
-    "gaussian_noise": partial(layer_cases.noise_cases, setting={"deviation": 0.5}, extra=()),
-}
+# --------------------------------------------------------------------------- found by name
+
+
+def parameters(name: str) -> list[str]:
+    """Names of a kernel's arguments, without xp and kind."""
+    names = list(inspect.signature(KERNELS[name].function).parameters)
+    return names[1:] if KERNELS[name].kinds == (None,) else names[2:]
+
+
+def cases(name: str, num: Numbers, kind: str | None) -> Iterator[Case]:
+    """The cases of a kernel: those of ``<name>_cases`` here or in layer_cases.py, or of its signature."""
+    for found in (globals(), vars(layer_cases)):
+        if generator := found.get(f"{name}_cases"):
+            return generator(num, kind)
+    if parameters(name) == STEP and settings_of(name):
+        return optimizer_cases(num, kind, name)
+    if parameters(name)[1:3] == ["targets", "losses"]:
+        return loss_cases(num, kind, name)
+    raise LookupError(
+        f"kernel {name!r} has no cases; write a generator {name}_cases(num, kind) of its arguments by name "
+        f"in tests/kernel_cases.py"
+    )

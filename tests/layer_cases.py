@@ -9,7 +9,7 @@ from typing import Any
 import array_api_compat.numpy as npx
 import numpy as np
 
-from backends import reference
+from backends.reference import KERNELS
 
 Case = dict[str, Any]
 BATCHES = (0, 1, 3)
@@ -23,21 +23,6 @@ GEOMETRIES = [
     ((7, 8), (1, 2), (3, 3), ((0, 0), (0, 1))),
     ((4, 4), (4, 4), (1, 1), EVEN),
 ]
-WRITES = {
-    "conv2d": {"z"},
-    "conv2d_backward": {"dW", "db", "dx"},
-    "max_pool2d": {"y", "index"},
-    "max_pool2d_backward": {"dx"},
-    "average_pool2d": {"y"},
-    "average_pool2d_backward": {"dx"},
-    "batch_norm": {"running_mean", "running_variance", "mean", "inverse", "y"},
-    "batch_norm_backward": {"dgamma", "dbeta", "dx"},
-    "layer_norm": {"mean", "inverse", "y"},
-    "layer_norm_backward": {"dgamma", "dbeta", "dx"},
-    "dropout": {"mask", "y"},
-    "gaussian_noise": {"y"},
-}
-ALIASES = {"batch_norm_backward": [("dy", "dx")], "layer_norm_backward": [("dy", "dx")]}
 
 
 def windows_of(image, size, strides, padding) -> tuple[int, int]:
@@ -47,7 +32,7 @@ def windows_of(image, size, strides, padding) -> tuple[int, int]:
     return rows, columns
 
 
-def conv_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def conv2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
     large = (8, ((40, 40), (3, 3), (1, 1), ODD), (3, 8))  # more than one block of NumPy's
     for batch, geometry, (n_in, n_out) in (*product(BATCHES, GEOMETRIES, ((1, 4), (3, 2))), large):
         image, size, strides, padding = geometry
@@ -61,8 +46,8 @@ def conv_cases(num: Any, kind: str | None) -> Iterator[Case]:
         }
 
 
-def conv_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
-    for forward in conv_cases(num, kind):
+def conv2d_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for forward in conv2d_cases(num, kind):
         for first in (False, True):
             yield {
                 # Mostly positive: where a sum cancels, eta measures that and no kernel.
@@ -71,13 +56,15 @@ def conv_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
                 "W": forward["W"],
                 "strides": forward["strides"],
                 "padding": forward["padding"],
-                "dW": num.garbage(*forward["W"].shape),
-                "db": num.garbage(*forward["b"].shape),
-                "dx": None if first else num.garbage(*forward["x"].shape),
+                "gradients": (
+                    num.garbage(*forward["W"].shape),
+                    num.garbage(*forward["b"].shape),
+                    None if first else num.garbage(*forward["x"].shape),
+                ),
             }
 
 
-def max_pool_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def max_pool2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
     for batch in BATCHES:
         for image, size, strides, padding in GEOMETRIES:
             shape = (batch, *windows_of(image, size, strides, padding), 3)
@@ -87,10 +74,10 @@ def max_pool_cases(num: Any, kind: str | None) -> Iterator[Case]:
                 yield {"x": pixels, **geometry, "y": num.garbage(*shape), "index": np.full(shape, -1)}
 
 
-def max_pool_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
-    for forward in max_pool_cases(num, kind):
+def max_pool2d_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for forward in max_pool2d_cases(num, kind):
         with np.errstate(all="ignore"):
-            reference.max_pool2d(npx, *forward.values())
+            KERNELS["max_pool2d"].function(npx, *forward.values())
         yield {
             "dy": num.normal(*forward["y"].shape),
             "index": forward["index"],
@@ -99,13 +86,13 @@ def max_pool_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
         }
 
 
-def average_pool_cases(num: Any, kind: str | None) -> Iterator[Case]:
-    for forward in max_pool_cases(num, kind):
+def average_pool2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for forward in max_pool2d_cases(num, kind):
         yield {k: v for k, v in forward.items() if k != "index"}
 
 
-def average_pool_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
-    for forward in max_pool_backward_cases(num, kind):
+def average_pool2d_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for forward in max_pool2d_backward_cases(num, kind):
         yield {k: v for k, v in forward.items() if k != "index"}
 
 
@@ -120,12 +107,9 @@ def batch_norm_cases(num: Any, kind: str | None) -> Iterator[Case]:
                 # Finite: whether the mean of a column with infinity is that or NaN is not defined.
                 "x": 2 * num.finite(rows, n) + 1,
                 **_scales(num, n),
-                "running_mean": num.finite(n),
-                "running_variance": num.finite(n) ** 2,
-                "momentum": 0.1,
-                "epsilon": 1e-5,
-                "mean": num.garbage(n),
-                "inverse": num.garbage(n),
+                "running": (num.finite(n), num.finite(n) ** 2),
+                "settings": (0.1, 1e-5),
+                "kept": (num.garbage(n), num.garbage(n)),
                 "y": num.garbage(rows, n),
             }
 
@@ -137,34 +121,47 @@ def layer_norm_cases(num: Any, kind: str | None) -> Iterator[Case]:
                 "x": 2 * num.finite(rows, n) + 1,
                 **_scales(num, n),
                 "epsilon": 1e-5,
-                "mean": num.garbage(rows),
-                "inverse": num.garbage(rows),
+                "kept": (num.garbage(rows), num.garbage(rows)),
                 "y": num.garbage(rows, n),
             }
 
 
-def norm_backward_cases(num: Any, kind: str | None, forward: Any, kernel: str) -> Iterator[Case]:
-    for case in forward(num, kind):
-        getattr(reference, kernel)(npx, *case.values())
+def _norm_backward_cases(num: Any, forward: Any, kernel: str) -> Iterator[Case]:
+    for case in forward(num, None):
+        KERNELS[kernel].function(npx, *case.values())
         rows, n = case["x"].shape
         if (rows if kernel == "batch_norm" else n) < 5:
             continue  # of two numbers x^ is -1 and 1, and dx is 0 but for rounding
         for first in (False, True):
+            dx = None if first else num.garbage(*case["x"].shape)
             yield {
                 "dy": num.finite(*case["x"].shape) + 2,
                 "x": case["x"],
-                "mean": case["mean"],
-                "inverse": case["inverse"],
+                "kept": case["kept"],
                 "gamma": case["gamma"],
-                "dgamma": num.garbage(n),
-                "dbeta": num.garbage(n),
-                "dx": None if first else num.garbage(*case["x"].shape),
+                "gradients": (num.garbage(n), num.garbage(n), dx),
             }
 
 
-def noise_cases(num: Any, kind: str | None, setting: Case, extra: tuple[str, ...]) -> Iterator[Case]:
+def batch_norm_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    return _norm_backward_cases(num, batch_norm_cases, "batch_norm")
+
+
+def layer_norm_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    return _norm_backward_cases(num, layer_norm_cases, "layer_norm")
+
+
+def _noise_cases(num: Any, setting: Case, *written: str) -> Iterator[Case]:
     for batch in (0, 1, 7):
         for n in (1, 5, 8):
             bits = num.rng.integers(0, 2**63 - 1, (batch, (n + 1) // 2))
-            arrays = {name: num.garbage(batch, n) for name in (*extra, "y")}
+            arrays = {name: num.garbage(batch, n) for name in written}
             yield {"bits": bits, "x": num.normal(batch, n), **setting, **arrays}
+
+
+def dropout_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    return _noise_cases(num, {"rate": 0.3}, "mask", "y")
+
+
+def gaussian_noise_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    return _noise_cases(num, {"deviation": 0.5}, "y")

@@ -2,7 +2,7 @@
 //
 // The same text is compiled three times: by CuPy (NVRTC) in front of its ElementwiseKernels and of rows.cu, by
 // the tests with nvcc, and by the tests with the C++ compiler of the host, where it is run against the reference
-// kernels of backends/reference. Formulas and names follow that file.
+// kernels of backends/reference. Formulas and names follow those files.
 #ifndef DNN_ARITHMETIC
 #define DNN_ARITHMETIC
 
@@ -93,9 +93,9 @@ DNN_HD T cross_entropy_gradient(T t, T sum_t, T z, T maximum, T total, T batch) 
 
 // ----- optimizers; control = [rate, c1, c2, updates done]
 
-// An optimizer's moment, on every FLUSH_EVERY-th update without what is below MOMENT_FLOOR.
+// An optimizer's moment; on every FLUSH_EVERY-th update 0 where it is below MOMENT_FLOOR.
 template <class T>
-DNN_HD T without_dust(T moment, T updates) {
+DNN_HD T flushed(T moment, T updates) {
     return (fabs(moment) < T(1e-36) && fmod(updates, T(32)) == T(0)) ? T(0) : moment;
 }
 
@@ -113,15 +113,15 @@ DNN_HD void sgd(T& p, T g, T& velocity, T rate, T momentum, bool nesterov, T upd
         p = p - rate * g;
         return;
     }
-    velocity = without_dust(momentum * velocity + g, updates);
+    velocity = flushed(momentum * velocity + g, updates);
     p = p - rate * (nesterov ? g + momentum * velocity : velocity);
 }
 
 template <class T>
 DNN_HD void adam(T& p, T g, T& m, T& v, T rate, T c1, T c2, T updates, T beta1, T rest1, T beta2, T rest2,
                  T epsilon) {
-    m = without_dust(beta1 * m + rest1 * g, updates);
-    v = without_dust(beta2 * v + rest2 * (g * g), updates);
+    m = flushed(beta1 * m + rest1 * g, updates);
+    v = flushed(beta2 * v + rest2 * (g * g), updates);
     // The division first: rate times a small moment may be a denormal number, which CUDA code of CuPy flushes.
     p = p - rate / c1 * (m / (sqrt(v) / sqrt(c2) + epsilon));
 }
@@ -135,16 +135,16 @@ DNN_HD void adamw(T& p, T g, T& m, T& v, T rate, T c1, T c2, T updates, T beta1,
 
 template <class T>
 DNN_HD void adagrad(T& p, T g, T& total, T rate, T updates, T epsilon) {
-    total = without_dust(total + g * g, updates);
+    total = flushed(total + g * g, updates);
     p = p - rate * (g / (sqrt(total) + epsilon));
 }
 
 template <class T>
 DNN_HD void rmsprop(T& p, T g, T& v, T& velocity, T rate, T updates, T decay, T rest, T epsilon, T momentum) {
-    v = without_dust(decay * v + rest * (g * g), updates);
+    v = flushed(decay * v + rest * (g * g), updates);
     T step = g / (sqrt(v) + epsilon);
     if (momentum != T(0)) {
-        velocity = without_dust(momentum * velocity + step, updates);
+        velocity = flushed(momentum * velocity + step, updates);
         step = velocity;
     }
     p = p - rate * step;

@@ -1,7 +1,8 @@
-"""CUDA sources of the CuPy overrides, as data: nothing here needs CuPy, so all can be checked without a GPU.
+"""The CUDA kernels of the CuPy backend as text, and how each is called.
 
 ``arithmetic.cuh`` is every kernel's arithmetic on one element; ``rows.cu`` has the kernels that reduce rows
-or columns; ELEMENTWISE lists those that CuPy makes from one line.
+or columns; ELEMENTWISE lists those that CuPy makes from one line. Nothing here needs CuPy, so all can be
+checked without a GPU.
 """
 
 from __future__ import annotations
@@ -13,15 +14,6 @@ from types import MappingProxyType
 
 FOLDER = Path(__file__).parent
 CTYPES: Mapping[str, str] = MappingProxyType({"float32": "float", "float64": "double"})
-ROW_KERNELS = (
-    "softmax_cross_entropy_integer",
-    "softmax_cross_entropy_dense",
-    "backward_and_sums_linear",
-    "backward_and_sums_sigmoid",
-    "backward_and_sums_tanh",
-    "backward_and_sums_relu",
-)
-"""Entry points of ``rows.cu``."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +28,11 @@ class Elementwise:
 _FORWARD = {"linear": "linear", "sigmoid": "sigmoid", "tanh": "hyperbolic_tangent", "relu": "relu"}
 FUSED_KINDS = tuple(_FORWARD)
 """Activations that have CUDA code; softmax has none outside the loss."""
+ROW_KERNELS = (
+    *(f"softmax_cross_entropy_{form}" for form in ("integer", "dense")),
+    *(f"backward_and_sums_{kind}" for kind in FUSED_KINDS),
+)
+"""Entry points of ``rows.cu``."""
 
 ELEMENTWISE: Mapping[str, Elementwise] = MappingProxyType(
     {

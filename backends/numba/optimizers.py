@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
 
-from backends.dispatch import Override
 from backends.numpy import optimizers as numpy_optimizers
-from backends.reference import FLUSH_EVERY, MOMENT_FLOOR
+from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
+from backends.reference.signatures import Arrays, Numbers
 
 Array = np.ndarray
 # "contract" lets a product and a sum become one fused instruction, rounded once instead of twice; every
@@ -103,15 +102,14 @@ def _penalty(w, g, l1, twice_l2):  # type: ignore[no-untyped-def]
 
 
 def _floor(control: Array) -> Any:
-    """Below what a moment becomes 0 in this update: nothing but on every FLUSH_EVERY-th."""
+    """Moments below this become 0: MOMENT_FLOOR on every FLUSH_EVERY-th update, else 0 itself."""
     return control.dtype.type(MOMENT_FLOOR if control[3] % FLUSH_EVERY == 0 else 0.0)
 
 
-def sgd(
-    xp: Any, p: Array, g: Array, velocity: Array, control: Array, momentum: float, nesterov: bool
-) -> None:
+def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    (velocity,), (momentum, nesterov) = slots, settings
     if momentum == 0.0:
-        numpy_optimizers.sgd(xp, p, g, velocity, control, momentum, nesterov)
+        numpy_optimizers.sgd(xp, p, g, slots, control, settings)
         return
     control[3] += 1.0
     _sgd(p, g, velocity, control[0], p.dtype.type(momentum), nesterov, _floor(control))
@@ -121,75 +119,36 @@ def _betas(number: Any, beta1: float, beta2: float) -> tuple[Any, ...]:
     return number(beta1), number(1.0 - beta1), number(beta2), number(1.0 - beta2)
 
 
-def adam(
-    xp: Any,
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    control: Array,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-) -> None:
+def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    (m, v), (beta1, beta2, epsilon) = slots, settings
     rate, floor = numpy_optimizers.advance_adam(control, beta1, beta2, epsilon)
     _adam(p, g, m, v, rate, *_betas(p.dtype.type, beta1, beta2), floor, _floor(control))
 
 
-def adamw(
-    xp: Any,
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    control: Array,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    weight_decay: float,
-) -> None:
+def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    (m, v), (beta1, beta2, epsilon, weight_decay) = slots, settings
     rate, floor = numpy_optimizers.advance_adam(control, beta1, beta2, epsilon)
     keep = 1.0 - control[0] * weight_decay
     _adamw(p, g, m, v, rate, *_betas(p.dtype.type, beta1, beta2), floor, _floor(control), keep)
 
 
-def adagrad(xp: Any, p: Array, g: Array, total: Array, control: Array, epsilon: float) -> None:
+def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    (total,), (epsilon,) = slots, settings
     control[3] += 1.0
     _adagrad(p, g, total, control[0], p.dtype.type(epsilon), _floor(control))
 
 
-def rmsprop(
-    xp: Any,
-    p: Array,
-    g: Array,
-    v: Array,
-    velocity: Array,
-    control: Array,
-    decay: float,
-    epsilon: float,
-    momentum: float,
-) -> None:
+def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    (v, velocity), (decay, epsilon, momentum) = slots, settings
     control[3] += 1.0
     number = p.dtype.type
     rate, floor = control[0], _floor(control)
-    settings = (rate, number(decay), number(1.0 - decay), number(epsilon))
+    numbers = (rate, number(decay), number(1.0 - decay), number(epsilon))
     if momentum == 0.0:
-        _rmsprop(p, g, v, *settings, floor)
+        _rmsprop(p, g, v, *numbers, floor)
     else:
-        _rmsprop_momentum(p, g, v, velocity, *settings, number(momentum), floor)
+        _rmsprop_momentum(p, g, v, velocity, *numbers, number(momentum), floor)
 
 
 def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
     _penalty(w, g, g.dtype.type(l1), g.dtype.type(2.0 * l2))
-
-
-OPTIMIZER_OVERRIDES: Mapping[str, Override] = MappingProxyType(
-    {
-        "penalty": Override(penalty),
-        "sgd": Override(sgd),
-        "adagrad": Override(adagrad),
-        "rmsprop": Override(rmsprop),
-        "adam": Override(adam),
-        "adamw": Override(adamw),
-    }
-)

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from backends.reference.signatures import Arrays
 from backends.reference.windows import Padding, Pair, pad, pixels, starts, without_border
 
 Array = np.ndarray
 UNFOLDED = 1 << 18
-"""Numbers of an unfolded block: with its product it stays in the cache."""
+"""Numbers in an unfolded block, few enough that the block and its product stay in the cache."""
 
 
 def _windows(wide: Array, size: Pair, strides: Pair, windows: Pair) -> Array:
@@ -32,7 +33,11 @@ def _unfolded(windows: Array) -> Array:
 
 
 def _blocks(batch: int, numbers: int) -> Iterator[slice]:
-    """Slices of the batch, each of at most UNFOLDED numbers where one image has so many."""
+    """Slices of the batch, each of as many images (at least one) as unfold to UNFOLDED numbers.
+
+    Args:
+        numbers: that one image unfolds to.
+    """
     step = max(1, UNFOLDED // max(1, numbers))
     return (slice(start, start + step) for start in range(0, batch, step))
 
@@ -49,31 +54,24 @@ def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Paddin
 
 
 def conv2d_backward(
-    xp: Any,
-    dz: Array,
-    x: Array,
-    W: Array,
-    strides: Pair,
-    padding: Padding,
-    dW: Array,
-    db: Array,
-    dx: Array | None,
+    xp: Any, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
 ) -> None:
+    dW, db, dx = gradients
     h, w, n_in, n_out = W.shape
     batch, rows, columns, _ = dz.shape
     wide = pad(np, x, padding)
     views = _windows(wide, (h, w), strides, (rows, columns))
-    gradient = np.zeros((h * w * n_in, n_out), dtype=W.dtype)
+    total = np.zeros((h * w * n_in, n_out), dtype=W.dtype)
     db.fill(0.0)
     d_wide = None if dx is None else np.zeros_like(wide)
-    for part in _blocks(batch, rows * columns * gradient.shape[0]):
+    for part in _blocks(batch, rows * columns * total.shape[0]):
         d = dz[part].reshape(-1, n_out)
-        gradient += _unfolded(views[part]).T @ d
+        total += _unfolded(views[part]).T @ d
         db += np.ones(d.shape[0], dtype=d.dtype) @ d
         if d_wide is not None:
             for i, j, here in pixels((h, w), strides, (rows, columns)):
                 d_wide[part][here] += (d @ W[i, j].T).reshape(-1, rows, columns, n_in)
-    np.copyto(dW, gradient.reshape(W.shape))
+    np.copyto(dW, total.reshape(W.shape))
     if dx is not None:
         np.copyto(dx, without_border(d_wide, padding))
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from backends.reference.signatures import Arrays, Numbers
+
 Array = np.ndarray
 
 
@@ -16,18 +18,9 @@ def _column_sums(x: Array) -> Array:
 
 
 def batch_norm(
-    xp: Any,
-    x: Array,
-    gamma: Array,
-    beta: Array,
-    running_mean: Array,
-    running_variance: Array,
-    momentum: float,
-    epsilon: float,
-    mean: Array,
-    inverse: Array,
-    y: Array,
+    xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, kept: Arrays, y: Array
 ) -> None:
+    (running_mean, running_variance), (momentum, epsilon), (mean, inverse) = running, settings, kept
     n = x.shape[0]
     np.divide(_column_sums(x), n, out=mean)
     np.subtract(x, mean, out=y)
@@ -41,17 +34,8 @@ def batch_norm(
     running_variance += (momentum * n / (n - 1)) * variance
 
 
-def batch_norm_backward(
-    xp: Any,
-    dy: Array,
-    x: Array,
-    mean: Array,
-    inverse: Array,
-    gamma: Array,
-    dgamma: Array,
-    dbeta: Array,
-    dx: Array | None,
-) -> None:
+def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
+    (mean, inverse), (dgamma, dbeta, dx) = kept, gradients
     n = x.shape[0]
     normal = x - mean
     normal *= inverse

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from backends.dispatch import Override
-from backends.reference import FLUSH_EVERY, MOMENT_FLOOR, NORM_FLOOR
+from backends.reference.gradients import NORM_FLOOR
+from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
+from backends.reference.signatures import Arrays, Numbers
 
 Array = np.ndarray
 BLOCK = 24576
@@ -26,11 +26,16 @@ def clip_value(xp: Any, g: Array, limit: float) -> None:
     np.clip(g, -limit, limit, out=g)
 
 
+def _blocks(*vectors: Array) -> Iterator[list[Array]]:
+    """The vectors a block at a time, and after them scratch memory of the block's size."""
+    scratch = np.empty(BLOCK, dtype=vectors[0].dtype)
+    for start in range(0, vectors[0].size, BLOCK):
+        block = [vector[start : start + BLOCK] for vector in vectors]
+        yield [*block, scratch[: block[0].size]]
+
+
 def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
-    scratch = np.empty(BLOCK, dtype=g.dtype)
-    for start in range(0, g.size, BLOCK):
-        wb, gb = w[start : start + BLOCK], g[start : start + BLOCK]
-        s = scratch[: gb.size]
+    for wb, gb, s in _blocks(w, g):
         if l2 != 0.0:
             np.multiply(wb, 2.0 * l2, out=s)
             gb += s
@@ -45,20 +50,15 @@ def _flush(moment: Array, scratch: Array) -> None:
     moment[scratch < MOMENT_FLOOR] = 0.0
 
 
-def sgd(
-    xp: Any, p: Array, g: Array, velocity: Array, control: Array, momentum: float, nesterov: bool
-) -> None:
+def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    (velocity,), (momentum, nesterov) = slots, settings
     control[3] += 1.0
     flush_now = control[3] % FLUSH_EVERY == 0
     rate = control[0]
-    scratch = np.empty(BLOCK, dtype=p.dtype)
-    for start in range(0, p.size, BLOCK):
-        pb, gb = p[start : start + BLOCK], g[start : start + BLOCK]
-        s = scratch[: pb.size]
+    for pb, gb, vb, s in _blocks(p, g, velocity):
         if momentum == 0.0:
             np.multiply(gb, rate, out=s)
         else:
-            vb = velocity[start : start + BLOCK]
             vb *= momentum
             vb += gb
             if flush_now:
@@ -84,25 +84,21 @@ def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> 
     return control[0] / control[1] * root, epsilon * root
 
 
-def _adam(
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    control: Array,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    keep: Any = None,
-) -> None:
+def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    _adam(p, g, slots, control, settings)
+
+
+def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    *adams, weight_decay = settings
+    _adam(p, g, slots, control, tuple(adams), 1.0 - control[0] * weight_decay)
+
+
+def _adam(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers, keep: Any = None) -> None:
     """Both Adams; AdamW first keeps this share of p."""
+    (m, v), (beta1, beta2, epsilon) = slots, settings
     rate, floor = advance_adam(control, beta1, beta2, epsilon)
     flush_now = control[3] % FLUSH_EVERY == 0
-    scratch = np.empty(BLOCK, dtype=p.dtype)
-    for start in range(0, p.size, BLOCK):
-        block = slice(start, start + BLOCK)
-        pb, gb, mb, vb = p[block], g[block], m[block], v[block]
-        s = scratch[: pb.size]
+    for pb, gb, mb, vb, s in _blocks(p, g, m, v):
         if keep is not None:
             pb *= keep
         mb *= beta1
@@ -122,44 +118,12 @@ def _adam(
         pb -= s
 
 
-def adam(
-    xp: Any,
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    control: Array,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-) -> None:
-    _adam(p, g, m, v, control, beta1, beta2, epsilon)
-
-
-def adamw(
-    xp: Any,
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    control: Array,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    weight_decay: float,
-) -> None:
-    _adam(p, g, m, v, control, beta1, beta2, epsilon, 1.0 - control[0] * weight_decay)
-
-
-def adagrad(xp: Any, p: Array, g: Array, total: Array, control: Array, epsilon: float) -> None:
+def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    (total,), (epsilon,) = slots, settings
     control[3] += 1.0
     flush_now = control[3] % FLUSH_EVERY == 0
     rate = control[0]
-    scratch = np.empty(BLOCK, dtype=p.dtype)
-    for start in range(0, p.size, BLOCK):
-        block = slice(start, start + BLOCK)
-        pb, gb, tb = p[block], g[block], total[block]
-        s = scratch[: pb.size]
+    for pb, gb, tb, s in _blocks(p, g, total):
         np.multiply(gb, gb, out=s)
         tb += s
         if flush_now:
@@ -171,25 +135,12 @@ def adagrad(xp: Any, p: Array, g: Array, total: Array, control: Array, epsilon: 
         pb -= s
 
 
-def rmsprop(
-    xp: Any,
-    p: Array,
-    g: Array,
-    v: Array,
-    velocity: Array,
-    control: Array,
-    decay: float,
-    epsilon: float,
-    momentum: float,
-) -> None:
+def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    (v, velocity), (decay, epsilon, momentum) = slots, settings
     control[3] += 1.0
     flush_now = control[3] % FLUSH_EVERY == 0
     rate = control[0]
-    scratch = np.empty(BLOCK, dtype=p.dtype)
-    for start in range(0, p.size, BLOCK):
-        block = slice(start, start + BLOCK)
-        pb, gb, vb = p[block], g[block], v[block]
-        s = scratch[: pb.size]
+    for pb, gb, vb, ub, s in _blocks(p, g, v, velocity):
         vb *= decay
         np.multiply(gb, gb, out=s)
         s *= 1.0 - decay
@@ -202,24 +153,9 @@ def rmsprop(
         if momentum == 0.0:
             s *= rate
         else:
-            velocity_b = velocity[block]
-            velocity_b *= momentum
-            velocity_b += s
+            ub *= momentum
+            ub += s
             if flush_now:
-                _flush(velocity_b, s)
-            np.multiply(velocity_b, rate, out=s)
+                _flush(ub, s)
+            np.multiply(ub, rate, out=s)
         pb -= s
-
-
-OPTIMIZER_OVERRIDES: Mapping[str, Override] = MappingProxyType(
-    {
-        "penalty": Override(penalty),
-        "clip_norm": Override(clip_norm),
-        "clip_value": Override(clip_value),
-        "sgd": Override(sgd),
-        "adagrad": Override(adagrad),
-        "rmsprop": Override(rmsprop),
-        "adam": Override(adam),
-        "adamw": Override(adamw),
-    }
-)

@@ -20,7 +20,7 @@ def _rotate(x: Array, r: int, scratch: Array) -> None:
 
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
     keys = [np.uint32(word) for word in (*key, key[0] ^ key[1] ^ PARITY)]
-    # What is added after each group of rounds: the key's words in turn, and to the second the number.
+    # After each group of rounds two words of the key are added, to the second one also the group's number.
     seconds = [np.uint32((int(keys[(group + 2) % 3]) + group + 1) & 0xFFFFFFFF) for group in range(5)]
     highs, lows = (np.broadcast_to(words, out.shape) for words in (high, low))
     for start in range(0, out.size, BLOCK):

@@ -1,16 +1,51 @@
-"""Activations, f(z) and f'(z) dy, element by element (softmax: along the last axis)."""
+"""Activations, f(z) and f'(z) dy, element by element (softmax: along the last axis).
+
+    sigmoid     1 / (1 + e^-z)
+    relu        max(z, 0)
+    leaky_relu  max(z, z / 100)
+    elu         z, or e^z - 1 below 0 (Clevert et al. 2016, alpha 1)
+    gelu        z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2 (Hendrycks and Gimpel 2016)
+    softplus    log(1 + e^z)
+
+gelu is torch's approximate="tanh": the standard has no erf for the other form. It is written as
+z sigmoid(2 ...), which is the same without cancellation.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import pi, sqrt
-from types import MappingProxyType
 from typing import Any
+
+from backends.reference.declaration import kernel
+from backends.table import Table
 
 Array = Any
 LEAK = 0.01
 """Slope of leaky_relu below 0, torch's default."""
 _GELU_SLOPE, _GELU_CUBIC = 2.0 * sqrt(2.0 / pi), 0.044715
+
+
+@dataclass(frozen=True)
+class ActivationFunction:
+    """One activation, and what others must know of it.
+
+    Attributes:
+        forward: (xp, z) -> y = f(z), of the same shape; NaN stays NaN.
+        backward: (xp, dy, z, y) -> dz = f'(z) dy, from whichever of z and y = f(z) is cheaper.
+        from_output: backward does without z, so that y may be written over z.
+        kink: f' jumps at 0.
+        never_negative: f(z) >= 0 for every z.
+        rectifies: f is near 0 below 0, so that He's initial weights fit.
+    """
+
+    forward: Callable[[Any, Array], Array]
+    backward: Callable[[Any, Array, Array, Array], Array]
+    from_output: bool = False
+    kink: bool = False
+    never_negative: bool = False
+    rectifies: bool = False
 
 
 def _sigmoid(xp: Any, z: Array) -> Array:
@@ -45,58 +80,74 @@ def _gelu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
     return dy * (_sigmoid(xp, v) + z * (e / ((1.0 + e) * (1.0 + e))) * slope)
 
 
-_FORWARD: Mapping[str, Callable[[Any, Array], Array]] = MappingProxyType(
+ACTIVATIONS: Table[ActivationFunction] = Table(
+    "activation",
     {
-        "linear": lambda xp, z: z,
-        "sigmoid": _sigmoid,
-        "tanh": lambda xp, z: xp.tanh(z),
-        "relu": _positive,
-        "softmax": _softmax,
-        "leaky_relu": lambda xp, z: xp.where(z < 0, LEAK * z, z),
-        "elu": lambda xp, z: xp.where(z > 0, z, xp.expm1(_negative(xp, z))),
-        "gelu": lambda xp, z: z * _sigmoid(xp, _gelu_argument(z)),
-        "softplus": lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),
-    }
+        "linear": ActivationFunction(lambda xp, z: z, lambda xp, dy, z, y: dy, from_output=True),
+        "sigmoid": ActivationFunction(
+            _sigmoid, lambda xp, dy, z, y: dy * y * (1.0 - y), from_output=True, never_negative=True
+        ),
+        "tanh": ActivationFunction(
+            lambda xp, z: xp.tanh(z), lambda xp, dy, z, y: dy * (1.0 - y * y), from_output=True
+        ),
+        # For y in place of z: y <= 0 where z <= 0.
+        "relu": ActivationFunction(
+            _positive,
+            lambda xp, dy, z, y: xp.where(z <= 0, xp.zeros_like(dy), dy),
+            from_output=True,
+            kink=True,
+            never_negative=True,
+            rectifies=True,
+        ),
+        "softmax": ActivationFunction(
+            _softmax,
+            lambda xp, dy, z, y: y * (dy - xp.sum(dy * y, axis=-1, keepdims=True)),
+            from_output=True,
+            never_negative=True,
+        ),
+        "leaky_relu": ActivationFunction(
+            lambda xp, z: xp.where(z < 0, LEAK * z, z),
+            lambda xp, dy, z, y: xp.where(z > 0, dy, LEAK * dy),
+            kink=True,
+            rectifies=True,
+        ),
+        "elu": ActivationFunction(
+            lambda xp, z: xp.where(z > 0, z, xp.expm1(_negative(xp, z))),
+            lambda xp, dy, z, y: dy * (_negative(xp, y) + 1.0),
+            rectifies=True,
+        ),
+        "gelu": ActivationFunction(
+            lambda xp, z: z * _sigmoid(xp, _gelu_argument(z)), _gelu_backward, rectifies=True
+        ),
+        "softplus": ActivationFunction(
+            lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),
+            lambda xp, dy, z, y: dy * _sigmoid(xp, z),
+            never_negative=True,
+        ),
+    },
 )
-
-_BACKWARD: Mapping[str, Callable[[Any, Array, Array, Array], Array]] = MappingProxyType(
-    {
-        "linear": lambda xp, dy, z, y: dy,
-        "sigmoid": lambda xp, dy, z, y: dy * y * (1.0 - y),
-        "tanh": lambda xp, dy, z, y: dy * (1.0 - y * y),
-        "relu": lambda xp, dy, z, y: xp.where(z <= 0, xp.zeros_like(dy), dy),
-        "softmax": lambda xp, dy, z, y: y * (dy - xp.sum(dy * y, axis=-1, keepdims=True)),
-        "leaky_relu": lambda xp, dy, z, y: xp.where(z > 0, dy, LEAK * dy),
-        "elu": lambda xp, dy, z, y: dy * (_negative(xp, y) + 1.0),
-        "gelu": _gelu_backward,
-        "softplus": lambda xp, dy, z, y: dy * _sigmoid(xp, z),
-    }
-)
-
-ACTIVATIONS = tuple(_FORWARD)
-DENSE_KINDS = ("linear", "sigmoid", "tanh", "relu", "softmax")
-"""Kinds whose f'(z) follows from y alone, and which the dense kernel therefore takes in."""
+"""Every activation by name. One that is added works in every layer and on every backend."""
 
 
+def from_output() -> tuple[str, ...]:
+    """The activations whose f'(z) follows from y alone, and which the dense kernel therefore takes in."""
+    return tuple(name for name, f in ACTIVATIONS.items() if f.from_output)
+
+
+@kernel(writes=("y",), kinds=ACTIVATIONS.keys, aliases=(("z", "y"),))
 def activation(xp: Any, kind: str, z: Array, y: Array) -> None:
     """``y = f(z)`` element by element (softmax: over the last axis).
 
-    sigmoid 1 / (1 + e^-z);  tanh;  relu max(z, 0);  leaky_relu max(z, z / 100);
-    elu z or e^z - 1 below 0 (Clevert et al. 2016, alpha 1);  softplus log(1 + e^z);
-    gelu z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2 (Hendrycks and Gimpel 2016), torch's
-    approximate="tanh": the standard has no erf for the other form. Written as z sigmoid(2 ...), the same
-    without cancellation.
-
     Reads z (B, ..., n); writes y (B, ..., n), which may be z itself.
     """
-    y[...] = _FORWARD[kind](xp, z)
+    y[...] = ACTIVATIONS[kind].forward(xp, z)
 
 
+@kernel(writes=("dz",), kinds=ACTIVATIONS.keys, aliases=(("dy", "dz"),))
 def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
-    """``dz = f'(z) * dy``, from whichever of z and y = f(z) is cheaper.
+    """``dz = f'(z) dy``. Softmax: dz_i = y_i (dy_i - sum_j dy_j y_j). leaky_relu'(0) = 1/100.
 
-    Softmax: dz_i = y_i (dy_i - sum_j dy_j y_j). leaky_relu'(0) = 1/100. For DENSE_KINDS z may be y.
-
-    Reads dy, z, y (B, ..., n); writes dz (B, ..., n), which may be dy itself.
+    Reads dy, z, y (B, ..., n), z being y where f' follows ``from_output``; writes dz (B, ..., n), which may
+    be dy itself.
     """
-    dz[...] = _BACKWARD[kind](xp, dy, z, y)
+    dz[...] = ACTIVATIONS[kind].backward(xp, dy, z, y)

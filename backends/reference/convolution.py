@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from backends.reference.declaration import kernel
+from backends.reference.signatures import Array, Arrays
 from backends.reference.windows import Padding, Pair, pad, pixels, without_border
 
-Array = Any
 
-
+@kernel(writes=("z",))
 def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
     """``z_pq = b + sum_ij x_(p s + i - top)(q t + j - left) W_ij``, pixels outside the image being 0.
 
@@ -28,22 +29,16 @@ def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Paddin
     z[...] = xp.reshape(total, z.shape) + b
 
 
+@kernel(writes=("gradients",))
 def conv2d_backward(
-    xp: Any,
-    dz: Array,
-    x: Array,
-    W: Array,
-    strides: Pair,
-    padding: Padding,
-    dW: Array,
-    db: Array,
-    dx: Array | None,
+    xp: Any, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
 ) -> None:
     """``dW_ij = sum_pq x^T dz``, ``db = sum_pq dz``, ``dx_(p s + i - top)(...) = sum dz_pq W_ij^T``.
 
-    Reads dz (B, rows, columns, n_out), x, W; writes dW, db of the shapes of W, b, and dx (B, H, W, n_in)
-    unless that is None (nothing before is trained).
+    Reads dz (B, rows, columns, n_out), x, W; writes the gradients: dW, db of the shapes of W, b, and
+    dx (B, H, W, n_in) unless that is None (nothing before is trained).
     """
+    dW, db, dx = gradients
     wide = pad(xp, x, padding)
     h, w, n_in, n_out = W.shape
     batch, rows, columns, _ = dz.shape

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from backends.reference.activations import activation, activation_backward
+from backends.reference.activations import activation, activation_backward, from_output
+from backends.reference.declaration import kernel
+from backends.reference.signatures import Array, Arrays
 
-Array = Any
 
-
+@kernel(writes=("y",), kinds=from_output)
 def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
     """``y = f(x W + b)``.
 
@@ -18,26 +19,19 @@ def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
     activation(xp, kind, y, y)
 
 
+@kernel(writes=("dz", "gradients"), kinds=from_output, aliases=(("dy", "dz"),))
 def dense_backward(
-    xp: Any,
-    kind: str,
-    dy: Array,
-    x: Array,
-    y: Array,
-    W: Array,
-    dz: Array,
-    dW: Array,
-    db: Array,
-    dx: Array | None,
+    xp: Any, kind: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
 ) -> None:
     """``dz = f'(z) dy``, ``dW = x^T dz``, ``db = sum_i dz_i``, ``dx = dz W^T``.
 
     f'(z) follows from y = f(z), for all kinds here, so that z need not be kept.
 
-    Reads dy, y (B, n_out), x (B, n_in), W (n_in, n_out); writes dz (B, n_out; may be dy itself),
-    dW, db of the shapes of W, b, and dx (B, n_in) unless that is None (the first layer).
+    Reads dy, y (B, n_out), x (B, n_in), W (n_in, n_out); writes dz (B, n_out; may be dy itself) and the
+    gradients: dW, db of the shapes of W, b, and dx (B, n_in) unless that is None (the first layer).
     """
-    activation_backward(xp, kind, dy, y, y, dz)  # relu: y <= 0 where z <= 0
+    dW, db, dx = gradients
+    activation_backward(xp, kind, dy, y, y, dz)
     dW[...] = xp.matmul(x.T, dz)
     db[...] = xp.sum(dz, axis=0)
     if dx is not None:

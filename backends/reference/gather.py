@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from backends.reference.declaration import kernel
+
 Array = Any
 
 
+@kernel(writes=("out",))
 def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:
     """``out[i] = rows[index[i]] * scale`` in the dtype of ``out``.
 

@@ -1,14 +1,19 @@
-"""Losses: each example's value, and the gradient of their mean, in one."""
+"""Losses: each example's value, and the gradient of their mean, in one kernel."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from backends.reference.declaration import kernel
+
 Array = Any
-
-
 TARGETS = ("integer", "dense")
 """Forms of target: class numbers (B,) int64, or one value for each output (B, C)."""
+
+
+def forms() -> tuple[str, ...]:
+    """The kinds of every loss."""
+    return TARGETS
 
 
 def as_dense(xp: Any, kind: str, targets: Array, like: Array) -> Array:
@@ -19,6 +24,7 @@ def as_dense(xp: Any, kind: str, targets: Array, like: Array) -> Array:
     return xp.astype(targets[:, None] == classes[None, :], like.dtype)
 
 
+@kernel(writes=("losses", "dlogits"), kinds=forms)
 def softmax_cross_entropy(
     xp: Any, kind: str, logits: Array, targets: Array, losses: Array, dlogits: Array
 ) -> None:
@@ -37,6 +43,7 @@ def softmax_cross_entropy(
     dlogits[...] = (e / total * xp.sum(t, axis=1, keepdims=True) - t) / logits.shape[0]
 
 
+@kernel(writes=("losses", "dy"), kinds=forms)
 def mean_squared_error(xp: Any, kind: str, y: Array, targets: Array, losses: Array, dy: Array) -> None:
     """``losses_i = mean_c (y_ic - t_ic)^2`` and the gradient of their mean, ``2 (y - t) / (B C)``.
 
@@ -47,6 +54,7 @@ def mean_squared_error(xp: Any, kind: str, y: Array, targets: Array, losses: Arr
     dy[...] = difference * (2.0 / (y.shape[0] * y.shape[1]))
 
 
+@kernel(writes=("losses", "dy"), kinds=forms)
 def mean_absolute_error(xp: Any, kind: str, y: Array, targets: Array, losses: Array, dy: Array) -> None:
     """``losses_i = mean_c |y_ic - t_ic|`` and the gradient of their mean, ``sign(y - t) / (B C)``.
 
@@ -57,6 +65,7 @@ def mean_absolute_error(xp: Any, kind: str, y: Array, targets: Array, losses: Ar
     dy[...] = xp.sign(difference) / (y.shape[0] * y.shape[1])
 
 
+@kernel(writes=("losses", "dlogits"), kinds=forms)
 def sigmoid_cross_entropy(
     xp: Any, kind: str, logits: Array, targets: Array, losses: Array, dlogits: Array
 ) -> None:
@@ -76,6 +85,7 @@ def sigmoid_cross_entropy(
     dlogits[...] = (p - t) / (z.shape[0] * z.shape[1])
 
 
+@kernel(writes=("losses", "dy"), kinds=forms)
 def hinge(xp: Any, kind: str, y: Array, targets: Array, losses: Array, dy: Array) -> None:
     """``losses_i = mean_c max(0, 1 - s_ic y_ic)``: s is 1 where the target is above 0, else -1.
 

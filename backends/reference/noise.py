@@ -9,11 +9,14 @@ from __future__ import annotations
 from math import pi
 from typing import Any
 
+from backends.reference.declaration import kernel
+
 Array = Any
 _WORD = 0x7FFFFFFF
 _UNIT = 2.0**-31
 
 
+@kernel(writes=("mask", "y"))
 def dropout(xp: Any, bits: Array, x: Array, rate: float, mask: Array, y: Array) -> None:
     """``y = x mask``; mask is 0 with probability rate, else 1 / (1 - rate) (Srivastava et al. 2014).
 
@@ -27,6 +30,7 @@ def dropout(xp: Any, bits: Array, x: Array, rate: float, mask: Array, y: Array) 
     y[...] = x * mask
 
 
+@kernel(writes=("y",))
 def gaussian_noise(xp: Any, bits: Array, x: Array, deviation: float, y: Array) -> None:
     """``y = x + deviation e``, e standard normal by the transform of Box and Muller (1958):
     sqrt(-2 log u) cos(2 pi v) and sqrt(-2 log u) sin(2 pi v) of uniform u and v.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from backends.reference.declaration import kernel
 from backends.reference.windows import Padding, Pair, pad, pixels, starts, without_border
 
 Array = Any
 
 
+@kernel(writes=("y", "index"))
 def max_pool2d(
     xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
 ) -> None:
@@ -32,6 +34,7 @@ def max_pool2d(
         index[...] = xp.where(better, (down + i) * width + (across + j), index)
 
 
+@kernel(writes=("dx",))
 def max_pool2d_backward(
     xp: Any, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
 ) -> None:
@@ -60,6 +63,7 @@ def _counts(xp: Any, image: Array, size: Pair, strides: Pair, padding: Padding, 
     return xp.astype(counts[0] * counts[1], image.dtype)
 
 
+@kernel(writes=("y",))
 def average_pool2d(xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array) -> None:
     """``y_pq = mean over the window's pixels``; pixels outside the image do not count.
 
@@ -73,6 +77,7 @@ def average_pool2d(xp: Any, x: Array, size: Pair, strides: Pair, padding: Paddin
     y[...] = total / _counts(xp, x, size, strides, padding, windows)
 
 
+@kernel(writes=("dx",))
 def average_pool2d_backward(
     xp: Any, dy: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
 ) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from backends.reference.declaration import kernel
+
 Array = Any
-
-
 _WORD = 0xFFFFFFFF
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 
 
+@kernel(writes=("out",))
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
     """Threefry-2x32 with 20 rounds (Salmon et al. 2011): a random integer for each counter.
 

@@ -1,12 +1,8 @@
-"""PyTorch as an array library: CPU, CUDA or MPS tensors, no autograd, no torch.nn.
-
-The kernels are in ``torch_dense``, ``torch_layers`` and ``torch_optimizers``.
-"""
+"""PyTorch as an array library: CPU, CUDA or MPS tensors, without autograd, modules or torch.optim."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,46 +10,12 @@ import numpy as np
 import torch
 
 from backends.backend import Backend, Step
-from backends.dispatch import Override
+from backends.dispatch import Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, shown
-from backends.numpy import random as numpy_random
-from backends.torch import dense as torch_dense
-from backends.torch import layers as torch_layers
+from backends.torch import dense, layers, optimizers
 from backends.torch.graphs import CudaGraphs
-from backends.torch.optimizers import optimizer_overrides
 
 Array = Any  # torch.Tensor
-
-
-def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:
-    if rows.dtype == out.dtype:
-        torch.index_select(rows, 0, index, out=out)
-        if scale != 1.0:
-            out.mul_(scale)
-    else:
-        picked = torch.index_select(rows, 0, index)
-        if scale == 1.0:
-            out.copy_(picked)
-        else:
-            # Not torch.mul(picked, scale): of integers and a float it works in float32.
-            out.copy_(picked).mul_(scale)
-
-
-def softmax_cross_entropy(
-    xp: Any, kind: str, logits: Array, targets: Array, losses: Array, dlogits: Array
-) -> None:
-    batch = logits.shape[0]
-    log_p = torch.log_softmax(logits, 1)
-    column = targets[:, None]
-    torch.neg(torch.gather(log_p, 1, column)[:, 0], out=losses)
-    torch.exp(log_p, out=dlogits)
-    dlogits.scatter_(1, column, -1.0, reduce="add")
-    dlogits.mul_(1.0 / batch)
-
-
-def threefry_on_cpu(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
-    """NumPy's, in the tensors' own memory: torch has no 32-bit words that wrap around."""
-    numpy_random.threefry(np, key, high.numpy(), low.numpy(), out.numpy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,32 +24,11 @@ class TorchBackend(Backend):
 
     graphs: bool = False
 
-    OVERRIDES: ClassVar[Mapping[str, Override]] = {
-        "gather_rows": Override(gather_rows),
-        "activation": Override(torch_dense.activation),
-        "activation_backward": Override(torch_dense.activation_backward),
-        "dense": Override(torch_dense.dense),
-        "dense_backward": Override(torch_dense.dense_backward),
-        "conv2d": Override(torch_layers.conv2d),
-        "conv2d_backward": Override(torch_layers.conv2d_backward),
-        "max_pool2d": Override(torch_layers.max_pool2d),
-        "max_pool2d_backward": Override(torch_layers.max_pool2d_backward),
-        "batch_norm": Override(torch_layers.batch_norm),
-        "batch_norm_backward": Override(torch_layers.batch_norm_backward),
-        "layer_norm": Override(torch_layers.layer_norm),
-        "layer_norm_backward": Override(torch_layers.layer_norm_backward),
-        "softmax_cross_entropy": Override(softmax_cross_entropy, kinds=("integer",)),
-    }
+    OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(dense, layers, optimizers)
 
-    def declared_overrides(self) -> Mapping[str, Override]:
-        declared = {**self.OVERRIDES, **optimizer_overrides(self.device.type)}
-        if self.device.type == "cpu":
-            declared["threefry"] = Override(threefry_on_cpu)
-        if self.device.type == "cpu" and torch_dense.has_onednn():
-            for name in ("dense", "dense_backward"):
-                function = getattr(torch_dense, f"{name}_onednn")
-                declared[name] = Override(function, dtypes=("float32",), otherwise=declared[name])
-        return declared
+    @property
+    def device_type(self) -> str:
+        return str(self.device.type)
 
     def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
         array = np.asarray(array)
@@ -148,50 +89,52 @@ def _warm_up() -> None:
             function(x)
 
 
+def _place(device: Any, dtype: str) -> torch.device:
+    """The device that is meant; refuses what is none, and what cannot run here."""
+    expected = f"device is {shown(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
+    try:
+        place = torch.device("cpu" if device is None else device)
+    except (RuntimeError, TypeError):
+        raise InputError(expected) from None
+    if place.type == "cpu":
+        if place.index:
+            raise InputError(f"device is {shown(device)}, expected 'cpu': there is one CPU device")
+        return torch.device("cpu")
+    if place.type == "mps":
+        if not torch.backends.mps.is_available():
+            raise BackendUnavailable("backend 'torch' on 'mps' needs Apple's Metal; use --device cpu")
+        if dtype == "float64":
+            raise InputError("dtype is 'float64', expected 'float32' on the device 'mps'")
+        return torch.device("mps", 0)
+    if place.type != "cuda":
+        raise InputError(expected)
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if count == 0:
+        why = "this torch is a CPU build" if torch.version.cuda is None else "torch finds none"
+        raise BackendUnavailable(
+            f"backend 'torch' on {shown(device)} needs a CUDA device, but {why}; "
+            f"use --device cpu, or install the NVIDIA driver and a CUDA build of torch"
+        )
+    index = torch.cuda.current_device() if place.index is None else place.index
+    if index >= count:
+        raise BackendUnavailable(
+            f"backend 'torch' has {count} CUDA device(s), got {shown(device)}; expected cuda:0 to "
+            f"cuda:{count - 1}"
+        )
+    return torch.device("cuda", index)
+
+
 def make(
     device: Any, dtype: str, fused: bool, precision: str = "float32", graphs: bool = False
 ) -> TorchBackend:
     """The factory that ``get_backend("torch")`` calls."""
     import array_api_compat.torch as xp
 
-    try:
-        place = torch.device("cpu" if device is None else device)
-    except (RuntimeError, TypeError):
-        raise InputError(
-            f"device is {shown(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
-        ) from None
+    place = _place(device, dtype)
     if place.type == "cuda":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if count == 0:
-            why = "this torch is a CPU build" if torch.version.cuda is None else "torch finds none"
-            raise BackendUnavailable(
-                f"backend 'torch' on {shown(device)} needs a CUDA device, but {why}; "
-                f"use --device cpu, or install the NVIDIA driver and a CUDA build of torch"
-            )
-        index = torch.cuda.current_device() if place.index is None else place.index
-        if index >= count:
-            raise BackendUnavailable(
-                f"backend 'torch' has {count} CUDA device(s), got {shown(device)}; expected cuda:0 to "
-                f"cuda:{count - 1}"
-            )
-        place = torch.device("cuda", index)
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    elif place.type == "mps":
-        if not torch.backends.mps.is_available():
-            raise BackendUnavailable("backend 'torch' on 'mps' needs Apple's Metal; use --device cpu")
-        if dtype == "float64":
-            raise InputError("dtype is 'float64', expected 'float32' on the device 'mps'")
-        place = torch.device("mps", 0)
-    elif place.type != "cpu":
-        raise InputError(
-            f"device is {shown(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
-        )
-    elif re.fullmatch(r"cpu:[1-9]\d*", str(place)):
-        raise InputError(f"device is {shown(device)}, expected 'cpu': there is one CPU device")
-    else:
-        place = torch.device("cpu")
-    if place.type != "cuda" and (precision == "tf32" or graphs):
+    elif precision == "tf32" or graphs:
         setting = "precision 'tf32'" if precision == "tf32" else "graphs"
         raise BackendUnavailable(f"{setting} needs a CUDA device, got the backend 'torch' on {str(place)!r}")
     _warm_up()

@@ -1,4 +1,4 @@
-"""Activations and the dense layer in torch: fused calls that write into the tensors that are there.
+"""torch's kernels of a dense network: fused calls that write into the tensors that are there.
 
 The backward calls are the ones that autograd uses underneath. On the CPU in float32 the products are
 oneDNN's, which are faster than MKL's here and take bias and activation into the same pass.
@@ -6,17 +6,34 @@ oneDNN's, which are faster than MKL's here and take bias and activation into the
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
+from backends.dispatch import override
+from backends.numpy import random as numpy_random
 from backends.reference.activations import LEAK
+from backends.reference.signatures import Arrays
 
 Array = Any  # torch.Tensor
 aten = torch.ops.aten
 
 SOFTPLUS_LINEAR = 40.0
 """Above it log(1 + e^z) is z in float64 too; at 20, torch's own choice, 2e-9 would be missing."""
+
+
+def _softmax_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
+    """autograd's own call, which is private, or where it is gone y (dy - sum dy y)."""
+    try:
+        private = aten._softmax_backward_data.out
+    except AttributeError:
+        inner = torch.sum(dy * y, -1, keepdim=True)
+        torch.mul(torch.sub(dy, inner), y, out=dz)
+    else:
+        private(dy, y, -1, y.dtype, grad_input=dz)
+
 
 _FORWARD = {
     "linear": lambda z, y: None if y is z else y.copy_(z),
@@ -35,7 +52,7 @@ _BACKWARD = {
     "sigmoid": lambda dy, z, y, dz: aten.sigmoid_backward.grad_input(dy, y, grad_input=dz),
     "tanh": lambda dy, z, y, dz: aten.tanh_backward.grad_input(dy, y, grad_input=dz),
     "relu": lambda dy, z, y, dz: aten.threshold_backward.grad_input(dy, z, 0.0, grad_input=dz),
-    "softmax": lambda dy, z, y, dz: aten._softmax_backward_data.out(dy, y, -1, y.dtype, grad_input=dz),
+    "softmax": _softmax_backward,
     "leaky_relu": lambda dy, z, y, dz: aten.leaky_relu_backward.grad_input(dy, z, LEAK, False, grad_input=dz),
     # Not elu_backward, in which NaN would become dy.
     "elu": lambda dy, z, y, dz: torch.mul(dy, torch.clamp_max(y, 0.0).add_(1.0), out=dz),
@@ -46,17 +63,28 @@ _BACKWARD = {
 }
 
 
+def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:
+    if rows.dtype == out.dtype:
+        torch.index_select(rows, 0, index, out=out)
+        if scale != 1.0:
+            out.mul_(scale)
+    else:
+        picked = torch.index_select(rows, 0, index)
+        if scale == 1.0:
+            out.copy_(picked)
+        else:
+            # Not torch.mul(picked, scale): of integers and a float it works in float32.
+            out.copy_(picked).mul_(scale)
+
+
+@override(kinds=_FORWARD)
 def activation(xp: Any, kind: str, z: Array, y: Array) -> None:
     _FORWARD[kind](z, y)
 
 
+@override(kinds=_BACKWARD)
 def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
     _BACKWARD[kind](dy, z, y, dz)
-
-
-def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
-    torch.addmm(b, x, W, out=y)
-    _FORWARD[kind](y, y)
 
 
 # What oneDNN computes in the same pass as the product. Its relu would turn NaN into 0. Its sigmoid gives 0
@@ -69,61 +97,6 @@ def onednn_linear(x: Array, W: Array, b: Array | None, epilogue: str) -> Array:
     return torch.ops.mkldnn._linear_pointwise(x, W.T, b, epilogue, [], "")
 
 
-def dense_onednn(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
-    epilogue = _EPILOGUES.get(kind)
-    y.copy_(onednn_linear(x, W, b, epilogue or "none"))
-    if epilogue is None:
-        _FORWARD[kind](y, y)
-
-
-def dense_backward(
-    xp: Any,
-    kind: str,
-    dy: Array,
-    x: Array,
-    y: Array,
-    W: Array,
-    dz: Array,
-    dW: Array,
-    db: Array,
-    dx: Array | None,
-) -> None:
-    _BACKWARD[kind](dy, y, y, dz)
-    _weight_gradients(x, dz, dW, db)
-    if dx is not None:
-        torch.mm(dz, W.T, out=dx)
-
-
-NARROW = 32
-"""Up to so many columns MKL's x^T dz is slower than its dz^T x and a copy."""
-
-
-def _weight_gradients(x: Array, dz: Array, dW: Array, db: Array) -> None:
-    if dz.shape[1] > NARROW or dW.device.type != "cpu":
-        torch.mm(x.T, dz, out=dW)
-    else:
-        dW.copy_(torch.mm(dz.T, x).T)
-    torch.sum(dz, 0, out=db)
-
-
-def dense_backward_onednn(
-    xp: Any,
-    kind: str,
-    dy: Array,
-    x: Array,
-    y: Array,
-    W: Array,
-    dz: Array,
-    dW: Array,
-    db: Array,
-    dx: Array | None,
-) -> None:
-    _BACKWARD[kind](dy, y, y, dz)
-    _weight_gradients(x, dz, dW, db)
-    if dx is not None:
-        dx.copy_(onednn_linear(dz, W.T, None, "none"))
-
-
 def has_onednn() -> bool:
     """Whether this torch has the private call, with the arguments that are known here."""
     if not torch.backends.mkldnn.is_available():
@@ -133,3 +106,74 @@ def has_onednn() -> bool:
         return float(onednn_linear(one, one, one[0], "none")) == 2.0
     except (AttributeError, RuntimeError, TypeError):
         return False
+
+
+onednn = partial(override, dtypes=("float32",), devices=("cpu",), available=has_onednn)
+
+
+@onednn("dense", kinds=_FORWARD)
+def dense_onednn(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
+    epilogue = _EPILOGUES.get(kind)
+    y.copy_(onednn_linear(x, W, b, epilogue or "none"))
+    if epilogue is None:
+        _FORWARD[kind](y, y)
+
+
+@override(kinds=_FORWARD)
+def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
+    torch.addmm(b, x, W, out=y)
+    _FORWARD[kind](y, y)
+
+
+@onednn("dense_backward", kinds=_BACKWARD)
+def dense_backward_onednn(
+    xp: Any, kind: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
+) -> None:
+    _BACKWARD[kind](dy, y, y, dz)
+    dx = _weight_gradients(x, dz, gradients)
+    if dx is not None:
+        dx.copy_(onednn_linear(dz, W.T, None, "none"))
+
+
+@override(kinds=_BACKWARD)
+def dense_backward(
+    xp: Any, kind: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
+) -> None:
+    _BACKWARD[kind](dy, y, y, dz)
+    dx = _weight_gradients(x, dz, gradients)
+    if dx is not None:
+        torch.mm(dz, W.T, out=dx)
+
+
+NARROW = 32
+"""Up to so many columns MKL's x^T dz is slower than its dz^T x and a copy."""
+
+
+def _weight_gradients(x: Array, dz: Array, gradients: Arrays) -> Array | None:
+    """Write dW and db; dx, which is left to do."""
+    dW, db, dx = gradients
+    if dz.shape[1] > NARROW or dW.device.type != "cpu":
+        torch.mm(x.T, dz, out=dW)
+    else:
+        dW.copy_(torch.mm(dz.T, x).T)
+    torch.sum(dz, 0, out=db)
+    return dx
+
+
+@override(kinds=("integer",))
+def softmax_cross_entropy(
+    xp: Any, kind: str, logits: Array, targets: Array, losses: Array, dlogits: Array
+) -> None:
+    batch = logits.shape[0]
+    log_p = torch.log_softmax(logits, 1)
+    column = targets[:, None]
+    torch.neg(torch.gather(log_p, 1, column)[:, 0], out=losses)
+    torch.exp(log_p, out=dlogits)
+    dlogits.scatter_(1, column, -1.0, reduce="add")
+    dlogits.mul_(1.0 / batch)
+
+
+@override(devices=("cpu",))
+def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    """NumPy's, in the tensors' own memory: torch has no 32-bit words that wrap around."""
+    numpy_random.threefry(np, key, high.numpy(), low.numpy(), out.numpy())

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from backends.reference.signatures import Arrays, Numbers
 from backends.reference.windows import Padding, Pair
 
 Array = Any  # torch.Tensor
@@ -38,30 +39,13 @@ def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Paddin
 
 
 def conv2d_backward(
-    xp: Any,
-    dz: Array,
-    x: Array,
-    W: Array,
-    strides: Pair,
-    padding: Padding,
-    dW: Array,
-    db: Array,
-    dx: Array | None,
+    xp: Any, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
 ) -> None:
+    dW, db, dx = gradients
     images, border = _bordered(x, padding)
-    d_images, dW_, db_ = aten.convolution_backward(
-        _channels_first(dz),
-        images,
-        W.permute(3, 2, 0, 1),
-        list(db.shape),
-        strides,
-        border,
-        [1, 1],
-        False,
-        [0, 0],
-        1,
-        [dx is not None, True, True],
-    )
+    images_ = _channels_first(dz), images, W.permute(3, 2, 0, 1)
+    geometry = list(db.shape), strides, border, [1, 1], False, [0, 0], 1
+    d_images, dW_, db_ = aten.convolution_backward(*images_, *geometry, _needed(gradients))
     dW.copy_(dW_.permute(2, 3, 1, 0))
     db.copy_(db_)
     if dx is not None:
@@ -99,81 +83,41 @@ def max_pool2d_backward(
 
 
 def batch_norm(
-    xp: Any,
-    x: Array,
-    gamma: Array,
-    beta: Array,
-    running_mean: Array,
-    running_variance: Array,
-    momentum: float,
-    epsilon: float,
-    mean: Array,
-    inverse: Array,
-    y: Array,
+    xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, kept: Arrays, y: Array
 ) -> None:
-    aten.native_batch_norm.out(
-        x.contiguous(),  # of other strides it adds to what mean holds beforehand
-        gamma,
-        beta,
-        running_mean,
-        running_variance,
-        True,
-        momentum,
-        epsilon,
-        out=y,
-        save_mean=mean,
-        save_invstd=inverse,
-    )
+    mean, inverse = kept
+    x = x.contiguous()  # of other strides the call adds to what mean holds beforehand
+    made = {"out": y, "save_mean": mean, "save_invstd": inverse}
+    aten.native_batch_norm.out(x, gamma, beta, *running, True, *settings, **made)
 
 
-def batch_norm_backward(
-    xp: Any,
-    dy: Array,
-    x: Array,
-    mean: Array,
-    inverse: Array,
-    gamma: Array,
-    dgamma: Array,
-    dbeta: Array,
-    dx: Array | None,
-) -> None:
-    needed = [dx is not None, True, True]
+def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
     # Epsilon is in inverse already.
-    dx_, dgamma_, dbeta_ = aten.native_batch_norm_backward(
-        dy, x, gamma, None, None, mean, inverse, True, 0.0, needed
-    )
-    dgamma.copy_(dgamma_)
-    dbeta.copy_(dbeta_)
-    if dx is not None:
-        dx.copy_(dx_)
+    made = aten.native_batch_norm_backward(dy, x, gamma, None, None, *kept, True, 0.0, _needed(gradients))
+    _copy(made, gradients)
 
 
-def layer_norm(
-    xp: Any, x: Array, gamma: Array, beta: Array, epsilon: float, mean: Array, inverse: Array, y: Array
-) -> None:
+def layer_norm(xp: Any, x: Array, gamma: Array, beta: Array, epsilon: float, kept: Arrays, y: Array) -> None:
+    mean, inverse = kept
     y_, mean_, inverse_ = torch.native_layer_norm(x, [x.shape[1]], gamma, beta, epsilon)
     y.copy_(y_)
     mean.copy_(mean_[:, 0])
     inverse.copy_(inverse_[:, 0])
 
 
-def layer_norm_backward(
-    xp: Any,
-    dy: Array,
-    x: Array,
-    mean: Array,
-    inverse: Array,
-    gamma: Array,
-    dgamma: Array,
-    dbeta: Array,
-    dx: Array | None,
-) -> None:
-    needed = [dx is not None, True, True]
-    mean, inverse = (a.contiguous()[:, None] for a in (mean, inverse))  # other strides are not looked at
-    dx_, dgamma_, dbeta_ = aten.native_layer_norm_backward(
-        dy, x, [x.shape[1]], mean, inverse, gamma, gamma, needed
-    )
-    dgamma.copy_(dgamma_)
-    dbeta.copy_(dbeta_)
-    if dx is not None:
-        dx.copy_(dx_)
+def layer_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
+    columns = (a.contiguous()[:, None] for a in kept)  # the call ignores other strides
+    made = aten.native_layer_norm_backward(dy, x, [x.shape[1]], *columns, gamma, gamma, _needed(gradients))
+    _copy(made, gradients)
+
+
+def _needed(gradients: Arrays) -> list[bool]:
+    """Which of (dx, dgamma, dbeta) torch is to compute for (dgamma, dbeta, dx)."""
+    return [gradients[2] is not None, True, True]
+
+
+def _copy(made: Arrays, gradients: Arrays) -> None:
+    """torch's (dx, dgamma, dbeta) into (dgamma, dbeta, dx)."""
+    for there, here in zip((made[1], made[2], made[0]), gradients, strict=True):
+        if here is not None:
+            here.copy_(there)

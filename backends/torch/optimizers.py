@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 
 import torch
 
-from backends.dispatch import FLOATS, Override
-from backends.reference import FLUSH_EVERY, MOMENT_FLOOR, NORM_FLOOR
+from backends.dispatch import override
+from backends.reference.gradients import NORM_FLOOR
+from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
+from backends.reference.signatures import Arrays, Numbers
 
 Array = Any  # torch.Tensor
 
@@ -32,9 +33,7 @@ def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
 
 
 def _flush(control: Array, *moments: Array) -> None:
-    if (
-        control.device.type != "cpu"
-    ):  # no host read there: look at every update, and keep all unless one is due
+    if control.device.type != "cpu":  # no host read: all moments are kept unless a flush is due
         due = control[3:4].remainder(FLUSH_EVERY) == 0
         for moment in moments:
             torch.where(due, torch.hardshrink(moment, MOMENT_FLOOR), moment, out=moment)
@@ -43,9 +42,8 @@ def _flush(control: Array, *moments: Array) -> None:
             torch.hardshrink(moment, MOMENT_FLOOR, out=moment)
 
 
-def sgd(
-    xp: Any, p: Array, g: Array, velocity: Array, control: Array, momentum: float, nesterov: bool
-) -> None:
+def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    (velocity,), (momentum, nesterov) = slots, settings
     control[3:4].add_(1.0)
     rate = control[0:1]
     if momentum == 0.0:
@@ -66,68 +64,53 @@ def _advance(beta1: float, beta2: float, dtype: torch.dtype, device: torch.devic
     return tuple(torch.tensor(row, dtype=dtype, device=device) for row in (factors, summands))
 
 
-def _fused_adam(
-    fused: Any,
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    control: Array,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    weight_decay: float,
-) -> None:
+def _has(name: str) -> Callable[[], bool]:
+    """Whether this torch has the fused step, a private call; without it the reference serves."""
+    return lambda: hasattr(torch, f"_fused_{name}_")
+
+
+def _fused(name: str, p: Array, g: Array, slots: Arrays, control: Array, **settings: float) -> None:
+    """torch's step in one call. On CUDA it reads rate and step count as float32, whatever p is."""
+    states = [[slot] for slot in slots]
+    if name != "adagrad":
+        states.append([])  # the largest v so far, of amsgrad
+        settings["amsgrad"] = False
+    # The call takes all strides for those of p.
+    getattr(torch, f"_fused_{name}_")(
+        [p], [g.contiguous()], *states, [control[3]], lr=control[0], maximize=False, **settings
+    )
+    _flush(control, *slots)
+
+
+def _fused_adam(name: str, p: Array, g: Array, slots: Arrays, control: Array, *settings: float) -> None:
+    beta1, beta2, epsilon, weight_decay = settings
     factors, summands = _advance(beta1, beta2, control.dtype, control.device)
     torch.addcmul(summands, factors, control, out=control)
-    fused(
-        [p],
-        [g.contiguous()],  # the call takes all strides for those of p
-        [m],
-        [v],
-        [],
-        [control[3]],
-        lr=control[0],
-        beta1=beta1,
-        beta2=beta2,
-        weight_decay=weight_decay,
-        eps=epsilon,
-        amsgrad=False,
-        maximize=False,
-    )
-    _flush(control, m, v)
+    numbers = {"beta1": beta1, "beta2": beta2, "weight_decay": weight_decay, "eps": epsilon}
+    _fused(name, p, g, slots, control, **numbers)
 
 
-def adam(
-    xp: Any,
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    control: Array,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-) -> None:
-    _fused_adam(torch._fused_adam_, p, g, m, v, control, beta1, beta2, epsilon, 0.0)
+@override(devices=("cpu",), available=_has("adam"))
+@override(devices=("cuda",), available=_has("adam"), dtypes=("float32",))
+def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    _fused_adam("adam", p, g, slots, control, *settings, 0.0)
 
 
-def adamw(
-    xp: Any,
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    control: Array,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    weight_decay: float,
-) -> None:
-    _fused_adam(torch._fused_adamw_, p, g, m, v, control, beta1, beta2, epsilon, weight_decay)
+@override(devices=("cpu",), available=_has("adamw"))
+@override(devices=("cuda",), available=_has("adamw"), dtypes=("float32",))
+def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    _fused_adam("adamw", p, g, slots, control, *settings)
 
 
-def adagrad(xp: Any, p: Array, g: Array, total: Array, control: Array, epsilon: float) -> None:
+@override("adagrad", devices=("cpu",), available=_has("adagrad"))
+def adagrad_fused(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    (epsilon,) = settings
+    control[3:4].add_(1.0)
+    _fused("adagrad", p, g, slots, control, lr_decay=0.0, weight_decay=0.0, eps=epsilon)
+
+
+def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    (total,), (epsilon,) = slots, settings
     control[3:4].add_(1.0)
     total.addcmul_(g, g)
     _flush(control, total)
@@ -135,33 +118,8 @@ def adagrad(xp: Any, p: Array, g: Array, total: Array, control: Array, epsilon: 
     p.addcmul_(torch.div(g, root, out=root), control[0:1], value=-1.0)
 
 
-def adagrad_fused(xp: Any, p: Array, g: Array, total: Array, control: Array, epsilon: float) -> None:
-    control[3:4].add_(1.0)
-    torch._fused_adagrad_(
-        [p],
-        [g.contiguous()],
-        [total],
-        [control[3]],
-        lr=control[0],
-        lr_decay=0.0,
-        weight_decay=0.0,
-        eps=epsilon,
-        maximize=False,
-    )
-    _flush(control, total)
-
-
-def rmsprop(
-    xp: Any,
-    p: Array,
-    g: Array,
-    v: Array,
-    velocity: Array,
-    control: Array,
-    decay: float,
-    epsilon: float,
-    momentum: float,
-) -> None:
+def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    (v, velocity), (decay, epsilon, momentum) = slots, settings
     control[3:4].add_(1.0)
     v.mul_(decay).addcmul_(g, g, value=1.0 - decay)
     _flush(control, v)
@@ -171,24 +129,3 @@ def rmsprop(
         step = velocity.mul_(momentum).add_(step)
         _flush(control, velocity)
     p.addcmul_(step, control[0:1], value=-1.0)
-
-
-def optimizer_overrides(device: str) -> Mapping[str, Override]:
-    """What holds on this type of device. The fused calls are private: torch releases without them, and
-    devices where they were never tried, go without."""
-    found = {
-        "penalty": Override(penalty),
-        "clip_norm": Override(clip_norm),
-        "clip_value": Override(clip_value),
-        "sgd": Override(sgd),
-        "adagrad": Override(adagrad),
-        "rmsprop": Override(rmsprop),
-    }
-    # On CUDA they read the rate and the step count as float32, whatever the parameters are.
-    fused_dtypes = {"cpu": FLOATS, "cuda": ("float32",)}.get(device, ())
-    for name, function in (("adam", adam), ("adamw", adamw)):
-        if hasattr(torch, f"_fused_{name}_"):
-            found[name] = Override(function, fused_dtypes)
-    if device == "cpu" and hasattr(torch, "_fused_adagrad_"):
-        found["adagrad"] = Override(adagrad_fused)
-    return MappingProxyType(found)

@@ -16,7 +16,7 @@ from math import sqrt
 
 import numpy as np
 
-from backends.reference import MOMENT_FLOOR
+from backends.reference.optimizers import MOMENT_FLOOR
 
 UNITS = {"float32": 2.0**-24, "float64": 2.0**-53, "tf32": 2.0**-10}
 U = UNITS["float32"]

@@ -1,26 +1,27 @@
 """Mutants: NumPy with one thing wrong. Each must be rejected, or the bounds prove nothing.
 
-A mutant is a contender like any other. What is wrong is one kernel of its backend, replaced.
+A mutant is a contender like any other. What is wrong is some kernels of its backend: each function here is
+given (name, kind, kernel) and returns the kernel, or a wrong one in its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from backends import Backend, get_backend
-from backends.dispatch import Kernel, KernelKey
+from backends.backend import Wrap
+from backends.dispatch import Kernel
+from backends.reference.signatures import Arrays, Numbers
 from dnn.agreement.ours import BackendContender
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
 from dnn.validation.settings import look_up
 
 Array = Any
-Kernels = dict[KernelKey, Kernel]
 
 
 def _round_tf32(a: Array) -> Array:
@@ -34,48 +35,43 @@ def _round_float16(a: Array) -> Array:
     return a.astype(np.float16).astype(a.dtype)
 
 
-def _products(kernels: Kernels, reduce: Callable[[Array], Array]) -> None:
+def _products(name: str, kernel: Kernel, reduce: Callable[[Array], Array]) -> Kernel:
     """Every factor of every product is rounded before it."""
-    for (name, kind), kernel in list(kernels.items()):
-        if name in ("dense", "conv2d"):
 
-            def forward(x: Array, W: Array, *rest: Any, kernel: Kernel = kernel) -> None:
-                kernel(reduce(x), reduce(W), *rest)
+    def forward(x: Array, W: Array, *rest: Any) -> None:
+        kernel(reduce(x), reduce(W), *rest)
 
-            kernels[name, kind] = forward
-        if name == "dense_backward":
+    def backward(dy: Array, x: Array, y: Array, W: Array, *rest: Any) -> None:
+        dy[...] = reduce(dy)
+        kernel(dy, reduce(x), y, reduce(W), *rest)
 
-            def backward(
-                dy: Array, x: Array, y: Array, W: Array, *rest: Array, kernel: Kernel = kernel
-            ) -> None:
-                dy[...] = reduce(dy)
-                kernel(dy, reduce(x), y, reduce(W), *rest)
+    def conv_backward(dz: Array, x: Array, W: Array, *rest: Any) -> None:
+        kernel(reduce(dz), reduce(x), reduce(W), *rest)
 
-            kernels[name, kind] = backward
-        if name == "conv2d_backward":
-
-            def conv_backward(dz: Array, x: Array, W: Array, *rest: Any, kernel: Kernel = kernel) -> None:
-                kernel(reduce(dz), reduce(x), reduce(W), *rest)
-
-            kernels[name, kind] = conv_backward
+    wrong: dict[str, Kernel] = {
+        "dense": forward,
+        "conv2d": forward,
+        "dense_backward": backward,
+        "conv2d_backward": conv_backward,
+    }
+    return wrong.get(name, kernel)
 
 
-def _tf32(kernels: Kernels) -> None:
+def _tf32(name: str, kind: str | None, kernel: Kernel) -> Kernel:
     """Products of TF32-rounded factors, as torch and CuPy may do on a GPU when told so."""
-    _products(kernels, _round_tf32)
+    return _products(name, kernel, _round_tf32)
 
 
-def _float16(kernels: Kernels) -> None:
+def _float16(name: str, kind: str | None, kernel: Kernel) -> Kernel:
     """A cast to float16 and back before every product."""
-    _products(kernels, _round_float16)
+    return _products(name, kernel, _round_float16)
 
 
-def _adam_epsilon(kernels: Kernels) -> None:
+def _adam_epsilon(name: str, kind: str | None, kernel: Kernel) -> Kernel:
     """Adam's epsilon beside sqrt(v) before the bias correction ("epsilon hat", as in Keras)."""
 
-    def adam(
-        p: Array, g: Array, m: Array, v: Array, control: Array, beta1: float, beta2: float, epsilon: float
-    ) -> None:
+    def adam(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        (m, v), (beta1, beta2, epsilon) = slots, settings
         control[1] = beta1 * control[1] + (1.0 - beta1)
         control[2] = beta2 * control[2] + (1.0 - beta2)
         control[3] += 1.0
@@ -83,69 +79,55 @@ def _adam_epsilon(kernels: Kernels) -> None:
         v[...] = beta2 * v + (1.0 - beta2) * g * g
         p -= control[0] * np.sqrt(control[2]) / control[1] * m / (np.sqrt(v) + epsilon)
 
-    kernels["adam", None] = adam
+    return adam if name == "adam" else kernel
 
 
-def _loss_keys(kernels: Kernels) -> list[KernelKey]:
-    names = {loss.kernel for loss in LOSSES.values()}  # two losses may share one
-    return [key for key in kernels if key[0] in names]
+def _is_loss(name: str) -> bool:
+    return name in {loss.kernel for loss in LOSSES.values()}
 
 
-def _after_losses(kernels: Kernels, change: Callable[[Array], None]) -> None:
-    for key in _loss_keys(kernels):
+def _scaled_gradient(name: str, kernel: Kernel, factor: Callable[[int], float]) -> Kernel:
+    """A loss whose gradient is too long by a factor of the batch size."""
 
-        def loss(
-            outputs: Array, targets: Array, losses: Array, dy: Array, kernel: Kernel = kernels[key]
-        ) -> None:
-            kernel(outputs, targets, losses, dy)
-            change(dy)
+    def loss(outputs: Array, targets: Array, losses: Array, dy: Array) -> None:
+        kernel(outputs, targets, losses, dy)
+        dy *= factor(dy.shape[0])
 
-        kernels[key] = loss
+    return loss if _is_loss(name) else kernel
 
 
-def _times(dy: Array, factor: Callable[[int], float]) -> None:
-    dy *= factor(dy.shape[0])
-
-
-def _dropped_mean(kernels: Kernels) -> None:
+def _dropped_mean(name: str, kind: str | None, kernel: Kernel) -> Kernel:
     """The gradient of the batch's sum instead of its mean: 1/B forgotten."""
-    _after_losses(kernels, partial(_times, factor=lambda batch: float(batch)))
+    return _scaled_gradient(name, kernel, lambda batch: float(batch))
 
 
-def _ddof1(kernels: Kernels) -> None:
+def _ddof1(name: str, kind: str | None, kernel: Kernel) -> Kernel:
     """B - 1 instead of B under the mean over the batch."""
-    _after_losses(kernels, partial(_times, factor=lambda batch: batch / (batch - 1.0)))
+    return _scaled_gradient(name, kernel, lambda batch: batch / (batch - 1.0))
 
 
-def _transposed_weight(kernels: Kernels) -> None:
+def _transposed_weight(name: str, kind: str | None, kernel: Kernel) -> Kernel:
     """dx = dz W instead of dz W^T where W is square, so that the shapes do not tell."""
-    for (name, kind), kernel in list(kernels.items()):
-        if name == "dense_backward":
 
-            def backward(
-                dy: Array, x: Array, y: Array, W: Array, *rest: Array, kernel: Kernel = kernel
-            ) -> None:
-                square = W.shape[0] == W.shape[1]
-                kernel(dy, x, y, np.ascontiguousarray(W.T) if square else W, *rest)
+    def backward(dy: Array, x: Array, y: Array, W: Array, *rest: Any) -> None:
+        square = W.shape[0] == W.shape[1]
+        kernel(dy, x, y, np.ascontiguousarray(W.T) if square else W, *rest)
 
-            kernels[name, kind] = backward
+    return backward if name == "dense_backward" else kernel
 
 
-def _stale_momentum(kernels: Kernels) -> None:
+def _stale_momentum(name: str, kind: str | None, kernel: Kernel) -> Kernel:
     """After an update the first state vector is what it was before: the old moment is used again."""
-    for name, kind in OPTIMIZERS.items():
-        if not kind.slots:
-            continue
 
-        def step(p: Array, g: Array, moment: Array, *rest: Any, kernel: Kernel = kernels[name, None]) -> None:
-            old = moment.copy()
-            kernel(p, g, moment, *rest)
-            moment[...] = old
+    def step(p: Array, g: Array, slots: Arrays, *rest: Any) -> None:
+        old = slots[0].copy()
+        kernel(p, g, slots, *rest)
+        slots[0][...] = old
 
-        kernels[name, None] = step
+    return step if name in OPTIMIZERS and OPTIMIZERS[name].slots else kernel
 
 
-def _swapped_label(kernels: Kernels) -> None:
+def _swapped_label(name: str, kind: str | None, kernel: Kernel) -> Kernel:
     """Two classes' labels exchanged: the two that the batch holds most of."""
 
     def swap(targets: Array) -> Array:
@@ -157,51 +139,46 @@ def _swapped_label(kernels: Kernels) -> None:
         first, second = np.argsort(-np.bincount(targets, minlength=2), kind="stable")[:2]
         return np.where(targets == first, second, np.where(targets == second, first, targets))
 
-    for key in _loss_keys(kernels):
+    def loss(outputs: Array, targets: Array, *rest: Array) -> None:
+        kernel(outputs, swap(targets), *rest)
 
-        def loss(outputs: Array, targets: Array, *rest: Array, kernel: Kernel = kernels[key]) -> None:
-            kernel(outputs, swap(targets), *rest)
-
-        kernels[key] = loss
+    return loss if _is_loss(name) else kernel
 
 
-def _flipped_kernel(kernels: Kernels) -> None:
+def _flipped_kernel(name: str, kind: str | None, kernel: Kernel) -> Kernel:
     """A convolution as mathematicians write it, forward and backward: no check of gradients sees it."""
 
     def flip(W: Array) -> Array:
         return np.ascontiguousarray(W[::-1, ::-1])
 
-    def forward(x: Array, W: Array, *rest: Any, kernel: Kernel = kernels["conv2d", None]) -> None:
+    def forward(x: Array, W: Array, *rest: Any) -> None:
         kernel(x, flip(W), *rest)
 
-    def backward(
-        dz: Array, x: Array, W: Array, strides: Any, padding: Any, dW: Array, *rest: Any,
-        kernel: Kernel = kernels["conv2d_backward", None],
-    ) -> None:  # fmt: skip
-        kernel(dz, x, flip(W), strides, padding, dW, *rest)
-        dW[...] = flip(dW)
+    def backward(dz: Array, x: Array, W: Array, strides: Any, padding: Any, gradients: Arrays) -> None:
+        kernel(dz, x, flip(W), strides, padding, gradients)
+        gradients[0][...] = flip(gradients[0])
 
-    kernels["conv2d", None], kernels["conv2d_backward", None] = forward, backward
+    wrong: dict[str, Kernel] = {"conv2d": forward, "conv2d_backward": backward}
+    return wrong.get(name, kernel)
 
 
-def _biased_variance(kernels: Kernels) -> None:
+def _biased_variance(name: str, kind: str | None, kernel: Kernel) -> Kernel:
     """Batch normalisation's running variance divided by N instead of N - 1, as in Keras: only evaluation
     sees it.
     """
 
     def normalise(
-        x: Array, gamma: Array, beta: Array, running_mean: Array, running_variance: Array, momentum: float,
-        *rest: Any, kernel: Kernel = kernels["batch_norm", None],
-    ) -> None:  # fmt: skip
-        kept = (1.0 - momentum) * running_variance
-        kernel(x, gamma, beta, running_mean, running_variance, momentum, *rest)
-        n = x.shape[0]
-        running_variance[...] = kept + (running_variance - kept) * ((n - 1) / n)
+        x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, *rest: Any
+    ) -> None:
+        variance, n = running[1], x.shape[0]
+        kept = (1.0 - settings[0]) * variance
+        kernel(x, gamma, beta, running, settings, *rest)
+        variance[...] = kept + (variance - kept) * ((n - 1) / n)
 
-    kernels["batch_norm", None] = normalise
+    return normalise if name == "batch_norm" else kernel
 
 
-MUTANTS: Mapping[str, Callable[[Kernels], None]] = MappingProxyType(
+MUTANTS: Mapping[str, Wrap] = MappingProxyType(
     {
         "tf32": _tf32,
         "float16": _float16,
@@ -215,7 +192,7 @@ MUTANTS: Mapping[str, Callable[[Kernels], None]] = MappingProxyType(
         "biased-variance": _biased_variance,
     }
 )
-"""Name -> what it does to the table of kernels; the docstring says what is wrong."""
+"""Name -> which kernels it replaces, for ``Backend.wrapped``; the docstring says what is wrong."""
 
 
 def get_mutant(name: str) -> BackendContender:
@@ -227,10 +204,6 @@ def get_mutant(name: str) -> BackendContender:
     break_it = look_up("mutant", name, MUTANTS)
 
     def open_backend(dtype: str) -> Backend:
-        backend = get_backend("numpy", dtype=dtype)
-        kernels = dict(backend._kernels)
-        break_it(kernels)
-        object.__setattr__(backend, "_kernels", kernels)  # frozen for everyone else
-        return backend
+        return get_backend("numpy", dtype=dtype).wrapped(break_it)
 
     return BackendContender(f"numpy!{name}", open_backend)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from backends import get_backend
+from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case
 from dnn.agreement.contender import Contender, Network
@@ -19,9 +20,6 @@ from dnn.agreement.ours import BackendContender
 from dnn.agreement.state import Named
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
-
-KINKS = frozenset({"relu", "leaky_relu"})
-"""Activations whose derivative jumps at 0: there the sign of z must not be in doubt."""
 
 LOSS_KINKS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = MappingProxyType(
     {
@@ -69,13 +67,14 @@ def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, wanted
     gradient that no bound on rounding can cover, and not an error of either.
     """
     kink = LOSS_KINKS.get(get_loss(case.loss).name)
-    if case.activation not in KINKS and kink is None:
+    jumps = ACTIVATIONS[case.activation].kink  # there the sign of z must not be in doubt
+    if not jumps and kink is None:
         return np.arange(min(wanted, len(x)))
     z = network.pre_activations(x)
     margin = margins(case, z)
     *hidden, last = z
     safe = np.ones(len(x), dtype=bool)
-    for name in hidden if case.activation in KINKS else ():  # the last layer's outputs have no kink
+    for name in hidden if jumps else ():  # the last layer's outputs have no kink
         safe &= np.min(np.abs(z[name]), axis=1) > margin[name]
     if kink is not None:
         distance = kink(network.predict(x), np.eye(case.classes)[y])

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from backends import get_backend
+from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Data, loss_variants
 from dnn.agreement.contender import Contender
-from dnn.agreement.oracle import KINKS, pre_activation, predicted
+from dnn.agreement.oracle import pre_activation, predicted
 from dnn.agreement.records import Record
 from dnn.agreement.samples import inner_dimensions, samples
 from dnn.agreement.sizes import Sizes
@@ -43,7 +44,7 @@ def _layers(contenders: Sequence[Contender], oracle: Contender, sizes: Sizes, se
         }
         x = _draw(seed, "layer x", (sizes.batch, *shape))
         dy = _draw(seed, "layer dy", (sizes.batch, *probe.output_shape))
-        if probe.activation in KINKS:
+        if ACTIVATIONS[probe.activation].kink:
             # Units whose oracle z is near the kink get no cotangent, so their side does not matter.
             z64 = pre_activation(oracle, make, shape, values, x, dy)
             dy = np.where(np.abs(z64) < 1e-4, np.float32(0.0), dy)

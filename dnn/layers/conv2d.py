@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend
-from backends.reference import ACTIVATIONS, DENSE_KINDS
+from backends.reference import ACTIVATIONS
 from dnn.layers.initializers import INITIALIZERS, initializer_for
 from dnn.layers.layer import Array, Shape
 from dnn.layers.windows import Lengths, Windows
@@ -72,7 +72,7 @@ class Conv2D(Windows):
         zeros = self.backend.zeros
         y = zeros((batch, *self.output_shape))
         # Where f' follows from y, f works in place.
-        z = y if self.activation in DENSE_KINDS else zeros((batch, *self.output_shape))
+        z = y if ACTIVATIONS[self.activation].from_output else zeros((batch, *self.output_shape))
         dx = zeros((batch, *self.input_shape)) if training and not self._first else None
         return {"y": y, "z": z, "dx": dx}
 
@@ -102,7 +102,7 @@ class Conv2D(Windows):
         """``backward`` from dL/dz."""
         keep = self._buffers[dz.shape[0]]
         W, dW, db = self.value["W"], self.gradient["W"], self.gradient["b"]
-        self._conv_backward(dz, keep.x, W, self.strides, self.borders, dW, db, keep.dx)
+        self._conv_backward(dz, keep.x, W, self.strides, self.borders, (dW, db, keep.dx))
         return keep.dx
 
     def config(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
-from backends.reference import ACTIVATIONS, DENSE_KINDS
+from backends.reference import ACTIVATIONS
 from dnn.layers.initializers import INITIALIZERS, initializer_for
 from dnn.layers.layer import Array, Layer, Shape
 from dnn.random import Key
@@ -64,7 +64,7 @@ class Dense(Layer):
 
     def bind(self, backend: Backend) -> None:
         # Kinds whose derivative needs z are a step of their own, after the product.
-        self._apart = self.activation not in DENSE_KINDS
+        self._apart = not ACTIVATIONS[self.activation].from_output
         kind = "linear" if self._apart else self.activation
         self._dense = backend.kernel("dense", kind)
         self._dense_backward = backend.kernel("dense_backward", kind)
@@ -109,7 +109,7 @@ class Dense(Layer):
         W, dW, db = self.value["W"], self.gradient["W"], self.gradient["b"]
         if self._apart:
             self._activate_backward(dy, keep.z, keep.y, dy)
-        self._dense_backward(dy, keep.x, keep.y, W, dy, dW, db, keep.dx)
+        self._dense_backward(dy, keep.x, keep.y, W, dy, (dW, db, keep.dx))
         return keep.dx
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
@@ -123,7 +123,7 @@ class Dense(Layer):
         """``backward`` from dL/dz: the activation's derivative is left out."""
         keep = self._buffers[dz.shape[0]]
         W, dW, db = self.value["W"], self.gradient["W"], self.gradient["b"]
-        self._linear_backward(dz, keep.x, keep.y, W, dz, dW, db, keep.dx)
+        self._linear_backward(dz, keep.x, keep.y, W, dz, (dW, db, keep.dx))
         return keep.dx
 
     def config(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from backends.reference import ACTIVATIONS
 from dnn.random import Key, host_normal, host_uniform
 
 Initializer = Callable[[Key, tuple[int, ...]], np.ndarray]
@@ -59,4 +60,4 @@ INITIALIZERS: Mapping[str, Initializer] = MappingProxyType(
 
 def initializer_for(activation: str) -> str:
     """The usual initial weights before this activation: He's where it is near 0 below 0, else Glorot's."""
-    return "he_uniform" if activation in ("relu", "leaky_relu", "elu", "gelu") else "glorot_uniform"
+    return "he_uniform" if ACTIVATIONS[activation].rectifies else "glorot_uniform"

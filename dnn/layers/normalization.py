@@ -60,11 +60,9 @@ class Normalization(Layer):
         self._normalize_backward(
             rows,
             self._rows(keep.x),
-            *self.statistics(dy.shape[0]),
+            self.statistics(dy.shape[0]),
             self.value["gamma"],
-            self.gradient["gamma"],
-            self.gradient["beta"],
-            None if self._first else rows,
+            (self.gradient["gamma"], self.gradient["beta"], None if self._first else rows),
         )
         return None if self._first else self.backend.xp.reshape(rows, dy.shape)
 
@@ -119,9 +117,8 @@ class BatchNormalization(Normalization):
         mean, variance = self.state["running_mean"], self.state["running_variance"]
         if training:
             y = self.backend.view(keep.y, (x.shape[0] * self._places, self._n))
-            self._normalize(
-                self._rows(x), gamma, beta, mean, variance, self.momentum, self.epsilon, *self._statistics, y
-            )
+            settings = self.momentum, self.epsilon
+            self._normalize(self._rows(x), gamma, beta, (mean, variance), settings, self._statistics, y)
         else:
             keep.y[...] = (x - mean) * (gamma / xp.sqrt(variance + self.epsilon)) + beta
         return keep.y
@@ -164,7 +161,7 @@ class LayerNormalization(Normalization):
         y = self.backend.view(keep.y, (x.shape[0] * self._places, self._n))
         statistics = self.statistics(x.shape[0])
         gamma, beta = self.value["gamma"], self.value["beta"]
-        self._normalize(self._rows(x), gamma, beta, self.epsilon, *statistics, y)
+        self._normalize(self._rows(x), gamma, beta, self.epsilon, statistics, y)
         return keep.y
 
     def config(self) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Optimizer:
             raise InputError("clip_norm and clip_value are both given, expected at most one; leave one out")
 
     def settings(self) -> tuple[Any, ...]:
-        """The kernel's scalar arguments, in its order (the rate is in the control array)."""
+        """The kernel's settings, in its order (the rate is in the control array)."""
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
@@ -83,11 +83,11 @@ class OptimizerState:
         rates = backend.from_host(table.astype(backend.dtype_name))
         self.control[0:1] = rates[0:1]
         kernel = backend.kernel(optimizer.name)
-        arrays = (parameters.values, parameters.gradients, *self.vectors.values(), self.control)
-        settings = optimizer.settings()
+        slots, settings = tuple(self.vectors.values()), optimizer.settings()
+        arrays = (parameters.values, parameters.gradients, slots, self.control)
 
         def update() -> None:
-            kernel(*arrays, *settings)
+            kernel(*arrays, settings)
 
         parts = [update]
         for name in ("clip_norm", "clip_value"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Mapping
 from math import isfinite
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from backends import InputError
-from backends.errors import brief, shown
+from backends.errors import shown, unknown
 
 T = TypeVar("T")
 
@@ -24,9 +23,7 @@ def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:
     """
     if isinstance(name, str) and name in table:
         return table[name]
-    close = difflib.get_close_matches(brief(name).lower(), list(table), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise InputError(f"{argument} is {brief(repr(name))}, expected one of {', '.join(table)}{hint}")
+    raise unknown(argument, name, table)
 
 
 def is_text(name: object) -> bool:

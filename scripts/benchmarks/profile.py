@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 from backends import Backend, get_backend
+from backends.dispatch import Kernel
 from benchmarks.floors import library_matmul, products
 from benchmarks.ours import Trainer, build
 from benchmarks.settings import Settings
@@ -44,24 +44,24 @@ def part_of(kernel: str) -> str:
     return "optimizer" if kernel in OPTIMIZERS else "rest"
 
 
-def watch(backend: Backend, seconds: dict[str, float]) -> None:
-    """From now on each kernel that this backend hands out adds its time to its part's seconds."""
-    bound, clock, wait = backend.kernel, time.perf_counter, backend.synchronize
+def watched(backend: Backend, seconds: dict[str, float]) -> Backend:
+    """The backend, whose every kernel adds its time to the seconds of its part."""
+    clock, wait = time.perf_counter, backend.synchronize
 
-    def kernel(name: str, kind: str | None = None) -> Callable[..., None]:
-        function, part = bound(name, kind), part_of(name)
+    def watch(name: str, kind: str | None, kernel: Kernel) -> Kernel:
+        part = part_of(name)
         seconds.setdefault(part, 0.0)
 
         def timed(*arguments: Any) -> None:
             wait()
             start = clock()
-            function(*arguments)
+            kernel(*arguments)
             wait()
             seconds[part] += clock() - start
 
         return timed
 
-    object.__setattr__(backend, "kernel", kernel)  # frozen for its users
+    return backend.wrapped(watch)
 
 
 def profile(name: str, settings: Settings) -> dict[str, Any]:
@@ -75,11 +75,10 @@ def profile(name: str, settings: Settings) -> dict[str, Any]:
         parts (name -> ms), total (ms with the clocks running), plain (ms without them), facts.
     """
     task = load(settings)
-    backend, watched = get_backend(name), get_backend(name)
+    backend = get_backend(name)
     seconds: dict[str, float] = {}
-    watch(watched, seconds)
     plain = Trainer(build(task, backend), task)
-    trainer = Trainer(build(task, watched), task)
+    trainer = Trainer(build(task, watched(backend, seconds)), task)
     multiply = products(backend, library_matmul(backend), task.widths, settings.batch)
     for warm in (plain, trainer):
         warm.run(task.whole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 
 import array_api_compat.numpy as npx
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from helpers import same_bits
 
 from backends import InputError, get_backend
-from backends.dispatch import Override, bind_kernels, kernel_keys
+from backends.dispatch import FLOATS, Override, kernel_keys, overrides_in, usable
+from backends.numpy.backend import NumpyBackend
 from backends.reference import ACTIVATIONS
 
 
@@ -143,34 +145,74 @@ def test_fused_false_binds_references_only(backend, make_backend):
     assert plain.describe()["fused_kernels"] == 0
 
 
-def test_overrides_are_bound_for_their_dtypes_and_kinds_only():
+def test_overrides_are_bound_for_their_dtypes_kinds_and_devices_only():
     def fast(xp, *args):
         return None
 
+    class Fast(NumpyBackend):
+        OVERRIDES = ()
+
     def bound(dtype, fused=True, **limits):
-        overrides = {"activation": Override(fast, **limits)}
-        kernels, names = bind_kernels(npx, dtype, overrides, fused)
-        assert set(kernels) == set(kernel_keys())
-        assert {k for k, f in kernels.items() if f.func is fast} == set(names)
-        return {kind for _, kind in names}
+        Fast.OVERRIDES = (Override("activation", fast, **limits),)
+        backend = Fast("fast", npx, "cpu", dtype, fused)
+        found = {key for key in kernel_keys() if backend.kernel(*key).func is fast}
+        assert found == set(backend.overridden)
+        return {kind for _, kind in found}
 
     assert bound("float32", dtypes=("float32",), kinds=("relu",)) == {"relu"}
     assert bound("float64", dtypes=("float32",)) == set()
     assert bound("float32", fused=False) == set()
+    assert bound("float32", devices=("cuda",)) == set()
+    assert bound("float32", available=lambda: False) == set()
     assert bound("float64") == set(ACTIVATIONS)
+
+
+def test_overrides_are_found_in_a_module():
+    module = types.ModuleType("fast")
+    exec(
+        "from backends.dispatch import override\n"
+        "def sgd(xp, *rest): ...\n"
+        "def helper(): ...\n"
+        "@override('adam', devices=('cpu',))\n"
+        "@override('adam', dtypes=('float32',))\n"
+        "def quick(xp, *rest): ...\n"
+        "def adam(xp, *rest): ...\n",
+        vars(module) | {"__name__": "fast"},
+        vars(module),
+    )
+    found = [(o.kernel, o.function.__name__, o.devices, o.dtypes) for o in overrides_in(module)]
+    assert found == [
+        ("sgd", "sgd", None, FLOATS),
+        ("adam", "quick", ("cpu",), FLOATS),
+        ("adam", "quick", None, ("float32",)),
+        ("adam", "adam", None, FLOATS),
+    ]
 
 
 def test_unknown_kernels():
     with pytest.raises(KeyError, match=r"unknown kernels \['warp'\]"):
-        bind_kernels(npx, "float32", {"warp": Override(print)}, fused=True)
+        usable((Override("warp", print),), "cpu")
     backend = get_backend("numpy")
     for key in (("warp",), ("dense", "gelu"), ("activation",), ("sgd", "relu")):
         with pytest.raises(KeyError):
             backend.kernel(*key)
 
 
+def test_wrapped_replaces_kernels_of_a_copy(backend):
+    asked = []
+
+    def wrap(name, kind, kernel):
+        asked.append((name, kind))
+        return "replaced" if name == "sgd" else kernel
+
+    other = backend.wrapped(lambda name, kind, kernel: kernel).wrapped(wrap)
+    assert other.kernel("sgd") == "replaced"
+    assert other.kernel("dense", "relu").args == backend.kernel("dense", "relu").args
+    assert asked == [("sgd", None), ("dense", "relu")]
+    assert backend.kernel("sgd") is backend.kernel("sgd") != "replaced"
+
+
 def test_frozen(backend):
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        backend.name = "other"
-    with pytest.raises(TypeError):
-        backend._kernels["sgd", None] = print
+    for attribute in ("name", "kernel", "wrap"):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(backend, attribute, "other")

@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
-from helpers import BACKENDS, assert_close, assert_ulp, same_bits
-from kernel_cases import ALIASES, CASES, WRITES, Case, Numbers
+from helpers import BACKENDS
+from host_cuda import CUPY_ON_NUMPY, find
+from kernel_cases import STEP, Numbers, cases, parameters, settings_of
+from kernel_checks import assert_equals_reference
 
-from backends import Backend, BackendUnavailable, get_backend
-from backends.cupy import backend as cupy_backend
-from backends.cupy.backend import CupyBackend
-from backends.dispatch import bind
-from backends.numpy.backend import NumpyBackend
-from backends.reference import FLUSH_EVERY, KERNELS, MOMENT_FLOOR
-from backends.torch.optimizers import optimizer_overrides
-
-CUPY_ON_NUMPY = "cupy-on-numpy"
-
-
-class CupyOverridesOnNumpy(NumpyBackend):
-    """The CuPy overrides over NumPy arrays, with their CUDA kernels compiled for the host."""
-
-    OVERRIDES = CupyBackend.OVERRIDES
-
-
-def find(make_backend: Callable[..., Backend], backend_id: str, dtype: str) -> Backend:
-    if backend_id == CUPY_ON_NUMPY:
-        return CupyOverridesOnNumpy("cupy", npx, "cpu", dtype)
-    return make_backend(backend_id, dtype)
-
-
-def ulp_bound(name: str, kind: str | None) -> float | None:
-    """ULP allowed for each element, where the two do the same few roundings; None: eta instead."""
-    if name in ("gather_rows", "threefry", "clip_value", "max_pool2d") or (
-        name in ("activation", "activation_backward") and kind in ("linear", "relu")
-    ):
-        return 0  # copies, choices, and one rounding
-    return None
-
-
-def eta_bound(case: Case, dtype: str) -> float:
-    """A dozen roundings (exp, tanh and division take up to 4 ULP in vectorised libraries; a
-    cancellation may double them), and for a sum of K products in another order sqrt(K) more."""
-    longest = max((max(a.shape, default=1) for a in case.values() if hasattr(a, "shape")), default=1)
-    return (12.0 + 2.0 * min(longest, 100) ** 0.5) * float(np.finfo(dtype).eps)
+from backends import BackendUnavailable, get_backend
+from backends.dispatch import choose, kernel_keys, usable
+from backends.reference import KERNELS, kernel
+from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
+from backends.torch.backend import TorchBackend
 
 
 def overrides() -> Iterator[Any]:
@@ -61,7 +31,7 @@ def overrides() -> Iterator[Any]:
                 yield pytest.param(backend_id, dtype, None, "", id=f"{backend_id}-{dtype}")
                 continue
             for name, kind in keys:
-                for variant in ("plain", "strided", "special", *(["alias"] if name in ALIASES else [])):
+                for variant in ("plain", "strided", "special", *(["alias"] if KERNELS[name].aliases else [])):
                     label = "-".join((backend_id, dtype, name, *filter(None, (kind,)), variant))
                     yield pytest.param(backend_id, dtype, (name, kind), variant, id=label)
 
@@ -71,110 +41,76 @@ def _split(backend_id: str) -> tuple[str, str | None]:
     return name, device or None
 
 
-def on_device(backend: Backend, name: str, case: Case, variant: str) -> Case:
-    """The case's arrays as new arrays of the backend."""
-    args: Case = {}
-    for argument, value in case.items():
-        args[argument] = value
-        if isinstance(value, np.ndarray):
-            if variant == "strided" and argument not in WRITES[name]:
-                # Every second column of a wider array.
-                wide = np.repeat(value, 2, axis=-1) if value.ndim else value
-                args[argument] = backend.from_host(wide)[..., ::2]
-            else:
-                args[argument] = backend.from_host(value.copy())
-    if variant == "alias":
-        for read, written in ALIASES[name]:
-            args[written] = args[read]
-    return args
-
-
 @pytest.mark.parametrize(("backend_id", "dtype", "key", "variant"), list(overrides()))
 def test_override_equals_reference(make_backend, backend_id, dtype, key, variant, monkeypatch):
     if backend_id == CUPY_ON_NUMPY:
         if host_cuda.COMPILER is None:
             pytest.skip("no C++ compiler")
-        monkeypatch.setattr(cupy_backend, "elementwise", host_cuda.Elementwise)
-        monkeypatch.setattr(cupy_backend, "_rows", host_cuda.rows)
+        host_cuda.install(monkeypatch)
     backend = find(make_backend, backend_id, dtype)
     assert key in backend.overridden
-    name, kind = key
-    standard = bind(backend.xp, KERNELS[name][0], kind)
-    # Only one update from an infinite gradient: torch writes m + (1 - beta1) (g - m), which in the next
-    # is NaN where the reference has inf. p is NaN in both from the first on.
-    steps = 3 if "control" in WRITES[name] and variant != "special" else 1
-    bound = ulp_bound(name, kind)
-    for case in CASES[name](Numbers(5, dtype, variant == "special"), kind):
-        got, want = (on_device(backend, name, case, variant) for _ in range(2))
-        # NumPy warns of each NaN that it makes; here they are wanted.
-        with np.errstate(all="ignore"):
-            for _ in range(steps):
-                assert backend.kernel(name, kind)(*got.values()) is None
-                standard(*want.values())
-        written = set(WRITES[name])
-        if variant == "alias":
-            written |= {read for read, _ in ALIASES[name]}
-        for argument, before in case.items():
-            if not isinstance(before, np.ndarray):
-                continue
-            shapes = {k: v.shape for k, v in case.items() if isinstance(v, np.ndarray)}
-            what = f"{name}({kind}) {argument} for {shapes}"
-            after, desired = (backend.to_host(a[argument]) for a in (got, want))
-            if argument not in written:
-                assert same_bits(np.ascontiguousarray(after), before), f"{what} was written"
-            elif bound is None:
-                assert_close(after, desired, eta_bound(case, dtype), what)
-            else:
-                assert_ulp(after, desired, bound, what)
+    assert_equals_reference(backend, *key, variant)
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])
 def test_what_torch_runs_on_other_devices(make_backend, device):
     """Their overrides on CPU tensors: the arithmetic, if not the device."""
-    backend, found = make_backend("torch"), optimizer_overrides(device)
+    backend, found = make_backend("torch"), usable(TorchBackend.OVERRIDES, device)
     # torch's fused code for CUDA reads its scalars as float32.
-    assert {name for name, o in found.items() if o.at("float64", None) is None} == {"adam", "adamw"}
-    for name, override in found.items():
-        for case in CASES[name](Numbers(5, "float32", False), None):
-            got, want = (on_device(backend, name, case, "plain") for _ in range(2))
-            override.function(backend.xp, *got.values())
-            KERNELS[name][0](backend.xp, *want.values())
-            for argument in WRITES[name]:
-                bound = eta_bound(case, "float32")
-                assert_close(got[argument].numpy(), want[argument].numpy(), bound, f"{name} {argument}")
+    steps = [name for name in KERNELS if parameters(name) == STEP]
+    assert [name for name in steps if choose(found, "float64", name, None) is None] == ["adam", "adamw"]
+    for key in kernel_keys():
+        if chosen := choose(found, "float32", *key):
+            assert_equals_reference(backend, *key, function=chosen.function)
 
 
-def test_cases_cover_all_kernels():
-    assert CASES.keys() == KERNELS.keys() == WRITES.keys()
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_kernel_has_cases(name):
+    for kind in KERNELS[name].kinds:
+        case = next(cases(name, Numbers(1, "float32", False), kind))
+        assert list(case) == parameters(name)
+        assert set(KERNELS[name].writes) <= set(case)
 
 
-# Name -> the sign of its slots (those of squares have none), and its settings.
-MOMENTS = {
-    "sgd": (["signed"], (0.9, False)),
-    "adagrad": (["square"], (1e-10,)),
-    "rmsprop": (["square", "signed"], (0.9, 1e-8, 0.9)),
-    "adam": (["signed", "square"], (0.9, 0.999, 1e-8)),
-    "adamw": (["signed", "square"], (0.9, 0.999, 1e-8, 0.1)),
-}
+def test_a_kernel_without_cases_says_where_to_put_them(monkeypatch):
+    @kernel(writes=("y",))
+    def warp(xp, x, y):
+        y[...] = x
+
+    monkeypatch.setattr(KERNELS, "_entries", dict(KERNELS.items()))
+    KERNELS.add("warp", warp.declaration)
+    with pytest.raises(LookupError, match=r"'warp' has no cases; write .* warp_cases.*kernel_cases\.py"):
+        cases("warp", Numbers(1, "float32", False), None)
+
+
+# Optimizers whose every slot is used: (name, settings, whether each slot can be negative).
+def moments() -> Iterator[Any]:
+    for name in KERNELS:
+        for settings, n in settings_of(name).items() if parameters(name) == STEP else ():
+            slots, control = np.zeros((n, 1)), np.asarray([0.1, 0.0, 0.0, 0.0])
+            KERNELS[name].function(npx, np.zeros(1), -np.ones(1), tuple(slots), control, settings)
+            if slots.all():
+                yield pytest.param(name, settings, (slots < 0)[:, 0], id=f"{name}-{settings}")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("backend_id", BACKENDS)
 @pytest.mark.parametrize("fused", [True, False])
-@pytest.mark.parametrize("name", MOMENTS)
-def test_moments_below_the_floor_become_zero_and_nan_stays(make_backend, backend_id, dtype, fused, name):
+@pytest.mark.parametrize(("name", "settings", "signed"), list(moments()))
+def test_moments_below_the_floor_become_zero_and_nan_stays(
+    make_backend, backend_id, dtype, fused, name, settings, signed
+):
     backend = make_backend(backend_id, dtype, fused)
     moment = np.asarray([MOMENT_FLOOR / 10, -MOMENT_FLOOR / 10, np.nan, 1.0], dtype=dtype)
-    signs, settings = MOMENTS[name]
-    slots = [moment if sign == "signed" else np.abs(moment) for sign in signs]
+    slots = [moment if sign else np.abs(moment) for sign in signed]
     for updates, flushed in ((FLUSH_EVERY - 2, False), (FLUSH_EVERY - 1, True)):
         start = np.asarray([0.1, 0.1, 0.1, updates], dtype=dtype)
         zeros = np.zeros(4, dtype=dtype)
-        p, g, *states, control = (backend.from_host(a.copy()) for a in (zeros, zeros, *slots, start))
-        backend.kernel(name)(p, g, *states, control, *settings)
+        p, g, control, *states = (backend.from_host(a.copy()) for a in (zeros, zeros, start, *slots))
+        backend.kernel(name)(p, g, tuple(states), control, settings)
         for state in states:
             after = backend.to_host(state)
             assert (after[:2] == 0.0).tolist() == [flushed, flushed]
             assert np.isnan(after[2])
-            assert 0.8 < after[3] <= 1.0
+            assert 0.4 < after[3] <= 1.0
         assert np.isnan(backend.to_host(p)[2])

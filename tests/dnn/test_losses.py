@@ -29,7 +29,7 @@ ROWS = np.eye(3, dtype=np.float32)[np.arange(50) % 3]
 def test_table(name):
     loss = LOSSES[name]()
     assert loss.name == name
-    assert KERNELS[loss.kernel][1] == ("integer", "dense")
+    assert KERNELS[loss.kernel].kinds == ("integer", "dense")
     assert get_loss(name) == loss
     assert get_loss(loss) is loss
 

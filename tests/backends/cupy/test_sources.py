@@ -1,6 +1,6 @@
 """The CUDA sources without a GPU: they compile for it, so does what CuPy makes of them.
 
-What they compute is tested in test_kernels.py, where host_cuda.py runs the same text on the host.
+What they compute is tested in test_overrides.py, where host_cuda.py runs the same text on the host.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import inspect
+import os
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,12 @@ import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
-from kernel_cases import CASES, Numbers
+from kernel_cases import Numbers, cases
 
-from backends.cupy import backend as cupy_backend
+from backends.cupy import compiled
 from backends.cupy import sources as cuda
+from backends.cupy.backend import CupyBackend, tf32
+from backends.dispatch import bind
 from backends.reference import KERNELS
 
 ARCHITECTURES = ("sm_80", "sm_90")
@@ -172,27 +176,25 @@ class Recorder:
 
 
 @needs_cupy
-@pytest.mark.parametrize("key", list(cupy_backend.CupyBackend.OVERRIDES))
-def test_cupy_has_what_the_overrides_call(cupy, key, monkeypatch):
+@pytest.mark.parametrize("made", CupyBackend.OVERRIDES, ids=lambda made: made.kernel)
+def test_cupy_has_what_the_overrides_call(cupy, made, monkeypatch):
     if host_cuda.COMPILER is None:
         pytest.skip("no C++ compiler")
-    monkeypatch.setattr(cupy_backend, "elementwise", host_cuda.Elementwise)
-    monkeypatch.setattr(cupy_backend, "_rows", host_cuda.rows)
-    override, xp = cupy_backend.CupyBackend.OVERRIDES[key], Recorder(cupy)
-    kinds = override.kinds or KERNELS[key][1] or (None,)
-    for kind in kinds:
-        for case in CASES[key](Numbers(1, "float32", False), kind):
-            override.function(xp, *(() if kind is None else (kind,)), *case.values())
-    if key == "dense":
+    host_cuda.install(monkeypatch)
+    xp = Recorder(cupy)
+    for kind in made.kinds or KERNELS[made.kernel].kinds:
+        for case in cases(made.kernel, Numbers(1, "float32", False), kind):
+            bind(xp, made.function, kind)(*case.values())
+    if made.kernel == "dense":
         assert "matmul" in xp.seen
 
 
 @needs_cupy
 def test_cupy_accepts_the_kernels(cupy, monkeypatch):
     """Constructed as the backend does; CuPy parses the parameters here, and compiles at the first call."""
-    cupy_backend.elementwise.cache_clear()
+    compiled.elementwise.cache_clear()
     for name, made in cuda.ELEMENTWISE.items():
-        kernel = cupy_backend.elementwise(name)
+        kernel = compiled.elementwise(name)
         assert kernel.nin == len(host_cuda.parameters(made.inputs))
         assert kernel.nout == len(host_cuda.parameters(made.outputs))
 
@@ -201,8 +203,17 @@ def test_cupy_accepts_the_kernels(cupy, monkeypatch):
 def test_tf32_is_a_switch_that_can_be_read(cupy):
     from cupy._core import _routines_linalg
 
-    assert cupy_backend.tf32(False) is False
+    assert tf32(False) is False
     assert _routines_linalg.COMPUTE_TYPE_TF32 != _routines_linalg.COMPUTE_TYPE_DEFAULT
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_without_the_private_switch_tf32_is_cupys_documented_variable(monkeypatch, wanted):
+    monkeypatch.setitem(sys.modules, "cupy._core", None)  # import raises
+    monkeypatch.setenv("CUPY_TF32", "")
+    assert tf32() is False
+    assert tf32(wanted) is wanted
+    assert os.environ["CUPY_TF32"] == str(int(wanted))
 
 
 def test_the_row_kernels_are_those_of_the_source():

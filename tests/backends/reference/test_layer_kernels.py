@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import array_api_compat.numpy as npx
+import kernel_cases
 import layer_cases
 import numpy as np
 import pytest
 import scipy.stats
 import torch
 from helpers import assert_close, same_bits
-from kernel_cases import CASES, Numbers
+from kernel_cases import Numbers
+from kernel_checks import flat
 from oracles import TIGHT, T
 
 from backends.numpy.images import UNFOLDED
@@ -20,16 +22,14 @@ F = torch.nn.functional
 
 def run(name, case):
     """The case's arrays after the reference."""
-    KERNELS[name][0](npx, *case.values())
+    KERNELS[name].function(npx, *case.values())
     return case
 
 
 def cases(name):
-    return (case for case in CASES[name](Numbers(9, "float64", False), None) if 0 not in _rows(case))
-
-
-def _rows(case):
-    return {a.shape[0] for a in case.values() if isinstance(a, np.ndarray)}
+    for case in kernel_cases.cases(name, Numbers(9, "float64", False), None):
+        if all(a.shape[0] for a in flat(case).values() if isinstance(a, np.ndarray)):
+            yield case
 
 
 def first(images):
@@ -48,21 +48,22 @@ def padded(x, padding, value):
 
 def test_convolution():
     for case in cases("conv2d_backward"):
-        if case["dx"] is None:
+        dW_, db_, dx_ = case["gradients"]
+        if dx_ is None:
             continue
-        x, W, b = first(case["x"]), T(case["W"]).permute(3, 2, 0, 1), torch.ones(case["db"].shape[0]).double()
+        x, W, b = first(case["x"]), T(case["W"]).permute(3, 2, 0, 1), torch.ones(db_.shape[0]).double()
         leaves = [t.requires_grad_() for t in (x, W, b)]
         z = F.conv2d(padded(x, case["padding"], 0.0), W, b, case["strides"])
         z.backward(first(case["dz"]))
         names = ("x", "W", "strides", "padding")
-        forward = {"x": case["x"], "W": case["W"], "b": np.ones(case["db"].shape)}
+        forward = {"x": case["x"], "W": case["W"], "b": np.ones(db_.shape)}
         forward |= {k: case[k] for k in names[2:]} | {"z": np.empty(case["dz"].shape)}
         assert_close(run("conv2d", forward)["z"], last(z), TIGHT)
         run("conv2d_backward", case)
         dx, dW, db = (leaf.grad for leaf in leaves)
-        assert_close(case["dx"], last(dx), TIGHT)
-        assert_close(case["dW"], dW.permute(2, 3, 1, 0).numpy(), TIGHT)
-        assert_close(case["db"], db.numpy(), TIGHT)
+        assert_close(dx_, last(dx), TIGHT)
+        assert_close(dW_, dW.permute(2, 3, 1, 0).numpy(), TIGHT)
+        assert_close(db_, db.numpy(), TIGHT)
 
 
 def test_max_pooling():
@@ -78,14 +79,14 @@ def test_max_pooling():
         y.backward(first(dy))
         geometry = [case[k] for k in ("size", "strides", "padding")]
         dx = np.empty_like(case["x"])
-        KERNELS["max_pool2d_backward"][0](npx, dy, case["index"], *geometry, dx)
+        KERNELS["max_pool2d_backward"].function(npx, dy, case["index"], *geometry, dx)
         assert_close(dx, last(x.grad), TIGHT)
 
 
 def test_a_window_of_nothing_names_a_pixel_of_the_image():
     x = np.full((1, 2, 2, 1), -np.inf)
     y, index = np.empty((1, 2, 2, 1)), np.empty((1, 2, 2, 1), dtype=np.int64)
-    KERNELS["max_pool2d"][0](npx, x, (2, 2), (2, 2), ((1, 1), (1, 1)), y, index)
+    KERNELS["max_pool2d"].function(npx, x, (2, 2), (2, 2), ((1, 1), (1, 1)), y, index)
     assert index.ravel().tolist() == [0, 1, 2, 3]
 
 
@@ -102,7 +103,7 @@ def test_average_pooling_counts_no_border():
         dy = np.random.default_rng(3).normal(size=case["y"].shape)
         y.backward(first(dy))
         dx, geometry = np.empty_like(case["x"]), [case[k] for k in ("size", "strides", "padding")]
-        KERNELS["average_pool2d_backward"][0](npx, dy, *geometry, dx)
+        KERNELS["average_pool2d_backward"].function(npx, dy, *geometry, dx)
         assert_close(dx, last(x.grad), TIGHT)
 
 
@@ -111,21 +112,19 @@ def test_normalisation(name):
     for case in cases(name):
         x, gamma, beta = leaves = [T(case[k]).requires_grad_() for k in ("x", "gamma", "beta")]
         if name == "batch_norm":
-            running = T(case["running_mean"]), T(case["running_variance"])
-            y = F.batch_norm(x, *running, gamma, beta, True, case["momentum"], case["epsilon"])
+            running = [T(a) for a in case["running"]]
+            y = F.batch_norm(x, *running, gamma, beta, True, *case["settings"])
         else:
             y = F.layer_norm(x, [x.shape[1]], gamma, beta, case["epsilon"])
         run(name, case)
         assert_close(case["y"], y.detach().numpy(), TIGHT)
         if name == "batch_norm":
-            assert_close(case["running_mean"], running[0].numpy(), TIGHT)
-            assert_close(case["running_variance"], running[1].numpy(), TIGHT)
+            for actual, desired in zip(case["running"], running, strict=True):
+                assert_close(actual, desired.numpy(), TIGHT)
         dy = np.random.default_rng(3).normal(size=case["y"].shape)
         y.backward(T(dy))
         made = [np.empty_like(case[k]) for k in ("gamma", "beta", "x")]
-        KERNELS[f"{name}_backward"][0](
-            npx, dy, case["x"], case["mean"], case["inverse"], case["gamma"], *made
-        )
+        KERNELS[f"{name}_backward"].function(npx, dy, case["x"], case["kept"], case["gamma"], made)
         for actual, leaf in zip(made, (leaves[1], leaves[2], leaves[0]), strict=True):
             # Of two rows x^ is -1 and 1, and dx is a difference of equal numbers: measured beside dy.
             desired = leaf.grad.numpy()
@@ -140,7 +139,7 @@ def some_bits(batch, n):
 def test_dropout(rate):
     bits, x = some_bits(300, 401), np.random.default_rng(5).normal(size=(300, 401))
     mask, y = np.empty_like(x), np.empty_like(x)
-    KERNELS["dropout"][0](npx, bits, x, rate, mask, y)
+    KERNELS["dropout"].function(npx, bits, x, rate, mask, y)
     assert set(np.unique(mask)) <= {0.0, 1 / (1 - rate)}
     assert_close(y, x * mask, TIGHT)
     left_out = (mask == 0).mean()
@@ -156,7 +155,7 @@ def test_dropout_masks_are_equal_in_both_dtypes():
     for dtype in ("float32", "float64"):
         x = np.ones((50, 33), dtype=dtype)
         mask = np.empty_like(x)
-        KERNELS["dropout"][0](npx, some_bits(50, 33), x, 0.3, mask, np.empty_like(x))
+        KERNELS["dropout"].function(npx, some_bits(50, 33), x, 0.3, mask, np.empty_like(x))
         masks.append(mask != 0)
     assert np.array_equal(*masks)
 
@@ -165,7 +164,7 @@ def test_dropout_masks_are_equal_in_both_dtypes():
 def test_gaussian_noise_is_normal(dtype):
     x = np.full((200, 501), 3.0, dtype=dtype)
     y = np.empty_like(x)
-    KERNELS["gaussian_noise"][0](npx, some_bits(*x.shape), x, 0.5, y)
+    KERNELS["gaussian_noise"].function(npx, some_bits(*x.shape), x, 0.5, y)
     noise = (y - 3.0).ravel().astype(np.float64) / 0.5
     assert y.dtype == dtype
     assert scipy.stats.kstest(noise, "norm").pvalue > 1e-3
@@ -177,7 +176,7 @@ def test_gaussian_noise_is_normal(dtype):
 def test_gaussian_noise_of_extreme_bits_is_finite():
     bits = np.asarray([[0, 2**63 - 1, (2**31 - 1) << 32]])
     y = np.empty((1, 6), dtype=np.float32)
-    KERNELS["gaussian_noise"][0](npx, bits, np.zeros_like(y), 1.0, y)
+    KERNELS["gaussian_noise"].function(npx, bits, np.zeros_like(y), 1.0, y)
     assert np.isfinite(y).all()
     assert np.abs(y).max() < 7
 
@@ -187,7 +186,7 @@ def test_cases_have_padding_and_odd_sizes():
 
 
 def test_the_large_case_is_more_than_one_block_of_numpys():
-    *_, case = layer_cases.conv_cases(Numbers(1, "float32", False), None)
+    *_, case = layer_cases.conv2d_cases(Numbers(1, "float32", False), None)
     batch, rows, columns, _ = case["z"].shape
     h, w, n_in, _ = case["W"].shape
     assert batch * rows * columns * h * w * n_in > UNFOLDED

@@ -3,14 +3,11 @@
 Whatever reads a number back raises there, and the code takes the ways that it takes on a GPU.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import pytest
 import torch
 
 from backends import get_backend
-from backends.dispatch import Override
 from backends.torch.backend import TorchBackend
 from dnn import Activation, BatchNormalization, Dense, Dropout, GaussianNoise, OneCycle, Sequential
 from dnn.agreement.cases import optimizer_variants
@@ -23,8 +20,7 @@ from dnn.validation.examples import Examples
 class MetaBackend(TorchBackend):
     """The overrides that hold on CUDA."""
 
-    def declared_overrides(self) -> Mapping[str, Override]:
-        return self.OVERRIDES
+    device_type = "cuda"
 
 
 def step_of(optimizer, loss="categorical_crossentropy", metrics=("accuracy",)):
@@ -46,7 +42,8 @@ def fused_adam(monkeypatch):
         tensors = [*params, *grads, *(t for group in rest for t in group), lr]
         assert all(t.is_meta for t in tensors)
 
-    monkeypatch.setattr(torch, "_fused_adam_", check)
+    for name in ("_fused_adam_", "_fused_adamw_"):
+        monkeypatch.setattr(torch, name, check)
 
 
 CASES = [*optimizer_variants(), ("adam falling", Adam(LinearDecay(0.1, 10)))]

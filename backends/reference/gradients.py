@@ -1,15 +1,30 @@
-"""Gradients made smaller before an optimizer sees them."""
+"""What changes a gradient before an optimizer sees it: the penalty of large weights, and clipping."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from backends.reference.declaration import kernel
+
 Array = Any
 
 NORM_FLOOR = 1e-6
-"""Is added to the norm, so that a gradient of 0 is not divided by 0; torch's number."""
+"""Added to the norm, so that a gradient of 0 is not divided by 0; torch's number."""
 
 
+@kernel(writes=("g",))
+def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
+    """``g = g + l1 sign(w) + 2 l2 w``: the gradient of l1 sum |w| + l2 sum w^2 is added; sign(0) = 0.
+
+    A factor of 0 leaves its term out, also where w is infinite. Reads w (n,); writes g (n,).
+    """
+    if l2 != 0.0:
+        g[...] = g + (2.0 * l2) * w
+    if l1 != 0.0:
+        g[...] = g + l1 * xp.sign(w)
+
+
+@kernel(writes=("g",))
 def clip_norm(xp: Any, g: Array, limit: float) -> None:
     """``g = g min(1, limit / (norm(g) + 1e-6))``, as torch.nn.utils.clip_grad_norm_ (norm 2).
 
@@ -21,6 +36,7 @@ def clip_norm(xp: Any, g: Array, limit: float) -> None:
     g[...] = g * xp.where(factor > 1.0, xp.ones_like(factor), factor)  # NaN > 1 is false
 
 
+@kernel(writes=("g",))
 def clip_value(xp: Any, g: Array, limit: float) -> None:
     """``g = min(max(g, -limit), limit)`` element by element, as torch.nn.utils.clip_grad_value_.
 

@@ -1,0 +1,78 @@
+"""CuPy's kernels of a dense network, and the random generator: few launches where the reference has many."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from backends.cupy import compiled
+from backends.cupy.sources import FUSED_KINDS as KINDS
+from backends.dispatch import override
+from backends.reference import losses as reference_losses
+from backends.reference.signatures import Arrays
+
+Array = Any
+
+
+def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:
+    if out.size:
+        width = math.prod(rows.shape[1:])
+        compiled.elementwise("gather_rows")(rows, index, width, out.dtype.type(scale), out)
+
+
+@override(kinds=KINDS)
+def activation(xp: Any, kind: str, z: Array, y: Array) -> None:
+    compiled.elementwise(f"activation_{kind}")(z, y)
+
+
+@override(kinds=KINDS)
+def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
+    compiled.elementwise(f"activation_backward_{kind}")(dy, y, dz)
+
+
+@override(kinds=KINDS)
+def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
+    xp.matmul(x, W, out=y)
+    compiled.elementwise(f"bias_activation_{kind}")(b, y)
+
+
+@override(kinds=KINDS)
+def dense_backward(
+    xp: Any, kind: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
+) -> None:
+    dW, db, dx = gradients
+    batch, n = dy.shape
+    if all(a.flags.c_contiguous for a in (dy, y, dz, db)):
+        grid, block = (-(-n // 32),), (32, 32)
+        arguments = (dy, y, np.int32(batch), np.int32(n), dz, db)
+        compiled.row_kernel(f"backward_and_sums_{kind}", dy.dtype)(grid, block, arguments)
+    else:
+        compiled.elementwise(f"activation_backward_{kind}")(dy, y, dz)
+        xp.sum(dz, axis=0, out=db)
+    xp.matmul(x.T, dz, out=dW)
+    if dx is not None:
+        xp.matmul(dz, W.T, out=dx)
+
+
+ROWS_A_BLOCK = 4  # one warp each
+
+
+def softmax_cross_entropy(
+    xp: Any, kind: str, logits: Array, targets: Array, losses: Array, dlogits: Array
+) -> None:
+    if not all(a.flags.c_contiguous for a in (losses, dlogits)):
+        reference_losses.softmax_cross_entropy(xp, kind, logits, targets, losses, dlogits)
+        return
+    batch, classes = logits.shape
+    if batch == 0:  # CUDA refuses an empty grid
+        return
+    grid, block = (-(-batch // ROWS_A_BLOCK),), (32, ROWS_A_BLOCK)
+    inputs = xp.ascontiguousarray(logits), xp.ascontiguousarray(targets)
+    arguments = (*inputs, np.int32(batch), np.int32(classes), losses, dlogits)
+    compiled.row_kernel(f"softmax_cross_entropy_{kind}", logits.dtype)(grid, block, arguments)
+
+
+def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    compiled.elementwise("threefry")(np.uint32(key[0]), np.uint32(key[1]), high, low, out)

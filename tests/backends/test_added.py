@@ -1,0 +1,93 @@
+"""What is added to the tables from outside works on every backend, also on one that was made before."""
+
+from __future__ import annotations
+
+import types
+
+import array_api_compat.numpy as npx
+import host_cuda
+import numpy as np
+import pytest
+from helpers import BACKENDS, small_data
+from host_cuda import CUPY_ON_NUMPY, find
+from kernel_checks import assert_equals_reference
+
+from backends import get_backend
+from backends.dispatch import kernel_keys
+from backends.reference import ACTIVATIONS, KERNELS, ActivationFunction, declarations, kernel
+from dnn import Conv2D, Dense, Flatten, Sequential
+
+
+def _sigmoid(xp, z):
+    return 1.0 / (1.0 + xp.exp(-z))
+
+
+def _silu_backward(xp, dy, z, y):
+    s = _sigmoid(xp, z)
+    return dy * (s + z * s * (1.0 - s))
+
+
+MODULE = types.SimpleNamespace(
+    silu=ActivationFunction(lambda xp, z: z * _sigmoid(xp, z), _silu_backward, rectifies=True),
+    arctan=ActivationFunction(
+        lambda xp, z: xp.atan(z), lambda xp, dy, z, y: dy * xp.cos(y) ** 2, from_output=True
+    ),
+)
+
+
+@pytest.fixture(params=["silu", "arctan"])
+def added(request, monkeypatch):
+    """The name of an activation that has a reference only."""
+    monkeypatch.setattr(ACTIVATIONS, "_entries", dict(ACTIVATIONS.items()))
+    ACTIVATIONS.add(request.param, getattr(MODULE, request.param))
+    return request.param
+
+
+@pytest.mark.parametrize("variant", ["plain", "strided", "special", "alias"])
+@pytest.mark.parametrize("backend_id", [*BACKENDS, CUPY_ON_NUMPY])
+def test_an_activation_with_a_reference_only(make_backend, backend_id, added, variant, monkeypatch):
+    host_cuda.install(monkeypatch)
+    backend = find(make_backend, backend_id, "float32")
+    kernels = [name for name, kind in kernel_keys() if kind == added]
+    dense = ["dense", "dense_backward"] if ACTIVATIONS[added].from_output else []
+    assert kernels == ["activation", "activation_backward", *dense]
+    for name in kernels:
+        assert (name, added) not in backend.overridden
+        if variant != "alias" or KERNELS[name].aliases:
+            assert_equals_reference(backend, name, added, variant)
+
+
+@pytest.mark.parametrize("backend_id", BACKENDS)
+def test_a_network_trains_with_it(make_backend, backend_id, added):
+    x, y = small_data(40)
+    losses = []
+    for backend in (make_backend(backend_id), get_backend("numpy", dtype="float64", fused=False)):
+        layers = [Conv2D(2, 2, added), Flatten(), Dense(8, added), Dense(3, "softmax")]
+        model = Sequential(layers, input_shape=(2, 3, 1), backend=backend, seed=3)
+        model.compile(optimizer="sgd")
+        images = x.reshape(-1, 2, 3, 1).astype(backend.dtype_name)
+        losses.append(model.fit(images, y, epochs=3, batch_size=8).history["loss"])
+    assert losses[0][-1] < losses[0][0]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_a_backend_made_before_has_what_is_added_later(monkeypatch):
+    backend = get_backend("numpy")
+    for table in (ACTIVATIONS, KERNELS):
+        monkeypatch.setattr(table, "_entries", dict(table.items()))
+    with pytest.raises(KeyError):
+        backend.kernel("activation", "silu")
+    ACTIVATIONS.add("silu", MODULE.silu)
+    backend.kernel("activation", "silu")(np.zeros(3), y := np.ones(3))
+    assert y.tolist() == [0.0] * 3
+
+    @kernel(writes=("y",))
+    def twice(xp, x, y):
+        y[...] = 2.0 * x
+
+    module = types.ModuleType(twice.__module__)
+    module.twice = twice
+    for declared in declarations(module):
+        KERNELS.add(declared.name, declared)
+    backend.kernel("twice")(npx.ones(3), y)
+    assert y.tolist() == [2.0] * 3

@@ -1,0 +1,46 @@
+"""torch's private calls, taken away one by one: the backend still agrees with the reference."""
+
+from __future__ import annotations
+
+import types
+
+import pytest
+import torch
+from kernel_checks import assert_equals_reference
+
+from backends import get_backend
+from backends.torch import dense
+
+
+class Without:
+    """A namespace of torch's operators that lacks one."""
+
+    def __init__(self, namespace, name):
+        self._namespace, self._name = namespace, name
+
+    def __getattr__(self, name):
+        if name == self._name:
+            raise AttributeError(name)
+        return getattr(self._namespace, name)
+
+
+@pytest.fixture(params=["_fused_adam_", "_fused_adamw_", "_fused_adagrad_", "softmax", "onednn"])
+def gone(request, monkeypatch):
+    """The kernels that made use of what is gone, as (name, kind)."""
+    if request.param == "softmax":
+        monkeypatch.setattr(dense, "aten", Without(torch.ops.aten, "_softmax_backward_data"))
+        return [("activation_backward", "softmax"), ("dense_backward", "softmax")]
+    if request.param == "onednn":
+        monkeypatch.setattr(torch.ops, "mkldnn", types.SimpleNamespace())
+        kinds = ("linear", "sigmoid", "tanh", "relu", "softmax")
+        return [(name, kind) for name in ("dense", "dense_backward") for kind in kinds]
+    monkeypatch.delattr(torch, request.param)
+    return [(request.param.removeprefix("_fused_").removesuffix("_"), None)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("variant", ["plain", "strided", "special"])
+def test_without_a_private_call_the_backend_agrees_with_the_reference(gone, dtype, variant):
+    backend = get_backend("torch", dtype=dtype)
+    for name, kind in gone:
+        assert_equals_reference(backend, name, kind, variant)

@@ -1,0 +1,101 @@
+"""A kernel's function against its reference, over all its cases."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from helpers import assert_close, assert_ulp, same_bits
+from kernel_cases import Case, Numbers, cases
+
+from backends import Backend
+from backends.dispatch import bind
+from backends.reference import KERNELS
+
+
+def flat(case: Case) -> Case:
+    """The case with groups of arrays taken apart: slots becomes "slots[0]", "slots[1]"."""
+    found: Case = {}
+    for argument, value in case.items():
+        group = isinstance(value, tuple) and any(isinstance(part, np.ndarray) for part in value)
+        found |= {f"{argument}[{i}]": part for i, part in enumerate(value)} if group else {argument: value}
+    return found
+
+
+def grouped(parts: Case) -> list[Any]:
+    """The arguments of a call, from what ``flat`` took apart."""
+    found: Case = {}
+    for argument, value in parts.items():
+        name, index = re.fullmatch(r"(\w+)(?:\[(\d)\])?", argument).groups()
+        found[name] = value if index is None else (*found.get(name, ()), value)
+    return list(found.values())
+
+
+def on_device(backend: Backend, name: str, case: Case, variant: str) -> Case:
+    """The case's arrays, flat, as new arrays of the backend."""
+    declared, args = KERNELS[name], flat(case)
+    for argument, value in args.items():
+        if isinstance(value, np.ndarray):
+            if variant == "strided" and argument.partition("[")[0] not in declared.writes:
+                # Every second column of a wider array.
+                wide = np.repeat(value, 2, axis=-1) if value.ndim else value
+                args[argument] = backend.from_host(wide)[..., ::2]
+            else:
+                args[argument] = backend.from_host(value.copy())
+    if variant == "alias":
+        args |= {written: args[read] for read, written in declared.aliases}
+    return args
+
+
+def ulp_bound(name: str, kind: str | None) -> float | None:
+    """ULP allowed for each element, where the two do the same few roundings; None: eta instead."""
+    if name in ("gather_rows", "threefry", "clip_value", "max_pool2d") or (
+        name in ("activation", "activation_backward") and kind in ("linear", "relu")
+    ):
+        return 0  # copies, choices, and one rounding
+    return None
+
+
+def eta_bound(case: Case, dtype: str) -> float:
+    """A dozen roundings (exp, tanh and division take up to 4 ULP in vectorised libraries; a
+    cancellation may double them), and for a sum of K products in another order sqrt(K) more."""
+    longest = max((max(a.shape, default=1) for a in flat(case).values() if hasattr(a, "shape")), default=1)
+    return (12.0 + 2.0 * min(longest, 100) ** 0.5) * float(np.finfo(dtype).eps)
+
+
+def assert_equals_reference(
+    backend: Backend, name: str, kind: str | None, variant: str = "plain", function: Any = None
+) -> None:
+    """The function (None: the backend's own) writes what the reference writes, and nothing else.
+
+    Args:
+        variant: "plain", "strided" inputs, "special" numbers, or "alias": all aliases that are allowed.
+    """
+    declared, dtype = KERNELS[name], backend.dtype_name
+    kernel = backend.kernel(name, kind) if function is None else bind(backend.xp, function, kind)
+    standard = bind(backend.xp, declared.function, kind)
+    # Only one update from an infinite gradient: torch writes m + (1 - beta1) (g - m), which in the next
+    # is NaN where the reference has inf. p is NaN in both from the first on.
+    steps = 3 if "control" in declared.writes and variant != "special" else 1
+    bound = ulp_bound(name, kind)
+    for case in cases(name, Numbers(5, dtype, variant == "special"), kind):
+        got, want = (on_device(backend, name, case, variant) for _ in range(2))
+        # NumPy warns of each NaN that it makes; here they are wanted.
+        with np.errstate(all="ignore"):
+            for _ in range(steps):
+                assert kernel(*grouped(got)) is None
+                standard(*grouped(want))
+        written = set(declared.writes)
+        if variant == "alias":
+            written |= {read for read, _ in declared.aliases}
+        host = {k: v for k, v in flat(case).items() if isinstance(v, np.ndarray)}
+        for argument, before in host.items():
+            what = f"{name}({kind}) {argument} for { {k: v.shape for k, v in host.items()} }"
+            after, desired = (backend.to_host(a[argument]) for a in (got, want))
+            if argument.partition("[")[0] not in written:
+                assert same_bits(np.ascontiguousarray(after), before), f"{what} was written"
+            elif bound is None:
+                assert_close(after, desired, eta_bound(case, dtype), what)
+            else:
+                assert_ulp(after, desired, bound, what)
