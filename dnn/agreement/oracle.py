@@ -7,7 +7,6 @@ than what is measured with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 import numpy as np
 
@@ -22,14 +21,6 @@ from dnn.losses import Loss, get_loss
 
 KINKS = frozenset({"relu", "leaky_relu"})
 """Activations whose derivative jumps at 0: there the sign of z must not be in doubt."""
-
-LOSS_KINKS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = MappingProxyType(
-    {
-        "mean_absolute_error": lambda y, t: y - t,
-        "hinge": lambda y, t: 1.0 - np.where(t > 0, y, -y),
-    }
-)
-"""Losses whose gradient jumps where this function of outputs and one-hot rows is 0."""
 
 
 def make_oracle() -> BackendContender:
@@ -68,7 +59,7 @@ def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, wanted
     A unit whose z is within rounding of 0 is on in one library and off in another: a jump of the
     gradient that no bound on rounding can cover, and not an error of either.
     """
-    kink = LOSS_KINKS.get(get_loss(case.loss).name)
+    kink = get_loss(case.loss).kink
     if case.activation not in KINKS and kink is None:
         return np.arange(min(wanted, len(x)))
     z = network.pre_activations(x)
