@@ -121,23 +121,19 @@ def fit_lbfgs(
     function = MeanLoss(model, examples, chunk_size)
     if state is not None:
         _require_same_loss(function, state, values)
-    iterates = [backend.xp.asarray(values, copy=True) if state is None else state.point]
+    here = backend.xp.asarray(values, copy=True) if state is None else state.point
 
     def follow(now: State) -> None:
-        iterates[0] = now.point
+        nonlocal here
+        here = now.point
         if watch is not None:
             watch(now)
 
+    start = here if state is None else state
     try:
-        return minimise(
-            function,
-            iterates[0] if state is None else state,
-            backend=backend,
-            settings=settings,
-            watch=follow,
-        )
+        return minimise(function, start, backend=backend, settings=settings, watch=follow)
     finally:
-        values[...] = iterates[0]  # the last evaluation may have been elsewhere
+        values[...] = here  # the last evaluation may have been elsewhere
 
 
 def _require_same_loss(function: MeanLoss, state: State, values: Array) -> None:
