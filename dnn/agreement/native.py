@@ -169,7 +169,7 @@ class PyTorchContender(Contender):
             short = name.rsplit(".", maxsplit=1)[-1]
             gradient = None if p.grad is None else p.grad.permute(axes)
             found[f"d{short}"] = self.receive(f"d{short}", gradient, parameters.shapes[short], dtype)
-        for name, buffer in convert.twin_states(module):
+        for name, buffer, _ in convert.twin_parameters(module, state=True):
             short = name.rsplit(".", maxsplit=1)[-1]
             found[short] = self.receive(short, buffer, tuple(layer.state[short].shape), dtype)
         return found

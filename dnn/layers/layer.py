@@ -108,8 +108,8 @@ class Layer(ABC):
         self._first = first
         self._seed, self._index = seed, index
         for short, start in self.initial_state().items():
-            kind = backend.dtype_name if start.dtype.kind == "f" else start.dtype
-            self.state[short] = backend.from_host(start.astype(kind))
+            dtype = backend.dtype_name if start.dtype.kind == "f" else start.dtype
+            self.state[short] = backend.from_host(start.astype(dtype))
         self.bind(backend)
 
     def shape_after(self, input_shape: Shape) -> Shape:

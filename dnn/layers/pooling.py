@@ -55,8 +55,8 @@ class MaxPooling2D(Pooling):
     examples = ({}, {"pool_size": 3, "strides": 2, "padding": "same"})
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        shape, kind = (batch, *self.output_shape), self.backend.xp.int64
-        return {**super().make_buffers(batch, training), "index": self.backend.zeros(shape, dtype=kind)}
+        shape, integers = (batch, *self.output_shape), self.backend.xp.int64
+        return {**super().make_buffers(batch, training), "index": self.backend.zeros(shape, dtype=integers)}
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y, and where each maximum was."""
