@@ -19,7 +19,7 @@ from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.losses import *
 from dnn.metrics import *
 from dnn.optimizers import *
-from dnn.optimizers import schedules
+from dnn.optimizers import schedules as _schedules
 from dnn.optimizers.schedules import *
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
@@ -35,4 +35,4 @@ __all__ += layers.__all__
 __all__ += losses.__all__
 __all__ += metrics.__all__
 __all__ += optimizers.__all__
-__all__ += schedules.__all__
+__all__ += _schedules.__all__

@@ -1,7 +1,7 @@
 """L4: whole trajectories in float64, where rounding does not hide a wrong formula; and float32 drift.
 
-In float32 training is chaotic: two right programs part after a few steps, so a bound would be blind or
-would flake. In float64 the same programs stay together for longer than 100 steps.
+In float32 training is chaotic: two right programs part after a few steps, so a bound would see nothing or
+fail by chance. In float64 the same programs stay together for longer than 100 steps.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class MeanLoss:
     Args:
         model: compiled.
         examples: all of them.
-        chunk_size: examples that are on their way through the network at a time.
+        chunk_size: examples that go through the network at a time.
     """
 
     def __init__(self, model: Network, examples: Examples, chunk_size: int) -> None:
@@ -80,7 +80,7 @@ def fit_lbfgs(
         settings: None: ``LBFGS()``.
         state: in which an earlier call with the same x and y stopped (or ``load_state``): the
             parameters are then those of the state. None: start from the model's parameters.
-        chunk_size: examples that are on their way through the network at a time.
+        chunk_size: examples that go through the network at a time.
         watch: is called with the state after each iteration, for instance to save it.
 
     Returns:

@@ -152,7 +152,7 @@ def from_torch(
     Args:
         module: an ``nn.Sequential`` of modules that have a twin here, from ``to_torch`` or not. An
             activation after Linear or Conv2d becomes part of that layer, unless it has a name of its own.
-        backend: where the model shall live, of the module's dtype: nothing is rounded unasked.
+        backend: where the model lives, of the module's dtype: nothing is rounded unasked.
         input_shape: of one example; None: as ``to_torch`` left it, or what the first Linear takes.
         output_activation: of the last layer if the module ends with logits; None: what ``to_torch``
             left out, else "linear".
