@@ -14,7 +14,7 @@ from typing import Any
 
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
-from dnn.layers import LAYERS, BatchNormalization, Layer
+from dnn.layers import LAYERS, Layer
 from dnn.layers.augmentation import Augmentation
 
 # The first makes Dense(24) square: a transposed W then fits. Of 7 x 8 pixels "same" pads one side more.
@@ -60,11 +60,11 @@ def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
 def inner_dimensions(layer: Layer, batch: int) -> tuple[int, int, int]:
     """Numbers added up in one element of y, of dx and of dW, for a built layer.
 
-    From the shape (..., n_in, n_out) of its largest parameter; leading axes are a receptive field. Batch
-    normalisation takes the mean of all rows into each element.
+    From the shape (..., n_in, n_out) of its largest parameter; leading axes are a receptive field. A layer
+    that mixes examples has the mean of all rows in each element.
     """
     rows = batch * prod(layer.output_shape[:-1])
-    if isinstance(layer, BatchNormalization):
+    if layer.mixes:
         return rows, rows, rows
     shapes = [s for s in layer.parameter_shapes().values() if len(s) > 1]
     shape = max(shapes, key=prod, default=(1, 1))

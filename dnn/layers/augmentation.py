@@ -26,16 +26,6 @@ class Augmentation(Random):
     It must stand before all layers that are trained, since it passes no gradient back.
     """
 
-    def build(
-        self, input_shape: Shape, backend: Backend, name: str, first: bool, *, seed: int = 0, index: int = 0
-    ) -> None:
-        super().build(input_shape, backend, name, first, seed=seed, index=index)
-        if not first:
-            raise InputError(
-                f"layer {self.name!r} ({type(self).__name__}) stands behind a layer that is trained, "
-                f"expected it before all of them"
-            )
-
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) not in (2, 3):
             raise InputError(
@@ -45,6 +35,11 @@ class Augmentation(Random):
         return input_shape
 
     def bind(self, backend: Backend) -> None:
+        if not self._first:
+            raise InputError(
+                f"layer {self.name!r} ({type(self).__name__}) stands behind a layer that is trained, "
+                f"expected it before all of them"
+            )
         super().bind(backend)
         self._gather = backend.kernel("gather_rows")
 

@@ -50,6 +50,8 @@ class Layer(ABC):
     """What the layer does to its last pre-activation; losses ask for it."""
     random: ClassVar[bool] = False
     """Whether it draws random numbers in training."""
+    mixes: ClassVar[bool] = False
+    """Whether in training its output for one example depends on all examples of the batch."""
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and not is_text(name):
@@ -77,14 +79,7 @@ class Layer(ABC):
         return self._backend
 
     def build(
-        self,
-        input_shape: Shape,
-        backend: Backend,
-        name: str,
-        first: bool,
-        *,
-        seed: int = 0,
-        index: int = 0,
+        self, input_shape: Shape, backend: Backend, name: str, first: bool, *, seed: int = 0, index: int = 0
     ) -> None:
         """Fix the shapes and bind the kernels.
 

@@ -81,6 +81,7 @@ class BatchNormalization(Normalization):
     """
 
     kernel = "batch_norm"
+    mixes = True
 
     def __init__(self, *, momentum: float = 0.1, epsilon: float = 1e-5, name: str | None = None) -> None:
         super().__init__(epsilon, name)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
-from dnn.layers import BatchNormalization
 from dnn.lbfgs.minimiser import minimise
 from dnn.lbfgs.settings import LBFGS
 from dnn.lbfgs.state import State
@@ -93,7 +92,7 @@ def fit_lbfgs(
 
     >>> import numpy as np
     >>> from backends import get_backend
-    >>> from dnn import Dense
+    >>> from dnn import Dense, Sequential
     >>> model = Sequential([Dense(2, "softmax")], input_shape=(1,), backend=get_backend("numpy"))
     >>> model.compile()
     >>> x = np.asarray([[0.0], [1.0], [2.0], [3.0]], dtype=np.float32)
@@ -103,7 +102,7 @@ def fit_lbfgs(
     """
     door = model.door
     for layer in model.layers:
-        if layer.random or isinstance(layer, BatchNormalization):
+        if layer.random or layer.mixes:
             raise InputError(
                 f"layer {layer.name!r} ({type(layer).__name__}) makes the loss depend on more than the "
                 f"weights, expected none such in L-BFGS; leave it out or train with fit"
