@@ -8,91 +8,31 @@
 array([[0.5, 0.5]], dtype=float32)
 """
 
+# ruff: noqa: F403 (each of these modules says in its own __all__ what is public)
 from backends import BackendUnavailable, InputError, available_backends, get_backend
+from dnn import layers, losses, metrics, optimizers
 from dnn.callbacks.early_stopping import EarlyStopping
 from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
 from dnn.callbacks.model_checkpoint import ModelCheckpoint
-from dnn.layers import (
-    Activation,
-    AveragePooling2D,
-    BatchNormalization,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GaussianNoise,
-    Layer,
-    LayerNormalization,
-    MaxPooling2D,
-    RandomRotation,
-    RandomTranslation,
-    Reshape,
-)
+from dnn.layers import *
 from dnn.lbfgs import LBFGS, fit_lbfgs
-from dnn.losses import (
-    BinaryCrossentropy,
-    CategoricalCrossentropy,
-    Hinge,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    SparseCategoricalCrossentropy,
-)
-from dnn.metrics import confusion_matrix, precision, recall, top_k_accuracy
-from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
-from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
+from dnn.losses import *
+from dnn.metrics import *
+from dnn.optimizers import *
+from dnn.optimizers import schedules as _schedules
+from dnn.optimizers.schedules import *
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
 from dnn.training.evaluation import Evaluation
 from dnn.training.history import History
 
 __all__ = [
-    "LBFGS",
-    "SGD",
-    "Activation",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "AveragePooling2D",
-    "BackendUnavailable",
-    "BatchNormalization",
-    "BinaryCrossentropy",
-    "CSVLogger",
-    "Callback",
-    "CategoricalCrossentropy",
-    "Constant",
-    "Conv2D",
-    "CosineDecay",
-    "Dense",
-    "Dropout",
-    "EarlyStopping",
-    "Evaluation",
-    "Flatten",
-    "GaussianNoise",
-    "Hinge",
-    "History",
-    "InputError",
-    "JSONLogger",
-    "Layer",
-    "LayerNormalization",
-    "LinearDecay",
-    "MaxPooling2D",
-    "MeanAbsoluteError",
-    "MeanSquaredError",
-    "ModelCheckpoint",
-    "OneCycle",
-    "RMSprop",
-    "RandomRotation",
-    "RandomTranslation",
-    "Reshape",
-    "Sequential",
-    "SparseCategoricalCrossentropy",
-    "StepDecay",
-    "TensorBoard",
-    "available_backends",
-    "confusion_matrix",
-    "fit_lbfgs",
-    "get_backend",
-    "precision",
-    "recall",
-    "top_k_accuracy",
-]
+    "LBFGS", "BackendUnavailable", "CSVLogger", "Callback", "EarlyStopping", "Evaluation", "History",
+    "InputError", "JSONLogger", "ModelCheckpoint", "Sequential", "TensorBoard", "available_backends",
+    "fit_lbfgs", "get_backend",
+]  # fmt: skip
+__all__ += layers.__all__
+__all__ += losses.__all__
+__all__ += metrics.__all__
+__all__ += optimizers.__all__
+__all__ += _schedules.__all__

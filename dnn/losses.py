@@ -9,44 +9,56 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
 
 from backends import Backend, InputError
 from backends.dispatch import Kernel
 from backends.errors import shown
 from backends.reference import ACTIVATIONS
 from backends.reference.losses import TARGETS, as_dense
-from dnn.validation.settings import look_up, require_number
+from backends.table import Table
+from dnn.layers.layer import Layer
+from dnn.validation.ranges import Checked, Share
+from dnn.validation.settings import look_up
 
-if TYPE_CHECKING:
-    from dnn.layers import Layer
+__all__ = [
+    "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
+    "MeanSquaredError", "SparseCategoricalCrossentropy",
+]  # fmt: skip
 
 Array = Any
 
 
 @dataclass(frozen=True)
-class Loss:
-    """A goal.
+class Loss(Checked):
+    """A goal; a frozen dataclass of its settings, and a kernel by name.
 
     Attributes:
         name: in ``compile`` and in checkpoints.
-        kernel: the kernel that computes it.
+        kernel: the kernel that computes it; none where ``bind`` is another.
         activation: the output activation that the kernel contains, so that it takes the network's
             logits; None: the kernel takes the network's output as it is.
         span: smallest and largest value in rows of targets; None: any.
         cure: what to do with rows that hold others.
         rows: whether targets may be rows too, beside class numbers.
         boundary: a network with one output says yes where what the loss takes is above this.
+        kink: (outputs (B, C), one-hot rows) on the host -> what is 0 where the gradient jumps; None: nowhere.
+        examples: settings with which the checks make the loss; the first are its usual ones.
     """
 
     name: ClassVar[str]
-    kernel: ClassVar[str]
+    kernel: ClassVar[str] = ""
     activation: ClassVar[str | None] = None
     span: ClassVar[tuple[float, float] | None] = None
     cure: ClassVar[str] = ""
     rows: ClassVar[bool] = True
     boundary: ClassVar[float] = 0.5
+    kink: ClassVar[Any] = None
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     @property
     def ending(self) -> str:
@@ -72,8 +84,7 @@ class Loss:
                 f"the last layer's activation is {last.activation!r}, expected {self.activation!r} (or "
                 f"'linear', whose outputs are then logits) with the loss {self.name!r}"
             )
-        for layer in reversed(layers[:-1]):
-            after = layers[layers.index(layer) + 1]
+        for layer, after in reversed(list(pairwise(layers))):
             if after.activation != "linear" or after.parameter_shapes():
                 return
             if layer.activation == self.activation:
@@ -120,30 +131,23 @@ class CategoricalCrossentropy(Loss):
         InputError: a setting out of range.
     """
 
-    label_smoothing: float = 0.0
+    label_smoothing: Share = 0.0
 
     name = "categorical_crossentropy"
     kernel = "softmax_cross_entropy"
     activation = "softmax"
     span = (0.0, 1.0)
     cure = "use class numbers, or divide each row by its sum"
-
-    def __post_init__(self) -> None:
-        require_number("label_smoothing", self.label_smoothing, 0.0, 1.0)
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"label_smoothing": 0.1})
 
     def bind(self, backend: Backend) -> dict[str, Kernel]:
-        kernels = super().bind(backend)
-        return (
-            {f: self._smoothed(backend.xp, f, kernels) for f in TARGETS} if self.label_smoothing else kernels
-        )
+        kernels, e = super().bind(backend), self.label_smoothing
 
-    def _smoothed(self, xp: Any, form: str, kernels: Mapping[str, Kernel]) -> Kernel:
-        def kernel(logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
-            t = as_dense(xp, form, targets, logits)
-            t = (1.0 - self.label_smoothing) * t + self.label_smoothing / logits.shape[1]
+        def smoothed(form: str, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
+            t = (1.0 - e) * as_dense(backend.xp, form, targets, logits) + e / logits.shape[1]
             kernels["dense"](logits, t, losses, dlogits)
 
-        return kernel
+        return {form: partial(smoothed, form) for form in TARGETS} if e else kernels
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
@@ -160,6 +164,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 
     name = "sparse_categorical_crossentropy"
     rows = False
+    examples = ({},)
 
 
 @dataclass(frozen=True)
@@ -191,6 +196,7 @@ class MeanAbsoluteError(Loss):
 
     name = "mean_absolute_error"
     kernel = "mean_absolute_error"
+    kink = staticmethod(lambda y, t: y - t)
 
 
 @dataclass(frozen=True)
@@ -208,6 +214,7 @@ class Hinge(Loss):
     cure = "use 0 and 1, or -1 and 1"
     boundary = 0.0
     ending = "linear"
+    kink = staticmethod(lambda y, t: 1.0 - np.where(t > 0, y, -y))
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         if ACTIVATIONS[last := layers[-1].activation].never_negative:
@@ -217,19 +224,11 @@ class Hinge(Loss):
             )
 
 
-LOSSES: Mapping[str, type[Loss]] = MappingProxyType(
-    {
-        c.name: c
-        for c in (
-            CategoricalCrossentropy,
-            SparseCategoricalCrossentropy,
-            BinaryCrossentropy,
-            MeanSquaredError,
-            MeanAbsoluteError,
-            Hinge,
-        )
-    }
-)
+LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
+    CategoricalCrossentropy, SparseCategoricalCrossentropy, BinaryCrossentropy,
+    MeanSquaredError, MeanAbsoluteError, Hinge,
+)})  # fmt: skip
+"""Every loss by name; one of your own: ``LOSSES.add("mine", Mine)``."""
 
 
 def get_loss(loss: str | Loss) -> Loss:

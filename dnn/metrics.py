@@ -15,6 +15,8 @@ from backends import Backend, InputError
 from dnn.validation.settings import positive_integer
 
 Array = Any
+__all__ = ["METRICS", "confusion_matrix", "precision", "recall", "top_k_accuracy"]
+
 METRICS = ("accuracy",)
 """What ``compile`` can be asked to count."""
 

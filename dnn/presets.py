@@ -1,4 +1,4 @@
-"""Recipes for 28 x 28 digits by name: the lecture's network, and the best that were found around it.
+"""Recipes for 28 x 28 digits by name: the lecture's network, and better ones of about its size.
 
 lecture    sigmoid, cross-entropy, Adam, as in the lecture
 best       the same sizes: batch normalisation, a little dropout, smoothed labels
@@ -8,10 +8,10 @@ cnn        a small convolutional network, on moved images
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
+from backends.table import Table
 from dnn.layers import (
     Activation,
     BatchNormalization,
@@ -24,7 +24,7 @@ from dnn.layers import (
     RandomRotation,
     RandomTranslation,
     Reshape,
-)
+)  # fmt: skip
 from dnn.losses import CategoricalCrossentropy, Loss
 from dnn.optimizers import Adam, Optimizer
 from dnn.optimizers.schedules import LinearDecay, OneCycle
@@ -54,7 +54,7 @@ def _lecture(image: Shape, classes: int) -> list[Layer]:
 
 
 def _normalised(*after: Layer) -> list[Layer]:
-    """500 units, at whatever scale their inputs have: that is what stands a high learning rate."""
+    """500 units, at whatever scale their inputs have: so a high learning rate works."""
     return [Dense(500), BatchNormalization(), Activation("relu"), *after]
 
 
@@ -63,7 +63,7 @@ def _best(image: Shape, classes: int) -> list[Layer]:
 
 
 def _augmented(image: Shape, classes: int) -> list[Layer]:
-    # Moved images are learned more slowly; batch normalisation stands a higher rate, which makes up for it.
+    # Moved images are learned more slowly; batch normalisation allows a higher rate, which makes up for it.
     return [
         Reshape(image),
         RandomRotation(10.0),
@@ -98,18 +98,16 @@ def _cycle(highest: float) -> Callable[[int], Optimizer]:
     return lambda updates: Adam(OneCycle(highest, max(updates, 4)))
 
 
-PRESETS: Mapping[str, Preset] = MappingProxyType(
-    {
-        "lecture": Preset("the lecture's: sigmoid, Adam with a falling rate", _lecture, _falling),
-        "best": Preset(
-            "the lecture's sizes: batch normalisation, dropout, smoothed labels",
-            _best,
-            _cycle(1.6e-2),
-            CategoricalCrossentropy(label_smoothing=0.1),
-        ),
-        "augmented": Preset(
-            "the lecture's sizes: batch normalisation, images moved and turned", _augmented, _cycle(4e-3)
-        ),
-        "cnn": Preset("a small convolutional network on moved images", _cnn, _cycle(2e-3)),
-    }
-)
+PRESETS: Table[Preset] = Table("preset", {
+    "lecture": Preset("the lecture's: sigmoid, Adam with a falling rate", _lecture, _falling),
+    "best": Preset(
+        "the lecture's sizes: batch normalisation, dropout, smoothed labels",
+        _best,
+        _cycle(1.6e-2),
+        CategoricalCrossentropy(label_smoothing=0.1),
+    ),
+    "augmented": Preset(
+        "the lecture's sizes: batch normalisation, images moved and turned", _augmented, _cycle(4e-3)
+    ),
+    "cnn": Preset("a small convolutional network on moved images", _cnn, _cycle(2e-3)),
+})  # fmt: skip

@@ -11,11 +11,7 @@ True
 from dnn.agreement.accuracy import accuracy_level
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.contender import Contender
-from dnn.agreement.contenders import (
-    available_contenders,
-    contender_ids,
-    get_contender,
-)
+from dnn.agreement.contenders import available_contenders, contender_ids, get_contender
 from dnn.agreement.levels import LEVELS, check
 from dnn.agreement.mutants import MUTANTS, get_mutant
 from dnn.agreement.oracle import make_oracle

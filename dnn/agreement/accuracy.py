@@ -30,7 +30,7 @@ def accuracy_level(
     """One record a contender: mean difference from the first contender's accuracy, in points.
 
     Each seed gives everyone the same initial weights and batches, so the differences are paired; the
-    trajectories still part, and what is left is their chance.
+    trajectories still part, and what is left is chance.
     """
     runs: dict[str, list[float]] = {}
     # The recipe of train.py: the falling rate also makes the accuracies scatter less.

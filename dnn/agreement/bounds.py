@@ -1,4 +1,4 @@
-"""How far a float32 run may be from the float64 oracle: one function for each kind of tensor.
+"""How far a float32 run may be from the float64 oracle: one function for each sort of tensor.
 
 u is half the distance from 1 to the next number (2^-24 in float32). A sum of k products whose roundings
 are independent errs by about sqrt(k) u of its size; a chain of such sums adds up. The errors here are
@@ -60,7 +60,7 @@ def ulps(x: np.ndarray, x64: np.ndarray, scale: np.ndarray | float = 0.0) -> flo
 def softmax_ulp(spread: float) -> float:
     """Softmax: exp(z - max z) turns the rounding of z - max z, up to u spread, into a relative error.
 
-    AGREEMENT.md has 8 for composites; that holds for spreads of a few units only.
+    8 ULP, as for other composites, would hold for spreads of a few units only (docs/agreement.md).
     """
     return COMPOSITE_ULP + spread
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from math import isqrt
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Backend
 from dnn.layers import AveragePooling2D, Conv2D, Dense, Flatten, Layer, Reshape
 from dnn.layers.initializers import INITIALIZERS
-from dnn.losses import LOSSES, CategoricalCrossentropy, Loss, get_loss
+from dnn.losses import LOSSES, Loss, get_loss
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from dnn.random import host_normal, host_uniform, stream_key
 from dnn.sequential import Sequential
@@ -151,36 +149,19 @@ class ImageCase(Case):
         ]
 
 
-CALM: Mapping[str, dict[str, float]] = MappingProxyType({"rmsprop": {"learning_rate": 1e-3}})
-"""Settings in place of an optimizer's own. RMSprop's first steps are ten times its rate: at its usual 0.01
-they are so long that training is chaotic, and rounding grows even in float64."""
-
-
 def optimizer_variants() -> Iterator[tuple[str, Optimizer]]:
-    """Every optimizer that exists: as it comes, with what is off by default (0.0 or False) turned on.
-
-    For SGD: plain, with momentum 0.5, and with Nesterov's. A combination that an optimizer refuses is
-    left out; its defaults never are. Clipping, which comes before any optimizer, is there with one of them.
-    """
-    for name, kind in OPTIMIZERS.items():
-        plain: Any = kind(**CALM.get(name, {}))
-        yield name, plain
-        chosen = plain
-        off = [f for f in fields(plain) if getattr(plain, f.name) in (0.0, False)]
-        for f in sorted(off, key=lambda f: isinstance(getattr(plain, f.name), bool)):
-            try:
-                value = True if isinstance(getattr(plain, f.name), bool) else 0.5
-                chosen = replace(chosen, **{f.name: value})
-            except InputError:
-                continue
-            yield f"{name} {f.name}", chosen
+    """Every optimizer that exists, as its examples say; and clipping, which comes before any, with one."""
+    for name, optimizer_class in OPTIMIZERS.items():
+        first, *others = optimizer_class.examples
+        yield name, optimizer_class(**first)
+        yield from ((f"{name} {list(settings)[-1]}", optimizer_class(**settings)) for settings in others)
     # Limits that every gradient of the cases here exceeds.
     yield "sgd clip_norm", SGD(clip_norm=0.05)
     yield "sgd clip_value", SGD(clip_value=0.001)
 
 
 def loss_variants() -> Iterator[tuple[str, Loss]]:
-    """Every loss that exists, as it comes and with its settings turned on."""
-    for name, kind in LOSSES.items():
-        yield name, kind()
-    yield "categorical_crossentropy label_smoothing", CategoricalCrossentropy(label_smoothing=0.1)
+    """Every loss that exists, as its examples say."""
+    for name, loss_class in LOSSES.items():
+        for settings in loss_class.examples:
+            yield " ".join([name, *settings]), loss_class(**settings)

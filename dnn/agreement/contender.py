@@ -18,6 +18,7 @@ from dnn.agreement.cases import Case, Data
 from dnn.agreement.state import Named, State, receive
 from dnn.layers import Layer
 from dnn.losses import Loss
+from dnn.parameters import Parameters
 
 Array = Any
 
@@ -58,6 +59,17 @@ class Network(ABC):
     @abstractmethod
     def step(self, x: np.ndarray, y: np.ndarray) -> None:
         """One training step: gradients and update, nothing rounded or moved in between."""
+
+
+def built(
+    layer: Layer, shape: tuple[int, ...], backend: Backend, values: Mapping[str, np.ndarray]
+) -> Parameters:
+    """The parameters of a new layer in no model, which has these values now."""
+    layer.build(shape, backend, "layer", first=False)
+    parameters = Parameters(backend, layer.parameter_shapes())
+    layer.attach(parameters.value, parameters.gradient)
+    parameters.load({name: v.astype(backend.dtype_name) for name, v in values.items()})
+    return parameters
 
 
 class Contender(ABC):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from backends import BackendUnavailable, InputError, backend_names, get_backend
 from dnn.agreement.contender import Contender
 from dnn.agreement.native import PyTorchContender
@@ -29,12 +31,9 @@ def get_contender(name: str, precision: str = "float32") -> Contender:
     if library not in (*backend_names(), NATIVE):
         known = ", ".join((*backend_names(), NATIVE))
         raise InputError(f"backend is {name!r}, expected one of {known}, or one with :device")
-    where = device or None
-    made: Contender
-    if library == NATIVE:
-        made = PyTorchContender(name, lambda dtype: get_backend("torch", where, dtype, precision=precision))
-    else:
-        made = BackendContender(name, lambda dtype: get_backend(library, where, dtype, precision=precision))
+    native = library == NATIVE
+    open_backend = partial(get_backend, "torch" if native else library, device or None, precision=precision)
+    made = (PyTorchContender if native else BackendContender)(name, lambda dtype: open_backend(dtype=dtype))
     made.backend()  # now, so that what cannot run says so before anything is measured
     return made
 

@@ -10,14 +10,13 @@ import numpy as np
 import dnn.interop.torch as twin
 from backends import get_backend
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.contender import Contender, Network
+from dnn.agreement.contender import Contender, Network, built
 from dnn.agreement.state import Named, State
 from dnn.interop.torch import convert
 from dnn.interop.torch.layers import NoTwin, activation_module
 from dnn.interop.torch.losses_and_optimizers import OPTIMIZER_TWINS
 from dnn.layers import Layer
 from dnn.losses import Loss
-from dnn.parameters import Parameters
 
 Array = Any
 
@@ -111,11 +110,13 @@ class NativeNetwork(Network):
         for name, p, axes in convert.twin_parameters(self.module):
             p.grad = torch.zeros_like(p)
             self._put(p.grad, gradients[name], axes)
-        self.optimizer.step()
-        self.updates += 1
+        self._adapt()
 
     def step(self, x: np.ndarray, y: np.ndarray) -> None:
         self._backward(x, y)
+        self._adapt()
+
+    def _adapt(self) -> None:
         self.optimizer.step()
         self.updates += 1
 
@@ -153,10 +154,7 @@ class PyTorchContender(Contender):
         if layer.random:
             raise NoTwin(f"layer {type(layer).__name__} draws its own random numbers in torch")
         host, backend = get_backend("numpy", dtype=dtype), self.backend(dtype)
-        layer.build(shape, host, "layer", first=False)
-        parameters = Parameters(host, layer.parameter_shapes())
-        layer.attach(parameters.value, parameters.gradient)
-        parameters.load({name: v.astype(dtype) for name, v in values.items()})
+        parameters = built(layer, shape, host, values)
         module = torch.nn.Sequential()
         for name, child in convert.layer_modules(layer, backend.dtype, backend.device).items():
             module.add_module(name, child)
@@ -169,7 +167,7 @@ class PyTorchContender(Contender):
             short = name.rsplit(".", maxsplit=1)[-1]
             gradient = None if p.grad is None else p.grad.permute(axes)
             found[f"d{short}"] = self.receive(f"d{short}", gradient, parameters.shapes[short], dtype)
-        for name, buffer in convert.twin_states(module):
+        for name, buffer, _ in convert.twin_parameters(module, state=True):
             short = name.rsplit(".", maxsplit=1)[-1]
             found[short] = self.receive(short, buffer, tuple(layer.state[short].shape), dtype)
         return found

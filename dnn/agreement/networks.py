@@ -13,7 +13,7 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, ImageCase
 from dnn.agreement.contender import Contender, Network
 from dnn.agreement.oracle import magnification, safe_rows
-from dnn.agreement.records import Record, worst_of_each
+from dnn.agreement.records import Record, refused, worst_of_each
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Misfit
 from dnn.agreement.threads import one_thread
@@ -64,7 +64,7 @@ def compare(
         try:
             z, outputs, g = network.pre_activations(x), network.predict(x), network.gradients(x, y)
         except Misfit as error:
-            yield Record(level, case.name, "door", backend, float("inf"), 0.0, str(error))
+            yield refused(level, case.name, backend, error)
             continue
         for name, i in index.items():
             bound = bounds.forward(case.inner, i, network.unit)

@@ -7,7 +7,6 @@ than what is measured with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 import numpy as np
 
@@ -20,14 +19,6 @@ from dnn.agreement.ours import BackendContender
 from dnn.agreement.state import Named
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
-
-LOSS_KINKS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = MappingProxyType(
-    {
-        "mean_absolute_error": lambda y, t: y - t,
-        "hinge": lambda y, t: 1.0 - np.where(t > 0, y, -y),
-    }
-)
-"""Losses whose gradient jumps where this function of outputs and one-hot rows is 0."""
 
 
 def make_oracle() -> BackendContender:
@@ -66,7 +57,7 @@ def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, wanted
     A unit whose z is within rounding of 0 is on in one library and off in another: a jump of the
     gradient that no bound on rounding can cover, and not an error of either.
     """
-    kink = LOSS_KINKS.get(get_loss(case.loss).name)
+    kink = get_loss(case.loss).kink
     jumps = ACTIVATIONS[case.activation].kink  # there the sign of z must not be in doubt
     if not jumps and kink is None:
         return np.arange(min(wanted, len(x)))

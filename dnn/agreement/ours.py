@@ -9,11 +9,10 @@ import numpy as np
 
 from backends import Backend
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.contender import Contender, Network
+from dnn.agreement.contender import Contender, Network, built
 from dnn.agreement.state import Named, State
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
-from dnn.parameters import Parameters
 from dnn.training.step import gradients, update
 
 Array = Any
@@ -29,26 +28,22 @@ class OurNetwork(Network):
         self.unit = owner.unit
 
     def _named(self, vector: Array) -> Named:
-        """A flat vector as named arrays: through the gradients, whose views are public."""
+        """A flat vector as named arrays."""
         parameters = self.model.parameters
-        if vector is not parameters.values:
-            parameters.gradients[...] = vector
-        views = parameters.value if vector is parameters.values else parameters.gradient
         return {
             name: self.owner.receive(name, view, parameters.shapes[name], self.dtype)
-            for name, view in views.items()
+            for name, view in parameters.views(vector).items()
         }
 
-    def _put(self, views: Mapping[str, Array], named: Named) -> None:
-        for name, view in views.items():
+    def _put(self, vector: Array, named: Named) -> None:
+        for name, view in self.model.parameters.views(vector).items():
             view[...] = self.backend.from_host(named[name].astype(self.dtype))
 
     def load(self, state: State) -> None:
         parameters, optimizer = self.model.parameters, self.model.optimizer_state
-        self._put(parameters.value, state.values)
+        self._put(parameters.values, state.values)
         for slot, vector in optimizer.vectors.items():
-            self._put(parameters.gradient, state.slots[slot])
-            vector[...] = parameters.gradients
+            self._put(vector, state.slots[slot])
         optimizer.control[...] = self.backend.from_host(state.control.astype(self.dtype))
 
     def state(self) -> State:
@@ -60,14 +55,12 @@ class OurNetwork(Network):
             self.owner.receive("control", control, control.shape, self.dtype),
         )
 
-    def _batch(self, x: np.ndarray, y: np.ndarray | None = None) -> tuple[Array, Array]:
+    def _batch(self, x: np.ndarray) -> Array:
         self.model.reserve(x.shape[0], training=True)
-        return self.backend.from_host(x.astype(self.dtype)), (
-            None if y is None else self.backend.from_host(y)
-        )
+        return self.backend.from_host(x.astype(self.dtype))
 
     def pre_activations(self, x: np.ndarray) -> Named:
-        h, _ = self._batch(x)
+        h = self._batch(x)
         found: Named = {}
         for layer in self.model.layers:
             # Twice, since a fused kernel need not leave its pre-activation anywhere; what it does
@@ -80,23 +73,20 @@ class OurNetwork(Network):
         return found
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        batch, _ = self._batch(x)
         contained = get_loss(self.case.loss).activation is not None
-        outputs = self.model.forward(batch, training=False, logits=contained)
+        outputs = self.model.forward(self._batch(x), training=False, logits=contained)
         return self.owner.receive("outputs", outputs, (len(x), self.case.classes), self.dtype)
 
     def gradients(self, x: np.ndarray, y: np.ndarray) -> Named:
-        batch, targets = self._batch(x, y)
-        gradients(self.model, batch, targets)
+        gradients(self.model, self._batch(x), self.backend.from_host(y))
         return self._named(self.model.parameters.gradients)
 
     def update(self, gradients: Named) -> None:
-        self._put(self.model.parameters.gradient, gradients)
+        self._put(self.model.parameters.gradients, gradients)
         self.model.optimizer_state.step()
 
     def step(self, x: np.ndarray, y: np.ndarray) -> None:
-        batch, targets = self._batch(x, y)
-        update(self.model, batch, targets)
+        update(self.model, self._batch(x), self.backend.from_host(y))
 
 
 class BackendContender(Contender):
@@ -136,10 +126,7 @@ class BackendContender(Contender):
         x: np.ndarray, dy: np.ndarray, dtype: str = "float32",
     ) -> Named:  # fmt: skip
         backend, dtype = self._at(dtype)
-        layer.build(shape, backend, "layer", first=False)
-        parameters = Parameters(backend, layer.parameter_shapes())
-        layer.attach(parameters.value, parameters.gradient)
-        parameters.load({name: v.astype(dtype) for name, v in values.items()})
+        parameters = built(layer, shape, backend, values)
         layer.reserve(len(x), training=True)
         y = layer.forward(backend.from_host(x.astype(dtype)), training=True)
         found = {"y": self.receive("y", y, (len(x), *layer.output_shape), dtype)}

@@ -57,6 +57,11 @@ class Record:
         return values
 
 
+def refused(level: str, case: str, backend: str, error: Exception) -> Record:
+    """The record of a contender whose tensor was not let in: broken, whatever its numbers are."""
+    return Record(level, case, "door", backend, float("inf"), 0.0, str(error))
+
+
 def worst(records: Iterable[Record]) -> Record:
     """The record with the largest measured / bound."""
     return max(records, key=lambda record: record.ratio)

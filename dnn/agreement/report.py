@@ -98,17 +98,10 @@ def write(folder: Path, text: str, records: Sequence[Record], drifts: Mapping[st
         draw_drift(drifts, folder / DRIFT)
 
 
-def _figure(width: float, height: float) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def draw_bounds(records: Sequence[Record], path: Path) -> None:
     """measured / bound of every comparison, on a line for each level and tensor; 1 is the limit."""
+    from matplotlib.figure import Figure
+
     groups: dict[str, dict[str, list[float]]] = {}
     for r in records:
         # Cases share tensors, so one line holds the same tensor of all cases.
@@ -116,7 +109,7 @@ def draw_bounds(records: Sequence[Record], path: Path) -> None:
         ratio = min(max(r.ratio, 1e-8), 1e8)  # exactly 0 has no place on a logarithmic axis
         groups.setdefault(label, {}).setdefault(r.backend, []).append(ratio)
     rows = sorted(groups, key=lambda label: label[:2])
-    figure = _figure(9, 1.2 + 0.17 * len(rows))
+    figure = Figure(figsize=(9, 1.2 + 0.17 * len(rows)), layout="constrained")
     axes = figure.subplots()
     names = list(dict.fromkeys(r.backend for r in records))
     for j, name in enumerate(names):
@@ -135,7 +128,9 @@ def draw_bounds(records: Sequence[Record], path: Path) -> None:
 
 def draw_drift(drifts: Mapping[str, Sequence[float]], path: Path) -> None:
     """How float32 trajectories leave the float64 oracle, step by step."""
-    figure = _figure(8, 4)
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     for i, (name, line) in enumerate(drifts.items()):
         steps = range(1, len(line) + 1)

@@ -16,10 +16,9 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, optimizer_variants
 from dnn.agreement.contender import Contender, Network
 from dnn.agreement.networks import MAIN, batch_of, compare
-from dnn.agreement.records import Record, worst_of_each
+from dnn.agreement.records import Record, refused, worst_of_each
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Misfit, Named, State
-from dnn.optimizers import AdamW
 
 LEVEL = "L3"
 
@@ -60,10 +59,10 @@ def _compare_updates(
             network.update(given)
             after = network.state()
         except Misfit as error:
-            yield Record(LEVEL, case.name, "door", backend, float("inf"), 0.0, str(error))
+            yield refused(LEVEL, case.name, backend, error)
             continue
         for name, p64 in after64.values.items():
-            bound = bounds.update(p64, p64 - state.values[name], isinstance(case.optimizer, AdamW))
+            bound = bounds.update(p64, p64 - state.values[name], case.optimizer.decays)
             measured = bounds.eta(after.values[name], p64)
             yield Record(LEVEL, case.name, f"new {name}", backend, measured, bound, note)
         for slot, named in after64.slots.items():

@@ -12,7 +12,7 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Data, loss_variants
 from dnn.agreement.contender import Contender
 from dnn.agreement.oracle import pre_activation, predicted
-from dnn.agreement.records import Record
+from dnn.agreement.records import Record, refused
 from dnn.agreement.samples import inner_dimensions, samples
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Misfit
@@ -57,7 +57,7 @@ def _layers(contenders: Sequence[Contender], oracle: Contender, sizes: Sizes, se
             except NoTwin:
                 continue
             except Misfit as error:
-                yield Record(LEVEL, name, "door", c.name, float("inf"), 0.0, str(error))
+                yield refused(LEVEL, name, c.name, error)
                 continue
             for tensor, x64 in wanted.items():
                 bound = bounds.layer(inner.get(tensor, over), c.unit)
@@ -84,7 +84,7 @@ def _losses(contenders: Sequence[Contender], oracle: Contender, sizes: Sizes, se
                 try:
                     value, gradient = c.loss(loss, outputs, targets)
                 except Misfit as error:
-                    yield Record(LEVEL, case, "door", c.name, float("inf"), 0.0, str(error))
+                    yield refused(LEVEL, case, c.name, error)
                     continue
                 error_of_value = abs(value - value64) / abs(value64)
                 yield Record(LEVEL, case, "loss", c.name, error_of_value, bound)

@@ -1,7 +1,7 @@
 """L4: whole trajectories in float64, where rounding does not hide a wrong formula; and float32 drift.
 
-In float32 training is chaotic: two right programs part after a few steps, so a bound would be blind or
-would flake. In float64 the same programs stay together for longer than 100 steps.
+In float32 training is chaotic: two right programs part after a few steps, so a bound would see nothing or
+fail by chance. In float64 the same programs stay together for longer than 100 steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, loss_variants, optimizer_variants
 from dnn.agreement.contender import Contender
 from dnn.agreement.networks import MAIN
-from dnn.agreement.records import Record
+from dnn.agreement.records import Record, refused
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Misfit, Named
 from dnn.losses import Loss
@@ -38,7 +38,6 @@ def trajectory_level(
     for (name, optimizer), activation, label, loss in combinations:
         case = Case(f"{name} {activation} {label}", data.x.shape[1], sizes.tiny, data.classes,
                     activation, loss, optimizer, seed)  # fmt: skip
-        ends: list[tuple[str, Named | str]] = []
         truth = oracle.open(case, "float64")
         start = truth.state().values
         for rows in batches:
@@ -49,18 +48,15 @@ def trajectory_level(
                 network = c.open(case, "float64")
                 for rows in batches:
                     network.step(data.x[rows], data.y[rows])
-                ends.append((c.name, network.state().values))
+                values = network.state().values
             except Misfit as error:
-                ends.append((c.name, str(error)))
-        for backend, values in ends:
-            if isinstance(values, str):
-                yield Record(LEVEL, case.name, "door", backend, float("inf"), 0.0, values)
+                yield refused(LEVEL, case.name, c.name, error)
                 continue
             for tensor, p64 in end.items():
                 moved = bounds.norm(p64 - start[tensor]) or 1.0
                 measured = bounds.norm(values[tensor] - p64) / moved
                 note = f"{sizes.trajectory} updates"
-                yield Record(LEVEL, case.name, tensor, backend, measured, bounds.TRAJECTORY, note)
+                yield Record(LEVEL, case.name, tensor, c.name, measured, bounds.TRAJECTORY, note)
 
 
 def drift(

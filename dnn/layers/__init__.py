@@ -1,8 +1,6 @@
 """The layers, and the table by which checkpoints and checks find them."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
+from backends.table import Table
 from dnn.layers.activation import Activation
 from dnn.layers.augmentation import RandomRotation, RandomTranslation
 from dnn.layers.conv2d import Conv2D
@@ -13,41 +11,14 @@ from dnn.layers.normalization import BatchNormalization, LayerNormalization
 from dnn.layers.pooling import AveragePooling2D, MaxPooling2D
 from dnn.layers.shaping import Flatten, Reshape
 
-LAYERS: Mapping[str, type[Layer]] = MappingProxyType(
-    {
-        c.__name__: c
-        for c in (
-            Dense,
-            Activation,
-            Dropout,
-            GaussianNoise,
-            BatchNormalization,
-            LayerNormalization,
-            Conv2D,
-            MaxPooling2D,
-            AveragePooling2D,
-            Flatten,
-            Reshape,
-            RandomTranslation,
-            RandomRotation,
-        )
-    }
-)
-
 __all__ = [
-    "LAYERS",
-    "Activation",
-    "AveragePooling2D",
-    "BatchNormalization",
-    "Conv2D",
-    "Dense",
-    "Dropout",
-    "Flatten",
-    "GaussianNoise",
-    "Layer",
-    "LayerNormalization",
-    "MaxPooling2D",
-    "RandomRotation",
-    "RandomTranslation",
+    "LAYERS", "Activation", "AveragePooling2D", "BatchNormalization", "Conv2D", "Dense", "Dropout", "Flatten",
+    "GaussianNoise", "Layer", "LayerNormalization", "MaxPooling2D", "RandomRotation", "RandomTranslation",
     "Reshape",
-]
+]  # fmt: skip
+
+LAYERS: Table[type[Layer]] = Table("layer", {c.__name__: c for c in (
+    Dense, Activation, Dropout, GaussianNoise, BatchNormalization, LayerNormalization, Conv2D, MaxPooling2D,
+    AveragePooling2D, Flatten, Reshape, RandomTranslation, RandomRotation,
+)})  # fmt: skip
+"""Every layer by its class's name; one of your own: ``LAYERS.add("Mine", Mine)``."""

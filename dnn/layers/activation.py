@@ -1,16 +1,54 @@
-"""Activation: a function of each number, as a layer of its own."""
+"""Activation: a function of each number, as a layer of its own; and what layers that end in one share."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from backends import Backend
 from backends.reference import ACTIVATIONS
-from dnn.layers.layer import Array, Layer, Shape
+from dnn.layers.layer import Array, Layer
 from dnn.validation.settings import look_up
 
 
-class Activation(Layer):
+class Activated(Layer):
+    """Base: ``y = f(z)``, with z from ``forward_logits`` and f by name."""
+
+    def choose(self, activation: str) -> None:
+        """Take this f.
+
+        Raises:
+            InputError: an unknown activation.
+        """
+        look_up("activation", activation, dict.fromkeys(ACTIVATIONS))
+        self.activation = activation
+
+    def bind(self, backend: Backend) -> None:
+        self._activate = backend.kernel("activation", self.activation)
+        self._activate_backward = backend.kernel("activation_backward", self.activation)
+
+    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        zeros, shape = self.backend.zeros, (batch, *self.output_shape)
+        y = zeros(shape)
+        # Where f' follows from y, f works in place.
+        z = y if ACTIVATIONS[self.activation].from_output else zeros(shape)
+        return {"y": y, "z": z, "dx": self.dx_buffer(batch, training)}
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """y = f(z); keeps z and y."""
+        keep = self._buffers[x.shape[0]]
+        keep.z = self.forward_logits(x, training=training)
+        if self.activation == "linear":
+            return keep.z
+        self._activate(keep.z, keep.y)
+        return keep.y
+
+    def backward(self, dy: Array) -> Array | None:
+        """dz = f'(z) dy, and from there ``backward_logits``."""
+        keep = self._buffers[dy.shape[0]]
+        if self.activation != "linear":
+            self._activate_backward(dy, keep.z, keep.y, dy)
+        return self.backward_logits(dy)
+
+
+class Activation(Activated):
     """``y = f(x)``.
 
     Args:
@@ -26,35 +64,14 @@ class Activation(Layer):
     {'name': '', 'activation': 'gelu'}
     """
 
+    examples = ({"activation": "relu"},)
+
     def __init__(self, activation: str, *, name: str | None = None) -> None:
         super().__init__(name)
-        look_up("activation", activation, dict.fromkeys(ACTIVATIONS))
-        self.activation = activation  # type: ignore[misc]
-
-    def shape_after(self, input_shape: Shape) -> Shape:
-        return input_shape
-
-    def bind(self, backend: Backend) -> None:
-        self._activate = backend.kernel("activation", self.activation)
-        self._activate_backward = backend.kernel("activation_backward", self.activation)
+        self.choose(activation)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         return {"y": self.backend.zeros((batch, *self.output_shape))}
-
-    def forward(self, x: Array, *, training: bool) -> Array:
-        """y = f(x); keeps x and y."""
-        keep = self._buffers[x.shape[0]]
-        keep.x = x
-        self._activate(x, keep.y)
-        return keep.y
-
-    def backward(self, dy: Array) -> Array | None:
-        """dx = f'(x) dy."""
-        if self._first:
-            return None
-        keep = self._buffers[dy.shape[0]]
-        self._activate_backward(dy, keep.x, keep.y, dy)
-        return dy
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
         """x itself."""
@@ -63,6 +80,3 @@ class Activation(Layer):
     def backward_logits(self, dz: Array) -> Array | None:
         """dz itself."""
         return None if self._first else dz
-
-    def config(self) -> dict[str, Any]:
-        return {"name": self.name, "activation": self.activation}

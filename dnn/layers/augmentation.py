@@ -12,31 +12,19 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
-from dnn.layers.layer import Array, Layer, Shape
-from dnn.random import Key, stream_key
+from dnn.layers.layer import Array, Shape
+from dnn.layers.noise import Random
 from dnn.validation.settings import positive_integer, require_number
 
 _WORD = 0x7FFFFFFF
 _UNIT = 2.0**-31
 
 
-class Augmentation(Layer):
+class Augmentation(Random):
     """Base: images (H, W) or (H, W, C), four random words for each, a picture made of their pixels.
 
     It must stand before all layers that are trained, since it passes no gradient back.
     """
-
-    random = True
-
-    def build(
-        self, input_shape: Shape, backend: Backend, name: str, first: bool, *, seed: int = 0, index: int = 0
-    ) -> None:
-        super().build(input_shape, backend, name, first, seed=seed, index=index)
-        if not first:
-            raise InputError(
-                f"layer {self.name!r} ({type(self).__name__}) stands behind a layer that is trained, "
-                f"expected it before all of them"
-            )
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) not in (2, 3):
@@ -47,23 +35,23 @@ class Augmentation(Layer):
         return input_shape
 
     def bind(self, backend: Backend) -> None:
-        self._key: Key = stream_key(self._seed, type(self).__name__, self._index)
-        self._threefry, self._gather = backend.kernel("threefry"), backend.kernel("gather_rows")
-
-    def initial_state(self) -> dict[str, np.ndarray]:
-        return {"step": np.zeros(1, dtype=np.int64)}
+        if not self._first:
+            raise InputError(
+                f"layer {self.name!r} ({type(self).__name__}) stands behind a layer that is trained, "
+                f"expected it before all of them"
+            )
+        super().bind(backend)
+        self._gather = backend.kernel("gather_rows")
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         if not training:
             return {}
-        backend, xp = self.backend, self.backend.xp
-        height, width = self.input_shape[:2]
+        backend, (height, width) = self.backend, self.input_shape[:2]
         pixels = np.arange(height * width)
         return {
             "y": backend.zeros((batch, *self.input_shape)),
             "picked": backend.zeros((batch, height * width, *self.input_shape[2:])),
-            "bits": backend.zeros((batch, 2), dtype=xp.int64),
-            "counters": xp.reshape(xp.arange(batch * 2, dtype=xp.int64, device=backend.device), (batch, 2)),
+            **self.bit_buffers(batch, 2),
             # The first pixel of each example in the batch.
             "offset": backend.from_host(np.arange(batch)[:, None] * (height * width)),
             "row": backend.from_host(np.broadcast_to(pixels // width, (batch, pixels.size)).copy()),
@@ -75,10 +63,7 @@ class Augmentation(Layer):
         if not training:
             return x
         xp, keep = self.backend.xp, self._buffers[x.shape[0]]
-        step = self.state["step"]
-        flat = self.backend.view(keep.bits, (-1,))
-        self._threefry(self._key, step, xp.reshape(keep.counters, (-1,)), flat)
-        step[...] = step + 1
+        self.draw(keep)
         words = xp.stack([keep.bits[:, 0] >> 32, keep.bits[:, 0] & _WORD, keep.bits[:, 1] >> 32], axis=1)
         self.picture(x, xp.astype(words, x.dtype) * _UNIT, keep)
         return keep.y
@@ -114,18 +99,17 @@ class RandomTranslation(Augmentation):
         InputError: pixels out of range.
     """
 
+    examples = ({"pixels": 1},)
+
     def __init__(self, pixels: int, *, name: str | None = None) -> None:
         super().__init__(name)
-        self.most = positive_integer("pixels", pixels)
+        self.pixels = positive_integer("pixels", pixels)
 
     def picture(self, x: Array, uniform: Array, keep: Any) -> None:
         xp = self.backend.xp
-        moves = xp.astype(uniform[:, :2] * float(2 * self.most + 1), xp.int64) - self.most
+        moves = xp.astype(uniform[:, :2] * float(2 * self.pixels + 1), xp.int64) - self.pixels
         row, column = keep.row - moves[:, 0:1], keep.column - moves[:, 1:2]
         keep.y[...] = xp.reshape(self.at(x, row, column, keep), keep.y.shape)
-
-    def config(self) -> dict[str, Any]:
-        return {"name": self.name, "pixels": self.most}
 
 
 class RandomRotation(Augmentation):
@@ -140,6 +124,8 @@ class RandomRotation(Augmentation):
     Raises:
         InputError: degrees out of range.
     """
+
+    examples = ({"degrees": 5.0},)
 
     def __init__(self, degrees: float, *, name: str | None = None) -> None:
         super().__init__(name)
@@ -168,6 +154,3 @@ class RandomRotation(Augmentation):
         ):
             total = total + self.at(x, top + i, left + j, keep) * xp.reshape(share, shape)
         keep.y[...] = xp.reshape(total, keep.y.shape)
-
-    def config(self) -> dict[str, Any]:
-        return {"name": self.name, "degrees": self.degrees}

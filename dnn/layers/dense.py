@@ -6,19 +6,37 @@ gradients of the loss L with respect to them.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from backends import Backend, InputError
+from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
+from dnn.layers.activation import Activated
 from dnn.layers.initializers import INITIALIZERS, initializer_for
-from dnn.layers.layer import Array, Layer, Shape
+from dnn.layers.layer import Array, Shape
 from dnn.random import Key
 from dnn.validation.settings import look_up, positive_integer
 
 
-class Dense(Layer):
+class Affine(Activated):
+    """Base of Dense and Conv2D: z is a product with W, plus b."""
+
+    def choose(self, activation: str, initializer: str | None = None) -> None:
+        """Take this f, and these initial weights; None: the usual ones before f.
+
+        Raises:
+            InputError: an unknown activation or initializer.
+        """
+        super().choose(activation)
+        self.initializer = initializer_for(activation) if initializer is None else initializer
+        look_up("initializer", self.initializer, INITIALIZERS)
+
+    def initial_values(self, key: Key) -> dict[str, np.ndarray]:
+        shapes = self.parameter_shapes()
+        return {"W": INITIALIZERS[self.initializer](key, shapes["W"]), "b": np.zeros(shapes["b"])}
+
+
+class Dense(Affine):
     """``y = f(x W + b)``.
 
     Args:
@@ -38,6 +56,8 @@ class Dense(Layer):
     (3,)
     """
 
+    examples = ({"units": 24},)
+
     def __init__(
         self,
         units: int,
@@ -48,10 +68,7 @@ class Dense(Layer):
     ) -> None:
         super().__init__(name)
         self.units = positive_integer("units", units)
-        look_up("activation", activation, dict.fromkeys(ACTIVATIONS))
-        self.activation = activation  # type: ignore[misc]
-        self.initializer = initializer_for(activation) if initializer is None else initializer
-        look_up("initializer", self.initializer, INITIALIZERS)
+        self.choose(activation, initializer)
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
@@ -63,40 +80,25 @@ class Dense(Layer):
         return (self.units,)
 
     def bind(self, backend: Backend) -> None:
+        super().bind(backend)
         # Kinds whose derivative needs z are a step of their own, after the product.
-        self._apart = not ACTIVATIONS[self.activation].from_output
-        kind = "linear" if self._apart else self.activation
+        self._fused = ACTIVATIONS[self.activation].from_output
+        kind = self.activation if self._fused else "linear"
         self._dense = backend.kernel("dense", kind)
         self._dense_backward = backend.kernel("dense_backward", kind)
         self._linear = backend.kernel("dense", "linear")
         self._linear_backward = backend.kernel("dense_backward", "linear")
-        self._activate = backend.kernel("activation", self.activation)
-        self._activate_backward = backend.kernel("activation_backward", self.activation)
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"W": (self.input_shape[0], self.units), "b": (self.units,)}
 
-    def initial_values(self, key: Key) -> dict[str, np.ndarray]:
-        W = INITIALIZERS[self.initializer](key, (self.input_shape[0], self.units))
-        return {"W": W, "b": np.zeros(self.units)}
-
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        y = self.backend.zeros((batch, self.units))
-        z = self.backend.zeros((batch, self.units)) if self._apart else None
-        need_dx = training and not self._first
-        dx = self.backend.zeros((batch, self.input_shape[0])) if need_dx else None
-        return {"y": y, "z": z, "dx": dx}
-
     def forward(self, x: Array, *, training: bool) -> Array:
         """y = f(x W + b); keeps x and y, and z where f' needs it."""
+        if not self._fused:
+            return super().forward(x, training=training)
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        W, b = self.value["W"], self.value["b"]
-        if self._apart:
-            self._linear(x, W, b, keep.z)
-            self._activate(keep.z, keep.y)
-        else:
-            self._dense(x, W, b, keep.y)
+        self._dense(x, self.value["W"], self.value["b"], keep.y)
         return keep.y
 
     def backward(self, dy: Array) -> Array | None:
@@ -105,31 +107,21 @@ class Dense(Layer):
         dz_ij = f'(z_ij) dy_ij,  dW_kj = sum_i x_ik dz_ij  = (x^T dz)_kj,
         db_j  = sum_i dz_ij,     dx_ik = sum_j dz_ij W_kj  = (dz W^T)_ik.
         """
-        keep = self._buffers[dy.shape[0]]
-        W, dW, db = self.value["W"], self.gradient["W"], self.gradient["b"]
-        if self._apart:
-            self._activate_backward(dy, keep.z, keep.y, dy)
-        self._dense_backward(dy, keep.x, keep.y, W, dy, (dW, db, keep.dx))
-        return keep.dx
+        return self._back(self._dense_backward, dy) if self._fused else super().backward(dy)
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
         """z = x W + b alone."""
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        self._linear(x, self.value["W"], self.value["b"], keep.y)
-        return keep.y
+        self._linear(x, self.value["W"], self.value["b"], keep.z)
+        return keep.z
 
     def backward_logits(self, dz: Array) -> Array | None:
         """``backward`` from dL/dz: the activation's derivative is left out."""
-        keep = self._buffers[dz.shape[0]]
-        W, dW, db = self.value["W"], self.gradient["W"], self.gradient["b"]
-        self._linear_backward(dz, keep.x, keep.y, W, dz, (dW, db, keep.dx))
-        return keep.dx
+        return self._back(self._linear_backward, dz)
 
-    def config(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "units": self.units,
-            "activation": self.activation,
-            "initializer": self.initializer,
-        }
+    def _back(self, kernel: Kernel, dy: Array) -> Array | None:
+        keep = self._buffers[dy.shape[0]]
+        W, dW, db = self.value["W"], self.gradient["W"], self.gradient["b"]
+        kernel(dy, keep.x, keep.y, W, dy, (dW, db, keep.dx))
+        return keep.dx

@@ -6,13 +6,13 @@ backend starts from the same weights, rounded once to its dtype.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import sqrt
-from types import MappingProxyType
 
 import numpy as np
 
 from backends.reference import ACTIVATIONS
+from backends.table import Table
 from dnn.random import Key, host_normal, host_uniform
 
 Initializer = Callable[[Key, tuple[int, ...]], np.ndarray]
@@ -53,8 +53,8 @@ def zeros(key: Key, shape: tuple[int, ...]) -> np.ndarray:
     return np.zeros(shape)
 
 
-INITIALIZERS: Mapping[str, Initializer] = MappingProxyType(
-    {f.__name__: f for f in (glorot_uniform, glorot_normal, he_uniform, he_normal, zeros)}
+INITIALIZERS: Table[Initializer] = Table(
+    "initializer", {f.__name__: f for f in (glorot_uniform, glorot_normal, he_uniform, he_normal, zeros)}
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -34,16 +35,23 @@ class Layer(ABC):
     Life: made by the user; ``build`` by the model, once; ``attach`` to views of the model's flat
     vectors; ``reserve`` for each batch size that will be used; then ``forward`` and ``backward``.
 
+    A subclass keeps each argument of its constructor as an attribute of the same name, from which ``config``
+    makes the layer again.
+
     Attributes:
         value, gradient: of the trained parameters by short name, views of the model's flat vectors.
         state: not trained, but part of what the layer has learned or where it stands (running means,
             how many masks were drawn); saved with the weights. By short name.
     """
 
-    activation: ClassVar[str] = "linear"
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    """Settings with which the checks make the layer: first its usual ones, then some that add to them."""
+    activation: str = "linear"
     """What the layer does to its last pre-activation; losses ask for it."""
     random: ClassVar[bool] = False
     """Whether it draws random numbers in training."""
+    mixes: ClassVar[bool] = False
+    """Whether in training its output for one example depends on all examples of the batch."""
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and not is_text(name):
@@ -71,14 +79,7 @@ class Layer(ABC):
         return self._backend
 
     def build(
-        self,
-        input_shape: Shape,
-        backend: Backend,
-        name: str,
-        first: bool,
-        *,
-        seed: int = 0,
-        index: int = 0,
+        self, input_shape: Shape, backend: Backend, name: str, first: bool, *, seed: int = 0, index: int = 0
     ) -> None:
         """Fix the shapes and bind the kernels.
 
@@ -102,20 +103,19 @@ class Layer(ABC):
         self._first = first
         self._seed, self._index = seed, index
         for short, start in self.initial_state().items():
-            kind = backend.dtype_name if start.dtype.kind == "f" else start.dtype
-            self.state[short] = backend.from_host(start.astype(kind))
+            dtype = backend.dtype_name if start.dtype.kind == "f" else start.dtype
+            self.state[short] = backend.from_host(start.astype(dtype))
         self.bind(backend)
 
-    @abstractmethod
     def shape_after(self, input_shape: Shape) -> Shape:
-        """The output's shape for this input's shape.
+        """The output's shape for this input's shape, by default the same.
 
         Raises:
             InputError: the input does not fit.
         """
+        return input_shape
 
-    @abstractmethod
-    def bind(self, backend: Backend) -> None:
+    def bind(self, backend: Backend) -> None:  # noqa: B027 (a layer may need none)
         """Ask the backend for the kernels."""
 
     def parameter_shapes(self) -> dict[str, Shape]:
@@ -155,6 +155,10 @@ class Layer(ABC):
         """Arrays whose first axis is the batch, by name; those for backward only when training."""
         return {}
 
+    def dx_buffer(self, batch: int, training: bool) -> Array | None:
+        """For the input's gradient; None where nobody asks for it."""
+        return self.backend.zeros((batch, *self.input_shape)) if training and not self._first else None
+
     # ----- running
 
     @abstractmethod
@@ -184,4 +188,5 @@ class Layer(ABC):
 
     def config(self) -> dict[str, Any]:
         """The arguments that make this layer again, as JSON values."""
-        return {"name": self.name}
+        given = {name: getattr(self, name) for name in ("name", *signature(type(self)).parameters)}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}

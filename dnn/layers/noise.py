@@ -10,23 +10,19 @@ from __future__ import annotations
 from abc import abstractmethod
 from math import prod
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
 from backends import Backend
-from dnn.layers.layer import Array, Layer, Shape
+from dnn.layers.layer import Array, Layer
 from dnn.random import stream_key
 from dnn.validation.settings import require_number
 
 
-class Noise(Layer):
-    """Base: draws 31 bits for each number of x, as integers of two such words."""
+class Random(Layer):
+    """Base: draws pairs of 31 random bits for each example of a batch in training."""
 
     random = True
-
-    def shape_after(self, input_shape: Shape) -> Shape:
-        return input_shape
 
     def bind(self, backend: Backend) -> None:
         self._key = stream_key(self._seed, type(self).__name__, self._index)
@@ -35,29 +31,35 @@ class Noise(Layer):
     def initial_state(self) -> dict[str, np.ndarray]:
         return {"step": np.zeros(1, dtype=np.int64)}
 
+    def bit_buffers(self, batch: int, pairs: int) -> dict[str, Array | None]:
+        """For ``draw``: so many pairs of words an example, and their places in the stream."""
+        backend, xp = self.backend, self.backend.xp
+        counters = xp.arange(batch * pairs, dtype=xp.int64, device=backend.device)
+        bits = backend.zeros((batch, pairs), dtype=xp.int64)
+        return {"bits": bits, "counters": xp.reshape(counters, (batch, pairs))}
+
+    def draw(self, keep: SimpleNamespace) -> None:
+        """Write keep.bits (B, pairs), and count the step."""
+        step, bits = self.state["step"], self.backend.view(keep.bits, (-1,))
+        self._threefry(self._key, step, self.backend.xp.reshape(keep.counters, (-1,)), bits)
+        step[...] = step + 1
+
+
+class Noise(Random):
+    """Base: two words for two numbers of x."""
+
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         if not training:
             return {}
-        backend, xp = self.backend, self.backend.xp
         n = prod(self.input_shape)
-        pairs = (batch, (n + 1) // 2)
-        counters = xp.arange(prod(pairs), dtype=xp.int64, device=backend.device)
-        return {
-            "y": backend.zeros((batch, n)),
-            "bits": backend.zeros(pairs, dtype=xp.int64),
-            "counters": xp.reshape(counters, pairs),
-        }
+        return {"y": self.backend.zeros((batch, n)), **self.bit_buffers(batch, (n + 1) // 2)}
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y in training, x itself otherwise."""
         if not training:
             return x
-        xp = self.backend.xp
-        keep = self._buffers[x.shape[0]]
-        bits = self.backend.view(keep.bits, (-1,))
-        step = self.state["step"]
-        self._threefry(self._key, step, xp.reshape(keep.counters, (-1,)), bits)
-        step[...] = step + 1
+        xp, keep = self.backend.xp, self._buffers[x.shape[0]]
+        self.draw(keep)
         self.apply(keep, xp.reshape(x, keep.y.shape))
         return xp.reshape(keep.y, x.shape)
 
@@ -77,6 +79,8 @@ class Dropout(Noise):
     Raises:
         InputError: a rate out of range.
     """
+
+    examples = ({"rate": 0.25},)
 
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name)
@@ -104,9 +108,6 @@ class Dropout(Noise):
         dy[...] = dy * self.backend.xp.reshape(mask, dy.shape)
         return dy
 
-    def config(self) -> dict[str, Any]:
-        return {"name": self.name, "rate": self.rate}
-
 
 class GaussianNoise(Noise):
     """In training y = x + stddev e with e standard normal; otherwise y = x.
@@ -118,6 +119,8 @@ class GaussianNoise(Noise):
     Raises:
         InputError: a stddev out of range.
     """
+
+    examples = ({"stddev": 0.5},)
 
     def __init__(self, stddev: float, *, name: str | None = None) -> None:
         super().__init__(name)
@@ -134,6 +137,3 @@ class GaussianNoise(Noise):
     def backward(self, dy: Array) -> Array | None:
         """dx = dy."""
         return None if self._first else dy
-
-    def config(self) -> dict[str, Any]:
-        return {"name": self.name, "stddev": self.stddev}

@@ -6,7 +6,7 @@ For images (H, W, C) each pixel counts as a row of C numbers; x^ is x without me
 from __future__ import annotations
 
 from math import prod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,9 +25,6 @@ class Normalization(Layer):
         super().__init__(name)
         require_number("epsilon", epsilon, 0.0)
         self.epsilon = float(epsilon)
-
-    def shape_after(self, input_shape: Shape) -> Shape:
-        return input_shape
 
     def bind(self, backend: Backend) -> None:
         self._n = self.input_shape[-1]
@@ -82,6 +79,7 @@ class BatchNormalization(Normalization):
     """
 
     kernel = "batch_norm"
+    mixes = True
 
     def __init__(self, *, momentum: float = 0.1, epsilon: float = 1e-5, name: str | None = None) -> None:
         super().__init__(epsilon, name)
@@ -123,9 +121,6 @@ class BatchNormalization(Normalization):
             keep.y[...] = (x - mean) * (gamma / xp.sqrt(variance + self.epsilon)) + beta
         return keep.y
 
-    def config(self) -> dict[str, Any]:
-        return {"name": self.name, "momentum": self.momentum, "epsilon": self.epsilon}
-
 
 class LayerNormalization(Normalization):
     """Each example's (in images each pixel's) features without their mean and divided by their standard
@@ -163,6 +158,3 @@ class LayerNormalization(Normalization):
         gamma, beta = self.value["gamma"], self.value["beta"]
         self._normalize(self._rows(x), gamma, beta, self.epsilon, statistics, y)
         return keep.y
-
-    def config(self) -> dict[str, Any]:
-        return {"name": self.name, "epsilon": self.epsilon}

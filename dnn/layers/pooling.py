@@ -33,15 +33,15 @@ class Pooling(Windows):
         name: str | None = None,
     ) -> None:
         super().__init__("pool_size", pool_size, strides or pool_size, padding, name)
+        self.pool_size = self.size
 
     def bind(self, backend: Backend) -> None:
         self._pool = backend.kernel(self.kernel)
         self._pool_backward = backend.kernel(f"{self.kernel}_backward")
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        zeros = self.backend.zeros
-        dx = zeros((batch, *self.input_shape)) if training and not self._first else None
-        return {"y": zeros((batch, *self.output_shape)), "dx": dx}
+        y = self.backend.zeros((batch, *self.output_shape))
+        return {"y": y, "dx": self.dx_buffer(batch, training)}
 
 
 class MaxPooling2D(Pooling):
@@ -52,10 +52,11 @@ class MaxPooling2D(Pooling):
     """
 
     kernel = "max_pool2d"
+    examples = ({}, {"pool_size": 3, "strides": 2, "padding": "same"})
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        shape, kind = (batch, *self.output_shape), self.backend.xp.int64
-        return {**super().make_buffers(batch, training), "index": self.backend.zeros(shape, dtype=kind)}
+        shape, integers = (batch, *self.output_shape), self.backend.xp.int64
+        return {**super().make_buffers(batch, training), "index": self.backend.zeros(shape, dtype=integers)}
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y, and where each maximum was."""
@@ -79,6 +80,7 @@ class AveragePooling2D(Pooling):
     """
 
     kernel = "average_pool2d"
+    examples = ({}, {"pool_size": 3, "strides": 2, "padding": 1})
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y; nothing need be kept."""

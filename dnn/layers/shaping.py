@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
 
-from backends import Backend, InputError
+from backends import InputError
 from backends.errors import shown
 from dnn.layers.layer import Array, Layer, Shape
 from dnn.validation.settings import positive_integer
@@ -25,6 +24,8 @@ class Reshape(Layer):
     >>> Reshape((28, 28, 1)).shape_after((784,))
     (28, 28, 1)
     """
+
+    examples = ({"target_shape": (4, 6)},)
 
     def __init__(self, target_shape: Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name)
@@ -46,21 +47,15 @@ class Reshape(Layer):
             )
         return shape
 
-    def bind(self, backend: Backend) -> None:
-        self._reshape = backend.xp.reshape
-
     def forward(self, x: Array, *, training: bool) -> Array:
         """The same numbers."""
-        return self._reshape(x, (x.shape[0], *self.output_shape))
+        return self.backend.xp.reshape(x, (x.shape[0], *self.output_shape))
 
     def backward(self, dy: Array) -> Array | None:
         """The same gradients, in the input's shape."""
         if self._first:
             return None
-        return self._reshape(dy, (dy.shape[0], *self.input_shape))
-
-    def config(self) -> dict[str, Any]:
-        return {"name": self.name, "target_shape": list(self.target_shape)}
+        return self.backend.xp.reshape(dy, (dy.shape[0], *self.input_shape))
 
 
 class Flatten(Reshape):
@@ -73,8 +68,7 @@ class Flatten(Reshape):
     (128,)
     """
 
+    examples = ({},)
+
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__((-1,), name=name)
-
-    def config(self) -> dict[str, Any]:
-        return {"name": self.name}

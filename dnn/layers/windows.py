@@ -20,13 +20,11 @@ PADDINGS = ("valid", "same")
 Lengths = int | Sequence[int]
 
 
-def _pair(argument: str, value: Any) -> Pair:
-    """A length for both axes, or one for each."""
-    if isinstance(value, (tuple, list)) and len(value) == 2:
-        first, second = (positive_integer(argument, n) for n in value)
-        return first, second
-    length = positive_integer(argument, value)
-    return length, length
+def _pair(argument: str, value: Any, zero: bool = False) -> Pair:
+    """A length for both axes, or one for each; 0 too where that is allowed."""
+    lengths = value if isinstance(value, (tuple, list)) and len(value) == 2 else (value, value)
+    first, second = (0 if zero and n == 0 else positive_integer(argument, n) for n in lengths)
+    return first, second
 
 
 class Windows(Layer):
@@ -45,29 +43,24 @@ class Windows(Layer):
         self._size_name = size_name
         self.size = _pair(size_name, size)
         self.strides = _pair("strides", strides)
+        self.padding: str | Pair
         if isinstance(padding, str):
             look_up("padding", padding, dict.fromkeys(PADDINGS))
-            self.padding: str | Pair = padding
-        elif padding in (0, [0, 0], (0, 0)):
-            self.padding = "valid"
-        elif isinstance(padding, (tuple, list)) and len(padding) == 2 and 0 in padding:
-            other = positive_integer("padding", max(padding))
-            self.padding = (0, other) if padding[0] == 0 else (other, 0)
-        else:
-            self.padding = _pair("padding", padding)
-        if not isinstance(self.padding, str) and any(
-            p >= n for p, n in zip(self.padding, self.size, strict=True)
-        ):
+            self.padding = padding
+            return
+        pair = _pair("padding", padding, zero=True)
+        self.padding = pair if any(pair) else "valid"
+        if any(p >= n for p, n in zip(pair, self.size, strict=True)):
             raise InputError(
                 f"padding is {shown(padding)}, expected less than {size_name} {self.size}, or windows would "
                 f"see nothing of the image"
             )
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        kind = type(self).__name__
+        where = f"layer {self.name!r} ({type(self).__name__})"
         if len(input_shape) != 3:
             raise InputError(
-                f"layer {self.name!r} ({kind}) got examples of shape {input_shape}, expected images "
+                f"{where} got examples of shape {input_shape}, expected images "
                 f"(H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
             )
         borders, counts = [], []
@@ -81,7 +74,7 @@ class Windows(Layer):
             count = (n + before + after - k) // s + 1
             if count < 1:
                 raise InputError(
-                    f"layer {self.name!r} ({kind}) got images of {input_shape[0]} x {input_shape[1]} pixels, "
+                    f"{where} got images of {input_shape[0]} x {input_shape[1]} pixels, "
                     f"expected at least its {self._size_name} {self.size}; take a smaller {self._size_name}, "
                     f'padding="same", or fewer layers that shrink the image before it'
                 )
@@ -93,11 +86,3 @@ class Windows(Layer):
     def channels_after(self, channels: int) -> int:
         """Channels of the output."""
         return channels
-
-    def config(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            self._size_name: list(self.size),
-            "strides": list(self.strides),
-            "padding": self.padding if isinstance(self.padding, str) else list(self.padding),
-        }

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import copysign, inf, isfinite, nan, sqrt
 from typing import Any
 
+from dnn.lbfgs.settings import LBFGS
+
 Array = Any
 
 
@@ -29,6 +31,9 @@ class Trial:
     def finite(self) -> bool:
         """Whether value and slope are numbers; a NaN or infinity anywhere in the gradient shows there."""
         return isfinite(self.value) and isfinite(self.slope)
+
+
+Along = Callable[[float], Trial]
 
 
 def cubic_minimiser(a: Trial, b: Trial) -> float:
@@ -54,7 +59,7 @@ class LineSearch:
     Args:
         along: evaluates a step.
         start: step 0; its slope is negative.
-        sufficient_decrease, curvature: c1 and c2.
+        settings: c1 and c2.
         evaluations: how many trials are allowed.
         rounding: what the value may be wrong by. Closer to the minimum than that values say nothing,
             and the slopes decide alone (the approximate Wolfe conditions of Hager and Zhang 2005).
@@ -68,15 +73,13 @@ class LineSearch:
         self,
         along: Callable[[float], Trial],
         start: Trial,
-        *,
-        sufficient_decrease: float,
-        curvature: float,
+        settings: LBFGS,
         evaluations: int,
         rounding: float,
     ) -> None:
-        self._along, self.start, self.left = along, start, evaluations
+        self._along, self.start, self.left, self._rounding = along, start, evaluations, rounding
+        self._c1, self._c2 = settings.sufficient_decrease, settings.curvature
         self.exhausted = False
-        self._c1, self._c2, self._rounding = sufficient_decrease, curvature, rounding
 
     def _try(self, step: float) -> Trial:
         self.left -= 1
@@ -84,10 +87,8 @@ class LineSearch:
 
     def _falls_enough(self, trial: Trial) -> bool:
         start = self.start
-        if not trial.finite:
-            return False
-        if trial.value <= start.value + self._c1 * trial.step * start.slope:
-            return True
+        if not trial.finite or trial.value <= start.value + self._c1 * trial.step * start.slope:
+            return trial.finite
         near = abs(trial.value - start.value) <= self._rounding
         return near and trial.slope <= (2.0 * self._c1 - 1.0) * start.slope
 

@@ -34,16 +34,6 @@ class _Minimiser:
         # A copy: the function may write its next gradient into the same array.
         return float(value), self.xp.asarray(gradient, copy=True)
 
-    def largest(self, vector: Array) -> float:
-        return float(self.xp.max(self.xp.abs(vector)))
-
-    def begin(self, start: Array) -> State:
-        point = self.xp.asarray(start, copy=True)
-        value, gradient = self.evaluate(point)
-        state = State(point, gradient, value, evaluations=1)
-        state.record(self.largest(gradient))
-        return state
-
     def search(self, state: State, evaluations: int) -> Trial | None:
         """The accepted point along the direction of the remembered steps, else along -g.
 
@@ -60,14 +50,8 @@ class _Minimiser:
             found = None
             if isfinite(slope) and slope < 0.0:
                 allowed = min(settings.line_search_evaluations, evaluations)
-                search = LineSearch(
-                    partial(self.along, state, direction),
-                    Trial(0.0, state.value, slope),
-                    sufficient_decrease=settings.sufficient_decrease,
-                    curvature=settings.curvature,
-                    evaluations=allowed,
-                    rounding=4.0 * self.epsilon * abs(state.value),
-                )
+                along, rounding = partial(self.along, state, direction), 4.0 * self.epsilon * abs(state.value)
+                search = LineSearch(along, Trial(0.0, state.value, slope), settings, allowed, rounding)
                 # Without pairs d has the gradient's size, which says nothing of how far to go.
                 found = search.run(1.0 if state.pairs else min(1.0, 1.0 / sqrt(-slope)))
                 evaluations -= allowed - search.left
@@ -92,7 +76,7 @@ class _Minimiser:
             del state.pairs[: -self.settings.memory]
         state.point, state.gradient, state.value = trial.point, trial.gradient, trial.value
         state.iterations += 1
-        state.record(self.largest(trial.gradient))
+        state.record(self.xp)
 
     def run(self, state: State, evaluations: int, watch: Callable[[State], object] | None) -> Reason:
         """Iterate until something says stop; ``evaluations`` is how many the function may still be asked."""
@@ -113,11 +97,11 @@ class _Minimiser:
                 return Reason.EVALUATIONS
             before, remembered = state.value, list(state.pairs)
             trial = self.search(state, last_evaluation - state.evaluations)
-            if trial is None and state.evaluations >= last_evaluation:
+            if trial is None:
+                if state.evaluations < last_evaluation:
+                    return Reason.LINE_SEARCH
                 state.pairs = remembered  # so that going on repeats this search
                 return Reason.EVALUATIONS
-            if trial is None:
-                return Reason.LINE_SEARCH
             self.accept(state, trial)
             if watch is not None:
                 watch(state)
@@ -174,7 +158,10 @@ def minimise(
         state = start
         del state.pairs[: -settings.memory]
     else:
-        state = minimiser.begin(start)
+        point = backend.xp.asarray(start, copy=True)
+        value, gradient = minimiser.evaluate(point)
+        state = State(point, gradient, value, evaluations=1)
+        state.record(backend.xp)
         evaluations -= 1
     state.reason = None
     state.reason = minimiser.run(state, evaluations, watch)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
-from dnn.layers import BatchNormalization
 from dnn.lbfgs.minimiser import minimise
 from dnn.lbfgs.settings import LBFGS
 from dnn.lbfgs.state import State
@@ -33,7 +32,7 @@ class MeanLoss:
     Args:
         model: compiled.
         examples: all of them.
-        chunk_size: examples that are on their way through the network at a time.
+        chunk_size: examples that go through the network at a time.
     """
 
     def __init__(self, model: Network, examples: Examples, chunk_size: int) -> None:
@@ -80,7 +79,7 @@ def fit_lbfgs(
         settings: None: ``LBFGS()``.
         state: in which an earlier call with the same x and y stopped (or ``load_state``): the
             parameters are then those of the state. None: start from the model's parameters.
-        chunk_size: examples that are on their way through the network at a time.
+        chunk_size: examples that go through the network at a time.
         watch: is called with the state after each iteration, for instance to save it.
 
     Returns:
@@ -93,7 +92,7 @@ def fit_lbfgs(
 
     >>> import numpy as np
     >>> from backends import get_backend
-    >>> from dnn import Dense
+    >>> from dnn import Dense, Sequential
     >>> model = Sequential([Dense(2, "softmax")], input_shape=(1,), backend=get_backend("numpy"))
     >>> model.compile()
     >>> x = np.asarray([[0.0], [1.0], [2.0], [3.0]], dtype=np.float32)
@@ -103,7 +102,7 @@ def fit_lbfgs(
     """
     door = model.door
     for layer in model.layers:
-        if layer.random or isinstance(layer, BatchNormalization):
+        if layer.random or layer.mixes:
             raise InputError(
                 f"layer {layer.name!r} ({type(layer).__name__}) makes the loss depend on more than the "
                 f"weights, expected none such in L-BFGS; leave it out or train with fit"
@@ -121,23 +120,19 @@ def fit_lbfgs(
     function = MeanLoss(model, examples, chunk_size)
     if state is not None:
         _require_same_loss(function, state, values)
-    iterates = [backend.xp.asarray(values, copy=True) if state is None else state.point]
+    here = backend.xp.asarray(values, copy=True) if state is None else state.point
 
     def follow(now: State) -> None:
-        iterates[0] = now.point
+        nonlocal here
+        here = now.point
         if watch is not None:
             watch(now)
 
+    start = here if state is None else state
     try:
-        return minimise(
-            function,
-            iterates[0] if state is None else state,
-            backend=backend,
-            settings=settings,
-            watch=follow,
-        )
+        return minimise(function, start, backend=backend, settings=settings, watch=follow)
     finally:
-        values[...] = iterates[0]  # the last evaluation may have been elsewhere
+        values[...] = here  # the last evaluation may have been elsewhere
 
 
 def _require_same_loss(function: MeanLoss, state: State, values: Array) -> None:

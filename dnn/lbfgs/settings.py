@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
 
 from backends import InputError
-from dnn.validation.settings import positive_integer, require_number
+from dnn.validation.ranges import Checked, Count, NotNegative, Share
+from dnn.validation.settings import require_number
 
 
 @dataclass(frozen=True)
-class LBFGS:
+class LBFGS(Checked):
     """Limited-memory BFGS (Liu and Nocedal 1989).
 
     Args:
@@ -25,22 +28,17 @@ class LBFGS:
         InputError: a setting out of range.
     """
 
-    memory: int = 10
-    max_iterations: int = 100
-    max_evaluations: int = 10_000
-    gradient_tolerance: float = 1e-5
-    decrease_tolerance: float = 1e-12
-    sufficient_decrease: float = 1e-4
-    curvature: float = 0.9
-    line_search_evaluations: int = 25
+    memory: Count = 10
+    max_iterations: Count = 100
+    max_evaluations: Count = 10_000
+    gradient_tolerance: NotNegative = 1e-5
+    decrease_tolerance: NotNegative = 1e-12
+    sufficient_decrease: Annotated[float, partial(require_number, low=0.0, high=0.5)] = 1e-4
+    curvature: Share = 0.9
+    line_search_evaluations: Count = 25
 
     def __post_init__(self) -> None:
-        for name in ("memory", "max_iterations", "max_evaluations", "line_search_evaluations"):
-            positive_integer(name, getattr(self, name))
-        require_number("gradient_tolerance", self.gradient_tolerance, 0.0)
-        require_number("decrease_tolerance", self.decrease_tolerance, 0.0)
-        require_number("curvature", self.curvature, 0.0, 1.0)
-        require_number("sufficient_decrease", self.sufficient_decrease, 0.0, 0.5)
+        super().__post_init__()
         if not 0.0 < self.sufficient_decrease < self.curvature:
             raise InputError(
                 f"sufficient_decrease is {self.sufficient_decrease!r}, expected a number above 0 and below "

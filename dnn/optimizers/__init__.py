@@ -1,33 +1,23 @@
 """The optimizers, and the table by which ``compile`` and checks find them."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from backends import InputError
 from backends.errors import shown
+from backends.table import Table
 from dnn.optimizers.adagrad import Adagrad
 from dnn.optimizers.adam import Adam
 from dnn.optimizers.adamw import AdamW
-from dnn.optimizers.optimizer import Optimizer, OptimizerState
+from dnn.optimizers.optimizer import Optimizer
+from dnn.optimizers.optimizer import OptimizerState as OptimizerState
 from dnn.optimizers.rmsprop import RMSprop
 from dnn.optimizers.sgd import SGD
 from dnn.validation.settings import look_up
 
-OPTIMIZERS: Mapping[str, type[Optimizer]] = MappingProxyType(
-    {c.name: c for c in (SGD, Adagrad, RMSprop, Adam, AdamW)}
-)
+__all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
-__all__ = [
-    "OPTIMIZERS",
-    "SGD",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Optimizer",
-    "OptimizerState",
-    "RMSprop",
-    "get_optimizer",
-]
+OPTIMIZERS: Table[type[Optimizer]] = Table(
+    "optimizer", {c.name: c for c in (SGD, Adagrad, RMSprop, Adam, AdamW)}
+)
+"""Every optimizer by name; one of your own: ``OPTIMIZERS.add("mine", Mine)``."""
 
 
 def get_optimizer(optimizer: str | Optimizer) -> Optimizer:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.settings import require_positive
+from dnn.validation.ranges import Positive
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,8 @@ class Adagrad(Optimizer):
     """
 
     learning_rate: float | Schedule = 0.01
-    epsilon: float = 1e-10
+    epsilon: Positive = 1e-10  # with 0 a weight without gradient would become 0 / 0
 
     name = "adagrad"
     slots = ("total",)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive("epsilon", self.epsilon)  # a weight without gradient would become 0 / 0
-
-    def settings(self) -> tuple[Any, ...]:
-        return (self.epsilon,)
+    examples = ({},)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.settings import require_number, require_positive
+from dnn.validation.ranges import Positive, Share
 
 
 @dataclass(frozen=True)
@@ -27,18 +26,10 @@ class Adam(Optimizer):
     """
 
     learning_rate: float | Schedule = 1e-3
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    beta1: Share = 0.9
+    beta2: Share = 0.999
+    epsilon: Positive = 1e-8  # with 0 a weight without gradient would become 0 / 0
 
     name = "adam"
     slots = ("m", "v")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number("beta1", self.beta1, 0.0, 1.0)
-        require_number("beta2", self.beta2, 0.0, 1.0)
-        require_positive("epsilon", self.epsilon)  # a weight without gradient would become 0 / 0
-
-    def settings(self) -> tuple[Any, ...]:
-        return (self.beta1, self.beta2, self.epsilon)
+    examples = ({},)

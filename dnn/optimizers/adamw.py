@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dnn.optimizers.adam import Adam
-from dnn.validation.settings import require_number
+from dnn.validation.ranges import NotNegative
 
 
 @dataclass(frozen=True)
@@ -24,13 +23,8 @@ class AdamW(Adam):
         InputError: a setting out of range.
     """
 
-    weight_decay: float = 0.01
+    weight_decay: NotNegative = 0.01
 
     name = "adamw"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number("weight_decay", self.weight_decay, 0.0)
-
-    def settings(self) -> tuple[Any, ...]:
-        return (*super().settings(), self.weight_decay)
+    decays = True
+    examples = ({},)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any, ClassVar
 
@@ -12,14 +12,17 @@ import numpy as np
 from backends import Backend, InputError
 from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
+from dnn.validation.ranges import Checked
 from dnn.validation.settings import require_number, require_positive
 
 Array = Any
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(Checked):
     """Settings alone; one object may serve several models, since the state is the model's.
+
+    A subclass declares settings of its own as fields, in the order in which its kernel takes them.
 
     Args:
         learning_rate: finite, at least 0, or a Schedule.
@@ -31,6 +34,8 @@ class Optimizer:
     Attributes:
         name: in ``compile``; also the kernel's name.
         slots: names of the state vectors, in the kernel's order.
+        examples: settings with which the checks make the optimizer, each variant named after its last one.
+        decays: whether the parameters are multiplied by a factor before the step: two more roundings.
 
     Raises:
         InputError: a setting out of range, or both clippings.
@@ -42,6 +47,8 @@ class Optimizer:
 
     name: ClassVar[str]
     slots: ClassVar[tuple[str, ...]]
+    examples: ClassVar[tuple[Mapping[str, Any], ...]]
+    decays: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.learning_rate, Schedule):
@@ -51,10 +58,12 @@ class Optimizer:
             require_positive(name, getattr(self, name))
         if len(limits) == 2:
             raise InputError("clip_norm and clip_value are both given, expected at most one; leave one out")
+        super().__post_init__()
 
     def settings(self) -> tuple[Any, ...]:
-        """The kernel's settings, in its order (the rate is in the control array)."""
-        raise NotImplementedError
+        """The kernel's settings: the fields in their order, without those that all optimizers have."""
+        shared = {f.name for f in fields(Optimizer)}
+        return tuple(getattr(self, f.name) for f in fields(self) if f.name not in shared)
 
     def config(self) -> dict[str, Any]:
         """Name and settings as JSON values."""

@@ -9,36 +9,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
 from backends import InputError
-from backends.errors import shown
-from dnn.validation.settings import look_up, positive_integer, require_number, require_positive
+from backends.table import Table
+from dnn.validation.ranges import Checked, Count, Natural, NotNegative, Positive, Share
+from dnn.validation.settings import look_up, positive_integer
+
+__all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 
 LONGEST = 10**8  # updates: a table of 800 MB
+_HEIGHTS = ("rate", "initial", "highest")  # the setting that says how high the rates are
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Checked):
     """A rate for every update, counted over the model's life; past the table's end its last one.
 
     Args:
         warmup: updates before the curve, at least 0.
 
+    Attributes:
+        name: in ``over_training`` and on the command line.
+        examples: settings with which the checks make the schedule.
+
     Raises:
         InputError: a setting out of range.
     """
 
-    warmup: int = field(default=0, kw_only=True)
+    warmup: Natural = field(default=0, kw_only=True)
 
     name: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        if isinstance(self.warmup, bool) or not isinstance(self.warmup, int) or self.warmup < 0:
-            raise InputError(f"warmup is {shown(self.warmup)}, expected an integer of at least 0")
+    examples: ClassVar[tuple[Mapping[str, Any], ...]]
 
     def curve(self) -> np.ndarray:
         """The rates after the warm-up: (n,) float64, n at least 1."""
@@ -73,13 +77,10 @@ class Constant(Schedule):
     array([0.25, 0.5 , 0.75, 1.  ])
     """
 
-    rate: float
+    rate: NotNegative
 
     name = "constant"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number("rate", self.rate, 0.0)
+    examples = ({"rate": 0.1},)
 
     def curve(self) -> np.ndarray:
         return np.asarray([float(self.rate)])
@@ -99,19 +100,13 @@ class StepDecay(Schedule):
     array([1.  , 1.  , 0.1 , 0.1 , 0.01])
     """
 
-    initial: float
-    steps: int
-    every: int
-    factor: float = 0.1
+    initial: NotNegative
+    steps: Count
+    every: Count
+    factor: Positive = 0.1
 
     name = "step"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number("initial", self.initial, 0.0)
-        positive_integer("steps", self.steps)
-        positive_integer("every", self.every)
-        require_positive("factor", self.factor)
+    examples = ({"initial": 0.1, "steps": 5, "every": 2},)
 
     def curve(self) -> np.ndarray:
         return self.initial * float(self.factor) ** (np.arange(self.steps + 1) // self.every)
@@ -134,17 +129,12 @@ class LinearDecay(Schedule):
     array([1.  , 0.75, 0.5 , 0.25, 0.  ])
     """
 
-    initial: float
-    steps: int
-    final: float = 0.0
+    initial: NotNegative
+    steps: Count
+    final: NotNegative = 0.0
 
     name = "linear"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number("initial", self.initial, 0.0)
-        require_number("final", self.final, 0.0)
-        positive_integer("steps", self.steps)
+    examples = ({"initial": 0.1, "steps": 5},)
 
     def curve(self) -> np.ndarray:
         return np.linspace(self.initial, self.final, self.steps + 1)
@@ -185,21 +175,17 @@ class OneCycle(Schedule):
     array([0.04 , 0.28 , 0.76 , 1.   , 0.854, 0.5  , 0.146, 0.   ])
     """
 
-    highest: float
-    steps: int
-    rise: float = 0.3
-    div_factor: float = 25.0
-    final_div_factor: float = 1e4
+    highest: Positive
+    steps: Count
+    rise: Share = 0.3
+    div_factor: Positive = 25.0
+    final_div_factor: Positive = 1e4
 
     name = "one_cycle"
+    examples = ({"highest": 0.1, "steps": 9},)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive("highest", self.highest)
-        positive_integer("steps", self.steps)
-        require_number("rise", self.rise, 0.0, 1.0)
-        require_positive("div_factor", self.div_factor)
-        require_positive("final_div_factor", self.final_div_factor)
         if self.rise * self.steps <= 1.0:
             raise InputError(
                 f"rise is {self.rise} of {self.steps} steps, expected more than one update on the way up; "
@@ -220,8 +206,8 @@ def _cosine(start: float, end: float, share: np.ndarray) -> np.ndarray:
     return end + (start - end) * (1.0 + np.cos(np.pi * share)) / 2.0
 
 
-SCHEDULES: Mapping[str, type[Schedule]] = MappingProxyType(
-    {c.name: c for c in (Constant, StepDecay, LinearDecay, CosineDecay, OneCycle)}
+SCHEDULES: Table[type[Schedule]] = Table(
+    "schedule", {c.name: c for c in (Constant, StepDecay, LinearDecay, CosineDecay, OneCycle)}
 )
 """Every schedule by name."""
 
@@ -238,29 +224,26 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     >>> over_training("linear", 1.0, updates=5, warmup=1).rates()
     array([0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ])
     """
-    look_up("schedule", name, SCHEDULES)
-    positive_integer("updates", updates)
-    rest = updates - warmup
+    schedule = look_up("schedule", name, SCHEDULES)
+    rest = positive_integer("updates", updates) - warmup
     if rest < 1:
         raise InputError(f"warmup is {warmup}, expected fewer than the {updates} updates of the training")
-    if name == Constant.name:
-        return Constant(rate, warmup=warmup)
-    if name == StepDecay.name:
-        return StepDecay(rate, rest, every=-(-rest // 3), warmup=warmup)
-    kind = {c.name: c for c in (LinearDecay, CosineDecay, OneCycle)}[name]
-    return kind(rate, rest, warmup=warmup)
-
-
-_RATES = ("rate", "initial", "final", "highest")  # the settings of schedules that are learning rates
+    given: dict[str, Any] = {
+        **dict.fromkeys(_HEIGHTS, rate),
+        "steps": rest,
+        "every": -(-rest // 3),
+        "warmup": warmup,
+    }
+    return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})
 
 
 def scaled(rate: float | Schedule, factor: float) -> float | Schedule:
     """The same rate or schedule, ``factor`` times as high.
 
-    >>> scaled(LinearDecay(0.5, steps=4), 0.5).rates()[0]
+    >>> scaled(LinearDecay(0.5, steps=4), 0.5).initial
     0.25
     """
     if not isinstance(rate, Schedule):
         return rate * factor
-    changes = {f.name: getattr(rate, f.name) * factor for f in fields(rate) if f.name in _RATES}
-    return replace(rate, **changes)
+    rates = [f.name for f in fields(rate) if f.name in (*_HEIGHTS, "final")]
+    return replace(rate, **{name: getattr(rate, name) * factor for name in rates})

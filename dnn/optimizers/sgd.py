@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from backends import InputError
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.settings import require_number
+from dnn.validation.ranges import Share
 
 
 @dataclass(frozen=True)
@@ -27,17 +26,14 @@ class SGD(Optimizer):
     """
 
     learning_rate: float | Schedule = 0.01
-    momentum: float = 0.0
+    momentum: Share = 0.0
     nesterov: bool = False
 
     name = "sgd"
     slots = ("velocity",)
+    examples = ({}, {"momentum": 0.5}, {"momentum": 0.5, "nesterov": True})
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_number("momentum", self.momentum, 0.0, 1.0)
         if self.nesterov and self.momentum == 0.0:
             raise InputError("nesterov is True with momentum 0, expected a momentum above 0")
-
-    def settings(self) -> tuple[Any, ...]:
-        return (self.momentum, self.nesterov)

@@ -17,6 +17,7 @@ from dnn.interop.torch.layers import (
     LAYER_TWINS,
     LayerTwin,
     NoTwin,
+    Tensors,
     activation_module,
     activation_of,
     core,
@@ -37,19 +38,16 @@ def layer_modules(layer: Layer, dtype: Any, device: Any) -> dict[str, torch.nn.M
     """
     import torch
 
-    kind = type(layer).__name__
-    if kind not in LAYER_TWINS:
-        raise NoTwin(f"layer {layer.name!r} is {kind}, expected one of {', '.join(LAYER_TWINS)}")
-    twin = LAYER_TWINS[kind]
+    name = type(layer).__name__
+    if name not in LAYER_TWINS:
+        raise NoTwin(f"layer {layer.name!r} is {name}, expected one of {', '.join(LAYER_TWINS)}")
+    twin = LAYER_TWINS[name]
     module = twin.make(layer).to(dtype=dtype, device=device)
-    backend = layer.backend
+    ours = {**layer.value, **layer.state}
     with torch.no_grad():
-        for short, (name, axes) in twin.parameters.items():
-            values = torch.from_numpy(np.array(backend.to_host(layer.value[short])))
-            getattr(core(module), name).permute(axes).copy_(values)
-        for short, name in twin.state.items():
-            values = torch.from_numpy(np.array(backend.to_host(layer.state[short])))
-            getattr(core(module), name).copy_(values)
+        for short, tensor, axes in _tensors(module, {**twin.parameters, **twin.state}):
+            values = np.array(layer.backend.to_host(ours[short]))
+            tensor.permute(axes).copy_(torch.from_numpy(values))
     modules = {layer.name: module}
     if twin.activated and layer.activation != "linear":
         modules[f"{layer.name}_{layer.activation}"] = activation_module(layer.activation)
@@ -95,38 +93,30 @@ def to_torch(model: Sequential, device: Any = None) -> torch.nn.Sequential:
     return twin
 
 
+def _tensors(module: Any, table: Tensors) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
+    """(our short name, a module's tensor t, axes): ours is t.permute(axes)."""
+    for short, (theirs, axes) in table.items():
+        yield short, getattr(core(module), theirs), axes
+
+
 def twin_parameters(
-    module: torch.nn.Module,
-) -> Iterator[tuple[str, torch.nn.Parameter, tuple[int, ...]]]:
-    """Every parameter of a twin as (our name, the parameter p, axes): ours is p.permute(axes)."""
+    module: torch.nn.Module, state: bool = False
+) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
+    """Every parameter of a twin as (our name, the parameter p, axes): ours is p.permute(axes).
+
+    Args:
+        state: the buffers that stand for layers' state instead.
+    """
     for name, child in module.named_children():
         twin = twin_of(child)
         if twin is not None:
-            for short, (theirs, axes) in twin.parameters.items():
-                yield f"{name}.{short}", getattr(core(child), theirs), axes
-
-
-def twin_states(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every buffer of a twin that stands for a layer's state, by our name."""
-    for name, child in module.named_children():
-        twin = twin_of(child)
-        if twin is not None:
-            for short, theirs in twin.state.items():
-                yield f"{name}.{short}", getattr(core(child), theirs)
-
-
-def _values(layer: Layer, module: torch.nn.Module, twin: LayerTwin) -> Iterator[tuple[str, np.ndarray]]:
-    """Our names and a module's numbers, parameters and state."""
-    for short, (theirs, axes) in twin.parameters.items():
-        yield f"{layer.name}.{short}", getattr(module, theirs).permute(axes).detach().cpu().numpy()
-    for short, theirs in twin.state.items():
-        yield f"{layer.name}.{short}", getattr(module, theirs).detach().cpu().numpy()
+            for short, tensor, axes in _tensors(child, twin.state if state else twin.parameters):
+                yield f"{name}.{short}", tensor, axes
 
 
 def _twin_or_refuse(name: str, child: torch.nn.Module) -> LayerTwin:
     twin, module = twin_of(child), core(child)
-    kind = type(module).__name__
-    if twin is not None and kind.endswith("2d") and module is child:
+    if twin is not None and type(module).__name__.endswith("2d") and module is child:
         raise NoTwin(
             f"module {name!r} is {child}, which takes (B, C, H, W), expected it within "
             f"dnn.interop.torch.modules.ChannelsLast, since our images are (B, H, W, C)"
@@ -162,7 +152,7 @@ def from_torch(
     Args:
         module: an ``nn.Sequential`` of modules that have a twin here, from ``to_torch`` or not. An
             activation after Linear or Conv2d becomes part of that layer, unless it has a name of its own.
-        backend: where the model shall live, of the module's dtype: nothing is rounded unasked.
+        backend: where the model lives, of the module's dtype: nothing is rounded unasked.
         input_shape: of one example; None: as ``to_torch`` left it, or what the first Linear takes.
         output_activation: of the last layer if the module ends with logits; None: what ``to_torch``
             left out, else "linear".
@@ -182,23 +172,27 @@ def from_torch(
         i += 1
         # A module that torch numbered itself ("0") gets our usual name.
         own = None if name.isdecimal() else name
-        kind = activation_of(child)
-        if kind is not None:
+        alone = activation_of(child)
+        if alone is not None:
             twin = LAYER_TWINS["Activation"]
-            pairs.append((twin.back(child, kind, own), child, twin))
+            pairs.append((twin.back(child, alone, own), child, twin))
             continue
         twin, activation = _twin_or_refuse(name, child), "linear"
         if i == len(children):
             activation = output_activation or str(getattr(module, "left_out", "linear"))
         elif twin.activated:
             following, after = children[i]
-            kind = activation_of(after)
-            if kind is not None and (following.isdecimal() or following == f"{name}_{kind}"):
-                activation = kind
+            next_one = activation_of(after)
+            if next_one is not None and (following.isdecimal() or following == f"{name}_{next_one}"):
+                activation = next_one
                 i += 1
         pairs.append((twin.back(core(child), activation, own), core(child), twin))
     shape = _example_shape(module, input_shape)
     model = Sequential([layer for layer, _, _ in pairs], input_shape=shape, backend=backend, seed=seed)
-    values = {name: a for pair in pairs for name, a in _values(*pair)}
+    values = {
+        f"{layer.name}.{short}": tensor.permute(axes).detach().cpu().numpy()
+        for layer, child, twin in pairs
+        for short, tensor, axes in _tensors(child, {**twin.parameters, **twin.state})
+    }
     model.parameters.load({**model.parameters.to_host(), **values})
     return model

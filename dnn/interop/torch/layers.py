@@ -1,13 +1,16 @@
-"""Our layers and activations as torch.nn modules and back: a new one is an entry in a table here."""
+"""Our layers and activations as torch.nn modules and back: a new one is an entry in a table here.
+
+One of your own: ``LAYER_TWINS.add("Mine", LayerTwin(...))``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backends import InputError
+from backends.table import Table
 from dnn.layers import (
     Activation,
     AveragePooling2D,
@@ -23,10 +26,8 @@ from dnn.layers import (
 )
 from dnn.validation.settings import look_up
 
-if TYPE_CHECKING:
-    import torch
-
 Module = Any  # torch.nn.Module
+Tensors = Mapping[str, tuple[str, tuple[int, ...]]]
 
 
 class NoTwin(InputError):
@@ -42,15 +43,15 @@ class LayerTwin:
         make: (our built layer) -> the module. Raises NoTwin where torch cannot do the same.
         back: (the module, without ChannelsLast, activation, name) -> our layer.
         parameters: our short name -> (torch's name, axes): ours is torch's with its axes in this order.
-        state: our short name -> torch's buffer, the same numbers.
+        state: the same for what is not trained, which is a buffer in torch.
         activated: whether our layer contains an activation, which is a module of its own in torch.
     """
 
     modules: tuple[str, ...]
     make: Callable[[Any], Module]
     back: Callable[[Any, str, str | None], Layer]
-    parameters: Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
-    state: Mapping[str, str] = field(default_factory=dict)
+    parameters: Tensors = field(default_factory=dict)
+    state: Tensors = field(default_factory=dict)
     activated: bool = False
 
 
@@ -120,10 +121,10 @@ def _back_conv(module: Module, activation: str, name: str | None) -> Layer:
     )  # fmt: skip
 
 
-def _back_pool(kind: type[MaxPooling2D | AveragePooling2D], **expected: Any) -> Callable[..., Layer]:
+def _back_pool(layer_class: type[MaxPooling2D | AveragePooling2D], **expected: Any) -> Callable[..., Layer]:
     def back(module: Module, activation: str, name: str | None) -> Layer:
         _same(module, ceil_mode=False, **expected)
-        return kind(module.kernel_size, strides=module.stride, padding=module.padding, name=name)
+        return layer_class(module.kernel_size, strides=module.stride, padding=module.padding, name=name)
 
     return back
 
@@ -142,93 +143,88 @@ def _back_layer_norm(module: Module, activation: str, name: str | None) -> Layer
 _VECTOR = (0,)
 _SCALES = {"gamma": ("weight", _VECTOR), "beta": ("bias", _VECTOR)}
 
-LAYER_TWINS: Mapping[str, LayerTwin] = MappingProxyType(
-    {
-        "Dense": LayerTwin(
-            ("Linear",),
-            lambda layer: _nn("Linear", layer.input_shape[0], layer.units),
-            lambda module, activation, name: Dense(module.out_features, activation, name=name),
-            {"W": ("weight", (1, 0)), "b": ("bias", _VECTOR)},  # torch's weight is (n_out, n_in)
-            activated=True,
+LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
+    "Dense": LayerTwin(
+        ("Linear",),
+        lambda layer: _nn("Linear", layer.input_shape[0], layer.units),
+        lambda module, activation, name: Dense(module.out_features, activation, name=name),
+        {"W": ("weight", (1, 0)), "b": ("bias", _VECTOR)},  # torch's weight is (n_out, n_in)
+        activated=True,
+    ),
+    "Conv2D": LayerTwin(
+        ("Conv2d",),
+        lambda layer: _images(
+            _nn("Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, _border(layer))
         ),
-        "Conv2D": LayerTwin(
-            ("Conv2d",),
-            lambda layer: _images(
-                _nn("Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, _border(layer))
-            ),
-            _back_conv,
-            {"W": ("weight", (2, 3, 1, 0)), "b": ("bias", _VECTOR)},  # torch's is (n_out, n_in, h, w)
-            activated=True,
+        _back_conv,
+        {"W": ("weight", (2, 3, 1, 0)), "b": ("bias", _VECTOR)},  # torch's is (n_out, n_in, h, w)
+        activated=True,
+    ),
+    "MaxPooling2D": LayerTwin(
+        ("MaxPool2d",),
+        lambda layer: _images(_nn("MaxPool2d", layer.size, layer.strides, _pool_border(layer))),
+        _back_pool(MaxPooling2D, dilation=1),
+    ),
+    "AveragePooling2D": LayerTwin(
+        ("AvgPool2d",),
+        lambda layer: _images(
+            _nn("AvgPool2d", layer.size, layer.strides, _pool_border(layer), count_include_pad=False)
         ),
-        "MaxPooling2D": LayerTwin(
-            ("MaxPool2d",),
-            lambda layer: _images(_nn("MaxPool2d", layer.size, layer.strides, _pool_border(layer))),
-            _back_pool(MaxPooling2D, dilation=1),
-        ),
-        "AveragePooling2D": LayerTwin(
-            ("AvgPool2d",),
-            lambda layer: _images(
-                _nn("AvgPool2d", layer.size, layer.strides, _pool_border(layer), count_include_pad=False)
-            ),
-            _back_pool(AveragePooling2D, count_include_pad=False),
-        ),
-        "BatchNormalization": LayerTwin(
-            ("BatchNorm1d", "BatchNorm2d"),
-            _make_batch_norm,
-            _back_batch_norm,
-            _SCALES,
-            {"running_mean": "running_mean", "running_variance": "running_var"},
-        ),
-        "LayerNormalization": LayerTwin(
-            ("LayerNorm",),
-            lambda layer: _nn("LayerNorm", layer.input_shape[-1], layer.epsilon),
-            _back_layer_norm,
-            _SCALES,
-        ),
-        "Dropout": LayerTwin(
-            ("Dropout",),
-            lambda layer: _nn("Dropout", layer.rate),
-            lambda module, activation, name: Dropout(module.p, name=name),
-        ),
-        "Flatten": LayerTwin(
-            ("Flatten",), lambda layer: _nn("Flatten"), lambda module, activation, name: Flatten(name=name)
-        ),
-        "Reshape": LayerTwin(
-            ("Unflatten",),
-            _make_reshape,
-            lambda module, activation, name: Reshape(tuple(module.unflattened_size), name=name),
-        ),
-        "Activation": LayerTwin(
-            ("Identity",),
-            lambda layer: activation_module(layer.activation),
-            lambda module, activation, name: Activation(activation, name=name),
-        ),
-    }
-)
+        _back_pool(AveragePooling2D, count_include_pad=False),
+    ),
+    "BatchNormalization": LayerTwin(
+        ("BatchNorm1d", "BatchNorm2d"),
+        _make_batch_norm,
+        _back_batch_norm,
+        _SCALES,
+        {"running_mean": ("running_mean", _VECTOR), "running_variance": ("running_var", _VECTOR)},
+    ),
+    "LayerNormalization": LayerTwin(
+        ("LayerNorm",),
+        lambda layer: _nn("LayerNorm", layer.input_shape[-1], layer.epsilon),
+        _back_layer_norm,
+        _SCALES,
+    ),
+    "Dropout": LayerTwin(
+        ("Dropout",),
+        lambda layer: _nn("Dropout", layer.rate),
+        lambda module, activation, name: Dropout(module.p, name=name),
+    ),
+    "Flatten": LayerTwin(
+        ("Flatten",), lambda layer: _nn("Flatten"), lambda module, activation, name: Flatten(name=name)
+    ),
+    "Reshape": LayerTwin(
+        ("Unflatten",),
+        _make_reshape,
+        lambda module, activation, name: Reshape(tuple(module.unflattened_size), name=name),
+    ),
+    "Activation": LayerTwin(
+        ("Identity",),
+        lambda layer: activation_module(layer.activation),
+        lambda module, activation, name: Activation(activation, name=name),
+    ),
+})  # fmt: skip
 """Our layer -> its twin. GaussianNoise and the augmentations have none: torch.nn has no such modules."""
 
-ACTIVATION_TWINS: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType(
-    {
-        "sigmoid": ("Sigmoid", {}),
-        "tanh": ("Tanh", {}),
-        "relu": ("ReLU", {}),
-        "softmax": ("Softmax", {"dim": -1}),
-        "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),
-        "elu": ("ELU", {"alpha": 1.0}),
-        "gelu": ("GELU", {"approximate": "tanh"}),
-        "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),  # at 20 it would leave out 2e-9
-    }
-)
+ACTIVATION_TWINS: Table[tuple[str, dict[str, Any]]] = Table("activation", {
+    "sigmoid": ("Sigmoid", {}),
+    "tanh": ("Tanh", {}),
+    "relu": ("ReLU", {}),
+    "softmax": ("Softmax", {"dim": -1}),
+    "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),
+    "elu": ("ELU", {"alpha": 1.0}),
+    "gelu": ("GELU", {"approximate": "tanh"}),
+    "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),  # at 20 it would leave out 2e-9
+})  # fmt: skip
 """Our activation -> (class in torch.nn, keyword arguments); "linear" is no module at all."""
 
 
-def activation_module(kind: str) -> torch.nn.Module:
+def activation_module(activation: str) -> Module:
     """The torch.nn module of an activation ("linear": nn.Identity)."""
-    if kind == "linear":
+    if activation == "linear":
         return _nn("Identity")
-    name, arguments = look_up("activation", kind, ACTIVATION_TWINS)
-    module: torch.nn.Module = _nn(name, **arguments)
-    return module
+    name, arguments = look_up("activation", activation, ACTIVATION_TWINS)
+    return _nn(name, **arguments)
 
 
 def activation_of(module: Module) -> str | None:
@@ -239,12 +235,12 @@ def activation_of(module: Module) -> str | None:
     """
     if type(module).__name__ == "Identity":
         return "linear"
-    for kind, (name, arguments) in ACTIVATION_TWINS.items():
+    for activation, (name, arguments) in ACTIVATION_TWINS.items():
         if type(module).__name__ == name:
             # Softmax along axis 1 of (B, n) is along the last one; which it is shows only in use.
             fixed = {k: v for k, v in arguments.items() if k not in ("dim", "threshold")}
             _same(module, **fixed)
-            return kind
+            return activation
     return None
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from backends.table import Table
 from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.optimizers.schedules import Schedule
@@ -22,7 +22,7 @@ class OptimizerTwin:
 
     Args:
         name: of the class there.
-        arguments: (our settings) -> its keyword arguments.
+        arguments: (our settings) -> its keyword arguments, without the rate.
         slots: our slot -> the key in torch's state of a parameter.
     """
 
@@ -54,62 +54,39 @@ def rate_table(optimizer: Optimizer) -> list[float]:
     return [float(r) for r in rate.rates()] if isinstance(rate, Schedule) else [float(rate)]
 
 
-def first_rate(optimizer: Optimizer) -> float:
-    """What torch.optim starts with."""
-    return rate_table(optimizer)[0]
-
-
-def _adam_arguments(o: Any) -> dict[str, Any]:
-    return {"lr": first_rate(o), "betas": (o.beta1, o.beta2), "eps": o.epsilon}
-
-
 _CROSS_ENTROPY = LossTwin(
     "CrossEntropyLoss", lambda loss: {"label_smoothing": loss.label_smoothing}, rows=False
 )
-LOSS_TWINS: Mapping[str, LossTwin] = MappingProxyType(
-    {
-        "categorical_crossentropy": _CROSS_ENTROPY,
-        "sparse_categorical_crossentropy": _CROSS_ENTROPY,
-        "binary_crossentropy": LossTwin("BCEWithLogitsLoss"),
-        "mean_squared_error": LossTwin("MSELoss"),
-        "mean_absolute_error": LossTwin("L1Loss"),
-        # max(0, 1 - s y) is what this module makes of s y for the target -1.
-        "hinge": LossTwin(
-            "HingeEmbeddingLoss",
-            translate=lambda y, t: (y.where(t > 0, -y), -y.new_ones(y.shape)),
-        ),
-    }
-)
+LOSS_TWINS: Table[LossTwin] = Table("loss with a twin in torch", {
+    "categorical_crossentropy": _CROSS_ENTROPY,
+    "sparse_categorical_crossentropy": _CROSS_ENTROPY,
+    "binary_crossentropy": LossTwin("BCEWithLogitsLoss"),
+    "mean_squared_error": LossTwin("MSELoss"),
+    "mean_absolute_error": LossTwin("L1Loss"),
+    # max(0, 1 - s y) is what this module makes of s y for the target -1.
+    "hinge": LossTwin(
+        "HingeEmbeddingLoss", translate=lambda y, t: (y.where(t > 0, -y), -y.new_ones(y.shape))
+    ),
+})  # fmt: skip
 
-OPTIMIZER_TWINS: Mapping[str, OptimizerTwin] = MappingProxyType(
-    {
-        "sgd": OptimizerTwin(
-            "SGD",
-            lambda o: {"lr": first_rate(o), "momentum": o.momentum, "nesterov": o.nesterov},
-            {"velocity": "momentum_buffer"},
-        ),
-        "adagrad": OptimizerTwin(
-            "Adagrad",
-            lambda o: {"lr": first_rate(o), "eps": o.epsilon},
-            {"total": "sum"},
-        ),
-        "rmsprop": OptimizerTwin(
-            "RMSprop",
-            lambda o: {"lr": first_rate(o), "alpha": o.decay, "eps": o.epsilon, "momentum": o.momentum},
-            {"v": "square_avg", "velocity": "momentum_buffer"},
-        ),
-        "adamw": OptimizerTwin(
-            "AdamW",
-            lambda o: {**_adam_arguments(o), "weight_decay": o.weight_decay},
-            {"m": "exp_avg", "v": "exp_avg_sq"},
-        ),
-        "adam": OptimizerTwin(
-            "Adam",
-            _adam_arguments,
-            {"m": "exp_avg", "v": "exp_avg_sq"},
-        ),
-    }
-)
+_MOMENTS = {"m": "exp_avg", "v": "exp_avg_sq"}
+OPTIMIZER_TWINS: Table[OptimizerTwin] = Table("optimizer with a twin in torch", {
+    "sgd": OptimizerTwin(
+        "SGD", lambda o: {"momentum": o.momentum, "nesterov": o.nesterov}, {"velocity": "momentum_buffer"}
+    ),
+    "adagrad": OptimizerTwin("Adagrad", lambda o: {"eps": o.epsilon}, {"total": "sum"}),
+    "rmsprop": OptimizerTwin(
+        "RMSprop",
+        lambda o: {"alpha": o.decay, "eps": o.epsilon, "momentum": o.momentum},
+        {"v": "square_avg", "velocity": "momentum_buffer"},
+    ),
+    "adam": OptimizerTwin("Adam", lambda o: {"betas": (o.beta1, o.beta2), "eps": o.epsilon}, _MOMENTS),
+    "adamw": OptimizerTwin(
+        "AdamW",
+        lambda o: {"betas": (o.beta1, o.beta2), "eps": o.epsilon, "weight_decay": o.weight_decay},
+        _MOMENTS,
+    ),
+})  # fmt: skip
 
 
 def torch_loss(loss: str | Loss) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
@@ -117,7 +94,7 @@ def torch_loss(loss: str | Loss) -> Callable[[torch.Tensor, torch.Tensor], torch
     from torch import nn
 
     loss = get_loss(loss)
-    twin = look_up("loss with a twin in torch", loss.name, LOSS_TWINS)
+    twin = look_up(LOSS_TWINS.what, loss.name, LOSS_TWINS)
     module = getattr(nn, twin.module)(**twin.arguments(loss))
     if not twin.rows:
         return module  # type: ignore[no-any-return]
@@ -142,8 +119,8 @@ def torch_optimizer(
     import torch
 
     optimizer = get_optimizer(optimizer)
-    twin = look_up("optimizer with a twin in torch", optimizer.name, OPTIMIZER_TWINS)
-    arguments = twin.arguments(optimizer)
+    twin = look_up(OPTIMIZER_TWINS.what, optimizer.name, OPTIMIZER_TWINS)
+    arguments = {"lr": rate_table(optimizer)[0], **twin.arguments(optimizer)}
     if fused:
         arguments["fused"] = True
     made: torch.optim.Optimizer = getattr(torch.optim, twin.name)(module.parameters(), **arguments)

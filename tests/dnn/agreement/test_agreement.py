@@ -212,7 +212,7 @@ def test_the_report_names_what_broke(tmp_path):
         report.open_folder(folder)
 
 
-def test_variants_turn_on_what_is_off():
+def test_the_examples_of_an_optimizer_are_its_variants():
     names = [name for name, _ in optimizer_variants()]
     assert set(OPTIMIZERS) <= set(names)
     assert {"sgd momentum", "sgd nesterov", "sgd clip_norm", "sgd clip_value", "rmsprop momentum"} <= set(

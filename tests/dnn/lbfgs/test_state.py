@@ -13,7 +13,7 @@ from dnn.io import safetensors as tensor_files
 from dnn.io.checkpoint import CheckpointError
 from dnn.lbfgs import LBFGS, Reason, load_state, minimise, save_state
 from dnn.lbfgs.direction import Pair
-from dnn.lbfgs.files import FORMAT, VERSION
+from dnn.lbfgs.state import FORMAT, VERSION
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

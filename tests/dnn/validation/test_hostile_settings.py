@@ -23,34 +23,30 @@ from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
 from dnn.optimizers.schedules import SCHEDULES
 
-WHOLE = {
-    "Dense": {"units": 3}, "Activation": {"activation": "relu"}, "Dropout": {"rate": 0.5},
-    "GaussianNoise": {"stddev": 0.1}, "Conv2D": {"filters": 2, "kernel_size": 3},
-    "MaxPooling2D": {"pool_size": 2}, "AveragePooling2D": {"pool_size": 2},
-    "Reshape": {"target_shape": (2, 2)}, "RandomTranslation": {"pixels": 1},
-    "RandomRotation": {"degrees": 5.0}, "Constant": {"rate": 0.1}, "StepDecay": {"initial": 0.1, "steps": 5,
-    "every": 2}, "LinearDecay": {"initial": 0.1, "steps": 5}, "CosineDecay": {"initial": 0.1, "steps": 5},
-    "OneCycle": {"highest": 0.1, "steps": 9}, "EarlyStopping": {},
-}  # fmt: skip
 MAKERS = [
     *LAYERS.values(), *OPTIMIZERS.values(), *SCHEDULES.values(), *LOSSES.values(), LBFGS, dnn.EarlyStopping,
 ]  # fmt: skip
 
 
+def usual(cls):
+    """Settings with which a class can be made."""
+    return getattr(cls, "examples", ({},))[0]
+
+
 WINDOWS = ("kernel_size", "pool_size", "strides", "padding")  # one number stands for a pair
 
 
-def settings_of(kind):
+def settings_of(cls):
     """Names of what a class is made with."""
-    return [name for name in inspect.signature(kind).parameters if name not in ("self", "args", "kwargs")]
+    return [name for name in inspect.signature(cls).parameters if name not in ("self", "args", "kwargs")]
 
 
 @st.composite
-def made_with(draw, kinds=MAKERS):
+def made_with(draw):
     """(class, settings): the usual ones, with one to three that are odd."""
-    kind = draw(st.sampled_from([k for k in kinds if settings_of(k)]))
-    chosen = draw(st.lists(st.sampled_from(settings_of(kind)), min_size=1, max_size=3, unique=True))
-    return kind, {**WHOLE.get(kind.__name__, {}), **{name: draw(odd_values()) for name in chosen}}
+    cls = draw(st.sampled_from([c for c in MAKERS if settings_of(c)]))
+    chosen = draw(st.lists(st.sampled_from(settings_of(cls)), min_size=1, max_size=3, unique=True))
+    return cls, {**usual(cls), **{name: draw(odd_values()) for name in chosen}}
 
 
 def assert_table(schedule):
@@ -78,18 +74,18 @@ def test_whatever_is_made_keeps_its_settings():
     @examples(700)
     @given(made_with())
     def check(case):
-        kind, settings = case
+        cls, settings = case
         try:
-            thing = kind(**settings)
+            thing = cls(**settings)
         except InputError as error:
             assert_sentence(error)
             return
-        made.append(kind)
+        made.append(cls)
         config = thing.config() if hasattr(thing, "config") else thing.__dict__
         json.dumps(config, default=str).encode()
-        if kind in LAYERS.values():
-            assert kind(**config).config() == config
-        if kind in SCHEDULES.values():
+        if cls in LAYERS.values():
+            assert cls(**config).config() == config
+        if cls in SCHEDULES.values():
             assert_table(thing)
         for name, asked in settings.items():
             if name not in WINDOWS and asked not in (None, ""):
@@ -123,9 +119,7 @@ def test_backends_that_are_none():
 
 def test_models_that_are_none():
     """200."""
-    layer = st.sampled_from([Dense, Dense, *LAYERS.values()]).map(
-        lambda kind: kind(**WHOLE.get(kind.__name__, {}))
-    )
+    layer = st.sampled_from([Dense, Dense, *LAYERS.values()]).map(lambda cls: cls(**usual(cls)))
     layers = st.lists(layer | odd_values(), max_size=3) | odd_values()
     shapes = st.lists(st.integers(1, 6) | odd_values(), max_size=3) | odd_values()
     backends = st.sampled_from([get_backend("numpy"), get_backend("numpy", dtype="float64")])

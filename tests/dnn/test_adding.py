@@ -1,0 +1,169 @@
+"""A layer, a loss and an optimizer from a module of a user's own: they train, are saved and loaded."""
+
+import importlib.util
+import sys
+
+import pytest
+from helpers import same_bits, small_data, weights
+
+import dnn
+from backends import InputError, get_backend
+from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, Dense, Sequential
+from dnn.agreement import cases, get_contender, make_oracle, samples
+from dnn.agreement.single_layers import layer_level
+from dnn.agreement.sizes import Sizes
+from dnn.checkpoints import load_model
+
+TABLES = (LAYERS, LOSSES, OPTIMIZERS, SCHEDULES)
+
+LAYER = '''
+import numpy as np
+from dnn import Layer
+
+class Scale(Layer):
+    """y = w x, one w for each feature."""
+
+    examples = ({"start": 1.5},)
+
+    def __init__(self, start, *, name=None):
+        super().__init__(name)
+        self.start = start
+
+    def parameter_shapes(self):
+        return {"w": self.input_shape}
+
+    def initial_values(self, key):
+        return {"w": np.full(self.input_shape, self.start)}
+
+    def forward(self, x, *, training):
+        self.x = x
+        return x * self.value["w"]
+
+    def backward(self, dy):
+        """dw_j = sum_i x_ij dy_ij,  dx = w dy."""
+        self.gradient["w"][...] = self.backend.xp.sum(self.x * dy, axis=0)
+        return dy * self.value["w"]
+'''
+
+LOSS = '''
+from dataclasses import dataclass
+from backends.reference.losses import as_dense
+from dnn import Loss
+from dnn.validation.ranges import Positive
+
+@dataclass(frozen=True)
+class Quartic(Loss):
+    """L = factor/(B C) sum (y - t)^4."""
+
+    factor: Positive = 1.0
+
+    name = "quartic"
+
+    def bind(self, backend):
+        def kernel(form, y, targets, losses, dy):
+            xp = backend.xp
+            apart = y - as_dense(xp, form, targets, y)
+            losses[...] = self.factor * xp.mean(apart**4, axis=1)
+            dy[...] = 4.0 * self.factor / (y.shape[0] * y.shape[1]) * apart**3
+
+        return {form: lambda *a, form=form: kernel(form, *a) for form in ("integer", "dense")}
+'''
+
+OPTIMIZER = '''
+from dataclasses import dataclass
+from dnn import Adam
+
+@dataclass(frozen=True)
+class Slow(Adam):
+    """Adam at another rate: the kernel is Adam's."""
+
+    learning_rate: float = 1e-4
+    examples = ({}, {"beta1": 0.5})
+'''
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """(name, text) -> the module; tables and sys.modules are afterwards what they were."""
+    for table in TABLES:
+        monkeypatch.setattr(table, "_entries", dict(table._entries))
+
+    def make(name, text):
+        path = tmp_path / f"{name}.py"
+        path.write_text(text)
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return make
+
+
+def train(layers, loss="categorical_crossentropy", optimizer="adam"):
+    model = Sequential(layers, input_shape=(6,), backend=get_backend("numpy"), seed=1)
+    model.compile(loss, optimizer)
+    before = weights(model)
+    history = model.fit(*small_data(), batch_size=10, epochs=4).history
+    assert history["loss"][-1] < history["loss"][0]
+    assert not same_bits(before, weights(model))
+    return model
+
+
+def assert_saved_and_loaded(model, path):
+    model.save(path)
+    loaded = load_model(path, model.backend)
+    assert loaded.config() == model.config()
+    x, _ = small_data()
+    assert same_bits(loaded.predict(x), model.predict(x))
+    loaded.fit(*small_data(), batch_size=10)
+
+
+def test_a_layer(load, tmp_path):
+    scale = load("my_layer", LAYER).Scale
+    LAYERS.add("Scale", scale)
+    model = train([Dense(8, "tanh"), scale(1.25), Dense(3, "softmax")])
+    assert model.layers[1].config() == {"name": "scale_1", "start": 1.25}
+    assert_saved_and_loaded(model, tmp_path / "model.safetensors")
+    assert "Scale 24" in [name for name, _, _ in samples.samples()]
+    sizes = Sizes(batch=10)
+    records = list(layer_level([get_contender("numpy")], make_oracle(), None, sizes, 0))
+    assert {"y", "dx", "dw"} == {r.tensor for r in records if r.case.startswith("Scale")}
+    assert all(r.holds for r in records if r.case.startswith("Scale"))
+
+
+def test_a_loss(load, tmp_path):
+    quartic = load("my_loss", LOSS).Quartic
+    LOSSES.add("quartic", quartic)
+    model = train([Dense(8, "tanh"), Dense(3)], "quartic")
+    assert_saved_and_loaded(model, tmp_path / "model.safetensors")
+    model = train([Dense(8, "tanh"), Dense(3)], quartic(2.0))
+    assert_saved_and_loaded(model, tmp_path / "model.safetensors")
+    assert load_model(tmp_path / "model.safetensors", model.backend).loss == quartic(2.0)
+    assert "quartic" in dict(cases.loss_variants())
+    with pytest.raises(InputError, match=r"factor is 0.0, expected a finite number above 0"):
+        quartic(0.0)
+
+
+def test_an_optimizer(load, tmp_path):
+    slow = load("my_optimizer", OPTIMIZER).Slow
+    OPTIMIZERS.add("slow", slow)
+    model = train([Dense(8, "tanh"), Dense(3, "softmax")], optimizer="slow")
+    assert model.optimizer == slow()
+    assert slow().settings() == (0.9, 0.999, 1e-8)
+    assert model.optimizer.config() | {"learning_rate": 1e-3} == dnn.Adam().config()
+    assert_saved_and_loaded(model, tmp_path / "model.safetensors")
+    assert "slow beta1" in dict(cases.optimizer_variants())
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.what)
+def test_a_table_is_public_whole(table):
+    assert {cls.__name__ for cls in table.values()} <= set(dnn.__all__)
+    for cls in table.values():
+        for settings in cls.examples:
+            cls(**settings)
+
+
+def test_what_is_public_is_there_once():
+    assert len(set(dnn.__all__)) == len(dnn.__all__)
+    assert all(hasattr(dnn, name) for name in dnn.__all__)
