@@ -9,7 +9,10 @@ import _command
 
 
 def parse() -> argparse.Namespace:
-    parser = _command.Parser(description=__doc__)
+    parser = _command.Parser(
+        description=__doc__,
+        epilog="example: evaluate.py runs/first --backend torch, after train.py --run-dir runs/first",
+    )
     _command.add_run_arguments(parser)
     parser.add_argument("--dataset", help="default: the one it was trained on")
     parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
@@ -31,5 +34,4 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parsed = parse()
-    _command.run(lambda: main(parsed))
+    _command.run(main, parse())

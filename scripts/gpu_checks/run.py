@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -19,7 +18,7 @@ Outcome = dict[str, Any]  # seconds, and result or reason
 def run_part(name: str, settings: Settings, limit: float) -> Outcome:
     """One part in a process of its own."""
     start = time.perf_counter()
-    outcome = ask("gpu_checks.worker", [name, "--settings", json.dumps(asdict(settings))], limit)
+    outcome = ask("gpu_checks.parts", name, asdict(settings), limit)
     return {"seconds": time.perf_counter() - start, **outcome}
 
 
