@@ -1,4 +1,4 @@
-"""What every command line here shares: how it fails, and how it asks for a backend.
+"""What the command lines share: how they fail, what they print and write, and how they ask for a backend.
 
 Python puts the folder of the script that runs on sys.path, so ``import _command`` finds this file.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,7 +25,7 @@ INTERRUPTED = 130
 
 
 def one_line(message: object) -> str:
-    """A message without the line breaks, and without the middle, of what it quotes."""
+    """A message on one line; of a very long one the beginning and the end."""
     text = " ".join(str(message).split()).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}"
 
@@ -37,68 +38,99 @@ class Parser(argparse.ArgumentParser):
         sys.exit(BAD_INPUT)
 
 
-def run(main: Callable[[], int | None]) -> NoReturn:
+def say(line: str) -> None:
+    """Print a line about progress: on stderr, so that stdout holds results alone."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def write_json(path: Path | None, content: object) -> None:
+    """Write a file of JSON; None, where no --json was given, writes nothing."""
+    from dnn.io.atomic_files import write_atomically
+
+    if path is not None:
+        write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def listed(argument: str, text: str | None, table: Mapping[str, Any]) -> list[str]:
+    """The names in "A,B,..."; None: all of the table.
+
+    Raises:
+        InputError: a name is not in the table.
+    """
+    from dnn.validation.settings import look_up
+
+    names = list(table) if text is None else text.split(",")
+    for name in names:
+        look_up(argument, name, table)
+    return names
+
+
+def run(main: Callable[..., int | None], *arguments: Any) -> NoReturn:
     """Run a script's main: a user's mistake becomes one sentence on stderr and exit code 2."""
     from backends import BackendUnavailable, InputError
 
     program = Path(sys.argv[0]).name
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text; stderr is so already
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name may hold bytes that are no text. stderr escapes them by itself.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = main()
+        code = main(*arguments)
     except (InputError, BackendUnavailable) as error:
-        print(f"{program}: error: {one_line(error)}", file=sys.stderr)
+        say(f"{program}: error: {one_line(error)}")
         code = BAD_INPUT
     except Exception as error:
-        gpu = type(error).__name__ == "OutOfMemoryError"  # torch's and CuPy's; neither is imported for this
+        # By their names and words, so that neither library is imported for this.
+        gpu = type(error).__name__ == "OutOfMemoryError"  # torch's and CuPy's
         if not (gpu or isinstance(error, MemoryError) or "allocate memory" in str(error)):  # torch on the CPU
             raise
         text = one_line(str(error).split("\n")[0])
         full, cure = ("the GPU's memory is", " or --backend numpy") if gpu else ("memory is", "")
-        print(f"{program}: error: {full} full ({text}); use a smaller network or batch{cure}",
-              file=sys.stderr)  # fmt: skip
+        say(f"{program}: error: {full} full ({text}); use a smaller network or batch{cure}")
         code = BAD_INPUT
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
+        say(f"{program}: interrupted")
         code = INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away: nothing left to say
+    except BrokenPipeError:  # whoever read our output is gone, as after "| head"
         sys.stderr.close()
         code = 1
     sys.exit(code)
 
 
 def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto", dtype: bool = True) -> None:
-    """--backend, --device, --require-backend, and --dtype where it is not a checkpoint's."""
-    group = parser.add_argument_group("backend")
-    group.add_argument(
-        "--backend",
-        default=default,
-        metavar="NAME",
-        help="auto, numpy, numba, cupy, torch, strict or a registered name (default: %(default)s)",
-    )
-    group.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, ...")
+    """--backend, --device, --precision, --graphs, --require-backend.
+
+    Args:
+        dtype: with --dtype too; without where a checkpoint decides it.
+    """
+    add = parser.add_argument_group("backend").add_argument
+    names = "auto, numpy, numba, cupy, torch, strict or a registered name"
+    tf32 = "float32, or tf32 for products on CUDA with 10-bit factors"
+    add("--backend", default=default, metavar="NAME", help=f"{names} (default: %(default)s)")
+    add("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, ...")
     if dtype:
-        group.add_argument("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
-    group.add_argument(
-        "--precision",
-        default="float32",
-        help="float32, or tf32 for products on CUDA with 10-bit factors (default: %(default)s)",
-    )
-    group.add_argument(
-        "--graphs", action="store_true", help="replay training steps as CUDA graphs (torch on CUDA; untested)"
-    )
-    group.add_argument(
-        "--require-backend",
-        action="store_true",
-        help="exit with code 2 if that backend cannot run, instead of going on with NumPy",
-    )
+        add("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
+    add("--precision", default="float32", help=f"{tf32} (default: %(default)s)")
+    graphs = "replay training steps as CUDA graphs (torch on CUDA; untested)"
+    add("--graphs", action="store_true", help=graphs)
+    required = "exit with code 2 if that backend cannot run, instead of using NumPy"
+    add("--require-backend", action="store_true", help=required)
+
+
+def add_data_arguments(
+    parser: argparse.ArgumentParser,
+    default: str | None = "mnist",
+    names: str = "mnist, digits, ... (default: %(default)s)",
+) -> None:
+    """--dataset, whose help is ``names``, and --data-dir."""
+    parser.add_argument("--dataset", default=default, metavar="NAME", help=names)
+    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """RUN and --allow-nonfinite, for ``open_run``."""
+    """RUN and --allow-nonfinite, which ``open_run`` reads."""
     parser.add_argument("run", metavar="RUN", type=Path, help="a run folder of train.py")
     parser.add_argument(
-        "--allow-nonfinite", action="store_true", help="use weights that hold NaN or infinity too"
+        "--allow-nonfinite", action="store_true", help="use the weights even if some are NaN or infinite"
     )
 
 
@@ -125,5 +157,5 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Bac
     except BackendUnavailable as error:
         if arguments.require_backend:
             raise
-        print(f"WARNING: {error}. Going on with NumPy on the CPU.", file=sys.stderr, flush=True)
+        say(f"WARNING: {error}. Using NumPy on the CPU instead.")
         return get_backend("numpy", dtype=dtype)

@@ -1,15 +1,17 @@
 """Work in a process of its own, so that one that hangs or crashes leaves the others alone.
 
-A worker is a module run by ``python -m``; the last line that it prints is JSON, what it found or {"reason"}.
+A worker is a module that is run as ``python -m MODULE NAME --settings JSON`` and ends with ``serve``. The
+last line that it prints is JSON: what it found, or {"reason"}.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,12 @@ class CannotRun(RuntimeError):
 
 
 def ask(
-    module: str, arguments: Sequence[str], timeout: float, variables: Mapping[str, str] | None = None
+    module: str, name: str, settings: Any, timeout: float, variables: Mapping[str, str] | None = None
 ) -> Answer:
     """What a worker answers; {"reason"} where it does not.
 
     Args:
+        settings: anything that JSON holds.
         timeout: seconds.
         variables: its environment; None: this process's.
     """
@@ -36,7 +39,7 @@ def ask(
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     try:
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-m", module, name, "--settings", json.dumps(settings)],
             env=environment,
             capture_output=True,
             text=True,
@@ -49,14 +52,23 @@ def ask(
     try:
         return dict(json.loads(lines[-1]))
     except (IndexError, ValueError, TypeError):
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
         return {"reason": f"its process ended with code {done.returncode}: {last}"}
 
 
-def answer(work: Callable[[], Answer]) -> int:
-    """The worker's side: print what ``work`` returns, or why it failed; returns the exit code."""
+def serve(about: str | None, work: Callable[[str, str], Answer]) -> int:
+    """The worker's side: do what the command line asks for; returns the exit code.
+
+    Args:
+        about: for --help.
+        work: (name, settings as JSON) -> what was found.
+    """
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("name")
+    parser.add_argument("--settings", default="{}", metavar="JSON")
+    arguments = parser.parse_args()
     try:
-        found = work()
+        found = work(arguments.name, arguments.settings)
     except Exception as error:  # whatever a foreign library or a driver raises is the reason
         lines = str(error).strip().splitlines() or [""]
         prefix = "" if isinstance(error, CannotRun) else f"{type(error).__name__}: "

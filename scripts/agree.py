@@ -11,8 +11,9 @@ import _command
 def parse() -> argparse.Namespace:
     parser = _command.Parser(
         description=__doc__,
-        epilog="exit code: 0 all bounds hold, 1 some bound is broken, 2 bad input or a backend that "
-        "cannot run. L5 trains for minutes and runs only when named.",
+        epilog="example: agree.py --backends numpy,torch --quick. L5 trains for minutes and runs only when "
+        "named. exit code: 0 all bounds hold, 1 some bound is broken, 2 bad input or a backend that cannot "
+        "run.",
     )
     parser.add_argument(
         "--backends",
@@ -20,15 +21,14 @@ def parse() -> argparse.Namespace:
         help="numpy, torch, cupy, strict, pytorch (native autograd and torch.optim), registered "
         "names, each with :device where wanted (torch:cuda); default: all that can run",
     )
-    parser.add_argument("--levels", metavar="L0,...", help="of L0 to L5 (default: L0,L1,L2,L3,L4)")
+    parser.add_argument("--levels", metavar="L0,...", help="some of L0 to L5 (default: L0,L1,L2,L3,L4)")
     parser.add_argument("--quick", action="store_true", help="fewer batches and steps: under a minute")
-    parser.add_argument("--dataset", default="mnist", help="mnist, digits, ... (default: %(default)s)")
-    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
+    _command.add_data_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of weights, rows and random numbers")
     parser.add_argument(
         "--precision", default="float32", help="float32, or tf32 (CUDA only), with its own bounds"
     )
-    parser.add_argument("--mutant", metavar="NAME", help="check a NumPy with one thing wrong: it must fail")
+    parser.add_argument("--mutant", metavar="NAME", help="check NumPy with one error built in: it must fail")
     parser.add_argument("--report", metavar="DIR", help="a new folder for report.json and pictures")
     parser.add_argument("--json", action="store_true", help="print report.json instead of the table")
     long = parser.add_argument_group("L5, accuracies")
@@ -43,13 +43,11 @@ def main(arguments: argparse.Namespace) -> int:
     from dnn.agreement import report
     from dnn.datasets import load_dataset
     from dnn.random import stream_key
-    from dnn.validation.settings import look_up, positive_integer
+    from dnn.validation.settings import positive_integer
 
     stream_key(arguments.seed, "check")  # refuses a bad seed before anything is done
-    known = (*agreement.LEVELS, "L5")
-    levels = arguments.levels.split(",") if arguments.levels else list(agreement.LEVELS)
-    for level in levels:
-        look_up("level", level, dict.fromkeys(known))
+    known = dict.fromkeys((*agreement.LEVELS, "L5"))
+    levels = _command.listed("level", arguments.levels or ",".join(agreement.LEVELS), known)
     for name in ("epochs", "seeds"):
         positive_integer(name, getattr(arguments, name))
     contenders, missing = [], {}
@@ -64,7 +62,7 @@ def main(arguments: argparse.Namespace) -> int:
     folder = None if arguments.report is None else report.open_folder(arguments.report)
 
     sizes = agreement.QUICK if arguments.quick else agreement.FULL
-    # 2000 examples are more than all batches hold, and are drawn from in no time.
+    # 2000 examples are more than all batches together need, and are fast to draw from.
     few = agreement.Data(data.x_train[:2000], data.y_train[:2000], data.classes)
     judged = [level for level in levels if level != "L5"]
     records = agreement.check(contenders, few, levels=judged, sizes=sizes, seed=arguments.seed)
@@ -85,5 +83,4 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parsed = parse()
-    _command.run(lambda: main(parsed))
+    _command.run(main, parse())

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Say which backends can run here, with their versions, devices and threads, and what is missing."""
+"""List the backends that can run here, with versions, devices and threads, and what the others lack."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ import platform
 import sys
 
 import _command
-
-
-def parse() -> None:
-    _command.Parser(description=__doc__).parse_args()
 
 
 def main() -> None:
@@ -38,5 +34,5 @@ def print_facts(facts: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    parse()
+    _command.Parser(description=__doc__).parse_args()
     _command.run(main)

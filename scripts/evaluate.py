@@ -9,10 +9,12 @@ import _command
 
 
 def parse() -> argparse.Namespace:
-    parser = _command.Parser(description=__doc__)
+    parser = _command.Parser(
+        description=__doc__,
+        epilog="example: evaluate.py runs/first --backend torch, after train.py --run-dir runs/first",
+    )
     _command.add_run_arguments(parser)
-    parser.add_argument("--dataset", help="default: the one it was trained on")
-    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
+    _command.add_data_arguments(parser, None, "default: the one it was trained on")
     _command.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
 
@@ -31,5 +33,4 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parsed = parse()
-    _command.run(lambda: main(parsed))
+    _command.run(main, parse())

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""Kill small trainings at random moments, let their writes fail, resume them, and compare the weights bit
-by bit.
+"""Kill small trainings at random moments, let their writes fail, resume them, and compare the weights bit by
+bit with those of a training that nothing happened to.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,18 +14,21 @@ import _command
 
 
 def parse() -> argparse.Namespace:
-    parser = _command.Parser(description=__doc__, epilog="exit code: 0 nothing lost, 1 something was.")
-    parser.add_argument("--backends", default="numpy,torch", metavar="NAME,...", help="default: %(default)s")
-    parser.add_argument("--kills", type=int, default=100, help="for each backend (default: %(default)s)")
-    parser.add_argument(
-        "--write-errors", type=int, default=20, help="for each backend (default: %(default)s)"
+    parser = _command.Parser(
+        description=__doc__,
+        epilog="example: faults.py --backends numpy --kills 10. exit code: 0 nothing was lost, 1 something "
+        "was, 2 bad input.",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    each = "for each backend (default: %(default)s)"
+    parser.add_argument("--backends", default="numpy,torch", metavar="NAME,...", help="default: %(default)s")
+    parser.add_argument("--kills", type=int, default=100, help=f"trainings to kill, {each}")
+    parser.add_argument("--write-errors", type=int, default=20, help=f"trainings whose writes fail, {each}")
+    parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     return parser.parse_args()
 
 
 def main(arguments: argparse.Namespace) -> int:
-    # One thread: the trainings are tiny, and a forked child has no pool of threads.
+    # One thread: the trainings are tiny, and a forked child does not inherit a pool of threads.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
     from fault_injection.harness import Harness, main_of_script
@@ -49,7 +51,7 @@ def main(arguments: argparse.Namespace) -> int:
             harness = Harness(train, command, Path(folder) / name, arguments.seed)
 
             def told(line: str, name: str = name) -> None:
-                print(f"{name}: {line}", file=sys.stderr, flush=True)
+                _command.say(f"{name}: {line}")
 
             harness.kill(arguments.kills, told)
             harness.fail_writes(arguments.write_errors, 60_000, told)
@@ -61,5 +63,4 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parsed = parse()
-    _command.run(lambda: main(parsed))
+    _command.run(main, parse())

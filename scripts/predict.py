@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Read handwritten digits: print each image's digit and how probable the network finds it."""
+"""Read handwritten digits: print each image's digit and the probability that the network gives it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import _command
 
 
 def parse() -> argparse.Namespace:
-    parser = _command.Parser(description=__doc__)
+    parser = _command.Parser(
+        description=__doc__,
+        epilog="example: predict.py runs/first digit.png, after train.py --run-dir runs/first",
+    )
     _command.add_run_arguments(parser)
-    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="PNG or JPEG, one digit")
+    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="PNG or JPEG with one digit")
     _command.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
 
@@ -32,5 +35,4 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parsed = parse()
-    _command.run(lambda: main(parsed))
+    _command.run(main, parse())

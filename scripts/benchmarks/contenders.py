@@ -5,16 +5,17 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from backends import InputError
 from benchmarks import floors, ours, peers, pytorch
 from benchmarks.task import Prepared, Task
 from dnn.validation.settings import look_up
 
-KINDS = ("ours", "peer", "floor")
 PEERS = 'pip install "array-api-dnn[peers]"'
 FAST = 'pip install "array-api-dnn[fast]"'
+TORCH = ("torch",)
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Contender:
         modules: that must be importable.
         install: the command that gets them.
         environment: variables that must be set before its process starts.
+        device: where it runs unless its name says otherwise, as "torch:cuda" does; None: it takes no device.
     """
 
     label: str
@@ -36,6 +38,7 @@ class Contender:
     modules: tuple[str, ...] = ()
     install: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    device: str | None = None
 
 
 def _keras(backend: str) -> Contender:
@@ -48,10 +51,30 @@ CONTENDERS: Mapping[str, Contender] = MappingProxyType(
     {
         "numpy": Contender("ours on NumPy alone", "ours", ours.on("numpy")),
         "numba": Contender("ours on NumPy with Numba", "ours", ours.on("numba"), ("numba",), FAST),
-        "torch": Contender("ours on torch", "ours", ours.on("torch"), ("torch",)),
-        "pytorch": Contender("PyTorch eager", "peer", pytorch.eager, ("torch",)),
-        "pytorch-fused": Contender("PyTorch eager, fused Adam", "peer", pytorch.eager_fused, ("torch",)),
-        "torch-compile": Contender("torch.compile, fused Adam", "peer", pytorch.compiled, ("torch",)),
+        "torch": Contender("ours on torch", "ours", ours.on("torch"), TORCH, device="cpu"),
+        "torch-graphs": Contender(
+            "ours on torch, CUDA graphs", "ours", ours.on("torch", graphs=True), TORCH, device="cuda"
+        ),
+        "cupy": Contender("ours on CuPy", "ours", ours.on("cupy"), ("cupy",), device="cuda"),
+        "pytorch": Contender("PyTorch eager", "peer", pytorch.in_memory(), TORCH, device="cpu"),
+        # With the fused Adam from here on: the best that a PyTorch user can have.
+        "pytorch-fused": Contender(
+            "PyTorch eager, fused Adam", "peer", pytorch.in_memory(fused=True), TORCH, device="cpu"
+        ),
+        "torch-compile": Contender(
+            "torch.compile, fused Adam",
+            "peer",
+            pytorch.in_memory(compiled=True, fused=True),
+            TORCH,
+            device="cpu",
+        ),
+        "pytorch-graph": Contender(
+            "PyTorch, a CUDA graph, fused Adam",
+            "peer",
+            pytorch.in_memory(captured=True, fused=True, capturable=True),
+            TORCH,
+            device="cuda",
+        ),
         "tutorial": Contender(
             "PyTorch tutorial, DataLoader", "peer", pytorch.tutorial, ("torch", "torchvision")
         ),
@@ -60,22 +83,30 @@ CONTENDERS: Mapping[str, Contender] = MappingProxyType(
         "keras-tensorflow": _keras("tensorflow"),
         "jax": Contender("JAX, an epoch in one jit", "peer", peers.jax, ("jax",), PEERS),
         "sklearn": Contender("scikit-learn MLPClassifier", "peer", peers.sklearn, ("sklearn",), PEERS),
-        "floor-numpy": Contender("products alone, NumPy", "floor", floors.floor_numpy),
-        "floor-torch": Contender("products alone, torch.mm", "floor", floors.floor_torch, ("torch",)),
-        "floor-onednn": Contender(
-            "products alone, oneDNN in torch", "floor", floors.floor_onednn, ("torch",)
+        "floor-numpy": Contender("products alone, NumPy", "floor", floors.on("numpy")),
+        "floor-torch": Contender(
+            "products alone, torch.mm", "floor", floors.on("torch"), TORCH, device="cpu"
         ),
+        "floor-onednn": Contender("products alone, oneDNN in torch", "floor", floors.onednn, TORCH),
+        "floor-cupy": Contender("products alone, CuPy", "floor", floors.on("cupy"), ("cupy",), device="cuda"),
     }
 )
 
 
 def get_contender(name: str) -> Contender:
-    """The contender of this name.
+    """The contender of this name, such as "torch" or, on another device, "torch:cuda".
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or it takes no device.
     """
-    return look_up("contender", name, CONTENDERS)
+    first, colon, device = name.partition(":")
+    contender = look_up("contender", first, CONTENDERS)
+    if not colon:
+        return contender
+    if contender.device is None:
+        able = ", ".join(n for n, c in CONTENDERS.items() if c.device)
+        raise InputError(f"contender is {name!r}, but {first} takes no device; these do: {able}")
+    return replace(contender, label=f"{contender.label} on {device}", device=device)
 
 
 def why_not(name: str) -> str | None:
@@ -99,6 +130,12 @@ def environment(name: str, threads: int | None) -> dict[str, str]:
 
 
 def available(names: Sequence[str] | None = None) -> tuple[list[str], dict[str, str]]:
-    """(those of the names, or of all, that may run here; each other's reason)."""
-    reasons = {name: why_not(name) for name in (CONTENDERS if names is None else names)}
+    """(those of the names that may run here; each other's reason).
+
+    Args:
+        names: None: all but those that need a GPU, which would not be compared with their like.
+    """
+    if names is None:
+        names = [name for name, contender in CONTENDERS.items() if contender.device != "cuda"]
+    reasons = {name: why_not(name) for name in names}
     return [n for n, why in reasons.items() if why is None], {n: w for n, w in reasons.items() if w}

@@ -91,30 +91,31 @@ def onednn_matmul(a: Any, b: Any, out: Any) -> None:
         torch.mm(a, b, out=out)
 
 
-def floor_on(task: Task, backend: Backend, matmul: Product | None = None) -> Prepared:
-    """The products of the task's updates on this backend."""
-    matmul = matmul or library_matmul(backend)
-    update = products(backend, matmul, task.widths, task.settings.batch)
+def on(name: str, matmul: Product | None = None) -> Callable[[Task], Prepared]:
+    """How the floor of this backend's library is prepared.
 
-    def run(n: int) -> None:
-        for _ in range(n):
-            update()
-        backend.synchronize()
+    Args:
+        matmul: (a, b, out=); None: the library's usual one.
+    """
 
-    return Prepared(run, None, backend.describe())
+    def prepare(task: Task) -> Prepared:
+        backend = get_backend(name, task.device, precision=task.settings.precision)
+        update = products(backend, matmul or library_matmul(backend), task.widths, task.settings.batch)
+
+        def run(n: int) -> None:
+            for _ in range(n):
+                update()
+            backend.synchronize()
+
+        return Prepared(run, None, backend.describe())
+
+    return prepare
 
 
-def floor_numpy(task: Task) -> Prepared:
-    return floor_on(task, get_backend("numpy"))
-
-
-def floor_torch(task: Task) -> Prepared:
-    return floor_on(task, get_backend("torch"))
-
-
-def floor_onednn(task: Task) -> Prepared:
+def onednn(task: Task) -> Prepared:
+    """The floor of oneDNN, where this torch has it."""
     from backends.torch.dense import has_onednn
 
     if not has_onednn():
         raise CannotRun("this torch does not offer oneDNN's product")
-    return floor_on(task, get_backend("torch"), onednn_matmul)
+    return on("torch", onednn_matmul)(task)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from backends import Backend, get_backend
 from benchmarks.task import Prepared, Task
 from dnn.layers import Dense
@@ -30,10 +27,10 @@ def build(task: Task, backend: Backend) -> Sequential:
 class Trainer:
     """``fit`` cut into pieces: n updates at a time, a new order each epoch."""
 
-    def __init__(self, model: Sequential, task: Task, unroll: int = 25) -> None:
+    def __init__(self, model: Sequential, task: Task) -> None:
         self.backend, self.epoch = model.backend, 0
         examples = model.door.admit(task.x, task.y)
-        self.batches = Batches(model, examples, task.settings.batch, unroll=unroll)
+        self.batches = Batches(model, examples, task.settings.batch, unroll=task.settings.unroll)
 
     def run(self, n: int) -> None:
         """n updates; waits for their end."""
@@ -48,16 +45,16 @@ class Trainer:
         self.backend.synchronize()
 
 
-def train_on(task: Task, backend: Backend) -> Prepared:
-    """Our model on this backend, ready to train."""
-    model = build(task, backend)
+def on(name: str, graphs: bool = False) -> Callable[[Task], Prepared]:
+    """How the contender of this backend is prepared.
 
-    def probabilities(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return model.predict(x)
+    Args:
+        graphs: its updates are replayed as CUDA graphs.
+    """
 
-    return Prepared(Trainer(model, task).run, probabilities, backend.describe())
+    def prepare(task: Task) -> Prepared:
+        backend = get_backend(name, task.device, precision=task.settings.precision, graphs=graphs)
+        model = build(task, backend)
+        return Prepared(Trainer(model, task).run, model.predict, backend.describe())
 
-
-def on(name: str) -> Callable[[Task], Prepared]:
-    """How the contender of this backend is prepared."""
-    return lambda task: train_on(task, get_backend(name))
+    return prepare

@@ -28,16 +28,14 @@ def network(task: Task, *before: Any) -> Any:
         modules.append(linear)
         if i + 1 < len(weights):
             modules.append(getattr(nn, ACTIVATIONS[task.settings.activation])())
-    return nn.Sequential(*modules)
+    return nn.Sequential(*modules).to(task.device)
 
 
-def adam(module: Any, fused: bool) -> Any:
-    """torch.optim.Adam with its defaults (1e-3), or its one-kernel implementation."""
+def adam(module: Any, **options: Any) -> Any:
+    """torch.optim.Adam with its defaults (1e-3), or with options: fused, capturable."""
     import torch
 
-    if fused:
-        return torch.optim.Adam(module.parameters(), lr=1e-3, fused=True)
-    return torch.optim.Adam(module.parameters(), lr=1e-3)
+    return torch.optim.Adam(module.parameters(), lr=1e-3, **options)
 
 
 def prepare(
@@ -47,57 +45,80 @@ def prepare(
     import torch
 
     stream = batches()
+    device = torch.device(task.device or "cpu")
 
     def run(n: int) -> None:
         for _ in range(n):
             step(*next(stream))
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
 
     def probabilities(x: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.no_grad():
-            rows: NDArray[np.float32] = module(torch.from_numpy(x)).softmax(1).numpy()
+            rows: NDArray[np.float32] = module(torch.from_numpy(x).to(device)).softmax(1).cpu().numpy()
         return rows
 
-    facts = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    facts = {"torch": torch.__version__, "device": str(device), "threads": torch.get_num_threads()}
     return Prepared(run, probabilities, facts)
 
 
-def in_memory(task: Task, fused: bool = False, compiled: bool = False) -> Prepared:
-    """A good user's loop: float32 images in memory, a permutation an epoch, no DataLoader."""
+def in_memory(compiled: bool = False, captured: bool = False, **options: Any) -> Callable[[Task], Prepared]:
+    """A good user's loop: float32 images in memory, a permutation an epoch, no DataLoader.
+
+    Args:
+        compiled: the forward pass by torch.compile.
+        captured: the whole update replayed as a CUDA graph.
+        options: Adam's.
+    """
+
+    def prepared(task: Task) -> Prepared:
+        import torch
+
+        x, y = (torch.from_numpy(array).to(task.device) for array in (task.floats(), task.y))
+        module = network(task)
+        optimizer = adam(module, **options)
+        loss_of = torch.nn.CrossEntropyLoss()
+        model = torch.compile(module) if compiled else module
+        total = torch.zeros((), device=task.device)
+
+        def batches() -> Iterator[Any]:
+            while True:
+                for index in torch.randperm(len(x), device=task.device).split(task.settings.batch):
+                    yield (index,)
+
+        def step(index: Any) -> None:
+            optimizer.zero_grad(set_to_none=True)
+            loss = loss_of(model(x[index]), y[index])
+            loss.backward()
+            optimizer.step()
+            total.add_(loss.detach())
+
+        return prepare(task, module, batches, replayed(step, next(batches())[0]) if captured else step)
+
+    return prepared
+
+
+def replayed(step: Callable[[Any], None], index: Any) -> Callable[[Any], None]:
+    """The step from a CUDA graph; it is done a few times on the batch ``index`` first, as capturing needs."""
     import torch
 
-    x, y = torch.from_numpy(task.floats()), torch.from_numpy(task.y)
-    module = network(task)
-    optimizer = adam(module, fused)
-    loss_of = torch.nn.CrossEntropyLoss()
-    model = torch.compile(module) if compiled else module
-    total = torch.zeros(())
+    held = index.clone()  # the graph reads its batch from here
+    with torch.cuda.device(index.device):
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                step(held)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            step(held)
 
-    def batches() -> Iterator[Any]:
-        while True:
-            for index in torch.randperm(len(x)).split(task.settings.batch):
-                yield (index,)
+    def replay(index: Any) -> None:
+        held.copy_(index)
+        graph.replay()
 
-    def step(index: Any) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(model(x[index]), y[index])
-        loss.backward()
-        optimizer.step()
-        total.add_(loss.detach())
-
-    return prepare(task, module, batches, step)
-
-
-def eager(task: Task) -> Prepared:
-    return in_memory(task)
-
-
-def eager_fused(task: Task) -> Prepared:
-    return in_memory(task, fused=True)
-
-
-def compiled(task: Task) -> Prepared:
-    # With the fused Adam: the best that this user can have.
-    return in_memory(task, fused=True, compiled=True)
+    return replay
 
 
 def tutorial(task: Task) -> Prepared:
@@ -117,7 +138,7 @@ def tutorial(task: Task) -> Prepared:
 
     loader = torch.utils.data.DataLoader(Images(), batch_size=task.settings.batch, shuffle=True)
     module = network(task, torch.nn.Flatten())
-    optimizer = adam(module, False)
+    optimizer = adam(module)
     loss_of = torch.nn.CrossEntropyLoss()
     losses = []
 

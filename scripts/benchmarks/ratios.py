@@ -68,6 +68,11 @@ REQUIREMENTS = (
 """What is aimed at: the lecture's network, batch 100, Adam, float32, 2 cores."""
 
 
+def verdict(holds: bool) -> str:
+    """In a word, of which a miss catches the eye."""
+    return "holds" if holds else "MISSED"
+
+
 class Judged(NamedTuple):
     """A requirement and what was measured; ``ratio`` is None where a side could not run."""
 
@@ -80,13 +85,12 @@ class Judged(NamedTuple):
     def verdict(self) -> str:
         if self.ratio is None:
             return "not run"
-        return "holds" if self.ratio.median <= self.bound else "MISSED"
+        return verdict(self.ratio.median <= self.bound)
 
 
 def fastest(results: Results, names: Sequence[str]) -> str | None:
     """The one of these contenders with the least median; None: none of them ran."""
-    ran = [name for name in names if name in results.runs]
-    return min(ran, key=lambda name: statistics.median(results.ms(name))) if ran else None
+    return next((name for name in results.names() if name in names), None)
 
 
 def judge(results: Results, requirements: Sequence[Requirement] = REQUIREMENTS) -> list[Judged]:
@@ -95,9 +99,8 @@ def judge(results: Results, requirements: Sequence[Requirement] = REQUIREMENTS) 
     for need in requirements:
         a, b = fastest(results, need.ours), fastest(results, need.theirs)
         found = ratio(results.ms(a), results.ms(b)) if a and b else None
-        many_a, many_b = len(need.ours) > 1, len(need.theirs) > 1
-        left = f"best of ours ({a})" if many_a and a else a or " / ".join(need.ours)
-        right = f"fastest Keras ({b})" if many_b and b else b or " / ".join(need.theirs)
+        left = f"best of ours ({a})" if a and len(need.ours) > 1 else a or " / ".join(need.ours)
+        right = f"fastest Keras ({b})" if b and len(need.theirs) > 1 else b or " / ".join(need.theirs)
         lines.append(Judged(left, right, need.bound, found))
     return lines
 

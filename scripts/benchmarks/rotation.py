@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from _workers import ask
 
-from benchmarks.contenders import environment
+from benchmarks.contenders import available, environment
 from benchmarks.settings import Settings
 
 Measurement = dict[str, Any]  # what ``worker.measure`` returns
@@ -16,7 +17,7 @@ Measurement = dict[str, Any]  # what ``worker.measure`` returns
 
 @dataclass
 class Results:
-    """What came of it.
+    """The measurements of all contenders.
 
     Attributes:
         settings: of all runs.
@@ -32,16 +33,20 @@ class Results:
         """Milliseconds an update, one number a rotation."""
         return [float(run["ms"]) for run in self.runs[name]]
 
+    def names(self) -> list[str]:
+        """The contenders that ran, the fastest first."""
+        return sorted(self.runs, key=lambda name: statistics.median(self.ms(name)))
+
 
 def run_one(name: str, settings: Settings, timeout: float = 900.0) -> Measurement:
     """One contender in a process of its own: its measurement, or {"name", "reason"}."""
     variables = environment(name, settings.threads)
-    found = ask("benchmarks.worker", [name, "--settings", settings.as_json()], timeout, variables)
+    found = ask("benchmarks.worker", name, asdict(settings), timeout, variables)
     return {"name": name, **found}
 
 
 def rotate(
-    names: Sequence[str],
+    names: Sequence[str] | None,
     settings: Settings,
     rotations: int,
     told: Callable[[str], object] = lambda line: None,
@@ -50,10 +55,12 @@ def rotate(
     """Each contender once a rotation; one that fails is left out from then on.
 
     Args:
-        told: is called with a line after each run.
+        names: None: all that can run; see ``available``.
+        told: receives a line after each run.
         run: measures one contender.
     """
-    results = Results(settings, {name: [] for name in names})
+    able, missing = available(names)
+    results = Results(settings, {name: [] for name in able}, missing)
     for rotation in range(1, rotations + 1):
         for name in list(results.runs):
             answer = run(name, settings)

@@ -1,9 +1,10 @@
-"""What saving costs a training: ``fit`` without checkpoints, with one an epoch, and with one every so many
-updates too, in turn.
+"""What saving costs a training: in turn ``fit`` without checkpoints, with one after each epoch, and with one
+every 100 updates too.
 """
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from typing import Any
 
 from backends import get_backend
 from benchmarks.ours import build
-from benchmarks.ratios import Spread, ratio
+from benchmarks.ratios import Spread, ratio, verdict
+from benchmarks.report import ruled
 from benchmarks.settings import Settings
 from benchmarks.task import load
 from dnn.callbacks.terminate_on_nan import TerminateOnNaN
@@ -36,7 +38,7 @@ def measure(
     Args:
         name: of the backend.
         settings: ``updates`` are rounded to whole epochs, of which there is at least one.
-        folder: on whose disk is written; everything written is removed.
+        folder: where states are written; all of them are removed.
     """
     task = load(settings)
     backend = get_backend(name)
@@ -50,7 +52,8 @@ def measure(
             task.y,
             batch_size=settings.batch,
             epochs=epochs,
-            callbacks=[TerminateOnNaN(), *saving],  # as train.py: it stops to look as often with as without
+            # As in train.py. All trainings then pause equally often, saving or not.
+            callbacks=[TerminateOnNaN(), *saving],
         )
         return time.perf_counter() - start
 
@@ -65,7 +68,7 @@ def measure(
 
 
 def cost(seconds: dict[str, list[float]]) -> dict[str, Spread]:
-    """How much longer it takes than never to save, as ratios within a rotation."""
+    """Seconds with saving over seconds without, as ratios within a rotation."""
     return {way: ratio(taken, seconds["never"]) for way, taken in seconds.items() if way != "never"}
 
 
@@ -77,3 +80,14 @@ def as_json(name: str, seconds: dict[str, list[float]]) -> dict[str, Any]:
         "ratios": {way: spread._asdict() for way, spread in cost(seconds).items()},
         "bounds": BOUNDS,
     }
+
+
+def table(seconds: dict[str, list[float]]) -> str:
+    """How long trainings take that save, beside one that never does."""
+    rows = [["never", f"{statistics.median(seconds['never']):.2f}", "", "", ""]]
+    for way, found in cost(seconds).items():
+        median, low, high = (f"{100 * (value - 1):+.1f} %" for value in found)
+        taken, bound = f"{statistics.median(seconds[way]):.2f}", BOUNDS[way]
+        aim = f"under {100 * (bound - 1):.0f} %"
+        rows.append([way, taken, f"{median} ({low} to {high})", aim, verdict(found.median < bound)])
+    return ruled(["a state is saved", "s", "time more", "aim", ""], rows)

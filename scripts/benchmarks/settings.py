@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from backends import InputError
@@ -29,6 +29,8 @@ class Settings:
         chunk: updates between two looks at the clock; contenders that train whole epochs in one call
             are timed an epoch at a time.
         threads: of the products; None: as many as the library takes by itself.
+        precision: of our products and the floors' on CUDA: "float32" or "tf32".
+        unroll: updates in one CUDA graph, for the contenders that replay our updates as graphs.
         limit: only the first so many training examples; None: all.
         seed: of weights and shuffles.
 
@@ -44,6 +46,8 @@ class Settings:
     updates: int = 1200
     chunk: int = 100
     threads: int | None = None
+    precision: str = "float32"
+    unroll: int = 25
     limit: int | None = None
     seed: int = 0
 
@@ -51,18 +55,15 @@ class Settings:
         look_up("dataset", self.dataset, dict.fromkeys(DATASETS))
         look_up("activation", self.activation, dict.fromkeys(ACTIVATIONS))
         object.__setattr__(self, "hidden", tuple(positive_integer("hidden", n) for n in self.hidden))
-        for name in ("batch", "updates", "chunk"):
+        for name in ("batch", "updates", "chunk", "unroll"):
             positive_integer(name, getattr(self, name))
         for name in ("threads", "limit"):
             if getattr(self, name) is not None:
                 positive_integer(name, getattr(self, name))
 
-    def as_json(self) -> str:
-        return json.dumps(asdict(self))
-
 
 def from_json(text: str) -> Settings:
-    """The Settings that ``as_json`` wrote; what is left out has its default.
+    """Settings from a JSON object of their fields; what is left out has its default.
 
     Raises:
         InputError: no JSON object, an unknown setting, or one out of range.

@@ -1,5 +1,5 @@
-"""How the time of an update grows with the batch, the width, the depth and the threads, and that of an epoch
-with the samples.
+"""How the time of an update grows with the batch, the width, the depth and the threads, and how that of an
+epoch grows with the samples.
 
 The exponent e of a contender is the slope of log(time) over log(value), by least squares: time ~ value^e.
 Small values are all fixed cost, so the slope over the larger half is given too.
@@ -10,10 +10,16 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+from _figures import picture
+
+from benchmarks.contenders import get_contender
 from benchmarks.floors import flops
+from benchmarks.report import machine, not_run, ruled
 from benchmarks.rotation import Results, rotate
 from benchmarks.settings import Settings
 
@@ -45,7 +51,7 @@ def settings_at(kind: str, value: int, settings: Settings, updates: int | None =
         settings = replace(settings, hidden=(width,) * value)
     elif kind == "threads":
         settings = replace(settings, threads=value)
-    else:  # whole epochs, with what comes between them
+    else:  # samples: whole epochs, with what is done between them
         whole = max(1, value // settings.batch)
         updates = whole * max(1, (updates or MOST // 2) // whole)
         return replace(settings, limit=value, updates=updates, chunk=whole)
@@ -76,8 +82,13 @@ class Sweep:
         return "ms an epoch" if self.kind == "samples" else "ms an update"
 
     def names(self) -> list[str]:
-        """Every contender that ran somewhere."""
+        """Every contender that ran at one value at least."""
         return list(dict.fromkeys(name for results in self.at.values() for name in results.runs))
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Name -> why it could not run at some value."""
+        return {name: why for results in self.at.values() for name, why in results.missing.items()}
 
 
 def exponent(times: Mapping[int, float]) -> float | None:
@@ -100,7 +111,7 @@ def larger_half(times: Mapping[int, float]) -> dict[int, float]:
 
 def sweep(
     kind: str,
-    names: Sequence[str],
+    names: Sequence[str] | None,
     settings: Settings,
     rotations: int,
     updates: int | None = None,
@@ -112,3 +123,50 @@ def sweep(
         here = settings_at(kind, value, settings, updates)
         at[value] = rotate(names, here, rotations, lambda line, v=value: told(f"{kind} {v}: {line}"))  # type: ignore[misc]
     return Sweep(kind, at)
+
+
+def table(sweep: Sweep) -> str:
+    """Milliseconds an update or epoch, microseconds an example, and the exponents."""
+    times = {name: sweep.times(name) for name in sweep.names()}
+    rows = []
+    for value, results in sweep.at.items():
+        examples = value if sweep.kind == "samples" else results.settings.batch
+        cells = [
+            f"{t[value]:.3f} / {1e3 * t[value] / examples:.2f}" if value in t else "-" for t in times.values()
+        ]
+        rows.append([str(value), *cells])
+    for label, part in (("exponent", dict), ("larger half", larger_half)):
+        slopes = [exponent(part(t)) for t in times.values()]
+        rows.append([label, *("-" if s is None else f"{s:.2f}" for s in slopes)])
+    missing = dict.fromkeys(line for results in sweep.at.values() for line in not_run(results))
+    head = f"{sweep.unit} / microseconds an example"
+    return "\n".join([head, ruled([sweep.kind, *times], rows), *missing])
+
+
+def as_json(sweep: Sweep) -> dict[str, Any]:
+    """Every measurement of a sweep, and the exponents."""
+    return {
+        "machine": machine(),
+        "sweep": sweep.kind,
+        "exponents": {n: exponent(sweep.times(n)) for n in sweep.names()},
+        "exponents_larger_half": {n: exponent(larger_half(sweep.times(n))) for n in sweep.names()},
+        "at": {str(value): asdict(results) for value, results in sweep.at.items()},
+    }
+
+
+def draw(sweep: Sweep, path: Path) -> None:
+    """A line for each contender, on logarithmic axes."""
+    with picture(path, 9, 5) as figure:
+        axes = figure.subplots()
+        for name in sweep.names():
+            times, contender = sweep.times(name), get_contender(name)
+            dashes = "--" if contender.kind == "floor" else "-"
+            axes.plot(list(times), list(times.values()), "o" + dashes, ms=4, label=contender.label)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xticks(list(sweep.at), [str(value) for value in sweep.at])
+        axes.minorticks_off()
+        axes.set_xlabel(sweep.kind)
+        axes.set_ylabel(sweep.unit)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)

@@ -24,6 +24,7 @@ class Task:
     x_test: NDArray[np.uint8]  # (n_test, n_in)
     y_test: NDArray[np.int64]  # (n_test,)
     image_shape: tuple[int, int]  # (height, width), n_in = height * width
+    device: str | None = None  # where it is trained; None: where the contender's library does by itself
 
     @property
     def updates_an_epoch(self) -> int:
@@ -62,7 +63,7 @@ class Prepared:
     """A contender that is ready to train: data in memory, network built.
 
     Args:
-        run: takes n updates, going on where the last call ended, and waits for their end.
+        run: does n more updates and waits for their end.
         probabilities: (rows, n_in) float32 -> (rows, 10) by the network as it is; None: nothing is trained.
         facts: what it runs on: versions, threads.
         whole: it trains whole epochs in one call, and each call has a price of its own.
@@ -81,8 +82,8 @@ def scaled(x: NDArray[np.uint8]) -> NDArray[np.float32]:
     return values
 
 
-def load(settings: Settings) -> Task:
-    """The task that the settings name.
+def load(settings: Settings, device: str | None = None) -> Task:
+    """The task that the settings name, to be trained on this device.
 
     Raises:
         InputError: the batch is larger than the training data.
@@ -102,4 +103,4 @@ def load(settings: Settings) -> Task:
     n = available // settings.batch * settings.batch
     if n == 0:
         raise InputError(f"batch is {settings.batch}, expected at most the {available} training examples")
-    return Task(settings, parts[0][:n], parts[1][:n], parts[2], parts[3], shape)
+    return Task(settings, parts[0][:n], parts[1][:n], parts[2], parts[3], shape, device)

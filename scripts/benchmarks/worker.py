@@ -1,25 +1,20 @@
-"""One contender, measured once, in this process:
-
-    python -m benchmarks.worker NAME --settings JSON
-
-The last line on stdout is JSON: ``Measurement``'s fields, or {"name", "reason"} if it could not run.
-"""
+"""One contender, measured once, in this process; ``_workers`` says how it is called and answers."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import statistics
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _workers import CannotRun, answer
+from _workers import CannotRun, serve
 
-from benchmarks.contenders import THREAD_VARIABLES, get_contender
+from benchmarks.contenders import THREAD_VARIABLES, Contender, get_contender
 from benchmarks.settings import Settings, from_json
 from benchmarks.task import Prepared, Task, load, scaled
 
@@ -53,14 +48,18 @@ def import_memory_mb(settings: Settings) -> float | None:
 
 
 def pin(name: str, threads: int | None) -> None:
-    """Keep XLA, which counts the cores it may use and reads no variable, to as many cores."""
+    """Keep XLA to as many cores: it counts those that it may use, and reads no variable.
+
+    Raises:
+        CannotRun: the variables that the other libraries read do not say ``threads``.
+    """
     if threads is None:
         return
     found = {os.environ.get(variable) for variable in THREAD_VARIABLES}
     if found != {str(threads)}:
         raise CannotRun(
-            f"threads is {threads}, but {', '.join(THREAD_VARIABLES)} were not set so before this process "
-            f"started; start it through benchmarks.rotation or set them"
+            f"threads is {threads}, but not all of {', '.join(THREAD_VARIABLES)} were {threads} when this "
+            f"process started; set them, or start it by benchmarks.rotation"
         )
     if "jax" in name and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
@@ -77,13 +76,51 @@ def quality(prepared: Prepared, task: Task) -> dict[str, float]:
     return {"train_loss": float(loss), "test_accuracy": float(np.mean(test.argmax(1) == task.y_test))}
 
 
-def measure(name: str, settings: Settings) -> dict[str, Any]:
-    """Prepare, warm up, train, look at the clock between chunks.
+def timed(run: Callable[[int], None], size: int, times: int) -> list[float]:
+    """Milliseconds an update of each of several calls of ``run(size)``, which waits for its end."""
+    chunks = []
+    for _ in range(times):
+        start = time.perf_counter()
+        run(size)
+        chunks.append(1e3 * (time.perf_counter() - start) / size)
+    return chunks
+
+
+def train(contender: Contender, settings: Settings) -> tuple[Prepared, Task, dict[str, Any]]:
+    """Prepare, warm up, and train by the clock.
 
     Returns:
-        name, ms (an update: the median over the chunks), chunks (ms an update of each),
-        preparation (s: data, building, compiling, warming up), import_mb, peak_mb, trained (updates in all),
-        train_loss and test_accuracy after them, facts.
+        what was trained, its task, and: ms (an update: the median over the chunks), chunks (ms an update
+        of each), preparation (s: data, building, compiling, warming up), trained (updates in all).
+
+    Raises:
+        CannotRun: tf32 is asked of somebody else's library.
+    """
+    if settings.precision != "float32" and contender.kind == "peer":
+        raise CannotRun(f"precision {settings.precision!r} is for ours and the floors")
+    start = time.perf_counter()
+    task = load(settings, contender.device)
+    prepared = contender.prepare(task)
+    # Everyone trains equally long before the clock starts. Contenders that train whole epochs do it with
+    # a call of the size that is timed, so that it is compiled.
+    prepared.run(task.whole)
+    preparation = time.perf_counter() - start
+    size = task.whole if prepared.whole else min(settings.chunk, settings.updates)
+    chunks = timed(prepared.run, size, settings.updates // size)
+    found = {
+        "ms": statistics.median(chunks),
+        "chunks": chunks,
+        "preparation": preparation,
+        "trained": task.whole + size * len(chunks),
+    }
+    return prepared, task, found
+
+
+def measure(name: str, settings: Settings) -> dict[str, Any]:
+    """Train by the clock; then look at the memory and at what was learned.
+
+    Returns:
+        name, what ``train`` found, import_mb, peak_mb, train_loss and test_accuracy, facts.
 
     Raises:
         CannotRun: it cannot, with the reason.
@@ -92,39 +129,16 @@ def measure(name: str, settings: Settings) -> dict[str, Any]:
     os.environ.update(contender.environment)
     pin(name, settings.threads)
     import_mb = import_memory_mb(settings)
-    start = time.perf_counter()
-    task = load(settings)
-    prepared = contender.prepare(task)
-    # Everyone trains equally long before the clock starts. Contenders that train whole epochs do it with
-    # a call of the size that is timed, so that it is compiled.
-    prepared.run(task.whole)
-    preparation = time.perf_counter() - start
-    size = task.whole if prepared.whole else min(settings.chunk, settings.updates)
-    chunks = []
-    for _ in range(settings.updates // size):
-        start = time.perf_counter()
-        prepared.run(size)
-        chunks.append(1e3 * (time.perf_counter() - start) / size)
+    prepared, task, found = train(contender, settings)
     return {
         "name": name,
-        "ms": statistics.median(chunks),
-        "chunks": chunks,
-        "preparation": preparation,
+        **found,
         "import_mb": import_mb,
         "peak_mb": peak_memory_mb(),
-        "trained": task.whole + size * len(chunks),
         **quality(prepared, task),
         "facts": {"python": platform.python_version(), "numpy": np.__version__, **prepared.facts},
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name")
-    parser.add_argument("--settings", default="{}", metavar="JSON", help="fields of benchmarks.Settings")
-    arguments = parser.parse_args()
-    return answer(lambda: measure(arguments.name, from_json(arguments.settings)))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(__doc__, lambda name, settings: measure(name, from_json(settings))))

@@ -1,17 +1,17 @@
-"""What the examples share: where ``_command`` lies, the options of all of them, and the table at the end."""
+"""What the examples share: where ``_command`` is, their options, the network and its training, the table."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-# An example is run by its path: Python then knows this folder only.
+# An example is run by its path, and Python then searches this folder only.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 import _command
+from _tables import columns
 
 if TYPE_CHECKING:
     from backends import Backend
@@ -29,10 +29,27 @@ def parser(description: str | None, epochs: int) -> _command.Parser:
     return parser
 
 
-def open_backend(arguments: argparse.Namespace) -> Backend:
-    """The backend that was asked for; a bad seed, or no scikit-learn for the baselines, is refused before."""
-    from backends import InputError
+def add_image_arguments(parser: _command.Parser, default: str | None, names: str) -> None:
+    """--dataset, --data-dir, and --limit for its training images."""
+    _command.add_data_arguments(parser, default, names)
+    limit = "training images (default: %(default)s)"
+    parser.add_argument("--limit", type=int, default=10_000, metavar="N", help=limit)
 
+
+def open_backend(arguments: argparse.Namespace, *counts: str) -> Backend:
+    """The backend that was asked for.
+
+    Args:
+        counts: options that must be positive, beside --epochs.
+
+    Raises:
+        InputError: one of them is not, the seed is out of range, or scikit-learn is missing.
+    """
+    from backends import InputError
+    from dnn.validation.settings import positive_integer
+
+    for name in ("epochs", *counts):
+        positive_integer(name, getattr(arguments, name))
     if not 0 <= arguments.seed < 2**31:
         raise InputError(f"seed is {arguments.seed}, expected an integer from 0 to 2**31 - 1")
     backend = _command.open_backend(arguments)
@@ -46,33 +63,38 @@ def open_backend(arguments: argparse.Namespace) -> Backend:
     return backend
 
 
-def network(
-    units: Sequence[tuple[int, str]],
-    inputs: int,
-    loss: str,
+def trained(
+    x: Any,
+    y: Any,
+    units: list[tuple[int, str]],
+    arguments: argparse.Namespace,
     backend: Backend,
-    seed: int,
+    *,
     rate: float,
-    updates: int,
+    batch: int,
+    loss: str = "categorical_crossentropy",
+    seed: int | None = None,
 ) -> Sequential:
-    """A network of Dense layers (units, activation), to be trained by Adam with a rate that falls to 0.
+    """A network of Dense layers (units, activation), trained by Adam with a rate that falls to 0.
 
     Args:
-        rate: of the first update; updates: after so many it is 0.
+        x: (n, n_in); y: (n,) classes, or (n, n_out) for another loss.
+        batch: examples an update, or all if there are fewer.
+        seed: instead of --seed.
     """
     from dnn import Adam, Dense, LinearDecay, Sequential
 
+    batch = min(batch, len(x))
+    updates = arguments.epochs * -(-len(x) // batch)
     layers = [Dense(count, activation) for count, activation in units]
-    model = Sequential(layers, input_shape=(inputs,), backend=backend, seed=seed)
+    seed = arguments.seed if seed is None else seed
+    model = Sequential(layers, input_shape=x.shape[1:], backend=backend, seed=seed)
     model.compile(loss, Adam(LinearDecay(rate, updates)))
+    model.fit(x, y, batch_size=batch, epochs=arguments.epochs)
     return model
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print columns: the first to the left, numbers to the right."""
-    lines = [header, *rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    for line in lines:
-        cells = [f"{line[0]:<{widths[0]}}"]
-        cells += [f"{cell:>{width}}" for cell, width in zip(line[1:], widths[1:], strict=True)]
-        print("  ".join(cells))
+def report(first: str, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print a line about the data, then the table of the methods."""
+    print(first)
+    print(columns(headings, rows))

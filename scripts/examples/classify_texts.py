@@ -46,7 +46,7 @@ def corpus_files() -> list[Path]:
 
 
 def read(path: Path) -> tuple[list[str], list[str]]:
-    """(texts, classes) of a file with a class, a tab and a text in each line; Orange's header is left out."""
+    """(texts, classes) of a file with a class, a tab and a text in each line, maybe after Orange's header."""
     from backends import InputError
 
     try:
@@ -65,10 +65,8 @@ def main(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from backends import InputError
-    from dnn.validation.settings import positive_integer
 
-    backend = _example.open_backend(arguments)
-    epochs, columns = (positive_integer(n, getattr(arguments, n)) for n in ("epochs", "columns"))
+    backend, columns = _example.open_backend(arguments, "columns"), arguments.columns
     if columns > MOST_COLUMNS:
         raise InputError(
             f"columns is {columns}, expected at most {MOST_COLUMNS}: every text becomes a full row"
@@ -94,14 +92,10 @@ def main(arguments: argparse.Namespace) -> None:
     x, held = weights.transform(counts), weights.transform(held_counts)
 
     def network():
-        batch = min(50, len(y))
-        updates = epochs * -(-len(y) // batch)
+        rows, held_rows = (part.astype(backend.dtype_name).toarray() for part in (x, held))
         units = [(64, "relu"), (len(classes), "softmax")]
-        model = _example.network(
-            units, columns, "categorical_crossentropy", backend, arguments.seed, rate=2e-3, updates=updates
-        )
-        model.fit(x.astype(backend.dtype_name).toarray(), y, batch_size=batch, epochs=epochs)
-        return model.predict(held.astype(backend.dtype_name).toarray()).argmax(1)
+        model = _example.trained(rows, y, units, arguments, backend, rate=2e-3, batch=50)
+        return model.predict(held_rows).argmax(1)
 
     rows = []
     for name, called in (
@@ -113,10 +107,9 @@ def main(arguments: argparse.Namespace) -> None:
         guess = called()
         macro = f1_score(held_y, guess, average="macro", zero_division=0.0)
         rows.append((name, f"{accuracy_score(held_y, guess):.4f}", f"{macro:.4f}"))
-    print(f"{len(y)} texts in {len(classes)} classes to learn from, {len(held_y)} to be tested on")
-    _example.table(("method", "test accuracy", "mean F1 of the classes"), rows)
+    about = f"{len(y)} texts in {len(classes)} classes to learn from, {len(held_y)} to be tested on"
+    _example.report(about, ("method", "test accuracy", "mean F1 of the classes"), rows)
 
 
 if __name__ == "__main__":
-    parsed = parse()
-    _example.run(lambda: main(parsed))
+    _example.run(main, parse())

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Anomaly detection: an autoencoder that knows some digits, and how badly it copies the others.
+"""Anomaly detection: an autoencoder that was trained on some digits copies the others badly.
 
 It is trained to return its input through a few units. The error of the copy is the score. The table has
 the area under the ROC curve (0.5: guessing, 1: every anomaly scores higher than everything normal).
@@ -14,11 +14,12 @@ import _example
 
 def parse() -> argparse.Namespace:
     parser = _example.parser(__doc__, epochs=100)
-    parser.add_argument("--normal", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="DIGIT")
+    normal = {"type": int, "nargs": "+", "default": [0, 1, 2, 3, 4], "metavar": "DIGIT"}
+    parser.add_argument("--normal", **normal, help="default: 0 to 4")
+        "--normal", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="DIGIT", help="default: 0 to 4"
+    )
     parser.add_argument("--bottleneck", type=int, default=8, metavar="UNITS", help="default: %(default)s")
-    parser.add_argument("--dataset", default="digits", help="digits (default), or mnist if it is here")
-    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
-    parser.add_argument("--limit", type=int, default=10_000, metavar="N", help="training images")
+    _example.add_image_arguments(parser, "digits", "digits (default), or mnist if it is here")
     return parser.parse_args()
 
 
@@ -27,12 +28,9 @@ def main(arguments: argparse.Namespace) -> None:
 
     from backends import InputError
     from dnn.datasets import load_dataset
-    from dnn.validation.settings import positive_integer
 
-    backend = _example.open_backend(arguments)
-    epochs, code, limit = (
-        positive_integer(name, getattr(arguments, name)) for name in ("epochs", "bottleneck", "limit")
-    )
+    backend = _example.open_backend(arguments, "bottleneck", "limit")
+    code = arguments.bottleneck
     normal = sorted(set(arguments.normal))
     if not 1 <= len(normal) <= 9 or normal[0] < 0 or normal[-1] > 9:
         raise InputError(f"normal is {arguments.normal}, expected one to nine of the digits 0 to 9")
@@ -42,7 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
     from sklearn.metrics import roc_auc_score
 
     data = load_dataset(arguments.dataset, arguments.data_dir, download=False)
-    x = data.x_train[np.isin(data.y_train, normal)][:limit]
+    x = data.x_train[np.isin(data.y_train, normal)][: arguments.limit]
     x = (x / 255).astype(backend.dtype_name)
     held = (data.x_test / 255).astype(backend.dtype_name)
     strange = ~np.isin(data.y_test, normal)
@@ -51,12 +49,9 @@ def main(arguments: argparse.Namespace) -> None:
         raise InputError(f"bottleneck is {code}, expected at most {min(n, pixels)}")
 
     def autoencoder(seed):
-        updates = epochs * -(-n // min(50, n))
         units = [(128, "relu"), (code, "linear"), (128, "relu"), (pixels, "sigmoid")]
-        model = _example.network(
-            units, pixels, "mean_squared_error", backend, seed, rate=2e-3, updates=updates
-        )
-        model.fit(x, x, batch_size=min(50, n), epochs=epochs)
+        goal = {"loss": "mean_squared_error", "rate": 2e-3, "batch": 50, "seed": seed}
+        model = _example.trained(x, x, units, arguments, backend, **goal)
         return np.mean((model.predict(held) - held) ** 2, axis=1)
 
     def principal(seed):
@@ -74,13 +69,10 @@ def main(arguments: argparse.Namespace) -> None:
     ):
         areas = [roc_auc_score(strange, method(arguments.seed + i)) for i in range(3)]
         rows.append((name, f"{np.mean(areas):.4f}", f"{np.std(areas):.4f}"))
-    print(
-        f"{data.name}: {n} images of {', '.join(map(str, normal))} to learn from; "
-        f"{len(held)} tested, {strange.sum()} of them other digits"
-    )
-    _example.table(("score", "AUROC", "spread over 3 seeds"), rows)
+    digits = ", ".join(map(str, normal))
+    about = f"{n} images of {digits} to learn from; {len(held)} tested, {strange.sum()} of them other digits"
+    _example.report(f"{data.name}: {about}", ("score", "AUROC", "spread over 3 seeds"), rows)
 
 
 if __name__ == "__main__":
-    parsed = parse()
-    _example.run(lambda: main(parsed))
+    _example.run(main, parse())

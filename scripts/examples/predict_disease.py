@@ -22,11 +22,9 @@ def main(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from backends import InputError
-    from dnn.validation.settings import positive_integer
 
-    backend = _example.open_backend(arguments)
-    epochs = positive_integer("epochs", arguments.epochs)
-    folds, repeats = (positive_integer(n, getattr(arguments, n)) for n in ("folds", "repeats"))
+    backend = _example.open_backend(arguments, "folds", "repeats")
+    folds, repeats = arguments.folds, arguments.repeats
     if not 2 <= folds <= 200:
         raise InputError(f"folds is {folds}, expected 2 to 200")
 
@@ -40,12 +38,8 @@ def main(arguments: argparse.Namespace) -> None:
     x, y = data.data, 1 - data.target  # 1: malignant
 
     def network(x_train, y_train, x_test):
-        updates = epochs * -(-len(x_train) // 32)
-        units = [(16, "tanh"), (2, "softmax")]
-        model = _example.network(
-            units, 30, "categorical_crossentropy", backend, arguments.seed, rate=3e-3, updates=updates
-        )
-        model.fit(x_train.astype(backend.dtype_name), y_train, batch_size=32, epochs=epochs)
+        rows, units = x_train.astype(backend.dtype_name), [(16, "tanh"), (2, "softmax")]
+        model = _example.trained(rows, y_train, units, arguments, backend, rate=3e-3, batch=32)
         return model.predict(x_test.astype(backend.dtype_name))[:, 1]
 
     def classifier(method):
@@ -67,15 +61,15 @@ def main(arguments: argparse.Namespace) -> None:
             scores[name].append(
                 (accuracy_score(y[test], called), roc_auc_score(y[test], p), recall_score(y[test], called))
             )
-    print(f"{len(y)} tumours, {y.sum()} of them malignant; {repeats} times {folds} folds")
     rows = []
     for name, values in scores.items():
         array = np.asarray(values).reshape(repeats, folds, 3).mean(1)  # (repeats, scores)
         cells = [f"{m:.4f} +- {d:.4f}" for m, d in zip(array.mean(0), array.std(0), strict=True)]
         rows.append((name, *cells))
-    _example.table(("mean and spread over the repeats", "accuracy", "AUROC", "malignant found"), rows)
+    about = f"{len(y)} tumours, {y.sum()} of them malignant; {repeats} times {folds} folds"
+    headings = ("mean and spread over the repeats", "accuracy", "AUROC", "malignant found")
+    _example.report(about, headings, rows)
 
 
 if __name__ == "__main__":
-    parsed = parse()
-    _example.run(lambda: main(parsed))
+    _example.run(main, parse())

@@ -12,21 +12,15 @@ import _example
 
 def parse() -> argparse.Namespace:
     parser = _example.parser(__doc__, epochs=10)
-    parser.add_argument("--dataset", help="default: mnist where its files are, else digits")
-    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
-    parser.add_argument(
-        "--limit", type=int, default=10_000, metavar="N", help="training images (default: %(default)s)"
-    )
+    _example.add_image_arguments(parser, None, "default: mnist where its files are, else digits")
     return parser.parse_args()
 
 
 def main(arguments: argparse.Namespace) -> None:
     from backends import InputError
     from dnn.datasets import DatasetError, load_dataset
-    from dnn.validation.settings import positive_integer
 
-    backend = _example.open_backend(arguments)
-    epochs, limit = (positive_integer(name, getattr(arguments, name)) for name in ("epochs", "limit"))
+    backend, limit = _example.open_backend(arguments, "limit"), arguments.limit
     if limit < 50:
         raise InputError(f"limit is {limit}, expected at least 50: some images of each digit")
 
@@ -44,12 +38,8 @@ def main(arguments: argparse.Namespace) -> None:
     n, inputs = x.shape
 
     def ours():
-        updates = epochs * -(-n // min(100, n))
         units = [(500, "relu"), (500, "relu"), (data.classes, "softmax")]
-        model = _example.network(
-            units, inputs, "categorical_crossentropy", backend, arguments.seed, rate=1e-3, updates=updates
-        )
-        model.fit(x, y, batch_size=min(100, n), epochs=epochs)
+        model = _example.trained(x, y, units, arguments, backend, rate=1e-3, batch=100)
         return model.evaluate(data.x_test, data.y_test).accuracy
 
     def theirs(method):
@@ -64,10 +54,9 @@ def main(arguments: argparse.Namespace) -> None:
         start = time.perf_counter()
         accuracy = score()
         rows.append((name, f"{accuracy:.4f}", f"{time.perf_counter() - start:.1f}"))
-    print(f"{data.name}: {n} images to learn from, {len(data.y_test)} to be tested on")
-    _example.table(("method", "test accuracy", "seconds"), rows)
+    about = f"{data.name}: {n} images to learn from, {len(data.y_test)} to be tested on"
+    _example.report(about, ("method", "test accuracy", "seconds"), rows)
 
 
 if __name__ == "__main__":
-    parsed = parse()
-    _example.run(lambda: main(parsed))
+    _example.run(main, parse())

@@ -1,17 +1,17 @@
-"""What all parts share: their settings, the backends that are checked, the lecture's task."""
+"""What all parts share: their settings, and the backends that are checked."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.settings import Settings as BenchmarkSettings
+from benchmarks import settings as benchmark
 from benchmarks.task import Task, load
 
-from backends import Backend, get_backend
+from backends import Backend, BackendUnavailable, get_backend
 
 Result = dict[str, Any]
-WIDTHS = (784, 500, 500, 10)
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,30 @@ class Settings:
     data_dir: str | None = None
     device: str = "cuda"
 
+    def on(self, library: str, **options: Any) -> Backend:
+        """CuPy or torch on the device that is checked."""
+        return get_backend(library, self.device, **options)
 
-def on(library: str, settings: Settings, **options: Any) -> Backend:
-    """CuPy or torch on the device that is checked."""
-    return get_backend(library, settings.device, **options)
+    def both(self, found: Result) -> Iterator[tuple[str, Backend]]:
+        """CuPy and torch by name; of one that cannot be used, ``found`` says why.
 
+        Raises:
+            BackendUnavailable: neither can.
+        """
+        missing = 0
+        for library in ("cupy", "torch"):
+            try:
+                yield library, self.on(library)
+            except BackendUnavailable as error:
+                found[library] = str(error)
+                missing += 1
+        if missing == 2:
+            raise BackendUnavailable(f"{found['cupy']}; {found['torch']}")
 
-def task_of(settings: Settings) -> Task:
-    """The lecture's network on all of MNIST."""
-    return load(BenchmarkSettings(data_dir=settings.data_dir))
+    def benchmark(self, **changes: Any) -> benchmark.Settings:
+        """The lecture's network on all of MNIST, timed five times for an epoch."""
+        return benchmark.Settings(data_dir=self.data_dir, updates=3000, chunk=600, **changes)
+
+    def task(self) -> Task:
+        """The data of ``benchmark()``."""
+        return load(self.benchmark())

@@ -1,38 +1,34 @@
 """The parts: each a function of Settings that returns JSON values, and how long it may take.
 
-Each runs in a process of its own (``worker.py``), so that one that hangs or crashes leaves the others alone.
+Each runs in a process of its own, by ``_workers``, so that one that hangs or crashes leaves the others alone.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
+from _workers import SCRIPTS, Answer, serve
 from benchmarks.ours import Trainer, build
 
 from backends import BackendUnavailable, available_backends
-from gpu_checks.common import Result, Settings, on, task_of
+from gpu_checks.common import Result, Settings
+from gpu_checks.cublaslt import probe
 from gpu_checks.speed import floor, kernels, memory, speed_cupy, speed_native, speed_torch
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 UPDATES = 6000
 
 
 def doctor(settings: Settings) -> Result:
     """Libraries, driver and card."""
     found: Result = {"backends": available_backends(), "python": sys.version.split()[0]}
-    for library in ("cupy", "torch"):
-        try:
-            found[library] = on(library, settings).describe()
-        except BackendUnavailable as error:
-            found[library] = str(error)
+    found.update((library, backend.describe()) for library, backend in settings.both(found))
     try:
         smi = subprocess.run(["nvidia-smi"], capture_output=True, text=True, timeout=20)
         found["nvidia-smi"] = smi.stdout.strip() or smi.stderr.strip()
@@ -41,11 +37,10 @@ def doctor(settings: Settings) -> Result:
     return found
 
 
-def _agree(settings: Settings, *options: str) -> Result:
-    """agree.py in this process's Python; its worst record for each level, and whether all hold."""
-    import json
-
-    command = [sys.executable, str(ROOT / "scripts" / "agree.py"), "--json", *options]
+def _agree(settings: Settings, libraries: str, *options: str) -> Result:
+    """What agree.py says of these on the device: whether all comparisons hold, and which do not."""
+    names = [name if name == "numpy" else f"{name}:{settings.device}" for name in libraries.split()]
+    command = [sys.executable, str(SCRIPTS / "agree.py"), "--json", *options, "--backends", ",".join(names)]
     if settings.data_dir is not None:
         command += ["--data-dir", settings.data_dir]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -58,25 +53,24 @@ def _agree(settings: Settings, *options: str) -> Result:
 
 def agreement_cupy(settings: Settings) -> Result:
     """L0 to L4 on CuPy, beside NumPy."""
-    return _agree(settings, "--backends", f"numpy,cupy:{settings.device}")
+    return _agree(settings, "numpy cupy")
 
 
 def agreement_torch(settings: Settings) -> Result:
     """L0 to L4 on torch, ours and native."""
-    return _agree(settings, "--backends", f"numpy,torch:{settings.device},pytorch:{settings.device}")
+    return _agree(settings, "numpy torch pytorch")
 
 
 def agreement_tf32(settings: Settings) -> Result:
     """L0 to L3 with TF32 products, within their own bounds."""
-    names = f"torch:{settings.device},cupy:{settings.device}"
-    return _agree(settings, "--backends", names, "--precision", "tf32", "--levels", "L0,L1,L2,L3")
+    return _agree(settings, "torch cupy", "--precision", "tf32", "--levels", "L0,L1,L2,L3")
 
 
 def captured_equals_eager(settings: Settings) -> Result:
     """100 updates on torch, replayed from graphs and run one by one: the same bits."""
-    task, weights = task_of(settings), []
+    task, weights = settings.task(), []
     for graphs in (False, True):
-        backend = on("torch", settings, graphs=graphs)
+        backend = settings.on("torch", graphs=graphs)
         model = build(task, backend)
         Trainer(model, task).run(100)
         weights.append(backend.to_host(model.parameters.values))
@@ -94,15 +88,10 @@ def full_runs(settings: Settings) -> Result:
 
     data = load_dataset("mnist", settings.data_dir)
     found: Result = {}
-    ways: list[tuple[str, str, dict[str, Any]]] = [
-        ("cupy", "cupy", {}),
-        ("torch eager", "torch", {}),
-        ("torch graphs", "torch", {"graphs": True}),
-        ("torch graphs tf32", "torch", {"graphs": True, "precision": "tf32"}),
-    ]
-    for name, library, options in ways:
+    for name in ("cupy", "torch eager", "torch graphs", "torch graphs tf32"):
+        precision = "tf32" if "tf32" in name else "float32"
         try:
-            backend = on(library, settings, **options)
+            backend = settings.on(name.split()[0], graphs="graphs" in name, precision=precision)
         except BackendUnavailable as error:
             found[name] = str(error)
             continue
@@ -122,9 +111,7 @@ def full_runs(settings: Settings) -> Result:
 
 def capture_probe(settings: Settings) -> Result:
     """Whether CuPy can capture a product by cublasLt: the answer decides CuPy's route to graphs."""
-    from gpu_checks.cublaslt import probe
-
-    on("cupy", settings)
+    settings.on("cupy")
     return probe()
 
 
@@ -155,4 +142,13 @@ PARTS: Mapping[str, Part] = MappingProxyType(
 )
 """In the order in which they run: what decides most comes first. Their seconds stay below 9 minutes."""
 BUDGET_S = 470
-"""No part starts, and none goes on, after so many seconds in all."""
+"""After so many seconds in all, no part begins and the running one is stopped."""
+
+
+def work(name: str, settings: str) -> Answer:
+    """One part, in this process."""
+    return {"result": PARTS[name].run(Settings(**json.loads(settings)))}
+
+
+if __name__ == "__main__":
+    sys.exit(serve(__doc__, work))

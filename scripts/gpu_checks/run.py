@@ -1,8 +1,7 @@
-"""All parts one after the other, each with its time limit, and what came of them as a table."""
+"""Runs all parts one after the other, each within its time limit, and makes a table of their results."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -19,7 +18,7 @@ Outcome = dict[str, Any]  # seconds, and result or reason
 def run_part(name: str, settings: Settings, limit: float) -> Outcome:
     """One part in a process of its own."""
     start = time.perf_counter()
-    outcome = ask("gpu_checks.worker", [name, "--settings", json.dumps(asdict(settings))], limit)
+    outcome = ask("gpu_checks.parts", name, asdict(settings), limit)
     return {"seconds": time.perf_counter() - start, **outcome}
 
 
@@ -53,7 +52,7 @@ def _lines(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def table(outcomes: dict[str, Outcome]) -> str:
-    """What came of each part, a line a number."""
+    """The results of each part, a line for each number."""
     text = []
     for name, outcome in outcomes.items():
         text.append(f"{name}  ({outcome['seconds']:.0f} s)")

@@ -3,123 +3,57 @@
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable
-from typing import Any
+from collections import Counter
 
-from benchmarks.floors import flops, library_matmul, products
+from benchmarks.contenders import get_contender
+from benchmarks.floors import flops
 from benchmarks.ours import Trainer, build
+from benchmarks.worker import timed, train
 
-from backends import Backend, BackendUnavailable
-from gpu_checks.common import WIDTHS, Result, Settings, on, task_of
+from gpu_checks.common import Result, Settings
+
+UNROLLS = (1, 5, 25, 50)  # updates in one graph
 
 
-def microseconds(run: Callable[[int], None], updates: int = 600, warm: int = 150, times: int = 5) -> float:
-    """Median microseconds an update over some timings; ``run(n)`` waits for its end."""
-    run(warm)
-    found = []
-    for _ in range(times):
-        start = time.perf_counter()
-        run(updates)
-        found.append(1e6 * (time.perf_counter() - start) / updates)
-    return statistics.median(found)
+def _microseconds(name: str, settings: Settings, precision: str = "float32", unroll: int = 25) -> Result:
+    """A contender of the benchmark on the card: microseconds an update, and seconds until it was ready."""
+    contender = get_contender(f"{name}:{settings.device}")
+    _, _, found = train(contender, settings.benchmark(precision=precision, unroll=unroll))
+    return {"us": 1e3 * found["ms"], "prepared in s": found["preparation"]}
 
 
 def speed_cupy(settings: Settings) -> Result:
     """Microseconds an update on CuPy, in float32 and with TF32."""
-    task = task_of(settings)
-    return {
-        precision: microseconds(Trainer(build(task, backend), task).run)
-        for precision in ("float32", "tf32")
-        for backend in [on("cupy", settings, precision=precision)]
-    }
+    return {p: _microseconds("cupy", settings, p) for p in ("float32", "tf32")}
 
 
 def speed_torch(settings: Settings) -> Result:
     """Microseconds an update on torch: one by one, and from graphs of several lengths."""
-    task, found = task_of(settings), {}
+    found: Result = {}
     for precision in ("float32", "tf32"):
-        backend = on("torch", settings, precision=precision)
-        found[f"{precision} eager"] = microseconds(Trainer(build(task, backend), task).run)
-        for unroll in (1, 5, 25, 50):
-            start = time.perf_counter()
-            backend = on("torch", settings, precision=precision, graphs=True)
-            trainer = Trainer(build(task, backend), task, unroll)
-            trainer.run(150)
-            found[f"{precision} graph of {unroll}, recorded in s"] = time.perf_counter() - start
-            found[f"{precision} graph of {unroll}"] = microseconds(trainer.run)
+        found[f"{precision} eager"] = _microseconds("torch", settings, precision)
+        for unroll in UNROLLS:
+            found[f"{precision} graph of {unroll}"] = _microseconds(
+                "torch-graphs", settings, precision, unroll
+            )
     return found
 
 
 def speed_native(settings: Settings) -> Result:
     """Microseconds an update of native PyTorch: a good user's loop, with fused Adam, and as a CUDA graph."""
-    import torch
-    from benchmarks.pytorch import network
-
-    task = task_of(settings)
-    x = torch.from_numpy(task.floats()).to(settings.device)
-    y = torch.from_numpy(task.y).to(settings.device)
-    found = {}
-    for name, fused, captured in (("eager", False, False), ("fused", True, False), ("graph", True, True)):
-        module = network(task).to(settings.device)
-        options = {"fused": True} if fused else {}
-        adam = torch.optim.Adam(module.parameters(), lr=1e-3, capturable=captured, **options)
-        rows = torch.arange(100, device=settings.device)
-        xb, yb = x[rows].clone(), y[rows].clone()
-
-        def step(module: Any = module, adam: Any = adam, xb: Any = xb, yb: Any = yb) -> None:
-            adam.zero_grad(set_to_none=True)
-            torch.nn.functional.cross_entropy(module(xb), yb).backward()
-            adam.step()
-
-        replay = _graph_of(step) if captured else step
-        order = torch.randperm(len(x), device=settings.device)
-
-        def run(n: int, replay: Any = replay, xb: Any = xb, yb: Any = yb, order: Any = order) -> None:
-            for i in range(n):
-                index = order[i % 600 * 100 : i % 600 * 100 + 100]
-                torch.index_select(x, 0, index, out=xb)
-                torch.index_select(y, 0, index, out=yb)
-                replay()
-            torch.cuda.synchronize()
-
-        found[name] = microseconds(run)
-    return found
-
-
-def _graph_of(step: Callable[[], None]) -> Callable[[], None]:
-    import torch
-
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            step()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
-    replay: Callable[[], None] = graph.replay
-    return replay
+    return {name: _microseconds(name, settings) for name in ("pytorch", "pytorch-fused", "pytorch-graph")}
 
 
 def kernels(settings: Settings) -> Result:
     """GPU kernels an update, by name, as torch's profiler sees them (CuPy's too: it watches the process)."""
-    from collections import Counter
-
     import torch
     from torch.profiler import ProfilerActivity, profile
 
-    task = task_of(settings)
+    task, updates = settings.task(), 20
     found: Result = {}
-    for library in ("cupy", "torch"):
-        try:
-            trainer = Trainer(build(task, on(library, settings)), task)
-        except BackendUnavailable as error:
-            found[library] = str(error)
-            continue
-        trainer.run(20)
-        updates = 20
+    for library, backend in settings.both(found):
+        trainer = Trainer(build(task, backend), task)
+        trainer.run(updates)
         with profile(activities=[ProfilerActivity.CUDA]) as profiled:
             trainer.run(updates)
             torch.cuda.synchronize()
@@ -132,25 +66,13 @@ def kernels(settings: Settings) -> Result:
 
 
 def floor(settings: Settings) -> Result:
-    """Microseconds of the update's products alone, TFLOP/s of them, and the card's copy bandwidth."""
+    """Microseconds of the update's products alone, and the card's copy bandwidth."""
     import torch
 
-    found: Result = {"flop_an_update": flops(WIDTHS, 100)}
-    for library in ("torch", "cupy"):
+    found: Result = {"flop_an_update": flops((784, 500, 500, 10), 100)}
+    for library, _ in settings.both(found):
         for precision in ("float32", "tf32"):
-            try:
-                backend = on(library, settings, precision=precision)
-            except BackendUnavailable as error:
-                found[library] = str(error)
-                break
-            update = products(backend, library_matmul(backend), WIDTHS, 100)
-
-            def run(n: int, update: Callable[[], None] = update, backend: Backend = backend) -> None:
-                for _ in range(n):
-                    update()
-                backend.synchronize()
-
-            found[f"{library} {precision} us"] = microseconds(run)
+            found[f"{library} {precision}"] = _microseconds(f"floor-{library}", settings, precision)
     source = torch.zeros(1 << 28, dtype=torch.uint8, device=settings.device)
     target = torch.empty_like(source)
 
@@ -159,7 +81,9 @@ def floor(settings: Settings) -> Result:
             target.copy_(source)
         torch.cuda.synchronize()
 
-    found["copy GB/s"] = 2 * source.numel() / microseconds(copy, 20, 5) / 1e3
+    copy(5)
+    ms = statistics.median(timed(copy, size=20, times=5))
+    found["copy GB/s"] = 2 * source.numel() / ms / 1e6
     return found
 
 
@@ -167,15 +91,15 @@ def memory(settings: Settings) -> Result:
     """MB of the card that training takes, as each library counts them."""
     import torch
 
-    task, found = task_of(settings), {}
-    Trainer(build(task, on("torch", settings)), task).run(100)
-    found["torch MB"] = torch.cuda.max_memory_reserved() / 1e6
-    try:
-        backend = on("cupy", settings)
-    except BackendUnavailable as error:
-        return {**found, "cupy": str(error)}
-    import cupy
+    task = settings.task()
+    found: Result = {}
+    for library, backend in settings.both(found):
+        Trainer(build(task, backend), task).run(100)
+        if library == "torch":
+            taken = torch.cuda.max_memory_reserved(settings.device)
+        else:
+            import cupy
 
-    Trainer(build(task, backend), task).run(100)
-    found["cupy MB"] = cupy.get_default_memory_pool().total_bytes() / 1e6
+            taken = cupy.get_default_memory_pool().total_bytes()
+        found[f"{library} MB"] = taken / 1e6
     return found

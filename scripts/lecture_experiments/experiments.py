@@ -1,8 +1,8 @@
-"""What is tried: the lecture's network, and what becomes of it when one choice is made differently.
+"""What is tried: the lecture's network, and the same network with one choice changed.
 
-The lecture (three steps: build a model, define a goal, find the best function) descends from Hung-yi Lee's
-"Hello world of deep learning", which begins with mean squared error and plain gradient descent, and mends one
-choice after the other.
+The lecture (three steps: build a model, define a goal, find the best function) goes back to Hung-yi Lee's
+"Hello world of deep learning", which begins with mean squared error and plain gradient descent, and improves
+one choice after the other.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Experiment:
         optimizer: None: L-BFGS over all examples, with ``epochs`` evaluations of the total loss at most.
         batch: examples an update; ALL: every one.
         epochs: passes over the training examples.
-        reported: test accuracy that such lectures or their students report, on other sizes and fewer images.
+        reported: test accuracy that students of such lectures report, for smaller networks and fewer images.
     """
 
     name: str
@@ -62,11 +62,11 @@ def _depth(layers: int, activation: str) -> Experiment:
 
 def _batch(size: int) -> Experiment:
     about = "batch of all: one update an epoch" if size == ALL else f"batch of {size}"
-    # A batch of one is 60,000 updates an epoch: one epoch of them is already ten times the lecture's number.
+    # With a batch of one, one epoch is 60,000 updates: ten times those of the lecture in all.
     return Experiment(f"batch-{size or 'all'}", about, batch=size, epochs=1 if size == 1 else 10)
 
 
-_EXPERIMENTS = (
+_STEPS = (
     Experiment("mse-sgd", "mean squared error, gradient descent", loss="mean_squared_error",
                optimizer=SGD(0.1), reported="11.35 %"),
     Experiment("ce-sgd", "cross-entropy, gradient descent", optimizer=SGD(0.1),
@@ -81,22 +81,19 @@ _EXPERIMENTS = (
     Experiment("linear", "no hidden layer: multinomial logistic regression", hidden=()),
     Experiment("lbfgs", "cross-entropy, L-BFGS over all examples, 100 passes", optimizer=None, batch=ALL,
                epochs=100),
-    *(_depth(n, activation) for activation in ("sigmoid", "relu") for n in DEPTHS),
-    *(_batch(size) for size in BATCHES),
 )  # fmt: skip
 
-STEPS = (
-    "mse-sgd",
-    "ce-sgd",
-    "relu-sgd",
-    "mse-adam",
-    "lecture",
-    "relu-adam",
-    "relu-mse-adam",
-    "linear",
-    "lbfgs",
-)
+STEPS = tuple(experiment.name for experiment in _STEPS)
 """Those that change the goal, the activation or the search."""
 
-EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType({e.name: e for e in _EXPERIMENTS})
-"""By name, in the order in which they are run and told."""
+EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
+    {
+        experiment.name: experiment
+        for experiment in (
+            *_STEPS,
+            *(_depth(n, activation) for activation in ("sigmoid", "relu") for n in DEPTHS),
+            *(_batch(size) for size in BATCHES),
+        )
+    }
+)
+"""By name, in the order in which they are run and shown."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _figures import picture
 
 from backends import Backend
 from dnn.datasets import Dataset
@@ -16,23 +17,8 @@ from lecture_experiments.noise import NOISE
 from lecture_experiments.run import Outcome, Results
 
 
-def _figure(width: float, height: float) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: Any, path: Path) -> Path:
-    figure.savefig(path, dpi=120)
-    return path
-
-
-def curves(outcomes: Mapping[str, Outcome], names: Sequence[str], path: Path) -> Path:
+def curves(figure: Any, outcomes: Mapping[str, Outcome], names: Sequence[str]) -> None:
     """Test error and training loss over the passes, a line an experiment."""
-    figure = _figure(10, 4)
     error, loss = figure.subplots(1, 2)
     for name in names:
         history = outcomes[name].history
@@ -47,12 +33,10 @@ def curves(outcomes: Mapping[str, Outcome], names: Sequence[str], path: Path) ->
         axes.set_xscale("log")
         axes.grid(alpha=0.3)
     figure.legend(*error.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
-    return _save(figure, path)
 
 
-def depth(outcomes: Mapping[str, Outcome], path: Path) -> Path:
+def depth(figure: Any, outcomes: Mapping[str, Outcome]) -> None:
     """Test error over the number of hidden layers, sigmoid and ReLU."""
-    figure = _figure(6, 3.6)
     axes = figure.subplots()
     for activation in ("sigmoid", "relu"):
         here = [n for n in DEPTHS if f"depth-{n}-{activation}" in outcomes]
@@ -64,16 +48,14 @@ def depth(outcomes: Mapping[str, Outcome], path: Path) -> Path:
     axes.set_yscale("log")
     axes.grid(alpha=0.3, which="both")
     axes.legend()
-    return _save(figure, path)
 
 
-def confusion(true: np.ndarray, predicted: np.ndarray, classes: int, path: Path) -> Path:
+def confusion(figure: Any, true: np.ndarray, predicted: np.ndarray, classes: int) -> None:
     """How often each class was taken for each other; the diagonal is left pale so that mistakes show."""
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (true, predicted), 1)
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
-    figure = _figure(5.4, 5)
     axes = figure.subplots()
     axes.imshow(wrong, cmap="Reds")
     for i in range(classes):
@@ -86,15 +68,13 @@ def confusion(true: np.ndarray, predicted: np.ndarray, classes: int, path: Path)
     axes.set_yticks(range(classes))
     axes.set_xlabel("taken for")
     axes.set_ylabel("is")
-    return _save(figure, path)
 
 
-def mistakes(data: Dataset, probabilities: np.ndarray, path: Path, many: int = 24) -> Path:
+def mistakes(figure: Any, data: Dataset, probabilities: np.ndarray, many: int = 24) -> None:
     """The test images that were taken for something else with the most confidence."""
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != data.y_test)
     surest = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:many]
-    figure = _figure(9, 5)
     grid = figure.subplots(4, 6)
     for axes in grid.flat:
         axes.axis("off")
@@ -102,25 +82,21 @@ def mistakes(data: Dataset, probabilities: np.ndarray, path: Path, many: int = 2
         axes.imshow(data.x_test[i].reshape(data.image_shape), cmap="gray_r")
         share = 100 * probabilities[i, predicted[i]]
         axes.set_title(f"{data.y_test[i]} taken for {predicted[i]} ({share:.0f} %)", fontsize=8)
-    return _save(figure, path)
 
 
-def weights(model: Sequential, image_shape: tuple[int, int], path: Path, many: int = 32) -> Path:
+def weights(figure: Any, model: Sequential, image_shape: tuple[int, int], many: int = 32) -> None:
     """The weights from the image to single units of the first layer, as images: red adds, blue takes away."""
     W = model.parameters.to_host()[f"{model.layers[0].name}.W"]  # (n_in, units)
     strongest = np.argsort(-np.abs(W).sum(axis=0), kind="stable")[:many]
-    figure = _figure(9, 4.8)
     for axes, unit in zip(figure.subplots(4, 8).flat, strongest, strict=False):
         image = W[:, unit].reshape(image_shape)
         largest = np.quantile(np.abs(image), 0.995)
         axes.imshow(image, cmap="RdBu_r", vmin=-largest, vmax=largest)
         axes.axis("off")
-    return _save(figure, path)
 
 
-def noise(accuracies: Mapping[str, list[float]], path: Path) -> Path:
+def noise(figure: Any, accuracies: Mapping[str, list[float]]) -> None:
     """Test accuracy over the strength of the noise, a line an experiment."""
-    figure = _figure(6, 3.6)
     axes = figure.subplots()
     for name, values in accuracies.items():
         axes.plot(NOISE, values, "o-", ms=4, label=EXPERIMENTS[name].about)
@@ -128,7 +104,6 @@ def noise(accuracies: Mapping[str, list[float]], path: Path) -> Path:
     axes.set_ylabel("test accuracy")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    return _save(figure, path)
 
 
 def draw_all(
@@ -138,21 +113,24 @@ def draw_all(
     data: Dataset,
     backend: Backend,
     folder: Path,
-) -> list[str]:
-    """Every picture for which there are outcomes; returns their file names."""
-    made = []
-    told = [n for n in STEPS if n in outcomes and "val_accuracy" in outcomes[n].history]
-    if told:
-        made.append(curves(outcomes, told, folder / "lecture-curves.png"))
+) -> int:
+    """Every picture for which there are outcomes; returns how many."""
+    drawings: dict[str, tuple[float, float, Callable[[Any], None]]] = {}  # width, height, what draws it
+    steps = [n for n in STEPS if n in outcomes and "val_accuracy" in outcomes[n].history]
+    if steps:
+        drawings["curves"] = 10, 4, lambda figure: curves(figure, outcomes, steps)
     if any(name.startswith("depth-") for name in outcomes):
-        made.append(depth(outcomes, folder / "lecture-depth.png"))
+        drawings["depth"] = 6, 3.6, lambda figure: depth(figure, outcomes)
     if "lecture" in outcomes:
         model = results.model("lecture", backend)
         probabilities = model.predict(data.x_test)
         predicted = probabilities.argmax(axis=1)
-        made.append(confusion(data.y_test, predicted, data.classes, folder / "lecture-confusion.png"))
-        made.append(mistakes(data, probabilities, folder / "lecture-mistakes.png"))
-        made.append(weights(model, data.image_shape, folder / "lecture-weights.png"))
+        drawings["confusion"] = 5.4, 5, lambda figure: confusion(figure, data.y_test, predicted, data.classes)
+        drawings["mistakes"] = 9, 5, lambda figure: mistakes(figure, data, probabilities)
+        drawings["weights"] = 9, 4.8, lambda figure: weights(figure, model, data.image_shape)
     if noisy:
-        made.append(noise(noisy, folder / "lecture-noise.png"))
-    return [path.name for path in made]
+        drawings["noise"] = 6, 3.6, lambda figure: noise(figure, noisy)
+    for name, (width, height, draw) in drawings.items():
+        with picture(folder / f"lecture-{name}.png", width, height) as figure:
+            draw(figure)
+    return len(drawings)

@@ -1,6 +1,4 @@
-"""Training one experiment, and keeping what came of it, so that a set of them can be stopped and gone on
-with.
-"""
+"""Training one experiment, and keeping its result, so that a set of them can be stopped and continued."""
 
 from __future__ import annotations
 
@@ -10,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from _command import write_json
+
 from backends import Backend, InputError
 from dnn.checkpoints import load_model, save_model
 from dnn.datasets import Dataset
-from dnn.io.atomic_files import write_atomically
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import State
 from dnn.sequential import Sequential
@@ -22,7 +21,7 @@ from lecture_experiments.experiments import ALL, Experiment
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an experiment.
+    """The result of an experiment.
 
     Attributes:
         name: the experiment's.
@@ -30,7 +29,7 @@ class Outcome:
         test_accuracy, test_loss: at the end.
         updates: of the parameters; for L-BFGS evaluations of the total loss.
         seconds: of training alone.
-        backend, dataset, examples, seed: what it ran on.
+        backend, dataset, examples, seed: what it was trained on.
     """
 
     name: str
@@ -61,24 +60,16 @@ def train(experiment: Experiment, data: Dataset, backend: Backend, seed: int) ->
     seconds = sum(history["seconds"]) if "seconds" in history else time.perf_counter() - start
     result = model.evaluate(data.x_test, data.y_test)
     outcome = Outcome(
-        experiment.name,
-        history,
-        result.accuracy,
-        result.loss,
-        updates,
-        seconds,
-        backend.name,
-        data.name,
-        n,
-        seed,
-    )
+        experiment.name, history, result.accuracy, result.loss, updates, seconds,
+        backend.name, data.name, n, seed,
+    )  # fmt: skip
     return model, outcome
 
 
 def _quasi_newton(
     model: Sequential, experiment: Experiment, data: Dataset
 ) -> tuple[dict[str, list[float]], int]:
-    """L-BFGS for so many passes over the data; (history, passes taken)."""
+    """L-BFGS, with at most ``epochs`` passes over the data; (history, passes taken)."""
     accuracies = [model.evaluate(data.x_test, data.y_test)]
 
     def watch(state: State) -> None:
@@ -116,7 +107,7 @@ class Results:
         return self.folder / f"{name}.json"
 
     def done(self, name: str, same: dict[str, Any]) -> Outcome | None:
-        """The outcome that is there; None: there is none.
+        """The outcome that was kept; None: there is none yet.
 
         Args:
             same: dataset, examples and seed that it must have been made with.
@@ -142,8 +133,7 @@ class Results:
     def keep(self, model: Sequential, outcome: Outcome) -> None:
         """Write both; the JSON last, since it says that the experiment is done."""
         save_model(model, self.folder / f"{outcome.name}.safetensors")
-        text = json.dumps(asdict(outcome), indent=1) + "\n"
-        write_atomically(self._file(outcome.name), text.encode())
+        write_json(self._file(outcome.name), asdict(outcome))
 
     def model(self, name: str, backend: Backend) -> Sequential:
         """The trained network of an experiment that is done."""

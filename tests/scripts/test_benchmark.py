@@ -3,15 +3,18 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import floors, ratios, report, rotation
-from benchmarks.contenders import CONTENDERS, available, environment
+from _workers import CannotRun
+from benchmarks import floors, ratios, report, rotation, saving, sweep
+from benchmarks.contenders import CONTENDERS, available, environment, get_contender
 from benchmarks.settings import Settings, from_json
 from benchmarks.sweep import Sweep, exponent, larger_half, settings_at
 from benchmarks.task import load
+from benchmarks.worker import timed, train
 
 from backends import InputError, get_backend
 
@@ -84,7 +87,7 @@ def test_what_saving_costs(tmp_path):
 
 def test_the_cost_is_a_ratio_within_a_rotation():
     seconds = {"never": [1.0, 2.0], "each epoch": [1.02, 2.04], "every 100 updates": [1.3, 2.4]}
-    table = report.saving_table(seconds).splitlines()
+    table = saving.table(seconds).splitlines()
     assert all(part in table[-2] for part in ("+2.0 % (+2.0 % to +2.0 %)", "under 3 %", "holds"))
     assert all(part in table[-1] for part in ("+25.0 % (+20.0 % to +30.0 %)", "under 15 %", "MISSED"))
 
@@ -175,6 +178,28 @@ def test_a_worker_that_fails_says_why():
     assert "batch is 7000" in answer["reason"]
 
 
+def test_a_contender_may_name_its_device():
+    assert get_contender("torch").device == "cpu"
+    there = get_contender("torch:cuda:1")
+    assert (there.device, there.label) == ("cuda:1", "ours on torch on cuda:1")
+    with pytest.raises(InputError, match=r"numpy takes no device; these do: torch, .*cupy"):
+        get_contender("numpy:cuda")
+    assert not any(get_contender(name).device == "cuda" for names in available() for name in names)
+
+
+def test_training_by_the_clock():
+    taken = []
+    assert len(timed(taken.append, size=10, times=3)) == 3
+    assert taken == [10, 10, 10]
+    settings = Settings(dataset="random", hidden=(8,), updates=7, chunk=3)
+    _, task, found = train(get_contender("pytorch:cpu"), settings)
+    assert task.device == "cpu"
+    assert len(found["chunks"]) == 2
+    assert found["trained"] == 7 + 6
+    with pytest.raises(CannotRun, match="tf32"):
+        train(get_contender("pytorch"), replace(settings, precision="tf32"))
+
+
 def test_growth_is_the_slope_on_logarithmic_axes():
     assert exponent({50: 1.0, 100: 4.0, 200: 16.0}) == pytest.approx(2.0)
     assert exponent({50: 1.0}) is None
@@ -192,14 +217,14 @@ def test_sweeps_change_one_setting(tmp_path):
     swept = Sweep("samples", {1000: results})
     assert swept.times("numpy") == {1000: 20.0}  # ten updates
     swept = Sweep("width", {50: made_up(numpy=[1.0]), 100: made_up(numpy=[2.0])})
-    assert "1.00" in report.sweep_table(swept)
-    report.draw_sweep(swept, tmp_path / "s.png")
-    assert json.loads(report.sweep_json(swept))["exponents"] == {"numpy": 1.0}
+    assert "1.00" in sweep.table(swept)
+    sweep.draw(swept, tmp_path / "s.png")
+    assert sweep.as_json(swept)["exponents"] == {"numpy": 1.0}
 
 
 def test_settings_survive_json_and_refuse_what_is_unknown():
     settings = Settings(hidden=(3,), threads=1)
-    assert from_json(settings.as_json()) == settings
+    assert from_json(json.dumps(asdict(settings))) == settings
     with pytest.raises(InputError, match="batch"):
         from_json('{"bach": 1}')
     with pytest.raises(InputError, match="no JSON"):

@@ -8,7 +8,6 @@ from gpu_checks import run as checks
 from gpu_checks.common import Settings
 from gpu_checks.cublaslt import Heuristic
 from gpu_checks.parts import BUDGET_S, PARTS
-from gpu_checks.speed import microseconds
 
 from backends import available_backends
 
@@ -66,12 +65,6 @@ def test_a_part_that_hangs_is_stopped():
 def test_all_parts_fit_into_eight_minutes():
     assert BUDGET_S < 480
     assert sum(part.seconds for part in PARTS.values()) < 600  # their limits; most need far less
-
-
-def test_microseconds_are_a_median():
-    taken = []
-    assert microseconds(taken.append, updates=10, warm=3, times=3) >= 0
-    assert taken == [3, 10, 10, 10]
 
 
 def test_the_structure_of_cublaslt_has_its_size():

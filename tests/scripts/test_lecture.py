@@ -1,14 +1,16 @@
-"""lecture.py: its files, and that what is done is not done again."""
+"""lecture.py: its files, its tables on a page written by hand, and that what is done is not done again."""
 
 import csv
+import re
+from pathlib import Path
 
 import pytest
 from command_lines import assert_refused, run
+from lecture_experiments import tables
 from lecture_experiments.experiments import EXPERIMENTS, STEPS
-from lecture_experiments.remarks import REMARKS, on_noise, remarks
-from lecture_experiments.run import Outcome
 from PIL import Image
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 SMALL = ("--dataset", "digits", "--backend", "numpy")
 
 
@@ -21,17 +23,18 @@ def folder(tmp_path_factory):
     return out
 
 
-def test_page_csv_and_pictures(folder):
-    page = (folder / "lecture.md").read_text(encoding="utf-8")
-    assert "拟牛顿法" in page
-    assert "no hidden layer" in page
+def test_tables_csv_and_pictures(folder):
+    assert not (folder / "lecture.md").exists()
+    text = (folder / "tables.md").read_text(encoding="utf-8")
+    assert re.findall("<!-- table: (.*) -->", text) == list(tables.TABLES)
+    assert text.count("| no hidden layer") == 1
+    assert text.count("| the lecture's own") == 2  # a step, and a size of batch
     rows = list(csv.DictReader((folder / "lecture.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["experiment"] for row in rows] == [
         n for n in EXPERIMENTS if n in ("linear", "lecture", "depth-1-relu")
     ]
     assert all(0.3 < float(row["accuracy"]) < 1 for row in rows)
     for name in ("curves", "depth", "confusion", "mistakes", "weights", "noise"):
-        assert f"(lecture-{name}.png)" in page
         with Image.open(folder / f"lecture-{name}.png") as image:
             assert min(image.size) > 300
 
@@ -60,30 +63,34 @@ def test_the_steps_are_experiments():
     assert set(STEPS) <= set(EXPERIMENTS)
 
 
-def outcome(name, accuracy):
-    return Outcome(name, {"loss": [1.0]}, accuracy, 1.0, 1, 1.0, "numpy", "mnist", 60_000, 0)
+def docs_rows():
+    return list(csv.DictReader((DOCS / "lecture.csv").read_text(encoding="utf-8").splitlines()))
 
 
-def test_remarks_follow_from_the_figures():
-    """The same claims, other results, other sentences; and none without its experiments."""
-    needed = {name for remark in REMARKS for name in remark.needs}
-    assert needed <= set(EXPERIMENTS)
-    well = dict(remarks({name: outcome(name, 0.98) for name in needed}))
-    badly = dict(remarks({name: outcome(name, 0.98 if name == "lecture" else 0.1) for name in needed}))
-    assert list(well) == list(badly) == [remark.told for remark in REMARKS]
-    deep = "Deep networks of sigmoids do not train."
-    assert "guessing" in badly[deep]
-    assert "guessing" not in well[deep]
-    assert "the wall comes late" in well[deep]
-    faster = "Quasi-Newton methods converge faster."
-    assert "600" in badly[faster]
-    assert "600" not in well[faster]
-    assert remarks({"lecture": outcome("lecture", 0.98)}) == []
+def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path):
+    """Writing what docs/lecture.csv holds changes no byte of docs/."""
+    page = (DOCS / "lecture.md").read_bytes()
+    (tmp_path / "lecture.md").write_bytes(page)
+    assert tables.write(docs_rows(), tmp_path) == tmp_path / "lecture.md"
+    assert (tmp_path / "lecture.md").read_bytes() == page
+    assert (tmp_path / "lecture.csv").read_bytes() == (DOCS / "lecture.csv").read_bytes()
+    assert [row["experiment"] for row in docs_rows()] == list(EXPERIMENTS)
+    pictures = re.findall(r"\((lecture-\w+\.png)\)", page.decode())
+    assert sorted(pictures) == sorted(path.name for path in DOCS.glob("lecture-*.png"))
 
 
-def test_what_is_said_of_noise_follows_from_the_figures():
-    fallen, steady = [0.98] + [0.5] * 8, [0.98] * 9
-    assert "98.0 to 50.0 %" in on_noise({"lecture": fallen})
-    assert "not absorbed" in on_noise({"lecture": fallen})
-    assert "not absorbed" not in on_noise({"lecture": steady})
-    assert on_noise({"linear": steady}) == ""
+def test_prose_survives_and_tables_are_replaced(tmp_path):
+    page = (DOCS / "lecture.md").read_text(encoding="utf-8")
+    rows = [{**row, "accuracy": "0.5000"} for row in docs_rows()]
+    filled = tables.fill(page, tables.markdown(rows))
+    prose = [[line for line in text.splitlines() if line[:1] != "|"] for text in (page, filled)]
+    assert prose[0] == prose[1]
+    assert filled.count("| 50.00 % |") == len(rows) + 1  # the lecture's own stands twice
+
+
+def test_a_table_without_results_or_without_an_end_is_left_alone():
+    rows = [row for row in docs_rows() if row["experiment"].startswith("depth-")]
+    made = tables.markdown(rows)
+    assert list(made) == ["depth"]
+    page = "a\n<!-- table: steps -->\nold\n<!-- end -->\n<!-- table: depth -->\nb\n"
+    assert tables.fill(page, made) == page

@@ -1,0 +1,24 @@
+"""Tables as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def columns(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Cells in columns: the first ``left`` columns are aligned to the left, numbers to the right.
+
+    >>> print(columns(("", "ms"), [("ours", "2.5"), ("theirs", "12.0")]))
+              ms
+    ours     2.5
+    theirs  12.0
+    """
+    lines = [headings, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )

@@ -1,0 +1,107 @@
+"""The experiments' figures as files: CSV, and Markdown tables between the markers of a page.
+
+    <!-- table: depth -->
+    | tried | ... |
+    <!-- end -->
+
+Every other line of the page is written by hand and left alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from _tables import columns
+
+from dnn.io.atomic_files import write_atomically
+from lecture_experiments.experiments import EXPERIMENTS, STEPS
+from lecture_experiments.run import Outcome
+
+Row = Mapping[str, str]  # one experiment, by the names in SHOWN and COLUMNS
+SHOWN = (
+    "experiment", "hidden", "activation", "goal", "search",
+    "batch", "updates", "training loss", "accuracy", "loss", "s",
+)  # fmt: skip
+COLUMNS = (*SHOWN[:-1], "backend", "dataset", "examples", "seed")
+"""Of the CSV file: without the seconds, so that the same command gives the same file."""
+GOALS = {"categorical_crossentropy": "cross-entropy", "mean_squared_error": "squared error"}
+TABLES = {
+    "steps": STEPS,
+    "depth": tuple(name for name in EXPERIMENTS if name.startswith("depth-")),
+    "batch": ("lecture", *(name for name in EXPERIMENTS if name.startswith("batch-"))),
+}
+"""Table -> its experiments."""
+PAGE, ALONE = "lecture.md", "tables.md"
+
+
+def row(outcome: Outcome) -> Row:
+    """One experiment's figures as they are printed; the losses are the last epoch's and that of the test."""
+    experiment, losses = EXPERIMENTS[outcome.name], outcome.history.get("loss")
+    return {
+        "experiment": experiment.name,
+        "hidden": "-".join(map(str, experiment.hidden)) or "none",
+        "activation": experiment.activation if experiment.hidden else "",
+        "goal": GOALS[experiment.loss],
+        "search": "L-BFGS" if experiment.optimizer is None else experiment.optimizer.name,
+        "batch": str(experiment.batch or "all"),
+        "updates": str(outcome.updates),
+        "training loss": f"{losses[-1] if losses else float('nan'):.4f}",
+        "accuracy": f"{outcome.test_accuracy:.4f}",
+        "loss": f"{outcome.test_loss:.4f}",
+        "s": f"{outcome.seconds:.0f}",
+        **{name: str(getattr(outcome, name)) for name in COLUMNS[-4:]},
+    }
+
+
+def as_text(rows: Iterable[Row]) -> str:
+    """All rows for a terminal."""
+    return columns(SHOWN, [[row[name] for name in SHOWN] for row in rows], left=5)
+
+
+def as_csv(rows: Iterable[Row]) -> str:
+    """All rows as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def markdown(rows: Iterable[Row]) -> dict[str, str]:
+    """Table -> its text, of the tables that have rows."""
+    found = {row["experiment"]: row for row in rows}
+    here = {table: [found[name] for name in names if name in found] for table, names in TABLES.items()}
+    return {table: _markdown(some, table == "steps") for table, some in here.items() if some}
+
+
+def _markdown(rows: Sequence[Row], reported: bool) -> str:
+    """What was tried, what came out, and what is reported elsewhere if that is asked for."""
+    lines = [["tried", "updates", "training loss", "test accuracy", *["reported elsewhere"] * reported]]
+    lines.append(["---"] * len(lines[0]))
+    for row in rows:
+        experiment, accuracy = EXPERIMENTS[row["experiment"]], f"{100 * float(row['accuracy']):.2f} %"
+        cells = [experiment.about, row["updates"], row["training loss"], accuracy]
+        lines.append(cells + [experiment.reported or "-"] * reported)
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def fill(page: str, tables: Mapping[str, str]) -> str:
+    """The page with these tables between their markers; a marker without an end or a table is left alone."""
+    between = re.compile(r"(<!-- table: (\w+) -->\n)((?:(?!<!--).)*)(?=<!-- end -->)", re.DOTALL)
+    return between.sub(lambda found: found[1] + tables.get(found[2], found[3]), page)
+
+
+def write(rows: Sequence[Row], folder: Path) -> Path:
+    """The CSV file and the tables: on the folder's page, or alone where it has none; returns their file."""
+    write_atomically(folder / "lecture.csv", as_csv(rows).encode())
+    tables, path = markdown(rows), folder / PAGE
+    if path.exists():
+        page = path.read_text(encoding="utf-8")
+    else:
+        page, path = "\n".join(f"<!-- table: {name} -->\n<!-- end -->\n" for name in tables), folder / ALONE
+    write_atomically(path, fill(page, tables).encode())
+    return path
