@@ -1,0 +1,52 @@
+"""The documents, taken apart: README.md, CONTRIBUTING.md and docs/."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+
+
+class Block(NamedTuple):
+    """A fenced block: where it stands, its language, and its lines."""
+
+    document: Path
+    line: int
+    language: str
+    text: str
+
+
+def blocks(document: Path) -> list[Block]:
+    text = document.read_text(encoding="utf-8")
+    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [Block(document, text[: m.start()].count("\n") + 1, m[1], m[2]) for m in found]
+
+
+BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]
+
+
+def of(*languages: str) -> list[Block]:
+    return [block for block in BLOCKS if block.language in languages]
+
+
+def commands() -> list[str]:
+    """Each command of the shell blocks once, without its comment."""
+    lines = "".join(block.text for block in of("sh")).replace("\\\n", " ").splitlines()
+    parts = (part for line in lines for part in line.split("&&"))
+    return sorted({" ".join(shlex.split(part, comments=True)) for part in parts} - {""})
+
+
+SCRIPT_LINES = [c.removeprefix("python scripts/") for c in commands() if c.startswith("python scripts/")]
+OTHER_LINES = [c for c in commands() if not c.startswith("python scripts/")]
+
+
+def spine() -> list[str]:
+    """The files that README names to be read in an evening, in their order."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Read it in an evening\n")[1].split("\n## ")[0]
+    return re.findall(r"^\d+\. \[([\w/.]+)\]\(\1\): ", section, re.MULTILINE)

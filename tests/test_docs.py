@@ -1,0 +1,271 @@
+"""README.md, CONTRIBUTING.md and docs/: what they show runs, and what they name exists.
+
+Python blocks run as they stand, a document's in order and in one namespace; only MNIST is a small set that
+looks like it. Command lines run with small settings added, from the table SMALL, which must name each.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import tomllib
+
+import numpy as np
+import pytest
+from command_lines import SCRIPTS, call, run
+from documents import DOCUMENTS, NAMES, OTHER_LINES, ROOT, SCRIPT_LINES, blocks, of, spine
+from PIL import Image
+
+import dnn.datasets
+
+SPINE_LINES = 2200
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+ENTRY_POINT_GROUPS = ("dnn.backends",)
+NEED_NOT_BE_OPENED = {
+    "backends": "gives its names only",
+    "backends.errors": "the two ways to say no",
+    "backends.dispatch": "backend.kernel(name) says what it finds",
+    "backends.table": "a mapping",
+    "backends.reference": "the kernels by name",
+    "backends.reference.declaration": "what a kernel writes, for the checks",
+    "backends.reference.signatures": "names of types",
+    "dnn.io.": "saving",
+    "dnn.layers": "gives its names only",
+    "dnn.layers.initializers": "the weights at the start",
+    "dnn.losses": "a loss's kernel and the activation in it",
+    "dnn.metrics": "counts right predictions",
+    "dnn.optimizers": "gives its names only",
+    "dnn.optimizers.regularizers": "adds the price of large weights to the gradients",
+    "dnn.optimizers.schedules": "a table of rates",
+    "dnn.random": "random numbers by key",
+    "dnn.training": "gives its names only",
+    "dnn.training.callback": "watches",
+    "dnn.training.evaluation": "forward and loss, without training",
+    "dnn.training.history": "lists of numbers",
+    "dnn.training.state": "saving",
+    "dnn.validation.": "refuses what does not fit",
+}
+"""Modules outside of README's "Read it in an evening" that a file in it imports, and what is enough to know;
+a name with a dot at its end stands for all that is in it."""
+
+TRAIN = "--dataset digits --hidden 16 --epochs 1 --quiet --run-dir runs/{n}"
+TIME = "--dataset digits --hidden 16 --updates 20 --rotations 1 --contenders numpy"
+IMAGES = "--dataset digits --epochs 1 --limit 100 --backend numpy"
+TEXTS = "--files train.txt test.txt --columns 16 --epochs 1 --backend numpy"
+SMALL = {
+    "train.py --backend auto": TRAIN,
+    "train.py --help": "",
+    "train.py --backend cupy": TRAIN,  # without a GPU this and the next three warn and go on with NumPy
+    "train.py --backend torch --device cuda": TRAIN,
+    "train.py --backend torch --device cuda --graphs": TRAIN,
+    "train.py --backend cupy --precision tf32": TRAIN,
+    "evaluate.py runs/NAME --backend torch": "",
+    "predict.py runs/NAME digit.png": "--backend numpy",
+    "doctor.py": "",
+    "agree.py": "--quick --levels L0 --dataset digits --backends numpy",
+    "agree.py --quick": "--levels L0 --dataset digits --backends numpy",
+    "agree.py --mutant tf32": "--quick --levels L2 --dataset digits",
+    "benchmark.py": TIME,
+    "benchmark.py --rotations 9 --updates 400 --contenders numpy numba torch pytorch pytorch-fused "
+    "torch-compile jax floor-numpy floor-torch floor-onednn": TIME,
+    "gpu_check.py": "--parts doctor",
+    "gpu_check.py --json gpu.json": "--parts doctor",
+    "lecture.py --list": "",
+    "faults.py": "--backends numpy --kills 1 --write-errors 0",
+    "examples/recognise_images.py": IMAGES,
+    "examples/recognise_images.py --limit 60000": IMAGES,
+    "examples/recognise_images.py --dataset digits": IMAGES,
+    "examples/predict_disease.py": "--epochs 1 --folds 2 --repeats 1 --backend numpy",
+    "examples/find_anomalies.py": IMAGES,
+    "examples/find_anomalies.py --normal 5 6 7 8 9": IMAGES,
+    "examples/find_anomalies.py --dataset mnist --limit 5000 --epochs 20": IMAGES,
+    "examples/classify_texts.py": TEXTS,
+    "examples/classify_texts.py --files train.txt test.txt": TEXTS,
+}
+"""A command line as it stands in a document -> what is added to make it small."""
+EXIT_CODES = {"agree.py --mutant tf32": {1}, "gpu_check.py": {0, 3}, "gpu_check.py --json gpu.json": {0, 3}}
+"""Where it is not 0: a mutant must fail, and gpu_check ends with 3 on a machine without a GPU."""
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_every_block_is_checked_here(document):
+    for block in blocks(document):
+        assert block.language in ("python", "sh", "toml", "mermaid", "text"), block
+    prose = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    assert not re.search(r"\n\n {4}\S", prose), "an indented block, expected ```"
+
+
+# ----- Python
+
+
+def small_mnist(name: str, *arguments: object, **settings: object) -> dnn.datasets.Dataset:
+    """``load_dataset``, but MNIST is the digits in the middle of 28 x 28 pixels."""
+    data = load_dataset("digits")
+    if name != "mnist":
+        return data
+
+    def padded(x: np.ndarray) -> np.ndarray:
+        return np.pad(x.reshape(-1, 8, 8), ((0, 0), (10, 10), (10, 10))).reshape(-1, 784)
+
+    return dnn.datasets.Dataset(
+        name, padded(data.x_train), data.y_train, padded(data.x_test), data.y_test, (28, 28), 10
+    )
+
+
+load_dataset = dnn.datasets.load_dataset
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_python_blocks_run(document, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dnn.datasets, "load_dataset", small_mnist)
+    namespace = {"__name__": "document"}
+    for block in blocks(document):
+        if block.language == "python":
+            text = "\n" * block.line + block.text  # so that a traceback has the document's lines
+            exec(compile(text, str(document), "exec"), namespace)
+
+
+# ----- command lines
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with what the documents' command lines read: a run, a picture, two files of texts."""
+    place = tmp_path_factory.mktemp("place")
+    options = TRAIN.replace("{n}", "NAME").split()
+    assert run("train", *options, "--backend", "numpy", cwd=place).returncode == 0
+    digit = load_dataset("digits").x_test[0].reshape(8, 8)
+    Image.fromarray(digit).resize((80, 80)).save(place / "digit.png")
+    texts = "".join(f"{c}\ta text of class {c} {i}\n" for i in range(9) for c in "ab")
+    for name in ("train.txt", "test.txt"):
+        (place / name).write_text(texts)
+    return place
+
+
+@pytest.mark.parametrize("command", SCRIPT_LINES)
+def test_command_lines_run(command, place, monkeypatch, capsys):
+    assert command in SMALL, "a new command line: give it small settings in SMALL"
+    script, *arguments = f"{command} {SMALL[command]}".replace(
+        "{n}", str(SCRIPT_LINES.index(command))
+    ).split()
+    script = script.removesuffix(".py")
+    monkeypatch.chdir(place)
+    if script == "faults":  # forks
+        result = run(script, *arguments)
+        code, said = result.returncode, result.stderr
+    else:
+        monkeypatch.syspath_prepend((SCRIPTS / script).parent)
+        code, said = call(script, arguments, capsys)
+    assert code in EXIT_CODES.get(command, {0}), said
+    assert "Traceback" not in said
+
+
+def test_no_small_settings_are_left_over():
+    assert set(SMALL) == set(SCRIPT_LINES)
+
+
+@pytest.mark.parametrize("command", OTHER_LINES)
+def test_other_command_lines_name_what_exists(command):
+    """pip, make, python -m and bash: they are not run."""
+    program, *arguments = command.split()
+    if program == "make":
+        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        assert arguments[0] in targets
+    elif program == "bash":
+        assert (ROOT / arguments[0]).is_file()
+    elif program == ".":
+        assert arguments == [".venv/bin/activate"]
+    else:
+        assert (program, arguments[:2]) in (
+            ("pip", ["install", arguments[1]]),
+            ("python", ["-m", "venv"]),
+            ("python", ["-m", "pytest"]),
+        )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_extras_exist(document):
+    extras = PROJECT["project"]["optional-dependencies"]
+    named = re.findall(r"pip install [^`\n]*?\[([\w,]+)\]", document.read_text(encoding="utf-8"))
+    assert {extra for some in named for extra in some.split(",")} <= set(extras)
+
+
+@pytest.mark.parametrize("block", of("toml"), ids=lambda block: f"{block.document.name}:{block.line}")
+def test_toml_blocks_parse(block):
+    assert tomllib.loads(block.text)
+
+
+# ----- names
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_links_and_paths_lead_somewhere(document):
+    text = document.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    missing = [link for link in links if not (document.parent / link).exists()]
+    paths = re.findall(r"\b(?:backends|dnn|docs|scripts|tests)/[\w/.-]*\w", text)
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()  # what a command may make
+    expected = [path for path in paths if "NAME" not in path and f"/{path}/" not in ignored]
+    missing += [path for path in expected if not (ROOT / path).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_modules_and_names_exist(document):
+    """`dnn.metrics`, `dnn.lbfgs.minimise`, ..."""
+    for name in re.findall(r"`((?:backends|dnn)(?:\.\w+)+)[`(]", document.read_text(encoding="utf-8")):
+        if name in ENTRY_POINT_GROUPS:
+            continue
+        module, _, attribute = name.rpartition(".")
+        if not hasattr(importlib.import_module(module), attribute):
+            importlib.import_module(name)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_lines_are_short(document):
+    """Under 120 characters, but for tables and diagrams. lecture.py writes lecture.md, a line a remark."""
+    text = re.sub(r"^```mermaid\n.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
+    long = [line for line in text.splitlines() if len(line) >= 120 and not line.startswith("|")]
+    assert long == [] or document.name == "lecture.md"
+
+
+def test_every_room_has_a_sentence():
+    """docs/architecture.md has all of import-linter's layers."""
+    (contract,) = (c for c in PROJECT["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
+    rooms = {room for layer in contract["layers"] for room in re.split(r"\W+", layer)}
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert rooms <= set(re.findall(r"^- `(\w+)`:", text, re.MULTILINE))
+
+
+# ----- the spine
+
+
+def test_the_spine_is_read_in_an_evening():
+    files = spine()
+    assert files[0] == "backends/registry.py"
+    assert files[-1] == "dnn/sequential.py"
+    assert len(files) == len(set(files))
+    assert sum(len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in files) <= SPINE_LINES
+
+
+@pytest.mark.parametrize("name", spine())
+def test_the_spine_can_be_understood_alone(name):
+    """What it imports is in it, or is known not to be needed."""
+    inside = {file.removesuffix(".py").replace("/", ".") for file in spine()}
+    tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+    for module in (node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
+        if module.split(".")[0] in ("backends", "dnn") and module not in inside:
+            assert {module, f"{module.rpartition('.')[0]}."} & NEED_NOT_BE_OPENED.keys(), module
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_command_lines_in_sentences_have_real_options(document):
+    for script, rest in re.findall(
+        r"`python scripts/([\w/]+\.py)([^`]*)`", document.read_text(encoding="utf-8")
+    ):
+        shared = (SCRIPTS / "_command.py", *SCRIPTS.glob("examples/_*.py"))
+        source = "".join(path.read_text(encoding="utf-8") for path in (SCRIPTS / script, *shared))
+        for option in re.findall(r"--[\w-]+", rest):
+            assert f'"{option}"' in source, (script, option)
