@@ -52,9 +52,7 @@ class Activation(Activated):
     """``y = f(x)``.
 
     Args:
-        activation: f: "linear", "sigmoid", "tanh", "relu", "softmax" (along the last axis),
-            "leaky_relu" (slope 0.01 below 0), "elu" (alpha 1), "gelu" (the tanh form; torch's
-            approximate="tanh") or "softplus".
+        activation: f, a name in ``backends.reference.ACTIVATIONS``, whose module has the formulas.
         name: None: "activation_1", ...
 
     Raises:
