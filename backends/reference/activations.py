@@ -5,6 +5,7 @@
     leaky_relu  max(z, z / 100)
     elu         z, or e^z - 1 below 0 (Clevert et al. 2016, alpha 1)
     gelu        z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2 (Hendrycks and Gimpel 2016)
+    silu        z / (1 + e^-z) (Elfwing et al. 2018), also called swish
     softplus    log(1 + e^z)
 
 gelu is torch's approximate="tanh": the standard has no erf for the other form. It is written as
@@ -68,6 +69,11 @@ def _negative(xp: Any, z: Array) -> Array:
     return xp.where(z > 0, xp.zeros_like(z), z)
 
 
+def _silu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
+    s = _sigmoid(xp, z)
+    return dy * (s + z * (s * _sigmoid(xp, -z)))  # 1 - s without cancellation
+
+
 def _gelu_argument(z: Array) -> Array:
     return _GELU_SLOPE * (z + _GELU_CUBIC * (z * z * z))
 
@@ -119,6 +125,7 @@ ACTIVATIONS: Table[ActivationFunction] = Table(
         "gelu": ActivationFunction(
             lambda xp, z: z * _sigmoid(xp, _gelu_argument(z)), _gelu_backward, rectifies=True
         ),
+        "silu": ActivationFunction(lambda xp, z: z * _sigmoid(xp, z), _silu_backward, rectifies=True),
         "softplus": ActivationFunction(
             lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),
             lambda xp, dy, z, y: dy * _sigmoid(xp, z),

@@ -95,6 +95,7 @@ TORCH = {
     "leaky_relu": torch.nn.functional.leaky_relu,
     "elu": torch.nn.functional.elu,
     "gelu": lambda z: torch.nn.functional.gelu(z, approximate="tanh"),
+    "silu": torch.nn.functional.silu,
     "softplus": lambda z: torch.nn.functional.softplus(z, threshold=40.0),
 }
 SCIPY = {

@@ -214,6 +214,7 @@ ACTIVATION_TWINS: Table[tuple[str, dict[str, Any]]] = Table("activation", {
     "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),
     "elu": ("ELU", {"alpha": 1.0}),
     "gelu": ("GELU", {"approximate": "tanh"}),
+    "silu": ("SiLU", {}),
     "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),  # at 20 it would leave out 2e-9
 })  # fmt: skip
 """Our activation -> (class in torch.nn, keyword arguments); "linear" is no module at all."""
