@@ -102,31 +102,28 @@ def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto"
     Args:
         dtype: with --dtype too; without where a checkpoint decides it.
     """
-    group = parser.add_argument_group("backend")
-    group.add_argument(
-        "--backend",
-        default=default,
-        metavar="NAME",
-        help="auto, numpy, numba, cupy, torch, strict or a registered name (default: %(default)s)",
-    )
-    group.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, ...")
+    add = parser.add_argument_group("backend").add_argument
+    names = "auto, numpy, numba, cupy, torch, strict or a registered name"
+    tf32 = "float32, or tf32 for products on CUDA with 10-bit factors"
+    add("--backend", default=default, metavar="NAME", help=f"{names} (default: %(default)s)")
+    add("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, ...")
     if dtype:
-        group.add_argument("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
-    group.add_argument(
-        "--precision",
-        default="float32",
-        help="float32, or tf32 for products on CUDA with 10-bit factors (default: %(default)s)",
-    )
-    group.add_argument(
-        "--graphs",
-        action="store_true",
-        help="replay training steps as CUDA graphs (torch on CUDA; untested)",
-    )
-    group.add_argument(
-        "--require-backend",
-        action="store_true",
-        help="exit with code 2 if that backend cannot run, instead of using NumPy",
-    )
+        add("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
+    add("--precision", default="float32", help=f"{tf32} (default: %(default)s)")
+    graphs = "replay training steps as CUDA graphs (torch on CUDA; untested)"
+    add("--graphs", action="store_true", help=graphs)
+    required = "exit with code 2 if that backend cannot run, instead of using NumPy"
+    add("--require-backend", action="store_true", help=required)
+
+
+def add_data_arguments(
+    parser: argparse.ArgumentParser,
+    default: str | None = "mnist",
+    names: str = "mnist, digits, ... (default: %(default)s)",
+) -> None:
+    """--dataset, whose help is ``names``, and --data-dir."""
+    parser.add_argument("--dataset", default=default, metavar="NAME", help=names)
+    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:

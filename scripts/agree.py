@@ -23,8 +23,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--levels", metavar="L0,...", help="some of L0 to L5 (default: L0,L1,L2,L3,L4)")
     parser.add_argument("--quick", action="store_true", help="fewer batches and steps: under a minute")
-    parser.add_argument("--dataset", default="mnist", help="mnist, digits, ... (default: %(default)s)")
-    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
+    _command.add_data_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of weights, rows and random numbers")
     parser.add_argument(
         "--precision", default="float32", help="float32, or tf32 (CUDA only), with its own bounds"

@@ -26,50 +26,32 @@ def parse() -> argparse.Namespace:
         'pip install "array-api-dnn[peers]". exit code: 0 done, 2 bad input or a named contender that '
         "cannot run.",
     )
-    parser.add_argument(
-        "--contenders",
-        nargs="+",
-        metavar="NAME",
-        help="numpy, numba, torch, cupy, torch-graphs (ours); pytorch, pytorch-fused, torch-compile, "
+    add = parser.add_argument
+    contenders = (
+        "numpy, numba, torch, cupy, torch-graphs (ours); pytorch, pytorch-fused, torch-compile, "
         "pytorch-graph, tutorial, keras-jax, keras-torch, keras-tensorflow, jax, sklearn; floor-numpy, "
         "floor-torch, floor-onednn, floor-cupy (the matrix products alone); those on torch and CuPy with "
-        ":device where wanted (torch:cuda); default: all that can run without a GPU",
+        ":device where wanted (torch:cuda); default: all that can run without a GPU"
     )
-    parser.add_argument("--rotations", type=int, metavar="R", help="default: 5; in a sweep 2")
-    parser.add_argument(
-        "--updates", type=int, metavar="N", help="timed in each run (default: 1200; in a sweep by size)"
+    add("--contenders", nargs="+", metavar="NAME", help=contenders)
+    add("--rotations", type=int, metavar="R", help="default: 5; in a sweep 2")
+    add("--updates", type=int, metavar="N", help="timed in each run (default: 1200; in a sweep by size)")
+    add("--batch-size", type=int, default=100, metavar="N", help="default: %(default)s")
+    add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help="default: 500 500")
+    add("--activation", default="sigmoid", help="sigmoid, tanh or relu (default: %(default)s)")
+    add("--threads", type=int, metavar="N", help="default: as each library chooses")
+    _command.add_data_arguments(parser, names="mnist, digits, random, ... (default: %(default)s)")
+    one_of = parser.add_mutually_exclusive_group().add_argument
+    profile = "what one of our updates is made of, on numpy (the default), numba or torch"
+    saving = (
+        "what it costs a training to save its state each epoch, and every 100 updates; the states are "
+        "written to this folder and removed"
     )
-    parser.add_argument("--batch-size", type=int, default=100, help="default: %(default)s")
-    parser.add_argument("--hidden", type=int, nargs="*", default=[500, 500], help="default: 500 500")
-    parser.add_argument(
-        "--activation", default="sigmoid", help="sigmoid, tanh or relu (default: %(default)s)"
-    )
-    parser.add_argument("--threads", type=int, help="default: as each library chooses")
-    parser.add_argument(
-        "--dataset", default="mnist", help="mnist, digits, random, ... (default: %(default)s)"
-    )
-    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--profile",
-        nargs="?",
-        const="numpy",
-        metavar="BACKEND",
-        help="what one of our updates is made of, on numpy (the default), numba or torch",
-    )
-    what.add_argument(
-        "--saving",
-        nargs="?",
-        const="numpy",
-        metavar="BACKEND",
-        help="what it costs a training to save its state each epoch, and every 100 updates; the states are "
-        "written to this folder and removed",
-    )
-    what.add_argument("--sweep", metavar="WHAT", help="batch, width, depth, threads or samples")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there")
-    parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="write a picture there (.png, .svg, .pdf)"
-    )
+    one_of("--profile", nargs="?", const="numpy", metavar="BACKEND", help=profile)
+    one_of("--saving", nargs="?", const="numpy", metavar="BACKEND", help=saving)
+    one_of("--sweep", metavar="WHAT", help="batch, width, depth, threads or samples")
+    add("--json", type=Path, metavar="FILE", help="write every measurement there")
+    add("--picture", type=Path, metavar="FILE", help="write a picture there (.png, .svg, .pdf)")
     return parser.parse_args()
 
 

@@ -14,8 +14,7 @@ def parse() -> argparse.Namespace:
         epilog="example: evaluate.py runs/first --backend torch, after train.py --run-dir runs/first",
     )
     _command.add_run_arguments(parser)
-    parser.add_argument("--dataset", help="default: the one it was trained on")
-    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
+    _command.add_data_arguments(parser, None, "default: the one it was trained on")
     _command.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
 

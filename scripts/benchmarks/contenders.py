@@ -15,6 +15,7 @@ from dnn.validation.settings import look_up
 
 PEERS = 'pip install "array-api-dnn[peers]"'
 FAST = 'pip install "array-api-dnn[fast]"'
+TORCH = ("torch",)
 
 
 @dataclass(frozen=True)
@@ -46,34 +47,33 @@ def _keras(backend: str) -> Contender:
     return Contender(f"Keras fit on {title}", "peer", peers.keras, ("keras", backend), PEERS, variables)
 
 
-def _on_torch(
-    label: str, kind: str, prepare: Callable[[Task], Prepared], device: str | None = "cpu"
-) -> Contender:
-    return Contender(label, kind, prepare, ("torch",), device=device)
-
-
-def _on_cupy(label: str, kind: str, prepare: Callable[[Task], Prepared]) -> Contender:
-    return Contender(label, kind, prepare, ("cupy",), device="cuda")
-
-
 CONTENDERS: Mapping[str, Contender] = MappingProxyType(
     {
         "numpy": Contender("ours on NumPy alone", "ours", ours.on("numpy")),
         "numba": Contender("ours on NumPy with Numba", "ours", ours.on("numba"), ("numba",), FAST),
-        "torch": _on_torch("ours on torch", "ours", ours.on("torch")),
-        "torch-graphs": _on_torch("ours on torch, CUDA graphs", "ours", ours.on("torch", True), "cuda"),
-        "cupy": _on_cupy("ours on CuPy", "ours", ours.on("cupy")),
-        "pytorch": _on_torch("PyTorch eager", "peer", pytorch.in_memory()),
-        # With the fused Adam from here on: the best that a PyTorch user can have.
-        "pytorch-fused": _on_torch("PyTorch eager, fused Adam", "peer", pytorch.in_memory(fused=True)),
-        "torch-compile": _on_torch(
-            "torch.compile, fused Adam", "peer", pytorch.in_memory(compiled=True, fused=True)
+        "torch": Contender("ours on torch", "ours", ours.on("torch"), TORCH, device="cpu"),
+        "torch-graphs": Contender(
+            "ours on torch, CUDA graphs", "ours", ours.on("torch", graphs=True), TORCH, device="cuda"
         ),
-        "pytorch-graph": _on_torch(
+        "cupy": Contender("ours on CuPy", "ours", ours.on("cupy"), ("cupy",), device="cuda"),
+        "pytorch": Contender("PyTorch eager", "peer", pytorch.in_memory(), TORCH, device="cpu"),
+        # With the fused Adam from here on: the best that a PyTorch user can have.
+        "pytorch-fused": Contender(
+            "PyTorch eager, fused Adam", "peer", pytorch.in_memory(fused=True), TORCH, device="cpu"
+        ),
+        "torch-compile": Contender(
+            "torch.compile, fused Adam",
+            "peer",
+            pytorch.in_memory(compiled=True, fused=True),
+            TORCH,
+            device="cpu",
+        ),
+        "pytorch-graph": Contender(
             "PyTorch, a CUDA graph, fused Adam",
             "peer",
             pytorch.in_memory(captured=True, fused=True, capturable=True),
-            "cuda",
+            TORCH,
+            device="cuda",
         ),
         "tutorial": Contender(
             "PyTorch tutorial, DataLoader", "peer", pytorch.tutorial, ("torch", "torchvision")
@@ -84,9 +84,11 @@ CONTENDERS: Mapping[str, Contender] = MappingProxyType(
         "jax": Contender("JAX, an epoch in one jit", "peer", peers.jax, ("jax",), PEERS),
         "sklearn": Contender("scikit-learn MLPClassifier", "peer", peers.sklearn, ("sklearn",), PEERS),
         "floor-numpy": Contender("products alone, NumPy", "floor", floors.on("numpy")),
-        "floor-torch": _on_torch("products alone, torch.mm", "floor", floors.on("torch")),
-        "floor-onednn": _on_torch("products alone, oneDNN in torch", "floor", floors.onednn, None),
-        "floor-cupy": _on_cupy("products alone, CuPy", "floor", floors.on("cupy")),
+        "floor-torch": Contender(
+            "products alone, torch.mm", "floor", floors.on("torch"), TORCH, device="cpu"
+        ),
+        "floor-onednn": Contender("products alone, oneDNN in torch", "floor", floors.onednn, TORCH),
+        "floor-cupy": Contender("products alone, CuPy", "floor", floors.on("cupy"), ("cupy",), device="cuda"),
     }
 )
 

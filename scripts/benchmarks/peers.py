@@ -15,29 +15,18 @@ from numpy.typing import NDArray
 from benchmarks.task import Prepared, Task
 
 
-def rows_of(task: Task) -> Callable[[int], slice]:
-    """(n updates) -> the rows that they take, going around the training data."""
-    batch, position = task.settings.batch, 0
-
-    def rows(n: int) -> slice:
-        nonlocal position
-        if position + n > task.updates_an_epoch:
-            position = 0
-        start, position = position, position + n
-        return slice(start * batch, position * batch)
-
-    return rows
-
-
 def in_calls(task: Task, fit: Callable[[slice], None]) -> Callable[[int], None]:
     """n updates as calls of ``fit(rows)``, each of an epoch at most; the library shuffles the rows."""
-    rows = rows_of(task)
+    batch, position = task.settings.batch, 0
 
     def run(n: int) -> None:
+        nonlocal position
         while n:
             now = min(n, task.updates_an_epoch)
-            fit(rows(now))
-            n -= now
+            if position + now > task.updates_an_epoch:
+                position = 0
+            fit(slice(position * batch, (position + now) * batch))
+            position, n = position + now, n - now
 
     return run
 

@@ -17,7 +17,7 @@ Measurement = dict[str, Any]  # what ``worker.measure`` returns
 
 @dataclass
 class Results:
-    """What came of it.
+    """The measurements of all contenders.
 
     Attributes:
         settings: of all runs.

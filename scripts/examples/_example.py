@@ -29,6 +29,13 @@ def parser(description: str | None, epochs: int) -> _command.Parser:
     return parser
 
 
+def add_image_arguments(parser: _command.Parser, default: str | None, names: str) -> None:
+    """--dataset, --data-dir, and --limit for its training images."""
+    _command.add_data_arguments(parser, default, names)
+    limit = "training images (default: %(default)s)"
+    parser.add_argument("--limit", type=int, default=10_000, metavar="N", help=limit)
+
+
 def open_backend(arguments: argparse.Namespace, *counts: str) -> Backend:
     """The backend that was asked for.
 

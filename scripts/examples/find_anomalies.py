@@ -14,11 +14,11 @@ import _example
 
 def parse() -> argparse.Namespace:
     parser = _example.parser(__doc__, epochs=100)
-    parser.add_argument("--normal", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="DIGIT")
+    parser.add_argument(
+        "--normal", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="DIGIT", help="default: 0 to 4"
+    )
     parser.add_argument("--bottleneck", type=int, default=8, metavar="UNITS", help="default: %(default)s")
-    parser.add_argument("--dataset", default="digits", help="digits (default), or mnist if it is here")
-    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
-    parser.add_argument("--limit", type=int, default=10_000, metavar="N", help="training images")
+    _example.add_image_arguments(parser, "digits", "digits (default), or mnist if it is here")
     return parser.parse_args()
 
 

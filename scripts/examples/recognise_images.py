@@ -12,11 +12,7 @@ import _example
 
 def parse() -> argparse.Namespace:
     parser = _example.parser(__doc__, epochs=10)
-    parser.add_argument("--dataset", help="default: mnist where its files are, else digits")
-    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
-    parser.add_argument(
-        "--limit", type=int, default=10_000, metavar="N", help="training images (default: %(default)s)"
-    )
+    _example.add_image_arguments(parser, None, "default: mnist where its files are, else digits")
     return parser.parse_args()
 
 

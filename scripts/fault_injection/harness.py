@@ -1,20 +1,23 @@
-"""A harness that kills trainings, at random moments and by failing writes, resumes them and compares.
+"""A harness that kills trainings at random moments, or lets their writes fail, resumes them and compares.
 
-Each training is the command line's own, run in a forked child, so that what is tested is what a user has.
-The final weights must be those of a training that nothing happened to, bit for bit, and the newest state in
-the folder must be readable after every kill.
+Each training is the command that a user types, in a forked child. Its final weights must be those of a
+training that nothing happened to, bit for bit, and after every kill the newest state in the folder must be
+readable.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
+import runpy
 import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from backends import InputError
@@ -33,10 +36,10 @@ class Tally:
         kills: trainings that were alive when they were killed.
         write_errors: trainings that ran with a limit on the size of files.
         unreadable: times that the newest state could not be read.
-        lost: kills after which there was no state although an older one had been seen.
+        lost: times that no state was left although there had been one.
         mismatches: finished trainings whose weights differ from the undisturbed one's.
         finished: trainings that came to their end.
-        failures: what resumed trainings said that ended in an unexpected way.
+        failures: the last words of trainings that ended in an unexpected way.
     """
 
     kills: int = 0
@@ -84,9 +87,9 @@ def start(
         os._exit(code)
 
 
-def _ended(pid: int) -> int | None:
-    """The child's exit code; None while it runs."""
-    found, status = os.waitpid(pid, os.WNOHANG)
+def _ended(pid: int, wait: bool = True) -> int | None:
+    """The child's exit code; None while it runs, where we do not wait."""
+    found, status = os.waitpid(pid, 0 if wait else os.WNOHANG)
     return None if found == 0 else os.waitstatus_to_exitcode(status)
 
 
@@ -124,39 +127,38 @@ class Harness:
         folder.mkdir(parents=True)
         whole, log = folder / "whole", folder / "log"
         began = time.perf_counter()
-        pid = start(main, [*arguments, "--run-dir", str(whole)], log=log)
-        _, status = os.waitpid(pid, 0)
-        if os.waitstatus_to_exitcode(status) != 0:
+        if _ended(start(main, [*arguments, "--run-dir", str(whole)], log=log)) != 0:
             raise InputError(f"the undisturbed training failed: {log.read_text(encoding='utf-8')[-300:]}")
         self.seconds = time.perf_counter() - began
         self.weights = (whole / MODEL).read_bytes()
 
-    def _disturbed(self, number: int, kill: bool, limit: Callable[[], int | None]) -> int:
-        """One training, disturbed until it is done; returns how often it was killed."""
-        run, log, kills, seen = self.folder / f"run-{number}", self.folder / "log", 0, False
+    def _disturbed(self, number: int, kill: bool, limit: Callable[[], int | None]) -> None:
+        """One training, disturbed until it is done.
+
+        Args:
+            limit: gives the bytes that a file may have in the next attempt; None: any number.
+        """
+        run, log, seen = self.folder / f"run-{number}", self.folder / "log", False
         for attempt in range(200):
-            begun = any(run.glob(PATTERN)) if run.is_dir() else False
+            begun = any(run.glob(PATTERN))
             if run.is_dir() and not begun:
-                shutil.rmtree(run)  # killed before anything was saved: begun anew
+                shutil.rmtree(run)  # killed before anything was saved: start anew
             if (run / RESULT).exists():  # killed after its end
                 break
             command = ["--resume", str(run)] if begun else [*self.arguments, "--run-dir", str(run)]
-            last = attempt >= 20  # enough: let it end
+            last = attempt >= 20  # disturbed often enough: let it end
             file_limit = None if last else limit()
             pid = start(self.main, command, file_limit, log)
-            code = None
-            if kill and not last:
+            wait = last or not kill
+            if not wait:
                 time.sleep(self.random.uniform(0.0, self.seconds))
-                code = _ended(pid)
-                if code is None:
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
-                    kills += 1
-                    seen = _newest(run, self.tally, seen)
-                    continue
+            code = _ended(pid, wait)
             if code is None:
-                _, status = os.waitpid(pid, 0)
-                code = os.waitstatus_to_exitcode(status)
+                os.kill(pid, signal.SIGKILL)
+                _ended(pid)
+                self.tally.kills += 1
+                seen = _newest(run, self.tally, seen)
+                continue
             if file_limit is not None:
                 self.tally.write_errors += 1
                 seen = _newest(run, self.tally, seen)
@@ -165,34 +167,29 @@ class Harness:
             if file_limit is None:
                 said = log.read_text(encoding="utf-8", errors="replace").strip()[-300:]
                 self.tally.failures += (f"exit {code}: {said}",)
-                return kills
+                return
         self.tally.finished += 1
         if (run / MODEL).read_bytes() != self.weights:
             self.tally.mismatches += 1
         shutil.rmtree(run)
-        return kills
 
     def kill(self, times: int, told: Callable[[str], object] = lambda line: None) -> None:
         """Kill trainings until so many were alive when it happened; each is resumed to its end."""
-        number = 0
-        while self.tally.kills < times and len(self.tally.failures) < 5:
-            self.tally.kills += self._disturbed(number, True, lambda: None)
-            number += 1
+        for number in itertools.count():
+            if self.tally.kills >= times or len(self.tally.failures) >= 5:
+                return
+            self._disturbed(number, True, lambda: None)
             told(self.tally.line())
 
     def fail_writes(
         self, times: int, largest: int, told: Callable[[str], object] = lambda line: None
     ) -> None:
         """Run trainings under random limits on the size of files, up to ``largest`` bytes."""
-        number = 10_000
-        while self.tally.write_errors < times and len(self.tally.failures) < 5:
-            tries = iter([True] * 3)
-            self._disturbed(
-                number,
-                False,
-                lambda tries=tries: self.random.randrange(largest) if next(tries, False) else None,  # type: ignore[misc]
-            )
-            number += 1
+        for number in itertools.count(10_000):
+            if self.tally.write_errors >= times or len(self.tally.failures) >= 5:
+                return
+            limits = (self.random.randrange(largest) for _ in range(3))
+            self._disturbed(number, False, partial(next, limits, None))
             told(self.tally.line())
 
 
@@ -200,8 +197,6 @@ def main_of_script(path: Path) -> Main:
     """The ``main`` of a script of ours, called with arguments as a command line would."""
 
     def main(arguments: Sequence[str]) -> int:
-        import runpy
-
         sys.argv = [str(path), *arguments]
         try:
             runpy.run_path(str(path), run_name="__main__")

@@ -1,4 +1,4 @@
-"""All parts one after the other, each with its time limit, and what came of them as a table."""
+"""Runs all parts one after the other, each within its time limit, and makes a table of their results."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _lines(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def table(outcomes: dict[str, Outcome]) -> str:
-    """What came of each part, a line a number."""
+    """The results of each part, a line for each number."""
     text = []
     for name, outcome in outcomes.items():
         text.append(f"{name}  ({outcome['seconds']:.0f} s)")
