@@ -1,1 +1,1 @@
-"""Everything that can only be settled on a CUDA device, in parts that are bounded in time and fail alone."""
+"""What can only be checked on a CUDA device, in parts that each have a time limit and fail alone."""

@@ -1,1 +1,1 @@
-"""The lecture's experiment, and those that it descends from, one change at a time."""
+"""The lecture's network, and networks that differ from it in one choice."""

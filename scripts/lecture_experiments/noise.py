@@ -1,4 +1,4 @@
-"""How much noise networks stand that never saw any."""
+"""How accurate networks stay under noise that they never saw in training."""
 
 from __future__ import annotations
 
