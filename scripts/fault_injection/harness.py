@@ -140,7 +140,7 @@ class Harness:
         """
         run, log, seen = self.folder / f"run-{number}", self.folder / "log", False
         for attempt in range(200):
-            begun = any(run.glob(PATTERN))
+            begun = bool(state_files(run))
             if run.is_dir() and not begun:
                 shutil.rmtree(run)  # killed before anything was saved: start anew
             if (run / RESULT).exists():  # killed after its end
