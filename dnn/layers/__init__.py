@@ -8,17 +8,17 @@ from dnn.layers.dense import Dense
 from dnn.layers.layer import Layer
 from dnn.layers.noise import Dropout, GaussianNoise
 from dnn.layers.normalization import BatchNormalization, LayerNormalization
-from dnn.layers.pooling import AveragePooling2D, MaxPooling2D
+from dnn.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, MaxPooling2D
 from dnn.layers.shaping import Flatten, Reshape
 
 __all__ = [
     "LAYERS", "Activation", "AveragePooling2D", "BatchNormalization", "Conv2D", "Dense", "Dropout", "Flatten",
-    "GaussianNoise", "Layer", "LayerNormalization", "MaxPooling2D", "RandomRotation", "RandomTranslation",
-    "Reshape",
+    "GaussianNoise", "GlobalAveragePooling2D", "Layer", "LayerNormalization", "MaxPooling2D", "RandomRotation",
+    "RandomTranslation", "Reshape",
 ]  # fmt: skip
 
 LAYERS: Table[type[Layer]] = Table("layer", {c.__name__: c for c in (
     Dense, Activation, Dropout, GaussianNoise, BatchNormalization, LayerNormalization, Conv2D, MaxPooling2D,
-    AveragePooling2D, Flatten, Reshape, RandomTranslation, RandomRotation,
+    AveragePooling2D, GlobalAveragePooling2D, Flatten, Reshape, RandomTranslation, RandomRotation,
 )})  # fmt: skip
 """Every layer by its class's name; one of your own: ``LAYERS.add("Mine", Mine)``."""

@@ -19,6 +19,7 @@ from dnn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GlobalAveragePooling2D,
     Layer,
     LayerNormalization,
     MaxPooling2D,
@@ -65,6 +66,12 @@ def _images(module: Module) -> Module:
     from dnn.interop.torch.modules import ChannelsLast
 
     return ChannelsLast(module)
+
+
+def _global_average() -> Module:
+    from dnn.interop.torch.modules import GlobalAverage
+
+    return GlobalAverage()
 
 
 def _border(layer: Any) -> tuple[int, int]:
@@ -171,6 +178,11 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
             _nn("AvgPool2d", layer.size, layer.strides, _pool_border(layer), count_include_pad=False)
         ),
         _back_pool(AveragePooling2D, count_include_pad=False),
+    ),
+    "GlobalAveragePooling2D": LayerTwin(
+        ("GlobalAverage",),
+        lambda layer: _global_average(),
+        lambda module, activation, name: GlobalAveragePooling2D(name=name),
     ),
     "BatchNormalization": LayerTwin(
         ("BatchNorm1d", "BatchNorm2d"),

@@ -5,6 +5,13 @@ from __future__ import annotations
 import torch
 
 
+class GlobalAverage(torch.nn.Module):  # type: ignore[misc]
+    """The mean of each channel over the whole image, (B, H, W, C) -> (B, C)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean((1, 2))
+
+
 class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
     """A module of torch.nn for images (B, C, H, W), for ours, which are (B, H, W, C).
 
