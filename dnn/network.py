@@ -19,6 +19,7 @@ from backends import Backend, InputError
 from backends.errors import shown
 from dnn.io.checkpoint import write_checkpoint
 from dnn.layers import Layer
+from dnn.layers.buffers import Buffers
 from dnn.losses import Loss
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
@@ -112,7 +113,10 @@ class Network:
         self.set_optimizer(optimizer)
         self.penalty = penalty if l1 or l2 else None
         self.loss, self.metrics = loss, tuple(metrics)
-        self._loss_buffers: dict[int, tuple[Array, Array]] = {}
+        zeros = self.backend.zeros
+        self._loss_buffers = Buffers(
+            lambda batch, training: {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
+        )
         # The loss takes logits and contains the activation, so the last layer leaves it out.
         self._logits_out = loss.activation is not None and loss.activation == self.layers[-1].activation
         self._loss_kernels = loss.bind(self.backend)
@@ -168,9 +172,8 @@ class Network:
         """Make every buffer for batches of this size."""
         for layer in self.layers:
             layer.reserve(batch, training)
-        if self.loss is not None and batch not in self._loss_buffers:
-            zeros = self.backend.zeros
-            self._loss_buffers[batch] = zeros(batch), zeros((batch, self.outputs))
+        if self.loss is not None:
+            self._loss_buffers.reserve(batch, training)
 
     def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:
         """The network's output (B, C) for a reserved batch x (B, *input_shape) on the device.
@@ -196,7 +199,8 @@ class Network:
             mean with respect to the first (B, C), for ``backward``.
         """
         outputs = self.forward(x, training=training, logits=self._logits_out)
-        losses, gradient = self._loss_buffers[x.shape[0]]
+        keep = self._loss_buffers[x.shape[0]]
+        losses, gradient = keep.losses, keep.gradient
         self._loss_kernels["integer" if y.ndim == 1 else "dense"](outputs, y, losses, gradient)
         return outputs, losses, gradient
 

@@ -13,8 +13,8 @@ from dnn.layers.shaping import Flatten, Reshape
 
 __all__ = [
     "LAYERS", "Activation", "AveragePooling2D", "BatchNormalization", "Conv2D", "Dense", "Dropout", "Flatten",
-    "GaussianNoise", "GlobalAveragePooling2D", "Layer", "LayerNormalization", "MaxPooling2D", "RandomRotation",
-    "RandomTranslation", "Reshape",
+    "GaussianNoise", "GlobalAveragePooling2D", "Layer", "LayerNormalization", "MaxPooling2D",
+    "RandomRotation", "RandomTranslation", "Reshape",
 ]  # fmt: skip
 
 LAYERS: Table[type[Layer]] = Table("layer", {c.__name__: c for c in (

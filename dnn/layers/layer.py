@@ -5,28 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from inspect import signature
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from backends import Backend, InputError
 from backends.errors import shown
+from dnn.layers.buffers import Buffers
 from dnn.random import Key
 from dnn.validation.settings import is_text
 
 Array = Any
 Shape = tuple[int, ...]  # without the batch axis
-
-
-class _Reserved(dict[int, SimpleNamespace]):
-    """A layer's buffers by batch size."""
-
-    def __missing__(self, batch: int) -> SimpleNamespace:
-        raise InputError(
-            f"nothing is reserved for batches of {batch}, expected a call of model.reserve({batch}, "
-            f"training=...) before; fit, evaluate and predict do that themselves"
-        )
 
 
 class Layer(ABC):
@@ -63,7 +53,7 @@ class Layer(ABC):
         self.gradient: dict[str, Array] = {}
         self.state: dict[str, Array] = {}
         self._backend: Backend | None = None
-        self._buffers = _Reserved()
+        self._buffers = Buffers(lambda batch, training: self.make_buffers(batch, training))
 
     # ----- building
 
@@ -135,21 +125,12 @@ class Layer(ABC):
         self.value, self.gradient = dict(value), dict(gradient)
 
     def reserve(self, batch: int, training: bool) -> None:
-        """Make the buffers for batches of this size, as views of larger ones where there are any.
+        """Make the buffers for batches of this size, in this thread.
 
         Raises:
             InputError: the layer cannot work on such a batch.
         """
-        have = self._buffers.get(batch)
-        if have is not None and (have.training or not training):
-            return
-        for size, larger in self._buffers.items():
-            if size > batch and (larger.training or not training):
-                views = {k: v if v is None else v[:batch, ...] for k, v in larger.arrays.items()}
-                break
-        else:
-            views = self.make_buffers(batch, training)
-        self._buffers[batch] = SimpleNamespace(arrays=views, training=training, **views)
+        self._buffers.reserve(batch, training)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         """Arrays whose first axis is the batch, by name; those for backward only when training."""

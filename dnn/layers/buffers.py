@@ -1,0 +1,63 @@
+"""Buffers: arrays that are made once and used by every batch, for each thread its own.
+
+Only the largest batch has memory, once for training and once for use; smaller batches have views of it. So a
+server may call one model from many threads, and memory does not grow with the number of batch sizes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from backends import InputError
+
+Array = Any
+Make = Callable[[int, bool], dict[str, Array | None]]
+REMEMBERED = 8
+"""Batch sizes whose views are kept, beside those that training uses."""
+
+
+class Buffers(threading.local):
+    """Named arrays whose first axis is the batch.
+
+    Args:
+        make: (batch size, for training) -> the arrays by name; None: an array that is not needed.
+    """
+
+    def __init__(self, make: Make) -> None:
+        self._make = make
+        self._whole: dict[bool, tuple[int, dict[str, Array | None]]] = {}  # training -> size and arrays
+        self._views: dict[int, SimpleNamespace] = {}
+
+    def reserve(self, batch: int, training: bool) -> None:
+        """Make the arrays for batches of this size; those of a training serve use too."""
+        have = self._views.get(batch)
+        if have is not None and (have.training or not training):
+            return
+        if training or batch > self._size(True):
+            if batch > self._size(training):
+                self._whole[training] = batch, self._make(batch, training)
+                self._views = {n: v for n, v in self._views.items() if v.training != training}
+            arrays = self._whole[training][1]
+        else:
+            arrays = self._whole[True][1]
+        views = {name: a if a is None else a[:batch, ...] for name, a in arrays.items()}
+        self._views[batch] = SimpleNamespace(training=training, **views)
+        for n in [n for n, v in self._views.items() if not v.training][:-REMEMBERED]:
+            del self._views[n]
+
+    def _size(self, training: bool) -> int:
+        """The largest batch that there is memory for."""
+        return self._whole.get(training, (0, {}))[0]
+
+    def __getitem__(self, batch: int) -> SimpleNamespace:
+        """The arrays for a batch of this size, which were reserved in this thread."""
+        try:
+            return self._views[batch]
+        except KeyError:
+            raise InputError(
+                f"nothing is reserved for batches of {batch}, expected a call of model.reserve({batch}, "
+                f"training=...) before, in the same thread; fit, evaluate and predict do that themselves"
+            ) from None

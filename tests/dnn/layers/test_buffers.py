@@ -1,0 +1,119 @@
+"""Buffers: one model in many threads, and memory that the largest batch decides."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from helpers import same_bits, small_data, small_model
+
+from dnn import Activation, BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D, Reshape, Sequential
+from dnn.layers.buffers import REMEMBERED, Buffers
+
+THREADS, CALLS = 8, 60
+
+
+def network(backend):
+    layers = [
+        Reshape((6, 6, 1)), Conv2D(4, 3, "relu"), MaxPooling2D(2), BatchNormalization(), Flatten(),
+        Dense(16, "gelu"), Activation("tanh"), Dense(5, "softmax"),
+    ]  # fmt: skip
+    model = Sequential(layers, input_shape=(36,), backend=backend, seed=1)
+    model.compile()
+    return model
+
+
+@pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "cupy", "torch:cuda"])
+def test_threads_that_use_one_model_do_not_disturb_each_other(make_backend, backend_id):
+    model = network(make_backend(backend_id))
+    rng = np.random.default_rng(0)
+    xs = [rng.normal(size=(3 + i, 36)).astype(np.float32) for i in range(THREADS)]
+    ys = [np.arange(len(x)) % 5 for x in xs]
+    wanted = [(model.predict(x), model.evaluate(x, y)) for x, y in zip(xs, ys, strict=True)]
+    wrong, start = [], threading.Barrier(THREADS)
+    calls = CALLS if backend_id != "strict" else 3
+
+    def work(i):
+        start.wait(60)
+        for turn in range(calls):
+            j = (i + turn) % THREADS
+            if not same_bits(model.predict(xs[j]), wanted[j][0]) or model.evaluate(xs[j], ys[j]) != wanted[j][1]:
+                wrong.append((i, turn))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert wrong == []
+
+
+def test_a_thread_that_predicts_does_not_disturb_a_training(make_backend):
+    alone, watched = (small_model(make_backend("numpy")) for _ in range(2))
+    x, y = small_data()
+    stop = threading.Event()
+
+    def look():
+        while not stop.is_set():
+            watched.predict(x)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    watched.fit(x, y, batch_size=10, epochs=20)
+    stop.set()
+    thread.join(60)
+    alone.fit(x, y, batch_size=10, epochs=20)
+    assert same_bits(watched.predict(x), alone.predict(x))
+
+
+def test_smaller_batches_are_views_and_old_views_go():
+    made = []
+
+    def make(batch, training):
+        made.append((batch, training))
+        return {"y": np.zeros((batch, 2)), "dx": np.zeros((batch, 3)) if training else None}
+
+    buffers = Buffers(make)
+    buffers.reserve(100, True)
+    whole = buffers[100].y
+    buffers.reserve(7, True)
+    assert np.shares_memory(buffers[7].y, whole)
+    assert buffers[7].dx.shape == (7, 3)
+    for n in range(20, 60):  # use shares what training has
+        buffers.reserve(n, False)
+        assert np.shares_memory(buffers[n].y, whole)
+    buffers.reserve(300, False)
+    assert made == [(100, True), (300, False)]
+    assert buffers[100].y is whole  # what a recorded step works on stays where it is
+    for n in range(200, 300):
+        buffers.reserve(n, False)
+    assert len(buffers._views) <= REMEMBERED + 2
+    assert made == [(100, True), (300, False)]
+
+
+MEMORY = """
+import sys, numpy as np
+from backends import get_backend
+from dnn import Dense, Sequential
+
+def peak():
+    return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM")) / 1024
+
+model = Sequential([Dense(2000, "relu"), Dense(2000, "relu"), Dense(10, "softmax")], input_shape=(50,),
+                   backend=get_backend("numpy"))
+sizes = [600] if sys.argv[1] == "one" else range(1, 601)
+for n in sizes:
+    model.predict(np.zeros((n, 50), np.float32))
+print(peak())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_does_not_grow_with_the_number_of_batch_sizes():
+    one, many = (
+        float(subprocess.run([sys.executable, "-c", MEMORY, which], capture_output=True, check=True).stdout)
+        for which in ("one", "many")
+    )
+    print(f"peak of the largest batch alone {one:.0f} MB, after 600 sizes {many:.0f} MB")
+    assert many <= 1.5 * one
