@@ -3,13 +3,9 @@
 from backends import InputError
 from backends.errors import shown
 from backends.table import Table
-from dnn.optimizers.adagrad import Adagrad
-from dnn.optimizers.adam import Adam
-from dnn.optimizers.adamw import AdamW
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.optimizer import OptimizerState as OptimizerState
-from dnn.optimizers.rmsprop import RMSprop
-from dnn.optimizers.sgd import SGD
+from dnn.optimizers.rules import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.validation.settings import look_up
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]

@@ -25,7 +25,7 @@ class Optimizer(Checked):
     A subclass declares settings of its own as fields, in the order in which its kernel takes them.
 
     Args:
-        learning_rate: finite, at least 0, or a Schedule.
+        learning_rate: finite, at least 0, or a Schedule; the first setting of each optimizer.
         clip_norm: before each update the gradient of all parameters together is shortened to this length
             where it is longer, as by torch.nn.utils.clip_grad_norm_ (Keras's global_clipnorm).
         clip_value: each element of the gradient is cut off at plus and minus this, as by
@@ -47,7 +47,7 @@ class Optimizer(Checked):
 
     name: ClassVar[str]
     slots: ClassVar[tuple[str, ...]]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]]
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     decays: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
