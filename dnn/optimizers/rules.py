@@ -1,7 +1,7 @@
 """The optimizers' rules: each a formula, its settings, and the vectors that it keeps.
 
-Symbols: p the parameters, g their gradient, rate the learning rate. For the settings that all have, and what is
-raised for one out of range, see ``Optimizer``. With epsilon 0 a weight without gradient would become 0 / 0.
+Symbols: p the parameters, g their gradient, rate the learning rate. ``Optimizer`` has the settings that
+all have, and what is raised. No epsilon may be 0: a weight without gradient would become 0 / 0.
 """
 
 from __future__ import annotations
