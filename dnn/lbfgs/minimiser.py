@@ -16,8 +16,7 @@ import numpy as np
 from backends import Backend, InputError
 from dnn.lbfgs.direction import descent_direction, dot, make_pair
 from dnn.lbfgs.line_search import LineSearch, Trial
-from dnn.lbfgs.settings import LBFGS
-from dnn.lbfgs.state import Reason, State
+from dnn.lbfgs.state import LBFGS, Reason, State
 
 Array = Any
 Function = Callable[[Array], tuple[float, Array]]

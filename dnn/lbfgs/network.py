@@ -9,8 +9,7 @@ import numpy as np
 
 from backends import InputError
 from dnn.lbfgs.minimiser import minimise
-from dnn.lbfgs.settings import LBFGS
-from dnn.lbfgs.state import State
+from dnn.lbfgs.state import LBFGS, State
 from dnn.network import Network
 from dnn.training.evaluation import chunks
 from dnn.training.step import gradients
