@@ -16,7 +16,7 @@ import json
 import os
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -39,27 +39,28 @@ LOCK = ".lock"
 
 
 def _locked(file: int) -> bool:
-    """Take the lock of an open file, which the system gives back when this process ends; False: it is
-    taken.
-    """
+    """Take an open file's lock, which the system gives back when this process ends; False: it is taken."""
     try:
         import fcntl
-    except ImportError:  # Windows: nothing is held there
-        return True
-    try:
+
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks
+    except (ImportError, OSError):  # Windows, or a file system without locks: nothing is held there
         return True
     return True
 
 
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(
-        f"run folder {path} cannot be written ({error.strerror}), expected a folder where files can be "
-        f"made; choose another --run-dir"
-    )
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What the system refuses in here is an InputError that names the run folder."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"run folder {path} cannot be written ({error.strerror}), expected a folder where files can be "
+            f"made; choose another --run-dir"
+        ) from None
 
 
 def require_new(path: Path) -> None:
@@ -68,14 +69,12 @@ def require_new(path: Path) -> None:
     Raises:
         InputError: there is something already, or its place cannot be looked into.
     """
-    try:
+    with _writing(path):
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError(
                 f"run folder {path} exists and is not an empty folder, expected a new one; "
                 f"choose another --run-dir, remove it, or continue it with --resume"
             )
-    except OSError as error:
-        raise _unwritable(path, error) from None
 
 
 class RunFolder(Callback):
@@ -107,25 +106,21 @@ class RunFolder(Callback):
 
     def _hold(self) -> None:
         """Make the folder where it is not there, take its lock, and clear what killed writers left."""
-        try:
+        with _writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
             # Nothing outside the folder is made through a link, and no pipe's reader waited for.
             careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
             lock = os.open(self.path / LOCK, os.O_WRONLY | os.O_CREAT | careful, 0o644)
-        except OSError as error:
-            raise _unwritable(self.path, error) from None
         weakref.finalize(self, os.close, lock)  # closing it gives the lock back
         if not _locked(lock):
             raise InputError(
                 f"run folder {self.path} is in use by another training; wait for its end, or choose another "
                 f"--run-dir"
             )
-        try:
+        with _writing(self.path):
             remove_unfinished(self.path)
-        except OSError as error:
-            raise _unwritable(self.path, error) from None
         self._held = True
 
     def _ready(self) -> None:
@@ -148,10 +143,8 @@ class RunFolder(Callback):
         if isinstance(content, str):
             self._texts[name] = content
             content = content.encode()
-        try:
+        with _writing(self.path):
             write_atomically(self.path / name, content)
-        except OSError as error:
-            raise _unwritable(self.path, error) from None
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write one of the folder's JSON files, whole or not at all; NaN and infinity become null.
@@ -239,7 +232,7 @@ def read_config(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read ({brief(error)})") from None
     if not isinstance(config, dict):
-        raise InputError(f"{path / CONFIG} holds no object, expected train.py's arguments")
+        raise InputError(f"{file} holds no object, expected train.py's arguments")
     return config
 
 
@@ -253,10 +246,7 @@ def draw_curves(history: History, title: str) -> bytes:
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=10)
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for key, label, colour in (
-            (name, "training", "tab:blue"),
-            (f"val_{name}", "test", "tab:red"),
-        ):
+        for key, label, colour in (name, "training", "tab:blue"), (f"val_{name}", "test", "tab:red"):
             if key in history.history:
                 axes.plot(history.epoch, history.history[key], "o-", ms=3, color=colour, label=label)
         axes.set_xlabel("epoch")
