@@ -39,7 +39,7 @@ class Loss(Checked):
 
     Attributes:
         name: in ``compile`` and in checkpoints.
-        kernel: the kernel that computes it; none where ``bind`` is another.
+        kernel: the kernel that computes it, for ``bind``.
         activation: the output activation that the kernel contains, so that it takes the network's
             logits; None: the kernel takes the network's output as it is.
         span: smallest and largest value in rows of targets; None: any.

@@ -210,10 +210,8 @@ def load_run(
     Raises:
         InputError: no run folder, or one whose files cannot be read.
     """
-    path = Path(path)
-    config = read_config(path)
-    model = load_model(path / MODEL, open_backend(dtype_of(path / MODEL)), allow_nonfinite)
-    return config, model
+    config, file = read_config(Path(path)), Path(path) / MODEL
+    return config, load_model(file, open_backend(dtype_of(file)), allow_nonfinite)
 
 
 def read_config(path: Path) -> dict[str, Any]:

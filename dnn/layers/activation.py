@@ -55,7 +55,6 @@ class Activation(Activated):
         activation: f: "linear", "sigmoid", "tanh", "relu", "softmax" (along the last axis),
             "leaky_relu" (slope 0.01 below 0), "elu" (alpha 1), "gelu" (the tanh form; torch's
             approximate="tanh") or "softplus".
-        name: None: "activation_1", ...
 
     Raises:
         InputError: an unknown activation.

@@ -19,10 +19,6 @@ class Conv2D(Windows, Affine):
         strides: from one window to the next.
         padding: "valid", "same", or pixels of border; see ``Windows``.
         initializer: of W (h, w, n_in, n_out), as in Dense; b starts at 0.
-        name: None: "conv2d_1", ...
-
-    Raises:
-        InputError: a setting out of range.
 
     >>> Conv2D(8, 3, "relu", padding="same").shape_after((28, 28, 1))
     (28, 28, 8)

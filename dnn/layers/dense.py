@@ -44,7 +44,6 @@ class Dense(Affine):
         activation: f, a name in ``backends.reference.ACTIVATIONS``.
         initializer: of W, a name in ``dnn.layers.initializers``; None: "he_uniform" for relu and its
             kin, else "glorot_uniform". b starts at 0.
-        name: in summaries and checkpoints; None: "dense_1", "dense_2", ...
 
     Raises:
         InputError: units below 1, or an unknown activation or initializer.

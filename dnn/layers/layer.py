@@ -38,6 +38,12 @@ class Layer(ABC):
     A subclass keeps each argument of its constructor as an attribute of the same name, from which ``config``
     makes the layer again.
 
+    Args:
+        name: in summaries and checkpoints; None: its class's and a number, as in "dense_1", "dense_2", ...
+
+    Raises:
+        InputError: a setting out of range, of any layer.
+
     Attributes:
         value, gradient: of the trained parameters by short name, views of the model's flat vectors.
         state: not trained, but part of what the layer has learned or where it stands (running means,

@@ -16,10 +16,6 @@ class Pooling(Windows):
         pool_size: (h, w) of a window, or one number for both.
         strides: from one window to the next; None: pool_size, so that windows lie side by side.
         padding: "valid", "same", or pixels of border, which do not count; see ``Windows``.
-        name: None: "max_pooling2d_1", ...
-
-    Raises:
-        InputError: a setting out of range.
     """
 
     kernel: ClassVar[str]
@@ -43,9 +39,29 @@ class Pooling(Windows):
         y = self.backend.zeros((batch, *self.output_shape))
         return {"y": y, "dx": self.dx_buffer(batch, training)}
 
+    def between(self, batch: int) -> tuple[Array, ...]:
+        """What the kernel keeps between forward and backward: nothing."""
+        return ()
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """y, and what is kept."""
+        y = self._buffers[x.shape[0]].y
+        self._pool(x, self.size, self.strides, self.borders, y, *self.between(x.shape[0]))
+        return y
+
+    def backward(self, dy: Array) -> Array | None:
+        """dx, as the class says."""
+        dx = self._buffers[dy.shape[0]].dx
+        if dx is not None:
+            between = self.between(dy.shape[0])
+            self._pool_backward(dy, *between, self.size, self.strides, self.borders, dx)
+        return dx
+
 
 class MaxPooling2D(Pooling):
     """The largest pixel of each window; arguments as in ``Pooling``.
+
+    dx is dy where the maximum was, summed over windows that share it, and 0 elsewhere.
 
     >>> MaxPooling2D(2).shape_after((5, 4, 3))
     (2, 2, 3)
@@ -58,22 +74,15 @@ class MaxPooling2D(Pooling):
         shape, integers = (batch, *self.output_shape), self.backend.xp.int64
         return {**super().make_buffers(batch, training), "index": self.backend.zeros(shape, dtype=integers)}
 
-    def forward(self, x: Array, *, training: bool) -> Array:
-        """y, and where each maximum was."""
-        keep = self._buffers[x.shape[0]]
-        self._pool(x, self.size, self.strides, self.borders, keep.y, keep.index)
-        return keep.y
-
-    def backward(self, dy: Array) -> Array | None:
-        """dx is dy where the maximum was, summed over windows that share it, and 0 elsewhere."""
-        keep = self._buffers[dy.shape[0]]
-        if keep.dx is not None:
-            self._pool_backward(dy, keep.index, self.size, self.strides, self.borders, keep.dx)
-        return keep.dx
+    def between(self, batch: int) -> tuple[Array, ...]:
+        """Where each maximum was."""
+        return (self._buffers[batch].index,)
 
 
 class AveragePooling2D(Pooling):
     """The mean of each window; arguments as in ``Pooling``.
+
+    Each pixel of a window gets dy divided by their number.
 
     >>> AveragePooling2D(2, padding="same").shape_after((5, 4, 3))
     (3, 2, 3)
@@ -81,16 +90,3 @@ class AveragePooling2D(Pooling):
 
     kernel = "average_pool2d"
     examples = ({}, {"pool_size": 3, "strides": 2, "padding": 1})
-
-    def forward(self, x: Array, *, training: bool) -> Array:
-        """y; nothing need be kept."""
-        keep = self._buffers[x.shape[0]]
-        self._pool(x, self.size, self.strides, self.borders, keep.y)
-        return keep.y
-
-    def backward(self, dy: Array) -> Array | None:
-        """Each pixel of a window gets dy divided by their number."""
-        keep = self._buffers[dy.shape[0]]
-        if keep.dx is not None:
-            self._pool_backward(dy, self.size, self.strides, self.borders, keep.dx)
-        return keep.dx

@@ -16,7 +16,6 @@ class Reshape(Layer):
 
     Args:
         target_shape: without the batch axis; one length may be -1 and follows from the others.
-        name: None: "reshape_1", ...
 
     Raises:
         InputError: a length below 1.
@@ -60,9 +59,6 @@ class Reshape(Layer):
 
 class Flatten(Reshape):
     """Each example as one axis: images (H, W, C) row by row, for the Dense layers after them.
-
-    Args:
-        name: None: "flatten_1", ...
 
     >>> Flatten().shape_after((4, 4, 8))
     (128,)

@@ -87,10 +87,13 @@ def facts_of(model: Network, data: str, batch_size: int, shuffle: bool) -> dict[
     }
 
 
-def _vectors(model: Network) -> dict[str, dict[str, Array]]:
-    """Kind of number ("value", "state", a slot of the optimizer) -> named arrays."""
-    slots = {slot: model.parameters.views(v) for slot, v in model.optimizer_state.vectors.items()}
-    return {"value": model.parameters.value, "state": model.parameters.state, **slots}
+def _places(model: Network, totals: Array) -> dict[str, Array]:
+    """Name in a training state -> array of the device that it is of."""
+    parameters, optimizer = model.parameters, model.optimizer_state
+    slots = {slot: parameters.views(vector) for slot, vector in optimizer.vectors.items()}
+    kinds = {"value": parameters.value, "state": parameters.state, **slots}
+    named = {f"{kind} {name}": a for kind, arrays in kinds.items() for name, a in arrays.items()}
+    return {**named, "control": optimizer.control, "totals": totals}
 
 
 def take_state(
@@ -108,15 +111,9 @@ def take_state(
         totals: (3,) the running epoch's sums of losses, right predictions and weights.
         held: the callbacks' host arrays.
     """
-
-    def host(array: Array) -> np.ndarray:
-        return np.array(model.backend.to_host(array))
-
-    arrays = {f"{kind} {n}": host(v) for kind, named in _vectors(model).items() for n, v in named.items()}
-    arrays["control"] = host(model.optimizer_state.control)
-    arrays["totals"] = host(totals)
-    arrays.update(held)
-    return TrainingState(epoch, updates, dict(facts), {k: list(v) for k, v in history.items()}, arrays)
+    arrays = {name: np.array(model.backend.to_host(a)) for name, a in _places(model, totals).items()}
+    past = {name: list(values) for name, values in history.items()}
+    return TrainingState(epoch, updates, dict(facts), past, {**arrays, **held})
 
 
 def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any]) -> None:
@@ -131,8 +128,7 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
                 f"the training state has another {name}: {brief(state.facts.get(name))}, expected "
                 f"{brief(wanted)}; resume with what it was begun with"
             )
-    places = {f"{kind} {n}": v for kind, named in _vectors(model).items() for n, v in named.items()}
-    places["control"], places["totals"] = model.optimizer_state.control, totals
+    places = _places(model, totals)
     saved = {name for name in state.arrays if not name.startswith(CALLBACK)}
     if places.keys() != saved:
         odd = sorted(places.keys() ^ saved)
