@@ -1,7 +1,5 @@
 """Models in files: a checkpoint (``dnn.io.checkpoint``) and the model that it describes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ weights it is the weighted mean, sum_i w_i l_i / sum_i w_i over the batch, as to
 ``weight`` (Keras divides by the batch size instead).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial

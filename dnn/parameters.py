@@ -7,8 +7,6 @@ gradient is.
 Beside them the state of layers, which is saved and loaded but not trained: small arrays of their own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import prod
 from typing import Any

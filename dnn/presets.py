@@ -6,8 +6,6 @@ augmented  the same sizes: batch normalisation, and each image moved and turned 
 cnn        a small convolutional network, on moved images
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 

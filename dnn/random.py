@@ -4,8 +4,6 @@ A stream is named by (seed, purpose, layer) and indexed by a step. There is no s
 step 7 do not depend on whether those of step 6 were drawn, nor on how many other streams exist.
 """
 
-from __future__ import annotations
-
 import zlib
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Rewinding: where a training diverges, go back to its last good state and go on with half the rate."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any

@@ -8,8 +8,6 @@ result.json         asked and used backend, its description, updates, seconds, t
 curves.png          loss and accuracy over the epochs
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

@@ -1,7 +1,5 @@
 """Callbacks that write each epoch's numbers down: CSV, JSON lines, TensorBoard."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path

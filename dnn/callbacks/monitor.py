@@ -1,7 +1,5 @@
 """Watching one of an epoch's numbers: stop where it no longer improves, write the model where it is best."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a person sees while a network trains: a live bar on a terminal, a line an epoch elsewhere."""
 
-from __future__ import annotations
-
 import sys
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """Saving a training while it runs: states in a folder, the last few and the best, each whole or not there."""
 
-from __future__ import annotations
-
 import errno
 import re
 from collections.abc import Callable

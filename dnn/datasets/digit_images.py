@@ -10,8 +10,6 @@ A network that has seen nothing else fails on a small dark digit in the corner o
 Pictures are (height, width), rows first, everywhere but in Pillow's own sizes.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import warnings

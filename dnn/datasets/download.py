@@ -7,8 +7,6 @@ what is verified there is renamed into place, so a file that stands there was ne
 What was there before is verified and never written over.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

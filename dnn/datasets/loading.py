@@ -4,8 +4,6 @@ mnist, fashion_mnist, kmnist   60,000 + 10,000 images of 28x28, fetched once and
 digits                         1,437 + 360 images of 8x8, a part of scikit-learn: no download
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

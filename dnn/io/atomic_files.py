@@ -1,7 +1,5 @@
 """Files that are whole or not there: written beside their place, then renamed into it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import secrets

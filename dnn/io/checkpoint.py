@@ -4,8 +4,6 @@ The format holds numbers and text only, so reading one runs no code. It is the s
 wrote it, and any backend reads it. What the architecture says is ``dnn.checkpoints``' business.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

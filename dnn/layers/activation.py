@@ -1,7 +1,5 @@
 """Activation: a function of each number, as a layer of its own; and what layers that end in one share."""
 
-from __future__ import annotations
-
 from backends import Backend
 from backends.reference import ACTIVATIONS
 from dnn.layers.layer import Array, Layer

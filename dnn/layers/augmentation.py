@@ -4,8 +4,6 @@ Where they go and how far is drawn on the device from keyed streams, so the view
 (to rounding, where they are turned). What comes in from outside an image is 0, MNIST's background.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from types import SimpleNamespace
 

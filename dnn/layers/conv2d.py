@@ -1,7 +1,5 @@
 """Conv2D: a small Dense on every window of an image."""
 
-from __future__ import annotations
-
 from backends import Backend
 from dnn.layers.dense import Affine
 from dnn.layers.layer import Array, Shape

@@ -4,8 +4,6 @@ Symbols: x (B, n_in), W (n_in, n_out), b (n_out,), z = x W + b, y = f(z), and dy
 gradients of the loss L with respect to them.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from backends import Backend, InputError

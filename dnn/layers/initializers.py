@@ -4,8 +4,6 @@ Each takes a stream's key and a shape (n_in, n_out) and returns float64 host num
 backend starts from the same weights, rounded once to its dtype.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import sqrt
 

@@ -1,7 +1,5 @@
 """What a layer is: shapes, named parameters, a forward and a backward over buffers made beforehand."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from inspect import signature

@@ -5,8 +5,6 @@ the layer has drawn, is a number on the device. So the masks are equal on every 
 step needs neither an argument nor a read.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from math import prod
 from types import SimpleNamespace

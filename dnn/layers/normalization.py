@@ -3,8 +3,6 @@
 For images (H, W, C) each pixel counts as a row of C numbers; x^ is x without mean and of variance 1.
 """
 
-from __future__ import annotations
-
 from math import prod
 from typing import ClassVar
 

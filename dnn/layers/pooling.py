@@ -1,7 +1,5 @@
 """MaxPooling2D and AveragePooling2D: one number for each window of an image, channel by channel."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from backends import Backend

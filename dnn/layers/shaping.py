@@ -1,7 +1,5 @@
 """Flatten and Reshape: the same numbers in another shape, nothing copied."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 

@@ -5,8 +5,6 @@ normalisation, softmax, bias), one kernel serves vectors and images, and a windo
 rows of a matrix as they lie in memory.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ step a with  phi(a) <= phi(0) + c1 a phi'(0)  (the function falls enough)  and  
 (the slope is mostly gone). Such an interval exists on any smooth function that is bounded below.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import copysign, inf, isfinite, nan, sqrt

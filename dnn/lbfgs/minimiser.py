@@ -4,8 +4,6 @@ An iteration: the direction from the remembered steps, a line search along it, a
 remembered in the place of the oldest. Vectors stay on the device; a few numbers an iteration are read back.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from math import inf, isfinite, sqrt

@@ -1,7 +1,5 @@
 """L-BFGS for a network: the mean loss over all examples as a function of the flat parameter vector."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The settings of L-BFGS, and where a minimisation stands: what the next iteration needs, also as a file."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial

@@ -1,7 +1,5 @@
 """What an optimizer is: settings that can be written down, and a state over one flat vector."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial

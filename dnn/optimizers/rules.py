@@ -4,8 +4,6 @@ Symbols: p the parameters, g their gradient, rate the learning rate. ``Optimizer
 all have, and what is raised. No epsilon may be 0: a weight without gradient would become 0 / 0.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from backends import InputError

@@ -7,8 +7,6 @@ total_iters=warmup) and the curve, with milestones=[warmup].
 A curve goes from ``initial``, at least 0, over ``steps`` updates, at least 1, to ``final``, at least 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar

@@ -6,8 +6,6 @@ state. The arrays are named and in the model's dtype, so that a state taken on o
 on another.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
