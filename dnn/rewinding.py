@@ -24,9 +24,7 @@ def slowed(optimizer: Optimizer, halvings: int) -> Optimizer:
 
 def halvings_of(optimizer: Optimizer, state: TrainingState | None) -> int:
     """How often the rate had been halved when the state was taken of a training with this optimizer.
-
-    Raises:
-        StateError: it was taken with another optimizer.
+    Raises StateError: it was taken with another optimizer.
     """
     if state is None:
         return 0

@@ -63,9 +63,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 def require_new(path: Path) -> None:
     """Refuse a run folder that is there and not empty, without making anything.
-
-    Raises:
-        InputError: there is something already, or its place cannot be looked into.
+    Raises InputError: there is something already, or its place cannot be looked into.
     """
     with _writing(path):
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -132,11 +130,7 @@ class RunFolder(Callback):
             warn(f"run folder {self.path} vanished and was made again, without the states that were in it")
 
     def _write(self, name: str, content: str | bytes) -> None:
-        """Write one of the folder's files, whole or not at all.
-
-        Raises:
-            InputError: it cannot be written.
-        """
+        """Write one of the folder's files, whole or not at all. Raises InputError: it cannot be written."""
         self._ready()
         if isinstance(content, str):
             self._texts[name] = content
@@ -146,9 +140,7 @@ class RunFolder(Callback):
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write one of the folder's JSON files, whole or not at all; NaN and infinity become null.
-
-        Raises:
-            InputError: it cannot be written.
+        Raises InputError: it cannot be written.
         """
         self._write(name, json.dumps(_plain(content), indent=2, allow_nan=False) + os.linesep)
 
@@ -214,9 +206,7 @@ def load_run(
 
 def read_config(path: Path) -> dict[str, Any]:
     """The configuration of a run folder.
-
-    Raises:
-        InputError: no run folder, or one whose configuration cannot be read.
+    Raises InputError: no run folder, or one whose configuration cannot be read.
     """
     if not path.is_dir():
         raise InputError(f"run folder {path} is not a folder, expected one that train.py wrote")
@@ -234,12 +224,10 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def draw_curves(history: History, title: str) -> bytes:
     """Loss and accuracy over the epochs, training and test, as a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=10)
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for key, label, colour in (name, "training", "tab:blue"), (f"val_{name}", "test", "tab:red"):

@@ -38,9 +38,7 @@ class Best:
 
     def improves(self, logs: dict[str, float]) -> bool:
         """Whether this epoch's number is better than all before; it is then the best. NaN never is.
-
-        Raises:
-            InputError: the logs have no such number.
+        Raises InputError: the logs have no such number.
         """
         if self.monitor not in logs:
             cure = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""

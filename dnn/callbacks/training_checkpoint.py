@@ -130,9 +130,7 @@ def _is_of(path: Path, state: TrainingState) -> bool:
 
 def latest_state(folder: Path) -> TrainingState:
     """The furthest state of a folder that can be read; a warning names each that cannot.
-
-    Raises:
-        StateError: there is none.
+    Raises StateError: there is none.
     """
     state = _furthest(state_files(folder), lambda error: warn(f"{error}; an older one is tried"))
     if state is None:

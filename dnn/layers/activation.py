@@ -10,11 +10,7 @@ class Activated(Layer):
     """Base: ``y = f(z)``, with z from ``forward_logits`` and f by name."""
 
     def choose(self, activation: str) -> None:
-        """Take this f.
-
-        Raises:
-            InputError: an unknown activation.
-        """
+        """Take this f. Raises InputError: an unknown activation."""
         look_up("activation", activation, dict.fromkeys(ACTIVATIONS))
         self.activation = activation
 

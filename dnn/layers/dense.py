@@ -21,9 +21,7 @@ class Affine(Activated):
 
     def choose(self, activation: str, initializer: str | None = None) -> None:
         """Take this f, and these initial weights; None: the usual ones before f.
-
-        Raises:
-            InputError: an unknown activation or initializer.
+        Raises InputError: an unknown activation or initializer.
         """
         super().choose(activation)
         self.initializer = initializer_for(activation) if initializer is None else initializer

@@ -73,11 +73,7 @@ class Layer(ABC):
 
     @property
     def backend(self) -> Backend:
-        """Of the model that the layer is in.
-
-        Raises:
-            InputError: it is in none.
-        """
+        """Of the model that the layer is in. Raises InputError: it is in none."""
         if self._backend is None:
             raise InputError(f"layer {self.name!r} is in no model yet, expected Sequential([...]) around it")
         return self._backend
@@ -113,9 +109,7 @@ class Layer(ABC):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         """The output's shape for this input's shape, by default the same.
-
-        Raises:
-            InputError: the input does not fit.
+        Raises InputError: the input does not fit.
         """
         return input_shape
 
@@ -140,9 +134,7 @@ class Layer(ABC):
 
     def reserve(self, batch: int, training: bool) -> None:
         """Make the buffers for batches of this size, as views of larger ones where there are any.
-
-        Raises:
-            InputError: the layer cannot work on such a batch.
+        Raises InputError: the layer cannot work on such a batch.
         """
         have = self._buffers.get(batch)
         if have is not None and (have.training or not training):

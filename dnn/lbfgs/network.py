@@ -134,9 +134,7 @@ def fit_lbfgs(
 
 def _require_same_loss(function: MeanLoss, state: State, values: Array) -> None:
     """Refuse a state that was reached with other examples or another goal: one evaluation tells.
-
-    Raises:
-        InputError: the loss at the state's point is not the state's, rounding on another backend allowed.
+    Raises InputError: the loss at the state's point is not the state's, rounding on another backend allowed.
     """
     before = function.model.backend.xp.asarray(values, copy=True)
     found, _ = function(state.point)

@@ -109,9 +109,7 @@ class State:
 
 def save_state(state: State, path: str | Path, backend: Backend) -> None:
     """Write the state; an older file of that name is replaced whole.
-
-    Raises:
-        CheckpointError: the file cannot be written.
+    Raises CheckpointError: the file cannot be written.
     """
     vectors = [state.point, state.gradient, *(v for pair in state.pairs for v in (pair.s, pair.y))]
     about = {
@@ -133,10 +131,8 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
 
 def load_state(path: str | Path, backend: Backend) -> State:
     """The saved state on this backend, whichever backend wrote it.
-
-    Raises:
-        CheckpointError: missing, truncated, altered, of another program or version, of another dtype than
-            the backend's, or vectors that do not fit together.
+    Raises CheckpointError: missing, truncated, altered, of another program or version, of another dtype than
+    the backend's, or vectors that do not fit together.
     """
     about, arrays = tensor_files.read(Path(path), FORMAT, VERSION, "state", CheckpointError)
     if about.get("dtype") != backend.dtype_name:

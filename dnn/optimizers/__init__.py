@@ -18,9 +18,7 @@ OPTIMIZERS: Table[type[Optimizer]] = Table(
 
 def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """The optimizer of this name with its usual settings, or the optimizer that it is.
-
-    Raises:
-        InputError: an unknown name, or something else than an optimizer.
+    Raises InputError: an unknown name, or something else than an optimizer.
     """
     if isinstance(optimizer, str):
         return look_up("optimizer", optimizer, OPTIMIZERS)()  # type: ignore[call-arg]

@@ -50,9 +50,7 @@ class Schedule(Checked):
 
     def rates(self) -> np.ndarray:
         """The table: (warmup + n,) float64, rate of update 0, 1, ...
-
-        Raises:
-            InputError: it would be too long for memory.
+        Raises InputError: it would be too long for memory.
         """
         updates = self.warmup + getattr(self, "steps", 1)
         if updates > LONGEST:

@@ -116,9 +116,7 @@ def take_state(
 
 def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any]) -> None:
     """Put a state into a compiled model of the same architecture; all is compared before anything is written.
-
-    Raises:
-        StateError: it is of another training; says in what.
+    Raises StateError: it is of another training; says in what.
     """
     for name, wanted in facts.items():
         if state.facts.get(name) != wanted:
@@ -166,9 +164,7 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
 
 def write_state(state: TrainingState, path: Path) -> None:
     """Write a state, whole or not at all.
-
-    Raises:
-        OSError: the file cannot be written; nothing is left behind.
+    Raises OSError: the file cannot be written; nothing is left behind.
     """
     about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": state.history}
     tensor_files.write(path, FORMAT, VERSION, about, state.arrays)
@@ -176,9 +172,7 @@ def write_state(state: TrainingState, path: Path) -> None:
 
 def read_state(path: Path) -> TrainingState:
     """Read what ``write_state`` wrote.
-
-    Raises:
-        StateError: missing, truncated, altered, of another kind or version.
+    Raises StateError: missing, truncated, altered, of another kind or version.
     """
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
     try:
