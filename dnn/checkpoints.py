@@ -1,7 +1,5 @@
 """Models in files: a checkpoint (``dnn.io.checkpoint``) and the model that it describes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,7 @@ __all__ = ["CheckpointError", "dtype_of", "load_model", "load_weights", "save_mo
 
 def save_model(model: Network, path: str | Path) -> None:
     """``model.save(path)``: the weights and architecture; an older file of that name is replaced whole.
-
-    Raises:
-        CheckpointError: the file cannot be written.
+    Raises CheckpointError: the file cannot be written.
     """
     model.save(path)
 
@@ -62,11 +58,7 @@ def _require_weights_of(
 
 
 def dtype_of(path: str | Path) -> str:
-    """The float dtype of a checkpoint's weights.
-
-    Raises:
-        CheckpointError: no readable checkpoint.
-    """
+    """The float dtype of a checkpoint's weights. Raises CheckpointError: no readable checkpoint."""
     dtype: str = read_checkpoint(Path(path))[0]["dtype"]
     return dtype
 
@@ -118,10 +110,8 @@ def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False
 
 def load_weights(model: Sequential, path: str | Path) -> None:
     """Set an existing model's weights from a checkpoint of the same architecture.
-
-    Raises:
-        CheckpointError: no readable checkpoint, or one of another architecture or dtype; the model's
-            weights are as before.
+    Raises CheckpointError: no readable checkpoint, or one of another architecture or dtype; the model's
+    weights are as before.
     """
     _, arrays = read_checkpoint(Path(path))
     try:

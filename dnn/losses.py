@@ -5,8 +5,6 @@ weights it is the weighted mean, sum_i w_i l_i / sum_i w_i over the batch, as to
 ``weight`` (Keras divides by the batch size instead).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -39,7 +37,7 @@ class Loss(Checked):
 
     Attributes:
         name: in ``compile`` and in checkpoints.
-        kernel: the kernel that computes it; none where ``bind`` is another.
+        kernel: the kernel that computes it, for ``bind``.
         activation: the output activation that the kernel contains, so that it takes the network's
             logits; None: the kernel takes the network's output as it is.
         span: smallest and largest value in rows of targets; None: any.
@@ -71,10 +69,8 @@ class Loss(Checked):
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         """Refuse layers whose end does not fit.
-
-        Raises:
-            InputError: the last layer's activation is another than the loss's own or "linear", or the
-                loss's own comes earlier, where the loss cannot take it out.
+        Raises InputError: the last layer's activation is another than the loss's own or "linear", or the
+        loss's own comes earlier, where the loss cannot take it out.
         """
         if self.activation is None:
             return
@@ -96,9 +92,7 @@ class Loss(Checked):
 
     def check_targets(self, backend: Backend, argument: str, y: Array) -> None:
         """Refuse admitted targets that do not fit, (N,) class numbers or (N, C) rows; reads the device.
-
-        Raises:
-            InputError: rows where the loss takes none, or whose values are out of range.
+        Raises InputError: rows where the loss takes none, or whose values are out of range.
         """
         if y.ndim != 1 and not self.rows:
             raise InputError(
@@ -233,9 +227,7 @@ LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
 
 def get_loss(loss: str | Loss) -> Loss:
     """The loss of this name with its usual settings, or the loss that it is.
-
-    Raises:
-        InputError: an unknown name, or something else than a loss.
+    Raises InputError: an unknown name, or something else than a loss.
     """
     if isinstance(loss, str):
         return look_up("loss", loss, LOSSES)()

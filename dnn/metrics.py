@@ -5,8 +5,6 @@ on the host: labels are (N,) class numbers or (N, C) one-hot rows, predictions (
 scores, whose class is the largest. Definitions are scikit-learn's.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

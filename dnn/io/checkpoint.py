@@ -4,8 +4,6 @@ The format holds numbers and text only, so reading one runs no code. It is the s
 wrote it, and any backend reads it. What the architecture says is ``dnn.checkpoints``' business.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,11 +23,7 @@ class CheckpointError(InputError):
 
 
 def write_checkpoint(path: Path, facts: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Write a checkpoint, whole or not at all.
-
-    Raises:
-        CheckpointError: the file cannot be written.
-    """
+    """Write a checkpoint, whole or not at all. Raises CheckpointError: the file cannot be written."""
     try:
         safetensors.write(path, FORMAT, VERSION, facts, arrays)
     except OSError as error:
@@ -38,9 +32,7 @@ def write_checkpoint(path: Path, facts: Mapping[str, Any], arrays: dict[str, np.
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """(facts, named arrays).
-
-    Raises:
-        CheckpointError: missing, truncated, altered, of another kind or version.
+    Raises CheckpointError: missing, truncated, altered, of another kind or version.
     """
     facts, arrays = safetensors.read(path, FORMAT, VERSION, "checkpoint", CheckpointError)
     if not isinstance(facts.get("input_shape"), list) or not isinstance(facts.get("layers"), list):

@@ -1,7 +1,5 @@
 """Lines for whoever looks, on stdout and stderr: a closed or full one never ends a training."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

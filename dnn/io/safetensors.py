@@ -4,8 +4,6 @@ The format holds numbers and text only, so reading one runs no code. It does not
 itself; the checksum does.
 """
 
-from __future__ import annotations
-
 import json
 import zlib
 from collections.abc import Mapping

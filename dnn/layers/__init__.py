@@ -3,13 +3,13 @@
 from backends.table import Table
 from dnn.layers.activation import Activation
 from dnn.layers.augmentation import RandomRotation, RandomTranslation
-from dnn.layers.conv2d import Conv2D
 from dnn.layers.dense import Dense
 from dnn.layers.layer import Layer
 from dnn.layers.noise import Dropout, GaussianNoise
 from dnn.layers.normalization import BatchNormalization, LayerNormalization
-from dnn.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, MaxPooling2D
+from dnn.layers.pooling import GlobalAveragePooling2D
 from dnn.layers.shaping import Flatten, Reshape
+from dnn.layers.windows import AveragePooling2D, Conv2D, MaxPooling2D
 
 __all__ = [
     "LAYERS", "Activation", "AveragePooling2D", "BatchNormalization", "Conv2D", "Dense", "Dropout", "Flatten",

@@ -1,7 +1,5 @@
 """Activation: a function of each number, as a layer of its own; and what layers that end in one share."""
 
-from __future__ import annotations
-
 from backends import Backend
 from backends.reference import ACTIVATIONS
 from dnn.layers.layer import Array, Layer
@@ -12,11 +10,7 @@ class Activated(Layer):
     """Base: ``y = f(z)``, with z from ``forward_logits`` and f by name."""
 
     def choose(self, activation: str) -> None:
-        """Take this f.
-
-        Raises:
-            InputError: an unknown activation.
-        """
+        """Take this f. Raises InputError: an unknown activation."""
         look_up("activation", activation, dict.fromkeys(ACTIVATIONS))
         self.activation = activation
 
@@ -53,7 +47,6 @@ class Activation(Activated):
 
     Args:
         activation: f, a name in ``backends.reference.ACTIVATIONS``, whose module has the formulas.
-        name: None: "activation_1", ...
 
     Raises:
         InputError: an unknown activation.

@@ -4,10 +4,8 @@ Where they go and how far is drawn on the device from keyed streams, so the view
 (to rounding, where they are turned). What comes in from outside an image is 0, MNIST's background.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -43,36 +41,34 @@ class Augmentation(Random):
         super().bind(backend)
         self._gather = backend.kernel("gather_rows")
 
+    def pairs(self) -> int:
+        return 2
+
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         if not training:
             return {}
         backend, (height, width) = self.backend, self.input_shape[:2]
         pixels = np.arange(height * width)
         return {
-            "y": backend.zeros((batch, *self.input_shape)),
+            **super().make_buffers(batch, training),
             "picked": backend.zeros((batch, height * width, *self.input_shape[2:])),
-            **self.bit_buffers(batch, 2),
             # The first pixel of each example in the batch.
             "offset": backend.from_host(np.arange(batch)[:, None] * (height * width)),
             "row": backend.from_host(np.broadcast_to(pixels // width, (batch, pixels.size)).copy()),
             "column": backend.from_host(np.broadcast_to(pixels % width, (batch, pixels.size)).copy()),
         }
 
-    def forward(self, x: Array, *, training: bool) -> Array:
-        """y in training, x itself otherwise."""
-        if not training:
-            return x
-        xp, keep = self.backend.xp, self._buffers[x.shape[0]]
-        self.draw(keep)
+    def apply(self, keep: SimpleNamespace, x: Array) -> None:
+        xp = self.backend.xp
         words = xp.stack([keep.bits[:, 0] >> 32, keep.bits[:, 0] & _WORD, keep.bits[:, 1] >> 32], axis=1)
-        self.picture(x, xp.astype(words, x.dtype) * _UNIT, keep)
-        return keep.y
+        pixels = self.picture(x, xp.astype(words, x.dtype) * _UNIT, keep)
+        keep.y[...] = xp.reshape(pixels, keep.y.shape)
 
     @abstractmethod
-    def picture(self, x: Array, uniform: Array, keep: Any) -> None:
-        """Write keep.y from x (B, H, W[, C]) and numbers (B, 3) in [0, 1)."""
+    def picture(self, x: Array, uniform: Array, keep: SimpleNamespace) -> Array:
+        """Pixels (B, H W[, C]) from those of x (B, n) and numbers (B, 3) in [0, 1)."""
 
-    def at(self, x: Array, row: Array, column: Array, keep: Any) -> Array:
+    def at(self, x: Array, row: Array, column: Array, keep: SimpleNamespace) -> Array:
         """The pixels (B, H W[, C]) at integer rows and columns (B, H W); 0 outside the images."""
         xp, (height, width) = self.backend.xp, self.input_shape[:2]
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
@@ -93,10 +89,6 @@ class RandomTranslation(Augmentation):
 
     Args:
         pixels: at least 1.
-        name: None: "random_translation_1", ...
-
-    Raises:
-        InputError: pixels out of range.
     """
 
     examples = ({"pixels": 1},)
@@ -105,11 +97,10 @@ class RandomTranslation(Augmentation):
         super().__init__(name)
         self.pixels = positive_integer("pixels", pixels)
 
-    def picture(self, x: Array, uniform: Array, keep: Any) -> None:
+    def picture(self, x: Array, uniform: Array, keep: SimpleNamespace) -> Array:
         xp = self.backend.xp
         moves = xp.astype(uniform[:, :2] * float(2 * self.pixels + 1), xp.int64) - self.pixels
-        row, column = keep.row - moves[:, 0:1], keep.column - moves[:, 1:2]
-        keep.y[...] = xp.reshape(self.at(x, row, column, keep), keep.y.shape)
+        return self.at(x, keep.row - moves[:, 0:1], keep.column - moves[:, 1:2], keep)
 
 
 class RandomRotation(Augmentation):
@@ -119,20 +110,15 @@ class RandomRotation(Augmentation):
 
     Args:
         degrees: above 0, below 360.
-        name: None: "random_rotation_1", ...
-
-    Raises:
-        InputError: degrees out of range.
     """
 
     examples = ({"degrees": 5.0},)
 
     def __init__(self, degrees: float, *, name: str | None = None) -> None:
         super().__init__(name)
-        require_number("degrees", degrees, 0.0, 360.0)
-        self.degrees = float(degrees)
+        self.degrees = require_number("degrees", degrees, 0.0, 360.0)
 
-    def picture(self, x: Array, uniform: Array, keep: Any) -> None:
+    def picture(self, x: Array, uniform: Array, keep: SimpleNamespace) -> Array:
         xp, (height, width) = self.backend.xp, self.input_shape[:2]
         angle = (2.0 * uniform[:, 2:3] - 1.0) * (self.degrees * np.pi / 180.0)
         cosine, sine = xp.cos(angle), xp.sin(angle)
@@ -146,11 +132,8 @@ class RandomRotation(Augmentation):
         top, left = xp.astype(top, xp.int64), xp.astype(left, xp.int64)
         shape = (*low.shape, *(1 for _ in self.input_shape[2:]))
         total = xp.zeros((*low.shape, *self.input_shape[2:]), dtype=x.dtype, device=self.backend.device)
-        for i, j, share in (
-            (0, 0, (1.0 - low) * (1.0 - far)),
-            (0, 1, (1.0 - low) * far),
-            (1, 0, low * (1.0 - far)),
-            (1, 1, low * far),
-        ):
-            total = total + self.at(x, top + i, left + j, keep) * xp.reshape(share, shape)
-        keep.y[...] = xp.reshape(total, keep.y.shape)
+        for i, below in (0, 1.0 - low), (1, low):
+            for j, right_of in (0, 1.0 - far), (1, far):
+                share = xp.reshape(below * right_of, shape)
+                total = total + self.at(x, top + i, left + j, keep) * share
+        return total

@@ -4,8 +4,6 @@ Symbols: x (B, n_in), W (n_in, n_out), b (n_out,), z = x W + b, y = f(z), and dy
 gradients of the loss L with respect to them.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from backends import Backend, InputError
@@ -23,9 +21,7 @@ class Affine(Activated):
 
     def choose(self, activation: str, initializer: str | None = None) -> None:
         """Take this f, and these initial weights; None: the usual ones before f.
-
-        Raises:
-            InputError: an unknown activation or initializer.
+        Raises InputError: an unknown activation or initializer.
         """
         super().choose(activation)
         self.initializer = initializer_for(activation) if initializer is None else initializer
@@ -44,7 +40,6 @@ class Dense(Affine):
         activation: f, a name in ``backends.reference.ACTIVATIONS``.
         initializer: of W, a name in ``dnn.layers.initializers``; None: "he_uniform" for relu and its
             kin, else "glorot_uniform". b starts at 0.
-        name: in summaries and checkpoints; None: "dense_1", "dense_2", ...
 
     Raises:
         InputError: units below 1, or an unknown activation or initializer.

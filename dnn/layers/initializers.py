@@ -4,8 +4,6 @@ Each takes a stream's key and a shape (n_in, n_out) and returns float64 host num
 backend starts from the same weights, rounded once to its dtype.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import sqrt
 
@@ -16,6 +14,7 @@ from backends.table import Table
 from dnn.random import Key, host_normal, host_uniform
 
 Initializer = Callable[[Key, tuple[int, ...]], np.ndarray]
+Size = Callable[[int, int], float]  # of the inputs and outputs of a unit
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -24,38 +23,23 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[-2] * field, shape[-1] * field
 
 
-def glorot_uniform(key: Key, shape: tuple[int, ...]) -> np.ndarray:
-    """Uniform in +-sqrt(6 / (n_in + n_out)) (Glorot and Bengio 2010, equation 16)."""
-    n_in, n_out = _fans(shape)
-    return sqrt(6.0 / (n_in + n_out)) * (2.0 * host_uniform(key, shape) - 1.0)
+def _uniform(size: Size) -> Initializer:
+    """Uniform in +-sqrt(size)."""
+    return lambda key, shape: sqrt(size(*_fans(shape))) * (2.0 * host_uniform(key, shape) - 1.0)
 
 
-def glorot_normal(key: Key, shape: tuple[int, ...]) -> np.ndarray:
-    """Normal with variance 2 / (n_in + n_out) (Glorot and Bengio 2010)."""
-    n_in, n_out = _fans(shape)
-    return sqrt(2.0 / (n_in + n_out)) * host_normal(key, shape)
+def _normal(size: Size) -> Initializer:
+    """Normal with variance size."""
+    return lambda key, shape: sqrt(size(*_fans(shape))) * host_normal(key, shape)
 
 
-def he_uniform(key: Key, shape: tuple[int, ...]) -> np.ndarray:
-    """Uniform in +-sqrt(6 / n_in) (He et al. 2015, equation 10)."""
-    n_in, _ = _fans(shape)
-    return sqrt(6.0 / n_in) * (2.0 * host_uniform(key, shape) - 1.0)
-
-
-def he_normal(key: Key, shape: tuple[int, ...]) -> np.ndarray:
-    """Normal with variance 2 / n_in (He et al. 2015, equation 10)."""
-    n_in, _ = _fans(shape)
-    return sqrt(2.0 / n_in) * host_normal(key, shape)
-
-
-def zeros(key: Key, shape: tuple[int, ...]) -> np.ndarray:
-    """All zero (biases)."""
-    return np.zeros(shape)
-
-
-INITIALIZERS: Table[Initializer] = Table(
-    "initializer", {f.__name__: f for f in (glorot_uniform, glorot_normal, he_uniform, he_normal, zeros)}
-)
+INITIALIZERS: Table[Initializer] = Table("initializer", {
+    "glorot_uniform": _uniform(lambda n_in, n_out: 6.0 / (n_in + n_out)),  # Glorot and Bengio 2010, eq. 16
+    "glorot_normal": _normal(lambda n_in, n_out: 2.0 / (n_in + n_out)),
+    "he_uniform": _uniform(lambda n_in, _: 6.0 / n_in),  # He et al. 2015, eq. 10
+    "he_normal": _normal(lambda n_in, _: 2.0 / n_in),
+    "zeros": lambda key, shape: np.zeros(shape),
+})  # fmt: skip
 
 
 def initializer_for(activation: str) -> str:

@@ -1,7 +1,5 @@
 """What a layer is: shapes, named parameters, a forward and a backward over buffers made beforehand."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from inspect import signature
@@ -27,6 +25,12 @@ class Layer(ABC):
 
     A subclass keeps each argument of its constructor as an attribute of the same name, from which ``config``
     makes the layer again.
+
+    Args:
+        name: in summaries and checkpoints; None: its class's and a number, as in "dense_1", "dense_2", ...
+
+    Raises:
+        InputError: a setting out of range, of any layer.
 
     Attributes:
         value, gradient: of the trained parameters by short name, views of the model's flat vectors.
@@ -59,11 +63,7 @@ class Layer(ABC):
 
     @property
     def backend(self) -> Backend:
-        """Of the model that the layer is in.
-
-        Raises:
-            InputError: it is in none.
-        """
+        """Of the model that the layer is in. Raises InputError: it is in none."""
         if self._backend is None:
             raise InputError(f"layer {self.name!r} is in no model yet, expected Sequential([...]) around it")
         return self._backend
@@ -99,9 +99,7 @@ class Layer(ABC):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         """The output's shape for this input's shape, by default the same.
-
-        Raises:
-            InputError: the input does not fit.
+        Raises InputError: the input does not fit.
         """
         return input_shape
 
@@ -126,9 +124,7 @@ class Layer(ABC):
 
     def reserve(self, batch: int, training: bool) -> None:
         """Make the buffers for batches of this size, in this thread.
-
-        Raises:
-            InputError: the layer cannot work on such a batch.
+        Raises InputError: the layer cannot work on such a batch.
         """
         self._buffers.reserve(batch, training)
 

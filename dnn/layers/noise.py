@@ -5,8 +5,6 @@ the layer has drawn, is a number on the device. So the masks are equal on every 
 step needs neither an argument nor a read.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from math import prod
 from types import SimpleNamespace
@@ -20,9 +18,13 @@ from dnn.validation.settings import require_number
 
 
 class Random(Layer):
-    """Base: draws pairs of 31 random bits for each example of a batch in training."""
+    """Base: in training y is made of x and of pairs of 31 random bits; otherwise y = x."""
 
     random = True
+
+    def pairs(self) -> int:
+        """How many an example takes: two words for two numbers of x."""
+        return (prod(self.input_shape) + 1) // 2
 
     def bind(self, backend: Backend) -> None:
         self._key = stream_key(self._seed, type(self).__name__, self._index)
@@ -31,61 +33,46 @@ class Random(Layer):
     def initial_state(self) -> dict[str, np.ndarray]:
         return {"step": np.zeros(1, dtype=np.int64)}
 
-    def bit_buffers(self, batch: int, pairs: int) -> dict[str, Array | None]:
-        """For ``draw``: so many pairs of words an example, and their places in the stream."""
-        backend, xp = self.backend, self.backend.xp
-        counters = xp.arange(batch * pairs, dtype=xp.int64, device=backend.device)
-        bits = backend.zeros((batch, pairs), dtype=xp.int64)
-        return {"bits": bits, "counters": xp.reshape(counters, (batch, pairs))}
-
-    def draw(self, keep: SimpleNamespace) -> None:
-        """Write keep.bits (B, pairs), and count the step."""
-        step, bits = self.state["step"], self.backend.view(keep.bits, (-1,))
-        self._threefry(self._key, step, self.backend.xp.reshape(keep.counters, (-1,)), bits)
-        step[...] = step + 1
-
-
-class Noise(Random):
-    """Base: two words for two numbers of x."""
-
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        """y, and for each example pairs of words and their places in the stream."""
         if not training:
             return {}
-        n = prod(self.input_shape)
-        return {"y": self.backend.zeros((batch, n)), **self.bit_buffers(batch, (n + 1) // 2)}
+        backend, pairs = self.backend, self.pairs()
+        return {
+            "y": backend.zeros((batch, prod(self.input_shape))),
+            "bits": backend.zeros((batch, pairs), dtype=backend.xp.int64),
+            "counters": backend.from_host(np.arange(batch * pairs, dtype=np.int64).reshape(batch, pairs)),
+        }
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y in training, x itself otherwise."""
+        """y in training, x itself otherwise; counts the step."""
         if not training:
             return x
-        xp, keep = self.backend.xp, self._buffers[x.shape[0]]
-        self.draw(keep)
+        xp, step, keep = self.backend.xp, self.state["step"], self._buffers[x.shape[0]]
+        counters, bits = xp.reshape(keep.counters, (-1,)), self.backend.view(keep.bits, (-1,))
+        self._threefry(self._key, step, counters, bits)
+        step[...] = step + 1
         self.apply(keep, xp.reshape(x, keep.y.shape))
         return xp.reshape(keep.y, x.shape)
 
     @abstractmethod
     def apply(self, keep: SimpleNamespace, x: Array) -> None:
-        """Write keep.y from keep.bits and x (B, n)."""
+        """Write keep.y (B, n) from keep.bits (B, pairs) and x (B, n)."""
 
 
-class Dropout(Noise):
+class Dropout(Random):
     """In training each number becomes 0 with probability ``rate``, the others are divided by 1 - rate
     (Srivastava et al. 2014); otherwise y = x.
 
     Args:
         rate: in [0, 1).
-        name: None: "dropout_1", ...
-
-    Raises:
-        InputError: a rate out of range.
     """
 
     examples = ({"rate": 0.25},)
 
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name)
-        require_number("rate", rate, 0.0, 1.0)
-        self.rate = float(rate)
+        self.rate = require_number("rate", rate, 0.0, 1.0)
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
@@ -109,23 +96,18 @@ class Dropout(Noise):
         return dy
 
 
-class GaussianNoise(Noise):
+class GaussianNoise(Random):
     """In training y = x + stddev e with e standard normal; otherwise y = x.
 
     Args:
         stddev: finite, at least 0.
-        name: None: "gaussian_noise_1", ...
-
-    Raises:
-        InputError: a stddev out of range.
     """
 
     examples = ({"stddev": 0.5},)
 
     def __init__(self, stddev: float, *, name: str | None = None) -> None:
         super().__init__(name)
-        require_number("stddev", stddev, 0.0)
-        self.stddev = float(stddev)
+        self.stddev = require_number("stddev", stddev, 0.0)
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)

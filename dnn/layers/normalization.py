@@ -3,8 +3,6 @@
 For images (H, W, C) each pixel counts as a row of C numbers; x^ is x without mean and of variance 1.
 """
 
-from __future__ import annotations
-
 from math import prod
 from typing import ClassVar
 
@@ -21,10 +19,9 @@ class Normalization(Layer):
 
     kernel: ClassVar[str]
 
-    def __init__(self, epsilon: float, name: str | None) -> None:
+    def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
         super().__init__(name)
-        require_number("epsilon", epsilon, 0.0)
-        self.epsilon = float(epsilon)
+        self.epsilon = require_number("epsilon", epsilon, 0.0)
 
     def bind(self, backend: Backend) -> None:
         self._n = self.input_shape[-1]
@@ -52,15 +49,9 @@ class Normalization(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         """See the kernel, whose docstring has the formula; dx is written over dy."""
-        keep = self._buffers[dy.shape[0]]
-        rows = self._rows(dy)
-        self._normalize_backward(
-            rows,
-            self._rows(keep.x),
-            self.statistics(dy.shape[0]),
-            self.value["gamma"],
-            (self.gradient["gamma"], self.gradient["beta"], None if self._first else rows),
-        )
+        x, rows, statistics = self._buffers[dy.shape[0]].x, self._rows(dy), self.statistics(dy.shape[0])
+        out = self.gradient["gamma"], self.gradient["beta"], None if self._first else rows
+        self._normalize_backward(rows, self._rows(x), statistics, self.value["gamma"], out)
         return None if self._first else self.backend.xp.reshape(rows, dy.shape)
 
 
@@ -72,19 +63,14 @@ class BatchNormalization(Normalization):
         momentum: weight of the newest batch in the running averages, in [0, 1), as in torch (Keras's
             momentum is 1 minus this). The running variance is that divided by N - 1.
         epsilon: added to the variance.
-        name: None: "batch_normalization_1", ...
-
-    Raises:
-        InputError: a setting out of range.
     """
 
     kernel = "batch_norm"
     mixes = True
 
     def __init__(self, *, momentum: float = 0.1, epsilon: float = 1e-5, name: str | None = None) -> None:
-        super().__init__(epsilon, name)
-        require_number("momentum", momentum, 0.0, 1.0)
-        self.momentum = float(momentum)
+        super().__init__(epsilon=epsilon, name=name)
+        self.momentum = require_number("momentum", momentum, 0.0, 1.0)
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
@@ -114,9 +100,9 @@ class BatchNormalization(Normalization):
         gamma, beta = self.value["gamma"], self.value["beta"]
         mean, variance = self.state["running_mean"], self.state["running_variance"]
         if training:
-            y = self.backend.view(keep.y, (x.shape[0] * self._places, self._n))
-            settings = self.momentum, self.epsilon
-            self._normalize(self._rows(x), gamma, beta, (mean, variance), settings, self._statistics, y)
+            running, settings = (mean, variance), (self.momentum, self.epsilon)
+            y = self._rows(keep.y)
+            self._normalize(self._rows(x), gamma, beta, running, settings, self._statistics, y)
         else:
             keep.y[...] = (x - mean) * (gamma / xp.sqrt(variance + self.epsilon)) + beta
         return keep.y
@@ -128,16 +114,9 @@ class LayerNormalization(Normalization):
 
     Args:
         epsilon: added to the variance.
-        name: None: "layer_normalization_1", ...
-
-    Raises:
-        InputError: a setting out of range.
     """
 
     kernel = "layer_norm"
-
-    def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
-        super().__init__(epsilon, name)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         rows = (batch, self._places)
@@ -153,8 +132,6 @@ class LayerNormalization(Normalization):
         """y = x^ gamma + beta; keeps x, mean and inverse."""
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        y = self.backend.view(keep.y, (x.shape[0] * self._places, self._n))
-        statistics = self.statistics(x.shape[0])
-        gamma, beta = self.value["gamma"], self.value["beta"]
-        self._normalize(self._rows(x), gamma, beta, self.epsilon, statistics, y)
+        gamma, beta, statistics = self.value["gamma"], self.value["beta"], self.statistics(x.shape[0])
+        self._normalize(self._rows(x), gamma, beta, self.epsilon, statistics, self._rows(keep.y))
         return keep.y

@@ -1,7 +1,5 @@
 """Flatten and Reshape: the same numbers in another shape, nothing copied."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 
@@ -16,7 +14,6 @@ class Reshape(Layer):
 
     Args:
         target_shape: without the batch axis; one length may be -1 and follows from the others.
-        name: None: "reshape_1", ...
 
     Raises:
         InputError: a length below 1.
@@ -60,9 +57,6 @@ class Reshape(Layer):
 
 class Flatten(Reshape):
     """Each example as one axis: images (H, W, C) row by row, for the Dense layers after them.
-
-    Args:
-        name: None: "flatten_1", ...
 
     >>> Flatten().shape_after((4, 4, 8))
     (128,)

@@ -1,13 +1,12 @@
 """L-BFGS, the quasi-Newton method: for any function of a flat vector, and for networks on full batches.
 
-direction      the two-loop recursion          settings   what can be chosen
-line_search    the strong Wolfe conditions     state      where a minimisation stands, also as a file
-minimiser      both together                   network    the mean loss of a network
+direction      the two-loop recursion          state     settings, and where a minimisation stands
+line_search    the strong Wolfe conditions     network   the mean loss of a network
+minimiser      both together
 """
 
 from dnn.lbfgs.minimiser import minimise
 from dnn.lbfgs.network import MeanLoss, fit_lbfgs
-from dnn.lbfgs.settings import LBFGS
-from dnn.lbfgs.state import Reason, State, load_state, save_state
+from dnn.lbfgs.state import LBFGS, Reason, State, load_state, save_state
 
 __all__ = ["LBFGS", "MeanLoss", "Reason", "State", "fit_lbfgs", "load_state", "minimise", "save_state"]

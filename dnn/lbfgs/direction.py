@@ -4,8 +4,6 @@ Symbols: g the gradient (n,); for each remembered step s = x' - x, y = g' - g an
 approximation of the inverse Hessian that these pairs define, which is never formed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt

@@ -5,14 +5,12 @@ step a with  phi(a) <= phi(0) + c1 a phi'(0)  (the function falls enough)  and  
 (the slope is mostly gone). Such an interval exists on any smooth function that is bounded below.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import copysign, inf, isfinite, nan, sqrt
 from typing import Any
 
-from dnn.lbfgs.settings import LBFGS
+from dnn.lbfgs.state import LBFGS
 
 Array = Any
 
@@ -33,9 +31,6 @@ class Trial:
         return isfinite(self.value) and isfinite(self.slope)
 
 
-Along = Callable[[float], Trial]
-
-
 def cubic_minimiser(a: Trial, b: Trial) -> float:
     """Where the cubic through both values and slopes has its minimum; NaN if it has none.
 
@@ -53,6 +48,7 @@ def cubic_minimiser(a: Trial, b: Trial) -> float:
     return b.step - width * (b.slope + d2 - d1) / below if below != 0.0 else nan
 
 
+@dataclass(eq=False)
 class LineSearch:
     """One search.
 
@@ -60,40 +56,34 @@ class LineSearch:
         along: evaluates a step.
         start: step 0; its slope is negative.
         settings: c1 and c2.
-        evaluations: how many trials are allowed.
+        left: trials that are allowed, and then those that remain.
         rounding: what the value may be wrong by. Closer to the minimum than that values say nothing,
             and the slopes decide alone (the approximate Wolfe conditions of Hager and Zhang 2005).
 
     Attributes:
-        left: trials that remain.
         exhausted: whether the result is only what was there when the trials ran out.
     """
 
-    def __init__(
-        self,
-        along: Callable[[float], Trial],
-        start: Trial,
-        settings: LBFGS,
-        evaluations: int,
-        rounding: float,
-    ) -> None:
-        self._along, self.start, self.left, self._rounding = along, start, evaluations, rounding
-        self._c1, self._c2 = settings.sufficient_decrease, settings.curvature
-        self.exhausted = False
+    along: Callable[[float], Trial]
+    start: Trial
+    settings: LBFGS
+    left: int
+    rounding: float
+    exhausted: bool = field(default=False, init=False)
 
     def _try(self, step: float) -> Trial:
         self.left -= 1
-        return self._along(step)
+        return self.along(step)
 
     def _falls_enough(self, trial: Trial) -> bool:
-        start = self.start
-        if not trial.finite or trial.value <= start.value + self._c1 * trial.step * start.slope:
+        start, c1 = self.start, self.settings.sufficient_decrease
+        if not trial.finite or trial.value <= start.value + c1 * trial.step * start.slope:
             return trial.finite
-        near = abs(trial.value - start.value) <= self._rounding
-        return near and trial.slope <= (2.0 * self._c1 - 1.0) * start.slope
+        near = abs(trial.value - start.value) <= self.rounding
+        return near and trial.slope <= (2.0 * c1 - 1.0) * start.slope
 
     def _is_flat(self, trial: Trial) -> bool:
-        return abs(trial.slope) <= -self._c2 * self.start.slope
+        return abs(trial.slope) <= -self.settings.curvature * self.start.slope
 
     def run(self, step: float) -> Trial | None:
         """The first trial found that meets both conditions, going outward from ``step``.
@@ -110,7 +100,7 @@ class LineSearch:
                 ceiling = trial.step
                 step = low.step + 0.1 * (ceiling - low.step)
                 continue
-            worse = low is not self.start and trial.value > low.value + self._rounding
+            worse = low is not self.start and trial.value > low.value + self.rounding
             if worse or not self._falls_enough(trial):
                 return self._zoom(low, trial)
             if self._is_flat(trial):
@@ -147,7 +137,7 @@ class LineSearch:
             if step in (low.step, high.step):  # no number lies between
                 break
             trial = self._try(step)
-            if not self._falls_enough(trial) or trial.value > low.value + self._rounding:
+            if not self._falls_enough(trial) or trial.value > low.value + self.rounding:
                 high = trial
                 continue
             if self._is_flat(trial):

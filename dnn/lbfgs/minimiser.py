@@ -4,8 +4,6 @@ An iteration: the direction from the remembered steps, a line search along it, a
 remembered in the place of the oldest. Vectors stay on the device; a few numbers an iteration are read back.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from math import inf, isfinite, sqrt
@@ -16,8 +14,7 @@ import numpy as np
 from backends import Backend, InputError
 from dnn.lbfgs.direction import descent_direction, dot, make_pair
 from dnn.lbfgs.line_search import LineSearch, Trial
-from dnn.lbfgs.settings import LBFGS
-from dnn.lbfgs.state import Reason, State
+from dnn.lbfgs.state import LBFGS, Reason, State
 
 Array = Any
 Function = Callable[[Array], tuple[float, Array]]

@@ -1,7 +1,5 @@
 """L-BFGS for a network: the mean loss over all examples as a function of the flat parameter vector."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +7,7 @@ import numpy as np
 
 from backends import InputError
 from dnn.lbfgs.minimiser import minimise
-from dnn.lbfgs.settings import LBFGS
-from dnn.lbfgs.state import State
+from dnn.lbfgs.state import LBFGS, State
 from dnn.network import Network
 from dnn.training.evaluation import chunks
 from dnn.training.step import gradients
@@ -137,9 +134,7 @@ def fit_lbfgs(
 
 def _require_same_loss(function: MeanLoss, state: State, values: Array) -> None:
     """Refuse a state that was reached with other examples or another goal: one evaluation tells.
-
-    Raises:
-        InputError: the loss at the state's point is not the state's, rounding on another backend allowed.
+    Raises InputError: the loss at the state's point is not the state's, rounding on another backend allowed.
     """
     before = function.model.backend.xp.asarray(values, copy=True)
     found, _ = function(state.point)

@@ -1,24 +1,60 @@
-"""Where a minimisation stands: all that the next iteration depends on, also as a file."""
-
-from __future__ import annotations
+"""The settings of L-BFGS, and where a minimisation stands: what the next iteration needs, also as a file."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from backends import Backend
+from backends import Backend, InputError
 from backends.errors import brief
 from dnn.io import safetensors as tensor_files
 from dnn.io.checkpoint import CheckpointError
 from dnn.lbfgs.direction import Pair
+from dnn.validation.ranges import Checked, Count, NotNegative, Share
+from dnn.validation.settings import require_number
 
 FORMAT = "array-api-dnn-lbfgs"
 VERSION = 2
 HISTORY = ("evaluations", "loss", "gradient_norm")
 Array = Any
+
+
+@dataclass(frozen=True)
+class LBFGS(Checked):
+    """Limited-memory BFGS (Liu and Nocedal 1989).
+
+    Args:
+        memory: how many steps are remembered, 3 to 20 as a rule; each costs two vectors.
+        max_iterations, max_evaluations: of one call. Nothing is evaluated past the second, and a line
+            search that it cuts short is begun again when the minimisation goes on.
+        gradient_tolerance: stop where no entry of the gradient is larger than this.
+        decrease_tolerance: stop after an iteration that lowered f by less than this share of it.
+        sufficient_decrease, curvature: c1 < c2 of the Wolfe conditions.
+        line_search_evaluations: after so many trials a line search takes what it has or fails.
+
+    Raises:
+        InputError: a setting out of range.
+    """
+
+    memory: Count = 10
+    max_iterations: Count = 100
+    max_evaluations: Count = 10_000
+    gradient_tolerance: NotNegative = 1e-5
+    decrease_tolerance: NotNegative = 1e-12
+    sufficient_decrease: Annotated[float, partial(require_number, low=0.0, high=0.5)] = 1e-4
+    curvature: Share = 0.9
+    line_search_evaluations: Count = 25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.0 < self.sufficient_decrease < self.curvature:
+            raise InputError(
+                f"sufficient_decrease is {self.sufficient_decrease!r}, expected a number above 0 and below "
+                f"the curvature {self.curvature!r}"
+            )
 
 
 class Reason(StrEnum):
@@ -73,13 +109,9 @@ class State:
 
 def save_state(state: State, path: str | Path, backend: Backend) -> None:
     """Write the state; an older file of that name is replaced whole.
-
-    Raises:
-        CheckpointError: the file cannot be written.
+    Raises CheckpointError: the file cannot be written.
     """
-    vectors = {"point": state.point, "gradient": state.gradient}
-    for i, pair in enumerate(state.pairs):
-        vectors |= {f"s_{i}": pair.s, f"y_{i}": pair.y}
+    vectors = [state.point, state.gradient, *(v for pair in state.pairs for v in (pair.s, pair.y))]
     about = {
         "dtype": backend.dtype_name,
         "value": state.value,
@@ -89,7 +121,8 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
         "history": state.history,
         "reason": state.reason,
     }
-    arrays = {name: np.ascontiguousarray(backend.to_host(vector)) for name, vector in vectors.items()}
+    named = zip(_names(len(state.pairs)), vectors, strict=True)
+    arrays = {name: np.ascontiguousarray(backend.to_host(vector)) for name, vector in named}
     try:
         tensor_files.write(Path(path), FORMAT, VERSION, about, arrays)
     except OSError as error:
@@ -98,10 +131,8 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
 
 def load_state(path: str | Path, backend: Backend) -> State:
     """The saved state on this backend, whichever backend wrote it.
-
-    Raises:
-        CheckpointError: missing, truncated, altered, of another program or version, of another dtype than
-            the backend's, or vectors that do not fit together.
+    Raises CheckpointError: missing, truncated, altered, of another program or version, of another dtype than
+    the backend's, or vectors that do not fit together.
     """
     about, arrays = tensor_files.read(Path(path), FORMAT, VERSION, "state", CheckpointError)
     if about.get("dtype") != backend.dtype_name:
@@ -115,6 +146,10 @@ def load_state(path: str | Path, backend: Backend) -> State:
         raise CheckpointError(f"state {path} does not fit together: {brief(error)}") from None
 
 
+def _names(pairs: int) -> list[str]:
+    return ["point", "gradient", *(f"{letter}_{i}" for i in range(pairs) for letter in "sy")]
+
+
 def _numbers(values: Any, *types: type) -> list[Any]:
     """The values if they are a list of numbers of these types (TypeError: they are not)."""
     if not isinstance(values, list) or any(type(value) not in types for value in values):
@@ -125,7 +160,7 @@ def _numbers(values: Any, *types: type) -> list[Any]:
 def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Backend) -> State:
     """The state from a file's parts (KeyError, TypeError, ValueError, OverflowError: they do not fit)."""
     rho = [float(r) for r in _numbers(about["rho"], int, float)]
-    names = ["point", "gradient", *(f"{letter}_{i}" for i in range(len(rho)) for letter in "sy")]
+    names = _names(len(rho))
     if set(arrays) != set(names):
         raise ValueError(f"vectors are named {sorted(arrays)}, expected {sorted(names)}")
     for name, array in arrays.items():

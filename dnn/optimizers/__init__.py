@@ -3,13 +3,9 @@
 from backends import InputError
 from backends.errors import shown
 from backends.table import Table
-from dnn.optimizers.adagrad import Adagrad
-from dnn.optimizers.adam import Adam
-from dnn.optimizers.adamw import AdamW
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.optimizer import OptimizerState as OptimizerState
-from dnn.optimizers.rmsprop import RMSprop
-from dnn.optimizers.sgd import SGD
+from dnn.optimizers.rules import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.validation.settings import look_up
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
@@ -22,9 +18,7 @@ OPTIMIZERS: Table[type[Optimizer]] = Table(
 
 def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """The optimizer of this name with its usual settings, or the optimizer that it is.
-
-    Raises:
-        InputError: an unknown name, or something else than an optimizer.
+    Raises InputError: an unknown name, or something else than an optimizer.
     """
     if isinstance(optimizer, str):
         return look_up("optimizer", optimizer, OPTIMIZERS)()  # type: ignore[call-arg]

@@ -1,7 +1,5 @@
 """What an optimizer is: settings that can be written down, and a state over one flat vector."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
@@ -25,7 +23,7 @@ class Optimizer(Checked):
     A subclass declares settings of its own as fields, in the order in which its kernel takes them.
 
     Args:
-        learning_rate: finite, at least 0, or a Schedule.
+        learning_rate: finite, at least 0, or a Schedule; the first setting of each optimizer.
         clip_norm: before each update the gradient of all parameters together is shortened to this length
             where it is longer, as by torch.nn.utils.clip_grad_norm_ (Keras's global_clipnorm).
         clip_value: each element of the gradient is cut off at plus and minus this, as by
@@ -47,7 +45,7 @@ class Optimizer(Checked):
 
     name: ClassVar[str]
     slots: ClassVar[tuple[str, ...]]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]]
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     decays: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -1,7 +1,5 @@
 """A price for large weights, beside the loss: L1 and L2 regularisation."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from dnn.parameters import Parameters

@@ -3,9 +3,9 @@
 Every schedule may begin with a warm-up: after ``warmup`` updates that rise in a straight line towards the
 curve's first rate, the curve begins. In torch's words: SequentialLR of LinearLR(start_factor=1/(warmup + 1),
 total_iters=warmup) and the curve, with milestones=[warmup].
-"""
 
-from __future__ import annotations
+A curve goes from ``initial``, at least 0, over ``steps`` updates, at least 1, to ``final``, at least 0.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -50,9 +50,7 @@ class Schedule(Checked):
 
     def rates(self) -> np.ndarray:
         """The table: (warmup + n,) float64, rate of update 0, 1, ...
-
-        Raises:
-            InputError: it would be too long for memory.
+        Raises InputError: it would be too long for memory.
         """
         updates = self.warmup + getattr(self, "steps", 1)
         if updates > LONGEST:
@@ -91,8 +89,6 @@ class StepDecay(Schedule):
     """``initial * factor ** (t // every)`` until update ``steps``, then as there; torch's StepLR.
 
     Args:
-        initial: rate of the first update, at least 0.
-        steps: at least 1.
         every: updates from one drop to the next, at least 1.
         factor: of a drop, above 0.
 
@@ -119,11 +115,6 @@ class LinearDecay(Schedule):
     The last small steps average out the noise of single batches: on the lecture's network they are
     worth several tenths of a point of test accuracy against a constant rate. torch's LinearLR with
     end_factor=final/initial and total_iters=steps.
-
-    Args:
-        initial: rate of the first update, at least 0.
-        steps: at least 1.
-        final: at least 0.
 
     >>> LinearDecay(1.0, steps=4).rates()
     array([1.  , 0.75, 0.5 , 0.25, 0.  ])

@@ -6,8 +6,6 @@ state. The arrays are named and in the model's dtype, so that a state taken on o
 on another.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,10 +85,13 @@ def facts_of(model: Network, data: str, batch_size: int, shuffle: bool) -> dict[
     }
 
 
-def _vectors(model: Network) -> dict[str, dict[str, Array]]:
-    """Kind of number ("value", "state", a slot of the optimizer) -> named arrays."""
-    slots = {slot: model.parameters.views(v) for slot, v in model.optimizer_state.vectors.items()}
-    return {"value": model.parameters.value, "state": model.parameters.state, **slots}
+def _places(model: Network, totals: Array) -> dict[str, Array]:
+    """Name in a training state -> array of the device that it is of."""
+    parameters, optimizer = model.parameters, model.optimizer_state
+    slots = {slot: parameters.views(vector) for slot, vector in optimizer.vectors.items()}
+    kinds = {"value": parameters.value, "state": parameters.state, **slots}
+    named = {f"{kind} {name}": a for kind, arrays in kinds.items() for name, a in arrays.items()}
+    return {**named, "control": optimizer.control, "totals": totals}
 
 
 def take_state(
@@ -108,22 +109,14 @@ def take_state(
         totals: (3,) the running epoch's sums of losses, right predictions and weights.
         held: the callbacks' host arrays.
     """
-
-    def host(array: Array) -> np.ndarray:
-        return np.array(model.backend.to_host(array))
-
-    arrays = {f"{kind} {n}": host(v) for kind, named in _vectors(model).items() for n, v in named.items()}
-    arrays["control"] = host(model.optimizer_state.control)
-    arrays["totals"] = host(totals)
-    arrays.update(held)
-    return TrainingState(epoch, updates, dict(facts), {k: list(v) for k, v in history.items()}, arrays)
+    arrays = {name: np.array(model.backend.to_host(a)) for name, a in _places(model, totals).items()}
+    past = {name: list(values) for name, values in history.items()}
+    return TrainingState(epoch, updates, dict(facts), past, {**arrays, **held})
 
 
 def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any]) -> None:
     """Put a state into a compiled model of the same architecture; all is compared before anything is written.
-
-    Raises:
-        StateError: it is of another training; says in what.
+    Raises StateError: it is of another training; says in what.
     """
     for name, wanted in facts.items():
         if state.facts.get(name) != wanted:
@@ -131,8 +124,7 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
                 f"the training state has another {name}: {brief(state.facts.get(name))}, expected "
                 f"{brief(wanted)}; resume with what it was begun with"
             )
-    places = {f"{kind} {n}": v for kind, named in _vectors(model).items() for n, v in named.items()}
-    places["control"], places["totals"] = model.optimizer_state.control, totals
+    places = _places(model, totals)
     saved = {name for name in state.arrays if not name.startswith(CALLBACK)}
     if places.keys() != saved:
         odd = sorted(places.keys() ^ saved)
@@ -172,9 +164,7 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
 
 def write_state(state: TrainingState, path: Path) -> None:
     """Write a state, whole or not at all.
-
-    Raises:
-        OSError: the file cannot be written; nothing is left behind.
+    Raises OSError: the file cannot be written; nothing is left behind.
     """
     about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": state.history}
     tensor_files.write(path, FORMAT, VERSION, about, state.arrays)
@@ -182,9 +172,7 @@ def write_state(state: TrainingState, path: Path) -> None:
 
 def read_state(path: Path) -> TrainingState:
     """Read what ``write_state`` wrote.
-
-    Raises:
-        StateError: missing, truncated, altered, of another kind or version.
+    Raises StateError: missing, truncated, altered, of another kind or version.
     """
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
     try:

@@ -55,8 +55,8 @@ def natural_number(argument: str, value: Any) -> int:
     return value
 
 
-def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> None:
-    """Refuse a setting outside low <= value < high.
+def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> float:
+    """The value as float if low <= value < high.
 
     Raises:
         InputError: naming the argument.
@@ -65,6 +65,7 @@ def require_number(argument: str, value: float, low: float, high: float = float(
     if not (real and abs(value) <= sys.float_info.max and low <= value < high):
         bound = f"at least {low:g}" + (f" and below {high:g}" if isfinite(high) else "")
         raise InputError(f"{argument} is {shown(value)}, expected a finite number of {bound}")
+    return float(value)
 
 
 def require_bool(argument: str, value: Any) -> bool:

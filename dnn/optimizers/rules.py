@@ -1,0 +1,119 @@
+"""The optimizers' rules: each a formula, its settings, and the vectors that it keeps.
+
+Symbols: p the parameters, g their gradient, rate the learning rate. ``Optimizer`` has the settings that
+all have, and what is raised. No epsilon may be 0: a weight without gradient would become 0 / 0.
+"""
+
+from dataclasses import dataclass
+
+from backends import InputError
+from dnn.optimizers.optimizer import Optimizer
+from dnn.optimizers.schedules import Schedule
+from dnn.validation.ranges import NotNegative, Positive, Share
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """v = momentum v + g;  p = p - rate v, or with Nesterov p = p - rate (g + momentum v).
+
+    As torch.optim.SGD without dampening (Sutskever et al. 2013).
+
+    Args:
+        momentum: in [0, 1).
+        nesterov: needs a momentum above 0.
+    """
+
+    learning_rate: float | Schedule = 0.01
+    momentum: Share = 0.0
+    nesterov: bool = False
+
+    name = "sgd"
+    slots = ("velocity",)
+    examples = ({}, {"momentum": 0.5}, {"momentum": 0.5, "nesterov": True})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.nesterov and self.momentum == 0.0:
+            raise InputError("nesterov is True with momentum 0, expected a momentum above 0")
+
+
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """total = total + g^2;  p = p - rate g / (sqrt(total) + epsilon): each weight's own falling rate.
+
+    Duchi et al. 2011, as torch.optim.Adagrad with its lr_decay 0 (a Schedule does that) and
+    initial_accumulator_value 0 (Keras starts at 0.1).
+
+    Args:
+        epsilon: finite, above 0.
+    """
+
+    learning_rate: float | Schedule = 0.01
+    epsilon: Positive = 1e-10
+
+    name = "adagrad"
+    slots = ("total",)
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """v: running mean of g^2;  s = g / (sqrt(v) + epsilon);  p = p - rate s, or with momentum
+
+    velocity = momentum velocity + s;  p = p - rate velocity.
+
+    Tieleman and Hinton 2012, as torch.optim.RMSprop with centered False: epsilon outside the root, and the
+    rate outside the velocity (Keras has both inside).
+
+    Args:
+        decay: of the running mean, in [0, 1); torch's alpha, Keras's rho.
+        epsilon: finite, above 0.
+        momentum: in [0, 1).
+    """
+
+    learning_rate: float | Schedule = 0.01
+    decay: Share = 0.99
+    epsilon: Positive = 1e-8
+    momentum: Share = 0.0
+
+    name = "rmsprop"
+    slots = ("v", "velocity")
+    # The first steps are ten times the rate: at 0.01 training is chaotic, and rounding grows even in float64.
+    examples = ({"learning_rate": 1e-3}, {"learning_rate": 1e-3, "momentum": 0.5})
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """m, v: running means of g and g^2;  p = p - rate m^ / (sqrt(v^) + epsilon), ^ without start bias.
+
+    Kingma and Ba 2015, algorithm 1, epsilon outside the root and after the bias correction as in
+    torch.optim.Adam (Keras and others place it elsewhere).
+
+    Args:
+        beta1, beta2: in [0, 1).
+        epsilon: finite, above 0.
+    """
+
+    learning_rate: float | Schedule = 1e-3
+    beta1: Share = 0.9
+    beta2: Share = 0.999
+    epsilon: Positive = 1e-8
+
+    name = "adam"
+    slots = ("m", "v")
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """p = p (1 - rate weight_decay), then Adam: the decay does not pass through the moments.
+
+    Loshchilov and Hutter 2019, as torch.optim.AdamW over all parameters, biases too. ``compile``'s l2 is the
+    other kind of decay: part of the gradient, and of weights alone.
+
+    Args:
+        weight_decay: finite, at least 0.
+    """
+
+    weight_decay: NotNegative = 0.01
+
+    name = "adamw"
+    decays = True
