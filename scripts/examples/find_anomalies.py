@@ -16,8 +16,6 @@ def parse() -> argparse.Namespace:
     parser = _example.parser(__doc__, epochs=100)
     normal = {"type": int, "nargs": "+", "default": [0, 1, 2, 3, 4], "metavar": "DIGIT"}
     parser.add_argument("--normal", **normal, help="default: 0 to 4")
-        "--normal", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="DIGIT", help="default: 0 to 4"
-    )
     parser.add_argument("--bottleneck", type=int, default=8, metavar="UNITS", help="default: %(default)s")
     _example.add_image_arguments(parser, "digits", "digits (default), or mnist if it is here")
     return parser.parse_args()
