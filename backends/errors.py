@@ -19,6 +19,15 @@ class BackendUnavailable(RuntimeError):
     """A known backend cannot run on this machine; the message says what is missing and the cure."""
 
 
+def install(extra: str) -> str:
+    """The command that brings an extra of pyproject.toml; the project is on no index.
+
+    >>> install("fast")
+    'pip install -e ".[fast]" in a checkout of array-api-dnn'
+    """
+    return f'pip install -e ".[{extra}]" in a checkout of array-api-dnn'
+
+
 def brief(value: object, limit: int = 160) -> str:
     """``str(value)`` for a message, in one line of at most ``limit`` characters.
 

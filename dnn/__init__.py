@@ -25,6 +25,8 @@ from dnn.training.callback import Callback
 from dnn.training.evaluation import Evaluation
 from dnn.training.history import History
 
+__version__ = "0.1.0"
+
 __all__ = [
     "LBFGS", "BackendUnavailable", "CSVLogger", "Callback", "EarlyStopping", "Evaluation", "History",
     "InputError", "JSONLogger", "ModelCheckpoint", "Sequential", "TensorBoard", "available_backends",

@@ -8,13 +8,16 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-# A clone that was not installed works too.
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+CHECKOUT = Path(__file__).resolve().parent.parent
+if (CHECKOUT / "backends").is_dir():  # a clone that was not installed works too
+    sys.path.append(str(CHECKOUT))
 
 if TYPE_CHECKING:
     from backends import Backend
@@ -30,8 +33,23 @@ def one_line(message: object) -> str:
     return text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}"
 
 
+def program() -> str:
+    """This command's name: "train.py", or "dnn train" where ``dnn.__main__`` runs it."""
+    return Path(sys.argv[0]).name
+
+
+def called() -> list[str]:
+    """The words that call this command again: ["scripts/train.py"], or ["dnn", "train"]."""
+    return program().split() if program().startswith("dnn ") else [sys.argv[0]]
+
+
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors of one sentence."""
+    """argparse, with errors of one sentence, and help that names commands as this one was called."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(prog=program(), **settings)
+        if program().startswith("dnn ") and self.epilog:
+            self.epilog = re.sub(r"\b(\w+)\.py\b", r"dnn \1", self.epilog)
 
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)", file=sys.stderr)
@@ -49,6 +67,19 @@ def write_json(path: Path | None, content: object) -> None:
 
     if path is not None:
         write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """One JSON object on stdout; a number that JSON lacks, NaN or infinity, becomes null."""
+
+    def held(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: held(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [held(part) for part in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    print(json.dumps(held(content), allow_nan=False), flush=True)
 
 
 def listed(argument: str, text: str | None, table: Mapping[str, Any]) -> list[str]:
@@ -69,14 +100,14 @@ def run(main: Callable[..., int | None], *arguments: Any) -> NoReturn:
     """Run a script's main: a user's mistake becomes one sentence on stderr and exit code 2."""
     from backends import BackendUnavailable, InputError
 
-    program = Path(sys.argv[0]).name
+    name = program()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file's name may hold bytes that are no text. stderr escapes them by itself.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = main(*arguments)
     except (InputError, BackendUnavailable) as error:
-        say(f"{program}: error: {one_line(error)}")
+        say(f"{name}: error: {one_line(error)}")
         code = BAD_INPUT
     except Exception as error:
         # By their names and words, so that neither library is imported for this.
@@ -85,10 +116,10 @@ def run(main: Callable[..., int | None], *arguments: Any) -> NoReturn:
             raise
         text = one_line(str(error).split("\n")[0])
         full, cure = ("the GPU's memory is", " or --backend numpy") if gpu else ("memory is", "")
-        say(f"{program}: error: {full} full ({text}); use a smaller network or batch{cure}")
+        say(f"{name}: error: {full} full ({text}); use a smaller network or batch{cure}")
         code = BAD_INPUT
     except KeyboardInterrupt:
-        say(f"{program}: interrupted")
+        say(f"{name}: interrupted")
         code = INTERRUPTED
     except BrokenPipeError:  # whoever read our output is gone, as after "| head"
         sys.stderr.close()
@@ -127,8 +158,9 @@ def add_data_arguments(
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """RUN and --allow-nonfinite, which ``open_run`` reads."""
-    parser.add_argument("run", metavar="RUN", type=Path, help="a run folder of train.py")
+    """RUN and --allow-nonfinite, which ``open_run`` reads, and --json."""
+    parser.add_argument("run", metavar="RUN", type=Path, help="the run folder of a training")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     parser.add_argument(
         "--allow-nonfinite", action="store_true", help="use the weights even if some are NaN or infinite"
     )

@@ -23,8 +23,7 @@ def parse() -> argparse.Namespace:
         description=__doc__,
         epilog="example: benchmark.py --contenders numpy torch pytorch --rotations 3 --updates 400. "
         "Compare ratios within a rotation, not times: other work on the machine changes the times. Peers: "
-        'pip install "array-api-dnn[peers]". exit code: 0 done, 2 bad input or a named contender that '
-        "cannot run.",
+        'pip install -e ".[peers]". exit code: 0 done, 2 bad input or a named contender that cannot run.',
     )
     add = parser.add_argument
     contenders = (

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import argparse
 import platform
 import sys
 
 import _command
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
+    return _command.Parser(description=__doc__).parse_args()
+
+
+def main(arguments: argparse.Namespace) -> None:
     from backends import available_backends, get_backend
 
     print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
@@ -34,5 +39,4 @@ def print_facts(facts: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    _command.Parser(description=__doc__).parse_args()
-    _command.run(main)
+    _command.run(main, parse())

@@ -26,6 +26,12 @@ def main(arguments: argparse.Namespace) -> None:
     name = arguments.dataset or str(config.get("dataset"))
     data = load_dataset(name, arguments.data_dir)
     loss, accuracy = model.evaluate(data.x_test, data.y_test)
+    if arguments.json:
+        _command.print_json(
+            {"run": str(arguments.run), "dataset": name, "examples": len(data.x_test), "loss": float(loss),
+             "accuracy": float(accuracy), "backend": model.backend.name}
+        )  # fmt: skip
+        return
     print(
         f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {len(data.x_test)} {name} images  "
         f"{model.backend.name}"

@@ -29,9 +29,16 @@ def main(arguments: argparse.Namespace) -> None:
     shape = image_shape_of(model.input_shape)
     images = np.stack([load_digit_image(path, shape) for path in arguments.images])
     outputs = model.predict(images.reshape(len(images), *model.input_shape))
-    for path, row in zip(arguments.images, outputs, strict=True):
-        digit = int(row.argmax())
-        print(f"{path}: {digit}  probability {row[digit]:.4f}")
+    read = [
+        (str(path), int(row.argmax()), float(row.max()))
+        for path, row in zip(arguments.images, outputs, strict=True)
+    ]
+    if arguments.json:
+        images = [{"image": path, "digit": digit, "probability": p} for path, digit, p in read]
+        _command.print_json({"run": str(arguments.run), "backend": model.backend.name, "images": images})
+        return
+    for path, digit, p in read:
+        print(f"{path}: {digit}  probability {p:.4f}")
 
 
 if __name__ == "__main__":

@@ -213,7 +213,7 @@ class Run:
         """The command that continues it."""
         data_dir = self.options.data_dir
         more = ["--data-dir", data_dir] if data_dir is not None else []
-        return shlex.join([sys.argv[0], "--resume", str(self.folder.path), *more])
+        return shlex.join([*_command.called(), "--resume", str(self.folder.path), *more])
 
 
 def prepare(asked: Asked) -> Run:
@@ -278,7 +278,7 @@ def train(run: Run, stopper: Any, states: Any) -> Any:
         folder.config = config(halvings)
         folder.write_json(CONFIG, folder.config)
         where = "the start" if state is None else f"epoch {state.epoch}, update {state.updates}"
-        print(f"train.py: {error}; going back to {where} with {0.5**halvings:g} of the rate",
+        print(f"{_command.program()}: {error}; going back to {where} with {0.5**halvings:g} of the rate",
               file=sys.stderr, flush=True)  # fmt: skip
 
     if run.state is None:
@@ -306,7 +306,7 @@ def main(asked: Asked) -> int:
     except Stopped as stop:
         run.folder.save(run.model)  # for evaluate.py and predict.py
         how = f"resume with: {run.again}" if stop.saved else "its state could not be saved"
-        print(f"train.py: {stop}; {how}", file=sys.stderr)
+        print(f"{_command.program()}: {stop}; {how}", file=sys.stderr)
         return 128 + stop.signal
     report(run, history, time.perf_counter() - start)
     return 0
@@ -353,5 +353,4 @@ def report(run: Run, history: Any, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    parsed = parse()
-    _command.run(lambda: main(parsed))
+    _command.run(main, parse())

@@ -8,12 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from backends.errors import BackendUnavailable
+from backends.errors import BackendUnavailable, install
 
-INSTALL = (
-    'pip install "array-api-dnn[cuda12]" (NVIDIA driver 525 or newer) or '
-    '"array-api-dnn[cuda13]" (driver 580 or newer)'
-)
+INSTALL = f"{install('cuda12')} (NVIDIA driver 525 or newer), or .[cuda13] (driver 580 or newer)"
 
 
 def _cannot(why: str, cure: str) -> BackendUnavailable:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
+from backends.errors import install
 from dnn.training.callback import Callback
 from dnn.training.history import History
 
@@ -110,7 +111,7 @@ class TensorBoard(_Log):
         except ImportError:
             raise InputError(
                 "TensorBoard needs the package tensorboardX, which is not installed; "
-                "pip install 'array-api-dnn[tensorboard]'"
+                f"{install('tensorboard')}"
             ) from None
         self.log_dir = Path(log_dir)
         self._make: Any = SummaryWriter

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.errors import install
 from dnn.datasets.download import FOLDERS, DatasetError, fetch, quiet
 from dnn.validation.settings import look_up
 
@@ -86,8 +87,7 @@ def _load_digits() -> Dataset:
             from sklearn.datasets import load_digits
     except ImportError as error:
         raise DatasetError(
-            f'dataset "digits" needs scikit-learn, which cannot be imported ({error}); install it '
-            'with pip install "array-api-dnn[apps]"'
+            f'dataset "digits" needs scikit-learn, which cannot be imported ({error}); {install("apps")}'
         ) from error
     raw = load_digits()
     x = np.rint(raw.data * (255 / 16)).astype(np.uint8)  # (1797, 64)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from backends import InputError
+from backends.errors import install
 from benchmarks import floors, ours, peers, pytorch
 from benchmarks.task import Prepared, Task
 from dnn.validation.settings import look_up
 
-PEERS = 'pip install "array-api-dnn[peers]"'
-FAST = 'pip install "array-api-dnn[fast]"'
+PEERS, FAST = install("peers"), install("fast")
 TORCH = ("torch",)
 
 

@@ -1,6 +1,6 @@
 """What else a user might pick: Keras on its three backends, JAX by hand, scikit-learn.
 
-Their packages are optional (``pip install "array-api-dnn[peers]"``), so that mypy sees none of them.
+Their packages are optional (``pip install -e ".[peers]"``), so that mypy sees none of them.
 """
 
 from __future__ import annotations

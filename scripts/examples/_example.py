@@ -46,6 +46,7 @@ def open_backend(arguments: argparse.Namespace, *counts: str) -> Backend:
         InputError: one of them is not, the seed is out of range, or scikit-learn is missing.
     """
     from backends import InputError
+    from backends.errors import install
     from dnn.validation.settings import positive_integer
 
     for name in ("epochs", *counts):
@@ -57,8 +58,7 @@ def open_backend(arguments: argparse.Namespace, *counts: str) -> Backend:
         import sklearn  # noqa: F401
     except ImportError as error:
         raise InputError(
-            f"the baselines need scikit-learn, which cannot be imported ({error}); "
-            'pip install "array-api-dnn[apps]"'
+            f"the baselines need scikit-learn, which cannot be imported ({error}); {install('apps')}"
         ) from None
     return backend
 

@@ -6,6 +6,7 @@ The table of layers and activations is in ``dnn.interop.torch.layers``, those of
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from dnn.interop.torch.layers import (
     activation_of,
     core,
     twin_of,
+    twin_of_layer,
 )
 from dnn.layers import Layer
 from dnn.sequential import Sequential
@@ -38,10 +40,7 @@ def layer_modules(layer: Layer, dtype: Any, device: Any) -> dict[str, torch.nn.M
     """
     import torch
 
-    name = type(layer).__name__
-    if name not in LAYER_TWINS:
-        raise NoTwin(f"layer {layer.name!r} is {name}, expected one of {', '.join(LAYER_TWINS)}")
-    twin = LAYER_TWINS[name]
+    twin = twin_of_layer(layer)
     module = twin.make(layer).to(dtype=dtype, device=device)
     ours = {**layer.value, **layer.state}
     with torch.no_grad():
@@ -54,16 +53,18 @@ def layer_modules(layer: Layer, dtype: Any, device: Any) -> dict[str, torch.nn.M
     return modules
 
 
-def to_torch(model: Sequential, device: Any = None) -> torch.nn.Sequential:
+def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = None) -> torch.nn.Sequential:
     """The model's twin: an ``nn.Sequential`` with the model's layer names and copies of its weights.
 
-    It takes what the model takes: images (B, H, W, C), channels last. Where the model is compiled with a
-    loss that contains the last activation (softmax in cross-entropy), the twin ends with logits, as
-    ``nn.CrossEntropyLoss`` takes them; its attribute ``left_out`` then names the activation, as
-    ``input_shape`` has the model's.
+    It takes what the model takes: images (B, H, W, C), channels last. An augmentation becomes an
+    ``nn.Identity`` of its name: the twin predicts the same, and trains on the images as they are. Where the
+    last activation is not in the twin, its attribute ``left_out`` names it; ``input_shape`` is the model's.
 
     Args:
         device: a torch device; None: the model's own if it runs on torch, else the CPU.
+        logits: True: the twin ends before the model's last activation, as ``nn.CrossEntropyLoss`` and
+            ``nn.BCEWithLogitsLoss`` take it; False: with it, and gives what ``predict`` gives; None: True
+            where the model is compiled with a loss that contains that activation (softmax in cross-entropy).
 
     Raises:
         NoTwin: a layer that torch.nn does not have.
@@ -82,14 +83,15 @@ def to_torch(model: Sequential, device: Any = None) -> torch.nn.Sequential:
     modules: dict[str, torch.nn.Module] = {}
     for layer in model.layers:
         modules.update(layer_modules(layer, dtype, device))
-    twin = torch.nn.Sequential()
-    last = model.layers[-1]
-    if model.loss is not None and model.loss.activation == last.activation:
+    last = model.layers[-1].activation
+    if logits is None:
+        logits = model.loss is not None and model.loss.activation == last
+    if logits and last != "linear":
         modules.popitem()
-        twin.left_out = last.activation
+    twin = torch.nn.Sequential(OrderedDict(modules))
     twin.input_shape = model.input_shape
-    for name, module in modules.items():
-        twin.add_module(name, module)
+    if logits and last != "linear":
+        twin.left_out = last
     return twin
 
 
@@ -112,6 +114,26 @@ def twin_parameters(
         if twin is not None:
             for short, tensor, axes in _tensors(child, twin.state if state else twin.parameters):
                 yield f"{name}.{short}", tensor, axes
+
+
+def _in_a_row(module: Any) -> list[tuple[str, torch.nn.Module]]:
+    """(name, module) of each part of an ``nn.Sequential``.
+
+    Raises:
+        NoTwin: it is something else, whose ``forward`` may join its parts in any way.
+        InputError: there are none.
+    """
+    import torch
+
+    sequential = torch.nn.Sequential
+    if not isinstance(module, sequential) or type(module).forward is not sequential.forward:
+        raise NoTwin(
+            f"module is {type(module).__name__}, expected an nn.Sequential: how another module joins its "
+            f"parts is written in its forward, which cannot be read; put its parts into one in their order"
+        )
+    if not len(module):
+        raise InputError("module holds no layer, expected an nn.Sequential with at least one")
+    return list(module._modules.items())  # named_children() leaves out a ReLU() that stands there twice
 
 
 def _twin_or_refuse(name: str, child: torch.nn.Module) -> LayerTwin:
@@ -151,7 +173,8 @@ def from_torch(
 
     Args:
         module: an ``nn.Sequential`` of modules that have a twin here, from ``to_torch`` or not. An
-            activation after Linear or Conv2d becomes part of that layer, unless it has a name of its own.
+            activation after Linear or Conv2d becomes part of that layer, unless it has a name of its own;
+            an ``nn.Identity``, as ``to_torch`` makes of augmentations, stays one: ``Activation("linear")``.
         backend: where the model lives, of the module's dtype: nothing is rounded unasked.
         input_shape: of one example; None: as ``to_torch`` left it, or what the first Linear takes.
         output_activation: of the last layer if the module ends with logits; None: what ``to_torch``
@@ -159,12 +182,13 @@ def from_torch(
         seed: of the model's shuffles.
 
     Raises:
-        NoTwin: a module without a twin, or with settings that ours do not have.
+        NoTwin: no ``nn.Sequential``, a module without a twin, or with settings that ours do not have.
         InputError: another dtype than the backend's, no modules, or no input_shape.
     """
-    children = list(module.named_children())
-    if not children:
-        raise InputError("module holds no layer, expected an nn.Sequential with at least one")
+    children = _in_a_row(module)
+    ending = output_activation or str(getattr(module, "left_out", "linear"))
+    if ending != "linear":
+        children.append(("0", activation_module(ending)))
     pairs: list[tuple[Layer, torch.nn.Module, LayerTwin]] = []
     i = 0
     while i < len(children):
@@ -178,9 +202,7 @@ def from_torch(
             pairs.append((twin.back(child, alone, own), child, twin))
             continue
         twin, activation = _twin_or_refuse(name, child), "linear"
-        if i == len(children):
-            activation = output_activation or str(getattr(module, "left_out", "linear"))
-        elif twin.activated:
+        if twin.activated and i < len(children):
             following, after = children[i]
             next_one = activation_of(after)
             if next_one is not None and (following.isdecimal() or following == f"{name}_{next_one}"):

@@ -25,6 +25,7 @@ from dnn.layers import (
     MaxPooling2D,
     Reshape,
 )
+from dnn.layers.augmentation import Augmentation
 from dnn.validation.settings import look_up
 
 Module = Any  # torch.nn.Module
@@ -215,8 +216,14 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         lambda layer: activation_module(layer.activation),
         lambda module, activation, name: Activation(activation, name=name),
     ),
+    # Random in training alone: what the network predicts does not change without them.
+    "Augmentation": LayerTwin(
+        ("Identity",),
+        lambda layer: _nn("Identity"),
+        lambda module, activation, name: Activation(activation, name=name),
+    ),
 })  # fmt: skip
-"""Our layer -> its twin. GaussianNoise and the augmentations have none: torch.nn has no such modules."""
+"""Our layer -> its twin; "Augmentation" is that of all of them. GaussianNoise has none in torch.nn."""
 
 ACTIVATION_TWINS: Table[tuple[str, dict[str, Any]]] = Table("activation", {
     "sigmoid": ("Sigmoid", {}),
@@ -260,6 +267,20 @@ def activation_of(module: Module) -> str | None:
 def core(module: Module) -> Module:
     """The module of torch.nn itself: what ``ChannelsLast`` wraps, or the module."""
     return module.inner if type(module).__name__ == "ChannelsLast" else module
+
+
+def twin_of_layer(layer: Layer) -> LayerTwin:
+    """The table's entry for a layer: its class's, or for an augmentation that of all of them.
+
+    Raises:
+        NoTwin: there is none.
+    """
+    name = type(layer).__name__
+    if name not in LAYER_TWINS and isinstance(layer, Augmentation):
+        name = "Augmentation"
+    if name not in LAYER_TWINS:
+        raise NoTwin(f"layer {layer.name!r} is {name}, expected one of {', '.join(LAYER_TWINS)}")
+    return LAYER_TWINS[name]
 
 
 def twin_of(module: Module) -> LayerTwin | None:

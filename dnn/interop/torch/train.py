@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from backends import Backend, InputError, get_backend
+from dnn.interop.torch.layers import activation_of
 from dnn.interop.torch.losses_and_optimizers import rate_table, torch_loss, torch_optimizer
 from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
@@ -30,6 +31,15 @@ def _as_floats(backend: Backend, examples: Examples) -> tuple[torch.Tensor, torc
         raise InputError("validation_data has three parts, expected (x, y) for a torch twin")
     scale = scale_of(x)
     return (x if scale == 1.0 else x.to(backend.dtype).mul_(scale)), y
+
+
+def _require_logits(module: torch.nn.Module, loss: Loss) -> None:
+    """Refuse a module that ends with the activation that the loss applies too."""
+    if loss.activation is not None and activation_of([*module.modules()][-1]) == loss.activation:
+        raise InputError(
+            f"module ends with {loss.activation}, which the loss {loss.name} contains, expected one without: "
+            f"to_torch(model, logits=True)"
+        )
 
 
 def _right(outputs: torch.Tensor, targets: torch.Tensor, boundary: float) -> torch.Tensor:
@@ -98,6 +108,7 @@ def fit(
     given, aside = door.admit_training(x, y, batch_size=batch_size, validation_data=validation_data)
     x, y = _as_floats(backend, given)
     validation = None if aside is None else _as_floats(backend, aside)
+    _require_logits(module, loss)
     loss_of, rates, key = torch_loss(loss), rate_table(optimizer), stream_key(seed, "shuffle")
     adapt = torch_optimizer(optimizer, module)
     history, done, n = History(), 0, len(x)

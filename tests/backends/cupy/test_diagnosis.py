@@ -50,10 +50,10 @@ def cupy(monkeypatch):
         ({"driver": 11040}, ("driver is too old", "CUDA 11.4", "built for 12.9", "update the driver")),
         ({"devices": 0}, ("no CUDA device is visible", "CUDA_VISIBLE_DEVICES")),
         ({"devices": "cudaErrorNoDevice"}, ("cudaErrorNoDevice", "CUDA_VISIBLE_DEVICES")),
-        ({"headers": False}, ("headers", "array-api-dnn[cuda12]")),
+        ({"headers": False}, ("headers", '-e ".[cuda12]"')),
         (
             {"wheels": ("cupy-cuda12x", "cupy-cuda13x")},
-            ("both installed", "pip uninstall -y cupy-cuda12x cupy-cuda13x", "array-api-dnn[cuda12]"),
+            ("both installed", "pip uninstall -y cupy-cuda12x cupy-cuda13x", '-e ".[cuda12]"'),
         ),
     ],
 )

@@ -8,6 +8,7 @@ import torch
 
 import dnn.interop.torch as twin
 from backends import get_backend
+from backends.reference import ACTIVATIONS
 from dnn import (
     SGD,
     Activation,
@@ -28,6 +29,7 @@ from dnn.agreement.bounds import eta
 from dnn.agreement.samples import samples
 from dnn.interop.torch.layers import NoTwin
 from dnn.interop.torch.modules import ChannelsLast
+from dnn.presets import PRESETS
 
 BOUND = 1e-12
 NO_TWIN = {"Dropout", "GaussianNoise", "MaxPooling2D 3 2 same", "Reshape"}
@@ -143,6 +145,35 @@ def test_there_and_back_bit_by_bit():
         assert values.tobytes() == after[name].tobytes(), name
     x, _ = image_data()
     assert np.array_equal(model.predict(x), again.predict(x))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_predicts_the_same_in_torch(preset):
+    """Also "augmented" and "cnn": an augmentation is the identity there, under its name."""
+    layers = PRESETS[preset].layers((28, 28), 10)
+    backend = get_backend("numpy", dtype="float64")
+    model = Sequential(layers, input_shape=(784,), backend=backend, seed=1)
+    x = np.random.default_rng(3).random((4, 784))
+    module = twin.to_torch(model).eval()
+    with torch.no_grad():
+        assert eta(model.predict(x), module(torch.from_numpy(x)).numpy()) <= BOUND
+    again = twin.from_torch(module, backend)
+    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
+    assert np.array_equal(again.predict(x), model.predict(x))
+
+
+def test_a_last_activation_layer_that_was_left_out_comes_back():
+    layers = [Dense(3), BatchNormalization(), Activation("softmax")]
+    model = Sequential(layers, input_shape=(4,), backend=get_backend("numpy"))
+    again = twin.from_torch(twin.to_torch(model, logits=True), model.backend)
+    assert [type(layer) for layer in again.layers] == [type(layer) for layer in layers]
+    assert again.layers[-1].activation == "softmax"
+
+
+@pytest.mark.skipif("silu" not in ACTIVATIONS, reason="there is no activation silu")
+def test_silu_comes_in():
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.SiLU(), torch.nn.Linear(4, 2))
+    assert twin.from_torch(module, get_backend("numpy")).layers[0].activation == "silu"
 
 
 def test_an_activation_layer_is_not_swallowed_by_the_dense_before():

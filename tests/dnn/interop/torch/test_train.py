@@ -13,6 +13,7 @@ from dnn import Adam, Dense, Sequential
 from dnn.agreement.cases import loss_variants, optimizer_variants
 from dnn.interop.torch import convert, layers, losses_and_optimizers
 from dnn.layers import LAYERS
+from dnn.layers.augmentation import Augmentation
 from dnn.losses import LOSSES, get_loss
 from dnn.optimizers import OPTIMIZERS
 from dnn.optimizers.schedules import LinearDecay
@@ -39,10 +40,10 @@ def make_data(dtype="float64"):
 
 
 def test_the_tables_hold_everything_that_exists():
-    assert set(layers.LAYER_TWINS) == set(LAYERS) - {
-        "GaussianNoise", "RandomTranslation", "RandomRotation",
-    }  # fmt: skip  # torch.nn has none
-    assert {*layers.ACTIVATION_TWINS, "linear"} == set(ACTIVATIONS)
+    augmentations = {name for name, layer in LAYERS.items() if issubclass(layer, Augmentation)}
+    ours = set(LAYERS) - augmentations - {"GaussianNoise"}  # which torch.nn has not
+    assert set(layers.LAYER_TWINS) == {*ours, "Augmentation"}
+    assert {*layers.ACTIVATION_TWINS, "linear"} == {*ACTIVATIONS, "silu"}
     assert set(losses_and_optimizers.LOSS_TWINS) == set(LOSSES)
     assert set(losses_and_optimizers.OPTIMIZER_TWINS) == set(OPTIMIZERS)
 
@@ -75,6 +76,34 @@ def test_the_twin_ends_with_logits_only_where_the_loss_contains_the_softmax():
     assert logits.left_out == "softmax"
 
 
+@pytest.mark.parametrize("loss", [None, "categorical_crossentropy", "mean_squared_error"])
+def test_logits_or_not_is_said_and_does_not_hang_on_compile(loss):
+    x, _ = make_data()
+    model = make_model(loss=loss)
+    outputs, logits = (twin.to_torch(model, logits=wanted) for wanted in (False, True))
+    assert isinstance(outputs[-1], torch.nn.Softmax)
+    assert not hasattr(outputs, "left_out")
+    assert isinstance(logits[-1], torch.nn.Linear)
+    assert logits.left_out == "softmax"
+    rows = torch.from_numpy(x)
+    with torch.no_grad():
+        np.testing.assert_allclose(outputs(rows), model.predict(x), rtol=1e-10)
+        assert torch.equal(logits(rows).softmax(1), outputs(rows))
+    for module in (outputs, logits):
+        assert np.array_equal(twin.from_torch(module, model.backend).predict(x), model.predict(x))
+
+
+def test_logits_of_a_linear_output_are_the_output():
+    model = Sequential([Dense(2)], input_shape=(3,), backend=get_backend("numpy"))
+    assert [type(m) for m in twin.to_torch(model, logits=True)] == [torch.nn.Linear]
+
+
+def test_a_softmax_under_cross_entropy_is_not_trained_twice():
+    x, y = make_data()
+    with pytest.raises(InputError, match=r"ends with softmax.*to_torch\(model, logits=True\)"):
+        twin.fit(twin.to_torch(make_model(), logits=False), x, y, batch_size=10)
+
+
 def test_the_twin_shares_no_memory_with_the_model():
     model = make_model("torch")
     module = twin.to_torch(model)
@@ -92,11 +121,27 @@ def test_a_module_that_torch_users_wrote_comes_in():
     assert [layer.name for layer in model.layers] == ["dense_1", "dense_2"]
 
 
+class Branches(torch.nn.Sequential):
+    """Holds its parts in a row, and joins them in another way."""
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+def test_an_activation_that_stands_twice_comes_in_twice():
+    relu = torch.nn.ReLU()
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), relu, torch.nn.Linear(4, 2), relu)
+    model = twin.from_torch(module, get_backend("numpy"))
+    assert [layer.activation for layer in model.layers] == ["relu", "relu"]
+
+
 @pytest.mark.parametrize(
     ("module", "words"),
     [
         (torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.GELU()), "GELU"),
         (torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Hardswish()), "Hardswish"),
+        (torch.nn.Linear(3, 2), r"module is Linear, expected an nn\.Sequential.*forward"),
+        (Branches(torch.nn.Linear(3, 3)), r"module is Branches, expected an nn\.Sequential.*forward"),
         (torch.nn.Sequential(torch.nn.Linear(3, 2, bias=False)), "bias"),
         (torch.nn.Sequential(), "no layer"),
         (torch.nn.Sequential(torch.nn.Linear(3, 2).double()), "dtype float64"),

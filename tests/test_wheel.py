@@ -1,0 +1,207 @@
+"""The wheel, installed in a new environment and used outside of the repository; and the command ``dnn``."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from _command import called, print_json
+from command_lines import assert_refused
+from documents import ROOT
+
+import dnn
+from dnn.datasets import load_dataset
+
+PROGRAM = '''\
+"""A user's program, as mypy --strict sees it."""
+
+from pathlib import Path
+
+import numpy as np
+from backends import Backend, InputError, get_backend
+from dnn import Adam, Dense, Dropout, EarlyStopping, Evaluation, History, Sequential, __version__
+from dnn.checkpoints import load_model, save_model
+from numpy.typing import NDArray
+
+
+def network(inputs: int, classes: int, backend: Backend) -> Sequential:
+    layers = [Dense(16, "relu"), Dropout(0.1), Dense(classes, "softmax")]
+    model = Sequential(layers, input_shape=(inputs,), backend=backend, seed=1)
+    model.compile("categorical_crossentropy", Adam(1e-2))
+    return model
+
+
+def main() -> float:
+    stream = np.random.default_rng(0)
+    x: NDArray[np.float32] = stream.random((60, 8), dtype=np.float32)
+    y = (x.sum(1) > 4).astype(np.int64)
+    model = network(8, 2, get_backend("numpy"))
+    history: History = model.fit(x, y, batch_size=20, epochs=2, callbacks=[EarlyStopping("loss", 3)])
+    result: Evaluation = model.evaluate(x, y)
+    save_model(model, Path("model.safetensors"))
+    try:
+        again = load_model(Path("model.safetensors"), get_backend("numpy"))
+    except InputError as error:
+        raise SystemExit(str(error)) from None
+    print(__version__, history.epoch, again.predict(x).shape, result.accuracy)
+    return float(result.loss)
+
+
+main()
+'''
+
+
+def call(command, folder, **settings):
+    """A command in this folder, of which nothing of this repository is on the path."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    options = {"capture_output": True, "text": True, "timeout": 120, **settings}
+    return subprocess.run([*map(str, command)], cwd=folder, env=variables, **options)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    pytest.importorskip("hatchling", reason="it builds the wheel")
+    folder = tmp_path_factory.mktemp("wheel")
+    options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", folder]
+    built = call([sys.executable, "-m", "pip", "wheel", ROOT, *options], folder)
+    assert built.returncode == 0, built.stderr
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def place(wheel, tmp_path_factory):
+    """A new environment with the wheel, which sees this one's other packages; (folder, its programs)."""
+    folder = tmp_path_factory.mktemp("user")
+    made = call([sys.executable, "-m", "venv", "--without-pip", "env"], folder)
+    assert made.returncode == 0, made.stderr
+    programs = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        programs / "python",
+        "install",
+        "--no-deps",
+        "--quiet",
+    ]
+    done = call([*install, wheel], folder)
+    assert done.returncode == 0, done.stderr
+    (packages,) = (path.parent for path in (folder / "env").rglob("dnn") if path.is_dir())
+    # Its .pth files are not read again, so that an editable install of this project stays unseen.
+    (packages / "libraries.pth").write_text(sysconfig.get_path("purelib"))
+    return folder, programs
+
+
+@pytest.fixture(scope="module")
+def trained(place):
+    folder, programs = place
+    small = ["--dataset", "digits", "--hidden", "16", "--epochs", "2", "--backend", "numpy"]
+    done = call([programs / "dnn", "train", *small, "--run-dir", "run"], folder)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_the_wheel_holds_the_types_and_what_the_command_runs(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {"dnn/py.typed", "backends/py.typed"} <= set(names)
+    assert {Path(name).stem for name in names if name.startswith("dnn/_scripts/")} == {
+        "_command", "train", "evaluate", "predict", "doctor", "agree",
+    }  # fmt: skip
+
+
+def test_there_is_one_version(place):
+    folder, programs = place
+    assert "version" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"]
+    ask = (
+        "import dnn; from importlib.metadata import version\n"
+        "print(dnn.__file__, dnn.__version__, version('array-api-dnn'))"
+    )
+    where, *versions = call([programs / "python", "-c", ask], folder).stdout.split()
+    assert Path(where).is_relative_to(folder)
+    assert versions == [dnn.__version__] * 2
+    said = call([programs / "dnn", "--version"], folder)
+    assert said.stdout == f"array-api-dnn {dnn.__version__}\n"
+
+
+def test_it_trains_evaluates_and_predicts(place, trained):
+    from PIL import Image
+
+    folder, programs = place
+    wanted = trained.stdout.splitlines()[-1].split()[:6]
+    assert call([programs / "dnn", "evaluate", "run"], folder).stdout.split()[:6] == wanted
+    found = json.loads(call([programs / "dnn", "evaluate", "run", "--json"], folder).stdout)
+    assert f"{found['accuracy']:.4f}" == wanted[2]
+    assert found["examples"] == 360
+    picture = 255 - load_dataset("digits").x_test[0].reshape(8, 8)
+    Image.fromarray(picture).resize((64, 64)).save(folder / "digit.png")
+    name, digit, _, probability = call(
+        [programs / "dnn", "predict", "run", "digit.png"], folder
+    ).stdout.split()
+    (read,) = json.loads(call([programs / "dnn", "predict", "run", "digit.png", "--json"], folder).stdout)[
+        "images"
+    ]
+    assert f"{read['image']}:" == name == "digit.png:"
+    assert str(read["digit"]) == digit
+    assert f"{read['probability']:.4f}" == probability
+
+
+def test_its_lines_name_the_command(place, trained):
+    folder, programs = place
+    helped = call([programs / "dnn", "evaluate", "--help"], folder).stdout
+    assert helped.startswith("usage: dnn evaluate ")
+    assert "after dnn train --run-dir" in " ".join(helped.split())
+    refused = call([programs / "dnn", "train", "--epochs", "0"], folder)
+    assert_refused(refused, "dnn train: error: epochs is 0")
+    assert_refused(
+        call([programs / "dnn", "tarin"], folder), "dnn: error: command is 'tarin'", "mean 'train'?"
+    )
+    for arguments in ([], ["--help"]):
+        listed = call([programs / "dnn", *arguments], folder)
+        assert listed.returncode == 0
+        for name in ("train", "evaluate", "predict", "doctor", "agree"):
+            assert f"\n    {name} " in listed.stdout
+
+
+def test_it_agrees(place):
+    folder, programs = place
+    quick = ["--quick", "--dataset", "digits", "--backends", "numpy", "--levels", "L0,L1,L3"]
+    done = call([programs / "dnn", "agree", *quick], folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "comparisons hold" in done.stdout
+
+
+def test_a_users_program_is_typed_and_runs(place):
+    pytest.importorskip("mypy")
+    folder, programs = place
+    (folder / "user.py").write_text(PROGRAM)
+    options = ["--strict", "--python-executable", programs / "python", "--cache-dir", "types"]
+    checked = call([sys.executable, "-m", "mypy", *options, "user.py"], folder)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    ran = call([programs / "python", "user.py"], folder)
+    assert ran.stdout.startswith(f"{dnn.__version__} [1, 2] (60, 2) "), ran.stderr
+
+
+def test_a_checkout_has_the_command_too():
+    helped = subprocess.run([sys.executable, "-m", "dnn", "train", "--help"], cwd=ROOT, capture_output=True)
+    assert helped.stdout.startswith(b"usage: dnn train ")
+
+
+@pytest.mark.parametrize(
+    ("first", "words"), [("dnn train", ["dnn", "train"]), ("my scripts/train.py", ["my scripts/train.py"])]
+)
+def test_a_command_says_how_to_call_it_again(first, words, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [first, "--epochs", "1"])
+    assert called() == words
+
+
+def test_json_holds_no_nan(capsys):
+    print_json({"loss": float("nan"), "parts": [{"p": np.inf, "n": 1}]})
+    assert json.loads(capsys.readouterr().out) == {"loss": None, "parts": [{"p": None, "n": 1}]}
