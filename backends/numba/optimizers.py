@@ -18,7 +18,7 @@ Array = np.ndarray
 
 
 def compiled(function: Callable[..., None]) -> Any:
-    """Compiled at its first call, and kept on disk where there is a folder for it, else for this process alone.
+    """Compiled at its first call, and kept on disk where there is a folder for it.
 
     "contract" lets a product and a sum become one fused instruction, rounded once instead of twice; every
     other liberty of fast math is left out, since NaN and infinity must pass through.

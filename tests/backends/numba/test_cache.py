@@ -23,7 +23,7 @@ print(backend.name, p[0] < 0)
 
 @pytest.fixture
 def package(tmp_path):
-    """A copy of ``backends`` whose byte code, and Numba's loops, have no place: a file is where it would be."""
+    """A copy of ``backends`` with a file where the folder for byte code and Numba's loops would be."""
     source = os.path.dirname(backends.__file__)
     shutil.copytree(source, tmp_path / "backends", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "backends" / "numba" / "__pycache__").touch()
