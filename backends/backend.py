@@ -34,6 +34,7 @@ class Backend:
         fused: False forces the reference kernels.
         precision: "float32", or "tf32": CUDA may round the factors of float32 products to 10 bits.
         wrap: given (name, kind, kernel), returns what is handed out in its place; see ``wrapped``.
+        reason: why "auto" took it; None: it was asked for by name.
     """
 
     name: str
@@ -43,8 +44,11 @@ class Backend:
     fused: bool = True
     precision: str = "float32"
     wrap: Wrap | None = field(default=None, kw_only=True, repr=False)
+    reason: str | None = field(default=None, kw_only=True, repr=False)
 
     OVERRIDES: ClassVar[Sequence[Override]] = ()
+    CURE: ClassVar[str] = "take another backend"
+    """What to do where it cannot run."""
 
     def __post_init__(self) -> None:
         self._overrides  # noqa: B018  # now, so that what does not fit is an error here
@@ -174,6 +178,7 @@ class Backend:
             "fused_kernels": len(self.overridden),
             "denormals_flushed": flushed,
             **self.describe_library(),
+            **({"reason": self.reason} if self.reason else {}),
         }
 
     def describe_library(self) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from backends.backend import Backend
 from backends.dispatch import FLOATS
 from backends.errors import BackendUnavailable, InputError, shown, unknown
+from backends.proof import prove
 
 ENTRY_POINT_GROUP = "dnn.backends"
 Factory = Callable[..., Backend]  # of (device, dtype, fused); some take precision= and graphs= too
@@ -47,24 +49,25 @@ def _factory(name: str) -> Factory:
     raise unknown("backend", name, ("auto", *backend_names()))
 
 
-def _first_that_runs(candidates: Sequence[tuple[str, Any]], *settings: Any) -> Backend:
-    """The first (name, device) that can run here; the last one's error if none can."""
-    for name, device in candidates[:-1]:
+def _auto(device: Any, *settings: Any) -> Backend:
+    """The best that can run here, with the reason: why it is that one, and why none of those before it.
+
+    Raises:
+        BackendUnavailable: none can; says why not the last.
+    """
+    gpu = [("cupy", device, "runs on the GPU"), ("torch", device or "cuda", "runs on the GPU")]
+    cpu = [("numba", None, "is the fastest on the CPU"), ("numpy", None, "runs everywhere")]
+    refused = []
+    for name, place, merit in cpu if device == "cpu" else gpu if device is not None else gpu + cpu:
         try:
-            return get_backend(name, device, *settings)
-        except BackendUnavailable:
-            continue
-    return get_backend(*candidates[-1], *settings)
-
-
-def _auto(device: Any) -> Sequence[tuple[str, Any]]:
-    """What "auto" tries, best first."""
-    cpu: list[tuple[str, Any]] = [("numba", None), ("numpy", None)]
-    if device == "cpu":
-        return cpu
-    if device is None:
-        return [("cupy", None), ("torch", "cuda"), *cpu]
-    return [("cupy", device), ("torch", device)]
+            chosen = get_backend(name, place, *settings)
+        except BackendUnavailable as error:
+            refused.append(error)
+        else:
+            # The messages end in "; " and the cure.
+            reasons = [f"{name} {merit}", *(str(error).partition("; ")[0] for error in refused)]
+            return replace(chosen, reason="; ".join(reasons))
+    raise refused[-1]
 
 
 def get_backend(
@@ -80,7 +83,7 @@ def get_backend(
     Args:
         name: "numpy", "numba" (NumPy with compiled loops), "cupy", "torch", "strict"
             (array-api-strict), a registered name, or "auto": CuPy or torch on CUDA if there is a
-            device that can be used, else numba where it is installed, else NumPy.
+            device that can be used, else numba where it is installed, else NumPy; ``reason`` says why.
         device: the library's device, as object or text ("cpu", "cuda", "cuda:1", "mps"); None: its
             first or only one (torch: "cpu").
         dtype: "float32" or "float64".
@@ -91,7 +94,8 @@ def get_backend(
 
     Raises:
         InputError: an unknown name, device, dtype or precision.
-        BackendUnavailable: it cannot run on this machine; says what is missing.
+        BackendUnavailable: it cannot run on this machine; says what is missing. What runs on a GPU, or is
+            registered, is tried out first (``prove``).
 
     >>> get_backend("numpy").xp.__name__
     'array_api_compat.numpy'
@@ -101,7 +105,7 @@ def get_backend(
     if precision not in PRECISIONS:
         raise InputError(f"precision is {shown(precision)}, expected one of {', '.join(PRECISIONS)}")
     if name == "auto":
-        return _first_that_runs(_auto(device), dtype, fused, precision, graphs)
+        return _auto(device, dtype, fused, precision, graphs)
     factory = _factory(name)
     extra: dict[str, Any] = {}
     if precision != "float32":
@@ -113,7 +117,10 @@ def get_backend(
             f"backend {shown(name)} has no setting {setting}={extra[setting]!r}; leave it out, or take torch "
             f"on CUDA"
         )
-    return factory(device, dtype, fused, **extra)
+    backend = factory(device, dtype, fused, **extra)
+    if name not in _BUILT_IN or backend.device_type != "cpu":
+        prove(backend)
+    return backend
 
 
 def available_backends() -> dict[str, str | None]:

@@ -135,7 +135,7 @@ class CategoricalCrossentropy(Loss):
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"label_smoothing": 0.1})
 
     def bind(self, backend: Backend) -> dict[str, Kernel]:
-        kernels, e = super().bind(backend), self.label_smoothing
+        kernels, e = super().bind(backend), float(self.label_smoothing)
 
         def smoothed(form: str, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
             t = (1.0 - e) * as_dense(backend.xp, form, targets, logits) + e / logits.shape[1]

@@ -143,7 +143,7 @@ def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto"
     add("--precision", default="float32", help=f"{tf32} (default: %(default)s)")
     graphs = "replay training steps as CUDA graphs (torch on CUDA; untested)"
     add("--graphs", action="store_true", help=graphs)
-    required = "exit with code 2 if that backend cannot run, instead of using NumPy"
+    required = "exit with code 2 if that backend cannot run, instead of using the CPU"
     add("--require-backend", action="store_true", help=required)
 
 
@@ -174,20 +174,36 @@ def open_run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Sequential]
 
 
 def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Backend:
-    """The backend asked for; if it cannot run, a loud warning and NumPy, unless it is required.
+    """The backend asked for, and for "auto" a line that says why it is that one, unless --quiet.
+
+    If it cannot run: a loud warning and the same library on the CPU, else NumPy, unless it is required.
 
     Args:
         dtype: instead of --dtype.
     """
     from backends import BackendUnavailable, get_backend
 
-    dtype = dtype or arguments.dtype
+    name, dtype = arguments.backend, dtype or arguments.dtype
     try:
-        return get_backend(
-            arguments.backend, arguments.device, dtype, precision=arguments.precision, graphs=arguments.graphs
+        backend = get_backend(
+            name, arguments.device, dtype, precision=arguments.precision, graphs=arguments.graphs
         )
     except BackendUnavailable as error:
         if arguments.require_backend:
             raise
-        say(f"WARNING: {error}. Using NumPy on the CPU instead.")
+        backend = on_cpu(name, dtype)
+        library = {"numpy": "NumPy", "torch": "PyTorch"}[backend.name]
+        say(f"WARNING: {error}. Using {library} on the CPU instead.")
+    if backend.reason is not None and not getattr(arguments, "quiet", False):
+        say(f"--backend auto: {one_line(backend.reason)}")
+    return backend
+
+
+def on_cpu(name: str, dtype: str) -> Backend:
+    """torch on the CPU where torch was asked for and can run, else NumPy."""
+    from backends import BackendUnavailable, get_backend
+
+    try:
+        return get_backend("torch" if name == "torch" else "numpy", "cpu", dtype)
+    except BackendUnavailable:
         return get_backend("numpy", dtype=dtype)

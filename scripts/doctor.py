@@ -15,7 +15,7 @@ def parse() -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from backends import available_backends, get_backend
+    from backends import BackendUnavailable, available_backends, get_backend
 
     print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     for name, why_not in available_backends().items():
@@ -26,10 +26,15 @@ def main(arguments: argparse.Namespace) -> None:
         print_facts(get_backend(name).describe())
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        print("\ntorch on cuda: usable")
-        print_facts(get_backend("torch", "cuda").describe())
+        try:
+            facts = get_backend("torch", "cuda").describe()
+        except BackendUnavailable as error:
+            print(f"\ntorch on cuda: not usable\n    {error}")
+        else:
+            print("\ntorch on cuda: usable")
+            print_facts(facts)
     chosen = get_backend("auto")
-    print(f"\n--backend auto takes {chosen.name} on {chosen.device}")
+    print(f"\n--backend auto takes {chosen.name} on {chosen.device}: {chosen.reason}")
 
 
 def print_facts(facts: dict[str, object]) -> None:

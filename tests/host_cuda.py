@@ -77,11 +77,8 @@ def _loop(name: str, types: dict[str, str]) -> str:
 def _row_entries(real: str) -> str:
     lines = []
     for name in cuda.ROW_KERNELS:
-        if name.startswith("softmax"):
-            target = "long long" if name.endswith("integer") else "REAL"
-            signature = f"const REAL* a, const {target}* b, int batch, int n, REAL* c, REAL* d"  # fmt: skip
-        else:
-            signature = "const REAL* a, const REAL* b, int batch, int n, REAL* c, REAL* d"
+        second = CTYPES.get(cuda.ROW_KERNELS[name], "REAL")
+        signature = f"const REAL* a, const {second}* b, int batch, int n, REAL* c, REAL* d"
         lines.append(
             f"void {name}_{real}(int blocks, int x, int y, {signature}) "
             f"{{ host::launch(blocks, x, y, [=] {{ {name}(a, b, batch, n, c, d); }}); }}\n"
@@ -158,6 +155,7 @@ def rows(name: str, dtype: Any) -> Any:
         a, b, batch, n, c, d = arguments
         assert all(array.flags.c_contiguous for array in (a, b, c, d))
         assert a.dtype == c.dtype == d.dtype == np.dtype(dtype)
+        assert b.dtype == (cuda.ROW_KERNELS[name] or np.dtype(dtype))
         assert isinstance(batch, np.int32)
         assert isinstance(n, np.int32)
         if grid[0] == 0:

@@ -176,24 +176,25 @@ DNN_HD T clip_value(T g, T limit) {
 
 // ----- Threefry-2x32, 20 rounds (Salmon et al. 2011)
 
-DNN_HD unsigned int rotate_left(unsigned int x, int bits) {
-    return (x << bits) | (x >> (32 - bits));
-}
-
-DNN_HD long long threefry(unsigned int key0, unsigned int key1, unsigned int high, unsigned int low) {
+// T is a signed 64-bit integer; each argument is below 2^32. One function without a helper, of which torch is given
+// the text too.
+template <class T>
+DNN_HD T threefry(T high, T low, T key0, T key1) {
     const int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
-    const unsigned int keys[3] = {key0, key1, key0 ^ key1 ^ 0x1BD11BDAu};
-    unsigned int x0 = high + keys[0];
-    unsigned int x1 = low + keys[1];
+    const unsigned int word0 = static_cast<unsigned int>(key0), word1 = static_cast<unsigned int>(key1);
+    const unsigned int keys[3] = {word0, word1, word0 ^ word1 ^ 0x1BD11BDAu};
+    unsigned int x0 = static_cast<unsigned int>(high) + keys[0];
+    unsigned int x1 = static_cast<unsigned int>(low) + keys[1];
     for (int group = 0; group < 5; ++group) {
         for (int r = 0; r < 4; ++r) {
             x0 += x1;
-            x1 = rotate_left(x1, rotations[group % 2][r]) ^ x0;
+            const int bits = rotations[group % 2][r];
+            x1 = ((x1 << bits) | (x1 >> (32 - bits))) ^ x0;
         }
         x0 += keys[(group + 1) % 3];
         x1 += keys[(group + 2) % 3] + group + 1;
     }
-    return (static_cast<long long>(x0 >> 1) << 32) | x1;
+    return (static_cast<T>(x0 >> 1) << 32) | x1;
 }
 
 }  // namespace dnn

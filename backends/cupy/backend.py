@@ -8,16 +8,17 @@ one is: tests/backends/cupy/test_sources.py and tests/backends/test_overrides.py
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from backends.backend import Backend
+from backends.backend import Backend, Step
 from backends.cupy import dense, optimizers
-from backends.cupy.diagnosis import usable_devices
-from backends.dispatch import Override, overrides_in
+from backends.cupy.diagnosis import INSTALL, usable_devices
+from backends.dispatch import Kernel, Override, overrides_in
 from backends.errors import BackendUnavailable, InputError
 
 Array = Any
@@ -25,18 +26,45 @@ Array = Any
 
 @dataclass(frozen=True, eq=False)
 class CupyBackend(Backend):
-    """CuPy arrays on one CUDA device; every call runs on that device."""
+    """CuPy arrays on one CUDA device.
+
+    CuPy works on the current device of the thread. ``make`` sets it, and what is called through the Backend
+    (arrays, kernels, captured steps) sets it for as long as it takes, so that two devices can be used.
+    """
 
     OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(dense, optimizers)
+    CURE: ClassVar[str] = f"nvidia-smi shows whether the GPU is free; what CuPy needs comes with {INSTALL}"
 
     @property
     def device_type(self) -> str:
         return "cuda"
 
+    @cached_property
+    def _bind(self) -> Callable[[str, str | None], Kernel]:
+        import cupy
+
+        bind = super()._bind
+        if cupy.cuda.runtime.getDeviceCount() == 1:
+            return bind
+
+        def on_device(name: str, kind: str | None) -> Kernel:
+            kernel: Any = bind(name, kind)
+            return partial(_on, self.device, kernel.func, *kernel.args)
+
+        return cache(on_device)
+
+    def zeros(self, shape: int | tuple[int, ...], dtype: Any = None) -> Array:
+        with self.device:  # array-api-compat's functions ignore ``device``
+            return super().zeros(shape, dtype)
+
+    def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
+        return partial(_on, self.device, super().capture(step, unroll))
+
     def to_host(self, array: Array) -> np.ndarray:
         import cupy
 
-        host: np.ndarray = cupy.asnumpy(array)
+        with self.device:
+            host: np.ndarray = cupy.asnumpy(array)
         return host
 
     def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
@@ -62,6 +90,12 @@ class CupyBackend(Backend):
             "threads": None,
             "tested_on_gpu": False,
         }
+
+
+def _on(device: Any, function: Callable[..., None], *arguments: Any) -> None:
+    """The call, with this as the current device."""
+    with device:
+        function(*arguments)
 
 
 def tf32(wanted: bool | None = None) -> bool:

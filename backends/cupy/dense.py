@@ -43,11 +43,9 @@ def dense_backward(
     xp: Any, kind: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
 ) -> None:
     dW, db, dx = gradients
-    batch, n = dy.shape
     if all(a.flags.c_contiguous for a in (dy, y, dz, db)):
-        grid, block = (-(-n // 32),), (32, 32)
-        arguments = (dy, y, np.int32(batch), np.int32(n), dz, db)
-        compiled.row_kernel(f"backward_and_sums_{kind}", dy.dtype)(grid, block, arguments)
+        grid, block = (-(-dy.shape[1] // 32),), (32, 32)
+        compiled.launch(f"backward_and_sums_{kind}", grid, block, (dy, y, dz, db))
     else:
         compiled.elementwise(f"activation_backward_{kind}")(dy, y, dz)
         xp.sum(dz, axis=0, out=db)
@@ -65,13 +63,12 @@ def softmax_cross_entropy(
     if not all(a.flags.c_contiguous for a in (losses, dlogits)):
         reference_losses.softmax_cross_entropy(xp, kind, logits, targets, losses, dlogits)
         return
-    batch, classes = logits.shape
+    batch = logits.shape[0]
     if batch == 0:  # CUDA refuses an empty grid
         return
     grid, block = (-(-batch // ROWS_A_BLOCK),), (32, ROWS_A_BLOCK)
-    inputs = xp.ascontiguousarray(logits), xp.ascontiguousarray(targets)
-    arguments = (*inputs, np.int32(batch), np.int32(classes), losses, dlogits)
-    compiled.row_kernel(f"softmax_cross_entropy_{kind}", logits.dtype)(grid, block, arguments)
+    arrays = xp.ascontiguousarray(logits), xp.ascontiguousarray(targets), losses, dlogits
+    compiled.launch(f"softmax_cross_entropy_{kind}", grid, block, arrays)
 
 
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:

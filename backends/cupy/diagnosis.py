@@ -1,11 +1,11 @@
-"""Whether CuPy can work here; if not, what is missing and what to install (``doctor.py`` prints it)."""
+"""Whether CuPy has a GPU here; if not, what is missing and what to install (``doctor.py`` prints it).
+
+Whether CuPy can use it, ``backends.proof`` finds out: no file tells whether the toolkit is the right one.
+"""
 
 from __future__ import annotations
 
-import os
 from importlib import metadata
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from backends.errors import BackendUnavailable, install
@@ -71,11 +71,6 @@ def usable_devices() -> int:
         ) from None
     if count == 0:
         raise _cannot("no CUDA device is visible", "check nvidia-smi and CUDA_VISIBLE_DEVICES")
-    if toolkit_headers(cupy) is None:
-        raise _cannot(
-            "the CUDA toolkit's headers, which CuPy compiles its kernels with, are missing",
-            f"{INSTALL}: these bring them along",
-        )
     return count
 
 
@@ -85,17 +80,3 @@ def _version(ask: Any) -> int:
         return int(ask())
     except Exception:  # CuPy raises its own CUDARuntimeError, and without a driver library others
         return 0
-
-
-def toolkit_headers(cupy: Any) -> Path | None:
-    """The folder of cuda_fp16.h: of a toolkit, or of the wheels that the extra [ctk] brings."""
-    folders = []
-    root = cupy.cuda.get_cuda_path()
-    if root is not None:
-        folders.append(Path(root) / "include")
-    spec = find_spec("nvidia")
-    for place in spec.submodule_search_locations or () if spec else ():
-        folders.extend(sorted(Path(place).glob("*/include")))
-    if conda := os.environ.get("CONDA_PREFIX"):
-        folders.extend([Path(conda) / "include", *sorted(Path(conda).glob("targets/*/include"))])
-    return next((folder for folder in folders if (folder / "cuda_fp16.h").is_file()), None)

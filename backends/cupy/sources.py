@@ -28,11 +28,14 @@ class Elementwise:
 _FORWARD = {"linear": "linear", "sigmoid": "sigmoid", "tanh": "hyperbolic_tangent", "relu": "relu"}
 FUSED_KINDS = tuple(_FORWARD)
 """Activations that have CUDA code; softmax has none outside the loss."""
-ROW_KERNELS = (
-    *(f"softmax_cross_entropy_{form}" for form in ("integer", "dense")),
-    *(f"backward_and_sums_{kind}" for kind in FUSED_KINDS),
+ROW_KERNELS: Mapping[str, str | None] = MappingProxyType(
+    {
+        "softmax_cross_entropy_integer": "int64",
+        "softmax_cross_entropy_dense": None,
+        **{f"backward_and_sums_{kind}": None for kind in FUSED_KINDS},
+    }
 )
-"""Entry points of ``rows.cu``."""
+"""Entry points of ``rows.cu``, each of four arrays; the second's dtype where it is not that of the others."""
 
 ELEMENTWISE: Mapping[str, Elementwise] = MappingProxyType(
     {
@@ -90,8 +93,7 @@ ELEMENTWISE: Mapping[str, Elementwise] = MappingProxyType(
         "threefry": Elementwise(
             "uint32 key0, uint32 key1, int64 high, int64 low",
             "int64 out",
-            "out = dnn::threefry("
-            "key0, key1, static_cast<unsigned int>(high), static_cast<unsigned int>(low))",
+            "out = dnn::threefry<long long>(high, low, key0, key1)",
         ),
     }
 )
@@ -100,6 +102,13 @@ ELEMENTWISE: Mapping[str, Elementwise] = MappingProxyType(
 def arithmetic() -> str:
     """The text in front of every kernel."""
     return (FOLDER / "arithmetic.cuh").read_text(encoding="utf-8")
+
+
+def function(name: str) -> str:
+    """One function template of it, for a compiler that adds its own qualifiers."""
+    rest = arithmetic().partition(f"DNN_HD T {name}(")[2]
+    body, end, _ = rest.partition("\n}\n")
+    return f"template <class T>\nT {name}({body}{end}"
 
 
 def rows() -> str:

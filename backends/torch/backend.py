@@ -25,6 +25,7 @@ class TorchBackend(Backend):
     graphs: bool = False
 
     OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(dense, layers, optimizers)
+    CURE: ClassVar[str] = "use --device cpu, or install a build of torch for this driver and this card"
 
     @property
     def device_type(self) -> str:

@@ -6,14 +6,16 @@ oneDNN's, which are faster than MKL's here and take bias and activation into the
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from backends.cupy import sources
 from backends.dispatch import override
 from backends.numpy import random as numpy_random
+from backends.reference import random as reference_random
 from backends.reference.activations import LEAK
 from backends.reference.signatures import Arrays
 
@@ -177,3 +179,27 @@ def softmax_cross_entropy(
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
     """NumPy's, in the tensors' own memory: torch has no 32-bit words that wrap around."""
     numpy_random.threefry(np, key, high.numpy(), low.numpy(), out.numpy())
+
+
+@cache
+def _compiled_threefry() -> Any:
+    """A call of (high, low, key0=, key1=): one launch, where the reference has 190."""
+    return torch.cuda.jiterator._create_jit_fn(sources.function("threefry"), key0=0, key1=0)
+
+
+def compiles_threefry() -> bool:
+    """Whether this torch has the private call for kernels of one's own, and the numbers are right."""
+    key, words = (0x13198A2E, 0xFFFFFFFF), torch.tensor([0, 1, 0xFFFFFFFF])
+    expected = torch.zeros_like(words)
+    reference_random.threefry(torch, key, words[2:], words, expected)
+    try:
+        found = torch.zeros_like(words, device="cuda")
+        threefry_compiled(torch, key, words[2:].cuda(), words.cuda(), found)
+        return bool(torch.equal(found.cpu(), expected))
+    except Exception:  # of torch, CUDA and the compiler
+        return False
+
+
+@override("threefry", devices=("cuda",), available=compiles_threefry)
+def threefry_compiled(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    out.copy_(_compiled_threefry()(high, low, key0=key[0], key1=key[1]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -33,11 +33,8 @@ def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
 
 
 def _flush(control: Array, *moments: Array) -> None:
-    if control.device.type != "cpu":  # no host read: all moments are kept unless a flush is due
-        due = control[3:4].remainder(FLUSH_EVERY) == 0
-        for moment in moments:
-            torch.where(due, torch.hardshrink(moment, MOMENT_FLOOR), moment, out=moment)
-    elif int(control[3]) % FLUSH_EVERY == 0:
+    """Only on the CPU: denormal numbers cost a GPU nothing, and to look for them would be six launches."""
+    if control.device.type == "cpu" and int(control[3]) % FLUSH_EVERY == 0:
         for moment in moments:
             torch.hardshrink(moment, MOMENT_FLOOR, out=moment)
 
@@ -57,9 +54,12 @@ def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Nu
         p.addcmul_(velocity, rate, value=-1.0)
 
 
-@lru_cache(maxsize=32)
+@cache
 def _advance(beta1: float, beta2: float, dtype: torch.dtype, device: torch.device) -> tuple[Array, Array]:
-    """(factors, summands) that take the control array from one update to the next in one call."""
+    """(factors, summands) that take the control array from one update to the next in one call.
+
+    They are kept for good: a recorded graph reads them at each replay.
+    """
     factors, summands = (1.0, beta1, beta2, 1.0), (0.0, 1.0 - beta1, 1.0 - beta2, 1.0)
     return tuple(torch.tensor(row, dtype=dtype, device=device) for row in (factors, summands))
 

@@ -7,7 +7,7 @@ import pytest
 
 from backends import BackendUnavailable, available_backends, get_backend
 from backends.cupy import diagnosis as cupy_diagnosis
-from backends.cupy.diagnosis import toolkit_headers, usable_devices
+from backends.cupy.diagnosis import usable_devices
 
 
 class CUDARuntimeError(RuntimeError):
@@ -16,9 +16,9 @@ class CUDARuntimeError(RuntimeError):
 
 @pytest.fixture
 def cupy(monkeypatch):
-    """Sets up a CuPy: ``cupy(driver=, built_for=, devices=, headers=, wheels=)``."""
+    """Sets up a CuPy: ``cupy(driver=, built_for=, devices=, wheels=)``."""
 
-    def make(driver=12080, built_for=12090, devices=1, headers=True, wheels=("cupy-cuda12x",)):
+    def make(driver=12080, built_for=12090, devices=1, wheels=("cupy-cuda12x",)):
         def count():
             if isinstance(devices, str):
                 raise CUDARuntimeError(devices)
@@ -33,11 +33,9 @@ def cupy(monkeypatch):
                 getDeviceCount=count,
                 CUDARuntimeError=CUDARuntimeError,
             ),
-            get_cuda_path=lambda: None,
         )
         monkeypatch.setitem(sys.modules, "cupy", module)
         monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: list(wheels))
-        monkeypatch.setattr(cupy_diagnosis, "toolkit_headers", lambda cupy: "here" if headers else None)
         return module
 
     return make
@@ -50,7 +48,6 @@ def cupy(monkeypatch):
         ({"driver": 11040}, ("driver is too old", "CUDA 11.4", "built for 12.9", "update the driver")),
         ({"devices": 0}, ("no CUDA device is visible", "CUDA_VISIBLE_DEVICES")),
         ({"devices": "cudaErrorNoDevice"}, ("cudaErrorNoDevice", "CUDA_VISIBLE_DEVICES")),
-        ({"headers": False}, ("headers", '-e ".[cuda12]"')),
         (
             {"wheels": ("cupy-cuda12x", "cupy-cuda13x")},
             ("both installed", "pip uninstall -y cupy-cuda12x cupy-cuda13x", '-e ".[cuda12]"'),
@@ -86,13 +83,3 @@ def test_broken_shows_its_error(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(BackendUnavailable, match=r"cannot be imported \(libnvrtc"):
         get_backend("cupy")
-
-
-def test_headers_are_found_in_a_toolkit(tmp_path, monkeypatch):
-    monkeypatch.delenv("CONDA_PREFIX", raising=False)
-    monkeypatch.setattr(cupy_diagnosis, "find_spec", lambda name: None)
-    module = types.SimpleNamespace(cuda=types.SimpleNamespace(get_cuda_path=lambda: str(tmp_path)))
-    assert toolkit_headers(module) is None
-    (tmp_path / "include").mkdir()
-    (tmp_path / "include" / "cuda_fp16.h").touch()
-    assert toolkit_headers(module) == tmp_path / "include"

@@ -98,6 +98,13 @@ def test_elementwise_arithmetic_compiles(architecture, tmp_path):
     compile_for_gpu(cuda.arithmetic() + "".join(kernels), architecture, tmp_path)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_text_that_torch_is_given_compiles(architecture, tmp_path):
+    text = cuda.function("threefry").replace("\nT ", "\n__device__ T ")  # torch says so by an option
+    kernel = "__global__ void one(long long* out) { *out = threefry<long long>(*out, 1, 2, 3); }"
+    compile_for_gpu(text + kernel, architecture, tmp_path)
+
+
 @pytest.fixture(scope="module")
 def cupy() -> Any:
     """CuPy as it is imported on a machine without a GPU."""

@@ -19,8 +19,11 @@ class Card:
         self.recording = None
         self.done = 0
         self.replays = []
+        self.current = None  # the device that torch.cuda works on
+        self.worked_on = set()
 
     def step(self) -> None:
+        self.worked_on.add(self.current)
         if self.recording is not None:
             self.recording.steps += 1
         else:
@@ -30,6 +33,7 @@ class Card:
         card, graph = self, types.SimpleNamespace(steps=0)
 
         def replay():
+            card.worked_on.add(card.current)
             card.done += graph.steps
             card.replays.append(graph.steps)
 
@@ -44,6 +48,16 @@ class Card:
         yield
         self.recording = None
 
+    @contextlib.contextmanager
+    def device(self, device):
+        before, self.current = self.current, device
+        yield
+        self.current = before
+
+    def current_stream(self):
+        self.worked_on.add(self.current)
+        return types.SimpleNamespace(wait_stream=lambda other: None)
+
 
 @pytest.fixture
 def card(monkeypatch):
@@ -52,7 +66,8 @@ def card(monkeypatch):
         stream = types.SimpleNamespace(wait_stream=lambda other: None)
         monkeypatch.setattr(torch.cuda, "Stream", lambda device: stream)
         monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
-        monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+        monkeypatch.setattr(torch.cuda, "current_stream", card.current_stream)
+        monkeypatch.setattr(torch.cuda, "device", card.device)
         monkeypatch.setattr(torch.cuda, "CUDAGraph", card.new_graph)
         monkeypatch.setattr(torch.cuda, "graph", card.record)
         return card
@@ -72,6 +87,24 @@ def test_as_many_steps_as_asked_for(card, unroll):
     assert set(card.replays) == {unroll, 1}
     assert sum(card.replays) == wanted - WARM_UP
     assert card.replays.count(unroll) >= 60 // unroll
+
+
+def test_all_of_it_is_on_the_graphs_own_device(card):
+    card = card()
+    run = CudaGraphs(card.step, 5, "cuda:1")
+    for n in (1, 20, 3):
+        run(n)
+    assert card.replays
+    assert card.worked_on == {"cuda:1"}
+    assert card.current is None
+
+
+def test_a_short_last_batch_is_not_recorded(card):
+    card = card()
+    run = CudaGraphs(card.step, 25, "cuda")
+    for _ in range(10):  # epochs, each with one such batch
+        run(1)
+    assert (card.done, card.replays, run.graphs) == (10, [], {})
 
 
 def test_a_failed_recording_warns_once_and_goes_on(card):

@@ -38,7 +38,10 @@ def test_threads_that_use_one_model_do_not_disturb_each_other(make_backend, back
         start.wait(60)
         for turn in range(calls):
             j = (i + turn) % THREADS
-            if not same_bits(model.predict(xs[j]), wanted[j][0]) or model.evaluate(xs[j], ys[j]) != wanted[j][1]:
+            if (
+                not same_bits(model.predict(xs[j]), wanted[j][0])
+                or model.evaluate(xs[j], ys[j]) != wanted[j][1]
+            ):
                 wrong.append((i, turn))
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(THREADS)]

@@ -1,0 +1,39 @@
+"""A backend tried out before it is handed out: that a library is there, and a device, proves nothing."""
+
+from __future__ import annotations
+
+from backends.backend import Backend
+from backends.errors import BackendUnavailable, brief
+
+
+def prove(backend: Backend) -> None:
+    """Write into views of an array, take a small layer's step forward, and read its numbers back.
+
+    So a library whose arrays cannot be written in place is found, and one that lacks cuBLAS, a compiler of
+    kernels, its headers, or code for the card at hand.
+
+    Raises:
+        BackendUnavailable: something failed or has no effect; says what, and the backend's cure.
+    """
+    trying = "writing into a view of an array"
+    try:
+        flat = backend.zeros(6)  # as parameters are kept: W, then b
+        W, b = backend.view(flat[0:4], (2, 2)), flat[4:6]
+        W[...] = 1.0
+        b[...] = 0.5
+        _expect(backend.to_host(flat).tolist(), [1.0, 1.0, 1.0, 1.0, 0.5, 0.5])
+        trying = "a product and a compiled kernel"
+        y = backend.zeros((2, 2))
+        backend.kernel("dense", "relu")(W, W, b, y)
+        backend.synchronize()
+        _expect(backend.to_host(y).tolist(), [[2.5, 2.5], [2.5, 2.5]])
+    except Exception as error:  # each library has its own
+        why = brief(f"{type(error).__name__}: {error}", limit=300)
+        raise BackendUnavailable(
+            f"backend {backend.name!r} cannot run on {backend.device}: {trying} fails ({why}); {backend.CURE}"
+        ) from None
+
+
+def _expect(found: object, expected: object) -> None:
+    if found != expected:
+        raise ValueError(f"it gave {found}, expected {expected}")

@@ -1,0 +1,123 @@
+"""A backend is tried out before it is handed out: what cannot be written in place, or fails on its device."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import array_api_compat.numpy as npx
+import numpy as np
+import pytest
+import torch
+
+from backends import BackendUnavailable, available_backends, get_backend, registry
+from backends.numpy.backend import NumpyBackend
+from backends.proof import prove
+from backends.torch import backend as torch_backend
+
+
+class Immutable(NumpyBackend):
+    """As JAX: an array cannot be assigned to."""
+
+    def zeros(self, shape, dtype=None):
+        array = super().zeros(shape, dtype)
+        array.flags.writeable = False
+        return array
+
+
+class Copying(NumpyBackend):
+    """As dask: what is written into a view is in the view alone."""
+
+    def view(self, array, shape):
+        return super().view(array, shape).copy()
+
+
+class Wrong(NumpyBackend):
+    """Its product is off."""
+
+    def kernel(self, name, kind=None):
+        return lambda x, W, b, y: y.fill(7.0)
+
+
+@pytest.fixture
+def register(monkeypatch):
+    """``register(class)``: other packages offer it as "mine"."""
+
+    def add(kind):
+        def make(device, dtype, fused):
+            return kind("mine", npx, "cpu", dtype, fused)
+
+        point = types.SimpleNamespace(name="mine", load=lambda: make)
+        monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+
+    return add
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (
+            Immutable,
+            ("writing into a view of an array fails", "ValueError: assignment destination is read-only"),
+        ),
+        (Copying, ("writing into a view of an array fails", "it gave [0.0, 0.0, 0.0, 0.0, 0.5, 0.5]")),
+        (Wrong, ("a product and a compiled kernel fails", "it gave [[7.0, 7.0]")),
+    ],
+)
+def test_what_cannot_train_is_refused_when_it_is_made(register, kind, words):
+    register(kind)
+    with pytest.raises(BackendUnavailable) as caught:
+        get_backend("mine")
+    sentence = str(caught.value)
+    assert sentence.startswith("backend 'mine' cannot run on cpu: ")
+    assert sentence.endswith("; take another backend")
+    assert all(word in sentence for word in words), sentence
+    assert available_backends()["mine"] == sentence
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_what_works_passes(backend, fused):
+    prove(get_backend(backend.name, backend.device, fused=fused))
+
+
+def card(monkeypatch):
+    """torch believes that there is a CUDA device; what runs there fails, as on a card that is too old."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch_backend.TorchBackend, "zeros", no_code)
+
+
+def no_code(*arguments):
+    raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore")
+
+
+def test_torch_that_fails_on_its_card_is_refused(monkeypatch):
+    card(monkeypatch)
+    with pytest.raises(
+        BackendUnavailable, match=r"'torch' cannot run on cuda:0.*no kernel image.*--device cpu"
+    ):
+        get_backend("torch", "cuda")
+
+
+# --------------------------------------------------------------------------- what "auto" says
+
+
+def test_auto_goes_on_to_the_next_and_says_why(monkeypatch):
+    card(monkeypatch)
+    monkeypatch.setitem(sys.modules, "backends.numba.backend", None)  # import raises
+    backend = get_backend("auto")
+    assert backend.name == "numpy"
+    first, *passed = backend.reason.split("; ")
+    assert first == "numpy runs everywhere"
+    assert [words.split("'")[1] for words in passed] == ["cupy", "torch", "numba"]
+    assert "no kernel image is available" in passed[1]
+    assert not any("pip install" in words or "--device cpu" in words for words in passed)  # no cures
+    assert backend.describe()["reason"] == backend.reason
+    assert backend.wrapped(lambda name, kind, kernel: kernel).reason == backend.reason
+    assert np.all(backend.to_host(backend.zeros(2)) == 0)
+
+
+def test_what_is_asked_for_by_name_has_no_reason(backend):
+    assert backend.reason is None
+    assert "reason" not in backend.describe()

@@ -1,0 +1,115 @@
+"""What torch does on CUDA alone, as far as it can be told without a GPU."""
+
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pytest
+import torch
+from torch.cuda.jiterator import _CodeParser
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from backends import get_backend
+from backends.cupy import sources
+from backends.reference.optimizers import FLUSH_EVERY
+from backends.torch import dense, optimizers
+from backends.torch.backend import TorchBackend
+
+STEPS = {"sgd": (0.9, False), "rmsprop": (0.9, 1e-8, 0.9), "adagrad": (1e-8,), "adam": (0.9, 0.999, 1e-8)}
+
+
+class Calls(TorchDispatchMode):
+    """Counts torch's calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names.append(function.overloadpacket.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+class MetaBackend(TorchBackend):
+    """The overrides that hold on CUDA, on arrays without numbers."""
+
+    device_type = "cuda"
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_no_launch_looks_for_tiny_moments(name, monkeypatch):
+    monkeypatch.setattr(torch, "_fused_adam_", lambda *rest, **settings: None)  # has no form for "meta"
+    backend = MetaBackend("torch", get_backend("torch").xp, torch.device("meta"), "float32")
+    p, g, *slots = (backend.zeros(5) for _ in range(2 + (1 if name in ("sgd", "adagrad") else 2)))
+    with Calls() as calls:
+        backend.kernel(name)(p, g, tuple(slots), backend.zeros(4), STEPS[name])
+    assert not {"hardshrink", "remainder", "where"} & set(calls.names), calls.names
+
+
+def test_tiny_moments_move_no_weight():
+    """They may stay where no denormal number is slow: the bound of a slot allows either."""
+    ended = []
+    for flushes in (True, False):
+        with pytest.MonkeyPatch.context() as patched:
+            if not flushes:
+                patched.setattr(optimizers, "_flush", lambda control, *moments: None)
+            backend = get_backend("torch")
+            p, m = backend.zeros(3), backend.zeros(3)
+            g, control = torch.tensor([1e-30, -1e-38, 1.0]), backend.zeros(4)
+            control[0] = 0.1
+            for _ in range(FLUSH_EVERY):
+                backend.kernel("sgd")(p, g, (m,), control, STEPS["sgd"])
+            ended.append((p.clone(), m.clone()))
+    for flushed, kept in zip(*ended, strict=True):
+        torch.testing.assert_close(flushed, kept, rtol=0.0, atol=1e-36)
+
+
+def test_tensors_that_a_graph_reads_are_never_made_anew():
+    def pair(beta):
+        return optimizers._advance(beta, 0.999, torch.float32, torch.device("cpu"))
+
+    first = pair(0.9)
+    for n in range(40):
+        pair(n / 41)
+    assert pair(0.9) is first
+
+
+# --------------------------------------------------------------------------- the random generator
+
+
+def test_torch_reads_the_generators_text():
+    text = sources.function("threefry")
+    assert _CodeParser(text).function_name == "threefry"
+    assert "DNN_HD" not in text
+
+
+def call(high, low, key0, key1):
+    """What torch would make of the text, by the CPU's own kernel."""
+    out = torch.zeros_like(low)
+    dense.threefry(np, (key0, key1), high, low, out)
+    return out
+
+
+@pytest.mark.parametrize(("made", "holds"), [(call, True), (lambda high, low, **key: low, False)])
+def test_the_generator_is_taken_where_its_numbers_are_right(monkeypatch, made, holds):
+    asked = []
+
+    def create(text, **settings):
+        asked.append((text, settings))
+        return made
+
+    monkeypatch.setattr(torch.cuda, "jiterator", types.SimpleNamespace(_create_jit_fn=create), raising=False)
+    monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
+    zeros_like = torch.zeros_like
+    monkeypatch.setattr(torch, "zeros_like", lambda x, device=None: zeros_like(x))
+    dense._compiled_threefry.cache_clear()
+    assert dense.compiles_threefry() is holds
+    assert asked == [(sources.function("threefry"), {"key0": 0, "key1": 0})]
+    dense._compiled_threefry.cache_clear()
+
+
+def test_without_a_compiler_the_reference_is_taken(monkeypatch):
+    monkeypatch.delattr(torch.cuda, "jiterator", raising=False)
+    dense._compiled_threefry.cache_clear()
+    assert dense.compiles_threefry() is False

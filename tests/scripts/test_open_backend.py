@@ -1,0 +1,54 @@
+"""The backend that a command line gets, and what it says of it."""
+
+import argparse
+
+import _command
+import pytest
+import torch
+
+from backends import BackendUnavailable
+
+NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine without CUDA")
+
+
+def opened(capsys, *words, quiet=False):
+    """(the backend, what was said on stderr)."""
+    parser = argparse.ArgumentParser()
+    _command.add_backend_arguments(parser)
+    arguments = parser.parse_args(words)
+    arguments.quiet = quiet
+    backend = _command.open_backend(arguments)
+    return backend, capsys.readouterr().err
+
+
+def test_auto_says_in_one_line_why(capsys):
+    backend, said = opened(capsys, "--device", "cpu")
+    assert said == f"--backend auto: {backend.reason}\n"
+    assert backend.reason.startswith(f"{backend.name} ")
+
+
+def test_quiet_says_nothing(capsys):
+    assert opened(capsys, "--device", "cpu", quiet=True)[1] == ""
+
+
+def test_a_backend_that_was_named_needs_no_reason(capsys):
+    assert opened(capsys, "--backend", "numpy")[1] == ""
+
+
+@NO_GPU
+@pytest.mark.parametrize("more", [("--device", "cuda"), ("--graphs",), ("--precision", "tf32")])
+def test_torch_without_a_gpu_is_torch_on_the_cpu(capsys, more):
+    backend, said = opened(capsys, "--backend", "torch", *more, "--dtype", "float64")
+    assert (backend.name, str(backend.device), backend.dtype_name) == ("torch", "cpu", "float64")
+    assert said.startswith("WARNING: ")
+    assert said.endswith("Using PyTorch on the CPU instead.\n")
+    assert said.count("\n") == 1
+    with pytest.raises(BackendUnavailable):
+        opened(capsys, "--backend", "torch", *more, "--require-backend")
+
+
+@NO_GPU
+def test_cupy_without_a_gpu_is_numpy(capsys):
+    backend, said = opened(capsys, "--backend", "cupy")
+    assert backend.name == "numpy"
+    assert "Using NumPy on the CPU instead." in said
