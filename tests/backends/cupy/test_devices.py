@@ -124,7 +124,7 @@ def test_a_cupy_that_fails_is_refused_and_auto_goes_on(cards, call, error):
     sentence = str(caught.value)
     assert f"a product and a compiled kernel fails ({type(error).__name__}: {error})" in sentence
     assert "nvidia-smi" in sentence
-    assert 'pip install "array-api-dnn[cuda12]"' in sentence
+    assert 'pip install -e ".[cuda12]"' in sentence
     assert available_backends()["cupy"] == sentence
     backend = get_backend("auto")
     assert backend.name in ("numba", "numpy")
