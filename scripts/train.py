@@ -1,13 +1,10 @@
 #!/usr/bin/env python3
 """Train the lecture's network, 784-500-500-10, on MNIST or a set like it, on any backend."""
 
-from __future__ import annotations
-
 import argparse
 import shlex
-import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +17,13 @@ ANEW = {"backend", "device", "require_backend", "precision", "graphs", "data_dir
         "checkpoint_every", "keep", "on_nan"}  # fmt: skip
 NOT_KEPT = {"quiet", "resume", "run_dir", "data_dir"}
 """Not taken from config.json: they are the command's own, and no folder chooses where files are."""
-WITHOUT_DEFAULT = {"preset": str, "learning_rate": float, "limit": int, "checkpoint_every": int,
-                   "device": str}  # fmt: skip
+WITHOUT_DEFAULT = {
+    "preset": str,
+    "learning_rate": float,
+    "limit": int,
+    "checkpoint_every": int,
+    "device": str,
+}
 ON_NAN = ("stop", "rewind")
 
 
@@ -29,76 +31,44 @@ def make_parser() -> argparse.ArgumentParser:
     parser = _command.Parser(
         description=__doc__,
         epilog="Ctrl-C, SIGTERM or SIGHUP saves and says how to resume (exit code 128 plus the signal's "
-        "number: 130, 143, 129); a second Ctrl-C stops at once.",
+        "number: 130, 143, 129); a second Ctrl-C stops at once. Example: train.py --epochs 5 --seed 1",
     )
-    parser.add_argument("--dataset", default="mnist", help="mnist, fashion_mnist, kmnist or digits")
-    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
-    network = parser.add_argument_group("network and training")
-    network.add_argument(
-        "--preset",
-        metavar="NAME",
-        help="lecture, best, augmented or cnn: network, optimizer and schedule of a recipe",
-    )
-    network.add_argument("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS")
-    network.add_argument("--activation", default="relu", help="of the hidden layers")
-    network.add_argument("--loss", default="categorical_crossentropy")
-    network.add_argument("--optimizer", default="adam", help="sgd, adagrad, rmsprop, adam or adamw")
-    network.add_argument("--learning-rate", type=float, help="default: the optimizer's own")
-    network.add_argument(
-        "--schedule",
-        default="linear",
-        metavar="NAME",
-        help="of the rate over all updates: constant, step, linear (to 0), cosine or one_cycle "
-        "(default: %(default)s)",
-    )
-    network.add_argument(
-        "--warmup", type=int, default=0, metavar="N", help="updates in which the rate rises (default: 0)"
-    )
-    network.add_argument("--batch-size", type=int, default=100)
-    network.add_argument("--epochs", type=int, default=10)
-    network.add_argument("--seed", type=int, default=0)
-    network.add_argument("--limit", type=int, metavar="N", help="only the first N training images")
+    _command.add_data_arguments(parser, names="mnist, fashion_mnist, kmnist or digits (default: %(default)s)")
+    add = parser.add_argument_group("network and training").add_argument
+    presets = "lecture, best, augmented or cnn: network, optimizer and schedule of a recipe"
+    add("--preset", metavar="NAME", help=presets)
+    add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS")
+    add("--activation", default="relu", help="of the hidden layers")
+    add("--loss", default="categorical_crossentropy")
+    add("--optimizer", default="adam", help="sgd, adagrad, rmsprop, adam or adamw")
+    add("--learning-rate", type=float, help="default: the optimizer's own")
+    rates = "constant, step, linear (to 0), cosine or one_cycle (default: %(default)s)"
+    add("--schedule", default="linear", metavar="NAME", help=f"of the rate over all updates: {rates}")
+    add("--warmup", type=int, default=0, metavar="N", help="updates in which the rate rises (default: 0)")
+    add("--batch-size", type=int, default=100)
+    add("--epochs", type=int, default=10)
+    add("--seed", type=int, default=0)
+    add("--limit", type=int, metavar="N", help="only the first N training images")
     _command.add_backend_arguments(parser)
-    add_saving_arguments(parser.add_argument_group("saving and resuming"))
+    add = parser.add_argument_group("saving and resuming").add_argument
+    add("--run-dir", metavar="DIR", help="a new folder; default: runs/DATE-BACKEND")
+    anew = "options of the backend, --data-dir and those of this group may be given anew"
+    add("--resume", metavar="RUN", help=f"continue this run folder with its own options; {anew}")
+    add("--checkpoint-every", type=int, metavar="N", help="save each N updates too (default: each epoch)")
+    add("--keep", type=int, default=3, help="saved states kept besides the best (default: 3)")
+    back = "go back to the last good state with half the rate, five times at most (default: %(default)s)"
+    add("--on-nan", choices=ON_NAN, default="stop", help=f"if the loss is NaN or infinite: end, or {back}")
+    add("--quiet", action="store_true", help="print the last line only")
     return parser
-
-
-def add_saving_arguments(saving: Any) -> None:
-    """The run folder's options."""
-    saving.add_argument("--run-dir", metavar="DIR", help="a new folder; default: runs/DATE-BACKEND")
-    saving.add_argument(
-        "--resume",
-        metavar="RUN",
-        help="continue this run folder with its own options; those of the backend, --data-dir and those of "
-        "this group may be given anew",
-    )
-    saving.add_argument(
-        "--checkpoint-every", type=int, metavar="N", help="save each N updates too (default: each epoch)"
-    )
-    saving.add_argument("--keep", type=int, default=3, help="saved states kept besides the best (default: 3)")
-    saving.add_argument(
-        "--on-nan",
-        choices=ON_NAN,
-        default="stop",
-        help="if the loss is NaN or infinite: end, or go back to the last good state with half the rate, "
-        "five times at most (default: %(default)s)",
-    )
-    saving.add_argument("--quiet", action="store_true", help="print the last line only")
 
 
 @dataclass
 class Asked:
-    """What the command line says.
+    """What the command line says."""
 
-    Attributes:
-        options: by name, whether they were said or not.
-        defaults: what they are where nothing is said.
-        given: names of those that were said.
-    """
-
-    options: argparse.Namespace
-    defaults: dict[str, Any]
-    given: set[str]
+    options: argparse.Namespace  # all of them
+    defaults: dict[str, Any]  # what they are where nothing is said
+    given: set[str]  # names of those that were said
 
 
 def parse() -> Asked:
@@ -109,9 +79,6 @@ def parse() -> Asked:
     given = {name for name, value in vars(options).items() if value is not unsaid}
     merged = {name: getattr(options, name) if name in given else defaults[name] for name in defaults}
     return Asked(argparse.Namespace(**merged), defaults, given)
-
-
-# ----- prepare
 
 
 def fits(name: str, value: Any, default: Any) -> bool:
@@ -202,7 +169,6 @@ class Run:
     model: Any
     folder: Any
     state: Any
-    config: dict[str, Any] = field(default_factory=dict)
 
     @property
     def updates(self) -> int:
@@ -240,10 +206,7 @@ def prepare(asked: Asked) -> Run:
     if resume:
         state = latest_state(place)
         require_whole(state, options.epochs)
-    run = Run(options, data, x, y, model, folder, state)
-    kept = {k: v for k, v in vars(options).items() if k not in {"quiet", "resume"}}
-    run.config = {**kept, "rate_factor": 1.0, "model": model.config()}
-    return run
+    return Run(options, data, x, y, model, folder, state)
 
 
 def require_whole(state: Any, epochs: int) -> None:
@@ -259,9 +222,6 @@ def require_whole(state: Any, epochs: int) -> None:
         )
 
 
-# ----- run
-
-
 def train(run: Run, stopper: Any, states: Any) -> Any:
     """The history of the training, rewound where it diverges and --on-nan says so."""
     from dnn.callbacks import progress_for_stdout
@@ -270,19 +230,20 @@ def train(run: Run, stopper: Any, states: Any) -> Any:
 
     options, folder, model = run.options, run.folder, run.model
 
-    def config(halvings: int) -> dict[str, Any]:
-        settings = model.optimizer.config()
-        return {**run.config, "rate_factor": 0.5**halvings, "optimizer_settings": settings}
+    def configure(halvings: int) -> None:
+        kept = {name: value for name, value in vars(options).items() if name not in ("quiet", "resume")}
+        made = {"model": model.config(), "optimizer_settings": model.optimizer.config()}
+        folder.config = {**kept, "rate_factor": 0.5**halvings, **made}
 
     def rewound(error: Exception, state: Any, halvings: int) -> None:
-        folder.config = config(halvings)
+        configure(halvings)
         folder.write_json(CONFIG, folder.config)
         where = "the start" if state is None else f"epoch {state.epoch}, update {state.updates}"
-        print(f"{_command.program()}: {error}; going back to {where} with {0.5**halvings:g} of the rate",
-              file=sys.stderr, flush=True)  # fmt: skip
+        rate = f"{0.5**halvings:g} of the rate"
+        _command.say(f"{_command.program()}: {error}; going back to {where} with {rate}")
 
     if run.state is None:
-        folder.config = config(0)
+        configure(0)
     watchers = [folder, stopper]
     if not options.quiet:
         watchers.append(progress_for_stdout(headline(run)))
@@ -306,13 +267,10 @@ def main(asked: Asked) -> int:
     except Stopped as stop:
         run.folder.save(run.model)  # for evaluate.py and predict.py
         how = f"resume with: {run.again}" if stop.saved else "its state could not be saved"
-        print(f"{_command.program()}: {stop}; {how}", file=sys.stderr)
+        _command.say(f"{_command.program()}: {stop}; {how}")
         return 128 + stop.signal
     report(run, history, time.perf_counter() - start)
     return 0
-
-
-# ----- report
 
 
 def headline(run: Run) -> str:
@@ -334,20 +292,12 @@ def report(run: Run, history: Any, seconds: float) -> None:
     loss, accuracy = numbers["val_loss"][-1], numbers["val_accuracy"][-1]
     run.folder.save(run.model)
     run.folder.draw(history, f"{run.options.dataset}, {backend.name}, test accuracy {accuracy:.4f}")
-    run.folder.write_json(
-        RESULT,
-        {
-            "backend_asked": run.options.backend,
-            "backend_used": backend.name,
-            "device": str(backend.device),
-            "describe": backend.describe(),
-            "updates": run.updates,
-            "seconds": seconds,
-            "ms_per_update": 1e3 * sum(numbers["seconds"]) / run.updates,
-            "test_loss": loss,
-            "test_accuracy": accuracy,
-        },
-    )
+    run.folder.write_json(RESULT, {
+        "backend_asked": run.options.backend, "backend_used": backend.name, "device": str(backend.device),
+        "describe": backend.describe(), "updates": run.updates, "seconds": seconds,
+        "ms_per_update": 1e3 * sum(numbers["seconds"]) / run.updates, "test_loss": loss,
+        "test_accuracy": accuracy,
+    })  # fmt: skip
     say(f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {run.updates} updates  "
         f"{seconds:.1f} s  {backend.name}")  # fmt: skip
 
