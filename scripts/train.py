@@ -17,7 +17,7 @@ ANEW = {"backend", "device", "require_backend", "precision", "graphs", "data_dir
         "checkpoint_every", "keep", "on_nan"}  # fmt: skip
 NOT_KEPT = {"quiet", "resume", "run_dir", "data_dir"}
 """Not taken from config.json: they are the command's own, and no folder chooses where files are."""
-WITHOUT_DEFAULT = {
+UNSET = {
     "preset": str,
     "learning_rate": float,
     "limit": int,
@@ -89,7 +89,7 @@ def fits(name: str, value: Any, default: Any) -> bool:
         return isinstance(value, list) and all(type(part) is int for part in value)
     if value is None:
         return default is None
-    expected = WITHOUT_DEFAULT[name] if default is None else type(default)
+    expected = UNSET[name] if default is None else type(default)
     return type(value) is expected or (expected is float and type(value) is int)
 
 
@@ -104,7 +104,7 @@ def resumed(asked: Asked) -> argparse.Namespace:
         raise InputError(f"run {place} is finished, there is nothing to resume; train anew with --run-dir")
     if wrong := sorted(asked.given - ANEW):
         raise InputError(
-            f"{_flag(wrong[0])} was given with --resume, expected only options of the backend and of saving"
+            f"--{wrong[0].replace('_', '-')} was given with --resume, expected only options of the backend and of saving"
         )
     for name in ("dataset", "model"):
         if name not in config:
@@ -119,10 +119,6 @@ def resumed(asked: Asked) -> argparse.Namespace:
             )
         merged[name] = value
     return argparse.Namespace(**merged)
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def build(asked: Asked, backend: Any, data: Any, examples: int) -> Any:
@@ -141,7 +137,9 @@ def build(asked: Asked, backend: Any, data: Any, examples: int) -> Any:
     if options.preset is not None:
         preset = look_up("preset", options.preset, PRESETS)
         if wrong := sorted(asked.given & set(PRESET_SETS)):
-            raise InputError(f"{_flag(wrong[0])} was given with --preset, which sets it; leave out one")
+            raise InputError(
+                f"--{wrong[0].replace('_', '-')} was given with --preset, which sets it; leave out one"
+            )
         layers, optimizer = preset.layers(data.image_shape, data.classes), preset.optimizer(updates)
         loss = preset.loss
     else:
