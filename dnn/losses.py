@@ -118,11 +118,8 @@ class CategoricalCrossentropy(Loss):
     """L = -1/B sum_i sum_c t_ic log softmax(logits_i)_c, for class numbers or rows of probabilities.
 
     Args:
-        label_smoothing: e in [0, 1): targets become (1 - e) t + e / C, as in torch.nn.CrossEntropyLoss
-            (Szegedy et al. 2016); evaluate's loss too.
-
-    Raises:
-        InputError: a setting out of range.
+        label_smoothing: e in [0, 1), else InputError: targets become (1 - e) t + e / C, as in
+            torch.nn.CrossEntropyLoss (Szegedy et al. 2016); evaluate's loss too.
     """
 
     label_smoothing: Share = 0.0

@@ -5,18 +5,11 @@ from math import isfinite
 import numpy as np
 
 from backends import InputError
-from dnn.network import Network
 from dnn.training.callback import Callback, Progress
 
 
 class DivergedError(InputError):
     """The loss, or a weight, is NaN or infinite."""
-
-
-def broken_layers(model: Network) -> list[str]:
-    """Names of the parameters, in the layers' order, that hold NaN or infinity."""
-    values = model.parameters.to_host()
-    return [name for name, array in values.items() if not np.all(np.isfinite(array))]
 
 
 class TerminateOnNaN(Callback):
@@ -42,7 +35,8 @@ class TerminateOnNaN(Callback):
             self._raise(f"{what} after epoch {epoch}")
 
     def _raise(self, what: str) -> None:
-        broken = broken_layers(self.model)
+        values = self.model.parameters.to_host()  # in the layers' order
+        broken = [name for name, array in values.items() if not np.all(np.isfinite(array))]
         where = f"first in {broken[0]}" if broken else "in the loss alone"
         epoch, update = self._finite
         raise DivergedError(
