@@ -69,8 +69,6 @@ class Layer(ABC):
         self._backend: Backend | None = None
         self._buffers = _Reserved()
 
-    # ----- building
-
     @property
     def backend(self) -> Backend:
         """Of the model that the layer is in. Raises InputError: it is in none."""
@@ -155,8 +153,6 @@ class Layer(ABC):
         """For the input's gradient; None where nobody asks for it."""
         return self.backend.zeros((batch, *self.input_shape)) if training and not self._first else None
 
-    # ----- running
-
     @abstractmethod
     def forward(self, x: Array, *, training: bool) -> Array:
         """y for x (batch, *input_shape); keeps what backward needs. y is valid until the next call.
@@ -179,8 +175,6 @@ class Layer(ABC):
     def backward_logits(self, dz: Array) -> Array | None:
         """``backward`` from the gradient with respect to what ``forward_logits`` returned."""
         return self.backward(dz)
-
-    # ----- saying what it is
 
     def config(self) -> dict[str, Any]:
         """The arguments that make this layer again, as JSON values."""
