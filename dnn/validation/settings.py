@@ -22,6 +22,17 @@ def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:
     raise unknown(argument, name, table)
 
 
+def made(argument: str, given: str | T, table: Mapping[str, type[T]], base: type[T], example: str) -> T:
+    """The table's entry of this name, made with its usual settings, or the object of the class that is given.
+    Raises InputError: an unknown name, or something else.
+    """
+    if isinstance(given, str):
+        return look_up(argument, given, table)()
+    if not isinstance(given, base):
+        raise InputError(f"{argument} is {shown(given)}, expected a name or {example}")
+    return given
+
+
 def is_text(name: object) -> bool:
     """Whether it is a string of printable characters: they fit into a line and into a file."""
     return isinstance(name, str) and name.isprintable()
