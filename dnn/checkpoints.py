@@ -39,13 +39,8 @@ def _layer(path: Path, config: Any) -> Layer:
 def _require_weights_of(
     layers: list[Layer], shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Refuse layers with other weights than the file has, before anything of the size they ask for is made.
-
-    Args:
-        shape: of the input.
-
-    Raises:
-        InputError: a layer whose weights are missing or of another shape.
+    """Refuse layers, on inputs of this shape, with other weights than the file has, before anything of their
+    size is made. Raises InputError: a layer's weights are missing or of another shape.
     """
     for layer, name in zip(layers, layer_names(layers), strict=True):
         layer.input_shape, after = shape, layer.shape_after(shape)
@@ -59,8 +54,7 @@ def _require_weights_of(
 
 def dtype_of(path: str | Path) -> str:
     """The float dtype of a checkpoint's weights. Raises CheckpointError: no readable checkpoint."""
-    dtype: str = read_checkpoint(Path(path))[0]["dtype"]
-    return dtype
+    return str(read_checkpoint(Path(path))[0]["dtype"])
 
 
 def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False) -> Sequential:
@@ -96,8 +90,7 @@ def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False
         model = Sequential(layers, input_shape=shape, backend=backend, seed=facts.get("seed", 0))
         model.parameters.load(arrays)
         if facts.get("loss") is not None:
-            loss = look_up("loss", str(facts["loss"]), LOSSES)
-            model.compile(loss(**facts["loss_settings"]))
+            model.compile(look_up("loss", str(facts["loss"]), LOSSES)(**facts["loss_settings"]))
         if type(done) is not int or not 0 <= done < 2**53:
             raise InputError(f"epochs_done is {shown(done)}, expected an integer from 0")
         model.epochs_done = done

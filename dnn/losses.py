@@ -15,13 +15,12 @@ import numpy as np
 
 from backends import Backend, InputError
 from backends.dispatch import Kernel
-from backends.errors import shown
 from backends.reference import ACTIVATIONS
 from backends.reference.losses import TARGETS, as_dense
 from backends.table import Table
 from dnn.layers.layer import Layer
 from dnn.validation.ranges import Checked, Share
-from dnn.validation.settings import look_up
+from dnn.validation.settings import made
 
 __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
@@ -118,11 +117,8 @@ class CategoricalCrossentropy(Loss):
     """L = -1/B sum_i sum_c t_ic log softmax(logits_i)_c, for class numbers or rows of probabilities.
 
     Args:
-        label_smoothing: e in [0, 1): targets become (1 - e) t + e / C, as in torch.nn.CrossEntropyLoss
-            (Szegedy et al. 2016); evaluate's loss too.
-
-    Raises:
-        InputError: a setting out of range.
+        label_smoothing: e in [0, 1), else InputError: targets become (1 - e) t + e / C, as in
+            torch.nn.CrossEntropyLoss (Szegedy et al. 2016); evaluate's loss too.
     """
 
     label_smoothing: Share = 0.0
@@ -226,14 +222,8 @@ LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
 
 
 def get_loss(loss: str | Loss) -> Loss:
-    """The loss of this name with its usual settings, or the loss that it is.
-    Raises InputError: an unknown name, or something else than a loss.
-    """
-    if isinstance(loss, str):
-        return look_up("loss", loss, LOSSES)()
-    if not isinstance(loss, Loss):
-        raise InputError(f"loss is {shown(loss)}, expected a name or a loss such as MeanSquaredError()")
-    return loss
+    """The loss of this name with its usual settings, or the loss that it is; else InputError."""
+    return made("loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError()")
 
 
 def weigh(xp: Any, weights: Array, losses: Array, gradient: Array) -> None:

@@ -1,8 +1,7 @@
 """All of a model's parameters in one flat vector, all gradients in another, with named views.
 
-An optimizer is then a textbook line over one vector, a gradient norm one call, a checkpoint the views.
-Each view starts on a 64-byte boundary; the few numbers between views are 0 and stay 0, since their
-gradient is.
+An optimizer is then a textbook line over one vector, a gradient norm one call, a checkpoint the views. Each
+view starts on a 64-byte boundary; the few numbers between views are 0 and stay 0, since their gradient is.
 
 Beside them the state of layers, which is saved and loaded but not trained: small arrays of their own.
 """
@@ -17,6 +16,7 @@ from backends import Backend, InputError
 from dnn.validation.arrays import dtype_name
 
 Array = Any
+Shape = tuple[int, ...]
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 MOST = 2**36  # parameters; 256 GB and more
 
@@ -36,13 +36,9 @@ class Parameters:
     """
 
     def __init__(
-        self,
-        backend: Backend,
-        shapes: Mapping[str, tuple[int, ...]],
-        state: Mapping[str, Array] | None = None,
+        self, backend: Backend, shapes: Mapping[str, Shape], state: Mapping[str, Array] | None = None
     ) -> None:
-        self.backend = backend
-        self.shapes = dict(shapes)
+        self.backend, self.shapes, self.state = backend, dict(shapes), dict(state or {})
         step = _ALIGNMENT // np.dtype(backend.dtype_name).itemsize
         self._starts, end = {}, 0
         for name, shape in self.shapes.items():
@@ -50,11 +46,8 @@ class Parameters:
             end += -(-prod(shape) // step) * step
         if end > MOST:
             raise InputError(f"the network has {end} parameters, expected at most {MOST}")
-        self.values = backend.zeros(end)
-        self.gradients = backend.zeros(end)
-        self.value = self.views(self.values)
-        self.gradient = self.views(self.gradients)
-        self.state = dict(state or {})
+        self.values, self.gradients = backend.zeros(end), backend.zeros(end)
+        self.value, self.gradient = self.views(self.values), self.views(self.gradients)
 
     def views(self, vector: Array) -> dict[str, Array]:
         """Name -> view of its shape into a vector that lies as the values do (an optimizer's, say)."""
@@ -77,8 +70,7 @@ class Parameters:
         return {name: np.array(self.backend.to_host(array)) for name, array in arrays.items()}
 
     def load(self, values: Mapping[str, np.ndarray]) -> None:
-        """Set all values and the state; all names, shapes and dtypes are compared before anything is
-        written.
+        """Set all values and the state; all names, shapes and dtypes are compared before anything is written.
 
         Args:
             values: name -> host array of the view's shape and of the backend's dtype, as ``to_host``

@@ -62,30 +62,14 @@ def _best(image: Shape, classes: int) -> list[Layer]:
 
 def _augmented(image: Shape, classes: int) -> list[Layer]:
     # Moved images are learned more slowly; batch normalisation allows a higher rate, which makes up for it.
-    return [
-        Reshape(image),
-        RandomRotation(10.0),
-        RandomTranslation(1),
-        Flatten(),
-        *_normalised(),
-        *_normalised(),
-        Dense(classes, "softmax"),
-    ]
+    moved = Reshape(image), RandomRotation(10.0), RandomTranslation(1), Flatten()
+    return [*moved, *_normalised(), *_normalised(), Dense(classes, "softmax")]
 
 
 def _cnn(image: Shape, classes: int) -> list[Layer]:
-    return [
-        Reshape((*image, 1)),
-        RandomTranslation(1),
-        Conv2D(16, 3, "relu"),
-        MaxPooling2D(),
-        Conv2D(32, 3, "relu"),
-        MaxPooling2D(),
-        Flatten(),
-        Dense(128, "relu"),
-        Dropout(0.2),
-        Dense(classes, "softmax"),
-    ]
+    moved = Reshape((*image, 1)), RandomTranslation(1)
+    seen = Conv2D(16, 3, "relu"), MaxPooling2D(), Conv2D(32, 3, "relu"), MaxPooling2D(), Flatten()
+    return [*moved, *seen, Dense(128, "relu"), Dropout(0.2), Dense(classes, "softmax")]
 
 
 def _cycle(highest: float) -> Callable[[int], Optimizer]:

@@ -10,8 +10,7 @@ from dnn.training.callback import Callback, Progress
 from dnn.training.state import StateError, TrainingState, read_state, write_state
 from dnn.validation.settings import positive_integer
 
-NAME = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")
-"""Names of the files; what is called otherwise is not ours."""
+NAME = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")  # what is called otherwise is not ours
 
 
 def _file(folder: Path, epoch: int, updates: int) -> Path:

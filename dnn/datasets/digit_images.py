@@ -7,7 +7,7 @@ A network that has seen nothing else fails on a small dark digit in the corner o
 
     picture -> grey page -> ink = |page - background| -> crop -> fit -> centre
 
-Pictures are (height, width), rows first, everywhere but in Pillow's own sizes.
+Shapes are (height, width), but for Pillow's own sizes.
 """
 
 import math
@@ -42,19 +42,17 @@ def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] 
 
     Args:
         path: a PNG or JPEG file (GIF, BMP and WebP are read too).
-        image_shape: (height, width) of the result; as in MNIST the ink fills 20/28 of it, except
-            that below 20 pixels it fills the frame, as in scikit-learn's 8x8 digits.
+        image_shape: of the result; as in MNIST the ink fills 20/28 of it, except that below 20
+            pixels it fills the frame, as in scikit-learn's 8x8 digits.
 
     Returns:
         (height, width) uint8, C-contiguous, 0 the background and 255 the strongest ink.
 
     Raises:
-        InputError: the file is missing, a folder, no image, truncated, over 50 megapixels, or
-            without any ink.
+        InputError: the file is missing, no image, truncated, over 50 megapixels, or without any ink.
 
-    Example:
-        >>> load_digit_image("seven.png").shape  # doctest: +SKIP
-        (28, 28)
+    >>> load_digit_image("seven.png").shape  # doctest: +SKIP
+    (28, 28)
     """
     shape = tuple(image_shape)
     if len(shape) != 2 or min(shape) < 1:
@@ -86,9 +84,8 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
     Raises:
         InputError: it is not that of one grey image.
 
-    Example:
-        >>> image_shape_of((784,))
-        (28, 28)
+    >>> image_shape_of((784,))
+    (28, 28)
     """
     match input_shape:
         case (pixels,) if pixels > 0 and math.isqrt(pixels) ** 2 == pixels:

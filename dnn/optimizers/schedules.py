@@ -219,12 +219,8 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     rest = positive_integer("updates", updates) - warmup
     if rest < 1:
         raise InputError(f"warmup is {warmup}, expected fewer than the {updates} updates of the training")
-    given: dict[str, Any] = {
-        **dict.fromkeys(_HEIGHTS, rate),
-        "steps": rest,
-        "every": -(-rest // 3),
-        "warmup": warmup,
-    }
+    given: dict[str, Any] = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
+    given |= dict.fromkeys(_HEIGHTS, rate)
     return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})
 
 

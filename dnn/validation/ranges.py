@@ -1,7 +1,5 @@
 """What a setting may be, written as the type of its field: ``beta1: Share = 0.9``."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated, get_type_hints
 

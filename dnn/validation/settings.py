@@ -1,7 +1,5 @@
 """Settings: numbers, names and lists, each refused in one sentence where it does not fit."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from math import isfinite
@@ -17,13 +15,22 @@ T = TypeVar("T")
 
 def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:
     """``table[name]``.
-
-    Raises:
-        InputError: naming the argument, what it is, what is expected, and the nearest name.
+    Raises InputError: naming the argument, what it is, what is expected, and the nearest name.
     """
     if isinstance(name, str) and name in table:
         return table[name]
     raise unknown(argument, name, table)
+
+
+def made(argument: str, given: str | T, table: Mapping[str, type[T]], base: type[T], example: str) -> T:
+    """The table's entry of this name, made with its usual settings, or the object of the class that is given.
+    Raises InputError: an unknown name, or something else.
+    """
+    if isinstance(given, str):
+        return look_up(argument, given, table)()
+    if not isinstance(given, base):
+        raise InputError(f"{argument} is {shown(given)}, expected a name or {example}")
+    return given
 
 
 def is_text(name: object) -> bool:
@@ -32,11 +39,7 @@ def is_text(name: object) -> bool:
 
 
 def positive_integer(argument: str, value: Any) -> int:
-    """The value as int.
-
-    Raises:
-        InputError: not an integer of at least 1, or past 64 bits.
-    """
+    """The value as int. Raises InputError: not an integer of at least 1, or past 64 bits."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise InputError(f"{argument} is {shown(value)}, expected an integer of at least 1")
     if value >= 2**63:
@@ -45,22 +48,14 @@ def positive_integer(argument: str, value: Any) -> int:
 
 
 def natural_number(argument: str, value: Any) -> int:
-    """The value if it is an integer of at least 0.
-
-    Raises:
-        InputError: naming the argument.
-    """
+    """The value if it is an integer of at least 0. Raises InputError: naming the argument."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InputError(f"{argument} is {shown(value)}, expected an integer of at least 0")
     return value
 
 
 def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> float:
-    """The value as float if low <= value < high.
-
-    Raises:
-        InputError: naming the argument.
-    """
+    """The value as float if low <= value < high. Raises InputError: naming the argument."""
     real = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (real and abs(value) <= sys.float_info.max and low <= value < high):
         bound = f"at least {low:g}" + (f" and below {high:g}" if isfinite(high) else "")
@@ -69,31 +64,21 @@ def require_number(argument: str, value: float, low: float, high: float = float(
 
 
 def require_bool(argument: str, value: Any) -> bool:
-    """The value if it is True or False.
-
-    Raises:
-        InputError: naming the argument.
-    """
+    """The value if it is True or False. Raises InputError: naming the argument."""
     if not isinstance(value, (bool, np.bool_)):
         raise InputError(f"{argument} is {shown(value)}, expected True or False")
     return bool(value)
 
 
 def require_list(argument: str, value: Any) -> None:
-    """Refuse what is neither a list nor a tuple.
-
-    Raises:
-        InputError: naming the argument.
-    """
+    """Refuse what is neither a list nor a tuple. Raises InputError: naming the argument."""
     if not isinstance(value, (list, tuple)):
         raise InputError(f"{argument} is {shown(value)}, expected a list or a tuple")
 
 
 def require_instances(argument: str, values: Any, expected: type) -> None:
     """Refuse what is no list or tuple of instances of a class.
-
-    Raises:
-        InputError: naming the argument, and which of them is none.
+    Raises InputError: naming the argument, and which of them is none.
     """
     require_list(argument, values)
     for i, value in enumerate(values):
@@ -102,11 +87,7 @@ def require_instances(argument: str, values: Any, expected: type) -> None:
 
 
 def require_positive(argument: str, value: float) -> None:
-    """Refuse 0 where ``require_number`` alone would let it in.
-
-    Raises:
-        InputError: naming the argument.
-    """
+    """Refuse 0 where ``require_number`` alone would let it in. Raises InputError: naming the argument."""
     require_number(argument, value, 0.0)
     if value == 0:
         raise InputError(f"{argument} is {shown(value)}, expected a finite number above 0")

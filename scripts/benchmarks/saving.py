@@ -17,7 +17,7 @@ from benchmarks.ratios import Spread, ratio, verdict
 from benchmarks.report import ruled
 from benchmarks.settings import Settings
 from benchmarks.task import load
-from dnn.callbacks.terminate_on_nan import TerminateOnNaN
+from dnn.callbacks.ending import TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint
 from dnn.training.callback import Callback
 

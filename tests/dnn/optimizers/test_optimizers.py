@@ -97,5 +97,5 @@ def test_clipping_comes_before_the_step(backend, clip):
 
 def test_nothing_but_the_kernel_where_nothing_is_asked():
     model = small_model(get_backend("numpy"))
-    assert model.optimizer_state.step.__name__ == "update"
+    assert model.optimizer_state.step.func.__name__ == "adam"
     assert model.penalty is None

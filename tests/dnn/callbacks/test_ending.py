@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from dnn import SGD, Dense, Sequential
-from dnn.callbacks.stop_on_signal import StopOnSignal, Stopped
-from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
+from dnn.callbacks.ending import DivergedError, StopOnSignal, Stopped, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.training.callback import Callback
 
