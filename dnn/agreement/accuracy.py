@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dnn.agreement import bounds
-from dnn.agreement.cases import Case, Data
+from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
-from dnn.agreement.networks import MAIN
 from dnn.agreement.records import Record
 from dnn.optimizers import Adam
 from dnn.optimizers.schedules import LinearDecay
@@ -35,16 +34,9 @@ def accuracy_level(
     runs: dict[str, list[float]] = {}
     # The recipe of train.py: the falling rate also makes the accuracies scatter less.
     optimizer = Adam(LinearDecay(1e-3, epochs * -(-train.x.shape[0] // batch_size)))
-    activation, loss = MAIN
+    cases = [train.case(f"seed {seed}", hidden, optimizer, seed) for seed in range(seeds)]
     for c in contenders:
-        runs[c.name] = [
-            100.0 * c.accuracy(
-                Case(f"seed {seed}", train.x.shape[1], hidden, train.classes,
-                     activation, loss, optimizer, seed),
-                train, test, epochs, batch_size,
-            )
-            for seed in range(seeds)
-        ]  # fmt: skip
+        runs[c.name] = [100.0 * c.accuracy(case, train, test, epochs, batch_size) for case in cases]
         mine, first = np.asarray(runs[c.name]), np.asarray(next(iter(runs.values())))
         spread = float(np.std(mine, ddof=1)) if seeds > 1 else 0.0
         paired = float(np.mean(mine - first))

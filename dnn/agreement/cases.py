@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isqrt
+from itertools import pairwise
+from math import isqrt, prod
 
 import numpy as np
 
@@ -42,9 +43,14 @@ class Data:
         draws = host_uniform(stream_key(seed, "agreement rows"), (len(self.x),), step=step)
         return np.argsort(draws, kind="stable")[:n]
 
-    def head(self, n: int) -> Data:
-        """The first n examples; a level that needs few then need not shuffle them all."""
-        return Data(self.x[:n], self.y[:n], self.classes)
+    def case(
+        self, name: str, hidden: tuple[int, ...], optimizer: Optimizer, seed: int,
+        activation: str = "relu", loss: str | Loss = "categorical_crossentropy",
+    ) -> Case:  # fmt: skip
+        """A case of this name, or for "-" of these widths and the name behind it."""
+        widths = "-".join(map(str, (self.x.shape[1], *hidden, self.classes)))
+        label = f"{widths} {name[1:]}" if name.startswith("-") else name
+        return Case(label, self.x.shape[1], hidden, self.classes, activation, loss, optimizer, seed)
 
 
 @dataclass(frozen=True)
@@ -70,14 +76,20 @@ class Case:
     seed: int
 
     @property
+    def products(self) -> dict[str, tuple[int, ...]]:
+        """Shape of W for each layer that has one, by its name."""
+        widths = pairwise((self.n_in, *self.hidden, self.classes))
+        return {f"dense_{i}": shape for i, shape in enumerate(widths, 1)}
+
+    @property
     def inner(self) -> tuple[int, ...]:
-        """n_in of each layer."""
-        return (self.n_in, *self.hidden)
+        """Numbers in a sum of each layer's product."""
+        return tuple(prod(shape[:-1]) for shape in self.products.values())
 
     @property
     def outer(self) -> tuple[int, ...]:
         """n_out of each layer."""
-        return (*self.hidden, self.classes)
+        return tuple(shape[-1] for shape in self.products.values())
 
     def layers(self) -> list[Layer]:
         """New layers; the last one has the activation that the loss contains, if any."""
@@ -87,13 +99,7 @@ class Case:
     @property
     def places(self) -> tuple[int, ...]:
         """How often each layer's W is used in one example: its gradient is a sum over them."""
-        return (1,) * len(self.inner)
-
-    @property
-    def products(self) -> dict[str, tuple[int, ...]]:
-        """Shape of W for each layer that has one, by its name."""
-        widths = zip(self.inner, self.outer, strict=True)
-        return {f"dense_{i}": shape for i, shape in enumerate(widths, 1)}
+        return (1,) * len(self.products)
 
     def model(self, backend: Backend) -> Sequential:
         """A compiled model on a backend, with this case's weights."""
@@ -128,16 +134,13 @@ class ImageCase(Case):
         return isqrt(self.n_in)
 
     @property
-    def inner(self) -> tuple[int, ...]:
-        return (9, ((self.side - 2) // 2) ** 2 * self.hidden[0])
-
-    @property
     def places(self) -> tuple[int, ...]:
         return ((self.side - 2) ** 2, 1)
 
     @property
     def products(self) -> dict[str, tuple[int, ...]]:
-        return {"conv2d_1": (3, 3, 1, self.hidden[0]), "dense_1": (self.inner[1], self.classes)}
+        flat = ((self.side - 2) // 2) ** 2 * self.hidden[0]
+        return {"conv2d_1": (3, 3, 1, self.hidden[0]), "dense_1": (flat, self.classes)}
 
     def layers(self) -> list[Layer]:
         return [

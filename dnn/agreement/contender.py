@@ -26,11 +26,17 @@ Array = Any
 class Network(ABC):
     """A case's network inside one contender. It keeps its parameters and its optimizer's state.
 
-    Attributes:
-        unit: of the rounding in its products.
+    Args:
+        dtype: asked for; the oracle's is float64 all the same.
     """
 
-    unit: float = bounds.U
+    def __init__(self, owner: Contender, case: Case, dtype: str) -> None:
+        self.owner, self.case, self.backend = owner, case, owner.backend(dtype)
+        self.name, self.unit, self.dtype = owner.name, owner.unit, self.backend.dtype_name
+
+    def receive(self, tensor: str, array: Array, shape: Sequence[int]) -> np.ndarray:
+        """A device array as float64, its library, dtype, device and shape compared first."""
+        return receive(self.backend, tensor, array, tuple(shape))
 
     @abstractmethod
     def load(self, state: State) -> None:
@@ -100,14 +106,16 @@ class Contender(ABC):
         """Of the rounding in float32 products: 2^-24, or with TF32 2^-10."""
         return bounds.UNITS[self.backend().precision]
 
-    def evaluate(
-        self, function: Callable[..., Array], *arrays: np.ndarray, dtype: str = "float32"
-    ) -> np.ndarray:
-        """A function of (xp, arrays...) on the device, as float64."""
+    def move(self, dtype: str, *arrays: np.ndarray) -> list[Array]:
+        """Host arrays on the device, in the dtype that the backend for this one has."""
         backend = self.backend(dtype)
+        return [backend.from_host(a.astype(backend.dtype_name)) for a in arrays]
+
+    def evaluate(self, function: Callable[..., Array], *arrays: np.ndarray) -> np.ndarray:
+        """A function of (xp, arrays...) on the device, as float64."""
+        backend = self.backend()
         with np.errstate(all="ignore"):  # log(-1), exp(1000): special values are the point
-            moved = [backend.from_host(a.astype(backend.dtype_name)) for a in arrays]
-            result = function(backend.xp, *moved)
+            result = function(backend.xp, *self.move("float32", *arrays))
             return np.array(backend.to_host(result), dtype=np.float64)
 
     @abstractmethod

@@ -12,9 +12,9 @@ from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
-from dnn.agreement.records import Record
+from dnn.agreement.records import Record, judge
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.state import Misfit
+from dnn.agreement.state import Named
 from dnn.random import host_normal, stream_key
 
 LEVEL = "L0"
@@ -64,43 +64,51 @@ def kernel_level(
     draws = host_normal(stream_key(seed, "agreement pairs"), (2, sizes.sweep // 10 * 10))
     pair = draws.astype(np.float32)
     pair[1, : sizes.sweep // 10] = pair[0, : sizes.sweep // 10]  # a == b too
-    for c in contenders:
-        for name in UNARY:
-            x = _sweep(name, sizes.sweep)
-            function: Function = lambda xp, a, name=name: getattr(xp, name)(a)  # noqa: E731
-            got = c.evaluate(function, x)
-            wanted = oracle.evaluate(function, x)
-            yield Record(LEVEL, "unary", name, c.name, bounds.ulps(got, wanted), bounds.UNARY_ULP)
-        for name, exact in EXACT.items():
-            got = c.evaluate(exact, *pair)
-            wanted = oracle.evaluate(exact, *pair)
-            different = float(np.count_nonzero(got != wanted))
-            yield Record(LEVEL, "exact", name, c.name, different, 0.0)
-        for kind in ACTIVATIONS:
-            yield from _activation(c, oracle, kind, sizes, seed)
+
+    def measured(
+        case: str, name: str, function: Function, arrays: Sequence[np.ndarray], bound: float, error: Function
+    ) -> Iterator[Record]:
+        def ask(c: Contender) -> Named:
+            return {name: c.evaluate(function, *arrays)}
+
+        yield from judge(LEVEL, case, ask(oracle), contenders, ask, lambda *_: bound, error)
+
+    for name in UNARY:
+        call: Function = lambda xp, a, name=name: getattr(xp, name)(a)  # noqa: E731
+        x = [_sweep(name, sizes.sweep)]
+        yield from measured("unary", name, call, x, bounds.UNARY_ULP, lambda _, *pair: bounds.ulps(*pair))
+    for name, exact in EXACT.items():
+        yield from measured(
+            "exact", name, exact, [*pair], 0.0, lambda _, a, b: float(np.count_nonzero(a != b))
+        )
+    for kind in ACTIVATIONS:
+        yield from _activation(contenders, oracle, kind, sizes, seed)
 
 
-def _activation(c: Contender, oracle: Contender, kind: str, sizes: Sizes, seed: int) -> Iterator[Record]:
+def _activation(
+    contenders: Sequence[Contender], oracle: Contender, kind: str, sizes: Sizes, seed: int
+) -> Iterator[Record]:
     z, dy = _activation_inputs(kind, sizes, seed)
-    y64, dz64 = oracle.activation(kind, z, dy)
     bound = bounds.COMPOSITE_ULP
     scale: np.ndarray | float = np.abs(dy)
     if kind == "softmax":
         bound = bounds.softmax_ulp(float(np.max(z.max(axis=1) - z.min(axis=1))))
         scale = np.abs(dy).max(axis=1, keepdims=True)
-    try:
-        y, dz = c.activation(kind, z, dy)
-    except Misfit as error:
-        yield Record(LEVEL, "activation", kind, c.name, float("inf"), bound, str(error))
-        return
     size: np.ndarray | float = 0.0
     if kind == "gelu":
         # z (1 + tanh ...) / 2 cancels below 0, and the error is that of z times the bracket's.
-        finite = np.where(np.isfinite(z), np.abs(z), 0.0)
-        size, scale = finite, scale * np.maximum(finite, 1.0)
-    yield Record(LEVEL, "activation", kind, c.name, bounds.ulps(y, y64, size), bound)
+        size = np.where(np.isfinite(z), np.abs(z), 0.0)
+        scale = scale * np.maximum(size, 1.0)
     # 1 - y^2 cancels where y is near 1, so the error is measured in units of dy, which it multiplies.
     keep = np.isfinite(z)  # f'(inf) dy is 0 or NaN, by formula; no network gets there and goes on
     scale = np.broadcast_to(scale, z.shape)
-    yield Record(LEVEL, "activation", f"{kind}'", c.name,
-                 bounds.ulps(dz[keep], dz64[keep], scale[keep]), bound)  # fmt: skip
+
+    def ask(c: Contender) -> Named:
+        return dict(zip((kind, f"{kind}'"), c.activation(kind, z, dy), strict=True))
+
+    def error(tensor: str, got: np.ndarray, wanted: np.ndarray) -> float:
+        if tensor == kind:
+            return bounds.ulps(got, wanted, size)
+        return bounds.ulps(got[keep], wanted[keep], scale[keep])
+
+    yield from judge(LEVEL, "activation", ask(oracle), contenders, ask, lambda *_: bound, error)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from types import MappingProxyType
 
 import numpy as np
 
+from backends.table import Table
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.kernels import kernel_level
@@ -23,15 +23,10 @@ from dnn.validation.settings import look_up
 
 Level = Callable[[Sequence[Contender], Contender, Data, Sizes, int], Iterator[Record]]
 
-LEVELS: Mapping[str, Level] = MappingProxyType(
-    {
-        "L0": kernel_level,
-        "L1": layer_level,
-        "L2": network_level,
-        "L3": resynchronised_level,
-        "L4": trajectory_level,
-    }
-)
+LEVELS: Mapping[str, Level] = Table("level", {
+    "L0": kernel_level, "L1": layer_level, "L2": network_level, "L3": resynchronised_level,
+    "L4": trajectory_level,
+})  # fmt: skip
 """The levels that compare with the oracle; L5 compares accuracies and takes a test set."""
 
 SMALL_STEPS = ("L0", "L1", "L3", "L4")

@@ -1,27 +1,28 @@
 """Mutants: NumPy with one thing wrong. Each must be rejected, or the bounds prove nothing.
 
-A mutant is a contender like any other. What is wrong is some kernels of its backend: each function here is
-given (name, kind, kernel) and returns the kernel, or a wrong one in its place.
+A mutant is a contender like any other. What is wrong is some kernels of its backend: a table of their names
+and, for each, a function from the kernel to the wrong one in its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from backends import Backend, get_backend
-from backends.backend import Wrap
 from backends.dispatch import Kernel
 from backends.reference.signatures import Arrays, Numbers
+from backends.table import Table
 from dnn.agreement.ours import BackendContender
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
 from dnn.validation.settings import look_up
 
 Array = Any
+Wrong = Mapping[str, Callable[[Kernel], Kernel]]
+"""Kernel -> (the right one) -> a wrong one."""
 
 
 def _round_tf32(a: Array) -> Array:
@@ -35,41 +36,28 @@ def _round_float16(a: Array) -> Array:
     return a.astype(np.float16).astype(a.dtype)
 
 
-def _products(name: str, kernel: Kernel, reduce: Callable[[Array], Array]) -> Kernel:
+def _products(reduce: Callable[[Array], Array]) -> Wrong:
     """Every factor of every product is rounded before it."""
 
-    def forward(x: Array, W: Array, *rest: Any) -> None:
-        kernel(reduce(x), reduce(W), *rest)
+    def forward(kernel: Kernel) -> Kernel:
+        return lambda x, W, *rest: kernel(reduce(x), reduce(W), *rest)
 
-    def backward(dy: Array, x: Array, y: Array, W: Array, *rest: Any) -> None:
-        dy[...] = reduce(dy)
-        kernel(dy, reduce(x), y, reduce(W), *rest)
+    def backward(kernel: Kernel) -> Kernel:
+        def wrong(dy: Array, x: Array, y: Array, W: Array, *rest: Any) -> None:
+            dy[...] = reduce(dy)
+            kernel(dy, reduce(x), y, reduce(W), *rest)
 
-    def conv_backward(dz: Array, x: Array, W: Array, *rest: Any) -> None:
-        kernel(reduce(dz), reduce(x), reduce(W), *rest)
+        return wrong
 
-    wrong: dict[str, Kernel] = {
-        "dense": forward,
-        "conv2d": forward,
-        "dense_backward": backward,
-        "conv2d_backward": conv_backward,
-    }
-    return wrong.get(name, kernel)
+    def conv_backward(kernel: Kernel) -> Kernel:
+        return lambda dz, x, W, *rest: kernel(reduce(dz), reduce(x), reduce(W), *rest)
 
-
-def _tf32(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-    """Products of TF32-rounded factors, as torch and CuPy may do on a GPU when told so."""
-    return _products(name, kernel, _round_tf32)
+    return {
+        "dense": forward, "conv2d": forward, "dense_backward": backward, "conv2d_backward": conv_backward
+    }  # fmt: skip
 
 
-def _float16(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-    """A cast to float16 and back before every product."""
-    return _products(name, kernel, _round_float16)
-
-
-def _adam_epsilon(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-    """Adam's epsilon beside sqrt(v) before the bias correction ("epsilon hat", as in Keras)."""
-
+def _adam_epsilon(kernel: Kernel) -> Kernel:
     def adam(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         (m, v), (beta1, beta2, epsilon) = slots, settings
         control[1] = beta1 * control[1] + (1.0 - beta1)
@@ -79,57 +67,44 @@ def _adam_epsilon(name: str, kind: str | None, kernel: Kernel) -> Kernel:
         v[...] = beta2 * v + (1.0 - beta2) * g * g
         p -= control[0] * np.sqrt(control[2]) / control[1] * m / (np.sqrt(v) + epsilon)
 
-    return adam if name == "adam" else kernel
+    return adam
 
 
-def _is_loss(name: str) -> bool:
-    return name in {loss.kernel for loss in LOSSES.values()}
+def _losses(change: Callable[[Kernel], Kernel]) -> Wrong:
+    return {loss.kernel: change for loss in LOSSES.values()}
 
 
-def _scaled_gradient(name: str, kernel: Kernel, factor: Callable[[int], float]) -> Kernel:
-    """A loss whose gradient is too long by a factor of the batch size."""
+def _scaled_gradient(factor: Callable[[int], float]) -> Wrong:
+    """Losses whose gradient is too long by a factor of the batch size."""
 
-    def loss(outputs: Array, targets: Array, losses: Array, dy: Array) -> None:
-        kernel(outputs, targets, losses, dy)
-        dy *= factor(dy.shape[0])
+    def change(kernel: Kernel) -> Kernel:
+        def loss(outputs: Array, targets: Array, losses: Array, dy: Array) -> None:
+            kernel(outputs, targets, losses, dy)
+            dy *= factor(dy.shape[0])
 
-    return loss if _is_loss(name) else kernel
+        return loss
 
-
-def _dropped_mean(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-    """The gradient of the batch's sum instead of its mean: 1/B forgotten."""
-    return _scaled_gradient(name, kernel, lambda batch: float(batch))
+    return _losses(change)
 
 
-def _ddof1(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-    """B - 1 instead of B under the mean over the batch."""
-    return _scaled_gradient(name, kernel, lambda batch: batch / (batch - 1.0))
-
-
-def _transposed_weight(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-    """dx = dz W instead of dz W^T where W is square, so that the shapes do not tell."""
-
+def _transposed_weight(kernel: Kernel) -> Kernel:
     def backward(dy: Array, x: Array, y: Array, W: Array, *rest: Any) -> None:
         square = W.shape[0] == W.shape[1]
         kernel(dy, x, y, np.ascontiguousarray(W.T) if square else W, *rest)
 
-    return backward if name == "dense_backward" else kernel
+    return backward
 
 
-def _stale_momentum(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-    """After an update the first state vector is what it was before: the old moment is used again."""
-
+def _stale_momentum(kernel: Kernel) -> Kernel:
     def step(p: Array, g: Array, slots: Arrays, *rest: Any) -> None:
         old = slots[0].copy()
         kernel(p, g, slots, *rest)
         slots[0][...] = old
 
-    return step if name in OPTIMIZERS and OPTIMIZERS[name].slots else kernel
+    return step
 
 
-def _swapped_label(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-    """Two classes' labels exchanged: the two that the batch holds most of."""
-
+def _swapped_label(kernel: Kernel) -> Kernel:
     def swap(targets: Array) -> Array:
         if targets.ndim == 2:
             first, second = np.argsort(-targets.sum(axis=0), kind="stable")[:2]
@@ -139,34 +114,22 @@ def _swapped_label(name: str, kind: str | None, kernel: Kernel) -> Kernel:
         first, second = np.argsort(-np.bincount(targets, minlength=2), kind="stable")[:2]
         return np.where(targets == first, second, np.where(targets == second, first, targets))
 
-    def loss(outputs: Array, targets: Array, *rest: Array) -> None:
-        kernel(outputs, swap(targets), *rest)
-
-    return loss if _is_loss(name) else kernel
+    return lambda outputs, targets, *rest: kernel(outputs, swap(targets), *rest)
 
 
-def _flipped_kernel(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-    """A convolution as mathematicians write it, forward and backward: no check of gradients sees it."""
+def _flip(W: Array) -> Array:
+    return np.ascontiguousarray(W[::-1, ::-1])
 
-    def flip(W: Array) -> Array:
-        return np.ascontiguousarray(W[::-1, ::-1])
 
-    def forward(x: Array, W: Array, *rest: Any) -> None:
-        kernel(x, flip(W), *rest)
-
+def _flipped_backward(kernel: Kernel) -> Kernel:
     def backward(dz: Array, x: Array, W: Array, strides: Any, padding: Any, gradients: Arrays) -> None:
-        kernel(dz, x, flip(W), strides, padding, gradients)
-        gradients[0][...] = flip(gradients[0])
+        kernel(dz, x, _flip(W), strides, padding, gradients)
+        gradients[0][...] = _flip(gradients[0])
 
-    wrong: dict[str, Kernel] = {"conv2d": forward, "conv2d_backward": backward}
-    return wrong.get(name, kernel)
+    return backward
 
 
-def _biased_variance(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-    """Batch normalisation's running variance divided by N instead of N - 1, as in Keras: only evaluation
-    sees it.
-    """
-
+def _biased_variance(kernel: Kernel) -> Kernel:
     def normalise(
         x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, *rest: Any
     ) -> None:
@@ -175,24 +138,34 @@ def _biased_variance(name: str, kind: str | None, kernel: Kernel) -> Kernel:
         kernel(x, gamma, beta, running, settings, *rest)
         variance[...] = kept + (variance - kept) * ((n - 1) / n)
 
-    return normalise if name == "batch_norm" else kernel
+    return normalise
 
 
-MUTANTS: Mapping[str, Wrap] = MappingProxyType(
-    {
-        "tf32": _tf32,
-        "float16": _float16,
-        "adam-epsilon": _adam_epsilon,
-        "dropped-mean": _dropped_mean,
-        "transposed-weight": _transposed_weight,
-        "stale-momentum": _stale_momentum,
-        "ddof1": _ddof1,
-        "swapped-label": _swapped_label,
-        "flipped-kernel": _flipped_kernel,
-        "biased-variance": _biased_variance,
-    }
-)
-"""Name -> which kernels it replaces, for ``Backend.wrapped``; the docstring says what is wrong."""
+MUTANTS: Table[Wrong] = Table("mutant", {
+    # Products of TF32-rounded factors, as torch and CuPy may do on a GPU when told so.
+    "tf32": _products(_round_tf32),
+    # A cast to float16 and back before every product.
+    "float16": _products(_round_float16),
+    # Adam's epsilon beside sqrt(v) before the bias correction ("epsilon hat", as in Keras).
+    "adam-epsilon": {"adam": _adam_epsilon},
+    # The gradient of the batch's sum instead of its mean: 1/B forgotten.
+    "dropped-mean": _scaled_gradient(float),
+    # dx = dz W instead of dz W^T where W is square, so that the shapes do not tell.
+    "transposed-weight": {"dense_backward": _transposed_weight},
+    # After an update the first state vector is what it was before: the old moment is used again.
+    "stale-momentum": {name: _stale_momentum for name, optimizer in OPTIMIZERS.items() if optimizer.slots},
+    # B - 1 instead of B under the mean over the batch.
+    "ddof1": _scaled_gradient(lambda batch: batch / (batch - 1.0)),
+    # Two classes' labels exchanged: the two that the batch holds most of.
+    "swapped-label": _losses(_swapped_label),
+    # A convolution as mathematicians write it, forward and backward: no check of gradients sees it.
+    "flipped-kernel": {
+        "conv2d": lambda kernel: lambda x, W, *rest: kernel(x, _flip(W), *rest),
+        "conv2d_backward": _flipped_backward,
+    },
+    # Batch normalisation's running variance divided by N instead of N - 1, as in Keras: seen in evaluation.
+    "biased-variance": {"batch_norm": _biased_variance},
+})  # fmt: skip
 
 
 def get_mutant(name: str) -> BackendContender:
@@ -201,9 +174,12 @@ def get_mutant(name: str) -> BackendContender:
     Raises:
         InputError: an unknown name.
     """
-    break_it = look_up("mutant", name, MUTANTS)
+    wrong = look_up("mutant", name, MUTANTS)
+
+    def change(name: str, kind: str | None, kernel: Kernel) -> Kernel:
+        return wrong[name](kernel) if name in wrong else kernel
 
     def open_backend(dtype: str) -> Backend:
-        return get_backend("numpy", dtype=dtype).wrapped(break_it)
+        return get_backend("numpy", dtype=dtype).wrapped(change)
 
     return BackendContender(f"numpy!{name}", open_backend)

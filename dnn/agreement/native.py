@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +25,8 @@ Array = Any
 class NativeNetwork(Network):
     """The twin of the case's model, and a torch.optim optimizer."""
 
-    def __init__(self, owner: PyTorchContender, case: Case, dtype: str) -> None:
-        self.owner, self.case, self.dtype = owner, case, dtype
-        self.backend, self.unit = owner.backend(dtype), owner.unit
+    def __init__(self, owner: Contender, case: Case, dtype: str) -> None:
+        super().__init__(owner, case, dtype)
         # From a NumPy model, so that the twin's weights never were in our torch code.
         model = case.model(get_backend("numpy", dtype=dtype))
         self.module = twin.to_torch(model, self.backend.device)
@@ -44,7 +44,7 @@ class NativeNetwork(Network):
 
     def _get(self, name: str, tensor: Array, axes: tuple[int, ...]) -> np.ndarray:
         array = tensor.detach().permute(axes)
-        return self.owner.receive(name, array, array.shape, self.dtype)
+        return self.receive(name, array, array.shape)
 
     def load(self, state: State) -> None:
         import torch
@@ -86,7 +86,7 @@ class NativeNetwork(Network):
             for name, child in self.module.named_children():
                 h = child(h)
                 if name in layers:
-                    found[name] = self.owner.receive(f"z {name}", h, tuple(h.shape), self.dtype)
+                    found[name] = self.receive(f"z {name}", h, h.shape)
         return found
 
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -94,7 +94,7 @@ class NativeNetwork(Network):
 
         with torch.no_grad():
             outputs = self.module(self._batch(x))
-        return self.owner.receive("outputs", outputs, (len(x), self.case.classes), self.dtype)
+        return self.receive("outputs", outputs, (len(x), self.case.classes))
 
     def _backward(self, x: np.ndarray, y: np.ndarray) -> None:
         self.optimizer.zero_grad(set_to_none=True)
@@ -127,20 +127,18 @@ class PyTorchContender(Contender):
     def activation(
         self, kind: str, z: np.ndarray, dy: np.ndarray, dtype: str = "float32"
     ) -> tuple[np.ndarray, np.ndarray]:
-        backend = self.backend(dtype)
-        z_ = backend.from_host(z.astype(dtype)).requires_grad_()
-        y = activation_module(kind)(z_)
-        y.backward(backend.from_host(dy.astype(dtype)))
+        z_, dy_ = self.move(dtype, z, dy)
+        y = activation_module(kind)(z_.requires_grad_())
+        y.backward(dy_)
         received = self.receive("y", y.detach(), z.shape, dtype)
         return received, self.receive("dz", z_.grad, z.shape, dtype)
 
     def loss(
         self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
     ) -> tuple[float, np.ndarray]:
-        backend = self.backend(dtype)
-        outputs_ = backend.from_host(outputs.astype(dtype)).requires_grad_()
-        wanted = targets if targets.ndim == 1 else targets.astype(dtype)
-        value = twin.torch_loss(loss)(outputs_, backend.from_host(wanted))
+        (outputs_,) = self.move(dtype, outputs)
+        wanted = self.backend(dtype).from_host(targets if targets.ndim == 1 else targets.astype(dtype))
+        value = twin.torch_loss(loss)(outputs_.requires_grad_(), wanted)
         value.backward()
         mean = self.receive("loss", value.detach(), (), dtype)
         return float(mean), self.receive("dy", outputs_.grad, outputs.shape, dtype)
@@ -155,12 +153,10 @@ class PyTorchContender(Contender):
             raise NoTwin(f"layer {type(layer).__name__} draws its own random numbers in torch")
         host, backend = get_backend("numpy", dtype=dtype), self.backend(dtype)
         parameters = built(layer, shape, host, values)
-        module = torch.nn.Sequential()
-        for name, child in convert.layer_modules(layer, backend.dtype, backend.device).items():
-            module.add_module(name, child)
-        x_ = backend.from_host(x.astype(dtype)).requires_grad_()
-        y = module(x_)
-        y.backward(backend.from_host(dy.astype(dtype)))
+        module = torch.nn.Sequential(OrderedDict(convert.layer_modules(layer, backend.dtype, backend.device)))
+        x_, dy_ = self.move(dtype, x, dy)
+        y = module(x_.requires_grad_())
+        y.backward(dy_)
         found = {"y": self.receive("y", y.detach(), (len(x), *layer.output_shape), dtype)}
         found["dx"] = self.receive("dx", x_.grad, x.shape, dtype)
         for name, p, axes in convert.twin_parameters(module):

@@ -13,9 +13,9 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, ImageCase
 from dnn.agreement.contender import Contender, Network
 from dnn.agreement.oracle import magnification, safe_rows
-from dnn.agreement.records import Record, refused, worst_of_each
+from dnn.agreement.records import Record, judge, worst_of_each
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.state import Misfit
+from dnn.agreement.state import Named
 from dnn.agreement.threads import one_thread
 from dnn.losses import LOSSES
 from dnn.optimizers import SGD
@@ -29,18 +29,13 @@ def cases(data: Data, sizes: Sizes, seed: int) -> Iterator[Case]:
     with relu, and one with a convolution."""
     for activation in ACTIVATIONS:
         for loss in LOSSES:
-            if activation != MAIN[0] and loss not in (MAIN[1], "mean_squared_error"):
-                continue
-            main = (activation, loss) == MAIN
-            hidden = sizes.hidden if main else sizes.small
-            widths = "-".join(map(str, (data.x.shape[1], *hidden, data.classes)))
-            yield Case(f"{widths} {activation} {loss}", data.x.shape[1], hidden, data.classes,
-                       activation, loss, SGD(), seed)  # fmt: skip
+            if activation == MAIN[0] or loss in (MAIN[1], "mean_squared_error"):
+                hidden = sizes.hidden if (activation, loss) == MAIN else sizes.small
+                yield data.case(f"-{activation} {loss}", hidden, SGD(), seed, activation, loss)
     n = data.x.shape[1]
     if n >= 16 and isqrt(n) ** 2 == n:
-        yield ImageCase(
-            f"{n} convolution tanh {MAIN[1]}", n, (6,), data.classes, "tanh", MAIN[1], SGD(), seed
-        )
+        name = f"{n} convolution tanh {MAIN[1]}"
+        yield ImageCase(name, n, (6,), data.classes, "tanh", MAIN[1], SGD(), seed)
 
 
 def batch_of(
@@ -53,29 +48,26 @@ def batch_of(
 
 
 def compare(
-    level: str, case: Case, truth: Network, others: Sequence[tuple[str, Network]],
-    x: np.ndarray, y: np.ndarray, note: str = "",
-) -> Iterator[Record]:  # fmt: skip
+    level: str, case: Case, truth: Network, others: Sequence[Network], x: np.ndarray, y: np.ndarray, note: str
+) -> Iterator[Record]:
     """Records of one batch: z of each layer, what the loss takes, gradient of each parameter."""
-    z64, outputs64, g64 = truth.pre_activations(x), truth.predict(x), truth.gradients(x, y)
-    kappa = magnification(case, outputs64, y)
-    index = {name: i for i, name in enumerate(z64)}
-    for backend, network in others:
-        try:
-            z, outputs, g = network.pre_activations(x), network.predict(x), network.gradients(x, y)
-        except Misfit as error:
-            yield refused(level, case.name, backend, error)
-            continue
-        for name, i in index.items():
-            bound = bounds.forward(case.inner, i, network.unit)
-            yield Record(level, case.name, f"z {name}", backend, bounds.eta(z[name], z64[name]), bound, note)
-        bound = bounds.forward(case.inner, len(index) - 1, network.unit)
-        yield Record(level, case.name, "outputs", backend, bounds.eta(outputs, outputs64), bound, note)
-        for name, x64 in g64.items():
-            layer = index[name.rsplit(".", maxsplit=1)[0]]
-            summed = len(x) * case.places[layer]
-            bound = bounds.gradient(case.inner, case.outer, layer, summed, kappa, network.unit)
-            yield Record(level, case.name, f"d {name}", backend, bounds.eta(g[name], x64), bound, note)
+
+    def ask(network: Network) -> Named:
+        z, outputs, g = network.pre_activations(x), network.predict(x), network.gradients(x, y)
+        named = {**{f"z {name}": v for name, v in z.items()}, "outputs": outputs}
+        return {**named, **{f"d {name}": v for name, v in g.items()}}
+
+    wanted, layers = ask(truth), list(case.products)
+    kappa = magnification(case, wanted["outputs"], y)
+
+    def bound(tensor: str, unit: float) -> float:
+        kind, _, name = tensor.partition(" ")
+        layer = layers.index(name.split(".")[0]) if name else len(layers) - 1
+        if kind != "d":
+            return bounds.forward(case.inner, layer, unit)
+        return bounds.gradient(case.inner, case.outer, layer, len(x) * case.places[layer], kappa, unit)
+
+    yield from judge(level, case.name, wanted, others, ask, bound, note=note)
 
 
 def network_level(
@@ -85,7 +77,7 @@ def network_level(
     for case in cases(data, sizes, seed):
         with nullcontext() if case.hidden == sizes.hidden else one_thread():
             truth = oracle.open(case, "float64")
-            others = [(c.name, c.open(case)) for c in contenders]
+            others = [c.open(case) for c in contenders]
             found: list[Record] = []
             for step in range(sizes.batches):
                 x, y = batch_of(case, data, truth, sizes, step)

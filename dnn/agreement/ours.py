@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.contender import Contender, Network, built
 from dnn.agreement.state import Named, State
@@ -21,17 +20,15 @@ Array = Any
 class OurNetwork(Network):
     """A compiled Sequential."""
 
-    def __init__(self, owner: BackendContender, case: Case, dtype: str) -> None:
-        self.owner, self.case = owner, case
-        self.backend, self.dtype = owner._at(dtype)
+    def __init__(self, owner: Contender, case: Case, dtype: str) -> None:
+        super().__init__(owner, case, dtype)
         self.model = case.model(self.backend)
-        self.unit = owner.unit
 
     def _named(self, vector: Array) -> Named:
         """A flat vector as named arrays."""
         parameters = self.model.parameters
         return {
-            name: self.owner.receive(name, view, parameters.shapes[name], self.dtype)
+            name: self.receive(name, view, parameters.shapes[name])
             for name, view in parameters.views(vector).items()
         }
 
@@ -52,7 +49,7 @@ class OurNetwork(Network):
         return State(
             self._named(self.model.parameters.values),
             {slot: self._named(vector) for slot, vector in optimizer.vectors.items()},
-            self.owner.receive("control", control, control.shape, self.dtype),
+            self.receive("control", control, control.shape),
         )
 
     def _batch(self, x: np.ndarray) -> Array:
@@ -68,14 +65,14 @@ class OurNetwork(Network):
             z = layer.forward_logits(h, training=False)
             shape = (x.shape[0], *layer.output_shape)
             if layer.parameter_shapes():
-                found[layer.name] = self.owner.receive(f"z {layer.name}", z, shape, self.dtype)
+                found[layer.name] = self.receive(f"z {layer.name}", z, shape)
             h = layer.forward(h, training=False)
         return found
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         contained = get_loss(self.case.loss).activation is not None
         outputs = self.model.forward(self._batch(x), training=False, logits=contained)
-        return self.owner.receive("outputs", outputs, (len(x), self.case.classes), self.dtype)
+        return self.receive("outputs", outputs, (len(x), self.case.classes))
 
     def gradients(self, x: np.ndarray, y: np.ndarray) -> Named:
         gradients(self.model, self._batch(x), self.backend.from_host(y))
@@ -92,16 +89,10 @@ class OurNetwork(Network):
 class BackendContender(Contender):
     """Ours on one backend; the oracle and the mutants are this too."""
 
-    def _at(self, dtype: str) -> tuple[Backend, str]:
-        """The backend for a dtype, and the dtype that it really has: the oracle's is always float64."""
-        backend = self.backend(dtype)
-        return backend, backend.dtype_name
-
     def activation(
         self, kind: str, z: np.ndarray, dy: np.ndarray, dtype: str = "float32"
     ) -> tuple[np.ndarray, np.ndarray]:
-        backend, dtype = self._at(dtype)
-        z_, dy_ = (backend.from_host(a.astype(dtype)) for a in (z, dy))
+        backend, (z_, dy_) = self.backend(dtype), self.move(dtype, z, dy)
         y, dz = backend.zeros(z.shape), backend.zeros(z.shape)
         with np.errstate(all="ignore"):
             backend.kernel("activation", kind)(z_, y)
@@ -112,12 +103,11 @@ class BackendContender(Contender):
     def loss(
         self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
     ) -> tuple[float, np.ndarray]:
-        backend, dtype = self._at(dtype)
+        backend, (outputs_,) = self.backend(dtype), self.move(dtype, outputs)
         kind = "integer" if targets.ndim == 1 else "dense"
-        wanted = targets if kind == "integer" else targets.astype(dtype)
+        wanted = backend.from_host(targets if kind == "integer" else targets.astype(backend.dtype_name))
         losses, gradient = backend.zeros(len(outputs)), backend.zeros(outputs.shape)
-        kernel = get_loss(loss).bind(backend)[kind]
-        kernel(backend.from_host(outputs.astype(dtype)), backend.from_host(wanted), losses, gradient)
+        get_loss(loss).bind(backend)[kind](outputs_, wanted, losses, gradient)
         values = self.receive("losses", losses, (len(outputs),), dtype)
         return float(np.mean(values)), self.receive("dy", gradient, outputs.shape, dtype)
 
@@ -125,13 +115,12 @@ class BackendContender(Contender):
         self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],
         x: np.ndarray, dy: np.ndarray, dtype: str = "float32",
     ) -> Named:  # fmt: skip
-        backend, dtype = self._at(dtype)
+        backend, (x_, dy_) = self.backend(dtype), self.move(dtype, x, dy)
         parameters = built(layer, shape, backend, values)
         layer.reserve(len(x), training=True)
-        y = layer.forward(backend.from_host(x.astype(dtype)), training=True)
+        y = layer.forward(x_, training=True)
         found = {"y": self.receive("y", y, (len(x), *layer.output_shape), dtype)}
-        # backward may overwrite dy, and from_host may share memory with the host.
-        dx = layer.backward(backend.from_host(dy.astype(dtype)))
+        dx = layer.backward(dy_)  # which may overwrite dy, maybe the caller's memory
         found["dx"] = self.receive("dx", dx, x.shape, dtype)
         for name, view in parameters.gradient.items():
             found[f"d{name}"] = self.receive(f"d{name}", view, parameters.shapes[name], dtype)

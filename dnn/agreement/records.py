@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
+
+from dnn.agreement.bounds import eta
+from dnn.agreement.state import Misfit, Named
+from dnn.interop.torch.layers import NoTwin
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,43 @@ class Record:
         return values
 
 
-def refused(level: str, case: str, backend: str, error: Exception) -> Record:
-    """The record of a contender whose tensor was not let in: broken, whatever its numbers are."""
-    return Record(level, case, "door", backend, float("inf"), 0.0, str(error))
+class Asked(Protocol):
+    """Who answers: a contender or its network; ``unit`` is that of the rounding in its products."""
+
+    name: str
+
+    @property
+    def unit(self) -> float: ...
+
+
+Error = Callable[[str, Any, Any], float]
+T = TypeVar("T", bound=Asked)
+
+
+def judge(
+    level: str, case: str, wanted: Named, askeds: Iterable[T], ask: Callable[[T], Named],
+    bound: Callable[[str, float], float], error: Error | None = None, note: str = "",
+) -> Iterator[Record]:  # fmt: skip
+    """A record of each tensor of each answer. One that was not let in is broken, whatever its numbers are.
+
+    Args:
+        wanted: tensor -> the oracle's.
+        askeds: who is asked; of one that has no such thing (``NoTwin``) there is no record.
+        ask: gives the same tensors.
+        bound: (tensor, unit of rounding) -> what the error must not exceed.
+        error: (tensor, answer, wanted) -> its size; None: ``eta``.
+    """
+    for asked in askeds:
+        try:
+            got = ask(asked)
+        except NoTwin:
+            continue
+        except Misfit as misfit:
+            yield Record(level, case, "door", asked.name, float("inf"), 0.0, str(misfit))
+            continue
+        for tensor, x64 in wanted.items():
+            far = error(tensor, got[tensor], x64) if error else eta(got[tensor], x64)
+            yield Record(level, case, tensor, asked.name, far, bound(tensor, asked.unit), note)
 
 
 def worst(records: Iterable[Record]) -> Record:

@@ -15,10 +15,10 @@ import numpy as np
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, optimizer_variants
 from dnn.agreement.contender import Contender, Network
-from dnn.agreement.networks import MAIN, batch_of, compare
-from dnn.agreement.records import Record, refused, worst_of_each
+from dnn.agreement.networks import batch_of, compare
+from dnn.agreement.records import Record, judge, worst_of_each
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.state import Misfit, Named, State
+from dnn.agreement.state import Named, State
 
 LEVEL = "L3"
 
@@ -27,19 +27,16 @@ def resynchronised_level(
     contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
 ) -> Iterator[Record]:
     """Every optimizer on a relu network with cross-entropy; the worst step for each tensor."""
-    activation, loss = MAIN
     for name, optimizer in optimizer_variants():
-        widths = "-".join(map(str, (data.x.shape[1], *sizes.small, data.classes)))
-        case = Case(f"{widths} {name}", data.x.shape[1], sizes.small, data.classes,
-                    activation, loss, optimizer, seed)  # fmt: skip
+        case = data.case(f"-{name}", sizes.small, optimizer, seed)
         leader, truth = oracle.open(case, "float64"), oracle.open(case, "float64")
-        others = [(c.name, c.open(case)) for c in contenders]
+        others = [c.open(case) for c in contenders]
         found: list[Record] = []
         for step in range(sizes.resynchronised):
             state = leader.state().rounded("float32")
             truth.load(state)
             x, y = batch_of(case, data, truth, sizes, step)
-            for _, network in others:
+            for network in others:
                 network.load(state)
             found += compare(LEVEL, case, truth, others, x, y, f"step {step}")
             given = {k: v.astype(np.float32).astype(np.float64) for k, v in truth.gradients(x, y).items()}
@@ -49,25 +46,18 @@ def resynchronised_level(
 
 
 def _compare_updates(
-    case: Case, truth: Network, others: Sequence[tuple[str, Network]],
-    state: State, given: Named, note: str,
-) -> Iterator[Record]:  # fmt: skip
-    truth.update(given)
-    after64 = truth.state()
-    for backend, network in others:
-        try:
-            network.update(given)
-            after = network.state()
-        except Misfit as error:
-            yield refused(LEVEL, case.name, backend, error)
-            continue
-        for name, p64 in after64.values.items():
-            bound = bounds.update(p64, p64 - state.values[name], case.optimizer.decays)
-            measured = bounds.eta(after.values[name], p64)
-            yield Record(LEVEL, case.name, f"new {name}", backend, measured, bound, note)
-        for slot, named in after64.slots.items():
-            for name, s64 in named.items():
-                measured = bounds.eta(after.slots[slot][name], s64)
-                yield Record(LEVEL, case.name, f"{slot} {name}", backend, measured, bounds.slot(s64), note)
-        counted = abs(float(after.control[3] - after64.control[3]))
-        yield Record(LEVEL, case.name, "updates done", backend, counted, 0.0, note)
+    case: Case, truth: Network, others: Sequence[Network], state: State, given: Named, note: str
+) -> Iterator[Record]:
+    def ask(network: Network) -> Named:
+        network.update(given)
+        return network.state().tensors()
+
+    wanted, before = ask(truth), state.tensors()
+
+    def bound(tensor: str, unit: float) -> float:
+        after = wanted[tensor]
+        if tensor.startswith("new "):
+            return bounds.update(after, after - before[tensor], case.optimizer.decays)
+        return 0.0 if tensor == "updates done" else bounds.slot(after)
+
+    yield from judge(LEVEL, case.name, wanted, others, ask, bound, note=note)

@@ -26,6 +26,12 @@ class State:
     slots: dict[str, Named]
     control: np.ndarray
 
+    def tensors(self) -> Named:
+        """All of them by the names in records."""
+        values = {f"new {name}": v for name, v in self.values.items()}
+        slots = {f"{slot} {name}": v for slot, named in self.slots.items() for name, v in named.items()}
+        return {**values, **slots, "updates done": self.control[3:]}
+
     def rounded(self, dtype: str) -> State:
         """The same numbers rounded to a dtype, held in float64: what a run in that dtype can start from."""
 

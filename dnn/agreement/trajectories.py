@@ -15,9 +15,9 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, loss_variants, optimizer_variants
 from dnn.agreement.contender import Contender
 from dnn.agreement.networks import MAIN
-from dnn.agreement.records import Record, refused
+from dnn.agreement.records import Record, judge
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.state import Misfit, Named
+from dnn.agreement.state import Named
 from dnn.losses import Loss
 from dnn.optimizers import Adam, Optimizer
 
@@ -36,27 +36,22 @@ def trajectory_level(
     combinations += [(first, MAIN[0], label, loss) for label, loss in loss_variants() if label != MAIN[1]]
     batches = [data.rows(seed, step, sizes.tiny_batch) for step in range(sizes.trajectory)]
     for (name, optimizer), activation, label, loss in combinations:
-        case = Case(f"{name} {activation} {label}", data.x.shape[1], sizes.tiny, data.classes,
-                    activation, loss, optimizer, seed)  # fmt: skip
-        truth = oracle.open(case, "float64")
-        start = truth.state().values
-        for rows in batches:
-            truth.step(data.x[rows], data.y[rows])
-        end = truth.state().values
-        for c in contenders:
-            try:
-                network = c.open(case, "float64")
-                for rows in batches:
-                    network.step(data.x[rows], data.y[rows])
-                values = network.state().values
-            except Misfit as error:
-                yield refused(LEVEL, case.name, c.name, error)
-                continue
-            for tensor, p64 in end.items():
-                moved = bounds.norm(p64 - start[tensor]) or 1.0
-                measured = bounds.norm(values[tensor] - p64) / moved
-                note = f"{sizes.trajectory} updates"
-                yield Record(LEVEL, case.name, tensor, c.name, measured, bounds.TRAJECTORY, note)
+        case = data.case(f"{name} {activation} {label}", sizes.tiny, optimizer, seed, activation, loss)
+        start = oracle.open(case, "float64").state().values
+
+        def ask(c: Contender, case: Case = case) -> Named:
+            network = c.open(case, "float64")
+            for rows in batches:
+                network.step(data.x[rows], data.y[rows])
+            return network.state().values
+
+        def error(tensor: str, p: np.ndarray, p64: np.ndarray, start: Named = start) -> float:
+            return bounds.norm(p - p64) / (bounds.norm(p64 - start[tensor]) or 1.0)
+
+        yield from judge(
+            LEVEL, case.name, ask(oracle), contenders, ask, lambda tensor, unit: bounds.TRAJECTORY,
+            error, f"{sizes.trajectory} updates",
+        )  # fmt: skip
 
 
 def drift(
@@ -64,22 +59,21 @@ def drift(
 ) -> dict[str, list[float]]:
     """Float32 trajectories: each contender's distance from the oracle after each step, relative to how
     far the oracle moved. Shown, never judged."""
-    activation, loss = MAIN
-    case = Case("drift", data.x.shape[1], sizes.small, data.classes, activation, loss, Adam(), seed)
+    case = data.case("drift", sizes.small, Adam(), seed)
 
     def flat(named: Named) -> np.ndarray:
         return np.concatenate([v.ravel() for v in named.values()])
 
     truth = oracle.open(case, "float64")
     start = flat(truth.state().values)
-    networks = [(c.name, c.open(case)) for c in contenders]
-    found: dict[str, list[float]] = {name: [] for name, _ in networks}
+    networks = [c.open(case) for c in contenders]
+    found: dict[str, list[float]] = {c.name: [] for c in contenders}
     for step in range(sizes.drift):
         rows = data.rows(seed, step, sizes.batch)
         truth.step(data.x[rows], data.y[rows])
         here = flat(truth.state().values)
         moved = bounds.norm(here - start)
-        for name, network in networks:
+        for network in networks:
             network.step(data.x[rows], data.y[rows])
-            found[name].append(bounds.norm(flat(network.state().values) - here) / moved)
+            found[network.name].append(bounds.norm(flat(network.state().values) - here) / moved)
     return found

@@ -6,7 +6,6 @@ import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 from backends import InputError
 from backends.errors import install
@@ -15,7 +14,6 @@ from benchmarks.task import Prepared, Task
 from dnn.validation.settings import look_up
 
 PEERS, FAST = install("peers"), install("fast")
-TORCH = ("torch",)
 
 
 @dataclass(frozen=True)
@@ -24,73 +22,67 @@ class Contender:
 
     Args:
         label: what it is, for tables and pictures.
-        kind: "ours", "peer" or "floor".
         prepare: loads and builds everything; see ``Prepared``.
-        modules: that must be importable.
+        modules: that must be importable, by their names with spaces between.
         install: the command that gets them.
         environment: variables that must be set before its process starts.
         device: where it runs unless its name says otherwise, as "torch:cuda" does; None: it takes no device.
+        kind: "ours", "peer" or "floor".
     """
 
     label: str
-    kind: str
     prepare: Callable[[Task], Prepared]
-    modules: tuple[str, ...] = ()
+    modules: str = ""
     install: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     device: str | None = None
+    kind: str = "peer"
 
 
-def _keras(backend: str) -> Contender:
-    title = {"jax": "JAX", "torch": "torch", "tensorflow": "TensorFlow"}[backend]
+def _keras(backend: str, title: str) -> Contender:
     variables = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return Contender(f"Keras fit on {title}", "peer", peers.keras, ("keras", backend), PEERS, variables)
+    return Contender(f"Keras fit on {title}", peers.keras, f"keras {backend}", PEERS, variables)
 
 
-CONTENDERS: Mapping[str, Contender] = MappingProxyType(
-    {
-        "numpy": Contender("ours on NumPy alone", "ours", ours.on("numpy")),
-        "numba": Contender("ours on NumPy with Numba", "ours", ours.on("numba"), ("numba",), FAST),
-        "torch": Contender("ours on torch", "ours", ours.on("torch"), TORCH, device="cpu"),
-        "torch-graphs": Contender(
-            "ours on torch, CUDA graphs", "ours", ours.on("torch", graphs=True), TORCH, device="cuda"
-        ),
-        "cupy": Contender("ours on CuPy", "ours", ours.on("cupy"), ("cupy",), device="cuda"),
-        "pytorch": Contender("PyTorch eager", "peer", pytorch.in_memory(), TORCH, device="cpu"),
-        # With the fused Adam from here on: the best that a PyTorch user can have.
-        "pytorch-fused": Contender(
-            "PyTorch eager, fused Adam", "peer", pytorch.in_memory(fused=True), TORCH, device="cpu"
-        ),
-        "torch-compile": Contender(
-            "torch.compile, fused Adam",
-            "peer",
-            pytorch.in_memory(compiled=True, fused=True),
-            TORCH,
-            device="cpu",
-        ),
-        "pytorch-graph": Contender(
-            "PyTorch, a CUDA graph, fused Adam",
-            "peer",
-            pytorch.in_memory(captured=True, fused=True, capturable=True),
-            TORCH,
-            device="cuda",
-        ),
-        "tutorial": Contender(
-            "PyTorch tutorial, DataLoader", "peer", pytorch.tutorial, ("torch", "torchvision")
-        ),
-        "keras-jax": _keras("jax"),
-        "keras-torch": _keras("torch"),
-        "keras-tensorflow": _keras("tensorflow"),
-        "jax": Contender("JAX, an epoch in one jit", "peer", peers.jax, ("jax",), PEERS),
-        "sklearn": Contender("scikit-learn MLPClassifier", "peer", peers.sklearn, ("sklearn",), PEERS),
-        "floor-numpy": Contender("products alone, NumPy", "floor", floors.on("numpy")),
-        "floor-torch": Contender(
-            "products alone, torch.mm", "floor", floors.on("torch"), TORCH, device="cpu"
-        ),
-        "floor-onednn": Contender("products alone, oneDNN in torch", "floor", floors.onednn, TORCH),
-        "floor-cupy": Contender("products alone, CuPy", "floor", floors.on("cupy"), ("cupy",), device="cuda"),
-    }
-)
+def _torch(label: str, device: str = "cpu", **options: bool) -> Contender:
+    return Contender(label, pytorch.in_memory(**options), "torch", device=device)
+
+
+_OURS = {
+    "numpy": Contender("ours on NumPy alone", ours.on("numpy")),
+    "numba": Contender("ours on NumPy with Numba", ours.on("numba"), "numba", FAST),
+    "torch": Contender("ours on torch", ours.on("torch"), "torch", device="cpu"),
+    "torch-graphs": Contender(
+        "ours on torch, CUDA graphs", ours.on("torch", graphs=True), "torch", device="cuda"
+    ),
+    "cupy": Contender("ours on CuPy", ours.on("cupy"), "cupy", device="cuda"),
+}
+_PEERS = {
+    "pytorch": _torch("PyTorch eager"),
+    # With the fused Adam from here on: the best that a PyTorch user can have.
+    "pytorch-fused": _torch("PyTorch eager, fused Adam", fused=True),
+    "torch-compile": _torch("torch.compile, fused Adam", compiled=True, fused=True),
+    "pytorch-graph": _torch(
+        "PyTorch, a CUDA graph, fused Adam", "cuda", captured=True, fused=True, capturable=True
+    ),
+    "tutorial": Contender("PyTorch tutorial, DataLoader", pytorch.tutorial, "torch torchvision"),
+    "keras-jax": _keras("jax", "JAX"),
+    "keras-torch": _keras("torch", "torch"),
+    "keras-tensorflow": _keras("tensorflow", "TensorFlow"),
+    "jax": Contender("JAX, an epoch in one jit", peers.jax, "jax", PEERS),
+    "sklearn": Contender("scikit-learn MLPClassifier", peers.sklearn, "sklearn", PEERS),
+}
+_FLOORS = {
+    "floor-numpy": Contender("products alone, NumPy", floors.on("numpy")),
+    "floor-torch": Contender("products alone, torch.mm", floors.on("torch"), "torch", device="cpu"),
+    "floor-onednn": Contender("products alone, oneDNN in torch", floors.onednn, "torch"),
+    "floor-cupy": Contender("products alone, CuPy", floors.on("cupy"), "cupy", device="cuda"),
+}
+CONTENDERS: Mapping[str, Contender] = {
+    name: replace(contender, kind=kind)
+    for kind, some in (("ours", _OURS), ("peer", _PEERS), ("floor", _FLOORS))
+    for name, contender in some.items()
+}
 
 
 def get_contender(name: str) -> Contender:
@@ -112,7 +104,7 @@ def get_contender(name: str) -> Contender:
 def why_not(name: str) -> str | None:
     """Why a contender cannot run here as far as can be told without starting it; None: it may."""
     contender = get_contender(name)
-    missing = [m for m in contender.modules if importlib.util.find_spec(m) is None]
+    missing = [m for m in contender.modules.split() if importlib.util.find_spec(m) is None]
     if not missing:
         return None
     return f"{' and '.join(missing)} not installed" + (f"; {contender.install}" if contender.install else "")

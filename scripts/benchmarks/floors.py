@@ -46,22 +46,21 @@ def products(backend: Backend, matmul: Product, widths: tuple[int, ...], batch: 
         array[...] = backend.from_host(rng.uniform(0.1, 1, size=shape).astype(backend.dtype_name))
         return array
 
-    calls: list[tuple[Any, Any, Any]] = []
+    forwards: list[tuple[Any, Any, Any]] = []
     backwards: list[tuple[Any, Any, Any]] = []
     x = random(batch, widths[0])
     for i, (n_in, n_out) in enumerate(pairwise(widths)):
         W, dz, z = random(n_in, n_out), random(batch, n_out), random(batch, n_out)
-        calls.append((x, W, z))
+        forwards.append((x, W, z))
         layer = [(x.T, dz, backend.zeros((n_in, n_out)))]
         if i:
             layer.append((dz, W.T, backend.zeros((batch, n_in))))
         backwards = layer + backwards
         # A fresh input: z itself would be multiplied again and again, and grow.
         x = random(batch, n_out)
-    calls += backwards
 
     def update() -> None:
-        for a, b, out in calls:
+        for a, b, out in (*forwards, *backwards):
             matmul(a, b, out=out)
 
     return update

@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backends import get_backend
+from benchmarks.ours import build
 from benchmarks.task import Prepared, Task
+
+
+def initial(task: Task) -> list[list[NDArray[np.float32]]]:
+    """[W (n_in, n_out), b (n_out,)] of each layer, as ours are at the start."""
+    model = build(task, get_backend("numpy"))
+    values = model.parameters.to_host()
+    return [[values[f"{layer.name}.{short}"] for short in "Wb"] for layer in model.layers]
 
 
 def in_calls(task: Task, fit: Callable[[slice], None]) -> Callable[[int], None]:
@@ -93,7 +102,7 @@ def jax(task: Task) -> Prepared:
         return j.lax.scan(lambda s, index: update(s, index, x, y), state, order)
 
     train = j.jit(epoch, donate_argnums=0)
-    weights = [(jnp.asarray(W), jnp.zeros(W.shape[1], jnp.float32)) for W in task.glorot()]
+    weights = [tuple(map(jnp.asarray, layer)) for layer in initial(task)]
     zeros = [j.tree.map(jnp.zeros_like, weights) for _ in range(2)]
     state = (weights, *zeros, jnp.zeros((), jnp.float32))
     epochs = 0

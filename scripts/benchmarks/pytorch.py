@@ -8,27 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backends import get_backend
+from benchmarks.ours import build
 from benchmarks.task import Prepared, Task
+from dnn.interop.torch import to_torch
 
-ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "ReLU"}
 
-
-def network(task: Task, *before: Any) -> Any:
-    """Linear layers with the activation between them, logits at the end; weights as ours at the start."""
-    import torch
-    from torch import nn
-
-    modules = list(before)
-    weights = task.glorot()
-    for i, W in enumerate(weights):
-        linear = nn.Linear(*W.shape)
-        with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(W.T.copy()))
-            linear.bias.zero_()
-        modules.append(linear)
-        if i + 1 < len(weights):
-            modules.append(getattr(nn, ACTIVATIONS[task.settings.activation])())
-    return nn.Sequential(*modules).to(task.device)
+def network(task: Task) -> Any:
+    """nn.Linear layers with the activation between them, logits at the end; weights as ours at the start."""
+    return to_torch(build(task, get_backend("numpy")), task.device or "cpu", logits=True)
 
 
 def adam(module: Any, **options: Any) -> Any:
@@ -137,7 +125,7 @@ def tutorial(task: Task) -> Prepared:
             return transform(Image.fromarray(task.x[i].reshape(task.image_shape))), int(task.y[i])
 
     loader = torch.utils.data.DataLoader(Images(), batch_size=task.settings.batch, shuffle=True)
-    module = network(task, torch.nn.Flatten())
+    module = torch.nn.Sequential(torch.nn.Flatten(), network(task))
     optimizer = adam(module)
     loss_of = torch.nn.CrossEntropyLoss()
     losses = []

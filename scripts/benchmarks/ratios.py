@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from benchmarks.rotation import Results
@@ -35,37 +34,26 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
     return spread([a / b for a, b in zip(ours, theirs, strict=True)])
 
 
-@dataclass(frozen=True)
-class Requirement:
-    """ours / theirs <= bound.
-
-    Args:
-        ours, theirs: contenders; of several that ran, the fastest by its median stands for them.
-    """
-
-    ours: tuple[str, ...]
-    theirs: tuple[str, ...]
-    bound: float
-
-
 OURS = ("numpy", "numba", "torch")
 KERAS = ("keras-jax", "keras-torch", "keras-tensorflow")
-REQUIREMENTS = (
-    Requirement(("numba",), ("pytorch",), 0.62),
-    Requirement(("torch",), ("pytorch",), 0.65),
-    Requirement(("numpy",), ("pytorch",), 0.85),
-    Requirement(("torch",), ("torch-compile",), 0.80),
-    Requirement(("torch",), ("pytorch-fused",), 0.80),
-    Requirement(("numba",), ("torch-compile",), 0.80),
-    Requirement(("numba",), ("pytorch-fused",), 0.80),
-    Requirement(OURS, ("jax",), 1.05),
-    Requirement(("numba",), ("floor-numpy",), 1.30),
-    Requirement(("torch",), ("floor-torch",), 1.30),
-    Requirement(("torch",), ("floor-onednn",), 1.30),
-    Requirement(OURS, KERAS, 0.45),
-    Requirement(OURS, ("sklearn",), 0.25),
+Requirement = tuple[tuple[str, ...], tuple[str, ...], float]
+REQUIREMENTS: Sequence[Requirement] = (
+    (("numba",), ("pytorch",), 0.62),
+    (("torch",), ("pytorch",), 0.65),
+    (("numpy",), ("pytorch",), 0.85),
+    (("torch",), ("torch-compile",), 0.80),
+    (("torch",), ("pytorch-fused",), 0.80),
+    (("numba",), ("torch-compile",), 0.80),
+    (("numba",), ("pytorch-fused",), 0.80),
+    (OURS, ("jax",), 1.05),
+    (("numba",), ("floor-numpy",), 1.30),
+    (("torch",), ("floor-torch",), 1.30),
+    (("torch",), ("floor-onednn",), 1.30),
+    (OURS, KERAS, 0.45),
+    (OURS, ("sklearn",), 0.25),
 )
-"""What is aimed at: the lecture's network, batch 100, Adam, float32, 2 cores."""
+"""(ours, theirs, the most that ours / theirs may be); of several that ran, the fastest stands for them.
+What is aimed at: the lecture's network, batch 100, Adam, float32, 2 cores."""
 
 
 def verdict(holds: bool) -> str:
@@ -83,25 +71,18 @@ class Judged(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        if self.ratio is None:
-            return "not run"
-        return verdict(self.ratio.median <= self.bound)
-
-
-def fastest(results: Results, names: Sequence[str]) -> str | None:
-    """The one of these contenders with the least median; None: none of them ran."""
-    return next((name for name in results.names() if name in names), None)
+        return verdict(self.ratio.median <= self.bound) if self.ratio else "not run"
 
 
 def judge(results: Results, requirements: Sequence[Requirement] = REQUIREMENTS) -> list[Judged]:
     """What was measured for each requirement."""
     lines = []
-    for need in requirements:
-        a, b = fastest(results, need.ours), fastest(results, need.theirs)
+    for ours, theirs, bound in requirements:
+        a, b = (next((n for n in results.names() if n in side), None) for side in (ours, theirs))
         found = ratio(results.ms(a), results.ms(b)) if a and b else None
-        left = f"best of ours ({a})" if a and len(need.ours) > 1 else a or " / ".join(need.ours)
-        right = f"fastest Keras ({b})" if b and len(need.theirs) > 1 else b or " / ".join(need.theirs)
-        lines.append(Judged(left, right, need.bound, found))
+        left = f"best of ours ({a})" if a and len(ours) > 1 else a or " / ".join(ours)
+        right = f"fastest Keras ({b})" if b and len(theirs) > 1 else b or " / ".join(theirs)
+        lines.append(Judged(left, right, bound, found))
     return lines
 
 

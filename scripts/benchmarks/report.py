@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ from benchmarks.ratios import MEMORY_MB, Spread, judge, memory, ratio, spread, v
 from benchmarks.rotation import Results
 
 BASELINE = "pytorch"
-COLOURS = {"ours": "tab:blue", "peer": "tab:orange", "floor": "tab:gray"}
-LEGEND = {"ours": "ours", "peer": "others", "floor": "products alone"}
+COLOURS = {
+    "ours": ("tab:blue", "ours"), "peer": ("tab:orange", "others"), "floor": ("tab:gray", "products alone")
+}  # fmt: skip
 
 
 def machine() -> dict[str, Any]:
@@ -34,19 +34,8 @@ def machine() -> dict[str, Any]:
     return {"processor": model, "cores": cores, "system": platform.system(), "load": load}
 
 
-def ruled(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Columns with a line under their headings."""
-    text = columns(headings, rows, left).splitlines()
-    return "\n".join([text[0], "─" * max(map(len, text)), *text[1:]])
-
-
 def _between(s: Spread, digits: int = 2) -> str:
     return f"{s.median:.{digits}f}  ({s.low:.{digits}f} to {s.high:.{digits}f})"
-
-
-def not_run(results: Results) -> list[str]:
-    """A line for each contender that could not run."""
-    return [f"not run: {name}: {why}" for name, why in results.missing.items()]
 
 
 def table(results: Results) -> str:
@@ -65,16 +54,16 @@ def table(results: Results) -> str:
             "-" if accuracy is None else f"{accuracy:.4f}",
         ])  # fmt: skip
     headings = ["contender", "", "ms an update", f"ratio to {BASELINE}", "prepare s", "peak MB", "accuracy"]
-    text = [ruled(headings, rows, left=2), *not_run(results)]
+    text = [columns(headings, rows, 2, ruled=True), *results.not_run()]
     judged = judge(results)
     if any(line.ratio for line in judged):
         needs = [
             [j.ours, j.theirs, _between(j.ratio) if j.ratio else "-", f"{j.bound:.2f}", j.verdict]
             for j in judged
         ]
-        text += ["", ruled(["ours", "against", "ratio in a rotation", "at most", "verdict"], needs, left=2)]
-    above = memory(results)
-    if above is not None:
+        headings = ["ours", "against", "ratio in a rotation", "at most", "verdict"]
+        text += ["", columns(headings, needs, 2, ruled=True)]
+    if (above := memory(results)) is not None:
         text.append(
             f"numpy: {above:.0f} MB above importing torch and torchvision, at most {MEMORY_MB}: "
             f"{verdict(above <= MEMORY_MB)}"
@@ -84,16 +73,13 @@ def table(results: Results) -> str:
 
 def as_json(results: Results) -> dict[str, Any]:
     """Everything: machine, settings, each measurement, ratios to the baseline, what must hold."""
-    against = {}
-    if BASELINE in results.runs:
-        base = results.ms(BASELINE)
-        against = {n: ratio(results.ms(n), base)._asdict() for n in results.runs}
+    base = results.ms(BASELINE) if BASELINE in results.runs else None
     return {
         "machine": machine(),
         "settings": asdict(results.settings),
         "runs": results.runs,
         "missing": results.missing,
-        f"ratio_to_{BASELINE}": against,
+        f"ratio_to_{BASELINE}": {n: ratio(results.ms(n), base)._asdict() for n in results.runs if base},
         "must_hold": [
             {**j._asdict(), "ratio": j.ratio._asdict() if j.ratio else None, "verdict": j.verdict}
             for j in judge(results)
@@ -104,26 +90,21 @@ def as_json(results: Results) -> dict[str, Any]:
 
 def draw(results: Results, path: Path) -> None:
     """A bar for each contender, the fastest on top: the median, and a line from least to greatest."""
-    names, used = results.names(), results.settings
-    spreads = [spread(results.ms(name)) for name in names]
-    contenders = [get_contender(name) for name in names]
-    kinds = [contender.kind for contender in contenders]
-    with picture(path, 9, 1.4 + 0.36 * len(names)) as figure:
+    used, seen = results.settings, set()
+    bars = [(get_contender(name), spread(results.ms(name))) for name in results.names()]
+    with picture(path, 9, 1.4 + 0.36 * len(bars)) as figure:
         axes = figure.subplots()
-        for kind, colour in COLOURS.items():
-            bars = [(i, spreads[i]) for i in range(len(names)) if kinds[i] == kind]
-            if not bars:
-                continue
-            reach = [[s.median - s.low for _, s in bars], [s.high - s.median for _, s in bars]]
+        for i, (contender, s) in enumerate(bars):
+            colour, label = COLOURS[contender.kind]
             axes.barh(
-                [i for i, _ in bars], [s.median for _, s in bars], xerr=reach, color=colour,
-                height=0.7, capsize=3, label=LEGEND[kind], error_kw={"lw": 1},
+                i, s.median, xerr=[[s.median - s.low], [s.high - s.median]], color=colour, height=0.7,
+                capsize=3, label=None if label in seen else label, error_kw={"lw": 1},
             )  # fmt: skip
-        for i, s in enumerate(spreads):
+            seen.add(label)
             axes.text(s.high, i, f"  {s.median:.2f}", va="center", fontsize=9)
-        axes.set_yticks(range(len(names)), [contender.label for contender in contenders])
-        axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.set_xlim(0, 1.12 * max(s.high for s in spreads))
+        axes.set_yticks(range(len(bars)), [contender.label for contender, _ in bars])
+        axes.set_ylim(len(bars) - 0.4, -0.6)
+        axes.set_xlim(0, 1.12 * max(s.high for _, s in bars))
         axes.set_xlabel("ms an update: median over the rotations, and their spread")
         hidden = ", ".join(map(str, used.hidden))
         axes.set_title(f"hidden layers {hidden}, batch {used.batch}, Adam, float32", fontsize=10)
@@ -138,4 +119,4 @@ def profile_table(profile: dict[str, Any]) -> str:
     rows = [[part, f"{ms:.3f}", f"{ms / total:.0%}"] for part, ms in profile["parts"].items()]
     rows.append(["update", f"{total:.3f}", "100%"])
     rows.append(["without the clocks", f"{profile['plain']:.3f}", ""])
-    return ruled([profile["name"], "ms", "share"], rows)
+    return columns([profile["name"], "ms", "share"], rows, ruled=True)

@@ -33,6 +33,10 @@ class Results:
         """Milliseconds an update, one number a rotation."""
         return [float(run["ms"]) for run in self.runs[name]]
 
+    def not_run(self) -> list[str]:
+        """A line for each contender that could not run."""
+        return [f"not run: {name}: {why}" for name, why in self.missing.items()]
+
     def names(self) -> list[str]:
         """The contenders that ran, the fastest first."""
         return sorted(self.runs, key=lambda name: statistics.median(self.ms(name)))
@@ -66,9 +70,9 @@ def rotate(
             answer = run(name, settings)
             if "reason" in answer:
                 del results.runs[name]
-                results.missing[name] = answer["reason"]
-                told(f"rotation {rotation}/{rotations}  {name}: {answer['reason']}")
+                said = results.missing[name] = answer["reason"]
             else:
                 results.runs[name].append(answer)
-                told(f"rotation {rotation}/{rotations}  {name}: {answer['ms']:.3f} ms an update")
+                said = f"{answer['ms']:.3f} ms an update"
+            told(f"rotation {rotation}/{rotations}  {name}: {said}")
     return results

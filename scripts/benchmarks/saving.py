@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from _tables import columns
+
 from backends import get_backend
 from benchmarks.ours import build
 from benchmarks.ratios import Spread, ratio, verdict
-from benchmarks.report import ruled
 from benchmarks.settings import Settings
 from benchmarks.task import load
 from dnn.callbacks.ending import TerminateOnNaN
@@ -47,14 +48,9 @@ def measure(
     def fit(saving: list[Callback]) -> float:
         model = build(task, backend)
         start = time.perf_counter()
-        model.fit(
-            task.x,
-            task.y,
-            batch_size=settings.batch,
-            epochs=epochs,
-            # As in train.py. All trainings then pause equally often, saving or not.
-            callbacks=[TerminateOnNaN(), *saving],
-        )
+        # TerminateOnNaN as in train.py: all trainings then pause equally often, saving or not.
+        watchers = [TerminateOnNaN(), *saving]
+        model.fit(task.x, task.y, batch_size=settings.batch, epochs=epochs, callbacks=watchers)
         return time.perf_counter() - start
 
     seconds: dict[str, list[float]] = {way: [] for way in ("never", *BOUNDS)}
@@ -90,4 +86,4 @@ def table(seconds: dict[str, list[float]]) -> str:
         taken, bound = f"{statistics.median(seconds[way]):.2f}", BOUNDS[way]
         aim = f"under {100 * (bound - 1):.0f} %"
         rows.append([way, taken, f"{median} ({low} to {high})", aim, verdict(found.median < bound)])
-    return ruled(["a state is saved", "s", "time more", "aim", ""], rows)
+    return columns(["a state is saved", "s", "time more", "aim", ""], rows, ruled=True)

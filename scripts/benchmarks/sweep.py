@@ -12,26 +12,24 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from _figures import picture
+from _tables import columns
 
 from benchmarks.contenders import get_contender
 from benchmarks.floors import flops
-from benchmarks.report import machine, not_run, ruled
+from benchmarks.report import machine
 from benchmarks.rotation import Results, rotate
 from benchmarks.settings import Settings
 
-VALUES: Mapping[str, tuple[int, ...]] = MappingProxyType(
-    {
-        "batch": (1, 10, 100, 1000, 10000),
-        "width": (50, 100, 200, 500, 1000, 2000, 4000),
-        "depth": (1, 2, 3, 5, 7, 10),
-        "threads": (1, 2),
-        "samples": (1000, 3000, 10000, 30000, 60000),
-    }
-)
+VALUES: Mapping[str, tuple[int, ...]] = {
+    "batch": (1, 10, 100, 1000, 10000),
+    "width": (50, 100, 200, 500, 1000, 2000, 4000),
+    "depth": (1, 2, 3, 5, 7, 10),
+    "threads": (1, 2),
+    "samples": (1000, 3000, 10000, 30000, 60000),
+}
 BUDGET = 2e11  # floating-point operations of the timed products at one value: 2 to 4 s
 FEWEST, MOST = 6, 3000  # updates
 
@@ -42,15 +40,12 @@ def settings_at(kind: str, value: int, settings: Settings, updates: int | None =
     >>> settings_at("depth", 3, Settings(hidden=(20,)), 10).hidden
     (20, 20, 20)
     """
-    width = settings.hidden[0] if settings.hidden else 500
-    if kind == "batch":
-        settings = replace(settings, batch=value)
-    elif kind == "width":
+    if kind == "width":
         settings = replace(settings, hidden=(value,) * max(1, len(settings.hidden)))
     elif kind == "depth":
-        settings = replace(settings, hidden=(width,) * value)
-    elif kind == "threads":
-        settings = replace(settings, threads=value)
+        settings = replace(settings, hidden=(settings.hidden or (500,))[:1] * value)
+    elif kind in ("batch", "threads"):
+        settings = replace(settings, **{kind: value})  # type: ignore[arg-type]
     else:  # samples: whole epochs, with what is done between them
         whole = max(1, value // settings.batch)
         updates = whole * max(1, (updates or MOST // 2) // whole)
@@ -138,9 +133,9 @@ def table(sweep: Sweep) -> str:
     for label, part in (("exponent", dict), ("larger half", larger_half)):
         slopes = [exponent(part(t)) for t in times.values()]
         rows.append([label, *("-" if s is None else f"{s:.2f}" for s in slopes)])
-    missing = dict.fromkeys(line for results in sweep.at.values() for line in not_run(results))
+    missing = dict.fromkeys(line for results in sweep.at.values() for line in results.not_run())
     head = f"{sweep.unit} / microseconds an example"
-    return "\n".join([head, ruled([sweep.kind, *times], rows), *missing])
+    return "\n".join([head, columns([sweep.kind, *times], rows, ruled=True), *missing])
 
 
 def as_json(sweep: Sweep) -> dict[str, Any]:
@@ -162,11 +157,8 @@ def draw(sweep: Sweep, path: Path) -> None:
             times, contender = sweep.times(name), get_contender(name)
             dashes = "--" if contender.kind == "floor" else "-"
             axes.plot(list(times), list(times.values()), "o" + dashes, ms=4, label=contender.label)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        axes.set(xscale="log", yscale="log", xlabel=sweep.kind, ylabel=sweep.unit)
         axes.set_xticks(list(sweep.at), [str(value) for value in sweep.at])
         axes.minorticks_off()
-        axes.set_xlabel(sweep.kind)
-        axes.set_ylabel(sweep.unit)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -48,14 +47,6 @@ class Task:
         """A random order of the training examples, in batches: (updates, batch)."""
         rng = np.random.default_rng([self.settings.seed, epoch])
         return rng.permutation(len(self.x)).reshape(-1, self.settings.batch)
-
-    def glorot(self) -> list[NDArray[np.float32]]:
-        """The initial weights, a matrix (n_in, n_out) for each layer (Glorot and Bengio 2010, uniform)."""
-        rng = np.random.default_rng([self.settings.seed, 1 << 20])
-        pairs = pairwise(self.widths)
-        return [
-            (rng.uniform(-1, 1, size=(a, b)) * np.sqrt(6.0 / (a + b))).astype(np.float32) for a, b in pairs
-        ]
 
 
 @dataclass(frozen=True)
