@@ -46,8 +46,8 @@ def _unless_it_fails(call: Callable[..., Any], *arguments: Any) -> Any:
 @cache
 def _warn() -> None:
     warnings.warn(
-        "Numba cannot keep its compiled loops on disk, or read those that are there, so each process compiles "
-        "them anew; name a folder that can be written in NUMBA_CACHE_DIR",
+        "Numba cannot keep its compiled loops on disk, or read those that are there, so each process "
+        "compiles them anew; name a folder that can be written in NUMBA_CACHE_DIR",
         RuntimeWarning,
         stacklevel=4,
     )
