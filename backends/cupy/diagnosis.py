@@ -43,7 +43,11 @@ def usable_devices() -> int:
         )
     try:
         import cupy
-    except ImportError as error:
+    except OSError as error:  # it makes a folder for its compiled kernels, or dies
+        raise _cannot(
+            f"CuPy cannot be imported ({error})", "name a folder that can be written in CUPY_CACHE_DIR"
+        ) from None
+    except Exception as error:  # a second attempt fails in other ways than the first
         missing = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
         raise _cannot(
             "CuPy is not installed" if missing else f"CuPy cannot be imported ({error})", INSTALL

@@ -10,7 +10,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from backends.dispatch import override
-from backends.numba.optimizers import compiled
+from backends.numba.compiling import compiled
 from backends.numpy import dense as numpy_dense
 from backends.reference.signatures import Arrays
 

@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 
+from backends.numba.compiling import compiled
 from backends.numpy import optimizers as numpy_optimizers
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
 
 Array = np.ndarray
-
-
-def compiled(function: Callable[..., None]) -> Any:
-    """Compiled at its first call, and kept on disk where there is a folder for it.
-
-    "contract" lets a product and a sum become one fused instruction, rounded once instead of twice; every
-    other liberty of fast math is left out, since NaN and infinity must pass through.
-    """
-    made = numba.njit(function, nogil=True, fastmath={"contract"}, error_model="numpy")
-    try:
-        made.enable_caching()
-    except RuntimeError as error:
-        if "cannot cache" not in str(error):
-            raise
-        _warn_of_no_cache()
-    return made
-
-
-@cache
-def _warn_of_no_cache() -> None:
-    warnings.warn(
-        "Numba finds no folder where it can keep its compiled loops, so each process compiles them anew; "
-        "name one that can be written in NUMBA_CACHE_DIR",
-        RuntimeWarning,
-        stacklevel=3,
-    )
 
 
 @compiled

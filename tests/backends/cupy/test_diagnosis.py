@@ -76,10 +76,20 @@ def test_missing_says_what_to_install(monkeypatch):
         get_backend("cupy")
 
 
-def test_broken_shows_its_error(monkeypatch, tmp_path):
-    (tmp_path / "cupy.py").write_text("raise ImportError('libnvrtc.so.12 not found')")
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        ("ImportError('libnvrtc.so.12 not found')", "pip install"),
+        ("OSError(30, 'Read-only file system', '/home/me/.cupy')", "CUPY_CACHE_DIR"),
+        ("RuntimeError('half of it is there already')", "pip install"),
+    ],
+)
+def test_broken_shows_its_error(monkeypatch, tmp_path, error, cure):
+    (tmp_path / "cupy.py").write_text(f"raise {error}")
     monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: ["cupy-cuda12x"])
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(BackendUnavailable, match=r"cannot be imported \(libnvrtc"):
+    with pytest.raises(BackendUnavailable, match=rf"cannot be imported \(.*\); .*{cure}") as caught:
         get_backend("cupy")
+    assert error.split("'")[1] in str(caught.value)
+    assert get_backend("auto").name != "cupy"

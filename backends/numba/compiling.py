@@ -1,0 +1,53 @@
+"""Numba's loops, compiled at their first call and kept on disk, where that works."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """Numba's own, which raises what the disk raises: a full one, a torn file, one of another user."""
+
+    def load_overload(self, *what: Any) -> Any:
+        return _unless_it_fails(super().load_overload, *what)
+
+    def save_overload(self, *what: Any) -> None:
+        _unless_it_fails(super().save_overload, *what)
+
+
+def compiled(function: Callable[..., None]) -> Any:
+    """The function, compiled at its first call for the machine at hand and for each dtype.
+
+    "contract" lets a product and a sum become one fused instruction, rounded once instead of twice; every
+    other liberty of fast math is left out, since NaN and infinity must pass through.
+    """
+    made = numba.njit(function, nogil=True, fastmath={"contract"}, error_model="numpy")
+    kept = _unless_it_fails(_Cache, function)
+    if kept is not None:
+        made._cache = kept  # as its enable_caching does
+    return made
+
+
+def _unless_it_fails(call: Callable[..., Any], *arguments: Any) -> Any:
+    """What the call returns; None and one warning a process if it raises."""
+    try:
+        return call(*arguments)
+    except Exception:
+        _warn()
+        return None
+
+
+@cache
+def _warn() -> None:
+    warnings.warn(
+        "Numba cannot keep its compiled loops on disk, or read those that are there, so each process "
+        "compiles them anew; name a folder that can be written in NUMBA_CACHE_DIR",
+        RuntimeWarning,
+        stacklevel=4,
+    )
