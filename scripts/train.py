@@ -103,20 +103,19 @@ def resumed(asked: Asked) -> argparse.Namespace:
     if (place / RESULT).exists():
         raise InputError(f"run {place} is finished, there is nothing to resume; train anew with --run-dir")
     if wrong := sorted(asked.given - ANEW):
+        option = wrong[0].replace("_", "-")
         raise InputError(
-            f"--{wrong[0].replace('_', '-')} was given with --resume, expected only options of the backend and of saving"
+            f"--{option} was given with --resume, expected only options of the backend and of saving"
         )
     for name in ("dataset", "model"):
         if name not in config:
-            raise InputError(f"{place}/config.json has no {name!r}, expected what train.py writes there")
+            raise InputError(f"{place}/config.json has no {name!r}, expected what train.py writes")
     merged = vars(asked.options)
     for name in sorted(asked.defaults.keys() - asked.given - NOT_KEPT):
         # A run of an older version lacks what came later.
         value = config.get(name, asked.defaults[name])
         if not fits(name, value, asked.defaults[name]):
-            raise InputError(
-                f"{place}/config.json has no fitting {name!r}, expected what train.py writes there"
-            )
+            raise InputError(f"{place}/config.json has no fitting {name!r}, expected what train.py writes")
         merged[name] = value
     return argparse.Namespace(**merged)
 
@@ -175,8 +174,7 @@ class Run:
     @property
     def again(self) -> str:
         """The command that continues it."""
-        data_dir = self.options.data_dir
-        more = ["--data-dir", data_dir] if data_dir is not None else []
+        more = ["--data-dir", self.options.data_dir] if self.options.data_dir else []
         return shlex.join([*_command.called(), "--resume", str(self.folder.path), *more])
 
 
@@ -192,12 +190,11 @@ def prepare(asked: Asked) -> Run:
     backend = _command.open_backend(options)
     options.epochs = positive_integer("epochs", options.epochs)
     options.batch_size = positive_integer("batch_size", options.batch_size)
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    place = Path(options.resume or options.run_dir or f"runs/{stamp}-{backend.name}")
+    place = Path(options.resume or options.run_dir or f"runs/{datetime.now():%Y%m%d-%H%M%S}-{backend.name}")
     if not resume:
         require_new(place)
     data = load_dataset(options.dataset, options.data_dir)
-    limit = None if options.limit is None else positive_integer("limit", options.limit)
+    limit = positive_integer("limit", options.limit) if options.limit is not None else None
     x, y = data.x_train[:limit], data.y_train[:limit]
     model = build(asked, backend, data, len(x))
     folder, state = RunFolder(place, resume=resume), None
@@ -237,8 +234,9 @@ def train(run: Run, stopper: Any, states: Any) -> Any:
         configure(halvings)
         folder.write_json(CONFIG, folder.config)
         where = "the start" if state is None else f"epoch {state.epoch}, update {state.updates}"
-        rate = f"{0.5**halvings:g} of the rate"
-        _command.say(f"{_command.program()}: {error}; going back to {where} with {rate}")
+        _command.say(
+            f"{_command.program()}: {error}; going back to {where} with {0.5**halvings:g} of the rate"
+        )
 
     if run.state is None:
         configure(0)
@@ -276,7 +274,7 @@ def headline(run: Run) -> str:
     model, state = run.model, run.state
     trained = [layer.output_shape for layer in model.layers if layer.parameter_shapes()]
     sizes = "-".join("x".join(map(str, shape)) for shape in (model.input_shape, *trained))
-    where = "" if state is None else f", from epoch {state.epoch}, update {state.updates}"
+    where = f", from epoch {state.epoch}, update {state.updates}" if state else ""
     return (f"{run.options.dataset}, {len(run.x)} training examples, {sizes}, {model.backend.name} on "
             f"{model.backend.device}, run folder {run.folder.path}{where}")  # fmt: skip
 

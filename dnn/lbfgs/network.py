@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
+from backends import Backend, InputError
 from dnn.lbfgs.minimiser import minimise
 from dnn.lbfgs.state import LBFGS, State
 from dnn.network import Network
@@ -95,22 +95,12 @@ def fit_lbfgs(
     (True, 0.5869)
     """
     door = model.door
-    for layer in model.layers:
-        if layer.random or layer.mixes:
-            raise InputError(
-                f"layer {layer.name!r} ({type(layer).__name__}) makes the loss depend on more than the "
-                f"weights, expected none such in L-BFGS; leave it out or train with fit"
-            )
+    _require_fixed(model)
     backend, values = model.backend, model.parameters.values
     chunk_size = positive_integer("chunk_size", chunk_size)
     examples = door.admit(x, y)
     if state is not None:
-        backend.check("state", state.point)
-        got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, values))
-        if got != expected:
-            raise InputError(
-                f"state is of {got}, expected {expected}: of a network with the same layers and dtype"
-            )
+        _require_same_size(backend, state.point, values)
     function = MeanLoss(model, examples, chunk_size)
     start = backend.xp.asarray(values, copy=True) if state is None else state
     here = start
@@ -124,10 +114,31 @@ def fit_lbfgs(
         if watch is not None:
             watch(now)
 
-    try:
-        return minimise(function, start, backend=backend, settings=settings, watch=follow)
-    finally:
-        values[...] = here  # the last evaluation may have been elsewhere
+    with model.training():
+        try:
+            return minimise(function, start, backend=backend, settings=settings, watch=follow)
+        finally:
+            values[...] = here  # the last evaluation may have been elsewhere
+
+
+def _require_fixed(model: Network) -> None:
+    """Refuse layers that make the loss a function of more than the weights."""
+    for layer in model.layers:
+        if layer.random or layer.mixes:
+            raise InputError(
+                f"layer {layer.name!r} ({type(layer).__name__}) makes the loss depend on more than the "
+                f"weights, expected none such in L-BFGS; leave it out or train with fit"
+            )
+
+
+def _require_same_size(backend: Backend, point: Array, values: Array) -> None:
+    """Refuse a state of another network: other numbers than the parameters (n,)."""
+    backend.check("state", point)
+    got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (point, values))
+    if got != expected:
+        raise InputError(
+            f"state is of {got}, expected {expected}: of a network with the same layers and dtype"
+        )
 
 
 def _require_same_loss(function: MeanLoss, state: State, values: Array) -> None:

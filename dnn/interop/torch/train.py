@@ -94,11 +94,9 @@ def fit(
         seed: of the shuffles: the model's seed gives the model's batches.
         loss, optimizer: as in ``Sequential.compile``.
 
-    Returns:
-        loss, accuracy, val_loss, val_accuracy and seconds of each epoch.
+    Returns loss, accuracy, val_loss, val_accuracy and seconds of each epoch.
 
-    Raises:
-        InputError: an argument that does not fit; nothing was changed.
+    Raises InputError: an argument that does not fit; nothing was changed.
     """
     first, *_, last = module.parameters()
     backend = get_backend("torch", first.device, str(first.dtype).removeprefix("torch."))
