@@ -94,7 +94,7 @@ def fits(name: str, value: Any, default: Any) -> bool:
 
 
 def resumed(asked: Asked) -> argparse.Namespace:
-    """The options of the run that is continued, under this command's own."""
+    """The options of the run that is continued, under this command's; what its version lacked is default."""
     from backends import InputError
     from dnn.run_folder import RESULT, read_config
 
@@ -112,7 +112,6 @@ def resumed(asked: Asked) -> argparse.Namespace:
             raise InputError(f"{place}/config.json has no {name!r}, expected what train.py writes")
     merged = vars(asked.options)
     for name in sorted(asked.defaults.keys() - asked.given - NOT_KEPT):
-        # A run of an older version lacks what came later.
         value = config.get(name, asked.defaults[name])
         if not fits(name, value, asked.defaults[name]):
             raise InputError(f"{place}/config.json has no fitting {name!r}, expected what train.py writes")
@@ -234,9 +233,8 @@ def train(run: Run, stopper: Any, states: Any) -> Any:
         configure(halvings)
         folder.write_json(CONFIG, folder.config)
         where = "the start" if state is None else f"epoch {state.epoch}, update {state.updates}"
-        _command.say(
-            f"{_command.program()}: {error}; going back to {where} with {0.5**halvings:g} of the rate"
-        )
+        how = f"going back to {where} with {0.5**halvings:g} of the rate"
+        _command.say(f"{_command.program()}: {error}; {how}")
 
     if run.state is None:
         configure(0)
