@@ -11,8 +11,8 @@ array([[0.5, 0.5]], dtype=float32)
 # ruff: noqa: F403 (each of these modules says in its own __all__ what is public)
 from backends import BackendUnavailable, InputError, available_backends, get_backend
 from dnn import layers, losses, metrics, optimizers
+from dnn.callbacks import EarlyStopping, ModelCheckpoint
 from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
-from dnn.callbacks.monitor import EarlyStopping, ModelCheckpoint
 from dnn.layers import *
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.losses import *

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dnn.callbacks.ending import DivergedError, TerminateOnNaN
+from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint
 from dnn.optimizers import Optimizer
 from dnn.optimizers.schedules import scaled

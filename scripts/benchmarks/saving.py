@@ -18,7 +18,7 @@ from benchmarks.ours import build
 from benchmarks.ratios import Spread, ratio, verdict
 from benchmarks.settings import Settings
 from benchmarks.task import load
-from dnn.callbacks.ending import TerminateOnNaN
+from dnn.callbacks.terminate_on_nan import TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint
 from dnn.training.callback import Callback
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dnn import SGD, Dense, Sequential
-from dnn.callbacks.ending import DivergedError, StopOnSignal, Stopped, TerminateOnNaN
+from dnn.callbacks import DivergedError, StopOnSignal, Stopped, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.training.callback import Callback
 

@@ -1,0 +1,51 @@
+"""ModelCheckpoint: write the model after each epoch, or where it was best."""
+
+from pathlib import Path
+
+import numpy as np
+
+from backends import InputError
+from dnn.callbacks.monitor import Best
+from dnn.training.callback import Callback
+from dnn.training.history import History
+
+
+class ModelCheckpoint(Callback):
+    """Writes the model after each epoch, or each that is the best so far; Keras's callback of that name.
+
+    Args:
+        filepath: of a safetensors file (``dnn.checkpoints``); may name numbers of the epoch, as in
+            "model-{epoch:02d}-{val_loss:.3f}.safetensors", else it is written over.
+        monitor, mode: see ``Best``.
+        save_best_only: write only when the monitored number is the best so far, over several fits too.
+
+    Raises:
+        InputError: an unknown mode; in training, a number that is not there, an unwritable file.
+    """
+
+    def __init__(
+        self,
+        filepath: str | Path,
+        monitor: str = "val_loss",
+        save_best_only: bool = False,
+        mode: str = "auto",
+    ) -> None:
+        self.filepath, self.save_best_only = str(filepath), save_best_only
+        self.best = Best(monitor, mode)
+
+    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+        if self.save_best_only:
+            for _, logs in history.rows():
+                self.best.improves(logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if self.save_best_only and not self.best.improves(logs):
+            return
+        try:
+            path = self.filepath.format(epoch=epoch, **logs)
+        except (KeyError, IndexError, ValueError) as error:
+            raise InputError(
+                f"filepath is {self.filepath!r}, which cannot be filled in ({error}); expected names among "
+                f"epoch, {', '.join(logs)}"
+            ) from None
+        self.model.save(path)

@@ -1,0 +1,45 @@
+"""TerminateOnNaN: numbers that go wrong end a training, with the layer and the update named."""
+
+from math import isfinite
+
+import numpy as np
+
+from backends import InputError
+from dnn.training.callback import Callback, Progress
+
+
+class DivergedError(InputError):
+    """The loss, or a weight, is NaN or infinite."""
+
+
+class TerminateOnNaN(Callback):
+    """Looks at the sum of losses every so many updates, and at losses and weights after each epoch."""
+
+    every = 100
+
+    def __init__(self) -> None:
+        self._finite = (1, 0)  # epoch and update of the last look that found numbers
+
+    def on_progress(self, progress: Progress) -> None:
+        loss, _ = progress.read()
+        if not isfinite(loss):
+            self._raise(f"the loss is {loss} after update {progress.updates} of epoch {progress.epoch}")
+        self._finite = (progress.epoch, progress.updates)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """The last update may have broken weights that no loss has seen yet, or the validation alone has."""
+        wrong = [name for name in ("loss", "val_loss") if not isfinite(logs.get(name, 0.0))]
+        xp = self.model.backend.xp
+        if wrong or not bool(xp.all(xp.isfinite(self.model.parameters.values))):
+            what = f"{wrong[0]} is {logs[wrong[0]]}" if wrong else "weights are not finite"
+            self._raise(f"{what} after epoch {epoch}")
+
+    def _raise(self, what: str) -> None:
+        values = self.model.parameters.to_host()  # in the layers' order
+        broken = [name for name, array in values.items() if not np.all(np.isfinite(array))]
+        where = f"first in {broken[0]}" if broken else "in the loss alone"
+        epoch, update = self._finite
+        raise DivergedError(
+            f"training diverged: {what} (it was finite at update {update} of epoch {epoch}), NaN or infinity "
+            f"{where}; use a smaller learning rate"
+        )
