@@ -134,5 +134,5 @@ def test_tensorboard_that_is_not_installed(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(InputError, match=r"pip install 'array-api-dnn\[tensorboard\]'"):
+    with pytest.raises(InputError, match=r'pip install -e "\.\[tensorboard\]"'):
         TensorBoard()
