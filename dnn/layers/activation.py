@@ -50,8 +50,7 @@ class Activation(Activated):
             "leaky_relu" (slope 0.01 below 0), "elu" (alpha 1), "gelu" (the tanh form; torch's
             approximate="tanh") or "softplus".
 
-    Raises:
-        InputError: an unknown activation.
+    Raises InputError: an unknown activation.
 
     >>> Activation("gelu").config()
     {'name': '', 'activation': 'gelu'}
