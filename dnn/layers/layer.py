@@ -29,8 +29,7 @@ class Layer(ABC):
     Args:
         name: in summaries and checkpoints; None: its class's and a number, as in "dense_1", "dense_2", ...
 
-    Raises:
-        InputError: a setting out of range, of any layer.
+    Raises InputError: a setting out of range, of any layer.
 
     Attributes:
         value, gradient: of the trained parameters by short name, views of the model's flat vectors.
@@ -77,8 +76,7 @@ class Layer(ABC):
             first: nothing before this layer is trained, so it computes no input gradient.
             seed: of the model; index: the layer's place in it. They key the layer's random streams.
 
-        Raises:
-            InputError: the layer is in a model already, or the input shape does not fit.
+        Raises InputError: the layer is in a model already, or the input shape does not fit.
         """
         if self._backend is not None:
             raise InputError(

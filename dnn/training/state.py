@@ -149,8 +149,7 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
     Args:
         measures: what the fit that goes on measures in each epoch.
 
-    Raises:
-        StateError: it measured something else.
+    Raises StateError: it measured something else.
     """
     epochs = {len(values) for values in state.history.values()} or {0}
     if state.history and (set(state.history) != set(measures) or len(epochs) != 1):
