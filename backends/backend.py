@@ -5,8 +5,6 @@ capturing a step, saying what it runs on; and it binds the kernels. Everything e
 through ``backend.xp``, the library's own array-API namespace.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial

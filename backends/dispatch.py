@@ -4,8 +4,6 @@ A backend has *overrides*. Each says for which dtypes, kinds and devices it hold
 override, falls back to the next one that holds, and at last to the reference.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial

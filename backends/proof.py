@@ -1,7 +1,5 @@
 """A backend tried out before it is handed out: that a library is there, and a device, proves nothing."""
 
-from __future__ import annotations
-
 from backends.backend import Backend
 from backends.errors import BackendUnavailable, brief
 

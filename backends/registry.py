@@ -1,7 +1,5 @@
 """Backends by name: the built-in ones, and those that other packages register."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 from collections.abc import Callable, Mapping

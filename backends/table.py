@@ -1,7 +1,5 @@
 """Table: things by name, for kernels, activations, layers, losses, optimizers and their counterparts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 

@@ -4,8 +4,6 @@ A worker is a module that is run as ``python -m MODULE NAME --settings JSON`` an
 last line that it prints is JSON: what it found, or {"reason"}.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -5,8 +5,6 @@ None of the CUDA text (``sources``) has run on a GPU yet: ``describe()`` says so
 one is: tests/backends/cupy/test_sources.py and tests/backends/test_overrides.py.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

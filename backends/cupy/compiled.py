@@ -1,7 +1,5 @@
 """CuPy's functions of the CUDA sources, made and compiled at their first use."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

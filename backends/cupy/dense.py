@@ -1,7 +1,5 @@
 """CuPy's kernels of a dense network, and the random generator: few launches where the reference has many."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

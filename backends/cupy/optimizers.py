@@ -3,8 +3,6 @@
 The settings go to the element-wise kernels of ``sources`` in their order.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.cupy import compiled

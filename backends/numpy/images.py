@@ -1,7 +1,5 @@
 """NumPy's convolution and pooling: windows unfolded into the rows of one matrix, a few images at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

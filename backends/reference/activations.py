@@ -12,8 +12,6 @@ gelu is torch's approximate="tanh": the standard has no erf for the other form. 
 z sigmoid(2 ...), which is the same without cancellation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi, sqrt

@@ -1,7 +1,5 @@
 """What a kernel says of itself, beside its formula: what it writes, and the kinds it is bound for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType

@@ -1,7 +1,5 @@
 """Picking a batch."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.reference.declaration import kernel

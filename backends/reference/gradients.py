@@ -1,7 +1,5 @@
 """What changes a gradient before an optimizer sees it: the penalty of large weights, and clipping."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.reference.declaration import kernel

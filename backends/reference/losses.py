@@ -1,7 +1,5 @@
 """Losses: each example's value, and the gradient of their mean, in one kernel."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.reference.declaration import kernel

@@ -4,8 +4,6 @@ The bits are those of ``threefry``: integers of 63 bits, of which the upper 31 a
 number of the left and one of the right half of a row.
 """
 
-from __future__ import annotations
-
 from math import pi
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Pooling: the largest pixel or the mean of each window, channel by channel; channels last."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.reference.declaration import kernel

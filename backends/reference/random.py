@@ -1,7 +1,5 @@
 """The keyed generator of random numbers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.reference.declaration import kernel

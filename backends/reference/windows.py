@@ -4,8 +4,6 @@ Images are (B, H, W, C), channels last. A window has (h, w) pixels; window (p, q
 p s - top and column q t - left, for strides (s, t) and padding ((top, bottom), (left, right)).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Case: a network, a goal, an optimizer and data, from which every contender builds its own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise

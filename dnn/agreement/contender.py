@@ -4,8 +4,6 @@ Everything goes in as host arrays and comes out as float64 host arrays by name, 
 nothing of libraries. ``ours.py`` answers with a Backend, ``native.py`` with torch.nn and autograd.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

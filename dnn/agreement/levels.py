@@ -1,7 +1,5 @@
 """The levels by name, and one call that runs some of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 

@@ -4,8 +4,6 @@ A mutant is a contender like any other. What is wrong is some kernels of its bac
 and, for each, a function from the kernel to the wrong one in its place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

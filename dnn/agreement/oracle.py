@@ -4,8 +4,6 @@ Its inputs and weights are the float32 numbers that everyone gets, so its own er
 than what is measured with it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np

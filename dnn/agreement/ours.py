@@ -1,7 +1,5 @@
 """A Backend as a contender: our kernels, our backpropagation, our optimizers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

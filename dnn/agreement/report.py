@@ -1,7 +1,5 @@
 """What a person sees: a table, a JSON file, and two pictures."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ So a new layer is measured as soon as it is in ``dnn.layers.LAYERS``. A layer th
 once with each.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 from inspect import signature

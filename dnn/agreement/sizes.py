@@ -1,7 +1,5 @@
 """How much each level does: the full check, and the quick one for every day."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

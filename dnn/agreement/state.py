@@ -1,7 +1,5 @@
 """State: all numbers that an update starts from, by name, on the host in float64."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

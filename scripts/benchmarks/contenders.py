@@ -1,7 +1,5 @@
 """The table of contenders: a name, what it is, what it needs, and how it is prepared."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence

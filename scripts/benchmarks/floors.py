@@ -8,8 +8,6 @@ Eight products for three layers; no library can be faster than its own. torch ha
 and oneDNN behind a private call that torch.compile makes too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any

@@ -1,7 +1,5 @@
 """Our contenders: the same Sequential on each backend."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from backends import Backend, get_backend

@@ -1,7 +1,5 @@
 """Native PyTorch: nn.Sequential, autograd and torch.optim, from the tutorial's loop to a good user's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

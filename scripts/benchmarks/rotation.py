@@ -1,7 +1,5 @@
 """All contenders in turn, A B C A B C ..., each time in a fresh process."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field

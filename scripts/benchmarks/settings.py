@@ -1,7 +1,5 @@
 """What a benchmark trains; equal for all contenders of a rotation, and handed to workers as JSON."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

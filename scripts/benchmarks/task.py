@@ -1,7 +1,5 @@
 """The data of one benchmark run, and what a contender makes of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any

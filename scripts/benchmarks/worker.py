@@ -1,7 +1,5 @@
 """One contender, measured once, in this process; ``_workers`` says how it is called and answers."""
 
-from __future__ import annotations
-
 import os
 import platform
 import statistics

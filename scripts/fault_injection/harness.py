@@ -5,8 +5,6 @@ training that nothing happened to, bit for bit, and after every kill the newest 
 readable.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import random

@@ -1,7 +1,5 @@
 """What all parts share: their settings, and the backends that are checked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -7,8 +7,6 @@ data; and compares with float64. If it holds, CuPy's training step can become a 
 Constants and structures are those of cublasLt.h (CUDA 12 and 13).
 """
 
-from __future__ import annotations
-
 import ctypes
 from typing import Any
 

@@ -3,8 +3,6 @@
 Each runs in a process of its own, by ``_workers``, so that one that hangs or crashes leaves the others alone.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

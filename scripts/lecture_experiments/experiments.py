@@ -5,8 +5,6 @@ The lecture (three steps: build a model, define a goal, find the best function) 
 one choice after the other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Pictures of what the networks learned, as PNG files."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

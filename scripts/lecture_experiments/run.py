@@ -1,7 +1,5 @@
 """Training one experiment, and keeping its result, so that a set of them can be stopped and continued."""
 
-from __future__ import annotations
-
 import json
 import time
 from dataclasses import asdict, dataclass

@@ -3,8 +3,6 @@
 One of your own: ``LAYER_TWINS.add("Mine", LayerTwin(...))``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
