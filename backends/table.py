@@ -26,11 +26,7 @@ class Table(Mapping[str, T]):
         self._entries = dict(entries)
 
     def add(self, name: str, entry: T) -> None:
-        """One more entry.
-
-        Raises:
-            InputError: the name is taken, or no name.
-        """
+        """One more entry. Raises InputError: the name is taken, or no name."""
         if not isinstance(name, str) or not name:
             raise InputError(f"{self.what} is named {shown(name)}, expected a string")
         if name in self._entries:

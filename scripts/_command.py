@@ -83,11 +83,7 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 
 def listed(argument: str, text: str | None, table: Mapping[str, Any]) -> list[str]:
-    """The names in "A,B,..."; None: all of the table.
-
-    Raises:
-        InputError: a name is not in the table.
-    """
+    """The names in "A,B,..."; None: all of the table. Raises InputError: a name is not in the table."""
     from dnn.validation.settings import look_up
 
     names = list(table) if text is None else text.split(",")

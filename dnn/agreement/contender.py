@@ -22,7 +22,7 @@ Array = Any
 
 
 class Network(ABC):
-    """A case's network inside one contender. It keeps its parameters and its optimizer's state.
+    """A case's network inside one contender. It keeps its parameters and its optimizer's state."""
 
     Args:
         dtype: asked for; the oracle's is float64 all the same.
@@ -90,11 +90,7 @@ class Contender(ABC):
         self._backends: dict[str, Backend] = {}
 
     def backend(self, dtype: str = "float32") -> Backend:
-        """The backend for a dtype, made once.
-
-        Raises:
-            BackendUnavailable: it cannot run here.
-        """
+        """The backend for a dtype, made once. Raises BackendUnavailable: it cannot run here."""
         if dtype not in self._backends:
             self._backends[dtype] = self._open(dtype)
         return self._backends[dtype]

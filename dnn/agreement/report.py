@@ -75,8 +75,7 @@ def as_json(
 def open_folder(path: str | Path) -> Path:
     """A new or empty folder for a report.
 
-    Raises:
-        InputError: there is something in it already, or it cannot be made; nothing was changed.
+    Raises InputError: there is something in it already, or it cannot be made; nothing was changed.
     """
     folder = Path(path)
     try:

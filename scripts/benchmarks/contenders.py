@@ -16,7 +16,7 @@ PEERS, FAST = install("peers"), install("fast")
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to train the network.
+    """One way to train the network."""
 
     Args:
         label: what it is, for tables and pictures.
@@ -33,6 +33,7 @@ class Contender:
     modules: str = ""
     install: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    # Where it runs unless its name says otherwise, as "torch:cuda" does; None: it takes no device.
     device: str | None = None
     kind: str = "peer"
 
@@ -86,8 +87,7 @@ CONTENDERS: Mapping[str, Contender] = {
 def get_contender(name: str) -> Contender:
     """The contender of this name, such as "torch" or, on another device, "torch:cuda".
 
-    Raises:
-        InputError: there is none, or it takes no device.
+    Raises InputError: there is none, or it takes no device.
     """
     first, colon, device = name.partition(":")
     contender = look_up("contender", first, CONTENDERS)

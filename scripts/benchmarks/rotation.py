@@ -15,17 +15,12 @@ Measurement = dict[str, Any]  # what ``worker.measure`` returns
 
 @dataclass
 class Results:
-    """The measurements of all contenders.
+    """The measurements of all contenders."""
 
-    Attributes:
-        settings: of all runs.
-        runs: name -> a measurement for each rotation, in order, of those that ran in all of them.
-        missing: name -> why it could not run.
-    """
-
-    settings: Settings
+    settings: Settings  # of all runs
+    # Name -> a measurement for each rotation, in order, of those that ran in all of them.
     runs: dict[str, list[Measurement]] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)  # name -> why it could not run
 
     def ms(self, name: str) -> list[float]:
         """Milliseconds an update, one number a rotation."""

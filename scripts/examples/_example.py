@@ -42,8 +42,7 @@ def open_backend(arguments: argparse.Namespace, *counts: str) -> Backend:
     Args:
         counts: options that must be positive, beside --epochs.
 
-    Raises:
-        InputError: one of them is not, the seed is out of range, or scikit-learn is missing.
+    Raises InputError: one of them is not, the seed is out of range, or scikit-learn is missing.
     """
     from backends import InputError
     from backends.errors import install

@@ -19,24 +19,15 @@ from lecture_experiments.experiments import ALL, Experiment
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of an experiment.
+    """The result of an experiment."""
 
-    Attributes:
-        name: the experiment's.
-        history: name -> a number an epoch (L-BFGS: an iteration).
-        test_accuracy, test_loss: at the end.
-        updates: of the parameters; for L-BFGS evaluations of the total loss.
-        seconds: of training alone.
-        backend, dataset, examples, seed: what it was trained on.
-    """
-
-    name: str
-    history: dict[str, list[float]]
-    test_accuracy: float
+    name: str  # the experiment's
+    history: dict[str, list[float]]  # name -> a number an epoch (L-BFGS: an iteration)
+    test_accuracy: float  # these two at the end
     test_loss: float
-    updates: int
-    seconds: float
-    backend: str
+    updates: int  # of the parameters; for L-BFGS evaluations of the total loss
+    seconds: float  # of training alone
+    backend: str  # these four: what it was trained on
     dataset: str
     examples: int
     seed: int
@@ -90,8 +81,7 @@ class Results:
     Args:
         folder: is made if it is not there.
 
-    Raises:
-        InputError: it cannot be made.
+    Raises InputError: it cannot be made.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -110,8 +100,7 @@ class Results:
         Args:
             same: dataset, examples and seed that it must have been made with.
 
-        Raises:
-            InputError: the file is unreadable, or of other data or another seed.
+        Raises InputError: the file is unreadable, or of other data or another seed.
         """
         path = self._file(name)
         if not path.exists():

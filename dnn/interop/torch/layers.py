@@ -36,23 +36,18 @@ class NoTwin(InputError):
 
 @dataclass(frozen=True)
 class LayerTwin:
-    """How one of our layers stands in torch.
+    """How one of our layers stands in torch."""
 
-    Args:
-        modules: the classes in torch.nn that it becomes; for images within ``ChannelsLast``.
-        make: (our built layer) -> the module. Raises NoTwin where torch cannot do the same.
-        back: (the module, without ChannelsLast, activation, name) -> our layer.
-        parameters: our short name -> (torch's name, axes): ours is torch's with its axes in this order.
-        state: the same for what is not trained, which is a buffer in torch.
-        activated: whether our layer contains an activation, which is a module of its own in torch.
-    """
-
-    modules: tuple[str, ...]
+    modules: tuple[str, ...]  # the classes in torch.nn that it becomes; for images within ``ChannelsLast``
+    # (our built layer) -> the module. Raises NoTwin where torch cannot do the same.
     make: Callable[[Any], Module]
+    # (the module, without ChannelsLast, activation, name) -> our layer
     back: Callable[[Any, str, str | None], Layer]
+    # Our short name -> (torch's name, axes): ours is torch's with its axes in this order
     parameters: Tensors = field(default_factory=dict)
+    # The same for what is not trained, which is a buffer in torch.
     state: Tensors = field(default_factory=dict)
-    activated: bool = False
+    activated: bool = False  # whether our layer contains an activation, which is a module of its own in torch
 
 
 def _nn(name: str, *arguments: Any, **options: Any) -> Module:
@@ -248,8 +243,7 @@ def activation_module(activation: str) -> Module:
 def activation_of(module: Module) -> str | None:
     """Our name of an activation module; None for any other module.
 
-    Raises:
-        NoTwin: one with other settings than ours.
+    Raises NoTwin: one with other settings than ours.
     """
     if type(module).__name__ == "Identity":
         return "linear"
@@ -270,8 +264,7 @@ def core(module: Module) -> Module:
 def twin_of_layer(layer: Layer) -> LayerTwin:
     """The table's entry for a layer: its class's, or for an augmentation that of all of them.
 
-    Raises:
-        NoTwin: there is none.
+    Raises NoTwin: there is none.
     """
     name = type(layer).__name__
     if name not in LAYER_TWINS and isinstance(layer, Augmentation):
