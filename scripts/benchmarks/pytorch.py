@@ -17,13 +17,6 @@ def network(task: Task) -> Any:
     return to_torch(build(task, get_backend("numpy")), task.device or "cpu", logits=True)
 
 
-def adam(module: Any, **options: Any) -> Any:
-    """torch.optim.Adam with its defaults (1e-3), or with options: fused, capturable."""
-    import torch
-
-    return torch.optim.Adam(module.parameters(), lr=1e-3, **options)
-
-
 def prepare(
     task: Task, module: Any, batches: Callable[[], Iterator[Any]], step: Callable[..., None]
 ) -> Prepared:
@@ -54,7 +47,7 @@ def in_memory(compiled: bool = False, captured: bool = False, **options: Any) ->
     Args:
         compiled: the forward pass by torch.compile.
         captured: the whole update replayed as a CUDA graph.
-        options: Adam's.
+        options: Adam's: fused, capturable.
     """
 
     def prepared(task: Task) -> Prepared:
@@ -62,7 +55,7 @@ def in_memory(compiled: bool = False, captured: bool = False, **options: Any) ->
 
         x, y = (torch.from_numpy(array).to(task.device) for array in (task.floats(), task.y))
         module = network(task)
-        optimizer = adam(module, **options)
+        optimizer = torch.optim.Adam(module.parameters(), lr=1e-3, **options)
         loss_of = torch.nn.CrossEntropyLoss()
         model = torch.compile(module) if compiled else module
         total = torch.zeros((), device=task.device)
