@@ -14,8 +14,8 @@ import numpy as np
 
 from backends.dispatch import Kernel, KernelKey, Override, bind_kernel, choose, kernel_keys, usable
 from backends.errors import InputError
+from backends.reference.signatures import Array
 
-Array = Any
 Step = Callable[[], None]
 Wrap = Callable[[str, str | None, Kernel], Kernel]
 

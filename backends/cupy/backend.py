@@ -18,8 +18,7 @@ from backends.cupy import dense, optimizers
 from backends.cupy.diagnosis import INSTALL, usable_devices
 from backends.dispatch import Kernel, Override, overrides_in
 from backends.errors import BackendUnavailable, InputError
-
-Array = Any
+from backends.reference.signatures import Array
 
 
 @dataclass(frozen=True, eq=False)

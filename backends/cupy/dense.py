@@ -9,9 +9,7 @@ from backends.cupy import compiled
 from backends.cupy.sources import FUSED_KINDS as KINDS
 from backends.dispatch import override
 from backends.reference import losses as reference_losses
-from backends.reference.signatures import Arrays
-
-Array = Any
+from backends.reference.signatures import Array, Arrays
 
 
 def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:

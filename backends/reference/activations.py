@@ -18,9 +18,9 @@ from math import pi, sqrt
 from typing import Any
 
 from backends.reference.declaration import kernel
+from backends.reference.signatures import Array
 from backends.table import Table
 
-Array = Any
 LEAK = 0.01
 """Slope of leaky_relu below 0, torch's default."""
 _GELU_SLOPE, _GELU_CUBIC = 2.0 * sqrt(2.0 / pi), 0.044715

@@ -3,8 +3,7 @@
 from typing import Any
 
 from backends.reference.declaration import kernel
-
-Array = Any
+from backends.reference.signatures import Array
 
 
 @kernel(writes=("out",))

@@ -3,8 +3,8 @@
 from typing import Any
 
 from backends.reference.declaration import kernel
+from backends.reference.signatures import Array
 
-Array = Any
 TARGETS = ("integer", "dense")
 """Forms of target: class numbers (B,) int64, or one value for each output (B, C)."""
 

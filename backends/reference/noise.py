@@ -8,8 +8,8 @@ from math import pi
 from typing import Any
 
 from backends.reference.declaration import kernel
+from backends.reference.signatures import Array
 
-Array = Any
 _WORD = 0x7FFFFFFF
 _UNIT = 2.0**-31
 

@@ -3,9 +3,8 @@
 from typing import Any
 
 from backends.reference.declaration import kernel
+from backends.reference.signatures import Array
 from backends.reference.windows import Padding, Pair, pad, pixels, starts, without_border
-
-Array = Any
 
 
 @kernel(writes=("y", "index"))

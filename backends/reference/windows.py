@@ -7,7 +7,8 @@ p s - top and column q t - left, for strides (s, t) and padding ((top, bottom), 
 from collections.abc import Iterator
 from typing import Any
 
-Array = Any
+from backends.reference.signatures import Array
+
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
