@@ -31,11 +31,7 @@ def _unfolded(windows: Array) -> Array:
 
 
 def _blocks(batch: int, numbers: int) -> Iterator[slice]:
-    """Slices of the batch, each of as many images (at least one) as unfold to UNFOLDED numbers.
-
-    Args:
-        numbers: that one image unfolds to.
-    """
+    """Slices of as many images (at least one) as unfold to UNFOLDED, where one unfolds to ``numbers``."""
     step = max(1, UNFOLDED // max(1, numbers))
     return (slice(start, start + step) for start in range(0, batch, step))
 

@@ -77,12 +77,7 @@ def built(
 
 
 class Contender(ABC):
-    """One implementation.
-
-    Args:
-        name: its id in records and on the command line.
-        open_backend: (dtype name) -> the Backend that holds its arrays.
-    """
+    """One implementation: its id, and the Backend that holds its arrays in a dtype."""
 
     def __init__(self, name: str, open_backend: Callable[[str], Backend]) -> None:
         self.name = name

@@ -122,8 +122,7 @@ def environment(name: str, threads: int | None) -> dict[str, str]:
 def available(names: Sequence[str] | None = None) -> tuple[list[str], dict[str, str]]:
     """(those of the names that may run here; each other's reason).
 
-    Args:
-        names: None: all but those that need a GPU, which would not be compared with their like.
+    None stands for all but those that need a GPU, which would not be compared with their like.
     """
     if names is None:
         names = [name for name, contender in CONTENDERS.items() if contender.device != "cuda"]

@@ -44,11 +44,7 @@ class Trainer:
 
 
 def on(name: str, graphs: bool = False) -> Callable[[Task], Prepared]:
-    """How the contender of this backend is prepared.
-
-    Args:
-        graphs: its updates are replayed as CUDA graphs.
-    """
+    """How this backend's contender is prepared; with ``graphs`` its updates are replayed as CUDA graphs."""
 
     def prepare(task: Task) -> Prepared:
         backend = get_backend(name, task.device, precision=task.settings.precision, graphs=graphs)

@@ -49,12 +49,9 @@ def rotate(
     told: Callable[[str], object] = lambda line: None,
     run: Callable[[str, Settings], Measurement] = run_one,
 ) -> Results:
-    """Each contender once a rotation; one that fails is left out from then on.
+    """Each contender (None: all that are ``available``) once a rotation, measured by ``run``.
 
-    Args:
-        names: None: all that can run; see ``available``.
-        told: receives a line after each run.
-        run: measures one contender.
+    One that fails is left out from then on. ``told`` receives a line after each run.
     """
     able, missing = available(names)
     results = Results(settings, {name: [] for name in able}, missing)

@@ -120,11 +120,7 @@ class Harness:
         self.weights = (whole / MODEL).read_bytes()
 
     def _disturbed(self, number: int, kill: bool, limit: Callable[[], int | None]) -> None:
-        """One training, disturbed until it is done.
-
-        Args:
-            limit: gives the bytes that a file may have in the next attempt; None: any number.
-        """
+        """One training, disturbed until it is done; ``limit`` gives each attempt's largest file, or None."""
         run, log, seen = self.folder / f"run-{number}", self.folder / "log", False
         for attempt in range(200):
             begun = bool(state_files(run))

@@ -76,10 +76,7 @@ def _quasi_newton(
 
 
 class Results:
-    """A folder with a JSON file and the weights of each experiment that is done.
-
-    Args:
-        folder: is made if it is not there.
+    """A folder, made if it is not there, with a JSON file and the weights of each experiment that is done.
 
     Raises InputError: it cannot be made.
     """
@@ -95,10 +92,7 @@ class Results:
         return self.folder / f"{name}.json"
 
     def done(self, name: str, same: dict[str, Any]) -> Outcome | None:
-        """The outcome that was kept; None: there is none yet.
-
-        Args:
-            same: dataset, examples and seed that it must have been made with.
+        """The outcome that was kept, of the same dataset, examples and seed; None: there is none yet.
 
         Raises InputError: the file is unreadable, or of other data or another seed.
         """

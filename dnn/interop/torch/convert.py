@@ -104,8 +104,7 @@ def twin_parameters(
 ) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
     """Every parameter of a twin as (our name, the parameter p, axes): ours is p.permute(axes).
 
-    Args:
-        state: the buffers that stand for layers' state instead.
+    With ``state`` the buffers that stand for layers' state instead.
     """
     for name, child in module.named_children():
         twin = twin_of(child)
