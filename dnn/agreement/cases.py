@@ -38,7 +38,7 @@ class Data:
     def case(
         self, name: str, hidden: tuple[int, ...], optimizer: Optimizer, seed: int,
         activation: str = "relu", loss: str | Loss = "categorical_crossentropy",
-    ) -> Case:  # fmt: skip
+    ) -> "Case":  # fmt: skip
         """A case of this name, or for "-" of these widths and the name behind it."""
         widths = "-".join(map(str, (self.x.shape[1], *hidden, self.classes)))
         label = f"{widths} {name[1:]}" if name.startswith("-") else name

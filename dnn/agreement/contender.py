@@ -22,13 +22,12 @@ Array = Any
 
 
 class Network(ABC):
-    """A case's network inside one contender. It keeps its parameters and its optimizer's state."""
+    """A case's network inside one contender. It keeps its parameters and its optimizer's state.
 
-    Args:
-        dtype: asked for; the oracle's is float64 all the same.
+    The dtype is what is asked for; the oracle's is float64 all the same.
     """
 
-    def __init__(self, owner: Contender, case: Case, dtype: str) -> None:
+    def __init__(self, owner: "Contender", case: Case, dtype: str) -> None:
         self.owner, self.case, self.backend = owner, case, owner.backend(dtype)
         self.name, self.unit, self.dtype = owner.name, owner.unit, self.backend.dtype_name
 

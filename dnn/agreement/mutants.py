@@ -11,14 +11,13 @@ import numpy as np
 
 from backends import Backend, get_backend
 from backends.dispatch import Kernel
-from backends.reference.signatures import Arrays, Numbers
+from backends.reference.signatures import Array, Arrays, Numbers
 from backends.table import Table
 from dnn.agreement.ours import BackendContender
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
 from dnn.validation.settings import look_up
 
-Array = Any
 Wrong = Mapping[str, Callable[[Kernel], Kernel]]
 """Kernel -> (the right one) -> a wrong one."""
 
@@ -167,11 +166,7 @@ MUTANTS: Table[Wrong] = Table("mutant", {
 
 
 def get_mutant(name: str) -> BackendContender:
-    """The contender "numpy!NAME".
-
-    Raises:
-        InputError: an unknown name.
-    """
+    """The contender "numpy!NAME". Raises InputError: an unknown name."""
     wrong = look_up("mutant", name, MUTANTS)
 
     def change(name: str, kind: str | None, kernel: Kernel) -> Kernel:

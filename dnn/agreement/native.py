@@ -1,7 +1,5 @@
 """Native PyTorch as a contender: torch.nn, autograd and torch.optim; no line of our arithmetic."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Mapping
 

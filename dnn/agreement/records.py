@@ -1,7 +1,5 @@
 """Record: one number that was measured, and the bound that it must not exceed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar

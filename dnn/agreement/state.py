@@ -24,7 +24,7 @@ class State:
         slots = {f"{slot} {name}": v for slot, named in self.slots.items() for name, v in named.items()}
         return {**values, **slots, "updates done": self.control[3:]}
 
-    def rounded(self, dtype: str) -> State:
+    def rounded(self, dtype: str) -> "State":
         """The same numbers rounded to a dtype, held in float64: what a run in that dtype can start from."""
 
         def cast(named: Named) -> Named:

@@ -18,24 +18,15 @@ PEERS, FAST = install("peers"), install("fast")
 class Contender:
     """One way to train the network."""
 
-    Args:
-        label: what it is, for tables and pictures.
-        prepare: loads and builds everything; see ``Prepared``.
-        modules: that must be importable, by their names with spaces between.
-        install: the command that gets them.
-        environment: variables that must be set before its process starts.
-        device: where it runs unless its name says otherwise, as "torch:cuda" does; None: it takes no device.
-        kind: "ours", "peer" or "floor".
-    """
-
-    label: str
-    prepare: Callable[[Task], Prepared]
-    modules: str = ""
-    install: str = ""
+    label: str  # what it is, for tables and pictures
+    prepare: Callable[[Task], Prepared]  # loads and builds everything; see ``Prepared``
+    modules: str = ""  # that must be importable, by their names with spaces between
+    install: str = ""  # the command that gets them
+    # Variables that must be set before its process starts.
     environment: Mapping[str, str] = field(default_factory=dict)
     # Where it runs unless its name says otherwise, as "torch:cuda" does; None: it takes no device.
     device: str | None = None
-    kind: str = "peer"
+    kind: str = "peer"  # "ours", "peer" or "floor"
 
 
 def _keras(backend: str, title: str) -> Contender:

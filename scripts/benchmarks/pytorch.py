@@ -117,7 +117,7 @@ def tutorial(task: Task) -> Prepared:
 
     loader = torch.utils.data.DataLoader(Images(), batch_size=task.settings.batch, shuffle=True)
     module = torch.nn.Sequential(torch.nn.Flatten(), network(task))
-    optimizer = adam(module)
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
     loss_of = torch.nn.CrossEntropyLoss()
     losses = []
 

@@ -46,7 +46,8 @@ def settings_at(kind: str, value: int, settings: Settings, updates: int | None =
         settings = replace(settings, **{kind: value})  # type: ignore[arg-type]
     else:  # samples: whole epochs, with what is done between them
         whole = max(1, value // settings.batch)
-        return replace(settings, updates=whole * max(1, (updates or MOST // 2) // whole), chunk=whole)
+        updates = whole * max(1, (updates or MOST // 2) // whole)
+        return replace(settings, limit=value, updates=updates, chunk=whole)
     if updates is None:
         once = flops((784, *settings.hidden, 10), settings.batch)
         updates = max(FEWEST, min(MOST, int(BUDGET / once)))
