@@ -110,9 +110,10 @@ def full_runs(settings: Settings) -> Result:
 
 def capture_probe(settings: Settings) -> Result:
     """Whether CuPy captures a product, and replays it on new data: if so, its steps can become graphs."""
+    settings.on("cupy")  # or the reason why not
+
     import cupy
 
-    settings.on("cupy")
     a, b = (cupy.random.rand(*shape, dtype=cupy.float32) for shape in ((100, 784), (784, 500)))
     stream, out = cupy.cuda.Stream(non_blocking=True), cupy.matmul(a, b)  # loads cuBLAS
     cupy.cuda.Device().synchronize()
