@@ -41,9 +41,7 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
         data_dir, download: as in ``fetch``; not used for digits.
 
     Returns a Dataset; bright (255) is ink, or cloth, and black (0) the background.
-
-    Raises:
-        InputError, DatasetError: as ``fetch``; scikit-learn is not installed.
+    Raises InputError, DatasetError: as ``fetch``; scikit-learn is not installed.
 
     >>> data = load_dataset("digits")
     >>> data.x_train.shape, data.y_train.shape, data.x_test.shape
