@@ -36,6 +36,7 @@ class ActivationFunction:
     from_output: bool = False  # backward does without z, so that y may be written over z
     kink: bool = False  # f' jumps at 0
     never_negative: bool = False  # f(z) >= 0 for every z
+    gated: bool = False  # f(z) = z g(z), so that an error of g is multiplied by z
     rectifies: bool = False  # f is near 0 below 0, so that He's initial weights fit
 
 
@@ -113,9 +114,11 @@ ACTIVATIONS: Table[ActivationFunction] = Table(
             rectifies=True,
         ),
         "gelu": ActivationFunction(
-            lambda xp, z: z * _sigmoid(xp, _gelu_argument(z)), _gelu_backward, rectifies=True
+            lambda xp, z: z * _sigmoid(xp, _gelu_argument(z)), _gelu_backward, gated=True, rectifies=True
         ),
-        "silu": ActivationFunction(lambda xp, z: z * _sigmoid(xp, z), _silu_backward, rectifies=True),
+        "silu": ActivationFunction(
+            lambda xp, z: z * _sigmoid(xp, z), _silu_backward, gated=True, rectifies=True
+        ),
         "softplus": ActivationFunction(
             lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),
             lambda xp, dy, z, y: dy * _sigmoid(xp, z),

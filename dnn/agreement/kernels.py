@@ -93,8 +93,8 @@ def _activation(
         bound = bounds.softmax_ulp(float(np.max(z.max(axis=1) - z.min(axis=1))))
         scale = np.abs(dy).max(axis=1, keepdims=True)
     size: np.ndarray | float = 0.0
-    if kind == "gelu":
-        # z (1 + tanh ...) / 2 cancels below 0, and the error is that of z times the bracket's.
+    if ACTIVATIONS[kind].gated:
+        # Where the factor of z is tiny, as far below 0, its error counts as much as it does elsewhere.
         size = np.where(np.isfinite(z), np.abs(z), 0.0)
         scale = scale * np.maximum(size, 1.0)
     # 1 - y^2 cancels where y is near 1, so the error is measured in units of dy, which it multiplies.
