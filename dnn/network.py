@@ -3,8 +3,6 @@
 What users call is ``dnn.sequential.Sequential``, which is this with compile, fit, evaluate and predict.
 """
 
-from __future__ import annotations
-
 import re
 import threading
 from collections import Counter

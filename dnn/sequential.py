@@ -3,8 +3,6 @@
 The lecture's three steps are the three calls: build the model, ``compile`` the goal, ``fit``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any

@@ -1,7 +1,5 @@
 """The training loop: all batches of an epoch, all epochs of a fit, and the callbacks that watch them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from functools import cached_property, partial
