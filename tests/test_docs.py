@@ -24,6 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ENTRY_POINT_GROUPS = ("dnn.backends",)
 NEED_NOT_BE_OPENED = {
     "backends": "gives its names only",
+    "backends.proof": "tries a backend out",
     "backends.errors": "the two ways to say no",
     "backends.dispatch": "backend.kernel(name) says what it finds",
     "backends.table": "a mapping",
