@@ -25,13 +25,14 @@ from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
 from dnn.random import stream_key
+from dnn.validation.closed import Closed
 from dnn.validation.examples import Door
 from dnn.validation.settings import positive_integer, require_list
 
 Array = Any
 
 
-class Network:
+class Network(Closed):
     """Layers one after another on one backend; arguments and attributes as of ``Sequential``.
 
     Attributes:
@@ -39,6 +40,9 @@ class Network:
         epochs_done: epochs trained so far.
         stop_training: a callback sets it at an epoch's end, and training ends.
     """
+
+    optimizer: Optimizer
+    optimizer_state: OptimizerState
 
     def __init__(
         self, layers: Sequence[Layer], *, input_shape: tuple[int, ...], backend: Backend, seed: int = 0
@@ -64,8 +68,6 @@ class Network:
         self.penalty: Penalty | None = None
         self._logits_out = False
         self._lock = threading.Lock()  # while it is trained
-        self.optimizer: Optimizer
-        self.optimizer_state: OptimizerState
         self._build()
 
     # ----- the model
@@ -213,6 +215,29 @@ class Network:
                 break
             gradient = layer.backward(gradient)
 
+    # ----- frozen layers
+
+    @property
+    def frozen(self) -> list[str]:
+        """Names of the parameters that training leaves as they are."""
+        layers = [layer for layer in self.layers if not layer.trainable]
+        return [f"{layer.name}.{short}" for layer in layers for short in layer.value]
+
+    def update(self) -> None:
+        """One update from the gradients that are there; what is frozen, and its moments, stay as they are."""
+        frozen = self.frozen
+        if not frozen:
+            self.optimizer_state.step()
+            return
+        vectors = (self.parameters.values, *self.optimizer_state.vectors.values())
+        views = [
+            view for vector in vectors for n, view in self.parameters.views(vector).items() if n in frozen
+        ]
+        before = [self.backend.xp.asarray(view, copy=True) for view in views]
+        self.optimizer_state.step()
+        for view, values in zip(views, before, strict=True):
+            view[...] = values
+
     # ----- writing it down
 
     def config(self) -> dict[str, Any]:
@@ -222,6 +247,20 @@ class Network:
             "layers": [{"type": type(x).__name__, **x.config()} for x in self.layers],
             "loss": None if self.loss is None else self.loss.name,
             "loss_settings": {} if self.loss is None else self.loss.settings(),
+        }
+
+    def _training_config(self) -> dict[str, Any] | None:
+        """How the model is trained, as JSON values; None: it is not compiled."""
+        if self.loss is None:
+            return None
+        penalty = self.penalty
+        updates = self.backend.to_host(self.optimizer_state.control)[3]
+        return {
+            "optimizer": self.optimizer.config(),
+            "l1": 0.0 if penalty is None else penalty.l1,
+            "l2": 0.0 if penalty is None else penalty.l2,
+            "metrics": list(self.metrics),
+            "updates": int(updates),
         }
 
     def save(self, path: str | Path) -> None:
@@ -235,6 +274,7 @@ class Network:
             **self.config(),
             "seed": self.seed,
             "epochs_done": self.epochs_done,
+            "training": self._training_config(),
         }
         write_checkpoint(Path(path), facts, self.parameters.to_host())
 

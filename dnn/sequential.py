@@ -17,7 +17,7 @@ from dnn.losses import Loss, get_loss
 from dnn.metrics import METRICS
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
-from dnn.training.callback import Callback
+from dnn.training.callback import Callback, require_callbacks
 from dnn.training.evaluation import Evaluation, evaluate, predict
 from dnn.training.history import History
 from dnn.training.loop import Batches, Training
@@ -27,7 +27,6 @@ from dnn.validation.settings import (
     look_up,
     positive_integer,
     require_bool,
-    require_instances,
     require_list,
 )
 
@@ -129,7 +128,7 @@ class Sequential(Network):
         """
         epochs = positive_integer("epochs", epochs)
         shuffle = require_bool("shuffle", shuffle)
-        require_instances("callbacks", callbacks, Callback)
+        require_callbacks(callbacks)
         if resume is not None and not isinstance(resume, TrainingState):
             raise InputError(f"resume is {shown(resume)}, expected a TrainingState; read one with read_state")
         examples, validation = self.door.admit_training(

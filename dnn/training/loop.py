@@ -159,6 +159,8 @@ class Training:
         return self.history
 
     def _epoch(self, epoch: int, epochs: int, done: int) -> None:
+        for watcher in self.watchers:
+            watcher.on_epoch_begin(epoch)
         start = time.perf_counter()
         loss, accuracy = self._updates(epoch, epochs, done)
         numbers = {"loss": loss, "accuracy": accuracy, "seconds": time.perf_counter() - start}
@@ -167,9 +169,9 @@ class Training:
             found = evaluate(self.network, self.validation, VALIDATION_BATCH)
             numbers |= {"val_loss": found.loss, "val_accuracy": found.accuracy}
         logs = {name: numbers[name] for name in self.measures}
-        self.history.add(epoch, logs)
         for watcher in self.watchers:
             watcher.on_epoch_end(epoch, logs)
+        self.history.add(epoch, logs)  # with what callbacks added
         for watcher in self.watchers:
             watcher.on_epoch_saved(partial(self.take, epoch + 1, 0))
 

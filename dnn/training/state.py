@@ -9,6 +9,7 @@ on another.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ FORMAT = "array-api-dnn-training"
 VERSION = 1
 CALLBACK = "callback "
 """How the names of the callbacks' arrays begin in a training state."""
+OURS = ("loss", "accuracy", "seconds")
+"""Numbers of an epoch that are a fit's, whether it measures them or not; others are what callbacks added."""
 Array = Any
 
 
@@ -153,7 +156,8 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
         StateError: it measured something else.
     """
     epochs = {len(values) for values in state.history.values()} or {0}
-    if state.history and (set(state.history) != set(measures) or len(epochs) != 1):
+    measured = {n for n in state.history if n in measures or n in OURS or n.startswith("val_")}
+    if state.history and (measured != set(measures) or len(epochs) != 1):
         raise StateError(
             f"the training state has the epochs' {brief(', '.join(state.history))}, expected "
             f"{', '.join(measures)}; resume with the validation data that it was begun with"
@@ -166,7 +170,8 @@ def write_state(state: TrainingState, path: Path) -> None:
     """Write a state, whole or not at all.
     Raises OSError: the file cannot be written; nothing is left behind.
     """
-    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": state.history}
+    history = {n: [v if isfinite(v) else str(v) for v in values] for n, values in state.history.items()}
+    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": history}
     tensor_files.write(path, FORMAT, VERSION, about, state.arrays)
 
 
@@ -183,6 +188,9 @@ def read_state(path: Path) -> TrainingState:
             raise ValueError(f"epoch {state.epoch}, updates {state.updates}")
         if not isinstance(state.facts, dict) or not isinstance(state.history, dict):
             raise TypeError("facts and history are no objects")
+        for values in state.history.values():  # JSON has no NaN and no infinity
+            if isinstance(values, list):
+                values[:] = [float(v) if str(v) in ("nan", "inf", "-inf") else v for v in values]
         for name, values in state.history.items():
             if not isinstance(values, list) or any(type(value) not in (int, float) for value in values):
                 raise TypeError(f"history {name!r} is no list of numbers")

@@ -52,7 +52,8 @@ def gradients(
 ) -> Array:
     """Forward, loss and backward on one reserved batch: all of an update but the optimizer's step.
 
-    Afterwards the network's gradients are those of the batch's (weighted) mean loss and of the penalty.
+    Afterwards the network's gradients are those of the batch's (weighted) mean loss and of the penalty; of
+    frozen layers they are 0.
 
     Args:
         x: (B, *input_shape); y: (B,) class numbers or (B, C) rows.
@@ -68,6 +69,8 @@ def gradients(
     network.backward(dy)
     if network.penalty is not None:
         network.penalty.add_gradients()
+    for name in network.frozen:
+        network.parameters.gradient[name][...] = 0.0
     if totals is not None:
         totals.add(outputs, y, losses, weights)
     return losses
@@ -78,7 +81,7 @@ def update(
 ) -> None:
     """One update of the parameters on one batch; arguments as of ``gradients``."""
     gradients(network, x, y, weights, totals)
-    network.optimizer_state.step()
+    network.update()
 
 
 class TrainingStep:
