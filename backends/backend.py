@@ -5,8 +5,6 @@ capturing a step, saying what it runs on; and it binds the kernels. Everything e
 through ``backend.xp``, the library's own array-API namespace.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
@@ -16,34 +14,26 @@ import numpy as np
 
 from backends.dispatch import Kernel, KernelKey, Override, bind_kernel, choose, kernel_keys, usable
 from backends.errors import InputError
+from backends.reference.signatures import Array
 
-Array = Any
 Step = Callable[[], None]
 Wrap = Callable[[str, str | None, Kernel], Kernel]
 
 
 @dataclass(frozen=True, eq=False)
 class Backend:
-    """Frozen; two of them (of one or two libraries) live side by side in one process.
+    """Frozen; two of them (of one or two libraries) live side by side in one process."""
 
-    Args:
-        name: "numpy", "torch", ...
-        xp: the array-api-compat (or array-api-strict) namespace.
-        device: the library's own device object.
-        dtype_name: "float32" or "float64": the dtype of parameters, activations and gradients.
-        fused: False forces the reference kernels.
-        precision: "float32", or "tf32": CUDA may round the factors of float32 products to 10 bits.
-        wrap: given (name, kind, kernel), returns what is handed out in its place; see ``wrapped``.
-        reason: why "auto" took it; None: it was asked for by name.
-    """
-
-    name: str
-    xp: Any
-    device: Any
-    dtype_name: str
-    fused: bool = True
+    name: str  # "numpy", "torch", ...
+    xp: Any  # the array-api-compat (or array-api-strict) namespace
+    device: Any  # the library's own device object
+    dtype_name: str  # "float32" or "float64": the dtype of parameters, activations and gradients
+    fused: bool = True  # False forces the reference kernels
+    # "float32", or "tf32": CUDA may round the factors of float32 products to 10 bits
     precision: str = "float32"
+    # Given (name, kind, kernel), returns what is handed out in its place; see ``wrapped``.
     wrap: Wrap | None = field(default=None, kw_only=True, repr=False)
+    # Why "auto" took it; None: it was asked for by name.
     reason: str | None = field(default=None, kw_only=True, repr=False)
 
     OVERRIDES: ClassVar[Sequence[Override]] = ()
@@ -80,8 +70,7 @@ class Backend:
     def kernel(self, name: str, kind: str | None = None) -> Kernel:
         """The function that stands for this kernel here: ask once, when building, and keep it.
 
-        Raises:
-            KeyError: there is no such kernel, or it has no such kind.
+        Raises KeyError: there is no such kernel, or it has no such kind.
         """
         bound = self._bind(name, kind)
         return self.wrap(name, kind, bound) if self.wrap else bound
@@ -111,8 +100,7 @@ class Backend:
     def view(self, array: Array, shape: tuple[int, ...]) -> Array:
         """The same memory in another shape: what is written into one is in the other.
 
-        Raises:
-            ValueError: it cannot be had without a copy.
+        Raises ValueError: it cannot be had without a copy.
         """
         try:
             return self.xp.reshape(array, shape, copy=False)
@@ -131,8 +119,7 @@ class Backend:
     def check(self, argument: str, array: Any) -> None:
         """Refuse an array of another library or device: nothing is copied between them unasked.
 
-        Raises:
-            InputError: naming the argument, what it is, what is expected, and the cure.
+        Raises InputError: naming the argument, what it is, what is expected, and the cure.
         """
         if self.owns(array):
             return

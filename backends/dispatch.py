@@ -4,8 +4,6 @@ A backend has *overrides*. Each says for which dtypes, kinds and devices it hold
 override, falls back to the next one that holds, and at last to the reference.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,22 +21,16 @@ _DECLARED = "overrides"  # the attribute of a function that holds what it overri
 
 @dataclass(frozen=True)
 class Override:
-    """A faster function for a kernel, with the reference's signature.
+    """A faster function for a kernel, with the reference's signature."""
 
-    Args:
-        kernel: its name.
-        function: takes (xp, [kind,] arrays...) exactly as the reference does.
-        dtypes: names of the float dtypes for which it holds.
-        kinds: the kinds for which it holds; None: all, also those that are added later.
-        devices: types of device on which it holds, such as "cpu"; None: all of the backend's.
-        available: whether the library has what it calls; asked when a Backend is made.
-    """
-
-    kernel: str
-    function: Kernel
-    dtypes: Collection[str] = FLOATS
+    kernel: str  # its name
+    function: Kernel  # takes (xp, [kind,] arrays...) exactly as the reference does
+    dtypes: Collection[str] = FLOATS  # names of the float dtypes for which it holds
+    # The kinds for which it holds; None: all, also those that are added later.
     kinds: Collection[str] | None = None
+    # Types of device on which it holds, such as "cpu"; None: all of the backend's.
     devices: Collection[str] | None = None
+    # Whether the library has what it calls; asked when a Backend is made.
     available: Callable[[], bool] = lambda: True
 
     def holds(self, kernel: str, dtype: str, kind: str | None) -> bool:
@@ -81,8 +73,7 @@ def overrides_in(*modules: ModuleType) -> tuple[Override, ...]:
 def usable(overrides: Sequence[Override], device: str) -> tuple[Override, ...]:
     """Those that hold on this type of device and find what they call.
 
-    Raises:
-        KeyError: an override of a kernel that does not exist.
+    Raises KeyError: an override of a kernel that does not exist.
     """
     unknown = {made.kernel for made in overrides} - set(KERNELS)
     if unknown:
@@ -108,8 +99,7 @@ def bind(xp: Any, function: Kernel, kind: str | None) -> Kernel:
 def bind_kernel(overrides: Sequence[Override], xp: Any, dtype: str, name: str, kind: str | None) -> Kernel:
     """The function that stands for a kernel, its namespace and kind filled in.
 
-    Raises:
-        KeyError: there is no such kernel, or it has no such kind.
+    Raises KeyError: there is no such kernel, or it has no such kind.
     """
     declared = KERNELS[name]
     if kind not in declared.kinds:

@@ -1,7 +1,5 @@
 """The two ways in which this project says no: wrong input, and a backend that cannot run here."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """A backend tried out before it is handed out: that a library is there, and a device, proves nothing."""
 
-from __future__ import annotations
-
 from backends.backend import Backend
 from backends.errors import BackendUnavailable, brief
 
@@ -12,8 +10,7 @@ def prove(backend: Backend) -> None:
     So a library whose arrays cannot be written in place is found, and one that lacks cuBLAS, a compiler of
     kernels, its headers, or code for the card at hand.
 
-    Raises:
-        BackendUnavailable: something failed or has no effect; says what, and the backend's cure.
+    Raises BackendUnavailable: something failed or has no effect; says what, and the backend's cure.
     """
     trying = "writing into a view of an array"
     try:

@@ -1,7 +1,5 @@
 """Backends by name: the built-in ones, and those that other packages register."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
@@ -52,8 +50,7 @@ def _factory(name: str) -> Factory:
 def _auto(device: Any, *settings: Any) -> Backend:
     """The best that can run here, with the reason: why it is that one, and why none of those before it.
 
-    Raises:
-        BackendUnavailable: none can; says why not the last.
+    Raises BackendUnavailable: none can; says why not the last.
     """
     gpu = [("cupy", device, "runs on the GPU"), ("torch", device or "cuda", "runs on the GPU")]
     cpu = [("numba", None, "is the fastest on the CPU"), ("numpy", None, "runs everywhere")]

@@ -4,8 +4,6 @@ It proves that the generic code uses the standard alone, and its devices ("CPU_D
 "device2", "no_float64") find mixed devices and slips of dtype on a machine without a GPU. Slow.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Table: things by name, for kernels, activations, layers, losses, optimizers and their counterparts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
@@ -28,11 +26,7 @@ class Table(Mapping[str, T]):
         self._entries = dict(entries)
 
     def add(self, name: str, entry: T) -> None:
-        """One more entry.
-
-        Raises:
-            InputError: the name is taken, or no name.
-        """
+        """One more entry. Raises InputError: the name is taken, or no name."""
         if not isinstance(name, str) or not name:
             raise InputError(f"{self.what} is named {shown(name)}, expected a string")
         if name in self._entries:

@@ -1,7 +1,5 @@
 """The command ``dnn``: ``dnn train ...`` is ``scripts/train.py ...``, from a checkout or from a wheel."""
 
-from __future__ import annotations
-
 import ast
 import sys
 from importlib import import_module

@@ -71,9 +71,8 @@ def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False
     Args:
         allow_nonfinite: take weights that hold NaN or infinity too.
 
-    Raises:
-        CheckpointError: no readable checkpoint, one of another dtype, or weights that do not fit the
-            architecture or are no finite numbers.
+    Raises CheckpointError: no readable checkpoint, one of another dtype, or weights that do not fit the
+    architecture or are no finite numbers.
     """
     path = Path(path)
     facts, arrays = read_checkpoint(path)

@@ -61,8 +61,7 @@ def confusion_matrix(labels: Any, predictions: Any, classes: int | None = None) 
     Args:
         classes: C; None: the largest class number that occurs, plus 1.
 
-    Raises:
-        InputError: shapes that do not fit, or a class number of C or more.
+    Raises InputError: shapes that do not fit, or a class number of C or more.
 
     >>> confusion_matrix([0, 0, 1], [0, 1, 1])
     array([[1, 1],
@@ -108,8 +107,7 @@ def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     Args:
         scores: (N, C).
 
-    Raises:
-        InputError: shapes that do not fit, or k below 1.
+    Raises InputError: shapes that do not fit, or k below 1.
 
     >>> top_k_accuracy([0, 1, 2], [[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], k=2)
     0.6666666666666666

@@ -3,8 +3,6 @@
 What users call is ``dnn.sequential.Sequential``, which is this with compile, fit, evaluate and predict.
 """
 
-from __future__ import annotations
-
 import re
 import threading
 from collections import Counter
@@ -132,9 +130,7 @@ class Network(Closed):
     @property
     def goal(self) -> Loss:
         """The loss.
-
-        Raises:
-            InputError: there is none yet.
+        Raises InputError: there is none yet.
         """
         if self.loss is None:
             raise InputError("the model has no loss yet, expected a call of model.compile before")
@@ -154,9 +150,7 @@ class Network(Closed):
     @contextmanager
     def training(self) -> Iterator[None]:
         """While this is open nobody else trains the model: gradients and buffers are one training's.
-
-        Raises:
-            InputError: somebody does already.
+        Raises InputError: somebody does already.
         """
         if not self._lock.acquire(blocking=False):
             raise InputError(
@@ -265,9 +259,7 @@ class Network(Closed):
 
     def save(self, path: str | Path) -> None:
         """Write the weights and the architecture; an older file of that name is replaced whole.
-
-        Raises:
-            CheckpointError: the file cannot be written.
+        Raises CheckpointError: the file cannot be written.
         """
         facts = {
             "dtype": self.backend.dtype_name,
@@ -281,9 +273,7 @@ class Network(Closed):
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:
     """Layers by name: each its own, else its class and how many of that class there are so far.
-
-    Raises:
-        InputError: two have the same.
+    Raises InputError: two have the same.
     """
     counts: Counter[str] = Counter()
     names = []

@@ -76,8 +76,7 @@ class Parameters:
             values: name -> host array of the view's shape and of the backend's dtype, as ``to_host``
                 returns them.
 
-        Raises:
-            InputError: a missing or unknown name, another shape, another dtype.
+        Raises InputError: a missing or unknown name, another shape, another dtype.
         """
         arrays = {**self.value, **self.state}
         if set(values) != set(arrays):

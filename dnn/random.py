@@ -24,8 +24,7 @@ def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
     Args:
         seed: 0 <= seed < 2^64.
 
-    Raises:
-        InputError: a seed out of range.
+    Raises InputError: a seed out of range.
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
         raise InputError(f"seed is {shown(seed)}, expected an integer from 0 to 2**64 - 1")

@@ -58,8 +58,7 @@ def fit_rewinding(
             the rate has been halved by now.
         callbacks, options: as of ``fit``.
 
-    Raises:
-        DivergedError: the loss is not finite, and the rate has been halved ``most`` times.
+    Raises DivergedError: the loss is not finite, and the rate has been halved ``most`` times.
     """
     optimizer, start, epochs_done = model.optimizer, model.parameters.to_host(), model.epochs_done
     halvings = halvings_of(optimizer, resume)

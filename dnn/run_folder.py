@@ -84,9 +84,8 @@ class RunFolder(Callback):
         path: must not exist or be an empty folder; or with ``resume`` one that a training wrote.
         config: is written when a training begins; None: nothing is.
 
-    Raises:
-        InputError: there is something in it already, another process trains into it, or it cannot be written;
-            nothing was changed.
+    Raises InputError: there is something in it already, another process trains into it, or it cannot be
+    written; nothing was changed.
     """
 
     def __init__(self, path: str | Path, resume: bool = False, config: dict[str, Any] | None = None) -> None:
@@ -197,8 +196,7 @@ def load_run(
         open_backend: makes the backend for the dtype of the checkpoint.
         allow_nonfinite: as in ``load_model``.
 
-    Raises:
-        InputError: no run folder, or one whose files cannot be read.
+    Raises InputError: no run folder, or one whose files cannot be read.
     """
     config, file = read_config(Path(path)), Path(path) / MODEL
     return config, load_model(file, open_backend(dtype_of(file)), allow_nonfinite)

@@ -3,8 +3,6 @@
 The lecture's three steps are the three calls: build the model, ``compile`` the goal, ``fit``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
@@ -46,9 +44,7 @@ class Sequential(Network):
         parameters: the flat vectors of values and gradients.
         epochs_done: epochs trained so far; ``fit`` goes on from there.
         stop_training: a callback sets it at an epoch's end, and ``fit`` returns.
-
-    Raises:
-        InputError: no layers, a layer that is in another model, or shapes that do not fit.
+    Raises InputError: no layers, a layer that is in another model, or shapes that do not fit.
 
     >>> from backends import get_backend
     >>> from dnn import Dense
@@ -76,9 +72,7 @@ class Sequential(Network):
             optimizer: a name in ``dnn.optimizers.OPTIMIZERS`` or an Optimizer with its settings.
             metrics: ("accuracy",), or () to count nothing.
             l1, l2: the price of large weights (``dnn.optimizers.regularizers``); reported losses are without.
-
-        Raises:
-            InputError: an unknown name, something else, or a loss that does not fit the last layer.
+        Raises InputError: an unknown name, something else, or a loss that does not fit the last layer.
         """
         loss = get_loss(loss)
         optimizer = get_optimizer(optimizer)
@@ -122,9 +116,7 @@ class Sequential(Network):
 
         Returns:
             A number an epoch for loss, accuracy, val_loss, val_accuracy and seconds.
-
-        Raises:
-            InputError: not compiled, or an argument that does not fit; nothing was changed.
+        Raises InputError: not compiled, or an argument that does not fit; nothing was changed.
         """
         epochs = positive_integer("epochs", epochs)
         shuffle = require_bool("shuffle", shuffle)
@@ -146,18 +138,14 @@ class Sequential(Network):
 
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:
         """Mean loss and share of right predictions; arguments as in ``fit``.
-
-        Raises:
-            InputError: not compiled, or an argument that does not fit.
+        Raises InputError: not compiled, or an argument that does not fit.
         """
         chunk = positive_integer("batch_size", batch_size)
         return evaluate(self, self.door.admit(x, y, sample_weight), chunk)
 
     def predict(self, x: Any, batch_size: int = 1000) -> np.ndarray:
         """The network's outputs for each example, (N, C), as a host NumPy array; x as in ``fit``.
-
-        Raises:
-            InputError: an argument that does not fit.
+        Raises InputError: an argument that does not fit.
         """
         chunk = positive_integer("batch_size", batch_size)
         return predict(self, admit_examples(self.backend, "x", x, self.input_shape), chunk)

@@ -83,11 +83,7 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 
 def listed(argument: str, text: str | None, table: Mapping[str, Any]) -> list[str]:
-    """The names in "A,B,..."; None: all of the table.
-
-    Raises:
-        InputError: a name is not in the table.
-    """
+    """The names in "A,B,..."; None: all of the table. Raises InputError: a name is not in the table."""
     from dnn.validation.settings import look_up
 
     names = list(table) if text is None else text.split(",")
@@ -128,11 +124,7 @@ def run(main: Callable[..., int | None], *arguments: Any) -> NoReturn:
 
 
 def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto", dtype: bool = True) -> None:
-    """--backend, --device, --precision, --graphs, --require-backend.
-
-    Args:
-        dtype: with --dtype too; without where a checkpoint decides it.
-    """
+    """--backend, --device, --precision, --graphs, --require-backend; --dtype if asked for."""
     add = parser.add_argument_group("backend").add_argument
     names = "auto, numpy, numba, cupy, torch, strict or a registered name"
     tf32 = "float32, or tf32 for products on CUDA with 10-bit factors"
@@ -177,9 +169,7 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Bac
     """The backend asked for, and for "auto" a line that says why it is that one, unless --quiet.
 
     If it cannot run: a loud warning and the same library on the CPU, else NumPy, unless it is required.
-
-    Args:
-        dtype: instead of --dtype.
+    ``dtype`` stands instead of --dtype.
     """
     from backends import BackendUnavailable, get_backend
 

@@ -1,7 +1,5 @@
 """Pictures that go straight into files: no window, no state of pyplot's."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

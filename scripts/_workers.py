@@ -4,8 +4,6 @@ A worker is a module that is run as ``python -m MODULE NAME --settings JSON`` an
 last line that it prints is JSON: what it found, or {"reason"}.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -26,12 +24,9 @@ class CannotRun(RuntimeError):
 def ask(
     module: str, name: str, settings: Any, timeout: float, variables: Mapping[str, str] | None = None
 ) -> Answer:
-    """What a worker answers; {"reason"} where it does not.
+    """What a worker answers within ``timeout`` seconds; {"reason"} where it does not.
 
-    Args:
-        settings: anything that JSON holds.
-        timeout: seconds.
-        variables: its environment; None: this process's.
+    The settings are anything that JSON holds, the variables its environment (None: this process's).
     """
     environment = dict(os.environ if variables is None else variables)
     # Our modules are found whether or not the project is installed.
@@ -57,11 +52,9 @@ def ask(
 
 
 def serve(about: str | None, work: Callable[[str, str], Answer]) -> int:
-    """The worker's side: do what the command line asks for; returns the exit code.
+    """The worker's side: print what ``work`` finds for (name, settings as JSON); returns the exit code.
 
-    Args:
-        about: for --help.
-        work: (name, settings as JSON) -> what was found.
+    --help says what it is ``about``.
     """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("name")

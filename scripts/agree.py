@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Prove that all backends agree with a float64 oracle, and so with each other and with native PyTorch."""
 
-from __future__ import annotations
-
 import argparse
 
 import _command

@@ -1,18 +1,13 @@
 #!/usr/bin/env python3
 """Time an update of ours against what you would pick instead, each in a fresh process, in rotation."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import _command
-
-if TYPE_CHECKING:
-    from benchmarks.settings import Settings
 
 OURS = ("numpy", "numba", "torch")
 SWEPT = (*OURS, "pytorch", "floor-numpy", "floor-torch", "floor-onednn")
@@ -92,7 +87,7 @@ def main(arguments: argparse.Namespace) -> None:
         compare(arguments, settings)
 
 
-def compare(arguments: argparse.Namespace, settings: Settings) -> None:
+def compare(arguments: argparse.Namespace, settings: Any) -> None:
     """The contenders in rotation; with --sweep, at each value of what is swept."""
     from benchmarks import report, rotation, sweep
 
@@ -116,7 +111,7 @@ def compare(arguments: argparse.Namespace, settings: Settings) -> None:
         show.draw(results, arguments.picture)
 
 
-def show_saving(arguments: argparse.Namespace, settings: Settings) -> None:
+def show_saving(arguments: argparse.Namespace, settings: Any) -> None:
     """--saving, in this process: whole trainings in turn."""
     from benchmarks import saving
 
@@ -126,7 +121,7 @@ def show_saving(arguments: argparse.Namespace, settings: Settings) -> None:
     _command.write_json(arguments.json, saving.as_json(name, seconds))
 
 
-def show_profile(arguments: argparse.Namespace, settings: Settings) -> None:
+def show_profile(arguments: argparse.Namespace, settings: Any) -> None:
     """--profile, in this process: the products and the updates share one pool of threads."""
     from benchmarks.contenders import THREAD_VARIABLES
     from benchmarks.profile import profile

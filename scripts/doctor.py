@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """List the backends that can run here, with versions, devices and threads, and what the others lack."""
 
-from __future__ import annotations
-
 import argparse
 import platform
 import sys

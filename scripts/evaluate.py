@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Evaluate a trained run on its test set, on any backend."""
 
-from __future__ import annotations
-
 import argparse
 
 import _command

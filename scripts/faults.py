@@ -3,8 +3,6 @@
 bit with those of a training that nothing happened to.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import tempfile

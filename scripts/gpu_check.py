@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Check on an NVIDIA GPU, in under 8 minutes, what needs one: agreement, speed, CUDA graphs, memory."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

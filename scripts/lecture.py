@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Run the lecture's experiments, one change at a time, into tables, a CSV file and pictures."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Read handwritten digits: print each image's digit and the probability that the network gives it."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -5,8 +5,6 @@ None of the CUDA text (``sources``) has run on a GPU yet: ``describe()`` says so
 one is: tests/backends/cupy/test_sources.py and tests/backends/test_overrides.py.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,8 +18,7 @@ from backends.cupy import dense, optimizers
 from backends.cupy.diagnosis import INSTALL, usable_devices
 from backends.dispatch import Kernel, Override, overrides_in
 from backends.errors import BackendUnavailable, InputError
-
-Array = Any
+from backends.reference.signatures import Array
 
 
 @dataclass(frozen=True, eq=False)

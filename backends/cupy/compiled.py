@@ -1,7 +1,5 @@
 """CuPy's functions of the CUDA sources, made and compiled at their first use."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 
@@ -48,8 +46,7 @@ def launch(name: str, grid: tuple[int], block: tuple[int, int], arrays: Arrays) 
         grid, block: numbers of blocks, and of threads in each.
         arrays: the kernel's two inputs, the first (B, n), then its two outputs.
 
-    Raises:
-        TypeError: an array of another dtype than the kernel reads, or one that is not C-contiguous.
+    Raises TypeError: an array of another dtype than the kernel reads, or one that is not C-contiguous.
     """
     a, b, c, d = arrays
     dtype, (batch, n) = a.dtype, a.shape

@@ -1,7 +1,5 @@
 """CuPy's kernels of a dense network, and the random generator: few launches where the reference has many."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -11,9 +9,7 @@ from backends.cupy import compiled
 from backends.cupy.sources import FUSED_KINDS as KINDS
 from backends.dispatch import override
 from backends.reference import losses as reference_losses
-from backends.reference.signatures import Arrays
-
-Array = Any
+from backends.reference.signatures import Array, Arrays
 
 
 def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:

@@ -3,8 +3,6 @@
 Whether CuPy can use it, ``backends.proof`` finds out: no file tells whether the toolkit is the right one.
 """
 
-from __future__ import annotations
-
 from importlib import metadata
 from typing import Any
 

@@ -3,14 +3,11 @@
 The settings go to the element-wise kernels of ``sources`` in their order.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.cupy import compiled
-from backends.reference.signatures import Arrays, Numbers
+from backends.reference.signatures import Array, Arrays, Numbers
 
-Array = Any
 COUNT = (1.0, 0.0, 1.0, 0.0)
 """What "advance" does to c1 and c2 where there are none."""
 

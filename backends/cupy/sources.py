@@ -5,8 +5,6 @@ or columns; ELEMENTWISE lists those that CuPy makes from one line. Nothing here 
 checked without a GPU.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

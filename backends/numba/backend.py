@@ -4,8 +4,6 @@ One thread beside the BLAS: a second pool of waiting threads would cost more tha
 compiled on first use for the machine at hand and kept on disk, beside the package's own byte code.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar

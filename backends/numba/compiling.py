@@ -1,7 +1,5 @@
 """Numba's loops, compiled at their first call and kept on disk, where that works."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from functools import cache

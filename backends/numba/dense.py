@@ -1,7 +1,5 @@
 """Numba's kernels of a dense network: one compiled pass where NumPy needs many."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

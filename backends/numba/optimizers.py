@@ -1,7 +1,5 @@
 """Numba's optimizer steps: one compiled pass over the flat vectors each."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """NumPy on the CPU."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 The same formulas as the reference's, written into the arrays that are there.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """NumPy's convolution and pooling: windows unfolded into the rows of one matrix, a few images at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,11 +31,7 @@ def _unfolded(windows: Array) -> Array:
 
 
 def _blocks(batch: int, numbers: int) -> Iterator[slice]:
-    """Slices of the batch, each of as many images (at least one) as unfold to UNFOLDED numbers.
-
-    Args:
-        numbers: that one image unfolds to.
-    """
+    """Slices of as many images (at least one) as unfold to UNFOLDED, where one unfolds to ``numbers``."""
     step = max(1, UNFOLDED // max(1, numbers))
     return (slice(start, start + step) for start in range(0, batch, step))
 

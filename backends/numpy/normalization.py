@@ -1,7 +1,5 @@
 """NumPy's normalisation over the batch: sums as products with ones, the rest in the arrays that are there."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """NumPy's optimizers, penalty and clipping: a block of the flat vectors takes all passes in the cache."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """NumPy's threefry in its own 32-bit words, which wrap around, in blocks that stay in the cache."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

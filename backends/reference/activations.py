@@ -12,17 +12,15 @@ gelu is torch's approximate="tanh": the standard has no erf for the other form. 
 z sigmoid(2 ...), which is the same without cancellation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi, sqrt
 from typing import Any
 
 from backends.reference.declaration import kernel
+from backends.reference.signatures import Array
 from backends.table import Table
 
-Array = Any
 LEAK = 0.01
 """Slope of leaky_relu below 0, torch's default."""
 _GELU_SLOPE, _GELU_CUBIC = 2.0 * sqrt(2.0 / pi), 0.044715
@@ -30,23 +28,15 @@ _GELU_SLOPE, _GELU_CUBIC = 2.0 * sqrt(2.0 / pi), 0.044715
 
 @dataclass(frozen=True)
 class ActivationFunction:
-    """One activation, and what others must know of it.
+    """One activation, and what others must know of it."""
 
-    Attributes:
-        forward: (xp, z) -> y = f(z), of the same shape; NaN stays NaN.
-        backward: (xp, dy, z, y) -> dz = f'(z) dy, from whichever of z and y = f(z) is cheaper.
-        from_output: backward does without z, so that y may be written over z.
-        kink: f' jumps at 0.
-        never_negative: f(z) >= 0 for every z.
-        rectifies: f is near 0 below 0, so that He's initial weights fit.
-    """
-
-    forward: Callable[[Any, Array], Array]
+    forward: Callable[[Any, Array], Array]  # (xp, z) -> y = f(z), of the same shape; NaN stays NaN
+    # (xp, dy, z, y) -> dz = f'(z) dy, from whichever of z and y = f(z) is cheaper
     backward: Callable[[Any, Array, Array, Array], Array]
-    from_output: bool = False
-    kink: bool = False
-    never_negative: bool = False
-    rectifies: bool = False
+    from_output: bool = False  # backward does without z, so that y may be written over z
+    kink: bool = False  # f' jumps at 0
+    never_negative: bool = False  # f(z) >= 0 for every z
+    rectifies: bool = False  # f is near 0 below 0, so that He's initial weights fit
 
 
 def _sigmoid(xp: Any, z: Array) -> Array:

@@ -5,8 +5,6 @@ and ``windows`` as in ``backends.reference.windows``. Without padding each outpu
 with W; the products are summed pixel by pixel here.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.reference.declaration import kernel

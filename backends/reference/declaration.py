@@ -1,7 +1,5 @@
 """What a kernel says of itself, beside its formula: what it writes, and the kinds it is bound for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -14,19 +12,13 @@ _DECLARED = "declaration"  # the attribute of a function that holds it
 
 @dataclass(frozen=True)
 class Declaration:
-    """One kernel.
+    """One kernel."""
 
-    Attributes:
-        function: its reference, called with (xp, [kind,] arrays and numbers...).
-        writes: names of the arguments that it writes; it leaves all others as they were.
-        names: returns the kinds that there are now; None: the kernel has no kinds.
-        aliases: pairs (read, written) of arguments that may be one array.
-    """
-
-    function: Reference
-    writes: tuple[str, ...]
+    function: Reference  # its reference, called with (xp, [kind,] arrays and numbers...)
+    writes: tuple[str, ...]  # names of the arguments that it writes; it leaves all others as they were
+    # Returns the kinds that there are now; None: the kernel has no kinds.
     names: Callable[[], Iterable[str]] | None
-    aliases: tuple[tuple[str, str], ...]
+    aliases: tuple[tuple[str, str], ...]  # pairs (read, written) of arguments that may be one array
 
     @property
     def name(self) -> str:

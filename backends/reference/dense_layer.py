@@ -1,7 +1,5 @@
 """The dense layer: product, bias and activation in one, so that a backend can fuse them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.reference.activations import activation, activation_backward, from_output

@@ -1,12 +1,9 @@
 """Picking a batch."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.reference.declaration import kernel
-
-Array = Any
+from backends.reference.signatures import Array
 
 
 @kernel(writes=("out",))

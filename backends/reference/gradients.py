@@ -1,12 +1,9 @@
 """What changes a gradient before an optimizer sees it: the penalty of large weights, and clipping."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.reference.declaration import kernel
-
-Array = Any
+from backends.reference.signatures import Array
 
 NORM_FLOOR = 1e-6
 """Added to the norm, so that a gradient of 0 is not divided by 0; torch's number."""

@@ -1,12 +1,10 @@
 """Losses: each example's value, and the gradient of their mean, in one kernel."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.reference.declaration import kernel
+from backends.reference.signatures import Array
 
-Array = Any
 TARGETS = ("integer", "dense")
 """Forms of target: class numbers (B,) int64, or one value for each output (B, C)."""
 

@@ -4,14 +4,12 @@ The bits are those of ``threefry``: integers of 63 bits, of which the upper 31 a
 number of the left and one of the right half of a row.
 """
 
-from __future__ import annotations
-
 from math import pi
 from typing import Any
 
 from backends.reference.declaration import kernel
+from backends.reference.signatures import Array
 
-Array = Any
 _WORD = 0x7FFFFFFF
 _UNIT = 2.0**-31
 

@@ -4,8 +4,6 @@ Both keep what they subtracted (mean) and multiplied with (inverse, 1 / sqrt(var
 which backward makes the normalised numbers x^ = (x - mean) inverse again.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.reference.declaration import kernel

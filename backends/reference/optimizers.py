@@ -7,8 +7,6 @@ control   (4,): [rate, c1, c2, updates done], written; c1 and c2 are Adam's, and
 settings  the optimizer's numbers, in the order of its first line
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

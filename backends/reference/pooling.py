@@ -1,13 +1,10 @@
 """Pooling: the largest pixel or the mean of each window, channel by channel; channels last."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.reference.declaration import kernel
+from backends.reference.signatures import Array
 from backends.reference.windows import Padding, Pair, pad, pixels, starts, without_border
-
-Array = Any
 
 
 @kernel(writes=("y", "index"))

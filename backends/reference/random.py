@@ -1,12 +1,10 @@
 """The keyed generator of random numbers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backends.reference.declaration import kernel
+from backends.reference.signatures import Array
 
-Array = Any
 _WORD = 0xFFFFFFFF
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA

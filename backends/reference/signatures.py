@@ -1,7 +1,5 @@
 """Groups of arrays and of numbers in the kernels' signatures; a kernel's first line takes them apart."""
 
-from __future__ import annotations
-
 from typing import Any
 
 Array = Any

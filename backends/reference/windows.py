@@ -4,12 +4,11 @@ Images are (B, H, W, C), channels last. A window has (h, w) pixels; window (p, q
 p s - top and column q t - left, for strides (s, t) and padding ((top, bottom), (left, right)).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
-Array = Any
+from backends.reference.signatures import Array
+
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 

@@ -1,7 +1,5 @@
 """PyTorch as an array library: CPU, CUDA or MPS tensors, without autograd, modules or torch.optim."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar

@@ -4,8 +4,6 @@ The backward calls are the ones that autograd uses underneath. On the CPU in flo
 oneDNN's, which are faster than MKL's here and take bias and activation into the same pass.
 """
 
-from __future__ import annotations
-
 from functools import cache, partial
 from typing import Any
 

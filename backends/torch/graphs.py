@@ -1,7 +1,5 @@
 """Steps recorded as CUDA graphs and replayed, so that launches cost next to nothing."""
 
-from __future__ import annotations
-
 import warnings
 from typing import Any
 

@@ -4,8 +4,6 @@ Our images are (B, H, W, C); seen as (B, C, H, W) they are in the memory order t
 and nothing is copied on the way in.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

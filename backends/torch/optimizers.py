@@ -1,7 +1,5 @@
 """PyTorch's optimizer steps and clipping: torch.optim's fused calls, else in place, without host reads."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 from typing import Any

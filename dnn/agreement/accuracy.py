@@ -1,7 +1,5 @@
 """L5: what a user sees: the test accuracy after some epochs in float32, over seeds, paired."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np

@@ -9,8 +9,6 @@ With TF32 both factors of a product are rounded to 10 bits first, by up to 2^-11
 bounds of products.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import sqrt
 

@@ -1,7 +1,5 @@
 """Case: a network, a goal, an optimizer and data, from which every contender builds its own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,17 +20,11 @@ Weights = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Data:
-    """Labelled examples on the host.
+    """Labelled examples on the host."""
 
-    Args:
-        x: (N, n) float32 in [0, 1], or uint8 (v stands for v / 255).
-        y: (N,) int64.
-        classes: C.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    classes: int
+    x: np.ndarray  # (N, n) float32 in [0, 1], or uint8 (v stands for v / 255)
+    y: np.ndarray  # (N,) int64
+    classes: int  # C
 
     def __post_init__(self) -> None:
         if self.x.dtype == np.uint8:
@@ -46,7 +38,7 @@ class Data:
     def case(
         self, name: str, hidden: tuple[int, ...], optimizer: Optimizer, seed: int,
         activation: str = "relu", loss: str | Loss = "categorical_crossentropy",
-    ) -> Case:  # fmt: skip
+    ) -> "Case":  # fmt: skip
         """A case of this name, or for "-" of these widths and the name behind it."""
         widths = "-".join(map(str, (self.x.shape[1], *hidden, self.classes)))
         label = f"{widths} {name[1:]}" if name.startswith("-") else name
@@ -55,25 +47,16 @@ class Data:
 
 @dataclass(frozen=True)
 class Case:
-    """Hidden Dense layers of one activation, then C outputs as the loss wants them.
+    """Hidden Dense layers of one activation, then C outputs as the loss wants them."""
 
-    Args:
-        name: in records.
-        n_in, hidden, classes: widths.
-        activation: of the hidden layers.
-        loss: a name in LOSSES, or a loss with its settings.
-        optimizer: with its settings.
-        seed: of the weights.
-    """
-
-    name: str
-    n_in: int
-    hidden: tuple[int, ...]
-    classes: int
-    activation: str
-    loss: str | Loss
-    optimizer: Optimizer
-    seed: int
+    name: str  # in records
+    n_in: int  # the width of the input
+    hidden: tuple[int, ...]  # widths of the hidden layers
+    classes: int  # the width of the output
+    activation: str  # of the hidden layers
+    loss: str | Loss  # a name in LOSSES, or a loss with its settings
+    optimizer: Optimizer  # with its settings
+    seed: int  # of the weights
 
     @property
     def products(self) -> dict[str, tuple[int, ...]]:

@@ -4,8 +4,6 @@ Everything goes in as host arrays and comes out as float64 host arrays by name, 
 nothing of libraries. ``ours.py`` answers with a Backend, ``native.py`` with torch.nn and autograd.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -26,11 +24,10 @@ Array = Any
 class Network(ABC):
     """A case's network inside one contender. It keeps its parameters and its optimizer's state.
 
-    Args:
-        dtype: asked for; the oracle's is float64 all the same.
+    The dtype is what is asked for; the oracle's is float64 all the same.
     """
 
-    def __init__(self, owner: Contender, case: Case, dtype: str) -> None:
+    def __init__(self, owner: "Contender", case: Case, dtype: str) -> None:
         self.owner, self.case, self.backend = owner, case, owner.backend(dtype)
         self.name, self.unit, self.dtype = owner.name, owner.unit, self.backend.dtype_name
 
@@ -79,12 +76,7 @@ def built(
 
 
 class Contender(ABC):
-    """One implementation.
-
-    Args:
-        name: its id in records and on the command line.
-        open_backend: (dtype name) -> the Backend that holds its arrays.
-    """
+    """One implementation: its id, and the Backend that holds its arrays in a dtype."""
 
     def __init__(self, name: str, open_backend: Callable[[str], Backend]) -> None:
         self.name = name
@@ -92,11 +84,7 @@ class Contender(ABC):
         self._backends: dict[str, Backend] = {}
 
     def backend(self, dtype: str = "float32") -> Backend:
-        """The backend for a dtype, made once.
-
-        Raises:
-            BackendUnavailable: it cannot run here.
-        """
+        """The backend for a dtype, made once. Raises BackendUnavailable: it cannot run here."""
         if dtype not in self._backends:
             self._backends[dtype] = self._open(dtype)
         return self._backends[dtype]

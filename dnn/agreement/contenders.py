@@ -1,7 +1,5 @@
 """The contenders by name: every backend, and native PyTorch."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from backends import BackendUnavailable, InputError, backend_names, get_backend

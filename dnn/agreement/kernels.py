@@ -1,7 +1,5 @@
 """L0: element-wise functions over a sweep and special values, in units in the last place."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any

@@ -1,7 +1,5 @@
 """The levels by name, and one call that runs some of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
@@ -40,11 +38,7 @@ def check(
     sizes: Sizes = FULL,
     seed: int = 0,
 ) -> list[Record]:
-    """Run levels on contenders and return every record.
-
-    Raises:
-        InputError: an unknown level.
-    """
+    """Run levels on contenders and return every record. Raises InputError: an unknown level."""
     chosen = [look_up("level", name, LEVELS) for name in levels]
     oracle = make_oracle()
     found: list[Record] = []

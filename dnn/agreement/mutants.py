@@ -4,8 +4,6 @@ A mutant is a contender like any other. What is wrong is some kernels of its bac
 and, for each, a function from the kernel to the wrong one in its place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,14 +11,13 @@ import numpy as np
 
 from backends import Backend, get_backend
 from backends.dispatch import Kernel
-from backends.reference.signatures import Arrays, Numbers
+from backends.reference.signatures import Array, Arrays, Numbers
 from backends.table import Table
 from dnn.agreement.ours import BackendContender
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
 from dnn.validation.settings import look_up
 
-Array = Any
 Wrong = Mapping[str, Callable[[Kernel], Kernel]]
 """Kernel -> (the right one) -> a wrong one."""
 
@@ -169,11 +166,7 @@ MUTANTS: Table[Wrong] = Table("mutant", {
 
 
 def get_mutant(name: str) -> BackendContender:
-    """The contender "numpy!NAME".
-
-    Raises:
-        InputError: an unknown name.
-    """
+    """The contender "numpy!NAME". Raises InputError: an unknown name."""
     wrong = look_up("mutant", name, MUTANTS)
 
     def change(name: str, kind: str | None, kernel: Kernel) -> Kernel:

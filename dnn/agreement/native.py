@@ -1,25 +1,20 @@
 """Native PyTorch as a contender: torch.nn, autograd and torch.optim; no line of our arithmetic."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 import dnn.interop.torch as twin
 from backends import get_backend
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.contender import Contender, Network, built
+from dnn.agreement.contender import Array, Contender, Network, built
 from dnn.agreement.state import Named, State
 from dnn.interop.torch import convert
 from dnn.interop.torch.layers import NoTwin, activation_module
 from dnn.interop.torch.losses_and_optimizers import OPTIMIZER_TWINS
 from dnn.layers import Layer
 from dnn.losses import Loss
-
-Array = Any
 
 
 class NativeNetwork(Network):

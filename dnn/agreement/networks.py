@@ -1,7 +1,5 @@
 """L2: pre-activations, outputs and gradients of whole networks on batches of real examples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from math import isqrt

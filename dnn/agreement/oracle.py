@@ -4,8 +4,6 @@ Its inputs and weights are the float32 numbers that everyone gets, so its own er
 than what is measured with it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -87,9 +85,7 @@ def predicted(loss: Loss, outputs: np.ndarray) -> np.ndarray:
 def magnification(case: Case, outputs: np.ndarray, y: np.ndarray) -> float:
     """kappa = norm(P) / norm(P - Y): what the loss's subtraction does to a relative error in P.
 
-    Args:
-        outputs: (B, C) that the loss takes; P is what they stand for.
-        y: (B,) class numbers.
+    P is what the outputs (B, C) that the loss takes stand for; Y are the class numbers y (B,) as rows.
     """
     p = predicted(get_loss(case.loss), outputs)
     target = np.eye(outputs.shape[1])[y]

@@ -1,20 +1,15 @@
 """A Backend as a contender: our kernels, our backpropagation, our optimizers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.contender import Contender, Network, built
+from dnn.agreement.contender import Array, Contender, Network, built
 from dnn.agreement.state import Named, State
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
 from dnn.training.step import gradients, update
-
-Array = Any
 
 
 class OurNetwork(Network):

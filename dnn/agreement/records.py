@@ -1,7 +1,5 @@
 """Record: one number that was measured, and the bound that it must not exceed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar
@@ -13,25 +11,15 @@ from dnn.interop.torch.layers import NoTwin
 
 @dataclass(frozen=True)
 class Record:
-    """One comparison with the oracle.
+    """One comparison with the oracle."""
 
-    Attributes:
-        level: "L0" ... "L5".
-        case: which network, kernel or layer.
-        tensor: what was compared: "z dense_1", "dense_2.W", ...
-        backend: the contender's id.
-        measured: the error; infinity where library, dtype, device or shape already differ.
-        bound: what it must not exceed.
-        note: what a person should know beside the number.
-    """
-
-    level: str
-    case: str
-    tensor: str
-    backend: str
-    measured: float
-    bound: float
-    note: str = ""
+    level: str  # "L0" to "L5"
+    case: str  # which network, kernel or layer
+    tensor: str  # what was compared: "z dense_1", "dense_2.W", ...
+    backend: str  # the contender's id
+    measured: float  # the error; infinity where library, dtype, device or shape already differ
+    bound: float  # what it must not exceed
+    note: str = ""  # what a person should know beside the number
 
     @property
     def holds(self) -> bool:

@@ -1,7 +1,5 @@
 """What a person sees: a table, a JSON file, and two pictures."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -77,8 +75,7 @@ def as_json(
 def open_folder(path: str | Path) -> Path:
     """A new or empty folder for a report.
 
-    Raises:
-        InputError: there is something in it already, or it cannot be made; nothing was changed.
+    Raises InputError: there is something in it already, or it cannot be made; nothing was changed.
     """
     folder = Path(path)
     try:
@@ -136,8 +133,7 @@ def draw_drift(drifts: Mapping[str, Sequence[float]], path: Path) -> None:
         steps = range(1, len(line) + 1)
         # Some coincide; narrower lines on top of wider ones keep both visible.
         axes.plot(steps, line, lw=1.2 + 0.7 * (len(drifts) - i), alpha=0.8, label=name)
-    axes.set_yscale("log")
-    axes.set_xlabel("update (float32, relu, cross-entropy, Adam)")
+    axes.set(xlabel="update (float32, relu, cross-entropy, Adam)", yscale="log")
     axes.set_ylabel("distance from the oracle / oracle's way")
     axes.set_title("Right programs drift apart in float32: shown, not judged", fontsize=10)
     axes.grid(alpha=0.3)

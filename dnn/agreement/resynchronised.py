@@ -6,8 +6,6 @@ one given gradient. The update gets a given gradient since Adam divides by it: a
 rounding noise moves by the full rate in a direction that is rounding noise, in every library.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np

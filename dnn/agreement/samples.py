@@ -4,8 +4,6 @@ So a new layer is measured as soon as it is in ``dnn.layers.LAYERS``. A layer th
 once with each.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 from inspect import signature
@@ -36,8 +34,7 @@ def _settings(layer_class: type[Layer]) -> Iterator[tuple[str, dict[str, Any]]]:
 def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
     """Every (name, function that makes a new layer, input shape that fits it).
 
-    Raises:
-        InputError: a layer fits none of SHAPES.
+    Raises InputError: a layer fits none of SHAPES.
     """
     numpy = get_backend("numpy")
     for name, layer_class in LAYERS.items():

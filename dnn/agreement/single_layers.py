@@ -1,7 +1,5 @@
 """L1: one forward and backward of every layer with a random cotangent, and of every loss."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np

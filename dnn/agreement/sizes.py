@@ -1,37 +1,24 @@
 """How much each level does: the full check, and the quick one for every day."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Numbers of things.
+    """Numbers of things."""
 
-    Attributes:
-        sweep: numbers in L0's sweep.
-        batch: examples in a batch of L1 to L3; candidates: rows drawn to find them.
-        hidden: the network of L2, for relu and cross-entropy (784-500-500-10 on MNIST).
-        small: the hidden layers of L2's other combinations and of L3; two of them equal, so that a
-            transposed weight fits.
-        batches: of L2's gradients.
-        resynchronised: steps of L3.
-        trajectory: updates of L4; tiny: its hidden layers; tiny_batch: its batch.
-        drift: steps of the picture.
-    """
-
-    sweep: int = 20000
-    batch: int = 100
-    candidates: int = 160
-    hidden: tuple[int, ...] = (500, 500)
+    sweep: int = 20000  # numbers in L0's sweep
+    batch: int = 100  # examples in a batch of L1 to L3
+    candidates: int = 160  # rows drawn to find them
+    hidden: tuple[int, ...] = (500, 500)  # of L2's network for relu and cross-entropy
+    # Of L2's other combinations and of L3; two of them equal, so that a transposed weight fits.
     small: tuple[int, ...] = (64, 64)
-    batches: int = 8
-    resynchronised: int = 50
-    trajectory: int = 100
-    tiny: tuple[int, ...] = (16, 16)
-    tiny_batch: int = 32
-    drift: int = 200
+    batches: int = 8  # of L2's gradients
+    resynchronised: int = 50  # steps of L3
+    trajectory: int = 100  # updates of L4
+    tiny: tuple[int, ...] = (16, 16)  # its hidden layers
+    tiny_batch: int = 32  # its batch
+    drift: int = 200  # steps of the picture
 
 
 FULL = Sizes()

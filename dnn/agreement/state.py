@@ -1,7 +1,5 @@
 """State: all numbers that an update starts from, by name, on the host in float64."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +12,11 @@ Named = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class State:
-    """Parameters, optimizer slots, and the optimizer's control array.
+    """Parameters, optimizer slots, and the optimizer's control array."""
 
-    Attributes:
-        values: parameter name -> float64 array.
-        slots: slot name -> parameter name -> float64 array.
-        control: (4,): [rate, two numbers of the kernel's own, updates done].
-    """
-
-    values: Named
-    slots: dict[str, Named]
-    control: np.ndarray
+    values: Named  # parameter name -> float64 array
+    slots: dict[str, Named]  # slot name -> parameter name -> float64 array
+    control: np.ndarray  # (4,): [rate, two numbers of the kernel's own, updates done]
 
     def tensors(self) -> Named:
         """All of them by the names in records."""
@@ -32,7 +24,7 @@ class State:
         slots = {f"{slot} {name}": v for slot, named in self.slots.items() for name, v in named.items()}
         return {**values, **slots, "updates done": self.control[3:]}
 
-    def rounded(self, dtype: str) -> State:
+    def rounded(self, dtype: str) -> "State":
         """The same numbers rounded to a dtype, held in float64: what a run in that dtype can start from."""
 
         def cast(named: Named) -> Named:
@@ -52,8 +44,7 @@ class Misfit(InputError):
 def receive(backend: Backend, tensor: str, array: Any, shape: tuple[int, ...]) -> np.ndarray:
     """A contender's tensor as a float64 host array, after the comparisons that come before any number.
 
-    Raises:
-        Misfit: naming the tensor and what differs.
+    Raises Misfit: naming the tensor and what differs.
     """
     if not backend.owns(array):
         raise Misfit(f"{tensor} is a {type(array).__name__}, expected an array of {backend.name!r} on "

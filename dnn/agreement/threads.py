@@ -5,8 +5,6 @@ programs want the same cores (measured: 4 ms instead of 0.1 ms a torch product a
 large network of L2 runs with the threads that the user has.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext

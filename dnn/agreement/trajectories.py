@@ -4,8 +4,6 @@ In float32 training is chaotic: two right programs part after a few steps, so a 
 fail by chance. In float64 the same programs stay together for longer than 100 steps.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np

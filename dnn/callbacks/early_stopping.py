@@ -21,9 +21,7 @@ class EarlyStopping(Callback):
     Attributes:
         stopped_epoch: the epoch that was the last one; 0: training was not stopped.
         best_epoch: the epoch of the best value.
-
-    Raises:
-        InputError: a setting out of range; in training, a number that is not there.
+    Raises InputError: a setting out of range; in training, a number that is not there.
     """
 
     def __init__(

@@ -39,8 +39,7 @@ class _File(_Log):
         append: go on with a file that is there; otherwise it is written over, in a training that is gone on
             with by the epochs before, too.
 
-    Raises:
-        InputError: when training begins: the file cannot be written.
+    Raises InputError: when training begins: the file cannot be written.
     """
 
     def __init__(self, filename: str | Path, append: bool = False) -> None:
@@ -101,8 +100,7 @@ class TensorBoard(_Log):
     Args:
         log_dir: the folder for its event files, made where it is missing.
 
-    Raises:
-        InputError: tensorboardX is not installed.
+    Raises InputError: tensorboardX is not installed.
     """
 
     def __init__(self, log_dir: str | Path = "logs") -> None:

@@ -18,9 +18,7 @@ class ModelCheckpoint(Callback):
             "model-{epoch:02d}-{val_loss:.3f}.safetensors", else it is written over.
         monitor, mode: see ``Best``.
         save_best_only: write only when the monitored number is the best so far, over several fits too.
-
-    Raises:
-        InputError: an unknown mode; in training, a number that is not there, an unwritable file.
+    Raises InputError: an unknown mode; in training, a number that is not there, an unwritable file.
     """
 
     def __init__(

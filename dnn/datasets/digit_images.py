@@ -45,11 +45,9 @@ def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] 
         image_shape: of the result; as in MNIST the ink fills 20/28 of it, except that below 20
             pixels it fills the frame, as in scikit-learn's 8x8 digits.
 
-    Returns:
-        (height, width) uint8, C-contiguous, 0 the background and 255 the strongest ink.
+    Returns (height, width) uint8, C-contiguous, 0 the background and 255 the strongest ink.
 
-    Raises:
-        InputError: the file is missing, no image, truncated, over 50 megapixels, or without any ink.
+    Raises InputError: the file is missing, no image, truncated, over 50 megapixels, or without any ink.
 
     >>> load_digit_image("seven.png").shape  # doctest: +SKIP
     (28, 28)
@@ -81,8 +79,7 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
         input_shape: a model's, without the batch: (pixels,) of a square image, (height, width), or
             (1, height, width).
 
-    Raises:
-        InputError: it is not that of one grey image.
+    Raises InputError: it is not that of one grey image.
 
     >>> image_shape_of((784,))
     (28, 28)

@@ -70,8 +70,7 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
         data_dir: ROOT; default the environment variable DNN_DATA_DIR, else ./data.
         download: whether the network may be used.
 
-    Returns:
-        The folder that holds the four files.
+    Returns the folder that holds the four files.
 
     Raises:
         InputError: another name.

@@ -40,11 +40,8 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
         name: "mnist", "fashion_mnist", "kmnist" or "digits".
         data_dir, download: as in ``fetch``; not used for digits.
 
-    Returns:
-        A Dataset; bright (255) is ink, or cloth, and black (0) the background.
-
-    Raises:
-        InputError, DatasetError: as ``fetch``; scikit-learn is not installed.
+    Returns a Dataset; bright (255) is ink, or cloth, and black (0) the background.
+    Raises InputError, DatasetError: as ``fetch``; scikit-learn is not installed.
 
     >>> data = load_dataset("digits")
     >>> data.x_train.shape, data.y_train.shape, data.x_test.shape

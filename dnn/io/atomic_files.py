@@ -18,8 +18,7 @@ def write_atomically(path: Path, *content: Buffer) -> None:
     Args:
         content: parts that are written one after another.
 
-    Raises:
-        OSError: the folder cannot be written to, or the disk is full; nothing is left behind.
+    Raises OSError: the folder cannot be written to, or the disk is full; nothing is left behind.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")
     # Not tempfile: its 0600 would hide the file from other users, and to ask for the umask is to change it.

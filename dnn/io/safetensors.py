@@ -49,8 +49,7 @@ def write(
         key: of the one metadata entry (safetensors writes several in no fixed order): which kind of file it
         is. about: JSON values.
 
-    Raises:
-        OSError: it cannot be written; nothing is left behind.
+    Raises OSError: it cannot be written; nothing is left behind.
     """
     text = json.dumps(about)
     facts = {"version": version, "crc32": _checksum(text, arrays), "about": text}
@@ -76,8 +75,7 @@ def read(
         what: the kind of file in words.
         refuse: what is raised.
 
-    Raises:
-        InputError: as ``refuse``: missing, truncated, altered, of another kind or version.
+    Raises InputError: as ``refuse``: missing, truncated, altered, of another kind or version.
     """
     from safetensors import SafetensorError, safe_open
 

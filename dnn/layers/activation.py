@@ -48,8 +48,7 @@ class Activation(Activated):
     Args:
         activation: f, a name in ``backends.reference.ACTIVATIONS``, whose module has the formulas.
 
-    Raises:
-        InputError: an unknown activation.
+    Raises InputError: an unknown activation.
 
     >>> Activation("gelu").config()
     {'name': '', 'activation': 'gelu'}

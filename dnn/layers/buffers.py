@@ -4,8 +4,6 @@ Only the largest batch has memory, once for training and once for use; smaller b
 server may call one model from many threads, and memory does not grow with the number of batch sizes.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace

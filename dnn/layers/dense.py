@@ -41,8 +41,7 @@ class Dense(Affine):
         initializer: of W, a name in ``dnn.layers.initializers``; None: "he_uniform" for relu and its
             kin, else "glorot_uniform". b starts at 0.
 
-    Raises:
-        InputError: units below 1, or an unknown activation or initializer.
+    Raises InputError: units below 1, or an unknown activation or initializer.
 
     >>> from backends import get_backend
     >>> from dnn import Sequential

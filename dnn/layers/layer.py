@@ -32,8 +32,7 @@ class Layer(Closed, ABC):
         trainable: False freezes the layer: its parameters get no update, no penalty and no decay, and
             BatchNormalization uses its running statistics. It may be set at any time.
 
-    Raises:
-        InputError: a setting out of range, of any layer.
+    Raises InputError: a setting out of range, of any layer.
 
     Attributes:
         value, gradient: of the trained parameters by short name, views of the model's flat vectors.
@@ -99,8 +98,7 @@ class Layer(Closed, ABC):
             first: nothing before this layer is trained, so it computes no input gradient.
             seed: of the model; index: the layer's place in it. They key the layer's random streams.
 
-        Raises:
-            InputError: the layer is in a model already, or the input shape does not fit.
+        Raises InputError: the layer is in a model already, or the input shape does not fit.
         """
         if self._backend is not None:
             raise InputError(

@@ -15,8 +15,7 @@ class Reshape(Layer):
     Args:
         target_shape: without the batch axis; one length may be -1 and follows from the others.
 
-    Raises:
-        InputError: a length below 1.
+    Raises InputError: a length below 1.
 
     >>> Reshape((28, 28, 1)).shape_after((784,))
     (28, 28, 1)

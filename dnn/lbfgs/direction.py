@@ -48,8 +48,7 @@ def descent_direction(xp: Any, gradient: Array, pairs: Sequence[Pair]) -> Array:
         gradient: g (n,).
         pairs: m of them, oldest first.
 
-    Returns:
-        (n,), new.
+    Returns (n,), new.
 
     Source: Nocedal, "Updating quasi-Newton matrices with limited storage" (1980); Nocedal and Wright,
     "Numerical Optimization" (2006), algorithm 7.4 and equation 7.20.

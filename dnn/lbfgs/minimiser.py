@@ -37,8 +37,7 @@ class _Minimiser:
         Every step that is remembered was right once, but on a function with steep walls all of them
         together can mislead: then they are forgotten, and the steepest descent is tried.
 
-        Returns:
-            None if there is no such point, or if it was not found within so many evaluations.
+        Returns None if there is no such point, or if it was not found within so many evaluations.
         """
         settings = self.settings
         while True:
@@ -125,11 +124,9 @@ def minimise(
         settings: None: ``LBFGS()``.
         watch: is called with the state after each iteration, for instance to save it.
 
-    Returns:
-        The state, with the reason for which it stopped.
+    Returns the state, with the reason for which it stopped.
 
-    Raises:
-        InputError: a start of another library, device, dtype or shape.
+    Raises InputError: a start of another library, device, dtype or shape.
 
     Source: Liu and Nocedal, "On the limited memory BFGS method for large scale optimization" (1989).
 

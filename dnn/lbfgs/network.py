@@ -76,13 +76,11 @@ def fit_lbfgs(
             parameters are then those of the state. None: start from the model's parameters.
         chunk_size: examples that go through the network at a time.
 
-    Returns:
-        The state; its ``history`` holds loss and gradient by evaluations, its ``reason`` why it
-        stopped. The model has the last iterate's parameters, also after an interrupt.
+    Returns the state; its ``history`` holds loss and gradient by evaluations, its ``reason`` why it stopped.
+    The model has the last iterate's parameters, also after an interrupt.
 
-    Raises:
-        InputError: not compiled, an argument that does not fit, or a state of another network or of
-            other data; nothing was changed.
+    Raises InputError: not compiled, an argument that does not fit, or a state of another network or of other
+    data; nothing was changed.
 
     >>> import numpy as np
     >>> from backends import get_backend

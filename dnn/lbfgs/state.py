@@ -35,8 +35,7 @@ class LBFGS(Checked):
         sufficient_decrease, curvature: c1 < c2 of the Wolfe conditions.
         line_search_evaluations: after so many trials a line search takes what it has or fails.
 
-    Raises:
-        InputError: a setting out of range.
+    Raises InputError: a setting out of range.
     """
 
     memory: Count = 10

@@ -35,8 +35,7 @@ class Optimizer(Checked):
         examples: settings with which the checks make the optimizer, each variant named after its last one.
         decays: whether the parameters are multiplied by a factor before the step: two more roundings.
 
-    Raises:
-        InputError: a setting out of range, or both clippings.
+    Raises InputError: a setting out of range, or both clippings.
     """
 
     learning_rate: float | Schedule

@@ -17,8 +17,7 @@ class Penalty:
         parameters: of the model.
         l1, l2: finite, at least 0.
 
-    Raises:
-        InputError: a setting out of range.
+    Raises InputError: a setting out of range.
     """
 
     def __init__(self, parameters: Parameters, l1: float, l2: float) -> None:

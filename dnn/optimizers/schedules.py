@@ -35,8 +35,7 @@ class Schedule(Checked):
         name: in ``over_training`` and on the command line.
         examples: settings with which the checks make the schedule.
 
-    Raises:
-        InputError: a setting out of range.
+    Raises InputError: a setting out of range.
     """
 
     warmup: Natural = field(default=0, kw_only=True)
@@ -209,8 +208,7 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     Args:
         updates: of the training, the warm-up's included; step: a tenth after each third of the rest.
 
-    Raises:
-        InputError: an unknown name or a setting out of range.
+    Raises InputError: an unknown name or a setting out of range.
 
     >>> over_training("linear", 1.0, updates=5, warmup=1).rates()
     array([0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ])

@@ -1,7 +1,5 @@
 """What may watch a training: a callback is told when something happens."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

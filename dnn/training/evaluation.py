@@ -1,7 +1,5 @@
 """Using a network: evaluate and predict, in chunks, so that memory does not grow with the examples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 

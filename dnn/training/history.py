@@ -1,7 +1,5 @@
 """History: each epoch's numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import nan

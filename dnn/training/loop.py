@@ -1,7 +1,5 @@
 """The training loop: all batches of an epoch, all epochs of a fit, and the callbacks that watch them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from functools import cached_property, partial
@@ -115,9 +113,7 @@ class Training:
 
     def restore(self, state: TrainingState) -> History:
         """Become what this state was taken of; returns the epochs before it.
-
-        Raises:
-            StateError: it is of another training; nothing was changed.
+        Raises StateError: it is of another training; nothing was changed.
         """
         if state.updates > self.batches.updates:
             raise StateError(

@@ -152,8 +152,7 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
     Args:
         measures: what the fit that goes on measures in each epoch.
 
-    Raises:
-        StateError: it measured something else.
+    Raises StateError: it measured something else.
     """
     epochs = {len(values) for values in state.history.values()} or {0}
     measured = {n for n in state.history if n in measures or n in OURS or n.startswith("val_")}

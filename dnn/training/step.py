@@ -5,8 +5,6 @@ far) is in arrays on the device. So an update reads nothing back, and a backend 
 replay it.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from dnn.losses import weigh

@@ -4,8 +4,6 @@ Host NumPy arrays are moved to the model's device here, once; arrays that are th
 they are; anything else is refused. Images stay uint8: a uint8 value v stands for v / 255.
 """
 
-from __future__ import annotations
-
 from math import prod
 from typing import Any
 
@@ -38,9 +36,7 @@ def _require_finite(backend: Backend, argument: str, array: Array) -> None:
 
 def examples(backend: Backend, argument: str, x: Any, shape: tuple[int, ...]) -> Array:
     """x on the device, (N, *shape), uint8 or the backend's dtype.
-
-    Raises:
-        InputError: another library, device, dtype or shape; no rows; NaN or infinity.
+    Raises InputError: another library, device, dtype or shape; no rows; NaN or infinity.
     """
     x = _admit(backend, argument, x)
     got = tuple(x.shape)
@@ -67,9 +63,7 @@ def targets(backend: Backend, argument: str, y: Any, rows: int, outputs: int) ->
     """y on the device: (N,) int64 class numbers, or (N, outputs) in the backend's dtype.
 
     With one output there are no classes to number: (N,) is then one value for each example, (N, 1).
-
-    Raises:
-        InputError: another library, device, dtype or shape; class numbers out of range; NaN.
+    Raises InputError: another library, device, dtype or shape; class numbers out of range; NaN.
     """
     y = _admit(backend, argument, y)
     shape, dtype = tuple(y.shape), dtype_name(y)

@@ -3,8 +3,6 @@
 What has passed is an ``Examples``, which nothing behind the door looks at again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -63,9 +61,7 @@ class Door(NamedTuple):
         Args:
             names: of x and y, in messages.
             batch_size: there must be as many examples.
-
-        Raises:
-            InputError: what does not fit, by name.
+        Raises InputError: what does not fit, by name.
         """
         x = examples(self.backend, names[0], x, self.input_shape)
         n = int(x.shape[0])
@@ -82,9 +78,7 @@ class Door(NamedTuple):
 
     def admit_validation(self, given: Any) -> Examples:
         """``validation_data``, (x, y) or (x, y, sample_weight).
-
-        Raises:
-            InputError: no such tuple, or what does not fit.
+        Raises InputError: no such tuple, or what does not fit.
         """
         if not isinstance(given, tuple) or len(given) not in (2, 3):
             raise InputError(
@@ -105,9 +99,7 @@ class Door(NamedTuple):
         sample_weight: Any = None,
     ) -> tuple[Examples, Examples | None]:
         """(what is trained on, what is evaluated after each epoch); arguments as in ``Sequential.fit``.
-
-        Raises:
-            InputError: what does not fit, by name.
+        Raises InputError: what does not fit, by name.
         """
         batch_size = positive_integer("batch_size", batch_size)
         given = self.admit(x, y, sample_weight, batch_size=batch_size)
@@ -132,9 +124,7 @@ class Door(NamedTuple):
 
 def _cut(n: int, share: Any, batch_size: int) -> int:
     """How many of n examples are trained on if the last ``share`` of them are held out.
-
-    Raises:
-        InputError: a share out of range, or one that leaves a part empty or smaller than a batch.
+    Raises InputError: a share out of range, or one that leaves a part empty or smaller than a batch.
     """
     require_number("validation_split", share, 0.0, 1.0)
     cut = int(n * (1.0 - share))  # Keras's rounding

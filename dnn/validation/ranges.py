@@ -15,8 +15,7 @@ Natural = Annotated[int, natural_number]
 class Checked:
     """Base of frozen dataclasses: each field is checked against its type when an object is made.
 
-    Raises:
-        InputError: a setting out of range.
+    Raises InputError: a setting out of range.
     """
 
     def __post_init__(self) -> None:

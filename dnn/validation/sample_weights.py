@@ -1,7 +1,5 @@
 """How much each example counts: ``sample_weight`` and ``class_weight`` become one number an example."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,9 +21,7 @@ def combined_weights(
         y: admitted targets; the class of a row is its largest entry, or with one output 1 above 0.5, else 0.
         sample_weight: (N,) numbers of at least 0 (host array or list), or an array of the backend.
         class_weight: class number -> number of at least 0; classes that are not named have 1.
-
-    Raises:
-        InputError: another shape, an unknown class, a negative number, NaN or infinity; no weight above 0.
+    Raises InputError: another shape, an unknown class, a negative number, NaN or infinity; no weight above 0.
     """
     if sample_weight is None and class_weight is None:
         return None

@@ -1,7 +1,5 @@
 """The table of contenders: a name, what it is, what it needs, and how it is prepared."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -18,25 +16,17 @@ PEERS, FAST = install("peers"), install("fast")
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to train the network.
+    """One way to train the network."""
 
-    Args:
-        label: what it is, for tables and pictures.
-        prepare: loads and builds everything; see ``Prepared``.
-        modules: that must be importable, by their names with spaces between.
-        install: the command that gets them.
-        environment: variables that must be set before its process starts.
-        device: where it runs unless its name says otherwise, as "torch:cuda" does; None: it takes no device.
-        kind: "ours", "peer" or "floor".
-    """
-
-    label: str
-    prepare: Callable[[Task], Prepared]
-    modules: str = ""
-    install: str = ""
+    label: str  # what it is, for tables and pictures
+    prepare: Callable[[Task], Prepared]  # loads and builds everything; see ``Prepared``
+    modules: str = ""  # that must be importable, by their names with spaces between
+    install: str = ""  # the command that gets them
+    # Variables that must be set before its process starts.
     environment: Mapping[str, str] = field(default_factory=dict)
+    # Where it runs unless its name says otherwise, as "torch:cuda" does; None: it takes no device.
     device: str | None = None
-    kind: str = "peer"
+    kind: str = "peer"  # "ours", "peer" or "floor"
 
 
 def _keras(backend: str, title: str) -> Contender:
@@ -88,8 +78,7 @@ CONTENDERS: Mapping[str, Contender] = {
 def get_contender(name: str) -> Contender:
     """The contender of this name, such as "torch" or, on another device, "torch:cuda".
 
-    Raises:
-        InputError: there is none, or it takes no device.
+    Raises InputError: there is none, or it takes no device.
     """
     first, colon, device = name.partition(":")
     contender = look_up("contender", first, CONTENDERS)
@@ -124,8 +113,7 @@ def environment(name: str, threads: int | None) -> dict[str, str]:
 def available(names: Sequence[str] | None = None) -> tuple[list[str], dict[str, str]]:
     """(those of the names that may run here; each other's reason).
 
-    Args:
-        names: None: all but those that need a GPU, which would not be compared with their like.
+    None stands for all but those that need a GPU, which would not be compared with their like.
     """
     if names is None:
         names = [name for name, contender in CONTENDERS.items() if contender.device != "cuda"]

@@ -8,8 +8,6 @@ Eight products for three layers; no library can be faster than its own. torch ha
 and oneDNN behind a private call that torch.compile makes too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -34,11 +32,7 @@ def flops(widths: tuple[int, ...], batch: int) -> int:
 
 
 def products(backend: Backend, matmul: Product, widths: tuple[int, ...], batch: int) -> Callable[[], None]:
-    """A function that does one update's products into buffers that are there.
-
-    Args:
-        matmul: (a, b, out=) of the backend's library.
-    """
+    """A function that does one update's products, by ``matmul(a, b, out=)``, into buffers that are there."""
     rng = np.random.default_rng(0)
 
     def random(*shape: int) -> Any:
@@ -91,11 +85,7 @@ def onednn_matmul(a: Any, b: Any, out: Any) -> None:
 
 
 def on(name: str, matmul: Product | None = None) -> Callable[[Task], Prepared]:
-    """How the floor of this backend's library is prepared.
-
-    Args:
-        matmul: (a, b, out=); None: the library's usual one.
-    """
+    """How the floor of this backend's library is prepared; without ``matmul(a, b, out=)`` its usual one."""
 
     def prepare(task: Task) -> Prepared:
         backend = get_backend(name, task.device, precision=task.settings.precision)

@@ -1,7 +1,5 @@
 """Our contenders: the same Sequential on each backend."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from backends import Backend, get_backend
@@ -46,11 +44,7 @@ class Trainer:
 
 
 def on(name: str, graphs: bool = False) -> Callable[[Task], Prepared]:
-    """How the contender of this backend is prepared.
-
-    Args:
-        graphs: its updates are replayed as CUDA graphs.
-    """
+    """How this backend's contender is prepared; with ``graphs`` its updates are replayed as CUDA graphs."""
 
     def prepare(task: Task) -> Prepared:
         backend = get_backend(name, task.device, precision=task.settings.precision, graphs=graphs)

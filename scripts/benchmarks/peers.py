@@ -3,8 +3,6 @@
 Their packages are optional (``pip install -e ".[peers]"``), so that mypy sees none of them.
 """
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable
 from typing import Any

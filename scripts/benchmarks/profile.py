@@ -11,8 +11,6 @@ Alone, the products find their operands in the cache more often than in the upda
 rather too much than too little.
 """
 
-from __future__ import annotations
-
 import statistics
 import time
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Native PyTorch: nn.Sequential, autograd and torch.optim, from the tutorial's loop to a good user's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,13 +15,6 @@ from dnn.interop.torch import to_torch
 def network(task: Task) -> Any:
     """nn.Linear layers with the activation between them, logits at the end; weights as ours at the start."""
     return to_torch(build(task, get_backend("numpy")), task.device or "cpu", logits=True)
-
-
-def adam(module: Any, **options: Any) -> Any:
-    """torch.optim.Adam with its defaults (1e-3), or with options: fused, capturable."""
-    import torch
-
-    return torch.optim.Adam(module.parameters(), lr=1e-3, **options)
 
 
 def prepare(
@@ -56,7 +47,7 @@ def in_memory(compiled: bool = False, captured: bool = False, **options: Any) ->
     Args:
         compiled: the forward pass by torch.compile.
         captured: the whole update replayed as a CUDA graph.
-        options: Adam's.
+        options: Adam's: fused, capturable.
     """
 
     def prepared(task: Task) -> Prepared:
@@ -64,7 +55,7 @@ def in_memory(compiled: bool = False, captured: bool = False, **options: Any) ->
 
         x, y = (torch.from_numpy(array).to(task.device) for array in (task.floats(), task.y))
         module = network(task)
-        optimizer = adam(module, **options)
+        optimizer = torch.optim.Adam(module.parameters(), lr=1e-3, **options)
         loss_of = torch.nn.CrossEntropyLoss()
         model = torch.compile(module) if compiled else module
         total = torch.zeros((), device=task.device)
@@ -126,7 +117,7 @@ def tutorial(task: Task) -> Prepared:
 
     loader = torch.utils.data.DataLoader(Images(), batch_size=task.settings.batch, shuffle=True)
     module = torch.nn.Sequential(torch.nn.Flatten(), network(task))
-    optimizer = adam(module)
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
     loss_of = torch.nn.CrossEntropyLoss()
     losses = []
 

@@ -1,7 +1,5 @@
 """Ours against theirs: the ratio within each rotation, its median and spread, and what must hold."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """What a person sees of a rotation: a table, JSON, and a picture; and the tables of one of our updates."""
 
-from __future__ import annotations
-
 import os
 import platform
 from dataclasses import asdict

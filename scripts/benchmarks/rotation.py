@@ -1,7 +1,5 @@
 """All contenders in turn, A B C A B C ..., each time in a fresh process."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,17 +15,12 @@ Measurement = dict[str, Any]  # what ``worker.measure`` returns
 
 @dataclass
 class Results:
-    """The measurements of all contenders.
+    """The measurements of all contenders."""
 
-    Attributes:
-        settings: of all runs.
-        runs: name -> a measurement for each rotation, in order, of those that ran in all of them.
-        missing: name -> why it could not run.
-    """
-
-    settings: Settings
+    settings: Settings  # of all runs
+    # Name -> a measurement for each rotation, in order, of those that ran in all of them.
     runs: dict[str, list[Measurement]] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)  # name -> why it could not run
 
     def ms(self, name: str) -> list[float]:
         """Milliseconds an update, one number a rotation."""
@@ -56,12 +49,9 @@ def rotate(
     told: Callable[[str], object] = lambda line: None,
     run: Callable[[str, Settings], Measurement] = run_one,
 ) -> Results:
-    """Each contender once a rotation; one that fails is left out from then on.
+    """Each contender (None: all that are ``available``) once a rotation, measured by ``run``.
 
-    Args:
-        names: None: all that can run; see ``available``.
-        told: receives a line after each run.
-        run: measures one contender.
+    One that fails is left out from then on. ``told`` receives a line after each run.
     """
     able, missing = available(names)
     results = Results(settings, {name: [] for name in able}, missing)

@@ -2,8 +2,6 @@
 every 100 updates too.
 """
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 import time

@@ -1,7 +1,5 @@
 """What a benchmark trains; equal for all contenders of a rotation, and handed to workers as JSON."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -18,38 +16,25 @@ ACTIVATIONS = ("sigmoid", "tanh", "relu")
 class Settings:
     """The lecture's network by default: 784-500-500-10, cross-entropy, Adam 1e-3, float32.
 
-    Args:
-        dataset: a name of ``dnn.datasets``, or "random" (6,000 noise images of 784 pixels).
-        data_dir: where the data set lies; None: DNN_DATA_DIR, else ./data.
-        hidden: units of each hidden layer; may be empty.
-        activation: of the hidden layers: "sigmoid", "tanh" or "relu".
-        batch: examples an update.
-        updates: how many are timed, after as many as an epoch (at most ``updates``) to warm up. Adam's
-            moments then are those of a real training, which matters: they decay into denormals.
-        chunk: updates between two looks at the clock; contenders that train whole epochs in one call
-            are timed an epoch at a time.
-        threads: of the products; None: as many as the library takes by itself.
-        precision: of our products and the floors' on CUDA: "float32" or "tf32".
-        unroll: updates in one CUDA graph, for the contenders that replay our updates as graphs.
-        limit: only the first so many training examples; None: all.
-        seed: of weights and shuffles.
-
-    Raises:
-        InputError: a setting out of range.
+    Raises InputError: a setting out of range.
     """
 
-    dataset: str = "mnist"
-    data_dir: str | None = None
-    hidden: tuple[int, ...] = (500, 500)
-    activation: str = "sigmoid"
-    batch: int = 100
+    dataset: str = "mnist"  # a name of ``dnn.datasets``, or "random" (6,000 noise images of 784 pixels)
+    data_dir: str | None = None  # where the data set lies; None: DNN_DATA_DIR, else ./data
+    hidden: tuple[int, ...] = (500, 500)  # units of each hidden layer; may be empty
+    activation: str = "sigmoid"  # of the hidden layers: "sigmoid", "tanh" or "relu"
+    batch: int = 100  # examples an update
+    # How many are timed, after as many as an epoch (at most ``updates``) to warm up. Adam's moments then are
+    # those of a real training, which matters: they decay into denormals.
     updates: int = 1200
+    # Updates between two looks at the clock; contenders that train whole epochs in one call are timed an
+    # epoch at a time.
     chunk: int = 100
-    threads: int | None = None
-    precision: str = "float32"
-    unroll: int = 25
-    limit: int | None = None
-    seed: int = 0
+    threads: int | None = None  # of the products; None: as many as the library takes by itself
+    precision: str = "float32"  # of our products and the floors' on CUDA: "float32" or "tf32"
+    unroll: int = 25  # updates in one CUDA graph, for the contenders that replay our updates as graphs
+    limit: int | None = None  # only the first so many training examples; None: all
+    seed: int = 0  # of weights and shuffles
 
     def __post_init__(self) -> None:
         look_up("dataset", self.dataset, dict.fromkeys(DATASETS))
@@ -65,8 +50,7 @@ class Settings:
 def from_json(text: str) -> Settings:
     """Settings from a JSON object of their fields; what is left out has its default.
 
-    Raises:
-        InputError: no JSON object, an unknown setting, or one out of range.
+    Raises InputError: no JSON object, an unknown setting, or one out of range.
     """
     try:
         given = json.loads(text)

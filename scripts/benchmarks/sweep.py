@@ -5,8 +5,6 @@ The exponent e of a contender is the slope of log(time) over log(value), by leas
 Small values are all fixed cost, so the slope over the larger half is given too.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The data of one benchmark run, and what a contender makes of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,19 +49,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A contender that is ready to train: data in memory, network built.
+    """A contender that is ready to train: data in memory, network built."""
 
-    Args:
-        run: does n more updates and waits for their end.
-        probabilities: (rows, n_in) float32 -> (rows, 10) by the network as it is; None: nothing is trained.
-        facts: what it runs on: versions, threads.
-        whole: it trains whole epochs in one call, and each call has a price of its own.
-    """
-
-    run: Callable[[int], None]
+    run: Callable[[int], None]  # does n more updates and waits for their end
+    # (rows, n_in) float32 -> (rows, 10) by the network as it is; None: nothing is trained
     probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-    whole: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)  # what it runs on: versions, threads
+    whole: bool = False  # it trains whole epochs in one call, and each call has a price of its own
 
 
 def scaled(x: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,7 +1,5 @@
 """One contender, measured once, in this process; ``_workers`` says how it is called and answers."""
 
-from __future__ import annotations
-
 import os
 import platform
 import statistics
@@ -50,8 +48,7 @@ def import_memory_mb(settings: Settings) -> float | None:
 def pin(name: str, threads: int | None) -> None:
     """Keep XLA to as many cores: it counts those that it may use, and reads no variable.
 
-    Raises:
-        CannotRun: the variables that the other libraries read do not say ``threads``.
+    Raises CannotRun: the variables that the other libraries read do not say ``threads``.
     """
     if threads is None:
         return
@@ -93,8 +90,7 @@ def train(contender: Contender, settings: Settings) -> tuple[Prepared, Task, dic
         what was trained, its task, and: ms (an update: the median over the chunks), chunks (ms an update
         of each), preparation (s: data, building, compiling, warming up), trained (updates in all).
 
-    Raises:
-        CannotRun: tf32 is asked of somebody else's library.
+    Raises CannotRun: tf32 is asked of somebody else's library.
     """
     if settings.precision != "float32" and contender.kind == "peer":
         raise CannotRun(f"precision {settings.precision!r} is for ours and the floors")
@@ -122,8 +118,7 @@ def measure(name: str, settings: Settings) -> dict[str, Any]:
     Returns:
         name, what ``train`` found, import_mb, peak_mb, train_loss and test_accuracy, facts.
 
-    Raises:
-        CannotRun: it cannot, with the reason.
+    Raises CannotRun: it cannot, with the reason.
     """
     contender = get_contender(name)
     os.environ.update(contender.environment)

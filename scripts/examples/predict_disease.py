@@ -4,8 +4,6 @@
 Scikit-learn's breast cancer set (Wisconsin, 1995): 569 tumours, 30 measurements of cell nuclei each.
 """
 
-from __future__ import annotations
-
 import argparse
 
 import _example

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Image recognition: handwritten digits, beside logistic regression and nearest neighbours."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

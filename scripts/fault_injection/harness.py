@@ -5,8 +5,6 @@ training that nothing happened to, bit for bit, and after every kill the newest 
 readable.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import random
@@ -30,25 +28,15 @@ Main = Callable[[Sequence[str]], int]  # the training command, given its argumen
 
 @dataclass
 class Tally:
-    """What happened.
+    """What happened."""
 
-    Attributes:
-        kills: trainings that were alive when they were killed.
-        write_errors: trainings that ran with a limit on the size of files.
-        unreadable: times that the newest state could not be read.
-        lost: times that no state was left although there had been one.
-        mismatches: finished trainings whose weights differ from the undisturbed one's.
-        finished: trainings that came to their end.
-        failures: the last words of trainings that ended in an unexpected way.
-    """
-
-    kills: int = 0
-    write_errors: int = 0
-    unreadable: int = 0
-    lost: int = 0
-    mismatches: int = 0
-    finished: int = 0
-    failures: tuple[str, ...] = ()
+    kills: int = 0  # trainings that were alive when they were killed
+    write_errors: int = 0  # trainings that ran with a limit on the size of files
+    unreadable: int = 0  # times that the newest state could not be read
+    lost: int = 0  # times that no state was left although there had been one
+    mismatches: int = 0  # finished trainings whose weights differ from the undisturbed one's
+    finished: int = 0  # trainings that came to their end
+    failures: tuple[str, ...] = ()  # the last words of trainings that ended in an unexpected way
 
     @property
     def clean(self) -> bool:
@@ -115,8 +103,7 @@ class Harness:
         folder: for the runs; is made new.
         seed: of the moments of killing.
 
-    Raises:
-        InputError: the undisturbed training does not work, or this system cannot fork.
+    Raises InputError: the undisturbed training does not work, or this system cannot fork.
     """
 
     def __init__(self, main: Main, arguments: Sequence[str], folder: Path, seed: int = 0) -> None:
@@ -133,11 +120,7 @@ class Harness:
         self.weights = (whole / MODEL).read_bytes()
 
     def _disturbed(self, number: int, kill: bool, limit: Callable[[], int | None]) -> None:
-        """One training, disturbed until it is done.
-
-        Args:
-            limit: gives the bytes that a file may have in the next attempt; None: any number.
-        """
+        """One training, disturbed until it is done; ``limit`` gives each attempt's largest file, or None."""
         run, log, seen = self.folder / f"run-{number}", self.folder / "log", False
         for attempt in range(200):
             begun = bool(state_files(run))

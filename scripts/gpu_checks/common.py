@@ -1,7 +1,5 @@
 """What all parts share: their settings, and the backends that are checked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,15 +14,10 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """What all parts share.
+    """What all parts share."""
 
-    Args:
-        data_dir: where MNIST lies; None: DNN_DATA_DIR, else ./data.
-        device: "cuda" or "cuda:N".
-    """
-
-    data_dir: str | None = None
-    device: str = "cuda"
+    data_dir: str | None = None  # where MNIST lies; None: DNN_DATA_DIR, else ./data
+    device: str = "cuda"  # "cuda" or "cuda:N"
 
     def on(self, library: str, **options: Any) -> Backend:
         """CuPy or torch on the device that is checked."""
@@ -33,8 +26,7 @@ class Settings:
     def both(self, found: Result) -> Iterator[tuple[str, Backend]]:
         """CuPy and torch by name; of one that cannot be used, ``found`` says why.
 
-        Raises:
-            BackendUnavailable: neither can.
+        Raises BackendUnavailable: neither can.
         """
         missing = 0
         for library in ("cupy", "torch"):

@@ -3,8 +3,6 @@
 Each runs in a process of its own, by ``_workers``, so that one that hangs or crashes leaves the others alone.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
@@ -18,8 +16,9 @@ from _workers import SCRIPTS, Answer, serve
 from benchmarks.ours import Trainer, build
 
 from backends import BackendUnavailable, available_backends
+from backends.errors import brief
+from dnn.agreement.bounds import layer as layer_bound
 from gpu_checks.common import Result, Settings
-from gpu_checks.cublaslt import probe
 from gpu_checks.speed import floor, kernels, memory, speed_cupy, speed_native, speed_torch
 
 UPDATES = 6000
@@ -110,9 +109,30 @@ def full_runs(settings: Settings) -> Result:
 
 
 def capture_probe(settings: Settings) -> Result:
-    """Whether CuPy can capture a product by cublasLt: the answer decides CuPy's route to graphs."""
-    settings.on("cupy")
-    return probe()
+    """Whether CuPy captures a product, and replays it on new data: if so, its steps can become graphs."""
+    settings.on("cupy")  # or the reason why not
+
+    import cupy
+
+    a, b = (cupy.random.rand(*shape, dtype=cupy.float32) for shape in ((100, 784), (784, 500)))
+    stream, out = cupy.cuda.Stream(non_blocking=True), cupy.matmul(a, b)  # loads cuBLAS
+    cupy.cuda.Device().synchronize()
+    try:
+        with stream:
+            stream.begin_capture()
+            try:
+                cupy.matmul(a, b, out=out)
+            finally:
+                graph = stream.end_capture()
+    except Exception as error:  # of CuPy, which may refuse cuBLAS here, or of CUDA
+        return {"captured": False, "why": brief(error)}
+    a += 1.0
+    cupy.cuda.Device().synchronize()
+    graph.launch(stream)
+    stream.synchronize()
+    wanted = cupy.matmul(a.astype(cupy.float64), b.astype(cupy.float64))
+    far = float(cupy.linalg.norm(out - wanted) / cupy.linalg.norm(wanted))
+    return {"captured": True, "error": far, "holds": far <= layer_bound(784)}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Runs all parts one after the other, each within its time limit, and makes a table of their results."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """How fast it is on the card, how many kernels an update takes, and how much memory."""
 
-from __future__ import annotations
-
 import statistics
 from collections import Counter
 

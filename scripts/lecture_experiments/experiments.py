@@ -5,8 +5,6 @@ The lecture (three steps: build a model, define a goal, find the best function) 
 one choice after the other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -20,27 +18,18 @@ ALL = 0
 
 @dataclass(frozen=True)
 class Experiment:
-    """One network trained in one way. The defaults are the lecture's.
+    """One network trained in one way. The defaults are the lecture's."""
 
-    Args:
-        name: in tables and file names.
-        about: what is tried, in a few words.
-        hidden: units of each hidden layer.
-        activation, loss: as in ``Dense`` and ``compile``.
-        optimizer: None: L-BFGS over all examples, with ``epochs`` evaluations of the total loss at most.
-        batch: examples an update; ALL: every one.
-        epochs: passes over the training examples.
-        reported: test accuracy that students of such lectures report, for smaller networks and fewer images.
-    """
-
-    name: str
-    about: str
-    hidden: tuple[int, ...] = (500, 500)
-    activation: str = "sigmoid"
-    loss: str = "categorical_crossentropy"
+    name: str  # in tables and file names
+    about: str  # what is tried, in a few words
+    hidden: tuple[int, ...] = (500, 500)  # units of each hidden layer
+    activation: str = "sigmoid"  # as in ``Dense``
+    loss: str = "categorical_crossentropy"  # as in ``compile``
+    # None: L-BFGS over all examples, with ``epochs`` evaluations of the total loss at most
     optimizer: Optimizer | None = Adam(1e-3)  # noqa: RUF009 - frozen
-    batch: int = 100
-    epochs: int = 10
+    batch: int = 100  # examples an update; ALL: every one
+    epochs: int = 10  # passes over the training examples
+    # Test accuracy that students of such lectures report, for smaller networks and fewer images.
     reported: str = ""
 
     def layers(self, classes: int) -> list[Layer]:

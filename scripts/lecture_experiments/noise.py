@@ -1,7 +1,5 @@
 """How accurate networks stay under noise that they never saw in training."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

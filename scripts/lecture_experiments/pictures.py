@@ -1,7 +1,5 @@
 """Pictures of what the networks learned, as PNG files."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,12 +23,8 @@ def curves(figure: Any, outcomes: Mapping[str, Outcome], names: Sequence[str]) -
         epochs = history.get("evaluations") or range(1, len(history["val_accuracy"]) + 1)
         error.plot(epochs, 1 - np.asarray(history["val_accuracy"]), "o-", ms=2, label=name)
         loss.plot(epochs, history["loss"], "o-", ms=3, label=name)
-    error.set_ylabel("test error (1 - accuracy)")
-    loss.set_ylabel("training loss (each its own goal)")
-    for axes in (error, loss):
-        axes.set_yscale("log")
-        axes.set_xlabel("passes over the training images")
-        axes.set_xscale("log")
+    for axes, shown in ((error, "test error (1 - accuracy)"), (loss, "training loss (each its own goal)")):
+        axes.set(xlabel="passes over the training images", ylabel=shown, xscale="log", yscale="log")
         axes.grid(alpha=0.3)
     figure.legend(*error.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
 
@@ -42,10 +36,8 @@ def depth(figure: Any, outcomes: Mapping[str, Outcome]) -> None:
         here = [n for n in DEPTHS if f"depth-{n}-{activation}" in outcomes]
         values = [1 - outcomes[f"depth-{n}-{activation}"].test_accuracy for n in here]
         axes.plot(here, values, "o-", ms=4, label=activation)
-    axes.set_xticks(DEPTHS)
-    axes.set_xlabel("hidden layers of 500 units")
-    axes.set_ylabel("test error (1 - accuracy)")
-    axes.set_yscale("log")
+    axes.set(xticks=DEPTHS, xlabel="hidden layers of 500 units")
+    axes.set(ylabel="test error (1 - accuracy)", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend()
 
@@ -64,10 +56,7 @@ def confusion(figure: Any, true: np.ndarray, predicted: np.ndarray, classes: int
                 dark = wrong[i, j] > 0.6 * wrong.max()
                 axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=8,
                           color="white" if dark else "dimgray" if i == j else "black")  # fmt: skip
-    axes.set_xticks(range(classes))
-    axes.set_yticks(range(classes))
-    axes.set_xlabel("taken for")
-    axes.set_ylabel("is")
+    axes.set(xticks=range(classes), yticks=range(classes), xlabel="taken for", ylabel="is")
 
 
 def mistakes(figure: Any, data: Dataset, probabilities: np.ndarray, many: int = 24) -> None:
@@ -100,8 +89,7 @@ def noise(figure: Any, accuracies: Mapping[str, list[float]]) -> None:
     axes = figure.subplots()
     for name, values in accuracies.items():
         axes.plot(NOISE, values, "o-", ms=4, label=EXPERIMENTS[name].about)
-    axes.set_xlabel("standard deviation of the noise added to pixels in [0, 1]")
-    axes.set_ylabel("test accuracy")
+    axes.set(xlabel="standard deviation of the noise added to pixels in [0, 1]", ylabel="test accuracy")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
 

@@ -1,7 +1,5 @@
 """Training one experiment, and keeping its result, so that a set of them can be stopped and continued."""
 
-from __future__ import annotations
-
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -21,24 +19,15 @@ from lecture_experiments.experiments import ALL, Experiment
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of an experiment.
+    """The result of an experiment."""
 
-    Attributes:
-        name: the experiment's.
-        history: name -> a number an epoch (L-BFGS: an iteration).
-        test_accuracy, test_loss: at the end.
-        updates: of the parameters; for L-BFGS evaluations of the total loss.
-        seconds: of training alone.
-        backend, dataset, examples, seed: what it was trained on.
-    """
-
-    name: str
-    history: dict[str, list[float]]
-    test_accuracy: float
+    name: str  # the experiment's
+    history: dict[str, list[float]]  # name -> a number an epoch (L-BFGS: an iteration)
+    test_accuracy: float  # these two at the end
     test_loss: float
-    updates: int
-    seconds: float
-    backend: str
+    updates: int  # of the parameters; for L-BFGS evaluations of the total loss
+    seconds: float  # of training alone
+    backend: str  # these four: what it was trained on
     dataset: str
     examples: int
     seed: int
@@ -87,13 +76,9 @@ def _quasi_newton(
 
 
 class Results:
-    """A folder with a JSON file and the weights of each experiment that is done.
+    """A folder, made if it is not there, with a JSON file and the weights of each experiment that is done.
 
-    Args:
-        folder: is made if it is not there.
-
-    Raises:
-        InputError: it cannot be made.
+    Raises InputError: it cannot be made.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -107,13 +92,9 @@ class Results:
         return self.folder / f"{name}.json"
 
     def done(self, name: str, same: dict[str, Any]) -> Outcome | None:
-        """The outcome that was kept; None: there is none yet.
+        """The outcome that was kept, of the same dataset, examples and seed; None: there is none yet.
 
-        Args:
-            same: dataset, examples and seed that it must have been made with.
-
-        Raises:
-            InputError: the file is unreadable, or of other data or another seed.
+        Raises InputError: the file is unreadable, or of other data or another seed.
         """
         path = self._file(name)
         if not path.exists():

@@ -7,8 +7,6 @@
 Every other line of the page is written by hand and left alone.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 def layer_modules(layer: Layer, dtype: Any, device: Any) -> dict[str, torch.nn.Module]:
     """A built layer's modules by name, its weights and state copied: the transform, then the activation.
 
-    Raises:
-        NoTwin: torch.nn has nothing that does the same.
+    Raises NoTwin: torch.nn has nothing that does the same.
     """
     import torch
 
@@ -66,8 +65,7 @@ def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = Non
             ``nn.BCEWithLogitsLoss`` take it; False: with it, and gives what ``predict`` gives; None: True
             where the model is compiled with a loss that contains that activation (softmax in cross-entropy).
 
-    Raises:
-        NoTwin: a layer that torch.nn does not have.
+    Raises NoTwin: a layer that torch.nn does not have.
 
     >>> from backends import get_backend
     >>> from dnn import Dense
@@ -106,8 +104,7 @@ def twin_parameters(
 ) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
     """Every parameter of a twin as (our name, the parameter p, axes): ours is p.permute(axes).
 
-    Args:
-        state: the buffers that stand for layers' state instead.
+    With ``state`` the buffers that stand for layers' state instead.
     """
     for name, child in module.named_children():
         twin = twin_of(child)

@@ -3,8 +3,6 @@
 One of your own: ``LAYER_TWINS.add("Mine", LayerTwin(...))``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,23 +36,18 @@ class NoTwin(InputError):
 
 @dataclass(frozen=True)
 class LayerTwin:
-    """How one of our layers stands in torch.
+    """How one of our layers stands in torch."""
 
-    Args:
-        modules: the classes in torch.nn that it becomes; for images within ``ChannelsLast``.
-        make: (our built layer) -> the module. Raises NoTwin where torch cannot do the same.
-        back: (the module, without ChannelsLast, activation, name) -> our layer.
-        parameters: our short name -> (torch's name, axes): ours is torch's with its axes in this order.
-        state: the same for what is not trained, which is a buffer in torch.
-        activated: whether our layer contains an activation, which is a module of its own in torch.
-    """
-
-    modules: tuple[str, ...]
+    modules: tuple[str, ...]  # the classes in torch.nn that it becomes; for images within ``ChannelsLast``
+    # (our built layer) -> the module. Raises NoTwin where torch cannot do the same.
     make: Callable[[Any], Module]
+    # (the module, without ChannelsLast, activation, name) -> our layer
     back: Callable[[Any, str, str | None], Layer]
+    # Our short name -> (torch's name, axes): ours is torch's with its axes in this order
     parameters: Tensors = field(default_factory=dict)
+    # The same for what is not trained, which is a buffer in torch.
     state: Tensors = field(default_factory=dict)
-    activated: bool = False
+    activated: bool = False  # whether our layer contains an activation, which is a module of its own in torch
 
 
 def _nn(name: str, *arguments: Any, **options: Any) -> Module:
@@ -63,16 +56,16 @@ def _nn(name: str, *arguments: Any, **options: Any) -> Module:
     return getattr(torch.nn, name)(*arguments, **options)
 
 
-def _images(module: Module) -> Module:
-    from dnn.interop.torch.modules import ChannelsLast
+def _own(name: str, *arguments: Any) -> Module:
+    """A module of ours, which torch.nn lacks."""
+    from dnn.interop.torch import modules
 
-    return ChannelsLast(module)
+    return getattr(modules, name)(*arguments)
 
 
-def _global_average() -> Module:
-    from dnn.interop.torch.modules import GlobalAverage
-
-    return GlobalAverage()
+def _images(name: str, *arguments: Any, **options: Any) -> Module:
+    """A module of torch.nn for our images."""
+    return _own("ChannelsLast", _nn(name, *arguments, **options))
 
 
 def _border(layer: Any) -> tuple[int, int]:
@@ -102,7 +95,7 @@ def _make_batch_norm(layer: Any) -> Module:
     if axes == 1:
         return _nn("BatchNorm1d", layer.input_shape[0], **arguments)
     if axes == 3:
-        return _images(_nn("BatchNorm2d", layer.input_shape[2], **arguments))
+        return _images("BatchNorm2d", layer.input_shape[2], **arguments)
     raise NoTwin(f"layer {layer.name!r} takes {layer.input_shape}, expected (n,) or images (H, W, C)")
 
 
@@ -148,6 +141,14 @@ def _back_layer_norm(module: Module, activation: str, name: str | None) -> Layer
     return LayerNormalization(epsilon=module.eps, name=name)
 
 
+def _back_activation(module: Module, activation: str, name: str | None) -> Layer:
+    return Activation(activation, name=name)
+
+
+def _back_plain(layer_class: type[Layer]) -> Callable[..., Layer]:
+    return lambda module, activation, name: layer_class(name=name)
+
+
 _VECTOR = (0,)
 _SCALES = {"gamma": ("weight", _VECTOR), "beta": ("bias", _VECTOR)}
 
@@ -162,7 +163,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Conv2D": LayerTwin(
         ("Conv2d",),
         lambda layer: _images(
-            _nn("Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, _border(layer))
+            "Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, _border(layer)
         ),
         _back_conv,
         {"W": ("weight", (2, 3, 1, 0)), "b": ("bias", _VECTOR)},  # torch's is (n_out, n_in, h, w)
@@ -170,20 +171,18 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     ),
     "MaxPooling2D": LayerTwin(
         ("MaxPool2d",),
-        lambda layer: _images(_nn("MaxPool2d", layer.size, layer.strides, _pool_border(layer))),
+        lambda layer: _images("MaxPool2d", layer.size, layer.strides, _pool_border(layer)),
         _back_pool(MaxPooling2D, dilation=1),
     ),
     "AveragePooling2D": LayerTwin(
         ("AvgPool2d",),
         lambda layer: _images(
-            _nn("AvgPool2d", layer.size, layer.strides, _pool_border(layer), count_include_pad=False)
+            "AvgPool2d", layer.size, layer.strides, _pool_border(layer), count_include_pad=False
         ),
         _back_pool(AveragePooling2D, count_include_pad=False),
     ),
     "GlobalAveragePooling2D": LayerTwin(
-        ("GlobalAverage",),
-        lambda layer: _global_average(),
-        lambda module, activation, name: GlobalAveragePooling2D(name=name),
+        ("GlobalAverage",), lambda layer: _own("GlobalAverage"), _back_plain(GlobalAveragePooling2D)
     ),
     "BatchNormalization": LayerTwin(
         ("BatchNorm1d", "BatchNorm2d"),
@@ -203,25 +202,17 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         lambda layer: _nn("Dropout", layer.rate),
         lambda module, activation, name: Dropout(module.p, name=name),
     ),
-    "Flatten": LayerTwin(
-        ("Flatten",), lambda layer: _nn("Flatten"), lambda module, activation, name: Flatten(name=name)
-    ),
+    "Flatten": LayerTwin(("Flatten",), lambda layer: _nn("Flatten"), _back_plain(Flatten)),
     "Reshape": LayerTwin(
         ("Unflatten",),
         _make_reshape,
         lambda module, activation, name: Reshape(tuple(module.unflattened_size), name=name),
     ),
     "Activation": LayerTwin(
-        ("Identity",),
-        lambda layer: activation_module(layer.activation),
-        lambda module, activation, name: Activation(activation, name=name),
+        ("Identity",), lambda layer: activation_module(layer.activation), _back_activation
     ),
     # Random in training alone: what the network predicts does not change without them.
-    "Augmentation": LayerTwin(
-        ("Identity",),
-        lambda layer: _nn("Identity"),
-        lambda module, activation, name: Activation(activation, name=name),
-    ),
+    "Augmentation": LayerTwin(("Identity",), lambda layer: _nn("Identity"), _back_activation),
 })  # fmt: skip
 """Our layer -> its twin; "Augmentation" is that of all of them. GaussianNoise has none in torch.nn."""
 
@@ -250,8 +241,7 @@ def activation_module(activation: str) -> Module:
 def activation_of(module: Module) -> str | None:
     """Our name of an activation module; None for any other module.
 
-    Raises:
-        NoTwin: one with other settings than ours.
+    Raises NoTwin: one with other settings than ours.
     """
     if type(module).__name__ == "Identity":
         return "linear"
@@ -272,8 +262,7 @@ def core(module: Module) -> Module:
 def twin_of_layer(layer: Layer) -> LayerTwin:
     """The table's entry for a layer: its class's, or for an augmentation that of all of them.
 
-    Raises:
-        NoTwin: there is none.
+    Raises NoTwin: there is none.
     """
     name = type(layer).__name__
     if name not in LAYER_TWINS and isinstance(layer, Augmentation):

@@ -18,33 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OptimizerTwin:
-    """One of our optimizers in torch.optim.
+    """One of our optimizers in torch.optim."""
 
-    Args:
-        name: of the class there.
-        arguments: (our settings) -> its keyword arguments, without the rate.
-        slots: our slot -> the key in torch's state of a parameter.
-    """
-
-    name: str
-    arguments: Callable[[Any], dict[str, Any]]
-    slots: Mapping[str, str]
+    name: str  # of the class there
+    arguments: Callable[[Any], dict[str, Any]]  # (our settings) -> its keyword arguments, without the rate
+    slots: Mapping[str, str]  # our slot -> the key in torch's state of a parameter
 
 
 @dataclass(frozen=True)
 class LossTwin:
-    """One of our losses in torch.nn.
+    """One of our losses in torch.nn."""
 
-    Args:
-        module: its class there.
-        arguments: (our loss) -> its keyword arguments.
-        rows: class numbers become one-hot rows for it.
-        translate: (outputs, targets) -> the module's two arguments.
-    """
-
-    module: str
-    arguments: Callable[[Any], dict[str, Any]] = lambda loss: {}
-    rows: bool = True
+    module: str  # its class there
+    arguments: Callable[[Any], dict[str, Any]] = lambda loss: {}  # (our loss) -> its keyword arguments
+    rows: bool = True  # class numbers become one-hot rows for it
+    # (outputs, targets) -> the module's two arguments
     translate: Callable[[Any, Any], tuple[Any, Any]] = lambda outputs, targets: (outputs, targets)
 
 

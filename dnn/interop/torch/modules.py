@@ -1,7 +1,5 @@
 """Modules that torch.nn lacks; imported only where torch is."""
 
-from __future__ import annotations
-
 import torch
 
 
