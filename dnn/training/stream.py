@@ -1,7 +1,5 @@
 """Batches that an iterable gives one after another, for examples that are no array and fit in no memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 

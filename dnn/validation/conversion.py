@@ -4,8 +4,6 @@ An array on the model's device is shared through DLPack, and nothing is copied. 
 as a NumPy array. Nothing is copied between other devices.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,11 +1,9 @@
 """Examples that stay where they are: on the disk, or sparse. A batch is made of them when it is wanted."""
 
-from __future__ import annotations
-
 import mmap
 from collections.abc import Callable, Iterator
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -37,7 +35,7 @@ class Rows:
         self._start, self._stop = start, source.shape[0] if stop is None else stop
         self.shape = (self._stop - self._start, *source.shape[1:])
 
-    def __getitem__(self, key: tuple[slice, Any]) -> Rows:
+    def __getitem__(self, key: tuple[slice, Any]) -> Self:
         """``rows[start:stop, ...]``: nothing is read."""
         start, stop, _ = key[0].indices(self.shape[0])
         return type(self)(self.source, self.dtype.name, self._start + start, self._start + stop)
