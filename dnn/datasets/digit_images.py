@@ -63,12 +63,12 @@ def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] 
         raise InputError(
             f"image_shape is {tuple(image_shape)}, expected at most {MAX_PIXELS // 1_000_000} megapixels"
         )
-    image = open_image(Path(path))
+    image = _open(Path(path))
     if image.mode == "L" and "transparency" not in image.info:
         pixels = np.array(image)
         if pixels.shape == tuple(image_shape) and _is_digit_on_black(pixels):
             return pixels
-    for page in grey_pages(image):
+    for page in _grey_pages(image):
         ink = _find_ink(page, max(_room(image_shape)))
         if ink is not None:
             return _fit(ink, image_shape)
@@ -103,7 +103,7 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
     )
 
 
-def open_image(path: Path) -> Image.Image:
+def _open(path: Path) -> Image.Image:
     """The decoded and upright first frame, or InputError with one sentence that names the file."""
     if not os.path.exists(path):  # unlike Path.exists, False where a parent folder is closed to us
         raise InputError(f"image file {path} does not exist; check the path")
@@ -140,7 +140,7 @@ def _too_large(path: Path, got: str) -> InputError:
     )
 
 
-def grey_pages(image: Image.Image) -> list[Image.Image]:
+def _grey_pages(image: Image.Image) -> list[Image.Image]:
     """The image in 8-bit grey; with transparency two pages, on white and then on black.
 
     The second serves white ink on a transparent ground, which is invisible on white.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backends.errors import InputError, brief, unknown
-from dnn.datasets.digit_images import grey_pages, open_image
+from dnn.datasets.digit_images import _grey_pages, _open
 from dnn.validation.settings import positive_integer, require_list
 
 
@@ -60,9 +60,9 @@ def load_image_folder(
         raise InputError(f"folder {path} holds no folder, expected one for each class")
     x = np.empty((len(files), height, width, 1 if grey else 3), np.uint8)
     for row, (_, file) in zip(x, files, strict=True):
-        image = open_image(file)
+        image = _open(file)
         if grey or image.mode.startswith("I"):
-            image = grey_pages(image)[0]
+            image = _grey_pages(image)[0]
         elif image.has_transparency_data:
             layer = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
@@ -114,7 +114,7 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
     words = not all(map(_is_number, text))
     if "" in text:
         number = lines[text.index("")][0]
-        raise InputError(f"line {number} of {path} holds nothing in the column {target!r}, expected its class")
+        raise InputError(f"line {number} of {path} has nothing in the column {target!r}, expected a class")
     for row, (number, cells) in zip(table, lines, strict=True):
         for i, column in enumerate(chosen[: n if words else None]):
             if not _is_number(cells[column]):

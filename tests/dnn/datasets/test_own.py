@@ -130,7 +130,7 @@ def test_a_table_with_several_targets(tmp_path):
         ("a,b\n1,2\n", "c", "target is 'c', expected one of a, b"),
         ("a,b\n1,2,3\n", "b", "line 2 of .*has 3 cells, expected 2"),
         ("a,b\n1,2\n,2\n", "b", "line 3 of .*holds '' in the column 'a', expected a finite number"),
-        ("a,b\n1,x\n1,\n", "b", "line 3 of .*holds nothing in the column 'b', expected its class"),
+        ("a,b\n1,x\n1,\n", "b", "line 3 of .*has nothing in the column 'b', expected a class"),
         ("a,b\nnan,2\n", "b", "holds 'nan' in the column 'a'"),
         ("a,b\n1,x\n", ["b"], "holds 'x' in the column 'b'"),
         ("1,2\n3,4\n", "2", "the first line of .* is '1, 2', expected another name for each column"),
