@@ -2,10 +2,10 @@
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,39 +99,50 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
 
     Raises:
         InputError: no such file, no such column, a line that is too short or too long, or a cell that holds
-            no finite number, by line and column.
+            no finite number, by column and example.
     """
-    names, lines = _read(path, delimiter)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            head, *rows = filter(None, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
+    except (OSError, UnicodeError, csv.Error, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read as a CSV file ({brief(error)}), expected lines of numbers"
+        ) from None
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(head):
+            raise InputError(f"example {number} of {path} has {len(row)} cells, expected {len(head)}")
+    cells = dict(zip(map(str.strip, head), zip(*rows, strict=True), strict=False))
+    if not rows:
+        raise InputError(f"{path} begins with {brief(head)}, and holds no example")
+    if len(cells) < len(head) or any(map(_is_number, cells)):
+        raise InputError(f"{path} begins with {brief(head)}, expected another name for each column")
     targets = [target] if isinstance(target, str) else list(target)
     for name in targets:
-        if name not in names:
-            raise unknown("target", name, names)
-    columns = tuple(name for name in names if name not in targets)
-    chosen = [names.index(name) for name in (*columns, *targets)]
-    n = len(columns)
-    table = np.empty((len(lines), len(chosen)))
-    text = [cells[chosen[n]] for _, cells in lines] if isinstance(target, str) else []
-    words = not all(map(_is_number, text))
-    if "" in text:
-        number = lines[text.index("")][0]
-        raise InputError(f"line {number} of {path} has nothing in the column {target!r}, expected a class")
-    for row, (number, cells) in zip(table, lines, strict=True):
-        for i, column in enumerate(chosen[: n if words else None]):
-            if not _is_number(cells[column]):
-                raise InputError(
-                    f"line {number} of {path} holds {brief(cells[column], 40)!r} in the column "
-                    f"{names[column]!r}, expected a finite number"
-                )
-            row[i] = float(cells[column])
-    x, y = np.ascontiguousarray(table[:, :n]), np.ascontiguousarray(table[:, n:])
-    if words:
-        classes, numbers = np.unique(text, return_inverse=True)
+        if name not in cells:
+            raise unknown("target", name, cells)
+    columns = tuple(name for name in cells if name not in targets)
+    x = _numbers(path, cells, columns)
+    labels = [cell.strip() for cell in cells[target]] if isinstance(target, str) else []
+    if "" not in labels and not all(map(_is_number, labels)):
+        classes, numbers = np.unique(labels, return_inverse=True)
         return Table(x, numbers.astype(np.int64), columns, tuple(classes.tolist()))
-    if isinstance(target, str):
-        y = y.reshape(-1)
-        whole = all(cell.lstrip("+-").isdecimal() for cell in text)
-        return Table(x, y.astype(np.int64) if whole else y, columns, ())
+    y = _numbers(path, cells, targets)
+    if labels:
+        whole = all(cell.lstrip("+-").isdecimal() for cell in labels)
+        y = y.reshape(-1).astype(np.int64 if whole else np.float64)
     return Table(x, y, columns, ())
+
+
+def _numbers(path: Any, cells: Mapping[str, Sequence[str]], names: Sequence[str]) -> NDArray[np.float64]:
+    """(N, columns) of the columns with these names."""
+    for name in names:
+        for row, cell in enumerate(cells[name], start=1):
+            if not _is_number(cell):
+                raise InputError(
+                    f"column {name!r} of {path} holds {brief(cell, 40)!r} for example {row}, expected a "
+                    f"finite number"
+                )
+    return np.ascontiguousarray(np.asarray([cells[name] for name in names], np.float64).T)
 
 
 def _is_number(cell: str) -> bool:
@@ -139,32 +150,3 @@ def _is_number(cell: str) -> bool:
         return isfinite(float(cell))
     except ValueError:
         return False
-
-
-def _read(path: str | os.PathLike[str], delimiter: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The names of the columns, and the lines with their numbers in the file."""
-
-    def lines() -> Iterator[tuple[int, list[str]]]:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
-            for cells in reader:
-                if cells:
-                    yield reader.line_num, [cell.strip() for cell in cells]
-
-    try:
-        head, *rows = lines()
-    except (OSError, UnicodeError, csv.Error, TypeError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a CSV file ({brief(error)})") from None
-    names = head[1]
-    if any(map(_is_number, names)) or len(set(names)) < len(names):
-        raise InputError(
-            f"the first line of {path} is {brief(', '.join(names))!r}, expected another name for each column"
-        )
-    for number, cells in rows:
-        if len(cells) != len(names):
-            raise InputError(
-                f"line {number} of {path} has {len(cells)} cells, expected {len(names)} as the first line"
-            )
-    if not rows:
-        raise InputError(f"{path} has no line after the first, expected an example in each")
-    return names, rows

@@ -1,6 +1,7 @@
 """Batches that an iterable gives one after another, for examples that are no array and fit in no memory."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from operator import length_hint
 from typing import Any
 
 from backends import InputError
@@ -43,7 +44,13 @@ class Stream:
         class_weight: Mapping[int, float] | None = None,
     ) -> None:
         self.network, self.source, self.class_weight = network, source, class_weight
-        self.updates = self.done = self.steps = _steps_of(source, steps)
+        length = length_hint(source, -1)
+        if steps is None and length < 0:
+            raise InputError("steps_per_epoch is None, expected how many batches of x, which has no length")
+        steps = positive_integer("steps_per_epoch", length if steps is None else steps)
+        if 0 <= length < steps:
+            raise InputError(f"steps_per_epoch is {steps}, expected at most the {length} batches of x")
+        self.updates = self.done = self.steps = steps
         self.seen = self.epoch = 0
         self.totals = Totals(network, weighted=True)
         self._items: Iterator[Any]
@@ -55,7 +62,7 @@ class Stream:
         if not done:
             self.totals.clear()
         for _ in range(done):
-            self._count(self._next())
+            self._next()
 
     def run(self, n: int) -> None:
         """The next n updates of the epoch, or as many as are left."""
@@ -66,20 +73,19 @@ class Stream:
             step.seek(0)
             step.pick()
             learn(1)
-            self._count(batch)
-
-    def _count(self, batch: Examples) -> None:
-        self.done += 1
-        self.seen += batch.size
 
     def _next(self) -> Examples:
+        """The next batch, which counts as done."""
         item = next(self._items, None)
         if item is None:
             raise InputError(
                 f"x ended after {self.done} batches of epoch {self.epoch}, expected {self.updates} in each; "
                 f"give what begins anew, such as a list or a DataLoader, or fewer steps_per_epoch"
             )
-        return self.network.door.admit_batch(item, self.done + 1, self.class_weight)
+        batch = self.network.door.admit_batch(item, self.done + 1, self.class_weight)
+        self.done += 1
+        self.seen += batch.size
+        return batch
 
     def _part(self, batch: Examples) -> tuple[TrainingStep, Any]:
         key = batch.size, batch.y.ndim, type(batch.x), dtype_name(batch.x)
@@ -89,17 +95,3 @@ class Stream:
             step = TrainingStep(self.network, batch, order, self.totals)
             self._parts[key] = step, backend.capture(step.learn, 1)
         return self._parts[key]
-
-
-def _steps_of(source: Iterable[Any], steps: int | None) -> int:
-    """Batches of an epoch."""
-    try:
-        length = len(source)  # type: ignore[arg-type]
-    except TypeError:
-        length = None
-    if steps is None and length is None:
-        raise InputError("steps_per_epoch is None, expected how many batches of x, which has no length")
-    steps = positive_integer("steps_per_epoch", length if steps is None else steps)
-    if length is not None and steps > length:
-        raise InputError(f"steps_per_epoch is {steps}, expected at most the {length} batches of x")
-    return steps

@@ -106,15 +106,16 @@ class Door(NamedTuple):
         found = self.admit(x, y, names=(f"x of batch {number}", f"y of batch {number}"))
         if weight is None:
             weight = self.backend.xp.ones(found.size, dtype=self.backend.dtype, device=self.backend.device)
-        weights = combined_weights(
-            self.backend, found.y, weight, class_weight, self.outputs, f"weight of batch {number}"
-        )
+        weights = combined_weights(self.backend, found.y, weight, class_weight, self.outputs)
         return found._replace(weights=weights)
 
     def _weights(
         self, y: Array, sample_weight: Any, class_weight: Mapping[int, float] | None = None
     ) -> Array | None:
-        return combined_weights(self.backend, y, sample_weight, class_weight, self.outputs)
+        weights = combined_weights(self.backend, y, sample_weight, class_weight, self.outputs)
+        if weights is not None and float(self.backend.xp.max(weights)) == 0.0:
+            raise InputError("the weights are all 0, expected at least one example that counts")
+        return weights
 
     def admit_validation(self, given: Any) -> Examples:
         """``validation_data``, (x, y) or (x, y, sample_weight).

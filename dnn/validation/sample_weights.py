@@ -17,43 +17,37 @@ Array = Any
 
 
 def combined_weights(
-    backend: Backend,
-    y: Array,
-    sample_weight: Any,
-    class_weight: Mapping[int, float] | None,
-    outputs: int,
-    batch: str = "",
+    backend: Backend, y: Array, sample_weight: Any, class_weight: Mapping[int, float] | None, outputs: int
 ) -> Array | None:
     """The weights on the device, (N,) in the backend's dtype; None: all examples count alike.
 
     Args:
         y: admitted targets; the class of a row is its largest entry, or with one output 1 above 0.5, else 0.
         sample_weight: (N,) numbers of at least 0, as ``arrays.targets`` takes them.
-        batch: of which one y is all, and what sample_weight is then called; its weights may all be 0.
         class_weight: class number -> number of at least 0; classes that are not named have 1.
 
     Raises:
-        InputError: another shape, an unknown class, a negative number, NaN or infinity; no weight above 0.
+        InputError: another shape, an unknown class, a negative number, NaN or infinity.
     """
     if sample_weight is None and class_weight is None:
         return None
     weights = backend.xp.ones(y.shape[0], dtype=backend.dtype, device=backend.device)
     if sample_weight is not None:
-        weights = _sample_weights(backend, batch or "sample_weight", sample_weight, int(y.shape[0]))
+        weights = _sample_weights(backend, sample_weight, int(y.shape[0]))
     if class_weight is not None:
         weights = weights * _class_weights(backend, class_weight, y, outputs)
-    if not batch and float(backend.xp.max(weights)) == 0.0:
-        raise InputError("the weights are all 0, expected at least one example that counts")
     return weights
 
 
-def _sample_weights(backend: Backend, argument: str, given: Any, n: int) -> Array:
-    given = taken(backend, argument, given)
+def _sample_weights(backend: Backend, given: Any, n: int) -> Array:
+    given = taken(backend, "sample_weight", given)
     if tuple(given.shape) != (n,):
-        raise InputError(f"{argument} has shape {tuple(given.shape)}, expected ({n},): one for each example")
-    given = numbers(backend, argument, given)
+        raise InputError(
+            f"sample_weight has shape {tuple(given.shape)}, expected ({n},): one for each example"
+        )
+    given = numbers(backend, "sample_weight", given)
     if float(backend.xp.min(given)) < 0.0:
-        raise InputError(f"{argument} holds NaN, infinity or numbers below 0, expected finite ones from 0")
+        raise InputError("sample_weight holds NaN, infinity or numbers below 0, expected finite ones from 0")
     return given
 
 

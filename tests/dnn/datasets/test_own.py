@@ -94,7 +94,7 @@ def write(tmp_path, text):
 
 
 def test_a_table_with_classes(tmp_path):
-    with pytest.raises(InputError, match=r"line 2 of .*holds 'cat' in the column 'kind', expected a finite"):
+    with pytest.raises(InputError, match=r"column 'kind' of .* holds 'cat' for example 1, expected a finite"):
         load_csv(write(tmp_path, CSV), "price")
     without = CSV.replace(",price", "").replace(",3\n", "\n").replace(",4\n", "\n").replace(",5\n", "\n")
     x, y, columns, classes = load_csv(write(tmp_path, without), target="kind")
@@ -128,16 +128,16 @@ def test_a_table_with_several_targets(tmp_path):
     ("text", "target", "message"),
     [
         ("a,b\n1,2\n", "c", "target is 'c', expected one of a, b"),
-        ("a,b\n1,2,3\n", "b", "line 2 of .*has 3 cells, expected 2"),
-        ("a,b\n1,2\n,2\n", "b", "line 3 of .*holds '' in the column 'a', expected a finite number"),
-        ("a,b\n1,x\n1,\n", "b", "line 3 of .*has nothing in the column 'b', expected a class"),
-        ("a,b\nnan,2\n", "b", "holds 'nan' in the column 'a'"),
-        ("a,b\n1,x\n", ["b"], "holds 'x' in the column 'b'"),
-        ("1,2\n3,4\n", "2", "the first line of .* is '1, 2', expected another name for each column"),
-        ("a,a\n3,4\n", "a", "the first line of .* is 'a, a'"),
-        ("a,b\n", "b", "has no line after the first"),
+        ("a,b\n1,2,3\n", "b", "example 1 of .* has 3 cells, expected 2"),
+        ("a,b\n1,2\n,2\n", "b", r"column 'a' of .* holds '' for example 2, expected a finite number"),
+        ("a,b\n1,x\n1,\n", "b", r"column 'b' of .*holds 'x' for example 1"),
+        ("a,b\nnan,2\n", "b", "holds 'nan' for example 1"),
+        ("a,b\n1,x\n", ["b"], "column 'b' .* holds 'x'"),
+        ("1,2\n3,4\n", "2", r"begins with .'1', '2'., expected another name for each column"),
+        ("a,a\n3,4\n", "a", "begins with .'a', 'a'."),
+        ("a,b\n", "b", r"begins with .'a', 'b'., and holds no example"),
         ("", "b", "cannot be read as a CSV file"),
-        ('a,b\n"1,2\n', "b", "line 2 of .*has 1 cells"),
+        ('a,b\n"1,2\n', "b", "example 1 of .* has 1 cells"),
     ],
 )
 def test_tables_refused(tmp_path, text, target, message):

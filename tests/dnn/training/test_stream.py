@@ -132,7 +132,7 @@ def test_progress_counts_the_examples(make_backend):
 
 X, Y = small_data()
 REFUSED_AT_ONCE = {
-    "no length": ({"x": iter([])}, "steps_per_epoch is None, expected how many batches of x"),
+    "no length": ({"x": iter(lambda: 0, 0)}, "steps_per_epoch is None, expected how many batches of x"),
     "no batches": ({"x": []}, "steps_per_epoch is 0"),
     "too many": ({"x": [(X, Y)], "steps_per_epoch": 2}, "steps_per_epoch is 2, expected at most the 1 b"),
     "too many of arrays": ({"x": X, "y": Y, "steps_per_epoch": 2}, "is 2, expected at most the 1 batches"),
@@ -150,7 +150,7 @@ REFUSED_AT_ONCE = {
     "shape": ({"x": [(X[:, 1:], Y)]}, r"x of batch 1 has shape \(50, 5\)"),
     "classes": ({"x": [(X, Y + 1)]}, "y of batch 1 holds class numbers from 1 to 3"),
     "length": ({"x": [(X, Y[1:])]}, r"y of batch 1 has shape \(49,\)"),
-    "bad weights": ({"x": [(X, Y, -Y - 1)]}, "weight of batch 1 holds NaN, infinity or numbers below 0"),
+    "bad weights": ({"x": [(X, Y, -Y - 1)]}, "sample_weight holds NaN, infinity or numbers below 0"),
 }
 
 
