@@ -20,6 +20,7 @@ from dnn.training.evaluation import Evaluation, evaluate, predict
 from dnn.training.history import History
 from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
+from dnn.training.stream import Stream, is_stream
 from dnn.validation.arrays import examples as admit_examples
 from dnn.validation.settings import (
     look_up,
@@ -84,10 +85,11 @@ class Sequential(Network):
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         batch_size: int = 100,
         epochs: int = 1,
+        steps_per_epoch: int | None = None,
         validation_split: float = 0.0,
         validation_data: tuple[Any, ...] | None = None,
         callbacks: Sequence[Callback] = (),
@@ -101,10 +103,12 @@ class Sequential(Network):
         A second ``fit`` goes on where the first ended: 5 and 5 epochs are 10. The last batch may be shorter.
 
         Args:
-            x: (N, *input_shape), uint8 (v stands for v / 255) or the backend's dtype; a host NumPy
-                array (moved to the device once) or an array of the backend.
-            y: (N,) class numbers, or (N, C) rows of the backend's dtype; with one output, (N,) values.
-            batch_size, epochs: from 1; a batch has at most N examples.
+            x: (N, *input_shape) numbers. uint8 stays so (v stands for v / 255); all others are cast to the
+                backend's dtype, in a copy, if they are of another. Or an iterable of batches, see below.
+            y: (N,) class numbers, integers or bool, or (N, C) rows of numbers; with one output, (N,) values.
+                Class numbers are copied to int64, and others cast as x is, where they are of another dtype.
+            batch_size, epochs: from 1; fewer examples than batch_size are one batch.
+            steps_per_epoch: updates of an epoch, if not all batches are taken (or their number is not known).
             validation_split: the last examples, this share of them, are evaluated after each epoch only.
             validation_data: (x, y) or (x, y, sample_weight) to evaluate after each epoch instead.
             callbacks: are told of each epoch; see ``dnn.training.callback``.
@@ -114,26 +118,49 @@ class Sequential(Network):
             resume: go on from this state; epochs then counts from the start, so that the same call with it
                 ends where it would have ended without a stop (at once, if it had).
 
+        Arrays may be NumPy's, the backend's, of any library with DLPack (on the model's device or on the
+        host), lists, or data frames and their columns:
+
+        - on the model's device: shared, not copied; a tensor that requires a gradient is detached.
+        - on the host: copied to the device once, if that has a memory of its own, or if they are lists, not
+          in C order, or (torch) read-only. Data frames become one array.
+        - on another device: refused.
+        - x as ``numpy.memmap``: on the CPU read from the disk batch by batch, and cast there.
+        - x sparse, of SciPy: kept as CSR (CSC and others are copied to it); batches are made dense and cast.
+
+        An iterable of batches as x, with y None, is a list, a torch DataLoader or the like that gives (x, y)
+        or (x, y, weight), each as above. It is begun anew for each epoch; an iterator goes on. Its own order
+        and sizes of batches hold: batch_size and shuffle mean nothing, validation_split and sample_weight are
+        refused. A batch that does not fit ends the training where it is. A state does not know what the
+        batches hold; resume leaves out those that were taken.
+
         Returns:
             A number an epoch for loss, accuracy, val_loss, val_accuracy and seconds.
         Raises InputError: not compiled, or an argument that does not fit; nothing was changed.
         """
-        epochs = positive_integer("epochs", epochs)
+        if steps_per_epoch is not None:
+            steps_per_epoch = positive_integer("steps_per_epoch", steps_per_epoch)
+        epochs, batch_size = positive_integer("epochs", epochs), positive_integer("batch_size", batch_size)
         shuffle = require_bool("shuffle", shuffle)
         require_callbacks(callbacks)
         if resume is not None and not isinstance(resume, TrainingState):
             raise InputError(f"resume is {shown(resume)}, expected a TrainingState; read one with read_state")
+        batches: Batches | Stream
+        if y is None and is_stream(x):
+            validation = self.door.admit_stream(x, validation_split, validation_data, sample_weight, resume)
+            with self.training():
+                batches = Stream(self, x, steps_per_epoch, class_weight)
+                return Training(self, batches, validation, callbacks).run(epochs, resume)
         examples, validation = self.door.admit_training(
             x,
             y,
-            batch_size=batch_size,
             validation_split=validation_split,
             validation_data=validation_data,
             class_weight=class_weight,
             sample_weight=sample_weight,
         )
         with self.training():
-            batches = Batches(self, examples, int(batch_size), shuffle)
+            batches = Batches(self, examples, batch_size, shuffle, steps_per_epoch)
             return Training(self, batches, validation, callbacks).run(epochs, resume)
 
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:

@@ -9,6 +9,7 @@ from dnn.metrics import count_correct
 from dnn.network import Network
 from dnn.validation.arrays import scale_of
 from dnn.validation.examples import Examples
+from dnn.validation.rows import Rows, row_gatherer
 
 Array = Any
 
@@ -21,11 +22,11 @@ class Evaluation(NamedTuple):
 
 
 def chunks(
-    network: Network, x: Array, chunk: int, training: bool = False
+    network: Network, x: Array | Rows, chunk: int, training: bool = False
 ) -> Iterator[tuple[int, int, Array]]:
     """x piece by piece as (start, stop, batch in the backend's dtype), buffers reserved."""
     backend, scale = network.backend, scale_of(x)
-    xp, gather = backend.xp, backend.kernel("gather_rows")
+    xp, gather = backend.xp, row_gatherer(backend, x)
     n = int(x.shape[0])
     chunk = min(chunk, n)
     buffer = backend.zeros((chunk, *x.shape[1:]))
@@ -52,7 +53,7 @@ def evaluate(network: Network, examples: Examples, chunk: int) -> Evaluation:
     return Evaluation(float(backend.to_host(loss)[0]) / total, right)
 
 
-def predict(network: Network, x: Array, chunk: int) -> np.ndarray:
+def predict(network: Network, x: Array | Rows, chunk: int) -> np.ndarray:
     """The outputs (N, C) for admitted examples x (N, *input_shape), on the host."""
     outputs = np.empty((int(x.shape[0]), network.outputs), dtype=network.backend.dtype_name)
     for start, stop, batch in chunks(network, x, chunk):

@@ -21,6 +21,7 @@ from dnn.io import safetensors as tensor_files
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.validation.arrays import dtype_name
+from dnn.validation.rows import Rows
 
 FORMAT = "array-api-dnn-training"
 """Key of the one metadata entry: an object in JSON."""
@@ -65,26 +66,31 @@ def fingerprint(backend: Backend, *arrays: Array) -> str:
     """A digest of the contents, shapes and dtypes of the training data."""
     digest = hashlib.sha256()
     for array in arrays:
-        host = np.ascontiguousarray(backend.to_host(array))
-        digest.update(f"{host.dtype} {host.shape};".encode())
-        digest.update(host.data)
+        whole = array if isinstance(array, Rows) else np.ascontiguousarray(backend.to_host(array))
+        digest.update(f"{whole.dtype} {whole.shape};".encode())
+        for _, block in whole.blocks() if isinstance(whole, Rows) else [(..., whole)]:
+            digest.update(block.data)
     return digest.hexdigest()
 
 
-def facts_of(model: Network, data: str, batch_size: int, shuffle: bool) -> dict[str, Any]:
+def facts_of(
+    model: Network, data: str, batch_size: int | None, shuffle: bool, steps: int | None
+) -> dict[str, Any]:
     """What decides every number of a training, as JSON values.
 
     Args:
-        data: the ``fingerprint``.
+        data: the ``fingerprint``, or that batches come from an iterable, which has no ``batch_size``.
+        steps: updates of an epoch; None: as many as there are batches.
     """
     return {
         "model": model.config(),
         "optimizer": model.optimizer.config(),
         "dtype": model.backend.dtype_name,
         "seed": model.seed,
+        "data": data,
         "batch_size": batch_size,
         "shuffle": shuffle,
-        "data": data,
+        "steps_per_epoch": steps,
     }
 
 

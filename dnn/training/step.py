@@ -5,6 +5,7 @@ far) is in arrays on the device. So an update reads nothing back, and a backend 
 replay it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from dnn.losses import weigh
@@ -12,6 +13,7 @@ from dnn.metrics import count_correct
 from dnn.network import Network
 from dnn.validation.arrays import scale_of
 from dnn.validation.examples import Examples
+from dnn.validation.rows import Rows, row_gatherer
 
 Array = Any
 
@@ -103,19 +105,41 @@ class TrainingStep:
         self.batch_x = backend.zeros((batch, *self.x.shape[1:]))
         self.batch_y = backend.zeros((batch, *self.y.shape[1:]), dtype=self.y.dtype)
         self.batch_weights = None if self.weights is None else backend.zeros(batch)
-        self._gather = backend.kernel("gather_rows")
+        self._gather, self._gather_x = backend.kernel("gather_rows"), row_gatherer(backend, self.x)
         self._scale = scale_of(self.x)
 
     def seek(self, batch: int) -> None:
         """Go on with this batch of ``order``."""
         self.position[...] = batch
 
+    def runner(self, unroll: int) -> Callable[[int], None]:
+        """``run(n)`` for n updates, recorded ``unroll`` at a time if all that they read is on the device."""
+        backend = self.network.backend
+        if not isinstance(self.x, Rows):
+            return backend.capture(self, unroll)
+        learn = backend.capture(self.learn, 1)
+
+        def run(n: int) -> None:
+            for _ in range(n):
+                self.pick()
+                learn(1)
+
+        return run
+
     def __call__(self) -> None:
+        self.pick()
+        self.learn()
+
+    def pick(self) -> None:
+        """Fill the batch's arrays from the next row of ``order``."""
         self._gather(self.order, self.position, self.index, 1.0)
         index = self.index[0, ...]
-        self._gather(self.x, index, self.batch_x, self._scale)
+        self._gather_x(self.x, index, self.batch_x, self._scale)
         self._gather(self.y, index, self.batch_y, 1.0)
         if self.weights is not None:
             self._gather(self.weights, index, self.batch_weights, 1.0)
-        update(self.network, self.batch_x, self.batch_y, self.batch_weights, self.totals)
         self.position += 1
+
+    def learn(self) -> None:
+        """One update on the batch that was picked."""
+        update(self.network, self.batch_x, self.batch_y, self.batch_weights, self.totals)
