@@ -19,6 +19,7 @@ from dnn.io.checkpoint import write_checkpoint
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
 from dnn.losses import Loss
+from dnn.metrics import absolute_error, count_correct
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
@@ -61,7 +62,7 @@ class Network(Closed):
         self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
         self.epochs_done = 0
         self.stop_training = False
-        self.metrics: tuple[str, ...] = ()
+        self.metrics: tuple[str, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
         self._logits_out = False
@@ -104,7 +105,12 @@ class Network(Closed):
     # ----- the goal
 
     def set_goal(
-        self, loss: Loss, optimizer: Optimizer, metrics: Sequence[str] = (), l1: float = 0.0, l2: float = 0.0
+        self,
+        loss: Loss,
+        optimizer: Optimizer,
+        metrics: Sequence[str] | None = (),
+        l1: float = 0.0,
+        l2: float = 0.0,
     ) -> None:
         """What ``Sequential.compile`` does with its arguments, once they are objects."""
         self._require_untrained("compile")
@@ -112,7 +118,7 @@ class Network(Closed):
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
         self.penalty = penalty if l1 or l2 else None
-        self.loss, self.metrics = loss, tuple(metrics)
+        self.loss, self.metrics = loss, None if metrics is None else tuple(metrics)
         zeros = self.backend.zeros
         self._loss_buffers = Buffers(
             lambda batch, training: {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
@@ -135,6 +141,22 @@ class Network(Closed):
         if self.loss is None:
             raise InputError("the model has no loss yet, expected a call of model.compile before")
         return self.loss
+
+    def measure(self, classes: bool) -> str | None:
+        """What is measured beside the loss, a name in ``dnn.metrics.METRICS``; None: nothing is.
+
+        Args:
+            classes: whether the targets are class numbers, else rows.
+        """
+        if self.metrics is None:
+            return self.goal.measure(classes)
+        return self.metrics[0] if self.metrics else None
+
+    def measured(self, measure: str, outputs: Array, y: Array) -> Array:
+        """The measure's sum over a batch, as a 0-d array, from what the loss took (B, C) and the targets."""
+        if measure == "accuracy":
+            return count_correct(self.backend, outputs, y, self.goal.boundary, self.goal.elementwise)
+        return absolute_error(self.backend, outputs, y)
 
     @property
     def door(self) -> Door:
@@ -253,7 +275,7 @@ class Network(Closed):
             "optimizer": self.optimizer.config(),
             "l1": 0.0 if penalty is None else penalty.l1,
             "l2": 0.0 if penalty is None else penalty.l2,
-            "metrics": list(self.metrics),
+            "metrics": None if self.metrics is None else list(self.metrics),
             "updates": int(updates),
         }
 

@@ -61,7 +61,7 @@ class Sequential(Network):
         self,
         loss: str | Loss = "categorical_crossentropy",
         optimizer: str | Optimizer = "adam",
-        metrics: Sequence[str] = METRICS,
+        metrics: Sequence[str] | None = None,
         *,
         l1: float = 0.0,
         l2: float = 0.0,
@@ -71,15 +71,24 @@ class Sequential(Network):
         Args:
             loss: a name in ``dnn.losses.LOSSES`` or a Loss.
             optimizer: a name in ``dnn.optimizers.OPTIMIZERS`` or an Optimizer with its settings.
-            metrics: ("accuracy",), or () to count nothing.
+            metrics: ("accuracy",), ("mean_absolute_error",), or () to measure nothing. None: what is natural
+                beside the loss: for squared and absolute errors of values the mean absolute error, else the
+                accuracy, which in rows of several yes-or-no outputs is the share of right ones.
             l1, l2: the price of large weights (``dnn.optimizers.regularizers``); reported losses are without.
         Raises InputError: an unknown name, something else, or a loss that does not fit the last layer.
         """
         loss = get_loss(loss)
         optimizer = get_optimizer(optimizer)
-        require_list("metrics", metrics)
-        for metric in metrics:
-            look_up("metric", metric, dict.fromkeys(METRICS))
+        if metrics is not None:
+            require_list("metrics", metrics)
+            for metric in metrics:
+                look_up("metric", metric, dict.fromkeys(METRICS))
+            if len(metrics) > 1:
+                raise InputError(f"metrics is {shown(metrics)}, expected one of them")
+            if "mean_absolute_error" in metrics and loss.activation is not None:
+                raise InputError(
+                    f"metrics is {shown(metrics)}, expected ('accuracy',) with the loss {loss.name!r}"
+                )
         self.set_goal(loss, optimizer, metrics, l1, l2)
 
     def fit(

@@ -22,8 +22,8 @@ class Progress:
         epoch: the running epoch, from 1; epochs: the last one of this fit.
         updates: updates of this epoch so far, of updates_per_epoch.
         examples: examples of this epoch so far.
-        read: fetches (mean loss, accuracy) of the epoch so far from the device. It waits for the
-            device, so call it a few times a second at most.
+        read: fetches (mean loss, measure, usually the accuracy) of the epoch so far from the device. It
+            waits for the device, so call it a few times a second at most.
         take: copies the whole training from the device, to go on from here later.
     """
 

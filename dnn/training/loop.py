@@ -68,7 +68,7 @@ class Batches:
         if steps is not None and steps > every:
             raise InputError(f"steps_per_epoch is {steps}, expected at most the {every} batches of x")
         self.updates = self.done = every if steps is None else steps
-        self.totals = Totals(network, examples.weights is not None)
+        self.totals = Totals(network, examples.weights is not None, examples.y.ndim == 1)
         self._key = stream_key(network.seed, "shuffle")
         self._order = backend.xp.arange(self.n, dtype=backend.xp.int64, device=backend.device)
         cut = self._full * batch_size
@@ -127,7 +127,8 @@ class Training:
     ) -> None:
         self.network, self.batches, self.validation = network, batches, validation
         self.watchers, self.history = tuple(callbacks), History()
-        names = ["loss", "accuracy"] if network.metrics else ["loss"]
+        measure = batches.totals.measure
+        names = ["loss"] if measure is None else ["loss", measure]
         validated = [] if validation is None else [f"val_{name}" for name in names]
         self.measures = [*names, "seconds", *validated]
 
@@ -186,12 +187,14 @@ class Training:
         for watcher in self.watchers:
             watcher.on_epoch_begin(epoch)
         start = time.perf_counter()
-        loss, accuracy = self._updates(epoch, epochs, done)
-        numbers = {"loss": loss, "accuracy": accuracy, "seconds": time.perf_counter() - start}
+        loss, measured = self._updates(epoch, epochs, done)
+        numbers = {"loss": loss, "seconds": time.perf_counter() - start}
+        if (measure := self.batches.totals.measure) is not None:
+            numbers[measure] = measured
         self.network.epochs_done = epoch
         if self.validation is not None:
             found = evaluate(self.network, self.validation, VALIDATION_BATCH)
-            numbers |= {"val_loss": found.loss, "val_accuracy": found.accuracy}
+            numbers |= {f"val_{name}": getattr(found, name) for name in ("loss", measure) if name}
         logs = {name: numbers[name] for name in self.measures}
         for watcher in self.watchers:
             watcher.on_epoch_end(epoch, logs)
@@ -200,7 +203,7 @@ class Training:
             watcher.on_epoch_saved(partial(self.take, epoch + 1, 0))
 
     def _updates(self, epoch: int, epochs: int, done: int) -> tuple[float, float]:
-        """The updates of an epoch, with a pause wherever a callback wants to look; (mean loss, accuracy)."""
+        """The updates of an epoch, with a pause wherever a callback wants to look; (mean loss, measure)."""
         batches = self.batches
         batches.begin(epoch, done)
         watchers = [(c, c.every) for c in self.watchers if c.every is not None]

@@ -28,7 +28,7 @@ FORMAT = "array-api-dnn-training"
 VERSION = 1
 CALLBACK = "callback "
 """How the names of the callbacks' arrays begin in a training state."""
-OURS = ("loss", "accuracy", "seconds")
+OURS = ("loss", "accuracy", "mean_absolute_error", "seconds")
 """Numbers of an epoch that are a fit's, whether it measures them or not; others are what callbacks added."""
 Array = Any
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from dnn.losses import weigh
-from dnn.metrics import count_correct
 from dnn.network import Network
 from dnn.validation.arrays import scale_of
 from dnn.validation.examples import Examples
@@ -19,12 +18,20 @@ Array = Any
 
 
 class Totals:
-    """Sums over the epoch so far, on the device: losses, right predictions, weights if there are any."""
+    """Sums over the epoch so far, on the device: losses, a measure, and weights if there are any.
 
-    def __init__(self, network: Network, weighted: bool = False) -> None:
-        self.network = network
+    Args:
+        weighted: whether the examples have weights.
+        classes: whether the targets are class numbers, which decides what is measured.
+
+    Attributes:
+        measure: its name; None: nothing is measured.
+    """
+
+    def __init__(self, network: Network, weighted: bool = False, classes: bool = True) -> None:
+        self.network, self.measure = network, network.measure(classes)
         self.sums = network.backend.zeros(3)
-        self.loss, self.correct = self.sums[0:1], self.sums[1:2]
+        self.loss, self.measured = self.sums[0:1], self.sums[1:2]
         self.weight: Array = self.sums[2:3] if weighted else None
 
     def add(self, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
@@ -33,18 +40,17 @@ class Totals:
         self.loss += xp.sum(losses)
         if weights is not None:
             self.weight += xp.sum(weights)
-        if self.network.metrics:
-            boundary = self.network.goal.boundary
-            self.correct += count_correct(self.network.backend, outputs, y, boundary)
+        if self.measure is not None:
+            self.measured += self.network.measured(self.measure, outputs, y)
 
     def clear(self) -> None:
         self.sums[...] = 0.0
 
     def read(self, examples: int) -> tuple[float, float]:
-        """(mean loss, accuracy) over this many examples; waits for the device."""
-        loss, correct, weight = (float(number) for number in self.network.backend.to_host(self.sums))
+        """(mean loss, mean of the measure) over this many examples; waits for the device."""
+        loss, measured, weight = (float(number) for number in self.network.backend.to_host(self.sums))
         whole = float(examples) if self.weight is None else weight
-        return loss / whole if whole else 0.0, correct / examples
+        return loss / whole if whole else 0.0, measured / examples
 
 
 def gradients(

@@ -52,7 +52,7 @@ class Stream:
             raise InputError(f"steps_per_epoch is {steps}, expected at most the {length} batches of x")
         self.updates = self.done = self.steps = steps
         self.seen = self.epoch = 0
-        self.totals = Totals(network, weighted=True)
+        self.totals = Totals(network, weighted=True, classes=network.outputs > 1)
         self._items: Iterator[Any]
         self._parts: dict[Any, tuple[TrainingStep, Any]] = {}  # (step, run) by what the batch looks like
 
