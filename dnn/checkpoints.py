@@ -12,8 +12,9 @@ from dnn.io.checkpoint import CheckpointError, read_checkpoint
 from dnn.layers import LAYERS, Layer
 from dnn.losses import LOSSES
 from dnn.network import Network, layer_names
+from dnn.optimizers import optimizer_from
 from dnn.sequential import Sequential
-from dnn.validation.settings import look_up, positive_integer
+from dnn.validation.settings import look_up, natural_number, positive_integer
 
 __all__ = ["CheckpointError", "dtype_of", "load_model", "load_weights", "save_model"]
 
@@ -31,7 +32,10 @@ def _layer(path: Path, config: Any) -> Layer:
     arguments = dict(config)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
     try:
-        return layer_class(**arguments)
+        frozen = arguments.pop("trainable", True) is False  # not every constructor takes it
+        made = layer_class(**arguments)
+        made.trainable = not frozen
+        return made
     except TypeError as error:
         raise CheckpointError(f"checkpoint {path} describes a layer wrongly: {brief(error)}") from None
 
@@ -58,7 +62,9 @@ def dtype_of(path: str | Path) -> str:
 
 
 def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False) -> Sequential:
-    """The saved model on this backend, compiled with its loss (and Adam) if it had one.
+    """The saved model on this backend, compiled as it was: loss, optimizer with its schedule and settings,
+    penalty, metrics, and how many updates were made, from which the schedule goes on. The optimizer's
+    moments start anew; a training state (``dnn.training.state``) has them.
 
     The weights must be of the backend's dtype: nothing is rounded unasked.
 
@@ -89,7 +95,7 @@ def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False
         model = Sequential(layers, input_shape=shape, backend=backend, seed=facts.get("seed", 0))
         model.parameters.load(arrays)
         if facts.get("loss") is not None:
-            model.compile(look_up("loss", str(facts["loss"]), LOSSES)(**facts["loss_settings"]))
+            _compile(model, facts)
         if type(done) is not int or not 0 <= done < 2**53:
             raise InputError(f"epochs_done is {shown(done)}, expected an integer from 0")
         model.epochs_done = done
@@ -98,6 +104,18 @@ def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError) as error:  # InputError too
         raise CheckpointError(f"checkpoint {path} does not fit together: {brief(error, 400)}") from None
     return model
+
+
+def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:
+    """As the saved model was; a file of an older version says nothing of the optimizer."""
+    loss = look_up("loss", str(facts["loss"]), LOSSES)(**facts["loss_settings"])
+    training = facts.get("training")
+    if training is None:
+        model.compile(loss)
+        return
+    optimizer = optimizer_from(training["optimizer"])
+    model.compile(loss, optimizer, training["metrics"], l1=training["l1"], l2=training["l2"])
+    model.optimizer_state.control[3:4] = float(natural_number("updates", training["updates"]))
 
 
 def load_weights(model: Sequential, path: str | Path) -> None:

@@ -43,6 +43,7 @@ class Loss(Checked):
         cure: what to do with rows that hold others.
         rows: whether targets may be rows too, beside class numbers.
         boundary: a network with one output says yes where what the loss takes is above this.
+        elementwise: so does each of several outputs, where targets are rows.
         kink: (outputs (B, C), one-hot rows) on the host -> what is 0 where the gradient jumps; None: nowhere.
         examples: settings with which the checks make the loss; the first are its usual ones.
     """
@@ -54,8 +55,17 @@ class Loss(Checked):
     cure: ClassVar[str] = ""
     rows: ClassVar[bool] = True
     boundary: ClassVar[float] = 0.5
+    elementwise: ClassVar[bool] = False
     kink: ClassVar[Any] = None
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+
+    def measure(self, classes: bool) -> str:
+        """The natural measure beside this loss, a name in ``dnn.metrics.METRICS``.
+
+        Args:
+            classes: whether targets are class numbers, else rows of values.
+        """
+        return "accuracy"
 
     @property
     def ending(self) -> str:
@@ -170,10 +180,19 @@ class BinaryCrossentropy(Loss):
     span = (0.0, 1.0)
     cure = "use 0 for no and 1 for yes"
     boundary = 0.0
+    elementwise = True
 
 
 @dataclass(frozen=True)
-class MeanSquaredError(Loss):
+class Regression(Loss):
+    """Base of losses for rows of values, whose natural measure is the mean absolute error."""
+
+    def measure(self, classes: bool) -> str:
+        return "accuracy" if classes else "mean_absolute_error"
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Regression):
     """L = 1/(B C) sum_i sum_c (y_ic - t_ic)^2, for class numbers (as one-hot rows) or rows of values."""
 
     name = "mean_squared_error"
@@ -181,7 +200,7 @@ class MeanSquaredError(Loss):
 
 
 @dataclass(frozen=True)
-class MeanAbsoluteError(Loss):
+class MeanAbsoluteError(Regression):
     """L = 1/(B C) sum_i sum_c |y_ic - t_ic|, targets as for squares; torch.nn.L1Loss."""
 
     name = "mean_absolute_error"
@@ -203,6 +222,7 @@ class Hinge(Loss):
     span = (-1.0, 1.0)
     cure = "use 0 and 1, or -1 and 1"
     boundary = 0.0
+    elementwise = True
     ending = "linear"
     kink = staticmethod(lambda y, t: 1.0 - np.where(t > 0, y, -y))
 

@@ -19,17 +19,19 @@ from dnn.io.checkpoint import write_checkpoint
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
 from dnn.losses import Loss
+from dnn.metrics import absolute_error, count_correct
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
 from dnn.random import stream_key
+from dnn.validation.closed import Closed
 from dnn.validation.examples import Door
 from dnn.validation.settings import positive_integer, require_list
 
 Array = Any
 
 
-class Network:
+class Network(Closed):
     """Layers one after another on one backend; arguments and attributes as of ``Sequential``.
 
     Attributes:
@@ -37,6 +39,9 @@ class Network:
         epochs_done: epochs trained so far.
         stop_training: a callback sets it at an epoch's end, and training ends.
     """
+
+    optimizer: Optimizer
+    optimizer_state: OptimizerState
 
     def __init__(
         self, layers: Sequence[Layer], *, input_shape: tuple[int, ...], backend: Backend, seed: int = 0
@@ -57,13 +62,11 @@ class Network:
         self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
         self.epochs_done = 0
         self.stop_training = False
-        self.metrics: tuple[str, ...] = ()
+        self.metrics: tuple[str, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
         self._logits_out = False
         self._lock = threading.Lock()  # while it is trained
-        self.optimizer: Optimizer
-        self.optimizer_state: OptimizerState
         self._build()
 
     # ----- the model
@@ -102,7 +105,12 @@ class Network:
     # ----- the goal
 
     def set_goal(
-        self, loss: Loss, optimizer: Optimizer, metrics: Sequence[str] = (), l1: float = 0.0, l2: float = 0.0
+        self,
+        loss: Loss,
+        optimizer: Optimizer,
+        metrics: Sequence[str] | None = (),
+        l1: float = 0.0,
+        l2: float = 0.0,
     ) -> None:
         """What ``Sequential.compile`` does with its arguments, once they are objects."""
         self._require_untrained("compile")
@@ -110,7 +118,7 @@ class Network:
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
         self.penalty = penalty if l1 or l2 else None
-        self.loss, self.metrics = loss, tuple(metrics)
+        self.loss, self.metrics = loss, None if metrics is None else tuple(metrics)
         zeros = self.backend.zeros
         self._loss_buffers = Buffers(
             lambda batch, training: {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
@@ -133,6 +141,22 @@ class Network:
         if self.loss is None:
             raise InputError("the model has no loss yet, expected a call of model.compile before")
         return self.loss
+
+    def measure(self, classes: bool) -> str | None:
+        """What is measured beside the loss, a name in ``dnn.metrics.METRICS``; None: nothing is.
+
+        Args:
+            classes: whether the targets are class numbers, else rows.
+        """
+        if self.metrics is None:
+            return self.goal.measure(classes)
+        return self.metrics[0] if self.metrics else None
+
+    def measured(self, measure: str, outputs: Array, y: Array) -> Array:
+        """The measure's sum over a batch, as a 0-d array, from what the loss took (B, C) and the targets."""
+        if measure == "accuracy":
+            return count_correct(self.backend, outputs, y, self.goal.boundary, self.goal.elementwise)
+        return absolute_error(self.backend, outputs, y)
 
     @property
     def door(self) -> Door:
@@ -207,6 +231,29 @@ class Network:
                 break
             gradient = layer.backward(gradient)
 
+    # ----- frozen layers
+
+    @property
+    def frozen(self) -> list[str]:
+        """Names of the parameters that training leaves as they are."""
+        layers = [layer for layer in self.layers if not layer.trainable]
+        return [f"{layer.name}.{short}" for layer in layers for short in layer.value]
+
+    def update(self) -> None:
+        """One update from the gradients that are there; what is frozen, and its moments, stay as they are."""
+        frozen = self.frozen
+        if not frozen:
+            self.optimizer_state.step()
+            return
+        vectors = (self.parameters.values, *self.optimizer_state.vectors.values())
+        views = [
+            view for vector in vectors for n, view in self.parameters.views(vector).items() if n in frozen
+        ]
+        before = [self.backend.xp.asarray(view, copy=True) for view in views]
+        self.optimizer_state.step()
+        for view, values in zip(views, before, strict=True):
+            view[...] = values
+
     # ----- writing it down
 
     def config(self) -> dict[str, Any]:
@@ -218,6 +265,20 @@ class Network:
             "loss_settings": {} if self.loss is None else self.loss.settings(),
         }
 
+    def _training_config(self) -> dict[str, Any] | None:
+        """How the model is trained, as JSON values; None: it is not compiled."""
+        if self.loss is None:
+            return None
+        penalty = self.penalty
+        updates = self.backend.to_host(self.optimizer_state.control)[3]
+        return {
+            "optimizer": self.optimizer.config(),
+            "l1": 0.0 if penalty is None else penalty.l1,
+            "l2": 0.0 if penalty is None else penalty.l2,
+            "metrics": None if self.metrics is None else list(self.metrics),
+            "updates": int(updates),
+        }
+
     def save(self, path: str | Path) -> None:
         """Write the weights and the architecture; an older file of that name is replaced whole.
         Raises CheckpointError: the file cannot be written.
@@ -227,6 +288,7 @@ class Network:
             **self.config(),
             "seed": self.seed,
             "epochs_done": self.epochs_done,
+            "training": self._training_config(),
         }
         write_checkpoint(Path(path), facts, self.parameters.to_host())
 

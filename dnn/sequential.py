@@ -15,17 +15,17 @@ from dnn.losses import Loss, get_loss
 from dnn.metrics import METRICS
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
-from dnn.training.callback import Callback
+from dnn.training.callback import Callback, require_callbacks
 from dnn.training.evaluation import Evaluation, evaluate, predict
 from dnn.training.history import History
 from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
+from dnn.training.stream import Stream, is_stream
 from dnn.validation.arrays import examples as admit_examples
 from dnn.validation.settings import (
     look_up,
     positive_integer,
     require_bool,
-    require_instances,
     require_list,
 )
 
@@ -61,7 +61,7 @@ class Sequential(Network):
         self,
         loss: str | Loss = "categorical_crossentropy",
         optimizer: str | Optimizer = "adam",
-        metrics: Sequence[str] = METRICS,
+        metrics: Sequence[str] | None = None,
         *,
         l1: float = 0.0,
         l2: float = 0.0,
@@ -71,24 +71,34 @@ class Sequential(Network):
         Args:
             loss: a name in ``dnn.losses.LOSSES`` or a Loss.
             optimizer: a name in ``dnn.optimizers.OPTIMIZERS`` or an Optimizer with its settings.
-            metrics: ("accuracy",), or () to count nothing.
+            metrics: ("accuracy",), ("mean_absolute_error",), or () to measure nothing. None: what is natural
+                beside the loss: for squared and absolute errors of values the mean absolute error, else the
+                accuracy, which in rows of several yes-or-no outputs is the share of right ones.
             l1, l2: the price of large weights (``dnn.optimizers.regularizers``); reported losses are without.
         Raises InputError: an unknown name, something else, or a loss that does not fit the last layer.
         """
         loss = get_loss(loss)
         optimizer = get_optimizer(optimizer)
-        require_list("metrics", metrics)
-        for metric in metrics:
-            look_up("metric", metric, dict.fromkeys(METRICS))
+        if metrics is not None:
+            require_list("metrics", metrics)
+            for metric in metrics:
+                look_up("metric", metric, dict.fromkeys(METRICS))
+            if len(metrics) > 1:
+                raise InputError(f"metrics is {shown(metrics)}, expected one of them")
+            if "mean_absolute_error" in metrics and loss.activation is not None:
+                raise InputError(
+                    f"metrics is {shown(metrics)}, expected ('accuracy',) with the loss {loss.name!r}"
+                )
         self.set_goal(loss, optimizer, metrics, l1, l2)
 
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         batch_size: int = 100,
         epochs: int = 1,
+        steps_per_epoch: int | None = None,
         validation_split: float = 0.0,
         validation_data: tuple[Any, ...] | None = None,
         callbacks: Sequence[Callback] = (),
@@ -102,10 +112,12 @@ class Sequential(Network):
         A second ``fit`` goes on where the first ended: 5 and 5 epochs are 10. The last batch may be shorter.
 
         Args:
-            x: (N, *input_shape), uint8 (v stands for v / 255) or the backend's dtype; a host NumPy
-                array (moved to the device once) or an array of the backend.
-            y: (N,) class numbers, or (N, C) rows of the backend's dtype; with one output, (N,) values.
-            batch_size, epochs: from 1; a batch has at most N examples.
+            x: (N, *input_shape) numbers. uint8 stays so (v stands for v / 255); all others are cast to the
+                backend's dtype, in a copy, if they are of another. Or an iterable of batches, see below.
+            y: (N,) class numbers, integers or bool, or (N, C) rows of numbers; with one output, (N,) values.
+                Class numbers are copied to int64, and others cast as x is, where they are of another dtype.
+            batch_size, epochs: from 1; fewer examples than batch_size are one batch.
+            steps_per_epoch: updates of an epoch, if not all batches are taken (or their number is not known).
             validation_split: the last examples, this share of them, are evaluated after each epoch only.
             validation_data: (x, y) or (x, y, sample_weight) to evaluate after each epoch instead.
             callbacks: are told of each epoch; see ``dnn.training.callback``.
@@ -115,26 +127,49 @@ class Sequential(Network):
             resume: go on from this state; epochs then counts from the start, so that the same call with it
                 ends where it would have ended without a stop (at once, if it had).
 
+        Arrays may be NumPy's, the backend's, of any library with DLPack (on the model's device or on the
+        host), lists, or data frames and their columns:
+
+        - on the model's device: shared, not copied; a tensor that requires a gradient is detached.
+        - on the host: copied to the device once, if that has a memory of its own, or if they are lists, not
+          in C order, or (torch) read-only. Data frames become one array.
+        - on another device: refused.
+        - x as ``numpy.memmap``: on the CPU read from the disk batch by batch, and cast there.
+        - x sparse, of SciPy: kept as CSR (CSC and others are copied to it); batches are made dense and cast.
+
+        An iterable of batches as x, with y None, is a list, a torch DataLoader or the like that gives (x, y)
+        or (x, y, weight), each as above. It is begun anew for each epoch; an iterator goes on. Its own order
+        and sizes of batches hold: batch_size and shuffle mean nothing, validation_split and sample_weight are
+        refused. A batch that does not fit ends the training where it is. A state does not know what the
+        batches hold; resume leaves out those that were taken.
+
         Returns:
             A number an epoch for loss, accuracy, val_loss, val_accuracy and seconds.
         Raises InputError: not compiled, or an argument that does not fit; nothing was changed.
         """
-        epochs = positive_integer("epochs", epochs)
+        if steps_per_epoch is not None:
+            steps_per_epoch = positive_integer("steps_per_epoch", steps_per_epoch)
+        epochs, batch_size = positive_integer("epochs", epochs), positive_integer("batch_size", batch_size)
         shuffle = require_bool("shuffle", shuffle)
-        require_instances("callbacks", callbacks, Callback)
+        require_callbacks(callbacks)
         if resume is not None and not isinstance(resume, TrainingState):
             raise InputError(f"resume is {shown(resume)}, expected a TrainingState; read one with read_state")
+        batches: Batches | Stream
+        if y is None and is_stream(x):
+            validation = self.door.admit_stream(x, validation_split, validation_data, sample_weight, resume)
+            with self.training():
+                batches = Stream(self, x, steps_per_epoch, class_weight)
+                return Training(self, batches, validation, callbacks).run(epochs, resume)
         examples, validation = self.door.admit_training(
             x,
             y,
-            batch_size=batch_size,
             validation_split=validation_split,
             validation_data=validation_data,
             class_weight=class_weight,
             sample_weight=sample_weight,
         )
         with self.training():
-            batches = Batches(self, examples, int(batch_size), shuffle)
+            batches = Batches(self, examples, batch_size, shuffle, steps_per_epoch)
             return Training(self, batches, validation, callbacks).run(epochs, resume)
 
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:

@@ -7,7 +7,10 @@ from typing import Any
 from dnn.io.notices import say
 from dnn.training.callback import Callback, Progress
 
-LABELS = {"loss": "loss", "accuracy": "acc", "val_loss": "test loss", "val_accuracy": "test acc"}
+LABELS = {
+    "loss": "loss", "accuracy": "acc", "mean_absolute_error": "error",
+    "val_loss": "test loss", "val_accuracy": "test acc", "val_mean_absolute_error": "test error",
+}  # fmt: skip
 
 
 def epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:

@@ -59,8 +59,9 @@ class Dense(Affine):
         *,
         initializer: str | None = None,
         name: str | None = None,
+        trainable: bool = True,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, trainable)
         self.units = positive_integer("units", units)
         self.choose(activation, initializer)
 

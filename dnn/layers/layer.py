@@ -11,13 +11,14 @@ from backends import Backend, InputError
 from backends.errors import shown
 from dnn.layers.buffers import Buffers
 from dnn.random import Key
-from dnn.validation.settings import is_text
+from dnn.validation.closed import Closed
+from dnn.validation.settings import is_text, require_bool
 
 Array = Any
 Shape = tuple[int, ...]  # without the batch axis
 
 
-class Layer(ABC):
+class Layer(Closed, ABC):
     """One step of a network.
 
     Life: made by the user; ``build`` by the model, once; ``attach`` to views of the model's flat
@@ -28,6 +29,8 @@ class Layer(ABC):
 
     Args:
         name: in summaries and checkpoints; None: its class's and a number, as in "dense_1", "dense_2", ...
+        trainable: False freezes the layer: its parameters get no update, no penalty and no decay, and
+            BatchNormalization uses its running statistics. It may be set at any time.
 
     Raises InputError: a setting out of range, of any layer.
 
@@ -46,7 +49,7 @@ class Layer(ABC):
     mixes: ClassVar[bool] = False
     """Whether in training its output for one example depends on all examples of the batch."""
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None, trainable: bool = True) -> None:
         if name is not None and not is_text(name):
             raise InputError(f"name is {shown(name)}, expected a string or None")
         self.name = name or ""
@@ -55,8 +58,27 @@ class Layer(ABC):
         self.value: dict[str, Array] = {}
         self.gradient: dict[str, Array] = {}
         self.state: dict[str, Array] = {}
+        self.trainable = trainable
         self._backend: Backend | None = None
         self._buffers = Buffers(lambda batch, training: self.make_buffers(batch, training))
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the layer."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = require_bool("trainable", value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        built = self._closed and self._backend is not None
+        if built and name != "trainable" and name in signature(type(self)).parameters:
+            raise InputError(
+                f"layer {self.name!r} is in a model, where its {name} cannot be changed to {shown(value)}; "
+                f"make a new layer"
+            )
+        super().__setattr__(name, value)
 
     @property
     def backend(self) -> Backend:
@@ -82,6 +104,7 @@ class Layer(ABC):
             raise InputError(
                 f"layer {self.name!r} is in a model already; expected a new layer for each model"
             )
+        closed, self._closed = self._closed, False  # what a layer makes in bind is its own
         self.name = self.name or name
         self.input_shape = tuple(input_shape)
         self.output_shape = self.shape_after(self.input_shape)
@@ -92,6 +115,7 @@ class Layer(ABC):
             dtype = backend.dtype_name if start.dtype.kind == "f" else start.dtype
             self.state[short] = backend.from_host(start.astype(dtype))
         self.bind(backend)
+        self._closed = closed
 
     def shape_after(self, input_shape: Shape) -> Shape:
         """The output's shape for this input's shape, by default the same.
@@ -99,7 +123,7 @@ class Layer(ABC):
         """
         return input_shape
 
-    def bind(self, backend: Backend) -> None:  # noqa: B027 (a layer may need none)
+    def bind(self, backend: Backend) -> None:
         """Ask the backend for the kernels."""
 
     def parameter_shapes(self) -> dict[str, Shape]:
@@ -158,4 +182,7 @@ class Layer(ABC):
     def config(self) -> dict[str, Any]:
         """The arguments that make this layer again, as JSON values."""
         given = {name: getattr(self, name) for name in ("name", *signature(type(self)).parameters)}
+        given.pop("trainable", None)
+        if not self.trainable:  # else it is left out: files of older versions do not have it
+            given["trainable"] = False
         return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}

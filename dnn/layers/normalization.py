@@ -19,8 +19,8 @@ class Normalization(Layer):
 
     kernel: ClassVar[str]
 
-    def __init__(self, *, epsilon: float = 1e-5, name: str | None = None) -> None:
-        super().__init__(name)
+    def __init__(self, *, epsilon: float = 1e-5, name: str | None = None, trainable: bool = True) -> None:
+        super().__init__(name, trainable)
         self.epsilon = require_number("epsilon", epsilon, 0.0)
 
     def bind(self, backend: Backend) -> None:
@@ -68,8 +68,15 @@ class BatchNormalization(Normalization):
     kernel = "batch_norm"
     mixes = True
 
-    def __init__(self, *, momentum: float = 0.1, epsilon: float = 1e-5, name: str | None = None) -> None:
-        super().__init__(epsilon=epsilon, name=name)
+    def __init__(
+        self,
+        *,
+        momentum: float = 0.1,
+        epsilon: float = 1e-5,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(epsilon=epsilon, name=name, trainable=trainable)
         self.momentum = require_number("momentum", momentum, 0.0, 1.0)
 
     def bind(self, backend: Backend) -> None:
@@ -81,7 +88,7 @@ class BatchNormalization(Normalization):
         return {"running_mean": np.zeros(n), "running_variance": np.ones(n)}
 
     def reserve(self, batch: int, training: bool) -> None:
-        if training and batch * self._places < 2:
+        if training and self.trainable and batch * self._places < 2:
             raise InputError(
                 f"layer {self.name!r} (BatchNormalization) got a training batch of one example, expected "
                 f"at least two, since one has no variance; take a batch_size that leaves no single example "
@@ -93,19 +100,29 @@ class BatchNormalization(Normalization):
         return self._statistics
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y = x^ gamma + beta; in training writes the running averages and keeps x, mean and inverse."""
+        """y = x^ gamma + beta; in training writes the running averages and keeps x, mean and inverse.
+        A frozen layer uses the running averages in training too.
+        """
         xp = self.backend.xp
         keep = self._buffers[x.shape[0]]
         keep.x = x
         gamma, beta = self.value["gamma"], self.value["beta"]
         mean, variance = self.state["running_mean"], self.state["running_variance"]
-        if training:
+        if training and self.trainable:
             running, settings = (mean, variance), (self.momentum, self.epsilon)
             y = self._rows(keep.y)
             self._normalize(self._rows(x), gamma, beta, running, settings, self._statistics, y)
         else:
             keep.y[...] = (x - mean) * (gamma / xp.sqrt(variance + self.epsilon)) + beta
         return keep.y
+
+    def backward(self, dy: Array) -> Array | None:
+        """As the base; frozen, y is linear in x, so dx = dy gamma / sqrt(variance + epsilon)."""
+        if self.trainable:
+            return super().backward(dy)
+        variance = self.state["running_variance"] + self.epsilon
+        dy[...] = dy * (self.value["gamma"] / self.backend.xp.sqrt(variance))
+        return None if self._first else dy
 
 
 class LayerNormalization(Normalization):

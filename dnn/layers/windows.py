@@ -42,6 +42,7 @@ class Windows(Layer):
         self._size_name = size_name
         self.size = _pair(size_name, size)
         self.strides = _pair("strides", strides)
+        self.borders: Padding = ((0, 0), (0, 0))
         self.padding: str | Pair
         if isinstance(padding, str):
             look_up("padding", padding, dict.fromkeys(PADDINGS))
@@ -79,7 +80,7 @@ class Windows(Layer):
                 )
             borders.append((before, after))
             counts.append(count)
-        self.borders: Padding = (borders[0], borders[1])
+        self.borders = (borders[0], borders[1])
         return (*counts, self.channels_after(input_shape[2]))
 
     def channels_after(self, channels: int) -> int:
@@ -117,8 +118,10 @@ class Conv2D(Windows, Affine):
         padding: str | Lengths = "valid",
         initializer: str | None = None,
         name: str | None = None,
+        trainable: bool = True,
     ) -> None:
         super().__init__("kernel_size", kernel_size, strides, padding, name)
+        self.trainable = trainable
         self.kernel_size = self.size
         self.filters = positive_integer("filters", filters)
         self.choose(activation, initializer)

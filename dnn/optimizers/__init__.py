@@ -1,10 +1,14 @@
 """The optimizers, and the table by which ``compile`` and checks find them."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from backends.table import Table
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.optimizer import OptimizerState as OptimizerState
 from dnn.optimizers.rules import SGD, Adagrad, Adam, AdamW, RMSprop
-from dnn.validation.settings import made
+from dnn.optimizers.schedules import SCHEDULES
+from dnn.validation.settings import look_up, made
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
@@ -12,6 +16,20 @@ OPTIMIZERS: Table[type[Optimizer]] = Table(
     "optimizer", {c.name: c for c in (SGD, Adagrad, RMSprop, Adam, AdamW)}
 )
 """Every optimizer by name; one of your own: ``OPTIMIZERS.add("mine", Mine)``."""
+
+
+def optimizer_from(config: Mapping[str, Any]) -> Optimizer:
+    """The optimizer that ``config()`` described. Raises InputError: an unknown name, or settings that do not
+    fit.
+    """
+    settings = dict(config)
+    chosen = look_up("optimizer", settings.pop("name", None), OPTIMIZERS)
+    rate = settings.get("learning_rate")
+    if isinstance(rate, Mapping):
+        terms = dict(rate)
+        schedule = look_up("schedule", terms.pop("name", None), SCHEDULES)
+        settings["learning_rate"] = schedule(**terms)
+    return chosen(**settings)
 
 
 def get_optimizer(optimizer: str | Optimizer) -> Optimizer:

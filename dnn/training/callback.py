@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from backends import InputError
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.training.state import CALLBACK, TrainingState
+from dnn.validation.settings import require_instances
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,8 @@ class Progress:
         epoch: the running epoch, from 1; epochs: the last one of this fit.
         updates: updates of this epoch so far, of updates_per_epoch.
         examples: examples of this epoch so far.
-        read: fetches (mean loss, accuracy) of the epoch so far from the device. It waits for the
-            device, so call it a few times a second at most.
+        read: fetches (mean loss, measure, usually the accuracy) of the epoch so far from the device. It
+            waits for the device, so call it a few times a second at most.
         take: copies the whole training from the device, to go on from here later.
     """
 
@@ -61,17 +64,42 @@ class Callback:
         """What ``on_resume`` needs besides the history: named host arrays, saved in each training state."""
         return {}
 
+    def on_epoch_begin(self, epoch: int) -> None:
+        """Before the epoch's first update of this fit."""
+
     def on_progress(self, progress: Progress) -> None:
         """Every ``every`` updates and at the epoch's end."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """After the epoch and its validation; logs holds loss, accuracy, val_loss, ..., seconds."""
+        """After the epoch and its validation; logs holds loss, accuracy, val_loss, ..., seconds. What a
+        callback adds (numbers) is seen by those after it, and is in the History.
+        """
 
     def on_epoch_saved(self, take: Callable[[], TrainingState]) -> None:
         """After on_epoch_end of all callbacks: ``take()`` copies the training as it is between two epochs."""
 
     def on_train_end(self) -> None:
         """After the last epoch, also when training is interrupted."""
+
+
+NEVER_CALLED = ("on_batch_", "on_train_batch_", "on_test_", "on_predict_")
+"""Keras's hooks, by how they begin, that nothing here calls."""
+
+
+def require_callbacks(callbacks: Sequence[Any]) -> None:
+    """Refuse what is no list of callbacks, or one with a hook that is never called.
+
+    Raises:
+        InputError: naming the callback and the hook.
+    """
+    require_instances("callbacks", callbacks, Callback)
+    for callback in callbacks:
+        for name in dir(callback):
+            if name.startswith(NEVER_CALLED):
+                raise InputError(
+                    f"callback {type(callback).__name__} has {name}, which is never called, expected "
+                    f"on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end"
+                )
 
 
 def _named(callbacks: Sequence[Callback]) -> Iterator[tuple[str, Callback]]:

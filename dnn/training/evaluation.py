@@ -1,31 +1,49 @@
 """Using a network: evaluate and predict, in chunks, so that memory does not grow with the examples."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Self
 
 import numpy as np
 
-from dnn.metrics import count_correct
 from dnn.network import Network
 from dnn.validation.arrays import scale_of
 from dnn.validation.examples import Examples
+from dnn.validation.rows import Rows, row_gatherer
 
 Array = Any
 
 
-class Evaluation(NamedTuple):
-    """What ``evaluate`` returns: the mean loss, and the share of right predictions."""
+class Evaluation(tuple[float, ...]):
+    """What ``evaluate`` returns: the mean loss, and the measure if there is one; by their names too.
 
-    loss: float
-    accuracy: float
+    >>> found = Evaluation(loss=0.5, accuracy=0.75)
+    >>> found, found.accuracy
+    (Evaluation(loss=0.5, accuracy=0.75), 0.75)
+    """
+
+    _names: tuple[str, ...]
+
+    def __new__(cls, **numbers: float) -> Self:
+        made = super().__new__(cls, numbers.values())
+        made._names = tuple(numbers)
+        return made
+
+    def __getattr__(self, name: str) -> float:
+        if name in self._names:
+            return self[self._names.index(name)]
+        raise AttributeError(f"{name} was not measured, expected one of {', '.join(self._names)}")
+
+    def __repr__(self) -> str:
+        pairs = (f"{name}={value!r}" for name, value in zip(self._names, self, strict=True))
+        return f"Evaluation({', '.join(pairs)})"
 
 
 def chunks(
-    network: Network, x: Array, chunk: int, training: bool = False
+    network: Network, x: Array | Rows, chunk: int, training: bool = False
 ) -> Iterator[tuple[int, int, Array]]:
     """x piece by piece as (start, stop, batch in the backend's dtype), buffers reserved."""
     backend, scale = network.backend, scale_of(x)
-    xp, gather = backend.xp, backend.kernel("gather_rows")
+    xp, gather = backend.xp, row_gatherer(backend, x)
     n = int(x.shape[0])
     chunk = min(chunk, n)
     buffer = backend.zeros((chunk, *x.shape[1:]))
@@ -39,20 +57,24 @@ def chunks(
 
 
 def evaluate(network: Network, examples: Examples, chunk: int) -> Evaluation:
-    """Mean loss and share of right predictions, over so many examples at a time."""
+    """Mean loss and what is measured, over so many examples at a time."""
     backend, weights = network.backend, examples.weights
-    loss, correct = backend.zeros(1), backend.zeros(1)
+    measure = network.measure(examples.y.ndim == 1)
+    loss, measured = backend.zeros(1), backend.zeros(1)
     for start, stop, batch in chunks(network, examples.x, chunk):
         y = examples.y[start:stop, ...]
         outputs, losses, _ = network.loss_of(batch, y, training=False)
         loss += backend.xp.sum(losses if weights is None else losses * weights[start:stop])
-        correct += count_correct(backend, outputs, y, network.goal.boundary)
+        if measure is not None:
+            measured += network.measured(measure, outputs, y)
     total = examples.size if weights is None else float(backend.xp.sum(weights))
-    right = float(backend.to_host(correct)[0]) / examples.size
-    return Evaluation(float(backend.to_host(loss)[0]) / total, right)
+    numbers = {"loss": float(backend.to_host(loss)[0]) / total}
+    if measure is not None:
+        numbers[measure] = float(backend.to_host(measured)[0]) / examples.size
+    return Evaluation(**numbers)
 
 
-def predict(network: Network, x: Array, chunk: int) -> np.ndarray:
+def predict(network: Network, x: Array | Rows, chunk: int) -> np.ndarray:
     """The outputs (N, C) for admitted examples x (N, *input_shape), on the host."""
     outputs = np.empty((int(x.shape[0]), network.outputs), dtype=network.backend.dtype_name)
     for start, stop, batch in chunks(network, x, chunk):

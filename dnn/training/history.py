@@ -2,6 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import nan
+
+from backends import InputError
+from backends.errors import shown
 
 
 @dataclass
@@ -17,10 +21,16 @@ class History:
     history: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """One more epoch."""
-        self.epoch.append(epoch)
+        """One more epoch; where a name has no number, now or before, it gets NaN.
+        Raises InputError: what is under a name is no number.
+        """
         for name, value in logs.items():
-            self.history.setdefault(name, []).append(value)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise InputError(f"logs[{name!r}] is {shown(value)}, expected a number")
+        for name in (*self.history, *(name for name in logs if name not in self.history)):
+            numbers = self.history.setdefault(name, [nan] * len(self.epoch))
+            numbers.append(float(logs.get(name, nan)))
+        self.epoch.append(epoch)
 
     def rows(self) -> Iterator[tuple[int, dict[str, float]]]:
         """(epoch, logs) as they were added."""

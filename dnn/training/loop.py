@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from math import gcd
 from typing import Any
 
+from backends import InputError
 from dnn.network import Network
 from dnn.random import permutation, stream_key
 from dnn.training import callback as watching
@@ -22,6 +23,7 @@ from dnn.training.state import (
     take_state,
 )
 from dnn.training.step import Totals, TrainingStep
+from dnn.training.stream import Stream
 from dnn.validation.examples import Examples
 
 VALIDATION_BATCH = 1000
@@ -34,26 +36,39 @@ class Batches:
     Args:
         network: compiled.
         examples: N of them; the last batch may be shorter.
-        batch_size: at most N.
+        batch_size: all N are one batch if they are fewer.
         shuffle: a new order each epoch; else as they lie.
+        steps: updates of an epoch, the first of its order; None: all.
         unroll: how many updates a backend that records them replays at a time.
 
     Attributes:
         updates: of an epoch; done: of the running epoch so far.
         totals: the running epoch's sums.
+
+    Raises:
+        InputError: more steps than there are batches.
     """
 
     def __init__(
-        self, network: Network, examples: Examples, batch_size: int, shuffle: bool = True, unroll: int = 25
+        self,
+        network: Network,
+        examples: Examples,
+        batch_size: int,
+        shuffle: bool = True,
+        steps: int | None = None,
+        unroll: int = 25,
     ) -> None:
         backend = network.backend
         self.network, self.examples = network, examples
-        self.batch_size, self.shuffle = batch_size, shuffle
-        self.n = examples.size
+        self.n, self.shuffle = examples.size, shuffle
+        self.batch_size = batch_size = min(batch_size, self.n)
         self._full, rest = divmod(self.n, batch_size)
-        self.updates = self._full + (1 if rest else 0)
-        self.done = self.updates
-        self.totals = Totals(network, examples.weights is not None)
+        every = self._full + (1 if rest else 0)
+        self.steps = steps
+        if steps is not None and steps > every:
+            raise InputError(f"steps_per_epoch is {steps}, expected at most the {every} batches of x")
+        self.updates = self.done = every if steps is None else steps
+        self.totals = Totals(network, examples.weights is not None, examples.y.ndim == 1)
         self._key = stream_key(network.seed, "shuffle")
         self._order = backend.xp.arange(self.n, dtype=backend.xp.int64, device=backend.device)
         cut = self._full * batch_size
@@ -61,7 +76,17 @@ class Batches:
         for part, size in ((self._order[:cut], batch_size), (self._order[cut:], rest)):
             if part.shape[0]:
                 step = TrainingStep(network, examples, backend.view(part, (-1, size)), self.totals)
-                self._parts.append((step, backend.capture(step, unroll)))
+                self._parts.append((step, step.runner(unroll)))
+
+    @property
+    def data(self) -> str:
+        """The examples' fingerprint. It reads all of them, which takes a while."""
+        return fingerprint(self.network.backend, *(a for a in self.examples if a is not None))
+
+    @property
+    def seen(self) -> int:
+        """Examples of the running epoch so far."""
+        return min(self.done * self.batch_size, self.n)
 
     def begin(self, epoch: int, done: int = 0) -> None:
         """Go to this epoch, of which ``done`` updates were made before; their sums are in ``totals``."""
@@ -94,22 +119,26 @@ class Training:
     """
 
     def __init__(
-        self, network: Network, batches: Batches, validation: Examples | None, callbacks: Sequence[Callback]
+        self,
+        network: Network,
+        batches: Batches | Stream,
+        validation: Examples | None,
+        callbacks: Sequence[Callback],
     ) -> None:
         self.network, self.batches, self.validation = network, batches, validation
         self.watchers, self.history = tuple(callbacks), History()
-        names = ["loss", "accuracy"] if network.metrics else ["loss"]
+        measure = batches.totals.measure
+        names = ["loss"] if measure is None else ["loss", measure]
         validated = [] if validation is None else [f"val_{name}" for name in names]
         self.measures = [*names, "seconds", *validated]
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What decides every number of this training. Its fingerprint reads all of the data, which takes a
-        while: only where a state is really taken.
+        """What decides every number of this training: only where a state is really taken, since it reads
+        all of the data.
         """
-        network, batches = self.network, self.batches
-        data = fingerprint(network.backend, *(a for a in batches.examples if a is not None))
-        return facts_of(network, data, batches.batch_size, batches.shuffle)
+        b = self.batches
+        return facts_of(self.network, b.data, b.batch_size, b.shuffle, b.steps)
 
     def restore(self, state: TrainingState) -> History:
         """Become what this state was taken of; returns the epochs before it.
@@ -155,22 +184,26 @@ class Training:
         return self.history
 
     def _epoch(self, epoch: int, epochs: int, done: int) -> None:
+        for watcher in self.watchers:
+            watcher.on_epoch_begin(epoch)
         start = time.perf_counter()
-        loss, accuracy = self._updates(epoch, epochs, done)
-        numbers = {"loss": loss, "accuracy": accuracy, "seconds": time.perf_counter() - start}
+        loss, measured = self._updates(epoch, epochs, done)
+        numbers = {"loss": loss, "seconds": time.perf_counter() - start}
+        if (measure := self.batches.totals.measure) is not None:
+            numbers[measure] = measured
         self.network.epochs_done = epoch
         if self.validation is not None:
             found = evaluate(self.network, self.validation, VALIDATION_BATCH)
-            numbers |= {"val_loss": found.loss, "val_accuracy": found.accuracy}
+            numbers |= {f"val_{name}": getattr(found, name) for name in ("loss", measure) if name}
         logs = {name: numbers[name] for name in self.measures}
-        self.history.add(epoch, logs)
         for watcher in self.watchers:
             watcher.on_epoch_end(epoch, logs)
+        self.history.add(epoch, logs)  # with what callbacks added
         for watcher in self.watchers:
             watcher.on_epoch_saved(partial(self.take, epoch + 1, 0))
 
     def _updates(self, epoch: int, epochs: int, done: int) -> tuple[float, float]:
-        """The updates of an epoch, with a pause wherever a callback wants to look; (mean loss, accuracy)."""
+        """The updates of an epoch, with a pause wherever a callback wants to look; (mean loss, measure)."""
         batches = self.batches
         batches.begin(epoch, done)
         watchers = [(c, c.every) for c in self.watchers if c.every is not None]
@@ -180,11 +213,11 @@ class Training:
             for watcher, every in watchers:
                 if batches.done % every == 0 or batches.done == batches.updates:
                     watcher.on_progress(self._progress(epoch, epochs))
-        return batches.totals.read(batches.n)
+        return batches.totals.read(batches.seen)
 
     def _progress(self, epoch: int, epochs: int) -> Progress:
         batches = self.batches
-        seen = min(batches.done * batches.batch_size, batches.n)
+        seen = batches.seen
         return Progress(
             epoch,
             epochs,

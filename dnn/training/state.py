@@ -9,6 +9,7 @@ on another.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,15 @@ from dnn.io import safetensors as tensor_files
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.validation.arrays import dtype_name
+from dnn.validation.rows import Rows
 
 FORMAT = "array-api-dnn-training"
 """Key of the one metadata entry: an object in JSON."""
 VERSION = 1
 CALLBACK = "callback "
 """How the names of the callbacks' arrays begin in a training state."""
+OURS = ("loss", "accuracy", "mean_absolute_error", "seconds")
+"""Numbers of an epoch that are a fit's, whether it measures them or not; others are what callbacks added."""
 Array = Any
 
 
@@ -62,26 +66,31 @@ def fingerprint(backend: Backend, *arrays: Array) -> str:
     """A digest of the contents, shapes and dtypes of the training data."""
     digest = hashlib.sha256()
     for array in arrays:
-        host = np.ascontiguousarray(backend.to_host(array))
-        digest.update(f"{host.dtype} {host.shape};".encode())
-        digest.update(host.data)
+        whole = array if isinstance(array, Rows) else np.ascontiguousarray(backend.to_host(array))
+        digest.update(f"{whole.dtype} {whole.shape};".encode())
+        for _, block in whole.blocks() if isinstance(whole, Rows) else [(..., whole)]:
+            digest.update(block.data)
     return digest.hexdigest()
 
 
-def facts_of(model: Network, data: str, batch_size: int, shuffle: bool) -> dict[str, Any]:
+def facts_of(
+    model: Network, data: str, batch_size: int | None, shuffle: bool, steps: int | None
+) -> dict[str, Any]:
     """What decides every number of a training, as JSON values.
 
     Args:
-        data: the ``fingerprint``.
+        data: the ``fingerprint``, or that batches come from an iterable, which has no ``batch_size``.
+        steps: updates of an epoch; None: as many as there are batches.
     """
     return {
         "model": model.config(),
         "optimizer": model.optimizer.config(),
         "dtype": model.backend.dtype_name,
         "seed": model.seed,
+        "data": data,
         "batch_size": batch_size,
         "shuffle": shuffle,
-        "data": data,
+        "steps_per_epoch": steps,
     }
 
 
@@ -152,7 +161,8 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
     Raises StateError: it measured something else.
     """
     epochs = {len(values) for values in state.history.values()} or {0}
-    if state.history and (set(state.history) != set(measures) or len(epochs) != 1):
+    measured = {n for n in state.history if n in measures or n in OURS or n.startswith("val_")}
+    if state.history and (measured != set(measures) or len(epochs) != 1):
         raise StateError(
             f"the training state has the epochs' {brief(', '.join(state.history))}, expected "
             f"{', '.join(measures)}; resume with the validation data that it was begun with"
@@ -165,7 +175,8 @@ def write_state(state: TrainingState, path: Path) -> None:
     """Write a state, whole or not at all.
     Raises OSError: the file cannot be written; nothing is left behind.
     """
-    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": state.history}
+    history = {n: [v if isfinite(v) else str(v) for v in values] for n, values in state.history.items()}
+    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": history}
     tensor_files.write(path, FORMAT, VERSION, about, state.arrays)
 
 
@@ -182,6 +193,9 @@ def read_state(path: Path) -> TrainingState:
             raise ValueError(f"epoch {state.epoch}, updates {state.updates}")
         if not isinstance(state.facts, dict) or not isinstance(state.history, dict):
             raise TypeError("facts and history are no objects")
+        for values in state.history.values():  # JSON has no NaN and no infinity
+            if isinstance(values, list):
+                values[:] = [float(v) if str(v) in ("nan", "inf", "-inf") else v for v in values]
         for name, values in state.history.items():
             if not isinstance(values, list) or any(type(value) not in (int, float) for value in values):
                 raise TypeError(f"history {name!r} is no list of numbers")

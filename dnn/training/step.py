@@ -5,24 +5,33 @@ far) is in arrays on the device. So an update reads nothing back, and a backend 
 replay it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from dnn.losses import weigh
-from dnn.metrics import count_correct
 from dnn.network import Network
 from dnn.validation.arrays import scale_of
 from dnn.validation.examples import Examples
+from dnn.validation.rows import Rows, row_gatherer
 
 Array = Any
 
 
 class Totals:
-    """Sums over the epoch so far, on the device: losses, right predictions, weights if there are any."""
+    """Sums over the epoch so far, on the device: losses, a measure, and weights if there are any.
 
-    def __init__(self, network: Network, weighted: bool = False) -> None:
-        self.network = network
+    Args:
+        weighted: whether the examples have weights.
+        classes: whether the targets are class numbers, which decides what is measured.
+
+    Attributes:
+        measure: its name; None: nothing is measured.
+    """
+
+    def __init__(self, network: Network, weighted: bool = False, classes: bool = True) -> None:
+        self.network, self.measure = network, network.measure(classes)
         self.sums = network.backend.zeros(3)
-        self.loss, self.correct = self.sums[0:1], self.sums[1:2]
+        self.loss, self.measured = self.sums[0:1], self.sums[1:2]
         self.weight: Array = self.sums[2:3] if weighted else None
 
     def add(self, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
@@ -31,18 +40,17 @@ class Totals:
         self.loss += xp.sum(losses)
         if weights is not None:
             self.weight += xp.sum(weights)
-        if self.network.metrics:
-            boundary = self.network.goal.boundary
-            self.correct += count_correct(self.network.backend, outputs, y, boundary)
+        if self.measure is not None:
+            self.measured += self.network.measured(self.measure, outputs, y)
 
     def clear(self) -> None:
         self.sums[...] = 0.0
 
     def read(self, examples: int) -> tuple[float, float]:
-        """(mean loss, accuracy) over this many examples; waits for the device."""
-        loss, correct, weight = (float(number) for number in self.network.backend.to_host(self.sums))
+        """(mean loss, mean of the measure) over this many examples; waits for the device."""
+        loss, measured, weight = (float(number) for number in self.network.backend.to_host(self.sums))
         whole = float(examples) if self.weight is None else weight
-        return loss / whole if whole else 0.0, correct / examples
+        return loss / whole if whole else 0.0, measured / examples
 
 
 def gradients(
@@ -50,7 +58,8 @@ def gradients(
 ) -> Array:
     """Forward, loss and backward on one reserved batch: all of an update but the optimizer's step.
 
-    Afterwards the network's gradients are those of the batch's (weighted) mean loss and of the penalty.
+    Afterwards the network's gradients are those of the batch's (weighted) mean loss and of the penalty; of
+    frozen layers they are 0.
 
     Args:
         x: (B, *input_shape); y: (B,) class numbers or (B, C) rows.
@@ -66,6 +75,8 @@ def gradients(
     network.backward(dy)
     if network.penalty is not None:
         network.penalty.add_gradients()
+    for name in network.frozen:
+        network.parameters.gradient[name][...] = 0.0
     if totals is not None:
         totals.add(outputs, y, losses, weights)
     return losses
@@ -76,7 +87,7 @@ def update(
 ) -> None:
     """One update of the parameters on one batch; arguments as of ``gradients``."""
     gradients(network, x, y, weights, totals)
-    network.optimizer_state.step()
+    network.update()
 
 
 class TrainingStep:
@@ -100,19 +111,41 @@ class TrainingStep:
         self.batch_x = backend.zeros((batch, *self.x.shape[1:]))
         self.batch_y = backend.zeros((batch, *self.y.shape[1:]), dtype=self.y.dtype)
         self.batch_weights = None if self.weights is None else backend.zeros(batch)
-        self._gather = backend.kernel("gather_rows")
+        self._gather, self._gather_x = backend.kernel("gather_rows"), row_gatherer(backend, self.x)
         self._scale = scale_of(self.x)
 
     def seek(self, batch: int) -> None:
         """Go on with this batch of ``order``."""
         self.position[...] = batch
 
+    def runner(self, unroll: int) -> Callable[[int], None]:
+        """``run(n)`` for n updates, recorded ``unroll`` at a time if all that they read is on the device."""
+        backend = self.network.backend
+        if not isinstance(self.x, Rows):
+            return backend.capture(self, unroll)
+        learn = backend.capture(self.learn, 1)
+
+        def run(n: int) -> None:
+            for _ in range(n):
+                self.pick()
+                learn(1)
+
+        return run
+
     def __call__(self) -> None:
+        self.pick()
+        self.learn()
+
+    def pick(self) -> None:
+        """Fill the batch's arrays from the next row of ``order``."""
         self._gather(self.order, self.position, self.index, 1.0)
         index = self.index[0, ...]
-        self._gather(self.x, index, self.batch_x, self._scale)
+        self._gather_x(self.x, index, self.batch_x, self._scale)
         self._gather(self.y, index, self.batch_y, 1.0)
         if self.weights is not None:
             self._gather(self.weights, index, self.batch_weights, 1.0)
-        update(self.network, self.batch_x, self.batch_y, self.batch_weights, self.totals)
         self.position += 1
+
+    def learn(self) -> None:
+        """One update on the batch that was picked."""
+        update(self.network, self.batch_x, self.batch_y, self.batch_weights, self.totals)

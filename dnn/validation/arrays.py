@@ -1,7 +1,7 @@
 """One array at a time: what may come in as examples and as targets.
 
-Host NumPy arrays are moved to the model's device here, once; arrays that are there already are taken as
-they are; anything else is refused. Images stay uint8: a uint8 value v stands for v / 255.
+What lies on the host is moved to the model's device here, once, but for maps of files and sparse matrices;
+arrays that are there already are taken as they are. Images stay uint8: a uint8 value v stands for v / 255.
 """
 
 from math import prod
@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
+from backends.errors import brief
+from dnn.validation.conversion import NUMBER_IT, NUMBERS, taken
+from dnn.validation.rows import OnDisk, Rows, rows_of
 
 Array = Any
 UINT8_SCALE = 1.0 / 255.0
@@ -20,52 +23,96 @@ def dtype_name(array: Array) -> str:
     return str(array.dtype).rsplit(".", maxsplit=1)[-1]  # "torch.float32", "array_api_strict.float32"
 
 
-def _admit(backend: Backend, argument: str, array: Any) -> Array:
-    """The array if it is the host's or the backend's own."""
-    if type(array) is np.ndarray or isinstance(array, np.memmap):
-        return array
-    backend.check(argument, array)
-    return array
+def numbers(backend: Backend, argument: str, array: Array, keep: str = "") -> Array:
+    """Finite numbers on the device, in the backend's dtype or the dtype ``keep``.
 
-
-def _require_finite(backend: Backend, argument: str, array: Array) -> None:
-    xp = np if isinstance(array, np.ndarray) else backend.xp
-    if not bool(xp.all(xp.isfinite(array))):
-        raise InputError(f"{argument} holds NaN or infinity, expected finite numbers")
-
-
-def examples(backend: Backend, argument: str, x: Any, shape: tuple[int, ...]) -> Array:
-    """x on the device, (N, *shape), uint8 or the backend's dtype.
-    Raises InputError: another library, device, dtype or shape; no rows; NaN or infinity.
+    Raises:
+        InputError: it holds no numbers, NaN, infinity, or a number too large for the dtype.
     """
-    x = _admit(backend, argument, x)
+    dtype, host = dtype_name(array), isinstance(array, np.ndarray)
+    require_numbers(argument, array)
+    cast = dtype not in (keep, backend.dtype_name)
+    if cast:
+        with np.errstate(over="ignore"):
+            to = backend.dtype_name if host else backend.dtype
+            array = array.astype(to) if host else backend.xp.astype(array, to)
+    if dtype != "uint8":
+        _require_finite(argument, np if host else backend.xp, array, backend.dtype_name if cast else "")
+    return backend.from_host(np.ascontiguousarray(array)) if host else array
+
+
+def require_numbers(argument: str, array: Array) -> None:
+    """Refuse an array of text, dates, complex numbers, records or objects.
+
+    Raises:
+        InputError: naming its dtype.
+    """
+    dtype = dtype_name(array)
+    if isinstance(array.dtype, np.dtype):
+        real = array.dtype.kind in NUMBERS
+    else:
+        real = dtype.startswith(("float", "bfloat", "int", "uint", "bool"))
+    if not real:
+        raise InputError(f"{argument} has dtype {brief(dtype)}, expected numbers; {NUMBER_IT}")
+
+
+def _require_finite(argument: str, xp: Any, array: Array, cast_to: str) -> None:
+    if not bool(xp.all(xp.isfinite(array))):
+        large = f", or a number too large for {cast_to}" if cast_to else ""
+        raise InputError(f"{argument} holds NaN or infinity{large}, expected finite numbers")
+
+
+def examples(backend: Backend, argument: str, x: Any, shape: tuple[int, ...]) -> Array | Rows:
+    """x on the device, (N, *shape), uint8 or the backend's dtype, to which other numbers are cast.
+
+    A map of a file stays on the disk if the device is the CPU, and a sparse matrix stays sparse: they are
+    ``Rows``, which are read here once, a block at a time.
+
+    Raises:
+        InputError: no numbers; another device or shape; no rows; NaN, infinity or too large a number.
+    """
+    rows = rows_of(x, backend.dtype_name)
+    x = taken(backend, argument, x) if rows is None else rows
     got = tuple(x.shape)
     if len(got) == 0 or got[1:] != shape:
         cure = ""
-        if len(got) > 1 and prod(got[1:]) == prod(shape):
+        if got and prod(got[1:]) == prod(shape):
             cure = f"; use {argument}.reshape({(got[0], *shape)})"
         expected = ", ".join(("N", *map(str, shape)))
         raise InputError(f"{argument} has shape {got}, expected ({expected}){cure}")
     if got[0] == 0:
         raise InputError(f"{argument} has no rows, expected at least one")
-    dtype = dtype_name(x)
-    if dtype not in ("uint8", backend.dtype_name):
-        raise InputError(
-            f"{argument} has dtype {dtype}, expected uint8 (v stands for v / 255) or "
-            f"{backend.dtype_name}; convert it with astype"
-        )
-    if dtype != "uint8":
-        _require_finite(backend, argument, x)
-    return backend.from_host(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else x
+    if rows is None:
+        return numbers(backend, argument, x, keep="uint8")
+    return _read_once(backend, argument, rows)
+
+
+def _read_once(backend: Backend, argument: str, rows: Rows) -> Array | Rows:
+    """The rows, checked; those of a file on the device if that is another than the CPU."""
+    require_numbers(argument, rows.source)
+    there, source = None, rows.source.dtype
+    if isinstance(rows, OnDisk) and backend.device_type != "cpu":
+        there = backend.zeros(rows.shape, dtype=getattr(backend.xp, rows.dtype.name))
+    if source.kind != "f" and there is None:  # all integers are finite
+        return rows
+    for part, block in rows.blocks():
+        _require_finite(argument, np, block, "" if source == rows.dtype else backend.dtype_name)
+        if there is not None:
+            there[part, ...] = backend.from_host(block)
+    return rows if there is None else there
 
 
 def targets(backend: Backend, argument: str, y: Any, rows: int, outputs: int) -> Array:
     """y on the device: (N,) int64 class numbers, or (N, outputs) in the backend's dtype.
 
-    With one output there are no classes to number: (N,) is then one value for each example, (N, 1).
-    Raises InputError: another library, device, dtype or shape; class numbers out of range; NaN.
+    Class numbers are integers or bool; rows are any numbers, and cast. With one output there are no classes
+    to number: (N,) is then one value for each example, (N, 1).
+
+    Raises:
+        InputError: no numbers; another device or shape; class numbers out of range; NaN, infinity or too
+            large a number.
     """
-    y = _admit(backend, argument, y)
+    y = taken(backend, argument, y)
     shape, dtype = tuple(y.shape), dtype_name(y)
     if len(shape) not in (1, 2) or shape[0] != rows or shape[1:] not in ((), (outputs,)):
         cure = f"; use {argument}.reshape(-1)" if shape == (rows, 1) else ""
@@ -73,36 +120,24 @@ def targets(backend: Backend, argument: str, y: Any, rows: int, outputs: int) ->
             f"{argument} has shape {shape}, expected ({rows},) class numbers or "
             f"({rows}, {outputs}) rows{cure}"
         )
+    if outputs == 1 or len(shape) == 2:
+        return backend.xp.reshape(numbers(backend, argument, y), (rows, outputs))
+    require_numbers(argument, y)
     host = isinstance(y, np.ndarray)
-    if outputs == 1 and len(shape) == 1:
-        xp = np if host else backend.xp
-        if not dtype.startswith("float"):
-            y = y.astype(backend.dtype_name) if host else xp.astype(y, backend.dtype)
-            dtype = backend.dtype_name
-        y = xp.reshape(y, (rows, 1))
-        shape = (rows, 1)
-    if len(shape) == 1:
-        integral = np.issubdtype(y.dtype, np.integer) if host else dtype.startswith(("int", "uint"))
-        if not integral:
-            raise InputError(
-                f"{argument} has dtype {dtype}, expected integers for class numbers; convert it with "
-                f"astype(int), or give rows ({rows}, {outputs})"
-            )
-        xp = np if host else backend.xp
-        y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
-        low, high = int(xp.min(y)), int(xp.max(y))
-        if low < 0 or high >= outputs:
-            raise InputError(
-                f"{argument} holds class numbers from {low} to {high}, expected 0 to {outputs - 1} "
-                f"for a network with {outputs} outputs"
-            )
-        return backend.from_host(y) if host else y
-    if dtype != backend.dtype_name:
+    if y.dtype.kind == "f" if host else "float" in dtype:
         raise InputError(
-            f"{argument} has dtype {dtype}, expected {backend.dtype_name}; convert it with astype"
+            f"{argument} has dtype {dtype}, expected integers for class numbers; convert it with "
+            f"astype(int), or give rows ({rows}, {outputs})"
         )
-    _require_finite(backend, argument, y)
-    return backend.from_host(np.ascontiguousarray(y)) if host else y
+    xp = np if host else backend.xp
+    y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
+    low, high = int(xp.min(y)), int(xp.max(y))
+    if low < 0 or high >= outputs:
+        raise InputError(
+            f"{argument} holds class numbers from {low} to {high}, expected 0 to {outputs - 1} "
+            f"for a network with {outputs} outputs"
+        )
+    return backend.from_host(y) if host else y
 
 
 def scale_of(x: Array) -> float:

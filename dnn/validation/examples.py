@@ -3,13 +3,14 @@
 What has passed is an ``Examples``, which nothing behind the door looks at again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from backends import Backend, InputError
 from dnn.validation.arrays import examples, targets
+from dnn.validation.rows import Rows
 from dnn.validation.sample_weights import combined_weights
-from dnn.validation.settings import positive_integer, require_number
+from dnn.validation.settings import require_number
 
 Array = Any
 
@@ -21,9 +22,9 @@ class ChecksTargets(Protocol):
 
 
 class Examples(NamedTuple):
-    """Admitted examples on the device."""
+    """Admitted examples, on the device but for ``Rows``."""
 
-    x: Array  # (N, *input_shape), uint8 or the backend's dtype
+    x: Array | Rows  # (N, *input_shape), uint8 or the backend's dtype
     y: Array  # (N,) int64 class numbers, or (N, C) in the backend's dtype
     weights: Array | None  # (N,) in the backend's dtype; None: all count alike
 
@@ -54,31 +55,71 @@ class Door(NamedTuple):
         y: Any,
         sample_weight: Any = None,
         names: tuple[str, str] = ("x", "y"),
-        batch_size: int = 1,
     ) -> Examples:
         """x, y and the weights on the device, checked.
 
         Args:
             names: of x and y, in messages.
-            batch_size: there must be as many examples.
-        Raises InputError: what does not fit, by name.
+
+        Raises:
+            InputError: what does not fit, by name.
         """
         x = examples(self.backend, names[0], x, self.input_shape)
-        n = int(x.shape[0])
-        if batch_size > n:
-            raise InputError(f"batch_size is {batch_size}, expected at most the {n} examples in {names[0]}")
-        y = targets(self.backend, names[1], y, n, self.outputs)
+        y = targets(self.backend, names[1], y, int(x.shape[0]), self.outputs)
         self.loss.check_targets(self.backend, names[1], y)
         return Examples(x, y, self._weights(y, sample_weight))
+
+    def admit_stream(
+        self, x: Any, validation_split: Any, validation_data: Any, sample_weight: Any, resume: Any
+    ) -> Examples | None:
+        """What goes with batches from an iterable x: the validation data.
+
+        Raises:
+            InputError: an argument that needs all examples at once, or data that do not fit.
+        """
+        if validation_split != 0.0 or sample_weight is not None:
+            name = "sample_weight" if validation_split == 0.0 else "validation_split"
+            raise InputError(
+                f"{name} is given with an iterable of batches, expected it with arrays alone; use "
+                f"validation_data, and batches (x, y, weight)"
+            )
+        if resume is not None and isinstance(x, Iterator):
+            raise InputError(
+                "x is an iterator, expected with resume what begins anew, such as a list or a DataLoader"
+            )
+        return None if validation_data is None else self.admit_validation(validation_data)
+
+    def admit_batch(self, item: Any, number: int, class_weight: Mapping[int, float] | None) -> Examples:
+        """One batch of an iterable, (x, y) or (x, y, weight), with weights; none of them need count.
+
+        Raises:
+            InputError: no such pair, or what does not fit.
+        """
+        if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
+            raise InputError(
+                f"batch {number} of x is a {type(item).__name__}, expected a tuple or list of (x, y) or "
+                f"(x, y, weight)"
+            )
+        x, y, weight = (*item, None)[:3]
+        found = self.admit(x, y, names=(f"x of batch {number}", f"y of batch {number}"))
+        if weight is None:
+            weight = self.backend.xp.ones(found.size, dtype=self.backend.dtype, device=self.backend.device)
+        weights = combined_weights(self.backend, found.y, weight, class_weight, self.outputs)
+        return found._replace(weights=weights)
 
     def _weights(
         self, y: Array, sample_weight: Any, class_weight: Mapping[int, float] | None = None
     ) -> Array | None:
-        return combined_weights(self.backend, y, sample_weight, class_weight, self.outputs)
+        weights = combined_weights(self.backend, y, sample_weight, class_weight, self.outputs)
+        if weights is not None and float(self.backend.xp.max(weights)) == 0.0:
+            raise InputError("the weights are all 0, expected at least one example that counts")
+        return weights
 
     def admit_validation(self, given: Any) -> Examples:
         """``validation_data``, (x, y) or (x, y, sample_weight).
-        Raises InputError: no such tuple, or what does not fit.
+
+        Raises:
+            InputError: no such tuple, or what does not fit.
         """
         if not isinstance(given, tuple) or len(given) not in (2, 3):
             raise InputError(
@@ -92,29 +133,29 @@ class Door(NamedTuple):
         x: Any,
         y: Any,
         *,
-        batch_size: Any,
         validation_split: float = 0.0,
         validation_data: Any = None,
         class_weight: Mapping[int, float] | None = None,
         sample_weight: Any = None,
     ) -> tuple[Examples, Examples | None]:
         """(what is trained on, what is evaluated after each epoch); arguments as in ``Sequential.fit``.
-        Raises InputError: what does not fit, by name.
+
+        Raises:
+            InputError: what does not fit, by name.
         """
-        batch_size = positive_integer("batch_size", batch_size)
-        given = self.admit(x, y, sample_weight, batch_size=batch_size)
+        given = self.admit(x, y, sample_weight)
         validation = None if validation_data is None else self.admit_validation(validation_data)
         if validation_split != 0.0:
             if validation is not None:
                 raise InputError("validation_split and validation_data are both given, expected one of them")
-            given, validation = self._split(given, validation_split, batch_size)
+            given, validation = self._split(given, validation_split)
         if class_weight is not None or given.weights is not None:
             given = given._replace(weights=self._weights(given.y, given.weights, class_weight))
         return given, validation
 
-    def _split(self, given: Examples, share: float, batch_size: int) -> tuple[Examples, Examples]:
+    def _split(self, given: Examples, share: float) -> tuple[Examples, Examples]:
         """The first examples, and the last ``share`` of them."""
-        cut = _cut(given.size, share, batch_size)
+        cut = _cut(given.size, share)
         first, last = (
             Examples(*(None if a is None else a[part, ...] for a in given))
             for part in (slice(None, cut), slice(cut, None))
@@ -122,9 +163,11 @@ class Door(NamedTuple):
         return first, last._replace(weights=self._weights(last.y, last.weights))
 
 
-def _cut(n: int, share: Any, batch_size: int) -> int:
+def _cut(n: int, share: Any) -> int:
     """How many of n examples are trained on if the last ``share`` of them are held out.
-    Raises InputError: a share out of range, or one that leaves a part empty or smaller than a batch.
+
+    Raises:
+        InputError: a share out of range, or one that leaves a part empty.
     """
     require_number("validation_split", share, 0.0, 1.0)
     cut = int(n * (1.0 - share))  # Keras's rounding
@@ -132,9 +175,5 @@ def _cut(n: int, share: Any, batch_size: int) -> int:
         raise InputError(
             f"validation_split is {share} of {n} examples, expected a share that leaves both parts some; "
             f"use validation_data for a set of your own"
-        )
-    if batch_size > cut:
-        raise InputError(
-            f"batch_size is {batch_size}, expected at most the {cut} examples that validation_split leaves"
         )
     return cut

@@ -7,6 +7,8 @@ import numpy as np
 
 from backends import Backend, InputError
 from backends.errors import shown
+from dnn.validation.arrays import numbers
+from dnn.validation.conversion import taken
 from dnn.validation.settings import require_number
 
 Array = Any
@@ -19,9 +21,11 @@ def combined_weights(
 
     Args:
         y: admitted targets; the class of a row is its largest entry, or with one output 1 above 0.5, else 0.
-        sample_weight: (N,) numbers of at least 0 (host array or list), or an array of the backend.
+        sample_weight: (N,) numbers of at least 0, as ``arrays.targets`` takes them.
         class_weight: class number -> number of at least 0; classes that are not named have 1.
-    Raises InputError: another shape, an unknown class, a negative number, NaN or infinity; no weight above 0.
+
+    Raises:
+        InputError: another shape, an unknown class, a negative number, NaN or infinity.
     """
     if sample_weight is None and class_weight is None:
         return None
@@ -30,32 +34,17 @@ def combined_weights(
         weights = _sample_weights(backend, sample_weight, int(y.shape[0]))
     if class_weight is not None:
         weights = weights * _class_weights(backend, class_weight, y, outputs)
-    if float(backend.xp.max(weights)) == 0.0:
-        raise InputError("the weights are all 0, expected at least one example that counts")
     return weights
 
 
 def _sample_weights(backend: Backend, given: Any, n: int) -> Array:
-    if isinstance(given, (list, tuple)):
-        try:
-            given = np.asarray(given)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"sample_weight holds no numbers ({error}), expected {n} of them") from None
-    if type(given) is np.ndarray or isinstance(given, np.memmap):
-        if given.dtype.kind not in "fiub":  # text would be read as numbers, complex numbers cut in half
-            raise InputError(f"sample_weight holds no numbers ({given.dtype}), expected {n} of them")
-        with np.errstate(over="ignore"):
-            host = np.ascontiguousarray(given, dtype=backend.dtype_name).reshape(given.shape)
-        given = backend.from_host(host)
-    backend.check("sample_weight", given)
+    given = taken(backend, "sample_weight", given)
     if tuple(given.shape) != (n,):
         raise InputError(
             f"sample_weight has shape {tuple(given.shape)}, expected ({n},): one for each example"
         )
-    if given.dtype != backend.dtype:
-        raise InputError(f"sample_weight has dtype {given.dtype}, expected {backend.dtype_name}")
-    xp = backend.xp
-    if not bool(xp.all(xp.isfinite(given))) or float(xp.min(given)) < 0.0:
+    given = numbers(backend, "sample_weight", given)
+    if float(backend.xp.min(given)) < 0.0:
         raise InputError("sample_weight holds NaN, infinity or numbers below 0, expected finite ones from 0")
     return given
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from helpers import same_bits
+from helpers import same_bits, small_data, small_model
 
 from backends import get_backend
-from dnn import CategoricalCrossentropy, Dense, Flatten, Reshape, Sequential
+from dnn import Adam, AdamW, CategoricalCrossentropy, Dense, Flatten, LinearDecay, Reshape, Sequential
 from dnn.agreement.samples import samples
 from dnn.checkpoints import load_model, load_weights, save_model
 from dnn.io import safetensors as tensor_files
@@ -175,3 +175,31 @@ def test_every_layer_is_saved_and_made_again(make, shape, tmp_path):
         m.compile()
         m.fit(x, np.arange(6) % 3, batch_size=3)
     assert same_bits(loaded.predict(x), model.predict(x))
+
+
+def test_a_model_comes_back_with_its_optimizer_schedule_and_penalty(tmp_path):
+    backend, path = get_backend("numpy"), tmp_path / "model.safetensors"
+    x, y = small_data()
+    optimizer = AdamW(LinearDecay(0.05, steps=40, warmup=3), beta1=0.8, weight_decay=0.2, clip_norm=2.0)
+    model = small_model(backend, compiled=False)
+    model.compile("categorical_crossentropy", optimizer, metrics=(), l1=0.01, l2=0.02)
+    model.fit(x, y, batch_size=10, epochs=2)
+    save_model(model, path)
+    again = load_model(path, backend)
+    assert again.optimizer == optimizer
+    assert (again.penalty.l1, again.penalty.l2) == (0.01, 0.02)
+    assert again.metrics == ()
+    assert again.epochs_done == 2
+    again.fit(x, y, batch_size=50)  # the schedule goes on from update 10
+    rate = backend.to_host(again.optimizer_state.control)[0]
+    assert rate == np.float32(optimizer.learning_rate.rates()[10])
+
+
+def test_a_file_without_a_training_is_compiled_with_adam(tmp_path):
+    """As those of older versions."""
+    path = tmp_path / "model.safetensors"
+    save_model(small_model(get_backend("numpy")), path)
+    about, arrays = tensor_files.read(path, FORMAT, VERSION, "checkpoint", CheckpointError)
+    del about["training"]
+    tensor_files.write(path, FORMAT, VERSION, about, arrays)
+    assert load_model(path, get_backend("numpy")).optimizer == Adam()

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from backends import Backend, InputError, get_backend
 from dnn.interop.torch.layers import activation_of
 from dnn.interop.torch.losses_and_optimizers import rate_table, torch_loss, torch_optimizer
@@ -18,6 +20,7 @@ from dnn.random import permutation, stream_key
 from dnn.training.history import History
 from dnn.validation.arrays import scale_of
 from dnn.validation.examples import Door, Examples
+from dnn.validation.rows import Rows
 from dnn.validation.settings import positive_integer
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ def _as_floats(backend: Backend, examples: Examples) -> tuple[torch.Tensor, torc
     if weights is not None:
         raise InputError("validation_data has three parts, expected (x, y) for a torch twin")
     scale = scale_of(x)
+    if isinstance(x, Rows):
+        x = backend.from_host(x.take(np.arange(x.shape[0])))
     return (x if scale == 1.0 else x.to(backend.dtype).mul_(scale)), y
 
 
@@ -100,10 +105,11 @@ def fit(
     """
     first, *_, last = module.parameters()
     backend = get_backend("torch", first.device, str(first.dtype).removeprefix("torch."))
-    epochs, loss, optimizer = positive_integer("epochs", epochs), get_loss(loss), get_optimizer(optimizer)
+    epochs, batch_size = positive_integer("epochs", epochs), positive_integer("batch_size", batch_size)
+    loss, optimizer = get_loss(loss), get_optimizer(optimizer)
     shape = getattr(module, "input_shape", (int(first.shape[1]),))
     door = Door(backend, shape, int(last.shape[0]), loss)
-    given, aside = door.admit_training(x, y, batch_size=batch_size, validation_data=validation_data)
+    given, aside = door.admit_training(x, y, validation_data=validation_data)
     x, y = _as_floats(backend, given)
     validation = None if aside is None else _as_floats(backend, aside)
     _require_logits(module, loss)

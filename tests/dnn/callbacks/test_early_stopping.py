@@ -176,10 +176,6 @@ def test_validation_split_is_the_last_part_before_shuffling(backend):
         ({"validation_split": -0.1}, "validation_split is -0.1"),
         ({"validation_split": "0.1"}, "validation_split is '0.1'"),
         ({"validation_split": 0.99}, "validation_split is 0.99 of 50 examples"),
-        (
-            {"validation_split": 0.5},
-            "batch_size is 30, expected at most the 25 examples that validation_split",
-        ),
         ({"validation_split": 0.2, "validation_data": small_data()}, "are both given, expected one"),
     ],
 )

@@ -1,0 +1,97 @@
+"""Batches that an iterable gives one after another, for examples that are no array and fit in no memory."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from operator import length_hint
+from typing import Any
+
+from backends import InputError
+from dnn.network import Network
+from dnn.training.step import Totals, TrainingStep
+from dnn.validation.arrays import dtype_name
+from dnn.validation.examples import Examples
+from dnn.validation.settings import positive_integer
+
+
+def is_stream(x: Any) -> bool:
+    """Whether it can be asked for batches and is no array of examples."""
+    return hasattr(x, "__iter__") and not hasattr(x, "shape")
+
+
+class Stream:
+    """The updates on batches as they come: what ``dnn.training.loop.Batches`` is for arrays.
+
+    Args:
+        network: compiled.
+        source: begins anew for each epoch and gives (x, y) or (x, y, weight), of any number of examples; an
+            iterator goes on where it was.
+        steps: batches of an epoch; None: the length of the source.
+        class_weight: as in ``Sequential.fit``.
+
+    Attributes:
+        updates, done, totals: as of ``Batches``; seen: examples of the running epoch so far.
+
+    Raises:
+        InputError: steps that do not fit the length, or are None where there is none.
+    """
+
+    data, batch_size, shuffle = "batches of an iterable", None, False
+
+    def __init__(
+        self,
+        network: Network,
+        source: Iterable[Any],
+        steps: int | None,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> None:
+        self.network, self.source, self.class_weight = network, source, class_weight
+        length = length_hint(source, -1)
+        if steps is None and length < 0:
+            raise InputError("steps_per_epoch is None, expected how many batches of x, which has no length")
+        steps = positive_integer("steps_per_epoch", length if steps is None else steps)
+        if 0 <= length < steps:
+            raise InputError(f"steps_per_epoch is {steps}, expected at most the {length} batches of x")
+        self.updates = self.done = self.steps = steps
+        self.seen = self.epoch = 0
+        self.totals = Totals(network, weighted=True, classes=network.outputs > 1)
+        self._items: Iterator[Any]
+        self._parts: dict[Any, tuple[TrainingStep, Any]] = {}  # (step, run) by what the batch looks like
+
+    def begin(self, epoch: int, done: int = 0) -> None:
+        """Begin the epoch without its first ``done`` batches, whose sums are in ``totals``."""
+        self._items, self.epoch, self.done, self.seen = iter(self.source), epoch, 0, 0
+        if not done:
+            self.totals.clear()
+        for _ in range(done):
+            self._next()
+
+    def run(self, n: int) -> None:
+        """The next n updates of the epoch, or as many as are left."""
+        for _ in range(min(n, self.updates - self.done)):
+            batch = self._next()
+            step, learn = self._part(batch)
+            step.x, step.y, step.weights = batch
+            step.seek(0)
+            step.pick()
+            learn(1)
+
+    def _next(self) -> Examples:
+        """The next batch, which counts as done."""
+        item = next(self._items, None)
+        if item is None:
+            raise InputError(
+                f"x ended after {self.done} batches of epoch {self.epoch}, expected {self.updates} in each; "
+                f"give what begins anew, such as a list or a DataLoader, or fewer steps_per_epoch"
+            )
+        batch = self.network.door.admit_batch(item, self.done + 1, self.class_weight)
+        self.done += 1
+        self.seen += batch.size
+        return batch
+
+    def _part(self, batch: Examples) -> tuple[TrainingStep, Any]:
+        key = batch.size, batch.y.ndim, type(batch.x), dtype_name(batch.x)
+        if key not in self._parts:
+            xp, backend = self.network.backend.xp, self.network.backend
+            order = xp.reshape(xp.arange(batch.size, dtype=xp.int64, device=backend.device), (1, -1))
+            step = TrainingStep(self.network, batch, order, self.totals)
+            self._parts[key] = step, backend.capture(step.learn, 1)
+        return self._parts[key]

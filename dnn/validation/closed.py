@@ -1,0 +1,37 @@
+"""Closed objects: an attribute that the constructor did not make is refused, since it would do nothing."""
+
+from abc import ABCMeta
+from inspect import Signature, signature
+from typing import Any
+
+from backends.errors import unknown
+
+
+class _Closing(ABCMeta):
+    def __call__(cls, *arguments: Any, **options: Any) -> Any:
+        made = super().__call__(*arguments, **options)
+        made._closed = cls.__module__.startswith("dnn.")  # a subclass of yours has attributes of its own
+        return made
+
+    @property
+    def __signature__(cls) -> Signature:
+        """The constructor's, which ``__call__`` above would hide."""
+        of_init = signature(cls.__init__)  # type: ignore[misc]
+        return of_init.replace(parameters=list(of_init.parameters.values())[1:])
+
+
+class Closed(metaclass=_Closing):
+    """Base of what refuses new public attributes once it is made; names with an underscore are free."""
+
+    _closed = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._closed and not name.startswith("_") and name not in self.__dict__:
+            classes = type(self).__mro__
+            if not any(name in c.__dict__ or name in getattr(c, "__annotations__", ()) for c in classes):
+                raise unknown(
+                    f"attribute of {type(self).__name__}",
+                    name,
+                    sorted(n for n in self.__dict__ if n[0] != "_"),
+                )
+        super().__setattr__(name, value)

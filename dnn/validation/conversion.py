@@ -1,0 +1,95 @@
+"""Whatever holds numbers, as a host NumPy array or as the backend's own: the one place where libraries meet.
+
+An array on the model's device is shared through DLPack, and nothing is copied. What lies on the host is read
+as a NumPy array. Nothing is copied between other devices.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from backends import Backend, InputError
+from backends.errors import brief, shown
+
+Array = Any
+NUMBERS = "fiub"
+"""NumPy's kinds of dtype that are taken: floats, integers, unsigned integers, bool."""
+NUMBER_IT = "leave it out or number it, as numbers = numpy.unique(text, return_inverse=True)[1] does"
+"""What to do with text and categories."""
+HOST = (1, 3, 11)
+"""DLPack's types of device whose memory the host reads: the CPU, and what CUDA and ROCm pin there."""
+
+
+def taken(backend: Backend, argument: str, given: Any) -> Array:
+    """A host NumPy array or an array of the backend, of any shape and dtype, with the numbers given.
+
+    Args:
+        given: a NumPy array, an array of the backend, one of another library on the same device or on the
+            host, lists of numbers, a data frame or a column of one, or what else has ``__array__``.
+
+    Raises:
+        InputError: it holds no numbers, is on another device, or has rules of its own (a masked array).
+    """
+    if type(given) is np.ndarray or isinstance(given, np.memmap):
+        return given
+    if hasattr(given, "tocsr"):
+        raise InputError(f"{argument} is sparse, expected a dense array; use {argument}.toarray()")
+    if getattr(given, "requires_grad", False) is True:
+        given = given.detach()
+    if isinstance(given, (type, np.ndarray)) or backend.owns(given):
+        backend.check(argument, given)
+        if "strided" not in str(getattr(given, "layout", "strided")):
+            raise InputError(f"{argument} is sparse, expected a dense array; use {argument}.to_dense()")
+        return given
+    if hasattr(given, "__dlpack_device__"):
+        return _shared(backend, argument, given)
+    if isinstance(given, (list, tuple)) or hasattr(given, "__array__"):
+        return _read(backend, argument, given)
+    backend.check(argument, given)
+    return given
+
+
+def _shared(backend: Backend, argument: str, given: Any) -> Array:
+    """The same memory as an array of the backend, or of NumPy if it is the host's."""
+    try:
+        place = given.__dlpack_device__()
+        if place[0] not in HOST or "cpu" in str(getattr(given, "device", "cpu")).lower():
+            if tuple(place) == tuple(backend.zeros(0).__dlpack_device__()):
+                array = backend.xp.from_dlpack(given)
+                if backend.owns(array):
+                    return array
+            if place[0] in HOST:
+                return np.from_dlpack(given)
+    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{argument} cannot be read through DLPack ({brief(error)}), expected a dense array of numbers; "
+            f"convert it with backend.from_host(numpy_array)"
+        ) from None
+    raise InputError(
+        f"{argument} is a {type(given).__module__}.{type(given).__qualname__} on device {given.device}, "
+        f"expected an array on device {backend.device} or on the host, since nothing is copied between "
+        f"devices unasked; move it there, or convert it with backend.from_host(numpy_array)"
+    )
+
+
+def _read(backend: Backend, argument: str, given: Any) -> np.ndarray:
+    """Lists, data frames, columns of them and the like as a NumPy array."""
+    frame = hasattr(given, "columns")
+    columns = zip(given.columns, given.dtypes, strict=True) if frame else [
+        (getattr(given, "name", None), getattr(given, "dtype", None))
+    ]  # fmt: skip
+    kinds = set()
+    for name, dtype in columns:
+        kind = getattr(dtype, "kind", None)  # none where the library is not pandas
+        if isinstance(kind, str) and kind not in NUMBERS:
+            which = argument if name is None else f"column {name!r} of {argument}"
+            raise InputError(f"{which} is {dtype}, expected numbers; {NUMBER_IT}")
+        kinds.add(str(dtype) if isinstance(kind, str) else None)
+    mixed = frame and len(kinds) > 1 and None not in kinds
+    try:
+        with np.errstate(over="ignore"):
+            return np.asarray(given, dtype=backend.dtype_name if mixed else None)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InputError(
+            f"{argument} is {shown(given)}, expected an array of numbers ({brief(error)})"
+        ) from None

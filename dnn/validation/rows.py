@@ -1,0 +1,99 @@
+"""Examples that stay where they are: on the disk, or sparse. A batch is made of them when it is wanted."""
+
+import mmap
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import Any, Self
+
+import numpy as np
+
+from backends import Backend
+
+Array = Any
+BLOCK = 1 << 21
+"""Bytes of numbers that are read at a time where all are read."""
+MAPPED = 3 << 21
+"""Bytes of a file that may be in memory at a time."""
+PAGES = 1 << 21
+"""Bytes that the system may map where one row of a file is touched (Linux 6.18 takes a whole large page)."""
+
+
+class Rows:
+    """N examples on the host, of which rows are picked as plain arrays.
+
+    Args:
+        source: what is picked from: its ``shape``, ``dtype`` and rows by a list of numbers.
+        dtype: NumPy's name of what it is picked as.
+        start, stop: the examples of the source that are meant.
+
+    Attributes:
+        shape: (N, *shape of one example).
+    """
+
+    def __init__(self, source: Any, dtype: str, start: int = 0, stop: int | None = None) -> None:
+        self.source, self.dtype = source, np.dtype(dtype)
+        self._start, self._stop = start, source.shape[0] if stop is None else stop
+        self.shape = (self._stop - self._start, *source.shape[1:])
+
+    def __getitem__(self, key: tuple[slice, Any]) -> Self:
+        """``rows[start:stop, ...]``: nothing is read."""
+        start, stop, _ = key[0].indices(self.shape[0])
+        return type(self)(self.source, self.dtype.name, self._start + start, self._start + stop)
+
+    def take(self, index: np.ndarray) -> np.ndarray:
+        """The examples with these numbers, (B,) int64, as a plain array (B, *shape of one)."""
+        with np.errstate(over="ignore"):
+            return self._picked(index + self._start)
+
+    def _picked(self, index: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(self.source[index].astype(self.dtype).toarray())
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """All of them, a few megabytes at a time, and where they are."""
+        step = max(1, BLOCK // max(1, prod(self.shape[1:]) * self.source.dtype.itemsize))
+        for start in range(0, self.shape[0], step):
+            stop = min(start + step, self.shape[0])
+            yield slice(start, stop), self.take(np.arange(start, stop))
+
+
+class OnDisk(Rows):
+    """Rows of a ``numpy.memmap``. What was read is given back at once, so that it never counts as memory."""
+
+    def _picked(self, index: np.ndarray) -> np.ndarray:
+        plain = np.asarray(self.source)
+        out = np.empty((len(index), *self.shape[1:]), dtype=self.dtype)
+        row = max(1, prod(self.shape[1:]) * plain.dtype.itemsize)
+        touched = min(int(np.ptp(index) + 1) * row, len(index) * max(PAGES, row))
+        step = -(-len(index) // -(-touched // MAPPED))
+        for start in range(0, len(index), step):
+            out[start : start + step] = plain[index[start : start + step]]
+            # In mode "c" the pages hold what the user wrote; some systems cannot give pages back.
+            if self.source.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+                self.source._mmap.madvise(mmap.MADV_DONTNEED)
+        return out
+
+
+def rows_of(x: Any, dtype: str) -> Rows | None:
+    """Rows of a sparse matrix, which becomes CSR, or of a map of a file; None: it is neither.
+
+    uint8 stays uint8; all else is picked as ``dtype``.
+    """
+    if hasattr(x, "tocsr") and not isinstance(x, type):
+        x, kind = x.tocsr(), Rows
+    elif isinstance(x, np.memmap) and getattr(x, "_mmap", None) is not None:
+        kind = OnDisk
+    else:
+        return None
+    return kind(x, "uint8" if x.dtype == np.uint8 else dtype)
+
+
+def row_gatherer(backend: Backend, x: Array) -> Callable[[Array, Array, Array, float], None]:
+    """The kernel ``gather_rows``, or what does the same for rows on the host."""
+    gather = backend.kernel("gather_rows")
+
+    def gather_from_host(rows: Rows, index: Array, out: Array, scale: float) -> None:
+        picked = backend.from_host(rows.take(backend.to_host(index)))
+        every = backend.xp.arange(picked.shape[0], dtype=backend.xp.int64, device=backend.device)
+        gather(picked, every, out, scale)
+
+    return gather_from_host if isinstance(x, Rows) else gather

@@ -1,0 +1,132 @@
+"""Frozen layers stay as they are, to the bit; attributes that would do nothing are refused."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import same_bits, small_data, small_model
+
+from backends import InputError, get_backend
+from dnn import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    LayerNormalization,
+    RMSprop,
+    Sequential,
+)
+from dnn.checkpoints import load_model, save_model
+from dnn.interop.torch import to_torch
+
+OPTIMIZERS = [SGD(0.1, momentum=0.9), Adagrad(0.1), RMSprop(0.01, momentum=0.5), Adam(0.01), AdamW(0.01),
+              Adam(0.01, clip_norm=0.1)]  # fmt: skip
+
+
+def network(backend, optimizer="adam", **frozen):
+    layers = [Dense(8, "relu", **frozen), LayerNormalization(), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(6,), backend=backend, seed=2)
+    model.compile(optimizer=optimizer, l1=0.01, l2=0.01)
+    return model
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: f"{o.name}-{o.clip_norm}")
+def test_frozen_parameters_get_no_update_no_penalty_and_no_decay(backend, optimizer):
+    model = network(backend, optimizer, trainable=False)
+    before = model.parameters.to_host()
+    model.fit(*small_data(), batch_size=10, epochs=3)
+    after = model.parameters.to_host()
+    for name in before:
+        assert same_bits(after[name], before[name]) == name.startswith("dense_1."), name
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: f"{o.name}-{o.clip_norm}")
+def test_a_layer_may_be_frozen_and_thawed_between_trainings(optimizer):
+    model = network(get_backend("numpy"), optimizer)
+    model.fit(*small_data(), batch_size=10, epochs=2)
+    model.layers[0].trainable = False
+    held = model.parameters.to_host()["dense_1.W"]
+    moments = {s: v.copy() for s, v in model.optimizer_state.vectors.items()}
+    model.fit(*small_data(), batch_size=10, epochs=2)
+    assert same_bits(model.parameters.to_host()["dense_1.W"], held)
+    for slot, vector in model.optimizer_state.vectors.items():
+        views = (model.parameters.views(v)["dense_1.W"] for v in (vector, moments[slot]))
+        assert same_bits(*(np.ascontiguousarray(v) for v in views))
+    model.layers[0].trainable = True
+    model.fit(*small_data(), batch_size=10)
+    assert not same_bits(model.parameters.to_host()["dense_1.W"], held)
+
+
+def test_frozen_layers_train_the_others_as_torch_does():
+    backend = get_backend("numpy", dtype="float64")
+    layers = [Dense(8, "tanh", trainable=False), BatchNormalization(trainable=False), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(6,), backend=backend, seed=2)
+    model.compile(optimizer=SGD(0.1))
+    x, y = small_data()
+    module = to_torch(model)
+    module[2].eval()  # batch normalisation by its running averages
+    for child in (module[0], module[2]):
+        child.requires_grad_(False)
+    adapt = torch.optim.SGD([p for p in module.parameters() if p.requires_grad], lr=0.1)
+    x64 = torch.from_numpy(x.astype(np.float64))
+    for start in range(0, 50, 10):
+        part = slice(start, start + 10)
+        adapt.zero_grad()
+        torch.nn.functional.cross_entropy(module(x64[part]), torch.from_numpy(y[part])).backward()
+        adapt.step()
+    model.fit(x.astype(np.float64), y, batch_size=10, shuffle=False)
+    wanted = module[3].weight.detach().numpy().T
+    np.testing.assert_allclose(model.parameters.to_host()["dense_2.W"], wanted, rtol=1e-12)
+
+
+def test_gradients_flow_through_a_frozen_batch_normalisation():
+    backend = get_backend("numpy", dtype="float64")
+    layers = [Dense(4, "tanh"), BatchNormalization(trainable=False), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(6,), backend=backend, seed=2)
+    model.compile(optimizer=SGD(0.1))
+    state = {name: 0.5 + np.abs(v) for name, v in model.parameters.to_host().items() if "running" in name}
+    model.parameters.load({**model.parameters.to_host(), **state})
+    x, y = small_data(10)
+    x = x.astype(np.float64)
+    module = to_torch(model)
+    module[2].eval()
+    torch.nn.functional.cross_entropy(module(torch.from_numpy(x)), torch.from_numpy(y)).backward()
+    model.fit(x, y, batch_size=10, shuffle=False)
+    np.testing.assert_allclose(
+        backend.to_host(model.parameters.gradient["dense_1.W"]), module[0].weight.grad.numpy().T, rtol=1e-11
+    )
+    after = model.parameters.to_host()
+    assert all(same_bits(after[name], values) for name, values in state.items())
+
+
+def test_freezing_is_saved_and_loaded(tmp_path):
+    model = network(get_backend("numpy"), trainable=False)
+    save_model(model, tmp_path / "m.safetensors")
+    again = load_model(tmp_path / "m.safetensors", get_backend("numpy"))
+    assert [layer.trainable for layer in again.layers] == [False, True, True]
+    assert "trainable" not in again.layers[2].config()  # files of older versions compare equal
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: Dense(3), "trainabel"),
+        (lambda: Dropout(0.1), "rates"),
+        (lambda: small_model(get_backend("numpy")), "learning_rate"),
+    ],
+)
+def test_an_attribute_that_would_do_nothing_is_refused(make, name):
+    with pytest.raises(InputError, match=name):
+        setattr(make(), name, 1)
+
+
+def test_settings_of_a_layer_in_a_model_do_not_change():
+    model = small_model(get_backend("numpy"))
+    for name, value in (("units", 9), ("activation", "tanh"), ("name", "other")):
+        with pytest.raises(InputError, match=f"its {name} cannot be changed"):
+            setattr(model.layers[0], name, value)
+    for thing in (Adam(), model.loss):
+        with pytest.raises(AttributeError):
+            thing.unknown = 1

@@ -1,0 +1,61 @@
+"""What callbacks add to an epoch's logs, and hooks that are called or refused."""
+
+import math
+
+import pytest
+from helpers import small_data, small_model
+
+from backends import InputError, get_backend
+from dnn import Callback
+from dnn.callbacks import TrainingCheckpoint, latest_state
+
+
+class Add(Callback):
+    """Adds a number, from the second epoch on."""
+
+    def on_epoch_end(self, epoch, logs):
+        if epoch > 1:
+            logs["mine"] = 10.0 * epoch
+
+
+class See(Callback):
+    def __init__(self):
+        self.begun, self.seen = [], []
+
+    def on_epoch_begin(self, epoch):
+        self.begun.append(epoch)
+
+    def on_epoch_end(self, epoch, logs):
+        self.seen.append(logs.get("mine"))
+
+
+def test_what_a_callback_adds_is_seen_later_and_kept(tmp_path):
+    model, see = small_model(get_backend("numpy")), See()
+    states = TrainingCheckpoint(tmp_path)
+    history = model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[Add(), see, states]).history
+    assert see.begun == [1, 2, 3]
+    assert see.seen == [None, 20.0, 30.0]
+    assert math.isnan(history["mine"][0])
+    assert history["mine"][1:] == [20.0, 30.0]
+    again = small_model(get_backend("numpy"))
+    resumed = again.fit(
+        *small_data(), batch_size=10, epochs=4, callbacks=[Add()], resume=latest_state(tmp_path)
+    )
+    assert resumed.history["mine"][1:] == [20.0, 30.0, 40.0]
+    assert resumed.epoch == [1, 2, 3, 4]
+
+
+def test_what_is_added_must_be_a_number():
+    class Text(Callback):
+        def on_epoch_end(self, epoch, logs):
+            logs["note"] = "good"
+
+    with pytest.raises(InputError, match=r"logs\['note'\] is 'good', expected a number"):
+        small_model(get_backend("numpy")).fit(*small_data(), batch_size=10, callbacks=[Text()])
+
+
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_batch_begin", "on_test_end", "on_predict_begin"])
+def test_a_hook_that_is_never_called_is_refused_by_name(hook):
+    made = type("Theirs", (Callback,), {hook: lambda self, *rest: None})
+    with pytest.raises(InputError, match=f"Theirs has {hook}, which is never called"):
+        small_model(get_backend("numpy")).fit(*small_data(), callbacks=[made()])

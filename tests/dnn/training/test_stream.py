@@ -1,0 +1,183 @@
+"""Batches from iterables: the numbers are those of arrays, and what cannot hold is refused in a sentence."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from helpers import Kept, same_bits, small_data, small_model, weights
+
+from backends import InputError, get_backend
+from dnn.training.state import StateError, read_state, write_state
+
+SIZES = (8, 8, 5, 1, 8, 20)
+EPOCHS = 3
+
+
+def batches(sizes=SIZES, *more):
+    """Pieces of small_data and of what is as long."""
+    stops = np.cumsum(sizes)
+    for start, stop in zip(stops - sizes, stops, strict=True):
+        yield tuple(a[start:stop] for a in (*small_data(), *more))
+
+
+class Endless:
+    """Begins anew, and has no end and no length."""
+
+    begun = 0
+
+    def __iter__(self):
+        self.begun += 1
+        while True:
+            yield from batches((8, 8, 8, 8, 8, 8, 2))
+
+
+def fitted(backend, x, y=None, **options):
+    model = small_model(backend)
+    return model, model.fit(x, y, epochs=EPOCHS, **options).history
+
+
+def numbers(history):
+    return {name: values for name, values in history.items() if name != "seconds"}
+
+
+def test_the_bits_are_those_of_arrays(backend):
+    (x, y), source = small_data(), Endless()
+    plain, one = fitted(backend, x, y, batch_size=8, shuffle=False, validation_data=(x, y))
+    model, two = fitted(backend, source, steps_per_epoch=7, validation_data=(x, y))
+    assert same_bits(weights(plain), weights(model))
+    assert numbers(one) == numbers(two)
+    assert source.begun == EPOCHS
+    short, three = fitted(backend, x, y, batch_size=8, shuffle=False, steps_per_epoch=4)
+    model, four = fitted(backend, source, steps_per_epoch=4)
+    assert same_bits(weights(short), weights(model))
+    assert numbers(three) == numbers(four)
+    assert three["loss"] != one["loss"]
+
+
+def test_whatever_a_batch_holds(backend):
+    """Sizes, dtypes, forms of targets and libraries may change from batch to batch."""
+    given = list(batches())
+    plain, one = fitted(backend, given)
+    rows = np.eye(3, dtype="f4")
+    mixed = [
+        (torch.from_numpy(given[0][0]), torch.from_numpy(given[0][1])),
+        [given[1][0].astype("f8"), given[1][1].astype("u1")],
+        (given[2][0].tolist(), given[2][1].tolist()),
+        (scipy.sparse.csr_array(given[3][0]), given[3][1]),
+        (backend.from_host(given[4][0]), given[4][1], np.ones(8)),
+        (given[5][0], rows[given[5][1]]),
+    ]
+    model, two = fitted(backend, mixed)
+    np.testing.assert_allclose(weights(plain), weights(model), rtol=1e-6)
+    assert one["loss"] == pytest.approx(two["loss"], rel=1e-6)
+
+
+def test_weights_of_examples_and_of_classes(backend):
+    (x, y), weight = small_data(), np.linspace(0, 2, 50, dtype="f4")
+    weight[8:16] = 0.0  # a batch that does not count
+    options = {"class_weight": {1: 3.0}}
+    plain, one = fitted(backend, x, y, batch_size=8, shuffle=False, sample_weight=weight, **options)
+    model, two = fitted(backend, list(batches((8,) * 6 + (2,), weight)), **options)
+    assert same_bits(weights(plain), weights(model))
+    assert numbers(one) == numbers(two)
+
+
+def test_a_data_loader(backend):
+    x, y = small_data()
+    data = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+    plain, one = fitted(backend, x, y, batch_size=8, shuffle=False)
+    model, two = fitted(backend, torch.utils.data.DataLoader(data, batch_size=8))
+    assert same_bits(weights(plain), weights(model))
+    assert numbers(one) == numbers(two)
+    model, history = fitted(backend, torch.utils.data.DataLoader(data, 8, shuffle=True), steps_per_epoch=3)
+    assert len(history["loss"]) == EPOCHS
+
+
+def test_an_iterator_goes_on(backend):
+    model, _ = fitted(backend, iter(Endless()), steps_per_epoch=2)
+    other = small_model(backend)
+    other.fit(list(batches((8,) * 6)), epochs=1)
+    assert same_bits(weights(model), weights(other))
+
+
+def test_resumed_anywhere_the_bits_are_the_same(backend, tmp_path):
+    kept, source = Kept(), list(batches())
+    whole, history = fitted(backend, source, callbacks=[kept])
+    assert len(kept.states) == EPOCHS * len(SIZES)
+    for i in (0, 3, 6, 11, 17):
+        write_state(kept.states[i], tmp_path / "state")
+        resumed, again = fitted(backend, source, resume=read_state(tmp_path / "state"))
+        assert same_bits(weights(whole), weights(resumed))
+        assert numbers(again) == numbers(history)
+    assert kept.states[0].facts["data"] == "batches of an iterable"
+    with pytest.raises(StateError, match="has another data: batches of an iterable"):
+        fitted(backend, *small_data(), resume=kept.states[0])
+    with pytest.raises(StateError, match="has another steps_per_epoch"):
+        fitted(backend, source, resume=kept.states[0], steps_per_epoch=5)
+
+
+def test_progress_counts_the_examples(make_backend):
+    class Seen(Kept):
+        def __init__(self):
+            super().__init__()
+            self.examples = []
+
+        def on_progress(self, progress):
+            self.examples.append((progress.examples, progress.updates_per_epoch, progress.read()[0] > 0))
+
+    seen = Seen()
+    small_model(make_backend("numpy")).fit(list(batches()), callbacks=[seen])
+    assert seen.examples == [(n, 6, True) for n in np.cumsum(SIZES)]
+
+
+X, Y = small_data()
+REFUSED_AT_ONCE = {
+    "no length": ({"x": iter(lambda: 0, 0)}, "steps_per_epoch is None, expected how many batches of x"),
+    "no batches": ({"x": []}, "steps_per_epoch is 0"),
+    "too many": ({"x": [(X, Y)], "steps_per_epoch": 2}, "steps_per_epoch is 2, expected at most the 1 b"),
+    "too many of arrays": ({"x": X, "y": Y, "steps_per_epoch": 2}, "is 2, expected at most the 1 batches"),
+    "no number": ({"x": X, "y": Y, "steps_per_epoch": 1.5}, "steps_per_epoch is 1.5, expected an integer"),
+    "split": ({"x": [(X, Y)], "validation_split": 0.2}, "validation_split is given with an iterable"),
+    "weights": (
+        {"x": [(X, Y)], "sample_weight": Y},
+        "sample_weight is given with an iterable.*validation_da",
+    ),
+    "validation": ({"x": [(X, Y)], "validation_data": [(X, Y)]}, "validation_data is not a pair"),
+    "no targets": ({"x": X}, "y is a builtins.NoneType"),
+    "targets twice": ({"x": iter([(X, Y)]), "y": Y}, "x is a .*iterator"),
+    "no pair": ({"x": [X]}, r"batch 1 of x is a ndarray, expected a tuple or list of \(x, y\)"),
+    "rows": ({"x": [[1.0, 2.0]]}, "x of batch 1 is a builtins.float"),
+    "shape": ({"x": [(X[:, 1:], Y)]}, r"x of batch 1 has shape \(50, 5\)"),
+    "classes": ({"x": [(X, Y + 1)]}, "y of batch 1 holds class numbers from 1 to 3"),
+    "length": ({"x": [(X, Y[1:])]}, r"y of batch 1 has shape \(49,\)"),
+    "bad weights": ({"x": [(X, Y, -Y - 1)]}, "sample_weight holds NaN, infinity or numbers below 0"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_AT_ONCE)
+def test_refused(case):
+    options, message = REFUSED_AT_ONCE[case]
+    model = small_model(get_backend("numpy"))
+    before = weights(model)
+    with pytest.raises(InputError, match=message):
+        model.fit(**options)
+    assert same_bits(weights(model), before)
+    assert model.epochs_done == 0
+
+
+def test_an_early_end_is_said_and_the_model_can_go_on():
+    model = small_model(get_backend("numpy"))
+    with pytest.raises(
+        InputError, match=r"x ended after 2 batches of epoch 2, expected 4 in each; give what"
+    ):
+        model.fit(batches(), epochs=2, steps_per_epoch=4)
+    assert model.epochs_done == 1
+    model.fit(list(batches()))
+    assert model.epochs_done == 2
+
+
+def test_an_iterator_is_not_resumed():
+    kept = Kept()
+    fitted(get_backend("numpy"), list(batches()), callbacks=[kept])
+    with pytest.raises(InputError, match="x is an iterator, expected with resume what begins anew"):
+        fitted(get_backend("numpy"), batches(), steps_per_epoch=6, resume=kept.states[2])

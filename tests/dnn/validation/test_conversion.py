@@ -1,0 +1,156 @@
+"""Arrays of other libraries at the door: shared where they lie on the device, never moved between devices."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import same_bits, small_data, small_model, weights
+
+from backends import InputError
+from dnn.validation.arrays import examples, targets
+from dnn.validation.conversion import taken
+
+X = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+def address(backend, array):
+    return array.data_ptr() if backend.name == "torch" else backend.to_host(array).ctypes.data
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
+def test_a_tensor_on_the_same_device_is_not_copied(make_backend, name):
+    backend, tensor = make_backend(name), torch.from_numpy(X.copy())
+    there = examples(backend, "x", tensor, (3,))
+    assert backend.owns(there)
+    assert address(backend, there) == tensor.data_ptr()
+    tensor[0, 0] = 9.0
+    assert backend.to_host(there)[0, 0] == 9.0
+
+
+def test_an_array_of_strict_is_shared_with_torch(make_backend):
+    backend, given = make_backend("torch"), make_backend("strict").from_host(X.copy())
+    assert address(backend, taken(backend, "x", given)) == np.from_dlpack(given).ctypes.data
+
+
+def test_a_tensor_with_a_gradient_is_detached(backend):
+    leaf = torch.tensor(X, requires_grad=True)
+    for given in (leaf, torch.nn.Parameter(leaf), leaf * 1.0):
+        there = examples(backend, "x", given, (3,))
+        assert same_bits(backend.to_host(there), X)
+        assert not getattr(there, "requires_grad", False)
+    assert leaf.requires_grad
+
+
+def test_a_fit_on_tensors_is_one_on_arrays(backend):
+    x, y = small_data()
+    plain, tensors, lists = (small_model(backend) for _ in range(3))
+    plain.fit(x, y, batch_size=8, sample_weight=np.linspace(0, 1, 50, dtype="f4"))
+    tensors.fit(
+        torch.from_numpy(x), torch.from_numpy(y), batch_size=8, sample_weight=torch.linspace(0, 1, 50)
+    )
+    lists.fit(x.tolist(), y.tolist(), batch_size=8, sample_weight=np.linspace(0, 1, 50, dtype="f4").tolist())
+    assert same_bits(weights(plain), weights(lists))
+    np.testing.assert_allclose(weights(plain), weights(tensors), rtol=1e-5)  # linspace of torch
+
+
+class Elsewhere:
+    """An array on a CUDA device, as far as DLPack knows."""
+
+    shape, dtype, device = (4, 3), "float32", "cuda:0"
+
+    def __dlpack_device__(self):
+        return (2, 0)
+
+    def __dlpack__(self, **options):
+        raise AssertionError("it was moved unasked")
+
+
+REFUSED = {
+    "on CUDA": (
+        Elsewhere(),
+        "Elsewhere on device cuda:0, expected .* nothing is copied between devices unas",
+    ),
+    "without memory": (torch.empty(4, 3, device="meta"), "x (is|cannot be read)"),
+    "sparse": (torch.from_numpy(X).to_sparse(), r"x (is sparse.*x.to_dense\(\)|cannot be read)"),
+    "complex": (torch.ones(4, 3, dtype=torch.complex64), "x has dtype complex64, expected numbers"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(backend, case):
+    if backend.device_type == "cuda" and case == "on CUDA":
+        pytest.skip("it is there")
+    given, message = REFUSED[case]
+    with pytest.raises(InputError, match=message):
+        examples(backend, "x", given, (3,))
+
+
+def test_bfloat16(make_backend):
+    half = torch.from_numpy(X).bfloat16()
+    assert same_bits(examples(make_backend("torch"), "x", half, (3,)).numpy(), X)
+    with pytest.raises(InputError, match="cannot be read through DLPack"):
+        examples(make_backend("numpy"), "x", half, (3,))
+
+
+class Dtype(str):
+    """As much of a dtype of pandas as is looked at."""
+
+    @property
+    def kind(self):
+        return "O" if self in ("category", "str", "object") else np.dtype(self).kind
+
+
+class Frame:
+    """A data frame by protocol, as pandas has it."""
+
+    def __init__(self, **columns):
+        self.content, self.columns = columns, list(columns)
+        self.dtypes = [Dtype(getattr(c, "dtype", "str")) for c in columns.values()]
+
+    def __array__(self, dtype=None, copy=None):
+        mixed = len(set(self.dtypes)) > 1 and dtype is None
+        return np.stack(list(self.content.values()), axis=1).astype(
+            object if mixed else dtype or str(self.dtypes[0])
+        )
+
+
+class Column:
+    def __init__(self, values, dtype, name):
+        self.values, self.dtype, self.name = np.asarray(values), Dtype(dtype), name
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+def test_frames_and_columns(backend):
+    mixed = Frame(a=X[:, 0].astype("f8"), b=X[:, 1].astype("i8"), c=np.asarray([True, False, True, True]))
+    wanted = np.stack([X[:, 0], X[:, 1], [1, 0, 1, 1]], axis=1).astype("f4")
+    assert same_bits(backend.to_host(examples(backend, "x", mixed, (3,))), wanted)
+    bytes_ = Frame(a=X[:, 0].astype("u1"), b=X[:, 1].astype("u1"))
+    assert backend.to_host(examples(backend, "x", bytes_, (2,))).dtype == np.uint8
+    labels = targets(backend, "y", Column([0, 2, 1, 0], "int64", "label"), 4, 3)
+    assert same_bits(backend.to_host(labels), np.asarray([0, 2, 1, 0]))
+    with pytest.raises(InputError, match="column 'town' of x is object, expected numbers; leave it out"):
+        examples(backend, "x", Frame(a=X[:, 0], town=np.asarray(list("abcd"), object)), (2,))
+    with pytest.raises(InputError, match=r"column 'label' of y is category.*numpy.unique"):
+        targets(backend, "y", Column([3, 5, 3, 5], "category", "label"), 4, 3)
+
+
+def test_pandas(backend):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": X[:, 0].astype("f8"), "b": [1, 2, 3, 4], "c": [True, False, True, True]})
+    wanted = np.stack([X[:, 0], [1, 2, 3, 4], [1, 0, 1, 1]], axis=1).astype("f4")
+    assert same_bits(backend.to_host(examples(backend, "x", frame, (3,))), wanted)
+    frame["b"] = frame["b"].astype("Int64")
+    assert same_bits(backend.to_host(examples(backend, "x", frame, (3,))), wanted)
+    labels = targets(backend, "y", frame["b"] - 1, 4, 4)
+    assert backend.to_host(labels).tolist() == [0, 1, 2, 3]
+    frame.loc[2, "b"] = pandas.NA
+    for x in (frame, frame[["b"]]):
+        with pytest.raises(InputError, match=r"x (is|has dtype|holds NaN)"):
+            examples(backend, "x", x, (x.shape[1],))
+    for kind in ("str", "object", "category"):
+        frame["town"] = pandas.Series(list("abca"), dtype=kind)
+        with pytest.raises(InputError, match=r"column 'town' of x is .*expected numbers"):
+            examples(backend, "x", frame, (4,))
+        with pytest.raises(InputError, match=r"column 'town' of y is .*numpy.unique"):
+            targets(backend, "y", frame["town"], 4, 3)

@@ -1,0 +1,233 @@
+"""Examples that stay on the disk, or sparse: the same numbers as from an array, and little memory."""
+
+import dataclasses
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import scipy.sparse
+from helpers import Kept, same_bits, small_data, small_model, weights
+
+from backends import InputError, get_backend
+from backends.torch.backend import TorchBackend
+from dnn.training.state import fingerprint
+from dnn.validation.arrays import examples
+from dnn.validation.rows import OnDisk, Rows
+
+
+def on_disk(path, array, mode="r"):
+    array.tofile(path)
+    return np.memmap(path, array.dtype, mode, shape=array.shape)
+
+
+FORMS = {
+    "map": on_disk,
+    "map to write to": lambda path, a: on_disk(path, a, "r+"),
+    "map with changes": lambda path, a: on_disk(path, a, "c"),
+    "half of a map": lambda path, a: on_disk(path, np.concatenate([a, a]))[len(a) :],
+    "csr": lambda path, a: scipy.sparse.csr_array(a),
+    "csc": lambda path, a: scipy.sparse.csc_matrix(a),
+    "coo": lambda path, a: scipy.sparse.coo_array(a),
+}
+DTYPES = ("float32", "float64", "uint8", "int16")
+
+
+def data_of(dtype):
+    x, y = small_data()
+    return (np.maximum(x, 0) * 20).astype(dtype), y
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", FORMS)
+def test_the_numbers_are_those_of_an_array(backend, tmp_path, form, dtype):
+    x, y = data_of(dtype)
+    given = FORMS[form](tmp_path / "x", x)
+    plain, other = small_model(backend), small_model(backend)
+    options = {"batch_size": 8, "epochs": 2, "validation_split": 0.3}
+    one, two = plain.fit(x, y, **options).history, other.fit(given, y, **options).history
+    assert same_bits(weights(plain), weights(other))
+    assert [one[n] for n in ("loss", "val_loss")] == [two[n] for n in ("loss", "val_loss")]
+    assert same_bits(plain.predict(x), other.predict(given, batch_size=7))
+    assert plain.evaluate(x, y) == other.evaluate(given, y)
+    there = examples(backend, "x", given, (6,))
+    assert isinstance(there, Rows) == (backend.device_type == "cpu" or "map" not in form)
+    assert fingerprint(backend, there) == fingerprint(backend, examples(backend, "x", x, (6,)))
+
+
+def test_a_state_goes_on_from_an_array_to_a_map(tmp_path):
+    (x, y), kept = small_data(), Kept()
+    whole, resumed = small_model(get_backend("numpy")), small_model(get_backend("numpy"))
+    whole.fit(x, y, batch_size=8, epochs=2, callbacks=[kept])
+    resumed.fit(on_disk(tmp_path / "x", x), y, batch_size=8, epochs=2, resume=kept.states[3])
+    assert same_bits(weights(whole), weights(resumed))
+
+
+def test_what_was_written_into_a_map_counts(tmp_path):
+    x, _ = small_data()
+    for mode in ("r+", "c"):
+        given = on_disk(tmp_path / mode, x, mode)
+        given[3] = 7.0
+        there = examples(get_backend("numpy"), "x", given, (6,))
+        assert isinstance(there, OnDisk)
+        for _ in range(2):
+            assert there.take(np.asarray([3, 3, 4]))[:2].tolist() == [[7.0] * 6] * 2
+        assert given[3, 0] == 7.0
+
+
+def test_entries_named_twice_are_added(backend):
+    twice = scipy.sparse.csr_array((np.ones(2, "f4"), [1, 1], [0, 2, 2]), shape=(2, 6))
+    assert examples(backend, "x", twice, (6,)).take(np.asarray([0])).tolist() == [[0, 2, 0, 0, 0, 0]]
+    too_large = twice * np.float32(3e38)
+    with np.errstate(over="ignore"), pytest.raises(InputError, match="x holds NaN or infinity"):
+        examples(backend, "x", too_large, (6,))
+
+
+REFUSED = {
+    "nan": (np.nan, "f4", "x holds NaN or infinity, expected"),
+    "too large": (1e39, "f8", "x holds NaN or infinity, or a number too large for float32"),
+    "complex": (1j, "c8", "x has dtype complex64, expected numbers"),
+}
+
+
+@pytest.mark.parametrize("form", ["map", "csr", "csc"])
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(backend, tmp_path, form, case):
+    value, dtype, message = REFUSED[case]
+    x = np.zeros((9, 6), dtype)
+    x[8, 5] = value
+    with pytest.raises(InputError, match=message):
+        examples(backend, "x", FORMS[form](tmp_path / "x", x), (6,))
+    with pytest.raises(InputError, match=r"x has shape \(9, 6\), expected \(N, 5\)"):
+        examples(backend, "x", FORMS[form](tmp_path / "x", x), (5,))
+
+
+class OnCUDA(TorchBackend):
+    """torch on the CPU, taken for another device."""
+
+    device_type = "cuda"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_map_is_moved_to_a_device_of_its_own_memory(tmp_path, dtype):
+    cpu = get_backend("torch")
+    backend = OnCUDA(**{f.name: getattr(cpu, f.name) for f in dataclasses.fields(cpu)})
+    x, _ = data_of(dtype)
+    there = examples(backend, "x", on_disk(tmp_path / "x", x), (6,))
+    assert same_bits(there.numpy(), x if dtype == "uint8" else x.astype("f4"))
+
+
+MEASURE = """
+    import os, sys, threading, time
+    import numpy as np, scipy.sparse
+    from backends import get_backend
+    from dnn import Dense, SGD, Sequential
+
+    def resident():
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) * 1024
+
+    class Peak:
+        def __enter__(self):
+            self.start = self.most = resident()
+            self.over = False
+            self.thread = threading.Thread(target=self.watch)
+            self.thread.start()
+            return self
+        def watch(self):
+            while not self.over:
+                self.most = max(self.most, resident())
+                time.sleep(0.0005)
+        def __exit__(self, *error):
+            self.over = True
+            self.thread.join()
+        @property
+        def grown(self):
+            return (self.most - self.start) / 1e6
+
+    def model_of(features):
+        model = Sequential([Dense(8, "relu"), Dense(2, "softmax")], input_shape=(features,), backend=BACKEND)
+        model.compile(optimizer=SGD(0.1))
+        return model
+"""
+
+
+def measured(code, *arguments):
+    """What a process of its own prints, which begins with all that is loaded once loaded."""
+    code = textwrap.dedent(MEASURE) + textwrap.dedent(code)
+    run = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    print(run.stdout)
+    return [float(word) for word in run.stdout.split()]
+
+
+needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+@needs_proc
+@pytest.mark.parametrize(("name", "dtype"), [("numpy", "float32"), ("torch", "uint8")])
+def test_a_gigabyte_on_the_disk_takes_less_than_20_MB(tmp_path, name, dtype):
+    path = tmp_path / "zeros"
+    path.touch()
+    _features, size = 4096, 2**30
+    import os
+
+    os.truncate(path, size)
+    found = measured(
+        """
+        name, dtype, path = sys.argv[1:]
+        BACKEND = get_backend(name)
+        n = 2**30 // np.dtype(dtype).itemsize // 4096
+        few, y = np.zeros((200, 4096), dtype), np.zeros(n, np.int64)
+        model = model_of(4096)
+        model.fit(few, y[:200], batch_size=100)
+        model.evaluate(few, y[:200], batch_size=100)
+        model.predict(few, batch_size=100)
+        x = np.memmap(path, dtype, "r", shape=(n, 4096))
+        calls = [
+            lambda: model.fit(x, y, batch_size=100, steps_per_epoch=50),
+            lambda: model.evaluate(x, y, batch_size=100),
+            lambda: model.predict(x, batch_size=100),
+        ]
+        for call in calls:
+            with Peak() as peak:
+                call()
+            print(peak.grown)
+        """,
+        name,
+        dtype,
+        path,
+    )
+    assert len(found) == 3
+    assert max(found) < 20
+
+
+@needs_proc
+@pytest.mark.parametrize(("name", "form"), [("numpy", "csr"), ("torch", "csr"), ("numpy", "csc")])
+def test_sparse_text_trains_in_less_than_twice_its_memory(name, form):
+    """20,000 columns of which 1 % is full; what a dense copy would take is 50 times as much."""
+    matrix, grown = measured(
+        """
+        name, form = sys.argv[1:]
+        BACKEND = get_backend(name)
+        rng = np.random.default_rng(1)
+        n, columns, full = 20_000, 20_000, 200
+        x = scipy.sparse.csr_array(
+            (rng.random(n * full), rng.integers(0, columns, n * full, dtype=np.int32),
+             np.arange(0, n * full + 1, full, dtype=np.int32)), shape=(n, columns))
+        x.sum_duplicates()
+        x = x.asformat(form)
+        y = rng.integers(0, 2, n)
+        model = model_of(columns)
+        model.fit(x[:100], y[:100], batch_size=100)
+        with Peak() as peak:
+            model.fit(x, y, batch_size=100, epochs=1)
+        print((x.data.nbytes + x.indices.nbytes + x.indptr.nbytes) / 1e6, peak.grown)
+        """,
+        name,
+        form,
+    )
+    batch = 100 * 20_000 * 4 / 1e6
+    assert matrix > 40
+    assert grown < (3 * batch if form == "csr" else matrix + 3 * batch)  # another form is copied to CSR
