@@ -10,8 +10,9 @@ from backends import Backend, InputError
 from backends.errors import brief, shown
 from dnn.io.checkpoint import CheckpointError, read_checkpoint
 from dnn.layers import LAYERS, Layer
+from dnn.layers.names import layer_names
 from dnn.losses import LOSSES
-from dnn.network import Network, layer_names
+from dnn.network import Network
 from dnn.optimizers import optimizer_from
 from dnn.sequential import Sequential
 from dnn.validation.settings import look_up, natural_number, positive_integer

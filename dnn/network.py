@@ -3,9 +3,7 @@
 What users call is ``dnn.sequential.Sequential``, which is this with compile, fit, evaluate and predict.
 """
 
-import re
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from backends.errors import shown
 from dnn.io.checkpoint import write_checkpoint
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
+from dnn.layers.names import layer_names
 from dnn.losses import Loss
 from dnn.metrics import absolute_error, count_correct
 from dnn.optimizers import Optimizer, OptimizerState
@@ -291,27 +290,3 @@ class Network(Closed):
             "training": self._training_config(),
         }
         write_checkpoint(Path(path), facts, self.parameters.to_host())
-
-
-def layer_names(layers: Sequence[Layer]) -> list[str]:
-    """Layers by name: each its own, else its class and how many of that class there are so far.
-    Raises InputError: two have the same.
-    """
-    counts: Counter[str] = Counter()
-    names = []
-    for layer in layers:
-        usual = snake_case(type(layer).__name__)
-        counts[usual] += 1
-        names.append(layer.name or f"{usual}_{counts[usual]}")
-    if len(set(names)) < len(names):
-        raise InputError(f"layers are named {names}, expected each name once")
-    return names
-
-
-def snake_case(name: str) -> str:
-    """A class's name as layers are named.
-
-    >>> snake_case("MaxPooling2D")
-    'max_pooling2d'
-    """
-    return re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()
