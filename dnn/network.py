@@ -104,12 +104,7 @@ class Network(Closed):
     # ----- the goal
 
     def set_goal(
-        self,
-        loss: Loss,
-        optimizer: Optimizer,
-        metrics: Sequence[str] | None = (),
-        l1: float = 0.0,
-        l2: float = 0.0,
+        self, loss: Loss, optimizer: Optimizer, metrics: Sequence[str] | None, l1: float, l2: float
     ) -> None:
         """What ``Sequential.compile`` does with its arguments, once they are objects."""
         self._require_untrained("compile")
@@ -161,8 +156,6 @@ class Network(Closed):
     def door(self) -> Door:
         """Where examples and targets come in."""
         return Door(self.backend, self.input_shape, self.outputs, self.goal)
-
-    # ----- one training at a time
 
     def _require_untrained(self, what: str) -> None:
         if self._lock.locked():
@@ -245,9 +238,7 @@ class Network(Closed):
             self.optimizer_state.step()
             return
         vectors = (self.parameters.values, *self.optimizer_state.vectors.values())
-        views = [
-            view for vector in vectors for n, view in self.parameters.views(vector).items() if n in frozen
-        ]
+        views = [named[name] for named in map(self.parameters.views, vectors) for name in frozen]
         before = [self.backend.xp.asarray(view, copy=True) for view in views]
         self.optimizer_state.step()
         for view, values in zip(views, before, strict=True):
@@ -264,29 +255,21 @@ class Network(Closed):
             "loss_settings": {} if self.loss is None else self.loss.settings(),
         }
 
-    def _training_config(self) -> dict[str, Any] | None:
-        """How the model is trained, as JSON values; None: it is not compiled."""
-        if self.loss is None:
-            return None
-        penalty = self.penalty
-        updates = self.backend.to_host(self.optimizer_state.control)[3]
-        return {
-            "optimizer": self.optimizer.config(),
-            "l1": 0.0 if penalty is None else penalty.l1,
-            "l2": 0.0 if penalty is None else penalty.l2,
-            "metrics": None if self.metrics is None else list(self.metrics),
-            "updates": int(updates),
-        }
-
     def save(self, path: str | Path) -> None:
         """Write the weights and the architecture; an older file of that name is replaced whole.
         Raises CheckpointError: the file cannot be written.
         """
-        facts = {
-            "dtype": self.backend.dtype_name,
-            **self.config(),
-            "seed": self.seed,
-            "epochs_done": self.epochs_done,
-            "training": self._training_config(),
-        }
+        facts = {"dtype": self.backend.dtype_name, **self.config(), "seed": self.seed,
+                 "epochs_done": self.epochs_done, "training": training_config(self)}  # fmt: skip
         write_checkpoint(Path(path), facts, self.parameters.to_host())
+
+
+def training_config(network: Network) -> dict[str, Any] | None:
+    """How a network is trained, as JSON values; None: it is not compiled."""
+    if network.loss is None:
+        return None
+    penalty, metrics = network.penalty, network.metrics
+    updates = network.backend.to_host(network.optimizer_state.control)[3]
+    l1, l2 = (0.0, 0.0) if penalty is None else (penalty.l1, penalty.l2)
+    return {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
+            "metrics": None if metrics is None else list(metrics)}  # fmt: skip

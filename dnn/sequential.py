@@ -3,8 +3,7 @@
 The lecture's three steps are the three calls: build the model, ``compile`` the goal, ``fit``.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import prod
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from dnn.losses import Loss, get_loss
 from dnn.metrics import METRICS
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
+from dnn.summary import summary_lines
 from dnn.training.callback import Callback, require_callbacks
 from dnn.training.evaluation import Evaluation, evaluate, predict
 from dnn.training.history import History
@@ -127,33 +127,13 @@ class Sequential(Network):
             resume: go on from this state; epochs then counts from the start, so that the same call with it
                 ends where it would have ended without a stop (at once, if it had).
 
-        Arrays may be NumPy's, the backend's, of any library with DLPack (on the model's device or on the
-        host), lists, or data frames and their columns:
+        Which arrays and iterables are taken, and what is copied or cast, is told in ``dnn.validation``.
 
-        - on the model's device: shared, not copied; a tensor that requires a gradient is detached.
-        - on the host: copied to the device once, if that has a memory of its own, or if they are lists, not
-          in C order, or (torch) read-only. Data frames become one array.
-        - on another device: refused.
-        - x as ``numpy.memmap``: on the CPU read from the disk batch by batch, and cast there.
-        - x sparse, of SciPy: kept as CSR (CSC and others are copied to it); batches are made dense and cast.
-
-        An iterable of batches as x, with y None, is a list, a torch DataLoader or the like that gives (x, y)
-        or (x, y, weight), each as above. It is begun anew for each epoch; an iterator goes on. Its own order
-        and sizes of batches hold: batch_size and shuffle mean nothing, validation_split and sample_weight are
-        refused. A batch that does not fit ends the training where it is. A state does not know what the
-        batches hold; resume leaves out those that were taken.
-
-        Returns:
-            A number an epoch for loss, accuracy, val_loss, val_accuracy and seconds.
+        Returns a number an epoch for loss, accuracy, val_loss, val_accuracy and seconds.
         Raises InputError: not compiled, or an argument that does not fit; nothing was changed.
         """
-        if steps_per_epoch is not None:
-            steps_per_epoch = positive_integer("steps_per_epoch", steps_per_epoch)
+        _require_fit(steps_per_epoch, shuffle, callbacks, resume)
         epochs, batch_size = positive_integer("epochs", epochs), positive_integer("batch_size", batch_size)
-        shuffle = require_bool("shuffle", shuffle)
-        require_callbacks(callbacks)
-        if resume is not None and not isinstance(resume, TrainingState):
-            raise InputError(f"resume is {shown(resume)}, expected a TrainingState; read one with read_state")
         batches: Batches | Stream
         if y is None and is_stream(x):
             validation = self.door.admit_stream(x, validation_split, validation_data, sample_weight, resume)
@@ -188,23 +168,15 @@ class Sequential(Network):
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table: each layer, its output shape, and how many parameters it has."""
-        for line in _summary_lines(self):
+        for line in summary_lines(self):
             print_fn(line)
 
 
-def _summary_lines(model: Network) -> Iterator[str]:
-    """A head, a line a layer, the total, and how many numbers of state are not trained if there are any."""
-    rows = [("layer", "output shape", "parameters")]
-    untrained = 0
-    for layer in model.layers:
-        name = type(layer).__name__
-        label = name if layer.activation == "linear" else f"{name}, {layer.activation}"
-        count = sum(prod(shape) for shape in layer.parameter_shapes().values())
-        untrained += sum(prod(array.shape) for array in layer.state.values())
-        rows.append((f"{layer.name} ({label})", str(("batch", *layer.output_shape)), f"{count:,}"))
-    rows.append(("total", "", f"{model.parameters.count:,}"))
-    if untrained:
-        rows.append(("state, not trained", "", f"{untrained:,}"))
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    for row in rows:
-        yield f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}"
+def _require_fit(steps_per_epoch: Any, shuffle: Any, callbacks: Any, resume: Any) -> None:
+    """Refuse arguments of ``fit`` that are of another kind."""
+    if steps_per_epoch is not None:
+        positive_integer("steps_per_epoch", steps_per_epoch)
+    require_bool("shuffle", shuffle)
+    require_callbacks(callbacks)
+    if resume is not None and not isinstance(resume, TrainingState):
+        raise InputError(f"resume is {shown(resume)}, expected a TrainingState; read one with read_state")

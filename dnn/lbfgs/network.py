@@ -63,10 +63,8 @@ def fit_lbfgs(
     chunk_size: int = 1000,
     watch: Callable[[State], object] | None = None,
 ) -> State:
-    """Train by L-BFGS: full batches, no learning rate, a line search in each iteration.
-
-    Every evaluation takes all of x once, like an epoch of ``fit``, so compare by evaluations. The
-    method is for sets, or one fixed large batch, small enough to be passed through a few hundred times.
+    """Train by L-BFGS: full batches, no learning rate, a line search in each iteration. Every evaluation takes
+    all of x once, like an epoch of ``fit``: it is for sets small enough for a few hundred passes.
 
     Args:
         model: compiled; its optimizer is not used.

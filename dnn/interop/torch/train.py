@@ -100,7 +100,6 @@ def fit(
         loss, optimizer: as in ``Sequential.compile``.
 
     Returns loss, accuracy, val_loss, val_accuracy and seconds of each epoch.
-
     Raises InputError: an argument that does not fit; nothing was changed.
     """
     first, *_, last = module.parameters()

@@ -56,7 +56,7 @@ def test_digits_need_no_file(tmp_path: Path) -> None:
 
 def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(DatasetError, match=r'pip install "array-api-dnn\[apps\]"'):
+    with pytest.raises(DatasetError, match=r'pip install -e "\.\[apps\]"'):
         load_dataset("digits")
 
 
