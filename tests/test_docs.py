@@ -47,6 +47,7 @@ NEED_NOT_BE_OPENED = {
     "dnn.training.evaluation": "forward and loss, without training",
     "dnn.training.history": "lists of numbers",
     "dnn.training.state": "saving",
+    "dnn.training.stream": "batches from an iterable",
     "dnn.validation.": "refuses what does not fit",
 }
 """Modules outside of README's "Read it in an evening" that a file in it imports, and what is enough to know;
