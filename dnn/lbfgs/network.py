@@ -63,8 +63,8 @@ def fit_lbfgs(
     chunk_size: int = 1000,
     watch: Callable[[State], object] | None = None,
 ) -> State:
-    """Train by L-BFGS: full batches, no learning rate, a line search in each iteration. Every evaluation takes
-    all of x once, like an epoch of ``fit``: it is for sets small enough for a few hundred passes.
+    """Train by L-BFGS: full batches, no learning rate, a line search in each iteration.
+    Every evaluation takes all of x once, like an epoch of ``fit``: for sets small enough for hundreds of them.
 
     Args:
         model: compiled; its optimizer is not used.
