@@ -64,14 +64,13 @@ def fit_lbfgs(
     watch: Callable[[State], object] | None = None,
 ) -> State:
     """Train by L-BFGS: full batches, no learning rate, a line search in each iteration.
-    Every evaluation takes all of x once, like an epoch of ``fit``: for sets small enough for hundreds of them.
+    Every evaluation takes all of x once, like an epoch of ``fit``: for sets small enough for hundreds.
 
     Args:
         model: compiled; its optimizer is not used.
-        x, y: as in ``Sequential.fit``.
-        settings, watch: as of ``minimise``.
+        x, y, settings, watch: as in ``Sequential.fit`` and ``minimise``.
         state: in which an earlier call with the same x and y stopped (or ``load_state``): the
-            parameters are then those of the state. None: start from the model's parameters.
+            parameters are then those of the state.
         chunk_size: examples that go through the network at a time.
 
     Returns the state; its ``history`` holds loss and gradient by evaluations, its ``reason`` why it stopped.
