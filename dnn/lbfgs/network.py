@@ -75,7 +75,6 @@ def fit_lbfgs(
 
     Returns the state; its ``history`` holds loss and gradient by evaluations, its ``reason`` why it stopped.
     The model has the last iterate's parameters, also after an interrupt.
-
     Raises InputError: not compiled, an argument that does not fit, or a state of another network or of other
     data; nothing was changed.
 
