@@ -37,14 +37,17 @@ class Buffers(threading.local):
         if training or batch > self._size(True):
             if batch > self._size(training):
                 self._whole[training] = batch, self._make(batch, training)
-                self._views = {n: v for n, v in self._views.items() if v.training != training}
-            arrays = self._whole[training][1]
+                for n in [n for n, v in self._views.items() if v.training == training]:
+                    self._views[n] = self._view(n, training, training)
+            self._views[batch] = self._view(batch, training, training)
         else:
-            arrays = self._whole[True][1]
-        views = {name: a if a is None else a[:batch, ...] for name, a in arrays.items()}
-        self._views[batch] = SimpleNamespace(training=training, **views)
+            self._views[batch] = self._view(batch, True, training)
         for n in [n for n, v in self._views.items() if not v.training][:-REMEMBERED]:
             del self._views[n]
+
+    def _view(self, batch: int, of: bool, training: bool) -> SimpleNamespace:
+        arrays = {name: a if a is None else a[:batch, ...] for name, a in self._whole[of][1].items()}
+        return SimpleNamespace(training=training, **arrays)
 
     def _size(self, training: bool) -> int:
         """The largest batch that there is memory for."""

@@ -1,6 +1,6 @@
 """Using a network: evaluate and predict, in chunks, so that memory does not grow with the examples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -16,22 +16,23 @@ Array = Any
 class Evaluation(tuple[float, ...]):
     """What ``evaluate`` returns: the mean loss, and the measure if there is one; by their names too.
 
-    >>> found = Evaluation(loss=0.5, accuracy=0.75)
+    >>> found = Evaluation([0.5, 0.75], ["loss", "accuracy"])
     >>> found, found.accuracy
     (Evaluation(loss=0.5, accuracy=0.75), 0.75)
     """
 
     _names: tuple[str, ...]
 
-    def __new__(cls, **numbers: float) -> Self:
-        made = super().__new__(cls, numbers.values())
-        made._names = tuple(numbers)
+    def __new__(cls, numbers: Iterable[float], names: Iterable[str] = ("loss", "accuracy")) -> Self:
+        made = super().__new__(cls, numbers)
+        made._names = tuple(names)[: len(made)]
         return made
 
     def __getattr__(self, name: str) -> float:
-        if name in self._names:
-            return self[self._names.index(name)]
-        raise AttributeError(f"{name} was not measured, expected one of {', '.join(self._names)}")
+        names = self.__dict__.get("_names", ())
+        if name in names:
+            return float(self[names.index(name)])
+        raise AttributeError(f"{name} was not measured, expected one of {', '.join(names)}")
 
     def __repr__(self) -> str:
         pairs = (f"{name}={value!r}" for name, value in zip(self._names, self, strict=True))
@@ -71,7 +72,7 @@ def evaluate(network: Network, examples: Examples, chunk: int) -> Evaluation:
     numbers = {"loss": float(backend.to_host(loss)[0]) / total}
     if measure is not None:
         numbers[measure] = float(backend.to_host(measured)[0]) / examples.size
-    return Evaluation(**numbers)
+    return Evaluation(numbers.values(), numbers)
 
 
 def predict(network: Network, x: Array | Rows, chunk: int) -> np.ndarray:

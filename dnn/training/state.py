@@ -193,14 +193,19 @@ def read_state(path: Path) -> TrainingState:
             raise ValueError(f"epoch {state.epoch}, updates {state.updates}")
         if not isinstance(state.facts, dict) or not isinstance(state.history, dict):
             raise TypeError("facts and history are no objects")
-        for values in state.history.values():  # JSON has no NaN and no infinity
-            if isinstance(values, list):
-                values[:] = [float(v) if str(v) in ("nan", "inf", "-inf") else v for v in values]
         for name, values in state.history.items():
-            if not isinstance(values, list) or any(type(value) not in (int, float) for value in values):
+            if not isinstance(values, list):
                 raise TypeError(f"history {name!r} is no list of numbers")
+            state.history[name] = [_number(name, value) for value in values]
         if len({len(values) for values in state.history.values()}) > 1:
             raise ValueError("histories are of different lengths")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise StateError(f"training state {path} does not fit together: {brief(error)}") from None
     return state
+
+
+def _number(name: str, value: Any) -> float:
+    """A history's entry; NaN and infinity, which JSON lacks, are text there."""
+    if type(value) in (int, float) or value in ("nan", "inf", "-inf"):
+        return float(value)
+    raise TypeError(f"history {name!r} is no list of numbers")

@@ -182,7 +182,7 @@ def test_one_hot_is_class_numbers(backend):
         models = []
         for targets in (y, rows):
             model = small_model(backend)
-            model.compile(loss, SGD(0.1))
+            model.compile(loss, SGD(0.1), metrics=("accuracy",))
             model.fit(x, targets, batch_size=8)
             models.append((weights(model), model.evaluate(x, targets)))
         assert_close(models[0][0], models[1][0], 64 * EPS)

@@ -178,7 +178,7 @@ def test_one_output_is_counted_as_ours_is(loss):
     x, y = make_data()
     y = (y == 0).astype(np.int64)
     model = Sequential([Dense(1)], input_shape=(N_IN,), backend=get_backend("numpy", dtype="float64"))
-    model.compile(loss)
+    model.compile(loss, metrics=("accuracy",))
     module = twin.to_torch(model)
     options = {"batch_size": 8, "epochs": 3, "validation_data": (x, y)}
     ours = model.fit(x, y, **options).history
