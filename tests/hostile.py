@@ -145,7 +145,7 @@ def altered(draw: Callable[..., Any], tree: Any) -> Any:
             break
         how = draw(st.sampled_from(["another", "another", "another", "gone", "renamed"]))
         if how == "another":
-            place[last] = draw(st.sampled_from(TRIPS) | json_values())
+            place[last] = copy.deepcopy(draw(st.sampled_from(TRIPS) | json_values()))  # it may be altered next
         else:
             value = place.pop(last)
             if how == "renamed" and isinstance(place, dict):
