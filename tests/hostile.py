@@ -145,7 +145,8 @@ def altered(draw: Callable[..., Any], tree: Any) -> Any:
             break
         how = draw(st.sampled_from(["another", "another", "another", "gone", "renamed"]))
         if how == "another":
-            place[last] = copy.deepcopy(draw(st.sampled_from(TRIPS) | json_values()))  # it may be altered next
+            # A copy: it may be what is altered next.
+            place[last] = copy.deepcopy(draw(st.sampled_from(TRIPS) | json_values()))
         else:
             value = place.pop(last)
             if how == "renamed" and isinstance(place, dict):
