@@ -10,11 +10,13 @@ curves.png          loss and accuracy over the epochs
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,22 @@ def require_new(path: Path) -> None:
             )
 
 
+def free_folder(parent: Path, ending: str) -> Path:
+    """Make parent/DATE-ending, or with -2, -3, ... after it where others have taken the name.
+    Raises InputError: it cannot be made.
+    """
+    path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}"
+    with _writing(path):
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(2):
+            try:
+                path.mkdir()
+                break
+            except FileExistsError:
+                path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}-{number}"
+    return path
+
+
 class RunFolder(Callback):
     """A folder for one training, held by one process at a time; as a callback it writes each epoch's line.
 
@@ -98,6 +116,11 @@ class RunFolder(Callback):
         self._hold()
         with contextlib.suppress(OSError, UnicodeDecodeError):
             self._texts[CONFIG] = (self.path / CONFIG).read_text(encoding="utf-8")
+
+    @property
+    def empty(self) -> bool:
+        """Whether its training ended before it wrote a state or weights: begun anew, it loses nothing."""
+        return not any(self.path.glob("state-*")) and not (self.path / MODEL).exists()
 
     def _hold(self) -> None:
         """Make the folder where it is not there, take its lock, and clear what killed writers left."""

@@ -5,7 +5,6 @@ import argparse
 import shlex
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +180,7 @@ def prepare(asked: Asked) -> Run:
     """Everything that can be refused is refused here or by fit's door, before a folder is made."""
     from dnn.callbacks import latest_state
     from dnn.datasets import load_dataset
-    from dnn.run_folder import RunFolder, require_new
+    from dnn.run_folder import RunFolder, free_folder, require_new
     from dnn.validation.settings import positive_integer
 
     resume = asked.options.resume is not None
@@ -189,16 +188,16 @@ def prepare(asked: Asked) -> Run:
     backend = _command.open_backend(options)
     options.epochs = positive_integer("epochs", options.epochs)
     options.batch_size = positive_integer("batch_size", options.batch_size)
-    place = Path(options.resume or options.run_dir or f"runs/{datetime.now():%Y%m%d-%H%M%S}-{backend.name}")
-    if not resume:
-        require_new(place)
+    if options.run_dir and not resume:
+        require_new(Path(options.run_dir))
     data = load_dataset(options.dataset, options.data_dir)
     limit = positive_integer("limit", options.limit) if options.limit is not None else None
     x, y = data.x_train[:limit], data.y_train[:limit]
     model = build(asked, backend, data, len(x))
-    folder, state = RunFolder(place, resume=resume), None
-    if resume:
-        state = latest_state(place)
+    place = Path(options.resume or options.run_dir or free_folder(Path("runs"), backend.name))
+    folder = RunFolder(place, resume=resume)
+    state = latest_state(place) if resume and not folder.empty else None
+    if state is not None:
         require_whole(state, options.epochs)
     return Run(options, data, x, y, model, folder, state)
 
@@ -272,9 +271,10 @@ def headline(run: Run) -> str:
     model, state = run.model, run.state
     trained = [layer.output_shape for layer in model.layers if layer.parameter_shapes()]
     sizes = "-".join("x".join(map(str, shape)) for shape in (model.input_shape, *trained))
-    where = f", from epoch {state.epoch}, update {state.updates}" if state else ""
+    where = f"epoch {state.epoch}, update {state.updates}" if state else "the start"
+    begun = f", from {where}" if run.options.resume else ""
     return (f"{run.options.dataset}, {len(run.x)} training examples, {sizes}, {model.backend.name} on "
-            f"{model.backend.device}, run folder {run.folder.path}{where}")  # fmt: skip
+            f"{model.backend.device}, run folder {run.folder.path}{begun}")  # fmt: skip
 
 
 def report(run: Run, history: Any, seconds: float) -> None:
@@ -288,9 +288,8 @@ def report(run: Run, history: Any, seconds: float) -> None:
     run.folder.draw(history, f"{run.options.dataset}, {backend.name}, test accuracy {accuracy:.4f}")
     run.folder.write_json(RESULT, {
         "backend_asked": run.options.backend, "backend_used": backend.name, "device": str(backend.device),
-        "describe": backend.describe(), "updates": run.updates, "seconds": seconds,
-        "ms_per_update": 1e3 * sum(numbers["seconds"]) / run.updates, "test_loss": loss,
-        "test_accuracy": accuracy,
+        "describe": backend.describe(), "updates": run.updates, "seconds": seconds, "test_loss": loss,
+        "ms_per_update": 1e3 * sum(numbers["seconds"]) / run.updates, "test_accuracy": accuracy,
     })  # fmt: skip
     say(f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {run.updates} updates  "
         f"{seconds:.1f} s  {backend.name}")  # fmt: skip

@@ -5,6 +5,7 @@ from operator import length_hint
 from typing import Any
 
 from backends import InputError
+from backends.errors import shown
 from dnn.network import Network
 from dnn.training.step import Totals, TrainingStep
 from dnn.validation.arrays import dtype_name
@@ -41,8 +42,10 @@ class Stream:
         network: Network,
         source: Iterable[Any],
         steps: int | None,
-        class_weight: Mapping[int, float] | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
     ) -> None:
+        if isinstance(class_weight, str):
+            raise InputError(f"class_weight is {shown(class_weight)}, expected a dict: x comes in batches")
         self.network, self.source, self.class_weight = network, source, class_weight
         length = length_hint(source, -1)
         if steps is None and length < 0:

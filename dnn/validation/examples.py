@@ -89,7 +89,7 @@ class Door(NamedTuple):
             )
         return None if validation_data is None else self.admit_validation(validation_data)
 
-    def admit_batch(self, item: Any, number: int, class_weight: Mapping[int, float] | None) -> Examples:
+    def admit_batch(self, item: Any, number: int, class_weight: Mapping[int, float] | str | None) -> Examples:
         """One batch of an iterable, (x, y) or (x, y, weight), with weights; none of them need count.
 
         Raises:
@@ -108,7 +108,7 @@ class Door(NamedTuple):
         return found._replace(weights=weights)
 
     def _weights(
-        self, y: Array, sample_weight: Any, class_weight: Mapping[int, float] | None = None
+        self, y: Array, sample_weight: Any, class_weight: Mapping[int, float] | str | None = None
     ) -> Array | None:
         weights = combined_weights(self.backend, y, sample_weight, class_weight, self.outputs)
         if weights is not None and float(self.backend.xp.max(weights)) == 0.0:
@@ -135,7 +135,7 @@ class Door(NamedTuple):
         *,
         validation_split: float = 0.0,
         validation_data: Any = None,
-        class_weight: Mapping[int, float] | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
         sample_weight: Any = None,
     ) -> tuple[Examples, Examples | None]:
         """(what is trained on, what is evaluated after each epoch); arguments as in ``Sequential.fit``.

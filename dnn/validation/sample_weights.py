@@ -15,14 +15,19 @@ Array = Any
 
 
 def combined_weights(
-    backend: Backend, y: Array, sample_weight: Any, class_weight: Mapping[int, float] | None, outputs: int
+    backend: Backend,
+    y: Array,
+    sample_weight: Any,
+    class_weight: Mapping[int, float] | str | None,
+    outputs: int,
 ) -> Array | None:
     """The weights on the device, (N,) in the backend's dtype; None: all examples count alike.
 
     Args:
         y: admitted targets; the class of a row is its largest entry, or with one output 1 above 0.5, else 0.
         sample_weight: (N,) numbers of at least 0, as ``arrays.targets`` takes them.
-        class_weight: class number -> number of at least 0; classes that are not named have 1.
+        class_weight: class number -> number of at least 0; classes that are not named have 1. Or
+            "balanced": N / (classes that occur * examples of the class), as scikit-learn has it.
 
     Raises:
         InputError: another shape, an unknown class, a negative number, NaN or infinity.
@@ -50,21 +55,37 @@ def _sample_weights(backend: Backend, given: Any, n: int) -> Array:
 
 
 def _class_weights(backend: Backend, given: Any, y: Array, outputs: int) -> Array:
-    classes = max(outputs, 2)
+    classes = _classes(backend, y, outputs)
+    table = _table(given, max(outputs, 2), backend.to_host(classes))
+    return backend.xp.take(backend.from_host(table.astype(backend.dtype_name)), classes, axis=0)
+
+
+def _classes(backend: Backend, y: Array, outputs: int) -> Array:
+    """The class of each example, (N,) integers."""
+    xp = backend.xp
+    if y.ndim == 1:
+        return y
+    if outputs == 1:
+        return xp.astype(y[:, 0] > 0.5, xp.int64)
+    return xp.astype(xp.argmax(y, axis=1), xp.int64)
+
+
+def _table(given: Any, classes: int, found: np.ndarray) -> np.ndarray:
+    """The weight of each class, (classes,) in float64."""
+    table = np.ones(classes)
+    if isinstance(given, str) and given == "balanced":
+        counts = np.bincount(found, minlength=classes)
+        there = counts > 0
+        table[there] = len(found) / (there.sum() * counts[there])
+        return table
     if not isinstance(given, Mapping):
-        raise InputError(f"class_weight is {shown(given)}, expected a dict such as {{0: 1.0, 1: 5.0}}")
-    table = np.ones(classes, dtype=backend.dtype_name)
+        raise InputError(
+            f"class_weight is {shown(given)}, expected 'balanced' or a dict such as {{0: 1.0, 1: 5.0}}"
+        )
     for number, weight in given.items():
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < classes:
             raise InputError(f"class_weight names class {shown(number)}, expected classes 0 to {classes - 1}")
         plain = weight.item() if isinstance(weight, np.generic) else weight
         require_number(f"class_weight[{number}]", plain, 0.0)
         table[number] = weight
-    xp = backend.xp
-    if y.ndim == 1:
-        found = y
-    elif outputs == 1:
-        found = xp.astype(y[:, 0] > 0.5, xp.int64)
-    else:
-        found = xp.astype(xp.argmax(y, axis=1), xp.int64)
-    return xp.take(backend.from_host(table), found, axis=0)
+    return table

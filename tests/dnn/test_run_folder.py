@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import datetime
 
 import pytest
 from helpers import same_bits, small_data, small_model
@@ -10,7 +11,7 @@ from backends import InputError, get_backend
 from dnn import Callback
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.checkpoints import load_model
-from dnn.run_folder import CONFIG, METRICS, MODEL, RunFolder, read_config
+from dnn.run_folder import CONFIG, METRICS, MODEL, RunFolder, free_folder, read_config
 
 
 class Remove(Callback):
@@ -69,3 +70,18 @@ def test_what_a_killed_writer_left_is_cleared(tmp_path):
     left.write_bytes(b"half")
     RunFolder(tmp_path, resume=True)
     assert not left.exists()
+
+
+def test_a_free_folder_is_nobody_elses(tmp_path, monkeypatch):
+    class Clock(datetime):
+        @classmethod
+        def now(cls):
+            return cls(2026, 1, 2, 3, 4, 5)
+
+    monkeypatch.setattr("dnn.run_folder.datetime", Clock)
+    names = [free_folder(tmp_path / "runs", "numpy").name for _ in range(3)]
+    assert names == [f"20260102-030405-numpy{end}" for end in ("", "-2", "-3")]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(names)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        free_folder(tmp_path / "file", "numpy")

@@ -143,3 +143,26 @@ def test_a_run_of_an_older_version_resumes_with_the_defaults_of_what_it_lacks(tm
     again = run("train", "--resume", folder)
     assert again.returncode == 0, again.stderr
     assert (folder / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_a_run_without_a_state_is_begun_anew(tmp_path, whole):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.json").write_text((whole / "config.json").read_text())
+    (folder / "metrics.jsonl").write_text("")
+    result = run("train", "--resume", folder)
+    assert result.returncode == 0, result.stderr
+    assert "from the start" in result.stdout
+    assert losses(folder) == losses(whole)
+    for path in [folder / "result.json", *folder.glob("state-*")]:  # weights are worth more than a beginning
+        path.unlink()
+    before = (folder / "model.safetensors").read_bytes()
+    assert_refused(run("train", "--resume", folder), "holds no training state")
+    assert (folder / "model.safetensors").read_bytes() == before
+
+
+def test_default_runs_of_one_second_have_folders_of_their_own(tmp_path):
+    command = [sys.executable, str(SCRIPTS / "train.py"), *LONG[:5], "--epochs", "1", "--backend", "numpy"]
+    runs = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) for _ in range(3)]
+    assert [process.wait() for process in runs] == [0, 0, 0]
+    assert len(list(tmp_path.glob("runs/*/result.json"))) == 3

@@ -181,3 +181,8 @@ def test_an_iterator_is_not_resumed():
     fitted(get_backend("numpy"), list(batches()), callbacks=[kept])
     with pytest.raises(InputError, match="x is an iterator, expected with resume what begins anew"):
         fitted(get_backend("numpy"), batches(), steps_per_epoch=6, resume=kept.states[2])
+
+
+def test_batches_have_no_balance_of_their_classes():
+    with pytest.raises(InputError, match="class_weight is 'balanced', expected a dict: x comes in batches"):
+        fitted(get_backend("numpy"), list(batches((8, 8))), class_weight="balanced")

@@ -38,6 +38,21 @@ def test_a_weight_of_two_is_two_examples(backend):
     assert loss["loss"] == pytest.approx(again["loss"], rel=64 * EPS)
 
 
+@pytest.mark.parametrize("rows", [False, True])
+def test_balanced_is_as_in_scikit_learn(backend, rows):
+    sklearn = pytest.importorskip("sklearn.utils.class_weight")
+    x, y = small_data()
+    kept = np.concatenate([np.flatnonzero(y == 0), np.flatnonzero(y == 2)[:5]])  # 1 does not occur
+    x, y = x[kept], y[kept]
+    counted = sklearn.compute_class_weight("balanced", classes=np.array([0, 2]), y=y)
+    given = np.eye(3, dtype="f4")[y] if rows else y
+    one, losses = fitted(backend, x, given, class_weight="balanced")
+    two, again = fitted(backend, x, given, class_weight={0: counted[0], 2: counted[1]})
+    assert counted[1] > 1.0 > counted[0]
+    assert same_bits(weights(one), weights(two))
+    assert losses["loss"] == again["loss"]
+
+
 def test_an_example_of_weight_zero_is_not_there(backend):
     x, y = small_data()
     weight = (np.arange(50) % 25 < 20).astype("f4")  # 20 of each batch of 25 count
@@ -91,7 +106,8 @@ REFUSED = {
     "nan": ({"sample_weight": np.full(50, np.nan)}, "sample_weight holds NaN"),
     "words": ({"sample_weight": ["a"] * 50}, "sample_weight has dtype <U1, expected numbers"),
     "zeros": ({"sample_weight": np.zeros(50)}, "weights are all 0"),
-    "list": ({"class_weight": [1.0, 2.0]}, "class_weight is .*expected a dict"),
+    "list": ({"class_weight": [1.0, 2.0]}, "class_weight is .*expected 'balanced' or a dict"),
+    "word": ({"class_weight": "even"}, "class_weight is 'even', expected 'balanced' or a dict"),
     "unknown class": ({"class_weight": {3: 1.0}}, "names class 3, expected classes 0 to 2"),
     "text class": ({"class_weight": {"0": 1.0}}, "names class '0'"),
     "negative class": ({"class_weight": {0: -1.0}}, r"class_weight\[0\] is -1.0"),
