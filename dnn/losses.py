@@ -241,8 +241,13 @@ LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
 """Every loss by name; one of your own: ``LOSSES.add("mine", Mine)``."""
 
 
+SHORT = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy"}
+"""Keras's other names."""
+
+
 def get_loss(loss: str | Loss) -> Loss:
     """The loss of this name with its usual settings, or the loss that it is; else InputError."""
+    loss = SHORT.get(loss, loss) if isinstance(loss, str) else loss
     return made("loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError()")
 
 

@@ -16,6 +16,8 @@ from dnn import (
     Flatten,
     Hinge,
     LayerNormalization,
+    MeanAbsoluteError,
+    MeanSquaredError,
     Sequential,
     SparseCategoricalCrossentropy,
 )
@@ -23,6 +25,14 @@ from dnn.losses import LOSSES, get_loss, weigh
 
 F = torch.nn.functional
 ROWS = np.eye(3, dtype=np.float32)[np.arange(50) % 3]
+
+
+@pytest.mark.parametrize(
+    ("short", "name"), [("mse", MeanSquaredError), ("mae", MeanAbsoluteError), ("bce", BinaryCrossentropy)]
+)
+def test_short_names(short, name):
+    assert get_loss(short) == name()
+    assert get_loss(short).name == name.name
 
 
 @pytest.mark.parametrize("name", LOSSES)
