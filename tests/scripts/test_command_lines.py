@@ -144,7 +144,7 @@ def test_a_required_backend_that_cannot_run_is_an_error(tmp_path):
         (["--limit", "0"], ["limit", "0"]),
         (["--seed", "-1"], ["seed", "-1"]),
         (["--activation", "rellu"], ["activation", "relu"]),
-        (["--loss", "mse"], ["loss", "mse"]),
+        (["--loss", "msee"], ["loss", "msee"]),
         (["--optimizer", "adamm"], ["optimizer", "adam"]),
         (["--dtype", "float16"], ["dtype", "float16"]),
         (["--device", "gpu"], ["device", "gpu"]),
