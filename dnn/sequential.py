@@ -122,8 +122,7 @@ class Sequential(Network):
             validation_data: (x, y) or (x, y, sample_weight) to evaluate after each epoch instead.
             callbacks: are told of each epoch; see ``dnn.training.callback``.
             shuffle: a new order each epoch, keyed by the model's seed and the epoch's number.
-            class_weight: class number -> weight of its examples (else 1), or "balanced": all classes count
-                alike; not in validation.
+            class_weight: class number -> weight of its examples (else 1), or "balanced"; not in validation.
             sample_weight: (N,) numbers from 0, for the weighted mean of the loss (``dnn.losses``).
             resume: go on from this state; epochs then counts from the start, so that the same call with it
                 ends where it would have ended without a stop (at once, if it had).

@@ -55,9 +55,12 @@ def _sample_weights(backend: Backend, given: Any, n: int) -> Array:
 
 
 def _class_weights(backend: Backend, given: Any, y: Array, outputs: int) -> Array:
-    classes = _classes(backend, y, outputs)
-    table = _table(given, max(outputs, 2), backend.to_host(classes))
-    return backend.xp.take(backend.from_host(table.astype(backend.dtype_name)), classes, axis=0)
+    found, classes = _classes(backend, y, outputs), max(outputs, 2)
+    if isinstance(given, str) and given == "balanced":
+        table = _balanced(backend.to_host(found), classes)
+    else:
+        table = _named(given, classes)
+    return backend.xp.take(backend.from_host(table.astype(backend.dtype_name)), found, axis=0)
 
 
 def _classes(backend: Backend, y: Array, outputs: int) -> Array:
@@ -70,18 +73,22 @@ def _classes(backend: Backend, y: Array, outputs: int) -> Array:
     return xp.astype(xp.argmax(y, axis=1), xp.int64)
 
 
-def _table(given: Any, classes: int, found: np.ndarray) -> np.ndarray:
-    """The weight of each class, (classes,) in float64."""
+def _balanced(found: np.ndarray, classes: int) -> np.ndarray:
+    """The weight of each class, (classes,) in float64, by which all that occur count alike."""
+    counts = np.bincount(found, minlength=classes)
+    there = counts > 0
     table = np.ones(classes)
-    if isinstance(given, str) and given == "balanced":
-        counts = np.bincount(found, minlength=classes)
-        there = counts > 0
-        table[there] = len(found) / (there.sum() * counts[there])
-        return table
+    table[there] = len(found) / (there.sum() * counts[there])
+    return table
+
+
+def _named(given: Any, classes: int) -> np.ndarray:
+    """The weight of each class, (classes,) in float64, as given."""
     if not isinstance(given, Mapping):
         raise InputError(
             f"class_weight is {shown(given)}, expected 'balanced' or a dict such as {{0: 1.0, 1: 5.0}}"
         )
+    table = np.ones(classes)
     for number, weight in given.items():
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < classes:
             raise InputError(f"class_weight names class {shown(number)}, expected classes 0 to {classes - 1}")
