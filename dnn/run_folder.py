@@ -25,6 +25,7 @@ import numpy as np
 
 from backends import Backend, InputError
 from backends.errors import brief
+from dnn.callbacks.training_checkpoint import state_files
 from dnn.checkpoints import dtype_of, load_model
 from dnn.io.atomic_files import remove_unfinished, write_atomically
 from dnn.io.notices import warn
@@ -120,7 +121,7 @@ class RunFolder(Callback):
     @property
     def empty(self) -> bool:
         """Whether its training ended before it wrote a state or weights: begun anew, it loses nothing."""
-        return not any(self.path.glob("state-*")) and not (self.path / MODEL).exists()
+        return not state_files(self.path) and not (self.path / MODEL).exists()
 
     def _hold(self) -> None:
         """Make the folder where it is not there, take its lock, and clear what killed writers left."""
