@@ -15,7 +15,7 @@ from dnn.losses import LOSSES
 from dnn.network import Network
 from dnn.optimizers import optimizer_from
 from dnn.sequential import Sequential
-from dnn.validation.settings import look_up, natural_number, positive_integer
+from dnn.validation.settings import look_up, natural_number, positive_integer, require_number
 
 __all__ = ["CheckpointError", "dtype_of", "load_model", "load_weights", "save_model"]
 
@@ -95,6 +95,7 @@ def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False
         _require_weights_of(layers, shape, arrays)
         model = Sequential(layers, input_shape=shape, backend=backend, seed=facts.get("seed", 0))
         model.parameters.load(arrays)
+        model.uint8_scale = require_number("uint8_scale", facts.get("uint8_scale", 1 / 255), 0.0)
         if facts.get("loss") is not None:
             _compile(model, facts)
         if type(done) is not int or not 0 <= done < 2**53:

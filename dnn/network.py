@@ -23,6 +23,7 @@ from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
 from dnn.random import stream_key
+from dnn.validation.arrays import dtype_name
 from dnn.validation.closed import Closed
 from dnn.validation.examples import Door
 from dnn.validation.settings import positive_integer, require_list
@@ -37,6 +38,9 @@ class Network(Closed):
         loss, optimizer, optimizer_state, penalty, metrics: the goal and the way to it, from ``set_goal``.
         epochs_done: epochs trained so far.
         stop_training: a callback sets it at an epoch's end, and training ends.
+        picked: how many layers, of the first, are done while batches are picked: 1 if it is a Rescaling.
+        uint8_scale: what x is multiplied with if it is uint8, and if the model is of a checkpoint of an older
+            version, in which a uint8 v stood for v / 255; else 1, and numbers mean themselves.
     """
 
     optimizer: Optimizer
@@ -61,6 +65,7 @@ class Network(Closed):
         self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
         self.epochs_done = 0
         self.stop_training = False
+        self.uint8_scale = 1.0
         self.metrics: tuple[str, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
@@ -74,8 +79,12 @@ class Network(Closed):
         for i, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
                 raise InputError(f"layers[{i}] is {shown(layer)}, expected a Layer such as Dense(10)")
+        self.picked = int(len(self.layers) > 1 and self.layers[0].factor is not None)
         shape, trained = self.input_shape, False
-        for i, (layer, name) in enumerate(zip(self.layers, layer_names(self.layers), strict=True)):
+        # What is done while picking does not count: the others' random streams are the same without it.
+        for i, (layer, name) in enumerate(
+            zip(self.layers, layer_names(self.layers), strict=True), -self.picked
+        ):
             layer.build(shape, self.backend, name, first=not trained, seed=self.seed, index=i)
             trained = trained or bool(layer.parameter_shapes())
             shape = layer.output_shape
@@ -94,7 +103,7 @@ class Network(Closed):
             {f"{layer.name}.{short}": a for layer in self.layers for short, a in layer.state.items()},
         )
         views = self.parameters.value, self.parameters.gradient
-        for i, layer in enumerate(self.layers):
+        for i, layer in enumerate(self.layers, -self.picked):
             shorts = list(layer.parameter_shapes())
             layer.attach(*({n: view[f"{layer.name}.{n}"] for n in shorts} for view in views))
             for short, values in layer.initial_values(stream_key(self.seed, "weights", i)).items():
@@ -185,14 +194,20 @@ class Network(Closed):
         if self.loss is not None:
             self._loss_buffers.reserve(batch, training)
 
+    def scale_of(self, x: Array) -> float:
+        """What admitted examples x are multiplied with while a batch is picked."""
+        scale = self.uint8_scale if dtype_name(x) == "uint8" else 1.0
+        factor = self.layers[0].factor if self.picked else None
+        return scale if factor is None else scale * factor
+
     def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:
-        """The network's output (B, C) for a reserved batch x (B, *input_shape) on the device.
+        """The network's output (B, C) for a reserved batch x (B, *input_shape) on the device, as picked.
 
         Args:
             training: dropout and noise are drawn, and batch normalisation takes the batch's statistics.
             logits: leave out the last layer's activation.
         """
-        for layer in self.layers[:-1]:
+        for layer in self.layers[self.picked : -1]:
             x = layer.forward(x, training=training)
         last = self.layers[-1]
         run = last.forward_logits if logits else last.forward
@@ -250,6 +265,7 @@ class Network(Closed):
         """The architecture as JSON values: what a checkpoint holds beside the weights."""
         return {
             "input_shape": list(self.input_shape),
+            "uint8_scale": self.uint8_scale,
             "layers": [{"type": type(x).__name__, **x.config()} for x in self.layers],
             "loss": None if self.loss is None else self.loss.name,
             "loss_settings": {} if self.loss is None else self.loss.settings(),

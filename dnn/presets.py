@@ -21,6 +21,7 @@ from dnn.layers import (
     MaxPooling2D,
     RandomRotation,
     RandomTranslation,
+    Rescaling,
     Reshape,
 )  # fmt: skip
 from dnn.losses import CategoricalCrossentropy, Loss
@@ -36,7 +37,7 @@ class Preset:
 
     Args:
         about: in a few words.
-        layers: (image shape (H, W), classes) -> new layers, for flat images (H W,).
+        layers: (image shape (H, W), classes) -> new layers, for flat images (H W,) of pixels from 0 to 255.
         optimizer: (updates of the whole training) -> with its schedule.
         loss: what is minimised.
     """
@@ -48,7 +49,7 @@ class Preset:
 
 
 def _lecture(image: Shape, classes: int) -> list[Layer]:
-    return [Dense(500, "sigmoid"), Dense(500, "sigmoid"), Dense(classes, "softmax")]
+    return [Rescaling(1 / 255), Dense(500, "sigmoid"), Dense(500, "sigmoid"), Dense(classes, "softmax")]
 
 
 def _normalised(*after: Layer) -> list[Layer]:
@@ -57,17 +58,18 @@ def _normalised(*after: Layer) -> list[Layer]:
 
 
 def _best(image: Shape, classes: int) -> list[Layer]:
-    return [*_normalised(Dropout(0.1)), *_normalised(Dropout(0.1)), Dense(classes, "softmax")]
+    hidden = [*_normalised(Dropout(0.1)), *_normalised(Dropout(0.1))]
+    return [Rescaling(1 / 255), *hidden, Dense(classes, "softmax")]
 
 
 def _augmented(image: Shape, classes: int) -> list[Layer]:
     # Moved images are learned more slowly; batch normalisation allows a higher rate, which makes up for it.
-    moved = Reshape(image), RandomRotation(10.0), RandomTranslation(1), Flatten()
+    moved = Rescaling(1 / 255), Reshape(image), RandomRotation(10.0), RandomTranslation(1), Flatten()
     return [*moved, *_normalised(), *_normalised(), Dense(classes, "softmax")]
 
 
 def _cnn(image: Shape, classes: int) -> list[Layer]:
-    moved = Reshape((*image, 1)), RandomTranslation(1)
+    moved = Rescaling(1 / 255), Reshape((*image, 1)), RandomTranslation(1)
     seen = Conv2D(16, 3, "relu"), MaxPooling2D(), Conv2D(32, 3, "relu"), MaxPooling2D(), Flatten()
     return [*moved, *seen, Dense(128, "relu"), Dropout(0.2), Dense(classes, "softmax")]
 

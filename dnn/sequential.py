@@ -112,8 +112,8 @@ class Sequential(Network):
         A second ``fit`` goes on where the first ended: 5 and 5 epochs are 10. The last batch may be shorter.
 
         Args:
-            x: (N, *input_shape) numbers. uint8 stays so (v stands for v / 255); all others are cast to the
-                backend's dtype, in a copy, if they are of another. Or an iterable of batches, see below.
+            x: (N, *input_shape) numbers. uint8 stays so until a batch is picked; all others are cast to
+                the backend's dtype, in a copy, if they are of another. Or an iterable of batches, see below.
             y: (N,) class numbers, integers or bool, or (N, C) rows of numbers; with one output, (N,) values.
                 Class numbers are copied to int64, and others cast as x is, where they are of another dtype.
             batch_size, epochs: from 1; fewer examples than batch_size are one batch.

@@ -121,7 +121,7 @@ def resumed(asked: Asked) -> argparse.Namespace:
 def build(asked: Asked, backend: Any, data: Any, examples: int) -> Any:
     """The compiled model that the options describe."""
     from backends import InputError
-    from dnn.layers import Dense
+    from dnn.layers import Dense, Rescaling
     from dnn.losses import get_loss
     from dnn.optimizers import OPTIMIZERS
     from dnn.optimizers.schedules import over_training
@@ -147,7 +147,7 @@ def build(asked: Asked, backend: Any, data: Any, examples: int) -> Any:
         optimizer = replace(optimizer, learning_rate=schedule)
         hidden = [Dense(units, options.activation) for units in options.hidden]
         loss = get_loss(options.loss)
-        layers = [*hidden, Dense(data.classes, loss.ending)]
+        layers = [Rescaling(1 / 255), *hidden, Dense(data.classes, loss.ending)]
     model = Sequential(layers, input_shape=data.x_train.shape[1:], backend=backend, seed=options.seed)
     model.compile(loss, optimizer)
     return model

@@ -44,6 +44,8 @@ class Layer(Closed, ABC):
     """Settings with which the checks make the layer: first its usual ones, then some that add to them."""
     activation: str = "linear"
     """What the layer does to its last pre-activation; losses ask for it."""
+    factor: float | None = None
+    """All that the layer does is to multiply by this; a first layer's is done while a batch is picked."""
     random: ClassVar[bool] = False
     """Whether it draws random numbers in training."""
     mixes: ClassVar[bool] = False

@@ -6,7 +6,6 @@ from typing import Any, Self
 import numpy as np
 
 from dnn.network import Network
-from dnn.validation.arrays import scale_of
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
 
@@ -42,8 +41,8 @@ class Evaluation(tuple[float, ...]):
 def chunks(
     network: Network, x: Array | Rows, chunk: int, training: bool = False
 ) -> Iterator[tuple[int, int, Array]]:
-    """x piece by piece as (start, stop, batch in the backend's dtype), buffers reserved."""
-    backend, scale = network.backend, scale_of(x)
+    """x piece by piece as (start, stop, batch as ``Network.forward`` takes it), buffers reserved."""
+    backend, scale = network.backend, network.scale_of(x)
     xp, gather = backend.xp, row_gatherer(backend, x)
     n = int(x.shape[0])
     chunk = min(chunk, n)

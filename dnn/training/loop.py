@@ -138,7 +138,8 @@ class Training:
         all of the data.
         """
         b = self.batches
-        return facts_of(self.network, b.data, b.batch_size, b.shuffle, b.steps)
+        x = b.examples.x if isinstance(b, Batches) else None
+        return facts_of(self.network, x, b.data, b.batch_size, b.shuffle, b.steps)
 
     def restore(self, state: TrainingState) -> History:
         """Become what this state was taken of; returns the epochs before it.

@@ -74,16 +74,24 @@ def fingerprint(backend: Backend, *arrays: Array) -> str:
 
 
 def facts_of(
-    model: Network, data: str, batch_size: int | None, shuffle: bool, steps: int | None
+    model: Network, x: Any, data: str, batch_size: int | None, shuffle: bool, steps: int | None
 ) -> dict[str, Any]:
     """What decides every number of a training, as JSON values.
 
     Args:
+        x: the admitted examples; None: they come in batches.
         data: the ``fingerprint``, or that batches come from an iterable, which has no ``batch_size``.
         steps: updates of an epoch; None: as many as there are batches.
     """
+    config = model.config()
+    config.pop("uint8_scale")
+    if x is not None:
+        # States of versions without Rescaling say no scale: uint8 was divided by 255, all else as it is.
+        config["layers"] = config["layers"][model.picked :]
+        if (scale := model.scale_of(x)) != (1 / 255 if dtype_name(x) == "uint8" else 1.0):
+            config["scale"] = scale
     return {
-        "model": model.config(),
+        "model": config,
         "optimizer": model.optimizer.config(),
         "dtype": model.backend.dtype_name,
         "seed": model.seed,

@@ -10,7 +10,6 @@ from typing import Any
 
 from dnn.losses import weigh
 from dnn.network import Network
-from dnn.validation.arrays import scale_of
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
 
@@ -112,7 +111,7 @@ class TrainingStep:
         self.batch_y = backend.zeros((batch, *self.y.shape[1:]), dtype=self.y.dtype)
         self.batch_weights = None if self.weights is None else backend.zeros(batch)
         self._gather, self._gather_x = backend.kernel("gather_rows"), row_gatherer(backend, self.x)
-        self._scale = scale_of(self.x)
+        self._scale = network.scale_of(self.x)
 
     def seek(self, batch: int) -> None:
         """Go on with this batch of ``order``."""

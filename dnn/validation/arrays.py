@@ -1,7 +1,7 @@
 """One array at a time: what may come in as examples and as targets.
 
 What lies on the host is moved to the model's device here, once, but for maps of files and sparse matrices;
-arrays that are there already are taken as they are. Images stay uint8: a uint8 value v stands for v / 255.
+arrays that are there already are taken as they are. Images stay uint8 until a batch is picked.
 """
 
 from math import prod
@@ -15,7 +15,6 @@ from dnn.validation.conversion import NUMBER_IT, NUMBERS, taken
 from dnn.validation.rows import OnDisk, Rows, rows_of
 
 Array = Any
-UINT8_SCALE = 1.0 / 255.0
 
 
 def dtype_name(array: Array) -> str:
@@ -138,8 +137,3 @@ def targets(backend: Backend, argument: str, y: Any, rows: int, outputs: int) ->
             f"for a network with {outputs} outputs"
         )
     return backend.from_host(y) if host else y
-
-
-def scale_of(x: Array) -> float:
-    """What the values of admitted examples are multiplied with when a batch is picked."""
-    return UINT8_SCALE if dtype_name(x) == "uint8" else 1.0

@@ -58,8 +58,9 @@ def require_number(argument: str, value: float, low: float, high: float = float(
     """The value as float if low <= value < high. Raises InputError: naming the argument."""
     real = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (real and abs(value) <= sys.float_info.max and low <= value < high):
-        bound = f"at least {low:g}" + (f" and below {high:g}" if isfinite(high) else "")
-        raise InputError(f"{argument} is {shown(value)}, expected a finite number of {bound}")
+        bound = f" of at least {low:g}" + (f" and below {high:g}" if isfinite(high) else "")
+        expected = "a finite number" + (bound if isfinite(low) else "")
+        raise InputError(f"{argument} is {shown(value)}, expected {expected}")
     return float(value)
 
 

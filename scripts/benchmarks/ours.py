@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from backends import Backend, get_backend
 from benchmarks.task import Prepared, Task
-from dnn.layers import Dense
+from dnn.layers import Dense, Rescaling
 from dnn.sequential import Sequential
 from dnn.training.loop import Batches
 
@@ -13,7 +13,7 @@ def build(task: Task, backend: Backend) -> Sequential:
     """The settings' network, compiled with cross-entropy and Adam, no metrics (the peers count none)."""
     hidden = [Dense(units, task.settings.activation) for units in task.settings.hidden]
     model = Sequential(
-        [*hidden, Dense(10, "softmax")],
+        [Rescaling(1 / 255), *hidden, Dense(10, "softmax")],
         input_shape=(task.x.shape[1],),
         backend=backend,
         seed=task.settings.seed,

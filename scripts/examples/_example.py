@@ -68,15 +68,16 @@ def trained(
     """A network of Dense layers (units, activation), trained by Adam with a rate that falls to 0.
 
     Args:
-        x: (n, n_in); y: (n,) classes, or (n, n_out) for another loss.
+        x: (n, n_in), pixels if it is uint8; y: (n,) classes, or (n, n_out) for another loss.
         batch: examples an update, or all if there are fewer.
         seed: instead of --seed.
     """
-    from dnn import Adam, Dense, LinearDecay, Sequential
+    from dnn import Adam, Dense, LinearDecay, Rescaling, Sequential
 
     batch = min(batch, len(x))
     updates = arguments.epochs * -(-len(x) // batch)
-    layers = [Dense(count, activation) for count, activation in units]
+    scaled = [Rescaling(1 / 255)] if str(x.dtype) == "uint8" else []
+    layers = [*scaled, *(Dense(count, activation) for count, activation in units)]
     seed = arguments.seed if seed is None else seed
     model = Sequential(layers, input_shape=x.shape[1:], backend=backend, seed=seed)
     model.compile(loss, Adam(LinearDecay(rate, updates)))

@@ -80,7 +80,7 @@ def captured_equals_eager(settings: Settings) -> Result:
 def full_runs(settings: Settings) -> Result:
     """6000 updates on each: seconds, warm-up apart, and the test accuracy (the falling rate of train.py)."""
     from dnn.datasets import load_dataset
-    from dnn.layers import Dense
+    from dnn.layers import Dense, Rescaling
     from dnn.optimizers import Adam
     from dnn.optimizers.schedules import LinearDecay
     from dnn.sequential import Sequential
@@ -96,7 +96,7 @@ def full_runs(settings: Settings) -> Result:
             continue
         row = {}
         for part, epochs in (("warm_up_s", 1), ("train_s", 10)):
-            layers = [Dense(500, "relu"), Dense(500, "relu"), Dense(10, "softmax")]
+            layers = [Rescaling(1 / 255), Dense(500, "relu"), Dense(500, "relu"), Dense(10, "softmax")]
             model = Sequential(layers, input_shape=(784,), backend=backend, seed=0)
             model.compile(optimizer=Adam(LinearDecay(1e-3, UPDATES)))
             start = time.perf_counter()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from dnn.layers import Dense, Layer
+from dnn.layers import Dense, Layer, Rescaling
 from dnn.optimizers import SGD, Adam, Optimizer
 
 ALL = 0
@@ -34,7 +34,8 @@ class Experiment:
 
     def layers(self, classes: int) -> list[Layer]:
         """New layers; the output is the lecture's softmax, also under mean squared error."""
-        return [*(Dense(n, self.activation) for n in self.hidden), Dense(classes, "softmax")]
+        hidden = [Dense(n, self.activation) for n in self.hidden]
+        return [Rescaling(1 / 255), *hidden, Dense(classes, "softmax")]
 
 
 DEPTHS = (1, 2, 3, 5, 7, 10)

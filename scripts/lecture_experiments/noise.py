@@ -11,7 +11,7 @@ from dnn.sequential import Sequential
 from lecture_experiments.run import Outcome, Results
 
 NOISE = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
-"""Standard deviations of the noise that is added to pixels between 0 and 1."""
+"""Standard deviations of the noise that is added to pixels, as a share of their range."""
 
 
 def noise_accuracies(
@@ -27,10 +27,10 @@ def noise_accuracies(
 
 def _accuracies(model: Sequential, data: Dataset, seed: int) -> list[float]:
     dtype = model.backend.dtype_name
-    clean = data.x_test.astype(dtype) / 255
+    clean = data.x_test.astype(dtype)
     draw = host_normal(stream_key(seed, "pixel noise"), clean.shape).astype(dtype)
     found = []
     for strength in NOISE:
-        noisy = np.clip(clean + strength * draw, 0, 1).astype(dtype)
+        noisy = np.clip(clean + 255 * strength * draw, 0, 255).astype(dtype)
         found.append(float(model.evaluate(noisy, data.y_test).accuracy))
     return found

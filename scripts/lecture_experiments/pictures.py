@@ -75,7 +75,8 @@ def mistakes(figure: Any, data: Dataset, probabilities: np.ndarray, many: int = 
 
 def weights(figure: Any, model: Sequential, image_shape: tuple[int, int], many: int = 32) -> None:
     """The weights from the image to single units of the first layer, as images: red adds, blue takes away."""
-    W = model.parameters.to_host()[f"{model.layers[0].name}.W"]  # (n_in, units)
+    first = next(layer for layer in model.layers if layer.value)
+    W = model.parameters.to_host()[f"{first.name}.W"]  # (n_in, units)
     strongest = np.argsort(-np.abs(W).sum(axis=0), kind="stable")[:many]
     for axes, unit in zip(figure.subplots(4, 8).flat, strongest, strict=False):
         image = W[:, unit].reshape(image_shape)

@@ -5,7 +5,7 @@ import pytest
 from helpers import assert_close, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
-from dnn import SGD, Adam, AdamW, Dense, MeanSquaredError, OneCycle, Sequential
+from dnn import SGD, Adam, AdamW, Dense, MeanSquaredError, OneCycle, Rescaling, Sequential
 from dnn.training.loop import Batches
 from dnn.validation.examples import Examples
 
@@ -94,7 +94,7 @@ def test_learns_mnist(mnist_dir):
         images = np.fromfile(raw / f"{part}-images-idx3-ubyte", np.uint8, n * 784, offset=16)
         return images.reshape(n, 784), np.fromfile(raw / f"{part}-labels-idx1-ubyte", np.uint8, n, offset=8)
 
-    layers = [Dense(64, "relu"), Dense(10, "softmax")]
+    layers = [Rescaling(1 / 255), Dense(64, "relu"), Dense(10, "softmax")]
     model = Sequential(layers, input_shape=(784,), backend=get_backend("numpy"))
     model.compile()
     model.fit(*images_and_labels("train", 5000), batch_size=50, epochs=2)
@@ -162,17 +162,6 @@ def test_fewer_examples_than_a_batch_are_one_batch(backend):
     assert int(one.optimizer_state.control[3]) == 2
     split.fit(x, y, batch_size=64, epochs=2, validation_split=0.5)
     assert split.epochs_done == 2
-
-
-def test_uint8_is_float_over_255(backend):
-    rng = np.random.default_rng(2)
-    pixels = rng.integers(0, 256, (40, 6)).astype(np.uint8)
-    y = rng.integers(0, 3, 40)
-    floats = pixels.astype(np.float32) * np.float32(1 / 255)
-    a, b = (fitted(backend, data=(x, y)) for x in (pixels, floats))
-    assert a[1] == pytest.approx(b[1], rel=64 * EPS)
-    assert_close(weights(a[0]), weights(b[0]), 64 * EPS)
-    assert_close(a[0].predict(pixels), a[0].predict(floats), 16 * EPS)
 
 
 def test_one_hot_is_class_numbers(backend):

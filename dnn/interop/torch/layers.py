@@ -21,6 +21,7 @@ from dnn.layers import (
     Layer,
     LayerNormalization,
     MaxPooling2D,
+    Rescaling,
     Reshape,
 )
 from dnn.layers.augmentation import Augmentation
@@ -207,6 +208,11 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         ("Unflatten",),
         _make_reshape,
         lambda module, activation, name: Reshape(tuple(module.unflattened_size), name=name),
+    ),
+    "Rescaling": LayerTwin(
+        ("Scale",),
+        lambda layer: _own("Scale", layer.scale, layer.offset),
+        lambda module, activation, name: Rescaling(module.scale, module.offset, name=name),
     ),
     "Activation": LayerTwin(
         ("Identity",), lambda layer: activation_module(layer.activation), _back_activation

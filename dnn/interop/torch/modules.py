@@ -10,6 +10,17 @@ class GlobalAverage(torch.nn.Module):  # type: ignore[misc]
         return x.mean((1, 2))
 
 
+class Scale(torch.nn.Module):  # type: ignore[misc]
+    """scale x + offset."""
+
+    def __init__(self, scale: float, offset: float) -> None:
+        super().__init__()
+        self.scale, self.offset = scale, offset
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.scale + self.offset
+
+
 class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
     """A module of torch.nn for images (B, C, H, W), for ours, which are (B, H, W, C).
 

@@ -18,7 +18,6 @@ from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.random import permutation, stream_key
 from dnn.training.history import History
-from dnn.validation.arrays import scale_of
 from dnn.validation.examples import Door, Examples
 from dnn.validation.rows import Rows
 from dnn.validation.settings import positive_integer
@@ -28,14 +27,13 @@ if TYPE_CHECKING:
 
 
 def _as_floats(backend: Backend, examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:
-    """(x, y) with all examples in memory as floats, images scaled once."""
+    """(x, y) with all examples in memory as floats."""
     x, y, weights = examples
     if weights is not None:
         raise InputError("validation_data has three parts, expected (x, y) for a torch twin")
-    scale = scale_of(x)
     if isinstance(x, Rows):
         x = backend.from_host(x.take(np.arange(x.shape[0])))
-    return (x if scale == 1.0 else x.to(backend.dtype).mul_(scale)), y
+    return x.to(backend.dtype), y
 
 
 def _require_logits(module: torch.nn.Module, loss: Loss) -> None:

@@ -5,7 +5,7 @@ import pytest
 from helpers import assert_close, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
-from dnn import SGD, BatchNormalization, Dense, Dropout, Sequential
+from dnn import SGD, BatchNormalization, Dense, Dropout, Rescaling, Sequential
 from dnn.datasets import load_dataset
 from dnn.lbfgs import LBFGS, MeanLoss, State, fit_lbfgs, load_state, save_state
 from dnn.training.step import gradients
@@ -16,7 +16,7 @@ WOOD = State(np.zeros(4), np.zeros(4), 0.0)
 
 
 def digits_model(backend, seed=0):
-    layers = [Dense(32, "sigmoid"), Dense(10, "softmax")]
+    layers = [Rescaling(1 / 255), Dense(32, "sigmoid"), Dense(10, "softmax")]
     model = Sequential(layers, input_shape=(64,), backend=backend, seed=seed)
     model.compile()
     return model
@@ -149,7 +149,8 @@ def test_an_interrupt_leaves_the_last_iterate(backend):
 
 def test_squares_and_uint8():
     data = load_dataset("digits")
-    model = Sequential([Dense(8, "tanh"), Dense(64)], input_shape=(64,), backend=get_backend("numpy"), seed=1)
+    layers = [Rescaling(1 / 255), Dense(8, "tanh"), Dense(64)]
+    model = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"), seed=1)
     model.compile("mean_squared_error")
     y = (data.x_train / 255).astype(np.float32)
     state = fit_lbfgs(model, data.x_train, y, settings=LBFGS(max_iterations=50))

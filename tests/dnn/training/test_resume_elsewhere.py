@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dnn import Adam, Dense, LinearDecay, Sequential
+from dnn import Adam, Dense, LinearDecay, Rescaling, Sequential
 from dnn.agreement import bounds
 from dnn.datasets import load_dataset
 from dnn.training.callback import Callback
@@ -43,7 +43,7 @@ def digits():
 
 def model_on(backend, epochs, updates, seed=0):
     *hidden, classes = WIDTHS[1:]
-    layers = [*(Dense(units, "relu") for units in hidden), Dense(classes, "softmax")]
+    layers = [Rescaling(1 / 255), *(Dense(units, "relu") for units in hidden), Dense(classes, "softmax")]
     model = Sequential(layers, input_shape=WIDTHS[:1], backend=backend, seed=seed)
     model.compile(optimizer=Adam(LinearDecay(0.003, epochs * updates)))
     return model

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import Kept
 
-from dnn import SGD, Adam, BatchNormalization, Dense, Dropout, LinearDecay, Sequential
+from dnn import SGD, Adam, BatchNormalization, Dense, Dropout, LinearDecay, Rescaling, Sequential
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, best_epoch, latest_state, state_files
 from dnn.io import safetensors as tensor_files
 from dnn.training.state import FORMAT, VERSION, StateError, TrainingState, read_state, write_state
@@ -21,7 +21,7 @@ def data():
 
 
 def model_on(backend, optimizer=None, units=9):
-    layers = [Dense(units, "sigmoid"), Dense(5, "relu"), Dense(3, "softmax")]
+    layers = [Rescaling(1 / 255), Dense(units, "sigmoid"), Dense(5, "relu"), Dense(3, "softmax")]
     model = Sequential(layers, input_shape=(6,), backend=backend, seed=5)
     model.compile(optimizer=optimizer or Adam(LinearDecay(0.05, 24)))
     return model

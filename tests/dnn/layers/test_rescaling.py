@@ -1,0 +1,162 @@
+"""Rescaling: as the first layer it is done while a batch is picked, elsewhere it is like the others."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import Kept, assert_close, same_bits, weights
+
+from backends import InputError, get_backend
+from dnn import SGD, Dense, Rescaling, Sequential
+from dnn.checkpoints import load_model
+from dnn.io import safetensors as files
+from dnn.io.checkpoint import FORMAT, VERSION
+from dnn.training.state import StateError
+
+EPS = float(np.finfo(np.float32).eps)
+SCALE = np.float32(1 / 255)
+
+
+def pixels():
+    rng = np.random.default_rng(2)
+    return rng.integers(0, 256, (41, 6)).astype(np.uint8), rng.integers(0, 3, 41)
+
+
+def model_on(backend, *before, seed=0):
+    layers = [*before, Dense(4, "tanh"), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(6,), backend=backend, seed=seed)
+    model.compile(optimizer=SGD(0.1))
+    return model
+
+
+def test_pixels_are_learned_as_shares_of_255(backend):
+    x, y = pixels()
+    scaled, plain = model_on(backend, Rescaling(1 / 255)), model_on(backend)
+    assert same_bits(weights(scaled), weights(plain))  # the layer has no place among the random streams
+    losses = [
+        scaled.fit(x, y, batch_size=8, epochs=3).history["loss"],
+        plain.fit(x.astype("f4") * SCALE, y, batch_size=8, epochs=3).history["loss"],
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=64 * EPS)
+    assert_close(weights(scaled), weights(plain), 64 * EPS)
+    assert_close(scaled.predict(x), plain.predict(x.astype("f4") * SCALE), 64 * EPS)
+    for given in (x.astype("f4"), x.tolist()):
+        assert_close(scaled.predict(given), scaled.predict(x), 16 * EPS)
+        assert scaled.evaluate(given, y) == pytest.approx(scaled.evaluate(x, y), rel=16 * EPS)
+
+
+def test_images_stay_bytes_on_the_device(backend):
+    x, y = pixels()
+    model = model_on(backend, Rescaling(1 / 255))
+    there = model.door.admit(x, y).x
+    assert backend.to_host(there).dtype == np.uint8
+    assert model.scale_of(there) == 1 / 255
+
+
+@pytest.mark.parametrize("settings", [{"scale": -0.5, "offset": 2.0}, {"scale": 3.0}])
+def test_in_the_middle_it_is_a_layer(backend, settings):
+    """As the weights behind it, which can do the same: (s x + o) W + b = x (s W) + (b + o sum W)."""
+    x, y = pixels()
+    x = x.astype("f4") * SCALE
+    model = Sequential(
+        [Dense(4, "tanh"), Rescaling(**settings), Dense(3, "softmax")], input_shape=(6,), backend=backend
+    )
+    model.compile(optimizer=SGD(0.1))
+    plain = model_on(backend)
+    scale, offset = settings["scale"], settings.get("offset", 0.0)
+    values = model.parameters.to_host()
+    values["dense_2.b"] = values["dense_2.b"] + np.float32(offset) * values["dense_2.W"].sum(0)
+    values["dense_2.W"] = np.float32(scale) * values["dense_2.W"]
+    plain.parameters.load(values)
+    assert_close(model.predict(x), plain.predict(x), 32 * EPS)
+    first = [m.parameters.to_host()["dense_1.W"] for m in (model, plain)]
+    for m in (model, plain):
+        m.fit(x, y, batch_size=41)
+    moved = [m.parameters.to_host()["dense_1.W"] - w for m, w in zip((model, plain), first, strict=True)]
+    assert_close(moved[0], moved[1], 1e-4)  # the gradient went through the scale; differences of near numbers
+
+
+def test_an_offset_comes_first_too(backend):
+    x, _ = pixels()
+    model, plain = model_on(backend, Rescaling(2 / 255, -1.0)), model_on(backend)
+    plain.parameters.load(model.parameters.to_host())
+    assert_close(model.predict(x), plain.predict(x.astype("f4") * (2 * SCALE) - 1), 64 * EPS)
+
+
+def test_alone_it_is_a_network(backend):
+    model = Sequential([Rescaling(2.0)], input_shape=(6,), backend=backend)
+    assert same_bits(model.predict(pixels()[0]), pixels()[0].astype("f4") * 2)
+
+
+def test_it_is_saved_with_the_model(backend, tmp_path):
+    x, _ = pixels()
+    model = model_on(backend, Rescaling(1 / 255, name="shares"))
+    model.save(tmp_path / "m.safetensors")
+    loaded = load_model(tmp_path / "m.safetensors", backend)
+    assert loaded.layers[0].config() == {"name": "shares", "scale": 1 / 255, "offset": 0.0}
+    assert same_bits(loaded.predict(x), model.predict(x))
+
+
+def as_before(path):
+    """The checkpoint as an older version wrote it, which knew no scale of bytes."""
+    facts, arrays = files.read(path, FORMAT, VERSION, "checkpoint", InputError)
+    del facts["uint8_scale"]
+    files.write(path, FORMAT, VERSION, json.loads(json.dumps(facts)), arrays)
+
+
+def test_a_checkpoint_of_before_keeps_its_meaning(backend, tmp_path):
+    x, _ = pixels()
+    path = tmp_path / "m.safetensors"
+    model_on(backend).save(path)
+    assert same_bits(load_model(path, backend).predict(x), load_model(path, backend).predict(x.astype("f4")))
+    as_before(path)
+    for _ in range(2):  # also when it is saved again
+        model = load_model(path, backend)
+        assert_close(model.predict(x), model.predict(x.astype("f4") * SCALE), 16 * EPS)
+        assert not np.allclose(model.predict(x.astype("f4")), model.predict(x), atol=1e-3)
+        model.save(path)
+
+
+def states(model, x, y):
+    kept = Kept()
+    model.fit(x, y, batch_size=8, callbacks=[kept])
+    return kept.states[-1]
+
+
+def test_a_state_of_before_goes_on_with_what_does_the_same(make_backend):
+    """States said nothing of a scale: bytes were divided by 255, all else was left as it was."""
+    x, y = pixels()
+    shares, backend = x.astype("f4") * SCALE, make_backend("numpy")
+    of_bytes = states(model_on(backend, Rescaling(1 / 255)), x, y)
+    of_floats = states(model_on(backend), shares, y)
+    for state in (of_bytes, of_floats):
+        assert state.facts["model"] == {
+            k: v for k, v in model_on(backend).config().items() if k[:5] != "uint8"
+        }
+    model_on(backend, Rescaling(1 / 255)).fit(x, y, batch_size=8, epochs=2, resume=of_bytes)
+    model_on(backend).fit(shares, y, batch_size=8, epochs=2, resume=of_floats)
+    with pytest.raises(StateError, match="another model"):
+        model_on(backend).fit(x, y, batch_size=8, epochs=2, resume=of_bytes)
+    with pytest.raises(StateError, match="another model"):
+        model_on(backend, Rescaling(1 / 255)).fit(shares, y, batch_size=8, epochs=2, resume=of_floats)
+    assert states(model_on(backend), x, y).facts["model"]["scale"] == 1.0
+
+
+@pytest.mark.parametrize("wrong", ["x", None, float("nan"), float("inf"), True])
+@pytest.mark.parametrize("name", ["scale", "offset"])
+def test_refused(name, wrong):
+    with pytest.raises(InputError, match=rf"{name} is .*expected a finite number$"):
+        Rescaling(**{"scale": 1.0, name: wrong})
+
+
+def test_a_twin_in_torch_takes_pixels():
+    torch = pytest.importorskip("torch")
+    from dnn.interop.torch import from_torch, to_torch
+
+    x, _ = pixels()
+    model = model_on(get_backend("numpy"), Rescaling(1 / 255), Rescaling(2.0, -1.0))
+    twin = to_torch(model, logits=False)
+    found = twin(torch.tensor(x.astype("f4"))).detach().numpy()
+    assert_close(found, model.predict(x), 64 * EPS)
+    back = from_torch(twin, input_shape=(6,), backend=get_backend("numpy"))
+    assert_close(back.predict(x), model.predict(x), 16 * EPS)
