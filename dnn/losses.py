@@ -59,13 +59,13 @@ class Loss(Checked):
     kink: ClassVar[Any] = None
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
-    def measure(self, classes: bool) -> str:
-        """The natural measure beside this loss, a name in ``dnn.metrics.METRICS``.
+    def measures(self, classes: bool) -> tuple[str, ...]:
+        """The natural measures beside this loss, names in ``dnn.measures.MEASURES``.
 
         Args:
             classes: whether targets are class numbers, else rows of values.
         """
-        return "accuracy"
+        return ("accuracy",)
 
     @property
     def ending(self) -> str:
@@ -185,10 +185,10 @@ class BinaryCrossentropy(Loss):
 
 @dataclass(frozen=True)
 class Regression(Loss):
-    """Base of losses for rows of values, whose natural measure is the mean absolute error."""
+    """Base of losses for rows of values, whose natural measures are the mean absolute error and R2."""
 
-    def measure(self, classes: bool) -> str:
-        return "accuracy" if classes else "mean_absolute_error"
+    def measures(self, classes: bool) -> tuple[str, ...]:
+        return super().measures(classes) if classes else ("mean_absolute_error", "r2")
 
 
 @dataclass(frozen=True)

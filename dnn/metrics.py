@@ -1,50 +1,18 @@
 """Numbers that people read: how many predictions are right, and in which way the others are wrong.
 
-``count_correct`` runs on the device, in every update. The others take what ``predict`` and a data set give,
-on the host: labels are (N,) class numbers or (N, C) one-hot rows, predictions (N,) class numbers or (N, C)
-scores, whose class is the largest. Definitions are scikit-learn's.
+They take what ``predict`` and a data set give, on the host: labels are (N,) class numbers or (N, C) one-hot
+rows, predictions (N,) class numbers or (N, C) scores, whose class is the largest. Definitions are
+scikit-learn's. What is measured while a network trains is ``dnn.measures``.
 """
 
 from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
-from backends.reference.losses import as_dense
+from backends import InputError
 from dnn.validation.settings import positive_integer
 
-Array = Any
-__all__ = ["METRICS", "confusion_matrix", "precision", "recall", "top_k_accuracy"]
-
-
-def count_correct(
-    backend: Backend, outputs: Array, targets: Array, boundary: float = 0.5, elementwise: bool = False
-) -> Array:
-    """How many rows have their largest output at the target's class, as a 0-d array on the device.
-
-    Args:
-        outputs: (B, C), logits or probabilities. With one output the class is whether it is above boundary.
-        targets: (B,) class numbers or (B, C) rows, whose class is their largest entry (C = 1: above 0.5).
-        elementwise: each output of a row answers yes or no for itself: the share of right answers counts.
-    """
-    xp = backend.xp
-    if outputs.shape[1] == 1 or (elementwise and targets.ndim == 2):
-        right = (outputs > boundary) == (targets > 0.5)
-    else:
-        classes = targets if targets.ndim == 1 else xp.argmax(targets, axis=1)
-        right = xp.argmax(outputs, axis=1) == classes
-    return xp.sum(xp.astype(right, backend.dtype)) / (right.shape[1] if right.ndim == 2 else 1)
-
-
-def absolute_error(backend: Backend, outputs: Array, targets: Array) -> Array:
-    """Sum over the rows of mean_c |y_c - t_c|, as a 0-d array on the device; class numbers are one-hot."""
-    xp = backend.xp
-    dense = as_dense(xp, "integer" if targets.ndim == 1 else "dense", targets, outputs)
-    return xp.sum(xp.abs(outputs - dense)) / outputs.shape[1]
-
-
-METRICS = ("accuracy", "mean_absolute_error")
-"""What ``compile`` can be asked to measure."""
+__all__ = ["confusion_matrix", "precision", "recall", "top_k_accuracy"]
 
 
 def _classes(argument: str, values: Any) -> np.ndarray:

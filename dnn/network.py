@@ -18,7 +18,7 @@ from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
 from dnn.layers.names import layer_names
 from dnn.losses import Loss
-from dnn.metrics import absolute_error, count_correct
+from dnn.measures import Measure, measures
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
@@ -66,7 +66,7 @@ class Network(Closed):
         self.epochs_done = 0
         self.stop_training = False
         self.uint8_scale = 1.0
-        self.metrics: tuple[str, ...] | None = ()
+        self.metrics: tuple[Measure, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
         self._logits_out = False
@@ -113,7 +113,7 @@ class Network(Closed):
     # ----- the goal
 
     def set_goal(
-        self, loss: Loss, optimizer: Optimizer, metrics: Sequence[str] | None, l1: float, l2: float
+        self, loss: Loss, optimizer: Optimizer, metrics: tuple[Measure, ...] | None, l1: float, l2: float
     ) -> None:
         """What ``Sequential.compile`` does with its arguments, once they are objects."""
         self._require_untrained("compile")
@@ -121,7 +121,7 @@ class Network(Closed):
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
         self.penalty = penalty if l1 or l2 else None
-        self.loss, self.metrics = loss, None if metrics is None else tuple(metrics)
+        self.loss, self.metrics = loss, metrics
         zeros = self.backend.zeros
         self._loss_buffers = Buffers(
             lambda batch, training: {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
@@ -145,21 +145,21 @@ class Network(Closed):
             raise InputError("the model has no loss yet, expected a call of model.compile before")
         return self.loss
 
-    def measure(self, classes: bool) -> str | None:
-        """What is measured beside the loss, a name in ``dnn.metrics.METRICS``; None: nothing is.
+    def measures(self, classes: bool) -> tuple[Measure, ...]:
+        """What is measured beside the loss.
 
         Args:
             classes: whether the targets are class numbers, else rows.
         """
-        if self.metrics is None:
-            return self.goal.measure(classes)
-        return self.metrics[0] if self.metrics else None
+        return measures(self.goal.measures(classes)) if self.metrics is None else self.metrics
 
-    def measured(self, measure: str, outputs: Array, y: Array) -> Array:
-        """The measure's sum over a batch, as a 0-d array, from what the loss took (B, C) and the targets."""
-        if measure == "accuracy":
-            return count_correct(self.backend, outputs, y, self.goal.boundary, self.goal.elementwise)
-        return absolute_error(self.backend, outputs, y)
+    def outputs_of(self, taken: Array) -> Array:
+        """The network's outputs (B, C), from what the loss took: these, or logits."""
+        if not self._logits_out:
+            return taken
+        outputs = self.backend.xp.empty_like(taken)
+        self.backend.kernel("activation", self.layers[-1].activation)(taken, outputs)
+        return outputs
 
     @property
     def door(self) -> Door:
@@ -288,4 +288,4 @@ def training_config(network: Network) -> dict[str, Any] | None:
     updates = network.backend.to_host(network.optimizer_state.control)[3]
     l1, l2 = (0.0, 0.0) if penalty is None else (penalty.l1, penalty.l2)
     return {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
-            "metrics": None if metrics is None else list(metrics)}  # fmt: skip
+            "metrics": None if metrics is None else [measure.name for measure in metrics]}  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from backends import InputError
 from backends.errors import shown
 from dnn.losses import Loss, get_loss
-from dnn.metrics import METRICS
+from dnn.measures import Measure, measures
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.summary import summary_lines
@@ -22,12 +22,7 @@ from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
 from dnn.training.stream import Stream, is_stream
 from dnn.validation.arrays import examples as admit_examples
-from dnn.validation.settings import (
-    look_up,
-    positive_integer,
-    require_bool,
-    require_list,
-)
+from dnn.validation.settings import positive_integer, require_bool
 
 
 class Sequential(Network):
@@ -61,7 +56,7 @@ class Sequential(Network):
         self,
         loss: str | Loss = "categorical_crossentropy",
         optimizer: str | Optimizer = "adam",
-        metrics: Sequence[str] | None = None,
+        metrics: Sequence[str | Measure | Callable[[Any, Any], Any]] | None = None,
         *,
         l1: float = 0.0,
         l2: float = 0.0,
@@ -71,25 +66,16 @@ class Sequential(Network):
         Args:
             loss: a name in ``dnn.losses.LOSSES`` or a Loss.
             optimizer: a name in ``dnn.optimizers.OPTIMIZERS`` or an Optimizer with its settings.
-            metrics: ("accuracy",), ("mean_absolute_error",), or () to measure nothing. None: what is natural
-                beside the loss: for squared and absolute errors of values the mean absolute error, else the
-                accuracy, which in rows of several yes-or-no outputs is the share of right ones.
+            metrics: names in ``dnn.measures.MEASURES`` and functions of (y, outputs) (``dnn.measures.own``);
+                () to measure nothing. None: what is natural beside the loss: for squared and absolute errors
+                of values the mean absolute error and R2, else the accuracy, which in rows of several
+                yes-or-no outputs is the share of right ones.
             l1, l2: the price of large weights (``dnn.optimizers.regularizers``); reported losses are without.
         Raises InputError: an unknown name, something else, or a loss that does not fit the last layer.
         """
         loss = get_loss(loss)
         optimizer = get_optimizer(optimizer)
-        if metrics is not None:
-            require_list("metrics", metrics)
-            for metric in metrics:
-                look_up("metric", metric, dict.fromkeys(METRICS))
-            if len(metrics) > 1:
-                raise InputError(f"metrics is {shown(metrics)}, expected one of them")
-            if "mean_absolute_error" in metrics and loss.activation is not None:
-                raise InputError(
-                    f"metrics is {shown(metrics)}, expected ('accuracy',) with the loss {loss.name!r}"
-                )
-        self.set_goal(loss, optimizer, metrics, l1, l2)
+        self.set_goal(loss, optimizer, None if metrics is None else measures(metrics), l1, l2)
 
     def fit(
         self,
@@ -129,7 +115,7 @@ class Sequential(Network):
 
         Which arrays and iterables are taken, and what is copied or cast, is told in ``dnn.validation``.
 
-        Returns a number an epoch for loss, accuracy, val_loss, val_accuracy and seconds.
+        Returns a number an epoch for loss, each metric, seconds, and with validation val_loss and so on.
         Raises InputError: not compiled, or an argument that does not fit; nothing was changed.
         """
         _require_fit(steps_per_epoch, shuffle, callbacks, resume)

@@ -2,20 +2,27 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from dnn.io.notices import say
 from dnn.training.callback import Callback, Progress
 
-LABELS = {
-    "loss": "loss", "accuracy": "acc", "mean_absolute_error": "error",
-    "val_loss": "test loss", "val_accuracy": "test acc", "val_mean_absolute_error": "test error",
-}  # fmt: skip
+SHORT = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_error": "squared error"}
 
 
-def epoch_line(epoch: int, epochs: int, logs: dict[str, float]) -> str:
+def numbers_of(logs: Mapping[str, float]) -> list[str]:
+    """Each number with its name, shortened, as in "test acc 0.9812"."""
+    names = {name: name.removeprefix("val_") for name in logs if name != "seconds"}
+    return [
+        f"{'test ' if name != plain else ''}{SHORT.get(plain, plain)} {logs[name]:.4f}"
+        for name, plain in names.items()
+    ]
+
+
+def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
     """One epoch's numbers in a line."""
-    numbers = [f"{label} {logs[name]:.4f}" for name, label in LABELS.items() if name in logs]
+    numbers = numbers_of(logs)
     return "  ".join([f"epoch {epoch:>{len(str(epochs))}}/{epochs}", *numbers, f"{logs['seconds']:.1f} s"])
 
 
@@ -71,13 +78,13 @@ class LiveProgress(PlainProgress):
         if now - self._last < self._INTERVAL:
             return
         self._last = now
-        loss, accuracy = progress.read()
+        numbers = numbers_of(dict(zip(progress.names, progress.read(), strict=True)))
         done = (progress.epoch - self._first) * progress.updates_per_epoch + progress.updates
         self._bar.update(
             self._task,
             completed=done,
             description=f"epoch {progress.epoch}/{progress.epochs}",
-            numbers=f"loss {loss:.4f}  acc {accuracy:.4f}",
+            numbers="  ".join(numbers),
             rate=f"{done / (now - self._start):.0f} updates/s",
         )
 

@@ -21,7 +21,7 @@ class TerminateOnNaN(Callback):
         self._finite = (1, 0)  # epoch and update of the last look that found numbers
 
     def on_progress(self, progress: Progress) -> None:
-        loss, _ = progress.read()
+        loss = progress.read()[0]
         if not isfinite(loss):
             self._raise(f"the loss is {loss} after update {progress.updates} of epoch {progress.epoch}")
         self._finite = (progress.epoch, progress.updates)

@@ -22,9 +22,10 @@ class Progress:
         epoch: the running epoch, from 1; epochs: the last one of this fit.
         updates: updates of this epoch so far, of updates_per_epoch.
         examples: examples of this epoch so far.
-        read: fetches (mean loss, measure, usually the accuracy) of the epoch so far from the device. It
+        read: fetches the numbers of ``names``, the mean loss first, of the epoch so far from the device. It
             waits for the device, so call it a few times a second at most.
         take: copies the whole training from the device, to go on from here later.
+        names: "loss", and those of what is measured.
     """
 
     epoch: int
@@ -32,8 +33,9 @@ class Progress:
     updates: int
     updates_per_epoch: int
     examples: int
-    read: Callable[[], tuple[float, float]]
+    read: Callable[[], tuple[float, ...]]
     take: Callable[[], TrainingState]
+    names: tuple[str, ...] = ("loss", "accuracy")
 
 
 class Callback:

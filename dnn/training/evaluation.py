@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from dnn.network import Network
+from dnn.training.step import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
 
@@ -58,20 +59,15 @@ def chunks(
 
 def evaluate(network: Network, examples: Examples, chunk: int) -> Evaluation:
     """Mean loss and what is measured, over so many examples at a time."""
-    backend, weights = network.backend, examples.weights
-    measure = network.measure(examples.y.ndim == 1)
-    loss, measured = backend.zeros(1), backend.zeros(1)
+    totals = Totals(network, examples.weights is not None, examples.y.ndim == 1)
     for start, stop, batch in chunks(network, examples.x, chunk):
-        y = examples.y[start:stop, ...]
+        y, w = examples.y[start:stop, ...], None
         outputs, losses, _ = network.loss_of(batch, y, training=False)
-        loss += backend.xp.sum(losses if weights is None else losses * weights[start:stop])
-        if measure is not None:
-            measured += network.measured(measure, outputs, y)
-    total = examples.size if weights is None else float(backend.xp.sum(weights))
-    numbers = {"loss": float(backend.to_host(loss)[0]) / total}
-    if measure is not None:
-        numbers[measure] = float(backend.to_host(measured)[0]) / examples.size
-    return Evaluation(numbers.values(), numbers)
+        if examples.weights is not None:
+            w = examples.weights[start:stop]
+            losses = losses * w
+        totals.add(outputs, y, losses, w)
+    return Evaluation(totals.read(examples.size), totals.names)
 
 
 def predict(network: Network, x: Array | Rows, chunk: int) -> np.ndarray:

@@ -127,8 +127,7 @@ class Training:
     ) -> None:
         self.network, self.batches, self.validation = network, batches, validation
         self.watchers, self.history = tuple(callbacks), History()
-        measure = batches.totals.measure
-        names = ["loss"] if measure is None else ["loss", measure]
+        names = batches.totals.names
         validated = [] if validation is None else [f"val_{name}" for name in names]
         self.measures = [*names, "seconds", *validated]
 
@@ -188,14 +187,13 @@ class Training:
         for watcher in self.watchers:
             watcher.on_epoch_begin(epoch)
         start = time.perf_counter()
-        loss, measured = self._updates(epoch, epochs, done)
-        numbers = {"loss": loss, "seconds": time.perf_counter() - start}
-        if (measure := self.batches.totals.measure) is not None:
-            numbers[measure] = measured
+        names = self.batches.totals.names
+        numbers = dict(zip(names, self._updates(epoch, epochs, done), strict=True))
+        numbers["seconds"] = time.perf_counter() - start
         self.network.epochs_done = epoch
         if self.validation is not None:
             found = evaluate(self.network, self.validation, VALIDATION_BATCH)
-            numbers |= {f"val_{name}": getattr(found, name) for name in ("loss", measure) if name}
+            numbers |= {f"val_{name}": value for name, value in zip(names, found, strict=True)}
         logs = {name: numbers[name] for name in self.measures}
         for watcher in self.watchers:
             watcher.on_epoch_end(epoch, logs)
@@ -203,8 +201,8 @@ class Training:
         for watcher in self.watchers:
             watcher.on_epoch_saved(partial(self.take, epoch + 1, 0))
 
-    def _updates(self, epoch: int, epochs: int, done: int) -> tuple[float, float]:
-        """The updates of an epoch, with a pause wherever a callback wants to look; (mean loss, measure)."""
+    def _updates(self, epoch: int, epochs: int, done: int) -> tuple[float, ...]:
+        """The updates of an epoch, with a pause wherever a callback wants to look; (mean loss, measures)."""
         batches = self.batches
         batches.begin(epoch, done)
         watchers = [(c, c.every) for c in self.watchers if c.every is not None]
@@ -227,4 +225,5 @@ class Training:
             seen,
             read=partial(batches.totals.read, seen),
             take=partial(self.take, epoch, batches.done),
+            names=batches.totals.names,
         )

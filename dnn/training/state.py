@@ -18,6 +18,7 @@ import numpy as np
 from backends import Backend, InputError
 from backends.errors import brief
 from dnn.io import safetensors as tensor_files
+from dnn.measures import MEASURES
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.validation.arrays import dtype_name
@@ -28,7 +29,7 @@ FORMAT = "array-api-dnn-training"
 VERSION = 1
 CALLBACK = "callback "
 """How the names of the callbacks' arrays begin in a training state."""
-OURS = ("loss", "accuracy", "mean_absolute_error", "seconds")
+OURS = ("loss", "seconds", *MEASURES)
 """Numbers of an epoch that are a fit's, whether it measures them or not; others are what callbacks added."""
 Array = Any
 
@@ -123,7 +124,7 @@ def take_state(
     """Copy everything from the device.
 
     Args:
-        totals: (3,) the running epoch's sums of losses, right predictions and weights.
+        totals: the running epoch's sums.
         held: the callbacks' host arrays.
     """
     arrays = {name: np.array(model.backend.to_host(a)) for name, a in _places(model, totals).items()}

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import small_data
+from helpers import Kept, small_data
 
 from backends import InputError, get_backend
 from dnn import SGD, Dense, Sequential
@@ -29,9 +29,8 @@ def test_a_regression_reports_the_mean_absolute_error_and_no_accuracy(backend):
     x, _ = small_data()
     y = x[:, :2] * np.float32(3)
     p, found, history = fitted(2, "linear", "mean_squared_error", y, backend)
-    assert set(history) == {
-        "loss", "mean_absolute_error", "seconds", "val_loss", "val_mean_absolute_error"
-    }  # fmt: skip
+    names = {"loss", "mean_absolute_error", "r2"}
+    assert set(history) == {"seconds", *names, *(f"val_{name}" for name in names)}
     assert found.mean_absolute_error == pytest.approx(np.mean(np.abs(p - y)), rel=1e-5)
     with pytest.raises(AttributeError, match="accuracy was not measured"):
         found.accuracy  # noqa: B018
@@ -54,6 +53,116 @@ def test_metrics_say_what_is_measured():
     x, _ = small_data()
     _, found, _ = fitted(1, "linear", "mean_squared_error", x[:, 0], backend, metrics=("accuracy",))
     assert 0 <= found.accuracy <= 1
-    for metrics, words in ((("acuracy",), "did you mean"), (("mean_absolute_error",), "expected")):
-        with pytest.raises(InputError, match=words):
-            fitted(3, "softmax", "categorical_crossentropy", y, backend, metrics=metrics)
+
+
+def furthest(y, outputs):
+    """The largest error of each example."""
+    return abs(outputs - y).max(1)
+
+
+def mean_output(y, outputs):
+    return outputs.mean()
+
+
+def test_r2_is_scikit_learns(backend):
+    """Also where the mean is large beside the spread, and in batches of odd sizes."""
+    metrics = pytest.importorskip("sklearn.metrics")
+    x, _ = small_data()
+    for shift in (0.0, 3000.0):
+        y = x[:, :2] * np.float32(3) + np.float32(shift)
+        model = Sequential([Dense(2)], input_shape=(6,), backend=backend, seed=1)
+        model.compile("mean_squared_error", metrics=["r2", "mse"])
+        values = model.parameters.to_host()
+        values["dense_1.b"] += np.float32(shift)
+        model.parameters.load(values)
+        p = model.predict(x)
+        for batch in (7, 50):
+            found = model.evaluate(x, y, batch_size=batch)
+            wanted = metrics.r2_score(y.astype("f8"), p.astype("f8"))
+            assert 1 - found.r2 == pytest.approx(1 - wanted, rel=3e-4 if shift else 1e-5)
+            assert found.mean_squared_error == pytest.approx(found.loss, rel=1e-5)
+
+
+def test_r2_of_targets_that_are_all_equal():
+    for bias, wanted in ((0.0, 0.0), (2.0, 1.0)):
+        model = Sequential([Dense(1)], input_shape=(6,), backend=get_backend("numpy"))
+        model.compile("mean_squared_error", metrics=["r2"])
+        model.parameters.load(
+            {"dense_1.W": np.zeros((6, 1), "f4"), "dense_1.b": np.full(1, bias, "f4")}
+        )  # fmt: skip
+        assert model.evaluate(small_data()[0], np.full(50, 2.0, "f4")).r2 == wanted
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
+def test_functions_of_your_own(make_backend, name):
+    x, _ = small_data()
+    y = x[:, :2] * np.float32(3)
+    if name == "torch":
+
+        def worst(y, outputs):
+            return abs(outputs - y).amax(1)
+    else:
+        worst = furthest
+    asked = [worst, "mae", mean_output]
+    p, found, history = fitted(2, "linear", "mse", y, make_backend(name), metrics=asked)
+    assert list(history) == [
+        "loss", worst.__name__, "mean_absolute_error", "mean_output", "seconds",
+        *(f"val_{n}" for n in ("loss", worst.__name__, "mean_absolute_error", "mean_output")),
+    ]  # fmt: skip
+    assert found[1] == pytest.approx(np.abs(p - y).max(1).mean(), rel=1e-5)
+    assert found.mean_output == pytest.approx(p.mean(), abs=1e-6)
+    assert found[1] == pytest.approx(history[f"val_{worst.__name__}"][-1])
+
+
+def test_they_see_what_predict_gives(backend):
+    """And not the logits that the loss takes."""
+    _, y = small_data()
+
+    def smallest(y, outputs):
+        return outputs[:, 0]
+
+    p, found, _ = fitted(3, "softmax", "categorical_crossentropy", y, backend, metrics=[smallest, "acc"])
+    assert found.smallest == pytest.approx(p[:, 0].mean(), rel=1e-5)
+    assert found.accuracy == pytest.approx(np.mean(p.argmax(1) == y))
+    p, found, _ = fitted(3, "softmax", "categorical_crossentropy", y, backend, metrics=["mae"])
+    assert found.mean_absolute_error == pytest.approx(np.abs(p - np.eye(3)[y]).mean(), rel=1e-5)
+
+
+def test_a_training_with_several_goes_on_with_the_same_bits(make_backend):
+    x, _ = small_data()
+    rows = x[:, :2] * np.float32(3)
+
+    def model():
+        made = Sequential([Dense(2)], input_shape=(6,), backend=make_backend("numpy"))
+        made.compile("mse", metrics=["mae", "r2", mean_output])
+        return made
+
+    kept = Kept()
+    whole = model().fit(x, rows, batch_size=8, epochs=2, callbacks=[kept]).history
+    again = model().fit(x, rows, batch_size=8, epochs=2, resume=kept.states[9]).history
+    assert {n: v for n, v in whole.items() if n != "seconds"} == {
+        n: v for n, v in again.items() if n != "seconds"
+    }
+
+
+def loss(y, outputs):
+    return outputs[:, 0]
+
+
+@pytest.mark.parametrize(("metrics", "words"), [
+    (("acuracy",), "did you mean"), ("accuracy", "expected a list or a tuple"), ((3,), "metric"),
+    ((lambda y, o: o,), "expected a function made by def"), ((loss,), "other than loss"),
+    (("mae", "mean_absolute_error"), "expected different names"),
+])  # fmt: skip
+def test_refused(metrics, words):
+    _, y = small_data()
+    with pytest.raises(InputError, match=words):
+        fitted(3, "softmax", "categorical_crossentropy", y, get_backend("numpy"), metrics=metrics)
+
+
+def test_a_function_of_a_wrong_shape_is_refused():
+    def twice(y, outputs):
+        return outputs
+
+    with pytest.raises(InputError, match=r"metric twice returned shape \(10, 3\), expected \(10,\)"):
+        fitted(3, "softmax", "mse", small_data()[1], get_backend("numpy"), metrics=[twice])

@@ -7,7 +7,7 @@ from helpers import small_data, small_model
 
 from backends import InputError, get_backend
 from dnn import confusion_matrix, precision, recall, top_k_accuracy
-from dnn.metrics import count_correct
+from dnn.measures import count_correct
 
 LABELS = np.random.default_rng(1).integers(0, 6, 300)
 FOUND = np.where(np.random.default_rng(2).random(300) < 0.6, LABELS, (LABELS + 1) % 6)

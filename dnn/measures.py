@@ -1,0 +1,172 @@
+"""Measures: the numbers that people want beside the loss, added up on the device, batch by batch.
+
+``compile(metrics=...)`` takes their names, and functions of your own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backends import Backend, InputError
+from backends.errors import shown
+from backends.reference.losses import as_dense
+from backends.table import Table
+from dnn.losses import Loss
+from dnn.validation.settings import is_text, look_up, require_list
+
+Array = Any
+TAKEN = ("loss", "seconds", "epoch")
+"""Names that the history has already."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The mean, over all examples, of what ``batch`` adds up.
+
+    Attributes:
+        name: in the history.
+        batch: (backend, loss, outputs (B, C), y (B,) class numbers or (B, C)) -> the batch's sum, 0-d.
+        raw: whether it takes what the loss took, maybe logits, else the model's outputs.
+    """
+
+    name: str
+    batch: Callable[[Backend, Loss, Array, Array], Array]
+    raw: bool = False
+
+    def size(self, outputs: int) -> int:
+        """How many numbers it keeps for a network with so many outputs."""
+        return 1
+
+    def add(self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array) -> None:
+        """One more batch into ``kept`` (size,), on the device."""
+        kept += self.batch(backend, loss, outputs, y)
+
+    def value(self, kept: np.ndarray, examples: int) -> float:
+        """The measure over so many examples, from what was kept."""
+        return float(kept[0]) / examples
+
+
+class R2(Measure):
+    """1 - sum (t - y)^2 / sum (t - mean t)^2, the mean over the outputs; scikit-learn's r2_score.
+
+    Kept are n, and for each output the mean of t, and both sums. Those of two sets of examples are joined
+    without cancellation (Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance").
+    """
+
+    def size(self, outputs: int) -> int:
+        return 1 + 3 * outputs
+
+    def add(self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array) -> None:
+        xp, (b, c) = backend.xp, outputs.shape
+        t = _rows(xp, y, outputs)
+        n, mean, apart, wrong = kept[:1], kept[1 : 1 + c], kept[1 + c : 1 + 2 * c], kept[1 + 2 * c :]
+        here = xp.mean(t, axis=0)
+        between = here - mean
+        apart += xp.sum((t - here) ** 2, axis=0) + between**2 * (n * b / (n + b))
+        wrong += xp.sum((t - outputs) ** 2, axis=0)
+        mean += between * (b / (n + b))
+        n += b
+
+    def value(self, kept: np.ndarray, examples: int) -> float:
+        apart, wrong = kept[1:].astype(np.float64).reshape(3, -1)[1:]
+        perfect = np.where(wrong == 0, 1.0, 0.0)  # of targets that are all equal
+        return float(np.mean(np.where(apart > 0, 1.0 - wrong / np.where(apart > 0, apart, 1.0), perfect)))
+
+
+def _rows(xp: Any, y: Array, outputs: Array) -> Array:
+    """Targets as rows (B, C); class numbers become one-hot."""
+    return as_dense(xp, "integer" if y.ndim == 1 else "dense", y, outputs)
+
+
+def _right(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+    return count_correct(backend, outputs, y, loss.boundary, loss.elementwise)
+
+
+def count_correct(
+    backend: Backend, outputs: Array, targets: Array, boundary: float = 0.5, elementwise: bool = False
+) -> Array:
+    """How many rows have their largest output at the target's class, as a 0-d array on the device.
+
+    Args:
+        outputs: (B, C), logits or probabilities. With one output the class is whether it is above boundary.
+        targets: (B,) class numbers or (B, C) rows, whose class is their largest entry (C = 1: above 0.5).
+        elementwise: each output of a row answers yes or no for itself: the share of right answers counts.
+    """
+    xp = backend.xp
+    if outputs.shape[1] == 1 or (elementwise and targets.ndim == 2):
+        right = (outputs > boundary) == (targets > 0.5)
+    else:
+        classes = targets if targets.ndim == 1 else xp.argmax(targets, axis=1)
+        right = xp.argmax(outputs, axis=1) == classes
+    return xp.sum(xp.astype(right, backend.dtype)) / (right.shape[1] if right.ndim == 2 else 1)
+
+
+def _absolute_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+    xp = backend.xp
+    return xp.sum(xp.abs(outputs - _rows(xp, y, outputs))) / outputs.shape[1]
+
+
+def _squared_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+    xp = backend.xp
+    return xp.sum((outputs - _rows(xp, y, outputs)) ** 2) / outputs.shape[1]
+
+
+MEASURES: Table[Measure] = Table("metric", {m.name: m for m in (
+    Measure("accuracy", _right, raw=True), Measure("mean_absolute_error", _absolute_error),
+    Measure("mean_squared_error", _squared_error), R2("r2", _squared_error),
+)})  # fmt: skip
+"""Every measure by name; one of your own: ``dnn.register``."""
+SHORT = {"acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error"}
+"""Keras's other names."""
+
+
+def own(function: Callable[[Array, Array], Array]) -> Measure:
+    """A function of (y, outputs) as a measure of its name.
+
+    Args:
+        function: takes arrays on the device: y (B,) class numbers or (B, C) rows, and the model's outputs
+            (B, C). Returns a number for each example, (B,), or their mean (0-d).
+
+    Raises InputError: it has no name that a history can have.
+    """
+    name = getattr(function, "__name__", "")
+    if not (is_text(name) and name.isidentifier()) or name in TAKEN or name.startswith("val_"):
+        raise InputError(
+            f"a metric is named {shown(name)}, expected a function made by def with a name of its own, "
+            f"other than {', '.join(TAKEN)}"
+        )
+
+    def batch(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+        values = function(y, outputs)
+        shape = tuple(getattr(values, "shape", ()))
+        if shape == (outputs.shape[0],):
+            return backend.xp.sum(backend.xp.astype(values, backend.dtype))
+        if shape:
+            raise InputError(
+                f"metric {name} returned shape {shape}, expected ({outputs.shape[0]},), a number for each "
+                f"example, or () for their mean"
+            )
+        return values * outputs.shape[0]
+
+    return Measure(name, batch)
+
+
+def measures(given: Sequence[Any]) -> tuple[Measure, ...]:
+    """What ``compile(metrics=...)`` was given: names, measures, or functions of (y, outputs).
+    Raises InputError: an unknown name, something else, or two of one name.
+    """
+    require_list("metrics", given)
+    found = []
+    for metric in given:
+        if isinstance(metric, Measure):
+            found.append(metric)
+        elif callable(metric):
+            found.append(own(metric))
+        else:
+            found.append(look_up("metric", SHORT.get(str(metric), metric), MEASURES))
+    names = [measure.name for measure in found]
+    if len(set(names)) < len(names):
+        raise InputError(f"metrics are named {', '.join(names)}, expected different names")
+    return tuple(found)
