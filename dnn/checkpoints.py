@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Backend, InputError, get_backend
 from backends.errors import brief, shown
 from dnn.io.checkpoint import CheckpointError, read_checkpoint
 from dnn.layers import LAYERS, Layer
+from dnn.layers.layer import made_again
 from dnn.layers.names import layer_names
 from dnn.losses import LOSSES
 from dnn.network import Network
@@ -33,10 +34,7 @@ def _layer(path: Path, config: Any) -> Layer:
     arguments = dict(config)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
     try:
-        frozen = arguments.pop("trainable", True) is False  # not every constructor takes it
-        made = layer_class(**arguments)
-        made.trainable = not frozen
-        return made
+        return made_again(layer_class, arguments)
     except TypeError as error:
         raise CheckpointError(f"checkpoint {path} describes a layer wrongly: {brief(error)}") from None
 
@@ -62,7 +60,9 @@ def dtype_of(path: str | Path) -> str:
     return str(read_checkpoint(Path(path))[0]["dtype"])
 
 
-def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False) -> Sequential:
+def load_model(
+    path: str | Path, backend: Backend | str = "auto", allow_nonfinite: bool = False
+) -> Sequential:
     """The saved model on this backend, compiled as it was: loss, optimizer with its schedule and settings,
     penalty, metrics, and how many updates were made, from which the schedule goes on. The optimizer's
     moments start anew; a training state (``dnn.training.state``) has them.
@@ -70,6 +70,7 @@ def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False
     The weights must be of the backend's dtype: nothing is rounded unasked.
 
     Args:
+        backend: where it lives from now on, or its name.
         allow_nonfinite: take weights that hold NaN or infinity too.
 
     Raises CheckpointError: no readable checkpoint, one of another dtype, or weights that do not fit the
@@ -77,6 +78,8 @@ def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False
     """
     path = Path(path)
     facts, arrays = read_checkpoint(path)
+    if isinstance(backend, str):
+        backend = get_backend(backend, dtype=facts["dtype"])
     if facts["dtype"] != backend.dtype_name:
         raise CheckpointError(
             f"checkpoint {path} has dtype {facts['dtype']}, expected {backend.dtype_name}; "

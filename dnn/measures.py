@@ -122,6 +122,25 @@ SHORT = {"acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_e
 """Keras's other names."""
 
 
+@dataclass(frozen=True)
+class _Own:
+    """A function of (y, outputs) as a measure's ``batch``; pickle can write it."""
+
+    function: Callable[[Array, Array], Array]
+
+    def __call__(self, backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+        values, n = self.function(y, outputs), outputs.shape[0]
+        shape = tuple(getattr(values, "shape", ()))
+        if shape == (n,):
+            return backend.xp.sum(backend.xp.astype(values, backend.dtype))
+        if shape:
+            raise InputError(
+                f"metric {self.function.__name__} returned shape {shape}, expected ({n},), a number for each "
+                f"example, or () for their mean"
+            )
+        return values * n
+
+
 def own(function: Callable[[Array, Array], Array]) -> Measure:
     """A function of (y, outputs) as a measure of its name.
 
@@ -137,20 +156,7 @@ def own(function: Callable[[Array, Array], Array]) -> Measure:
             f"a metric is named {shown(name)}, expected a function made by def with a name of its own, "
             f"other than {', '.join(TAKEN)}"
         )
-
-    def batch(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-        values = function(y, outputs)
-        shape = tuple(getattr(values, "shape", ()))
-        if shape == (outputs.shape[0],):
-            return backend.xp.sum(backend.xp.astype(values, backend.dtype))
-        if shape:
-            raise InputError(
-                f"metric {name} returned shape {shape}, expected ({outputs.shape[0]},), a number for each "
-                f"example, or () for their mean"
-            )
-        return values * outputs.shape[0]
-
-    return Measure(name, batch)
+    return Measure(name, _Own(function))
 
 
 def measures(given: Sequence[Any]) -> tuple[Measure, ...]:

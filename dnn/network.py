@@ -7,12 +7,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Backend, InputError, get_backend
 from backends.errors import shown
+from dnn.copies import assembled, parts_of, pickled
 from dnn.io.checkpoint import write_checkpoint
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
@@ -47,7 +48,12 @@ class Network(Closed):
     optimizer_state: OptimizerState
 
     def __init__(
-        self, layers: Sequence[Layer], *, input_shape: tuple[int, ...], backend: Backend, seed: int = 0
+        self,
+        layers: Sequence[Layer],
+        *,
+        input_shape: tuple[int, ...],
+        backend: Backend | str = "auto",
+        seed: int = 0,
     ) -> None:
         require_list("layers", layers)
         require_list("input_shape", input_shape)
@@ -55,9 +61,11 @@ class Network(Closed):
             raise InputError("layers is empty, expected at least one layer")
         if not input_shape:
             raise InputError("input_shape is empty, expected a length at least, such as (784,)")
+        if isinstance(backend, str):
+            backend = get_backend(backend)
         if not isinstance(backend, Backend):
             raise InputError(
-                f"backend is {shown(backend)}, expected a Backend; make one with get_backend('numpy')"
+                f"backend is {shown(backend)}, expected a name or a Backend from get_backend('numpy')"
             )
         self.layers = tuple(layers)
         self.backend = backend
@@ -259,7 +267,17 @@ class Network(Closed):
         for view, values in zip(views, before, strict=True):
             view[...] = values
 
-    # ----- writing it down
+    # ----- copies, and writing it down
+
+    def __copy__(self) -> Self:
+        made: Self = assembled(parts_of(self), self.backend)
+        return made
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pickled(self)
 
     def config(self) -> dict[str, Any]:
         """The architecture as JSON values: what a checkpoint holds beside the weights."""

@@ -31,7 +31,7 @@ class Sequential(Network):
     Args:
         layers: at least one, new ones; the last one's output is (C,).
         input_shape: of one example, without the batch axis; images are (H, W, C).
-        backend: from ``get_backend``: the library, device and dtype that everything lives in.
+        backend: from ``get_backend``, or its name: the library, device and dtype that everything lives in.
         seed: of the initial weights and of the shuffles; equal seeds give equal ones on all backends.
 
     Attributes:

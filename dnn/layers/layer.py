@@ -181,6 +181,10 @@ class Layer(Closed, ABC):
         """``backward`` from the gradient with respect to what ``forward_logits`` returned."""
         return self.backward(dz)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy is a new layer with these settings, in no model."""
+        return made_again, (type(self), self.config())
+
     def config(self) -> dict[str, Any]:
         """The arguments that make this layer again, as JSON values."""
         given = {name: getattr(self, name) for name in ("name", *signature(type(self)).parameters)}
@@ -188,3 +192,12 @@ class Layer(Closed, ABC):
         if not self.trainable:  # else it is left out: files of older versions do not have it
             given["trainable"] = False
         return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
+
+
+def made_again(layer_class: type[Layer], settings: Mapping[str, Any]) -> Layer:
+    """A new layer with the settings of a ``config``."""
+    arguments = dict(settings)
+    trainable = arguments.pop("trainable", True)  # not every constructor takes it
+    made = layer_class(**arguments)
+    made.trainable = trainable
+    return made

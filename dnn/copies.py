@@ -1,0 +1,91 @@
+"""Copies of a model: ``copy.copy``, ``copy.deepcopy`` and pickle give a model of its own.
+
+What goes through is what checkpoints have, and the optimizer's vectors and counters: host arrays and
+settings. Pickle writes down classes and functions by their names, as it does everywhere.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from backends import Backend, InputError, get_backend
+from dnn.layers.layer import Layer, made_again
+from dnn.losses import Loss
+from dnn.measures import Measure
+from dnn.optimizers import Optimizer
+
+
+class Goal(NamedTuple):
+    """How a model is trained, and how far it is."""
+
+    loss: Loss
+    optimizer: Optimizer
+    metrics: tuple[Measure, ...] | None
+    l1: float
+    l2: float
+    vectors: dict[str, np.ndarray]  # the optimizer's
+    control: np.ndarray
+
+
+class Parts(NamedTuple):
+    """All that a model is, on the host."""
+
+    model: type[Any]  # a Network
+    layers: list[tuple[type[Layer], dict[str, Any]]]  # with their settings
+    settings: dict[str, Any]  # of the constructor
+    attributes: dict[str, Any]  # that are set afterwards
+    arrays: dict[str, np.ndarray]  # parameters, and state of the layers
+    goal: Goal | None
+
+
+def parts_of(model: Any) -> Parts:
+    """A model taken apart."""
+    host, goal = model.backend.to_host, None
+    if model.loss is not None:
+        state, penalty = model.optimizer_state, model.penalty
+        l1, l2 = (0.0, 0.0) if penalty is None else (penalty.l1, penalty.l2)
+        vectors = {slot: np.array(host(vector)) for slot, vector in state.vectors.items()}
+        goal = Goal(
+            model.loss, model.optimizer, model.metrics, l1, l2, vectors, np.array(host(state.control))
+        )
+    attributes = {name: getattr(model, name) for name in ("epochs_done", "uint8_scale")}
+    layers = [(type(layer), layer.config()) for layer in model.layers]
+    settings = {"input_shape": model.input_shape, "seed": model.seed}
+    return Parts(type(model), layers, settings, attributes, model.parameters.to_host(), goal)
+
+
+def assembled(parts: Parts, backend: Backend) -> Any:
+    """The model again, on this backend. Raises InputError: its class has a constructor of its own."""
+    layers = [made_again(*layer) for layer in parts.layers]
+    try:
+        model = parts.model(layers, backend=backend, **parts.settings)
+    except TypeError as error:
+        raise InputError(
+            f"a {parts.model.__name__} cannot be copied ({error}), expected a class with Sequential's "
+            f"constructor; use save and load_model"
+        ) from None
+    model.parameters.load(parts.arrays)
+    for name, value in parts.attributes.items():
+        setattr(model, name, value)
+    if parts.goal is not None:
+        goal = parts.goal
+        model.set_goal(goal.loss, goal.optimizer, goal.metrics, goal.l1, goal.l2)
+        state = model.optimizer_state
+        for slot, vector in goal.vectors.items():
+            state.vectors[slot][...] = backend.from_host(vector)
+        state.control[...] = backend.from_host(goal.control)
+    return model
+
+
+def unpickled(parts: Parts, backend: tuple[Any, ...]) -> Any:
+    """The model on the backend that it was on. Raises BackendUnavailable: it cannot run here."""
+    return assembled(parts, get_backend(*backend))
+
+
+def pickled(model: Any) -> tuple[Any, ...]:
+    """What ``__reduce__`` returns. Raises InputError: the backend is one with functions wrapped around it."""
+    backend = model.backend
+    if backend.wrap is not None:
+        raise InputError("the model's backend has wrapped kernels, which cannot be pickled; use save")
+    settings = backend.name, backend.device, backend.dtype_name, backend.fused, backend.precision
+    return unpickled, (parts_of(model), settings)

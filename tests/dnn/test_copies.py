@@ -1,0 +1,116 @@
+"""copy, deepcopy and pickle: a model of its own, which goes on as the first would."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers import same_bits, small_data, small_model, weights
+
+from backends import InputError, get_backend
+from dnn import Adam, BatchNormalization, Dense, Dropout, LinearDecay, Rescaling, Sequential
+
+
+def through_pickle(thing):
+    return pickle.loads(pickle.dumps(thing))
+
+
+WAYS = [copy.copy, copy.deepcopy, through_pickle]
+
+
+def trained(backend, cls=Sequential):
+    layers = [
+        Rescaling(0.5), Dense(8), BatchNormalization(), Dropout(0.2), Dense(4, "tanh", trainable=False),
+        Dense(3, "softmax", name="last"),
+    ]  # fmt: skip
+    model = cls(layers, input_shape=(6,), backend=backend, seed=3)
+    model.compile(optimizer=Adam(LinearDecay(0.05, 30)), metrics=["accuracy", distance], l2=1e-3)
+    model.fit(*small_data(), batch_size=10)
+    return model
+
+
+def distance(y, outputs):
+    return outputs[:, 0]
+
+
+@pytest.mark.parametrize("copied", WAYS)
+def test_a_copy_is_a_model_of_its_own(backend, copied):
+    x, y = small_data()
+    model = trained(backend)
+    before, parameters = model.predict(x), weights(model)
+    other = copied(model)
+    assert type(other) is Sequential
+    assert other.config() == model.config()
+    assert (other.epochs_done, other.seed, other.metrics) == (1, 3, model.metrics)
+    assert same_bits(other.predict(x), before)
+    found = other.fit(x, y, batch_size=10, epochs=2).history
+    assert same_bits(model.predict(x), before)
+    assert same_bits(weights(model), parameters)
+    wanted = model.fit(x, y, batch_size=10, epochs=2).history
+    assert found["loss"] == wanted["loss"]
+    assert found["distance"] == wanted["distance"]
+    assert same_bits(weights(other), weights(model))
+
+
+@pytest.mark.parametrize("copied", WAYS)
+def test_before_it_is_compiled(copied):
+    model = Sequential([Dense(3)], input_shape=(6,), backend="numpy", seed=1)
+    model.uint8_scale = 0.25
+    other = copied(model)
+    assert other.loss is None
+    assert other.uint8_scale == 0.25
+    assert same_bits(weights(other), weights(model))
+    assert (other.backend is model.backend) == (copied is not through_pickle)
+
+
+@pytest.mark.parametrize("copied", WAYS)
+def test_a_layer_is_copied_with_its_settings_alone(copied):
+    """It is in no model then, so that it can be put into one."""
+    model = small_model(get_backend("numpy"))
+    layer = copied(model.layers[0])
+    assert layer.config() == model.layers[0].config()
+    assert not layer.value
+    frozen = copied(Dense(3, trainable=False))
+    assert not frozen.trainable
+    Sequential([layer, Dense(3)], input_shape=(6,), backend=get_backend("numpy"))
+
+
+def test_in_another_process(tmp_path):
+    model = small_model(get_backend("numpy"))
+    (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+    code = (
+        "import pickle, sys; print(pickle.load(open(sys.argv[1], 'rb')).predict([[0.5] * 6]).tobytes().hex())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "model.pickle")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == model.predict(np.full((1, 6), 0.5, "f4")).tobytes().hex()
+
+
+class Narrow(Sequential):
+    def __init__(self, width, backend):
+        super().__init__([Dense(width)], input_shape=(6,), backend=backend)
+
+
+class Named(Sequential):
+    """With the usual constructor."""
+
+
+@pytest.mark.parametrize("copied", WAYS)
+def test_classes_of_your_own(copied):
+    assert type(copied(trained(get_backend("numpy"), Named))) is Named
+    with pytest.raises(InputError, match="a Narrow cannot be copied .* use save and load_model"):
+        copied(Narrow(3, get_backend("numpy")))
+
+
+def test_a_wrapped_backend_cannot_be_pickled():
+    backend = get_backend("numpy").wrapped(lambda name, kind, kernel: kernel)
+    model = small_model(backend)
+    assert same_bits(weights(copy.copy(model)), weights(model))
+    with pytest.raises(InputError, match="cannot be pickled; use save"):
+        pickle.dumps(model)
