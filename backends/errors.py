@@ -13,6 +13,10 @@ class InputError(ValueError):
     """
 
 
+class UnknownName(InputError):
+    """A name that is in no table here."""
+
+
 class BackendUnavailable(RuntimeError):
     """A known backend cannot run on this machine; the message says what is missing and the cure."""
 
@@ -45,7 +49,7 @@ def shown(value: object) -> str:
     return brief(repr(value))
 
 
-def unknown(argument: str, name: object, known: Iterable[str]) -> InputError:
+def unknown(argument: str, name: object, known: Iterable[str]) -> UnknownName:
     """What to raise for a name that is none of the known: names the argument, and the nearest of them.
 
     >>> print(unknown("backend", "nunpy", ["numpy", "torch"]))
@@ -54,4 +58,4 @@ def unknown(argument: str, name: object, known: Iterable[str]) -> InputError:
     names = list(known)
     close = difflib.get_close_matches(brief(name).lower(), names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return InputError(f"{argument} is {shown(name)}, expected one of {', '.join(names)}{hint}")
+    return UnknownName(f"{argument} is {shown(name)}, expected one of {', '.join(names)}{hint}")

@@ -13,6 +13,7 @@ from backends import BackendUnavailable, InputError, available_backends, get_bac
 from dnn import layers, losses, metrics, optimizers
 from dnn.callbacks import EarlyStopping, ModelCheckpoint
 from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
+from dnn.checkpoints import load_model
 from dnn.layers import *
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.losses import *
@@ -20,6 +21,7 @@ from dnn.metrics import *
 from dnn.optimizers import *
 from dnn.optimizers import schedules as _schedules
 from dnn.optimizers.schedules import *
+from dnn.registration import register
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
 from dnn.training.evaluation import Evaluation
@@ -30,7 +32,7 @@ __version__ = "0.1.0"
 __all__ = [
     "LBFGS", "BackendUnavailable", "CSVLogger", "Callback", "EarlyStopping", "Evaluation", "History",
     "InputError", "JSONLogger", "ModelCheckpoint", "Sequential", "TensorBoard", "available_backends",
-    "fit_lbfgs", "get_backend",
+    "fit_lbfgs", "get_backend", "load_model", "register",
 ]  # fmt: skip
 __all__ += layers.__all__
 __all__ += losses.__all__

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError, get_backend
-from backends.errors import brief, shown
+from backends.errors import UnknownName, brief, shown
 from dnn.io.checkpoint import CheckpointError, read_checkpoint
 from dnn.layers import LAYERS, Layer
 from dnn.layers.layer import made_again
@@ -106,6 +106,11 @@ def load_model(
         model.epochs_done = done
     except CheckpointError:
         raise
+    except UnknownName as error:
+        raise CheckpointError(
+            f"checkpoint {path} needs a part that is not known here: {brief(error, 400)}; a part of your own "
+            f"is imported and registered before (@dnn.register)"
+        ) from None
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError) as error:  # InputError too
         raise CheckpointError(f"checkpoint {path} does not fit together: {brief(error, 400)}") from None
     return model

@@ -74,7 +74,22 @@ class Loss(Checked):
 
     def bind(self, backend: Backend) -> dict[str, Kernel]:
         """Form of target -> function of (outputs or logits, targets, losses, their mean's gradient)."""
-        return {form: backend.kernel(self.kernel, form) for form in TARGETS}
+        if self.kernel:
+            return {form: backend.kernel(self.kernel, form) for form in TARGETS}
+
+        def run(form: str, outputs: Array, targets: Array, losses: Array, gradient: Array) -> None:
+            rows = as_dense(backend.xp, form, targets, outputs)
+            values, gradients = self.compute(backend.xp, outputs, rows)
+            losses[...] = values
+            gradient[...] = gradients / outputs.shape[0]
+
+        return {form: partial(run, form) for form in TARGETS}
+
+    def compute(self, xp: Any, outputs: Array, targets: Array) -> tuple[Array, Array]:
+        """In a loss of your own, without a kernel: each example's loss (B,) and its gradient (B, C), for
+        outputs and targets (B, C); xp is the backend's array API namespace.
+        """
+        raise NotImplementedError(f"loss {self.name!r} has neither a kernel nor compute")
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         """Refuse layers whose end does not fit.

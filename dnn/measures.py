@@ -141,8 +141,8 @@ class _Own:
         return values * n
 
 
-def own(function: Callable[[Array, Array], Array]) -> Measure:
-    """A function of (y, outputs) as a measure of its name.
+def own(function: Callable[[Array, Array], Array], name: str | None = None) -> Measure:
+    """A function of (y, outputs) as a measure of its own name, or of another.
 
     Args:
         function: takes arrays on the device: y (B,) class numbers or (B, C) rows, and the model's outputs
@@ -150,7 +150,7 @@ def own(function: Callable[[Array, Array], Array]) -> Measure:
 
     Raises InputError: it has no name that a history can have.
     """
-    name = getattr(function, "__name__", "")
+    name = getattr(function, "__name__", "") if name is None else name
     if not (is_text(name) and name.isidentifier()) or name in TAKEN or name.startswith("val_"):
         raise InputError(
             f"a metric is named {shown(name)}, expected a function made by def with a name of its own, "

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backends import Backend, InputError
+from backends.dispatch import Kernel
 from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
 from dnn.validation.ranges import Checked
@@ -62,6 +63,12 @@ class Optimizer(Checked):
         shared = {f.name for f in fields(Optimizer)}
         return tuple(getattr(self, f.name) for f in fields(self) if f.name not in shared)
 
+    def bind(self, backend: Backend) -> Kernel:
+        """The step: a function of parameters (n,), gradients (n,), slots, control (4,) and settings, as those
+        in ``backends.reference.optimizers``. An optimizer of your own returns one here.
+        """
+        return backend.kernel(self.name)
+
     def config(self) -> dict[str, Any]:
         """Name and settings as JSON values."""
         rate = self.learning_rate.config() if isinstance(self.learning_rate, Schedule) else self.learning_rate
@@ -86,7 +93,7 @@ class OptimizerState:
         table = rate.rates() if isinstance(rate, Schedule) else np.asarray([rate])
         rates = backend.from_host(table.astype(backend.dtype_name))
         self.control[0:1] = rates[0:1]
-        kernel = backend.kernel(optimizer.name)
+        kernel = optimizer.bind(backend)
         arrays = (parameters.values, parameters.gradients, tuple(self.vectors.values()), self.control)
         parts: list[Callable[[], None]] = [partial(kernel, *arrays, optimizer.settings())]
         for name in ("clip_norm", "clip_value"):

@@ -8,13 +8,16 @@ from helpers import same_bits, small_data, weights
 
 import dnn
 from backends import InputError, get_backend
+from backends.reference import ACTIVATIONS, ActivationFunction
 from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, Dense, Sequential
 from dnn.agreement import cases, get_contender, make_oracle, samples
 from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import Sizes
-from dnn.checkpoints import load_model
+from dnn.checkpoints import CheckpointError, load_model
+from dnn.measures import MEASURES
 
 TABLES = (LAYERS, LOSSES, OPTIMIZERS, SCHEDULES)
+ALL = (*TABLES, MEASURES, ACTIVATIONS)
 
 LAYER = '''
 import numpy as np
@@ -85,7 +88,7 @@ class Slow(Adam):
 @pytest.fixture
 def load(tmp_path, monkeypatch):
     """(name, text) -> the module; tables and sys.modules are afterwards what they were."""
-    for table in TABLES:
+    for table in ALL:
         monkeypatch.setattr(table, "_entries", dict(table._entries))
 
     def make(name, text):
@@ -154,6 +157,132 @@ def test_an_optimizer(load, tmp_path):
     assert model.optimizer.config() | {"learning_rate": 1e-3} == dnn.Adam().config()
     assert_saved_and_loaded(model, tmp_path / "model.safetensors")
     assert "slow beta1" in dict(cases.optimizer_variants())
+
+
+MINE = '''
+from dataclasses import dataclass
+
+import numpy as np
+from backends.reference import ActivationFunction
+from dnn import Layer, Loss, Optimizer, Schedule, register
+
+@register
+class Shift(Layer):
+    """y = x + b, one b for each feature."""
+
+    def parameter_shapes(self):
+        return {"b": self.input_shape}
+
+    def initial_values(self, key):
+        return {"b": np.zeros(self.input_shape)}
+
+    def forward(self, x, *, training):
+        return x + self.value["b"]
+
+    def backward(self, dy):
+        """db_j = sum_i dy_ij,  dx = dy."""
+        self.gradient["b"][...] = self.backend.xp.sum(dy, axis=0)
+        return dy
+
+@register
+@dataclass(frozen=True)
+class Quartic(Loss):
+    """L = 1/(B C) sum (y - t)^4."""
+
+    name = "quartic"
+
+    def compute(self, xp, outputs, targets):
+        apart = outputs - targets
+        return xp.mean(apart**4, axis=1), 4.0 / apart.shape[1] * apart**3
+
+@register
+@dataclass(frozen=True)
+class SignSGD(Optimizer):
+    """p = p - rate sign(g) (Bernstein et al. 2018)."""
+
+    learning_rate: float | Schedule = 1e-3
+
+    name = "sign_sgd"
+    slots = ()
+
+    def bind(self, backend):
+        def step(parameters, gradients, slots, control, settings):
+            parameters -= control[0:1] * backend.xp.sign(gradients)
+            control[3:4] += 1.0
+
+        return step
+
+@register
+@dataclass(frozen=True)
+class Harmonic(Schedule):
+    """first / n for update n."""
+
+    first: float = 0.01
+    steps: int = 100
+
+    name = "harmonic"
+
+    def curve(self):
+        return self.first / np.arange(1, self.steps + 1)
+
+@register
+def largest_error(y, outputs):
+    return abs(outputs[:, 0])
+
+cubic = register(
+    ActivationFunction(lambda xp, z: z**3, lambda xp, dy, z, y: 3 * dy * z**2), name="cubic"
+)
+'''
+
+
+def own_model(module, backend):
+    layers = [Dense(8, "tanh"), module.Shift(), Dense(3, "cubic")]
+    model = Sequential(layers, input_shape=(6,), backend=backend, seed=1)
+    model.compile("quartic", module.SignSGD(module.Harmonic(0.02)), metrics=["largest_error", "acc"], l2=1e-4)
+    return model
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba", "torch", "strict"])
+def test_everything_registered_trains_and_is_loaded(load, make_backend, tmp_path, name):
+    model = own_model(load("mine", MINE), make_backend(name))
+    history = model.fit(*small_data(), batch_size=10, epochs=3).history
+    assert history["loss"][-1] < history["loss"][0]
+    assert history["largest_error"][0] > 0
+    assert_saved_and_loaded(model, tmp_path / "model.safetensors")
+    loaded = load_model(tmp_path / "model.safetensors", model.backend)
+    assert loaded.optimizer == model.optimizer
+    assert [m.name for m in loaded.metrics] == ["largest_error", "accuracy"]
+
+
+PARTS = {"layer type": "Shift", "loss": "quartic", "optimizer": "sign_sgd", "schedule": "harmonic",
+         "metric": "largest_error", "activation": "cubic"}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", PARTS)
+def test_an_unregistered_part_is_named_and_how_to_register_it(load, tmp_path, what):
+    own_model(load("mine", MINE), get_backend("numpy")).save(tmp_path / "m.safetensors")
+    for table in ALL:
+        table._entries.pop(PARTS[what], None)
+    with pytest.raises(CheckpointError, match=rf"{what} is '{PARTS[what]}', expected .*@dnn.register"):
+        load_model(tmp_path / "m.safetensors", get_backend("numpy"))
+
+
+def test_a_cell_that_runs_again_replaces_what_it_registered(load):
+    first, second = load("mine", MINE), load("mine", MINE)
+    assert first.Shift is not second.Shift
+    assert LAYERS["Shift"] is second.Shift
+    assert MEASURES["largest_error"].batch.function is second.largest_error
+    with pytest.raises(InputError, match="layer 'Dense' is there already"):
+        dnn.register(type("Dense", (Dense,), {}))
+    with pytest.raises(InputError, match="metric 'accuracy' is there already"):
+        dnn.register(second.largest_error, name="accuracy")
+
+
+@pytest.mark.parametrize("thing", [3, "dense", int, type("Nameless", (dnn.Adam,), {}), lambda y, o: o,
+                                   ActivationFunction(None, None)])  # fmt: skip
+def test_what_cannot_be_registered(load, thing):
+    with pytest.raises(InputError, match=r"cannot be registered|is named|expected a function made by def"):
+        dnn.register(thing)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.what)

@@ -12,7 +12,8 @@ from dnn import Adam, Dense, MeanSquaredError, Sequential
     [
         ([], {}, "layers is empty"),
         (["dense"], {}, r"layers\[0\] is 'dense', expected a Layer"),
-        ([Dense(2)], {"backend": "numpy"}, "backend is 'numpy', expected a Backend"),
+        ([Dense(2)], {"backend": 3}, "backend is 3, expected a name or a Backend"),
+        ([Dense(2)], {"backend": "numpi"}, "backend is 'numpi'.*did you mean 'numpy'"),
         ([Dense(2)], {"input_shape": (0,)}, "input_shape is 0"),
         ([Dense(2)], {"seed": -1}, "seed is -1"),
     ],
@@ -37,7 +38,7 @@ def test_a_layer_belongs_to_one_model():
         ("softmax", {"optimizer": "adm"}, "optimizer is 'adm', .*did you mean 'adam'"),
         ("softmax", {"loss": MeanSquaredError}, r"loss is .*expected a name or a loss such as MeanSq"),
         ("softmax", {"optimizer": Adam}, r"optimizer is .*expected a name or an optimizer such as Adam\("),
-        ("softmax", {"metrics": ("acc",)}, "metric is 'acc', .*accuracy"),
+        ("softmax", {"metrics": ("accu",)}, "metric is 'accu', .*accuracy"),
     ],
 )
 def test_compile_refuses(output, arguments, message):

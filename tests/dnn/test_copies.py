@@ -104,7 +104,7 @@ class Named(Sequential):
 @pytest.mark.parametrize("copied", WAYS)
 def test_classes_of_your_own(copied):
     assert type(copied(trained(get_backend("numpy"), Named))) is Named
-    with pytest.raises(InputError, match="a Narrow cannot be copied .* use save and load_model"):
+    with pytest.raises(InputError, match=r"a Narrow cannot be copied .* use save and load_model"):
         copied(Narrow(3, get_backend("numpy")))
 
 

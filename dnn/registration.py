@@ -1,0 +1,65 @@
+"""``register``: parts of your own under a name, by which ``compile`` and checkpoints find them."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from backends import InputError
+from backends.errors import shown
+from backends.reference import ACTIVATIONS
+from backends.reference.activations import ActivationFunction
+from backends.table import Table
+from dnn.layers import LAYERS, Layer
+from dnn.losses import LOSSES, Loss
+from dnn.measures import MEASURES, own
+from dnn.optimizers import OPTIMIZERS, Optimizer
+from dnn.optimizers.schedules import SCHEDULES, Schedule
+
+T = TypeVar("T")
+
+
+def _place(part: Any) -> tuple[Any, Any]:
+    """Where a class or a function was written: the same place if a cell of a notebook runs again."""
+    source = getattr(part, "forward", part) if isinstance(part, ActivationFunction) else part
+    source = getattr(getattr(source, "batch", source), "function", source)  # of a measure
+    return getattr(source, "__module__", None), getattr(source, "__qualname__", source)
+
+
+def _add(table: Table[Any], name: str, part: Any) -> None:
+    table.add(name, part, again=name in table and _place(table[name]) == _place(part))
+
+
+def register(thing: T, name: str | None = None) -> T:
+    """Make a part known, as a decorator or a call; what is registered again from the same place replaces it.
+
+    Args:
+        thing: a subclass of Layer (known by its class's name), Loss, Optimizer or Schedule (by their
+            attribute ``name``), an ActivationFunction, or a function of (y, outputs), which is a metric.
+        name: instead; an ActivationFunction needs one.
+
+    Raises InputError: something else, or a name that another part has.
+
+    >>> @register
+    ... def largest_error(y, outputs):
+    ...     return abs(y - outputs).max(1)
+    """
+    part: Any = thing
+    if isinstance(part, ActivationFunction):
+        _add(ACTIVATIONS, name or "", part)
+        return thing
+    if isinstance(part, type):
+        kinds: tuple[tuple[type, Any], ...] = (
+            (Layer, LAYERS), (Loss, LOSSES), (Optimizer, OPTIMIZERS), (Schedule, SCHEDULES),
+        )  # fmt: skip
+        for base, table in kinds:
+            if issubclass(part, base):
+                usual = part.__name__ if base is Layer else part.__dict__.get("name", "")
+                _add(table, name or usual, part)
+                return thing
+    elif isinstance(part, Callable):  # type: ignore[arg-type]
+        measure = own(part, name)
+        _add(MEASURES, measure.name, measure)
+        return thing
+    raise InputError(
+        f"{shown(thing)} cannot be registered, expected a subclass of Layer, Loss, Optimizer or Schedule, an "
+        f"ActivationFunction, or a function of (y, outputs)"
+    )
