@@ -24,18 +24,14 @@ python_maximum_signature_line_length = 90
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinxcontrib.mermaid"]
 
 myst_heading_anchors = 3
-myst_fence_as_directive = [
-    "mermaid"
-]  # the reader's browser draws them; without a network it shows their text
+myst_fence_as_directive = ["mermaid"]  # drawn by the reader's browser; without a network it shows their text
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "exclude-members": "examples"}
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!(dnn|backends)\.).*"),  # other libraries
-    (
-        "py:class",
-        r"dnn\.validation\.(examples|rows)\.\w+|dnn\.lbfgs\.direction\.Pair|backends\.table\.T",
-    ),  # not for users
+    ("py:class", r"dnn\.validation\.(examples|rows)\.\w+"),  # not for users, nor are these
+    ("py:class", r"dnn\.lbfgs\.direction\.Pair|backends\.table\.T"),
 ]
 
 
