@@ -9,7 +9,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import dnn  # noqa: E402
@@ -122,19 +122,22 @@ def skip_overrides(app: Sphinx, what: str, name: str, obj: Any, skip: bool, opti
     """Left out: what overrides a method of a base class, where it is told, and fields of a tuple."""
     if str(getattr(obj, "__doc__", "")).startswith("Alias for field"):
         return True
-    owner = sys.modules.get(getattr(obj, "__module__", None) or "")
+    owner: Any = sys.modules.get(getattr(obj, "__module__", None) or "")
     for part in getattr(obj, "__qualname__", "").split(".")[:-1]:
         owner = getattr(owner, part, None)
-    bases = inspect.getmro(owner)[1:] if inspect.isclass(owner) else ()
-    return True if any(name in vars(base) for base in bases) else None
+    if inspect.isclass(owner) and any(name in vars(base) for base in owner.__mro__[1:]):
+        return True
+    return None
 
 
-# ----- links to files of the repository: a folder cannot be part of the site
+# ----- links out of docs/: Sphinx copies files into the site, but neither folders nor other pages
 
 
-def unlink_folders(app: Sphinx, page: str, source: list[str]) -> None:
+def unlink(app: Sphinx, page: str, source: list[str]) -> None:
     def text(link: re.Match[str]) -> str:
-        return link[1] if (HERE / page).parent.joinpath(link[2]).is_dir() else link[0]
+        target = (HERE / page).parent.joinpath(link[2]).resolve()
+        copied = target.is_file() and target.suffix != ".md"
+        return link[0] if copied or HERE in target.parents else link[1]
 
     source[0] = re.sub(r"\[([^]]+)\]\(([^):#]+)\)", text, source[0])
 
@@ -143,4 +146,4 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", read_docstring)
     app.connect("autodoc-process-signature", shorten)
     app.connect("autodoc-skip-member", skip_overrides)
-    app.connect("source-read", unlink_folders)
+    app.connect("source-read", unlink)
