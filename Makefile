@@ -1,5 +1,6 @@
 # make train [BACKEND=auto] [EPOCHS=10] [ARGS="--seed 1"]   set up, fetch MNIST where needed, train
 # make test                                                 set up, run the tests
+# make docs                                                 set up, write the site to build/docs/index.html
 PYTHON  ?= python3
 VENV    ?= .venv
 BACKEND ?= auto
@@ -11,13 +12,16 @@ DRIVER  := $(firstword $(subst ., ,$(shell sh -c 'nvidia-smi --query-gpu=driver_
 CUDA    ?= $(if $(DRIVER),$(shell sh -c 'test $(DRIVER) -ge 580 && echo cuda13 || echo cuda12'))
 EXTRAS  := $(if $(filter cupy,$(BACKEND)),$(CUDA))
 
-.PHONY: train test clean
+.PHONY: train test docs clean
 
 train: $(VENV)/.train-$(EXTRAS)
 	$(VENV)/bin/python scripts/train.py --backend $(BACKEND) --epochs $(EPOCHS) $(ARGS)
 
 test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+docs: $(VENV)/.docs
+	$(VENV)/bin/python -m sphinx -W --keep-going -q docs build/docs
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=...")'
@@ -29,6 +33,10 @@ $(VENV)/.train-$(EXTRAS): pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
 clean:

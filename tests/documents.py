@@ -1,4 +1,4 @@
-"""The documents, taken apart: README.md, CONTRIBUTING.md and docs/."""
+"""The documents, taken apart: README.md, CONTRIBUTING.md and docs/ with its guide."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+GUIDE = [path for path in DOCUMENTS if path.parent.name == "guide"]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 
 
@@ -23,8 +24,14 @@ class Block(NamedTuple):
 
 def blocks(document: Path) -> list[Block]:
     text = document.read_text(encoding="utf-8")
-    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    found = re.finditer(r"^```([\w{}-]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [Block(document, text[: m.start()].count("\n") + 1, m[1], m[2]) for m in found]
+
+
+def printed_text(block: Block) -> str:
+    """What a Python block prints, as the document says: the block "text" right after it, or nothing."""
+    after = block.line + block.text.count("\n") + 3  # a closing fence, and an empty line
+    return "".join(b.text for b in blocks(block.document) if (b.line, b.language) == (after, "text"))
 
 
 BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]

@@ -1,7 +1,8 @@
 """README.md, CONTRIBUTING.md and docs/: what they show runs, and what they name exists.
 
 Python blocks run as they stand, a document's in order and in one namespace; only MNIST is a small set that
-looks like it. Command lines run with small settings added, from the table SMALL, which must name each.
+looks like it. The guide's run on three backends, and print what the guide says. Command lines run with small
+settings added, from the table SMALL, which must name each.
 """
 
 from __future__ import annotations
@@ -14,10 +15,23 @@ import tomllib
 import numpy as np
 import pytest
 from command_lines import SCRIPTS, call, run
-from documents import DOCUMENTS, NAMES, OTHER_LINES, ROOT, SCRIPT_LINES, blocks, of, spine
+from documents import (
+    DOCUMENTS,
+    GUIDE,
+    NAMES,
+    OTHER_LINES,
+    ROOT,
+    SCRIPT_LINES,
+    blocks,
+    of,
+    printed_text,
+    spine,
+)
 from PIL import Image
 
+import backends
 import dnn.datasets
+from dnn import LAYERS, LOSSES
 
 SPINE_LINES = 2200
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -96,7 +110,7 @@ EXIT_CODES = {"agree.py --mutant tf32": {1}, "gpu_check.py": {0, 3}, "gpu_check.
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_every_block_is_checked_here(document):
     for block in blocks(document):
-        assert block.language in ("python", "sh", "toml", "mermaid", "text"), block
+        assert block.language in ("python", "sh", "toml", "mermaid", "text", "{toctree}", "{eval-rst}"), block
     prose = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     assert not re.search(r"\n\n {4}\S", prose), "an indented block, expected ```"
 
@@ -121,15 +135,91 @@ def small_mnist(name: str, *arguments: object, **settings: object) -> dnn.datase
 load_dataset = dnn.datasets.load_dataset
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
-def test_python_blocks_run(document, monkeypatch, tmp_path):
+@pytest.fixture
+def python_blocks(monkeypatch, tmp_path):
+    """document -> its Python blocks, each run before the next is asked for, in a folder of their own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(dnn.datasets, "load_dataset", small_mnist)
-    namespace = {"__name__": "document"}
-    for block in blocks(document):
-        if block.language == "python":
-            text = "\n" * block.line + block.text  # so that a traceback has the document's lines
-            exec(compile(text, str(document), "exec"), namespace)
+    for table in (LAYERS, LOSSES):  # a page may add to them
+        monkeypatch.setattr(table, "_entries", dict(table._entries))
+
+    def run_each(document):
+        namespace = {"__name__": "document"}
+        for block in blocks(document):
+            if block.language == "python":
+                text = "\n" * block.line + block.text  # so that a traceback has the document's lines
+                exec(compile(text, str(document), "exec", dont_inherit=True), namespace)
+                yield block
+
+    return run_each
+
+
+OTHERS = [document for document in DOCUMENTS if document not in GUIDE]
+
+
+@pytest.mark.parametrize("document", OTHERS, ids=lambda path: path.name)
+def test_python_blocks_run(document, python_blocks):
+    for _ in python_blocks(document):
+        pass
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
+@pytest.mark.parametrize("document", GUIDE, ids=lambda path: path.name)
+def test_the_guide_runs_on_each_backend_and_prints_what_it_says(
+    document, name, make_backend, python_blocks, monkeypatch, capsys
+):
+    make_backend(name)  # or skip
+    get_backend = backends.get_backend
+
+    def other(given, *arguments, **options):
+        return get_backend(name if given == "numpy" else given, *arguments, **options)
+
+    monkeypatch.setattr(backends, "get_backend", other)
+    for block in python_blocks(document):
+        assert_printed(capsys.readouterr().out, printed_text(block))
+
+
+NUMBER = r"-?\b\d+(?:\.\d*)?(?:e[-+]\d+)?"
+
+
+def assert_printed(found: str, wanted: str) -> None:
+    """The same words and whole numbers, and about the same others: rounding changes a training a little."""
+    assert re.sub(NUMBER, "0", found).split() == re.sub(NUMBER, "0", wanted).split(), found
+    for one, two in zip(re.findall(NUMBER, found), re.findall(NUMBER, wanted), strict=True):
+        near = {"rel": 0.05, "abs": 0.03} if "." in two else {"rel": 0.0, "abs": 0.0}
+        assert float(one) == pytest.approx(float(two), **near), found
+
+
+def test_what_the_guide_says_could_be_wrong():
+    assert_printed("300 of 999: 0.502", "300 of 999: 0.5")
+    for found in ("301 of 999: 0.5", "300 of 999: 0.54", "300 in 999: 0.5", "300 of 999:", ""):
+        with pytest.raises(AssertionError):
+            assert_printed(found, "300 of 999: 0.5")
+
+
+def pages_of(toctree):
+    """The pages in a table of contents, as paths."""
+    names = [line for line in toctree.text.splitlines() if line and not line.startswith(":")]
+    return [toctree.document.parent / f"{name}.md" for name in names]
+
+
+@pytest.mark.parametrize("block", of("{eval-rst}", "{toctree}"), ids=lambda b: f"{b.document.name}:{b.line}")
+def test_the_site_names_what_exists(block):
+    """Sphinx says so too (make docs), but is not needed for the tests."""
+    if block.language == "{toctree}":
+        assert [page for page in pages_of(block) if not page.is_file()] == []
+    for name in re.findall(r"^\.\. automodule:: (\S+)$", block.text, re.MULTILINE):
+        importlib.import_module(name)
+    for name in re.findall(r"^\.\. autoclass:: (\S+)$", block.text, re.MULTILINE):
+        module, _, attribute = name.rpartition(".")
+        assert isinstance(getattr(importlib.import_module(module), attribute), type)
+
+
+def test_every_page_is_in_the_site():
+    """In the table of contents of docs/index.md, that is."""
+    named = {page for block in of("{toctree}") for page in pages_of(block)}
+    pages = {path for path in DOCUMENTS if ROOT / "docs" in path.parents}
+    assert pages - named == {ROOT / "docs" / "index.md"}
 
 
 # ----- command lines

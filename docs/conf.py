@@ -1,0 +1,149 @@
+"""The site that ``make docs`` builds: the pages in this folder, and an API reference from the docstrings."""
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import dnn  # noqa: E402
+
+project = "array-api-dnn"
+version = release = dnn.__version__
+html_title = f"{project} {version}"
+html_theme = "furo"
+html_show_copyright = False
+smartquotes = False
+python_maximum_signature_line_length = 90
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinxcontrib.mermaid"]
+
+myst_heading_anchors = 3
+myst_fence_as_directive = ["mermaid"]  # drawn by the reader's browser; without a network it shows their text
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "exclude-members": "examples"}
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!(dnn|backends)\.).*"),  # other libraries
+    ("py:class", r"dnn\.validation\.(examples|rows)\.\w+"),  # not for users, nor are these
+    ("py:class", r"dnn\.lbfgs\.direction\.Pair|backends\.table\.T"),
+]
+
+
+# ----- docstrings: plain sentences with ``code``, sections such as "Args:", and examples
+
+
+def plain(text: str) -> str:
+    """Text that means itself in reStructuredText; ``code`` and `code` stay code."""
+    parts = re.split(r"(``.+?``|`[^`]+`)", text, flags=re.DOTALL)
+    for i, part in enumerate(parts):
+        if i % 2:
+            parts[i] = f"``{part.strip('`')}``"
+        else:
+            parts[i] = re.sub(r"([*|`\\]|(?<=\w)_(?!\w))", r"\\\1", part)
+    return "".join(parts)
+
+
+def entries(lines: list[str]) -> Iterator[str]:
+    """What stands in a section: ``name: text``, indented where it goes on in the next line."""
+    text = "\n".join(inspect.cleandoc("\n" + "\n".join(lines)).splitlines())
+    for entry in re.split(r"\n(?=\S)", text):
+        yield " ".join(entry.split())
+
+
+def section(head: str, lines: list[str]) -> list[str]:
+    """ "Args:" and the like, as a list."""
+    found = []
+    for entry in entries(lines):
+        name, colon, text = entry.partition(": ")
+        if colon and re.fullmatch(r"[\w.*, ]+", name):
+            found.append("- " + ", ".join(f"``{n}``" for n in name.split(", ")) + f": {plain(text)}")
+        else:
+            found.append(f"- {plain(entry)}")
+    return [f"**{head}**", "", *found]
+
+
+def paragraphs(lines: list[str]) -> Iterator[list[str]]:
+    """Lines that belong together: a section's begin with "Args:", and "Raises" begins a new one."""
+    block: list[str] = []
+    for line in lines:
+        in_section = block and re.fullmatch(r"[A-Z]\w+:", block[0])
+        ends = line and line[0] != " " if in_section else not line
+        if block and (ends or re.match(r"(Raises|Returns) \S|[A-Z]\w+:$", line)):
+            yield block
+            block = []
+        if line or block:
+            block.append(line)
+    if block:
+        yield block
+
+
+def as_rst(lines: list[str]) -> Iterator[str]:
+    for block in paragraphs(lines):
+        head, rest = block[0], block[1:]
+        raises = re.match(r"Raises ([\w, ]+): (.*)", "\n".join(block), flags=re.DOTALL)
+        if head.startswith(">>>"):
+            yield from block
+        elif head == "Returns:":
+            yield from ["**Returns**", "", *plain(inspect.cleandoc("\n".join(["", *rest]))).splitlines()]
+        elif re.fullmatch(r"[A-Z]\w+:", head) and rest:
+            yield from section(head[:-1], rest)
+        elif raises:
+            yield from section("Raises", [f"{raises[1]}: {' '.join(raises[2].split())}"])
+        elif all("   " in line.strip() for line in block):  # a table
+            yield from ["::", "", *(f"    {line}" for line in block)]
+        else:
+            yield from plain("\n".join(block)).splitlines()
+        yield ""
+
+
+def read_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    lines[:] = as_rst(lines)
+    if what == "class" and obj.__module__.startswith(("dnn.", "backends.")):
+        fields = re.findall(r"^    (\w+): .*?  # (.+)$", inspect.getsource(obj), flags=re.MULTILINE)
+        lines += [f"- ``{field}``: {plain(comment)}" for field, comment in fields]
+
+
+def shorten(app: Sphinx, what: str, name: str, obj: Any, options: Any, given: Any, back: Any) -> Any:
+    """Signatures without what only a program reads: the checks in types, the addresses of functions."""
+    if given is None:
+        return None
+    given = re.sub(r"~?(?:typing\.)?Annotated\[(\w+), [^]]*\]", r"\1", given)
+    given = re.sub(r"<(?:built-in )?function (\w+)[^>]*>", r"\1", given)
+    return given.replace("<factory>", "...").replace("~collections.abc.", ""), back
+
+
+def skip_overrides(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Left out: what overrides a method of a base class, where it is told, and fields of a tuple."""
+    if str(getattr(obj, "__doc__", "")).startswith("Alias for field"):
+        return True
+    owner: Any = sys.modules.get(getattr(obj, "__module__", None) or "")
+    for part in getattr(obj, "__qualname__", "").split(".")[:-1]:
+        owner = getattr(owner, part, None)
+    if inspect.isclass(owner) and any(name in vars(base) for base in owner.__mro__[1:]):
+        return True
+    return None
+
+
+# ----- links out of docs/: Sphinx copies files into the site, but neither folders nor other pages
+
+
+def unlink(app: Sphinx, page: str, source: list[str]) -> None:
+    def text(link: re.Match[str]) -> str:
+        target = (HERE / page).parent.joinpath(link[2]).resolve()
+        copied = target.is_file() and target.suffix != ".md"
+        return link[0] if copied or HERE in target.parents else link[1]
+
+    source[0] = re.sub(r"\[([^]]+)\]\(([^):#]+)\)", text, source[0])
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", read_docstring)
+    app.connect("autodoc-process-signature", shorten)
+    app.connect("autodoc-skip-member", skip_overrides)
+    app.connect("source-read", unlink)
