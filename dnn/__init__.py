@@ -11,7 +11,7 @@ array([[0.5, 0.5]], dtype=float32)
 # ruff: noqa: F403 (each of these modules says in its own __all__ what is public)
 from backends import BackendUnavailable, InputError, available_backends, get_backend
 from dnn import layers, losses, metrics, optimizers
-from dnn.callbacks import EarlyStopping, ModelCheckpoint
+from dnn.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
 from dnn.checkpoints import load_model
 from dnn.layers import *
@@ -31,8 +31,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "LBFGS", "BackendUnavailable", "CSVLogger", "Callback", "EarlyStopping", "Evaluation", "History",
-    "InputError", "JSONLogger", "ModelCheckpoint", "Sequential", "TensorBoard", "available_backends",
-    "fit_lbfgs", "get_backend", "load_model", "register",
+    "InputError", "JSONLogger", "ModelCheckpoint", "ReduceLROnPlateau", "Sequential", "TensorBoard",
+    "available_backends", "fit_lbfgs", "get_backend", "load_model", "register",
 ]  # fmt: skip
 __all__ += layers.__all__
 __all__ += losses.__all__

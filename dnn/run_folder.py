@@ -191,11 +191,12 @@ class RunFolder(Callback):
     def draw(self, history: History, title: str) -> None:
         """Write the curves; a training does not fail because they cannot be drawn."""
         try:
-            picture = draw_curves(history, title)
+            picture = io.BytesIO()
+            history.plot(title, ("training", "test"), ("loss", "accuracy")).savefig(picture, dpi=120)
         except Exception as error:  # matplotlib's own settings, fonts and backends
             warn(f"{self.path / CURVES} cannot be drawn ({brief(error)})")
         else:
-            self._write(CURVES, picture)
+            self._write(CURVES, picture.getvalue())
 
 
 def _plain(value: Any) -> Any:
@@ -242,24 +243,3 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise InputError(f"{file} holds no object, expected train.py's arguments")
     return config
-
-
-def draw_curves(history: History, title: str) -> bytes:
-    """Loss and accuracy over the epochs, training and test, as a PNG."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    figure.suptitle(title, fontsize=10)
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for key, label, colour in (name, "training", "tab:blue"), (f"val_{name}", "test", "tab:red"):
-            if key in history.history:
-                axes.plot(history.epoch, history.history[key], "o-", ms=3, color=colour, label=label)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("mean loss" if name == "loss" else "share of right predictions")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.legend()
-    picture = io.BytesIO()
-    figure.savefig(picture, dpi=120)
-    return picture.getvalue()

@@ -4,12 +4,14 @@ The lecture's three steps are the three calls: build the model, ``compile`` the 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from backends import InputError
 from backends.errors import shown
+from dnn.callbacks.progress_bar import progress_of
 from dnn.losses import Loss, get_loss
 from dnn.measures import Measure, measures
 from dnn.network import Network
@@ -92,6 +94,7 @@ class Sequential(Network):
         class_weight: Mapping[int, float] | str | None = None,
         sample_weight: Any = None,
         resume: TrainingState | None = None,
+        verbose: str | int = "auto",
     ) -> History:
         """Train: each epoch takes every example once, in batches, with one update a batch.
 
@@ -112,6 +115,8 @@ class Sequential(Network):
             sample_weight: (N,) numbers from 0, for the weighted mean of the loss (``dnn.losses``).
             resume: go on from this state; epochs then counts from the start, so that the same call with it
                 ends where it would have ended without a stop (at once, if it had).
+            verbose: 1: a progress bar on a terminal, else a line an epoch; 2: lines; 0: nothing; "auto": the
+                bar where there is a terminal.
 
         Which arrays and iterables are taken, and what is copied or cast, is told in ``dnn.validation``.
 
@@ -120,23 +125,17 @@ class Sequential(Network):
         """
         _require_fit(steps_per_epoch, shuffle, callbacks, resume)
         epochs, batch_size = positive_integer("epochs", epochs), positive_integer("batch_size", batch_size)
-        batches: Batches | Stream
+        callbacks = [*callbacks, *progress_of(verbose, callbacks)]
         if y is None and is_stream(x):
             validation = self.door.admit_stream(x, validation_split, validation_data, sample_weight, resume)
-            with self.training():
-                batches = Stream(self, x, steps_per_epoch, class_weight)
-                return Training(self, batches, validation, callbacks).run(epochs, resume)
-        examples, validation = self.door.admit_training(
-            x,
-            y,
-            validation_split=validation_split,
-            validation_data=validation_data,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-        )
+            batches: Any = partial(Stream, self, x, steps_per_epoch, class_weight)
+        else:
+            held: dict[str, Any] = {"validation_split": validation_split, "validation_data": validation_data}
+            weights: dict[str, Any] = {"class_weight": class_weight, "sample_weight": sample_weight}
+            examples, validation = self.door.admit_training(x, y, **held, **weights)
+            batches = partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch)
         with self.training():
-            batches = Batches(self, examples, batch_size, shuffle, steps_per_epoch)
-            return Training(self, batches, validation, callbacks).run(epochs, resume)
+            return Training(self, batches(), validation, callbacks).run(epochs, resume)
 
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:
         """Mean loss and share of right predictions; arguments as in ``fit``.

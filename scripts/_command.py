@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import logging
 import math
 import re
 import sys
@@ -95,8 +96,12 @@ def listed(argument: str, text: str | None, table: Mapping[str, Any]) -> list[st
 def run(main: Callable[..., int | None], *arguments: Any) -> NoReturn:
     """Run a script's main: a user's mistake becomes one sentence on stderr and exit code 2."""
     from backends import BackendUnavailable, InputError
+    from dnn.io.notices import ToStderr
 
-    name = program()
+    name, log = program(), logging.getLogger("dnn")
+    log.setLevel(logging.INFO)
+    if not log.handlers:
+        log.addHandler(ToStderr())
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file's name may hold bytes that are no text. stderr escapes them by itself.
         sys.stdout.reconfigure(errors="backslashreplace")

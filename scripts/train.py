@@ -244,7 +244,7 @@ def train(run: Run, stopper: Any, states: Any) -> Any:
         return fit_rewinding(
             model, run.x, run.y, states=states, callbacks=watchers, resume=run.state,
             most=MOST if options.on_nan == "rewind" else 0, on_rewind=rewound,
-            batch_size=options.batch_size, epochs=options.epochs,
+            batch_size=options.batch_size, epochs=options.epochs, verbose=0,
             validation_data=(run.data.x_test, run.data.y_test),
         )  # fmt: skip
 

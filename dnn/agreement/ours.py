@@ -129,5 +129,5 @@ class BackendContender(Contender):
 
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
         model = case.model(self.backend())
-        model.fit(train.x, train.y, batch_size=batch_size, epochs=epochs)
+        model.fit(train.x, train.y, batch_size=batch_size, epochs=epochs, verbose=0)
         return model.evaluate(test.x, test.y).accuracy

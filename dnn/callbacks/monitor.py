@@ -12,7 +12,7 @@ class Best:
 
     Args:
         monitor: its name in the logs: "loss", "val_loss", "accuracy", "val_accuracy".
-        mode: "min": small is good; "max": large is good; "auto": "max" for accuracies, else "min".
+        mode: "min": small is good; "max": large is good; "auto": "max" for accuracies and R2, else "min".
         min_delta: what is better by no more than this is not better.
     """
 
@@ -22,7 +22,9 @@ class Best:
         self.monitor, self.min_delta = monitor, min_delta
         if not isinstance(monitor, str):
             raise InputError(f"monitor is {shown(monitor)}, expected the name of a number such as 'val_loss'")
-        self.sign = -1.0 if mode == "max" or (mode == "auto" and "acc" in monitor) else 1.0
+        self.sign = (
+            -1.0 if mode == "max" or (mode == "auto" and ("acc" in monitor or "r2" in monitor)) else 1.0
+        )
         self.clear()
 
     def clear(self) -> None:

@@ -2,9 +2,11 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from backends import InputError
+from backends.errors import shown
 from dnn.io.notices import say
 from dnn.training.callback import Callback, Progress
 
@@ -51,7 +53,7 @@ class LiveProgress(PlainProgress):
     The device is read a few times a second at most, between updates.
     """
 
-    every = 10
+    every = 25  # updates that a backend records together
     _INTERVAL = 0.25  # seconds between two reads of the device
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
@@ -98,5 +100,20 @@ class LiveProgress(PlainProgress):
 
 def progress_for_stdout(headline: str = "") -> Callback:
     """The live bar if standard output is a terminal, else plain lines."""
-    terminal = sys.stdout is not None and sys.stdout.isatty()
-    return LiveProgress(headline) if terminal else PlainProgress(headline)
+    return LiveProgress(headline) if _on_terminal() else PlainProgress(headline)
+
+
+def _on_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def progress_of(verbose: str | int, callbacks: Sequence[Callback]) -> list[Callback]:
+    """What ``fit(verbose=...)`` adds to these callbacks; none where they have a progress bar already.
+    Raises InputError: another value.
+    """
+    if verbose not in ("auto", 0, 1, 2):
+        raise InputError(f"verbose is {shown(verbose)}, expected 'auto', 0, 1 or 2")
+    quiet = verbose == 0 or (verbose == "auto" and not _on_terminal())
+    if quiet or any(isinstance(callback, PlainProgress) for callback in callbacks):
+        return []
+    return [PlainProgress() if verbose == 2 else progress_for_stdout()]

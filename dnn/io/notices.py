@@ -1,14 +1,23 @@
-"""Lines for whoever looks, on stdout and stderr: a closed or full one never ends a training."""
+"""Lines for whoever looks: the log "dnn", and progress on stdout. A closed or full one ends no training."""
 
 import contextlib
+import logging
 import os
 import sys
 
 
 def warn(text: str) -> None:
-    """Print ``WARNING: text`` to stderr; where that is closed or full, nobody reads it."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        print(f"WARNING: {text}", file=sys.stderr, flush=True)
+    """A warning in the log "dnn"."""
+    logging.getLogger("dnn").warning(text)
+
+
+class ToStderr(logging.Handler):
+    """The command lines' log: a line on stderr; where that is closed or full, nobody reads it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        mark = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            print(mark + record.getMessage(), file=sys.stderr, flush=True)
 
 
 def say(text: str) -> None:

@@ -1,11 +1,14 @@
 """History: each epoch's numbers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
+from typing import Any
 
 from backends import InputError
 from backends.errors import shown
+
+WORDS = {"loss": "mean loss", "accuracy": "share of right predictions"}
 
 
 @dataclass
@@ -36,3 +39,35 @@ class History:
         """(epoch, logs) as they were added."""
         for i, epoch in enumerate(self.epoch):
             yield epoch, {name: values[i] for name, values in self.history.items()}
+
+    def plot(
+        self,
+        title: str = "",
+        labels: tuple[str, str] = ("training", "validation"),
+        names: Sequence[str] | None = None,
+    ) -> Any:
+        """The curves as a matplotlib Figure: a notebook shows it, ``savefig("curves.png")`` writes it.
+
+        Args:
+            labels: of the curves of training and of validation.
+            names: a picture for each of these; None: for each number but the seconds.
+        """
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
+
+        every = [n for n in self.history if n != "seconds" and not n.startswith("val_")]
+        shown = every if names is None else list(names)
+        figure = Figure(figsize=(4 * max(1, len(shown)), 3.2), layout="constrained")
+        figure.suptitle(title, fontsize=10)
+        places = figure.subplots(1, max(1, len(shown)), squeeze=False).flat
+        for axes, name in zip(places, shown, strict=False):
+            curves = zip((name, f"val_{name}"), labels, ("tab:blue", "tab:red"), strict=True)
+            for key, label, colour in curves:
+                if key in self.history:
+                    axes.plot(self.epoch, self.history[key], "o-", ms=3, color=colour, label=label)
+            axes.set_xlabel("epoch")
+            axes.set_ylabel(WORDS.get(name, name.replace("_", " ")))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.grid(alpha=0.3)
+            axes.legend()
+        return figure

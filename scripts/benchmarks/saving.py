@@ -48,7 +48,7 @@ def measure(
         start = time.perf_counter()
         # TerminateOnNaN as in train.py: all trainings then pause equally often, saving or not.
         watchers = [TerminateOnNaN(), *saving]
-        model.fit(task.x, task.y, batch_size=settings.batch, epochs=epochs, callbacks=watchers)
+        model.fit(task.x, task.y, batch_size=settings.batch, epochs=epochs, callbacks=watchers, verbose=0)
         return time.perf_counter() - start
 
     seconds: dict[str, list[float]] = {way: [] for way in ("never", *BOUNDS)}

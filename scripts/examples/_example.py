@@ -81,7 +81,7 @@ def trained(
     seed = arguments.seed if seed is None else seed
     model = Sequential(layers, input_shape=x.shape[1:], backend=backend, seed=seed)
     model.compile(loss, Adam(LinearDecay(rate, updates)))
-    model.fit(x, y, batch_size=batch, epochs=arguments.epochs)
+    model.fit(x, y, batch_size=batch, epochs=arguments.epochs, verbose=0)
     return model
 
 

@@ -100,7 +100,8 @@ def full_runs(settings: Settings) -> Result:
             model = Sequential(layers, input_shape=(784,), backend=backend, seed=0)
             model.compile(optimizer=Adam(LinearDecay(1e-3, UPDATES)))
             start = time.perf_counter()
-            history = model.fit(data.x_train, data.y_train, batch_size=100, epochs=epochs).history
+            fitted = model.fit(data.x_train, data.y_train, batch_size=100, epochs=epochs, verbose=0)
+            history = fitted.history
             row[part] = time.perf_counter() - start
             row["training_alone_s"] = sum(history["seconds"])
         row["test_accuracy"] = model.evaluate(data.x_test, data.y_test).accuracy

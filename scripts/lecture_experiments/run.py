@@ -44,7 +44,8 @@ def train(experiment: Experiment, data: Dataset, backend: Backend, seed: int) ->
     else:
         batch = n if experiment.batch == ALL else min(experiment.batch, n)
         held = (data.x_test, data.y_test)
-        history = model.fit(x, y, batch_size=batch, epochs=experiment.epochs, validation_data=held).history
+        options: dict[str, Any] = {"batch_size": batch, "epochs": experiment.epochs, "verbose": 0}
+        history = model.fit(x, y, validation_data=held, **options).history
         updates = experiment.epochs * -(-n // batch)
     seconds = sum(history["seconds"]) if "seconds" in history else time.perf_counter() - start
     result = model.evaluate(data.x_test, data.y_test)

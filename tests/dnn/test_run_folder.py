@@ -28,7 +28,7 @@ class Remove(Callback):
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
-def test_a_folder_that_vanishes_is_made_again(tmp_path, epoch, capsys):
+def test_a_folder_that_vanishes_is_made_again(tmp_path, epoch, caplog):
     place = tmp_path / "run"
     folder = RunFolder(place)
     folder.write_json(CONFIG, {"seed": 3})
@@ -36,7 +36,7 @@ def test_a_folder_that_vanishes_is_made_again(tmp_path, epoch, capsys):
     watchers = [Remove(place, epoch), folder, TrainingCheckpoint(place, every=2)]
     model.fit(*small_data(), batch_size=10, epochs=3, callbacks=watchers)
     folder.save(model)
-    assert capsys.readouterr().err.count("vanished and was made again") == 1
+    assert caplog.text.count("vanished and was made again") == 1
     assert read_config(place) == {"seed": 3}
     lines = [json.loads(line) for line in (place / METRICS).read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
@@ -47,7 +47,7 @@ def test_a_folder_that_vanishes_is_made_again(tmp_path, epoch, capsys):
         RunFolder(place, resume=True)
 
 
-def test_a_folder_that_cannot_be_made_again_costs_the_training_nothing(tmp_path, capsys):
+def test_a_folder_that_cannot_be_made_again_costs_the_training_nothing(tmp_path, caplog):
     place = tmp_path / "runs" / "run"
     folder = RunFolder(place)
     model = small_model(get_backend("numpy"))
@@ -60,7 +60,7 @@ def test_a_folder_that_cannot_be_made_again_costs_the_training_nothing(tmp_path,
 
     history = model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[Replace(place, 1), folder])
     assert history.epoch == [1, 2, 3]
-    assert "training goes on" in capsys.readouterr().err
+    assert "training goes on" in caplog.text
     with pytest.raises(InputError, match="cannot be written"):
         folder.save(model)
 

@@ -1,0 +1,55 @@
+"""What is said to whoever looks: through the log "dnn", which the command lines print."""
+
+import io
+import logging
+import sys
+
+import pytest
+
+from dnn.io.notices import ToStderr, say, warn
+
+
+@pytest.fixture
+def log():
+    logger, handler = logging.getLogger("dnn"), ToStderr()
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    yield logger
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def test_the_library_only_logs(caplog, capsys):
+    warn("the disk is full")
+    assert [(r.name, r.levelname, r.message) for r in caplog.records] == [
+        ("dnn", "WARNING", "the disk is full")
+    ]
+    assert capsys.readouterr().out == ""
+
+
+def test_the_command_lines_print_it(log, capsys):
+    warn("the disk is full")
+    log.info("fetching %s", "MNIST")
+    log.debug("nothing")
+    assert capsys.readouterr().err == "WARNING: the disk is full\nfetching MNIST\n"
+
+
+class Full(io.StringIO):
+    def write(self, text):
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("stream", [None, Full()])
+def test_a_stderr_that_is_closed_or_full_ends_nothing(log, monkeypatch, stream):
+    monkeypatch.setattr(sys, "stderr", stream)
+    warn("nobody reads this")
+
+
+def test_a_full_stdout_is_told_once(log, monkeypatch, capsys):
+    full = Full()
+    monkeypatch.setattr(sys, "stdout", full)
+    monkeypatch.setattr("dnn.io.notices.silence_stdout", lambda: setattr(sys, "stdout", None))
+    say("one")
+    say("two")
+    assert capsys.readouterr().err.count("standard output cannot be written") == 1

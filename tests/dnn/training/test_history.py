@@ -1,0 +1,27 @@
+"""History: numbers and their picture."""
+
+import io
+
+import pytest
+from helpers import small_data, small_model
+
+from backends import get_backend
+from dnn import History
+
+
+def test_a_picture_of_each_number():
+    history = small_model(get_backend("numpy")).fit(*small_data(), epochs=3, validation_split=0.2)
+    figure = history.plot("a title")
+    assert [axes.get_ylabel() for axes in figure.axes] == ["mean loss", "share of right predictions"]
+    for axes, name in zip(figure.axes, ("loss", "accuracy"), strict=True):
+        curves = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+        assert curves == {"training": history.history[name], "validation": history.history[f"val_{name}"]}
+        assert list(axes.lines[0].get_xdata()) == [1, 2, 3]
+    file = io.BytesIO()
+    figure.savefig(file)
+    assert file.getvalue()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("history", [History(), History([1], {"loss": [0.5], "seconds": [1.0]})])
+def test_with_little_in_it(history):
+    history.plot().savefig(io.BytesIO())

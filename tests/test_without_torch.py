@@ -1,0 +1,68 @@
+"""Without torch and torchvision everything works that does not need them; and nothing loads them unasked."""
+
+import subprocess
+import sys
+
+from documents import ROOT
+
+WITHOUT = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "torchvision"):
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+sys.meta_path.insert(0, Missing())
+"""
+PATH = f"import runpy; sys.path.insert(0, {str(ROOT / 'scripts')!r}); "
+RUN = PATH + "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+
+
+def python(code, *arguments, folder, expected=0):
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == expected, done.stderr
+    return done
+
+
+def test_a_network_is_trained_and_evaluated(tmp_path):
+    scripts = ROOT / "scripts"
+    small = ["--dataset", "digits", "--hidden", "8", "--epochs", "1", "--run-dir", "run"]
+    python(WITHOUT + RUN, scripts / "train.py", *small, folder=tmp_path)
+    found = python(WITHOUT + RUN, scripts / "evaluate.py", "run", folder=tmp_path)
+    assert "360 digits images" in found.stdout
+    refused = python(WITHOUT + RUN, scripts / "train.py", "--backend", "torch", "--require-backend",
+                     *small[:-1], "other", folder=tmp_path, expected=2)  # fmt: skip
+    assert "torch" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_mnist_is_read_from_its_raw_files(mnist_dir, tmp_path):
+    code = (
+        "from dnn.datasets import load_dataset; data = load_dataset('mnist', sys.argv[1], download=False)\n"
+        "print(data.x_train.shape, data.y_test[:3], data.x_train.sum(dtype=int))"
+    )
+    done = python(WITHOUT + code, mnist_dir, folder=tmp_path)
+    assert done.stdout.split() == ["(60000,", "784)", "[7", "2", "1]", "1567298545"]
+
+
+def test_what_is_missing_for_a_download_is_said(tmp_path):
+    code = (
+        "import dnn.datasets.download as d, pathlib\n"
+        "try: d.from_torchvision('MNIST', [], pathlib.Path('.'))\n"
+        "except d.SourceError as error: print(error)"
+    )
+    assert "torchvision cannot be imported" in python(WITHOUT + code, folder=tmp_path).stdout
+
+
+def test_numpy_trains_without_loading_torch(tmp_path):
+    code = (
+        "import sys, numpy as np\n"
+        "from dnn import Dense, Sequential\n"
+        "from dnn.datasets import load_dataset\n"
+        "model = Sequential([Dense(3, 'softmax')], input_shape=(4,), backend='numpy')\n"
+        "model.compile(); model.fit(np.eye(4), [0, 1, 2, 0], validation_split=0.25)\n"
+        "print(sorted({'torch', 'torchvision', 'matplotlib', 'cupy', 'sklearn'} & sys.modules.keys()))"
+    )
+    assert python(code, folder=tmp_path).stdout == "[]\n"
