@@ -1,4 +1,4 @@
-"""Copies of a model: ``copy.copy``, ``copy.deepcopy`` and pickle give a model of its own.
+"""A model taken apart: ``copy.copy``, ``copy.deepcopy`` and pickle give a model of its own.
 
 What goes through is what checkpoints have, and the optimizer's vectors and counters: host arrays and
 settings. Pickle writes down classes and functions by their names, as it does everywhere.
@@ -89,3 +89,14 @@ def pickled(model: Any) -> tuple[Any, ...]:
         raise InputError("the model's backend has wrapped kernels, which cannot be pickled; use save")
     settings = backend.name, backend.device, backend.dtype_name, backend.fused, backend.precision
     return unpickled, (parts_of(model), settings)
+
+
+def training_config(network: Any) -> dict[str, Any] | None:
+    """How a network is trained, as JSON values; None: it is not compiled."""
+    if network.loss is None:
+        return None
+    penalty, metrics = network.penalty, network.metrics
+    updates = network.backend.to_host(network.optimizer_state.control)[3]
+    l1, l2 = (0.0, 0.0) if penalty is None else (penalty.l1, penalty.l2)
+    return {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
+            "metrics": None if metrics is None else [measure.name for measure in metrics]}  # fmt: skip

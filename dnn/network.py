@@ -13,7 +13,7 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from backends.errors import shown
-from dnn.copies import assembled, parts_of, pickled
+from dnn.copies import assembled, parts_of, pickled, training_config
 from dnn.io.checkpoint import write_checkpoint
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
@@ -296,14 +296,3 @@ class Network(Closed):
         facts = {"dtype": self.backend.dtype_name, **self.config(), "seed": self.seed,
                  "epochs_done": self.epochs_done, "training": training_config(self)}  # fmt: skip
         write_checkpoint(Path(path), facts, self.parameters.to_host())
-
-
-def training_config(network: Network) -> dict[str, Any] | None:
-    """How a network is trained, as JSON values; None: it is not compiled."""
-    if network.loss is None:
-        return None
-    penalty, metrics = network.penalty, network.metrics
-    updates = network.backend.to_host(network.optimizer_state.control)[3]
-    l1, l2 = (0.0, 0.0) if penalty is None else (penalty.l1, penalty.l2)
-    return {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
-            "metrics": None if metrics is None else [measure.name for measure in metrics]}  # fmt: skip

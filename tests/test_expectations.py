@@ -3,6 +3,7 @@
 import copy
 import csv
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -138,6 +139,15 @@ def test_augmentation():
     assert same_bits(model.predict(x), model.predict(x))
 
 
+def test_rescaling():
+    x, y = small_data()
+    x = np.rint(np.clip(x, -2, 2) * 60 + 120).astype("uint8")
+    model, wanted = network(dnn.Rescaling(1 / 255), Dense(3, "softmax")), network(Dense(3, "softmax"))
+    assert learns(model, x, y)
+    wanted.fit(x / 255, y, batch_size=10, epochs=5)
+    np.testing.assert_allclose(model.predict(x), wanted.predict(x / 255), rtol=1e-4)
+
+
 def test_weights_of_examples_and_classes():
     x, y = small_data()
     plain = fitted(x, y)
@@ -231,6 +241,14 @@ def test_own_loss():
     whole = network(Dense(2), loss="mse")
     assert model.evaluate(x, x[:, :2]).loss == pytest.approx(whole.evaluate(x, x[:, :2]).loss / 2)
     assert learns(model, x, x[:, :2])
+
+
+def test_register(tmp_path, monkeypatch):
+    monkeypatch.setattr(dnn.LAYERS, "_entries", dict(dnn.LAYERS))
+    x, _ = small_data()
+    model = network(dnn.register(Double)(), Dense(3, "softmax"))
+    save_model(model, tmp_path / "model")
+    assert same_bits(load_model(tmp_path / "model", NUMPY).predict(x), model.predict(x))
 
 
 def test_freezing():
@@ -371,6 +389,31 @@ def test_lbfgs():
     assert state.value < before / 10
 
 
+def test_own_metrics():
+    x, y = small_data()
+
+    def surest(y, outputs):
+        return outputs.max(axis=1)
+
+    model = network(Dense(3, "softmax"), metrics=["accuracy", surest, "mae"])
+    assert {"accuracy", "surest", "val_surest"} <= model.fit(x, y, validation_split=0.2).history.keys()
+    assert model.evaluate(x, y).surest == pytest.approx(model.predict(x).max(axis=1).mean())
+
+
+def test_reduce_lr_on_plateau():
+    model = network(Dense(3, "softmax"), optimizer=Adam(0.5))
+    plateau = dnn.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=100.0)
+    rates = model.fit(*small_data(), epochs=4, callbacks=[plateau]).history["learning_rate"]
+    assert rates == [0.5, 0.5, 0.25, 0.125]
+
+
+def test_progress(capsys):
+    small_model(NUMPY).fit(*small_data(), epochs=2)
+    assert capsys.readouterr().out == ""
+    small_model(NUMPY).fit(*small_data(), epochs=2, verbose=1)
+    assert [line[:9] for line in capsys.readouterr().out.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+
+
 # ----- results
 
 
@@ -414,6 +457,27 @@ def test_saving_and_loading(tmp_path):
     assert again.optimizer == model.optimizer
     assert again.penalty.l2 == 0.01
     assert same_bits(again.predict(x), model.predict(x))
+
+
+def test_copy_and_pickle():
+    (x, y), model = small_data(), small_model(NUMPY)
+    model.fit(x, y)
+    for other in (copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        other.fit(x, y)
+        assert same_bits(other.predict(x), fitted_twice(x, y))
+
+
+def fitted_twice(x, y):
+    model = small_model(NUMPY)
+    for _ in range(2):
+        model.fit(x, y)
+    return model.predict(x)
+
+
+def test_plot(tmp_path):
+    figure = small_model(NUMPY).fit(*small_data(), epochs=2, validation_split=0.2).plot()
+    assert [len(axes.lines) for axes in figure.axes] == [2, 2]
+    figure.savefig(tmp_path / "curves.png")
 
 
 def test_another_backend(tmp_path):

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from dnn.network import Network
-from dnn.training.step import Totals
+from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
 

@@ -22,8 +22,9 @@ from dnn.training.state import (
     restore,
     take_state,
 )
-from dnn.training.step import Totals, TrainingStep
+from dnn.training.step import TrainingStep
 from dnn.training.stream import Stream
+from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 
 VALIDATION_BATCH = 1000

@@ -10,54 +10,11 @@ from typing import Any
 
 from dnn.losses import weigh
 from dnn.network import Network
+from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
 
 Array = Any
-
-
-class Totals:
-    """Sums over the examples so far, on the device: losses, measures, and weights if there are any.
-
-    Args:
-        weighted: whether the examples have weights.
-        classes: whether the targets are class numbers, which decides what is measured.
-
-    Attributes:
-        names: "loss", and those of the measures.
-    """
-
-    def __init__(self, network: Network, weighted: bool = False, classes: bool = True) -> None:
-        self.network, measures = network, network.measures(classes)
-        self.names = ("loss", *(measure.name for measure in measures))
-        sizes = [measure.size(network.outputs) for measure in measures]
-        starts = [1] if sizes == [1] else [3 + sum(sizes[:i]) for i in range(len(sizes))]
-        self.sums = network.backend.zeros(3 if starts == [1] else 3 + sum(sizes))
-        self.loss = self.sums[0:1]
-        self.weight: Array = self.sums[2:3] if weighted else None
-        self._places = [slice(start, start + n) for start, n in zip(starts, sizes, strict=True)]
-        self._measures = [(m, self.sums[place]) for m, place in zip(measures, self._places, strict=True)]
-
-    def add(self, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
-        """One batch: what the loss took (B, C), targets, each example's loss (B,) times its weight (B,)."""
-        backend, loss = self.network.backend, self.network.goal
-        self.loss += backend.xp.sum(losses)
-        if weights is not None:
-            self.weight += backend.xp.sum(weights)
-        for measure, kept in self._measures:
-            taken = outputs if measure.raw else self.network.outputs_of(outputs)
-            measure.add(backend, loss, kept, taken, y)
-
-    def clear(self) -> None:
-        self.sums[...] = 0.0
-
-    def read(self, examples: int) -> tuple[float, ...]:
-        """(mean loss, each measure) over this many examples; waits for the device."""
-        sums = self.network.backend.to_host(self.sums)
-        whole = float(examples) if self.weight is None else float(sums[2])
-        loss = float(sums[0]) / whole if whole else 0.0
-        kept = zip(self._measures, self._places, strict=True)
-        return loss, *(measure.value(sums[place], examples) for (measure, _), place in kept)
 
 
 def gradients(

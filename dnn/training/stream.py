@@ -7,7 +7,8 @@ from typing import Any
 from backends import InputError
 from backends.errors import shown
 from dnn.network import Network
-from dnn.training.step import Totals, TrainingStep
+from dnn.training.step import TrainingStep
+from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
 from dnn.validation.examples import Examples
 from dnn.validation.settings import positive_integer

@@ -13,7 +13,8 @@ from dnn import Activation, BatchNormalization, Dense, Dropout, GaussianNoise, O
 from dnn.agreement.cases import optimizer_variants
 from dnn.optimizers import Adam
 from dnn.optimizers.schedules import LinearDecay
-from dnn.training.step import Totals, TrainingStep
+from dnn.training.step import TrainingStep
+from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 
 
