@@ -9,8 +9,8 @@ import numpy as np
 from backends import Backend, InputError
 from backends.errors import brief, shown
 from dnn.io.checkpoint import CheckpointError, read_checkpoint
-from dnn.layers import LAYERS, Layer
-from dnn.layers.names import layer_names
+from dnn.layers import Block, Layer
+from dnn.layers.names import layer_from
 from dnn.losses import LOSSES
 from dnn.network import Network
 from dnn.optimizers import optimizer_from
@@ -30,13 +30,8 @@ def save_model(model: Network, path: str | Path) -> None:
 def _layer(path: Path, config: Any) -> Layer:
     if not isinstance(config, dict):
         raise CheckpointError(f"checkpoint {path} describes a layer as {brief(repr(config))}")
-    arguments = dict(config)
-    layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
     try:
-        frozen = arguments.pop("trainable", True) is False  # not every constructor takes it
-        made = layer_class(**arguments)
-        made.trainable = not frozen
-        return made
+        return layer_from(config)
     except TypeError as error:
         raise CheckpointError(f"checkpoint {path} describes a layer wrongly: {brief(error)}") from None
 
@@ -47,14 +42,13 @@ def _require_weights_of(
     """Refuse layers, on inputs of this shape, with other weights than the file has, before anything of their
     size is made. Raises InputError: a layer's weights are missing or of another shape.
     """
-    for layer, name in zip(layers, layer_names(layers), strict=True):
-        layer.input_shape, after = shape, layer.shape_after(shape)
-        for short, form in layer.parameter_shapes().items():
-            array = arrays.get(f"{name}.{short}")
-            if array is None or array.shape != form:
-                got = "missing" if array is None else f"of shape {array.shape}"
-                raise InputError(f"weights {brief(name)}.{short} are {got}, expected shape {form}")
-        shape = after
+    block = Block(layers)
+    block.shape_after(shape)
+    for name, form in block.parameter_shapes().items():
+        array = arrays.get(name)
+        if array is None or array.shape != form:
+            got = "missing" if array is None else f"of shape {array.shape}"
+            raise InputError(f"weights {brief(name)} are {got}, expected shape {form}")
 
 
 def dtype_of(path: str | Path) -> str:
@@ -102,7 +96,14 @@ def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False
         model.epochs_done = done
     except CheckpointError:
         raise
-    except (KeyError, ValueError, TypeError, OverflowError, MemoryError) as error:  # InputError too
+    except (
+        KeyError,
+        ValueError,
+        TypeError,
+        OverflowError,
+        MemoryError,
+        RecursionError,
+    ) as error:  # InputError too
         raise CheckpointError(f"checkpoint {path} does not fit together: {brief(error, 400)}") from None
     return model
 

@@ -16,13 +16,13 @@ from backends.errors import shown
 from dnn.io.checkpoint import write_checkpoint
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
-from dnn.layers.names import layer_names
+from dnn.layers.containers import WHOLE, Block
+from dnn.layers.layer import plain
 from dnn.losses import Loss
 from dnn.metrics import absolute_error, count_correct
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
-from dnn.random import stream_key
 from dnn.validation.closed import Closed
 from dnn.validation.examples import Door
 from dnn.validation.settings import positive_integer, require_list
@@ -45,17 +45,15 @@ class Network(Closed):
     def __init__(
         self, layers: Sequence[Layer], *, input_shape: tuple[int, ...], backend: Backend, seed: int = 0
     ) -> None:
-        require_list("layers", layers)
         require_list("input_shape", input_shape)
-        if not layers:
-            raise InputError("layers is empty, expected at least one layer")
         if not input_shape:
             raise InputError("input_shape is empty, expected a length at least, such as (784,)")
         if not isinstance(backend, Backend):
             raise InputError(
                 f"backend is {shown(backend)}, expected a Backend; make one with get_backend('numpy')"
             )
-        self.layers = tuple(layers)
+        self._block = Block(layers)
+        self.layers = self._block.layers
         self.backend = backend
         self.seed = seed
         self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
@@ -71,35 +69,19 @@ class Network(Closed):
     # ----- the model
 
     def _build(self) -> None:
-        for i, layer in enumerate(self.layers):
-            if not isinstance(layer, Layer):
-                raise InputError(f"layers[{i}] is {shown(layer)}, expected a Layer such as Dense(10)")
-        shape, trained = self.input_shape, False
-        for i, (layer, name) in enumerate(zip(self.layers, layer_names(self.layers), strict=True)):
-            layer.build(shape, self.backend, name, first=not trained, seed=self.seed, index=i)
-            trained = trained or bool(layer.parameter_shapes())
-            shape = layer.output_shape
+        self._block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=WHOLE)
+        shape = self._block.output_shape
         if len(shape) != 1:
             raise InputError(
                 f"the last layer returns shape {shape}, expected (C,); put Flatten() and Dense(C) last"
             )
         self.outputs = shape[0]
-        self.parameters = Parameters(
-            self.backend,
-            {
-                f"{layer.name}.{short}": form
-                for layer in self.layers
-                for short, form in layer.parameter_shapes().items()
-            },
-            {f"{layer.name}.{short}": a for layer in self.layers for short, a in layer.state.items()},
-        )
-        views = self.parameters.value, self.parameters.gradient
-        for i, layer in enumerate(self.layers):
-            shorts = list(layer.parameter_shapes())
-            layer.attach(*({n: view[f"{layer.name}.{n}"] for n in shorts} for view in views))
-            for short, values in layer.initial_values(stream_key(self.seed, "weights", i)).items():
-                host = np.ascontiguousarray(values.astype(self.backend.dtype_name))
-                layer.value[short][...] = self.backend.from_host(host)
+        block = self._block
+        self.parameters = Parameters(self.backend, block.parameter_shapes(), block.state)
+        block.attach(self.parameters.value, self.parameters.gradient)
+        for name, values in block.initial_values().items():
+            host = np.ascontiguousarray(values.astype(self.backend.dtype_name))
+            self.parameters.value[name][...] = self.backend.from_host(host)
 
     # ----- the goal
 
@@ -180,8 +162,7 @@ class Network(Closed):
 
     def reserve(self, batch: int, training: bool) -> None:
         """Make every buffer for batches of this size."""
-        for layer in self.layers:
-            layer.reserve(batch, training)
+        self._block.reserve(batch, training)
         if self.loss is not None:
             self._loss_buffers.reserve(batch, training)
 
@@ -192,11 +173,7 @@ class Network(Closed):
             training: dropout and noise are drawn, and batch normalisation takes the batch's statistics.
             logits: leave out the last layer's activation.
         """
-        for layer in self.layers[:-1]:
-            x = layer.forward(x, training=training)
-        last = self.layers[-1]
-        run = last.forward_logits if logits else last.forward
-        return run(x, training=training)
+        return self._block.forward(x, training=training, logits=logits)
 
     def loss_of(self, x: Array, y: Array, *, training: bool) -> tuple[Array, Array, Array]:
         """Forward and loss of a reserved batch, on the device.
@@ -216,20 +193,14 @@ class Network(Closed):
 
     def backward(self, dy: Array) -> None:
         """Write all parameter gradients, from the gradient that ``loss_of`` returned; dy is overwritten."""
-        last = self.layers[-1]
-        gradient = last.backward_logits(dy) if self._logits_out else last.backward(dy)
-        for layer in reversed(self.layers[:-1]):
-            if gradient is None:  # nothing before is trained
-                break
-            gradient = layer.backward(gradient)
+        self._block.backward(dy, logits=self._logits_out)
 
     # ----- frozen layers
 
     @property
     def frozen(self) -> list[str]:
         """Names of the parameters that training leaves as they are."""
-        layers = [layer for layer in self.layers if not layer.trainable]
-        return [f"{layer.name}.{short}" for layer in layers for short in layer.value]
+        return list(self._block.frozen)
 
     def update(self) -> None:
         """One update from the gradients that are there; what is frozen, and its moments, stay as they are."""
@@ -250,7 +221,7 @@ class Network(Closed):
         """The architecture as JSON values: what a checkpoint holds beside the weights."""
         return {
             "input_shape": list(self.input_shape),
-            "layers": [{"type": type(x).__name__, **x.config()} for x in self.layers],
+            "layers": plain(self.layers),
             "loss": None if self.loss is None else self.loss.name,
             "loss_settings": {} if self.loss is None else self.loss.settings(),
         }

@@ -155,11 +155,11 @@ class PyTorchContender(Contender):
         found = {"y": self.receive("y", y.detach(), (len(x), *layer.output_shape), dtype)}
         found["dx"] = self.receive("dx", x_.grad, x.shape, dtype)
         for name, p, axes in convert.twin_parameters(module):
-            short = name.rsplit(".", maxsplit=1)[-1]
+            short = name.partition(".")[2]
             gradient = None if p.grad is None else p.grad.permute(axes)
             found[f"d{short}"] = self.receive(f"d{short}", gradient, parameters.shapes[short], dtype)
         for name, buffer, _ in convert.twin_parameters(module, state=True):
-            short = name.rsplit(".", maxsplit=1)[-1]
+            short = name.partition(".")[2]
             found[short] = self.receive(short, buffer, tuple(layer.state[short].shape), dtype)
         return found
 

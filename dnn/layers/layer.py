@@ -44,10 +44,12 @@ class Layer(Closed, ABC):
     """Settings with which the checks make the layer: first its usual ones, then some that add to them."""
     activation: str = "linear"
     """What the layer does to its last pre-activation; losses ask for it."""
-    random: ClassVar[bool] = False
+    random: bool = False
     """Whether it draws random numbers in training."""
-    mixes: ClassVar[bool] = False
+    mixes: bool = False
     """Whether in training its output for one example depends on all examples of the batch."""
+    outermost: ClassVar[bool] = False
+    """Whether it passes no gradient back, so that it stands before what is trained, and within no layer."""
 
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:
         if name is not None and not is_text(name):
@@ -58,7 +60,7 @@ class Layer(Closed, ABC):
         self.value: dict[str, Array] = {}
         self.gradient: dict[str, Array] = {}
         self.state: dict[str, Array] = {}
-        self.trainable = trainable
+        self._trainable = require_bool("trainable", trainable)
         self._backend: Backend | None = None
         self._buffers = Buffers(lambda batch, training: self.make_buffers(batch, training))
 
@@ -70,6 +72,11 @@ class Layer(Closed, ABC):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = require_bool("trainable", value)
+
+    @property
+    def frozen(self) -> Mapping[str, Array]:
+        """The parameters that training leaves as they are, by short name."""
+        return {} if self.trainable else self.value
 
     def __setattr__(self, name: str, value: Any) -> None:
         built = self._closed and self._backend is not None
@@ -185,4 +192,11 @@ class Layer(Closed, ABC):
         given.pop("trainable", None)
         if not self.trainable:  # else it is left out: files of older versions do not have it
             given["trainable"] = False
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
+        return {name: plain(v) for name, v in given.items()}
+
+
+def plain(setting: Any) -> Any:
+    """A setting as JSON values: a layer by its class's name and its config, a tuple as a list."""
+    if isinstance(setting, Layer):
+        return {"type": type(setting).__name__, **setting.config()}
+    return [plain(v) for v in setting] if isinstance(setting, (tuple, list)) else setting

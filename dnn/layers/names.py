@@ -1,11 +1,30 @@
-"""Names of layers: each its own, or its class and a number."""
+"""Names: of each layer its own, or its class and a number; and of the classes, in a table."""
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from backends import InputError
+from backends.table import Table
 from dnn.layers.layer import Layer
+from dnn.validation.settings import look_up
+
+LAYERS: Table[type[Layer]] = Table("layer", {})
+"""Every layer by its class's name; one of your own: ``LAYERS.add("Mine", Mine)``."""
+
+
+def layer_from(description: Mapping[str, Any]) -> Layer:
+    """A new layer from its class's name, "type", and its ``config``.
+    Raises InputError, TypeError: an unknown class, or settings that it does not take.
+    """
+    arguments = dict(description)
+    layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
+    frozen = arguments.pop("trainable", True) is False  # not every constructor takes it
+    made = layer_class(**arguments)
+    if frozen:
+        made.trainable = False
+    return made
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:

@@ -13,6 +13,7 @@ from dnn.layers import (
     Activation,
     AveragePooling2D,
     BatchNormalization,
+    Block,
     Conv2D,
     Dense,
     Dropout,
@@ -21,7 +22,9 @@ from dnn.layers import (
     Layer,
     LayerNormalization,
     MaxPooling2D,
+    Parallel,
     Reshape,
+    Residual,
 )
 from dnn.layers.augmentation import Augmentation
 from dnn.validation.settings import look_up
@@ -41,7 +44,8 @@ class LayerTwin:
     modules: tuple[str, ...]  # the classes in torch.nn that it becomes; for images within ``ChannelsLast``
     # (our built layer) -> the module. Raises NoTwin where torch cannot do the same.
     make: Callable[[Any], Module]
-    # (the module, without ChannelsLast, activation, name) -> our layer
+    # (the module, without ChannelsLast, activation, name) -> our layer. For a container
+    # the first is its settings and our layers, ``inner``.
     back: Callable[[Any, str, str | None], Layer]
     # Our short name -> (torch's name, axes): ours is torch's with its axes in this order
     parameters: Tensors = field(default_factory=dict)
@@ -211,6 +215,22 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Activation": LayerTwin(
         ("Identity",), lambda layer: activation_module(layer.activation), _back_activation
     ),
+    # Made empty; ``dnn.interop.torch.convert`` puts in what is within.
+    "Block": LayerTwin(
+        ("Sequential",),
+        lambda layer: _nn("Sequential"),
+        lambda module, activation, name: Block(module.inner, name=name),
+    ),
+    "Residual": LayerTwin(
+        ("Residual",),
+        lambda layer: _own("Residual", "add"),
+        lambda module, activation, name: Residual(module.inner[1].layers, name=name),
+    ),
+    "Parallel": LayerTwin(
+        ("Parallel",),
+        lambda layer: _own("Parallel", layer.merge),
+        lambda module, activation, name: Parallel(module.inner, merge=module.merge, name=name),
+    ),
     # Random in training alone: what the network predicts does not change without them.
     "Augmentation": LayerTwin(("Identity",), lambda layer: _nn("Identity"), _back_activation),
 })  # fmt: skip
@@ -274,5 +294,8 @@ def twin_of_layer(layer: Layer) -> LayerTwin:
 
 def twin_of(module: Module) -> LayerTwin | None:
     """The table's entry for a module; None where there is none."""
-    name = type(core(module)).__name__
+    kind = type(core(module))
+    if not kind.__module__.startswith(("torch.nn.", "dnn.interop.torch.")):
+        return None  # somebody's own of the same name
+    name = kind.__name__
     return next((twin for twin in LAYER_TWINS.values() if name in twin.modules), None)

@@ -10,6 +10,26 @@ class GlobalAverage(torch.nn.Module):  # type: ignore[misc]
         return x.mean((1, 2))
 
 
+class Parallel(torch.nn.Sequential):  # type: ignore[misc]
+    """Modules side by side on one input, whose outputs are joined along the last axis, or added."""
+
+    def __init__(self, merge: str) -> None:
+        super().__init__()
+        self.merge = merge
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made = [module(x) for module in self]
+        return sum(made) if self.merge == "add" else torch.cat(made, -1)
+
+
+class Residual(Parallel):
+    """A shortcut and what is added to it."""
+
+
+class Branch(torch.nn.Sequential):  # type: ignore[misc]
+    """One of our layers in a Parallel, and its activation, which is a module of its own."""
+
+
 class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
     """A module of torch.nn for images (B, C, H, W), for ours, which are (B, H, W, C).
 
