@@ -9,8 +9,7 @@ import numpy as np
 from backends import Backend, InputError
 from backends.errors import brief, shown
 from dnn.io.checkpoint import CheckpointError, read_checkpoint
-from dnn.layers import Block, Layer
-from dnn.layers.names import layer_from
+from dnn.layers import Block
 from dnn.losses import LOSSES
 from dnn.network import Network
 from dnn.optimizers import optimizer_from
@@ -27,22 +26,10 @@ def save_model(model: Network, path: str | Path) -> None:
     model.save(path)
 
 
-def _layer(path: Path, config: Any) -> Layer:
-    if not isinstance(config, dict):
-        raise CheckpointError(f"checkpoint {path} describes a layer as {brief(repr(config))}")
-    try:
-        return layer_from(config)
-    except TypeError as error:
-        raise CheckpointError(f"checkpoint {path} describes a layer wrongly: {brief(error)}") from None
-
-
-def _require_weights_of(
-    layers: list[Layer], shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]
-) -> None:
+def _require_weights_of(block: Block, shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]) -> None:
     """Refuse layers, on inputs of this shape, with other weights than the file has, before anything of their
     size is made. Raises InputError: a layer's weights are missing or of another shape.
     """
-    block = Block(layers)
     block.shape_after(shape)
     for name, form in block.parameter_shapes().items():
         array = arrays.get(name)
@@ -83,11 +70,11 @@ def load_model(path: str | Path, backend: Backend, allow_nonfinite: bool = False
             f"the same with allow_nonfinite=True (--allow-nonfinite)"
         )
     try:
-        layers = [_layer(path, layer) for layer in facts["layers"]]
+        block = Block(facts["layers"])
         shape = tuple(positive_integer("input_shape", n) for n in facts["input_shape"])
         done = facts.get("epochs_done", 0)
-        _require_weights_of(layers, shape, arrays)
-        model = Sequential(layers, input_shape=shape, backend=backend, seed=facts.get("seed", 0))
+        _require_weights_of(block, shape, arrays)
+        model = Sequential(block.layers, input_shape=shape, backend=backend, seed=facts.get("seed", 0))
         model.parameters.load(arrays)
         if facts.get("loss") is not None:
             _compile(model, facts)

@@ -18,6 +18,8 @@ from dnn.layers.augmentation import Augmentation
 # The first makes Dense(24) square: a transposed W then fits. Of 7 x 8 pixels "same" pads one side more.
 # 8 channels, since of 3 numbers some are nearly equal, and LayerNormalization magnifies their rounding.
 SHAPES = ((24,), (40,), (7, 8, 8))
+SEQUENCE = (9, 8)
+"""For what fits none of them."""
 
 
 def _settings(layer_class: type[Layer]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -41,8 +43,10 @@ def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
         if issubclass(layer_class, Augmentation):
             continue  # it passes no gradient back; its pictures are compared by its own test
         for special, settings in _settings(layer_class):
-            make, fitting = partial(layer_class, **settings), []
-            for shape in SHAPES:
+            make, fitting = partial(layer_class, **settings), list[tuple[int, ...]]()
+            for shape in (*SHAPES, SEQUENCE):
+                if fitting and shape == SEQUENCE:
+                    break
                 try:
                     make().build(shape, numpy, "layer", first=False)
                 except InputError:

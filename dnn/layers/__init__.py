@@ -8,19 +8,19 @@ from dnn.layers.layer import Layer
 from dnn.layers.names import LAYERS
 from dnn.layers.noise import Dropout, GaussianNoise
 from dnn.layers.normalization import BatchNormalization, LayerNormalization
-from dnn.layers.pooling import GlobalAveragePooling2D
+from dnn.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, MaxPooling2D
 from dnn.layers.shaping import Flatten, Reshape
-from dnn.layers.windows import AveragePooling2D, Conv2D, MaxPooling2D
+from dnn.layers.windows import Conv1D, Conv2D
 
 __all__ = [
-    "LAYERS", "Activation", "AveragePooling2D", "BatchNormalization", "Block", "Conv2D", "Dense", "Dropout",
-    "Flatten", "GaussianNoise", "GlobalAveragePooling2D", "Layer", "LayerNormalization", "MaxPooling2D",
-    "Parallel", "RandomRotation", "RandomTranslation", "Reshape", "Residual",
+    "LAYERS", "Activation", "AveragePooling2D", "BatchNormalization", "Block", "Conv1D", "Conv2D", "Dense",
+    "Dropout", "Flatten", "GaussianNoise", "GlobalAveragePooling2D", "Layer", "LayerNormalization",
+    "MaxPooling2D", "Parallel", "RandomRotation", "RandomTranslation", "Reshape", "Residual",
 ]  # fmt: skip
 
 for _layer in (
-    Dense, Activation, Dropout, GaussianNoise, BatchNormalization, LayerNormalization, Conv2D, MaxPooling2D,
-    AveragePooling2D, GlobalAveragePooling2D, Flatten, Reshape, RandomTranslation, RandomRotation, Block,
-    Residual, Parallel,
+    Dense, Activation, Dropout, GaussianNoise, BatchNormalization, LayerNormalization, Conv2D, Conv1D,
+    MaxPooling2D, AveragePooling2D, GlobalAveragePooling2D, Flatten, Reshape, RandomTranslation,
+    RandomRotation, Block, Residual, Parallel,
 ):  # fmt: skip
     LAYERS.add(_layer.__name__, _layer)

@@ -38,10 +38,7 @@ class Container(Layer):
         require_list(argument, given)
         if not given:
             raise InputError(f"{argument} is empty, expected at least one layer")
-        try:
-            made = [layer_from(x) if isinstance(x, Mapping) else x for x in given]
-        except TypeError as error:
-            raise InputError(f"{argument} is {shown(given)}, which describes no layers: {error}") from None
+        made = [layer_from(x) if isinstance(x, Mapping) else x for x in given]
         self.inner = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in made)
         for i, layer in enumerate(self.inner):
             if not isinstance(layer, Layer):

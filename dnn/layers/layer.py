@@ -12,7 +12,7 @@ from backends.errors import shown
 from dnn.layers.buffers import Buffers
 from dnn.random import Key
 from dnn.validation.closed import Closed
-from dnn.validation.settings import is_text, require_bool
+from dnn.validation.settings import LATER, is_text, require_bool
 
 Array = Any
 Shape = tuple[int, ...]  # without the batch axis
@@ -188,11 +188,14 @@ class Layer(Closed, ABC):
 
     def config(self) -> dict[str, Any]:
         """The arguments that make this layer again, as JSON values."""
-        given = {name: getattr(self, name) for name in ("name", *signature(type(self)).parameters)}
-        given.pop("trainable", None)
-        if not self.trainable:  # else it is left out: files of older versions do not have it
-            given["trainable"] = False
-        return {name: plain(v) for name, v in given.items()}
+        defaults = {name: p.default for name, p in signature(type(self)).parameters.items()}
+        defaults["trainable"] = True  # also where the constructor does not take it
+        given = {name: getattr(self, name) for name in ("name", *defaults)}
+        return {n: plain(v) for n, v in given.items() if n not in LATER or v != defaults[n]}
+
+    def __repr__(self) -> str:
+        given = {name: getattr(self, name) for name in signature(type(self)).parameters}
+        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in given.items())})"
 
 
 def plain(setting: Any) -> Any:

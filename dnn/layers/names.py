@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backends import InputError
+from backends.errors import brief
 from backends.table import Table
 from dnn.layers.layer import Layer
 from dnn.validation.settings import look_up
@@ -16,12 +17,15 @@ LAYERS: Table[type[Layer]] = Table("layer", {})
 
 def layer_from(description: Mapping[str, Any]) -> Layer:
     """A new layer from its class's name, "type", and its ``config``.
-    Raises InputError, TypeError: an unknown class, or settings that it does not take.
+    Raises InputError: an unknown class, or settings that it does not take.
     """
     arguments = dict(description)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
     frozen = arguments.pop("trainable", True) is False  # not every constructor takes it
-    made = layer_class(**arguments)
+    try:
+        made = layer_class(**arguments)
+    except TypeError as error:
+        raise InputError(f"a layer is described wrongly: {brief(error)}") from None
     if frozen:
         made.trainable = False
     return made

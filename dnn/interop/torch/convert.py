@@ -111,7 +111,9 @@ def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = Non
 def _tensors(module: Any, table: Tensors) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
     """(our short name, a module's tensor t, axes): ours is t.permute(axes)."""
     for short, (theirs, axes) in table.items():
-        yield short, getattr(core(module), theirs), axes
+        tensor = getattr(core(module), theirs)
+        if tensor is not None:  # a bias that is not there
+            yield short, tensor, axes
 
 
 def twin_parameters(
@@ -156,12 +158,15 @@ def _in_a_row(module: Any) -> list[tuple[str, torch.nn.Module]]:
 
 def _twin_or_refuse(name: str, child: torch.nn.Module) -> LayerTwin:
     twin, module = twin_of(child), core(child)
-    if twin is not None and type(module).__name__.endswith("2d") and module is child:
+    if twin is not None and type(module).__name__.endswith(("2d", "Conv1d")) and module is child:
         raise NoTwin(
-            f"module {name!r} is {child}, which takes (B, C, H, W), expected it within "
+            f"module {name!r} is {child}, which takes (B, C, ...), expected it within "
             f"dnn.interop.torch.modules.ChannelsLast, since our images are (B, H, W, C)"
         )
-    if twin is None or any(getattr(module, theirs, None) is None for theirs, _ in twin.parameters.values()):
+    wanted = [] if twin is None else [theirs for theirs, _ in twin.parameters.values()]
+    if twin is not None and twin.activated:
+        wanted.remove("bias")  # which those have or not
+    if twin is None or any(getattr(module, theirs, None) is None for theirs in wanted):
         known = [n for entry in LAYER_TWINS.values() for n in entry.modules]
         known += [n for n, _ in ACTIVATION_TWINS.values()]
         raise NoTwin(f"module {name!r} is {child}, expected one of {', '.join(known)}, with weight and bias")

@@ -14,6 +14,7 @@ from dnn.layers import (
     AveragePooling2D,
     BatchNormalization,
     Block,
+    Conv1D,
     Conv2D,
     Dense,
     Dropout,
@@ -122,7 +123,17 @@ def _back_conv(module: Module, activation: str, name: str | None) -> Layer:
     _same(module, groups=1, dilation=(1, 1), padding_mode="zeros")
     return Conv2D(
         module.out_channels, module.kernel_size, activation,
-        strides=module.stride, padding=module.padding, name=name,
+        strides=module.stride, padding=module.padding, use_bias=module.bias is not None, name=name,
+    )  # fmt: skip
+
+
+def _back_conv1d(module: Module, activation: str, name: str | None) -> Layer:
+    _same(module, groups=1, dilation=(1,), padding_mode="zeros")
+    (size,), (stride,) = module.kernel_size, module.stride
+    padding = module.padding if isinstance(module.padding, str) else module.padding[0]
+    return Conv1D(
+        module.out_channels, size, activation, strides=stride, padding=padding,
+        use_bias=module.bias is not None, name=name,
     )  # fmt: skip
 
 
@@ -159,18 +170,31 @@ _SCALES = {"gamma": ("weight", _VECTOR), "beta": ("bias", _VECTOR)}
 LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Dense": LayerTwin(
         ("Linear",),
-        lambda layer: _nn("Linear", layer.input_shape[0], layer.units),
-        lambda module, activation, name: Dense(module.out_features, activation, name=name),
+        lambda layer: _nn("Linear", layer.input_shape[0], layer.units, layer.use_bias),
+        lambda module, activation, name: Dense(
+            module.out_features, activation, use_bias=module.bias is not None, name=name
+        ),
         {"W": ("weight", (1, 0)), "b": ("bias", _VECTOR)},  # torch's weight is (n_out, n_in)
         activated=True,
     ),
     "Conv2D": LayerTwin(
         ("Conv2d",),
         lambda layer: _images(
-            "Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, _border(layer)
+            "Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, _border(layer),
+            bias=layer.use_bias,
         ),
         _back_conv,
         {"W": ("weight", (2, 3, 1, 0)), "b": ("bias", _VECTOR)},  # torch's is (n_out, n_in, h, w)
+        activated=True,
+    ),
+    "Conv1D": LayerTwin(
+        ("Conv1d",),
+        lambda layer: _images(
+            "Conv1d", layer.input_shape[1], layer.filters, layer.kernel_size, layer.strides,
+            _border(layer)[1], bias=layer.use_bias,
+        ),
+        _back_conv1d,
+        {"W": ("weight", (2, 1, 0)), "b": ("bias", _VECTOR)},  # torch's is (n_out, n_in, k)
         activated=True,
     ),
     "MaxPooling2D": LayerTwin(

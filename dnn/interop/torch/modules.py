@@ -31,7 +31,7 @@ class Branch(torch.nn.Sequential):  # type: ignore[misc]
 
 
 class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
-    """A module of torch.nn for images (B, C, H, W), for ours, which are (B, H, W, C).
+    """A module of torch.nn for images (B, C, H, W), for ours, which are (B, H, W, C); sequences too.
 
     Nothing is copied on the way in: seen as (B, C, H, W), our images lie in the order that torch names
     channels_last.
@@ -42,4 +42,4 @@ class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
         self.inner = inner
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.inner(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return self.inner(x.movedim(-1, 1)).movedim(1, -1)

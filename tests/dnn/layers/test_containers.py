@@ -216,7 +216,7 @@ def test_a_module_of_the_same_name_is_not_taken_for_ours():
             lambda: build(Residual([RandomTranslation(1)]), Flatten(), shape=(4, 4)),
             r"'random_translation_1' .* stands within 'block', expected it before",
         ),
-        (lambda: Residual([{"type": "Dense", "unit": 3}]), "which describes no layers"),
+        (lambda: Residual([{"type": "Dense", "unit": 3}]), "a layer is described wrongly: .*unit"),
         (lambda: Residual([{"type": "Dens", "units": 3}]), "layer type is 'Dens'.*'Dense'"),
         (lambda: Residual([Dense(6, name="x"), Dense(6, name="x")]), "each name once"),
         (lambda: Parallel([]), "branches is empty"),
