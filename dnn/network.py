@@ -137,7 +137,7 @@ class Network(Closed):
     @property
     def door(self) -> Door:
         """Where examples and targets come in."""
-        return Door(self.backend, self.input_shape, self.outputs, self.goal)
+        return Door(self.backend, self.input_shape, self.outputs, self.goal, self.layers[0].below)
 
     def _require_untrained(self, what: str) -> None:
         if self._lock.locked():

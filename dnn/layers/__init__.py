@@ -4,6 +4,7 @@ from dnn.layers.activation import Activation
 from dnn.layers.augmentation import RandomRotation, RandomTranslation
 from dnn.layers.containers import Block, Parallel, Residual
 from dnn.layers.dense import Dense
+from dnn.layers.embedding import Embedding
 from dnn.layers.layer import Layer
 from dnn.layers.names import LAYERS
 from dnn.layers.noise import Dropout, GaussianNoise
@@ -14,13 +15,14 @@ from dnn.layers.windows import Conv1D, Conv2D
 
 __all__ = [
     "LAYERS", "Activation", "AveragePooling2D", "BatchNormalization", "Block", "Conv1D", "Conv2D", "Dense",
-    "Dropout", "Flatten", "GaussianNoise", "GlobalAveragePooling2D", "Layer", "LayerNormalization",
-    "MaxPooling2D", "Parallel", "RandomRotation", "RandomTranslation", "Reshape", "Residual",
+    "Dropout", "Embedding", "Flatten", "GaussianNoise", "GlobalAveragePooling2D", "Layer",
+    "LayerNormalization", "MaxPooling2D", "Parallel", "RandomRotation", "RandomTranslation", "Reshape",
+    "Residual",
 ]  # fmt: skip
 
 for _layer in (
     Dense, Activation, Dropout, GaussianNoise, BatchNormalization, LayerNormalization, Conv2D, Conv1D,
     MaxPooling2D, AveragePooling2D, GlobalAveragePooling2D, Flatten, Reshape, RandomTranslation,
-    RandomRotation, Block, Residual, Parallel,
+    RandomRotation, Embedding, Block, Residual, Parallel,
 ):  # fmt: skip
     LAYERS.add(_layer.__name__, _layer)

@@ -51,6 +51,9 @@ class Layer(Closed, ABC):
     outermost: ClassVar[bool] = False
     """Whether it passes no gradient back, so that it stands before what is trained, and within no layer."""
 
+    below: int | None = None
+    """What it takes are whole numbers from 0, below this; None: any numbers."""
+
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:
         if name is not None and not is_text(name):
             raise InputError(f"name is {shown(name)}, expected a string or None")

@@ -18,6 +18,7 @@ from dnn.layers import (
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAveragePooling2D,
     Layer,
@@ -119,6 +120,11 @@ def _same(module: Module, **expected: Any) -> None:
             raise NoTwin(f"module {module} has {name}={getattr(module, name)!r}, expected {value!r}")
 
 
+def _back_embedding(module: Module, activation: str, name: str | None) -> Layer:
+    _same(module, padding_idx=None, max_norm=None)
+    return Embedding(module.num_embeddings, module.embedding_dim, name=name)
+
+
 def _back_conv(module: Module, activation: str, name: str | None) -> Layer:
     _same(module, groups=1, dilation=(1, 1), padding_mode="zeros")
     return Conv2D(
@@ -176,6 +182,12 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         ),
         {"W": ("weight", (1, 0)), "b": ("bias", _VECTOR)},  # torch's weight is (n_out, n_in)
         activated=True,
+    ),
+    "Embedding": LayerTwin(
+        ("Embedding",),
+        lambda layer: _own("Embedding", layer.input_dim, layer.output_dim),
+        _back_embedding,
+        {"W": ("weight", (0, 1))},
     ),
     "Conv2D": LayerTwin(
         ("Conv2d",),

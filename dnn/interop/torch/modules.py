@@ -30,6 +30,13 @@ class Branch(torch.nn.Sequential):  # type: ignore[misc]
     """One of our layers in a Parallel, and its activation, which is a module of its own."""
 
 
+class Embedding(torch.nn.Embedding):  # type: ignore[misc]
+    """As torch's, for whole numbers of any dtype."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.long())
+
+
 class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
     """A module of torch.nn for images (B, C, H, W), for ours, which are (B, H, W, C); sequences too.
 
