@@ -143,7 +143,7 @@ STEP = ["p", "g", "slots", "control", "settings"]
 
 def settings_of(name: str) -> dict[tuple[Any, ...], int]:
     """An optimizer's settings, as it comes and with what is off turned on, and its number of slots."""
-    return {o.settings(): len(o.slots) for _, o in optimizer_variants() if o.name == name}
+    return {o.settings(): len(o.kept) for _, o in optimizer_variants() if o.kernel == name}
 
 
 def optimizer_cases(num: Numbers, kind: None, name: str) -> Iterator[Case]:

@@ -27,7 +27,8 @@ class NativeNetwork(Network):
         self.module = twin.to_torch(model, self.backend.device)
         self.loss = twin.torch_loss(case.loss)
         self.optimizer = twin.torch_optimizer(case.optimizer, self.module)
-        self.slots = OPTIMIZER_TWINS[case.optimizer.name].slots
+        keys = OPTIMIZER_TWINS[case.optimizer.name].slots
+        self.slots = {slot: keys[slot] for slot in case.optimizer.kept}
         self.start = np.array(model.optimizer_state.control, dtype=np.float64)
         self.updates = 0
 

@@ -91,9 +91,9 @@ def examples(
         return numbers(backend, argument, x, keep="uint8")
     x, xp = numbers(backend, argument, x), backend.xp
     if not bool(xp.all((x >= 0) & (x < below) & (xp.floor(x) == x))):
-        got = f"{float(xp.min(x)):g} to {float(xp.max(x)):g}"
+        held = f"{float(xp.min(x)):g} to {float(xp.max(x)):g}"
         raise InputError(
-            f"{argument} holds {got}, expected whole numbers from 0 to {below - 1} for an Embedding"
+            f"{argument} holds {held}, expected whole numbers from 0 to {below - 1} for an Embedding"
         )
     return x
 

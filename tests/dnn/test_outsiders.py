@@ -167,6 +167,13 @@ def test_losses_are_those_of_torch_functional(backend_name, rows):
         (Adagrad(0.1), lambda p: torch.optim.Adagrad(p, 0.1)),
         (RMSprop(), lambda p: torch.optim.RMSprop(p)),
         (RMSprop(0.01, 0.9, 1e-3, 0.7), lambda p: torch.optim.RMSprop(p, 0.01, 0.9, 1e-3, momentum=0.7)),
+        (RMSprop(0.01, centered=True), lambda p: torch.optim.RMSprop(p, 0.01, centered=True)),
+        (
+            RMSprop(0.01, 0.9, 1e-3, 0.7, centered=True),
+            lambda p: torch.optim.RMSprop(p, 0.01, 0.9, 1e-3, momentum=0.7, centered=True),
+        ),
+        (Adam(0.01, amsgrad=True), lambda p: torch.optim.Adam(p, 0.01, amsgrad=True)),
+        (AdamW(0.01, amsgrad=True), lambda p: torch.optim.AdamW(p, 0.01, amsgrad=True)),
         (Adam(0.01, 0.8, 0.9, 1e-3), lambda p: torch.optim.Adam(p, 0.01, (0.8, 0.9), 1e-3)),
     ],
 )

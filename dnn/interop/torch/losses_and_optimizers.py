@@ -57,7 +57,13 @@ LOSS_TWINS: Table[LossTwin] = Table("loss with a twin in torch", {
     ),
 })  # fmt: skip
 
-_MOMENTS = {"m": "exp_avg", "v": "exp_avg_sq"}
+_MOMENTS = {"m": "exp_avg", "v": "exp_avg_sq", "largest": "max_exp_avg_sq"}
+
+
+def _adam(o: Any) -> dict[str, Any]:
+    return {"betas": (o.beta1, o.beta2), "eps": o.epsilon, "amsgrad": o.amsgrad}
+
+
 OPTIMIZER_TWINS: Table[OptimizerTwin] = Table("optimizer with a twin in torch", {
     "sgd": OptimizerTwin(
         "SGD", lambda o: {"momentum": o.momentum, "nesterov": o.nesterov}, {"velocity": "momentum_buffer"}
@@ -65,15 +71,11 @@ OPTIMIZER_TWINS: Table[OptimizerTwin] = Table("optimizer with a twin in torch", 
     "adagrad": OptimizerTwin("Adagrad", lambda o: {"eps": o.epsilon}, {"total": "sum"}),
     "rmsprop": OptimizerTwin(
         "RMSprop",
-        lambda o: {"alpha": o.decay, "eps": o.epsilon, "momentum": o.momentum},
-        {"v": "square_avg", "velocity": "momentum_buffer"},
+        lambda o: {"alpha": o.decay, "eps": o.epsilon, "momentum": o.momentum, "centered": o.centered},
+        {"v": "square_avg", "velocity": "momentum_buffer", "mean": "grad_avg"},
     ),
-    "adam": OptimizerTwin("Adam", lambda o: {"betas": (o.beta1, o.beta2), "eps": o.epsilon}, _MOMENTS),
-    "adamw": OptimizerTwin(
-        "AdamW",
-        lambda o: {"betas": (o.beta1, o.beta2), "eps": o.epsilon, "weight_decay": o.weight_decay},
-        _MOMENTS,
-    ),
+    "adam": OptimizerTwin("Adam", _adam, _MOMENTS),
+    "adamw": OptimizerTwin("AdamW", lambda o: {**_adam(o), "weight_decay": o.weight_decay}, _MOMENTS),
 })  # fmt: skip
 
 
