@@ -137,6 +137,9 @@ def test_losses_are_those_of_torch_functional(backend_name, rows):
             o, T(targets), label_smoothing=0.1
         ),
         "binary_crossentropy": lambda o: F.binary_cross_entropy_with_logits(o, T(dense)),
+        "binary_crossentropy pos_weight": lambda o: F.binary_cross_entropy_with_logits(
+            o, T(dense), pos_weight=torch.tensor(2.5)
+        ),
         "mean_squared_error": lambda o: F.mse_loss(o, T(dense)),
         "mean_absolute_error": lambda o: F.l1_loss(o, T(dense)),
         "hinge": lambda o: F.hinge_embedding_loss(

@@ -42,13 +42,21 @@ def rate_table(optimizer: Optimizer) -> list[float]:
     return [float(r) for r in rate.rates()] if isinstance(rate, Schedule) else [float(rate)]
 
 
+def _tensor(numbers: float | tuple[float, ...]) -> torch.Tensor:
+    import torch
+
+    return torch.as_tensor(numbers, dtype=torch.float64)
+
+
 _CROSS_ENTROPY = LossTwin(
     "CrossEntropyLoss", lambda loss: {"label_smoothing": loss.label_smoothing}, rows=False
 )
 LOSS_TWINS: Table[LossTwin] = Table("loss with a twin in torch", {
     "categorical_crossentropy": _CROSS_ENTROPY,
     "sparse_categorical_crossentropy": _CROSS_ENTROPY,
-    "binary_crossentropy": LossTwin("BCEWithLogitsLoss"),
+    "binary_crossentropy": LossTwin(
+        "BCEWithLogitsLoss", lambda loss: {"pos_weight": _tensor(loss.pos_weight)}
+    ),
     "mean_squared_error": LossTwin("MSELoss"),
     "mean_absolute_error": LossTwin("L1Loss"),
     # max(0, 1 - s y) is what this module makes of s y for the target -1.
