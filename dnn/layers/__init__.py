@@ -9,20 +9,20 @@ from dnn.layers.layer import Layer
 from dnn.layers.names import LAYERS
 from dnn.layers.noise import Dropout, GaussianNoise
 from dnn.layers.normalization import BatchNormalization, LayerNormalization
-from dnn.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, MaxPooling2D
+from dnn.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
 from dnn.layers.shaping import Flatten, Reshape
 from dnn.layers.windows import Conv1D, Conv2D
 
 __all__ = [
     "LAYERS", "Activation", "AveragePooling2D", "BatchNormalization", "Block", "Conv1D", "Conv2D", "Dense",
-    "Dropout", "Embedding", "Flatten", "GaussianNoise", "GlobalAveragePooling2D", "Layer",
-    "LayerNormalization", "MaxPooling2D", "Parallel", "RandomRotation", "RandomTranslation", "Reshape",
-    "Residual",
+    "Dropout", "Embedding", "Flatten", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D",
+    "Layer", "LayerNormalization", "MaxPooling2D", "Parallel", "RandomRotation", "RandomTranslation",
+    "Reshape", "Residual",
 ]  # fmt: skip
 
 for _layer in (
     Dense, Activation, Dropout, GaussianNoise, BatchNormalization, LayerNormalization, Conv2D, Conv1D,
-    MaxPooling2D, AveragePooling2D, GlobalAveragePooling2D, Flatten, Reshape, RandomTranslation,
-    RandomRotation, Embedding, Block, Residual, Parallel,
+    MaxPooling2D, AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, Flatten, Reshape,
+    RandomTranslation, RandomRotation, Embedding, Block, Residual, Parallel,
 ):  # fmt: skip
     LAYERS.add(_layer.__name__, _layer)

@@ -50,8 +50,12 @@ class Windows(Layer):
     (left, right)). What does not fill a window at the lower or right edge is not seen.
     """
 
+    borders: Padding
+    """What lies around an image."""
+    counted: Padding
+    """That without what ``ceil_mode`` adds."""
     ceil_mode = False
-    """Whether it is seen, in a window that reaches out of the image."""
+    """Whether that is seen too, in a window that reaches out of the image."""
 
     def __init__(
         self, size_name: str, size: Lengths, strides: Lengths, padding: Border, name: str | None,
@@ -63,19 +67,19 @@ class Windows(Layer):
         self.strides: Any = self.steps
         self.dilation = _pair("dilation", dilation)
         self._reach = tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))
-        self.borders: Padding = ((0, 0), (0, 0))
+        self.given: Padding = ((0, 0), (0, 0))
         self.padding: Any
         if isinstance(padding, str):
             look_up("padding", padding, dict.fromkeys(PADDINGS))
             self.padding = padding
             return
         rows, columns = (_pair("padding", sides, zero=True) for sides in _two(padding))
-        self.borders = rows, columns
+        self.given = rows, columns
         even = rows[0] == rows[1] and columns[0] == columns[1]
-        self.padding = (rows[0], columns[0]) if even else self.borders
-        if self.borders == ((0, 0), (0, 0)):
+        self.padding = (rows[0], columns[0]) if even else self.given
+        if self.padding == (0, 0):
             self.padding = "valid"
-        if any(max(p) >= n for p, n in zip(self.borders, self._reach, strict=True)):
+        if any(max(p) >= n for p, n in zip(self.given, self._reach, strict=True)):
             raise InputError(
                 f"padding is {shown(padding)}, expected less than {size_name} {self.size}, or windows would "
                 f"see nothing of the image"
@@ -83,14 +87,16 @@ class Windows(Layer):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         require_images(self, input_shape)
-        borders, counts = [], []
-        for n, k, s, (before, after) in zip(
-            input_shape[:2], self._reach, self.steps, self.borders, strict=True
-        ):
+        borders, counted, counts = [], [], []
+        for n, k, s, (before, after) in zip(input_shape, self._reach, self.steps, self.given, strict=False):
             if self.padding == "same":
                 border = max((-(-n // s) - 1) * s + k - n, 0)
                 before, after = border // 2, border - border // 2
-            count = (n + before + after - k) // s + 1
+            counted.append((before, after))
+            spare = n + before + after - k
+            count = spare // s + 1
+            if self.ceil_mode and spare % s and count * s < n + before:  # it begins left of the last pixel
+                count, after = count + 1, after - spare + count * s
             if count < 1:
                 raise InputError(
                     f"layer {self.name!r} ({type(self).__name__}) got images of {input_shape[0]} x "
@@ -99,7 +105,7 @@ class Windows(Layer):
                 )
             borders.append((before, after))
             counts.append(count)
-        self.borders = (borders[0], borders[1])
+        self.borders, self.counted = (borders[0], borders[1]), (counted[0], counted[1])
         return (*counts, self.channels_after(input_shape[2]))
 
     def channels_after(self, channels: int) -> int:

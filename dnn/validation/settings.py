@@ -11,7 +11,7 @@ from backends import InputError
 from backends.errors import shown, unknown
 
 T = TypeVar("T")
-LATER = frozenset({"trainable", "use_bias", "pos_weight"})
+LATER = frozenset({"trainable", "use_bias", "pos_weight", "ceil_mode", "count_include_pad"})
 """Settings that files of older versions lack; they are written down only where they are not the default."""
 
 

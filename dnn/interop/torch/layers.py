@@ -21,6 +21,7 @@ from dnn.layers import (
     Embedding,
     Flatten,
     GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
     Layer,
     LayerNormalization,
     MaxPooling2D,
@@ -76,10 +77,10 @@ def _images(name: str, *arguments: Any, **options: Any) -> Module:
 
 def _border(layer: Any) -> tuple[int, int]:
     """The padding as torch takes it: the same above and below, left and right."""
-    (top, bottom), (left, right) = layer.borders
+    (top, bottom), (left, right) = layer.counted
     if (top, left) != (bottom, right):
         raise NoTwin(
-            f"layer {layer.name!r} has padding {layer.borders}, expected equal sides, since torch.nn has no "
+            f"layer {layer.name!r} has padding {layer.counted}, expected equal sides, since torch.nn has no "
             f"others; take other strides or padding in pixels"
         )
     return top, left
@@ -145,8 +146,11 @@ def _back_conv1d(module: Module, activation: str, name: str | None) -> Layer:
 
 def _back_pool(layer_class: type[MaxPooling2D | AveragePooling2D], **expected: Any) -> Callable[..., Layer]:
     def back(module: Module, activation: str, name: str | None) -> Layer:
-        _same(module, ceil_mode=False, **expected)
-        return layer_class(module.kernel_size, strides=module.stride, padding=module.padding, name=name)
+        _same(module, **expected)
+        options = {n: getattr(module, n) for n in ("ceil_mode", "count_include_pad") if hasattr(module, n)}
+        return layer_class(
+            module.kernel_size, strides=module.stride, padding=module.padding, name=name, **options
+        )
 
     return back
 
@@ -211,18 +215,24 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     ),
     "MaxPooling2D": LayerTwin(
         ("MaxPool2d",),
-        lambda layer: _images("MaxPool2d", layer.size, layer.strides, _pool_border(layer)),
+        lambda layer: _images(
+            "MaxPool2d", layer.size, layer.strides, _pool_border(layer), ceil_mode=layer.ceil_mode
+        ),
         _back_pool(MaxPooling2D, dilation=1),
     ),
     "AveragePooling2D": LayerTwin(
         ("AvgPool2d",),
         lambda layer: _images(
-            "AvgPool2d", layer.size, layer.strides, _pool_border(layer), count_include_pad=False
+            "AvgPool2d", layer.size, layer.strides, _pool_border(layer), layer.ceil_mode,
+            layer.count_include_pad,
         ),
-        _back_pool(AveragePooling2D, count_include_pad=False),
+        _back_pool(AveragePooling2D),
     ),
     "GlobalAveragePooling2D": LayerTwin(
         ("GlobalAverage",), lambda layer: _own("GlobalAverage"), _back_plain(GlobalAveragePooling2D)
+    ),
+    "GlobalMaxPooling2D": LayerTwin(
+        ("GlobalMax",), lambda layer: _own("GlobalMax"), _back_plain(GlobalMaxPooling2D)
     ),
     "BatchNormalization": LayerTwin(
         ("BatchNorm1d", "BatchNorm2d"),

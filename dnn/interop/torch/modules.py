@@ -10,6 +10,13 @@ class GlobalAverage(torch.nn.Module):  # type: ignore[misc]
         return x.mean((1, 2))
 
 
+class GlobalMax(torch.nn.Module):  # type: ignore[misc]
+    """The largest pixel of each channel of the whole image, (B, H, W, C) -> (B, C)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1, 2).max(1).values
+
+
 class Parallel(torch.nn.Sequential):  # type: ignore[misc]
     """Modules side by side on one input, whose outputs are joined along the last axis, or added."""
 

@@ -18,6 +18,7 @@ from dnn import (
     Dense,
     Dropout,
     Flatten,
+    GlobalMaxPooling2D,
     MaxPooling2D,
     Reshape,
     Sequential,
@@ -49,6 +50,10 @@ def build(*layers, shape=(28, 28, 1), backend=None):
         (MaxPooling2D(), (7, 8, 3), (3, 4, 3)),
         (MaxPooling2D(3, strides=1), (7, 8, 3), (5, 6, 3)),
         (AveragePooling2D(2, padding="same"), (7, 8, 3), (4, 4, 3)),
+        (AveragePooling2D(2, ceil_mode=True, count_include_pad=True), (7, 8, 3), (4, 4, 3)),
+        (MaxPooling2D(2, strides=3, ceil_mode=True), (7, 9, 3), (3, 3, 3)),
+        (MaxPooling2D(1, strides=3, ceil_mode=True), (5, 6, 3), (2, 2, 3)),
+        (GlobalMaxPooling2D(), (7, 8, 3), (3,)),
         (Flatten(), (7, 8, 3), (168,)),
         (Reshape((4, -1)), (7, 8, 3), (4, 42)),
     ],
@@ -201,6 +206,7 @@ def test_a_causal_convolution_sees_nothing_of_the_future():
 
 
 def test_files_of_older_versions_say_nothing_of_a_bias(tmp_path):
+    assert not {"ceil_mode", "count_include_pad"} & set(AveragePooling2D().config())
     assert "use_bias" not in Dense(3).config()
     assert Dense(3, use_bias=False).config()["use_bias"] is False
     assert LAYERS["Dense"](units=3, activation="relu", initializer=None).use_bias

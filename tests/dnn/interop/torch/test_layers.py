@@ -20,6 +20,7 @@ from dnn import (
     Dropout,
     Flatten,
     GaussianNoise,
+    GlobalMaxPooling2D,
     LayerNormalization,
     MaxPooling2D,
     Reshape,
@@ -49,6 +50,16 @@ EDGES = [
     (lambda: Conv1D(3, 3, padding="same", use_bias=False), (9, 2)),
     (lambda: MaxPooling2D((2, 3), strides=(3, 1), padding=1), (7, 5, 2)),
     (lambda: MaxPooling2D(3, strides=2), (8, 8, 2)),
+    (lambda: MaxPooling2D(3, strides=2, ceil_mode=True), (8, 7, 2)),
+    (lambda: MaxPooling2D(2, strides=3, padding=1, ceil_mode=True), (6, 7, 2)),
+    (lambda: MaxPooling2D(2, ceil_mode=True), (5, 1, 2)),
+    (lambda: AveragePooling2D(3, strides=2, padding=1, count_include_pad=True), (6, 5, 2)),
+    (lambda: AveragePooling2D(3, strides=2, ceil_mode=True, count_include_pad=True), (6, 8, 2)),
+    (
+        lambda: AveragePooling2D((3, 2), strides=(2, 3), padding=1, ceil_mode=True, count_include_pad=True),
+        (6, 7, 2),
+    ),
+    (lambda: AveragePooling2D((3, 2), strides=(2, 3), padding=1, ceil_mode=True), (6, 7, 2)),
     (lambda: AveragePooling2D(3, strides=2, padding=1), (6, 5, 2)),
     (lambda: AveragePooling2D((7, 5)), (7, 5, 2)),
     (lambda: LayerNormalization(epsilon=1e-3), (5,)),
@@ -199,6 +210,21 @@ def test_sequences_and_layers_without_bias_come_back_bit_by_bit(use_bias):
     with torch.no_grad():
         assert eta(model.predict(x), module(torch.from_numpy(x)).numpy()) <= BOUND
     assert ("dense_1.b" in model.parameters.shapes) is use_bias
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        MaxPooling2D(3, strides=2, padding=1, ceil_mode=True),
+        AveragePooling2D(3, strides=2, padding=1, ceil_mode=True, count_include_pad=True),
+        GlobalMaxPooling2D(),
+    ],
+)
+def test_pooling_options_come_back(layer):
+    layers = [Reshape((8, 8, 1)), layer, Flatten(), Dense(4)]
+    model = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"))
+    again = twin.from_torch(twin.to_torch(model), model.backend)
+    assert again.config()["layers"][1] == model.config()["layers"][1]
 
 
 def test_an_activation_layer_is_not_swallowed_by_the_dense_before():
