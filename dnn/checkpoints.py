@@ -9,9 +9,7 @@ import numpy as np
 from backends import Backend, InputError, get_backend
 from backends.errors import UnknownName, brief, shown
 from dnn.io.checkpoint import CheckpointError, read_checkpoint
-from dnn.layers import LAYERS, Layer
-from dnn.layers.layer import made_again
-from dnn.layers.names import layer_names
+from dnn.layers import Block
 from dnn.losses import LOSSES
 from dnn.network import Network
 from dnn.optimizers import optimizer_from
@@ -28,31 +26,16 @@ def save_model(model: Network, path: str | Path) -> None:
     model.save(path)
 
 
-def _layer(path: Path, config: Any) -> Layer:
-    if not isinstance(config, dict):
-        raise CheckpointError(f"checkpoint {path} describes a layer as {brief(repr(config))}")
-    arguments = dict(config)
-    layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
-    try:
-        return made_again(layer_class, arguments)
-    except TypeError as error:
-        raise CheckpointError(f"checkpoint {path} describes a layer wrongly: {brief(error)}") from None
-
-
-def _require_weights_of(
-    layers: list[Layer], shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]
-) -> None:
+def _require_weights_of(block: Block, shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]) -> None:
     """Refuse layers, on inputs of this shape, with other weights than the file has, before anything of their
     size is made. Raises InputError: a layer's weights are missing or of another shape.
     """
-    for layer, name in zip(layers, layer_names(layers), strict=True):
-        layer.input_shape, after = shape, layer.shape_after(shape)
-        for short, form in layer.parameter_shapes().items():
-            array = arrays.get(f"{name}.{short}")
-            if array is None or array.shape != form:
-                got = "missing" if array is None else f"of shape {array.shape}"
-                raise InputError(f"weights {brief(name)}.{short} are {got}, expected shape {form}")
-        shape = after
+    block.shape_after(shape)
+    for name, form in block.parameter_shapes().items():
+        array = arrays.get(name)
+        if array is None or array.shape != form:
+            got = "missing" if array is None else f"of shape {array.shape}"
+            raise InputError(f"weights {brief(name)} are {got}, expected shape {form}")
 
 
 def dtype_of(path: str | Path) -> str:
@@ -92,11 +75,11 @@ def load_model(
             f"the same with allow_nonfinite=True (--allow-nonfinite)"
         )
     try:
-        layers = [_layer(path, layer) for layer in facts["layers"]]
+        block = Block(facts["layers"])
         shape = tuple(positive_integer("input_shape", n) for n in facts["input_shape"])
         done = facts.get("epochs_done", 0)
-        _require_weights_of(layers, shape, arrays)
-        model = Sequential(layers, input_shape=shape, backend=backend, seed=facts.get("seed", 0))
+        _require_weights_of(block, shape, arrays)
+        model = Sequential(block.layers, input_shape=shape, backend=backend, seed=facts.get("seed", 0))
         model.parameters.load(arrays)
         model.uint8_scale = require_number("uint8_scale", facts.get("uint8_scale", 1 / 255), 0.0)
         if facts.get("loss") is not None:
@@ -111,7 +94,7 @@ def load_model(
             f"checkpoint {path} needs a part that is not known here: {brief(error, 400)}; a part of your own "
             f"is imported and registered before (@dnn.register)"
         ) from None
-    except (KeyError, ValueError, TypeError, OverflowError, MemoryError) as error:  # InputError too
+    except (KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
         raise CheckpointError(f"checkpoint {path} does not fit together: {brief(error, 400)}") from None
     return model
 

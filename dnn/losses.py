@@ -18,9 +18,9 @@ from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from backends.reference.losses import TARGETS, as_dense
 from backends.table import Table
-from dnn.layers.layer import Layer
+from dnn.layers.layer import Layer, plain
 from dnn.validation.ranges import Checked, Share
-from dnn.validation.settings import made
+from dnn.validation.settings import LATER, made, require_number
 
 __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
@@ -134,7 +134,7 @@ class Loss(Checked):
 
     def settings(self) -> dict[str, Any]:
         """What makes it again, beside its name, as JSON values."""
-        return asdict(self)
+        return {n: plain(v) for n, v in asdict(self).items() if n not in LATER or v != getattr(type(self), n)}
 
 
 @dataclass(frozen=True)
@@ -187,15 +187,49 @@ class BinaryCrossentropy(Loss):
     """L = -1/(B C) sum_ic t log p + (1 - t) log(1 - p), p = sigmoid(logits): yes or no for each output.
 
     Class numbers with more than one output are one-hot rows. As torch.nn.BCEWithLogitsLoss.
+
+    Args:
+        pos_weight: t log p is multiplied by it, so that a yes counts more than a no; finite, at least 0, one
+            number or one for each output.
     """
 
+    pos_weight: float | tuple[float, ...] = 1.0
+
     name = "binary_crossentropy"
+    examples = ({}, {"pos_weight": 2.5})
     kernel = "sigmoid_cross_entropy"
     activation = "sigmoid"
     span = (0.0, 1.0)
     cure = "use 0 for no and 1 for yes"
     boundary = 0.0
     elementwise = True
+
+    def __post_init__(self) -> None:
+        each = self.pos_weight if isinstance(self.pos_weight, (list, tuple)) else [self.pos_weight]
+        numbers = tuple(require_number("pos_weight", weight, 0.0) for weight in each)
+        object.__setattr__(self, "pos_weight", numbers if each is self.pos_weight else numbers[0])
+
+    def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
+        super().check_network(layers, outputs)
+        if isinstance(self.pos_weight, tuple) and len(self.pos_weight) != outputs:
+            raise InputError(
+                f"pos_weight has {len(self.pos_weight)} numbers, expected {outputs}, one for each output"
+            )
+
+    def bind(self, backend: Backend) -> dict[str, Kernel]:
+        """With weights a yes has more: (pos_weight - 1) t times log(1 + e^-z), whose derivative is p - 1."""
+        kernels, xp = super().bind(backend), backend.xp
+        extra = backend.from_host(np.atleast_1d(self.pos_weight).astype(backend.dtype_name)) - 1.0
+
+        def weighted(form: str, z: Array, targets: Array, losses: Array, dlogits: Array) -> None:
+            kernels[form](z, targets, losses, dlogits)
+            t, e = extra * as_dense(xp, form, targets, z), xp.exp(-xp.abs(z))
+            below = xp.where(z < 0, -z, xp.zeros_like(z)) + xp.log1p(e)
+            rest = xp.where(z < 0, xp.ones_like(e), e) / (1.0 + e)  # 1 - p without cancellation
+            losses[...] = losses + xp.mean(t * below, axis=1)
+            dlogits[...] = dlogits - t * rest / (z.shape[0] * z.shape[1])
+
+        return kernels if self.pos_weight == 1.0 else {form: partial(weighted, form) for form in TARGETS}
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from dnn.copies import assembled, parts_of, pickled, training_config
 from dnn.io.checkpoint import write_checkpoint
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
-from dnn.layers.names import layer_names
+from dnn.layers.containers import WHOLE, Block
+from dnn.layers.layer import plain
 from dnn.losses import Loss
 from dnn.measures import Measure, measures
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
-from dnn.random import stream_key
 from dnn.validation.arrays import dtype_name
 from dnn.validation.closed import Closed
 from dnn.validation.examples import Door
@@ -55,10 +55,7 @@ class Network(Closed):
         backend: Backend | str = "auto",
         seed: int = 0,
     ) -> None:
-        require_list("layers", layers)
         require_list("input_shape", input_shape)
-        if not layers:
-            raise InputError("layers is empty, expected at least one layer")
         if not input_shape:
             raise InputError("input_shape is empty, expected a length at least, such as (784,)")
         if isinstance(backend, str):
@@ -67,7 +64,8 @@ class Network(Closed):
             raise InputError(
                 f"backend is {shown(backend)}, expected a name or a Backend from get_backend('numpy')"
             )
-        self.layers = tuple(layers)
+        self._block = Block(layers)
+        self.layers = self._block.layers
         self.backend = backend
         self.seed = seed
         self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
@@ -84,39 +82,20 @@ class Network(Closed):
     # ----- the model
 
     def _build(self) -> None:
-        for i, layer in enumerate(self.layers):
-            if not isinstance(layer, Layer):
-                raise InputError(f"layers[{i}] is {shown(layer)}, expected a Layer such as Dense(10)")
-        self.picked = int(len(self.layers) > 1 and self.layers[0].factor is not None)
-        shape, trained = self.input_shape, False
-        # What is done while picking does not count: the others' random streams are the same without it.
-        for i, (layer, name) in enumerate(
-            zip(self.layers, layer_names(self.layers), strict=True), -self.picked
-        ):
-            layer.build(shape, self.backend, name, first=not trained, seed=self.seed, index=i)
-            trained = trained or bool(layer.parameter_shapes())
-            shape = layer.output_shape
+        block = self._block
+        self.picked = block.picked = int(len(self.layers) > 1 and self.layers[0].factor is not None)
+        block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=WHOLE)
+        shape = block.output_shape
         if len(shape) != 1:
             raise InputError(
                 f"the last layer returns shape {shape}, expected (C,); put Flatten() and Dense(C) last"
             )
         self.outputs = shape[0]
-        self.parameters = Parameters(
-            self.backend,
-            {
-                f"{layer.name}.{short}": form
-                for layer in self.layers
-                for short, form in layer.parameter_shapes().items()
-            },
-            {f"{layer.name}.{short}": a for layer in self.layers for short, a in layer.state.items()},
-        )
-        views = self.parameters.value, self.parameters.gradient
-        for i, layer in enumerate(self.layers, -self.picked):
-            shorts = list(layer.parameter_shapes())
-            layer.attach(*({n: view[f"{layer.name}.{n}"] for n in shorts} for view in views))
-            for short, values in layer.initial_values(stream_key(self.seed, "weights", i)).items():
-                host = np.ascontiguousarray(values.astype(self.backend.dtype_name))
-                layer.value[short][...] = self.backend.from_host(host)
+        self.parameters = Parameters(self.backend, block.parameter_shapes(), block.state)
+        block.attach(self.parameters.value, self.parameters.gradient)
+        for name, values in block.initial_values().items():
+            host = np.ascontiguousarray(values.astype(self.backend.dtype_name))
+            self.parameters.value[name][...] = self.backend.from_host(host)
 
     # ----- the goal
 
@@ -172,7 +151,7 @@ class Network(Closed):
     @property
     def door(self) -> Door:
         """Where examples and targets come in."""
-        return Door(self.backend, self.input_shape, self.outputs, self.goal)
+        return Door(self.backend, self.input_shape, self.outputs, self.goal, self.layers[0].below)
 
     def _require_untrained(self, what: str) -> None:
         if self._lock.locked():
@@ -197,8 +176,7 @@ class Network(Closed):
 
     def reserve(self, batch: int, training: bool) -> None:
         """Make every buffer for batches of this size."""
-        for layer in self.layers:
-            layer.reserve(batch, training)
+        self._block.reserve(batch, training)
         if self.loss is not None:
             self._loss_buffers.reserve(batch, training)
 
@@ -215,11 +193,7 @@ class Network(Closed):
             training: dropout and noise are drawn, and batch normalisation takes the batch's statistics.
             logits: leave out the last layer's activation.
         """
-        for layer in self.layers[self.picked : -1]:
-            x = layer.forward(x, training=training)
-        last = self.layers[-1]
-        run = last.forward_logits if logits else last.forward
-        return run(x, training=training)
+        return self._block.forward(x, training=training, logits=logits)
 
     def loss_of(self, x: Array, y: Array, *, training: bool) -> tuple[Array, Array, Array]:
         """Forward and loss of a reserved batch, on the device.
@@ -239,20 +213,14 @@ class Network(Closed):
 
     def backward(self, dy: Array) -> None:
         """Write all parameter gradients, from the gradient that ``loss_of`` returned; dy is overwritten."""
-        last = self.layers[-1]
-        gradient = last.backward_logits(dy) if self._logits_out else last.backward(dy)
-        for layer in reversed(self.layers[:-1]):
-            if gradient is None:  # nothing before is trained
-                break
-            gradient = layer.backward(gradient)
+        self._block.backward(dy, logits=self._logits_out)
 
     # ----- frozen layers
 
     @property
     def frozen(self) -> list[str]:
         """Names of the parameters that training leaves as they are."""
-        layers = [layer for layer in self.layers if not layer.trainable]
-        return [f"{layer.name}.{short}" for layer in layers for short in layer.value]
+        return list(self._block.frozen)
 
     def update(self) -> None:
         """One update from the gradients that are there; what is frozen, and its moments, stay as they are."""
@@ -284,7 +252,7 @@ class Network(Closed):
         return {
             "input_shape": list(self.input_shape),
             "uint8_scale": self.uint8_scale,
-            "layers": [{"type": type(x).__name__, **x.config()} for x in self.layers],
+            "layers": plain(self.layers),
             "loss": None if self.loss is None else self.loss.name,
             "loss_settings": {} if self.loss is None else self.loss.settings(),
         }

@@ -149,7 +149,8 @@ class Sequential(Network):
         Raises InputError: an argument that does not fit.
         """
         chunk = positive_integer("batch_size", batch_size)
-        return predict(self, admit_examples(self.backend, "x", x, self.input_shape), chunk)
+        x = admit_examples(self.backend, "x", x, self.input_shape, self.layers[0].below)
+        return predict(self, x, chunk)
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table: each layer, its output shape, and how many parameters it has."""

@@ -64,6 +64,15 @@ def gather_rows_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
             yield {"rows": labels, "index": index, "out": labels[:1].repeat(batch, 0), "scale": 1.0}
 
 
+def scatter_rows_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
+    for batch in (*BATCHES, 1000):
+        for n in WIDTHS:
+            for rows in (1, 9, 600):  # more than the reference makes at a time
+                index = num.rng.integers(0, rows, batch)
+                # Mostly positive and finite: sums must not cancel, and infinity times 0 is not defined.
+                yield {"rows": num.finite(batch, n) + 2, "index": index, "out": num.garbage(rows, n)}
+
+
 def activation_cases(num: Numbers, kind: str) -> Iterator[Case]:
     for batch in BATCHES:
         for n in WIDTHS:
@@ -134,7 +143,7 @@ STEP = ["p", "g", "slots", "control", "settings"]
 
 def settings_of(name: str) -> dict[tuple[Any, ...], int]:
     """An optimizer's settings, as it comes and with what is off turned on, and its number of slots."""
-    return {o.settings(): len(o.slots) for _, o in optimizer_variants() if o.name == name}
+    return {o.settings(): len(o.kept) for _, o in optimizer_variants() if o.kernel == name}
 
 
 def optimizer_cases(num: Numbers, kind: None, name: str) -> Iterator[Case]:

@@ -22,6 +22,14 @@ def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) ->
         out *= scale
 
 
+def scatter_rows(xp: Any, rows: Array, index: Array, out: Array) -> None:
+    order = np.argsort(index, kind="stable")
+    numbers, starts = np.unique(index[order], return_index=True)
+    out.fill(0.0)
+    if numbers.size:
+        out[numbers] = np.add.reduceat(rows[order], starts, axis=0)
+
+
 def _sigmoid(z: Array, y: Array) -> None:
     np.negative(z, out=y)
     with np.errstate(over="ignore"):  # exp(-z) = inf gives the right limit, 0

@@ -60,14 +60,23 @@ def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: N
     c1 and c2 are kept by the recurrence c = beta c + (1 - beta), which unlike 1 - beta^t has no
     cancellation and is exact to a few roundings in float32.
     """
-    (m, v), (beta1, beta2, epsilon) = slots, settings
+    (m, v, *largest), (beta1, beta2, epsilon) = slots, settings
     control[1:2] = beta1 * control[1:2] + (1.0 - beta1)
     control[2:3] = beta2 * control[2:3] + (1.0 - beta2)
     control[3:4] = control[3:4] + 1.0
     rate, c1, c2 = control[0:1], control[1:2], control[2:3]
     m[...] = _flushed(xp, beta1 * m + (1.0 - beta1) * g, control[3:4])
     v[...] = _flushed(xp, beta2 * v + (1.0 - beta2) * (g * g), control[3:4])
+    if largest:
+        largest[0][...] = _flushed(xp, xp.maximum(largest[0], v), control[3:4])
+        v = largest[0]
     p[...] = p - rate / c1 * m / (xp.sqrt(v) / xp.sqrt(c2) + epsilon)
+
+
+@step()
+def adam_amsgrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    """``adam`` with the largest v so far, a third slot, in place of v (Reddi et al. 2018, AMSGrad)."""
+    adam(xp, p, g, slots, control, settings)
 
 
 @step()
@@ -79,6 +88,12 @@ def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: 
     *rest, weight_decay = settings
     p[...] = p * (1.0 - control[0:1] * weight_decay)
     adam(xp, p, g, slots, control, tuple(rest))
+
+
+@step()
+def adamw_amsgrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    """``adamw`` with the largest v so far, as ``adam_amsgrad``."""
+    adamw(xp, p, g, slots, control, settings)
 
 
 @step()
@@ -102,12 +117,23 @@ def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
 
     With momentum 0 the velocity is neither read nor written.
     """
-    (v, velocity), (decay, epsilon, momentum) = slots, settings
+    (v, velocity, *mean), (decay, epsilon, momentum) = slots, settings
     rate = control[0:1]
     control[3:4] = control[3:4] + 1.0
     v[...] = _flushed(xp, decay * v + (1.0 - decay) * (g * g), control[3:4])
-    s = g / (xp.sqrt(v) + epsilon)
+    square = v
+    if mean:
+        mean[0][...] = _flushed(xp, decay * mean[0] + (1.0 - decay) * g, control[3:4])
+        square = v - mean[0] * mean[0]
+        square = xp.where(square < 0, xp.zeros_like(v), square)  # by rounding
+    s = g / (xp.sqrt(square) + epsilon)
     if momentum != 0.0:
         velocity[...] = _flushed(xp, momentum * velocity + s, control[3:4])
         s = velocity
     p[...] = p - rate * s
+
+
+@step()
+def rmsprop_centered(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    """``rmsprop`` with v - mean^2, g's variance, in place of v; the mean is a third slot (Graves 2013)."""
+    rmsprop(xp, p, g, slots, control, settings)

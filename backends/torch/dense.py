@@ -77,6 +77,10 @@ def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) ->
             out.copy_(picked).mul_(scale)
 
 
+def scatter_rows(xp: Any, rows: Array, index: Array, out: Array) -> None:
+    out.zero_().index_add_(0, index, rows)
+
+
 @override(kinds=_FORWARD)
 def activation(xp: Any, kind: str, z: Array, y: Array) -> None:
     _FORWARD[kind](z, y)

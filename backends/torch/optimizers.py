@@ -71,8 +71,8 @@ def _fused(name: str, p: Array, g: Array, slots: Arrays, control: Array, **setti
     """torch's step in one call. On CUDA it reads rate and step count as float32, whatever p is."""
     states = [[slot] for slot in slots]
     if name != "adagrad":
-        states.append([])  # the largest v so far, of amsgrad
-        settings["amsgrad"] = False
+        settings["amsgrad"] = len(slots) == 3
+        states += [] if settings["amsgrad"] else [[]]
     # The call takes all strides for those of p.
     getattr(torch, f"_fused_{name}_")(
         [p], [g.contiguous()], *states, [control[3]], lr=control[0], maximize=False, **settings
@@ -88,12 +88,16 @@ def _fused_adam(name: str, p: Array, g: Array, slots: Arrays, control: Array, *s
     _fused(name, p, g, slots, control, **numbers)
 
 
+@override("adam_amsgrad", devices=("cpu",), available=_has("adam"))
+@override("adam_amsgrad", devices=("cuda",), available=_has("adam"), dtypes=("float32",))
 @override(devices=("cpu",), available=_has("adam"))
 @override(devices=("cuda",), available=_has("adam"), dtypes=("float32",))
 def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     _fused_adam("adam", p, g, slots, control, *settings, 0.0)
 
 
+@override("adamw_amsgrad", devices=("cpu",), available=_has("adamw"))
+@override("adamw_amsgrad", devices=("cuda",), available=_has("adamw"), dtypes=("float32",))
 @override(devices=("cpu",), available=_has("adamw"))
 @override(devices=("cuda",), available=_has("adamw"), dtypes=("float32",))
 def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:

@@ -27,7 +27,8 @@ class NativeNetwork(Network):
         self.module = twin.to_torch(model, self.backend.device)
         self.loss = twin.torch_loss(case.loss)
         self.optimizer = twin.torch_optimizer(case.optimizer, self.module)
-        self.slots = OPTIMIZER_TWINS[case.optimizer.name].slots
+        keys = OPTIMIZER_TWINS[case.optimizer.name].slots
+        self.slots = {slot: keys[slot] for slot in case.optimizer.kept}
         self.start = np.array(model.optimizer_state.control, dtype=np.float64)
         self.updates = 0
 
@@ -155,11 +156,11 @@ class PyTorchContender(Contender):
         found = {"y": self.receive("y", y.detach(), (len(x), *layer.output_shape), dtype)}
         found["dx"] = self.receive("dx", x_.grad, x.shape, dtype)
         for name, p, axes in convert.twin_parameters(module):
-            short = name.rsplit(".", maxsplit=1)[-1]
+            short = name.partition(".")[2]
             gradient = None if p.grad is None else p.grad.permute(axes)
             found[f"d{short}"] = self.receive(f"d{short}", gradient, parameters.shapes[short], dtype)
         for name, buffer, _ in convert.twin_parameters(module, state=True):
-            short = name.rsplit(".", maxsplit=1)[-1]
+            short = name.partition(".")[2]
             found[short] = self.receive(short, buffer, tuple(layer.state[short].shape), dtype)
         return found
 

@@ -25,6 +25,7 @@ class Augmentation(Random):
     """
 
     kernel = "gather_rows"
+    outermost = True
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) not in (2, 3):

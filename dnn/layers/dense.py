@@ -4,6 +4,8 @@ Symbols: x (B, n_in), W (n_in, n_out), b (n_out,), z = x W + b, y = f(z), and dy
 gradients of the loss L with respect to them.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from backends import Backend, InputError
@@ -13,23 +15,42 @@ from dnn.layers.activation import Activated
 from dnn.layers.initializers import INITIALIZERS, initializer_for
 from dnn.layers.layer import Array, Shape
 from dnn.random import Key
-from dnn.validation.settings import look_up, positive_integer
+from dnn.validation.settings import look_up, positive_integer, require_bool
 
 
 class Affine(Activated):
     """Base of Dense and Conv2D: z is a product with W, plus b."""
 
-    def choose(self, activation: str, initializer: str | None = None) -> None:
+    def choose(self, activation: str, initializer: str | None = None, use_bias: bool = True) -> None:
         """Take this f, and these initial weights; None: the usual ones before f.
         Raises InputError: an unknown activation or initializer.
         """
         super().choose(activation)
+        self.use_bias = require_bool("use_bias", use_bias)
         self.initializer = initializer_for(activation) if initializer is None else initializer
         look_up("initializer", self.initializer, INITIALIZERS)
 
+    def weight_shape(self) -> Shape:
+        """Of W: (..., n_in, n_out)."""
+        raise NotImplementedError
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        shape = self.weight_shape()
+        return {"W": shape, "b": shape[-1:]} if self.use_bias else {"W": shape}
+
     def initial_values(self, key: Key) -> dict[str, np.ndarray]:
         shapes = self.parameter_shapes()
-        return {"W": INITIALIZERS[self.initializer](key, shapes["W"]), "b": np.zeros(shapes["b"])}
+        values = {"W": INITIALIZERS[self.initializer](key, shapes.pop("W"))}
+        return {**values, **{n: np.zeros(shape) for n, shape in shapes.items()}}
+
+    def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
+        """Without a bias the kernels add 0, and what they find for it is not used."""
+        super().attach(value, gradient)
+        self._W, self._dW = value["W"], gradient["W"]
+        n = self._W.shape[-1]
+        self._b, self._db = (
+            view["b"] if self.use_bias else self.backend.zeros(n) for view in (value, gradient)
+        )
 
 
 class Dense(Affine):
@@ -38,8 +59,9 @@ class Dense(Affine):
     Args:
         units: n_out, at least 1.
         activation: f, a name in ``backends.reference.ACTIVATIONS``.
+        use_bias: whether there is b, which starts at 0.
         initializer: of W, a name in ``dnn.layers.initializers``; None: "he_uniform" for relu and its
-            kin, else "glorot_uniform". b starts at 0.
+            kin, else "glorot_uniform".
 
     Raises InputError: units below 1, or an unknown activation or initializer.
 
@@ -50,20 +72,15 @@ class Dense(Affine):
     (3,)
     """
 
-    examples = ({"units": 24},)
+    examples = ({"units": 24}, {"units": 24, "use_bias": False})
 
     def __init__(
-        self,
-        units: int,
-        activation: str = "linear",
-        *,
-        initializer: str | None = None,
-        name: str | None = None,
-        trainable: bool = True,
-    ) -> None:
+        self, units: int, activation: str = "linear", *, use_bias: bool = True,
+        initializer: str | None = None, name: str | None = None, trainable: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__(name, trainable)
         self.units = positive_integer("units", units)
-        self.choose(activation, initializer)
+        self.choose(activation, initializer, use_bias)
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
@@ -84,8 +101,8 @@ class Dense(Affine):
         self._linear = backend.kernel("dense", "linear")
         self._linear_backward = backend.kernel("dense_backward", "linear")
 
-    def parameter_shapes(self) -> dict[str, Shape]:
-        return {"W": (self.input_shape[0], self.units), "b": (self.units,)}
+    def weight_shape(self) -> Shape:
+        return (self.input_shape[0], self.units)
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y = f(x W + b); keeps x and y, and z where f' needs it."""
@@ -93,7 +110,7 @@ class Dense(Affine):
             return super().forward(x, training=training)
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        self._dense(x, self.value["W"], self.value["b"], keep.y)
+        self._dense(x, self._W, self._b, keep.y)
         return keep.y
 
     def backward(self, dy: Array) -> Array | None:
@@ -108,7 +125,7 @@ class Dense(Affine):
         """z = x W + b alone."""
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        self._linear(x, self.value["W"], self.value["b"], keep.z)
+        self._linear(x, self._W, self._b, keep.z)
         return keep.z
 
     def backward_logits(self, dz: Array) -> Array | None:
@@ -117,6 +134,5 @@ class Dense(Affine):
 
     def _back(self, kernel: Kernel, dy: Array) -> Array | None:
         keep = self._buffers[dy.shape[0]]
-        W, dW, db = self.value["W"], self.gradient["W"], self.gradient["b"]
-        kernel(dy, keep.x, keep.y, W, dy, (dW, db, keep.dx))
+        kernel(dy, keep.x, keep.y, self._W, dy, (self._dW, self._db, keep.dx))
         return keep.dx

@@ -12,7 +12,7 @@ from backends.errors import shown
 from dnn.layers.buffers import Buffers
 from dnn.random import Key
 from dnn.validation.closed import Closed
-from dnn.validation.settings import is_text, require_bool
+from dnn.validation.settings import LATER, is_text, require_bool
 
 Array = Any
 Shape = tuple[int, ...]  # without the batch axis
@@ -46,10 +46,15 @@ class Layer(Closed, ABC):
     """What the layer does to its last pre-activation; losses ask for it."""
     factor: float | None = None
     """All that the layer does is to multiply by this; a first layer's is done while a batch is picked."""
-    random: ClassVar[bool] = False
+    random: bool = False
     """Whether it draws random numbers in training."""
-    mixes: ClassVar[bool] = False
+    mixes: bool = False
     """Whether in training its output for one example depends on all examples of the batch."""
+    outermost: ClassVar[bool] = False
+    """Whether it passes no gradient back, so that it stands before what is trained, and within no layer."""
+
+    below: int | None = None
+    """What it takes are whole numbers from 0, below this; None: any numbers."""
 
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:
         if name is not None and not is_text(name):
@@ -60,7 +65,7 @@ class Layer(Closed, ABC):
         self.value: dict[str, Array] = {}
         self.gradient: dict[str, Array] = {}
         self.state: dict[str, Array] = {}
-        self.trainable = trainable
+        self._trainable = require_bool("trainable", trainable)
         self._backend: Backend | None = None
         self._buffers = Buffers(lambda batch, training: self.make_buffers(batch, training))
 
@@ -72,6 +77,11 @@ class Layer(Closed, ABC):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = require_bool("trainable", value)
+
+    @property
+    def frozen(self) -> Mapping[str, Array]:
+        """The parameters that training leaves as they are, by short name."""
+        return {} if self.trainable else self.value
 
     def __setattr__(self, name: str, value: Any) -> None:
         built = self._closed and self._backend is not None
@@ -187,11 +197,14 @@ class Layer(Closed, ABC):
 
     def config(self) -> dict[str, Any]:
         """The arguments that make this layer again, as JSON values."""
-        given = {name: getattr(self, name) for name in ("name", *signature(type(self)).parameters)}
-        given.pop("trainable", None)
-        if not self.trainable:  # else it is left out: files of older versions do not have it
-            given["trainable"] = False
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
+        defaults = {name: p.default for name, p in signature(type(self)).parameters.items()}
+        defaults["trainable"] = True  # also where the constructor does not take it
+        given = {name: getattr(self, name) for name in ("name", *defaults)}
+        return {n: plain(v) for n, v in given.items() if n not in LATER or v != defaults[n]}
+
+    def __repr__(self) -> str:
+        given = {name: getattr(self, name) for name in signature(type(self)).parameters}
+        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in given.items())})"
 
 
 def made_again(layer_class: type[Layer], settings: Mapping[str, Any]) -> Layer:
@@ -199,5 +212,13 @@ def made_again(layer_class: type[Layer], settings: Mapping[str, Any]) -> Layer:
     arguments = dict(settings)
     trainable = arguments.pop("trainable", True)  # not every constructor takes it
     made = layer_class(**arguments)
-    made.trainable = trainable
+    if trainable is not True:
+        made.trainable = trainable
     return made
+
+
+def plain(setting: Any) -> Any:
+    """A setting as JSON values: a layer by its class's name and its config, a tuple as a list."""
+    if isinstance(setting, Layer):
+        return {"type": type(setting).__name__, **setting.config()}
+    return [plain(v) for v in setting] if isinstance(setting, (tuple, list)) else setting

@@ -1,11 +1,30 @@
-"""Names of layers: each its own, or its class and a number."""
+"""Names: of each layer its own, or its class and a number; and of the classes, in a table."""
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from backends import InputError
-from dnn.layers.layer import Layer
+from backends.errors import brief
+from backends.table import Table
+from dnn.layers.layer import Layer, made_again
+from dnn.validation.settings import look_up
+
+LAYERS: Table[type[Layer]] = Table("layer", {})
+"""Every layer by its class's name; one of your own: ``LAYERS.add("Mine", Mine)``."""
+
+
+def layer_from(description: Mapping[str, Any]) -> Layer:
+    """A new layer from its class's name, "type", and its ``config``.
+    Raises InputError: an unknown class, or settings that it does not take.
+    """
+    arguments = dict(description)
+    layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
+    try:
+        return made_again(layer_class, arguments)
+    except TypeError as error:
+        raise InputError(f"a layer is described wrongly: {brief(error)}") from None
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:

@@ -1,7 +1,133 @@
-"""GlobalAveragePooling2D: one number for each channel of an image."""
+"""Pooling: one number of each window's pixels, or of all, channel by channel."""
 
-from backends import InputError
+from math import prod
+from typing import ClassVar
+
+import numpy as np
+
+from backends import Backend
 from dnn.layers.layer import Array, Layer, Shape
+from dnn.layers.windows import Border, Lengths, Windows, require_images
+from dnn.validation.settings import require_bool
+
+
+class Pooling(Windows):
+    """Base of the two poolings.
+
+    Args:
+        pool_size: (h, w) of a window, or one number for both.
+        strides: from one window to the next; None: pool_size, so that windows lie side by side.
+        padding: "valid", "same", or pixels of border, which do not count; see ``Windows``.
+        ceil_mode: what does not fill a window at the lower or right edge gets one too, as in torch.
+    """
+
+    kernel: ClassVar[str]
+
+    def __init__(
+        self, pool_size: Lengths = 2, *, strides: Lengths | None = None, padding: Border = "valid",
+        ceil_mode: bool = False, name: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__("pool_size", pool_size, strides or pool_size, padding, name)
+        self.pool_size = self.size
+        self.ceil_mode = require_bool("ceil_mode", ceil_mode)
+
+    def bind(self, backend: Backend) -> None:
+        self._pool = backend.kernel(self.kernel)
+        self._pool_backward = backend.kernel(f"{self.kernel}_backward")
+
+    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        y = self.backend.zeros((batch, *self.output_shape))
+        return {"y": y, "dx": self.dx_buffer(batch, training)}
+
+    def between(self, batch: int) -> tuple[Array, ...]:
+        """What the kernel keeps between forward and backward: nothing."""
+        return ()
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """y, and what is kept."""
+        y = self._buffers[x.shape[0]].y
+        self._pool(x, self.size, self.steps, self.borders, y, *self.between(x.shape[0]))
+        return y
+
+    def backward(self, dy: Array) -> Array | None:
+        """dx, as the class says."""
+        dx = self._buffers[dy.shape[0]].dx
+        if dx is not None:
+            between = self.between(dy.shape[0])
+            self._pool_backward(dy, *between, self.size, self.steps, self.borders, dx)
+        return dx
+
+
+class MaxPooling2D(Pooling):
+    """The largest pixel of each window; arguments as in ``Pooling``.
+
+    dx is dy where the maximum was, summed over windows that share it, and 0 elsewhere.
+
+    >>> MaxPooling2D(2).shape_after((5, 4, 3))
+    (2, 2, 3)
+    """
+
+    kernel = "max_pool2d"
+    examples = ({}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 3, "ceil_mode": True})
+
+    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        shape, integers = (batch, *self.output_shape), self.backend.xp.int64
+        return {**super().make_buffers(batch, training), "index": self.backend.zeros(shape, dtype=integers)}
+
+    def between(self, batch: int) -> tuple[Array, ...]:
+        """Where each maximum was."""
+        return (self._buffers[batch].index,)
+
+
+class AveragePooling2D(Pooling):
+    """The mean of each window; arguments as in ``Pooling``.
+
+    Each pixel of a window gets dy divided by their number.
+
+    Args:
+        count_include_pad: the pixels of the border (not of ``ceil_mode``) count, as zeros.
+
+    >>> AveragePooling2D(2, padding="same").shape_after((5, 4, 3))
+    (3, 2, 3)
+    """
+
+    kernel = "average_pool2d"
+    examples = (
+        {},
+        {"pool_size": 3, "strides": 2, "padding": 1},
+        {"pool_size": 3, "strides": 2, "padding": 1, "ceil_mode": True, "count_include_pad": True},
+    )
+
+    def __init__(
+        self, pool_size: Lengths = 2, *, strides: Lengths | None = None, padding: Border = "valid",
+        ceil_mode: bool = False, count_include_pad: bool = False, name: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(pool_size, strides=strides, padding=padding, ceil_mode=ceil_mode, name=name)
+        self.count_include_pad = require_bool("count_include_pad", count_include_pad)
+
+    def bind(self, backend: Backend) -> None:
+        """The kernel divides by the pixels of the image; ``_share`` of a window's that count are such."""
+        super().bind(backend)
+        self._share: Array | None = None
+        if self.count_include_pad and self.borders != ((0, 0), (0, 0)):
+            shares = []
+            for axis, (n, k, s) in enumerate(zip(self.input_shape, self.size, self.steps, strict=False)):
+                start = np.arange(self.output_shape[axis]) * s - self.counted[axis][0]
+                inside = np.minimum(start + k, n) - np.maximum(start, 0)
+                shares.append(inside / (np.minimum(start + k, n + self.counted[axis][1]) - start))
+            whole = np.outer(*shares)[None, :, :, None].astype(backend.dtype_name)
+            self._share = backend.from_host(whole)
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        y = super().forward(x, training=training)
+        if self._share is not None:
+            y[...] = y * self._share
+        return y
+
+    def backward(self, dy: Array) -> Array | None:
+        if self._share is not None:
+            dy[...] = dy * self._share
+        return super().backward(dy)
 
 
 class GlobalAveragePooling2D(Layer):
@@ -15,11 +141,7 @@ class GlobalAveragePooling2D(Layer):
     """
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 3:
-            raise InputError(
-                f"layer {self.name!r} (GlobalAveragePooling2D) got examples of shape {input_shape}, expected "
-                f"images (H, W, C); put Reshape((H, W, C)) before it"
-            )
+        require_images(self, input_shape)
         return (input_shape[2],)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
@@ -38,3 +160,27 @@ class GlobalAveragePooling2D(Layer):
         if dx is not None:
             dx[...] = dy[:, None, None, :] / (dx.shape[1] * dx.shape[2])
         return dx
+
+
+class GlobalMaxPooling2D(GlobalAveragePooling2D):
+    """The largest pixel of each channel over the whole image: (H, W, C) -> (C,); the first of equal ones."""
+
+    def _pixels(self, x: Array) -> Array:
+        return self.backend.xp.reshape(x, (x.shape[0], -1, x.shape[-1]))
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """y_c = max over the pixels of x_pqc; keeps where it was."""
+        keep, xp, pixels = self._buffers[x.shape[0]], self.backend.xp, self._pixels(x)
+        keep.y[...] = xp.max(pixels, axis=1)
+        keep.index = xp.argmax(pixels, axis=1, keepdims=True)
+        return keep.y
+
+    def backward(self, dy: Array) -> Array | None:
+        """dx is dy where the maximum was, 0 elsewhere."""
+        keep, xp = self._buffers[dy.shape[0]], self.backend.xp
+        if keep.dx is not None:
+            places = xp.arange(prod(self.input_shape[:2]), dtype=keep.index.dtype, device=self.backend.device)
+            here = places[None, :, None] == keep.index
+            dx = xp.where(here, dy[:, None, :], xp.zeros_like(dy)[:, None, :])
+            keep.dx[...] = xp.reshape(dx, keep.dx.shape)
+        return keep.dx

@@ -1,11 +1,11 @@
-"""Windows that slide over images: Conv2D is a small Dense on each, the poolings make one number of each.
+"""Windows that slide over images; Conv2D and Conv1D: a small Dense on each.
 
 Images are (H, W, C), channels last as in Keras. The last axis then is the one of features everywhere (Dense,
 normalisation, softmax, bias), one kernel serves vectors and images, and a window's pixels unfold into
-rows of a matrix as they lie in memory.
+rows of a matrix as they lie in memory. Sequences (T, C) are images of one row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from backends import Backend, InputError
@@ -17,13 +17,28 @@ from dnn.validation.settings import look_up, positive_integer
 
 PADDINGS = ("valid", "same")
 Lengths = int | Sequence[int]
+Border = str | int | Sequence[Lengths]
+
+
+def _two(value: Any) -> tuple[Any, Any]:
+    """What is given for both axes, or for each."""
+    first, second = value if isinstance(value, (tuple, list)) and len(value) == 2 else (value, value)
+    return first, second
 
 
 def _pair(argument: str, value: Any, zero: bool = False) -> Pair:
     """A length for both axes, or one for each; 0 too where that is allowed."""
-    lengths = value if isinstance(value, (tuple, list)) and len(value) == 2 else (value, value)
-    first, second = (0 if zero and n == 0 else positive_integer(argument, n) for n in lengths)
+    first, second = (0 if zero and n == 0 else positive_integer(argument, n) for n in _two(value))
     return first, second
+
+
+def require_images(layer: Layer, shape: Shape) -> None:
+    """Refuse examples of another shape than (H, W, C)."""
+    if len(shape) != 3:
+        raise InputError(
+            f"layer {layer.name!r} ({type(layer).__name__}) got examples of shape {shape}, expected images "
+            f"(H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
+        )
 
 
 class Windows(Layer):
@@ -31,56 +46,66 @@ class Windows(Layer):
 
     Window (p, q) begins at row p s - top and column q t - left. "valid": no border; "same": a border of
     zeros so that ceil(H / s) windows fit, the larger half below and right (as in Keras, and for strides 1
-    as in torch); a number or a pair: so much on both sides (as in torch). What does not fill a window at
-    the lower or right edge is not seen.
+    as in torch); a number or a pair: so much on both sides (as in torch); a pair of pairs: ((top, bottom),
+    (left, right)). What does not fill a window at the lower or right edge is not seen.
     """
 
+    borders: Padding
+    """What lies around an image."""
+    counted: Padding
+    """That without what ``ceil_mode`` adds."""
+    ceil_mode = False
+    """Whether that is seen too, in a window that reaches out of the image."""
+
     def __init__(
-        self, size_name: str, size: Lengths, strides: Lengths, padding: str | Lengths, name: str | None
-    ) -> None:
-        super().__init__(name)
+        self, size_name: str, size: Lengths, strides: Lengths, padding: Border, name: str | None,
+        trainable: bool = True, dilation: Lengths = 1,
+    ) -> None:  # fmt: skip
+        super().__init__(name, trainable)
         self._size_name = size_name
-        self.size = _pair(size_name, size)
-        self.strides = _pair("strides", strides)
-        self.borders: Padding = ((0, 0), (0, 0))
-        self.padding: str | Pair
+        self.size, self.steps = _pair(size_name, size), _pair("strides", strides)
+        self.strides: Any = self.steps
+        self.dilation = _pair("dilation", dilation)
+        self._reach = tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))
+        self.given: Padding = ((0, 0), (0, 0))
+        self.padding: Any
         if isinstance(padding, str):
             look_up("padding", padding, dict.fromkeys(PADDINGS))
             self.padding = padding
             return
-        pair = _pair("padding", padding, zero=True)
-        self.padding = pair if any(pair) else "valid"
-        if any(p >= n for p, n in zip(pair, self.size, strict=True)):
+        rows, columns = (_pair("padding", sides, zero=True) for sides in _two(padding))
+        self.given = rows, columns
+        even = rows[0] == rows[1] and columns[0] == columns[1]
+        self.padding = (rows[0], columns[0]) if even else self.given
+        if self.padding == (0, 0):
+            self.padding = "valid"
+        if any(max(p) >= n for p, n in zip(self.given, self._reach, strict=True)):
             raise InputError(
                 f"padding is {shown(padding)}, expected less than {size_name} {self.size}, or windows would "
                 f"see nothing of the image"
             )
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        where = f"layer {self.name!r} ({type(self).__name__})"
-        if len(input_shape) != 3:
-            raise InputError(
-                f"{where} got examples of shape {input_shape}, expected images "
-                f"(H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
-            )
-        borders, counts = [], []
-        for axis, (n, k, s) in enumerate(zip(input_shape[:2], self.size, self.strides, strict=True)):
-            before = after = 0
+        require_images(self, input_shape)
+        borders, counted, counts = [], [], []
+        for n, k, s, (before, after) in zip(input_shape, self._reach, self.steps, self.given, strict=False):
             if self.padding == "same":
                 border = max((-(-n // s) - 1) * s + k - n, 0)
                 before, after = border // 2, border - border // 2
-            elif self.padding != "valid":
-                before = after = int(self.padding[axis])
-            count = (n + before + after - k) // s + 1
+            counted.append((before, after))
+            spare = n + before + after - k
+            count = spare // s + 1
+            if self.ceil_mode and spare % s and count * s < n + before:  # it begins left of the last pixel
+                count, after = count + 1, after - spare + count * s
             if count < 1:
                 raise InputError(
-                    f"{where} got images of {input_shape[0]} x {input_shape[1]} pixels, "
-                    f"expected at least its {self._size_name} {self.size}; take a smaller {self._size_name}, "
-                    f'padding="same", or fewer layers that shrink the image before it'
+                    f"layer {self.name!r} ({type(self).__name__}) got images of {input_shape[0]} x "
+                    f"{input_shape[1]} pixels, expected at least its {self._size_name} {self.size}; take a "
+                    f'smaller {self._size_name}, padding="same", or fewer layers that shrink the image before'
                 )
             borders.append((before, after))
             counts.append(count)
-        self.borders = (borders[0], borders[1])
+        self.borders, self.counted = (borders[0], borders[1]), (counted[0], counted[1])
         return (*counts, self.channels_after(input_shape[2]))
 
     def channels_after(self, channels: int) -> int:
@@ -97,139 +122,104 @@ class Conv2D(Windows, Affine):
         activation: f, as in Dense.
         strides: from one window to the next.
         padding: "valid", "same", or pixels of border; see ``Windows``.
-        initializer: of W (h, w, n_in, n_out), as in Dense; b starts at 0.
+        use_bias, initializer: of W (h, w, n_in, n_out), as in Dense.
 
     >>> Conv2D(8, 3, "relu", padding="same").shape_after((28, 28, 1))
     (28, 28, 8)
     """
 
-    examples = (
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"filters": 6, "kernel_size": 3},
         {"filters": 6, "kernel_size": 3, "strides": (2, 1), "padding": "same"},
+        {"filters": 6, "kernel_size": 3, "padding": ((2, 0), (0, 1)), "use_bias": False},
     )
 
     def __init__(
-        self,
-        filters: int,
-        kernel_size: Lengths,
-        activation: str = "linear",
-        *,
-        strides: Lengths = 1,
-        padding: str | Lengths = "valid",
-        initializer: str | None = None,
-        name: str | None = None,
-        trainable: bool = True,
-    ) -> None:
-        super().__init__("kernel_size", kernel_size, strides, padding, name)
-        self.trainable = trainable
-        self.kernel_size = self.size
+        self, filters: int, kernel_size: Lengths, activation: str = "linear", *, strides: Lengths = 1,
+        padding: Border = "valid", use_bias: bool = True, initializer: str | None = None,
+        name: str | None = None, trainable: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__("kernel_size", kernel_size, strides, padding, name, trainable)
+        self.kernel_size: Any = self.size
         self.filters = positive_integer("filters", filters)
-        self.choose(activation, initializer)
+        self.choose(activation, initializer, use_bias)
 
     def channels_after(self, channels: int) -> int:
         return self.filters
+
+    def weight_shape(self) -> Shape:
+        return (*self.size, self.input_shape[-1], self.filters)
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
         self._conv = backend.kernel("conv2d")
         self._conv_backward = backend.kernel("conv2d_backward")
 
-    def parameter_shapes(self) -> dict[str, Shape]:
-        return {"W": (*self.size, self.input_shape[2], self.filters), "b": (self.filters,)}
+    def images(self, x: Array) -> Array:
+        """A view of x as images."""
+        return x
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
         """z, a small Dense on each window; keeps x."""
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        self._conv(x, self.value["W"], self.value["b"], self.strides, self.borders, keep.z)
+        z = self.images(keep.z)
+        self._conv(self.images(x), self._W, self._b, self.steps, self.borders, z)
         return keep.z
 
     def backward_logits(self, dz: Array) -> Array | None:
         """From dL/dz as in Dense for each window; see the kernel."""
         keep = self._buffers[dz.shape[0]]
-        W, dW, db = self.value["W"], self.gradient["W"], self.gradient["b"]
-        self._conv_backward(dz, keep.x, W, self.strides, self.borders, (dW, db, keep.dx))
+        x, dx = self.images(keep.x), None if keep.dx is None else self.images(keep.dx)
+        gradients = self._dW, self._db, dx
+        self._conv_backward(self.images(dz), x, self._W, self.steps, self.borders, gradients)
         return keep.dx
 
 
-class Pooling(Windows):
-    """Base of the two poolings.
+class Conv1D(Conv2D):
+    """Conv2D for sequences (T, C): ``y_p = f(sum_i x_(p s + i - left) W_i + b)``.
 
     Args:
-        pool_size: (h, w) of a window, or one number for both.
-        strides: from one window to the next; None: pool_size, so that windows lie side by side.
-        padding: "valid", "same", or pixels of border, which do not count; see ``Windows``.
+        padding: "valid", "same", steps on both sides, or (left, right).
+        kernel_size, strides: one number each; W is (k, n_in, n_out). All else as in Conv2D.
+
+    >>> Conv1D(8, 3, padding=(2, 0)).shape_after((50, 4))
+    (50, 8)
     """
 
-    kernel: ClassVar[str]
+    examples = (
+        {"filters": 6, "kernel_size": 3},
+        {"filters": 6, "kernel_size": 4, "strides": 2, "padding": "same"},
+    )
 
     def __init__(
-        self,
-        pool_size: Lengths = 2,
-        *,
-        strides: Lengths | None = None,
-        padding: str | Lengths = "valid",
-        name: str | None = None,
-    ) -> None:
-        super().__init__("pool_size", pool_size, strides or pool_size, padding, name)
-        self.pool_size = self.size
+        self, filters: int, kernel_size: int, activation: str = "linear", *, strides: int = 1,
+        padding: str | Lengths = "valid", use_bias: bool = True, initializer: str | None = None,
+        name: str | None = None, trainable: bool = True,
+    ) -> None:  # fmt: skip
+        size, steps = positive_integer("kernel_size", kernel_size), positive_integer("strides", strides)
+        border = padding if isinstance(padding, str) else (0, padding)
+        super().__init__(
+            filters, (1, size), activation, strides=(1, steps), padding=border, use_bias=use_bias,
+            initializer=initializer, name=name, trainable=trainable,
+        )  # fmt: skip
+        self.kernel_size, self.strides = size, steps
+        self.padding = self.padding if isinstance(self.padding, str) else self.padding[1]
 
-    def bind(self, backend: Backend) -> None:
-        self._pool = backend.kernel(self.kernel)
-        self._pool_backward = backend.kernel(f"{self.kernel}_backward")
+    def shape_after(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 2:
+            raise InputError(
+                f"layer {self.name!r} (Conv1D) got examples of shape {input_shape}, expected sequences "
+                f"(T, C); put Reshape((T, C)) before it"
+            )
+        return super().shape_after((1, *input_shape))[1:]
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        y = self.backend.zeros((batch, *self.output_shape))
-        return {"y": y, "dx": self.dx_buffer(batch, training)}
+    def weight_shape(self) -> Shape:
+        return super().weight_shape()[1:]
 
-    def between(self, batch: int) -> tuple[Array, ...]:
-        """What the kernel keeps between forward and backward: nothing."""
-        return ()
+    def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
+        super().attach(value, gradient)
+        self._W, self._dW = self._W[None, ...], self._dW[None, ...]
 
-    def forward(self, x: Array, *, training: bool) -> Array:
-        """y, and what is kept."""
-        y = self._buffers[x.shape[0]].y
-        self._pool(x, self.size, self.strides, self.borders, y, *self.between(x.shape[0]))
-        return y
-
-    def backward(self, dy: Array) -> Array | None:
-        """dx, as the class says."""
-        dx = self._buffers[dy.shape[0]].dx
-        if dx is not None:
-            between = self.between(dy.shape[0])
-            self._pool_backward(dy, *between, self.size, self.strides, self.borders, dx)
-        return dx
-
-
-class MaxPooling2D(Pooling):
-    """The largest pixel of each window; arguments as in ``Pooling``.
-
-    dx is dy where the maximum was, summed over windows that share it, and 0 elsewhere.
-
-    >>> MaxPooling2D(2).shape_after((5, 4, 3))
-    (2, 2, 3)
-    """
-
-    kernel = "max_pool2d"
-    examples = ({}, {"pool_size": 3, "strides": 2, "padding": "same"})
-
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        shape, integers = (batch, *self.output_shape), self.backend.xp.int64
-        return {**super().make_buffers(batch, training), "index": self.backend.zeros(shape, dtype=integers)}
-
-    def between(self, batch: int) -> tuple[Array, ...]:
-        """Where each maximum was."""
-        return (self._buffers[batch].index,)
-
-
-class AveragePooling2D(Pooling):
-    """The mean of each window; arguments as in ``Pooling``.
-
-    Each pixel of a window gets dy divided by their number.
-
-    >>> AveragePooling2D(2, padding="same").shape_after((5, 4, 3))
-    (3, 2, 3)
-    """
-
-    kernel = "average_pool2d"
-    examples = ({}, {"pool_size": 3, "strides": 2, "padding": 1})
+    def images(self, x: Array) -> Array:
+        return x[:, None, ...]

@@ -4,11 +4,12 @@ Symbols: p the parameters, g their gradient, rate the learning rate. No epsilon 
 gradient would become 0 / 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.ranges import NotNegative, Positive, Share
+from dnn.validation.ranges import Flag, NotNegative, Positive, Share
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,19 @@ class Adam(Optimizer):
     Args:
         beta1, beta2: in [0, 1).
         epsilon: finite, above 0.
+        amsgrad: the largest v so far takes the place of v (Reddi et al. 2018).
     """
 
     learning_rate: float | Schedule = 1e-3
     beta1: Share = 0.9
     beta2: Share = 0.999
     epsilon: Positive = 1e-8
+    amsgrad: Flag = field(default=False, kw_only=True)
 
     name = "adam"
     slots = ("m", "v")
+    variants = MappingProxyType({"amsgrad": "largest"})
+    examples = ({}, {"amsgrad": True})
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ class Optimizer(Checked):
     Attributes:
         name: in ``compile``; also the kernel's name.
         slots: names of the state vectors, in the kernel's order.
+        variants: a setting that is True or False -> the vector that it adds; a kernel of its own, named after
+            both, does it.
         examples: settings with which the checks make the optimizer, each variant named after its last one.
         decays: whether the parameters are multiplied by a factor before the step: two more roundings.
 
@@ -47,6 +49,7 @@ class Optimizer(Checked):
     slots: ClassVar[tuple[str, ...]]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     decays: ClassVar[bool] = False
+    variants: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         if not isinstance(self.learning_rate, Schedule):
@@ -58,21 +61,34 @@ class Optimizer(Checked):
             raise InputError("clip_norm and clip_value are both given, expected at most one; leave one out")
         super().__post_init__()
 
+    @property
+    def kernel(self) -> str:
+        """The name of its kernel."""
+        return "_".join([self.name, *(name for name in self.variants if getattr(self, name))])
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Names of the vectors that it keeps."""
+        return (*self.slots, *(slot for name, slot in self.variants.items() if getattr(self, name)))
+
     def settings(self) -> tuple[Any, ...]:
         """The kernel's settings: the fields in their order, without those that all optimizers have."""
-        shared = {f.name for f in fields(Optimizer)}
+        shared = {f.name for f in fields(Optimizer)} | set(self.variants)
         return tuple(getattr(self, f.name) for f in fields(self) if f.name not in shared)
 
     def bind(self, backend: Backend) -> Kernel:
         """The step: a function of parameters (n,), gradients (n,), slots, control (4,) and settings, as those
         in ``backends.reference.optimizers``. An optimizer of your own returns one here.
         """
-        return backend.kernel(self.name)
+        return backend.kernel(self.kernel)
 
     def config(self) -> dict[str, Any]:
         """Name and settings as JSON values."""
         rate = self.learning_rate.config() if isinstance(self.learning_rate, Schedule) else self.learning_rate
-        return {"name": self.name, **asdict(self), "learning_rate": rate}
+        given = {
+            n: v for n, v in asdict(self).items() if v or n not in self.variants
+        }  # as older files have it
+        return {"name": self.name, **given, "learning_rate": rate}
 
 
 class OptimizerState:
@@ -87,7 +103,7 @@ class OptimizerState:
     def __init__(self, optimizer: Optimizer, parameters: Parameters, backend: Backend) -> None:
         n = parameters.values.shape[0]
         self.optimizer = optimizer
-        self.vectors = {slot: backend.zeros(n) for slot in optimizer.slots}
+        self.vectors = {slot: backend.zeros(n) for slot in optimizer.kept}
         self.control = backend.zeros(4)
         rate = optimizer.learning_rate
         table = rate.rates() if isinstance(rate, Schedule) else np.asarray([rate])

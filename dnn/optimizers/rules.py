@@ -4,12 +4,13 @@ Symbols: p the parameters, g their gradient, rate the learning rate. ``Optimizer
 all have, and what is raised. No epsilon may be 0: a weight without gradient would become 0 / 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from backends import InputError
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.ranges import Positive, Share
+from dnn.validation.ranges import Flag, Positive, Share
 
 
 @dataclass(frozen=True)
@@ -61,21 +62,25 @@ class RMSprop(Optimizer):
 
     velocity = momentum velocity + s;  p = p - rate velocity.
 
-    Tieleman and Hinton 2012, as torch.optim.RMSprop with centered False: epsilon outside the root, and the
-    rate outside the velocity (Keras has both inside).
+    Tieleman and Hinton 2012, as torch.optim.RMSprop: epsilon outside the root, and the rate outside the
+    velocity (Keras has both inside).
 
     Args:
         decay: of the running mean, in [0, 1); torch's alpha, Keras's rho.
         epsilon: finite, above 0.
         momentum: in [0, 1).
+        centered: g's running variance takes the place of v (Graves 2013).
     """
 
     learning_rate: float | Schedule = 0.01
     decay: Share = 0.99
     epsilon: Positive = 1e-8
     momentum: Share = 0.0
+    centered: Flag = field(default=False, kw_only=True)
 
     name = "rmsprop"
     slots = ("v", "velocity")
+    variants = MappingProxyType({"centered": "mean"})
     # The first steps are ten times the rate: at 0.01 training is chaotic, and rounding grows even in float64.
-    examples = ({"learning_rate": 1e-3}, {"learning_rate": 1e-3, "momentum": 0.5})
+    examples = ({"learning_rate": 1e-3}, {"learning_rate": 1e-3, "momentum": 0.5},
+                {"learning_rate": 1e-3, "centered": True})  # fmt: skip

@@ -61,16 +61,19 @@ def _require_finite(argument: str, xp: Any, array: Array, cast_to: str) -> None:
         raise InputError(f"{argument} holds NaN or infinity{large}, expected finite numbers")
 
 
-def examples(backend: Backend, argument: str, x: Any, shape: tuple[int, ...]) -> Array | Rows:
+def examples(
+    backend: Backend, argument: str, x: Any, shape: tuple[int, ...], below: int | None = None
+) -> Array | Rows:
     """x on the device, (N, *shape), uint8 or the backend's dtype, to which other numbers are cast.
 
     A map of a file stays on the disk if the device is the CPU, and a sparse matrix stays sparse: they are
-    ``Rows``, which are read here once, a block at a time.
+    ``Rows``, which are read here once, a block at a time. With ``below`` all must be whole numbers from 0
+    below it; they are cast, uint8 too, and in memory.
 
     Raises:
         InputError: no numbers; another device or shape; no rows; NaN, infinity or too large a number.
     """
-    rows = rows_of(x, backend.dtype_name)
+    rows = rows_of(x, backend.dtype_name) if below is None else None
     x = taken(backend, argument, x) if rows is None else rows
     got = tuple(x.shape)
     if len(got) == 0 or got[1:] != shape:
@@ -81,9 +84,17 @@ def examples(backend: Backend, argument: str, x: Any, shape: tuple[int, ...]) ->
         raise InputError(f"{argument} has shape {got}, expected ({expected}){cure}")
     if got[0] == 0:
         raise InputError(f"{argument} has no rows, expected at least one")
-    if rows is None:
+    if rows is not None:
+        return _read_once(backend, argument, rows)
+    if below is None:
         return numbers(backend, argument, x, keep="uint8")
-    return _read_once(backend, argument, rows)
+    x, xp = numbers(backend, argument, x), backend.xp
+    if not bool(xp.all((x >= 0) & (x < below) & (xp.floor(x) == x))):
+        held = f"{float(xp.min(x)):g} to {float(xp.max(x)):g}"
+        raise InputError(
+            f"{argument} holds {held}, expected whole numbers from 0 to {below - 1} for an Embedding"
+        )
+    return x
 
 
 def _read_once(backend: Backend, argument: str, rows: Rows) -> Array | Rows:

@@ -42,12 +42,14 @@ class Door(NamedTuple):
         input_shape: of one example.
         outputs: C, numbers that the network returns for an example.
         loss: judges whether the targets fit it.
+        below: as of ``Layer``, of the first.
     """
 
     backend: Backend
     input_shape: tuple[int, ...]
     outputs: int
     loss: ChecksTargets
+    below: int | None = None
 
     def admit(
         self,
@@ -64,7 +66,7 @@ class Door(NamedTuple):
         Raises:
             InputError: what does not fit, by name.
         """
-        x = examples(self.backend, names[0], x, self.input_shape)
+        x = examples(self.backend, names[0], x, self.input_shape, self.below)
         y = targets(self.backend, names[1], y, int(x.shape[0]), self.outputs)
         self.loss.check_targets(self.backend, names[1], y)
         return Examples(x, y, self._weights(y, sample_weight))

@@ -3,12 +3,19 @@
 from functools import partial
 from typing import Annotated, get_type_hints
 
-from dnn.validation.settings import natural_number, positive_integer, require_number, require_positive
+from dnn.validation.settings import (
+    natural_number,
+    positive_integer,
+    require_bool,
+    require_number,
+    require_positive,
+)
 
 NotNegative = Annotated[float, partial(require_number, low=0.0)]
 Positive = Annotated[float, require_positive]
 Share = Annotated[float, partial(require_number, low=0.0, high=1.0)]  # 1 excluded
 Count = Annotated[int, positive_integer]
+Flag = Annotated[bool, require_bool]
 Natural = Annotated[int, natural_number]
 
 

@@ -11,6 +11,8 @@ from backends import InputError
 from backends.errors import shown, unknown
 
 T = TypeVar("T")
+LATER = frozenset({"trainable", "use_bias", "pos_weight", "ceil_mode", "count_include_pad"})
+"""Settings that files of older versions lack; they are written down only where they are not the default."""
 
 
 def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:

@@ -21,6 +21,7 @@ from dnn import (
     Sequential,
     SparseCategoricalCrossentropy,
 )
+from dnn.checkpoints import load_model
 from dnn.losses import LOSSES, get_loss, weigh
 
 F = torch.nn.functional
@@ -209,3 +210,39 @@ def test_yes_or_no_with_one_output(backend, loss, output, no, form):
     right = float(np.mean((model.predict(x)[:, 0] > boundary) == yes))
     assert model.evaluate(x, y[form]).accuracy == pytest.approx(right, abs=1e-6)
     assert right > max(yes.mean(), 1 - yes.mean())
+
+
+@pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
+@pytest.mark.parametrize("rows", [False, True])
+def test_a_weight_for_each_output_is_torchs(make_backend, backend_id, rows):
+    backend, rng = make_backend(backend_id, "float64"), np.random.default_rng(3)
+    z, targets = 30 * rng.normal(size=(9, 3)), rng.integers(0, 3, 9)
+    z[0] = 800.0, -800.0, 0.0  # nothing overflows
+    dense = rng.random((9, 3)) if rows else np.eye(3)[targets]
+    loss = BinaryCrossentropy(pos_weight=(0.0, 1.0, 7.0))
+    losses, gradient = backend.zeros(9), backend.zeros((9, 3))
+    wanted = backend.from_host(dense if rows else targets)
+    loss.bind(backend)["dense" if rows else "integer"](backend.from_host(z), wanted, losses, gradient)
+    leaf = torch.tensor(z, requires_grad=True)
+    weight = torch.tensor([0.0, 1.0, 7.0], dtype=torch.float64)
+    each = torch.nn.functional.binary_cross_entropy_with_logits(
+        leaf, torch.tensor(dense), pos_weight=weight, reduction="none"
+    )
+    each.mean().backward()
+    # With the weight 0 the loss of a yes is taken away again, which leaves the rounding of it.
+    found = backend.to_host(losses)
+    np.testing.assert_allclose(found, each.mean(1).detach().numpy(), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(backend.to_host(gradient), leaf.grad.numpy(), rtol=1e-11, atol=1e-15)
+
+
+def test_weights_of_a_yes_are_saved_and_refused(tmp_path):
+    model = small_model(get_backend("numpy"), output="sigmoid", compiled=False)
+    for bad in (-1.0, (1.0, np.nan, 1.0), "a", None):
+        with pytest.raises(InputError, match="pos_weight is "):
+            BinaryCrossentropy(pos_weight=bad)
+    with pytest.raises(InputError, match="pos_weight has 2 numbers, expected 3, one for each output"):
+        model.compile(BinaryCrossentropy(pos_weight=(1.0, 2.0)))
+    assert BinaryCrossentropy().settings() == {}  # as in files of older versions
+    model.compile(BinaryCrossentropy(pos_weight=[1.0, 2.0, 3.0]))
+    model.save(tmp_path / "m.safetensors")
+    assert load_model(tmp_path / "m.safetensors", model.backend).loss == BinaryCrossentropy((1.0, 2.0, 3.0))

@@ -137,6 +137,9 @@ def test_losses_are_those_of_torch_functional(backend_name, rows):
             o, T(targets), label_smoothing=0.1
         ),
         "binary_crossentropy": lambda o: F.binary_cross_entropy_with_logits(o, T(dense)),
+        "binary_crossentropy pos_weight": lambda o: F.binary_cross_entropy_with_logits(
+            o, T(dense), pos_weight=torch.tensor(2.5)
+        ),
         "mean_squared_error": lambda o: F.mse_loss(o, T(dense)),
         "mean_absolute_error": lambda o: F.l1_loss(o, T(dense)),
         "hinge": lambda o: F.hinge_embedding_loss(
@@ -167,6 +170,13 @@ def test_losses_are_those_of_torch_functional(backend_name, rows):
         (Adagrad(0.1), lambda p: torch.optim.Adagrad(p, 0.1)),
         (RMSprop(), lambda p: torch.optim.RMSprop(p)),
         (RMSprop(0.01, 0.9, 1e-3, 0.7), lambda p: torch.optim.RMSprop(p, 0.01, 0.9, 1e-3, momentum=0.7)),
+        (RMSprop(0.01, centered=True), lambda p: torch.optim.RMSprop(p, 0.01, centered=True)),
+        (
+            RMSprop(0.01, 0.9, 1e-3, 0.7, centered=True),
+            lambda p: torch.optim.RMSprop(p, 0.01, 0.9, 1e-3, momentum=0.7, centered=True),
+        ),
+        (Adam(0.01, amsgrad=True), lambda p: torch.optim.Adam(p, 0.01, amsgrad=True)),
+        (AdamW(0.01, amsgrad=True), lambda p: torch.optim.AdamW(p, 0.01, amsgrad=True)),
         (Adam(0.01, 0.8, 0.9, 1e-3), lambda p: torch.optim.Adam(p, 0.01, (0.8, 0.9), 1e-3)),
     ],
 )

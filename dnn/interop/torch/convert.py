@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,11 +26,15 @@ from dnn.interop.torch.layers import (
     twin_of,
     twin_of_layer,
 )
-from dnn.layers import Layer
+from dnn.layers import Block, Layer
+from dnn.layers.containers import Container
 from dnn.sequential import Sequential
 
 if TYPE_CHECKING:
     import torch
+
+CONTAINERS = ("Sequential", "Residual", "Parallel")
+"""Modules with others within, beside ``ChannelsLast``."""
 
 
 def layer_modules(layer: Layer, dtype: Any, device: Any) -> dict[str, torch.nn.Module]:
@@ -39,8 +44,16 @@ def layer_modules(layer: Layer, dtype: Any, device: Any) -> dict[str, torch.nn.M
     """
     import torch
 
+    from dnn.interop.torch.modules import Branch
+
     twin = twin_of_layer(layer)
     module = twin.make(layer).to(dtype=dtype, device=device)
+    for inner in layer.inner if isinstance(layer, Container) else ():
+        parts = layer_modules(inner, dtype, device)
+        if len(parts) > 1 and not isinstance(layer, Block):
+            parts = {inner.name: Branch(OrderedDict(parts))}
+        for name, part in parts.items():
+            module.add_module(name, part)
     ours = {**layer.value, **layer.state}
     with torch.no_grad():
         for short, tensor, axes in _tensors(module, {**twin.parameters, **twin.state}):
@@ -81,22 +94,26 @@ def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = Non
     modules: dict[str, torch.nn.Module] = {}
     for layer in model.layers:
         modules.update(layer_modules(layer, dtype, device))
+    twin = torch.nn.Sequential(OrderedDict(modules))
     last = model.layers[-1].activation
     if logits is None:
         logits = model.loss is not None and model.loss.activation == last
     if logits and last != "linear":
-        modules.popitem()
-    twin = torch.nn.Sequential(OrderedDict(modules))
-    twin.input_shape = model.input_shape
-    if logits and last != "linear":
+        within = twin
+        while type(within[-1]) is torch.nn.Sequential:
+            within = within[-1]
+        within._modules.popitem()
         twin.left_out = last
+    twin.input_shape = model.input_shape
     return twin
 
 
 def _tensors(module: Any, table: Tensors) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
     """(our short name, a module's tensor t, axes): ours is t.permute(axes)."""
     for short, (theirs, axes) in table.items():
-        yield short, getattr(core(module), theirs), axes
+        tensor = getattr(core(module), theirs)
+        if tensor is not None:  # a bias that is not there
+            yield short, tensor, axes
 
 
 def twin_parameters(
@@ -106,11 +123,17 @@ def twin_parameters(
 
     With ``state`` the buffers that stand for layers' state instead.
     """
+    import torch
+
     for name, child in module.named_children():
         twin = twin_of(child)
         if twin is not None:
             for short, tensor, axes in _tensors(child, twin.state if state else twin.parameters):
                 yield f"{name}.{short}", tensor, axes
+        elif isinstance(child, torch.nn.Sequential):  # a Branch
+            yield from twin_parameters(child, state)
+        if twin is not None and twin.modules[0] in CONTAINERS:
+            yield from ((f"{name}.{n}", tensor, axes) for n, tensor, axes in twin_parameters(child, state))
 
 
 def _in_a_row(module: Any) -> list[tuple[str, torch.nn.Module]]:
@@ -135,16 +158,74 @@ def _in_a_row(module: Any) -> list[tuple[str, torch.nn.Module]]:
 
 def _twin_or_refuse(name: str, child: torch.nn.Module) -> LayerTwin:
     twin, module = twin_of(child), core(child)
-    if twin is not None and type(module).__name__.endswith("2d") and module is child:
+    if twin is not None and type(module).__name__.endswith(("2d", "Conv1d")) and module is child:
         raise NoTwin(
-            f"module {name!r} is {child}, which takes (B, C, H, W), expected it within "
+            f"module {name!r} is {child}, which takes (B, C, ...), expected it within "
             f"dnn.interop.torch.modules.ChannelsLast, since our images are (B, H, W, C)"
         )
-    if twin is None or any(getattr(module, theirs, None) is None for theirs, _ in twin.parameters.values()):
+    wanted = [] if twin is None else [theirs for theirs, _ in twin.parameters.values()]
+    if twin is not None and twin.activated:
+        wanted.remove("bias")  # which those have or not
+    if twin is None or any(getattr(module, theirs, None) is None for theirs in wanted):
         known = [n for entry in LAYER_TWINS.values() for n in entry.modules]
         known += [n for n, _ in ACTIVATION_TWINS.values()]
         raise NoTwin(f"module {name!r} is {child}, expected one of {', '.join(known)}, with weight and bias")
     return twin
+
+
+class Pair(NamedTuple):
+    """One of our layers and the module that it was made from."""
+
+    layer: Layer
+    module: torch.nn.Module
+    twin: LayerTwin
+    inner: list[Pair]  # of a container
+
+
+def _carried(children: list[tuple[str, torch.nn.Module]]) -> list[Pair]:
+    """Our layers for modules in a row."""
+    pairs: list[Pair] = []
+    i = 0
+    while i < len(children):
+        name, child = children[i]
+        i += 1
+        # A module that torch numbered itself ("0") gets our usual name.
+        own = None if name.isdecimal() else name
+        alone = activation_of(child)
+        if alone is not None:
+            twin = LAYER_TWINS["Activation"]
+            pairs.append(Pair(twin.back(child, alone, own), child, twin, []))
+            continue
+        twin, activation = _twin_or_refuse(name, child), "linear"
+        if twin.activated and i < len(children):
+            following, after = children[i]
+            next_one = activation_of(after)
+            if next_one is not None and (following.isdecimal() or following == f"{name}_{next_one}"):
+                activation = next_one
+                i += 1
+        inner, given = [], core(child)
+        if twin.modules[0] in CONTAINERS:
+            inner = _within(child)
+            given = SimpleNamespace(inner=[p.layer for p in inner], merge=getattr(child, "merge", None))
+        pairs.append(Pair(twin.back(given, activation, own), core(child), twin, inner))
+    return pairs
+
+
+def _within(module: torch.nn.Sequential) -> list[Pair]:
+    """Our layers for those in a container: in a row, or each by itself."""
+    items = list(module._modules.items())
+    if type(module).__name__ == "Sequential":
+        return _carried(items)
+    branches = (list(m._modules.items()) if type(m).__name__ == "Branch" else [(n, m)] for n, m in items)
+    return [pair for branch in branches for pair in _carried(branch)]
+
+
+def _values(pairs: list[Pair], before: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """The modules' numbers by the names that they have with us."""
+    for layer, module, twin, inner in pairs:
+        for short, tensor, axes in _tensors(module, {**twin.parameters, **twin.state}):
+            yield f"{before}{layer.name}.{short}", tensor.permute(axes).detach().cpu().numpy()
+        yield from _values(inner, f"{before}{layer.name}.")
 
 
 def _example_shape(module: torch.nn.Sequential, given: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -186,32 +267,8 @@ def from_torch(
     ending = output_activation or str(getattr(module, "left_out", "linear"))
     if ending != "linear":
         children.append(("0", activation_module(ending)))
-    pairs: list[tuple[Layer, torch.nn.Module, LayerTwin]] = []
-    i = 0
-    while i < len(children):
-        name, child = children[i]
-        i += 1
-        # A module that torch numbered itself ("0") gets our usual name.
-        own = None if name.isdecimal() else name
-        alone = activation_of(child)
-        if alone is not None:
-            twin = LAYER_TWINS["Activation"]
-            pairs.append((twin.back(child, alone, own), child, twin))
-            continue
-        twin, activation = _twin_or_refuse(name, child), "linear"
-        if twin.activated and i < len(children):
-            following, after = children[i]
-            next_one = activation_of(after)
-            if next_one is not None and (following.isdecimal() or following == f"{name}_{next_one}"):
-                activation = next_one
-                i += 1
-        pairs.append((twin.back(core(child), activation, own), core(child), twin))
+    pairs = _carried(children)
     shape = _example_shape(module, input_shape)
-    model = Sequential([layer for layer, _, _ in pairs], input_shape=shape, backend=backend, seed=seed)
-    values = {
-        f"{layer.name}.{short}": tensor.permute(axes).detach().cpu().numpy()
-        for layer, child, twin in pairs
-        for short, tensor, axes in _tensors(child, {**twin.parameters, **twin.state})
-    }
-    model.parameters.load({**model.parameters.to_host(), **values})
+    model = Sequential([p.layer for p in pairs], input_shape=shape, backend=backend, seed=seed)
+    model.parameters.load({**model.parameters.to_host(), **dict(_values(pairs))})
     return model

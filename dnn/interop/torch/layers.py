@@ -13,16 +13,22 @@ from dnn.layers import (
     Activation,
     AveragePooling2D,
     BatchNormalization,
+    Block,
+    Conv1D,
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
     Layer,
     LayerNormalization,
     MaxPooling2D,
+    Parallel,
     Rescaling,
     Reshape,
+    Residual,
 )
 from dnn.layers.augmentation import Augmentation
 from dnn.validation.settings import look_up
@@ -42,7 +48,8 @@ class LayerTwin:
     modules: tuple[str, ...]  # the classes in torch.nn that it becomes; for images within ``ChannelsLast``
     # (our built layer) -> the module. Raises NoTwin where torch cannot do the same.
     make: Callable[[Any], Module]
-    # (the module, without ChannelsLast, activation, name) -> our layer
+    # (the module, without ChannelsLast, activation, name) -> our layer. For a container
+    # the first is its settings and our layers, ``inner``.
     back: Callable[[Any, str, str | None], Layer]
     # Our short name -> (torch's name, axes): ours is torch's with its axes in this order
     parameters: Tensors = field(default_factory=dict)
@@ -71,10 +78,10 @@ def _images(name: str, *arguments: Any, **options: Any) -> Module:
 
 def _border(layer: Any) -> tuple[int, int]:
     """The padding as torch takes it: the same above and below, left and right."""
-    (top, bottom), (left, right) = layer.borders
+    (top, bottom), (left, right) = layer.counted
     if (top, left) != (bottom, right):
         raise NoTwin(
-            f"layer {layer.name!r} has padding {layer.borders}, expected equal sides, since torch.nn has no "
+            f"layer {layer.name!r} has padding {layer.counted}, expected equal sides, since torch.nn has no "
             f"others; take other strides or padding in pixels"
         )
     return top, left
@@ -115,18 +122,36 @@ def _same(module: Module, **expected: Any) -> None:
             raise NoTwin(f"module {module} has {name}={getattr(module, name)!r}, expected {value!r}")
 
 
+def _back_embedding(module: Module, activation: str, name: str | None) -> Layer:
+    _same(module, padding_idx=None, max_norm=None)
+    return Embedding(module.num_embeddings, module.embedding_dim, name=name)
+
+
 def _back_conv(module: Module, activation: str, name: str | None) -> Layer:
     _same(module, groups=1, dilation=(1, 1), padding_mode="zeros")
     return Conv2D(
         module.out_channels, module.kernel_size, activation,
-        strides=module.stride, padding=module.padding, name=name,
+        strides=module.stride, padding=module.padding, use_bias=module.bias is not None, name=name,
+    )  # fmt: skip
+
+
+def _back_conv1d(module: Module, activation: str, name: str | None) -> Layer:
+    _same(module, groups=1, dilation=(1,), padding_mode="zeros")
+    (size,), (stride,) = module.kernel_size, module.stride
+    padding = module.padding if isinstance(module.padding, str) else module.padding[0]
+    return Conv1D(
+        module.out_channels, size, activation, strides=stride, padding=padding,
+        use_bias=module.bias is not None, name=name,
     )  # fmt: skip
 
 
 def _back_pool(layer_class: type[MaxPooling2D | AveragePooling2D], **expected: Any) -> Callable[..., Layer]:
     def back(module: Module, activation: str, name: str | None) -> Layer:
-        _same(module, ceil_mode=False, **expected)
-        return layer_class(module.kernel_size, strides=module.stride, padding=module.padding, name=name)
+        _same(module, **expected)
+        options = {n: getattr(module, n) for n in ("ceil_mode", "count_include_pad") if hasattr(module, n)}
+        return layer_class(
+            module.kernel_size, strides=module.stride, padding=module.padding, name=name, **options
+        )
 
     return back
 
@@ -156,34 +181,59 @@ _SCALES = {"gamma": ("weight", _VECTOR), "beta": ("bias", _VECTOR)}
 LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Dense": LayerTwin(
         ("Linear",),
-        lambda layer: _nn("Linear", layer.input_shape[0], layer.units),
-        lambda module, activation, name: Dense(module.out_features, activation, name=name),
+        lambda layer: _nn("Linear", layer.input_shape[0], layer.units, layer.use_bias),
+        lambda module, activation, name: Dense(
+            module.out_features, activation, use_bias=module.bias is not None, name=name
+        ),
         {"W": ("weight", (1, 0)), "b": ("bias", _VECTOR)},  # torch's weight is (n_out, n_in)
         activated=True,
+    ),
+    "Embedding": LayerTwin(
+        ("Embedding",),
+        lambda layer: _own("Embedding", layer.input_dim, layer.output_dim),
+        _back_embedding,
+        {"W": ("weight", (0, 1))},
     ),
     "Conv2D": LayerTwin(
         ("Conv2d",),
         lambda layer: _images(
-            "Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, _border(layer)
+            "Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, _border(layer),
+            bias=layer.use_bias,
         ),
         _back_conv,
         {"W": ("weight", (2, 3, 1, 0)), "b": ("bias", _VECTOR)},  # torch's is (n_out, n_in, h, w)
         activated=True,
     ),
+    "Conv1D": LayerTwin(
+        ("Conv1d",),
+        lambda layer: _images(
+            "Conv1d", layer.input_shape[1], layer.filters, layer.kernel_size, layer.strides,
+            _border(layer)[1], bias=layer.use_bias,
+        ),
+        _back_conv1d,
+        {"W": ("weight", (2, 1, 0)), "b": ("bias", _VECTOR)},  # torch's is (n_out, n_in, k)
+        activated=True,
+    ),
     "MaxPooling2D": LayerTwin(
         ("MaxPool2d",),
-        lambda layer: _images("MaxPool2d", layer.size, layer.strides, _pool_border(layer)),
+        lambda layer: _images(
+            "MaxPool2d", layer.size, layer.strides, _pool_border(layer), ceil_mode=layer.ceil_mode
+        ),
         _back_pool(MaxPooling2D, dilation=1),
     ),
     "AveragePooling2D": LayerTwin(
         ("AvgPool2d",),
         lambda layer: _images(
-            "AvgPool2d", layer.size, layer.strides, _pool_border(layer), count_include_pad=False
+            "AvgPool2d", layer.size, layer.strides, _pool_border(layer), layer.ceil_mode,
+            layer.count_include_pad,
         ),
-        _back_pool(AveragePooling2D, count_include_pad=False),
+        _back_pool(AveragePooling2D),
     ),
     "GlobalAveragePooling2D": LayerTwin(
         ("GlobalAverage",), lambda layer: _own("GlobalAverage"), _back_plain(GlobalAveragePooling2D)
+    ),
+    "GlobalMaxPooling2D": LayerTwin(
+        ("GlobalMax",), lambda layer: _own("GlobalMax"), _back_plain(GlobalMaxPooling2D)
     ),
     "BatchNormalization": LayerTwin(
         ("BatchNorm1d", "BatchNorm2d"),
@@ -216,6 +266,22 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     ),
     "Activation": LayerTwin(
         ("Identity",), lambda layer: activation_module(layer.activation), _back_activation
+    ),
+    # Made empty; ``dnn.interop.torch.convert`` puts in what is within.
+    "Block": LayerTwin(
+        ("Sequential",),
+        lambda layer: _nn("Sequential"),
+        lambda module, activation, name: Block(module.inner, name=name),
+    ),
+    "Residual": LayerTwin(
+        ("Residual",),
+        lambda layer: _own("Residual", "add"),
+        lambda module, activation, name: Residual(module.inner[1].layers, name=name),
+    ),
+    "Parallel": LayerTwin(
+        ("Parallel",),
+        lambda layer: _own("Parallel", layer.merge),
+        lambda module, activation, name: Parallel(module.inner, merge=module.merge, name=name),
     ),
     # Random in training alone: what the network predicts does not change without them.
     "Augmentation": LayerTwin(("Identity",), lambda layer: _nn("Identity"), _back_activation),
@@ -280,5 +346,8 @@ def twin_of_layer(layer: Layer) -> LayerTwin:
 
 def twin_of(module: Module) -> LayerTwin | None:
     """The table's entry for a module; None where there is none."""
-    name = type(core(module)).__name__
+    kind = type(core(module))
+    if not kind.__module__.startswith(("torch.nn.", "dnn.interop.torch.")):
+        return None  # somebody's own of the same name
+    name = kind.__name__
     return next((twin for twin in LAYER_TWINS.values() if name in twin.modules), None)

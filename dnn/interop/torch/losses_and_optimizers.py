@@ -42,13 +42,21 @@ def rate_table(optimizer: Optimizer) -> list[float]:
     return [float(r) for r in rate.rates()] if isinstance(rate, Schedule) else [float(rate)]
 
 
+def _tensor(numbers: float | tuple[float, ...]) -> torch.Tensor:
+    import torch
+
+    return torch.as_tensor(numbers, dtype=torch.float64)
+
+
 _CROSS_ENTROPY = LossTwin(
     "CrossEntropyLoss", lambda loss: {"label_smoothing": loss.label_smoothing}, rows=False
 )
 LOSS_TWINS: Table[LossTwin] = Table("loss with a twin in torch", {
     "categorical_crossentropy": _CROSS_ENTROPY,
     "sparse_categorical_crossentropy": _CROSS_ENTROPY,
-    "binary_crossentropy": LossTwin("BCEWithLogitsLoss"),
+    "binary_crossentropy": LossTwin(
+        "BCEWithLogitsLoss", lambda loss: {"pos_weight": _tensor(loss.pos_weight)}
+    ),
     "mean_squared_error": LossTwin("MSELoss"),
     "mean_absolute_error": LossTwin("L1Loss"),
     # max(0, 1 - s y) is what this module makes of s y for the target -1.
@@ -57,7 +65,13 @@ LOSS_TWINS: Table[LossTwin] = Table("loss with a twin in torch", {
     ),
 })  # fmt: skip
 
-_MOMENTS = {"m": "exp_avg", "v": "exp_avg_sq"}
+_MOMENTS = {"m": "exp_avg", "v": "exp_avg_sq", "largest": "max_exp_avg_sq"}
+
+
+def _adam(o: Any) -> dict[str, Any]:
+    return {"betas": (o.beta1, o.beta2), "eps": o.epsilon, "amsgrad": o.amsgrad}
+
+
 OPTIMIZER_TWINS: Table[OptimizerTwin] = Table("optimizer with a twin in torch", {
     "sgd": OptimizerTwin(
         "SGD", lambda o: {"momentum": o.momentum, "nesterov": o.nesterov}, {"velocity": "momentum_buffer"}
@@ -65,15 +79,11 @@ OPTIMIZER_TWINS: Table[OptimizerTwin] = Table("optimizer with a twin in torch", 
     "adagrad": OptimizerTwin("Adagrad", lambda o: {"eps": o.epsilon}, {"total": "sum"}),
     "rmsprop": OptimizerTwin(
         "RMSprop",
-        lambda o: {"alpha": o.decay, "eps": o.epsilon, "momentum": o.momentum},
-        {"v": "square_avg", "velocity": "momentum_buffer"},
+        lambda o: {"alpha": o.decay, "eps": o.epsilon, "momentum": o.momentum, "centered": o.centered},
+        {"v": "square_avg", "velocity": "momentum_buffer", "mean": "grad_avg"},
     ),
-    "adam": OptimizerTwin("Adam", lambda o: {"betas": (o.beta1, o.beta2), "eps": o.epsilon}, _MOMENTS),
-    "adamw": OptimizerTwin(
-        "AdamW",
-        lambda o: {"betas": (o.beta1, o.beta2), "eps": o.epsilon, "weight_decay": o.weight_decay},
-        _MOMENTS,
-    ),
+    "adam": OptimizerTwin("Adam", _adam, _MOMENTS),
+    "adamw": OptimizerTwin("AdamW", lambda o: {**_adam(o), "weight_decay": o.weight_decay}, _MOMENTS),
 })  # fmt: skip
 
 

@@ -21,8 +21,42 @@ class Scale(torch.nn.Module):  # type: ignore[misc]
         return x * self.scale + self.offset
 
 
+class GlobalMax(torch.nn.Module):  # type: ignore[misc]
+    """The largest pixel of each channel of the whole image, (B, H, W, C) -> (B, C)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1, 2).max(1).values
+
+
+class Parallel(torch.nn.Sequential):  # type: ignore[misc]
+    """Modules side by side on one input, whose outputs are joined along the last axis, or added."""
+
+    def __init__(self, merge: str) -> None:
+        super().__init__()
+        self.merge = merge
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made = [module(x) for module in self]
+        return sum(made) if self.merge == "add" else torch.cat(made, -1)
+
+
+class Residual(Parallel):
+    """A shortcut and what is added to it."""
+
+
+class Branch(torch.nn.Sequential):  # type: ignore[misc]
+    """One of our layers in a Parallel, and its activation, which is a module of its own."""
+
+
+class Embedding(torch.nn.Embedding):  # type: ignore[misc]
+    """As torch's, for whole numbers of any dtype."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.long())
+
+
 class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
-    """A module of torch.nn for images (B, C, H, W), for ours, which are (B, H, W, C).
+    """A module of torch.nn for images (B, C, H, W), for ours, which are (B, H, W, C); sequences too.
 
     Nothing is copied on the way in: seen as (B, C, H, W), our images lie in the order that torch names
     channels_last.
@@ -33,4 +67,4 @@ class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
         self.inner = inner
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.inner(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return self.inner(x.movedim(-1, 1)).movedim(1, -1)

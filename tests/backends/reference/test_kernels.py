@@ -165,6 +165,14 @@ OPTIMIZERS = {
     "rmsprop momentum": (
         "rmsprop", 2, (0.9, 1e-3, 0.7), torch.optim.RMSprop, {"alpha": 0.9, "eps": 1e-3, "momentum": 0.7},
     ),
+    "rmsprop centered": (
+        "rmsprop_centered", 3, (0.9, 1e-3, 0.7), torch.optim.RMSprop,
+        {"alpha": 0.9, "eps": 1e-3, "momentum": 0.7, "centered": True},
+    ),
+    "adam amsgrad": ("adam_amsgrad", 3, (0.8, 0.9, 1e-3), torch.optim.Adam,
+                     {"betas": (0.8, 0.9), "eps": 1e-3, "amsgrad": True}),
+    "adamw amsgrad": ("adamw_amsgrad", 3, (0.8, 0.9, 1e-3, 0.3), torch.optim.AdamW,
+                      {"betas": (0.8, 0.9), "eps": 1e-3, "amsgrad": True, "weight_decay": 0.3}),
 }  # fmt: skip
 
 

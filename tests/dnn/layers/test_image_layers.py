@@ -13,10 +13,12 @@ from dnn import (
     Adam,
     AveragePooling2D,
     BatchNormalization,
+    Conv1D,
     Conv2D,
     Dense,
     Dropout,
     Flatten,
+    GlobalMaxPooling2D,
     MaxPooling2D,
     Reshape,
     Sequential,
@@ -40,9 +42,18 @@ def build(*layers, shape=(28, 28, 1), backend=None):
         (Conv2D(4, 3, strides=2, padding="same"), (7, 8, 1), (4, 4, 4)),
         (Conv2D(4, 2, padding=(1, 0)), (5, 5, 1), (6, 4, 4)),
         (Conv2D(4, 5), (5, 5, 1), (1, 1, 4)),
+        (Conv2D(4, 3, padding=((2, 0), (1, 2))), (7, 8, 1), (7, 9, 4)),
+        (Conv1D(4, 3), (9, 2), (7, 4)),
+        (Conv1D(4, 3, strides=2, padding="same", use_bias=False), (9, 2), (5, 4)),
+        (Conv1D(4, 3, padding=(2, 0)), (9, 2), (9, 4)),
+        (Conv1D(4, 3, padding=1), (9, 2), (9, 4)),
         (MaxPooling2D(), (7, 8, 3), (3, 4, 3)),
         (MaxPooling2D(3, strides=1), (7, 8, 3), (5, 6, 3)),
         (AveragePooling2D(2, padding="same"), (7, 8, 3), (4, 4, 3)),
+        (AveragePooling2D(2, ceil_mode=True, count_include_pad=True), (7, 8, 3), (4, 4, 3)),
+        (MaxPooling2D(2, strides=3, ceil_mode=True), (7, 9, 3), (3, 3, 3)),
+        (MaxPooling2D(1, strides=3, ceil_mode=True), (5, 6, 3), (2, 2, 3)),
+        (GlobalMaxPooling2D(), (7, 8, 3), (3,)),
         (Flatten(), (7, 8, 3), (168,)),
         (Reshape((4, -1)), (7, 8, 3), (4, 42)),
     ],
@@ -64,6 +75,10 @@ def test_shapes(layer, shape, expected):
         (lambda: Conv2D(4, 3, padding="some"), "padding is 'some', expected one of valid, same.*'same'"),
         (lambda: Conv2D(4, 3, padding=3), r"padding is 3, expected less than kernel_size \(3, 3\)"),
         (lambda: Conv2D(4, 3, padding=-1), "padding is -1"),
+        (lambda: Conv2D(4, 3, padding=((1, 2), 3)), r"padding is \(\(1, 2\), 3\), expected less"),
+        (lambda: Conv2D(4, 3, use_bias=1), "use_bias is 1, expected True or False"),
+        (lambda: Conv1D(4, (3, 3)), r"kernel_size is \(3, 3\)"),
+        (lambda: Conv1D(4, 3, strides=0), "strides is 0"),
         (lambda: MaxPooling2D(2, strides=0.5), "strides is 0.5"),
         (lambda: Reshape(28), r"target_shape is 28, expected a tuple of lengths such as \(28, 28, 1\)"),
         (lambda: Reshape((-1, -1)), "at most one of them -1"),
@@ -80,6 +95,7 @@ def test_settings_refused(make, message):
     [
         ([Dense(2)], (28, 28, 1), r"Dense\) got .*\(28, 28, 1\).*put Flatten\(\) before it"),
         ([Conv2D(2, 3)], (784,), r"\(784,\), expected images \(H, W, C\).*put Reshape\(\(H, W, C\)\)"),
+        ([Conv1D(2, 3)], (28,), r"Conv1D\) got examples of shape \(28,\), expected sequences \(T, C\)"),
         ([Conv2D(2, 3)], (28, 28), r"expected images \(H, W, C\), channels last"),
         ([MaxPooling2D()], (28, 28), r"MaxPooling2D\) got examples of shape \(28, 28\)"),
         (
@@ -158,6 +174,42 @@ def test_the_last_shorter_batch_is_like_any_other(backend, digits):
         batch, targets = backend.from_host(x[:3].copy()), backend.from_host(y[:3].copy())
         gradients(model, batch, targets)
     assert same_bits(*(backend.to_host(m.parameters.gradients).copy() for m in models))
+
+
+@pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
+@pytest.mark.parametrize("padding", [((2, 0), (0, 1)), ((0, 1), 2)])
+def test_padding_of_each_side_is_an_image_with_a_border(make_backend, backend_id, padding):
+    (top, bottom), right = padding[0], padding[1] if isinstance(padding[1], tuple) else (padding[1],) * 2
+    rng, backend = np.random.default_rng(0), make_backend(backend_id, "float64")
+    x = rng.normal(size=(3, 5, 6, 2))
+    wide = np.pad(x, ((0, 0), (top, bottom), right, (0, 0)))
+    found = []
+    for image, border in ((x, padding), (wide, "valid")):
+        model = build(
+            Conv2D(3, 3, "tanh", padding=border), Flatten(), Dense(4), shape=image.shape[1:], backend=backend
+        )
+        model.compile("mean_squared_error", SGD(0.1))
+        model.fit(image, np.ones((3, 4)), batch_size=3, epochs=2)
+        found.append(weights(model))
+    assert_close(*found, 1e-13)
+
+
+def test_a_causal_convolution_sees_nothing_of_the_future():
+    layer = Conv1D(3, 3, padding=(2, 0))
+    build(layer, Flatten(), Dense(1), shape=(9, 2)).reserve(1, training=False)
+    x = np.random.default_rng(0).normal(size=(1, 9, 2)).astype(np.float32)
+    before = layer.forward(x, training=False).copy()
+    x[:, 5:] = 7.0
+    after = layer.forward(x, training=False)
+    assert same_bits(after[:, :5], before[:, :5])
+    assert not same_bits(after[:, 5:], before[:, 5:])
+
+
+def test_files_of_older_versions_say_nothing_of_a_bias(tmp_path):
+    assert not {"ceil_mode", "count_include_pad"} & set(AveragePooling2D().config())
+    assert "use_bias" not in Dense(3).config()
+    assert Dense(3, use_bias=False).config()["use_bias"] is False
+    assert LAYERS["Dense"](units=3, activation="relu", initializer=None).use_bias
 
 
 def test_nothing_before_the_first_trained_layer_computes_a_gradient():

@@ -5,8 +5,9 @@ import pytest
 from helpers import assert_close, small_data, small_model, weights
 
 from backends import InputError, get_backend
-from dnn import SGD, Adam
-from dnn.optimizers import OPTIMIZERS
+from dnn import SGD, Adam, AdamW, RMSprop
+from dnn.checkpoints import load_model
+from dnn.optimizers import OPTIMIZERS, optimizer_from
 
 NAN, INF = float("nan"), float("inf")
 RANGES = {
@@ -99,3 +100,22 @@ def test_nothing_but_the_kernel_where_nothing_is_asked():
     model = small_model(get_backend("numpy"))
     assert model.optimizer_state.step.func.__name__ == "adam"
     assert model.penalty is None
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name"), [(Adam, "amsgrad"), (AdamW, "amsgrad"), (RMSprop, "centered")]
+)
+def test_a_variant_is_saved_with_its_vector_and_the_usual_one_as_before(optimizer, name, tmp_path):
+    usual, other = optimizer(), optimizer(**{name: True})
+    assert name not in usual.config()
+    assert optimizer_from(other.config()) == other
+    assert (usual.kernel, other.kernel) == (usual.name, f"{usual.name}_{name}")
+    assert (usual.kept, len(other.kept)) == (usual.slots, 3)
+    model = small_model(get_backend("numpy"))
+    model.compile(optimizer=other)
+    model.fit(*small_data(), batch_size=10)
+    assert np.any(model.optimizer_state.vectors[other.kept[-1]] != 0)
+    model.save(tmp_path / "m.safetensors")
+    assert load_model(tmp_path / "m.safetensors", model.backend).optimizer == other
+    with pytest.raises(InputError, match=f"{name} is 1, expected True or False"):
+        optimizer(**{name: 1})

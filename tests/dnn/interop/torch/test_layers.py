@@ -14,11 +14,13 @@ from dnn import (
     Activation,
     AveragePooling2D,
     BatchNormalization,
+    Conv1D,
     Conv2D,
     Dense,
     Dropout,
     Flatten,
     GaussianNoise,
+    GlobalMaxPooling2D,
     LayerNormalization,
     MaxPooling2D,
     Reshape,
@@ -32,7 +34,8 @@ from dnn.interop.torch.modules import ChannelsLast
 from dnn.presets import PRESETS
 
 BOUND = 1e-12
-NO_TWIN = {"Dropout", "GaussianNoise", "MaxPooling2D 3 2 same", "Reshape"}
+NO_TWIN = {"Dropout", "GaussianNoise", "MaxPooling2D 3 2 same", "Reshape", "Conv1D softplus 4 2 same",
+           "Conv2D softplus ((2, 0), (0, 1)) False"}  # fmt: skip
 """Samples that native PyTorch does not measure: random ones, and a border wider on one side."""
 
 EDGES = [
@@ -40,8 +43,23 @@ EDGES = [
     (lambda: Conv2D(2, 1), (1, 1, 3)),
     (lambda: Conv2D(3, (4, 5), "elu"), (4, 5, 1)),
     (lambda: Conv2D(2, 5, padding="same"), (3, 3, 1)),
+    (lambda: Conv2D(2, 3, "tanh", use_bias=False), (5, 6, 2)),
+    (lambda: Dense(4, "gelu", use_bias=False), (5,)),
+    (lambda: Dense(4, "tanh", use_bias=False), (5,)),
+    (lambda: Conv1D(3, 4, "tanh", strides=2, padding=1), (9, 2)),
+    (lambda: Conv1D(3, 3, padding="same", use_bias=False), (9, 2)),
     (lambda: MaxPooling2D((2, 3), strides=(3, 1), padding=1), (7, 5, 2)),
     (lambda: MaxPooling2D(3, strides=2), (8, 8, 2)),
+    (lambda: MaxPooling2D(3, strides=2, ceil_mode=True), (8, 7, 2)),
+    (lambda: MaxPooling2D(2, strides=3, padding=1, ceil_mode=True), (6, 7, 2)),
+    (lambda: MaxPooling2D(2, ceil_mode=True), (5, 1, 2)),
+    (lambda: AveragePooling2D(3, strides=2, padding=1, count_include_pad=True), (6, 5, 2)),
+    (lambda: AveragePooling2D(3, strides=2, ceil_mode=True, count_include_pad=True), (6, 8, 2)),
+    (
+        lambda: AveragePooling2D((3, 2), strides=(2, 3), padding=1, ceil_mode=True, count_include_pad=True),
+        (6, 7, 2),
+    ),
+    (lambda: AveragePooling2D((3, 2), strides=(2, 3), padding=1, ceil_mode=True), (6, 7, 2)),
     (lambda: AveragePooling2D(3, strides=2, padding=1), (6, 5, 2)),
     (lambda: AveragePooling2D((7, 5)), (7, 5, 2)),
     (lambda: LayerNormalization(epsilon=1e-3), (5,)),
@@ -174,6 +192,39 @@ def test_a_last_activation_layer_that_was_left_out_comes_back():
 def test_silu_comes_in():
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.SiLU(), torch.nn.Linear(4, 2))
     assert twin.from_torch(module, get_backend("numpy")).layers[0].activation == "silu"
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_sequences_and_layers_without_bias_come_back_bit_by_bit(use_bias):
+    layers = [Reshape((16, 4)), Conv1D(5, 3, "relu", padding=1, use_bias=use_bias), Flatten(),
+              Dense(6, "tanh", use_bias=use_bias), Dense(4, "softmax")]  # fmt: skip
+    model = Sequential(layers, input_shape=(64,), backend=get_backend("numpy", dtype="float64"), seed=2)
+    model.compile()
+    x, y = image_data()
+    model.fit(x, y, batch_size=10)
+    module = twin.to_torch(model, logits=False)
+    again = twin.from_torch(module, model.backend)
+    before, after = ([x.config() | {"initializer": ""} for x in m.layers] for m in (model, again))
+    assert before == after
+    assert np.array_equal(again.predict(x), model.predict(x))
+    with torch.no_grad():
+        assert eta(model.predict(x), module(torch.from_numpy(x)).numpy()) <= BOUND
+    assert ("dense_1.b" in model.parameters.shapes) is use_bias
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        MaxPooling2D(3, strides=2, padding=1, ceil_mode=True),
+        AveragePooling2D(3, strides=2, padding=1, ceil_mode=True, count_include_pad=True),
+        GlobalMaxPooling2D(),
+    ],
+)
+def test_pooling_options_come_back(layer):
+    layers = [Reshape((8, 8, 1)), layer, Flatten(), Dense(4)]
+    model = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"))
+    again = twin.from_torch(twin.to_torch(model), model.backend)
+    assert again.config()["layers"][1] == model.config()["layers"][1]
 
 
 def test_an_activation_layer_is_not_swallowed_by_the_dense_before():

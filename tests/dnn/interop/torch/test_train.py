@@ -142,7 +142,7 @@ def test_an_activation_that_stands_twice_comes_in_twice():
         (torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Hardswish()), "Hardswish"),
         (torch.nn.Linear(3, 2), r"module is Linear, expected an nn\.Sequential.*forward"),
         (Branches(torch.nn.Linear(3, 3)), r"module is Branches, expected an nn\.Sequential.*forward"),
-        (torch.nn.Sequential(torch.nn.Linear(3, 2, bias=False)), "bias"),
+        (torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LayerNorm(2, bias=False)), "bias"),
         (torch.nn.Sequential(), "no layer"),
         (torch.nn.Sequential(torch.nn.Linear(3, 2).double()), "dtype float64"),
     ],

@@ -1,0 +1,238 @@
+"""Layers made of layers: Block, Parallel and Residual. A whole network is a Block.
+
+An inner parameter is named after all layers around it, as in "block_1.dense_1.W". Inner layers draw from
+random streams of their own, whose seed follows from the model's and from the container's place.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from backends import Backend, InputError
+from backends.errors import shown
+from dnn.layers.activation import Activation
+from dnn.layers.layer import Array, Layer, Shape
+from dnn.layers.names import layer_from, layer_names
+from dnn.random import Key, stream_key
+from dnn.validation.settings import look_up, require_list
+
+T = TypeVar("T")
+WHOLE = -1
+"""The index of the container that is the model itself: its streams are the model's."""
+
+
+class Container(Layer):
+    """Base: a layer made of others, which are ``inner``. To set ``trainable`` sets it for each of them.
+
+    Args:
+        argument, given: the list of layers, and what it is called. In a layer's place may stand a list of
+            layers, which becomes a Block, or what a checkpoint says of a layer.
+    """
+
+    in_a_row: ClassVar[bool]
+    """Whether each layer takes what the one before returns."""
+    picked: int = 0
+    """How many layers, of the first, are done while batches are picked: 1 in a model that begins by scaling.
+    They do not count: the others' random streams are the same without them."""
+
+    def __init__(self, argument: str, given: Any, name: str | None, trainable: bool) -> None:
+        require_list(argument, given)
+        if not given:
+            raise InputError(f"{argument} is empty, expected at least one layer")
+        made = [layer_from(x) if isinstance(x, Mapping) else x for x in given]
+        self.inner = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in made)
+        for i, layer in enumerate(self.inner):
+            if not isinstance(layer, Layer):
+                raise InputError(f"{argument}[{i}] is {shown(layer)}, expected a Layer such as Dense(10)")
+        for layer, usual in zip(self.inner, layer_names(self.inner), strict=True):
+            if not layer.name:
+                layer.name = usual
+        super().__init__(name, trainable)
+        if not trainable:
+            self.trainable = False
+        self.random = any(layer.random for layer in self.inner)
+        self.mixes = any(layer.mixes for layer in self.inner)
+
+    def named(self, part: Callable[[Layer], Mapping[str, T]]) -> dict[str, T]:
+        """What the layers have by short name ("W"), by the layer's name and that ("dense_1.W")."""
+        return {f"{layer.name}.{short}": v for layer in self.inner for short, v in part(layer).items()}
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes any of the layers."""
+        return any(layer.trainable for layer in self.inner)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self.inner:
+            layer.trainable = value
+
+    @property
+    def frozen(self) -> Mapping[str, Array]:
+        return self.named(lambda layer: layer.frozen)
+
+    def bind(self, backend: Backend) -> None:
+        high, low = stream_key(self._seed, type(self).__name__, self._index)
+        self._streams = self._seed if self._index == WHOLE else high << 32 | low
+        first = self._first
+        for i, layer in enumerate(self.inner, -self.picked):
+            if layer.outermost and self._index != WHOLE:
+                raise InputError(
+                    f"layer {layer.name!r} ({type(layer).__name__}) stands within {self.name!r}, expected it "
+                    f"before that, in the model itself"
+                )
+            layer.build(layer.input_shape, backend, layer.name, first, seed=self._streams, index=i)
+            first = first and not (self.in_a_row and layer.parameter_shapes())
+        self.state = self.named(lambda layer: layer.state)
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        return self.named(lambda layer: layer.parameter_shapes())
+
+    def initial_values(self, key: Key = (0, 0)) -> dict[str, np.ndarray]:
+        """Those of the layers, from their own streams instead of ``key``."""
+        keys = {
+            layer: stream_key(self._streams, "weights", i) for i, layer in enumerate(self.inner, -self.picked)
+        }
+        return self.named(lambda layer: layer.initial_values(keys[layer]))
+
+    def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
+        super().attach(value, gradient)
+        for layer in self.inner:
+            shorts = list(layer.parameter_shapes())
+            layer.attach(*({n: v[f"{layer.name}.{n}"] for n in shorts} for v in (value, gradient)))
+
+    def reserve(self, batch: int, training: bool) -> None:
+        super().reserve(batch, training)
+        for layer in self.inner:
+            layer.reserve(batch, training)
+
+
+class Block(Container):
+    """Layers one after another, as one.
+
+    Args:
+        layers: new ones.
+
+    >>> from dnn import Dense
+    >>> Block([Dense(8, "relu"), Dense(4)]).shape_after((3,))
+    (4,)
+    """
+
+    examples = ({"layers": [{"type": "Dense", "units": 24}, {"type": "LayerNormalization"}]},)
+    in_a_row = True
+
+    def __init__(self, layers: Sequence[Layer], *, name: str | None = None, trainable: bool = True) -> None:
+        super().__init__("layers", layers, name, trainable)
+        self.layers = self.inner
+        self.activation = self.layers[-1].activation
+
+    def shape_after(self, input_shape: Shape) -> Shape:
+        for layer in self.layers:
+            layer.input_shape, input_shape = input_shape, layer.shape_after(input_shape)
+        return input_shape
+
+    def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:
+        """What the last layer makes of what the one before makes, and so on."""
+        *before, last = self.layers[self.picked :]
+        for layer in before:
+            x = layer.forward(x, training=training)
+        return (last.forward_logits if logits else last.forward)(x, training=training)
+
+    def backward(self, dy: Array, *, logits: bool = False) -> Array | None:
+        """The chain rule."""
+        *before, last = self.layers
+        gradient = last.backward_logits(dy) if logits else last.backward(dy)
+        for layer in reversed(before):
+            if gradient is None:  # nothing before is trained
+                break
+            gradient = layer.backward(gradient)
+        return gradient
+
+    def forward_logits(self, x: Array, *, training: bool) -> Array:
+        return self.forward(x, training=training, logits=True)
+
+    def backward_logits(self, dz: Array) -> Array | None:
+        return self.backward(dz, logits=True)
+
+
+class Parallel(Container):
+    """Branches that all take x, and whose outputs are joined along the last axis, or added.
+
+    Args:
+        branches: each a new layer, or a list of layers in a row.
+        merge: "concatenate" or "add".
+
+    >>> from dnn import Dense
+    >>> Parallel([Dense(3), [Dense(8, "relu"), Dense(2)]]).shape_after((4,))
+    (5,)
+    """
+
+    _pair = ({"type": "Dense", "units": 24}, [{"type": "Dense", "units": 5}, {"type": "Dense", "units": 24}])
+    examples: ClassVar[Any] = ({"branches": _pair}, {"branches": _pair, "merge": "add"})
+    in_a_row = False
+
+    def __init__(
+        self, branches: Sequence[Layer | Sequence[Layer]], *, merge: str = "concatenate",
+        name: str | None = None, trainable: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__("branches", branches, name, trainable)
+        self.branches = self.inner
+        look_up("merge", merge, dict.fromkeys(("concatenate", "add")))
+        self.merge = merge
+
+    def shape_after(self, input_shape: Shape) -> Shape:
+        shapes, adds = [], self.merge == "add"
+        for branch in self.branches:
+            branch.input_shape = input_shape
+            shapes.append(branch.shape_after(input_shape))
+        if len({s if adds else s[:-1] for s in shapes}) > 1:
+            raise InputError(
+                f"layer {self.name!r} ({type(self).__name__}) puts together examples of the shapes {shapes}, "
+                f"expected them equal{'' if adds else ' but for the last axis'}"
+            )
+        ends = [0, *np.cumsum([s[-1] for s in shapes]).tolist()]
+        # Of the output's last axis, what comes from each branch.
+        self._parts = [slice(None) if adds else slice(*ends) for ends in pairwise(ends)]
+        return shapes[0] if adds else (*shapes[0][:-1], ends[-1])
+
+    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        zeros, branches = self.backend.zeros, self.branches if training else ()
+        own = {f"dy{i}": zeros((batch, *branch.output_shape)) for i, branch in enumerate(branches)}
+        return {"y": zeros((batch, *self.output_shape)), "dx": self.dx_buffer(batch, training), **own}
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """y = the branches' outputs beside each other, or their sum."""
+        y = self._buffers[x.shape[0]].y
+        for i, (branch, part) in enumerate(zip(self.branches, self._parts, strict=True)):
+            made = branch.forward(x, training=training)
+            y[..., part] = y + made if i and self.merge == "add" else made
+        return y
+
+    def backward(self, dy: Array) -> Array | None:
+        """dx = the sum of what the branches make of their parts of dy, or each of all of dy."""
+        keep = self._buffers[dy.shape[0]]
+        for i, (branch, part) in enumerate(zip(self.branches, self._parts, strict=True)):
+            own = getattr(keep, f"dy{i}")
+            own[...] = dy[..., part]  # a copy, since the layers write over it
+            inner = branch.backward(own)
+            if keep.dx is not None:
+                keep.dx[...] = keep.dx + inner if i else inner
+        return keep.dx
+
+
+class Residual(Parallel):
+    """``y = x + f(x)``: layers in a row, and a shortcut around them (He et al. 2016).
+
+    Args:
+        layers: new ones, which return the shape that they take.
+    """
+
+    examples = ({"layers": [{"type": "Dense", "units": 24}]},)
+
+    def __init__(self, layers: Sequence[Layer], *, name: str | None = None, trainable: bool = True) -> None:
+        block = Block(layers, name="block")
+        self.layers = block.layers
+        shortcut = Activation("linear", name="shortcut")
+        super().__init__([shortcut, block], merge="add", name=name, trainable=trainable)

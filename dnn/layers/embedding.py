@@ -1,0 +1,71 @@
+"""Embedding: a vector that is learned for each of so many numbers (words, categories)."""
+
+import numpy as np
+
+from backends import Backend, InputError
+from dnn.layers.layer import Array, Layer, Shape
+from dnn.random import Key, host_uniform
+from dnn.validation.settings import positive_integer
+
+MOST = 2**24
+"""Numbers beyond it float32, in which examples arrive, cannot tell apart."""
+
+
+class Embedding(Layer):
+    """Row W_k of a table for each number k: (T,) -> (T, output_dim). The first layer of a model, whose
+    examples are then whole numbers from 0 to input_dim - 1, of any dtype; uint8 too mean themselves.
+
+    Args:
+        input_dim: how many numbers there are.
+        output_dim: length of a vector; they start uniform within 0.05 of 0, as in Keras.
+
+    >>> Embedding(1000, 16).shape_after((30,))
+    (30, 16)
+    """
+
+    examples = ({"input_dim": 20, "output_dim": 4},)
+    outermost = True
+
+    def __init__(
+        self, input_dim: int, output_dim: int, *, name: str | None = None, trainable: bool = True
+    ) -> None:
+        super().__init__(name, trainable)
+        self.input_dim = positive_integer("input_dim", input_dim)
+        self.output_dim = positive_integer("output_dim", output_dim)
+        if self.input_dim > MOST:
+            raise InputError(f"input_dim is {input_dim}, expected at most {MOST}")
+        self.below = self.input_dim
+
+    def shape_after(self, input_shape: Shape) -> Shape:
+        return (*input_shape, self.output_dim)
+
+    def bind(self, backend: Backend) -> None:
+        if self._index:
+            raise InputError(f"layer {self.name!r} (Embedding) stands behind others, expected it first")
+        self._gather, self._scatter = backend.kernel("gather_rows"), backend.kernel("scatter_rows")
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        return {"W": (self.input_dim, self.output_dim)}
+
+    def initial_values(self, key: Key) -> dict[str, np.ndarray]:
+        return {"W": 0.1 * host_uniform(key, (self.input_dim, self.output_dim)) - 0.05}
+
+    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        zeros, integers = self.backend.zeros, self.backend.xp.int64
+        y = zeros((batch, *self.output_shape))
+        return {"y": y, "index": zeros((batch, *self.input_shape), dtype=integers)}
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """y_t = W_(x_t); keeps the numbers."""
+        keep, view = self._buffers[x.shape[0]], self.backend.view
+        keep.index[...] = self.backend.xp.astype(x, keep.index.dtype)
+        rows = view(keep.y, (-1, self.output_dim))
+        self._gather(self.value["W"], view(keep.index, (-1,)), rows, 1.0)
+        return keep.y
+
+    def backward(self, dy: Array) -> Array | None:
+        """dW_k = the sum of dy_t where x_t = k; numbers have no gradient."""
+        rows = self.backend.xp.reshape(dy, (-1, self.output_dim))
+        index = self.backend.view(self._buffers[dy.shape[0]].index, (-1,))
+        self._scatter(rows, index, self.gradient["W"])
+        return None

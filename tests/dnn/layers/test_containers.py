@@ -1,0 +1,256 @@
+"""Residual and Parallel: what they compute, and that they are layers in every way: saved, frozen, random."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import assert_close, same_bits, small_data, weights
+
+from backends import InputError, get_backend
+from dnn import (
+    SGD,
+    Activation,
+    BatchNormalization,
+    Block,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    LayerNormalization,
+    Parallel,
+    RandomTranslation,
+    Reshape,
+    Residual,
+    Sequential,
+)
+from dnn.checkpoints import load_model
+from dnn.interop import torch as twin
+from dnn.interop.torch import convert
+from dnn.training.step import gradients
+
+
+def build(*layers, shape=(6,), backend=None, seed=3):
+    backend = backend or get_backend("numpy", dtype="float64")
+    model = Sequential([*layers, Dense(3, "softmax")], input_shape=shape, backend=backend, seed=seed)
+    model.compile(optimizer=SGD(0.1))
+    return model
+
+
+def everything():
+    """Nested containers that need every part of a layer's life."""
+    return [
+        Residual([Dense(8, "relu"), Dropout(0.2), Dense(6)]),
+        Parallel([Dense(4, "tanh"), [BatchNormalization(), Residual([Dense(6, "gelu"), Dropout(0.3)])]]),
+        Parallel([Dense(5), [LayerNormalization(), Dense(5, "softmax")], Dense(5, "tanh")], merge="add"),
+    ]
+
+
+@pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "cupy", "torch:cuda"])
+def test_gradients_by_central_differences(make_backend, backend_id):
+    """Batch statistics and fixed masks included, for parameters before, within and behind containers."""
+    backend, rng = make_backend(backend_id, "float64"), np.random.default_rng(5)
+    model = build(Dense(6, "tanh"), *everything(), backend=backend)
+    x, y = small_data(9)
+    x, y = backend.from_host(x.astype(np.float64)), backend.from_host(y)
+    model.reserve(9, training=True)
+    start = model.parameters.to_host()
+    names = list(model.parameters.shapes)
+    for name in names:
+        start[name] = start[name] + 0.3 * rng.normal(size=start[name].shape)
+
+    def goal(values):
+        model.parameters.load({**start, **values})
+        return float(np.mean(backend.to_host(gradients(model, x, y))))
+
+    goal({})
+    gradient = {name: backend.to_host(model.parameters.gradient[name]).copy() for name in names}
+    h = 1e-6
+    for name in names:
+        d = rng.normal(size=start[name].shape)
+        up, down = (goal({name: start[name] + s * h * d}) for s in (1, -1))
+        slope = float(np.sum(gradient[name] * d))
+        assert abs((up - down) / (2 * h) - slope) <= 1e-6 * max(abs(slope), 0.01), name
+
+
+def test_backends_agree(make_backend):
+    x, y = small_data()
+    found = []
+    for backend_id in ("numpy", "torch", "strict"):
+        model = build(*everything(), backend=make_backend(backend_id, "float64"))
+        model.fit(x, y, batch_size=16, epochs=2)
+        found.append(weights(model))
+    for other in found[1:]:
+        assert_close(other, found[0], 1e-12)
+
+
+def test_what_they_compute():
+    x, _ = small_data(7)
+    model = build(Residual([Dense(6, "tanh")]), Parallel([Dense(2), [Activation("relu")]]))
+    named = model.parameters.to_host()
+    h = x + np.tanh(x @ named["residual_1.block.dense_1.W"] + named["residual_1.block.dense_1.b"])
+    W, b = named["parallel_1.dense_1.W"], named["parallel_1.dense_1.b"]
+    h = np.concatenate([h @ W + b, np.maximum(h, 0)], axis=1)
+    z = h @ named["dense_1.W"] + named["dense_1.b"]
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(model.predict(x), e / e.sum(axis=1, keepdims=True), rtol=1e-6)
+
+
+def test_images_pass_through_both():
+    layers = [
+        Reshape((4, 4, 1)),
+        Conv2D(2, 3, padding="same"),
+        Residual([Conv2D(2, 3, "relu", padding="same")]),
+        Parallel([Conv2D(3, 1), Conv2D(1, 3, padding="same")]),
+        Flatten(),
+    ]
+    model = build(*layers, shape=(16,))
+    assert model.layers[3].output_shape == (4, 4, 4)
+    x = np.random.default_rng(1).normal(size=(20, 16))
+    history = model.fit(x, (x[:, 0] > 0).astype(int), batch_size=5, epochs=10)
+    assert history.history["loss"][-1] < history.history["loss"][0]
+
+
+def test_each_dropout_draws_a_stream_of_its_own():
+    layers = [Dropout(0.5), Residual([Dropout(0.5)]), Parallel([Dropout(0.5), [Dropout(0.5)]])]
+    model = build(*layers, shape=(50,))
+    model.reserve(20, training=True)
+    model.forward(np.ones((20, 50)), training=True)
+    inner = [model.layers[1].layers[0], model.layers[2].inner[0], model.layers[2].inner[1].layers[0]]
+    masks = [layer._buffers[20].mask.copy() for layer in (model.layers[0], *inner)]
+    for i, mask in enumerate(masks):
+        assert 0.4 < np.mean(mask == 0) < 0.6
+        assert not any(same_bits(mask, other) for other in masks[:i])
+    again = build(Dropout(0.5), Residual([Dropout(0.5)]), shape=(50,), seed=3)
+    again.reserve(20, training=True)
+    again.forward(np.ones((20, 50)), training=True)
+    assert same_bits(again.layers[1].layers[0]._buffers[20].mask, masks[1])
+
+
+def test_inner_layers_start_from_weights_of_their_own():
+    model = build(Dense(6), Residual([Dense(6), Dense(6)]), Parallel([Dense(6), Dense(6)]))
+    drawn = [v for name, v in model.parameters.to_host().items() if v.shape == (6, 6)]
+    assert len(drawn) == 5
+    assert len({v.tobytes() for v in drawn}) == 5
+
+
+def test_saved_and_loaded_with_state_and_freezing(tmp_path):
+    x, y = small_data()
+    layers = everything()
+    layers[0].layers[0].trainable = False
+    layers[1].trainable = False
+    model = build(*layers)
+    before = model.parameters.to_host()
+    model.fit(x, y, batch_size=10)
+    after = model.parameters.to_host()
+    frozen = {name for name in before if name.startswith(("residual_1.block.dense_1.", "parallel_1."))}
+    assert "parallel_1.residual_1.dense_2.W" not in frozen  # numbered within its own container
+    for name, values in before.items():
+        steps = name.endswith(".step")  # masks are drawn all the same
+        assert same_bits(after[name], values) == (name in frozen and not steps), name
+    model.save(tmp_path / "model.safetensors")
+    again = load_model(tmp_path / "model.safetensors", model.backend)
+    assert again.config() == model.config()
+    assert same_bits(again.predict(x), model.predict(x))
+    assert again.frozen == model.frozen
+    for one in (model, again):
+        one.fit(x, y, batch_size=10)
+    assert same_bits(weights(again), weights(model))
+
+
+def test_a_container_is_frozen_with_all_its_layers():
+    container = Residual([Dense(6, trainable=False), Dense(6)])
+    assert [layer.trainable for layer in container.layers] == [False, True]
+    assert container.trainable
+    container.trainable = False
+    assert not any(layer.trainable for layer in container.layers)
+    assert not Residual([Dense(6)], trainable=False).layers[0].trainable
+
+
+def test_penalty_reaches_inner_weights():
+    model = build(Residual([Dense(6)]))
+    model.compile(l2=0.5)
+    total = sum(np.sum(v**2) for v in model.parameters.to_host().values() if v.ndim == 2)
+    np.testing.assert_allclose(model.penalty.value()[0], 0.5 * total)
+
+
+def test_summary_shows_what_is_within(capsys):
+    build(*everything()).summary()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[-1] == "110"
+    assert lines[2].startswith("  shortcut (Activation)")
+    assert lines[3].startswith("  block (Block)")
+    assert lines[4].startswith("    dense_1 (Dense, relu)")
+    assert any(line.startswith("    dropout_1") for line in lines)
+    assert lines[-1].split()[-1] == "14"  # two running averages of 6, two counts of masks
+
+
+@pytest.mark.parametrize("logits", [True, False])
+def test_to_torch_and_back_bit_by_bit(logits):
+    x, y = small_data()
+    model = build(*everything())
+    model.fit(x, y, batch_size=10)
+    module = twin.to_torch(model, logits=logits).eval()
+    with torch.no_grad():
+        outputs = module(torch.from_numpy(x).double())
+    np.testing.assert_allclose(outputs.softmax(1) if logits else outputs, model.predict(x), rtol=1e-10)
+    again = twin.from_torch(module, model.backend)
+    assert same_bits(again.predict(x), model.predict(x))
+    names = set(model.parameters.shapes)
+    assert names == set(again.parameters.shapes)
+    assert names == {name for name, _, _ in convert.twin_parameters(module)}
+
+
+def test_a_module_of_the_same_name_is_not_taken_for_ours():
+    mine = type("Residual", (torch.nn.ModuleList,), {"forward": lambda self, x: 2 * x})
+    module = torch.nn.Sequential(torch.nn.Linear(3, 3), mine([torch.nn.Sequential(torch.nn.Linear(3, 3))]))
+    with pytest.raises(InputError, match="module '1' is"):
+        twin.from_torch(module, get_backend("numpy"))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Residual([]), "layers is empty, expected at least one layer"),
+        (lambda: Residual(Dense(3)), "layers is .*expected a list"),
+        (lambda: Residual([3]), r"layers\[0\] is 3, expected a Layer"),
+        (
+            lambda: build(Residual([RandomTranslation(1)]), Flatten(), shape=(4, 4)),
+            r"'random_translation_1' .* stands within 'block', expected it before",
+        ),
+        (lambda: Residual([{"type": "Dense", "unit": 3}]), "a layer is described wrongly: .*unit"),
+        (lambda: Residual([{"type": "Dens", "units": 3}]), "layer type is 'Dens'.*'Dense'"),
+        (lambda: Residual([Dense(6, name="x"), Dense(6, name="x")]), "each name once"),
+        (lambda: Parallel([]), "branches is empty"),
+        (lambda: Parallel([Dense(3), []]), "layers is empty"),
+        (lambda: Parallel([Dense(3)], merge="sum"), "merge is 'sum', expected one of concatenate, add"),
+        (lambda: build(Residual([Dense(5)])), r"\(Residual\) .*\(6,\), \(5,\)\], expected them equal$"),
+        (lambda: build(Parallel([Dense(5), Dense(4)], merge="add")), "expected them equal$"),
+        (lambda: build(Parallel([Reshape((2, 3)), Dense(4)])), "equal but for the last axis"),
+    ],
+)  # fmt: skip
+def test_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def test_a_block_is_its_layers():
+    """The same numbers, the softmax left to the loss also where it is within."""
+    x, y = small_data()
+    flat = build(Dense(5, "tanh"))
+    nested = Sequential([Block([Dense(5, "tanh"), Block([Dense(3, "softmax")])])], input_shape=(6,),
+                        backend=flat.backend, seed=3)  # fmt: skip
+    nested.compile(optimizer=SGD(0.1))
+    values = dict(zip(nested.parameters.shapes, flat.parameters.to_host().values(), strict=True))
+    nested.parameters.load(values)
+    for model in (flat, nested):
+        model.fit(x, y, batch_size=10)
+    assert same_bits(weights(flat), weights(nested))
+    module = twin.to_torch(nested)
+    assert module.left_out == "softmax"
+    assert same_bits(twin.from_torch(module, flat.backend).predict(x), flat.predict(x))
+
+
+def test_a_layer_within_belongs_to_one_model():
+    layer = Dense(6)
+    build(Residual([layer]))
+    with pytest.raises(InputError, match="is in a model"):
+        build(Residual([layer]))

@@ -1,0 +1,125 @@
+"""Embedding: the rows that the numbers name, and what reaches them; numbers arrive as they are."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import assert_close, same_bits, weights
+
+from backends import InputError, get_backend
+from dnn import SGD, Conv1D, Dense, Dropout, Embedding, Flatten, Parallel, Sequential
+from dnn.checkpoints import load_model
+from dnn.interop import torch as twin
+
+WORDS, LONG = 300, 7  # more than uint8 holds, and than the reference adds up at a time
+
+
+def build(backend, *between, seed=2):
+    layers = [Embedding(WORDS, 5), *between, Flatten(), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(LONG,), backend=backend, seed=seed)
+    model.compile(optimizer=SGD(0.5))
+    return model
+
+
+def sentences(n=40, high=WORDS):
+    rng = np.random.default_rng(4)
+    x = rng.integers(0, high, (n, LONG))
+    return x, x[:, 0] % 3
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "cupy", "torch:cuda"])
+def test_it_trains_as_torchs(make_backend, backend_id, fused):
+    x, y = sentences()
+    model = build(make_backend(backend_id, "float64", fused), Conv1D(4, 3, "tanh"))
+    module = twin.to_torch(model, device="cpu")
+    ours = model.fit(x, y, batch_size=8, epochs=3, validation_data=(x, y)).history
+    theirs = twin.fit(module, x, y, batch_size=8, epochs=3, validation_data=(x, y), seed=model.seed,
+                      optimizer=SGD(0.5)).history  # fmt: skip
+    for name in ("loss", "val_loss", "val_accuracy"):
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-10)
+    table = model.parameters.to_host()["embedding_1.W"]
+    assert_close(table, module[0].weight.detach().numpy(), 1e-12)
+    again = twin.from_torch(module, get_backend("numpy", dtype="float64"), output_activation="softmax")
+    assert_close(again.parameters.to_host()["embedding_1.W"], table, 1e-12)
+
+
+def test_only_rows_that_occur_have_a_gradient():
+    backend = get_backend("numpy")
+    model = build(backend)
+    before = model.parameters.to_host()["embedding_1.W"]
+    x, y = sentences()
+    model.fit(x, y, batch_size=8)
+    changed = np.any(model.parameters.to_host()["embedding_1.W"] != before, axis=1)
+    assert set(np.flatnonzero(changed)) == set(x.ravel())
+
+
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int16", "int32", "uint16", "int64", "float32", "float64", "bool"]
+)
+@pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
+def test_numbers_mean_themselves_in_every_dtype(make_backend, backend_id, dtype):
+    x, y = sentences(high=2 if dtype == "bool" else 200)
+    model, usual = (build(make_backend(backend_id)) for _ in range(2))
+    model.fit(x.astype(dtype), y, batch_size=8)
+    usual.fit(x, y, batch_size=8)
+    assert same_bits(weights(model), weights(usual))
+    assert same_bits(model.predict(x.astype(dtype)), usual.predict(x))
+    assert same_bits(model.predict(x.tolist()), usual.predict(x))
+
+
+def test_it_is_saved_and_loaded_and_frozen(tmp_path):
+    x, y = sentences()
+    layers = [Embedding(WORDS, 5, trainable=False), Flatten(), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(LONG,), backend=get_backend("numpy"))
+    model.compile()
+    before = model.parameters.to_host()["embedding_1.W"]
+    model.fit(x, y, batch_size=8)
+    assert same_bits(model.parameters.to_host()["embedding_1.W"], before)
+    model.save(tmp_path / "model.safetensors")
+    again = load_model(tmp_path / "model.safetensors", model.backend)
+    assert same_bits(again.predict(x), model.predict(x))
+
+
+def test_a_file_on_the_disk_is_read(tmp_path):
+    x, y = sentences(high=200)
+    np.save(tmp_path / "x.npy", x.astype(np.uint8))
+    model, usual = (build(get_backend("numpy")) for _ in range(2))
+    model.fit(np.load(tmp_path / "x.npy", mmap_mode="r"), y, batch_size=8)
+    usual.fit(x, y, batch_size=8)
+    assert same_bits(weights(model), weights(usual))
+
+
+@pytest.mark.parametrize("bad", [WORDS, -1, 0.5])
+def test_other_numbers_are_refused_at_the_door(bad):
+    x, y = sentences()
+    x = x.astype(np.float64)
+    x[3, 2] = bad
+    model = build(get_backend("numpy"))
+    for call in (lambda: model.fit(x, y), lambda: model.predict(x), lambda: model.evaluate(x, y)):
+        with pytest.raises(InputError, match=r"x holds .*expected whole numbers from 0 to 299"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Embedding(0, 3), "input_dim is 0"),
+        (lambda: Embedding(3, 0), "output_dim is 0"),
+        (lambda: Embedding(2**24 + 1, 3), "input_dim is 16777217, expected at most 16777216"),
+        (lambda: [Dropout(0.1), Embedding(3, 3)], "stands behind others, expected it first"),
+        (
+            lambda: [Parallel([Embedding(3, 3), Embedding(3, 2)])],
+            "'embedding_1' .* stands within 'parallel_1'",
+        ),
+    ],
+)
+def test_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        Sequential([*make(), Flatten(), Dense(2)], input_shape=(4,), backend=get_backend("numpy"))
+
+
+def test_torchs_own_comes_in():
+    module = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.Flatten(), torch.nn.Linear(12, 2))
+    model = twin.from_torch(module, get_backend("numpy"), input_shape=(3,))
+    x = np.random.default_rng(0).integers(0, 9, (5, 3))
+    np.testing.assert_allclose(model.predict(x), module(torch.from_numpy(x)).detach().numpy(), rtol=1e-5)
