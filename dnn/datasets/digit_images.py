@@ -12,21 +12,18 @@ Shapes are (height, width), but for Pillow's own sizes.
 
 import math
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFilter
 
 from backends.errors import InputError
+from dnn.datasets.pictures import MAX_PIXELS, MEGAPIXELS, grey_pages, open_picture
 
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # no format that starts a program, such as EPS
-MEGAPIXELS = 50  # a phone's photo has 12 to 50; past this it is a trap or a mistake
-MAX_PIXELS = MEGAPIXELS * 1_000_000
 WORK_SIDE = 300  # larger pages are averaged down towards this: less noise, less work
 EDGE = 0.08  # of the strongest ink; below it, what surrounds ink is a JPEG's ripple
 MIN_CONTRAST = 20.0  # of 255; an empty page's own noise is mostly below it
@@ -57,12 +54,12 @@ def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] 
         raise InputError(f"image_shape is {shape}, expected (height, width), both at least 1")
     if math.prod(shape) > MAX_PIXELS:
         raise InputError(f"image_shape is {shape}, expected at most {MEGAPIXELS} megapixels")
-    image = _open(Path(path))
+    image = open_picture(Path(path))
     if image.mode == "L" and "transparency" not in image.info:
         pixels = np.array(image)
         if pixels.shape == shape and _is_digit_on_black(pixels):
             return pixels
-    for page in _grey_pages(image):
+    for page in grey_pages(image):
         ink = _find_ink(page, max(_room(shape)))
         if ink is not None:
             return _fit(ink, shape)
@@ -93,55 +90,6 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
         f"input_shape is {tuple(input_shape)}, expected that of one grey image: (pixels,) of a "
         "square one, (height, width) or (1, height, width)"
     )
-
-
-def _open(path: Path) -> Image.Image:
-    """The decoded and upright first frame, or InputError with one sentence that names the file."""
-    if not os.path.exists(path):  # unlike Path.exists, False where a parent folder is closed to us
-        raise InputError(f"image file {path} does not exist; check the path")
-    if not os.path.isfile(path):
-        kind = "a folder" if os.path.isdir(path) else "not a regular file"
-        raise InputError(f"{path} is {kind}, expected a PNG or JPEG image file")
-    try:
-        # Pillow warns of big images (the bound below is lower) and of odd metadata (harmless here).
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise _too_large(path, f"{width}x{height} pixels")
-            image.load()
-            return ImageOps.exif_transpose(image)
-    except InputError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(path, "a far larger one") from error
-    except UnidentifiedImageError as error:
-        raise InputError(f"{path} is no image that can be read here, expected a PNG or JPEG file") from error
-    except Exception as error:  # a broken file makes Pillow raise nearly any type, SyntaxError too
-        raise InputError(
-            f"{path} cannot be read as an image ({type(error).__name__}: {error}); it may be "
-            "truncated or damaged, expected a whole PNG or JPEG file"
-        ) from error
-
-
-def _too_large(path: Path, got: str) -> InputError:
-    return InputError(
-        f"{path} is too large: got {got}, expected at most {MEGAPIXELS} megapixels; scale or crop it"
-    )
-
-
-def _grey_pages(image: Image.Image) -> list[Image.Image]:
-    """The image in 8-bit grey; with transparency two pages, on white and then on black.
-
-    The second serves white ink on a transparent ground, which is invisible on white.
-    """
-    if image.mode.startswith("I"):
-        # 16-bit grey: Pillow's own conversion to 8 bits clips at 255 instead of scaling.
-        return [Image.fromarray((np.asarray(image, np.float64) / 257).astype(np.uint8))]
-    if not image.has_transparency_data:
-        return [image.convert("RGB").convert("L")]
-    layer = image.convert("RGBA")
-    grounds = (Image.new("RGBA", layer.size, colour) for colour in ("white", "black"))
-    return [Image.alpha_composite(ground, layer).convert("L") for ground in grounds]
 
 
 def _border(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
