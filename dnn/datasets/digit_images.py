@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from backends.errors import InputError
+from dnn.datasets.paper import box, without_frame, without_leftovers, without_lines
 from dnn.datasets.pictures import MAX_PIXELS, MEGAPIXELS, grey_pages, open_picture
 
 Grey = NDArray[np.uint8]
@@ -26,6 +27,7 @@ Floats = NDArray[np.float64]
 
 WORK_SIDE = 300  # larger pages are averaged down towards this: less noise, less work
 EDGE = 0.08  # of the strongest ink; below it, what surrounds ink is a JPEG's ripple
+LEAST = 8.0  # of 255; the faintest printed line that is looked for
 MIN_CONTRAST = 20.0  # of 255; an empty page's own noise is mostly below it
 
 
@@ -59,7 +61,7 @@ def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] 
         pixels = np.array(image)
         if pixels.shape == shape and _is_digit_on_black(pixels):
             return pixels
-    for page in grey_pages(image):
+    for page in grey_pages(image, twelve_bits=True):
         ink = _find_ink(page, max(_room(shape)))
         if ink is not None:
             return _fit(ink, shape)
@@ -115,21 +117,28 @@ def _find_ink(page: Image.Image, side: int) -> Floats | None:
     """
     page = page.reduce(max(1, max(page.size) // WORK_SIDE))
     grey = np.asarray(page, np.float64)
+    large = min(grey.shape) >= 100
+    if large:
+        grey = without_frame(grey, _otsu(grey))
     border = _border(grey)
     bright = np.median(grey[border]) > (grey.min() + grey.max()) / 2
     background, noise = _plane(grey, border)
-    ink = np.rint(np.clip(background - grey if bright else grey - background, 0, 255))
+    ink = background - grey if bright else grey - background
+    if large:
+        ink = without_lines(ink, max(4 * noise, LEAST))
+    ink = np.rint(np.clip(ink, 0, 255))
     core = ink > max(_otsu(ink), 3 * noise)
-    if min(grey.shape) >= 100:
+    if large:
         # Dust is small in both directions: a line of one pixel's width fills 5 of 25, dust less.
         core &= _blur(core, 2) >= 50
+        core = without_leftovers(core, _blur(core, 1) > 0)
     if not core.any() or core.all() or ink[core].mean() - ink[~core].mean() < MIN_CONTRAST:
         return None
-    rows, columns = _box(core)
+    rows, columns = box(core)
     one_pixel = max(1, round(max(core[rows, columns].shape) / side))  # of the result
     edge = (_blur(core, one_pixel) > 0) & (ink > max(EDGE * ink.max(), 4 * noise))
     ink = np.where(core | edge, ink, 0)
-    return ink[_box(ink > 0)]
+    return ink[box(ink > 0)]
 
 
 def _plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
@@ -168,12 +177,6 @@ def _otsu(ink: Floats) -> int:
 def _blur(mask: NDArray[np.bool_], radius: int) -> Grey:
     """Share of True pixels, times 255, in the square of `radius` around each pixel: (h, w)."""
     return np.asarray(Image.fromarray(mask).convert("L").filter(ImageFilter.BoxBlur(radius)))
-
-
-def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """The smallest rows and columns that hold every True pixel of (h, w)."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _room(shape: tuple[int, int]) -> tuple[int, int]:

@@ -48,14 +48,16 @@ def _too_large(path: Path, got: str) -> InputError:
     )
 
 
-def grey_pages(image: Image.Image) -> list[Image.Image]:
+def grey_pages(image: Image.Image, twelve_bits: bool = False) -> list[Image.Image]:
     """The image in 8-bit grey; with transparency two pages, on white and then on black.
 
     The second serves white ink on a transparent ground, which is invisible on white.
     """
     if image.mode.startswith("I"):
         # 16-bit grey: Pillow's own conversion to 8 bits clips at 255 instead of scaling.
-        return [Image.fromarray((np.asarray(image, np.float64) / 257).astype(np.uint8))]
+        levels = np.asarray(image, np.float64)
+        scale = 255 / (4095 if twelve_bits and levels.max() <= 4095 else 65535)
+        return [Image.fromarray((levels * scale).astype(np.uint8))]
     if not image.has_transparency_data:
         return [image.convert("RGB").convert("L")]
     layer = image.convert("RGBA")
