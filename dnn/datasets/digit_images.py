@@ -12,6 +12,7 @@ Shapes are (height, width), but for Pillow's own sizes.
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from backends.errors import InputError
-from dnn.datasets.paper import box, without_frame, without_leftovers, without_lines
-from dnn.datasets.pictures import MAX_PIXELS, MEGAPIXELS, grey_pages, open_picture
+from dnn.datasets.no_digit import why_no_digit
+from dnn.datasets.paper import box, without_cut_off, without_frame, without_lines
+from dnn.datasets.pictures import MAX_PIXELS, MEGAPIXELS, Grey, grey_pages, open_picture
 
-Grey = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 WORK_SIDE = 300  # larger pages are averaged down towards this: less noise, less work
@@ -31,7 +32,9 @@ LEAST = 8.0  # of 255; the faintest printed line that is looked for
 MIN_CONTRAST = 20.0  # of 255; an empty page's own noise is mostly below it
 
 
-def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] = (28, 28)) -> Grey:
+def load_digit_image(
+    path: str | os.PathLike[str], image_shape: tuple[int, int] = (28, 28), only_digits: bool = False
+) -> Grey:
     """Read a picture of one digit as the network wants it: bright ink on black, fitted, centred.
 
     EXIF orientation is applied, transparency laid on white, colour made grey, only the first frame
@@ -43,10 +46,12 @@ def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] 
         path: a PNG or JPEG file (GIF, BMP and WebP are read too).
         image_shape: of the result; as in MNIST the ink fills 20/28 of it, except that below 20
             pixels it fills the frame, as in scikit-learn's 8x8 digits.
+        only_digits: refuse what does not look like one of MNIST's digits, see ``why_no_digit``.
 
     Returns (height, width) uint8, C-contiguous, 0 the background and 255 the strongest ink.
 
-    Raises InputError: the file is missing, no image, truncated, over 50 megapixels, or without any ink.
+    Raises InputError: the file is missing, no image, truncated, over 50 megapixels, without any ink,
+        or no digit.
 
     >>> load_digit_image("seven.png").shape  # doctest: +SKIP
     (28, 28)
@@ -57,18 +62,30 @@ def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] 
     if math.prod(shape) > MAX_PIXELS:
         raise InputError(f"image_shape is {shape}, expected at most {MEGAPIXELS} megapixels")
     image = open_picture(Path(path))
-    if image.mode == "L" and "transparency" not in image.info:
-        pixels = np.array(image)
-        if pixels.shape == shape and _is_digit_on_black(pixels):
-            return pixels
-    for page in grey_pages(image, twelve_bits=True):
-        ink = _find_ink(page, max(_room(shape)))
-        if ink is not None:
-            return _fit(ink, shape)
+    reason = None
+    for digit, form in _candidates(image, shape):
+        reason = why_no_digit(form) if only_digits else None
+        if reason is None:
+            return digit
+    if reason is not None:
+        raise InputError(f"{path} shows no digit: {reason}")
     raise InputError(
         f"{path} shows no ink: got a blank or nearly even image, expected one digit that stands "
         "out from its background"
     )
+
+
+def _candidates(image: Image.Image, shape: tuple[int, int]) -> Iterator[tuple[Grey, Grey]]:
+    """What the image may mean: an image of `shape`, and the same as MNIST's (28, 28)."""
+    if image.mode == "L" and "transparency" not in image.info:
+        pixels = np.array(image)
+        if pixels.shape == shape and _is_digit_on_black(pixels):
+            yield pixels, pixels if shape == (28, 28) else _fit(pixels.astype(np.float64), (28, 28))
+            return
+    for page in grey_pages(image, for_ink=True):
+        ink = _find_ink(page, max(_room(shape)))
+        if ink is not None:
+            yield _fit(ink, shape), _fit(ink, (28, 28))
 
 
 def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
@@ -131,7 +148,7 @@ def _find_ink(page: Image.Image, side: int) -> Floats | None:
     if large:
         # Dust is small in both directions: a line of one pixel's width fills 5 of 25, dust less.
         core &= _blur(core, 2) >= 50
-        core = without_leftovers(core, _blur(core, 1) > 0)
+        core = without_cut_off(core, _blur(core, 1) > 0)
     if not core.any() or core.all() or ink[core].mean() - ink[~core].mean() < MIN_CONTRAST:
         return None
     rows, columns = box(core)

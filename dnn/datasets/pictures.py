@@ -5,9 +5,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from backends.errors import InputError
+
+Grey = NDArray[np.uint8]
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # no format that starts a program, such as EPS
 MEGAPIXELS = 50  # a phone's photo has 12 to 50; past this it is a trap or a mistake
@@ -48,18 +51,20 @@ def _too_large(path: Path, got: str) -> InputError:
     )
 
 
-def grey_pages(image: Image.Image, twelve_bits: bool = False) -> list[Image.Image]:
+def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:
     """The image in 8-bit grey; with transparency two pages, on white and then on black.
 
-    The second serves white ink on a transparent ground, which is invisible on white.
+    The second serves white ink on a transparent ground, which is invisible on white. `for_ink`: 16-bit
+    files may hold 12 bits, and red, green and blue follow, for ink that is as light as its paper.
     """
     if image.mode.startswith("I"):
         # 16-bit grey: Pillow's own conversion to 8 bits clips at 255 instead of scaling.
         levels = np.asarray(image, np.float64)
-        scale = 255 / (4095 if twelve_bits and levels.max() <= 4095 else 65535)
-        return [Image.fromarray((levels * scale).astype(np.uint8))]
+        white = 4095 if for_ink and levels.max() <= 4095 else 65535
+        return [Image.fromarray((levels * (255 / white)).astype(np.uint8))]
     if not image.has_transparency_data:
-        return [image.convert("RGB").convert("L")]
+        colours = image.convert("RGB")
+        return [colours.convert("L"), *(colours.split() if for_ink and image.mode not in ("1", "L") else ())]
     layer = image.convert("RGBA")
     grounds = (Image.new("RGBA", layer.size, colour) for colour in ("white", "black"))
     return [Image.alpha_composite(ground, layer).convert("L") for ground in grounds]
