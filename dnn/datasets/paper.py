@@ -9,6 +9,7 @@ Mask = NDArray[np.bool_]
 FRAME = 0.2  # of a page's side: the widest frame that is cut off
 LINE = 0.025  # of a page's side: half of the thickest line that is printed and not drawn
 ACROSS = 0.7  # of a page's side: a printed line is at least as long, no stroke is
+SEEN = 0.5  # of a page's side: so much of it is not hidden in strokes
 SLANT = 0.05  # rise of a printed line over its length, 3 degrees
 
 
@@ -41,7 +42,9 @@ def _without_rows(ink: Floats, least: float) -> Floats:
     d = max(2, round(LINE * min(ink.shape)))
     far = np.pad(ink, ((d, d), (0, 0)), mode="edge")
     ridge = ink - np.maximum(far[: -2 * d], far[2 * d :]) > least
-    ridge[1:] |= ridge[:-1].copy()  # steps of a slanted line
+    inked = ink > least
+    for mask in (ridge, inked):
+        mask[1:] |= mask[:-1].copy()  # steps of a slanted line
 
     def along(rise: int) -> NDArray[np.int64]:
         steps = np.rint(np.linspace(-rise / 2, rise / 2, width)).astype(np.int64)
@@ -49,8 +52,8 @@ def _without_rows(ink: Floats, least: float) -> Floats:
         return rows.clip(0, height - 1)
 
     def lines(rise: int) -> Mask:
-        crossed: Mask = np.take_along_axis(ridge, along(rise), 0).mean(1) >= ACROSS
-        return crossed
+        seen, all_ink = (np.take_along_axis(mask, along(rise), 0).mean(1) for mask in (ridge, inked))
+        return np.logical_and(seen >= SEEN, all_ink >= ACROSS)
 
     steepest = round(SLANT * width)
     rise = max(sorted(range(-steepest, steepest + 1), key=abs), key=lambda rise: lines(rise).sum())
