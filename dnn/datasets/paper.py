@@ -53,7 +53,8 @@ def _without_rows(ink: Floats, least: float) -> Floats:
 
     def lines(rise: int) -> Mask:
         seen, all_ink = (np.take_along_axis(mask, along(rise), 0).mean(1) for mask in (ridge, inked))
-        return np.logical_and(seen >= SEEN, all_ink >= ACROSS)
+        both: Mask = (seen >= SEEN) & (all_ink >= ACROSS)
+        return both
 
     steepest = round(SLANT * width)
     rise = max(sorted(range(-steepest, steepest + 1), key=abs), key=lambda rise: lines(rise).sum())
