@@ -18,25 +18,38 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> int:
+    """0; BAD_INPUT where a picture shows no digit or cannot be read: the others are answered all the same."""
     import numpy as np
 
+    from backends import InputError
     from dnn.datasets.digit_images import image_shape_of, load_digit_image
 
-    _, model = _command.open_run(arguments)
+    configuration, model = _command.open_run(arguments)
     shape = image_shape_of(model.input_shape)
-    images = np.stack([load_digit_image(path, shape) for path in arguments.images])
-    outputs = model.predict(images.reshape(len(images), *model.input_shape))
-    read = [
-        (str(path), int(row.argmax()), float(row.max()))
-        for path, row in zip(arguments.images, outputs, strict=True)
-    ]
+    only_digits = configuration["dataset"] in ("mnist", "digits")  # and not clothes or Japanese letters
+    images, answers = [], []
+    for path in arguments.images:
+        answers.append({"image": str(path), "digit": None, "probability": None})
+        try:
+            images.append(load_digit_image(path, shape, only_digits))
+        except InputError as error:
+            answers[-1]["reason"] = _command.one_line(error)
+    read = [answer for answer in answers if "reason" not in answer]
+    if images:
+        outputs = model.predict(np.stack(images).reshape(len(images), *model.input_shape))
+        for answer, row in zip(read, outputs, strict=True):
+            answer.update(digit=int(row.argmax()), probability=float(row.max()))
     if arguments.json:
-        images = [{"image": path, "digit": digit, "probability": p} for path, digit, p in read]
-        _command.print_json({"run": str(arguments.run), "backend": model.backend.name, "images": images})
-        return
-    for path, digit, p in read:
-        print(f"{path}: {digit}  probability {p:.4f}")
+        _command.print_json({"run": str(arguments.run), "backend": model.backend.name, "images": answers})
+    for answer in answers:
+        if "reason" in answer:
+            _command.say(f"{_command.program()}: error: {answer['reason']}")
+        elif not arguments.json:
+            print(
+                f"{answer['image']}: {answer['digit']}  probability {answer['probability']:.4f}", flush=True
+            )
+    return 0 if len(read) == len(answers) else _command.BAD_INPUT
 
 
 if __name__ == "__main__":

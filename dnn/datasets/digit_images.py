@@ -12,27 +12,29 @@ Shapes are (height, width), but for Pillow's own sizes.
 
 import math
 import os
-import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFilter
 
 from backends.errors import InputError
+from dnn.datasets.no_digit import why_no_digit
+from dnn.datasets.paper import box, without_cut_off, without_frame, without_lines
+from dnn.datasets.pictures import MAX_PIXELS, MEGAPIXELS, Grey, grey_pages, open_picture
 
-Grey = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # no format that starts a program, such as EPS
-MEGAPIXELS = 50  # a phone's photo has 12 to 50; past this it is a trap or a mistake
-MAX_PIXELS = MEGAPIXELS * 1_000_000
 WORK_SIDE = 300  # larger pages are averaged down towards this: less noise, less work
 EDGE = 0.08  # of the strongest ink; below it, what surrounds ink is a JPEG's ripple
+LEAST = 8.0  # of 255; the faintest printed line that is looked for
 MIN_CONTRAST = 20.0  # of 255; an empty page's own noise is mostly below it
 
 
-def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] = (28, 28)) -> Grey:
+def load_digit_image(
+    path: str | os.PathLike[str], image_shape: tuple[int, int] = (28, 28), only_digits: bool = False
+) -> Grey:
     """Read a picture of one digit as the network wants it: bright ink on black, fitted, centred.
 
     EXIF orientation is applied, transparency laid on white, colour made grey, only the first frame
@@ -44,10 +46,12 @@ def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] 
         path: a PNG or JPEG file (GIF, BMP and WebP are read too).
         image_shape: of the result; as in MNIST the ink fills 20/28 of it, except that below 20
             pixels it fills the frame, as in scikit-learn's 8x8 digits.
+        only_digits: refuse what does not look like one of MNIST's digits, see ``why_no_digit``.
 
     Returns (height, width) uint8, C-contiguous, 0 the background and 255 the strongest ink.
 
-    Raises InputError: the file is missing, no image, truncated, over 50 megapixels, or without any ink.
+    Raises InputError: the file is missing, no image, truncated, over 50 megapixels, without any ink,
+        or no digit.
 
     >>> load_digit_image("seven.png").shape  # doctest: +SKIP
     (28, 28)
@@ -57,19 +61,31 @@ def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] 
         raise InputError(f"image_shape is {shape}, expected (height, width), both at least 1")
     if math.prod(shape) > MAX_PIXELS:
         raise InputError(f"image_shape is {shape}, expected at most {MEGAPIXELS} megapixels")
-    image = _open(Path(path))
-    if image.mode == "L" and "transparency" not in image.info:
-        pixels = np.array(image)
-        if pixels.shape == shape and _is_digit_on_black(pixels):
-            return pixels
-    for page in _grey_pages(image):
-        ink = _find_ink(page, max(_room(shape)))
-        if ink is not None:
-            return _fit(ink, shape)
+    image = open_picture(Path(path))
+    reason = None
+    for digit, form in _candidates(image, shape):
+        reason = why_no_digit(form) if only_digits else None
+        if reason is None:
+            return digit
+    if reason is not None:
+        raise InputError(f"{path} shows no digit: {reason}")
     raise InputError(
         f"{path} shows no ink: got a blank or nearly even image, expected one digit that stands "
         "out from its background"
     )
+
+
+def _candidates(image: Image.Image, shape: tuple[int, int]) -> Iterator[tuple[Grey, Grey]]:
+    """What the image may mean: an image of `shape`, and the same as MNIST's (28, 28)."""
+    if image.mode == "L" and "transparency" not in image.info:
+        pixels = np.array(image)
+        if pixels.shape == shape and _is_digit_on_black(pixels):
+            yield pixels, pixels if shape == (28, 28) else _fit(pixels.astype(np.float64), (28, 28))
+            return
+    for page in grey_pages(image, for_ink=True):
+        ink = _find_ink(page, max(_room(shape)))
+        if ink is not None:
+            yield _fit(ink, shape), _fit(ink, (28, 28))
 
 
 def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
@@ -95,55 +111,6 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
     )
 
 
-def _open(path: Path) -> Image.Image:
-    """The decoded and upright first frame, or InputError with one sentence that names the file."""
-    if not os.path.exists(path):  # unlike Path.exists, False where a parent folder is closed to us
-        raise InputError(f"image file {path} does not exist; check the path")
-    if not os.path.isfile(path):
-        kind = "a folder" if os.path.isdir(path) else "not a regular file"
-        raise InputError(f"{path} is {kind}, expected a PNG or JPEG image file")
-    try:
-        # Pillow warns of big images (the bound below is lower) and of odd metadata (harmless here).
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise _too_large(path, f"{width}x{height} pixels")
-            image.load()
-            return ImageOps.exif_transpose(image)
-    except InputError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(path, "a far larger one") from error
-    except UnidentifiedImageError as error:
-        raise InputError(f"{path} is no image that can be read here, expected a PNG or JPEG file") from error
-    except Exception as error:  # a broken file makes Pillow raise nearly any type, SyntaxError too
-        raise InputError(
-            f"{path} cannot be read as an image ({type(error).__name__}: {error}); it may be "
-            "truncated or damaged, expected a whole PNG or JPEG file"
-        ) from error
-
-
-def _too_large(path: Path, got: str) -> InputError:
-    return InputError(
-        f"{path} is too large: got {got}, expected at most {MEGAPIXELS} megapixels; scale or crop it"
-    )
-
-
-def _grey_pages(image: Image.Image) -> list[Image.Image]:
-    """The image in 8-bit grey; with transparency two pages, on white and then on black.
-
-    The second serves white ink on a transparent ground, which is invisible on white.
-    """
-    if image.mode.startswith("I"):
-        # 16-bit grey: Pillow's own conversion to 8 bits clips at 255 instead of scaling.
-        return [Image.fromarray((np.asarray(image, np.float64) / 257).astype(np.uint8))]
-    if not image.has_transparency_data:
-        return [image.convert("RGB").convert("L")]
-    layer = image.convert("RGBA")
-    grounds = (Image.new("RGBA", layer.size, colour) for colour in ("white", "black"))
-    return [Image.alpha_composite(ground, layer).convert("L") for ground in grounds]
-
-
 def _border(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
     """(h, w) -> (h, w) True on the outermost 4 % (at least a pixel) of each side."""
     n = max(1, round(0.04 * min(pixels.shape)))
@@ -167,21 +134,28 @@ def _find_ink(page: Image.Image, side: int) -> Floats | None:
     """
     page = page.reduce(max(1, max(page.size) // WORK_SIDE))
     grey = np.asarray(page, np.float64)
+    large = min(grey.shape) >= 100
+    if large:
+        grey = without_frame(grey, _otsu(grey))
     border = _border(grey)
     bright = np.median(grey[border]) > (grey.min() + grey.max()) / 2
     background, noise = _plane(grey, border)
-    ink = np.rint(np.clip(background - grey if bright else grey - background, 0, 255))
+    ink = background - grey if bright else grey - background
+    if large:
+        ink = without_lines(ink, max(4 * noise, LEAST))
+    ink = np.rint(np.clip(ink, 0, 255))
     core = ink > max(_otsu(ink), 3 * noise)
-    if min(grey.shape) >= 100:
+    if large:
         # Dust is small in both directions: a line of one pixel's width fills 5 of 25, dust less.
         core &= _blur(core, 2) >= 50
+        core = without_cut_off(core, _blur(core, 1) > 0)
     if not core.any() or core.all() or ink[core].mean() - ink[~core].mean() < MIN_CONTRAST:
         return None
-    rows, columns = _box(core)
+    rows, columns = box(core)
     one_pixel = max(1, round(max(core[rows, columns].shape) / side))  # of the result
     edge = (_blur(core, one_pixel) > 0) & (ink > max(EDGE * ink.max(), 4 * noise))
     ink = np.where(core | edge, ink, 0)
-    return ink[_box(ink > 0)]
+    return ink[box(ink > 0)]
 
 
 def _plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
@@ -220,12 +194,6 @@ def _otsu(ink: Floats) -> int:
 def _blur(mask: NDArray[np.bool_], radius: int) -> Grey:
     """Share of True pixels, times 255, in the square of `radius` around each pixel: (h, w)."""
     return np.asarray(Image.fromarray(mask).convert("L").filter(ImageFilter.BoxBlur(radius)))
-
-
-def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """The smallest rows and columns that hold every True pixel of (h, w)."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _room(shape: tuple[int, int]) -> tuple[int, int]:

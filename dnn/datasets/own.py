@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backends.errors import InputError, brief, unknown
-from dnn.datasets.digit_images import _grey_pages, _open
+from dnn.datasets.pictures import grey_pages, open_picture
 from dnn.validation.settings import positive_integer, require_list
 
 
@@ -60,9 +60,9 @@ def load_image_folder(
         raise InputError(f"folder {path} holds no folder, expected one for each class")
     x = np.empty((len(files), height, width, 1 if grey else 3), np.uint8)
     for row, (_, file) in zip(x, files, strict=True):
-        image = _open(file)
+        image = open_picture(file)
         if grey or image.mode.startswith("I"):
-            image = _grey_pages(image)[0]
+            image = grey_pages(image)[0]
         elif image.has_transparency_data:
             layer = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)

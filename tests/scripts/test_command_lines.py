@@ -109,6 +109,18 @@ def test_predict_reads_images(trained, tmp_path):
     assert 0.1 <= float(probability) <= 1.0
     (tmp_path / "text.png").write_text("not a picture")
     assert_refused(run("predict", trained[0], tmp_path / "text.png"), "text.png")
+    Image.new("L", (99, 99), 255).save(tmp_path / "square.png")
+    with Image.open(tmp_path / "square.png") as page:
+        page.paste(0, (30, 30, 70, 70))
+        page.save(tmp_path / "square.png")
+    names = [tmp_path / f"{name}.png" for name in ("text", "digit", "square")]
+    result = run("predict", trained[0], *names, "--json")
+    assert_refused(result, "square.png shows no digit: it is a filled area")
+    unread, read, no_digit = json.loads(result.stdout)["images"]  # the others are answered all the same
+    assert (str(read["digit"]), f"{read['probability']:.4f}") == (digit, probability)
+    for answer, reason in ((unread, "no image"), (no_digit, "no digit")):
+        assert answer["digit"] is answer["probability"] is None
+        assert reason in answer["reason"]
 
 
 @pytest.mark.skipif(not without_gpu(), reason="there is a CUDA device")

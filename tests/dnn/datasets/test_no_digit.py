@@ -1,0 +1,183 @@
+"""Pages with more than a digit on them are cleaned; what is no digit is refused in a sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from backends.errors import InputError
+from dnn.datasets import load_dataset
+from dnn.datasets.digit_images import load_digit_image
+from dnn.datasets.no_digit import why_no_digit
+from dnn.datasets.paper import components
+
+SIDE = 240
+Draw = Callable[[ImageDraw.ImageDraw], object]
+
+
+def two(draw: ImageDraw.ImageDraw, level: int = 30) -> None:
+    """A 2 of curved strokes in the page's middle."""
+    draw.arc((85, 60, 155, 120), 180, 20, level, 12)
+    draw.line([(150, 100), (90, 175), (160, 175)], level, 12, joint="curve")
+
+
+def page(*draws: Draw, paper: int = 220) -> Image.Image:
+    image = Image.new("L", (SIDE, SIDE), paper)
+    for draw in draws:
+        draw(ImageDraw.Draw(image))
+    return image
+
+
+def read(image: Image.Image, folder: Path, **settings: bool) -> np.ndarray:
+    image.save(folder / "a.png")
+    return load_digit_image(folder / "a.png", **settings)
+
+
+def rulings(level: int, slant: float = 0.0, squared: bool = False, thickness: int = 2) -> Draw:
+    def draw(d: ImageDraw.ImageDraw) -> None:
+        for at in range(-15, SIDE + 20, 27):
+            d.line((0, at, SIDE, at + slant * SIDE), level, thickness)
+            if squared:
+                d.line((at, 0, at - slant * SIDE, SIDE), level, thickness)
+
+    return draw
+
+
+def frame(inset: int, width: int, level: int = 40) -> Draw:
+    return lambda d: d.rectangle((inset, inset, SIDE - 1 - inset, SIDE - 1 - inset), None, level, width)
+
+
+@pytest.mark.parametrize(
+    "under",
+    [
+        rulings(160), rulings(60), rulings(30), rulings(60, 0.03), rulings(90, -0.04),
+        rulings(60, squared=True), rulings(90, 0.02, squared=True),
+        frame(0, 3), frame(0, 14), frame(10, 3), frame(20, 4, 10),
+        lambda d: d.line((12, SIDE, 12, 12, SIDE, 12), 40, 3),  # a frame that is partly cut off
+        lambda d: d.line((30, 0, 30, SIDE), 120, 3),  # a margin
+        lambda d: d.rectangle((0, 90, 14, 140), 30),  # what stands beside, cut off by the edge
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("inverted", [False, True])
+def test_what_is_printed_on_the_paper_is_taken_off(under: Draw, inverted: bool, tmp_path: Path) -> None:
+    marked = page(under, two)
+    if inverted:
+        marked = marked.point(lambda level: 255 - level)
+    wanted, got = read(page(two), tmp_path), read(marked, tmp_path, only_digits=True)
+    moved = [np.roll(got, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]  # perhaps a pixel aside
+    assert max(np.corrcoef(image.ravel(), wanted.ravel())[0, 1] for image in moved) > 0.85
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_twelve_bits_in_sixteen(bits: int, tmp_path: Path) -> None:
+    levels = np.asarray(page(two), np.float64) * ((2**bits - 1) / 255)
+    got = read(Image.fromarray(levels.astype(np.uint16)), tmp_path)
+    np.testing.assert_allclose(got, read(page(two), tmp_path), atol=3)
+
+
+def test_ink_as_light_as_its_paper(tmp_path: Path) -> None:
+    ink = np.asarray(page(lambda d: two(d, 1), paper=0))[..., None]
+    colours = np.where(ink, [200, 80, 80], [60, 140, 80]).astype(np.uint8)
+    got = read(Image.fromarray(colours), tmp_path)
+    np.testing.assert_allclose(got, read(page(two), tmp_path), atol=3)
+
+
+def scribble(d: ImageDraw.ImageDraw) -> None:
+    points = np.random.default_rng(2).uniform(50, 190, (30, 2))
+    d.line([tuple(point) for point in points], 30, 6)
+
+
+def checks(d: ImageDraw.ImageDraw) -> None:
+    for i in range(64):
+        if (i + i // 8) % 2:
+            d.rectangle((30 * (i % 8), 30 * (i // 8), 30 * (i % 8) + 29, 30 * (i // 8) + 29), 30)
+
+
+def wave(d: ImageDraw.ImageDraw) -> None:
+    d.line([(x, 120 + 30 * math.sin(x / 10)) for x in range(30, 210)], 30, 8)
+
+
+def rows_of_digits(d: ImageDraw.ImageDraw) -> None:
+    for y in range(30, 210, 40):
+        d.text((30, y), "31415926", 30, font_size=36)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "complaint"),
+    [
+        (lambda d: d.rectangle((60, 60, 180, 180), 30), "filled"),
+        (lambda d: d.ellipse((100, 100, 110, 110), 30), "filled"),  # a dot
+        (lambda d: d.ellipse((60, 70, 180, 180), 30), "filled"),
+        (lambda d: d.rectangle((0, 0, SIDE, SIDE * 0.45), 30), "filled|wide|no ink"),  # a half-black page
+        (lambda d: d.rectangle((0, 0, SIDE * 0.45, SIDE), 30), "filled|wide|no ink"),
+        (lambda d: [d.text((x, 70), "3", 30, font_size=100) for x in (40, 130)], "two digits"),
+        (lambda d: [d.text((90, y), "5", 30, font_size=100) for y in (10, 110)], "two digits"),
+        (lambda d: d.text((20, 90), "2048", 30, font_size=80), "digits"),
+        (lambda d: d.line((50, 120, 190, 130), 30, 8), "wide"),
+        (lambda d: d.line((60, 50, 180, 190), 30, 10), "falls"),
+        (lambda d: d.rectangle((60, 60, 180, 180), None, 30, 8), "frame"),
+        (wave, "wide|strokes"), (scribble, "strokes"), (checks, "shows no"), (rows_of_digits, "shows no"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("inverted", [False, True])
+def test_what_is_no_digit(drawn: Draw, complaint: str, inverted: bool, tmp_path: Path) -> None:
+    image = page(drawn)
+    if inverted:
+        image = image.point(lambda level: 255 - level)
+    with pytest.raises(InputError, match=rf"a\.png shows no.*({complaint})|{complaint}") as caught:
+        read(image, tmp_path, only_digits=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_light_and_noise_are_no_digits(tmp_path: Path) -> None:
+    y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
+    noise = np.random.default_rng(0).uniform(0, 255, (SIDE, SIDE))
+    for levels in (120 + 90 * x, 60 + 150 * np.hypot(x, y) / 1.5, noise):
+        with pytest.raises(InputError, match="shows no"):
+            read(Image.fromarray(levels.astype(np.uint8)), tmp_path, only_digits=True)
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        two,
+        lambda d: d.ellipse((80, 60, 160, 180), None, 30, 10),
+        lambda d: d.line((130, 50, 115, 190), 30, 10),
+    ],
+)
+def test_digits_are_accepted(drawn: Draw, tmp_path: Path) -> None:
+    """A 2; a ring is a 0, an upright line a 1."""
+    np.testing.assert_array_equal(read(page(drawn), tmp_path, only_digits=True), read(page(drawn), tmp_path))
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_printed_digits_are_accepted(digit: int, tmp_path: Path) -> None:
+    read(page(lambda d: d.text((80, 40), str(digit), 30, font_size=140)), tmp_path, only_digits=True)
+
+
+def test_less_than_half_a_per_cent_of_mnist_is_refused(mnist_dir: Path) -> None:
+    """The limits came from the first 50,000 of the training images; the others were held out."""
+    data = load_dataset("mnist", mnist_dir, download=False)
+    for images in (data.x_train[50_000:], data.x_test):
+        refused = [why_no_digit(image) is not None for image in images[::3].reshape(-1, 28, 28)]
+        assert 0 < np.mean(refused) < 0.005
+
+
+def test_components_are_scipys() -> None:
+    ndimage = pytest.importorskip("scipy.ndimage")
+    rng = np.random.default_rng(0)
+    for shape in ((1, 1), (1, 9), (30, 40), (41, 17)):
+        mask = rng.random(shape) < 0.55
+        labels, count = ndimage.label(mask)
+        parts = components(mask)
+        assert len(parts) == count
+        assert sorted(part.tobytes() for part in parts) == sorted(
+            (labels == n).tobytes() for n in range(1, count + 1)
+        )
+        sizes = [part.sum() for part in parts]
+        assert sizes == sorted(sizes, reverse=True)
