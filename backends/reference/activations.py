@@ -23,6 +23,8 @@ from backends.table import Table
 
 LEAK = 0.01
 """Slope of leaky_relu below 0, torch's default."""
+SATURATED = 1000.0
+"""Farther out gelu' and silu' are 0 or 1 to the last bit in float64 too; what is farther counts as this."""
 _GELU_SLOPE, _GELU_CUBIC = 2.0 * sqrt(2.0 / pi), 0.044715
 
 
@@ -60,7 +62,13 @@ def _negative(xp: Any, z: Array) -> Array:
     return xp.where(z > 0, xp.zeros_like(z), z)
 
 
+def _gate(xp: Any, z: Array, s: Array) -> Array:
+    """z s, where s is 0 far below 0: at -inf too, where the product would be NaN."""
+    return xp.clip(z, -SATURATED, None) * s
+
+
 def _silu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
+    z = xp.clip(z, -SATURATED, SATURATED)
     s = _sigmoid(xp, z)
     return dy * (s + z * (s * _sigmoid(xp, -z)))  # 1 - s without cancellation
 
@@ -70,6 +78,7 @@ def _gelu_argument(z: Array) -> Array:
 
 
 def _gelu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
+    z = xp.clip(z, -SATURATED, SATURATED)  # z z overflows
     v = _gelu_argument(z)
     e = xp.exp(-xp.abs(v))
     # sigmoid' = sigmoid (1 - sigmoid) = e / (1 + e)^2 has no cancellation.
@@ -114,10 +123,13 @@ ACTIVATIONS: Table[ActivationFunction] = Table(
             rectifies=True,
         ),
         "gelu": ActivationFunction(
-            lambda xp, z: z * _sigmoid(xp, _gelu_argument(z)), _gelu_backward, gated=True, rectifies=True
+            lambda xp, z: _gate(xp, z, _sigmoid(xp, _gelu_argument(z))),
+            _gelu_backward,
+            gated=True,
+            rectifies=True,
         ),
         "silu": ActivationFunction(
-            lambda xp, z: z * _sigmoid(xp, z), _silu_backward, gated=True, rectifies=True
+            lambda xp, z: _gate(xp, z, _sigmoid(xp, z)), _silu_backward, gated=True, rectifies=True
         ),
         "softplus": ActivationFunction(
             lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),

@@ -18,8 +18,8 @@ from dnn.lbfgs.state import LBFGS, Reason, State
 
 Array = Any
 Function = Callable[[Array], tuple[float, Array]]
-ROUNDINGS = 100.0
-"""A sum of many terms, such as squares of small differences, is off by so many units in the last place."""
+ROUNDINGS = 1000.0
+"""A sum of squares of small differences of large numbers is off by so many units in the last place."""
 PATIENCE = 10
 """So many iterations are looked at together: one alone may leave f as it is, on its way to a lower one."""
 
