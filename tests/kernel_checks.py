@@ -75,7 +75,8 @@ def assert_equals_reference(
     """The function (None: the backend's own) writes what the reference writes, and nothing else.
 
     Args:
-        variant: "plain", "strided" or "turned" inputs, "special" numbers, or "alias": all aliases that are allowed.
+        variant: "plain", "strided" or "turned" inputs, "special" numbers, or "alias": all aliases that are
+            allowed.
     """
     declared, dtype = KERNELS[name], backend.dtype_name
     kernel = backend.kernel(name, kind) if function is None else bind(backend.xp, function, kind)

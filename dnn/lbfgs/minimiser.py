@@ -6,7 +6,7 @@ remembered in the place of the oldest. Vectors stay on the device; a few numbers
 
 from collections.abc import Callable
 from functools import partial
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ Function = Callable[[Array], tuple[float, Array]]
 ROUNDINGS = 1000.0
 """A sum of squares of small differences of large numbers is off by so many units in the last place."""
 PATIENCE = 10
-"""So many iterations are looked at together: one alone may leave f as it is, on its way to a lower one."""
+"""So many iterations are looked at together: one alone may leave f as it is, on the way to a lower one."""
 
 
 class _Minimiser:
@@ -29,6 +29,7 @@ class _Minimiser:
         self.function, self.settings = function, settings
         self.xp = backend.xp
         self.epsilon = float(np.finfo(backend.dtype_name).eps)
+        self.rounding = ROUNDINGS * self.epsilon  # of f, as a share of it
 
     def evaluate(self, point: Array) -> tuple[float, Array]:
         value, gradient = self.function(point)
@@ -51,7 +52,7 @@ class _Minimiser:
             found = None
             if isfinite(slope) and slope < 0.0:
                 allowed = min(settings.line_search_evaluations, evaluations)
-                along, rounding = partial(self.along, state, direction), ROUNDINGS * self.epsilon * abs(state.value)
+                along, rounding = partial(self.along, state, direction), self.rounding * abs(state.value)
                 search = LineSearch(along, Trial(0.0, state.value, slope), settings, allowed, rounding)
                 # Without pairs d has the gradient's size, which says nothing of how far to go.
                 found = search.run(1.0 if state.pairs else min(1.0, 1.0 / sqrt(-slope)))
@@ -84,15 +85,19 @@ class _Minimiser:
     def verdict(self, state: State) -> Reason | None:
         """The reason to stop here, from the history alone, so that a state that goes on finds the same."""
         values, norms = state.history["loss"], state.history["gradient_norm"]
+        tolerance = self.settings.decrease_tolerance
         if norms[-1] <= self.settings.gradient_tolerance:
             return Reason.GRADIENT
-        if len(values) <= PATIENCE:
-            return None
-        lowest = min(values[:-PATIENCE])
-        fallen = lowest - min(values[-PATIENCE:])
-        if fallen <= 0.0 and min(norms[-PATIENCE:]) >= min(norms[:-PATIENCE]):
+        if self.fallen(norms, PATIENCE) <= 0.0 and self.fallen(values, PATIENCE) <= 0.0:
             return Reason.ROUNDING
-        return Reason.DECREASE if fallen < self.settings.decrease_tolerance * abs(lowest) else None
+        last = 1 if tolerance > sqrt(self.epsilon) else PATIENCE
+        stalled = self.fallen(values, last) < tolerance * abs(values[-1])
+        return Reason.DECREASE if stalled and tolerance > 0.0 else None
+
+    @staticmethod
+    def fallen(history: list[float], last: int) -> float:
+        """By how much the lowest of the last few entries lies below all before; inf if there are none."""
+        return min(history[:-last], default=inf) - min(history[-last:])
 
     def run(self, state: State, evaluations: int, watch: Callable[[State], object] | None) -> Reason:
         """Iterate until something says stop; ``evaluations`` is how many the function may still be asked."""

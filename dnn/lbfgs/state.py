@@ -31,8 +31,8 @@ class LBFGS(Checked):
         max_iterations, max_evaluations: of one call. Nothing is evaluated past the second, and a line
             search that it cuts short is begun again when the minimisation goes on.
         gradient_tolerance: stop where no entry of the gradient is larger than this.
-        decrease_tolerance: stop after ten iterations that together lowered f by less than this share of it;
-            0: never.
+        decrease_tolerance: stop after ten iterations that together lowered f by less than this share of it
+            (after one, where the share is larger than the root of the dtype's epsilon); 0: never.
         sufficient_decrease, curvature: c1 < c2 of the Wolfe conditions.
         line_search_evaluations: after so many trials a line search takes what it has or fails.
 
@@ -65,7 +65,7 @@ class Reason(StrEnum):
     """
 
     GRADIENT = "gradient_tolerance"  # no entry of the gradient is larger than the setting
-    DECREASE = "decrease_tolerance"  # ten iterations together lowered f by less than the setting
+    DECREASE = "decrease_tolerance"  # the last iterations lowered f by less than the setting
     ROUNDING = "rounding"  # ten iterations lowered neither f nor the gradient
     ITERATIONS = "max_iterations"
     EVALUATIONS = "max_evaluations"

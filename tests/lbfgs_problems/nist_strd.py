@@ -1,8 +1,8 @@
 """The 27 data sets for nonlinear regression of NIST's Statistical Reference Datasets, two starts each.
 
-Source: https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml. nist_strd.txt holds, for each set, its name and
-the certified sum of squares; a line for each parameter: "b", start 1, start 2, certified value; and a line for
-each observation: y, x.
+Source: https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml. nist_strd.txt holds, for each set, its name
+and the certified sum of squares; a line for each parameter: "b", start 1, start 2, certified value; and a
+line for each observation: y, x.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+
 from lbfgs_problems.problem import Problem
 
 
@@ -22,9 +23,10 @@ def _chwirut(b, x):
 
 
 def _enso(b, x):
-    turns = [2 * np.pi * x / period for period in (12, b[3], b[6])]
-    waves = ((b[c] * np.cos(t), b[s] * np.sin(t)) for t, c, s in zip(turns, (1, 4, 7), (2, 5, 8), strict=True))
-    return b[0] + sum(c + s for c, s in waves)
+    waves = b[0]
+    for i, period in ((1, 12), (4, b[3]), (7, b[6])):
+        waves = waves + b[i] * np.cos(2 * np.pi * x / period) + b[i + 1] * np.sin(2 * np.pi * x / period)
+    return waves
 
 
 def _gauss(b, x):

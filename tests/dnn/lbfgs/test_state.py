@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import same_bits
+from lbfgs_problems.more_garbow_hillstrom import PROBLEMS
 from lbfgs_runs import TIGHT, on, run
-from standard_functions import PROBLEMS
 
 from backends import get_backend
 from dnn.io import safetensors as tensor_files
