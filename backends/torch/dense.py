@@ -14,7 +14,7 @@ from backends.cupy import sources
 from backends.dispatch import override
 from backends.numpy import random as numpy_random
 from backends.reference import random as reference_random
-from backends.reference.activations import LEAK, SATURATED
+from backends.reference.activations import FAR, LEAK
 from backends.reference.signatures import Arrays
 
 Array = Any  # torch.Tensor
@@ -44,7 +44,7 @@ _FORWARD = {
     "leaky_relu": lambda z, y: aten.leaky_relu.out(z, LEAK, out=y),
     "elu": lambda z, y: aten.elu.out(z, out=y),
     # Farther out torch's own calls give NaN: -inf times 0, and z z overflows.
-    "gelu": lambda z, y: aten.gelu.out(z.clamp_min(-SATURATED), approximate="tanh", out=y),
+    "gelu": lambda z, y: aten.gelu.out(z.clamp_min(-FAR), approximate="tanh", out=y),
     "softplus": lambda z, y: aten.softplus.out(z, 1.0, SOFTPLUS_LINEAR, out=y),
 }
 
@@ -58,7 +58,7 @@ _BACKWARD = {
     # Not elu_backward, in which NaN would become dy.
     "elu": lambda dy, z, y, dz: torch.mul(dy, torch.clamp_max(y, 0.0).add_(1.0), out=dz),
     "gelu": lambda dy, z, y, dz: aten.gelu_backward.grad_input(
-        dy, z.clamp(-SATURATED, SATURATED), approximate="tanh", grad_input=dz
+        dy, z.clamp(-FAR, FAR), approximate="tanh", grad_input=dz
     ),
     "softplus": lambda dy, z, y, dz: aten.softplus_backward.grad_input(
         dy, z, 1.0, SOFTPLUS_LINEAR, grad_input=dz
