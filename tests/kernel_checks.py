@@ -41,6 +41,11 @@ def on_device(backend: Backend, name: str, case: Case, variant: str) -> Case:
                 # Every second column of a wider array.
                 wide = np.repeat(value, 2, axis=-1) if value.ndim else value
                 args[argument] = backend.from_host(wide)[..., ::2]
+            elif variant == "turned" and argument.partition("[")[0] not in declared.writes:
+                # Axes in memory from last to first.
+                axes = tuple(reversed(range(value.ndim)))
+                turned = backend.from_host(np.ascontiguousarray(value.transpose(axes)))
+                args[argument] = backend.xp.permute_dims(turned, axes)
             else:
                 args[argument] = backend.from_host(value.copy())
     if variant == "alias":
@@ -70,7 +75,8 @@ def assert_equals_reference(
     """The function (None: the backend's own) writes what the reference writes, and nothing else.
 
     Args:
-        variant: "plain", "strided" inputs, "special" numbers, or "alias": all aliases that are allowed.
+        variant: "plain", "strided" or "turned" inputs, "special" numbers, or "alias": all aliases that are
+            allowed.
     """
     declared, dtype = KERNELS[name], backend.dtype_name
     kernel = backend.kernel(name, kind) if function is None else bind(backend.xp, function, kind)

@@ -15,14 +15,16 @@ Case = dict[str, Any]
 BATCHES = (0, 1, 3)
 EVEN, ODD = ((0, 0), (0, 0)), ((1, 1), (1, 1))
 # (H, W), window, strides, padding: odd sizes, rows left over, more padding on one side, strides above the
-# window, a window as large as the image.
+# window, a window as large as the image, a window of one pixel.
 GEOMETRIES = [
     ((5, 6), (3, 2), (1, 1), EVEN),
     ((7, 5), (3, 3), (2, 1), ODD),
     ((6, 5), (2, 3), (2, 2), ((0, 1), (1, 1))),
     ((7, 8), (1, 2), (3, 3), ((0, 0), (0, 1))),
     ((4, 4), (4, 4), (1, 1), EVEN),
+    ((3, 4), (1, 1), (2, 1), EVEN),
 ]
+CHANNELS = ((1, 4), (3, 2), (3, 1), (1, 1))  # into the layer and out of it; one filter
 
 
 def windows_of(image, size, strides, padding) -> tuple[int, int]:
@@ -34,11 +36,12 @@ def windows_of(image, size, strides, padding) -> tuple[int, int]:
 
 def conv2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
     large = (8, ((40, 40), (3, 3), (1, 1), ODD), (3, 8))  # more than one block of NumPy's
-    for batch, geometry, (n_in, n_out) in (*product(BATCHES, GEOMETRIES, ((1, 4), (3, 2))), large):
+    for batch, geometry, (n_in, n_out) in (*product(BATCHES, GEOMETRIES, CHANNELS), large):
         image, size, strides, padding = geometry
+        lift = 2.0 if n_out == 1 else 0.0  # of few outputs one sum that cancels would be all that eta sees
         yield {
-            "x": num.normal(batch, *image, n_in),
-            "W": num.finite(*size, n_in, n_out),  # inf times a pixel of padding is not defined
+            "x": num.normal(batch, *image, n_in) + lift,
+            "W": num.finite(*size, n_in, n_out) + lift,  # inf times a pixel of padding is not defined
             "b": num.finite(n_out),
             "strides": strides,
             "padding": padding,
@@ -67,9 +70,9 @@ def conv2d_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
 def max_pool2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
     for batch in BATCHES:
         for image, size, strides, padding in GEOMETRIES:
-            shape = (batch, *windows_of(image, size, strides, padding), 3)
             x = num.normal(batch, *image, 3)
-            for pixels in (x, np.round(x)):  # with equal ones
+            for pixels in (x, np.round(x), x[..., :1].copy()):  # with equal ones; of one channel
+                shape = (batch, *windows_of(image, size, strides, padding), pixels.shape[3])
                 geometry = {"size": size, "strides": strides, "padding": padding}
                 yield {"x": pixels, **geometry, "y": num.garbage(*shape), "index": np.full(shape, -1)}
 

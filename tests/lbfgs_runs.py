@@ -1,12 +1,12 @@
 """L-BFGS on the standard test functions, for the tests of its way and of its states."""
 
 import numpy as np
-from standard_functions import PROBLEMS
+from lbfgs_problems.more_garbow_hillstrom import PROBLEMS
 
 from backends import get_backend
 from dnn.lbfgs import LBFGS, minimise
 
-TIGHT = LBFGS(max_iterations=5000, max_evaluations=20_000, gradient_tolerance=1e-9, decrease_tolerance=1e-15)
+TIGHT = LBFGS(max_iterations=1000, max_evaluations=20_000, gradient_tolerance=1e-9, decrease_tolerance=1e-15)
 
 
 def on(backend, problem):
@@ -15,8 +15,8 @@ def on(backend, problem):
 
     def function(point):
         calls.append(None)
-        value, gradient = problem(np.array(backend.to_host(point), dtype=np.float64))
-        return value, backend.from_host(gradient.astype(backend.dtype_name))
+        value, gradient = problem(np.array(backend.to_host(point)))
+        return value, backend.from_host(gradient)
 
     start = backend.from_host(np.asarray(problem.start, dtype=backend.dtype_name))
     return function, start, calls

@@ -23,6 +23,7 @@ from backends.table import Table
 
 LEAK = 0.01
 """Slope of leaky_relu below 0, torch's default."""
+FAR = 1000.0  # beyond +-this gelu' and silu' are 0 or 1 to the last bit; clipped, no square overflows
 _GELU_SLOPE, _GELU_CUBIC = 2.0 * sqrt(2.0 / pi), 0.044715
 
 
@@ -52,8 +53,7 @@ def _softmax(xp: Any, z: Array) -> Array:
 
 
 def _positive(xp: Any, z: Array) -> Array:
-    # z < 0 rather than z > 0: a NaN then stays a NaN.
-    return xp.where(z < 0, xp.zeros_like(z), z)
+    return xp.where(z < 0, xp.zeros_like(z), z)  # not z > 0: a NaN stays a NaN
 
 
 def _negative(xp: Any, z: Array) -> Array:
@@ -61,6 +61,7 @@ def _negative(xp: Any, z: Array) -> Array:
 
 
 def _silu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
+    z = xp.clip(z, -FAR, FAR)
     s = _sigmoid(xp, z)
     return dy * (s + z * (s * _sigmoid(xp, -z)))  # 1 - s without cancellation
 
@@ -70,11 +71,11 @@ def _gelu_argument(z: Array) -> Array:
 
 
 def _gelu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
+    z = xp.clip(z, -FAR, FAR)
     v = _gelu_argument(z)
-    e = xp.exp(-xp.abs(v))
-    # sigmoid' = sigmoid (1 - sigmoid) = e / (1 + e)^2 has no cancellation.
+    s = _sigmoid(xp, v)
     slope = _GELU_SLOPE * (1.0 + (3.0 * _GELU_CUBIC) * (z * z))
-    return dy * (_sigmoid(xp, v) + z * (e / ((1.0 + e) * (1.0 + e))) * slope)
+    return dy * (s + z * (s * _sigmoid(xp, -v)) * slope)
 
 
 ACTIVATIONS: Table[ActivationFunction] = Table(
@@ -114,10 +115,13 @@ ACTIVATIONS: Table[ActivationFunction] = Table(
             rectifies=True,
         ),
         "gelu": ActivationFunction(
-            lambda xp, z: z * _sigmoid(xp, _gelu_argument(z)), _gelu_backward, gated=True, rectifies=True
+            lambda xp, z: xp.clip(z, -FAR, None) * _sigmoid(xp, _gelu_argument(z)),  # -inf: not NaN
+            _gelu_backward,
+            gated=True,
+            rectifies=True,
         ),
         "silu": ActivationFunction(
-            lambda xp, z: z * _sigmoid(xp, z), _silu_backward, gated=True, rectifies=True
+            lambda xp, z: xp.clip(z, -FAR, None) * _sigmoid(xp, z), _silu_backward, gated=True, rectifies=True
         ),
         "softplus": ActivationFunction(
             lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),

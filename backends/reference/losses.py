@@ -71,14 +71,13 @@ def sigmoid_cross_entropy(
 
     Written as max(z, 0) - z t + log(1 + exp(-|z|)), which neither overflows nor takes the log of 0; the
     gradient of their mean is (p - t) / (B C).
-
     Reads logits (B, C) and targets (B,) int64 or (B, C); writes losses (B,) and dlogits (B, C).
     """
-    t = as_dense(xp, kind, targets, logits)
-    z = logits
+    z, t = logits, as_dense(xp, kind, targets, logits)
     e = xp.exp(-xp.abs(z))
-    positive = xp.where(z < 0, xp.zeros_like(z), z)  # a NaN stays
-    losses[...] = xp.mean(positive - z * t + xp.log1p(e), axis=1)
+    missed = xp.where(z < 0, -t, 1.0 - t)
+    linear = xp.where(missed == 0, xp.zeros_like(z), z * missed)  # max(z, 0) - z t; a NaN stays in e
+    losses[...] = xp.mean(linear + xp.log1p(e), axis=1)
     p = xp.where(z < 0, e, xp.ones_like(e)) / (1.0 + e)
     dlogits[...] = (p - t) / (z.shape[0] * z.shape[1])
 
@@ -89,7 +88,6 @@ def hinge(xp: Any, kind: str, y: Array, targets: Array, losses: Array, dy: Array
 
     Each output is a two-class machine of its own, one class against the rest: Keras's Hinge, whose targets
     are -1 and 1 or 0 and 1. The gradient of their mean is -s / (B C) where 1 - s y > 0, else 0.
-
     Reads y (B, C) and targets (B,) int64 or (B, C); writes losses (B,) and dy (B, C).
     """
     t = as_dense(xp, kind, targets, y)

@@ -14,7 +14,7 @@ from backends.cupy import sources
 from backends.dispatch import override
 from backends.numpy import random as numpy_random
 from backends.reference import random as reference_random
-from backends.reference.activations import LEAK
+from backends.reference.activations import FAR, LEAK
 from backends.reference.signatures import Arrays
 
 Array = Any  # torch.Tensor
@@ -43,7 +43,8 @@ _FORWARD = {
     "softmax": lambda z, y: torch.softmax(z, -1, out=y),
     "leaky_relu": lambda z, y: aten.leaky_relu.out(z, LEAK, out=y),
     "elu": lambda z, y: aten.elu.out(z, out=y),
-    "gelu": lambda z, y: aten.gelu.out(z, approximate="tanh", out=y),
+    # Farther out torch's own calls give NaN: -inf times 0, and z z overflows.
+    "gelu": lambda z, y: aten.gelu.out(z.clamp_min(-FAR), approximate="tanh", out=y),
     "softplus": lambda z, y: aten.softplus.out(z, 1.0, SOFTPLUS_LINEAR, out=y),
 }
 
@@ -56,7 +57,9 @@ _BACKWARD = {
     "leaky_relu": lambda dy, z, y, dz: aten.leaky_relu_backward.grad_input(dy, z, LEAK, False, grad_input=dz),
     # Not elu_backward, in which NaN would become dy.
     "elu": lambda dy, z, y, dz: torch.mul(dy, torch.clamp_max(y, 0.0).add_(1.0), out=dz),
-    "gelu": lambda dy, z, y, dz: aten.gelu_backward.grad_input(dy, z, approximate="tanh", grad_input=dz),
+    "gelu": lambda dy, z, y, dz: aten.gelu_backward.grad_input(
+        dy, z.clamp(-FAR, FAR), approximate="tanh", grad_input=dz
+    ),
     "softplus": lambda dy, z, y, dz: aten.softplus_backward.grad_input(
         dy, z, 1.0, SOFTPLUS_LINEAR, grad_input=dz
     ),

@@ -41,7 +41,9 @@ def conv2d_backward(
 ) -> None:
     dW, db, dx = gradients
     images, border = _bordered(x, padding)
-    images_ = _channels_first(dz), images, W.permute(3, 2, 0, 1)
+    # Copied: of one filter the view is channels_last to torch, so would dW be, and its plain CPU code
+    # (float64, batches of 1) refuses to write such a dW.
+    images_ = _channels_first(dz), images, W.permute(3, 2, 0, 1).contiguous()
     geometry = list(db.shape), strides, border, [1, 1], False, [0, 0], 1
     d_images, dW_, db_ = aten.convolution_backward(*images_, *geometry, _needed(gradients))
     dW.copy_(dW_.permute(2, 3, 1, 0))

@@ -58,7 +58,8 @@ class LineSearch:
         settings: c1 and c2.
         left: trials that are allowed, and then those that remain.
         rounding: what the value may be wrong by. Closer to the minimum than that values say nothing,
-            and the slopes decide alone (the approximate Wolfe conditions of Hager and Zhang 2005).
+            and the slopes decide alone (the approximate Wolfe conditions of Hager and Zhang 2005). An
+            interval in which the slope promises a ten-thousandth of it is searched no further.
 
     Attributes:
         exhausted: whether the result is only what was there when the trials ran out.
@@ -134,8 +135,8 @@ class LineSearch:
             guess = (cubic_minimiser(low, high) - low.step) / width
             share = min(max(guess, 0.1), 0.9) if isfinite(guess) else 0.5
             step = low.step + share * width
-            if step in (low.step, high.step):  # no number lies between
-                break
+            if step in (low.step, high.step) or abs(width * low.slope) < 1e-4 * self.rounding:
+                break  # no number lies between, or none that is lower
             trial = self._try(step)
             if not self._falls_enough(trial) or trial.value > low.value + self.rounding:
                 high = trial

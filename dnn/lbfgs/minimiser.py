@@ -18,6 +18,10 @@ from dnn.lbfgs.state import LBFGS, Reason, State
 
 Array = Any
 Function = Callable[[Array], tuple[float, Array]]
+ROUNDINGS = 1000.0
+"""A sum of squares of small differences of large numbers is off by so many units in the last place."""
+PATIENCE = 10
+"""So many iterations are looked at together: one alone may leave f as it is, on the way to a lower one."""
 
 
 class _Minimiser:
@@ -25,6 +29,7 @@ class _Minimiser:
         self.function, self.settings = function, settings
         self.xp = backend.xp
         self.epsilon = float(np.finfo(backend.dtype_name).eps)
+        self.rounding = ROUNDINGS * self.epsilon  # of f, as a share of it
 
     def evaluate(self, point: Array) -> tuple[float, Array]:
         value, gradient = self.function(point)
@@ -41,12 +46,13 @@ class _Minimiser:
         """
         settings = self.settings
         while True:
-            direction = descent_direction(self.xp, state.gradient, state.pairs)
-            slope = dot(self.xp, state.gradient, direction)
+            with np.errstate(all="ignore"):  # of steps that do not fit together; the slope shows it
+                direction = descent_direction(self.xp, state.gradient, state.pairs)
+                slope = dot(self.xp, state.gradient, direction)
             found = None
             if isfinite(slope) and slope < 0.0:
                 allowed = min(settings.line_search_evaluations, evaluations)
-                along, rounding = partial(self.along, state, direction), 4.0 * self.epsilon * abs(state.value)
+                along, rounding = partial(self.along, state, direction), self.rounding * abs(state.value)
                 search = LineSearch(along, Trial(0.0, state.value, slope), settings, allowed, rounding)
                 # Without pairs d has the gradient's size, which says nothing of how far to go.
                 found = search.run(1.0 if state.pairs else min(1.0, 1.0 / sqrt(-slope)))
@@ -66,13 +72,32 @@ class _Minimiser:
         return Trial(step, value, slope, point, gradient)
 
     def accept(self, state: State, trial: Trial) -> None:
-        pair = make_pair(self.xp, trial.point - state.point, trial.gradient - state.gradient, self.epsilon)
+        with np.errstate(all="ignore"):  # a pair that overflows is none
+            step, change = trial.point - state.point, trial.gradient - state.gradient
+            pair = make_pair(self.xp, step, change, self.epsilon)
         if pair is not None:
             state.pairs.append(pair)
             del state.pairs[: -self.settings.memory]
         state.point, state.gradient, state.value = trial.point, trial.gradient, trial.value
         state.iterations += 1
         state.record(self.xp)
+
+    def verdict(self, state: State) -> Reason | None:
+        """The reason to stop here, from the history alone, so that a state that goes on finds the same."""
+        values, norms = state.history["loss"], state.history["gradient_norm"]
+        tolerance = self.settings.decrease_tolerance
+        if norms[-1] <= self.settings.gradient_tolerance:
+            return Reason.GRADIENT
+        if self.fallen(norms, PATIENCE) <= 0.0 and self.fallen(values, PATIENCE) <= 0.0:
+            return Reason.ROUNDING
+        last = 1 if tolerance > sqrt(self.epsilon) else PATIENCE
+        stalled = self.fallen(values, last) < tolerance * abs(values[-1])
+        return Reason.DECREASE if stalled and tolerance > 0.0 else None
+
+    @staticmethod
+    def fallen(history: list[float], last: int) -> float:
+        """By how much the lowest of the last few entries lies below all before; inf if there are none."""
+        return min(history[:-last], default=inf) - min(history[-last:])
 
     def run(self, state: State, evaluations: int, watch: Callable[[State], object] | None) -> Reason:
         """Iterate until something says stop; ``evaluations`` is how many the function may still be asked."""
@@ -81,17 +106,14 @@ class _Minimiser:
         last_evaluation = state.evaluations + evaluations
         if not (isfinite(state.value) and isfinite(state.history["gradient_norm"][-1])):
             return Reason.NON_FINITE
-        fallen = inf  # in the last iteration, as a share of f
         while True:
-            if state.history["gradient_norm"][-1] <= settings.gradient_tolerance:
-                return Reason.GRADIENT
-            if fallen < settings.decrease_tolerance:
-                return Reason.DECREASE
+            if (reason := self.verdict(state)) is not None:
+                return reason
             if state.iterations >= last_iteration:
                 return Reason.ITERATIONS
             if state.evaluations >= last_evaluation:
                 return Reason.EVALUATIONS
-            before, remembered = state.value, list(state.pairs)
+            remembered = list(state.pairs)
             trial = self.search(state, last_evaluation - state.evaluations)
             if trial is None:
                 if state.evaluations < last_evaluation:
@@ -101,8 +123,6 @@ class _Minimiser:
             self.accept(state, trial)
             if watch is not None:
                 watch(state)
-            size = max(abs(before), abs(state.value))
-            fallen = (before - state.value) / size if size > 0.0 else 0.0
 
 
 def minimise(

@@ -31,7 +31,8 @@ class LBFGS(Checked):
         max_iterations, max_evaluations: of one call. Nothing is evaluated past the second, and a line
             search that it cuts short is begun again when the minimisation goes on.
         gradient_tolerance: stop where no entry of the gradient is larger than this.
-        decrease_tolerance: stop after an iteration that lowered f by less than this share of it.
+        decrease_tolerance: stop after ten iterations that together lowered f by less than this share of it
+            (after one, where the share is larger than the root of the dtype's epsilon); 0: never.
         sufficient_decrease, curvature: c1 < c2 of the Wolfe conditions.
         line_search_evaluations: after so many trials a line search takes what it has or fails.
 
@@ -57,19 +58,24 @@ class LBFGS(Checked):
 
 
 class Reason(StrEnum):
-    """Why a minimisation stopped."""
+    """Why a minimisation stopped, in one word.
 
-    GRADIENT = "gradient_tolerance"
-    DECREASE = "decrease_tolerance"
+    Only the first says that there is a minimum. After ``rounding`` and ``line_search_failed`` this dtype
+    gives no better point as a rule, if the gradient is that of the function.
+    """
+
+    GRADIENT = "gradient_tolerance"  # no entry of the gradient is larger than the setting
+    DECREASE = "decrease_tolerance"  # the last iterations lowered f by less than the setting
+    ROUNDING = "rounding"  # ten iterations lowered neither f nor the gradient
     ITERATIONS = "max_iterations"
     EVALUATIONS = "max_evaluations"
-    LINE_SEARCH = "line_search_failed"
-    NON_FINITE = "non_finite"
+    LINE_SEARCH = "line_search_failed"  # no lower point was found along -H g, nor along -g
+    NON_FINITE = "non_finite"  # f or its gradient at the start
 
     @property
     def converged(self) -> bool:
-        """Whether it is a minimum as far as the tolerances tell."""
-        return self in (Reason.GRADIENT, Reason.DECREASE)
+        """Whether the gradient is as small as was asked for."""
+        return self is Reason.GRADIENT
 
 
 @dataclass(eq=False)

@@ -31,7 +31,8 @@ def overrides() -> Iterator[Any]:
                 yield pytest.param(backend_id, dtype, None, "", id=f"{backend_id}-{dtype}")
                 continue
             for name, kind in keys:
-                for variant in ("plain", "strided", "special", *(["alias"] if KERNELS[name].aliases else [])):
+                variants = ("plain", "strided", "turned", "special", "alias")
+                for variant in variants if KERNELS[name].aliases else variants[:-1]:
                     label = "-".join((backend_id, dtype, name, *filter(None, (kind,)), variant))
                     yield pytest.param(backend_id, dtype, (name, kind), variant, id=label)
 

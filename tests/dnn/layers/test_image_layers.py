@@ -212,6 +212,24 @@ def test_files_of_older_versions_say_nothing_of_a_bias(tmp_path):
     assert LAYERS["Dense"](units=3, activation="relu", initializer=None).use_bias
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "cupy", "torch:cuda"])
+def test_one_filter_and_a_last_batch_of_one(make_backend, backend_id, dtype, digits):
+    """21 examples in batches of 10, and a 1 x 1 kernel; after it the weights of NumPy's float64."""
+    x, y = digits[0][:21], digits[1][:21]
+
+    def trained(backend):
+        layers = [Reshape((8, 8, 1)), Conv2D(3, 3, "relu"), Conv2D(1, 2, strides=(2, 1), padding="same")]
+        layers += [Conv2D(1, 1), BatchNormalization(), MaxPooling2D(2), Flatten(), Dense(10, "softmax")]
+        model = Sequential(layers, input_shape=(64,), backend=backend, seed=4)
+        model.compile(optimizer=SGD(0.1))
+        model.fit(x.astype(backend.dtype_name), y, batch_size=10)
+        return weights(model)
+
+    found, expected = trained(make_backend(backend_id, dtype)), trained(get_backend("numpy", dtype="float64"))
+    assert_close(found.astype(np.float64), expected, 1e-5 if dtype == "float32" else 1e-12)
+
+
 def test_nothing_before_the_first_trained_layer_computes_a_gradient():
     model = small_network(get_backend("numpy"))
     model.reserve(4, training=True)

@@ -1,0 +1,142 @@
+"""Activations and losses where exp under- or overflows and where squares do, against Python's floats.
+
+For a finite input nothing is NaN, and at infinity there is the limit.
+"""
+
+from __future__ import annotations
+
+from math import exp, expm1, inf, isinf, log1p, nan, pi, sqrt, tanh
+
+import numpy as np
+import pytest
+from helpers import BACKENDS
+
+from backends.reference import ACTIVATIONS
+
+Z = (0.0, 1e-45, 1e-38, 1e-3, 1.0, 20.0, 88.8, 104.0, 710.0, 1e4, 1e13, 1e19, 3e38, 1e160, 1.7e308)
+
+
+def sigmoid(z):
+    return 1 / (1 + exp(-z)) if z > -700 else 0.0
+
+
+def gelu(z):
+    z = min(max(z, -1e3), 1e3)  # where it is 0 or z, and sigmoid 0 or 1
+    v = 2 * sqrt(2 / pi) * (z + 0.044715 * z**3)
+    bell = sigmoid(v) * sigmoid(-v) * 2 * sqrt(2 / pi) * (1 + 3 * 0.044715 * z * z)
+    return sigmoid(v), sigmoid(v) + z * bell
+
+
+def silu_slope(z):
+    z = min(max(z, -1e3), 1e3)
+    return sigmoid(z) * (1 + z * sigmoid(-z))
+
+
+# kind: f, f' of a float; at -inf the limit of a gated f is 0.
+EXACT = {
+    "linear": (lambda z: z, lambda z: 1.0),
+    "sigmoid": (sigmoid, lambda z: sigmoid(z) * sigmoid(-z)),
+    "tanh": (tanh, lambda z: 1 - tanh(z) ** 2),
+    "relu": (lambda z: max(z, 0.0), lambda z: float(z > 0)),
+    "leaky_relu": (lambda z: z if z > 0 else z / 100, lambda z: 1.0 if z > 0 else 0.01),
+    "elu": (lambda z: z if z > 0 else expm1(z), lambda z: 1.0 if z > 0 else exp(z)),
+    "gelu": (lambda z: 0.0 if z == -inf else z * gelu(z)[0], lambda z: gelu(z)[1]),
+    "silu": (lambda z: 0.0 if z == -inf else z * sigmoid(z), silu_slope),
+    "softplus": (lambda z: max(z, 0.0) + log1p(exp(-abs(z))), sigmoid),
+}
+
+
+def numbers(dtype):
+    """Both signs of all that the dtype holds, rounded to it, and the infinities."""
+    held = np.asarray([z for z in Z if z < float(np.finfo(dtype).max)] + [inf], dtype=dtype)
+    return np.concatenate([held, -held])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend_id", BACKENDS)
+@pytest.mark.parametrize("kind", EXACT)
+def test_activations_and_their_slopes(make_backend, kind, backend_id, dtype):
+    backend, z = make_backend(backend_id, dtype), numbers(dtype)
+    for copies in (1, 16):  # the plain code and the vectorised
+        x = backend.from_host(np.repeat(np.append(z, z.dtype.type(nan)), copies)[None])
+        y, dz = backend.from_host(np.empty(x.shape, dtype)), backend.from_host(np.empty(x.shape, dtype))
+        with np.errstate(all="ignore"):
+            backend.kernel("activation", kind)(x, y)
+            given = y if ACTIVATIONS[kind].from_output else x
+            backend.kernel("activation_backward", kind)(backend.xp.ones_like(x), given, y, dz)
+        for found, exact in zip((y, dz), EXACT[kind], strict=True):
+            found = backend.to_host(found)[0, ::copies]
+            with np.errstate(over="ignore"):
+                expected = np.asarray([exact(float(v)) for v in z]).astype(dtype)
+            bound = 8 * float(np.finfo(dtype).eps)
+            np.testing.assert_allclose(found[:-1], expected, rtol=bound, atol=bound, err_msg=f"z = {z}")
+        assert np.isnan(backend.to_host(y)[0, -1])
+
+
+def softmax_cross_entropy(z, other, hit):
+    """Of the logits (z, other): the loss, and the slope by z, where class 0 is right or wrong."""
+    wrong = other - z if hit else z - other
+    return max(wrong, 0.0) + log1p(exp(-abs(wrong))), sigmoid(z - other) - hit
+
+
+def binary_cross_entropy(z, hit):
+    wrong = -z if hit else z
+    return max(wrong, 0.0) + log1p(exp(-abs(wrong))), sigmoid(z) - hit
+
+
+def square(y, t):
+    return (y - t) * (y - t), y - t  # half its slope, whose double may be infinite
+
+
+def distance(y, t):
+    return abs(y - t), float(y > t) - float(y < t)
+
+
+def hinge(y, hit):
+    s = 1.0 if hit else -1.0
+    return max(0.0, 1 - s * y), -s if 1 - s * y > 0 else 0.0
+
+
+LOSSES = {
+    "sigmoid_cross_entropy": binary_cross_entropy,
+    "mean_squared_error": square,
+    "mean_absolute_error": distance,
+    "hinge": hinge,
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend_id", BACKENDS)
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_and_their_slopes(make_backend, name, backend_id, dtype):
+    """Of one output, at targets 0 and 1."""
+    backend, bound, z = make_backend(backend_id, dtype), 8 * float(np.finfo(dtype).eps), numbers(dtype)
+    for target in (0.0, 1.0):
+        y, t = (backend.from_host(a[:, None].copy()) for a in (z, np.full_like(z, target)))
+        losses, dy = backend.from_host(np.empty_like(z)), backend.from_host(np.empty_like(z[:, None]))
+        with np.errstate(all="ignore"):
+            backend.kernel(name, "dense")(y, t, losses, dy)
+            exact = np.asarray([LOSSES[name](float(v), target) for v in z]).T.astype(dtype)
+        np.testing.assert_allclose(backend.to_host(losses), exact[0], rtol=bound, atol=bound)
+        share = (2 if name == "mean_squared_error" else 1) / len(z)
+        np.testing.assert_allclose(backend.to_host(dy)[:, 0], exact[1] * share, rtol=2 * bound, atol=bound)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend_id", BACKENDS)
+@pytest.mark.parametrize("kind", ["integer", "dense"])
+def test_softmax_cross_entropy_of_two_logits(make_backend, kind, backend_id, dtype):
+    backend, bound = make_backend(backend_id, dtype), 8 * float(np.finfo(dtype).eps)
+    finite = [v for v in numbers(dtype) if not isinf(v)]
+    z = np.asarray([(a, b) for a in finite for b in (0.0, finite[-1], -finite[-1])], dtype=dtype)
+    for label in (0, 1):
+        labels = np.full(len(z), label) if kind == "integer" else np.eye(2, dtype=dtype)[[label] * len(z)]
+        logits, targets = backend.from_host(z.copy()), backend.from_host(labels)
+        losses, dlogits = backend.from_host(np.empty(len(z), dtype)), backend.from_host(np.empty_like(z))
+        with np.errstate(all="ignore"):
+            backend.kernel("softmax_cross_entropy", kind)(logits, targets, losses, dlogits)
+            exact = np.asarray([softmax_cross_entropy(*map(float, row), 1 - label) for row in z])
+            exact = exact.T.astype(dtype)
+        np.testing.assert_allclose(backend.to_host(losses), exact[0], rtol=bound, atol=bound)
+        slopes = backend.to_host(dlogits)[:, 0] * len(z)
+        np.testing.assert_allclose(slopes, exact[1], rtol=2 * bound, atol=8 * bound)
