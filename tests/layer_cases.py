@@ -49,16 +49,40 @@ def conv2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
         }
 
 
+def grouped_conv2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for batch, dilation, (n_in, n_out, groups) in product(
+        BATCHES, ((1, 1), (2, 1), (2, 3)), ((4, 6, 2), (3, 3, 3), (2, 4, 1))
+    ):
+        size, strides, padding = (3, 2), (1, 2), ((1, 0), (2, 2))
+        reach = tuple((k - 1) * d + 1 for k, d in zip(size, dilation, strict=True))
+        yield {
+            "x": num.finite(batch, 9, 8, n_in),
+            "W": num.finite(*size, n_in // groups, n_out),
+            "b": num.finite(n_out),
+            "strides": strides,
+            "padding": padding,
+            "dilation": dilation,
+            "z": num.garbage(batch, *windows_of((9, 8), reach, strides, padding), n_out),
+        }
+
+
+def grouped_conv2d_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    return _conv_backward_cases(num, grouped_conv2d_cases(num, kind))
+
+
 def conv2d_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
-    for forward in conv2d_cases(num, kind):
+    return _conv_backward_cases(num, conv2d_cases(num, kind))
+
+
+def _conv_backward_cases(num: Any, forwards: Iterator[Case]) -> Iterator[Case]:
+    for forward in forwards:
         for first in (False, True):
             yield {
                 # Mostly positive: where a sum cancels, eta measures that and no kernel.
                 "dz": num.finite(*forward["z"].shape) + 2,
                 "x": forward["x"] + 2,
                 "W": forward["W"],
-                "strides": forward["strides"],
-                "padding": forward["padding"],
+                **{k: forward[k] for k in ("strides", "padding", "dilation") if k in forward},
                 "gradients": (
                     num.garbage(*forward["W"].shape),
                     num.garbage(*forward["b"].shape),

@@ -5,6 +5,7 @@ and ``windows`` as in ``backends.reference.windows``. Without padding each outpu
 with W; the products are summed pixel by pixel here.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from backends.reference.declaration import kernel
@@ -51,3 +52,57 @@ def conv2d_backward(
     db[...] = xp.sum(flat, axis=0)
     if dx is not None:
         dx[...] = without_border(d_wide, padding)
+
+
+def spread(xp: Any, W: Array, dilation: Pair) -> Array:
+    """W with dilation - 1 zeros between its pixels: a window with gaps."""
+    (h, w, *channels), (d, e) = W.shape, dilation
+    if dilation == (1, 1):
+        return W
+    wide = xp.zeros((d * (h - 1) + 1, e * (w - 1) + 1, *channels), dtype=W.dtype, device=W.device)
+    wide[::d, ::e, ...] = W
+    return wide
+
+
+def groups(x: Array, W: Array) -> Iterator[tuple[slice, slice]]:
+    """For each group of channels which of x and which of z: n_in / groups is the third length of W."""
+    inputs, count = W.shape[2], x.shape[3] // W.shape[2]
+    outputs = W.shape[3] // count
+    return (
+        (slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs)) for g in range(count)
+    )
+
+
+@kernel(writes=("z",))
+def grouped_conv2d(
+    xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, dilation: Pair, z: Array
+) -> None:
+    """``conv2d`` for groups of channels, each with filters of its own, and with gaps within a window: its
+    pixel (i, j) lies at (d i, e j).
+
+    Reads x (B, H, W, n_in), W (h, w, n_in / groups, n_out), b (n_out,); writes z (B, rows, columns, n_out).
+    """
+    wide = spread(xp, W, dilation)
+    for of_x, of_z in groups(x, W):
+        part = xp.zeros_like(z[..., of_z])
+        conv2d(xp, x[..., of_x], wide[..., of_z], b[of_z], strides, padding, part)
+        z[..., of_z] = part
+
+
+@kernel(writes=("gradients",))
+def grouped_conv2d_backward(
+    xp: Any, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair, gradients: Arrays
+) -> None:
+    """``conv2d_backward`` for such. Reads dz (B, rows, columns, n_out), x, W; writes the gradients: dW, db of
+    the shapes of W, b, and dx (B, H, W, n_in) unless that is None.
+    """
+    (dW, db, dx), (d, e) = gradients, dilation
+    wide = spread(xp, W, dilation)
+    for of_x, of_z in groups(x, W):
+        d_wide, d_bias = xp.zeros_like(wide[..., of_z]), xp.zeros_like(db[of_z])
+        d_part = None if dx is None else xp.zeros_like(dx[..., of_x])
+        made = d_wide, d_bias, d_part
+        conv2d_backward(xp, dz[..., of_z], x[..., of_x], wide[..., of_z], strides, padding, made)
+        dW[..., of_z], db[of_z] = d_wide[::d, ::e, ...], d_bias
+        if dx is not None:
+            dx[..., of_x] = d_part

@@ -32,19 +32,32 @@ def _bordered(x: Array, padding: Padding) -> tuple[Array, list[int]]:
 
 
 def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
-    images, border = _bordered(x, padding)
-    z.copy_(_channels_last(torch.conv2d(images, W.permute(3, 2, 0, 1), b, strides, border)))
+    grouped_conv2d(xp, x, W, b, strides, padding, (1, 1), z)
 
 
 def conv2d_backward(
     xp: Any, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
+) -> None:
+    grouped_conv2d_backward(xp, dz, x, W, strides, padding, (1, 1), gradients)
+
+
+def grouped_conv2d(
+    xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, dilation: Pair, z: Array
+) -> None:
+    images, border = _bordered(x, padding)
+    filters, groups = W.permute(3, 2, 0, 1), x.shape[3] // W.shape[2]
+    z.copy_(_channels_last(torch.conv2d(images, filters, b, strides, border, dilation, groups)))
+
+
+def grouped_conv2d_backward(
+    xp: Any, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair, gradients: Arrays
 ) -> None:
     dW, db, dx = gradients
     images, border = _bordered(x, padding)
     # Copied: of one filter the view is channels_last to torch, so would dW be, and its plain CPU code
     # (float64, batches of 1) refuses to write such a dW.
     images_ = _channels_first(dz), images, W.permute(3, 2, 0, 1).contiguous()
-    geometry = list(db.shape), strides, border, [1, 1], False, [0, 0], 1
+    geometry = list(db.shape), strides, border, dilation, False, [0, 0], x.shape[3] // W.shape[2]
     d_images, dW_, db_ = aten.convolution_backward(*images_, *geometry, _needed(gradients))
     dW.copy_(dW_.permute(2, 3, 1, 0))
     db.copy_(db_)

@@ -71,7 +71,8 @@ class Container(Layer):
 
     @property
     def frozen(self) -> Mapping[str, Array]:
-        return self.named(lambda layer: layer.frozen)
+        # Asked for in each update, so without ``named``.
+        return {f"{x.name}.{short}": v for x in self.inner for short, v in x.frozen.items()}
 
     def bind(self, backend: Backend) -> None:
         high, low = stream_key(self._seed, type(self).__name__, self._index)

@@ -81,7 +81,7 @@ class Layer(Closed, ABC):
     @property
     def frozen(self) -> Mapping[str, Array]:
         """The parameters that training leaves as they are, by short name."""
-        return {} if self.trainable else self.value
+        return {} if self._trainable else self.value
 
     def __setattr__(self, name: str, value: Any) -> None:
         built = self._closed and self._backend is not None

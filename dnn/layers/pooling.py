@@ -165,12 +165,10 @@ class GlobalAveragePooling2D(Layer):
 class GlobalMaxPooling2D(GlobalAveragePooling2D):
     """The largest pixel of each channel over the whole image: (H, W, C) -> (C,); the first of equal ones."""
 
-    def _pixels(self, x: Array) -> Array:
-        return self.backend.xp.reshape(x, (x.shape[0], -1, x.shape[-1]))
-
     def forward(self, x: Array, *, training: bool) -> Array:
         """y_c = max over the pixels of x_pqc; keeps where it was."""
-        keep, xp, pixels = self._buffers[x.shape[0]], self.backend.xp, self._pixels(x)
+        keep, xp = self._buffers[x.shape[0]], self.backend.xp
+        pixels = xp.reshape(x, (x.shape[0], -1, x.shape[-1]))
         keep.y[...] = xp.max(pixels, axis=1)
         keep.index = xp.argmax(pixels, axis=1, keepdims=True)
         return keep.y

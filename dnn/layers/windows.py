@@ -65,8 +65,8 @@ class Windows(Layer):
         self._size_name = size_name
         self.size, self.steps = _pair(size_name, size), _pair("strides", strides)
         self.strides: Any = self.steps
-        self.dilation = _pair("dilation", dilation)
-        self._reach = tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))
+        self.spacing = _pair("dilation", dilation)
+        self._reach = tuple((k - 1) * d + 1 for k, d in zip(self.size, self.spacing, strict=True))
         self.given: Padding = ((0, 0), (0, 0))
         self.padding: Any
         if isinstance(padding, str):
@@ -122,6 +122,9 @@ class Conv2D(Windows, Affine):
         activation: f, as in Dense.
         strides: from one window to the next.
         padding: "valid", "same", or pixels of border; see ``Windows``.
+        dilation: from one pixel of a window to the next.
+        groups: into which channels and filters are split, each with weights of its own (as many as channels:
+            a depthwise convolution); W is then (h, w, n_in / groups, n_out).
         use_bias, initializer: of W (h, w, n_in, n_out), as in Dense.
 
     >>> Conv2D(8, 3, "relu", padding="same").shape_after((28, 28, 1))
@@ -132,28 +135,38 @@ class Conv2D(Windows, Affine):
         {"filters": 6, "kernel_size": 3},
         {"filters": 6, "kernel_size": 3, "strides": (2, 1), "padding": "same"},
         {"filters": 6, "kernel_size": 3, "padding": ((2, 0), (0, 1)), "use_bias": False},
+        {"filters": 6, "kernel_size": 3, "strides": 2, "padding": 1, "dilation": (1, 2), "groups": 2},
     )
 
     def __init__(
         self, filters: int, kernel_size: Lengths, activation: str = "linear", *, strides: Lengths = 1,
-        padding: Border = "valid", use_bias: bool = True, initializer: str | None = None,
-        name: str | None = None, trainable: bool = True,
+        padding: Border = "valid", dilation: Lengths = 1, groups: int = 1, use_bias: bool = True,
+        initializer: str | None = None, name: str | None = None, trainable: bool = True,
     ) -> None:  # fmt: skip
-        super().__init__("kernel_size", kernel_size, strides, padding, name, trainable)
+        super().__init__("kernel_size", kernel_size, strides, padding, name, trainable, dilation)
+        self.groups = positive_integer("groups", groups)
+        self.dilation = 1 if self.spacing == (1, 1) else self.spacing
         self.kernel_size: Any = self.size
         self.filters = positive_integer("filters", filters)
         self.choose(activation, initializer, use_bias)
 
     def channels_after(self, channels: int) -> int:
+        if channels % self.groups or self.filters % self.groups:
+            raise InputError(
+                f"layer {self.name!r} has {channels} channels and {self.filters} filters in {self.groups} "
+                f"groups, expected numbers that groups divides"
+            )
         return self.filters
 
     def weight_shape(self) -> Shape:
-        return (*self.size, self.input_shape[-1], self.filters)
+        return (*self.size, self.input_shape[-1] // self.groups, self.filters)
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
-        self._conv = backend.kernel("conv2d")
-        self._conv_backward = backend.kernel("conv2d_backward")
+        usual = self.groups == 1 and self.spacing == (1, 1)
+        name = "conv2d" if usual else "grouped_conv2d"
+        self._conv, self._conv_backward = backend.kernel(name), backend.kernel(f"{name}_backward")
+        self._geometry = (self.steps, self.borders) if usual else (self.steps, self.borders, self.spacing)
 
     def images(self, x: Array) -> Array:
         """A view of x as images."""
@@ -164,7 +177,7 @@ class Conv2D(Windows, Affine):
         keep = self._buffers[x.shape[0]]
         keep.x = x
         z = self.images(keep.z)
-        self._conv(self.images(x), self._W, self._b, self.steps, self.borders, z)
+        self._conv(self.images(x), self._W, self._b, *self._geometry, z)
         return keep.z
 
     def backward_logits(self, dz: Array) -> Array | None:
@@ -172,7 +185,7 @@ class Conv2D(Windows, Affine):
         keep = self._buffers[dz.shape[0]]
         x, dx = self.images(keep.x), None if keep.dx is None else self.images(keep.dx)
         gradients = self._dW, self._db, dx
-        self._conv_backward(self.images(dz), x, self._W, self.steps, self.borders, gradients)
+        self._conv_backward(self.images(dz), x, self._W, *self._geometry, gradients)
         return keep.dx
 
 

@@ -11,7 +11,9 @@ from backends import InputError
 from backends.errors import shown, unknown
 
 T = TypeVar("T")
-LATER = frozenset({"trainable", "use_bias", "pos_weight", "ceil_mode", "count_include_pad"})
+LATER = frozenset(
+    {"trainable", "use_bias", "dilation", "groups", "pos_weight", "ceil_mode", "count_include_pad"}
+)
 """Settings that files of older versions lack; they are written down only where they are not the default."""
 
 

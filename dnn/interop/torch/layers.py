@@ -128,10 +128,11 @@ def _back_embedding(module: Module, activation: str, name: str | None) -> Layer:
 
 
 def _back_conv(module: Module, activation: str, name: str | None) -> Layer:
-    _same(module, groups=1, dilation=(1, 1), padding_mode="zeros")
+    _same(module, padding_mode="zeros")
     return Conv2D(
         module.out_channels, module.kernel_size, activation,
-        strides=module.stride, padding=module.padding, use_bias=module.bias is not None, name=name,
+        strides=module.stride, padding=module.padding, dilation=module.dilation, groups=module.groups,
+        use_bias=module.bias is not None, name=name,
     )  # fmt: skip
 
 
@@ -198,7 +199,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         ("Conv2d",),
         lambda layer: _images(
             "Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, _border(layer),
-            bias=layer.use_bias,
+            layer.spacing, layer.groups, bias=layer.use_bias,
         ),
         _back_conv,
         {"W": ("weight", (2, 3, 1, 0)), "b": ("bias", _VECTOR)},  # torch's is (n_out, n_in, h, w)

@@ -44,6 +44,9 @@ EDGES = [
     (lambda: Conv2D(3, (4, 5), "elu"), (4, 5, 1)),
     (lambda: Conv2D(2, 5, padding="same"), (3, 3, 1)),
     (lambda: Conv2D(2, 3, "tanh", use_bias=False), (5, 6, 2)),
+    (lambda: Conv2D(6, 3, "tanh", groups=3), (5, 6, 3)),
+    (lambda: Conv2D(4, (2, 3), dilation=(3, 2), strides=2, padding=1), (7, 8, 2)),
+    (lambda: Conv2D(4, 2, dilation=2, groups=4, use_bias=False), (7, 8, 4)),
     (lambda: Dense(4, "gelu", use_bias=False), (5,)),
     (lambda: Dense(4, "tanh", use_bias=False), (5,)),
     (lambda: Conv1D(3, 4, "tanh", strides=2, padding=1), (9, 2)),
@@ -218,9 +221,10 @@ def test_sequences_and_layers_without_bias_come_back_bit_by_bit(use_bias):
         MaxPooling2D(3, strides=2, padding=1, ceil_mode=True),
         AveragePooling2D(3, strides=2, padding=1, ceil_mode=True, count_include_pad=True),
         GlobalMaxPooling2D(),
+        Conv2D(4, 3, dilation=(1, 2)),
     ],
 )
-def test_pooling_options_come_back(layer):
+def test_options_come_back(layer):
     layers = [Reshape((8, 8, 1)), layer, Flatten(), Dense(4)]
     model = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"))
     again = twin.from_torch(twin.to_torch(model), model.backend)
@@ -264,7 +268,7 @@ def test_what_torch_has_not(layer, shape, words):
     ("modules", "words"),
     [
         ([torch.nn.Conv2d(1, 2, 3)], "ChannelsLast"),
-        ([ChannelsLast(torch.nn.Conv2d(2, 2, 3, groups=2))], "groups=2, expected 1"),
+        ([ChannelsLast(torch.nn.Conv2d(2, 2, 3, padding_mode="circular"))], "padding_mode='circular'"),
         ([torch.nn.LayerNorm([2, 3])], "the last axis alone"),
         ([torch.nn.LayerNorm(3, elementwise_affine=False)], "with weight and bias"),
         ([torch.nn.Linear(3, 2), torch.nn.ELU(0.5)], "alpha=0.5, expected 1.0"),
