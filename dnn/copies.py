@@ -4,12 +4,13 @@ What goes through is what checkpoints have, and the optimizer's vectors and coun
 settings. Pickle writes down classes and functions by their names, as it does everywhere.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from backends import Backend, InputError, get_backend
-from dnn.layers.layer import Layer, made_again
+from dnn.layers.description import made_again
+from dnn.layers.layer import Layer
 from dnn.losses import Loss
 from dnn.measures import Measure
 from dnn.optimizers import Optimizer
@@ -100,3 +101,19 @@ def training_config(network: Any) -> dict[str, Any] | None:
     l1, l2 = (0.0, 0.0) if penalty is None else (penalty.l1, penalty.l2)
     return {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
             "metrics": None if metrics is None else [measure.name for measure in metrics]}  # fmt: skip
+
+
+class Copied:
+    """Base of a network, whose copies these are."""
+
+    backend: Backend
+
+    def __copy__(self) -> Self:
+        made: Self = assembled(parts_of(self), self.backend)
+        return made
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pickled(self)

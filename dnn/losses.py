@@ -18,7 +18,8 @@ from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from backends.reference.losses import TARGETS, as_dense
 from backends.table import Table
-from dnn.layers.layer import Layer, plain
+from dnn.layers.description import plain
+from dnn.layers.layer import Layer
 from dnn.validation.ranges import Checked, Share
 from dnn.validation.settings import LATER, made, require_number
 

@@ -7,18 +7,18 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from backends import Backend, InputError, get_backend
 from backends.errors import shown
-from dnn.copies import assembled, parts_of, pickled, training_config
+from dnn.copies import Copied, training_config
 from dnn.io.checkpoint import write_checkpoint
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
 from dnn.layers.containers import WHOLE, Block
-from dnn.layers.layer import plain
+from dnn.layers.description import plain
 from dnn.losses import Loss
 from dnn.measures import Measure, measures
 from dnn.optimizers import Optimizer, OptimizerState
@@ -32,7 +32,7 @@ from dnn.validation.settings import positive_integer, require_list
 Array = Any
 
 
-class Network(Closed):
+class Network(Copied, Closed):
     """Layers one after another on one backend; arguments and attributes as of ``Sequential``.
 
     Attributes:
@@ -235,17 +235,7 @@ class Network(Closed):
         for view, values in zip(views, before, strict=True):
             view[...] = values
 
-    # ----- copies, and writing it down
-
-    def __copy__(self) -> Self:
-        made: Self = assembled(parts_of(self), self.backend)
-        return made
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self.__copy__()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return pickled(self)
+    # ----- writing it down
 
     def config(self) -> dict[str, Any]:
         """The architecture as JSON values: what a checkpoint holds beside the weights."""

@@ -50,6 +50,8 @@ NEED_NOT_BE_OPENED = {
     "dnn.copies": "copies of a model",
     "dnn.layers": "gives its names only",
     "dnn.layers.buffers": "arrays that are made once",
+    "dnn.layers.containers": "calls layers one after another, and backward in the opposite order",
+    "dnn.layers.description": "what makes a layer again",
     "dnn.layers.initializers": "the weights at the start",
     "dnn.layers.names": "names of layers",
     "dnn.losses": "a loss's kernel and the activation in it",

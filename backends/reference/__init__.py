@@ -21,6 +21,7 @@ from backends.reference import (
     optimizers,
     pooling,
     random,
+    scatter,
 )
 from backends.reference.activations import ACTIVATIONS, ActivationFunction
 from backends.reference.declaration import Declaration, declarations, kernel
@@ -28,7 +29,7 @@ from backends.table import Table
 
 _MODULES = (
     gather, activations, dense_layer, convolution, pooling, normalization, noise, losses, optimizers,
-    gradients, random,
+    gradients, random, scatter,
 )  # fmt: skip
 
 KERNELS: Table[Declaration] = Table("kernel", {d.name: d for m in _MODULES for d in declarations(m)})

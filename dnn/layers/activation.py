@@ -1,45 +1,7 @@
-"""Activation: a function of each number, as a layer of its own; and what layers that end in one share."""
+"""Activation: a function of each number, as a layer of its own."""
 
-from backends import Backend
-from backends.reference import ACTIVATIONS
-from dnn.layers.layer import Array, Layer
-from dnn.validation.settings import look_up
-
-
-class Activated(Layer):
-    """Base: ``y = f(z)``, with z from ``forward_logits`` and f by name."""
-
-    def choose(self, activation: str) -> None:
-        """Take this f. Raises InputError: an unknown activation."""
-        look_up("activation", activation, dict.fromkeys(ACTIVATIONS))
-        self.activation = activation
-
-    def bind(self, backend: Backend) -> None:
-        self._activate = backend.kernel("activation", self.activation)
-        self._activate_backward = backend.kernel("activation_backward", self.activation)
-
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        zeros, shape = self.backend.zeros, (batch, *self.output_shape)
-        y = zeros(shape)
-        # Where f' follows from y, f works in place.
-        z = y if ACTIVATIONS[self.activation].from_output else zeros(shape)
-        return {"y": y, "z": z, "dx": self.dx_buffer(batch, training)}
-
-    def forward(self, x: Array, *, training: bool) -> Array:
-        """y = f(z); keeps z and y."""
-        keep = self._buffers[x.shape[0]]
-        keep.z = self.forward_logits(x, training=training)
-        if self.activation == "linear":
-            return keep.z
-        self._activate(keep.z, keep.y)
-        return keep.y
-
-    def backward(self, dy: Array) -> Array | None:
-        """dz = f'(z) dy, and from there ``backward_logits``."""
-        keep = self._buffers[dy.shape[0]]
-        if self.activation != "linear":
-            self._activate_backward(dy, keep.z, keep.y, dy)
-        return self.backward_logits(dy)
+from dnn.layers.activated import Activated
+from dnn.layers.layer import Array
 
 
 class Activation(Activated):

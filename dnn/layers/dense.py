@@ -11,7 +11,7 @@ import numpy as np
 from backends import Backend, InputError
 from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
-from dnn.layers.activation import Activated
+from dnn.layers.activated import Activated
 from dnn.layers.initializers import INITIALIZERS, initializer_for
 from dnn.layers.layer import Array, Shape
 from dnn.random import Key

@@ -10,15 +10,16 @@ import numpy as np
 from backends import Backend, InputError
 from backends.errors import shown
 from dnn.layers.buffers import Buffers
+from dnn.layers.description import Described
 from dnn.random import Key
 from dnn.validation.closed import Closed
-from dnn.validation.settings import LATER, is_text, require_bool
+from dnn.validation.settings import is_text, require_bool
 
 Array = Any
 Shape = tuple[int, ...]  # without the batch axis
 
 
-class Layer(Closed, ABC):
+class Layer(Described, Closed, ABC):
     """One step of a network.
 
     Life: made by the user; ``build`` by the model, once; ``attach`` to views of the model's flat
@@ -190,35 +191,3 @@ class Layer(Closed, ABC):
     def backward_logits(self, dz: Array) -> Array | None:
         """``backward`` from the gradient with respect to what ``forward_logits`` returned."""
         return self.backward(dz)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A copy is a new layer with these settings, in no model."""
-        return made_again, (type(self), self.config())
-
-    def config(self) -> dict[str, Any]:
-        """The arguments that make this layer again, as JSON values."""
-        defaults = {name: p.default for name, p in signature(type(self)).parameters.items()}
-        defaults["trainable"] = True  # also where the constructor does not take it
-        given = {name: getattr(self, name) for name in ("name", *defaults)}
-        return {n: plain(v) for n, v in given.items() if n not in LATER or v != defaults[n]}
-
-    def __repr__(self) -> str:
-        given = {name: getattr(self, name) for name in signature(type(self)).parameters}
-        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in given.items())})"
-
-
-def made_again(layer_class: type[Layer], settings: Mapping[str, Any]) -> Layer:
-    """A new layer with the settings of a ``config``."""
-    arguments = dict(settings)
-    trainable = arguments.pop("trainable", True)  # not every constructor takes it
-    made = layer_class(**arguments)
-    if trainable is not True:
-        made.trainable = trainable
-    return made
-
-
-def plain(setting: Any) -> Any:
-    """A setting as JSON values: a layer by its class's name and its config, a tuple as a list."""
-    if isinstance(setting, Layer):
-        return {"type": type(setting).__name__, **setting.config()}
-    return [plain(v) for v in setting] if isinstance(setting, (tuple, list)) else setting

@@ -8,7 +8,8 @@ from typing import Any
 from backends import InputError
 from backends.errors import brief
 from backends.table import Table
-from dnn.layers.layer import Layer, made_again
+from dnn.layers.description import made_again
+from dnn.layers.layer import Layer
 from dnn.validation.settings import look_up
 
 LAYERS: Table[type[Layer]] = Table("layer", {})
@@ -22,9 +23,10 @@ def layer_from(description: Mapping[str, Any]) -> Layer:
     arguments = dict(description)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
     try:
-        return made_again(layer_class, arguments)
+        made: Layer = made_again(layer_class, arguments)
     except TypeError as error:
         raise InputError(f"a layer is described wrongly: {brief(error)}") from None
+    return made
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:
