@@ -251,6 +251,25 @@ def test_register(tmp_path, monkeypatch):
     assert same_bits(load_model(tmp_path / "model", NUMPY).predict(x), model.predict(x))
 
 
+def test_branches():
+    x, y = small_data()
+    model = network(
+        dnn.Residual([Dense(6, "relu"), Dense(6)]), dnn.Parallel([Dense(2), [Dense(4, "tanh"), Dense(3)]]),
+        Dense(3, "softmax"),
+    )  # fmt: skip
+    assert [layer.output_shape for layer in model.layers] == [(6,), (5,), (3,)]
+    assert learns(model, x, y)
+
+
+def test_sequences():
+    words = np.random.default_rng(0).integers(0, 9, (60, 7))
+    y = (words == 3).any(axis=1).astype(int)
+    layers = dnn.Embedding(9, 4), dnn.Conv1D(6, 3, "relu"), dnn.Flatten(), Dense(2, "softmax")
+    model = network(*layers, inputs=(7,), optimizer=Adam(0.02))
+    assert learns(model, words, y, epochs=30)
+    assert model.evaluate(words, y).accuracy > 0.95
+
+
 def test_freezing():
     model = network(Dense(8, "relu", trainable=False), Dense(3, "softmax"))
     before = model.parameters.to_host()
