@@ -1,0 +1,78 @@
+"""Do backends agree on a function? Their errors against bounds that the function itself gives."""
+
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from backends.backend import Backend
+from backends.errors import BackendUnavailable, InputError
+from backends.registry import get_backend
+from backends.testing.bounds import Verdict
+from backends.testing.culprit import culprit
+from backends.testing.oracle import Oracle
+
+BACKENDS = ("numpy", "torch", "strict")
+
+
+class Disagreement(AssertionError):
+    """A backend broke its bound; the argument is the Agreement with all verdicts."""
+
+
+@dataclass
+class Agreement:
+    """What ``check_agreement`` found out; ``skipped``: backend -> why it cannot run."""
+
+    function: str
+    verdicts: list[Verdict] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        skipped = (f"{name} skipped: {why}" for name, why in self.skipped.items())
+        return "\n".join([self.function, *map(str, self.verdicts), *skipped])
+
+
+def find(name: Any) -> Backend:
+    """The Backend for a name[:device]; a namespace that can be imported, such as "jax", becomes one."""
+    try:
+        return name if isinstance(name, Backend) else get_backend(*name.split(":", 1))
+    except InputError as error:
+        try:
+            xp = importlib.import_module("jax.numpy" if name == "jax" else name)
+        except ImportError as missing:
+            raise BackendUnavailable(f"{error}; as a module: {missing}") from None
+        return Backend(name, xp, None, "float32", fused=False)
+
+
+def check_agreement(
+    f: Callable[..., Any], *arrays: Any, backends: Iterable[Any] = BACKENDS, runs: int = 16, seed: int = 0
+) -> Agreement:
+    """Whether backends compute f as float64 NumPy does, up to what float32 may lose in f.
+
+    Args:
+        f: ``f(xp, *arrays)``, or ``f(*arrays)`` that finds its namespace by array_api_compat; it returns
+            arrays or numbers, also in tuples, dicts or result objects.
+        arrays: NumPy arrays; float64 is rounded to float32. What is no array is handed on.
+        backends: names ("numpy", "torch:cuda", "jax", any importable namespace) or Backends.
+        runs: disturbed runs that the bounds are derived from; ``seed``: of their random numbers.
+
+    Raises Disagreement: a bound is broken; says where, by how much, and in which call first.
+
+    >>> import numpy as np
+    >>> print(check_agreement(lambda xp, x: xp.max(x), np.ones(3), backends=["numpy"]).verdicts[0])
+    numpy, result: error / bound = 0
+    """
+    oracle, agreement = Oracle(f, arrays, runs, seed), Agreement(getattr(f, "__qualname__", repr(f)))
+    for name in backends:
+        try:
+            backend = find(name)
+        except BackendUnavailable as error:
+            agreement.skipped[str(name)] = str(error)
+            continue
+        verdicts = oracle.judge(backend)
+        if broken := [verdict for verdict in verdicts if not verdict.agrees]:
+            broken[0].note += f"{broken[0].note and '; '}first wrong call: {culprit(oracle, backend)}"
+        agreement.verdicts += verdicts
+    if not all(verdict.agrees for verdict in agreement.verdicts):
+        raise Disagreement(agreement)
+    return agreement

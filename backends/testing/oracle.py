@@ -1,0 +1,94 @@
+"""The oracle: a function in float64 on float32's numbers, once undisturbed and often disturbed."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from array_api_compat import is_array_api_obj
+
+from backends.backend import Backend
+from backends.errors import InputError, brief
+from backends.testing.bounds import Bound, Verdict
+from backends.testing.rounding import Rounding
+from backends.testing.watched import Watched, held
+
+
+def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
+    """(name, array or number) of all that a function returns: tuples, lists, dicts and result objects."""
+    if isinstance(value, int | float | complex | np.generic) or is_array_api_obj(value):
+        yield name or "result", value
+        return
+    if isinstance(value, tuple | list) and not hasattr(value, "_asdict"):
+        value = dict(enumerate(value))
+    elif not isinstance(value, dict):
+        value = value._asdict() if hasattr(value, "_asdict") else getattr(value, "__dict__", {})
+    for key in (key for key in value if not str(key).startswith("_")):
+        yield from outputs(value[key], f"{name}.{key}" if name else str(key))
+
+
+def to_numpy(backend: Backend, x: Any) -> Any:
+    """One of the backend's arrays, or a number, as NumPy's."""
+    return backend.to_host(x) if isinstance(x, backend.array_type) else np.asarray(x)
+
+
+class Oracle:
+    """``f(xp, *arrays)`` or ``f(*arrays)`` on float32's numbers; ``runs`` disturbed runs give the bounds."""
+
+    def __init__(self, f: Callable[..., Any], arrays: Iterable[Any], runs: int = 16, seed: int = 0):
+        try:
+            first: Any = next(iter(inspect.signature(f).parameters), None)
+        except ValueError:  # written in C
+            first = None
+        self.f: Callable[..., Any] = f if first == "xp" else lambda xp, *arrays: f(*arrays)
+        narrow = {"d": np.float32, "D": np.complex64}
+        self.arrays = [x.astype(narrow.get(x.dtype.char, x.dtype)) if isinstance(x, np.ndarray) else x
+                       for x in arrays]  # fmt: skip
+        self.runs, self.seed, self._bounds = runs, seed, dict[str, dict[str, Bound]]()
+
+    def run(self, xp: Any, put: Callable[[Any], Any]) -> dict[str, Any]:
+        """f's outputs in this namespace; ``put`` makes one of its arrays of a NumPy array."""
+        arrays = [put(x.copy()) if isinstance(x, np.ndarray) else x for x in self.arrays]
+        with np.errstate(all="ignore"):
+            return dict(outputs(self.f(xp, *arrays)))
+
+    def watched(self, hook: Any, default: str) -> tuple[dict[str, Any], Watched]:
+        space = Watched(wide=True, default=default)
+        space.hook = hook
+        return self.run(space, space.asarray), space
+
+    def bounds(self, default: str) -> dict[str, Bound]:
+        """Of each output, for a library with this default dtype."""
+        if default not in self._bounds:
+            exact, space = self.watched(Rounding(), default)
+            if not exact:
+                raise InputError("f returns no array and no number, expected at least one to compare")
+            if self._bounds and not space.default_used:
+                return next(iter(self._bounds.values()))
+            streams = [np.random.default_rng([self.seed, i]) for i in range(self.runs)]
+            runs = [self.watched(Rounding(rng), default)[0] for rng in streams]
+            with np.errstate(all="ignore"):
+                for name, x in exact.items():
+                    others = [held(run.get(name, np.nan)) for run in runs]
+                    bound = Bound(name, held(x), others, getattr(x, "dtype", None))
+                    self._bounds.setdefault(default, {})[name] = bound
+        return self._bounds[default]
+
+    def judge(self, backend: Backend) -> list[Verdict]:
+        """A verdict for each output of f on one backend."""
+        bounds = self.bounds(default_dtype(backend.xp))
+        try:
+            results = self.run(backend.xp, backend.from_host)
+            values = {name: to_numpy(backend, x) for name, x in results.items()}
+        except Exception as error:  # each library has its own
+            return [Verdict(backend.name, "call", np.inf, f"raises {type(error).__name__}: {brief(error)}")]
+        if values.keys() != bounds.keys():
+            return [Verdict(backend.name, "results", np.inf, f"{list(values)}, expected {list(bounds)}")]
+        with np.errstate(all="ignore"):
+            return [bounds[name].judge(backend.name, value) for name, value in values.items()]
+
+
+def default_dtype(xp: Any) -> str:
+    """Of floating-point arrays that are made without one: "float32" or "float64"."""
+    info = getattr(xp, "__array_namespace_info__", None)
+    return str(info().default_dtypes()["real floating"]).rpartition(".")[2] if info else "float64"

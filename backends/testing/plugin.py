@@ -1,0 +1,82 @@
+"""The pytest plugin: fixture and marker ``agree``, options --agree-*. It loads no array library but NumPy."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backends.testing.check import BACKENDS, Agreement, Disagreement, check_agreement
+from backends.testing.mutants import OUTCOMES, mutants
+from backends.testing.oracle import Oracle
+
+FOUND = pytest.StashKey[Any]()  # (test, Agreement), and mutant -> outcomes
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add = parser.getgroup("agree", "do array backends agree?").addoption
+    add("--agree-backends", metavar="A,B", help="compare these, whatever the tests name")
+    add("--agree-seeds", metavar="N", type=int, default=1, help="run each test with agree.rng from N seeds")
+    add("--agree-report", metavar="FILE", help="write all verdicts as JSON")
+    add("--agree-mutants", action="store_true", help="say which mistakes of one operation no test notices")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "agree(backends=[...]): what the fixture agree compares")
+    config.stash[FOUND] = [], defaultdict(set)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    seeds = metafunc.config.getoption("--agree-seeds")
+    if "agree" in metafunc.fixturenames and seeds > 1:
+        metafunc.parametrize("agree", range(seeds), indirect=True, ids="seed{}".format)
+
+
+@pytest.fixture
+def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
+    """``agree(f, *arrays)`` fails where backends disagree on f; ``agree.rng`` draws inputs from the seed."""
+    config, seed, marker = (
+        request.config,
+        getattr(request, "param", 0),
+        request.node.get_closest_marker("agree"),
+    )
+    named = config.getoption("--agree-backends")
+    backends = named.split(",") if named else marker.kwargs["backends"] if marker else BACKENDS
+    found, planted = config.stash[FOUND]
+
+    def check(f: Callable[..., Any], *arrays: Any) -> Agreement:
+        __tracebackhide__ = True
+        try:
+            agreement = check_agreement(f, *arrays, backends=backends, seed=seed)
+        except Disagreement as error:
+            found.append((request.node.nodeid, error.args[0]))
+            raise
+        found.append((request.node.nodeid, agreement))
+        if config.getoption("--agree-mutants"):
+            for mutant, outcome in mutants(Oracle(f, arrays, seed=seed)).items():
+                planted[f"{agreement.function}: {', '.join(mutant)}"].add(outcome)
+        if not agreement.verdicts:
+            pytest.skip("; ".join(f"{name}: {why}" for name, why in agreement.skipped.items()))
+        return agreement
+
+    check.rng = np.random.default_rng(seed)  # type: ignore[attr-defined]
+    return check
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    say, (found, planted) = terminalreporter.write_line, config.stash[FOUND]
+    for name, why in sorted({pair for _, agreement in found for pair in agreement.skipped.items()}):
+        say(f"agree: {name} was not compared: {why}")
+    best = [min(outcomes, key=OUTCOMES.index) for outcomes in planted.values()]
+    if planted:
+        say("agree: mutants: " + ", ".join(f"{best.count(outcome)} {outcome}" for outcome in OUTCOMES))
+    for mutant in (mutant for mutant, outcome in zip(planted, best, strict=True) if outcome == "survived"):
+        say(f"agree: not noticed: {mutant}")
+    if file := config.getoption("--agree-report"):
+        report = {"tests": [{"test": test, **asdict(agreement)} for test, agreement in found],
+                  "mutants": {mutant: sorted(outcomes) for mutant, outcomes in planted.items()}}  # fmt: skip
+        with open(file, "w", encoding="utf-8") as out:
+            json.dump(report, out, indent=1)

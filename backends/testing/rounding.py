@@ -1,0 +1,98 @@
+"""The model: what each call of the array API may lose in float32, and how a run is disturbed by it.
+
+A float32 result becomes r + e xi: r is the call's result in float64, xi uniform in [-1, 1], u = 2^-24, and
+e, the most that float32 may lose,
+
+- 0 where r is exact: elements chosen, moved, compared; sums of small whole numbers; any float32 number;
+- u |r| after one rounding (+ - * / sqrt), 3 u |r| after a function such as exp (1.5 ULP);
+- u sqrt((k + 2) / 3) sum|x| for sums, dot products and means of k terms: the root mean square of a random
+  walk whose partial sums grow evenly (the sqrt(k) is Higham and Mary's, 2019);
+- 4 u |r| for anything else (special functions, factorisations), of arguments that are off by 3 u |x|, in
+  Fourier transforms by 3 u max|x|, in linear algebra by 3 u sqrt(n) max|x|: what a backward stable
+  algorithm gives.
+
+Beyond float32's largest number r is infinite; below its smallest normal one it may be flushed to zero.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from backends.testing.watched import WIDE, Array, Call, held, leaves
+
+U, TINY, LARGEST = 2.0**-24, 2.0**-126, float(np.finfo(np.float32).max)
+words = str.split
+ROUNDED_ONCE = set(words("add subtract multiply divide sqrt square reciprocal remainder astype linalg.outer"))
+FUNCTIONS = set(words("exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh"))
+FUNCTIONS |= set(words("atanh pow hypot atan2"))
+SUMS = set(words("sum mean prod var std cumulative_sum cumulative_prod linalg.trace linalg.vector_norm"))
+DOTS = set(words("matmul tensordot vecdot linalg.matmul linalg.tensordot linalg.vecdot"))
+NAMES = """positive negative abs sign signbit floor ceil trunc round floor_divide max maximum min minimum clip
+copysign nextafter real imag conj where take take_along_axis concat stack reshape expand_dims squeeze triu
+tril broadcast_to broadcast_arrays permute_dims matrix_transpose moveaxis flip roll repeat tile sort
+unique_values unique_counts unique_inverse unique_all zeros zeros_like ones ones_like full full_like empty
+empty_like eye arange meshgrid unstack linalg.diagonal linalg.matrix_transpose"""
+EXACT = set(words(NAMES))
+
+
+def disturbed(r: Any, e: Any, rng: np.random.Generator | None) -> Any:
+    """r + e xi, not on float32's grid, where few runs may by chance all meet; without ``rng`` r."""
+    if np.iscomplexobj(r):
+        return disturbed(r.real, e, rng) + 1j * disturbed(r.imag, e, rng)
+    out = r if rng is None else r + np.where(np.isfinite(r), e, 0.0) * rng.uniform(-1, 1, np.shape(r))
+    out = np.where(np.abs(out) > LARGEST * (1 + U / 2), np.copysign(np.inf, out), out)
+    return out if rng is None else np.where((np.abs(out) < TINY) & (rng.random(np.shape(r)) < 0.5), 0.0, out)
+
+
+class Rounding:
+    """A hook for a wide namespace: the oracle without ``rng``, one disturbed run with it."""
+
+    def __init__(self, rng: np.random.Generator | None = None):
+        self.rng = rng
+
+    def __call__(self, call: Call) -> Any:
+        if call.name in EXACT or not WIDE.keys() & set(leaves(call.dtypes)):
+            return call.held()
+        call.args = tuple(self._constant(x) if type(x) is float else x for x in call.args)
+        summed = call.name in SUMS | DOTS
+        forward = self.rng is None or summed or call.name in ROUNDED_ONCE | FUNCTIONS
+        results = call.held() if forward else call.held(lambda a: self._argument(call.name, a))
+        size = self._sum_size(call, results) if summed and self.rng else None
+        if not isinstance(call.dtypes, tuple | list):
+            return self._rounded(call, results, size)
+        pairs = zip(results, call.dtypes, strict=True)
+        return [self._rounded(call, r, size) if d in WIDE else r for r, d in pairs]
+
+    def _rounded(self, call: Call, r: Any, size: Any) -> Any:
+        if size is None:
+            narrow = np.asarray(r).astype(np.complex64 if np.iscomplexobj(r) else np.float32)
+            most = 1.0 if call.name in ROUNDED_ONCE else 3.0 if call.name in FUNCTIONS else 4.0
+            size = np.where(r == narrow, 0.0, most * np.abs(r))
+        return disturbed(r, U * size, self.rng)
+
+    def _constant(self, x: float) -> float:
+        """A Python number among arrays is rounded to their dtype, by some libraries later than by others."""
+        narrow = float(np.float32(x))
+        return narrow if self.rng is None or narrow == x else narrow + U * abs(x) * self.rng.uniform(-1, 1)
+
+    def _argument(self, name: str, a: Any) -> Any:
+        if self.rng is None or not isinstance(a, Array) or a.dtype not in WIDE or not a.size:
+            return held(a)
+        size = np.abs(a.held)
+        if name.startswith(("linalg.", "fft.")):
+            size = np.max(size) * (np.sqrt(max(a.shape, default=1)) if name[0] == "l" else 1.0)
+        return a.held + 3 * U * size * self.rng.uniform(-1, 1, a.shape)
+
+    def _sum_size(self, call: Call, r: Any) -> Any:
+        """e / u of a sum, zero where whole numbers are added exactly."""
+        arrays, along = call.arrays(), "tensordot" in call.name or call.name.startswith("cumulative")
+        k = max(arrays[0].shape, default=1) if along else arrays[0].size // max(np.size(r), 1)
+        k = arrays[0].shape[-1] if call.name.endswith(("matmul", "vecdot")) else k
+        if call.name in ("var", "std"):  # in two passes: the mean's error counts squared
+            mean = np.sqrt(k) * np.mean(np.abs(arrays[0].held), axis=call.kwargs.get("axis"))
+            mean = np.reshape(mean, np.shape(r)) ** 2 * U
+            return r * np.sqrt((k + 2) / 3) + (mean if call.name == "var" else mean / np.maximum(r, TINY))
+        total = np.abs(call.held(lambda a: np.abs(a.held) if isinstance(a, Array) else a))
+        whole = all(np.all(a.held == np.rint(a.held)) for a in arrays)
+        exact = whole and call.name not in ("mean", "linalg.vector_norm")
+        return np.where((total < 2**24) & exact, 0.0, total * np.sqrt((k + 2) / 3))

@@ -1,0 +1,190 @@
+"""A namespace that watches: each call of the array API goes through one function, the hook.
+
+Its arrays carry ``__array_namespace__``: array-api-compat finds it, and so do SciPy, scikit-learn and
+array-api-extra. In a *wide* one an array says float32 and holds float64, so that code which asks for a
+dtype or its eps does what it does in float32.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import array_api_compat.numpy as numpy_xp
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+WIDE = {np.dtype("float32"): np.dtype("float64"), np.dtype("complex64"): np.dtype("complex128")}
+NARROW = {wide: narrow for narrow, wide in WIDE.items()}
+QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
+UFUNCS = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
+
+
+def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
+    """``function`` of every leaf of nested tuples and lists; named tuples become plain ones."""
+    if isinstance(tree, tuple | list):
+        return (list if isinstance(tree, list) else tuple)(tree_map(function, leaf) for leaf in tree)
+    return function(tree)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """What is in nested tuples and lists."""
+    return [leaf for part in tree for leaf in leaves(part)] if isinstance(tree, tuple | list) else [tree]
+
+
+def held(x: Any) -> Any:
+    """What a watched array holds; anything else as it is."""
+    return x.held if isinstance(x, Array) else x
+
+
+def narrowed(x: Any) -> Any:
+    """A watched array as NumPy's, in the dtype that it says; anything else as it is."""
+    return x.held.astype(x.dtype, copy=False) if isinstance(x, Array) else x
+
+
+def _kind(x: Any) -> Any:
+    """What a result's dtype may depend on: the dtype of an array or scalar, a dtype, a word, a type."""
+    if isinstance(x, Array | np.ndarray | np.generic):
+        return x.dtype
+    scalar_type = isinstance(x, type) and issubclass(x, np.generic)
+    return np.dtype(x) if scalar_type else x if isinstance(x, str | np.dtype) else type(x)
+
+
+@dataclass
+class Call:
+    """One call: its name in the standard, what computes it, its arguments, the dtypes its results say."""
+
+    name: str
+    function: Callable[..., Any]
+    args: Any
+    kwargs: dict[str, Any]
+    wide: bool
+    dtypes: Any = None
+
+    def run(self, array: Callable[[Any], Any], dtype: Callable[[Any], Any] = lambda d: d) -> Any:
+        """The call with ``array(x)`` for each argument x, or ``dtype(d)`` where it is a dtype."""
+
+        def leaf(x: Any) -> Any:
+            is_dtype = isinstance(x, type | np.dtype) and isinstance(_kind(x), np.dtype)
+            return dtype(np.dtype(x)) if is_dtype else array(x)
+
+        kwargs = {key: tree_map(leaf, value) for key, value in self.kwargs.items()}
+        return self.function(*tree_map(leaf, tuple(self.args)), **kwargs)
+
+    def held(self, array: Callable[[Any], Any] = held) -> Any:
+        """As NumPy computes it from what the arrays hold, or from ``array(a)``."""
+        return self.run(array, lambda dtype: WIDE.get(dtype, dtype) if self.wide else dtype)
+
+    def arrays(self) -> list["Array"]:
+        return [x for x in leaves([self.args, list(self.kwargs.values())]) if isinstance(x, Array)]
+
+
+class Watched:
+    """The namespace. ``hook`` may be exchanged between two runs; ``default`` is the default dtype."""
+
+    def __init__(self, wide: bool, default: str = "float64", within: Any = None, base: Any = numpy_xp):
+        self.wide, self.default, self.default_used, self._base = wide, default, False, base
+        self._root, self._path = within or self, base.__name__.rpartition(".")[2] + "." if within else ""
+        self.__name__, self._dtypes = f"{__name__}.{self._path}", dict[str, Any]()
+        self.hook: Callable[[Call], Any] = Call.held
+
+    def __getattr__(self, name: str) -> Any:
+        special = sys.modules.get("scipy.special") if name == "special" and not self._path else None
+        value = special or getattr(self._base, name)
+        if isinstance(value, ModuleType):
+            value = Watched(self.wide, self.default, self._root, value)
+        elif callable(value) and not isinstance(value, type) and not name.startswith("__"):
+            value = self._watch(name, value)
+        setattr(self, name, value)
+        return value
+
+    def _watch(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if name in QUERIES:
+                return function(*(x.dtype if isinstance(x, Array) else x for x in args), **kwargs)
+            return self._root.apply(self._path + name, function, args, kwargs)
+
+        return call
+
+    def __array_namespace_info__(self) -> Any:
+        info, self._root.default_used = self._base.__array_namespace_info__(), True
+        defaults = {**info.default_dtypes(), "real floating": np.dtype(self.default)}
+        info.default_dtypes = lambda *, device=None: defaults
+        return info
+
+    def apply(self, name: str, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+        """A call through the hook. Its results say the dtypes that NumPy gives it without widening."""
+        call = Call(name, function, args, kwargs, self.wide)
+        kinds = tree_map(_kind, (name, *args, *sorted(kwargs.items())))
+        if str(kinds) not in self._dtypes:
+            said = call.run(narrowed)
+            dtypes = tree_map(lambda x: self._said(getattr(x, "dtype", None), kinds), said)
+            self._dtypes[str(kinds)] = getattr(said, "_make", type(said)), dtypes
+        make, call.dtypes = self._dtypes[str(kinds)]
+        result = self.hook(call)
+        wrap: Any = lambda x, d: x if d is None else Array(self, np.asarray(x), d)  # noqa: E731
+        several = isinstance(call.dtypes, tuple | list)
+        return make(map(wrap, result, call.dtypes)) if several else wrap(result, call.dtypes)
+
+    def _said(self, dtype: Any, kinds: Any) -> Any:
+        """float64 that nothing asked for is the library's default dtype, which may be float32."""
+        asked = {kind for kind in leaves(kinds) if isinstance(kind, np.dtype)}
+        if not self.wide or dtype not in NARROW or asked & NARROW.keys():
+            return dtype
+        self.default_used = True
+        return NARROW[dtype] if self.default == "float32" else dtype
+
+    def asarray(self, x: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
+        """Numbers from outside are rounded to the dtype that they are given."""
+        if isinstance(x, Array):
+            return self.astype(x, dtype or x.dtype, copy=bool(copy))
+        inner = tree_map(narrowed, x)
+        narrow = np.array(inner, dtype=dtype, copy=copy)
+        said = self._root._said(narrow.dtype, [tree_map(_kind, inner), dtype and np.dtype(dtype)])
+        wide = WIDE.get(said, said) if self.wide else said
+        return Array(self._root, narrow.astype(said, copy=False).astype(wide, copy=False), said)
+
+    from_dlpack = asarray
+
+
+class Array(NDArrayOperatorsMixin):
+    """What ``held`` holds, under the name of ``dtype``."""
+
+    device = "cpu"
+
+    def __init__(self, space: Watched, held: Any, dtype: Any):
+        self.space, self.held, self.dtype = space, held, dtype
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("shape", "ndim", "size", "T", "mT"):
+            raise AttributeError(f"array has no {name}, expected what the array API standard has")
+        value = getattr(self.held, name)
+        return Array(self.space, value, self.dtype) if isinstance(value, np.ndarray) else value
+
+    def __array_namespace__(self, api_version: str | None = None) -> Watched:
+        return self.space
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        """What the operators, and NumPy's and SciPy's element-wise functions, come down to."""
+        result = self.space.apply(UFUNCS.get(ufunc.__name__, ufunc.__name__), ufunc, args, kwargs)
+        if out:
+            self[...] = result
+        return self if out else result
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array(narrowed(self), dtype=dtype)
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> "Array":
+        return self
+
+    def __getitem__(self, key: Any) -> "Array":
+        return Array(self.space, np.asarray(self.held[tree_map(held, key)]), self.dtype)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        value = value if isinstance(value, Array) else np.asarray(value, dtype=self.dtype)
+        self.held[tree_map(held, key)] = held(value)
+
+
+for _dunder in ("bool", "int", "float", "complex", "index", "len"):
+    setattr(Array, f"__{_dunder}__", lambda self, d=_dunder: getattr(self.held, f"__{d}__")())

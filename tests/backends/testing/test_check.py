@@ -1,0 +1,160 @@
+"""check_agreement: what it blames on a backend, what it does not, and what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from array_api_compat import array_namespace
+
+from backends import InputError
+from backends.testing import Disagreement, check_agreement
+from backends.testing.mutants import Planted
+from backends.testing.oracle import Oracle
+
+ALL = ("numpy", "torch", "strict")
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def naive_variance(xp, x):
+    return xp.mean(x * x, axis=0) - xp.mean(x, axis=0) ** 2
+
+
+def naive_logsumexp(xp, x):
+    return xp.log(xp.sum(xp.exp(x), axis=1))
+
+
+def hilbert(xp, b):
+    i = xp.astype(xp.arange(b.shape[0]), xp.float32)
+    return xp.linalg.solve(1 / (i[:, None] + i[None, :] + 1), b[:, None])
+
+
+ILL_CONDITIONED = {
+    "variance": (naive_variance, normal(50, 3) + 1000),
+    "logsumexp": (naive_logsumexp, 10 * normal(20, 5)),
+    "logsumexp that overflows": (naive_logsumexp, 60 * normal(20, 5)),
+    "hilbert": (hilbert, normal(5)),
+}
+
+
+@pytest.mark.parametrize("name", ILL_CONDITIONED)
+@pytest.mark.parametrize("seed", range(10))
+def test_bad_conditioning_is_not_blamed_on_a_backend(name, seed):
+    f, x = ILL_CONDITIONED[name]
+    assert all(v.agrees for v in check_agreement(f, x + normal(*x.shape, seed=seed), backends=ALL).verdicts)
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"), [("variance", "mean"), ("logsumexp", "sum"), ("hilbert", "divide")]
+)
+def test_a_backend_that_computes_it_badly_is(name, operation):
+    f, x = ILL_CONDITIONED[name]
+    mistake = "float16 result" if operation == "divide" else "float16 accumulation"
+    with pytest.raises(Disagreement, match="numpy with float16") as caught:
+        check_agreement(f, x, backends=["numpy", Planted(operation, mistake).backend()])
+    healthy, planted = caught.value.args[0].verdicts
+    assert healthy.agrees
+    assert not planted.agrees
+    assert (
+        f"test_check.py:{f.__code__.co_firstlineno + 1 + (name == 'hilbert')}, {operation}:" in planted.note
+    )
+
+
+def test_functions_with_and_without_a_namespace():
+    def centred(x):
+        xp = array_namespace(x)
+        return x - xp.mean(x)
+
+    for f in (centred, lambda xp, x: x - xp.mean(x)):
+        assert [v.backend for v in check_agreement(f, normal(9), backends=ALL).verdicts] == list(ALL)
+
+
+def test_all_that_a_function_returns_is_compared():
+    def f(xp, x, k):
+        return {"a": (xp.max(x), float(xp.sum(x))), "b": [x > 0, k]}
+
+    verdicts = check_agreement(f, normal(9), 3, backends=["torch"]).verdicts
+    assert [v.output for v in verdicts] == ["a.0", "a.1", "b.0", "b.1"]
+
+
+@pytest.mark.parametrize(
+    ("f", "note"),
+    [
+        (lambda xp, x: x[1:] if "torch" in xp.__name__ else x, "of shape"),
+        (lambda xp, x: xp.astype(x, xp.float64) if "torch" in xp.__name__ else x, "float64"),
+        (lambda xp, x: xp.diff(x, 1) if "torch" in xp.__name__ else x, "raises TypeError"),
+        (lambda xp, x: (x, x) if "torch" in xp.__name__ else x, "expected"),
+    ],
+    ids=["shape", "dtype", "raises", "outputs"],
+)
+def test_what_is_no_number_is_compared_first(f, note):
+    with pytest.raises(Disagreement, match=note):
+        check_agreement(f, normal(9), backends=["torch"])
+
+
+def test_exact_results_must_be_equal():
+    x = np.asarray([3, 1, 2])
+    check_agreement(lambda xp, x: xp.argsort(x), x, backends=ALL)
+    with pytest.raises(Disagreement, match="inf"):
+        check_agreement(lambda xp, x: xp.argmax(x) + int("torch" in xp.__name__), x, backends=["torch"])
+
+
+def test_nan_and_infinity_stay_where_they_are():
+    x = np.asarray([1.0, np.nan, np.inf, -np.inf, 0.0])
+    check_agreement(lambda xp, x: (1 / x, x * 2, xp.isnan(x), xp.exp(x)), x, backends=ALL)
+    with pytest.raises(Disagreement, match="inf"):
+        check_agreement(lambda xp, x: xp.where(xp.isnan(x), 0.0 * x[0], x) if "torch" in xp.__name__ else x,
+                        x, backends=["torch"])  # fmt: skip
+
+
+def test_complex_numbers_and_empty_axes():
+    check_agreement(lambda xp, x: xp.fft.ifft(xp.fft.fft(x) * 2), normal(16) + 1j * normal(16), backends=ALL)
+    check_agreement(lambda xp, x: (xp.sum(x), xp.prod(x, axis=0)), np.ones((0, 3)), backends=ALL)
+
+
+def test_what_rounding_decides_is_not_judged():
+    """Whether (x / 3) * 3 is below x is luck; that 1 is below 2 is not."""
+    x = np.linspace(1, 2, 50)
+    (verdict,) = check_agreement(lambda xp, x: (x / 3) * 3 < x, x, backends=["torch"]).verdicts
+    assert 0 < verdict.unjudged < 50
+    (verdict,) = check_agreement(lambda xp, x: x < 2 * x, x, backends=["torch"]).verdicts
+    assert verdict.unjudged == 0
+
+
+def test_backends_that_cannot_run_are_skipped_with_the_reason():
+    agreement = check_agreement(lambda xp, x: x, normal(3), backends=["numpy", "cupy:7", "no_such_module"])
+    assert [v.backend for v in agreement.verdicts] == ["numpy"]
+    assert "no_such_module" in agreement.skipped["no_such_module"]
+    assert "cupy" in agreement.skipped["cupy:7"]
+
+
+def test_jax():
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64():
+        assert check_agreement(naive_variance, normal(50, 3) + 10, backends=["jax"]).verdicts[0].agrees
+
+
+def test_a_function_that_returns_nothing_is_refused():
+    with pytest.raises(InputError, match="f returns no array and no number"):
+        check_agreement(lambda xp, x: None, normal(3))
+
+
+def test_the_default_dtype_is_the_librarys_own():
+    """torch makes float32, NumPy float64: neither is wrong, and float32's rounding is then allowed."""
+    check_agreement(lambda xp, i: xp.ones(i.shape[0]) / 3, np.arange(3), backends=ALL)
+
+
+@pytest.mark.parametrize("k", [10, 100, 1000])
+@pytest.mark.parametrize(
+    "f", [lambda xp, x: xp.sum(x, axis=0), lambda xp, x: xp.matmul(x.T, x)], ids=["sum", "x'x"]
+)
+def test_bounds_are_near_the_analytic_ones(f, k):
+    """u sqrt(k) sum|x|, as in docs/agreement.md: within a factor of 10."""
+    x = normal(k, 4).astype(np.float32)
+    bound = Oracle(f, [x]).bounds("float64")["result"].bound
+    size = np.sum(np.abs(x), axis=0) if bound.ndim == 1 else np.abs(x.T) @ np.abs(x)
+    analytic = 2.0**-24 * np.sqrt(k) * size
+    assert np.all(bound < 10 * analytic)
+    assert np.all(bound > analytic / 10)

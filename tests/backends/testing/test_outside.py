@@ -1,0 +1,48 @@
+"""Functions of three packages that we did not write, in the quick form: ten seeds, and all mutants on two."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("array_api_extra")
+HERE = Path(__file__).parent
+
+
+def run(tmp_path: Path, *options: str) -> dict:
+    """The report of outside_code.py, run in its own process."""
+    environment = {**os.environ, "SCIPY_ARRAY_API": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parents[2])])
+    report = tmp_path / "report.json"
+    arguments = ["-p", "backends.testing.plugin", "-p", "no:cacheprovider", str(HERE / "outside_code.py")]
+    command = [sys.executable, "-m", "pytest", "-q", *arguments, f"--agree-report={report}", *options]
+    result = subprocess.run(command, env=environment, cwd=HERE.parents[2], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]
+    return json.loads(report.read_text())
+
+
+def test_backends_agree_on_outside_code(tmp_path):
+    worst: dict[str, float] = defaultdict(float)
+    for test in run(tmp_path, "--agree-seeds=10")["tests"]:
+        assert {v["backend"] for v in test["verdicts"]} == {"numpy", "torch", "strict"}
+        worst[test["function"]] = max(worst[test["function"]], *(v["ratio"] for v in test["verdicts"]))
+    assert len(worst) >= 60
+    assert max(worst.values()) <= 1
+    rounded = [ratio for ratio in worst.values() if ratio > 0]  # the others only choose and compare
+    assert sum(ratio >= 1 / 30 for ratio in rounded) >= 0.95 * len(rounded)
+
+
+def test_mutants_of_outside_code_are_noticed(tmp_path):
+    mutants = run(tmp_path, "--agree-mutants", "--agree-seeds=2", "-k", "agree")["mutants"]
+    noticed = {name for name, outcomes in mutants.items() if "noticed" in outcomes}
+    survived = {name for name, outcomes in mutants.items() if "survived" in outcomes} - noticed
+    assert len(noticed) >= 600
+    assert len(noticed) >= 0.98 * (len(noticed) + len(survived))
+    source = (HERE / "outside.py").read_text()
+    assert [name for name in survived if f'"{name}"' not in source] == []

@@ -1,0 +1,87 @@
+"""The watching namespace: found by those who ask, honest about dtypes, and with NumPy's values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from array_api_compat import array_namespace, is_array_api_obj, is_numpy_namespace
+
+from backends.testing.bounds import student
+from backends.testing.rounding import Rounding
+from backends.testing.watched import Watched
+
+
+@pytest.fixture
+def xp() -> Watched:
+    return Watched(wide=True)
+
+
+def test_it_is_found(xp):
+    x = xp.asarray([1.0, 2.0])
+    assert array_namespace(x, x) is xp
+    assert is_array_api_obj(x)
+    assert not is_numpy_namespace(xp)
+
+
+def test_says_float32_and_holds_float64(xp):
+    x = xp.asarray(np.asarray([1.0, 3.0], dtype=np.float32))
+    y = x / 3
+    assert (y.dtype, y.held.dtype) == (np.float32, np.float64)
+    assert y.held[0] == 1 / 3
+    assert xp.finfo(y.dtype).eps == np.finfo(np.float32).eps
+    assert xp.result_type(x, xp.float32) == np.float32
+    assert xp.astype(x, xp.float64).dtype == np.float64
+    assert xp.argmax(x).dtype == np.int64
+    assert xp.zeros(3, dtype=xp.float32).dtype == np.float32
+    assert xp.asarray(0.1, dtype=xp.float32).held == np.float32(0.1)
+
+
+def test_the_default_dtype_can_be_float32():
+    xp = Watched(wide=True, default="float32")
+    assert xp.ones(2).dtype == xp.asarray(0.5).dtype == (xp.asarray([1, 2]) / 2).dtype == np.float32
+    assert xp.ones(2, dtype=xp.float64).dtype == np.float64
+    assert xp.__array_namespace_info__().default_dtypes()["real floating"] == np.float32
+
+
+def test_writes_go_through_views(xp):
+    x = xp.zeros((2, 2), dtype=xp.float32)
+    y = x
+    xp.reshape(x, (4,))[1:3] = 5.0
+    x += 1
+    x[x > 5] = 0.5
+    assert y.held.tolist() == [[1.0, 0.5], [0.5, 1.0]]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda xp, x: 2 - x, lambda xp, x: 2**x, lambda xp, x: x @ x, lambda xp, x: -abs(x) % 2,
+        lambda xp, x: xp.linalg.vector_norm(x), lambda xp, x: xp.unique_all(x).counts,
+        lambda xp, x: xp.asarray([1, 2]) << 3, lambda xp, x: ~(x > 1), lambda xp, x: len(x) + float(x[0]),
+        lambda xp, x: np.exp(x), lambda xp, x: xp.var(x, correction=1), lambda xp, x: x != 1,
+        lambda xp, x: xp.broadcast_arrays(x, x)[1], lambda xp, x: xp.stack([x, x]),
+    ],
+)  # fmt: skip
+def test_undisturbed_it_is_numpy(xp, f):
+    import array_api_compat.numpy as numpy
+
+    xp.hook = Rounding()
+    x = np.asarray([1.0, 2.0, 0.5])
+    got = f(xp, xp.asarray(x.astype(np.float32)))
+    np.testing.assert_allclose(np.asarray(getattr(got, "held", got)), f(numpy, x), rtol=1e-15)
+
+
+def test_errors_of_one_operation_have_the_size_of_the_model(xp):
+    xp.hook = Rounding(np.random.default_rng(0))
+    x = xp.asarray(np.random.default_rng(1).normal(size=10000).astype(np.float32))
+    error = np.abs((x / 3).held / (x.held / 3) - 1) * 2**24
+    assert 0.95 < error.max() <= 1.001
+    assert np.all((x * 2).held == x.held * 2)  # exact in float32
+    assert xp.sum(xp.asarray(np.ones(10000, dtype=np.float32))).held == 10000
+
+
+@pytest.mark.parametrize("n", [8, 16, 32])
+@pytest.mark.parametrize("chance", [1e-3, 1e-6, 1e-8])
+def test_students_quantile(n, chance):
+    stats = pytest.importorskip("scipy.stats")
+    assert student(n, chance) == pytest.approx(stats.t.ppf(1 - chance / 2, n), rel=0.05)  # and above it
