@@ -1,8 +1,8 @@
 """Whether a picture can be a digit, told by what MNIST's digits look like.
 
 Together they refuse 0.43 % of MNIST's last 10,000 training digits, which were held out, and 0.30 % of its
-test digits; tests/dnn/datasets/test_no_digit.py measures it. v (28, 28) stands for the strength of the ink, 0..1,
-ink for v > 0.4, and a run for neighbouring ink in a row or column.
+test digits; tests/dnn/datasets/test_no_digit.py measures it. v (28, 28) stands for the strength of the ink,
+0..1, ink for v > 0.4, and a run for neighbouring ink in a row or column.
 """
 
 import numpy as np
