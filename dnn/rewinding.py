@@ -66,17 +66,23 @@ def fit_rewinding(
     watchers = (TerminateOnNaN(), *callbacks, states)
     while True:
         try:
-            return model.fit(x, y, callbacks=watchers, resume=resume, **options)
+            history = model.fit(x, y, callbacks=watchers, resume=resume, **options)
         except DivergedError as error:
             if halvings >= most:
                 raise
             halvings += 1
             model.set_optimizer(slowed(optimizer, halvings))
-            resume = states.newest()
+            resume = states.newest() or resume
             model.epochs_done = epochs_done  # epochs are counted from where this fit began
+            on_rewind(error, resume, halvings)
             if resume is None:
                 model.parameters.load(start)
             else:
                 resume.facts["optimizer"] = model.optimizer.config()
-                states.save(resume)  # so that a stop before the next state knows of the lower rate
-            on_rewind(error, resume, halvings)
+                # Last, so that a stop before the next state knows of the lower rate, and one before this
+                # comes here again.
+                states.save(resume)
+        else:
+            if resume is not None:
+                states.tidy(resume)
+            return history

@@ -27,7 +27,7 @@ from backends import Backend, InputError
 from backends.errors import brief
 from dnn.callbacks.training_checkpoint import state_files
 from dnn.checkpoints import dtype_of, load_model
-from dnn.io.atomic_files import remove_unfinished, write_atomically
+from dnn.io.atomic_files import remove_unfinished, unfinished_files, write_atomically
 from dnn.io.notices import warn
 from dnn.network import Network
 from dnn.sequential import Sequential
@@ -65,11 +65,13 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def require_new(path: Path) -> None:
-    """Refuse a run folder that is there and not empty, without making anything.
+    """Refuse a run folder that is there and not empty, without making anything. What a training left that was
+    killed before its first file was written is nothing.
     Raises InputError: there is something already, or its place cannot be looked into.
     """
     with _writing(path):
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        left = {path / LOCK, *unfinished_files(path)}
+        if path.exists() and (not path.is_dir() or set(path.iterdir()) - left):
             raise InputError(
                 f"run folder {path} exists and is not an empty folder, expected a new one; "
                 f"choose another --run-dir, remove it, or continue it with --resume"

@@ -1,5 +1,6 @@
 """Saving a training while it runs: states in a folder, the last few and the best, each whole or not there."""
 
+import contextlib
 import errno
 import re
 from collections.abc import Callable
@@ -83,8 +84,7 @@ class TrainingCheckpoint(Callback):
 
     def _write(self, state: TrainingState, path: Path) -> None:
         """Write it; on a full disk the oldest state makes room for it if another one stays."""
-        if self._saved is None:
-            self._saved = [p for p in state_files(self.folder) if _is_of(p, state)]
+        self._find(state)
         try:
             write_state(state, path)
         except OSError as error:
@@ -93,6 +93,21 @@ class TrainingCheckpoint(Callback):
             self._saved.pop(0).unlink(missing_ok=True)
             write_state(state, path)
         self._saved = sorted({*self._saved, path}, key=_position)
+
+    def tidy(self, state: TrainingState) -> None:
+        """Where a resumed training had nothing left to save: remove what a kill left too many.
+
+        Args:
+            state: that it was resumed from.
+        """
+        if self._saved is None:
+            self._find(state)
+            with contextlib.suppress(OSError):
+                self._prune(state)
+
+    def _find(self, state: TrainingState) -> None:
+        if self._saved is None:
+            self._saved = [path for path in state_files(self.folder) if _is_of(path, state)]
 
     def _prune(self, state: TrainingState) -> None:
         assert self._saved is not None

@@ -49,9 +49,14 @@ def _flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def unfinished_files(folder: Path) -> list[Path]:
+    """What writers that are at work, or that were killed, have in a folder."""
+    return list(folder.glob(f".*{_UNFINISHED}"))
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove what writers that were killed left in a folder; for its only writer.
     Raises OSError: a file cannot be removed.
     """
-    for path in folder.glob(f".*{_UNFINISHED}"):
+    for path in unfinished_files(folder):
         path.unlink(missing_ok=True)
