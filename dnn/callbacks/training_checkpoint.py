@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dnn.io.notices import warn
 from dnn.training.callback import Callback, Progress
-from dnn.training.state import StateError, TrainingState, read_state, write_state
+from dnn.training.state import MADE_WITH, StateError, TrainingState, read_state, write_state
 from dnn.validation.settings import positive_integer
 
 NAME = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")  # what is called otherwise is not ours
@@ -82,41 +82,37 @@ class TrainingCheckpoint(Callback):
             self._failed = ""
         return True
 
-    def _write(self, state: TrainingState, path: Path) -> None:
-        """Write it; on a full disk the oldest state makes room for it if another one stays."""
-        self._find(state)
-        try:
-            write_state(state, path)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or len(self._saved) < 2:
-                raise
-            self._saved.pop(0).unlink(missing_ok=True)
-            write_state(state, path)
-        self._saved = sorted({*self._saved, path}, key=_position)
-
     def tidy(self, state: TrainingState) -> None:
-        """Where a resumed training had nothing left to save: remove what a kill left too many.
-
-        Args:
-            state: that it was resumed from.
-        """
+        """Where a training resumed from this state saved nothing: remove what a kill left too many."""
         if self._saved is None:
-            self._find(state)
             with contextlib.suppress(OSError):
                 self._prune(state)
 
-    def _find(self, state: TrainingState) -> None:
+    def _mine(self, state: TrainingState) -> list[Path]:
+        """This training's states, the oldest first; looked for once."""
         if self._saved is None:
             self._saved = [path for path in state_files(self.folder) if _is_of(path, state)]
+        return self._saved
+
+    def _write(self, state: TrainingState, path: Path) -> None:
+        """Write it; on a full disk the oldest state makes room for it if another one stays."""
+        mine = self._mine(state)
+        try:
+            write_state(state, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or len(mine) < 2:
+                raise
+            mine.pop(0).unlink(missing_ok=True)
+            write_state(state, path)
+        self._saved = sorted({*mine, path}, key=_position)
 
     def _prune(self, state: TrainingState) -> None:
-        assert self._saved is not None
-        best = best_epoch(state.history)
+        mine, best = self._mine(state), best_epoch(state.history)
         of_best = None if best is None else _file(self.folder, best + 1, 0)
-        for path in self._saved[: -self.keep]:
+        for path in mine[: -self.keep]:
             if path != of_best:
                 path.unlink(missing_ok=True)
-                self._saved.remove(path)
+                mine.remove(path)
 
     def newest(self) -> TrainingState | None:
         """The furthest state of this training that can be read; None: there is none."""
@@ -134,12 +130,15 @@ def _furthest(paths: list[Path], unreadable: Callable[[StateError], object]) -> 
 
 
 def _is_of(path: Path, state: TrainingState) -> bool:
-    """Whether a file holds a state of the same training; its learning rate may have been another."""
+    """Whether a file holds a state of the same training; its learning rate may have been another, and what it
+    was made with.
+    """
     try:
         other = read_state(path)
     except StateError:
         return False
-    return all(other.facts.get(name) == fact for name, fact in state.facts.items() if name != "optimizer")
+    known = state.facts.keys() - {"optimizer", MADE_WITH}
+    return all(other.facts.get(name) == state.facts[name] for name in known)
 
 
 def latest_state(folder: Path) -> TrainingState:

@@ -101,8 +101,7 @@ class Harness:
         shutil.rmtree(self.run)
 
     def _start(self, arguments: Sequence[str], trouble: Trouble, closed: bool = False) -> int:
-        """Run the training in a forked child, its stdout a closed pipe if asked; returns its process number.
-        """
+        """Run the training in a forked child, its stdout a closed pipe if asked; returns its number."""
         pid = os.fork()
         if pid:
             return pid
@@ -115,6 +114,7 @@ class Harness:
                 reader, writer = os.pipe()
                 os.dup2(writer, 1)
                 os.close(reader)
+            sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)  # the parent's may be a file
             self.enter()
             trouble.enter()
             code = self.main(arguments)
@@ -171,6 +171,7 @@ class Harness:
                 break
             if code is not None and (attempt >= most or isinstance(trouble, Kill)):
                 tally.failures += (f"exit {code}: {self._said()}",)
+                shutil.rmtree(self.run)
                 return
             seen = self._look(seen)
             if damaging:

@@ -90,7 +90,7 @@ class FullDisk(Trouble):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             flush(handle)
 
-        os.fsync = fsync
+        os.fsync = fsync  # type: ignore[assignment]
 
 
 def moment(run: Path, resumed: bool, states_before: list[Path]) -> str:
@@ -114,13 +114,11 @@ def damage(path: Path, chance: random.Random) -> bytes:
 
 
 def diverge() -> None:
-    """From now on weights become NaN at update 10 of epoch 2 in each training with --schedule linear whose rate
-    begins above 0.003.
-    """
+    """From now on weights become NaN at update 10 of epoch 2 if the rate of the schedule begins above 0.003."""
     look, TerminateOnNaN.every = TerminateOnNaN.on_progress, 10
 
     def on_progress(self: TerminateOnNaN, progress: Progress) -> None:
-        rate = self.model.optimizer.learning_rate.initial
+        rate = self.model.optimizer.config()["learning_rate"]["initial"]
         if (progress.epoch, progress.updates) == (2, 10) and rate > 0.003:
             self.model.parameters.values[...] = float("nan")
         look(self, progress)

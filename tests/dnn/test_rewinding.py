@@ -61,7 +61,9 @@ def test_a_training_that_diverges_before_its_first_save_goes_back_to_what_it_was
 
     whole, one, other = begun(), begun(), begun()
     (tmp_path / "whole").mkdir()
-    fit_rewinding(whole, x, y, states=TrainingCheckpoint(tmp_path / "whole"), **{**options, "callbacks": [Break()]})
+    fit_rewinding(
+        whole, x, y, states=TrainingCheckpoint(tmp_path / "whole"), **{**options, "callbacks": [Break()]}
+    )
     one.fit(x, y, batch_size=10, epochs=2, callbacks=[TrainingCheckpoint(tmp_path)])
     places = []
     fit_rewinding(
