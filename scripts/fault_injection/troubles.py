@@ -114,7 +114,7 @@ def damage(path: Path, chance: random.Random) -> bytes:
 
 
 def diverge() -> None:
-    """From now on weights become NaN at update 10 of epoch 2 if the rate of the schedule begins above 0.003."""
+    """From now on weights become NaN at update 10 of epoch 2 if the linear rate begins above 0.003."""
     look, TerminateOnNaN.every = TerminateOnNaN.on_progress, 10
 
     def on_progress(self: TerminateOnNaN, progress: Progress) -> None:
