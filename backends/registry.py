@@ -97,10 +97,13 @@ def get_backend(
     >>> get_backend("numpy").xp.__name__
     'array_api_compat.numpy'
     """
-    if dtype not in FLOATS:
+    if not isinstance(dtype, str) or dtype not in FLOATS:
         raise InputError(f"dtype is {shown(dtype)}, expected one of {', '.join(FLOATS)}")
-    if precision not in PRECISIONS:
+    if not isinstance(precision, str) or precision not in PRECISIONS:
         raise InputError(f"precision is {shown(precision)}, expected one of {', '.join(PRECISIONS)}")
+    for setting, value in ("fused", fused), ("graphs", graphs):
+        if not isinstance(value, bool):
+            raise InputError(f"{setting} is {shown(value)}, expected True or False")
     if name == "auto":
         return _auto(device, dtype, fused, precision, graphs)
     factory = _factory(name)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
+from backends.errors import brief
 from backends.reference.losses import as_dense
 from dnn.validation.settings import positive_integer
 
@@ -49,7 +50,10 @@ METRICS = ("accuracy", "mean_absolute_error")
 
 def _classes(argument: str, values: Any) -> np.ndarray:
     """Class numbers (N,) of class numbers or rows."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # lists of odd lengths, arrays of a device
+        raise InputError(f"{argument} cannot be an array ({brief(error)}), expected class numbers") from None
     if array.ndim == 2 and array.shape[1] > 1:
         array = np.argmax(array, axis=1)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer) or (array.size and array.min() < 0):

@@ -25,8 +25,11 @@ from dnn.parameters import Parameters
 from dnn.random import stream_key
 from dnn.validation.closed import Closed
 from dnn.validation.examples import Door
-from dnn.validation.settings import positive_integer, require_list
+from dnn.validation.settings import natural_number, positive_integer, require_list, require_path
 
+FIXED = {"layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
+         "optimizer", "optimizer_state"}  # fmt: skip
+"""Attributes of a model that nobody sets: they belong together."""
 Array = Any
 
 
@@ -67,6 +70,13 @@ class Network(Closed):
         self._logits_out = False
         self._lock = threading.Lock()  # while it is trained
         self._build()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._closed and name in FIXED:
+            raise InputError(f"{name} of a model cannot be set, expected a call of compile or a new model")
+        if name == "epochs_done":
+            natural_number(name, value)
+        super().__setattr__(name, value)
 
     # ----- the model
 
@@ -111,8 +121,8 @@ class Network(Closed):
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
-        self.penalty = penalty if l1 or l2 else None
-        self.loss, self.metrics = loss, None if metrics is None else tuple(metrics)
+        measured = None if metrics is None else tuple(metrics)
+        vars(self).update(loss=loss, metrics=measured, penalty=penalty if l1 or l2 else None)
         zeros = self.backend.zeros
         self._loss_buffers = Buffers(
             lambda batch, training: {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
@@ -124,8 +134,8 @@ class Network(Closed):
     def set_optimizer(self, optimizer: Optimizer) -> None:
         """Look for the best parameters by this optimizer from now on; its state is new."""
         self._require_untrained("compile")
-        self.optimizer_state = OptimizerState(optimizer, self.parameters, self.backend)
-        self.optimizer = optimizer
+        state = OptimizerState(optimizer, self.parameters, self.backend)
+        vars(self).update(optimizer=optimizer, optimizer_state=state)
 
     @property
     def goal(self) -> Loss:
@@ -261,7 +271,7 @@ class Network(Closed):
         """
         facts = {"dtype": self.backend.dtype_name, **self.config(), "seed": self.seed,
                  "epochs_done": self.epochs_done, "training": training_config(self)}  # fmt: skip
-        write_checkpoint(Path(path), facts, self.parameters.to_host())
+        write_checkpoint(require_path("path", path), facts, self.parameters.to_host())
 
 
 def training_config(network: Network) -> dict[str, Any] | None:

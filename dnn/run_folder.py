@@ -33,6 +33,7 @@ from dnn.network import Network
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
 from dnn.training.history import History
+from dnn.validation.settings import require_bool, require_kind, require_path
 
 CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
 RESULT, CURVES = "result.json", "curves.png"
@@ -110,10 +111,10 @@ class RunFolder(Callback):
     """
 
     def __init__(self, path: str | Path, resume: bool = False, config: dict[str, Any] | None = None) -> None:
-        self.path, self.config = Path(path), config
+        self.path, self.config = require_path("path", path), config
         self._texts: dict[str, str] = {}  # what was written, for a folder that is made again
         self._held = False
-        if not resume:
+        if not require_bool("resume", resume):
             require_new(self.path)
             return
         self._hold()
@@ -224,7 +225,9 @@ def load_run(
 
     Raises InputError: no run folder, or one whose files cannot be read.
     """
-    config, file = read_config(Path(path)), Path(path) / MODEL
+    folder = require_path("path", path)
+    config, file = read_config(folder), folder / MODEL
+    require_kind("open_backend", open_backend, Callable)
     return config, load_model(file, open_backend(dtype_of(file)), allow_nonfinite)
 
 

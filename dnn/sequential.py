@@ -22,12 +22,7 @@ from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
 from dnn.training.stream import Stream, is_stream
 from dnn.validation.arrays import examples as admit_examples
-from dnn.validation.settings import (
-    look_up,
-    positive_integer,
-    require_bool,
-    require_list,
-)
+from dnn.validation.settings import look_up, positive_integer, require_bool, require_kind, require_list
 
 
 class Sequential(Network):
@@ -168,6 +163,7 @@ class Sequential(Network):
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table: each layer, its output shape, and how many parameters it has."""
+        require_kind("print_fn", print_fn, Callable)
         for line in summary_lines(self):
             print_fn(line)
 

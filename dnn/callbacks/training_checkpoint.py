@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from dnn.io.notices import warn
 from dnn.training.callback import Callback, Progress
 from dnn.training.state import MADE_WITH, StateError, TrainingState, read_state, write_state
-from dnn.validation.settings import positive_integer
+from dnn.validation.settings import positive_integer, require_path
 
 NAME = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")  # what is called otherwise is not ours
 
@@ -26,7 +27,8 @@ def _position(path: Path) -> tuple[int, int]:
 
 def state_files(folder: Path) -> list[Path]:
     """The files of a folder that are named as states are, the furthest last."""
-    return sorted((path for path in folder.glob("state-*") if NAME.fullmatch(path.name)), key=_position)
+    paths = folder.glob("state-*") if os.path.isdir(folder) else ()  # its name may be too long for glob
+    return sorted((path for path in paths if NAME.fullmatch(path.name)), key=_position)
 
 
 def best_epoch(history: dict[str, list[float]]) -> int | None:
@@ -50,7 +52,7 @@ class TrainingCheckpoint(Callback):
     """
 
     def __init__(self, folder: Path, every: int | None = None, keep: int = 3) -> None:
-        self.folder = folder
+        self.folder = require_path("folder", folder)
         self.every = None if every is None else positive_integer("checkpoint_every", every)
         self.keep = positive_integer("keep", keep)
         self._failed = ""  # why the last write failed
@@ -145,7 +147,8 @@ def latest_state(folder: Path) -> TrainingState:
     """The furthest state of a folder that can be read; a warning names each that cannot.
     Raises StateError: there is none.
     """
-    state = _furthest(state_files(folder), lambda error: warn(f"{error}; an older one is tried"))
+    files = state_files(require_path("folder", folder))
+    state = _furthest(files, lambda error: warn(f"{error}; an older one is tried"))
     if state is None:
         raise StateError(
             f"folder {folder} holds no training state that can be read, expected state-*.safetensors"

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from backends.errors import InputError
+from dnn.validation.settings import positive_integer, require_list, require_path
 
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -52,12 +53,13 @@ def load_digit_image(path: str | os.PathLike[str], image_shape: tuple[int, int] 
     >>> load_digit_image("seven.png").shape  # doctest: +SKIP
     (28, 28)
     """
-    shape = tuple(image_shape)
+    require_list("image_shape", image_shape)
+    shape = tuple(positive_integer("image_shape", side) for side in image_shape)
     if len(shape) != 2 or min(shape) < 1:
         raise InputError(f"image_shape is {shape}, expected (height, width), both at least 1")
     if math.prod(shape) > MAX_PIXELS:
         raise InputError(f"image_shape is {shape}, expected at most {MEGAPIXELS} megapixels")
-    image = _open(Path(path))
+    image = _open(require_path("path", path))
     if image.mode == "L" and "transparency" not in image.info:
         pixels = np.array(image)
         if pixels.shape == shape and _is_digit_on_black(pixels):

@@ -73,7 +73,7 @@ class Layer(Closed, ABC):
 
     def __setattr__(self, name: str, value: Any) -> None:
         built = self._closed and self._backend is not None
-        if built and name != "trainable" and name in signature(type(self)).parameters:
+        if built and name != "trainable" and not name.startswith("_"):
             raise InputError(
                 f"layer {self.name!r} is in a model, where its {name} cannot be changed to {shown(value)}; "
                 f"make a new layer"
@@ -140,7 +140,7 @@ class Layer(Closed, ABC):
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         """Receive the views of this layer's parameters and gradients, by short name."""
-        self.value, self.gradient = dict(value), dict(gradient)
+        vars(self).update(value=dict(value), gradient=dict(gradient))
 
     def reserve(self, batch: int, training: bool) -> None:
         """Make the buffers for batches of this size, in this thread.

@@ -16,7 +16,7 @@ from dnn.io.checkpoint import CheckpointError
 from dnn.lbfgs.direction import Pair
 from dnn.training.state import MADE_WITH, made_with, warn_if_other
 from dnn.validation.ranges import Checked, Count, NotNegative, Share
-from dnn.validation.settings import require_number
+from dnn.validation.settings import require_kind, require_number, require_path
 
 FORMAT = "array-api-dnn-lbfgs"
 VERSION = 2
@@ -112,6 +112,7 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
     """Write the state; an older file of that name is replaced whole.
     Raises CheckpointError: the file cannot be written.
     """
+    require_kind("state", state, State), require_kind("backend", backend, Backend)
     vectors = [state.point, state.gradient, *(v for pair in state.pairs for v in (pair.s, pair.y))]
     about = {
         "dtype": backend.dtype_name,
@@ -126,9 +127,9 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
     named = zip(_names(len(state.pairs)), vectors, strict=True)
     arrays = {name: np.ascontiguousarray(backend.to_host(vector)) for name, vector in named}
     try:
-        tensor_files.write(Path(path), FORMAT, VERSION, about, arrays)
+        tensor_files.write(require_path("path", path), FORMAT, VERSION, about, arrays)
     except OSError as error:
-        raise CheckpointError(f"state {path} cannot be written: {error.strerror}") from None
+        raise CheckpointError(f"state {brief(path, 400)} cannot be written: {error.strerror}") from None
 
 
 def load_state(path: str | Path, backend: Backend) -> State:
@@ -136,8 +137,9 @@ def load_state(path: str | Path, backend: Backend) -> State:
     Raises CheckpointError: missing, truncated, altered, of another program or version, of another dtype than
     the backend's, or vectors that do not fit together.
     """
-    about, arrays = tensor_files.read(Path(path), FORMAT, VERSION, "state", CheckpointError)
-    if about.get("dtype") != backend.dtype_name:
+    path = require_path("path", path)
+    about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
+    if about.get("dtype") != require_kind("backend", backend, Backend).dtype_name:
         raise CheckpointError(
             f"state {path} has dtype {brief(repr(about.get('dtype')))}, expected {backend.dtype_name}; get "
             f"the backend with it"

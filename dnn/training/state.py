@@ -23,6 +23,7 @@ from dnn.network import Network
 from dnn.training.history import History
 from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
+from dnn.validation.settings import require_kind, require_path
 
 FORMAT = "array-api-dnn-training"
 """Key of the one metadata entry: an object in JSON."""
@@ -194,15 +195,17 @@ def write_state(state: TrainingState, path: Path) -> None:
     """Write a state, whole or not at all.
     Raises OSError: the file cannot be written; nothing is left behind.
     """
-    history = {n: [v if isfinite(v) else str(v) for v in values] for n, values in state.history.items()}
+    past = require_kind("state", state, TrainingState).history
+    history = {n: [v if isfinite(v) else str(v) for v in values] for n, values in past.items()}
     about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": history}
-    tensor_files.write(path, FORMAT, VERSION, about, state.arrays)
+    tensor_files.write(require_path("path", path), FORMAT, VERSION, about, state.arrays)
 
 
 def read_state(path: Path) -> TrainingState:
     """Read what ``write_state`` wrote.
     Raises StateError: missing, truncated, altered, of another kind or version.
     """
+    path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
     try:
         state = TrainingState(**about, arrays=arrays)
