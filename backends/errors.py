@@ -12,6 +12,10 @@ class InputError(ValueError):
     reaches a command line is a bug and keeps its traceback.
     """
 
+    def __init__(self, message: str) -> None:
+        text = brief(message, len(message))  # one line: names of files may hold more
+        super().__init__(text if len(text) < 700 else f"{text[:400]} ... {text[-280:]}")
+
 
 class BackendUnavailable(RuntimeError):
     """A known backend cannot run on this machine; the message says what is missing and the cure."""

@@ -104,7 +104,7 @@ def get_backend(
     for setting, value in ("fused", fused), ("graphs", graphs):
         if not isinstance(value, bool):
             raise InputError(f"{setting} is {shown(value)}, expected True or False")
-    if name == "auto":
+    if isinstance(name, str) and name == "auto":
         return _auto(device, dtype, fused, precision, graphs)
     factory = _factory(name)
     extra: dict[str, Any] = {}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from backends.errors import InputError, brief, unknown
+from backends.errors import InputError, brief, shown, unknown
 from dnn.datasets.digit_images import _grey_pages, _open
 from dnn.validation.settings import positive_integer, require_list, require_path
 
@@ -52,7 +52,7 @@ def load_image_folder(
     """
     require_list("size", size)
     if len(size) != 2:
-        raise InputError(f"size is {size}, expected (height, width)")
+        raise InputError(f"size is {shown(size)}, expected (height, width)")
     height, width = (positive_integer("size", side) for side in size)
     folders = [folder for folder in _visible(require_path("path", path)) if folder.is_dir()]
     files = [(number, file) for number, folder in enumerate(folders) for file in _visible(folder)]

@@ -1,6 +1,7 @@
 """Files that are whole or not there: written beside their place, then renamed into it."""
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -20,6 +21,8 @@ def write_atomically(path: Path, *content: Buffer) -> None:
 
     Raises OSError: the folder cannot be written to, or the disk is full; nothing is left behind.
     """
+    if not path.name:  # "." or "/"
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")
     # Not tempfile: its 0600 would hide the file from other users, and to ask for the umask is to change it.
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)

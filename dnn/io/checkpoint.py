@@ -27,7 +27,7 @@ def write_checkpoint(path: Path, facts: Mapping[str, Any], arrays: dict[str, np.
     try:
         safetensors.write(path, FORMAT, VERSION, facts, arrays)
     except OSError as error:
-        raise CheckpointError(f"checkpoint {brief(path, 400)} cannot be written: {error.strerror}") from None
+        raise CheckpointError(f"checkpoint {path} cannot be written: {error.strerror}") from None
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -80,16 +80,15 @@ def read(
     """
     from safetensors import SafetensorError, safe_open
 
-    name = brief(path, 400)
     if not os.path.isfile(path):  # unlike Path.is_file, False where a name is too long or a folder closed
-        raise refuse(f"{what} {name} is not a file, expected a .safetensors file")
+        raise refuse(f"{what} {path} is not a file, expected a .safetensors file")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise refuse(
-            f"{what} {name} cannot be read ({brief(error)}); it is truncated or no safetensors file"
+            f"{what} {path} cannot be read ({brief(error)}); it is truncated or no safetensors file"
         ) from None
     try:
         facts = json.loads(metadata[key])
@@ -100,10 +99,10 @@ def read(
             raise TypeError("it is no object")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise refuse(
-            f"{what} {name} has no readable {key} metadata ({brief(error)}); it is of another program"
+            f"{what} {path} has no readable {key} metadata ({brief(error)}); it is of another program"
         ) from None
     if found != version:
-        raise refuse(f"{what} {name} has version {brief(repr(found))}, this release reads {version}")
+        raise refuse(f"{what} {path} has version {brief(repr(found))}, this release reads {version}")
     if _checksum(text, arrays) != expected:
-        raise refuse(f"{what} {name} was altered: its contents do not have its checksum")
+        raise refuse(f"{what} {path} was altered: its contents do not have its checksum")
     return about, arrays

@@ -129,7 +129,7 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
     try:
         tensor_files.write(require_path("path", path), FORMAT, VERSION, about, arrays)
     except OSError as error:
-        raise CheckpointError(f"state {brief(path, 400)} cannot be written: {error.strerror}") from None
+        raise CheckpointError(f"state {path} cannot be written: {error.strerror}") from None
 
 
 def load_state(path: str | Path, backend: Backend) -> State:

@@ -42,14 +42,15 @@ def contents(run: Path) -> dict[str, Any]:
     return found
 
 
-def differences(found: dict[str, Any], expected: dict[str, Any], fewer_states: bool = False) -> list[str]:
+def differences(found: dict[str, Any], expected: dict[str, Any], other_states: bool = False) -> list[str]:
     """What is not as it should be, in words, a line for each file.
 
     Args:
-        fewer_states: states may be missing: on a full disk the oldest makes room.
+        other_states: which states are there may differ: those that a full disk refused are missing, and
+            older ones are among the last instead.
     """
-    missing = {n for n in expected.keys() - found.keys() if not (fewer_states and NAME.fullmatch(n))}
-    more = found.keys() - expected.keys()
+    free = {name for name in found.keys() | expected.keys() if other_states and NAME.fullmatch(name)}
+    missing, more = expected.keys() - found.keys() - free, found.keys() - expected.keys() - free
     other = {name for name in found.keys() & expected.keys() if found[name] != expected[name]}
     kinds = {"is missing": missing, "is one too many": more, "differs": other}
     return [f"{name} {how}" for how, names in kinds.items() for name in sorted(names)]

@@ -178,10 +178,10 @@ class Harness:
                 self._damage()
         tally.finished += 1
         tally.chain = max(tally.chain, killed)
-        self._compare(fewer_states=not damaging)
+        self._compare(other_states=not damaging)
 
-    def _compare(self, fewer_states: bool) -> None:
-        if odd := differences(contents(self.run), self.expected, fewer_states):
+    def _compare(self, other_states: bool) -> None:
+        if odd := differences(contents(self.run), self.expected, other_states):
             self.tally.mismatches += 1
             self.tally.failures += (", ".join(odd),)
         shutil.rmtree(self.run)

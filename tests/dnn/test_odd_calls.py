@@ -242,6 +242,8 @@ def wrong(call, arguments):
             not theirs and str(error) != "broken"
         ):  # an object of the caller's that fails is the caller's error
             return f"{type(error).__name__} in {innermost(error)}: {error}"
+    except OSError as error:
+        return None if call is write_state else f"{type(error).__name__} in {innermost(error)}: {error}"
     except BaseException as error:
         return None if theirs else f"{type(error).__name__} in {innermost(error)}: {error}"
     finally:
