@@ -10,7 +10,7 @@ from typing import Any
 
 from backends.backend import Backend
 from backends.dispatch import FLOATS
-from backends.errors import BackendUnavailable, InputError, shown, unknown
+from backends.errors import BackendUnavailable, InputError, brief, shown, unknown
 from backends.proof import prove
 
 ENTRY_POINT_GROUP = "dnn.backends"
@@ -35,9 +35,9 @@ def _factory(name: str) -> Factory:
     if isinstance(name, str) and name in _BUILT_IN:
         try:
             factory: Factory = importlib.import_module(_BUILT_IN[name]).make
-        except ImportError as error:
+        except Exception as error:  # numba's are of many kinds where its environment variables are odd
             raise BackendUnavailable(
-                f"backend {shown(name)} cannot run ({error}); pip install {name}"
+                f"backend {shown(name)} cannot run ({brief(error)}); pip install {name}"
             ) from None
         return factory
     for point in entry_points(group=ENTRY_POINT_GROUP):

@@ -21,8 +21,9 @@ def write_atomically(path: Path, *content: Buffer) -> None:
 
     Raises OSError: the folder cannot be written to, or the disk is full; nothing is left behind.
     """
-    if not path.name:  # "." or "/"
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    device = path.is_char_device() or path.is_block_device()  # root could replace even these
+    if not path.name or (device and not path.is_symlink()):
+        raise OSError(errno.EINVAL, "not the name of a file that can be replaced", str(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")
     # Not tempfile: its 0600 would hide the file from other users, and to ask for the umask is to change it.
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
