@@ -187,9 +187,11 @@ class RunFolder(Callback):
             warn(f"{error}; training goes on")
 
     def save(self, model: Network) -> None:
-        """Write the weights."""
+        """Write the weights, and the epochs' lines again: a full disk may have refused the last."""
         self._ready()
         model.save(self.path / MODEL)
+        if METRICS in self._texts:
+            self._write(METRICS, self._texts[METRICS])
 
     def draw(self, history: History, title: str) -> None:
         """Write the curves; a training does not fail because they cannot be drawn."""
