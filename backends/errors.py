@@ -13,8 +13,8 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        text = brief(message, len(message))  # one line: names of files may hold more
-        super().__init__(text if len(text) < 700 else f"{text[:400]} ... {text[-280:]}")
+        text = brief(message, 5 * len(message))  # one line: names of files may hold more
+        super().__init__(text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}")
 
 
 class BackendUnavailable(RuntimeError):

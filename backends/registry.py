@@ -101,9 +101,8 @@ def get_backend(
         raise InputError(f"dtype is {shown(dtype)}, expected one of {', '.join(FLOATS)}")
     if not isinstance(precision, str) or precision not in PRECISIONS:
         raise InputError(f"precision is {shown(precision)}, expected one of {', '.join(PRECISIONS)}")
-    for setting, value in ("fused", fused), ("graphs", graphs):
-        if not isinstance(value, bool):
-            raise InputError(f"{setting} is {shown(value)}, expected True or False")
+    if not (isinstance(fused, bool) and isinstance(graphs, bool)):
+        raise InputError(f"fused and graphs are {shown((fused, graphs))}, expected True or False")
     if isinstance(name, str) and name == "auto":
         return _auto(device, dtype, fused, precision, graphs)
     factory = _factory(name)

@@ -25,11 +25,8 @@ from dnn.parameters import Parameters
 from dnn.random import stream_key
 from dnn.validation.closed import Closed
 from dnn.validation.examples import Door
-from dnn.validation.settings import natural_number, positive_integer, require_list, require_path
+from dnn.validation.settings import positive_integer, require_list, require_path
 
-FIXED = {"layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
-         "optimizer", "optimizer_state"}  # fmt: skip
-"""Attributes of a model that nobody sets: they belong together."""
 Array = Any
 
 
@@ -42,6 +39,8 @@ class Network(Closed):
         stop_training: a callback sets it at an epoch's end, and training ends.
     """
 
+    _fixed = ("layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
+              "optimizer", "optimizer_state")  # fmt: skip
     optimizer: Optimizer
     optimizer_state: OptimizerState
 
@@ -70,13 +69,6 @@ class Network(Closed):
         self._logits_out = False
         self._lock = threading.Lock()  # while it is trained
         self._build()
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if self._closed and name in FIXED:
-            raise InputError(f"{name} of a model cannot be set, expected a call of compile or a new model")
-        if name == "epochs_done":
-            natural_number(name, value)
-        super().__setattr__(name, value)
 
     # ----- the model
 

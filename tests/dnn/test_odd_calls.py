@@ -76,7 +76,7 @@ def odd_values():
         None, True, False, -1, 0, 1, 3, 1.5, -0.0, float("nan"), float("inf"), 10**400, -(10**400), 2**63,
         2**70,
         3 + 4j, Fraction(1, 3), decimal.Decimal("0.5"), datetime.date(2020, 1, 1), "", "x", "a\nb", "a\0b",
-        "\ud800", "n" * 300, "n" * 70_000, ".", "numpy", b"x", bytearray(b"x"),
+        "\ud800", "n" * 300, ".", "numpy", b"x", bytearray(b"x"),
         [], (), {}, set(), [None], [1, 2], ["x"], {"x": 1}, {1: 2.0}, {0: "x"}, [[1, 2], [3]], (X, Y), (X,),
         itself(), range(3), iter([1, 2]), (i for i in range(3)), object(), object, print, lambda: None,
         lambda *_, **__: None, Broken(), Broken, Shown(), NotImplemented, ..., Path("nowhere"),
