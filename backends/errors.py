@@ -12,6 +12,10 @@ class InputError(ValueError):
     reaches a command line is a bug and keeps its traceback.
     """
 
+    def __init__(self, message: str) -> None:
+        text = brief(message, 5 * len(message))  # one line: names of files may hold more
+        super().__init__(text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}")
+
 
 class UnknownName(InputError):
     """A name that is in no table here."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from backends.backend import Backend
 from backends.dispatch import FLOATS
-from backends.errors import BackendUnavailable, InputError, shown, unknown
+from backends.errors import BackendUnavailable, InputError, brief, shown, unknown
 from backends.proof import prove
 
 ENTRY_POINT_GROUP = "dnn.backends"
@@ -35,9 +35,9 @@ def _factory(name: str) -> Factory:
     if isinstance(name, str) and name in _BUILT_IN:
         try:
             factory: Factory = importlib.import_module(_BUILT_IN[name]).make
-        except ImportError as error:
+        except Exception as error:  # numba's are of many kinds where its environment variables are odd
             raise BackendUnavailable(
-                f"backend {shown(name)} cannot run ({error}); pip install {name}"
+                f"backend {shown(name)} cannot run ({brief(error)}); pip install {name}"
             ) from None
         return factory
     for point in entry_points(group=ENTRY_POINT_GROUP):
@@ -97,11 +97,13 @@ def get_backend(
     >>> get_backend("numpy").xp.__name__
     'array_api_compat.numpy'
     """
-    if dtype not in FLOATS:
+    if not isinstance(dtype, str) or dtype not in FLOATS:
         raise InputError(f"dtype is {shown(dtype)}, expected one of {', '.join(FLOATS)}")
-    if precision not in PRECISIONS:
+    if not isinstance(precision, str) or precision not in PRECISIONS:
         raise InputError(f"precision is {shown(precision)}, expected one of {', '.join(PRECISIONS)}")
-    if name == "auto":
+    if not (isinstance(fused, bool) and isinstance(graphs, bool)):
+        raise InputError(f"fused and graphs are {shown((fused, graphs))}, expected True or False")
+    if isinstance(name, str) and name == "auto":
         return _auto(device, dtype, fused, precision, graphs)
     factory = _factory(name)
     extra: dict[str, Any] = {}

@@ -14,7 +14,15 @@ from dnn.losses import LOSSES
 from dnn.network import Network
 from dnn.optimizers import optimizer_from
 from dnn.sequential import Sequential
-from dnn.validation.settings import look_up, natural_number, positive_integer, require_number
+from dnn.validation.settings import (
+    look_up,
+    natural_number,
+    positive_integer,
+    require_bool,
+    require_kind,
+    require_number,
+    require_path,
+)
 
 __all__ = ["CheckpointError", "dtype_of", "load_model", "load_weights", "save_model"]
 
@@ -23,7 +31,7 @@ def save_model(model: Network, path: str | Path) -> None:
     """``model.save(path)``: the weights and architecture; an older file of that name is replaced whole.
     Raises CheckpointError: the file cannot be written.
     """
-    model.save(path)
+    require_kind("model", model, Network).save(path)
 
 
 def _require_weights_of(block: Block, shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]) -> None:
@@ -40,7 +48,7 @@ def _require_weights_of(block: Block, shape: tuple[int, ...], arrays: Mapping[st
 
 def dtype_of(path: str | Path) -> str:
     """The float dtype of a checkpoint's weights. Raises CheckpointError: no readable checkpoint."""
-    return str(read_checkpoint(Path(path))[0]["dtype"])
+    return str(read_checkpoint(require_path("path", path))[0]["dtype"])
 
 
 def load_model(
@@ -59,17 +67,17 @@ def load_model(
     Raises CheckpointError: no readable checkpoint, one of another dtype, or weights that do not fit the
     architecture or are no finite numbers.
     """
-    path = Path(path)
+    path = require_path("path", path)
     facts, arrays = read_checkpoint(path)
     if isinstance(backend, str):
         backend = get_backend(backend, dtype=facts["dtype"])
-    if facts["dtype"] != backend.dtype_name:
+    if facts["dtype"] != require_kind("backend", backend, Backend).dtype_name:
         raise CheckpointError(
             f"checkpoint {path} has dtype {facts['dtype']}, expected {backend.dtype_name}; "
             f"get the backend with dtype={facts['dtype']!r}"
         )
     broken = [name for name in sorted(arrays) if not np.all(np.isfinite(arrays[name]))]
-    if broken and not allow_nonfinite:
+    if not require_bool("allow_nonfinite", allow_nonfinite) and broken:
         raise CheckpointError(
             f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged; take it all "
             f"the same with allow_nonfinite=True (--allow-nonfinite)"
@@ -116,8 +124,8 @@ def load_weights(model: Sequential, path: str | Path) -> None:
     Raises CheckpointError: no readable checkpoint, or one of another architecture or dtype; the model's
     weights are as before.
     """
-    _, arrays = read_checkpoint(Path(path))
+    _, arrays = read_checkpoint(require_path("path", path))
     try:
-        model.parameters.load(arrays)
+        require_kind("model", model, Network).parameters.load(arrays)
     except InputError as error:
         raise CheckpointError(f"checkpoint {path} is of another architecture: {brief(error, 400)}") from None

@@ -10,14 +10,22 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
+from backends.errors import brief
 from dnn.validation.settings import positive_integer
 
 __all__ = ["confusion_matrix", "precision", "recall", "top_k_accuracy"]
 
 
+def _array(argument: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # lists of odd lengths, arrays of a device
+        raise InputError(f"{argument} cannot be an array ({brief(error)}), expected numbers") from None
+
+
 def _classes(argument: str, values: Any) -> np.ndarray:
     """Class numbers (N,) of class numbers or rows."""
-    array = np.asarray(values)
+    array = _array(argument, values)
     if array.ndim == 2 and array.shape[1] > 1:
         array = np.argmax(array, axis=1)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer) or (array.size and array.min() < 0):
@@ -93,7 +101,7 @@ def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     0.6666666666666666
     """
     k = positive_integer("k", k)
-    true, rows = _classes("labels", labels), np.asarray(scores)
+    true, rows = _classes("labels", labels), _array("scores", scores)
     if rows.ndim != 2 or rows.shape[0] != true.shape[0] or true.max(initial=-1) >= rows.shape[1]:
         raise InputError(
             f"scores have shape {rows.shape}, expected ({true.shape[0]}, C) with a column for each label"

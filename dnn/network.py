@@ -27,7 +27,7 @@ from dnn.parameters import Parameters
 from dnn.validation.arrays import dtype_name
 from dnn.validation.closed import Closed
 from dnn.validation.examples import Door
-from dnn.validation.settings import positive_integer, require_list
+from dnn.validation.settings import positive_integer, require_list, require_path
 
 Array = Any
 
@@ -44,6 +44,8 @@ class Network(Copied, Closed):
             version, in which a uint8 v stood for v / 255; else 1, and numbers mean themselves.
     """
 
+    _fixed = ("layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
+              "optimizer", "optimizer_state")  # fmt: skip
     optimizer: Optimizer
     optimizer_state: OptimizerState
 
@@ -107,8 +109,7 @@ class Network(Copied, Closed):
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
-        self.penalty = penalty if l1 or l2 else None
-        self.loss, self.metrics = loss, metrics
+        vars(self).update(loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
         zeros = self.backend.zeros
         self._loss_buffers = Buffers(
             lambda batch, training: {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
@@ -120,8 +121,8 @@ class Network(Copied, Closed):
     def set_optimizer(self, optimizer: Optimizer) -> None:
         """Look for the best parameters by this optimizer from now on; its state is new."""
         self._require_untrained("compile")
-        self.optimizer_state = OptimizerState(optimizer, self.parameters, self.backend)
-        self.optimizer = optimizer
+        state = OptimizerState(optimizer, self.parameters, self.backend)
+        vars(self).update(optimizer=optimizer, optimizer_state=state)
 
     @property
     def goal(self) -> Loss:
@@ -253,4 +254,4 @@ class Network(Copied, Closed):
         """
         facts = {"dtype": self.backend.dtype_name, **self.config(), "seed": self.seed,
                  "epochs_done": self.epochs_done, "training": training_config(self)}  # fmt: skip
-        write_checkpoint(Path(path), facts, self.parameters.to_host())
+        write_checkpoint(require_path("path", path), facts, self.parameters.to_host())

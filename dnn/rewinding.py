@@ -9,9 +9,10 @@ from dnn.callbacks.training_checkpoint import TrainingCheckpoint
 from dnn.optimizers import Optimizer
 from dnn.optimizers.schedules import scaled
 from dnn.sequential import Sequential
-from dnn.training.callback import Callback
+from dnn.training.callback import Callback, require_callbacks
 from dnn.training.history import History
 from dnn.training.state import StateError, TrainingState
+from dnn.validation.settings import natural_number, require_kind
 
 MOST = 5
 """Times that the rate is halved."""
@@ -60,23 +61,33 @@ def fit_rewinding(
 
     Raises DivergedError: the loss is not finite, and the rate has been halved ``most`` times.
     """
+    require_callbacks(callbacks)
+    require_kind("model", model, Sequential).goal, require_kind("states", states, TrainingCheckpoint)
+    require_kind("resume", resume, TrainingState, None)
+    most = natural_number("most", most)
     optimizer, start, epochs_done = model.optimizer, model.parameters.to_host(), model.epochs_done
     halvings = halvings_of(optimizer, resume)
     model.set_optimizer(slowed(optimizer, halvings))
     watchers = (TerminateOnNaN(), *callbacks, states)
     while True:
         try:
-            return model.fit(x, y, callbacks=watchers, resume=resume, **options)
+            history = model.fit(x, y, callbacks=watchers, resume=resume, **options)
         except DivergedError as error:
             if halvings >= most:
                 raise
             halvings += 1
             model.set_optimizer(slowed(optimizer, halvings))
-            resume = states.newest()
+            resume = states.newest() or resume
             model.epochs_done = epochs_done  # epochs are counted from where this fit began
+            on_rewind(error, resume, halvings)
             if resume is None:
                 model.parameters.load(start)
             else:
                 resume.facts["optimizer"] = model.optimizer.config()
-                states.save(resume)  # so that a stop before the next state knows of the lower rate
-            on_rewind(error, resume, halvings)
+                # Last, so that a stop before the next state knows of the lower rate, and one before this
+                # comes here again.
+                states.save(resume)
+        else:
+            if resume is not None:
+                states.tidy(resume)
+            return history

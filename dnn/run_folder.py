@@ -27,12 +27,13 @@ from backends import Backend, InputError
 from backends.errors import brief
 from dnn.callbacks.training_checkpoint import state_files
 from dnn.checkpoints import dtype_of, load_model
-from dnn.io.atomic_files import remove_unfinished, write_atomically
+from dnn.io.atomic_files import remove_unfinished, unfinished_files, write_atomically
 from dnn.io.notices import warn
 from dnn.network import Network
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
 from dnn.training.history import History
+from dnn.validation.settings import require_bool, require_kind, require_path
 
 CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
 RESULT, CURVES = "result.json", "curves.png"
@@ -65,11 +66,13 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def require_new(path: Path) -> None:
-    """Refuse a run folder that is there and not empty, without making anything.
+    """Refuse a run folder that is there and not empty, without making anything. What a training left that was
+    killed before its first file was written is nothing.
     Raises InputError: there is something already, or its place cannot be looked into.
     """
     with _writing(path):
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        left = {path / LOCK, *unfinished_files(path)}
+        if path.exists() and (not path.is_dir() or set(path.iterdir()) - left):
             raise InputError(
                 f"run folder {path} exists and is not an empty folder, expected a new one; "
                 f"choose another --run-dir, remove it, or continue it with --resume"
@@ -108,10 +111,10 @@ class RunFolder(Callback):
     """
 
     def __init__(self, path: str | Path, resume: bool = False, config: dict[str, Any] | None = None) -> None:
-        self.path, self.config = Path(path), config
+        self.path, self.config = require_path("path", path), config
         self._texts: dict[str, str] = {}  # what was written, for a folder that is made again
         self._held = False
-        if not resume:
+        if not require_bool("resume", resume):
             require_new(self.path)
             return
         self._hold()
@@ -184,9 +187,11 @@ class RunFolder(Callback):
             warn(f"{error}; training goes on")
 
     def save(self, model: Network) -> None:
-        """Write the weights."""
+        """Write the weights, and the epochs' lines again: a full disk may have refused the last."""
         self._ready()
         model.save(self.path / MODEL)
+        if METRICS in self._texts:
+            self._write(METRICS, self._texts[METRICS])
 
     def draw(self, history: History, title: str) -> None:
         """Write the curves; a training does not fail because they cannot be drawn."""
@@ -223,7 +228,9 @@ def load_run(
 
     Raises InputError: no run folder, or one whose files cannot be read.
     """
-    config, file = read_config(Path(path)), Path(path) / MODEL
+    folder = require_path("path", path)
+    config, file = read_config(folder), folder / MODEL
+    require_kind("open_backend", open_backend, Callable)
     return config, load_model(file, open_backend(dtype_of(file)), allow_nonfinite)
 
 

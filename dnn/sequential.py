@@ -24,7 +24,7 @@ from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
 from dnn.training.stream import Stream, is_stream
 from dnn.validation.arrays import examples as admit_examples
-from dnn.validation.settings import positive_integer, require_bool
+from dnn.validation.settings import positive_integer, require_bool, require_kind
 
 
 class Sequential(Network):
@@ -154,6 +154,7 @@ class Sequential(Network):
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table: each layer, its output shape, and how many parameters it has."""
+        require_kind("print_fn", print_fn, Callable)
         for line in summary_lines(self):
             print_fn(line)
 

@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -32,6 +33,17 @@ def one_line(message: object) -> str:
     """A message on one line; of a very long one the beginning and the end."""
     text = " ".join(str(message).split()).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}"
+
+
+def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Ctrl-C before ``run``, while Python still imports: a sentence too; the exit is as the system has it."""
+    if issubclass(kind, KeyboardInterrupt):
+        say(f"{program()}: interrupted")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _hook
 
 
 def program() -> str:
@@ -96,7 +108,7 @@ def listed(argument: str, text: str | None, table: Mapping[str, Any]) -> list[st
 def run(main: Callable[..., int | None], *arguments: Any) -> NoReturn:
     """Run a script's main: a user's mistake becomes one sentence on stderr and exit code 2."""
     from backends import BackendUnavailable, InputError
-    from dnn.io.notices import ToStderr
+    from dnn.io.notices import ToStderr, silence_stdout
 
     name, log = program(), logging.getLogger("dnn")
     log.setLevel(logging.INFO)
@@ -110,6 +122,9 @@ def run(main: Callable[..., int | None], *arguments: Any) -> NoReturn:
     except (InputError, BackendUnavailable) as error:
         say(f"{name}: error: {one_line(error)}")
         code = BAD_INPUT
+    except BrokenPipeError:  # whoever read our output is gone, as after "| head"
+        silence_stdout()
+        code = 1
     except Exception as error:
         # By their names and words, so that neither library is imported for this.
         gpu = type(error).__name__ == "OutOfMemoryError"  # torch's and CuPy's
@@ -122,9 +137,6 @@ def run(main: Callable[..., int | None], *arguments: Any) -> NoReturn:
     except KeyboardInterrupt:
         say(f"{name}: interrupted")
         code = INTERRUPTED
-    except BrokenPipeError:  # whoever read our output is gone, as after "| head"
-        sys.stderr.close()
-        code = 1
     sys.exit(code)
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Kill small trainings at random moments, let their writes fail, resume them, and compare the weights bit by
-bit with those of a training that nothing happened to.
+"""Kill small trainings as they start, save, resume and run, let their disk fill, damage their newest states,
+close their pipes, and resume them: every file must be that of a training that nothing happened to.
 """
 
 import argparse
@@ -9,6 +9,10 @@ import tempfile
 from pathlib import Path
 
 import _command
+
+SMALL = ["--dataset", "digits", "--limit", "320", "--hidden", "16", "--epochs", "3", "--batch-size", "16",
+         "--checkpoint-every", "5", "--require-backend"]  # fmt: skip
+REWOUND = ["--on-nan", "rewind", "--learning-rate", "0.01"]  # of its trainings two diverge first
 
 
 def parse() -> argparse.Namespace:
@@ -29,7 +33,8 @@ def main(arguments: argparse.Namespace) -> int:
     # One thread: the trainings are tiny, and a forked child does not inherit a pool of threads.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
-    from fault_injection.harness import Harness, main_of_script
+    from fault_injection.harness import Harness, Tally, main_of_script
+    from fault_injection.troubles import diverge
 
     from backends import get_backend
     from dnn.datasets import load_dataset
@@ -44,19 +49,21 @@ def main(arguments: argparse.Namespace) -> int:
     clean = True
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         for name in names:
-            command = ["--dataset", "digits", "--hidden", "32", "--epochs", "3", "--batch-size", "16",
-                       "--checkpoint-every", "5", "--backend", name, "--require-backend"]  # fmt: skip
-            harness = Harness(train, command, Path(folder) / name, arguments.seed)
+            tally = Tally()
+            command, place = [*SMALL, "--backend", name], Path(folder) / name
+            plain = Harness(train, command, place / "plain", arguments.seed, tally)
+            rewound = Harness(train, [*command, *REWOUND], place / "rewound", arguments.seed, tally, diverge)
 
             def told(line: str, name: str = name) -> None:
                 _command.say(f"{name}: {line}")
 
-            harness.kill(arguments.kills, told)
-            harness.fail_writes(arguments.write_errors, 60_000, told)
-            print(f"{name}: {harness.tally.line()}", flush=True)
-            for failure in harness.tally.failures:
+            plain.kill(arguments.kills - arguments.kills // 4, told)
+            rewound.kill(arguments.kills, told)
+            plain.fail_writes(arguments.write_errors, told)
+            print(f"{name}: {tally.line()}", flush=True)
+            for failure in tally.failures:
                 print(f"    {failure}")
-            clean = clean and harness.tally.clean
+            clean = clean and tally.clean
     return 0 if clean else 1
 
 

@@ -17,6 +17,7 @@ ANEW = {"backend", "device", "require_backend", "precision", "graphs", "data_dir
         "checkpoint_every", "keep", "on_nan"}  # fmt: skip
 NOT_KEPT = {"quiet", "resume", "run_dir", "data_dir"}
 """Not taken from config.json: they are the command's own, and no folder chooses where files are."""
+UNWRITTEN = {"quiet", "resume", "run_dir"}
 UNSET = {"preset": str, "learning_rate": float, "limit": int, "checkpoint_every": int, "device": str}
 ON_NAN = ("stop", "rewind")
 
@@ -219,7 +220,7 @@ def train(run: Run, stopper: Any, states: Any) -> Any:
     options, folder, model = run.options, run.folder, run.model
 
     def configure(halvings: int) -> None:
-        kept = {name: value for name, value in vars(options).items() if name not in ("quiet", "resume")}
+        kept = {name: value for name, value in vars(options).items() if name not in UNWRITTEN}
         made = {"model": model.config(), "optimizer_settings": model.optimizer.config()}
         folder.config = {**kept, "rate_factor": 0.5**halvings, **made}
 

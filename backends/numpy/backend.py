@@ -53,6 +53,6 @@ def make(device: Any, dtype: str, fused: bool) -> NumpyBackend:
     """The factory that ``get_backend("numpy")`` calls."""
     import array_api_compat.numpy as xp
 
-    if device not in (None, "cpu"):
+    if device is not None and str(device) != "cpu":
         raise InputError(f"device is {shown(device)}, expected 'cpu' or None for the backend 'numpy'")
     return NumpyBackend("numpy", xp, "cpu", dtype, fused)

@@ -6,7 +6,7 @@ from dnn.callbacks.monitor import Best
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import StateError
-from dnn.validation.settings import natural_number
+from dnn.validation.settings import natural_number, require_bool
 
 
 class EarlyStopping(Callback):
@@ -34,7 +34,7 @@ class EarlyStopping(Callback):
     ) -> None:
         self.patience = natural_number("patience", patience)
         self.best = Best(monitor, mode, min_delta)
-        self.restore_best_weights = restore_best_weights
+        self.restore_best_weights = require_bool("restore_best_weights", restore_best_weights)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self.best.clear()

@@ -1,5 +1,6 @@
 """Callbacks that write each epoch's numbers down: CSV, JSON lines, TensorBoard."""
 
+import contextlib
 import csv
 import json
 from pathlib import Path
@@ -9,8 +10,10 @@ import numpy as np
 
 from backends import InputError
 from backends.errors import install
+from dnn.io.notices import warn
 from dnn.training.callback import Callback
 from dnn.training.history import History
+from dnn.validation.settings import require_bool, require_path
 
 
 class _Log(Callback):
@@ -22,12 +25,16 @@ class _Log(Callback):
         raise NotImplementedError
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        self.write(epoch, logs)
-        self._file.flush()
+        try:
+            self.write(epoch, logs)
+            self._file.flush()
+        except OSError as error:  # a full disk; a line is not worth the training
+            warn(f"epoch {epoch} cannot be logged ({error.strerror}); training goes on")
 
     def on_train_end(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._file = None
 
 
@@ -43,7 +50,7 @@ class _File(_Log):
     """
 
     def __init__(self, filename: str | Path, append: bool = False) -> None:
-        self.filename, self.append = Path(filename), append
+        self.filename, self.append = require_path("filename", filename), require_bool("append", append)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         try:
@@ -111,7 +118,7 @@ class TensorBoard(_Log):
                 "TensorBoard needs the package tensorboardX, which is not installed; "
                 f"{install('tensorboard')}"
             ) from None
-        self.log_dir = Path(log_dir)
+        self.log_dir = require_path("log_dir", log_dir)
         self._make: Any = SummaryWriter
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:

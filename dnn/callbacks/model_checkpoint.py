@@ -8,6 +8,7 @@ from backends import InputError
 from dnn.callbacks.monitor import Best
 from dnn.training.callback import Callback
 from dnn.training.history import History
+from dnn.validation.settings import require_bool, require_path
 
 
 class ModelCheckpoint(Callback):
@@ -28,7 +29,8 @@ class ModelCheckpoint(Callback):
         save_best_only: bool = False,
         mode: str = "auto",
     ) -> None:
-        self.filepath, self.save_best_only = str(filepath), save_best_only
+        self.filepath = str(require_path("filepath", filepath))
+        self.save_best_only = require_bool("save_best_only", save_best_only)
         self.best = Best(monitor, mode)
 
     def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:

@@ -8,6 +8,7 @@ from types import FrameType
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint
 from dnn.training.callback import Callback, Progress
 from dnn.training.state import TrainingState
+from dnn.validation.settings import require_kind
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -31,7 +32,7 @@ class StopOnSignal(Callback):
     every = 25  # updates between two looks: a CUDA graph's length, and a fraction of a second on a CPU
 
     def __init__(self, checkpoints: TrainingCheckpoint) -> None:
-        self.checkpoints = checkpoints
+        self.checkpoints = require_kind("checkpoints", checkpoints, TrainingCheckpoint)
         self._asked: int | None = None
         self._left = 0  # epochs
 

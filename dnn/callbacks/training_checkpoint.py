@@ -1,14 +1,16 @@
 """Saving a training while it runs: states in a folder, the last few and the best, each whole or not there."""
 
+import contextlib
 import errno
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from dnn.io.notices import warn
 from dnn.training.callback import Callback, Progress
-from dnn.training.state import StateError, TrainingState, read_state, write_state
-from dnn.validation.settings import positive_integer
+from dnn.training.state import MADE_WITH, StateError, TrainingState, read_state, write_state
+from dnn.validation.settings import positive_integer, require_path
 
 NAME = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")  # what is called otherwise is not ours
 
@@ -25,7 +27,8 @@ def _position(path: Path) -> tuple[int, int]:
 
 def state_files(folder: Path) -> list[Path]:
     """The files of a folder that are named as states are, the furthest last."""
-    return sorted((path for path in folder.glob("state-*") if NAME.fullmatch(path.name)), key=_position)
+    paths = folder.glob("state-*") if os.path.isdir(folder) else ()  # its name may be too long for glob
+    return sorted((path for path in paths if NAME.fullmatch(path.name)), key=_position)
 
 
 def best_epoch(history: dict[str, list[float]]) -> int | None:
@@ -49,7 +52,7 @@ class TrainingCheckpoint(Callback):
     """
 
     def __init__(self, folder: Path, every: int | None = None, keep: int = 3) -> None:
-        self.folder = folder
+        self.folder = require_path("folder", folder)
         self.every = None if every is None else positive_integer("checkpoint_every", every)
         self.keep = positive_integer("keep", keep)
         self._failed = ""  # why the last write failed
@@ -81,27 +84,37 @@ class TrainingCheckpoint(Callback):
             self._failed = ""
         return True
 
+    def tidy(self, state: TrainingState) -> None:
+        """Where a training resumed from this state saved nothing: remove what a kill left too many."""
+        if self._saved is None:
+            with contextlib.suppress(OSError):
+                self._prune(state)
+
+    def _mine(self, state: TrainingState) -> list[Path]:
+        """This training's states, the oldest first; looked for once."""
+        if self._saved is None:
+            self._saved = [path for path in state_files(self.folder) if _is_of(path, state)]
+        return self._saved
+
     def _write(self, state: TrainingState, path: Path) -> None:
         """Write it; on a full disk the oldest state makes room for it if another one stays."""
-        if self._saved is None:
-            self._saved = [p for p in state_files(self.folder) if _is_of(p, state)]
+        mine = self._mine(state)
         try:
             write_state(state, path)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or len(self._saved) < 2:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or len(mine) < 2:
                 raise
-            self._saved.pop(0).unlink(missing_ok=True)
+            mine.pop(0).unlink(missing_ok=True)
             write_state(state, path)
-        self._saved = sorted({*self._saved, path}, key=_position)
+        self._saved = sorted({*mine, path}, key=_position)
 
     def _prune(self, state: TrainingState) -> None:
-        assert self._saved is not None
-        best = best_epoch(state.history)
+        mine, best = self._mine(state), best_epoch(state.history)
         of_best = None if best is None else _file(self.folder, best + 1, 0)
-        for path in self._saved[: -self.keep]:
+        for path in mine[: -self.keep]:
             if path != of_best:
                 path.unlink(missing_ok=True)
-                self._saved.remove(path)
+                mine.remove(path)
 
     def newest(self) -> TrainingState | None:
         """The furthest state of this training that can be read; None: there is none."""
@@ -119,19 +132,23 @@ def _furthest(paths: list[Path], unreadable: Callable[[StateError], object]) -> 
 
 
 def _is_of(path: Path, state: TrainingState) -> bool:
-    """Whether a file holds a state of the same training; its learning rate may have been another."""
+    """Whether a file holds a state of the same training; its learning rate may have been another, and what it
+    was made with.
+    """
     try:
         other = read_state(path)
     except StateError:
         return False
-    return all(other.facts.get(name) == fact for name, fact in state.facts.items() if name != "optimizer")
+    known = state.facts.keys() - {"optimizer", MADE_WITH}
+    return all(other.facts.get(name) == state.facts[name] for name in known)
 
 
 def latest_state(folder: Path) -> TrainingState:
     """The furthest state of a folder that can be read; a warning names each that cannot.
     Raises StateError: there is none.
     """
-    state = _furthest(state_files(folder), lambda error: warn(f"{error}; an older one is tried"))
+    files = state_files(require_path("folder", folder))
+    state = _furthest(files, lambda error: warn(f"{error}; an older one is tried"))
     if state is None:
         raise StateError(
             f"folder {folder} holds no training state that can be read, expected state-*.safetensors"

@@ -13,7 +13,6 @@ Shapes are (height, width), but for Pillow's own sizes.
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from backends.errors import InputError
 from dnn.datasets.no_digit import why_no_digit
 from dnn.datasets.paper import box, without_cut_off, without_frame, without_lines
 from dnn.datasets.pictures import MAX_PIXELS, MEGAPIXELS, Grey, grey_pages, open_picture
+from dnn.validation.settings import positive_integer, require_list, require_path
 
 Floats = NDArray[np.float64]
 
@@ -56,12 +56,13 @@ def load_digit_image(
     >>> load_digit_image("seven.png").shape  # doctest: +SKIP
     (28, 28)
     """
-    shape = tuple(image_shape)
+    require_list("image_shape", image_shape)
+    shape = tuple(positive_integer("image_shape", side) for side in image_shape)
     if len(shape) != 2 or min(shape) < 1:
         raise InputError(f"image_shape is {shape}, expected (height, width), both at least 1")
     if math.prod(shape) > MAX_PIXELS:
         raise InputError(f"image_shape is {shape}, expected at most {MEGAPIXELS} megapixels")
-    image = open_picture(Path(path))
+    image = open_picture(require_path("path", path))
     reason = None
     for digit, form in _candidates(image, shape):
         reason = why_no_digit(form) if only_digits else None

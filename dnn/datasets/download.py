@@ -24,7 +24,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from backends.errors import InputError
-from dnn.validation.settings import look_up
+from dnn.validation.settings import look_up, require_path
 
 # name -> (size in bytes, IDX header: big-endian magic number and dimensions)
 FILES = {
@@ -79,7 +79,9 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
             the folder cannot be read or written.
     """
     dataset = look_up("dataset", name, FOLDERS)
-    root = Path(data_dir or os.environ.get("DNN_DATA_DIR") or "data").expanduser().absolute()
+    given = require_path("data_dir", "" if data_dir is None else data_dir)
+    root = given if data_dir else Path(os.environ.get("DNN_DATA_DIR") or "data")
+    root = root.expanduser().absolute()
     folder = root / dataset / "raw"
     reasons = ["download=False forbids fetching"]
     try:

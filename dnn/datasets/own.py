@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from backends.errors import InputError, brief, unknown
+from backends.errors import InputError, brief, shown, unknown
 from dnn.datasets.pictures import grey_pages, open_picture
-from dnn.validation.settings import positive_integer, require_list
+from dnn.validation.settings import positive_integer, require_list, require_path
 
 
 class ImageFolder(NamedTuple):
@@ -52,9 +52,9 @@ def load_image_folder(
     """
     require_list("size", size)
     if len(size) != 2:
-        raise InputError(f"size is {size}, expected (height, width)")
+        raise InputError(f"size is {shown(size)}, expected (height, width)")
     height, width = (positive_integer("size", side) for side in size)
-    folders = [folder for folder in _visible(Path(path)) if folder.is_dir()]
+    folders = [folder for folder in _visible(require_path("path", path)) if folder.is_dir()]
     files = [(number, file) for number, folder in enumerate(folders) for file in _visible(folder)]
     if not folders:
         raise InputError(f"folder {path} holds no folder, expected one for each class")
@@ -101,6 +101,8 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
         InputError: no such file, no such column, a line that is too short or too long, or a cell that holds
             no finite number, by column and example.
     """
+    path, targets = require_path("path", path), [target] if isinstance(target, str) else target
+    require_list("target", targets)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             head, *rows = filter(None, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
@@ -116,7 +118,6 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
         raise InputError(f"{path} begins with {brief(head)}, and holds no example")
     if len(cells) < len(head) or any(map(_is_number, cells)):
         raise InputError(f"{path} begins with {brief(head)}, expected another name for each column")
-    targets = [target] if isinstance(target, str) else list(target)
     for name in targets:
         if name not in cells:
             raise unknown("target", name, cells)

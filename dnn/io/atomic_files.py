@@ -1,6 +1,7 @@
 """Files that are whole or not there: written beside their place, then renamed into it."""
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -20,6 +21,9 @@ def write_atomically(path: Path, *content: Buffer) -> None:
 
     Raises OSError: the folder cannot be written to, or the disk is full; nothing is left behind.
     """
+    device = path.is_char_device() or path.is_block_device()  # root could replace even these
+    if not path.name or (device and not path.is_symlink()):
+        raise OSError(errno.EINVAL, "not the name of a file that can be replaced", str(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")
     # Not tempfile: its 0600 would hide the file from other users, and to ask for the umask is to change it.
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
@@ -49,9 +53,14 @@ def _flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def unfinished_files(folder: Path) -> list[Path]:
+    """What writers that are at work, or that were killed, have in a folder."""
+    return list(folder.glob(f".*{_UNFINISHED}"))
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove what writers that were killed left in a folder; for its only writer.
     Raises OSError: a file cannot be removed.
     """
-    for path in folder.glob(f".*{_UNFINISHED}"):
+    for path in unfinished_files(folder):
         path.unlink(missing_ok=True)

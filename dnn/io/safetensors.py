@@ -5,6 +5,7 @@ itself; the checksum does.
 """
 
 import json
+import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,7 +80,7 @@ def read(
     """
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, False where a name is too long or a folder closed
         raise refuse(f"{what} {path} is not a file, expected a .safetensors file")
     try:
         with safe_open(path, framework="numpy") as file:

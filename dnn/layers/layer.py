@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
@@ -86,7 +85,7 @@ class Layer(Described, Closed, ABC):
 
     def __setattr__(self, name: str, value: Any) -> None:
         built = self._closed and self._backend is not None
-        if built and name != "trainable" and name in signature(type(self)).parameters:
+        if built and name != "trainable" and not name.startswith("_"):
             raise InputError(
                 f"layer {self.name!r} is in a model, where its {name} cannot be changed to {shown(value)}; "
                 f"make a new layer"
@@ -153,7 +152,7 @@ class Layer(Described, Closed, ABC):
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         """Receive the views of this layer's parameters and gradients, by short name."""
-        self.value, self.gradient = dict(value), dict(gradient)
+        vars(self).update(value=dict(value), gradient=dict(gradient))
 
     def reserve(self, batch: int, training: bool) -> None:
         """Make the buffers for batches of this size, in this thread.

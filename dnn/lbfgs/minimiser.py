@@ -15,6 +15,7 @@ from backends import Backend, InputError
 from dnn.lbfgs.direction import descent_direction, dot, make_pair
 from dnn.lbfgs.line_search import LineSearch, Trial
 from dnn.lbfgs.state import LBFGS, Reason, State
+from dnn.validation.settings import require_kind
 
 Array = Any
 Function = Callable[[Array], tuple[float, Array]]
@@ -157,7 +158,9 @@ def minimise(
     >>> minimise(bowl, np.zeros(2), backend=backend).point
     array([3., 3.])
     """
-    settings = settings or LBFGS()
+    settings = require_kind("settings", settings, LBFGS, None) or LBFGS()
+    require_kind("backend", backend, Backend), require_kind("function", function, Callable)
+    require_kind("watch", watch, Callable, None)
     point = start.point if isinstance(start, State) else start
     backend.check("start", point)
     if len(point.shape) != 1 or point.shape[0] == 0:

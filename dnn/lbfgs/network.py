@@ -12,7 +12,7 @@ from dnn.network import Network
 from dnn.training.evaluation import chunks
 from dnn.training.step import gradients
 from dnn.validation.examples import Examples
-from dnn.validation.settings import positive_integer
+from dnn.validation.settings import positive_integer, require_kind
 
 Array = Any
 
@@ -88,7 +88,8 @@ def fit_lbfgs(
     >>> state.reason.converged, round(state.value, 4)
     (True, 0.5869)
     """
-    door = model.door
+    door = require_kind("model", model, Network).door
+    require_kind("state", state, State, None), require_kind("watch", watch, Callable, None)
     _require_fixed(model)
     backend, values = model.backend, model.parameters.values
     chunk_size = positive_integer("chunk_size", chunk_size)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +14,9 @@ from backends.errors import brief
 from dnn.io import safetensors as tensor_files
 from dnn.io.checkpoint import CheckpointError
 from dnn.lbfgs.direction import Pair
+from dnn.training.state import MADE_WITH, made_with, warn_if_other
 from dnn.validation.ranges import Checked, Count, NotNegative, Share
-from dnn.validation.settings import require_number
+from dnn.validation.settings import require_kind, require_number, require_path
 
 FORMAT = "array-api-dnn-lbfgs"
 VERSION = 2
@@ -116,6 +118,7 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
     """Write the state; an older file of that name is replaced whole.
     Raises CheckpointError: the file cannot be written.
     """
+    require_kind("state", state, State), require_kind("backend", backend, Backend)
     vectors = [state.point, state.gradient, *(v for pair in state.pairs for v in (pair.s, pair.y))]
     about = {
         "dtype": backend.dtype_name,
@@ -125,11 +128,12 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
         "evaluations": state.evaluations,
         "history": state.history,
         "reason": state.reason,
+        MADE_WITH: made_with(backend),
     }
     named = zip(_names(len(state.pairs)), vectors, strict=True)
     arrays = {name: np.ascontiguousarray(backend.to_host(vector)) for name, vector in named}
     try:
-        tensor_files.write(Path(path), FORMAT, VERSION, about, arrays)
+        tensor_files.write(require_path("path", path), FORMAT, VERSION, about, arrays)
     except OSError as error:
         raise CheckpointError(f"state {path} cannot be written: {error.strerror}") from None
 
@@ -139,16 +143,19 @@ def load_state(path: str | Path, backend: Backend) -> State:
     Raises CheckpointError: missing, truncated, altered, of another program or version, of another dtype than
     the backend's, or vectors that do not fit together.
     """
-    about, arrays = tensor_files.read(Path(path), FORMAT, VERSION, "state", CheckpointError)
-    if about.get("dtype") != backend.dtype_name:
+    path = require_path("path", path)
+    about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
+    if about.get("dtype") != require_kind("backend", backend, Backend).dtype_name:
         raise CheckpointError(
             f"state {path} has dtype {brief(repr(about.get('dtype')))}, expected {backend.dtype_name}; get "
             f"the backend with it"
         )
     try:
-        return _assemble(about, arrays, backend)
+        state = _assemble(about, arrays, backend)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"state {path} does not fit together: {brief(error)}") from None
+    warn_if_other(about.get(MADE_WITH), made_with(backend))
+    return state
 
 
 def _names(pairs: int) -> list[str]:
@@ -179,4 +186,31 @@ def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Bac
     reason = None if about["reason"] is None else Reason(about["reason"])
     point, gradient, *steps = (backend.from_host(arrays[name].copy()) for name in names)
     pairs = [Pair(*pair) for pair in zip(steps[::2], steps[1::2], rho, strict=True)]
+    _require_consistent(arrays, rho, [*history["evaluations"], evaluations])
+    last = history["loss"][-1], history["gradient_norm"][-1]
+    if not np.array_equal(last, (value, np.max(np.abs(arrays["gradient"]))), equal_nan=True):
+        raise ValueError("loss and gradient are not the history's last")
+    if reason is not Reason.NON_FINITE and not np.all(np.isfinite([*history["loss"], last[1]])):
+        raise ValueError("loss or gradient is not finite")
     return State(point, gradient, float(value), pairs, iterations, evaluations, history, reason)
+
+
+def _require_consistent(arrays: dict[str, np.ndarray], rho: list[float], counts: list[Any]) -> None:
+    """Refuse what no minimisation leaves (ValueError, TypeError).
+
+    Args:
+        counts: evaluations at the start, after each iteration, and in all.
+    """
+    _numbers(counts, int)
+    if counts[0] < 1 or counts[-1] < counts[-2] or any(b <= a for a, b in pairwise(counts[:-1])):
+        raise ValueError("the evaluations do not grow from 1")
+    if len(rho) >= len(counts) - 1:
+        raise ValueError(f"{len(rho)} steps are remembered of {len(counts) - 2}")
+    if not all(np.all(np.isfinite(array)) for name, array in arrays.items() if name != "gradient"):
+        raise ValueError("a vector is not finite")
+    for i, r in enumerate(rho):
+        products = arrays[f"s_{i}"].astype(np.float64) * arrays[f"y_{i}"]
+        # In what rounding may make of the sum, on any backend.
+        near = 100 * np.finfo(arrays["point"].dtype).eps * np.sum(np.abs(products))
+        if not (r > 0 and abs(1 / r - np.sum(products)) <= near):
+            raise ValueError(f"rho {i} is not 1 / (s . y)")

@@ -18,15 +18,19 @@ import numpy as np
 from backends import Backend, InputError
 from backends.errors import brief
 from dnn.io import safetensors as tensor_files
+from dnn.io.notices import warn
 from dnn.measures import MEASURES
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
+from dnn.validation.settings import require_kind, require_path
 
 FORMAT = "array-api-dnn-training"
 """Key of the one metadata entry: an object in JSON."""
 VERSION = 1
+MADE_WITH = "made_with"
+"""The one fact that may differ where a training goes on, which is said."""
 CALLBACK = "callback "
 """How the names of the callbacks' arrays begin in a training state."""
 OURS = ("loss", "seconds", *MEASURES)
@@ -100,7 +104,22 @@ def facts_of(
         "batch_size": batch_size,
         "shuffle": shuffle,
         "steps_per_epoch": steps,
+        MADE_WITH: made_with(model.backend),
     }
+
+
+def made_with(backend: Backend) -> dict[str, Any]:
+    """What the bits depend on beside the facts: the library, its version, its threads."""
+    return {name: fact for name, fact in backend.describe().items() if name != "reason"}
+
+
+def warn_if_other(before: Any, now: Mapping[str, Any]) -> None:
+    """Say so where a state was made with another library, version or number of threads than goes on now."""
+    before = before if isinstance(before, dict) else now  # states of older versions do not say
+    if other := [name for name in now if before.get(name) != now[name]]:
+        then, here = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
+        warn(f"the saved state was made with {brief(then)}, here it is {brief(here)}; the same bits are not "
+             f"promised from here on")  # fmt: skip
 
 
 def _places(model: Network, totals: Array) -> dict[str, Array]:
@@ -137,7 +156,7 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
     Raises StateError: it is of another training; says in what.
     """
     for name, wanted in facts.items():
-        if state.facts.get(name) != wanted:
+        if name != MADE_WITH and state.facts.get(name) != wanted:
             raise StateError(
                 f"the training state has another {name}: {brief(state.facts.get(name))}, expected "
                 f"{brief(wanted)}; resume with what it was begun with"
@@ -155,6 +174,7 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
                 f"array {name!r} of the training state is {array.dtype} {array.shape}, expected {dtype} "
                 f"{tuple(place.shape)}"
             )
+    warn_if_other(state.facts.get(MADE_WITH), facts[MADE_WITH])
     model.parameters.clear()
     for name, place in places.items():
         place[...] = model.backend.from_host(np.ascontiguousarray(state.arrays[name]))
@@ -184,15 +204,17 @@ def write_state(state: TrainingState, path: Path) -> None:
     """Write a state, whole or not at all.
     Raises OSError: the file cannot be written; nothing is left behind.
     """
-    history = {n: [v if isfinite(v) else str(v) for v in values] for n, values in state.history.items()}
+    past = require_kind("state", state, TrainingState).history
+    history = {n: [v if isfinite(v) else str(v) for v in values] for n, values in past.items()}
     about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": history}
-    tensor_files.write(path, FORMAT, VERSION, about, state.arrays)
+    tensor_files.write(require_path("path", path), FORMAT, VERSION, about, state.arrays)
 
 
 def read_state(path: Path) -> TrainingState:
     """Read what ``write_state`` wrote.
     Raises StateError: missing, truncated, altered, of another kind or version.
     """
+    path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
     try:
         state = TrainingState(**about, arrays=arrays)

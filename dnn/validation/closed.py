@@ -1,10 +1,12 @@
 """Closed objects: an attribute that the constructor did not make is refused, since it would do nothing."""
 
 from abc import ABCMeta
+from collections.abc import Collection
 from inspect import Signature, signature
 from typing import Any
 
-from backends.errors import unknown
+from backends.errors import InputError, unknown
+from dnn.validation.settings import natural_number
 
 
 class _Closing(ABCMeta):
@@ -24,8 +26,13 @@ class Closed(metaclass=_Closing):
     """Base of what refuses new public attributes once it is made; names with an underscore are free."""
 
     _closed = False
+    _fixed: Collection[str] = ()  # attributes that belong together, so that nobody sets one
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if self._closed and name in self._fixed:
+            raise InputError(f"{name} of a model cannot be set, expected a call of compile or a new model")
+        if self._closed and name == "epochs_done":
+            natural_number(name, value)
         if self._closed and not name.startswith("_") and name not in self.__dict__:
             classes = type(self).__mro__
             if not any(name in c.__dict__ or name in getattr(c, "__annotations__", ()) for c in classes):

@@ -79,6 +79,7 @@ class Door(NamedTuple):
         Raises:
             InputError: an argument that needs all examples at once, or data that do not fit.
         """
+        validation_split = require_number("validation_split", validation_split, 0.0, 1.0)
         if validation_split != 0.0 or sample_weight is not None:
             name = "sample_weight" if validation_split == 0.0 else "validation_split"
             raise InputError(
@@ -147,7 +148,7 @@ class Door(NamedTuple):
         """
         given = self.admit(x, y, sample_weight)
         validation = None if validation_data is None else self.admit_validation(validation_data)
-        if validation_split != 0.0:
+        if require_number("validation_split", validation_split, 0.0, 1.0) != 0.0:
             if validation is not None:
                 raise InputError("validation_split and validation_data are both given, expected one of them")
             given, validation = self._split(given, validation_split)

@@ -1,8 +1,10 @@
 """Settings: numbers, names and lists, each refused in one sentence where it does not fit."""
 
+import os
 import sys
 from collections.abc import Mapping
 from math import isfinite
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -53,8 +55,8 @@ def positive_integer(argument: str, value: Any) -> int:
 
 def natural_number(argument: str, value: Any) -> int:
     """The value if it is an integer of at least 0. Raises InputError: naming the argument."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InputError(f"{argument} is {shown(value)}, expected an integer of at least 0")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise InputError(f"{argument} is {shown(value)}, expected an integer of at least 0, below 2**63")
     return value
 
 
@@ -75,6 +77,27 @@ def require_bool(argument: str, value: Any) -> bool:
     return bool(value)
 
 
+def require_kind(argument: str, value: T, *kinds: Any) -> T:
+    """The value if it is an instance of one of these classes, or None where that is among them.
+    Raises InputError: naming the argument.
+    """
+    if not isinstance(value, tuple(type(None) if kind is None else kind for kind in kinds)):
+        names = " or ".join(getattr(kind, "__name__", "None") for kind in kinds)
+        raise InputError(f"{argument} is {shown(value)}, expected a {names}")
+    return value
+
+
+def require_path(argument: str, value: Any) -> Path:
+    """The value as a Path. Raises InputError: it is no text, or no text that can name a file."""
+    try:
+        path = Path(value)
+        if 0 not in os.fsencode(path):
+            return path
+    except (TypeError, UnicodeEncodeError):
+        pass
+    raise InputError(f"{argument} is {shown(value)}, expected the path of a file or folder")
+
+
 def require_list(argument: str, value: Any) -> None:
     """Refuse what is neither a list nor a tuple. Raises InputError: naming the argument."""
     if not isinstance(value, (list, tuple)):
@@ -87,8 +110,7 @@ def require_instances(argument: str, values: Any, expected: type) -> None:
     """
     require_list(argument, values)
     for i, value in enumerate(values):
-        if not isinstance(value, expected):
-            raise InputError(f"{argument}[{i}] is {shown(value)}, expected a {expected.__name__}")
+        require_kind(f"{argument}[{i}]", value, expected)
 
 
 def require_positive(argument: str, value: float) -> None:

@@ -1,8 +1,8 @@
-"""A harness that kills trainings at random moments, or lets their writes fail, resumes them and compares.
+"""A harness that kills trainings or troubles them in other ways, resumes them until they end, and compares.
 
-Each training is the command that a user types, in a forked child. Its final weights must be those of a
-training that nothing happened to, bit for bit, and after every kill the newest state in the folder must be
-readable.
+Each training is the command that a user types, in a forked child. In the end every file of its run folder
+must be that of a training that nothing happened to, times apart; and after every kill the newest state in the
+folder must be readable.
 """
 
 import itertools
@@ -10,88 +10,53 @@ import os
 import random
 import runpy
 import shutil
-import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backends import InputError
 from dnn.callbacks.training_checkpoint import state_files
-from dnn.run_folder import MODEL, RESULT
+from dnn.run_folder import CONFIG, MODEL, RESULT
 from dnn.training.state import StateError, read_state
+from fault_injection.comparison import contents, differences
+from fault_injection.troubles import MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, ended, moment
 
 Main = Callable[[Sequence[str]], int]  # the training command, given its arguments
+LARGEST = 60_000
+"""Bytes up to which the limit on a file is drawn."""
 
 
 @dataclass
 class Tally:
     """What happened."""
 
-    kills: int = 0  # trainings that were alive when they were killed
-    write_errors: int = 0  # trainings that ran with a limit on the size of files
+    kills: Counter[str] = field(default_factory=Counter)  # moment -> trainings that were alive then
+    chain: int = 0  # the most kills of one training
+    write_errors: int = 0  # trainings that ran on a full disk or with a limit on the size of files
+    damaged: int = 0  # newest states that were damaged before a resume
+    closed: int = 0  # trainings whose stdout was a closed pipe
     unreadable: int = 0  # times that the newest state could not be read
     lost: int = 0  # times that no state was left although there had been one
-    mismatches: int = 0  # finished trainings whose weights differ from the undisturbed one's
+    mismatches: int = 0  # finished trainings with a file that differs from the undisturbed one's
     finished: int = 0  # trainings that came to their end
-    failures: tuple[str, ...] = ()  # the last words of trainings that ended in an unexpected way
+    failures: tuple[str, ...] = ()  # what differed, and the last words of unexpected ends
 
     @property
     def clean(self) -> bool:
         return not (self.unreadable or self.lost or self.mismatches or self.failures)
 
     def line(self) -> str:
+        moments = ", ".join(f"{name} {self.kills[name]}" for name in MOMENTS)
         return (
-            f"{self.kills} kills and {self.write_errors} trainings under a file-size limit survived, "
+            f"{self.kills.total()} kills ({moments}; up to {self.chain} of one training), "
+            f"{self.write_errors} trainings with write errors, {self.damaged} damaged states and "
+            f"{self.closed} closed pipes survived, "
             f"{self.finished} finished: {self.unreadable} newest states unreadable, {self.lost} lost, "
-            f"{self.mismatches} mismatches, {len(self.failures)} unexpected ends"
+            f"{self.mismatches} mismatches, {len(self.failures) - self.mismatches} unexpected ends"
         )
-
-
-def start(
-    main: Main, arguments: Sequence[str], file_limit: int | None = None, log: Path | None = None
-) -> int:
-    """Run the training in a forked child; returns its process number."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 70
-    try:
-        target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        os.dup2(target, 1)
-        os.dup2(target, 2)
-        if file_limit is not None:
-            import resource
-
-            resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
-        code = main(arguments)
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
-    except BaseException as error:
-        print(f"{type(error).__name__}: {error}", flush=True)
-    finally:
-        os._exit(code)
-
-
-def _ended(pid: int, wait: bool = True) -> int | None:
-    """The child's exit code; None while it runs, where we do not wait."""
-    found, status = os.waitpid(pid, 0 if wait else os.WNOHANG)
-    return None if found == 0 else os.waitstatus_to_exitcode(status)
-
-
-def _newest(folder: Path, tally: Tally, seen: bool) -> bool:
-    """Look at the newest state after a kill; returns whether there is one."""
-    states = state_files(folder)
-    if not states:
-        tally.lost += seen
-        return False
-    try:
-        read_state(states[-1])
-    except StateError:
-        tally.unreadable += 1
-    return True
 
 
 class Harness:
@@ -102,77 +67,155 @@ class Harness:
         arguments: its arguments without --run-dir and --resume; they must make it save within an epoch.
         folder: for the runs; is made new.
         seed: of the moments of killing.
+        tally: is counted in; default: a new one.
+        enter: is called in each child before it trains.
 
     Raises InputError: the undisturbed training does not work, or this system cannot fork.
     """
 
-    def __init__(self, main: Main, arguments: Sequence[str], folder: Path, seed: int = 0) -> None:
+    def __init__(
+        self,
+        main: Main,
+        arguments: Sequence[str],
+        folder: Path,
+        seed: int = 0,
+        tally: Tally | None = None,
+        enter: Callable[[], object] = lambda: None,
+    ) -> None:
         if not hasattr(os, "fork"):
             raise InputError("the harness forks its trainings, which this system cannot")
-        self.main, self.arguments, self.folder = main, list(arguments), folder
-        self.random, self.tally = random.Random(seed), Tally()
+        self.main, self.arguments, self.run, self.log = main, list(arguments), folder / "run", folder / "log"
+        self.enter, self.chance = enter, random.Random(seed)
+        self.tally = Tally() if tally is None else tally
+        self.damaged: dict[Path, bytes] = {}  # states that were damaged, and as what
         folder.mkdir(parents=True)
-        whole, log = folder / "whole", folder / "log"
         began = time.perf_counter()
-        if _ended(start(main, [*arguments, "--run-dir", str(whole)], log=log)) != 0:
-            raise InputError(f"the undisturbed training failed: {log.read_text(encoding='utf-8')[-300:]}")
+        pid = self._start([*arguments, "--run-dir", str(self.run)], Trouble())
+        while (code := ended(pid, wait=False)) is None and not state_files(self.run):
+            time.sleep(1e-3)
+        self.first = time.perf_counter() - began  # seconds until there is a state
+        if (ended(pid) if code is None else code) != 0:
+            raise InputError(f"the undisturbed training failed: {self._said()}")
         self.seconds = time.perf_counter() - began
-        self.weights = (whole / MODEL).read_bytes()
+        self.expected = contents(self.run)
+        shutil.rmtree(self.run)
 
-    def _disturbed(self, number: int, kill: bool, limit: Callable[[], int | None]) -> None:
-        """One training, disturbed until it is done; ``limit`` gives each attempt's largest file, or None."""
-        run, log, seen = self.folder / f"run-{number}", self.folder / "log", False
-        for attempt in range(200):
-            begun = bool(state_files(run))
-            if run.is_dir() and not begun:
-                shutil.rmtree(run)  # killed before anything was saved: start anew
-            if (run / RESULT).exists():  # killed after its end
-                break
-            command = ["--resume", str(run)] if begun else [*self.arguments, "--run-dir", str(run)]
-            last = attempt >= 20  # disturbed often enough: let it end
-            file_limit = None if last else limit()
-            pid = start(self.main, command, file_limit, log)
-            wait = last or not kill
-            if not wait:
-                time.sleep(self.random.uniform(0.0, self.seconds))
-            code = _ended(pid, wait)
+    def _start(self, arguments: Sequence[str], trouble: Trouble, closed: bool = False) -> int:
+        """Run the training in a forked child, its stdout a closed pipe if asked; returns its number."""
+        pid = os.fork()
+        if pid:
+            return pid
+        code = 70
+        try:
+            target = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            os.dup2(target, 1)
+            os.dup2(target, 2)
+            if closed:
+                reader, writer = os.pipe()
+                os.dup2(writer, 1)
+                os.close(reader)
+            sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)  # the parent's may be a file
+            self.enter()
+            trouble.enter()
+            code = self.main(arguments)
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(code)
+
+    def _said(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace").strip()[-300:]
+
+    def _look(self, seen: bool) -> bool:
+        """Look at the newest state that we did not damage; returns whether there is one."""
+        whole = [path for path in state_files(self.run) if path.read_bytes() != self.damaged.get(path)]
+        if not whole:
+            self.tally.lost += seen
+            return False
+        try:
+            read_state(whole[-1])
+        except StateError:
+            self.tally.unreadable += 1
+        return True
+
+    def _damage(self) -> None:
+        """Before a resume, damage the newest state now and then, if there is another one."""
+        whole = [path for path in state_files(self.run) if path.read_bytes() != self.damaged.get(path)]
+        if len(whole) > 1 and self.chance.random() < 0.2:
+            self.damaged[whole[-1]] = damage(whole[-1], self.chance)
+            self.tally.damaged += 1
+
+    def _disturbed(self, troubles: Callable[[bool], Trouble], most: int, damaging: bool) -> None:
+        """One training, disturbed up to ``most`` times; ``troubles`` is told whether it is resumed."""
+        tally, seen, killed = self.tally, False, 0
+        self.damaged.clear()
+        for attempt in itertools.count():
+            before = state_files(self.run)
+            if not before and (self.run / MODEL).exists():  # no state found a place: refused, and begun anew
+                shutil.rmtree(self.run)
+            resumed = (self.run / CONFIG).exists()
+            trouble = troubles(resumed) if attempt < most else Trouble()
+            closed = self.chance.random() < 0.2
+            told = ["--resume"] if resumed else [*self.arguments, "--run-dir"]
+            pid = self._start([*told, str(self.run)], trouble, closed)
+            code = trouble.wait(pid, self.run)
+            tally.closed += closed
             if code is None:
-                os.kill(pid, signal.SIGKILL)
-                _ended(pid)
-                self.tally.kills += 1
-                seen = _newest(run, self.tally, seen)
-                continue
-            if file_limit is not None:
-                self.tally.write_errors += 1
-                seen = _newest(run, self.tally, seen)
-            if code == 0:
+                tally.kills[moment(self.run, resumed, before)] += 1
+                killed += 1
+            elif not isinstance(trouble, Kill):
+                tally.write_errors += attempt < most
+            if code == 0 or (self.run / RESULT).exists():  # or killed after its end
                 break
-            if file_limit is None:
-                said = log.read_text(encoding="utf-8", errors="replace").strip()[-300:]
-                self.tally.failures += (f"exit {code}: {said}",)
+            if code is not None and (attempt >= most or isinstance(trouble, Kill)):
+                tally.failures += (f"exit {code}: {self._said()}",)
+                shutil.rmtree(self.run)
                 return
-        self.tally.finished += 1
-        if (run / MODEL).read_bytes() != self.weights:
+            seen = self._look(seen)
+            if damaging:
+                self._damage()
+        tally.finished += 1
+        tally.chain = max(tally.chain, killed)
+        self._compare(other_states=not damaging)
+
+    def _compare(self, other_states: bool) -> None:
+        if odd := differences(contents(self.run), self.expected, other_states):
             self.tally.mismatches += 1
-        shutil.rmtree(run)
+            self.tally.failures += (", ".join(odd),)
+        shutil.rmtree(self.run)
+
+    def _aimed(self, resumed: bool) -> Kill:
+        """A kill in the moment that has had the fewest, of those that can come."""
+        able = [name for name in MOMENTS if name != ("start-up" if resumed else "resume")]
+        aim = min(able, key=lambda name: (self.tally.kills[name], self.chance.random()))
+        if aim == "saving":
+            return Kill(0.0, self.chance.randint(1, len(self.expected) + 5))
+        return Kill(self.chance.uniform(0.0, self.seconds if aim == "running" else self.first))
 
     def kill(self, times: int, told: Callable[[str], object] = lambda line: None) -> None:
-        """Kill trainings until so many were alive when it happened; each is resumed to its end."""
-        for number in itertools.count():
-            if self.tally.kills >= times or len(self.tally.failures) >= 5:
+        """Kill trainings until the tally has so many, a fifth of them in each moment; each is resumed to its
+        end.
+        """
+        kills = self.tally.kills
+        while min(kills.total(), *(5 * kills[name] for name in MOMENTS)) < times:
+            if len(self.tally.failures) >= 5:
                 return
-            self._disturbed(number, True, lambda: None)
+            self._disturbed(self._aimed, self.chance.randint(1, 12), damaging=True)
             told(self.tally.line())
 
-    def fail_writes(
-        self, times: int, largest: int, told: Callable[[str], object] = lambda line: None
-    ) -> None:
-        """Run trainings under random limits on the size of files, up to ``largest`` bytes."""
-        for number in itertools.count(10_000):
-            if self.tally.write_errors >= times or len(self.tally.failures) >= 5:
-                return
-            limits = (self.random.randrange(largest) for _ in range(3))
-            self._disturbed(number, False, partial(next, limits, None))
+    def fail_writes(self, times: int, told: Callable[[str], object] = lambda line: None) -> None:
+        """Run trainings whose files are limited, or whose disk fills and empties, until there are so many."""
+
+        def trouble(resumed: bool) -> Trouble:
+            if self.chance.random() < 0.5:
+                return FileLimit(self.chance.randrange(LARGEST))
+            first = self.chance.randrange(100)
+            return FullDisk(first, first + self.chance.randrange(1, 40))
+
+        while self.tally.write_errors < times and len(self.tally.failures) < 5:
+            self._disturbed(trouble, 3, damaging=False)
             told(self.tally.line())
 
 

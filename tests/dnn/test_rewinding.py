@@ -39,3 +39,52 @@ def test_a_rewound_training_resumes_with_its_rate(tmp_path):
     options = {"batch_size": 10, "epochs": 4, "states": TrainingCheckpoint(tmp_path)}
     fit_rewinding(again, x, y, resume=latest_state(tmp_path), **options)
     assert same_bits(weights(again), weights(model))
+
+
+def test_a_training_that_diverges_before_its_first_save_goes_back_to_what_it_was_resumed_from(tmp_path):
+    x, y = small_data(40)
+    options = {"batch_size": 10, "epochs": 4, "callbacks": ()}
+
+    class Break(Callback):
+        """Makes a weight NaN in the third epoch while the rate is the first."""
+
+        every = 2
+
+        def on_progress(self, progress):
+            if progress.epoch == 3 and self.model.optimizer.learning_rate == 0.5:
+                self.model.parameters.values[...] = float("nan")
+
+    def begun():
+        model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+        model.compile(optimizer=SGD(0.5))
+        return model
+
+    whole, one, other = begun(), begun(), begun()
+    (tmp_path / "whole").mkdir()
+    fit_rewinding(
+        whole, x, y, states=TrainingCheckpoint(tmp_path / "whole"), **{**options, "callbacks": [Break()]}
+    )
+    one.fit(x, y, batch_size=10, epochs=2, callbacks=[TrainingCheckpoint(tmp_path)])
+    places = []
+    fit_rewinding(
+        other, x, y, states=TrainingCheckpoint(tmp_path), resume=latest_state(tmp_path),
+        on_rewind=lambda error, state, halvings: places.append(state and state.epoch),
+        **{**options, "callbacks": [Break()]},
+    )  # fmt: skip
+    assert places == [3]
+    assert same_bits(weights(other), weights(whole))
+
+
+def test_a_kill_after_the_last_state_leaves_none_too_many(tmp_path):
+    """Killed after the last state was written and before the oldest was removed."""
+    x, y = small_data(40)
+    model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    model.compile()
+    model.fit(x, y, batch_size=10, epochs=4, callbacks=[TrainingCheckpoint(tmp_path, keep=9)])
+    before = sorted(path.name for path in tmp_path.iterdir())
+    again = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    again.compile()
+    states = TrainingCheckpoint(tmp_path, keep=2)
+    fit_rewinding(again, x, y, states=states, resume=latest_state(tmp_path), batch_size=10, epochs=4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before[-2:]
+    assert same_bits(weights(again), weights(model))

@@ -65,6 +65,37 @@ def test_a_folder_that_cannot_be_made_again_costs_the_training_nothing(tmp_path,
         folder.save(model)
 
 
+def test_a_line_that_a_full_disk_refused_is_written_at_the_end(tmp_path, monkeypatch):
+    folder, full = RunFolder(tmp_path / "run"), []
+    model = small_model(get_backend("numpy"))
+
+    def fsync(handle):
+        if full:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fsync)
+
+    class Fill(Callback):
+        def on_epoch_begin(self, epoch):
+            full.extend([epoch] if epoch == 3 else [])
+
+    model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[Fill(), folder])
+    assert len((folder.path / METRICS).read_text().splitlines()) == 2
+    full.clear()  # and the disk empties
+    folder.save(model)
+    assert len((folder.path / METRICS).read_text().splitlines()) == 3
+
+
+def test_a_start_that_was_killed_leaves_the_folder_free(tmp_path):
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".config.json.0123456789abcdef.unfinished").touch()
+    folder = RunFolder(tmp_path, config={"seed": 3})
+    small_model(get_backend("numpy")).fit(*small_data(), callbacks=[folder])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", CONFIG, METRICS]
+    with pytest.raises(InputError, match="not an empty folder"):
+        RunFolder(tmp_path)
+
+
 def test_what_a_killed_writer_left_is_cleared(tmp_path):
     left = tmp_path / ".state-00002-0000000.safetensors.0123456789abcdef.unfinished"
     left.write_bytes(b"half")

@@ -5,7 +5,9 @@ Generated inputs, in this process: train 150, the seven other commands 60 each, 
 650; as processes of their own: 12.
 """
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -197,3 +199,54 @@ def test_names_that_are_no_text(here):
         )  # fmt: skip
         assert result.returncode == 0, result.stderr
         assert script == "evaluate" or "\\udcff" in result.stdout
+
+
+def process(*arguments, **settings):
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)], stderr=subprocess.PIPE, text=True, **settings
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"), [("doctor", []), ("benchmark", ["--help"]), ("lecture", ["--list"])]
+)
+def test_a_reader_that_is_gone_is_no_traceback(script, arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with process(SCRIPTS / f"{script}.py", *arguments, stdout=writer) as ran:
+        os.close(writer)
+        said = ran.communicate(timeout=60)[1]
+    assert "Traceback" not in said
+    assert "BrokenPipe" not in said
+
+
+def test_ctrl_c_while_python_imports_is_no_traceback():
+    code = "import sys; sys.argv = ['train.py']; import _command; raise KeyboardInterrupt"
+    with process("-c", code, cwd=SCRIPTS) as ran:
+        said = ran.communicate(timeout=60)[1]
+    assert said == "train.py: interrupted\n"
+    assert ran.returncode in (-signal.SIGINT, 130, 1)  # as the system ends it
+
+
+@pytest.mark.parametrize(
+    ("variables", "backend", "code"),
+    [
+        ({"MPLBACKEND": "nonsense"}, "numpy", 0),
+        ({"NUMBA_NUM_THREADS": "-3"}, "numba", 2),
+        ({"NUMBA_CACHE_DIR": os.devnull}, "numba", 0),
+        ({"OMP_NUM_THREADS": "x", "COLUMNS": "x"}, "numpy", 0),
+        ({"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}, "numpy", 0),
+        ({"HOME": "/nonexistent"}, "numpy", 0),
+    ],
+    ids=str,
+)
+def test_odd_environments(variables, backend, code, here):
+    """A training works, or says in a sentence what cannot."""
+    if backend == "numba":
+        pytest.importorskip("numba")
+    arguments = [*ALWAYS["train"], "--backend", backend, "--require-backend", "--run-dir", here / "run"]
+    with process(SCRIPTS / "train.py", *arguments, env={**os.environ, **variables}) as ran:
+        said = ran.communicate(timeout=60)[1]
+    assert_said(ran.returncode, said, variables)
+    assert ran.returncode == code
+    assert (here / "run" / "result.json").exists() == (code == 0)

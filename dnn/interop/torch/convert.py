@@ -29,6 +29,7 @@ from dnn.interop.torch.layers import (
 from dnn.layers import Block, Layer
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
+from dnn.validation.settings import require_kind
 
 if TYPE_CHECKING:
     import torch
@@ -88,6 +89,8 @@ def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = Non
     """
     import torch
 
+    require_kind("model", model, Sequential), require_kind("logits", logits, bool, None)
+    require_kind("device", device, str, torch.device, None)
     if device is None:
         device = model.backend.device if model.backend.name == "torch" else "cpu"
     dtype = getattr(torch, model.backend.dtype_name)
@@ -230,6 +233,7 @@ def _values(pairs: list[Pair], before: str = "") -> Iterator[tuple[str, np.ndarr
 
 def _example_shape(module: torch.nn.Sequential, given: tuple[int, ...] | None) -> tuple[int, ...]:
     """Of one example: as given, as ``to_torch`` left it, or what the first linear module takes."""
+    require_kind("input_shape", given, tuple, list, None)
     shape = given or getattr(module, "input_shape", None)
     if shape is None:
         first = next((child for child in module if type(child).__name__ == "Linear"), None)
@@ -264,6 +268,7 @@ def from_torch(
         InputError: another dtype than the backend's, no modules, or no input_shape.
     """
     children = _in_a_row(module)
+    require_kind("output_activation", output_activation, str, None)
     ending = output_activation or str(getattr(module, "left_out", "linear"))
     if ending != "linear":
         children.append(("0", activation_module(ending)))

@@ -10,7 +10,7 @@ from backends.table import Table
 from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.settings import look_up
+from dnn.validation.settings import look_up, require_bool, require_kind
 
 if TYPE_CHECKING:
     import torch
@@ -117,9 +117,10 @@ def torch_optimizer(
     import torch
 
     optimizer = get_optimizer(optimizer)
+    require_kind("module", module, torch.nn.Module)
     twin = look_up(OPTIMIZER_TWINS.what, optimizer.name, OPTIMIZER_TWINS)
     arguments = {"lr": rate_table(optimizer)[0], **twin.arguments(optimizer)}
-    if fused:
+    if require_bool("fused", fused):
         arguments["fused"] = True
     made: torch.optim.Optimizer = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
     if optimizer.clip_norm is not None or optimizer.clip_value is not None:

@@ -3,6 +3,7 @@
 import os
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,18 @@ def test_replaced_whole_and_nothing_left(tmp_path):
         write_atomically(path, content)
         assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such devices on Windows")
+def test_a_device_is_never_replaced_and_a_link_to_one_is(tmp_path):
+    """Root may replace /dev/null by a file."""
+    for place in (os.devnull, "/", "."):
+        with pytest.raises(OSError, match="not the name of a file that can be replaced"):
+            write_atomically(Path(place), b"x")
+    (tmp_path / "link").symlink_to(os.devnull)
+    write_atomically(tmp_path / "link", b"x")
+    assert (tmp_path / "link").read_bytes() == b"x"
+    assert Path(os.devnull).is_char_device()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no modes on Windows")

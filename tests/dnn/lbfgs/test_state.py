@@ -121,6 +121,59 @@ def test_another_backend_reads_the_state(make_backend, tmp_path):
     assert final.value < 1e-12
 
 
+def test_states_that_no_minimisation_leaves_are_refused(tmp_path):
+    """Forged with a right checksum: numbers that are of another state, or of none."""
+    backend, path = get_backend("numpy", dtype="float64"), tmp_path / "state.safetensors"
+    state, _ = run("wood", max_iterations=5)
+    save_state(state, path, backend)
+    about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
+    past, rho = about["history"], about["rho"]
+    vectors = [{**arrays, name: arrays[name] * 1.01} for name in arrays if name != "point"]
+    vectors += [
+        {**arrays, name: np.where(np.arange(4) == 1, bad, arrays[name])}
+        for name in arrays
+        for bad in (np.nan, np.inf)
+    ]
+
+    def history(**changes):
+        return {"history": {**past, **changes}}
+
+    facts = [
+        {"value": past["loss"][-1] + 1e-9}, {"value": float("nan")}, {"value": float("inf")},
+        history(loss=[*past["loss"][:-1], 0.0]), history(loss=[float("nan"), *past["loss"][1:]]),
+        history(gradient_norm=[*past["gradient_norm"][:-1], 0.0]),
+        history(evaluations=[0, *past["evaluations"][1:]]), history(evaluations=past["evaluations"][::-1]),
+        history(evaluations=[float(n) for n in past["evaluations"]]),
+        {"evaluations": past["evaluations"][-1] - 1}, {"evaluations": -1}, {"evaluations": True},
+        {"rho": [-rho[0], *rho[1:]]}, {"rho": [0.0, *rho[1:]]}, {"rho": [float("inf"), *rho[1:]]},
+        {"rho": [1.001 * rho[0], *rho[1:]]}, {"rho": [float("nan"), *rho[1:]]},
+        {"iterations": 3, **history(**{name: values[-4:] for name, values in past.items()})},
+    ]  # fmt: skip
+    forged = [({**about, **changes}, arrays) for changes in facts] + [(about, changed) for changed in vectors]
+    assert len(forged) == 18 + 11 + 24
+    for case in forged:
+        tensor_files.write(path, FORMAT, VERSION, *case)
+        with pytest.raises(CheckpointError, match="does not fit together"):
+            load_state(path, backend)
+    tensor_files.write(path, FORMAT, VERSION, about, arrays)
+    assert same_bits(load_state(path, backend).point, state.point)
+
+
+def test_a_state_of_another_number_of_threads_says_so(tmp_path, capsys):
+    backend, path = get_backend("numpy", dtype="float64"), tmp_path / "state.safetensors"
+    state, _ = run("wood", max_iterations=2)
+    save_state(state, path, backend)
+    load_state(path, backend)
+    assert capsys.readouterr().err == ""
+    about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
+    about["made_with"]["threads"] = 77
+    tensor_files.write(path, FORMAT, VERSION, about, arrays)
+    load_state(path, backend)
+    said = capsys.readouterr().err
+    assert "made with threads 77, here it is threads" in said
+    assert said.count("\n") == 1
+
+
 def test_broken_files_are_refused(tmp_path):
     from safetensors.numpy import save_file
 

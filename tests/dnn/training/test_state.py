@@ -215,3 +215,28 @@ def test_layers_with_a_state_go_on_too(backend, tmp_path):
     wanted = whole.parameters.to_host()
     for name, array in resumed.parameters.to_host().items():
         np.testing.assert_array_equal(array, wanted[name])
+
+
+@pytest.mark.parametrize(
+    ("made_with", "words"),
+    [
+        ({"threads": 77}, "was made with threads 77, here it is threads"),
+        ({"numpy": "1.0"}, "was made with numpy 1.0, here it is numpy"),
+        ({}, ""),
+        (None, ""),  # a state of a version that did not say
+    ],
+)
+def test_a_resume_elsewhere_says_that_bits_are_not_promised(make_backend, capsys, made_with, words):
+    kept = Kept()
+    fit(model_on(make_backend("numpy")), [kept])
+    state = kept.states[3]
+    assert state.facts["made_with"]["threads"] >= 1
+    state.facts["made_with"] = made_with and {**state.facts["made_with"], **made_with}
+    if made_with == {}:
+        state.facts["made_with"] = kept.states[4].facts["made_with"]
+    capsys.readouterr()
+    resumed = model_on(make_backend("numpy"))
+    fit(resumed, resume=state)
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == bool(words)

@@ -1,0 +1,1 @@
+"""What trainings may meet: kills, full disks, damaged states, closed pipes."""

@@ -1,0 +1,126 @@
+"""What happens to a training: a kill at an aimed moment, a limit on its files, a disk that fills and empties.
+
+A trouble prepares the child before it trains (``enter``) and waits for it (``wait``).
+"""
+
+import errno
+import itertools
+import os
+import random
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from dnn.callbacks.terminate_on_nan import TerminateOnNaN
+from dnn.callbacks.training_checkpoint import state_files
+from dnn.io.atomic_files import unfinished_files
+from dnn.training.callback import Progress
+
+MOMENTS = ("start-up", "resume", "saving", "running")
+"""When a training is killed: before its first state; after --resume and before its next state; while a file
+is half-written; at another moment."""
+
+
+def ended(pid: int, wait: bool = True) -> int | None:
+    """The child's exit code; None while it runs, where we do not wait."""
+    found, status = os.waitpid(pid, 0 if wait else os.WNOHANG)
+    return None if found == 0 else os.waitstatus_to_exitcode(status)
+
+
+class Trouble:
+    """None at all: the training runs to its end."""
+
+    def enter(self) -> None:
+        """In the child, before it trains."""
+
+    def wait(self, pid: int, run: Path) -> int | None:
+        """The child's exit code; None: it was killed."""
+        return ended(pid)
+
+
+@dataclass
+class Kill(Trouble):
+    """SIGKILL after so many seconds; or, with ``file``, while its file of that number is half-written."""
+
+    seconds: float
+    file: int | None = None
+
+    def wait(self, pid: int, run: Path) -> int | None:
+        if self.file is None:
+            time.sleep(self.seconds)
+        else:
+            seen: set[Path] = set()
+            while len(seen) < self.file:
+                if (code := ended(pid, wait=False)) is not None:
+                    return code
+                seen.update(unfinished_files(run))
+                time.sleep(1e-4)
+        code = ended(pid, wait=False)
+        if code is None:
+            os.kill(pid, signal.SIGKILL)
+            ended(pid)
+        return code
+
+
+@dataclass
+class FileLimit(Trouble):
+    """No file may be longer than this, in bytes."""
+
+    largest: int
+
+    def enter(self) -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest, self.largest))
+
+
+@dataclass
+class FullDisk(Trouble):
+    """The disk is full while the files of these numbers are flushed, and then empties."""
+
+    first: int
+    last: int
+
+    def enter(self) -> None:
+        count, flush = itertools.count(), os.fsync
+
+        def fsync(handle: int) -> None:
+            if self.first <= next(count) < self.last:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            flush(handle)
+
+        os.fsync = fsync  # type: ignore[assignment]
+
+
+def moment(run: Path, resumed: bool, states_before: list[Path]) -> str:
+    """The moment in which a training was killed, by what it left in its run folder."""
+    if unfinished_files(run):
+        return "saving"
+    if set(state_files(run)) - set(states_before):
+        return "running"
+    return "resume" if resumed else "start-up"
+
+
+def damage(path: Path, chance: random.Random) -> bytes:
+    """Flip a bit of a file, cut it, or empty it; returns what is in it now."""
+    content = bytearray(path.read_bytes())
+    place = chance.randrange(len(content))
+    cut = bytes(content[:place])
+    content[place] ^= 1 << chance.randrange(8)
+    changed = chance.choice([bytes(content), cut, b""])
+    path.write_bytes(changed)
+    return changed
+
+
+def diverge() -> None:
+    """From now on weights become NaN at update 10 of epoch 2 if the linear rate begins above 0.003."""
+    look, TerminateOnNaN.every = TerminateOnNaN.on_progress, 10
+
+    def on_progress(self: TerminateOnNaN, progress: Progress) -> None:
+        rate = self.model.optimizer.config()["learning_rate"]["initial"]
+        if (progress.epoch, progress.updates) == (2, 10) and rate > 0.003:
+            self.model.parameters.values[...] = float("nan")
+        look(self, progress)
+
+    TerminateOnNaN.on_progress = on_progress  # type: ignore[method-assign]

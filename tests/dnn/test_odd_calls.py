@@ -1,0 +1,274 @@
+"""Calls of the public functions with one or two arguments that nobody should give: each is done, or refused
+in a sentence by a check of ours; never by an exception from the depths of a library, and nothing hangs.
+
+600 calls, and as many more as DNN_HOSTILE says, from a fixed seed.
+"""
+
+import datetime
+import decimal
+import random
+import shutil
+import signal
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hostile import TIMES, assert_sentence
+
+import dnn
+from backends import BackendUnavailable, InputError, get_backend
+from dnn import callbacks, checkpoints, datasets, lbfgs, metrics, rewinding, run_folder
+from dnn.interop import torch as interop
+from dnn.training.state import read_state, write_state
+
+CALLS = 600
+SECONDS = 30
+
+
+class Broken:
+    """Whatever is asked of it fails."""
+
+    def __getattr__(self, name):
+        raise RuntimeError("broken")
+
+    def __len__(self):
+        raise RuntimeError("broken")
+
+    def __iter__(self):
+        raise RuntimeError("broken")
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("broken")
+
+
+class Shown:
+    """Its repr is a page."""
+
+    def __repr__(self):
+        return "line\n" * 100
+
+
+def itself():
+    """A list that is in itself."""
+    inner = []
+    inner.append(inner)
+    return inner
+
+
+def model(name="numpy", compiled=True):
+    layers = [dnn.Dense(5, "relu"), dnn.Dense(3, "softmax")]
+    made = dnn.Sequential(layers, input_shape=(4,), backend=get_backend(name), seed=1)
+    if compiled:
+        made.compile()
+    return made
+
+
+X = np.random.default_rng(0).random((12, 4), dtype=np.float32)
+Y = np.arange(12) % 3
+
+
+def odd_values():
+    """New ones for each call: some are used up, some are changed."""
+    return [
+        None, True, False, -1, 0, 1, 3, 1.5, -0.0, float("nan"), float("inf"), 10**400, -(10**400), 2**63,
+        2**70,
+        3 + 4j, Fraction(1, 3), decimal.Decimal("0.5"), datetime.date(2020, 1, 1), "", "x", "a\nb", "a\0b",
+        "\ud800", "n" * 300, ".", "numpy", b"x", bytearray(b"x"),
+        [], (), {}, set(), [None], [1, 2], ["x"], {"x": 1}, {1: 2.0}, {0: "x"}, [[1, 2], [3]], (X, Y), (X,),
+        itself(), range(3), iter([1, 2]), (i for i in range(3)), object(), object, print, lambda: None,
+        lambda *_, **__: None, Broken(), Broken, Shown(), NotImplemented, ..., Path("nowhere"),
+        Path("a\0b"), sys,
+        np.float64(0.5), np.int8(3), np.bool_(True), np.array(3), np.zeros(0), np.zeros((12, 4)),
+        np.zeros((12, 3), "f4"), np.zeros((2, 2, 2)), np.full((12, 4), np.nan), np.array([None, 1]),
+        np.array(["a", "b"]), np.zeros(12, "i8"), np.full(12, 2**62), np.zeros(12, "c8"), np.zeros(12,
+        "M8[s]"),
+        np.full(12, -1.0), np.ma.masked_array(X), torch.zeros(12, 4), torch.zeros(12, 3, requires_grad=True),
+        torch.zeros(12, dtype=torch.int64), torch.zeros(3, device="meta"), np.float32, torch.float32, np,
+        model(),
+        model(compiled=False), dnn.Dense(3), dnn.Dense, dnn.Adam(), dnn.Adam, get_backend("numpy"),
+        get_backend("torch"), dnn.Callback(), dnn.LinearDecay(0.1, 5), dnn.LBFGS(), dnn.History(),
+    ]  # fmt: skip
+
+
+def loaded(name):
+    """A file of the folder in which the calls are made, written once."""
+    path = Path("files") / name
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        trained, kept = model(), []
+        states = callbacks.TrainingCheckpoint(path.parent, every=1)
+        trained.fit(X, Y, epochs=2, batch_size=6, callbacks=[states])
+        trained.save(path.parent / "model")
+        shutil.copy(callbacks.training_checkpoint.state_files(path.parent)[-1], path.parent / "training")
+        dnn.fit_lbfgs(trained, X, Y, settings=dnn.LBFGS(max_iterations=2), watch=kept.append)
+        lbfgs.save_state(kept[-1], path.parent / "lbfgs", trained.backend)
+        (path.parent / "table.csv").write_text("a,b,c\n1,2,x\n3,4,y\n")
+        (path.parent / "config.json").write_text("{}")
+    return path
+
+
+def lbfgs_state():
+    return lbfgs.load_state(loaded("lbfgs"), get_backend("numpy"))
+
+
+def usual():
+    """Name -> (what is called, its arguments): calls that are done."""
+    m, b = model(), get_backend("numpy")
+    bowl = lambda x: (float(x @ x), 2 * x)  # noqa: E731
+    states = callbacks.TrainingCheckpoint(loaded("model").parent)
+    state = lambda: read_state(loaded("training"))  # noqa: E731
+    data = {"x": X, "y": Y}
+    fit = {**data, "batch_size": 5, "epochs": 1, "shuffle": True, "callbacks": (), "resume": None,
+           "validation_data": (X, Y), "class_weight": {0: 1.0, 1: 1.0, 2: 2.0},
+           "sample_weight": np.ones(12)}  # fmt: skip
+    trained = {"batch_size": 6, "epochs": 2, "resume": state()}
+    table = {
+        "get_backend": (get_backend, {"name": "numpy", "device": None, "dtype": "float32", "fused": True,
+                                      "precision": "float32", "graphs": False}),
+        "Sequential": (dnn.Sequential, {"layers": [dnn.Dense(3)], "input_shape": (4,), "backend": b,
+                                        "seed": 0}),
+        "compile": (m.compile, {"loss": "mse", "optimizer": "adam", "metrics": ["accuracy"], "l1": 0.0,
+                                "l2": 0.0}),
+        "fit": (m.fit, fit),
+        "fit, torch": (model("torch").fit, fit),
+        "fit, split": (m.fit, {**data, "validation_split": 0.25, "steps_per_epoch": 1, "batch_size": 3}),
+        "fit, resumed": (m.fit, {**data, **trained}),
+        "evaluate": (m.evaluate, {**data, "batch_size": 5, "sample_weight": np.ones(12)}),
+        "predict": (m.predict, {"x": X, "batch_size": 5}),
+        "predict, torch": (model("torch").predict, {"x": X, "batch_size": 5}),
+        "summary": (m.summary, {"print_fn": lambda line: None}),
+        "save": (m.save, {"path": "made"}),
+        "save_model": (checkpoints.save_model, {"model": m, "path": "made"}),
+        "load_model": (checkpoints.load_model, {"path": loaded("model"), "backend": b,
+                                                "allow_nonfinite": False}),
+        "load_weights": (checkpoints.load_weights, {"model": m, "path": loaded("model")}),
+        "dtype_of": (checkpoints.dtype_of, {"path": loaded("model")}),
+        "read_state": (read_state, {"path": loaded("training")}),
+        "write_state": (write_state, {"state": state(), "path": Path("made")}),
+        "latest_state": (callbacks.latest_state, {"folder": Path("files")}),
+        "TrainingCheckpoint": (callbacks.TrainingCheckpoint, {"folder": Path("files"), "every": 3,
+                                                              "keep": 3}),
+        "StopOnSignal": (callbacks.StopOnSignal, {"checkpoints": states}),
+        "progress_for_stdout": (callbacks.progress_for_stdout, {"headline": "x"}),
+        "CSVLogger": (logged(dnn.CSVLogger), {"filename": "made", "append": True}),
+        "JSONLogger": (logged(dnn.JSONLogger), {"filename": "made", "append": False}),
+        "ModelCheckpoint": (logged(dnn.ModelCheckpoint), {"filepath": "made", "monitor": "loss",
+                                                          "mode": "auto",
+                                                          "save_best_only": True}),
+        "EarlyStopping": (logged(dnn.EarlyStopping), {"monitor": "loss", "min_delta": 0.1, "patience": 1,
+                                                      "mode": "min", "restore_best_weights": True}),
+        "fit_lbfgs": (dnn.fit_lbfgs, {"model": m, **data, "settings": dnn.LBFGS(max_iterations=2),
+                                      "chunk_size": 5, "state": None, "watch": None}),
+        "minimise": (lbfgs.minimise, {"function": bowl, "start": np.ones(3, "f4"), "backend": b,
+                                      "settings": dnn.LBFGS(max_iterations=3), "watch": None}),
+        "save_state": (lbfgs.save_state, {"state": lbfgs_state(), "path": "made", "backend": b}),
+        "load_state": (lbfgs.load_state, {"path": loaded("lbfgs"), "backend": b}),
+        "confusion_matrix": (metrics.confusion_matrix, {"labels": Y, "predictions": Y, "classes": 3}),
+        "precision": (metrics.precision, {"labels": Y, "predictions": Y, "classes": 3}),
+        "recall": (metrics.recall, {"labels": Y, "predictions": Y, "classes": None}),
+        "top_k_accuracy": (metrics.top_k_accuracy, {"labels": Y, "scores": X, "k": 2}),
+        "load_dataset": (datasets.load_dataset, {"name": "digits", "data_dir": ".", "download": False}),
+        "load_csv": (datasets.load_csv, {"path": loaded("table.csv"), "target": "c", "delimiter": ","}),
+        "load_image_folder": (datasets.load_image_folder, {"path": "nowhere", "size": (8, 8), "grey": True,
+                                                           "flat": False}),
+        "load_digit_image": (datasets.load_digit_image, {"path": "nowhere", "image_shape": (28, 28)}),
+        "RunFolder": (run_folder.RunFolder, {"path": "run", "resume": False, "config": None}),
+        "load_run": (run_folder.load_run, {"path": "files", "open_backend": get_backend,
+                                           "allow_nonfinite": False}),
+        "fit_rewinding": (rewinding.fit_rewinding, {"model": m, **data, "states": states, "callbacks": (),
+                                                    "most": 2, **trained}),
+        "to_torch": (interop.to_torch, {"model": m, "device": None, "logits": True}),
+        "from_torch": (interop.from_torch, {"module": interop.to_torch(m), "backend": b, "input_shape": (4,),
+                                            "output_activation": "softmax", "seed": 0}),
+        "torch_loss": (interop.torch_loss, {"loss": "mse"}),
+        "torch_optimizer": (interop.torch_optimizer, {"optimizer": "adam", "module": interop.to_torch(m),
+                                                      "fused": False}),
+    }  # fmt: skip
+    for name in ("units", "activation", "name", "trainable"):
+        table[f"layer.{name}"] = (assigned(lambda m: m.layers[0], name), {"value": True})
+    for name in ("loss", "optimizer", "layers", "backend", "seed", "epochs_done", "stop_training", "metrics",
+                 "penalty", "input_shape", "outputs", "parameters", "optimizer_state"):  # fmt: skip
+        table[f"model.{name}"] = (assigned(lambda m: m, name), {"value": getattr(m, name)})
+    return table
+
+
+def logged(kind):
+    """A training with such a callback."""
+    return lambda **settings: model().fit(X, Y, epochs=2, callbacks=[kind(**settings)])
+
+
+def assigned(of, name):
+    """An attribute that is set, and then the model is used; what was saved must be what predicts."""
+
+    def call(value):
+        m = model()
+        setattr(of(m), name, value)
+        m.fit(X, Y)
+        m.save("made")
+        again = checkpoints.load_model("made", get_backend("numpy"))
+        np.testing.assert_array_equal(again.predict(X), m.predict(X))
+
+    return call
+
+
+def innermost(error):
+    """The file in which an exception was raised."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code.co_filename
+
+
+def late(number, frame):
+    raise TimeoutError(f"it took more than {SECONDS} s")
+
+
+def wrong(call, arguments):
+    """What is wrong about how a call ends; None: nothing. The caller's functions may raise what they like."""
+    theirs = any(callable(arguments.get(name)) for name in ("print_fn", "watch", "function", "open_backend"))
+    signal.alarm(SECONDS)
+    try:
+        call(**arguments)
+    except (InputError, BackendUnavailable, interop.NoTwin) as error:
+        try:
+            assert_sentence(error)
+        except AssertionError:
+            return f"no sentence: {error}"
+    except RuntimeError as error:
+        if (
+            not theirs and str(error) != "broken"
+        ):  # an object of the caller's that fails is the caller's error
+            return f"{type(error).__name__} in {innermost(error)}: {error}"
+    except OSError as error:
+        return None if call is write_state else f"{type(error).__name__} in {innermost(error)}: {error}"
+    except BaseException as error:
+        return None if theirs else f"{type(error).__name__} in {innermost(error)}: {error}"
+    finally:
+        signal.alarm(0)
+    return None
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_odd_calls(tmp_path, monkeypatch, capsys):
+    """The same calls in every run: those that failed before are among them."""
+    monkeypatch.chdir(tmp_path)
+    chance, found = random.Random(13), {}
+    handler = signal.signal(signal.SIGALRM, late)
+    try:
+        names = sorted(usual())
+        for number in range(CALLS * TIMES):
+            name = names[number % len(names)]
+            call, arguments = usual()[name]
+            odd = chance.sample(sorted(arguments), min(len(arguments), chance.choice([1, 1, 2])))
+            values = odd_values()
+            which = {argument: chance.randrange(len(values)) for argument in odd}
+            said = wrong(call, {**arguments, **{argument: values[i] for argument, i in which.items()}})
+            if said is not None:
+                found[name, *sorted(which.items())] = said[:300]
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+    said = "\n".join(f"{call}: {what}" for call, what in found.items())
+    assert not found, said.encode("utf-8", "backslashreplace").decode()

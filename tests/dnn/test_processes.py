@@ -1,0 +1,89 @@
+"""Models in several threads, in forked and spawned processes, and beside models that are gone."""
+
+import gc
+import multiprocessing
+import sys
+import threading
+
+import numpy as np
+import pytest
+from helpers import same_bits
+
+from backends import get_backend
+from dnn import Dense, Sequential
+
+
+def rows(n, seed=0):
+    return np.random.default_rng(seed).random((n, 6), dtype=np.float32)
+
+
+def model(backend):
+    layers = [Dense(9, "relu"), Dense(9, "sigmoid"), Dense(3, "softmax")]
+    made = Sequential(layers, input_shape=(6,), backend=backend, seed=4)
+    made.compile()
+    return made
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
+def test_eight_threads_predict_the_same_bits(make_backend, name):
+    """400 predictions; 10,000 when it was measured for docs/reliability.md."""
+    one = model(make_backend(name))
+    batches = [rows(n, n) for n in (1, 3, 17, 64, 100, 5, 33, 2)]
+    wanted, other = [one.predict(x) for x in batches], []
+
+    def work(first):
+        for i in range(first, first + 50):
+            other.extend([] if same_bits(one.predict(batches[i % 8]), wanted[i % 8]) else [i])
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert other == []
+
+
+def _in_a_child(name, send, made=None):
+    """Train and predict, on the parent's model where it was handed down."""
+    one = model(get_backend(name)) if made is None else made
+    before = one.predict(rows(20))
+    one.fit(rows(20), np.arange(20) % 3, batch_size=5)
+    send.send((before, one.predict(rows(20))))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_a_child_process_has_a_model_of_its_own(how):
+    """On NumPy: what the child does to the model that it was forked with is not seen here."""
+    here = model(get_backend("numpy"))
+    before = here.predict(rows(20))
+    context = multiprocessing.get_context(how)
+    receive, send = context.Pipe(duplex=False)
+    child = context.Process(target=_in_a_child, args=("numpy", send, *([here] if how == "fork" else [])))
+    child.start()
+    assert receive.poll(60)
+    first, trained = receive.recv()
+    child.join(60)
+    assert child.exitcode == 0
+    assert same_bits(first, before)
+    assert same_bits(here.predict(rows(20)), before)
+    here.fit(rows(20), np.arange(20) % 3, batch_size=5)
+    assert same_bits(here.predict(rows(20)), trained)
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
+def test_a_model_that_is_gone_takes_nothing_with_it(make_backend, name):
+    backend = make_backend(name)
+    one, other = model(backend), model(backend)
+    wanted = one.predict(rows(20))
+    values = one.parameters.values
+    other.fit(rows(20), np.arange(20) % 3)
+    del other
+    gc.collect()
+    assert same_bits(one.predict(rows(20)), wanted)
+    layer = one.layers[0]
+    del one
+    gc.collect()
+    assert float(backend.to_host(values).sum()) != 0.0  # what was taken out of it stays whole
+    assert layer.value["W"].shape == (6, 9)
