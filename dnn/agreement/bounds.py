@@ -55,17 +55,22 @@ def ulps(x: np.ndarray, x64: np.ndarray, scale: np.ndarray | float = 0.0) -> flo
     return float(np.max(np.where(np.isnan(error), np.inf, error), initial=0.0))
 
 
-def softmax_ulp(spread: float) -> float:
-    """Softmax: exp(z - max z) turns the rounding of z - max z, up to u spread, into a relative error.
+def softmax_ulp(spread: float, width: int) -> float:
+    """Softmax: exp(z - max z) turns the rounding of z - max z, up to u spread, into a relative error; and
+    the sum of ``width`` numbers adds that of a sum, sqrt(width) u.
 
-    8 ULP, as for other composites, would hold for spreads of a few units only (docs/agreement.md).
+    8 ULP, as for other composites, would hold for a few numbers with a spread of a few units only.
     """
-    return COMPOSITE_ULP + spread
+    return COMPOSITE_ULP + spread + sqrt(width)
 
 
-def layer(k: float, u: float = U) -> float:
-    """A product with inner dimension k and what is applied to it: u (sqrt(k) + 10)."""
-    return u * (sqrt(k) + 10.0)
+def layer(k: float, u: float = U, condition: float = 1.0) -> float:
+    """A product with inner dimension k and what is applied to it: u (sqrt(k) + 10) times the condition.
+
+    Args:
+        condition: what a normalisation makes of a relative error of its input (``samples.condition``).
+    """
+    return u * (sqrt(k) + 10.0) * condition
 
 
 def forward(inner: Sequence[int], index: int, u: float = U) -> float:

@@ -1,14 +1,24 @@
 """Case: a network, a goal, an optimizer and data, from which every contender builds its own."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from math import isqrt, prod
 
 import numpy as np
 
 from backends import Backend
-from dnn.layers import AveragePooling2D, Conv2D, Dense, Flatten, Layer, Reshape
+from dnn.layers import (
+    AveragePooling2D,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    Rescaling,
+    Reshape,
+)
 from dnn.layers.initializers import INITIALIZERS
 from dnn.losses import LOSSES, Loss, get_loss
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
@@ -57,6 +67,8 @@ class Case:
     loss: str | Loss  # a name in LOSSES, or a loss with its settings
     optimizer: Optimizer  # with its settings
     seed: int  # of the weights
+    l1: float = 0.0  # the price of large weights
+    l2: float = 0.0
 
     @property
     def products(self) -> dict[str, tuple[int, ...]]:
@@ -87,8 +99,9 @@ class Case:
     def model(self, backend: Backend) -> Sequential:
         """A compiled model on a backend, with this case's weights."""
         model = Sequential(self.layers(), input_shape=(self.n_in,), backend=backend, seed=self.seed)
-        model.compile(self.loss, self.optimizer)
-        model.parameters.load({name: w.astype(backend.dtype_name) for name, w in self.weights().items()})
+        model.compile(self.loss, self.optimizer, l1=self.l1, l2=self.l2)
+        weights = {name: w.astype(backend.dtype_name) for name, w in self.weights().items()}
+        model.parameters.load({**model.parameters.to_host(), **weights})
         return model
 
     def weights(self) -> Weights:
@@ -133,6 +146,54 @@ class ImageCase(Case):
             Flatten(),
             Dense(self.classes, get_loss(self.loss).activation or "linear"),
         ]
+
+
+@dataclass(frozen=True)
+class FitCase(Case):
+    """A whole training on images of bytes: Dense, normalisation and Dropout if wanted, Dense(C, softmax).
+
+    The last layer starts at 0, as do the weights of the first pixel: all outputs are equal in the beginning,
+    and the l1 penalty meets weights of 0.
+    """
+
+    images: np.ndarray = field(kw_only=True)  # (N, n) uint8
+    labels: np.ndarray = field(kw_only=True)  # (N,) int64
+    batch_size: int = 8
+    epochs: int = 3
+    rate: float = 0.25  # of dropout; 0: there is none
+    normalised: bool = True
+
+    MOMENTUM, EPSILON = 0.3, 0.01  # of batch normalisation
+
+    def layers(self) -> list[Layer]:
+        normal = [BatchNormalization(momentum=self.MOMENTUM, epsilon=self.EPSILON)] if self.normalised else []
+        noise = [Dropout(self.rate)] if self.rate else []
+        hidden = [Dense(self.hidden[0], self.activation), *normal, *noise]
+        return [Rescaling(1 / 255), *hidden, Dense(self.classes, "softmax")]
+
+    def weights(self) -> Weights:
+        values = super().weights()
+        values["dense_1.W"][0] = 0.0
+        values |= {k: np.zeros_like(w) for k, w in values.items() if k.startswith("dense_2")}
+        if self.normalised:
+            # With beta 0 a column of numbers would add up to 0, and the sign of a weight would be rounding.
+            for i, name in enumerate(("gamma", "beta")):
+                draw = host_normal(stream_key(self.seed, "agreement scales", i), self.hidden)
+                values[f"batch_normalization_1.{name}"] = (1.0 - i + 0.2 * draw).astype(np.float32)
+        return values
+
+
+def unusual_optimizers() -> Iterator[tuple[str, Optimizer]]:
+    """Every optimizer with numbers other than the usual ones, which a kernel might have built in."""
+    for name, optimizer_class in OPTIMIZERS.items():
+        usual = optimizer_class(**optimizer_class.examples[-1])
+        numbers = {f.name: getattr(usual, f.name) for f in fields(usual)}
+        changed = {
+            k: 0.2 + 0.8 * v if v >= 0.5 else v * (1e4 if v < 1e-6 else 3.0)
+            for k, v in numbers.items()
+            if isinstance(v, float)
+        }
+        yield f"{name} unusual", replace(usual, **changed)
 
 
 def optimizer_variants() -> Iterator[tuple[str, Optimizer]]:

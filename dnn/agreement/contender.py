@@ -12,13 +12,15 @@ import numpy as np
 
 from backends import Backend
 from dnn.agreement import bounds
-from dnn.agreement.cases import Case, Data
+from dnn.agreement.cases import Case, Data, FitCase
 from dnn.agreement.state import Named, State, receive
+from dnn.interop.torch.layers import NoTwin
 from dnn.layers import Layer
 from dnn.losses import Loss
 from dnn.parameters import Parameters
 
 Array = Any
+Batches = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 class Network(ABC):
@@ -60,6 +62,10 @@ class Network(ABC):
         """One update of the optimizer from these gradients, rounded to the network's dtype."""
 
     @abstractmethod
+    def repeat(self, gradients: Named, n: int) -> None:
+        """n updates of the optimizer from these gradients, with no look between."""
+
+    @abstractmethod
     def step(self, x: np.ndarray, y: np.ndarray) -> None:
         """One training step: gradients and update, nothing rounded or moved in between."""
 
@@ -77,6 +83,9 @@ def built(
 
 class Contender(ABC):
     """One implementation: its id, and the Backend that holds its arrays in a dtype."""
+
+    kinks = True
+    """Whether the gradients at a loss's kinks are the reference's."""
 
     def __init__(self, name: str, open_backend: Callable[[str], Backend]) -> None:
         self.name = name
@@ -119,11 +128,32 @@ class Contender(ABC):
         """The mean loss and its gradient (B, C), for outputs (B, C) and targets (B,) or (B, C)."""
 
     @abstractmethod
+    def use(
+        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],
+        batches: Batches, dtype: str = "float32",
+    ) -> Named:  # fmt: skip
+        """A new layer's forward and backward for each batch (x, dy) in turn.
+
+        Returns "y", "dx", and "dW", "db", ... by short name of the first batch, "y 2", ... of the second, and
+        so on; then "y in evaluation" of the last x, and what the layer keeps between batches.
+        """
+
     def layer(
         self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],
         x: np.ndarray, dy: np.ndarray, dtype: str = "float32",
     ) -> Named:  # fmt: skip
-        """One forward and backward of a new layer: "y", "dx", and "dW", "db", ... by short name."""
+        """``use`` with one batch."""
+        return self.use(layer, shape, values, [(x, dy)], dtype)
+
+    def kernel(self, name: str, kind: str | None, *arguments: Any) -> list[np.ndarray]:
+        """Every array among a kernel's arguments as it is after a call, (what is host and float32, cast).
+        Raises NoTwin: there are no kernels here.
+        """
+        raise NoTwin(f"{self.name} has no kernels, expected a Backend for {name!r}")
+
+    @abstractmethod
+    def fit(self, case: FitCase, dtype: str = "float32") -> Named:
+        """A whole training: ``textbook.fit`` says what is returned."""
 
     @abstractmethod
     def open(self, case: Case, dtype: str = "float32") -> Network:

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import chain
 
 import numpy as np
 
 from backends.table import Table
+from dnn.agreement.bitwise import bitwise_level
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
+from dnn.agreement.extremes import extreme_level
+from dnn.agreement.fits import fit_level
 from dnn.agreement.kernels import kernel_level
+from dnn.agreement.late import late_level
 from dnn.agreement.networks import network_level
 from dnn.agreement.oracle import make_oracle
 from dnn.agreement.records import Record
@@ -21,9 +26,18 @@ from dnn.validation.settings import look_up
 
 Level = Callable[[Sequence[Contender], Contender, Data, Sizes, int], Iterator[Record]]
 
+
+def in_turn(*parts: Level) -> Level:
+    """One level after another."""
+    return lambda *arguments: chain.from_iterable(part(*arguments) for part in parts)
+
+
 LEVELS: Mapping[str, Level] = Table("level", {
-    "L0": kernel_level, "L1": layer_level, "L2": network_level, "L3": resynchronised_level,
-    "L4": trajectory_level,
+    "L0": in_turn(kernel_level, bitwise_level),
+    "L1": in_turn(layer_level, extreme_level),
+    "L2": network_level,
+    "L3": in_turn(resynchronised_level, late_level),
+    "L4": in_turn(trajectory_level, fit_level),
 })  # fmt: skip
 """The levels that compare with the oracle; L5 compares accuracies and takes a test set."""
 
@@ -43,7 +57,7 @@ def check(
     oracle = make_oracle()
     found: list[Record] = []
     # A wrong program may overflow; its record says so, since a NaN never holds.
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         for name, level in zip(levels, chosen, strict=True):
             with one_thread() if name in SMALL_STEPS else nullcontext():
                 found += level(contenders, oracle, data, sizes, seed)

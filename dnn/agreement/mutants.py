@@ -138,6 +138,80 @@ def _biased_variance(kernel: Kernel) -> Kernel:
     return normalise
 
 
+def _late_bias(kernel: Kernel) -> Kernel:
+    def adam(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        if control[3] >= 1000:
+            control[2] = 1.0
+        kernel(p, g, slots, control, settings)
+
+    return adam
+
+
+def _short_count(kernel: Kernel) -> Kernel:
+    def step(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        kernel(p, g, slots, control, settings)
+        control[3] = control[3].astype(np.int64).astype(np.int16)
+
+    return step
+
+
+def _rate_before(kernel: Kernel) -> Kernel:
+    def gather(rows: Array, index: Array, *rest: Any) -> None:
+        rates = rows.ndim == 1 and rows.dtype.kind == "f"
+        kernel(rows, np.maximum(index - 1, 0) if rates else index, *rest)
+
+    return gather
+
+
+def _short_batch(kernel: Kernel) -> Kernel:
+    largest = [0]
+
+    def loss(outputs: Array, targets: Array, losses: Array, dy: Array) -> None:
+        kernel(outputs, targets, losses, dy)
+        largest[0] = max(largest[0], len(dy))
+        dy *= len(dy) / largest[0]
+
+    return loss
+
+
+def _sign_of_zero(kernel: Kernel) -> Kernel:
+    def loss(outputs: Array, targets: Array, losses: Array, dy: Array) -> None:
+        kernel(outputs, targets, losses, dy)
+        dy[dy == 0] = 1.0 / dy.size
+
+    return loss
+
+
+def _unshifted(kernel: Kernel) -> Kernel:
+    def loss(outputs: Array, targets: Array, losses: Array, dy: Array) -> None:
+        kernel(outputs, targets, losses, dy)
+        if targets.ndim == 1:
+            e = np.exp(outputs)
+            losses[...] = np.log(e.sum(axis=1)) - outputs[np.arange(len(outputs)), targets]
+
+    return loss
+
+
+def _lost_nan(kernel: Kernel) -> Kernel:
+    def dense(*arguments: Any) -> None:
+        kernel(*arguments)
+        np.nan_to_num(arguments[-1], copy=False, posinf=np.inf, neginf=-np.inf)
+
+    return dense
+
+
+def _naive_variance(kernel: Kernel) -> Kernel:
+    def normalise(
+        x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, kept: Arrays, y: Array
+    ) -> None:
+        kernel(x, gamma, beta, running, settings, kept, y)
+        variance = np.maximum(np.mean(x * x, axis=0) - kept[0] ** 2, 0.0)
+        kept[1][...] = 1.0 / np.sqrt(variance + settings[1])
+        y[...] = (x - kept[0]) * (kept[1] * gamma) + beta
+
+    return normalise
+
+
 MUTANTS: Table[Wrong] = Table("mutant", {
     # Products of TF32-rounded factors, as torch and CuPy may do on a GPU when told so.
     "tf32": _products(_round_tf32),
@@ -152,7 +226,7 @@ MUTANTS: Table[Wrong] = Table("mutant", {
     # After an update the first state vector is what it was before: the old moment is used again.
     "stale-momentum": {name: _stale_momentum for name, optimizer in OPTIMIZERS.items() if optimizer.slots},
     # B - 1 instead of B under the mean over the batch.
-    "ddof1": _scaled_gradient(lambda batch: batch / (batch - 1.0)),
+    "ddof1": _scaled_gradient(lambda batch: batch / max(batch - 1.0, 1.0)),
     # Two classes' labels exchanged: the two that the batch holds most of.
     "swapped-label": _losses(_swapped_label),
     # A convolution as mathematicians write it, forward and backward: no check of gradients sees it.
@@ -162,6 +236,32 @@ MUTANTS: Table[Wrong] = Table("mutant", {
     },
     # Batch normalisation's running variance divided by N instead of N - 1, as in Keras: seen in evaluation.
     "biased-variance": {"batch_norm": _biased_variance},
+    # Adam without the second bias correction, from update 1000 on.
+    "late-bias": {"adam": _late_bias},
+    # A count of updates that ends at 32767.
+    "short-count": {name: _short_count for name in OPTIMIZERS},
+    # A setting built in: beta1 is 0.9 whatever was asked for.
+    "fixed-beta": {"adam": lambda kernel: lambda *a: kernel(*a[:4], (0.9, *a[4][1:]))},
+    # l2 w instead of 2 l2 w, as torch's weight_decay.
+    "half-penalty": {"penalty": lambda kernel: lambda w, g, l1, l2: kernel(w, g, l1, l2 / 2)},
+    # A schedule's rate of the update before.
+    "rate-before": {"gather_rows": _rate_before},
+    # Pixels divided by 256.
+    "pixel-256": {"gather_rows": lambda kernel: lambda *a: kernel(*a[:3], 1.0 if a[3] == 1.0 else 1 / 256)},
+    # The last, short batch's gradient divided by the size of the others.
+    "short-batch": _losses(_short_batch),
+    # The same mask of dropout, and the same order of rows, in each step.
+    "repeated-mask": {"threefry": lambda kernel: lambda key, high, *rest: kernel(key, 0 * high, *rest)},
+    # Running averages that keep 0.9 whatever the momentum is: seen in evaluation.
+    "fixed-momentum": {"batch_norm": lambda kernel: lambda *a: kernel(*a[:4], (0.1, a[4][1]), *a[5:])},
+    # sign(0) = 1.
+    "sign-of-zero": {"mean_absolute_error": _sign_of_zero},
+    # e^z without the largest z taken off first.
+    "unshifted": {"softmax_cross_entropy": _unshifted},
+    # A NaN becomes 0.
+    "lost-nan": {"dense": _lost_nan},
+    # The mean of squares minus the square of the mean.
+    "naive-variance": {"batch_norm": _naive_variance},
 })  # fmt: skip
 
 

@@ -7,8 +7,9 @@ import numpy as np
 
 import dnn.interop.torch as twin
 from backends import get_backend
-from dnn.agreement.cases import Case, Data
-from dnn.agreement.contender import Array, Contender, Network, built
+from dnn.agreement import native_fit
+from dnn.agreement.cases import Case, Data, FitCase
+from dnn.agreement.contender import Array, Batches, Contender, Network, built
 from dnn.agreement.state import Named, State
 from dnn.interop.torch import convert
 from dnn.interop.torch.layers import NoTwin, activation_module
@@ -46,6 +47,8 @@ class NativeNetwork(Network):
         import torch
 
         self.updates = int(state.control[3])
+        for group in self.optimizer.param_groups:
+            group["lr"] = float(state.control[0])
         for name, p, axes in convert.twin_parameters(self.module):
             self._put(p, state.values[name], axes)
             own: dict[str, Array] = {"step": torch.tensor(float(self.updates))}
@@ -108,6 +111,11 @@ class NativeNetwork(Network):
             self._put(p.grad, gradients[name], axes)
         self._adapt()
 
+    def repeat(self, gradients: Named, n: int) -> None:
+        self.update(gradients)
+        for _ in range(n - 1):
+            self._adapt()
+
     def step(self, x: np.ndarray, y: np.ndarray) -> None:
         self._backward(x, y)
         self._adapt()
@@ -119,6 +127,8 @@ class NativeNetwork(Network):
 
 class PyTorchContender(Contender):
     """torch.nn and autograd; the torch Backend is used to move data and to compare at the door only."""
+
+    kinks = False  # of hinge: torch's clamp passes the gradient on where both are equal
 
     def activation(
         self, kind: str, z: np.ndarray, dy: np.ndarray, dtype: str = "float32"
@@ -139,9 +149,9 @@ class PyTorchContender(Contender):
         mean = self.receive("loss", value.detach(), (), dtype)
         return float(mean), self.receive("dy", outputs_.grad, outputs.shape, dtype)
 
-    def layer(
+    def use(
         self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],
-        x: np.ndarray, dy: np.ndarray, dtype: str = "float32",
+        batches: Batches, dtype: str = "float32",
     ) -> Named:  # fmt: skip
         import torch
 
@@ -150,19 +160,30 @@ class PyTorchContender(Contender):
         host, backend = get_backend("numpy", dtype=dtype), self.backend(dtype)
         parameters = built(layer, shape, host, values)
         module = torch.nn.Sequential(OrderedDict(convert.layer_modules(layer, backend.dtype, backend.device)))
-        x_, dy_ = self.move(dtype, x, dy)
-        y = module(x_.requires_grad_())
-        y.backward(dy_)
-        found = {"y": self.receive("y", y.detach(), (len(x), *layer.output_shape), dtype)}
-        found["dx"] = self.receive("dx", x_.grad, x.shape, dtype)
-        for name, p, axes in convert.twin_parameters(module):
-            short = name.partition(".")[2]
-            gradient = None if p.grad is None else p.grad.permute(axes)
-            found[f"d{short}"] = self.receive(f"d{short}", gradient, parameters.shapes[short], dtype)
+        found: Named = {}
+        for i, (x, dy) in enumerate(batches):
+            mark, (x_, dy_) = f" {i + 1}" if i else "", self.move(dtype, x, dy)
+            module.zero_grad()
+            y = module(x_.requires_grad_())
+            y.backward(dy_)
+            found[f"y{mark}"] = self.receive("y", y.detach(), (len(x), *layer.output_shape), dtype)
+            found[f"dx{mark}"] = self.receive("dx", x_.grad, x.shape, dtype)
+            for name, p, axes in convert.twin_parameters(module):
+                short = name.partition(".")[2]
+                gradient = None if p.grad is None else p.grad.permute(axes)
+                found[f"d{short}{mark}"] = self.receive(
+                    f"d{short}", gradient, parameters.shapes[short], dtype
+                )
+        with torch.no_grad():
+            y = module.eval()(*self.move(dtype, x))
+        found["y in evaluation"] = self.receive("y", y, (len(x), *layer.output_shape), dtype)
         for name, buffer, _ in convert.twin_parameters(module, state=True):
             short = name.partition(".")[2]
             found[short] = self.receive(short, buffer, tuple(layer.state[short].shape), dtype)
         return found
+
+    def fit(self, case: FitCase, dtype: str = "float32") -> Named:
+        return native_fit.fit(case, self.backend(dtype))
 
     def open(self, case: Case, dtype: str = "float32") -> NativeNetwork:
         return NativeNetwork(self, case, dtype)

@@ -1,11 +1,12 @@
 """A Backend as a contender: our kernels, our backpropagation, our optimizers."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from dnn.agreement.cases import Case, Data
-from dnn.agreement.contender import Array, Contender, Network, built
+from dnn.agreement.cases import Case, Data, FitCase
+from dnn.agreement.contender import Array, Batches, Contender, Network, built
 from dnn.agreement.state import Named, State
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
@@ -77,6 +78,10 @@ class OurNetwork(Network):
         self._put(self.model.parameters.gradients, gradients)
         self.model.optimizer_state.step()
 
+    def repeat(self, gradients: Named, n: int) -> None:
+        self._put(self.model.parameters.gradients, gradients)
+        self.backend.capture(self.model.optimizer_state.step)(n)
+
     def step(self, x: np.ndarray, y: np.ndarray) -> None:
         update(self.model, self._batch(x), self.backend.from_host(y))
 
@@ -106,23 +111,57 @@ class BackendContender(Contender):
         values = self.receive("losses", losses, (len(outputs),), dtype)
         return float(np.mean(values)), self.receive("dy", gradient, outputs.shape, dtype)
 
-    def layer(
+    def use(
         self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],
-        x: np.ndarray, dy: np.ndarray, dtype: str = "float32",
+        batches: Batches, dtype: str = "float32",
     ) -> Named:  # fmt: skip
-        backend, (x_, dy_) = self.backend(dtype), self.move(dtype, x, dy)
+        backend = self.backend(dtype)
         parameters = built(layer, shape, backend, values)
-        layer.reserve(len(x), training=True)
-        y = layer.forward(x_, training=True)
-        found = {"y": self.receive("y", y, (len(x), *layer.output_shape), dtype)}
-        dx = layer.backward(dy_)  # which may overwrite dy, maybe the caller's memory
-        found["dx"] = self.receive("dx", dx, x.shape, dtype)
-        for name, view in parameters.gradient.items():
-            found[f"d{name}"] = self.receive(f"d{name}", view, parameters.shapes[name], dtype)
+        found: Named = {}
+        for i, (x, dy) in enumerate(batches):
+            mark, (x_, dy_) = f" {i + 1}" if i else "", self.move(dtype, x, dy)
+            layer.reserve(len(x), training=True)
+            y = layer.forward(x_, training=True)
+            found[f"y{mark}"] = self.receive("y", y, (len(x), *layer.output_shape), dtype)
+            dx = layer.backward(dy_)  # which may overwrite dy
+            found[f"dx{mark}"] = self.receive("dx", dx, x.shape, dtype)
+            for name, view in parameters.gradient.items():
+                found[f"d{name}{mark}"] = self.receive(f"d{name}", view, parameters.shapes[name], dtype)
+        y = layer.forward(*self.move(dtype, x), training=False)
+        found["y in evaluation"] = self.receive("y", y, (len(x), *layer.output_shape), dtype)
         for name, array in layer.state.items():  # running averages; a count of masks is an integer
             if array.dtype == backend.dtype:
                 found[name] = self.receive(name, array, tuple(array.shape), dtype)
         return found
+
+    def kernel(self, name: str, kind: str | None, *arguments: Any) -> list[np.ndarray]:
+        backend = self.backend()
+
+        def moved(argument: Any) -> Any:
+            if isinstance(argument, np.ndarray):
+                host = argument.astype(backend.dtype_name) if argument.dtype.kind == "f" else argument.copy()
+                return backend.from_host(host)
+            return argument
+
+        there = [moved(argument) for argument in arguments]
+        with np.errstate(all="ignore"):
+            backend.kernel(name, kind)(*there)
+        return [np.array(backend.to_host(a)) for a in there if isinstance(a, backend.array_type)]
+
+    def fit(self, case: FitCase, dtype: str = "float32") -> Named:
+        model = case.model(self.backend(dtype))
+        x, y = case.images, case.labels
+        before = model.evaluate(x, y)
+        log = model.fit(
+            x, y, batch_size=case.batch_size, epochs=case.epochs, validation_data=(x, y)
+        ).history  # fmt: skip
+        numbers = {k: v for k, v in model.parameters.to_host().items() if v.dtype.kind == "f"}
+        found = {
+            "before": before, "predictions": model.predict(x, batch_size=len(x) // 2 + 1),
+            "loss": log["loss"] + log["val_loss"], "accuracy": log["accuracy"] + log["val_accuracy"],
+            "learning rate": self.backend(dtype).to_host(model.optimizer_state.control)[:1], **numbers,
+        }  # fmt: skip
+        return {name: np.array(values, dtype=np.float64) for name, values in found.items()}
 
     def open(self, case: Case, dtype: str = "float32") -> OurNetwork:
         return OurNetwork(self, case, dtype)

@@ -38,16 +38,18 @@ def resynchronised_level(
                 network.load(state)
             found += compare(LEVEL, case, truth, others, x, y, f"step {step}")
             given = {k: v.astype(np.float32).astype(np.float64) for k, v in truth.gradients(x, y).items()}
-            found += _compare_updates(case, truth, others, state, given, f"step {step}")
+            found += compare_updates(case, truth, others, state, given, f"step {step}")
             leader.step(x, y)
         yield from worst_of_each(found)
 
 
-def _compare_updates(
-    case: Case, truth: Network, others: Sequence[Network], state: State, given: Named, note: str
+def compare_updates(
+    case: Case, truth: Network, others: Sequence[Network], state: State, given: Named, note: str, n: int = 1
 ) -> Iterator[Record]:
+    """Records of n updates from given gradients: parameters, the optimizer's vectors, its count."""
+
     def ask(network: Network) -> Named:
-        network.update(given)
+        network.repeat(given, n)
         return network.state().tensors()
 
     wanted, before = ask(truth), state.tensors()
@@ -55,7 +57,7 @@ def _compare_updates(
     def bound(tensor: str, unit: float) -> float:
         after = wanted[tensor]
         if tensor.startswith("new "):
-            return bounds.update(after, after - before[tensor], case.optimizer.decays)
-        return 0.0 if tensor == "updates done" else bounds.slot(after)
+            return n * bounds.update(after, after - before[tensor], case.optimizer.decays)
+        return 0.0 if tensor == "updates done" else n * bounds.slot(after)
 
     yield from judge(LEVEL, case.name, wanted, others, ask, bound, note=note)

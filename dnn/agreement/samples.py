@@ -10,15 +10,45 @@ from inspect import signature
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
-from dnn.layers import LAYERS, Layer
+from dnn.layers import (
+    LAYERS,
+    AveragePooling2D,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    GaussianNoise,
+    Layer,
+    LayerNormalization,
+    MaxPooling2D,
+)
+from dnn.layers.normalization import Normalization
 
 # The first makes Dense(24) square: a transposed W then fits. Of 7 x 8 pixels "same" pads one side more.
 # 8 channels, since of 3 numbers some are nearly equal, and LayerNormalization magnifies their rounding.
 SHAPES: tuple[tuple[int, ...], ...] = ((24,), (40,), (7, 8, 8))
 SEQUENCE: tuple[int, ...] = (9, 8)
 """For what fits none of them."""
+
+UNUSUAL: tuple[tuple[str, Callable[[], Layer], tuple[int, ...]], ...] = (
+    ("Dense 13 tanh", partial(Dense, 13, "tanh"), (17,)),
+    ("Dense 5 relu", partial(Dense, 5, "relu"), (3,)),
+    ("Dense 1", partial(Dense, 1), (9,)),
+    ("Conv2D 3 2x3 softplus", partial(Conv2D, 3, (2, 3), "softplus", padding=1), (6, 5, 3)),
+    ("Conv2D 5 1x1 strides", partial(Conv2D, 5, 1, strides=(3, 2)), (7, 5, 7)),
+    ("MaxPooling2D 2x3 strides", partial(MaxPooling2D, (2, 3), strides=(1, 2)), (6, 7, 3)),
+    ("AveragePooling2D 3x2 strides", partial(AveragePooling2D, (3, 2), strides=(2, 1), padding=1), (6, 7, 3)),
+    ("BatchNormalization unusual", partial(BatchNormalization, momentum=0.3, epsilon=0.01), (13,)),
+    ("BatchNormalization images", partial(BatchNormalization, momentum=0.25), (3, 5, 11)),
+    ("LayerNormalization unusual", partial(LayerNormalization, epsilon=0.01), (13,)),
+    ("Dropout unusual", partial(Dropout, 0.6), (13,)),
+    ("GaussianNoise unusual", partial(GaussianNoise, 0.2), (13,)),
+)
+"""Sizes that no power of two divides, and settings that a kernel might have built in otherwise."""
 
 
 def _settings(layer_class: type[Layer]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -56,6 +86,7 @@ def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
                 raise InputError(f"layer {name} fits none of the shapes {SHAPES}, expected it to fit one")
             for shape in fitting:
                 yield " ".join(w for w in (name, special, "x".join(map(str, shape))) if w), make, shape
+    yield from UNUSUAL
 
 
 def inner_dimensions(layer: Layer, batch: int) -> tuple[int, int, int]:
@@ -70,3 +101,16 @@ def inner_dimensions(layer: Layer, batch: int) -> tuple[int, int, int]:
     shapes = [s for s in layer.parameter_shapes().values() if len(s) > 1]
     shape = max(shapes, key=prod, default=(1, 1))
     return prod(shape[:-1]), prod(shape) // shape[-2], rows
+
+
+def condition(layer: Layer, x: np.ndarray) -> float:
+    """How much a layer magnifies a relative error of its input x (B, ...) beyond a product's: 1 or more.
+
+    Normalisation subtracts a mean, whose rounding has the size of x, and divides by the standard deviation:
+    the largest sqrt(mean x^2) / sqrt(variance + epsilon) of a column or row.
+    """
+    if not isinstance(layer, Normalization):
+        return 1.0
+    rows, axis = x.reshape(-1, x.shape[-1]).astype(np.float64), 0 if layer.mixes else 1
+    spread = np.var(rows, axis=axis) + layer.epsilon
+    return max(1.0, float(np.sqrt(np.max(np.mean(rows * rows, axis=axis) / spread))))

@@ -1,6 +1,7 @@
 """L1: one forward and backward of every layer with a random cotangent, and of every loss."""
 
 from collections.abc import Callable, Iterator, Sequence
+from math import prod
 
 import numpy as np
 
@@ -8,17 +9,23 @@ from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Data, loss_variants
-from dnn.agreement.contender import Contender
+from dnn.agreement.contender import Batches, Contender
 from dnn.agreement.oracle import pre_activation, predicted
 from dnn.agreement.records import Record, judge
-from dnn.agreement.samples import inner_dimensions, samples
+from dnn.agreement.samples import condition, inner_dimensions, samples
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named
 from dnn.layers import Layer
+from dnn.layers.normalization import Normalization
 from dnn.losses import Loss
 from dnn.random import host_normal, host_uniform, stream_key
 
 LEVEL = "L1"
+SHORT = (37, 5, 37)
+"""Batches after the first: a shorter one, one shorter still, and again the first of these."""
+LARGE = 1025
+EXACT = ("Dense", "MaxPooling2D", "Flatten", "Reshape", "Activation")
+"""Layers that only add, multiply and choose. (Convolution may go through fractions, as Winograd's does.)"""
 
 
 def _draw(seed: int, purpose: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -31,14 +38,31 @@ def layer_level(
     """y, dx and the parameter gradients within u (sqrt(k) + 10); the losses from given outputs."""
     for name, make, shape in samples():
         yield from _layer(contenders, oracle, name, make, shape, sizes.batch, seed)
-    outputs = 2.0 * _draw(seed, "outputs", (sizes.batch, 10))
-    y = np.floor(10.0 * host_uniform(stream_key(seed, "agreement classes"), (sizes.batch,))).astype(np.int64)
+    outputs = 2.0 * _draw(seed, "outputs", (LARGE, 10))
+    y = np.floor(10.0 * host_uniform(stream_key(seed, "agreement classes"), (LARGE,))).astype(np.int64)
     rows = np.abs(_draw(seed, "target rows", outputs.shape))
     rows /= rows.sum(axis=1, keepdims=True)
     for name, loss in loss_variants():
-        yield from _loss(contenders, oracle, f"{name} classes", loss, outputs, y, np.eye(10)[y])
-        if loss.rows:
-            yield from _loss(contenders, oracle, f"{name} rows", loss, outputs, rows, rows)
+        for n in (sizes.batch, *SHORT[:2], LARGE):
+            some = f"{name} {{}} {n}" if n != sizes.batch else f"{name} {{}}"
+            one_hot = np.eye(10)[y[:n]]
+            yield from _loss(contenders, oracle, some.format("classes"), loss, outputs[:n], y[:n], one_hot)
+            if loss.rows:
+                yield from _loss(
+                    contenders, oracle, some.format("rows"), loss, outputs[:n], rows[:n], rows[:n]
+                )
+
+
+def _batches(probe: Layer, shape: tuple[int, ...], batch: int, seed: int) -> Batches:
+    """A batch and those of SHORT; dy is mostly positive where a sum of few may cancel, which says nothing."""
+    cuts = np.cumsum([batch, *SHORT])
+    x = _draw(seed, "layer x", (int(cuts[-1]), *shape))
+    dy = _draw(seed, "layer dy", (len(x), *probe.output_shape))
+    if isinstance(probe, Normalization):
+        x[cuts[-2] :] += 1000.0  # where the mean of squares and the square of the mean have no digits left
+    elif probe.activation != "softmax":  # whose derivative takes the mean away
+        dy[0 if prod(probe.output_shape) < 24 else batch :] += 1.0
+    return list(zip(np.split(x, cuts[:-1]), np.split(dy, cuts[:-1]), strict=True))
 
 
 def _layer(
@@ -51,22 +75,59 @@ def _layer(
         short: (_draw(seed, f"values {short}", form) / np.float32(np.sqrt(form[0])))
         for short, form in probe.parameter_shapes().items()
     }
-    x = _draw(seed, "layer x", (batch, *shape))
-    dy = _draw(seed, "layer dy", (batch, *probe.output_shape))
+    batches = _batches(probe, shape, batch, seed)
+    if type(probe).__name__ in EXACT and probe.activation in ("linear", "relu"):
+        whole = [(np.rint(2.0 * x), np.rint(2.0 * dy)) for x, dy in batches]
+        large = [
+            _draw(seed, f"large {k}", (LARGE, *s)) for k, s in (("x", shape), ("dy", probe.output_shape))
+        ]
+        whole += [(np.rint(large[0]), np.rint(large[1]))] if prod(shape) < 24 else []
+        integers = {short: np.rint(8.0 * v) for short, v in values.items()}
+        yield from _exact(contenders, oracle, name, make, shape, integers, whole)
     if ACTIVATIONS[probe.activation].kink:
         # Units whose oracle z is near the kink get no cotangent, so their side does not matter.
-        z64 = pre_activation(oracle, make, shape, values, x, dy)
-        dy = np.where(np.abs(z64) < 1e-4, np.float32(0.0), dy)
-    forward, back, over = inner_dimensions(probe, batch)
-    inner = {"y": forward, "dx": back}
+        z64 = [pre_activation(oracle, make, shape, values, x, dy) for x, dy in batches]
+        batches = [
+            (x, np.where(np.abs(z) < 1e-4, np.float32(0.0), dy))
+            for z, (x, dy) in zip(z64, batches, strict=True)
+        ]
+    inner = [inner_dimensions(probe, len(x)) for x, _ in batches]
+    magnified = [condition(probe, x) for x, _ in batches]
 
     def ask(c: Contender) -> Named:
-        return c.layer(make(), shape, values, x, dy.copy())
+        return c.use(make(), shape, values, batches)
 
     def bound(tensor: str, unit: float) -> float:
-        return bounds.layer(inner.get(tensor, over), unit)
+        short, _, number = tensor.partition(" ")
+        i = int(number) - 1 if number.isdecimal() else 0
+        forward, back, over = inner[i]
+        k = {"y": forward, "dx": back}.get(short, over)
+        worst = max(magnified) if tensor == "y in evaluation" else magnified[i]
+        if (
+            short == "dgamma"
+        ):  # sum dy x^: where all x^ of a column are off by as much, so is it, times sum dy
+            worst *= max(
+                1.0, bounds.norm(wanted[tensor.replace("gamma", "beta")]) / bounds.norm(wanted[tensor])
+            )
+        return bounds.layer(k, unit, worst)
 
-    return judge(LEVEL, name, ask(oracle), contenders, ask, bound)
+    wanted = ask(oracle)
+    yield from judge(LEVEL, name, wanted, contenders, ask, bound)
+
+
+def _exact(
+    contenders: Sequence[Contender], oracle: Contender, name: str, make: Callable[[], Layer],
+    shape: tuple[int, ...], values: Named, batches: Batches,
+) -> Iterator[Record]:  # fmt: skip
+    """Sums of integers below 2^24 are exact in any order: results are equal, at ties and kinks too."""
+
+    def ask(c: Contender) -> Named:
+        return c.use(make(), shape, values, batches)
+
+    yield from judge(
+        LEVEL, f"{name} of integers", ask(oracle), contenders, ask, lambda *_: 0.0,
+        lambda _, got, wanted: float(np.count_nonzero(got != wanted)),
+    )  # fmt: skip
 
 
 def _loss(

@@ -22,4 +22,4 @@ class Sizes:
 
 
 FULL = Sizes()
-QUICK = Sizes(sweep=2000, batches=2, resynchronised=8, trajectory=20, drift=60)
+QUICK = Sizes(sweep=2000, batches=2, resynchronised=8, trajectory=12, drift=60)

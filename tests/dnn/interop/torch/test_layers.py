@@ -28,7 +28,7 @@ from dnn import (
 )
 from dnn.agreement import get_contender
 from dnn.agreement.bounds import eta
-from dnn.agreement.samples import samples
+from dnn.agreement.samples import condition, samples
 from dnn.interop.torch.layers import NoTwin
 from dnn.interop.torch.modules import ChannelsLast
 from dnn.presets import PRESETS
@@ -70,20 +70,22 @@ EDGES = [
 ]
 
 
-def both(backend_name, make, shape, batch):
-    """One forward and backward, ours and torch's."""
+def both(backend_name, make, shape, batch, mean=0.0):
+    """One forward and backward, ours and torch's; and what the layer makes of a rounding of its input."""
     stream, probe = np.random.default_rng(3), make()
     probe.build(shape, get_backend("numpy"), "layer", first=False)
     values = {k: stream.standard_normal(s) for k, s in probe.parameter_shapes().items()}
     x, dy = stream.standard_normal((batch, *shape)), stream.standard_normal((batch, *probe.output_shape))
+    x += mean
     contenders = (get_contender(name) for name in (backend_name, "pytorch"))
-    return [c.layer(make(), shape, values, x, dy.copy(), "float64") for c in contenders]
+    found = [c.layer(make(), shape, values, x, dy.copy(), "float64") for c in contenders]
+    return *found, condition(make(), x)
 
 
-def agree(ours, theirs):
+def agree(ours, theirs, magnified=1.0):
     assert ours.keys() == theirs.keys()
     for name, desired in theirs.items():
-        assert eta(ours[name], desired) <= BOUND, name
+        assert eta(ours[name], desired) <= BOUND * magnified, name
 
 
 @pytest.mark.parametrize("batch", [1, 6])
@@ -108,6 +110,13 @@ def test_odd_sizes_strides_and_padding(backend_name, batch):
         if batch == 1 and isinstance(make(), BatchNormalization):
             continue
         agree(*both(backend_name, make, shape, batch))
+
+
+@pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
+@pytest.mark.parametrize("layer_class", [BatchNormalization, LayerNormalization])
+def test_normalisation_far_from_zero(backend_name, layer_class):
+    """Mean 1e5, standard deviation 1: the rounding of the mean is 1e5 times that of what is left."""
+    agree(*both(backend_name, layer_class, (24,), 100, mean=1e5))
 
 
 def image_layers(classes=4):

@@ -1,0 +1,104 @@
+"""L0: kernels whose results are equal bit for bit: random streams, picked rows, masks, clipping, penalties.
+
+All numbers are integers, or halves of them, so that nothing is rounded; what a kernel only reads is compared
+too. Native PyTorch has no such kernels.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from dnn.agreement import bounds, textbook
+from dnn.agreement.cases import Data
+from dnn.agreement.contender import Contender
+from dnn.agreement.records import Record, judge
+from dnn.agreement.sizes import Sizes
+from dnn.agreement.state import Named
+from dnn.random import stream_key
+
+LEVEL = "L0"
+STEPS = (0, 1, 2, 999, 1023, 1024, 65535, 2**31, 2**32 - 1)
+"""Of a stream."""
+Call = tuple[str, str, tuple[Any, ...]]
+
+
+def _streams(seed: int) -> Iterator[Call]:
+    key = stream_key(seed, "agreement bits")
+    for step, n in (*((step, 13) for step in STEPS), (3, 1), (4, 70001)):
+        words = np.asarray([step]), np.arange(n), np.zeros(n, dtype=np.int64)
+        yield "threefry", f"step {step}, {n} numbers", (key, *words)
+    for n, rate in ((13, 0.6), (24, 0.75), (1, 0.5)):
+        bits = textbook.bits(seed, "agreement masks", 0, n, 9 * ((n + 1) // 2)).reshape(9, -1)
+        edge = round(rate * 2.0**31)
+        bits[0] = [
+            ((edge - i % 2) << 32) | (edge - i % 2) for i in range(bits.shape[1])
+        ]  # kept, and just not
+        x = (bits[:, :1] % 9 - 4.0) + np.arange(n)
+        yield "dropout", f"{n} numbers, rate {rate}", (bits, x, rate, np.zeros((9, n)), np.zeros((9, n)))
+
+
+def _rows(seed: int) -> Iterator[Call]:
+    draws = textbook.bits(seed, "agreement picked", 0, 0, 4000)
+    for shape in ((70001,), (700, 5), (301, 3, 4)):
+        index = draws[:33] % shape[0]
+        index[:3] = shape[0] - 1, 0, shape[0] - 1
+        for dtype, scale in (("float32", 1.0), ("int64", 1.0), ("uint8", 1.0), ("uint8", 1.0 / 255.0)):
+            rows = np.resize(draws % 251, shape).astype(dtype)
+            for i in (index, index[:1], index[:7]):
+                out = np.zeros((len(i), *shape[1:]), dtype="int64" if dtype == "int64" else "float32")
+                yield (
+                    "gather_rows",
+                    f"{dtype} {shape} {len(i)} rows, scale {scale:.3g}",
+                    (rows, i, out, scale),
+                )
+
+
+def _gradients(seed: int) -> Iterator[Call]:
+    draws = textbook.bits(seed, "agreement gradients", 0, 0, 2 * 25001).reshape(2, -1) % 9 - 4.0
+    for n in (1, 7, 203, 25001):
+        w, g = draws[:, :n]
+        for l1, l2 in ((0.5, 0.25), (0.5, 0.0), (0.0, 0.25)):
+            yield "penalty", f"{n} weights, l1 {l1}, l2 {l2}", (w, g, l1, l2)
+        for limit in (0.5, 2.0, 3.0):
+            yield "clip_value", f"{n} numbers to {limit}", (g, limit)
+        long = float(np.sqrt(np.sum(g * g)))
+        yield "clip_norm", f"{n} numbers not so long", (g, long + 1.0)
+        for special in ("nan", "inf"):
+            strange = g.copy()
+            strange[-1] = float(special)
+            yield "clip_norm", f"{n} numbers with {special}", (strange, 2.0)
+            yield "clip_value", f"{n} numbers with {special}", (strange, 2.0)
+
+
+def _windows(seed: int) -> Iterator[Call]:
+    x = textbook.bits(seed, "agreement pixels", 0, 0, 5 * 6 * 7 * 3).reshape(5, 6, 7, 3) % 5 - 2.0
+    x[3, 2, 2, 1] = np.nan
+    for size, strides, borders, windows in (
+        ((2, 2), (2, 2), ((0, 0), (0, 0)), (3, 3)),
+        ((3, 2), (1, 2), ((1, 1), (0, 1)), (6, 4)),
+    ):
+        y, index = np.zeros((5, *windows, 3)), np.zeros((5, *windows, 3), dtype=np.int64)
+        yield "max_pool2d", f"{size} windows, strides {strides}", (x, size, strides, borders, y, index)
+
+
+def bitwise_level(
+    contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
+) -> Iterator[Record]:
+    """Numbers that differ: 0. Pixels scaled by 1/255 may round twice: 2 ULP."""
+    for name, what, arguments in (*_streams(seed), *_rows(seed), *_gradients(seed), *_windows(seed)):
+
+        def ask(c: Contender, name: str = name, arguments: tuple[Any, ...] = arguments) -> Named:
+            return {f"array {i}": a for i, a in enumerate(c.kernel(name, None, *arguments))}
+
+        scaled = name == "gather_rows" and arguments[-1] != 1.0
+
+        def error(_: str, got: np.ndarray, wanted: np.ndarray, scaled: bool = scaled) -> float:
+            if scaled:
+                return bounds.ulps(got, wanted)
+            return float(np.count_nonzero((got != wanted) & ~(np.isnan(got) & np.isnan(wanted))))
+
+        wanted = ask(oracle)
+        yield from judge(
+            LEVEL, f"{name} {what}", wanted, contenders, ask, lambda *_, s=scaled: 2.0 * s, error
+        )

@@ -1,0 +1,96 @@
+"""L1: where exp overflows, where two numbers are equal, and what becomes of a NaN.
+
+Activations inside Dense, whose W is 1 here, so that z is x to the last bit; and losses, example by example.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import sqrt
+
+import numpy as np
+
+from backends.reference import ACTIVATIONS
+from dnn.agreement import bounds
+from dnn.agreement.cases import Data, loss_variants
+from dnn.agreement.contender import Contender
+from dnn.agreement.kernels import judge_activation
+from dnn.agreement.records import Record, judge
+from dnn.agreement.sizes import Sizes
+from dnn.agreement.state import Named
+from dnn.layers import Dense
+from dnn.losses import Loss
+from dnn.random import host_normal, stream_key
+
+LEVEL = "L1"
+HALF = (0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 104.0, 1e4)
+WIDE = np.asarray([*HALF, *(-z for z in HALF)], dtype=np.float32)
+"""One row: powers e^z below and above float32's range and 1's rounding, and 0 of both signs."""
+NAN = float("nan")
+
+
+def _rows(seed: int) -> np.ndarray:
+    """z (rows, 24): WIDE, usual numbers far from 0 and near it, ties, and one NaN in the last row."""
+    usual = 2.0 * host_normal(stream_key(seed, "agreement extremes"), (6, len(WIDE)))
+    usual[0] += 1000.0
+    usual[1] -= 1000.0
+    ties = np.rint(usual[2])
+    z = np.concatenate([WIDE[None], WIDE[None] / 100.0, usual, ties[None], usual[:1]]).astype(np.float32)
+    z[-1, 3] = NAN
+    return z
+
+
+def extreme_level(
+    contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
+) -> Iterator[Record]:
+    """Activations in ULP as in L0; a loss's value and gradient to a few u of what they are made of."""
+    x, width = _rows(seed), len(WIDE)
+    dy = host_normal(stream_key(seed, "agreement extreme cotangent"), x.shape).astype(np.float32)
+    one = {"W": np.eye(width, dtype=np.float32), "b": np.zeros(width, dtype=np.float32)}
+    for kind in ACTIVATIONS:
+
+        def ask(c: Contender, kind: str = kind) -> Named:
+            found = c.use(Dense(width, kind), (width,), one, [(x, dy)])
+            return {
+                kind: found["y"],
+                f"{kind}'": found["dx"],
+                f"{kind} in evaluation": found["y in evaluation"],
+            }
+
+        # 0 times NaN is NaN: one in a row makes all z of that row NaN.
+        z = np.where(np.isnan(x).any(axis=1, keepdims=True), np.float32(NAN), x)
+        yield from judge_activation(LEVEL, "Dense extremes", kind, z, dy, ask(oracle), contenders, ask)
+    for name, loss in loss_variants():
+        yield from _loss(contenders, oracle, name, loss, seed)
+
+
+def _loss(
+    contenders: Sequence[Contender], oracle: Contender, name: str, loss: Loss, seed: int
+) -> Iterator[Record]:
+    outputs, y = (
+        np.resize(_rows(seed)[:, 1:-1], (24, 11)),
+        np.arange(24) % 11,
+    )  # NaN is in one of the last rows
+    one_hot = np.eye(11, dtype=np.float32)[y]
+
+    def ask(c: Contender) -> Named:
+        found: Named = {}
+        for i, row in enumerate(outputs):
+            for form, targets in (("", y), (" rows", one_hot)) if loss.rows else (("", y),):
+                value, gradient = c.loss(loss, row[None], targets[i : i + 1])
+                if loss.kink is not None and not c.kinks:
+                    there = loss.kink(row[None], one_hot[i : i + 1]) == 0
+                    gradient[there] = wanted[f"dy {i}{form}"][there]
+                found |= {f"loss {i}{form}": np.asarray(value), f"dy {i}{form}": gradient}
+        return found
+
+    def error(tensor: str, got: np.ndarray, wanted: np.ndarray) -> float:
+        """Beside 1, the largest of the numbers that are added up, and the value itself."""
+        same = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
+        row = outputs[int(tensor.split()[1])]
+        if tensor.startswith("dy") and np.isnan(row).any():
+            return 0.0  # whether a comparison with NaN is false or its opposite true is nowhere defined
+        far = np.where(same, 0.0, np.abs(got - wanted) / (1.0 + np.abs(wanted)))
+        return float(np.max(np.where(np.isnan(far), np.inf, far)))
+
+    bound = bounds.U * (sqrt(outputs.shape[1]) + 10.0)
+    wanted = ask(oracle)
+    yield from judge(LEVEL, f"{name} extremes", wanted, contenders, ask, lambda *_: bound, error)

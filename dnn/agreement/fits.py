@@ -1,0 +1,96 @@
+"""L4: whole trainings by ``fit``, with everything that it does, beside a training written out.
+
+Batches from images of bytes with a short last one, dropout from step to step, running averages, penalties,
+schedules beyond their ends, one training of more than a thousand updates; then evaluate and predict.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from dnn.agreement import bounds, textbook
+from dnn.agreement.cases import Data, FitCase
+from dnn.agreement.contender import Contender
+from dnn.agreement.records import Record, judge
+from dnn.agreement.sizes import Sizes
+from dnn.agreement.state import Named
+from dnn.optimizers import SGD, Adam, Optimizer
+from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, Schedule, StepDecay
+
+LEVEL = "L4"
+SCHEDULES: tuple[Schedule, ...] = (
+    Constant(0.05, warmup=3),
+    StepDecay(0.05, 7, 2, 0.5, warmup=2),
+    LinearDecay(0.05, 8, 0.01, warmup=3),
+    CosineDecay(0.05, 9, 0.002, warmup=2),
+    OneCycle(0.05, 11, 0.4, 5.0, 10.0),
+)
+
+
+def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
+    """(dtype, case): every schedule, a long training, and in float32 a few updates."""
+
+    def case(name: str, optimizer: Optimizer, n: int, **settings: Any) -> FitCase:
+        rows = data.rows(seed, 0, n)
+        pixels = np.unique(np.linspace(0, data.x.shape[1] - 1, 64).astype(int))  # few: training stays tame
+        images, labels = np.rint(255.0 * data.x[rows][:, pixels]).astype(np.uint8), data.y[rows]
+        return FitCase(
+            f"fit {name}", images.shape[1], (11,), data.classes, "tanh", "categorical_crossentropy",
+            optimizer, seed, **{"l1": 0.002, "l2": 0.003, "images": images, "labels": labels, **settings},
+        )  # fmt: skip
+
+    for schedule in SCHEDULES:
+        yield "float64", case(schedule.name, SGD(schedule, momentum=0.8, nesterov=True), 37)
+    late = Adam(CosineDecay(0.003, 1030, 0.0003, warmup=40), beta1=0.8, beta2=0.99, epsilon=1e-4)
+    # Without l1, whose gradient jumps where a weight changes its sign: in a thousand updates some do so at
+    # one update here and at the next one there.
+    yield "float64", case("late", late, 138, batch_size=5, epochs=38, rate=0.0, l1=0.0)
+    # Two batches an epoch, of which one is short.
+    yield "float32", case("float32", SGD(LinearDecay(0.05, 3)), 61, batch_size=33, epochs=2, normalised=False)
+
+
+def short_fit(case: FitCase, tensor: str, start: Named, after: Named) -> float:
+    """A few float32 updates T of a smooth network at a small rate.
+
+    Each update adds the error of its gradient, as in ``bounds.gradient`` with kappa 1 (the outputs begin at
+    0, so that norm(P) < norm(P - Y)), and one rounding of the parameters. What is there already grows by
+    1 + rate H an update, H the curvature: below 2 in all, as T rate H < log 2 here.
+    """
+    updates = case.epochs * -(-len(case.labels) // case.batch_size)
+    slope = max(
+        bounds.gradient(case.inner, case.outer, i, case.batch_size, 1.0) for i in range(len(case.inner))
+    )
+    if tensor not in start:
+        return 2.0 * updates * slope
+    way = bounds.norm(after[tensor] - start[tensor])
+    return 2.0 * updates * (slope + bounds.U * bounds.norm(after[tensor]) / way)
+
+
+def fit_level(
+    contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
+) -> Iterator[Record]:
+    """Every number of ``textbook.fit``; parameters relative to the way that they went."""
+    for dtype, case in fit_cases(data, seed):
+        wanted, start = textbook.fit(case)
+        if dtype == "float32":  # outputs may be as close as their roundings after an update
+            del wanted["accuracy"]
+
+        def ask(c: Contender, case: FitCase = case, dtype: str = dtype) -> Named:
+            return c.fit(case, dtype)
+
+        def bound(
+            tensor: str, unit: float, case: FitCase = case, start: Named = start, w: Named = wanted
+        ) -> float:
+            if tensor in ("before", "learning rate"):
+                return bounds.U * (sqrt(case.classes) + 10.0)
+            return short_fit(case, tensor, start, w)
+
+        def error(tensor: str, got: np.ndarray, p: np.ndarray, start: Named = start) -> float:
+            if tensor not in start or not (way := bounds.norm(p - start[tensor])):
+                return bounds.eta(got, p)
+            return bounds.norm(got - p) / way
+
+        limit = bound if dtype == "float32" else lambda *_: bounds.TRAJECTORY
+        yield from judge(LEVEL, case.name, wanted, contenders, ask, limit, error, f"{case.epochs} epochs")

@@ -1,0 +1,82 @@
+"""L3: updates late in a training: after a thousand others, and from states that only long trainings reach.
+
+A state is made up rather than trained: the right update from it is known all the same.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from backends.reference.optimizers import FLUSH_EVERY
+from dnn.agreement.cases import Case, Data, optimizer_variants, unusual_optimizers
+from dnn.agreement.contender import Contender
+from dnn.agreement.records import Record, worst_of_each
+from dnn.agreement.resynchronised import compare_updates
+from dnn.agreement.sizes import Sizes
+from dnn.agreement.state import Named, State
+from dnn.optimizers import Adam
+from dnn.random import host_normal, stream_key
+
+BEFORE = 1050
+"""Updates that are made, unseen, before the first that is measured."""
+DONE = (0, 31, 127, 255, 999, 1023, 2047, 2500, 32767, 65535, 999_999, 2**24 - 3)
+"""Counts of updates done: beside powers of two, where a count in fewer bits ends, to the last that float32
+can count. After 31 comes one that sets tiny moments to 0."""
+MADE_UP: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({
+    "v": np.square, "total": np.square, "largest": np.square, "mean": lambda m: m / 2,
+})  # fmt: skip
+"""What a vector is made of: what sums up squares is a square, and the square of a mean is less than that."""
+
+
+def usual(m: np.ndarray) -> np.ndarray:
+    """A velocity, or a mean of gradients."""
+    return m
+
+
+def scales(done: int) -> tuple[tuple[float, float], ...]:
+    """(of gradients and moments, of parameters): usual ones; and parameters so small that the step is most of
+    the new ones, with moments that are small but must stay where tiny ones are set to 0."""
+    return (0.1, 1.0), (1e-12 if (done + 1) % FLUSH_EVERY == 0 else 0.1, 1e-3)
+
+
+def late_level(
+    contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
+) -> Iterator[Record]:
+    """Every optimizer, also with unusual settings; the worst of the counts for each tensor."""
+    unusual = dict(unusual_optimizers())
+    for number, (name, optimizer) in enumerate([*optimizer_variants(), *unusual.items()]):
+        # Kernels work in blocks, of which the larger network fills more than one.
+        n, hidden = (7, 5) if name in unusual else (640, 41)
+        case = Case(f"late {name}", n, (hidden,), 3, "tanh", "categorical_crossentropy", optimizer, seed)
+        truth, others = oracle.open(case, "float64"), [c.open(case) for c in contenders]
+        weights = {k: w.astype(np.float64) for k, w in case.weights().items()}
+
+        def draws(purpose: str, number: int = number, weights: Named = weights) -> Named:
+            made: Named = {}
+            for i, (k, w) in enumerate(weights.items()):
+                key = stream_key(seed, f"agreement late {purpose}", 100 * number + i)
+                made[k] = host_normal(key, w.shape).astype(np.float32).astype(np.float64)
+            return made
+
+        g, moments = draws("gradients"), draws("moments")
+        for vector in g.values():
+            vector[..., ::4] = 0.0  # an update all the same: moments fade
+        for network in others if name in unusual else ():
+            network.repeat(g, BEFORE)
+        start = truth.state()
+        found: list[Record] = []
+        for done, scale, small in ((n, *pair) for n in DONE for pair in scales(n)):
+            slots = {slot: {k: MADE_UP.get(slot, usual)(scale * m) for k, m in moments.items()}
+                     for slot in start.slots}  # fmt: skip
+            control = np.array([start.control[0] * (1 + done % 3), 0.0, 0.0, done])  # as of a schedule
+            if isinstance(optimizer, Adam):
+                control[1:3] = 1.0 - optimizer.beta1**done, 1.0 - optimizer.beta2**done
+            values = {k: small * w for k, w in weights.items()}
+            state = State(values, slots, control).rounded("float32")
+            for network in (truth, *others):
+                network.load(state)
+            given = {k: (scale * v).astype(np.float32).astype(np.float64) for k, v in g.items()}
+            note = f"updates {done + 1} and {done + 2}, gradients of {scale:g}"
+            found += compare_updates(case, truth, others, state, given, note, 2)
+        yield from worst_of_each(found)

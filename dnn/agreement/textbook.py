@@ -1,0 +1,167 @@
+"""A training written out: plain NumPy in float64, formulas of the papers, no layer and no loop of ``dnn``.
+
+The oracle of the other levels runs through the same layers, schedules and loop as the backends, so a mistake
+in those would be on both sides. Only the random streams are shared: their bits are defined, not measured.
+
+Symbols as in ``dnn.layers``; h is the output of the first layer, n normalised, d after dropout.
+"""
+
+from math import cos, pi
+
+import numpy as np
+
+from backends.reference.random import threefry
+from dnn.agreement.cases import FitCase
+from dnn.agreement.state import Named
+from dnn.optimizers import SGD, Adam
+from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, Schedule, StepDecay
+from dnn.random import stream_key
+
+
+def bits(seed: int, purpose: str, layer: int, step: int, n: int) -> np.ndarray:
+    """n integers of 63 bits of a stream's step."""
+    out = np.zeros(n, dtype=np.int64)
+    threefry(np, stream_key(seed, purpose, layer), np.asarray([step]), np.arange(n), out)
+    return out
+
+
+def order(case: FitCase, epoch: int) -> np.ndarray:
+    """The rows of an epoch, which counts from 1."""
+    return np.argsort(bits(case.seed, "shuffle", 0, epoch, len(case.labels)), kind="stable")
+
+
+def mask(case: FitCase, step: int, batch: int) -> np.ndarray:
+    """Dropout's factors (B, n) in a step, which counts from 0: 0, or 1 / (1 - rate)."""
+    n = case.hidden[0]
+    if not case.rate:
+        return np.ones((batch, n))
+    pairs = bits(case.seed, "Dropout", 2 if case.normalised else 1, step, batch * ((n + 1) // 2))
+    pairs = pairs.reshape(batch, -1)
+    words = np.concatenate([pairs >> 32, pairs & 0x7FFFFFFF], axis=1)[:, :n]
+    return (words >= case.rate * 2.0**31) / (1.0 - case.rate)
+
+
+def rate(given: float | Schedule, t: int) -> float:
+    """The learning rate of update t = 0, 1, ...: Smith and Topin 2019, Loshchilov and Hutter 2017."""
+    if not isinstance(given, Schedule):
+        return given
+    if t < given.warmup:
+        return rate(given, given.warmup) * (t + 1) / (given.warmup + 1)
+    t -= given.warmup
+    if isinstance(given, Constant):
+        return given.rate
+    if isinstance(given, StepDecay):
+        return float(given.initial * given.factor ** (min(t, given.steps) // given.every))
+    if isinstance(given, OneCycle):
+        now, top, last = min(t, given.steps - 1.0), given.rise * given.steps - 1.0, given.steps - 1.0
+        start, high = given.highest / given.div_factor, given.highest
+        if now > top:
+            start, high, now, top = high, start / given.final_div_factor, now - top, last - top
+        return high + (start - high) * (1.0 + cos(pi * now / top)) / 2.0
+    assert isinstance(given, LinearDecay)
+    share = min(t / given.steps, 1.0)
+    if isinstance(given, CosineDecay):
+        share = (1.0 - cos(pi * share)) / 2.0
+    return given.initial + (given.final - given.initial) * share
+
+
+class Program:
+    """The network and its training."""
+
+    def __init__(self, case: FitCase) -> None:
+        self.case = case
+        self.p = {k: w.astype(np.float64) for k, w in case.weights().items()}
+        width, self.t = case.hidden[0], 0
+        self.running = {"mean": np.zeros(width), "variance": np.ones(width)}
+        self.slots = {k: [np.zeros_like(w), np.zeros_like(w)] for k, w in self.p.items()}
+
+    def numbers(self) -> Named:
+        """Everything that is trained or averaged."""
+        averages = {f"batch_normalization_1.running_{k}": v for k, v in self.running.items()}
+        return {k: np.array(v) for k, v in {**self.p, **(averages if self.case.normalised else {})}.items()}
+
+    def probabilities(self, n: np.ndarray) -> np.ndarray:
+        """Softmax of the last layer."""
+        z = n @ self.p["dense_2.W"] + self.p["dense_2.b"]
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        found: np.ndarray = e / e.sum(axis=1, keepdims=True)
+        return found
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Probabilities (N, C), with the running averages and without dropout."""
+        h = np.tanh(x @ self.p["dense_1.W"] + self.p["dense_1.b"])
+        if self.case.normalised:
+            h = (h - self.running["mean"]) / np.sqrt(self.running["variance"] + self.case.EPSILON)
+            h = h * self.p["batch_normalization_1.gamma"] + self.p["batch_normalization_1.beta"]
+        return self.probabilities(h)
+
+    def learn(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """One update; returns the probabilities before it."""
+        case, p, batch, g = self.case, self.p, len(x), {}
+        h = np.tanh(x @ p["dense_1.W"] + p["dense_1.b"])
+        n, drop = h, mask(case, self.t, batch)
+        if case.normalised:
+            mean, variance, keep = h.mean(axis=0), h.var(axis=0), 1.0 - case.MOMENTUM
+            self.running["mean"] = keep * self.running["mean"] + case.MOMENTUM * mean
+            unbiased = variance * batch / (batch - 1)
+            self.running["variance"] = keep * self.running["variance"] + case.MOMENTUM * unbiased
+            inverse = 1.0 / np.sqrt(variance + case.EPSILON)
+            normal, gamma = (h - mean) * inverse, p["batch_normalization_1.gamma"]
+            n = normal * gamma + p["batch_normalization_1.beta"]
+        found = self.probabilities(n * drop)
+        dz = (found - np.eye(case.classes)[y]) / batch
+        g["dense_2.W"], g["dense_2.b"] = (n * drop).T @ dz, dz.sum(axis=0)
+        dn = dz @ p["dense_2.W"].T * drop
+        if case.normalised:
+            g["batch_normalization_1.gamma"] = (dn * normal).sum(axis=0)
+            g["batch_normalization_1.beta"] = dn.sum(axis=0)
+            dn = gamma * inverse * (dn - dn.mean(axis=0) - normal * (dn * normal).mean(axis=0))
+        dh = dn * (1.0 - h * h)
+        g["dense_1.W"], g["dense_1.b"] = x.T @ dh, dh.sum(axis=0)
+        for name in ("dense_1.W", "dense_2.W"):  # weights have a price, biases and scales none
+            g[name] += case.l1 * np.sign(p[name]) + 2.0 * case.l2 * p[name]
+        self.adapt(g)
+        return found
+
+    def adapt(self, g: Named) -> None:
+        """One update of Adam (Kingma and Ba 2015), or Nesterov's momentum (Sutskever et al. 2013)."""
+        o = self.case.optimizer
+        now, self.t = rate(o.learning_rate, self.t), self.t + 1
+        for name, p in self.p.items():
+            slots, d = self.slots[name], g[name]
+            if isinstance(o, Adam):
+                slots[0] = o.beta1 * slots[0] + (1.0 - o.beta1) * d
+                slots[1] = o.beta2 * slots[1] + (1.0 - o.beta2) * d * d
+                m, v = slots[0] / (1.0 - o.beta1**self.t), slots[1] / (1.0 - o.beta2**self.t)
+                self.p[name] = p - now * m / (np.sqrt(v) + o.epsilon)
+            elif isinstance(o, SGD):
+                slots[0] = o.momentum * slots[0] + d
+                self.p[name] = p - now * (d + o.momentum * slots[0])
+
+
+def fit(case: FitCase) -> tuple[Named, Named]:
+    """What every contender's ``fit`` must return, and the numbers before it.
+
+    "before": loss and accuracy of the untrained network; "loss" and "accuracy": of each epoch's updates, then
+    of each epoch's end; "predictions"; "learning rate" of the last update; and every parameter and running
+    average by its name.
+    """
+    program, y = Program(case), case.labels
+    x: np.ndarray = case.images / 255.0
+    start, rows = program.numbers(), np.arange(len(y))
+
+    def scores(p: np.ndarray) -> tuple[float, float]:  # the first of equal ones is the answer
+        return float(-np.mean(np.log(p[rows, y]))), float(np.mean(np.argmax(p, axis=1) == y))
+
+    before, during, after = scores(program.predict(x)), [], []
+    for epoch in range(1, case.epochs + 1):
+        p = np.zeros((len(y), case.classes))
+        for batch in np.split(order(case, epoch), range(case.batch_size, len(y), case.batch_size)):
+            p[batch] = program.learn(x[batch], y[batch])
+        during.append(scores(p))
+        after.append(scores(program.predict(x)))
+    loss, accuracy = zip(*during, *after, strict=True)
+    last = rate(case.optimizer.learning_rate, program.t - 1)
+    numbers = {"before": before, "predictions": program.predict(x), "loss": loss, "accuracy": accuracy}
+    found = {k: np.asarray(v, dtype=np.float64) for k, v in {**numbers, "learning rate": [last]}.items()}
+    return {**found, **program.numbers()}, start
