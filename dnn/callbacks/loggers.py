@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ class CSVLogger(_File):
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         header: list[str] = []
-        if self.append and self.filename.is_file():
+        if self.append and os.path.isfile(self.filename):
             with self.filename.open(encoding="utf-8", errors="replace", newline="") as file:
                 header = next(csv.reader([file.readline(100_000)]), [])  # csv's own limit is above
             if header and header[0] != "epoch":
