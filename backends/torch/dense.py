@@ -119,7 +119,7 @@ onednn = partial(override, dtypes=("float32",), devices=("cpu",), available=has_
 
 
 def unusual(batch: int) -> bool:
-    """Whether it is left to MKL: oneDNN compiles a program of 0.4 MB for each size of a batch and keeps it."""
+    """Whether it is left to MKL: oneDNN compiles a program of 1 MB for each size of a batch, and keeps it."""
     return batch % 25 != 0 and batch & (batch - 1) != 0
 
 
