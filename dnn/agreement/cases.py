@@ -185,8 +185,8 @@ class FitCase(Case):
 
 def unusual_optimizers() -> Iterator[tuple[str, Optimizer]]:
     """Every optimizer with numbers other than the usual ones, which a kernel might have built in."""
-    for name, optimizer_class in OPTIMIZERS.items():
-        usual = optimizer_class(**optimizer_class.examples[-1])
+    made = [optimizer_class(**e) for optimizer_class in OPTIMIZERS.values() for e in optimizer_class.examples]
+    for name, usual in {optimizer.kernel: optimizer for optimizer in made}.items():
         numbers = {f.name: getattr(usual, f.name) for f in fields(usual)}
         changed = {
             k: 0.2 + 0.8 * v if v >= 0.5 else v * (1e4 if v < 1e-6 else 3.0)

@@ -23,6 +23,8 @@ from dnn.random import host_normal, host_uniform, stream_key
 LEVEL = "L1"
 SHORT = (37, 5, 37)
 """Batches after the first: a shorter one, one shorter still, and again the first of these."""
+NEAR = 1e-4
+"""Of a kink; farther where a contender rounds the factors of its products."""
 LARGE = 1025
 EXACT = ("Dense", "MaxPooling2D", "Flatten", "Reshape", "Activation")
 """Layers that only add, multiply and choose. (Convolution may go through fractions, as Winograd's does.)"""
@@ -86,9 +88,10 @@ def _layer(
         yield from _exact(contenders, oracle, name, make, shape, integers, whole)
     if ACTIVATIONS[probe.activation].kink:
         # Units whose oracle z is near the kink get no cotangent, so their side does not matter.
+        near = max([NEAR, *(32.0 * c.unit for c in contenders if c.unit > bounds.UNITS["float32"])])
         z64 = [pre_activation(oracle, make, shape, values, x, dy) for x, dy in batches]
         batches = [
-            (x, np.where(np.abs(z) < 1e-4, np.float32(0.0), dy))
+            (x, np.where(np.abs(z) < near, np.float32(0.0), dy))
             for z, (x, dy) in zip(z64, batches, strict=True)
         ]
     inner = [inner_dimensions(probe, len(x)) for x, _ in batches]

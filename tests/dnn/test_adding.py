@@ -131,7 +131,7 @@ def test_a_layer(load, tmp_path):
     assert "Scale 24" in [name for name, _, _ in samples.samples()]
     sizes = Sizes(batch=10)
     records = list(layer_level([get_contender("numpy")], make_oracle(), None, sizes, 0))
-    assert {"y", "dx", "dw"} == {r.tensor for r in records if r.case.startswith("Scale")}
+    assert {"y", "dx", "dw"} == {r.tensor.split()[0] for r in records if r.case.startswith("Scale")}
     assert all(r.holds for r in records if r.case.startswith("Scale"))
 
 

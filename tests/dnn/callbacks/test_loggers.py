@@ -64,12 +64,12 @@ def test_csv_does_not_append_to_what_is_no_text(tmp_path, content):
 
 
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full")
-def test_a_full_disk_costs_lines_and_not_the_training(capsys):
+def test_a_full_disk_costs_lines_and_not_the_training(caplog):
     log = JSONLogger("/dev/full")
     log.on_train_begin(1, 1, 1)
     log.on_epoch_end(1, {"loss": 0.5})
     log.on_train_end()
-    assert capsys.readouterr().err.count("epoch 1 cannot be logged (No space left on device)") == 1
+    assert caplog.text.count("epoch 1 cannot be logged (No space left on device)") == 1
 
 
 def test_csv_is_written_over(tmp_path):

@@ -159,17 +159,17 @@ def test_states_that_no_minimisation_leaves_are_refused(tmp_path):
     assert same_bits(load_state(path, backend).point, state.point)
 
 
-def test_a_state_of_another_number_of_threads_says_so(tmp_path, capsys):
+def test_a_state_of_another_number_of_threads_says_so(tmp_path, caplog):
     backend, path = get_backend("numpy", dtype="float64"), tmp_path / "state.safetensors"
     state, _ = run("wood", max_iterations=2)
     save_state(state, path, backend)
     load_state(path, backend)
-    assert capsys.readouterr().err == ""
+    assert caplog.text == ""
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
     about["made_with"]["threads"] = 77
     tensor_files.write(path, FORMAT, VERSION, about, arrays)
     load_state(path, backend)
-    said = capsys.readouterr().err
+    said = caplog.text
     assert "made with threads 77, here it is threads" in said
     assert said.count("\n") == 1
 
