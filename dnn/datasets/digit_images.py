@@ -1,9 +1,7 @@
 """Any picture of one digit, turned into the kind of image that the network was trained on.
 
 MNIST's images are bright ink on black, the ink fitted into 20x20 pixels of 28x28 and its centre of
-mass in the middle (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits").
-A network that has seen nothing else fails on a small dark digit in the corner of a white page, so
-`load_digit_image` finds the ink and brings it to that form:
+mass in the middle (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"):
 
     picture -> grey page -> ink = |page - background| -> crop -> fit -> centre
 
@@ -49,38 +47,33 @@ def load_digit_image(
         only_digits: refuse what does not look like one of MNIST's digits, see ``why_no_digit``.
 
     Returns (height, width) uint8, C-contiguous, 0 the background and 255 the strongest ink.
-
     Raises InputError: the file is missing, no image, truncated, over 50 megapixels, without any ink,
-        or no digit.
+    or no digit.
 
     >>> load_digit_image("seven.png").shape  # doctest: +SKIP
     (28, 28)
     """
     require_list("image_shape", image_shape)
     shape = tuple(positive_integer("image_shape", side) for side in image_shape)
-    if len(shape) != 2 or min(shape) < 1:
+    if len(shape) != 2:
         raise InputError(f"image_shape is {shape}, expected (height, width), both at least 1")
     if math.prod(shape) > MAX_PIXELS:
         raise InputError(f"image_shape is {shape}, expected at most {MEGAPIXELS} megapixels")
     image = open_picture(require_path("path", path))
-    reason = None
+    shows = "ink: got a blank or nearly even image, expected one digit that stands out from its background"
     for digit, form in _candidates(image, shape):
         reason = why_no_digit(form) if only_digits else None
         if reason is None:
             return digit
-    if reason is not None:
-        raise InputError(f"{path} shows no digit: {reason}")
-    raise InputError(
-        f"{path} shows no ink: got a blank or nearly even image, expected one digit that stands "
-        "out from its background"
-    )
+        shows = f"digit: {reason}"
+    raise InputError(f"{path} shows no {shows}")
 
 
 def _candidates(image: Image.Image, shape: tuple[int, int]) -> Iterator[tuple[Grey, Grey]]:
     """What the image may mean: an image of `shape`, and the same as MNIST's (28, 28)."""
     if image.mode == "L" and "transparency" not in image.info:
         pixels = np.array(image)
-        if pixels.shape == shape and _is_digit_on_black(pixels):
+        if pixels.shape == shape and np.median(pixels[_border(pixels)]) <= MIN_CONTRAST < pixels.max():
             yield pixels, pixels if shape == (28, 28) else _fit(pixels.astype(np.float64), (28, 28))
             return
     for page in grey_pages(image, for_ink=True):
@@ -96,7 +89,7 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
         input_shape: a model's, without the batch: (pixels,) of a square image, (height, width), or
             (1, height, width).
 
-    Raises InputError: it is not that of one grey image.
+    Raises InputError: another one.
 
     >>> image_shape_of((784,))
     (28, 28)
@@ -118,10 +111,6 @@ def _border(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
     border = np.ones(pixels.shape, bool)
     border[n:-n, n:-n] = False
     return border
-
-
-def _is_digit_on_black(pixels: Grey) -> bool:
-    return bool(np.median(pixels[_border(pixels)]) <= MIN_CONTRAST < pixels.max())
 
 
 def _find_ink(page: Image.Image, side: int) -> Floats | None:

