@@ -204,8 +204,7 @@ def _fit(ink: Floats, shape: tuple[int, int]) -> Grey:
     digit = digit * (255 / digit.max())  # a thin pen pales when it is scaled down
     corner = []
     for axis, side, used in ((0, shape[0], height), (1, shape[1], width)):
-        mass = digit.sum(1 - axis)
-        centre = (mass * np.arange(used)).sum() / mass.sum()
+        centre = np.average(np.arange(used), weights=digit.sum(1 - axis))
         # MNIST's own centres of mass average pixel 14.0 of 0..27, the 8x8 digits' 3.5 of 0..7.
         middle = side / 2 if side >= 20 else (side - 1) / 2
         corner.append(min(max(round(middle - centre), 0), side - used))
