@@ -45,7 +45,7 @@ class Network(Copied, Closed):
     """
 
     _fixed = ("layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
-              "optimizer", "optimizer_state")  # fmt: skip
+              "optimizer", "optimizer_state", "seed")  # fmt: skip
     optimizer: Optimizer
     optimizer_state: OptimizerState
 
@@ -69,7 +69,7 @@ class Network(Copied, Closed):
         self._block = Block(layers)
         self.layers = self._block.layers
         self.backend = backend
-        self.seed = seed
+        self.seed = int(seed) if isinstance(seed, np.integer) else seed
         self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
         self.epochs_done = 0
         self.stop_training = False

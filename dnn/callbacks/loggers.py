@@ -3,13 +3,14 @@
 import contextlib
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from backends import InputError
-from backends.errors import install
+from backends.errors import brief, install
 from dnn.io.notices import warn
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -76,12 +77,12 @@ class CSVLogger(_File):
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         header: list[str] = []
-        if self.append and self.filename.is_file():
-            with self.filename.open(encoding="utf-8", newline="") as file:
-                header = next(csv.reader(file), [])
+        if self.append and os.path.isfile(self.filename):
+            with self.filename.open(encoding="utf-8", errors="replace", newline="") as file:
+                header = next(csv.reader([file.readline(100_000)]), [])  # csv's own limit is above
             if header and header[0] != "epoch":
                 raise InputError(
-                    f"filename {self.filename} begins with {header}, expected a CSVLogger's file"
+                    f"filename {self.filename} begins with {brief(header)}, expected a CSVLogger's file"
                 )
         super().on_train_begin(first_epoch, epochs, updates_per_epoch)
         self._columns = header[1:]

@@ -118,7 +118,7 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
     """Write the state; an older file of that name is replaced whole.
     Raises CheckpointError: the file cannot be written.
     """
-    require_kind("state", state, State), require_kind("backend", backend, Backend)
+    require_kind("backend", backend, Backend).check("state", require_kind("state", state, State).point)
     vectors = [state.point, state.gradient, *(v for pair in state.pairs for v in (pair.s, pair.y))]
     about = {
         "dtype": backend.dtype_name,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from backends import Backend, InputError
+from backends.errors import brief, shown
 from dnn.interop.torch.layers import (
     ACTIVATION_TWINS,
     LAYER_TWINS,
@@ -93,6 +94,10 @@ def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = Non
     require_kind("device", device, str, torch.device, None)
     if device is None:
         device = model.backend.device if model.backend.name == "torch" else "cpu"
+    try:
+        device = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"device is {shown(device)}, expected a device of torch ({brief(error)})") from None
     dtype = getattr(torch, model.backend.dtype_name)
     modules: dict[str, torch.nn.Module] = {}
     for layer in model.layers:

@@ -4,6 +4,7 @@ import builtins
 import csv
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -52,6 +53,23 @@ def test_csv_does_not_append_to_another_file(tmp_path):
     with pytest.raises(InputError, match=r"begins with \['x', 'y'\]"):
         fit(CSVLogger(path, append=True))
     assert path.read_text(encoding="utf-8") == "x,y\n1,2\n"
+
+
+@pytest.mark.parametrize("content", [b"\x83\xff\x00", b"x" * 200_000, b'"' + b"x" * 200_000])
+def test_csv_does_not_append_to_what_is_no_text(tmp_path, content):
+    (tmp_path / "log").write_bytes(content)
+    with pytest.raises(InputError, match="expected a CSVLogger's file"):
+        CSVLogger(tmp_path / "log", append=True).on_train_begin(1, 1, 1)
+    assert (tmp_path / "log").read_bytes() == content
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full")
+def test_a_full_disk_costs_lines_and_not_the_training(capsys):
+    log = JSONLogger("/dev/full")
+    log.on_train_begin(1, 1, 1)
+    log.on_epoch_end(1, {"loss": 0.5})
+    log.on_train_end()
+    assert capsys.readouterr().err.count("epoch 1 cannot be logged (No space left on device)") == 1
 
 
 def test_csv_is_written_over(tmp_path):
