@@ -18,11 +18,9 @@ from PIL import Image, ImageFilter
 
 from backends.errors import InputError
 from dnn.datasets.no_digit import why_no_digit
-from dnn.datasets.paper import box, without_cut_off, without_frame, without_lines
+from dnn.datasets.paper import Floats, box, without_cut_off, without_frame, without_lines
 from dnn.datasets.pictures import MAX_PIXELS, MEGAPIXELS, Grey, grey_pages, open_picture
 from dnn.validation.settings import positive_integer, require_list, require_path
-
-Floats = NDArray[np.float64]
 
 WORK_SIDE = 300  # larger pages are averaged down towards this: less noise, less work
 EDGE = 0.08  # of the strongest ink; below it, what surrounds ink is a JPEG's ripple
