@@ -16,7 +16,6 @@ from dnn.datasets.download import FOLDERS, DatasetError, fetch, quiet
 from dnn.validation.settings import look_up
 
 DATASETS = (*FOLDERS, "digits")
-DIGITS_TRAIN = 1437  # of 1,797: four fifths, and 360 are left
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,5 +78,5 @@ def _load_digits() -> Dataset:
         ) from error
     x, y = load_digits(return_X_y=True)
     x, y = np.rint(x * (255 / 16)).astype(np.uint8), y.astype(np.int64)  # (1797, 64), (1797,)
-    n = DIGITS_TRAIN
+    n = 1437  # four fifths, and 360 are left
     return Dataset("digits", x[:n], y[:n], x[n:], y[n:], image_shape=(8, 8), classes=10)
