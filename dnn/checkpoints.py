@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError, get_backend
-from backends.errors import UnknownName, brief
+from backends.errors import UnknownName, brief, shown
 from dnn.io.checkpoint import CheckpointError, read_checkpoint
 from dnn.layers import Block
 from dnn.losses import LOSSES
@@ -28,7 +28,7 @@ __all__ = ["CheckpointError", "dtype_of", "load_model", "load_weights", "save_mo
 
 
 def save_model(model: Network, path: str | Path) -> None:
-    """``model.save(path)``."""
+    """``model.save(path)``. Raises CheckpointError: the file cannot be written."""
     require_kind("model", model, Network).save(path)
 
 
@@ -89,7 +89,10 @@ def load_model(
         model.uint8_scale = require_number("uint8_scale", facts.get("uint8_scale", 1 / 255), 0.0)
         if facts.get("loss") is not None:
             _compile(model, facts)
-        model.epochs_done = facts.get("epochs_done", 0)
+        done = facts.get("epochs_done", 0)
+        if type(done) is not int or not 0 <= done < 2**53:
+            raise InputError(f"epochs_done is {shown(done)}, expected an integer from 0")
+        model.epochs_done = done
     except UnknownName as error:
         raise CheckpointError(
             f"checkpoint {path} needs a part that is not known here: {brief(error, 400)}; a part of your own "

@@ -53,8 +53,8 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def require_new(path: Path) -> None:
-    """Refuse a run folder in which there is more than a training left that was killed before its first file.
-    Raises InputError: so, or its place cannot be looked into; nothing is made.
+    """Refuse a run folder that holds more than what a training leaves that is killed at once; makes nothing.
+    Raises InputError: there is something already, or its place cannot be looked into.
     """
     with _writing(path):
         left = {path / LOCK, *unfinished_files(path)}
@@ -157,7 +157,7 @@ class RunFolder(Callback):
             write_atomically(self.path / name, content)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """As ``_write``; NaN and infinity become null."""
+        """Write a JSON file, null for NaN and infinity. Raises InputError: it cannot be written."""
         self._write(name, json.dumps(_plain(content), indent=2, allow_nan=False) + os.linesep)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:

@@ -87,7 +87,7 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
         input_shape: a model's, without the batch: (pixels,) of a square image, (height, width), or
             (1, height, width).
 
-    Raises InputError: another one.
+    Raises InputError: it is not that of one grey image.
 
     >>> image_shape_of((784,))
     (28, 28)
