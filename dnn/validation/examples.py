@@ -44,11 +44,7 @@ class Door(NamedTuple):
     below: int | None = None  # as of ``Layer``, of the first
 
     def admit(
-        self,
-        x: Any,
-        y: Any,
-        sample_weight: Any = None,
-        names: tuple[str, str] = ("x", "y"),
+        self, x: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")
     ) -> Examples:
         """x, y and the weights on the device, checked; ``names`` are those of x and y in messages.
         Raises InputError: what does not fit, by name.
