@@ -28,9 +28,7 @@ __all__ = ["CheckpointError", "dtype_of", "load_model", "load_weights", "save_mo
 
 
 def save_model(model: Network, path: str | Path) -> None:
-    """``model.save(path)``: the weights and architecture; an older file of that name is replaced whole.
-    Raises CheckpointError: the file cannot be written.
-    """
+    """``model.save(path)``. Raises CheckpointError: the file cannot be written."""
     require_kind("model", model, Network).save(path)
 
 
@@ -85,18 +83,16 @@ def load_model(
     try:
         block = Block(facts["layers"])
         shape = tuple(positive_integer("input_shape", n) for n in facts["input_shape"])
-        done = facts.get("epochs_done", 0)
         _require_weights_of(block, shape, arrays)
         model = Sequential(block.layers, input_shape=shape, backend=backend, seed=facts.get("seed", 0))
         model.parameters.load(arrays)
         model.uint8_scale = require_number("uint8_scale", facts.get("uint8_scale", 1 / 255), 0.0)
         if facts.get("loss") is not None:
             _compile(model, facts)
+        done = facts.get("epochs_done", 0)
         if type(done) is not int or not 0 <= done < 2**53:
             raise InputError(f"epochs_done is {shown(done)}, expected an integer from 0")
         model.epochs_done = done
-    except CheckpointError:
-        raise
     except UnknownName as error:
         raise CheckpointError(
             f"checkpoint {path} needs a part that is not known here: {brief(error, 400)}; a part of your own "

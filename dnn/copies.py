@@ -11,21 +11,6 @@ import numpy as np
 from backends import Backend, InputError, get_backend
 from dnn.layers.description import made_again
 from dnn.layers.layer import Layer
-from dnn.losses import Loss
-from dnn.measures import Measure
-from dnn.optimizers import Optimizer
-
-
-class Goal(NamedTuple):
-    """How a model is trained, and how far it is."""
-
-    loss: Loss
-    optimizer: Optimizer
-    metrics: tuple[Measure, ...] | None
-    l1: float
-    l2: float
-    vectors: dict[str, np.ndarray]  # the optimizer's
-    control: np.ndarray
 
 
 class Parts(NamedTuple):
@@ -36,23 +21,30 @@ class Parts(NamedTuple):
     settings: dict[str, Any]  # of the constructor
     attributes: dict[str, Any]  # that are set afterwards
     arrays: dict[str, np.ndarray]  # parameters, and state of the layers
-    goal: Goal | None
+    goal: tuple[Any, ...]  # arguments of set_goal; () before compile
+    steps: dict[str, np.ndarray]  # as of _steps
+
+
+def _penalties(model: Any) -> tuple[float, float]:
+    """l1 and l2."""
+    return (0.0, 0.0) if model.penalty is None else (model.penalty.l1, model.penalty.l2)
+
+
+def _steps(model: Any) -> dict[str, Any]:
+    """The optimizer's vectors by name, and its control array under ""; nothing before compile."""
+    if model.loss is None:
+        return {}
+    return {**model.optimizer_state.vectors, "": model.optimizer_state.control}
 
 
 def parts_of(model: Any) -> Parts:
     """A model taken apart."""
-    host, goal = model.backend.to_host, None
-    if model.loss is not None:
-        state, penalty = model.optimizer_state, model.penalty
-        l1, l2 = (0.0, 0.0) if penalty is None else (penalty.l1, penalty.l2)
-        vectors = {slot: np.array(host(vector)) for slot, vector in state.vectors.items()}
-        goal = Goal(
-            model.loss, model.optimizer, model.metrics, l1, l2, vectors, np.array(host(state.control))
-        )
+    goal = () if model.loss is None else (model.loss, model.optimizer, model.metrics, *_penalties(model))
+    steps = {name: np.array(model.backend.to_host(array)) for name, array in _steps(model).items()}
     attributes = {name: getattr(model, name) for name in ("epochs_done", "uint8_scale")}
     layers = [(type(layer), layer.config()) for layer in model.layers]
     settings = {"input_shape": model.input_shape, "seed": model.seed}
-    return Parts(type(model), layers, settings, attributes, model.parameters.to_host(), goal)
+    return Parts(type(model), layers, settings, attributes, model.parameters.to_host(), goal, steps)
 
 
 def assembled(parts: Parts, backend: Backend) -> Any:
@@ -68,13 +60,10 @@ def assembled(parts: Parts, backend: Backend) -> Any:
     model.parameters.load(parts.arrays)
     for name, value in parts.attributes.items():
         setattr(model, name, value)
-    if parts.goal is not None:
-        goal = parts.goal
-        model.set_goal(goal.loss, goal.optimizer, goal.metrics, goal.l1, goal.l2)
-        state = model.optimizer_state
-        for slot, vector in goal.vectors.items():
-            state.vectors[slot][...] = backend.from_host(vector)
-        state.control[...] = backend.from_host(goal.control)
+    if parts.goal:
+        model.set_goal(*parts.goal)
+    for name, array in _steps(model).items():
+        array[...] = backend.from_host(parts.steps[name])
     return model
 
 
@@ -83,22 +72,12 @@ def unpickled(parts: Parts, backend: tuple[Any, ...]) -> Any:
     return assembled(parts, get_backend(*backend))
 
 
-def pickled(model: Any) -> tuple[Any, ...]:
-    """What ``__reduce__`` returns. Raises InputError: the backend is one with functions wrapped around it."""
-    backend = model.backend
-    if backend.wrap is not None:
-        raise InputError("the model's backend has wrapped kernels, which cannot be pickled; use save")
-    settings = backend.name, backend.device, backend.dtype_name, backend.fused, backend.precision
-    return unpickled, (parts_of(model), settings)
-
-
 def training_config(network: Any) -> dict[str, Any] | None:
     """How a network is trained, as JSON values; None: it is not compiled."""
     if network.loss is None:
         return None
-    penalty, metrics = network.penalty, network.metrics
+    metrics, (l1, l2) = network.metrics, _penalties(network)
     updates = network.backend.to_host(network.optimizer_state.control)[3]
-    l1, l2 = (0.0, 0.0) if penalty is None else (penalty.l1, penalty.l2)
     return {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
             "metrics": None if metrics is None else [measure.name for measure in metrics]}  # fmt: skip
 
@@ -116,4 +95,8 @@ class Copied:
         return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return pickled(self)
+        backend = self.backend
+        if backend.wrap is not None:
+            raise InputError("the model's backend has wrapped kernels, which cannot be pickled; use save")
+        settings = backend.name, backend.device, backend.dtype_name, backend.fused, backend.precision
+        return unpickled, (parts_of(self), settings)

@@ -40,13 +40,6 @@ def _classes(argument: str, values: Any) -> np.ndarray:
     return array
 
 
-def _pair(labels: Any, predictions: Any) -> tuple[np.ndarray, np.ndarray]:
-    true, found = _classes("labels", labels), _classes("predictions", predictions)
-    if true.shape != found.shape:
-        raise InputError(f"labels are {true.shape[0]} and predictions {found.shape[0]}, expected as many")
-    return true, found
-
-
 def confusion_matrix(labels: Any, predictions: Any, classes: int | None = None) -> np.ndarray:
     """(C, C) int64: row t, column p counts the examples of class t that were taken for p.
 
@@ -59,7 +52,9 @@ def confusion_matrix(labels: Any, predictions: Any, classes: int | None = None) 
     array([[1, 1],
            [0, 1]])
     """
-    true, found = _pair(labels, predictions)
+    true, found = _classes("labels", labels), _classes("predictions", predictions)
+    if true.shape != found.shape:
+        raise InputError(f"labels are {true.shape[0]} and predictions {found.shape[0]}, expected as many")
     highest = int(max(true.max(initial=-1), found.max(initial=-1)))
     n = highest + 1 if classes is None else positive_integer("classes", classes)
     if highest >= n:
@@ -76,7 +71,8 @@ def precision(labels: Any, predictions: Any, classes: int | None = None) -> np.n
     array([1. , 0.5])
     """
     counts = confusion_matrix(labels, predictions, classes)
-    return _share(np.diag(counts), counts.sum(axis=0))
+    share: np.ndarray = counts.diagonal() / np.maximum(counts.sum(axis=0), 1)
+    return share
 
 
 def recall(labels: Any, predictions: Any, classes: int | None = None) -> np.ndarray:
@@ -86,11 +82,8 @@ def recall(labels: Any, predictions: Any, classes: int | None = None) -> np.ndar
     array([0.5, 1. ])
     """
     counts = confusion_matrix(labels, predictions, classes)
-    return _share(np.diag(counts), counts.sum(axis=1))
-
-
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.where(whole > 0, part / np.maximum(whole, 1), 0.0)
+    share: np.ndarray = counts.diagonal() / np.maximum(counts.sum(axis=1), 1)
+    return share
 
 
 def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:

@@ -32,7 +32,6 @@ class Parameters:
     Attributes:
         values, gradients: (n,) vectors of the backend's dtype.
         value, gradient: name -> view.
-        state: as given.
     """
 
     def __init__(
@@ -70,22 +69,16 @@ class Parameters:
         return {name: np.array(self.backend.to_host(array)) for name, array in arrays.items()}
 
     def load(self, values: Mapping[str, np.ndarray]) -> None:
-        """Set all values and the state; all names, shapes and dtypes are compared before anything is written.
-
-        Args:
-            values: name -> host array of the view's shape and of the backend's dtype, as ``to_host``
-                returns them.
-
+        """Set all values and the state, as ``to_host`` returns them; all are compared before one is written.
         Raises InputError: a missing or unknown name, another shape, another dtype.
         """
         arrays = {**self.value, **self.state}
         if set(values) != set(arrays):
             raise InputError(f"weights are named {sorted(values)}, expected {sorted(arrays)}")
         for name, array in values.items():
-            shape = tuple(arrays[name].shape)
+            shape, dtype = tuple(arrays[name].shape), dtype_name(arrays[name])
             if tuple(array.shape) != shape:
                 raise InputError(f"weights {name!r} have shape {tuple(array.shape)}, expected {shape}")
-            dtype = dtype_name(arrays[name])
             if str(array.dtype) != dtype:
                 raise InputError(
                     f"weights {name!r} have dtype {array.dtype}, expected {dtype}; convert them with astype"

@@ -1,10 +1,4 @@
-"""Recipes for 28 x 28 digits by name: the lecture's network, and better ones of about its size.
-
-lecture    sigmoid, cross-entropy, Adam, as in the lecture
-best       the same sizes: batch normalisation, a little dropout, smoothed labels
-augmented  the same sizes: batch normalisation, and each image moved and turned a little
-cnn        a small convolutional network, on moved images
-"""
+"""Recipes for 28 x 28 digits by name: the lecture's network, and better ones of about its size."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,14 +29,11 @@ Shape = tuple[int, ...]
 class Preset:
     """One recipe, for batches of 100.
 
-    Args:
-        about: in a few words.
-        layers: (image shape (H, W), classes) -> new layers, for flat images (H W,) of pixels from 0 to 255.
-        optimizer: (updates of the whole training) -> with its schedule.
-        loss: what is minimised.
+    ``layers`` makes new ones, for flat images (H W,) of pixels from 0 to 255, from their shape (H, W) and the
+    number of classes; ``optimizer`` makes one with its schedule, from the updates of the whole training.
     """
 
-    about: str
+    about: str  # in a few words
     layers: Callable[[Shape, int], Sequence[Layer]]
     optimizer: Callable[[int], Optimizer]
     loss: Loss = field(default_factory=CategoricalCrossentropy)

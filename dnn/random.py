@@ -20,11 +20,7 @@ _WORD = 0xFFFFFFFF
 
 def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
     """The key of the stream of this purpose ("weights", "shuffle", ...) and layer.
-
-    Args:
-        seed: 0 <= seed < 2^64.
-
-    Raises InputError: a seed out of range.
+    Raises InputError: a seed that is no integer of 0 <= seed < 2^64.
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
         raise InputError(f"seed is {shown(seed)}, expected an integer from 0 to 2**64 - 1")

@@ -1,6 +1,5 @@
 """``register``: parts of your own under a name, by which ``compile`` and checkpoints find them."""
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from backends import InputError
@@ -24,10 +23,6 @@ def _place(part: Any) -> tuple[Any, Any]:
     return getattr(source, "__module__", None), getattr(source, "__qualname__", source)
 
 
-def _add(table: Table[Any], name: str, part: Any) -> None:
-    table.add(name, part, again=name in table and _place(table[name]) == _place(part))
-
-
 def register(thing: T, name: str | None = None) -> T:
     """Make a part known, as a decorator or a call; what is registered again from the same place replaces it.
 
@@ -43,23 +38,22 @@ def register(thing: T, name: str | None = None) -> T:
     ...     return abs(y - outputs).max(1)
     """
     part: Any = thing
-    if isinstance(part, ActivationFunction):
-        _add(ACTIVATIONS, name or "", part)
-        return thing
-    if isinstance(part, type):
-        kinds: tuple[tuple[type, Any], ...] = (
-            (Layer, LAYERS), (Loss, LOSSES), (Optimizer, OPTIMIZERS), (Schedule, SCHEDULES),
-        )  # fmt: skip
-        for base, table in kinds:
-            if issubclass(part, base):
-                usual = part.__name__ if base is Layer else part.__dict__.get("name", "")
-                _add(table, name or usual, part)
-                return thing
-    elif isinstance(part, Callable):  # type: ignore[arg-type]
-        measure = own(part, name)
-        _add(MEASURES, measure.name, measure)
-        return thing
-    raise InputError(
-        f"{shown(thing)} cannot be registered, expected a subclass of Layer, Loss, Optimizer or Schedule, an "
-        f"ActivationFunction, or a function of (y, outputs)"
-    )
+    bases: dict[type, Table[Any]] = {
+        Layer: LAYERS, Loss: LOSSES, Optimizer: OPTIMIZERS, Schedule: SCHEDULES,
+    }  # fmt: skip
+    base = next((base for base in bases if isinstance(part, type) and issubclass(part, base)), None)
+    if base is not None:
+        table, usual = bases[base], part.__name__ if base is Layer else part.__dict__.get("name", "")
+    elif isinstance(part, ActivationFunction):
+        table, usual = ACTIVATIONS, ""
+    elif callable(part) and not isinstance(part, type):
+        part = own(part, name)
+        table, usual = MEASURES, part.name
+    else:
+        raise InputError(
+            f"{shown(thing)} cannot be registered, expected a subclass of Layer, Loss, Optimizer or "
+            f"Schedule, an ActivationFunction, or a function of (y, outputs)"
+        )
+    name = name or usual
+    table.add(name, part, again=name in table and _place(table[name]) == _place(part))
+    return thing

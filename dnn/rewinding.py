@@ -72,6 +72,7 @@ def fit_rewinding(
     while True:
         try:
             history = model.fit(x, y, callbacks=watchers, resume=resume, **options)
+            break
         except DivergedError as error:
             if halvings >= most:
                 raise
@@ -87,7 +88,6 @@ def fit_rewinding(
                 # Last, so that a stop before the next state knows of the lower rate, and one before this
                 # comes here again.
                 states.save(resume)
-        else:
-            if resume is not None:
-                states.tidy(resume)
-            return history
+    if resume is not None:
+        states.tidy(resume)
+    return history

@@ -27,7 +27,7 @@ from backends import Backend, InputError
 from backends.errors import brief
 from dnn.callbacks.training_checkpoint import state_files
 from dnn.checkpoints import dtype_of, load_model
-from dnn.io.atomic_files import remove_unfinished, unfinished_files, write_atomically
+from dnn.io.atomic_files import unfinished_files, write_atomically
 from dnn.io.notices import warn
 from dnn.network import Network
 from dnn.sequential import Sequential
@@ -38,19 +38,6 @@ from dnn.validation.settings import require_bool, require_kind, require_path
 CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
 RESULT, CURVES = "result.json", "curves.png"
 LOCK = ".lock"
-
-
-def _locked(file: int) -> bool:
-    """Take an open file's lock, which the system gives back when this process ends; False: it is taken."""
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):  # Windows, or a file system without locks: nothing is held there
-        return True
-    return True
 
 
 @contextlib.contextmanager
@@ -66,8 +53,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def require_new(path: Path) -> None:
-    """Refuse a run folder that is there and not empty, without making anything. What a training left that was
-    killed before its first file was written is nothing.
+    """Refuse a run folder that holds more than what a training leaves that is killed at once; makes nothing.
     Raises InputError: there is something already, or its place cannot be looked into.
     """
     with _writing(path):
@@ -87,11 +73,10 @@ def free_folder(parent: Path, ending: str) -> Path:
     with _writing(path):
         parent.mkdir(parents=True, exist_ok=True)
         for number in itertools.count(2):
-            try:
+            with contextlib.suppress(FileExistsError):
                 path.mkdir()
                 break
-            except FileExistsError:
-                path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}-{number}"
+            path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}-{number}"
     return path
 
 
@@ -136,13 +121,20 @@ class RunFolder(Callback):
             careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
             lock = os.open(self.path / LOCK, os.O_WRONLY | os.O_CREAT | careful, 0o644)
         weakref.finalize(self, os.close, lock)  # closing it gives the lock back
-        if not _locked(lock):
+        try:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             raise InputError(
                 f"run folder {self.path} is in use by another training; wait for its end, or choose another "
                 f"--run-dir"
-            )
+            ) from None
+        except (ImportError, OSError):  # Windows, or a file system without locks: nothing is held there
+            pass
         with _writing(self.path):
-            remove_unfinished(self.path)
+            for left in unfinished_files(self.path):
+                left.unlink(missing_ok=True)
         self._held = True
 
     def _ready(self) -> None:
@@ -165,9 +157,7 @@ class RunFolder(Callback):
             write_atomically(self.path / name, content)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Write one of the folder's JSON files, whole or not at all; NaN and infinity become null.
-        Raises InputError: it cannot be written.
-        """
+        """Write a JSON file, null for NaN and infinity. Raises InputError: it cannot be written."""
         self._write(name, json.dumps(_plain(content), indent=2, allow_nan=False) + os.linesep)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
@@ -220,12 +210,7 @@ def _line(epoch: int, logs: dict[str, float]) -> str:
 def load_run(
     path: str | Path, open_backend: Callable[[str], Backend], allow_nonfinite: bool = False
 ) -> tuple[dict[str, Any], Sequential]:
-    """(configuration, trained model) of a run folder.
-
-    Args:
-        open_backend: makes the backend for the dtype of the checkpoint.
-        allow_nonfinite: as in ``load_model``.
-
+    """(configuration, trained model) of a run folder; ``open_backend`` makes the backend for its dtype.
     Raises InputError: no run folder, or one whose files cannot be read.
     """
     folder = require_path("path", path)

@@ -8,7 +8,7 @@ import numpy as np
 
 from dnn.datasets import download as fetching
 
-REAL_MD5 = dict(fetching.MNIST_MD5)
+REAL_MD5 = {name: md5 for name, (_, _, md5) in fetching.FILES.items()}
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 

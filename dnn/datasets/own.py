@@ -46,9 +46,8 @@ def load_image_folder(
         grey: one channel; False: three, red, green and blue.
         flat: a row for each picture, instead of (height, width, channels).
 
-    Raises:
-        InputError: no such folder, no class, a class without pictures, or a file that is no picture
-            (PNG, JPEG, GIF, BMP, WebP), by name.
+    Raises InputError: no such folder, no class, a class without pictures, or a file that is no picture
+    (PNG, JPEG, GIF, BMP, WebP), by name.
     """
     require_list("size", size)
     if len(size) != 2:
@@ -73,11 +72,7 @@ def load_image_folder(
 
 
 def _visible(folder: Path) -> list[Path]:
-    """What is in a folder, by name.
-
-    Raises:
-        InputError: it cannot be listed, or holds nothing.
-    """
+    """What is in a folder, by name. Raises InputError: it cannot be listed, or holds nothing."""
     try:
         found = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
@@ -97,9 +92,8 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
             is class numbers (or values, for a network with one output); one of text is classes, numbered in
             the order of their names; all other numbers are values.
 
-    Raises:
-        InputError: no such file, no such column, a line that is too short or too long, or a cell that holds
-            no finite number, by column and example.
+    Raises InputError: no such file, no such column, a line that is too short or too long, or a cell that
+    holds no finite number, by column and example.
     """
     path, targets = require_path("path", path), [target] if isinstance(target, str) else target
     require_list("target", targets)

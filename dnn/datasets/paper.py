@@ -82,10 +82,8 @@ def without_cut_off(core: Mask, near: Mask) -> Mask:
 
 def components(mask: Mask) -> list[Mask]:
     """(h, w) -> the parts that hang together along rows and columns, the largest first, each (h, w)."""
-    labels, spread = (
-        np.zeros(mask.shape, int),
-        np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0),
-    )
+    labels = np.zeros(mask.shape, int)
+    spread = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while not np.array_equal(spread, labels):
         labels, spread = spread, _along_rows(_along_rows(spread).T).T
     names, sizes = np.unique(labels[mask], return_counts=True)

@@ -28,14 +28,12 @@ def open_picture(path: Path) -> Image.Image:
         # Pillow warns of big images (the bound below is lower) and of odd metadata (harmless here).
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
             width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise _too_large(path, f"{width}x{height} pixels")
-            image.load()
-            return ImageOps.exif_transpose(image)
-    except InputError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(path, "a far larger one") from error
+            if width * height <= MAX_PIXELS:
+                image.load()
+                return ImageOps.exif_transpose(image)
+            got = f"{width}x{height} pixels"
+    except Image.DecompressionBombError:
+        got = "a far larger one"
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is no image that can be read here, expected a PNG or JPEG file") from error
     except Exception as error:  # a broken file makes Pillow raise nearly any type, SyntaxError too
@@ -43,10 +41,7 @@ def open_picture(path: Path) -> Image.Image:
             f"{path} cannot be read as an image ({type(error).__name__}: {error}); it may be "
             "truncated or damaged, expected a whole PNG or JPEG file"
         ) from error
-
-
-def _too_large(path: Path, got: str) -> InputError:
-    return InputError(
+    raise InputError(
         f"{path} is too large: got {got}, expected at most {MEGAPIXELS} megapixels; scale or crop it"
     )
 

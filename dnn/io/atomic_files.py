@@ -13,11 +13,8 @@ _UNFINISHED = ".unfinished"
 def write_atomically(path: Path, *content: Buffer) -> None:
     """Write a file so that a reader, or a crash at any moment, finds the old one or the new one.
 
-    The content is on the disk before the name is, and the name before this returns (as far as the system can
-    promise that).
-
-    Args:
-        content: parts that are written one after another.
+    The parts of the content are on the disk before the name is, and the name before this returns (as far as
+    the system can promise that).
 
     Raises OSError: the folder cannot be written to, or the disk is full; nothing is left behind.
     """
@@ -43,9 +40,7 @@ def write_atomically(path: Path, *content: Buffer) -> None:
 
 def _flush_folder(folder: Path) -> None:
     """Ask for the folder's entries to be on the disk; a system that cannot is left alone."""
-    if not hasattr(os, "O_DIRECTORY"):  # Windows
-        return
-    with contextlib.suppress(OSError):  # some network file systems refuse; the file itself is written
+    with contextlib.suppress(OSError, AttributeError):  # Windows and some network file systems cannot
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(handle)
@@ -56,11 +51,3 @@ def _flush_folder(folder: Path) -> None:
 def unfinished_files(folder: Path) -> list[Path]:
     """What writers that are at work, or that were killed, have in a folder."""
     return list(folder.glob(f".*{_UNFINISHED}"))
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove what writers that were killed left in a folder; for its only writer.
-    Raises OSError: a file cannot be removed.
-    """
-    for path in unfinished_files(folder):
-        path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """A checkpoint file: named weights in safetensors, the architecture as JSON in its metadata.
 
-The format holds numbers and text only, so reading one runs no code. It is the same whichever backend
-wrote it, and any backend reads it. What the architecture says is ``dnn.checkpoints``' business.
+It is the same whichever backend wrote it, and any backend reads it. What the architecture says is
+``dnn.checkpoints``' business.
 """
 
 from collections.abc import Mapping

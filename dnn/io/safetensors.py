@@ -47,8 +47,8 @@ def write(
     of what saving costs a training. Its format is a length, a header in JSON, and the numbers.
 
     Args:
-        key: of the one metadata entry (safetensors writes several in no fixed order): which kind of file it
-        is. about: JSON values.
+        key: of the one metadata entry (safetensors writes several in no fixed order): the kind of file.
+        about: JSON values.
 
     Raises OSError: it cannot be written; nothing is left behind.
     """
@@ -70,13 +70,8 @@ def write(
 def read(
     path: Path, key: str, version: int, what: str, refuse: type[InputError]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """(about, arrays) of a file that ``write`` wrote.
-
-    Args:
-        what: the kind of file in words.
-        refuse: what is raised.
-
-    Raises InputError: as ``refuse``: missing, truncated, altered, of another kind or version.
+    """(about, arrays) of a file that ``write`` wrote; ``what`` is the kind of file in words.
+    Raises ``refuse``: missing, truncated, altered, of another kind or version.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -24,9 +24,7 @@ def dtype_name(array: Array) -> str:
 
 def numbers(backend: Backend, argument: str, array: Array, keep: str = "") -> Array:
     """Finite numbers on the device, in the backend's dtype or the dtype ``keep``.
-
-    Raises:
-        InputError: it holds no numbers, NaN, infinity, or a number too large for the dtype.
+    Raises InputError: it holds no numbers, NaN, infinity, or a number too large for the dtype.
     """
     dtype, host = dtype_name(array), isinstance(array, np.ndarray)
     require_numbers(argument, array)
@@ -42,9 +40,7 @@ def numbers(backend: Backend, argument: str, array: Array, keep: str = "") -> Ar
 
 def require_numbers(argument: str, array: Array) -> None:
     """Refuse an array of text, dates, complex numbers, records or objects.
-
-    Raises:
-        InputError: naming its dtype.
+    Raises InputError: naming its dtype.
     """
     dtype = dtype_name(array)
     if isinstance(array.dtype, np.dtype):
@@ -70,8 +66,7 @@ def examples(
     ``Rows``, which are read here once, a block at a time. With ``below`` all must be whole numbers from 0
     below it; they are cast, uint8 too, and in memory.
 
-    Raises:
-        InputError: no numbers; another device or shape; no rows; NaN, infinity or too large a number.
+    Raises InputError: no numbers; another device or shape; no rows; NaN, infinity or too large a number.
     """
     rows = rows_of(x, backend.dtype_name) if below is None else None
     x = taken(backend, argument, x) if rows is None else rows
@@ -118,9 +113,8 @@ def targets(backend: Backend, argument: str, y: Any, rows: int, outputs: int) ->
     Class numbers are integers or bool; rows are any numbers, and cast. With one output there are no classes
     to number: (N,) is then one value for each example, (N, 1).
 
-    Raises:
-        InputError: no numbers; another device or shape; class numbers out of range; NaN, infinity or too
-            large a number.
+    Raises InputError: no numbers; another device or shape; class numbers out of range; NaN, infinity or too
+    large a number.
     """
     y = taken(backend, argument, y)
     shape, dtype = tuple(y.shape), dtype_name(y)

@@ -36,9 +36,6 @@ class Closed(metaclass=_Closing):
         if self._closed and not name.startswith("_") and name not in self.__dict__:
             classes = type(self).__mro__
             if not any(name in c.__dict__ or name in getattr(c, "__annotations__", ()) for c in classes):
-                raise unknown(
-                    f"attribute of {type(self).__name__}",
-                    name,
-                    sorted(n for n in self.__dict__ if n[0] != "_"),
-                )
+                known = sorted(n for n in self.__dict__ if n[0] != "_")
+                raise unknown(f"attribute of {type(self).__name__}", name, known)
         super().__setattr__(name, value)

@@ -27,8 +27,7 @@ def taken(backend: Backend, argument: str, given: Any) -> Array:
         given: a NumPy array, an array of the backend, one of another library on the same device or on the
             host, lists of numbers, a data frame or a column of one, or what else has ``__array__``.
 
-    Raises:
-        InputError: it holds no numbers, is on another device, or has rules of its own (a masked array).
+    Raises InputError: it holds no numbers, is on another device, or has rules of its own (a masked array).
     """
     if type(given) is np.ndarray or isinstance(given, np.memmap):
         return given
@@ -43,10 +42,9 @@ def taken(backend: Backend, argument: str, given: Any) -> Array:
         return given
     if hasattr(given, "__dlpack_device__"):
         return _shared(backend, argument, given)
-    if isinstance(given, (list, tuple)) or hasattr(given, "__array__"):
-        return _read(backend, argument, given)
-    backend.check(argument, given)
-    return given
+    if not isinstance(given, (list, tuple)) and not hasattr(given, "__array__"):
+        backend.check(argument, given)  # refuses it
+    return _read(backend, argument, given)
 
 
 def _shared(backend: Backend, argument: str, given: Any) -> Array:

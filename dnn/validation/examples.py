@@ -35,36 +35,19 @@ class Examples(NamedTuple):
 
 
 class Door(NamedTuple):
-    """What a network takes.
+    """What a network takes."""
 
-    Attributes:
-        backend: where everything is moved.
-        input_shape: of one example.
-        outputs: C, numbers that the network returns for an example.
-        loss: judges whether the targets fit it.
-        below: as of ``Layer``, of the first.
-    """
-
-    backend: Backend
-    input_shape: tuple[int, ...]
-    outputs: int
-    loss: ChecksTargets
-    below: int | None = None
+    backend: Backend  # where everything is moved
+    input_shape: tuple[int, ...]  # of one example
+    outputs: int  # C, numbers that the network returns for an example
+    loss: ChecksTargets  # judges whether the targets fit it
+    below: int | None = None  # as of ``Layer``, of the first
 
     def admit(
-        self,
-        x: Any,
-        y: Any,
-        sample_weight: Any = None,
-        names: tuple[str, str] = ("x", "y"),
+        self, x: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")
     ) -> Examples:
-        """x, y and the weights on the device, checked.
-
-        Args:
-            names: of x and y, in messages.
-
-        Raises:
-            InputError: what does not fit, by name.
+        """x, y and the weights on the device, checked; ``names`` are those of x and y in messages.
+        Raises InputError: what does not fit, by name.
         """
         x = examples(self.backend, names[0], x, self.input_shape, self.below)
         y = targets(self.backend, names[1], y, int(x.shape[0]), self.outputs)
@@ -75,9 +58,7 @@ class Door(NamedTuple):
         self, x: Any, validation_split: Any, validation_data: Any, sample_weight: Any, resume: Any
     ) -> Examples | None:
         """What goes with batches from an iterable x: the validation data.
-
-        Raises:
-            InputError: an argument that needs all examples at once, or data that do not fit.
+        Raises InputError: an argument that needs all examples at once, or data that do not fit.
         """
         validation_split = require_number("validation_split", validation_split, 0.0, 1.0)
         if validation_split != 0.0 or sample_weight is not None:
@@ -94,9 +75,7 @@ class Door(NamedTuple):
 
     def admit_batch(self, item: Any, number: int, class_weight: Mapping[int, float] | str | None) -> Examples:
         """One batch of an iterable, (x, y) or (x, y, weight), with weights; none of them need count.
-
-        Raises:
-            InputError: no such pair, or what does not fit.
+        Raises InputError: no such pair, or what does not fit.
         """
         if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
             raise InputError(
@@ -120,9 +99,7 @@ class Door(NamedTuple):
 
     def admit_validation(self, given: Any) -> Examples:
         """``validation_data``, (x, y) or (x, y, sample_weight).
-
-        Raises:
-            InputError: no such tuple, or what does not fit.
+        Raises InputError: no such tuple, or what does not fit.
         """
         if not isinstance(given, tuple) or len(given) not in (2, 3):
             raise InputError(
@@ -142,9 +119,7 @@ class Door(NamedTuple):
         sample_weight: Any = None,
     ) -> tuple[Examples, Examples | None]:
         """(what is trained on, what is evaluated after each epoch); arguments as in ``Sequential.fit``.
-
-        Raises:
-            InputError: what does not fit, by name.
+        Raises InputError: what does not fit, by name.
         """
         given = self.admit(x, y, sample_weight)
         validation = None if validation_data is None else self.admit_validation(validation_data)
@@ -157,26 +132,15 @@ class Door(NamedTuple):
         return given, validation
 
     def _split(self, given: Examples, share: float) -> tuple[Examples, Examples]:
-        """The first examples, and the last ``share`` of them."""
-        cut = _cut(given.size, share)
+        """The first examples, and the last ``share`` of them. Raises InputError: a part would be empty."""
+        cut = int(given.size * (1.0 - share))  # Keras's rounding
+        if cut in (0, given.size):
+            raise InputError(
+                f"validation_split is {share} of {given.size} examples, expected a share that leaves both "
+                f"parts some; use validation_data for a set of your own"
+            )
         first, last = (
             Examples(*(None if a is None else a[part, ...] for a in given))
             for part in (slice(None, cut), slice(cut, None))
         )
         return first, last._replace(weights=self._weights(last.y, last.weights))
-
-
-def _cut(n: int, share: Any) -> int:
-    """How many of n examples are trained on if the last ``share`` of them are held out.
-
-    Raises:
-        InputError: a share out of range, or one that leaves a part empty.
-    """
-    require_number("validation_split", share, 0.0, 1.0)
-    cut = int(n * (1.0 - share))  # Keras's rounding
-    if cut in (0, n):
-        raise InputError(
-            f"validation_split is {share} of {n} examples, expected a share that leaves both parts some; "
-            f"use validation_data for a set of your own"
-        )
-    return cut

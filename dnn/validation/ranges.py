@@ -21,7 +21,6 @@ Natural = Annotated[int, natural_number]
 
 class Checked:
     """Base of frozen dataclasses: each field is checked against its type when an object is made.
-
     Raises InputError: a setting out of range.
     """
 

@@ -25,15 +25,12 @@ class Rows:
         source: what is picked from: its ``shape``, ``dtype`` and rows by a list of numbers.
         dtype: NumPy's name of what it is picked as.
         start, stop: the examples of the source that are meant.
-
-    Attributes:
-        shape: (N, *shape of one example).
     """
 
     def __init__(self, source: Any, dtype: str, start: int = 0, stop: int | None = None) -> None:
         self.source, self.dtype = source, np.dtype(dtype)
         self._start, self._stop = start, source.shape[0] if stop is None else stop
-        self.shape = (self._stop - self._start, *source.shape[1:])
+        self.shape = (self._stop - self._start, *source.shape[1:])  # (N, *shape of one)
 
     def __getitem__(self, key: tuple[slice, Any]) -> Self:
         """``rows[start:stop, ...]``: nothing is read."""

@@ -29,8 +29,7 @@ def combined_weights(
         class_weight: class number -> number of at least 0; classes that are not named have 1. Or
             "balanced": N / (classes that occur * examples of the class), as scikit-learn has it.
 
-    Raises:
-        InputError: another shape, an unknown class, a negative number, NaN or infinity.
+    Raises InputError: another shape, an unknown class, a negative number, NaN or infinity.
     """
     if sample_weight is None and class_weight is None:
         return None

@@ -20,9 +20,7 @@ LATER = frozenset(
 
 
 def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:
-    """``table[name]``.
-    Raises InputError: naming the argument, what it is, what is expected, and the nearest name.
-    """
+    """``table[name]``. Raises InputError: naming the argument, all names, and the nearest."""
     if isinstance(name, str) and name in table:
         return table[name]
     raise unknown(argument, name, table)

@@ -19,9 +19,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     table = {}
     for name, content in files.items():
         header = np.frombuffer(content[: 16 if "images" in name else 8], ">u4")
-        table[name] = (len(content), tuple(int(number) for number in header))
+        md5 = hashlib.md5(content).hexdigest()
+        table[name] = (len(content), tuple(int(number) for number in header), md5)
     monkeypatch.setattr(fetching, "FILES", table)
-    monkeypatch.setattr(fetching, "MNIST_MD5", {n: hashlib.md5(c).hexdigest() for n, c in files.items()})
     return files
 
 

@@ -171,7 +171,7 @@ def fashion() -> dict[str, bytes]:
     """Four files with Fashion-MNIST's sizes and headers, all black."""
     return {
         name: idx(*header, content=bytes(size - 4 * len(header)))
-        for name, (size, header) in fetching.FILES.items()
+        for name, (size, header, _) in fetching.FILES.items()
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dnn.io.atomic_files import remove_unfinished, write_atomically
+from dnn.io.atomic_files import unfinished_files, write_atomically
 
 
 def test_replaced_whole_and_nothing_left(tmp_path):
@@ -103,9 +103,10 @@ def test_many_writers_of_one_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_killed_writers_left_is_removed(tmp_path):
+def test_what_killed_writers_left_is_found(tmp_path):
+    """A run folder removes it; tests/dnn/test_run_folder.py."""
     keep = [tmp_path / name for name in (".lock", "state-1.safetensors", "x.unfinished")]
-    for path in (*keep, tmp_path / ".state-1.safetensors.0123.unfinished"):
+    left = tmp_path / ".state-1.safetensors.0123.unfinished"
+    for path in (*keep, left):
         path.write_bytes(b"x")
-    remove_unfinished(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted(keep)
+    assert unfinished_files(tmp_path) == [left]
