@@ -20,7 +20,7 @@ class Rescaling(Layer):
     (784,)
     """
 
-    examples = ({"scale": 1 / 255}, {"scale": 2.0, "offset": -0.5})
+    examples = ({"scale": 0.5}, {"scale": 0.5, "offset": -1.0})
 
     def __init__(self, scale: float, offset: float = 0.0, *, name: str | None = None) -> None:
         super().__init__(name)
