@@ -20,8 +20,7 @@ REMEMBERED = 8
 class Buffers(threading.local):
     """Named arrays whose first axis is the batch.
 
-    Args:
-        make: (batch size, for training) -> the arrays by name; None: an array that is not needed.
+    ``make`` takes a batch size, and whether it is for training; None is an array that is not needed.
     """
 
     def __init__(self, make: Make) -> None:

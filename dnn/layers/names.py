@@ -17,9 +17,7 @@ LAYERS: Table[type[Layer]] = Table("layer", {})
 
 
 def layer_from(description: Mapping[str, Any]) -> Layer:
-    """A new layer from its class's name, "type", and its ``config``.
-    Raises InputError: an unknown class, or settings that it does not take.
-    """
+    """A new layer from its class's name, "type", and its ``config``; InputError if they do not fit."""
     arguments = dict(description)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
     try:
@@ -30,9 +28,7 @@ def layer_from(description: Mapping[str, Any]) -> Layer:
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:
-    """Layers by name: each its own, else its class and how many of that class there are so far.
-    Raises InputError: two have the same.
-    """
+    """Each layer's own name, else its class and how many of it there are so far; InputError: equal ones."""
     counts: Counter[str] = Counter()
     names = []
     for layer in layers:
