@@ -127,13 +127,9 @@ class _Minimiser:
 
 
 def minimise(
-    function: Function,
-    start: Array | State,
-    *,
-    backend: Backend,
-    settings: LBFGS | None = None,
+    function: Function, start: Array | State, *, backend: Backend, settings: LBFGS | None = None,
     watch: Callable[[State], object] | None = None,
-) -> State:
+) -> State:  # fmt: skip
     """Look for a minimum of f by L-BFGS with a line search for the strong Wolfe conditions.
 
     Args:
@@ -169,8 +165,7 @@ def minimise(
         raise InputError(
             f"start has dtype {point.dtype}, expected {backend.dtype_name}; convert it with astype"
         )
-    minimiser = _Minimiser(function, backend, settings)
-    evaluations = settings.max_evaluations
+    minimiser, evaluations = _Minimiser(function, backend, settings), settings.max_evaluations
     if isinstance(start, State):
         state = start
         del state.pairs[: -settings.memory]
