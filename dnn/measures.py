@@ -104,13 +104,11 @@ def count_correct(
 
 
 def _absolute_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    xp = backend.xp
-    return xp.sum(xp.abs(outputs - _rows(xp, y, outputs))) / outputs.shape[1]
+    return backend.xp.sum(backend.xp.abs(outputs - _rows(backend.xp, y, outputs))) / outputs.shape[1]
 
 
 def _squared_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    xp = backend.xp
-    return xp.sum((outputs - _rows(xp, y, outputs)) ** 2) / outputs.shape[1]
+    return backend.xp.sum((outputs - _rows(backend.xp, y, outputs)) ** 2) / outputs.shape[1]
 
 
 MEASURES: Table[Measure] = Table("metric", {m.name: m for m in (
@@ -160,9 +158,7 @@ def own(function: Callable[[Array, Array], Array], name: str | None = None) -> M
 
 
 def measures(given: Sequence[Any]) -> tuple[Measure, ...]:
-    """What ``compile(metrics=...)`` was given: names, measures, or functions of (y, outputs).
-    Raises InputError: an unknown name, something else, or two of one name.
-    """
+    """What ``compile(metrics=...)`` was given: names, measures, or functions; InputError: something else."""
     require_list("metrics", given)
     found = []
     for metric in given:
