@@ -44,25 +44,17 @@ class Sequential(Network):
         stop_training: a callback sets it at an epoch's end, and ``fit`` returns.
     Raises InputError: no layers, a layer that is in another model, or shapes that do not fit.
 
-    >>> from backends import get_backend
     >>> from dnn import Dense
-    >>> model = Sequential(
-    ...     [Dense(500, "relu"), Dense(10, "softmax")],
-    ...     input_shape=(784,), backend=get_backend("numpy"),
-    ... )
+    >>> model = Sequential([Dense(500, "relu"), Dense(10, "softmax")], input_shape=(784,), backend="numpy")
     >>> model.parameters.count
     397510
     """
 
     def compile(
-        self,
-        loss: str | Loss = "categorical_crossentropy",
-        optimizer: str | Optimizer = "adam",
-        metrics: Sequence[str | Measure | Callable[[Any, Any], Any]] | None = None,
-        *,
-        l1: float = 0.0,
-        l2: float = 0.0,
-    ) -> None:
+        self, loss: str | Loss = "categorical_crossentropy", optimizer: str | Optimizer = "adam",
+        metrics: Sequence[str | Measure | Callable[[Any, Any], Any]] | None = None, *,
+        l1: float = 0.0, l2: float = 0.0,
+    ) -> None:  # fmt: skip
         """Choose the goal and the way to its best parameters.
 
         Args:
@@ -75,27 +67,17 @@ class Sequential(Network):
             l1, l2: the price of large weights (``dnn.optimizers.regularizers``); reported losses are without.
         Raises InputError: an unknown name, something else, or a loss that does not fit the last layer.
         """
-        loss = get_loss(loss)
-        optimizer = get_optimizer(optimizer)
+        loss, optimizer = get_loss(loss), get_optimizer(optimizer)
         self.set_goal(loss, optimizer, None if metrics is None else measures(metrics), l1, l2)
 
     def fit(
-        self,
-        x: Any,
-        y: Any = None,
-        *,
-        batch_size: int = 100,
-        epochs: int = 1,
-        steps_per_epoch: int | None = None,
-        validation_split: float = 0.0,
-        validation_data: tuple[Any, ...] | None = None,
-        callbacks: Sequence[Callback] = (),
-        shuffle: bool = True,
-        class_weight: Mapping[int, float] | str | None = None,
-        sample_weight: Any = None,
-        resume: TrainingState | None = None,
-        verbose: str | int = "auto",
-    ) -> History:
+        self, x: Any, y: Any = None, *,
+        batch_size: int = 100, epochs: int = 1, steps_per_epoch: int | None = None,
+        validation_split: float = 0.0, validation_data: tuple[Any, ...] | None = None,
+        callbacks: Sequence[Callback] = (), shuffle: bool = True,
+        class_weight: Mapping[int, float] | str | None = None, sample_weight: Any = None,
+        resume: TrainingState | None = None, verbose: str | int = "auto",
+    ) -> History:  # fmt: skip
         """Train: each epoch takes every example once, in batches, with one update a batch.
 
         A second ``fit`` goes on where the first ended: 5 and 5 epochs are 10. The last batch may be shorter.
@@ -138,16 +120,12 @@ class Sequential(Network):
             return Training(self, batches(), validation, callbacks).run(epochs, resume)
 
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:
-        """Mean loss and share of right predictions; arguments as in ``fit``.
-        Raises InputError: not compiled, or an argument that does not fit.
-        """
+        """Mean loss and what is measured; arguments, and what is raised, as in ``fit``."""
         chunk = positive_integer("batch_size", batch_size)
         return evaluate(self, self.door.admit(x, y, sample_weight), chunk)
 
     def predict(self, x: Any, batch_size: int = 1000) -> np.ndarray:
-        """The network's outputs for each example, (N, C), as a host NumPy array; x as in ``fit``.
-        Raises InputError: an argument that does not fit.
-        """
+        """The outputs (N, C) as a host NumPy array; x as in ``fit``. Raises InputError: it does not fit."""
         chunk = positive_integer("batch_size", batch_size)
         x = admit_examples(self.backend, "x", x, self.input_shape, self.layers[0].below)
         return predict(self, x, chunk)
