@@ -17,8 +17,7 @@ from dnn.losses import Loss
 from dnn.validation.settings import is_text, look_up, require_list
 
 Array = Any
-TAKEN = ("loss", "seconds", "epoch")
-"""Names that the history has already."""
+TAKEN = ("loss", "seconds", "epoch")  # names that the history has already
 
 
 @dataclass(frozen=True)

@@ -60,27 +60,19 @@ class Network(Copied, Closed):
             raise InputError(
                 f"backend is {shown(backend)}, expected a name or a Backend from get_backend('numpy')"
             )
-        self._block = Block(layers)
-        self.layers = self._block.layers
-        self.backend, self.uint8_scale = backend, 1.0
+        self._block = block = Block(layers)
+        self.layers, self.backend = block.layers, backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
         self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
-        self.epochs_done, self.stop_training = 0, False
+        self.epochs_done, self.stop_training, self.uint8_scale = 0, False, 1.0
         self.metrics: tuple[Measure, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
         self._logits_out = False
         self._lock = threading.Lock()  # while it is trained
-        self._build()
-
-    # ----- the model
-
-    def _build(self) -> None:
-        block = self._block
         self.picked = block.picked = int(len(self.layers) > 1 and self.layers[0].factor is not None)
         block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=WHOLE)
-        shape = block.output_shape
-        if len(shape) != 1:
+        if len(shape := block.output_shape) != 1:
             raise InputError(
                 f"the last layer returns shape {shape}, expected (C,); put Flatten() and Dense(C) last"
             )
@@ -124,7 +116,7 @@ class Network(Copied, Closed):
         return self.loss
 
     def measures(self, classes: bool) -> tuple[Measure, ...]:
-        """What is measured beside the loss, with targets that are class numbers, else rows."""
+        """What is measured beside the loss; ``classes``: whether targets are class numbers, else rows."""
         return measures(self.goal.measures(classes)) if self.metrics is None else self.metrics
 
     def outputs_of(self, taken: Array) -> Array:
@@ -232,7 +224,7 @@ class Network(Copied, Closed):
         }
 
     def save(self, path: str | Path) -> None:
-        """Write weights and architecture, over an older file whole; CheckpointError: it cannot be written."""
+        """Write weights and architecture; an older file is replaced whole. CheckpointError: it cannot be."""
         facts = {"dtype": self.backend.dtype_name, **self.config(), "seed": self.seed,
                  "epochs_done": self.epochs_done, "training": training_config(self)}  # fmt: skip
         write_checkpoint(require_path("path", path), facts, self.parameters.to_host())

@@ -105,7 +105,12 @@ class Sequential(Network):
         Returns a number an epoch for loss, each metric, seconds, and with validation val_loss and so on.
         Raises InputError: not compiled, or an argument that does not fit; nothing was changed.
         """
-        _require_fit(steps_per_epoch, shuffle, callbacks, resume)
+        if steps_per_epoch is not None:
+            positive_integer("steps_per_epoch", steps_per_epoch)
+        require_bool("shuffle", shuffle)
+        require_callbacks(callbacks)
+        if resume is not None and not isinstance(resume, TrainingState):
+            raise InputError(f"resume is {shown(resume)}, expected a TrainingState; read one with read_state")
         epochs, batch_size = positive_integer("epochs", epochs), positive_integer("batch_size", batch_size)
         callbacks = [*callbacks, *progress_of(verbose, callbacks)]
         if y is None and is_stream(x):
@@ -135,13 +140,3 @@ class Sequential(Network):
         require_kind("print_fn", print_fn, Callable)
         for line in summary_lines(self):
             print_fn(line)
-
-
-def _require_fit(steps_per_epoch: Any, shuffle: Any, callbacks: Any, resume: Any) -> None:
-    """Refuse arguments of ``fit`` that are of another kind."""
-    if steps_per_epoch is not None:
-        positive_integer("steps_per_epoch", steps_per_epoch)
-    require_bool("shuffle", shuffle)
-    require_callbacks(callbacks)
-    if resume is not None and not isinstance(resume, TrainingState):
-        raise InputError(f"resume is {shown(resume)}, expected a TrainingState; read one with read_state")

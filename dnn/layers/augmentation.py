@@ -87,7 +87,7 @@ class Augmentation(Random):
 
 
 class RandomTranslation(Augmentation):
-    """In training each image is moved by whole pixels, up to ``pixels`` both ways (from 1), all alike."""
+    """In training each image is moved by up to ``pixels``, 1 or more, in both directions, all moves alike."""
 
     examples = ({"pixels": 1},)
 

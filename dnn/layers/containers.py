@@ -19,20 +19,16 @@ from dnn.random import Key, stream_key
 from dnn.validation.settings import look_up, require_list
 
 T = TypeVar("T")
-WHOLE = -1
-"""The index of the container that is the model itself: its streams are the model's."""
+WHOLE = -1  # the index of the container that is the model itself: its streams are the model's
 
 
 class Container(Layer):
     """Base: a layer made of others, which are ``inner``. To set ``trainable`` sets it for each of them.
 
-    Args:
-        argument, given: the list of layers, and what it is called. In a layer's place may stand a list of
-            layers, which becomes a Block, or what a checkpoint says of a layer.
+    In a layer's place may be a list of layers, which becomes a Block, or what a checkpoint says of a layer.
     """
 
-    in_a_row: ClassVar[bool] = True
-    """Whether each layer takes what the one before returns."""
+    in_a_row: ClassVar[bool] = True  # whether each layer takes what the one before returns
     picked: int = 0
     """How many layers, of the first, are done while batches are picked: 1 in a model that begins by scaling.
     They do not count: the others' random streams are the same without them."""

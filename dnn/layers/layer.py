@@ -153,7 +153,7 @@ class Layer(Described, Closed, ABC):
         vars(self).update(value=dict(value), gradient=dict(gradient))
 
     def reserve(self, batch: int, training: bool) -> None:
-        """Make this thread's buffers for this size. Raises InputError: such a batch has no meaning here."""
+        """Make this thread's buffers for this batch size. Raises InputError: the layer cannot work on it."""
         self._buffers.reserve(batch, training)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:

@@ -32,18 +32,9 @@ def layer_names(layers: Sequence[Layer]) -> list[str]:
     counts: Counter[str] = Counter()
     names = []
     for layer in layers:
-        usual = snake_case(type(layer).__name__)
+        usual = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()  # as in "max_pooling2d"
         counts[usual] += 1
         names.append(layer.name or f"{usual}_{counts[usual]}")
     if len(set(names)) < len(names):
         raise InputError(f"layers are named {names}, expected each name once")
     return names
-
-
-def snake_case(name: str) -> str:
-    """A class's name as layers are named.
-
-    >>> snake_case("MaxPooling2D")
-    'max_pooling2d'
-    """
-    return re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()

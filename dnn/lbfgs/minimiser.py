@@ -19,10 +19,8 @@ from dnn.validation.settings import require_kind
 
 Array = Any
 Function = Callable[[Array], tuple[float, Array]]
-ROUNDINGS = 1000.0
-"""A sum of squares of small differences of large numbers is off by so many units in the last place."""
-PATIENCE = 10
-"""So many iterations are looked at together: one alone may leave f as it is, on the way to a lower one."""
+ROUNDINGS = 1000.0  # by so many ulps a sum of squares of small differences of large numbers is off
+PATIENCE = 10  # iterations looked at together: one alone may leave f as it is, on the way to a lower one
 
 
 class _Minimiser:

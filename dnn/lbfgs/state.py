@@ -113,7 +113,7 @@ class State:
 
 
 def save_state(state: State, path: str | Path, backend: Backend) -> None:
-    """Write the state, over an older file whole. Raises CheckpointError: the file cannot be written."""
+    """Write the state; an older file is replaced whole. Raises CheckpointError: it cannot be written."""
     require_kind("backend", backend, Backend).check("state", require_kind("state", state, State).point)
     vectors = {"point": state.point, "gradient": state.gradient}
     for i, pair in enumerate(state.pairs):

@@ -28,7 +28,7 @@ class History:
         for name, value in logs.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise InputError(f"logs[{name!r}] is {shown(value)}, expected a number")
-        for name in (*self.history, *(name for name in logs if name not in self.history)):
+        for name in {**self.history, **logs}:
             numbers = self.history.setdefault(name, [nan] * len(self.epoch))
             numbers.append(float(logs.get(name, nan)))
         self.epoch.append(epoch)

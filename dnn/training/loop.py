@@ -20,8 +20,7 @@ from dnn.training.stream import Stream
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 
-VALIDATION_BATCH = 1000
-"""Examples at a time when an epoch's end is evaluated, as ``Sequential.evaluate`` has it."""
+VALIDATION_BATCH = 1000  # examples at a time at an epoch's end, as ``Sequential.evaluate`` has it
 
 
 class Batches:
@@ -117,7 +116,7 @@ class Training:
         return states.facts_of(self.network, x, b.data, b.batch_size, b.shuffle, b.steps)
 
     def restore(self, state: TrainingState) -> History:
-        """Become what this state was taken of, after the epochs returned; StateError: of another training."""
+        """Become what this state was taken of; returns the epochs before it. StateError: another training."""
         if state.updates > self.batches.updates:
             raise StateError(
                 f"the training state is at update {state.updates}, expected at most {self.batches.updates} "

@@ -26,13 +26,9 @@ from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
 from dnn.validation.settings import require_kind, require_path
 
-FORMAT = "array-api-dnn-training"
-"""Key of the one metadata entry: an object in JSON."""
-VERSION = 1
-MADE_WITH = "made_with"
-"""The one fact that may differ where a training goes on, which is said."""
-CALLBACK = "callback "
-"""How the names of the callbacks' arrays begin in a training state."""
+FORMAT, VERSION = "array-api-dnn-training", 1
+MADE_WITH = "made_with"  # the one fact that may differ where a training goes on, which is said
+CALLBACK = "callback "  # how the names of the callbacks' arrays begin in a training state
 OURS = ("loss", "seconds", *MEASURES)
 """Numbers of an epoch that are a fit's, whether it measures them or not; others are what callbacks added."""
 Array = Any
