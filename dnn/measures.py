@@ -103,11 +103,13 @@ def count_correct(
 
 
 def _absolute_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    return backend.xp.sum(backend.xp.abs(outputs - _rows(backend.xp, y, outputs))) / outputs.shape[1]
+    xp = backend.xp
+    return xp.sum(xp.abs(outputs - _rows(xp, y, outputs))) / outputs.shape[1]
 
 
 def _squared_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    return backend.xp.sum((outputs - _rows(backend.xp, y, outputs)) ** 2) / outputs.shape[1]
+    xp = backend.xp
+    return xp.sum((outputs - _rows(xp, y, outputs)) ** 2) / outputs.shape[1]
 
 
 MEASURES: Table[Measure] = Table("metric", {m.name: m for m in (
