@@ -5,13 +5,16 @@ last line that it prints is JSON: what it found, or {"reason"}.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SCRIPTS = Path(__file__).resolve().parent
 Answer = dict[str, Any]
@@ -28,31 +31,59 @@ def ask(
 
     The settings are anything that JSON holds, the variables its environment (None: this process's).
     """
+    return next(ask_often(module, name, settings, timeout, 1, variables))
+
+
+def ask_often(
+    module: str,
+    name: str,
+    settings: Any,
+    timeout: float,
+    times: int,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Answer]:
+    """As ``ask``, of one worker that stays and answers so often: whenever the next answer is taken."""
     environment = dict(os.environ if variables is None else variables)
     # Our modules are found whether or not the project is installed.
     paths = [str(SCRIPTS), str(SCRIPTS.parent), environment.get("PYTHONPATH")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", module, name, "--settings", json.dumps(settings)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        return {"reason": f"not done after {timeout:.0f} s"}
-    lines = done.stdout.strip().splitlines()
-    try:
-        return dict(json.loads(lines[-1]))
-    except (IndexError, ValueError, TypeError):
-        last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-        return {"reason": f"its process ended with code {done.returncode}: {last}"}
+    pipe: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    command = [sys.executable, "-m", module, name, "--settings", json.dumps(settings)]
+    with tempfile.TemporaryFile("w+") as errors, subprocess.Popen(command, stderr=errors, **pipe) as process:
+        try:
+            for left in reversed(range(times)):
+                yield _answer(process, errors, timeout, "next" if left else LAST)
+        finally:
+            process.kill()
 
 
-def serve(about: str | None, work: Callable[[str, str], Answer]) -> int:
+LAST = "last"
+"""What is written to a worker that is asked for its last answer."""
+
+
+def _answer(process: Any, errors: IO[str], timeout: float, word: str) -> Answer:
+    late = threading.Timer(timeout, process.kill)
+    late.start()
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(f"{word}\n")
+            process.stdin.flush()
+        for line in process.stdout:
+            with contextlib.suppress(ValueError, TypeError):  # else it is a library's talk
+                return dict(json.loads(line))
+        if not late.is_alive():
+            return {"reason": f"not done after {timeout:.0f} s"}
+        errors.seek(0)
+        last = (errors.read().strip().splitlines() or ["it printed nothing"])[-1]
+        return {"reason": f"its process ended with code {process.wait()}: {last}"}
+    finally:
+        late.cancel()
+
+
+def serve(about: str | None, work: Callable[[str, str], Answer | Iterator[Answer]]) -> int:
     """The worker's side: print what ``work`` finds for (name, settings as JSON); returns the exit code.
+
+    Of an iterator each answer is printed; it reads what it is asked for from the standard input.
 
     --help says what it is ``about``.
     """
@@ -62,6 +93,10 @@ def serve(about: str | None, work: Callable[[str, str], Answer]) -> int:
     arguments = parser.parse_args()
     try:
         found = work(arguments.name, arguments.settings)
+        while isinstance(found, Iterator):
+            print(json.dumps(next(found), default=str), flush=True)
+    except StopIteration:
+        return 0
     except Exception as error:  # whatever a foreign library or a driver raises is the reason
         lines = str(error).strip().splitlines() or [""]
         prefix = "" if isinstance(error, CannotRun) else f"{type(error).__name__}: "

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Time an update of ours against what you would pick instead, each in a fresh process, in rotation."""
+"""Time an update of ours against what you would pick instead: processes that take turns, slice by slice."""
 
 import argparse
 import os
@@ -16,8 +16,9 @@ SWEPT = (*OURS, "pytorch", "floor-numpy", "floor-torch", "floor-onednn")
 def parse() -> argparse.Namespace:
     parser = _command.Parser(
         description=__doc__,
-        epilog="example: benchmark.py --contenders numpy torch pytorch --rotations 3 --updates 400. "
-        "Compare ratios within a rotation, not times: other work on the machine changes the times. Peers: "
+        epilog="example: benchmark.py --contenders numpy torch pytorch --rotations 20 --updates 1000. "
+        "A contender's figure is the lower quartile of its slices, and ratios are of those, since other work "
+        "on the machine only adds. Peers: "
         'pip install -e ".[peers]". exit code: 0 done, 2 bad input or a named contender that cannot run.',
     )
     add = parser.add_argument
@@ -28,8 +29,13 @@ def parse() -> argparse.Namespace:
         ":device where wanted (torch:cuda); default: all that can run without a GPU"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
-    add("--rotations", type=int, metavar="R", help="default: 5; in a sweep 2")
-    add("--updates", type=int, metavar="N", help="timed in each run (default: 1200; in a sweep by size)")
+    add("--rotations", type=int, metavar="R", help="slices of each (default: 24; in a sweep 6)")
+    add(
+        "--updates",
+        type=int,
+        metavar="N",
+        help="timed of each in all slices (default: 1200; in a sweep by size)",
+    )
     add("--batch-size", type=int, default=100, metavar="N", help="default: %(default)s")
     add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help="default: 500 500")
     add("--activation", default="sigmoid", help="sigmoid, tanh or relu (default: %(default)s)")
@@ -67,7 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
         threads=arguments.threads,
     )
     if arguments.rotations is None:
-        arguments.rotations = 2 if arguments.sweep else 5
+        arguments.rotations = 6 if arguments.sweep else 5 if arguments.saving else 24
     positive_integer("rotations", arguments.rotations)
     for name in ("json", "picture"):
         path = getattr(arguments, name)

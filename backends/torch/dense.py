@@ -118,8 +118,15 @@ def has_onednn() -> bool:
 onednn = partial(override, dtypes=("float32",), devices=("cpu",), available=has_onednn)
 
 
+def unusual(batch: int) -> bool:
+    """Whether it is left to MKL: oneDNN compiles a program of 1 MB for each size of a batch, and keeps it."""
+    return batch % 25 != 0 and batch & (batch - 1) != 0
+
+
 @onednn("dense", kinds=_FORWARD)
 def dense_onednn(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
+    if unusual(x.shape[0]):
+        return dense(xp, kind, x, W, b, y)
     epilogue = _EPILOGUES.get(kind)
     y.copy_(onednn_linear(x, W, b, epilogue or "none"))
     if epilogue is None:
@@ -138,7 +145,11 @@ def dense_backward_onednn(
 ) -> None:
     _BACKWARD[kind](dy, y, y, dz)
     dx = _weight_gradients(x, dz, gradients)
-    if dx is not None:
+    if dx is None:
+        return
+    if unusual(x.shape[0]):
+        torch.mm(dz, W.T, out=dx)
+    else:
         dx.copy_(onednn_linear(dz, W.T, None, "none"))
 
 

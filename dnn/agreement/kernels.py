@@ -50,8 +50,8 @@ def _activation_inputs(kind: str, sizes: Sizes, seed: int) -> tuple[np.ndarray, 
     else:
         z = np.linspace(-100.0, 100.0, dy.size).reshape(dy.shape)
         z[0] = SPECIAL
-    if kind == "gelu":
-        z = np.where(np.abs(z) > 1e30, np.copysign(1e10, z), z)  # z^3 must be finite
+    if ACTIVATIONS[kind].gated:  # z g(z): native PyTorch gives NaN for -inf times 0, and where z^3 overflows
+        z = np.where(np.abs(z) > 1e30, np.copysign(1e10, z), z)
     return z.astype(np.float32), dy.astype(np.float32)
 
 

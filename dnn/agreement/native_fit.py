@@ -67,4 +67,5 @@ def fit(case: FitCase, backend: Backend) -> Named:
     found["predictions"] = used().softmax(1)
     for state in (False, True):
         found |= {name: p.detach().permute(axes) for name, p, axes in convert.twin_parameters(module, state)}
-    return {name: np.array(v, dtype=np.float64) for name, v in found.items()}
+    host = {name: v.cpu().numpy() if hasattr(v, "cpu") else v for name, v in found.items()}
+    return {name: np.asarray(v, dtype=np.float64) for name, v in host.items()}

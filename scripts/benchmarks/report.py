@@ -2,6 +2,7 @@
 
 import os
 import platform
+import statistics
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from _figures import picture
 from _tables import columns
 
 from benchmarks.contenders import get_contender
-from benchmarks.ratios import MEMORY_MB, Spread, judge, memory, ratio, spread, verdict
+from benchmarks.quartiles import Spread, quartile, quartile_ratio
+from benchmarks.ratios import MEMORY_MB, judge, memory, spread, verdict
 from benchmarks.rotation import Results
 
 BASELINE = "pytorch"
@@ -33,7 +35,7 @@ def machine() -> dict[str, Any]:
 
 
 def _between(s: Spread, digits: int = 2) -> str:
-    return f"{s.median:.{digits}f}  ({s.low:.{digits}f} to {s.high:.{digits}f})"
+    return f"{s.value:.{digits}f}  ({s.low:.{digits}f} to {s.high:.{digits}f})"
 
 
 def table(results: Results) -> str:
@@ -45,21 +47,21 @@ def table(results: Results) -> str:
         rows.append([
             name,
             get_contender(name).label,
-            _between(spread(ms), 3),
-            _between(ratio(ms, results.ms(BASELINE))) if BASELINE in results.runs else "-",
-            f"{spread([run['preparation'] for run in runs]).median:.1f}",
+            _between(quartile(ms), 3),
+            _between(quartile_ratio(ms, results.ms(BASELINE))) if BASELINE in results.runs else "-",
+            f"{spread([run['preparation'] for run in runs]).value:.1f}",
             f"{max(run['peak_mb'] for run in runs):.0f}",
             "-" if accuracy is None else f"{accuracy:.4f}",
         ])  # fmt: skip
     headings = ["contender", "", "ms an update", f"ratio to {BASELINE}", "prepare s", "peak MB", "accuracy"]
-    text = [columns(headings, rows, 2, ruled=True), *results.not_run()]
+    text = [columns(headings, rows, 2, ruled=True), *results.not_run(), *quietness(results)]
     judged = judge(results)
     if any(line.ratio for line in judged):
         needs = [
             [j.ours, j.theirs, _between(j.ratio) if j.ratio else "-", f"{j.bound:.2f}", j.verdict]
             for j in judged
         ]
-        headings = ["ours", "against", "ratio in a rotation", "at most", "verdict"]
+        headings = ["ours", "against", "ratio of quartiles", "at most", "verdict"]
         text += ["", columns(headings, needs, 2, ruled=True)]
     if (above := memory(results)) is not None:
         text.append(
@@ -67,6 +69,20 @@ def table(results: Results) -> str:
             f"{verdict(above <= MEMORY_MB)}"
         )
     return "\n".join(text)
+
+
+QUIET = 0.1
+"""Cores that may work for others where a machine is called quiet."""
+
+
+def quietness(results: Results) -> list[str]:
+    """A line on what else the machine did while the slices were timed; none where that was not told."""
+    others = [run["other"] for runs in results.runs.values() for run in runs if run.get("other") is not None]
+    if not others:
+        return []
+    cores = statistics.fmean(others)
+    word = "quiet" if cores <= QUIET else "NOT QUIET: compare ratios alone, and those with care"
+    return [f"beside the slices {cores:.2f} cores worked for others on average: {word}"]
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -77,7 +93,9 @@ def as_json(results: Results) -> dict[str, Any]:
         "settings": asdict(results.settings),
         "runs": results.runs,
         "missing": results.missing,
-        f"ratio_to_{BASELINE}": {n: ratio(results.ms(n), base)._asdict() for n in results.runs if base},
+        f"ratio_to_{BASELINE}": {
+            n: quartile_ratio(results.ms(n), base)._asdict() for n in results.runs if base
+        },
         "must_hold": [
             {**j._asdict(), "ratio": j.ratio._asdict() if j.ratio else None, "verdict": j.verdict}
             for j in judge(results)
@@ -87,23 +105,23 @@ def as_json(results: Results) -> dict[str, Any]:
 
 
 def draw(results: Results, path: Path) -> None:
-    """A bar for each contender, the fastest on top: the median, and a line from least to greatest."""
+    """A bar for each contender, the fastest on top: the lower quartile and its interval."""
     used, seen = results.settings, set()
-    bars = [(get_contender(name), spread(results.ms(name))) for name in results.names()]
+    bars = [(get_contender(name), quartile(results.ms(name))) for name in results.names()]
     with picture(path, 9, 1.4 + 0.36 * len(bars)) as figure:
         axes = figure.subplots()
         for i, (contender, s) in enumerate(bars):
             colour, label = COLOURS[contender.kind]
             axes.barh(
-                i, s.median, xerr=[[s.median - s.low], [s.high - s.median]], color=colour, height=0.7,
+                i, s.value, xerr=[[s.value - s.low], [s.high - s.value]], color=colour, height=0.7,
                 capsize=3, label=None if label in seen else label, error_kw={"lw": 1},
             )  # fmt: skip
             seen.add(label)
-            axes.text(s.high, i, f"  {s.median:.2f}", va="center", fontsize=9)
+            axes.text(s.high, i, f"  {s.value:.2f}", va="center", fontsize=9)
         axes.set_yticks(range(len(bars)), [contender.label for contender, _ in bars])
         axes.set_ylim(len(bars) - 0.4, -0.6)
         axes.set_xlim(0, 1.12 * max(s.high for _, s in bars))
-        axes.set_xlabel("ms an update: median over the rotations, and their spread")
+        axes.set_xlabel("ms an update: lower quartile of the slices, and its 95 % interval")
         hidden = ", ".join(map(str, used.hidden))
         axes.set_title(f"hidden layers {hidden}, batch {used.batch}, Adam, float32", fontsize=10)
         axes.grid(axis="x", alpha=0.3)

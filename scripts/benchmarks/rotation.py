@@ -1,16 +1,16 @@
-"""All contenders in turn, A B C A B C ..., each time in a fresh process."""
+"""All contenders in turn, A B C A B C ..., a slice of updates each time, while the others' processes wait."""
 
-import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from _workers import ask
+from _workers import ask_often
 
 from benchmarks.contenders import available, environment
+from benchmarks.quartiles import lower_quartile
 from benchmarks.settings import Settings
 
-Measurement = dict[str, Any]  # what ``worker.measure`` returns
+Measurement = dict[str, Any]  # of a slice, as ``worker.measure`` yields it
 
 
 @dataclass
@@ -32,14 +32,19 @@ class Results:
 
     def names(self) -> list[str]:
         """The contenders that ran, the fastest first."""
-        return sorted(self.runs, key=lambda name: statistics.median(self.ms(name)))
+        return sorted(self.runs, key=lambda name: lower_quartile(self.ms(name)))
 
 
-def run_one(name: str, settings: Settings, timeout: float = 900.0) -> Measurement:
-    """One contender in a process of its own: its measurement, or {"name", "reason"}."""
+def slices(name: str, settings: Settings, times: int, timeout: float = 900.0) -> Iterator[Measurement]:
+    """So many slices of one contender in a process of its own: each measurement, or {"name", "reason"}."""
     variables = environment(name, settings.threads)
-    found = ask("benchmarks.worker", name, asdict(settings), timeout, variables)
-    return {"name": name, **found}
+    for found in ask_often("benchmarks.worker", name, asdict(settings), timeout, times, variables):
+        yield {"name": name, **found}
+
+
+def run_one(name: str, settings: Settings) -> Measurement:
+    """One slice in a process of its own."""
+    return next(slices(name, settings, 1))
 
 
 def rotate(
@@ -47,17 +52,20 @@ def rotate(
     settings: Settings,
     rotations: int,
     told: Callable[[str], object] = lambda line: None,
-    run: Callable[[str, Settings], Measurement] = run_one,
+    run: Callable[[str, Settings], Measurement] | None = None,
 ) -> Results:
-    """Each contender (None: all that are ``available``) once a rotation, measured by ``run``.
+    """A slice of each contender (None: all that are ``available``) a rotation, or what ``run`` makes of it.
 
-    One that fails is left out from then on. ``told`` receives a line after each run.
+    Together a contender's slices are the settings' updates, but that each has at most ``chunk``. One that
+    fails is left out from then on. ``told`` receives a line after each slice.
     """
     able, missing = available(names)
+    settings = replace(settings, chunk=max(1, min(settings.chunk, settings.updates // rotations)))
     results = Results(settings, {name: [] for name in able}, missing)
+    asked = {name: slices(name, settings, rotations) for name in able}
     for rotation in range(1, rotations + 1):
         for name in list(results.runs):
-            answer = run(name, settings)
+            answer = run(name, settings) if run else next(asked[name])
             if "reason" in answer:
                 del results.runs[name]
                 said = results.missing[name] = answer["reason"]

@@ -13,7 +13,8 @@ from _tables import columns
 
 from backends import get_backend
 from benchmarks.ours import build
-from benchmarks.ratios import Spread, ratio, verdict
+from benchmarks.quartiles import Spread
+from benchmarks.ratios import ratio, verdict
 from benchmarks.settings import Settings
 from benchmarks.task import load
 from dnn.callbacks.terminate_on_nan import TerminateOnNaN
@@ -83,5 +84,5 @@ def table(seconds: dict[str, list[float]]) -> str:
         median, low, high = (f"{100 * (value - 1):+.1f} %" for value in found)
         taken, bound = f"{statistics.median(seconds[way]):.2f}", BOUNDS[way]
         aim = f"under {100 * (bound - 1):.0f} %"
-        rows.append([way, taken, f"{median} ({low} to {high})", aim, verdict(found.median < bound)])
+        rows.append([way, taken, f"{median} ({low} to {high})", aim, verdict(found.value < bound)])
     return columns(["a state is saved", "s", "time more", "aim", ""], rows, ruled=True)

@@ -24,8 +24,8 @@ class Settings:
     hidden: tuple[int, ...] = (500, 500)  # units of each hidden layer; may be empty
     activation: str = "sigmoid"  # of the hidden layers: "sigmoid", "tanh" or "relu"
     batch: int = 100  # examples an update
-    # How many are timed, after as many as an epoch (at most ``updates``) to warm up. Adam's moments then are
-    # those of a real training, which matters: they decay into denormals.
+    # How many are timed in all, after as many as an epoch (at most ``updates``) to warm up. Adam's moments
+    # then are those of a real training, which matters: they decay into denormals.
     updates: int = 1200
     # Updates between two looks at the clock; contenders that train whole epochs in one call are timed an
     # epoch at a time.

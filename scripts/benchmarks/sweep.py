@@ -17,6 +17,7 @@ from _tables import columns
 
 from benchmarks.contenders import get_contender
 from benchmarks.floors import flops
+from benchmarks.quartiles import lower_quartile
 from benchmarks.report import machine
 from benchmarks.rotation import Results, rotate
 from benchmarks.settings import Settings
@@ -62,9 +63,9 @@ class Sweep:
     at: Mapping[int, Results]
 
     def times(self, name: str) -> dict[int, float]:
-        """Value -> ms an update (samples: an epoch), the median over the rotations, where this one ran."""
+        """Value -> ms an update (samples: an epoch), the lower quartile of all, where this one ran."""
         return {
-            v: statistics.median(r.ms(name)) * (r.settings.chunk if self.kind == "samples" else 1)
+            v: lower_quartile(r.ms(name)) * (max(1, v // r.settings.batch) if self.kind == "samples" else 1)
             for v, r in self.at.items()
             if name in r.runs
         }

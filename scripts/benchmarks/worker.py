@@ -1,4 +1,4 @@
-"""One contender, measured once, in this process; ``_workers`` says how it is called and answers."""
+"""One contender in this process, a slice at a time; ``_workers`` says how it is called and answers."""
 
 import os
 import platform
@@ -6,11 +6,11 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from _workers import CannotRun, serve
+from _workers import LAST, CannotRun, serve
 
 from benchmarks.contenders import THREAD_VARIABLES, Contender, get_contender
 from benchmarks.settings import Settings, from_json
@@ -83,8 +83,20 @@ def timed(run: Callable[[int], None], size: int, times: int) -> list[float]:
     return chunks
 
 
-def train(contender: Contender, settings: Settings) -> tuple[Prepared, Task, dict[str, Any]]:
-    """Prepare, warm up, and train by the clock.
+def busy() -> float | None:
+    """Seconds that cores have worked for other processes, or were taken away; None where it is not told."""
+    try:
+        with open("/proc/stat", encoding="ascii") as file:
+            user, nice, system, _, _, *rest = (int(ticks) for ticks in file.readline().split()[1:9])
+        return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK") - time.process_time()
+    except (OSError, ValueError):
+        return None
+
+
+def train(
+    contender: Contender, settings: Settings, times: int | None = None
+) -> tuple[Prepared, Task, dict[str, Any]]:
+    """Prepare, warm up, and train by the clock: ``times`` chunks, or as many as the settings' updates are.
 
     Returns:
         what was trained, its task, and: ms (an update: the median over the chunks), chunks (ms an update
@@ -102,9 +114,9 @@ def train(contender: Contender, settings: Settings) -> tuple[Prepared, Task, dic
     prepared.run(task.whole)
     preparation = time.perf_counter() - start
     size = task.whole if prepared.whole else min(settings.chunk, settings.updates)
-    chunks = timed(prepared.run, size, settings.updates // size)
+    chunks = timed(prepared.run, size, settings.updates // size if times is None else times)
     found = {
-        "ms": statistics.median(chunks),
+        "ms": statistics.median(chunks or [0.0]),
         "chunks": chunks,
         "preparation": preparation,
         "trained": task.whole + size * len(chunks),
@@ -112,11 +124,12 @@ def train(contender: Contender, settings: Settings) -> tuple[Prepared, Task, dic
     return prepared, task, found
 
 
-def measure(name: str, settings: Settings) -> dict[str, Any]:
-    """Train by the clock; then look at the memory and at what was learned.
+def measure(name: str, settings: Settings) -> Iterator[dict[str, Any]]:
+    """Prepare, and time a slice for each line of the standard input; the last time look at what was learned.
 
-    Returns:
-        name, what ``train`` found, import_mb, peak_mb, train_loss and test_accuracy, facts.
+    Yields:
+        name, what ``train`` found, other (cores that worked for others meanwhile), import_mb, peak_mb; in the
+        end train_loss and test_accuracy, and facts.
 
     Raises CannotRun: it cannot, with the reason.
     """
@@ -124,15 +137,17 @@ def measure(name: str, settings: Settings) -> dict[str, Any]:
     os.environ.update(contender.environment)
     pin(name, settings.threads)
     import_mb = import_memory_mb(settings)
-    prepared, task, found = train(contender, settings)
-    return {
-        "name": name,
-        **found,
-        "import_mb": import_mb,
-        "peak_mb": peak_memory_mb(),
-        **quality(prepared, task),
-        "facts": {"python": platform.python_version(), "numpy": np.__version__, **prepared.facts},
-    }
+    prepared, task, found = train(contender, settings, 0)
+    size = task.whole if prepared.whole else min(settings.chunk, settings.updates)
+    for line in sys.stdin:
+        before, start = busy(), time.perf_counter()
+        (ms,) = timed(prepared.run, size, 1)
+        after, seconds = busy(), time.perf_counter() - start
+        other = None if before is None or after is None else max(0.0, after - before) / seconds
+        found = {**found, "ms": ms, "trained": found["trained"] + size, "other": other}
+        facts = {"python": platform.python_version(), "numpy": np.__version__, **prepared.facts}
+        end = {**quality(prepared, task), "facts": facts} if line.strip() == LAST else {}
+        yield {"name": name, **found, "import_mb": import_mb, "peak_mb": peak_memory_mb(), **end}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from _workers import CannotRun
-from benchmarks import floors, ratios, report, rotation, saving, sweep
+from benchmarks import floors, quartiles, ratios, report, rotation, saving, sweep
 from benchmarks.contenders import CONTENDERS, available, environment, get_contender
 from benchmarks.settings import Settings, from_json
 from benchmarks.sweep import Sweep, exponent, larger_half, settings_at
@@ -60,7 +60,7 @@ def test_contenders_run_and_leave_json_and_a_picture(tmp_path):
         assert found["facts"]["threads"] >= 1
         assert ("test_accuracy" in found) == (name != "floor-numpy")
         assert name in result.stdout
-    assert content["ratio_to_pytorch"]["pytorch"] == {"median": 1.0, "low": 1.0, "high": 1.0}
+    assert content["ratio_to_pytorch"]["pytorch"] == {"value": 1.0, "low": 1.0, "high": 1.0}
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -147,7 +147,29 @@ def test_a_ratio_is_taken_within_each_rotation():
         ratios.ratio([1.0], [1.0, 2.0])
 
 
-def test_requirements_are_judged_by_the_median_ratio():
+def test_a_quartile_lets_no_disturbed_slice_count():
+    quiet = [1.0 + i / 100 for i in range(20)]
+    disturbed = [t * (10.0 if i % 3 else 1.0) for i, t in enumerate(quiet)]
+    assert quartiles.lower_quartile([4.0, 1.0, 3.0, 2.0, 5.0]) == 2.0
+    found = quartiles.quartile_ratio(disturbed, quiet)
+    assert found.value == pytest.approx(1.0, abs=0.1)
+    assert found.low <= found.value <= found.high
+    assert found.high > 2  # a third of quiet slices is few: that it may be chance is said
+    assert quartiles.quartile_ratio([2 * t for t in quiet], quiet).value == pytest.approx(2.0)
+    assert quartiles.quartile(quiet) == quartiles.quartile(quiet)  # the draws are always the same
+
+
+def test_a_report_says_when_the_machine_was_not_quiet():
+    results = made_up(numpy=[3.0, 3.0])
+    assert report.quietness(results) == []
+    for cores, word in ((0.02, "quiet"), (0.8, "NOT QUIET")):
+        for measured in results.runs["numpy"]:
+            measured["other"] = cores
+        assert f"{cores:.2f} cores" in report.quietness(results)[0]
+        assert word in report.table(results)
+
+
+def test_requirements_are_judged_by_the_ratio_of_quartiles():
     results = made_up(numpy=[3.0, 6.0], torch=[2.5, 5.0], pytorch=[4.0, 8.0], floor_torch=[1.0, 2.0])
     judged = {(line.ours, line.theirs): line for line in ratios.judge(results)}
     assert judged["numpy", "pytorch"].ratio == (0.75, 0.75, 0.75)
