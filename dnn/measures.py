@@ -17,8 +17,7 @@ from dnn.losses import Loss
 from dnn.validation.settings import is_text, look_up, require_list
 
 Array = Any
-TAKEN = ("loss", "seconds", "epoch")
-"""Names that the history has already."""
+TAKEN = ("loss", "seconds", "epoch")  # names that the history has already
 
 
 @dataclass(frozen=True)
@@ -160,9 +159,7 @@ def own(function: Callable[[Array, Array], Array], name: str | None = None) -> M
 
 
 def measures(given: Sequence[Any]) -> tuple[Measure, ...]:
-    """What ``compile(metrics=...)`` was given: names, measures, or functions of (y, outputs).
-    Raises InputError: an unknown name, something else, or two of one name.
-    """
+    """What ``compile(metrics=...)`` was given: names, measures, or functions; InputError: something else."""
     require_list("metrics", given)
     found = []
     for metric in given:

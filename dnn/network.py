@@ -37,8 +37,6 @@ class Network(Copied, Closed):
 
     Attributes:
         loss, optimizer, optimizer_state, penalty, metrics: the goal and the way to it, from ``set_goal``.
-        epochs_done: epochs trained so far.
-        stop_training: a callback sets it at an epoch's end, and training ends.
         picked: how many layers, of the first, are done while batches are picked: 1 if it is a Rescaling.
         uint8_scale: what x is multiplied with if it is uint8, and if the model is of a checkpoint of an older
             version, in which a uint8 v stood for v / 255; else 1, and numbers mean themselves.
@@ -50,13 +48,9 @@ class Network(Copied, Closed):
     optimizer_state: OptimizerState
 
     def __init__(
-        self,
-        layers: Sequence[Layer],
-        *,
-        input_shape: tuple[int, ...],
-        backend: Backend | str = "auto",
+        self, layers: Sequence[Layer], *, input_shape: tuple[int, ...], backend: Backend | str = "auto",
         seed: int = 0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         require_list("input_shape", input_shape)
         if not input_shape:
             raise InputError("input_shape is empty, expected a length at least, such as (784,)")
@@ -66,29 +60,19 @@ class Network(Copied, Closed):
             raise InputError(
                 f"backend is {shown(backend)}, expected a name or a Backend from get_backend('numpy')"
             )
-        self._block = Block(layers)
-        self.layers = self._block.layers
-        self.backend = backend
+        self._block = block = Block(layers)
+        self.layers, self.backend = block.layers, backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
         self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
-        self.epochs_done = 0
-        self.stop_training = False
-        self.uint8_scale = 1.0
+        self.epochs_done, self.stop_training, self.uint8_scale = 0, False, 1.0
         self.metrics: tuple[Measure, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
         self._logits_out = False
         self._lock = threading.Lock()  # while it is trained
-        self._build()
-
-    # ----- the model
-
-    def _build(self) -> None:
-        block = self._block
         self.picked = block.picked = int(len(self.layers) > 1 and self.layers[0].factor is not None)
         block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=WHOLE)
-        shape = block.output_shape
-        if len(shape) != 1:
+        if len(shape := block.output_shape) != 1:
             raise InputError(
                 f"the last layer returns shape {shape}, expected (C,); put Flatten() and Dense(C) last"
             )
@@ -105,7 +89,7 @@ class Network(Copied, Closed):
         self, loss: Loss, optimizer: Optimizer, metrics: tuple[Measure, ...] | None, l1: float, l2: float
     ) -> None:
         """What ``Sequential.compile`` does with its arguments, once they are objects."""
-        self._require_untrained("compile")
+        self._require_untrained()
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
@@ -120,25 +104,19 @@ class Network(Copied, Closed):
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
         """Look for the best parameters by this optimizer from now on; its state is new."""
-        self._require_untrained("compile")
+        self._require_untrained()
         state = OptimizerState(optimizer, self.parameters, self.backend)
         vars(self).update(optimizer=optimizer, optimizer_state=state)
 
     @property
     def goal(self) -> Loss:
-        """The loss.
-        Raises InputError: there is none yet.
-        """
+        """The loss. Raises InputError: there is none yet."""
         if self.loss is None:
             raise InputError("the model has no loss yet, expected a call of model.compile before")
         return self.loss
 
     def measures(self, classes: bool) -> tuple[Measure, ...]:
-        """What is measured beside the loss.
-
-        Args:
-            classes: whether the targets are class numbers, else rows.
-        """
+        """What is measured beside the loss; ``classes``: whether targets are class numbers, else rows."""
         return measures(self.goal.measures(classes)) if self.metrics is None else self.metrics
 
     def outputs_of(self, taken: Array) -> Array:
@@ -154,15 +132,13 @@ class Network(Copied, Closed):
         """Where examples and targets come in."""
         return Door(self.backend, self.input_shape, self.outputs, self.goal, self.layers[0].below)
 
-    def _require_untrained(self, what: str) -> None:
+    def _require_untrained(self) -> None:
         if self._lock.locked():
-            raise InputError(f"{what} was called while the model is trained, expected the end of fit before")
+            raise InputError("compile was called while the model is trained, expected the end of fit before")
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """While this is open nobody else trains the model: gradients and buffers are one training's.
-        Raises InputError: somebody does already.
-        """
+        """Open while the model is trained; InputError if it is already: gradients and buffers are for one."""
         if not self._lock.acquire(blocking=False):
             raise InputError(
                 "fit was called while the model is trained already, by another thread or from a callback, "
@@ -190,9 +166,8 @@ class Network(Copied, Closed):
     def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:
         """The network's output (B, C) for a reserved batch x (B, *input_shape) on the device, as picked.
 
-        Args:
-            training: dropout and noise are drawn, and batch normalisation takes the batch's statistics.
-            logits: leave out the last layer's activation.
+        In training dropout and noise are drawn, and batch normalisation takes the batch's statistics;
+        ``logits`` leaves out the last layer's activation.
         """
         return self._block.forward(x, training=training, logits=logits)
 
@@ -249,9 +224,7 @@ class Network(Copied, Closed):
         }
 
     def save(self, path: str | Path) -> None:
-        """Write the weights and the architecture; an older file of that name is replaced whole.
-        Raises CheckpointError: the file cannot be written.
-        """
+        """Write weights and architecture; an older file is replaced whole. CheckpointError: it cannot be."""
         facts = {"dtype": self.backend.dtype_name, **self.config(), "seed": self.seed,
                  "epochs_done": self.epochs_done, "training": training_config(self)}  # fmt: skip
         write_checkpoint(require_path("path", path), facts, self.parameters.to_host())

@@ -44,25 +44,17 @@ class Sequential(Network):
         stop_training: a callback sets it at an epoch's end, and ``fit`` returns.
     Raises InputError: no layers, a layer that is in another model, or shapes that do not fit.
 
-    >>> from backends import get_backend
     >>> from dnn import Dense
-    >>> model = Sequential(
-    ...     [Dense(500, "relu"), Dense(10, "softmax")],
-    ...     input_shape=(784,), backend=get_backend("numpy"),
-    ... )
+    >>> model = Sequential([Dense(500, "relu"), Dense(10, "softmax")], input_shape=(784,), backend="numpy")
     >>> model.parameters.count
     397510
     """
 
     def compile(
-        self,
-        loss: str | Loss = "categorical_crossentropy",
-        optimizer: str | Optimizer = "adam",
-        metrics: Sequence[str | Measure | Callable[[Any, Any], Any]] | None = None,
-        *,
-        l1: float = 0.0,
-        l2: float = 0.0,
-    ) -> None:
+        self, loss: str | Loss = "categorical_crossentropy", optimizer: str | Optimizer = "adam",
+        metrics: Sequence[str | Measure | Callable[[Any, Any], Any]] | None = None, *,
+        l1: float = 0.0, l2: float = 0.0,
+    ) -> None:  # fmt: skip
         """Choose the goal and the way to its best parameters.
 
         Args:
@@ -75,27 +67,17 @@ class Sequential(Network):
             l1, l2: the price of large weights (``dnn.optimizers.regularizers``); reported losses are without.
         Raises InputError: an unknown name, something else, or a loss that does not fit the last layer.
         """
-        loss = get_loss(loss)
-        optimizer = get_optimizer(optimizer)
+        loss, optimizer = get_loss(loss), get_optimizer(optimizer)
         self.set_goal(loss, optimizer, None if metrics is None else measures(metrics), l1, l2)
 
     def fit(
-        self,
-        x: Any,
-        y: Any = None,
-        *,
-        batch_size: int = 100,
-        epochs: int = 1,
-        steps_per_epoch: int | None = None,
-        validation_split: float = 0.0,
-        validation_data: tuple[Any, ...] | None = None,
-        callbacks: Sequence[Callback] = (),
-        shuffle: bool = True,
-        class_weight: Mapping[int, float] | str | None = None,
-        sample_weight: Any = None,
-        resume: TrainingState | None = None,
-        verbose: str | int = "auto",
-    ) -> History:
+        self, x: Any, y: Any = None, *,
+        batch_size: int = 100, epochs: int = 1, steps_per_epoch: int | None = None,
+        validation_split: float = 0.0, validation_data: tuple[Any, ...] | None = None,
+        callbacks: Sequence[Callback] = (), shuffle: bool = True,
+        class_weight: Mapping[int, float] | str | None = None, sample_weight: Any = None,
+        resume: TrainingState | None = None, verbose: str | int = "auto",
+    ) -> History:  # fmt: skip
         """Train: each epoch takes every example once, in batches, with one update a batch.
 
         A second ``fit`` goes on where the first ended: 5 and 5 epochs are 10. The last batch may be shorter.
@@ -123,7 +105,12 @@ class Sequential(Network):
         Returns a number an epoch for loss, each metric, seconds, and with validation val_loss and so on.
         Raises InputError: not compiled, or an argument that does not fit; nothing was changed.
         """
-        _require_fit(steps_per_epoch, shuffle, callbacks, resume)
+        if steps_per_epoch is not None:
+            positive_integer("steps_per_epoch", steps_per_epoch)
+        require_bool("shuffle", shuffle)
+        require_callbacks(callbacks)
+        if resume is not None and not isinstance(resume, TrainingState):
+            raise InputError(f"resume is {shown(resume)}, expected a TrainingState; read one with read_state")
         epochs, batch_size = positive_integer("epochs", epochs), positive_integer("batch_size", batch_size)
         callbacks = [*callbacks, *progress_of(verbose, callbacks)]
         if y is None and is_stream(x):
@@ -138,16 +125,12 @@ class Sequential(Network):
             return Training(self, batches(), validation, callbacks).run(epochs, resume)
 
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:
-        """Mean loss and share of right predictions; arguments as in ``fit``.
-        Raises InputError: not compiled, or an argument that does not fit.
-        """
+        """Mean loss and what is measured; arguments, and what is raised, as in ``fit``."""
         chunk = positive_integer("batch_size", batch_size)
         return evaluate(self, self.door.admit(x, y, sample_weight), chunk)
 
     def predict(self, x: Any, batch_size: int = 1000) -> np.ndarray:
-        """The network's outputs for each example, (N, C), as a host NumPy array; x as in ``fit``.
-        Raises InputError: an argument that does not fit.
-        """
+        """The outputs (N, C) as a host NumPy array; x as in ``fit``. Raises InputError: it does not fit."""
         chunk = positive_integer("batch_size", batch_size)
         x = admit_examples(self.backend, "x", x, self.input_shape, self.layers[0].below)
         return predict(self, x, chunk)
@@ -157,13 +140,3 @@ class Sequential(Network):
         require_kind("print_fn", print_fn, Callable)
         for line in summary_lines(self):
             print_fn(line)
-
-
-def _require_fit(steps_per_epoch: Any, shuffle: Any, callbacks: Any, resume: Any) -> None:
-    """Refuse arguments of ``fit`` that are of another kind."""
-    if steps_per_epoch is not None:
-        positive_integer("steps_per_epoch", steps_per_epoch)
-    require_bool("shuffle", shuffle)
-    require_callbacks(callbacks)
-    if resume is not None and not isinstance(resume, TrainingState):
-        raise InputError(f"resume is {shown(resume)}, expected a TrainingState; read one with read_state")

@@ -21,17 +21,12 @@ class EarlyStopping(Callback):
     Attributes:
         stopped_epoch: the epoch that was the last one; 0: training was not stopped.
         best_epoch: the epoch of the best value.
-    Raises InputError: a setting out of range; in training, a number that is not there.
     """
 
     def __init__(
-        self,
-        monitor: str = "val_loss",
-        min_delta: float = 0.0,
-        patience: int = 0,
-        mode: str = "auto",
+        self, monitor: str = "val_loss", min_delta: float = 0.0, patience: int = 0, mode: str = "auto",
         restore_best_weights: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.patience = natural_number("patience", patience)
         self.best = Best(monitor, mode, min_delta)
         self.restore_best_weights = require_bool("restore_best_weights", restore_best_weights)

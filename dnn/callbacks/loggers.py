@@ -40,14 +40,10 @@ class _Log(Callback):
 
 
 class _File(_Log):
-    """A text file.
+    """A text file, in a folder that exists; InputError when training begins: it cannot be written.
 
-    Args:
-        filename: of the file; its folder must exist.
-        append: go on with a file that is there; otherwise it is written over, in a training that is gone on
-            with by the epochs before, too.
-
-    Raises InputError: when training begins: the file cannot be written.
+    With ``append`` a file that is there is gone on with; otherwise it is written over, in a training that is
+    gone on with by the epochs before, too.
     """
 
     def __init__(self, filename: str | Path, append: bool = False) -> None:
@@ -81,9 +77,8 @@ class CSVLogger(_File):
             with self.filename.open(encoding="utf-8", errors="replace", newline="") as file:
                 header = next(csv.reader([file.readline(100_000)]), [])  # csv's own limit is above
             if header and header[0] != "epoch":
-                raise InputError(
-                    f"filename {self.filename} begins with {brief(header)}, expected a CSVLogger's file"
-                )
+                begins = f"filename {self.filename} begins with {brief(header)}"
+                raise InputError(f"{begins}, expected a CSVLogger's file")
         super().on_train_begin(first_epoch, epochs, updates_per_epoch)
         self._columns = header[1:]
 
@@ -105,10 +100,7 @@ class JSONLogger(_File):
 class TensorBoard(_Log):
     """Each epoch's numbers as curves for TensorBoard, through tensorboardX (the extra ``tensorboard``).
 
-    Args:
-        log_dir: the folder for its event files, made where it is missing.
-
-    Raises InputError: tensorboardX is not installed.
+    Its event files go into the folder ``log_dir``, made where it is missing.
     """
 
     def __init__(self, log_dir: str | Path = "logs") -> None:
@@ -116,7 +108,7 @@ class TensorBoard(_Log):
             from tensorboardX import SummaryWriter
         except ImportError:
             raise InputError(
-                "TensorBoard needs the package tensorboardX, which is not installed; "
+                f"TensorBoard needs the package tensorboardX, which is not installed; "
                 f"{install('tensorboard')}"
             ) from None
         self.log_dir = require_path("log_dir", log_dir)

@@ -19,16 +19,13 @@ class ModelCheckpoint(Callback):
             "model-{epoch:02d}-{val_loss:.3f}.safetensors", else it is written over.
         monitor, mode: see ``Best``.
         save_best_only: write only when the monitored number is the best so far, over several fits too.
-    Raises InputError: an unknown mode; in training, a number that is not there, an unwritable file.
+    Raises InputError: in training, an unwritable file.
     """
 
     def __init__(
-        self,
-        filepath: str | Path,
-        monitor: str = "val_loss",
-        save_best_only: bool = False,
+        self, filepath: str | Path, monitor: str = "val_loss", save_best_only: bool = False,
         mode: str = "auto",
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.filepath = str(require_path("filepath", filepath))
         self.save_best_only = require_bool("save_best_only", save_best_only)
         self.best = Best(monitor, mode)

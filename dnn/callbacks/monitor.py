@@ -4,8 +4,6 @@ from backends import InputError
 from backends.errors import shown
 from dnn.validation.settings import look_up, require_number
 
-MODES = ("auto", "min", "max")
-
 
 class Best:
     """The best value so far of one of an epoch's numbers.
@@ -14,17 +12,18 @@ class Best:
         monitor: its name in the logs: "loss", "val_loss", "accuracy", "val_accuracy".
         mode: "min": small is good; "max": large is good; "auto": "max" for accuracies and R2, else "min".
         min_delta: what is better by no more than this is not better.
+
+    Raises InputError: a setting out of range; in training, a number that is not there.
     """
 
     def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
-        look_up("mode", mode, dict.fromkeys(MODES))
+        look_up("mode", mode, dict.fromkeys(("auto", "min", "max")))
         require_number("min_delta", min_delta, 0.0)
         self.monitor, self.min_delta = monitor, min_delta
         if not isinstance(monitor, str):
             raise InputError(f"monitor is {shown(monitor)}, expected the name of a number such as 'val_loss'")
-        self.sign = (
-            -1.0 if mode == "max" or (mode == "auto" and ("acc" in monitor or "r2" in monitor)) else 1.0
-        )
+        large = mode == "max" or (mode == "auto" and ("acc" in monitor or "r2" in monitor))
+        self.sign = -1.0 if large else 1.0
         self.clear()
 
     def clear(self) -> None:
@@ -32,9 +31,7 @@ class Best:
         self.value = self.sign * float("inf")
 
     def improves(self, logs: dict[str, float]) -> bool:
-        """Whether this epoch's number is better than all before; it is then the best. NaN never is.
-        Raises InputError: the logs have no such number.
-        """
+        """Whether this epoch's number is better than all before; it is then the best. NaN never is."""
         if self.monitor not in logs:
             cure = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
             raise InputError(f"monitor is {self.monitor!r}, expected one of {', '.join(logs)}{cure}")

@@ -15,11 +15,12 @@ SHORT = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_error"
 
 def numbers_of(logs: Mapping[str, float]) -> list[str]:
     """Each number with its name, shortened, as in "test acc 0.9812"."""
-    names = {name: name.removeprefix("val_") for name in logs if name != "seconds"}
-    return [
-        f"{'test ' if name != plain else ''}{SHORT.get(plain, plain)} {logs[name]:.4f}"
-        for name, plain in names.items()
-    ]
+    numbers = []
+    for name, value in logs.items():
+        plain = name.removeprefix("val_")
+        if name != "seconds":
+            numbers.append(f"{'test ' if name != plain else ''}{SHORT.get(plain, plain)} {value:.4f}")
+    return numbers
 
 
 def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
@@ -29,11 +30,7 @@ def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
 
 
 class PlainProgress(Callback):
-    """A line an epoch on standard output.
-
-    Args:
-        headline: a line before the first.
-    """
+    """A line an epoch on standard output, and ``headline`` before the first."""
 
     def __init__(self, headline: str = "") -> None:
         self.headline = headline
@@ -48,10 +45,7 @@ class PlainProgress(Callback):
 
 
 class LiveProgress(PlainProgress):
-    """A rich progress bar: updates, loss, accuracy, updates a second, time left.
-
-    The device is read a few times a second at most, between updates.
-    """
+    """A rich progress bar: updates, loss, accuracy, updates a second, time left."""
 
     every = 25  # updates that a backend records together
     _INTERVAL = 0.25  # seconds between two reads of the device
@@ -60,16 +54,12 @@ class LiveProgress(PlainProgress):
         from rich import progress
 
         super().on_train_begin(first_epoch, epochs, updates_per_epoch)
-        self._first = first_epoch
-        self._per_epoch = updates_per_epoch
+        self._first, self._per_epoch = first_epoch, updates_per_epoch
+        text = progress.TextColumn
         self._bar: Any = progress.Progress(
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(bar_width=24),
-            progress.MofNCompleteColumn(),
-            progress.TextColumn("{task.fields[numbers]}"),
-            progress.TextColumn("{task.fields[rate]}"),
-            progress.TimeRemainingColumn(),
-        )
+            text("{task.description}"), progress.BarColumn(bar_width=24), progress.MofNCompleteColumn(),
+            text("{task.fields[numbers]}"), text("{task.fields[rate]}"), progress.TimeRemainingColumn(),
+        )  # fmt: skip
         total = (epochs - first_epoch + 1) * updates_per_epoch
         self._task = self._bar.add_task("training", total=total, numbers="", rate="")
         self._last = self._start = time.perf_counter()
@@ -80,15 +70,11 @@ class LiveProgress(PlainProgress):
         if now - self._last < self._INTERVAL:
             return
         self._last = now
-        numbers = numbers_of(dict(zip(progress.names, progress.read(), strict=True)))
+        numbers = "  ".join(numbers_of(dict(zip(progress.names, progress.read(), strict=True))))
         done = (progress.epoch - self._first) * progress.updates_per_epoch + progress.updates
-        self._bar.update(
-            self._task,
-            completed=done,
-            description=f"epoch {progress.epoch}/{progress.epochs}",
-            numbers="  ".join(numbers),
-            rate=f"{done / (now - self._start):.0f} updates/s",
-        )
+        where = f"epoch {progress.epoch}/{progress.epochs}"
+        rate = f"{done / (now - self._start):.0f} updates/s"
+        self._bar.update(self._task, completed=done, description=where, numbers=numbers, rate=rate)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         self._bar.update(self._task, completed=(epoch - self._first + 1) * self._per_epoch)
@@ -108,9 +94,7 @@ def _on_terminal() -> bool:
 
 
 def progress_of(verbose: str | int, callbacks: Sequence[Callback]) -> list[Callback]:
-    """What ``fit(verbose=...)`` adds to these callbacks; none where they have a progress bar already.
-    Raises InputError: another value.
-    """
+    """What ``fit(verbose=...)`` adds to these callbacks; nothing where they have a progress bar already."""
     if verbose not in ("auto", 0, 1, 2):
         raise InputError(f"verbose is {shown(verbose)}, expected 'auto', 0, 1 or 2")
     quiet = verbose == 0 or (verbose == "auto" and not _on_terminal())

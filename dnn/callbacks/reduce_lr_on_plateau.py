@@ -23,20 +23,13 @@ class ReduceLROnPlateau(Callback):
         cooldown: epochs after a reduction that do not count.
         min_lr: the rate is not reduced below it.
 
-    Raises InputError: a setting out of range; in training, an optimizer with a schedule, which has its own
-    rate for each update.
+    Raises InputError: in training, an optimizer with a schedule, which has its own rate for each update.
     """
 
     def __init__(
-        self,
-        monitor: str = "val_loss",
-        factor: float = 0.1,
-        patience: int = 10,
-        mode: str = "auto",
-        min_delta: float = 1e-4,
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-    ) -> None:
+        self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10, mode: str = "auto",
+        min_delta: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0,
+    ) -> None:  # fmt: skip
         self.best = Best(monitor, mode, min_delta)
         self.factor = require_number("factor", factor, 0.0, 1.0)
         self.patience = positive_integer("patience", patience)

@@ -14,12 +14,7 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class Stopped(Exception):
-    """Training was stopped by a signal, after its state was saved.
-
-    Attributes:
-        signal: its number.
-        saved: whether the state could be written.
-    """
+    """Training was stopped by the signal of this number; ``saved``: whether its state could be written."""
 
     def __init__(self, number: int, saved: bool) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")

@@ -132,9 +132,7 @@ def _furthest(paths: list[Path], unreadable: Callable[[StateError], object]) -> 
 
 
 def _is_of(path: Path, state: TrainingState) -> bool:
-    """Whether a file holds a state of the same training; its learning rate may have been another, and what it
-    was made with.
-    """
+    """Whether a file holds a state of the same training; its optimizer and what made it may be others."""
     try:
         other = read_state(path)
     except StateError:
@@ -144,9 +142,7 @@ def _is_of(path: Path, state: TrainingState) -> bool:
 
 
 def latest_state(folder: Path) -> TrainingState:
-    """The furthest state of a folder that can be read; a warning names each that cannot.
-    Raises StateError: there is none.
-    """
+    """The furthest state of a folder that can be read, else StateError; a warning names each that cannot."""
     files = state_files(require_path("folder", folder))
     state = _furthest(files, lambda error: warn(f"{error}; an older one is tried"))
     if state is None:

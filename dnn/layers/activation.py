@@ -5,12 +5,7 @@ from dnn.layers.layer import Array
 
 
 class Activation(Activated):
-    """``y = f(x)``.
-
-    Args:
-        activation: f, a name in ``backends.reference.ACTIVATIONS``, whose module has the formulas.
-
-    Raises InputError: an unknown activation.
+    """``y = f(x)``, f by its name in ``backends.reference.ACTIVATIONS``, whose module has the formulas.
 
     >>> Activation("gelu").config()
     {'name': '', 'activation': 'gelu'}

@@ -87,11 +87,7 @@ class Augmentation(Random):
 
 
 class RandomTranslation(Augmentation):
-    """In training each image is moved by whole pixels, up to ``pixels`` in both directions, all moves alike.
-
-    Args:
-        pixels: at least 1.
-    """
+    """In training each image is moved by up to ``pixels``, 1 or more, in both directions, all moves alike."""
 
     examples = ({"pixels": 1},)
 
@@ -108,10 +104,7 @@ class RandomTranslation(Augmentation):
 class RandomRotation(Augmentation):
     """In training each image is turned about its middle, up to ``degrees`` to either side, all angles alike.
 
-    Pixels between four others are interpolated linearly in both directions.
-
-    Args:
-        degrees: above 0, below 360.
+    ``degrees`` is below 360. Pixels between four others are interpolated linearly in both directions.
     """
 
     examples = ({"degrees": 5.0},)

@@ -13,15 +13,13 @@ from backends import InputError
 
 Array = Any
 Make = Callable[[int, bool], dict[str, Array | None]]
-REMEMBERED = 8
-"""Batch sizes whose views are kept, beside those that training uses."""
+REMEMBERED = 8  # batch sizes whose views are kept, beside those that training uses
 
 
 class Buffers(threading.local):
     """Named arrays whose first axis is the batch.
 
-    Args:
-        make: (batch size, for training) -> the arrays by name; None: an array that is not needed.
+    ``make`` takes a batch size, and whether it is for training; None is an array that is not needed.
     """
 
     def __init__(self, make: Make) -> None:
@@ -34,14 +32,12 @@ class Buffers(threading.local):
         have = self._views.get(batch)
         if have is not None and (have.training or not training):
             return
-        if training or batch > self._size(True):
-            if batch > self._size(training):
-                self._whole[training] = batch, self._make(batch, training)
-                for n in [n for n, v in self._views.items() if v.training == training]:
-                    self._views[n] = self._view(n, training, training)
-            self._views[batch] = self._view(batch, training, training)
-        else:
-            self._views[batch] = self._view(batch, True, training)
+        of = training or batch <= self._size(True)  # in which memory it finds place
+        if batch > self._size(of):
+            self._whole[of] = batch, self._make(batch, of)
+            for n in [n for n, v in self._views.items() if v.training == of]:
+                self._views[n] = self._view(n, of, of)
+        self._views[batch] = self._view(batch, of, training)
         for n in [n for n, v in self._views.items() if not v.training][:-REMEMBERED]:
             del self._views[n]
 

@@ -4,7 +4,7 @@ An inner parameter is named after all layers around it, as in "block_1.dense_1.W
 random streams of their own, whose seed follows from the model's and from the container's place.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar, TypeVar
 
@@ -19,20 +19,16 @@ from dnn.random import Key, stream_key
 from dnn.validation.settings import look_up, require_list
 
 T = TypeVar("T")
-WHOLE = -1
-"""The index of the container that is the model itself: its streams are the model's."""
+WHOLE = -1  # the index of the container that is the model itself: its streams are the model's
 
 
 class Container(Layer):
     """Base: a layer made of others, which are ``inner``. To set ``trainable`` sets it for each of them.
 
-    Args:
-        argument, given: the list of layers, and what it is called. In a layer's place may stand a list of
-            layers, which becomes a Block, or what a checkpoint says of a layer.
+    In a layer's place may be a list of layers, which becomes a Block, or what a checkpoint says of a layer.
     """
 
-    in_a_row: ClassVar[bool]
-    """Whether each layer takes what the one before returns."""
+    in_a_row: ClassVar[bool] = True  # whether each layer takes what the one before returns
     picked: int = 0
     """How many layers, of the first, are done while batches are picked: 1 in a model that begins by scaling.
     They do not count: the others' random streams are the same without them."""
@@ -55,9 +51,10 @@ class Container(Layer):
         self.random = any(layer.random for layer in self.inner)
         self.mixes = any(layer.mixes for layer in self.inner)
 
-    def named(self, part: Callable[[Layer], Mapping[str, T]]) -> dict[str, T]:
-        """What the layers have by short name ("W"), by the layer's name and that ("dense_1.W")."""
-        return {f"{layer.name}.{short}": v for layer in self.inner for short, v in part(layer).items()}
+    def named(self, parts: Iterable[Mapping[str, T]]) -> dict[str, T]:
+        """What each layer has by short name ("W"), by the layer's name and that ("dense_1.W")."""
+        pairs = zip(self.inner, parts, strict=True)
+        return {f"{layer.name}.{short}": v for layer, part in pairs for short, v in part.items()}
 
     @property
     def trainable(self) -> bool:
@@ -86,17 +83,15 @@ class Container(Layer):
                 )
             layer.build(layer.input_shape, backend, layer.name, first, seed=self._streams, index=i)
             first = first and not (self.in_a_row and layer.parameter_shapes())
-        self.state = self.named(lambda layer: layer.state)
+        self.state = self.named(layer.state for layer in self.inner)
 
     def parameter_shapes(self) -> dict[str, Shape]:
-        return self.named(lambda layer: layer.parameter_shapes())
+        return self.named(layer.parameter_shapes() for layer in self.inner)
 
     def initial_values(self, key: Key = (0, 0)) -> dict[str, np.ndarray]:
         """Those of the layers, from their own streams instead of ``key``."""
-        keys = {
-            layer: stream_key(self._streams, "weights", i) for i, layer in enumerate(self.inner, -self.picked)
-        }
-        return self.named(lambda layer: layer.initial_values(keys[layer]))
+        numbered = enumerate(self.inner, -self.picked)
+        return self.named(x.initial_values(stream_key(self._streams, "weights", i)) for i, x in numbered)
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         super().attach(value, gradient)
@@ -111,10 +106,7 @@ class Container(Layer):
 
 
 class Block(Container):
-    """Layers one after another, as one.
-
-    Args:
-        layers: new ones.
+    """New layers one after another, as one.
 
     >>> from dnn import Dense
     >>> Block([Dense(8, "relu"), Dense(4)]).shape_after((3,))
@@ -122,7 +114,6 @@ class Block(Container):
     """
 
     examples = ({"layers": [{"type": "Dense", "units": 24}, {"type": "LayerNormalization"}]},)
-    in_a_row = True
 
     def __init__(self, layers: Sequence[Layer], *, name: str | None = None, trainable: bool = True) -> None:
         super().__init__("layers", layers, name, trainable)
@@ -159,11 +150,9 @@ class Block(Container):
 
 
 class Parallel(Container):
-    """Branches that all take x, and whose outputs are joined along the last axis, or added.
+    """Branches that all take x, and whose outputs are joined along the last axis, or with merge="add" added.
 
-    Args:
-        branches: each a new layer, or a list of layers in a row.
-        merge: "concatenate" or "add".
+    A branch is a new layer, or a list of layers in a row.
 
     >>> from dnn import Dense
     >>> Parallel([Dense(3), [Dense(8, "relu"), Dense(2)]]).shape_after((4,))
@@ -224,11 +213,7 @@ class Parallel(Container):
 
 
 class Residual(Parallel):
-    """``y = x + f(x)``: layers in a row, and a shortcut around them (He et al. 2016).
-
-    Args:
-        layers: new ones, which return the shape that they take.
-    """
+    """``y = x + f(x)``: new layers in a row that keep the shape, and a shortcut around (He et al. 2016)."""
 
     examples = ({"layers": [{"type": "Dense", "units": 24}]},)
 

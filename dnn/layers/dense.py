@@ -22,9 +22,7 @@ class Affine(Activated):
     """Base of Dense and Conv2D: z is a product with W, plus b."""
 
     def choose(self, activation: str, initializer: str | None = None, use_bias: bool = True) -> None:
-        """Take this f, and these initial weights; None: the usual ones before f.
-        Raises InputError: an unknown activation or initializer.
-        """
+        """Take this f, and these initial weights; None: the usual ones before f."""
         super().choose(activation)
         self.use_bias = require_bool("use_bias", use_bias)
         self.initializer = initializer_for(activation) if initializer is None else initializer
@@ -39,18 +37,15 @@ class Affine(Activated):
         return {"W": shape, "b": shape[-1:]} if self.use_bias else {"W": shape}
 
     def initial_values(self, key: Key) -> dict[str, np.ndarray]:
-        shapes = self.parameter_shapes()
-        values = {"W": INITIALIZERS[self.initializer](key, shapes.pop("W"))}
-        return {**values, **{n: np.zeros(shape) for n, shape in shapes.items()}}
+        shapes, draw = self.parameter_shapes(), INITIALIZERS[self.initializer]
+        return {n: draw(key, shape) if n == "W" else np.zeros(shape) for n, shape in shapes.items()}
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         """Without a bias the kernels add 0, and what they find for it is not used."""
         super().attach(value, gradient)
         self._W, self._dW = value["W"], gradient["W"]
-        n = self._W.shape[-1]
-        self._b, self._db = (
-            view["b"] if self.use_bias else self.backend.zeros(n) for view in (value, gradient)
-        )
+        zeros, n = self.backend.zeros, self._W.shape[-1]
+        self._b, self._db = (view["b"] if self.use_bias else zeros(n) for view in (value, gradient))
 
 
 class Dense(Affine):
@@ -63,12 +58,7 @@ class Dense(Affine):
         initializer: of W, a name in ``dnn.layers.initializers``; None: "he_uniform" for relu and its
             kin, else "glorot_uniform".
 
-    Raises InputError: units below 1, or an unknown activation or initializer.
-
-    >>> from backends import get_backend
-    >>> from dnn import Sequential
-    >>> model = Sequential([Dense(3)], input_shape=(2,), backend=get_backend("numpy"))
-    >>> model.layers[0].output_shape
+    >>> Dense(3).shape_after((2,))
     (3,)
     """
 
@@ -85,9 +75,8 @@ class Dense(Affine):
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
             raise InputError(
-                f"layer {self.name!r} (Dense) got examples of shape {input_shape}, expected one axis "
-                f"(n_in,); put Flatten() before it, or reshape the examples to "
-                f"({int(np.prod(input_shape))},)"
+                f"layer {self.name!r} (Dense) got examples of shape {input_shape}, expected one axis (n_in,)"
+                f"; put Flatten() before it, or reshape the examples to ({int(np.prod(input_shape))},)"
             )
         return (self.units,)
 

@@ -7,8 +7,7 @@ from dnn.layers.layer import Array, Layer, Shape
 from dnn.random import Key, host_uniform
 from dnn.validation.settings import positive_integer
 
-MOST = 2**24
-"""Numbers beyond it float32, in which examples arrive, cannot tell apart."""
+MOST = 2**24  # numbers beyond it float32, in which examples arrive, cannot tell apart
 
 
 class Embedding(Layer):

@@ -130,9 +130,7 @@ class Layer(Described, Closed, ABC):
         self._closed = closed
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        """The output's shape for this input's shape, by default the same.
-        Raises InputError: the input does not fit.
-        """
+        """The output's shape, by default the input's. Raises InputError: the input does not fit."""
         return input_shape
 
     def bind(self, backend: Backend) -> None:
@@ -155,9 +153,7 @@ class Layer(Described, Closed, ABC):
         vars(self).update(value=dict(value), gradient=dict(gradient))
 
     def reserve(self, batch: int, training: bool) -> None:
-        """Make the buffers for batches of this size, in this thread.
-        Raises InputError: the layer cannot work on such a batch.
-        """
+        """Make this thread's buffers for this batch size. Raises InputError: the layer cannot work on it."""
         self._buffers.reserve(batch, training)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:

@@ -17,9 +17,7 @@ LAYERS: Table[type[Layer]] = Table("layer", {})
 
 
 def layer_from(description: Mapping[str, Any]) -> Layer:
-    """A new layer from its class's name, "type", and its ``config``.
-    Raises InputError: an unknown class, or settings that it does not take.
-    """
+    """A new layer from its class's name, "type", and its ``config``; InputError if they do not fit."""
     arguments = dict(description)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
     try:
@@ -30,24 +28,13 @@ def layer_from(description: Mapping[str, Any]) -> Layer:
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:
-    """Layers by name: each its own, else its class and how many of that class there are so far.
-    Raises InputError: two have the same.
-    """
+    """Each layer's own name, else its class and how many of it there are so far; InputError: equal ones."""
     counts: Counter[str] = Counter()
     names = []
     for layer in layers:
-        usual = snake_case(type(layer).__name__)
+        usual = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()  # as in "max_pooling2d"
         counts[usual] += 1
         names.append(layer.name or f"{usual}_{counts[usual]}")
     if len(set(names)) < len(names):
         raise InputError(f"layers are named {names}, expected each name once")
     return names
-
-
-def snake_case(name: str) -> str:
-    """A class's name as layers are named.
-
-    >>> snake_case("MaxPooling2D")
-    'max_pooling2d'
-    """
-    return re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()

@@ -23,6 +23,7 @@ class Random(Layer):
 
     random = True
     kernel: ClassVar[str]  # that ``apply`` needs
+    written: ClassVar[tuple[str, ...]] = ("y",)  # buffers (B, n) that it fills
 
     def pairs(self) -> int:
         """How many an example takes: two words for two numbers of x."""
@@ -36,12 +37,12 @@ class Random(Layer):
         return {"step": np.zeros(1, dtype=np.int64)}
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        """y, and for each example pairs of words and their places in the stream."""
+        """For each example what is written, pairs of words, and their places in the stream."""
         if not training:
             return {}
         backend, pairs = self.backend, self.pairs()
         return {
-            "y": backend.zeros((batch, prod(self.input_shape))),
+            **{name: backend.zeros((batch, prod(self.input_shape))) for name in self.written},
             "bits": backend.zeros((batch, pairs), dtype=backend.xp.int64),
             "counters": backend.from_host(np.arange(batch * pairs, dtype=np.int64).reshape(batch, pairs)),
         }
@@ -63,25 +64,17 @@ class Random(Layer):
 
 
 class Dropout(Random):
-    """In training each number becomes 0 with probability ``rate``, the others are divided by 1 - rate
-    (Srivastava et al. 2014); otherwise y = x.
-
-    Args:
-        rate: in [0, 1).
+    """In training each number becomes 0 with probability ``rate``, in [0, 1), and the others are divided by
+    1 - rate (Srivastava et al. 2014); otherwise y = x.
     """
 
     kernel = "dropout"
+    written = ("y", "mask")
     examples = ({"rate": 0.25},)
 
     def __init__(self, rate: float, *, name: str | None = None) -> None:
         super().__init__(name)
         self.rate = require_number("rate", rate, 0.0, 1.0)
-
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        buffers = super().make_buffers(batch, training)
-        if training:
-            buffers["mask"] = self.backend.zeros((batch, prod(self.input_shape)))
-        return buffers
 
     def apply(self, keep: SimpleNamespace, x: Array) -> None:
         self._kernel(keep.bits, x, self.rate, keep.mask, keep.y)
@@ -96,11 +89,7 @@ class Dropout(Random):
 
 
 class GaussianNoise(Random):
-    """In training y = x + stddev e with e standard normal; otherwise y = x.
-
-    Args:
-        stddev: finite, at least 0.
-    """
+    """In training y = x + stddev e, stddev from 0, with e standard normal; otherwise y = x."""
 
     kernel = "gaussian_noise"
     examples = ({"stddev": 0.5},)

@@ -15,7 +15,7 @@ from dnn.validation.settings import require_number
 
 
 class Normalization(Layer):
-    """Base: ``y = x^ gamma + beta``; gamma starts at 1, beta at 0."""
+    """Base: ``y = x^ gamma + beta``; gamma starts at 1, beta at 0. ``epsilon`` is added to the variance."""
 
     kernel: ClassVar[str]
 
@@ -24,8 +24,7 @@ class Normalization(Layer):
         self.epsilon = require_number("epsilon", epsilon, 0.0)
 
     def bind(self, backend: Backend) -> None:
-        self._n = self.input_shape[-1]
-        self._places = prod(self.input_shape[:-1])
+        self._n, self._places = self.input_shape[-1], prod(self.input_shape[:-1])
         self._normalize = backend.kernel(self.kernel)
         self._normalize_backward = backend.kernel(f"{self.kernel}_backward")
 
@@ -33,8 +32,7 @@ class Normalization(Layer):
         return {"gamma": (self.input_shape[-1],), "beta": (self.input_shape[-1],)}
 
     def initial_values(self, key: Key) -> dict[str, np.ndarray]:
-        n = self.input_shape[-1]
-        return {"gamma": np.ones(n), "beta": np.zeros(n)}
+        return {"gamma": np.ones(self._n), "beta": np.zeros(self._n)}
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         return {"y": self.backend.zeros((batch, *self.output_shape))}
@@ -62,19 +60,13 @@ class BatchNormalization(Normalization):
     Args:
         momentum: weight of the newest batch in the running averages, in [0, 1), as in torch (Keras's
             momentum is 1 minus this). The running variance is that divided by N - 1.
-        epsilon: added to the variance.
     """
 
     kernel = "batch_norm"
     mixes = True
 
     def __init__(
-        self,
-        *,
-        momentum: float = 0.1,
-        epsilon: float = 1e-5,
-        name: str | None = None,
-        trainable: bool = True,
+        self, *, momentum: float = 0.1, epsilon: float = 1e-5, name: str | None = None, trainable: bool = True
     ) -> None:
         super().__init__(epsilon=epsilon, name=name, trainable=trainable)
         self.momentum = require_number("momentum", momentum, 0.0, 1.0)
@@ -103,7 +95,6 @@ class BatchNormalization(Normalization):
         """y = x^ gamma + beta; in training writes the running averages and keeps x, mean and inverse.
         A frozen layer uses the running averages in training too.
         """
-        xp = self.backend.xp
         keep = self._buffers[x.shape[0]]
         keep.x = x
         gamma, beta = self.value["gamma"], self.value["beta"]
@@ -113,7 +104,7 @@ class BatchNormalization(Normalization):
             y = self._rows(keep.y)
             self._normalize(self._rows(x), gamma, beta, running, settings, self._statistics, y)
         else:
-            keep.y[...] = (x - mean) * (gamma / xp.sqrt(variance + self.epsilon)) + beta
+            keep.y[...] = (x - mean) * (gamma / self.backend.xp.sqrt(variance + self.epsilon)) + beta
         return keep.y
 
     def backward(self, dy: Array) -> Array | None:
@@ -128,16 +119,12 @@ class BatchNormalization(Normalization):
 class LayerNormalization(Normalization):
     """Each example's (in images each pixel's) features without their mean and divided by their standard
     deviation (Ba et al. 2016); the same in training and afterwards. As torch.nn.LayerNorm(n).
-
-    Args:
-        epsilon: added to the variance.
     """
 
     kernel = "layer_norm"
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        rows = (batch, self._places)
-        zeros = self.backend.zeros
+        rows, zeros = (batch, self._places), self.backend.zeros
         return {**super().make_buffers(batch, training), "mean": zeros(rows), "inverse": zeros(rows)}
 
     def statistics(self, batch: int) -> tuple[Array, Array]:

@@ -22,6 +22,7 @@ class Pooling(Windows):
     """
 
     kernel: ClassVar[str]
+    indexed: ClassVar[bool] = False  # whether the kernel keeps where in a window it found y
 
     def __init__(
         self, pool_size: Lengths = 2, *, strides: Lengths | None = None, padding: Border = "valid",
@@ -36,26 +37,24 @@ class Pooling(Windows):
         self._pool_backward = backend.kernel(f"{self.kernel}_backward")
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        y = self.backend.zeros((batch, *self.output_shape))
-        return {"y": y, "dx": self.dx_buffer(batch, training)}
-
-    def between(self, batch: int) -> tuple[Array, ...]:
-        """What the kernel keeps between forward and backward: nothing."""
-        return ()
+        zeros, shape = self.backend.zeros, (batch, *self.output_shape)
+        index = {"index": zeros(shape, dtype=self.backend.xp.int64)} if self.indexed else {}
+        return {"y": zeros(shape), "dx": self.dx_buffer(batch, training), **index}
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y, and what is kept."""
-        y = self._buffers[x.shape[0]].y
-        self._pool(x, self.size, self.steps, self.borders, y, *self.between(x.shape[0]))
-        return y
+        """y, and where it was."""
+        keep = self._buffers[x.shape[0]]
+        index = (keep.index,) if self.indexed else ()
+        self._pool(x, self.size, self.steps, self.borders, keep.y, *index)
+        return keep.y
 
     def backward(self, dy: Array) -> Array | None:
         """dx, as the class says."""
-        dx = self._buffers[dy.shape[0]].dx
-        if dx is not None:
-            between = self.between(dy.shape[0])
-            self._pool_backward(dy, *between, self.size, self.steps, self.borders, dx)
-        return dx
+        keep = self._buffers[dy.shape[0]]
+        if keep.dx is not None:
+            index = (keep.index,) if self.indexed else ()
+            self._pool_backward(dy, *index, self.size, self.steps, self.borders, keep.dx)
+        return keep.dx
 
 
 class MaxPooling2D(Pooling):
@@ -67,25 +66,14 @@ class MaxPooling2D(Pooling):
     (2, 2, 3)
     """
 
-    kernel = "max_pool2d"
+    kernel, indexed = "max_pool2d", True
     examples = ({}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 3, "ceil_mode": True})
-
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        shape, integers = (batch, *self.output_shape), self.backend.xp.int64
-        return {**super().make_buffers(batch, training), "index": self.backend.zeros(shape, dtype=integers)}
-
-    def between(self, batch: int) -> tuple[Array, ...]:
-        """Where each maximum was."""
-        return (self._buffers[batch].index,)
 
 
 class AveragePooling2D(Pooling):
-    """The mean of each window; arguments as in ``Pooling``.
+    """The mean of each window; arguments as in ``Pooling``. Each pixel gets dy divided by their number.
 
-    Each pixel of a window gets dy divided by their number.
-
-    Args:
-        count_include_pad: the pixels of the border (not of ``ceil_mode``) count, as zeros.
+    With ``count_include_pad`` the pixels of the border (not of ``ceil_mode``) count, as zeros.
 
     >>> AveragePooling2D(2, padding="same").shape_after((5, 4, 3))
     (3, 2, 3)
@@ -132,9 +120,6 @@ class AveragePooling2D(Pooling):
 
 class GlobalAveragePooling2D(Layer):
     """The mean of each channel over the whole image: (H, W, C) -> (C,) (Lin et al. 2014); Keras's layer.
-
-    Args:
-        name: None: "global_average_pooling2d_1", ...
 
     >>> GlobalAveragePooling2D().shape_after((7, 7, 64))
     (64,)

@@ -7,14 +7,11 @@ from dnn.validation.settings import require_number
 
 
 class Rescaling(Layer):
-    """y = scale x + offset, as in Keras. ``Rescaling(1 / 255)`` takes pixels from 0 to 255 to [0, 1].
+    """y = scale x + offset (finite), as in Keras. ``Rescaling(1 / 255)`` takes pixels 0 to 255 to [0, 1].
 
     As the first layer, without an offset, it costs nothing: each batch is multiplied while it is picked, and
     images stay uint8 on the device. Then ``Network.forward`` takes batches that are multiplied already, and
     the model has the same initial weights as without it.
-
-    Args:
-        scale, offset: finite numbers.
 
     >>> Rescaling(1 / 255).shape_after((784,))
     (784,)

@@ -10,12 +10,7 @@ from dnn.validation.settings import positive_integer
 
 
 class Reshape(Layer):
-    """Each example in another shape, row by row.
-
-    Args:
-        target_shape: without the batch axis; one length may be -1 and follows from the others.
-
-    Raises InputError: a length below 1.
+    """Each example in another shape, row by row; one length may be -1 and follows from the others.
 
     >>> Reshape((28, 28, 1)).shape_after((784,))
     (28, 28, 1)

@@ -15,7 +15,6 @@ from dnn.layers.dense import Affine
 from dnn.layers.layer import Array, Layer, Shape
 from dnn.validation.settings import look_up, positive_integer
 
-PADDINGS = ("valid", "same")
 Lengths = int | Sequence[int]
 Border = str | int | Sequence[Lengths]
 
@@ -50,12 +49,9 @@ class Windows(Layer):
     (left, right)). What does not fill a window at the lower or right edge is not seen.
     """
 
-    borders: Padding
-    """What lies around an image."""
-    counted: Padding
-    """That without what ``ceil_mode`` adds."""
-    ceil_mode = False
-    """Whether that is seen too, in a window that reaches out of the image."""
+    borders: Padding  # what lies around an image
+    counted: Padding  # that without what ``ceil_mode`` adds
+    ceil_mode = False  # whether that is seen too, in a window that reaches out of the image
 
     def __init__(
         self, size_name: str, size: Lengths, strides: Lengths, padding: Border, name: str | None,
@@ -68,10 +64,9 @@ class Windows(Layer):
         self.spacing = _pair("dilation", dilation)
         self._reach = tuple((k - 1) * d + 1 for k, d in zip(self.size, self.spacing, strict=True))
         self.given: Padding = ((0, 0), (0, 0))
-        self.padding: Any
+        self.padding: Any = padding
         if isinstance(padding, str):
-            look_up("padding", padding, dict.fromkeys(PADDINGS))
-            self.padding = padding
+            look_up("padding", padding, dict.fromkeys(("valid", "same")))
             return
         rows, columns = (_pair("padding", sides, zero=True) for sides in _two(padding))
         self.given = rows, columns

@@ -19,10 +19,8 @@ from dnn.validation.settings import require_kind
 
 Array = Any
 Function = Callable[[Array], tuple[float, Array]]
-ROUNDINGS = 1000.0
-"""A sum of squares of small differences of large numbers is off by so many units in the last place."""
-PATIENCE = 10
-"""So many iterations are looked at together: one alone may leave f as it is, on the way to a lower one."""
+ROUNDINGS = 1000.0  # by so many ulps a sum of squares of small differences of large numbers is off
+PATIENCE = 10  # iterations looked at together: one alone may leave f as it is, on the way to a lower one
 
 
 class _Minimiser:
@@ -127,13 +125,9 @@ class _Minimiser:
 
 
 def minimise(
-    function: Function,
-    start: Array | State,
-    *,
-    backend: Backend,
-    settings: LBFGS | None = None,
+    function: Function, start: Array | State, *, backend: Backend, settings: LBFGS | None = None,
     watch: Callable[[State], object] | None = None,
-) -> State:
+) -> State:  # fmt: skip
     """Look for a minimum of f by L-BFGS with a line search for the strong Wolfe conditions.
 
     Args:
@@ -169,8 +163,7 @@ def minimise(
         raise InputError(
             f"start has dtype {point.dtype}, expected {backend.dtype_name}; convert it with astype"
         )
-    minimiser = _Minimiser(function, backend, settings)
-    evaluations = settings.max_evaluations
+    minimiser, evaluations = _Minimiser(function, backend, settings), settings.max_evaluations
     if isinstance(start, State):
         state = start
         del state.pairs[: -settings.memory]

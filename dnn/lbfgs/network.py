@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import InputError
 from dnn.lbfgs.minimiser import minimise
 from dnn.lbfgs.state import LBFGS, State
 from dnn.network import Network
@@ -54,15 +54,9 @@ class MeanLoss:
 
 
 def fit_lbfgs(
-    model: Network,
-    x: Any,
-    y: Any,
-    *,
-    settings: LBFGS | None = None,
-    state: State | None = None,
-    chunk_size: int = 1000,
-    watch: Callable[[State], object] | None = None,
-) -> State:
+    model: Network, x: Any, y: Any, *, settings: LBFGS | None = None, state: State | None = None,
+    chunk_size: int = 1000, watch: Callable[[State], object] | None = None,
+) -> State:  # fmt: skip
     """Train by L-BFGS: full batches, no learning rate, a line search in each iteration.
     Every evaluation takes all of x once, like an epoch of ``fit``: for sets small enough for hundreds.
 
@@ -79,9 +73,8 @@ def fit_lbfgs(
     data; nothing was changed.
 
     >>> import numpy as np
-    >>> from backends import get_backend
     >>> from dnn import Dense, Sequential
-    >>> model = Sequential([Dense(2, "softmax")], input_shape=(1,), backend=get_backend("numpy"))
+    >>> model = Sequential([Dense(2, "softmax")], input_shape=(1,), backend="numpy")
     >>> model.compile()
     >>> x = np.asarray([[0.0], [1.0], [2.0], [3.0]], dtype=np.float32)
     >>> state = fit_lbfgs(model, x, np.asarray([0, 1, 0, 1]))
@@ -93,15 +86,11 @@ def fit_lbfgs(
     _require_fixed(model)
     backend, values = model.backend, model.parameters.values
     chunk_size = positive_integer("chunk_size", chunk_size)
-    examples = door.admit(x, y)
+    function = MeanLoss(model, door.admit(x, y), chunk_size)
+    here = backend.xp.asarray(values, copy=True)
     if state is not None:
-        _require_same_size(backend, state.point, values)
-    function = MeanLoss(model, examples, chunk_size)
-    start = backend.xp.asarray(values, copy=True) if state is None else state
-    here = start
-    if state is not None:
-        _require_same_loss(function, state, values)
-        here = state.point
+        _require_reached(state, function, here)
+    start, here = (here, here) if state is None else (state, state.point)
 
     def follow(now: State) -> None:
         nonlocal here
@@ -126,25 +115,23 @@ def _require_fixed(model: Network) -> None:
             )
 
 
-def _require_same_size(backend: Backend, point: Array, values: Array) -> None:
-    """Refuse a state of another network: other numbers than the parameters (n,)."""
-    backend.check("state", point)
-    got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (point, values))
+def _require_reached(state: State, function: MeanLoss, before: Array) -> None:
+    """Refuse a state of another network, or one that was reached with other examples or another goal.
+
+    One evaluation tells: there the loss must be the state's, rounding on another backend allowed. A model
+    whose state is refused keeps its parameters, which are ``before`` (n,).
+    """
+    backend = function.model.backend
+    backend.check("state", state.point)
+    got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, before))
     if got != expected:
         raise InputError(
             f"state is of {got}, expected {expected}: of a network with the same layers and dtype"
         )
-
-
-def _require_same_loss(function: MeanLoss, state: State, values: Array) -> None:
-    """Refuse a state that was reached with other examples or another goal: one evaluation tells.
-    Raises InputError: the loss at the state's point is not the state's, rounding on another backend allowed.
-    """
-    before = function.model.backend.xp.asarray(values, copy=True)
     found, _ = function(state.point)
-    near = float(np.sqrt(np.finfo(function.model.backend.dtype_name).eps)) * max(1.0, abs(state.value))
+    near = float(np.sqrt(np.finfo(backend.dtype_name).eps)) * max(1.0, abs(state.value))
     if not abs(found - state.value) <= near and np.isfinite(state.value):
-        values[...] = before
+        function.model.parameters.values[...] = before
         raise InputError(
             f"state has the loss {state.value:.6g} where x and y give {found:.6g}, expected the examples, "
             f"loss and penalty that it was reached with"

@@ -37,8 +37,6 @@ class LBFGS(Checked):
             (after one, where the share is larger than the root of the dtype's epsilon); 0: never.
         sufficient_decrease, curvature: c1 < c2 of the Wolfe conditions.
         line_search_evaluations: after so many trials a line search takes what it has or fails.
-
-    Raises InputError: a setting out of range.
     """
 
     memory: Count = 10
@@ -115,23 +113,17 @@ class State:
 
 
 def save_state(state: State, path: str | Path, backend: Backend) -> None:
-    """Write the state; an older file of that name is replaced whole.
-    Raises CheckpointError: the file cannot be written.
-    """
+    """Write the state; an older file is replaced whole. Raises CheckpointError: it cannot be written."""
     require_kind("backend", backend, Backend).check("state", require_kind("state", state, State).point)
-    vectors = [state.point, state.gradient, *(v for pair in state.pairs for v in (pair.s, pair.y))]
+    vectors = {"point": state.point, "gradient": state.gradient}
+    for i, pair in enumerate(state.pairs):
+        vectors |= {f"s_{i}": pair.s, f"y_{i}": pair.y}
     about = {
-        "dtype": backend.dtype_name,
-        "value": state.value,
-        "rho": [pair.rho for pair in state.pairs],
-        "iterations": state.iterations,
-        "evaluations": state.evaluations,
-        "history": state.history,
-        "reason": state.reason,
-        MADE_WITH: made_with(backend),
-    }
-    named = zip(_names(len(state.pairs)), vectors, strict=True)
-    arrays = {name: np.ascontiguousarray(backend.to_host(vector)) for name, vector in named}
+        "dtype": backend.dtype_name, "value": state.value, "rho": [pair.rho for pair in state.pairs],
+        "iterations": state.iterations, "evaluations": state.evaluations, "history": state.history,
+        "reason": state.reason, MADE_WITH: made_with(backend),
+    }  # fmt: skip
+    arrays = {name: np.ascontiguousarray(backend.to_host(vector)) for name, vector in vectors.items()}
     try:
         tensor_files.write(require_path("path", path), FORMAT, VERSION, about, arrays)
     except OSError as error:
@@ -140,8 +132,7 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
 
 def load_state(path: str | Path, backend: Backend) -> State:
     """The saved state on this backend, whichever backend wrote it.
-    Raises CheckpointError: missing, truncated, altered, of another program or version, of another dtype than
-    the backend's, or vectors that do not fit together.
+    Raises CheckpointError: missing, altered, of another program, version or dtype, or not fitting together.
     """
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
@@ -158,10 +149,6 @@ def load_state(path: str | Path, backend: Backend) -> State:
     return state
 
 
-def _names(pairs: int) -> list[str]:
-    return ["point", "gradient", *(f"{letter}_{i}" for i in range(pairs) for letter in "sy")]
-
-
 def _numbers(values: Any, *types: type) -> list[Any]:
     """The values if they are a list of numbers of these types (TypeError: they are not)."""
     if not isinstance(values, list) or any(type(value) not in types for value in values):
@@ -172,7 +159,7 @@ def _numbers(values: Any, *types: type) -> list[Any]:
 def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Backend) -> State:
     """The state from a file's parts (KeyError, TypeError, ValueError, OverflowError: they do not fit)."""
     rho = [float(r) for r in _numbers(about["rho"], int, float)]
-    names = _names(len(rho))
+    names = ["point", "gradient", *(f"{letter}_{i}" for i in range(len(rho)) for letter in "sy")]
     if set(arrays) != set(names):
         raise ValueError(f"vectors are named {sorted(arrays)}, expected {sorted(names)}")
     for name, array in arrays.items():
@@ -196,11 +183,7 @@ def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Bac
 
 
 def _require_consistent(arrays: dict[str, np.ndarray], rho: list[float], counts: list[Any]) -> None:
-    """Refuse what no minimisation leaves (ValueError, TypeError).
-
-    Args:
-        counts: evaluations at the start, after each iteration, and in all.
-    """
+    """Refuse what no minimisation leaves; ``counts``: evaluations at the start, by iteration, and in all."""
     _numbers(counts, int)
     if counts[0] < 1 or counts[-1] < counts[-2] or any(b <= a for a, b in pairwise(counts[:-1])):
         raise ValueError("the evaluations do not grow from 1")

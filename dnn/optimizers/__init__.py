@@ -20,9 +20,7 @@ OPTIMIZERS: Table[type[Optimizer]] = Table(
 
 
 def optimizer_from(config: Mapping[str, Any]) -> Optimizer:
-    """The optimizer that ``config()`` described. Raises InputError: an unknown name, or settings that do not
-    fit.
-    """
+    """The optimizer that ``config()`` described; InputError: an unknown name, or settings that do not fit."""
     settings = dict(config)
     chosen = look_up("optimizer", settings.pop("name", None), OPTIMIZERS)
     rate = settings.get("learning_rate")

@@ -1,6 +1,6 @@
 """Adam and AdamW: the formula, the settings, and the vectors that are kept.
 
-Symbols: p the parameters, g their gradient, rate the learning rate. No epsilon may be 0: a weight without
+Symbols: p the parameters, g their gradient, rate the learning rate. epsilon is above 0: else a weight without
 gradient would become 0 / 0.
 """
 
@@ -21,7 +21,6 @@ class Adam(Optimizer):
 
     Args:
         beta1, beta2: in [0, 1).
-        epsilon: finite, above 0.
         amsgrad: the largest v so far takes the place of v (Reddi et al. 2018).
     """
 
@@ -41,11 +40,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """p = p (1 - rate weight_decay), then Adam: the decay does not pass through the moments.
 
-    Loshchilov and Hutter 2019, as torch.optim.AdamW over all parameters, biases too. ``compile``'s l2 is the
-    other kind of decay: part of the gradient, and of weights alone.
-
-    Args:
-        weight_decay: finite, at least 0.
+    Loshchilov and Hutter 2019, as torch.optim.AdamW over all parameters, biases too; weight_decay is from 0.
+    ``compile``'s l2 is the other kind of decay: part of the gradient, and of weights alone.
     """
 
     weight_decay: NotNegative = 0.01

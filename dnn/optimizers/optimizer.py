@@ -85,9 +85,8 @@ class Optimizer(Checked):
     def config(self) -> dict[str, Any]:
         """Name and settings as JSON values."""
         rate = self.learning_rate.config() if isinstance(self.learning_rate, Schedule) else self.learning_rate
-        given = {
-            n: v for n, v in asdict(self).items() if v or n not in self.variants
-        }  # as older files have it
+        # As older files have it: no variants that are off.
+        given = {n: v for n, v in asdict(self).items() if v or n not in self.variants}
         return {"name": self.name, **given, "learning_rate": rate}
 
 
@@ -101,9 +100,8 @@ class OptimizerState:
     """
 
     def __init__(self, optimizer: Optimizer, parameters: Parameters, backend: Backend) -> None:
-        n = parameters.values.shape[0]
         self.optimizer = optimizer
-        self.vectors = {slot: backend.zeros(n) for slot in optimizer.kept}
+        self.vectors = {slot: backend.zeros(parameters.values.shape[0]) for slot in optimizer.kept}
         self.control = backend.zeros(4)
         rate = optimizer.learning_rate
         table = rate.rates() if isinstance(rate, Schedule) else np.asarray([rate])

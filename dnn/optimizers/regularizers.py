@@ -15,15 +15,11 @@ class Penalty:
 
     Args:
         parameters: of the model.
-        l1, l2: finite, at least 0.
-
-    Raises InputError: a setting out of range.
+        l1, l2: finite, at least 0; else InputError.
     """
 
     def __init__(self, parameters: Parameters, l1: float, l2: float) -> None:
-        require_number("l1", l1, 0.0)
-        require_number("l2", l2, 0.0)
-        self.l1, self.l2 = float(l1), float(l2)
+        self.l1, self.l2 = require_number("l1", l1, 0.0), require_number("l2", l2, 0.0)
         self._backend = parameters.backend
         names = [name for name, shape in parameters.shapes.items() if len(shape) >= 2]
         self._weights = [

@@ -1,7 +1,7 @@
 """The rules of SGD, Adagrad and RMSprop: each a formula, its settings, and the vectors that it keeps.
 
 Symbols: p the parameters, g their gradient, rate the learning rate. ``Optimizer`` has the settings that
-all have, and what is raised. No epsilon may be 0: a weight without gradient would become 0 / 0.
+all have, and what is raised. An epsilon is above 0: else a weight without gradient would become 0 / 0.
 """
 
 from dataclasses import dataclass, field
@@ -44,9 +44,6 @@ class Adagrad(Optimizer):
 
     Duchi et al. 2011, as torch.optim.Adagrad with its lr_decay 0 (a Schedule does that) and
     initial_accumulator_value 0 (Keras starts at 0.1).
-
-    Args:
-        epsilon: finite, above 0.
     """
 
     learning_rate: float | Schedule = 0.01
@@ -67,7 +64,6 @@ class RMSprop(Optimizer):
 
     Args:
         decay: of the running mean, in [0, 1); torch's alpha, Keras's rho.
-        epsilon: finite, above 0.
         momentum: in [0, 1).
         centered: g's running variance takes the place of v (Graves 2013).
     """

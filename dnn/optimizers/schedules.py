@@ -28,14 +28,9 @@ _HEIGHTS = ("rate", "initial", "highest")  # the setting that says how high the 
 class Schedule(Checked):
     """A rate for every update, counted over the model's life; past the table's end its last one.
 
-    Args:
-        warmup: updates before the curve, at least 0.
-
     Attributes:
         name: in ``over_training`` and on the command line.
         examples: settings with which the checks make the schedule.
-
-    Raises InputError: a setting out of range.
     """
 
     warmup: Natural = field(default=0, kw_only=True)
@@ -48,9 +43,7 @@ class Schedule(Checked):
         raise NotImplementedError
 
     def rates(self) -> np.ndarray:
-        """The table: (warmup + n,) float64, rate of update 0, 1, ...
-        Raises InputError: it would be too long for memory.
-        """
+        """The table: (warmup + n,) float64, rate of update 0, 1, ...; InputError if too long for memory."""
         updates = self.warmup + getattr(self, "steps", 1)
         if updates > LONGEST:
             raise InputError(
@@ -86,10 +79,6 @@ class Constant(Schedule):
 @dataclass(frozen=True)
 class StepDecay(Schedule):
     """``initial * factor ** (t // every)`` until update ``steps``, then as there; torch's StepLR.
-
-    Args:
-        every: updates from one drop to the next, at least 1.
-        factor: of a drop, above 0.
 
     >>> StepDecay(1.0, steps=4, every=2).rates()
     array([1.  , 1.  , 0.1 , 0.1 , 0.01])
@@ -155,7 +144,6 @@ class OneCycle(Schedule):
     cycle_momentum=False.
 
     Args:
-        highest: above 0.
         steps: updates of the cycle; rise * steps must be above 1.
         rise: share of the cycle on the way up, above 0 and below 1.
         div_factor: the first rate is highest / div_factor.
@@ -203,12 +191,8 @@ SCHEDULES: Table[type[Schedule]] = Table(
 
 
 def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Schedule:
-    """The named schedule over a whole training: it starts from ``rate`` (one_cycle: rises to it).
-
-    Args:
-        updates: of the training, the warm-up's included; step: a tenth after each third of the rest.
-
-    Raises InputError: an unknown name or a setting out of range.
+    """The named schedule over all updates of a training, the warm-up's included: it starts from ``rate``
+    (one_cycle: rises to it; step: a tenth after each third).
 
     >>> over_training("linear", 1.0, updates=5, warmup=1).rates()
     array([0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ])
@@ -217,8 +201,8 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     rest = positive_integer("updates", updates) - warmup
     if rest < 1:
         raise InputError(f"warmup is {warmup}, expected fewer than the {updates} updates of the training")
-    given: dict[str, Any] = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
-    given |= dict.fromkeys(_HEIGHTS, rate)
+    usual = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
+    given: dict[str, Any] = usual | dict.fromkeys(_HEIGHTS, rate)
     return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})
 
 

@@ -89,11 +89,7 @@ NEVER_CALLED = ("on_batch_", "on_train_batch_", "on_test_", "on_predict_")
 
 
 def require_callbacks(callbacks: Sequence[Any]) -> None:
-    """Refuse what is no list of callbacks, or one with a hook that is never called.
-
-    Raises:
-        InputError: naming the callback and the hook.
-    """
+    """Refuse what is no list of callbacks, or one with a hook that is never called."""
     require_instances("callbacks", callbacks, Callback)
     for callback in callbacks:
         for name in dir(callback):

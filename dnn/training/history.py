@@ -24,13 +24,11 @@ class History:
     history: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """One more epoch; where a name has no number, now or before, it gets NaN.
-        Raises InputError: what is under a name is no number.
-        """
+        """One more epoch; a name without a number, now or before, gets NaN. InputError: it is no number."""
         for name, value in logs.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise InputError(f"logs[{name!r}] is {shown(value)}, expected a number")
-        for name in (*self.history, *(name for name in logs if name not in self.history)):
+        for name in {**self.history, **logs}:
             numbers = self.history.setdefault(name, [nan] * len(self.epoch))
             numbers.append(float(logs.get(name, nan)))
         self.epoch.append(epoch)
@@ -41,11 +39,9 @@ class History:
             yield epoch, {name: values[i] for name, values in self.history.items()}
 
     def plot(
-        self,
-        title: str = "",
-        labels: tuple[str, str] = ("training", "validation"),
+        self, title: str = "", labels: tuple[str, str] = ("training", "validation"),
         names: Sequence[str] | None = None,
-    ) -> Any:
+    ) -> Any:  # fmt: skip
         """The curves as a matplotlib Figure: a notebook shows it, ``savefig("curves.png")`` writes it.
 
         Args:

@@ -10,25 +10,17 @@ from backends import InputError
 from dnn.network import Network
 from dnn.random import permutation, stream_key
 from dnn.training import callback as watching
+from dnn.training import state as states
 from dnn.training.callback import Callback, Progress
 from dnn.training.evaluation import evaluate
 from dnn.training.history import History
-from dnn.training.state import (
-    StateError,
-    TrainingState,
-    epochs_before,
-    facts_of,
-    fingerprint,
-    restore,
-    take_state,
-)
+from dnn.training.state import StateError, TrainingState
 from dnn.training.step import TrainingStep
 from dnn.training.stream import Stream
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 
-VALIDATION_BATCH = 1000
-"""Examples at a time when an epoch's end is evaluated, as ``Sequential.evaluate`` has it."""
+VALIDATION_BATCH = 1000  # examples at a time at an epoch's end, as ``Sequential.evaluate`` has it
 
 
 class Batches:
@@ -46,19 +38,13 @@ class Batches:
         updates: of an epoch; done: of the running epoch so far.
         totals: the running epoch's sums.
 
-    Raises:
-        InputError: more steps than there are batches.
+    Raises InputError: more steps than there are batches.
     """
 
     def __init__(
-        self,
-        network: Network,
-        examples: Examples,
-        batch_size: int,
-        shuffle: bool = True,
-        steps: int | None = None,
-        unroll: int = 25,
-    ) -> None:
+        self, network: Network, examples: Examples, batch_size: int, shuffle: bool = True,
+        steps: int | None = None, unroll: int = 25,
+    ) -> None:  # fmt: skip
         backend = network.backend
         self.network, self.examples = network, examples
         self.n, self.shuffle = examples.size, shuffle
@@ -82,7 +68,7 @@ class Batches:
     @property
     def data(self) -> str:
         """The examples' fingerprint. It reads all of them, which takes a while."""
-        return fingerprint(self.network.backend, *(a for a in self.examples if a is not None))
+        return states.fingerprint(self.network.backend, *(a for a in self.examples if a is not None))
 
     @property
     def seen(self) -> int:
@@ -110,22 +96,12 @@ class Batches:
 
 
 class Training:
-    """One fit: a network, its batches, and those that watch it.
-
-    Args:
-        network: compiled.
-        batches: of what it is trained on.
-        validation: is evaluated after each epoch; None: nothing is.
-        callbacks: are told of each epoch.
-    """
+    """One fit: a compiled network, its batches, what is evaluated after each epoch, and who watches."""
 
     def __init__(
-        self,
-        network: Network,
-        batches: Batches | Stream,
-        validation: Examples | None,
+        self, network: Network, batches: Batches | Stream, validation: Examples | None,
         callbacks: Sequence[Callback],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.network, self.batches, self.validation = network, batches, validation
         self.watchers, self.history = tuple(callbacks), History()
         names = batches.totals.names
@@ -134,31 +110,27 @@ class Training:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What decides every number of this training: only where a state is really taken, since it reads
-        all of the data.
-        """
+        """What decides every number of this training: only where a state is taken: it reads all data."""
         b = self.batches
         x = b.examples.x if isinstance(b, Batches) else None
-        return facts_of(self.network, x, b.data, b.batch_size, b.shuffle, b.steps)
+        return states.facts_of(self.network, x, b.data, b.batch_size, b.shuffle, b.steps)
 
     def restore(self, state: TrainingState) -> History:
-        """Become what this state was taken of; returns the epochs before it.
-        Raises StateError: it is of another training; nothing was changed.
-        """
+        """Become what this state was taken of; returns the epochs before it. StateError: another training."""
         if state.updates > self.batches.updates:
             raise StateError(
                 f"the training state is at update {state.updates}, expected at most {self.batches.updates} "
                 f"in an epoch"
             )
-        before = epochs_before(state, self.measures)
-        restore(self.network, state, self.batches.totals.sums, self.facts)
+        before = states.epochs_before(state, self.measures)
+        states.restore(self.network, state, self.batches.totals.sums, self.facts)
         return before
 
     def take(self, epoch: int, updates: int) -> TrainingState:
         """The training as it is now, which is after so many updates of this epoch."""
         held = watching.held_arrays(self.watchers)
         sums, history = self.batches.totals.sums, self.history.history
-        return take_state(self.network, epoch, updates, sums, self.facts, history, held)
+        return states.take_state(self.network, epoch, updates, sums, self.facts, history, held)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
         """All epochs; see ``Sequential.fit``."""
@@ -216,15 +188,6 @@ class Training:
         return batches.totals.read(batches.seen)
 
     def _progress(self, epoch: int, epochs: int) -> Progress:
-        batches = self.batches
-        seen = batches.seen
-        return Progress(
-            epoch,
-            epochs,
-            batches.done,
-            batches.updates,
-            seen,
-            read=partial(batches.totals.read, seen),
-            take=partial(self.take, epoch, batches.done),
-            names=batches.totals.names,
-        )
+        batches, seen = self.batches, self.batches.seen
+        read, take = partial(batches.totals.read, seen), partial(self.take, epoch, batches.done)
+        return Progress(epoch, epochs, batches.done, batches.updates, seen, read, take, batches.totals.names)

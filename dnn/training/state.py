@@ -26,13 +26,9 @@ from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
 from dnn.validation.settings import require_kind, require_path
 
-FORMAT = "array-api-dnn-training"
-"""Key of the one metadata entry: an object in JSON."""
-VERSION = 1
-MADE_WITH = "made_with"
-"""The one fact that may differ where a training goes on, which is said."""
-CALLBACK = "callback "
-"""How the names of the callbacks' arrays begin in a training state."""
+FORMAT, VERSION = "array-api-dnn-training", 1
+MADE_WITH = "made_with"  # the one fact that may differ where a training goes on, which is said
+CALLBACK = "callback "  # how the names of the callbacks' arrays begin in a training state
 OURS = ("loss", "seconds", *MEASURES)
 """Numbers of an epoch that are a fit's, whether it measures them or not; others are what callbacks added."""
 Array = Any
@@ -96,16 +92,10 @@ def facts_of(
         if (scale := model.scale_of(x)) != (1 / 255 if dtype_name(x) == "uint8" else 1.0):
             config["scale"] = scale
     return {
-        "model": config,
-        "optimizer": model.optimizer.config(),
-        "dtype": model.backend.dtype_name,
-        "seed": model.seed,
-        "data": data,
-        "batch_size": batch_size,
-        "shuffle": shuffle,
-        "steps_per_epoch": steps,
-        MADE_WITH: made_with(model.backend),
-    }
+        "model": config, "optimizer": model.optimizer.config(), "dtype": model.backend.dtype_name,
+        "seed": model.seed, "data": data, "batch_size": batch_size, "shuffle": shuffle,
+        "steps_per_epoch": steps, MADE_WITH: made_with(model.backend),
+    }  # fmt: skip
 
 
 def made_with(backend: Backend) -> dict[str, Any]:
@@ -132,29 +122,17 @@ def _places(model: Network, totals: Array) -> dict[str, Array]:
 
 
 def take_state(
-    model: Network,
-    epoch: int,
-    updates: int,
-    totals: Array,
-    facts: Mapping[str, Any],
-    history: Mapping[str, list[float]],
-    held: Mapping[str, np.ndarray],
-) -> TrainingState:
-    """Copy everything from the device.
-
-    Args:
-        totals: the running epoch's sums.
-        held: the callbacks' host arrays.
-    """
+    model: Network, epoch: int, updates: int, totals: Array, facts: Mapping[str, Any],
+    history: Mapping[str, list[float]], held: Mapping[str, np.ndarray],
+) -> TrainingState:  # fmt: skip
+    """Copy everything from the device; ``totals`` are the epoch's sums, ``held`` the callbacks' arrays."""
     arrays = {name: np.array(model.backend.to_host(a)) for name, a in _places(model, totals).items()}
     past = {name: list(values) for name, values in history.items()}
     return TrainingState(epoch, updates, dict(facts), past, {**arrays, **held})
 
 
 def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any]) -> None:
-    """Put a state into a compiled model of the same architecture; all is compared before anything is written.
-    Raises StateError: it is of another training; says in what.
-    """
+    """Put a state into a compiled model; StateError, with nothing written: it is of another training."""
     for name, wanted in facts.items():
         if name != MADE_WITH and state.facts.get(name) != wanted:
             raise StateError(
@@ -182,13 +160,7 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
 
 
 def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
-    """The whole epochs of the fit that the state was taken in.
-
-    Args:
-        measures: what the fit that goes on measures in each epoch.
-
-    Raises StateError: it measured something else.
-    """
+    """The whole epochs of the fit that the state was taken in; StateError: it measured something else."""
     epochs = {len(values) for values in state.history.values()} or {0}
     measured = {n for n in state.history if n in measures or n in OURS or n.startswith("val_")}
     if state.history and (measured != set(measures) or len(epochs) != 1):
@@ -201,9 +173,7 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
 
 
 def write_state(state: TrainingState, path: Path) -> None:
-    """Write a state, whole or not at all.
-    Raises OSError: the file cannot be written; nothing is left behind.
-    """
+    """Write a state, whole or not at all. Raises OSError: the file cannot be written."""
     past = require_kind("state", state, TrainingState).history
     history = {n: [v if isfinite(v) else str(v) for v in values] for n, values in past.items()}
     about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": history}
@@ -211,9 +181,7 @@ def write_state(state: TrainingState, path: Path) -> None:
 
 
 def read_state(path: Path) -> TrainingState:
-    """Read what ``write_state`` wrote.
-    Raises StateError: missing, truncated, altered, of another kind or version.
-    """
+    """Read what ``write_state`` wrote. Raises StateError: missing, altered, of another kind or version."""
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
     try:
@@ -225,9 +193,7 @@ def read_state(path: Path) -> TrainingState:
         if not isinstance(state.facts, dict) or not isinstance(state.history, dict):
             raise TypeError("facts and history are no objects")
         for name, values in state.history.items():
-            if not isinstance(values, list):
-                raise TypeError(f"history {name!r} is no list of numbers")
-            state.history[name] = [_number(name, value) for value in values]
+            state.history[name] = _numbers(name, values)
         if len({len(values) for values in state.history.values()}) > 1:
             raise ValueError("histories are of different lengths")
     except (TypeError, ValueError, OverflowError) as error:
@@ -235,8 +201,9 @@ def read_state(path: Path) -> TrainingState:
     return state
 
 
-def _number(name: str, value: Any) -> float:
-    """A history's entry; NaN and infinity, which JSON lacks, are text there."""
-    if type(value) in (int, float) or value in ("nan", "inf", "-inf"):
-        return float(value)
-    raise TypeError(f"history {name!r} is no list of numbers")
+def _numbers(name: str, values: Any) -> list[float]:
+    """A history's entries; NaN and infinity, which JSON lacks, are text there."""
+    texts = ("nan", "inf", "-inf")
+    if not isinstance(values, list) or any(type(v) not in (int, float) and v not in texts for v in values):
+        raise TypeError(f"history {name!r} is no list of numbers")
+    return [float(value) for value in values]

@@ -10,12 +10,8 @@ Array = Any
 class Totals:
     """Sums over the examples so far, on the device: losses, measures, and weights if there are any.
 
-    Args:
-        weighted: whether the examples have weights.
-        classes: whether the targets are class numbers, which decides what is measured.
-
-    Attributes:
-        names: "loss", and those of the measures.
+    ``classes`` says whether the targets are class numbers, which decides what is measured. ``names`` are
+    "loss" and those of the measures.
     """
 
     def __init__(self, network: Network, weighted: bool = False, classes: bool = True) -> None:
