@@ -94,6 +94,10 @@ def fit_lbfgs(
     backend, values = model.backend, model.parameters.values
     chunk_size = positive_integer("chunk_size", chunk_size)
     examples = door.admit(x, y)
+    if examples.weights is not None:
+        raise InputError(
+            "the loss has ignore_index, expected none in L-BFGS; take these examples out of x and y"
+        )
     if state is not None:
         _require_same_size(backend, state.point, values)
     function = MeanLoss(model, examples, chunk_size)
