@@ -34,13 +34,10 @@ class Loss(Checked):
     """A goal; a frozen dataclass of its settings, and a kernel by name.
 
     Attributes:
-        name: in ``compile`` and in checkpoints.
-        kernel: computes it, for ``bind``.
+        name, kernel: in ``compile`` and in checkpoints; what computes it, for ``bind``.
         activation: of the output, if the kernel contains it and takes logits; None: it takes the output.
-        span: smallest and largest value in rows of targets; None: any.
-        cure: what to do with rows that hold others.
+        span, cure: smallest and largest value in rows of targets (None: any); what to do with other rows.
         rows: whether targets may be rows too, beside class numbers.
-        measured: the natural measures of rows, names in ``dnn.measures.MEASURES``.
         boundary: a network with one output says yes where what the loss takes is above this.
         elementwise: so does each of several outputs, where targets are rows.
         kink: (outputs (B, C), one-hot rows) on the host -> what is 0 where the gradient jumps; None: nowhere.
@@ -53,15 +50,14 @@ class Loss(Checked):
     span: ClassVar[tuple[float, float] | None] = None
     cure: ClassVar[str] = ""
     rows: ClassVar[bool] = True
-    measured: ClassVar[tuple[str, ...]] = ("accuracy",)
     boundary: ClassVar[float] = 0.5
     elementwise: ClassVar[bool] = False
     kink: ClassVar[Any] = None
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def measures(self, classes: bool) -> tuple[str, ...]:
-        """The natural measures beside this loss: of class numbers the accuracy."""
-        return ("accuracy",) if classes else self.measured
+        """The natural measures beside this loss (``dnn.measures``), of class numbers or of rows."""
+        return ("accuracy",)
 
     @property
     def ignored(self) -> int | None:
@@ -109,8 +105,7 @@ class Loss(Checked):
             if layer.activation == self.activation:
                 raise InputError(
                     f"layer {layer.name!r} ends in {layer.activation} and is followed by {after.name!r}, "
-                    f"expected the {layer.activation} last with the loss {self.name!r}, which contains it; "
-                    f"put {after.name!r} before it"
+                    f"expected that before it: the loss {self.name!r} contains the {layer.activation}"
                 )
 
     def check_targets(self, backend: Backend, argument: str, y: Array) -> None:
@@ -236,19 +231,25 @@ class BinaryCrossentropy(Loss):
 
 
 @dataclass(frozen=True)
-class MeanSquaredError(Loss):
-    """L = 1/(B C) sum_i sum_c (y_ic - t_ic)^2, for class numbers (as one-hot rows) or rows of values."""
+class Regression(Loss):
+    """Base of losses for rows of values, whose natural measures are the mean absolute error and R2."""
 
-    name = kernel = "mean_squared_error"
-    measured = ("mean_absolute_error", "r2")
+    def measures(self, classes: bool) -> tuple[str, ...]:
+        return super().measures(classes) if classes else ("mean_absolute_error", "r2")
 
 
 @dataclass(frozen=True)
-class MeanAbsoluteError(Loss):
+class MeanSquaredError(Regression):
+    """L = 1/(B C) sum_i sum_c (y_ic - t_ic)^2, for class numbers (as one-hot rows) or rows of values."""
+
+    name = kernel = "mean_squared_error"
+
+
+@dataclass(frozen=True)
+class MeanAbsoluteError(Regression):
     """L = 1/(B C) sum_i sum_c |y_ic - t_ic|, targets as for squares; torch.nn.L1Loss."""
 
     name = kernel = "mean_absolute_error"
-    measured = MeanSquaredError.measured
     kink = staticmethod(lambda y, t: y - t)
 
 
@@ -286,7 +287,7 @@ SHORT = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "bina
 
 
 def get_loss(loss: str | Loss) -> Loss:
-    """The loss of this name, usual settings, or the loss that it is; else InputError."""
+    """The loss of this name with its usual settings, or the loss that it is; else InputError."""
     loss = SHORT.get(loss, loss) if isinstance(loss, str) else loss
     return made("loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError()")
 

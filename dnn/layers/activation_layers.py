@@ -1,17 +1,17 @@
 """Activations with settings, as layers; without, each is what its name is in ``Activation``."""
 
-from abc import abstractmethod
-from collections.abc import Mapping
 from math import pi, sqrt
-from typing import Any, ClassVar
+from typing import Any
 
-from backends.reference import ACTIVATIONS
+from backends.reference.activations import ACTIVATIONS, ActivationFunction
 from dnn.layers.layer import Array, Layer
 from dnn.validation.settings import look_up, require_number
 
 
 class Elementwise(Layer):
-    """Base: ``y = f(x)`` and ``dx = f'(x) dy`` for each number by itself."""
+    """Base: ``y = f(x)`` and ``dx = f'(x) dy`` for each number by itself, with f in ``_function``."""
+
+    _function: ActivationFunction
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         return {"y": self.backend.zeros((batch, *self.output_shape))}
@@ -20,21 +20,13 @@ class Elementwise(Layer):
         """f(x); keeps x and y."""
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        keep.y[...] = self.f(self.backend.xp, x)
+        keep.y[...] = self._function.forward(self.backend.xp, x)
         return keep.y
 
     def backward(self, dy: Array) -> Array | None:
         """f'(x) dy."""
         keep = self._buffers[dy.shape[0]]
-        return None if self._first else self.df(self.backend.xp, dy, keep.x, keep.y)
-
-    @abstractmethod
-    def f(self, xp: Any, x: Array) -> Array:
-        """y, where NaN stays NaN."""
-
-    @abstractmethod
-    def df(self, xp: Any, dy: Array, x: Array, y: Array) -> Array:
-        """dx."""
+        return None if self._first else self._function.backward(self.backend.xp, dy, keep.x, keep.y)
 
 
 class LeakyReLU(Elementwise):
@@ -44,17 +36,14 @@ class LeakyReLU(Elementwise):
         slope: finite, at least 0 (torch's negative_slope).
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"slope": 0.3})
+    examples = ({}, {"slope": 0.3})
 
     def __init__(self, slope: float = 0.01, *, name: str | None = None) -> None:
         super().__init__(name)
-        self.slope = require_number("slope", slope, 0.0)
-
-    def f(self, xp: Any, x: Array) -> Array:
-        return xp.where(x < 0, self.slope * x, x)
-
-    def df(self, xp: Any, dy: Array, x: Array, y: Array) -> Array:
-        return xp.where(x > 0, dy, self.slope * dy)
+        self.slope = slope = require_number("slope", slope, 0.0)
+        self._function = ActivationFunction(
+            lambda xp, x: xp.where(x < 0, slope * x, x), lambda xp, dy, x, y: xp.where(x > 0, dy, slope * dy)
+        )
 
 
 class ELU(Elementwise):
@@ -64,18 +53,15 @@ class ELU(Elementwise):
         alpha: a, finite, at least 0.
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"alpha": 0.4})
+    examples = ({}, {"alpha": 0.4})
 
     def __init__(self, alpha: float = 1.0, *, name: str | None = None) -> None:
         super().__init__(name)
-        self.alpha = require_number("alpha", alpha, 0.0)
-
-    def f(self, xp: Any, x: Array) -> Array:
-        below = xp.where(x > 0, xp.zeros_like(x), x)  # nothing overflows
-        return xp.where(x > 0, x, self.alpha * xp.expm1(below))
-
-    def df(self, xp: Any, dy: Array, x: Array, y: Array) -> Array:
-        return dy * xp.where(x > 0, xp.ones_like(y), y + self.alpha)
+        self.alpha = alpha = require_number("alpha", alpha, 0.0)
+        self._function = ActivationFunction(
+            lambda xp, x: xp.where(x > 0, x, alpha * xp.expm1(xp.where(x > 0, xp.zeros_like(x), x))),
+            lambda xp, dy, x, y: dy * xp.where(x > 0, xp.ones_like(y), y + alpha),
+        )
 
 
 class GELU(Elementwise):
@@ -88,23 +74,12 @@ class GELU(Elementwise):
             nothing is said.
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"approximate": "none"})
+    examples = ({}, {"approximate": "none"})
 
     def __init__(self, approximate: str = "tanh", *, name: str | None = None) -> None:
         super().__init__(name)
-        self.approximate = approximate
-        self._exact = look_up("approximate", approximate, {"tanh": False, "none": True})
-
-    def f(self, xp: Any, x: Array) -> Array:
-        if not self._exact:
-            return ACTIVATIONS["gelu"].forward(xp, x)
-        return xp.clip(x, -FAR, None) * normal(xp, x)[0]  # -inf: not NaN
-
-    def df(self, xp: Any, dy: Array, x: Array, y: Array) -> Array:
-        if not self._exact:
-            return ACTIVATIONS["gelu"].backward(xp, dy, x, y)
-        share, bell = normal(xp, x)
-        return dy * (share + xp.clip(x, -FAR, FAR) * bell / sqrt(2.0 * pi))
+        forms = {"tanh": ACTIVATIONS["gelu"], "none": ActivationFunction(_gelu, _gelu_backward)}
+        self.approximate, self._function = approximate, look_up("approximate", approximate, forms)
 
 
 FAR = 40.0  # where e^(-x^2 / 2) is 0
@@ -120,7 +95,7 @@ ERFC = (
 )  # fmt: skip
 
 
-def normal(xp: Any, x: Array) -> tuple[Array, Array]:
+def _normal(xp: Any, x: Array) -> tuple[Array, Array]:
     """(Phi(x), e^(-x^2 / 2)) to a few units in the last place, also where (1 + erf) / 2 has no digit left."""
     z = xp.clip(xp.abs(x), None, FAR)
     coarse = xp.floor(16.0 * z) / 16.0  # its square is exact, so that exp magnifies no rounding (Cody 1969)
@@ -131,3 +106,12 @@ def normal(xp: Any, x: Array) -> tuple[Array, Array]:
         total = total * t + c
     tail = 0.5 * bell * total / (1.0 + 2.0 * a)
     return xp.where(x < 0, tail, 1.0 - tail), bell
+
+
+def _gelu(xp: Any, x: Array) -> Array:
+    return xp.clip(x, -FAR, None) * _normal(xp, x)[0]  # -inf: not NaN
+
+
+def _gelu_backward(xp: Any, dy: Array, x: Array, y: Array) -> Array:
+    share, bell = _normal(xp, x)
+    return dy * (share + xp.clip(x, -FAR, FAR) * bell / sqrt(2.0 * pi))
