@@ -39,12 +39,8 @@ class Measure:
         """How many numbers it keeps for a network with so many outputs."""
         return 1
 
-    def add(
-        self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array, counts: Array | None = None
-    ) -> None:
-        """One more batch into ``kept`` (size,), on the device; counts (B,): 1, or 0 where the loss ignores
-        an example; None: all 1.
-        """
+    def add(self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array, counts: Array) -> None:
+        """One more batch into ``kept`` (size,); counts (B,) is 0 for ignored examples, else 1; None: 1."""
         each = self.batch(backend, loss, outputs, y)
         kept += backend.xp.sum(each if counts is None else backend.xp.where(counts > 0, each, counts))
 
@@ -63,9 +59,7 @@ class R2(Measure):
     def size(self, outputs: int) -> int:
         return 1 + 3 * outputs
 
-    def add(
-        self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array, counts: Array | None = None
-    ) -> None:
+    def add(self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array, counts: Array) -> None:
         xp, c = backend.xp, outputs.shape[1]
         t = _rows(xp, y, outputs)
         w = xp.ones_like(t[:, :1]) if counts is None else counts[:, None]
@@ -153,8 +147,8 @@ def own(function: Callable[[Array, Array], Array], name: str | None = None) -> M
     """A function of (y, outputs) as a measure of its own name, or of another.
 
     Args:
-        function: takes arrays on the device: y (B,) class numbers or (B, C) rows, and the model's outputs
-            (B, C). Returns a number for each example, (B,), or their mean (0-d).
+        function: takes arrays on the device: y (B,) class numbers, ignored ones too, or (B, C) rows, and the
+            model's outputs (B, C). Returns a number for each example, (B,), or their mean (0-d).
 
     Raises InputError: it has no name that a history can have.
     """
