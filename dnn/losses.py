@@ -2,7 +2,7 @@
 
 Both come from one kernel, which also divides by the batch size: the goal is the batch's mean loss. With
 weights it is the weighted mean, sum_i w_i l_i / sum_i w_i over the batch, as torch's losses have it with
-``weight`` (Keras divides by the batch size instead).
+``weight`` (Keras divides by the batch size instead). An example that the loss ignores has the weight 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ from backends.reference import ACTIVATIONS
 from backends.reference.losses import TARGETS, as_dense
 from backends.table import Table
 from dnn.layers.description import plain
-from dnn.layers.layer import Layer
-from dnn.validation.ranges import Checked, Share
+from dnn.layers.layer import Array, Layer
+from dnn.validation.ranges import Checked, ClassNumber, Share
 from dnn.validation.settings import LATER, made, require_number
 
 __all__ = [
@@ -28,20 +28,15 @@ __all__ = [
     "MeanSquaredError", "SparseCategoricalCrossentropy",
 ]  # fmt: skip
 
-Array = Any
-
 
 @dataclass(frozen=True)
 class Loss(Checked):
     """A goal; a frozen dataclass of its settings, and a kernel by name.
 
     Attributes:
-        name: in ``compile`` and in checkpoints.
-        kernel: the kernel that computes it, for ``bind``.
-        activation: the output activation that the kernel contains, so that it takes the network's
-            logits; None: the kernel takes the network's output as it is.
-        span: smallest and largest value in rows of targets; None: any.
-        cure: what to do with rows that hold others.
+        name, kernel: in ``compile`` and in checkpoints; what computes it, for ``bind``.
+        activation: of the output, if the kernel contains it and takes logits; None: it takes the output.
+        span, cure: smallest and largest value in rows of targets (None: any); what to do with other rows.
         rows: whether targets may be rows too, beside class numbers.
         boundary: a network with one output says yes where what the loss takes is above this.
         elementwise: so does each of several outputs, where targets are rows.
@@ -61,12 +56,14 @@ class Loss(Checked):
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def measures(self, classes: bool) -> tuple[str, ...]:
-        """The natural measures beside this loss, names in ``dnn.measures.MEASURES``.
-
-        Args:
-            classes: whether targets are class numbers, else rows of values.
-        """
+        """The natural measures beside this loss (``dnn.measures``), of class numbers or of rows."""
         return ("accuracy",)
+
+    @property
+    def ignored(self) -> int | None:
+        """The class number of examples without a loss, which measures leave out too; None: there are none."""
+        found: int | None = getattr(self, "ignore_index", None)
+        return found
 
     @property
     def ending(self) -> str:
@@ -79,31 +76,28 @@ class Loss(Checked):
             return {form: backend.kernel(self.kernel, form) for form in TARGETS}
 
         def run(form: str, outputs: Array, targets: Array, losses: Array, gradient: Array) -> None:
-            rows = as_dense(backend.xp, form, targets, outputs)
-            values, gradients = self.compute(backend.xp, outputs, rows)
-            losses[...] = values
+            xp = backend.xp
+            losses[...], gradients = self.compute(xp, outputs, as_dense(xp, form, targets, outputs))
             gradient[...] = gradients / outputs.shape[0]
 
         return {form: partial(run, form) for form in TARGETS}
 
     def compute(self, xp: Any, outputs: Array, targets: Array) -> tuple[Array, Array]:
         """In a loss of your own, without a kernel: each example's loss (B,) and its gradient (B, C), for
-        outputs and targets (B, C); xp is the backend's array API namespace.
-        """
+        outputs and targets (B, C); xp: the array API."""
         raise NotImplementedError(f"loss {self.name!r} has neither a kernel nor compute")
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         """Refuse layers whose end does not fit.
-        Raises InputError: the last layer's activation is another than the loss's own or "linear", or the
-        loss's own comes earlier, where the loss cannot take it out.
+        Raises InputError: the last activation is neither the loss's own nor "linear", or the loss's own
+        comes earlier, where the loss cannot take it out.
         """
         if self.activation is None:
             return
-        last = layers[-1]
-        if last.activation not in (self.activation, "linear"):
+        if (last := layers[-1].activation) not in (self.activation, "linear"):
             raise InputError(
-                f"the last layer's activation is {last.activation!r}, expected {self.activation!r} (or "
-                f"'linear', whose outputs are then logits) with the loss {self.name!r}"
+                f"the last layer's activation is {last!r}, expected {self.activation!r} (or 'linear', whose "
+                f"outputs are then logits) with the loss {self.name!r}"
             )
         for layer, after in reversed(list(pairwise(layers))):
             if after.activation != "linear" or after.parameter_shapes():
@@ -111,8 +105,7 @@ class Loss(Checked):
             if layer.activation == self.activation:
                 raise InputError(
                     f"layer {layer.name!r} ends in {layer.activation} and is followed by {after.name!r}, "
-                    f"expected the {layer.activation} last with the loss {self.name!r}, which contains it; "
-                    f"put {after.name!r} before it"
+                    f"expected that before it: the loss {self.name!r} contains the {layer.activation}"
                 )
 
     def check_targets(self, backend: Backend, argument: str, y: Array) -> None:
@@ -145,9 +138,12 @@ class CategoricalCrossentropy(Loss):
     Args:
         label_smoothing: e in [0, 1), else InputError: targets become (1 - e) t + e / C, as in
             torch.nn.CrossEntropyLoss (Szegedy et al. 2016); evaluate's loss too.
+        ignore_index: examples with this class number, any integer (in torch -100), have no loss, no gradient,
+            and no part in means and measures; None: there are none.
     """
 
     label_smoothing: Share = 0.0
+    ignore_index: ClassNumber = None
 
     name = "categorical_crossentropy"
     kernel = "softmax_cross_entropy"
@@ -157,20 +153,23 @@ class CategoricalCrossentropy(Loss):
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"label_smoothing": 0.1})
 
     def bind(self, backend: Backend) -> dict[str, Kernel]:
-        kernels, e = super().bind(backend), float(self.label_smoothing)
+        kernels, xp, e, ignored = super().bind(backend), backend.xp, self.label_smoothing, self.ignored
 
-        def smoothed(form: str, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
-            t = (1.0 - e) * as_dense(backend.xp, form, targets, logits) + e / logits.shape[1]
-            kernels["dense"](logits, t, losses, dlogits)
+        def run(form: str, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
+            if ignored is not None and form == "integer":  # any class will do: the weight is 0
+                targets = xp.where(targets == ignored, xp.zeros_like(targets), targets)
+            if e:
+                targets = (1.0 - e) * as_dense(xp, form, targets, logits) + e / logits.shape[1]
+            kernels["dense" if e else form](logits, targets, losses, dlogits)
 
-        return {form: partial(smoothed, form) for form in TARGETS} if e else kernels
+        return kernels if e == 0 and ignored is None else {form: partial(run, form) for form in TARGETS}
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
         if outputs == 1:
             raise InputError(
-                f"the network has 1 output, expected one for each class with the loss {self.name!r}, since "
-                f"the softmax of one number is always 1; use 'binary_crossentropy', or Dense(2, 'softmax')"
+                f"the network has 1 output, whose softmax is always 1, expected one for each class with the "
+                f"loss {self.name!r}; use 'binary_crossentropy', or Dense(2, 'softmax')"
             )
 
 
@@ -212,10 +211,8 @@ class BinaryCrossentropy(Loss):
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
-        if isinstance(self.pos_weight, tuple) and len(self.pos_weight) != outputs:
-            raise InputError(
-                f"pos_weight has {len(self.pos_weight)} numbers, expected {outputs}, one for each output"
-            )
+        if isinstance(w := self.pos_weight, tuple) and len(w) != outputs:
+            raise InputError(f"pos_weight has {len(w)} numbers, expected {outputs}, one for each output")
 
     def bind(self, backend: Backend) -> dict[str, Kernel]:
         """With weights a yes has more: (pos_weight - 1) t times log(1 + e^-z), whose derivative is p - 1."""
@@ -245,16 +242,14 @@ class Regression(Loss):
 class MeanSquaredError(Regression):
     """L = 1/(B C) sum_i sum_c (y_ic - t_ic)^2, for class numbers (as one-hot rows) or rows of values."""
 
-    name = "mean_squared_error"
-    kernel = "mean_squared_error"
+    name = kernel = "mean_squared_error"
 
 
 @dataclass(frozen=True)
 class MeanAbsoluteError(Regression):
     """L = 1/(B C) sum_i sum_c |y_ic - t_ic|, targets as for squares; torch.nn.L1Loss."""
 
-    name = "mean_absolute_error"
-    kernel = "mean_absolute_error"
+    name = kernel = "mean_absolute_error"
     kink = staticmethod(lambda y, t: y - t)
 
 
@@ -262,13 +257,11 @@ class MeanAbsoluteError(Regression):
 class Hinge(Loss):
     """L = 1/(B C) sum_i sum_c max(0, 1 - s_ic y_ic), s = 1 where the target is above 0, else -1.
 
-    Keras's Hinge: each class against the rest, for a last layer that is linear (or tanh). Targets are class
-    numbers, or rows of 0 and 1, or of -1 and 1. (torch.nn.MultiMarginLoss is another: the right class
-    against each of the others.)
+    Keras's Hinge: each class against the rest, for a last layer that is linear (or tanh), and class numbers,
+    rows of 0 and 1, or of -1 and 1. (torch.nn.MultiMarginLoss is another: one class against each other.)
     """
 
-    name = "hinge"
-    kernel = "hinge"
+    name = kernel = "hinge"
     span = (-1.0, 1.0)
     cure = "use 0 and 1, or -1 and 1"
     boundary = 0.0
@@ -290,9 +283,7 @@ LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
 )})  # fmt: skip
 """Every loss by name; one of your own: ``LOSSES.add("mine", Mine)``."""
 
-
 SHORT = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy"}
-"""Keras's other names."""
 
 
 def get_loss(loss: str | Loss) -> Loss:
@@ -302,11 +293,7 @@ def get_loss(loss: str | Loss) -> Loss:
 
 
 def weigh(xp: Any, weights: Array, losses: Array, gradient: Array) -> None:
-    """From a mean to the weighted mean: ``losses_i = w_i losses_i``, ``gradient_i *= w_i B / sum w``.
-
-    A batch whose weights are all 0 has the gradient 0. Reads weights (B,); writes losses (B,) and gradient
-    (B, C), which hold the unweighted ones.
-    """
+    """To the weighted mean: losses_i *= w_i (B,), gradient_i *= w_i B / sum w (B, C), or 0 if all w are 0."""
     total = xp.sum(weights, axis=0, keepdims=True)
     share = weights * (weights.shape[0] / xp.where(total == 0, xp.ones_like(total), total))
     losses[...] = losses * weights

@@ -22,11 +22,11 @@ TAKEN = ("loss", "seconds", "epoch")  # names that the history has already
 
 @dataclass(frozen=True)
 class Measure:
-    """The mean, over all examples, of what ``batch`` adds up.
+    """The mean of a number for each example, over all that the loss does not ignore.
 
     Attributes:
         name: in the history.
-        batch: (backend, loss, outputs (B, C), y (B,) class numbers or (B, C)) -> the batch's sum, 0-d.
+        batch: (backend, loss, outputs (B, C), y (B,) class numbers or (B, C)) -> these numbers (B,).
         raw: whether it takes what the loss took, maybe logits, else the model's outputs.
     """
 
@@ -38,9 +38,10 @@ class Measure:
         """How many numbers it keeps for a network with so many outputs."""
         return 1
 
-    def add(self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array) -> None:
-        """One more batch into ``kept`` (size,), on the device."""
-        kept += self.batch(backend, loss, outputs, y)
+    def add(self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array, counts: Array) -> None:
+        """One more batch into ``kept`` (size,); counts (B,) is 0 for ignored examples, else 1; None: 1."""
+        each = self.batch(backend, loss, outputs, y)
+        kept += backend.xp.sum(each if counts is None else backend.xp.where(counts > 0, each, counts))
 
     def value(self, kept: np.ndarray, examples: int) -> float:
         """The measure over so many examples, from what was kept."""
@@ -57,15 +58,17 @@ class R2(Measure):
     def size(self, outputs: int) -> int:
         return 1 + 3 * outputs
 
-    def add(self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array) -> None:
-        xp, (b, c) = backend.xp, outputs.shape
+    def add(self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array, counts: Array) -> None:
+        xp, c = backend.xp, outputs.shape[1]
         t = _rows(xp, y, outputs)
+        w = xp.ones_like(t[:, :1]) if counts is None else counts[:, None]
+        b = xp.sum(w)
         n, mean, apart, wrong = kept[:1], kept[1 : 1 + c], kept[1 + c : 1 + 2 * c], kept[1 + 2 * c :]
-        here = xp.mean(t, axis=0)
+        here, both = xp.sum(w * t, axis=0) / xp.clip(b, 1.0, None), xp.clip(n + b, 1.0, None)
         between = here - mean
-        apart += xp.sum((t - here) ** 2, axis=0) + between**2 * (n * b / (n + b))
-        wrong += xp.sum((t - outputs) ** 2, axis=0)
-        mean += between * (b / (n + b))
+        apart += xp.sum(w * (t - here) ** 2, axis=0) + between**2 * (n * b / both)
+        wrong += xp.sum(w * (t - outputs) ** 2, axis=0)
+        mean += between * (b / both)
         n += b
 
     def value(self, kept: np.ndarray, examples: int) -> float:
@@ -80,13 +83,13 @@ def _rows(xp: Any, y: Array, outputs: Array) -> Array:
 
 
 def _right(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    return count_correct(backend, outputs, y, loss.boundary, loss.elementwise)
+    return correct(backend, outputs, y, loss.boundary, loss.elementwise)
 
 
-def count_correct(
+def correct(
     backend: Backend, outputs: Array, targets: Array, boundary: float = 0.5, elementwise: bool = False
 ) -> Array:
-    """How many rows have their largest output at the target's class, as a 0-d array on the device.
+    """1 for each row whose largest output is at the target's class, else 0, (B,) on the device.
 
     Args:
         outputs: (B, C), logits or probabilities. With one output the class is whether it is above boundary.
@@ -99,17 +102,16 @@ def count_correct(
     else:
         classes = targets if targets.ndim == 1 else xp.argmax(targets, axis=1)
         right = xp.argmax(outputs, axis=1) == classes
-    return xp.sum(xp.astype(right, backend.dtype)) / (right.shape[1] if right.ndim == 2 else 1)
+    right = xp.astype(right, backend.dtype)
+    return xp.mean(right, axis=1) if right.ndim == 2 else right
 
 
 def _absolute_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    xp = backend.xp
-    return xp.sum(xp.abs(outputs - _rows(xp, y, outputs))) / outputs.shape[1]
+    return backend.xp.mean(abs(outputs - _rows(backend.xp, y, outputs)), axis=1)
 
 
 def _squared_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    xp = backend.xp
-    return xp.sum((outputs - _rows(xp, y, outputs)) ** 2) / outputs.shape[1]
+    return backend.xp.mean((outputs - _rows(backend.xp, y, outputs)) ** 2, axis=1)
 
 
 MEASURES: Table[Measure] = Table("metric", {m.name: m for m in (
@@ -131,21 +133,21 @@ class _Own:
         values, n = self.function(y, outputs), outputs.shape[0]
         shape = tuple(getattr(values, "shape", ()))
         if shape == (n,):
-            return backend.xp.sum(backend.xp.astype(values, backend.dtype))
+            return backend.xp.astype(values, backend.dtype)
         if shape:
             raise InputError(
                 f"metric {self.function.__name__} returned shape {shape}, expected ({n},), a number for each "
                 f"example, or () for their mean"
             )
-        return values * n
+        return backend.zeros(n) + values
 
 
 def own(function: Callable[[Array, Array], Array], name: str | None = None) -> Measure:
     """A function of (y, outputs) as a measure of its own name, or of another.
 
     Args:
-        function: takes arrays on the device: y (B,) class numbers or (B, C) rows, and the model's outputs
-            (B, C). Returns a number for each example, (B,), or their mean (0-d).
+        function: takes arrays on the device: y (B,) class numbers, ignored ones too, or (B, C) rows, and the
+            model's outputs (B, C). Returns a number for each example, (B,), or their mean (0-d).
 
     Raises InputError: it has no name that a history can have.
     """

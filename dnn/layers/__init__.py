@@ -1,6 +1,7 @@
 """The layers, and the table by which checkpoints and checks find them."""
 
 from dnn.layers.activation import Activation
+from dnn.layers.activation_layers import ELU, GELU, LeakyReLU
 from dnn.layers.augmentation import RandomRotation, RandomTranslation
 from dnn.layers.containers import Block, Parallel, Residual
 from dnn.layers.dense import Dense
@@ -15,15 +16,15 @@ from dnn.layers.shaping import Flatten, Reshape
 from dnn.layers.windows import Conv1D, Conv2D
 
 __all__ = [
-    "LAYERS", "Activation", "AveragePooling2D", "BatchNormalization", "Block", "Conv1D", "Conv2D", "Dense",
-    "Dropout", "Embedding", "Flatten", "GaussianNoise", "GlobalAveragePooling2D", "GlobalMaxPooling2D",
-    "Layer", "LayerNormalization", "MaxPooling2D", "Parallel", "RandomRotation", "RandomTranslation",
-    "Rescaling", "Reshape", "Residual",
+    "ELU", "GELU", "LAYERS", "Activation", "AveragePooling2D", "BatchNormalization", "Block", "Conv1D",
+    "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "GaussianNoise", "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D", "Layer", "LayerNormalization", "LeakyReLU", "MaxPooling2D", "Parallel",
+    "RandomRotation", "RandomTranslation", "Rescaling", "Reshape", "Residual",
 ]  # fmt: skip
 
 for _layer in (
     Dense, Activation, Dropout, GaussianNoise, BatchNormalization, LayerNormalization, Conv2D, Conv1D,
     MaxPooling2D, AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, Flatten, Reshape, Rescaling,
-    RandomTranslation, RandomRotation, Embedding, Block, Residual, Parallel,
+    RandomTranslation, RandomRotation, Embedding, Block, Residual, Parallel, LeakyReLU, ELU, GELU,
 ):  # fmt: skip
     LAYERS.add(_layer.__name__, _layer)

@@ -86,7 +86,12 @@ def fit_lbfgs(
     _require_fixed(model)
     backend, values = model.backend, model.parameters.values
     chunk_size = positive_integer("chunk_size", chunk_size)
-    function = MeanLoss(model, door.admit(x, y), chunk_size)
+    examples = door.admit(x, y)
+    if examples.weights is not None:
+        raise InputError(
+            "the loss has ignore_index, expected none in L-BFGS; take these examples out of x and y"
+        )
+    function = MeanLoss(model, examples, chunk_size)
     here = backend.xp.asarray(values, copy=True)
     if state is not None:
         _require_reached(state, function, here)

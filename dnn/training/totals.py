@@ -18,8 +18,10 @@ class Totals:
         self.network, measures = network, network.measures(classes)
         self.names = ("loss", *(measure.name for measure in measures))
         sizes = [measure.size(network.outputs) for measure in measures]
-        starts = [1] if sizes == [1] else [3 + sum(sizes[:i]) for i in range(len(sizes))]
-        self.sums = network.backend.zeros(3 if starts == [1] else 3 + sum(sizes))
+        self._ignored = network.goal.ignored if classes else None
+        usual = sizes == [1] and self._ignored is None  # else the second is how many examples count
+        starts = [1] if usual else [3 + sum(sizes[:i]) for i in range(len(sizes))]
+        self.sums = network.backend.zeros(3 if usual else 3 + sum(sizes))
         self.loss = self.sums[0:1]
         self.weight: Array = self.sums[2:3] if weighted else None
         self._places = [slice(start, start + n) for start, n in zip(starts, sizes, strict=True)]
@@ -31,9 +33,13 @@ class Totals:
         self.loss += backend.xp.sum(losses)
         if weights is not None:
             self.weight += backend.xp.sum(weights)
+        counts = None
+        if self._ignored is not None:
+            counts = backend.xp.astype(y != self._ignored, backend.dtype)
+            self.sums[1:2] += backend.xp.sum(counts)
         for measure, kept in self._measures:
             taken = outputs if measure.raw else self.network.outputs_of(outputs)
-            measure.add(backend, loss, kept, taken, y)
+            measure.add(backend, loss, kept, taken, y, counts)
 
     def clear(self) -> None:
         self.sums[...] = 0.0
@@ -43,5 +49,6 @@ class Totals:
         sums = self.network.backend.to_host(self.sums)
         whole = float(examples) if self.weight is None else float(sums[2])
         loss = float(sums[0]) / whole if whole else 0.0
+        counted = examples if self._ignored is None else max(1, int(sums[1]))
         kept = zip(self._measures, self._places, strict=True)
-        return loss, *(measure.value(sums[place], examples) for (measure, _), place in kept)
+        return loss, *(measure.value(sums[place], counted) for (measure, _), place in kept)

@@ -107,11 +107,13 @@ def _read_once(backend: Backend, argument: str, rows: Rows) -> Array | Rows:
     return rows if there is None else there
 
 
-def targets(backend: Backend, argument: str, y: Any, rows: int, outputs: int) -> Array:
+def targets(
+    backend: Backend, argument: str, y: Any, rows: int, outputs: int, ignored: int | None = None
+) -> Array:
     """y on the device: (N,) int64 class numbers, or (N, outputs) in the backend's dtype.
 
     Class numbers are integers or bool; rows are any numbers, and cast. With one output there are no classes
-    to number: (N,) is then one value for each example, (N, 1).
+    to number: (N,) is then one value for each example, (N, 1). The class number ``ignored`` may be any.
 
     Raises InputError: no numbers; another device or shape; class numbers out of range; NaN, infinity or too
     large a number.
@@ -135,10 +137,11 @@ def targets(backend: Backend, argument: str, y: Any, rows: int, outputs: int) ->
         )
     xp = np if host else backend.xp
     y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
-    low, high = int(xp.min(y)), int(xp.max(y))
+    known = y if ignored is None else xp.where(y == ignored, xp.zeros_like(y), y)
+    low, high = int(xp.min(known)), int(xp.max(known))
     if low < 0 or high >= outputs:
         raise InputError(
             f"{argument} holds class numbers from {low} to {high}, expected 0 to {outputs - 1} "
-            f"for a network with {outputs} outputs"
+            f"for a network with {outputs} outputs" + (f", or {ignored}" if ignored is not None else "")
         )
     return backend.from_host(y) if host else y

@@ -18,6 +18,9 @@ Array = Any
 class ChecksTargets(Protocol):
     """A loss, as far as the door knows one."""
 
+    @property
+    def ignored(self) -> int | None: ...
+
     def check_targets(self, backend: Backend, argument: str, y: Array) -> None: ...
 
 
@@ -49,10 +52,14 @@ class Door(NamedTuple):
         """x, y and the weights on the device, checked; ``names`` are those of x and y in messages.
         Raises InputError: what does not fit, by name.
         """
+        found = self._unweighted(x, y, names)
+        return found._replace(weights=self._weights(found.y, sample_weight))
+
+    def _unweighted(self, x: Any, y: Any, names: tuple[str, str]) -> Examples:
         x = examples(self.backend, names[0], x, self.input_shape, self.below)
-        y = targets(self.backend, names[1], y, int(x.shape[0]), self.outputs)
+        y = targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, self.loss.ignored)
         self.loss.check_targets(self.backend, names[1], y)
-        return Examples(x, y, self._weights(y, sample_weight))
+        return Examples(x, y, None)
 
     def admit_stream(
         self, x: Any, validation_split: Any, validation_data: Any, sample_weight: Any, resume: Any
@@ -83,16 +90,19 @@ class Door(NamedTuple):
                 f"(x, y, weight)"
             )
         x, y, weight = (*item, None)[:3]
-        found = self.admit(x, y, names=(f"x of batch {number}", f"y of batch {number}"))
+        found = self._unweighted(x, y, (f"x of batch {number}", f"y of batch {number}"))
         if weight is None:
             weight = self.backend.xp.ones(found.size, dtype=self.backend.dtype, device=self.backend.device)
-        weights = combined_weights(self.backend, found.y, weight, class_weight, self.outputs)
-        return found._replace(weights=weights)
+        return found._replace(weights=self._combined(found.y, weight, class_weight))
+
+    def _combined(self, y: Array, sample_weight: Any, class_weight: Any) -> Array | None:
+        ignored = self.loss.ignored
+        return combined_weights(self.backend, y, sample_weight, class_weight, self.outputs, ignored)
 
     def _weights(
         self, y: Array, sample_weight: Any, class_weight: Mapping[int, float] | str | None = None
     ) -> Array | None:
-        weights = combined_weights(self.backend, y, sample_weight, class_weight, self.outputs)
+        weights = self._combined(y, sample_weight, class_weight)
         if weights is not None and float(self.backend.xp.max(weights)) == 0.0:
             raise InputError("the weights are all 0, expected at least one example that counts")
         return weights

@@ -7,6 +7,7 @@ from dnn.validation.settings import (
     natural_number,
     positive_integer,
     require_bool,
+    require_integer,
     require_number,
     require_positive,
 )
@@ -17,6 +18,7 @@ Share = Annotated[float, partial(require_number, low=0.0, high=1.0)]  # 1 exclud
 Count = Annotated[int, positive_integer]
 Flag = Annotated[bool, require_bool]
 Natural = Annotated[int, natural_number]
+ClassNumber = Annotated[int | None, require_integer]
 
 
 class Checked:

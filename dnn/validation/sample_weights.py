@@ -20,6 +20,7 @@ def combined_weights(
     sample_weight: Any,
     class_weight: Mapping[int, float] | str | None,
     outputs: int,
+    ignored: int | None = None,
 ) -> Array | None:
     """The weights on the device, (N,) in the backend's dtype; None: all examples count alike.
 
@@ -28,17 +29,19 @@ def combined_weights(
         sample_weight: (N,) numbers of at least 0, as ``arrays.targets`` takes them.
         class_weight: class number -> number of at least 0; classes that are not named have 1. Or
             "balanced": N / (classes that occur * examples of the class), as scikit-learn has it.
+        ignored: class number of the examples whose weight is 0, and which "balanced" does not see.
 
     Raises InputError: another shape, an unknown class, a negative number, NaN or infinity.
     """
-    if sample_weight is None and class_weight is None:
+    ignored = ignored if y.ndim == 1 else None
+    if sample_weight is None and class_weight is None and ignored is None:
         return None
     weights = backend.xp.ones(y.shape[0], dtype=backend.dtype, device=backend.device)
     if sample_weight is not None:
         weights = _sample_weights(backend, sample_weight, int(y.shape[0]))
     if class_weight is not None:
-        weights = weights * _class_weights(backend, class_weight, y, outputs)
-    return weights
+        weights = weights * _class_weights(backend, class_weight, y, outputs, ignored)
+    return weights if ignored is None else backend.xp.where(y == ignored, weights * 0.0, weights)
 
 
 def _sample_weights(backend: Backend, given: Any, n: int) -> Array:
@@ -53,12 +56,15 @@ def _sample_weights(backend: Backend, given: Any, n: int) -> Array:
     return given
 
 
-def _class_weights(backend: Backend, given: Any, y: Array, outputs: int) -> Array:
+def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored: int | None) -> Array:
     found, classes = _classes(backend, y, outputs), max(outputs, 2)
     if isinstance(given, str) and given == "balanced":
-        table = _balanced(backend.to_host(found), classes)
+        host = backend.to_host(found)
+        table = _balanced(host if ignored is None else host[host != ignored], classes)
     else:
         table = _named(given, classes)
+    if ignored is not None:
+        found = backend.xp.where(found == ignored, found * 0, found)
     return backend.xp.take(backend.from_host(table.astype(backend.dtype_name)), found, axis=0)
 
 

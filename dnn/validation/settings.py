@@ -15,7 +15,7 @@ from backends.errors import shown, unknown
 T = TypeVar("T")
 LATER = frozenset(
     {"trainable", "use_bias", "dilation", "groups", "pos_weight", "ceil_mode", "count_include_pad"}
-)
+) | {"ignore_index"}
 """Settings that files of older versions lack; they are written down only where they are not the default."""
 
 
@@ -56,6 +56,12 @@ def natural_number(argument: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
         raise InputError(f"{argument} is {shown(value)}, expected an integer of at least 0, below 2**63")
     return value
+
+
+def require_integer(argument: str, value: Any) -> None:
+    """Refuse all but integers of 64 bits and None. Raises InputError: naming the argument."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63):
+        raise InputError(f"{argument} is {shown(value)}, expected an integer of 64 bits or None")
 
 
 def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> float:

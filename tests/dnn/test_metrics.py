@@ -7,7 +7,7 @@ from helpers import small_data, small_model
 
 from backends import InputError, get_backend
 from dnn import confusion_matrix, precision, recall, top_k_accuracy
-from dnn.measures import count_correct
+from dnn.measures import correct
 
 LABELS = np.random.default_rng(1).integers(0, 6, 300)
 FOUND = np.where(np.random.default_rng(2).random(300) < 0.6, LABELS, (LABELS + 1) % 6)
@@ -77,8 +77,8 @@ def test_refused(call, message):
 def test_count_correct(backend):
     outputs = backend.from_host(np.asarray([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], dtype="f4"))
     for targets in (np.asarray([1, 1, 1]), np.eye(2, dtype="f4")[[1, 1, 1]]):
-        assert float(count_correct(backend, outputs, backend.from_host(targets))) == 2.0
+        assert float(backend.xp.sum(correct(backend, outputs, backend.from_host(targets)))) == 2.0
     column = backend.from_host(np.asarray([[-0.5], [0.2], [0.7]], dtype="f4"))
     yes = backend.from_host(np.asarray([[0.0], [1.0], [1.0]], dtype="f4"))
-    assert float(count_correct(backend, column, yes)) == 2.0
-    assert float(count_correct(backend, column, yes, 0.0)) == 3.0
+    assert float(backend.xp.sum(correct(backend, column, yes))) == 2.0
+    assert float(backend.xp.sum(correct(backend, column, yes, 0.0))) == 3.0

@@ -10,6 +10,8 @@ from typing import Any
 from backends import InputError
 from backends.table import Table
 from dnn.layers import (
+    ELU,
+    GELU,
     Activation,
     AveragePooling2D,
     BatchNormalization,
@@ -24,6 +26,7 @@ from dnn.layers import (
     GlobalMaxPooling2D,
     Layer,
     LayerNormalization,
+    LeakyReLU,
     MaxPooling2D,
     Parallel,
     Rescaling,
@@ -268,6 +271,22 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Activation": LayerTwin(
         ("Identity",), lambda layer: activation_module(layer.activation), _back_activation
     ),
+    # With the settings that names have, each of these comes back as an Activation.
+    "LeakyReLU": LayerTwin(
+        ("LeakyReLU",),
+        lambda layer: _nn("LeakyReLU", layer.slope),
+        lambda module, activation, name: LeakyReLU(module.negative_slope, name=name),
+    ),
+    "ELU": LayerTwin(
+        ("ELU",),
+        lambda layer: _nn("ELU", layer.alpha),
+        lambda module, activation, name: ELU(module.alpha, name=name),
+    ),
+    "GELU": LayerTwin(
+        ("GELU",),
+        lambda layer: _nn("GELU", approximate=layer.approximate),
+        lambda module, activation, name: GELU(module.approximate, name=name),
+    ),
     # Made empty; ``dnn.interop.torch.convert`` puts in what is within.
     "Block": LayerTwin(
         ("Sequential",),
@@ -312,9 +331,9 @@ def activation_module(activation: str) -> Module:
 
 
 def activation_of(module: Module) -> str | None:
-    """Our name of an activation module; None for any other module.
+    """Our name of an activation module; None for any other module, or one whose settings make it a layer.
 
-    Raises NoTwin: one with other settings than ours.
+    Raises NoTwin: one with settings that ours do not have.
     """
     if type(module).__name__ == "Identity":
         return "linear"
@@ -322,6 +341,8 @@ def activation_of(module: Module) -> str | None:
         if type(module).__name__ == name:
             # Softmax along axis 1 of (B, n) is along the last one; which it is shows only in use.
             fixed = {k: v for k, v in arguments.items() if k not in ("dim", "threshold")}
+            if name in LAYER_TWINS and any(getattr(module, k) != v for k, v in fixed.items()):
+                return None
             _same(module, **fixed)
             return activation
     return None

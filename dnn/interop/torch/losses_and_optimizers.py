@@ -48,9 +48,12 @@ def _tensor(numbers: float | tuple[float, ...]) -> torch.Tensor:
     return torch.as_tensor(numbers, dtype=torch.float64)
 
 
-_CROSS_ENTROPY = LossTwin(
-    "CrossEntropyLoss", lambda loss: {"label_smoothing": loss.label_smoothing}, rows=False
-)
+def _cross_entropy(loss: Any) -> dict[str, Any]:
+    ignored = {} if loss.ignored is None else {"ignore_index": loss.ignored}
+    return {"label_smoothing": loss.label_smoothing, **ignored}
+
+
+_CROSS_ENTROPY = LossTwin("CrossEntropyLoss", _cross_entropy, rows=False)
 LOSS_TWINS: Table[LossTwin] = Table("loss with a twin in torch", {
     "categorical_crossentropy": _CROSS_ENTROPY,
     "sparse_categorical_crossentropy": _CROSS_ENTROPY,

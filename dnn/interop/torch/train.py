@@ -30,7 +30,9 @@ def _as_floats(backend: Backend, examples: Examples) -> tuple[torch.Tensor, torc
     """(x, y) with all examples in memory as floats."""
     x, y, weights = examples
     if weights is not None:
-        raise InputError("validation_data has three parts, expected (x, y) for a torch twin")
+        raise InputError(
+            "validation_data has three parts, or the loss an ignore_index, expected (x, y) for a torch twin"
+        )
     if isinstance(x, Rows):
         x = backend.from_host(x.take(np.arange(x.shape[0])))
     return x.to(backend.dtype), y

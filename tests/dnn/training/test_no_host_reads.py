@@ -28,6 +28,7 @@ STEPS |= {name: {"loss": loss} for name, loss in loss_variants()}
 STEPS |= {
     "penalty": {"l1": 0.1, "l2": 0.1},
     "weights": {"weights": True},
+    "ignore_index": {"loss": CategoricalCrossentropy(ignore_index=1), "weights": True},
     "everything": {
         "loss": CategoricalCrossentropy(0.1), "optimizer": AdamW(OneCycle(0.1, 9), clip_norm=0.1),
         "l1": 0.1, "l2": 0.1, "weights": True,

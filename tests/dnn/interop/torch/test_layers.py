@@ -280,7 +280,7 @@ def test_what_torch_has_not(layer, shape, words):
         ([ChannelsLast(torch.nn.Conv2d(2, 2, 3, padding_mode="circular"))], "padding_mode='circular'"),
         ([torch.nn.LayerNorm([2, 3])], "the last axis alone"),
         ([torch.nn.LayerNorm(3, elementwise_affine=False)], "with weight and bias"),
-        ([torch.nn.Linear(3, 2), torch.nn.ELU(0.5)], "alpha=0.5, expected 1.0"),
+        ([torch.nn.Linear(3, 2), torch.nn.Softplus(2.0)], "beta=2.0, expected 1.0"),
         ([torch.nn.Dropout(0.5)], "input_shape is None"),
     ],
 )

@@ -138,7 +138,7 @@ def test_an_activation_that_stands_twice_comes_in_twice():
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        (torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.GELU()), "GELU"),
+        (torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Softplus(2.0)), "Softplus"),
         (torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Hardswish()), "Hardswish"),
         (torch.nn.Linear(3, 2), r"module is Linear, expected an nn\.Sequential.*forward"),
         (Branches(torch.nn.Linear(3, 3)), r"module is Branches, expected an nn\.Sequential.*forward"),

@@ -1,0 +1,135 @@
+"""LeakyReLU, ELU and GELU with settings: the named activations by default, torch's with others."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+from helpers import same_bits, small_data, weights
+
+import dnn.interop.torch as twin
+from backends import InputError, get_backend
+from dnn import ELU, GELU, Activation, Dense, LeakyReLU, Sequential
+from dnn.checkpoints import load_model
+
+NAMED = {"leaky_relu": LeakyReLU, "elu": ELU, "gelu": GELU}
+SETTINGS = [
+    (lambda: LeakyReLU(0.3), torch.nn.LeakyReLU(0.3)),
+    (lambda: LeakyReLU(0.0), torch.nn.LeakyReLU(0.0)),
+    (lambda: LeakyReLU(), torch.nn.LeakyReLU()),
+    (lambda: ELU(0.4), torch.nn.ELU(0.4)),
+    (lambda: ELU(), torch.nn.ELU()),
+    (lambda: GELU("none"), torch.nn.GELU()),
+    (lambda: GELU("tanh"), torch.nn.GELU(approximate="tanh")),
+]
+
+
+def pushed_through(layer, backend, x, dy):
+    layer.build(x.shape[1:], backend, "layer", first=False)
+    layer.reserve(len(x), training=True)
+    y = np.array(backend.to_host(layer.forward(backend.from_host(x), training=True)))
+    return y, np.array(backend.to_host(layer.backward(backend.from_host(dy.copy()))))
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_usual_settings_are_the_named_activation(name, dtype):
+    """To the bit where the named one has no kernel of its own either."""
+    x = np.linspace(-30, 30, 240, dtype=dtype).reshape(3, -1)
+    x[0, :5] = 0.0, -0.0, np.inf, -np.inf, np.nan
+    x[1, :2] = 1e30, -1e30
+    dy = np.random.default_rng(1).normal(size=x.shape).astype(dtype)
+    backend = get_backend("strict", dtype=dtype)
+    with np.errstate(all="ignore"):
+        named, ours = (pushed_through(layer, backend, x, dy) for layer in (Activation(name), NAMED[name]()))
+    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(named, ours, strict=True))
+
+
+@pytest.mark.parametrize("case", range(len(SETTINGS)))
+@pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "cupy"])
+def test_settings_are_torchs(make_backend, backend_id, case):
+    make, theirs = SETTINGS[case]
+    x = np.concatenate([np.linspace(-12, 12, 97), [0.0, -0.0, 1e-20, -1e-20, 300.0, -300.0]])[None, :]
+    dy = np.random.default_rng(1).normal(size=x.shape)
+    y, dx = pushed_through(make(), make_backend(backend_id, "float64"), x, dy)
+    leaf = torch.tensor(x, requires_grad=True)
+    wanted = theirs(leaf)
+    wanted.backward(torch.tensor(dy))
+    np.testing.assert_allclose(y, wanted.detach().numpy(), rtol=1e-13, atol=2e-15)
+    np.testing.assert_allclose(dx, leaf.grad.numpy(), rtol=1e-13, atol=2e-15)
+
+
+@pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict", "cupy"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_exact_gelu_keeps_its_digits(make_backend, backend_id, dtype):
+    """Also below 0, where torch's 1 + erf has none left; and Phi is that of math.erfc."""
+    low = -37.0 if dtype == "float64" else -12.5  # below it the smallest normal number is passed
+    drawn = np.random.default_rng(0).normal(size=300)
+    x = np.concatenate([np.linspace(low, 12, 700), drawn, [1e-30, -1e-30]]).astype(dtype)[None, :]
+    y, dx = pushed_through(GELU("none"), make_backend(backend_id, dtype), x, np.ones_like(x))
+    with mpmath.workdps(40):
+        exact = [mpmath.mpf(float(v)) for v in x[0]]
+        wanted = np.array([float(v * mpmath.ncdf(v)) for v in exact])
+        slopes = np.array([float(mpmath.ncdf(v) + v * mpmath.npdf(v)) for v in exact])
+    eps = float(np.finfo(dtype).eps)
+    assert np.max(np.abs(y[0] - wanted) / np.abs(wanted)) <= 5 * eps
+    assert np.max(np.abs(dx[0] - slopes)) <= 3 * eps  # it crosses 0 near -0.75
+    share = np.array([0.5 * math.erfc(-v / math.sqrt(2.0)) for v in x[0] if v > -5.0])
+    np.testing.assert_allclose((y / x)[0][x[0] > -5.0], share, rtol=20 * eps)
+
+
+def test_exact_gelu_far_out():
+    x = np.array([[np.inf, -np.inf, np.nan, 1e30, -1e30, 0.0]])
+    y, dx = pushed_through(GELU("none"), get_backend("strict", dtype="float64"), x, np.ones_like(x))
+    np.testing.assert_array_equal(y[0], [np.inf, 0.0, np.nan, 1e30, 0.0, 0.0])
+    np.testing.assert_array_equal(dx[0], [1.0, 0.0, np.nan, 1.0, 0.0, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LeakyReLU(-0.1), "slope is -0.1, expected a finite number of at least 0"),
+        (lambda: ELU(np.inf), "alpha is inf, expected"),
+        (lambda: ELU("1"), "alpha is '1', expected"),
+        (lambda: GELU("erf"), "approximate is 'erf', expected one of tanh, none"),
+        (lambda: GELU(True), "approximate is True, expected"),
+    ],
+)
+def test_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def test_a_network_with_them_trains_is_saved_and_goes_to_torch_and_back(backend, tmp_path):
+    x, y = small_data()
+    layers = [Dense(8), LeakyReLU(0.2), Dense(8), ELU(0.5), Dense(8), GELU("none"), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(6,), backend=backend, seed=1)
+    model.compile()
+    loss = model.fit(x, y, batch_size=8, epochs=20).history["loss"]
+    assert loss[-1] < 0.8 * loss[0]
+    model.save(tmp_path / "m.safetensors")
+    loaded = load_model(tmp_path / "m.safetensors", backend)
+    again = twin.from_torch(twin.to_torch(model, logits=False), backend)
+    for other in (loaded, again):
+        assert [layer.config() | {"initializer": ""} for layer in other.layers] == [
+            layer.config() | {"initializer": ""} for layer in model.layers
+        ]
+        assert same_bits(weights(other), weights(model))
+        assert same_bits(other.predict(x), model.predict(x))
+
+
+def test_a_torch_module_with_settings_comes_in():
+    nn = torch.nn
+    modules = [nn.Linear(4, 5), nn.LeakyReLU(0.2), nn.Linear(5, 5), nn.GELU(), nn.Linear(5, 5),
+               nn.ELU(), nn.Linear(5, 2)]  # fmt: skip
+    module = nn.Sequential(*modules).double()
+    model = twin.from_torch(module, get_backend("numpy", dtype="float64"))
+    kinds = [Dense, LeakyReLU, Dense, GELU, Dense, Dense]
+    assert [type(layer) for layer in model.layers] == kinds
+    assert (model.layers[1].slope, model.layers[3].approximate, model.layers[4].activation) == (
+        0.2, "none", "elu",
+    )  # fmt: skip
+    x = np.random.default_rng(1).normal(size=(6, 4))
+    with torch.no_grad():
+        np.testing.assert_allclose(model.predict(x), module(torch.tensor(x)).numpy(), rtol=1e-12)

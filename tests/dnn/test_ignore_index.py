@@ -1,0 +1,160 @@
+"""ignore_index: examples without a label have no loss, no gradient, and no part in what is measured."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import same_bits, small_data, weights
+
+import dnn.interop.torch as twin
+from backends import InputError, get_backend
+from dnn import SGD, CategoricalCrossentropy, Dense, LayerNormalization, Sequential, fit_lbfgs
+from dnn import SparseCategoricalCrossentropy as Sparse
+from dnn.checkpoints import load_model
+
+BACKENDS = ["numpy", "numba", "torch", "strict", "cupy", "torch:cuda"]
+N = 37
+
+
+def data(ignored=-100):
+    """(x, y), a third of whose labels are the ignored one, and which rows count."""
+    x, y = small_data(N)
+    if ignored not in (0, 1, 2):
+        y = np.where(np.arange(N) % 3 == 1, ignored, y)
+    return x, y, y != ignored
+
+
+def small(backend, loss, **options):
+    layers = [Dense(5, "tanh"), LayerNormalization(), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(6,), backend=backend, seed=1)
+    model.compile(loss, SGD(0.2), **options)
+    return model
+
+
+def torch_epoch(model, x, y, batch_size, **options):
+    """One epoch of the model's twin: (mean loss, accuracy) of the examples that count, and its weights."""
+    module = twin.to_torch(model, device="cpu", logits=True)
+    adapt, ignored = torch.optim.SGD(module.parameters(), 0.2), options["ignore_index"]
+    total = right = count = 0.0
+    for rows in torch.arange(N).split(batch_size):
+        outputs, wanted = module(torch.from_numpy(x)[rows]), torch.from_numpy(y)[rows]
+        counts = wanted != ignored
+        adapt.zero_grad()
+        loss = torch.nn.functional.cross_entropy(outputs, wanted, **options)
+        loss.backward()
+        adapt.step()
+        n = int(counts.sum())
+        total, count = total + n * loss.item(), count + n
+        right += int((outputs.argmax(1) == wanted)[counts].sum())
+    logits = module(torch.from_numpy(x))
+    value = torch.nn.functional.cross_entropy(logits, torch.from_numpy(y), **options)
+    after = float((logits.argmax(1) == torch.from_numpy(y))[y != ignored].double().mean())
+    return (total / count, right / count, value.item(), after), module(torch.from_numpy(x))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("ignored", [-100, 255, 2])
+@pytest.mark.parametrize("backend_id", BACKENDS)
+def test_an_epoch_is_torchs(make_backend, backend_id, ignored, smoothing):
+    """With a last batch that is shorter; history, validation and evaluate count the same examples."""
+    x, y, _ = data(ignored)
+    x = x.astype(np.float64)
+    loss = CategoricalCrossentropy(label_smoothing=smoothing, ignore_index=ignored)
+    model = small(make_backend(backend_id, "float64"), loss)
+    options = {"ignore_index": ignored, "label_smoothing": smoothing}
+    wanted, outputs = torch_epoch(model, x, y, 10, **options)
+    history = model.fit(x, y, batch_size=10, shuffle=False, validation_data=(x, y)).history
+    found = [history[name][0] for name in ("loss", "accuracy", "val_loss", "val_accuracy")]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    np.testing.assert_allclose(model.evaluate(x, y, batch_size=7), wanted[2:], rtol=1e-12)
+    np.testing.assert_allclose(model.predict(x), outputs.softmax(1).detach().numpy(), rtol=1e-10)
+
+
+@pytest.mark.parametrize("options", [{}, {"class_weight": {0: 2.0, 2: 0.5}}, {"class_weight": "balanced"},
+                                     {"sample_weight": np.linspace(0.0, 2.0, N)}])  # fmt: skip
+def test_they_might_as_well_not_be_there(backend, options):
+    """In one batch, with the weights that there are otherwise, and all that is measured."""
+    x, y, counts = data()
+    metrics = ("accuracy", "mae", "mse", "r2", label, mean_output)
+    model, other = (small(backend, loss, metrics=metrics) for loss in (Sparse(ignore_index=-100), Sparse()))
+    left = {k: v[counts] if k == "sample_weight" else v for k, v in options.items()}
+    ours = model.fit(x, y, batch_size=N, epochs=3, shuffle=False, **options).history
+    theirs = other.fit(x[counts], y[counts], batch_size=N, epochs=3, shuffle=False, **left).history
+    for name in ("loss", "accuracy", "mean_absolute_error", "mean_squared_error", "r2", "label"):
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-5, err_msg=name)
+    np.testing.assert_allclose(ours["mean_output"], [1 / 3] * 3, rtol=1e-5)
+    np.testing.assert_allclose(weights(model), weights(other), rtol=1e-4, atol=1e-6)
+    found = model.evaluate(x, y, batch_size=5)  # some of whose batches have few that count
+    np.testing.assert_allclose(found, other.evaluate(x[counts], y[counts]), rtol=2e-5)
+
+
+def label(y, outputs):
+    """A number for each example, -100 for ignored ones."""
+    return y
+
+
+def mean_output(y, outputs):
+    return outputs.mean() if hasattr(outputs, "mean") else 1 / 3
+
+
+def test_a_batch_of_a_stream_without_labels_changes_nothing(backend):
+    x, y, _ = data()
+    y[10:20] = -100
+    stream = [(x[i : i + 10], y[i : i + 10]) for i in range(0, N, 10)]
+    model, other = (small(backend, Sparse(ignore_index=-100)) for _ in range(2))
+    ours = model.fit(stream, epochs=2).history
+    theirs = other.fit(x, y, batch_size=10, shuffle=False, epochs=2).history
+    assert same_bits(weights(model), weights(other))
+    assert (ours["loss"], ours["accuracy"]) == (theirs["loss"], theirs["accuracy"])
+    only = small(backend, Sparse(ignore_index=-100))
+    before = weights(only)
+    history = only.fit([stream[1]], validation_data=(x, y)).history
+    assert same_bits(weights(only), before)
+    assert (history["loss"], history["accuracy"]) == ([0.0], [0.0])
+
+
+def test_rows_of_probabilities_have_no_label_to_ignore(backend):
+    x, y = small_data(N)
+    rows = np.eye(3, dtype=np.float32)[y]
+    found = [small(backend, CategoricalCrossentropy(ignore_index=i)) for i in (0, None)]
+    histories = [m.fit(x, rows, batch_size=10, class_weight="balanced").history for m in found]
+    assert histories[0]["accuracy"] == histories[1]["accuracy"]
+    assert same_bits(*(weights(m) for m in found))
+
+
+def test_it_is_saved(tmp_path):
+    x, y, _ = data()
+    assert CategoricalCrossentropy().settings() == {"label_smoothing": 0.0}  # as in files of older versions
+    model = small(get_backend("numpy"), Sparse(ignore_index=-100))
+    model.fit(x, y, batch_size=10)
+    model.save(tmp_path / "m.safetensors")
+    loaded = load_model(tmp_path / "m.safetensors", model.backend)
+    assert loaded.loss == Sparse(ignore_index=-100)
+    assert loaded.evaluate(x, y) == model.evaluate(x, y)
+    loaded.fit(x, y, batch_size=10)
+    model.fit(x, y, batch_size=10)
+    assert same_bits(weights(loaded), weights(model))
+
+
+@pytest.mark.parametrize("bad", [True, 1.0, "a", 2**63, (1,)])
+def test_not_a_class_number(bad):
+    with pytest.raises(InputError, match=r"ignore_index is .*, expected an integer of 64 bits or None"):
+        Sparse(ignore_index=bad)
+
+
+def test_refused():
+    x, y, _ = data()
+    model = small(get_backend("numpy"), Sparse(ignore_index=-1))
+    with pytest.raises(InputError, match=r"numbers from -100 to 2, expected 0 to 2 .* 3 outputs, or -1"):
+        model.fit(x, y)
+    nothing = np.full(N, -1)
+    for call in (lambda: model.fit(x, nothing), lambda: model.evaluate(x, nothing)):
+        with pytest.raises(InputError, match="the weights are all 0, expected at least one example"):
+            call()
+    ignoring = np.where(y == -100, -1, y)
+    with pytest.raises(InputError, match="the loss has ignore_index, expected none in L-BFGS"):
+        fit_lbfgs(model, x, ignoring)
+    with pytest.raises(InputError, match="or the loss an ignore_index, expected"):
+        twin.fit(twin.to_torch(model), x, ignoring, loss=Sparse(ignore_index=-1))
+    usual = small(get_backend("numpy"), Sparse())
+    with pytest.raises(InputError, match=r"class numbers from -1 to 2, expected 0 to 2 .* 3 outputs$"):
+        usual.fit(x, ignoring)
