@@ -1,6 +1,7 @@
 """What a person sees: a table, a JSON file, and two pictures."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,18 +96,27 @@ def write(folder: Path, text: str, records: Sequence[Record], drifts: Mapping[st
         draw_drift(drifts, folder / DRIFT)
 
 
+def _row(r: Record) -> str:
+    """The line of the picture: cases share tensors, layers and batches with other numbers share a line."""
+    if r.level != "L0":
+        return f"{r.level}  {re.sub('[_ ][0-9]+', '', r.tensor)}"
+    return (
+        f"L0  {r.case} {r.tensor}"
+        if r.case in ("unary", "exact", "activation")
+        else f"L0  {r.case.split()[0]}"
+    )
+
+
 def draw_bounds(records: Sequence[Record], path: Path) -> None:
-    """measured / bound of every comparison, on a line for each level and tensor; 1 is the limit."""
+    """measured / bound of every comparison, on a line for each level and kind of tensor; 1 is the limit."""
     from matplotlib.figure import Figure
 
     groups: dict[str, dict[str, list[float]]] = {}
     for r in records:
-        # Cases share tensors, so one line holds the same tensor of all cases.
-        label = f"{r.level}  {r.case} {r.tensor}" if r.level == "L0" else f"{r.level}  {r.tensor}"
         ratio = min(max(r.ratio, 1e-8), 1e8)  # exactly 0 has no place on a logarithmic axis
-        groups.setdefault(label, {}).setdefault(r.backend, []).append(ratio)
+        groups.setdefault(_row(r), {}).setdefault(r.backend, []).append(ratio)
     rows = sorted(groups, key=lambda label: label[:2])
-    figure = Figure(figsize=(9, 1.2 + 0.17 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(9, 1.2 + 0.15 * len(rows)), layout="constrained")
     axes = figure.subplots()
     names = list(dict.fromkeys(r.backend for r in records))
     for j, name in enumerate(names):
