@@ -7,6 +7,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 FRAME = 0.2  # of a page's side: the widest frame that is cut off
+MARGIN = 0.08  # of a page's side: the widest paper outside of it
 LINE = 0.025  # of a page's side: half of the thickest line that is printed and not drawn
 ACROSS = 0.7  # of a page's side: a printed line is at least as long, no stroke is
 SEEN = 0.5  # of a page's side: so much of it is not hidden in strokes
@@ -16,11 +17,15 @@ SLANT = 0.05  # rise of a printed line over its length, 3 degrees
 def without_frame(grey: Floats, threshold: float) -> Floats:
     """(H, W) page -> the part within a frame, whose level is across `threshold` from most of the page's.
 
-    A frame fills whole rows or columns at three sides at least: the bar of a large 7 can fill one.
+    A frame fills nearly whole rows or columns at three sides at least: the bar of a large 7 can fill one.
     """
     frame = (grey <= threshold) != (np.median(grey) <= threshold)
-    sides = (frame, frame[::-1], frame.T, frame.T[::-1])
-    cuts = [int((side.mean(1) < 0.9).argmax()) for side in sides]
+    cuts = []
+    for side in (frame, frame[::-1], frame.T, frame.T[::-1]):
+        filled = np.append(side.mean(1) >= 0.8, False)
+        start = int(filled.argmax())
+        near = filled[start] and start <= MARGIN * len(side)
+        cuts.append(start + int(filled[start:].argmin()) if near else 0)
     if np.count_nonzero(cuts) < 3 or max(cuts) > FRAME * min(grey.shape):
         return grey
     soft = round(0.01 * min(grey.shape))  # its edge, perhaps askew
