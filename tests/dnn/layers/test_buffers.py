@@ -103,7 +103,7 @@ from dnn import Dense, Sequential
 def peak():
     return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM")) / 1024
 
-width = 2000 if sys.argv[2] == "numpy" else 500
+width = 1000 if sys.argv[2] == "numpy" else 500
 model = Sequential([Dense(width, "relu"), Dense(width, "relu"), Dense(10, "softmax")], input_shape=(50,),
                    backend=get_backend(sys.argv[2]))
 sizes = [600] if sys.argv[1] == "one" else range(1, 601)
