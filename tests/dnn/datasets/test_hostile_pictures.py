@@ -166,7 +166,8 @@ def test_odd_pictures_are_read_as_the_plain_one(tmp_path):
         path.write_bytes(encoded(image, kind, orientation if turned else None, frames))
         got, wanted = load_digit_image(path).astype(int), load_digit_image(plain).astype(int)
         if kind == "JPEG":
-            assert np.corrcoef(got.ravel(), wanted.ravel())[0, 1] > 0.7  # perhaps a pixel aside
+            near = [np.roll(got, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]  # a pixel aside
+            assert max(np.corrcoef(image.ravel(), wanted.ravel())[0, 1] for image in near) > 0.8
         else:
             np.testing.assert_array_equal(got, wanted)
 
