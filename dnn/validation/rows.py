@@ -77,7 +77,7 @@ def rows_of(x: Any, dtype: str) -> Rows | None:
     """
     if hasattr(x, "tocsr") and not isinstance(x, type):
         x, kind = x.tocsr(), Rows
-    elif isinstance(x, np.memmap) and getattr(x, "_mmap", None) is not None:
+    elif isinstance(x, np.memmap) and x.ndim and getattr(x, "_mmap", None) is not None:
         kind = OnDisk
     else:
         return None
