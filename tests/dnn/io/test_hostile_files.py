@@ -164,7 +164,10 @@ def test_forged_facts_are_refused_or_kept(kind, whole):
         kept, numbers = contents(kind, again)
         for name in about:
             if name in forged and name in kept and name not in LAID_ANEW:
-                same = kept[name] == forged[name] or repr(kept[name]) == repr(forged[name])  # NaN
+                # NaN is no other NaN's equal, and a state writes what JSON lacks as text.
+                same = kept[name] == forged[name] or repr(kept[name]).replace("'", "") == repr(
+                    forged[name]
+                ).replace("'", "")
                 assert same, name
         assert numbers.keys() == arrays.keys()
         assert all(same_bits(numbers[name], arrays[name]) for name in arrays)
