@@ -153,7 +153,7 @@ class CategoricalCrossentropy(Loss):
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"label_smoothing": 0.1})
 
     def bind(self, backend: Backend) -> dict[str, Kernel]:
-        kernels, xp, e, ignored = super().bind(backend), backend.xp, self.label_smoothing, self.ignored
+        kernels, xp, e, ignored = super().bind(backend), backend.xp, float(self.label_smoothing), self.ignored
 
         def run(form: str, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
             if ignored is not None and form == "integer":  # any class will do: the weight is 0
