@@ -3,6 +3,8 @@
 from functools import partial
 from typing import Annotated, get_type_hints
 
+import numpy as np
+
 from dnn.validation.settings import (
     natural_number,
     positive_integer,
@@ -22,11 +24,15 @@ ClassNumber = Annotated[int | None, require_integer]
 
 
 class Checked:
-    """Base of frozen dataclasses: each field is checked against its type when an object is made.
+    """Base of frozen dataclasses: when an object is made, each field is checked against its type, and numbers
+    of NumPy become plain ones.
     Raises InputError: a setting out of range.
     """
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(type(self), include_extras=True).items():
+            value = getattr(self, name, None)
+            if isinstance(value, np.generic):  # NumPy's own numbers would make float32 arrays float64
+                object.__setattr__(self, name, value := value.item())
             for check in getattr(hint, "__metadata__", ()):
-                check(name, getattr(self, name))
+                check(name, value)

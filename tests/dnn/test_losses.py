@@ -9,6 +9,7 @@ from backends import InputError, get_backend
 from backends.reference import KERNELS
 from dnn import (
     Activation,
+    Adam,
     BinaryCrossentropy,
     CategoricalCrossentropy,
     Dense,
@@ -16,6 +17,7 @@ from dnn import (
     Flatten,
     Hinge,
     LayerNormalization,
+    LinearDecay,
     MeanAbsoluteError,
     MeanSquaredError,
     Sequential,
@@ -246,3 +248,12 @@ def test_weights_of_a_yes_are_saved_and_refused(tmp_path):
     model.compile(BinaryCrossentropy(pos_weight=[1.0, 2.0, 3.0]))
     model.save(tmp_path / "m.safetensors")
     assert load_model(tmp_path / "m.safetensors", model.backend).loss == BinaryCrossentropy((1.0, 2.0, 3.0))
+
+
+@pytest.mark.parametrize("made", [
+    CategoricalCrossentropy(label_smoothing=np.float64(0.1)), BinaryCrossentropy(pos_weight=np.float64(2)),
+    Adam(np.float64(0.1), beta1=np.float64(0.8)), LinearDecay(np.float64(0.1), np.int64(5)),
+], ids=lambda made: made.name)  # fmt: skip
+def test_numbers_of_numpy_become_plain(made):
+    """A float64 of NumPy times an array of float32 is float64; a plain float is not."""
+    assert not any(isinstance(value, np.generic) for value in vars(made).values())
