@@ -25,7 +25,7 @@ class Backend:
     """Frozen; two of them (of one or two libraries) live side by side in one process."""
 
     name: str  # "numpy", "torch", ...
-    xp: Any  # the array-api-compat (or array-api-strict) namespace
+    xp: Any = field(repr=False)  # the array-api-compat (or array-api-strict) namespace
     device: Any  # the library's own device object
     dtype_name: str  # "float32" or "float64": the dtype of parameters, activations and gradients
     fused: bool = True  # False forces the reference kernels

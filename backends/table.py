@@ -35,6 +35,9 @@ class Table(Mapping[str, T]):
             raise InputError(f"{self.what} {name!r} is there already, expected another name")
         self._entries[name] = entry
 
+    def __repr__(self) -> str:
+        return f"Table({self.what!r}, {list(self)})"
+
     def __getitem__(self, name: str) -> T:
         return self._entries[name]
 

@@ -21,10 +21,6 @@ class Described:
         given = {name: getattr(self, name) for name in ("name", *defaults)}
         return {n: plain(v) for n, v in given.items() if n not in LATER or v != defaults[n]}
 
-    def __repr__(self) -> str:
-        given = {name: getattr(self, name) for name in signature(type(self)).parameters}
-        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in given.items())})"
-
 
 def made_again(layer_class: type[Any], settings: Mapping[str, Any]) -> Any:
     """A new layer with the settings of a ``config``."""

@@ -11,6 +11,7 @@ from backends import InputError
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.training.state import CALLBACK, TrainingState
+from dnn.validation.closed import shown_with_settings
 from dnn.validation.settings import require_instances
 
 
@@ -49,6 +50,9 @@ class Callback:
 
     every: int | None = None
     model: Network
+
+    def __repr__(self) -> str:
+        return shown_with_settings(self)
 
     def set_model(self, model: Network) -> None:
         """Before everything else: the model that is trained."""

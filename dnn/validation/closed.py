@@ -22,11 +22,20 @@ class _Closing(ABCMeta):
         return of_init.replace(parameters=list(of_init.parameters.values())[1:])
 
 
+def shown_with_settings(thing: Any) -> str:
+    """Its class and those arguments of the constructor that it keeps under their names."""
+    kept = [name for name in signature(type(thing)).parameters if hasattr(thing, name)]
+    return f"{type(thing).__name__}({', '.join(f'{name}={getattr(thing, name)!r}' for name in kept)})"
+
+
 class Closed(metaclass=_Closing):
     """Base of what refuses new public attributes once it is made; names with an underscore are free."""
 
     _closed = False
     _fixed: Collection[str] = ()  # attributes that belong together, so that nobody sets one
+
+    def __repr__(self) -> str:
+        return shown_with_settings(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._closed and name in self._fixed:

@@ -1,10 +1,11 @@
 """Sequential and compile: what they refuse, and the summary of what was built."""
 
 import pytest
-from helpers import small_model
+from helpers import small_data, small_model
 
+import dnn
 from backends import InputError, get_backend
-from dnn import Adam, Dense, MeanSquaredError, Sequential
+from dnn import Adam, Dense, EarlyStopping, MeanSquaredError, OneCycle, Sequential
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,14 @@ def test_summary(capsys):
     assert [line.split()[-1] for line in lines] == ["parameters", "56", "27", "83"]
     assert "dense_1 (Dense, relu)" in lines[1]
     assert "('batch', 8)" in lines[1]
+
+
+def test_everything_shows_what_it_was_made_with():
+    model = small_model(get_backend("numpy"))
+    shown = repr(model)
+    assert shown.startswith("Sequential(layers=(Dense(units=8, activation='relu', ")
+    assert "input_shape=(6,), backend=NumpyBackend(name='numpy', device='cpu'" in shown
+    assert repr(EarlyStopping(patience=3)) == "EarlyStopping(patience=3, restore_best_weights=False)"
+    for thing in (*model.layers, model.loss, model.optimizer, OneCycle(0.1, 8), dnn.ReduceLROnPlateau(), dnn.LAYERS,
+                  model.evaluate(*small_data()), model.fit(*small_data())):  # fmt: skip
+        assert " object at 0x" not in repr(thing)
