@@ -66,6 +66,7 @@ def test_everything_shows_what_it_was_made_with():
     assert shown.startswith("Sequential(layers=(Dense(units=8, activation='relu', ")
     assert "input_shape=(6,), backend=NumpyBackend(name='numpy', device='cpu'" in shown
     assert repr(EarlyStopping(patience=3)) == "EarlyStopping(patience=3, restore_best_weights=False)"
-    for thing in (*model.layers, model.loss, model.optimizer, OneCycle(0.1, 8), dnn.ReduceLROnPlateau(), dnn.LAYERS,
-                  model.evaluate(*small_data()), model.fit(*small_data())):  # fmt: skip
+    found = model.evaluate(*small_data()), model.fit(*small_data())
+    parts = model.loss, model.optimizer, OneCycle(0.1, 8), dnn.ReduceLROnPlateau(), dnn.LAYERS
+    for thing in (*model.layers, *found, *parts):
         assert " object at 0x" not in repr(thing)
