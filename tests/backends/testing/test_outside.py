@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("array_api_extra")
+if not hasattr(pytest.importorskip("array_api_extra"), "nanmean"):
+    pytest.skip("this array-api-extra has not all of the functions", allow_module_level=True)
 HERE = Path(__file__).parent
 
 
