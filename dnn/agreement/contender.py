@@ -14,7 +14,7 @@ from backends import Backend
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, FitCase
 from dnn.agreement.state import Named, State, receive
-from dnn.interop.torch.layers import NoTwin
+from dnn.interop.torch.twins import NoTwin
 from dnn.layers import Layer
 from dnn.losses import Loss
 from dnn.parameters import Parameters

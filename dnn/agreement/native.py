@@ -12,8 +12,9 @@ from dnn.agreement.cases import Case, Data, FitCase
 from dnn.agreement.contender import Array, Batches, Contender, Network, built
 from dnn.agreement.state import Named, State
 from dnn.interop.torch import convert
-from dnn.interop.torch.layers import NoTwin, activation_module
+from dnn.interop.torch.layers import activation_module
 from dnn.interop.torch.losses_and_optimizers import OPTIMIZER_TWINS
+from dnn.interop.torch.twins import NoTwin
 from dnn.layers import Layer
 from dnn.losses import Loss
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from dnn.agreement.bounds import eta
 from dnn.agreement.state import Misfit, Named
-from dnn.interop.torch.layers import NoTwin
+from dnn.interop.torch.twins import NoTwin
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ arguments of ``Sequential.fit``.
 """
 
 from dnn.interop.torch.convert import from_torch, to_torch
-from dnn.interop.torch.layers import NoTwin
 from dnn.interop.torch.losses_and_optimizers import torch_loss, torch_optimizer
 from dnn.interop.torch.train import evaluate, fit
+from dnn.interop.torch.twins import NoTwin
 
 __all__ = ["NoTwin", "evaluate", "fit", "from_torch", "to_torch", "torch_loss", "torch_optimizer"]

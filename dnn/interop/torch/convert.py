@@ -18,15 +18,13 @@ from backends.errors import brief, shown
 from dnn.interop.torch.layers import (
     ACTIVATION_TWINS,
     LAYER_TWINS,
-    LayerTwin,
-    NoTwin,
-    Tensors,
     activation_module,
     activation_of,
     core,
     twin_of,
     twin_of_layer,
 )
+from dnn.interop.torch.twins import LayerTwin, NoTwin, Tensors
 from dnn.layers import Block, Layer
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential

@@ -29,8 +29,8 @@ from dnn import (
 from dnn.agreement import get_contender
 from dnn.agreement.bounds import eta
 from dnn.agreement.samples import condition, samples
-from dnn.interop.torch.layers import NoTwin
 from dnn.interop.torch.modules import ChannelsLast
+from dnn.interop.torch.twins import NoTwin
 from dnn.presets import PRESETS
 
 BOUND = 1e-12
