@@ -130,11 +130,8 @@ def fit(
             done += 1
             total += value.detach() * len(index)  # read once an epoch, not once an update
             right += _right(outputs.detach(), wanted, loss.boundary)
-        logs = {
-            "loss": float(total) / n,
-            "accuracy": float(right) / n,
-            "seconds": time.perf_counter() - start,
-        }
+        taken = time.perf_counter() - start
+        logs = {"loss": float(total) / n, "accuracy": float(right) / n, "seconds": taken}
         if validation is not None:
             found = evaluate(module, *validation, loss_of, boundary=loss.boundary)
             logs["val_loss"], logs["val_accuracy"] = found
