@@ -100,6 +100,7 @@ class Network(Copied, Closed):
         )
         # The loss takes logits and contains the activation, so the last layer leaves it out.
         self._logits_out = loss.activation is not None and loss.activation == self.layers[-1].activation
+        self._last_activation = self.backend.kernel("activation", self.layers[-1].activation)
         self._loss_kernels = loss.bind(self.backend)
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
@@ -124,7 +125,7 @@ class Network(Copied, Closed):
         if not self._logits_out:
             return taken
         outputs = self.backend.xp.empty_like(taken)
-        self.backend.kernel("activation", self.layers[-1].activation)(taken, outputs)
+        self._last_activation(taken, outputs)
         return outputs
 
     @property

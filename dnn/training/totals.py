@@ -18,6 +18,7 @@ class Totals:
         self.network, measures = network, network.measures(classes)
         self.names = ("loss", *(measure.name for measure in measures))
         sizes = [measure.size(network.outputs) for measure in measures]
+        self._raw = all(measure.raw for measure in measures)  # nobody asks for the network's own outputs
         self._ignored = network.goal.ignored if classes else None
         usual = sizes == [1] and self._ignored is None  # else the second is how many examples count
         starts = [1] if usual else [3 + sum(sizes[:i]) for i in range(len(sizes))]
@@ -37,9 +38,9 @@ class Totals:
         if self._ignored is not None:
             counts = backend.xp.astype(y != self._ignored, backend.dtype)
             self.sums[1:2] += backend.xp.sum(counts)
+        finished = outputs if self._raw else self.network.outputs_of(outputs)
         for measure, kept in self._measures:
-            taken = outputs if measure.raw else self.network.outputs_of(outputs)
-            measure.add(backend, loss, kept, taken, y, counts)
+            measure.add(backend, loss, kept, outputs if measure.raw else finished, y, counts)
 
     def clear(self) -> None:
         self.sums[...] = 0.0
