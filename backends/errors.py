@@ -13,8 +13,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        text = brief(message, 5 * len(message))  # one line: names of files may hold more
-        super().__init__(text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}")
+        super().__init__(one_line(message))  # names of files may hold more
 
 
 class UnknownName(InputError):
@@ -32,6 +31,12 @@ def install(extra: str) -> str:
     'pip install -e ".[fast]" in a checkout of array-api-dnn'
     """
     return f'pip install -e ".[{extra}]" in a checkout of array-api-dnn'
+
+
+def one_line(message: object) -> str:
+    """A message on one line; of a very long one the beginning and the end."""
+    text = " ".join(str(message).split()).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}"
 
 
 def brief(value: object, limit: int = 160) -> str:

@@ -29,12 +29,6 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 
-def one_line(message: object) -> str:
-    """A message on one line; of a very long one the beginning and the end."""
-    text = " ".join(str(message).split()).encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}"
-
-
 def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Ctrl-C before ``run``, while Python still imports: a sentence too; the exit is as the system has it."""
     if issubclass(kind, KeyboardInterrupt):
@@ -65,6 +59,8 @@ class Parser(argparse.ArgumentParser):
             self.epilog = re.sub(r"\b(\w+)\.py\b", r"dnn \1", self.epilog)
 
     def error(self, message: str) -> NoReturn:
+        from backends.errors import one_line
+
         print(f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(BAD_INPUT)
 
@@ -108,6 +104,7 @@ def listed(argument: str, text: str | None, table: Mapping[str, Any]) -> list[st
 def run(main: Callable[..., int | None], *arguments: Any) -> NoReturn:
     """Run a script's main: a user's mistake becomes one sentence on stderr and exit code 2."""
     from backends import BackendUnavailable, InputError
+    from backends.errors import one_line
     from dnn.io.notices import ToStderr, silence_stdout
 
     name, log = program(), logging.getLogger("dnn")
@@ -189,6 +186,7 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Bac
     ``dtype`` stands instead of --dtype.
     """
     from backends import BackendUnavailable, get_backend
+    from backends.errors import one_line
 
     name, dtype = arguments.backend, dtype or arguments.dtype
     try:

@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> int:
         try:
             images.append(load_digit_image(path, shape, only_digits))
         except InputError as error:
-            answers[-1]["reason"] = _command.one_line(error)
+            answers[-1]["reason"] = str(error)
     read = [answer for answer in answers if "reason" not in answer]
     if images:
         outputs = model.predict(np.stack(images).reshape(len(images), *model.input_shape))
