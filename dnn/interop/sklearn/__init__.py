@@ -1,8 +1,8 @@
 """The network as two scikit-learn estimators, for pipelines, grid searches and cross-validation.
 
-``DNNClassifier`` and ``DNNRegressor`` take the arguments of ``MLPClassifier`` and ``MLPRegressor`` and mean the
-same by them. With ``sklearn.set_config(array_api_dispatch=True)`` arrays of PyTorch, CuPy and array-api-strict
-stay in their library and on their device.
+``DNNClassifier`` and ``DNNRegressor`` take the arguments of ``MLPClassifier`` and ``MLPRegressor`` and mean
+the same by them. With ``sklearn.set_config(array_api_dispatch=True)`` arrays of PyTorch, CuPy and
+array-api-strict stay in their library and on their device.
 """
 
 try:

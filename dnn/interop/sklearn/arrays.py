@@ -1,6 +1,7 @@
 """Where arrays lie: the backend that follows X, X taken apart, and results on X's side.
 
-"On X's side" is X's library and device where scikit-learn dispatches (``array_api_dispatch=True``), else NumPy.
+"On X's side" is X's library and device where scikit-learn dispatches (``array_api_dispatch=True``), else
+NumPy.
 """
 
 from typing import Any

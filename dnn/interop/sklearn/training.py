@@ -33,6 +33,7 @@ Array = Any
 Examples = tuple[Array, Array, Array | None]  # x, y and weights, on X's side
 SOLVERS = ("sgd", "adam", "adamw", "lbfgs")
 SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}
+INITIALIZER = "glorot_uniform"  # scikit-learn's for all activations; on few features He's are much larger
 MOMENTUM = 0.9  # of SGD, Nesterov's; scikit-learn's usual settings
 
 
@@ -44,6 +45,7 @@ class Goal(NamedTuple):
     ending: str  # the last layer's activation
     score: str  # what early stopping makes large
     scale: float = 1.0
+    reported: float = 1.0  # the loss times this is scikit-learn's loss_
     several: bool = False  # labels that may occur together
 
 
@@ -54,12 +56,14 @@ def one_of(classes: int) -> Goal:
 
 def yes_or_no(outputs: int, several: bool = False) -> Goal:
     """Yes or no for each output."""
-    return Goal(outputs, "binary_crossentropy", "sigmoid", "accuracy", float(outputs), several)
+    return Goal(
+        outputs, "binary_crossentropy", "sigmoid", "accuracy", float(outputs), float(outputs), several
+    )
 
 
 def values(outputs: int) -> Goal:
-    """So many numbers."""
-    return Goal(outputs, "mean_squared_error", "linear", "r2", outputs / 2)
+    """So many numbers. scikit-learn reports half the mean over the outputs, but its gradient is of their sum."""
+    return Goal(outputs, "mean_squared_error", "linear", "r2", outputs / 2, 0.5)
 
 
 def plain_number(value: Any) -> Any:
@@ -98,13 +102,16 @@ def build(given: Any, backend: Backend, features: int, goal: Goal, seed: int) ->
         sizes = given.hidden_layer_sizes
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
         activation = SKLEARN_NAMES.get(given.activation, given.activation)
-        layers = [Dense(positive_integer("hidden_layer_sizes", n), activation) for n in sizes]
-        layers.append(Dense(goal.outputs, goal.ending))
+        layers = [
+            Dense(positive_integer("hidden_layer_sizes", n), activation, initializer=INITIALIZER)
+            for n in sizes
+        ]
+        layers.append(Dense(goal.outputs, goal.ending, initializer=INITIALIZER))
     model = Sequential(layers, input_shape=(features,), backend=backend, seed=seed)
     if (found := (model.outputs, layers[-1].activation)) != (goal.outputs, goal.ending):
         raise InputError(
-            f"layers end with {found[0]} outputs and the activation {shown(found[1])}, expected {goal.outputs} "
-            f"and {goal.ending!r} for this y"
+            f"layers end with {found[0]} outputs and the activation {shown(found[1])}, expected "
+            f"{goal.outputs} and {goal.ending!r} for this y"
         )
     return model
 
@@ -142,11 +149,11 @@ class Stopping(Callback):
     epoch, of which the copy stays on the device.
 
     Args:
-        score: its name in the logs; None: the loss times scale.
+        score: its name in the logs; None: the loss times ``reported``.
     """
 
-    def __init__(self, tol: float, patience: float, scale: float, score: str | None) -> None:
-        self.tol, self.patience, self.scale, self.score = tol, patience, scale, score
+    def __init__(self, tol: float, patience: float, reported: float, score: str | None) -> None:
+        self.tol, self.patience, self.reported, self.score = tol, patience, reported, score
         self.best, self.waited, self.stopped = float("inf"), 0, False
         self._kept: list[Array] = []
 
@@ -155,7 +162,7 @@ class Stopping(Callback):
         return [parameters.values, *parameters.state.values()]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        value = logs["loss"] * self.scale if self.score is None else -logs[self.score]
+        value = logs["loss"] * self.reported if self.score is None else -logs[self.score]
         self.waited = 0 if value <= self.best - self.tol else self.waited + 1  # NaN never is
         if value < self.best:
             self.best = value
@@ -187,16 +194,19 @@ def train(
     if given.solver == "lbfgs":
         settings = LBFGS(max_iterations=epochs, gradient_tolerance=float(given.tol) / goal.scale)
         state = fit_lbfgs(model, x, y, settings=settings, sample_weight=weights)
-        losses = [value * goal.scale for value in state.history["loss"][1:]]
-        return Outcome(losses, None, max(1, state.iterations), state.reason is not Reason.ITERATIONS)
+        losses = [value * goal.reported for value in state.history["loss"][1:] or [state.value]]
+        return Outcome(losses, None, len(losses), state.reason is not Reason.ITERATIONS)
     score = f"val_{goal.score}" if validation is not None else None
     held = validation if validation is None or validation[2] is not None else validation[:2]
-    stopping = Stopping(float(given.tol), given.n_iter_no_change, goal.scale, score)
+    stopping = Stopping(float(given.tol), given.n_iter_no_change, goal.reported, score)
+    n = int(x.shape[0])
+    batch = batch_size(given, n)
     history = model.fit(
-        x, y, batch_size=batch_size(given, int(x.shape[0])), epochs=epochs, validation_data=held,
-        callbacks=[stopping], shuffle=given.shuffle, sample_weight=weights, verbose=2 if given.verbose else 0,
+        x, y, batch_size=batch, epochs=epochs, validation_data=held, callbacks=[stopping],
+        shuffle=given.shuffle and batch < n,  # the batch of all examples has no order
+        sample_weight=weights, verbose=2 if given.verbose else 0,
     )  # fmt: skip
-    losses = [value * goal.scale for value in history.history["loss"]]
+    losses = [value * goal.reported for value in history.history["loss"]]
     scores = None if score is None else history.history[score]
     return Outcome(losses, scores, len(losses), stopping.stopped)
 
