@@ -62,7 +62,7 @@ def yes_or_no(outputs: int, several: bool = False) -> Goal:
 
 
 def values(outputs: int) -> Goal:
-    """So many numbers. scikit-learn reports half the mean over the outputs, but its gradient is of their sum."""
+    """So many numbers. scikit-learn reports half their mean squared error; its gradient is of the sum."""
     return Goal(outputs, "mean_squared_error", "linear", "r2", outputs / 2, 0.5)
 
 
