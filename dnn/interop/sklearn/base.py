@@ -57,9 +57,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _weights(self, targets: Array, X: Array, given: Any) -> Array | None:
         """The weight of each example, (n,) on X's side."""
-        return (
-            None if given is None else _check_sample_weight(given, X, dtype=X.dtype, ensure_non_negative=True)
-        )
+        if given is None:
+            return None
+        return _check_sample_weight(given, X, dtype=X.dtype, ensure_non_negative=True)
 
     # ----- training
 
@@ -76,15 +76,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return self._fit(X, y, sample_weight, fresh=not (self.warm_start and hasattr(self, "model_")))
 
     def _fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        *,
-        fresh: bool,
-        incremental: bool = False,
-        classes: Any = None,
-    ) -> Self:
+        self, X: Any, y: Any, sample_weight: Any, *,
+        fresh: bool, incremental: bool = False, classes: Array | None = None,
+    ) -> Self:  # fmt: skip
+        """``fit``, from new weights or those that are there, or one epoch; classes: (C,); None: those in y."""
         check_settings(self)
         if self.early_stopping and incremental:
             raise InputError("early_stopping is True, expected False for partial_fit, which is one epoch")
@@ -124,8 +119,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             return every, None
         classes = targets if goal.score == "accuracy" and not goal.several else None
         parts = held_out(X, classes, float(self.validation_fraction), seed)
-        train, held = (tuple(rows(array, part) for array in every) for part in parts)
-        return train, held
+        first, held = (tuple(rows(array, part) for array in every) for part in parts)
+        return first, held
 
     def _keep(self, model: Sequential, goal: Goal, outcome: Outcome, fresh: bool) -> None:
         """Become fitted. Raises InputError: the weights are not finite."""

@@ -14,7 +14,7 @@ from backends import InputError
 from backends.errors import shown
 from dnn.interop.sklearn.arrays import beside, handed_out
 from dnn.interop.sklearn.base import Estimator
-from dnn.interop.sklearn.labels import class_weights, classes_of, is_text, labels_of, numbers_of
+from dnn.interop.sklearn.labels import class_weights, classes_of, is_text, labels_of, numbers_of, same
 from dnn.interop.sklearn.training import Goal, one_of, values, yes_or_no
 
 Array = Any
@@ -84,7 +84,7 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         fresh = not hasattr(self, "model_")
         if classes is not None:
             classes = classes_of(column_or_1d(classes))
-            if not fresh and not np.array_equal(classes, self.classes_):
+            if not fresh and not same(classes, self.classes_):
                 raise InputError(
                     f"classes is {shown(classes)}, expected those of the first call of partial_fit"
                 )
@@ -121,16 +121,13 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         """The most likely label (n,), or for several labels (n, C) of 0 and 1, on X's side."""
         outputs, X = self._outputs(X, "predict")
         xp = self.model_.backend.xp
-        if not self._goal.several and self.n_outputs_ > 1:
+        if self._goal.several:
+            return handed_out(self.model_.backend, xp.astype(outputs > 0.5, xp.int64), X)
+        if self.n_outputs_ > 1:
             found = xp.argmax(outputs, axis=1)
         else:
-            found = outputs > 0.5
-        found = handed_out(self.model_.backend, xp.astype(found, xp.int64), X)
-        if self._goal.several:
-            return found
-        if self.n_outputs_ == 1:
-            found = found[:, 0] * (self.classes_.shape[0] - 1)  # 0 where there is one class
-        return labels_of(found, self.classes_)
+            found = (outputs[:, 0] > 0.5) & (self.classes_.shape[0] > 1)  # one class is the only answer
+        return labels_of(handed_out(self.model_.backend, xp.astype(found, xp.int64), X), self.classes_)
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities (n, C) in the order of ``classes_``, on X's side; for several labels of each."""

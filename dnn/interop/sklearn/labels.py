@@ -26,6 +26,11 @@ def classes_of(y: Array) -> Array:
     return xp.sort(xp.unique_values(y))
 
 
+def same(one: Array, other: Array) -> bool:
+    """Whether these are the same classes."""
+    return np.array_equal(*(move_to(classes, xp=np, device="cpu") for classes in (one, other)))
+
+
 def numbers_of(y: Array, classes: Array) -> Array:
     """The place of each label of y (n,) among the classes (C,): (n,) int64 in y's library.
     Raises InputError: a label that is no class.

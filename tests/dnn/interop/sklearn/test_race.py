@@ -58,7 +58,7 @@ def test_not_worse_than_scikit_learns_own(name, solver):
     error = better.std(ddof=1) / np.sqrt(seeds)
     (ours, theirs), (here, there) = scores.mean(axis=0), np.median(seconds, axis=0)
     print(
-        f"| {name} | {solver} | {ours:.4f} | {theirs:.4f} | {better.mean():+.4f} +- {error:.4f} | {here:.2f} "
+        f"| {name} | {solver} | {ours:.4f} | {theirs:.4f} | {better.mean():+.4f} ± {error:.4f} | {here:.2f} "
         f"| {there:.2f} | {here / there:.2f} |"
     )
     assert better.mean() >= -2 * error - 1e-12
