@@ -79,7 +79,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self, X: Any, y: Any, sample_weight: Any, *,
         fresh: bool, incremental: bool = False, classes: Array | None = None,
     ) -> Self:  # fmt: skip
-        """``fit``, from new weights or those that are there, or one epoch; classes: (C,); None: those in y."""
+        """``fit``, from new weights or those that are there, or one epoch; classes: (C,), or those in y."""
         check_settings(self)
         if self.early_stopping and incremental:
             raise InputError("early_stopping is True, expected False for partial_fit, which is one epoch")
