@@ -14,7 +14,7 @@ SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 def run(script, *arguments, **settings):
     """A script in a process of its own: for what is about the process. ``run_here`` spares its start."""
     command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **settings)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **settings)
 
 
 def run_here(script, *arguments, cwd="."):

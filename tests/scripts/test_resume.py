@@ -103,7 +103,7 @@ def test_divergence_ends_in_one_sentence(tmp_path):
         "--loss",
         "mean_squared_error",
     )
-    result = run_here("train", *LONG, *command, "--run-dir", tmp_path / "run", "--activation", "linear")
+    result = run("train", *LONG, *command, "--run-dir", tmp_path / "run", "--activation", "linear")
     assert_refused(result, "training diverged", "dense_1.W", "smaller learning rate")
 
 
@@ -123,7 +123,7 @@ def test_the_harness_in_short():
 def test_on_nan_goes_back_with_a_smaller_rate(tmp_path):
     command = ("--optimizer", "sgd", "--learning-rate", "1e20", "--schedule", "constant", "--loss",
                "mean_squared_error", "--activation", "linear", "--on-nan", "rewind")  # fmt: skip
-    result = run_here("train", *LONG, *command, "--run-dir", tmp_path / "run")
+    result = run("train", *LONG, *command, "--run-dir", tmp_path / "run")
     assert_refused(result, "training diverged")  # a sixteenth of that rate is too high too
     assert re.findall(r"going back to the start with (\S+) of the rate", result.stderr) == [
         "0.5", "0.25", "0.125", "0.0625", "0.03125",
