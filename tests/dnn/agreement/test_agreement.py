@@ -91,7 +91,7 @@ def broken(records):
 
 @pytest.fixture(scope="module")
 def level(request, data):
-    """The records of a level, of all contenders at once: they share the oracle, which takes most of the time."""
+    """The records of a level, of all contenders at once: they share the oracle, which takes longest."""
     return check(available_contenders()[0], data, levels=[request.param], sizes=QUICK)
 
 
