@@ -139,7 +139,7 @@ def test_a_mutant_is_only_its_own(data):
     assert broken(check([get_contender("numpy")], data, levels=["L1"], sizes=QUICK)) == []
 
 
-@pytest.mark.parametrize("seed", [1, 2**64 - 1])
+@pytest.mark.parametrize("seed", [pytest.param(1, marks=pytest.mark.slow), 2**64 - 1])
 def test_other_seeds_hold(seed, data):
     contenders = [get_contender("numpy"), get_contender("pytorch")]
     assert broken(check(contenders, data, levels=["L1", "L2", "L3"], sizes=QUICK, seed=seed)) == []
