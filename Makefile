@@ -17,7 +17,7 @@ EXTRAS  := $(if $(filter cupy,$(BACKEND)),$(CUDA))
 train: $(VENV)/.train-$(EXTRAS)
 	$(VENV)/bin/python scripts/train.py --backend $(BACKEND) --epochs $(EPOCHS) $(ARGS)
 
-# A process for each core, up to four; threads within products of the tests' small matrices would only be in their way.
+# A process for each core, up to four. More threads for the tests' small products would only be in their way.
 test: $(VENV)/.test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m 'not slow' $(ARGS)
