@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 
+import command_lines
 import numpy as np
 import pytest
 from _workers import CannotRun
@@ -22,7 +23,7 @@ TINY = ("--dataset", "random", "--hidden", "8", "--updates", "4", "--batch-size"
 
 
 def run(*arguments, cwd="."):
-    """In this process; the contenders have their own."""
+    """In this process; the contenders have their own, and so has a profile below."""
     return run_here("benchmark", *arguments, cwd=cwd)
 
 
@@ -57,7 +58,7 @@ def test_contenders_run_and_leave_json_and_a_picture(tmp_path):
 
 
 def test_a_profile_adds_up(tmp_path):
-    result = run(*TINY, "--profile", "numpy", "--json", tmp_path / "p.json")
+    result = command_lines.run("benchmark", *TINY, "--profile", "numpy", "--json", tmp_path / "p.json")
     assert result.returncode == 0, result.stderr
     found = json.loads((tmp_path / "p.json").read_text())
     assert list(found["parts"]) == ["gather", "products", "activation", "loss", "optimizer", "rest"]

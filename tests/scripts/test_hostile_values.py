@@ -155,7 +155,7 @@ def test_large_values_and_devices(script, arguments, here, capsys):
 
 @pytest.mark.parametrize(("script", "arguments"), PROCESSES, ids=range(len(PROCESSES)))
 def test_odd_values_to_a_process(script, arguments, here):
-    """4: bytes that are no text, a closed stdin, and too little memory; with half a minute to answer."""
+    """4: bytes that are no text, an empty stdin, and too little memory; with half a minute to answer."""
     always = ALWAYS["train"] if script == "train" else []
     result = subprocess.run(
         [sys.executable, str(SCRIPTS / f"{script}.py"), *always, *arguments],
