@@ -174,7 +174,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def open_run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Sequential]:
     """(configuration, model) of the run folder, on the backend asked for."""
-    from dnn.run_folder import load_run
+    from _run_folder import load_run
 
     return load_run(arguments.run, lambda dtype: open_backend(arguments, dtype), arguments.allow_nonfinite)
 

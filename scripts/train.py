@@ -90,8 +90,8 @@ def fits(name: str, value: Any, default: Any) -> bool:
 
 def resumed(asked: Asked) -> argparse.Namespace:
     """The options of the run that is continued, under this command's; what its version lacked is default."""
+    from _run_folder import RESULT, read_config
     from backends import InputError
-    from dnn.run_folder import RESULT, read_config
 
     place = Path(asked.options.resume)
     config = read_config(place)
@@ -116,12 +116,12 @@ def resumed(asked: Asked) -> argparse.Namespace:
 
 def build(asked: Asked, backend: Any, data: Any, examples: int) -> Any:
     """The compiled model that the options describe."""
+    from _presets import PRESETS
     from backends import InputError
     from dnn.layers import Dense, Rescaling
     from dnn.losses import get_loss
     from dnn.optimizers import OPTIMIZERS
     from dnn.optimizers.schedules import over_training
-    from dnn.presets import PRESETS
     from dnn.sequential import Sequential
     from dnn.validation.settings import look_up, require_number
 
@@ -174,9 +174,9 @@ class Run:
 
 def prepare(asked: Asked) -> Run:
     """Everything that can be refused is refused here or by fit's door, before a folder is made."""
+    from _run_folder import RunFolder, free_folder, require_new
     from dnn.callbacks import latest_state
     from dnn.datasets import load_dataset
-    from dnn.run_folder import RunFolder, free_folder, require_new
     from dnn.validation.settings import positive_integer
 
     resume = asked.options.resume is not None
@@ -213,9 +213,9 @@ def require_whole(state: Any, epochs: int) -> None:
 
 def train(run: Run, stopper: Any, states: Any) -> Any:
     """The history of the training, rewound where it diverges and --on-nan says so."""
+    from _run_folder import CONFIG
     from dnn.callbacks import progress_for_stdout
     from dnn.rewinding import MOST, fit_rewinding
-    from dnn.run_folder import CONFIG
 
     options, folder, model = run.options, run.folder, run.model
 
@@ -275,8 +275,8 @@ def headline(run: Run) -> str:
 
 def report(run: Run, history: Any, seconds: float) -> None:
     """Write the weights, the curves and, last, the result, which says that the run is whole; print it."""
+    from _run_folder import RESULT
     from dnn.io.notices import say
-    from dnn.run_folder import RESULT
 
     backend, numbers = run.model.backend, history.history
     loss, accuracy = numbers["val_loss"][-1], numbers["val_accuracy"][-1]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from _run_folder import LOCK, METRICS, RESULT
 from dnn.callbacks.training_checkpoint import NAME
-from dnn.run_folder import LOCK, METRICS, RESULT
 from dnn.training.state import read_state
 
 TIMES = ("seconds", "ms_per_update")

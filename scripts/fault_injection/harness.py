@@ -17,9 +17,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from _run_folder import CONFIG, MODEL, RESULT
 from backends import InputError
 from dnn.callbacks.training_checkpoint import state_files
-from dnn.run_folder import CONFIG, MODEL, RESULT
 from dnn.training.state import StateError, read_state
 from fault_injection.comparison import contents, differences
 from fault_injection.troubles import MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, ended, moment

@@ -18,9 +18,10 @@ import pytest
 import torch
 from hostile import TIMES, assert_sentence
 
+import _run_folder
 import dnn
 from backends import BackendUnavailable, InputError, get_backend
-from dnn import callbacks, checkpoints, datasets, lbfgs, metrics, rewinding, run_folder
+from dnn import callbacks, checkpoints, datasets, lbfgs, metrics, rewinding
 from dnn.interop import torch as interop
 from dnn.training.state import read_state, write_state
 
@@ -175,8 +176,8 @@ def usual():
         "load_image_folder": (datasets.load_image_folder, {"path": "nowhere", "size": (8, 8), "grey": True,
                                                            "flat": False}),
         "load_digit_image": (datasets.load_digit_image, {"path": "nowhere", "image_shape": (28, 28)}),
-        "RunFolder": (run_folder.RunFolder, {"path": "run", "resume": False, "config": None}),
-        "load_run": (run_folder.load_run, {"path": "files", "open_backend": get_backend,
+        "RunFolder": (_run_folder.RunFolder, {"path": "run", "resume": False, "config": None}),
+        "load_run": (_run_folder.load_run, {"path": "files", "open_backend": get_backend,
                                            "allow_nonfinite": False}),
         "fit_rewinding": (rewinding.fit_rewinding, {"model": m, **data, "states": states, "callbacks": (),
                                                     "most": 2, **trained}),

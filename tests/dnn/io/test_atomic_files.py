@@ -104,7 +104,7 @@ def test_many_writers_of_one_file(tmp_path):
 
 
 def test_what_killed_writers_left_is_found(tmp_path):
-    """A run folder removes it; tests/dnn/test_run_folder.py."""
+    """A run folder removes it; tests/scripts/test_run_folder.py."""
     keep = [tmp_path / name for name in (".lock", "state-1.safetensors", "x.unfinished")]
     left = tmp_path / ".state-1.safetensors.0123.unfinished"
     for path in (*keep, left):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import dnn.interop.torch as twin
+from _presets import PRESETS
 from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn import (
@@ -31,7 +32,6 @@ from dnn.agreement.bounds import eta
 from dnn.agreement.samples import condition, samples
 from dnn.interop.torch.modules import ChannelsLast
 from dnn.interop.torch.twins import NoTwin
-from dnn.presets import PRESETS
 
 BOUND = 1e-12
 NO_TWIN = {"Dropout", "GaussianNoise", "MaxPooling2D 3 2 same", "Reshape", "Conv1D softplus 4 2 same",
