@@ -2,6 +2,7 @@
 """Read handwritten digits: print each image's digit and the probability that the network gives it."""
 
 import argparse
+import math
 from pathlib import Path
 
 import _command
@@ -18,12 +19,34 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
+    """The (height, width) of the images whose flat or shaped rows a model takes.
+
+    Args:
+        input_shape: a model's, without the batch: (pixels,) of a square image, (height, width), or
+            (1, height, width).
+
+    Raises InputError: it is not that of one grey image.
+    """
+    from backends import InputError
+
+    match input_shape:
+        case (pixels,) if pixels > 0 and math.isqrt(pixels) ** 2 == pixels:
+            return math.isqrt(pixels), math.isqrt(pixels)
+        case (height, width) | (1, height, width):
+            return height, width
+    raise InputError(
+        f"input_shape is {tuple(input_shape)}, expected that of one grey image: (pixels,) of a "
+        "square one, (height, width) or (1, height, width)"
+    )
+
+
 def main(arguments: argparse.Namespace) -> int:
     """0; BAD_INPUT where a picture shows no digit or cannot be read: the others are answered all the same."""
     import numpy as np
 
     from backends import InputError
-    from dnn.datasets.digit_images import image_shape_of, load_digit_image
+    from dnn.datasets import load_digit_image
 
     configuration, model = _command.open_run(arguments)
     shape = image_shape_of(model.input_shape)

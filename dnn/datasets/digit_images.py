@@ -80,29 +80,6 @@ def _candidates(image: Image.Image, shape: tuple[int, int]) -> Iterator[tuple[Gr
             yield _fit(ink, shape), _fit(ink, (28, 28))
 
 
-def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
-    """The (height, width) of the images whose flat or shaped rows a model takes.
-
-    Args:
-        input_shape: a model's, without the batch: (pixels,) of a square image, (height, width), or
-            (1, height, width).
-
-    Raises InputError: it is not that of one grey image.
-
-    >>> image_shape_of((784,))
-    (28, 28)
-    """
-    match input_shape:
-        case (pixels,) if pixels > 0 and math.isqrt(pixels) ** 2 == pixels:
-            return math.isqrt(pixels), math.isqrt(pixels)
-        case (height, width) | (1, height, width):
-            return height, width
-    raise InputError(
-        f"input_shape is {tuple(input_shape)}, expected that of one grey image: (pixels,) of a "
-        "square one, (height, width) or (1, height, width)"
-    )
-
-
 def _border(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
     """(h, w) -> (h, w) True on the outermost 4 % (at least a pixel) of each side."""
     n = max(1, round(0.04 * min(pixels.shape)))

@@ -10,6 +10,9 @@ import time
 import numpy as np
 import pytest
 from command_lines import SCRIPTS, assert_refused, run
+from predict import image_shape_of
+
+from backends import InputError
 
 SMALL = ("--dataset", "digits", "--hidden", "16", "--epochs", "2")
 
@@ -252,3 +255,13 @@ def test_presets_train(tmp_path, preset):
 def test_a_preset_sets_the_network():
     assert_refused(run("train", "--preset", "bset"), "bset", "did you mean 'best'")
     assert_refused(run("train", *SMALL, "--preset", "best"), "--hidden", "leave out one")
+
+
+def test_image_shape_of():
+    assert image_shape_of((784,)) == (28, 28)
+    assert image_shape_of((64,)) == (8, 8)
+    assert image_shape_of((12, 9)) == (12, 9)
+    assert image_shape_of((1, 28, 28)) == (28, 28)
+    for bad in ((10,), (0,), (3, 32, 32), ()):
+        with pytest.raises(InputError, match="input_shape is"):
+            image_shape_of(bad)

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from backends.errors import InputError
 from dnn.datasets import load_dataset
-from dnn.datasets.digit_images import Grey, image_shape_of, load_digit_image
+from dnn.datasets.digit_images import Grey, load_digit_image
 
 
 def a_page(
@@ -261,16 +261,6 @@ def test_tiny_and_odd_sizes_do_not_crash(tmp_path: Path) -> None:
 
 
 # The shape that a model takes
-
-
-def test_image_shape_of() -> None:
-    assert image_shape_of((784,)) == (28, 28)
-    assert image_shape_of((64,)) == (8, 8)
-    assert image_shape_of((12, 9)) == (12, 9)
-    assert image_shape_of((1, 28, 28)) == (28, 28)
-    for bad in ((10,), (0,), (3, 32, 32), ()):
-        with pytest.raises(InputError, match="input_shape is"):
-            image_shape_of(bad)
 
 
 def test_image_shape_must_be_two_numbers(tmp_path: Path) -> None:
