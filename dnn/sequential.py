@@ -117,9 +117,8 @@ class Sequential(Network):
             validation = self.door.admit_stream(x, validation_split, validation_data, sample_weight, resume)
             batches: Any = partial(Stream, self, x, steps_per_epoch, class_weight)
         else:
-            held: dict[str, Any] = {"validation_split": validation_split, "validation_data": validation_data}
-            weights: dict[str, Any] = {"class_weight": class_weight, "sample_weight": sample_weight}
-            examples, validation = self.door.admit_training(x, y, **held, **weights)
+            given = x, y, validation_split, validation_data, class_weight, sample_weight
+            examples, validation = self.door.admit_training(*given)
             batches = partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch)
         with self.training():
             return Training(self, batches(), validation, callbacks).run(epochs, resume)

@@ -29,10 +29,7 @@ class Augmentation(Random):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) not in (2, 3):
-            raise InputError(
-                f"layer {self.name!r} ({type(self).__name__}) got examples of shape {input_shape}, "
-                f"expected images (H, W) or (H, W, C); put Reshape before it"
-            )
+            raise self.refused(input_shape, "images (H, W) or (H, W, C); put Reshape before it")
         return input_shape
 
     def bind(self, backend: Backend) -> None:

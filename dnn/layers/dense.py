@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Backend
 from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from dnn.layers.activated import Activated
@@ -74,10 +74,8 @@ class Dense(Affine):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
-            raise InputError(
-                f"layer {self.name!r} (Dense) got examples of shape {input_shape}, expected one axis (n_in,)"
-                f"; put Flatten() before it, or reshape the examples to ({int(np.prod(input_shape))},)"
-            )
+            flat = f"reshape the examples to ({int(np.prod(input_shape))},)"
+            raise self.refused(input_shape, f"one axis (n_in,); put Flatten() before it, or {flat}")
         return (self.units,)
 
     def bind(self, backend: Backend) -> None:

@@ -133,6 +133,11 @@ class Layer(Described, Closed, ABC):
         """The output's shape, by default the input's. Raises InputError: the input does not fit."""
         return input_shape
 
+    def refused(self, got: object, expected: str) -> InputError:
+        """What ``shape_after`` raises."""
+        what = f"layer {self.name!r} ({type(self).__name__}) got examples of shape {got}"
+        return InputError(f"{what}, expected {expected}")
+
     def bind(self, backend: Backend) -> None:
         """Ask the backend for the kernels."""
 

@@ -32,10 +32,8 @@ class Reshape(Layer):
         known = prod(n for n in self.target_shape if n != -1)
         shape = tuple(count // known if n == -1 else n for n in self.target_shape)
         if prod(shape) != count:
-            raise InputError(
-                f"layer {self.name!r} (Reshape) got examples of shape {input_shape}, {count} numbers, "
-                f"expected as many as in {self.target_shape}; change target_shape"
-            )
+            of = f"{input_shape}, {count} numbers"
+            raise self.refused(of, f"as many as in {self.target_shape}; change target_shape")
         return shape
 
     def forward(self, x: Array, *, training: bool) -> Array:

@@ -34,10 +34,8 @@ def _pair(argument: str, value: Any, zero: bool = False) -> Pair:
 def require_images(layer: Layer, shape: Shape) -> None:
     """Refuse examples of another shape than (H, W, C)."""
     if len(shape) != 3:
-        raise InputError(
-            f"layer {layer.name!r} ({type(layer).__name__}) got examples of shape {shape}, expected images "
-            f"(H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
-        )
+        cure = "put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
+        raise layer.refused(shape, f"images (H, W, C), channels last; {cure}")
 
 
 class Windows(Layer):
@@ -216,10 +214,7 @@ class Conv1D(Conv2D):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 2:
-            raise InputError(
-                f"layer {self.name!r} (Conv1D) got examples of shape {input_shape}, expected sequences "
-                f"(T, C); put Reshape((T, C)) before it"
-            )
+            raise self.refused(input_shape, "sequences (T, C); put Reshape((T, C)) before it")
         return super().shape_after((1, *input_shape))[1:]
 
     def weight_shape(self) -> Shape:

@@ -12,16 +12,13 @@ from dnn.validation.conversion import taken
 from dnn.validation.settings import require_number
 
 Array = Any
+ClassWeight = Mapping[int, float] | str | None
 
 
 def combined_weights(
-    backend: Backend,
-    y: Array,
-    sample_weight: Any,
-    class_weight: Mapping[int, float] | str | None,
-    outputs: int,
+    backend: Backend, y: Array, sample_weight: Any, class_weight: ClassWeight, outputs: int,
     ignored: int | None = None,
-) -> Array | None:
+) -> Array | None:  # fmt: skip
     """The weights on the device, (N,) in the backend's dtype; None: all examples count alike.
 
     Args:
