@@ -10,14 +10,7 @@ from dnn.optimizers.schedules import Schedule
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import StateError
-from dnn.validation.settings import (
-    look_up,
-    natural_number,
-    positive_integer,
-    require_bool,
-    require_number,
-    require_path,
-)  # fmt: skip
+from dnn.validation import settings
 
 
 class Best:
@@ -32,8 +25,8 @@ class Best:
     """
 
     def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
-        look_up("mode", mode, dict.fromkeys(("auto", "min", "max")))
-        require_number("min_delta", min_delta, 0.0)
+        settings.look_up("mode", mode, dict.fromkeys(("auto", "min", "max")))
+        settings.require_number("min_delta", min_delta, 0.0)
         self.monitor, self.min_delta = monitor, min_delta
         if not isinstance(monitor, str):
             raise InputError(f"monitor is {shown(monitor)}, expected the name of a number such as 'val_loss'")
@@ -74,9 +67,9 @@ class EarlyStopping(Callback):
         self, monitor: str = "val_loss", min_delta: float = 0.0, patience: int = 0, mode: str = "auto",
         restore_best_weights: bool = False,
     ) -> None:  # fmt: skip
-        self.patience = natural_number("patience", patience)
+        self.patience = settings.natural_number("patience", patience)
         self.best = Best(monitor, mode, min_delta)
-        self.restore_best_weights = require_bool("restore_best_weights", restore_best_weights)
+        self.restore_best_weights = settings.require_bool("restore_best_weights", restore_best_weights)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self.best.clear()
@@ -130,8 +123,8 @@ class ModelCheckpoint(Callback):
         self, filepath: str | Path, monitor: str = "val_loss", save_best_only: bool = False,
         mode: str = "auto",
     ) -> None:  # fmt: skip
-        self.filepath = str(require_path("filepath", filepath))
-        self.save_best_only = require_bool("save_best_only", save_best_only)
+        self.filepath = str(settings.require_path("filepath", filepath))
+        self.save_best_only = settings.require_bool("save_best_only", save_best_only)
         self.best = Best(monitor, mode)
 
     def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
@@ -173,10 +166,10 @@ class ReduceLROnPlateau(Callback):
         min_delta: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0,
     ) -> None:  # fmt: skip
         self.best = Best(monitor, mode, min_delta)
-        self.factor = require_number("factor", factor, 0.0, 1.0)
-        self.patience = positive_integer("patience", patience)
-        self.cooldown = natural_number("cooldown", cooldown)
-        self.min_lr = require_number("min_lr", min_lr, 0.0)
+        self.factor = settings.require_number("factor", factor, 0.0, 1.0)
+        self.patience = settings.positive_integer("patience", patience)
+        self.cooldown = settings.natural_number("cooldown", cooldown)
+        self.min_lr = settings.require_number("min_lr", min_lr, 0.0)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         if isinstance(self.model.optimizer.learning_rate, Schedule):

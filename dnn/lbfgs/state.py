@@ -15,15 +15,8 @@ from dnn.io import safetensors as tensor_files
 from dnn.io.checkpoint import CheckpointError
 from dnn.lbfgs.direction import Pair
 from dnn.training.state import MADE_WITH, made_with, warn_if_other
-from dnn.validation.settings import (
-    Checked,
-    Count,
-    NotNegative,
-    Share,
-    require_kind,
-    require_number,
-    require_path,
-)
+from dnn.validation.ranges import Checked, Count, NotNegative, Share
+from dnn.validation.settings import require_kind, require_number, require_path
 
 FORMAT = "array-api-dnn-lbfgs"
 VERSION = 2

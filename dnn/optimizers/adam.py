@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.settings import Flag, NotNegative, Positive, Share
+from dnn.validation.ranges import Flag, NotNegative, Positive, Share
 
 
 @dataclass(frozen=True)

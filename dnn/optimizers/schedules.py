@@ -15,16 +15,8 @@ import numpy as np
 
 from backends import InputError
 from backends.table import Table
-from dnn.validation.settings import (
-    Checked,
-    Count,
-    Natural,
-    NotNegative,
-    Positive,
-    Share,
-    look_up,
-    positive_integer,
-)
+from dnn.validation.ranges import Checked, Count, Natural, NotNegative, Positive, Share
+from dnn.validation.settings import look_up, positive_integer
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 
