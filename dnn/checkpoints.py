@@ -62,16 +62,12 @@ def load_model(
     if isinstance(backend, str):
         backend = get_backend(backend, dtype=facts["dtype"])
     if facts["dtype"] != settings.require_kind("backend", backend, Backend).dtype_name:
-        raise CheckpointError(
-            f"checkpoint {path} has dtype {facts['dtype']}, expected {backend.dtype_name}; "
-            f"get the backend with dtype={facts['dtype']!r}"
-        )
+        got = f"checkpoint {path} has dtype {facts['dtype']}, expected {backend.dtype_name}"
+        raise CheckpointError(f"{got}; get the backend with dtype={facts['dtype']!r}")
     broken = [name for name in sorted(arrays) if not np.all(np.isfinite(arrays[name]))]
     if not settings.require_bool("allow_nonfinite", allow_nonfinite) and broken:
-        raise CheckpointError(
-            f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged; take it all "
-            f"the same with allow_nonfinite=True (--allow-nonfinite)"
-        )
+        got = f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged"
+        raise CheckpointError(f"{got}; take it all the same with allow_nonfinite=True (--allow-nonfinite)")
     try:
         block = Block(facts["layers"])
         shape = tuple(settings.positive_integer("input_shape", n) for n in facts["input_shape"])

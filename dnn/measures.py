@@ -135,10 +135,8 @@ class _Own:
         if shape == (n,):
             return backend.xp.astype(values, backend.dtype)
         if shape:
-            raise InputError(
-                f"metric {self.function.__name__} returned shape {shape}, expected ({n},), a number for each "
-                f"example, or () for their mean"
-            )
+            got = f"metric {self.function.__name__} returned shape {shape}"
+            raise InputError(f"{got}, expected ({n},), a number for each example, or () for their mean")
         return backend.zeros(n) + values
 
 

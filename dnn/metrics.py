@@ -100,8 +100,7 @@ def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     k = positive_integer("k", k)
     true, rows = _classes("labels", labels), _array("scores", scores)
     if rows.ndim != 2 or rows.shape[0] != true.shape[0] or true.max(initial=-1) >= rows.shape[1]:
-        raise InputError(
-            f"scores have shape {rows.shape}, expected ({true.shape[0]}, C) with a column for each label"
-        )
+        got = f"scores have shape {rows.shape}"
+        raise InputError(f"{got}, expected ({true.shape[0]}, C) with a column for each label")
     higher = np.sum(rows > np.take_along_axis(rows, true[:, None], axis=1), axis=1)
     return float(np.mean(higher < k)) if len(true) else 0.0

@@ -53,10 +53,8 @@ class _File(_Log):
         try:
             self._file = self.filename.open("a" if self.append else "w", encoding="utf-8", newline="")
         except OSError as error:
-            raise InputError(
-                f"filename {self.filename} cannot be written ({error.strerror}), expected a file in a folder "
-                f"that exists"
-            ) from None
+            got = f"filename {self.filename} cannot be written ({error.strerror})"
+            raise InputError(f"{got}, expected a file in a folder that exists") from None
 
     def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
         if not self.append:
@@ -107,10 +105,8 @@ class TensorBoard(_Log):
         try:
             from tensorboardX import SummaryWriter
         except ImportError:
-            raise InputError(
-                f"TensorBoard needs the package tensorboardX, which is not installed; "
-                f"{install('tensorboard')}"
-            ) from None
+            got = "TensorBoard needs the package tensorboardX, which is not installed"
+            raise InputError(f"{got}; {install('tensorboard')}") from None
         self.log_dir = require_path("log_dir", log_dir)
         self._make: Any = SummaryWriter
 

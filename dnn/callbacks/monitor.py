@@ -138,10 +138,8 @@ class ModelCheckpoint(Callback):
         try:
             path = self.filepath.format(epoch=epoch, **logs)
         except (KeyError, IndexError, ValueError) as error:
-            raise InputError(
-                f"filepath is {self.filepath!r}, which cannot be filled in ({error}); expected names among "
-                f"epoch, {', '.join(logs)}"
-            ) from None
+            got = f"filepath is {self.filepath!r}, which cannot be filled in ({error})"
+            raise InputError(f"{got}; expected names among epoch, {', '.join(logs)}") from None
         self.model.save(path)
 
 
@@ -173,10 +171,8 @@ class ReduceLROnPlateau(Callback):
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         if isinstance(self.model.optimizer.learning_rate, Schedule):
-            raise InputError(
-                "ReduceLROnPlateau is used with a schedule, expected a learning rate that is a number, as "
-                "in Adam(1e-3)"
-            )
+            got = "ReduceLROnPlateau is used with a schedule"
+            raise InputError(f"{got}, expected a learning rate that is a number, as in Adam(1e-3)")
         self.best.clear()
         self._wait = self._rest = 0
 

@@ -79,10 +79,8 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
             reasons = _fill(name, folder, missing)
             missing = _missing(name, folder)
     except OSError as error:
-        raise DatasetError(
-            f"the data folder {folder} cannot be read or written ({error}); give another one with "
-            "--data-dir or DNN_DATA_DIR"
-        ) from error
+        got = f"the data folder {folder} cannot be read or written ({error})"
+        raise DatasetError(f"{got}; give another one with --data-dir or DNN_DATA_DIR") from error
     if missing:
         known = "{} ({} bytes, md5 {})" if name == "mnist" else "{} ({} bytes)"
         listed = ", ".join(known.format(file, size, md5) for file, (size, _, md5) in FILES.items())

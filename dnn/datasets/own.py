@@ -76,9 +76,8 @@ def _visible(folder: Path) -> list[Path]:
     try:
         found = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
-        raise InputError(
-            f"folder {folder} cannot be listed ({error.strerror}), expected pictures in it"
-        ) from None
+        got = f"folder {folder} cannot be listed ({error.strerror})"
+        raise InputError(f"{got}, expected pictures in it") from None
     if not found:
         raise InputError(f"folder {folder} is empty, expected pictures in it")
     return found
@@ -101,9 +100,8 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
         with open(path, encoding="utf-8-sig", newline="") as file:
             head, *rows = filter(None, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
     except (OSError, UnicodeError, csv.Error, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read as a CSV file ({brief(error)}), expected lines of numbers"
-        ) from None
+        got = f"{path} cannot be read as a CSV file ({brief(error)})"
+        raise InputError(f"{got}, expected lines of numbers") from None
     for number, row in enumerate(rows, start=1):
         if len(row) != len(head):
             raise InputError(f"example {number} of {path} has {len(row)} cells, expected {len(head)}")
@@ -133,10 +131,8 @@ def _numbers(path: Any, cells: Mapping[str, Sequence[str]], names: Sequence[str]
     for name in names:
         for row, cell in enumerate(cells[name], start=1):
             if not _is_number(cell):
-                raise InputError(
-                    f"column {name!r} of {path} holds {brief(cell, 40)!r} for example {row}, expected a "
-                    f"finite number"
-                )
+                got = f"column {name!r} of {path} holds {brief(cell, 40)!r} for example {row}"
+                raise InputError(f"{got}, expected a finite number")
     return np.ascontiguousarray(np.asarray([cells[name] for name in names], np.float64).T)
 
 

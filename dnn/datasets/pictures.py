@@ -41,9 +41,8 @@ def open_picture(path: Path) -> Image.Image:
             f"{path} cannot be read as an image ({type(error).__name__}: {error}); it may be "
             "truncated or damaged, expected a whole PNG or JPEG file"
         ) from error
-    raise InputError(
-        f"{path} is too large: got {got}, expected at most {MEGAPIXELS} megapixels; scale or crop it"
-    )
+    found = f"{path} is too large: got {got}"
+    raise InputError(f"{found}, expected at most {MEGAPIXELS} megapixels; scale or crop it")
 
 
 def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:

@@ -38,8 +38,6 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if not isinstance(facts.get("input_shape"), list) or not isinstance(facts.get("layers"), list):
         raise CheckpointError(f"checkpoint {path} does not fit: input_shape and layers are no lists")
     if facts.get("dtype") not in FLOATS:
-        raise CheckpointError(
-            f"checkpoint {path} has dtype {brief(repr(facts.get('dtype')))}, expected one of "
-            f"{', '.join(FLOATS)}"
-        )
+        got = f"checkpoint {path} has dtype {brief(repr(facts.get('dtype')))}"
+        raise CheckpointError(f"{got}, expected one of {', '.join(FLOATS)}")
     return facts, arrays

@@ -82,9 +82,8 @@ def read(
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
-        raise refuse(
-            f"{what} {path} cannot be read ({brief(error)}); it is truncated or no safetensors file"
-        ) from None
+        got = f"{what} {path} cannot be read ({brief(error)})"
+        raise refuse(f"{got}; it is truncated or no safetensors file") from None
     try:
         facts = json.loads(metadata[key])
         found, text, expected = facts["version"], str(facts["about"]), facts["crc32"]
@@ -93,9 +92,8 @@ def read(
         if not isinstance(about, dict):
             raise TypeError("it is no object")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise refuse(
-            f"{what} {path} has no readable {key} metadata ({brief(error)}); it is of another program"
-        ) from None
+        got = f"{what} {path} has no readable {key} metadata ({brief(error)})"
+        raise refuse(f"{got}; it is of another program") from None
     if found != version:
         raise refuse(f"{what} {path} has version {brief(repr(found))}, this release reads {version}")
     if _checksum(text, arrays) != expected:

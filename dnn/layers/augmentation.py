@@ -34,10 +34,8 @@ class Augmentation(Random):
 
     def bind(self, backend: Backend) -> None:
         if not self._first:
-            raise InputError(
-                f"layer {self.name!r} ({type(self).__name__}) stands behind a layer that is trained, "
-                f"expected it before all of them"
-            )
+            got = f"layer {self.name!r} ({type(self).__name__}) stands behind a layer that is trained"
+            raise InputError(f"{got}, expected it before all of them")
         super().bind(backend)
 
     def pairs(self) -> int:

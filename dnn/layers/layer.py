@@ -86,10 +86,8 @@ class Layer(Described, Closed, ABC):
     def __setattr__(self, name: str, value: Any) -> None:
         built = self._closed and self._backend is not None
         if built and name != "trainable" and not name.startswith("_"):
-            raise InputError(
-                f"layer {self.name!r} is in a model, where its {name} cannot be changed to {shown(value)}; "
-                f"make a new layer"
-            )
+            got = f"layer {self.name!r} is in a model, where its {name} cannot be changed to {shown(value)}"
+            raise InputError(f"{got}; make a new layer")
         super().__setattr__(name, value)
 
     @property
@@ -113,9 +111,8 @@ class Layer(Described, Closed, ABC):
         Raises InputError: the layer is in a model already, or the input shape does not fit.
         """
         if self._backend is not None:
-            raise InputError(
-                f"layer {self.name!r} is in a model already; expected a new layer for each model"
-            )
+            got = f"layer {self.name!r} is in a model already"
+            raise InputError(f"{got}; expected a new layer for each model")
         closed, self._closed = self._closed, False  # what a layer makes in bind is its own
         self.name = self.name or name
         self.input_shape = tuple(input_shape)

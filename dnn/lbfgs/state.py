@@ -51,10 +51,8 @@ class LBFGS(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0.0 < self.sufficient_decrease < self.curvature:
-            raise InputError(
-                f"sufficient_decrease is {self.sufficient_decrease!r}, expected a number above 0 and below "
-                f"the curvature {self.curvature!r}"
-            )
+            got = f"sufficient_decrease is {self.sufficient_decrease!r}"
+            raise InputError(f"{got}, expected a number above 0 and below the curvature {self.curvature!r}")
 
 
 class Reason(StrEnum):
@@ -137,10 +135,8 @@ def load_state(path: str | Path, backend: Backend) -> State:
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
     if about.get("dtype") != require_kind("backend", backend, Backend).dtype_name:
-        raise CheckpointError(
-            f"state {path} has dtype {brief(repr(about.get('dtype')))}, expected {backend.dtype_name}; get "
-            f"the backend with it"
-        )
+        got = f"state {path} has dtype {brief(repr(about.get('dtype')))}"
+        raise CheckpointError(f"{got}, expected {backend.dtype_name}; get the backend with it")
     try:
         state = _assemble(about, arrays, backend)
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -135,10 +135,8 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
     """Put a state into a compiled model; StateError, with nothing written: it is of another training."""
     for name, wanted in facts.items():
         if name != MADE_WITH and state.facts.get(name) != wanted:
-            raise StateError(
-                f"the training state has another {name}: {brief(state.facts.get(name))}, expected "
-                f"{brief(wanted)}; resume with what it was begun with"
-            )
+            got = f"the training state has another {name}: {brief(state.facts.get(name))}"
+            raise StateError(f"{got}, expected {brief(wanted)}; resume with what it was begun with")
     places = _places(model, totals)
     saved = {name for name in state.arrays if not name.startswith(CALLBACK)}
     if places.keys() != saved:
@@ -148,10 +146,8 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
         array = state.arrays[name]
         dtype = dtype_name(place)
         if array.shape != tuple(place.shape) or str(array.dtype) != dtype:
-            raise StateError(
-                f"array {name!r} of the training state is {array.dtype} {array.shape}, expected {dtype} "
-                f"{tuple(place.shape)}"
-            )
+            got = f"array {name!r} of the training state is {array.dtype} {array.shape}"
+            raise StateError(f"{got}, expected {dtype} {tuple(place.shape)}")
     warn_if_other(state.facts.get(MADE_WITH), facts[MADE_WITH])
     model.parameters.clear()
     for name, place in places.items():

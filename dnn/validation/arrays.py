@@ -86,9 +86,8 @@ def examples(
     x, xp = numbers(backend, argument, x), backend.xp
     if not bool(xp.all((x >= 0) & (x < below) & (xp.floor(x) == x))):
         held = f"{float(xp.min(x)):g} to {float(xp.max(x)):g}"
-        raise InputError(
-            f"{argument} holds {held}, expected whole numbers from 0 to {below - 1} for an Embedding"
-        )
+        found = f"{argument} holds {held}"
+        raise InputError(f"{found}, expected whole numbers from 0 to {below - 1} for an Embedding")
     return x
 
 
@@ -122,19 +121,15 @@ def targets(
     shape, dtype = tuple(y.shape), dtype_name(y)
     if len(shape) not in (1, 2) or shape[0] != rows or shape[1:] not in ((), (outputs,)):
         cure = f"; use {argument}.reshape(-1)" if shape == (rows, 1) else ""
-        raise InputError(
-            f"{argument} has shape {shape}, expected ({rows},) class numbers or "
-            f"({rows}, {outputs}) rows{cure}"
-        )
+        got = f"{argument} has shape {shape}"
+        raise InputError(f"{got}, expected ({rows},) class numbers or ({rows}, {outputs}) rows{cure}")
     if outputs == 1 or len(shape) == 2:
         return backend.xp.reshape(numbers(backend, argument, y), (rows, outputs))
     require_numbers(argument, y)
     host = isinstance(y, np.ndarray)
     if y.dtype.kind == "f" if host else "float" in dtype:
-        raise InputError(
-            f"{argument} has dtype {dtype}, expected integers for class numbers; convert it with "
-            f"astype(int), or give rows ({rows}, {outputs})"
-        )
+        got = f"{argument} has dtype {dtype}, expected integers for class numbers"
+        raise InputError(f"{got}; convert it with astype(int), or give rows ({rows}, {outputs})")
     xp = np if host else backend.xp
     y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
     known = y if ignored is None else xp.where(y == ignored, xp.zeros_like(y), y)

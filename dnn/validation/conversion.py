@@ -59,10 +59,8 @@ def _shared(backend: Backend, argument: str, given: Any) -> Array:
             if place[0] in HOST:
                 return np.from_dlpack(given)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{argument} cannot be read through DLPack ({brief(error)}), expected a dense array of numbers; "
-            f"convert it with backend.from_host(numpy_array)"
-        ) from None
+        got = f"{argument} cannot be read through DLPack ({brief(error)}), expected a dense array of numbers"
+        raise InputError(f"{got}; convert it with backend.from_host(numpy_array)") from None
     raise InputError(
         f"{argument} is a {type(given).__module__}.{type(given).__qualname__} on device {given.device}, "
         f"expected an array on device {backend.device} or on the host, since nothing is copied between "
@@ -88,6 +86,5 @@ def _read(backend: Backend, argument: str, given: Any) -> np.ndarray:
         with np.errstate(over="ignore"):
             return np.asarray(given, dtype=backend.dtype_name if mixed else None)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise InputError(
-            f"{argument} is {shown(given)}, expected an array of numbers ({brief(error)})"
-        ) from None
+        got = f"{argument} is {shown(given)}"
+        raise InputError(f"{got}, expected an array of numbers ({brief(error)})") from None

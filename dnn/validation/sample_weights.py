@@ -44,9 +44,8 @@ def combined_weights(
 def _sample_weights(backend: Backend, given: Any, n: int) -> Array:
     given = taken(backend, "sample_weight", given)
     if tuple(given.shape) != (n,):
-        raise InputError(
-            f"sample_weight has shape {tuple(given.shape)}, expected ({n},): one for each example"
-        )
+        got = f"sample_weight has shape {tuple(given.shape)}"
+        raise InputError(f"{got}, expected ({n},): one for each example")
     given = numbers(backend, "sample_weight", given)
     if float(backend.xp.min(given)) < 0.0:
         raise InputError("sample_weight holds NaN, infinity or numbers below 0, expected finite ones from 0")
@@ -87,9 +86,8 @@ def _balanced(found: np.ndarray, classes: int) -> np.ndarray:
 def _named(given: Any, classes: int) -> np.ndarray:
     """The weight of each class, (classes,) in float64, as given."""
     if not isinstance(given, Mapping):
-        raise InputError(
-            f"class_weight is {shown(given)}, expected 'balanced' or a dict such as {{0: 1.0, 1: 5.0}}"
-        )
+        got = f"class_weight is {shown(given)}"
+        raise InputError(f"{got}, expected 'balanced' or a dict such as {{0: 1.0, 1: 5.0}}")
     table = np.ones(classes)
     for number, weight in given.items():
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < classes:
