@@ -213,9 +213,9 @@ def require_whole(state: Any, epochs: int) -> None:
 
 def train(run: Run, stopper: Any, states: Any) -> Any:
     """The history of the training, rewound where it diverges and --on-nan says so."""
+    from _rewinding import MOST, fit_rewinding
     from _run_folder import CONFIG
     from dnn.callbacks import progress_for_stdout
-    from dnn.rewinding import MOST, fit_rewinding
 
     options, folder, model = run.options, run.folder, run.model
 

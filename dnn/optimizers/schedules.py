@@ -8,7 +8,7 @@ A curve goes from ``initial``, at least 0, over ``steps`` updates, at least 1, t
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +21,7 @@ from dnn.validation.settings import look_up, positive_integer
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 
 LONGEST = 10**8  # updates: a table of 800 MB
-_HEIGHTS = ("rate", "initial", "highest")  # the setting that says how high the rates are
+HEIGHTS = ("rate", "initial", "highest")  # the setting that says how high the rates are
 
 
 @dataclass(frozen=True)
@@ -198,17 +198,5 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     if rest < 1:
         raise InputError(f"warmup is {warmup}, expected fewer than the {updates} updates of the training")
     usual = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
-    given: dict[str, Any] = usual | dict.fromkeys(_HEIGHTS, rate)
+    given: dict[str, Any] = usual | dict.fromkeys(HEIGHTS, rate)
     return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})
-
-
-def scaled(rate: float | Schedule, factor: float) -> float | Schedule:
-    """The same rate or schedule, ``factor`` times as high.
-
-    >>> scaled(LinearDecay(0.5, steps=4), 0.5).initial
-    0.25
-    """
-    if not isinstance(rate, Schedule):
-        return rate * factor
-    rates = [f.name for f in fields(rate) if f.name in (*_HEIGHTS, "final")]
-    return replace(rate, **{name: getattr(rate, name) * factor for name in rates})

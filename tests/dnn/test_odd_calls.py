@@ -18,10 +18,11 @@ import pytest
 import torch
 from hostile import TIMES, assert_sentence
 
+import _rewinding
 import _run_folder
 import dnn
 from backends import BackendUnavailable, InputError, get_backend
-from dnn import callbacks, checkpoints, datasets, lbfgs, metrics, rewinding
+from dnn import callbacks, checkpoints, datasets, lbfgs, metrics
 from dnn.interop import torch as interop
 from dnn.training.state import read_state, write_state
 
@@ -179,7 +180,7 @@ def usual():
         "RunFolder": (_run_folder.RunFolder, {"path": "run", "resume": False, "config": None}),
         "load_run": (_run_folder.load_run, {"path": "files", "open_backend": get_backend,
                                            "allow_nonfinite": False}),
-        "fit_rewinding": (rewinding.fit_rewinding, {"model": m, **data, "states": states, "callbacks": (),
+        "fit_rewinding": (_rewinding.fit_rewinding, {"model": m, **data, "states": states, "callbacks": (),
                                                     "most": 2, **trained}),
         "to_torch": (interop.to_torch, {"model": m, "device": None, "logits": True}),
         "from_torch": (interop.from_torch, {"module": interop.to_torch(m), "backend": b, "input_shape": (4,),

@@ -2,10 +2,11 @@
 
 from helpers import same_bits, small_data, weights
 
+from _rewinding import fit_rewinding, halvings_of, scaled
 from backends import get_backend
 from dnn import SGD, Callback, Dense, Sequential
 from dnn.callbacks import TrainingCheckpoint, latest_state
-from dnn.rewinding import fit_rewinding, halvings_of
+from dnn.optimizers.schedules import LinearDecay, OneCycle
 
 
 def test_a_rewound_training_resumes_with_its_rate(tmp_path):
@@ -88,3 +89,9 @@ def test_a_kill_after_the_last_state_leaves_none_too_many(tmp_path):
     fit_rewinding(again, x, y, states=states, resume=latest_state(tmp_path), batch_size=10, epochs=4)
     assert sorted(path.name for path in tmp_path.iterdir()) == before[-2:]
     assert same_bits(weights(again), weights(model))
+
+
+def test_a_schedule_half_as_high():
+    assert scaled(0.5, 0.5) == 0.25
+    assert scaled(LinearDecay(0.5, steps=4, final=0.2), 0.5) == LinearDecay(0.25, steps=4, final=0.1)
+    assert scaled(OneCycle(0.5, steps=9), 0.5) == OneCycle(0.25, steps=9)

@@ -1,13 +1,13 @@
 """Rewinding: where a training diverges, go back to its last good state and go on with half the rate."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint
 from dnn.optimizers import Optimizer
-from dnn.optimizers.schedules import scaled
+from dnn.optimizers.schedules import HEIGHTS, Schedule
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback, require_callbacks
 from dnn.training.history import History
@@ -16,6 +16,14 @@ from dnn.validation.settings import natural_number, require_kind
 
 MOST = 5
 """Times that the rate is halved."""
+
+
+def scaled(rate: float | Schedule, factor: float) -> float | Schedule:
+    """The same rate or schedule, ``factor`` times as high."""
+    if not isinstance(rate, Schedule):
+        return rate * factor
+    rates = [f.name for f in fields(rate) if f.name in (*HEIGHTS, "final")]
+    return replace(rate, **{name: getattr(rate, name) * factor for name in rates})
 
 
 def slowed(optimizer: Optimizer, halvings: int) -> Optimizer:
