@@ -1,4 +1,4 @@
-"""Models in files: a checkpoint (``dnn.io.checkpoint``) and the model that it describes."""
+"""Models in files: a checkpoint (``dnn.io.safetensors``) and the model that it describes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from backends.errors import UnknownName, brief, shown
-from dnn.io.checkpoint import CheckpointError, read_checkpoint
+from dnn.io.safetensors import CheckpointError, read_checkpoint
 from dnn.layers import Block
 from dnn.losses import LOSSES
 from dnn.network import Network
@@ -82,10 +82,9 @@ def load_model(
             raise InputError(f"epochs_done is {shown(done)}, expected an integer from 0")
         model.epochs_done = done
     except UnknownName as error:
-        raise CheckpointError(
-            f"checkpoint {path} needs a part that is not known here: {brief(error, 400)}; a part of your own "
-            f"is imported and registered before (@dnn.register)"
-        ) from None
+        got = f"checkpoint {path} needs a part that is not known here: {brief(error, 400)}"
+        cure = "a part of your own is imported and registered before (@dnn.register)"
+        raise CheckpointError(f"{got}; {cure}") from None
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
         raise CheckpointError(f"checkpoint {path} does not fit together: {brief(error, 400)}") from None
     return model

@@ -95,36 +95,31 @@ class Loss(Checked):
         if self.activation is None:
             return
         if (last := layers[-1].activation) not in (self.activation, "linear"):
-            raise InputError(
-                f"the last layer's activation is {last!r}, expected {self.activation!r} (or 'linear', whose "
-                f"outputs are then logits) with the loss {self.name!r}"
-            )
+            either = f"{self.activation!r} (or 'linear', whose outputs are then logits)"
+            got = f"the last layer's activation is {last!r}"
+            raise InputError(f"{got}, expected {either} with the loss {self.name!r}")
         for layer, after in reversed(list(pairwise(layers))):
             if after.activation != "linear" or after.parameter_shapes():
                 return
             if layer.activation == self.activation:
-                raise InputError(
-                    f"layer {layer.name!r} ends in {layer.activation} and is followed by {after.name!r}, "
-                    f"expected that before it: the loss {self.name!r} contains the {layer.activation}"
-                )
+                got = f"layer {layer.name!r} ends in {layer.activation} and is followed by {after.name!r}"
+                why = f"the loss {self.name!r} contains the {layer.activation}"
+                raise InputError(f"{got}, expected that before it: {why}")
 
     def check_targets(self, backend: Backend, argument: str, y: Array) -> None:
         """Refuse admitted targets that do not fit, (N,) class numbers or (N, C) rows; reads the device.
         Raises InputError: rows where the loss takes none, or whose values are out of range.
         """
         if y.ndim != 1 and not self.rows:
-            raise InputError(
-                f"{argument} has shape {tuple(y.shape)}, expected class numbers ({y.shape[0]},) with the "
-                f"loss {self.name!r}; use {argument}.argmax(axis=1)"
-            )
+            numbers, cure = f"class numbers ({y.shape[0]},)", f"use {argument}.argmax(axis=1)"
+            got = f"{argument} has shape {tuple(y.shape)}"
+            raise InputError(f"{got}, expected {numbers} with the loss {self.name!r}; {cure}")
         if y.ndim == 1 or self.span is None:
             return
         low, high = float(backend.xp.min(y)), float(backend.xp.max(y)) + 0.0  # no "-0" in the message
         if low < self.span[0] or high > self.span[1]:
-            raise InputError(
-                f"{argument} holds values from {low:g} to {high:g}, expected {self.span[0]:g} to "
-                f"{self.span[1]:g} with the loss {self.name!r}; {self.cure}"
-            )
+            expected = f"{self.span[0]:g} to {self.span[1]:g} with the loss {self.name!r}; {self.cure}"
+            raise InputError(f"{argument} holds values from {low:g} to {high:g}, expected {expected}")
 
     def settings(self) -> dict[str, Any]:
         """What makes it again, beside its name, as JSON values."""
@@ -167,10 +162,9 @@ class CategoricalCrossentropy(Loss):
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
         if outputs == 1:
-            raise InputError(
-                f"the network has 1 output, whose softmax is always 1, expected one for each class with the "
-                f"loss {self.name!r}; use 'binary_crossentropy', or Dense(2, 'softmax')"
-            )
+            got = "the network has 1 output, whose softmax is always 1"
+            cure = "use 'binary_crossentropy', or Dense(2, 'softmax')"
+            raise InputError(f"{got}, expected one for each class with the loss {self.name!r}; {cure}")
 
 
 @dataclass(frozen=True)
@@ -271,10 +265,9 @@ class Hinge(Loss):
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         if ACTIVATIONS[last := layers[-1].activation].never_negative:
-            raise InputError(
-                f"the last layer's activation is {last!r}, expected 'linear' or 'tanh' with the loss "
-                f"{self.name!r}, which wants outputs below -1 for what is not the class"
-            )
+            why = f"the loss {self.name!r}, which wants outputs below -1 for what is not the class"
+            got = f"the last layer's activation is {last!r}"
+            raise InputError(f"{got}, expected 'linear' or 'tanh' with {why}")
 
 
 LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (

@@ -119,8 +119,7 @@ MEASURES: Table[Measure] = Table("metric", {m.name: m for m in (
     Measure("mean_squared_error", _squared_error), R2("r2", _squared_error),
 )})  # fmt: skip
 """Every measure by name; one of your own: ``dnn.register``."""
-SHORT = {"acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error"}
-"""Keras's other names."""
+SHORT = {"acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error"}  # Keras's other names
 
 
 @dataclass(frozen=True)
@@ -151,10 +150,8 @@ def own(function: Callable[[Array, Array], Array], name: str | None = None) -> M
     """
     name = getattr(function, "__name__", "") if name is None else name
     if not (is_text(name) and name.isidentifier()) or name in TAKEN or name.startswith("val_"):
-        raise InputError(
-            f"a metric is named {shown(name)}, expected a function made by def with a name of its own, "
-            f"other than {', '.join(TAKEN)}"
-        )
+        expected = f"a function made by def with a name of its own, other than {', '.join(TAKEN)}"
+        raise InputError(f"a metric is named {shown(name)}, expected {expected}")
     return Measure(name, _Own(function))
 
 

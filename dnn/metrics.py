@@ -28,15 +28,12 @@ def _classes(argument: str, values: Any) -> np.ndarray:
     array = _array(argument, values)
     if array.ndim == 2 and array.shape[1] > 1:
         array = np.argmax(array, axis=1)
-    if (
-        array.ndim != 1
-        or not np.issubdtype(array.dtype, np.integer)
-        or (array.size and not 0 <= array.min() <= array.max() < 2**31)
-    ):
-        raise InputError(
-            f"{argument} has shape {array.shape} and dtype {array.dtype}, expected class numbers (N,) from 0 "
-            f"or rows (N, C) of at least two columns; of one output p, take (p[:, 0] > 0.5).astype(int)"
-        )
+    whole = array.ndim == 1 and np.issubdtype(array.dtype, np.integer)
+    if not whole or (array.size and not 0 <= array.min() <= array.max() < 2**31):
+        expected = "class numbers (N,) from 0 or rows (N, C) of at least two columns"
+        cure = "of one output p, take (p[:, 0] > 0.5).astype(int)"
+        got = f"shape {array.shape} and dtype {array.dtype}"
+        raise InputError(f"{argument} has {got}, expected {expected}; {cure}")
     return array
 
 

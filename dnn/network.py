@@ -14,7 +14,7 @@ import numpy as np
 from backends import Backend, InputError, get_backend
 from backends.errors import shown
 from dnn.copies import Copied, training_config
-from dnn.io.checkpoint import write_checkpoint
+from dnn.io.safetensors import write_checkpoint
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
 from dnn.layers.containers import WHOLE, Block
@@ -212,13 +212,9 @@ class Network(Copied, Closed):
 
     def config(self) -> dict[str, Any]:
         """The architecture as JSON values: what a checkpoint holds beside the weights."""
-        return {
-            "input_shape": list(self.input_shape),
-            "uint8_scale": self.uint8_scale,
-            "layers": plain(self.layers),
-            "loss": None if self.loss is None else self.loss.name,
-            "loss_settings": {} if self.loss is None else self.loss.settings(),
-        }
+        loss, settings = (None, {}) if self.loss is None else (self.loss.name, self.loss.settings())
+        return {"input_shape": list(self.input_shape), "uint8_scale": self.uint8_scale,
+                "layers": plain(self.layers), "loss": loss, "loss_settings": settings}  # fmt: skip
 
     def save(self, path: str | Path) -> None:
         """Write weights and architecture; an older file is replaced whole. CheckpointError: it cannot be."""

@@ -1,8 +1,13 @@
-"""Recipes for 28 x 28 digits by name: the lecture's network, and better ones of about its size."""
+"""Recipes for 28 x 28 digits by name: the lecture's network, and better ones of about its size.
+
+Beside them ``over_training``: a schedule by its name, over all updates of a training.
+"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
+from backends import InputError
 from backends.table import Table
 from dnn.layers import (
     Activation,
@@ -20,9 +25,11 @@ from dnn.layers import (
 )  # fmt: skip
 from dnn.losses import CategoricalCrossentropy, Loss
 from dnn.optimizers import Adam, Optimizer
-from dnn.optimizers.schedules import LinearDecay, OneCycle
+from dnn.optimizers.schedules import SCHEDULES, LinearDecay, OneCycle, Schedule
+from dnn.validation.settings import look_up, positive_integer
 
 Shape = tuple[int, ...]
+HEIGHTS = ("rate", "initial", "highest")  # the setting that says how high a schedule's rates are
 
 
 @dataclass(frozen=True)
@@ -82,3 +89,16 @@ PRESETS: Table[Preset] = Table("preset", {
     ),
     "cnn": Preset("a small convolutional network on moved images", _cnn, _cycle(2e-3)),
 })  # fmt: skip
+
+
+def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Schedule:
+    """The named schedule over all updates of a training, the warm-up's included: it starts from ``rate``
+    (one_cycle: rises to it; step: a tenth after each third).
+    """
+    schedule = look_up("schedule", name, SCHEDULES)
+    rest = positive_integer("updates", updates) - warmup
+    if rest < 1:
+        raise InputError(f"warmup is {warmup}, expected fewer than the {updates} updates of the training")
+    usual = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
+    given: dict[str, Any] = usual | dict.fromkeys(HEIGHTS, rate)
+    return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from _presets import HEIGHTS
 from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint
 from dnn.optimizers import Optimizer
-from dnn.optimizers.schedules import HEIGHTS, Schedule
+from dnn.optimizers.schedules import Schedule
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback, require_callbacks
 from dnn.training.history import History

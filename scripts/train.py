@@ -116,12 +116,11 @@ def resumed(asked: Asked) -> argparse.Namespace:
 
 def build(asked: Asked, backend: Any, data: Any, examples: int) -> Any:
     """The compiled model that the options describe."""
-    from _presets import PRESETS
+    from _presets import PRESETS, over_training
     from backends import InputError
     from dnn.layers import Dense, Rescaling
     from dnn.losses import get_loss
     from dnn.optimizers import OPTIMIZERS
-    from dnn.optimizers.schedules import over_training
     from dnn.sequential import Sequential
     from dnn.validation.settings import look_up, require_number
 

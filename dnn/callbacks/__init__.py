@@ -3,9 +3,8 @@
 from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
 from dnn.callbacks.monitor import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from dnn.callbacks.progress_bar import LiveProgress, PlainProgress, progress_for_stdout
-from dnn.callbacks.stop_on_signal import StopOnSignal, Stopped
 from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
-from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
+from dnn.callbacks.training_checkpoint import StopOnSignal, Stopped, TrainingCheckpoint, latest_state
 from dnn.training.callback import Callback, Progress
 
 __all__ = [

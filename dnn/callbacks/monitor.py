@@ -97,10 +97,9 @@ class EarlyStopping(Callback):
             self._improves(epoch, logs)
         if self.restore_best_weights and self.best_epoch:
             if not held:
-                raise StateError(
-                    f"the training state holds no weights of the best epoch, {self.best_epoch}, for "
-                    f"EarlyStopping to restore; resume with the callbacks that it was begun with"
-                )
+                got = f"holds no weights of the best epoch, {self.best_epoch}, for EarlyStopping to restore"
+                cure = "resume with the callbacks that it was begun with"
+                raise StateError(f"the training state {got}; {cure}")
             self._weights = held
 
     def on_train_end(self) -> None:

@@ -38,8 +38,6 @@ class TerminateOnNaN(Callback):
         values = self.model.parameters.to_host()  # in the layers' order
         broken = [name for name, array in values.items() if not np.all(np.isfinite(array))]
         where = f"first in {broken[0]}" if broken else "in the loss alone"
-        epoch, update = self._finite
-        raise DivergedError(
-            f"training diverged: {what} (it was finite at update {update} of epoch {epoch}), NaN or infinity "
-            f"{where}; use a smaller learning rate"
-        )
+        finite = "it was finite at update {1} of epoch {0}".format(*self._finite)
+        got = f"training diverged: {what} ({finite}), NaN or infinity {where}"
+        raise DivergedError(f"{got}; use a smaller learning rate")

@@ -1,18 +1,24 @@
-"""Saving a training while it runs: states in a folder, the last few and the best, each whole or not there."""
+"""Saving a training while it runs: states in a folder, the last few and the best, each whole or not there.
+
+At a signal too, between two updates: StopOnSignal.
+"""
 
 import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 from dnn.io.notices import warn
 from dnn.training.callback import Callback, Progress
 from dnn.training.state import MADE_WITH, StateError, TrainingState, read_state, write_state
-from dnn.validation.settings import positive_integer, require_path
+from dnn.validation.settings import positive_integer, require_kind, require_path
 
 NAME = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")  # what is called otherwise is not ours
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def _file(folder: Path, epoch: int, updates: int) -> Path:
@@ -149,3 +155,57 @@ def latest_state(folder: Path) -> TrainingState:
         got = f"folder {folder} holds no training state that can be read"
         raise StateError(f"{got}, expected state-*.safetensors")
     return state
+
+
+class Stopped(Exception):
+    """Training was stopped by the signal of this number; ``saved``: whether its state could be written."""
+
+    def __init__(self, number: int, saved: bool) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.signal, self.saved = number, saved
+
+
+class StopOnSignal(Callback):
+    """Saves and raises Stopped at the next look after a signal; a second signal stops at once."""
+
+    every = 25  # updates between two looks: a CUDA graph's length, and a fraction of a second on a CPU
+
+    def __init__(self, checkpoints: TrainingCheckpoint) -> None:
+        self.checkpoints = require_kind("checkpoints", checkpoints, TrainingCheckpoint)
+        self._asked: int | None = None
+        self._left = 0  # epochs
+
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        self._left = epochs - first_epoch + 1
+
+    def on_progress(self, progress: Progress) -> None:
+        if progress.updates < progress.updates_per_epoch:  # else the validation comes first
+            self._stop_if_asked(progress.take)
+
+    def on_epoch_saved(self, take: Callable[[], TrainingState]) -> None:
+        self._left -= 1
+        if self._left:
+            self._stop_if_asked(take)
+
+    def _stop_if_asked(self, take: Callable[[], TrainingState]) -> None:
+        if self._asked is not None:
+            raise Stopped(self._asked, self.checkpoints.save(take()))
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._asked is not None:
+            raise KeyboardInterrupt
+        self._asked = number
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """While this is open signals are remembered; only the main thread can listen.
+
+        A signal that is ignored stays so: nohup wants a training to outlive its terminal.
+        """
+        heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._handle) for number in heard}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

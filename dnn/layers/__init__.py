@@ -10,8 +10,7 @@ from dnn.layers.layer import Layer
 from dnn.layers.noise import Dropout, GaussianNoise
 from dnn.layers.normalization import BatchNormalization, LayerNormalization
 from dnn.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
-from dnn.layers.rescaling import Rescaling
-from dnn.layers.shaping import Flatten, Reshape
+from dnn.layers.shaping import Flatten, Rescaling, Reshape
 from dnn.layers.windows import Conv1D, Conv2D
 
 __all__ = [

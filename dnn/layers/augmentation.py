@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Backend
 from dnn.layers.layer import Array, Shape
 from dnn.layers.noise import Random
 from dnn.validation.settings import positive_integer, require_number
@@ -29,13 +29,13 @@ class Augmentation(Random):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) not in (2, 3):
-            raise self.refused(input_shape, "images (H, W) or (H, W, C); put Reshape before it")
+            what = f"got examples of shape {input_shape}"
+            raise self.refused(what, "images (H, W) or (H, W, C); put Reshape before it")
         return input_shape
 
     def bind(self, backend: Backend) -> None:
         if not self._first:
-            got = f"layer {self.name!r} ({type(self).__name__}) stands behind a layer that is trained"
-            raise InputError(f"{got}, expected it before all of them")
+            raise self.refused("stands behind a layer that is trained", "it before all of them")
         super().bind(backend)
 
     def pairs(self) -> int:

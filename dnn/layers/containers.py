@@ -107,8 +107,7 @@ class Container(Layer):
         first = self._first
         for i, layer in enumerate(self.inner, -self.picked):
             if layer.outermost and self._index != WHOLE:
-                got = f"layer {layer.name!r} ({type(layer).__name__}) stands within {self.name!r}"
-                raise InputError(f"{got}, expected it before that, in the model itself")
+                raise layer.refused(f"stands within {self.name!r}", "it before that, in the model itself")
             layer.build(layer.input_shape, backend, layer.name, first, seed=self._streams, index=i)
             first = first and not (self.in_a_row and layer.parameter_shapes())
         self.state = self.named(layer.state for layer in self.inner)
@@ -206,8 +205,8 @@ class Parallel(Container):
             branch.input_shape = input_shape
             shapes.append(branch.shape_after(input_shape))
         if len({s if adds else s[:-1] for s in shapes}) > 1:
-            got = f"layer {self.name!r} ({type(self).__name__}) puts together examples of the shapes {shapes}"
-            raise InputError(f"{got}, expected them equal{'' if adds else ' but for the last axis'}")
+            equal = "them equal" if adds else "them equal but for the last axis"
+            raise self.refused(f"puts together examples of the shapes {shapes}", equal)
         ends = [0, *np.cumsum([s[-1] for s in shapes]).tolist()]
         # Of the output's last axis, what comes from each branch.
         self._parts = [slice(None) if adds else slice(*ends) for ends in pairwise(ends)]

@@ -74,8 +74,9 @@ class Dense(Affine):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
-            flat = f"reshape the examples to ({int(np.prod(input_shape))},)"
-            raise self.refused(input_shape, f"one axis (n_in,); put Flatten() before it, or {flat}")
+            got, flat = f"got examples of shape {input_shape}", f"({int(np.prod(input_shape))},)"
+            cure = f"put Flatten() before it, or reshape the examples to {flat}"
+            raise self.refused(got, f"one axis (n_in,); {cure}")
         return (self.units,)
 
     def bind(self, backend: Backend) -> None:

@@ -42,19 +42,15 @@ class Layer(Described, Closed, ABC):
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     """Settings with which the checks make the layer: first its usual ones, then some that add to them."""
-    activation: str = "linear"
-    """What the layer does to its last pre-activation; losses ask for it."""
+    activation: str = "linear"  # what the layer does to its last pre-activation; losses ask for it
     factor: float | None = None
     """All that the layer does is to multiply by this; a first layer's is done while a batch is picked."""
-    random: bool = False
-    """Whether it draws random numbers in training."""
-    mixes: bool = False
-    """Whether in training its output for one example depends on all examples of the batch."""
+    random: bool = False  # whether it draws random numbers in training
+    mixes: bool = False  # whether in training its output for one example depends on all examples of the batch
     outermost: ClassVar[bool] = False
     """Whether it passes no gradient back, so that it stands before what is trained, and within no layer."""
 
-    below: int | None = None
-    """What it takes are whole numbers from 0, below this; None: any numbers."""
+    below: int | None = None  # what it takes are whole numbers from 0, below this; None: any numbers
 
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:
         if name is not None and not is_text(name):
@@ -130,10 +126,9 @@ class Layer(Described, Closed, ABC):
         """The output's shape, by default the input's. Raises InputError: the input does not fit."""
         return input_shape
 
-    def refused(self, got: object, expected: str) -> InputError:
-        """What ``shape_after`` raises."""
-        what = f"layer {self.name!r} ({type(self).__name__}) got examples of shape {got}"
-        return InputError(f"{what}, expected {expected}")
+    def refused(self, what: str, expected: str) -> InputError:
+        """What to raise where this layer got, or does, what it should not."""
+        return InputError(f"layer {self.name!r} ({type(self).__name__}) {what}, expected {expected}")
 
     def bind(self, backend: Backend) -> None:
         """Ask the backend for the kernels."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Backend
 from dnn.layers.layer import Array, Layer, Shape
 from dnn.random import Key
 from dnn.validation.settings import require_number
@@ -81,11 +81,9 @@ class BatchNormalization(Normalization):
 
     def reserve(self, batch: int, training: bool) -> None:
         if training and self.trainable and batch * self._places < 2:
-            raise InputError(
-                f"layer {self.name!r} (BatchNormalization) got a training batch of one example, expected "
-                f"at least two, since one has no variance; take a batch_size that leaves no single example "
-                f"at the end, or LayerNormalization"
-            )
+            cure = "take a batch_size that leaves no single example at the end, or LayerNormalization"
+            least = f"at least two, since one has no variance; {cure}"
+            raise self.refused("got a training batch of one example", least)
         super().reserve(batch, training)
 
     def statistics(self, batch: int) -> tuple[Array, Array]:

@@ -113,10 +113,8 @@ def _require_fixed(model: Network) -> None:
     """Refuse layers that make the loss a function of more than the weights."""
     for layer in model.layers:
         if layer.random or layer.mixes:
-            raise InputError(
-                f"layer {layer.name!r} ({type(layer).__name__}) makes the loss depend on more than the "
-                f"weights, expected none such in L-BFGS; leave it out or train with fit"
-            )
+            expected = "none such in L-BFGS; leave it out or train with fit"
+            raise layer.refused("makes the loss depend on more than the weights", expected)
 
 
 def _require_reached(state: State, function: MeanLoss, before: Array) -> None:

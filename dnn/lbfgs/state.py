@@ -12,7 +12,7 @@ import numpy as np
 from backends import Backend, InputError
 from backends.errors import brief
 from dnn.io import safetensors as tensor_files
-from dnn.io.checkpoint import CheckpointError
+from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs.direction import Pair
 from dnn.training.state import MADE_WITH, made_with, warn_if_other
 from dnn.validation.ranges import Checked, Count, NotNegative, Share

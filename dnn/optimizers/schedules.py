@@ -8,7 +8,7 @@ A curve goes from ``initial``, at least 0, over ``steps`` updates, at least 1, t
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,12 +16,10 @@ import numpy as np
 from backends import InputError
 from backends.table import Table
 from dnn.validation.ranges import Checked, Count, Natural, NotNegative, Positive, Share
-from dnn.validation.settings import look_up, positive_integer
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 
 LONGEST = 10**8  # updates: a table of 800 MB
-HEIGHTS = ("rate", "initial", "highest")  # the setting that says how high the rates are
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Schedule(Checked):
     """A rate for every update, counted over the model's life; past the table's end its last one.
 
     Attributes:
-        name: in ``over_training`` and on the command line.
+        name: in files and on the command line.
         examples: settings with which the checks make the schedule.
     """
 
@@ -184,19 +182,3 @@ SCHEDULES: Table[type[Schedule]] = Table(
     "schedule", {c.name: c for c in (Constant, StepDecay, LinearDecay, CosineDecay, OneCycle)}
 )
 """Every schedule by name."""
-
-
-def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Schedule:
-    """The named schedule over all updates of a training, the warm-up's included: it starts from ``rate``
-    (one_cycle: rises to it; step: a tenth after each third).
-
-    >>> over_training("linear", 1.0, updates=5, warmup=1).rates()
-    array([0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ])
-    """
-    schedule = look_up("schedule", name, SCHEDULES)
-    rest = positive_integer("updates", updates) - warmup
-    if rest < 1:
-        raise InputError(f"warmup is {warmup}, expected fewer than the {updates} updates of the training")
-    usual = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
-    given: dict[str, Any] = usual | dict.fromkeys(HEIGHTS, rate)
-    return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})

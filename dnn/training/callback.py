@@ -98,10 +98,9 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
     for callback in callbacks:
         for name in dir(callback):
             if name.startswith(NEVER_CALLED):
-                raise InputError(
-                    f"callback {type(callback).__name__} has {name}, which is never called, expected "
-                    f"on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end"
-                )
+                ours = "on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end"
+                got = f"callback {type(callback).__name__} has {name}, which is never called"
+                raise InputError(f"{got}, expected {ours}")
 
 
 def _named(callbacks: Sequence[Callback]) -> Iterator[tuple[str, Callback]]:

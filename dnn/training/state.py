@@ -160,10 +160,9 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
     epochs = {len(values) for values in state.history.values()} or {0}
     measured = {n for n in state.history if n in measures or n in OURS or n.startswith("val_")}
     if state.history and (measured != set(measures) or len(epochs) != 1):
-        raise StateError(
-            f"the training state has the epochs' {brief(', '.join(state.history))}, expected "
-            f"{', '.join(measures)}; resume with the validation data that it was begun with"
-        )
+        got = f"the training state has the epochs' {brief(', '.join(state.history))}"
+        cure = "resume with the validation data that it was begun with"
+        raise StateError(f"{got}, expected {', '.join(measures)}; {cure}")
     first = state.epoch - epochs.pop()
     return History(list(range(first, state.epoch)), {n: list(v) for n, v in state.history.items()})
 

@@ -39,9 +39,7 @@ def numbers(backend: Backend, argument: str, array: Array, keep: str = "") -> Ar
 
 
 def require_numbers(argument: str, array: Array) -> None:
-    """Refuse an array of text, dates, complex numbers, records or objects.
-    Raises InputError: naming its dtype.
-    """
+    """Refuse an array of text, dates, complex numbers, records or objects: InputError names its dtype."""
     dtype = dtype_name(array)
     if isinstance(array.dtype, np.dtype):
         real = array.dtype.kind in NUMBERS
@@ -72,9 +70,8 @@ def examples(
     x = taken(backend, argument, x) if rows is None else rows
     got = tuple(x.shape)
     if len(got) == 0 or got[1:] != shape:
-        cure = ""
-        if got and prod(got[1:]) == prod(shape):
-            cure = f"; use {argument}.reshape({(got[0], *shape)})"
+        fits = got and prod(got[1:]) == prod(shape)
+        cure = f"; use {argument}.reshape({(got[0], *shape)})" if fits else ""
         expected = ", ".join(("N", *map(str, shape)))
         raise InputError(f"{argument} has shape {got}, expected ({expected}){cure}")
     if got[0] == 0:
@@ -135,8 +132,7 @@ def targets(
     known = y if ignored is None else xp.where(y == ignored, xp.zeros_like(y), y)
     low, high = int(xp.min(known)), int(xp.max(known))
     if low < 0 or high >= outputs:
-        raise InputError(
-            f"{argument} holds class numbers from {low} to {high}, expected 0 to {outputs - 1} "
-            f"for a network with {outputs} outputs" + (f", or {ignored}" if ignored is not None else "")
-        )
+        either = f"for a network with {outputs} outputs" + ("" if ignored is None else f", or {ignored}")
+        got = f"{argument} holds class numbers from {low} to {high}"
+        raise InputError(f"{got}, expected 0 to {outputs - 1} {either}")
     return backend.from_host(y) if host else y

@@ -121,10 +121,8 @@ class Door(NamedTuple):
         """The first examples, and the last ``share`` of them. Raises InputError: a part would be empty."""
         cut = int(given.size * (1.0 - share))  # Keras's rounding
         if cut in (0, given.size):
-            raise InputError(
-                f"validation_split is {share} of {given.size} examples, expected a share that leaves both "
-                f"parts some; use validation_data for a set of your own"
-            )
+            expected = "a share that leaves both parts some; use validation_data for a set of your own"
+            raise InputError(f"validation_split is {share} of {given.size} examples, expected {expected}")
         parts = slice(None, cut), slice(cut, None)
         first, last = (Examples(*(None if a is None else a[part, ...] for a in given)) for part in parts)
         return first, last._replace(weights=self._weights(last.y, last.weights))

@@ -10,10 +10,8 @@ import numpy as np
 from backends import Backend
 
 Array = Any
-BLOCK = 1 << 21
-"""Bytes of numbers that are read at a time where all are read."""
-MAPPED = 3 << 21
-"""Bytes of a file that may be in memory at a time."""
+BLOCK = 1 << 21  # bytes of numbers that are read at a time where all are read
+MAPPED = 3 << 21  # bytes of a file that may be in memory at a time
 PAGES = 1 << 21
 """Bytes that the system may map where one row of a file is touched (Linux 6.18 takes a whole large page)."""
 
