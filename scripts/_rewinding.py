@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from _presets import HEIGHTS
-from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
+from dnn.callbacks.monitor import DivergedError, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint
 from dnn.optimizers import Optimizer
 from dnn.optimizers.schedules import Schedule

@@ -63,7 +63,6 @@ NEED_NOT_BE_OPENED = {
     "dnn.optimizers.regularizers": "adds the price of large weights to the gradients",
     "dnn.optimizers.schedules": "a table of rates",
     "dnn.random": "random numbers by key",
-    "dnn.summary": "a table of the layers",
     "dnn.training": "gives its names only",
     "dnn.training.callback": "watches",
     "dnn.training.evaluation": "forward and loss, without training",

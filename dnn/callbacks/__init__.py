@@ -1,9 +1,14 @@
 """Callbacks: what may watch a training, beside the base class in ``dnn.training.callback``."""
 
 from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
-from dnn.callbacks.monitor import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from dnn.callbacks.monitor import (
+    DivergedError,
+    EarlyStopping,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TerminateOnNaN,
+)
 from dnn.callbacks.progress_bar import LiveProgress, PlainProgress, progress_for_stdout
-from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import StopOnSignal, Stopped, TrainingCheckpoint, latest_state
 from dnn.training.callback import Callback, Progress
 

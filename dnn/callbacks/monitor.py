@@ -1,5 +1,6 @@
-"""Callbacks that watch one of an epoch's numbers: they stop, write the model, or lower the rate."""
+"""Callbacks that watch a training's numbers: they stop it, write the model, or lower the rate."""
 
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from backends import InputError
 from backends.errors import shown
 from dnn.optimizers.schedules import Schedule
-from dnn.training.callback import Callback
+from dnn.training.callback import Callback, Progress
 from dnn.training.history import History
 from dnn.training.state import StateError
 from dnn.validation import settings
@@ -194,3 +195,38 @@ class ReduceLROnPlateau(Callback):
     def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
         for _, logs in history.rows():
             self._stalls(logs)
+
+
+class DivergedError(InputError):
+    """The loss, or a weight, is NaN or infinite."""
+
+
+class TerminateOnNaN(Callback):
+    """Looks at the sum of losses every so many updates, and at losses and weights after each epoch."""
+
+    every = 100
+
+    def __init__(self) -> None:
+        self._finite = (1, 0)  # epoch and update of the last look that found numbers
+
+    def on_progress(self, progress: Progress) -> None:
+        loss = progress.read()[0]
+        if not isfinite(loss):
+            self._raise(f"the loss is {loss} after update {progress.updates} of epoch {progress.epoch}")
+        self._finite = (progress.epoch, progress.updates)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """The last update may have broken weights that no loss has seen yet, or the validation alone has."""
+        wrong = [name for name in ("loss", "val_loss") if not isfinite(logs.get(name, 0.0))]
+        xp = self.model.backend.xp
+        if wrong or not bool(xp.all(xp.isfinite(self.model.parameters.values))):
+            what = f"{wrong[0]} is {logs[wrong[0]]}" if wrong else "weights are not finite"
+            self._raise(f"{what} after epoch {epoch}")
+
+    def _raise(self, what: str) -> None:
+        values = self.model.parameters.to_host()  # in the layers' order
+        broken = [name for name, array in values.items() if not np.all(np.isfinite(array))]
+        where = f"first in {broken[0]}" if broken else "in the loss alone"
+        finite = "it was finite at update {1} of epoch {0}".format(*self._finite)
+        got = f"training diverged: {what} ({finite}), NaN or infinity {where}"
+        raise DivergedError(f"{got}; use a smaller learning rate")

@@ -83,7 +83,10 @@ def fit_lbfgs(
     """
     door = require_kind("model", model, Network).door
     require_kind("state", state, State, None), require_kind("watch", watch, Callable, None)
-    _require_fixed(model)
+    for layer in model.layers:
+        if layer.random or layer.mixes:
+            expected = "none such in L-BFGS; leave it out or train with fit"
+            raise layer.refused("makes the loss depend on more than the weights", expected)
     backend, values = model.backend, model.parameters.values
     chunk_size = positive_integer("chunk_size", chunk_size)
     examples = door.admit(x, y)
@@ -107,14 +110,6 @@ def fit_lbfgs(
             return minimise(function, start, backend=backend, settings=settings, watch=follow)
         finally:
             values[...] = here  # the last evaluation may have been elsewhere
-
-
-def _require_fixed(model: Network) -> None:
-    """Refuse layers that make the loss a function of more than the weights."""
-    for layer in model.layers:
-        if layer.random or layer.mixes:
-            expected = "none such in L-BFGS; leave it out or train with fit"
-            raise layer.refused("makes the loss depend on more than the weights", expected)
 
 
 def _require_reached(state: State, function: MeanLoss, before: Array) -> None:

@@ -33,30 +33,30 @@ def combined_weights(
     ignored = ignored if y.ndim == 1 else None
     if sample_weight is None and class_weight is None and ignored is None:
         return None
-    weights = backend.xp.ones(y.shape[0], dtype=backend.dtype, device=backend.device)
+    n = int(y.shape[0])
+    weights = backend.xp.ones(n, dtype=backend.dtype, device=backend.device)
     if sample_weight is not None:
-        weights = _sample_weights(backend, sample_weight, int(y.shape[0]))
+        given = taken(backend, "sample_weight", sample_weight)
+        if tuple(given.shape) != (n,):
+            got = f"sample_weight has shape {tuple(given.shape)}"
+            raise InputError(f"{got}, expected ({n},): one for each example")
+        weights = numbers(backend, "sample_weight", given)
+        if float(backend.xp.min(weights)) < 0.0:
+            held = "sample_weight holds NaN, infinity or numbers below 0"
+            raise InputError(f"{held}, expected finite ones from 0")
     if class_weight is not None:
         weights = weights * _class_weights(backend, class_weight, y, outputs, ignored)
     return weights if ignored is None else backend.xp.where(y == ignored, weights * 0.0, weights)
-
-
-def _sample_weights(backend: Backend, given: Any, n: int) -> Array:
-    given = taken(backend, "sample_weight", given)
-    if tuple(given.shape) != (n,):
-        got = f"sample_weight has shape {tuple(given.shape)}"
-        raise InputError(f"{got}, expected ({n},): one for each example")
-    given = numbers(backend, "sample_weight", given)
-    if float(backend.xp.min(given)) < 0.0:
-        raise InputError("sample_weight holds NaN, infinity or numbers below 0, expected finite ones from 0")
-    return given
 
 
 def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored: int | None) -> Array:
     found, classes = _classes(backend, y, outputs), max(outputs, 2)
     if isinstance(given, str) and given == "balanced":
         host = backend.to_host(found)
-        table = _balanced(host if ignored is None else host[host != ignored], classes)
+        counted = host if ignored is None else host[host != ignored]
+        counts, table = np.bincount(counted, minlength=classes), np.ones(classes)
+        there = counts > 0  # all that occur count alike
+        table[there] = len(counted) / (there.sum() * counts[there])
     else:
         table = _named(given, classes)
     if ignored is not None:
@@ -72,15 +72,6 @@ def _classes(backend: Backend, y: Array, outputs: int) -> Array:
     if outputs == 1:
         return xp.astype(y[:, 0] > 0.5, xp.int64)
     return xp.astype(xp.argmax(y, axis=1), xp.int64)
-
-
-def _balanced(found: np.ndarray, classes: int) -> np.ndarray:
-    """The weight of each class, (classes,) in float64, by which all that occur count alike."""
-    counts = np.bincount(found, minlength=classes)
-    there = counts > 0
-    table = np.ones(classes)
-    table[there] = len(found) / (there.sum() * counts[there])
-    return table
 
 
 def _named(given: Any, classes: int) -> np.ndarray:

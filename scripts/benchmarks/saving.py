@@ -17,7 +17,7 @@ from benchmarks.quartiles import Spread
 from benchmarks.ratios import ratio, verdict
 from benchmarks.settings import Settings
 from benchmarks.task import load
-from dnn.callbacks.terminate_on_nan import TerminateOnNaN
+from dnn.callbacks.monitor import TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint
 from dnn.training.callback import Callback
 

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from dnn.callbacks.terminate_on_nan import TerminateOnNaN
+from dnn.callbacks.monitor import TerminateOnNaN
 from dnn.callbacks.training_checkpoint import state_files
 from dnn.io.atomic_files import unfinished_files
 from dnn.training.callback import Progress
