@@ -53,7 +53,6 @@ def load_model(
     Args:
         backend: where it lives from now on, or its name.
         allow_nonfinite: take weights that hold NaN or infinity too.
-
     Raises CheckpointError: no readable checkpoint, one of another dtype, or weights that do not fit the
     architecture or are no finite numbers.
     """

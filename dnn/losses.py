@@ -31,28 +31,19 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Loss(Checked):
-    """A goal; a frozen dataclass of its settings, and a kernel by name.
+    """A goal; a frozen dataclass of its settings, and a kernel by name."""
 
-    Attributes:
-        name, kernel: in ``compile`` and in checkpoints; what computes it, for ``bind``.
-        activation: of the output, if the kernel contains it and takes logits; None: it takes the output.
-        span, cure: smallest and largest value in rows of targets (None: any); what to do with other rows.
-        rows: whether targets may be rows too, beside class numbers.
-        boundary: a network with one output says yes where what the loss takes is above this.
-        elementwise: so does each of several outputs, where targets are rows.
-        kink: (outputs (B, C), one-hot rows) on the host -> what is 0 where the gradient jumps; None: nowhere.
-        examples: settings with which the checks make the loss; the first are its usual ones.
-    """
-
-    name: ClassVar[str]
-    kernel: ClassVar[str] = ""
-    activation: ClassVar[str | None] = None
-    span: ClassVar[tuple[float, float] | None] = None
-    cure: ClassVar[str] = ""
-    rows: ClassVar[bool] = True
-    boundary: ClassVar[float] = 0.5
-    elementwise: ClassVar[bool] = False
+    name: ClassVar[str]  # in ``compile`` and in checkpoints
+    kernel: ClassVar[str] = ""  # what computes it, for ``bind``
+    activation: ClassVar[str | None] = None  # of the output, if the kernel contains it and takes logits
+    span: ClassVar[tuple[float, float] | None] = None  # of values in rows of targets; None: any
+    cure: ClassVar[str] = ""  # what to do with other rows
+    rows: ClassVar[bool] = True  # whether targets may be rows too, beside class numbers
+    boundary: ClassVar[float] = 0.5  # a network with one output says yes where what the loss takes is above
+    elementwise: ClassVar[bool] = False  # so does each of several outputs, where targets are rows
+    # (outputs (B, C), one-hot rows) on the host -> what is 0 where the gradient jumps; None: nowhere.
     kink: ClassVar[Any] = None
+    # Settings with which the checks make the loss; the first are its usual ones.
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def measures(self, classes: bool) -> tuple[str, ...]:

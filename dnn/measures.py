@@ -22,17 +22,12 @@ TAKEN = ("loss", "seconds", "epoch")  # names that the history has already
 
 @dataclass(frozen=True)
 class Measure:
-    """The mean of a number for each example, over all that the loss does not ignore.
+    """The mean of a number for each example, over all that the loss does not ignore."""
 
-    Attributes:
-        name: in the history.
-        batch: (backend, loss, outputs (B, C), y (B,) class numbers or (B, C)) -> these numbers (B,).
-        raw: whether it takes what the loss took, maybe logits, else the model's outputs.
-    """
-
-    name: str
+    name: str  # in the history
+    # (backend, loss, outputs (B, C), y (B,) class numbers or (B, C)) -> these numbers (B,)
     batch: Callable[[Backend, Loss, Array, Array], Array]
-    raw: bool = False
+    raw: bool = False  # whether it takes what the loss took, maybe logits, else the model's outputs
 
     def size(self, outputs: int) -> int:
         """How many numbers it keeps for a network with so many outputs."""
@@ -145,7 +140,6 @@ def own(function: Callable[[Array, Array], Array], name: str | None = None) -> M
     Args:
         function: takes arrays on the device: y (B,) class numbers, ignored ones too, or (B, C) rows, and the
             model's outputs (B, C). Returns a number for each example, (B,), or their mean (0-d).
-
     Raises InputError: it has no name that a history can have.
     """
     name = getattr(function, "__name__", "") if name is None else name

@@ -40,9 +40,7 @@ def _classes(argument: str, values: Any) -> np.ndarray:
 def confusion_matrix(labels: Any, predictions: Any, classes: int | None = None) -> np.ndarray:
     """(C, C) int64: row t, column p counts the examples of class t that were taken for p.
 
-    Args:
-        classes: C; None: the largest class number that occurs, plus 1.
-
+    ``classes`` is C; None: the largest class number that occurs, plus 1.
     Raises InputError: shapes that do not fit, or a class number of C or more.
 
     >>> confusion_matrix([0, 0, 1], [0, 1, 1])
@@ -86,9 +84,7 @@ def recall(labels: Any, predictions: Any, classes: int | None = None) -> np.ndar
 def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     """The share of examples for which fewer than k classes have a higher score than the right one.
 
-    Args:
-        scores: (N, C).
-
+    ``scores`` are (N, C).
     Raises InputError: shapes that do not fit, or k below 1.
 
     >>> top_k_accuracy([0, 1, 2], [[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], k=2)

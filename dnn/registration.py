@@ -30,7 +30,6 @@ def register(thing: T, name: str | None = None) -> T:
         thing: a subclass of Layer (known by its class's name), Loss, Optimizer or Schedule (by their
             attribute ``name``), an ActivationFunction, or a function of (y, outputs), which is a metric.
         name: instead; an ActivationFunction needs one.
-
     Raises InputError: something else, or a name that another part has.
 
     >>> @register

@@ -21,7 +21,6 @@ class Best:
         monitor: its name in the logs: "loss", "val_loss", "accuracy", "val_accuracy".
         mode: "min": small is good; "max": large is good; "auto": "max" for accuracies and R2, else "min".
         min_delta: what is better by no more than this is not better.
-
     Raises InputError: a setting out of range; in training, a number that is not there.
     """
 
@@ -155,7 +154,6 @@ class ReduceLROnPlateau(Callback):
         patience: epochs, from 1.
         cooldown: epochs after a reduction that do not count.
         min_lr: the rate is not reduced below it.
-
     Raises InputError: in training, an optimizer with a schedule, which has its own rate for each update.
     """
 

@@ -45,7 +45,6 @@ def load_image_folder(
         size: (height, width) to which each is scaled, whatever its own proportions.
         grey: one channel; False: three, red, green and blue.
         flat: a row for each picture, instead of (height, width, channels).
-
     Raises InputError: no such folder, no class, a class without pictures, or a file that is no picture
     (PNG, JPEG, GIF, BMP, WebP), by name.
     """
@@ -90,7 +89,6 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
         target: the column that is to be learned, or several, each a number then. A column of whole numbers
             is class numbers (or values, for a network with one output); one of text is classes, numbered in
             the order of their names; all other numbers are values.
-
     Raises InputError: no such file, no such column, a line that is too short or too long, or a cell that
     holds no finite number, by column and example.
     """

@@ -52,7 +52,6 @@ def write(
     Args:
         key: of the one metadata entry (safetensors writes several in no fixed order): the kind of file.
         about: JSON values.
-
     Raises OSError: it cannot be written; nothing is left behind.
     """
     text = json.dumps(about)

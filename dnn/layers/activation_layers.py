@@ -32,8 +32,7 @@ class Elementwise(Layer):
 class LeakyReLU(Elementwise):
     """y = x above 0, slope x below. dx = dy above 0, else slope dy, at 0 too, as in torch.nn.LeakyReLU.
 
-    Args:
-        slope: finite, at least 0 (torch's negative_slope).
+    ``slope`` is finite, at least 0 (torch's negative_slope).
     """
 
     examples = ({}, {"slope": 0.3})
@@ -49,8 +48,7 @@ class LeakyReLU(Elementwise):
 class ELU(Elementwise):
     """y = x above 0, a (e^x - 1) below (Clevert et al. 2016). dx = dy above 0, else a e^x dy = (y + a) dy.
 
-    Args:
-        alpha: a, finite, at least 0.
+    ``alpha``, a, is finite, at least 0.
     """
 
     examples = ({}, {"alpha": 0.4})

@@ -31,7 +31,6 @@ class Layer(Described, Closed, ABC):
         name: in summaries and checkpoints; None: its class's and a number, as in "dense_1", "dense_2", ...
         trainable: False freezes the layer: its parameters get no update, no penalty and no decay, and
             BatchNormalization uses its running statistics. It may be set at any time.
-
     Raises InputError: a setting out of range, of any layer.
 
     Attributes:
@@ -103,7 +102,6 @@ class Layer(Described, Closed, ABC):
             name: used unless the user gave one.
             first: nothing before this layer is trained, so it computes no input gradient.
             seed: of the model; index: the layer's place in it. They key the layer's random streams.
-
         Raises InputError: the layer is in a model already, or the input shape does not fit.
         """
         if self._backend is not None:

@@ -140,7 +140,6 @@ def minimise(
         watch: is called with the state after each iteration, for instance to save it.
 
     Returns the state, with the reason for which it stopped.
-
     Raises InputError: a start of another library, device, dtype or shape.
 
     Source: Liu and Nocedal, "On the limited memory BFGS method for large scale optimization" (1989).

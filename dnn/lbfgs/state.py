@@ -82,26 +82,18 @@ class State:
 
     Two states with the same bits go on to the same iterates, so a state that was written to a file
     resumes as if nothing had happened.
-
-    Attributes:
-        point, gradient: x and g(x), (n,) in the backend's dtype.
-        value: f(x).
-        pairs: the last few steps, oldest first.
-        iterations: steps taken so far; evaluations: calls of the function, those of failed and of
-            interrupted line searches included.
-        history: an entry for the start and for each iteration: "evaluations" so far, "loss" f(x), and
-            "gradient_norm", the largest absolute entry of g(x).
-        reason: why the last run stopped; None while it runs.
     """
 
-    point: Array
-    gradient: Array
-    value: float
-    pairs: list[Pair] = field(default_factory=list)
-    iterations: int = 0
-    evaluations: int = 0
+    point: Array  # x, (n,) in the backend's dtype
+    gradient: Array  # g(x), likewise
+    value: float  # f(x)
+    pairs: list[Pair] = field(default_factory=list)  # the last few steps, oldest first
+    iterations: int = 0  # steps taken so far
+    evaluations: int = 0  # calls of the function, those of failed and of interrupted line searches included
+    # An entry for the start and for each iteration: "evaluations" so far, "loss" f(x), and "gradient_norm",
+    # the largest absolute entry of g(x).
     history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in HISTORY})
-    reason: Reason | None = None
+    reason: Reason | None = None  # why the last run stopped; None while it runs
 
     def record(self, xp: Any) -> None:
         """Write this iterate into the history."""

@@ -24,17 +24,12 @@ LONGEST = 10**8  # updates: a table of 800 MB
 
 @dataclass(frozen=True)
 class Schedule(Checked):
-    """A rate for every update, counted over the model's life; past the table's end its last one.
-
-    Attributes:
-        name: in files and on the command line.
-        examples: settings with which the checks make the schedule.
-    """
+    """A rate for every update, counted over the model's life; past the table's end its last one."""
 
     warmup: Natural = field(default=0, kw_only=True)
 
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]]
+    name: ClassVar[str]  # in files and on the command line
+    examples: ClassVar[tuple[Mapping[str, Any], ...]]  # settings with which the checks make the schedule
 
     def curve(self) -> np.ndarray:
         """The rates after the warm-up: (n,) float64, n at least 1."""

@@ -17,26 +17,18 @@ from dnn.validation.settings import require_instances
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands between two updates.
+    """Where a training stands between two updates."""
 
-    Attributes:
-        epoch: the running epoch, from 1; epochs: the last one of this fit.
-        updates: updates of this epoch so far, of updates_per_epoch.
-        examples: examples of this epoch so far.
-        read: fetches the numbers of ``names``, the mean loss first, of the epoch so far from the device. It
-            waits for the device, so call it a few times a second at most.
-        take: copies the whole training from the device, to go on from here later.
-        names: "loss", and those of what is measured.
-    """
-
-    epoch: int
-    epochs: int
-    updates: int
+    epoch: int  # the running one, from 1
+    epochs: int  # the last one of this fit
+    updates: int  # of this epoch so far
     updates_per_epoch: int
-    examples: int
+    examples: int  # of this epoch so far
+    # Fetches the numbers of ``names``, the mean loss first, of the epoch so far from the device. It waits for
+    # the device, so call it a few times a second at most.
     read: Callable[[], tuple[float, ...]]
-    take: Callable[[], TrainingState]
-    names: tuple[str, ...] = ("loss", "accuracy")
+    take: Callable[[], TrainingState]  # copies the whole training from the device, to go on from here later
+    names: tuple[str, ...] = ("loss", "accuracy")  # "loss", and those of what is measured
 
 
 class Callback:

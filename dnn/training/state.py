@@ -40,21 +40,13 @@ class StateError(InputError):
 
 @dataclass
 class TrainingState:
-    """A training between two updates.
+    """A training between two updates."""
 
-    Attributes:
-        epoch: that is running, from 1.
-        updates: of this epoch that are done; 0: it has not begun.
-        facts: what a training must be to go on from here: model, optimizer, seed, data, batches.
-        history: name -> a number for each whole epoch so far.
-        arrays: "value NAME", "state NAME", "SLOT NAME", "control", "totals", "callback KIND NUMBER NAME":
-            host arrays.
-    """
-
-    epoch: int
-    updates: int
-    facts: dict[str, Any]
-    history: dict[str, list[float]] = field(default_factory=dict)
+    epoch: int  # that is running, from 1
+    updates: int  # of this epoch that are done; 0: it has not begun
+    facts: dict[str, Any]  # what a training must be to go on from here: model, optimizer, seed, data, batches
+    history: dict[str, list[float]] = field(default_factory=dict)  # name -> a number for each whole epoch
+    # On the host: "value NAME", "state NAME", "SLOT NAME", "control", "totals", "callback KIND NUMBER NAME".
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property

@@ -32,7 +32,6 @@ class Stream:
 
     Attributes:
         updates, done, totals: as of ``Batches``; seen: examples of the running epoch so far.
-
     Raises InputError: steps that do not fit the length, or are None where there is none.
     """
 

@@ -63,7 +63,6 @@ def examples(
     A map of a file stays on the disk if the device is the CPU, and a sparse matrix stays sparse: they are
     ``Rows``, which are read here once, a block at a time. With ``below`` all must be whole numbers from 0
     below it; they are cast, uint8 too, and in memory.
-
     Raises InputError: no numbers; another device or shape; no rows; NaN, infinity or too large a number.
     """
     rows = rows_of(x, backend.dtype_name) if below is None else None
@@ -110,7 +109,6 @@ def targets(
 
     Class numbers are integers or bool; rows are any numbers, and cast. With one output there are no classes
     to number: (N,) is then one value for each example, (N, 1). The class number ``ignored`` may be any.
-
     Raises InputError: no numbers; another device or shape; class numbers out of range; NaN, infinity or too
     large a number.
     """

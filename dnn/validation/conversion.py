@@ -25,7 +25,6 @@ def taken(backend: Backend, argument: str, given: Any) -> Array:
     Args:
         given: a NumPy array, an array of the backend, one of another library on the same device or on the
             host, lists of numbers, a data frame or a column of one, or what else has ``__array__``.
-
     Raises InputError: it holds no numbers, is on another device, or has rules of its own (a masked array).
     """
     if type(given) is np.ndarray or isinstance(given, np.memmap):

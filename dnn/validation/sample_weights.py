@@ -27,7 +27,6 @@ def combined_weights(
         class_weight: class number -> number of at least 0; classes that are not named have 1. Or
             "balanced": N / (classes that occur * examples of the class), as scikit-learn has it.
         ignored: class number of the examples whose weight is 0, and which "balanced" does not see.
-
     Raises InputError: another shape, an unknown class, a negative number, NaN or infinity.
     """
     ignored = ignored if y.ndim == 1 else None
