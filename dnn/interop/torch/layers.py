@@ -45,7 +45,7 @@ from dnn.layers import (
     Reshape,
     Residual,
 )
-from dnn.layers.augmentation import Augmentation
+from dnn.layers.noise import Augmentation
 from dnn.validation.settings import look_up
 
 _VECTOR = (0,)

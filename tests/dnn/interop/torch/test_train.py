@@ -13,7 +13,7 @@ from dnn import Adam, Dense, Sequential
 from dnn.agreement.cases import loss_variants, optimizer_variants
 from dnn.interop.torch import convert, layers, losses_and_optimizers
 from dnn.layers import LAYERS
-from dnn.layers.augmentation import Augmentation
+from dnn.layers.noise import Augmentation
 from dnn.losses import LOSSES, get_loss
 from dnn.optimizers import OPTIMIZERS
 from dnn.optimizers.schedules import LinearDecay
