@@ -173,9 +173,8 @@ class BinaryCrossentropy(Loss):
 
     Class numbers with more than one output are one-hot rows. As torch.nn.BCEWithLogitsLoss.
 
-    Args:
-        pos_weight: t log p is multiplied by it, so that a yes counts more than a no; finite, at least 0, one
-            number or one for each output.
+    t log p is multiplied by ``pos_weight``, so that a yes counts more than a no; finite, at least 0, one
+    number or one for each output.
     """
 
     pos_weight: float | tuple[float, ...] = 1.0

@@ -137,9 +137,8 @@ class _Own:
 def own(function: Callable[[Array, Array], Array], name: str | None = None) -> Measure:
     """A function of (y, outputs) as a measure of its own name, or of another.
 
-    Args:
-        function: takes arrays on the device: y (B,) class numbers, ignored ones too, or (B, C) rows, and the
-            model's outputs (B, C). Returns a number for each example, (B,), or their mean (0-d).
+    It takes arrays on the device: y (B,) class numbers, ignored ones too, or (B, C) rows, and the model's
+    outputs (B, C). It returns a number for each example, (B,), or their mean (0-d).
     Raises InputError: it has no name that a history can have.
     """
     name = getattr(function, "__name__", "") if name is None else name

@@ -199,7 +199,6 @@ class StopOnSignal(Callback):
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """While this is open signals are remembered; only the main thread can listen.
-
         A signal that is ignored stays so: nohup wants a training to outlive its terminal.
         """
         heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]

@@ -125,7 +125,6 @@ def _find_ink(page: Image.Image, side: int) -> Floats | None:
 
 def _plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
     """Background (h, w) as a plane through the border's pixels, and their noise about it.
-
     Fitted three times, the last two without the pixels that lie off it: ink may touch the border.
     """
     height, width = grey.shape
@@ -145,7 +144,6 @@ def _plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
 
 def _otsu(ink: Floats) -> int:
     """Threshold in 0..255 that parts the values (h, w) into two classes the farthest apart.
-
     N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979).
     """
     share = np.bincount(ink.astype(np.uint8).ravel(), minlength=256) / ink.size

@@ -31,7 +31,6 @@ class Elementwise(Layer):
 
 class LeakyReLU(Elementwise):
     """y = x above 0, slope x below. dx = dy above 0, else slope dy, at 0 too, as in torch.nn.LeakyReLU.
-
     ``slope`` is finite, at least 0 (torch's negative_slope).
     """
 
@@ -47,7 +46,6 @@ class LeakyReLU(Elementwise):
 
 class ELU(Elementwise):
     """y = x above 0, a (e^x - 1) below (Clevert et al. 2016). dx = dy above 0, else a e^x dy = (y + a) dy.
-
     ``alpha``, a, is finite, at least 0.
     """
 
@@ -67,9 +65,8 @@ class GELU(Elementwise):
 
     dx = (Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi)) dy.
 
-    Args:
-        approximate: "tanh": as ``Activation("gelu")``; "none": Phi itself, which torch and Keras mean where
-            nothing is said.
+    ``approximate`` is "tanh": as ``Activation("gelu")``; or "none": Phi itself, which torch and Keras mean
+    where nothing is said.
     """
 
     examples = ({}, {"approximate": "none"})

@@ -54,7 +54,6 @@ def layer_names(layers: Sequence[Layer]) -> list[str]:
 
 class Container(Layer):
     """Base: a layer made of others, which are ``inner``. To set ``trainable`` sets it for each of them.
-
     In a layer's place may be a list of layers, which becomes a Block, or what a checkpoint says of a layer.
     """
 

@@ -170,7 +170,6 @@ class Layer(Described, Closed, ABC):
     @abstractmethod
     def backward(self, dy: Array) -> Array | None:
         """Given dL/dy of the last forward, in training, write the parameter gradients and return dL/dx.
-
         dy is overwritten. None: nothing before this layer is trained.
         """
 

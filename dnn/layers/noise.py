@@ -113,7 +113,6 @@ class GaussianNoise(Random):
 
 class Augmentation(Random):
     """Base: images (H, W) or (H, W, C), four random words for each, a picture made of their pixels.
-
     It must stand before all layers that are trained, since it passes no gradient back.
     """
 
@@ -191,7 +190,6 @@ class RandomTranslation(Augmentation):
 
 class RandomRotation(Augmentation):
     """In training each image is turned about its middle, up to ``degrees`` to either side, all angles alike.
-
     ``degrees`` is below 360. Pixels between four others are interpolated linearly in both directions.
     """
 

@@ -57,9 +57,8 @@ class BatchNormalization(Normalization):
     """Each feature without its mean and divided by its standard deviation: of the batch in training, of
     the running averages otherwise (Ioffe and Szegedy 2015). As torch.nn.BatchNorm1d and 2d.
 
-    Args:
-        momentum: weight of the newest batch in the running averages, in [0, 1), as in torch (Keras's
-            momentum is 1 minus this). The running variance is that divided by N - 1.
+    ``momentum`` is the weight of the newest batch in the running averages, in [0, 1), as in torch (Keras's is
+    1 minus this). The running variance is that divided by N - 1.
     """
 
     kernel = "batch_norm"

@@ -32,10 +32,7 @@ class Trial:
 
 
 def cubic_minimiser(a: Trial, b: Trial) -> float:
-    """Where the cubic through both values and slopes has its minimum; NaN if it has none.
-
-    Source: Nocedal and Wright (2006), equation 3.59.
-    """
+    """Where the cubic through both is least; NaN if it has no minimum (Nocedal and Wright 2006, eq. 3.59)."""
     if not (a.finite and b.finite) or a.step == b.step:
         return nan
     width = b.step - a.step

@@ -26,27 +26,22 @@ Array = Any
 
 @dataclass(frozen=True)
 class LBFGS(Checked):
-    """Limited-memory BFGS (Liu and Nocedal 1989).
+    """The settings of limited-memory BFGS (Liu and Nocedal 1989).
 
-    Args:
-        memory: how many steps are remembered, 3 to 20 as a rule; each costs two vectors.
-        max_iterations, max_evaluations: of one call. Nothing is evaluated past the second, and a line
-            search that it cuts short is begun again when the minimisation goes on.
-        gradient_tolerance: stop where no entry of the gradient is larger than this.
-        decrease_tolerance: stop after ten iterations that together lowered f by less than this share of it
-            (after one, where the share is larger than the root of the dtype's epsilon); 0: never.
-        sufficient_decrease, curvature: c1 < c2 of the Wolfe conditions.
-        line_search_evaluations: after so many trials a line search takes what it has or fails.
+    Nothing is evaluated past ``max_evaluations``; a line search that it cuts short is begun again when the
+    minimisation goes on. It stops after ten iterations that together lowered f by less than the share
+    ``decrease_tolerance`` of it; after one, where that is larger than the root of the dtype's epsilon.
     """
 
-    memory: Count = 10
-    max_iterations: Count = 100
-    max_evaluations: Count = 10_000
-    gradient_tolerance: NotNegative = 1e-5
-    decrease_tolerance: NotNegative = 1e-12
+    memory: Count = 10  # steps that are remembered, 3 to 20 as a rule; each costs two vectors
+    max_iterations: Count = 100  # of one call
+    max_evaluations: Count = 10_000  # of one call
+    gradient_tolerance: NotNegative = 1e-5  # it stops where no entry of the gradient is larger
+    decrease_tolerance: NotNegative = 1e-12  # 0: it does not stop for that
+    # c1 < c2 of the Wolfe conditions.
     sufficient_decrease: Annotated[float, partial(require_number, low=0.0, high=0.5)] = 1e-4
     curvature: Share = 0.9
-    line_search_evaluations: Count = 25
+    line_search_evaluations: Count = 25  # after so many trials a line search takes what it has or fails
 
     def __post_init__(self) -> None:
         super().__post_init__()

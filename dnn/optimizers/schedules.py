@@ -173,7 +173,6 @@ def _cosine(start: float, end: float, share: np.ndarray) -> np.ndarray:
     return end + (start - end) * (1.0 + np.cos(np.pi * share)) / 2.0
 
 
-SCHEDULES: Table[type[Schedule]] = Table(
-    "schedule", {c.name: c for c in (Constant, StepDecay, LinearDecay, CosineDecay, OneCycle)}
-)
+_CURVES: tuple[type[Schedule], ...] = Constant, StepDecay, LinearDecay, CosineDecay, OneCycle
+SCHEDULES: Table[type[Schedule]] = Table("schedule", {c.name: c for c in _CURVES})
 """Every schedule by name."""

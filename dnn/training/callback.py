@@ -32,16 +32,11 @@ class Progress:
 
 
 class Callback:
-    """Base: does nothing.
+    """Base: does nothing."""
 
-    Attributes:
-        every: updates between two calls of ``on_progress``; None: it is not called, and the epoch
-            runs without a pause.
-        model: the model that ``fit`` trains; ``model.stop_training = True`` ends it after the epoch.
-    """
-
+    # Updates between two calls of ``on_progress``; None: it is not called, and the epoch has no pause.
     every: int | None = None
-    model: Network
+    model: Network  # that ``fit`` trains; ``model.stop_training = True`` ends it after the epoch
 
     def __repr__(self) -> str:
         return shown_with_settings(self)

@@ -27,14 +27,14 @@ def numbers(backend: Backend, argument: str, array: Array, keep: str = "") -> Ar
     Raises InputError: it holds no numbers, NaN, infinity, or a number too large for the dtype.
     """
     dtype, host = dtype_name(array), isinstance(array, np.ndarray)
+    xp = np if host else backend.xp
     require_numbers(argument, array)
     cast = dtype not in (keep, backend.dtype_name)
     if cast:
         with np.errstate(over="ignore"):
-            to = backend.dtype_name if host else backend.dtype
-            array = array.astype(to) if host else backend.xp.astype(array, to)
+            array = xp.astype(array, getattr(xp, backend.dtype_name))
     if dtype != "uint8":
-        _require_finite(argument, np if host else backend.xp, array, backend.dtype_name if cast else "")
+        _require_finite(argument, xp, array, backend.dtype_name if cast else "")
     return backend.from_host(np.ascontiguousarray(array)) if host else array
 
 

@@ -59,11 +59,10 @@ def _shared(backend: Backend, argument: str, given: Any) -> Array:
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
         got = f"{argument} cannot be read through DLPack ({brief(error)}), expected a dense array of numbers"
         raise InputError(f"{got}; convert it with backend.from_host(numpy_array)") from None
-    raise InputError(
-        f"{argument} is a {type(given).__module__}.{type(given).__qualname__} on device {given.device}, "
-        f"expected an array on device {backend.device} or on the host, since nothing is copied between "
-        f"devices unasked; move it there, or convert it with backend.from_host(numpy_array)"
-    )
+    kind = f"{type(given).__module__}.{type(given).__qualname__} on device {given.device}"
+    place, why = f"device {backend.device} or on the host", "nothing is copied between devices unasked"
+    cure = "move it there, or convert it with backend.from_host(numpy_array)"
+    raise InputError(f"{argument} is a {kind}, expected an array on {place}, since {why}; {cure}")
 
 
 def _read(backend: Backend, argument: str, given: Any) -> np.ndarray:

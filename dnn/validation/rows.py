@@ -70,7 +70,6 @@ class OnDisk(Rows):
 
 def rows_of(x: Any, dtype: str) -> Rows | None:
     """Rows of a sparse matrix, which becomes CSR, or of a map of a file; None: it is neither.
-
     uint8 stays uint8; all else is picked as ``dtype``.
     """
     if hasattr(x, "tocsr") and not isinstance(x, type):
