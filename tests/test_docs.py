@@ -146,6 +146,7 @@ load_dataset = dnn.datasets.load_dataset
 def python_blocks(monkeypatch, tmp_path):
     """document -> its Python blocks, each run before the next is asked for, in a folder of their own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # a page may set it
     monkeypatch.setattr(dnn.datasets, "load_dataset", small_mnist)
     for table in (LAYERS, LOSSES):  # a page may add to them
         monkeypatch.setattr(table, "_entries", dict(table._entries))
