@@ -44,9 +44,11 @@ class Session:
         self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, x: np.ndarray) -> list[Array]:
-        """All outputs for x (B, ...)."""
+        """All outputs for x (B, ...), in the dtype that the model takes."""
         (given,) = self._session.get_inputs()
-        found: list[Array] = self._session.run(None, {given.name: x.astype(DTYPE)})
+        kind = given.type.removeprefix("tensor(").removesuffix(")")
+        x = x.astype(DTYPE if kind == "float" else kind)
+        found: list[Array] = self._session.run(None, {given.name: x})
         return found
 
 

@@ -72,8 +72,8 @@ def _dense(write: Writer, layer: Any, x: Value) -> Value:
     return write.node("Gemm", x, write.parameter("W"), *bias, shape=layer.output_shape)
 
 
-def _conv(axes: tuple[int, ...]) -> LayerNodes:
-    """``axes``: those of our W as ONNX has them, (n_out, n_in, ...)."""
+def conv(axes: tuple[int, ...]) -> LayerNodes:
+    """A convolution; ``axes``: those of our W as ONNX has them, (n_out, n_in, ...)."""
 
     def nodes(write: Writer, layer: Any, x: Value) -> Value:
         skip = 4 - len(axes)  # a sequence is an image of one row for us
@@ -157,8 +157,8 @@ def _parallel(write: Writer, layer: Any, x: Value) -> Value:
 
 LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     "Dense": _dense,
-    "Conv2D": _conv((3, 2, 0, 1)),
-    "Conv1D": _conv((2, 1, 0)),
+    "Conv2D": conv((3, 2, 0, 1)),
+    "Conv1D": conv((2, 1, 0)),
     "Embedding": _embedding,
     "MaxPooling2D": _pool("MaxPool"),
     "AveragePooling2D": _pool("AveragePool"),

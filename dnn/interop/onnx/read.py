@@ -29,10 +29,8 @@ def _parsed(source: Any) -> tuple[str, Any]:
     """(what it is in words, onnx.ModelProto)."""
     onnx = onnx_module()
     require_kind("source", source, str, Path, bytes, onnx.ModelProto)
-    if isinstance(source, onnx.ModelProto):
-        return "ONNX model", source
-    what = "ONNX model" if isinstance(source, bytes) else f"ONNX file {source}"
-    if not isinstance(source, bytes):
+    what = f"ONNX file {source}" if isinstance(source, (str, Path)) else "ONNX model"
+    if isinstance(source, (str, Path)):
         if not os.path.isfile(source):  # also no pipe, which would be waited for
             raise ONNXError(f"{what} is not a file, expected one that save_onnx wrote")
         try:
@@ -40,9 +38,14 @@ def _parsed(source: Any) -> tuple[str, Any]:
         except OSError as error:
             raise ONNXError(f"{what} cannot be read ({error.strerror})") from None
     try:
-        return what, onnx.ModelProto.FromString(source)
+        found = onnx.ModelProto.FromString(source) if isinstance(source, bytes) else source
+        texts = [found.producer_name, found.producer_version, *(t.name for t in found.graph.initializer)]
+        texts += [text for entry in found.metadata_props for text in (entry.key, entry.value)]
+        if not all(isinstance(text, str) for text in texts):  # of what is none, protobuf gives the bytes
+            raise ValueError("a text in it is none")
     except Exception as error:  # protobuf's DecodeError, of a package that is not ours to import
         raise ONNXError(f"{what} cannot be read ({brief(error)}); it is truncated or no ONNX file") from None
+    return what, found
 
 
 def _facts(what: str, found: Any) -> tuple[dict[str, Any], dict[str, str]]:

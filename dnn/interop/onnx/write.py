@@ -89,8 +89,8 @@ def to_onnx(
     require_kind("model", model, Sequential)
     dtype = usual_input(model) if input_dtype is None else input_dtype
     look_up("input_dtype", dtype, dict.fromkeys(INPUTS))
-    require_bool("logits", logits)
-    if model.backend.dtype_name != DTYPE and not require_bool("rounded", rounded):
+    require_bool("logits", logits), require_bool("rounded", rounded)
+    if model.backend.dtype_name != DTYPE and not rounded:
         raise InputError(
             f"model is of {model.backend.dtype_name}, expected {DTYPE}, in which ONNX files are written; "
             f"round its weights with rounded=True (--rounded)"
