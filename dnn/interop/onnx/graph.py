@@ -30,8 +30,7 @@ def onnx_module() -> Any:
         import onnx
     except ImportError as error:
         raise BackendUnavailable(
-            f"the package onnx cannot be imported ({error}), expected it for files of this kind; "
-            f"{install('onnx')}"
+            f"ONNX files need the package onnx, which cannot be imported ({error}); {install('onnx')}"
         ) from None
     return onnx
 
@@ -124,8 +123,9 @@ class Graph:
         if not made:  # it is the graph's input
             self.add_node("Identity", [value.name], name, {})
         for node in made:
-            node.output[:] = [name]
-            node.name = name
+            node.output[:], node.name = [name], name
+        for node in self.nodes if made else ():  # whoever takes it too
+            node.input[:] = [name if given == value.name else given for given in node.input]
         self.outputs.append(self._info(name, value.shape, DTYPE))
 
     def element_type(self, dtype: str) -> int:

@@ -53,11 +53,6 @@ def network_graph(
     return graph
 
 
-def usual_input(model: Sequential) -> str:
-    """The dtype of x where none is asked for: whole numbers for an Embedding, else float32."""
-    return DTYPE if model.layers[0].below is None else "int64"
-
-
 def model_graph(model: Sequential, input_dtype: str, logits: bool) -> Graph:
     """The graph of a model; an old checkpoint's uint8 pixels stand for v / 255."""
     scale = model.uint8_scale if input_dtype == "uint8" else 1.0
@@ -87,7 +82,8 @@ def to_onnx(
         BackendUnavailable: the package onnx is not installed.
     """
     require_kind("model", model, Sequential)
-    dtype = usual_input(model) if input_dtype is None else input_dtype
+    usual = DTYPE if model.layers[0].below is None else "int64"
+    dtype = usual if input_dtype is None else input_dtype
     look_up("input_dtype", dtype, dict.fromkeys(INPUTS))
     require_bool("logits", logits), require_bool("rounded", rounded)
     if model.backend.dtype_name != DTYPE and not rounded:
@@ -96,7 +92,7 @@ def to_onnx(
             f"round its weights with rounded=True (--rounded)"
         )
     if 4 * model.parameters.count >= LARGEST:
-        raise InputError(f"model has {model.parameters.count} weights, expected less than 2 GiB of them")
+        raise InputError(f"model has {model.parameters.count} weights, expected less than 2 GiB, where a file ends")
     more, graph = {**_labels(model, class_names), **_metadata(metadata)}, model_graph(model, dtype, logits)
     facts = {"version": VERSION, "input_dtype": dtype, "logits": bool(logits), "crc32": graph.checksum(),
              "input_shape": list(model.input_shape), "uint8_scale": model.uint8_scale,
