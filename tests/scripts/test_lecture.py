@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from command_lines import assert_refused, run
 from lecture_experiments import tables
+from lecture_experiments.chinese import chinese
 from lecture_experiments.experiments import EXPERIMENTS, STEPS
 from PIL import Image
 
@@ -67,16 +68,33 @@ def docs_rows():
     return list(csv.DictReader((DOCS / "lecture.csv").read_text(encoding="utf-8").splitlines()))
 
 
-def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path):
+@pytest.mark.parametrize("name", tables.PAGES)
+def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path, name):
     """Writing what docs/lecture.csv holds changes no byte of docs/."""
-    page = (DOCS / "lecture.md").read_bytes()
-    (tmp_path / "lecture.md").write_bytes(page)
-    assert tables.write(docs_rows(), tmp_path) == tmp_path / "lecture.md"
-    assert (tmp_path / "lecture.md").read_bytes() == page
+    page = (DOCS / name).read_bytes()
+    (tmp_path / name).write_bytes(page)
+    assert tables.write(docs_rows(), tmp_path) == tmp_path / name
+    assert (tmp_path / name).read_bytes() == page
     assert (tmp_path / "lecture.csv").read_bytes() == (DOCS / "lecture.csv").read_bytes()
     assert [row["experiment"] for row in docs_rows()] == list(EXPERIMENTS)
     pictures = re.findall(r"\((lecture-\w+\.png)\)", page.decode())
     assert sorted(pictures) == sorted(path.name for path in DOCS.glob("lecture-*.png"))
+
+
+def test_both_languages_name_the_same_figures():
+    """Numbers with a point, per cents and large numbers, each as often; and as many headings."""
+    pages = [(DOCS / name).read_text(encoding="utf-8") for name in tables.PAGES]
+    figures = [sorted(re.findall(r"\d[\d,]*\.\d+|\d+,\d{3}|\d{3,}|\d+(?= ?%)", page)) for page in pages]
+    assert figures[0] == figures[1]
+    assert len(figures[0]) > 100
+    assert len(set(map(len, (re.findall(r"^## ", page, re.MULTILINE) for page in pages)))) == 1
+
+
+def test_each_cell_of_a_table_is_translated():
+    """But for names that both languages have, such as numbers."""
+    made = "".join(tables.markdown(docs_rows(), chinese).values())
+    cells = {cell.strip() for line in made.splitlines() for cell in line.strip("|").split("|")}
+    assert not [cell for cell in cells if re.search("[a-z]{3}", cell) and not re.search("[一-鿿]", cell)]
 
 
 def test_prose_survives_and_tables_are_replaced(tmp_path):
