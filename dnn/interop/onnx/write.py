@@ -92,7 +92,9 @@ def to_onnx(
             f"round its weights with rounded=True (--rounded)"
         )
     if 4 * model.parameters.count >= LARGEST:
-        raise InputError(f"model has {model.parameters.count} weights, expected less than 2 GiB, where a file ends")
+        raise InputError(
+            f"model has {model.parameters.count} weights, expected less than 2 GiB of them, where a file ends"
+        )
     more, graph = {**_labels(model, class_names), **_metadata(metadata)}, model_graph(model, dtype, logits)
     facts = {"version": VERSION, "input_dtype": dtype, "logits": bool(logits), "crc32": graph.checksum(),
              "input_shape": list(model.input_shape), "uint8_scale": model.uint8_scale,

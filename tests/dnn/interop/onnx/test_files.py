@@ -364,7 +364,9 @@ def test_files_that_are_not_there(tmp_path):
 def test_without_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     for call in (lambda: to_onnx(text_model()), lambda: from_onnx(b"")):
-        with pytest.raises(BackendUnavailable, match=r'ONNX files need the package onnx.*pip install -e "\.\[onnx\]"'):
+        with pytest.raises(
+            BackendUnavailable, match=r'ONNX files need the package onnx.*pip install -e "\.\[onnx\]"'
+        ):
             call()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     _, missing = dnn.agreement.available_contenders()
