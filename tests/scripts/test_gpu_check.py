@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from command_lines import assert_refused, run
+from command_lines import assert_refused, run, run_here
 from gpu_checks import parts
 from gpu_checks import run as checks
 from gpu_checks.common import Settings
@@ -26,7 +26,7 @@ def test_without_a_device_it_says_so():
 
 
 def test_an_unknown_part_is_refused():
-    assert_refused(run("gpu_check", "--parts", "doctro"), "doctro", "doctor")
+    assert_refused(run_here("gpu_check", "--parts", "doctro"), "doctro", "doctor")
 
 
 def test_parts_fail_alone(tmp_path):

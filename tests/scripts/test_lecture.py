@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from command_lines import assert_refused, run
+from command_lines import assert_refused, run, run_here
 from lecture_experiments import tables
 from lecture_experiments.chinese import chinese
 from lecture_experiments.experiments import EXPERIMENTS, STEPS
@@ -42,7 +42,7 @@ def test_tables_csv_and_pictures(folder):
 
 def test_what_is_done_is_not_done_again(folder):
     before = {p: p.stat().st_mtime_ns for p in (folder / "results").iterdir()}
-    result = run("lecture", *SMALL, "--only", "linear", "--out", folder)
+    result = run_here("lecture", *SMALL, "--only", "linear", "--out", folder)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert {p: p.stat().st_mtime_ns for p in (folder / "results").iterdir()} == before
@@ -50,14 +50,16 @@ def test_what_is_done_is_not_done_again(folder):
 
 def test_results_of_another_seed_are_not_mixed_in(folder):
     assert_refused(
-        run("lecture", *SMALL, "--only", "linear", "--seed", 1, "--out", folder), "seed", "another folder"
+        run_here("lecture", *SMALL, "--only", "linear", "--seed", 1, "--out", folder),
+        "seed",
+        "another folder",
     )
 
 
 def test_the_list_and_a_typo():
-    result = run("lecture", "--list")
+    result = run_here("lecture", "--list")
     assert [line.split()[0] for line in result.stdout.splitlines()] == list(EXPERIMENTS)
-    assert_refused(run("lecture", "--only", "lecturee"), "lecturee", "lecture")
+    assert_refused(run_here("lecture", "--only", "lecturee"), "lecturee", "lecture")
 
 
 def test_the_steps_are_experiments():

@@ -40,6 +40,7 @@ from dnn import (
     Residual,
     Sequential,
 )
+from dnn.agreement import get_contender
 from dnn.agreement.onnx_runtime import Session
 from dnn.agreement.samples import samples
 from dnn.checkpoints import save_model
@@ -369,8 +370,8 @@ def test_without_the_package(monkeypatch):
         ):
             call()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    _, missing = dnn.agreement.available_contenders()
-    assert "onnxruntime cannot run" in missing["onnxruntime"]
+    with pytest.raises(BackendUnavailable, match=r'onnxruntime cannot run.*pip install -e "\.\[onnx\]"'):
+        get_contender("onnxruntime")
 
 
 def refused_or_whole(content):
