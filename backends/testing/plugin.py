@@ -37,20 +37,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
-    """``agree(f, *arrays)`` fails where backends disagree on f; ``agree.rng`` draws inputs from the seed."""
-    config, seed, marker = (
-        request.config,
-        getattr(request, "param", 0),
-        request.node.get_closest_marker("agree"),
-    )
+    """``agree(f, *arrays, gradient=False)`` fails where backends disagree; ``agree.rng`` draws inputs."""
+    config, seed = request.config, getattr(request, "param", 0)
+    marker = request.node.get_closest_marker("agree")
     named = config.getoption("--agree-backends")
     backends = named.split(",") if named else marker.kwargs["backends"] if marker else BACKENDS
     found, planted = config.stash[FOUND]
 
-    def check(f: Callable[..., Any], *arrays: Any) -> Agreement:
+    def check(f: Callable[..., Any], *arrays: Any, gradient: bool = False) -> Agreement:
         __tracebackhide__ = True
         try:
-            agreement = check_agreement(f, *arrays, backends=backends, seed=seed)
+            agreement = check_agreement(f, *arrays, backends=backends, seed=seed, gradient=gradient)
         except Disagreement as error:
             found.append((request.node.nodeid, error.args[0]))
             raise

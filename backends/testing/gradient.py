@@ -1,0 +1,159 @@
+"""Gradients: a backend's autograd against differences of the oracle.
+
+The floating-point arrays that f returns, times random weights, are added up. The gradient g of this sum is
+compared in about 16 directions d: each has elements of its own, where d is x or -x (1 where x is 0).
+
+The oracle's g.d is a central difference in float64: of those at six steps the one that differs least from the
+one before it, by an error that is added to the bound. A disturbed run keeps its errors while x moves, and the
+derivatives of each call are off as well: by 4 u of their size; by u (m + 3) where an argument acts
+on m results, over which the backward pass adds up; and by 2 u |r| of functions that a library may derive
+from their rounded result r, as in tanh' = 1 - tanh^2.
+"""
+
+import importlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from array_api_compat import is_jax_array, is_torch_array
+
+from backends.backend import Backend
+from backends.errors import InputError, brief
+from backends.testing.bounds import Bound, Verdict
+from backends.testing.oracle import Oracle, default_dtype, to_numpy
+from backends.testing.rounding import DOTS, EXACT, ROUNDED_ONCE, SUMS, Rounding, U, terms
+from backends.testing.watched import WIDE, Array, Call, leaves, tree_map
+
+DIRECTIONS, STEPS = 16, 2.0 ** -np.arange(4, 20, 3)
+SHORT = 3  # the step of disturbed runs
+
+
+class Backward(Rounding):
+    """A disturbed run that has derivatives. ``begin`` starts each; the first is at the point itself."""
+
+    forward = (ROUNDED_ONCE | SUMS | DOTS) - {"var", "std"}
+
+    def __init__(self, *seed: int):
+        super().__init__()
+        self.seed, self.first = seed, list[Any]()
+
+    def begin(self) -> "Backward":
+        self.rng, self.errors = np.random.default_rng(self.seed), np.random.default_rng((*self.seed, 1))
+        self.at = 0
+        return self
+
+    def kept(self, value: Any) -> Any:
+        if self.at == len(self.first):
+            self.first.append(np.array(value))
+        self.at += 1
+        old = self.first[self.at - 1]
+        return (
+            old if old.shape == np.shape(value) else value
+        )  # another path through f: nothing fits, all jumps
+
+    def off(self, size: Any, x: Any) -> Any:
+        """How far x has moved, times an error."""
+        return U * size * self.errors.uniform(-1, 1, np.shape(x)) * (x - self.kept(x))
+
+    def __call__(self, call: Call) -> Any:
+        arrays = [x for x in call.arrays() if x.dtype in WIDE]
+        if not arrays or not WIDE.keys() & set(leaves(call.dtypes)):
+            return super().__call__(call)
+
+        def derived(r: Any) -> Any:
+            k = terms(call, r) if call.name in DOTS or call.name.startswith("cumulative") else 1
+            fan = max(1.0, np.size(r) * k / max(min(x.size for x in arrays), 1))
+            exact = call.name in EXACT and fan == 1
+            return r if exact or np.asarray(r).dtype.kind not in "fc" else r + self.off(fan + 3, r)
+
+        result = tree_map(derived, super().__call__(replace(call)))
+        from_result = call.name in ("tanh", "expm1") or "special." in call.name
+        if not from_result or len(arrays) > 1:
+            return result
+        return result + self.off(2 * np.abs(self.kept(result)), arrays[0].held)
+
+
+class Gradient:
+    """The bound of f's gradient; ``judge`` compares a backend with it."""
+
+    def __init__(self, oracle: Oracle):
+        self.oracle, self.rng = oracle, np.random.default_rng([oracle.seed, 0])
+        self.floats = [x for x in oracle.arrays if _is_float(x)]
+        if not self.floats:
+            raise InputError("no argument is an array of real numbers, expected one for gradient=True")
+        each = max(1, DIRECTIONS // len(self.floats))
+        groups = np.concatenate([i * each + np.arange(x.size) % each for i, x in enumerate(self.floats)])
+        self.groups = np.unique(groups, return_inverse=True)[1]
+        self.point = x = np.concatenate([x.ravel() for x in self.floats], dtype=np.float64)
+        moves = np.where(np.isfinite(x), np.where(x == 0, 1.0, x), 0.0)
+        self.moves = moves * self.rng.choice([-1, 1], x.size)
+        self.weights, self._bounds = dict[str, Any](), dict[str, Bound]()
+
+    def _sums(self, hook: Rounding, default: str, move: Any = 0.0) -> Any:
+        """Weight times output, of all outputs in one array."""
+        parts = iter(np.split(self.point + move, np.cumsum([x.size for x in self.floats])))
+        arrays = [next(parts).reshape(x.shape) if _is_float(x) else x for x in self.oracle.arrays]
+        found, _ = self.oracle.watched(hook, default, arrays)
+        values = {name: x.held for name, x in found.items() if isinstance(x, Array) and x.held.dtype == float}
+        for name in [name for name in values if name not in self.weights]:
+            self.weights[name] = np.float32(self.rng.normal(size=values[name].shape))
+        if not self.weights:
+            raise InputError("f returns no floating-point array, expected one for gradient=True")
+        return np.concatenate([np.ravel(weight * values[name]) for name, weight in self.weights.items()])
+
+    def bound(self, default: str) -> Bound:
+        """For a library with this default dtype; NaN where f jumps or has a kink."""
+        if default not in self._bounds:
+            hooks = [Backward(self.oracle.seed, run, 1) for run in range(self.oracle.runs)]
+            base, bases = self._sums(Rounding(), default), [self._sums(h.begin(), default) for h in hooks]
+            exact, errors, runs = list[Any](), list[Any](), list[Any]()
+            for group in range(self.groups.max() + 1):
+                move = np.where(self.groups == group, self.moves, 0.0)
+                ahead = [self._sums(Rounding(), default, move * step) - base for step in STEPS]
+                behind = [base - self._sums(Rounding(), default, -move * step) for step in STEPS]
+                right, left = np.sum(ahead, axis=1) / STEPS, np.sum(behind, axis=1) / STEPS
+                slopes, jumps = (right + left) / 2, np.abs(right - left)
+                change = np.abs(np.diff(slopes))
+                best = np.argmin(np.where(np.isnan(change), np.inf, change))
+                kink = jumps[SHORT] if jumps[SHORT] > jumps[SHORT - 1] / 2 else 0.0
+                exact, errors = [*exact, slopes[best + 1]], [*errors, (change[best], kink)]
+                moved = [self._sums(h.begin(), default, move * STEPS[SHORT]) for h in hooks]
+                spread = [np.sum(m - b) / STEPS[SHORT] for m, b in zip(moved, bases, strict=True)]
+                runs.append(slopes[best + 1] + np.asarray(spread) - right[SHORT])
+            bound, (change, kinks) = (
+                Bound("gradient", exact, [*np.transpose(runs)], np.float64),
+                np.transpose(errors),
+            )
+            bound.bound = np.where(kinks > bound.bound / 10, np.nan, bound.bound + change)
+            self._bounds[default] = bound
+        return self._bounds[default]
+
+    def judge(self, backend: Backend) -> list[Verdict] | None:
+        """Of autograd; None: the library has none."""
+        put, xp = backend.from_host, backend.xp
+        sample = put(np.zeros(1, dtype=np.float32))
+        library = "torch.func" if is_torch_array(sample) else "jax" if is_jax_array(sample) else None
+        if library is None:
+            return None
+
+        def values(*floats: Any) -> tuple[Any, ...]:
+            rest = iter(floats)
+            copy = lambda x: 1 * next(rest) if _is_float(x) else put(x)  # noqa: E731  # f may write into it
+            found = self.oracle.run(xp, copy)
+            return tuple(found[name] for name in self.weights)
+
+        with np.errstate(all="ignore"):
+            bound = self.bound(default_dtype(xp))
+            try:
+                found, back = importlib.import_module(library).vjp(values, *map(put, self.floats))
+                weights = (put(w, x.dtype) for x, w in zip(found, self.weights.values(), strict=True))
+                gradient = [np.ravel(to_numpy(backend, x)) for x in back(tuple(weights))]
+            except Exception as error:  # each library has its own
+                note = f"raises {type(error).__name__}: {brief(error)}"
+                return [Verdict(backend.name, "gradient", np.inf, note)]
+            products = self.moves * np.where(self.moves == 0, 0, np.concatenate(gradient, dtype=np.float64))
+            return [bound.judge(backend.name, np.bincount(self.groups, products))]
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype == np.float32
