@@ -1,17 +1,12 @@
-"""Gradients: a backend's autograd against differences of the oracle.
+"""Gradients: a backend's autograd against differences of the oracle, as in docs/agreement-for-your-code.md.
 
 The floating-point arrays that f returns, times random weights, are added up. The gradient g of this sum is
 compared in about 16 directions d: each has elements of its own, where d is x or -x (1 where x is 0).
-
-The oracle's g.d is a central difference in float64: of those at six steps the one that differs least from the
-one before it, by an error that is added to the bound. A disturbed run keeps its errors while x moves, and the
-derivatives of each call are off as well: by 4 u of their size; by u (m + 3) where an argument acts
-on m results, over which the backward pass adds up; and by 2 u |r| of functions that a library may derive
-from their rounded result r, as in tanh' = 1 - tanh^2.
 """
 
 import importlib
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,12 +24,17 @@ SHORT = 3  # the step of disturbed runs
 
 
 class Backward(Rounding):
-    """A disturbed run that has derivatives. ``begin`` starts each; the first is at the point itself."""
+    """A disturbed run whose errors stay while x moves, so that it has derivatives. Those of each call are off
+
+    - by 4 u of their size, or by u (m + 3) where the backward pass adds up m results of an argument;
+    - by 2 u |r| where a library may derive them from the rounded result r, as in tanh' = 1 - tanh^2.
+
+    ``begin`` starts each run; the first is at the point itself.
+    """
 
     forward = (ROUNDED_ONCE | SUMS | DOTS) - {"var", "std"}
 
     def __init__(self, *seed: int):
-        super().__init__()
         self.seed, self.first = seed, list[Any]()
 
     def begin(self) -> "Backward":
@@ -46,10 +46,8 @@ class Backward(Rounding):
         if self.at == len(self.first):
             self.first.append(np.array(value))
         self.at += 1
-        old = self.first[self.at - 1]
-        return (
-            old if old.shape == np.shape(value) else value
-        )  # another path through f: nothing fits, all jumps
+        first = self.first[self.at - 1]
+        return first if first.shape == np.shape(value) else value  # on another path through f nothing fits
 
     def off(self, size: Any, x: Any) -> Any:
         """How far x has moved, times an error."""
@@ -87,7 +85,7 @@ class Gradient:
         self.point = x = np.concatenate([x.ravel() for x in self.floats], dtype=np.float64)
         moves = np.where(np.isfinite(x), np.where(x == 0, 1.0, x), 0.0)
         self.moves = moves * self.rng.choice([-1, 1], x.size)
-        self.weights, self._bounds = dict[str, Any](), dict[str, Bound]()
+        self.weights, self.bound = dict[str, Any](), cache(self._bound)
 
     def _sums(self, hook: Rounding, default: str, move: Any = 0.0) -> Any:
         """Weight times output, of all outputs in one array."""
@@ -101,32 +99,27 @@ class Gradient:
             raise InputError("f returns no floating-point array, expected one for gradient=True")
         return np.concatenate([np.ravel(weight * values[name]) for name, weight in self.weights.items()])
 
-    def bound(self, default: str) -> Bound:
+    def _bound(self, default: str) -> Bound:
         """For a library with this default dtype; NaN where f jumps or has a kink."""
-        if default not in self._bounds:
-            hooks = [Backward(self.oracle.seed, run, 1) for run in range(self.oracle.runs)]
-            base, bases = self._sums(Rounding(), default), [self._sums(h.begin(), default) for h in hooks]
-            exact, errors, runs = list[Any](), list[Any](), list[Any]()
-            for group in range(self.groups.max() + 1):
-                move = np.where(self.groups == group, self.moves, 0.0)
-                ahead = [self._sums(Rounding(), default, move * step) - base for step in STEPS]
-                behind = [base - self._sums(Rounding(), default, -move * step) for step in STEPS]
-                right, left = np.sum(ahead, axis=1) / STEPS, np.sum(behind, axis=1) / STEPS
-                slopes, jumps = (right + left) / 2, np.abs(right - left)
-                change = np.abs(np.diff(slopes))
-                best = np.argmin(np.where(np.isnan(change), np.inf, change))
-                kink = jumps[SHORT] if jumps[SHORT] > jumps[SHORT - 1] / 2 else 0.0
-                exact, errors = [*exact, slopes[best + 1]], [*errors, (change[best], kink)]
-                moved = [self._sums(h.begin(), default, move * STEPS[SHORT]) for h in hooks]
-                spread = [np.sum(m - b) / STEPS[SHORT] for m, b in zip(moved, bases, strict=True)]
-                runs.append(slopes[best + 1] + np.asarray(spread) - right[SHORT])
-            bound, (change, kinks) = (
-                Bound("gradient", exact, [*np.transpose(runs)], np.float64),
-                np.transpose(errors),
-            )
-            bound.bound = np.where(kinks > bound.bound / 10, np.nan, bound.bound + change)
-            self._bounds[default] = bound
-        return self._bounds[default]
+        hooks = [Backward(self.oracle.seed, run, 1) for run in range(self.oracle.runs)]
+        base, bases = self._sums(Rounding(), default), [self._sums(h.begin(), default) for h in hooks]
+        rows = []
+        for group in range(self.groups.max() + 1):
+            move = np.where(self.groups == group, self.moves, 0.0)
+            ahead = [self._sums(Rounding(), default, move * step) - base for step in STEPS]
+            behind = [base - self._sums(Rounding(), default, -move * step) for step in STEPS]
+            right, left = np.sum(ahead, axis=1) / STEPS, np.sum(behind, axis=1) / STEPS
+            slopes, jumps = (right + left) / 2, np.abs(right - left)
+            change = np.abs(np.diff(slopes))  # from one step to the next, which is 8 times shorter
+            best = np.argmin(np.where(np.isnan(change), np.inf, change))
+            kink = jumps[SHORT] if jumps[SHORT] > jumps[SHORT - 1] / 2 else 0.0
+            moved = [self._sums(h.begin(), default, move * STEPS[SHORT]) for h in hooks]
+            spread = np.sum(np.subtract(moved, bases), axis=1) / STEPS[SHORT] - right[SHORT]
+            rows.append([slopes[best + 1], change[best], kink, *(slopes[best + 1] + spread)])
+        exact, change, kinks, *runs = np.transpose(rows)
+        bound = Bound("gradient", exact, runs, np.float64)
+        bound.bound = np.where(kinks > bound.bound / 10, np.nan, bound.bound + change)
+        return bound
 
     def judge(self, backend: Backend) -> list[Verdict] | None:
         """Of autograd; None: the library has none."""
@@ -138,8 +131,8 @@ class Gradient:
 
         def values(*floats: Any) -> tuple[Any, ...]:
             rest = iter(floats)
-            copy = lambda x: 1 * next(rest) if _is_float(x) else put(x)  # noqa: E731  # f may write into it
-            found = self.oracle.run(xp, copy)
+            copies = lambda x: 1 * next(rest) if _is_float(x) else put(x)  # noqa: E731  # f may write into them
+            found = self.oracle.run(xp, copies)
             return tuple(found[name] for name in self.weights)
 
         with np.errstate(all="ignore"):
