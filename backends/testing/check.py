@@ -1,7 +1,7 @@
 """Do backends agree on a function? Their errors against bounds that the function itself gives."""
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from backends.testing.culprit import culprit
 from backends.testing.gradient import Gradient
 from backends.testing.oracle import Oracle
 
+Function = Callable[..., Any]
 BACKENDS = ("numpy", "torch", "strict")
 
 
@@ -46,12 +47,7 @@ def find(name: Any) -> Backend:
 
 
 def check_agreement(
-    f: Callable[..., Any],
-    *arrays: Any,
-    backends: Iterable[Any] = BACKENDS,
-    runs: int = 16,
-    seed: int = 0,
-    gradient: bool = False,
+    f: Function, *arrays: Any, backends: Any = BACKENDS, runs: int = 16, seed: int = 0, gradient: bool = False
 ) -> Agreement:
     """Whether backends compute f as float64 NumPy does, up to what float32 may lose in f.
 
@@ -59,10 +55,9 @@ def check_agreement(
         f: ``f(xp, *arrays)``, or ``f(*arrays)`` that finds its namespace by array_api_compat; it returns
             arrays or numbers, also in tuples, dicts or result objects.
         arrays: NumPy arrays; float64 is rounded to float32. What is no array is handed on.
-        backends: names ("numpy", "torch:cuda", "jax", any importable namespace) or Backends.
+        backends: a list of names ("numpy", "torch:cuda", "jax", any importable namespace) or Backends.
         runs: disturbed runs that the bounds are derived from; ``seed``: of their random numbers.
-        gradient: compare the gradients of torch and JAX too, that is of the sum of f's floating-point
-            arrays times random weights, with respect to each float32 array.
+        gradient: compare the gradients of torch and JAX too: of the sum of f's arrays times random weights.
 
     Raises Disagreement: a bound is broken; says where, by how much, and in which call first.
 
@@ -83,7 +78,7 @@ def check_agreement(
             broken[0].note += f"{broken[0].note and '; '}first wrong call: {culprit(oracle, backend)}"
         slopes = differences.judge(backend) if differences else []
         if slopes is None:
-            agreement.skipped[f"the gradient on {backend.name}"] = "it has no autograd, as torch and jax have"
+            agreement.skipped[f"the gradient on {backend.name}"] = "it has no autograd; torch and jax have"
         agreement.verdicts += [*verdicts, *(slopes or [])]
     if not all(verdict.agrees for verdict in agreement.verdicts):
         raise Disagreement(agreement)

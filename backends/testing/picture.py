@@ -24,19 +24,17 @@ def draw(found: Iterable[tuple[str, Agreement]], file: str) -> None:
             row[series] = max(row.get(series, 0.0), verdict.ratio)
     tests = sorted(worst, key=lambda test: max(worst[test].values(), default=0.0))
     ratios = [ratio for row in worst.values() for ratio in row.values() if 1e-6 < ratio < np.inf]
-    low, high = np.floor(np.log10(min([0.1, *ratios]))), np.ceil(np.log10(max([1.1, *ratios])))
-    zero, infinite = 10 ** (low - 0.6), 10 ** (high + 0.6)  # where these are drawn
+    ticks = 10 ** np.arange(np.floor(np.log10(min([0.1, *ratios]))), np.log10(max([1.1, *ratios])) + 1)
+    zero, infinite = ticks[0] / 4, ticks[-1] * 4  # where these are drawn
     figure = Figure(figsize=(9, 1.2 + 0.21 * len(tests)), dpi=120, layout="constrained")
     axes = figure.add_subplot(xscale="log", xlim=(zero / 2, infinite * 2), ylim=(-0.5, len(tests) - 0.5))
     axes.axvspan(1, infinite * 2, color="tab:red", alpha=0.1, linewidth=0)
     axes.barh(range(0, len(tests), 2), 1e9, 1.0, color="black", alpha=0.05)
     backends = sorted({backend for row in worst.values() for backend in row})
     for i, backend in enumerate(backends):
-        up = 0.4 * ((i + 0.5) / len(backends) - 0.5)
-        at = [(worst[test][backend], y + up) for y, test in enumerate(tests) if backend in worst[test]]
-        x, y = np.transpose(at)
+        x, y = np.transpose([(worst[t][backend], y) for y, t in enumerate(tests) if backend in worst[t]])
+        y += 0.4 * ((i + 0.5) / len(backends) - 0.5)  # beside each other
         axes.plot(np.clip(x, zero, infinite), y, "osD^vP*X"[i % 8], label=backend, markersize=4)
-    ticks = 10 ** np.arange(low, high + 1)
     axes.set_xticks([zero, *ticks, infinite], ["0", *(f"{tick:g}" for tick in ticks), "inf"])
     axes.set_yticks(range(len(tests)), [t if len(t) < 60 else f"{t[:57]}..." for t in tests], fontsize=8)
     axes.minorticks_off()
