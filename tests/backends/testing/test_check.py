@@ -133,7 +133,7 @@ def test_backends_that_cannot_run_are_skipped_with_the_reason():
 @pytest.mark.parametrize("name", ["torch:cuda", "cupy"])
 def test_a_gpu_is_compared_or_skipped_with_the_reason(name):
     agreement = check_agreement(naive_variance, normal(50, 3), backends=[name])
-    assert agreement.verdicts or f"backend {name.partition(':')[0]!r} cannot run" in agreement.skipped[name]
+    assert agreement.verdicts or agreement.skipped[name].startswith(f"backend {name.partition(':')[0]!r}")
 
 
 def test_jax():

@@ -39,6 +39,7 @@ def test_wrong(agree):
 """
 HYPOTHESIS = """
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.extra.array_api import make_strategies_namespace
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -52,6 +53,7 @@ elements = {"min_value": -50, "max_value": 50}
 def test_softmax(agree, x):
     agree(lambda xp, x: xp.exp(x) / xp.sum(xp.exp(x)), x)
 
+@pytest.mark.agree(backends=["torch"])
 @given(x=make_strategies_namespace(np).arrays(np.float32, (3,), elements=elements))
 def test_wrong(agree, x):
     agree(lambda xp, x: xp.where(x > 10, x * (1 + ("torch" in xp.__name__)), x), x)
@@ -114,7 +116,6 @@ def test_hypothesis_draws_the_arrays(tmp_path):
     code, said = run(tmp_path, HYPOTHESIS, "--agree-report=out.json", "-p", "hypothesis")
     assert code == 1
     assert "1 failed, 1 passed" in said
-    assert "Falsifying example: test_wrong" in said
     assert re.search(r"x=array\(\[[ 0.,]*11\.", said)
     tests = json.loads((tmp_path / "out.json").read_text())["tests"]
     assert len([test for test in tests if "softmax" in test["test"]]) == 5
