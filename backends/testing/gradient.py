@@ -27,7 +27,7 @@ class Backward(Rounding):
     """A disturbed run whose errors stay while x moves, so that it has derivatives. Those of each call are off
 
     - by 4 u of their size, or by u (m + 3) where the backward pass adds up m results of an argument;
-    - by 2 u |r| where a library may derive them from the rounded result r, as in tanh' = 1 - tanh^2.
+    - by 4 u |r| where a library may derive them from the rounded result r, as in tanh' = 1 - tanh^2.
 
     ``begin`` starts each run; the first is at the point itself.
     """
@@ -68,7 +68,7 @@ class Backward(Rounding):
         from_result = call.name in ("tanh", "expm1") or "special." in call.name
         if not from_result or len(arrays) > 1:
             return result
-        return result + self.off(2 * np.abs(self.kept(result)), arrays[0].held)
+        return result + self.off(4 * np.abs(self.kept(result)), arrays[0].held)
 
 
 class Gradient:
