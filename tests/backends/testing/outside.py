@@ -108,7 +108,7 @@ SURVIVORS = {
     "softmax: max, dropped term",
     "log_softmax: max, dropped term",
     "logsumexp: max, dropped term",
-    # These make the result inf or NaN, and SciPy then takes log(sum(exp(x))), which is right without overflow.
+    # These make the result inf or NaN, and SciPy then takes log(sum(exp(x))), right without overflow.
     "logsumexp: subtract, swapped arguments",
     "logsumexp: less, swapped arguments",
     "logsumexp: astype, stale buffer",
