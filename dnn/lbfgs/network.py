@@ -83,14 +83,16 @@ def fit_lbfgs(
     """
     door = require_kind("model", model, Network).door
     require_kind("state", state, State, None), require_kind("watch", watch, Callable, None)
-    _require_fixed(model)
+    for layer in model.layers:
+        if layer.random or layer.mixes:
+            expected = "none such in L-BFGS; leave it out or train with fit"
+            raise layer.refused("makes the loss depend on more than the weights", expected)
     backend, values = model.backend, model.parameters.values
     chunk_size = positive_integer("chunk_size", chunk_size)
     examples = door.admit(x, y)
     if examples.weights is not None:
-        raise InputError(
-            "the loss has ignore_index, expected none in L-BFGS; take these examples out of x and y"
-        )
+        got = "the loss has ignore_index"
+        raise InputError(f"{got}, expected none in L-BFGS; take these examples out of x and y")
     function = MeanLoss(model, examples, chunk_size)
     here = backend.xp.asarray(values, copy=True)
     if state is not None:
@@ -110,16 +112,6 @@ def fit_lbfgs(
             values[...] = here  # the last evaluation may have been elsewhere
 
 
-def _require_fixed(model: Network) -> None:
-    """Refuse layers that make the loss a function of more than the weights."""
-    for layer in model.layers:
-        if layer.random or layer.mixes:
-            raise InputError(
-                f"layer {layer.name!r} ({type(layer).__name__}) makes the loss depend on more than the "
-                f"weights, expected none such in L-BFGS; leave it out or train with fit"
-            )
-
-
 def _require_reached(state: State, function: MeanLoss, before: Array) -> None:
     """Refuse a state of another network, or one that was reached with other examples or another goal.
 
@@ -130,14 +122,11 @@ def _require_reached(state: State, function: MeanLoss, before: Array) -> None:
     backend.check("state", state.point)
     got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, before))
     if got != expected:
-        raise InputError(
-            f"state is of {got}, expected {expected}: of a network with the same layers and dtype"
-        )
+        text = f"state is of {got}"
+        raise InputError(f"{text}, expected {expected}: of a network with the same layers and dtype")
     found, _ = function(state.point)
     near = float(np.sqrt(np.finfo(backend.dtype_name).eps)) * max(1.0, abs(state.value))
     if not abs(found - state.value) <= near and np.isfinite(state.value):
         function.model.parameters.values[...] = before
-        raise InputError(
-            f"state has the loss {state.value:.6g} where x and y give {found:.6g}, expected the examples, "
-            f"loss and penalty that it was reached with"
-        )
+        text = f"state has the loss {state.value:.6g} where x and y give {found:.6g}"
+        raise InputError(f"{text}, expected the examples, loss and penalty that it was reached with")
