@@ -10,10 +10,10 @@ from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
+from dnn.agreement.draws import normal
 from dnn.agreement.records import Record, judge
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named
-from dnn.random import host_normal, stream_key
 
 LEVEL = "L0"
 Function = Callable[..., Any]
@@ -43,9 +43,9 @@ def _sweep(name: str, n: int) -> np.ndarray:
 
 def _activation_inputs(kind: str, sizes: Sizes, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """z and dy (rows, 10); special values for functions that work element by element."""
-    dy = host_normal(stream_key(seed, "agreement cotangent"), (sizes.sweep // 10, 10))
+    dy = normal(seed, "cotangent", (sizes.sweep // 10, 10))
     if kind == "softmax":
-        z = 4.0 * host_normal(stream_key(seed, "agreement rows of z"), dy.shape)
+        z = 4.0 * normal(seed, "rows of z", dy.shape)
         z[0], z[1, 0] = 0.0, 80.0  # ties, and one that takes all
     else:
         z = np.linspace(-100.0, 100.0, dy.size).reshape(dy.shape)
@@ -59,7 +59,7 @@ def kernel_level(
     contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
 ) -> Iterator[Record]:
     """Unary functions (4 ULP), activations and their derivatives (8 ULP), exact functions (0)."""
-    draws = host_normal(stream_key(seed, "agreement pairs"), (2, sizes.sweep // 10 * 10))
+    draws = normal(seed, "pairs", (2, sizes.sweep // 10 * 10))
     pair = draws.astype(np.float32)
     pair[1, : sizes.sweep // 10] = pair[0, : sizes.sweep // 10]  # a == b too
     pair[:, sizes.sweep // 2 :] = np.rint(pair[:, sizes.sweep // 2 :])  # the largest more than once

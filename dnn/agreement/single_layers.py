@@ -10,6 +10,7 @@ from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Data, loss_variants
 from dnn.agreement.contender import Batches, Contender
+from dnn.agreement.draws import normal
 from dnn.agreement.oracle import pre_activation, predicted
 from dnn.agreement.records import Record, judge
 from dnn.agreement.samples import condition, inner_dimensions, samples
@@ -18,7 +19,7 @@ from dnn.agreement.state import Named
 from dnn.layers import Layer
 from dnn.layers.normalization import Normalization
 from dnn.losses import Loss
-from dnn.random import host_normal, host_uniform, stream_key
+from dnn.random import host_uniform, stream_key
 
 LEVEL = "L1"
 SHORT = (37, 5, 37)
@@ -31,7 +32,7 @@ EXACT = ("Dense", "MaxPooling2D", "Flatten", "Reshape", "Activation")
 
 
 def _draw(seed: int, purpose: str, shape: tuple[int, ...]) -> np.ndarray:
-    return host_normal(stream_key(seed, f"agreement {purpose}"), shape).astype(np.float32)
+    return normal(seed, purpose, shape).astype(np.float32)
 
 
 def layer_level(
