@@ -21,6 +21,10 @@ U = UNITS["float32"]
 
 UNARY_ULP = 4.0
 COMPOSITE_ULP = 8.0
+PIECEWISE_ULP = {"linear": 0.0, "relu": 0.0, "leaky_relu": UNARY_ULP}
+"""Activations that choose, and multiply at most once."""
+STEP = 4.0
+"""u of a gradient that takes a few values only, such as sign(P - Y) / B."""
 TRAJECTORY = 1e-9
 ACCURACY_POINTS = 0.25
 
@@ -62,6 +66,13 @@ def softmax_ulp(spread: float, width: int) -> float:
     8 ULP, as for other composites, would hold for a few numbers with a spread of a few units only.
     """
     return COMPOSITE_ULP + spread + sqrt(width)
+
+
+def softmax_slope_ulp(width: int) -> float:
+    """y_i (dy_i - sum_j dy_j y_j) in units of the largest dy. The spread s is not in it: exp(-s) is off by s u,
+    but s exp(-s) is at most 1/e, and its sum over j at most log(width) + 1/e.
+    """
+    return COMPOSITE_ULP + sqrt(width)
 
 
 def layer(k: float, u: float = U, condition: float = 1.0) -> float:
@@ -107,8 +118,8 @@ def loss_value(batch: int, classes: int, largest: float, value: float) -> float:
 
 
 def loss_gradient(classes: int, kappa: float, spread: float) -> float:
-    """The loss's gradient from given outputs: (P - Y) / B, with P's error magnified by kappa."""
-    return U * (kappa * (sqrt(classes) + 10.0 + spread) + 10.0)
+    """The loss's gradient from given outputs: (P - Y) / B, with P's error magnified by kappa (0: steps)."""
+    return U * (kappa * (sqrt(classes) + 10.0 + spread) + (10.0 if kappa else STEP))
 
 
 def slot(vector64: np.ndarray) -> float:

@@ -86,14 +86,25 @@ def _loss(
         return found
 
     def error(tensor: str, got: np.ndarray, wanted: np.ndarray) -> float:
-        """Beside 1, the largest of the numbers that are added up, and the value itself."""
+        """Beside 1, the largest of the numbers that are added up (1/C in the gradient of a mean over C), and
+        the value itself."""
+        most = 1.0 if loss.activation == "softmax" or tensor.startswith("loss") else 1.0 / len(outputs[0])
         same = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
         row = outputs[int(tensor.split()[1])]
         if tensor.startswith("dy") and np.isnan(row).any():
             return 0.0  # whether a comparison with NaN is false or its opposite true is nowhere defined
-        far = np.where(same, 0.0, np.abs(got - wanted) / (1.0 + np.abs(wanted)))
+        far = np.where(same, 0.0, np.abs(got - wanted) / (most + np.abs(wanted)))
         return float(np.max(np.where(np.isnan(far), np.inf, far)))
 
-    bound = bounds.U * (sqrt(outputs.shape[1]) + 10.0)
+    value = bounds.U * (sqrt(outputs.shape[1]) + 10.0)
+    slope = value if loss.kink is None else bounds.U * bounds.STEP
     wanted = ask(oracle)
-    yield from judge(LEVEL, f"{name} extremes", wanted, contenders, ask, lambda *_: bound, error)
+    yield from judge(
+        LEVEL,
+        f"{name} extremes",
+        wanted,
+        contenders,
+        ask,
+        lambda t, _: slope if t.startswith("dy") else value,
+        error,
+    )

@@ -100,12 +100,15 @@ def judge_activation(
     contenders: Sequence[Contender], ask: Callable[[Contender], Named],
 ) -> Iterator[Record]:  # fmt: skip
     """Records of f(z), and of f'(z) dy by the name "KIND'", for z and dy (B, n), in ULP."""
-    bound = bounds.COMPOSITE_ULP
+    slope = bound = (
+        bounds.COMPOSITE_ULP if level != LEVEL else bounds.PIECEWISE_ULP.get(kind, bounds.COMPOSITE_ULP)
+    )
     scale: np.ndarray | float = np.abs(dy)
     keep = np.isfinite(z)  # f'(inf) dy is 0 or NaN, by formula; no network gets there and goes on
     if kind == "softmax":
         rows = z[np.all(keep, axis=1)]
         bound = bounds.softmax_ulp(float(np.max(rows.max(axis=1) - rows.min(axis=1))), z.shape[1])
+        slope = bounds.softmax_slope_ulp(z.shape[1])
         scale = np.abs(dy).max(axis=1, keepdims=True)
     size: np.ndarray | float = 0.0
     if ACTIVATIONS[kind].gated:
@@ -120,4 +123,6 @@ def judge_activation(
             return bounds.ulps(got, wanted, size)
         return bounds.ulps(got[keep], wanted[keep], scale[keep])
 
-    yield from judge(level, case, wanted, contenders, ask, lambda *_: bound, error)
+    yield from judge(
+        level, case, wanted, contenders, ask, lambda t, _: slope if t.endswith("'") else bound, error
+    )

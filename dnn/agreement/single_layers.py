@@ -57,14 +57,16 @@ def layer_level(
 
 
 def _batches(probe: Layer, shape: tuple[int, ...], batch: int, seed: int) -> Batches:
-    """A batch and those of SHORT; dy is mostly positive where a sum of few may cancel, which says nothing."""
+    """A batch and those of SHORT; dy is mostly positive where a sum of few may cancel, which says nothing (of
+    softmax only the first, since its derivative takes the mean away)."""
     cuts = np.cumsum([batch, *SHORT])
     x = _draw(seed, "layer x", (int(cuts[-1]), *shape))
     dy = _draw(seed, "layer dy", (len(x), *probe.output_shape))
     if isinstance(probe, Normalization):
         x[cuts[-2] :] += 1000.0  # where the mean of squares and the square of the mean have no digits left
-    elif probe.activation != "softmax":  # whose derivative takes the mean away
-        dy[0 if prod(probe.output_shape) < 24 else batch :] += 1.0
+    else:
+        few, first = 0 if prod(probe.output_shape) < 24 else batch, probe.activation == "softmax"
+        dy[few:, ..., : 1 if first else None] += 3.0 if first else 1.0
     return list(zip(np.split(x, cuts[:-1]), np.split(dy, cuts[:-1]), strict=True))
 
 
@@ -144,8 +146,9 @@ def _loss(
 
     batch, classes = outputs.shape
     wanted, p, largest = ask(oracle), predicted(loss, outputs), float(np.abs(outputs).max())
+    kappa = 0.0 if loss.kink is not None else bounds.norm(p) / bounds.norm(p - rows)
     bound = {
         "loss": bounds.loss_value(batch, classes, largest, float(wanted["loss"])),
-        "dy": bounds.loss_gradient(classes, bounds.norm(p) / bounds.norm(p - rows), largest),
+        "dy": bounds.loss_gradient(classes, kappa, largest),
     }
     return judge(LEVEL, name, wanted, contenders, ask, lambda tensor, unit: bound[tensor])
