@@ -13,7 +13,7 @@ from dnn.agreement.contender import Batches, Contender
 from dnn.agreement.draws import normal
 from dnn.agreement.oracle import pre_activation, predicted
 from dnn.agreement.records import Record, judge
-from dnn.agreement.samples import condition, inner_dimensions, samples
+from dnn.agreement.samples import condition, evaluation_condition, inner_dimensions, samples
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named
 from dnn.layers import Layer
@@ -108,13 +108,17 @@ def _layer(
         i = int(number) - 1 if number.isdecimal() else 0
         forward, back, over = inner[i]
         k = {"y": forward, "dx": back}.get(short, over)
-        worst = max(magnified) if tensor == "y in evaluation" else magnified[i]
-        if (
-            short == "dgamma"
-        ):  # sum dy x^: where all x^ of a column are off by as much, so is it, times sum dy
-            worst *= max(
-                1.0, bounds.norm(wanted[tensor.replace("gamma", "beta")]) / bounds.norm(wanted[tensor])
-            )
+        worst = magnified[i]
+        if tensor == "y in evaluation":
+            worst = evaluation_condition(probe, batches[-1][0], wanted)
+        elif short == "dbeta":  # sum dy
+            worst = 1.0
+        elif short == "dx" and probe.mixes:  # x^ is in it times a mean of dy x^ over all rows
+            worst = max(1.0, worst * min(1.0, 4.0 / np.sqrt(over)))
+        elif short == "dgamma" and probe.mixes:
+            # sum dy x^: where all x^ of a column are off by as much, so is it, times sum dy
+            sums = bounds.norm(wanted[tensor.replace("gamma", "beta")])
+            worst *= max(1.0, sums / bounds.norm(wanted[tensor]))
         return bounds.layer(k, unit, worst)
 
     wanted = ask(oracle)
@@ -145,10 +149,12 @@ def _loss(
         return {"loss": np.asarray(value), "dy": gradient}
 
     batch, classes = outputs.shape
-    wanted, p, largest = ask(oracle), predicted(loss, outputs), float(np.abs(outputs).max())
+    wanted, p = ask(oracle), predicted(loss, outputs)
+    spread = float(np.abs(outputs).max()) if loss.activation == "softmax" else 0.0
+    size = float(np.sqrt(np.mean(outputs * outputs)))
     kappa = 0.0 if loss.kink is not None else bounds.norm(p) / bounds.norm(p - rows)
     bound = {
-        "loss": bounds.loss_value(batch, classes, largest, float(wanted["loss"])),
-        "dy": bounds.loss_gradient(classes, kappa, largest),
+        "loss": bounds.loss_value(batch, classes, size, float(wanted["loss"])),
+        "dy": bounds.loss_gradient(classes, kappa, spread),
     }
     return judge(LEVEL, name, wanted, contenders, ask, lambda tensor, unit: bound[tensor])

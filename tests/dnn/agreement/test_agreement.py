@@ -65,6 +65,9 @@ CAUGHT_BY = {
     "unshifted": "L1",
     "lost-nan": "L1",
     "naive-variance": "L1",
+    "lost-duplicates": "L0",
+    "first-block": "L0",
+    "unshifted-softmax": "L0",
 }
 
 
