@@ -120,15 +120,13 @@ def loss_value(batch: int, classes: int, size: float, value: float) -> float:
     return U * (sqrt(batch) + sqrt(classes) + 10.0) * max(1.0, size / value if value else 1.0)
 
 
-def loss_gradient(classes: int, kappa: float, spread: float) -> float:
+def loss_gradient(summed: int, kappa: float) -> float:
     """The loss's gradient from given outputs: (P - Y) / B, with P's error magnified by kappa (0: steps).
 
     Args:
-        spread: of the outputs that a softmax is taken of; 0: P is found element by element.
+        summed: numbers in the sum of a softmax; 0: P is found element by element.
     """
-    if spread == 0.0:
-        return U * (5.0 * kappa + STEP)
-    return U * (kappa * (sqrt(classes) + 10.0 + spread) + 10.0)
+    return U * (kappa * (sqrt(summed) + (10.0 if summed else 5.0)) + STEP)
 
 
 def slot(vector64: np.ndarray) -> float:

@@ -8,7 +8,7 @@ its mean plus Student's quantile times its standard deviation, and at least one 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,13 @@ from backends.testing.bounds import FALSE_ALARM, student
 from backends.testing.rounding import TINY, Rounding
 from backends.testing.watched import Array, Call, Watched, held
 from dnn.agreement.bounds import U
+from dnn.agreement.cases import Data
+from dnn.agreement.levels import check
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.records import Record
+from dnn.agreement.report import row_name
+from dnn.agreement.sizes import QUICK, Sizes
+from dnn.validation.settings import look_up
 
 LEVELS = ("L0", "L1", "L2")
 UNJUDGED = ("Dense extremes",)
@@ -104,3 +109,33 @@ def pairs(records: Sequence[Record]) -> list[Pair]:
         if key not in largest or pair.derived > largest[key].derived:
             largest[key] = pair
     return list(largest.values())
+
+
+def compare(
+    data: Data, levels: Sequence[str] = LEVELS, sizes: Sizes = QUICK, seed: int = 0, runs: int = 16
+) -> list[Pair]:
+    """Both bounds of every comparison of some of LEVELS, from so many disturbed runs."""
+    for name in levels:
+        look_up("level", name, dict.fromkeys(LEVELS))
+    disturbed = [disturbed_run(seed, number) for number in range(runs)]
+    return pairs(check(disturbed, data, levels=levels, sizes=replace(sizes, batches=1), seed=seed))
+
+
+def table(found: Sequence[Pair]) -> str:
+    """A line for each level and kind of tensor, and one that says whether all are near."""
+    groups: dict[str, list[Pair]] = {}
+    for pair in found:
+        groups.setdefault(row_name(pair), []).append(pair)
+    width = max(map(len, groups))
+    lines = [f"{'comparison':{width}}  number  analytic / derived bound"]
+    for name, group in groups.items():
+        ratios = [pair.ratio for pair in group]
+        exact = all(pair.derived == 0.0 for pair in group)
+        said = "exact" if exact else f"{min(ratios):.2g} to {max(ratios):.2g}"
+        lines.append(f"{name:{width}}  {len(group):6}  {said}")
+    far = [pair for pair in found if not pair.near]
+    worst = [f"{p.level} {p.case}: {p.tensor} {p.ratio:.3g}" for p in far[:5]]
+    said = f"; {len(far)} are not: {'; '.join(worst)}" if far else ""
+    return "\n".join(
+        [*lines, f"{len(found) - len(far)} of {len(found)} pairs are within a factor of {FACTOR:g}{said}"]
+    )

@@ -49,7 +49,7 @@ def batch_of(
     rows = rows[safe_rows(case, truth, data.x[rows], data.y[rows], sizes.batch)]
     x = data.x[rows]
     if isinstance(case, ImageCase):
-        x = x + (0.1 * normal(case.seed, "noise", x.shape, step)).astype(np.float32)
+        x = x + (0.3 * normal(case.seed, "noise", x.shape, step)).astype(np.float32)
     return x, data.y[rows]
 
 

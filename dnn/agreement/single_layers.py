@@ -150,11 +150,11 @@ def _loss(
 
     batch, classes = outputs.shape
     wanted, p = ask(oracle), predicted(loss, outputs)
-    spread = float(np.abs(outputs).max()) if loss.activation == "softmax" else 0.0
+    summed = classes if loss.activation == "softmax" else 0
     size = float(np.sqrt(np.mean(outputs * outputs)))
     kappa = 0.0 if loss.kink is not None else bounds.norm(p) / bounds.norm(p - rows)
     bound = {
         "loss": bounds.loss_value(batch, classes, size, float(wanted["loss"])),
-        "dy": bounds.loss_gradient(classes, kappa, spread),
+        "dy": bounds.loss_gradient(summed, kappa),
     }
     return judge(LEVEL, name, wanted, contenders, ask, lambda tensor, unit: bound[tensor])

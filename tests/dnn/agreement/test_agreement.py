@@ -23,6 +23,7 @@ from dnn.agreement import (
     bounds,
     check,
     contender_ids,
+    derived,
     drift,
     get_contender,
     get_mutant,
@@ -212,6 +213,20 @@ def test_normalisation_far_from_zero(contender, layer_class):
     worst_eta = max(bounds.eta(got[tensor], wanted[tensor]) for tensor in wanted)
     assert worst_eta < bounds.layer(100, condition=magnified)
     assert worst_eta > bounds.layer(100)  # without the condition the bound would not hold
+
+
+def test_the_bounds_are_near_those_that_are_derived_for_anybody(data):
+    """agree.py --derived compares all; here L0, and the network that is smallest."""
+    small = Sizes(sweep=400, batch=20, candidates=60, hidden=(8, 8), small=(6, 6))
+    pairs = derived.compare(data, ["L0", "L2"], small, runs=6)
+    assert {pair.level for pair in pairs} == {"L0", "L2"}
+    assert [f"{p.case} {p.tensor} {p.ratio:.3g}" for p in pairs if not p.near] == []
+    records = [
+        Record("L2", "case", "z", f"run {i}", (1 + 0.1 * i) * bounds.U, 1e3 * bounds.U) for i in range(8)
+    ]
+    assert not derived.pairs(records)[0].near
+    with pytest.raises(InputError, match="level is 'L3'"):
+        derived.compare(data, ["L3"])
 
 
 # --------------------------------------------------------------------------- measuring and telling
