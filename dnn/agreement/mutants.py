@@ -212,23 +212,6 @@ def _naive_variance(kernel: Kernel) -> Kernel:
     return normalise
 
 
-def _lost_duplicates(kernel: Kernel) -> Kernel:
-    def scatter(rows: Array, index: Array, out: Array) -> None:
-        out[...] = 0.0
-        out[index] = rows
-
-    return scatter
-
-
-def _first_block(kernel: Kernel) -> Kernel:
-    def clip(g: Array, limit: float) -> None:
-        first = g[:24576].copy()
-        kernel(first, limit)
-        g *= np.max(np.abs(first)) / np.max(np.abs(g[:24576]))
-
-    return clip
-
-
 def _unshifted_softmax(kernel: Kernel) -> Kernel:
     def softmax(z: Array, y: Array) -> None:
         e = np.exp(z)
@@ -286,9 +269,9 @@ MUTANTS: Table[Wrong] = Table("mutant", {
     # A NaN becomes 0.
     "lost-nan": {"dense": _lost_nan},
     # Of rows that have one number the last one is kept, instead of their sum: an embedding's gradient.
-    "lost-duplicates": {"scatter_rows": _lost_duplicates},
-    # The norm to clip is that of the first 24,576 numbers.
-    "first-block": {"clip_norm": _first_block},
+    "lost-duplicates": {"scatter_rows": lambda _: lambda rows, index, out: out.__setitem__(index, rows)},
+    # Only the first 24,576 numbers are clipped.
+    "first-block": {"clip_norm": lambda kernel: lambda g, limit: kernel(g[:24576], limit)},
     # Softmax of outputs without the largest z taken off first.
     "unshifted-softmax": {"activation softmax": _unshifted_softmax},
     # The mean of squares minus the square of the mean.
