@@ -270,8 +270,6 @@ MUTANTS: Table[Wrong] = Table("mutant", {
     "lost-nan": {"dense": _lost_nan},
     # Of rows that have one number the last one is kept, instead of their sum: an embedding's gradient.
     "lost-duplicates": {"scatter_rows": lambda _: lambda rows, index, out: out.__setitem__(index, rows)},
-    # Only the first 24,576 numbers are clipped.
-    "first-block": {"clip_norm": lambda kernel: lambda g, limit: kernel(g[:24576], limit)},
     # Softmax of outputs without the largest z taken off first.
     "unshifted-softmax": {"activation softmax": _unshifted_softmax},
     # The mean of squares minus the square of the mean.
