@@ -215,10 +215,9 @@ def test_normalisation_far_from_zero(contender, layer_class):
 
 
 def test_the_bounds_are_near_those_that_are_derived_for_anybody(data):
-    """agree.py --derived compares all; here L0, and the network that is smallest."""
-    small = Sizes(sweep=400, batch=20, candidates=60, hidden=(8, 8), small=(6, 6))
-    pairs = derived.compare(data, ["L0", "L2"], small, runs=6)
-    assert {pair.level for pair in pairs} == {"L0", "L2"}
+    """agree.py --derived compares L0 to L2; here L0."""
+    pairs = derived.compare(data, ["L0"], Sizes(sweep=400), runs=6)
+    assert pairs
     assert [f"{p.case} {p.tensor} {p.ratio:.3g}" for p in pairs if not p.near] == []
     records = [
         Record("L2", "case", "z", f"run {i}", (1 + 0.1 * i) * bounds.U, 1e3 * bounds.U) for i in range(8)
