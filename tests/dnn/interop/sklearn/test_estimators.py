@@ -128,6 +128,18 @@ def test_class_weights_are_sample_weights():
     np.testing.assert_allclose(balanced.predict_proba(X), other.predict_proba(X))
 
 
+def test_class_weights_multiply_sample_weights_and_one_class_is_the_only_answer():
+    settings = {"hidden_layer_sizes": (6,), "max_iter": 5, "random_state": 0}
+    given = np.arange(40) % 3 + 0.5
+    both = DNNClassifier(class_weight={1: 4.0}, **settings).fit(X, CLASSES, given)
+    other = DNNClassifier(**settings).fit(X, CLASSES, given * np.where(CLASSES == 1, 4.0, 1.0))
+    np.testing.assert_allclose(both.predict_proba(X), other.predict_proba(X))
+    for seed in range(3):  # before it has learnt anything
+        one = DNNClassifier(learning_rate_init=1e-9, max_iter=1, random_state=seed).fit(X, np.full(40, 7))
+        assert set(one.predict(X)) == {7}
+        assert np.all(one.predict_proba(X) == np.ones((40, 1)))
+
+
 def test_partial_fits_are_one_fit():
     """The optimizer goes on: ten calls on all of X are ten epochs."""
     whole = DNNClassifier(max_iter=10, batch_size=10, random_state=0).fit(X, CLASSES)
