@@ -35,6 +35,7 @@ from PIL import Image
 import backends
 import dnn.datasets
 from dnn import LAYERS, LOSSES
+from dnn.interop.onnx import LAYER_NODES
 
 SPINE_LINES = 2200
 OWN_PROCESS = ("agreement-for-your-code.md",)  # it sets what SciPy reads when it is imported
@@ -88,6 +89,7 @@ SMALL = {
     "train.py --backend cupy --precision tf32": TRAIN,
     "evaluate.py runs/NAME --backend torch": "",
     "predict.py runs/NAME digit.png": "--backend numpy",
+    "export.py runs/NAME model.onnx --input uint8": "",
     "doctor.py": "",
     "agree.py": "--quick --levels L0 --dataset digits --backends numpy",
     "agree.py --quick": "--levels L0 --dataset digits --backends numpy",
@@ -148,7 +150,7 @@ def python_blocks(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # a page may set it
     monkeypatch.setattr(dnn.datasets, "load_dataset", small_mnist)
-    for table in (LAYERS, LOSSES):  # a page may add to them
+    for table in (LAYERS, LOSSES, LAYER_NODES):  # a page may add to them
         monkeypatch.setattr(table, "_entries", dict(table._entries))
 
     def run_each(document):
