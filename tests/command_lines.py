@@ -1,8 +1,11 @@
 """The scripts as a person types them, for several test files."""
 
+import re
 import runpy
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
@@ -11,6 +14,23 @@ SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 def run(script, *arguments, **settings):
     command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **settings)
+
+
+@contextmanager
+def serving(*arguments, **settings):
+    """draw.py at a free port: yields the page's address, and ends it by Ctrl-C, which leaves no complaint."""
+    command = [sys.executable, str(SCRIPTS / "draw.py"), *map(str, arguments), "--port", "0"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, **settings) as server:
+        try:
+            first = server.stdout.readline()
+            found = re.search(r"http://\S+", first)
+            assert found, first + server.stderr.read()
+            yield found[0]
+        finally:
+            server.send_signal(signal.SIGINT)
+            _, said = server.communicate(timeout=60)
+    assert (server.returncode, said) == (0, "")
 
 
 def assert_refused(result, *words):
