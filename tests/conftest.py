@@ -31,7 +31,7 @@ def _required() -> set[str]:
 
 
 def pytest_configure() -> None:
-    known = {*BACKENDS, "mnist"}
+    known = {*BACKENDS, "mnist", "chromium"}
     if unknown := _required() - known:
         raise pytest.UsageError(f"DNN_REQUIRE names {sorted(unknown)}, expected some of {sorted(known)}")
 

@@ -1,0 +1,13 @@
+"""A trained run for the tests of the page on which one draws."""
+
+import pytest
+from command_lines import run
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory):
+    """A folder with a trained run, whose name is run."""
+    place = tmp_path_factory.mktemp("page")
+    small = ["--dataset", "digits", "--hidden", "48", "--epochs", "12", "--backend", "numpy"]
+    assert run("train", *small, "--quiet", "--run-dir", "run", cwd=place).returncode == 0
+    return place
