@@ -8,6 +8,8 @@ from command_lines import run
 def place(tmp_path_factory):
     """A folder with a trained run, whose name is run."""
     place = tmp_path_factory.mktemp("page")
-    small = ["--dataset", "digits", "--hidden", "48", "--epochs", "12", "--backend", "numpy"]
-    assert run("train", *small, "--quiet", "--run-dir", "run", cwd=place).returncode == 0
+    small = ["--dataset", "digits", "--hidden", "48", "--epochs", "20", "--batch-size", "20"]
+    assert (
+        run("train", *small, "--backend", "numpy", "--quiet", "--run-dir", "run", cwd=place).returncode == 0
+    )
     return place
