@@ -1,11 +1,8 @@
 """The scripts as a person types them, for several test files."""
 
-<<<<<<< HEAD
-import re
-=======
 import contextlib
 import io
->>>>>>> main
+import re
 import runpy
 import signal
 import subprocess

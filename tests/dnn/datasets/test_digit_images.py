@@ -138,20 +138,24 @@ def test_deskewing_takes_the_slant_out(slant: float, tmp_path: Path) -> None:
     ring = load_digit_image(save(page, tmp_path / "ring.png"))
     data = (1, slant, -140 * slant, 0, 1, 0)
     path = save(page.transform(page.size, Image.Transform.AFFINE, data, fillcolor=255), tmp_path / "a.png")
-    upright = load_digit_image(path, deskew=True)
-    assert np.corrcoef(upright.ravel(), ring.ravel())[0, 1] > 0.9
-    if abs(slant) > 0.2:
-        assert np.corrcoef(load_digit_image(path).ravel(), ring.ravel())[0, 1] < 0.8
-    Image.fromarray(load_digit_image(path)).save(tmp_path / "small.png")  # a data set's own form too
-    again = load_digit_image(tmp_path / "small.png", deskew=True)
-    assert np.corrcoef(again.ravel(), ring.ravel())[0, 1] > 0.8
+
+    def likeness(image: Grey) -> float:
+        """Correlation with the ring, which may stand a pixel aside."""
+        moved = [np.roll(image, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+        return max(float(np.corrcoef(one.ravel(), ring.ravel())[0, 1]) for one in moved)
+
+    assert likeness(load_digit_image(path, deskew=True)) > 0.9
+    as_it_is = load_digit_image(path)
+    assert (likeness(as_it_is) > 0.9) == (abs(slant) < 0.2)
+    Image.fromarray(as_it_is).save(tmp_path / "small.png")  # a data set's own form too
+    assert likeness(load_digit_image(tmp_path / "small.png", deskew=True)) > 0.8
 
 
 def test_bytes_are_read_as_their_file_is(tmp_path: Path) -> None:
     path = save(a_page(), tmp_path / "a.png")
     np.testing.assert_array_equal(load_digit_image(path.read_bytes()), load_digit_image(path))
     for content in (b"", b"no picture", path.read_bytes()[:100]):
-        with pytest.raises(InputError, match="^the picture "):
+        with pytest.raises(InputError, match=r"^the picture "):
             load_digit_image(content)
 
 
