@@ -2,7 +2,6 @@
 """Draw a digit in your browser, and see what the network makes of it on every backend that runs here."""
 
 import argparse
-import threading
 from pathlib import Path
 
 import _command
@@ -44,9 +43,8 @@ def main(arguments: argparse.Namespace) -> None:
     kept = Kept(arguments.keep or run.with_name(f"{run.name}-drawings"))
     reader = Reader(model, only_digits, arguments.deskew)
     comparison = Comparison(model)
-    threading.Thread(target=comparison.open, daemon=True).start()  # while somebody draws: it takes seconds
     app = make_app(run.name, reader, comparison, kept, arguments.host)
-    serve(app, arguments.host, arguments.port)
+    serve(app, arguments.host, arguments.port, comparison.open)
 
 
 if __name__ == "__main__":

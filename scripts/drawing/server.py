@@ -155,8 +155,8 @@ def make_app(run: str, reader: Reader, comparison: Comparison, kept: Kept, name:
     return Starlette(routes=routes, middleware=[guard], exception_handlers=handled)
 
 
-def serve(app: Any, host: str, port: int) -> None:
-    """Print the page's address, and serve it until Ctrl-C.
+def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> None:
+    """Print the page's address, and serve it until Ctrl-C; ``meanwhile`` takes seconds, and is done beside it.
     Raises InputError: it cannot be served there.
     """
     if not 0 <= port <= 65535:
@@ -176,6 +176,7 @@ def serve(app: Any, host: str, port: int) -> None:
         ) from None
     shown_host = f"[{host}]" if ":" in host else host
     print(f"open http://{shown_host}:{socket.getsockname()[1]} in a browser; Ctrl-C ends it", flush=True)
+    threading.Thread(target=meanwhile, daemon=True).start()
     try:
         uvicorn.Server(config).run([socket])
     except KeyboardInterrupt:

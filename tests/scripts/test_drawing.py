@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from command_lines import SCRIPTS, assert_refused, run, serving
+from command_lines import SCRIPTS, assert_refused, run_here, serving
 from hostile import TIMES
 from PIL import Image, ImageDraw
 
@@ -311,14 +311,16 @@ def test_many_at_once_get_their_own_answers(url):
 
 def test_a_busy_port_is_a_sentence(url, place):
     port = str(urlsplit(url).port)
-    assert_refused(run("draw", "run", "--port", port, cwd=place), "port", port, "in use")
+    assert_refused(run_here("draw", "run", "--port", port, cwd=place), "port", port, "in use")
 
 
 @pytest.mark.parametrize(
     "arguments", [["nowhere"], ["run", "--port", "99999"], ["run", "--host", "no.such.name."]]
 )
 def test_what_cannot_be_served_is_a_sentence(arguments, place):
-    assert_refused(run("draw", *arguments, cwd=place), "expected" if "--host" not in arguments else "served")
+    assert_refused(
+        run_here("draw", *arguments, cwd=place), "expected" if "--host" not in arguments else "served"
+    )
 
 
 def test_a_missing_extra_is_a_sentence(place):
@@ -332,7 +334,9 @@ def test_predict_sets_slanted_digits_upright(place):
     slanted = png(lambda d: d.line([(75, 15), (20, 80)], 0, 8))
     (place / "one.png").write_bytes(slanted)
     found = [
-        json.loads(run("predict", "run", "one.png", "--json", *more, cwd=place).stdout)["images"][0]["digit"]
+        json.loads(run_here("predict", "run", "one.png", "--json", *more, cwd=place).stdout)["images"][0][
+            "digit"
+        ]
         for more in ([], ["--deskew"])
     ]
     assert found[1] == 1

@@ -275,8 +275,9 @@ def test_how_it_looks(name, scheme, width, url, place, tmp_path):
     if PICTURES and LONG:
         with serving(LONG, "--keep", tmp_path / "kept") as other:
             asyncio.run(use(other))
-        small = Image.open(file).convert("RGB").quantize(64)
-        small.save(Path(PICTURES) / f"drawing-{name}.png", optimize=True)
+        image = Image.open(file).convert("RGB")  # fewer colours, but the rare ones too
+        image = image.quantize(256, Image.Quantize.MAXCOVERAGE)
+        image.save(Path(PICTURES) / f"drawing-{name}.png", optimize=True)
     else:
         asyncio.run(use(url))
     brightness = np.asarray(Image.open(file).convert("L")).mean()
