@@ -156,7 +156,7 @@ def make_app(run: str, reader: Reader, comparison: Comparison, kept: Kept, name:
 
 
 def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> None:
-    """Print the page's address, and serve it until Ctrl-C; ``meanwhile`` takes seconds, and is done beside it.
+    """Print the page's address, and serve it until Ctrl-C; ``meanwhile`` is done beside it.
     Raises InputError: it cannot be served there.
     """
     if not 0 <= port <= 65535:
@@ -175,9 +175,9 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
             f"the page cannot be served at {shown(host)}, port {port} ({why}); choose another --port"
         ) from None
     shown_host = f"[{host}]" if ":" in host else host
-    print(f"open http://{shown_host}:{socket.getsockname()[1]} in a browser; Ctrl-C ends it", flush=True)
-    threading.Thread(target=meanwhile, daemon=True).start()
     try:
+        print(f"open http://{shown_host}:{socket.getsockname()[1]} in a browser; Ctrl-C ends it", flush=True)
+        threading.Thread(target=meanwhile, daemon=True).start()
         uvicorn.Server(config).run([socket])
     except KeyboardInterrupt:
         pass  # that is how it ends

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from command_lines import SCRIPTS, assert_refused, run_here, serving
+from command_lines import SCRIPTS, assert_refused, run, run_here, serving
 from hostile import TIMES
 from PIL import Image, ImageDraw
 
@@ -311,7 +311,7 @@ def test_many_at_once_get_their_own_answers(url):
 
 def test_a_busy_port_is_a_sentence(url, place):
     port = str(urlsplit(url).port)
-    assert_refused(run_here("draw", "run", "--port", port, cwd=place), "port", port, "in use")
+    assert_refused(run("draw", "run", "--port", port, cwd=place), "port", port, "in use")
 
 
 @pytest.mark.parametrize(

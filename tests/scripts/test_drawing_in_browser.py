@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_lines import run, serving
+from command_lines import run_here, serving
 from conftest import skip_or_fail
 from PIL import Image
 
@@ -128,7 +128,7 @@ def mnist_run(mnist_dir, tmp_path_factory):
         "--data-dir",
         mnist_dir,
     ]
-    assert run("train", *small, "--quiet", "--run-dir", "run", cwd=place).returncode == 0
+    assert run_here("train", *small, "--quiet", "--run-dir", "run", cwd=place).returncode == 0
     return place / "run"
 
 
