@@ -156,7 +156,8 @@ def test_drawn_digits_are_read(mnist_run, mnist_dir, tmp_path):
     quartiles = np.percentile(times, [0, 25, 50, 75])
     print(f"{n} drawn, {100 * right:.1f} % right; answer in ms: min, quartiles {quartiles.round(1)}")
     assert right >= (0.975 if LONG else 0.9)
-    assert quartiles[0] < 30  # the quietest: this computer may be busy with other things
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # how many want each core
+    assert quartiles[1] < 30 * busy
 
 
 # ----- what one can do on it
