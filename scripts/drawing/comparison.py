@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, BackendUnavailable, get_backend
+from backends import Backend, BackendUnavailable, backend_names, get_backend
 from dnn.agreement import bounds
-from dnn.agreement.contenders import NATIVE, contender_ids
 from dnn.agreement.samples import inner_dimensions
 from dnn.copies import assembled, parts_of
 from dnn.sequential import Sequential
@@ -42,10 +41,8 @@ class Comparison:
                 return
             # The oracle first: NumPy in float64 with the reference kernels.
             made = {"": self._on(get_backend("numpy", dtype="float64", fused=False))}
-            for name in contender_ids():
+            for name in (*backend_names(), "torch:cuda"):
                 library, _, device = name.partition(":")
-                if library == NATIVE:
-                    continue
                 try:
                     made[name] = self._on(get_backend(library, device or None, self._dtype))
                 except BackendUnavailable as error:
