@@ -90,6 +90,7 @@ SMALL = {
     "evaluate.py runs/NAME --backend torch": "",
     "predict.py runs/NAME digit.png": "--backend numpy",
     "draw.py runs/NAME": "",
+    "export.py runs/NAME model.onnx": "",
     "export.py runs/NAME model.onnx --input uint8": "",
     "doctor.py": "",
     "agree.py": "--quick --levels L0 --dataset digits --backends numpy",
