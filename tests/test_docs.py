@@ -91,7 +91,7 @@ SMALL = {
     "predict.py runs/NAME digit.png": "--backend numpy",
     "draw.py runs/NAME": "",
     "export.py runs/NAME model.onnx": "",
-    "export.py runs/NAME model.onnx --input uint8": "",
+    "export.py runs/NAME pixels.onnx --input uint8": "",
     "doctor.py": "",
     "agree.py": "--quick --levels L0 --dataset digits --backends numpy",
     "agree.py --quick": "--levels L0 --dataset digits --backends numpy",
