@@ -142,38 +142,29 @@ def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
 def dense_backward_onednn(
     xp: Any, kind: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
 ) -> None:
-    _BACKWARD[kind](dy, y, y, dz)
-    dx = _weight_gradients(x, dz, gradients)
-    if dx is None:
-        return
-    if unusual(x.shape[0]):
-        torch.mm(dz, W.T, out=dx)
-    else:
-        dx.copy_(onednn_linear(dz, W.T, None, "none"))
+    dW, db, dx = gradients
+    if dx is None or unusual(x.shape[0]):
+        return dense_backward(xp, kind, dy, x, y, W, dz, gradients)
+    dense_backward(xp, kind, dy, x, y, W, dz, (dW, db, None))
+    dx.copy_(onednn_linear(dz, W.T, None, "none"))
+
+
+NARROW = 32  # up to so many columns MKL's x^T dz is slower than its dz^T x and a copy
 
 
 @override(kinds=_BACKWARD)
 def dense_backward(
     xp: Any, kind: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
 ) -> None:
-    _BACKWARD[kind](dy, y, y, dz)
-    dx = _weight_gradients(x, dz, gradients)
-    if dx is not None:
-        torch.mm(dz, W.T, out=dx)
-
-
-NARROW = 32  # up to so many columns MKL's x^T dz is slower than its dz^T x and a copy
-
-
-def _weight_gradients(x: Array, dz: Array, gradients: Arrays) -> Array | None:
-    """Write dW and db; dx, which is left to do."""
     dW, db, dx = gradients
+    _BACKWARD[kind](dy, y, y, dz)
     if dz.shape[1] > NARROW or dW.device.type != "cpu":
         torch.mm(x.T, dz, out=dW)
     else:
         dW.copy_(torch.mm(dz.T, x).T)
     torch.sum(dz, 0, out=db)
-    return dx
+    if dx is not None:
+        torch.mm(dz, W.T, out=dx)
 
 
 @override(kinds=("integer",))
