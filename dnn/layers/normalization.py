@@ -84,7 +84,7 @@ class BatchNormalization(Normalization):
             raise InputError(
                 f"layer {self.name!r} (BatchNormalization) got a training batch of one example, expected "
                 f"at least two, since one has no variance; take a batch_size that leaves no single example "
-                f"at the end, or LayerNormalization"
+                f"at the end or in a block, or LayerNormalization"
             )
         super().reserve(batch, training)
 
