@@ -44,7 +44,8 @@ class NumpyBackend(Backend):
                 "NumPy's BLAS is to use one thread, which needs threadpoolctl; install it, or set "
                 "OPENBLAS_NUM_THREADS=1 (or OMP_, MKL_) before Python starts"
             ) from None
-        return threadpool_limits(1, user_api="blas")
+        limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
+        return limits
 
     def describe_library(self) -> dict[str, Any]:
         try:

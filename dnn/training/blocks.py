@@ -3,8 +3,8 @@
 Each block's gradient is computed by itself, with one BLAS thread, as if the block were the batch; the blocks'
 gradients, losses and measures are added in the order of a tree (``dnn.workers.tree``). A worker has a subtree
 of the blocks, and each of its threads a subtree of those. What a layer draws for an example depends on the
-example's row in the whole batch. A layer that mixes the examples of a batch, as BatchNormalization, sees those
-of a block; its running state becomes the mean of what the blocks made of it.
+example's row in the whole batch. A layer that mixes examples, as BatchNormalization, sees those of a block;
+its running state becomes the mean of what the blocks made of it.
 """
 
 import os
@@ -60,7 +60,9 @@ class Member:
         self.n, k = parameters.gradients.shape[0], totals.sums.shape[0]
         self.places = [slice(self.n + i * k, self.n + (i + 1) * k) for i in range(blocks)]
         end = self.n + blocks * k
-        self.floats: list[tuple[Array, Array, slice]] = []  # states (before the update, of a block), and place
+        self.floats: list[
+            tuple[Array, Array, slice]
+        ] = []  # states (before the update, of a block), and place
         self.others: list[tuple[Array, Array]] = []  # the same of what only counts
         for name, mine in self.network.parameters.state.items():
             before = parameters.state[name]
@@ -134,7 +136,7 @@ class Member:
         index = step.index[0, first:end]
         step.gather_x(step.x, index, x, step.scale)
         step.gather(step.y, index, y, 1.0)
-        if weights is not None:
+        if step.batch_weights is not None:
             weights[...] = step.batch_weights[first:end]
         return x, y, weights
 
@@ -151,7 +153,7 @@ class BlockedStep:
         self.cuts = cuts(self.size, team.blocks)
         self.position = backend.zeros(1, dtype=backend.xp.int64)
         self.index = backend.zeros((1, self.size), dtype=backend.xp.int64)
-        self.batch_weights = None if self.weights is None else backend.zeros(self.size)
+        self.batch_weights: Array | None = None if self.weights is None else backend.zeros(self.size)
         self.gather, self.gather_x = backend.kernel("gather_rows"), row_gatherer(backend, self.x)
         self.scale = network.scale_of(self.x)
 
@@ -180,7 +182,9 @@ class BlockedStep:
         total = self.team.total
         network.parameters.gradients[...] = total[: member.n]
         settle(network)
-        self.totals.join(self.totals.sums, add_up([total[place] for place in member.places], self.totals.join))
+        self.totals.join(
+            self.totals.sums, add_up([total[place] for place in member.places], self.totals.join)
+        )
         for state, _, place in member.floats:
             state[...] = state + network.backend.xp.reshape(total[place], state.shape)
         for state, counted in member.others:
@@ -229,7 +233,9 @@ class Team:
     def add_up(self, step: BlockedStep) -> Member:
         """The batch's sums over all blocks, in ``total``; returns a member that has worked on examples."""
         filled = [i for i, (first, end) in enumerate(step.cuts) if first < end]
-        able = [m for m, part in zip(self._members, self._parts, strict=True) if any(i in part for i in filled)]
+        able = [
+            m for m, part in zip(self._members, self._parts, strict=True) if any(i in part for i in filled)
+        ]
         if able:
             self._all(lambda member, blocks: member.work(step, blocks))
         else:  # others have all examples; what layers count must be counted here too
@@ -261,7 +267,9 @@ def steps_in_blocks(network: Network, blocks: int, workers: Workers) -> Iterator
         yield TrainingStep
         return
     if getattr(network.backend, "graphs", False):
-        raise InputError(f"blocks is {blocks} with graphs, expected 1: a graph holds an update of one process")
+        raise InputError(
+            f"blocks is {blocks} with graphs, expected 1: a graph holds an update of one process"
+        )
     with network.backend.one_thread():
         team = Team(network, blocks, workers)
         try:

@@ -45,7 +45,7 @@ class Callback:
     Attributes:
         every: updates between two calls of ``on_progress``; None: it is not called, and the epoch
             runs without a pause.
-        first_worker_only: of several workers (``dnn.workers``) only the first has it, as of what writes files.
+        first_worker_only: of several workers only the first has it, as of what writes files.
         model: the model that ``fit`` trains; ``model.stop_training = True`` ends it after the epoch.
     """
 

@@ -60,9 +60,11 @@ class TrainingState:
 
     @property
     def digest(self) -> str:
-        """Of its position and of all its arrays."""
+        """Of its position and of all its arrays but the callbacks'."""
         digest = hashlib.sha256(f"{self.epoch} {self.updates};".encode())
         for name, array in sorted(self.arrays.items()):
+            if name.startswith(CALLBACK):
+                continue
             digest.update(f"{name} {array.dtype} {array.shape};".encode() + array.tobytes())
         return digest.hexdigest()
 
@@ -104,7 +106,8 @@ def facts_of(
     return {
         "model": config, "optimizer": model.optimizer.config(), "dtype": model.backend.dtype_name,
         "seed": model.seed, "data": data, "batch_size": batch_size, "shuffle": shuffle,
-        "steps_per_epoch": steps, MADE_WITH: made_with(model.backend), **({} if blocks == 1 else {BLOCKS: blocks}),
+        "steps_per_epoch": steps, MADE_WITH: made_with(model.backend),
+        **({} if blocks == 1 else {BLOCKS: blocks}),
     }  # fmt: skip
 
 

@@ -77,13 +77,17 @@ class Workers:
         if "WORLD_SIZE" not in os.environ:
             return workers
         if missing := [name for name in ENVIRONMENT if name not in os.environ]:
-            raise InputError(f"WORLD_SIZE is set and {missing[0]} is not, expected the environment of torchrun")
+            raise InputError(
+                f"WORLD_SIZE is set and {missing[0]} is not, expected the environment of torchrun"
+            )
         read = {name: int(os.environ.get(name, value)) for name, value in (
             ("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1),
             ("TORCHELASTIC_RESTART_COUNT", 0))}  # fmt: skip
         workers.rank, workers.size, workers.local_rank, workers.local_size, workers.restarts = read.values()
         if workers.size & (workers.size - 1):
-            raise InputError(f"there are {workers.size} workers, expected a power of two of them, as of blocks")
+            raise InputError(
+                f"there are {workers.size} workers, expected a power of two of them, as of blocks"
+            )
         if workers.size > 1:
             workers._join()
         return workers
@@ -131,7 +135,7 @@ class Workers:
     def _meet(self, says: str, judge: Callable[[dict[int, str]], str | None]) -> None:
         """Wait for all. The first worker reads what each says, and judges: None, or what is wrong."""
         self._meetings += 1
-        store, name, limit = self._store, f"meeting {self._meetings}", timedelta(seconds=self.timeout)
+        store, name = self._store, f"meeting {self._meetings}"
         with self._naming("the store"):
             store.set(f"{name} {self.rank}", says)
         if self.first:
@@ -197,6 +201,12 @@ class Workers:
             self._dist.broadcast_object_list(held, src=0)
         return held[0]
 
+    def first_alone(self, make: Callable[[], Any]) -> Any:
+        """What each worker makes for itself, the others once the first has."""
+        made = make() if self.first else None
+        self.share(lambda: None)
+        return made if self.first else make()
+
     # ----- sums
 
     def add(self, backend: Backend, vector: Array) -> None:
@@ -252,7 +262,7 @@ class Workers:
             raise WorkerError(self._missing(peer, late)) from None
 
     def _missing(self, peer: int, late: bool) -> str:
-        """Who is to blame. All who wait say so in the store; of one that ended, its own last words are taken."""
+        """Who is missing. Who waits says so in the store; of one that ended, its own last words are taken."""
         try:
             self._store.set(f"waits {self.rank}", "")
             if late:

@@ -1,8 +1,8 @@
 """The order of additions: a balanced binary tree over the blocks of a batch, whoever adds them.
 
-A batch of n examples is cut into B blocks, B a power of two. Neighbours are added, then neighbouring pairs, and
-so on: ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)). A worker has the blocks of a subtree; since a + b = b + a in
-floating point too, it does not matter who adds two sums, only which two.
+A batch of n examples is cut into B blocks, B a power of two. Neighbours are added, then neighbouring pairs,
+and so on: ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)). A worker has the blocks of a subtree; since a + b = b + a
+in floating point too, it does not matter who adds two sums, only which two.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,9 @@ MOST = 4096
 """Blocks of a batch."""
 
 
-def require_blocks(blocks: Any, workers: int) -> int:
+def require_blocks(given: Any, workers: int) -> int:
     """The number of blocks. Raises InputError: no power of two, or workers that cannot share them evenly."""
-    blocks = positive_integer("blocks", blocks)
+    blocks: int = positive_integer("blocks", given)
     if blocks & (blocks - 1) or blocks > MOST:
         raise InputError(f"blocks is {blocks}, expected a power of two up to {MOST}, such as 8")
     if blocks % workers:
