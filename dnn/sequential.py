@@ -102,8 +102,8 @@ class Sequential(Network):
                 ends where it would have ended without a stop (at once, if it had).
             verbose: 1: a progress bar on a terminal, else a line an epoch; 2: lines; 0: nothing; "auto": the
                 bar where there is a terminal.
-            blocks: each batch is cut into so many, a power of two, whose gradients are added in one order: the
-                same bits, whichever threads and workers compute them (``dnn.training.blocks``).
+            blocks: each batch is cut into so many, a power of two, whose gradients are added in one order:
+                the same bits, whichever threads and workers compute them (``dnn.training.blocks``).
             workers: ``Workers.from_environment()`` in processes that torchrun started, each with the same
                 call; they share the blocks. See docs/workers.md.
 

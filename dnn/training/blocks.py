@@ -136,7 +136,7 @@ class Member:
         index = step.index[0, first:end]
         step.gather_x(step.x, index, x, step.scale)
         step.gather(step.y, index, y, 1.0)
-        if step.batch_weights is not None:
+        if weights is not None and step.batch_weights is not None:
             weights[...] = step.batch_weights[first:end]
         return x, y, weights
 

@@ -1,7 +1,7 @@
 """The order of additions: a balanced binary tree over the blocks of a batch, whoever adds them.
 
 A batch of n examples is cut into B blocks, B a power of two. Neighbours are added, then neighbouring pairs,
-and so on: ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)). A worker has the blocks of a subtree; since a + b = b + a
+and so on: ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)). A worker has the blocks of a subtree. As a + b = b + a
 in floating point too, it does not matter who adds two sums, only which two.
 """
 
