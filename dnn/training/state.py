@@ -146,10 +146,11 @@ def take_state(
 
 def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any]) -> None:
     """Put a state into a compiled model; StateError, with nothing written: it is of another training."""
+    begun = {BLOCKS: 1, **state.facts}
     for name, wanted in {BLOCKS: 1, **facts}.items():
-        if name != MADE_WITH and state.facts.get(name, 1 if name == BLOCKS else None) != wanted:
+        if name != MADE_WITH and begun.get(name) != wanted:
             raise StateError(
-                f"the training state has another {name}: {brief(state.facts.get(name))}, expected "
+                f"the training state has another {name}: {brief(begun.get(name))}, expected "
                 f"{brief(wanted)}; resume with what it was begun with"
             )
     places = _places(model, totals)

@@ -17,7 +17,7 @@ from fault_injection.troubles import ended
 LATE = 60.0
 """Seconds in which a group must end after a kill; else it hangs."""
 ENDS = {0, 2, 143, -signal.SIGKILL, -signal.SIGTERM}
-"""Exit codes of workers of which one was killed: whole, a sentence, saved, killed, asked to end at start-up."""
+"""Exit codes where one was killed: whole, a sentence, saved, killed, asked to end at start-up."""
 
 
 def free_port() -> int:
@@ -109,7 +109,7 @@ class Groups(Harness):
     """
 
     def __init__(self, main: Main, arguments: Sequence[str], folder: Path, seed: int = 0) -> None:
-        super().__init__(main, arguments, folder, seed, Tally(moments=("of 2", "of 4")))
+        super().__init__(main, arguments, folder, seed, Tally(moments=("of 1", "of 2", "of 4")))
 
     def kill_workers(self, times: int, told: Callable[[str], object] = lambda line: None) -> None:
         """Until the tally has so many kills. A group that does not end after one counts as a failure."""
