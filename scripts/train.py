@@ -344,6 +344,7 @@ def report(run: Run, history: Any, seconds: float) -> None:
     run.folder.write_json(RESULT, {
         "backend_asked": run.options.backend, "backend_used": backend.name, "device": str(backend.device),
         "describe": described, "updates": run.updates, "seconds": seconds, "test_loss": loss,
+        "seconds_in_sums": run.workers.seconds,  # over workers
         # The median epoch's: the first one may also compile.
         "ms_per_update": 1e3 * median(numbers["seconds"]) * run.options.epochs / run.updates,
         "test_accuracy": accuracy,
