@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Train with several workers, undisturbed and killed, and print one hash of what each training ends with;
-time updates in turns, beside PyTorch's DistributedDataParallel; predict larger clusters from what was measured.
+time updates in turns, beside PyTorch's DistributedDataParallel; predict larger clusters from what was
+measured.
 """
 
 import argparse
@@ -145,7 +146,8 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def calibrated(took: dict[str, float], cpu: dict[str, float], arguments: argparse.Namespace) -> Any:
-    """The cost model's numbers: work by its CPU time, which other work disturbs least, exchanges by the clock."""
+    """The cost model's numbers: arithmetic by its CPU time, which other work disturbs least; exchanges by
+    the clock."""
     from scaling.model import Costs
 
     whole, small = cpu["B = 1, one thread"], cpu["B = 1, one thread, batch 100"]

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,8 @@ def ddp(settings: Settings, workers: Workers, stack: ExitStack) -> Slice:
     torch.set_num_threads(1)
     x, y = (torch.from_numpy(array.copy()) for array in images(settings))
     parts: list[Any] = []
-    for n_in, n_out in zip(WIDTHS[:-1], WIDTHS[1:], strict=True):
-        parts += [torch.nn.Linear(x.shape[1] if n_in == WIDTHS[0] else n_in, n_out), torch.nn.ReLU()]
+    for n_in, n_out in pairwise((x.shape[1], *WIDTHS[1:])):
+        parts += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
     model: Any = torch.nn.Sequential(*parts[:-1])
     model = DistributedDataParallel(model) if workers.size > 1 else model
     optimizer, loss_of = torch.optim.Adam(model.parameters(), fused=True), torch.nn.CrossEntropyLoss()
@@ -105,20 +106,20 @@ KINDS = {"ours": ours, "ddp": ddp, "exchange": exchange}
 
 
 def work(name: str, text: str) -> Iterator[dict[str, float]]:
-    """Milliseconds an update, and those of them in sums over workers, for each slice that is asked for."""
+    """Milliseconds of an update, of the first worker's CPU time, and in sums over workers, of each slice."""
     settings = json.loads(text)
     workers = group(settings["size"])
     with ExitStack() as stack:
         run = KINDS[name](settings, workers, stack)
         run(2)
+        each = 1e3 / settings["updates"]
         try:
             while workers.share(lambda: bool(input())):
-                workers.seconds, begun = 0.0, time.perf_counter()
+                workers.seconds, begun, used = 0.0, time.perf_counter(), time.process_time()
                 run(settings["updates"])
-                each = 1e3 / settings["updates"]
-                took = {"ms": each * (time.perf_counter() - begun), "sums": each * workers.seconds}
+                took = {"ms": time.perf_counter() - begun, "cpu": time.process_time() - used}
                 if workers.first:
-                    yield took
+                    yield {name: each * s for name, s in {**took, "sums": workers.seconds}.items()}
         except (WorkerError, EOFError):  # the first one has ended
             os._exit(0)
 

@@ -2,8 +2,8 @@
 
     t(W) = fixed + example n / W + block B / W + 2 log2(W) latency + 2 (W - 1) / W bytes / bandwidth
 
-with n examples and B blocks of a batch and W workers, each on a core of its own. All of it is measured on this
-machine (``Costs``); for another network its latency and bandwidth are given. What it says is a prediction.
+with n examples and B blocks of a batch and W workers, each on a core of its own. All of it is measured on
+this machine (``Costs``); for another network its latency and bandwidth are given. What it says is a prediction.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from _figures import picture
 
 WORKERS = tuple(2**k for k in range(13))
 STRONG = 32768
-"""Examples of a batch that is shared by more and more workers, in blocks of 8 at most 4,096."""
+"""Examples of a batch that is shared by more and more workers, in 4,096 blocks."""
 WEAK = 800
 """Examples for each worker, where the batch grows with them."""
 
@@ -46,28 +46,26 @@ def predictions(costs: Costs) -> list[tuple[str, str, str, str, str]]:
     """Workers, and for strong and weak scaling ms and efficiency in percent, as rows of a table."""
     rows = []
     for w in WORKERS:
-        strong, weak = (
-            costs.update(w, STRONG, max(8, min(4096, STRONG // 8))),
-            costs.update(w, WEAK * w, 8 * w),
-        )
+        strong, weak = costs.update(w, STRONG, 4096), costs.update(w, WEAK * w, 8 * w)
         ideal = costs.update(1, STRONG, 4096) / w, costs.update(1, WEAK, 8)
         share = [f"{100 * best / took:.0f}" for best, took in zip(ideal, (strong, weak), strict=True)]
         rows.append((str(w), f"{1e3 * strong:.1f}", share[0], f"{1e3 * weak:.1f}", share[1]))
     return rows
 
 
-def draw(path: Path, networks: dict[str, Costs], measured: Sequence[tuple[int, float]], batch: int) -> None:
-    """Three panels: what was measured beside what the model says of it, and predictions to 4,096 workers."""
+def draw(path: Path, networks: dict[str, Costs], measured: dict[str, Sequence[float]], batch: int) -> None:
+    """Three panels: what was measured with 1, 2, ... workers, in ms, beside what the model says of it; and
+    predictions to 4,096 workers."""
     with picture(path, 12, 4) as figure:
         small, strong, weak = figure.subplots(1, 3)
         (_, costs), *_ = networks.items()
         few = [w for w in WORKERS if w <= 8]
         small.plot(few, [1e3 * costs.update(w, batch, 8) for w in few], "--", label="model, a core for each")
-        small.plot(*zip(*((w, 1e3 * s) for w, s in measured), strict=True), "o", label="measured")
+        for (name, took), mark in zip(measured.items(), "os", strict=False):
+            small.plot(WORKERS[: len(took)], took, mark, label=name)
         small.set_title(f"this machine, batch {batch}")
         for name, costs in networks.items():
-            blocks = [max(w, 4096) for w in WORKERS]
-            took = [costs.update(w, STRONG, b) for w, b in zip(WORKERS, blocks, strict=True)]
+            took = [costs.update(w, STRONG, 4096) for w in WORKERS]
             strong.plot(WORKERS, [took[0] / t for t in took], "--", label=name)
             grown = [costs.update(w, WEAK * w, 8 * w) for w in WORKERS]
             weak.plot(WORKERS, [100 * grown[0] / t for t in grown], "--", label=name)
