@@ -3,7 +3,7 @@
     t(W) = fixed + example n / W + block B / W + 2 log2(W) latency + 2 (W - 1) / W bytes / bandwidth
 
 with n examples and B blocks of a batch and W workers, each on a core of its own. All of it is measured on
-this machine (``Costs``); for another network its latency and bandwidth are given. What it says is a prediction.
+this machine (``Costs``); for another network its latency and bandwidth are given. It predicts, no more.
 """
 
 from collections.abc import Sequence
