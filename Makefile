@@ -1,5 +1,5 @@
 # make train [BACKEND=auto] [EPOCHS=10] [ARGS="--seed 1"]   set up, fetch MNIST where needed, train
-# make test                                                 set up, run the tests
+# make test [ARGS="tests/dnn -x"]                           set up, run the tests, but for the long forms of some
 # make docs                                                 set up, write the site to build/docs/index.html
 PYTHON  ?= python3
 VENV    ?= .venv
@@ -17,8 +17,10 @@ EXTRAS  := $(if $(filter cupy,$(BACKEND)),$(CUDA))
 train: $(VENV)/.train-$(EXTRAS)
 	$(VENV)/bin/python scripts/train.py --backend $(BACKEND) --epochs $(EPOCHS) $(ARGS)
 
+# A process for each core, up to four. More threads for the tests' small products would only be in their way.
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m 'not slow' $(ARGS)
 
 docs: $(VENV)/.docs
 	$(VENV)/bin/python -m sphinx -W --keep-going -q docs build/docs

@@ -1,16 +1,38 @@
 """The scripts as a person types them, for several test files."""
 
+import contextlib
+import io
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
 
 def run(script, *arguments, **settings):
+    """A script in a process of its own: for what is about the process. ``run_here`` spares its start."""
     command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **settings)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **settings)
+
+
+def run_here(script, *arguments, cwd="."):
+    """A script in this process: what ``run`` gives, without the second in which a new one imports."""
+    path, words = SCRIPTS / f"{script}.py", [str(word) for word in arguments]
+    out, errors, code = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(errors),
+        mock.patch.object(sys, "argv", [str(path), *words]),
+        mock.patch.object(sys, "path", [str(path.parent), *sys.path]),
+    ):
+        try:
+            runpy.run_path(str(path), run_name="__main__")
+        except SystemExit as stop:
+            code = stop.code or 0
+    return subprocess.CompletedProcess(words, code, out.getvalue(), errors.getvalue())
 
 
 def assert_refused(result, *words):

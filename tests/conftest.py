@@ -6,6 +6,7 @@ DNN_REQUIRE=cupy,torch:cuda,mnist names what must be there: its absence is then 
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,8 @@ def _required() -> set[str]:
 
 
 def pytest_configure() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background, which processes inherit
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     known = {*BACKENDS, "mnist"}
     if unknown := _required() - known:
         raise pytest.UsageError(f"DNN_REQUIRE names {sorted(unknown)}, expected some of {sorted(known)}")

@@ -335,10 +335,10 @@ def test_modules_and_names_exist(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_lines_are_short(document):
-    """Under 120 characters, but for tables and diagrams. lecture.py writes lecture.md, a line a remark."""
+    """Under 120 characters, but for tables, diagrams and Chinese, where a line's end would be a space."""
     text = re.sub(r"^```mermaid\n.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
     long = [line for line in text.splitlines() if len(line) >= 120 and not line.startswith("|")]
-    assert long == [] or document.name == "lecture.md"
+    assert long == [] or document.name.startswith("lecture.")
 
 
 def test_every_room_has_a_sentence():

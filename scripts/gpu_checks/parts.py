@@ -46,7 +46,7 @@ def _agree(settings: Settings, libraries: str, *options: str) -> Result:
     if done.returncode not in (0, 1):
         raise RuntimeError(done.stderr.strip().splitlines()[-1])
     report = json.loads(done.stdout)
-    broken = [r for r in report["records"] if not r["holds"]]
+    broken = [r for r in report["records"] if r["verdict"] != "holds"]
     return {"holds": report["holds"], "comparisons": len(report["records"]), "broken": broken[:20]}
 
 

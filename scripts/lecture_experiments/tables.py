@@ -10,12 +10,13 @@ Every other line of the page is written by hand and left alone.
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from _tables import columns
 
 from dnn.io.atomic_files import write_atomically
+from lecture_experiments.chinese import chinese
 from lecture_experiments.experiments import EXPERIMENTS, STEPS
 from lecture_experiments.run import Outcome
 
@@ -33,7 +34,9 @@ TABLES = {
     "batch": ("lecture", *(name for name in EXPERIMENTS if name.startswith("batch-"))),
 }
 """Table -> its experiments."""
-PAGE, ALONE = "lecture.md", "tables.md"
+Words = Callable[[str], str]  # a cell of a table in the page's language
+PAGES: Mapping[str, Words] = {"lecture.md": str, "lecture.zh.md": chinese}
+ALONE = "tables.md"
 
 
 def row(outcome: Outcome) -> Row:
@@ -69,14 +72,14 @@ def as_csv(rows: Iterable[Row]) -> str:
     return text.getvalue()
 
 
-def markdown(rows: Iterable[Row]) -> dict[str, str]:
+def markdown(rows: Iterable[Row], words: Words = str) -> dict[str, str]:
     """Table -> its text, of the tables that have rows."""
     found = {row["experiment"]: row for row in rows}
     here = {table: [found[name] for name in names if name in found] for table, names in TABLES.items()}
-    return {table: _markdown(some, table == "steps") for table, some in here.items() if some}
+    return {table: _markdown(some, table == "steps", words) for table, some in here.items() if some}
 
 
-def _markdown(rows: Sequence[Row], reported: bool) -> str:
+def _markdown(rows: Sequence[Row], reported: bool, words: Words) -> str:
     """What was tried, what came out, and what is reported elsewhere if that is asked for."""
     lines = [["tried", "updates", "training loss", "test accuracy", *["reported elsewhere"] * reported]]
     lines.append(["---"] * len(lines[0]))
@@ -84,7 +87,7 @@ def _markdown(rows: Sequence[Row], reported: bool) -> str:
         experiment, accuracy = EXPERIMENTS[row["experiment"]], f"{100 * float(row['accuracy']):.2f} %"
         cells = [experiment.about, row["updates"], row["training loss"], accuracy]
         lines.append(cells + [experiment.reported or "-"] * reported)
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return "".join("| " + " | ".join(map(words, line)) + " |\n" for line in lines)
 
 
 def fill(page: str, tables: Mapping[str, str]) -> str:
@@ -94,12 +97,14 @@ def fill(page: str, tables: Mapping[str, str]) -> str:
 
 
 def write(rows: Sequence[Row], folder: Path) -> Path:
-    """The CSV file and the tables: on the folder's page, or alone where it has none; returns their file."""
+    """The CSV file and the tables: on the folder's pages, or alone where it has none; returns their file."""
     write_atomically(folder / "lecture.csv", as_csv(rows).encode())
-    tables, path = markdown(rows), folder / PAGE
-    if path.exists():
-        page = path.read_text(encoding="utf-8")
-    else:
-        page, path = "\n".join(f"<!-- table: {name} -->\n<!-- end -->\n" for name in tables), folder / ALONE
-    write_atomically(path, fill(page, tables).encode())
-    return path
+    pages = {folder / name: words for name, words in PAGES.items() if (folder / name).exists()}
+    for path, words in pages.items():
+        write_atomically(path, fill(path.read_text(encoding="utf-8"), markdown(rows, words)).encode())
+    if pages:
+        return next(iter(pages))
+    tables = markdown(rows)
+    page = "\n".join(f"<!-- table: {name} -->\n<!-- end -->\n" for name in tables)
+    write_atomically(folder / ALONE, fill(page, tables).encode())
+    return folder / ALONE

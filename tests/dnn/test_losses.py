@@ -206,8 +206,8 @@ def test_yes_or_no_with_one_output(backend, loss, output, no, form):
         "column": values[:, None].astype("f4"),
     }
     model = Sequential([Dense(8, "relu"), Dense(1, output)], input_shape=(6,), backend=backend)
-    model.compile(loss, "adam")
-    model.fit(x, y[form], batch_size=20, epochs=30)
+    model.compile(loss, Adam(0.01))
+    model.fit(x, y[form], batch_size=20, epochs=6)
     boundary = 0.5 if output == "sigmoid" else 0.0
     right = float(np.mean((model.predict(x)[:, 0] > boundary) == yes))
     assert model.evaluate(x, y[form]).accuracy == pytest.approx(right, abs=1e-6)

@@ -4,8 +4,8 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, replace
-from pathlib import Path
 
+import command_lines
 import numpy as np
 import pytest
 from _workers import CannotRun
@@ -15,23 +15,16 @@ from benchmarks.settings import Settings, from_json
 from benchmarks.sweep import Sweep, exponent, larger_half, settings_at
 from benchmarks.task import load
 from benchmarks.worker import timed, train
+from command_lines import SCRIPTS, assert_refused, run_here
 
 from backends import InputError, get_backend
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 TINY = ("--dataset", "random", "--hidden", "8", "--updates", "4", "--batch-size", "10")
 
 
-def run(*arguments, cwd=None):
-    command = [sys.executable, str(SCRIPTS / "benchmark.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd)
-
-
-def assert_refused(result, *words):
-    assert result.returncode == 2, result.stderr
-    assert "Traceback" not in result.stderr
-    last = result.stderr.strip().splitlines()[-1]
-    assert all(word in last for word in ("error: ", *words)), last
+def run(*arguments, cwd="."):
+    """In this process; the contenders have their own, and so has a profile below."""
+    return run_here("benchmark", *arguments, cwd=cwd)
 
 
 def made_up(**ms):
@@ -65,7 +58,7 @@ def test_contenders_run_and_leave_json_and_a_picture(tmp_path):
 
 
 def test_a_profile_adds_up(tmp_path):
-    result = run(*TINY, "--profile", "numpy", "--json", tmp_path / "p.json")
+    result = command_lines.run("benchmark", *TINY, "--profile", "numpy", "--json", tmp_path / "p.json")
     assert result.returncode == 0, result.stderr
     found = json.loads((tmp_path / "p.json").read_text())
     assert list(found["parts"]) == ["gather", "products", "activation", "loss", "optimizer", "rest"]

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from command_lines import assert_refused, run
+from command_lines import assert_refused, run, run_here
+from gpu_checks import parts
 from gpu_checks import run as checks
 from gpu_checks.common import Settings
 from gpu_checks.parts import BUDGET_S, PARTS
@@ -25,7 +26,7 @@ def test_without_a_device_it_says_so():
 
 
 def test_an_unknown_part_is_refused():
-    assert_refused(run("gpu_check", "--parts", "doctro"), "doctro", "doctor")
+    assert_refused(run_here("gpu_check", "--parts", "doctro"), "doctro", "doctor")
 
 
 def test_parts_fail_alone(tmp_path):
@@ -54,6 +55,14 @@ def test_a_part_without_a_device_gives_its_reason():
         pytest.skip("there is a GPU")
     assert "needs a CUDA device" in outcome["reason"]
     json.dumps(outcome)
+
+
+@pytest.mark.parametrize("wrong", [(), ("--mutant", "dropped-mean")])
+def test_agreement_is_read_from_agree(wrong):
+    options = ("--quick", "--levels", "L1", "--dataset", "digits", *wrong)
+    found = parts._agree(Settings(device="cpu"), "numpy torch", *options)
+    assert found["holds"] == (not wrong) == (not found["broken"])
+    assert found["comparisons"] > 100
 
 
 def test_a_part_that_hangs_is_stopped():

@@ -18,9 +18,16 @@ from PIL import Image
 
 from backends import InputError
 from dnn.io import safetensors as tensor_files
+from dnn.run_folder import RunFolder
 from dnn.training.state import FORMAT, VERSION
 
 CHECKPOINT = ("array-api-dnn", 2)
+
+
+@pytest.fixture
+def no_curves(monkeypatch):
+    """A picture takes longer than a training, and ``draw`` lets no error of it out: test_odd_values draws."""
+    monkeypatch.setattr(RunFolder, "draw", lambda self, history, title: None)
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def assert_only_the_run(folder):
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
-def test_configurations_to_go_on_with(run, capsys):
+def test_configurations_to_go_on_with(run, no_curves, capsys):
     """250."""
     folder, files = run
     config = json.loads(files["config.json"])
@@ -76,7 +83,7 @@ def test_configurations_to_go_on_with(run, capsys):
     check()
 
 
-def test_states_to_go_on_with(run, capsys):
+def test_states_to_go_on_with(run, no_curves, capsys):
     """150: broken ones, and forged ones with a right checksum."""
     folder, files = run
     name = "state-00002-0000000.safetensors"

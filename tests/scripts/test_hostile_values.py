@@ -2,7 +2,7 @@
 with a traceback, and nothing is left outside the run folder.
 
 Generated inputs, in this process: train 150, the seven other commands 60 each, 8 x 10 that no option takes:
-650; as processes of their own: 12.
+650, and 8 that are long or name a device; as processes of their own: 4.
 """
 
 import os
@@ -126,25 +126,36 @@ def no_network(monkeypatch):
     monkeypatch.setattr(fetch, "from_npm", source)
 
 
-PROCESSES = [
+LONG = [
     ("train", ["--epochs", "9" * 30]),
     ("train", ["--epochs", "9" * 12]),
     ("train", ["--hidden", "9" * 30]),
-    ("train", ["--hidden", "9" * 12]),
     ("train", ["--hidden", "9" * 12, "--backend", "torch"]),
     ("train", ["--seed", "9" * 5000]),
-    ("train", ["--activation", "\udcff"]),
     ("train", ["--run-dir", "x" * 5000]),
     ("evaluate", ["/dev/null"]),
-    ("evaluate", ["\udcff"]),
     ("predict", ["/proc/self", "/dev/zero"]),
+]
+PROCESSES = [
+    ("train", ["--hidden", "9" * 12]),
+    ("train", ["--activation", "\udcff"]),
+    ("evaluate", ["\udcff"]),
     ("predict", [".", "/dev/stdin"]),
 ]
 
 
+@pytest.mark.parametrize(("script", "arguments"), LONG, ids=range(len(LONG)))
+def test_large_values_and_devices(script, arguments, here, capsys):
+    """8."""
+    code, said = call(script, [*(ALWAYS["train"] if script == "train" else []), *arguments], capsys)
+    assert_said(code, said, arguments)
+    assert code == 2
+    assert_nothing_left(here)
+
+
 @pytest.mark.parametrize(("script", "arguments"), PROCESSES, ids=range(len(PROCESSES)))
 def test_odd_values_to_a_process(script, arguments, here):
-    """12: as a person types them, with half a minute to answer."""
+    """4: bytes that are no text, an empty stdin, and too little memory; with half a minute to answer."""
     always = ALWAYS["train"] if script == "train" else []
     result = subprocess.run(
         [sys.executable, str(SCRIPTS / f"{script}.py"), *always, *arguments],

@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from command_lines import assert_refused, run
+from command_lines import assert_refused, run, run_here
 from lecture_experiments import tables
+from lecture_experiments.chinese import chinese
 from lecture_experiments.experiments import EXPERIMENTS, STEPS
 from PIL import Image
 
@@ -41,7 +42,7 @@ def test_tables_csv_and_pictures(folder):
 
 def test_what_is_done_is_not_done_again(folder):
     before = {p: p.stat().st_mtime_ns for p in (folder / "results").iterdir()}
-    result = run("lecture", *SMALL, "--only", "linear", "--out", folder)
+    result = run_here("lecture", *SMALL, "--only", "linear", "--out", folder)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert {p: p.stat().st_mtime_ns for p in (folder / "results").iterdir()} == before
@@ -49,14 +50,16 @@ def test_what_is_done_is_not_done_again(folder):
 
 def test_results_of_another_seed_are_not_mixed_in(folder):
     assert_refused(
-        run("lecture", *SMALL, "--only", "linear", "--seed", 1, "--out", folder), "seed", "another folder"
+        run_here("lecture", *SMALL, "--only", "linear", "--seed", 1, "--out", folder),
+        "seed",
+        "another folder",
     )
 
 
 def test_the_list_and_a_typo():
-    result = run("lecture", "--list")
+    result = run_here("lecture", "--list")
     assert [line.split()[0] for line in result.stdout.splitlines()] == list(EXPERIMENTS)
-    assert_refused(run("lecture", "--only", "lecturee"), "lecturee", "lecture")
+    assert_refused(run_here("lecture", "--only", "lecturee"), "lecturee", "lecture")
 
 
 def test_the_steps_are_experiments():
@@ -67,16 +70,33 @@ def docs_rows():
     return list(csv.DictReader((DOCS / "lecture.csv").read_text(encoding="utf-8").splitlines()))
 
 
-def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path):
+@pytest.mark.parametrize("name", tables.PAGES)
+def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path, name):
     """Writing what docs/lecture.csv holds changes no byte of docs/."""
-    page = (DOCS / "lecture.md").read_bytes()
-    (tmp_path / "lecture.md").write_bytes(page)
-    assert tables.write(docs_rows(), tmp_path) == tmp_path / "lecture.md"
-    assert (tmp_path / "lecture.md").read_bytes() == page
+    page = (DOCS / name).read_bytes()
+    (tmp_path / name).write_bytes(page)
+    assert tables.write(docs_rows(), tmp_path) == tmp_path / name
+    assert (tmp_path / name).read_bytes() == page
     assert (tmp_path / "lecture.csv").read_bytes() == (DOCS / "lecture.csv").read_bytes()
     assert [row["experiment"] for row in docs_rows()] == list(EXPERIMENTS)
     pictures = re.findall(r"\((lecture-\w+\.png)\)", page.decode())
     assert sorted(pictures) == sorted(path.name for path in DOCS.glob("lecture-*.png"))
+
+
+def test_both_languages_name_the_same_figures():
+    """Numbers with a point, per cents and large numbers, each as often; and as many headings."""
+    pages = [(DOCS / name).read_text(encoding="utf-8") for name in tables.PAGES]
+    figures = [sorted(re.findall(r"\d[\d,]*\.\d+|\d+,\d{3}|\d{3,}|\d+(?= ?%)", page)) for page in pages]
+    assert figures[0] == figures[1]
+    assert len(figures[0]) > 100
+    assert len(set(map(len, (re.findall(r"^## ", page, re.MULTILINE) for page in pages)))) == 1
+
+
+def test_each_cell_of_a_table_is_translated():
+    """But for names that both languages have, such as numbers."""
+    made = "".join(tables.markdown(docs_rows(), chinese).values())
+    cells = {cell.strip() for line in made.splitlines() for cell in line.strip("|").split("|")}
+    assert not [cell for cell in cells if re.search("[a-z]{3}", cell) and not re.search("[一-鿿]", cell)]
 
 
 def test_prose_survives_and_tables_are_replaced(tmp_path):

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from command_lines import SCRIPTS, assert_refused, run
+from command_lines import SCRIPTS, assert_refused, run, run_here
 
 LONG = (
     "--dataset",
@@ -42,7 +42,7 @@ def wait_for_state(folder):
 def whole(tmp_path_factory):
     """The same training, undisturbed."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    result = run("train", *LONG, "--run-dir", folder)
+    result = run_here("train", *LONG, "--run-dir", folder)
     assert result.returncode == 0, result.stderr
     return folder
 
@@ -63,7 +63,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole, number, code):
     assert "Traceback" not in said
     assert re.search(rf"stopped by {number.name}; resume with: .*train.py --resume {folder}", said)
     assert not (folder / "result.json").exists()
-    again = run("train", "--resume", folder)
+    again = run_here("train", "--resume", folder)
     assert again.returncode == 0, again.stderr
     assert ", from epoch " in again.stdout
     assert (folder / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
@@ -71,13 +71,13 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole, number, code):
 
 
 def test_a_finished_run_says_so(whole):
-    assert_refused(run("train", "--resume", whole), "is finished", "nothing to resume")
+    assert_refused(run_here("train", "--resume", whole), "is finished", "nothing to resume")
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path):
-    assert_refused(run("train", "--resume", tmp_path / "nowhere"), "nowhere")
+    assert_refused(run_here("train", "--resume", tmp_path / "nowhere"), "nowhere")
     (tmp_path / "config.json").write_text("{}")
-    assert_refused(run("train", "--resume", tmp_path), "config.json")
+    assert_refused(run_here("train", "--resume", tmp_path), "config.json")
 
 
 def test_two_trainings_in_one_folder(tmp_path):
@@ -85,8 +85,8 @@ def test_two_trainings_in_one_folder(tmp_path):
     process = begin(folder, "--checkpoint-every", "20", "--epochs", "1000")  # outlives the two below
     try:
         wait_for_state(folder)
-        assert_refused(run("train", "--resume", folder), "in use by another training")
-        assert_refused(run("train", *LONG, "--run-dir", folder), "not an empty folder")
+        assert_refused(run_here("train", "--resume", folder), "in use by another training")
+        assert_refused(run_here("train", *LONG, "--run-dir", folder), "not an empty folder")
     finally:
         process.kill()
         process.communicate()
@@ -143,7 +143,7 @@ def test_a_run_of_an_older_version_resumes_with_the_defaults_of_what_it_lacks(tm
     for name in ("warmup", "schedule", "precision", "graphs", "keep", "on_nan", "preset", "data_dir"):
         del config[name]
     (folder / "config.json").write_text(json.dumps(config))
-    again = run("train", "--resume", folder)
+    again = run_here("train", "--resume", folder)
     assert again.returncode == 0, again.stderr
     assert (folder / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
@@ -153,14 +153,14 @@ def test_a_run_without_a_state_is_begun_anew(tmp_path, whole):
     folder.mkdir()
     (folder / "config.json").write_text((whole / "config.json").read_text())
     (folder / "metrics.jsonl").write_text("")
-    result = run("train", "--resume", folder)
+    result = run_here("train", "--resume", folder)
     assert result.returncode == 0, result.stderr
     assert "from the start" in result.stdout
     assert losses(folder) == losses(whole)
     for path in [folder / "result.json", *folder.glob("state-*")]:  # weights are worth more than a beginning
         path.unlink()
     before = (folder / "model.safetensors").read_bytes()
-    assert_refused(run("train", "--resume", folder), "holds no training state")
+    assert_refused(run_here("train", "--resume", folder), "holds no training state")
     assert (folder / "model.safetensors").read_bytes() == before
 
 

@@ -1,4 +1,5 @@
-"""Functions of three packages that we did not write, in the quick form: ten seeds, and all mutants on two."""
+"""Functions of three packages that we did not write, in a quick form: two seeds with all mutants;
+and ten seeds where slow tests run."""
 
 from __future__ import annotations
 
@@ -28,19 +29,34 @@ def run(tmp_path: Path, *options: str) -> dict:
     return json.loads(report.read_text())
 
 
-def test_backends_agree_on_outside_code(tmp_path):
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    return run(tmp_path_factory.mktemp("outside"), "--agree-mutants", "--agree-seeds=2")
+
+
+def assert_agree(tests: list[dict], near: float) -> None:
+    """All functions, on all backends. No bound is wide: this part of those that round come near theirs."""
     worst: dict[str, float] = defaultdict(float)
-    for test in run(tmp_path, "--agree-seeds=10")["tests"]:
+    for test in tests:
         assert {v["backend"] for v in test["verdicts"]} == {"numpy", "torch", "strict"}
         worst[test["function"]] = max(worst[test["function"]], *(v["ratio"] for v in test["verdicts"]))
     assert len(worst) >= 60
     assert max(worst.values()) <= 1
     rounded = [ratio for ratio in worst.values() if ratio > 0]  # the others only choose and compare
-    assert sum(ratio >= 1 / 30 for ratio in rounded) >= 0.95 * len(rounded)
+    assert sum(ratio >= 1 / 30 for ratio in rounded) >= near * len(rounded)
 
 
-def test_mutants_of_outside_code_are_noticed(tmp_path):
-    mutants = run(tmp_path, "--agree-mutants", "--agree-seeds=2", "-k", "agree")["mutants"]
+def test_backends_agree_on_outside_code(report):
+    assert_agree(report["tests"], near=0.9)
+
+
+@pytest.mark.slow
+def test_backends_agree_on_outside_code_from_ten_seeds(tmp_path):
+    assert_agree(run(tmp_path, "--agree-seeds=10")["tests"], near=0.95)
+
+
+def test_mutants_of_outside_code_are_noticed(report):
+    mutants = report["mutants"]
     noticed = {name for name, outcomes in mutants.items() if "noticed" in outcomes}
     survived = {name for name, outcomes in mutants.items() if "survived" in outcomes} - noticed
     assert len(noticed) >= 600

