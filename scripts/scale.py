@@ -67,6 +67,8 @@ def timed(arguments: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     """Contender -> what its slices took, in turns."""
     from _workers import ask_often
 
+    from backends import InputError
+
     base = {
         "backend": arguments.backend,
         "dataset": arguments.dataset,
@@ -98,9 +100,30 @@ def timed(arguments: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
         for name, answers in asked.items():
             found[name].append(next(answers))
             if "ms" not in found[name][-1]:
-                raise RuntimeError(f"{name}: {found[name][-1]}")
+                raise InputError(f"{name} cannot be timed: {found[name][-1].get('reason')}")
         _command.say(f"rotation {rotation + 1} of {arguments.rotations}, load {os.getloadavg()[0]:.1f}")
     return found
+
+
+def checked(arguments: argparse.Namespace) -> list[int]:
+    """The numbers of workers. Raises InputError: an option that does not fit."""
+    from backends import InputError, get_backend
+    from dnn.datasets import load_dataset
+    from dnn.validation.settings import natural_number, positive_integer
+    from dnn.workers.tree import require_blocks
+
+    for name in ("kills", "epochs", "rotations"):
+        natural_number(name, getattr(arguments, name))
+    for name in ("batch_size", "updates"):
+        positive_integer(name, getattr(arguments, name))
+    texts = arguments.workers.split(",")
+    if not all(text.isdecimal() and int(text) > 0 for text in texts):
+        raise InputError(f"workers is {arguments.workers!r}, expected numbers such as 1,2,4")
+    for text in texts:
+        require_blocks(arguments.blocks, int(text))
+    get_backend(arguments.backend)
+    load_dataset(arguments.dataset, arguments.data_dir)
+    return [int(text) for text in texts]
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -108,7 +131,8 @@ def main(arguments: argparse.Namespace) -> int:
     from benchmarks.quartiles import lower_quartile
     from scaling.model import Costs, draw, predictions
 
-    counts, report = [int(n) for n in arguments.workers.split(",")], {}
+    counts = checked(arguments)
+    report: dict[str, Any] = {}
     outcomes = trainings(arguments, counts) if arguments.epochs else []
     if outcomes:
         rows = [(o.name, o.hash[:16], f"{o.ms:.1f}", f"{100 * o.share:.0f} %") for o in outcomes]
