@@ -290,9 +290,8 @@ def test_other_command_lines_name_what_exists(command):
         assert (ROOT / arguments[0]).is_file()
     elif program == "torchrun":
         (script,) = (word for word in arguments if word.startswith("scripts/"))
-        source = (ROOT / script).read_text(encoding="utf-8") + (SCRIPTS / "_command.py").read_text(
-            encoding="utf-8"
-        )
+        files = ROOT / script, SCRIPTS / "_command.py"
+        source = "".join(path.read_text(encoding="utf-8") for path in files)
         ours = arguments[arguments.index(script) :]
         assert all(f'"{word}"' in source for word in ours if word.startswith("--"))
     elif program == ".":
