@@ -153,7 +153,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(columns(heads, rows, ruled=True), flush=True)
         report["slices"] = slices
         two_workers = f"B = {arguments.blocks}, 2 workers"
-        blocked, two = took[f"B = {arguments.blocks}, threads"], took[two_workers]
+        blocked = took[f"B = {arguments.blocks}, threads"]
         costs = calibrated(took, cpu, arguments)
         networks = {"this machine's loopback": costs}
         for name, (latency, bandwidth) in CLUSTERS.items():
@@ -162,7 +162,7 @@ def main(arguments: argparse.Namespace) -> int:
             heads = ("workers", "strong ms", "efficiency %", "weak ms", "efficiency %")
             print(f"PREDICTED, {name}:\n{columns(heads, predictions(each), left=0, ruled=True)}", flush=True)
         if arguments.picture is not None:
-            measured = {"measured": (one, two), "measured, CPU time": (work, cpu[two_workers])}
+            measured = work, cpu[two_workers]
             draw(arguments.picture, networks, measured, arguments.batch_size)
         report |= {"costs": vars(costs), "blocked_of_whole": blocked / took["B = 1, all cores"]}
     _command.write_json(arguments.json, report)

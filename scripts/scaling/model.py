@@ -53,24 +53,24 @@ def predictions(costs: Costs) -> list[tuple[str, str, str, str, str]]:
     return rows
 
 
-def draw(path: Path, networks: dict[str, Costs], measured: dict[str, Sequence[float]], batch: int) -> None:
-    """Three panels: what was measured with 1, 2, ... workers, in ms, beside what the model says of it; and
-    predictions to 4,096 workers."""
+def draw(path: Path, networks: dict[str, Costs], measured: Sequence[float], batch: int) -> None:
+    """Three panels: the CPU time that was measured with 1, 2, ... workers, in ms, beside what the model says of
+    it; and predictions to 4,096 workers."""
     with picture(path, 12, 4) as figure:
         small, strong, weak = figure.subplots(1, 3)
         (_, costs), *_ = networks.items()
         few = [w for w in WORKERS if w <= 8]
         small.plot(few, [1e3 * costs.update(w, batch, 8) for w in few], "--", label="model, a core for each")
-        for (name, took), mark in zip(measured.items(), "os", strict=False):
-            small.plot(WORKERS[: len(took)], took, mark, label=name)
+        small.plot(WORKERS[: len(measured)], measured, "o", label="measured, CPU time of a worker")
         small.set_title(f"this machine, batch {batch}")
+        small.set_ylim(bottom=0)
         for name, costs in networks.items():
             took = [costs.update(w, STRONG, 4096) for w in WORKERS]
             strong.plot(WORKERS, [took[0] / t for t in took], "--", label=name)
             grown = [costs.update(w, WEAK * w, 8 * w) for w in WORKERS]
             weak.plot(WORKERS, [100 * grown[0] / t for t in grown], "--", label=name)
         strong.plot(WORKERS, WORKERS, color="lightgrey", label="ideal")
-        strong.set_title(f"predicted: speed-up, batch {STRONG:,}".replace(",", " "))
+        strong.set_title(f"predicted: speed-up, batch {STRONG:,}")
         weak.set_title(f"predicted: efficiency, {WEAK} examples each")
         small.set_ylabel("ms an update")
         strong.set_ylabel("times one worker")
