@@ -54,8 +54,8 @@ def predictions(costs: Costs) -> list[tuple[str, str, str, str, str]]:
 
 
 def draw(path: Path, networks: dict[str, Costs], measured: Sequence[float], batch: int) -> None:
-    """Three panels: the CPU time that was measured with 1, 2, ... workers, in ms, beside what the model says of
-    it; and predictions to 4,096 workers."""
+    """Three panels: the CPU time that was measured with 1, 2, ... workers, in ms, beside what the model says
+    of it; and predictions to 4,096 workers."""
     with picture(path, 12, 4) as figure:
         small, strong, weak = figure.subplots(1, 3)
         (_, costs), *_ = networks.items()
