@@ -11,10 +11,5 @@ from backends.errors import BackendUnavailable, InputError
 from backends.registry import available_backends, backend_names, get_backend
 
 __all__ = [
-    "Backend",
-    "BackendUnavailable",
-    "InputError",
-    "available_backends",
-    "backend_names",
-    "get_backend",
-]
+    "Backend", "BackendUnavailable", "InputError", "available_backends", "backend_names", "get_backend",
+]  # fmt: skip

@@ -30,16 +30,14 @@ class Backend:
     device: Any  # the library's own device object
     dtype_name: str  # "float32" or "float64": the dtype of parameters, activations and gradients
     fused: bool = True  # False forces the reference kernels
-    # "float32", or "tf32": CUDA may round the factors of float32 products to 10 bits
-    precision: str = "float32"
+    precision: str = "float32"  # or "tf32": CUDA may round the factors of float32 products to 10 bits
     # Given (name, kind, kernel), returns what is handed out in its place; see ``wrapped``.
     wrap: Wrap | None = field(default=None, kw_only=True, repr=False)
     # Why "auto" took it; None: it was asked for by name.
     reason: str | None = field(default=None, kw_only=True, repr=False)
 
     OVERRIDES: ClassVar[Sequence[Override]] = ()
-    CURE: ClassVar[str] = "take another backend"
-    """What to do where it cannot run."""
+    CURE: ClassVar[str] = "take another backend"  # what to do where it cannot run
 
     def __post_init__(self) -> None:
         self._overrides  # noqa: B018  # now, so that what does not fit is an error here
@@ -126,11 +124,9 @@ class Backend:
             return
         kind = type(array)
         where = f" on device {array.device}" if isinstance(array, self.array_type) else ""
-        raise InputError(
-            f"{argument} is a {kind.__module__}.{kind.__qualname__}{where}, expected an array of the "
-            f"backend {self.name!r} on device {self.device} (or a host NumPy array); "
-            f"convert it with backend.from_host(numpy_array)"
-        )
+        ours = f"an array of the backend {self.name!r} on device {self.device} (or a host NumPy array)"
+        got = f"{argument} is a {kind.__module__}.{kind.__qualname__}{where}"
+        raise InputError(f"{got}, expected {ours}; convert it with backend.from_host(numpy_array)")
 
     # ----- running
 

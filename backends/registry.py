@@ -17,12 +17,10 @@ ENTRY_POINT_GROUP = "dnn.backends"
 Factory = Callable[..., Backend]  # of (device, dtype, fused); some take precision= and graphs= too
 PRECISIONS = ("float32", "tf32")
 
-_BUILT_IN: Mapping[str, str] = MappingProxyType(
-    {
-        **{name: f"backends.{name}.backend" for name in ("numpy", "numba", "cupy", "torch")},
-        "strict": "backends.strict",
-    }
-)
+_BUILT_IN: Mapping[str, str] = MappingProxyType({
+    **{name: f"backends.{name}.backend" for name in ("numpy", "numba", "cupy", "torch")},
+    "strict": "backends.strict",
+})  # fmt: skip
 
 
 def backend_names() -> tuple[str, ...]:
@@ -36,9 +34,8 @@ def _factory(name: str) -> Factory:
         try:
             factory: Factory = importlib.import_module(_BUILT_IN[name]).make
         except Exception as error:  # numba's are of many kinds where its environment variables are odd
-            raise BackendUnavailable(
-                f"backend {shown(name)} cannot run ({brief(error)}); pip install {name}"
-            ) from None
+            why = f"backend {shown(name)} cannot run ({brief(error)})"
+            raise BackendUnavailable(f"{why}; pip install {name}") from None
         return factory
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
@@ -68,13 +65,9 @@ def _auto(device: Any, *settings: Any) -> Backend:
 
 
 def get_backend(
-    name: str,
-    device: Any = None,
-    dtype: str = "float32",
-    fused: bool = True,
-    precision: str = "float32",
-    graphs: bool = False,
-) -> Backend:
+    name: str, device: Any = None, dtype: str = "float32", fused: bool = True,
+    precision: str = "float32", graphs: bool = False,
+) -> Backend:  # fmt: skip
     """One array library on one device with one float dtype.
 
     Args:
@@ -112,10 +105,8 @@ def get_backend(
     if graphs:
         extra["graphs"] = graphs
     for setting in extra.keys() - inspect.signature(factory).parameters.keys():
-        raise BackendUnavailable(
-            f"backend {shown(name)} has no setting {setting}={extra[setting]!r}; leave it out, or take torch "
-            f"on CUDA"
-        )
+        why = f"backend {shown(name)} has no setting {setting}={extra[setting]!r}"
+        raise BackendUnavailable(f"{why}; leave it out, or take torch on CUDA")
     backend = factory(device, dtype, fused, **extra)
     if name not in _BUILT_IN or backend.device_type != "cpu":
         prove(backend)

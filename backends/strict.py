@@ -32,10 +32,8 @@ def make(device: Any, dtype: str, fused: bool) -> StrictBackend:
     try:
         import array_api_strict as xp
     except ImportError:
-        raise BackendUnavailable(
-            "backend 'strict' needs the package array-api-strict, which is not installed; "
-            "pip install array-api-strict"
-        ) from None
+        why = "backend 'strict' needs the package array-api-strict, which is not installed"
+        raise BackendUnavailable(f"{why}; pip install array-api-strict") from None
     name = "CPU_DEVICE" if device in (None, "cpu") else device
     if isinstance(name, str):
         if name not in DEVICES:

@@ -1,4 +1,4 @@
-"""Models in files: a checkpoint (``dnn.io.checkpoint``) and the model that it describes."""
+"""Models in files: a checkpoint (``dnn.io.safetensors``) and the model that it describes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,28 +8,20 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from backends.errors import UnknownName, brief, shown
-from dnn.io.checkpoint import CheckpointError, read_checkpoint
+from dnn.io.safetensors import CheckpointError, read_checkpoint
 from dnn.layers import Block
 from dnn.losses import LOSSES
 from dnn.network import Network
 from dnn.optimizers import optimizer_from
 from dnn.sequential import Sequential
-from dnn.validation.settings import (
-    look_up,
-    natural_number,
-    positive_integer,
-    require_bool,
-    require_kind,
-    require_number,
-    require_path,
-)
+from dnn.validation import settings
 
 __all__ = ["CheckpointError", "dtype_of", "load_model", "load_weights", "save_model"]
 
 
 def save_model(model: Network, path: str | Path) -> None:
     """``model.save(path)``. Raises CheckpointError: the file cannot be written."""
-    require_kind("model", model, Network).save(path)
+    settings.require_kind("model", model, Network).save(path)
 
 
 def _require_weights_of(block: Block, shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]) -> None:
@@ -46,7 +38,7 @@ def _require_weights_of(block: Block, shape: tuple[int, ...], arrays: Mapping[st
 
 def dtype_of(path: str | Path) -> str:
     """The float dtype of a checkpoint's weights. Raises CheckpointError: no readable checkpoint."""
-    return str(read_checkpoint(require_path("path", path))[0]["dtype"])
+    return str(read_checkpoint(settings.require_path("path", path))[0]["dtype"])
 
 
 def load_model(
@@ -61,32 +53,27 @@ def load_model(
     Args:
         backend: where it lives from now on, or its name.
         allow_nonfinite: take weights that hold NaN or infinity too.
-
     Raises CheckpointError: no readable checkpoint, one of another dtype, or weights that do not fit the
     architecture or are no finite numbers.
     """
-    path = require_path("path", path)
+    path = settings.require_path("path", path)
     facts, arrays = read_checkpoint(path)
     if isinstance(backend, str):
         backend = get_backend(backend, dtype=facts["dtype"])
-    if facts["dtype"] != require_kind("backend", backend, Backend).dtype_name:
-        raise CheckpointError(
-            f"checkpoint {path} has dtype {facts['dtype']}, expected {backend.dtype_name}; "
-            f"get the backend with dtype={facts['dtype']!r}"
-        )
+    if facts["dtype"] != settings.require_kind("backend", backend, Backend).dtype_name:
+        got = f"checkpoint {path} has dtype {facts['dtype']}, expected {backend.dtype_name}"
+        raise CheckpointError(f"{got}; get the backend with dtype={facts['dtype']!r}")
     broken = [name for name in sorted(arrays) if not np.all(np.isfinite(arrays[name]))]
-    if not require_bool("allow_nonfinite", allow_nonfinite) and broken:
-        raise CheckpointError(
-            f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged; take it all "
-            f"the same with allow_nonfinite=True (--allow-nonfinite)"
-        )
+    if not settings.require_bool("allow_nonfinite", allow_nonfinite) and broken:
+        got = f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged"
+        raise CheckpointError(f"{got}; take it all the same with allow_nonfinite=True (--allow-nonfinite)")
     try:
         block = Block(facts["layers"])
-        shape = tuple(positive_integer("input_shape", n) for n in facts["input_shape"])
+        shape = tuple(settings.positive_integer("input_shape", n) for n in facts["input_shape"])
         _require_weights_of(block, shape, arrays)
         model = Sequential(block.layers, input_shape=shape, backend=backend, seed=facts.get("seed", 0))
         model.parameters.load(arrays)
-        model.uint8_scale = require_number("uint8_scale", facts.get("uint8_scale", 1 / 255), 0.0)
+        model.uint8_scale = settings.require_number("uint8_scale", facts.get("uint8_scale", 1 / 255), 0.0)
         if facts.get("loss") is not None:
             _compile(model, facts)
         done = facts.get("epochs_done", 0)
@@ -94,10 +81,9 @@ def load_model(
             raise InputError(f"epochs_done is {shown(done)}, expected an integer from 0")
         model.epochs_done = done
     except UnknownName as error:
-        raise CheckpointError(
-            f"checkpoint {path} needs a part that is not known here: {brief(error, 400)}; a part of your own "
-            f"is imported and registered before (@dnn.register)"
-        ) from None
+        got = f"checkpoint {path} needs a part that is not known here: {brief(error, 400)}"
+        cure = "a part of your own is imported and registered before (@dnn.register)"
+        raise CheckpointError(f"{got}; {cure}") from None
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
         raise CheckpointError(f"checkpoint {path} does not fit together: {brief(error, 400)}") from None
     return model
@@ -105,14 +91,14 @@ def load_model(
 
 def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:
     """As the saved model was; a file of an older version says nothing of the optimizer."""
-    loss = look_up("loss", str(facts["loss"]), LOSSES)(**facts["loss_settings"])
+    loss = settings.look_up("loss", str(facts["loss"]), LOSSES)(**facts["loss_settings"])
     training = facts.get("training")
     if training is None:
         model.compile(loss)
         return
     optimizer = optimizer_from(training["optimizer"])
     model.compile(loss, optimizer, training["metrics"], l1=training["l1"], l2=training["l2"])
-    model.optimizer_state.control[3:4] = float(natural_number("updates", training["updates"]))
+    model.optimizer_state.control[3:4] = float(settings.natural_number("updates", training["updates"]))
 
 
 def load_weights(model: Sequential, path: str | Path) -> None:
@@ -120,8 +106,8 @@ def load_weights(model: Sequential, path: str | Path) -> None:
     Raises CheckpointError: no readable checkpoint, or one of another architecture or dtype; the model's
     weights are as before.
     """
-    _, arrays = read_checkpoint(require_path("path", path))
+    _, arrays = read_checkpoint(settings.require_path("path", path))
     try:
-        require_kind("model", model, Network).parameters.load(arrays)
+        settings.require_kind("model", model, Network).parameters.load(arrays)
     except InputError as error:
         raise CheckpointError(f"checkpoint {path} is of another architecture: {brief(error, 400)}") from None

@@ -47,16 +47,18 @@ def parts_of(model: Any) -> Parts:
     return Parts(type(model), layers, settings, attributes, model.parameters.to_host(), goal, steps)
 
 
-def assembled(parts: Parts, backend: Backend) -> Any:
-    """The model again, on this backend. Raises InputError: its class has a constructor of its own."""
+def assembled(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
+    """The model again, on this backend, or one with these settings.
+    Raises InputError: its class has a constructor of its own; BackendUnavailable: that cannot run here.
+    """
+    backend = get_backend(*backend) if isinstance(backend, tuple) else backend
     layers = [made_again(*layer) for layer in parts.layers]
     try:
         model = parts.model(layers, backend=backend, **parts.settings)
     except TypeError as error:
-        raise InputError(
-            f"a {parts.model.__name__} cannot be copied ({error}), expected a class with Sequential's "
-            f"constructor; use save and load_model"
-        ) from None
+        expected = "a class with Sequential's constructor; use save and load_model"
+        got = f"a {parts.model.__name__} cannot be copied ({error})"
+        raise InputError(f"{got}, expected {expected}") from None
     model.parameters.load(parts.arrays)
     for name, value in parts.attributes.items():
         setattr(model, name, value)
@@ -65,11 +67,6 @@ def assembled(parts: Parts, backend: Backend) -> Any:
     for name, array in _steps(model).items():
         array[...] = backend.from_host(parts.steps[name])
     return model
-
-
-def unpickled(parts: Parts, backend: tuple[Any, ...]) -> Any:
-    """The model on the backend that it was on. Raises BackendUnavailable: it cannot run here."""
-    return assembled(parts, get_backend(*backend))
 
 
 def training_config(network: Any) -> dict[str, Any] | None:
@@ -99,4 +96,4 @@ class Copied:
         if backend.wrap is not None:
             raise InputError("the model's backend has wrapped kernels, which cannot be pickled; use save")
         settings = backend.name, backend.device, backend.dtype_name, backend.fused, backend.precision
-        return unpickled, (parts_of(self), settings)
+        return assembled, (parts_of(self), settings)

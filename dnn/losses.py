@@ -30,28 +30,19 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Loss(Checked):
-    """A goal; a frozen dataclass of its settings, and a kernel by name.
+    """A goal; a frozen dataclass of its settings, and a kernel by name."""
 
-    Attributes:
-        name, kernel: in ``compile`` and in checkpoints; what computes it, for ``bind``.
-        activation: of the output, if the kernel contains it and takes logits; None: it takes the output.
-        span, cure: smallest and largest value in rows of targets (None: any); what to do with other rows.
-        rows: whether targets may be rows too, beside class numbers.
-        boundary: a network with one output says yes where what the loss takes is above this.
-        elementwise: so does each of several outputs, where targets are rows.
-        kink: (outputs (B, C), one-hot rows) on the host -> what is 0 where the gradient jumps; None: nowhere.
-        examples: settings with which the checks make the loss; the first are its usual ones.
-    """
-
-    name: ClassVar[str]
-    kernel: ClassVar[str] = ""
-    activation: ClassVar[str | None] = None
-    span: ClassVar[tuple[float, float] | None] = None
-    cure: ClassVar[str] = ""
-    rows: ClassVar[bool] = True
-    boundary: ClassVar[float] = 0.5
-    elementwise: ClassVar[bool] = False
+    name: ClassVar[str]  # in ``compile`` and in checkpoints
+    kernel: ClassVar[str] = ""  # what computes it, for ``bind``
+    activation: ClassVar[str | None] = None  # of the output, if the kernel contains it and takes logits
+    span: ClassVar[tuple[float, float] | None] = None  # of values in rows of targets; None: any
+    cure: ClassVar[str] = ""  # what to do with other rows
+    rows: ClassVar[bool] = True  # whether targets may be rows too, beside class numbers
+    boundary: ClassVar[float] = 0.5  # a network with one output says yes where what the loss takes is above
+    elementwise: ClassVar[bool] = False  # so does each of several outputs, where targets are rows
+    # (outputs (B, C), one-hot rows) on the host -> what is 0 where the gradient jumps; None: nowhere.
     kink: ClassVar[Any] = None
+    # Settings with which the checks make the loss; the first are its usual ones.
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def measures(self, classes: bool) -> tuple[str, ...]:
@@ -94,36 +85,31 @@ class Loss(Checked):
         if self.activation is None:
             return
         if (last := layers[-1].activation) not in (self.activation, "linear"):
-            raise InputError(
-                f"the last layer's activation is {last!r}, expected {self.activation!r} (or 'linear', whose "
-                f"outputs are then logits) with the loss {self.name!r}"
-            )
+            either = f"{self.activation!r} (or 'linear', whose outputs are then logits)"
+            got = f"the last layer's activation is {last!r}"
+            raise InputError(f"{got}, expected {either} with the loss {self.name!r}")
         for layer, after in reversed(list(pairwise(layers))):
             if after.activation != "linear" or after.parameter_shapes():
                 return
             if layer.activation == self.activation:
-                raise InputError(
-                    f"layer {layer.name!r} ends in {layer.activation} and is followed by {after.name!r}, "
-                    f"expected that before it: the loss {self.name!r} contains the {layer.activation}"
-                )
+                got = f"layer {layer.name!r} ends in {layer.activation} and is followed by {after.name!r}"
+                why = f"the loss {self.name!r} contains the {layer.activation}"
+                raise InputError(f"{got}, expected that before it: {why}")
 
     def check_targets(self, backend: Backend, argument: str, y: Array) -> None:
         """Refuse admitted targets that do not fit, (N,) class numbers or (N, C) rows; reads the device.
         Raises InputError: rows where the loss takes none, or whose values are out of range.
         """
         if y.ndim != 1 and not self.rows:
-            raise InputError(
-                f"{argument} has shape {tuple(y.shape)}, expected class numbers ({y.shape[0]},) with the "
-                f"loss {self.name!r}; use {argument}.argmax(axis=1)"
-            )
+            numbers, cure = f"class numbers ({y.shape[0]},)", f"use {argument}.argmax(axis=1)"
+            got = f"{argument} has shape {tuple(y.shape)}"
+            raise InputError(f"{got}, expected {numbers} with the loss {self.name!r}; {cure}")
         if y.ndim == 1 or self.span is None:
             return
         low, high = float(backend.xp.min(y)), float(backend.xp.max(y)) + 0.0  # no "-0" in the message
         if low < self.span[0] or high > self.span[1]:
-            raise InputError(
-                f"{argument} holds values from {low:g} to {high:g}, expected {self.span[0]:g} to "
-                f"{self.span[1]:g} with the loss {self.name!r}; {self.cure}"
-            )
+            expected = f"{self.span[0]:g} to {self.span[1]:g} with the loss {self.name!r}; {self.cure}"
+            raise InputError(f"{argument} holds values from {low:g} to {high:g}, expected {expected}")
 
     def settings(self) -> dict[str, Any]:
         """What makes it again, beside its name, as JSON values."""
@@ -166,10 +152,9 @@ class CategoricalCrossentropy(Loss):
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
         if outputs == 1:
-            raise InputError(
-                f"the network has 1 output, whose softmax is always 1, expected one for each class with the "
-                f"loss {self.name!r}; use 'binary_crossentropy', or Dense(2, 'softmax')"
-            )
+            got = "the network has 1 output, whose softmax is always 1"
+            cure = "use 'binary_crossentropy', or Dense(2, 'softmax')"
+            raise InputError(f"{got}, expected one for each class with the loss {self.name!r}; {cure}")
 
 
 @dataclass(frozen=True)
@@ -187,9 +172,8 @@ class BinaryCrossentropy(Loss):
 
     Class numbers with more than one output are one-hot rows. As torch.nn.BCEWithLogitsLoss.
 
-    Args:
-        pos_weight: t log p is multiplied by it, so that a yes counts more than a no; finite, at least 0, one
-            number or one for each output.
+    t log p is multiplied by ``pos_weight``, so that a yes counts more than a no; finite, at least 0, one
+    number or one for each output.
     """
 
     pos_weight: float | tuple[float, ...] = 1.0
@@ -270,10 +254,9 @@ class Hinge(Loss):
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         if ACTIVATIONS[last := layers[-1].activation].never_negative:
-            raise InputError(
-                f"the last layer's activation is {last!r}, expected 'linear' or 'tanh' with the loss "
-                f"{self.name!r}, which wants outputs below -1 for what is not the class"
-            )
+            why = f"the loss {self.name!r}, which wants outputs below -1 for what is not the class"
+            got = f"the last layer's activation is {last!r}"
+            raise InputError(f"{got}, expected 'linear' or 'tanh' with {why}")
 
 
 LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (

@@ -22,17 +22,12 @@ TAKEN = ("loss", "seconds", "epoch")  # names that the history has already
 
 @dataclass(frozen=True)
 class Measure:
-    """The mean of a number for each example, over all that the loss does not ignore.
+    """The mean of a number for each example, over all that the loss does not ignore."""
 
-    Attributes:
-        name: in the history.
-        batch: (backend, loss, outputs (B, C), y (B,) class numbers or (B, C)) -> these numbers (B,).
-        raw: whether it takes what the loss took, maybe logits, else the model's outputs.
-    """
-
-    name: str
+    name: str  # in the history
+    # (backend, loss, outputs (B, C), y (B,) class numbers or (B, C)) -> these numbers (B,)
     batch: Callable[[Backend, Loss, Array, Array], Array]
-    raw: bool = False
+    raw: bool = False  # whether it takes what the loss took, maybe logits, else the model's outputs
 
     def size(self, outputs: int) -> int:
         """How many numbers it keeps for a network with so many outputs."""
@@ -135,8 +130,7 @@ MEASURES: Table[Measure] = Table("metric", {m.name: m for m in (
     Measure("mean_squared_error", _squared_error), R2("r2", _squared_error),
 )})  # fmt: skip
 """Every measure by name; one of your own: ``dnn.register``."""
-SHORT = {"acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error"}
-"""Keras's other names."""
+SHORT = {"acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error"}  # Keras's other names
 
 
 @dataclass(frozen=True)
@@ -151,28 +145,22 @@ class _Own:
         if shape == (n,):
             return backend.xp.astype(values, backend.dtype)
         if shape:
-            raise InputError(
-                f"metric {self.function.__name__} returned shape {shape}, expected ({n},), a number for each "
-                f"example, or () for their mean"
-            )
+            got = f"metric {self.function.__name__} returned shape {shape}"
+            raise InputError(f"{got}, expected ({n},), a number for each example, or () for their mean")
         return backend.zeros(n) + values
 
 
 def own(function: Callable[[Array, Array], Array], name: str | None = None) -> Measure:
     """A function of (y, outputs) as a measure of its own name, or of another.
 
-    Args:
-        function: takes arrays on the device: y (B,) class numbers, ignored ones too, or (B, C) rows, and the
-            model's outputs (B, C). Returns a number for each example, (B,), or their mean (0-d).
-
+    It takes arrays on the device: y (B,) class numbers, ignored ones too, or (B, C) rows, and the model's
+    outputs (B, C). It returns a number for each example, (B,), or their mean (0-d).
     Raises InputError: it has no name that a history can have.
     """
     name = getattr(function, "__name__", "") if name is None else name
     if not (is_text(name) and name.isidentifier()) or name in TAKEN or name.startswith("val_"):
-        raise InputError(
-            f"a metric is named {shown(name)}, expected a function made by def with a name of its own, "
-            f"other than {', '.join(TAKEN)}"
-        )
+        expected = f"a function made by def with a name of its own, other than {', '.join(TAKEN)}"
+        raise InputError(f"a metric is named {shown(name)}, expected {expected}")
     return Measure(name, _Own(function))
 
 

@@ -28,24 +28,19 @@ def _classes(argument: str, values: Any) -> np.ndarray:
     array = _array(argument, values)
     if array.ndim == 2 and array.shape[1] > 1:
         array = np.argmax(array, axis=1)
-    if (
-        array.ndim != 1
-        or not np.issubdtype(array.dtype, np.integer)
-        or (array.size and not 0 <= array.min() <= array.max() < 2**31)
-    ):
-        raise InputError(
-            f"{argument} has shape {array.shape} and dtype {array.dtype}, expected class numbers (N,) from 0 "
-            f"or rows (N, C) of at least two columns; of one output p, take (p[:, 0] > 0.5).astype(int)"
-        )
+    whole = array.ndim == 1 and np.issubdtype(array.dtype, np.integer)
+    if not whole or (array.size and not 0 <= array.min() <= array.max() < 2**31):
+        expected = "class numbers (N,) from 0 or rows (N, C) of at least two columns"
+        cure = "of one output p, take (p[:, 0] > 0.5).astype(int)"
+        got = f"shape {array.shape} and dtype {array.dtype}"
+        raise InputError(f"{argument} has {got}, expected {expected}; {cure}")
     return array
 
 
 def confusion_matrix(labels: Any, predictions: Any, classes: int | None = None) -> np.ndarray:
     """(C, C) int64: row t, column p counts the examples of class t that were taken for p.
 
-    Args:
-        classes: C; None: the largest class number that occurs, plus 1.
-
+    ``classes`` is C; None: the largest class number that occurs, plus 1.
     Raises InputError: shapes that do not fit, or a class number of C or more.
 
     >>> confusion_matrix([0, 0, 1], [0, 1, 1])
@@ -89,9 +84,7 @@ def recall(labels: Any, predictions: Any, classes: int | None = None) -> np.ndar
 def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     """The share of examples for which fewer than k classes have a higher score than the right one.
 
-    Args:
-        scores: (N, C).
-
+    ``scores`` are (N, C).
     Raises InputError: shapes that do not fit, or k below 1.
 
     >>> top_k_accuracy([0, 1, 2], [[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], k=2)
@@ -100,8 +93,7 @@ def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     k = positive_integer("k", k)
     true, rows = _classes("labels", labels), _array("scores", scores)
     if rows.ndim != 2 or rows.shape[0] != true.shape[0] or true.max(initial=-1) >= rows.shape[1]:
-        raise InputError(
-            f"scores have shape {rows.shape}, expected ({true.shape[0]}, C) with a column for each label"
-        )
+        got = f"scores have shape {rows.shape}"
+        raise InputError(f"{got}, expected ({true.shape[0]}, C) with a column for each label")
     higher = np.sum(rows > np.take_along_axis(rows, true[:, None], axis=1), axis=1)
     return float(np.mean(higher < k)) if len(true) else 0.0

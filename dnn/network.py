@@ -14,7 +14,7 @@ import numpy as np
 from backends import Backend, InputError, get_backend
 from backends.errors import shown
 from dnn.copies import Copied, training_config
-from dnn.io.checkpoint import write_checkpoint
+from dnn.io.safetensors import write_checkpoint
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
 from dnn.layers.containers import WHOLE, Block
@@ -57,9 +57,8 @@ class Network(Copied, Closed):
         if isinstance(backend, str):
             backend = get_backend(backend)
         if not isinstance(backend, Backend):
-            raise InputError(
-                f"backend is {shown(backend)}, expected a name or a Backend from get_backend('numpy')"
-            )
+            got = f"backend is {shown(backend)}"
+            raise InputError(f"{got}, expected a name or a Backend from get_backend('numpy')")
         self._block = block = Block(layers)
         self.layers, self.backend = block.layers, backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
@@ -73,9 +72,8 @@ class Network(Copied, Closed):
         self.picked = block.picked = int(len(self.layers) > 1 and self.layers[0].factor is not None)
         block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=WHOLE)
         if len(shape := block.output_shape) != 1:
-            raise InputError(
-                f"the last layer returns shape {shape}, expected (C,); put Flatten() and Dense(C) last"
-            )
+            got = f"the last layer returns shape {shape}"
+            raise InputError(f"{got}, expected (C,); put Flatten() and Dense(C) last")
         self.outputs = shape[0]
         self.parameters = Parameters(self.backend, block.parameter_shapes(), block.state)
         block.attach(self.parameters.value, self.parameters.gradient)
@@ -141,10 +139,8 @@ class Network(Copied, Closed):
     def training(self) -> Iterator[None]:
         """Open while the model is trained; InputError if it is already: gradients and buffers are for one."""
         if not self._lock.acquire(blocking=False):
-            raise InputError(
-                "fit was called while the model is trained already, by another thread or from a callback, "
-                "expected one training at a time; make a model for each"
-            )
+            got = "fit was called while the model is trained already, by another thread or from a callback"
+            raise InputError(f"{got}, expected one training at a time; make a model for each")
         try:
             yield
         finally:
@@ -220,13 +216,9 @@ class Network(Copied, Closed):
 
     def config(self) -> dict[str, Any]:
         """The architecture as JSON values: what a checkpoint holds beside the weights."""
-        return {
-            "input_shape": list(self.input_shape),
-            "uint8_scale": self.uint8_scale,
-            "layers": plain(self.layers),
-            "loss": None if self.loss is None else self.loss.name,
-            "loss_settings": {} if self.loss is None else self.loss.settings(),
-        }
+        loss, settings = (None, {}) if self.loss is None else (self.loss.name, self.loss.settings())
+        return {"input_shape": list(self.input_shape), "uint8_scale": self.uint8_scale,
+                "layers": plain(self.layers), "loss": loss, "loss_settings": settings}  # fmt: skip
 
     def save(self, path: str | Path) -> None:
         """Write weights and architecture; an older file is replaced whole. CheckpointError: it cannot be."""

@@ -80,9 +80,8 @@ class Parameters:
             if tuple(array.shape) != shape:
                 raise InputError(f"weights {name!r} have shape {tuple(array.shape)}, expected {shape}")
             if str(array.dtype) != dtype:
-                raise InputError(
-                    f"weights {name!r} have dtype {array.dtype}, expected {dtype}; convert them with astype"
-                )
+                got = f"weights {name!r} have dtype {array.dtype}"
+                raise InputError(f"{got}, expected {dtype}; convert them with astype")
         self.clear()
         for name, array in values.items():
             arrays[name][...] = self.backend.from_host(np.ascontiguousarray(array))

@@ -30,7 +30,6 @@ def register(thing: T, name: str | None = None) -> T:
         thing: a subclass of Layer (known by its class's name), Loss, Optimizer or Schedule (by their
             attribute ``name``), an ActivationFunction, or a function of (y, outputs), which is a metric.
         name: instead; an ActivationFunction needs one.
-
     Raises InputError: something else, or a name that another part has.
 
     >>> @register
@@ -38,9 +37,8 @@ def register(thing: T, name: str | None = None) -> T:
     ...     return abs(y - outputs).max(1)
     """
     part: Any = thing
-    bases: dict[type, Table[Any]] = {
-        Layer: LAYERS, Loss: LOSSES, Optimizer: OPTIMIZERS, Schedule: SCHEDULES,
-    }  # fmt: skip
+    tables = ((Layer, LAYERS), (Loss, LOSSES), (Optimizer, OPTIMIZERS), (Schedule, SCHEDULES))
+    bases: dict[type, Table[Any]] = dict(tables)
     base = next((base for base in bases if isinstance(part, type) and issubclass(part, base)), None)
     if base is not None:
         table, usual = bases[base], part.__name__ if base is Layer else part.__dict__.get("name", "")
@@ -50,10 +48,9 @@ def register(thing: T, name: str | None = None) -> T:
         part = own(part, name)
         table, usual = MEASURES, part.name
     else:
-        raise InputError(
-            f"{shown(thing)} cannot be registered, expected a subclass of Layer, Loss, Optimizer or "
-            f"Schedule, an ActivationFunction, or a function of (y, outputs)"
-        )
+        kinds = "a subclass of Layer, Loss, Optimizer or Schedule, an ActivationFunction"
+        got = f"{shown(thing)} cannot be registered"
+        raise InputError(f"{got}, expected {kinds}, or a function of (y, outputs)")
     name = name or usual
     table.add(name, part, again=name in table and _place(table[name]) == _place(part))
     return thing

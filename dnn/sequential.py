@@ -3,8 +3,9 @@
 The lecture's three steps are the three calls: build the model, ``compile`` the goal, ``fit``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ import numpy as np
 from backends import InputError
 from backends.errors import shown
 from dnn.callbacks.progress_bar import progress_of
+from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
 from dnn.measures import Measure, measures
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
-from dnn.summary import summary_lines
 from dnn.training.blocks import steps_in_blocks
 from dnn.training.callback import Callback, require_callbacks
 from dnn.training.evaluation import Evaluation, evaluate, predict
@@ -125,9 +126,8 @@ class Sequential(Network):
             validation = self.door.admit_stream(x, validation_split, validation_data, sample_weight, resume)
             batches: Any = partial(Stream, self, x, steps_per_epoch, class_weight)
         else:
-            held: dict[str, Any] = {"validation_split": validation_split, "validation_data": validation_data}
-            weights: dict[str, Any] = {"class_weight": class_weight, "sample_weight": sample_weight}
-            examples, validation = self.door.admit_training(x, y, **held, **weights)
+            given = x, y, validation_split, validation_data, class_weight, sample_weight
+            examples, validation = self.door.admit_training(*given)
             batches = partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch)
         with self.training(), steps_in_blocks(self, blocks, workers) as make_step:
             made = batches(make_step=make_step)
@@ -149,3 +149,25 @@ class Sequential(Network):
         require_kind("print_fn", print_fn, Callable)
         for line in summary_lines(self):
             print_fn(line)
+
+
+def summary_lines(model: Network) -> Iterator[str]:
+    """A head, a line a layer, the total, and how many numbers of state are not trained if there are any."""
+    rows = [("layer", "output shape", "parameters"), *_rows(model.layers)]
+    rows.append(("total", "", f"{model.parameters.count:,}"))
+    untrained = sum(prod(array.shape) for array in model.parameters.state.values())
+    if untrained:
+        rows.append(("state, not trained", "", f"{untrained:,}"))
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    for row in rows:
+        yield f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}"
+
+
+def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str, str]]:
+    """Name, output shape and parameters of each layer; below a container those of its layers."""
+    for layer in layers:
+        name = type(layer).__name__
+        label = name if layer.activation == "linear" else f"{name}, {layer.activation}"
+        count = sum(prod(shape) for shape in layer.parameter_shapes().values())
+        yield f"{indent}{layer.name} ({label})", str(("batch", *layer.output_shape)), f"{count:,}"
+        yield from _rows(getattr(layer, "inner", ()), indent + "  ")

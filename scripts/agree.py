@@ -16,8 +16,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--backends",
         metavar="A,B,...",
-        help="numpy, torch, cupy, strict, pytorch (native autograd and torch.optim), registered "
-        "names, each with :device where wanted (torch:cuda); default: all that can run",
+        help="numpy, torch, cupy, strict, pytorch (native autograd and torch.optim), onnxruntime "
+        "(forward alone, L0 to L2), registered names, each with :device where wanted (torch:cuda); "
+        "default: all that can run",
     )
     parser.add_argument("--levels", metavar="L0,...", help="some of L0 to L5 (default: L0,L1,L2,L3,L4)")
     parser.add_argument("--quick", action="store_true", help="fewer batches and steps: under a minute")
@@ -37,6 +38,7 @@ def parse() -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> int:
+    from backends import InputError
     from dnn import agreement
     from dnn.agreement import report
     from dnn.datasets import load_dataset
@@ -71,7 +73,10 @@ def main(arguments: argparse.Namespace) -> int:
         records += agreement.accuracy_level(
             contenders, train, test, epochs=arguments.epochs, seeds=arguments.seeds
         )
-    about = {c.name: c.backend().describe() for c in contenders}
+    if not records:
+        alone = "one that computes forward alone (onnxruntime) is compared at L0 to L2"
+        raise InputError(f"levels {','.join(levels)} compare nothing of these backends; {alone}")
+    about = {c.name: c.describe() for c in contenders}
     text = report.as_json(records, missing, vars(arguments), about)
     if folder is not None:
         drifts = agreement.drift(contenders, agreement.make_oracle(), few, sizes, arguments.seed)

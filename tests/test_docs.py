@@ -35,6 +35,7 @@ from PIL import Image
 import backends
 import dnn.datasets
 from dnn import LAYERS, LOSSES
+from dnn.interop.onnx import LAYER_NODES
 
 SPINE_LINES = 2200
 OWN_PROCESS = ("agreement-for-your-code.md",)  # it sets what SciPy reads when it is imported
@@ -57,14 +58,12 @@ NEED_NOT_BE_OPENED = {
     "dnn.layers.containers": "calls layers one after another, and backward in the opposite order",
     "dnn.layers.description": "what makes a layer again",
     "dnn.layers.initializers": "the weights at the start",
-    "dnn.layers.names": "names of layers",
     "dnn.losses": "a loss's kernel and the activation in it",
     "dnn.measures": "counts right predictions",
     "dnn.optimizers": "gives its names only",
     "dnn.optimizers.regularizers": "adds the price of large weights to the gradients",
     "dnn.optimizers.schedules": "a table of rates",
     "dnn.random": "random numbers by key",
-    "dnn.summary": "a table of the layers",
     "dnn.training": "gives its names only",
     "dnn.training.blocks": "an update in blocks, for threads and workers",
     "dnn.training.callback": "watches",
@@ -93,6 +92,7 @@ SMALL = {
     "train.py --backend cupy --precision tf32": TRAIN,
     "evaluate.py runs/NAME --backend torch": "",
     "predict.py runs/NAME digit.png": "--backend numpy",
+    "export.py runs/NAME model.onnx --input uint8": "",
     "doctor.py": "",
     "agree.py": "--quick --levels L0 --dataset digits --backends numpy",
     "agree.py --quick": "--levels L0 --dataset digits --backends numpy",
@@ -151,8 +151,9 @@ load_dataset = dnn.datasets.load_dataset
 def python_blocks(monkeypatch, tmp_path):
     """document -> its Python blocks, each run before the next is asked for, in a folder of their own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # a page may set it
     monkeypatch.setattr(dnn.datasets, "load_dataset", small_mnist)
-    for table in (LAYERS, LOSSES):  # a page may add to them
+    for table in (LAYERS, LOSSES, LAYER_NODES):  # a page may add to them
         monkeypatch.setattr(table, "_entries", dict(table._entries))
 
     def run_each(document):

@@ -478,6 +478,18 @@ def test_saving_and_loading(tmp_path):
     assert same_bits(again.predict(x), model.predict(x))
 
 
+def test_scikit_learn():
+    from sklearn.model_selection import GridSearchCV
+
+    from dnn.interop.sklearn import DNNClassifier
+
+    x, y = small_data(60)
+    network = DNNClassifier((20,), learning_rate_init=0.05, tol=0.01, random_state=0)
+    search = GridSearchCV(network, {"alpha": [1e-2, 1e3]}, cv=2).fit(x, y)
+    assert search.best_params_ == {"alpha": 1e-2}
+    assert search.score(x, y) > 0.9
+
+
 def test_copy_and_pickle():
     (x, y), model = small_data(), small_model(NUMPY)
     model.fit(x, y)

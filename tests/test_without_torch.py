@@ -56,6 +56,12 @@ def test_what_is_missing_for_a_download_is_said(tmp_path):
     assert "torchvision cannot be imported" in python(WITHOUT + code, folder=tmp_path).stdout
 
 
+def test_what_the_estimators_need_is_said(tmp_path):
+    code = WITHOUT.replace('"torch", "torchvision"', '"sklearn", ""') + "import dnn.interop.sklearn"
+    said = python(code, folder=tmp_path, expected=1).stderr.splitlines()[-1]
+    assert said.startswith("ImportError: dnn.interop.sklearn needs scikit-learn, which is not installed; pip")
+
+
 def test_numpy_trains_without_loading_torch(tmp_path):
     code = (
         "import sys, numpy as np\n"

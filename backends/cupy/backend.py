@@ -126,10 +126,8 @@ def make(device: Any, dtype: str, fused: bool, precision: str = "float32") -> Cu
     if not text.isdecimal():
         raise InputError(f"device is {device!r}, expected 'cuda' or 'cuda:N' for the backend 'cupy'")
     if int(text) >= count:
-        raise BackendUnavailable(
-            f"backend 'cupy' has {count} CUDA device(s), got device {device!r}; expected cuda:0 to "
-            f"cuda:{count - 1}"
-        )
+        got = f"backend 'cupy' has {count} CUDA device(s), got device {device!r}"
+        raise BackendUnavailable(f"{got}; expected cuda:0 to cuda:{count - 1}")
     place = cupy.cuda.Device(int(text))
     place.use()
     tf32(precision == "tf32")

@@ -14,15 +14,9 @@ def elementwise(name: str) -> Any:
     """The cupy.ElementwiseKernel of this name; CuPy compiles it at its first call, for each dtype."""
     import cupy
 
-    made = sources.ELEMENTWISE[name]
-    return cupy.ElementwiseKernel(
-        made.inputs,
-        made.outputs,
-        made.operation,
-        f"dnn_{name}",
-        preamble=sources.arithmetic(),
-        no_return=True,
-    )
+    made, head = sources.ELEMENTWISE[name], sources.arithmetic()
+    text = made.inputs, made.outputs, made.operation, f"dnn_{name}"
+    return cupy.ElementwiseKernel(*text, preamble=head, no_return=True)
 
 
 @cache

@@ -29,48 +29,37 @@ def _cuda(version: int) -> str:
 def usable_devices() -> int:
     """The CUDA devices that CuPy can use, at least 1; importing it proves nothing, so they are counted.
 
-    Raises:
-        BackendUnavailable: there are none, or CuPy or the driver is missing, broken or too old; says which.
+    Raises BackendUnavailable: none, or CuPy or the driver is missing, broken or too old; says which.
     """
     wheels = installed_wheels()
     if len(wheels) > 1:
-        both = " and ".join(wheels)
-        raise _cannot(
-            f"{both} are both installed and overwrite each other's files",
-            f"pip uninstall -y {' '.join(wheels)}, then {INSTALL}",
-        )
+        why = f"{' and '.join(wheels)} are both installed and overwrite each other's files"
+        raise _cannot(why, f"pip uninstall -y {' '.join(wheels)}, then {INSTALL}")
     try:
         import cupy
     except OSError as error:  # it makes a folder for its compiled kernels, or dies
-        raise _cannot(
-            f"CuPy cannot be imported ({error})", "name a folder that can be written in CUPY_CACHE_DIR"
-        ) from None
+        cure = "name a folder that can be written in CUPY_CACHE_DIR"
+        raise _cannot(f"CuPy cannot be imported ({error})", cure) from None
     except Exception as error:  # a second attempt fails in other ways than the first
         missing = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
-        raise _cannot(
-            "CuPy is not installed" if missing else f"CuPy cannot be imported ({error})", INSTALL
-        ) from None
+        why = "CuPy is not installed" if missing else f"CuPy cannot be imported ({error})"
+        raise _cannot(why, INSTALL) from None
     runtime = cupy.cuda.runtime
     driver = _version(runtime.driverGetVersion)
     if driver == 0:
-        raise _cannot(
-            f"CuPy {cupy.__version__} is installed but no NVIDIA driver is loaded",
-            "install the driver and check it with nvidia-smi",
-        )
+        why = f"CuPy {cupy.__version__} is installed but no NVIDIA driver is loaded"
+        raise _cannot(why, "install the driver and check it with nvidia-smi")
     built_for = _version(runtime.runtimeGetVersion)
     # Within a major version the driver may be older than the toolkit.
     if driver // 1000 < built_for // 1000:
-        raise _cannot(
-            f"the NVIDIA driver is too old: it supports CUDA {_cuda(driver)}, and CuPy {cupy.__version__} "
-            f"was built for {_cuda(built_for)}",
-            f"update the driver, or {INSTALL}",
-        )
+        made = f"CuPy {cupy.__version__} was built for {_cuda(built_for)}"
+        why = f"the NVIDIA driver is too old: it supports CUDA {_cuda(driver)}, and {made}"
+        raise _cannot(why, f"update the driver, or {INSTALL}")
     try:
         count = int(runtime.getDeviceCount())
     except runtime.CUDARuntimeError as error:
-        raise _cannot(
-            f"no CUDA device can be used ({error})", "check nvidia-smi and CUDA_VISIBLE_DEVICES"
-        ) from None
+        cure = "check nvidia-smi and CUDA_VISIBLE_DEVICES"
+        raise _cannot(f"no CUDA device can be used ({error})", cure) from None
     if count == 0:
         raise _cannot("no CUDA device is visible", "check nvidia-smi and CUDA_VISIBLE_DEVICES")
     return count

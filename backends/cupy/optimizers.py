@@ -8,8 +8,7 @@ from typing import Any
 from backends.cupy import compiled
 from backends.reference.signatures import Array, Arrays, Numbers
 
-COUNT = (1.0, 0.0, 1.0, 0.0)
-"""What "advance" does to c1 and c2 where there are none."""
+COUNT = (1.0, 0.0, 1.0, 0.0)  # what "advance" does to c1 and c2 where there are none
 
 
 def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:

@@ -24,77 +24,54 @@ class Elementwise:
 
 
 _FORWARD = {"linear": "linear", "sigmoid": "sigmoid", "tanh": "hyperbolic_tangent", "relu": "relu"}
-FUSED_KINDS = tuple(_FORWARD)
-"""Activations that have CUDA code; softmax has none outside the loss."""
-ROW_KERNELS: Mapping[str, str | None] = MappingProxyType(
-    {
-        "softmax_cross_entropy_integer": "int64",
-        "softmax_cross_entropy_dense": None,
-        **{f"backward_and_sums_{kind}": None for kind in FUSED_KINDS},
-    }
-)
+FUSED_KINDS = tuple(_FORWARD)  # activations that have CUDA code; softmax has none outside the loss
+ROW_KERNELS: Mapping[str, str | None] = MappingProxyType({
+    "softmax_cross_entropy_integer": "int64", "softmax_cross_entropy_dense": None,
+    **{f"backward_and_sums_{kind}": None for kind in FUSED_KINDS},
+})  # fmt: skip
 """Entry points of ``rows.cu``, each of four arrays; the second's dtype where it is not that of the others."""
 
-ELEMENTWISE: Mapping[str, Elementwise] = MappingProxyType(
-    {
-        "gather_rows": Elementwise(
-            "raw R rows, raw int64 index, int64 width, T scale",
-            "T out",
-            "out = static_cast<T>(rows[index[i / width] * width + i % width]) * scale",
-        ),
-        **{f"activation_{k}": Elementwise("T z", "T y", f"y = dnn::{f}(z)") for k, f in _FORWARD.items()},
-        **{
-            f"activation_backward_{k}": Elementwise("T dy, T y", "T dz", f"dz = dnn::{f}_backward(dy, y)")
-            for k, f in _FORWARD.items()
-        },
-        **{
-            f"bias_activation_{k}": Elementwise("T b", "T y", f"y = dnn::{f}(y + b)")
-            for k, f in _FORWARD.items()
-        },
-        "advance": Elementwise(
-            "T beta1, T rest1, T beta2, T rest2",
-            "T control",
-            "control = dnn::advance(static_cast<int>(i), control, beta1, rest1, beta2, rest2)",
-        ),
-        "sgd": Elementwise(
-            "T g, raw T control, T momentum, bool nesterov",
-            "T p, T velocity",
-            "dnn::sgd(p, g, velocity, control[0], momentum, nesterov, control[3])",
-        ),
-        "adam": Elementwise(
-            "T g, raw T control, T beta1, T rest1, T beta2, T rest2, T epsilon",
-            "T p, T m, T v",
-            "dnn::adam(p, g, m, v, control[0], control[1], control[2], control[3], "
-            "beta1, rest1, beta2, rest2, epsilon)",
-        ),
-        "adamw": Elementwise(
-            "T g, raw T control, T beta1, T rest1, T beta2, T rest2, T epsilon, T weight_decay",
-            "T p, T m, T v",
-            "dnn::adamw(p, g, m, v, control[0], control[1], control[2], control[3], "
-            "beta1, rest1, beta2, rest2, epsilon, weight_decay)",
-        ),
-        "adagrad": Elementwise(
-            "T g, raw T control, T epsilon",
-            "T p, T total",
-            "dnn::adagrad(p, g, total, control[0], control[3], epsilon)",
-        ),
-        "rmsprop": Elementwise(
-            "T g, raw T control, T decay, T rest, T epsilon, T momentum",
-            "T p, T v, T velocity",
-            "dnn::rmsprop(p, g, v, velocity, control[0], control[3], decay, rest, epsilon, momentum)",
-        ),
-        "penalty": Elementwise("T w, T l1, T l2", "T g", "g = dnn::penalized(g, w, l1, l2)"),
-        "clip_norm": Elementwise(
-            "raw T square, T limit", "T g", "g = g * dnn::clip_factor(square[0], limit)"
-        ),
-        "clip_value": Elementwise("T limit", "T g", "g = dnn::clip_value(g, limit)"),
-        "threefry": Elementwise(
-            "uint32 key0, uint32 key1, int64 high, int64 low",
-            "int64 out",
-            "out = dnn::threefry<long long>(high, low, key0, key1)",
-        ),
-    }
-)
+_BETAS = "T beta1, T rest1, T beta2, T rest2"
+_ADAM = "p, g, m, v, control[0], control[1], control[2], control[3], beta1, rest1, beta2, rest2, epsilon"
+_TEXTS = {
+    "gather_rows": (
+        "raw R rows, raw int64 index, int64 width, T scale", "T out",
+        "out = static_cast<T>(rows[index[i / width] * width + i % width]) * scale",
+    ),
+    "advance": (
+        _BETAS, "T control",
+        "control = dnn::advance(static_cast<int>(i), control, beta1, rest1, beta2, rest2)",
+    ),
+    "sgd": (
+        "T g, raw T control, T momentum, bool nesterov", "T p, T velocity",
+        "dnn::sgd(p, g, velocity, control[0], momentum, nesterov, control[3])",
+    ),
+    "adam": (f"T g, raw T control, {_BETAS}, T epsilon", "T p, T m, T v", f"dnn::adam({_ADAM})"),
+    "adamw": (
+        f"T g, raw T control, {_BETAS}, T epsilon, T weight_decay", "T p, T m, T v",
+        f"dnn::adamw({_ADAM}, weight_decay)",
+    ),
+    "adagrad": (
+        "T g, raw T control, T epsilon", "T p, T total",
+        "dnn::adagrad(p, g, total, control[0], control[3], epsilon)",
+    ),
+    "rmsprop": (
+        "T g, raw T control, T decay, T rest, T epsilon, T momentum", "T p, T v, T velocity",
+        "dnn::rmsprop(p, g, v, velocity, control[0], control[3], decay, rest, epsilon, momentum)",
+    ),
+    "penalty": ("T w, T l1, T l2", "T g", "g = dnn::penalized(g, w, l1, l2)"),
+    "clip_norm": ("raw T square, T limit", "T g", "g = g * dnn::clip_factor(square[0], limit)"),
+    "clip_value": ("T limit", "T g", "g = dnn::clip_value(g, limit)"),
+    "threefry": (
+        "uint32 key0, uint32 key1, int64 high, int64 low", "int64 out",
+        "out = dnn::threefry<long long>(high, low, key0, key1)",
+    ),
+    **{f"activation_{k}": ("T z", "T y", f"y = dnn::{f}(z)") for k, f in _FORWARD.items()},
+    **{f"activation_backward_{k}": ("T dy, T y", "T dz", f"dz = dnn::{f}_backward(dy, y)")
+       for k, f in _FORWARD.items()},
+    **{f"bias_activation_{k}": ("T b", "T y", f"y = dnn::{f}(y + b)") for k, f in _FORWARD.items()},
+}  # fmt: skip
+ELEMENTWISE: Mapping[str, Elementwise] = MappingProxyType({n: Elementwise(*t) for n, t in _TEXTS.items()})
 
 
 def arithmetic() -> str:

@@ -9,8 +9,7 @@ from backends.reference.signatures import Arrays
 from backends.reference.windows import Padding, Pair, pad, pixels, starts, without_border
 
 Array = np.ndarray
-UNFOLDED = 1 << 18
-"""Numbers in an unfolded block, few enough that the block and its product stay in the cache."""
+UNFOLDED = 1 << 18  # numbers in an unfolded block, so few that it and its product stay in the cache
 
 
 def _windows(wide: Array, size: Pair, strides: Pair, windows: Pair) -> Array:

@@ -16,20 +16,18 @@ from backends.reference import (
     gather,
     gradients,
     losses,
-    noise,
     normalization,
     optimizers,
     pooling,
     random,
-    scatter,
 )
 from backends.reference.activations import ACTIVATIONS, ActivationFunction
 from backends.reference.declaration import Declaration, declarations, kernel
 from backends.table import Table
 
 _MODULES = (
-    gather, activations, dense_layer, convolution, pooling, normalization, noise, losses, optimizers,
-    gradients, random, scatter,
+    gather, activations, dense_layer, convolution, pooling, normalization, random, losses, optimizers,
+    gradients,
 )  # fmt: skip
 
 KERNELS: Table[Declaration] = Table("kernel", {d.name: d for m in _MODULES for d in declarations(m)})

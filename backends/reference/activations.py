@@ -21,8 +21,7 @@ from backends.reference.declaration import kernel
 from backends.reference.signatures import Array
 from backends.table import Table
 
-LEAK = 0.01
-"""Slope of leaky_relu below 0, torch's default."""
+LEAK = 0.01  # slope of leaky_relu below 0, torch's default
 FAR = 1000.0  # beyond +-this gelu' and silu' are 0 or 1 to the last bit; clipped, no square overflows
 _GELU_SLOPE, _GELU_CUBIC = 2.0 * sqrt(2.0 / pi), 0.044715
 
@@ -78,58 +77,42 @@ def _gelu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
     return dy * (s + z * (s * _sigmoid(xp, -v)) * slope)
 
 
-ACTIVATIONS: Table[ActivationFunction] = Table(
-    "activation",
-    {
-        "linear": ActivationFunction(lambda xp, z: z, lambda xp, dy, z, y: dy, from_output=True),
-        "sigmoid": ActivationFunction(
-            _sigmoid, lambda xp, dy, z, y: dy * y * (1.0 - y), from_output=True, never_negative=True
-        ),
-        "tanh": ActivationFunction(
-            lambda xp, z: xp.tanh(z), lambda xp, dy, z, y: dy * (1.0 - y * y), from_output=True
-        ),
-        # For y in place of z: y <= 0 where z <= 0.
-        "relu": ActivationFunction(
-            _positive,
-            lambda xp, dy, z, y: xp.where(z <= 0, xp.zeros_like(dy), dy),
-            from_output=True,
-            kink=True,
-            never_negative=True,
-            rectifies=True,
-        ),
-        "softmax": ActivationFunction(
-            _softmax,
-            lambda xp, dy, z, y: y * (dy - xp.sum(dy * y, axis=-1, keepdims=True)),
-            from_output=True,
-            never_negative=True,
-        ),
-        "leaky_relu": ActivationFunction(
-            lambda xp, z: xp.where(z < 0, LEAK * z, z),
-            lambda xp, dy, z, y: xp.where(z > 0, dy, LEAK * dy),
-            kink=True,
-            rectifies=True,
-        ),
-        "elu": ActivationFunction(
-            lambda xp, z: xp.where(z > 0, z, xp.expm1(_negative(xp, z))),
-            lambda xp, dy, z, y: dy * (_negative(xp, y) + 1.0),
-            rectifies=True,
-        ),
-        "gelu": ActivationFunction(
-            lambda xp, z: xp.clip(z, -FAR, None) * _sigmoid(xp, _gelu_argument(z)),  # -inf: not NaN
-            _gelu_backward,
-            gated=True,
-            rectifies=True,
-        ),
-        "silu": ActivationFunction(
-            lambda xp, z: xp.clip(z, -FAR, None) * _sigmoid(xp, z), _silu_backward, gated=True, rectifies=True
-        ),
-        "softplus": ActivationFunction(
-            lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),
-            lambda xp, dy, z, y: dy * _sigmoid(xp, z),
-            never_negative=True,
-        ),
-    },
-)
+ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
+    "linear": ActivationFunction(lambda xp, z: z, lambda xp, dy, z, y: dy, from_output=True),
+    "sigmoid": ActivationFunction(
+        _sigmoid, lambda xp, dy, z, y: dy * y * (1.0 - y), from_output=True, never_negative=True,
+    ),
+    "tanh": ActivationFunction(
+        lambda xp, z: xp.tanh(z), lambda xp, dy, z, y: dy * (1.0 - y * y), from_output=True,
+    ),
+    "relu": ActivationFunction(  # for y in place of z: y <= 0 where z <= 0
+        _positive, lambda xp, dy, z, y: xp.where(z <= 0, xp.zeros_like(dy), dy),
+        from_output=True, kink=True, never_negative=True, rectifies=True,
+    ),
+    "softmax": ActivationFunction(
+        _softmax, lambda xp, dy, z, y: y * (dy - xp.sum(dy * y, axis=-1, keepdims=True)),
+        from_output=True, never_negative=True,
+    ),
+    "leaky_relu": ActivationFunction(
+        lambda xp, z: xp.where(z < 0, LEAK * z, z), lambda xp, dy, z, y: xp.where(z > 0, dy, LEAK * dy),
+        kink=True, rectifies=True,
+    ),
+    "elu": ActivationFunction(
+        lambda xp, z: xp.where(z > 0, z, xp.expm1(_negative(xp, z))),
+        lambda xp, dy, z, y: dy * (_negative(xp, y) + 1.0), rectifies=True,
+    ),
+    "gelu": ActivationFunction(
+        lambda xp, z: xp.clip(z, -FAR, None) * _sigmoid(xp, _gelu_argument(z)),  # -inf: not NaN
+        _gelu_backward, gated=True, rectifies=True,
+    ),
+    "silu": ActivationFunction(
+        lambda xp, z: xp.clip(z, -FAR, None) * _sigmoid(xp, z), _silu_backward, gated=True, rectifies=True,
+    ),
+    "softplus": ActivationFunction(
+        lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),
+        lambda xp, dy, z, y: dy * _sigmoid(xp, z), never_negative=True,
+    ),
+})  # fmt: skip
 """Every activation by name. One that is added works in every layer and on every backend."""
 
 

@@ -32,11 +32,9 @@ class Declaration:
 
 
 def kernel(
-    *,
-    writes: tuple[str, ...],
-    kinds: Callable[[], Iterable[str]] | None = None,
+    *, writes: tuple[str, ...], kinds: Callable[[], Iterable[str]] | None = None,
     aliases: tuple[tuple[str, str], ...] = (),
-) -> Callable[[F], F]:
+) -> Callable[[F], F]:  # fmt: skip
     """Declare the decorated function a kernel; the arguments are those of ``Declaration``.
 
     >>> @kernel(writes=("y",))

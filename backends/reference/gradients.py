@@ -5,8 +5,7 @@ from typing import Any
 from backends.reference.declaration import kernel
 from backends.reference.signatures import Array
 
-NORM_FLOOR = 1e-6
-"""Added to the norm, so that a gradient of 0 is not divided by 0; torch's number."""
+NORM_FLOOR = 1e-6  # added to the norm, so that a gradient of 0 is not divided by 0; torch's number
 
 
 @kernel(writes=("g",))

@@ -5,8 +5,7 @@ from typing import Any
 from backends.reference.declaration import kernel
 from backends.reference.signatures import Array
 
-TARGETS = ("integer", "dense")
-"""Forms of target: class numbers (B,) int64, or one value for each output (B, C)."""
+TARGETS = ("integer", "dense")  # forms: class numbers (B,) int64, or one value for each output (B, C)
 
 
 def forms() -> tuple[str, ...]:

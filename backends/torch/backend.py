@@ -120,16 +120,12 @@ def _place(device: Any, dtype: str) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
         why = "this torch is a CPU build" if torch.version.cuda is None else "torch finds none"
-        raise BackendUnavailable(
-            f"backend 'torch' on {shown(device)} needs a CUDA device, but {why}; "
-            f"use --device cpu, or install the NVIDIA driver and a CUDA build of torch"
-        )
+        cure = "use --device cpu, or install the NVIDIA driver and a CUDA build of torch"
+        raise BackendUnavailable(f"backend 'torch' on {shown(device)} needs a CUDA device, but {why}; {cure}")
     index = torch.cuda.current_device() if place.index is None else place.index
     if index >= count:
-        raise BackendUnavailable(
-            f"backend 'torch' has {count} CUDA device(s), got {shown(device)}; expected cuda:0 to "
-            f"cuda:{count - 1}"
-        )
+        got = f"backend 'torch' has {count} CUDA device(s), got {shown(device)}"
+        raise BackendUnavailable(f"{got}; expected cuda:0 to cuda:{count - 1}")
     return torch.device("cuda", index)
 
 

@@ -20,8 +20,7 @@ from backends.reference.signatures import Arrays
 Array = Any  # torch.Tensor
 aten = torch.ops.aten
 
-SOFTPLUS_LINEAR = 40.0
-"""Above it log(1 + e^z) is z in float64 too; at 20, torch's own choice, 2e-9 would be missing."""
+SOFTPLUS_LINEAR = 40.0  # above it log(1 + e^z) is z in float64 too; at 20, torch's choice, 2e-9 are missing
 
 
 def _softmax_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
@@ -163,8 +162,7 @@ def dense_backward(
         torch.mm(dz, W.T, out=dx)
 
 
-NARROW = 32
-"""Up to so many columns MKL's x^T dz is slower than its dz^T x and a copy."""
+NARROW = 32  # up to so many columns MKL's x^T dz is slower than its dz^T x and a copy
 
 
 def _weight_gradients(x: Array, dz: Array, gradients: Arrays) -> Array | None:

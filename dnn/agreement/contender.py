@@ -1,7 +1,8 @@
 """What a contender is: one implementation of the network, behind questions that all can answer.
 
 Everything goes in as host arrays and comes out as float64 host arrays by name, so that the levels know
-nothing of libraries. ``ours.py`` answers with a Backend, ``native.py`` with torch.nn and autograd.
+nothing of libraries. ``ours.py`` answers with a Backend, ``native.py`` with torch.nn and autograd,
+``onnx_runtime.py`` with files in ONNX.
 """
 
 from abc import ABC, abstractmethod
@@ -86,6 +87,8 @@ class Contender(ABC):
 
     kinks = True
     """Whether the gradients at a loss's kinks are the reference's."""
+    trains = True
+    """Whether it computes gradients and updates; else it is asked at L0 to L2, forward alone."""
 
     def __init__(self, name: str, open_backend: Callable[[str], Backend]) -> None:
         self.name = name
@@ -102,6 +105,10 @@ class Contender(ABC):
     def unit(self) -> float:
         """Of the rounding in float32 products: 2^-24, or with TF32 2^-10."""
         return bounds.UNITS[self.backend().precision]
+
+    def describe(self) -> dict[str, Any]:
+        """Versions and settings, for the report."""
+        return self.backend().describe()
 
     def move(self, dtype: str, *arrays: np.ndarray) -> list[Array]:
         """Host arrays on the device, in the dtype that the backend for this one has."""

@@ -1,22 +1,25 @@
-"""The contenders by name: every backend, and native PyTorch."""
+"""The contenders by name: every backend, native PyTorch, and ONNX Runtime."""
 
 from functools import partial
 
 from backends import BackendUnavailable, InputError, backend_names, get_backend
 from dnn.agreement.contender import Contender
 from dnn.agreement.native import PyTorchContender
+from dnn.agreement.onnx_runtime import OnnxContender
 from dnn.agreement.ours import BackendContender
 
-NATIVE = "pytorch"
+NATIVE, ONNX = "pytorch", "onnxruntime"
+OTHERS = {NATIVE: ("torch", PyTorchContender), ONNX: ("numpy", OnnxContender)}
+"""Name -> the backend that holds its arrays, and its class; all others are a backend themselves."""
 
 
 def contender_ids() -> tuple[str, ...]:
-    """Every id that is tried by default: each backend, torch on CUDA, and native PyTorch."""
-    return (*backend_names(), "torch:cuda", NATIVE, f"{NATIVE}:cuda")
+    """Every id that is tried by default: each backend, torch on CUDA, native PyTorch, ONNX Runtime."""
+    return (*backend_names(), "torch:cuda", NATIVE, f"{NATIVE}:cuda", ONNX)
 
 
 def get_contender(name: str, precision: str = "float32") -> Contender:
-    """The contender of an id: a backend's name or "pytorch", with ":device" where wanted.
+    """The contender of an id: a backend's name, "pytorch" or "onnxruntime", with ":device" where wanted.
 
     Args:
         precision: "tf32" is judged with bounds of its own.
@@ -26,12 +29,12 @@ def get_contender(name: str, precision: str = "float32") -> Contender:
         BackendUnavailable: it cannot run here.
     """
     library, _, device = name.partition(":")
-    if library not in (*backend_names(), NATIVE):
-        known = ", ".join((*backend_names(), NATIVE))
+    if library not in (*backend_names(), *OTHERS):
+        known = ", ".join((*backend_names(), *OTHERS))
         raise InputError(f"backend is {name!r}, expected one of {known}, or one with :device")
-    native = library == NATIVE
-    open_backend = partial(get_backend, "torch" if native else library, device or None, precision=precision)
-    made = (PyTorchContender if native else BackendContender)(name, lambda dtype: open_backend(dtype=dtype))
+    held, kind = OTHERS.get(library, (library, BackendContender))
+    open_backend = partial(get_backend, held, device or None, precision=precision)
+    made = kind(name, lambda dtype: open_backend(dtype=dtype))
     made.backend()  # now, so that what cannot run says so before anything is measured
     return made
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar
 
 from dnn.agreement.bounds import eta
-from dnn.agreement.state import Misfit, Named
+from dnn.agreement.state import NOTHING, Misfit, Named
 from dnn.interop.torch.twins import NoTwin
 
 
@@ -70,7 +70,8 @@ def judge(
 
     Args:
         wanted: tensor -> the oracle's.
-        askeds: who is asked; of one that has no such thing (``NoTwin``) there is no record.
+        askeds: who is asked; of one that has no such thing (``NoTwin``, or ``NOTHING`` for a tensor) there
+            is no record.
         ask: gives the same tensors.
         bound: (tensor, unit of rounding) -> what the error must not exceed.
         error: (tensor, answer, wanted) -> its size; None: ``eta``.
@@ -84,6 +85,8 @@ def judge(
             yield Record(level, case, "door", asked.name, float("inf"), 0.0, str(misfit))
             continue
         for tensor, x64 in wanted.items():
+            if got[tensor] is NOTHING:
+                continue
             far = error(tensor, got[tensor], x64) if error else eta(got[tensor], x64)
             yield Record(level, case, tensor, asked.name, far, bound(tensor, asked.unit), note)
 

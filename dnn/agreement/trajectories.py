@@ -64,8 +64,8 @@ def drift(
 
     truth = oracle.open(case, "float64")
     start = flat(truth.state().values)
-    networks = [c.open(case) for c in contenders]
-    found: dict[str, list[float]] = {c.name: [] for c in contenders}
+    networks = [c.open(case) for c in contenders if c.trains]
+    found: dict[str, list[float]] = {network.name: [] for network in networks}
     for step in range(sizes.drift):
         rows = data.rows(seed, step, sizes.batch)
         truth.step(data.x[rows], data.y[rows])

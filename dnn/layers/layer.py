@@ -31,7 +31,6 @@ class Layer(Described, Closed, ABC):
         name: in summaries and checkpoints; None: its class's and a number, as in "dense_1", "dense_2", ...
         trainable: False freezes the layer: its parameters get no update, no penalty and no decay, and
             BatchNormalization uses its running statistics. It may be set at any time.
-
     Raises InputError: a setting out of range, of any layer.
 
     Attributes:
@@ -42,19 +41,15 @@ class Layer(Described, Closed, ABC):
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     """Settings with which the checks make the layer: first its usual ones, then some that add to them."""
-    activation: str = "linear"
-    """What the layer does to its last pre-activation; losses ask for it."""
+    activation: str = "linear"  # what the layer does to its last pre-activation; losses ask for it
     factor: float | None = None
     """All that the layer does is to multiply by this; a first layer's is done while a batch is picked."""
-    random: bool = False
-    """Whether it draws random numbers in training."""
-    mixes: bool = False
-    """Whether in training its output for one example depends on all examples of the batch."""
+    random: bool = False  # whether it draws random numbers in training
+    mixes: bool = False  # whether in training its output for one example depends on all examples of the batch
     outermost: ClassVar[bool] = False
     """Whether it passes no gradient back, so that it stands before what is trained, and within no layer."""
 
-    below: int | None = None
-    """What it takes are whole numbers from 0, below this; None: any numbers."""
+    below: int | None = None  # what it takes are whole numbers from 0, below this; None: any numbers
 
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:
         if name is not None and not is_text(name):
@@ -86,10 +81,8 @@ class Layer(Described, Closed, ABC):
     def __setattr__(self, name: str, value: Any) -> None:
         built = self._closed and self._backend is not None
         if built and name != "trainable" and not name.startswith("_"):
-            raise InputError(
-                f"layer {self.name!r} is in a model, where its {name} cannot be changed to {shown(value)}; "
-                f"make a new layer"
-            )
+            got = f"layer {self.name!r} is in a model, where its {name} cannot be changed to {shown(value)}"
+            raise InputError(f"{got}; make a new layer")
         super().__setattr__(name, value)
 
     @property
@@ -109,13 +102,11 @@ class Layer(Described, Closed, ABC):
             name: used unless the user gave one.
             first: nothing before this layer is trained, so it computes no input gradient.
             seed: of the model; index: the layer's place in it. They key the layer's random streams.
-
         Raises InputError: the layer is in a model already, or the input shape does not fit.
         """
         if self._backend is not None:
-            raise InputError(
-                f"layer {self.name!r} is in a model already; expected a new layer for each model"
-            )
+            got = f"layer {self.name!r} is in a model already"
+            raise InputError(f"{got}; expected a new layer for each model")
         closed, self._closed = self._closed, False  # what a layer makes in bind is its own
         self.name = self.name or name
         self.input_shape = tuple(input_shape)
@@ -132,6 +123,10 @@ class Layer(Described, Closed, ABC):
     def shape_after(self, input_shape: Shape) -> Shape:
         """The output's shape, by default the input's. Raises InputError: the input does not fit."""
         return input_shape
+
+    def refused(self, what: str, expected: str) -> InputError:
+        """What to raise where this layer got, or does, what it should not."""
+        return InputError(f"layer {self.name!r} ({type(self).__name__}) {what}, expected {expected}")
 
     def bind(self, backend: Backend) -> None:
         """Ask the backend for the kernels."""
@@ -175,7 +170,6 @@ class Layer(Described, Closed, ABC):
     @abstractmethod
     def backward(self, dy: Array) -> Array | None:
         """Given dL/dy of the last forward, in training, write the parameter gradients and return dL/dx.
-
         dy is overwritten. None: nothing before this layer is trained.
         """
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Backend
 from dnn.layers.layer import Array, Layer, Shape
 from dnn.random import Key
 from dnn.validation.settings import require_number
@@ -57,9 +57,8 @@ class BatchNormalization(Normalization):
     """Each feature without its mean and divided by its standard deviation: of the batch in training, of
     the running averages otherwise (Ioffe and Szegedy 2015). As torch.nn.BatchNorm1d and 2d.
 
-    Args:
-        momentum: weight of the newest batch in the running averages, in [0, 1), as in torch (Keras's
-            momentum is 1 minus this). The running variance is that divided by N - 1.
+    ``momentum`` is the weight of the newest batch in the running averages, in [0, 1), as in torch (Keras's is
+    1 minus this). The running variance is that divided by N - 1.
     """
 
     kernel = "batch_norm"
@@ -81,11 +80,9 @@ class BatchNormalization(Normalization):
 
     def reserve(self, batch: int, training: bool) -> None:
         if training and self.trainable and batch * self._places < 2:
-            raise InputError(
-                f"layer {self.name!r} (BatchNormalization) got a training batch of one example, expected "
-                f"at least two, since one has no variance; take a batch_size that leaves no single example "
-                f"at the end or in a block, or LayerNormalization"
-            )
+            cure = "take a batch_size that leaves no single example at the end or in a block"
+            least = f"at least two, since one has no variance; {cure}, or LayerNormalization"
+            raise self.refused("got a training batch of one example", least)
         super().reserve(batch, training)
 
     def statistics(self, batch: int) -> tuple[Array, Array]:

@@ -1,12 +1,12 @@
-"""Flatten and Reshape: the same numbers in another shape, nothing copied."""
+"""Flatten, Reshape and Rescaling: the same numbers in another shape, nothing copied, or in another range."""
 
 from collections.abc import Sequence
-from math import prod
+from math import inf, prod
 
 from backends import InputError
 from backends.errors import shown
 from dnn.layers.layer import Array, Layer, Shape
-from dnn.validation.settings import positive_integer
+from dnn.validation.settings import positive_integer, require_number
 
 
 class Reshape(Layer):
@@ -21,10 +21,8 @@ class Reshape(Layer):
     def __init__(self, target_shape: Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name)
         if not isinstance(target_shape, (tuple, list)) or list(target_shape).count(-1) > 1:
-            raise InputError(
-                f"target_shape is {shown(target_shape)}, expected a tuple of lengths such as (28, 28, 1), at "
-                f"most one of them -1"
-            )
+            lengths = "a tuple of lengths such as (28, 28, 1), at most one of them -1"
+            raise InputError(f"target_shape is {shown(target_shape)}, expected {lengths}")
         self.target_shape = tuple(n if n == -1 else positive_integer("target_shape", n) for n in target_shape)
 
     def shape_after(self, input_shape: Shape) -> Shape:
@@ -32,10 +30,8 @@ class Reshape(Layer):
         known = prod(n for n in self.target_shape if n != -1)
         shape = tuple(count // known if n == -1 else n for n in self.target_shape)
         if prod(shape) != count:
-            raise InputError(
-                f"layer {self.name!r} (Reshape) got examples of shape {input_shape}, {count} numbers, "
-                f"expected as many as in {self.target_shape}; change target_shape"
-            )
+            got = f"got examples of shape {input_shape}, {count} numbers"
+            raise self.refused(got, f"as many as in {self.target_shape}; change target_shape")
         return shape
 
     def forward(self, x: Array, *, training: bool) -> Array:
@@ -60,3 +56,31 @@ class Flatten(Reshape):
 
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__((-1,), name=name)
+
+
+class Rescaling(Layer):
+    """y = scale x + offset (finite), as in Keras. ``Rescaling(1 / 255)`` takes pixels 0 to 255 to [0, 1].
+
+    As the first layer, without an offset, it costs nothing: each batch is multiplied while it is picked, and
+    images stay uint8 on the device. Then ``Network.forward`` takes batches that are multiplied already, and
+    the model has the same initial weights as without it.
+
+    >>> Rescaling(1 / 255).shape_after((784,))
+    (784,)
+    """
+
+    examples = ({"scale": 0.5}, {"scale": 0.5, "offset": -1.0})
+
+    def __init__(self, scale: float, offset: float = 0.0, *, name: str | None = None) -> None:
+        super().__init__(name)
+        self.scale = require_number("scale", scale, -inf)
+        self.offset = require_number("offset", offset, -inf)
+        self.factor = self.scale if self.offset == 0.0 else None
+
+    def forward(self, x: Array, *, training: bool) -> Array:
+        """scale x + offset."""
+        return x * self.scale + self.offset
+
+    def backward(self, dy: Array) -> Array | None:
+        """dx = scale dy."""
+        return None if self._first else dy * self.scale

@@ -34,10 +34,8 @@ def _pair(argument: str, value: Any, zero: bool = False) -> Pair:
 def require_images(layer: Layer, shape: Shape) -> None:
     """Refuse examples of another shape than (H, W, C)."""
     if len(shape) != 3:
-        raise InputError(
-            f"layer {layer.name!r} ({type(layer).__name__}) got examples of shape {shape}, expected images "
-            f"(H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
-        )
+        cure = "put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
+        raise layer.refused(f"got examples of shape {shape}", f"images (H, W, C), channels last; {cure}")
 
 
 class Windows(Layer):
@@ -75,10 +73,8 @@ class Windows(Layer):
         if self.padding == (0, 0):
             self.padding = "valid"
         if any(max(p) >= n for p, n in zip(self.given, self._reach, strict=True)):
-            raise InputError(
-                f"padding is {shown(padding)}, expected less than {size_name} {self.size}, or windows would "
-                f"see nothing of the image"
-            )
+            least = f"less than {size_name} {self.size}, or windows would see nothing of the image"
+            raise InputError(f"padding is {shown(padding)}, expected {least}")
 
     def shape_after(self, input_shape: Shape) -> Shape:
         require_images(self, input_shape)
@@ -93,11 +89,9 @@ class Windows(Layer):
             if self.ceil_mode and spare % s and count * s < n + before:  # it begins left of the last pixel
                 count, after = count + 1, after - spare + count * s
             if count < 1:
-                raise InputError(
-                    f"layer {self.name!r} ({type(self).__name__}) got images of {input_shape[0]} x "
-                    f"{input_shape[1]} pixels, expected at least its {self._size_name} {self.size}; take a "
-                    f'smaller {self._size_name}, padding="same", or fewer layers that shrink the image before'
-                )
+                got, name = f"got images of {input_shape[0]} x {input_shape[1]} pixels", self._size_name
+                cure = f'take a smaller {name}, padding="same", or fewer layers that shrink the image before'
+                raise self.refused(got, f"at least its {name} {self.size}; {cure}")
             borders.append((before, after))
             counts.append(count)
         self.borders, self.counted = (borders[0], borders[1]), (counted[0], counted[1])
@@ -147,10 +141,8 @@ class Conv2D(Windows, Affine):
 
     def channels_after(self, channels: int) -> int:
         if channels % self.groups or self.filters % self.groups:
-            raise InputError(
-                f"layer {self.name!r} has {channels} channels and {self.filters} filters in {self.groups} "
-                f"groups, expected numbers that groups divides"
-            )
+            got = f"{channels} channels and {self.filters} filters in {self.groups} groups"
+            raise InputError(f"layer {self.name!r} has {got}, expected numbers that groups divides")
         return self.filters
 
     def weight_shape(self) -> Shape:
@@ -216,10 +208,8 @@ class Conv1D(Conv2D):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 2:
-            raise InputError(
-                f"layer {self.name!r} (Conv1D) got examples of shape {input_shape}, expected sequences "
-                f"(T, C); put Reshape((T, C)) before it"
-            )
+            got = f"got examples of shape {input_shape}"
+            raise self.refused(got, "sequences (T, C); put Reshape((T, C)) before it")
         return super().shape_after((1, *input_shape))[1:]
 
     def weight_shape(self) -> Shape:

@@ -23,7 +23,6 @@ class Pair:
 
 def dot(xp: Any, a: Array, b: Array) -> float:
     """a . b of two (n,) vectors, read back to the host.
-
     As a sum of products: the libraries add those up in pairs or blocks, BLAS's dot one after another.
     """
     return float(xp.sum(a * b))
@@ -31,7 +30,6 @@ def dot(xp: Any, a: Array, b: Array) -> float:
 
 def make_pair(xp: Any, s: Array, y: Array, epsilon: float) -> Pair | None:
     """The pair, or None if s . y is not clearly positive, so that H would not stay positive definite.
-
     A step that meets the curvature condition has s . y > 0 up to rounding, which epsilon stands for.
     """
     size = float(xp.max(xp.abs(s)))

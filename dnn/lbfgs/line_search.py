@@ -32,10 +32,7 @@ class Trial:
 
 
 def cubic_minimiser(a: Trial, b: Trial) -> float:
-    """Where the cubic through both values and slopes has its minimum; NaN if it has none.
-
-    Source: Nocedal and Wright (2006), equation 3.59.
-    """
+    """Where the cubic through both is least; NaN if it has no minimum (Nocedal and Wright 2006, eq. 3.59)."""
     if not (a.finite and b.finite) or a.step == b.step:
         return nan
     width = b.step - a.step
@@ -52,25 +49,17 @@ def cubic_minimiser(a: Trial, b: Trial) -> float:
 class LineSearch:
     """One search.
 
-    Args:
-        along: evaluates a step.
-        start: step 0; its slope is negative.
-        settings: c1 and c2.
-        left: trials that are allowed, and then those that remain.
-        rounding: what the value may be wrong by. Closer to the minimum than that values say nothing,
-            and the slopes decide alone (the approximate Wolfe conditions of Hager and Zhang 2005). An
-            interval in which the slope promises a ten-thousandth of it is searched no further.
-
-    Attributes:
-        exhausted: whether the result is only what was there when the trials ran out.
+    ``rounding`` is what the value may be wrong by. Closer to the minimum than that values say nothing, and
+    the slopes decide alone (the approximate Wolfe conditions of Hager and Zhang 2005). An interval in which
+    the slope promises a ten-thousandth of it is searched no further.
     """
 
-    along: Callable[[float], Trial]
-    start: Trial
-    settings: LBFGS
-    left: int
+    along: Callable[[float], Trial]  # evaluates a step
+    start: Trial  # step 0; its slope is negative
+    settings: LBFGS  # c1 and c2
+    left: int  # trials that are allowed, and then those that remain
     rounding: float
-    exhausted: bool = field(default=False, init=False)
+    exhausted: bool = field(default=False, init=False)  # the result is what was there when trials ran out
 
     def _try(self, step: float) -> Trial:
         self.left -= 1

@@ -140,7 +140,6 @@ def minimise(
         watch: is called with the state after each iteration, for instance to save it.
 
     Returns the state, with the reason for which it stopped.
-
     Raises InputError: a start of another library, device, dtype or shape.
 
     Source: Liu and Nocedal, "On the limited memory BFGS method for large scale optimization" (1989).
@@ -160,9 +159,8 @@ def minimise(
     if len(point.shape) != 1 or point.shape[0] == 0:
         raise InputError(f"start has shape {tuple(point.shape)}, expected one axis (n,) with n above 0")
     if point.dtype != backend.dtype:
-        raise InputError(
-            f"start has dtype {point.dtype}, expected {backend.dtype_name}; convert it with astype"
-        )
+        got = f"start has dtype {point.dtype}"
+        raise InputError(f"{got}, expected {backend.dtype_name}; convert it with astype")
     minimiser, evaluations = _Minimiser(function, backend, settings), settings.max_evaluations
     if isinstance(start, State):
         state = start

@@ -18,7 +18,8 @@ Array = Any
 
 
 class MeanLoss:
-    """L(w) = 1/N sum_i loss_i(w), with the penalty on large weights if there is one, and its gradient.
+    """L(w) = sum_i c_i loss_i(w) / sum_i c_i, with the penalty on large weights if there is one, and its
+    gradient; c_i are the examples' weights, or 1.
 
     Chunk by chunk, so that memory does not grow with N. Their gradients are added up with a compensation
     for what each addition rounds off (Kahan 1965), the losses on the host in float64 and in pairs: a line
@@ -32,22 +33,33 @@ class MeanLoss:
 
     def __init__(self, model: Network, examples: Examples, chunk_size: int) -> None:
         self.model, self.examples, self.chunk_size = model, examples, chunk_size
-        self.n = examples.size
-        self._losses = model.backend.zeros(self.n)
+        self._losses = model.backend.zeros(examples.size)
+        totals = [self._total(start, start + chunk_size) for start in range(0, examples.size, chunk_size)]
+        self._whole = sum(totals)
+        self._shares = [total / self._whole for total in totals]  # of each chunk
+
+    def _total(self, start: int, stop: int) -> float:
+        """The sum of these examples' weights."""
+        if self.examples.weights is None:
+            return float(min(stop, self.examples.size) - start)
+        return float(self.model.backend.xp.sum(self.examples.weights[start:stop]))
 
     def __call__(self, point: Array) -> tuple[float, Array]:
         """(L, dL/dw (n,)) at the parameters w = point (n,), which the model has from now on."""
         model, backend = self.model, self.model.backend
         model.parameters.values[...] = point
         total, lost = backend.xp.zeros_like(point), backend.xp.zeros_like(point)
-        for start, stop, batch in chunks(model, self.examples.x, self.chunk_size, training=True):
+        (x, y, weights), w = self.examples, None
+        for start, stop, batch in chunks(model, x, self.chunk_size, training=True):
+            if weights is not None:
+                w = weights[start:stop]
             # Each chunk's gradient has the whole penalty, of which its share is taken below: together once.
-            self._losses[start:stop] = gradients(model, batch, self.examples.y[start:stop, ...])
-            term = model.parameters.gradients * ((stop - start) / self.n) - lost
+            self._losses[start:stop] = gradients(model, batch, y[start:stop, ...], w)
+            term = model.parameters.gradients * self._shares[start // self.chunk_size] - lost
             larger = total + term
             lost = (larger - total) - term
             total = larger
-        value = float(np.sum(backend.to_host(self._losses), dtype=np.float64)) / self.n
+        value = float(np.sum(backend.to_host(self._losses), dtype=np.float64)) / self._whole
         if model.penalty is not None:
             value += float(backend.to_host(model.penalty.value())[0])
         return value, total
@@ -55,14 +67,14 @@ class MeanLoss:
 
 def fit_lbfgs(
     model: Network, x: Any, y: Any, *, settings: LBFGS | None = None, state: State | None = None,
-    chunk_size: int = 1000, watch: Callable[[State], object] | None = None,
+    chunk_size: int = 1000, watch: Callable[[State], object] | None = None, sample_weight: Any = None,
 ) -> State:  # fmt: skip
     """Train by L-BFGS: full batches, no learning rate, a line search in each iteration.
     Every evaluation takes all of x once, like an epoch of ``fit``: for sets small enough for hundreds.
 
     Args:
         model: compiled; its optimizer is not used.
-        x, y, settings, watch: as in ``Sequential.fit`` and ``minimise``.
+        x, y, sample_weight, settings, watch: as in ``Sequential.fit`` and ``minimise``.
         state: in which an earlier call with the same x and y stopped (or ``load_state``): the
             parameters are then those of the state.
         chunk_size: examples that go through the network at a time.
@@ -83,14 +95,16 @@ def fit_lbfgs(
     """
     door = require_kind("model", model, Network).door
     require_kind("state", state, State, None), require_kind("watch", watch, Callable, None)
-    _require_fixed(model)
+    for layer in model.layers:
+        if layer.random or layer.mixes:
+            expected = "none such in L-BFGS; leave it out or train with fit"
+            raise layer.refused("makes the loss depend on more than the weights", expected)
     backend, values = model.backend, model.parameters.values
     chunk_size = positive_integer("chunk_size", chunk_size)
-    examples = door.admit(x, y)
-    if examples.weights is not None:
-        raise InputError(
-            "the loss has ignore_index, expected none in L-BFGS; take these examples out of x and y"
-        )
+    examples = door.admit(x, y, sample_weight)
+    if model.goal.ignored is not None and examples.y.ndim == 1:
+        got = "the loss has ignore_index"
+        raise InputError(f"{got}, expected none in L-BFGS; take these examples out of x and y")
     function = MeanLoss(model, examples, chunk_size)
     here = backend.xp.asarray(values, copy=True)
     if state is not None:
@@ -110,16 +124,6 @@ def fit_lbfgs(
             values[...] = here  # the last evaluation may have been elsewhere
 
 
-def _require_fixed(model: Network) -> None:
-    """Refuse layers that make the loss a function of more than the weights."""
-    for layer in model.layers:
-        if layer.random or layer.mixes:
-            raise InputError(
-                f"layer {layer.name!r} ({type(layer).__name__}) makes the loss depend on more than the "
-                f"weights, expected none such in L-BFGS; leave it out or train with fit"
-            )
-
-
 def _require_reached(state: State, function: MeanLoss, before: Array) -> None:
     """Refuse a state of another network, or one that was reached with other examples or another goal.
 
@@ -130,14 +134,11 @@ def _require_reached(state: State, function: MeanLoss, before: Array) -> None:
     backend.check("state", state.point)
     got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, before))
     if got != expected:
-        raise InputError(
-            f"state is of {got}, expected {expected}: of a network with the same layers and dtype"
-        )
+        text = f"state is of {got}"
+        raise InputError(f"{text}, expected {expected}: of a network with the same layers and dtype")
     found, _ = function(state.point)
     near = float(np.sqrt(np.finfo(backend.dtype_name).eps)) * max(1.0, abs(state.value))
     if not abs(found - state.value) <= near and np.isfinite(state.value):
         function.model.parameters.values[...] = before
-        raise InputError(
-            f"state has the loss {state.value:.6g} where x and y give {found:.6g}, expected the examples, "
-            f"loss and penalty that it was reached with"
-        )
+        text = f"state has the loss {state.value:.6g} where x and y give {found:.6g}"
+        raise InputError(f"{text}, expected the examples, loss and penalty that it was reached with")

@@ -12,7 +12,7 @@ import numpy as np
 from backends import Backend, InputError
 from backends.errors import brief
 from dnn.io import safetensors as tensor_files
-from dnn.io.checkpoint import CheckpointError
+from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs.direction import Pair
 from dnn.training.state import MADE_WITH, made_with, warn_if_other
 from dnn.validation.ranges import Checked, Count, NotNegative, Share
@@ -26,35 +26,28 @@ Array = Any
 
 @dataclass(frozen=True)
 class LBFGS(Checked):
-    """Limited-memory BFGS (Liu and Nocedal 1989).
+    """The settings of limited-memory BFGS (Liu and Nocedal 1989).
 
-    Args:
-        memory: how many steps are remembered, 3 to 20 as a rule; each costs two vectors.
-        max_iterations, max_evaluations: of one call. Nothing is evaluated past the second, and a line
-            search that it cuts short is begun again when the minimisation goes on.
-        gradient_tolerance: stop where no entry of the gradient is larger than this.
-        decrease_tolerance: stop after ten iterations that together lowered f by less than this share of it
-            (after one, where the share is larger than the root of the dtype's epsilon); 0: never.
-        sufficient_decrease, curvature: c1 < c2 of the Wolfe conditions.
-        line_search_evaluations: after so many trials a line search takes what it has or fails.
+    Nothing is evaluated past ``max_evaluations``; a line search that it cuts short is begun again when the
+    minimisation goes on. It stops after ten iterations that together lowered f by less than the share
+    ``decrease_tolerance`` of it; after one, where that is larger than the root of the dtype's epsilon.
     """
 
-    memory: Count = 10
-    max_iterations: Count = 100
-    max_evaluations: Count = 10_000
-    gradient_tolerance: NotNegative = 1e-5
-    decrease_tolerance: NotNegative = 1e-12
+    memory: Count = 10  # steps that are remembered, 3 to 20 as a rule; each costs two vectors
+    max_iterations: Count = 100  # of one call
+    max_evaluations: Count = 10_000  # of one call
+    gradient_tolerance: NotNegative = 1e-5  # it stops where no entry of the gradient is larger
+    decrease_tolerance: NotNegative = 1e-12  # 0: it does not stop for that
+    # c1 < c2 of the Wolfe conditions.
     sufficient_decrease: Annotated[float, partial(require_number, low=0.0, high=0.5)] = 1e-4
     curvature: Share = 0.9
-    line_search_evaluations: Count = 25
+    line_search_evaluations: Count = 25  # after so many trials a line search takes what it has or fails
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0.0 < self.sufficient_decrease < self.curvature:
-            raise InputError(
-                f"sufficient_decrease is {self.sufficient_decrease!r}, expected a number above 0 and below "
-                f"the curvature {self.curvature!r}"
-            )
+            got = f"sufficient_decrease is {self.sufficient_decrease!r}"
+            raise InputError(f"{got}, expected a number above 0 and below the curvature {self.curvature!r}")
 
 
 class Reason(StrEnum):
@@ -84,26 +77,18 @@ class State:
 
     Two states with the same bits go on to the same iterates, so a state that was written to a file
     resumes as if nothing had happened.
-
-    Attributes:
-        point, gradient: x and g(x), (n,) in the backend's dtype.
-        value: f(x).
-        pairs: the last few steps, oldest first.
-        iterations: steps taken so far; evaluations: calls of the function, those of failed and of
-            interrupted line searches included.
-        history: an entry for the start and for each iteration: "evaluations" so far, "loss" f(x), and
-            "gradient_norm", the largest absolute entry of g(x).
-        reason: why the last run stopped; None while it runs.
     """
 
-    point: Array
-    gradient: Array
-    value: float
-    pairs: list[Pair] = field(default_factory=list)
-    iterations: int = 0
-    evaluations: int = 0
+    point: Array  # x, (n,) in the backend's dtype
+    gradient: Array  # g(x), likewise
+    value: float  # f(x)
+    pairs: list[Pair] = field(default_factory=list)  # the last few steps, oldest first
+    iterations: int = 0  # steps taken so far
+    evaluations: int = 0  # calls of the function, those of failed and of interrupted line searches included
+    # An entry for the start and for each iteration: "evaluations" so far, "loss" f(x), and "gradient_norm",
+    # the largest absolute entry of g(x).
     history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in HISTORY})
-    reason: Reason | None = None
+    reason: Reason | None = None  # why the last run stopped; None while it runs
 
     def record(self, xp: Any) -> None:
         """Write this iterate into the history."""
@@ -137,10 +122,8 @@ def load_state(path: str | Path, backend: Backend) -> State:
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
     if about.get("dtype") != require_kind("backend", backend, Backend).dtype_name:
-        raise CheckpointError(
-            f"state {path} has dtype {brief(repr(about.get('dtype')))}, expected {backend.dtype_name}; get "
-            f"the backend with it"
-        )
+        got = f"state {path} has dtype {brief(repr(about.get('dtype')))}"
+        raise CheckpointError(f"{got}, expected {backend.dtype_name}; get the backend with it")
     try:
         state = _assemble(about, arrays, backend)
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -29,15 +29,6 @@ class Optimizer(Checked):
             where it is longer, as by torch.nn.utils.clip_grad_norm_ (Keras's global_clipnorm).
         clip_value: each element of the gradient is cut off at plus and minus this, as by
             torch.nn.utils.clip_grad_value_. At most one of the two.
-
-    Attributes:
-        name: in ``compile``; also the kernel's name.
-        slots: names of the state vectors, in the kernel's order.
-        variants: a setting that is True or False -> the vector that it adds; a kernel of its own, named after
-            both, does it.
-        examples: settings with which the checks make the optimizer, each variant named after its last one.
-        decays: whether the parameters are multiplied by a factor before the step: two more roundings.
-
     Raises InputError: a setting out of range, or both clippings.
     """
 
@@ -45,10 +36,12 @@ class Optimizer(Checked):
     clip_norm: float | None = field(default=None, kw_only=True)
     clip_value: float | None = field(default=None, kw_only=True)
 
-    name: ClassVar[str]
-    slots: ClassVar[tuple[str, ...]]
+    name: ClassVar[str]  # in ``compile``; also the kernel's name
+    slots: ClassVar[tuple[str, ...]]  # names of the state vectors, in the kernel's order
+    # Settings with which the checks make the optimizer, each variant named after its last one.
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
-    decays: ClassVar[bool] = False
+    decays: ClassVar[bool] = False  # the parameters are multiplied before the step: two more roundings
+    # A setting that is True or False -> the vector that it adds; a kernel named after both does it.
     variants: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:

@@ -22,10 +22,8 @@ class Penalty:
         self.l1, self.l2 = require_number("l1", l1, 0.0), require_number("l2", l2, 0.0)
         self._backend = parameters.backend
         names = [name for name, shape in parameters.shapes.items() if len(shape) >= 2]
-        self._weights = [
-            [self._backend.view(views[n], (-1,)) for n in names]
-            for views in (parameters.value, parameters.gradient)
-        ]
+        both = parameters.value, parameters.gradient
+        self._weights = [[self._backend.view(views[n], (-1,)) for n in names] for views in both]
         self._kernel = self._backend.kernel("penalty")
 
     def value(self) -> Array:

@@ -17,41 +17,27 @@ from dnn.validation.settings import require_instances
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands between two updates.
+    """Where a training stands between two updates."""
 
-    Attributes:
-        epoch: the running epoch, from 1; epochs: the last one of this fit.
-        updates: updates of this epoch so far, of updates_per_epoch.
-        examples: examples of this epoch so far.
-        read: fetches the numbers of ``names``, the mean loss first, of the epoch so far from the device. It
-            waits for the device, so call it a few times a second at most.
-        take: copies the whole training from the device, to go on from here later.
-        names: "loss", and those of what is measured.
-    """
-
-    epoch: int
-    epochs: int
-    updates: int
+    epoch: int  # the running one, from 1
+    epochs: int  # the last one of this fit
+    updates: int  # of this epoch so far
     updates_per_epoch: int
-    examples: int
+    examples: int  # of this epoch so far
+    # Fetches the numbers of ``names``, the mean loss first, of the epoch so far from the device. It waits for
+    # the device, so call it a few times a second at most.
     read: Callable[[], tuple[float, ...]]
-    take: Callable[[], TrainingState]
-    names: tuple[str, ...] = ("loss", "accuracy")
+    take: Callable[[], TrainingState]  # copies the whole training from the device, to go on from here later
+    names: tuple[str, ...] = ("loss", "accuracy")  # "loss", and those of what is measured
 
 
 class Callback:
-    """Base: does nothing.
+    """Base: does nothing."""
 
-    Attributes:
-        every: updates between two calls of ``on_progress``; None: it is not called, and the epoch
-            runs without a pause.
-        first_worker_only: of several workers only the first has it, as of what writes files.
-        model: the model that ``fit`` trains; ``model.stop_training = True`` ends it after the epoch.
-    """
-
+    # Updates between two calls of ``on_progress``; None: it is not called, and the epoch has no pause.
     every: int | None = None
-    first_worker_only: bool = False
-    model: Network
+    first_worker_only: bool = False  # of several workers only the first has it, as of what writes files
+    model: Network  # that ``fit`` trains; ``model.stop_training = True`` ends it after the epoch
 
     def __repr__(self) -> str:
         return shown_with_settings(self)
@@ -100,10 +86,9 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
     for callback in callbacks:
         for name in dir(callback):
             if name.startswith(NEVER_CALLED):
-                raise InputError(
-                    f"callback {type(callback).__name__} has {name}, which is never called, expected "
-                    f"on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end"
-                )
+                ours = "on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end"
+                got = f"callback {type(callback).__name__} has {name}, which is never called"
+                raise InputError(f"{got}, expected {ours}")
 
 
 def _named(callbacks: Sequence[Callback]) -> Iterator[tuple[str, Callback]]:

@@ -13,14 +13,10 @@ WORDS = {"loss": "mean loss", "accuracy": "share of right predictions"}
 
 @dataclass
 class History:
-    """The epochs' numbers, as ``fit`` returns them.
+    """The epochs' numbers, as ``fit`` returns them."""
 
-    Attributes:
-        epoch: epoch numbers from 1, over the model's life.
-        history: name ("loss", "accuracy", "val_loss", ...) -> a number an epoch.
-    """
-
-    epoch: list[int] = field(default_factory=list)
+    epoch: list[int] = field(default_factory=list)  # epoch numbers from 1, over the model's life
+    # Name ("loss", "accuracy", "val_loss", ...) -> a number an epoch.
     history: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, epoch: int, logs: Mapping[str, float]) -> None:

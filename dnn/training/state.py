@@ -41,21 +41,13 @@ class StateError(InputError):
 
 @dataclass
 class TrainingState:
-    """A training between two updates.
+    """A training between two updates."""
 
-    Attributes:
-        epoch: that is running, from 1.
-        updates: of this epoch that are done; 0: it has not begun.
-        facts: what a training must be to go on from here: model, optimizer, seed, data, batches.
-        history: name -> a number for each whole epoch so far.
-        arrays: "value NAME", "state NAME", "SLOT NAME", "control", "totals", "callback KIND NUMBER NAME":
-            host arrays.
-    """
-
-    epoch: int
-    updates: int
-    facts: dict[str, Any]
-    history: dict[str, list[float]] = field(default_factory=dict)
+    epoch: int  # that is running, from 1
+    updates: int  # of this epoch that are done; 0: it has not begun
+    facts: dict[str, Any]  # what a training must be to go on from here: model, optimizer, seed, data, batches
+    history: dict[str, list[float]] = field(default_factory=dict)  # name -> a number for each whole epoch
+    # On the host: "value NAME", "state NAME", "SLOT NAME", "control", "totals", "callback KIND NUMBER NAME".
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -149,10 +141,8 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
     begun = {BLOCKS: 1, **state.facts}
     for name, wanted in {BLOCKS: 1, **facts}.items():
         if name != MADE_WITH and begun.get(name) != wanted:
-            raise StateError(
-                f"the training state has another {name}: {brief(begun.get(name))}, expected "
-                f"{brief(wanted)}; resume with what it was begun with"
-            )
+            got = f"the training state has another {name}: {brief(begun.get(name))}"
+            raise StateError(f"{got}, expected {brief(wanted)}; resume with what it was begun with")
     places = _places(model, totals)
     saved = {name for name in state.arrays if not name.startswith(CALLBACK)}
     if places.keys() != saved:
@@ -162,10 +152,8 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
         array = state.arrays[name]
         dtype = dtype_name(place)
         if array.shape != tuple(place.shape) or str(array.dtype) != dtype:
-            raise StateError(
-                f"array {name!r} of the training state is {array.dtype} {array.shape}, expected {dtype} "
-                f"{tuple(place.shape)}"
-            )
+            got = f"array {name!r} of the training state is {array.dtype} {array.shape}"
+            raise StateError(f"{got}, expected {dtype} {tuple(place.shape)}")
     warn_if_other(state.facts.get(MADE_WITH), facts[MADE_WITH])
     model.parameters.clear()
     for name, place in places.items():
@@ -178,10 +166,9 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
     epochs = {len(values) for values in state.history.values()} or {0}
     measured = {n for n in state.history if n in measures or n in OURS or n.startswith("val_")}
     if state.history and (measured != set(measures) or len(epochs) != 1):
-        raise StateError(
-            f"the training state has the epochs' {brief(', '.join(state.history))}, expected "
-            f"{', '.join(measures)}; resume with the validation data that it was begun with"
-        )
+        got = f"the training state has the epochs' {brief(', '.join(state.history))}"
+        cure = "resume with the validation data that it was begun with"
+        raise StateError(f"{got}, expected {', '.join(measures)}; {cure}")
     first = state.epoch - epochs.pop()
     return History(list(range(first, state.epoch)), {n: list(v) for n, v in state.history.items()})
 

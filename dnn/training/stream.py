@@ -1,6 +1,6 @@
 """Batches that an iterable gives one after another, for examples that are no array and fit in no memory."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from operator import length_hint
 from typing import Any
 
@@ -11,6 +11,7 @@ from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
 from dnn.validation.examples import Examples
+from dnn.validation.sample_weights import ClassWeight
 from dnn.validation.settings import positive_integer
 
 
@@ -31,9 +32,7 @@ class Stream:
 
     Attributes:
         updates, done, totals: as of ``Batches``; seen: examples of the running epoch so far.
-
-    Raises:
-        InputError: steps that do not fit the length, or are None where there is none.
+    Raises InputError: steps that do not fit the length, or are None where there is none.
     """
 
     data, batch_size, shuffle = "batches of an iterable", None, False
@@ -43,7 +42,7 @@ class Stream:
         network: Network,
         source: Iterable[Any],
         steps: int | None,
-        class_weight: Mapping[int, float] | str | None = None,
+        class_weight: ClassWeight = None,
         make_step: Any = TrainingStep,
     ) -> None:
         if isinstance(class_weight, str):
@@ -84,10 +83,9 @@ class Stream:
         """The next batch, which counts as done."""
         item = next(self._items, None)
         if item is None:
-            raise InputError(
-                f"x ended after {self.done} batches of epoch {self.epoch}, expected {self.updates} in each; "
-                f"give what begins anew, such as a list or a DataLoader, or fewer steps_per_epoch"
-            )
+            cure = "give what begins anew, such as a list or a DataLoader, or fewer steps_per_epoch"
+            got = f"x ended after {self.done} batches of epoch {self.epoch}"
+            raise InputError(f"{got}, expected {self.updates} in each; {cure}")
         batch = self.network.door.admit_batch(item, self.done + 1, self.class_weight)
         self.done += 1
         self.seen += batch.size

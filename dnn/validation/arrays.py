@@ -27,21 +27,19 @@ def numbers(backend: Backend, argument: str, array: Array, keep: str = "") -> Ar
     Raises InputError: it holds no numbers, NaN, infinity, or a number too large for the dtype.
     """
     dtype, host = dtype_name(array), isinstance(array, np.ndarray)
+    xp = np if host else backend.xp
     require_numbers(argument, array)
     cast = dtype not in (keep, backend.dtype_name)
     if cast:
         with np.errstate(over="ignore"):
-            to = backend.dtype_name if host else backend.dtype
-            array = array.astype(to) if host else backend.xp.astype(array, to)
+            array = xp.astype(array, getattr(xp, backend.dtype_name))
     if dtype != "uint8":
-        _require_finite(argument, np if host else backend.xp, array, backend.dtype_name if cast else "")
+        _require_finite(argument, xp, array, backend.dtype_name if cast else "")
     return backend.from_host(np.ascontiguousarray(array)) if host else array
 
 
 def require_numbers(argument: str, array: Array) -> None:
-    """Refuse an array of text, dates, complex numbers, records or objects.
-    Raises InputError: naming its dtype.
-    """
+    """Refuse an array of text, dates, complex numbers, records or objects: InputError names its dtype."""
     dtype = dtype_name(array)
     if isinstance(array.dtype, np.dtype):
         real = array.dtype.kind in NUMBERS
@@ -65,16 +63,14 @@ def examples(
     A map of a file stays on the disk if the device is the CPU, and a sparse matrix stays sparse: they are
     ``Rows``, which are read here once, a block at a time. With ``below`` all must be whole numbers from 0
     below it; they are cast, uint8 too, and in memory.
-
     Raises InputError: no numbers; another device or shape; no rows; NaN, infinity or too large a number.
     """
     rows = rows_of(x, backend.dtype_name) if below is None else None
     x = taken(backend, argument, x) if rows is None else rows
     got = tuple(x.shape)
     if len(got) == 0 or got[1:] != shape:
-        cure = ""
-        if got and prod(got[1:]) == prod(shape):
-            cure = f"; use {argument}.reshape({(got[0], *shape)})"
+        fits = got and prod(got[1:]) == prod(shape)
+        cure = f"; use {argument}.reshape({(got[0], *shape)})" if fits else ""
         expected = ", ".join(("N", *map(str, shape)))
         raise InputError(f"{argument} has shape {got}, expected ({expected}){cure}")
     if got[0] == 0:
@@ -86,9 +82,8 @@ def examples(
     x, xp = numbers(backend, argument, x), backend.xp
     if not bool(xp.all((x >= 0) & (x < below) & (xp.floor(x) == x))):
         held = f"{float(xp.min(x)):g} to {float(xp.max(x)):g}"
-        raise InputError(
-            f"{argument} holds {held}, expected whole numbers from 0 to {below - 1} for an Embedding"
-        )
+        found = f"{argument} holds {held}"
+        raise InputError(f"{found}, expected whole numbers from 0 to {below - 1} for an Embedding")
     return x
 
 
@@ -114,7 +109,6 @@ def targets(
 
     Class numbers are integers or bool; rows are any numbers, and cast. With one output there are no classes
     to number: (N,) is then one value for each example, (N, 1). The class number ``ignored`` may be any.
-
     Raises InputError: no numbers; another device or shape; class numbers out of range; NaN, infinity or too
     large a number.
     """
@@ -122,26 +116,21 @@ def targets(
     shape, dtype = tuple(y.shape), dtype_name(y)
     if len(shape) not in (1, 2) or shape[0] != rows or shape[1:] not in ((), (outputs,)):
         cure = f"; use {argument}.reshape(-1)" if shape == (rows, 1) else ""
-        raise InputError(
-            f"{argument} has shape {shape}, expected ({rows},) class numbers or "
-            f"({rows}, {outputs}) rows{cure}"
-        )
+        got = f"{argument} has shape {shape}"
+        raise InputError(f"{got}, expected ({rows},) class numbers or ({rows}, {outputs}) rows{cure}")
     if outputs == 1 or len(shape) == 2:
         return backend.xp.reshape(numbers(backend, argument, y), (rows, outputs))
     require_numbers(argument, y)
     host = isinstance(y, np.ndarray)
     if y.dtype.kind == "f" if host else "float" in dtype:
-        raise InputError(
-            f"{argument} has dtype {dtype}, expected integers for class numbers; convert it with "
-            f"astype(int), or give rows ({rows}, {outputs})"
-        )
+        got = f"{argument} has dtype {dtype}, expected integers for class numbers"
+        raise InputError(f"{got}; convert it with astype(int), or give rows ({rows}, {outputs})")
     xp = np if host else backend.xp
     y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
     known = y if ignored is None else xp.where(y == ignored, xp.zeros_like(y), y)
     low, high = int(xp.min(known)), int(xp.max(known))
     if low < 0 or high >= outputs:
-        raise InputError(
-            f"{argument} holds class numbers from {low} to {high}, expected 0 to {outputs - 1} "
-            f"for a network with {outputs} outputs" + (f", or {ignored}" if ignored is not None else "")
-        )
+        either = f"for a network with {outputs} outputs" + ("" if ignored is None else f", or {ignored}")
+        got = f"{argument} holds class numbers from {low} to {high}"
+        raise InputError(f"{got}, expected 0 to {outputs - 1} {either}")
     return backend.from_host(y) if host else y

@@ -12,8 +12,7 @@ from backends import Backend, InputError
 from backends.errors import brief, shown
 
 Array = Any
-NUMBERS = "fiub"
-"""NumPy's kinds of dtype that are taken: floats, integers, unsigned integers, bool."""
+NUMBERS = "fiub"  # NumPy's kinds of dtype that are taken: floats, integers, unsigned integers, bool
 NUMBER_IT = "leave it out or number it, as numbers = numpy.unique(text, return_inverse=True)[1] does"
 """What to do with text and categories."""
 HOST = (1, 3, 11)
@@ -26,7 +25,6 @@ def taken(backend: Backend, argument: str, given: Any) -> Array:
     Args:
         given: a NumPy array, an array of the backend, one of another library on the same device or on the
             host, lists of numbers, a data frame or a column of one, or what else has ``__array__``.
-
     Raises InputError: it holds no numbers, is on another device, or has rules of its own (a masked array).
     """
     if type(given) is np.ndarray or isinstance(given, np.memmap):
@@ -59,15 +57,12 @@ def _shared(backend: Backend, argument: str, given: Any) -> Array:
             if place[0] in HOST:
                 return np.from_dlpack(given)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{argument} cannot be read through DLPack ({brief(error)}), expected a dense array of numbers; "
-            f"convert it with backend.from_host(numpy_array)"
-        ) from None
-    raise InputError(
-        f"{argument} is a {type(given).__module__}.{type(given).__qualname__} on device {given.device}, "
-        f"expected an array on device {backend.device} or on the host, since nothing is copied between "
-        f"devices unasked; move it there, or convert it with backend.from_host(numpy_array)"
-    )
+        got = f"{argument} cannot be read through DLPack ({brief(error)}), expected a dense array of numbers"
+        raise InputError(f"{got}; convert it with backend.from_host(numpy_array)") from None
+    kind = f"{type(given).__module__}.{type(given).__qualname__} on device {given.device}"
+    place, why = f"device {backend.device} or on the host", "nothing is copied between devices unasked"
+    cure = "move it there, or convert it with backend.from_host(numpy_array)"
+    raise InputError(f"{argument} is a {kind}, expected an array on {place}, since {why}; {cure}")
 
 
 def _read(backend: Backend, argument: str, given: Any) -> np.ndarray:
@@ -88,6 +83,5 @@ def _read(backend: Backend, argument: str, given: Any) -> np.ndarray:
         with np.errstate(over="ignore"):
             return np.asarray(given, dtype=backend.dtype_name if mixed else None)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise InputError(
-            f"{argument} is {shown(given)}, expected an array of numbers ({brief(error)})"
-        ) from None
+        got = f"{argument} is {shown(given)}"
+        raise InputError(f"{got}, expected an array of numbers ({brief(error)})") from None

@@ -3,13 +3,13 @@
 What has passed is an ``Examples``, which nothing behind the door looks at again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 from backends import Backend, InputError
 from dnn.validation.arrays import examples, targets
 from dnn.validation.rows import Rows
-from dnn.validation.sample_weights import combined_weights
+from dnn.validation.sample_weights import ClassWeight, combined_weights
 from dnn.validation.settings import require_number
 
 Array = Any
@@ -38,7 +38,7 @@ class Examples(NamedTuple):
 
 
 class Door(NamedTuple):
-    """What a network takes."""
+    """What a network takes. Whatever does not fit is refused with an InputError that names it."""
 
     backend: Backend  # where everything is moved
     input_shape: tuple[int, ...]  # of one example
@@ -49,9 +49,7 @@ class Door(NamedTuple):
     def admit(
         self, x: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")
     ) -> Examples:
-        """x, y and the weights on the device, checked; ``names`` are those of x and y in messages.
-        Raises InputError: what does not fit, by name.
-        """
+        """x, y and the weights on the device, checked; ``names`` are those of x and y in messages."""
         found = self._unweighted(x, y, names)
         return found._replace(weights=self._weights(found.y, sample_weight))
 
@@ -64,73 +62,51 @@ class Door(NamedTuple):
     def admit_stream(
         self, x: Any, validation_split: Any, validation_data: Any, sample_weight: Any, resume: Any
     ) -> Examples | None:
-        """What goes with batches from an iterable x: the validation data.
-        Raises InputError: an argument that needs all examples at once, or data that do not fit.
-        """
+        """What goes with batches from an iterable x: validation data, and nothing that needs all examples."""
         validation_split = require_number("validation_split", validation_split, 0.0, 1.0)
         if validation_split != 0.0 or sample_weight is not None:
             name = "sample_weight" if validation_split == 0.0 else "validation_split"
-            raise InputError(
-                f"{name} is given with an iterable of batches, expected it with arrays alone; use "
-                f"validation_data, and batches (x, y, weight)"
-            )
+            got = f"{name} is given with an iterable of batches, expected it with arrays alone"
+            raise InputError(f"{got}; use validation_data, and batches (x, y, weight)")
         if resume is not None and isinstance(x, Iterator):
-            raise InputError(
-                "x is an iterator, expected with resume what begins anew, such as a list or a DataLoader"
-            )
+            got = "x is an iterator"
+            raise InputError(f"{got}, expected with resume what begins anew, such as a list or a DataLoader")
         return None if validation_data is None else self.admit_validation(validation_data)
 
-    def admit_batch(self, item: Any, number: int, class_weight: Mapping[int, float] | str | None) -> Examples:
-        """One batch of an iterable, (x, y) or (x, y, weight), with weights; none of them need count.
-        Raises InputError: no such pair, or what does not fit.
-        """
+    def admit_batch(self, item: Any, number: int, class_weight: ClassWeight) -> Examples:
+        """One batch of an iterable, (x, y) or (x, y, weight), with weights; none of them need count."""
         if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
-            raise InputError(
-                f"batch {number} of x is a {type(item).__name__}, expected a tuple or list of (x, y) or "
-                f"(x, y, weight)"
-            )
+            got = f"batch {number} of x is a {type(item).__name__}"
+            raise InputError(f"{got}, expected a tuple or list of (x, y) or (x, y, weight)")
         x, y, weight = (*item, None)[:3]
         found = self._unweighted(x, y, (f"x of batch {number}", f"y of batch {number}"))
         if weight is None:
             weight = self.backend.xp.ones(found.size, dtype=self.backend.dtype, device=self.backend.device)
         return found._replace(weights=self._combined(found.y, weight, class_weight))
 
-    def _combined(self, y: Array, sample_weight: Any, class_weight: Any) -> Array | None:
+    def _combined(self, y: Array, sample_weight: Any, class_weight: ClassWeight) -> Array | None:
         ignored = self.loss.ignored
         return combined_weights(self.backend, y, sample_weight, class_weight, self.outputs, ignored)
 
-    def _weights(
-        self, y: Array, sample_weight: Any, class_weight: Mapping[int, float] | str | None = None
-    ) -> Array | None:
+    def _weights(self, y: Array, sample_weight: Any, class_weight: ClassWeight = None) -> Array | None:
         weights = self._combined(y, sample_weight, class_weight)
         if weights is not None and float(self.backend.xp.max(weights)) == 0.0:
             raise InputError("the weights are all 0, expected at least one example that counts")
         return weights
 
     def admit_validation(self, given: Any) -> Examples:
-        """``validation_data``, (x, y) or (x, y, sample_weight).
-        Raises InputError: no such tuple, or what does not fit.
-        """
+        """``validation_data``, (x, y) or (x, y, sample_weight)."""
         if not isinstance(given, tuple) or len(given) not in (2, 3):
-            raise InputError(
-                "validation_data is not a pair, expected a tuple (x, y) or (x, y, sample_weight)"
-            )
+            got = "validation_data is not a pair"
+            raise InputError(f"{got}, expected a tuple (x, y) or (x, y, sample_weight)")
         x, y, sample_weight = (*given, None)[:3]
         return self.admit(x, y, sample_weight, names=("validation_data[0]", "validation_data[1]"))
 
     def admit_training(
-        self,
-        x: Any,
-        y: Any,
-        *,
-        validation_split: float = 0.0,
-        validation_data: Any = None,
-        class_weight: Mapping[int, float] | str | None = None,
-        sample_weight: Any = None,
-    ) -> tuple[Examples, Examples | None]:
-        """(what is trained on, what is evaluated after each epoch); arguments as in ``Sequential.fit``.
-        Raises InputError: what does not fit, by name.
-        """
+        self, x: Any, y: Any, validation_split: float = 0.0, validation_data: Any = None,
+        class_weight: ClassWeight = None, sample_weight: Any = None,
+    ) -> tuple[Examples, Examples | None]:  # fmt: skip
+        """(what is trained on, what is evaluated after each epoch); arguments as in ``Sequential.fit``."""
         given = self.admit(x, y, sample_weight)
         validation = None if validation_data is None else self.admit_validation(validation_data)
         if require_number("validation_split", validation_split, 0.0, 1.0) != 0.0:
@@ -145,12 +121,8 @@ class Door(NamedTuple):
         """The first examples, and the last ``share`` of them. Raises InputError: a part would be empty."""
         cut = int(given.size * (1.0 - share))  # Keras's rounding
         if cut in (0, given.size):
-            raise InputError(
-                f"validation_split is {share} of {given.size} examples, expected a share that leaves both "
-                f"parts some; use validation_data for a set of your own"
-            )
-        first, last = (
-            Examples(*(None if a is None else a[part, ...] for a in given))
-            for part in (slice(None, cut), slice(cut, None))
-        )
+            expected = "a share that leaves both parts some; use validation_data for a set of your own"
+            raise InputError(f"validation_split is {share} of {given.size} examples, expected {expected}")
+        parts = slice(None, cut), slice(cut, None)
+        first, last = (Examples(*(None if a is None else a[part, ...] for a in given)) for part in parts)
         return first, last._replace(weights=self._weights(last.y, last.weights))

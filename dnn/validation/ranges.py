@@ -5,22 +5,15 @@ from typing import Annotated, get_type_hints
 
 import numpy as np
 
-from dnn.validation.settings import (
-    natural_number,
-    positive_integer,
-    require_bool,
-    require_integer,
-    require_number,
-    require_positive,
-)
+from dnn.validation import settings
 
-NotNegative = Annotated[float, partial(require_number, low=0.0)]
-Positive = Annotated[float, require_positive]
-Share = Annotated[float, partial(require_number, low=0.0, high=1.0)]  # 1 excluded
-Count = Annotated[int, positive_integer]
-Flag = Annotated[bool, require_bool]
-Natural = Annotated[int, natural_number]
-ClassNumber = Annotated[int | None, require_integer]
+NotNegative = Annotated[float, partial(settings.require_number, low=0.0)]
+Positive = Annotated[float, settings.require_positive]
+Share = Annotated[float, partial(settings.require_number, low=0.0, high=1.0)]  # 1 excluded
+Count = Annotated[int, settings.positive_integer]
+Flag = Annotated[bool, settings.require_bool]
+Natural = Annotated[int, settings.natural_number]
+ClassNumber = Annotated[int | None, settings.require_integer]
 
 
 class Checked:

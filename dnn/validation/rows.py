@@ -10,10 +10,8 @@ import numpy as np
 from backends import Backend
 
 Array = Any
-BLOCK = 1 << 21
-"""Bytes of numbers that are read at a time where all are read."""
-MAPPED = 3 << 21
-"""Bytes of a file that may be in memory at a time."""
+BLOCK = 1 << 21  # bytes of numbers that are read at a time where all are read
+MAPPED = 3 << 21  # bytes of a file that may be in memory at a time
 PAGES = 1 << 21
 """Bytes that the system may map where one row of a file is touched (Linux 6.18 takes a whole large page)."""
 
@@ -72,7 +70,6 @@ class OnDisk(Rows):
 
 def rows_of(x: Any, dtype: str) -> Rows | None:
     """Rows of a sparse matrix, which becomes CSR, or of a map of a file; None: it is neither.
-
     uint8 stays uint8; all else is picked as ``dtype``.
     """
     if hasattr(x, "tocsr") and not isinstance(x, type):

@@ -1,4 +1,4 @@
-"""Settings: numbers, names and lists, each refused in one sentence where it does not fit."""
+"""Settings: numbers, names and lists. What does not fit is an InputError that names the argument."""
 
 import os
 import sys
@@ -20,16 +20,14 @@ LATER = frozenset(
 
 
 def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:
-    """``table[name]``. Raises InputError: naming the argument, all names, and the nearest."""
+    """``table[name]``. The message has all names, and the nearest."""
     if isinstance(name, str) and name in table:
         return table[name]
     raise unknown(argument, name, table)
 
 
 def made(argument: str, given: str | T, table: Mapping[str, type[T]], base: type[T], example: str) -> T:
-    """The table's entry of this name, made with its usual settings, or the object of the class that is given.
-    Raises InputError: an unknown name, or something else.
-    """
+    """The table's entry of this name, made with its usual settings, or the object of the base itself."""
     if isinstance(given, str):
         return look_up(argument, given, table)()
     if not isinstance(given, base):
@@ -43,7 +41,7 @@ def is_text(name: object) -> bool:
 
 
 def positive_integer(argument: str, value: Any) -> int:
-    """The value as int. Raises InputError: not an integer of at least 1, or past 64 bits."""
+    """The value as int. Refused: no integer of at least 1, or past 64 bits."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise InputError(f"{argument} is {shown(value)}, expected an integer of at least 1")
     if value >= 2**63:
@@ -52,20 +50,20 @@ def positive_integer(argument: str, value: Any) -> int:
 
 
 def natural_number(argument: str, value: Any) -> int:
-    """The value if it is an integer of at least 0. Raises InputError: naming the argument."""
+    """The value if it is an integer of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
         raise InputError(f"{argument} is {shown(value)}, expected an integer of at least 0, below 2**63")
     return value
 
 
 def require_integer(argument: str, value: Any) -> None:
-    """Refuse all but integers of 64 bits and None. Raises InputError: naming the argument."""
+    """Refuse all but integers of 64 bits and None."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63):
         raise InputError(f"{argument} is {shown(value)}, expected an integer of 64 bits or None")
 
 
 def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> float:
-    """The value as float if low <= value < high. Raises InputError: naming the argument."""
+    """The value as float if low <= value < high."""
     real = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (real and abs(value) <= sys.float_info.max and low <= value < high):
         bound = f" of at least {low:g}" + (f" and below {high:g}" if isfinite(high) else "")
@@ -75,16 +73,14 @@ def require_number(argument: str, value: float, low: float, high: float = float(
 
 
 def require_bool(argument: str, value: Any) -> bool:
-    """The value if it is True or False. Raises InputError: naming the argument."""
+    """The value if it is True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise InputError(f"{argument} is {shown(value)}, expected True or False")
     return bool(value)
 
 
 def require_kind(argument: str, value: T, *kinds: Any) -> T:
-    """The value if it is an instance of one of these classes, or None where that is among them.
-    Raises InputError: naming the argument.
-    """
+    """The value if it is an instance of one of these classes, or None where that is among them."""
     if not isinstance(value, tuple(type(None) if kind is None else kind for kind in kinds)):
         names = " or ".join(getattr(kind, "__name__", "None") for kind in kinds)
         raise InputError(f"{argument} is {shown(value)}, expected a {names}")
@@ -92,7 +88,7 @@ def require_kind(argument: str, value: T, *kinds: Any) -> T:
 
 
 def require_path(argument: str, value: Any) -> Path:
-    """The value as a Path. Raises InputError: it is no text, or no text that can name a file."""
+    """The value as a Path. Refused: no text, or none that can name a file."""
     try:
         path = Path(value)
         if 0 not in os.fsencode(path):
@@ -103,22 +99,20 @@ def require_path(argument: str, value: Any) -> Path:
 
 
 def require_list(argument: str, value: Any) -> None:
-    """Refuse what is neither a list nor a tuple. Raises InputError: naming the argument."""
+    """Refuse what is neither a list nor a tuple."""
     if not isinstance(value, (list, tuple)):
         raise InputError(f"{argument} is {shown(value)}, expected a list or a tuple")
 
 
 def require_instances(argument: str, values: Any, expected: type) -> None:
-    """Refuse what is no list or tuple of instances of a class.
-    Raises InputError: naming the argument, and which of them is none.
-    """
+    """Refuse what is no list or tuple of instances of a class; the message says which of them is none."""
     require_list(argument, values)
     for i, value in enumerate(values):
         require_kind(f"{argument}[{i}]", value, expected)
 
 
 def require_positive(argument: str, value: float) -> None:
-    """Refuse 0 where ``require_number`` alone would let it in. Raises InputError: naming the argument."""
+    """Refuse 0 where ``require_number`` alone would let it in."""
     require_number(argument, value, 0.0)
     if value == 0:
         raise InputError(f"{argument} is {shown(value)}, expected a finite number above 0")

@@ -9,7 +9,7 @@ from dnn import Adam, AdamW, CategoricalCrossentropy, Dense, Flatten, LinearDeca
 from dnn.agreement.samples import samples
 from dnn.checkpoints import load_model, load_weights, save_model
 from dnn.io import safetensors as tensor_files
-from dnn.io.checkpoint import FORMAT, VERSION, CheckpointError
+from dnn.io.safetensors import FORMAT, VERSION, CheckpointError
 
 
 def small(backend, units=5, seed=7):

@@ -30,7 +30,7 @@ def without_gpu():
     return available_backends()["cupy"] is not None
 
 
-@pytest.mark.parametrize("script", ["train", "evaluate", "predict", "doctor"])
+@pytest.mark.parametrize("script", ["train", "evaluate", "predict", "export", "doctor"])
 def test_help_answers_without_loading_anything_heavy(script):
     code = (
         f"import sys; sys.argv = ['{script}.py', '--help']; sys.path.insert(0, {str(SCRIPTS)!r})\n"
@@ -248,3 +248,30 @@ def test_presets_train(tmp_path, preset):
 def test_a_preset_sets_the_network():
     assert_refused(run_here("train", "--preset", "bset"), "bset", "did you mean 'best'")
     assert_refused(run_here("train", *SMALL, "--preset", "best"), "--hidden", "leave out one")
+
+
+def test_export_writes_what_evaluate_and_predict_use(trained, tmp_path):
+    """onnxruntime is right on as many test images; nothing is written over."""
+    import onnxruntime
+
+    from dnn.datasets import load_dataset
+
+    file, data = tmp_path / "model.onnx", load_dataset("digits")
+    result = run_here("export", trained[0], file, "--input", "uint8", "--json")
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["bytes"] == file.stat().st_size
+    session = onnxruntime.InferenceSession(file)
+    (probabilities,) = session.run(["probabilities"], {"x": data.x_test})
+    right = float(np.mean(probabilities.argmax(1) == data.y_test))
+    assert f"test accuracy {right:.4f} " in run_here("evaluate", trained[0]).stdout
+    kept = session.get_modelmeta().custom_metadata_map
+    assert (kept["dataset"], json.loads(kept["class_names"])) == ("digits", [str(i) for i in range(10)])
+    before = file.read_bytes()
+    assert_refused(run_here("export", trained[0], file, "--logits"), "model.onnx exists", "--overwrite")
+    assert file.read_bytes() == before
+    assert run_here("export", trained[0], file, "--logits", "--overwrite").returncode == 0
+    assert onnxruntime.InferenceSession(file).get_outputs()[0].name == "logits"
+    for options, word in ((["--class-names", "a,b"], "10 names"), (["--input", "int8"], "did you mean")):
+        assert_refused(run_here("export", trained[0], tmp_path / "other.onnx", *options), word)
+    assert not (tmp_path / "other.onnx").exists()

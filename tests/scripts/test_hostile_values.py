@@ -1,8 +1,8 @@
 """Command lines with odd values: each ends with exit code 2 and one sentence, or does what it says; never
 with a traceback, and nothing is left outside the run folder.
 
-Generated inputs, in this process: train 150, the seven other commands 60 each, 8 x 10 that no option takes:
-650, and 8 that are long or name a device; as processes of their own: 4.
+Generated inputs, in this process: train 150, the eight other commands 60 each, 9 x 10 that no option takes:
+720, and 8 that are long or name a device; as processes of their own: 4.
 """
 
 import os
@@ -33,6 +33,7 @@ OPTIONS = {
     },
     "evaluate": {"--dataset": "digits", "--backend": "numpy", "--device": "cpu", "--precision": "float32"},
     "predict": {"--backend": "numpy", "--device": "cpu", "--precision": "float32"},
+    "export": {"--input": "uint8", "--class-names": "a,b"},
     "agree": {"--backends": "nunpy", "--levels": "L0", "--dataset": "digits", "--seed": "1",
               "--mutant": "tf32", "--epochs": "1", "--seeds": "1", "--limit": "10"},
     "benchmark": {"--contenders": "nunpy", "--rotations": "1", "--updates": "5", "--batch-size": "5",
@@ -47,7 +48,8 @@ OPTIONS = {
 ALWAYS = {
     "train": ["--dataset", "digits", "--hidden", "4", "--epochs", "1", "--limit", "60", "--batch-size", "60",
               "--quiet"],
-    "evaluate": ["nowhere"], "predict": ["nowhere", "no.png"], "agree": ["--backends", "nunpy"],
+    "evaluate": ["nowhere"], "predict": ["nowhere", "no.png"], "export": ["nowhere", "no.onnx"],
+    "agree": ["--backends", "nunpy"],
     "benchmark": ["--contenders", "nunpy"], "lecture": ["--only", "lectre"],
     "gpu_check": ["--parts", "doctro"], "faults": ["--backends", "nunpy"],
     "scale": ["--dataset", "nowhere"],

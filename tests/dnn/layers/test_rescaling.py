@@ -10,7 +10,7 @@ from backends import InputError, get_backend
 from dnn import SGD, Dense, Rescaling, Sequential
 from dnn.checkpoints import load_model
 from dnn.io import safetensors as files
-from dnn.io.checkpoint import FORMAT, VERSION
+from dnn.io.safetensors import FORMAT, VERSION
 from dnn.training.state import StateError
 
 EPS = float(np.finfo(np.float32).eps)

@@ -198,6 +198,22 @@ def test_a_penalty_is_part_of_what_is_minimised(make_backend):
         np.testing.assert_allclose(named[name], 0.02 * w if w.ndim == 2 else 0 * w, atol=1e-12)
 
 
+@pytest.mark.parametrize("chunk_size", [1000, 7])
+def test_a_weight_is_that_many_copies(make_backend, chunk_size):
+    backend = make_backend("numpy", "float64")
+    x, y = small_data(30)
+    counts = np.arange(30) % 4  # some are 0
+    one, other = small_model(backend), small_model(backend)
+    settings = LBFGS(max_iterations=5)
+    options = {"settings": settings, "chunk_size": chunk_size}
+    weighted = fit_lbfgs(one, x, y, sample_weight=counts, **options)
+    copied = fit_lbfgs(other, x.repeat(counts, axis=0), y.repeat(counts), **options)
+    assert weighted.value == pytest.approx(copied.value, rel=1e-12)
+    assert_close(weights(one), weights(other), 1e-10)
+    plain = fit_lbfgs(small_model(backend), x, y, **options)
+    assert abs(plain.value - weighted.value) > 1e-3
+
+
 @pytest.mark.parametrize("layer", [Dropout(0.5), BatchNormalization()])
 def test_layers_that_are_no_function_of_the_weights_are_refused(make_backend, layer):
     model = Sequential([layer, Dense(3, "softmax")], input_shape=(4,), backend=make_backend("numpy"))

@@ -10,7 +10,7 @@ from lbfgs_runs import TIGHT, on, run
 
 from backends import get_backend
 from dnn.io import safetensors as tensor_files
-from dnn.io.checkpoint import CheckpointError
+from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs import LBFGS, Reason, load_state, minimise, save_state
 from dnn.lbfgs.direction import Pair, descent_direction, make_pair
 from dnn.lbfgs.state import FORMAT, VERSION

@@ -1,0 +1,22 @@
+"""Our networks in ONNX files, which other programs run, and back.
+
+``save_onnx`` and ``to_onnx`` write what ``predict`` does, ``from_onnx`` reads it again. Layers and
+activations of your own get their nodes in ``LAYER_NODES`` and ``ACTIVATION_NODES``.
+
+>>> import numpy as np
+>>> from dnn import Dense, Sequential
+>>> model = Sequential([Dense(3, "relu"), Dense(2, "softmax")], input_shape=(4,), backend="numpy")
+>>> [node.op_type for node in to_onnx(model).graph.node]
+['Gemm', 'Relu', 'Gemm', 'Softmax']
+"""
+
+from dnn.interop.onnx.activations import ACTIVATION_NODES
+from dnn.interop.onnx.graph import Value, Writer
+from dnn.interop.onnx.layers import LAYER_NODES, NoNodes
+from dnn.interop.onnx.read import ONNXError, export_options, from_onnx
+from dnn.interop.onnx.write import save_onnx, to_onnx
+
+__all__ = [
+    "ACTIVATION_NODES", "LAYER_NODES", "NoNodes", "ONNXError", "Value", "Writer", "export_options",
+    "from_onnx", "save_onnx", "to_onnx",
+]  # fmt: skip

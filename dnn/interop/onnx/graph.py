@@ -1,0 +1,191 @@
+"""An ONNX graph while it is written, and which way round its images lie.
+
+Our images are (B, H, W, C); ONNX's convolutions and poolings take (B, C, H, W). A ``Value`` knows how it
+lies, and what needs it the other way round asks for that: only then is a Transpose written, and only once. So
+there is none between two convolutions, where the second would undo the first.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backends import BackendUnavailable, InputError
+from backends.errors import install
+from dnn.layers.layer import Layer, Shape
+
+OPSET, IR = 20, 9
+"""The first operators that have Gelu, and the file format of their time."""
+DTYPE = "float32"
+"""Of all numbers in a file: nodes have their settings in it, and onnxruntime convolves in no wider one."""
+
+
+def onnx_module() -> Any:
+    """The package onnx. Raises BackendUnavailable: it is not installed."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"ONNX files need the package onnx, which cannot be imported ({error}); {install('onnx')}"
+        ) from None
+    return onnx
+
+
+def single(name: str, values: Any) -> np.ndarray:
+    """An array in float32; ``to_onnx`` has refused what may not be rounded. InputError: it overflows."""
+    array = np.asarray(values)
+    with np.errstate(over="ignore"):
+        rounded = array.astype(DTYPE)
+    if np.isinf(rounded).any() and not np.isinf(array).any():
+        raise InputError(f"weights {name} hold {np.abs(array).max():.3g}, expected numbers that {DTYPE} has")
+    return rounded
+
+
+@dataclass(frozen=True)
+class Value:
+    """What flows between two nodes."""
+
+    name: str
+    shape: Shape  # of one example as it is with us, channels last
+    first: bool = False  # whether the channels stand first in the graph
+
+    @property
+    def axis(self) -> int:
+        """Of the channels."""
+        return 1 if self.first else -1
+
+
+class Graph:
+    """Nodes and constants so far.
+
+    Args:
+        taken: names of parameters, which nothing else gets.
+
+    Attributes:
+        axes: parameter -> in which order its axes were written.
+        inputs, outputs: by name, what goes in and what comes out.
+    """
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self.onnx = onnx_module()
+        self.inputs: list[Any] = []
+        self.outputs: list[Any] = []
+        self.nodes: list[Any] = []
+        self.initializers: list[Any] = []
+        self.axes: dict[str, tuple[int, ...]] = {}
+        self._names = set(taken)
+        self._turned: dict[str, Value] = {}
+
+    def new_name(self, wanted: str) -> str:
+        """The name, or with a number where it is taken."""
+        name, number = wanted, 1
+        while name in self._names:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._names.add(name)
+        return name
+
+    def add_array(self, name: str, array: np.ndarray) -> str:
+        """An array that is always the same, an "initializer"."""
+        made = self.onnx.numpy_helper.from_array(np.array(array, order="C"), name)
+        self.initializers.append(made)
+        return name
+
+    def add_number(self, name: str, value: Any, dtype: str = DTYPE) -> str:
+        """A setting, or an array of such, under this name or one like it."""
+        return self.add_array(self.new_name(name), np.asarray(value, dtype=dtype))
+
+    def add_node(self, op: str, inputs: Iterable[str], output: str, attributes: Mapping[str, Any]) -> None:
+        self.nodes.append(self.onnx.helper.make_node(op, [*inputs], [output], name=output, **attributes))
+
+    def turned(self, x: Value, name: str) -> Value:
+        """x the other way round, as it was or by a Transpose in the layer of this name."""
+        if x.name not in self._turned:
+            last = len(x.shape)
+            perm = (0, *range(2, last + 1), 1) if x.first else (0, last, *range(1, last))
+            y = Value(self.new_name(f"{name}.Transpose"), x.shape, not x.first)
+            self.add_node("Transpose", [x.name], y.name, {"perm": perm})
+            self._turned |= {x.name: y, y.name: x}
+        return self._turned[x.name]
+
+    def begin(self, name: str, shape: Shape, dtype: str) -> Value:
+        """The graph's input: any number of examples of this shape."""
+        self.inputs.append(self._info(name, shape, dtype))
+        return Value(name, shape)
+
+    def end(self, value: Value, name: str) -> None:
+        """Make of what the last layer returns the graph's output, of this name."""
+        made = [node for node in self.nodes if value.name in node.output]
+        if not made:  # it is the graph's input
+            self.add_node("Identity", [value.name], name, {})
+        for node in made:
+            node.output[:], node.name = [name], name
+        for node in self.nodes if made else ():  # whoever takes it too
+            node.input[:] = [name if given == value.name else given for given in node.input]
+        self.outputs.append(self._info(name, value.shape, DTYPE))
+
+    def element_type(self, dtype: str) -> int:
+        """ONNX's number of a dtype."""
+        return int(self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def _info(self, name: str, shape: Shape, dtype: str) -> Any:
+        return self.onnx.helper.make_tensor_value_info(name, self.element_type(dtype), ["batch", *shape])
+
+    def checksum(self) -> int:
+        """Of all constants."""
+        return zlib.crc32(b"".join(constant.raw_data for constant in self.initializers))
+
+    def as_model(self, about: Mapping[str, str], producer: str = "", version: str = "") -> Any:
+        """The onnx.ModelProto; ``about``: its metadata."""
+        make = self.onnx.helper
+        made = make.make_model(
+            make.make_graph(self.nodes, "network", self.inputs, self.outputs, self.initializers),
+            opset_imports=[make.make_opsetid("", OPSET)], ir_version=IR,
+            producer_name=producer, producer_version=version,
+        )  # fmt: skip
+        make.set_model_props(made, dict(about))
+        return made
+
+
+class Writer:
+    """With which one layer's nodes are written; their names begin with the layer's."""
+
+    def __init__(self, graph: Graph, name: str, layer: Layer) -> None:
+        self.graph, self.name, self.layer = graph, name, layer
+
+    def parameter(self, short: str, axes: tuple[int, ...] | None = None) -> str:
+        """The name of a parameter ("W"), or of state, in the graph; ``axes``: in this order."""
+        name, held = f"{self.name}.{short}", {**self.layer.value, **self.layer.state}
+        array = single(name, self.layer.backend.to_host(held[short]))
+        order = tuple(range(array.ndim)) if axes is None else axes
+        self.graph.axes[name] = order
+        return self.graph.add_array(name, array.transpose(order))
+
+    def constant(self, short: str, value: Any, dtype: str = DTYPE) -> str:
+        """The name of a number, or of an array, that is a setting and no parameter."""
+        return self.graph.add_number(f"{self.name}.{short}", value, dtype)
+
+    def node(
+        self, op: str, *inputs: Value | str, shape: Shape | None = None, first: bool | None = None,
+        **attributes: Any,
+    ) -> Value:  # fmt: skip
+        """One node and what it returns: of the shape and the way round of its first input, unless told."""
+        like = next(x for x in inputs if isinstance(x, Value))
+        shape = like.shape if shape is None else shape
+        first = (like.first if first is None else first) and len(shape) > 1
+        made = Value(self.graph.new_name(f"{self.name}.{op}"), shape, first)
+        names = [x.name if isinstance(x, Value) else x for x in inputs]
+        self.graph.add_node(op, names, made.name, attributes)
+        return made
+
+    def first(self, x: Value) -> Value:
+        """x with its channels first, (B, C, ...)."""
+        return x if x.first or len(x.shape) < 2 else self.graph.turned(x, self.name)
+
+    def last(self, x: Value) -> Value:
+        """x with its channels last, (B, ..., C)."""
+        return self.graph.turned(x, self.name) if x.first else x

@@ -1,0 +1,185 @@
+"""Our layers, as they are in evaluation, as ONNX nodes.
+
+One of your own: ``LAYER_NODES.add("Mine", function)``.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from backends import InputError
+from backends.table import Table
+from dnn.interop.onnx.activations import ACTIVATION_NODES, elu
+from dnn.interop.onnx.graph import Graph, Value, Writer
+from dnn.layers import LAYERS, Block, Layer
+from dnn.layers.activated import Activated
+
+LayerNodes = Callable[[Writer, Any, Value], Value]
+
+
+class NoNodes(InputError):
+    """A layer or an activation of which nobody said what its ONNX nodes are."""
+
+
+def write_layer(graph: Graph, layer: Layer, x: Value, before: str = "", logits: bool = False) -> Value:
+    """Write a built layer's nodes and return what they make of x.
+
+    Args:
+        before: what its name begins with: those of the containers around it.
+        logits: leave out its activation.
+
+    Raises NoNodes: it is of somebody's own class, or has an activation of somebody's own.
+    """
+    name, kind = before + layer.name, type(layer).__name__
+    if kind not in LAYER_NODES or LAYERS.get(kind) is not type(layer):
+        raise NoNodes(
+            f"layer {name!r} is {kind}, which has no ONNX nodes, expected one of {', '.join(LAYER_NODES)}; "
+            f"a class of your own is registered (@dnn.register) and gets them by LAYER_NODES.add({kind!r}, "
+            f"function) of dnn.interop.onnx"
+        )
+    if isinstance(layer, Block) and logits:
+        return write_row(graph, layer.layers, x, f"{name}.", logits=True)
+    write = Writer(graph, name, layer)
+    y = LAYER_NODES[kind](write, layer, x)
+    if logits or not isinstance(layer, Activated):
+        return y
+    if layer.activation not in ACTIVATION_NODES:
+        raise NoNodes(
+            f"layer {name!r} has activation {layer.activation!r}, which has no ONNX nodes, expected one of "
+            f"{', '.join(ACTIVATION_NODES)}; one of your own gets them by "
+            f"ACTIVATION_NODES.add({layer.activation!r}, function) of dnn.interop.onnx"
+        )
+    return ACTIVATION_NODES[layer.activation](write, y)
+
+
+def write_row(
+    graph: Graph, layers: Sequence[Layer], x: Value, before: str = "", logits: bool = False
+) -> Value:
+    """One layer after another; ``logits`` leaves out the last one's activation."""
+    for i, layer in enumerate(layers, 1):
+        x = write_layer(graph, layer, x, before, logits and i == len(layers))
+    return x
+
+
+def _nothing(write: Writer, layer: Any, x: Value) -> Value:
+    """Layers that are random in training do nothing in evaluation."""
+    return x
+
+
+def _dense(write: Writer, layer: Any, x: Value) -> Value:
+    bias = [write.parameter("b")] if layer.use_bias else []
+    return write.node("Gemm", x, write.parameter("W"), *bias, shape=layer.output_shape)
+
+
+def conv(axes: tuple[int, ...]) -> LayerNodes:
+    """A convolution; ``axes``: those of our W as ONNX has them, (n_out, n_in, ...)."""
+
+    def nodes(write: Writer, layer: Any, x: Value) -> Value:
+        skip = 4 - len(axes)  # a sequence is an image of one row for us
+        bias = [write.parameter("b")] if layer.use_bias else []
+        return write.node(
+            "Conv", write.first(x), write.parameter("W", axes), *bias, shape=layer.output_shape, first=True,
+            kernel_shape=layer.size[skip:], strides=layer.steps[skip:], dilations=layer.spacing[skip:],
+            pads=_pads(layer.borders[skip:]), group=layer.groups,
+        )  # fmt: skip
+
+    return nodes
+
+
+def _pads(borders: Any) -> list[int]:
+    """(before, after) of each axis as ONNX has them: all before, then all after."""
+    return [side[i] for i in (0, 1) for side in borders]
+
+
+def _pool(op: str) -> LayerNodes:
+    """The border is written out, also that of ``ceil_mode``, which libraries understand differently."""
+
+    def nodes(write: Writer, layer: Any, x: Value) -> Value:
+        x, borders = write.first(x), np.asarray(layer.borders)
+        if getattr(layer, "count_include_pad", False) and np.any(layer.counted):
+            # The zeros that count become part of the image.
+            before, after = np.transpose(layer.counted)
+            around = write.constant("pads", (0, 0, *before, 0, 0, *after), "int64")
+            x, borders = write.node("Pad", x, around), borders - layer.counted
+        return write.node(
+            op, x, shape=layer.output_shape, kernel_shape=layer.size, strides=layer.steps,
+            pads=_pads(borders.tolist()),
+        )  # fmt: skip
+
+    return nodes
+
+
+def _reduce(op: str) -> LayerNodes:
+    """Over all pixels."""
+
+    def nodes(write: Writer, layer: Any, x: Value) -> Value:
+        axes = write.constant("axes", (2, 3) if x.first else (1, 2), "int64")
+        return write.node(op, x, axes, shape=layer.output_shape, keepdims=0)
+
+    return nodes
+
+
+def _batch_norm(write: Writer, layer: Any, x: Value) -> Value:
+    numbers = [write.parameter(k) for k in ("gamma", "beta", "running_mean", "running_variance")]
+    return write.node("BatchNormalization", write.first(x), *numbers, epsilon=layer.epsilon)
+
+
+def _layer_norm(write: Writer, layer: Any, x: Value) -> Value:
+    scale, shift = write.parameter("gamma"), write.parameter("beta")
+    return write.node("LayerNormalization", write.last(x), scale, shift, axis=-1, epsilon=layer.epsilon)
+
+
+def _reshape(write: Writer, layer: Any, x: Value) -> Value:
+    shape = write.constant("shape", (0, *layer.output_shape), "int64")  # 0: as many examples as there are
+    return write.node("Reshape", write.last(x), shape, shape=layer.output_shape)
+
+
+def _rescaling(write: Writer, layer: Any, x: Value) -> Value:
+    y = write.node("Mul", x, write.constant("scale", layer.scale))
+    return write.node("Add", y, write.constant("offset", layer.offset)) if layer.offset else y
+
+
+def _embedding(write: Writer, layer: Any, x: Value) -> Value:
+    return write.node("Gather", write.parameter("W"), x, shape=layer.output_shape)
+
+
+def _parallel(write: Writer, layer: Any, x: Value) -> Value:
+    made = [write_layer(write.graph, branch, x, f"{write.name}.") for branch in layer.inner]
+    side = write.first if all(y.first for y in made) else write.last
+    y, *others = (side(y) for y in made)
+    if layer.merge == "concatenate":
+        return write.node("Concat", y, *others, shape=layer.output_shape, axis=y.axis)
+    for other in others:
+        y = write.node("Add", y, other)
+    return y
+
+
+LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
+    "Dense": _dense,
+    "Conv2D": conv((3, 2, 0, 1)),
+    "Conv1D": conv((2, 1, 0)),
+    "Embedding": _embedding,
+    "MaxPooling2D": _pool("MaxPool"),
+    "AveragePooling2D": _pool("AveragePool"),
+    "GlobalAveragePooling2D": _reduce("ReduceMean"),
+    "GlobalMaxPooling2D": _reduce("ReduceMax"),
+    "BatchNormalization": _batch_norm,
+    "LayerNormalization": _layer_norm,
+    "Flatten": lambda write, layer, x: write.node("Flatten", write.last(x), shape=layer.output_shape, axis=1),
+    "Reshape": _reshape,
+    "Rescaling": _rescaling,
+    "Activation": _nothing,  # but for what every layer with an activation gets
+    "LeakyReLU": lambda write, layer, x: write.node("LeakyRelu", x, alpha=layer.slope),
+    "ELU": lambda write, layer, x: elu(write, x, layer.alpha),
+    "GELU": lambda write, layer, x: write.node("Gelu", x, approximate=layer.approximate),
+    "Dropout": _nothing,
+    "GaussianNoise": _nothing,
+    "RandomTranslation": _nothing,
+    "RandomRotation": _nothing,
+    "Block": lambda write, layer, x: write_row(write.graph, layer.layers, x, f"{write.name}."),
+    "Residual": _parallel,
+    "Parallel": _parallel,
+})  # fmt: skip
+"""Class of a layer -> function of (writer, layer, x) that writes its nodes and returns what they make, for
+``Activated`` layers before their activation."""

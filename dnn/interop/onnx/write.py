@@ -1,0 +1,136 @@
+"""Our networks as ONNX models: the graph, and what a reader wants to know beside it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from backends import InputError
+from backends.errors import brief, shown
+from dnn import __version__
+from dnn.interop.onnx.graph import DTYPE, Graph, Value
+from dnn.interop.onnx.layers import write_row
+from dnn.io.atomic_files import write_atomically
+from dnn.layers import Layer
+from dnn.layers.description import plain
+from dnn.layers.layer import Shape
+from dnn.sequential import Sequential
+from dnn.validation.settings import is_text, look_up, require_bool, require_kind, require_list, require_path
+
+PROJECT, VERSION, CLASS_NAMES = "array-api-dnn", 1, "class_names"
+"""Keys of a file's metadata, and the version of what stands there under the first."""
+INPUTS = (DTYPE, "uint8", "int64")
+LARGEST = 2**31 - 2**20
+"""Bytes of weights: a file of this format ends at 2 GiB."""
+X, LOGITS, PROBABILITIES, OUTPUTS = "x", "logits", "probabilities", "outputs"
+
+
+def network_graph(
+    layers: Sequence[Layer], input_shape: Shape, input_dtype: str = DTYPE, scale: float = 1.0,
+    logits: bool = False,
+) -> Graph:  # fmt: skip
+    """Built layers in a row, from "x" to "probabilities", "logits" or "outputs".
+
+    Args:
+        scale: what x is multiplied with before.
+        logits: leave out the last activation.
+    """
+    held = (f"{layer.name}.{short}" for layer in layers for short in {**layer.value, **layer.state})
+    graph = Graph({X, LOGITS, PROBABILITIES, OUTPUTS, *held})
+    x, wanted = graph.begin(X, input_shape, input_dtype), DTYPE if layers[0].below is None else "int64"
+    steps: list[tuple[str, list[str], dict[str, Any]]] = []
+    if input_dtype != wanted:
+        steps.append(("Cast", [], {"to": graph.element_type(wanted)}))
+    if scale != 1.0:
+        steps.append(("Mul", [graph.add_number(f"{X}.scale", scale)], {}))
+    for op, others, attributes in steps:
+        made = graph.new_name(f"{X}.{op}")
+        graph.add_node(op, [x.name, *others], made, attributes)
+        x = Value(made, input_shape)
+    y, last = write_row(graph, layers, x, logits=logits), layers[-1]
+    natural = PROBABILITIES if last.activation in ("softmax", "sigmoid") else OUTPUTS
+    graph.end(graph.turned(y, last.name) if y.first else y, LOGITS if logits else natural)
+    return graph
+
+
+def model_graph(model: Sequential, input_dtype: str, logits: bool) -> Graph:
+    """The graph of a model; an old checkpoint's uint8 pixels stand for v / 255."""
+    scale = model.uint8_scale if input_dtype == "uint8" else 1.0
+    return network_graph(model.layers, model.input_shape, input_dtype, scale, logits)
+
+
+def to_onnx(
+    model: Sequential, *, input_dtype: str | None = None, logits: bool = False, rounded: bool = False,
+    class_names: Sequence[str] | None = None, metadata: Mapping[str, str] | None = None,
+) -> Any:  # fmt: skip
+    """The model as an ``onnx.ModelProto`` in float32, as it predicts: without dropout and augmentation.
+
+    Its input "x" (batch, \\*input_shape) is what ``predict`` takes, its output (batch, C) what that returns:
+    "probabilities" after a softmax or sigmoid, else "outputs". Nodes and weights have the layers' names.
+
+    Args:
+        input_dtype: of x: "float32", "uint8" (pixels as they are in a file) or "int64"; None: "int64" before
+            an Embedding, else "float32". The numbers mean the same in each.
+        logits: leave out the last activation; the output is then "logits".
+        rounded: round the weights of a float64 model; else it is refused.
+        class_names: C names, kept as JSON under "class_names" in the file's metadata.
+        metadata: more of it, text by text, such as {"preset": "cnn"}.
+
+    Raises:
+        NoNodes: a layer or an activation of your own, whose nodes are not in ``LAYER_NODES``.
+        InputError: an argument that does not fit, or weights of 2 GiB and more.
+        BackendUnavailable: the package onnx is not installed.
+    """
+    require_kind("model", model, Sequential)
+    usual = DTYPE if model.layers[0].below is None else "int64"
+    dtype = usual if input_dtype is None else input_dtype
+    look_up("input_dtype", dtype, dict.fromkeys(INPUTS))
+    require_bool("logits", logits), require_bool("rounded", rounded)
+    if model.backend.dtype_name != DTYPE and not rounded:
+        raise InputError(
+            f"model is of {model.backend.dtype_name}, expected {DTYPE}, in which ONNX files are written; "
+            f"round its weights with rounded=True (--rounded)"
+        )
+    if 4 * model.parameters.count >= LARGEST:
+        raise InputError(
+            f"model has {model.parameters.count} weights, expected less than 2 GiB of them, where a file ends"
+        )
+    more, graph = {**_labels(model, class_names), **_metadata(metadata)}, model_graph(model, dtype, logits)
+    facts = {"version": VERSION, "input_dtype": dtype, "logits": bool(logits), "crc32": graph.checksum(),
+             "input_shape": list(model.input_shape), "uint8_scale": model.uint8_scale,
+             "layers": plain(model.layers)}  # fmt: skip
+    return graph.as_model({PROJECT: json.dumps(facts), **more}, PROJECT, __version__)
+
+
+def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:
+    if names is None:
+        return {}
+    require_list("class_names", names)
+    two = model.outputs == 1  # no or yes
+    if len(names) != (2 if two else model.outputs) or not all(map(is_text, names)):
+        raise InputError(
+            f"class_names are {shown(names)}, expected {'two names' if two else f'{model.outputs} names'}"
+        )
+    return {CLASS_NAMES: json.dumps(list(names))}
+
+
+def _metadata(given: Mapping[str, str] | None) -> dict[str, str]:
+    require_kind("metadata", given, Mapping, None)
+    for key, text in (given or {}).items():
+        if not (is_text(key) and is_text(text)) or key in (PROJECT, CLASS_NAMES, ""):
+            raise InputError(
+                f"metadata has {brief(repr(key))}: {shown(text)}, expected text under a name other than "
+                f"{PROJECT} and {CLASS_NAMES}"
+            )
+    return dict(given or {})
+
+
+def save_onnx(model: Sequential, path: str | Path, **options: Any) -> None:
+    """Write ``to_onnx(model, **options)``, whole or not at all; an older file is replaced.
+    Raises InputError: it cannot be written.
+    """
+    content = to_onnx(model, **options).SerializeToString()
+    try:
+        write_atomically(require_path("path", path), content)
+    except OSError as error:
+        raise InputError(f"ONNX file {path} cannot be written: {error.strerror}") from None

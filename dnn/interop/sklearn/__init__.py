@@ -1,0 +1,19 @@
+"""The network as two scikit-learn estimators, for pipelines, grid searches and cross-validation.
+
+``DNNClassifier`` and ``DNNRegressor`` take the arguments of ``MLPClassifier`` and ``MLPRegressor`` and mean
+the same by them. With ``sklearn.set_config(array_api_dispatch=True)`` arrays of PyTorch, CuPy and
+array-api-strict stay in their library and on their device.
+"""
+
+try:
+    import sklearn  # noqa: F401
+except ImportError:
+    from backends.errors import install
+
+    raise ImportError(
+        f"dnn.interop.sklearn needs scikit-learn, which is not installed; {install('sklearn')}"
+    ) from None
+
+from dnn.interop.sklearn.estimators import DNNClassifier, DNNRegressor
+
+__all__ = ["DNNClassifier", "DNNRegressor"]

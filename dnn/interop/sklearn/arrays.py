@@ -1,0 +1,103 @@
+"""Where arrays lie: the backend that follows X, X taken apart, and results on X's side.
+
+"On X's side" is X's library and device where scikit-learn dispatches (``array_api_dispatch=True``), else
+NumPy.
+"""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils._array_api import get_namespace_and_device, move_to
+
+from backends import Backend, InputError, backend_names, get_backend
+from backends.errors import shown
+from dnn.network import Network
+from dnn.training.evaluation import chunks
+from dnn.validation.arrays import dtype_name
+from dnn.validation.arrays import examples as admit_examples
+
+Array = Any
+CHUNK = 1000  # examples that go through the network at a time
+NAMES = {"array_api_strict": "strict"}  # of backends whose library is called otherwise
+
+
+def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:
+    """The backend of this name; "auto": that of the array's library, on its device.
+
+    Args:
+        device: None: X's, or with a name the library's usual one.
+        dtype: None: X's.
+
+    Raises InputError: an array of a library without a backend. BackendUnavailable: as ``get_backend``.
+    """
+    xp, _, place = get_namespace_and_device(X)
+    dtype = dtype or dtype_name(X)
+    if name != "auto":
+        return get_backend(name, device, dtype)
+    library = xp.__name__.rpartition(".")[2]
+    if library == "numpy":
+        return get_backend("numpy" if device is None else "auto", device, dtype)
+    if (found := NAMES.get(library, library)) not in backend_names():
+        raise InputError(
+            f"X is an array of {shown(library)}, expected one of a library with a backend "
+            f"({', '.join(backend_names())}); register one, or convert X with numpy.asarray"
+        )
+    return get_backend(found, place if device is None else device, dtype)
+
+
+def beside(X: Array, array: Array) -> Array:
+    """The array on X's side; None stays None."""
+    xp, _, device = get_namespace_and_device(X)
+    return move_to(array, xp=xp, device=device)
+
+
+def handed_out(backend: Backend, array: Array, X: Array) -> Array:
+    """An array of the backend on X's side: as it is where X is the backend's own."""
+    if backend.owns(X):
+        return array
+    xp, _, device = get_namespace_and_device(X)
+    return xp.asarray(backend.to_host(array), device=device)
+
+
+def rows(array: Array, index: Array) -> Array:
+    """The rows with these numbers, (B,) int64 on the array's side; None stays None."""
+    if array is None or hasattr(array, "tocsr"):
+        return None if array is None else array[index]
+    return get_namespace_and_device(array)[0].take(array, index, axis=0)
+
+
+def outputs_of(model: Network, X: Array) -> Array:
+    """The network's outputs (n, C) for X (n, features), on the model's device."""
+    backend = model.backend
+    x = admit_examples(backend, "X", X, model.input_shape, model.layers[0].below)
+    out = backend.zeros((int(x.shape[0]), model.outputs))
+    for start, stop, batch in chunks(model, x, CHUNK):
+        out[start:stop, ...] = model.forward(batch, training=False)
+    return out
+
+
+def held_out(X: Array, classes: Array | None, fraction: float, seed: int) -> tuple[Array, Array]:
+    """Numbers of the rows to train on, and of those held out for validation, each ascending, on X's side.
+
+    Args:
+        classes: (n,) class numbers on X's side, which both parts then have in the same shares; None: any.
+        fraction: of the rows to hold out, rounded up.
+
+    Raises InputError: a part would have fewer than two rows.
+    """
+    xp, _, device = get_namespace_and_device(X)
+    n = int(X.shape[0])
+    count = int(np.ceil(fraction * n))
+    if not 2 <= count <= n - 2:
+        raise InputError(
+            f"validation_fraction is {fraction} of {n} examples, expected a share that leaves both parts two "
+            f"or more; change it, or take more examples"
+        )
+    order = xp.asarray(check_random_state(seed).permutation(n), device=device)
+    if classes is not None:  # every k-th of all examples in the order of their classes
+        order = xp.take(order, xp.argsort(xp.take(classes, order), stable=True))
+    places = ((np.arange(count) + 0.5) * n / count).astype(np.int64)
+    rest = np.setdiff1d(np.arange(n), places)
+    train, held = (xp.sort(xp.take(order, xp.asarray(part, device=device))) for part in (rest, places))
+    return train, held

@@ -1,0 +1,177 @@
+"""What both estimators share: the settings, training, and where results go."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Self
+
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils._array_api import check_same_namespace, get_namespace
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from backends import InputError
+from dnn.copies import assembled, parts_of
+from dnn.interop.sklearn.arrays import backend_for, held_out, outputs_of, rows
+from dnn.interop.sklearn.labels import is_text
+from dnn.interop.sklearn.training import Examples, Goal, Outcome, build, check_settings, set_goal, train
+from dnn.sequential import Sequential
+
+Array = Any
+
+
+@dataclass(eq=False, repr=False)
+class Estimator(BaseEstimator):  # type: ignore[misc]
+    """Arguments are kept as they are given, and ``fit`` looks at them, as scikit-learn wants it."""
+
+    hidden_layer_sizes: Any = (100,)
+    activation: str = "relu"
+    _: KW_ONLY
+    solver: str = "adam"
+    alpha: float = 1e-4
+    batch_size: Any = "auto"
+    learning_rate_init: float = 1e-3
+    max_iter: int = 200
+    shuffle: bool = True
+    random_state: Any = None
+    tol: float = 1e-4
+    verbose: bool = False
+    warm_start: bool = False
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: float = 10
+    backend: str = "auto"
+    device: Any = None
+    dtype: str | None = None
+    layers: Any = None
+
+    # ----- what differs
+
+    def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Goal]:
+        """y (n,) or (n, C) as the network takes it, on X's side, and what the network is for.
+
+        known: the classes of before, (C,); None: those that occur.
+        """
+        raise NotImplementedError
+
+    def _weights(self, targets: Array, X: Array, given: Any) -> Array | None:
+        """The weight of each example, (n,) on X's side."""
+        if given is None:
+            return None
+        return _check_sample_weight(given, X, dtype=X.dtype, ensure_non_negative=True)
+
+    # ----- training
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on X (n, features), dense or sparse, and y.
+
+        With warm_start a second fit goes on from the weights of the first.
+
+        Args:
+            sample_weight: (n,) numbers from 0; None: all count alike.
+
+        Raises ValueError: a setting or an argument that does not fit.
+        """
+        return self._fit(X, y, sample_weight, fresh=not (self.warm_start and hasattr(self, "model_")))
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, *,
+        fresh: bool, incremental: bool = False, classes: Array | None = None,
+    ) -> Self:  # fmt: skip
+        """``fit``, from new weights or those that are there, or one epoch; classes: (C,), or those in y."""
+        check_settings(self)
+        if self.early_stopping and incremental:
+            raise InputError("early_stopping is True, expected False for partial_fit, which is one epoch")
+        xp, _ = get_namespace(X)
+        dtypes = [xp.float64, xp.float32]
+        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, dtype=dtypes, reset=fresh)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not fresh:
+            self._require_side(X, "partial_fit" if incremental else "fit")
+        targets, goal = self._targets(y, X, classes if fresh else getattr(self, "classes_", None))
+        weights = self._weights(targets, X, sample_weight)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        if fresh:
+            backend = backend_for(self.backend, self.device, self.dtype, X)
+            model = build(self, backend, int(X.shape[1]), goal, seed)
+        else:
+            model = self.model_
+        examples, validation = self._parted(X, targets, weights, goal, seed)
+        set_goal(self, model, goal, examples, incremental)
+        outcome = train(self, model, goal, examples, validation, 1 if incremental else int(self.max_iter))
+        self._keep(model, goal, outcome, fresh)
+        if not (outcome.converged or incremental):
+            warnings.warn(
+                f"training ended after max_iter = {self.max_iter} without convergence; use a larger one",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _parted(
+        self, X: Array, targets: Array, weights: Array | None, goal: Goal, seed: int
+    ) -> tuple[Examples, Examples | None]:
+        """What is trained on, and what is held out for early stopping."""
+        every = (X, targets, weights)
+        if not self.early_stopping or self.solver == "lbfgs":
+            return every, None
+        classes = targets if goal.score == "accuracy" and not goal.several else None
+        parts = held_out(X, classes, float(self.validation_fraction), seed)
+        first, held = (tuple(rows(array, part) for array in every) for part in parts)
+        return first, held
+
+    def _keep(self, model: Sequential, goal: Goal, outcome: Outcome, fresh: bool) -> None:
+        """Become fitted. Raises InputError: the weights are not finite."""
+        xp = model.backend.xp
+        if not bool(xp.all(xp.isfinite(model.parameters.values))):
+            raise InputError(
+                "training ended with weights that are not finite, expected numbers; scale X, or use a "
+                "smaller learning_rate_init"
+            )
+        self.model_, self._goal = model, goal
+        self.n_outputs_, self.n_iter_ = model.outputs, outcome.iterations
+        self.loss_curve_: list[float] = [*([] if fresh else self.loss_curve_), *outcome.losses]
+        self.loss_, self.best_loss_ = self.loss_curve_[-1], min(self.loss_curve_)
+        self.validation_scores_ = scores = outcome.scores
+        self.best_validation_score_ = None if scores is None else max(scores)
+
+    # ----- prediction
+
+    @property
+    def _values(self) -> Array:
+        """All weights, which lie where the arrays of ``fit`` lay."""
+        return self.model_.parameters.values
+
+    def _require_side(self, X: Any, method: str) -> None:
+        """Refuse an X of another library or device than that of ``fit``, unless a backend was named."""
+        if self.backend == "auto" and self.device is None:
+            check_same_namespace(X, self, attribute="_values", method=method)
+
+    def _outputs(self, X: Any, method: str) -> tuple[Array, Array]:
+        """The network's outputs (n, C) for X (n, features), on its device; and X, checked."""
+        check_is_fitted(self)
+        self._require_side(X, method)
+        xp, _ = get_namespace(X)
+        X = validate_data(self, X, accept_sparse="csr", dtype=[xp.float64, xp.float32], reset=False)
+        return outputs_of(self.model_, X), X
+
+    # ----- what scikit-learn asks
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        return tags
+
+    def __sklearn_array_api_convert__(self, converter: Callable[[Array], Array]) -> Self:
+        """The fitted estimator in another library or on another device, for ``move_estimator_to``."""
+        made: Self = clone(self)
+        made.__dict__.update(vars(self))
+        values = converter(self._values)
+        made.model_ = assembled(parts_of(self.model_), backend_for("auto", None, None, values))
+        classes = getattr(self, "classes_", None)
+        if classes is not None and not is_text(classes):
+            made.classes_ = converter(classes)
+        return made

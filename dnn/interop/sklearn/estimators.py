@@ -1,0 +1,192 @@
+"""``DNNClassifier`` and ``DNNRegressor``: the network with scikit-learn's interface."""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils._array_api import get_namespace
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from backends import InputError
+from backends.errors import shown
+from dnn.interop.sklearn.arrays import beside, handed_out
+from dnn.interop.sklearn.base import Estimator
+from dnn.interop.sklearn.labels import class_weights, classes_of, is_text, labels_of, numbers_of, same
+from dnn.interop.sklearn.training import Goal, one_of, values, yes_or_no
+
+Array = Any
+
+
+def _in_parts(estimator: Estimator) -> bool:
+    """Whether there is a partial_fit; L-BFGS takes all examples at once."""
+    return estimator.solver != "lbfgs"
+
+
+@dataclass(eq=False, repr=False)
+class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
+    """A deep neural network that tells classes apart, or answers yes or no for several labels.
+
+    It makes the cross-entropy small. Two classes are one output with a sigmoid, more are a softmax; a y
+    (n, C) of 0 and 1 is C labels that may occur together, each with a sigmoid. Arguments mean what they mean
+    in ``MLPClassifier``, where it has them.
+
+    Args:
+        hidden_layer_sizes: units of each hidden layer; () is a linear model.
+        activation: of the hidden layers, in ``backends.reference.ACTIVATIONS``; also "identity", "logistic".
+        solver: "sgd" (with Nesterov's momentum 0.9), "adam", "adamw" (``alpha`` is then its weight decay), or
+            "lbfgs": all examples at once.
+        alpha: price of large weights, alpha / 2 |W|^2 shared by the examples of a batch; biases are free.
+        batch_size: "auto": 200, or all examples if they are fewer.
+        learning_rate_init: constant; not for lbfgs.
+        max_iter: epochs, or iterations of lbfgs.
+        shuffle, random_state: a new order each epoch; the seed of orders and of initial weights.
+        tol, n_iter_no_change: training ends when the loss, or with early stopping the score, has not improved
+            by tol for more than so many epochs; lbfgs ends at a gradient of tol.
+        verbose: a line an epoch. warm_start: ``fit`` goes on from the weights that are there.
+        early_stopping, validation_fraction: hold out this share, of each class alike, and end with the
+            weights of the epoch with the best accuracy on it (for several labels: share of right answers; in
+            regression: R2).
+        backend: "auto": X's library, NumPy if scikit-learn does not dispatch; or a name for ``get_backend``:
+            X is moved there, and results come back to X's side.
+        device, dtype: of the backend; None: X's. dtype is "float32" or "float64".
+        layers: the whole network as dnn layers, of examples (features,), instead of the first two arguments;
+            the last one returns (C,) by softmax, or for two classes (1,) by sigmoid.
+        class_weight: label -> weight of its examples (else 1), or "balanced"; not for several labels.
+
+    Attributes:
+        classes_: (C,) the labels, ascending.
+        model_: the ``Sequential``. n_outputs_: how many numbers it returns for an example.
+        n_iter_: epochs of the last fit. n_features_in_, feature_names_in_: of X.
+        loss_curve_, loss_, best_loss_: each epoch's mean loss, without the price of large weights (with it
+            for lbfgs), the last and the best one.
+        validation_scores_, best_validation_score_: with early stopping each epoch's score, and the best.
+
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+    >>> DNNClassifier(solver="lbfgs", random_state=0).fit(X, y).predict([[0.5], [2.5]]).tolist()
+    ['low', 'high']
+    """
+
+    _: KW_ONLY
+    class_weight: Any = None
+
+    @available_if(_in_parts)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """One epoch on X and y, in which the optimizer goes on; arguments as of ``fit``.
+
+        Args:
+            classes: all labels that will ever occur; the first call must have them, but for several labels.
+        """
+        if isinstance(self.class_weight, str):
+            raise InputError("class_weight is 'balanced', expected a dict of weights for partial_fit")
+        fresh = not hasattr(self, "model_")
+        if classes is not None:
+            classes = classes_of(column_or_1d(classes))
+            if not fresh and not same(classes, self.classes_):
+                raise InputError(
+                    f"classes is {shown(classes)}, expected those of the first call of partial_fit"
+                )
+        elif fresh and not type_of_target(y).startswith("multilabel"):
+            raise InputError("classes is None, expected all labels in the first call of partial_fit")
+        return self._fit(X, y, sample_weight, fresh=fresh, incremental=True, classes=classes)
+
+    def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Goal]:
+        check_classification_targets(y)
+        kind = type_of_target(y, input_name="y")
+        if kind == "multilabel-indicator":
+            y = beside(X, y.toarray() if hasattr(y, "toarray") else y)
+            xp, _ = get_namespace(y)
+            self.classes_ = np.arange(y.shape[1]) if known is None else known
+            return xp.astype(y, X.dtype), yes_or_no(int(y.shape[1]), several=True)
+        if kind == "multiclass-multioutput":
+            raise InputError(f"y has shape {tuple(y.shape)}, expected (n,) labels, or (n, C) of 0 and 1")
+        classes = classes_of(y) if known is None else known
+        numbers = beside(X, numbers_of(y, classes))
+        self.classes_ = classes if is_text(classes) else beside(X, classes)
+        softmax = self.layers and self.layers[-1].activation == "softmax"
+        count = int(classes.shape[0])
+        return numbers, yes_or_no(1) if count <= 2 and not softmax else one_of(count)
+
+    def _weights(self, targets: Array, X: Array, given: Any) -> Array | None:
+        weights = super()._weights(targets, X, given)
+        if self.class_weight is None:
+            return weights
+        if targets.ndim == 2:
+            raise InputError("class_weight is given for several labels, expected None; use sample_weight")
+        return class_weights(self.class_weight, targets, self.classes_, weights, X.dtype)
+
+    def predict(self, X: Any) -> Array:
+        """The most likely label (n,), or for several labels (n, C) of 0 and 1, on X's side."""
+        outputs, X = self._outputs(X, "predict")
+        xp = self.model_.backend.xp
+        if self._goal.several:
+            return handed_out(self.model_.backend, xp.astype(outputs > 0.5, xp.int64), X)
+        if self.n_outputs_ > 1:
+            found = xp.argmax(outputs, axis=1)
+        else:
+            found = (outputs[:, 0] > 0.5) & (self.classes_.shape[0] > 1)  # one class is the only answer
+        return labels_of(handed_out(self.model_.backend, xp.astype(found, xp.int64), X), self.classes_)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities (n, C) in the order of ``classes_``, on X's side; for several labels of each."""
+        return self._probabilities(X, "predict_proba")
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithms of ``predict_proba``; -inf where a probability is 0."""
+        found = self._probabilities(X, "predict_log_proba")
+        with np.errstate(divide="ignore"):
+            return get_namespace(found)[0].log(found)
+
+    def _probabilities(self, X: Any, method: str) -> Array:
+        outputs, X = self._outputs(X, method)
+        xp = self.model_.backend.xp
+        if self.n_outputs_ == 1 and not self._goal.several:
+            one = xp.ones_like(outputs)
+            outputs = one if self.classes_.shape[0] == 1 else xp.concat([one - outputs, outputs], axis=1)
+        return handed_out(self.model_.backend, outputs, X)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+@dataclass(eq=False, repr=False)
+class DNNRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
+    """A deep neural network that predicts one number or several, by squared errors.
+
+    Arguments and attributes as of ``DNNClassifier``, without class_weight and classes_; ``layers`` end with
+    "linear". ``loss_curve_`` has half the squared error, as in ``MLPRegressor``.
+
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
+    >>> model = DNNRegressor((), solver="lbfgs", alpha=0.0, random_state=0).fit(X, y)
+    >>> round(float(model.predict([[10.0]])[0]), 2)
+    21.0
+    """
+
+    @available_if(_in_parts)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """One epoch on X and y, in which the optimizer goes on; arguments as of ``fit``."""
+        return self._fit(X, y, sample_weight, fresh=not hasattr(self, "model_"), incremental=True)
+
+    def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Goal]:
+        if getattr(y.dtype, "kind", None) in ("O", "U", "S"):
+            try:
+                y = y.astype(np.float64)
+            except (TypeError, ValueError):
+                raise InputError(f"Unknown label type: y is {shown(y)}, expected numbers") from None
+        y = beside(X, y)
+        return y, values(1 if y.ndim == 1 else int(y.shape[1]))
+
+    def predict(self, X: Any) -> Array:
+        """The values (n,), or (n, C) where there are several, on X's side."""
+        outputs, X = self._outputs(X, "predict")
+        found = handed_out(self.model_.backend, outputs, X)
+        return found[:, 0] if self.n_outputs_ == 1 else found
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,82 @@
+"""Labels of any kind as class numbers, and back; weights of classes."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils._array_api import get_namespace, get_namespace_and_device, move_to
+from sklearn.utils.class_weight import compute_class_weight
+
+from backends import InputError
+from backends.errors import shown
+from dnn.validation.arrays import dtype_name
+
+Array = Any
+
+
+def is_text(classes: Array) -> bool:
+    """Whether they are text or objects, which only NumPy holds."""
+    return getattr(classes.dtype, "kind", None) in ("O", "U", "S")
+
+
+def classes_of(y: Array) -> Array:
+    """The labels that occur in y (n,), ascending, in y's library and dtype."""
+    xp, _ = get_namespace(y)
+    if dtype_name(y) == "bool":  # the standard sorts numbers alone
+        return xp.astype(classes_of(xp.astype(y, xp.int8)), y.dtype)
+    return xp.sort(xp.unique_values(y))
+
+
+def same(one: Array, other: Array) -> bool:
+    """Whether these are the same classes."""
+    return np.array_equal(*(move_to(classes, xp=np, device="cpu") for classes in (one, other)))
+
+
+def numbers_of(y: Array, classes: Array) -> Array:
+    """The place of each label of y (n,) among the classes (C,): (n,) int64 in y's library.
+    Raises InputError: a label that is no class.
+    """
+    xp, _, device = get_namespace_and_device(y)
+    if not is_text(classes):
+        classes = move_to(classes, xp=xp, device=device)
+        if dtype_name(y) == "bool":
+            y = xp.astype(y, xp.int8)
+        classes = xp.astype(classes, y.dtype)
+    found = xp.searchsorted(classes, y)
+    found = xp.astype(xp.clip(found, 0, classes.shape[0] - 1), xp.int64)
+    if not bool(xp.all(xp.take(classes, found) == y)):
+        raise InputError(
+            f"y has labels that are not in classes_, expected {shown(classes)}; give partial_fit all of them "
+            f"as classes, or call fit without warm_start"
+        )
+    return found
+
+
+def labels_of(numbers: Array, classes: Array) -> Array:
+    """The labels of these class numbers (n,): on their side, text in NumPy."""
+    xp, _, device = get_namespace_and_device(numbers)
+    if is_text(classes):
+        return classes[move_to(numbers, xp=np, device="cpu")]
+    return xp.take(move_to(classes, xp=xp, device=device), numbers)
+
+
+def class_weights(given: Any, numbers: Array, classes: Array, weights: Array | None, dtype: Any) -> Array:
+    """The weight (n,) of each example by its class, times ``weights`` (n,), on the side of the numbers.
+
+    Args:
+        given: label -> weight (else 1), or "balanced": all classes together count alike.
+        numbers: (n,) class numbers; classes: (C,) labels.
+    """
+    xp, _, device = get_namespace_and_device(numbers)
+    host = move_to(classes, xp=np, device="cpu")
+    if isinstance(given, str) and given == "balanced":
+        every = xp.arange(classes.shape[0], dtype=numbers.dtype, device=device)
+        here = xp.astype(numbers[:, None] == every[None, :], dtype)  # (n, C)
+        counted = xp.sum(here if weights is None else here * weights[:, None], axis=0)
+        counts = np.asarray([float(count) for count in counted])
+        there = counts > 0
+        table = np.ones(len(host))
+        table[there] = counts.sum() / (there.sum() * counts[there])
+    else:
+        table = compute_class_weight(given, classes=host, y=host)
+    each = xp.take(xp.asarray(table, dtype=dtype, device=device), numbers)
+    return each if weights is None else each * weights

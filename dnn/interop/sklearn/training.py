@@ -1,0 +1,218 @@
+"""What the estimators' settings mean for a network: its layers, its goal, and when training ends.
+
+scikit-learn's goals are sums over the outputs, ours are means; s is the factor between them, ``scale`` here:
+1/2 C for squared errors, C for C labels of yes or no, else 1. L / s is made small with the penalty / s, and
+where the size of the gradient matters (the rate of SGD, epsilon of Adam, tolerances), s comes in again.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils._array_api import get_namespace
+
+from backends import Backend, InputError
+from backends.errors import shown
+from backends.reference import ACTIVATIONS
+from dnn.layers import Dense, Layer
+from dnn.layers.description import made_again
+from dnn.lbfgs import LBFGS, fit_lbfgs
+from dnn.lbfgs.state import Reason
+from dnn.optimizers import SGD, Adam, AdamW, Optimizer
+from dnn.sequential import Sequential
+from dnn.training.callback import Callback
+from dnn.validation.settings import (
+    look_up,
+    positive_integer,
+    require_bool,
+    require_instances,
+    require_number,
+    require_positive,
+)
+
+Array = Any
+Examples = tuple[Array, Array, Array | None]  # x, y and weights, on X's side
+SOLVERS = ("sgd", "adam", "adamw", "lbfgs")
+SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}
+INITIALIZER = "glorot_uniform"  # scikit-learn's for all activations; on few features He's are much larger
+MOMENTUM = 0.9  # of SGD, Nesterov's; scikit-learn's usual settings
+
+
+class Goal(NamedTuple):
+    """What the network is for."""
+
+    outputs: int
+    loss: str
+    ending: str  # the last layer's activation
+    score: str  # what early stopping makes large
+    scale: float = 1.0
+    reported: float = 1.0  # the loss times this is scikit-learn's loss_
+    several: bool = False  # labels that may occur together
+
+
+def one_of(classes: int) -> Goal:
+    """One class of so many."""
+    return Goal(classes, "categorical_crossentropy", "softmax", "accuracy")
+
+
+def yes_or_no(outputs: int, several: bool = False) -> Goal:
+    """Yes or no for each output."""
+    return Goal(
+        outputs, "binary_crossentropy", "sigmoid", "accuracy", float(outputs), float(outputs), several
+    )
+
+
+def values(outputs: int) -> Goal:
+    """So many numbers. scikit-learn reports half their mean squared error; its gradient is of the sum."""
+    return Goal(outputs, "mean_squared_error", "linear", "r2", outputs / 2, 0.5)
+
+
+def plain_number(value: Any) -> Any:
+    """NumPy's own numbers, as grids have them, as plain ones."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def check_settings(given: Any) -> None:
+    """Refuse an estimator's settings that make no sense. Raises InputError: naming the first."""
+    look_up("solver", given.solver, dict.fromkeys(SOLVERS))
+    activation = SKLEARN_NAMES.get(str(given.activation), given.activation)
+    look_up("activation", activation, ACTIVATIONS)
+    for name in ("alpha", "tol"):
+        require_number(name, plain_number(getattr(given, name)), 0.0)
+    for name in ("learning_rate_init", "validation_fraction"):
+        require_positive(name, plain_number(getattr(given, name)))
+    require_number("validation_fraction", plain_number(given.validation_fraction), 0.0, 1.0)
+    positive_integer("max_iter", given.max_iter)
+    if given.n_iter_no_change != float("inf"):
+        positive_integer("n_iter_no_change", given.n_iter_no_change)
+    if not (isinstance(given.batch_size, str) and given.batch_size == "auto"):
+        positive_integer("batch_size", given.batch_size)
+    for name in ("shuffle", "warm_start", "early_stopping"):
+        require_bool(name, getattr(given, name))
+    if given.layers is not None:
+        require_instances("layers", given.layers, Layer)
+
+
+def build(given: Any, backend: Backend, features: int, goal: Goal, seed: int) -> Sequential:
+    """The network: ``layers`` as new ones, or dense layers of the sizes given.
+    Raises InputError: layers that return something else than the goal needs.
+    """
+    if given.layers is not None:
+        layers = [made_again(type(layer), layer.config()) for layer in given.layers]
+    else:
+        sizes = given.hidden_layer_sizes
+        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        activation = SKLEARN_NAMES.get(given.activation, given.activation)
+        layers = [
+            Dense(positive_integer("hidden_layer_sizes", n), activation, initializer=INITIALIZER)
+            for n in sizes
+        ]
+        layers.append(Dense(goal.outputs, goal.ending, initializer=INITIALIZER))
+    model = Sequential(layers, input_shape=(features,), backend=backend, seed=seed)
+    if (found := (model.outputs, layers[-1].activation)) != (goal.outputs, goal.ending):
+        raise InputError(
+            f"layers end with {found[0]} outputs and the activation {shown(found[1])}, expected "
+            f"{goal.outputs} and {goal.ending!r} for this y"
+        )
+    return model
+
+
+def _optimizer(given: Any, scale: float) -> Optimizer:
+    rate = float(given.learning_rate_init)
+    if given.solver == "sgd":
+        return SGD(rate * scale, momentum=MOMENTUM, nesterov=True)
+    if given.solver == "adamw":
+        return AdamW(rate, epsilon=1e-8 / scale, weight_decay=float(given.alpha))
+    return Adam(rate, epsilon=1e-8 / scale)
+
+
+def set_goal(given: Any, model: Sequential, goal: Goal, examples: Examples, incremental: bool) -> None:
+    """Compile; an incremental fit keeps the optimizer's vectors.
+
+    As in scikit-learn, the price alpha / 2 |W|^2 is shared by the examples of a batch, by their weights.
+    """
+    x, _, weights = examples
+    mean = 1.0 if weights is None else float(get_namespace(weights)[0].mean(weights))
+    batch = batch_size(given, int(x.shape[0])) * (mean or 1.0)
+    price = 0.0 if given.solver == "adamw" else float(given.alpha) / (2.0 * batch * goal.scale)
+    if incremental and model.loss is not None:
+        if model.penalty is not None:
+            model.penalty.l2 = price
+        return
+    metrics = (goal.score,) if given.early_stopping and given.solver != "lbfgs" else ()
+    model.compile(goal.loss, _optimizer(given, goal.scale), metrics, l2=price)
+
+
+class Stopping(Callback):
+    """Ends training when a number has not improved by tol for more than ``patience`` epochs.
+
+    It is the loss, or with early stopping the validation's score; the model then gets the weights of the best
+    epoch, of which the copy stays on the device.
+
+    Args:
+        score: its name in the logs; None: the loss times ``reported``.
+    """
+
+    def __init__(self, tol: float, patience: float, reported: float, score: str | None) -> None:
+        self.tol, self.patience, self.reported, self.score = tol, patience, reported, score
+        self.best, self.waited, self.stopped = float("inf"), 0, False
+        self._kept: list[Array] = []
+
+    def _arrays(self) -> list[Array]:
+        parameters = self.model.parameters
+        return [parameters.values, *parameters.state.values()]
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        value = logs["loss"] * self.reported if self.score is None else -logs[self.score]
+        self.waited = 0 if value <= self.best - self.tol else self.waited + 1  # NaN never is
+        if value < self.best:
+            self.best = value
+            if self.score is not None:
+                xp = self.model.backend.xp
+                self._kept = [xp.asarray(array, copy=True) for array in self._arrays()]
+        if self.waited > self.patience:
+            self.stopped = self.model.stop_training = True
+
+    def on_train_end(self) -> None:
+        for array, best in zip(self._arrays(), self._kept, strict=False):
+            array[...] = best
+
+
+class Outcome(NamedTuple):
+    """What a fit leaves beside the weights."""
+
+    losses: list[float]  # one an epoch, or iteration
+    scores: list[float] | None  # of the validation
+    iterations: int
+    converged: bool
+
+
+def train(
+    given: Any, model: Sequential, goal: Goal, examples: Examples, validation: Examples | None, epochs: int,
+) -> Outcome:  # fmt: skip
+    """All epochs on examples (x, y, weights or None), from the weights that are there."""
+    x, y, weights = examples
+    if given.solver == "lbfgs":
+        settings = LBFGS(max_iterations=epochs, gradient_tolerance=float(given.tol) / goal.scale)
+        state = fit_lbfgs(model, x, y, settings=settings, sample_weight=weights)
+        losses = [value * goal.reported for value in state.history["loss"][1:] or [state.value]]
+        return Outcome(losses, None, len(losses), state.reason is not Reason.ITERATIONS)
+    score = f"val_{goal.score}" if validation is not None else None
+    held = validation if validation is None or validation[2] is not None else validation[:2]
+    stopping = Stopping(float(given.tol), given.n_iter_no_change, goal.reported, score)
+    n = int(x.shape[0])
+    batch = batch_size(given, n)
+    history = model.fit(
+        x, y, batch_size=batch, epochs=epochs, validation_data=held, callbacks=[stopping],
+        shuffle=given.shuffle and batch < n,  # the batch of all examples has no order
+        sample_weight=weights, verbose=2 if given.verbose else 0,
+    )  # fmt: skip
+    losses = [value * goal.reported for value in history.history["loss"]]
+    scores = None if score is None else history.history[score]
+    return Outcome(losses, scores, len(losses), stopping.stopped)
+
+
+def batch_size(given: Any, n: int) -> int:
+    """Examples of a batch; all n for L-BFGS."""
+    if given.solver == "lbfgs":
+        return n
+    return min(200 if given.batch_size == "auto" else int(given.batch_size), n)

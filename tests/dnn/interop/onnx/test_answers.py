@@ -1,0 +1,296 @@
+"""What onnxruntime makes of our files, beside the float64 oracle: every layer, activation, preset and input.
+
+DNN_ONNX_LONG=1 takes 20 seeds where one is usual, the whole levels L0 to L2 and all of MNIST's test images.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import onnx
+import pytest
+from helpers import small_data
+from sklearn.datasets import load_digits
+
+from backends import get_backend
+from dnn import (
+    Activation,
+    AveragePooling2D,
+    BatchNormalization,
+    Block,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Embedding,
+    Flatten,
+    LayerNormalization,
+    MaxPooling2D,
+    Parallel,
+    RandomRotation,
+    RandomTranslation,
+    Rescaling,
+    Reshape,
+    Residual,
+    Sequential,
+)
+from dnn.agreement import Data, bounds, check, get_contender, worst
+from dnn.agreement.bounds import eta
+from dnn.agreement.contender import built
+from dnn.agreement.onnx_runtime import Session
+from dnn.agreement.samples import condition, inner_dimensions, samples
+from dnn.agreement.sizes import Sizes
+from dnn.datasets import load_dataset
+from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, to_onnx
+from dnn.interop.onnx.activations import one_node
+from dnn.interop.onnx.layers import conv
+from dnn.interop.onnx.write import network_graph
+from dnn.layers.normalization import Normalization
+from dnn.presets import PRESETS
+
+LONG = bool(os.environ.get("DNN_ONNX_LONG"))
+SEEDS = range(20) if LONG else range(1)
+BACKEND, EXACT = get_backend("numpy"), get_backend("numpy", dtype="float64", fused=False)
+EDGES = [
+    (lambda: Conv2D(2, (3, 2), "tanh", strides=(2, 3), padding=(1, 0)), (7, 6, 2)),
+    (lambda: Conv2D(24, 1), (1, 1, 3)),  # of two numbers both may cancel
+    (lambda: Conv2D(2, 5, padding="same"), (3, 3, 1)),
+    (lambda: Conv2D(3, 3, padding="same", strides=2, use_bias=False), (6, 7, 2)),
+    (lambda: Conv2D(4, (2, 3), dilation=(3, 2), strides=2, padding=((0, 1), (2, 1)), groups=2), (7, 8, 2)),
+    (lambda: Conv2D(8, 3, groups=4), (7, 8, 4)),
+    (lambda: Conv1D(3, 4, "softmax", strides=2, padding=(2, 1)), (9, 2)),
+    (lambda: Conv1D(3, 3, padding="same", use_bias=False), (9, 2)),
+    (lambda: MaxPooling2D((2, 3), strides=(3, 1), padding=1), (7, 5, 2)),
+    (lambda: MaxPooling2D(3, strides=2, ceil_mode=True), (8, 7, 2)),
+    (lambda: MaxPooling2D(2, strides=3, padding=1, ceil_mode=True), (6, 7, 2)),
+    (lambda: MaxPooling2D(3, strides=2, padding="same"), (6, 7, 2)),
+    (lambda: AveragePooling2D(3, strides=2, padding=1), (6, 5, 2)),
+    (lambda: AveragePooling2D(3, strides=2, padding=1, count_include_pad=True), (6, 5, 2)),
+    (lambda: AveragePooling2D(3, strides=2, ceil_mode=True, count_include_pad=True), (6, 8, 2)),
+    (
+        lambda: AveragePooling2D(
+            (3, 2), strides=(2, 3), padding=((1, 0), (0, 1)), ceil_mode=True, count_include_pad=True
+        ),
+        (6, 7, 2),
+    ),
+    (lambda: AveragePooling2D((3, 2), strides=(2, 3), padding=1, ceil_mode=True), (6, 7, 2)),
+    (lambda: Rescaling(0.3, 0.7), (5, 4)),
+    (lambda: Parallel([Conv2D(3, 1), [MaxPooling2D(3, strides=1, padding=1), Conv2D(2, 1)]]), (5, 6, 4)),
+    (lambda: Parallel([Conv2D(3, 1), [LayerNormalization(), Activation("elu")]]), (5, 6, 4)),
+    (lambda: Residual([Conv2D(4, 3, "relu", padding=1), BatchNormalization()]), (5, 6, 4)),
+    (lambda: Block([Conv2D(4, 3), [Activation("softmax"), Reshape((-1, 8))]]), (5, 6, 4)),
+]
+
+
+def with_numbers(make, shape, backend, seed):
+    """A layer of these random numbers, running averages too."""
+    layer, stream = make(), np.random.default_rng(seed)
+    layer.build(shape, BACKEND, "layer", first=False)
+    values = {k: stream.standard_normal(s) / np.sqrt(s[0]) for k, s in layer.parameter_shapes().items()}
+    state = {k: np.abs(stream.standard_normal(v.shape)) + 0.2 for k, v in layer.state.items()}
+    layer = make()
+    built(layer, shape, backend, {k: v.astype(np.float32) for k, v in values.items()})
+    for name, array in layer.state.items():
+        array[...] = backend.from_host(state[name].astype(np.float32).astype(array.dtype))
+    return layer
+
+
+def magnified(layer, x):
+    """What the layer makes of a rounding; batch normalisation subtracts running averages here."""
+    if not isinstance(layer, BatchNormalization):
+        return condition(layer, x)
+    mean = layer.state["running_mean"]
+    return np.linalg.norm(np.abs(x) + np.abs(mean)) / np.linalg.norm(x - mean)
+
+
+def worst_ratio(make, shape, seed, batch):
+    """Error / bound of L1 for one layer's forward in evaluation, and its file's nodes."""
+    ours, exact = (with_numbers(make, shape, backend, seed) for backend in (BACKEND, EXACT))
+    made = network_graph([ours], shape).as_model({})
+    onnx.checker.check_model(made, full_check=True)
+    x = np.random.default_rng([seed, 1]).standard_normal((batch, *shape)).astype(np.float32)
+    wide = x.astype(np.float64)
+    exact.reserve(batch, training=False)
+    wanted = exact.forward(wide, training=False)
+    (found,) = Session(made)(x)
+    assert found.dtype == np.float32
+    assert found.shape == wanted.shape
+    inner = inner_dimensions(exact, batch)[0] if not exact.mixes else 1
+    return eta(found, wanted) / bounds.layer(inner, condition=magnified(exact, wide))
+
+
+@pytest.mark.parametrize("batch", [1, 100])
+def test_every_layer(batch):
+    cases = [(make, shape) for _, make, shape in samples()] + EDGES
+    ratios = [worst_ratio(*case, seed, batch) for case in cases for seed in SEEDS]
+    print(f"{len(ratios)} layers at batch {batch}: {max(ratios):.3f} of the bound at most")
+    assert max(ratios) <= 1.0
+    assert min(ratios) == 0.0  # Flatten
+
+
+@pytest.mark.parametrize("wrong", ["another gelu", "no bias", "turned window"])
+def test_a_wrong_file_is_rejected(wrong, monkeypatch):
+    if wrong == "another gelu":
+        monkeypatch.setitem(ACTIVATION_NODES._entries, "gelu", one_node("Gelu", approximate="none"))
+    elif wrong == "no bias":
+        nodes = lambda write, layer, x: write.node("Gemm", x, write.parameter("W"), shape=layer.output_shape)  # noqa: E731
+        monkeypatch.setitem(LAYER_NODES._entries, "Dense", nodes)
+    else:
+        monkeypatch.setitem(LAYER_NODES._entries, "Conv2D", conv((3, 2, 1, 0)))
+    x, y = load_digits(return_X_y=True)
+    sizes = Sizes(2000, 20, 30, (8, 8), (8, 8), 1)
+    data = Data((x[:200] / 16).astype(np.float32), y[:200].astype(np.int64), 10)
+    broken = [
+        r for r in check([get_contender("onnxruntime")], data, levels=["L2"], sizes=sizes) if not r.holds
+    ]
+    assert worst(broken).ratio > 100
+
+
+@pytest.mark.skipif(not LONG, reason="DNN_ONNX_LONG=1: 20 seeds of L0 to L2 take minutes")
+@pytest.mark.parametrize("seed", range(20))
+def test_the_levels_with_other_seeds(seed):
+    x, y = load_digits(return_X_y=True)
+    data = Data((x / 16).astype(np.float32), y.astype(np.int64), 10)
+    records = check(
+        [get_contender("onnxruntime")], data, levels=["L0", "L1", "L2"], sizes=Sizes(batches=2), seed=seed
+    )
+    far = worst(records)
+    print(f"seed {seed}: {len(records)} comparisons, worst {far.case} {far.tensor} {far.ratio:.3f}")
+    assert far.holds
+    single = check(
+        [get_contender("onnxruntime")], data, levels=["L2"], sizes=Sizes(batch=1, batches=2), seed=seed
+    )
+    assert worst(single).holds
+
+
+# ----- whole networks
+
+
+def random_images(n, side=28, seed=0):
+    stream = np.random.default_rng([seed, 2])
+    return (stream.integers(0, 256, (n, side * side)) * (stream.random((n, side * side)) < 0.3)).astype(
+        np.uint8
+    )
+
+
+@pytest.fixture(scope="module", params=PRESETS)
+def preset(request):
+    """A preset's network after a few updates, so that its running averages are of its images."""
+    recipe = PRESETS[request.param]
+    model = Sequential(recipe.layers((28, 28), 10), input_shape=(784,), backend=BACKEND)
+    model.compile(recipe.loss, recipe.optimizer(6))
+    model.fit(random_images(60), np.arange(60) % 10, batch_size=20, epochs=2, verbose=0)
+    return model
+
+
+def exact_twin(model):
+    twin = Sequential(
+        [type(x)(**x.config()) for x in model.layers], input_shape=model.input_shape, backend=EXACT
+    )
+    wide = {
+        k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in model.parameters.to_host().items()
+    }
+    twin.parameters.load(wide)
+    return twin
+
+
+def logits_of(model, x):
+    """Logits, and what the normalisations before them make of a rounding."""
+    x = x.astype(np.float64) * model.layers[0].scale
+    magnifies = 1.0
+    model.reserve(len(x), training=False)
+    for layer in model.layers[1:-1]:
+        if isinstance(layer, Normalization):
+            magnifies *= magnified(layer, x)
+        x = layer.forward(x, training=False)
+    return model.layers[-1].forward_logits(x, training=False), magnifies
+
+
+def test_every_preset(preset):
+    exact = exact_twin(preset)
+    made = [to_onnx(preset, logits=logits) for logits in (True, False)]
+    for one in made:
+        onnx.checker.check_model(one, full_check=True)
+    logits, probabilities = map(Session, made)
+    inner = [np.prod(shape[:-1]) for shape in preset._block.parameter_shapes().values() if len(shape) > 1]
+    for batch in (1, 100):
+        for seed in SEEDS:
+            x = random_images(batch, seed=seed)
+            wanted, magnifies = logits_of(exact, x)
+            bound = bounds.forward(inner, len(inner) - 1) * magnifies
+            ratio = eta(logits(x)[0], wanted) / bound
+            assert ratio <= 1.0
+            # Softmax turns an error of a logit into a relative one.
+            assert eta(probabilities(x)[0], exact.predict(x)) <= bound * (1.0 + np.abs(wanted).max())
+        print(f"batch {batch}: {ratio:.3f} of the bound")
+
+
+@pytest.mark.parametrize("name", ["lecture", "cnn"])
+def test_the_accuracy_on_mnist_is_equal(name, mnist_dir):
+    """In the long form of all test images, after an epoch of more."""
+    data = load_dataset("mnist", mnist_dir)
+    n_train, n_test = (10_000 if LONG else 500), (10_000 if LONG else 500)
+    model = Sequential(PRESETS[name].layers((28, 28), 10), input_shape=(784,), backend=BACKEND)
+    model.compile(PRESETS[name].loss, PRESETS[name].optimizer(n_train // 100))
+    model.fit(data.x_train[:n_train], data.y_train[:n_train], epochs=1, verbose=0)
+    x, y = data.x_test[:n_test], data.y_test[:n_test]
+    session = Session(to_onnx(model, input_dtype="uint8"))
+    right = sum(
+        int((session(x[i : i + 1000])[0].argmax(1) == y[i : i + 1000]).sum()) for i in range(0, n_test, 1000)
+    )
+    accuracy = float(model.evaluate(x, y).accuracy)
+    print(f"{name}: {accuracy} of {n_test}, onnxruntime {right / n_test}")
+    assert accuracy == pytest.approx(right / n_test, abs=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
+def test_each_input_means_the_same(dtype):
+    model = Sequential([Rescaling(1 / 255), Dense(5, "tanh"), Dense(3)], input_shape=(9,), backend=BACKEND)
+    x = random_images(7, 3)
+    found = Session(to_onnx(model, input_dtype=dtype))(x)[0]
+    assert eta(found.astype(np.float64), model.predict(x).astype(np.float64)) < 4 * bounds.layer(9)
+
+
+def test_pixels_of_an_old_checkpoint_are_scaled():
+    model = Sequential([Dense(3)], input_shape=(9,), backend=BACKEND)
+    model.uint8_scale = 1 / 255
+    x = random_images(7, 3)
+    for dtype, given in (("uint8", x), ("float32", x / np.float32(255))):
+        found = Session(to_onnx(model, input_dtype=dtype))(given)[0]
+        np.testing.assert_allclose(found, model.predict(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [None, "uint8", "float32"])
+def test_an_embedding(dtype):
+    layers = [Embedding(20, 4), Conv1D(5, 3, "relu"), Flatten(), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(6,), backend=BACKEND)
+    x = np.random.default_rng(0).integers(0, 20, (30, 6))
+    made = to_onnx(model, input_dtype=dtype)
+    onnx.checker.check_model(made, full_check=True)
+    found = Session(made)(x)[0]
+    np.testing.assert_allclose(found, model.predict(x), rtol=1e-5, atol=1e-6)
+
+
+def test_augmentation_is_for_training():
+    layers = [RandomTranslation(1), RandomRotation(5.0), Flatten(), Dense(3, "sigmoid")]
+    model = Sequential(layers, input_shape=(4, 4), backend=BACKEND)
+    x = np.random.default_rng(0).standard_normal((5, 4, 4)).astype(np.float32)
+    np.testing.assert_allclose(Session(to_onnx(model))(x)[0], model.predict(x), rtol=1e-5)
+
+
+def test_any_number_of_examples():
+    model = Sequential([Dense(3)], input_shape=(6,), backend=BACKEND)
+    session = Session(to_onnx(model))
+    for n in (0, 1, 2, 1000):
+        assert session(np.zeros((n, 6), np.float32))[0].shape == (n, 3)
+
+
+@pytest.mark.parametrize("name", ["torch", "strict"])
+def test_a_model_of_any_backend(name, make_backend):
+    made = [
+        to_onnx(Sequential([Dense(3, "gelu"), Dense(2)], input_shape=(6,), backend=b)) for b in
+        (BACKEND, make_backend(name))
+    ]  # fmt: skip
+    assert made[0].SerializeToString() == made[1].SerializeToString()
+    x, _ = small_data()
+    assert Session(made[0])(x)[0].shape == (50, 2)

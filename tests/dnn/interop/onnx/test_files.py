@@ -1,0 +1,439 @@
+"""What is in our ONNX files: nodes, names, metadata; and the way back, also from files that are not ours."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from helpers import same_bits
+from hostile import altered, assert_sentence, broken_bytes, examples, odd_values
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dnn
+from backends import BackendUnavailable, InputError, get_backend
+from backends.reference import ACTIVATIONS, ActivationFunction
+from dnn import (
+    LAYERS,
+    Activation,
+    AveragePooling2D,
+    BatchNormalization,
+    Block,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GaussianNoise,
+    GlobalMaxPooling2D,
+    Layer,
+    LayerNormalization,
+    LeakyReLU,
+    MaxPooling2D,
+    Parallel,
+    Rescaling,
+    Reshape,
+    Residual,
+    Sequential,
+)
+from dnn.agreement import get_contender
+from dnn.agreement.onnx_runtime import Session
+from dnn.agreement.samples import samples
+from dnn.checkpoints import save_model
+from dnn.interop.onnx import (
+    ACTIVATION_NODES,
+    LAYER_NODES,
+    NoNodes,
+    ONNXError,
+    export_options,
+    from_onnx,
+    save_onnx,
+    to_onnx,
+)
+from dnn.presets import PRESETS
+
+BACKEND = get_backend("numpy")
+
+
+def network(layers, shape):
+    """With running averages of its own."""
+    model = Sequential(layers, input_shape=shape, backend=BACKEND, seed=3)
+    stream = np.random.default_rng(0)
+    values = model.parameters.to_host()
+    model.parameters.load({k: v + stream.random(v.shape).astype(v.dtype) for k, v in values.items()})
+    return model
+
+
+def ops(model):
+    return [node.op_type for node in model.graph.node]
+
+
+def text_model():
+    layers = [
+        Embedding(9, 4),
+        Conv1D(3, 2, "silu", padding=(1, 0)),
+        Dropout(0.5),
+        Flatten(),
+        Dense(2, "softmax"),
+    ]
+    return network(layers, (5,))
+
+
+def image_model():
+    inner = [
+        Conv2D(4, 3, padding=1, groups=2),
+        BatchNormalization(),
+        LeakyReLU(0.3),
+        Conv2D(4, 1, use_bias=False),
+    ]
+    layers = [
+        Rescaling(1 / 255), Reshape((6, 6, 1)), Conv2D(4, 2, "elu", name="eyes"), MaxPooling2D(),
+        Residual(inner), Parallel([Conv2D(2, 1), AveragePooling2D(1)]), GlobalMaxPooling2D(),
+        Block([Dense(5), LayerNormalization(), Activation("tanh")]), GaussianNoise(0.5), Dense(1, "sigmoid"),
+    ]  # fmt: skip
+    return network(layers, (36,))
+
+
+# ----- what is written
+
+
+@pytest.mark.parametrize(
+    ("layers", "transposes"),
+    [
+        ([Conv2D(3, 2), Conv2D(3, 2, "relu"), MaxPooling2D(), Flatten()], 2),
+        (
+            [
+                Conv2D(3, 2, "softmax"),
+                BatchNormalization(),
+                Dropout(0.5),
+                LeakyReLU(),
+                Conv2D(3, 1),
+                Flatten(),
+            ],
+            2,
+        ),
+        ([Conv2D(3, 2), LayerNormalization(), Conv2D(3, 1), Flatten()], 4),
+        ([Conv2D(3, 2), MaxPooling2D(), GlobalMaxPooling2D()], 1),
+        ([GlobalMaxPooling2D()], 0),
+        ([Parallel([Conv2D(3, 1), Conv2D(2, 1)]), Flatten()], 2),
+        ([Residual([Conv2D(2, 1), Conv2D(2, 1)]), Flatten()], 2),
+        ([Flatten(), Dense(3)], 0),
+    ],
+)
+def test_transposes_cancel(layers, transposes):
+    made = to_onnx(network(layers, (6, 6, 2)))
+    onnx.checker.check_model(made, full_check=True)
+    assert ops(made).count("Transpose") == transposes
+
+
+def test_the_nodes_of_a_preset():
+    made = to_onnx(Sequential(PRESETS["cnn"].layers((28, 28), 10), input_shape=(784,), backend=BACKEND))
+    assert ops(made) == [
+        "Mul", "Reshape", "Transpose", "Conv", "Relu", "MaxPool", "Conv", "Relu", "MaxPool", "Transpose",
+        "Flatten", "Gemm", "Relu", "Gemm", "Softmax",
+    ]  # fmt: skip
+
+
+def test_names_are_ours():
+    model = image_model()
+    made = to_onnx(model)
+    assert (made.graph.input[0].name, made.graph.output[0].name) == ("x", "probabilities")
+    held = {tensor.name: tensor for tensor in made.graph.initializer}
+    assert set(model.parameters.value) <= set(held)
+    assert "residual_1.block.batch_normalization_1.running_mean" in held
+    assert {"eyes.Conv", "residual_1.block.conv2d_1.Conv"} <= {node.name for node in made.graph.node}
+    for value, wanted in ((made.graph.input[0], ["batch", 36]), (made.graph.output[0], ["batch", 1])):
+        dims = value.type.tensor_type.shape.dim
+        assert [d.dim_param or d.dim_value for d in dims] == wanted
+    assert made.opset_import[0].version >= 20
+
+
+@pytest.mark.parametrize("name", ["x", "probabilities", "dense_2.Gemm", "../../x", "a b", "ü"])
+def test_a_layer_may_have_any_name(name):
+    model = network([Dense(3, "relu", name=name), Dense(3, name="dense_2.Gemm_2"), Dense(2, "softmax")], (4,))
+    made = to_onnx(model)
+    onnx.checker.check_model(made, full_check=True)
+    x = np.ones((2, 4), np.float32)
+    np.testing.assert_allclose(Session(made)(x)[0], model.predict(x), rtol=1e-5)
+    assert from_onnx(made, BACKEND).layers[0].name == name
+
+
+@pytest.mark.parametrize(
+    "last", [Dense(3, "softmax"), Activation("softmax"), Block([Dense(3), Activation("elu")])]
+)
+def test_logits(last):
+    model = network([Dense(3), last], (4,))
+    made, x = to_onnx(model, logits=True), np.ones((2, 4), np.float32)
+    model.reserve(2, training=False)
+    assert made.graph.output[0].name == "logits"
+    np.testing.assert_allclose(Session(made)(x)[0], model.forward(x, training=False, logits=True), rtol=1e-6)
+
+
+def test_a_network_that_does_nothing():
+    model = Sequential([Dropout(0.5)], input_shape=(4,), backend=BACKEND)
+    made, x = to_onnx(model), np.arange(8, dtype=np.float32).reshape(2, 4)
+    onnx.checker.check_model(made, full_check=True)
+    assert (ops(made), made.graph.output[0].name) == (["Identity"], "outputs")
+    np.testing.assert_array_equal(Session(made)(x)[0], x)
+    assert to_onnx(from_onnx(made, BACKEND)) == made
+
+
+def test_labels_and_metadata(tmp_path):
+    path, names = tmp_path / "m.onnx", ["no, never", "ja"]
+    save_onnx(text_model(), path, class_names=names, metadata={"dataset": "letters"})
+    kept = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert json.loads(kept["class_names"]) == names
+    assert kept["dataset"] == "letters"
+    assert export_options(path) == {
+        "input_dtype": "int64", "logits": False, "class_names": names, "metadata": {"dataset": "letters"},
+    }  # fmt: skip
+    assert (onnx.load(path).producer_name, onnx.load(path).producer_version) == (
+        "array-api-dnn",
+        dnn.__version__,
+    )
+    assert export_options(to_onnx(image_model(), class_names=["no", "yes"]))["class_names"] == ["no", "yes"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"class_names": ["one"]}, {"class_names": "ab"}, {"class_names": [1, 2]}, {"metadata": {"a": 1}},
+        {"metadata": {"class_names": "x"}}, {"input_dtype": "int8"}, {"logits": "yes"}, {"rounded": 1},
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(options):
+    with pytest.raises(InputError, match=r"expected") as caught:
+        to_onnx(text_model(), **options)
+    assert_sentence(caught.value)
+
+
+def test_float64_is_rounded_when_it_is_asked_for():
+    model = Sequential([Dense(2)], input_shape=(3,), backend=get_backend("numpy", dtype="float64"))
+    with pytest.raises(InputError, match=r"float64.*rounded=True"):
+        to_onnx(model)
+    single = Sequential([Dense(2)], input_shape=(3,), backend=BACKEND)
+    assert to_onnx(model, rounded=True) == to_onnx(single)
+    model.parameters.value["dense_1.W"][0, 0] = 1e300
+    with pytest.raises(InputError, match=r"dense_1.W hold 1e\+300"):
+        to_onnx(model, rounded=True)
+
+
+# ----- parts of a user's own
+
+
+class Twice(Layer):
+    def forward(self, x, *, training):
+        return x + x
+
+    def backward(self, dy):
+        return dy + dy
+
+
+@pytest.fixture
+def own_tables(monkeypatch):
+    for table in (LAYERS, ACTIVATIONS, LAYER_NODES, ACTIVATION_NODES):
+        monkeypatch.setattr(table, "_entries", dict(table._entries))
+
+
+def test_a_layer_of_ones_own(own_tables):
+    model = Sequential([Residual([Twice(name="mine")]), Dense(2)], input_shape=(3,), backend=BACKEND)
+    with pytest.raises(
+        NoNodes, match=r"layer 'residual_1.block.mine' is Twice, which has no ONNX nodes"
+    ) as caught:
+        to_onnx(model)
+    assert_sentence(caught.value)
+    LAYER_NODES.add("Twice", lambda write, layer, x: write.node("Add", x, x))
+    with pytest.raises(NoNodes, match="registered"):
+        to_onnx(model)
+    dnn.register(Twice)
+    made, x = to_onnx(model), np.ones((4, 3), np.float32)
+    np.testing.assert_allclose(Session(made)(x)[0], model.predict(x), rtol=1e-6)
+    assert to_onnx(from_onnx(made, BACKEND)) == made
+    LAYERS._entries.pop("Twice")
+    with pytest.raises(ONNXError, match=r"needs a part that is not known here.*Twice"):
+        from_onnx(made, BACKEND)
+
+
+def test_a_subclass_with_a_name_of_ours_is_not_taken_for_ours():
+    other = type("Dense", (Dense,), {"forward": lambda self, x, *, training: x})
+    model = Sequential([other(3, name="mine")], input_shape=(3,), backend=BACKEND)
+    with pytest.raises(NoNodes, match="layer 'mine'"):
+        to_onnx(model)
+
+
+def test_an_activation_of_ones_own(own_tables):
+    square = ActivationFunction(lambda xp, z: z * z, lambda xp, dy, z, y: 2 * z * dy)
+    dnn.register(square, "square")
+    model = Sequential([Dense(2, "square", name="mine")], input_shape=(3,), backend=BACKEND)
+    with pytest.raises(NoNodes, match=r"layer 'mine' has activation 'square', which has no ONNX nodes"):
+        to_onnx(model)
+    ACTIVATION_NODES.add("square", lambda write, z: write.node("Mul", z, z))
+    x = np.ones((4, 3), np.float32)
+    np.testing.assert_allclose(Session(to_onnx(model))(x)[0], model.predict(x), rtol=1e-6)
+
+
+def test_every_layer_and_activation_has_nodes():
+    assert set(LAYER_NODES) == set(LAYERS)
+    assert set(ACTIVATION_NODES) == set(ACTIVATIONS)
+
+
+# ----- the way back
+
+
+def models():
+    yield text_model(), {"class_names": ["a", "b"]}
+    yield image_model(), {"input_dtype": "uint8", "logits": True, "metadata": {"a": "b", "c": "ü"}}
+    for recipe in PRESETS.values():
+        layers = recipe.layers((28, 28), 10)
+        yield network(layers, (784,)), {"input_dtype": "uint8"}
+    for _, make, shape in samples():
+        if make().activation in ("linear", "softplus"):  # all with the others
+            yield network([make(), Flatten(), Dense(1)], shape), {}
+
+
+def test_back_and_again_gives_the_same_bytes(tmp_path):
+    for model, options in models():
+        save_onnx(model, tmp_path / "m.onnx", **options)
+        again = from_onnx(tmp_path / "m.onnx", BACKEND)
+        ours, theirs = model.parameters.to_host(), again.parameters.to_host()
+        assert all(same_bits(ours[k], theirs[k]) for k in ours if not k.endswith(".step"))
+        assert [x.config() for x in again.layers] == [x.config() for x in model.layers]
+        save_onnx(again, tmp_path / "n.onnx", **export_options(tmp_path / "m.onnx"))
+        assert (tmp_path / "m.onnx").read_bytes() == (tmp_path / "n.onnx").read_bytes()
+
+
+def test_what_comes_back_can_be_trained():
+    model = from_onnx(to_onnx(text_model()).SerializeToString(), "numpy")
+    model.compile()
+    model.fit(np.zeros((4, 5), np.int64), np.zeros(4, np.int64), verbose=0)
+
+
+def foreign():
+    make = onnx.helper
+    ends = [make.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy"]
+    graph = make.make_graph([make.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
+    return make.make_model(graph, producer_name="pytorch")
+
+
+def outside(model):
+    model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+    model.graph.initializer[0].external_data.add(key="location", value="/etc/passwd")
+    model.graph.initializer[0].ClearField("raw_data")
+
+
+ALTERED = {
+    "of pytorch, expected one that save_onnx wrote": lambda m: m.CopyFrom(foreign()),
+    "does not fit together": outside,
+    "weights embedding_1.W are of shape": lambda m: m.graph.initializer[0].dims.append(7),
+    "weights embedding_1.W are missing": lambda m: m.graph.initializer.pop(0),
+    "its nodes or weights are not those": lambda m: setattr(m.graph.node[1], "op_type", "Abs"),
+    "was altered": lambda m: m.graph.node.pop(),
+    "has version 9": lambda m: setattr(m.metadata_props[0], "value", '{"version": 9}'),
+    "has no readable array-api-dnn metadata": lambda m: setattr(m.metadata_props[0], "value", "[" * 100_000),
+    "has no readable class_names": lambda m: m.metadata_props.add(key="class_names", value="["),
+}
+
+
+@pytest.mark.parametrize("says", ALTERED)
+def test_what_is_not_ours_is_refused(says, tmp_path):
+    made = to_onnx(text_model())
+    ALTERED[says](made)
+    (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
+    with pytest.raises(ONNXError, match=says) as caught:
+        from_onnx(tmp_path / "m.onnx", BACKEND)
+    assert_sentence(caught.value)
+
+
+def test_files_that_are_not_there(tmp_path):
+    save_model(text_model(), tmp_path / "m.safetensors")
+    for source, says in (
+        (tmp_path, "is not a file"), (tmp_path / "none", "is not a file"), (b"\xff", "cannot be read"),
+        (tmp_path / "m.safetensors", "cannot be read"), (b"", "is of another program"), (7, "source is 7"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=says):
+            from_onnx(source, BACKEND)
+    with pytest.raises(InputError, match="expected float32"):
+        from_onnx(to_onnx(text_model()), get_backend("numpy", dtype="float64"))
+    with pytest.raises(InputError, match="cannot be written"):
+        save_onnx(text_model(), tmp_path / "none" / "m.onnx")
+
+
+def test_without_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for call in (lambda: to_onnx(text_model()), lambda: from_onnx(b"")):
+        with pytest.raises(
+            BackendUnavailable, match=r'ONNX files need the package onnx.*pip install -e "\.\[onnx\]"'
+        ):
+            call()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(BackendUnavailable, match=r'onnxruntime cannot run.*pip install -e "\.\[onnx\]"'):
+        get_contender("onnxruntime")
+
+
+def refused_or_whole(content):
+    """A sentence, or a file that means what it says: it is written again byte by byte."""
+    try:
+        model, options = from_onnx(content, BACKEND), export_options(content)
+    except InputError as error:
+        assert_sentence(error)
+        return
+    again = to_onnx(model, **options)
+    again.producer_version = onnx.ModelProto.FromString(content).producer_version
+    assert again.SerializeToString() == onnx.ModelProto.FromString(content).SerializeToString()
+
+
+def test_broken_files_are_refused():
+    """200: cut, flipped, overwritten, or something else; and 200 times one bit."""
+    content = to_onnx(text_model(), class_names=["a", "b"], metadata={"a": "b"}).SerializeToString()
+
+    @examples(200)
+    @given(broken_bytes(content))
+    def check(changed):
+        refused_or_whole(changed)
+
+    check()
+    taken = 0
+    for bit in np.random.default_rng(0).choice(8 * len(content), 200, replace=False):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        try:
+            from_onnx(bytes(flipped), BACKEND)
+            taken += 1
+        except InputError as error:
+            assert_sentence(error)
+    assert taken < 20  # where the version of the program stands, or in text that means nothing here
+
+
+def test_forged_facts_are_refused():
+    """150: what stands there about the network is another."""
+    made = to_onnx(text_model())
+    facts = json.loads(made.metadata_props[0].value)
+
+    @examples(150)
+    @given(altered(facts))
+    def check(forged):
+        made.metadata_props[0].value = json.dumps(forged)
+        refused_or_whole(made.SerializeToString())
+
+    check()
+
+
+def test_odd_arguments_are_refused():
+    """60."""
+    names = ("input_dtype", "logits", "rounded", "class_names", "metadata")
+
+    @examples(60)
+    @given(st.sampled_from(names), odd_values())
+    def check(name, value):
+        try:
+            content = to_onnx(text_model(), **{name: value}).SerializeToString()
+        except InputError as error:
+            assert_sentence(error)
+            return
+        assert to_onnx(from_onnx(content, BACKEND), **export_options(content)).SerializeToString() == content
+
+    check()

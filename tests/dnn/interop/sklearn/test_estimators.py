@@ -1,0 +1,229 @@
+"""DNNClassifier and DNNRegressor: MLPClassifier's arithmetic, labels, weights, going on, refusals."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris, load_wine
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import scale
+
+from dnn import Conv2D, Dense, Dropout, Flatten, Reshape
+from dnn.interop.sklearn import DNNClassifier, DNNRegressor
+from dnn.interop.sklearn.arrays import held_out
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 5))
+SUMS = np.stack([X[:, 0] + X[:, 1], X[:, 2] - X[:, 3], X[:, 4]], axis=1)
+CLASSES, LABELS = SUMS.argmax(axis=1), (SUMS > 0).astype(np.int64)
+
+
+def with_our_start(kind, ours):
+    """MLPClassifier or MLPRegressor that begins with the weights with which ours began."""
+    start = iter(list(ours.model_.parameters.to_host().values()))
+
+    class Same(kind):
+        def _init_coef(self, fan_in, fan_out, dtype):
+            return tuple(sorted((next(start), next(start)), key=np.ndim, reverse=True))
+
+    return Same
+
+
+ORACLES = [
+    (DNNClassifier, MLPClassifier, CLASSES),
+    (DNNClassifier, MLPClassifier, LABELS[:, 0]),
+    (DNNClassifier, MLPClassifier, LABELS),
+    (DNNRegressor, MLPRegressor, SUMS[:, 0]),
+    (DNNRegressor, MLPRegressor, SUMS),
+]
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("alpha", [0.0, 0.5])
+@pytest.mark.parametrize(("made", "theirs", "y"), ORACLES)
+def test_each_update_is_scikit_learns(made, theirs, y, alpha, solver):
+    """The same loss after each of 15 epochs of 4 updates, from the same weights and on the same batches."""
+    settings = {"activation": "tanh", "solver": solver, "alpha": alpha, "batch_size": 10, "shuffle": False}
+    settings |= {"learning_rate_init": 0.02, "tol": 0.0, "hidden_layer_sizes": (7, 6)}
+    nothing = made(**{**settings, "learning_rate_init": 1e-300, "solver": "sgd"}, max_iter=1, random_state=0)
+    weights = np.tile([0.5, 1.0, 1.5, 0.0, 2.0], 8)
+    same = with_our_start(theirs, nothing.fit(X, y))
+    other = same(**settings, max_iter=15, **({"epsilon": 1e-12} if solver == "adam" else {}))
+    ours = made(**settings, max_iter=15, random_state=0).fit(X, y, sample_weight=weights)
+    other.fit(X, y, sample_weight=weights)
+    rtol = 1e-9 if solver == "sgd" else 1e-4  # Adam's epsilon stands elsewhere there
+    predict = "predict" if made is DNNRegressor else "predict_proba"
+    found, wanted = getattr(ours, predict)(X), getattr(other, predict)(X)
+    np.testing.assert_allclose(found, wanted, rtol=rtol, atol=rtol)
+    if alpha == 0.0:
+        np.testing.assert_allclose(ours.loss_curve_, other.loss_curve_, rtol=rtol)
+    assert ours.loss_curve_[-1] < 0.9 * ours.loss_curve_[0]
+
+
+@pytest.mark.parametrize(("made", "theirs", "y"), [ORACLES[0], ORACLES[4]])
+def test_training_ends_when_scikit_learns_does(made, theirs, y):
+    settings = {"solver": "sgd", "alpha": 0.0, "batch_size": 10, "shuffle": False, "hidden_layer_sizes": (7,)}
+    settings |= {"learning_rate_init": 0.05, "tol": 1e-2, "n_iter_no_change": 3, "activation": "logistic"}
+    nothing = made(**{**settings, "learning_rate_init": 1e-300}, max_iter=1, random_state=0).fit(X, y)
+    other = with_our_start(theirs, nothing)(**settings).fit(X, y)
+    ours = made(**settings, random_state=0).fit(X, y)
+    assert ours.n_iter_ == other.n_iter_ < 200
+    assert ours.best_loss_ == pytest.approx(other.best_loss_)
+
+
+def test_lbfgs_finds_the_minimum_of_the_linear_model():
+    """Ridge's normal equations; a weight is that many copies."""
+    y = SUMS[:, :2] + 3.0
+    counts = np.arange(40) % 3
+    ours = DNNRegressor((), solver="lbfgs", alpha=2.0, tol=1e-9, max_iter=500).fit(X, y, sample_weight=counts)
+    Z, t = X.repeat(counts, axis=0), y.repeat(counts, axis=0)
+    centre, middle = Z.mean(axis=0), t.mean(axis=0)
+    W = np.linalg.solve((Z - centre).T @ (Z - centre) + 2.0 * np.eye(5), (Z - centre).T @ (t - middle))
+    np.testing.assert_allclose(ours.predict(X), (X - centre) @ W + middle, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "adamw", "lbfgs"])
+def test_each_solver_learns_names(solver):
+    X, y = load_iris(return_X_y=True)
+    names = np.asarray(["setosa", "versicolor", "virginica"])[y]
+    model = DNNClassifier((20,), solver=solver, learning_rate_init=0.02, max_iter=60, random_state=0)
+    model.fit(scale(X), names)
+    assert model.score(scale(X), names) > 0.92
+    assert model.classes_.tolist() == ["setosa", "versicolor", "virginica"]
+    assert len(model.loss_curve_) == model.n_iter_
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_log_proba(scale(X)), np.log(model.predict_proba(scale(X))))
+    assert not hasattr(clone(model), "model_")
+
+
+def test_adamw_decays_all_weights():
+    strong, none = (
+        DNNClassifier(solver="adamw", alpha=a, max_iter=20, random_state=0).fit(X, CLASSES)
+        for a in (9.0, 0.0)
+    )
+    assert np.linalg.norm(strong._values) < 0.9 * np.linalg.norm(none._values)
+
+
+def test_class_weights_are_sample_weights():
+    rare = (SUMS[:, 0] > 1.2).astype(int)
+    names = np.where(rare, "yes", "no")
+    settings = {"hidden_layer_sizes": (6,), "max_iter": 30, "random_state": 0}
+    weights = np.where(rare, 3.0, 0.5)
+    one = DNNClassifier(class_weight={"yes": 3.0, "no": 0.5}, **settings).fit(X, names)
+    np.testing.assert_allclose(
+        one.predict_proba(X), DNNClassifier(**settings).fit(X, names, weights).predict_proba(X)
+    )
+    balanced = DNNClassifier(class_weight="balanced", **settings).fit(X, names)
+    weights = 40 / (2 * np.where(rare, rare.sum(), 40 - rare.sum()))
+    other = DNNClassifier(**settings).fit(X, names, weights)
+    np.testing.assert_allclose(balanced.predict_proba(X), other.predict_proba(X))
+
+
+def test_partial_fits_are_one_fit():
+    """The optimizer goes on: ten calls on all of X are ten epochs."""
+    whole = DNNClassifier(max_iter=10, batch_size=10, random_state=0).fit(X, CLASSES)
+    parts = DNNClassifier(batch_size=10, random_state=0)
+    for _ in range(10):
+        parts.partial_fit(X, CLASSES, classes=[0, 1, 2])
+    np.testing.assert_allclose(parts.predict_proba(X), whole.predict_proba(X), rtol=1e-12)
+    assert len(parts.loss_curve_) == 10
+    unseen = DNNClassifier().partial_fit(X, np.zeros(40, int), classes=[0, 1, 2])
+    assert unseen.predict_proba(X).shape == (40, 3)
+
+
+def test_a_warm_start_goes_on():
+    model = DNNClassifier(max_iter=5, warm_start=True, random_state=0).fit(X, CLASSES)
+    first = model.loss_curve_[0]
+    assert model.fit(X, CLASSES).loss_curve_[5] < first
+    assert len(model.loss_curve_) == 10
+    with pytest.raises(ValueError, match="labels that are not in classes_"):
+        model.fit(X, CLASSES + 1)
+
+
+def test_early_stopping_gives_back_the_best_epoch():
+    X, y = load_wine(return_X_y=True)
+    settings = {
+        "early_stopping": True,
+        "validation_fraction": 0.3,
+        "learning_rate_init": 0.05,
+        "random_state": 3,
+    }
+    model = DNNClassifier((8,), n_iter_no_change=4, **settings).fit(scale(X), y)
+    seed = np.random.RandomState(3).randint(2**31 - 1)
+    _, held = held_out(X, y, 0.3, seed)
+    assert np.bincount(y[held]).tolist() == [18, 21, 15]  # of 59, 71 and 48
+    found = accuracy_score(y[held], model.predict(scale(X)[held]))
+    assert (
+        found == pytest.approx(model.best_validation_score_) == pytest.approx(max(model.validation_scores_))
+    )
+    assert model.n_iter_ < 200
+
+
+def test_layers_are_a_whole_network():
+    X, y = load_digits(return_X_y=True)
+    layers = [Reshape((8, 8, 1)), Conv2D(4, 3, "relu"), Flatten(), Dropout(0.1), Dense(10, "softmax")]
+    model = DNNClassifier(layers=layers, max_iter=12, learning_rate_init=0.01, random_state=0)
+    assert clone(model).fit(X[:600] / 16, y[:600]).score(X[600:] / 16, y[600:]) > 0.85
+    assert model.get_params()["layers"] is layers
+    two = DNNClassifier(layers=[Dense(2, "softmax")], max_iter=3).fit(X, y > 4)
+    assert two.predict_proba(X).shape == (len(X), 2)
+
+
+def test_texts_in_a_grid_search():
+    texts = [f"{word} {i % 7} of" for i in range(30) for word in ("good", "bad", "fine")]
+    names = ["plus", "minus", "plus"] * 30
+    pipeline = make_pipeline(TfidfVectorizer(), DNNClassifier((8,), learning_rate_init=0.05, random_state=0))
+    search = GridSearchCV(pipeline, {"dnnclassifier__alpha": np.logspace(-4, 0, 2)}, cv=2).fit(texts, names)
+    assert search.best_score_ == 1.0
+    assert search.predict(["bad of 3"]).tolist() == ["minus"]
+
+
+REFUSED = [
+    ({"solver": "newton"}, "solver is 'newton'"),
+    ({"activation": "rleu"}, "activation is 'rleu'"),
+    ({"alpha": -1.0}, "alpha is -1.0"),
+    ({"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes is 0"),
+    ({"batch_size": 0}, "batch_size is 0"),
+    ({"max_iter": 0.5}, "max_iter is 0.5"),
+    ({"early_stopping": True, "validation_fraction": 1.5}, "validation_fraction is 1.5"),
+    ({"early_stopping": True, "validation_fraction": 0.01}, "leaves both parts two or more"),
+    ({"layers": [Dense(4, "softmax")]}, "layers end with 4 outputs and the activation 'softmax', expected 3"),
+    ({"layers": [Dense(3)]}, "expected 3 and 'softmax'"),
+    ({"backend": "nunpy"}, "nunpy"),
+    ({"class_weight": {"a": -1}}, "class"),
+    ({"learning_rate_init": 1e300, "solver": "sgd"}, "not finite"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), REFUSED)
+def test_settings_are_refused_by_fit(settings, message):
+    model = DNNClassifier(**settings)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=message):
+        model.fit(X, CLASSES)
+
+
+def test_calls_that_are_refused():
+    with pytest.raises(ValueError, match="early_stopping is True, expected False for partial_fit"):
+        DNNClassifier(early_stopping=True).partial_fit(X, CLASSES, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="classes is None"):
+        DNNClassifier().partial_fit(X, CLASSES)
+    with pytest.raises(ValueError, match="expected those of the first call"):
+        DNNClassifier().partial_fit(X, CLASSES, classes=[0, 1, 2]).partial_fit(X, CLASSES, classes=[0, 1])
+    with pytest.raises(ValueError, match="class_weight is given for several labels"):
+        DNNClassifier(class_weight="balanced").fit(X, LABELS)
+    with pytest.raises(ValueError, match="y has shape"):
+        DNNClassifier().fit(X, SUMS.astype(int))
+    assert not hasattr(DNNRegressor(solver="lbfgs"), "partial_fit")
+    with pytest.warns(DataConversionWarning):
+        DNNClassifier(max_iter=1).fit(X, CLASSES[:, None])
+    with pytest.warns(ConvergenceWarning, match="max_iter = 1"):
+        DNNClassifier(max_iter=1).fit(X, CLASSES)
