@@ -107,10 +107,9 @@ class Workers:
         self._dist, limit = dist, timedelta(seconds=self.timeout)
         host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun holds the store
+        self._holds_store = self.first and not agent
         with self._naming("the first worker's store"):
-            store = dist.TCPStore(
-                host, port, self.size, self.first and not agent, limit, wait_for_workers=False
-            )
+            store = dist.TCPStore(host, port, self.size, self._holds_store, limit, wait_for_workers=False)
         self._store = dist.PrefixStore(f"dnn/{self.restarts}", store)
         self._meet("here", lambda others: None)
         with self._naming("a worker"):
@@ -274,8 +273,11 @@ class Workers:
             else:
                 said = f"worker {peer} has ended; the run ends"
             self._store.set(f"says {self.rank}", said)
+            if self._holds_store:
+                time.sleep(2 * GRACE)  # the others look into it
         except RuntimeError:  # the store is gone too
-            said = f"worker {peer} {'did not answer' if late else 'has ended'}; the run ends"
+            how = f"did not answer within {self.timeout:g} s" if late else "has ended"
+            said = f"worker {peer} {how}; the run ends"
         return said
 
 

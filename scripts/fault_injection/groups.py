@@ -1,5 +1,6 @@
 """Groups of workers, forked instead of started by torchrun, of which random ones are killed."""
 
+import faulthandler
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ from dnn.run_folder import CONFIG, RESULT
 from fault_injection.harness import Harness, Main, Tally
 from fault_injection.troubles import ended
 
-LATE = 60.0
+LATE = 120.0
 """Seconds in which a group must end after a kill; else it hangs."""
 ENDS = {0, 2, 143, -signal.SIGKILL, -signal.SIGTERM}
 """Exit codes where one was killed: whole, a sentence, saved, killed, asked to end at start-up."""
@@ -61,6 +62,7 @@ class Group:
                 target = os.open(self.said(rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
                 os.dup2(target, 1)
                 os.dup2(target, 2)
+                faulthandler.dump_traceback_later(0.9 * LATE, file=2)  # where it is, should it hang
                 sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
                 sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
                 self.work()
@@ -143,7 +145,8 @@ class Groups(Harness):
                     for other in group.pids:  # as torchrun does
                         group.signal(other, signal.SIGTERM)
             if not group.wait(LATE):
-                tally.failures += (f"a group of {size} hangs: {self._said()}",)
+                said = [group.said(rank).read_text(errors="replace")[-600:] for rank in range(size)]
+                tally.failures += (f"a group of {size} hangs: {said}",)
             elif set(group.codes.values()) - ENDS or (killed > most and any(group.codes)):
                 tally.failures += (f"exit {group.codes}: {self._said()}",)
             if len(tally.failures) >= 5:
