@@ -154,13 +154,18 @@ class Workers:
             raise WorkerError(found)
 
     def _comes(self, key: str, end: float) -> bool:
-        """Whether the store has the key by then."""
-        left = max(0.001, end - time.monotonic())
-        try:
-            self._store.wait([key], timedelta(seconds=left))
-        except RuntimeError:
-            return False
-        return True
+        """Whether the store has the key by then. Its own ``wait`` outlives its timeout when a signal comes."""
+        pause = 0.001
+        while True:
+            try:
+                if self._store.check([key]):
+                    return True
+            except RuntimeError:  # the store is gone
+                return False
+            if time.monotonic() >= end:
+                return False
+            time.sleep(pause)
+            pause = min(0.05, 2 * pause)
 
     def agree(self, facts: Callable[[], Mapping[str, Any]]) -> None:
         """Refuse to begin where workers are not alike. Waits for all of them.

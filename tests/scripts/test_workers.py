@@ -75,7 +75,7 @@ def test_torchrun_starts_the_group_anew_after_a_kill(tmp_path, whole):
 
 def test_killed_workers_lose_nothing(tmp_path):
     """The short form of ``faults.py --worker-kills``."""
-    arguments = [*SMALL, "--require-backend", "--worker-timeout", "20"]
+    arguments = [*SMALL, "--require-backend", "--worker-timeout", "8"]
     groups = Groups(TRAIN, arguments, tmp_path / "groups", seed=1)
     groups.kill_workers(4)
     assert groups.tally.clean, groups.tally.failures
