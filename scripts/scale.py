@@ -162,7 +162,7 @@ def main(arguments: argparse.Namespace) -> int:
             heads = ("workers", "strong ms", "efficiency %", "weak ms", "efficiency %")
             print(f"PREDICTED, {name}:\n{columns(heads, predictions(each), left=0, ruled=True)}", flush=True)
         if arguments.picture is not None:
-            measured = work, cpu[two_workers]
+            measured = cpu[f"B = {arguments.blocks}, threads"], cpu[two_workers]
             draw(arguments.picture, networks, measured, arguments.batch_size)
         report |= {"costs": vars(costs), "blocked_of_whole": blocked / took["B = 1, all cores"]}
     _command.write_json(arguments.json, report)

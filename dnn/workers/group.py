@@ -154,7 +154,7 @@ class Workers:
             raise WorkerError(found)
 
     def _comes(self, key: str, end: float) -> bool:
-        """Whether the store has the key by then. Its own ``wait`` outlives its timeout when a signal comes."""
+        """Whether the store has the key by then. Its own ``wait`` may outlive a signal by far."""
         pause = 0.001
         while True:
             try:
