@@ -8,7 +8,7 @@ from pathlib import Path
 from backends.errors import unknown
 from dnn import __version__
 
-COMMANDS = ("train", "evaluate", "predict", "export", "doctor", "agree")
+COMMANDS = ("train", "evaluate", "predict", "draw", "export", "doctor", "agree")
 
 
 def scripts() -> Path:

@@ -172,6 +172,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_deskew(parser: argparse.ArgumentParser) -> None:
+    """--deskew, for commands that read pictures."""
+    parser.add_argument("--deskew", action="store_true", help="set slanted digits upright")
+
+
 def open_run(arguments: argparse.Namespace) -> tuple[dict[str, Any], Sequential]:
     """(configuration, model) of the run folder, on the backend asked for."""
     from dnn.run_folder import load_run

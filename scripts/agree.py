@@ -28,6 +28,10 @@ def parse() -> argparse.Namespace:
         "--precision", default="float32", help="float32, or tf32 (CUDA only), with its own bounds"
     )
     parser.add_argument("--mutant", metavar="NAME", help="check NumPy with one error built in: it must fail")
+    parser.add_argument(
+        "--derived", action="store_true",
+        help="the bounds of L0 to L2 beside those that backends.testing derives; 1: some are far apart",
+    )  # fmt: skip
     parser.add_argument("--report", metavar="DIR", help="a new folder for report.json and pictures")
     parser.add_argument("--json", action="store_true", help="print report.json instead of the table")
     long = parser.add_argument_group("L5, accuracies")
@@ -40,7 +44,7 @@ def parse() -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> int:
     from backends import InputError
     from dnn import agreement
-    from dnn.agreement import report
+    from dnn.agreement import derived, report
     from dnn.datasets import load_dataset
     from dnn.random import stream_key
     from dnn.validation.settings import positive_integer
@@ -56,14 +60,20 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.backends is not None:
         names = dict.fromkeys(arguments.backends.split(","))
         contenders += [agreement.get_contender(name, arguments.precision) for name in names]
-    elif arguments.mutant is None:
+    elif arguments.mutant is None and not arguments.derived:
         contenders, missing = agreement.available_contenders(arguments.precision)
     data = load_dataset(arguments.dataset, arguments.data_dir)
+    # 2000 examples are more than all batches together need, and are fast to draw from.
+    few = agreement.Data(data.x_train[:2000], data.y_train[:2000], data.classes)
+    if arguments.derived:
+        pairs = derived.compare(
+            few, derived.LEVELS if arguments.levels is None else levels, seed=arguments.seed
+        )
+        print(derived.table(pairs), flush=True)
+        return 0 if all(pair.near for pair in pairs) else 1
     folder = None if arguments.report is None else report.open_folder(arguments.report)
 
     sizes = agreement.QUICK if arguments.quick else agreement.FULL
-    # 2000 examples are more than all batches together need, and are fast to draw from.
-    few = agreement.Data(data.x_train[:2000], data.y_train[:2000], data.classes)
     judged = [level for level in levels if level != "L5"]
     records = agreement.check(contenders, few, levels=judged, sizes=sizes, seed=arguments.seed)
     if "L5" in levels:

@@ -14,6 +14,7 @@ def parse() -> argparse.Namespace:
     )
     _command.add_run_arguments(parser)
     parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="PNG or JPEG with one digit")
+    _command.add_deskew(parser)
     _command.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
 
@@ -32,7 +33,7 @@ def main(arguments: argparse.Namespace) -> int:
     for path in arguments.images:
         answers.append({"image": str(path), "digit": None, "probability": None})
         try:
-            images.append(load_digit_image(path, shape, only_digits))
+            images.append(load_digit_image(path, shape, only_digits, arguments.deskew))
         except InputError as error:
             answers[-1]["reason"] = str(error)
     read = [answer for answer in answers if "reason" not in answer]

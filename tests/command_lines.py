@@ -2,9 +2,12 @@
 
 import contextlib
 import io
+import re
 import runpy
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -33,6 +36,23 @@ def run_here(script, *arguments, cwd="."):
         except SystemExit as stop:
             code = stop.code or 0
     return subprocess.CompletedProcess(words, code, out.getvalue(), errors.getvalue())
+
+
+@contextmanager
+def serving(*arguments, **settings):
+    """draw.py at a free port: yields the page's address, and ends it by Ctrl-C, which leaves no complaint."""
+    command = [sys.executable, str(SCRIPTS / "draw.py"), *map(str, arguments), "--port", "0"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, **settings) as server:
+        try:
+            first = server.stdout.readline()
+            found = re.search(r"http://\S+", first)
+            assert found, first + server.stderr.read()
+            yield found[0]
+        finally:
+            server.send_signal(signal.SIGINT)
+            _, said = server.communicate(timeout=60)
+    assert (server.returncode, said) == (0, "")
 
 
 def assert_refused(result, *words):

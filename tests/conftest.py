@@ -34,7 +34,7 @@ def _required() -> set[str]:
 def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background, which processes inherit
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    known = {*BACKENDS, "mnist"}
+    known = {*BACKENDS, "mnist", "chromium"}
     if unknown := _required() - known:
         raise pytest.UsageError(f"DNN_REQUIRE names {sorted(unknown)}, expected some of {sorted(known)}")
 

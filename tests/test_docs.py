@@ -17,7 +17,7 @@ import tomllib
 
 import numpy as np
 import pytest
-from command_lines import SCRIPTS, call, run
+from command_lines import SCRIPTS, call, run, serving
 from documents import (
     DOCUMENTS,
     GUIDE,
@@ -92,7 +92,9 @@ SMALL = {
     "train.py --backend cupy --precision tf32": TRAIN,
     "evaluate.py runs/NAME --backend torch": "",
     "predict.py runs/NAME digit.png": "--backend numpy",
-    "export.py runs/NAME model.onnx --input uint8": "",
+    "draw.py runs/NAME": "",
+    "export.py runs/NAME model.onnx": "",
+    "export.py runs/NAME pixels.onnx --input uint8": "",
     "doctor.py": "",
     "agree.py": "--quick --levels L0 --dataset digits --backends numpy",
     "agree.py --quick": "--levels L0 --dataset digits --backends numpy",
@@ -266,6 +268,10 @@ def test_command_lines_run(command, place, monkeypatch, capsys):
     ).split()
     script = script.removesuffix(".py")
     monkeypatch.chdir(place)
+    if script == "draw":  # until Ctrl-C
+        pytest.importorskip("uvicorn", reason="the page's server")
+        with serving(*arguments):
+            return
     if script == "faults":  # forks
         result = run(script, *arguments)
         code, said = result.returncode, result.stderr

@@ -113,7 +113,8 @@ def test_the_wheel_holds_the_types_and_what_the_command_runs(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {"dnn/py.typed", "backends/py.typed"} <= set(names)
     assert {Path(name).stem for name in names if name.startswith("dnn/_scripts/")} == {
-        "_command", "train", "evaluate", "predict", "export", "doctor", "agree",
+        "_command", "train", "evaluate", "predict", "draw", "export", "doctor", "agree",
+        "__init__", "comparison", "keeping", "reading", "server", "index", "page",  # of draw
     }  # fmt: skip
 
 
@@ -166,7 +167,7 @@ def test_its_lines_name_the_command(place, trained):
     for arguments in ([], ["--help"]):
         listed = call([programs / "dnn", *arguments], folder)
         assert listed.returncode == 0
-        for name in ("train", "evaluate", "predict", "doctor", "agree"):
+        for name in ("train", "evaluate", "predict", "draw", "doctor", "agree"):
             assert f"\n    {name} " in listed.stdout
 
 

@@ -65,9 +65,8 @@ class Bound:
         error = np.abs(np.subtract(value, self.exact, dtype=np.result_type(self.exact, np.float64)))
         ratio = np.where(np.isfinite(error), error / self.bound, np.inf)
         ratio = np.where(np.isnan(self.bound) | _same(value, self.exact), 0.0, ratio)
-        return Verdict(
-            backend, self.name, float(np.max(ratio, initial=0)), "", int(np.isnan(self.bound).sum())
-        )
+        unjudged = int(np.isnan(self.bound).sum())
+        return Verdict(backend, self.name, float(np.max(ratio, initial=0)), unjudged=unjudged)
 
 
 def _same(a: Any, b: Any) -> Any:

@@ -1,7 +1,7 @@
 """Do backends agree on a function? Their errors against bounds that the function itself gives."""
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,10 @@ from backends.errors import BackendUnavailable, InputError
 from backends.registry import get_backend
 from backends.testing.bounds import Verdict
 from backends.testing.culprit import culprit
+from backends.testing.gradient import Gradient
 from backends.testing.oracle import Oracle
 
+Function = Callable[..., Any]
 BACKENDS = ("numpy", "torch", "strict")
 
 
@@ -45,7 +47,7 @@ def find(name: Any) -> Backend:
 
 
 def check_agreement(
-    f: Callable[..., Any], *arrays: Any, backends: Iterable[Any] = BACKENDS, runs: int = 16, seed: int = 0
+    f: Function, *arrays: Any, backends: Any = BACKENDS, runs: int = 16, seed: int = 0, gradient: bool = False
 ) -> Agreement:
     """Whether backends compute f as float64 NumPy does, up to what float32 may lose in f.
 
@@ -53,8 +55,9 @@ def check_agreement(
         f: ``f(xp, *arrays)``, or ``f(*arrays)`` that finds its namespace by array_api_compat; it returns
             arrays or numbers, also in tuples, dicts or result objects.
         arrays: NumPy arrays; float64 is rounded to float32. What is no array is handed on.
-        backends: names ("numpy", "torch:cuda", "jax", any importable namespace) or Backends.
+        backends: a list of names ("numpy", "torch:cuda", "jax", any importable namespace) or Backends.
         runs: disturbed runs that the bounds are derived from; ``seed``: of their random numbers.
+        gradient: compare the gradients of torch and JAX too: of the sum of f's arrays times random weights.
 
     Raises Disagreement: a bound is broken; says where, by how much, and in which call first.
 
@@ -63,6 +66,7 @@ def check_agreement(
     numpy, result: error / bound = 0
     """
     oracle, agreement = Oracle(f, arrays, runs, seed), Agreement(getattr(f, "__qualname__", repr(f)))
+    differences = Gradient(oracle) if gradient else None
     for name in backends:
         try:
             backend = find(name)
@@ -72,7 +76,10 @@ def check_agreement(
         verdicts = oracle.judge(backend)
         if broken := [verdict for verdict in verdicts if not verdict.agrees]:
             broken[0].note += f"{broken[0].note and '; '}first wrong call: {culprit(oracle, backend)}"
-        agreement.verdicts += verdicts
+        slopes = differences.judge(backend) if differences else []
+        if slopes is None:
+            agreement.skipped[f"the gradient on {backend.name}"] = "it has no autograd; torch and jax have"
+        agreement.verdicts += [*verdicts, *(slopes or [])]
     if not all(verdict.agrees for verdict in agreement.verdicts):
         raise Disagreement(agreement)
     return agreement

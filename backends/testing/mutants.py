@@ -36,12 +36,8 @@ def _shorter(c: Call) -> Any:
     return c.function(x.reshape(-1)[:-1] if axis is None else np.delete(x, -1, axis), **c.kwargs)
 
 
-def _other_axis(c: Call) -> Any:
-    return replace(c, kwargs={**c.kwargs, "axis": (c.kwargs["axis"] + 1) % c.arrays()[0].ndim}).held()
-
-
-def _other_ddof(c: Call) -> Any:
-    return replace(c, kwargs={**c.kwargs, "correction": c.kwargs.get("correction", 0) + 1}).held()
+def _with(c: Call, **kwargs: Any) -> Any:
+    return replace(c, kwargs={**c.kwargs, **kwargs}).held()
 
 
 # Which calls a mistake fits, and their wrong result.
@@ -51,9 +47,10 @@ MISTAKES: dict[str, tuple[Callable[[Call], Any], Callable[[Call], Any]]] = {
                        lambda c: np.float32(_half(c.held()))),
     "TF32 factors": (lambda c: c.name in DOTS, lambda c: c.held(_tf32)),
     "float64 result": (lambda c: True, lambda c: np.float64(c.held())),
-    "ddof": (lambda c: c.name in ("var", "std"), _other_ddof),
+    "ddof": (lambda c: c.name in ("var", "std"),
+             lambda c: _with(c, correction=c.kwargs.get("correction", 0) + 1)),
     "axis off by one": (lambda c: type(c.kwargs.get("axis")) is int and c.arrays() and c.arrays()[0].ndim > 1,
-                        _other_axis),
+                        lambda c: _with(c, axis=(c.kwargs["axis"] + 1) % c.arrays()[0].ndim)),
     "dropped term": (lambda c: c.name in FOLDED, _shorter),
     "swapped arguments": (lambda c: c.name in ORDERED,
                           lambda c: replace(c, args=(*c.args[:-2], c.args[-1], c.args[-2])).held()),
@@ -97,9 +94,8 @@ def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
     def outcome(*wrong: str) -> str:
         if not all(verdict.agrees for verdict in oracle.judge(Planted(*wrong).backend())):
             return "noticed"
-        return (
-            "equivalent" if wrong[1] == "float64 result" or values(Planted(*wrong)) == right else "survived"
-        )
+        same = wrong[1] == "float64 result" or values(Planted(*wrong)) == right
+        return "equivalent" if same else "survived"
 
     healthy = Planted()
     right = values(healthy)

@@ -11,7 +11,7 @@ from backends.backend import Backend
 from backends.errors import InputError, brief
 from backends.testing.bounds import Bound, Verdict
 from backends.testing.rounding import Rounding
-from backends.testing.watched import Watched, held
+from backends.testing.watched import Array, Watched, held
 
 
 def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
@@ -45,17 +45,21 @@ class Oracle:
         self.arrays = [x.astype(narrow.get(x.dtype.char, x.dtype)) if isinstance(x, np.ndarray) else x
                        for x in arrays]  # fmt: skip
         self.runs, self.seed, self._bounds = runs, seed, dict[str, dict[str, Bound]]()
+        self._spaces = dict[str, Watched]()
 
-    def run(self, xp: Any, put: Callable[[Any], Any]) -> dict[str, Any]:
+    def run(self, xp: Any, put: Callable[[Any], Any], arrays: Any = None) -> dict[str, Any]:
         """f's outputs in this namespace; ``put`` makes one of its arrays of a NumPy array."""
-        arrays = [put(x.copy()) if isinstance(x, np.ndarray) else x for x in self.arrays]
+        arrays = [put(x.copy()) if isinstance(x, np.ndarray) else x for x in arrays or self.arrays]
         with np.errstate(all="ignore"):
             return dict(outputs(self.f(xp, *arrays)))
 
-    def watched(self, hook: Any, default: str) -> tuple[dict[str, Any], Watched]:
-        space = Watched(wide=True, default=default)
+    def watched(self, hook: Any, default: str, arrays: Any = None) -> tuple[dict[str, Any], Watched]:
+        """f's outputs, and the namespace; float64 among other ``arrays`` is float32 that has been moved."""
+        space = self._spaces.setdefault(default, Watched(wide=True, default=default))
         space.hook = hook
-        return self.run(space, space.asarray), space
+        moved, dtype = np.dtype("float64"), np.dtype("float32")
+        put = lambda x: Array(space, x, dtype) if x.dtype == moved else space.asarray(x)  # noqa: E731
+        return self.run(space, put, arrays), space
 
     def bounds(self, default: str) -> dict[str, Bound]:
         """Of each output, for a library with this default dtype."""

@@ -12,6 +12,7 @@ import pytest
 from backends.testing.check import BACKENDS, Agreement, Disagreement, check_agreement
 from backends.testing.mutants import OUTCOMES, mutants
 from backends.testing.oracle import Oracle
+from backends.testing.picture import draw
 
 FOUND = pytest.StashKey[Any]()  # (test, Agreement), and mutant -> outcomes
 
@@ -20,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add = parser.getgroup("agree", "do array backends agree?").addoption
     add("--agree-backends", metavar="A,B", help="compare these, whatever the tests name")
     add("--agree-seeds", metavar="N", type=int, default=1, help="run each test with agree.rng from N seeds")
-    add("--agree-report", metavar="FILE", help="write all verdicts as JSON")
+    add("--agree-report", metavar="FILE", help="write all verdicts as JSON, and a picture")
     add("--agree-mutants", action="store_true", help="say which mistakes of one operation no test notices")
 
 
@@ -37,20 +38,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
-    """``agree(f, *arrays)`` fails where backends disagree on f; ``agree.rng`` draws inputs from the seed."""
-    config, seed, marker = (
-        request.config,
-        getattr(request, "param", 0),
-        request.node.get_closest_marker("agree"),
-    )
+    """``agree(f, *arrays, gradient=False)`` fails where backends disagree; ``agree.rng`` draws inputs."""
+    config, seed = request.config, getattr(request, "param", 0)
+    marker = request.node.get_closest_marker("agree")
     named = config.getoption("--agree-backends")
     backends = named.split(",") if named else marker.kwargs["backends"] if marker else BACKENDS
     found, planted = config.stash[FOUND]
 
-    def check(f: Callable[..., Any], *arrays: Any) -> Agreement:
+    def check(f: Callable[..., Any], *arrays: Any, gradient: bool = False) -> Agreement:
         __tracebackhide__ = True
         try:
-            agreement = check_agreement(f, *arrays, backends=backends, seed=seed)
+            agreement = check_agreement(f, *arrays, backends=backends, seed=seed, gradient=gradient)
         except Disagreement as error:
             found.append((request.node.nodeid, error.args[0]))
             raise
@@ -80,3 +78,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                   "mutants": {mutant: sorted(outcomes) for mutant, outcomes in planted.items()}}  # fmt: skip
         with open(file, "w", encoding="utf-8") as out:
             json.dump(report, out, indent=1)
+        try:
+            draw(found, file.removesuffix(".json") + ".png")
+        except ImportError as error:
+            say(f"agree: no picture of the report: {error}; pip install matplotlib")

@@ -44,8 +44,17 @@ def disturbed(r: Any, e: Any, rng: np.random.Generator | None) -> Any:
     return out if rng is None else np.where((np.abs(out) < TINY) & (rng.random(np.shape(r)) < 0.5), 0.0, out)
 
 
+def terms(call: Call, r: Any) -> int:
+    """How many numbers are added up in one element of a sum or product."""
+    x, along = call.arrays()[0], "tensordot" in call.name or call.name.startswith("cumulative")
+    k = max(x.shape, default=1) if along else x.size // max(np.size(r), 1)
+    return int(x.shape[-1]) if call.name.endswith(("matmul", "vecdot")) else k
+
+
 class Rounding:
     """A hook for a wide namespace: the oracle without ``rng``, one disturbed run with it."""
+
+    forward = ROUNDED_ONCE | FUNCTIONS | SUMS | DOTS  # the others are disturbed at their arguments as well
 
     def __init__(self, rng: np.random.Generator | None = None):
         self.rng = rng
@@ -55,7 +64,7 @@ class Rounding:
             return call.held()
         call.args = tuple(self._constant(x) if type(x) is float else x for x in call.args)
         summed = call.name in SUMS | DOTS
-        forward = self.rng is None or summed or call.name in ROUNDED_ONCE | FUNCTIONS
+        forward = self.rng is None or call.name in self.forward
         results = call.held() if forward else call.held(lambda a: self._argument(call.name, a))
         size = self._sum_size(call, results) if summed and self.rng else None
         if not isinstance(call.dtypes, tuple | list):
@@ -68,7 +77,11 @@ class Rounding:
             narrow = np.asarray(r).astype(np.complex64 if np.iscomplexobj(r) else np.float32)
             most = 1.0 if call.name in ROUNDED_ONCE else 3.0 if call.name in FUNCTIONS else 4.0
             size = np.where(r == narrow, 0.0, most * np.abs(r))
-        return disturbed(r, U * size, self.rng)
+        return disturbed(r, U * self.kept(size), self.rng)
+
+    def kept(self, value: Any) -> Any:
+        """For runs whose errors stay when the arguments move: what it was in the first one."""
+        return value
 
     def _constant(self, x: float) -> float:
         """A Python number among arrays is rounded to their dtype, by some libraries later than by others."""
@@ -85,9 +98,7 @@ class Rounding:
 
     def _sum_size(self, call: Call, r: Any) -> Any:
         """e / u of a sum, zero where whole numbers are added exactly."""
-        arrays, along = call.arrays(), "tensordot" in call.name or call.name.startswith("cumulative")
-        k = max(arrays[0].shape, default=1) if along else arrays[0].size // max(np.size(r), 1)
-        k = arrays[0].shape[-1] if call.name.endswith(("matmul", "vecdot")) else k
+        arrays, k = call.arrays(), terms(call, r)
         if call.name in ("var", "std"):  # in two passes: the mean's error counts squared
             mean = np.sqrt(k) * np.mean(np.abs(arrays[0].held), axis=call.kwargs.get("axis"))
             mean = np.reshape(mean, np.shape(r)) ** 2 * U

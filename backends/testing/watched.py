@@ -86,7 +86,7 @@ class Watched:
     def __init__(self, wide: bool, default: str = "float64", within: Any = None, base: Any = numpy_xp):
         self.wide, self.default, self.default_used, self._base = wide, default, False, base
         self._root, self._path = within or self, base.__name__.rpartition(".")[2] + "." if within else ""
-        self.__name__, self._dtypes = f"{__name__}.{self._path}", dict[str, Any]()
+        self.__name__, self._dtypes = f"{__name__}.{self._path}", dict[Any, Any]()
         self.hook: Callable[[Call], Any] = Call.held
 
     def __getattr__(self, name: str) -> Any:
@@ -116,12 +116,12 @@ class Watched:
     def apply(self, name: str, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
         """A call through the hook. Its results say the dtypes that NumPy gives it without widening."""
         call = Call(name, function, args, kwargs, self.wide)
-        kinds = tree_map(_kind, (name, *args, *sorted(kwargs.items())))
-        if str(kinds) not in self._dtypes:
+        kinds = tuple(map(_kind, leaves([name, args, sorted(kwargs.items())])))
+        if kinds not in self._dtypes:
             said = call.run(narrowed)
             dtypes = tree_map(lambda x: self._said(getattr(x, "dtype", None), kinds), said)
-            self._dtypes[str(kinds)] = getattr(said, "_make", type(said)), dtypes
-        make, call.dtypes = self._dtypes[str(kinds)]
+            self._dtypes[kinds] = getattr(said, "_make", type(said)), dtypes
+        make, call.dtypes = self._dtypes[kinds]
         result = self.hook(call)
         wrap: Any = lambda x, d: x if d is None else Array(self, np.asarray(x), d)  # noqa: E731
         several = isinstance(call.dtypes, tuple | list)

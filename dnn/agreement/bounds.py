@@ -21,6 +21,10 @@ U = UNITS["float32"]
 
 UNARY_ULP = 4.0
 COMPOSITE_ULP = 8.0
+PIECEWISE_ULP = {"linear": 0.0, "relu": 0.0, "leaky_relu": UNARY_ULP}
+"""Activations that choose, and multiply at most once."""
+STEP = 4.0
+"""u of a gradient that takes a few values only, such as sign(P - Y) / B."""
 TRAJECTORY = 1e-9
 ACCURACY_POINTS = 0.25
 
@@ -64,13 +68,22 @@ def softmax_ulp(spread: float, width: int) -> float:
     return COMPOSITE_ULP + spread + sqrt(width)
 
 
+def softmax_slope_ulp(width: int) -> float:
+    """y_i (dy_i - sum_j dy_j y_j) in units of the largest dy. The spread s is not in it: exp(-s) is off by
+    s u, but s exp(-s) is at most 1/e, and its sum over j at most log(width) + 1/e.
+    """
+    return COMPOSITE_ULP + sqrt(width)
+
+
 def layer(k: float, u: float = U, condition: float = 1.0) -> float:
-    """A product with inner dimension k and what is applied to it: u (sqrt(k) + 10) times the condition.
+    """A sum of k products and what is applied to it: u (sqrt(k - 1) + 10).
+
+    Half of the 10 are magnified by a condition, as is the sum: what comes before a mean is taken off.
 
     Args:
         condition: what a normalisation makes of a relative error of its input (``samples.condition``).
     """
-    return u * (sqrt(k) + 10.0) * condition
+    return u * ((sqrt(k - 1.0) + 5.0) * condition + 5.0)
 
 
 def forward(inner: Sequence[int], index: int, u: float = U) -> float:
@@ -98,17 +111,22 @@ def gradient(
     return u * (kappa * (ahead + 10.0) + back + sqrt(batch) + before)
 
 
-def loss_value(batch: int, classes: int, largest: float, value: float) -> float:
+def loss_value(batch: int, classes: int, size: float, value: float) -> float:
     """The mean loss from given outputs: a sum over classes and over the batch.
 
-    A loss smaller than the outputs it is made of is a difference of them, and magnifies their rounding.
+    A loss smaller than the outputs it is made of, of this rms size, is a difference of them, and magnifies
+    their rounding.
     """
-    return U * (sqrt(batch) + sqrt(classes) + 10.0) * max(1.0, largest / value if value else 1.0)
+    return U * (sqrt(batch) + sqrt(classes) + 10.0) * max(1.0, size / value if value else 1.0)
 
 
-def loss_gradient(classes: int, kappa: float, spread: float) -> float:
-    """The loss's gradient from given outputs: (P - Y) / B, with P's error magnified by kappa."""
-    return U * (kappa * (sqrt(classes) + 10.0 + spread) + 10.0)
+def loss_gradient(summed: int, kappa: float) -> float:
+    """The loss's gradient from given outputs: (P - Y) / B, with P's error magnified by kappa (0: steps).
+
+    Args:
+        summed: numbers in the sum of a softmax; 0: P is found element by element.
+    """
+    return U * (kappa * (sqrt(summed) + (10.0 if summed else 5.0)) + STEP)
 
 
 def slot(vector64: np.ndarray) -> float:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from itertools import pairwise
 from math import isqrt, prod
 
 import numpy as np
 
 from backends import Backend
+from dnn.agreement import draws
 from dnn.layers import (
     AveragePooling2D,
     BatchNormalization,
@@ -19,13 +21,13 @@ from dnn.layers import (
     Rescaling,
     Reshape,
 )
-from dnn.layers.initializers import INITIALIZERS
 from dnn.losses import LOSSES, Loss, get_loss
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
-from dnn.random import host_normal, host_uniform, stream_key
+from dnn.random import host_uniform, stream_key
 from dnn.sequential import Sequential
 
 Weights = dict[str, np.ndarray]
+dense = partial(Dense, initializer="zeros")  # a case has its own weights
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Case:
     def layers(self) -> list[Layer]:
         """New layers; the last one has the activation that the loss contains, if any."""
         last = get_loss(self.loss).activation or "linear"
-        return [*(Dense(n, self.activation) for n in self.hidden), Dense(self.classes, last)]
+        return [*(dense(n, self.activation) for n in self.hidden), dense(self.classes, last)]
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -107,12 +109,10 @@ class Case:
     def weights(self) -> Weights:
         """Float32 numbers by name; the biases too are random, or a lost bias would go unseen."""
         values: Weights = {}
-        initializer = INITIALIZERS["he_uniform" if self.activation == "relu" else "glorot_uniform"]
+        initializer = "he_uniform" if self.activation == "relu" else "glorot_uniform"
         for i, (name, shape) in enumerate(self.products.items()):
-            key = stream_key(self.seed, "agreement weights", i)
-            bias = 0.1 * host_normal(stream_key(self.seed, "agreement biases", i), shape[-1:])
-            values[f"{name}.W"] = initializer(key, shape).astype(np.float32)
-            values[f"{name}.b"] = bias.astype(np.float32)
+            values[f"{name}.W"] = draws.weights(initializer, self.seed, i, shape)
+            values[f"{name}.b"] = (0.1 * draws.normal(self.seed, "biases", shape[-1:], i)).astype(np.float32)
         return values
 
 
@@ -141,10 +141,10 @@ class ImageCase(Case):
     def layers(self) -> list[Layer]:
         return [
             Reshape((self.side, self.side, 1)),
-            Conv2D(self.hidden[0], 3, self.activation),
+            Conv2D(self.hidden[0], 3, self.activation, initializer="zeros"),
             AveragePooling2D(),
             Flatten(),
-            Dense(self.classes, get_loss(self.loss).activation or "linear"),
+            dense(self.classes, get_loss(self.loss).activation or "linear"),
         ]
 
 
@@ -168,8 +168,8 @@ class FitCase(Case):
     def layers(self) -> list[Layer]:
         normal = [BatchNormalization(momentum=self.MOMENTUM, epsilon=self.EPSILON)] if self.normalised else []
         noise = [Dropout(self.rate)] if self.rate else []
-        hidden = [Dense(self.hidden[0], self.activation), *normal, *noise]
-        return [Rescaling(1 / 255), *hidden, Dense(self.classes, "softmax")]
+        hidden = [dense(self.hidden[0], self.activation), *normal, *noise]
+        return [Rescaling(1 / 255), *hidden, dense(self.classes, "softmax")]
 
     def weights(self) -> Weights:
         values = super().weights()
@@ -178,7 +178,7 @@ class FitCase(Case):
         if self.normalised:
             # With beta 0 a column of numbers would add up to 0, and the sign of a weight would be rounding.
             for i, name in enumerate(("gamma", "beta")):
-                draw = host_normal(stream_key(self.seed, "agreement scales", i), self.hidden)
+                draw = draws.normal(self.seed, "scales", self.hidden, i)
                 values[f"batch_normalization_1.{name}"] = (1.0 - i + 0.2 * draw).astype(np.float32)
         return values
 

@@ -12,13 +12,13 @@ from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Data, loss_variants
 from dnn.agreement.contender import Contender
+from dnn.agreement.draws import normal
 from dnn.agreement.kernels import judge_activation
 from dnn.agreement.records import Record, judge
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named
 from dnn.layers import Dense
 from dnn.losses import Loss
-from dnn.random import host_normal, stream_key
 
 LEVEL = "L1"
 HALF = (0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 104.0, 1e4)
@@ -29,7 +29,7 @@ NAN = float("nan")
 
 def _rows(seed: int) -> np.ndarray:
     """z (rows, 24): WIDE, usual numbers far from 0 and near it, ties, and one NaN in the last row."""
-    usual = 2.0 * host_normal(stream_key(seed, "agreement extremes"), (6, len(WIDE)))
+    usual = 2.0 * normal(seed, "extremes", (6, len(WIDE)))
     usual[0] += 1000.0
     usual[1] -= 1000.0
     ties = np.rint(usual[2])
@@ -43,7 +43,7 @@ def extreme_level(
 ) -> Iterator[Record]:
     """Activations in ULP as in L0; a loss's value and gradient to a few u of what they are made of."""
     x, width = _rows(seed), len(WIDE)
-    dy = host_normal(stream_key(seed, "agreement extreme cotangent"), x.shape).astype(np.float32)
+    dy = normal(seed, "extreme cotangent", x.shape).astype(np.float32)
     one = {"W": np.eye(width, dtype=np.float32), "b": np.zeros(width, dtype=np.float32)}
     exact = [
         c for c in contenders if c.unit == bounds.UNITS["float32"]
@@ -86,14 +86,25 @@ def _loss(
         return found
 
     def error(tensor: str, got: np.ndarray, wanted: np.ndarray) -> float:
-        """Beside 1, the largest of the numbers that are added up, and the value itself."""
+        """Beside 1, the largest of the numbers that are added up (1/C in the gradient of a mean over C), and
+        the value itself."""
+        most = 1.0 if loss.activation == "softmax" or tensor.startswith("loss") else 1.0 / len(outputs[0])
         same = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
         row = outputs[int(tensor.split()[1])]
         if tensor.startswith("dy") and np.isnan(row).any():
             return 0.0  # whether a comparison with NaN is false or its opposite true is nowhere defined
-        far = np.where(same, 0.0, np.abs(got - wanted) / (1.0 + np.abs(wanted)))
+        far = np.where(same, 0.0, np.abs(got - wanted) / (most + np.abs(wanted)))
         return float(np.max(np.where(np.isnan(far), np.inf, far)))
 
-    bound = bounds.U * (sqrt(outputs.shape[1]) + 10.0)
+    value = bounds.U * (sqrt(outputs.shape[1]) + 10.0)
+    slope = value if loss.kink is None else bounds.U * bounds.STEP
     wanted = ask(oracle)
-    yield from judge(LEVEL, f"{name} extremes", wanted, contenders, ask, lambda *_: bound, error)
+    yield from judge(
+        LEVEL,
+        f"{name} extremes",
+        wanted,
+        contenders,
+        ask,
+        lambda t, _: slope if t.startswith("dy") else value,
+        error,
+    )

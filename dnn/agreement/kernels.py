@@ -10,10 +10,10 @@ from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
+from dnn.agreement.draws import normal
 from dnn.agreement.records import Record, judge
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named
-from dnn.random import host_normal, stream_key
 
 LEVEL = "L0"
 Function = Callable[..., Any]
@@ -43,10 +43,11 @@ def _sweep(name: str, n: int) -> np.ndarray:
 
 def _activation_inputs(kind: str, sizes: Sizes, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """z and dy (rows, 10); special values for functions that work element by element."""
-    dy = host_normal(stream_key(seed, "agreement cotangent"), (sizes.sweep // 10, 10))
+    dy = normal(seed, "cotangent", (sizes.sweep // 10, 10))
     if kind == "softmax":
-        z = 4.0 * host_normal(stream_key(seed, "agreement rows of z"), dy.shape)
+        z = 4.0 * normal(seed, "rows of z", dy.shape)
         z[0], z[1, 0] = 0.0, 80.0  # ties, and one that takes all
+        z[2:4] += np.asarray([[1000.0], [-1000.0]])  # e^z beyond float32's range, on both sides
     else:
         z = np.linspace(-100.0, 100.0, dy.size).reshape(dy.shape)
         z[0] = SPECIAL
@@ -59,7 +60,7 @@ def kernel_level(
     contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
 ) -> Iterator[Record]:
     """Unary functions (4 ULP), activations and their derivatives (8 ULP), exact functions (0)."""
-    draws = host_normal(stream_key(seed, "agreement pairs"), (2, sizes.sweep // 10 * 10))
+    draws = normal(seed, "pairs", (2, sizes.sweep // 10 * 10))
     pair = draws.astype(np.float32)
     pair[1, : sizes.sweep // 10] = pair[0, : sizes.sweep // 10]  # a == b too
     pair[:, sizes.sweep // 2 :] = np.rint(pair[:, sizes.sweep // 2 :])  # the largest more than once
@@ -100,12 +101,15 @@ def judge_activation(
     contenders: Sequence[Contender], ask: Callable[[Contender], Named],
 ) -> Iterator[Record]:  # fmt: skip
     """Records of f(z), and of f'(z) dy by the name "KIND'", for z and dy (B, n), in ULP."""
-    bound = bounds.COMPOSITE_ULP
+    slope = bound = (
+        bounds.COMPOSITE_ULP if level != LEVEL else bounds.PIECEWISE_ULP.get(kind, bounds.COMPOSITE_ULP)
+    )
     scale: np.ndarray | float = np.abs(dy)
     keep = np.isfinite(z)  # f'(inf) dy is 0 or NaN, by formula; no network gets there and goes on
     if kind == "softmax":
         rows = z[np.all(keep, axis=1)]
         bound = bounds.softmax_ulp(float(np.max(rows.max(axis=1) - rows.min(axis=1))), z.shape[1])
+        slope = bounds.softmax_slope_ulp(z.shape[1])
         scale = np.abs(dy).max(axis=1, keepdims=True)
     size: np.ndarray | float = 0.0
     if ACTIVATIONS[kind].gated:
@@ -120,4 +124,6 @@ def judge_activation(
             return bounds.ulps(got, wanted, size)
         return bounds.ulps(got[keep], wanted[keep], scale[keep])
 
-    yield from judge(level, case, wanted, contenders, ask, lambda *_: bound, error)
+    yield from judge(
+        level, case, wanted, contenders, ask, lambda t, _: slope if t.endswith("'") else bound, error
+    )

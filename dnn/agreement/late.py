@@ -11,12 +11,12 @@ import numpy as np
 from backends.reference.optimizers import FLUSH_EVERY
 from dnn.agreement.cases import Case, Data, optimizer_variants, unusual_optimizers
 from dnn.agreement.contender import Contender
+from dnn.agreement.draws import normal
 from dnn.agreement.records import Record, worst_of_each
 from dnn.agreement.resynchronised import compare_updates
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named, State
 from dnn.optimizers import Adam
-from dnn.random import host_normal, stream_key
 
 BEFORE = 1050
 """Updates that are made, unseen, before the first that is measured."""
@@ -55,8 +55,8 @@ def late_level(
         def draws(purpose: str, number: int = number, weights: Named = weights) -> Named:
             made: Named = {}
             for i, (k, w) in enumerate(weights.items()):
-                key = stream_key(seed, f"agreement late {purpose}", 100 * number + i)
-                made[k] = host_normal(key, w.shape).astype(np.float32).astype(np.float64)
+                drawn = normal(seed, f"late {purpose}", w.shape, 100 * number + i)
+                made[k] = drawn.astype(np.float32).astype(np.float64)
             return made
 
         g, moments = draws("gradients"), draws("moments")

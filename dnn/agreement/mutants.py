@@ -19,7 +19,7 @@ from dnn.optimizers import OPTIMIZERS
 from dnn.validation.settings import look_up
 
 Wrong = Mapping[str, Callable[[Kernel], Kernel]]
-"""Kernel -> (the right one) -> a wrong one."""
+"""Kernel, or "KERNEL KIND" -> (the right one) -> a wrong one."""
 
 
 def _round_tf32(a: Array) -> Array:
@@ -212,6 +212,14 @@ def _naive_variance(kernel: Kernel) -> Kernel:
     return normalise
 
 
+def _unshifted_softmax(kernel: Kernel) -> Kernel:
+    def softmax(z: Array, y: Array) -> None:
+        e = np.exp(z)
+        y[...] = e / e.sum(axis=-1, keepdims=True)
+
+    return softmax
+
+
 MUTANTS: Table[Wrong] = Table("mutant", {
     # Products of TF32-rounded factors, as torch and CuPy may do on a GPU when told so.
     "tf32": _products(_round_tf32),
@@ -260,6 +268,10 @@ MUTANTS: Table[Wrong] = Table("mutant", {
     "unshifted": {"softmax_cross_entropy": _unshifted},
     # A NaN becomes 0.
     "lost-nan": {"dense": _lost_nan},
+    # Of rows that have one number the last one is kept, instead of their sum: an embedding's gradient.
+    "lost-duplicates": {"scatter_rows": lambda _: lambda rows, index, out: out.__setitem__(index, rows)},
+    # Softmax of outputs without the largest z taken off first.
+    "unshifted-softmax": {"activation softmax": _unshifted_softmax},
     # The mean of squares minus the square of the mean.
     "naive-variance": {"batch_norm": _naive_variance},
 })  # fmt: skip
@@ -270,7 +282,8 @@ def get_mutant(name: str) -> BackendContender:
     wrong = look_up("mutant", name, MUTANTS)
 
     def change(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-        return wrong[name](kernel) if name in wrong else kernel
+        made = wrong.get(name) or wrong.get(f"{name} {kind}")
+        return made(kernel) if made else kernel
 
     def open_backend(dtype: str) -> Backend:
         return get_backend("numpy", dtype=dtype).wrapped(change)

@@ -10,6 +10,7 @@ from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, ImageCase
 from dnn.agreement.contender import Contender, Network
+from dnn.agreement.draws import normal
 from dnn.agreement.oracle import magnification, safe_rows
 from dnn.agreement.records import Record, judge, worst_of_each
 from dnn.agreement.sizes import Sizes
@@ -39,10 +40,17 @@ def cases(data: Data, sizes: Sizes, seed: int) -> Iterator[Case]:
 def batch_of(
     case: Case, data: Data, truth: Network, sizes: Sizes, step: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """x (B, n) and y (B,) of a step: rows on which no unit is near a kink."""
+    """x (B, n) and y (B,) of a step: rows on which no unit is near a kink.
+
+    Images get noise: in an even background a convolution's gradient adds up thousands of equal terms, whose
+    roundings are not independent.
+    """
     rows = data.rows(case.seed, step, sizes.candidates)
     rows = rows[safe_rows(case, truth, data.x[rows], data.y[rows], sizes.batch)]
-    return data.x[rows], data.y[rows]
+    x = data.x[rows]
+    if isinstance(case, ImageCase):
+        x = x + (0.3 * normal(case.seed, "noise", x.shape, step)).astype(np.float32)
+    return x, data.y[rows]
 
 
 def compare(

@@ -83,10 +83,14 @@ def predicted(loss: Loss, outputs: np.ndarray) -> np.ndarray:
 
 
 def magnification(case: Case, outputs: np.ndarray, y: np.ndarray) -> float:
-    """kappa = norm(P) / norm(P - Y): what the loss's subtraction does to a relative error in P.
+    """kappa = norm(P) / norm(P - Y): what the loss's subtraction does to a relative error in P; 0 for a loss
+    with a kink, whose gradient takes a few values only.
 
     P is what the outputs (B, C) that the loss takes stand for; Y are the class numbers y (B,) as rows.
     """
-    p = predicted(get_loss(case.loss), outputs)
+    loss = get_loss(case.loss)
+    if loss.kink is not None:
+        return 0.0
+    p = predicted(loss, outputs)
     target = np.eye(outputs.shape[1])[y]
     return bounds.norm(p) / bounds.norm(p - target)

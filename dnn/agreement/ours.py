@@ -108,8 +108,8 @@ class BackendContender(Contender):
         wanted = backend.from_host(targets if kind == "integer" else targets.astype(backend.dtype_name))
         losses, gradient = backend.zeros(len(outputs)), backend.zeros(outputs.shape)
         get_loss(loss).bind(backend)[kind](outputs_, wanted, losses, gradient)
-        values = self.receive("losses", losses, (len(outputs),), dtype)
-        return float(np.mean(values)), self.receive("dy", gradient, outputs.shape, dtype)
+        mean = self.receive("loss", backend.xp.mean(losses, keepdims=True), (1,), dtype)
+        return float(mean[0]), self.receive("dy", gradient, outputs.shape, dtype)
 
     def use(
         self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],
@@ -151,13 +151,14 @@ class BackendContender(Contender):
     def fit(self, case: FitCase, dtype: str = "float32") -> Named:
         model = case.model(self.backend(dtype))
         x, y = case.images, case.labels
-        before = model.evaluate(x, y)
+        part = len(x) // 2 + 1  # evaluation, too, has a last batch that is shorter
+        before = model.evaluate(x, y, batch_size=part)
         log = model.fit(
             x, y, batch_size=case.batch_size, epochs=case.epochs, validation_data=(x, y)
         ).history  # fmt: skip
         numbers = {k: v for k, v in model.parameters.to_host().items() if v.dtype.kind == "f"}
         found = {
-            "before": before, "predictions": model.predict(x, batch_size=len(x) // 2 + 1),
+            "before": before, "predictions": model.predict(x, batch_size=part),
             "loss": log["loss"] + log["val_loss"], "accuracy": log["accuracy"] + log["val_accuracy"],
             "learning rate": self.backend(dtype).to_host(model.optimizer_state.control)[:1], **numbers,
         }  # fmt: skip

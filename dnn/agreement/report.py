@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from backends import InputError
 from dnn.agreement.records import Record, worst
@@ -96,7 +96,18 @@ def write(folder: Path, text: str, records: Sequence[Record], drifts: Mapping[st
         draw_drift(drifts, folder / DRIFT)
 
 
-def _row(r: Record) -> str:
+class Named(Protocol):
+    """What has a line: a record, or a pair of bounds."""
+
+    @property
+    def level(self) -> str: ...
+    @property
+    def case(self) -> str: ...
+    @property
+    def tensor(self) -> str: ...
+
+
+def row_name(r: Named) -> str:
     """The line of the picture: cases share tensors, layers and batches with other numbers share a line."""
     if r.level != "L0":
         return f"{r.level}  {re.sub('[_ ][0-9]+', '', r.tensor)}"
@@ -114,7 +125,7 @@ def draw_bounds(records: Sequence[Record], path: Path) -> None:
     groups: dict[str, dict[str, list[float]]] = {}
     for r in records:
         ratio = min(max(r.ratio, 1e-8), 1e8)  # exactly 0 has no place on a logarithmic axis
-        groups.setdefault(_row(r), {}).setdefault(r.backend, []).append(ratio)
+        groups.setdefault(row_name(r), {}).setdefault(r.backend, []).append(ratio)
     rows = sorted(groups, key=lambda label: label[:2])
     figure = Figure(figsize=(9, 1.2 + 0.15 * len(rows)), layout="constrained")
     axes = figure.subplots()

@@ -4,7 +4,7 @@ So a new layer is measured as soon as it is in ``dnn.layers.LAYERS``. A layer th
 once with each.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from inspect import signature
 from math import prod
@@ -14,6 +14,7 @@ import numpy as np
 
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
+from dnn.agreement.bounds import norm
 from dnn.layers import (
     LAYERS,
     AveragePooling2D,
@@ -106,11 +107,20 @@ def inner_dimensions(layer: Layer, batch: int) -> tuple[int, int, int]:
 def condition(layer: Layer, x: np.ndarray) -> float:
     """How much a layer magnifies a relative error of its input x (B, ...) beyond a product's: 1 or more.
 
-    Normalisation subtracts a mean, whose rounding has the size of x, and divides by the standard deviation:
-    the largest sqrt(mean x^2) / sqrt(variance + epsilon) of a column or row.
+    2 for softmax, whose derivative is a difference of dy and a mean. Normalisation subtracts a mean, whose
+    rounding has the size of x, and divides by the standard deviation: sqrt(mean x^2) / sqrt(variance +
+    epsilon) of a column or row, and of these the root mean square.
     """
     if not isinstance(layer, Normalization):
-        return 1.0
+        return 2.0 if layer.activation == "softmax" else 1.0
     rows, axis = x.reshape(-1, x.shape[-1]).astype(np.float64), 0 if layer.mixes else 1
     spread = np.var(rows, axis=axis) + layer.epsilon
-    return max(1.0, float(np.sqrt(np.max(np.mean(rows * rows, axis=axis) / spread))))
+    return max(1.0, float(np.sqrt(np.mean(np.mean(rows * rows, axis=axis) / spread))))
+
+
+def evaluation_condition(layer: Layer, x: np.ndarray, running: Mapping[str, np.ndarray]) -> float:
+    """``condition`` in evaluation, where batch normalisation subtracts the running mean."""
+    if "running_mean" not in running or not isinstance(layer, Normalization):
+        return condition(layer, x)
+    root = np.sqrt(running["running_variance"] + layer.epsilon)
+    return max(1.0, norm(x / root) / norm((x - running["running_mean"]) / root))

@@ -10,15 +10,16 @@ from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Data, loss_variants
 from dnn.agreement.contender import Batches, Contender
+from dnn.agreement.draws import normal
 from dnn.agreement.oracle import pre_activation, predicted
 from dnn.agreement.records import Record, judge
-from dnn.agreement.samples import condition, inner_dimensions, samples
+from dnn.agreement.samples import condition, evaluation_condition, inner_dimensions, samples
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named
 from dnn.layers import Layer
 from dnn.layers.normalization import Normalization
 from dnn.losses import Loss
-from dnn.random import host_normal, host_uniform, stream_key
+from dnn.random import host_uniform, stream_key
 
 LEVEL = "L1"
 SHORT = (37, 5, 37)
@@ -31,7 +32,7 @@ EXACT = ("Dense", "MaxPooling2D", "Flatten", "Reshape", "Activation")
 
 
 def _draw(seed: int, purpose: str, shape: tuple[int, ...]) -> np.ndarray:
-    return host_normal(stream_key(seed, f"agreement {purpose}"), shape).astype(np.float32)
+    return normal(seed, purpose, shape).astype(np.float32)
 
 
 def layer_level(
@@ -56,14 +57,16 @@ def layer_level(
 
 
 def _batches(probe: Layer, shape: tuple[int, ...], batch: int, seed: int) -> Batches:
-    """A batch and those of SHORT; dy is mostly positive where a sum of few may cancel, which says nothing."""
+    """A batch and those of SHORT; dy is mostly positive where a sum of few may cancel, which says nothing (of
+    softmax only the first, since its derivative takes the mean away)."""
     cuts = np.cumsum([batch, *SHORT])
     x = _draw(seed, "layer x", (int(cuts[-1]), *shape))
     dy = _draw(seed, "layer dy", (len(x), *probe.output_shape))
     if isinstance(probe, Normalization):
         x[cuts[-2] :] += 1000.0  # where the mean of squares and the square of the mean have no digits left
-    elif probe.activation != "softmax":  # whose derivative takes the mean away
-        dy[0 if prod(probe.output_shape) < 24 else batch :] += 1.0
+    else:
+        few, first = 0 if prod(probe.output_shape) < 24 else batch, probe.activation == "softmax"
+        dy[few:, ..., : 1 if first else None] += 3.0 if first else 1.0
     return list(zip(np.split(x, cuts[:-1]), np.split(dy, cuts[:-1]), strict=True))
 
 
@@ -105,13 +108,17 @@ def _layer(
         i = int(number) - 1 if number.isdecimal() else 0
         forward, back, over = inner[i]
         k = {"y": forward, "dx": back}.get(short, over)
-        worst = max(magnified) if tensor == "y in evaluation" else magnified[i]
-        if (
-            short == "dgamma"
-        ):  # sum dy x^: where all x^ of a column are off by as much, so is it, times sum dy
-            worst *= max(
-                1.0, bounds.norm(wanted[tensor.replace("gamma", "beta")]) / bounds.norm(wanted[tensor])
-            )
+        worst = magnified[i]
+        if tensor == "y in evaluation":
+            worst = evaluation_condition(probe, batches[-1][0], wanted)
+        elif short == "dbeta":  # sum dy
+            worst = 1.0
+        elif short == "dx" and probe.mixes:  # x^ is in it times a mean of dy x^ over all rows
+            worst = max(1.0, worst * min(1.0, 4.0 / np.sqrt(over)))
+        elif short == "dgamma" and probe.mixes:
+            # sum dy x^: where all x^ of a column are off by as much, so is it, times sum dy
+            sums = bounds.norm(wanted[tensor.replace("gamma", "beta")])
+            worst *= max(1.0, sums / bounds.norm(wanted[tensor]))
         return bounds.layer(k, unit, worst)
 
     wanted = ask(oracle)
@@ -142,9 +149,12 @@ def _loss(
         return {"loss": np.asarray(value), "dy": gradient}
 
     batch, classes = outputs.shape
-    wanted, p, largest = ask(oracle), predicted(loss, outputs), float(np.abs(outputs).max())
+    wanted, p = ask(oracle), predicted(loss, outputs)
+    summed = classes if loss.activation == "softmax" else 0
+    size = float(np.sqrt(np.mean(outputs * outputs)))
+    kappa = 0.0 if loss.kink is not None else bounds.norm(p) / bounds.norm(p - rows)
     bound = {
-        "loss": bounds.loss_value(batch, classes, largest, float(wanted["loss"])),
-        "dy": bounds.loss_gradient(classes, bounds.norm(p) / bounds.norm(p - rows), largest),
+        "loss": bounds.loss_value(batch, classes, size, float(wanted["loss"])),
+        "dy": bounds.loss_gradient(summed, kappa),
     }
     return judge(LEVEL, name, wanted, contenders, ask, lambda tensor, unit: bound[tensor])

@@ -5,6 +5,7 @@ fail by chance. In float64 the same programs stay together for longer than 100 s
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
 
 import numpy as np
 
@@ -25,17 +26,19 @@ LEVEL = "L4"
 def trajectory_level(
     contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
 ) -> Iterator[Record]:
-    """Every optimizer with every activation: how far each parameter is from the oracle's in the end,
-    relative to how far the oracle's moved."""
+    """Every optimizer with every activation, or some of them, and every loss: how far each parameter is from
+    the oracle's in the end, relative to how far the oracle's moved."""
+    some = min(sizes.partners, len(ACTIVATIONS))
+    partners = cycle(ACTIVATIONS)  # each optimizer goes on where the one before stopped
     combinations: list[tuple[tuple[str, Optimizer], str, str, str | Loss]] = [
-        (o, a, MAIN[1], MAIN[1]) for o in optimizer_variants() for a in ACTIVATIONS
+        (o, a, MAIN[1], MAIN[1]) for o in optimizer_variants() for a in islice(partners, some)
     ]
     first = next(optimizer_variants())
     combinations += [(first, MAIN[0], label, loss) for label, loss in loss_variants() if label != MAIN[1]]
     batches = [data.rows(seed, step, sizes.tiny_batch) for step in range(sizes.trajectory)]
     for (name, optimizer), activation, label, loss in combinations:
         case = data.case(f"{name} {activation} {label}", sizes.tiny, optimizer, seed, activation, loss)
-        start = oracle.open(case, "float64").state().values
+        start = {name: w.astype(np.float64) for name, w in case.weights().items()}
 
         def ask(c: Contender, case: Case = case) -> Named:
             network = c.open(case, "float64")

@@ -49,6 +49,12 @@ def _without_rows(ink: Floats, least: float) -> Floats:
     for mask in (ridge, inked):
         mask[1:] |= mask[:-1].copy()  # steps of a slanted line
 
+    steepest = round(SLANT * width)
+    if not (
+        (_within(ridge, steepest // 2 + 1) >= SEEN) & (_within(inked, steepest // 2 + 1) >= ACROSS)
+    ).any():
+        return ink  # whatever its slant: the search below takes far longer
+
     def along(rise: int) -> NDArray[np.int64]:
         steps = np.rint(np.linspace(-rise / 2, rise / 2, width)).astype(np.int64)
         rows: NDArray[np.int64] = np.arange(height)[:, None] + steps
@@ -59,7 +65,6 @@ def _without_rows(ink: Floats, least: float) -> Floats:
         both: Mask = (seen >= SEEN) & (all_ink >= ACROSS)
         return both
 
-    steepest = round(SLANT * width)
     rise = max(sorted(range(-steepest, steepest + 1), key=abs), key=lambda rise: lines(rise).sum())
     found = np.convolve(lines(rise), np.ones(5), "same") > 0  # with their soft edges
     if not found.any() or found.all():
@@ -71,6 +76,13 @@ def _without_rows(ink: Floats, least: float) -> Floats:
     result = ink.copy()
     np.put_along_axis(result, rows[index], filled, 0)
     return result
+
+
+def _within(mask: Mask, far: int) -> Floats:
+    """(H, W) -> (H,) share of the columns with a True pixel at most so many rows above or below."""
+    padded = np.pad(mask, ((far + 1, far), (0, 0))).cumsum(0, dtype=np.int32)
+    share: Floats = (padded[2 * far + 1 :] > padded[: -2 * far - 1]).mean(1)
+    return share
 
 
 def without_cut_off(core: Mask, near: Mask) -> Mask:

@@ -3,6 +3,7 @@
 import os
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +25,14 @@ def open_picture(path: Path) -> Image.Image:
     if not os.path.isfile(path):
         kind = "a folder" if os.path.isdir(path) else "not a regular file"
         raise InputError(f"{path} is {kind}, expected a PNG or JPEG image file")
+    return decoded(path, path)
+
+
+def decoded(file: Path | BinaryIO, path: object) -> Image.Image:
+    """The same for a file, or what is open; ``path`` stands in the sentence."""
     try:
         # Pillow warns of big images (the bound below is lower) and of odd metadata (harmless here).
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=FORMATS) as image:
             width, height = image.size
             if width * height <= MAX_PIXELS:
                 image.load()

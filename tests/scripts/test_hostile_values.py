@@ -1,8 +1,8 @@
 """Command lines with odd values: each ends with exit code 2 and one sentence, or does what it says; never
 with a traceback, and nothing is left outside the run folder.
 
-Generated inputs, in this process: train 150, the eight other commands 60 each, 9 x 10 that no option takes:
-720, and 8 that are long or name a device; as processes of their own: 4.
+Generated inputs, in this process: train 150, the nine other commands 60 each, 10 x 10 that no option takes:
+790, and 8 that are long or name a device; as processes of their own: 4.
 """
 
 import os
@@ -32,6 +32,7 @@ OPTIONS = {
         "--resume": "nowhere", "--data-dir": "nowhere",
     },
     "evaluate": {"--dataset": "digits", "--backend": "numpy", "--device": "cpu", "--precision": "float32"},
+    "draw": {"--backend": "numpy", "--device": "cpu", "--port": "1", "--host": "localhost", "--keep": "kept"},
     "predict": {"--backend": "numpy", "--device": "cpu", "--precision": "float32"},
     "export": {"--input": "uint8", "--class-names": "a,b"},
     "agree": {"--backends": "nunpy", "--levels": "L0", "--dataset": "digits", "--seed": "1",
@@ -49,6 +50,7 @@ ALWAYS = {
     "train": ["--dataset", "digits", "--hidden", "4", "--epochs", "1", "--limit", "60", "--batch-size", "60",
               "--quiet"],
     "evaluate": ["nowhere"], "predict": ["nowhere", "no.png"], "export": ["nowhere", "no.onnx"],
+    "draw": ["nowhere"],
     "agree": ["--backends", "nunpy"],
     "benchmark": ["--contenders", "nunpy"], "lecture": ["--only", "lectre"],
     "gpu_check": ["--parts", "doctro"], "faults": ["--backends", "nunpy"],

@@ -23,6 +23,7 @@ from dnn.agreement import (
     bounds,
     check,
     contender_ids,
+    derived,
     drift,
     get_contender,
     get_mutant,
@@ -67,6 +68,8 @@ CAUGHT_BY = {
     "unshifted": "L1",
     "lost-nan": "L1",
     "naive-variance": "L1",
+    "lost-duplicates": "L0",
+    "unshifted-softmax": "L0",
 }
 
 
@@ -236,6 +239,19 @@ def test_normalisation_far_from_zero(contender, layer_class):
     assert (
         worst_eta > bounds.layer(100) or not contender.trains
     )  # without the condition the bound would not hold
+
+
+def test_the_bounds_are_near_those_that_are_derived_for_anybody(data):
+    """agree.py --derived compares L0 to L2; here L0."""
+    pairs = derived.compare(data, ["L0"], Sizes(sweep=400), runs=6)
+    assert pairs
+    assert [f"{p.case} {p.tensor} {p.ratio:.3g}" for p in pairs if not p.near] == []
+    records = [
+        Record("L2", "case", "z", f"run {i}", (1 + 0.1 * i) * bounds.U, 1e3 * bounds.U) for i in range(8)
+    ]
+    assert not derived.pairs(records)[0].near
+    with pytest.raises(InputError, match="level is 'L3'"):
+        derived.compare(data, ["L3"])
 
 
 # --------------------------------------------------------------------------- measuring and telling

@@ -360,6 +360,91 @@ def infinite_gradients_pass(clip):
     return lambda g, limit: clip(g, limit) if np.isfinite(g).all() else None
 
 
+@mutant("late", "adam", "adamw")
+def epsilon_under_the_root(step):
+    def wrong(p, g, slots, control, settings):
+        (m, v, *_), (_, _, epsilon, *decay) = slots, settings
+        old, rate = p * (1 - control[0] * decay[0] if decay else 1), float(control[0])
+        step(p, g, slots, control, settings)
+        p[...] = old - rate / control[1] * m / np.sqrt(v / control[2] + epsilon)
+
+    return wrong
+
+
+@mutant("late", "adam", "adamw")
+def correction_of_the_update_before(step):
+    def wrong(p, g, slots, control, settings):
+        old, c = p.copy(), control[1].copy()
+        step(p, g, slots, control, settings)
+        if control[3] > 1:
+            p[...] = old + (p - old) * (control[1] / c)
+
+    return wrong
+
+
+@mutant("bits", "max_pool2d")
+def last_of_equal_pixels(pool):
+    def wrong(x, size, strides, borders, y, index):
+        pool(x, size, strides, borders, y, index)
+        if size == strides and not any(map(any, borders)):
+            h, w = y.shape[1:3]
+            x = x[:, : h * size[0], : w * size[1]]
+            windows = x.reshape(len(x), h, size[0], w, size[1], -1).transpose(0, 1, 3, 5, 2, 4)
+            windows = windows.reshape(*windows.shape[:4], -1)
+            last = windows.shape[-1] - 1 - np.argmax(windows[..., ::-1], axis=-1)
+            index[...] = np.where(np.isnan(y), index, last)
+
+    return wrong
+
+
+@mutant("layers", "dropout")
+def short_batch_is_not_scaled(dropout):
+    largest = [0]
+
+    def wrong(bits, x, rate, mask, y):
+        dropout(bits, x, rate, mask, y)
+        largest[0] = max(largest[0], len(x))
+        if len(x) < largest[0]:
+            y *= 1 - rate
+            mask *= 1 - rate
+
+    return wrong
+
+
+@mutant("unary", "activation_backward")
+def slope_at_0(backward):
+    def wrong(dy, z, y, dz):
+        seen = dy.copy()
+        backward(dy, z, y, dz)
+        dz[z == 0] = seen[z == 0]
+
+    return wrong
+
+
+@mutant("extremes", "hinge")
+def hinge_pulls_at_its_corner(loss):
+    def wrong(y, targets, losses, dy):
+        loss(y, targets, losses, dy)
+        t = np.eye(y.shape[1])[targets] if targets.ndim == 1 else targets
+        s = np.where(t > 0, 1.0, -1.0)
+        dy[s * y == 1] = -s[s * y == 1] / dy.size
+
+    return wrong
+
+
+@mutant("layers", "batch_norm")
+def average_of_the_root(normalise):
+    """A running standard deviation, squared."""
+
+    def wrong(x, gamma, beta, running, settings, *rest):
+        old, (keep, _) = running[1].copy(), settings
+        normalise(x, gamma, beta, running, settings, *rest)
+        now = (running[1] - (1 - keep) * old) / keep
+        running[1][...] = ((1 - keep) * np.sqrt(old) + keep * np.sqrt(now)) ** 2
+
+    return wrong
+
+
 @pytest.mark.parametrize("name", MUTANTS)
 def test_is_rejected(name, data):
     part, wrong = MUTANTS[name]

@@ -118,6 +118,47 @@ def test_a_thin_pen(width: int, tmp_path: Path) -> None:
     assert np.ptp(np.flatnonzero(result.any(1))) + 1 == 20
 
 
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_a_thin_pens_strokes_become_as_wide_as_usual(width: int, tmp_path: Path) -> None:
+    def read(pen: int) -> Grey:
+        page = Image.new("L", (280, 280), 255)
+        ImageDraw.Draw(page).line([(60, 60), (200, 60), (120, 220)], 0, pen)
+        return load_digit_image(save(page, tmp_path / "a.png"))
+
+    thin, usual = read(width), read(18)
+    assert 0.7 < thin.sum() / usual.sum() < 1.3
+    assert np.corrcoef(thin.ravel(), usual.ravel())[0, 1] > 0.85
+
+
+@pytest.mark.parametrize("slant", [-0.8, -0.3, 0.0, 0.4, 0.9])
+def test_deskewing_takes_the_slant_out(slant: float, tmp_path: Path) -> None:
+    """A tall ring, sheared, comes out as it was; only what is asked to be."""
+    page = Image.new("L", (280, 280), 255)
+    ImageDraw.Draw(page).ellipse((100, 40, 180, 240), None, 0, 18)
+    ring = load_digit_image(save(page, tmp_path / "ring.png"))
+    data = (1, slant, -140 * slant, 0, 1, 0)
+    path = save(page.transform(page.size, Image.Transform.AFFINE, data, fillcolor=255), tmp_path / "a.png")
+
+    def likeness(image: Grey) -> float:
+        """Correlation with the ring, which may stand a pixel aside."""
+        moved = [np.roll(image, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+        return max(float(np.corrcoef(one.ravel(), ring.ravel())[0, 1]) for one in moved)
+
+    assert likeness(load_digit_image(path, deskew=True)) > 0.9
+    as_it_is = load_digit_image(path)
+    assert (likeness(as_it_is) > 0.9) == (abs(slant) < 0.2)
+    Image.fromarray(as_it_is).save(tmp_path / "small.png")  # a data set's own form too
+    assert likeness(load_digit_image(tmp_path / "small.png", deskew=True)) > 0.8
+
+
+def test_bytes_are_read_as_their_file_is(tmp_path: Path) -> None:
+    path = save(a_page(), tmp_path / "a.png")
+    np.testing.assert_array_equal(load_digit_image(path.read_bytes()), load_digit_image(path))
+    for content in (b"", b"no picture", path.read_bytes()[:100]):
+        with pytest.raises(InputError, match=r"^the picture "):
+            load_digit_image(content)
+
+
 # Kinds of files
 
 

@@ -1,0 +1,81 @@
+"""The same picture through every backend that runs here, beside NumPy's float64."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from backends import Backend, BackendUnavailable, backend_names, get_backend
+from dnn.agreement import bounds
+from dnn.agreement.samples import inner_dimensions
+from dnn.copies import assembled, parts_of
+from dnn.sequential import Sequential
+from drawing.reading import Host, forward, weighted
+
+
+class Comparison:
+    """A model on all backends; they are made by ``open``, or when it is first asked."""
+
+    def __init__(self, model: Sequential) -> None:
+        self._parts = parts_of(model)._replace(goal=(), steps={})
+        self._dtype = model.backend.dtype_name
+        self._inner = [inner_dimensions(layer, 1)[0] for layer in weighted(model)]
+        self._lock = threading.Lock()
+        self._models: dict[str, Sequential] = {}
+        self._missing: dict[str, str] = {}
+
+    def _on(self, backend: Backend) -> Sequential:
+        """The same numbers on this backend, in its dtype."""
+        arrays = {
+            name: array.astype(backend.dtype_name) if array.dtype.kind == "f" else array
+            for name, array in self._parts.arrays.items()
+        }
+        made: Sequential = assembled(self._parts._replace(arrays=arrays), backend)
+        return made
+
+    def open(self) -> None:
+        """Make the backends and try them once: some import large libraries, and compile."""
+        with self._lock:
+            if self._models:
+                return
+            # The oracle first: NumPy in float64 with the reference kernels.
+            made = {"": self._on(get_backend("numpy", dtype="float64", fused=False))}
+            for name in (*backend_names(), "torch:cuda"):
+                library, _, device = name.partition(":")
+                try:
+                    made[name] = self._on(get_backend(library, device or None, self._dtype))
+                except BackendUnavailable as error:
+                    self._missing[name] = str(error)
+            for model in made.values():
+                forward(model, np.zeros((1, *model.input_shape), np.uint8))
+            self._models = made
+
+    def compare(self, picture: Host) -> dict[str, Any]:
+        """Each backend's answer for a picture (height, width) uint8, and how far it is from float64's.
+
+        The difference is norm(z - z64) / norm(z64) of the last layer's outputs before their activation,
+        and the bound is that of level L2, ``bounds.forward``.
+        """
+        self.open()
+        rows = list(self._rows(picture))
+        largest = max(rows, key=lambda row: row["difference"] / row["bound"])
+        return {
+            "rows": rows, "missing": self._missing, "largest": largest["difference"],
+            "bound": largest["bound"], "holds": largest["difference"] <= largest["bound"],
+        }  # fmt: skip
+
+    def _rows(self, picture: Host) -> Iterator[dict[str, Any]]:
+        oracle = self._models[""]
+        x = picture.reshape(1, *oracle.input_shape)
+        z64 = forward(oracle, x).z
+        for name, model in self._models.items():
+            if not name:
+                continue
+            made, backend = forward(model, x), model.backend
+            unit = bounds.UNITS[backend.precision if self._dtype == "float32" else self._dtype]
+            yield {
+                "backend": name, "digit": int(made.outputs[0].argmax()),
+                "probability": float(np.max(made.outputs[0])), "difference": bounds.eta(made.z, z64),
+                "bound": bounds.forward(self._inner, len(self._inner) - 1, unit),
+            }  # fmt: skip

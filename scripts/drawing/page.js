@@ -1,0 +1,331 @@
+// Draw strokes, send them as a small picture after each, and show what comes back.
+
+const SIDE = 96; // pixels of the picture that is sent: on larger ones lines, dust and frames are looked for
+const MARGIN = 6; // of them, on each side: ink that touches the edge would look cut off
+
+const $ = (id) => document.getElementById(id);
+const paper = $("paper");
+const state = {
+  strokes: [], // each {width, points: [[x, y], ...]} in sides of the paper
+  file: null, // a picture that was opened stands instead of strokes
+  bitmap: null,
+  pointer: null, // which draws now
+  cross: [0.5, 0.5], // where the keyboard's pen is
+  down: false, // whether it is on the paper
+  turn: 0, // counts the questions: an answer to an older one is not shown
+  answer: null,
+};
+
+// ----- drawing
+
+function line(context, stroke, side, margin) {
+  const at = ([x, y]) => [margin + x * (side - 2 * margin), margin + y * (side - 2 * margin)];
+  const points = stroke.points.map(at);
+  context.lineWidth = Math.max(stroke.width * (side - 2 * margin), 1);
+  context.lineCap = context.lineJoin = "round";
+  context.beginPath();
+  context.moveTo(...points[0]);
+  // Smooth: a curve from middle to middle, which the points between pull at.
+  for (let i = 1; i < points.length - 1; i++) {
+    const [x, y] = points[i];
+    context.quadraticCurveTo(x, y, (x + points[i + 1][0]) / 2, (y + points[i + 1][1]) / 2);
+  }
+  context.lineTo(...points.at(-1));
+  context.stroke();
+}
+
+function draw() {
+  const side = Math.round(paper.clientWidth * devicePixelRatio);
+  if (paper.width !== side) paper.width = paper.height = side;
+  const context = paper.getContext("2d");
+  context.clearRect(0, 0, side, side);
+  if (state.bitmap) {
+    const { width, height } = state.bitmap;
+    const scale = side / Math.max(width, height);
+    const [w, h] = [width * scale, height * scale];
+    context.drawImage(state.bitmap, (side - w) / 2, (side - h) / 2, w, h);
+  }
+  context.strokeStyle = getComputedStyle(paper).getPropertyValue("--ink");
+  for (const stroke of state.strokes) line(context, stroke, side, 0);
+  if (document.activeElement === paper && paper.matches(":focus-visible")) {
+    const [x, y] = state.cross.map((v) => v * side);
+    context.strokeStyle = getComputedStyle(paper).getPropertyValue("--accent");
+    context.lineWidth = state.down ? 4 : 2;
+    context.beginPath();
+    context.moveTo(x - 12, y);
+    context.lineTo(x + 12, y);
+    context.moveTo(x, y - 12);
+    context.lineTo(x, y + 12);
+    context.stroke();
+  }
+}
+
+function begin(point) {
+  if (state.file) clear();
+  state.strokes.push({ width: $("pen").value / 100, points: [point] });
+  draw();
+}
+
+function extend(...points) {
+  state.strokes.at(-1).points.push(...points);
+  draw();
+}
+
+function clear() {
+  state.strokes = [];
+  state.file = state.bitmap = null;
+  state.down = false;
+  ask();
+}
+
+function undo() {
+  state.down = false;
+  if (state.file) clear();
+  else if (state.strokes.pop()) ask();
+}
+
+// ----- pointers: mouse, pen, finger
+
+function place(event) {
+  const box = paper.getBoundingClientRect();
+  const inside = (v) => Math.min(Math.max(v, 0), 1);
+  return [inside((event.clientX - box.left) / box.width), inside((event.clientY - box.top) / box.height)];
+}
+
+paper.addEventListener("pointerdown", (event) => {
+  if (state.pointer !== null || event.button !== 0) return;
+  event.preventDefault(); // no selection; and the focus stays without a ring
+  paper.focus({ preventScroll: true, focusVisible: false });
+  state.pointer = event.pointerId;
+  state.down = false;
+  paper.setPointerCapture(event.pointerId);
+  begin(place(event));
+});
+
+paper.addEventListener("pointermove", (event) => {
+  if (event.pointerId !== state.pointer) return;
+  // A browser tells of moves once a frame; what lay between makes the stroke smooth.
+  const between = event.getCoalescedEvents();
+  extend(...(between.length ? between : [event]).map(place));
+});
+
+for (const name of ["pointerup", "pointercancel"]) {
+  paper.addEventListener(name, (event) => {
+    if (event.pointerId !== state.pointer) return;
+    state.pointer = null;
+    ask(event.timeStamp);
+  });
+}
+
+// ----- keyboard
+
+const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+function move([dx, dy], far) {
+  const step = far ? 0.1 : 0.025;
+  state.cross = [dx, dy].map((d, i) => Math.min(Math.max(state.cross[i] + d * step, 0), 1));
+  if (state.down) extend([...state.cross]);
+}
+
+function lift() {
+  state.down = !state.down;
+  if (state.down) begin([...state.cross]);
+  else ask();
+  $("kept").textContent = state.down ? "Pen down." : "Pen up.";
+}
+
+function thicken(by) {
+  $("pen").value = Number($("pen").value) + by;
+}
+
+paper.addEventListener("keydown", (event) => {
+  const { key, shiftKey } = event;
+  if ((event.ctrlKey || event.metaKey) && key.toLowerCase() === "z") undo();
+  else if (event.ctrlKey || event.metaKey || event.altKey) return;
+  else if (key in MOVES) move(MOVES[key], shiftKey);
+  else if (key === " " || key === "Enter") lift();
+  else if (key === "Delete" || key === "Backspace") clear();
+  else if (key === "+" || key === "-") thicken(Number(`${key}1`));
+  else return;
+  event.preventDefault();
+  draw();
+});
+for (const name of ["focus", "blur"]) paper.addEventListener(name, draw);
+
+// ----- questions
+
+function picture() {
+  if (state.file) return state.file;
+  const small = document.createElement("canvas");
+  small.width = small.height = SIDE;
+  const context = small.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, SIDE, SIDE);
+  context.strokeStyle = "#000";
+  for (const stroke of state.strokes) line(context, stroke, SIDE, MARGIN);
+  // Not toBlob, for which a browser may take a second until it is idle.
+  const [, content] = small.toDataURL("image/png").split(",");
+  return Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+}
+
+async function post(path, body) {
+  const reply = await fetch(path, { method: "POST", body });
+  const content = await reply.json();
+  if (!reply.ok) throw new Error(content.error);
+  return content;
+}
+
+async function ask(since = performance.now()) {
+  const turn = ++state.turn;
+  draw();
+  busy("answer", true);
+  $("kept").textContent = "";
+  $("keep").querySelector("button").disabled = !state.strokes.length && !state.file;
+  if (!state.strokes.length && !state.file) {
+    showAnswer(null, "Draw one digit, from 0 to 9.");
+    return;
+  }
+  try {
+    const body = picture();
+    const answer = await post("answer", body);
+    if (turn !== state.turn) return;
+    showAnswer(answer, `${answer.digit}, ${words(answer.outputs[answer.digit])}.`);
+    performance.measure("answer", { start: since, end: performance.now() });
+    busy("comparison", true);
+    for (const [path, show] of [["pixels", showParts], ["backends", showBackends]]) {
+      const content = await post(path, body);
+      if (turn !== state.turn) return;
+      show(content);
+    }
+    busy("comparison", false);
+  } catch (error) {
+    if (turn === state.turn) showAnswer(null, sentence(error));
+  }
+}
+
+function busy(id, is) {
+  $(id).setAttribute("aria-busy", is);
+}
+
+function sentence(error) {
+  if (error instanceof TypeError) return "The server does not answer; is draw.py still running?";
+  return error.message.charAt(0).toUpperCase() + error.message.slice(1) + ".";
+}
+
+// ----- answers
+
+const words = (share) => `probability ${(100 * share).toFixed(1)} percent`;
+
+function showAnswer(answer, text) {
+  state.answer = answer;
+  $("digit").textContent = answer ? answer.digit : "–";
+  $("status").textContent = text;
+  for (const [digit, item] of [...$("bars").children].entries()) {
+    const share = answer ? answer.outputs[digit] : 0;
+    item.className = answer && digit === answer.digit ? "best" : "";
+    item.querySelector(".bar").style.width = `${100 * Math.min(Math.max(share, 0), 1)}%`;
+    item.lastElementChild.textContent = answer ? `${(100 * share).toFixed(1)} %` : "";
+  }
+  const shape = answer?.shape ?? [28, 28];
+  const label = answer ? `the drawing in ${shape.join(" by ")} grey pixels` : "nothing yet";
+  pixels($("seen"), answer?.picture ?? [], shape[1], label, (v) => `rgb(${v}, ${v}, ${v})`);
+  $("hidden").replaceChildren(...(answer?.hidden ?? []).map(layer));
+  showParts(null);
+  showBackends(null);
+  busy("answer", false);
+}
+
+function pixels(canvas, values, columns, label, colour) {
+  canvas.width = columns;
+  canvas.height = Math.max(Math.ceil(values.length / columns), 1);
+  canvas.setAttribute("aria-label", label);
+  const context = canvas.getContext("2d");
+  for (const [i, value] of values.entries()) {
+    context.fillStyle = colour(value);
+    context.fillRect(i % columns, Math.floor(i / columns), 1, 1);
+  }
+}
+
+// The colour of a signed value: blue above 0, orange below, the stronger the farther.
+function signed(values) {
+  const style = getComputedStyle(document.documentElement);
+  const [above, below] = ["--for", "--against"].map((name) => style.getPropertyValue(name));
+  const most = Math.max(...values.map(Math.abs)) || 1;
+  return (v) => `rgba(${v < 0 ? below : above}, ${Math.abs(v) / most})`;
+}
+
+function layer({ name, units, active, values }) {
+  const figure = document.createElement("figure");
+  const canvas = document.createElement("canvas");
+  const caption = document.createElement("figcaption");
+  canvas.className = "pixels";
+  canvas.setAttribute("role", "img");
+  caption.textContent = `${name}: ${active} of ${units} units are not 0`;
+  pixels(canvas, values, Math.min(50, values.length), caption.textContent, signed(values));
+  figure.append(canvas, caption);
+  return figure;
+}
+
+function showParts(content) {
+  const names = content ? `${content.for} against ${content.against}` : "";
+  const label = content ? `pixels that speak for ${names}` : "nothing yet";
+  const parts = content?.parts ?? [];
+  pixels($("parts"), parts, content?.shape[1] ?? 28, label, signed(parts));
+  if (content) {
+    $("parts-text").textContent =
+      `What ${content.for} would lose of its lead over ${content.against} if this pixel alone were blank.`;
+  }
+}
+
+function showBackends(content) {
+  const rows = (content?.rows ?? []).map((row) => {
+    const line = document.createElement("tr");
+    const cells = [row.backend, row.digit, row.probability.toFixed(7), row.difference.toExponential(1)];
+    for (const text of cells) line.insertCell().textContent = text;
+    return line;
+  });
+  $("backends").replaceChildren(...rows);
+  if (!content) return;
+  const [largest, bound] = [content.largest, content.bound].map((v) => v.toExponential(1));
+  const missing = Object.keys(content.missing).join(", ");
+  $("backends-text").textContent =
+    `The largest difference is ${largest}, and the bound ${bound}: it ${content.holds ? "holds" : "does not hold"}. ` +
+    `Compared is what the last layer returns before its activation. ` +
+    (missing ? `Not on this computer: ${missing}.` : "");
+}
+
+// ----- the rest of the page
+
+$("undo").addEventListener("click", undo);
+$("clear").addEventListener("click", clear);
+$("file").addEventListener("change", async ({ target }) => {
+  const [file] = target.files;
+  target.value = "";
+  if (!file) return;
+  clear();
+  state.file = file;
+  state.bitmap = await createImageBitmap(file).catch(() => null); // the server says what is wrong with it
+  ask();
+});
+$("keep").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  try {
+    const { file } = await post(`keep?digit=${$("label").value}`, picture());
+    $("kept").textContent = `Kept as ${file}`;
+  } catch (error) {
+    $("kept").textContent = sentence(error);
+  }
+});
+addEventListener("resize", draw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => ask());
+
+const about = await (await fetch("about")).json();
+$("about").textContent =
+  `Run ${about.run}: ${about.parameters.toLocaleString("en")} parameters, on ${about.backend}.`;
+for (let digit = 0; digit < about.outputs; digit++) {
+  const item = document.createElement("li");
+  item.innerHTML = `<span>${digit}</span><span class="track"><span class="bar"></span></span><span></span>`;
+  $("bars").append(item);
+  $("label").append(new Option(digit));
+}
+ask();

@@ -1,0 +1,185 @@
+"""The server: the page's files, and four questions about a picture that is posted to it.
+
+A web page from elsewhere must not use it. Its browser names this page's address in Host only if it was
+asked for by that address, and its own in Origin: other names than ours are refused, so that a name which is
+made to lead here (DNS rebinding) gets nothing, and so is what another page posts.
+"""
+
+import re
+import threading
+import traceback
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backends import InputError
+from backends.errors import one_line, shown
+from drawing.comparison import Comparison
+from drawing.keeping import Kept
+from drawing.reading import Answer, Reader
+
+HERE = Path(__file__).resolve().parent
+FILES = {"": "index.html", "page.css": "page.css", "page.js": "page.js"}  # path -> file
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+MEGABYTES = 16  # of a photo
+MOST_CONNECTIONS = 64
+AT_ONCE = 2  # questions of a kind: a photo of 50 megapixels takes 200 MB while it is read
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def is_ours(host: str, name: str) -> bool:
+    """Whether a Host header is an address, "localhost", or the name that the page is served at."""
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/@]+)(:\d{1,5})?", host)
+    if match is None:
+        return False
+    if match[1].lower() in ("localhost", name.lower()):
+        return True
+    try:
+        return bool(ip_address(match[1].strip("[]")))
+    except ValueError:
+        return False
+
+
+class Guard:
+    """Refuses what comes from elsewhere, and adds the headers to every reply."""
+
+    def __init__(self, app: ASGIApp, name: str) -> None:
+        self.app, self.name = app, name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        app = self.app
+        if not is_ours(host, self.name):
+            app = _error(403, f"Host is {shown(host)}, expected this page's own address")
+        elif scope["method"] != "GET" and (elsewhere or origin not in (None, f"http://{host}")):
+            app = _error(403, f"Origin is {shown(origin)}, expected this page's own address")
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await app(scope, receive, send_with_headers)
+
+
+def _error(code: int, sentence: str) -> JSONResponse:
+    return JSONResponse({"error": sentence}, code)
+
+
+async def _body(request: Request) -> bytes:
+    """What was posted. Raises HTTPException: it is too large."""
+    content = bytearray()
+    too_large = HTTPException(413, f"the picture is too large, expected at most {MEGABYTES} MB")
+    if int(request.headers.get("content-length", 0)) > MEGABYTES * 1_000_000:
+        raise too_large
+    async for part in request.stream():
+        content += part
+        if len(content) > MEGABYTES * 1_000_000:
+            raise too_large
+    return bytes(content)
+
+
+def make_app(run: str, reader: Reader, comparison: Comparison, kept: Kept, name: str) -> Starlette:
+    """The page of a run, served at an address or name."""
+
+    def keep(content: bytes, request: Request) -> Answer:
+        label = request.query_params.get("digit", "")
+        if label not in map(str, range(reader.model.outputs)):
+            raise InputError(f"digit is {shown(label)}, expected one of 0 to {reader.model.outputs - 1}")
+        return {"file": str(kept.keep(reader.picture(content, only_digits=False), int(label)))}
+
+    questions: dict[str, Callable[[bytes, Request], Answer]] = {
+        "answer": lambda content, request: reader.answer(content),
+        "pixels": lambda content, request: reader.pixels(content),
+        "backends": lambda content, request: comparison.compare(reader.picture(content)),
+        "keep": keep,
+    }
+
+    def question(path: str) -> Route:
+        turn = threading.BoundedSemaphore(AT_ONCE)
+
+        def in_turn(content: bytes, request: Request) -> Answer:
+            with turn:
+                return questions[path](content, request)
+
+        async def reply(request: Request) -> Response:
+            content = await _body(request)
+            try:
+                return JSONResponse(await run_in_threadpool(in_turn, content, request))
+            except InputError:
+                raise
+            except Exception:  # a fault of this program's own: it is told, and the server lives
+                traceback.print_exc()
+                return _error(500, "draw.py has a fault, which it tells where it was started")
+
+        return Route(f"/{path}", reply, methods=["POST"])
+
+    def file(path: str) -> Route:
+        content, kind = (HERE / FILES[path]).read_bytes(), TYPES[Path(FILES[path]).suffix]
+        return Route(f"/{path}", lambda request: Response(content, media_type=kind), methods=["GET"])
+
+    def about(request: Request) -> Response:
+        model = reader.model
+        named = {"run": run, "outputs": model.outputs, "parameters": model.parameters.count}
+        return JSONResponse({**named, "backend": model.backend.name, "only_digits": reader.only_digits})
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException):
+            return _error(error.status_code, error.detail)
+        return _error(400 if isinstance(error, ClientDisconnect) else 422, one_line(error))
+
+    handled = dict.fromkeys((HTTPException, InputError, ClientDisconnect), refuse)
+    routes = [Route("/about", about), *map(file, FILES), *map(question, questions)]
+    guard = Middleware(Guard, name=name)
+    return Starlette(routes=routes, middleware=[guard], exception_handlers=handled)
+
+
+def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> None:
+    """Print the page's address, and serve it until Ctrl-C; ``meanwhile`` is done beside it.
+    Raises InputError: it cannot be served there.
+    """
+    if not 0 <= port <= 65535:
+        raise InputError(f"port is {shown(port)}, expected 0 to 65535")
+    # Critical: it tells of each connection that breaks off in an answer, as a fault with its traceback.
+    config = uvicorn.Config(
+        app, host, port, log_level="critical", access_log=False, server_header=False, lifespan="off",
+        ws="none", http="h11", limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    try:
+        socket = config.bind_socket()
+        socket.listen()  # before the address is told
+    except (SystemExit, OSError, UnicodeError) as stop:  # the first is uvicorn's way to say that it cannot
+        why = getattr(stop.__context__ or stop, "strerror", None) or "no address"
+        raise InputError(
+            f"the page cannot be served at {shown(host)}, port {port} ({why}); choose another --port"
+        ) from None
+    shown_host = f"[{host}]" if ":" in host else host
+    try:
+        print(f"open http://{shown_host}:{socket.getsockname()[1]} in a browser; Ctrl-C ends it", flush=True)
+        threading.Thread(target=meanwhile, daemon=True).start()
+        uvicorn.Server(config).run([socket])
+    except KeyboardInterrupt:
+        pass  # that is how it ends
+    finally:
+        socket.close()

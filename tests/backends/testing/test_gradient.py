@@ -1,0 +1,151 @@
+"""Gradients: a wrong one is blamed on its backend, and one that is only badly conditioned is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import array_api_compat.torch as torch_xp
+import numpy as np
+import pytest
+import torch
+
+from backends import InputError, get_backend
+from backends.testing import Disagreement, check_agreement
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def softmax(xp, x):
+    powers = xp.exp(x - xp.max(x, axis=1, keepdims=True))
+    return powers / xp.sum(powers, axis=1, keepdims=True)
+
+
+def solve(xp, b):
+    i = xp.astype(xp.arange(b.shape[0]), xp.float32)
+    return xp.linalg.solve(1 / (i[:, None] + i[None, :] + 1), b[:, None])
+
+
+def standard(xp, x):
+    return (x - xp.mean(x, axis=0)) / xp.std(x, axis=0)
+
+
+def layers(xp, x, w, b):
+    return xp.tanh(xp.tanh(x @ w + b) @ w + b)
+
+
+RIGHT = {
+    "softmax": (softmax, normal(6, 5)),
+    "saturated": (lambda xp, x: (xp.tanh(x), xp.expm1(x)), 8 * normal(16)),
+    "near a singularity": (lambda xp, x: xp.asin(x), 1 - 1e-3 * np.abs(normal(16)) - 1e-4),
+    "naive variance": (lambda xp, x: xp.mean(x * x, axis=0) - xp.mean(x, axis=0) ** 2, normal(20, 3) + 300),
+    "variance": (lambda xp, x: xp.var(x, axis=0), normal(50, 3) + 300),
+    "standard": (standard, normal(10, 3) + 10),
+    "hilbert": (solve, normal(4)),
+    "layers": (layers, normal(40, 5), normal(5, 5), normal(5)),
+    "cancellation": (lambda xp, x, w: (x + 99) @ w - 99 * xp.sum(w, axis=0), normal(5, 30), normal(30, 4)),
+    "cumulative": (lambda xp, x: xp.cumulative_sum(x, axis=0) ** 3, normal(30, 2)),
+    "written in place": (lambda xp, x: written(xp, x) ** 2, normal(4, 4)),
+    "integers as well": (lambda xp, x: (xp.sort(x * x), xp.argsort(x)), normal(9)),
+}  # fmt: skip
+
+
+def written(xp, x):
+    x[0, :] = 3 * x[1, :]
+    return x
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_gradients_are_not_blamed(name):
+    f, *arrays = RIGHT[name]
+    agreement = check_agreement(f, *arrays, backends=["numpy", "torch"], gradient=True)
+    gradients = [v for v in agreement.verdicts if v.output.startswith("gradient")]
+    assert [v.backend for v in gradients] == ["torch"]
+    assert all(v.ratio > 0 for v in gradients)
+    assert sum(v.unjudged for v in gradients) == 0
+    assert "autograd" in agreement.skipped["the gradient on numpy"]
+
+
+class Wrong(torch.autograd.Function):
+    """tanh, with a mistake in its derivative."""
+
+    @staticmethod
+    def forward(x, mistake):
+        return torch.tanh(x)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(output)
+        ctx.mistake = inputs[1]
+
+    @staticmethod
+    def backward(ctx, dy):
+        return ctx.mistake(dy, *ctx.saved_tensors), None
+
+
+MISTAKES = {
+    "factor": lambda dy, y: dy * (1 - y * y) * (1 + 2e-5),
+    "half": lambda dy, y: (dy * (1 - y * y)).half().float(),
+    "linear": lambda dy, y: dy * (1 - y),
+    "sign": lambda dy, y: dy * (y * y - 1),
+    "axis": lambda dy, y: (dy * (1 - y * y)).T.reshape(dy.shape),
+    "none": lambda dy, y: torch.zeros_like(dy),
+    "one element": lambda dy, y: dy * (1 - y * y) * (torch.arange(y.numel()).reshape(y.shape) > 0),
+    "nan": lambda dy, y: torch.where(y == y.max(), torch.nan, dy * (1 - y * y)),
+}
+
+
+class Mistaken:
+    """torch's namespace with a wrong derivative of tanh."""
+
+    __name__ = torch_xp.__name__
+
+    def __init__(self, mistake):
+        self.tanh = lambda x: Wrong.apply(x, mistake)
+
+    def __getattr__(self, name):
+        return getattr(torch_xp, name)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_wrong_gradients_are_named(name):
+    wrong = replace(get_backend("torch"), name="mistaken", xp=Mistaken(MISTAKES[name]))
+    arrays = normal(6, 4), normal(4, 4), normal(4)
+    with pytest.raises(Disagreement, match="mistaken, gradient") as caught:
+        check_agreement(layers, *arrays, backends=["torch", wrong], gradient=True)
+    verdicts = caught.value.args[0].verdicts
+    assert {v.backend for v in verdicts if not v.agrees} == {"mistaken"}
+
+
+def test_a_gradient_that_is_cut_off_is_named():
+    def f(xp, x):
+        return x * (x.detach() if hasattr(x, "detach") else x)
+
+    check_agreement(f, normal(9), backends=["torch"])
+    with pytest.raises(Disagreement, match="torch, gradient"):
+        check_agreement(f, normal(9), backends=["torch"], gradient=True)
+
+
+def test_kinks_are_not_judged():
+    """|x| at 0, and ties of a maximum: libraries choose."""
+    x = np.asarray([0.0, 1.0, -2.0, 1.0])
+    for f, unjudged in [(lambda xp, x: xp.abs(x), 1), (lambda xp, x: xp.max(x), 2)]:
+        verdicts = check_agreement(f, x, backends=["torch"], gradient=True).verdicts
+        assert verdicts[1].unjudged == unjudged
+
+
+def test_what_has_no_gradient_is_refused():
+    with pytest.raises(InputError, match="no argument is an array of real numbers"):
+        check_agreement(lambda xp, i: i / 2, np.arange(3), gradient=True)
+    with pytest.raises(InputError, match="f returns no floating-point array"):
+        check_agreement(lambda xp, x: xp.argsort(x), normal(3), backends=["torch"], gradient=True)
+
+
+def test_jax():
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64():
+        for name in ("softmax", "saturated", "layers"):
+            f, *arrays = RIGHT[name]
+            verdicts = check_agreement(f, *arrays, backends=["jax"], gradient=True).verdicts
+            assert any(0 < v.ratio <= 1 for v in verdicts if v.output == "gradient")

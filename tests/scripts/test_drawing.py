@@ -1,0 +1,342 @@
+"""The page without a browser: what the server answers, what it refuses, what is kept, how it ends.
+
+Generated inputs: 100 requests that are broken, huge or from elsewhere, times DNN_HOSTILE (10: the 1,000).
+"""
+
+import contextlib
+import io
+import json
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from command_lines import SCRIPTS, assert_refused, run, run_here, serving
+from hostile import TIMES
+from PIL import Image, ImageDraw
+
+from backends import InputError, get_backend
+from dnn import Dense, Sequential
+from dnn.datasets import load_image_folder
+from dnn.layers import BatchNormalization, Conv2D, Flatten, Rescaling
+
+httpx = pytest.importorskip("httpx", reason="it asks the page's server")
+pytest.importorskip("starlette", reason="the page's server")
+pytest.importorskip("uvicorn", reason="the page's server")
+
+from drawing.comparison import Comparison  # noqa: E402
+from drawing.keeping import Kept  # noqa: E402
+from drawing.reading import Reader, forward  # noqa: E402
+from drawing.server import MEGABYTES, is_ours  # noqa: E402
+
+
+def png(draw=None, size=(96, 96)):
+    """A page with a 7 on it, or with what ``draw`` draws."""
+    page, data = Image.new("L", size, 255), io.BytesIO()
+    pen = ImageDraw.Draw(page)
+    (draw or (lambda d: d.line([(30, 20), (65, 20), (42, 78)], 0, 7, joint="curve")))(pen)
+    page.save(data, "PNG")
+    return data.getvalue()
+
+
+def network(dtype="float32", side=28):
+    layers = [Rescaling(1 / 255), Dense(40), BatchNormalization(), Dense(30, "tanh"), Dense(10, "softmax")]
+    return Sequential(layers, input_shape=(side * side,), backend=get_backend("numpy", dtype=dtype))
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return Reader(network(), only_digits=True, deskew=False)
+
+
+# ----- what it answers
+
+
+def test_the_answer_is_that_of_predict(reader):
+    answer = reader.answer(png())
+    x = np.array(answer["picture"], np.uint8)
+    expected = reader.model.predict(x.reshape(1, 784))[0]
+    np.testing.assert_allclose(answer["outputs"], expected, atol=1e-6)
+    assert answer["digit"] == expected.argmax()
+    assert [(h["name"], h["units"]) for h in answer["hidden"]] == [("dense_1", 40), ("dense_2", 30)]
+    assert max(np.abs(answer["hidden"][1]["values"])) <= 1  # tanh
+
+
+def test_a_pixels_part_is_what_the_lead_loses_without_it():
+    """Of a network with one layer that is its weight times its ink, of which a sum is the lead."""
+    model = Sequential([Dense(10, "softmax")], input_shape=(784,), backend=get_backend("numpy"))
+    reader = Reader(model, only_digits=True, deskew=False)
+    found = reader.pixels(png())
+    x = reader.picture(png()).ravel().astype(np.float64)
+    weights = model.parameters.to_host()["dense_1.W"].astype(np.float64)
+    expected = x * (weights[:, found["for"]] - weights[:, found["against"]])
+    np.testing.assert_allclose(found["parts"], expected, atol=1e-3)
+    assert reader.answer(png())["digit"] == found["for"] != found["against"]
+
+
+def test_convolutions_have_hidden_layers_too():
+    layers = [Conv2D(4, 3, "relu"), Flatten(), Dense(10, "softmax")]
+    model = Sequential(layers, input_shape=(28, 28, 1), backend=get_backend("numpy"))
+    (hidden,) = forward(model, np.ones((2, 28, 28, 1), np.float32)).hidden.items()
+    assert (hidden[0], hidden[1].shape) == ("conv2d_1", (2, 26 * 26 * 4))
+    assert len(Comparison(model)._inner) == 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_backends_are_within_the_bound(reader, dtype, monkeypatch):
+    comparison = Comparison(network(dtype))
+    found = comparison.compare(reader.picture(png()))
+    names = [row["backend"] for row in found["rows"]]
+    assert names[0] == "numpy"
+    assert {"torch", "strict"} <= set(names)
+    assert found["holds"]
+    assert 0 < found["largest"] < found["bound"] < (1e-5 if dtype == "float32" else 1e-13)
+    values = comparison._models["torch"].parameters.values  # a backend that errs is found
+    values[...] = values * (1 + 1e-4)
+    assert not comparison.compare(reader.picture(png()))["holds"]
+
+
+@pytest.mark.parametrize(
+    "draw", [lambda d: None, lambda d: d.rectangle((20, 20, 70, 70), 0), lambda d: d.point((50, 50), 0)]
+)
+def test_what_is_no_digit_gets_none(reader, draw):
+    for ask in (reader.answer, reader.pixels):
+        with pytest.raises(InputError, match="the picture shows no"):
+            ask(png(draw))
+
+
+def test_a_model_that_is_none_for_digits_is_refused():
+    for shape, outputs in (((784,), 1), ((5,), 10)):
+        model = Sequential([Dense(outputs)], input_shape=shape, backend=get_backend("numpy"))
+        with pytest.raises(InputError, match="expected"):
+            Reader(model, only_digits=True, deskew=False)
+
+
+# ----- what is kept
+
+
+def test_a_kept_drawing_is_read_back(reader, tmp_path):
+    kept, picture = Kept(tmp_path / "kept"), reader.picture(png())
+    file = kept.keep(picture, 7)
+    before = file.stat().st_mtime_ns
+    assert kept.keep(picture, 7) == file
+    assert file.stat().st_mtime_ns == before  # not written over
+    kept.keep(255 - picture, 1)
+    folder = load_image_folder(tmp_path / "kept", (28, 28))
+    assert folder.classes == ("1", "7")
+    np.testing.assert_array_equal(folder.x[1, :, :, 0], picture)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_nothing_is_kept_elsewhere(reader, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "kept" / "7").symlink_to(tmp_path / "outside")
+    with pytest.raises(InputError, match="link to elsewhere"):
+        Kept(tmp_path / "kept").keep(reader.picture(png()), 7)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        Kept(tmp_path / "file").keep(reader.picture(png()), 7)
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+# ----- the server
+
+
+@pytest.fixture(scope="module")
+def url(place):
+    with serving("run", cwd=place) as url:
+        yield url
+
+
+def test_a_drawing_is_answered_and_kept(url, place):
+    reply = httpx.post(f"{url}/answer", content=png())
+    assert reply.status_code == 200
+    assert reply.json()["shape"] == [8, 8]
+    assert httpx.post(f"{url}/pixels", content=png()).json()["for"] == reply.json()["digit"]
+    rows = httpx.post(f"{url}/backends", content=png(), timeout=60).json()["rows"]
+    assert {row["digit"] for row in rows} == {reply.json()["digit"]}
+    kept = httpx.post(f"{url}/keep?digit=7", content=png()).json()["file"]
+    assert Path(kept).parent == place / "run-drawings" / "7"
+    for digit in ("", "10", "-1", "7/..", "../7", "\x00", "seven"):
+        refused = httpx.post(f"{url}/keep", params={"digit": digit}, content=png())
+        assert (refused.status_code, "digit is" in refused.json()["error"]) == (422, True)
+    assert [path.name for path in (place / "run-drawings").iterdir()] == ["7"]
+
+
+def test_the_page_needs_nothing_from_elsewhere(url):
+    for path in ("", "page.css", "page.js"):
+        reply = httpx.get(f"{url}/{path}")
+        assert reply.status_code == 200
+        assert "default-src 'none'" in reply.headers["content-security-policy"]
+        assert not {"//cdn", "https:", "http:", "@import"} & set(reply.text.split())
+        assert "http" not in reply.text.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    ("host", "ours"),
+    [
+        ("127.0.0.1:8000", True), ("localhost", True), ("LOCALHOST:1", True), ("[::1]:8000", True),
+        ("192.168.0.7:80", True), ("mine.local:8000", True), ("evil.example", False), ("", False),
+        ("evil.example:8000", False), ("localhost.evil.example", False), ("127.0.0.1.evil.example", False),
+        ("localhost@evil.example", False), ("[::1", False), ("localhost:x", False),
+        ("127.0.0.1:8000/x", False),
+    ],
+)  # fmt: skip
+def test_hosts(host, ours):
+    assert is_ours(host, "mine.local") is ours
+
+
+def test_other_pages_are_refused(url):
+    own = {"host": urlsplit(url).netloc}
+    for headers in (
+        {"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"},
+        {"origin": url.replace("http", "https")}, {"origin": "http://localhost:1"},
+        {"sec-fetch-site": "same-site"}, {"host": "evil.example"}, {"host": "evil.example", "origin": "http://evil.example"},
+    ):  # fmt: skip
+        for path in ("answer", "keep?digit=3"):
+            reply = httpx.post(f"{url}/{path}", content=png(), headers={**own, **headers})
+            assert reply.status_code == 403, headers
+    good = {**own, "origin": url, "sec-fetch-site": "same-origin"}
+    assert httpx.post(f"{url}/answer", content=png(), headers=good).status_code == 200
+
+
+def hostile_requests(n, host):
+    """Bytes to send, each with whether the connection is closed before an answer."""
+    rng = np.random.default_rng(0)
+    bomb = bytearray(png())
+    bomb[16:24] = (100_000).to_bytes(4, "big") * 2  # sides that its header claims
+    paths = [
+        "answer",
+        "pixels",
+        "backends",
+        "keep?digit=3",
+        "keep?digit=../3",
+        "",
+        "about",
+        "%00",
+        "../x",
+        "a" * 9000,
+    ]
+    bodies = [
+        b"",
+        b"x",
+        rng.bytes(3000),
+        png()[:60],
+        bytes(bomb),
+        b"GIF89a" + rng.bytes(50),
+        png(lambda d: None),
+    ]
+
+    def post(path, body, length=None, method="POST", more="", host=host):
+        length = len(body) if length is None else length
+        return (
+            f"{method} /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n{more}\r\n".encode()
+            + body
+        )
+
+    def any_of(options):
+        return options[rng.integers(len(options))]
+
+    kinds = [
+        lambda: post(any_of(paths), any_of(bodies)),
+        lambda: post(any_of(paths), any_of(bodies), method=any_of(["GET", "PUT", "DELETE", "X", "OPTIONS"])),
+        lambda: post("answer", b"x", any_of([10**9, 10**30, -1, "x", "", 5])),
+        lambda: post("answer", bytes(2000), more=f"X: {'y' * int(rng.integers(1, 200_000))}\r\n"),
+        lambda: post("answer", b"", more="Transfer-Encoding: chunked\r\n"),
+        lambda: post(
+            any_of(paths), png(), host=any_of(["evil", "", "a b", "x" * 500, "[::", "127.0.0.1:99999"])
+        ),
+        lambda: post("keep?digit=1", png(), more="Origin: http://evil\r\n"),
+        lambda: b"POST /answer HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n",
+        lambda: rng.bytes(int(rng.integers(1, 5000))),
+        lambda: b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 500,
+    ]
+    for i in range(n):
+        yield kinds[i % len(kinds) if i % 9 else rng.integers(len(kinds))](), i % 5 == 0
+
+
+def test_the_server_outlives_what_is_hostile(url, place):
+    address, codes = urlsplit(url), []
+    for request, hangs_up in hostile_requests(100 * TIMES, address.netloc):
+        connection = socket.create_connection((address.hostname, address.port), timeout=20)
+        with connection, contextlib.suppress(OSError):  # where it hangs up on us
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            if not hangs_up:
+                codes.append(connection.recv(200)[9:12])
+    assert set(codes) & {b"400", b"403", b"404", b"405", b"413", b"422"}
+    assert b"500" not in codes
+    assert httpx.post(f"{url}/answer", content=png(), timeout=20).status_code == 200
+    assert {path.name for path in place.iterdir()} <= {"run", "run-drawings"}
+    assert {path.name for path in (place / "run-drawings").iterdir()} <= {"3", "7"}
+
+
+def test_a_body_is_limited_whatever_it_says_of_its_length(url):
+    def parts():
+        for _ in range(MEGABYTES + 1):
+            yield bytes(1_000_000)
+
+    for content in (parts(), b"".join(parts())):
+        with contextlib.suppress(httpx.WriteError, httpx.ReadError):  # where it hangs up on us
+            assert httpx.post(f"{url}/answer", content=content, timeout=20).status_code == 413
+    assert httpx.get(f"{url}/about").status_code == 200
+
+
+def test_many_at_once_get_their_own_answers(url):
+    pages = [png(), png(lambda d: d.ellipse((25, 15, 70, 80), None, 0, 7))]
+    alone = [httpx.post(f"{url}/answer", content=page).json() for page in pages]
+    assert alone[0]["picture"] != alone[1]["picture"]
+    wrong = []
+
+    def ask(i):
+        for _ in range(5):
+            if httpx.post(f"{url}/answer", content=pages[i % 2], timeout=30).json() != alone[i % 2]:
+                wrong.append(i)
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+# ----- the command line
+
+
+def test_a_busy_port_is_a_sentence(url, place):
+    port = str(urlsplit(url).port)
+    assert_refused(run("draw", "run", "--port", port, cwd=place), "port", port, "in use")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nowhere"], ["run", "--port", "99999"], ["run", "--host", "no.such.name."]]
+)
+def test_what_cannot_be_served_is_a_sentence(arguments, place):
+    assert_refused(
+        run_here("draw", *arguments, cwd=place), "expected" if "--host" not in arguments else "served"
+    )
+
+
+def test_a_missing_extra_is_a_sentence(place):
+    code = f"import sys; sys.modules['starlette'] = None; sys.path.insert(0, {str(SCRIPTS)!r}); "
+    code += "sys.argv = ['draw.py', 'run']; import draw, _command; _command.run(draw.main, draw.parse())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
+    assert_refused(done, "Starlette", "[page]")
+
+
+def test_predict_sets_slanted_digits_upright(place):
+    slanted = png(lambda d: d.line([(75, 15), (20, 80)], 0, 8))
+    (place / "one.png").write_bytes(slanted)
+    found = [
+        json.loads(run_here("predict", "run", "one.png", "--json", *more, cwd=place).stdout)["images"][0][
+            "digit"
+        ]
+        for more in ([], ["--deskew"])
+    ]
+    assert found[1] == 1
