@@ -6,6 +6,7 @@ through ``backend.xp``, the library's own array-API namespace.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from typing import Any, ClassVar, Self
@@ -144,6 +145,13 @@ class Backend:
                 step()
 
         return run
+
+    def one_thread(self) -> AbstractContextManager[None]:
+        """While it is open, products of each calling thread are computed in that thread alone.
+
+        Raises InputError: the library cannot be told so; how it can.
+        """
+        return nullcontext()
 
     # ----- saying what it is
 

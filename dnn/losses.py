@@ -1,8 +1,7 @@
 """Goals: the number that training makes small, and its gradient with respect to the network's output.
 
-Both come from one kernel, which also divides by the batch size: the goal is the batch's mean loss. With
-weights it is the weighted mean, sum_i w_i l_i / sum_i w_i over the batch, as torch's losses have it with
-``weight`` (Keras divides by the batch size instead). An example that the loss ignores has the weight 0.
+Both come from one kernel: the batch's mean loss, or with weights the weighted mean sum_i w_i l_i / sum_i w_i
+as in torch (Keras divides by the batch size instead). An example that the loss ignores has the weight 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -275,9 +274,10 @@ def get_loss(loss: str | Loss) -> Loss:
     return made("loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError()")
 
 
-def weigh(xp: Any, weights: Array, losses: Array, gradient: Array) -> None:
-    """To the weighted mean: losses_i *= w_i (B,), gradient_i *= w_i B / sum w (B, C), or 0 if all w are 0."""
-    total = xp.sum(weights, axis=0, keepdims=True)
+def weigh(xp: Any, weights: Array, losses: Array, gradient: Array, whole: Array = None) -> None:
+    """To the weighted mean: losses_i *= w_i (B,), gradient_i *= w_i B / sum w (B, C), or 0 if all w are 0.
+    The sum is over the weights of the ``whole`` batch, where these B are a block of it."""
+    total = xp.sum(weights if whole is None else whole, axis=0, keepdims=True)
     share = weights * (weights.shape[0] / xp.where(total == 0, xp.ones_like(total), total))
     losses[...] = losses * weights
     gradient[...] = gradient * share[:, None]

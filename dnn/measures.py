@@ -38,6 +38,10 @@ class Measure:
         each = self.batch(backend, loss, outputs, y)
         kept += backend.xp.sum(each if counts is None else backend.xp.where(counts > 0, each, counts))
 
+    def join(self, backend: Backend, kept: Array, other: Array) -> None:
+        """Into ``kept`` (size,) also what was kept of other examples."""
+        kept += other
+
     def value(self, kept: np.ndarray, examples: int) -> float:
         """The measure over so many examples, from what was kept."""
         return float(kept[0]) / examples
@@ -54,15 +58,27 @@ class R2(Measure):
         return 1 + 3 * outputs
 
     def add(self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array, counts: Array) -> None:
-        xp, c = backend.xp, outputs.shape[1]
+        xp = backend.xp
         t = _rows(xp, y, outputs)
         w = xp.ones_like(t[:, :1]) if counts is None else counts[:, None]
         b = xp.sum(w)
-        n, mean, apart, wrong = kept[:1], kept[1 : 1 + c], kept[1 + c : 1 + 2 * c], kept[1 + 2 * c :]
-        here, both = xp.sum(w * t, axis=0) / xp.clip(b, 1.0, None), xp.clip(n + b, 1.0, None)
+        here = xp.sum(w * t, axis=0) / xp.clip(b, 1.0, None)
+        apart, wrong = xp.sum(w * (t - here) ** 2, axis=0), xp.sum(w * (t - outputs) ** 2, axis=0)
+        self._join(xp, kept, b, here, apart, wrong)
+
+    def join(self, backend: Backend, kept: Array, other: Array) -> None:
+        self._join(backend.xp, kept, *self._parts(other))
+
+    def _parts(self, kept: Array) -> tuple[Array, Array, Array, Array]:
+        c = (kept.shape[0] - 1) // 3
+        return kept[:1], kept[1 : 1 + c], kept[1 + c : 1 + 2 * c], kept[1 + 2 * c :]
+
+    def _join(self, xp: Any, kept: Array, b: Array, here: Array, apart: Array, wrong: Array) -> None:
+        n, mean, apart_before, wrong_before = self._parts(kept)
+        both = xp.clip(n + b, 1.0, None)
         between = here - mean
-        apart += xp.sum(w * (t - here) ** 2, axis=0) + between**2 * (n * b / both)
-        wrong += xp.sum(w * (t - outputs) ** 2, axis=0)
+        apart_before += apart + between**2 * (n * b / both)
+        wrong_before += wrong
         mean += between * (b / both)
         n += b
 

@@ -4,7 +4,7 @@ What users call is ``dnn.sequential.Sequential``, which is this with compile, fi
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -187,6 +187,10 @@ class Network(Copied, Closed):
     def backward(self, dy: Array) -> None:
         """Write all parameter gradients, from the gradient that ``loss_of`` returned; dy is overwritten."""
         self._block.backward(dy, logits=self._logits_out)
+
+    def redirect(self, values: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
+        """Take parameters from these views, and write gradients into those, instead of its own vectors'."""
+        self._block.attach(values, gradient)
 
     # ----- frozen layers
 

@@ -13,6 +13,7 @@ from dnn.training.callback import Callback, require_callbacks
 from dnn.training.history import History
 from dnn.training.state import StateError, TrainingState
 from dnn.validation.settings import natural_number, require_kind
+from dnn.workers import Workers
 
 MOST = 5
 """Times that the rate is halved."""
@@ -57,7 +58,7 @@ def fit_rewinding(
         most: halvings in all.
         on_rewind: is called with the error, the state that is gone back to (None: the start), and how often
             the rate has been halved by now.
-        callbacks, options: as of ``fit``.
+        callbacks, options: as of ``fit``; the first of several workers has the states.
 
     Raises DivergedError: the loss is not finite, and the rate has been halved ``most`` times.
     """
@@ -65,6 +66,7 @@ def fit_rewinding(
     require_kind("model", model, Sequential).goal, require_kind("states", states, TrainingCheckpoint)
     require_kind("resume", resume, TrainingState, None)
     most = natural_number("most", most)
+    workers = require_kind("workers", options.get("workers"), Workers, None) or Workers()
     optimizer, start, epochs_done = model.optimizer, model.parameters.to_host(), model.epochs_done
     halvings = halvings_of(optimizer, resume)
     model.set_optimizer(slowed(optimizer, halvings))
@@ -78,7 +80,7 @@ def fit_rewinding(
                 raise
             halvings += 1
             model.set_optimizer(slowed(optimizer, halvings))
-            resume = states.newest() or resume
+            resume = workers.share(states.newest) or resume
             model.epochs_done = epochs_done  # epochs are counted from where this fit began
             on_rewind(error, resume, halvings)
             if resume is None:
@@ -87,7 +89,8 @@ def fit_rewinding(
                 resume.facts["optimizer"] = model.optimizer.config()
                 # Last, so that a stop before the next state knows of the lower rate, and one before this
                 # comes here again.
-                states.save(resume)
-    if resume is not None:
+                if workers.first:
+                    states.save(resume)
+    if resume is not None and workers.first:
         states.tidy(resume)
     return history

@@ -95,6 +95,8 @@ class RunFolder(Callback):
     written; nothing was changed.
     """
 
+    first_worker_only = True
+
     def __init__(self, path: str | Path, resume: bool = False, config: dict[str, Any] | None = None) -> None:
         self.path, self.config = require_path("path", path), config
         self._texts: dict[str, str] = {}  # what was written, for a folder that is made again

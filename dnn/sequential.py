@@ -18,6 +18,7 @@ from dnn.losses import Loss, get_loss
 from dnn.measures import Measure, measures
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
+from dnn.training.blocks import steps_in_blocks
 from dnn.training.callback import Callback, require_callbacks
 from dnn.training.evaluation import Evaluation, evaluate, predict
 from dnn.training.history import History
@@ -26,6 +27,7 @@ from dnn.training.state import TrainingState
 from dnn.training.stream import Stream, is_stream
 from dnn.validation.arrays import examples as admit_examples
 from dnn.validation.settings import positive_integer, require_bool, require_kind
+from dnn.workers import Workers
 
 
 class Sequential(Network):
@@ -78,6 +80,7 @@ class Sequential(Network):
         callbacks: Sequence[Callback] = (), shuffle: bool = True,
         class_weight: Mapping[int, float] | str | None = None, sample_weight: Any = None,
         resume: TrainingState | None = None, verbose: str | int = "auto",
+        blocks: int = 1, workers: Workers | None = None,
     ) -> History:  # fmt: skip
         """Train: each epoch takes every example once, in batches, with one update a batch.
 
@@ -100,6 +103,10 @@ class Sequential(Network):
                 ends where it would have ended without a stop (at once, if it had).
             verbose: 1: a progress bar on a terminal, else a line an epoch; 2: lines; 0: nothing; "auto": the
                 bar where there is a terminal.
+            blocks: each batch is cut into so many, a power of two, whose gradients are added in one order:
+                the same bits, whichever threads and workers compute them (``dnn.training.blocks``).
+            workers: ``Workers.from_environment()`` in processes that torchrun started, each with the same
+                call; they share the blocks. See docs/workers.md.
 
         Which arrays and iterables are taken, and what is copied or cast, is told in ``dnn.validation``.
 
@@ -113,7 +120,8 @@ class Sequential(Network):
         if resume is not None and not isinstance(resume, TrainingState):
             raise InputError(f"resume is {shown(resume)}, expected a TrainingState; read one with read_state")
         epochs, batch_size = positive_integer("epochs", epochs), positive_integer("batch_size", batch_size)
-        callbacks = [*callbacks, *progress_of(verbose, callbacks)]
+        workers = require_kind("workers", workers, Workers, None) or Workers()
+        callbacks = [*callbacks, *(progress_of(verbose, callbacks) if workers.first else ())]
         if y is None and is_stream(x):
             validation = self.door.admit_stream(x, validation_split, validation_data, sample_weight, resume)
             batches: Any = partial(Stream, self, x, steps_per_epoch, class_weight)
@@ -121,8 +129,9 @@ class Sequential(Network):
             given = x, y, validation_split, validation_data, class_weight, sample_weight
             examples, validation = self.door.admit_training(*given)
             batches = partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch)
-        with self.training():
-            return Training(self, batches(), validation, callbacks).run(epochs, resume)
+        with self.training(), steps_in_blocks(self, blocks, workers) as make_step:
+            made = batches(make_step=make_step)
+            return Training(self, made, validation, callbacks, workers).run(epochs, resume)
 
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:
         """Mean loss and what is measured; arguments, and what is raised, as in ``fit``."""

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Kill small trainings as they start, save, resume and run, let their disk fill, damage their newest states,
-close their pipes, and resume them: every file must be that of a training that nothing happened to.
+close their pipes, kill random ones of several workers, and resume them: every file must be that of a training
+that nothing happened to.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import _command
 
 SMALL = ["--dataset", "digits", "--limit", "320", "--hidden", "16", "--epochs", "3", "--batch-size", "16",
          "--checkpoint-every", "5", "--require-backend"]  # fmt: skip
+IN_BLOCKS = ["--blocks", "4", "--worker-timeout", "20"]
 REWOUND = ["--on-nan", "rewind", "--learning-rate", "0.01"]  # of its trainings two diverge first
 
 
@@ -25,6 +27,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--backends", default="numpy,torch", metavar="NAME,...", help="default: %(default)s")
     parser.add_argument("--kills", type=int, default=100, help=f"trainings to kill, {each}")
     parser.add_argument("--write-errors", type=int, default=20, help=f"trainings whose writes fail, {each}")
+    workers = f"workers to kill in groups of two and four, {each}"
+    parser.add_argument("--worker-kills", type=int, default=0, metavar="KILLS", help=workers)
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     return parser.parse_args()
 
@@ -33,6 +37,7 @@ def main(arguments: argparse.Namespace) -> int:
     # One thread: the trainings are tiny, and a forked child does not inherit a pool of threads.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
+    from fault_injection.groups import Groups
     from fault_injection.harness import Harness, Tally, main_of_script
     from fault_injection.troubles import diverge
 
@@ -44,6 +49,9 @@ def main(arguments: argparse.Namespace) -> int:
         get_backend(name)  # refuses what cannot run, and loads the libraries that the children then share
     load_dataset("digits")
     import matplotlib.figure  # noqa: F401
+
+    if arguments.worker_kills:
+        import torch.distributed  # noqa: F401
 
     train = main_of_script(Path(__file__).parent / "train.py")
     clean = True
@@ -60,10 +68,16 @@ def main(arguments: argparse.Namespace) -> int:
             plain.kill(arguments.kills - arguments.kills // 4, told)
             rewound.kill(arguments.kills, told)
             plain.fail_writes(arguments.write_errors, told)
-            print(f"{name}: {tally.line()}", flush=True)
-            for failure in tally.failures:
-                print(f"    {failure}")
-            clean = clean and tally.clean
+            tallies = [tally]
+            if arguments.worker_kills:
+                groups = Groups(train, [*command, *IN_BLOCKS], place / "groups", arguments.seed)
+                groups.kill_workers(arguments.worker_kills, told)
+                tallies.append(groups.tally)
+            for tally in tallies:
+                print(f"{name}: {tally.line()}", flush=True)
+                for failure in tally.failures:
+                    print(f"    {failure}")
+                clean = clean and tally.clean
     return 0 if clean else 1
 
 

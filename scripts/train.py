@@ -4,7 +4,9 @@
 import argparse
 import shlex
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,10 +16,10 @@ import _command
 PRESET_SETS = ("hidden", "activation", "loss", "optimizer", "learning_rate", "schedule", "warmup")
 # With --resume these may be said anew, and the others are the run's.
 ANEW = {"backend", "device", "require_backend", "precision", "graphs", "data_dir", "quiet", "resume",
-        "checkpoint_every", "keep", "on_nan"}  # fmt: skip
-NOT_KEPT = {"quiet", "resume", "run_dir", "data_dir"}
+        "checkpoint_every", "keep", "on_nan", "mixed", "worker_timeout"}  # fmt: skip
+UNWRITTEN = {"quiet", "resume", "run_dir", "mixed", "worker_timeout"}
+NOT_KEPT = UNWRITTEN | {"data_dir"}
 """Not taken from config.json: they are the command's own, and no folder chooses where files are."""
-UNWRITTEN = {"quiet", "resume", "run_dir"}
 UNSET = {"preset": str, "learning_rate": float, "limit": int, "checkpoint_every": int, "device": str}
 ON_NAN = ("stop", "rewind")
 
@@ -45,6 +47,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0)
     add("--limit", type=int, metavar="N", help="only the first N training images")
     _command.add_backend_arguments(parser)
+    add = parser.add_argument_group("workers (docs/workers.md)").add_argument
+    cut = "cut each batch into B, a power of two, for threads and for the workers that torchrun starts"
+    add("--blocks", type=int, default=1, metavar="B", help=f"{cut} (default: %(default)s)")
+    add("--mixed", action="store_true", help="workers may have different backends; bits are not promised")
+    late = "a worker that does not answer for so long ends the run (default: %(default)s)"
+    add("--worker-timeout", type=float, default=120.0, metavar="SECONDS", help=late)
     add = parser.add_argument_group("saving and resuming").add_argument
     add("--run-dir", metavar="DIR", help="a new folder; default: runs/DATE-BACKEND")
     anew = "options of the backend, --data-dir and those of this group may be given anew"
@@ -88,14 +96,14 @@ def fits(name: str, value: Any, default: Any) -> bool:
     return type(value) is expected or (expected is float and type(value) is int)
 
 
-def resumed(asked: Asked) -> argparse.Namespace:
+def resumed(asked: Asked, workers: Any) -> argparse.Namespace:
     """The options of the run that is continued, under this command's; what its version lacked is default."""
     from backends import InputError
     from dnn.run_folder import RESULT, read_config
 
     place = Path(asked.options.resume)
-    config = read_config(place)
-    if (place / RESULT).exists():
+    config, finished = workers.share(lambda: (read_config(place), (place / RESULT).exists()))
+    if finished:
         raise InputError(f"run {place} is finished, there is nothing to resume; train anew with --run-dir")
     if wrong := sorted(asked.given - ANEW):
         option = wrong[0].replace("_", "-")
@@ -158,8 +166,9 @@ class Run:
     x: Any
     y: Any
     model: Any
-    folder: Any
+    folder: Any  # None: another worker has it
     state: Any
+    workers: Any
 
     @property
     def updates(self) -> int:
@@ -172,30 +181,63 @@ class Run:
         return shlex.join([*_command.called(), "--resume", str(self.folder.path), *more])
 
 
-def prepare(asked: Asked) -> Run:
+def prepare(asked: Asked, workers: Any) -> Run:
     """Everything that can be refused is refused here or by fit's door, before a folder is made."""
     from dnn.callbacks import latest_state
     from dnn.datasets import load_dataset
     from dnn.run_folder import RunFolder, free_folder, require_new
     from dnn.validation.settings import positive_integer
+    from dnn.workers.tree import require_blocks
 
     resume = asked.options.resume is not None
-    options = asked.options = resumed(asked) if resume else asked.options
-    backend = _command.open_backend(options)
+    options = asked.options = resumed(asked, workers) if resume else asked.options
+    require_blocks(options.blocks, workers.size)
+    backend = open_backend(options, workers)
     options.epochs = positive_integer("epochs", options.epochs)
     options.batch_size = positive_integer("batch_size", options.batch_size)
-    if options.run_dir and not resume:
+    # A group that torchrun started anew goes on in the folder that the first one made.
+    resume = resume or bool(workers.restarts and workers.share(Path(options.run_dir).is_dir))
+    if options.run_dir and not resume and workers.first:
         require_new(Path(options.run_dir))
-    data = load_dataset(options.dataset, options.data_dir)
+    load = partial(load_dataset, options.dataset, options.data_dir)
+    data = workers.first_alone(load)  # which downloads what is missing
     limit = positive_integer("limit", options.limit) if options.limit is not None else None
     x, y = data.x_train[:limit], data.y_train[:limit]
     model = build(asked, backend, data, len(x))
     place = Path(options.resume or options.run_dir or free_folder(Path("runs"), backend.name))
-    folder = RunFolder(place, resume=resume)
-    state = latest_state(place) if resume and not folder.empty else None
+    folder = RunFolder(place, resume=resume) if workers.first else None
+    state = workers.share(lambda: latest_state(place) if resume and not folder.empty else None)
     if state is not None:
         require_whole(state, options.epochs)
-    return Run(options, data, x, y, model, folder, state)
+    return Run(options, data, x, y, model, folder, state, workers)
+
+
+def open_backend(options: argparse.Namespace, workers: Any) -> Any:
+    """The backend asked for; with --device cuda each worker of a machine has the GPU of its own number."""
+    if workers.local_size > 1 and options.device == "cuda":
+        options = argparse.Namespace(**{**vars(options), "device": f"cuda:{workers.local_rank}"})
+    return _command.open_backend(options)
+
+
+def join(options: argparse.Namespace) -> Any:
+    """The workers that torchrun started. Raises InputError: they have no folder that all can find again."""
+    from backends import InputError
+    from dnn.workers import Workers
+
+    workers = Workers.from_environment(mixed=options.mixed, timeout=options.worker_timeout)
+    if workers.size > 1 and not (options.run_dir or options.resume):
+        raise InputError(
+            "workers have no --run-dir, expected one, so that they go on there when torchrun restarts them"
+        )
+    return workers
+
+
+def finished(options: argparse.Namespace, workers: Any) -> bool:
+    """Whether a group that torchrun started anew has nothing left to do."""
+    from dnn.run_folder import RESULT
+
+    place = Path(options.resume or options.run_dir or ".")
+    return bool(workers.restarts and workers.share((place / RESULT).exists))
 
 
 def require_whole(state: Any, epochs: int) -> None:
@@ -225,40 +267,55 @@ def train(run: Run, stopper: Any, states: Any) -> Any:
         folder.config = {**kept, "rate_factor": 0.5**halvings, **made}
 
     def rewound(error: Exception, state: Any, halvings: int) -> None:
+        if folder is None:
+            return
         configure(halvings)
         folder.write_json(CONFIG, folder.config)
         where = "the start" if state is None else f"epoch {state.epoch}, update {state.updates}"
         how = f"going back to {where} with {0.5**halvings:g} of the rate"
         _command.say(f"{_command.program()}: {error}; {how}")
 
-    if run.state is None:
-        configure(0)
-    watchers = [folder, stopper]
-    if not options.quiet:
-        watchers.append(progress_for_stdout(headline(run)))
+    watchers = []
+    if folder is not None:
+        if run.state is None:
+            configure(0)
+        watchers += (
+            [folder, stopper] if options.quiet else [folder, stopper, progress_for_stdout(headline(run))]
+        )
     with stopper.listening():
         return fit_rewinding(
             model, run.x, run.y, states=states, callbacks=watchers, resume=run.state,
             most=MOST if options.on_nan == "rewind" else 0, on_rewind=rewound,
             batch_size=options.batch_size, epochs=options.epochs, verbose=0,
             validation_data=(run.data.x_test, run.data.y_test),
+            blocks=options.blocks, workers=run.workers,
         )  # fmt: skip
 
 
 def main(asked: Asked) -> int:
     from dnn.callbacks import StopOnSignal, Stopped, TrainingCheckpoint
+    from dnn.workers import WorkerError
 
-    run = prepare(asked)
-    states = TrainingCheckpoint(run.folder.path, run.options.checkpoint_every, run.options.keep)
-    start = time.perf_counter()
+    workers = join(asked.options)
+    if finished(asked.options, workers):
+        return 0
+    run = prepare(asked, workers)
+    place = Path(run.options.resume or run.options.run_dir or run.folder.path)
+    states = TrainingCheckpoint(place, run.options.checkpoint_every, run.options.keep)
+    stopper, start = StopOnSignal(states), time.perf_counter()
     try:
-        history = train(run, StopOnSignal(states), states)
+        history = train(run, stopper, states)
     except Stopped as stop:
         run.folder.save(run.model)  # for evaluate.py and predict.py
         how = f"resume with: {run.again}" if stop.saved else "its state could not be saved"
         _command.say(f"{_command.program()}: {stop}; {how}")
         return 128 + stop.signal
-    report(run, history, time.perf_counter() - start)
+    except WorkerError:
+        if workers.first or stopper.asked is None:
+            raise
+        return 128 + stopper.asked  # the first worker heard it too, and has saved
+    if workers.first:
+        report(run, history, time.perf_counter() - start)
     return 0
 
 
@@ -279,12 +336,15 @@ def report(run: Run, history: Any, seconds: float) -> None:
     from dnn.run_folder import RESULT
 
     backend, numbers = run.model.backend, history.history
+    with backend.one_thread() if run.options.blocks > 1 else nullcontext():
+        described = backend.describe()
     loss, accuracy = numbers["val_loss"][-1], numbers["val_accuracy"][-1]
     run.folder.save(run.model)
     run.folder.draw(history, f"{run.options.dataset}, {backend.name}, test accuracy {accuracy:.4f}")
     run.folder.write_json(RESULT, {
         "backend_asked": run.options.backend, "backend_used": backend.name, "device": str(backend.device),
-        "describe": backend.describe(), "updates": run.updates, "seconds": seconds, "test_loss": loss,
+        "describe": described, "updates": run.updates, "seconds": seconds, "test_loss": loss,
+        "seconds_in_sums": run.workers.seconds,  # over workers
         # The median epoch's: the first one may also compile.
         "ms_per_update": 1e3 * median(numbers["seconds"]) * run.options.epochs / run.updates,
         "test_accuracy": accuracy,

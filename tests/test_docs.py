@@ -65,6 +65,7 @@ NEED_NOT_BE_OPENED = {
     "dnn.optimizers.schedules": "a table of rates",
     "dnn.random": "random numbers by key",
     "dnn.training": "gives its names only",
+    "dnn.training.blocks": "an update in blocks, for threads and workers",
     "dnn.training.callback": "watches",
     "dnn.training.evaluation": "forward and loss, without training",
     "dnn.training.history": "lists of numbers",
@@ -72,6 +73,7 @@ NEED_NOT_BE_OPENED = {
     "dnn.training.totals": "adds up losses",
     "dnn.training.stream": "batches from an iterable",
     "dnn.validation.": "refuses what does not fit",
+    "dnn.workers": "processes that share a batch",
 }
 """Modules outside of README's "Read it in an evening" that a file in it imports, and what is enough to know;
 a name with a dot at its end stands for all that is in it."""
@@ -82,6 +84,7 @@ IMAGES = "--dataset digits --epochs 1 --limit 100 --backend numpy"
 TEXTS = "--files train.txt test.txt --columns 16 --epochs 1 --backend numpy"
 SMALL = {
     "train.py --backend auto": TRAIN,
+    "train.py --blocks 8 --batch-size 800": TRAIN,
     "train.py --help": "",
     "train.py --backend cupy": TRAIN,  # without a GPU this and the next three warn and go on with NumPy
     "train.py --backend torch --device cuda": TRAIN,
@@ -292,6 +295,12 @@ def test_other_command_lines_name_what_exists(command):
         assert arguments[0] in targets
     elif program == "bash":
         assert (ROOT / arguments[0]).is_file()
+    elif program == "torchrun":
+        (script,) = (word for word in arguments if word.startswith("scripts/"))
+        files = ROOT / script, SCRIPTS / "_command.py"
+        source = "".join(path.read_text(encoding="utf-8") for path in files)
+        ours = arguments[arguments.index(script) :]
+        assert all(f'"{word}"' in source for word in ours if word.startswith("--"))
     elif program == ".":
         assert arguments == [".venv/bin/activate"]
     else:

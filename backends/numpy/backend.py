@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -32,6 +33,19 @@ class NumpyBackend(Backend):
 
     def owns(self, array: Any) -> bool:
         return type(array) in (np.ndarray, np.memmap)  # a masked array's mask would be ignored
+
+    def one_thread(self) -> AbstractContextManager[Any]:
+        try:
+            from threadpoolctl import threadpool_limits
+        except ImportError:
+            if any(os.environ.get(f"{pool}_NUM_THREADS") == "1" for pool in ("OPENBLAS", "OMP", "MKL")):
+                return nullcontext()
+            raise InputError(
+                "NumPy's BLAS is to use one thread, which needs threadpoolctl; install it, or set "
+                "OPENBLAS_NUM_THREADS=1 (or OMP_, MKL_) before Python starts"
+            ) from None
+        limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
+        return limits
 
     def describe_library(self) -> dict[str, Any]:
         try:

@@ -20,6 +20,7 @@ from dnn.validation.settings import require_bool, require_path
 class _Log(Callback):
     """Base: something that is open while a training runs; each epoch is flushed to it."""
 
+    first_worker_only = True
     _file: Any = None
 
     def write(self, epoch: int, logs: dict[str, float]) -> None:

@@ -22,6 +22,8 @@ class ModelCheckpoint(Callback):
     Raises InputError: in training, an unwritable file.
     """
 
+    first_worker_only = True
+
     def __init__(
         self, filepath: str | Path, monitor: str = "val_loss", save_best_only: bool = False,
         mode: str = "auto",

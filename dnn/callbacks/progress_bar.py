@@ -32,6 +32,8 @@ def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
 class PlainProgress(Callback):
     """A line an epoch on standard output, and ``headline`` before the first."""
 
+    first_worker_only = True
+
     def __init__(self, headline: str = "") -> None:
         self.headline = headline
 

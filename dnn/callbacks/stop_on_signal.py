@@ -22,13 +22,18 @@ class Stopped(Exception):
 
 
 class StopOnSignal(Callback):
-    """Saves and raises Stopped at the next look after a signal; a second signal stops at once."""
+    """Saves and raises Stopped at the next look after a signal; a second signal stops at once.
 
+    Attributes:
+        asked: the signal's number; None: there was none.
+    """
+
+    first_worker_only = True
     every = 25  # updates between two looks: a CUDA graph's length, and a fraction of a second on a CPU
 
     def __init__(self, checkpoints: TrainingCheckpoint) -> None:
         self.checkpoints = require_kind("checkpoints", checkpoints, TrainingCheckpoint)
-        self._asked: int | None = None
+        self.asked: int | None = None
         self._left = 0  # epochs
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
@@ -44,13 +49,13 @@ class StopOnSignal(Callback):
             self._stop_if_asked(take)
 
     def _stop_if_asked(self, take: Callable[[], TrainingState]) -> None:
-        if self._asked is not None:
-            raise Stopped(self._asked, self.checkpoints.save(take()))
+        if self.asked is not None:
+            raise Stopped(self.asked, self.checkpoints.save(take()))
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._asked is not None:
+        if self.asked is not None:
             raise KeyboardInterrupt
-        self._asked = number
+        self.asked = number
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -51,6 +51,8 @@ class TrainingCheckpoint(Callback):
             be read are counted, and only they are removed.
     """
 
+    first_worker_only = True
+
     def __init__(self, folder: Path, every: int | None = None, keep: int = 3) -> None:
         self.folder = require_path("folder", folder)
         self.every = None if every is None else positive_integer("checkpoint_every", every)

@@ -24,6 +24,11 @@ class Random(Layer):
     random = True
     kernel: ClassVar[str]  # that ``apply`` needs
     written: ClassVar[tuple[str, ...]] = ("y",)  # buffers (B, n) that it fills
+    _row = 0
+
+    def begin_at(self, row: int) -> None:
+        """From now on x begins at this row of a batch, and gets what it would get in the whole of it."""
+        self._row = row
 
     def pairs(self) -> int:
         """How many an example takes: two words for two numbers of x."""
@@ -53,6 +58,8 @@ class Random(Layer):
             return x
         xp, step, keep = self.backend.xp, self.state["step"], self._buffers[x.shape[0]]
         counters, bits = xp.reshape(keep.counters, (-1,)), self.backend.view(keep.bits, (-1,))
+        if self._row:
+            counters = counters + self._row * self.pairs()
         self._threefry(self._key, step, counters, bits)
         step[...] = step + 1
         self.apply(keep, xp.reshape(x, keep.y.shape))

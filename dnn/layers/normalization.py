@@ -80,8 +80,8 @@ class BatchNormalization(Normalization):
 
     def reserve(self, batch: int, training: bool) -> None:
         if training and self.trainable and batch * self._places < 2:
-            cure = "take a batch_size that leaves no single example at the end, or LayerNormalization"
-            least = f"at least two, since one has no variance; {cure}"
+            cure = "take a batch_size that leaves no single example at the end or in a block"
+            least = f"at least two, since one has no variance; {cure}, or LayerNormalization"
             raise self.refused("got a training batch of one example", least)
         super().reserve(batch, training)
 

@@ -36,6 +36,7 @@ class Callback:
 
     # Updates between two calls of ``on_progress``; None: it is not called, and the epoch has no pause.
     every: int | None = None
+    first_worker_only: bool = False  # of several workers only the first has it, as of what writes files
     model: Network  # that ``fit`` trains; ``model.stop_training = True`` ends it after the epoch
 
     def __repr__(self) -> str:

@@ -19,6 +19,7 @@ from dnn.training.step import TrainingStep
 from dnn.training.stream import Stream
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
+from dnn.workers import Workers
 
 VALIDATION_BATCH = 1000  # examples at a time at an epoch's end, as ``Sequential.evaluate`` has it
 
@@ -33,6 +34,7 @@ class Batches:
         shuffle: a new order each epoch; else as they lie.
         steps: updates of an epoch, the first of its order; None: all.
         unroll: how many updates a backend that records them replays at a time.
+        make_step: TrainingStep, or what makes another kind of step of the same arguments.
 
     Attributes:
         updates: of an epoch; done: of the running epoch so far.
@@ -43,10 +45,10 @@ class Batches:
 
     def __init__(
         self, network: Network, examples: Examples, batch_size: int, shuffle: bool = True,
-        steps: int | None = None, unroll: int = 25,
+        steps: int | None = None, unroll: int = 25, make_step: Any = TrainingStep,
     ) -> None:  # fmt: skip
         backend = network.backend
-        self.network, self.examples = network, examples
+        self.network, self.examples, self.make_step = network, examples, make_step
         self.n, self.shuffle = examples.size, shuffle
         self.batch_size = batch_size = min(batch_size, self.n)
         self._full, rest = divmod(self.n, batch_size)
@@ -62,7 +64,7 @@ class Batches:
         self._parts = []  # (step, run) of the full batches, and of the short one
         for part, size in ((self._order[:cut], batch_size), (self._order[cut:], rest)):
             if part.shape[0]:
-                step = TrainingStep(network, examples, backend.view(part, (-1, size)), self.totals)
+                step = make_step(network, examples, backend.view(part, (-1, size)), self.totals)
                 self._parts.append((step, step.runner(unroll)))
 
     @property
@@ -100,10 +102,11 @@ class Training:
 
     def __init__(
         self, network: Network, batches: Batches | Stream, validation: Examples | None,
-        callbacks: Sequence[Callback],
+        callbacks: Sequence[Callback], workers: Workers,
     ) -> None:  # fmt: skip
-        self.network, self.batches, self.validation = network, batches, validation
-        self.watchers, self.history = tuple(callbacks), History()
+        self.network, self.batches, self.validation, self.workers = network, batches, validation, workers
+        self.watchers = tuple(c for c in callbacks if workers.first or not c.first_worker_only)
+        self.history = History()
         names = batches.totals.names
         validated = [] if validation is None else [f"val_{name}" for name in names]
         self.measures = [*names, "seconds", *validated]
@@ -113,7 +116,7 @@ class Training:
         """What decides every number of this training: only where a state is taken: it reads all data."""
         b = self.batches
         x = b.examples.x if isinstance(b, Batches) else None
-        return states.facts_of(self.network, x, b.data, b.batch_size, b.shuffle, b.steps)
+        return states.facts_of(self.network, x, b.data, b.batch_size, b.shuffle, b.steps, b.make_step.blocks)
 
     def restore(self, state: TrainingState) -> History:
         """Become what this state was taken of; returns the epochs before it. StateError: another training."""
@@ -139,6 +142,7 @@ class Training:
         if state is not None:
             before = self.restore(state)
             first, done = state.epoch, state.updates
+        self.workers.agree(lambda: {**self.facts, "start": self.take(first, done).digest, "end": last})
         network.stop_training = False
         for watcher in self.watchers:
             watcher.set_model(network)

@@ -28,6 +28,7 @@ from dnn.validation.settings import require_kind, require_path
 
 FORMAT, VERSION = "array-api-dnn-training", 1
 MADE_WITH = "made_with"  # the one fact that may differ where a training goes on, which is said
+BLOCKS = "blocks"
 CALLBACK = "callback "  # how the names of the callbacks' arrays begin in a training state
 OURS = ("loss", "seconds", *MEASURES)
 """Numbers of an epoch that are a fit's, whether it measures them or not; others are what callbacks added."""
@@ -50,6 +51,16 @@ class TrainingState:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
+    def digest(self) -> str:
+        """Of its position and of all its arrays but the callbacks'."""
+        digest = hashlib.sha256(f"{self.epoch} {self.updates};".encode())
+        for name, array in sorted(self.arrays.items()):
+            if name.startswith(CALLBACK):
+                continue
+            digest.update(f"{name} {array.dtype} {array.shape};".encode() + array.tobytes())
+        return digest.hexdigest()
+
+    @property
     def finite(self) -> bool:
         """Whether no number of the weights, the optimizer and the sums is NaN or infinite."""
         return all(np.all(np.isfinite(array)) for array in self.arrays.values())
@@ -67,7 +78,7 @@ def fingerprint(backend: Backend, *arrays: Array) -> str:
 
 
 def facts_of(
-    model: Network, x: Any, data: str, batch_size: int | None, shuffle: bool, steps: int | None
+    model: Network, x: Any, data: str, batch_size: int | None, shuffle: bool, steps: int | None, blocks: int
 ) -> dict[str, Any]:
     """What decides every number of a training, as JSON values.
 
@@ -75,6 +86,7 @@ def facts_of(
         x: the admitted examples; None: they come in batches.
         data: the ``fingerprint``, or that batches come from an iterable, which has no ``batch_size``.
         steps: updates of an epoch; None: as many as there are batches.
+        blocks: that each batch is cut into; of 1 nothing is said, as in states of older versions.
     """
     config = model.config()
     config.pop("uint8_scale")
@@ -87,6 +99,7 @@ def facts_of(
         "model": config, "optimizer": model.optimizer.config(), "dtype": model.backend.dtype_name,
         "seed": model.seed, "data": data, "batch_size": batch_size, "shuffle": shuffle,
         "steps_per_epoch": steps, MADE_WITH: made_with(model.backend),
+        **({} if blocks == 1 else {BLOCKS: blocks}),
     }  # fmt: skip
 
 
@@ -125,9 +138,10 @@ def take_state(
 
 def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any]) -> None:
     """Put a state into a compiled model; StateError, with nothing written: it is of another training."""
-    for name, wanted in facts.items():
-        if name != MADE_WITH and state.facts.get(name) != wanted:
-            got = f"the training state has another {name}: {brief(state.facts.get(name))}"
+    begun = {BLOCKS: 1, **state.facts}
+    for name, wanted in {BLOCKS: 1, **facts}.items():
+        if name != MADE_WITH and begun.get(name) != wanted:
+            got = f"the training state has another {name}: {brief(begun.get(name))}"
             raise StateError(f"{got}, expected {brief(wanted)}; resume with what it was begun with")
     places = _places(model, totals)
     saved = {name for name in state.arrays if not name.startswith(CALLBACK)}

@@ -37,13 +37,18 @@ def gradients(
     if weights is not None:
         weigh(network.backend.xp, weights, losses, dy)
     network.backward(dy)
+    settle(network)
+    if totals is not None:
+        totals.add(outputs, y, losses, weights)
+    return losses
+
+
+def settle(network: Network) -> None:
+    """To the gradients of the loss those of the penalty; and 0 for frozen layers."""
     if network.penalty is not None:
         network.penalty.add_gradients()
     for name in network.frozen:
         network.parameters.gradient[name][...] = 0.0
-    if totals is not None:
-        totals.add(outputs, y, losses, weights)
-    return losses
 
 
 def update(
@@ -57,12 +62,16 @@ def update(
 class TrainingStep:
     """Pick the next batch and make one update on it. No arguments, no read: a backend may record it.
 
+    Where the batch is cut into blocks, ``dnn.training.blocks.BlockedStep`` does it.
+
     Args:
         network: compiled.
         examples: all of them.
         order: (batches, B) int64, which rows make which batch; a view that the caller refills.
         totals: where the losses and right predictions are added.
     """
+
+    blocks = 1
 
     def __init__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> None:
         self.network, self.order, self.totals = network, order, totals

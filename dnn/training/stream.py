@@ -28,7 +28,7 @@ class Stream:
         source: begins anew for each epoch and gives (x, y) or (x, y, weight), of any number of examples; an
             iterator goes on where it was.
         steps: batches of an epoch; None: the length of the source.
-        class_weight: as in ``Sequential.fit``.
+        class_weight: as in ``Sequential.fit``; make_step: as of ``Batches``.
 
     Attributes:
         updates, done, totals: as of ``Batches``; seen: examples of the running epoch so far.
@@ -38,11 +38,17 @@ class Stream:
     data, batch_size, shuffle = "batches of an iterable", None, False
 
     def __init__(
-        self, network: Network, source: Iterable[Any], steps: int | None, class_weight: ClassWeight = None
+        self,
+        network: Network,
+        source: Iterable[Any],
+        steps: int | None,
+        class_weight: ClassWeight = None,
+        make_step: Any = TrainingStep,
     ) -> None:
         if isinstance(class_weight, str):
             raise InputError(f"class_weight is {shown(class_weight)}, expected a dict: x comes in batches")
         self.network, self.source, self.class_weight = network, source, class_weight
+        self.make_step = make_step
         length = length_hint(source, -1)
         if steps is None and length < 0:
             raise InputError("steps_per_epoch is None, expected how many batches of x, which has no length")
@@ -90,6 +96,6 @@ class Stream:
         if key not in self._parts:
             xp, backend = self.network.backend.xp, self.network.backend
             order = xp.reshape(xp.arange(batch.size, dtype=xp.int64, device=backend.device), (1, -1))
-            step = TrainingStep(self.network, batch, order, self.totals)
+            step = self.make_step(self.network, batch, order, self.totals)
             self._parts[key] = step, backend.capture(step.learn, 1)
         return self._parts[key]

@@ -15,7 +15,7 @@ class Totals:
     """
 
     def __init__(self, network: Network, weighted: bool = False, classes: bool = True) -> None:
-        self.network, measures = network, network.measures(classes)
+        self.network, self.classes, measures = network, classes, network.measures(classes)
         self.names = ("loss", *(measure.name for measure in measures))
         sizes = [measure.size(network.outputs) for measure in measures]
         self._raw = all(measure.raw for measure in measures)  # nobody asks for the network's own outputs
@@ -27,6 +27,7 @@ class Totals:
         self.weight: Array = self.sums[2:3] if weighted else None
         self._places = [slice(start, start + n) for start, n in zip(starts, sizes, strict=True)]
         self._measures = [(m, self.sums[place]) for m, place in zip(measures, self._places, strict=True)]
+        self._heads = (slice(0, 1), slice(2, 3)) if usual else (slice(0, 3),)  # what is of no measure
 
     def add(self, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
         """One batch: what the loss took (B, C), targets, each example's loss (B,) times its weight (B,)."""
@@ -41,6 +42,13 @@ class Totals:
         finished = outputs if self._raw else self.network.outputs_of(outputs)
         for measure, kept in self._measures:
             measure.add(backend, loss, kept, outputs if measure.raw else finished, y, counts)
+
+    def join(self, sums: Array, other: Array) -> None:
+        """Into ``sums`` also those of other examples, both as they lie in ``self.sums``."""
+        for place in self._heads:
+            sums[place] += other[place]
+        for (measure, _), place in zip(self._measures, self._places, strict=True):
+            measure.join(self.network.backend, sums[place], other[place])
 
     def clear(self) -> None:
         self.sums[...] = 0.0

@@ -34,6 +34,7 @@ class Tally:
     """What happened."""
 
     kills: Counter[str] = field(default_factory=Counter)  # moment -> trainings that were alive then
+    moments: tuple[str, ...] = MOMENTS
     chain: int = 0  # the most kills of one training
     write_errors: int = 0  # trainings that ran on a full disk or with a limit on the size of files
     damaged: int = 0  # newest states that were damaged before a resume
@@ -49,7 +50,7 @@ class Tally:
         return not (self.unreadable or self.lost or self.mismatches or self.failures)
 
     def line(self) -> str:
-        moments = ", ".join(f"{name} {self.kills[name]}" for name in MOMENTS)
+        moments = ", ".join(f"{name} {self.kills[name]}" for name in self.moments)
         return (
             f"{self.kills.total()} kills ({moments}; up to {self.chain} of one training), "
             f"{self.write_errors} trainings with write errors, {self.damaged} damaged states and "

@@ -26,6 +26,7 @@ OPTIONS = {
         "--dataset": "digits", "--hidden": "4", "--activation": "relu", "--loss": "mean_squared_error",
         "--optimizer": "sgd", "--learning-rate": "0.1", "--schedule": "constant", "--warmup": "1",
         "--batch-size": "50", "--preset": "lecture", "--on-nan": "rewind",
+        "--blocks": "2", "--worker-timeout": "5",
         "--epochs": "1", "--seed": "3", "--limit": "60", "--backend": "numpy", "--device": "cpu",
         "--dtype": "float64", "--precision": "float32", "--checkpoint-every": "9", "--keep": "2",
         "--resume": "nowhere", "--data-dir": "nowhere",
@@ -40,7 +41,9 @@ OPTIONS = {
                   "--activation": "relu", "--dataset": "random", "--sweep": "depht", "--profile": "nunpy"},
     "lecture": {"--only": "lecturee", "--dataset": "digits", "--backend": "numpy"},
     "gpu_check": {"--parts": "doctro", "--device": "cpu"},
-    "faults": {"--backends": "nunpy", "--kills": "1", "--write-errors": "1"},
+    "faults": {"--backends": "nunpy", "--kills": "1", "--write-errors": "1", "--worker-kills": "1"},
+    "scale": {"--workers": "1", "--kills": "1", "--blocks": "2", "--batch-size": "20", "--epochs": "1",
+              "--limit": "20", "--rotations": "1", "--updates": "1", "--backend": "numpy"},
 }  # fmt: skip
 # What comes first; with one value that cannot be right where something long would be begun else.
 ALWAYS = {
@@ -51,6 +54,7 @@ ALWAYS = {
     "agree": ["--backends", "nunpy"],
     "benchmark": ["--contenders", "nunpy"], "lecture": ["--only", "lectre"],
     "gpu_check": ["--parts", "doctro"], "faults": ["--backends", "nunpy"],
+    "scale": ["--dataset", "nowhere"],
 }  # fmt: skip
 
 

@@ -1,0 +1,291 @@
+"""Workers: the processes of one training, started by torchrun, and what they say to each other.
+
+They meet in the key-value store of torchrun, where each says who it is; what they are and what they begin
+with must be the same. Then they speak over gloo (host memory) or NCCL (CUDA). torch.distributed is imported
+only where torchrun's environment is there.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from backends import Backend, InputError
+from backends.errors import brief
+from dnn.validation.settings import require_bool, require_positive
+from dnn.workers.tree import add_over
+
+Array = Any
+Link = Any  # (array, the same memory as a tensor)
+ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+TIMEOUT = 120.0
+"""Seconds that a worker waits for another."""
+GRACE = 1.0
+"""Seconds in which the others say that they wait too, before one that does not is named."""
+FREE = {"device", "reason"}
+"""Facts of a backend in which workers may differ."""
+
+
+class WorkerError(InputError):
+    """A worker that cannot be reached, or that is not what the others are; the sentence names its rank."""
+
+
+def code_version() -> str:
+    """A digest of the source of ``backends`` and ``dnn``."""
+    root, digest = Path(__file__).parents[2], hashlib.sha256()
+    for path in sorted(p for package in ("backends", "dnn") for p in (root / package).rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+class Workers:
+    """The workers of a training, as one of them sees them. ``Workers()`` is one process alone.
+
+    Attributes:
+        rank: this worker's number, from 0; the first one writes all files.
+        size: how many there are, a power of two.
+        local_rank, local_size: the same among those of this machine.
+        restarts: how often torchrun has started the group anew.
+        mixed: whether their backends may differ.
+        timeout: seconds after which a worker that does not answer ends the run.
+    """
+
+    def __init__(self) -> None:
+        self.rank = self.local_rank = self.restarts = 0
+        self.size = self.local_size = 1
+        self.mixed, self.timeout = False, TIMEOUT
+        self.seconds = 0.0  # that were spent in sums over workers
+        self._meetings = 0
+
+    @classmethod
+    def from_environment(cls, *, mixed: bool = False, timeout: float = TIMEOUT) -> Self:
+        """The group that torchrun started this process in; one process alone where it did not.
+
+        Raises:
+            WorkerError: a worker did not come in time.
+            InputError: torch.distributed is missing, the environment is not whole, or their number is no
+                power of two.
+        """
+        workers = cls()
+        require_positive("timeout", timeout)
+        workers.mixed, workers.timeout = require_bool("mixed", mixed), float(timeout)
+        if "WORLD_SIZE" not in os.environ:
+            return workers
+        if missing := [name for name in ENVIRONMENT if name not in os.environ]:
+            raise InputError(
+                f"WORLD_SIZE is set and {missing[0]} is not, expected the environment of torchrun"
+            )
+        read = {name: int(os.environ.get(name, value)) for name, value in (
+            ("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1),
+            ("TORCHELASTIC_RESTART_COUNT", 0))}  # fmt: skip
+        workers.rank, workers.size, workers.local_rank, workers.local_size, workers.restarts = read.values()
+        if workers.size & (workers.size - 1):
+            raise InputError(
+                f"there are {workers.size} workers, expected a power of two of them, as of blocks"
+            )
+        if workers.size > 1:
+            workers._join()
+        return workers
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the worker that writes."""
+        return self.rank == 0
+
+    def _join(self) -> None:
+        try:
+            import torch.distributed as dist
+        except ImportError as error:
+            raise InputError(f"workers need torch.distributed, which is missing ({error})") from None
+        if not dist.is_available():
+            raise InputError("workers need torch.distributed, expected a torch that was built with it")
+        self._dist, limit = dist, timedelta(seconds=self.timeout)
+        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun holds the store
+        self._holds_store = self.first and not agent
+        with self._naming("the first worker's store"):
+            store = dist.TCPStore(host, port, self.size, self._holds_store, limit, wait_for_workers=False)
+        self._store = dist.PrefixStore(f"dnn/{self.restarts}", store)
+        self._meet("here", lambda others: None)
+        with self._naming("a worker"):
+            group = dist.PrefixStore("group", self._store)
+            dist.init_process_group("gloo", store=group, rank=self.rank, world_size=self.size, timeout=limit)
+        self._nccl: Any = None
+        self._link: tuple[Array, Link, Link] | None = None  # of the vector that was added last
+
+    @contextmanager
+    def _naming(self, whom: str) -> Iterator[None]:
+        """What torch.distributed raises in here becomes a sentence about them."""
+        try:
+            yield
+        except (RuntimeError, ValueError, OSError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise WorkerError(
+                f"worker {self.rank} cannot reach {whom} within {self.timeout:g} s ({brief(error)}); look "
+                f"whether it runs, and whether MASTER_ADDR and GLOO_SOCKET_IFNAME name a network of all"
+            ) from None
+
+    def _meet(self, says: str, judge: Callable[[dict[int, str]], str | None]) -> None:
+        """Wait for all. The first worker reads what each says, and judges: None, or what is wrong."""
+        self._meetings += 1
+        store, name = self._store, f"meeting {self._meetings}"
+        with self._naming("the store"):
+            store.set(f"{name} {self.rank}", says)
+        if self.first:
+            verdict, end = None, time.monotonic() + self.timeout
+            absent = [r for r in range(self.size) if not self._comes(f"{name} {r}", end)]
+            if absent:
+                verdict = f"{_named(absent)} did not come within {self.timeout:g} s; the run ends"
+            else:
+                verdict = judge({r: store.get(f"{name} {r}").decode() for r in range(self.size)})
+            store.set(name, verdict or "")
+        elif not self._comes(name, time.monotonic() + self.timeout + 5 * GRACE):
+            raise WorkerError(f"worker 0 did not come within {self.timeout:g} s; the run ends")
+        if found := store.get(name).decode():
+            store.add(f"{name} read", 1)
+            while self.first and store.add(f"{name} read", 0) < self.size and time.monotonic() < end + GRACE:
+                time.sleep(0.01)  # the store may be ours, and ends with us
+            raise WorkerError(found)
+
+    def _comes(self, key: str, end: float) -> bool:
+        """Whether the store has the key by then. Its own ``wait`` may outlive a signal by far."""
+        pause = 0.001
+        while True:
+            try:
+                if self._store.check([key]):
+                    return True
+            except RuntimeError:  # the store is gone
+                return False
+            if time.monotonic() >= end:
+                return False
+            time.sleep(pause)
+            pause = min(0.05, 2 * pause)
+
+    def agree(self, facts: Callable[[], Mapping[str, Any]]) -> None:
+        """Refuse to begin where workers are not alike. Waits for all of them.
+
+        Args:
+            facts: of the training, as JSON values; "made_with" are its backend's, and may differ if mixed.
+
+        Raises WorkerError: a fact differs from the first worker's; which, and whose.
+        """
+        if self.size == 1:
+            return
+        mine = {**facts(), "code": code_version()}
+        made_with = mine.pop("made_with", {})
+        if not self.mixed:
+            mine |= {name: fact for name, fact in made_with.items() if name not in FREE}
+        mine = {name: json.dumps(fact, sort_keys=True, default=str) for name, fact in mine.items()}
+
+        def judge(others: dict[int, str]) -> str | None:
+            for rank, text in others.items():
+                theirs = json.loads(text)
+                for name in sorted(mine.keys() | theirs.keys()):
+                    a, b = (brief(facts.get(name), 60) for facts in (theirs, mine))
+                    if theirs.get(name) != mine.get(name):
+                        free = {"backend"} | (made_with.keys() - mine.keys())
+                        cure = " (or --mixed)" if name in free or name in made_with else ""
+                        return f"worker {rank} has another {name}: {a}, expected that of worker 0, {b}{cure}"
+            return None
+
+        self._meet(json.dumps(mine), judge)
+
+    def share(self, make: Callable[[], Any]) -> Any:
+        """What the first worker makes, for all of them; whatever pickle can write."""
+        if self.size == 1:
+            return make()
+        held = [make() if self.first else None]
+        with self._reaching(0):
+            self._dist.broadcast_object_list(held, src=0)
+        return held[0]
+
+    def first_alone(self, make: Callable[[], Any]) -> Any:
+        """What each worker makes for itself, the others once the first has."""
+        made = make() if self.first else None
+        self.share(lambda: None)
+        return made if self.first else make()
+
+    # ----- sums
+
+    def add(self, backend: Backend, vector: Array) -> None:
+        """``vector`` (m,), of the backend, becomes the sum over all workers, by the tree; same bits for all.
+
+        On the CPU, and for NCCL, the array's own memory is sent. Raises WorkerError: one does not answer.
+        """
+        if self.size == 1:
+            return
+        begun = time.perf_counter()
+        array, mine, scratch = self._linked(backend, vector)
+        send_to, group = self._dist, self._nccl
+
+        def swap(peer: int, send: slice, there: slice, into: Array) -> None:
+            target = mine[1] if into is mine[0] else scratch[1]
+            with self._reaching(peer):
+                out = self._dist.P2POp(send_to.isend, mine[1][send], peer, group)
+                back = self._dist.P2POp(send_to.irecv, target[there], peer, group)
+                for work in self._dist.batch_isend_irecv([out, back]):
+                    work.wait()
+                if group is not None:
+                    backend.synchronize()
+
+        backend.synchronize()
+        add_over(mine[0], scratch[0], self.rank, self.size, swap)
+        if array is not mine[0]:
+            array[...] = backend.from_host(mine[0])
+        self.seconds += time.perf_counter() - begun
+
+    def _linked(self, backend: Backend, vector: Array) -> tuple[Array, Link, Link]:
+        """The vector, and where it and what is received lie for torch.distributed; made once for each."""
+        import torch
+
+        if backend.device_type == "cpu" or (backend.device_type == "cuda" and not self.mixed):
+            if self._link is None or self._link[0] is not vector:
+                if backend.device_type == "cuda" and self._nccl is None:
+                    torch.cuda.set_device(torch.from_dlpack(vector).device)
+                    self._nccl = self._dist.new_group(backend="nccl", timeout=timedelta(seconds=self.timeout))
+                half = backend.zeros(vector.shape[0] // 2 + 1)
+                self._link = vector, *((a, torch.from_dlpack(a)) for a in (vector, half))
+            return self._link
+        host = backend.to_host(vector).copy()  # gloo has host memory only
+        half = host[: host.shape[0] // 2 + 1].copy()
+        return vector, (host, torch.from_numpy(host)), (half, torch.from_numpy(half))
+
+    @contextmanager
+    def _reaching(self, peer: int) -> Iterator[None]:
+        """A peer that does not answer in here ends the run, in a sentence that names who is missing."""
+        try:
+            yield
+        except RuntimeError as error:
+            late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
+            raise WorkerError(self._missing(peer, late)) from None
+
+    def _missing(self, peer: int, late: bool) -> str:
+        """Who is missing. Who waits says so in the store; of one that ended, its own last words are taken."""
+        try:
+            self._store.set(f"waits {self.rank}", "")
+            if late:
+                time.sleep(GRACE)
+                lost = [r for r in range(self.size) if not self._store.check([f"waits {r}"])] or [peer]
+                said = f"{_named(lost)} did not answer within {self.timeout:g} s; the run ends"
+            elif self._comes(f"says {peer}", time.monotonic() + 2 * GRACE):  # gloo closes before it ends
+                said = self._store.get(f"says {peer}").decode()
+            else:
+                said = f"worker {peer} has ended; the run ends"
+            self._store.set(f"says {self.rank}", said)
+            if self._holds_store:
+                time.sleep(2 * GRACE)  # the others look into it
+        except RuntimeError:  # the store is gone too
+            how = f"did not answer within {self.timeout:g} s" if late else "has ended"
+            said = f"worker {peer} {how}; the run ends"
+        return said
+
+
+def _named(ranks: list[int]) -> str:
+    """ "worker 3", or "workers 1, 3"."""
+    return f"worker{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}"

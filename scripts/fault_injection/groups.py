@@ -1,0 +1,158 @@
+"""Groups of workers, forked instead of started by torchrun, of which random ones are killed."""
+
+import faulthandler
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dnn.run_folder import CONFIG, RESULT
+from fault_injection.harness import Harness, Main, Tally
+from fault_injection.troubles import ended
+
+LATE = 120.0
+"""Seconds in which a group must end after a kill; else it hangs."""
+ENDS = {0, 2, 143, -signal.SIGKILL, -signal.SIGTERM}
+"""Exit codes where one was killed: whole, a sentence, saved, killed, asked to end at start-up."""
+
+
+def free_port() -> int:
+    """A port that hardly anybody has: below those that systems give away by themselves."""
+    return random.SystemRandom().randrange(20_000, 32_000)
+
+
+@dataclass
+class Group:
+    """Workers that run ``work`` with the environment that torchrun would give them.
+
+    Attributes:
+        size: 1 has no such environment: one process alone.
+        restarts: how often there was such a group before.
+        log: where worker 0 writes; the others' names end in their rank.
+    """
+
+    work: Callable[[], object]
+    size: int
+    log: Path
+    restarts: int = 0
+    pids: dict[int, int] = field(default_factory=dict)  # rank -> process, while it runs
+    codes: dict[int, int] = field(default_factory=dict)  # rank -> exit code
+
+    def start(self) -> None:
+        port = free_port()
+        for rank in range(self.size):
+            pid = os.fork()
+            if pid:
+                self.pids[rank] = pid
+                continue
+            code = 70
+            try:
+                if self.size > 1:
+                    values = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": self.size,
+                              "LOCAL_WORLD_SIZE": self.size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
+                              "TORCHELASTIC_RESTART_COUNT": self.restarts}  # fmt: skip
+                    os.environ.update({name: str(value) for name, value in values.items()})
+                target = os.open(self.said(rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+                os.dup2(target, 1)
+                os.dup2(target, 2)
+                faulthandler.dump_traceback_later(0.9 * LATE, file=2)  # where it is, should it hang
+                sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+                sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+                self.work()
+                code = 0
+            except SystemExit as stop:
+                code = stop.code if isinstance(stop.code, int) else 1 if stop.code else 0
+            except BaseException as error:
+                print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+
+    def said(self, rank: int) -> Path:
+        """What a worker printed is in this file."""
+        return self.log.with_name(self.log.name + (str(rank) if rank else ""))
+
+    def poll(self) -> bool:
+        """Look who has ended; returns whether some still run."""
+        for rank, pid in list(self.pids.items()):
+            if (code := ended(pid, wait=False)) is not None:
+                self.codes[rank] = code
+                del self.pids[rank]
+        return bool(self.pids)
+
+    def signal(self, rank: int, number: int) -> None:
+        """Send one of them a signal, if it still runs."""
+        if rank in self.pids:
+            os.kill(self.pids[rank], number)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether all end within so many seconds; who does not is killed."""
+        end = time.monotonic() + seconds
+        while self.poll() and time.monotonic() < end:
+            time.sleep(2e-3)
+        late = list(self.pids)
+        for rank in late:
+            self.signal(rank, signal.SIGKILL)
+        while self.poll():
+            time.sleep(2e-3)
+        return not late
+
+
+class Groups(Harness):
+    """Trainings of one command by groups of 1, 2 and 4 workers, of which random ones are killed at random
+    moments. They go on as after torchrun's restart, or are resumed with another number of workers.
+    """
+
+    def __init__(self, main: Main, arguments: Sequence[str], folder: Path, seed: int = 0) -> None:
+        super().__init__(main, arguments, folder, seed, Tally(moments=("of 1", "of 2", "of 4")))
+
+    def kill_workers(self, times: int, told: Callable[[str], object] = lambda line: None) -> None:
+        """Until the tally has so many kills. A group that does not end after one counts as a failure."""
+        while self.tally.kills.total() < times and len(self.tally.failures) < 5:
+            self._one(self.chance.randint(1, 6))
+            told(self.tally.line())
+
+    def _group(self, arguments: Sequence[str], size: int, restarts: int) -> Group:
+        def work() -> Any:
+            sys.exit(self.main(arguments))
+
+        group = Group(work, size, self.log, restarts)
+        group.start()
+        return group
+
+    def _one(self, most: int) -> None:
+        """One training, with up to ``most`` kills."""
+        chance, tally, seen, killed = self.chance, self.tally, False, 0
+        size, restarts = chance.choice((2, 4)), 0
+        command: list[str] = [*self.arguments, "--run-dir"]
+        while not (self.run / RESULT).exists():
+            group = self._group([*command, str(self.run)], size, restarts)
+            if killed < most:
+                time.sleep(chance.uniform(0.0, 1.5 * self.seconds))
+                rank = chance.randrange(size)
+                if group.poll() and rank in group.pids:
+                    group.signal(rank, signal.SIGKILL)
+                    tally.kills[f"of {size}"] += 1
+                    killed += 1
+                    time.sleep(chance.uniform(0.0, 0.5))
+                    for other in group.pids:  # as torchrun does
+                        group.signal(other, signal.SIGTERM)
+            if not group.wait(LATE):
+                said = [group.said(rank).read_text(errors="replace")[-600:] for rank in range(size)]
+                tally.failures += (f"a group of {size} hangs: {said}",)
+            elif set(group.codes.values()) - ENDS or (killed > most and any(group.codes)):
+                tally.failures += (f"exit {group.codes}: {self._said()}",)
+            if len(tally.failures) >= 5:
+                return
+            seen = self._look(seen)
+            restarts += 1
+            if (self.run / CONFIG).exists() and chance.random() < 0.5:
+                size, restarts, command = chance.choice((1, 2, 4)), 0, ["--resume"]
+        tally.finished += 1
+        tally.chain = max(tally.chain, killed)
+        self._compare(other_states=False)

@@ -1,0 +1,1 @@
+"""How a training scales over workers: same bits, times in turns, a cost model."""

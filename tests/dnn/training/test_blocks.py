@@ -1,0 +1,162 @@
+"""Batches cut into blocks: the whole batch's gradient, and the same bits on any number of threads."""
+
+import numpy as np
+import pytest
+from helpers import Kept, assert_close, same_bits, weights
+
+import dnn.training.blocks as module
+from backends import InputError, get_backend
+from dnn import (
+    BatchNormalization,
+    CategoricalCrossentropy,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    RandomTranslation,
+    Sequential,
+)
+from dnn.training.blocks import steps_in_blocks
+from dnn.training.state import StateError
+from dnn.training.step import TrainingStep
+from dnn.workers import Workers
+
+N = 53  # with batches of 16 the last one has 5
+
+
+def data(n=N):
+    rng = np.random.default_rng(7)
+    return rng.normal(size=(n, 6, 6)).astype(np.float32), rng.integers(0, 3, n)
+
+
+def model(backend="numpy", dtype="float32", normalised=False, loss="categorical_crossentropy", **settings):
+    middle = [BatchNormalization()] if normalised else []
+    layers = [RandomTranslation(1), Flatten(), Dense(8, "relu"), *middle, Dropout(0.3), GaussianNoise(0.1)]
+    made = Sequential(
+        [*layers, Dense(3, "softmax")],
+        input_shape=(6, 6),
+        backend=get_backend(backend, dtype=dtype),
+    )
+    made.compile(loss, metrics=["accuracy", "r2"], **settings)
+    return made
+
+
+def threads(monkeypatch, n):
+    monkeypatch.setattr(module, "_threads", lambda backend, blocks, processes: min(n, blocks))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"class_weight": {0: 3.0, 1: 0.0}},
+        {"sample_weight": np.linspace(0, 2, N)},
+        {"shuffle": False, "steps_per_epoch": 2},
+    ],
+    ids=["plain", "class_weight", "sample_weight", "first batches"],
+)
+@pytest.mark.parametrize("blocks", [2, 8])
+def test_a_batch_in_blocks_has_the_gradient_and_the_numbers_of_the_whole(blocks, options):
+    """With the masks, moves and noise of the whole batch too; in float64, up to rounding."""
+    loss = CategoricalCrossentropy(ignore_index=2)
+    whole, cut = (model(dtype="float64", loss=loss, l2=1e-2) for _ in range(2))
+    settings = {"batch_size": 16, "epochs": 2, "verbose": 0, **options}
+    expected = whole.fit(*data(), **settings).history
+    found = cut.fit(*data(), blocks=blocks, **settings).history
+    assert_close(weights(cut), weights(whole), 1e-10)
+    for name in ("loss", "accuracy", "r2"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-9)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_threads_do_not_decide_the_bits(backend, monkeypatch):
+    """Also not of the running statistics and of how often layers have drawn."""
+    found = []
+    for n in (1, 2, 4):
+        threads(monkeypatch, n)
+        made = model(backend, normalised=True)
+        history = made.fit(*data(48), batch_size=32, epochs=2, blocks=4, verbose=0).history
+        del history["seconds"]
+        found.append((weights(made).tobytes(), history))
+    assert found[0] == found[1] == found[2]
+
+
+def test_the_running_statistics_are_the_mean_of_the_blocks():
+    made, (x, y) = model(dtype="float64", normalised=True), data(16)
+    alone = [model(dtype="float64", normalised=True) for _ in range(2)]
+    made.fit(x, y, batch_size=16, blocks=2, shuffle=False, verbose=0)
+    running = []
+    for i, part in enumerate(alone):  # each half as a batch, with the masks of its rows
+        for layer in part.layers:
+            if hasattr(layer, "begin_at"):
+                layer.begin_at(8 * i)
+        half = slice(8 * i, 8 * i + 8)
+        part.fit(x[half], y[half], batch_size=8, shuffle=False, verbose=0)
+        running.append(part.parameters.to_host())
+    for name, value in made.parameters.to_host().items():
+        if "running" in name:
+            assert_close(value, (running[0][name] + running[1][name]) / 2, 1e-14)
+    assert made.parameters.to_host()["dropout_1.step"] == [1]
+
+
+def test_a_frozen_layer_keeps_its_bits():
+    made = model(normalised=True)
+    made.fit(*data(), batch_size=16, blocks=2, verbose=0)
+    frozen = next(layer for layer in made.layers if isinstance(layer, BatchNormalization))
+    frozen.trainable = False
+    before = made.parameters.to_host()
+    made.fit(*data(), batch_size=16, blocks=2, verbose=0)
+    for name, value in made.parameters.to_host().items():
+        if name.startswith(frozen.name):
+            assert same_bits(value, before[name]), name
+
+
+def test_one_block_is_the_plain_update():
+    made = model()
+    with steps_in_blocks(made, 1, Workers()) as make_step:
+        assert make_step is TrainingStep
+    a, b = model(), model()
+    a.fit(*data(), batch_size=16, verbose=0)
+    b.fit(*data(), batch_size=16, verbose=0, blocks=1)
+    assert same_bits(weights(a), weights(b))
+
+
+def test_batches_of_an_iterable_are_cut_too():
+    (x, y), a, b = data(), model(), model()
+    batches = [(x[i : i + 16], y[i : i + 16]) for i in range(0, N, 16)]
+    a.fit(batches, epochs=2, blocks=4, verbose=0)
+    b.fit(x, y, batch_size=16, epochs=2, blocks=4, shuffle=False, verbose=0)
+    assert_close(weights(a), weights(b), 1e-6)  # a stream's batches have weights
+
+
+def test_a_state_goes_on_with_its_blocks_and_with_no_others(monkeypatch):
+    whole, kept = model(), Kept(2)
+    settings = {"batch_size": 16, "epochs": 2, "verbose": 0}
+    whole.fit(*data(), blocks=4, callbacks=[kept], **settings)
+    state = kept.states[1]
+    assert state.facts["blocks"] == 4
+    threads(monkeypatch, 1)
+    again = model()
+    again.fit(*data(), blocks=4, resume=state, **settings)
+    assert same_bits(weights(again), weights(whole))
+    for blocks in (1, 2):
+        with pytest.raises(StateError, match=f"has another blocks: 4, expected {blocks}"):
+            model().fit(*data(), blocks=blocks, resume=state, **settings)
+    kept = Kept(2)
+    model().fit(*data(), callbacks=[kept], **settings)
+    assert "blocks" not in kept.states[1].facts  # as older versions have it
+    with pytest.raises(StateError, match="has another blocks: 1, expected 4"):
+        model().fit(*data(), blocks=4, resume=kept.states[1], **settings)
+
+
+def test_a_block_of_one_example_has_no_variance():
+    with pytest.raises(InputError, match="no single example at the end or in a block"):
+        model(normalised=True).fit(*data(), batch_size=16, blocks=16, verbose=0)
+
+
+def test_blas_has_its_threads_again_afterwards():
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads(), get_backend("numpy").describe()["threads"]
+    model("torch").fit(*data(), blocks=2, verbose=0)
+    model().fit(*data(), blocks=2, verbose=0)
+    assert (torch.get_num_threads(), get_backend("numpy").describe()["threads"]) == before

@@ -1,0 +1,225 @@
+"""Groups of workers over gloo, forked: the same bits, and whom they name when one is missing or another."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from helpers import assert_close
+
+pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
+
+import torch
+from fault_injection.groups import Group
+
+from backends import InputError, get_backend
+from dnn import BatchNormalization, Callback, Dense, Dropout, Sequential
+from dnn.workers import WorkerError, Workers
+
+pytestmark = [
+    pytest.mark.skipif(
+        not torch.distributed.is_available(), reason="this torch is without torch.distributed"
+    ),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the groups are forked, which this system cannot"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+SETTINGS = {"batch_size": 24, "epochs": 2, "verbose": 0, "blocks": 8}
+
+
+def data():
+    rng = np.random.default_rng(3)
+    return rng.normal(size=(53, 6)).astype(np.float32), rng.integers(0, 3, 53)
+
+
+def model(backend="numpy", normalised=False, seed=0):
+    middle = [BatchNormalization()] if normalised else []
+    layers = [Dense(16, "relu"), *middle, Dropout(0.3), Dense(3, "softmax")]
+    return Sequential(layers, input_shape=(6,), backend=get_backend(backend), seed=seed)
+
+
+def run(folder, work, size, **more):
+    """What ``work(workers)`` returns in each of so many processes; or its error, as text."""
+
+    def process():
+        workers = None
+        try:
+            workers = Workers.from_environment(timeout=more.get("timeout", 30.0), mixed="mixed" in more)
+            found = work(workers)
+        except InputError as error:
+            found = f"{type(error).__name__}: {error}"
+        (folder / f"found{int(os.environ.get('RANK', 0))}").write_text(json.dumps(found))
+
+    group = Group(process, size, folder / "log")
+    group.start()
+    if "disturb" in more:
+        more["disturb"](group)
+    assert group.wait(60), [group.said(rank).read_text() for rank in range(size)]
+    paths = [folder / f"found{rank}" for rank in range(size)]
+    found = [json.loads(p.read_text()) if p.exists() else None for p in paths]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    assert not more.get("whole", True) or None not in found, group.said(0).read_text()
+    return found
+
+
+def trained(backend, normalised=False, seed=0, n=53, watch=()):
+    def work(workers):
+        made = model(backend(workers.rank) if callable(backend) else backend, normalised, seed)
+        made.compile(metrics=["accuracy", "r2"])
+        x, y = data()
+        history = made.fit(x[:n], y[:n], workers=workers, callbacks=watch, **SETTINGS).history
+        del history["seconds"]
+        arrays = [*made.parameters.to_host().values()]
+        arrays += [made.backend.to_host(v) for v in made.optimizer_state.vectors.values()]
+        return [np.concatenate([a.ravel().astype(np.float32) for a in arrays]).tobytes().hex(), history]
+
+    return work
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba", "torch"])
+def test_one_two_four_and_eight_workers_have_the_same_bits(backend, tmp_path):
+    """Of weights, optimizer and history. The last batch has 5 examples: some workers have none of it."""
+    pytest.importorskip(backend)
+    alone = trained(backend)(Workers())
+    found = [each for size in (2, 4, 8) for each in run(tmp_path, trained(backend), size)]
+    assert {json.dumps(each) for each in found} == {json.dumps(alone)}
+
+
+def test_normalised_over_blocks_too(tmp_path):
+    work = trained("numpy", normalised=True, n=48)
+    alone = work(Workers())
+    assert {json.dumps(each) for each in run(tmp_path, work, 4)} == {json.dumps(alone)}
+
+
+def test_backends_differ_only_if_mixed_and_then_agree(tmp_path):
+    work = trained(lambda rank: ("numpy", "torch")[rank])
+    for said in run(tmp_path, work, 2):
+        assert said.startswith("WorkerError: worker 1 has another ")
+        assert "(or --mixed)" in said
+    alone = trained("numpy")(Workers())
+    for bits, history in run(tmp_path, work, 2, mixed=True):
+        a, b = (np.frombuffer(bytes.fromhex(text), np.float32) for text in (bits, alone[0]))
+        assert_close(a, b, 1e-5)
+        np.testing.assert_allclose(history["loss"], alone[1]["loss"], rtol=1e-5)
+
+
+def test_another_seed_other_data_and_other_code_are_refused_by_all(tmp_path, monkeypatch):
+    def other_seed(workers):
+        return trained("numpy", seed=workers.rank // 3)(workers)
+
+    def other_data(workers):
+        return trained("numpy", n=53 - workers.rank)(workers)
+
+    def other_code(workers):
+        monkeypatch.setattr("dnn.workers.group.code_version", lambda: f"version {workers.rank}")
+        return trained("numpy")(workers)
+
+    for size, work, words in [
+        (4, other_seed, "WorkerError: worker 3 has another seed: 1, expected that of worker 0, 0"),
+        (2, other_data, "WorkerError: worker 1 has another data"),
+        (2, other_code, 'WorkerError: worker 1 has another code: "version 1"'),
+    ]:
+        found = run(tmp_path, work, size)
+        assert all(said.startswith(words) for said in found), found
+        assert not any("--mixed" in said for said in found)
+
+
+def test_who_does_not_come_is_named(tmp_path):
+    def work(workers):
+        if workers.rank == 2:
+            time.sleep(5)
+        return trained("numpy")(workers)
+
+    found = run(tmp_path, work, 4, timeout=2.0)
+    assert found[:2] + found[3:] == ["WorkerError: worker 2 did not come within 2 s; the run ends"] * 3
+
+
+class Stop(Callback):
+    """In one worker: ends or hangs in the middle of an epoch."""
+
+    every = 1
+
+    def __init__(self, number):
+        self.number = number
+
+    def on_progress(self, progress):
+        if os.environ["RANK"] == "3" and (progress.epoch, progress.updates) == (1, 2):
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+def test_who_hangs_or_ends_is_named_within_the_timeout(number, tmp_path):
+    """By all the others, also by those who do not wait for it themselves."""
+
+    def disturb(group):
+        begun = time.monotonic()
+        while len(group.codes) < 3 and time.monotonic() < begun + 40:
+            group.poll()
+            time.sleep(0.01)
+        group.signal(3, signal.SIGKILL)
+
+    work = trained("numpy", watch=[Stop(number)])
+    found = run(tmp_path, work, 4, timeout=3.0, disturb=disturb, whole=False)
+    how = "did not answer within 3 s" if number == signal.SIGSTOP else "has ended"
+    assert found == [f"WorkerError: worker 3 {how}; the run ends"] * 3 + [None]
+
+
+def test_what_is_sent_is_the_array_itself(tmp_path):
+    def work(workers):
+        backend = get_backend("numpy")
+        vector = backend.zeros(10)
+        vector[...] = workers.rank + 1
+        workers.add(backend, vector)
+        tensor = workers._link[1][1]
+        return [vector.tolist(), tensor.data_ptr() == vector.ctypes.data]
+
+    assert run(tmp_path, work, 4) == [[[10.0] * 10, True]] * 4
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "MASTER_ADDR is not, expected the environment of torchrun"),
+        (
+            {"WORLD_SIZE": "3", "RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"},
+            "there are 3 workers",
+        ),
+    ],
+)
+def test_an_odd_environment_is_refused(environment, words, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=words):
+        Workers.from_environment()
+
+
+def test_a_store_that_is_not_there_is_said(monkeypatch):
+    for name, value in {
+        "WORLD_SIZE": "2",
+        "RANK": "1",
+        "MASTER_ADDR": "localhost",
+        "MASTER_PORT": "9",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(WorkerError, match="worker 1 cannot reach the first worker's store within 1 s"):
+        Workers.from_environment(timeout=1.0)
+
+
+def test_without_torchrun_nothing_of_torch_is_imported():
+    code = """
+import sys
+import numpy as np
+from dnn import Dense, Sequential
+from dnn.workers import Workers
+model = Sequential([Dense(2, "softmax")], input_shape=(3,), backend="numpy")
+model.compile()
+x = np.ones((8, 3), np.float32)
+model.fit(x, np.arange(8) % 2, blocks=4, workers=Workers.from_environment(), verbose=0)
+assert not [name for name in sys.modules if name.split(".")[0] == "torch"]
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "WORLD_SIZE"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

@@ -1,0 +1,143 @@
+"""train.py with workers: started by torchrun, killed, resumed with other numbers of them."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import matplotlib.figure  # noqa: F401  # as load_dataset below
+import pytest
+from command_lines import SCRIPTS, assert_refused, run
+
+pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
+
+from fault_injection.groups import Group, Groups
+from fault_injection.harness import main_of_script
+from scaling.model import Costs
+from scaling.runs import command, ranks
+
+from dnn.callbacks.training_checkpoint import latest_state
+from dnn.datasets import load_dataset
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the groups are forked, which this system cannot"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+SMALL = ["--dataset", "digits", "--limit", "320", "--hidden", "16", "--epochs", "3", "--batch-size", "24",
+         "--checkpoint-every", "5", "--backend", "numpy", "--blocks", "4"]  # fmt: skip
+TRAIN = main_of_script(SCRIPTS / "train.py")
+
+
+def digest(folder):
+    return latest_state(folder).digest
+
+
+def train(folder, size, *arguments, restarts=0):
+    """Exit codes of a group of workers that runs train.py, and what they printed."""
+
+    def work():
+        raise SystemExit(TRAIN([*arguments]))
+
+    group = Group(work, size, folder / "log", restarts)
+    group.start()
+    assert group.wait(120), "the group hangs"
+    return [group.codes[rank] for rank in range(size)], [group.said(rank).read_text() for rank in range(size)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """One process alone, undisturbed."""
+    load_dataset("digits")  # here, so that the forked have it
+    folder = tmp_path_factory.mktemp("whole")
+    assert train(folder, 1, *SMALL, "--run-dir", str(folder / "run"))[0] == [0]
+    return folder / "run"
+
+
+def test_torchrun_starts_the_group_anew_after_a_kill(tmp_path, whole):
+    """It takes a while: torch is imported five times."""
+    place = tmp_path / "run"
+    with open(tmp_path / "log", "w+") as log:
+        line = command(2, [*SMALL, "--epochs", "12", "--run-dir", str(place)], restarts=2)
+        process = subprocess.Popen(line, stdout=log, stderr=log)
+        end = time.monotonic() + 90
+        while not any(place.glob("state-00002*")) and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        alive = ranks(process.pid)
+        assert len(alive) == 2, (tmp_path / "log").read_text()
+        os.kill(alive[1], signal.SIGKILL)
+        assert process.wait(120) == 0, (tmp_path / "log").read_text()
+    long = tmp_path / "long"
+    assert train(tmp_path, 1, *SMALL, "--epochs", "12", "--run-dir", str(long))[0] == [0]
+    assert digest(place) == digest(long)
+    assert json.loads((place / "config.json").read_text())["blocks"] == 4
+
+
+def test_killed_workers_lose_nothing(tmp_path):
+    """The short form of ``faults.py --worker-kills``."""
+    arguments = [*SMALL, "--require-backend", "--worker-timeout", "8"]
+    groups = Groups(TRAIN, arguments, tmp_path / "groups", seed=1)
+    groups.kill_workers(4)
+    assert groups.tally.clean, groups.tally.failures
+    assert groups.tally.kills.total() >= 4
+    assert groups.tally.finished
+
+
+def test_a_signal_saves_and_other_numbers_of_workers_go_on(tmp_path, whole):
+    place = tmp_path / "run"
+    arguments = [*SMALL, "--epochs", "12", "--run-dir", str(place)]
+
+    def work():
+        raise SystemExit(TRAIN(arguments))
+
+    group = Group(work, 4, tmp_path / "log")
+    group.start()
+    while not any(place.glob("state-00002*")) and group.poll():
+        time.sleep(0.01)
+    for rank in range(4):  # as torchrun hands it on
+        group.signal(rank, signal.SIGTERM)
+    assert group.wait(60)
+    assert group.codes == dict.fromkeys(range(4), 143), group.said(0).read_text()
+    assert "stopped by SIGTERM; resume with: " in group.said(0).read_text()
+    said = train(tmp_path, 2, "--resume", str(place))
+    assert said[0] == [0, 0], said
+    long = tmp_path / "long"
+    assert train(tmp_path, 1, *SMALL, "--epochs", "12", "--run-dir", str(long))[0] == [0]
+    assert digest(place) == digest(long)
+
+
+def test_a_group_started_anew_finds_its_folder_or_the_end_of_it(tmp_path, whole):
+    place = str(tmp_path / "run")
+    for restarts in (1, 2):  # nothing is there; then all is done
+        codes, said = train(tmp_path, 2, *SMALL, "--run-dir", place, restarts=restarts)
+        assert codes == [0, 0], said
+    assert digest(tmp_path / "run") == digest(whole)
+    codes, said = train(tmp_path, 2, *SMALL, "--run-dir", place)  # and a new one is refused as always
+    assert codes[0] == 2
+    assert "exists and is not an empty folder" in said[0]
+
+
+def test_one_worker_writes_and_talks(tmp_path, whole):
+    codes, said = train(tmp_path, 2, *SMALL, "--run-dir", str(tmp_path / "run"))
+    assert codes == [0, 0]
+    assert "epoch 3/3" in said[0]
+    assert said[1] == ""
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in whole.iterdir()}
+
+
+def test_what_does_not_fit_is_refused(tmp_path, whole):
+    assert_refused(run("train", *SMALL[:-1], "3", "--run-dir", tmp_path / "a"), "blocks is 3", "power of two")
+    assert_refused(run("train", "--resume", whole, "--blocks", "2"), "finished")
+    codes, said = train(tmp_path, 2, *SMALL)
+    assert set(codes) <= {2}
+    assert "workers have no --run-dir" in said[0]
+    codes, said = train(tmp_path, 2, *SMALL[:-2], "--run-dir", str(tmp_path / "b"))
+    assert "blocks is 1 with 2 workers" in said[0]
+    assert not (tmp_path / "b").exists()
+
+
+def test_the_cost_model_adds_what_it_says():
+    costs = Costs(fixed=1.0, example=0.1, block=0.5, latency=0.25, bandwidth=4.0, size=8.0)
+    assert costs.update(1, batch=80, blocks=8) == pytest.approx(1 + 8 + 4)
+    assert costs.exchange(4) == pytest.approx(2 * 2 * 0.25 + 2 * 3 / 4 * 8 / 4)
+    assert costs.update(4, batch=80, blocks=8) == pytest.approx(1 + 2 + 1 + costs.exchange(4))
