@@ -6,6 +6,7 @@ made to lead here (DNS rebinding) gets nothing, and so is what another page post
 """
 
 import re
+import socket
 import threading
 import traceback
 from collections.abc import Callable
@@ -166,20 +167,19 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
         app, host, port, log_level="critical", access_log=False, server_header=False, lifespan="off",
         ws="none", http="h11", limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=1,
     )  # fmt: skip
-    try:
-        socket = config.bind_socket()
-        socket.listen()  # before the address is told
-    except (SystemExit, OSError, UnicodeError) as stop:  # the first is uvicorn's way to say that it cannot
-        why = getattr(stop.__context__ or stop, "strerror", None) or "no address"
+    try:  # it listens before the address is told
+        door = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, UnicodeError) as error:
+        why = (getattr(error, "strerror", None) or "no address").partition(" (while")[0]
         raise InputError(
             f"the page cannot be served at {shown(host)}, port {port} ({why}); choose another --port"
         ) from None
     shown_host = f"[{host}]" if ":" in host else host
     try:
-        print(f"open http://{shown_host}:{socket.getsockname()[1]} in a browser; Ctrl-C ends it", flush=True)
+        print(f"open http://{shown_host}:{door.getsockname()[1]} in a browser; Ctrl-C ends it", flush=True)
         threading.Thread(target=meanwhile, daemon=True).start()
-        uvicorn.Server(config).run([socket])
+        uvicorn.Server(config).run([door])
     except KeyboardInterrupt:
         pass  # that is how it ends
     finally:
-        socket.close()
+        door.close()
