@@ -54,6 +54,14 @@ def one_torch_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def torchs_own_weights() -> None:
+    """What torch's own layers begin with does not depend on the tests that this process ran before."""
+    import torch
+
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def make_backend() -> MakeBackend:
     """``make_backend(id, dtype="float32", fused=True)`` for an id name[:device]."""
