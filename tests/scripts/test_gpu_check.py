@@ -57,9 +57,9 @@ def test_a_part_without_a_device_gives_its_reason():
     json.dumps(outcome)
 
 
-@pytest.mark.parametrize("wrong", [(), ("--mutant", "dropped-mean")])
+@pytest.mark.parametrize("wrong", [(), ("--mutant", "lost-duplicates")])
 def test_agreement_is_read_from_agree(wrong):
-    options = ("--quick", "--levels", "L1", "--dataset", "digits", *wrong)
+    options = ("--quick", "--levels", "L0", "--dataset", "digits", *wrong)
     found = parts._agree(Settings(device="cpu"), "numpy torch", *options)
     assert found["holds"] == (not wrong) == (not found["broken"])
     assert found["comparisons"] > 100
