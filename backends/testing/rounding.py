@@ -66,7 +66,7 @@ class Rounding:
         summed = call.name in SUMS | DOTS
         forward = self.rng is None or call.name in self.forward
         results = call.held() if forward else call.held(lambda a: self._argument(call.name, a))
-        size = self._sum_size(call, results) if summed and self.rng else None
+        size = self.sum_size(call, results) if summed and self.rng else None
         if not isinstance(call.dtypes, tuple | list):
             return self._rounded(call, results, size)
         pairs = zip(results, call.dtypes, strict=True)
@@ -96,7 +96,7 @@ class Rounding:
             size = np.max(size) * (np.sqrt(max(a.shape, default=1)) if name[0] == "l" else 1.0)
         return a.held + 3 * U * size * self.rng.uniform(-1, 1, a.shape)
 
-    def _sum_size(self, call: Call, r: Any) -> Any:
+    def sum_size(self, call: Call, r: Any) -> Any:
         """e / u of a sum, zero where whole numbers are added exactly."""
         arrays, k = call.arrays(), terms(call, r)
         if call.name in ("var", "std"):  # in two passes: the mean's error counts squared

@@ -38,8 +38,8 @@ class RandomWalk(Rounding):
     anybody's function, but walk at random, with a drift to the result r: u sqrt(k / 3 (r^2 + 1.5 sum x^2)).
     """
 
-    def _sum_size(self, call: Call, r: Any) -> Any:
-        most = super()._sum_size(call, r)
+    def sum_size(self, call: Call, r: Any) -> Any:
+        most = super().sum_size(call, r)
         if call.name in ("var", "std"):
             return most
 

@@ -26,6 +26,14 @@ def free_port() -> int:
     return random.SystemRandom().randrange(20_000, 32_000)
 
 
+def stand_in(rank: int, size: int, port: int, restarts: int = 0) -> None:
+    """Give this process the environment that torchrun would give it, on this machine alone."""
+    values = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size,
+              "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
+              "TORCHELASTIC_RESTART_COUNT": restarts}  # fmt: skip
+    os.environ.update({name: str(value) for name, value in values.items()})
+
+
 @dataclass
 class Group:
     """Workers that run ``work`` with the environment that torchrun would give them.
@@ -53,10 +61,7 @@ class Group:
             code = 70
             try:
                 if self.size > 1:
-                    values = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": self.size,
-                              "LOCAL_WORLD_SIZE": self.size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
-                              "TORCHELASTIC_RESTART_COUNT": self.restarts}  # fmt: skip
-                    os.environ.update({name: str(value) for name, value in values.items()})
+                    stand_in(rank, self.size, port, self.restarts)
                 target = os.open(self.said(rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
                 os.dup2(target, 1)
                 os.dup2(target, 2)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from _workers import serve
-from fault_injection.groups import free_port
+from fault_injection.groups import free_port, stand_in
 
 from dnn.workers import WorkerError, Workers
 
@@ -22,11 +22,8 @@ WIDTHS = (784, 500, 500, 10)
 def group(size: int) -> Workers:
     """Fork the other workers, and join them."""
     if size > 1:
-        place = {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1",
-                 "MASTER_PORT": free_port()}  # fmt: skip
-        rank = next((rank for rank in range(1, size) if os.fork() == 0), 0)
-        place |= {"RANK": rank, "LOCAL_RANK": rank}
-        os.environ.update({name: str(value) for name, value in place.items()})
+        port = free_port()
+        stand_in(next((rank for rank in range(1, size) if os.fork() == 0), 0), size, port)
     return Workers.from_environment(timeout=600.0)
 
 
