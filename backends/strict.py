@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends.backend import Backend
-from backends.errors import BackendUnavailable, InputError
+from backends.errors import BackendUnavailable, InputError, shown
 
 DEVICES = ("CPU_DEVICE", "device1", "device2", "no_float64")
 
@@ -34,11 +34,12 @@ def make(device: Any, dtype: str, fused: bool) -> StrictBackend:
     except ImportError:
         why = "backend 'strict' needs the package array-api-strict, which is not installed"
         raise BackendUnavailable(f"{why}; pip install array-api-strict") from None
-    name = "CPU_DEVICE" if device in (None, "cpu") else device
-    if isinstance(name, str):
-        if name not in DEVICES:
-            raise InputError(f"device is {name!r}, expected one of {', '.join(DEVICES)}")
-        name = xp.Device(name)
-    if dtype == "float64" and "no_float64" in str(name):
+    usual = device is None or (isinstance(device, str) and device == "cpu")
+    place = "CPU_DEVICE" if usual else device
+    if not isinstance(place, xp.Device):
+        if not isinstance(place, str) or place not in DEVICES:
+            raise InputError(f"device is {shown(device)}, expected one of {', '.join(DEVICES)}")
+        place = xp.Device(place)
+    if dtype == "float64" and "no_float64" in str(place):
         raise InputError("dtype is 'float64', expected 'float32' on the device 'no_float64'")
-    return StrictBackend("strict", xp, name, dtype, fused)
+    return StrictBackend("strict", xp, place, dtype, fused)

@@ -17,7 +17,7 @@ from backends.backend import Backend, Step
 from backends.cupy import dense, optimizers
 from backends.cupy.diagnosis import INSTALL, usable_devices
 from backends.dispatch import Kernel, Override, overrides_in
-from backends.errors import BackendUnavailable, InputError
+from backends.errors import BackendUnavailable, InputError, shown
 from backends.reference.signatures import Array
 
 
@@ -123,8 +123,8 @@ def make(device: Any, dtype: str, fused: bool, precision: str = "float32") -> Cu
     text = "0" if device is None else str(device).removeprefix("cuda").removeprefix(":") or "0"
     if isinstance(device, cupy.cuda.Device):
         text = str(device.id)
-    if not text.isdecimal():
-        raise InputError(f"device is {device!r}, expected 'cuda' or 'cuda:N' for the backend 'cupy'")
+    if not text.isdecimal() or len(text) > 9:
+        raise InputError(f"device is {shown(device)}, expected 'cuda' or 'cuda:N' for the backend 'cupy'")
     if int(text) >= count:
         got = f"backend 'cupy' has {count} CUDA device(s), got device {device!r}"
         raise BackendUnavailable(f"{got}; expected cuda:0 to cuda:{count - 1}")

@@ -103,7 +103,7 @@ def _place(device: Any, dtype: str) -> torch.device:
     expected = f"device is {shown(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
     try:
         place = torch.device("cpu" if device is None else device)
-    except (RuntimeError, TypeError):
+    except (RuntimeError, TypeError, ValueError):
         raise InputError(expected) from None
     if place.type == "cpu":
         if place.index:

@@ -41,6 +41,9 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine w
         ("torch", {"device": "meta"}, "device is 'meta', expected 'cpu', 'cuda'"),
         ("torch", {"device": "cpu:3"}, "device is 'cpu:3', expected 'cpu'"),
         ("torch", {"device": 1.5}, "device is 1.5"),
+        ("torch", {"device": 10**400}, "device is 1000"),
+        ("strict", {"device": 10**400}, "device is 1000"),
+        ("strict", {"device": 1}, "device is 1, expected one of CPU_DEVICE"),
     ],
 )
 def test_refused(name, options, message):

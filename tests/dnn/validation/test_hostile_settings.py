@@ -33,7 +33,7 @@ def usual(cls):
     return getattr(cls, "examples", ({},))[0]
 
 
-WINDOWS = ("kernel_size", "pool_size", "strides", "padding")  # one number stands for a pair
+WINDOWS = ("kernel_size", "pool_size", "strides", "padding", "dilation")  # one number stands for a pair
 
 
 def settings_of(cls):
