@@ -4,16 +4,17 @@ One thread beside the BLAS: a second pool of waiting threads would cost more tha
 compiled on first use for the machine at hand and kept on disk, beside the package's own byte code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numba
 
 from backends.dispatch import Override, overrides_in
-from backends.numba import dense, optimizers
+from backends.numba import dense, optimizers, plans
 from backends.numpy import backend as numpy_backend
 from backends.numpy.backend import NumpyBackend
+from backends.plan import Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +22,9 @@ class NumbaBackend(NumpyBackend):
     """NumPy's backend with compiled loops, and NumPy's own overrides for the rest."""
 
     OVERRIDES: ClassVar[Sequence[Override]] = (*overrides_in(dense, optimizers), *NumpyBackend.OVERRIDES)
+
+    def planned(self, plan: Plan) -> Callable[[int], None] | None:
+        return plans.planned(plan) if self.fused and self.wrap is None else None
 
     def describe_library(self) -> dict[str, Any]:
         return {"numba": numba.__version__, **super().describe_library()}

@@ -10,6 +10,7 @@ from typing import Any
 
 from dnn.losses import weigh
 from dnn.network import Network
+from dnn.training.planning import planned
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
@@ -85,7 +86,7 @@ class TrainingStep:
         self.batch_y = backend.zeros((batch, *self.y.shape[1:]), dtype=self.y.dtype)
         self.batch_weights = None if self.weights is None else backend.zeros(batch)
         self._gather, self._gather_x = backend.kernel("gather_rows"), row_gatherer(backend, self.x)
-        self._scale = network.scale_of(self.x)
+        self.scale = network.scale_of(self.x)
 
     def seek(self, batch: int) -> None:
         """Go on with this batch of ``order``."""
@@ -95,7 +96,7 @@ class TrainingStep:
         """``run(n)`` for n updates, recorded ``unroll`` at a time if all that they read is on the device."""
         backend = self.network.backend
         if not isinstance(self.x, Rows):
-            return backend.capture(self, unroll)
+            return self._planned(backend.capture(self, unroll))
         learn = backend.capture(self.learn, 1)
 
         def run(n: int) -> None:
@@ -105,6 +106,11 @@ class TrainingStep:
 
         return run
 
+    def _planned(self, run: Callable[[int], None]) -> Callable[[int], None]:
+        """The backend's own way to do whole updates, where it has one, and while no layer is frozen."""
+        whole = planned(self)
+        return run if whole is None else lambda n: (run if self.network.frozen else whole)(n)
+
     def __call__(self) -> None:
         self.pick()
         self.learn()
@@ -113,7 +119,7 @@ class TrainingStep:
         """Fill the batch's arrays from the next row of ``order``."""
         self._gather(self.order, self.position, self.index, 1.0)
         index = self.index[0, ...]
-        self._gather_x(self.x, index, self.batch_x, self._scale)
+        self._gather_x(self.x, index, self.batch_x, self.scale)
         self._gather(self.y, index, self.batch_y, 1.0)
         if self.weights is not None:
             self._gather(self.weights, index, self.batch_weights, 1.0)
