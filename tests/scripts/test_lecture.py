@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_lines import assert_refused, run, run_here
+from documents import figures
 from lecture_experiments import tables
 from lecture_experiments.chinese import chinese
 from lecture_experiments.experiments import EXPERIMENTS, STEPS
@@ -86,9 +87,9 @@ def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path, name):
 def test_both_languages_name_the_same_figures():
     """Numbers with a point, per cents and large numbers, each as often; and as many headings."""
     pages = [(DOCS / name).read_text(encoding="utf-8") for name in tables.PAGES]
-    figures = [sorted(re.findall(r"\d[\d,]*\.\d+|\d+,\d{3}|\d{3,}|\d+(?= ?%)", page)) for page in pages]
-    assert figures[0] == figures[1]
-    assert len(figures[0]) > 100
+    english, chinese_ones = (sorted(figures(page)) for page in pages)
+    assert english == chinese_ones
+    assert len(english) > 100
     assert len(set(map(len, (re.findall(r"^## ", page, re.MULTILINE) for page in pages)))) == 1
 
 
