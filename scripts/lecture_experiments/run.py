@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from dnn.datasets import Dataset
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import State
 from dnn.sequential import Sequential
-from lecture_experiments.experiments import ALL, Experiment
+from lecture_experiments.experiments import ALL, USUAL, Experiment
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,19 @@ class Outcome:
     dataset: str
     examples: int
     seed: int
+    epochs: int = USUAL  # asked for, in place of the usual ones
 
 
-def train(experiment: Experiment, data: Dataset, backend: Backend, seed: int) -> tuple[Sequential, Outcome]:
-    """Train it on all of the data's training examples."""
+def first(data: Dataset, limit: int | None) -> Dataset:
+    """The data with only the first ``limit`` training examples; None: all of them."""
+    return replace(data, x_train=data.x_train[:limit], y_train=data.y_train[:limit])
+
+
+def train(
+    usual: Experiment, data: Dataset, backend: Backend, epochs: int, seed: int
+) -> tuple[Sequential, Outcome]:
+    """Train it on all of the data's training examples, with ``epochs`` in place of the usual ones."""
+    experiment = usual.shortened(epochs)
     x, y, n = data.x_train, data.y_train, len(data.x_train)
     model = Sequential(experiment.layers(data.classes), input_shape=x.shape[1:], backend=backend, seed=seed)
     model.compile(experiment.loss, experiment.optimizer or "adam")
@@ -46,12 +55,12 @@ def train(experiment: Experiment, data: Dataset, backend: Backend, seed: int) ->
         held = (data.x_test, data.y_test)
         options: dict[str, Any] = {"batch_size": batch, "epochs": experiment.epochs, "verbose": 0}
         history = model.fit(x, y, validation_data=held, **options).history
-        updates = experiment.epochs * -(-n // batch)
+        updates = experiment.updates(n)
     seconds = sum(history["seconds"]) if "seconds" in history else time.perf_counter() - start
     result = model.evaluate(data.x_test, data.y_test)
     outcome = Outcome(
         experiment.name, history, result.accuracy, result.loss, updates, seconds,
-        backend.name, data.name, n, seed,
+        backend.name, data.name, n, seed, epochs,
     )  # fmt: skip
     return model, outcome
 

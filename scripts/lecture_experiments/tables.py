@@ -12,9 +12,11 @@ import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from _tables import columns
 
+from backends import InputError
 from dnn.io.atomic_files import write_atomically
 from lecture_experiments.chinese import chinese
 from lecture_experiments.experiments import EXPERIMENTS, STEPS
@@ -25,7 +27,7 @@ SHOWN = (
     "experiment", "hidden", "activation", "goal", "search",
     "batch", "updates", "training loss", "accuracy", "loss", "s",
 )  # fmt: skip
-COLUMNS = (*SHOWN[:-1], "backend", "dataset", "examples", "seed")
+COLUMNS = (*SHOWN[:-1], "backend", "dataset", "examples", "epochs", "seed")
 """Of the CSV file: without the seconds, so that the same command gives the same file."""
 GOALS = {"categorical_crossentropy": "cross-entropy", "mean_squared_error": "squared error"}
 TABLES = {
@@ -34,6 +36,8 @@ TABLES = {
     "batch": ("lecture", *(name for name in EXPERIMENTS if name.startswith("batch-"))),
 }
 """Table -> its experiments."""
+OWN = {table: set(names) - (set(STEPS) if table != "steps" else set()) for table, names in TABLES.items()}
+"""Table -> those that stand in it alone."""
 Words = Callable[[str], str]  # a cell of a table in the page's language
 PAGES: Mapping[str, Words] = {"lecture.md": str, "lecture.zh.md": chinese}
 ALONE = "tables.md"
@@ -54,13 +58,39 @@ def row(outcome: Outcome) -> Row:
         "accuracy": f"{outcome.test_accuracy:.4f}",
         "loss": f"{outcome.test_loss:.4f}",
         "s": f"{outcome.seconds:.0f}",
-        **{name: str(getattr(outcome, name)) for name in COLUMNS[-4:]},
+        **{name: str(getattr(outcome, name)) for name in COLUMNS[-5:]},
     }
+
+
+def kept(folder: Path, same: Mapping[str, Any]) -> dict[str, Row]:
+    """Experiment -> its row in the folder's lecture.csv, where there is one.
+
+    Raises InputError: the file is unreadable, or of other data, passes or another seed.
+    """
+    path = folder / "lecture.csv"
+    if not path.exists():
+        return {}
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), COLUMNS))
+        if tuple(rows.pop(0).values()) != COLUMNS or any(float(row["accuracy"]) > 1 for row in rows):
+            raise ValueError("other columns")
+    except (OSError, ValueError, TypeError, IndexError) as error:
+        raise InputError(f"figures {path} cannot be read ({error}); choose another folder") from None
+    for key, wanted in same.items():
+        for other in {row[key] for row in rows} - {str(wanted)}:
+            raise InputError(f"figures {path} have {key} {other}, expected {wanted}; choose another folder")
+    return {row["experiment"]: row for row in rows if row["experiment"] in EXPERIMENTS}
+
+
+def merged(kept: Mapping[str, Row], outcomes: Mapping[str, Outcome]) -> list[Row]:
+    """The rows of all experiments that are known, in their order; a new outcome replaces what was kept."""
+    rows = {**kept, **{name: row(outcome) for name, outcome in outcomes.items()}}
+    return [rows[name] for name in EXPERIMENTS if name in rows]
 
 
 def as_text(rows: Iterable[Row]) -> str:
     """All rows for a terminal."""
-    return columns(SHOWN, [[row[name] for name in SHOWN] for row in rows], left=5)
+    return columns(SHOWN, [[row.get(name, "") for name in SHOWN] for row in rows], left=5)
 
 
 def as_csv(rows: Iterable[Row]) -> str:
@@ -73,10 +103,11 @@ def as_csv(rows: Iterable[Row]) -> str:
 
 
 def markdown(rows: Iterable[Row], words: Words = str) -> dict[str, str]:
-    """Table -> its text, of the tables that have rows."""
+    """Table -> its text, of the tables that have rows of their own: not only what they are compared with."""
     found = {row["experiment"]: row for row in rows}
     here = {table: [found[name] for name in names if name in found] for table, names in TABLES.items()}
-    return {table: _markdown(some, table == "steps", words) for table, some in here.items() if some}
+    own = {table for table, some in here.items() for row in some if row["experiment"] in OWN[table]}
+    return {table: _markdown(here[table], table == "steps", words) for table in TABLES if table in own}
 
 
 def _markdown(rows: Sequence[Row], reported: bool, words: Words) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,9 @@ def folder(tmp_path_factory):
 def test_tables_csv_and_pictures(folder):
     assert not (folder / "lecture.md").exists()
     text = (folder / "tables.md").read_text(encoding="utf-8")
-    assert re.findall("<!-- table: (.*) -->", text) == list(tables.TABLES)
+    assert re.findall("<!-- table: (.*) -->", text) == ["steps", "depth"]  # none that only has a step's row
     assert text.count("| no hidden layer") == 1
-    assert text.count("| the lecture's own") == 2  # a step, and a size of batch
+    assert text.count("| the lecture's own") == 1
     rows = list(csv.DictReader((folder / "lecture.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["experiment"] for row in rows] == [
         n for n in EXPERIMENTS if n in ("linear", "lecture", "depth-1-relu")
@@ -61,6 +62,56 @@ def test_the_list_and_a_typo():
     result = run_here("lecture", "--list")
     assert [line.split()[0] for line in result.stdout.splitlines()] == list(EXPERIMENTS)
     assert_refused(run_here("lecture", "--only", "lecturee"), "lecturee", "lecture")
+
+
+def test_the_list_says_how_long_each_takes():
+    def seconds(*arguments):
+        return [
+            int(line.split()[1]) for line in run_here("lecture", "--list", *arguments).stdout.splitlines()
+        ]
+
+    whole, quick = seconds(), seconds("--quick")
+    assert len(whole) == len(quick) == len(EXPERIMENTS)
+    assert sum(quick) < 120 < sum(whole)
+    (once,), (twice,) = seconds("--only", "lbfgs"), seconds("--only", "lbfgs", "--epochs", 20)
+    assert twice == pytest.approx(2 * once, abs=2)
+    assert sum(seconds("--limit", 6000)) < sum(whole) / 5
+
+
+def test_passes_and_examples_can_be_fewer(tmp_path):
+    """Three passes, and in proportion 30 of L-BFGS and one of the batches of one; each experiment runs."""
+    settings = ("--quick", "--limit", 60, "--epochs", 3, "--out", tmp_path)
+    result = run_here("lecture", *SMALL, *settings, "--only", "lecture,lbfgs,batch-1,batch-all")
+    assert result.returncode == 0, result.stderr
+    rows = list(csv.DictReader((tmp_path / "lecture.csv").read_text(encoding="utf-8").splitlines()))
+    assert {row["experiment"]: int(row["updates"]) for row in rows} == {
+        "lecture": 3, "lbfgs": 30, "batch-1": 60, "batch-all": 3,
+    }  # fmt: skip
+    assert {(row["examples"], row["epochs"]) for row in rows} == {("60", "3")}
+    other = run_here("lecture", *SMALL, "--limit", 60, "--out", tmp_path, "--only", "linear")
+    assert_refused(other, "epochs 3", "expected 10", "another folder")
+
+
+def test_figures_of_the_csv_stay_where_they_are_not_made_anew(tmp_path):
+    """As in docs/, where the results themselves are not kept; a file that is none is refused."""
+    settings = (*SMALL, "--limit", 60, "--epochs", 1, "--out", tmp_path)
+    assert run_here("lecture", *settings, "--only", "linear,depth-1-relu").returncode == 0
+    before = (tmp_path / "lecture.csv").read_text(encoding="utf-8")
+    shutil.rmtree(tmp_path / "results")
+    assert run_here("lecture", *settings, "--only", "lecture").returncode == 0
+    after = (tmp_path / "lecture.csv").read_text(encoding="utf-8")
+    assert set(before.splitlines()) < set(after.splitlines())
+    assert [row.split(",")[0] for row in after.splitlines()[1:]] == ["lecture", "linear", "depth-1-relu"]
+    for text in ("", "a,b\n1,2\n", before.replace("experiment", "experience"), before.replace(",0.", ",x.")):
+        (tmp_path / "lecture.csv").write_text(text, encoding="utf-8")
+        assert_refused(run_here("lecture", *settings, "--only", "linear"), "lecture.csv", "another folder")
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--limit"])
+def test_numbers_that_cannot_be_are_refused(option):
+    for value in ("0", "-1", "x", "1e3"):
+        assert_refused(run_here("lecture", option, value, "--only", "linear"), option.strip("-"))
+    assert_refused(run_here("lecture", "--seed", -1, "--only", "linear"), "seed")
 
 
 def test_the_steps_are_experiments():
