@@ -62,7 +62,7 @@ def show_list(names: list[str], arguments: argparse.Namespace) -> None:
 def main(arguments: argparse.Namespace) -> None:
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
-    from lecture_experiments.noise import noise_accuracies
+    from lecture_experiments.noise import noise_grid
     from lecture_experiments.run import Results, first, train
 
     from dnn.datasets import load_dataset
@@ -78,18 +78,20 @@ def main(arguments: argparse.Namespace) -> None:
     kept = tables.kept(arguments.out, same)
     results = Results(arguments.out / "results")
     for name in names:
-        outcome = results.done(name, same)
-        if outcome is None:
-            _command.say(f"{name}: {EXPERIMENTS[name].about} ...")
-            model, outcome = train(EXPERIMENTS[name], data, backend, arguments.epochs, arguments.seed)
-            results.keep(model, outcome)
+        if results.done(name, same) is None:
+            experiment = EXPERIMENTS[name]
+            _command.say(f"{name}: {experiment.about} ...")
+            found = results.twin(experiment, same, backend)
+            results.keep(*(found or train(experiment, data, backend, arguments.epochs, arguments.seed)))
     outcomes = {name: o for name in EXPERIMENTS if (o := results.done(name, same)) is not None}
-    noisy = noise_accuracies(outcomes, results, data, backend, arguments.seed)
-    made = pictures.draw_all(outcomes, noisy, results, data, backend, arguments.out)
+    noise = noise_grid(outcomes, results, data, backend, arguments.seed)
+    grids = tables.with_kept({"noise": noise}, arguments.out)
     rows = tables.merged(kept, outcomes)
-    written = tables.write(rows, arguments.out)
+    accuracies = {row["experiment"]: float(row["accuracy"]) for row in rows}
+    made = pictures.draw_all(accuracies, outcomes, grids, results, data, backend, arguments.out)
+    written = tables.write(rows, grids, arguments.out)
     print(tables.as_text(rows))
-    print(f"tables in {written}, lecture.csv and {made} pictures beside it")
+    print(f"tables in {written}, lecture*.csv and {made} pictures beside it")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,10 @@ class Experiment:
         """The same, with ``epochs`` instead of USUAL passes, and others in proportion, but at least one."""
         return replace(self, epochs=max(1, round(self.epochs * epochs / USUAL)))
 
+    def same_as(self, other: "Experiment") -> bool:
+        """Whether they differ in nothing but their names: then one training is enough."""
+        return replace(self, name=other.name, about=other.about, reported=other.reported) == other
+
     def updates(self, examples: int) -> int:
         """Of the parameters, in all passes over so many examples; of L-BFGS the most that it may make."""
         return self.epochs * -(-examples // (self.batch or examples))
@@ -58,6 +62,8 @@ def duration(experiment: Experiment, examples: int, inputs: int, classes: int = 
     return experiment.updates(examples) * (PER_UPDATE + PER_WEIGHT * weights) + shown * PER_PRODUCT * weights
 
 
+NAMES = {"sigmoid": "sigmoid", "relu": "ReLU"}
+"""Activation -> how it is written."""
 DEPTHS = (1, 2, 3, 5, 7, 10)
 BATCHES = (1, 10, 1000, ALL)
 LECTURE = Experiment(
@@ -66,7 +72,7 @@ LECTURE = Experiment(
 
 
 def _depth(layers: int, activation: str) -> Experiment:
-    about = f"{layers} hidden layer{'s' if layers > 1 else ''} of 500, {activation}"
+    about = f"{layers} hidden layer{'s' if layers > 1 else ''} of 500, {NAMES[activation]}"
     return Experiment(f"depth-{layers}-{activation}", about, hidden=(500,) * layers, activation=activation)
 
 

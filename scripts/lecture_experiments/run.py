@@ -14,7 +14,7 @@ from dnn.datasets import Dataset
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import State
 from dnn.sequential import Sequential
-from lecture_experiments.experiments import ALL, USUAL, Experiment
+from lecture_experiments.experiments import ALL, EXPERIMENTS, USUAL, Experiment
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,16 @@ class Results:
                     f"choose another folder"
                 )
         return outcome
+
+    def twin(
+        self, experiment: Experiment, same: dict[str, Any], backend: Backend
+    ) -> tuple[Sequential, Outcome] | None:
+        """What was kept of an experiment that differs from this one in its name alone."""
+        for other in EXPERIMENTS.values():
+            outcome = self.done(other.name, same) if experiment.same_as(other) else None
+            if outcome is not None:
+                return self.model(other.name, backend), replace(outcome, name=experiment.name)
+        return None
 
     def keep(self, model: Sequential, outcome: Outcome) -> None:
         """Write both; the JSON last, since it says that the experiment is done."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command_lines import assert_refused, run, run_here
 from documents import figures
-from lecture_experiments import tables
+from lecture_experiments import grids, tables
 from lecture_experiments.chinese import chinese
 from lecture_experiments.experiments import EXPERIMENTS, STEPS
 from PIL import Image
@@ -29,9 +29,14 @@ def folder(tmp_path_factory):
 def test_tables_csv_and_pictures(folder):
     assert not (folder / "lecture.md").exists()
     text = (folder / "tables.md").read_text(encoding="utf-8")
-    assert re.findall("<!-- table: (.*) -->", text) == ["steps", "depth"]  # none that only has a step's row
-    assert text.count("| no hidden layer") == 1
-    assert text.count("| the lecture's own") == 1
+    assert re.findall("<!-- table: (.*) -->", text) == [
+        "steps",
+        "depth",
+        "noise",
+    ]  # none that only has a step's row
+    assert (
+        text.count("| no hidden layer") == text.count("| the lecture's own") == 2
+    )  # a step, and under noise
     rows = list(csv.DictReader((folder / "lecture.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["experiment"] for row in rows] == [
         n for n in EXPERIMENTS if n in ("linear", "lecture", "depth-1-relu")
@@ -122,14 +127,21 @@ def docs_rows():
     return list(csv.DictReader((DOCS / "lecture.csv").read_text(encoding="utf-8").splitlines()))
 
 
+def docs_grids():
+    return {path.stem.removeprefix("lecture-"): grids.read(path) for path in DOCS.glob("lecture-*.csv")}
+
+
 @pytest.mark.parametrize("name", tables.PAGES)
 def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path, name):
     """Writing what docs/lecture.csv holds changes no byte of docs/."""
     page = (DOCS / name).read_bytes()
     (tmp_path / name).write_bytes(page)
-    assert tables.write(docs_rows(), tmp_path) == tmp_path / name
+    assert tables.write(docs_rows(), docs_grids(), tmp_path) == tmp_path / name
     assert (tmp_path / name).read_bytes() == page
-    assert (tmp_path / "lecture.csv").read_bytes() == (DOCS / "lecture.csv").read_bytes()
+    for path in DOCS.glob("lecture*.csv"):
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+    shown = re.findall(r"<!-- table: (\w+) -->\n\|", page.decode())
+    assert sorted(shown) == sorted([*tables.TABLES, *docs_grids()])
     assert [row["experiment"] for row in docs_rows()] == list(EXPERIMENTS)
     pictures = re.findall(r"\((lecture-\w+\.png)\)", page.decode())
     assert sorted(pictures) == sorted(path.name for path in DOCS.glob("lecture-*.png"))
@@ -147,6 +159,7 @@ def test_both_languages_name_the_same_figures():
 def test_each_cell_of_a_table_is_translated():
     """But for names that both languages have, such as numbers."""
     made = "".join(tables.markdown(docs_rows(), chinese).values())
+    made += "".join(grids.markdown(grid, chinese) for grid in docs_grids().values())
     cells = {cell.strip() for line in made.splitlines() for cell in line.strip("|").split("|")}
     assert not [cell for cell in cells if re.search("[a-z]{3}", cell) and not re.search("[一-鿿]", cell)]
 
