@@ -62,6 +62,8 @@ def show_list(names: list[str], arguments: argparse.Namespace) -> None:
 def main(arguments: argparse.Namespace) -> None:
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
+    from lecture_experiments.features import sparsity_grid
+    from lecture_experiments.gradients import gradient_sizes, gradients_grid
     from lecture_experiments.noise import noise_grid
     from lecture_experiments.run import Results, first, train
 
@@ -84,11 +86,19 @@ def main(arguments: argparse.Namespace) -> None:
             found = results.twin(experiment, same, backend)
             results.keep(*(found or train(experiment, data, backend, arguments.epochs, arguments.seed)))
     outcomes = {name: o for name in EXPERIMENTS if (o := results.done(name, same)) is not None}
-    noise = noise_grid(outcomes, results, data, backend, arguments.seed)
-    grids = tables.with_kept({"noise": noise}, arguments.out)
+    sizes = (
+        gradient_sizes(data, backend, arguments.seed) if any(n.startswith("depth-") for n in names) else {}
+    )
+    new = {
+        "noise": noise_grid(outcomes, results, data, backend, arguments.seed),
+        "gradients": gradients_grid(sizes),
+        "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
+    }
+    grids = tables.with_kept(new, arguments.out)
     rows = tables.merged(kept, outcomes)
     accuracies = {row["experiment"]: float(row["accuracy"]) for row in rows}
-    made = pictures.draw_all(accuracies, outcomes, grids, results, data, backend, arguments.out)
+    lecture = results.model("lecture", backend) if "lecture" in outcomes else None
+    made = pictures.draw_all(accuracies, outcomes, grids, sizes, lecture, data, arguments.out)
     written = tables.write(rows, grids, arguments.out)
     print(tables.as_text(rows))
     print(f"tables in {written}, lecture*.csv and {made} pictures beside it")

@@ -7,33 +7,26 @@ from typing import Any
 import numpy as np
 from _figures import picture
 
-from backends import Backend
 from dnn.datasets import Dataset
 from dnn.sequential import Sequential
 from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, NAMES, STEPS
+from lecture_experiments.gradients import Sizes
 from lecture_experiments.grids import Grid, share
-from lecture_experiments.run import Outcome, Results
+from lecture_experiments.run import Outcome
 
 TICKS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 30, 50, 100)
 SMALL = 8
 """Points, of letters beside the axes' own."""
 
 
-def error_axis(axes: Any, label: str = "test error") -> None:
-    """A logarithmic axis of per cents that are written out, for lines that are already drawn."""
+def error_axis(axes: Any) -> None:
+    """A logarithmic axis of errors in per cent that are written out, for lines that are already drawn."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     shown = [tick for tick in TICKS if low <= tick <= high]
     axes.set_yticks(shown, [f"{tick:g} %" for tick in shown])
     axes.minorticks_off()
-    axes.set_ylabel(label)
-    axes.grid(alpha=0.3)
-
-
-def loss_axis(axes: Any, title: str) -> None:
-    """A logarithmic axis of losses."""
-    axes.set(title=title, ylabel="mean over the training images", yscale="log")
-    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_ylabel("test images that are wrong")
     axes.grid(alpha=0.3)
 
 
@@ -42,38 +35,25 @@ def errors(accuracies: Sequence[float] | np.ndarray) -> np.ndarray:
     return 100 * (1 - np.asarray(accuracies))
 
 
-def curves(figure: Any, outcomes: Mapping[str, Outcome], names: Sequence[str]) -> None:
-    """Test error and training loss over the passes, a line an experiment."""
+def curves(figure: Any, outcomes: Mapping[str, Outcome], labels: Mapping[str, str], note: str = "") -> None:
+    """Test error and training loss over the passes, a line an experiment; squared errors are dashed."""
     error, loss = figure.subplots(1, 2)
-    for name in names:
-        history = outcomes[name].history
-        passes = range(1, len(history["loss"]) + 1)
-        style = "o--" if EXPERIMENTS[name].loss == "mean_squared_error" else "o-"
-        error.plot(passes, errors(history["val_accuracy"]), style, ms=3, label=EXPERIMENTS[name].about)
-        loss.plot(passes, history["loss"], style, ms=3)
-    error.set_title("test error")
-    error_axis(error, "test images that are wrong")
-    loss_axis(loss, "training loss (dashed: squared error)")
-    for axes in (error, loss):
-        axes.set(xlabel="passes over the training images", xticks=range(1, len(passes) + 1))
-    figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL)
-
-
-def quasi_newton(figure: Any, outcomes: Mapping[str, Outcome]) -> None:
-    """L-BFGS on an axis of its own, since a pass is about one step; beside it the lecture's Adam."""
-    error, loss = figure.subplots(1, 2)
-    labels = {"lbfgs": "L-BFGS: one step per pass", "lecture": "Adam: one step per 100 images"}
-    for name in (name for name in labels if name in outcomes):
+    for name, label in labels.items():
         history = outcomes[name].history
         passes = history.get("evaluations") or range(1, len(history["loss"]) + 1)
-        error.plot(passes, errors(history["val_accuracy"]), "o-", ms=2, label=labels[name])
-        loss.plot(passes, history["loss"], "o-", ms=2)
+        style = "o--" if EXPERIMENTS[name].loss == "mean_squared_error" else "o-"
+        size = 3 if len(passes) < 30 else 2
+        error.plot(passes, errors(history["val_accuracy"]), style, ms=size, label=label)
+        loss.plot(passes, history["loss"], style, ms=size)
     error.set_title("test error")
-    error_axis(error, "test images that are wrong")
-    loss_axis(loss, "training loss (cross-entropy)")
+    error_axis(error)
+    loss.set(title=f"training loss{note}", ylabel="mean over the training images", yscale="log")
+    loss.yaxis.set_major_formatter("{x:g}")
+    loss.grid(alpha=0.3)
     for axes in (error, loss):
         axes.set(xlabel="passes over the training images")
-    error.legend(fontsize=SMALL)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL)
 
 
 def depth(figure: Any, accuracies: Mapping[str, float]) -> None:
@@ -92,7 +72,7 @@ def depth(figure: Any, accuracies: Mapping[str, float]) -> None:
                           fontsize=SMALL, color=colour)  # fmt: skip
     axes.set(xticks=DEPTHS, xlabel="hidden layers, of 500 units each", title="test error over depth")
     axes.margins(y=0.15)
-    error_axis(axes, "test images that are wrong")
+    error_axis(axes)
     axes.legend()
 
 
@@ -147,6 +127,22 @@ def weights(figure: Any, model: Sequential, image_shape: tuple[int, int], many: 
     figure.colorbar(shown, ax=grid, label=label, extend="both", shrink=0.9, aspect=30)
 
 
+def gradients(figure: Any, sizes: Sizes) -> None:
+    """The gradient's size over the layers, a line a network."""
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, activation in zip(panels, ("sigmoid", "relu"), strict=True):
+        for n, marker in zip(DEPTHS, "osD^vP", strict=True):
+            found = sizes[f"depth-{n}-{activation}"]
+            axes.plot(
+                range(1, len(found) + 1), found, f"{marker}-", ms=4, label=f"{n} hidden layer{'s' * (n > 1)}"
+            )
+        axes.set(title=NAMES[activation], yscale="log", xticks=range(1, max(DEPTHS) + 2))
+        axes.set(xlabel="layer (1 is next to the image, the last is the output)")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("gradient of a layer's weights\n(root mean square, before training)")
+    panels[1].legend(fontsize=SMALL, loc="lower right")
+
+
 def noise(figure: Any, grid: Grid) -> None:
     """Test accuracy over the strength of the noise, a line an experiment."""
     axes = figure.subplots()
@@ -164,16 +160,6 @@ Drawings = dict[str, tuple[float, float, Callable[[Any], None]]]
 """Name -> width and height in inches, and what draws it."""
 
 
-def _of_curves(outcomes: Mapping[str, Outcome]) -> Drawings:
-    made: Drawings = {}
-    steps = [n for n in STEPS if n in outcomes and "val_accuracy" in outcomes[n].history and n != "lbfgs"]
-    if steps:
-        made["curves"] = 8.4, 5, lambda figure: curves(figure, outcomes, steps)
-    if "lbfgs" in outcomes:
-        made["lbfgs"] = 8.4, 3.6, lambda figure: quasi_newton(figure, outcomes)
-    return made
-
-
 def _of_the_lecture(model: Sequential, data: Dataset) -> Drawings:
     probabilities = model.predict(data.x_test)
     predicted = probabilities.argmax(axis=1)
@@ -188,19 +174,27 @@ def draw_all(
     accuracies: Mapping[str, float],
     outcomes: Mapping[str, Outcome],
     grids: Mapping[str, Grid],
-    results: Results,
+    sizes: Sizes,
+    lecture: Sequential | None,
     data: Dataset,
-    backend: Backend,
     folder: Path,
 ) -> int:
-    """Every picture for which there are outcomes, accuracies by experiment, or grids; returns how many."""
-    drawings = _of_curves(outcomes)
+    """Every picture for which there are figures, or the lecture's network; returns how many."""
+    drawings = _of_the_lecture(lecture, data) if lecture else {}
+    steps = {n: EXPERIMENTS[n].about for n in STEPS if n in outcomes and n != "lbfgs"}
+    if steps:
+        note = " (dashed: squared error)"
+        drawings["curves"] = 8.4, 5, lambda figure: curves(figure, outcomes, steps, note)
+    if "lbfgs" in outcomes:
+        labels = {"lbfgs": "L-BFGS: one step per pass", "lecture": "Adam: one step per 100 images"}
+        both = {name: label for name, label in labels.items() if name in outcomes}
+        drawings["lbfgs"] = 8.4, 4, lambda figure: curves(figure, outcomes, both)
     if any(name.startswith("depth-") for name in accuracies):
         drawings["depth"] = 6.4, 4, lambda figure: depth(figure, accuracies)
-    if "lecture" in outcomes:
-        drawings |= _of_the_lecture(results.model("lecture", backend), data)
     if "noise" in grids:
         drawings["noise"] = 6.4, 4, lambda figure: noise(figure, grids["noise"])
+    if sizes:
+        drawings["gradients"] = 8.4, 4, lambda figure: gradients(figure, sizes)
     for name, (width, height, draw) in drawings.items():
         with picture(folder / f"lecture-{name}.png", width, height) as figure:
             draw(figure)

@@ -15,6 +15,7 @@ from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import State
 from dnn.sequential import Sequential
 from lecture_experiments.experiments import ALL, EXPERIMENTS, USUAL, Experiment
+from lecture_experiments.features import with_features
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def train(
     usual: Experiment, data: Dataset, backend: Backend, epochs: int, seed: int
 ) -> tuple[Sequential, Outcome]:
     """Train it on all of the data's training examples, with ``epochs`` in place of the usual ones."""
-    experiment = usual.shortened(epochs)
+    experiment, data = usual.shortened(epochs), with_features(usual.features, data)
     x, y, n = data.x_train, data.y_train, len(data.x_train)
     model = Sequential(experiment.layers(data.classes), input_shape=x.shape[1:], backend=backend, seed=seed)
     model.compile(experiment.loss, experiment.optimizer or "adam")

@@ -35,7 +35,9 @@ GOALS = {"categorical_crossentropy": "cross-entropy", "mean_squared_error": "squ
 TABLES = {
     "steps": STEPS,
     "depth": tuple(name for name in EXPERIMENTS if name.startswith("depth-")),
+    "width": tuple(name for name in EXPERIMENTS if name.startswith("width-")),
     "batch": ("lecture", *(name for name in EXPERIMENTS if name.startswith("batch-"))),
+    "features": ("linear", *(name for name in EXPERIMENTS if name.startswith("features-")), "lecture"),
 }
 """Table -> its experiments."""
 OWN = {table: set(names) - (set(STEPS) if table != "steps" else set()) for table, names in TABLES.items()}
