@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from backends.numba.sparse import BYTES, COMPRESSED, FLOATS
 from backends.numba.team import MOST, team
 from backends.numba.update import CHUNK, MORE, Layer, Plan
+from backends.plan import Compressed, PlannedLayer
 from backends.plan import Plan as Given
-from backends.plan import PlannedLayer
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 
 KINDS = {"linear": 0, "sigmoid": 1, "relu": 2}
@@ -24,10 +25,9 @@ def planned(given: Given) -> Callable[[int], None] | None:
         workers is None
         or given.optimizer not in ("adam", "adamw")
         or not all(layer.activation in KINDS for layer in given.layers)
-        or given.x.ndim != 2
-        or given.x.dtype not in (np.uint8, np.float32)
-        or not all(array.flags.c_contiguous for array in (given.x, given.y, given.order, *big))
+        or not all(array.flags.c_contiguous for array in (given.y, given.order, *big))
         or not all(array.dtype == np.float32 for array in big)
+        or not _readable(given.x)
     ):
         return None
     made = _Made(given)
@@ -51,12 +51,12 @@ class _Made:
         for record, layer in zip(layers, given.layers, strict=True):
             self._fill(record, **self._layer(layer, rows))
         beta1, beta2, epsilon, *decay = given.settings
-        sparse = len(layers) > 1 and _density(given.x) <= SPARSE
+        sparse = _density(given.x) <= SPARSE
         apart = (rows + MORE) * inner if sparse else 0
-        room = CHUNK * int(layers["n_out"].max())
+        room = (CHUNK + 1) * int(layers["n_out"].max())
         self._fill(
-            self.plan[0], rows=rows, inner=inner, examples=examples, x=given.x, y=given.y, order=given.order,
-            bytes=given.x.dtype == np.uint8, position=given.position, layers=layers, depth=len(layers),
+            self.plan[0], rows=rows, inner=inner, examples=examples, y=given.y, order=given.order,
+            position=given.position, layers=layers, depth=len(layers), **_source(given.x),
             sparse=sparse, accuracy=given.accuracy, rates=given.rates, changes=given.rates.shape[0],
             control=given.control, sums=given.sums, batch=layers[0]["inputs"], places=_new(apart, np.int32),
             counts=_new(apart, np.int32), heights=_new(apart, np.int32), turned=_new(apart),
@@ -92,7 +92,22 @@ def _new(n: int, dtype: Any = np.float32) -> np.ndarray:
     return raw[-raw.ctypes.data % 64 :][:size].view(dtype)
 
 
-def _density(x: np.ndarray) -> float:
+def _readable(x: Any) -> bool:
+    """Whether the workers can pick batches of it."""
+    if isinstance(x, Compressed):
+        return x.values.dtype == np.float32 and x.columns.dtype == np.int32 and _density(x) <= SPARSE
+    return x.ndim == 2 and x.dtype in (np.uint8, np.float32) and bool(x.flags.c_contiguous)
+
+
+def _source(x: Any) -> dict[str, Any]:
+    if isinstance(x, Compressed):
+        return {"x": x.values, "columns": x.columns, "ends": x.starts, "form": COMPRESSED}
+    return {"x": x, "form": BYTES if x.dtype == np.uint8 else FLOATS}
+
+
+def _density(x: Any) -> float:
     """The share of numbers other than 0, in rows from all over x."""
+    if isinstance(x, Compressed):
+        return float(x.values.size) / max(1.0, float(x.shape[0]) * x.shape[1])
     some = x[:: max(1, x.shape[0] // LOOKED_AT)]
-    return float(np.count_nonzero(some)) / max(1, some.size)
+    return float(np.count_nonzero(some)) / max(1, int(some.size))

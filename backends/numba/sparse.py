@@ -7,7 +7,9 @@ import numpy as np
 from numba import carray
 
 from backends.numba.native import at
-from backends.numba.waiting import floats, line, numbers, part
+from backends.numba.waiting import floats, line, numbers, part, words
+
+FLOATS, BYTES, COMPRESSED = 0, 1, 2  # forms of x
 
 
 @part
@@ -29,6 +31,20 @@ def fill(row, scale, out):  # type: ignore[no-untyped-def]
 
 
 @part
+def between(plan, row, places, kept, low, high):  # type: ignore[no-untyped-def]
+    """The same of these columns of a row that is compressed already."""
+    ends, n = words(plan.ends, plan.examples + 1), 0
+    first, many = 4 * ends[row], ends[row + 1] - ends[row]
+    columns, values = numbers(plan.columns + first, many), line(plan.x + first, many)
+    for i in range(many):
+        if low <= columns[i] < high:
+            places[n] = columns[i] - low
+            kept[n] = values[i] * plan.scale
+            n += 1
+    return n
+
+
+@part
 def pick(plan, index, mine, low, high):  # type: ignore[no-untyped-def]
     """These columns of the batch: whole, or what is not 0. ``mine``: numbers before the worker's own."""
     n, width, examples = plan.inner, high - low, plan.examples
@@ -36,16 +52,19 @@ def pick(plan, index, mine, low, high):  # type: ignore[no-untyped-def]
     counts = numbers(plan.counts + 4 * mine, plan.rows)
     for i in range(plan.rows):
         where = 4 * (mine + width * i)
+        out = line(plan.batch + where, width)
         if plan.sparse:
-            places, kept = numbers(plan.places + where, width), line(plan.batch + where, width)
-            if plan.bytes:
-                counts[i] = compress(small[index[i], low:high], plan.scale, places, kept)
+            places = numbers(plan.places + where, width)
+            if plan.form == COMPRESSED:
+                counts[i] = between(plan, index[i], places, out, low, high)
+            elif plan.form == BYTES:
+                counts[i] = compress(small[index[i], low:high], plan.scale, places, out)
             else:
-                counts[i] = compress(whole[index[i], low:high], plan.scale, places, kept)
-        elif plan.bytes:
-            fill(small[index[i], low:high], plan.scale, line(plan.batch + where, width))
+                counts[i] = compress(whole[index[i], low:high], plan.scale, places, out)
+        elif plan.form == BYTES:
+            fill(small[index[i], low:high], plan.scale, out)
         else:
-            fill(whole[index[i], low:high], plan.scale, line(plan.batch + where, width))
+            fill(whole[index[i], low:high], plan.scale, out)
 
 
 @part
@@ -97,19 +116,17 @@ def add_rows(which, values, rows, out):  # type: ignore[no-untyped-def]
 @part
 def zeros_of(rows, out):  # type: ignore[no-untyped-def]
     """out = the sum of 0 rows: 0, or NaN where a number is not finite, as in a whole product."""
-    zero = np.float32(0)
-    out[:] = zero
+    out[:] = np.float32(0)
     for k in range(rows.shape[0]):
         row = rows[k]
         for j in range(out.shape[0]):
-            out[j] += zero * row[j]
+            out[j] += np.float32(0) * row[j]
 
 
 @part
 def sparse_product(plan, W, out, start, mine):  # type: ignore[no-untyped-def]
-    """out = x W for the worker's part of x and its rows W."""
+    """out = x W for the worker's part of x and its rows W; start: what ``zeros_of`` these makes."""
     counts, width = numbers(plan.counts + 4 * mine, plan.rows), W.shape[0]
-    zeros_of(W, start)
     for i in range(plan.rows):
         where = 4 * (mine + width * i)
         out[i] = start

@@ -45,8 +45,8 @@ def record(words: str, floats: str = "") -> np.dtype:
 
 
 Plan = record(
-    "rows inner examples x bytes y order position layers depth sparse accuracy rates changes control sums "
-    "batch places counts heights turned starts logits scratch room every",
+    "rows inner examples x columns ends form y order position layers depth sparse accuracy rates changes "
+    "control sums batch places counts heights turned starts logits scratch room every",
     "scale beta1 rest1 beta2 rest2 epsilon decay floor",
 )
 Layer = record("n_in n_out kind W b mW vW mb vb inputs parts dz")
@@ -126,22 +126,26 @@ def learn(mail, plan, layer, x, dz, scratch, step, low, high):  # type: ignore[n
 
 
 @part
-def learn_sparse(plan, layer, scratch, step, mine, low, high):  # type: ignore[no-untyped-def]
-    """The same of the first layer, whose x is compressed."""
+def learn_sparse(plan, layer, dz, scratch, spoiled, step, mine, low, high):  # type: ignore[no-untyped-def]
+    """The same of the first layer, whose x is compressed; and ``spoiled`` of the rows as they become."""
     n, width = layer.n_out, high - low
-    dz, starts = floats(layer.dz, plan.rows, n), numbers(plan.starts + 4 * mine, width + 2)
+    dz, starts = floats(dz, plan.rows, n), numbers(plan.starts + 4 * mine, width + 2)
     start, g = line(scratch, n), line(scratch + 4 * n, n)
     zeros_of(dz, start)
+    spoiled[:] = np.float32(0)
     for k in range(width):
         first, many = 4 * (mine + starts[k]), starts[k + 1] - starts[k]
         g[:] = start
         add_rows(numbers(plan.heights + first, many), line(plan.turned + first, many), dz, g)
         where = 4 * n * (low + k)
-        adam(line(layer.W + where, n), g, line(layer.mW + where, n), line(layer.vW + where, n), step)
+        W = line(layer.W + where, n)
+        adam(W, g, line(layer.mW + where, n), line(layer.vW + where, n), step)
+        for j in range(n):
+            spoiled[j] += np.float32(0) * W[j]
 
 
 @part
-def forward(mail, plan, layers, worker, scratch):  # type: ignore[no-untyped-def]
+def forward(mail, plan, layers, worker, spoiled, fresh):  # type: ignore[no-untyped-def]
     """All workers' ``parts`` of each layer's product, and the worker's own ``inputs`` of each."""
     size, rows = mail[SIZE], plan.rows
     for t in range(plan.depth):
@@ -155,7 +159,9 @@ def forward(mail, plan, layers, worker, scratch):  # type: ignore[no-untyped-def
             join(mail, plan, below, floats(x, rows, width), low, high)
         if width > 0 and plan.sparse and t == 0:
             W = floats(layer.W + 4 * n * low, width, n)
-            sparse_product(plan, W, floats(out, rows, n), line(scratch, n), mine)
+            if fresh:
+                zeros_of(W, spoiled)
+            sparse_product(plan, W, floats(out, rows, n), spoiled, mine)
         elif width > 0:
             gemm(mail[SGEMM], 0, 0, rows, n, width, x, width, layer.W + 4 * n * low, n, out, n)
         if width > 0 and plan.sparse and t == 0:
@@ -164,8 +170,8 @@ def forward(mail, plan, layers, worker, scratch):  # type: ignore[no-untyped-def
 
 
 @part
-def update(mail, plan, worker):  # type: ignore[no-untyped-def]
-    """One update."""
+def update(mail, plan, worker, fresh):  # type: ignore[no-untyped-def]
+    """One update; ``fresh``: what it kept beside W is of other weights, since W may have been changed."""
     size, rows, depth = mail[SIZE], plan.rows, plan.depth
     layers = carray(at(plan.layers), (depth,), Layer)
     scratch = plan.scratch + 4 * plan.room * worker
@@ -175,7 +181,8 @@ def update(mail, plan, worker):  # type: ignore[no-untyped-def]
     if low < high:
         pick(plan, index, own(plan, low), low, high)
     control, step = advanced(plan)
-    forward(mail, plan, layers, worker, scratch)
+    spoiled = line(scratch + 4 * (plan.room - layers[0].n_out), layers[0].n_out)
+    forward(mail, plan, layers, worker, spoiled, fresh)
     top = layers[depth - 1]
     dz = plan.logits + 4 * rows * top.n_out * worker  # each worker computes the loss for itself
     logits = floats(dz, rows, top.n_out)
@@ -217,7 +224,7 @@ def update(mail, plan, worker):  # type: ignore[no-untyped-def]
                 for i in range(rows):
                     slope(dx[i, low:high], inputs[i], below.kind)
         if width > 0 and plan.sparse and t == 0:
-            learn_sparse(plan, layer, scratch, step, own(plan, low), low, high)
+            learn_sparse(plan, layer, dz, scratch, spoiled, step, own(plan, low), low, high)
         else:
             learn(mail, plan, layer, x, dz, scratch, step, low, high)
         if t or depth == 1:
@@ -240,8 +247,8 @@ def serve(mail, worker, plan, n):  # type: ignore[no-untyped-def]
         else:
             ticket += 1
             wait(mail, TICKET, ticket)
-        for _ in range(mail[UPDATES]):
-            update(mail, carray(at(mail[PLAN]), (1,), Plan)[0], worker)
+        for i in range(mail[UPDATES]):
+            update(mail, carray(at(mail[PLAN]), (1,), Plan)[0], worker, i == 0)
         if mail[UPDATES]:
             meet(mail)
         if worker == 0 or mail[UPDATES] == 0:

@@ -13,6 +13,7 @@ from dnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from dnn.measures import MEASURES
 from dnn.network import Network
 from dnn.optimizers import Optimizer
+from dnn.validation.rows import Rows
 
 KNOWN = CategoricalCrossentropy, SparseCategoricalCrossentropy  # not what somebody made of them
 
@@ -38,9 +39,15 @@ def planned(step: Any) -> Callable[[int], None] | None:
     )  # fmt: skip
     if not fits:
         return None
-    state, rows = network.optimizer_state, network.backend.view(x, (x.shape[0], -1)) if x.ndim > 2 else x
+    if isinstance(x, Rows):
+        x = x.compressed()
+    elif x.ndim > 2:
+        x = network.backend.view(x, (x.shape[0], -1))
+    if x is None:
+        return None
+    state = network.optimizer_state
     plan = Plan(
-        rows, step.scale, step.y, step.order, step.position, _layers(network, layers), optimizer.kernel,
+        x, step.scale, step.y, step.order, step.position, _layers(network, layers), optimizer.kernel,
         optimizer.settings(), state.control, state.rates, step.totals.sums, bool(measures),
     )  # fmt: skip
     return network.backend.planned(plan)

@@ -104,7 +104,7 @@ class TrainingStep:
                 self.pick()
                 learn(1)
 
-        return run
+        return self._planned(run)
 
     def _planned(self, run: Callable[[int], None]) -> Callable[[int], None]:
         """The backend's own way to do whole updates, where it has one, and while no layer is frozen."""

@@ -56,6 +56,7 @@ def on(name: str, graphs: bool = False) -> Callable[[Task], Prepared]:
     def prepare(task: Task) -> Prepared:
         backend = get_backend(name, task.device, precision=task.settings.precision, graphs=graphs)
         model = build(task, backend)
+
         def probabilities(x: NDArray[np.float32]) -> NDArray[np.float32]:
             return model.predict(x * np.float32(255))
 

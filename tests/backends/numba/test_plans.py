@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse
 from helpers import assert_close
 
 from backends import get_backend
@@ -50,6 +51,13 @@ CASES = {
         50,
     ),
     "one layer": ([Dense(5, "softmax")], DENSE, Adam(), 50),
+    "compressed": ([Dense(33, "relu"), Dense(5, "softmax")], scipy.sparse.csr_matrix(SPARSE), Adam(), 20),
+    "compressed, of doubles": (
+        [Dense(5, "softmax")],
+        scipy.sparse.csc_matrix(SPARSE.astype(np.float64)),
+        AdamW(weight_decay=0.1),
+        7,
+    ),
     "one layer, sparse": ([Dense(5, "softmax")], SPARSE, Adam(), 50),
     "batches of one": ([Dense(7, "sigmoid"), Dense(5, "softmax")], SPARSE, Adam(), 1),
     "without a bias": (
@@ -95,7 +103,7 @@ def copies(layers):
     return [type(layer)(**layer.config()) for layer in layers]
 
 
-def trained(case, whole=True, *, epochs=2, start=None, **settings):
+def trained(case, whole=True, *, epochs=2, start=None, labels=LABELS, **settings):
     """What a training leaves: name -> array; and whether each kind of batch had a plan."""
     layers, x, optimizer, batch = case
     seen, original = [], dnn.training.step.planned
@@ -111,7 +119,7 @@ def trained(case, whole=True, *, epochs=2, start=None, **settings):
         model.compile(optimizer=optimizer)
         if start is not None:
             start(model.parameters.value)
-        history = model.fit(x, LABELS, batch_size=batch, epochs=epochs, **settings).history
+        history = model.fit(x, labels, batch_size=batch, epochs=epochs, **settings).history
     finally:
         dnn.training.step.planned = original
     state = model.optimizer_state
@@ -158,6 +166,44 @@ def test_a_weight_that_is_not_finite_spoils_what_it_spoils_in_layers(name, value
     assert np.isnan(plan["values"]).any()
     np.testing.assert_array_equal(np.isnan(plan["values"]), np.isnan(layers["values"]))
     np.testing.assert_array_equal(plan["accuracy"], layers["accuracy"])
+
+
+@pytest.mark.parametrize("name", ["sparse", "compressed"])
+def test_a_weight_that_becomes_infinite_spoils_the_next_update(name, workers):
+    layers, x, _, batch = CASES[name]
+    dense = np.array(x.todense() if name == "compressed" else x)
+    dense[:, 3] = 0
+    x = scipy.sparse.csr_matrix(dense) if name == "compressed" else dense
+    case = layers, x, AdamW(3.0, weight_decay=1.0), batch  # each update takes a weight w to -2 w and more
+
+    def start(parameters):
+        parameters["dense_1.W"][3, 2] = 3e38
+
+    with np.errstate(all="ignore"):
+        one, _ = trained(case, epochs=1, start=start, steps_per_epoch=1)
+        two, _ = trained(case, epochs=1, start=start, steps_per_epoch=2)
+        layers, _ = trained(case, whole=False, epochs=1, start=start, steps_per_epoch=2)
+    assert np.isinf(one["values"]).sum() == 1
+    assert np.isfinite(one["loss"]).all()
+    assert np.isnan(two["loss"]).all()
+    np.testing.assert_array_equal(np.isnan(two["values"]), np.isnan(layers["values"]))
+
+
+def test_a_part_of_a_compressed_matrix(workers):
+    """The first rows are for validation or not: what is learned is what the rest alone teaches."""
+    layers, x, optimizer, batch = CASES["compressed"]
+    case = layers, x[:161], optimizer, batch
+    left, seen = trained((layers, x, optimizer, batch), validation_split=0.3, labels=LABELS)
+    assert all(seen)
+    alone, _ = trained(case, labels=LABELS[:161])
+    np.testing.assert_array_equal(left["values"], alone["values"])
+
+
+def test_what_is_compressed_out_of_order_goes_layer_by_layer():
+    layers, x, optimizer, batch = CASES["compressed"]
+    columns, starts = np.array([5, 5, 2], np.int32), np.array([0] + 230 * [3], np.int32)
+    twice = scipy.sparse.csr_matrix((np.ones(3, np.float32), columns, starts), x.shape)
+    assert not any(trained((layers, twice, optimizer, batch))[1])
 
 
 class Freeze(Callback):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from helpers import Kept, assert_close, same_bits, small_data, small_model, weights
+from helpers import Kept, assert_same_training, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
 from dnn.training.state import StateError, read_state, write_state
@@ -40,26 +40,15 @@ def numbers(history):
     return {name: values for name, values in history.items() if name != "seconds"}
 
 
-def assert_same(backend, one, other, history, other_history):
-    """The same bits; on numba, which does updates on arrays whole and adds in another order, to rounding."""
-    if backend.name == "numba":
-        assert_close(one.parameters.values, other.parameters.values, 1e-5)
-        for name, numbers_ in numbers(history).items():
-            assert_close(np.array(numbers_), np.array(other_history[name]), 1e-5, name)
-    else:
-        assert same_bits(weights(one), weights(other))
-        assert numbers(history) == numbers(other_history)
-
-
 def test_the_bits_are_those_of_arrays(backend):
     (x, y), source = small_data(), Endless()
     plain, one = fitted(backend, x, y, batch_size=8, shuffle=False, validation_data=(x, y))
     model, two = fitted(backend, source, steps_per_epoch=7, validation_data=(x, y))
-    assert_same(backend, plain, model, one, two)
+    assert_same_training(plain, model, numbers(one), numbers(two))
     assert source.begun == EPOCHS
     short, three = fitted(backend, x, y, batch_size=8, shuffle=False, steps_per_epoch=4)
     model, four = fitted(backend, source, steps_per_epoch=4)
-    assert_same(backend, short, model, three, four)
+    assert_same_training(short, model, numbers(three), numbers(four))
     assert three["loss"] != one["loss"]
 
 
@@ -96,7 +85,7 @@ def test_a_data_loader(backend):
     data = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
     plain, one = fitted(backend, x, y, batch_size=8, shuffle=False)
     model, two = fitted(backend, torch.utils.data.DataLoader(data, batch_size=8))
-    assert_same(backend, plain, model, one, two)
+    assert_same_training(plain, model, numbers(one), numbers(two))
     model, history = fitted(backend, torch.utils.data.DataLoader(data, 8, shuffle=True), steps_per_epoch=3)
     assert len(history["loss"]) == EPOCHS
 
