@@ -104,8 +104,8 @@ SMALL = {
     "agree.py --quick": "--levels L0 --dataset digits --backends numpy",
     "agree.py --mutant tf32": "--quick --levels L2 --dataset digits",
     "benchmark.py": TIME,
-    "benchmark.py --rotations 9 --updates 400 --contenders numpy numba torch pytorch pytorch-fused "
-    "torch-compile jax floor-numpy floor-torch floor-onednn": TIME,
+    "benchmark.py --rotations 24 --contenders numpy numba torch pytorch pytorch-fused torch-compile jax "
+    "keras-jax sklearn floor-numpy floor-onednn": TIME,
     "gpu_check.py": "--parts doctor",
     "gpu_check.py --json gpu.json": "--parts doctor",
     "lecture.py --list": "",

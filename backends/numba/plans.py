@@ -14,6 +14,7 @@ from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 
 KINDS = {"linear": 0, "sigmoid": 1, "relu": 2}
 SPARSE = 0.3  # the share of numbers other than 0 up to which they are taken one by one
+MANY = 1024  # examples of a batch up to which a plan is faster; from 2000 on whole products are
 LOOKED_AT = 1000  # rows of x by which that share is judged
 
 
@@ -23,6 +24,7 @@ def planned(given: Given) -> Callable[[int], None] | None:
     big = [array for layer in given.layers for array in (layer.W, *(W for W, _ in layer.slots))]
     if (
         workers is None
+        or given.order.shape[1] > MANY
         or given.optimizer not in ("adam", "adamw")
         or not all(layer.activation in KINDS for layer in given.layers)
         or not all(array.flags.c_contiguous for array in (given.y, given.order, *big))
