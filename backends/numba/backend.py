@@ -12,6 +12,7 @@ import numba
 
 from backends.dispatch import Override, overrides_in
 from backends.numba import dense, optimizers, plans
+from backends.numba.team import team
 from backends.numpy import backend as numpy_backend
 from backends.numpy.backend import NumpyBackend
 from backends.plan import Plan
@@ -27,7 +28,9 @@ class NumbaBackend(NumpyBackend):
         return plans.planned(plan) if self.fused and self.wrap is None else None
 
     def describe_library(self) -> dict[str, Any]:
-        return {"numba": numba.__version__, **super().describe_library()}
+        workers = team()
+        sharing = {} if workers is None else {"workers": workers.workers}
+        return {"numba": numba.__version__, **super().describe_library(), **sharing}
 
 
 def make(device: Any, dtype: str, fused: bool) -> NumbaBackend:

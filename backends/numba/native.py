@@ -15,7 +15,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 I64, F32, POINTER = ir.IntType(64), ir.FloatType(), ir.IntType(8).as_pointer()
-FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), 0)  # the number of Linux's system call
+# The number of Linux's system call; 0: none that is known here.
+FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), 0) if sys.platform == "linux" else 0
 
 
 def _called(builder: Any, result: Any, arguments: Sequence[Any]) -> Any:
@@ -124,20 +125,31 @@ class Blas:
     set_threads: Any
 
 
+WANTED = ("cblas_sgemm", "openblas_get_num_threads", "openblas_set_num_threads")
+NAMES = ("scipy_{}64_", "{}64_", "scipy_{}", "{}")  # of NumPy's wheels, of integers of 64 bits, plain
+
+
 def find_blas() -> Blas | None:
     """NumPy's OpenBLAS; None where NumPy has another BLAS, or the machine is not Linux on x86-64 or ARM64."""
-    if not sys.platform.startswith("linux") or not FUTEX:
+    try:
+        lines = Path("/proc/self/maps").read_text(errors="replace").splitlines() if FUTEX else []
+    except OSError:
         return None
-    lines = Path("/proc/self/maps").read_text(errors="replace").splitlines()
-    paths = sorted({line.split(maxsplit=5)[-1] for line in lines if "openblas" in line.rpartition("/")[2]})
+    paths = {line.split(maxsplit=5)[-1] for line in lines if "openblas" in line.rpartition("/")[2]}
     home = str(Path(np.__file__).parents[1])
-    for path in sorted(paths, key=lambda path: not path.startswith(f"{home}/numpy")):
-        library = ctypes.CDLL(path)
-        for name in ("scipy_{}64_", "{}64_", "scipy_{}", "{}"):
-            wanted = ("cblas_sgemm", "openblas_get_num_threads", "openblas_set_num_threads")
-            if all(hasattr(library, name.format(part)) for part in wanted):
-                product, get, put = (getattr(library, name.format(part)) for part in wanted)
-                call = ctypes.CDLL(None).syscall
-                sgemm, syscall = (ctypes.cast(f, ctypes.c_void_p).value or 0 for f in (product, call))
-                return Blas(sgemm, syscall, get, put)
+    for path in sorted(paths, key=lambda path: (not path.startswith(f"{home}/numpy"), path)):
+        try:
+            library = ctypes.CDLL(path)
+        except OSError:  # it was replaced on the disk
+            continue
+        for name in NAMES:
+            found = [getattr(library, name.format(wanted), None) for wanted in WANTED]
+            if None not in found:
+                sgemm, syscall = (address(f) for f in (found[0], ctypes.CDLL(None).syscall))
+                return Blas(sgemm, syscall, found[1], found[2])
     return None
+
+
+def address(function: Any) -> int:
+    """Of a function of a library."""
+    return ctypes.cast(function, ctypes.c_void_p).value or 0

@@ -4,6 +4,7 @@ import atexit
 import os
 import threading
 from functools import cache
+from math import ceil
 
 import numpy as np
 
@@ -13,51 +14,72 @@ from backends.numba.waiting import CALL, MAIL, SGEMM, SIZE
 
 MOST = 8  # workers: more were never measured
 AT_ONCE = 8  # updates after which Python looks around, for Ctrl-C
+QUOTA = "/sys/fs/cgroup/cpu.max"  # how much of the cores a container has
 
 
 class Team:
-    """One for the process, as its BLAS is one for the process; as many as that has threads."""
+    """One for the process, as its BLAS is one for the process; a worker for each of the BLAS's threads."""
 
     def __init__(self, blas: Blas) -> None:
-        self.blas = blas
-        self.lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
-        self._process = self._size = 0
+        self.blas, self._quota = blas, _quota()
+        self._forget()
         atexit.register(self._close)
+        os.register_at_fork(after_in_child=self._forget)
+
+    @property
+    def workers(self) -> int:
+        """How many are wanted now: as the BLAS has threads, within the container's share of the cores."""
+        threads: int = self.blas.get_threads()
+        return max(1, min(threads, self._quota, MOST))
 
     def run(self, plan: int, n: int) -> None:
         """n updates of the plan at this address. Meanwhile the BLAS computes in the thread that calls it."""
         for done in range(0, n, AT_ONCE):
-            with self.lock:
+            with self._lock:
                 threads = self.blas.get_threads()
-                self._resize(min(threads, MOST))
+                self._resize(self.workers)
                 self.blas.set_threads(1)
                 try:
                     serve(self._mail, 0, plan, min(AT_ONCE, n - done))
                 finally:
                     self.blas.set_threads(threads)
 
+    def _forget(self) -> None:
+        """Have no workers; a fork has none of its parent's threads."""
+        self._lock, self._size = threading.Lock(), 0
+        self._threads: list[threading.Thread] = []
+
     def _resize(self, size: int) -> None:
-        if (size, os.getpid()) == (self._size, self._process):
+        if size == self._size:
             return
         self._close()
         raw = np.zeros(MAIL + 8, dtype=np.int64)
         self._mail = raw[-raw.ctypes.data % 64 // 8 :][:MAIL]
         self._mail[SIZE], self._mail[SGEMM], self._mail[CALL] = size, self.blas.sgemm, self.blas.syscall
-        self._size, self._process = size, os.getpid()
-        self._threads = [
-            threading.Thread(target=serve, args=(self._mail, worker, 0, 0), daemon=True, name=f"dnn-{worker}")
-            for worker in range(1, size)
-        ]
-        for thread in self._threads:
+        for worker in range(1, size):
+            thread = threading.Thread(
+                target=serve, args=(self._mail, worker, 0, 0), daemon=True, name=f"dnn-{worker}"
+            )
             thread.start()
+            self._threads.append(thread)
+        self._size = size
 
     def _close(self) -> None:
-        if self._threads and self._process == os.getpid():  # a fork has none of its parent's threads
+        if self._threads:
             serve(self._mail, 0, 0, 0)
             for thread in self._threads:
                 thread.join()
-        self._threads = []
+        self._threads, self._size = [], 0
+
+
+def _quota() -> int:
+    """How many cores a container may use at a time (Linux's cgroup v2); MOST if nothing is said."""
+    try:
+        with open(QUOTA, encoding="ascii") as file:
+            share, period = file.read().split()
+        return max(1, ceil(int(share) / int(period)))
+    except (OSError, ValueError):  # "max" is no number
+        return MOST
 
 
 @cache

@@ -14,6 +14,7 @@ from backends import get_backend
 pytest.importorskip("numba")
 
 import dnn.training.step
+from backends.numba import native
 from backends.numba import team as teams
 from dnn import Dense, EarlyStopping, Sequential
 from dnn.layers import Flatten, Rescaling
@@ -280,6 +281,27 @@ def test_a_fork_has_workers_of_its_own(monkeypatch):
     if child == 0:
         os._exit(0 if np.array_equal(fit(CASES["dense"]), expected) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+ALL = teams.MOST
+SAID = [("150000 100000", 2), ("max 100000", ALL), ("50000 100000", 1), ("", ALL), (None, ALL)]
+
+
+@pytest.mark.parametrize(("said", "cores"), SAID)
+def test_a_container_has_as_many_workers_as_cores(said, cores, monkeypatch, tmp_path):
+    monkeypatch.setattr(teams, "QUOTA", str(tmp_path / "cpu.max"))
+    if said is not None:
+        (tmp_path / "cpu.max").write_text(said)
+    made = teams.Team(replace(teams.team().blas, get_threads=lambda: 64))
+    assert made.workers == cores
+    assert get_backend("numba").describe()["workers"] == teams.team().workers
+
+
+def test_a_blas_without_a_call_is_not_taken(monkeypatch):
+    monkeypatch.setattr(native, "WANTED", ("dnn_is_not_there", *native.WANTED))
+    assert native.find_blas() is None
+    monkeypatch.undo()
+    assert native.find_blas() is not None
 
 
 def test_the_blas_has_its_threads_again():
