@@ -48,7 +48,7 @@ def test_contenders_run_and_leave_json_and_a_picture(tmp_path):
     assert not content["missing"]
     for name, (found,) in content["runs"].items():
         assert found["ms"] > 0
-        assert found["trained"] == 8
+        assert found["trained"] > 8  # what is timed, an epoch before it, and what woke it
         assert found["preparation"] > 0
         assert found["facts"]["threads"] >= 1
         assert ("test_accuracy" in found) == (name != "floor-numpy")
