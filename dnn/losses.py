@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from backends.reference.losses import TARGETS, as_dense
 from backends.table import Table
 from dnn.layers.description import plain
-from dnn.layers.layer import Array, Layer
+from dnn.layers.layer import Layer
 from dnn.validation.ranges import Checked, ClassNumber, Share
 from dnn.validation.settings import LATER, made, require_number
 

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import shown
 from backends.reference.losses import as_dense
 from backends.table import Table
 from dnn.losses import Loss
 from dnn.validation.settings import is_text, look_up, require_list
 
-Array = Any
 TAKEN = ("loss", "seconds", "epoch")  # names that the history has already
 
 

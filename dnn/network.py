@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError, get_backend
+from backends import Array, Backend, InputError, get_backend
 from backends.errors import shown
 from dnn.copies import Copied, training_config
 from dnn.io.safetensors import write_checkpoint
@@ -28,8 +28,6 @@ from dnn.validation.arrays import dtype_name
 from dnn.validation.closed import Closed
 from dnn.validation.examples import Door
 from dnn.validation.settings import positive_integer, require_list, require_path
-
-Array = Any
 
 
 class Network(Copied, Closed):

@@ -8,14 +8,12 @@ Beside them the state of layers, which is saved and loaded but not trained: smal
 
 from collections.abc import Mapping
 from math import prod
-from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from dnn.validation.arrays import dtype_name
 
-Array = Any
 Shape = tuple[int, ...]
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 MOST = 2**36  # parameters; 256 GB and more

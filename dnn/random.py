@@ -5,15 +5,13 @@ step 7 do not depend on whether those of step 6 were drawn, nor on how many othe
 """
 
 import zlib
-from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import shown
 from backends.reference.random import threefry
 
-Array = Any
 Key = tuple[int, int]  # two 32-bit words
 _WORD = 0xFFFFFFFF
 

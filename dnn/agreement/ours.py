@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from backends import Array
 from dnn.agreement.cases import Case, Data, FitCase
-from dnn.agreement.contender import Array, Batches, Contender, Network, built
+from dnn.agreement.contender import Batches, Contender, Network, built
 from dnn.agreement.state import Named, State
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss

@@ -1,8 +1,8 @@
 """Activated: what layers that end in a function of each number share; Activation: that function alone."""
 
-from backends import Backend
+from backends import Array, Backend
 from backends.reference import ACTIVATIONS
-from dnn.layers.layer import Array, Layer
+from dnn.layers.layer import Layer
 from dnn.validation.settings import look_up
 
 

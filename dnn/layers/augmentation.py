@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from backends import Backend, InputError
-from dnn.layers.layer import Array, Shape
+from backends import Array, Backend, InputError
+from dnn.layers.layer import Shape
 from dnn.layers.noise import Random
 from dnn.validation.settings import positive_integer, require_number
 

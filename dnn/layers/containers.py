@@ -12,12 +12,12 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import brief, shown
 from backends.table import Table
 from dnn.layers.activated import Activation
 from dnn.layers.description import made_again
-from dnn.layers.layer import Array, Layer, Shape
+from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, stream_key
 from dnn.validation.settings import look_up, require_list
 

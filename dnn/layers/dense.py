@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from backends import Backend
+from backends import Array, Backend
 from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from dnn.layers.activated import Activated
 from dnn.layers.initializers import INITIALIZERS, initializer_for
-from dnn.layers.layer import Array, Shape
+from dnn.layers.layer import Shape
 from dnn.random import Key
 from dnn.validation.settings import look_up, positive_integer, require_bool
 

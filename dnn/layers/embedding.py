@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from backends import Backend, InputError
-from dnn.layers.layer import Array, Layer, Shape
+from backends import Array, Backend, InputError
+from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, host_uniform
 from dnn.validation.settings import positive_integer
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import shown
 from dnn.layers.buffers import Buffers
 from dnn.layers.description import Described
@@ -14,7 +14,6 @@ from dnn.random import Key
 from dnn.validation.closed import Closed
 from dnn.validation.settings import is_text, require_bool
 
-Array = Any
 Shape = tuple[int, ...]  # without the batch axis
 
 

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from backends import Backend
-from dnn.layers.layer import Array, Layer
+from backends import Array, Backend
+from dnn.layers.layer import Layer
 from dnn.random import stream_key
 from dnn.validation.settings import require_number
 

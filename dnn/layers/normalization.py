@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from backends import Backend
-from dnn.layers.layer import Array, Layer, Shape
+from backends import Array, Backend
+from dnn.layers.layer import Layer, Shape
 from dnn.random import Key
 from dnn.validation.settings import require_number
 

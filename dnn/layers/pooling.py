@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from backends import Backend
-from dnn.layers.layer import Array, Layer, Shape
+from backends import Array, Backend
+from dnn.layers.layer import Layer, Shape
 from dnn.layers.windows import Border, Lengths, Windows, require_images
 from dnn.validation.settings import require_bool
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from math import inf, prod
 
-from backends import InputError
+from backends import Array, InputError
 from backends.errors import shown
-from dnn.layers.layer import Array, Layer, Shape
+from dnn.layers.layer import Layer, Shape
 from dnn.validation.settings import positive_integer, require_number
 
 

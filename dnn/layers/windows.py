@@ -8,11 +8,11 @@ rows of a matrix as they lie in memory. Sequences (T, C) are images of one row.
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import shown
 from backends.reference.windows import Padding, Pair
 from dnn.layers.dense import Affine
-from dnn.layers.layer import Array, Layer, Shape
+from dnn.layers.layer import Layer, Shape
 from dnn.validation.settings import look_up, positive_integer
 
 Lengths = int | Sequence[int]

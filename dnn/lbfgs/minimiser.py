@@ -7,17 +7,15 @@ remembered in the place of the oldest. Vectors stay on the device; a few numbers
 from collections.abc import Callable
 from functools import partial
 from math import inf, isfinite, sqrt
-from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from dnn.lbfgs.direction import descent_direction, dot, make_pair
 from dnn.lbfgs.line_search import LineSearch, Trial
 from dnn.lbfgs.state import LBFGS, Reason, State
 from dnn.validation.settings import require_kind
 
-Array = Any
 Function = Callable[[Array], tuple[float, Array]]
 ROUNDINGS = 1000.0  # by so many ulps a sum of squares of small differences of large numbers is off
 PATIENCE = 10  # iterations looked at together: one alone may leave f as it is, on the way to a lower one

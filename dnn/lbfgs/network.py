@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
+from backends import Array, InputError
 from dnn.lbfgs.minimiser import minimise
 from dnn.lbfgs.state import LBFGS, State
 from dnn.network import Network
@@ -13,8 +13,6 @@ from dnn.training.evaluation import chunks
 from dnn.training.step import gradients
 from dnn.validation.examples import Examples
 from dnn.validation.settings import positive_integer, require_kind
-
-Array = Any
 
 
 class MeanLoss:

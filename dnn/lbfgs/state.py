@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import brief
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
@@ -21,7 +21,6 @@ from dnn.validation.settings import require_kind, require_number, require_path
 FORMAT = "array-api-dnn-lbfgs"
 VERSION = 2
 HISTORY = ("evaluations", "loss", "gradient_norm")
-Array = Any
 
 
 @dataclass(frozen=True)

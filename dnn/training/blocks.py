@@ -16,7 +16,7 @@ from math import prod
 from operator import iadd
 from typing import Any
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from dnn.layers.containers import Container
 from dnn.layers.layer import Layer
 from dnn.layers.noise import Random
@@ -28,8 +28,6 @@ from dnn.validation.examples import Examples
 from dnn.validation.rows import row_gatherer
 from dnn.workers import Workers
 from dnn.workers.tree import add_up, cuts, require_blocks
-
-Array = Any
 
 
 def _leaves(layers: Iterable[Layer]) -> Iterator[Layer]:

@@ -1,16 +1,15 @@
 """Using a network: evaluate and predict, in chunks, so that memory does not grow with the examples."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
+from backends import Array
 from dnn.network import Network
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
-
-Array = Any
 
 
 class Evaluation(tuple[float, ...]):

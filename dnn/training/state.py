@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import brief
 from dnn.io import safetensors as tensor_files
 from dnn.io.notices import warn
@@ -32,7 +32,6 @@ BLOCKS = "blocks"
 CALLBACK = "callback "  # how the names of the callbacks' arrays begin in a training state
 OURS = ("loss", "seconds", *MEASURES)
 """Numbers of an epoch that are a fit's, whether it measures them or not; others are what callbacks added."""
-Array = Any
 
 
 class StateError(InputError):

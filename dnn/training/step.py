@@ -6,15 +6,13 @@ replay it.
 """
 
 from collections.abc import Callable
-from typing import Any
 
+from backends import Array
 from dnn.losses import weigh
 from dnn.network import Network
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
-
-Array = Any
 
 
 def gradients(

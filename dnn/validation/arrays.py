@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import brief
 from dnn.validation.conversion import NUMBER_IT, NUMBERS, taken
 from dnn.validation.rows import OnDisk, Rows, rows_of
-
-Array = Any
 
 
 def dtype_name(array: Array) -> str:

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import brief, shown
 
-Array = Any
 NUMBERS = "fiub"  # NumPy's kinds of dtype that are taken: floats, integers, unsigned integers, bool
 NUMBER_IT = "leave it out or number it, as numbers = numpy.unique(text, return_inverse=True)[1] does"
 """What to do with text and categories."""

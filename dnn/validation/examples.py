@@ -6,13 +6,11 @@ What has passed is an ``Examples``, which nothing behind the door looks at again
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from dnn.validation.arrays import examples, targets
 from dnn.validation.rows import Rows
 from dnn.validation.sample_weights import ClassWeight, combined_weights
 from dnn.validation.settings import require_number
-
-Array = Any
 
 
 class ChecksTargets(Protocol):

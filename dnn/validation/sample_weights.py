@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import shown
 from dnn.validation.arrays import numbers
 from dnn.validation.conversion import taken
 from dnn.validation.settings import require_number
 
-Array = Any
 ClassWeight = Mapping[int, float] | str | None
 
 

@@ -15,12 +15,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import brief
 from dnn.validation.settings import require_bool, require_positive
 from dnn.workers.tree import add_over
 
-Array = Any
 Link = Any  # (array, the same memory as a tensor)
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 TIMEOUT = 120.0

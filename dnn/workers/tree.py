@@ -8,10 +8,9 @@ in floating point too, it does not matter who adds two sums, only which two.
 from collections.abc import Callable
 from typing import Any
 
-from backends import InputError
+from backends import Array, InputError
 from dnn.validation.settings import positive_integer
 
-Array = Any
 MOST = 4096
 """Blocks of a batch."""
 
