@@ -10,7 +10,7 @@ its running state becomes the mean of what the blocks made of it.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from copy import copy
 from math import prod
 from operator import iadd
@@ -25,7 +25,6 @@ from dnn.network import Network
 from dnn.training.step import TrainingStep, settle
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
-from dnn.validation.rows import row_gatherer
 from dnn.workers import Workers
 from dnn.workers.tree import add_up, cuts, require_blocks
 
@@ -58,9 +57,7 @@ class Member:
         self.n, k = parameters.gradients.shape[0], totals.sums.shape[0]
         self.places = [slice(self.n + i * k, self.n + (i + 1) * k) for i in range(blocks)]
         end = self.n + blocks * k
-        self.floats: list[
-            tuple[Array, Array, slice]
-        ] = []  # states (before the update, of a block), and place
+        self.floats: list[tuple[Array, Array, slice]] = []  # states before the update, of a block; place
         self.others: list[tuple[Array, Array]] = []  # the same of what only counts
         for name, mine in self.network.parameters.state.items():
             before = parameters.state[name]
@@ -73,18 +70,14 @@ class Member:
         self._leaves = list(_leaves(self.network.layers))
         self._originals = list(_leaves(network.layers))
         self._random = [layer for layer in self._leaves if isinstance(layer, Random)]
-        self._batches: dict[BlockedStep, tuple[Array, Array, Array | None]] = {}
+        self._batches: dict[BlockedStep, tuple[Array, Array]] = {}  # the rows of a block
 
     def reserve(self, step: "BlockedStep", blocks: range) -> None:
         """Make this thread's arrays for the blocks of a step."""
         sizes = {end - first for first, end in step.cuts} - {0}
         for size in sizes:
             self.network.reserve(size, True)
-        zeros, most = self.network.backend.zeros, max(sizes)
-        self._batches[step] = (
-            zeros((most, *step.x.shape[1:])), zeros((most, *step.y.shape[1:]), dtype=step.y.dtype),
-            None if step.weights is None else zeros(most),
-        )  # fmt: skip
+        self._batches[step] = step.arrays(max(sizes))
 
     def work(self, step: "BlockedStep", blocks: range) -> None:
         """Add up these blocks, a whole subtree, into ``sums[0]``."""
@@ -114,7 +107,9 @@ class Member:
         for layer in self._random:
             layer.begin_at(first)
         network.redirect(self.whole.parameters.value, self._views[level])
-        x, y, weights = self._pick(step, first, end)
+        x, y = (a[: end - first, ...] for a in self._batches[step])
+        step.pick_rows(step.index[0, first:end], x, y)
+        weights = None if step.batch_weights is None else step.batch_weights[first:end]
         outputs, losses, dy = network.loss_of(x, y, training=True)
         share = (end - first) / step.size
         if weights is None:
@@ -128,51 +123,21 @@ class Member:
         for before, mine, place in self.floats:
             out[place] = network.backend.xp.reshape((mine - before) * share, (-1,))
 
-    def _pick(self, step: "BlockedStep", first: int, end: int) -> tuple[Array, Array, Array | None]:
-        """The rows of a block, in arrays of this thread."""
-        x, y, weights = (a if a is None else a[: end - first, ...] for a in self._batches[step])
-        index = step.index[0, first:end]
-        step.gather_x(step.x, index, x, step.scale)
-        step.gather(step.y, index, y, 1.0)
-        if weights is not None and step.batch_weights is not None:
-            weights[...] = step.batch_weights[first:end]
-        return x, y, weights
 
-
-class BlockedStep:
-    """What ``TrainingStep`` is, with the same arguments, for a batch that a team cuts into blocks."""
+class BlockedStep(TrainingStep):
+    """``TrainingStep`` for a batch that a team cuts into blocks."""
 
     def __init__(
         self, network: Network, examples: Examples, order: Array, totals: Totals, team: "Team"
     ) -> None:
-        self.network, self.order, self.totals, self.team = network, order, totals, team
-        self.x, self.y, self.weights = examples
-        backend, self.size = network.backend, order.shape[1]
-        self.cuts = cuts(self.size, team.blocks)
-        self.position = backend.zeros(1, dtype=backend.xp.int64)
-        self.index = backend.zeros((1, self.size), dtype=backend.xp.int64)
-        self.batch_weights: Array | None = None if self.weights is None else backend.zeros(self.size)
-        self.gather, self.gather_x = backend.kernel("gather_rows"), row_gatherer(backend, self.x)
-        self.scale = network.scale_of(self.x)
+        super().__init__(network, examples, order, totals)
+        self.team, self.cuts = team, cuts(self.size, team.blocks)
 
-    def seek(self, batch: int) -> None:
-        """Go on with this batch of ``order``."""
-        self.position[...] = batch
-
-    def runner(self, unroll: int) -> Callable[[int], None]:
-        """``run(n)`` for n updates."""
-        return self.network.backend.capture(self, unroll)
-
-    def __call__(self) -> None:
-        self.pick()
-        self.learn()
+    def reserve(self) -> None:
+        """Nothing: members have arrays of their own, and pick the examples."""
 
     def pick(self) -> None:
-        """Take the numbers and the weights of the next row of ``order``; members pick the rest."""
-        self.gather(self.order, self.position, self.index, 1.0)
-        if self.weights is not None:
-            self.gather(self.weights, self.index[0, ...], self.batch_weights, 1.0)
-        self.position += 1
+        self.pick_numbers()
 
     def learn(self) -> None:
         """One update on the batch that was picked. Nothing is changed before all workers' sums are there."""
@@ -180,9 +145,8 @@ class BlockedStep:
         total = self.team.total
         network.parameters.gradients[...] = total[: member.n]
         settle(network)
-        self.totals.join(
-            self.totals.sums, add_up([total[place] for place in member.places], self.totals.join)
-        )
+        sums = add_up([total[place] for place in member.places], self.totals.join)
+        self.totals.join(self.totals.sums, sums)
         for state, _, place in member.floats:
             state[...] = state + network.backend.xp.reshape(total[place], state.shape)
         for state, counted in member.others:
@@ -268,9 +232,5 @@ def steps_in_blocks(network: Network, blocks: int, workers: Workers) -> Iterator
         raise InputError(
             f"blocks is {blocks} with graphs, expected 1: a graph holds an update of one process"
         )
-    with network.backend.one_thread():
-        team = Team(network, blocks, workers)
-        try:
-            yield team
-        finally:
-            team.close()
+    with network.backend.one_thread(), closing(Team(network, blocks, workers)) as team:
+        yield team
