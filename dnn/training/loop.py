@@ -6,6 +6,8 @@ from functools import cached_property, partial
 from math import gcd
 from typing import Any
 
+import numpy as np
+
 from backends import InputError
 from dnn.network import Network
 from dnn.random import permutation, stream_key
@@ -14,10 +16,11 @@ from dnn.training import state as states
 from dnn.training.callback import Callback, Progress
 from dnn.training.evaluation import evaluate
 from dnn.training.history import History
-from dnn.training.state import StateError, TrainingState
+from dnn.training.state import BLOCKS, MADE_WITH, StateError, TrainingState, made_with
 from dnn.training.step import TrainingStep
 from dnn.training.stream import Stream
 from dnn.training.totals import Totals
+from dnn.validation.arrays import dtype_name
 from dnn.validation.examples import Examples
 from dnn.workers import Workers
 
@@ -113,10 +116,24 @@ class Training:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What decides every number of this training: only where a state is taken: it reads all data."""
-        b = self.batches
-        x = b.examples.x if isinstance(b, Batches) else None
-        return states.facts_of(self.network, x, b.data, b.batch_size, b.shuffle, b.steps, b.make_step.blocks)
+        """What decides every number of this training, as JSON values. It is asked for only where a state is
+        taken: it reads all data. Of 1 block nothing is said, as in states of older versions.
+        """
+        network, b = self.network, self.batches
+        config, blocks = network.config(), b.make_step.blocks
+        config.pop("uint8_scale")
+        if isinstance(b, Batches):
+            # States of versions without Rescaling say no scale: uint8 was divided by 255, all else as it is.
+            config["layers"] = config["layers"][network.picked :]
+            scale = network.scale_of(b.examples.x)
+            if scale != (1 / 255 if dtype_name(b.examples.x) == "uint8" else 1.0):
+                config["scale"] = scale
+        return {
+            "model": config, "optimizer": network.optimizer.config(), "dtype": network.backend.dtype_name,
+            "seed": network.seed, "data": b.data, "batch_size": b.batch_size, "shuffle": b.shuffle,
+            "steps_per_epoch": b.steps, MADE_WITH: made_with(network.backend),
+            **({} if blocks == 1 else {BLOCKS: blocks}),
+        }  # fmt: skip
 
     def restore(self, state: TrainingState) -> History:
         """Become what this state was taken of; returns the epochs before it. StateError: another training."""
@@ -130,10 +147,12 @@ class Training:
         return before
 
     def take(self, epoch: int, updates: int) -> TrainingState:
-        """The training as it is now, which is after so many updates of this epoch."""
-        held = watching.held_arrays(self.watchers)
-        sums, history = self.batches.totals.sums, self.history.history
-        return states.take_state(self.network, epoch, updates, sums, self.facts, history, held)
+        """The training as it is now, after so many updates of this epoch, copied from the device."""
+        places = states.places(self.network, self.batches.totals.sums)
+        arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
+        past = {name: list(values) for name, values in self.history.history.items()}
+        arrays |= watching.held_arrays(self.watchers)
+        return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
         """All epochs; see ``Sequential.fit``."""

@@ -76,32 +76,6 @@ def fingerprint(backend: Backend, *arrays: Array) -> str:
     return digest.hexdigest()
 
 
-def facts_of(
-    model: Network, x: Any, data: str, batch_size: int | None, shuffle: bool, steps: int | None, blocks: int
-) -> dict[str, Any]:
-    """What decides every number of a training, as JSON values.
-
-    Args:
-        x: the admitted examples; None: they come in batches.
-        data: the ``fingerprint``, or that batches come from an iterable, which has no ``batch_size``.
-        steps: updates of an epoch; None: as many as there are batches.
-        blocks: that each batch is cut into; of 1 nothing is said, as in states of older versions.
-    """
-    config = model.config()
-    config.pop("uint8_scale")
-    if x is not None:
-        # States of versions without Rescaling say no scale: uint8 was divided by 255, all else as it is.
-        config["layers"] = config["layers"][model.picked :]
-        if (scale := model.scale_of(x)) != (1 / 255 if dtype_name(x) == "uint8" else 1.0):
-            config["scale"] = scale
-    return {
-        "model": config, "optimizer": model.optimizer.config(), "dtype": model.backend.dtype_name,
-        "seed": model.seed, "data": data, "batch_size": batch_size, "shuffle": shuffle,
-        "steps_per_epoch": steps, MADE_WITH: made_with(model.backend),
-        **({} if blocks == 1 else {BLOCKS: blocks}),
-    }  # fmt: skip
-
-
 def made_with(backend: Backend) -> dict[str, Any]:
     """What the bits depend on beside the facts: the library, its version, its threads."""
     return {name: fact for name, fact in backend.describe().items() if name != "reason"}
@@ -116,23 +90,13 @@ def warn_if_other(before: Any, now: Mapping[str, Any]) -> None:
              f"promised from here on")  # fmt: skip
 
 
-def _places(model: Network, totals: Array) -> dict[str, Array]:
+def places(model: Network, totals: Array) -> dict[str, Array]:
     """Name in a training state -> array of the device that it is of."""
     parameters, optimizer = model.parameters, model.optimizer_state
     slots = {slot: parameters.views(vector) for slot, vector in optimizer.vectors.items()}
     kinds = {"value": parameters.value, "state": parameters.state, **slots}
     named = {f"{kind} {name}": a for kind, arrays in kinds.items() for name, a in arrays.items()}
     return {**named, "control": optimizer.control, "totals": totals}
-
-
-def take_state(
-    model: Network, epoch: int, updates: int, totals: Array, facts: Mapping[str, Any],
-    history: Mapping[str, list[float]], held: Mapping[str, np.ndarray],
-) -> TrainingState:  # fmt: skip
-    """Copy everything from the device; ``totals`` are the epoch's sums, ``held`` the callbacks' arrays."""
-    arrays = {name: np.array(model.backend.to_host(a)) for name, a in _places(model, totals).items()}
-    past = {name: list(values) for name, values in history.items()}
-    return TrainingState(epoch, updates, dict(facts), past, {**arrays, **held})
 
 
 def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any]) -> None:
@@ -142,12 +106,12 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
         if name != MADE_WITH and begun.get(name) != wanted:
             got = f"the training state has another {name}: {brief(begun.get(name))}"
             raise StateError(f"{got}, expected {brief(wanted)}; resume with what it was begun with")
-    places = _places(model, totals)
+    here = places(model, totals)
     saved = {name for name in state.arrays if not name.startswith(CALLBACK)}
-    if places.keys() != saved:
-        odd = sorted(places.keys() ^ saved)
+    if here.keys() != saved:
+        odd = sorted(here.keys() ^ saved)
         raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
-    for name, place in places.items():
+    for name, place in here.items():
         array = state.arrays[name]
         dtype = dtype_name(place)
         if array.shape != tuple(place.shape) or str(array.dtype) != dtype:
@@ -155,7 +119,7 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
             raise StateError(f"{got}, expected {dtype} {tuple(place.shape)}")
     warn_if_other(state.facts.get(MADE_WITH), facts[MADE_WITH])
     model.parameters.clear()
-    for name, place in places.items():
+    for name, place in here.items():
         place[...] = model.backend.from_host(np.ascontiguousarray(state.arrays[name]))
     model.epochs_done = state.epoch - 1
 
