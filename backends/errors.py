@@ -1,7 +1,8 @@
 """The two ways in which this project says no: wrong input, and a backend that cannot run here."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class InputError(ValueError):
@@ -56,6 +57,26 @@ def shown(value: object) -> str:
     '0, ...'
     """
     return brief(repr(value))
+
+
+@contextmanager
+def refusing(
+    kinds: type[Exception] | tuple[type[Exception], ...], got: str, then: str | None = None,
+    refuse: type[InputError] = InputError,
+) -> Iterator[None]:  # fmt: skip
+    """An error of these kinds in here becomes ``refuse``: what was got, the reason, and ``then``.
+
+    >>> with refusing(KeyError, "page 3 cannot be read", ", expected a number"):
+    ...     {}["a"]
+    Traceback (most recent call last):
+    backends.errors.InputError: page 3 cannot be read ('a'), expected a number
+    """
+    try:
+        yield
+    except kinds as error:
+        # Of an OSError without its number and the file's name.
+        reason = brief(getattr(error, "strerror", None) or error, 400)
+        raise refuse(f"{got}: {reason}" if then is None else f"{got} ({reason}){then}") from None
 
 
 def unknown(argument: str, name: object, known: Iterable[str]) -> UnknownName:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError, get_backend
-from backends.errors import UnknownName, brief, shown
+from backends.errors import UnknownName, brief, refusing, shown
 from dnn.io.safetensors import CheckpointError, read_checkpoint
 from dnn.layers import Block
 from dnn.losses import LOSSES
@@ -107,7 +107,5 @@ def load_weights(model: Sequential, path: str | Path) -> None:
     weights are as before.
     """
     _, arrays = read_checkpoint(settings.require_path("path", path))
-    try:
+    with refusing(InputError, f"checkpoint {path} is of another architecture", refuse=CheckpointError):
         settings.require_kind("model", model, Network).parameters.load(arrays)
-    except InputError as error:
-        raise CheckpointError(f"checkpoint {path} is of another architecture: {brief(error, 400)}") from None

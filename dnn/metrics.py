@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
-from backends.errors import brief
+from backends.errors import refusing
 from dnn.validation.settings import positive_integer
 
 __all__ = ["confusion_matrix", "precision", "recall", "top_k_accuracy"]
 
 
 def _array(argument: str, values: Any) -> np.ndarray:
-    try:
+    kinds = TypeError, ValueError, RuntimeError  # lists of odd lengths, arrays of a device
+    with refusing(kinds, f"{argument} cannot be an array", ", expected numbers"):
         return np.asarray(values)
-    except (TypeError, ValueError, RuntimeError) as error:  # lists of odd lengths, arrays of a device
-        raise InputError(f"{argument} cannot be an array ({brief(error)}), expected numbers") from None
 
 
 def _classes(argument: str, values: Any) -> np.ndarray:

@@ -15,7 +15,8 @@ import json
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from math import isfinite
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
-from backends.errors import brief
+from backends.errors import brief, refusing
 from dnn.callbacks.training_checkpoint import state_files
 from dnn.checkpoints import dtype_of, load_model
 from dnn.io.atomic_files import unfinished_files, write_atomically
@@ -40,16 +41,10 @@ RESULT, CURVES = "result.json", "curves.png"
 LOCK = ".lock"
 
 
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(path: Path) -> AbstractContextManager[None]:
     """What the system refuses in here is an InputError that names the run folder."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"run folder {path} cannot be written ({error.strerror}), expected a folder where files can be "
-            f"made; choose another --run-dir"
-        ) from None
+    then = ", expected a folder where files can be made; choose another --run-dir"
+    return refusing(OSError, f"run folder {path} cannot be written", then)
 
 
 def require_new(path: Path) -> None:
@@ -230,10 +225,8 @@ def read_config(path: Path) -> dict[str, Any]:
     file = path / CONFIG
     if file.exists() and not file.is_file():  # a pipe would be waited for
         raise InputError(f"{file} is not a regular file, expected train.py's arguments")
-    try:
+    with refusing((OSError, ValueError, RecursionError), f"{file} cannot be read", ""):
         config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{file} cannot be read ({brief(error)})") from None
     if not isinstance(config, dict):
         raise InputError(f"{file} holds no object, expected train.py's arguments")
     return config

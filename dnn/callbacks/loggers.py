@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
-from backends.errors import brief, install
+from backends.errors import brief, install, refusing
 from dnn.io.notices import warn
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -51,13 +51,9 @@ class _File(_Log):
         self.filename, self.append = require_path("filename", filename), require_bool("append", append)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        try:
+        got, then = f"filename {self.filename} cannot be written", ", expected a file in a folder that exists"
+        with refusing(OSError, got, then):
             self._file = self.filename.open("a" if self.append else "w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise InputError(
-                f"filename {self.filename} cannot be written ({error.strerror}), expected a file in a folder "
-                f"that exists"
-            ) from None
 
     def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
         if not self.append:

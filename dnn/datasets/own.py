@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from backends.errors import InputError, brief, shown, unknown
+from backends.errors import InputError, brief, refusing, shown, unknown
 from dnn.datasets.pictures import grey_pages, open_picture
 from dnn.validation.settings import positive_integer, require_list, require_path
 
@@ -72,11 +72,8 @@ def load_image_folder(
 
 def _visible(folder: Path) -> list[Path]:
     """What is in a folder, by name. Raises InputError: it cannot be listed, or holds nothing."""
-    try:
+    with refusing(OSError, f"folder {folder} cannot be listed", ", expected pictures in it"):
         found = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        got = f"folder {folder} cannot be listed ({error.strerror})"
-        raise InputError(f"{got}, expected pictures in it") from None
     if not found:
         raise InputError(f"folder {folder} is empty, expected pictures in it")
     return found
@@ -94,12 +91,10 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
     """
     path, targets = require_path("path", path), [target] if isinstance(target, str) else target
     require_list("target", targets)
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            head, *rows = filter(None, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
-    except (OSError, UnicodeError, csv.Error, TypeError, ValueError) as error:
-        got = f"{path} cannot be read as a CSV file ({brief(error)})"
-        raise InputError(f"{got}, expected lines of numbers") from None
+    kinds = OSError, UnicodeError, csv.Error, TypeError, ValueError
+    broken = refusing(kinds, f"{path} cannot be read as a CSV file", ", expected lines of numbers")
+    with broken, open(path, encoding="utf-8-sig", newline="") as file:
+        head, *rows = filter(None, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
     for number, row in enumerate(rows, start=1):
         if len(row) != len(head):
             raise InputError(f"example {number} of {path} has {len(row)} cells, expected {len(head)}")

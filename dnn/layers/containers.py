@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import brief, shown
+from backends.errors import refusing, shown
 from backends.table import Table
 from dnn.layers.activated import Activation
 from dnn.layers.description import made_again
@@ -32,10 +32,8 @@ def layer_from(description: Mapping[str, Any]) -> Layer:
     """A new layer from its class's name, "type", and its ``config``; InputError if they do not fit."""
     arguments = dict(description)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
-    try:
+    with refusing(TypeError, "a layer is described wrongly"):
         made: Layer = made_again(layer_class, arguments)
-    except TypeError as error:
-        raise InputError(f"a layer is described wrongly: {brief(error)}") from None
     return made
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import brief
+from backends.errors import brief, refusing
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs.direction import Pair
@@ -108,10 +108,8 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
         "reason": state.reason, MADE_WITH: made_with(backend),
     }  # fmt: skip
     arrays = {name: np.ascontiguousarray(backend.to_host(vector)) for name, vector in vectors.items()}
-    try:
+    with refusing(OSError, f"state {path} cannot be written", refuse=CheckpointError):
         tensor_files.write(require_path("path", path), FORMAT, VERSION, about, arrays)
-    except OSError as error:
-        raise CheckpointError(f"state {path} cannot be written: {error.strerror}") from None
 
 
 def load_state(path: str | Path, backend: Backend) -> State:
@@ -123,10 +121,9 @@ def load_state(path: str | Path, backend: Backend) -> State:
     if about.get("dtype") != require_kind("backend", backend, Backend).dtype_name:
         got = f"state {path} has dtype {brief(repr(about.get('dtype')))}"
         raise CheckpointError(f"{got}, expected {backend.dtype_name}; get the backend with it")
-    try:
+    kinds = KeyError, TypeError, ValueError, OverflowError
+    with refusing(kinds, f"state {path} does not fit together", refuse=CheckpointError):
         state = _assemble(about, arrays, backend)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"state {path} does not fit together: {brief(error)}") from None
     warn_if_other(about.get(MADE_WITH), made_with(backend))
     return state
 

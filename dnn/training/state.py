@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import brief
+from backends.errors import brief, refusing
 from dnn.io import safetensors as tensor_files
 from dnn.io.notices import warn
 from dnn.measures import MEASURES
@@ -148,7 +148,8 @@ def read_state(path: Path) -> TrainingState:
     """Read what ``write_state`` wrote. Raises StateError: missing, altered, of another kind or version."""
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
-    try:
+    kinds = TypeError, ValueError, OverflowError
+    with refusing(kinds, f"training state {path} does not fit together", refuse=StateError):
         state = TrainingState(**about, arrays=arrays)
         if not (type(state.epoch) is int and type(state.updates) is int):
             raise TypeError("epoch and updates are no integers")
@@ -160,8 +161,6 @@ def read_state(path: Path) -> TrainingState:
             state.history[name] = _numbers(name, values)
         if len({len(values) for values in state.history.values()}) > 1:
             raise ValueError("histories are of different lengths")
-    except (TypeError, ValueError, OverflowError) as error:
-        raise StateError(f"training state {path} does not fit together: {brief(error)}") from None
     return state
 
 

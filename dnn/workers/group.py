@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from backends import Array, Backend, InputError
-from backends.errors import brief
+from backends.errors import brief, refusing
 from dnn.validation.settings import require_bool, require_positive
 from dnn.workers.tree import add_over
 
@@ -97,10 +97,8 @@ class Workers:
         return self.rank == 0
 
     def _join(self) -> None:
-        try:
+        with refusing(ImportError, "workers need torch.distributed, which is missing", ""):
             import torch.distributed as dist
-        except ImportError as error:
-            raise InputError(f"workers need torch.distributed, which is missing ({error})") from None
         if not dist.is_available():
             raise InputError("workers need torch.distributed, expected a torch that was built with it")
         self._dist, limit = dist, timedelta(seconds=self.timeout)
