@@ -61,8 +61,8 @@ def load_model(
     if isinstance(backend, str):
         backend = get_backend(backend, dtype=facts["dtype"])
     if facts["dtype"] != settings.require_kind("backend", backend, Backend).dtype_name:
-        got = f"checkpoint {path} has dtype {facts['dtype']}, expected {backend.dtype_name}"
-        raise CheckpointError(f"{got}; get the backend with dtype={facts['dtype']!r}")
+        got = f"checkpoint {path} has dtype {facts['dtype']}"
+        raise CheckpointError(got, backend.dtype_name, f"get the backend with dtype={facts['dtype']!r}")
     broken = [name for name in sorted(arrays) if not np.all(np.isfinite(arrays[name]))]
     if not settings.require_bool("allow_nonfinite", allow_nonfinite) and broken:
         got = f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged"
@@ -107,5 +107,5 @@ def load_weights(model: Sequential, path: str | Path) -> None:
     weights are as before.
     """
     _, arrays = read_checkpoint(settings.require_path("path", path))
-    with refusing(InputError, f"checkpoint {path} is of another architecture", refuse=CheckpointError):
+    with refusing(InputError, f"checkpoint {path} is of another architecture:", refuse=CheckpointError):
         settings.require_kind("model", model, Network).parameters.load(arrays)

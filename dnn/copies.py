@@ -54,8 +54,8 @@ def assembled(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
     """
     backend = get_backend(*backend) if isinstance(backend, tuple) else backend
     layers = [made_again(*layer) for layer in parts.layers]
-    then = ", expected a class with Sequential's constructor; use save and load_model"
-    with refusing(TypeError, f"a {parts.model.__name__} cannot be copied", then):
+    got, expected = f"a {parts.model.__name__} cannot be copied", "a class with Sequential's constructor"
+    with refusing(TypeError, got, expected, "use save and load_model"):
         model = parts.model(layers, backend=backend, **parts.settings)
     model.parameters.load(parts.arrays)
     for name, value in parts.attributes.items():

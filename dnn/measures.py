@@ -145,7 +145,7 @@ class _Own:
             return backend.xp.astype(values, backend.dtype)
         if shape:
             got = f"metric {self.function.__name__} returned shape {shape}"
-            raise InputError(f"{got}, expected ({n},), a number for each example, or () for their mean")
+            raise InputError(got, f"({n},), a number for each example, or () for their mean")
         return backend.zeros(n) + values
 
 
@@ -158,8 +158,8 @@ def own(function: Callable[[Array, Array], Array], name: str | None = None) -> M
     """
     name = getattr(function, "__name__", "") if name is None else name
     if not (is_text(name) and name.isidentifier()) or name in TAKEN or name.startswith("val_"):
-        expected = f"a function made by def with a name of its own, other than {', '.join(TAKEN)}"
-        raise InputError(f"a metric is named {shown(name)}, expected {expected}")
+        got = f"a metric is named {shown(name)}"
+        raise InputError(got, f"a function made by def with a name of its own, other than {', '.join(TAKEN)}")
     return Measure(name, _Own(function))
 
 

@@ -55,8 +55,7 @@ class Network(Copied, Closed):
         if isinstance(backend, str):
             backend = get_backend(backend)
         if not isinstance(backend, Backend):
-            got = f"backend is {shown(backend)}"
-            raise InputError(f"{got}, expected a name or a Backend from get_backend('numpy')")
+            raise InputError(f"backend is {shown(backend)}", "a name or a Backend from get_backend('numpy')")
         self._block = block = Block(layers)
         self.layers, self.backend = block.layers, backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
@@ -71,7 +70,7 @@ class Network(Copied, Closed):
         block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=WHOLE)
         if len(shape := block.output_shape) != 1:
             got = f"the last layer returns shape {shape}"
-            raise InputError(f"{got}, expected (C,); put Flatten() and Dense(C) last")
+            raise InputError(got, "(C,)", "put Flatten() and Dense(C) last")
         self.outputs = shape[0]
         self.parameters = Parameters(self.backend, block.parameter_shapes(), block.state)
         block.attach(self.parameters.value, self.parameters.gradient)
@@ -138,7 +137,7 @@ class Network(Copied, Closed):
         """Open while the model is trained; InputError if it is already: gradients and buffers are for one."""
         if not self._lock.acquire(blocking=False):
             got = "fit was called while the model is trained already, by another thread or from a callback"
-            raise InputError(f"{got}, expected one training at a time; make a model for each")
+            raise InputError(got, "one training at a time", "make a model for each")
         try:
             yield
         finally:

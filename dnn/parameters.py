@@ -79,7 +79,7 @@ class Parameters:
                 raise InputError(f"weights {name!r} have shape {tuple(array.shape)}, expected {shape}")
             if str(array.dtype) != dtype:
                 got = f"weights {name!r} have dtype {array.dtype}"
-                raise InputError(f"{got}, expected {dtype}; convert them with astype")
+                raise InputError(got, dtype, "convert them with astype")
         self.clear()
         for name, array in values.items():
             arrays[name][...] = self.backend.from_host(np.ascontiguousarray(array))

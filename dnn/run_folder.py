@@ -43,8 +43,8 @@ LOCK = ".lock"
 
 def _writing(path: Path) -> AbstractContextManager[None]:
     """What the system refuses in here is an InputError that names the run folder."""
-    then = ", expected a folder where files can be made; choose another --run-dir"
-    return refusing(OSError, f"run folder {path} cannot be written", then)
+    expected, cure = "a folder where files can be made", "choose another --run-dir"
+    return refusing(OSError, f"run folder {path} cannot be written", expected, cure)
 
 
 def require_new(path: Path) -> None:
@@ -54,10 +54,8 @@ def require_new(path: Path) -> None:
     with _writing(path):
         left = {path / LOCK, *unfinished_files(path)}
         if path.exists() and (not path.is_dir() or set(path.iterdir()) - left):
-            raise InputError(
-                f"run folder {path} exists and is not an empty folder, expected a new one; "
-                f"choose another --run-dir, remove it, or continue it with --resume"
-            )
+            cure = "choose another --run-dir, remove it, or continue it with --resume"
+            raise InputError(f"run folder {path} exists and is not an empty folder", "a new one", cure)
 
 
 def free_folder(parent: Path, ending: str) -> Path:
@@ -123,10 +121,8 @@ class RunFolder(Callback):
 
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(
-                f"run folder {self.path} is in use by another training; wait for its end, or choose another "
-                f"--run-dir"
-            ) from None
+            got = f"run folder {self.path} is in use by another training"
+            raise InputError(got, cure="wait for its end, or choose another --run-dir") from None
         except (ImportError, OSError):  # Windows, or a file system without locks: nothing is held there
             pass
         with _writing(self.path):
@@ -225,7 +221,7 @@ def read_config(path: Path) -> dict[str, Any]:
     file = path / CONFIG
     if file.exists() and not file.is_file():  # a pipe would be waited for
         raise InputError(f"{file} is not a regular file, expected train.py's arguments")
-    with refusing((OSError, ValueError, RecursionError), f"{file} cannot be read", ""):
+    with refusing((OSError, ValueError, RecursionError), f"{file} cannot be read"):
         config = json.loads(file.read_text(encoding="utf-8"))
     if not isinstance(config, dict):
         raise InputError(f"{file} holds no object, expected train.py's arguments")

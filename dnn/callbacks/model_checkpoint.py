@@ -41,7 +41,7 @@ class ModelCheckpoint(Callback):
         if self.save_best_only and not self.best.improves(logs):
             return
         got = f"filepath is {self.filepath!r}, which cannot be filled in"
-        then = f"; expected names among epoch, {', '.join(logs)}"
-        with refusing((KeyError, IndexError, ValueError), got, then):
+        cure = f"expected names among epoch, {', '.join(logs)}"
+        with refusing((KeyError, IndexError, ValueError), got, "", cure):
             path = self.filepath.format(epoch=epoch, **logs)
         self.model.save(path)

@@ -38,10 +38,8 @@ class ReduceLROnPlateau(Callback):
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         if isinstance(self.model.optimizer.learning_rate, Schedule):
-            raise InputError(
-                "ReduceLROnPlateau is used with a schedule, expected a learning rate that is a number, as "
-                "in Adam(1e-3)"
-            )
+            got = "ReduceLROnPlateau is used with a schedule"
+            raise InputError(got, "a learning rate that is a number, as in Adam(1e-3)")
         self.best.clear()
         self._wait = self._rest = 0
 

@@ -108,10 +108,8 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
             return math.isqrt(pixels), math.isqrt(pixels)
         case (height, width) | (1, height, width):
             return height, width
-    raise InputError(
-        f"input_shape is {tuple(input_shape)}, expected that of one grey image: (pixels,) of a "
-        "square one, (height, width) or (1, height, width)"
-    )
+    expected = "that of one grey image: (pixels,) of a square one, (height, width) or (1, height, width)"
+    raise InputError(f"input_shape is {tuple(input_shape)}", expected)
 
 
 def _border(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:

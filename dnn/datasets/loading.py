@@ -70,7 +70,7 @@ def _load_digits() -> Dataset:
     not in the training part: a harder, more honest split than a shuffled one.
     """
     got = 'dataset "digits" needs scikit-learn, which cannot be imported'
-    with refusing(ImportError, got, f"; {install('apps')}", DatasetError), quiet():
+    with refusing(ImportError, got, "", install("apps"), DatasetError), quiet():
         from sklearn.datasets import load_digits
     x, y = load_digits(return_X_y=True)
     x, y = np.rint(x * (255 / 16)).astype(np.uint8), y.astype(np.int64)  # (1797, 64), (1797,)

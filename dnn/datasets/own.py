@@ -72,7 +72,7 @@ def load_image_folder(
 
 def _visible(folder: Path) -> list[Path]:
     """What is in a folder, by name. Raises InputError: it cannot be listed, or holds nothing."""
-    with refusing(OSError, f"folder {folder} cannot be listed", ", expected pictures in it"):
+    with refusing(OSError, f"folder {folder} cannot be listed", "pictures in it"):
         found = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     if not found:
         raise InputError(f"folder {folder} is empty, expected pictures in it")
@@ -92,7 +92,7 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
     path, targets = require_path("path", path), [target] if isinstance(target, str) else target
     require_list("target", targets)
     kinds = OSError, UnicodeError, csv.Error, TypeError, ValueError
-    broken = refusing(kinds, f"{path} cannot be read as a CSV file", ", expected lines of numbers")
+    broken = refusing(kinds, f"{path} cannot be read as a CSV file", "lines of numbers")
     with broken, open(path, encoding="utf-8-sig", newline="") as file:
         head, *rows = filter(None, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
     for number, row in enumerate(rows, start=1):
@@ -125,7 +125,7 @@ def _numbers(path: Any, cells: Mapping[str, Sequence[str]], names: Sequence[str]
         for row, cell in enumerate(cells[name], start=1):
             if not _is_number(cell):
                 got = f"column {name!r} of {path} holds {brief(cell, 40)!r} for example {row}"
-                raise InputError(f"{got}, expected a finite number")
+                raise InputError(got, "a finite number")
     return np.ascontiguousarray(np.asarray([cells[name] for name in names], np.float64).T)
 
 

@@ -80,12 +80,12 @@ def read(
     if not os.path.isfile(path):  # unlike Path.is_file, False where a name is too long or a folder closed
         raise refuse(f"{what} {path} is not a file, expected a .safetensors file")
     kinds = SafetensorError, OSError, ValueError, TypeError, AttributeError
-    got, then = f"{what} {path} cannot be read", "; it is truncated or no safetensors file"
-    with refusing(kinds, got, then, refuse), safe_open(path, framework="numpy") as file:
+    got, cure = f"{what} {path} cannot be read", "it is truncated or no safetensors file"
+    with refusing(kinds, got, "", cure, refuse), safe_open(path, framework="numpy") as file:
         metadata = file.metadata() or {}
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    got, then = f"{what} {path} has no readable {key} metadata", "; it is of another program"
-    with refusing((KeyError, TypeError, ValueError, RecursionError), got, then, refuse):
+    got, cure = f"{what} {path} has no readable {key} metadata", "it is of another program"
+    with refusing((KeyError, TypeError, ValueError, RecursionError), got, "", cure, refuse):
         facts = json.loads(metadata[key])
         found, text, expected = facts["version"], str(facts["about"]), facts["crc32"]
         text.encode()  # JSON may escape halves of characters, which are no text
@@ -105,7 +105,7 @@ class CheckpointError(InputError):
 
 def write_checkpoint(path: Path, facts: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Write a checkpoint, whole or not at all. Raises CheckpointError: the file cannot be written."""
-    with refusing(OSError, f"checkpoint {path} cannot be written", refuse=CheckpointError):
+    with refusing(OSError, f"checkpoint {path} cannot be written:", refuse=CheckpointError):
         write(path, FORMAT, VERSION, facts, arrays)
 
 
@@ -116,5 +116,5 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise CheckpointError(f"checkpoint {path} does not fit: input_shape and layers are no lists")
     if facts.get("dtype") not in FLOATS:
         got = f"checkpoint {path} has dtype {brief(repr(facts.get('dtype')))}"
-        raise CheckpointError(f"{got}, expected one of {', '.join(FLOATS)}")
+        raise CheckpointError(got, f"one of {', '.join(FLOATS)}")
     return facts, arrays

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from backends import Array, Backend, InputError
+from backends import Array, Backend
 from dnn.layers.layer import Shape
 from dnn.layers.noise import Random
 from dnn.validation.settings import positive_integer, require_number
@@ -29,18 +29,13 @@ class Augmentation(Random):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) not in (2, 3):
-            raise InputError(
-                f"layer {self.name!r} ({type(self).__name__}) got examples of shape {input_shape}, "
-                f"expected images (H, W) or (H, W, C); put Reshape before it"
-            )
+            got = f"got examples of shape {input_shape}"
+            raise self.refused(got, "images (H, W) or (H, W, C); put Reshape before it")
         return input_shape
 
     def bind(self, backend: Backend) -> None:
         if not self._first:
-            raise InputError(
-                f"layer {self.name!r} ({type(self).__name__}) stands behind a layer that is trained, "
-                f"expected it before all of them"
-            )
+            raise self.refused("stands behind a layer that is trained", "it before all of them")
         super().bind(backend)
 
     def pairs(self) -> int:

@@ -32,7 +32,7 @@ def layer_from(description: Mapping[str, Any]) -> Layer:
     """A new layer from its class's name, "type", and its ``config``; InputError if they do not fit."""
     arguments = dict(description)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
-    with refusing(TypeError, "a layer is described wrongly"):
+    with refusing(TypeError, "a layer is described wrongly:"):
         made: Layer = made_again(layer_class, arguments)
     return made
 

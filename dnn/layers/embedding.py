@@ -40,7 +40,7 @@ class Embedding(Layer):
 
     def bind(self, backend: Backend) -> None:
         if self._index:
-            raise InputError(f"layer {self.name!r} (Embedding) stands behind others, expected it first")
+            raise self.refused("stands behind others", "it first")
         self._gather, self._scatter = backend.kernel("gather_rows"), backend.kernel("scatter_rows")
 
     def parameter_shapes(self) -> dict[str, Shape]:

@@ -21,8 +21,8 @@ class Reshape(Layer):
     def __init__(self, target_shape: Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name)
         if not isinstance(target_shape, (tuple, list)) or list(target_shape).count(-1) > 1:
-            lengths = "a tuple of lengths such as (28, 28, 1), at most one of them -1"
-            raise InputError(f"target_shape is {shown(target_shape)}, expected {lengths}")
+            got = f"target_shape is {shown(target_shape)}"
+            raise InputError(got, "a tuple of lengths such as (28, 28, 1), at most one of them -1")
         self.target_shape = tuple(n if n == -1 else positive_integer("target_shape", n) for n in target_shape)
 
     def shape_after(self, input_shape: Shape) -> Shape:

@@ -73,8 +73,8 @@ class Windows(Layer):
         if self.padding == (0, 0):
             self.padding = "valid"
         if any(max(p) >= n for p, n in zip(self.given, self._reach, strict=True)):
-            least = f"less than {size_name} {self.size}, or windows would see nothing of the image"
-            raise InputError(f"padding is {shown(padding)}, expected {least}")
+            expected = f"less than {size_name} {self.size}, or windows would see nothing of the image"
+            raise InputError(f"padding is {shown(padding)}", expected)
 
     def shape_after(self, input_shape: Shape) -> Shape:
         require_images(self, input_shape)

@@ -157,8 +157,7 @@ def minimise(
     if len(point.shape) != 1 or point.shape[0] == 0:
         raise InputError(f"start has shape {tuple(point.shape)}, expected one axis (n,) with n above 0")
     if point.dtype != backend.dtype:
-        got = f"start has dtype {point.dtype}"
-        raise InputError(f"{got}, expected {backend.dtype_name}; convert it with astype")
+        raise InputError(f"start has dtype {point.dtype}", backend.dtype_name, "convert it with astype")
     minimiser, evaluations = _Minimiser(function, backend, settings), settings.max_evaluations
     if isinstance(start, State):
         state = start

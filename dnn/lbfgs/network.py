@@ -101,8 +101,7 @@ def fit_lbfgs(
     chunk_size = positive_integer("chunk_size", chunk_size)
     examples = door.admit(x, y, sample_weight)
     if model.goal.ignored is not None and examples.y.ndim == 1:
-        got = "the loss has ignore_index"
-        raise InputError(f"{got}, expected none in L-BFGS; take these examples out of x and y")
+        raise InputError("the loss has ignore_index", "none in L-BFGS", "take these examples out of x and y")
     function = MeanLoss(model, examples, chunk_size)
     here = backend.xp.asarray(values, copy=True)
     if state is not None:
@@ -132,11 +131,10 @@ def _require_reached(state: State, function: MeanLoss, before: Array) -> None:
     backend.check("state", state.point)
     got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, before))
     if got != expected:
-        text = f"state is of {got}"
-        raise InputError(f"{text}, expected {expected}: of a network with the same layers and dtype")
+        raise InputError(f"state is of {got}", f"{expected}: of a network with the same layers and dtype")
     found, _ = function(state.point)
     near = float(np.sqrt(np.finfo(backend.dtype_name).eps)) * max(1.0, abs(state.value))
     if not abs(found - state.value) <= near and np.isfinite(state.value):
         function.model.parameters.values[...] = before
-        text = f"state has the loss {state.value:.6g} where x and y give {found:.6g}"
-        raise InputError(f"{text}, expected the examples, loss and penalty that it was reached with")
+        got = f"state has the loss {state.value:.6g} where x and y give {found:.6g}"
+        raise InputError(got, "the examples, loss and penalty that it was reached with")

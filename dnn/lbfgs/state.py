@@ -46,7 +46,7 @@ class LBFGS(Checked):
         super().__post_init__()
         if not 0.0 < self.sufficient_decrease < self.curvature:
             got = f"sufficient_decrease is {self.sufficient_decrease!r}"
-            raise InputError(f"{got}, expected a number above 0 and below the curvature {self.curvature!r}")
+            raise InputError(got, f"a number above 0 and below the curvature {self.curvature!r}")
 
 
 class Reason(StrEnum):
@@ -108,7 +108,7 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
         "reason": state.reason, MADE_WITH: made_with(backend),
     }  # fmt: skip
     arrays = {name: np.ascontiguousarray(backend.to_host(vector)) for name, vector in vectors.items()}
-    with refusing(OSError, f"state {path} cannot be written", refuse=CheckpointError):
+    with refusing(OSError, f"state {path} cannot be written:", refuse=CheckpointError):
         tensor_files.write(require_path("path", path), FORMAT, VERSION, about, arrays)
 
 
@@ -120,9 +120,9 @@ def load_state(path: str | Path, backend: Backend) -> State:
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
     if about.get("dtype") != require_kind("backend", backend, Backend).dtype_name:
         got = f"state {path} has dtype {brief(repr(about.get('dtype')))}"
-        raise CheckpointError(f"{got}, expected {backend.dtype_name}; get the backend with it")
+        raise CheckpointError(got, backend.dtype_name, "get the backend with it")
     kinds = KeyError, TypeError, ValueError, OverflowError
-    with refusing(kinds, f"state {path} does not fit together", refuse=CheckpointError):
+    with refusing(kinds, f"state {path} does not fit together:", refuse=CheckpointError):
         state = _assemble(about, arrays, backend)
     warn_if_other(about.get(MADE_WITH), made_with(backend))
     return state

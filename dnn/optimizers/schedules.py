@@ -46,10 +46,9 @@ class Schedule(Checked):
         """The table: (warmup + n,) float64, rate of update 0, 1, ...; InputError if too long for memory."""
         updates = self.warmup + getattr(self, "steps", 1)
         if updates > LONGEST:
-            raise InputError(
-                f"the schedule {self.name!r} lasts {updates} updates, expected at most {LONGEST}; "
-                f"train fewer epochs, or take a constant rate without warm-up"
-            )
+            got = f"the schedule {self.name!r} lasts {updates} updates"
+            cure = "train fewer epochs, or take a constant rate without warm-up"
+            raise InputError(got, f"at most {LONGEST}", cure)
         curve = self.curve()
         rise = curve[0] * np.arange(1, self.warmup + 1) / (self.warmup + 1)
         return np.concatenate([rise, curve])
@@ -165,10 +164,8 @@ class OneCycle(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.rise * self.steps <= 1.0:
-            raise InputError(
-                f"rise is {self.rise} of {self.steps} steps, expected more than one update on the way up; "
-                f"take more steps or a larger rise"
-            )
+            got = f"rise is {self.rise} of {self.steps} steps"
+            raise InputError(got, "more than one update on the way up", "take more steps or a larger rise")
 
     def curve(self) -> np.ndarray:
         t = np.arange(self.steps, dtype=np.float64)

@@ -229,8 +229,6 @@ def steps_in_blocks(network: Network, blocks: int, workers: Workers) -> Iterator
         yield TrainingStep
         return
     if getattr(network.backend, "graphs", False):
-        raise InputError(
-            f"blocks is {blocks} with graphs, expected 1: a graph holds an update of one process"
-        )
+        raise InputError(f"blocks is {blocks} with graphs", "1: a graph holds an update of one process")
     with network.backend.one_thread(), closing(Team(network, blocks, workers)) as team:
         yield team

@@ -138,10 +138,8 @@ class Training:
     def restore(self, state: TrainingState) -> History:
         """Become what this state was taken of; returns the epochs before it. StateError: another training."""
         if state.updates > self.batches.updates:
-            raise StateError(
-                f"the training state is at update {state.updates}, expected at most {self.batches.updates} "
-                f"in an epoch"
-            )
+            got = f"the training state is at update {state.updates}"
+            raise StateError(got, f"at most {self.batches.updates} in an epoch")
         before = states.epochs_before(state, self.measures)
         states.restore(self.network, state, self.batches.totals.sums, self.facts)
         return before

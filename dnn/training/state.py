@@ -105,7 +105,7 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
     for name, wanted in {BLOCKS: 1, **facts}.items():
         if name != MADE_WITH and begun.get(name) != wanted:
             got = f"the training state has another {name}: {brief(begun.get(name))}"
-            raise StateError(f"{got}, expected {brief(wanted)}; resume with what it was begun with")
+            raise StateError(got, brief(wanted), "resume with what it was begun with")
     here = places(model, totals)
     saved = {name for name in state.arrays if not name.startswith(CALLBACK)}
     if here.keys() != saved:
@@ -116,7 +116,7 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
         dtype = dtype_name(place)
         if array.shape != tuple(place.shape) or str(array.dtype) != dtype:
             got = f"array {name!r} of the training state is {array.dtype} {array.shape}"
-            raise StateError(f"{got}, expected {dtype} {tuple(place.shape)}")
+            raise StateError(got, f"{dtype} {tuple(place.shape)}")
     warn_if_other(state.facts.get(MADE_WITH), facts[MADE_WITH])
     model.parameters.clear()
     for name, place in here.items():
@@ -131,7 +131,7 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
     if state.history and (measured != set(measures) or len(epochs) != 1):
         got = f"the training state has the epochs' {brief(', '.join(state.history))}"
         cure = "resume with the validation data that it was begun with"
-        raise StateError(f"{got}, expected {', '.join(measures)}; {cure}")
+        raise StateError(got, ", ".join(measures), cure)
     first = state.epoch - epochs.pop()
     return History(list(range(first, state.epoch)), {n: list(v) for n, v in state.history.items()})
 
@@ -149,7 +149,7 @@ def read_state(path: Path) -> TrainingState:
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
     kinds = TypeError, ValueError, OverflowError
-    with refusing(kinds, f"training state {path} does not fit together", refuse=StateError):
+    with refusing(kinds, f"training state {path} does not fit together:", refuse=StateError):
         state = TrainingState(**about, arrays=arrays)
         if not (type(state.epoch) is int and type(state.updates) is int):
             raise TypeError("epoch and updates are no integers")

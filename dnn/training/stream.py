@@ -83,9 +83,9 @@ class Stream:
         """The next batch, which counts as done."""
         item = next(self._items, None)
         if item is None:
-            cure = "give what begins anew, such as a list or a DataLoader, or fewer steps_per_epoch"
             got = f"x ended after {self.done} batches of epoch {self.epoch}"
-            raise InputError(f"{got}, expected {self.updates} in each; {cure}")
+            cure = "give what begins anew, such as a list or a DataLoader, or fewer steps_per_epoch"
+            raise InputError(got, f"{self.updates} in each", cure)
         batch = self.network.door.admit_batch(item, self.done + 1, self.class_weight)
         self.done += 1
         self.seen += batch.size

@@ -82,5 +82,4 @@ def _read(backend: Backend, argument: str, given: Any) -> np.ndarray:
         with np.errstate(over="ignore"):
             return np.asarray(given, dtype=backend.dtype_name if mixed else None)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        got = f"{argument} is {shown(given)}"
-        raise InputError(f"{got}, expected an array of numbers ({brief(error)})") from None
+        raise InputError(f"{argument} is {shown(given)}", f"an array of numbers ({brief(error)})") from None

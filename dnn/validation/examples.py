@@ -64,18 +64,18 @@ class Door(NamedTuple):
         validation_split = require_number("validation_split", validation_split, 0.0, 1.0)
         if validation_split != 0.0 or sample_weight is not None:
             name = "sample_weight" if validation_split == 0.0 else "validation_split"
-            got = f"{name} is given with an iterable of batches, expected it with arrays alone"
-            raise InputError(f"{got}; use validation_data, and batches (x, y, weight)")
+            got = f"{name} is given with an iterable of batches"
+            raise InputError(got, "it with arrays alone", "use validation_data, and batches (x, y, weight)")
         if resume is not None and isinstance(x, Iterator):
             got = "x is an iterator"
-            raise InputError(f"{got}, expected with resume what begins anew, such as a list or a DataLoader")
+            raise InputError(got, "with resume what begins anew, such as a list or a DataLoader")
         return None if validation_data is None else self.admit_validation(validation_data)
 
     def admit_batch(self, item: Any, number: int, class_weight: ClassWeight) -> Examples:
         """One batch of an iterable, (x, y) or (x, y, weight), with weights; none of them need count."""
         if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
             got = f"batch {number} of x is a {type(item).__name__}"
-            raise InputError(f"{got}, expected a tuple or list of (x, y) or (x, y, weight)")
+            raise InputError(got, "a tuple or list of (x, y) or (x, y, weight)")
         x, y, weight = (*item, None)[:3]
         found = self._unweighted(x, y, (f"x of batch {number}", f"y of batch {number}"))
         if weight is None:
@@ -95,8 +95,7 @@ class Door(NamedTuple):
     def admit_validation(self, given: Any) -> Examples:
         """``validation_data``, (x, y) or (x, y, sample_weight)."""
         if not isinstance(given, tuple) or len(given) not in (2, 3):
-            got = "validation_data is not a pair"
-            raise InputError(f"{got}, expected a tuple (x, y) or (x, y, sample_weight)")
+            raise InputError("validation_data is not a pair", "a tuple (x, y) or (x, y, sample_weight)")
         x, y, sample_weight = (*given, None)[:3]
         return self.admit(x, y, sample_weight, names=("validation_data[0]", "validation_data[1]"))
 

@@ -36,12 +36,10 @@ def combined_weights(
     if sample_weight is not None:
         given = taken(backend, "sample_weight", sample_weight)
         if tuple(given.shape) != (n,):
-            got = f"sample_weight has shape {tuple(given.shape)}"
-            raise InputError(f"{got}, expected ({n},): one for each example")
+            raise InputError(f"sample_weight has shape {tuple(given.shape)}", f"({n},): one for each example")
         weights = numbers(backend, "sample_weight", given)
         if float(backend.xp.min(weights)) < 0.0:
-            held = "sample_weight holds NaN, infinity or numbers below 0"
-            raise InputError(f"{held}, expected finite ones from 0")
+            raise InputError("sample_weight holds NaN, infinity or numbers below 0", "finite ones from 0")
     if class_weight is not None:
         weights = weights * _class_weights(backend, class_weight, y, outputs, ignored)
     return weights if ignored is None else backend.xp.where(y == ignored, weights * 0.0, weights)
@@ -75,8 +73,7 @@ def _classes(backend: Backend, y: Array, outputs: int) -> Array:
 def _named(given: Any, classes: int) -> np.ndarray:
     """The weight of each class, (classes,) in float64, as given."""
     if not isinstance(given, Mapping):
-        got = f"class_weight is {shown(given)}"
-        raise InputError(f"{got}, expected 'balanced' or a dict such as {{0: 1.0, 1: 5.0}}")
+        raise InputError(f"class_weight is {shown(given)}", "'balanced' or a dict such as {0: 1.0, 1: 5.0}")
     table = np.ones(classes)
     for number, weight in given.items():
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < classes:

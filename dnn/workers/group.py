@@ -76,17 +76,13 @@ class Workers:
         if "WORLD_SIZE" not in os.environ:
             return workers
         if missing := [name for name in ENVIRONMENT if name not in os.environ]:
-            raise InputError(
-                f"WORLD_SIZE is set and {missing[0]} is not, expected the environment of torchrun"
-            )
+            raise InputError(f"WORLD_SIZE is set and {missing[0]} is not", "the environment of torchrun")
         read = {name: int(os.environ.get(name, value)) for name, value in (
             ("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1),
             ("TORCHELASTIC_RESTART_COUNT", 0))}  # fmt: skip
         workers.rank, workers.size, workers.local_rank, workers.local_size, workers.restarts = read.values()
         if workers.size & (workers.size - 1):
-            raise InputError(
-                f"there are {workers.size} workers, expected a power of two of them, as of blocks"
-            )
+            raise InputError(f"there are {workers.size} workers", "a power of two of them, as of blocks")
         if workers.size > 1:
             workers._join()
         return workers
@@ -97,7 +93,7 @@ class Workers:
         return self.rank == 0
 
     def _join(self) -> None:
-        with refusing(ImportError, "workers need torch.distributed, which is missing", ""):
+        with refusing(ImportError, "workers need torch.distributed, which is missing"):
             import torch.distributed as dist
         if not dist.is_available():
             raise InputError("workers need torch.distributed, expected a torch that was built with it")

@@ -21,10 +21,8 @@ def require_blocks(given: Any, workers: int) -> int:
     if blocks & (blocks - 1) or blocks > MOST:
         raise InputError(f"blocks is {blocks}, expected a power of two up to {MOST}, such as 8")
     if blocks % workers:
-        raise InputError(
-            f"blocks is {blocks} with {workers} workers, expected a power of two of workers, and at least as "
-            f"many blocks as workers"
-        )
+        got = f"blocks is {blocks} with {workers} workers"
+        raise InputError(got, "a power of two of workers, and at least as many blocks as workers")
     return blocks
 
 
