@@ -37,17 +37,11 @@ def halvings_of(optimizer: Optimizer, state: TrainingState | None) -> int:
 
 
 def fit_rewinding(
-    model: Sequential,
-    x: Any,
-    y: Any,
-    *,
-    states: TrainingCheckpoint,
-    callbacks: Sequence[Callback] = (),
-    resume: TrainingState | None = None,
-    most: int = MOST,
+    model: Sequential, x: Any, y: Any, *, states: TrainingCheckpoint, callbacks: Sequence[Callback] = (),
+    resume: TrainingState | None = None, most: int = MOST,
     on_rewind: Callable[[DivergedError, TrainingState | None, int], object] = lambda *_: None,
     **options: Any,
-) -> History:
+) -> History:  # fmt: skip
     """``model.fit``, which goes back and halves the rate where the loss becomes NaN or infinite.
 
     Args:

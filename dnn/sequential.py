@@ -145,22 +145,15 @@ class Sequential(Network):
         return predict(self, x, chunk)
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
-        """Print a table: each layer, its output shape, and how many parameters it has."""
+        """Print a table: each layer, its output shape and parameters; the total; untrained state."""
         require_kind("print_fn", print_fn, Callable)
-        for line in summary_lines(self):
-            print_fn(line)
-
-
-def summary_lines(model: Network) -> Iterator[str]:
-    """A head, a line a layer, the total, and how many numbers of state are not trained if there are any."""
-    rows = [("layer", "output shape", "parameters"), *_rows(model.layers)]
-    rows.append(("total", "", f"{model.parameters.count:,}"))
-    untrained = sum(prod(array.shape) for array in model.parameters.state.values())
-    if untrained:
-        rows.append(("state, not trained", "", f"{untrained:,}"))
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    for row in rows:
-        yield f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}"
+        rows = [("layer", "output shape", "parameters"), *_rows(self.layers)]
+        rows.append(("total", "", f"{self.parameters.count:,}"))
+        if untrained := sum(prod(array.shape) for array in self.parameters.state.values()):
+            rows.append(("state, not trained", "", f"{untrained:,}"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            print_fn(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}")
 
 
 def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str, str]]:

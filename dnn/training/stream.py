@@ -38,13 +38,9 @@ class Stream:
     data, batch_size, shuffle = "batches of an iterable", None, False
 
     def __init__(
-        self,
-        network: Network,
-        source: Iterable[Any],
-        steps: int | None,
-        class_weight: ClassWeight = None,
+        self, network: Network, source: Iterable[Any], steps: int | None, class_weight: ClassWeight = None,
         make_step: Any = TrainingStep,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if isinstance(class_weight, str):
             raise InputError(f"class_weight is {shown(class_weight)}, expected a dict: x comes in batches")
         self.network, self.source, self.class_weight = network, source, class_weight

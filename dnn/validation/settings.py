@@ -13,9 +13,8 @@ from backends import InputError
 from backends.errors import shown, unknown
 
 T = TypeVar("T")
-LATER = frozenset(
-    {"trainable", "use_bias", "dilation", "groups", "pos_weight", "ceil_mode", "count_include_pad"}
-) | {"ignore_index"}
+LATER = frozenset(("trainable", "use_bias", "dilation", "groups", "pos_weight", "ceil_mode",
+                   "count_include_pad", "ignore_index"))  # fmt: skip
 """Settings that files of older versions lack; they are written down only where they are not the default."""
 
 
