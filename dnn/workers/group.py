@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -43,23 +43,18 @@ def code_version() -> str:
 
 
 class Workers:
-    """The workers of a training, as one of them sees them. ``Workers()`` is one process alone.
+    """The workers of a training, as one of them sees them. ``Workers()`` is one process alone."""
 
-    Attributes:
-        rank: this worker's number, from 0; the first one writes all files.
-        size: how many there are, a power of two.
-        local_rank, local_size: the same among those of this machine.
-        restarts: how often torchrun has started the group anew.
-        mixed: whether their backends may differ.
-        timeout: seconds after which a worker that does not answer ends the run.
-    """
-
-    def __init__(self) -> None:
-        self.rank = self.local_rank = self.restarts = 0
-        self.size = self.local_size = 1
-        self.mixed, self.timeout = False, TIMEOUT
-        self.seconds = 0.0  # that were spent in sums over workers
-        self._meetings = 0
+    rank = 0  # this worker's number, from 0; the first one writes all files
+    size = 1  # how many there are, a power of two
+    local_rank, local_size = 0, 1  # the same among those of this machine
+    restarts = 0  # how often torchrun has started the group anew
+    mixed = False  # whether their backends may differ
+    timeout = TIMEOUT  # seconds after which a worker that does not answer ends the run
+    seconds = 0.0  # that were spent in sums over workers
+    _meetings = 0
+    _nccl: Any = None
+    _link: tuple[Array, Link, Link] | None = None  # of the vector that was added last
 
     @classmethod
     def from_environment(cls, *, mixed: bool = False, timeout: float = TIMEOUT) -> Self:
@@ -108,21 +103,12 @@ class Workers:
         with self._naming("a worker"):
             group = dist.PrefixStore("group", self._store)
             dist.init_process_group("gloo", store=group, rank=self.rank, world_size=self.size, timeout=limit)
-        self._nccl: Any = None
-        self._link: tuple[Array, Link, Link] | None = None  # of the vector that was added last
 
-    @contextmanager
-    def _naming(self, whom: str) -> Iterator[None]:
+    def _naming(self, whom: str) -> AbstractContextManager[None]:
         """What torch.distributed raises in here becomes a sentence about them."""
-        try:
-            yield
-        except (RuntimeError, ValueError, OSError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise WorkerError(
-                f"worker {self.rank} cannot reach {whom} within {self.timeout:g} s ({brief(error)}); look "
-                f"whether it runs, and whether MASTER_ADDR and GLOO_SOCKET_IFNAME name a network of all"
-            ) from None
+        got = f"worker {self.rank} cannot reach {whom} within {self.timeout:g} s"
+        cure = "look whether it runs, and whether MASTER_ADDR and GLOO_SOCKET_IFNAME name a network of all"
+        return refusing((RuntimeError, ValueError, OSError), got, "", cure, WorkerError)
 
     def _meet(self, says: str, judge: Callable[[dict[int, str]], str | None]) -> None:
         """Wait for all. The first worker reads what each says, and judges: None, or what is wrong."""
