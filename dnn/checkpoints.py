@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError, get_backend
-from backends.errors import UnknownName, brief, refusing, shown
+from backends.errors import UnknownName, brief, refusing
 from dnn.io.safetensors import CheckpointError, read_checkpoint
 from dnn.layers import Block
 from dnn.losses import LOSSES
@@ -77,8 +77,8 @@ def load_model(
         if facts.get("loss") is not None:
             _compile(model, facts)
         done = facts.get("epochs_done", 0)
-        if type(done) is not int or not 0 <= done < 2**53:
-            raise InputError(f"epochs_done is {shown(done)}, expected an integer from 0")
+        fits = type(done) is int and 0 <= done < 2**53
+        settings.require(fits, "epochs_done", done, "an integer from 0")
         model.epochs_done = done
     except UnknownName as error:
         got = f"checkpoint {path} needs a part that is not known here: {brief(error, 400)}"

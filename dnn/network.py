@@ -12,7 +12,6 @@ from typing import Any, Self
 import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
-from backends.errors import shown
 from dnn.copies import assembled, parts_of, training_config
 from dnn.io.safetensors import write_checkpoint
 from dnn.layers import Layer
@@ -27,7 +26,7 @@ from dnn.parameters import Parameters
 from dnn.validation.arrays import dtype_name
 from dnn.validation.closed import Closed
 from dnn.validation.examples import Door
-from dnn.validation.settings import positive_integer, require_list, require_path
+from dnn.validation.settings import positive_integer, require, require_list, require_path
 
 
 class Network(Closed):
@@ -54,8 +53,8 @@ class Network(Closed):
             raise InputError("input_shape is empty, expected a length at least, such as (784,)")
         if isinstance(backend, str):
             backend = get_backend(backend)
-        if not isinstance(backend, Backend):
-            raise InputError(f"backend is {shown(backend)}", "a name or a Backend from get_backend('numpy')")
+        expected = "a name or a Backend from get_backend('numpy')"
+        require(isinstance(backend, Backend), "backend", backend, expected)
         self._block = block = Block(layers)
         self.layers, self.backend = block.layers, backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
-from backends.errors import shown
 from dnn.callbacks.progress_bar import progress_of
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
@@ -26,7 +24,7 @@ from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
 from dnn.training.stream import Stream, is_stream
 from dnn.validation.arrays import examples as admit_examples
-from dnn.validation.settings import positive_integer, require_bool, require_kind
+from dnn.validation.settings import positive_integer, require, require_bool, require_kind
 from dnn.workers import Workers
 
 
@@ -117,8 +115,8 @@ class Sequential(Network):
             positive_integer("steps_per_epoch", steps_per_epoch)
         require_bool("shuffle", shuffle)
         require_callbacks(callbacks)
-        if resume is not None and not isinstance(resume, TrainingState):
-            raise InputError(f"resume is {shown(resume)}, expected a TrainingState; read one with read_state")
+        fits = resume is None or isinstance(resume, TrainingState)
+        require(fits, "resume", resume, "a TrainingState", "read one with read_state")
         epochs, batch_size = positive_integer("epochs", epochs), positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()
         callbacks = [*callbacks, *(progress_of(verbose, callbacks) if workers.first else ())]

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from backends.errors import InputError, brief, refusing, shown, unknown
+from backends.errors import InputError, brief, refusing, unknown
 from dnn.datasets.pictures import grey_pages, open_picture
-from dnn.validation.settings import positive_integer, require_list, require_path
+from dnn.validation.settings import positive_integer, require, require_list, require_path
 
 
 class ImageFolder(NamedTuple):
@@ -49,8 +49,7 @@ def load_image_folder(
     (PNG, JPEG, GIF, BMP, WebP), by name.
     """
     require_list("size", size)
-    if len(size) != 2:
-        raise InputError(f"size is {shown(size)}, expected (height, width)")
+    require(len(size) == 2, "size", size, "(height, width)")
     height, width = (positive_integer("size", side) for side in size)
     folders = [folder for folder in _visible(require_path("path", path)) if folder.is_dir()]
     files = [(number, file) for number, folder in enumerate(folders) for file in _visible(folder)]

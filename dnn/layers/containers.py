@@ -13,13 +13,13 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import refusing, shown
+from backends.errors import refusing
 from backends.table import Table
 from dnn.layers.activated import Activation
 from dnn.layers.description import made_again
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, stream_key
-from dnn.validation.settings import look_up, require_list
+from dnn.validation.settings import look_up, require, require_list
 
 T = TypeVar("T")
 WHOLE = -1  # the index of the container that is the model itself: its streams are the model's
@@ -67,8 +67,7 @@ class Container(Layer):
         made = [layer_from(x) if isinstance(x, Mapping) else x for x in given]
         self.inner = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in made)
         for i, layer in enumerate(self.inner):
-            if not isinstance(layer, Layer):
-                raise InputError(f"{argument}[{i}] is {shown(layer)}, expected a Layer such as Dense(10)")
+            require(isinstance(layer, Layer), f"{argument}[{i}]", layer, "a Layer such as Dense(10)")
         for layer, usual in zip(self.inner, layer_names(self.inner), strict=True):
             if not layer.name:
                 layer.name = usual

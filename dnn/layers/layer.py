@@ -12,7 +12,7 @@ from dnn.layers.buffers import Buffers
 from dnn.layers.description import Described
 from dnn.random import Key
 from dnn.validation.closed import Closed
-from dnn.validation.settings import is_text, require_bool
+from dnn.validation.settings import is_text, require, require_bool
 
 Shape = tuple[int, ...]  # without the batch axis
 
@@ -51,8 +51,7 @@ class Layer(Described, Closed, ABC):
     below: int | None = None  # what it takes are whole numbers from 0, below this; None: any numbers
 
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:
-        if name is not None and not is_text(name):
-            raise InputError(f"name is {shown(name)}, expected a string or None")
+        require(name is None or is_text(name), "name", name, "a string or None")
         self.name = name or ""
         self.input_shape: Shape = ()
         self.output_shape: Shape = ()

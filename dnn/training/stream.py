@@ -5,14 +5,13 @@ from operator import length_hint
 from typing import Any
 
 from backends import InputError
-from backends.errors import shown
 from dnn.network import Network
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
 from dnn.validation.examples import Examples
 from dnn.validation.sample_weights import ClassWeight
-from dnn.validation.settings import positive_integer
+from dnn.validation.settings import positive_integer, require
 
 
 def is_stream(x: Any) -> bool:
@@ -41,8 +40,8 @@ class Stream:
         self, network: Network, source: Iterable[Any], steps: int | None, class_weight: ClassWeight = None,
         make_step: Any = TrainingStep,
     ) -> None:  # fmt: skip
-        if isinstance(class_weight, str):
-            raise InputError(f"class_weight is {shown(class_weight)}, expected a dict: x comes in batches")
+        plain = not isinstance(class_weight, str)
+        require(plain, "class_weight", class_weight, "a dict: x comes in batches")
         self.network, self.source, self.class_weight = network, source, class_weight
         self.make_step = make_step
         length = length_hint(source, -1)

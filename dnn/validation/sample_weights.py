@@ -9,7 +9,7 @@ from backends import Array, Backend, InputError
 from backends.errors import shown
 from dnn.validation.arrays import numbers
 from dnn.validation.conversion import taken
-from dnn.validation.settings import require_number
+from dnn.validation.settings import is_integer, require, require_number
 
 ClassWeight = Mapping[int, float] | str | None
 
@@ -72,11 +72,11 @@ def _classes(backend: Backend, y: Array, outputs: int) -> Array:
 
 def _named(given: Any, classes: int) -> np.ndarray:
     """The weight of each class, (classes,) in float64, as given."""
-    if not isinstance(given, Mapping):
-        raise InputError(f"class_weight is {shown(given)}", "'balanced' or a dict such as {0: 1.0, 1: 5.0}")
+    expected = "'balanced' or a dict such as {0: 1.0, 1: 5.0}"
+    require(isinstance(given, Mapping), "class_weight", given, expected)
     table = np.ones(classes)
     for number, weight in given.items():
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < classes:
+        if not is_integer(number) or not 0 <= number < classes:
             raise InputError(f"class_weight names class {shown(number)}, expected classes 0 to {classes - 1}")
         plain = weight.item() if isinstance(weight, np.generic) else weight
         require_number(f"class_weight[{number}]", plain, 0.0)
