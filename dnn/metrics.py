@@ -11,7 +11,7 @@ import numpy as np
 
 from backends import InputError
 from backends.errors import refusing
-from dnn.validation.settings import positive_integer
+from dnn.validation.settings import positive_integer, require
 
 __all__ = ["confusion_matrix", "precision", "recall", "top_k_accuracy"]
 
@@ -50,8 +50,7 @@ def confusion_matrix(labels: Any, predictions: Any, classes: int | None = None) 
         raise InputError(f"labels are {true.shape[0]} and predictions {found.shape[0]}, expected as many")
     highest = int(max(true.max(initial=-1), found.max(initial=-1)))
     n = highest + 1 if classes is None else positive_integer("classes", classes)
-    if highest >= n:
-        raise InputError(f"classes is {n}, expected more than the class number {highest} that occurs")
+    require(highest < n, "classes", n, f"more than the class number {highest} that occurs")
     return np.bincount(true * n + found, minlength=n * n).reshape(n, n)
 
 

@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from backends import Array, Backend, InputError
+from backends import Array, Backend
 from backends.errors import brief, refusing
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs.direction import Pair
 from dnn.training.state import MADE_WITH, made_with, warn_if_other
 from dnn.validation.ranges import Checked, Count, NotNegative, Share
-from dnn.validation.settings import require_kind, require_number, require_path
+from dnn.validation.settings import require, require_kind, require_number, require_path
 
 FORMAT = "array-api-dnn-lbfgs"
 VERSION = 2
@@ -44,9 +44,8 @@ class LBFGS(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0.0 < self.sufficient_decrease < self.curvature:
-            got = f"sufficient_decrease is {self.sufficient_decrease!r}"
-            raise InputError(got, f"a number above 0 and below the curvature {self.curvature!r}")
+        c1, c2 = self.sufficient_decrease, self.curvature
+        require(0.0 < c1 < c2, "sufficient_decrease", c1, f"a number above 0 and below the curvature {c2!r}")
 
 
 class Reason(StrEnum):

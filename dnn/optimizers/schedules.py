@@ -16,7 +16,7 @@ import numpy as np
 from backends import InputError
 from backends.table import Table
 from dnn.validation.ranges import Checked, Count, Natural, NotNegative, Positive, Share
-from dnn.validation.settings import look_up, positive_integer
+from dnn.validation.settings import look_up, positive_integer, require
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 
@@ -196,8 +196,7 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     """
     schedule = look_up("schedule", name, SCHEDULES)
     rest = positive_integer("updates", updates) - warmup
-    if rest < 1:
-        raise InputError(f"warmup is {warmup}, expected fewer than the {updates} updates of the training")
+    require(rest >= 1, "warmup", warmup, f"fewer than the {updates} updates of the training")
     usual = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
     given: dict[str, Any] = usual | dict.fromkeys(_HEIGHTS, rate)
     return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})

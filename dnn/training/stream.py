@@ -45,11 +45,11 @@ class Stream:
         self.network, self.source, self.class_weight = network, source, class_weight
         self.make_step = make_step
         length = length_hint(source, -1)
-        if steps is None and length < 0:
-            raise InputError("steps_per_epoch is None, expected how many batches of x, which has no length")
+        known = steps is not None or length >= 0
+        require(known, "steps_per_epoch", steps, "how many batches of x, which has no length")
         steps = positive_integer("steps_per_epoch", length if steps is None else steps)
-        if 0 <= length < steps:
-            raise InputError(f"steps_per_epoch is {steps}, expected at most the {length} batches of x")
+        enough = length < 0 or steps <= length
+        require(enough, "steps_per_epoch", steps, f"at most the {length} batches of x")
         self.updates = self.done = self.steps = steps
         self.seen = self.epoch = 0
         self.totals = Totals(network, weighted=True, classes=network.outputs > 1)
