@@ -182,13 +182,12 @@ class Training:
             watcher.on_epoch_begin(epoch)
         start = time.perf_counter()
         names = self.batches.totals.names
-        numbers = dict(zip(names, self._updates(epoch, epochs, done), strict=True))
-        numbers["seconds"] = time.perf_counter() - start
+        logs = dict(zip(names, self._updates(epoch, epochs, done), strict=True))
+        logs["seconds"] = time.perf_counter() - start
         self.network.epochs_done = epoch
         if self.validation is not None:
             found = evaluate(self.network, self.validation, VALIDATION_BATCH)
-            numbers |= {f"val_{name}": value for name, value in zip(names, found, strict=True)}
-        logs = {name: numbers[name] for name in self.measures}
+            logs |= {f"val_{name}": value for name, value in zip(names, found, strict=True)}
         for watcher in self.watchers:
             watcher.on_epoch_end(epoch, logs)
         self.history.add(epoch, logs)  # with what callbacks added
