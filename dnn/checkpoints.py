@@ -77,8 +77,7 @@ def load_model(
         if facts.get("loss") is not None:
             _compile(model, facts)
         done = facts.get("epochs_done", 0)
-        fits = type(done) is int and 0 <= done < 2**53
-        settings.require(fits, "epochs_done", done, "an integer from 0")
+        settings.require(type(done) is int and 0 <= done < 2**53, "epochs_done", done, "an integer from 0")
         model.epochs_done = done
     except UnknownName as error:
         got = f"checkpoint {path} needs a part that is not known here: {brief(error, 400)}"

@@ -46,8 +46,7 @@ class ReduceLROnPlateau(Callback):
     def _stalls(self, logs: dict[str, float]) -> bool:
         """Whether the rate is to be reduced after this epoch."""
         resting, self._rest = self._rest > 0, max(0, self._rest - 1)
-        improved = self.best.improves(logs)
-        self._wait = 0 if improved or resting else self._wait + 1
+        self._wait = 0 if self.best.improves(logs) or resting else self._wait + 1
         if self._wait < self.patience:
             return False
         self._wait, self._rest = 0, self.cooldown

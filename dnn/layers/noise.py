@@ -90,8 +90,7 @@ class Dropout(Random):
         """y = x mask, so dx = dy mask."""
         if self._first:
             return None
-        mask = self._buffers[dy.shape[0]].mask
-        dy[...] = dy * self.backend.xp.reshape(mask, dy.shape)
+        dy[...] = dy * self.backend.xp.reshape(self._buffers[dy.shape[0]].mask, dy.shape)
         return dy
 
 

@@ -163,8 +163,7 @@ class Conv2D(Windows, Affine):
         """z, a small Dense on each window; keeps x."""
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        z = self.images(keep.z)
-        self._conv(self.images(x), self._W, self._b, *self._geometry, z)
+        self._conv(self.images(x), self._W, self._b, *self._geometry, self.images(keep.z))
         return keep.z
 
     def backward_logits(self, dz: Array) -> Array | None:

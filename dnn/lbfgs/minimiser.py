@@ -98,8 +98,7 @@ class _Minimiser:
 
     def run(self, state: State, evaluations: int, watch: Callable[[State], object] | None) -> Reason:
         """Iterate until something says stop; ``evaluations`` is how many the function may still be asked."""
-        settings = self.settings
-        last_iteration = state.iterations + settings.max_iterations
+        last_iteration = state.iterations + self.settings.max_iterations
         last_evaluation = state.evaluations + evaluations
         if not (isfinite(state.value) and isfinite(state.history["gradient_norm"][-1])):
             return Reason.NON_FINITE

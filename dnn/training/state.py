@@ -130,8 +130,7 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
     measured = {n for n in state.history if n in measures or n in OURS or n.startswith("val_")}
     if state.history and (measured != set(measures) or len(epochs) != 1):
         got = f"the training state has the epochs' {brief(', '.join(state.history))}"
-        cure = "resume with the validation data that it was begun with"
-        raise StateError(got, ", ".join(measures), cure)
+        raise StateError(got, ", ".join(measures), "resume with the validation data that it was begun with")
     first = state.epoch - epochs.pop()
     return History(list(range(first, state.epoch)), {n: list(v) for n, v in state.history.items()})
 

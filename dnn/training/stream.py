@@ -40,16 +40,15 @@ class Stream:
         self, network: Network, source: Iterable[Any], steps: int | None, class_weight: ClassWeight = None,
         make_step: Any = TrainingStep,
     ) -> None:  # fmt: skip
-        plain = not isinstance(class_weight, str)
-        require(plain, "class_weight", class_weight, "a dict: x comes in batches")
+        require(not isinstance(class_weight, str), "class_weight", class_weight, "a dict: x comes in batches")
         self.network, self.source, self.class_weight = network, source, class_weight
         self.make_step = make_step
         length = length_hint(source, -1)
         known = steps is not None or length >= 0
         require(known, "steps_per_epoch", steps, "how many batches of x, which has no length")
         steps = positive_integer("steps_per_epoch", length if steps is None else steps)
-        enough = length < 0 or steps <= length
-        require(enough, "steps_per_epoch", steps, f"at most the {length} batches of x")
+        fits = length < 0 or steps <= length
+        require(fits, "steps_per_epoch", steps, f"at most the {length} batches of x")
         self.updates = self.done = self.steps = steps
         self.seen = self.epoch = 0
         self.totals = Totals(network, weighted=True, classes=network.outputs > 1)

@@ -83,8 +83,7 @@ class Door(NamedTuple):
         return found._replace(weights=self._combined(found.y, weight, class_weight))
 
     def _combined(self, y: Array, sample_weight: Any, class_weight: ClassWeight) -> Array | None:
-        ignored = self.loss.ignored
-        return combined_weights(self.backend, y, sample_weight, class_weight, self.outputs, ignored)
+        return combined_weights(self.backend, y, sample_weight, class_weight, self.outputs, self.loss.ignored)
 
     def _weights(self, y: Array, sample_weight: Any, class_weight: ClassWeight = None) -> Array | None:
         weights = self._combined(y, sample_weight, class_weight)
