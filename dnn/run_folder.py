@@ -97,7 +97,7 @@ class RunFolder(Callback):
         if not require_bool("resume", resume):
             require_new(self.path)
             return
-        self._hold()
+        self._ready()
         with contextlib.suppress(OSError, UnicodeDecodeError):
             self._texts[CONFIG] = (self.path / CONFIG).read_text(encoding="utf-8")
 
@@ -106,8 +106,12 @@ class RunFolder(Callback):
         """Whether its training ended before it wrote a state or weights: begun anew, it loses nothing."""
         return not state_files(self.path) and not (self.path / MODEL).exists()
 
-    def _hold(self) -> None:
-        """Make the folder where it is not there, take its lock, and clear what killed writers left."""
+    def _ready(self) -> None:
+        """Make the folder where it is not there (before its first file, and when it vanished), take its lock,
+        and clear what killed writers left.
+        """
+        if self._held and self.path.is_dir():
+            return
         with _writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -128,14 +132,8 @@ class RunFolder(Callback):
         with _writing(self.path):
             for left in unfinished_files(self.path):
                 left.unlink(missing_ok=True)
-        self._held = True
-
-    def _ready(self) -> None:
-        """Make the folder where it is not there: before its first file, and when it vanished."""
-        if not self._held:
-            self._hold()
-        elif not self.path.is_dir():
-            self._hold()
+        vanished, self._held = self._held, True
+        if vanished:
             for name, text in self._texts.items():
                 self._write(name, text)
             warn(f"run folder {self.path} vanished and was made again, without the states that were in it")

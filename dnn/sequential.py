@@ -161,4 +161,4 @@ def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str,
         label = name if layer.activation == "linear" else f"{name}, {layer.activation}"
         count = sum(prod(shape) for shape in layer.parameter_shapes().values())
         yield f"{indent}{layer.name} ({label})", str(("batch", *layer.output_shape)), f"{count:,}"
-        yield from _rows(getattr(layer, "inner", ()), indent + "  ")
+        yield from _rows(layer.inner, indent + "  ")

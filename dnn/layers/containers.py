@@ -83,16 +83,6 @@ class Container(Layer):
         return {f"{layer.name}.{short}": v for layer, part in pairs for short, v in part.items()}
 
     @property
-    def trainable(self) -> bool:
-        """Whether training changes any of the layers."""
-        return any(layer.trainable for layer in self.inner)
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        for layer in self.inner:
-            layer.trainable = value
-
-    @property
     def frozen(self) -> Mapping[str, Array]:
         # Asked for in each update, so without ``named``.
         return {f"{x.name}.{short}": v for x in self.inner for short, v in x.frozen.items()}
@@ -121,11 +111,6 @@ class Container(Layer):
         for layer in self.inner:
             shorts = list(layer.parameter_shapes())
             layer.attach(*({n: v[f"{layer.name}.{n}"] for n in shorts} for v in (value, gradient)))
-
-    def reserve(self, batch: int, training: bool) -> None:
-        super().reserve(batch, training)
-        for layer in self.inner:
-            layer.reserve(batch, training)
 
 
 class Block(Container):

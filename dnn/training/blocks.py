@@ -17,7 +17,6 @@ from operator import iadd
 from typing import Any
 
 from backends import Array, Backend, InputError
-from dnn.layers.containers import Container
 from dnn.layers.layer import Layer
 from dnn.layers.noise import Random
 from dnn.losses import weigh
@@ -31,10 +30,7 @@ from dnn.workers.tree import add_up, cuts, require_blocks
 
 def _leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
     for layer in layers:
-        if isinstance(layer, Container):
-            yield from _leaves(layer.inner)
-        else:
-            yield layer
+        yield from _leaves(layer.inner) if layer.inner else (layer,)
 
 
 class Member:
