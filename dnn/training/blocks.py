@@ -38,15 +38,15 @@ class Member:
 
     Args:
         totals: of the training; they say what is measured.
-        blocks: of a batch; levels: of the tree over those of them that are this thread's.
+        blocks: of a batch; part: those of them that are this thread's, a whole subtree.
 
     Attributes:
-        sums: ``levels`` + 1 vectors. Each holds gradients as they lie in the parameters, then the sums of
-            each of all blocks (0 where they are another's), then how much the layers' state changes.
+        sums: a vector for each level of the subtree: gradients as they lie in the parameters, then the sums
+            of each of all blocks (0 where they are another's), then how much the layers' state changes.
     """
 
-    def __init__(self, network: Network, totals: Totals, blocks: int, levels: int) -> None:
-        self.whole, self.network = network, copy(network)
+    def __init__(self, network: Network, totals: Totals, blocks: int, part: range) -> None:
+        self.whole, self.network, self.part = network, copy(network), part
         del vars(self.network)["optimizer_state"]  # its vectors would be as long as all weights
         self.totals = Totals(self.network, totals.weight is not None, totals.classes)
         parameters, backend = network.parameters, network.backend
@@ -61,14 +61,14 @@ class Member:
                 self.floats.append((before, mine, slice(end, end := end + prod(mine.shape))))
             else:
                 self.others.append((before, mine))
-        self.sums = [backend.zeros(end) for _ in range(levels + 1)]
+        self.sums = [backend.zeros(end) for _ in range(len(part).bit_length())]
         self._views = [parameters.views(total) for total in self.sums]
         self._leaves = list(_leaves(self.network.layers))
         self._originals = list(_leaves(network.layers))
         self._random = [layer for layer in self._leaves if isinstance(layer, Random)]
         self._batches: dict[BlockedStep, tuple[Array, Array]] = {}  # the rows of a block
 
-    def reserve(self, step: "BlockedStep", blocks: range) -> None:
+    def reserve(self, step: "BlockedStep") -> None:
         """Make this thread's arrays for the blocks of a step."""
         sizes = {end - first for first, end in step.cuts} - {0}
         for size in sizes:
@@ -157,18 +157,16 @@ class Team:
         self.network, self.blocks, self.workers = network, blocks, workers
         each = blocks // workers.size
         threads = _threads(network.backend, each, workers.local_size)
-        part = each // threads
-        first = workers.rank * each
+        part, first = each // threads, workers.rank * each
         self._parts = [range(first + i * part, first + (i + 1) * part) for i in range(threads)]
         self._members: list[Member] = []
         self._pools = [ThreadPoolExecutor(1) for _ in self._parts[1:]]  # buffers belong to a thread
 
     def __call__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> BlockedStep:
-        levels = (len(self._parts[0]) - 1).bit_length()
-        while len(self._members) < len(self._parts):
-            self._members.append(Member(network, totals, self.blocks, levels))
+        if not self._members:
+            self._members = [Member(network, totals, self.blocks, part) for part in self._parts]
         step = BlockedStep(network, examples, order, totals, self)
-        self._all(lambda member, blocks: member.reserve(step, blocks))
+        self._all(lambda member: member.reserve(step))
         return step
 
     def close(self) -> None:
@@ -180,22 +178,20 @@ class Team:
         """Where the sums of a whole batch are."""
         return self._members[0].sums[0]
 
-    def _all(self, work: Callable[[Member, range], None]) -> None:
-        """Each member does this with its blocks, in its thread; the first in this one."""
-        pairs = list(zip(self._members, self._parts, strict=True))
-        others = [pool.submit(work, *pair) for pool, pair in zip(self._pools, pairs[1:], strict=True)]
-        work(*pairs[0])
-        for other in others:
+    def _all(self, work: Callable[[Member], None]) -> None:
+        """Each member does this in its thread; the first in this one."""
+        first, *others = self._members
+        doing = [pool.submit(work, member) for pool, member in zip(self._pools, others, strict=True)]
+        work(first)
+        for other in doing:
             other.result()
 
     def add_up(self, step: BlockedStep) -> Member:
         """The batch's sums over all blocks, in ``total``; returns a member that has worked on examples."""
         filled = [i for i, (first, end) in enumerate(step.cuts) if first < end]
-        able = [
-            m for m, part in zip(self._members, self._parts, strict=True) if any(i in part for i in filled)
-        ]
+        able = [member for member in self._members if not {*member.part}.isdisjoint(filled)]
         if able:
-            self._all(lambda member, blocks: member.work(step, blocks))
+            self._all(lambda member: member.work(step, member.part))
         else:  # others have all examples; what layers count must be counted here too
             self._members[0].work(step, range(filled[0], filled[0] + 1))
             for member in self._members:

@@ -11,9 +11,8 @@ import numpy as np
 from backends import InputError
 from dnn.network import Network
 from dnn.random import permutation, stream_key
-from dnn.training import callback as watching
 from dnn.training import state as states
-from dnn.training.callback import Callback, Progress
+from dnn.training.callback import Callback, Progress, held_arrays, resume
 from dnn.training.evaluation import evaluate
 from dnn.training.history import History
 from dnn.training.state import BLOCKS, MADE_WITH, StateError, TrainingState, made_with
@@ -149,7 +148,7 @@ class Training:
         places = states.places(self.network, self.batches.totals.sums)
         arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
         past = {name: list(values) for name, values in self.history.history.items()}
-        arrays |= watching.held_arrays(self.watchers)
+        arrays |= held_arrays(self.watchers)
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
@@ -167,7 +166,7 @@ class Training:
         try:
             if state is not None:
                 self.history = before
-                watching.resume(self.watchers, before, state.arrays)
+                resume(self.watchers, before, state.arrays)
             for epoch in range(first, last + 1):
                 if network.stop_training:
                     break
