@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from backends.errors import InputError, brief, refusing, unknown
+from backends.errors import InputError, brief, refusing
 from dnn.datasets.pictures import grey_pages, open_picture
-from dnn.validation.settings import positive_integer, require, require_list, require_path
+from dnn.validation.settings import look_up, positive_integer, require, require_list, require_path
 
 
 class ImageFolder(NamedTuple):
@@ -103,8 +103,7 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
     if len(cells) < len(head) or any(map(_is_number, cells)):
         raise InputError(f"{path} begins with {brief(head)}, expected another name for each column")
     for name in targets:
-        if name not in cells:
-            raise unknown("target", name, cells)
+        look_up("target", name, cells)
     columns = tuple(name for name in cells if name not in targets)
     x = _numbers(path, cells, columns)
     labels = [cell.strip() for cell in cells[target]] if isinstance(target, str) else []

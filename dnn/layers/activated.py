@@ -15,8 +15,7 @@ class Activated(Layer):
         self.activation = activation
 
     def bind(self, backend: Backend) -> None:
-        self._activate = backend.kernel("activation", self.activation)
-        self._activate_backward = backend.kernel("activation_backward", self.activation)
+        self._activate, self._activate_backward = backend.kernels("activation", self.activation)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         zeros, shape = self.backend.zeros, (batch, *self.output_shape)

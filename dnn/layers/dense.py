@@ -84,10 +84,8 @@ class Dense(Affine):
         # Kinds whose derivative needs z are a step of their own, after the product.
         self._fused = ACTIVATIONS[self.activation].from_output
         kind = self.activation if self._fused else "linear"
-        self._dense = backend.kernel("dense", kind)
-        self._dense_backward = backend.kernel("dense_backward", kind)
-        self._linear = backend.kernel("dense", "linear")
-        self._linear_backward = backend.kernel("dense_backward", "linear")
+        self._dense, self._dense_backward = backend.kernels("dense", kind)
+        self._linear, self._linear_backward = backend.kernels("dense", "linear")
 
     def weight_shape(self) -> Shape:
         return (self.input_shape[0], self.units)

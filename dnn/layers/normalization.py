@@ -25,8 +25,7 @@ class Normalization(Layer):
 
     def bind(self, backend: Backend) -> None:
         self._n, self._places = self.input_shape[-1], prod(self.input_shape[:-1])
-        self._normalize = backend.kernel(self.kernel)
-        self._normalize_backward = backend.kernel(f"{self.kernel}_backward")
+        self._normalize, self._normalize_backward = backend.kernels(self.kernel)
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"gamma": (self.input_shape[-1],), "beta": (self.input_shape[-1],)}

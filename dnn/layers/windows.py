@@ -151,8 +151,7 @@ class Conv2D(Windows, Affine):
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
         usual = self.groups == 1 and self.spacing == (1, 1)
-        name = "conv2d" if usual else "grouped_conv2d"
-        self._conv, self._conv_backward = backend.kernel(name), backend.kernel(f"{name}_backward")
+        self._conv, self._conv_backward = backend.kernels("conv2d" if usual else "grouped_conv2d")
         self._geometry = (self.steps, self.borders) if usual else (self.steps, self.borders, self.spacing)
 
     def images(self, x: Array) -> Array:
