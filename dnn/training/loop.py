@@ -12,7 +12,7 @@ from backends import InputError
 from dnn.network import Network
 from dnn.random import permutation, stream_key
 from dnn.training import state as states
-from dnn.training.callback import Callback, Progress, held_arrays, resume
+from dnn.training.callback import Callback, Progress, by_place
 from dnn.training.evaluation import evaluate
 from dnn.training.history import History
 from dnn.training.state import BLOCKS, MADE_WITH, StateError, TrainingState, made_with
@@ -148,7 +148,8 @@ class Training:
         places = states.places(self.network, self.batches.totals.sums)
         arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
         past = {name: list(values) for name, values in self.history.history.items()}
-        arrays |= held_arrays(self.watchers)
+        for place, watcher in by_place(self.watchers).items():
+            arrays |= {place + name: array for name, array in watcher.held_arrays().items()}
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
@@ -166,7 +167,9 @@ class Training:
         try:
             if state is not None:
                 self.history = before
-                resume(self.watchers, before, state.arrays)
+                for place, watcher in by_place(self.watchers).items():
+                    held = {n.removeprefix(place): a for n, a in state.arrays.items() if n.startswith(place)}
+                    watcher.on_resume(before, held)
             for epoch in range(first, last + 1):
                 if network.stop_training:
                     break
