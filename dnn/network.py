@@ -83,7 +83,6 @@ class Network(Closed):
         self, loss: Loss, optimizer: Optimizer, metrics: tuple[Measure, ...] | None, l1: float, l2: float
     ) -> None:
         """What ``Sequential.compile`` does with its arguments, once they are objects."""
-        self._require_untrained()
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
@@ -99,7 +98,8 @@ class Network(Closed):
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
         """Look for the best parameters by this optimizer from now on; its state is new."""
-        self._require_untrained()
+        if self._lock.locked():
+            raise InputError("compile was called while the model is trained, expected the end of fit before")
         state = OptimizerState(optimizer, self.parameters, self.backend)
         vars(self).update(optimizer=optimizer, optimizer_state=state)
 
@@ -126,10 +126,6 @@ class Network(Closed):
     def door(self) -> Door:
         """Where examples and targets come in."""
         return Door(self.backend, self.input_shape, self.outputs, self.goal, self.layers[0].below)
-
-    def _require_untrained(self) -> None:
-        if self._lock.locked():
-            raise InputError("compile was called while the model is trained, expected the end of fit before")
 
     @contextmanager
     def training(self) -> Iterator[None]:

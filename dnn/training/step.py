@@ -49,14 +49,6 @@ def settle(network: Network) -> None:
         network.parameters.gradient[name][...] = 0.0
 
 
-def update(
-    network: Network, x: Array, y: Array, weights: Array | None = None, totals: Totals | None = None
-) -> None:
-    """One update of the parameters on one batch; arguments as of ``gradients``."""
-    gradients(network, x, y, weights, totals)
-    network.update()
-
-
 class TrainingStep:
     """Pick the next batch and make one update on it. No arguments, no read: a backend may record it.
 
@@ -133,4 +125,5 @@ class TrainingStep:
 
     def learn(self) -> None:
         """One update on the batch that was picked."""
-        update(self.network, self.batch_x, self.batch_y, self.batch_weights, self.totals)
+        gradients(self.network, self.batch_x, self.batch_y, self.batch_weights, self.totals)
+        self.network.update()
