@@ -132,6 +132,9 @@ class BlockedStep(TrainingStep):
     def reserve(self) -> None:
         """Nothing: members have arrays of their own, and pick the examples."""
 
+    def runner(self, unroll: int) -> Callable[[int], None]:
+        return self.network.backend.capture(self, unroll)
+
     def pick(self) -> None:
         self.pick_numbers()
 

@@ -71,7 +71,7 @@ class TrainingStep:
         self.index = backend.zeros((1, self.size), dtype=backend.xp.int64)
         self.batch_weights = None if self.weights is None else backend.zeros(self.size)
         self._gather, self._gather_x = backend.kernel("gather_rows"), row_gatherer(backend, self.x)
-        self._scale = network.scale_of(self.x)
+        self.scale = network.scale_of(self.x)
         self.reserve()
 
     def reserve(self) -> None:
@@ -120,7 +120,7 @@ class TrainingStep:
 
     def pick_rows(self, index: Array, x: Array, y: Array) -> None:
         """Into x and y the examples and targets with these numbers (B,)."""
-        self._gather_x(self.x, index, x, self._scale)
+        self._gather_x(self.x, index, x, self.scale)
         self._gather(self.y, index, y, 1.0)
 
     def learn(self) -> None:
