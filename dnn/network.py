@@ -125,7 +125,8 @@ class Network(Closed):
     @property
     def door(self) -> Door:
         """Where examples and targets come in."""
-        return Door(self.backend, self.input_shape, self.outputs, self.goal, self.layers[0].below)
+        loss, below = self.goal, self.layers[0].below
+        return Door(self.backend, self.input_shape, self.outputs, loss.ignored, loss.check_targets, below)
 
     @contextmanager
     def training(self) -> Iterator[None]:

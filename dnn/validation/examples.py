@@ -3,23 +3,14 @@
 What has passed is an ``Examples``, which nothing behind the door looks at again.
 """
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from backends import Array, Backend, InputError
 from dnn.validation.arrays import examples, targets
 from dnn.validation.rows import Rows
 from dnn.validation.sample_weights import ClassWeight, combined_weights
 from dnn.validation.settings import require_number
-
-
-class ChecksTargets(Protocol):
-    """A loss, as far as the door knows one."""
-
-    @property
-    def ignored(self) -> int | None: ...
-
-    def check_targets(self, backend: Backend, argument: str, y: Array) -> None: ...
 
 
 class Examples(NamedTuple):
@@ -41,7 +32,8 @@ class Door(NamedTuple):
     backend: Backend  # where everything is moved
     input_shape: tuple[int, ...]  # of one example
     outputs: int  # C, numbers that the network returns for an example
-    loss: ChecksTargets  # judges whether the targets fit it
+    ignored: int | None  # class number of examples without a loss
+    check_targets: Callable[[Backend, str, Array], None]  # of the loss: refuses targets that do not fit it
     below: int | None = None  # as of ``Layer``, of the first
 
     def admit(
@@ -53,8 +45,8 @@ class Door(NamedTuple):
 
     def _unweighted(self, x: Any, y: Any, names: tuple[str, str]) -> Examples:
         x = examples(self.backend, names[0], x, self.input_shape, self.below)
-        y = targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, self.loss.ignored)
-        self.loss.check_targets(self.backend, names[1], y)
+        y = targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, self.ignored)
+        self.check_targets(self.backend, names[1], y)
         return Examples(x, y, None)
 
     def admit_stream(
@@ -83,7 +75,7 @@ class Door(NamedTuple):
         return found._replace(weights=self._combined(found.y, weight, class_weight))
 
     def _combined(self, y: Array, sample_weight: Any, class_weight: ClassWeight) -> Array | None:
-        return combined_weights(self.backend, y, sample_weight, class_weight, self.outputs, self.loss.ignored)
+        return combined_weights(self.backend, y, sample_weight, class_weight, self.outputs, self.ignored)
 
     def _weights(self, y: Array, sample_weight: Any, class_weight: ClassWeight = None) -> Array | None:
         weights = self._combined(y, sample_weight, class_weight)
