@@ -39,8 +39,7 @@ class Callback:
     first_worker_only: bool = False  # of several workers only the first has it, as of what writes files
     model: Network  # that ``fit`` trains; ``model.stop_training = True`` ends it after the epoch
 
-    def __repr__(self) -> str:
-        return shown_with_settings(self)
+    __repr__ = shown_with_settings
 
     def set_model(self, model: Network) -> None:
         """Before everything else: the model that is trained."""
