@@ -4,11 +4,11 @@ What goes through is what checkpoints have, and the optimizer's vectors and coun
 settings. Pickle writes down classes and functions by their names, as it does everywhere.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from backends import Backend, get_backend
+from backends import Backend, InputError, get_backend
 from backends.errors import refusing
 from dnn.layers.description import made_again
 from dnn.layers.layer import Layer
@@ -75,3 +75,23 @@ def training_config(network: Any) -> dict[str, Any] | None:
     updates = network.backend.to_host(network.optimizer_state.control)[3]
     return {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
             "metrics": None if metrics is None else [measure.name for measure in metrics]}  # fmt: skip
+
+
+class Copied:
+    """Base of a network, whose copies these are."""
+
+    backend: Backend
+
+    def __copy__(self) -> Self:
+        made: Self = assembled(parts_of(self), self.backend)
+        return made
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        backend = self.backend
+        if backend.wrap is not None:
+            raise InputError("the model's backend has wrapped kernels, which cannot be pickled; use save")
+        settings = backend.name, backend.device, backend.dtype_name, backend.fused, backend.precision
+        return assembled, (parts_of(self), settings)

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
-from dnn.copies import assembled, parts_of, training_config
+from dnn.copies import Copied, training_config
 from dnn.io.safetensors import write_checkpoint
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
@@ -29,7 +29,7 @@ from dnn.validation.examples import Door
 from dnn.validation.settings import positive_integer, require, require_list, require_path
 
 
-class Network(Closed):
+class Network(Copied, Closed):
     """Layers one after another on one backend; arguments and attributes as of ``Sequential``.
 
     Attributes:
@@ -205,21 +205,7 @@ class Network(Closed):
         for view, values in zip(views, before, strict=True):
             view[...] = values
 
-    # ----- copies and files
-
-    def __copy__(self) -> Self:
-        made: Self = assembled(parts_of(self), self.backend)
-        return made
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self.__copy__()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        backend = self.backend
-        if backend.wrap is not None:
-            raise InputError("the model's backend has wrapped kernels, which cannot be pickled; use save")
-        settings = backend.name, backend.device, backend.dtype_name, backend.fused, backend.precision
-        return assembled, (parts_of(self), settings)
+    # ----- writing it down
 
     def config(self) -> dict[str, Any]:
         """The architecture as JSON values: what a checkpoint holds beside the weights."""
