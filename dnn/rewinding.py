@@ -15,8 +15,7 @@ from dnn.training.state import StateError, TrainingState
 from dnn.validation.settings import natural_number, require_kind
 from dnn.workers import Workers
 
-MOST = 5
-"""Times that the rate is halved."""
+MOST = 5  # times that the rate is halved
 
 
 def slowed(optimizer: Optimizer, halvings: int) -> Optimizer:

@@ -22,12 +22,9 @@ from dnn.workers.tree import add_over
 
 Link = Any  # (array, the same memory as a tensor)
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-TIMEOUT = 120.0
-"""Seconds that a worker waits for another."""
-GRACE = 1.0
-"""Seconds in which the others say that they wait too, before one that does not is named."""
-FREE = {"device", "reason"}
-"""Facts of a backend in which workers may differ."""
+TIMEOUT = 120.0  # seconds that a worker waits for another
+GRACE = 1.0  # seconds in which the others say that they wait too, before one that does not is named
+FREE = {"device", "reason"}  # facts of a backend in which workers may differ
 
 
 class WorkerError(InputError):

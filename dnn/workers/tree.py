@@ -11,8 +11,7 @@ from typing import Any
 from backends import Array, InputError
 from dnn.validation.settings import positive_integer, require
 
-MOST = 4096
-"""Blocks of a batch."""
+MOST = 4096  # blocks of a batch
 
 
 def require_blocks(given: Any, workers: int) -> int:
