@@ -47,12 +47,10 @@ class MeanLoss:
         model, backend = self.model, self.model.backend
         model.parameters.values[...] = point
         total, lost = backend.xp.zeros_like(point), backend.xp.zeros_like(point)
-        (x, y, weights), w = self.examples, None
-        for start, stop, batch in chunks(model, x, self.chunk_size, training=True):
-            if weights is not None:
-                w = weights[start:stop]
+        for start, stop, batch in chunks(model, self.examples.x, self.chunk_size, training=True):
+            _, y, weights = self.examples.part(start, stop)
             # Each chunk's gradient has the whole penalty, of which its share is taken below: together once.
-            self._losses[start:stop] = gradients(model, batch, y[start:stop, ...], w)
+            self._losses[start:stop] = gradients(model, batch, y, weights)
             term = model.parameters.gradients * self._shares[start // self.chunk_size] - lost
             larger = total + term
             lost = (larger - total) - term

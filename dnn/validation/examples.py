@@ -4,7 +4,7 @@ What has passed is an ``Examples``, which nothing behind the door looks at again
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from backends import Array, Backend, InputError
 from dnn.validation.arrays import examples, targets
@@ -24,6 +24,10 @@ class Examples(NamedTuple):
     def size(self) -> int:
         """N."""
         return int(self.x.shape[0])
+
+    def part(self, start: int, stop: int) -> Self:
+        """Those from here to there."""
+        return type(self)(*(None if a is None else a[start:stop, ...] for a in self))
 
 
 class Door(NamedTuple):
@@ -111,6 +115,5 @@ class Door(NamedTuple):
         if cut in (0, given.size):
             expected = "a share that leaves both parts some; use validation_data for a set of your own"
             raise InputError(f"validation_split is {share} of {given.size} examples, expected {expected}")
-        parts = slice(None, cut), slice(cut, None)
-        first, last = (Examples(*(None if a is None else a[part, ...] for a in given)) for part in parts)
+        first, last = given.part(0, cut), given.part(cut, given.size)
         return first, last._replace(weights=self._weights(last.y, last.weights))
