@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -243,22 +243,19 @@ class Workers:
 
     def _missing(self, peer: int, late: bool) -> str:
         """Who is missing. Who waits says so in the store; of one that ended, its own last words are taken."""
-        try:
+        how = f"did not answer within {self.timeout:g} s" if late else "has ended"
+        said = f"worker {peer} {how}; the run ends"
+        with suppress(RuntimeError):  # the store is gone too
             self._store.set(f"waits {self.rank}", "")
             if late:
                 time.sleep(GRACE)
                 lost = [r for r in range(self.size) if not self._store.check([f"waits {r}"])] or [peer]
-                said = f"{_named(lost)} did not answer within {self.timeout:g} s; the run ends"
+                said = f"{_named(lost)} {how}; the run ends"
             elif self._comes(f"says {peer}", time.monotonic() + 2 * GRACE):  # gloo closes before it ends
                 said = self._store.get(f"says {peer}").decode()
-            else:
-                said = f"worker {peer} has ended; the run ends"
             self._store.set(f"says {self.rank}", said)
             if self._holds_store:
                 time.sleep(2 * GRACE)  # the others look into it
-        except RuntimeError:  # the store is gone too
-            how = f"did not answer within {self.timeout:g} s" if late else "has ended"
-            said = f"worker {peer} {how}; the run ends"
         return said
 
 
