@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
@@ -94,12 +95,10 @@ def require_kind(argument: str, value: T, *kinds: Any) -> T:
 
 def require_path(argument: str, value: Any) -> Path:
     """The value as a Path. Refused: no text, or none that can name a file."""
-    try:
+    with suppress(TypeError, UnicodeEncodeError):
         path = Path(value)
         if 0 not in os.fsencode(path):
             return path
-    except (TypeError, UnicodeEncodeError):
-        pass
     raise InputError(f"{argument} is {shown(value)}, expected the path of a file or folder")
 
 

@@ -132,16 +132,14 @@ class Workers:
     def _comes(self, key: str, end: float) -> bool:
         """Whether the store has the key by then. Its own ``wait`` may outlive a signal by far."""
         pause = 0.001
-        while True:
-            try:
-                if self._store.check([key]):
-                    return True
-            except RuntimeError:  # the store is gone
-                return False
-            if time.monotonic() >= end:
-                return False
-            time.sleep(pause)
-            pause = min(0.05, 2 * pause)
+        with suppress(RuntimeError):  # the store is gone
+            while not self._store.check([key]):
+                if time.monotonic() >= end:
+                    return False
+                time.sleep(pause)
+                pause = min(0.05, 2 * pause)
+            return True
+        return False
 
     def agree(self, facts: Callable[[], Mapping[str, Any]]) -> None:
         """Refuse to begin where workers are not alike. Waits for all of them.
@@ -165,8 +163,7 @@ class Workers:
                 for name in sorted(mine.keys() | theirs.keys()):
                     a, b = (brief(facts.get(name), 60) for facts in (theirs, mine))
                     if theirs.get(name) != mine.get(name):
-                        free = {"backend"} | (made_with.keys() - mine.keys())
-                        cure = " (or --mixed)" if name in free or name in made_with else ""
+                        cure = " (or --mixed)" if name in {"backend", *made_with} else ""
                         return f"worker {rank} has another {name}: {a}, expected that of worker 0, {b}{cure}"
             return None
 
