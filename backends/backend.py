@@ -15,6 +15,7 @@ import numpy as np
 
 from backends.dispatch import Kernel, KernelKey, Override, bind_kernel, choose, kernel_keys, usable
 from backends.errors import InputError
+from backends.plan import Plan
 from backends.reference.signatures import Array
 
 Step = Callable[[], None]
@@ -156,6 +157,10 @@ class Backend:
         Raises InputError: the library cannot be told so; how it can.
         """
         return nullcontext()
+
+    def planned(self, plan: Plan) -> Callable[[int], None] | None:
+        """``run(n)`` for n whole updates of this plan; None: they go layer by layer, as they are defined."""
+        return None
 
     # ----- saying what it is
 

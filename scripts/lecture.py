@@ -12,47 +12,96 @@ def parse() -> argparse.Namespace:
         description=__doc__,
         epilog="example: lecture.py --only linear,lecture --dataset digits. What is done is not done again: "
         "stop it and the same command continues. If the folder has a lecture.md, such as docs/, the tables "
-        "between its markers are replaced and the rest of it is kept; else they are written to tables.md.",
+        "between its markers are replaced and the rest of it is kept; else they are written to tables.md. "
+        "Figures in the folder's lecture.csv stay if they have not been made anew.",
     )
-    parser.add_argument("--only", metavar="NAME,...", help="default: all; --list names them")
-    parser.add_argument("--list", action="store_true", help="name the experiments and stop")
-    parser.add_argument("--out", type=Path, default=Path("runs/lecture"), help="default: %(default)s")
+    add = parser.add_argument
+    add("--only", metavar="NAME,...", help="default: all; --list names them")
+    add("--list", action="store_true", help="name the experiments and how long they take, and stop")
+    add("--quick", action="store_true", help="--epochs 3 --limit 10000: less than three minutes on two cores")
+    passes = "passes of one that usually makes 10 (the default); others make more or fewer in proportion"
+    add("--epochs", type=int, metavar="N", help=passes)
+    add("--limit", type=int, metavar="N", help="only the first N training images (default: all)")
+    add("--out", type=Path, metavar="DIR", help="default: runs/lecture, with --quick runs/lecture-quick")
     _command.add_data_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of weights, shuffles and noise")
     _command.add_backend_arguments(parser, dtype=False)
     return parser.parse_args()
 
 
+def settle(arguments: argparse.Namespace) -> None:
+    """Check the numbers, and set what was not given. Raises InputError: a number is out of range."""
+    from lecture_experiments.experiments import USUAL
+
+    from dnn.validation.settings import natural_number, positive_integer
+
+    usual = (3, 10_000, "runs/lecture-quick") if arguments.quick else (USUAL, None, "runs/lecture")
+    for name, value in zip(("epochs", "limit", "out"), usual, strict=True):
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, Path(value) if name == "out" else value)
+    positive_integer("epochs", arguments.epochs)
+    if arguments.limit is not None:
+        positive_integer("limit", arguments.limit)
+    natural_number("seed", arguments.seed)
+
+
+def show_list(names: list[str], arguments: argparse.Namespace) -> None:
+    """Each experiment, and about how long it takes with these settings on two cores; last, all of them."""
+    from lecture_experiments.experiments import EXPERIMENTS, duration
+
+    total = 0.0
+    for name in names:
+        experiment = EXPERIMENTS[name].shortened(arguments.epochs)
+        small = arguments.dataset == "digits"
+        seconds = duration(experiment, arguments.limit or (1437 if small else 60_000), 64 if small else 784)
+        print(f"{name:<18}{seconds:>6.0f} s  {experiment.about}")
+        total += seconds
+    _command.say(f"about {total:.0f} s for all {len(names)}, on two quiet cores with numba")
+
+
 def main(arguments: argparse.Namespace) -> None:
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
-    from lecture_experiments.noise import noise_accuracies
-    from lecture_experiments.run import Results, train
+    from lecture_experiments.features import sparsity_grid
+    from lecture_experiments.gradients import gradient_sizes, gradients_grid
+    from lecture_experiments.noise import noise_grid
+    from lecture_experiments.run import Results, first, train
 
     from dnn.datasets import load_dataset
 
-    if arguments.list:
-        for name, experiment in EXPERIMENTS.items():
-            print(f"{name:<18}{experiment.about}")
-        return
+    settle(arguments)
     names = _command.listed("experiment", arguments.only, EXPERIMENTS)
+    if arguments.list:
+        return show_list(names, arguments)
     backend = _command.open_backend(arguments, dtype="float32")
-    data = load_dataset(arguments.dataset, arguments.data_dir)
+    data = first(load_dataset(arguments.dataset, arguments.data_dir), arguments.limit)
+    settings = {"dataset": data.name, "examples": len(data.x_train)}
+    same = {**settings, "epochs": arguments.epochs, "seed": arguments.seed}
+    kept = tables.kept(arguments.out, same)
     results = Results(arguments.out / "results")
-    same = {"dataset": data.name, "examples": len(data.x_train), "seed": arguments.seed}
     for name in names:
-        outcome = results.done(name, same)
-        if outcome is None:
-            _command.say(f"{name}: {EXPERIMENTS[name].about} ...")
-            model, outcome = train(EXPERIMENTS[name], data, backend, arguments.seed)
-            results.keep(model, outcome)
+        if results.done(name, same) is None:
+            experiment = EXPERIMENTS[name]
+            _command.say(f"{name}: {experiment.about} ...")
+            found = results.twin(experiment, same, backend)
+            results.keep(*(found or train(experiment, data, backend, arguments.epochs, arguments.seed)))
     outcomes = {name: o for name in EXPERIMENTS if (o := results.done(name, same)) is not None}
-    noisy = noise_accuracies(outcomes, results, data, backend, arguments.seed)
-    made = pictures.draw_all(outcomes, noisy, results, data, backend, arguments.out)
-    rows = [tables.row(outcome) for outcome in outcomes.values()]
-    written = tables.write(rows, arguments.out)
+    sizes = (
+        gradient_sizes(data, backend, arguments.seed) if any(n.startswith("depth-") for n in names) else {}
+    )
+    new = {
+        "noise": noise_grid(outcomes, results, data, backend, arguments.seed),
+        "gradients": gradients_grid(sizes),
+        "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
+    }
+    grids = tables.with_kept(new, arguments.out)
+    rows = tables.merged(kept, outcomes)
+    accuracies = {row["experiment"]: float(row["accuracy"]) for row in rows}
+    lecture = results.model("lecture", backend) if "lecture" in outcomes else None
+    made = pictures.draw_all(accuracies, outcomes, grids, sizes, lecture, data, arguments.out)
+    written = tables.write(rows, grids, arguments.out)
     print(tables.as_text(rows))
-    print(f"tables in {written}, lecture.csv and {made} pictures beside it")
+    print(f"tables in {written}, lecture*.csv and {made} pictures beside it")
 
 
 if __name__ == "__main__":

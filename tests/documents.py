@@ -41,6 +41,11 @@ def of(*languages: str) -> list[Block]:
     return [block for block in BLOCKS if block.language in languages]
 
 
+def figures(text: str) -> list[str]:
+    """What a text measures or counts: numbers with a point, per cents and large numbers, in its order."""
+    return re.findall(r"\d[\d,]*\.\d+|\d+,\d{3}|\d{3,}|\d+(?= ?%)", text)
+
+
 def commands() -> list[str]:
     """Each command of the shell blocks once, without its comment."""
     lines = "".join(block.text for block in of("sh")).replace("\\\n", " ").splitlines()

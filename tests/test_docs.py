@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from documents import (
     ROOT,
     SCRIPT_LINES,
     blocks,
+    figures,
     of,
     printed_text,
     spine,
@@ -46,6 +48,7 @@ NEED_NOT_BE_OPENED = {
     "backends.proof": "tries a backend out",
     "backends.errors": "the two ways to say no",
     "backends.dispatch": "backend.kernel(name) says what it finds",
+    "backends.plan": "an update as data",
     "backends.table": "a mapping",
     "backends.reference": "the kernels by name",
     "backends.reference.declaration": "what a kernel writes, for the checks",
@@ -69,6 +72,7 @@ NEED_NOT_BE_OPENED = {
     "dnn.training.callback": "watches",
     "dnn.training.evaluation": "forward and loss, without training",
     "dnn.training.history": "lists of numbers",
+    "dnn.training.planning": "the same updates as data, for a backend that is faster so",
     "dnn.training.state": "saving",
     "dnn.training.totals": "adds up losses",
     "dnn.training.stream": "batches from an iterable",
@@ -100,8 +104,8 @@ SMALL = {
     "agree.py --quick": "--levels L0 --dataset digits --backends numpy",
     "agree.py --mutant tf32": "--quick --levels L2 --dataset digits",
     "benchmark.py": TIME,
-    "benchmark.py --rotations 9 --updates 400 --contenders numpy numba torch pytorch pytorch-fused "
-    "torch-compile jax floor-numpy floor-torch floor-onednn": TIME,
+    "benchmark.py --rotations 24 --contenders numpy numba torch pytorch pytorch-fused torch-compile jax "
+    "keras-jax sklearn floor-numpy floor-onednn": TIME,
     "gpu_check.py": "--parts doctor",
     "gpu_check.py --json gpu.json": "--parts doctor",
     "lecture.py --list": "",
@@ -354,7 +358,23 @@ def test_lines_are_short(document):
     """Under 120 characters, but for tables, diagrams and Chinese, where a line's end would be a space."""
     text = re.sub(r"^```mermaid\n.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
     long = [line for line in text.splitlines() if len(line) >= 120 and not line.startswith("|")]
-    assert long == [] or document.name.startswith("lecture.")
+    assert long == [] or document.name.endswith(".zh.md") or document.name == "lecture.md"
+
+
+def test_the_chinese_readme_has_the_figures_of_the_english_one():
+    """No number more often, rows of numbers as they are there, the same programs; as many headings."""
+    pages = [ROOT / "README.md", ROOT / "docs" / "README.zh.md"]
+    english, chinese = (path.read_text(encoding="utf-8") for path in pages)
+    assert f"]({pages[1].relative_to(ROOT)})" in english[: english.index("\n## ")]
+    assert Counter(figures(chinese)) - Counter(figures(english)) == Counter()
+    assert len(figures(chinese)) > 100
+    rows = [[figures(line) for line in text.splitlines() if line[:1] == "|"] for text in (english, chinese)]
+    assert [row for row in rows[1] if row not in rows[0]] == []
+    for pattern in ("^##", "^\\d+\\. "):
+        one, two = (len(re.findall(pattern, text, re.MULTILINE)) for text in (english, chinese))
+        assert one == two > 5
+    programs = [[b.text for b in blocks(page) if b.language in ("python", "text")] for page in pages]
+    assert programs[0] == programs[1]
 
 
 def test_every_room_has_a_sentence():

@@ -4,16 +4,18 @@ One thread beside the BLAS: a second pool of waiting threads would cost more tha
 compiled on first use for the machine at hand and kept on disk, beside the package's own byte code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numba
 
 from backends.dispatch import Override, overrides_in
-from backends.numba import dense, optimizers
+from backends.numba import dense, optimizers, plans
+from backends.numba.team import team
 from backends.numpy import backend as numpy_backend
 from backends.numpy.backend import NumpyBackend
+from backends.plan import Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +24,13 @@ class NumbaBackend(NumpyBackend):
 
     OVERRIDES: ClassVar[Sequence[Override]] = (*overrides_in(dense, optimizers), *NumpyBackend.OVERRIDES)
 
+    def planned(self, plan: Plan) -> Callable[[int], None] | None:
+        return plans.planned(plan) if self.fused and self.wrap is None else None
+
     def describe_library(self) -> dict[str, Any]:
-        return {"numba": numba.__version__, **super().describe_library()}
+        workers = team()
+        sharing = {} if workers is None else {"workers": workers.workers}
+        return {"numba": numba.__version__, **super().describe_library(), **sharing}
 
 
 def make(device: Any, dtype: str, fused: bool) -> NumbaBackend:

@@ -3,14 +3,27 @@
 import warnings
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache
 
+# A product and a sum may become one fused instruction, rounded once instead of twice; every other liberty of
+# fast math is left out, since NaN and infinity must pass through.
+FAST = {"contract"}
+
 
 class _Cache(FunctionCache):  # type: ignore[misc]
-    """Numba's own, which raises what the disk raises: a full one, a torn file, one of another user."""
+    """Numba's own, which raises what the disk raises: a full one, a torn file, one of another user.
+
+    What is kept holds the loops that it calls, of other files too, so it is as old as the oldest of them.
+    """
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        super().__init__(function)
+        files = sorted(Path(__file__).parent.glob("*.py"))
+        self._cache_file._source_stamp = [(s.st_mtime, s.st_size) for s in (file.stat() for file in files)]
 
     def load_overload(self, *what: Any) -> Any:
         return _unless_it_fails(super().load_overload, *what)
@@ -20,12 +33,8 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 
 def compiled(function: Callable[..., None]) -> Any:
-    """The function, compiled at its first call for the machine at hand and for each dtype.
-
-    "contract" lets a product and a sum become one fused instruction, rounded once instead of twice; every
-    other liberty of fast math is left out, since NaN and infinity must pass through.
-    """
-    made = numba.njit(function, nogil=True, fastmath={"contract"}, error_model="numpy")
+    """The function, compiled at its first call for the machine at hand and for each dtype."""
+    made = numba.njit(function, nogil=True, fastmath=FAST, error_model="numpy")
     kept = _unless_it_fails(_Cache, function)
     if kept is not None:
         made._cache = kept  # as its enable_caching does

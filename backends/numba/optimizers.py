@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from backends.numba.compiling import compiled
+from backends.numba.elementwise import adam_loop
 from backends.numpy import optimizers as numpy_optimizers
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
@@ -22,18 +23,7 @@ def _sgd(p, g, velocity, rate, momentum, nesterov, floor):  # type: ignore[no-un
         p[i] -= rate * (g[i] + momentum * v if nesterov else v)
 
 
-@compiled
-def _adam(p, g, m, v, rate, beta1, rest1, beta2, rest2, epsilon, floor, keep):  # type: ignore[no-untyped-def]
-    zero = p.dtype.type(0)
-    for i in range(p.shape[0]):
-        mi = beta1 * m[i] + rest1 * g[i]
-        vi = beta2 * v[i] + rest2 * (g[i] * g[i])
-        mi = zero if abs(mi) < floor else mi
-        vi = zero if vi < floor else vi
-        m[i] = mi
-        v[i] = vi
-        # The division first: rate * mi may be a denormal number.
-        p[i] = keep * p[i] - rate * (mi / (np.sqrt(vi) + epsilon))
+_adam = compiled(adam_loop)
 
 
 @compiled
@@ -104,14 +94,14 @@ def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: N
     (m, v), (beta1, beta2, epsilon) = slots, settings
     rate, floor = numpy_optimizers.advance_adam(control, beta1, beta2, epsilon)
     number = p.dtype.type
-    _adam(p, g, m, v, rate, *_betas(number, beta1, beta2), floor, _floor(control), number(1))
+    _adam(p, g, m, v, (rate, *_betas(number, beta1, beta2), floor, _floor(control), number(1)))
 
 
 def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (m, v), (beta1, beta2, epsilon, weight_decay) = slots, settings
     rate, floor = numpy_optimizers.advance_adam(control, beta1, beta2, epsilon)
     keep = 1.0 - control[0] * weight_decay
-    _adam(p, g, m, v, rate, *_betas(p.dtype.type, beta1, beta2), floor, _floor(control), keep)
+    _adam(p, g, m, v, (rate, *_betas(p.dtype.type, beta1, beta2), floor, _floor(control), keep))
 
 
 def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:

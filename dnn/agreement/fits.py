@@ -37,8 +37,9 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
         pixels = np.unique(np.linspace(0, data.x.shape[1] - 1, 64).astype(int))  # few: training stays tame
         images, labels = np.rint(255.0 * data.x[rows][:, pixels]).astype(np.uint8), data.y[rows]
         return FitCase(
-            f"fit {name}", images.shape[1], (11,), data.classes, "tanh", "categorical_crossentropy",
-            optimizer, seed, **{"l1": 0.002, "l2": 0.003, "images": images, "labels": labels, **settings},
+            f"fit {name}", images.shape[1], (11,), data.classes, loss="categorical_crossentropy",
+            optimizer=optimizer, seed=seed, images=images, labels=labels,
+            **{"activation": "tanh", "l1": 0.002, "l2": 0.003, **settings},
         )  # fmt: skip
 
     for schedule in SCHEDULES:
@@ -47,6 +48,10 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     # Without l1, whose gradient jumps where a weight changes its sign: in a thousand updates some do so at
     # one update here and at the next one there.
     yield "float64", case("late", late, 138, batch_size=5, epochs=38, rate=0.0, l1=0.0)
+    # What a backend may do as a whole (``backends.plan``). With so large an epsilon the step is smooth in g.
+    plain: dict[str, Any] = {"rate": 0.0, "normalised": False, "l1": 0.0, "l2": 0.0}
+    smooth = Adam(LinearDecay(0.02, 3, 0.01), epsilon=0.5)
+    yield "float32", case("whole", smooth, 61, batch_size=33, epochs=2, activation="sigmoid", **plain)
     # Two batches an epoch, of which one is short.
     yield "float32", case("float32", SGD(LinearDecay(0.05, 3)), 61, batch_size=33, epochs=2, normalised=False)
 

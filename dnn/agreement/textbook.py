@@ -87,9 +87,18 @@ class Program:
         found: np.ndarray = e / e.sum(axis=1, keepdims=True)
         return found
 
+    def hidden(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The first layer, tanh or sigmoid, and its derivative, (N, n)."""
+        z = x @ self.p["dense_1.W"] + self.p["dense_1.b"]
+        if self.case.activation == "tanh":
+            h = np.tanh(z)
+            return h, 1.0 - h * h
+        h = 1.0 / (1.0 + np.exp(-z))
+        return h, h * (1.0 - h)
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Probabilities (N, C), with the running averages and without dropout."""
-        h = np.tanh(x @ self.p["dense_1.W"] + self.p["dense_1.b"])
+        h, _ = self.hidden(x)
         if self.case.normalised:
             h = (h - self.running["mean"]) / np.sqrt(self.running["variance"] + self.case.EPSILON)
             h = h * self.p["batch_normalization_1.gamma"] + self.p["batch_normalization_1.beta"]
@@ -98,7 +107,7 @@ class Program:
     def learn(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """One update; returns the probabilities before it."""
         case, p, batch, g = self.case, self.p, len(x), {}
-        h = np.tanh(x @ p["dense_1.W"] + p["dense_1.b"])
+        h, slope = self.hidden(x)
         n, drop = h, mask(case, self.t, batch)
         if case.normalised:
             mean, variance, keep = h.mean(axis=0), h.var(axis=0), 1.0 - case.MOMENTUM
@@ -116,7 +125,7 @@ class Program:
             g["batch_normalization_1.gamma"] = (dn * normal).sum(axis=0)
             g["batch_normalization_1.beta"] = dn.sum(axis=0)
             dn = gamma * inverse * (dn - dn.mean(axis=0) - normal * (dn * normal).mean(axis=0))
-        dh = dn * (1.0 - h * h)
+        dh = dn * slope
         g["dense_1.W"], g["dense_1.b"] = x.T @ dh, dh.sum(axis=0)
         for name in ("dense_1.W", "dense_2.W"):  # weights have a price, biases and scales none
             g[name] += case.l1 * np.sign(p[name]) + 2.0 * case.l2 * p[name]

@@ -87,6 +87,7 @@ class OptimizerState:
     Attributes:
         vectors: slot name -> (n,) vector beside the parameters.
         control: (4,) on the device: [rate, two numbers of the kernel's own, updates done].
+        rates: (R,), the rate of each update, and of all after them.
         step: takes one update from the gradients that are there; no arguments, no host read.
     """
 
@@ -96,7 +97,7 @@ class OptimizerState:
         self.control = backend.zeros(4)
         rate = optimizer.learning_rate
         table = rate.rates() if isinstance(rate, Schedule) else np.asarray([rate])
-        rates = backend.from_host(table.astype(backend.dtype_name))
+        self.rates = rates = backend.from_host(table.astype(backend.dtype_name))
         self.control[0:1] = rates[0:1]
         kernel = optimizer.bind(backend)
         arrays = (parameters.values, parameters.gradients, tuple(self.vectors.values()), self.control)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from backends import Array
 from dnn.losses import weigh
 from dnn.network import Network
+from dnn.training.planning import planned
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
@@ -92,7 +93,7 @@ class TrainingStep:
         """``run(n)`` for n updates, recorded ``unroll`` at a time if all that they read is on the device."""
         backend = self.network.backend
         if not isinstance(self.x, Rows):
-            return backend.capture(self, unroll)
+            return self._planned(backend.capture(self, unroll))
         learn = backend.capture(self.learn, 1)
 
         def run(n: int) -> None:
@@ -100,7 +101,12 @@ class TrainingStep:
                 self.pick()
                 learn(1)
 
-        return run
+        return self._planned(run)
+
+    def _planned(self, run: Callable[[int], None]) -> Callable[[int], None]:
+        """The backend's own way to do whole updates, where it has one, and while no layer is frozen."""
+        whole = planned(self)
+        return run if whole is None else lambda n: (run if self.network.frozen else whole)(n)
 
     def __call__(self) -> None:
         self.pick()

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from backends import Array, Backend
+from backends.plan import Compressed
 
 BLOCK = 1 << 21  # bytes of numbers that are read at a time where all are read
 MAPPED = 3 << 21  # bytes of a file that may be in memory at a time
@@ -42,6 +43,14 @@ class Rows:
     def _picked(self, index: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(self.source[index].astype(self.dtype).toarray())
 
+    def compressed(self) -> Compressed | None:
+        """The same as arrays, with values as they are picked; None: columns repeat or are out of order."""
+        x = self.source
+        if self.dtype == np.uint8 or not x.has_canonical_format or x.indices.dtype != np.int32:
+            return None
+        starts = x.indptr[self._start : self._stop + 1].astype(np.int64)
+        return Compressed(x.data.astype(self.dtype, copy=False), x.indices, starts, self.shape)
+
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """All of them, a few megabytes at a time, and where they are."""
         step = max(1, BLOCK // max(1, prod(self.shape[1:]) * self.source.dtype.itemsize))
@@ -52,6 +61,9 @@ class Rows:
 
 class OnDisk(Rows):
     """Rows of a ``numpy.memmap``. What was read is given back at once, so that it never counts as memory."""
+
+    def compressed(self) -> None:
+        """It is not."""
 
     def _picked(self, index: np.ndarray) -> np.ndarray:
         plain = np.asarray(self.source)

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from backends import Backend, get_backend
 from benchmarks.task import Prepared, Task
 from dnn.layers import Dense, Rescaling
@@ -9,11 +12,15 @@ from dnn.sequential import Sequential
 from dnn.training.loop import Batches
 
 
-def build(task: Task, backend: Backend) -> Sequential:
-    """The settings' network, compiled with cross-entropy and Adam, no metrics (the peers count none)."""
+def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
+    """The settings' network, compiled with cross-entropy and Adam, no metrics (the peers count none).
+
+    With ``scaled`` it takes images as they are in the file, else numbers from 0 to 1, as the peers do.
+    """
+    first = [Rescaling(1 / 255)] if scaled else []
     hidden = [Dense(units, task.settings.activation) for units in task.settings.hidden]
     model = Sequential(
-        [Rescaling(1 / 255), *hidden, Dense(10, "softmax")],
+        [*first, *hidden, Dense(10, "softmax")],
         input_shape=(task.x.shape[1],),
         backend=backend,
         seed=task.settings.seed,
@@ -49,6 +56,10 @@ def on(name: str, graphs: bool = False) -> Callable[[Task], Prepared]:
     def prepare(task: Task) -> Prepared:
         backend = get_backend(name, task.device, precision=task.settings.precision, graphs=graphs)
         model = build(task, backend)
-        return Prepared(Trainer(model, task).run, model.predict, backend.describe())
+
+        def probabilities(x: NDArray[np.float32]) -> NDArray[np.float32]:
+            return model.predict(x * np.float32(255))
+
+        return Prepared(Trainer(model, task).run, probabilities, backend.describe())
 
     return prepare

@@ -17,7 +17,7 @@ from benchmarks.task import Prepared, Task
 
 def initial(task: Task) -> list[list[NDArray[np.float32]]]:
     """[W (n_in, n_out), b (n_out,)] of each layer, as ours are at the start."""
-    model = build(task, get_backend("numpy"))
+    model = build(task, get_backend("numpy"), scaled=False)
     values = model.parameters.to_host()
     return [[values[f"{layer.name}.{short}"] for short in "Wb"] for layer in model.layers]
 

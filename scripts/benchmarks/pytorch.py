@@ -14,7 +14,7 @@ from dnn.interop.torch import to_torch
 
 def network(task: Task) -> Any:
     """nn.Linear layers with the activation between them, logits at the end; weights as ours at the start."""
-    return to_torch(build(task, get_backend("numpy")), task.device or "cpu", logits=True)
+    return to_torch(build(task, get_backend("numpy"), scaled=False), task.device or "cpu", logits=True)
 
 
 def prepare(

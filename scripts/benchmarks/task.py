@@ -52,7 +52,7 @@ class Prepared:
     """A contender that is ready to train: data in memory, network built."""
 
     run: Callable[[int], None]  # does n more updates and waits for their end
-    # (rows, n_in) float32 -> (rows, 10) by the network as it is; None: nothing is trained
+    # (rows, n_in) float32 from 0 to 1 -> (rows, 10) by the network as it is; None: nothing is trained
     probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
     facts: dict[str, Any] = field(default_factory=dict)  # what it runs on: versions, threads
     whole: bool = False  # it trains whole epochs in one call, and each call has a price of its own

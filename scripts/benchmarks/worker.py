@@ -62,6 +62,9 @@ def pin(name: str, threads: int | None) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
+WAKE = 0.15  # seconds of training before a slice: a system may leave all threads on one core for a while
+
+
 def quality(prepared: Prepared, task: Task) -> dict[str, float]:
     """Training loss and test accuracy of the network as it is, computed alike for all contenders."""
     if prepared.probabilities is None:
@@ -140,6 +143,10 @@ def measure(name: str, settings: Settings) -> Iterator[dict[str, Any]]:
     prepared, task, found = train(contender, settings, 0)
     size = task.whole if prepared.whole else min(settings.chunk, settings.updates)
     for line in sys.stdin:
+        awake = time.perf_counter() + WAKE
+        while not prepared.whole and time.perf_counter() < awake:
+            prepared.run(size)
+            found["trained"] += size
         before, start = busy(), time.perf_counter()
         (ms,) = timed(prepared.run, size, 1)
         after, seconds = busy(), time.perf_counter() - start

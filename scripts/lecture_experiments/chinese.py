@@ -20,11 +20,23 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "ReLU, mean squared error, Adam": "ReLU、均方误差、Adam",
         "no hidden layer: multinomial logistic regression": "没有隐藏层：多项逻辑回归",
         "cross-entropy, L-BFGS over all examples, 100 passes": "交叉熵、L-BFGS（全部样本，遍历 100 遍）",
+        "means of zones": "各区域的平均值（zoning）",
+        "principal components (PCA)": "主成分（PCA）",
+        "edge directions (HOG)": "方向梯度直方图（HOG）",
+        "features": "特征",
+        "pixels": "像素",
+        "numbers for an image": "每幅图像的特征数",
+        "of these are 0": "其中为 0 的",
+        "first layer": "第一层",
+        "last hidden layer": "最后一个隐藏层",
+        "output layer": "输出层",
+        "first / last hidden": "第一层 / 最后一个隐藏层",
         "batch of all: one update an epoch": "全部样本为一个 batch：每个 epoch 更新一次",
         "about 87 % (training)": "约 87 %（训练集）",
         "94.39 % (10,000 images)": "94.39 %（10,000 幅图像）",
     }
 )
+LINEAR = ", no hidden layer"
 _PATTERNS = (
     (re.compile(r"(\d+) hidden layers? of (\d+), (\w+)"), r"\1 个隐藏层，每层 \2 个神经元，\3"),
     (re.compile(r"batch of (\d+)"), r"每个 batch \1 个样本"),
@@ -35,6 +47,8 @@ def chinese(text: str) -> str:
     """A cell of a table in Chinese; numbers and names stay as they are."""
     if text in WORDS:
         return WORDS[text]
+    if text.endswith(LINEAR):
+        return f"{chinese(text.removesuffix(LINEAR))}，没有隐藏层"
     for pattern, words in _PATTERNS:
         if pattern.fullmatch(text):
             return pattern.sub(words, text)

@@ -6,7 +6,8 @@ one choice after the other.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from types import MappingProxyType
 
 from dnn.layers import Dense, Layer, Rescaling
@@ -14,6 +15,11 @@ from dnn.optimizers import SGD, Adam, Optimizer
 
 ALL = 0
 """As a batch size: all training examples at once."""
+USUAL = 10
+"""Passes over the training examples, the lecture's."""
+PER_UPDATE, PER_WEIGHT, PER_PRODUCT, PER_FEATURES = 1e-4, 1.3e-9, 2.2e-11, 2e-4
+"""Seconds on two cores with numba: of an update, of a weight in it, of a weight for each example, and of the
+features that are made by hand from an image."""
 
 
 @dataclass(frozen=True)
@@ -24,29 +30,58 @@ class Experiment:
     about: str  # what is tried, in a few words
     hidden: tuple[int, ...] = (500, 500)  # units of each hidden layer
     activation: str = "sigmoid"  # as in ``Dense``
+    features: str = ""  # made by hand (``features.py``) from the image, or "": the pixels themselves
     loss: str = "categorical_crossentropy"  # as in ``compile``
     # None: L-BFGS over all examples, with ``epochs`` evaluations of the total loss at most
     optimizer: Optimizer | None = Adam(1e-3)  # noqa: RUF009 - frozen
     batch: int = 100  # examples an update; ALL: every one
-    epochs: int = 10  # passes over the training examples
+    epochs: int = USUAL  # passes over the training examples
     # Test accuracy that students of such lectures report, for smaller networks and fewer images.
     reported: str = ""
 
     def layers(self, classes: int) -> list[Layer]:
         """New layers; the output is the lecture's softmax, also under mean squared error."""
         hidden = [Dense(n, self.activation) for n in self.hidden]
-        return [Rescaling(1 / 255), *hidden, Dense(classes, "softmax")]
+        pixels = [] if self.features else [Rescaling(1 / 255)]
+        return [*pixels, *hidden, Dense(classes, "softmax")]
+
+    def shortened(self, epochs: int) -> "Experiment":
+        """The same, with ``epochs`` instead of USUAL passes, and others in proportion, but at least one."""
+        return replace(self, epochs=max(1, round(self.epochs * epochs / USUAL)))
+
+    def same_as(self, other: "Experiment") -> bool:
+        """Whether they differ in nothing but their names: then one training is enough."""
+        return replace(self, name=other.name, about=other.about, reported=other.reported) == other
+
+    def updates(self, examples: int) -> int:
+        """Of the parameters, in all passes over so many examples; of L-BFGS the most that it may make."""
+        return self.epochs * -(-examples // (self.batch or examples))
 
 
+def duration(experiment: Experiment, examples: int, inputs: int, classes: int = 10) -> float:
+    """About how many seconds a training takes on two cores with numba."""
+    weights = sum(a * b for a, b in pairwise((inputs, *experiment.hidden, classes)))
+    seconds = experiment.updates(examples) * (PER_UPDATE + PER_WEIGHT * weights)
+    seconds += experiment.epochs * examples * PER_PRODUCT * weights
+    return seconds + (PER_FEATURES * examples if experiment.features else 0)
+
+
+NAMES = {"sigmoid": "sigmoid", "relu": "ReLU"}
+"""Activation -> how it is written."""
 DEPTHS = (1, 2, 3, 5, 7, 10)
+WIDTHS = (10, 30, 100, 300, 500, 1000)
 BATCHES = (1, 10, 1000, ALL)
 LECTURE = Experiment(
     "lecture", "the lecture's own: sigmoid, cross-entropy, Adam", reported="94.39 % (10,000 images)"
 )
 
 
+def _hidden(layers: int, units: int, activation: str) -> str:
+    return f"{layers} hidden layer{'s' if layers > 1 else ''} of {units}, {NAMES[activation]}"
+
+
 def _depth(layers: int, activation: str) -> Experiment:
-    about = f"{layers} hidden layer{'s' if layers > 1 else ''} of 500, {activation}"
+    about = _hidden(layers, 500, activation)
     return Experiment(f"depth-{layers}-{activation}", about, hidden=(500,) * layers, activation=activation)
 
 
@@ -73,6 +108,8 @@ _STEPS = (
                epochs=100),
 )  # fmt: skip
 
+_FEATURES = {"zoning": "means of zones", "pca": "principal components (PCA)", "hog": "edge directions (HOG)"}
+
 STEPS = tuple(experiment.name for experiment in _STEPS)
 """Those that change the goal, the activation or the search."""
 
@@ -82,7 +119,12 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
         for experiment in (
             *_STEPS,
             *(_depth(n, activation) for activation in ("sigmoid", "relu") for n in DEPTHS),
+            *(Experiment(f"width-{n}", _hidden(2, n, "sigmoid"), hidden=(n, n)) for n in WIDTHS),
             *(_batch(size) for size in BATCHES),
+            *(
+                Experiment(f"features-{k}", f"{v}, no hidden layer", (), features=k)
+                for k, v in _FEATURES.items()
+            ),
         )
     }
 )

@@ -8,21 +8,24 @@ from backends import Backend
 from dnn.datasets import Dataset
 from dnn.random import host_normal, stream_key
 from dnn.sequential import Sequential
+from lecture_experiments.experiments import EXPERIMENTS
+from lecture_experiments.grids import Grid, per_cent
 from lecture_experiments.run import Outcome, Results
 
 NOISE = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Standard deviations of the noise that is added to pixels, as a share of their range."""
 
 
-def noise_accuracies(
+def noise_grid(
     outcomes: Mapping[str, Outcome], results: Results, data: Dataset, backend: Backend, seed: int
-) -> dict[str, list[float]]:
-    """Experiment -> test accuracy under pixel noise of each strength in NOISE."""
-    return {
-        name: _accuracies(results.model(name, backend), data, seed)
-        for name in ("lecture", "relu-adam", "linear")
-        if name in outcomes
-    }
+) -> Grid:
+    """A row an experiment, its test accuracy under pixel noise of each strength in NOISE; none: no rows."""
+    names = [name for name in ("lecture", "relu-adam", "linear") if name in outcomes]
+    rows = [
+        [EXPERIMENTS[name].about, *map(per_cent, _accuracies(results.model(name, backend), data, seed))]
+        for name in names
+    ]
+    return [["tried", *map(str, NOISE)], *rows] if rows else []
 
 
 def _accuracies(model: Sequential, data: Dataset, seed: int) -> list[float]:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from dnn.datasets import Dataset
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import State
 from dnn.sequential import Sequential
-from lecture_experiments.experiments import ALL, Experiment
+from lecture_experiments.experiments import ALL, EXPERIMENTS, USUAL, Experiment
+from lecture_experiments.features import with_features
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,19 @@ class Outcome:
     dataset: str
     examples: int
     seed: int
+    epochs: int = USUAL  # asked for, in place of the usual ones
 
 
-def train(experiment: Experiment, data: Dataset, backend: Backend, seed: int) -> tuple[Sequential, Outcome]:
-    """Train it on all of the data's training examples."""
+def first(data: Dataset, limit: int | None) -> Dataset:
+    """The data with only the first ``limit`` training examples; None: all of them."""
+    return replace(data, x_train=data.x_train[:limit], y_train=data.y_train[:limit])
+
+
+def train(
+    usual: Experiment, data: Dataset, backend: Backend, epochs: int, seed: int
+) -> tuple[Sequential, Outcome]:
+    """Train it on all of the data's training examples, with ``epochs`` in place of the usual ones."""
+    experiment, data = usual.shortened(epochs), with_features(usual.features, data)
     x, y, n = data.x_train, data.y_train, len(data.x_train)
     model = Sequential(experiment.layers(data.classes), input_shape=x.shape[1:], backend=backend, seed=seed)
     model.compile(experiment.loss, experiment.optimizer or "adam")
@@ -46,12 +56,12 @@ def train(experiment: Experiment, data: Dataset, backend: Backend, seed: int) ->
         held = (data.x_test, data.y_test)
         options: dict[str, Any] = {"batch_size": batch, "epochs": experiment.epochs, "verbose": 0}
         history = model.fit(x, y, validation_data=held, **options).history
-        updates = experiment.epochs * -(-n // batch)
+        updates = experiment.updates(n)
     seconds = sum(history["seconds"]) if "seconds" in history else time.perf_counter() - start
     result = model.evaluate(data.x_test, data.y_test)
     outcome = Outcome(
         experiment.name, history, result.accuracy, result.loss, updates, seconds,
-        backend.name, data.name, n, seed,
+        backend.name, data.name, n, seed, epochs,
     )  # fmt: skip
     return model, outcome
 
@@ -111,6 +121,16 @@ class Results:
                     f"choose another folder"
                 )
         return outcome
+
+    def twin(
+        self, experiment: Experiment, same: dict[str, Any], backend: Backend
+    ) -> tuple[Sequential, Outcome] | None:
+        """What was kept of an experiment that differs from this one in its name alone."""
+        for other in EXPERIMENTS.values():
+            outcome = self.done(other.name, same) if experiment.same_as(other) else None
+            if outcome is not None:
+                return self.model(other.name, backend), replace(outcome, name=experiment.name)
+        return None
 
     def keep(self, model: Sequential, outcome: Outcome) -> None:
         """Write both; the JSON last, since it says that the experiment is done."""

@@ -268,10 +268,13 @@ def test_every_contender_that_can_be_prepared_learns_in_place():
     """Same task, in this process: what ``run`` trains is what ``probabilities`` answers from."""
     task = load(Settings(dataset="digits", hidden=(16,), batch=20, updates=60))
     x = task.x[:50].astype(np.float32) / 255
-    for name in ("torch", "pytorch", "pytorch-fused", "tutorial", "sklearn"):
+    first = CONTENDERS["numpy"].prepare(task).probabilities(x)
+    for name in ("torch", "pytorch", "pytorch-fused", "tutorial", "sklearn", "jax", "keras-torch"):
         if name not in available()[0]:
             continue
         prepared = CONTENDERS[name].prepare(task)
+        if name != "sklearn":  # draws weights of its own
+            np.testing.assert_allclose(prepared.probabilities(x), first, atol=1e-5, err_msg=name)
         prepared.run(20)
         before = prepared.probabilities(x)
         prepared.run(40)

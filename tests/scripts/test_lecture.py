@@ -2,11 +2,13 @@
 
 import csv
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from command_lines import assert_refused, run, run_here
-from lecture_experiments import tables
+from documents import figures
+from lecture_experiments import grids, tables
 from lecture_experiments.chinese import chinese
 from lecture_experiments.experiments import EXPERIMENTS, STEPS
 from PIL import Image
@@ -27,9 +29,11 @@ def folder(tmp_path_factory):
 def test_tables_csv_and_pictures(folder):
     assert not (folder / "lecture.md").exists()
     text = (folder / "tables.md").read_text(encoding="utf-8")
-    assert re.findall("<!-- table: (.*) -->", text) == list(tables.TABLES)
-    assert text.count("| no hidden layer") == 1
-    assert text.count("| the lecture's own") == 2  # a step, and a size of batch
+    shown = re.findall("<!-- table: (.*) -->", text)
+    assert shown == ["steps", "depth", "noise", "gradients"]  # none that only has a step's row
+    assert (
+        text.count("| no hidden layer") == text.count("| the lecture's own") == 2
+    )  # a step, and under noise
     rows = list(csv.DictReader((folder / "lecture.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["experiment"] for row in rows] == [
         n for n in EXPERIMENTS if n in ("linear", "lecture", "depth-1-relu")
@@ -62,6 +66,56 @@ def test_the_list_and_a_typo():
     assert_refused(run_here("lecture", "--only", "lecturee"), "lecturee", "lecture")
 
 
+def test_the_list_says_how_long_each_takes():
+    def seconds(*arguments):
+        return [
+            int(line.split()[1]) for line in run_here("lecture", "--list", *arguments).stdout.splitlines()
+        ]
+
+    whole, quick = seconds(), seconds("--quick")
+    assert len(whole) == len(quick) == len(EXPERIMENTS)
+    assert sum(quick) < 120 < sum(whole)
+    (once,), (twice,) = seconds("--only", "lbfgs"), seconds("--only", "lbfgs", "--epochs", 20)
+    assert twice == pytest.approx(2 * once, abs=2)
+    assert sum(seconds("--limit", 6000)) < sum(whole) / 5
+
+
+def test_passes_and_examples_can_be_fewer(tmp_path):
+    """Three passes, and in proportion 30 of L-BFGS and one of the batches of one; each experiment runs."""
+    settings = ("--quick", "--limit", 60, "--epochs", 3, "--out", tmp_path)
+    result = run_here("lecture", *SMALL, *settings, "--only", "lecture,lbfgs,batch-1,batch-all")
+    assert result.returncode == 0, result.stderr
+    rows = list(csv.DictReader((tmp_path / "lecture.csv").read_text(encoding="utf-8").splitlines()))
+    assert {row["experiment"]: int(row["updates"]) for row in rows} == {
+        "lecture": 3, "lbfgs": 30, "batch-1": 60, "batch-all": 3,
+    }  # fmt: skip
+    assert {(row["examples"], row["epochs"]) for row in rows} == {("60", "3")}
+    other = run_here("lecture", *SMALL, "--limit", 60, "--out", tmp_path, "--only", "linear")
+    assert_refused(other, "epochs 3", "expected 10", "another folder")
+
+
+def test_figures_of_the_csv_stay_where_they_are_not_made_anew(tmp_path):
+    """As in docs/, where the results themselves are not kept; a file that is none is refused."""
+    settings = (*SMALL, "--limit", 60, "--epochs", 1, "--out", tmp_path)
+    assert run_here("lecture", *settings, "--only", "linear,depth-1-relu").returncode == 0
+    before = (tmp_path / "lecture.csv").read_text(encoding="utf-8")
+    shutil.rmtree(tmp_path / "results")
+    assert run_here("lecture", *settings, "--only", "lecture").returncode == 0
+    after = (tmp_path / "lecture.csv").read_text(encoding="utf-8")
+    assert set(before.splitlines()) < set(after.splitlines())
+    assert [row.split(",")[0] for row in after.splitlines()[1:]] == ["lecture", "linear", "depth-1-relu"]
+    for text in ("", "a,b\n1,2\n", before.replace("experiment", "experience"), before.replace(",0.", ",x.")):
+        (tmp_path / "lecture.csv").write_text(text, encoding="utf-8")
+        assert_refused(run_here("lecture", *settings, "--only", "linear"), "lecture.csv", "another folder")
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--limit"])
+def test_numbers_that_cannot_be_are_refused(option):
+    for value in ("0", "-1", "x", "1e3"):
+        assert_refused(run_here("lecture", option, value, "--only", "linear"), option.strip("-"))
+    assert_refused(run_here("lecture", "--seed", -1, "--only", "linear"), "seed")
+
+
 def test_the_steps_are_experiments():
     assert set(STEPS) <= set(EXPERIMENTS)
 
@@ -70,14 +124,21 @@ def docs_rows():
     return list(csv.DictReader((DOCS / "lecture.csv").read_text(encoding="utf-8").splitlines()))
 
 
+def docs_grids():
+    return {path.stem.removeprefix("lecture-"): grids.read(path) for path in DOCS.glob("lecture-*.csv")}
+
+
 @pytest.mark.parametrize("name", tables.PAGES)
 def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path, name):
     """Writing what docs/lecture.csv holds changes no byte of docs/."""
     page = (DOCS / name).read_bytes()
     (tmp_path / name).write_bytes(page)
-    assert tables.write(docs_rows(), tmp_path) == tmp_path / name
+    assert tables.write(docs_rows(), docs_grids(), tmp_path) == tmp_path / name
     assert (tmp_path / name).read_bytes() == page
-    assert (tmp_path / "lecture.csv").read_bytes() == (DOCS / "lecture.csv").read_bytes()
+    for path in DOCS.glob("lecture*.csv"):
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+    shown = re.findall(r"<!-- table: (\w+) -->\n\|", page.decode())
+    assert sorted(shown) == sorted([*tables.TABLES, *docs_grids()])
     assert [row["experiment"] for row in docs_rows()] == list(EXPERIMENTS)
     pictures = re.findall(r"\((lecture-\w+\.png)\)", page.decode())
     assert sorted(pictures) == sorted(path.name for path in DOCS.glob("lecture-*.png"))
@@ -86,15 +147,16 @@ def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path, name):
 def test_both_languages_name_the_same_figures():
     """Numbers with a point, per cents and large numbers, each as often; and as many headings."""
     pages = [(DOCS / name).read_text(encoding="utf-8") for name in tables.PAGES]
-    figures = [sorted(re.findall(r"\d[\d,]*\.\d+|\d+,\d{3}|\d{3,}|\d+(?= ?%)", page)) for page in pages]
-    assert figures[0] == figures[1]
-    assert len(figures[0]) > 100
+    english, chinese_ones = (sorted(figures(page)) for page in pages)
+    assert english == chinese_ones
+    assert len(english) > 100
     assert len(set(map(len, (re.findall(r"^## ", page, re.MULTILINE) for page in pages)))) == 1
 
 
 def test_each_cell_of_a_table_is_translated():
     """But for names that both languages have, such as numbers."""
     made = "".join(tables.markdown(docs_rows(), chinese).values())
+    made += "".join(grids.markdown(grid, chinese) for grid in docs_grids().values())
     cells = {cell.strip() for line in made.splitlines() for cell in line.strip("|").split("|")}
     assert not [cell for cell in cells if re.search("[a-z]{3}", cell) and not re.search("[一-鿿]", cell)]
 
@@ -105,7 +167,7 @@ def test_prose_survives_and_tables_are_replaced(tmp_path):
     filled = tables.fill(page, tables.markdown(rows))
     prose = [[line for line in text.splitlines() if line[:1] != "|"] for text in (page, filled)]
     assert prose[0] == prose[1]
-    assert filled.count("| 50.00 % |") == len(rows) + 1  # the lecture's own stands twice
+    assert filled.count("| 50.00 % |") == sum(map(len, tables.TABLES.values()))
 
 
 def test_a_table_without_results_or_without_an_end_is_left_alone():

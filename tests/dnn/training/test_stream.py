@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from helpers import Kept, same_bits, small_data, small_model, weights
+from helpers import Kept, assert_same_training, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
 from dnn.training.state import StateError, read_state, write_state
@@ -44,13 +44,11 @@ def test_the_bits_are_those_of_arrays(backend):
     (x, y), source = small_data(), Endless()
     plain, one = fitted(backend, x, y, batch_size=8, shuffle=False, validation_data=(x, y))
     model, two = fitted(backend, source, steps_per_epoch=7, validation_data=(x, y))
-    assert same_bits(weights(plain), weights(model))
-    assert numbers(one) == numbers(two)
+    assert_same_training(plain, model, numbers(one), numbers(two))
     assert source.begun == EPOCHS
     short, three = fitted(backend, x, y, batch_size=8, shuffle=False, steps_per_epoch=4)
     model, four = fitted(backend, source, steps_per_epoch=4)
-    assert same_bits(weights(short), weights(model))
-    assert numbers(three) == numbers(four)
+    assert_same_training(short, model, numbers(three), numbers(four))
     assert three["loss"] != one["loss"]
 
 
@@ -87,8 +85,7 @@ def test_a_data_loader(backend):
     data = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
     plain, one = fitted(backend, x, y, batch_size=8, shuffle=False)
     model, two = fitted(backend, torch.utils.data.DataLoader(data, batch_size=8))
-    assert same_bits(weights(plain), weights(model))
-    assert numbers(one) == numbers(two)
+    assert_same_training(plain, model, numbers(one), numbers(two))
     model, history = fitted(backend, torch.utils.data.DataLoader(data, 8, shuffle=True), steps_per_epoch=3)
     assert len(history["loss"]) == EPOCHS
 

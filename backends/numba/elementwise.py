@@ -1,0 +1,95 @@
+"""Compiled loops over numbers one by one: activations, the loss, Adam."""
+
+import numpy as np
+
+from backends.numba.native import power_of_two
+from backends.numba.waiting import part
+
+
+@part
+def sigmoid(z):  # type: ignore[no-untyped-def]
+    """1 / (1 + exp(-z)) in float32, so that a loop of it is vectorised.
+
+    exp(t) = 2^n exp(r), |r| <= ln 2 / 2, with the polynomial of Cephes' expf (Moshier), below 2 ULP. For
+    z < -88.3 the result is 0, where it would be a denormal number.
+    """
+    f = np.float32
+    t = min(max(-z, f(-87.0)), f(88.3))
+    n = np.floor(t * f(1.44269504088896341) + f(0.5))
+    r = t - n * f(0.693359375)
+    r -= n * f(-2.12194440e-4)
+    q = f(1.9875691500e-4)
+    q = q * r + f(1.3981999507e-3)
+    q = q * r + f(8.3334519073e-3)
+    q = q * r + f(4.1665795894e-2)
+    q = q * r + f(1.6666665459e-1)
+    q = q * r + f(5.0000001201e-1)
+    e = (q * r * r + r + f(1.0)) * power_of_two(np.int32(n))
+    s = f(1.0) / (f(1.0) + e)
+    s = f(0.0) if z < f(-88.3) else s
+    return s if z == z else z
+
+
+@part
+def activate(y, kind):  # type: ignore[no-untyped-def]
+    """y = f(y)."""
+    if kind == 1:
+        for j in range(y.shape[0]):
+            y[j] = sigmoid(y[j])
+    elif kind == 2:
+        for j in range(y.shape[0]):
+            y[j] = np.float32(0) if y[j] < 0 else y[j]  # a NaN stays
+
+
+@part
+def slope(dz, y, kind):  # type: ignore[no-untyped-def]
+    """dz *= f', from y = f(z)."""
+    f = np.float32
+    if kind == 1:
+        for j in range(y.shape[0]):
+            dz[j] *= y[j] - y[j] * y[j]
+    elif kind == 2:
+        for j in range(y.shape[0]):
+            dz[j] = f(0.0) if y[j] <= 0 else dz[j]
+
+
+@part
+def cross_entropy(logits, targets, index):  # type: ignore[no-untyped-def]
+    """(sum of the losses, right answers); ``logits`` become dz = (softmax - target) / B."""
+    f = np.float32
+    rows, loss, right = f(logits.shape[0]), f(0.0), f(0.0)
+    for i in range(logits.shape[0]):
+        row, target = logits[i], targets[index[i]]
+        best = 0
+        for j in range(row.shape[0]):
+            if row[j] > row[best] or (
+                row[j] != row[j] and row[best] == row[best]
+            ):  # the first NaN, as argmax
+                best = j
+        top, picked, total = row[best], row[target], f(0.0)
+        for j in range(row.shape[0]):
+            row[j] = np.exp(row[j] - top)
+            total += row[j]
+        loss += np.log(total) - (picked - top)
+        right += f(best == target)
+        for j in range(row.shape[0]):
+            row[j] = (row[j] / total - f(j == target)) / rows
+    return loss, right
+
+
+def adam_loop(p, g, m, v, step):  # type: ignore[no-untyped-def]
+    """Adam, or AdamW, which first keeps a share of p."""
+    rate, beta1, rest1, beta2, rest2, epsilon, floor, keep = step
+    zero = p.dtype.type(0)
+    for i in range(p.shape[0]):
+        mi = beta1 * m[i] + rest1 * g[i]
+        vi = beta2 * v[i] + rest2 * (g[i] * g[i])
+        mi = zero if abs(mi) < floor else mi
+        vi = zero if vi < floor else vi
+        m[i] = mi
+        v[i] = vi
+        # The division first: rate * mi may be a denormal number.
+        p[i] = keep * p[i] - rate * (mi / (np.sqrt(vi) + epsilon))
+
+
+adam = part(adam_loop)

@@ -1,0 +1,115 @@
+"""Which plans the workers can do, and the records and arrays that they do them with."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backends.numba.sparse import BYTES, COMPRESSED, FLOATS
+from backends.numba.team import MOST, team
+from backends.numba.update import CHUNK, MORE, Layer, Plan
+from backends.plan import Compressed, PlannedLayer
+from backends.plan import Plan as Given
+from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
+
+KINDS = {"linear": 0, "sigmoid": 1, "relu": 2}
+SPARSE = 0.3  # the share of numbers other than 0 up to which they are taken one by one
+MANY = 1024  # examples of a batch up to which a plan is faster; from 2000 on whole products are
+LOOKED_AT = 1000  # rows of x by which that share is judged
+
+
+def planned(given: Given) -> Callable[[int], None] | None:
+    """``run(n)`` for n updates of the plan; None: it has what the workers cannot do, or there are none."""
+    workers = team()
+    big = [array for layer in given.layers for array in (layer.W, *(W for W, _ in layer.slots))]
+    if (
+        workers is None
+        or given.order.shape[1] > MANY
+        or given.optimizer not in ("adam", "adamw")
+        or not all(layer.activation in KINDS for layer in given.layers)
+        or not all(array.flags.c_contiguous for array in (given.y, given.order, *big))
+        or not all(array.dtype == np.float32 for array in big)
+        or not _readable(given.x)
+    ):
+        return None
+    made = _Made(given)
+
+    def run(n: int) -> None:
+        if not 0 <= int(given.position[0]) <= given.order.shape[0] - n:
+            raise IndexError(f"{n} updates from batch {given.position[0]} on, of {given.order.shape[0]}")
+        workers.run(made.plan.ctypes.data, n)  # whose arrays live as long as this function
+
+    return run
+
+
+class _Made:
+    """The plan as a record of sizes and addresses, and the arrays that these are of."""
+
+    def __init__(self, given: Given) -> None:
+        self._arrays: list[Any] = [given]
+        self.plan = np.zeros(1, Plan)
+        rows, (examples, inner) = given.order.shape[1], given.x.shape
+        layers = np.zeros(len(given.layers), Layer)
+        for record, layer in zip(layers, given.layers, strict=True):
+            self._fill(record, **self._layer(layer, rows))
+        beta1, beta2, epsilon, *decay = given.settings
+        sparse = _density(given.x) <= SPARSE
+        apart = (rows + MORE) * inner if sparse else 0
+        room = (CHUNK + 1) * int(layers["n_out"].max())
+        self._fill(
+            self.plan[0], rows=rows, inner=inner, examples=examples, y=given.y, order=given.order,
+            position=given.position, layers=layers, depth=len(layers), **_source(given.x),
+            sparse=sparse, accuracy=given.accuracy, rates=given.rates, changes=given.rates.shape[0],
+            control=given.control, sums=given.sums, batch=layers[0]["inputs"], places=_new(apart, np.int32),
+            counts=_new(apart, np.int32), heights=_new(apart, np.int32), turned=_new(apart),
+            starts=_new(apart, np.int32), logits=_new(rows * int(layers[-1]["n_out"]) * MOST),
+            scratch=_new(room * MOST), room=room, every=FLUSH_EVERY, scale=given.scale, beta1=beta1,
+            rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
+            decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR,
+        )  # fmt: skip
+
+    def _layer(self, layer: PlannedLayer, rows: int) -> dict[str, Any]:
+        n_in, n_out = layer.W.shape
+        (mW, mb), (vW, vb) = layer.slots
+        bias = {"b": _new(n_out)} if layer.b is None else {"b": layer.b, "mb": mb, "vb": vb}
+        return {
+            "n_in": n_in, "n_out": n_out, "kind": KINDS[layer.activation], "W": layer.W, "mW": mW, "vW": vW,
+            "inputs": _new((rows + MORE) * n_in), "parts": _new(rows * n_out * MOST),
+            "dz": _new(rows * n_out), **bias,
+        }  # fmt: skip
+
+    def _fill(self, record: Any, **values: Any) -> None:
+        """Write numbers, and the addresses of arrays, which are kept."""
+        for name, value in values.items():
+            if isinstance(value, np.ndarray):
+                self._arrays.append(value)
+                value = value.ctypes.data
+            record[name] = value
+
+
+def _new(n: int, dtype: Any = np.float32) -> np.ndarray:
+    """Zeros from a 64-byte boundary on."""
+    size = n * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    return raw[-raw.ctypes.data % 64 :][:size].view(dtype)
+
+
+def _readable(x: Any) -> bool:
+    """Whether the workers can pick batches of it."""
+    if isinstance(x, Compressed):
+        return x.values.dtype == np.float32 and x.columns.dtype == np.int32 and _density(x) <= SPARSE
+    return x.ndim == 2 and x.dtype in (np.uint8, np.float32) and bool(x.flags.c_contiguous)
+
+
+def _source(x: Any) -> dict[str, Any]:
+    if isinstance(x, Compressed):
+        return {"x": x.values, "columns": x.columns, "ends": x.starts, "form": COMPRESSED}
+    return {"x": x, "form": BYTES if x.dtype == np.uint8 else FLOATS}
+
+
+def _density(x: Any) -> float:
+    """The share of numbers other than 0, in rows from all over x."""
+    if isinstance(x, Compressed):
+        return float(x.values.size) / max(1.0, float(x.shape[0]) * x.shape[1])
+    some = x[:: max(1, x.shape[0] // LOOKED_AT)]
+    return float(np.count_nonzero(some)) / max(1, int(some.size))

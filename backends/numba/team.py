@@ -1,0 +1,89 @@
+"""The workers of a process that make an update together, each in a thread of its own."""
+
+import atexit
+import os
+import threading
+from functools import cache
+from math import ceil
+
+import numpy as np
+
+from backends.numba.native import Blas, find_blas
+from backends.numba.update import serve
+from backends.numba.waiting import CALL, MAIL, SGEMM, SIZE
+
+MOST = 8  # workers: more were never measured
+AT_ONCE = 8  # updates after which Python looks around, for Ctrl-C
+QUOTA = "/sys/fs/cgroup/cpu.max"  # how much of the cores a container has
+
+
+class Team:
+    """One for the process, as its BLAS is one for the process; a worker for each of the BLAS's threads."""
+
+    def __init__(self, blas: Blas) -> None:
+        self.blas, self._quota = blas, _quota()
+        self._forget()
+        atexit.register(self._close)
+        os.register_at_fork(after_in_child=self._forget)
+
+    @property
+    def workers(self) -> int:
+        """How many are wanted now: as the BLAS has threads, within the container's share of the cores."""
+        threads: int = self.blas.get_threads()
+        return max(1, min(threads, self._quota, MOST))
+
+    def run(self, plan: int, n: int) -> None:
+        """n updates of the plan at this address. Meanwhile the BLAS computes in the thread that calls it."""
+        for done in range(0, n, AT_ONCE):
+            with self._lock:
+                threads = self.blas.get_threads()
+                self._resize(self.workers)
+                self.blas.set_threads(1)
+                try:
+                    serve(self._mail, 0, plan, min(AT_ONCE, n - done))
+                finally:
+                    self.blas.set_threads(threads)
+
+    def _forget(self) -> None:
+        """Have no workers; a fork has none of its parent's threads."""
+        self._lock, self._size = threading.Lock(), 0
+        self._threads: list[threading.Thread] = []
+
+    def _resize(self, size: int) -> None:
+        if size == self._size:
+            return
+        self._close()
+        raw = np.zeros(MAIL + 8, dtype=np.int64)
+        self._mail = raw[-raw.ctypes.data % 64 // 8 :][:MAIL]
+        self._mail[SIZE], self._mail[SGEMM], self._mail[CALL] = size, self.blas.sgemm, self.blas.syscall
+        for worker in range(1, size):
+            thread = threading.Thread(
+                target=serve, args=(self._mail, worker, 0, 0), daemon=True, name=f"dnn-{worker}"
+            )
+            thread.start()
+            self._threads.append(thread)
+        self._size = size
+
+    def _close(self) -> None:
+        if self._threads:
+            serve(self._mail, 0, 0, 0)
+            for thread in self._threads:
+                thread.join()
+        self._threads, self._size = [], 0
+
+
+def _quota() -> int:
+    """How many cores a container may use at a time (Linux's cgroup v2); MOST if nothing is said."""
+    try:
+        with open(QUOTA, encoding="ascii") as file:
+            share, period = file.read().split()
+        return max(1, ceil(int(share) / int(period)))
+    except (OSError, ValueError):  # "max" is no number
+        return MOST
+
+
+@cache
+def team() -> Team | None:
+    """The process's team; None where there is no BLAS that it knows how to call."""
+    blas = find_blas()
+    return None if blas is None else Team(blas)

@@ -1,0 +1,255 @@
+"""A whole update by workers, compiled. Each has a share of every layer's inputs, and so of the rows of W.
+
+Only it reads these rows, and changes them: they stay in its core's cache. Forward it multiplies its columns
+of x with its rows of W; the workers' products (``parts``) are added, by each for the columns that are its
+inputs of the next layer. Backward it needs all of dz for its rows of dW, and for its columns of dx, which are
+the next dz. So a layer costs two meetings. A step of the optimizer follows right behind some rows of dW.
+
+A product is a BLAS's; a first layer whose inputs are mostly 0 takes the others one by one. Every sum has one
+order, so that equal numbers of workers make equal bits.
+"""
+
+import numpy as np
+from numba import carray
+
+from backends.numba.compiling import compiled
+from backends.numba.elementwise import activate, adam, cross_entropy, slope
+from backends.numba.native import at, gemm
+from backends.numba.sparse import add_rows, pick, sparse_product, turn, zeros_of
+from backends.numba.waiting import (
+    PLAN,
+    SGEMM,
+    SIZE,
+    TICKET,
+    UPDATES,
+    count,
+    floats,
+    line,
+    meet,
+    numbers,
+    part,
+    share,
+    wait,
+    words,
+)  # fmt: skip
+
+CHUNK = 256  # rows of a gradient that are made and used before the next ones
+MORE = 4  # rows more than a batch has, in arrays where each worker has a part
+
+
+def record(words: str, floats: str = "") -> np.dtype:
+    """A record of 64-bit words, sizes and addresses, and then of numbers."""
+    return np.dtype(
+        [(name, np.int64) for name in words.split()] + [(name, np.float32) for name in floats.split()]
+    )
+
+
+Plan = record(
+    "rows inner examples x columns ends form y order position layers depth sparse accuracy rates changes "
+    "control sums batch places counts heights turned starts logits scratch room every",
+    "scale beta1 rest1 beta2 rest2 epsilon decay floor",
+)
+Layer = record("n_in n_out kind W b mW vW mb vb inputs parts dz")
+
+
+@part
+def own(plan, low):  # type: ignore[no-untyped-def]
+    """Where a worker's numbers begin that has the inputs from ``low`` on, in an array for all workers."""
+    return (plan.rows + MORE) * low
+
+
+@part
+def join(mail, plan, layer, y, low, high):  # type: ignore[no-untyped-def]
+    """y = f(x W + b) in these columns, which ``y`` (B, high - low) holds, from all workers' parts of x W."""
+    size, rows, n = mail[SIZE], plan.rows, layer.n_out
+    b = line(layer.b, n)[low:high]
+    for worker in range(size):
+        first, end = share(layer.n_in, worker, size)
+        if end > first:
+            p = floats(layer.parts + 4 * rows * n * worker, rows, n)
+            for i in range(rows):
+                out, row = y[i], p[i, low:high]
+                if worker == 0:
+                    for j in range(out.shape[0]):
+                        out[j] = row[j] + b[j]
+                else:
+                    for j in range(out.shape[0]):
+                        out[j] += row[j]
+    for i in range(rows):
+        activate(y[i], layer.kind)
+
+
+@part
+def advanced(plan):  # type: ignore[no-untyped-def]
+    """(the control array after this update, what ``adam`` takes)."""
+    control, rates, one = line(plan.control, 4), line(plan.rates, plan.changes), np.float32(1)
+    rate = rates[min(np.int64(control[3]), plan.changes - 1)] if plan.changes > 1 else control[0]
+    c1 = plan.beta1 * control[1] + plan.rest1
+    c2 = plan.beta2 * control[2] + plan.rest2
+    updates, root = control[3] + one, np.sqrt(c2)
+    floor = plan.floor if np.int64(updates) % plan.every == 0 else np.float32(0)
+    betas = plan.beta1, plan.rest1, plan.beta2, plan.rest2
+    return (rate, c1, c2, updates), (
+        rate / c1 * root,
+        *betas,
+        plan.epsilon * root,
+        floor,
+        one - rate * plan.decay,
+    )
+
+
+@part
+def learn_bias(layer, dz, total, step, low, high):  # type: ignore[no-untyped-def]
+    """db and a step of b in these columns."""
+    if layer.mb and high > low:
+        total = total[: high - low]
+        total[:] = np.float32(0)
+        for i in range(dz.shape[0]):
+            row = dz[i, low:high]
+            for j in range(total.shape[0]):
+                total[j] += row[j]
+        n = layer.n_out
+        b, m, v = line(layer.b, n), line(layer.mb, n), line(layer.vb, n)
+        adam(b[low:high], total, m[low:high], v[low:high], step)
+
+
+@part
+def learn(mail, plan, layer, x, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
+    """dW = x^T dz in these rows and a step of W right behind, some rows at a time; x (B, high - low)."""
+    n, width = layer.n_out, high - low
+    for k in range(0, width, CHUNK):
+        rows = min(CHUNK, width - k)
+        gemm(mail[SGEMM], 1, 0, rows, n, plan.rows, x + 4 * k, width, dz, n, scratch, n)
+        where, many = 4 * n * (low + k), n * rows
+        adam(line(layer.W + where, many), line(scratch, many), line(layer.mW + where, many),
+             line(layer.vW + where, many), step)  # fmt: skip
+
+
+@part
+def learn_sparse(plan, layer, dz, scratch, spoiled, step, mine, low, high):  # type: ignore[no-untyped-def]
+    """The same of the first layer, whose x is compressed; and ``spoiled`` of the rows as they become."""
+    n, width = layer.n_out, high - low
+    dz, starts = floats(dz, plan.rows, n), numbers(plan.starts + 4 * mine, width + 2)
+    start, g = line(scratch, n), line(scratch + 4 * n, n)
+    zeros_of(dz, start)
+    spoiled[:] = np.float32(0)
+    for k in range(width):
+        first, many = 4 * (mine + starts[k]), starts[k + 1] - starts[k]
+        g[:] = start
+        add_rows(numbers(plan.heights + first, many), line(plan.turned + first, many), dz, g)
+        where = 4 * n * (low + k)
+        W = line(layer.W + where, n)
+        adam(W, g, line(layer.mW + where, n), line(layer.vW + where, n), step)
+        for j in range(n):
+            spoiled[j] += np.float32(0) * W[j]
+
+
+@part
+def forward(mail, plan, layers, worker, spoiled, fresh):  # type: ignore[no-untyped-def]
+    """All workers' ``parts`` of each layer's product, and the worker's own ``inputs`` of each."""
+    size, rows = mail[SIZE], plan.rows
+    for t in range(plan.depth):
+        layer = layers[t]
+        low, high = share(layer.n_in, worker, size)
+        n, width = layer.n_out, high - low
+        mine = own(plan, low)
+        x, out = layer.inputs + 4 * mine, layer.parts + 4 * rows * n * worker
+        if t:
+            below = layers[t - 1]
+            join(mail, plan, below, floats(x, rows, width), low, high)
+        if width > 0 and plan.sparse and t == 0:
+            W = floats(layer.W + 4 * n * low, width, n)
+            if fresh:
+                zeros_of(W, spoiled)
+            sparse_product(plan, W, floats(out, rows, n), spoiled, mine)
+        elif width > 0:
+            gemm(mail[SGEMM], 0, 0, rows, n, width, x, width, layer.W + 4 * n * low, n, out, n)
+        if width > 0 and plan.sparse and t == 0:
+            turn(plan, mine, width)
+        meet(mail)
+
+
+@part
+def update(mail, plan, worker, fresh):  # type: ignore[no-untyped-def]
+    """One update; ``fresh``: what it kept beside W is of other weights, since W may have been changed."""
+    size, rows, depth = mail[SIZE], plan.rows, plan.depth
+    layers = carray(at(plan.layers), (depth,), Layer)
+    scratch = plan.scratch + 4 * plan.room * worker
+    batch = words(plan.position, 1)[0]
+    index = words(plan.order + 8 * rows * batch, rows)
+    low, high = share(plan.inner, worker, size)
+    if low < high:
+        pick(plan, index, own(plan, low), low, high)
+    control, step = advanced(plan)
+    spoiled = line(scratch + 4 * (plan.room - layers[0].n_out), layers[0].n_out)
+    forward(mail, plan, layers, worker, spoiled, fresh)
+    top = layers[depth - 1]
+    dz = plan.logits + 4 * rows * top.n_out * worker  # each worker computes the loss for itself
+    logits = floats(dz, rows, top.n_out)
+    join(mail, plan, top, logits, 0, top.n_out)
+    loss, right = cross_entropy(logits, words(plan.y, plan.examples), index)
+    if worker == 0:  # the others have read these, and read them again after another meeting
+        sums = line(plan.sums, 3)
+        sums[0] += loss
+        if plan.accuracy:
+            sums[1] += right
+        words(plan.position, 1)[0] = batch + 1
+        after = line(plan.control, 4)
+        after[0], after[1], after[2], after[3] = control
+    for t in range(depth - 1, -1, -1):
+        layer = layers[t]
+        n = layer.n_out
+        low, high = share(layer.n_in, worker, size)
+        width, x = high - low, layer.inputs + 4 * own(plan, low)
+        if t < depth - 1:
+            dz = layer.dz
+        if t:
+            below = layers[t - 1]
+            if width > 0:
+                gemm(
+                    mail[SGEMM],
+                    0,
+                    1,
+                    rows,
+                    width,
+                    n,
+                    dz,
+                    n,
+                    layer.W + 4 * n * low,
+                    n,
+                    below.dz + 4 * low,
+                    layer.n_in,
+                )
+                inputs, dx = floats(x, rows, width), floats(below.dz, rows, layer.n_in)
+                for i in range(rows):
+                    slope(dx[i, low:high], inputs[i], below.kind)
+        if width > 0 and plan.sparse and t == 0:
+            learn_sparse(plan, layer, dz, scratch, spoiled, step, own(plan, low), low, high)
+        else:
+            learn(mail, plan, layer, x, dz, scratch, step, low, high)
+        if t or depth == 1:
+            meet(mail)  # the next dz is whole; and all have read the last layer's b
+        first, end = share(n, worker, size)
+        learn_bias(layer, floats(dz, rows, n), line(scratch, n), step, first, end)
+
+
+@compiled
+def serve(mail, worker, plan, n):  # type: ignore[no-untyped-def]
+    """Worker 0 has all do n updates of the plan at this address, of which 0 ends the others' lives.
+
+    The others' lives: they do what worker 0 says.
+    """
+    ticket = 0
+    while True:
+        if worker == 0:
+            mail[PLAN], mail[UPDATES] = plan, n
+            count(mail, TICKET)
+        else:
+            ticket += 1
+            wait(mail, TICKET, ticket)
+        for i in range(mail[UPDATES]):
+            update(mail, carray(at(mail[PLAN]), (1,), Plan)[0], worker, i == 0)
+        if mail[UPDATES]:
+            meet(mail)
+        if worker == 0 or mail[UPDATES] == 0:
+            return

@@ -1,0 +1,67 @@
+"""A training's updates as data (``backends.plan``), for a backend that does them faster than layer by layer.
+
+What they are is defined in ``dnn.training.step``; a plan changes the same arrays. There is one for networks
+of Dense layers, with the cross-entropy of class numbers and at most the accuracy.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from backends.plan import Plan, PlannedLayer
+from dnn.layers import Dense, Flatten
+from dnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
+from dnn.measures import MEASURES
+from dnn.network import Network
+from dnn.optimizers import Optimizer
+from dnn.validation.rows import Rows
+
+KNOWN = CategoricalCrossentropy, SparseCategoricalCrossentropy  # not what somebody made of them
+
+
+def planned(step: Any) -> Callable[[int], None] | None:
+    """``run(n)`` for n of these steps (TrainingStep), from the backend; None: layer by layer."""
+    network: Network = step.network
+    x = step.x
+    layers: list[Any] = list(network.layers[network.picked :])
+    if len(layers) > 1 and type(layers[0]) is Flatten:
+        layers = layers[1:]
+    loss, optimizer, measures = network.goal, network.optimizer, network.measures(True)
+    fits = (
+        all(type(layer) is Dense for layer in layers)
+        and layers[-1].activation in ("softmax", "linear")  # either way the loss takes logits
+        and isinstance(loss, CategoricalCrossentropy) and type(loss) in KNOWN
+        and loss.label_smoothing == 0.0 and loss.ignored is None
+        and step.y.ndim == 1 and step.weights is None
+        and network.penalty is None and not network.frozen
+        and measures in ((), (MEASURES["accuracy"],))
+        and type(optimizer).bind is Optimizer.bind
+        and optimizer.clip_norm is None and optimizer.clip_value is None
+    )  # fmt: skip
+    if not fits:
+        return None
+    if isinstance(x, Rows):
+        x = x.compressed()
+    elif x.ndim > 2:
+        x = network.backend.view(x, (x.shape[0], -1))
+    if x is None:
+        return None
+    state = network.optimizer_state
+    plan = Plan(
+        x, step.scale, step.y, step.order, step.position, _layers(network, layers), optimizer.kernel,
+        optimizer.settings(), state.control, state.rates, step.totals.sums, bool(measures),
+    )  # fmt: skip
+    return network.backend.planned(plan)
+
+
+def _layers(network: Network, layers: list[Any]) -> tuple[PlannedLayer, ...]:
+    parameters = network.parameters
+    slots = [parameters.views(vector) for vector in network.optimizer_state.vectors.values()]
+    return tuple(
+        PlannedLayer(
+            "linear" if layer is layers[-1] else layer.activation,
+            parameters.value[f"{layer.name}.W"],
+            parameters.value.get(f"{layer.name}.b"),
+            tuple((views[f"{layer.name}.W"], views.get(f"{layer.name}.b")) for views in slots),
+        )
+        for layer in layers
+    )

@@ -1,0 +1,46 @@
+"""How large the gradient is in each layer before the first update, in networks of several depths."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from backends import Backend
+from dnn.datasets import Dataset
+from dnn.sequential import Sequential
+from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, Experiment
+from lecture_experiments.grids import Grid
+
+Sizes = Mapping[str, list[float]]
+"""Experiment -> root mean square of the gradient of each layer's weights, from the image to the output."""
+
+
+def gradient_sizes(data: Dataset, backend: Backend, seed: int, many: int = 1000) -> Sizes:
+    """Of the networks of all depths, at their first weights, of the loss over the first ``many`` images."""
+    names = [f"depth-{n}-{activation}" for activation in ("sigmoid", "relu") for n in DEPTHS]
+    return {name: _sizes(EXPERIMENTS[name], data, backend, seed, many) for name in names}
+
+
+def _sizes(experiment: Experiment, data: Dataset, backend: Backend, seed: int, many: int) -> list[float]:
+    x, y = data.x_train[:many] / np.float32(255), data.y_train[:many]
+    layers = experiment.layers(data.classes)[1:]  # without Rescaling, which fit does while it picks a batch
+    model = Sequential(layers, input_shape=x.shape[1:], backend=backend, seed=seed)
+    model.compile(experiment.loss, "adam")
+    model.reserve(len(x), training=True)
+    _, _, dy = model.loss_of(
+        backend.from_host(x.astype(backend.dtype_name)), backend.from_host(y), training=True
+    )
+    model.backward(dy)
+    weights = [g for name, g in model.parameters.gradient.items() if name.endswith(".W")]
+    return [float(np.sqrt(np.mean(np.square(backend.to_host(g), dtype=np.float64)))) for g in weights]
+
+
+def gradients_grid(sizes: Sizes) -> Grid:
+    """The ends of the hidden layers, a row a network."""
+    rows: Grid = []
+    for name, (first, *_, last, output) in ((name, [s[0], *s]) for name, s in sizes.items()):
+        cells = [f"{size:.1e}" for size in (first, last, output)]
+        rows.append([EXPERIMENTS[name].about, *cells, f"{first / last:.2g}"])
+    return rows and [
+        ["tried", "first layer", "last hidden layer", "output layer", "first / last hidden"],
+        *rows,
+    ]

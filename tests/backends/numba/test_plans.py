@@ -1,0 +1,311 @@
+"""Whole updates by Numba's workers: what they leave is what the layers leave, and the same bits each time."""
+
+import os
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse
+from helpers import assert_close
+
+from backends import get_backend
+
+pytest.importorskip("numba")
+
+import dnn.training.step
+from backends.numba import native
+from backends.numba import team as teams
+from dnn import Dense, EarlyStopping, Sequential
+from dnn.layers import Flatten, Rescaling
+from dnn.losses import CategoricalCrossentropy
+from dnn.optimizers import SGD, Adam, AdamW
+from dnn.optimizers.schedules import CosineDecay
+from dnn.training.callback import Callback
+
+if teams.team() is None:
+    pytest.skip("NumPy has no OpenBLAS here, or this is not Linux", allow_module_level=True)
+
+RNG = np.random.default_rng(20)
+LABELS = RNG.integers(0, 5, 230)
+DENSE = RNG.standard_normal((230, 60)).astype(np.float32)
+SPARSE = np.where(RNG.random((230, 60)) < 0.15, DENSE, np.float32(0))
+BYTES = np.where(RNG.random((230, 60)) < 0.15, RNG.integers(1, 256, (230, 60)), 0).astype(np.uint8)
+CASES = {
+    "sparse": ([Dense(33, "sigmoid"), Dense(17, "relu"), Dense(5, "softmax")], SPARSE, Adam(), 20),
+    "a short last batch": (
+        [Dense(33, "sigmoid"), Dense(17, "relu"), Dense(5, "softmax")],
+        SPARSE,
+        Adam(),
+        32,
+    ),
+    "dense": (
+        [Dense(130, "sigmoid"), Dense(70, "relu"), Dense(5, "softmax")],
+        DENSE,
+        AdamW(weight_decay=0.3),
+        20,
+    ),
+    "bytes": (
+        [Rescaling(1 / 255), Dense(530, "relu"), Dense(5, "linear"), Dense(5, "softmax")],
+        BYTES,
+        Adam(),
+        50,
+    ),
+    "one layer": ([Dense(5, "softmax")], DENSE, Adam(), 50),
+    "compressed": ([Dense(33, "relu"), Dense(5, "softmax")], scipy.sparse.csr_matrix(SPARSE), Adam(), 20),
+    "compressed, of doubles": (
+        [Dense(5, "softmax")],
+        scipy.sparse.csc_matrix(SPARSE.astype(np.float64)),
+        AdamW(weight_decay=0.1),
+        7,
+    ),
+    "one layer, sparse": ([Dense(5, "softmax")], SPARSE, Adam(), 50),
+    "batches of one": ([Dense(7, "sigmoid"), Dense(5, "softmax")], SPARSE, Adam(), 1),
+    "without a bias": (
+        [Dense(40, "sigmoid", use_bias=False), Dense(5, "softmax")],
+        SPARSE,
+        Adam(beta1=0.8),
+        10,
+    ),
+    "images": (
+        [Flatten(), Dense(40, "sigmoid"), Dense(5, "softmax")],
+        SPARSE.reshape(230, 6, 10),
+        Adam(),
+        10,
+    ),
+    "a falling rate": (
+        [Dense(9, "sigmoid"), Dense(5, "softmax")],
+        DENSE,
+        Adam(CosineDecay(0.01, 20)),
+        10,
+    ),
+    "saturated": ([Dense(90, "sigmoid"), Dense(5, "softmax")], 100 * DENSE, Adam(), 10),
+    "many columns": ([Dense(4, "sigmoid"), Dense(5, "softmax")], np.tile(SPARSE, (1, 9)), Adam(), 10),
+    "moments flushed": ([Dense(6, "sigmoid"), Dense(5, "softmax")], np.float32(1e-20) * DENSE, Adam(), 5),
+}
+
+
+@pytest.fixture(params=[1, 2, 3])
+def workers(request, monkeypatch):
+    """So many of them, whatever the machine has."""
+    use(request.param, monkeypatch)
+    return request.param
+
+
+def use(n, monkeypatch):
+    blas = teams.team().blas
+    monkeypatch.setattr(
+        teams.team(), "blas", replace(blas, get_threads=lambda: n, set_threads=lambda n: None)
+    )
+    blas.set_threads(1)
+
+
+def copies(layers):
+    return [type(layer)(**layer.config()) for layer in layers]
+
+
+def trained(case, whole=True, *, epochs=2, start=None, labels=LABELS, **settings):
+    """What a training leaves: name -> array; and whether each kind of batch had a plan."""
+    layers, x, optimizer, batch = case
+    seen, original = [], dnn.training.step.planned
+
+    def planned(step):
+        run = original(step) if whole else None
+        seen.append(run is not None)
+        return run
+
+    dnn.training.step.planned = planned
+    try:
+        model = Sequential(copies(layers), input_shape=x.shape[1:], backend=get_backend("numba"), seed=4)
+        model.compile(optimizer=optimizer)
+        if start is not None:
+            start(model.parameters.value)
+        history = model.fit(x, labels, batch_size=batch, epochs=epochs, **settings).history
+    finally:
+        dnn.training.step.planned = original
+    state = model.optimizer_state
+    left = {
+        "values": model.parameters.values, **state.vectors, "control": state.control,
+        "loss": np.array(history["loss"], np.float32), "accuracy": np.array(history["accuracy"], np.float32),
+    }  # fmt: skip
+    return {name: array.copy() for name, array in left.items()}, seen
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_plan_leaves_what_the_layers_leave(name, workers):
+    plan, seen = trained(CASES[name])
+    assert all(seen)
+    layers, _ = trained(CASES[name], whole=False)
+    for what, expected in layers.items():
+        # Where z is up to a thousand, so is what rounding changes.
+        bound = 0.0 if what == "accuracy" else 1e-4 if name == "saturated" else 3e-6
+        assert_close(plan[what], expected, bound, what)
+
+
+@pytest.mark.parametrize("name", ["sparse", "dense", "one layer"])
+def test_bits_are_the_same_each_time(name, workers):
+    first, _ = trained(CASES[name])
+    for _ in range(6):
+        for what, array in trained(CASES[name])[0].items():
+            np.testing.assert_array_equal(array, first[what], err_msg=what)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["sparse", "dense"])
+def test_a_weight_that_is_not_finite_spoils_what_it_spoils_in_layers(name, value, workers):
+    """Also where its input is 0 in each example: 0 times infinity is NaN."""
+    case = list(CASES[name])
+    case[1] = case[1].copy()
+    case[1][:, 3] = 0
+
+    def start(parameters):
+        parameters["dense_1.W"][3, 2] = value
+
+    with np.errstate(all="ignore"):
+        plan, _ = trained(case, epochs=1, start=start)
+        layers, _ = trained(case, whole=False, epochs=1, start=start)
+    assert np.isnan(plan["values"]).any()
+    np.testing.assert_array_equal(np.isnan(plan["values"]), np.isnan(layers["values"]))
+    np.testing.assert_array_equal(plan["accuracy"], layers["accuracy"])
+
+
+@pytest.mark.parametrize("name", ["sparse", "compressed"])
+def test_a_weight_that_becomes_infinite_spoils_the_next_update(name, workers):
+    layers, x, _, batch = CASES[name]
+    dense = np.array(x.todense() if name == "compressed" else x)
+    dense[:, 3] = 0
+    x = scipy.sparse.csr_matrix(dense) if name == "compressed" else dense
+    case = layers, x, AdamW(3.0, weight_decay=1.0), batch  # each update takes a weight w to -2 w and more
+
+    def start(parameters):
+        parameters["dense_1.W"][3, 2] = 3e38
+
+    with np.errstate(all="ignore"):
+        one, _ = trained(case, epochs=1, start=start, steps_per_epoch=1)
+        two, _ = trained(case, epochs=1, start=start, steps_per_epoch=2)
+        layers, _ = trained(case, whole=False, epochs=1, start=start, steps_per_epoch=2)
+    assert np.isinf(one["values"]).sum() == 1
+    assert np.isfinite(one["loss"]).all()
+    assert np.isnan(two["loss"]).all()
+    np.testing.assert_array_equal(np.isnan(two["values"]), np.isnan(layers["values"]))
+
+
+def test_a_part_of_a_compressed_matrix(workers):
+    """The first rows are for validation or not: what is learned is what the rest alone teaches."""
+    layers, x, optimizer, batch = CASES["compressed"]
+    case = layers, x[:161], optimizer, batch
+    left, seen = trained((layers, x, optimizer, batch), validation_split=0.3, labels=LABELS)
+    assert all(seen)
+    alone, _ = trained(case, labels=LABELS[:161])
+    np.testing.assert_array_equal(left["values"], alone["values"])
+
+
+def test_what_is_compressed_out_of_order_goes_layer_by_layer():
+    layers, x, optimizer, batch = CASES["compressed"]
+    columns, starts = np.array([5, 5, 2], np.int32), np.array([0] + 230 * [3], np.int32)
+    twice = scipy.sparse.csr_matrix((np.ones(3, np.float32), columns, starts), x.shape)
+    assert not any(trained((layers, twice, optimizer, batch))[1])
+
+
+class Freeze(Callback):
+    """The first layer learns in the first epoch alone."""
+
+    def on_epoch_end(self, epoch, logs):
+        self.model.layers[0].trainable = False
+
+
+def test_a_layer_that_is_frozen_on_the_way_stays_as_it_is(workers):
+    plan, seen = trained(CASES["sparse"], epochs=3, callbacks=[Freeze()])
+    assert all(seen)
+    layers, _ = trained(CASES["sparse"], whole=False, epochs=3, callbacks=[Freeze()])
+    for what in layers:
+        assert_close(plan[what], layers[what], 3e-6, what)
+
+
+OTHERS = [
+    {"optimizer": SGD(0.1)}, {"optimizer": Adam(clip_norm=1.0)}, {"optimizer": Adam(clip_value=1.0)},
+    {"optimizer": Adam(amsgrad=True)}, {"l2": 0.1}, {"loss": CategoricalCrossentropy(label_smoothing=0.1)},
+    {"loss": CategoricalCrossentropy(ignore_index=3)}, {"loss": "mean_squared_error"},
+    {"metrics": ["mean_squared_error"]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", OTHERS, ids=lambda changed: "-".join(map(str, changed)))
+def test_what_is_no_plan_goes_layer_by_layer(changed):
+    model = Sequential([Dense(7), Dense(5, "softmax")], input_shape=(60,), backend=get_backend("numba"))
+    seen, original = [], dnn.training.step.planned
+    dnn.training.step.planned = lambda step: seen.append(original(step)) or seen[-1]
+    try:
+        model.compile(**changed)
+        model.fit(DENSE, LABELS, batch_size=23, epochs=1)
+        assert seen == [None]
+        model.compile()
+        model.fit(DENSE, LABELS, batch_size=23, epochs=1, class_weight={0: 2.0})
+        assert seen == [None, None]
+        model.fit(DENSE, LABELS, batch_size=23, epochs=1, callbacks=[EarlyStopping("loss")])
+        assert seen[-1] is not None
+    finally:
+        dnn.training.step.planned = original
+
+
+def test_without_a_blas_that_it_knows_the_layers_do_it(monkeypatch):
+    monkeypatch.setattr("backends.numba.plans.team", lambda: None)
+    assert trained(CASES["dense"])[1] == [False, False]
+
+
+def test_two_trainings_at_once_leave_what_each_leaves_alone(workers):
+    names = ["sparse", "dense"]
+    alone = {name: trained(CASES[name])[0] for name in names}
+    together = {}
+    threads = [threading.Thread(target=lambda n=n: together.update({n: fit(CASES[n])})) for n in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for name in names:
+        np.testing.assert_array_equal(together[name], alone[name]["values"])
+
+
+def fit(case):
+    layers, x, optimizer, batch = case
+    model = Sequential(copies(layers), input_shape=x.shape[1:], backend=get_backend("numba"), seed=4)
+    model.compile(optimizer=optimizer)
+    model.fit(x, LABELS, batch_size=batch, epochs=2)
+    return model.parameters.values.copy()
+
+
+def test_a_fork_has_workers_of_its_own(monkeypatch):
+    use(2, monkeypatch)
+    expected = fit(CASES["dense"])
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(fit(CASES["dense"]), expected) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+ALL = teams.MOST
+SAID = [("150000 100000", 2), ("max 100000", ALL), ("50000 100000", 1), ("", ALL), (None, ALL)]
+
+
+@pytest.mark.parametrize(("said", "cores"), SAID)
+def test_a_container_has_as_many_workers_as_cores(said, cores, monkeypatch, tmp_path):
+    monkeypatch.setattr(teams, "QUOTA", str(tmp_path / "cpu.max"))
+    if said is not None:
+        (tmp_path / "cpu.max").write_text(said)
+    made = teams.Team(replace(teams.team().blas, get_threads=lambda: 64))
+    assert made.workers == cores
+    assert get_backend("numba").describe()["workers"] == teams.team().workers
+
+
+def test_a_blas_without_a_call_is_not_taken(monkeypatch):
+    monkeypatch.setattr(native, "WANTED", ("dnn_is_not_there", *native.WANTED))
+    assert native.find_blas() is None
+    monkeypatch.undo()
+    assert native.find_blas() is not None
+
+
+def test_the_blas_has_its_threads_again():
+    blas = teams.team().blas
+    before = blas.get_threads()
+    fit(CASES["dense"])
+    assert blas.get_threads() == before

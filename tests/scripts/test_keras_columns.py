@@ -1,0 +1,104 @@
+"""The lecture's pages have Keras's lines beside ours: both columns are run, and give the same numbers."""
+
+import importlib
+import re
+
+import numpy as np
+import pytest
+from documents import ROOT
+
+import dnn
+from dnn.datasets import load_dataset
+
+PAGES = ("lecture.md", "lecture.zh.md")
+VANISHING = 1e-30
+"""As epsilon: Keras and we have it in different places, which makes no difference where it is nothing."""
+
+
+def columns(page):
+    """(Keras's lines, ours) as two programs, from the table of which "Keras 3" is a heading."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    (table,) = re.findall(r"^\|[^|]*\| Keras 3 \|[^|]*\|\n\|.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    rows = [[cell.strip().strip("`") for cell in line.split("|")[2:4]] for line in table.splitlines()]
+    return tuple("\n".join(row[side] for row in rows) for side in (0, 1))
+
+
+def test_both_pages_have_the_same_lines():
+    assert columns(PAGES[0]) == columns(PAGES[1])
+    for program in columns(PAGES[0]):
+        compile(program, "a column", "exec")
+        assert program.count("Dense(500") == 2
+        assert "batch_size=100, epochs=10" in program
+
+
+@pytest.fixture(scope="module")
+def keras():
+    """Keras on torch, which is here in any case."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("KERAS_BACKEND", "torch")
+    try:
+        yield pytest.importorskip("keras", reason="Keras is in the extra peers")
+    finally:
+        patch.undo()
+
+
+def digits():
+    """1,000 and 360 small digits in the middle of 28 x 28 pixels."""
+    data = load_dataset("digits")
+
+    def padded(x):
+        return np.pad(x.reshape(-1, 8, 8), ((0, 0), (10, 10), (10, 10))).reshape(-1, 784)
+
+    return {
+        "x_train": padded(data.x_train)[:1000], "y_train": data.y_train[:1000],
+        "x_test": padded(data.x_test), "y_test": data.y_test,
+    }  # fmt: skip
+
+
+def weights(model):
+    """Each array of Keras's model, or of ours, in the order of the layers."""
+    ours = isinstance(model, dnn.Sequential)
+    return list(model.parameters.to_host().values()) if ours else [w.numpy() for w in model.weights]
+
+
+def run_both(keras, epsilon=None):
+    """The names that each column leaves: three epochs in the given order, beginning from our weights."""
+    adams = importlib.import_module("keras.optimizers").Adam, dnn.Adam
+    spaces = digits(), digits()
+    for space, program, adam in zip(spaces, columns(PAGES[0]), adams, strict=True):
+        begin, fit, end = program.partition("model.fit")
+        exec(begin, space)
+        if epsilon is not None:
+            space["chosen"] = adam(epsilon=epsilon)
+            (compiling,) = re.findall(r"model\.compile.*", begin)
+            exec(compiling.replace('"adam"', "chosen"), space)
+        space["rest"] = "history = " + (fit + end).replace("epochs=10", "epochs=3, shuffle=False")
+    keras_space, ours = spaces
+    keras_space["model"].set_weights(weights(ours["model"]))
+    for space in spaces:
+        space["answers_before"] = space["model"].predict(space["x_test"])
+        exec(space["rest"], space)
+    return spaces, [space["history"].history for space in spaces]
+
+
+KERAS_ON_NUMPY_2 = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@KERAS_ON_NUMPY_2
+def test_from_the_same_weights_both_columns_give_the_same(keras):
+    (theirs, ours), histories = run_both(keras, VANISHING)
+    for name in ("answers_before", "answers"):
+        np.testing.assert_allclose(theirs[name], ours[name], rtol=0, atol=2e-6)
+    for name in ("loss", "accuracy"):
+        assert histories[0][name] == pytest.approx(histories[1][name], rel=2e-6)
+        assert theirs[name] == pytest.approx(ours[name], rel=2e-6)
+    for one, two in zip(*(weights(space["model"]) for space in (theirs, ours)), strict=True):
+        np.testing.assert_allclose(one, two, rtol=0, atol=5e-6)
+    assert histories[1]["loss"][2] < 0.95 * histories[1]["loss"][0]  # it did learn
+
+
+@KERAS_ON_NUMPY_2
+def test_with_the_usual_epsilons_the_losses_differ_from_the_fourth_digit_on(keras):
+    _, (theirs, ours) = run_both(keras)
+    assert theirs["loss"] == pytest.approx(ours["loss"], rel=1e-3)
+    assert theirs["loss"] != pytest.approx(ours["loss"], rel=1e-5)

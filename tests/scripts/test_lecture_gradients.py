@@ -1,0 +1,40 @@
+"""The gradient of each layer before training, against PyTorch's autograd."""
+
+import numpy as np
+import pytest
+import torch
+from lecture_experiments.experiments import DEPTHS, EXPERIMENTS
+from lecture_experiments.gradients import gradient_sizes, gradients_grid
+
+from backends import get_backend
+from dnn import Sequential
+from dnn.datasets import load_dataset
+from dnn.interop.torch import to_torch
+
+
+@pytest.fixture(scope="module")
+def sizes():
+    return gradient_sizes(load_dataset("digits"), get_backend("numpy"), 0, 100)
+
+
+@pytest.mark.parametrize("name", ["depth-1-relu", "depth-3-sigmoid", "depth-10-sigmoid"])
+def test_they_are_those_of_autograd(sizes, name):
+    data, backend = load_dataset("digits"), get_backend("numpy")
+    layers = EXPERIMENTS[name].layers(10)[1:]
+    twin = to_torch(Sequential(layers, input_shape=(64,), backend=backend, seed=0), logits=True)
+    x, y = data.x_train[:100] / np.float32(255), data.y_train[:100]
+    torch.nn.functional.cross_entropy(twin(torch.from_numpy(x)), torch.from_numpy(y)).backward()
+    wanted = [float(p.grad.square().mean().sqrt()) for p in twin.parameters() if p.ndim == 2]
+    assert sizes[name] == pytest.approx(wanted, rel=1e-4)
+
+
+def test_the_table_has_the_ends_of_the_hidden_layers(sizes):
+    heads, *rows = gradients_grid(sizes)
+    assert len(rows) == 2 * len(DEPTHS)
+    for (name, found), row in zip(sizes.items(), rows, strict=True):
+        assert len(found) == int(name.split("-")[1]) + 1
+        assert row[0] == EXPERIMENTS[name].about
+        assert row[1:4] == [f"{size:.1e}" for size in (found[0], found[-2], found[-1])]
+        assert float(row[4]) == pytest.approx(found[0] / found[-2], rel=0.05)
+    assert len(heads) == 5
+    assert gradients_grid({}) == []
