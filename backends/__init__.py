@@ -8,8 +8,10 @@
 
 from backends.backend import Backend
 from backends.errors import BackendUnavailable, InputError
+from backends.reference.signatures import Array
 from backends.registry import available_backends, backend_names, get_backend
 
 __all__ = [
-    "Backend", "BackendUnavailable", "InputError", "available_backends", "backend_names", "get_backend",
+    "Array", "Backend", "BackendUnavailable", "InputError", "available_backends", "backend_names",
+    "get_backend",
 ]  # fmt: skip

@@ -75,6 +75,10 @@ class Backend:
         bound = self._bind(name, kind)
         return self.wrap(name, kind, bound) if self.wrap else bound
 
+    def kernels(self, name: str, kind: str | None = None) -> tuple[Kernel, Kernel]:
+        """This kernel, and the one of the way back, ``NAME_backward``."""
+        return self.kernel(name, kind), self.kernel(f"{name}_backward", kind)
+
     def wrapped(self, wrap: Wrap) -> Self:
         """The same backend with ``wrap(name, kind, kernel)`` in place of each kernel."""
         inner = self.wrap or (lambda name, kind, kernel: kernel)

@@ -1,19 +1,24 @@
 """The two ways in which this project says no: wrong input, and a backend that cannot run here."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class InputError(ValueError):
     """Something the caller handed in is wrong.
 
     The message is one sentence that names the argument, what it was, what is expected and, where
-    there is one, the cure. Command lines print it and exit with code 2; any other exception that
-    reaches a command line is a bug and keeps its traceback.
+    there is one, the cure; given whole or in these parts. Command lines print it and exit with code 2; any
+    other exception that reaches a command line is a bug and keeps its traceback.
+
+    >>> print(InputError("rate is -1", "a number of at least 0", "leave it out"))
+    rate is -1, expected a number of at least 0; leave it out
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))  # names of files may hold more
+    def __init__(self, got: str, expected: str = "", cure: str = "") -> None:
+        sentence = got + (expected and f", expected {expected}") + (cure and f"; {cure}")
+        super().__init__(one_line(sentence))  # names of files may hold more
 
 
 class UnknownName(InputError):
@@ -56,6 +61,26 @@ def shown(value: object) -> str:
     '0, ...'
     """
     return brief(repr(value))
+
+
+@contextmanager
+def refusing(
+    kinds: type[Exception] | tuple[type[Exception], ...], got: str, expected: str = "", cure: str = "",
+    refuse: type[InputError] = InputError,
+) -> Iterator[None]:  # fmt: skip
+    """An error of these kinds in here becomes ``refuse``: its text in brackets, or after a colon of ``got``.
+
+    >>> with refusing(KeyError, "page 3 cannot be read", "a number"):
+    ...     {}["a"]
+    Traceback (most recent call last):
+    backends.errors.InputError: page 3 cannot be read ('a'), expected a number
+    """
+    try:
+        yield
+    except kinds as error:
+        # Of an OSError without its number and the file's name.
+        reason = brief(getattr(error, "strerror", None) or error, 400)
+        raise refuse(f"{got} {reason}" if got[-1] == ":" else f"{got} ({reason})", expected, cure) from None
 
 
 def unknown(argument: str, name: object, known: Iterable[str]) -> UnknownName:

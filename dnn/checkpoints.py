@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError, get_backend
-from backends.errors import UnknownName, brief, shown
+from backends.errors import UnknownName, brief, refusing
 from dnn.io.safetensors import CheckpointError, read_checkpoint
 from dnn.layers import Block
 from dnn.losses import LOSSES
@@ -61,8 +61,8 @@ def load_model(
     if isinstance(backend, str):
         backend = get_backend(backend, dtype=facts["dtype"])
     if facts["dtype"] != settings.require_kind("backend", backend, Backend).dtype_name:
-        got = f"checkpoint {path} has dtype {facts['dtype']}, expected {backend.dtype_name}"
-        raise CheckpointError(f"{got}; get the backend with dtype={facts['dtype']!r}")
+        got = f"checkpoint {path} has dtype {facts['dtype']}"
+        raise CheckpointError(got, backend.dtype_name, f"get the backend with dtype={facts['dtype']!r}")
     broken = [name for name in sorted(arrays) if not np.all(np.isfinite(arrays[name]))]
     if not settings.require_bool("allow_nonfinite", allow_nonfinite) and broken:
         got = f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged"
@@ -77,8 +77,7 @@ def load_model(
         if facts.get("loss") is not None:
             _compile(model, facts)
         done = facts.get("epochs_done", 0)
-        if type(done) is not int or not 0 <= done < 2**53:
-            raise InputError(f"epochs_done is {shown(done)}, expected an integer from 0")
+        settings.require(type(done) is int and 0 <= done < 2**53, "epochs_done", done, "an integer from 0")
         model.epochs_done = done
     except UnknownName as error:
         got = f"checkpoint {path} needs a part that is not known here: {brief(error, 400)}"
@@ -107,7 +106,5 @@ def load_weights(model: Sequential, path: str | Path) -> None:
     weights are as before.
     """
     _, arrays = read_checkpoint(settings.require_path("path", path))
-    try:
+    with refusing(InputError, f"checkpoint {path} is of another architecture:", refuse=CheckpointError):
         settings.require_kind("model", model, Network).parameters.load(arrays)
-    except InputError as error:
-        raise CheckpointError(f"checkpoint {path} is of another architecture: {brief(error, 400)}") from None

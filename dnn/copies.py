@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from backends import Backend, InputError, get_backend
+from backends.errors import refusing
 from dnn.layers.description import made_again
 from dnn.layers.layer import Layer
 
@@ -53,12 +54,9 @@ def assembled(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
     """
     backend = get_backend(*backend) if isinstance(backend, tuple) else backend
     layers = [made_again(*layer) for layer in parts.layers]
-    try:
+    got, expected = f"a {parts.model.__name__} cannot be copied", "a class with Sequential's constructor"
+    with refusing(TypeError, got, expected, "use save and load_model"):
         model = parts.model(layers, backend=backend, **parts.settings)
-    except TypeError as error:
-        expected = "a class with Sequential's constructor; use save and load_model"
-        got = f"a {parts.model.__name__} cannot be copied ({error})"
-        raise InputError(f"{got}, expected {expected}") from None
     model.parameters.load(parts.arrays)
     for name, value in parts.attributes.items():
         setattr(model, name, value)

@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from backends.reference.losses import TARGETS, as_dense
 from backends.table import Table
 from dnn.layers.description import plain
-from dnn.layers.layer import Array, Layer
+from dnn.layers.layer import Layer
 from dnn.validation.ranges import Checked, ClassNumber, Share
 from dnn.validation.settings import LATER, made, require_number
 
@@ -101,15 +101,14 @@ class Loss(Checked):
         Raises InputError: rows where the loss takes none, or whose values are out of range.
         """
         if y.ndim != 1 and not self.rows:
-            numbers, cure = f"class numbers ({y.shape[0]},)", f"use {argument}.argmax(axis=1)"
-            got = f"{argument} has shape {tuple(y.shape)}"
-            raise InputError(f"{got}, expected {numbers} with the loss {self.name!r}; {cure}")
+            got, cure = f"{argument} has shape {tuple(y.shape)}", f"use {argument}.argmax(axis=1)"
+            raise InputError(got, f"class numbers ({y.shape[0]},) with the loss {self.name!r}", cure)
         if y.ndim == 1 or self.span is None:
             return
         low, high = float(backend.xp.min(y)), float(backend.xp.max(y)) + 0.0  # no "-0" in the message
         if low < self.span[0] or high > self.span[1]:
-            expected = f"{self.span[0]:g} to {self.span[1]:g} with the loss {self.name!r}; {self.cure}"
-            raise InputError(f"{argument} holds values from {low:g} to {high:g}, expected {expected}")
+            got, (first, last) = f"{argument} holds values from {low:g} to {high:g}", self.span
+            raise InputError(got, f"{first:g} to {last:g} with the loss {self.name!r}", self.cure)
 
     def settings(self) -> dict[str, Any]:
         """What makes it again, beside its name, as JSON values."""
@@ -154,7 +153,7 @@ class CategoricalCrossentropy(Loss):
         if outputs == 1:
             got = "the network has 1 output, whose softmax is always 1"
             cure = "use 'binary_crossentropy', or Dense(2, 'softmax')"
-            raise InputError(f"{got}, expected one for each class with the loss {self.name!r}; {cure}")
+            raise InputError(got, f"one for each class with the loss {self.name!r}", cure)
 
 
 @dataclass(frozen=True)

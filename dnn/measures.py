@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import shown
 from backends.reference.losses import as_dense
 from backends.table import Table
 from dnn.losses import Loss
 from dnn.validation.settings import is_text, look_up, require_list
 
-Array = Any
 TAKEN = ("loss", "seconds", "epoch")  # names that the history has already
 
 
@@ -61,26 +60,23 @@ class R2(Measure):
         xp = backend.xp
         t = _rows(xp, y, outputs)
         w = xp.ones_like(t[:, :1]) if counts is None else counts[:, None]
-        b = xp.sum(w)
-        here = xp.sum(w * t, axis=0) / xp.clip(b, 1.0, None)
-        apart, wrong = xp.sum(w * (t - here) ** 2, axis=0), xp.sum(w * (t - outputs) ** 2, axis=0)
-        self._join(xp, kept, b, here, apart, wrong)
+        n = xp.sum(w, axis=0)
+        mean = xp.sum(w * t, axis=0) / xp.clip(n, 1.0, None)
+        apart, wrong = xp.sum(w * (t - mean) ** 2, axis=0), xp.sum(w * (t - outputs) ** 2, axis=0)
+        self.join(backend, kept, xp.concat([n, mean, apart, wrong]))
 
     def join(self, backend: Backend, kept: Array, other: Array) -> None:
-        self._join(backend.xp, kept, *self._parts(other))
+        (n, mean, apart, wrong), (n2, mean2, apart2, wrong2) = self._parts(kept), self._parts(other)
+        both = backend.xp.clip(n + n2, 1.0, None)
+        between = mean2 - mean
+        apart += apart2 + between**2 * (n * n2 / both)
+        wrong += wrong2
+        mean += between * (n2 / both)
+        n += n2
 
     def _parts(self, kept: Array) -> tuple[Array, Array, Array, Array]:
         c = (kept.shape[0] - 1) // 3
         return kept[:1], kept[1 : 1 + c], kept[1 + c : 1 + 2 * c], kept[1 + 2 * c :]
-
-    def _join(self, xp: Any, kept: Array, b: Array, here: Array, apart: Array, wrong: Array) -> None:
-        n, mean, apart_before, wrong_before = self._parts(kept)
-        both = xp.clip(n + b, 1.0, None)
-        between = here - mean
-        apart_before += apart + between**2 * (n * b / both)
-        wrong_before += wrong
-        mean += between * (b / both)
-        n += b
 
     def value(self, kept: np.ndarray, examples: int) -> float:
         apart, wrong = kept[1:].astype(np.float64).reshape(3, -1)[1:]
@@ -146,7 +142,7 @@ class _Own:
             return backend.xp.astype(values, backend.dtype)
         if shape:
             got = f"metric {self.function.__name__} returned shape {shape}"
-            raise InputError(f"{got}, expected ({n},), a number for each example, or () for their mean")
+            raise InputError(got, f"({n},), a number for each example, or () for their mean")
         return backend.zeros(n) + values
 
 
@@ -159,8 +155,8 @@ def own(function: Callable[[Array, Array], Array], name: str | None = None) -> M
     """
     name = getattr(function, "__name__", "") if name is None else name
     if not (is_text(name) and name.isidentifier()) or name in TAKEN or name.startswith("val_"):
-        expected = f"a function made by def with a name of its own, other than {', '.join(TAKEN)}"
-        raise InputError(f"a metric is named {shown(name)}, expected {expected}")
+        got = f"a metric is named {shown(name)}"
+        raise InputError(got, f"a function made by def with a name of its own, other than {', '.join(TAKEN)}")
     return Measure(name, _Own(function))
 
 

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
-from backends.errors import brief
-from dnn.validation.settings import positive_integer
+from backends.errors import refusing
+from dnn.validation.settings import positive_integer, require
 
 __all__ = ["confusion_matrix", "precision", "recall", "top_k_accuracy"]
 
 
 def _array(argument: str, values: Any) -> np.ndarray:
-    try:
+    kinds = TypeError, ValueError, RuntimeError  # lists of odd lengths, arrays of a device
+    with refusing(kinds, f"{argument} cannot be an array", "numbers"):
         return np.asarray(values)
-    except (TypeError, ValueError, RuntimeError) as error:  # lists of odd lengths, arrays of a device
-        raise InputError(f"{argument} cannot be an array ({brief(error)}), expected numbers") from None
 
 
 def _classes(argument: str, values: Any) -> np.ndarray:
@@ -30,10 +29,9 @@ def _classes(argument: str, values: Any) -> np.ndarray:
         array = np.argmax(array, axis=1)
     whole = array.ndim == 1 and np.issubdtype(array.dtype, np.integer)
     if not whole or (array.size and not 0 <= array.min() <= array.max() < 2**31):
-        expected = "class numbers (N,) from 0 or rows (N, C) of at least two columns"
+        got = f"{argument} has shape {array.shape} and dtype {array.dtype}"
         cure = "of one output p, take (p[:, 0] > 0.5).astype(int)"
-        got = f"shape {array.shape} and dtype {array.dtype}"
-        raise InputError(f"{argument} has {got}, expected {expected}; {cure}")
+        raise InputError(got, "class numbers (N,) from 0 or rows (N, C) of at least two columns", cure)
     return array
 
 
@@ -52,8 +50,7 @@ def confusion_matrix(labels: Any, predictions: Any, classes: int | None = None) 
         raise InputError(f"labels are {true.shape[0]} and predictions {found.shape[0]}, expected as many")
     highest = int(max(true.max(initial=-1), found.max(initial=-1)))
     n = highest + 1 if classes is None else positive_integer("classes", classes)
-    if highest >= n:
-        raise InputError(f"classes is {n}, expected more than the class number {highest} that occurs")
+    require(highest < n, "classes", n, f"more than the class number {highest} that occurs")
     return np.bincount(true * n + found, minlength=n * n).reshape(n, n)
 
 
@@ -94,6 +91,6 @@ def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     true, rows = _classes("labels", labels), _array("scores", scores)
     if rows.ndim != 2 or rows.shape[0] != true.shape[0] or true.max(initial=-1) >= rows.shape[1]:
         got = f"scores have shape {rows.shape}"
-        raise InputError(f"{got}, expected ({true.shape[0]}, C) with a column for each label")
+        raise InputError(got, f"({true.shape[0]}, C) with a column for each label")
     higher = np.sum(rows > np.take_along_axis(rows, true[:, None], axis=1), axis=1)
     return float(np.mean(higher < k)) if len(true) else 0.0

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError, get_backend
-from backends.errors import shown
+from backends import Array, Backend, InputError, get_backend
 from dnn.copies import Copied, training_config
 from dnn.io.safetensors import write_checkpoint
 from dnn.layers import Layer
@@ -27,9 +26,7 @@ from dnn.parameters import Parameters
 from dnn.validation.arrays import dtype_name
 from dnn.validation.closed import Closed
 from dnn.validation.examples import Door
-from dnn.validation.settings import positive_integer, require_list, require_path
-
-Array = Any
+from dnn.validation.settings import positive_integer, require, require_list, require_path
 
 
 class Network(Copied, Closed):
@@ -56,9 +53,8 @@ class Network(Copied, Closed):
             raise InputError("input_shape is empty, expected a length at least, such as (784,)")
         if isinstance(backend, str):
             backend = get_backend(backend)
-        if not isinstance(backend, Backend):
-            got = f"backend is {shown(backend)}"
-            raise InputError(f"{got}, expected a name or a Backend from get_backend('numpy')")
+        expected = "a name or a Backend from get_backend('numpy')"
+        require(isinstance(backend, Backend), "backend", backend, expected)
         self._block = block = Block(layers)
         self.layers, self.backend = block.layers, backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
@@ -73,7 +69,7 @@ class Network(Copied, Closed):
         block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=WHOLE)
         if len(shape := block.output_shape) != 1:
             got = f"the last layer returns shape {shape}"
-            raise InputError(f"{got}, expected (C,); put Flatten() and Dense(C) last")
+            raise InputError(got, "(C,)", "put Flatten() and Dense(C) last")
         self.outputs = shape[0]
         self.parameters = Parameters(self.backend, block.parameter_shapes(), block.state)
         block.attach(self.parameters.value, self.parameters.gradient)
@@ -87,7 +83,6 @@ class Network(Copied, Closed):
         self, loss: Loss, optimizer: Optimizer, metrics: tuple[Measure, ...] | None, l1: float, l2: float
     ) -> None:
         """What ``Sequential.compile`` does with its arguments, once they are objects."""
-        self._require_untrained()
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
@@ -103,7 +98,8 @@ class Network(Copied, Closed):
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
         """Look for the best parameters by this optimizer from now on; its state is new."""
-        self._require_untrained()
+        if self._lock.locked():
+            raise InputError("compile was called while the model is trained, expected the end of fit before")
         state = OptimizerState(optimizer, self.parameters, self.backend)
         vars(self).update(optimizer=optimizer, optimizer_state=state)
 
@@ -129,18 +125,15 @@ class Network(Copied, Closed):
     @property
     def door(self) -> Door:
         """Where examples and targets come in."""
-        return Door(self.backend, self.input_shape, self.outputs, self.goal, self.layers[0].below)
-
-    def _require_untrained(self) -> None:
-        if self._lock.locked():
-            raise InputError("compile was called while the model is trained, expected the end of fit before")
+        loss, below = self.goal, self.layers[0].below
+        return Door(self.backend, self.input_shape, self.outputs, loss.ignored, loss.check_targets, below)
 
     @contextmanager
     def training(self) -> Iterator[None]:
         """Open while the model is trained; InputError if it is already: gradients and buffers are for one."""
         if not self._lock.acquire(blocking=False):
             got = "fit was called while the model is trained already, by another thread or from a callback"
-            raise InputError(f"{got}, expected one training at a time; make a model for each")
+            raise InputError(got, "one training at a time", "make a model for each")
         try:
             yield
         finally:

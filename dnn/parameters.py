@@ -8,14 +8,12 @@ Beside them the state of layers, which is saved and loaded but not trained: smal
 
 from collections.abc import Mapping
 from math import prod
-from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from dnn.validation.arrays import dtype_name
 
-Array = Any
 Shape = tuple[int, ...]
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 MOST = 2**36  # parameters; 256 GB and more
@@ -81,7 +79,7 @@ class Parameters:
                 raise InputError(f"weights {name!r} have shape {tuple(array.shape)}, expected {shape}")
             if str(array.dtype) != dtype:
                 got = f"weights {name!r} have dtype {array.dtype}"
-                raise InputError(f"{got}, expected {dtype}; convert them with astype")
+                raise InputError(got, dtype, "convert them with astype")
         self.clear()
         for name, array in values.items():
             arrays[name][...] = self.backend.from_host(np.ascontiguousarray(array))

@@ -4,20 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backends.table import Table
-from dnn.layers import (
-    Activation,
-    BatchNormalization,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    Layer,
-    MaxPooling2D,
-    RandomRotation,
-    RandomTranslation,
-    Rescaling,
-    Reshape,
-)  # fmt: skip
+from dnn import layers as nn
 from dnn.losses import CategoricalCrossentropy, Loss
 from dnn.optimizers import Adam, Optimizer
 from dnn.optimizers.schedules import LinearDecay, OneCycle
@@ -34,35 +21,37 @@ class Preset:
     """
 
     about: str  # in a few words
-    layers: Callable[[Shape, int], Sequence[Layer]]
+    layers: Callable[[Shape, int], Sequence[nn.Layer]]
     optimizer: Callable[[int], Optimizer]
     loss: Loss = field(default_factory=CategoricalCrossentropy)
 
 
-def _lecture(image: Shape, classes: int) -> list[Layer]:
-    return [Rescaling(1 / 255), Dense(500, "sigmoid"), Dense(500, "sigmoid"), Dense(classes, "softmax")]
+def _lecture(image: Shape, classes: int) -> list[nn.Layer]:
+    hidden = nn.Dense(500, "sigmoid"), nn.Dense(500, "sigmoid")
+    return [nn.Rescaling(1 / 255), *hidden, nn.Dense(classes, "softmax")]
 
 
-def _normalised(*after: Layer) -> list[Layer]:
+def _normalised(*after: nn.Layer) -> list[nn.Layer]:
     """500 units, at whatever scale their inputs have: so a high learning rate works."""
-    return [Dense(500), BatchNormalization(), Activation("relu"), *after]
+    return [nn.Dense(500), nn.BatchNormalization(), nn.Activation("relu"), *after]
 
 
-def _best(image: Shape, classes: int) -> list[Layer]:
-    hidden = [*_normalised(Dropout(0.1)), *_normalised(Dropout(0.1))]
-    return [Rescaling(1 / 255), *hidden, Dense(classes, "softmax")]
+def _best(image: Shape, classes: int) -> list[nn.Layer]:
+    hidden = [*_normalised(nn.Dropout(0.1)), *_normalised(nn.Dropout(0.1))]
+    return [nn.Rescaling(1 / 255), *hidden, nn.Dense(classes, "softmax")]
 
 
-def _augmented(image: Shape, classes: int) -> list[Layer]:
+def _augmented(image: Shape, classes: int) -> list[nn.Layer]:
     # Moved images are learned more slowly; batch normalisation allows a higher rate, which makes up for it.
-    moved = Rescaling(1 / 255), Reshape(image), RandomRotation(10.0), RandomTranslation(1), Flatten()
-    return [*moved, *_normalised(), *_normalised(), Dense(classes, "softmax")]
+    moved = nn.Reshape(image), nn.RandomRotation(10.0), nn.RandomTranslation(1), nn.Flatten()
+    return [nn.Rescaling(1 / 255), *moved, *_normalised(), *_normalised(), nn.Dense(classes, "softmax")]
 
 
-def _cnn(image: Shape, classes: int) -> list[Layer]:
-    moved = Rescaling(1 / 255), Reshape((*image, 1)), RandomTranslation(1)
-    seen = Conv2D(16, 3, "relu"), MaxPooling2D(), Conv2D(32, 3, "relu"), MaxPooling2D(), Flatten()
-    return [*moved, *seen, Dense(128, "relu"), Dropout(0.2), Dense(classes, "softmax")]
+def _cnn(image: Shape, classes: int) -> list[nn.Layer]:
+    moved = nn.Rescaling(1 / 255), nn.Reshape((*image, 1)), nn.RandomTranslation(1)
+    seen = nn.Conv2D(16, 3, "relu"), nn.MaxPooling2D(), nn.Conv2D(32, 3, "relu"), nn.MaxPooling2D()
+    after = nn.Flatten(), nn.Dense(128, "relu"), nn.Dropout(0.2)
+    return [*moved, *seen, *after, nn.Dense(classes, "softmax")]
 
 
 def _cycle(highest: float) -> Callable[[int], Optimizer]:

@@ -5,15 +5,13 @@ step 7 do not depend on whether those of step 6 were drawn, nor on how many othe
 """
 
 import zlib
-from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
-from backends.errors import shown
+from backends import Array, Backend
 from backends.reference.random import threefry
+from dnn.validation.settings import is_integer, require
 
-Array = Any
 Key = tuple[int, int]  # two 32-bit words
 _WORD = 0xFFFFFFFF
 
@@ -22,8 +20,7 @@ def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
     """The key of the stream of this purpose ("weights", "shuffle", ...) and layer.
     Raises InputError: a seed that is no integer of 0 <= seed < 2^64.
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
-        raise InputError(f"seed is {shown(seed)}, expected an integer from 0 to 2**64 - 1")
+    require(is_integer(seed) and 0 <= seed < 2**64, "seed", seed, "an integer from 0 to 2**64 - 1")
     seed, out = int(seed), np.zeros(1, dtype=np.int64)
     high, low = np.asarray([[zlib.crc32(purpose.encode())], [layer & _WORD]], dtype=np.int64)
     threefry(np, (seed & _WORD, seed >> 32), high, low, out)

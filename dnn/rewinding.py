@@ -15,8 +15,7 @@ from dnn.training.state import StateError, TrainingState
 from dnn.validation.settings import natural_number, require_kind
 from dnn.workers import Workers
 
-MOST = 5
-"""Times that the rate is halved."""
+MOST = 5  # times that the rate is halved
 
 
 def slowed(optimizer: Optimizer, halvings: int) -> Optimizer:
@@ -37,17 +36,11 @@ def halvings_of(optimizer: Optimizer, state: TrainingState | None) -> int:
 
 
 def fit_rewinding(
-    model: Sequential,
-    x: Any,
-    y: Any,
-    *,
-    states: TrainingCheckpoint,
-    callbacks: Sequence[Callback] = (),
-    resume: TrainingState | None = None,
-    most: int = MOST,
+    model: Sequential, x: Any, y: Any, *, states: TrainingCheckpoint, callbacks: Sequence[Callback] = (),
+    resume: TrainingState | None = None, most: int = MOST,
     on_rewind: Callable[[DivergedError, TrainingState | None, int], object] = lambda *_: None,
     **options: Any,
-) -> History:
+) -> History:  # fmt: skip
     """``model.fit``, which goes back and halves the rate where the loss becomes NaN or infinite.
 
     Args:

@@ -15,7 +15,8 @@ import json
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from math import isfinite
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
-from backends.errors import brief
+from backends.errors import brief, refusing
 from dnn.callbacks.training_checkpoint import state_files
 from dnn.checkpoints import dtype_of, load_model
 from dnn.io.atomic_files import unfinished_files, write_atomically
@@ -40,16 +41,10 @@ RESULT, CURVES = "result.json", "curves.png"
 LOCK = ".lock"
 
 
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(path: Path) -> AbstractContextManager[None]:
     """What the system refuses in here is an InputError that names the run folder."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"run folder {path} cannot be written ({error.strerror}), expected a folder where files can be "
-            f"made; choose another --run-dir"
-        ) from None
+    expected, cure = "a folder where files can be made", "choose another --run-dir"
+    return refusing(OSError, f"run folder {path} cannot be written", expected, cure)
 
 
 def require_new(path: Path) -> None:
@@ -59,10 +54,8 @@ def require_new(path: Path) -> None:
     with _writing(path):
         left = {path / LOCK, *unfinished_files(path)}
         if path.exists() and (not path.is_dir() or set(path.iterdir()) - left):
-            raise InputError(
-                f"run folder {path} exists and is not an empty folder, expected a new one; "
-                f"choose another --run-dir, remove it, or continue it with --resume"
-            )
+            cure = "choose another --run-dir, remove it, or continue it with --resume"
+            raise InputError(f"run folder {path} exists and is not an empty folder", "a new one", cure)
 
 
 def free_folder(parent: Path, ending: str) -> Path:
@@ -104,7 +97,7 @@ class RunFolder(Callback):
         if not require_bool("resume", resume):
             require_new(self.path)
             return
-        self._hold()
+        self._ready()
         with contextlib.suppress(OSError, UnicodeDecodeError):
             self._texts[CONFIG] = (self.path / CONFIG).read_text(encoding="utf-8")
 
@@ -113,8 +106,12 @@ class RunFolder(Callback):
         """Whether its training ended before it wrote a state or weights: begun anew, it loses nothing."""
         return not state_files(self.path) and not (self.path / MODEL).exists()
 
-    def _hold(self) -> None:
-        """Make the folder where it is not there, take its lock, and clear what killed writers left."""
+    def _ready(self) -> None:
+        """Make the folder where it is not there (before its first file, and when it vanished), take its lock,
+        and clear what killed writers left.
+        """
+        if self._held and self.path.is_dir():
+            return
         with _writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -128,23 +125,15 @@ class RunFolder(Callback):
 
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(
-                f"run folder {self.path} is in use by another training; wait for its end, or choose another "
-                f"--run-dir"
-            ) from None
+            got = f"run folder {self.path} is in use by another training"
+            raise InputError(got, cure="wait for its end, or choose another --run-dir") from None
         except (ImportError, OSError):  # Windows, or a file system without locks: nothing is held there
             pass
         with _writing(self.path):
             for left in unfinished_files(self.path):
                 left.unlink(missing_ok=True)
-        self._held = True
-
-    def _ready(self) -> None:
-        """Make the folder where it is not there: before its first file, and when it vanished."""
-        if not self._held:
-            self._hold()
-        elif not self.path.is_dir():
-            self._hold()
+        vanished, self._held = self._held, True
+        if vanished:
             for name, text in self._texts.items():
                 self._write(name, text)
             warn(f"run folder {self.path} vanished and was made again, without the states that were in it")
@@ -230,10 +219,8 @@ def read_config(path: Path) -> dict[str, Any]:
     file = path / CONFIG
     if file.exists() and not file.is_file():  # a pipe would be waited for
         raise InputError(f"{file} is not a regular file, expected train.py's arguments")
-    try:
+    with refusing((OSError, ValueError, RecursionError), f"{file} cannot be read"):
         config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{file} cannot be read ({brief(error)})") from None
     if not isinstance(config, dict):
         raise InputError(f"{file} holds no object, expected train.py's arguments")
     return config

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
-from backends.errors import shown
 from dnn.callbacks.progress_bar import progress_of
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
@@ -26,7 +24,7 @@ from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
 from dnn.training.stream import Stream, is_stream
 from dnn.validation.arrays import examples as admit_examples
-from dnn.validation.settings import positive_integer, require_bool, require_kind
+from dnn.validation.settings import positive_integer, require, require_bool, require_kind
 from dnn.workers import Workers
 
 
@@ -117,8 +115,8 @@ class Sequential(Network):
             positive_integer("steps_per_epoch", steps_per_epoch)
         require_bool("shuffle", shuffle)
         require_callbacks(callbacks)
-        if resume is not None and not isinstance(resume, TrainingState):
-            raise InputError(f"resume is {shown(resume)}, expected a TrainingState; read one with read_state")
+        fits = resume is None or isinstance(resume, TrainingState)
+        require(fits, "resume", resume, "a TrainingState", "read one with read_state")
         epochs, batch_size = positive_integer("epochs", epochs), positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()
         callbacks = [*callbacks, *(progress_of(verbose, callbacks) if workers.first else ())]
@@ -145,22 +143,15 @@ class Sequential(Network):
         return predict(self, x, chunk)
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
-        """Print a table: each layer, its output shape, and how many parameters it has."""
+        """Print a table: each layer, its output shape and parameters; the total; untrained state."""
         require_kind("print_fn", print_fn, Callable)
-        for line in summary_lines(self):
-            print_fn(line)
-
-
-def summary_lines(model: Network) -> Iterator[str]:
-    """A head, a line a layer, the total, and how many numbers of state are not trained if there are any."""
-    rows = [("layer", "output shape", "parameters"), *_rows(model.layers)]
-    rows.append(("total", "", f"{model.parameters.count:,}"))
-    untrained = sum(prod(array.shape) for array in model.parameters.state.values())
-    if untrained:
-        rows.append(("state, not trained", "", f"{untrained:,}"))
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    for row in rows:
-        yield f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}"
+        rows = [("layer", "output shape", "parameters"), *_rows(self.layers)]
+        rows.append(("total", "", f"{self.parameters.count:,}"))
+        if untrained := sum(prod(array.shape) for array in self.parameters.state.values()):
+            rows.append(("state, not trained", "", f"{untrained:,}"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            print_fn(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}")
 
 
 def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str, str]]:
@@ -170,4 +161,4 @@ def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str,
         label = name if layer.activation == "linear" else f"{name}, {layer.activation}"
         count = sum(prod(shape) for shape in layer.parameter_shapes().values())
         yield f"{indent}{layer.name} ({label})", str(("batch", *layer.output_shape)), f"{count:,}"
-        yield from _rows(getattr(layer, "inner", ()), indent + "  ")
+        yield from _rows(layer.inner, indent + "  ")

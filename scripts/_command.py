@@ -6,6 +6,7 @@ Python puts the folder of the script that runs on sys.path, so ``import _command
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import logging
@@ -101,11 +102,20 @@ def listed(argument: str, text: str | None, table: Mapping[str, Any]) -> list[st
     return names
 
 
+class ToStderr(logging.Handler):
+    """The command lines' log: a line on stderr; where that is closed or full, nobody reads it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        mark = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            say(mark + record.getMessage())
+
+
 def run(main: Callable[..., int | None], *arguments: Any) -> NoReturn:
     """Run a script's main: a user's mistake becomes one sentence on stderr and exit code 2."""
     from backends import BackendUnavailable, InputError
     from backends.errors import one_line
-    from dnn.io.notices import ToStderr, silence_stdout
+    from dnn.io.notices import silence_stdout
 
     name, log = program(), logging.getLogger("dnn")
     log.setLevel(logging.INFO)

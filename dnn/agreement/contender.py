@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend
+from backends import Array, Backend
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, FitCase
 from dnn.agreement.state import Named, State, receive
@@ -20,7 +20,6 @@ from dnn.layers import Layer
 from dnn.losses import Loss
 from dnn.parameters import Parameters
 
-Array = Any
 Batches = Sequence[tuple[np.ndarray, np.ndarray]]
 
 

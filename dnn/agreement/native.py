@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 
 import dnn.interop.torch as twin
-from backends import get_backend
+from backends import Array, get_backend
 from dnn.agreement import native_fit
 from dnn.agreement.cases import Case, Data, FitCase
-from dnn.agreement.contender import Array, Batches, Contender, Network, built
+from dnn.agreement.contender import Batches, Contender, Network, built
 from dnn.agreement.state import Named, State
 from dnn.interop.torch import convert
 from dnn.interop.torch.layers import activation_module

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 
 import dnn.interop.torch as twin
-from backends import Backend, get_backend
+from backends import Array, Backend, get_backend
 from dnn.agreement import textbook
 from dnn.agreement.cases import FitCase
 from dnn.agreement.state import Named
 from dnn.interop.torch import convert
-
-Array = Any
 
 
 def fit(case: FitCase, backend: Backend) -> Named:

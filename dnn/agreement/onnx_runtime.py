@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, BackendUnavailable
+from backends import Array, Backend, BackendUnavailable
 from backends.errors import install
 from dnn.agreement.cases import Case
-from dnn.agreement.contender import Array, Batches, Contender, Network, built
+from dnn.agreement.contender import Batches, Contender, Network, built
 from dnn.agreement.state import NOTHING, Named
 from dnn.interop.onnx import NoNodes, to_onnx
 from dnn.interop.onnx.graph import DTYPE

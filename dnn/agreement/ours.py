@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from backends import Array
 from dnn.agreement.cases import Case, Data, FitCase
-from dnn.agreement.contender import Array, Batches, Contender, Network, built
+from dnn.agreement.contender import Batches, Contender, Network, built
 from dnn.agreement.state import Named, State
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
-from dnn.training.step import gradients, update
+from dnn.training.step import gradients
 
 
 class OurNetwork(Network):
@@ -83,7 +84,8 @@ class OurNetwork(Network):
         self.backend.capture(self.model.optimizer_state.step)(n)
 
     def step(self, x: np.ndarray, y: np.ndarray) -> None:
-        update(self.model, self._batch(x), self.backend.from_host(y))
+        gradients(self.model, self._batch(x), self.backend.from_host(y))
+        self.model.update()
 
 
 class BackendContender(Contender):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
-from backends.errors import brief, install
+from backends.errors import brief, install, refusing
 from dnn.io.notices import warn
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -51,13 +51,9 @@ class _File(_Log):
         self.filename, self.append = require_path("filename", filename), require_bool("append", append)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        try:
+        got = f"filename {self.filename} cannot be written"
+        with refusing(OSError, got, "a file in a folder that exists"):
             self._file = self.filename.open("a" if self.append else "w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise InputError(
-                f"filename {self.filename} cannot be written ({error.strerror}), expected a file in a folder "
-                f"that exists"
-            ) from None
 
     def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
         if not self.append:
@@ -78,8 +74,8 @@ class CSVLogger(_File):
             with self.filename.open(encoding="utf-8", errors="replace", newline="") as file:
                 header = next(csv.reader([file.readline(100_000)]), [])  # csv's own limit is above
             if header and header[0] != "epoch":
-                begins = f"filename {self.filename} begins with {brief(header)}"
-                raise InputError(f"{begins}, expected a CSVLogger's file")
+                got = f"filename {self.filename} begins with {brief(header)}"
+                raise InputError(got, "a CSVLogger's file")
         super().on_train_begin(first_epoch, epochs, updates_per_epoch)
         self._columns = header[1:]
 
@@ -108,10 +104,8 @@ class TensorBoard(_Log):
         try:
             from tensorboardX import SummaryWriter
         except ImportError:
-            raise InputError(
-                f"TensorBoard needs the package tensorboardX, which is not installed; "
-                f"{install('tensorboard')}"
-            ) from None
+            got = "TensorBoard needs the package tensorboardX, which is not installed"
+            raise InputError(got, cure=install("tensorboard")) from None
         self.log_dir = require_path("log_dir", log_dir)
         self._make: Any = SummaryWriter
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backends import InputError
+from backends.errors import refusing
 from dnn.callbacks.monitor import Best
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -40,11 +40,8 @@ class ModelCheckpoint(Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         if self.save_best_only and not self.best.improves(logs):
             return
-        try:
+        got = f"filepath is {self.filepath!r}, which cannot be filled in"
+        cure = f"expected names among epoch, {', '.join(logs)}"
+        with refusing((KeyError, IndexError, ValueError), got, "", cure):
             path = self.filepath.format(epoch=epoch, **logs)
-        except (KeyError, IndexError, ValueError) as error:
-            raise InputError(
-                f"filepath is {self.filepath!r}, which cannot be filled in ({error}); expected names among "
-                f"epoch, {', '.join(logs)}"
-            ) from None
         self.model.save(path)

@@ -1,8 +1,7 @@
 """Watching one of an epoch's numbers: is it the best so far?"""
 
 from backends import InputError
-from backends.errors import shown
-from dnn.validation.settings import look_up, require_number
+from dnn.validation.settings import look_up, require, require_number
 
 
 class Best:
@@ -20,8 +19,7 @@ class Best:
         look_up("mode", mode, dict.fromkeys(("auto", "min", "max")))
         require_number("min_delta", min_delta, 0.0)
         self.monitor, self.min_delta = monitor, min_delta
-        if not isinstance(monitor, str):
-            raise InputError(f"monitor is {shown(monitor)}, expected the name of a number such as 'val_loss'")
+        require(isinstance(monitor, str), "monitor", monitor, "the name of a number such as 'val_loss'")
         large = mode == "max" or (mode == "auto" and ("acc" in monitor or "r2" in monitor))
         self.sign = -1.0 if large else 1.0
         self.clear()

@@ -5,10 +5,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backends import InputError
-from backends.errors import shown
 from dnn.io.notices import say
 from dnn.training.callback import Callback, Progress
+from dnn.validation.settings import require
 
 SHORT = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_error": "squared error"}
 
@@ -97,8 +96,7 @@ def _on_terminal() -> bool:
 
 def progress_of(verbose: str | int, callbacks: Sequence[Callback]) -> list[Callback]:
     """What ``fit(verbose=...)`` adds to these callbacks; nothing where they have a progress bar already."""
-    if verbose not in ("auto", 0, 1, 2):
-        raise InputError(f"verbose is {shown(verbose)}, expected 'auto', 0, 1 or 2")
+    require(verbose in ("auto", 0, 1, 2), "verbose", verbose, "'auto', 0, 1 or 2")
     quiet = verbose == 0 or (verbose == "auto" and not _on_terminal())
     if quiet or any(isinstance(callback, PlainProgress) for callback in callbacks):
         return []

@@ -38,18 +38,15 @@ class ReduceLROnPlateau(Callback):
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         if isinstance(self.model.optimizer.learning_rate, Schedule):
-            raise InputError(
-                "ReduceLROnPlateau is used with a schedule, expected a learning rate that is a number, as "
-                "in Adam(1e-3)"
-            )
+            got = "ReduceLROnPlateau is used with a schedule"
+            raise InputError(got, "a learning rate that is a number, as in Adam(1e-3)")
         self.best.clear()
         self._wait = self._rest = 0
 
     def _stalls(self, logs: dict[str, float]) -> bool:
         """Whether the rate is to be reduced after this epoch."""
         resting, self._rest = self._rest > 0, max(0, self._rest - 1)
-        improved = self.best.improves(logs)
-        self._wait = 0 if improved or resting else self._wait + 1
+        self._wait = 0 if self.best.improves(logs) or resting else self._wait + 1
         if self._wait < self.patience:
             return False
         self._wait, self._rest = 0, self.cooldown

@@ -39,7 +39,5 @@ class TerminateOnNaN(Callback):
         broken = [name for name, array in values.items() if not np.all(np.isfinite(array))]
         where = f"first in {broken[0]}" if broken else "in the loss alone"
         epoch, update = self._finite
-        raise DivergedError(
-            f"training diverged: {what} (it was finite at update {update} of epoch {epoch}), NaN or infinity "
-            f"{where}; use a smaller learning rate"
-        )
+        got = f"training diverged: {what} (it was finite at update {update} of epoch {epoch})"
+        raise DivergedError(f"{got}, NaN or infinity {where}", cure="use a smaller learning rate")

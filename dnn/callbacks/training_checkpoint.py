@@ -148,7 +148,5 @@ def latest_state(folder: Path) -> TrainingState:
     files = state_files(require_path("folder", folder))
     state = _furthest(files, lambda error: warn(f"{error}; an older one is tried"))
     if state is None:
-        raise StateError(
-            f"folder {folder} holds no training state that can be read, expected state-*.safetensors"
-        )
+        raise StateError(f"folder {folder} holds no training state that can be read", "state-*.safetensors")
     return state

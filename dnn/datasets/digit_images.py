@@ -21,7 +21,7 @@ from backends.errors import InputError
 from dnn.datasets.no_digit import why_no_digit
 from dnn.datasets.paper import Floats, box, without_cut_off, without_frame, without_lines
 from dnn.datasets.pictures import MAX_PIXELS, MEGAPIXELS, Grey, decoded, grey_pages, open_picture
-from dnn.validation.settings import positive_integer, require_bool, require_list, require_path
+from dnn.validation.settings import positive_integer, require, require_bool, require_list, require_path
 
 WORK_SIDE = 300  # larger pages are averaged down towards this: less noise, less work
 EDGE = 0.08  # of the strongest ink; below it, what surrounds ink is a JPEG's ripple
@@ -60,8 +60,7 @@ def load_digit_image(
     shape = tuple(positive_integer("image_shape", side) for side in image_shape)
     if len(shape) != 2:
         raise InputError(f"image_shape is {shape}, expected (height, width), both at least 1")
-    if math.prod(shape) > MAX_PIXELS:
-        raise InputError(f"image_shape is {shape}, expected at most {MEGAPIXELS} megapixels")
+    require(math.prod(shape) <= MAX_PIXELS, "image_shape", shape, f"at most {MEGAPIXELS} megapixels")
     require_bool("deskew", deskew)
     if isinstance(path, bytes):
         named: object = "the picture"
@@ -108,10 +107,8 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
             return math.isqrt(pixels), math.isqrt(pixels)
         case (height, width) | (1, height, width):
             return height, width
-    raise InputError(
-        f"input_shape is {tuple(input_shape)}, expected that of one grey image: (pixels,) of a "
-        "square one, (height, width) or (1, height, width)"
-    )
+    expected = "that of one grey image: (pixels,) of a square one, (height, width) or (1, height, width)"
+    raise InputError(f"input_shape is {tuple(input_shape)}", expected)
 
 
 def _border(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:

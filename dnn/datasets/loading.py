@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.errors import install
+from backends.errors import install, refusing
 from dnn.datasets.download import FOLDERS, DatasetError, fetch, quiet
 from dnn.validation.settings import look_up
 
@@ -69,12 +69,9 @@ def _load_digits() -> Dataset:
     the order of their writers, so the last 360, the test part, come in part from writers that are
     not in the training part: a harder, more honest split than a shuffled one.
     """
-    try:
-        with quiet():
-            from sklearn.datasets import load_digits
-    except ImportError as error:
-        why = f'dataset "digits" needs scikit-learn, which cannot be imported ({error})'
-        raise DatasetError(f"{why}; {install('apps')}") from error
+    got = 'dataset "digits" needs scikit-learn, which cannot be imported'
+    with refusing(ImportError, got, "", install("apps"), DatasetError), quiet():
+        from sklearn.datasets import load_digits
     x, y = load_digits(return_X_y=True)
     x, y = np.rint(x * (255 / 16)).astype(np.uint8), y.astype(np.int64)  # (1797, 64), (1797,)
     n = 1437  # four fifths, and 360 are left

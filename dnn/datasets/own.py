@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from backends.errors import InputError, brief, shown, unknown
+from backends.errors import InputError, brief, refusing
 from dnn.datasets.pictures import grey_pages, open_picture
-from dnn.validation.settings import positive_integer, require_list, require_path
+from dnn.validation.settings import look_up, positive_integer, require, require_list, require_path
 
 
 class ImageFolder(NamedTuple):
@@ -49,8 +49,7 @@ def load_image_folder(
     (PNG, JPEG, GIF, BMP, WebP), by name.
     """
     require_list("size", size)
-    if len(size) != 2:
-        raise InputError(f"size is {shown(size)}, expected (height, width)")
+    require(len(size) == 2, "size", size, "(height, width)")
     height, width = (positive_integer("size", side) for side in size)
     folders = [folder for folder in _visible(require_path("path", path)) if folder.is_dir()]
     files = [(number, file) for number, folder in enumerate(folders) for file in _visible(folder)]
@@ -72,11 +71,8 @@ def load_image_folder(
 
 def _visible(folder: Path) -> list[Path]:
     """What is in a folder, by name. Raises InputError: it cannot be listed, or holds nothing."""
-    try:
+    with refusing(OSError, f"folder {folder} cannot be listed", "pictures in it"):
         found = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        got = f"folder {folder} cannot be listed ({error.strerror})"
-        raise InputError(f"{got}, expected pictures in it") from None
     if not found:
         raise InputError(f"folder {folder} is empty, expected pictures in it")
     return found
@@ -94,12 +90,10 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
     """
     path, targets = require_path("path", path), [target] if isinstance(target, str) else target
     require_list("target", targets)
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            head, *rows = filter(None, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
-    except (OSError, UnicodeError, csv.Error, TypeError, ValueError) as error:
-        got = f"{path} cannot be read as a CSV file ({brief(error)})"
-        raise InputError(f"{got}, expected lines of numbers") from None
+    kinds = OSError, UnicodeError, csv.Error, TypeError, ValueError
+    broken = refusing(kinds, f"{path} cannot be read as a CSV file", "lines of numbers")
+    with broken, open(path, encoding="utf-8-sig", newline="") as file:
+        head, *rows = filter(None, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
     for number, row in enumerate(rows, start=1):
         if len(row) != len(head):
             raise InputError(f"example {number} of {path} has {len(row)} cells, expected {len(head)}")
@@ -109,8 +103,7 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
     if len(cells) < len(head) or any(map(_is_number, cells)):
         raise InputError(f"{path} begins with {brief(head)}, expected another name for each column")
     for name in targets:
-        if name not in cells:
-            raise unknown("target", name, cells)
+        look_up("target", name, cells)
     columns = tuple(name for name in cells if name not in targets)
     x = _numbers(path, cells, columns)
     labels = [cell.strip() for cell in cells[target]] if isinstance(target, str) else []
@@ -130,7 +123,7 @@ def _numbers(path: Any, cells: Mapping[str, Sequence[str]], names: Sequence[str]
         for row, cell in enumerate(cells[name], start=1):
             if not _is_number(cell):
                 got = f"column {name!r} of {path} holds {brief(cell, 40)!r} for example {row}"
-                raise InputError(f"{got}, expected a finite number")
+                raise InputError(got, "a finite number")
     return np.ascontiguousarray(np.asarray([cells[name] for name in names], np.float64).T)
 
 

@@ -46,8 +46,8 @@ def decoded(file: Path | BinaryIO, path: object) -> Image.Image:
         got = f"{path} cannot be read as an image ({type(error).__name__}: {error})"
         why = "it may be truncated or damaged, expected a whole PNG or JPEG file"
         raise InputError(f"{got}; {why}") from error
-    found = f"{path} is too large: got {got}"
-    raise InputError(f"{found}, expected at most {MEGAPIXELS} megapixels; scale or crop it")
+    expected = f"at most {MEGAPIXELS} megapixels"
+    raise InputError(f"{path} is too large: got {got}", expected, "scale or crop it")
 
 
 def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:

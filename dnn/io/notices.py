@@ -11,15 +11,6 @@ def warn(text: str) -> None:
     logging.getLogger("dnn").warning(text)
 
 
-class ToStderr(logging.Handler):
-    """The command lines' log: a line on stderr; where that is closed or full, nobody reads it."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        mark = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            print(mark + record.getMessage(), file=sys.stderr, flush=True)
-
-
 def say(text: str) -> None:
     """Print to stdout; where that does not work any more, warn once and print nothing from then on."""
     if sys.stdout is None:  # closed before Python started

@@ -16,7 +16,7 @@ import numpy as np
 
 from backends import InputError
 from backends.dispatch import FLOATS
-from backends.errors import brief
+from backends.errors import brief, refusing
 from dnn.io.atomic_files import write_atomically
 
 FORMAT, VERSION = "array-api-dnn", 2  # of checkpoints
@@ -79,23 +79,19 @@ def read(
 
     if not os.path.isfile(path):  # unlike Path.is_file, False where a name is too long or a folder closed
         raise refuse(f"{what} {path} is not a file, expected a .safetensors file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
-        got = f"{what} {path} cannot be read ({brief(error)})"
-        raise refuse(f"{got}; it is truncated or no safetensors file") from None
-    try:
+    kinds = SafetensorError, OSError, ValueError, TypeError, AttributeError
+    got, cure = f"{what} {path} cannot be read", "it is truncated or no safetensors file"
+    with refusing(kinds, got, "", cure, refuse), safe_open(path, framework="numpy") as file:
+        metadata = file.metadata() or {}
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    got, cure = f"{what} {path} has no readable {key} metadata", "it is of another program"
+    with refusing((KeyError, TypeError, ValueError, RecursionError), got, "", cure, refuse):
         facts = json.loads(metadata[key])
         found, text, expected = facts["version"], str(facts["about"]), facts["crc32"]
         text.encode()  # JSON may escape halves of characters, which are no text
         about = json.loads(text) if found == version else {}
         if not isinstance(about, dict):
             raise TypeError("it is no object")
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        got = f"{what} {path} has no readable {key} metadata ({brief(error)})"
-        raise refuse(f"{got}; it is of another program") from None
     if found != version:
         raise refuse(f"{what} {path} has version {brief(repr(found))}, this release reads {version}")
     if _checksum(text, arrays) != expected:
@@ -109,10 +105,8 @@ class CheckpointError(InputError):
 
 def write_checkpoint(path: Path, facts: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Write a checkpoint, whole or not at all. Raises CheckpointError: the file cannot be written."""
-    try:
+    with refusing(OSError, f"checkpoint {path} cannot be written:", refuse=CheckpointError):
         write(path, FORMAT, VERSION, facts, arrays)
-    except OSError as error:
-        raise CheckpointError(f"checkpoint {path} cannot be written: {error.strerror}") from None
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -122,5 +116,5 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise CheckpointError(f"checkpoint {path} does not fit: input_shape and layers are no lists")
     if facts.get("dtype") not in FLOATS:
         got = f"checkpoint {path} has dtype {brief(repr(facts.get('dtype')))}"
-        raise CheckpointError(f"{got}, expected one of {', '.join(FLOATS)}")
+        raise CheckpointError(got, f"one of {', '.join(FLOATS)}")
     return facts, arrays

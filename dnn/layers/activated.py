@@ -1,8 +1,8 @@
 """Activated: what layers that end in a function of each number share; Activation: that function alone."""
 
-from backends import Backend
+from backends import Array, Backend
 from backends.reference import ACTIVATIONS
-from dnn.layers.layer import Array, Layer
+from dnn.layers.layer import Layer
 from dnn.validation.settings import look_up
 
 
@@ -15,8 +15,7 @@ class Activated(Layer):
         self.activation = activation
 
     def bind(self, backend: Backend) -> None:
-        self._activate = backend.kernel("activation", self.activation)
-        self._activate_backward = backend.kernel("activation_backward", self.activation)
+        self._activate, self._activate_backward = backend.kernels("activation", self.activation)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         zeros, shape = self.backend.zeros, (batch, *self.output_shape)

@@ -3,8 +3,9 @@
 from math import pi, sqrt
 from typing import Any
 
+from backends import Array
 from backends.reference.activations import ACTIVATIONS, ActivationFunction
-from dnn.layers.layer import Array, Layer
+from dnn.layers.layer import Layer
 from dnn.validation.settings import look_up, require_number
 
 

@@ -5,12 +5,13 @@ Where they go and how far is drawn on the device from keyed streams, so the view
 """
 
 from abc import abstractmethod
+from math import prod
 from types import SimpleNamespace
 
 import numpy as np
 
-from backends import Backend, InputError
-from dnn.layers.layer import Array, Shape
+from backends import Array, Backend
+from dnn.layers.layer import Shape
 from dnn.layers.noise import Random
 from dnn.validation.settings import positive_integer, require_number
 
@@ -29,19 +30,16 @@ class Augmentation(Random):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if len(input_shape) not in (2, 3):
-            raise InputError(
-                f"layer {self.name!r} ({type(self).__name__}) got examples of shape {input_shape}, "
-                f"expected images (H, W) or (H, W, C); put Reshape before it"
-            )
+            got = f"got examples of shape {input_shape}"
+            raise self.refused(got, "images (H, W) or (H, W, C); put Reshape before it")
         return input_shape
 
     def bind(self, backend: Backend) -> None:
         if not self._first:
-            raise InputError(
-                f"layer {self.name!r} ({type(self).__name__}) stands behind a layer that is trained, "
-                f"expected it before all of them"
-            )
+            raise self.refused("stands behind a layer that is trained", "it before all of them")
         super().bind(backend)
+        places = np.divmod(np.arange(prod(self.input_shape[:2])), self.input_shape[1])
+        self._pixel_row, self._pixel_column = map(backend.from_host, places)
 
     def pairs(self) -> int:
         return 2
@@ -49,15 +47,12 @@ class Augmentation(Random):
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         if not training:
             return {}
-        backend, (height, width) = self.backend, self.input_shape[:2]
-        pixels = np.arange(height * width)
+        backend, pixels = self.backend, prod(self.input_shape[:2])
         return {
             **super().make_buffers(batch, training),
-            "picked": backend.zeros((batch, height * width, *self.input_shape[2:])),
+            "picked": backend.zeros((batch, pixels, *self.input_shape[2:])),
             # The first pixel of each example in the batch.
-            "offset": backend.from_host(np.arange(batch)[:, None] * (height * width)),
-            "row": backend.from_host(np.broadcast_to(pixels // width, (batch, pixels.size)).copy()),
-            "column": backend.from_host(np.broadcast_to(pixels % width, (batch, pixels.size)).copy()),
+            "offset": backend.from_host(np.arange(batch)[:, None] * pixels),
         }
 
     def apply(self, keep: SimpleNamespace, x: Array) -> None:
@@ -98,7 +93,7 @@ class RandomTranslation(Augmentation):
     def picture(self, x: Array, uniform: Array, keep: SimpleNamespace) -> Array:
         xp = self.backend.xp
         moves = xp.astype(uniform[:, :2] * float(2 * self.pixels + 1), xp.int64) - self.pixels
-        return self.at(x, keep.row - moves[:, 0:1], keep.column - moves[:, 1:2], keep)
+        return self.at(x, self._pixel_row - moves[:, 0:1], self._pixel_column - moves[:, 1:2], keep)
 
 
 class RandomRotation(Augmentation):
@@ -117,8 +112,8 @@ class RandomRotation(Augmentation):
         xp, (height, width) = self.backend.xp, self.input_shape[:2]
         angle = (2.0 * uniform[:, 2:3] - 1.0) * (self.degrees * np.pi / 180.0)
         cosine, sine = xp.cos(angle), xp.sin(angle)
-        down = xp.astype(keep.row, x.dtype) - 0.5 * (height - 1)
-        right = xp.astype(keep.column, x.dtype) - 0.5 * (width - 1)
+        down = xp.astype(self._pixel_row, x.dtype) - 0.5 * (height - 1)
+        right = xp.astype(self._pixel_column, x.dtype) - 0.5 * (width - 1)
         # Where the pixel came from: turned back.
         row = cosine * down - sine * right + 0.5 * (height - 1)
         column = sine * down + cosine * right + 0.5 * (width - 1)

@@ -7,11 +7,9 @@ server may call one model from many threads, and memory does not grow with the n
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
 
-from backends import InputError
+from backends import Array, InputError
 
-Array = Any
 Make = Callable[[int, bool], dict[str, Array | None]]
 REMEMBERED = 8  # batch sizes whose views are kept, beside those that training uses
 

@@ -12,14 +12,14 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from backends import Backend, InputError
-from backends.errors import brief, shown
+from backends import Array, Backend, InputError
+from backends.errors import refusing
 from backends.table import Table
 from dnn.layers.activated import Activation
 from dnn.layers.description import made_again
-from dnn.layers.layer import Array, Layer, Shape
+from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, stream_key
-from dnn.validation.settings import look_up, require_list
+from dnn.validation.settings import look_up, require, require_list
 
 T = TypeVar("T")
 WHOLE = -1  # the index of the container that is the model itself: its streams are the model's
@@ -32,10 +32,8 @@ def layer_from(description: Mapping[str, Any]) -> Layer:
     """A new layer from its class's name, "type", and its ``config``; InputError if they do not fit."""
     arguments = dict(description)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
-    try:
+    with refusing(TypeError, "a layer is described wrongly:"):
         made: Layer = made_again(layer_class, arguments)
-    except TypeError as error:
-        raise InputError(f"a layer is described wrongly: {brief(error)}") from None
     return made
 
 
@@ -69,8 +67,7 @@ class Container(Layer):
         made = [layer_from(x) if isinstance(x, Mapping) else x for x in given]
         self.inner = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in made)
         for i, layer in enumerate(self.inner):
-            if not isinstance(layer, Layer):
-                raise InputError(f"{argument}[{i}] is {shown(layer)}, expected a Layer such as Dense(10)")
+            require(isinstance(layer, Layer), f"{argument}[{i}]", layer, "a Layer such as Dense(10)")
         for layer, usual in zip(self.inner, layer_names(self.inner), strict=True):
             if not layer.name:
                 layer.name = usual
@@ -84,16 +81,6 @@ class Container(Layer):
         """What each layer has by short name ("W"), by the layer's name and that ("dense_1.W")."""
         pairs = zip(self.inner, parts, strict=True)
         return {f"{layer.name}.{short}": v for layer, part in pairs for short, v in part.items()}
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes any of the layers."""
-        return any(layer.trainable for layer in self.inner)
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        for layer in self.inner:
-            layer.trainable = value
 
     @property
     def frozen(self) -> Mapping[str, Array]:
@@ -124,11 +111,6 @@ class Container(Layer):
         for layer in self.inner:
             shorts = list(layer.parameter_shapes())
             layer.attach(*({n: v[f"{layer.name}.{n}"] for n in shorts} for v in (value, gradient)))
-
-    def reserve(self, batch: int, training: bool) -> None:
-        super().reserve(batch, training)
-        for layer in self.inner:
-            layer.reserve(batch, training)
 
 
 class Block(Container):

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from backends import Backend
+from backends import Array, Backend
 from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from dnn.layers.activated import Activated
 from dnn.layers.initializers import INITIALIZERS, initializer_for
-from dnn.layers.layer import Array, Shape
+from dnn.layers.layer import Shape
 from dnn.random import Key
 from dnn.validation.settings import look_up, positive_integer, require_bool
 
@@ -84,10 +84,8 @@ class Dense(Affine):
         # Kinds whose derivative needs z are a step of their own, after the product.
         self._fused = ACTIVATIONS[self.activation].from_output
         kind = self.activation if self._fused else "linear"
-        self._dense = backend.kernel("dense", kind)
-        self._dense_backward = backend.kernel("dense_backward", kind)
-        self._linear = backend.kernel("dense", "linear")
-        self._linear_backward = backend.kernel("dense_backward", "linear")
+        self._dense, self._dense_backward = backend.kernels("dense", kind)
+        self._linear, self._linear_backward = backend.kernels("dense", "linear")
 
     def weight_shape(self) -> Shape:
         return (self.input_shape[0], self.units)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from backends import Backend, InputError
-from dnn.layers.layer import Array, Layer, Shape
+from backends import Array, Backend
+from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, host_uniform
-from dnn.validation.settings import positive_integer
+from dnn.validation.settings import positive_integer, require
 
 MOST = 2**24  # numbers beyond it float32, in which examples arrive, cannot tell apart
 
@@ -31,8 +31,7 @@ class Embedding(Layer):
         super().__init__(name, trainable)
         self.input_dim = positive_integer("input_dim", input_dim)
         self.output_dim = positive_integer("output_dim", output_dim)
-        if self.input_dim > MOST:
-            raise InputError(f"input_dim is {input_dim}, expected at most {MOST}")
+        require(self.input_dim <= MOST, "input_dim", self.input_dim, f"at most {MOST}")
         self.below = self.input_dim
 
     def shape_after(self, input_shape: Shape) -> Shape:
@@ -40,7 +39,7 @@ class Embedding(Layer):
 
     def bind(self, backend: Backend) -> None:
         if self._index:
-            raise InputError(f"layer {self.name!r} (Embedding) stands behind others, expected it first")
+            raise self.refused("stands behind others", "it first")
         self._gather, self._scatter = backend.kernel("gather_rows"), backend.kernel("scatter_rows")
 
     def parameter_shapes(self) -> dict[str, Shape]:

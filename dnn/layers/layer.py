@@ -6,15 +6,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import shown
 from dnn.layers.buffers import Buffers
 from dnn.layers.description import Described
 from dnn.random import Key
 from dnn.validation.closed import Closed
-from dnn.validation.settings import is_text, require_bool
+from dnn.validation.settings import is_text, require, require_bool
 
-Array = Any
 Shape = tuple[int, ...]  # without the batch axis
 
 
@@ -49,11 +48,11 @@ class Layer(Described, Closed, ABC):
     outermost: ClassVar[bool] = False
     """Whether it passes no gradient back, so that it stands before what is trained, and within no layer."""
 
+    inner: "tuple[Layer, ...]" = ()  # the layers that it is made of
     below: int | None = None  # what it takes are whole numbers from 0, below this; None: any numbers
 
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:
-        if name is not None and not is_text(name):
-            raise InputError(f"name is {shown(name)}, expected a string or None")
+        require(name is None or is_text(name), "name", name, "a string or None")
         self.name = name or ""
         self.input_shape: Shape = ()
         self.output_shape: Shape = ()
@@ -66,12 +65,14 @@ class Layer(Described, Closed, ABC):
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes the layer."""
-        return self._trainable
+        """Whether training changes the layer, or any of those that it is made of."""
+        return any(layer.trainable for layer in self.inner) if self.inner else self._trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = require_bool("trainable", value)
+        for layer in self.inner:
+            layer.trainable = value
 
     @property
     def frozen(self) -> Mapping[str, Array]:
@@ -150,6 +151,8 @@ class Layer(Described, Closed, ABC):
     def reserve(self, batch: int, training: bool) -> None:
         """Make this thread's buffers for this batch size. Raises InputError: the layer cannot work on it."""
         self._buffers.reserve(batch, training)
+        for layer in self.inner:
+            layer.reserve(batch, training)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         """Arrays whose first axis is the batch, by name; those for backward only when training."""

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from backends import Backend
-from dnn.layers.layer import Array, Layer
+from backends import Array, Backend
+from dnn.layers.layer import Layer
 from dnn.random import stream_key
 from dnn.validation.settings import require_number
 
@@ -90,8 +90,7 @@ class Dropout(Random):
         """y = x mask, so dx = dy mask."""
         if self._first:
             return None
-        mask = self._buffers[dy.shape[0]].mask
-        dy[...] = dy * self.backend.xp.reshape(mask, dy.shape)
+        dy[...] = dy * self.backend.xp.reshape(self._buffers[dy.shape[0]].mask, dy.shape)
         return dy
 
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from backends import Backend
-from dnn.layers.layer import Array, Layer, Shape
+from backends import Array, Backend
+from dnn.layers.layer import Layer, Shape
 from dnn.random import Key
 from dnn.validation.settings import require_number
 
@@ -25,8 +25,7 @@ class Normalization(Layer):
 
     def bind(self, backend: Backend) -> None:
         self._n, self._places = self.input_shape[-1], prod(self.input_shape[:-1])
-        self._normalize = backend.kernel(self.kernel)
-        self._normalize_backward = backend.kernel(f"{self.kernel}_backward")
+        self._normalize, self._normalize_backward = backend.kernels(self.kernel)
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"gamma": (self.input_shape[-1],), "beta": (self.input_shape[-1],)}
@@ -41,15 +40,11 @@ class Normalization(Layer):
         """x (B, ..., n) as (N, n)."""
         return self.backend.xp.reshape(x, (x.shape[0] * self._places, self._n))
 
-    def statistics(self, batch: int) -> tuple[Array, Array]:
-        """Where mean and inverse are kept between forward and backward."""
-        raise NotImplementedError
-
     def backward(self, dy: Array) -> Array | None:
         """See the kernel, whose docstring has the formula; dx is written over dy."""
-        x, rows, statistics = self._buffers[dy.shape[0]].x, self._rows(dy), self.statistics(dy.shape[0])
+        keep, rows = self._buffers[dy.shape[0]], self._rows(dy)
         out = self.gradient["gamma"], self.gradient["beta"], None if self._first else rows
-        self._normalize_backward(rows, self._rows(x), statistics, self.value["gamma"], out)
+        self._normalize_backward(rows, self._rows(keep.x), keep.statistics, self.value["gamma"], out)
         return None if self._first else self.backend.xp.reshape(rows, dy.shape)
 
 
@@ -85,15 +80,12 @@ class BatchNormalization(Normalization):
             raise self.refused("got a training batch of one example", least)
         super().reserve(batch, training)
 
-    def statistics(self, batch: int) -> tuple[Array, Array]:
-        return self._statistics
-
     def forward(self, x: Array, *, training: bool) -> Array:
         """y = x^ gamma + beta; in training writes the running averages and keeps x, mean and inverse.
         A frozen layer uses the running averages in training too.
         """
         keep = self._buffers[x.shape[0]]
-        keep.x = x
+        keep.x, keep.statistics = x, self._statistics
         gamma, beta = self.value["gamma"], self.value["beta"]
         mean, variance = self.state["running_mean"], self.state["running_variance"]
         if training and self.trainable:
@@ -124,15 +116,9 @@ class LayerNormalization(Normalization):
         rows, zeros = (batch, self._places), self.backend.zeros
         return {**super().make_buffers(batch, training), "mean": zeros(rows), "inverse": zeros(rows)}
 
-    def statistics(self, batch: int) -> tuple[Array, Array]:
-        keep = self._buffers[batch]
-        mean, inverse = (self.backend.view(a, (-1,)) for a in (keep.mean, keep.inverse))
-        return mean, inverse
-
     def forward(self, x: Array, *, training: bool) -> Array:
         """y = x^ gamma + beta; keeps x, mean and inverse."""
-        keep = self._buffers[x.shape[0]]
-        keep.x = x
-        gamma, beta, statistics = self.value["gamma"], self.value["beta"], self.statistics(x.shape[0])
-        self._normalize(self._rows(x), gamma, beta, self.epsilon, statistics, self._rows(keep.y))
+        keep, gamma, beta = self._buffers[x.shape[0]], self.value["gamma"], self.value["beta"]
+        keep.x, keep.statistics = x, tuple(self.backend.view(a, (-1,)) for a in (keep.mean, keep.inverse))
+        self._normalize(self._rows(x), gamma, beta, self.epsilon, keep.statistics, self._rows(keep.y))
         return keep.y

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from backends import Backend
-from dnn.layers.layer import Array, Layer, Shape
+from backends import Array, Backend
+from dnn.layers.layer import Layer, Shape
 from dnn.layers.windows import Border, Lengths, Windows, require_images
 from dnn.validation.settings import require_bool
 
@@ -33,8 +33,7 @@ class Pooling(Windows):
         self.ceil_mode = require_bool("ceil_mode", ceil_mode)
 
     def bind(self, backend: Backend) -> None:
-        self._pool = backend.kernel(self.kernel)
-        self._pool_backward = backend.kernel(f"{self.kernel}_backward")
+        self._pool, self._pool_backward = backend.kernels(self.kernel)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         zeros, shape = self.backend.zeros, (batch, *self.output_shape)

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from math import inf, prod
 
-from backends import InputError
-from backends.errors import shown
-from dnn.layers.layer import Array, Layer, Shape
-from dnn.validation.settings import positive_integer, require_number
+from backends import Array
+from dnn.layers.layer import Layer, Shape
+from dnn.validation.settings import positive_integer, require, require_number
 
 
 class Reshape(Layer):
@@ -20,9 +19,9 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name)
-        if not isinstance(target_shape, (tuple, list)) or list(target_shape).count(-1) > 1:
-            lengths = "a tuple of lengths such as (28, 28, 1), at most one of them -1"
-            raise InputError(f"target_shape is {shown(target_shape)}, expected {lengths}")
+        fits = isinstance(target_shape, (tuple, list)) and list(target_shape).count(-1) <= 1
+        expected = "a tuple of lengths such as (28, 28, 1), at most one of them -1"
+        require(fits, "target_shape", target_shape, expected)
         self.target_shape = tuple(n if n == -1 else positive_integer("target_shape", n) for n in target_shape)
 
     def shape_after(self, input_shape: Shape) -> Shape:

@@ -8,11 +8,11 @@ rows of a matrix as they lie in memory. Sequences (T, C) are images of one row.
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import shown
 from backends.reference.windows import Padding, Pair
 from dnn.layers.dense import Affine
-from dnn.layers.layer import Array, Layer, Shape
+from dnn.layers.layer import Layer, Shape
 from dnn.validation.settings import look_up, positive_integer
 
 Lengths = int | Sequence[int]
@@ -73,8 +73,8 @@ class Windows(Layer):
         if self.padding == (0, 0):
             self.padding = "valid"
         if any(max(p) >= n for p, n in zip(self.given, self._reach, strict=True)):
-            least = f"less than {size_name} {self.size}, or windows would see nothing of the image"
-            raise InputError(f"padding is {shown(padding)}, expected {least}")
+            expected = f"less than {size_name} {self.size}, or windows would see nothing of the image"
+            raise InputError(f"padding is {shown(padding)}", expected)
 
     def shape_after(self, input_shape: Shape) -> Shape:
         require_images(self, input_shape)
@@ -151,8 +151,7 @@ class Conv2D(Windows, Affine):
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
         usual = self.groups == 1 and self.spacing == (1, 1)
-        name = "conv2d" if usual else "grouped_conv2d"
-        self._conv, self._conv_backward = backend.kernel(name), backend.kernel(f"{name}_backward")
+        self._conv, self._conv_backward = backend.kernels("conv2d" if usual else "grouped_conv2d")
         self._geometry = (self.steps, self.borders) if usual else (self.steps, self.borders, self.spacing)
 
     def images(self, x: Array) -> Array:
@@ -163,8 +162,7 @@ class Conv2D(Windows, Affine):
         """z, a small Dense on each window; keeps x."""
         keep = self._buffers[x.shape[0]]
         keep.x = x
-        z = self.images(keep.z)
-        self._conv(self.images(x), self._W, self._b, *self._geometry, z)
+        self._conv(self.images(x), self._W, self._b, *self._geometry, self.images(keep.z))
         return keep.z
 
     def backward_logits(self, dz: Array) -> Array | None:

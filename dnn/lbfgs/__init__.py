@@ -1,9 +1,4 @@
-"""L-BFGS, the quasi-Newton method: for any function of a flat vector, and for networks on full batches.
-
-direction      the two-loop recursion          state     settings, and where a minimisation stands
-line_search    the strong Wolfe conditions     network   the mean loss of a network
-minimiser      both together
-"""
+"""L-BFGS, the quasi-Newton method: for any function of a flat vector, and for networks on full batches."""
 
 from dnn.lbfgs.minimiser import minimise
 from dnn.lbfgs.network import MeanLoss, fit_lbfgs

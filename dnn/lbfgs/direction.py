@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import inf, sqrt
 from typing import Any
 
-Array = Any
+from backends import Array
 
 
 @dataclass(frozen=True, eq=False)

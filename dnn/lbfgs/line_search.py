@@ -8,11 +8,9 @@ step a with  phi(a) <= phi(0) + c1 a phi'(0)  (the function falls enough)  and  
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import copysign, inf, isfinite, nan, sqrt
-from typing import Any
 
+from backends import Array
 from dnn.lbfgs.state import LBFGS
-
-Array = Any
 
 
 @dataclass(frozen=True, eq=False)

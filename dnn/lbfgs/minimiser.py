@@ -7,17 +7,15 @@ remembered in the place of the oldest. Vectors stay on the device; a few numbers
 from collections.abc import Callable
 from functools import partial
 from math import inf, isfinite, sqrt
-from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from dnn.lbfgs.direction import descent_direction, dot, make_pair
 from dnn.lbfgs.line_search import LineSearch, Trial
 from dnn.lbfgs.state import LBFGS, Reason, State
 from dnn.validation.settings import require_kind
 
-Array = Any
 Function = Callable[[Array], tuple[float, Array]]
 ROUNDINGS = 1000.0  # by so many ulps a sum of squares of small differences of large numbers is off
 PATIENCE = 10  # iterations looked at together: one alone may leave f as it is, on the way to a lower one
@@ -100,8 +98,7 @@ class _Minimiser:
 
     def run(self, state: State, evaluations: int, watch: Callable[[State], object] | None) -> Reason:
         """Iterate until something says stop; ``evaluations`` is how many the function may still be asked."""
-        settings = self.settings
-        last_iteration = state.iterations + settings.max_iterations
+        last_iteration = state.iterations + self.settings.max_iterations
         last_evaluation = state.evaluations + evaluations
         if not (isfinite(state.value) and isfinite(state.history["gradient_norm"][-1])):
             return Reason.NON_FINITE
@@ -159,8 +156,7 @@ def minimise(
     if len(point.shape) != 1 or point.shape[0] == 0:
         raise InputError(f"start has shape {tuple(point.shape)}, expected one axis (n,) with n above 0")
     if point.dtype != backend.dtype:
-        got = f"start has dtype {point.dtype}"
-        raise InputError(f"{got}, expected {backend.dtype_name}; convert it with astype")
+        raise InputError(f"start has dtype {point.dtype}", backend.dtype_name, "convert it with astype")
     minimiser, evaluations = _Minimiser(function, backend, settings), settings.max_evaluations
     if isinstance(start, State):
         state = start

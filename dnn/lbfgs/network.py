@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
+from backends import Array, InputError
 from dnn.lbfgs.minimiser import minimise
 from dnn.lbfgs.state import LBFGS, State
 from dnn.network import Network
@@ -13,8 +13,6 @@ from dnn.training.evaluation import chunks
 from dnn.training.step import gradients
 from dnn.validation.examples import Examples
 from dnn.validation.settings import positive_integer, require_kind
-
-Array = Any
 
 
 class MeanLoss:
@@ -49,12 +47,10 @@ class MeanLoss:
         model, backend = self.model, self.model.backend
         model.parameters.values[...] = point
         total, lost = backend.xp.zeros_like(point), backend.xp.zeros_like(point)
-        (x, y, weights), w = self.examples, None
-        for start, stop, batch in chunks(model, x, self.chunk_size, training=True):
-            if weights is not None:
-                w = weights[start:stop]
+        for start, stop, batch in chunks(model, self.examples.x, self.chunk_size, training=True):
+            _, y, weights = self.examples.part(start, stop)
             # Each chunk's gradient has the whole penalty, of which its share is taken below: together once.
-            self._losses[start:stop] = gradients(model, batch, y[start:stop, ...], w)
+            self._losses[start:stop] = gradients(model, batch, y, weights)
             term = model.parameters.gradients * self._shares[start // self.chunk_size] - lost
             larger = total + term
             lost = (larger - total) - term
@@ -103,8 +99,7 @@ def fit_lbfgs(
     chunk_size = positive_integer("chunk_size", chunk_size)
     examples = door.admit(x, y, sample_weight)
     if model.goal.ignored is not None and examples.y.ndim == 1:
-        got = "the loss has ignore_index"
-        raise InputError(f"{got}, expected none in L-BFGS; take these examples out of x and y")
+        raise InputError("the loss has ignore_index", "none in L-BFGS", "take these examples out of x and y")
     function = MeanLoss(model, examples, chunk_size)
     here = backend.xp.asarray(values, copy=True)
     if state is not None:
@@ -134,11 +129,10 @@ def _require_reached(state: State, function: MeanLoss, before: Array) -> None:
     backend.check("state", state.point)
     got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, before))
     if got != expected:
-        text = f"state is of {got}"
-        raise InputError(f"{text}, expected {expected}: of a network with the same layers and dtype")
+        raise InputError(f"state is of {got}", f"{expected}: of a network with the same layers and dtype")
     found, _ = function(state.point)
     near = float(np.sqrt(np.finfo(backend.dtype_name).eps)) * max(1.0, abs(state.value))
     if not abs(found - state.value) <= near and np.isfinite(state.value):
         function.model.parameters.values[...] = before
-        text = f"state has the loss {state.value:.6g} where x and y give {found:.6g}"
-        raise InputError(f"{text}, expected the examples, loss and penalty that it was reached with")
+        got = f"state has the loss {state.value:.6g} where x and y give {found:.6g}"
+        raise InputError(got, "the examples, loss and penalty that it was reached with")

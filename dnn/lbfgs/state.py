@@ -9,19 +9,18 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from backends import Backend, InputError
-from backends.errors import brief
+from backends import Array, Backend
+from backends.errors import brief, refusing
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs.direction import Pair
 from dnn.training.state import MADE_WITH, made_with, warn_if_other
 from dnn.validation.ranges import Checked, Count, NotNegative, Share
-from dnn.validation.settings import require_kind, require_number, require_path
+from dnn.validation.settings import require, require_kind, require_number, require_path
 
 FORMAT = "array-api-dnn-lbfgs"
 VERSION = 2
 HISTORY = ("evaluations", "loss", "gradient_norm")
-Array = Any
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,8 @@ class LBFGS(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0.0 < self.sufficient_decrease < self.curvature:
-            got = f"sufficient_decrease is {self.sufficient_decrease!r}"
-            raise InputError(f"{got}, expected a number above 0 and below the curvature {self.curvature!r}")
+        c1, c2 = self.sufficient_decrease, self.curvature
+        require(0.0 < c1 < c2, "sufficient_decrease", c1, f"a number above 0 and below the curvature {c2!r}")
 
 
 class Reason(StrEnum):
@@ -109,10 +107,8 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
         "reason": state.reason, MADE_WITH: made_with(backend),
     }  # fmt: skip
     arrays = {name: np.ascontiguousarray(backend.to_host(vector)) for name, vector in vectors.items()}
-    try:
+    with refusing(OSError, f"state {path} cannot be written:", refuse=CheckpointError):
         tensor_files.write(require_path("path", path), FORMAT, VERSION, about, arrays)
-    except OSError as error:
-        raise CheckpointError(f"state {path} cannot be written: {error.strerror}") from None
 
 
 def load_state(path: str | Path, backend: Backend) -> State:
@@ -123,11 +119,10 @@ def load_state(path: str | Path, backend: Backend) -> State:
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
     if about.get("dtype") != require_kind("backend", backend, Backend).dtype_name:
         got = f"state {path} has dtype {brief(repr(about.get('dtype')))}"
-        raise CheckpointError(f"{got}, expected {backend.dtype_name}; get the backend with it")
-    try:
+        raise CheckpointError(got, backend.dtype_name, "get the backend with it")
+    kinds = KeyError, TypeError, ValueError, OverflowError
+    with refusing(kinds, f"state {path} does not fit together:", refuse=CheckpointError):
         state = _assemble(about, arrays, backend)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"state {path} does not fit together: {brief(error)}") from None
     warn_if_other(about.get(MADE_WITH), made_with(backend))
     return state
 

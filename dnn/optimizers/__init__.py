@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from backends.table import Table
-from dnn.optimizers.adam import Adam, AdamW
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.optimizer import OptimizerState as OptimizerState
-from dnn.optimizers.rules import SGD, Adagrad, RMSprop
+from dnn.optimizers.rules import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.optimizers.schedules import SCHEDULES
 from dnn.validation.settings import look_up, made
 

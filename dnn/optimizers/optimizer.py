@@ -14,8 +14,6 @@ from dnn.parameters import Parameters
 from dnn.validation.ranges import Checked
 from dnn.validation.settings import require_number, require_positive
 
-Array = Any
-
 
 @dataclass(frozen=True)
 class Optimizer(Checked):

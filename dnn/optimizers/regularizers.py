@@ -1,11 +1,8 @@
 """A price for large weights, beside the loss: L1 and L2 regularisation."""
 
-from typing import Any
-
+from backends import Array
 from dnn.parameters import Parameters
 from dnn.validation.settings import require_number
-
-Array = Any
 
 
 class Penalty:

@@ -1,4 +1,4 @@
-"""The rules of SGD, Adagrad and RMSprop: each a formula, its settings, and the vectors that it keeps.
+"""The optimizers' rules: each a formula, its settings, and the vectors that it keeps.
 
 Symbols: p the parameters, g their gradient, rate the learning rate. ``Optimizer`` has the settings that
 all have, and what is raised. An epsilon is above 0: else a weight without gradient would become 0 / 0.
@@ -10,7 +10,7 @@ from types import MappingProxyType
 from backends import InputError
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.ranges import Flag, Positive, Share
+from dnn.validation.ranges import Flag, NotNegative, Positive, Share
 
 
 @dataclass(frozen=True)
@@ -80,3 +80,41 @@ class RMSprop(Optimizer):
     # The first steps are ten times the rate: at 0.01 training is chaotic, and rounding grows even in float64.
     examples = ({"learning_rate": 1e-3}, {"learning_rate": 1e-3, "momentum": 0.5},
                 {"learning_rate": 1e-3, "centered": True})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """m, v: running means of g and g^2;  p = p - rate m^ / (sqrt(v^) + epsilon), ^ without start bias.
+
+    Kingma and Ba 2015, algorithm 1, epsilon outside the root and after the bias correction as in
+    torch.optim.Adam (Keras and others place it elsewhere).
+
+    Args:
+        beta1, beta2: in [0, 1).
+        amsgrad: the largest v so far takes the place of v (Reddi et al. 2018).
+    """
+
+    learning_rate: float | Schedule = 1e-3
+    beta1: Share = 0.9
+    beta2: Share = 0.999
+    epsilon: Positive = 1e-8
+    amsgrad: Flag = field(default=False, kw_only=True)
+
+    name = "adam"
+    slots = ("m", "v")
+    variants = MappingProxyType({"amsgrad": "largest"})
+    examples = ({}, {"amsgrad": True})
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """p = p (1 - rate weight_decay), then Adam: the decay does not pass through the moments.
+
+    Loshchilov and Hutter 2019, as torch.optim.AdamW over all parameters, biases too; weight_decay is from 0.
+    ``compile``'s l2 is the other kind of decay: part of the gradient, and of weights alone.
+    """
+
+    weight_decay: NotNegative = 0.01
+
+    name = "adamw"
+    decays = True

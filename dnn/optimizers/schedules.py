@@ -16,7 +16,7 @@ import numpy as np
 from backends import InputError
 from backends.table import Table
 from dnn.validation.ranges import Checked, Count, Natural, NotNegative, Positive, Share
-from dnn.validation.settings import look_up, positive_integer
+from dnn.validation.settings import look_up, positive_integer, require
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 
@@ -46,10 +46,9 @@ class Schedule(Checked):
         """The table: (warmup + n,) float64, rate of update 0, 1, ...; InputError if too long for memory."""
         updates = self.warmup + getattr(self, "steps", 1)
         if updates > LONGEST:
-            raise InputError(
-                f"the schedule {self.name!r} lasts {updates} updates, expected at most {LONGEST}; "
-                f"train fewer epochs, or take a constant rate without warm-up"
-            )
+            got = f"the schedule {self.name!r} lasts {updates} updates"
+            cure = "train fewer epochs, or take a constant rate without warm-up"
+            raise InputError(got, f"at most {LONGEST}", cure)
         curve = self.curve()
         rise = curve[0] * np.arange(1, self.warmup + 1) / (self.warmup + 1)
         return np.concatenate([rise, curve])
@@ -165,10 +164,8 @@ class OneCycle(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.rise * self.steps <= 1.0:
-            raise InputError(
-                f"rise is {self.rise} of {self.steps} steps, expected more than one update on the way up; "
-                f"take more steps or a larger rise"
-            )
+            got = f"rise is {self.rise} of {self.steps} steps"
+            raise InputError(got, "more than one update on the way up", "take more steps or a larger rise")
 
     def curve(self) -> np.ndarray:
         t = np.arange(self.steps, dtype=np.float64)
@@ -199,8 +196,7 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     """
     schedule = look_up("schedule", name, SCHEDULES)
     rest = positive_integer("updates", updates) - warmup
-    if rest < 1:
-        raise InputError(f"warmup is {warmup}, expected fewer than the {updates} updates of the training")
+    require(rest >= 1, "warmup", warmup, f"fewer than the {updates} updates of the training")
     usual = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
     given: dict[str, Any] = usual | dict.fromkeys(_HEIGHTS, rate)
     return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})

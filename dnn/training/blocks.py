@@ -10,14 +10,13 @@ its running state becomes the mean of what the blocks made of it.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from copy import copy
 from math import prod
 from operator import iadd
 from typing import Any
 
-from backends import Backend, InputError
-from dnn.layers.containers import Container
+from backends import Array, Backend, InputError
 from dnn.layers.layer import Layer
 from dnn.layers.noise import Random
 from dnn.losses import weigh
@@ -25,19 +24,13 @@ from dnn.network import Network
 from dnn.training.step import TrainingStep, settle
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
-from dnn.validation.rows import row_gatherer
 from dnn.workers import Workers
 from dnn.workers.tree import add_up, cuts, require_blocks
-
-Array = Any
 
 
 def _leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
     for layer in layers:
-        if isinstance(layer, Container):
-            yield from _leaves(layer.inner)
-        else:
-            yield layer
+        yield from _leaves(layer.inner) if layer.inner else (layer,)
 
 
 class Member:
@@ -45,24 +38,22 @@ class Member:
 
     Args:
         totals: of the training; they say what is measured.
-        blocks: of a batch; levels: of the tree over those of them that are this thread's.
+        blocks: of a batch; part: those of them that are this thread's, a whole subtree.
 
     Attributes:
-        sums: ``levels`` + 1 vectors. Each holds gradients as they lie in the parameters, then the sums of
-            each of all blocks (0 where they are another's), then how much the layers' state changes.
+        sums: a vector for each level of the subtree: gradients as they lie in the parameters, then the sums
+            of each of all blocks (0 where they are another's), then how much the layers' state changes.
     """
 
-    def __init__(self, network: Network, totals: Totals, blocks: int, levels: int) -> None:
-        self.whole, self.network = network, copy(network)
+    def __init__(self, network: Network, totals: Totals, blocks: int, part: range) -> None:
+        self.whole, self.network, self.part = network, copy(network), part
         del vars(self.network)["optimizer_state"]  # its vectors would be as long as all weights
         self.totals = Totals(self.network, totals.weight is not None, totals.classes)
         parameters, backend = network.parameters, network.backend
         self.n, k = parameters.gradients.shape[0], totals.sums.shape[0]
         self.places = [slice(self.n + i * k, self.n + (i + 1) * k) for i in range(blocks)]
         end = self.n + blocks * k
-        self.floats: list[
-            tuple[Array, Array, slice]
-        ] = []  # states (before the update, of a block), and place
+        self.floats: list[tuple[Array, Array, slice]] = []  # states before the update, of a block; place
         self.others: list[tuple[Array, Array]] = []  # the same of what only counts
         for name, mine in self.network.parameters.state.items():
             before = parameters.state[name]
@@ -70,23 +61,19 @@ class Member:
                 self.floats.append((before, mine, slice(end, end := end + prod(mine.shape))))
             else:
                 self.others.append((before, mine))
-        self.sums = [backend.zeros(end) for _ in range(levels + 1)]
+        self.sums = [backend.zeros(end) for _ in range(len(part).bit_length())]
         self._views = [parameters.views(total) for total in self.sums]
         self._leaves = list(_leaves(self.network.layers))
         self._originals = list(_leaves(network.layers))
         self._random = [layer for layer in self._leaves if isinstance(layer, Random)]
-        self._batches: dict[BlockedStep, tuple[Array, Array, Array | None]] = {}
+        self._batches: dict[BlockedStep, tuple[Array, Array]] = {}  # the rows of a block
 
-    def reserve(self, step: "BlockedStep", blocks: range) -> None:
+    def reserve(self, step: "BlockedStep") -> None:
         """Make this thread's arrays for the blocks of a step."""
         sizes = {end - first for first, end in step.cuts} - {0}
         for size in sizes:
             self.network.reserve(size, True)
-        zeros, most = self.network.backend.zeros, max(sizes)
-        self._batches[step] = (
-            zeros((most, *step.x.shape[1:])), zeros((most, *step.y.shape[1:]), dtype=step.y.dtype),
-            None if step.weights is None else zeros(most),
-        )  # fmt: skip
+        self._batches[step] = step.arrays(max(sizes))
 
     def work(self, step: "BlockedStep", blocks: range) -> None:
         """Add up these blocks, a whole subtree, into ``sums[0]``."""
@@ -116,7 +103,9 @@ class Member:
         for layer in self._random:
             layer.begin_at(first)
         network.redirect(self.whole.parameters.value, self._views[level])
-        x, y, weights = self._pick(step, first, end)
+        x, y = (a[: end - first, ...] for a in self._batches[step])
+        step.pick_rows(step.index[0, first:end], x, y)
+        weights = None if step.batch_weights is None else step.batch_weights[first:end]
         outputs, losses, dy = network.loss_of(x, y, training=True)
         share = (end - first) / step.size
         if weights is None:
@@ -130,51 +119,24 @@ class Member:
         for before, mine, place in self.floats:
             out[place] = network.backend.xp.reshape((mine - before) * share, (-1,))
 
-    def _pick(self, step: "BlockedStep", first: int, end: int) -> tuple[Array, Array, Array | None]:
-        """The rows of a block, in arrays of this thread."""
-        x, y, weights = (a if a is None else a[: end - first, ...] for a in self._batches[step])
-        index = step.index[0, first:end]
-        step.gather_x(step.x, index, x, step.scale)
-        step.gather(step.y, index, y, 1.0)
-        if weights is not None and step.batch_weights is not None:
-            weights[...] = step.batch_weights[first:end]
-        return x, y, weights
 
-
-class BlockedStep:
-    """What ``TrainingStep`` is, with the same arguments, for a batch that a team cuts into blocks."""
+class BlockedStep(TrainingStep):
+    """``TrainingStep`` for a batch that a team cuts into blocks."""
 
     def __init__(
         self, network: Network, examples: Examples, order: Array, totals: Totals, team: "Team"
     ) -> None:
-        self.network, self.order, self.totals, self.team = network, order, totals, team
-        self.x, self.y, self.weights = examples
-        backend, self.size = network.backend, order.shape[1]
-        self.cuts = cuts(self.size, team.blocks)
-        self.position = backend.zeros(1, dtype=backend.xp.int64)
-        self.index = backend.zeros((1, self.size), dtype=backend.xp.int64)
-        self.batch_weights: Array | None = None if self.weights is None else backend.zeros(self.size)
-        self.gather, self.gather_x = backend.kernel("gather_rows"), row_gatherer(backend, self.x)
-        self.scale = network.scale_of(self.x)
+        super().__init__(network, examples, order, totals)
+        self.team, self.cuts = team, cuts(self.size, team.blocks)
 
-    def seek(self, batch: int) -> None:
-        """Go on with this batch of ``order``."""
-        self.position[...] = batch
+    def reserve(self) -> None:
+        """Nothing: members have arrays of their own, and pick the examples."""
 
     def runner(self, unroll: int) -> Callable[[int], None]:
-        """``run(n)`` for n updates."""
         return self.network.backend.capture(self, unroll)
 
-    def __call__(self) -> None:
-        self.pick()
-        self.learn()
-
     def pick(self) -> None:
-        """Take the numbers and the weights of the next row of ``order``; members pick the rest."""
-        self.gather(self.order, self.position, self.index, 1.0)
-        if self.weights is not None:
-            self.gather(self.weights, self.index[0, ...], self.batch_weights, 1.0)
-        self.position += 1
+        self.pick_numbers()
 
     def learn(self) -> None:
         """One update on the batch that was picked. Nothing is changed before all workers' sums are there."""
@@ -182,9 +144,8 @@ class BlockedStep:
         total = self.team.total
         network.parameters.gradients[...] = total[: member.n]
         settle(network)
-        self.totals.join(
-            self.totals.sums, add_up([total[place] for place in member.places], self.totals.join)
-        )
+        sums = add_up([total[place] for place in member.places], self.totals.join)
+        self.totals.join(self.totals.sums, sums)
         for state, _, place in member.floats:
             state[...] = state + network.backend.xp.reshape(total[place], state.shape)
         for state, counted in member.others:
@@ -199,18 +160,16 @@ class Team:
         self.network, self.blocks, self.workers = network, blocks, workers
         each = blocks // workers.size
         threads = _threads(network.backend, each, workers.local_size)
-        part = each // threads
-        first = workers.rank * each
+        part, first = each // threads, workers.rank * each
         self._parts = [range(first + i * part, first + (i + 1) * part) for i in range(threads)]
         self._members: list[Member] = []
         self._pools = [ThreadPoolExecutor(1) for _ in self._parts[1:]]  # buffers belong to a thread
 
     def __call__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> BlockedStep:
-        levels = (len(self._parts[0]) - 1).bit_length()
-        while len(self._members) < len(self._parts):
-            self._members.append(Member(network, totals, self.blocks, levels))
+        if not self._members:
+            self._members = [Member(network, totals, self.blocks, part) for part in self._parts]
         step = BlockedStep(network, examples, order, totals, self)
-        self._all(lambda member, blocks: member.reserve(step, blocks))
+        self._all(lambda member: member.reserve(step))
         return step
 
     def close(self) -> None:
@@ -222,22 +181,20 @@ class Team:
         """Where the sums of a whole batch are."""
         return self._members[0].sums[0]
 
-    def _all(self, work: Callable[[Member, range], None]) -> None:
-        """Each member does this with its blocks, in its thread; the first in this one."""
-        pairs = list(zip(self._members, self._parts, strict=True))
-        others = [pool.submit(work, *pair) for pool, pair in zip(self._pools, pairs[1:], strict=True)]
-        work(*pairs[0])
-        for other in others:
+    def _all(self, work: Callable[[Member], None]) -> None:
+        """Each member does this in its thread; the first in this one."""
+        first, *others = self._members
+        doing = [pool.submit(work, member) for pool, member in zip(self._pools, others, strict=True)]
+        work(first)
+        for other in doing:
             other.result()
 
     def add_up(self, step: BlockedStep) -> Member:
         """The batch's sums over all blocks, in ``total``; returns a member that has worked on examples."""
         filled = [i for i, (first, end) in enumerate(step.cuts) if first < end]
-        able = [
-            m for m, part in zip(self._members, self._parts, strict=True) if any(i in part for i in filled)
-        ]
+        able = [member for member in self._members if not {*member.part}.isdisjoint(filled)]
         if able:
-            self._all(lambda member, blocks: member.work(step, blocks))
+            self._all(lambda member: member.work(step, member.part))
         else:  # others have all examples; what layers count must be counted here too
             self._members[0].work(step, range(filled[0], filled[0] + 1))
             for member in self._members:
@@ -267,12 +224,6 @@ def steps_in_blocks(network: Network, blocks: int, workers: Workers) -> Iterator
         yield TrainingStep
         return
     if getattr(network.backend, "graphs", False):
-        raise InputError(
-            f"blocks is {blocks} with graphs, expected 1: a graph holds an update of one process"
-        )
-    with network.backend.one_thread():
-        team = Team(network, blocks, workers)
-        try:
-            yield team
-        finally:
-            team.close()
+        raise InputError(f"blocks is {blocks} with graphs", "1: a graph holds an update of one process")
+    with network.backend.one_thread(), closing(Team(network, blocks, workers)) as team:
+        yield team

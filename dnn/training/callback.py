@@ -1,7 +1,7 @@
 """What may watch a training: a callback is told when something happens."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,7 @@ class Callback:
     first_worker_only: bool = False  # of several workers only the first has it, as of what writes files
     model: Network  # that ``fit`` trains; ``model.stop_training = True`` ends it after the epoch
 
-    def __repr__(self) -> str:
-        return shown_with_settings(self)
+    __repr__ = shown_with_settings
 
     def set_model(self, model: Network) -> None:
         """Before everything else: the model that is trained."""
@@ -91,22 +90,12 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
                 raise InputError(f"{got}, expected {ours}")
 
 
-def _named(callbacks: Sequence[Callback]) -> Iterator[tuple[str, Callback]]:
-    """A name for each callback that is the same for the same callbacks in the same order."""
+def by_place(callbacks: Sequence[Callback]) -> dict[str, Callback]:
+    """The callbacks by how the names of what they hold begin: the same for the same ones in one order."""
     seen: Counter[str] = Counter()
+    places = {}
     for callback in callbacks:
-        name = type(callback).__name__
-        yield f"{CALLBACK}{name} {seen[name]} ", callback
-        seen[name] += 1
-
-
-def held_arrays(callbacks: Sequence[Callback]) -> dict[str, np.ndarray]:
-    """All that the callbacks hold, under names that begin with CALLBACK."""
-    return {place + n: a for place, callback in _named(callbacks) for n, a in callback.held_arrays().items()}
-
-
-def resume(callbacks: Sequence[Callback], history: History, arrays: Mapping[str, np.ndarray]) -> None:
-    """Tell each callback what was, and give it what it held, from the arrays of a training state."""
-    for place, callback in _named(callbacks):
-        held = {name.removeprefix(place): a for name, a in arrays.items() if name.startswith(place)}
-        callback.on_resume(history, held)
+        kind = type(callback).__name__
+        places[f"{CALLBACK}{kind} {seen[kind]} "] = callback
+        seen[kind] += 1
+    return places

@@ -1,16 +1,15 @@
 """Using a network: evaluate and predict, in chunks, so that memory does not grow with the examples."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
+from backends import Array
 from dnn.network import Network
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
-
-Array = Any
 
 
 class Evaluation(tuple[float, ...]):
@@ -61,12 +60,9 @@ def evaluate(network: Network, examples: Examples, chunk: int) -> Evaluation:
     """Mean loss and what is measured, over so many examples at a time."""
     totals = Totals(network, examples.weights is not None, examples.y.ndim == 1)
     for start, stop, batch in chunks(network, examples.x, chunk):
-        y, w = examples.y[start:stop, ...], None
+        _, y, weights = examples.part(start, stop)
         outputs, losses, _ = network.loss_of(batch, y, training=False)
-        if examples.weights is not None:
-            w = examples.weights[start:stop]
-            losses = losses * w
-        totals.add(outputs, y, losses, w)
+        totals.add(outputs, y, losses if weights is None else losses * weights, weights)
     return Evaluation(totals.read(examples.size), totals.names)
 
 

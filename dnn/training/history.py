@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
-from backends import InputError
-from backends.errors import shown
+from dnn.validation.settings import require
 
 WORDS = {"loss": "mean loss", "accuracy": "share of right predictions"}
 
@@ -22,8 +21,8 @@ class History:
     def add(self, epoch: int, logs: Mapping[str, float]) -> None:
         """One more epoch; a name without a number, now or before, gets NaN. InputError: it is no number."""
         for name, value in logs.items():
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise InputError(f"logs[{name!r}] is {shown(value)}, expected a number")
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            require(number, f"logs[{name!r}]", value, "a number")
         for name in {**self.history, **logs}:
             numbers = self.history.setdefault(name, [nan] * len(self.epoch))
             numbers.append(float(logs.get(name, nan)))

@@ -6,18 +6,20 @@ from functools import cached_property, partial
 from math import gcd
 from typing import Any
 
+import numpy as np
+
 from backends import InputError
 from dnn.network import Network
 from dnn.random import permutation, stream_key
-from dnn.training import callback as watching
 from dnn.training import state as states
-from dnn.training.callback import Callback, Progress
+from dnn.training.callback import Callback, Progress, by_place
 from dnn.training.evaluation import evaluate
 from dnn.training.history import History
-from dnn.training.state import StateError, TrainingState
+from dnn.training.state import BLOCKS, MADE_WITH, StateError, TrainingState, made_with
 from dnn.training.step import TrainingStep
 from dnn.training.stream import Stream
 from dnn.training.totals import Totals
+from dnn.validation.arrays import dtype_name
 from dnn.validation.examples import Examples
 from dnn.workers import Workers
 
@@ -113,27 +115,42 @@ class Training:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What decides every number of this training: only where a state is taken: it reads all data."""
-        b = self.batches
-        x = b.examples.x if isinstance(b, Batches) else None
-        return states.facts_of(self.network, x, b.data, b.batch_size, b.shuffle, b.steps, b.make_step.blocks)
+        """What decides every number of this training, as JSON values. It is asked for only where a state is
+        taken: it reads all data. Of 1 block nothing is said, as in states of older versions.
+        """
+        network, b = self.network, self.batches
+        config, blocks = network.config(), b.make_step.blocks
+        config.pop("uint8_scale")
+        if isinstance(b, Batches):
+            # States of versions without Rescaling say no scale: uint8 was divided by 255, all else as it is.
+            config["layers"] = config["layers"][network.picked :]
+            scale = network.scale_of(b.examples.x)
+            if scale != (1 / 255 if dtype_name(b.examples.x) == "uint8" else 1.0):
+                config["scale"] = scale
+        return {
+            "model": config, "optimizer": network.optimizer.config(), "dtype": network.backend.dtype_name,
+            "seed": network.seed, "data": b.data, "batch_size": b.batch_size, "shuffle": b.shuffle,
+            "steps_per_epoch": b.steps, MADE_WITH: made_with(network.backend),
+            **({} if blocks == 1 else {BLOCKS: blocks}),
+        }  # fmt: skip
 
     def restore(self, state: TrainingState) -> History:
         """Become what this state was taken of; returns the epochs before it. StateError: another training."""
         if state.updates > self.batches.updates:
-            raise StateError(
-                f"the training state is at update {state.updates}, expected at most {self.batches.updates} "
-                f"in an epoch"
-            )
+            got = f"the training state is at update {state.updates}"
+            raise StateError(got, f"at most {self.batches.updates} in an epoch")
         before = states.epochs_before(state, self.measures)
         states.restore(self.network, state, self.batches.totals.sums, self.facts)
         return before
 
     def take(self, epoch: int, updates: int) -> TrainingState:
-        """The training as it is now, which is after so many updates of this epoch."""
-        held = watching.held_arrays(self.watchers)
-        sums, history = self.batches.totals.sums, self.history.history
-        return states.take_state(self.network, epoch, updates, sums, self.facts, history, held)
+        """The training as it is now, after so many updates of this epoch, copied from the device."""
+        places = states.places(self.network, self.batches.totals.sums)
+        arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
+        past = {name: list(values) for name, values in self.history.history.items()}
+        for place, watcher in by_place(self.watchers).items():
+            arrays |= {place + name: array for name, array in watcher.held_arrays().items()}
+        return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
         """All epochs; see ``Sequential.fit``."""
@@ -150,7 +167,9 @@ class Training:
         try:
             if state is not None:
                 self.history = before
-                watching.resume(self.watchers, before, state.arrays)
+                for place, watcher in by_place(self.watchers).items():
+                    held = {n.removeprefix(place): a for n, a in state.arrays.items() if n.startswith(place)}
+                    watcher.on_resume(before, held)
             for epoch in range(first, last + 1):
                 if network.stop_training:
                     break
@@ -165,13 +184,12 @@ class Training:
             watcher.on_epoch_begin(epoch)
         start = time.perf_counter()
         names = self.batches.totals.names
-        numbers = dict(zip(names, self._updates(epoch, epochs, done), strict=True))
-        numbers["seconds"] = time.perf_counter() - start
+        logs = dict(zip(names, self._updates(epoch, epochs, done), strict=True))
+        logs["seconds"] = time.perf_counter() - start
         self.network.epochs_done = epoch
         if self.validation is not None:
             found = evaluate(self.network, self.validation, VALIDATION_BATCH)
-            numbers |= {f"val_{name}": value for name, value in zip(names, found, strict=True)}
-        logs = {name: numbers[name] for name in self.measures}
+            logs |= {f"val_{name}": value for name, value in zip(names, found, strict=True)}
         for watcher in self.watchers:
             watcher.on_epoch_end(epoch, logs)
         self.history.add(epoch, logs)  # with what callbacks added

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
-from backends.errors import brief
+from backends import Array, Backend, InputError
+from backends.errors import brief, refusing
 from dnn.io import safetensors as tensor_files
 from dnn.io.notices import warn
 from dnn.measures import MEASURES
@@ -32,7 +32,6 @@ BLOCKS = "blocks"
 CALLBACK = "callback "  # how the names of the callbacks' arrays begin in a training state
 OURS = ("loss", "seconds", *MEASURES)
 """Numbers of an epoch that are a fit's, whether it measures them or not; others are what callbacks added."""
-Array = Any
 
 
 class StateError(InputError):
@@ -77,32 +76,6 @@ def fingerprint(backend: Backend, *arrays: Array) -> str:
     return digest.hexdigest()
 
 
-def facts_of(
-    model: Network, x: Any, data: str, batch_size: int | None, shuffle: bool, steps: int | None, blocks: int
-) -> dict[str, Any]:
-    """What decides every number of a training, as JSON values.
-
-    Args:
-        x: the admitted examples; None: they come in batches.
-        data: the ``fingerprint``, or that batches come from an iterable, which has no ``batch_size``.
-        steps: updates of an epoch; None: as many as there are batches.
-        blocks: that each batch is cut into; of 1 nothing is said, as in states of older versions.
-    """
-    config = model.config()
-    config.pop("uint8_scale")
-    if x is not None:
-        # States of versions without Rescaling say no scale: uint8 was divided by 255, all else as it is.
-        config["layers"] = config["layers"][model.picked :]
-        if (scale := model.scale_of(x)) != (1 / 255 if dtype_name(x) == "uint8" else 1.0):
-            config["scale"] = scale
-    return {
-        "model": config, "optimizer": model.optimizer.config(), "dtype": model.backend.dtype_name,
-        "seed": model.seed, "data": data, "batch_size": batch_size, "shuffle": shuffle,
-        "steps_per_epoch": steps, MADE_WITH: made_with(model.backend),
-        **({} if blocks == 1 else {BLOCKS: blocks}),
-    }  # fmt: skip
-
-
 def made_with(backend: Backend) -> dict[str, Any]:
     """What the bits depend on beside the facts: the library, its version, its threads."""
     return {name: fact for name, fact in backend.describe().items() if name != "reason"}
@@ -117,7 +90,7 @@ def warn_if_other(before: Any, now: Mapping[str, Any]) -> None:
              f"promised from here on")  # fmt: skip
 
 
-def _places(model: Network, totals: Array) -> dict[str, Array]:
+def places(model: Network, totals: Array) -> dict[str, Array]:
     """Name in a training state -> array of the device that it is of."""
     parameters, optimizer = model.parameters, model.optimizer_state
     slots = {slot: parameters.views(vector) for slot, vector in optimizer.vectors.items()}
@@ -126,37 +99,27 @@ def _places(model: Network, totals: Array) -> dict[str, Array]:
     return {**named, "control": optimizer.control, "totals": totals}
 
 
-def take_state(
-    model: Network, epoch: int, updates: int, totals: Array, facts: Mapping[str, Any],
-    history: Mapping[str, list[float]], held: Mapping[str, np.ndarray],
-) -> TrainingState:  # fmt: skip
-    """Copy everything from the device; ``totals`` are the epoch's sums, ``held`` the callbacks' arrays."""
-    arrays = {name: np.array(model.backend.to_host(a)) for name, a in _places(model, totals).items()}
-    past = {name: list(values) for name, values in history.items()}
-    return TrainingState(epoch, updates, dict(facts), past, {**arrays, **held})
-
-
 def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any]) -> None:
     """Put a state into a compiled model; StateError, with nothing written: it is of another training."""
     begun = {BLOCKS: 1, **state.facts}
     for name, wanted in {BLOCKS: 1, **facts}.items():
         if name != MADE_WITH and begun.get(name) != wanted:
             got = f"the training state has another {name}: {brief(begun.get(name))}"
-            raise StateError(f"{got}, expected {brief(wanted)}; resume with what it was begun with")
-    places = _places(model, totals)
+            raise StateError(got, brief(wanted), "resume with what it was begun with")
+    here = places(model, totals)
     saved = {name for name in state.arrays if not name.startswith(CALLBACK)}
-    if places.keys() != saved:
-        odd = sorted(places.keys() ^ saved)
+    if here.keys() != saved:
+        odd = sorted(here.keys() ^ saved)
         raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
-    for name, place in places.items():
+    for name, place in here.items():
         array = state.arrays[name]
         dtype = dtype_name(place)
         if array.shape != tuple(place.shape) or str(array.dtype) != dtype:
             got = f"array {name!r} of the training state is {array.dtype} {array.shape}"
-            raise StateError(f"{got}, expected {dtype} {tuple(place.shape)}")
+            raise StateError(got, f"{dtype} {tuple(place.shape)}")
     warn_if_other(state.facts.get(MADE_WITH), facts[MADE_WITH])
     model.parameters.clear()
-    for name, place in places.items():
+    for name, place in here.items():
         place[...] = model.backend.from_host(np.ascontiguousarray(state.arrays[name]))
     model.epochs_done = state.epoch - 1
 
@@ -167,8 +130,7 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
     measured = {n for n in state.history if n in measures or n in OURS or n.startswith("val_")}
     if state.history and (measured != set(measures) or len(epochs) != 1):
         got = f"the training state has the epochs' {brief(', '.join(state.history))}"
-        cure = "resume with the validation data that it was begun with"
-        raise StateError(f"{got}, expected {', '.join(measures)}; {cure}")
+        raise StateError(got, ", ".join(measures), "resume with the validation data that it was begun with")
     first = state.epoch - epochs.pop()
     return History(list(range(first, state.epoch)), {n: list(v) for n, v in state.history.items()})
 
@@ -185,7 +147,8 @@ def read_state(path: Path) -> TrainingState:
     """Read what ``write_state`` wrote. Raises StateError: missing, altered, of another kind or version."""
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
-    try:
+    kinds = TypeError, ValueError, OverflowError
+    with refusing(kinds, f"training state {path} does not fit together:", refuse=StateError):
         state = TrainingState(**about, arrays=arrays)
         if not (type(state.epoch) is int and type(state.updates) is int):
             raise TypeError("epoch and updates are no integers")
@@ -197,8 +160,6 @@ def read_state(path: Path) -> TrainingState:
             state.history[name] = _numbers(name, values)
         if len({len(values) for values in state.history.values()}) > 1:
             raise ValueError("histories are of different lengths")
-    except (TypeError, ValueError, OverflowError) as error:
-        raise StateError(f"training state {path} does not fit together: {brief(error)}") from None
     return state
 
 

@@ -6,16 +6,14 @@ replay it.
 """
 
 from collections.abc import Callable
-from typing import Any
 
+from backends import Array
 from dnn.losses import weigh
 from dnn.network import Network
 from dnn.training.planning import planned
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
-
-Array = Any
 
 
 def gradients(
@@ -52,14 +50,6 @@ def settle(network: Network) -> None:
         network.parameters.gradient[name][...] = 0.0
 
 
-def update(
-    network: Network, x: Array, y: Array, weights: Array | None = None, totals: Totals | None = None
-) -> None:
-    """One update of the parameters on one batch; arguments as of ``gradients``."""
-    gradients(network, x, y, weights, totals)
-    network.update()
-
-
 class TrainingStep:
     """Pick the next batch and make one update on it. No arguments, no read: a backend may record it.
 
@@ -77,16 +67,23 @@ class TrainingStep:
     def __init__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> None:
         self.network, self.order, self.totals = network, order, totals
         self.x, self.y, self.weights = examples
-        backend = network.backend
-        batch = order.shape[1]
-        network.reserve(batch, training=True)
+        backend, self.size = network.backend, order.shape[1]
         self.position = backend.zeros(1, dtype=backend.xp.int64)
-        self.index = backend.zeros((1, batch), dtype=backend.xp.int64)
-        self.batch_x = backend.zeros((batch, *self.x.shape[1:]))
-        self.batch_y = backend.zeros((batch, *self.y.shape[1:]), dtype=self.y.dtype)
-        self.batch_weights = None if self.weights is None else backend.zeros(batch)
+        self.index = backend.zeros((1, self.size), dtype=backend.xp.int64)
+        self.batch_weights = None if self.weights is None else backend.zeros(self.size)
         self._gather, self._gather_x = backend.kernel("gather_rows"), row_gatherer(backend, self.x)
         self.scale = network.scale_of(self.x)
+        self.reserve()
+
+    def reserve(self) -> None:
+        """Make the arrays of a batch."""
+        self.network.reserve(self.size, training=True)
+        self.batch_x, self.batch_y = self.arrays(self.size)
+
+    def arrays(self, n: int) -> tuple[Array, Array]:
+        """Room for n examples and their targets."""
+        x, y, zeros = self.x, self.y, self.network.backend.zeros
+        return zeros((n, *x.shape[1:])), zeros((n, *y.shape[1:]), dtype=y.dtype)
 
     def seek(self, batch: int) -> None:
         """Go on with this batch of ``order``."""
@@ -117,14 +114,22 @@ class TrainingStep:
 
     def pick(self) -> None:
         """Fill the batch's arrays from the next row of ``order``."""
+        self.pick_numbers()
+        self.pick_rows(self.index[0, ...], self.batch_x, self.batch_y)
+
+    def pick_numbers(self) -> None:
+        """Which examples the batch has, and their weights."""
         self._gather(self.order, self.position, self.index, 1.0)
-        index = self.index[0, ...]
-        self._gather_x(self.x, index, self.batch_x, self.scale)
-        self._gather(self.y, index, self.batch_y, 1.0)
         if self.weights is not None:
-            self._gather(self.weights, index, self.batch_weights, 1.0)
+            self._gather(self.weights, self.index[0, ...], self.batch_weights, 1.0)
         self.position += 1
+
+    def pick_rows(self, index: Array, x: Array, y: Array) -> None:
+        """Into x and y the examples and targets with these numbers (B,)."""
+        self._gather_x(self.x, index, x, self.scale)
+        self._gather(self.y, index, y, 1.0)
 
     def learn(self) -> None:
         """One update on the batch that was picked."""
-        update(self.network, self.batch_x, self.batch_y, self.batch_weights, self.totals)
+        gradients(self.network, self.batch_x, self.batch_y, self.batch_weights, self.totals)
+        self.network.update()

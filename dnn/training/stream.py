@@ -5,14 +5,13 @@ from operator import length_hint
 from typing import Any
 
 from backends import InputError
-from backends.errors import shown
 from dnn.network import Network
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
 from dnn.validation.examples import Examples
 from dnn.validation.sample_weights import ClassWeight
-from dnn.validation.settings import positive_integer
+from dnn.validation.settings import positive_integer, require
 
 
 def is_stream(x: Any) -> bool:
@@ -38,23 +37,18 @@ class Stream:
     data, batch_size, shuffle = "batches of an iterable", None, False
 
     def __init__(
-        self,
-        network: Network,
-        source: Iterable[Any],
-        steps: int | None,
-        class_weight: ClassWeight = None,
+        self, network: Network, source: Iterable[Any], steps: int | None, class_weight: ClassWeight = None,
         make_step: Any = TrainingStep,
-    ) -> None:
-        if isinstance(class_weight, str):
-            raise InputError(f"class_weight is {shown(class_weight)}, expected a dict: x comes in batches")
+    ) -> None:  # fmt: skip
+        require(not isinstance(class_weight, str), "class_weight", class_weight, "a dict: x comes in batches")
         self.network, self.source, self.class_weight = network, source, class_weight
         self.make_step = make_step
         length = length_hint(source, -1)
-        if steps is None and length < 0:
-            raise InputError("steps_per_epoch is None, expected how many batches of x, which has no length")
+        known = steps is not None or length >= 0
+        require(known, "steps_per_epoch", steps, "how many batches of x, which has no length")
         steps = positive_integer("steps_per_epoch", length if steps is None else steps)
-        if 0 <= length < steps:
-            raise InputError(f"steps_per_epoch is {steps}, expected at most the {length} batches of x")
+        fits = length < 0 or steps <= length
+        require(fits, "steps_per_epoch", steps, f"at most the {length} batches of x")
         self.updates = self.done = self.steps = steps
         self.seen = self.epoch = 0
         self.totals = Totals(network, weighted=True, classes=network.outputs > 1)
@@ -83,9 +77,9 @@ class Stream:
         """The next batch, which counts as done."""
         item = next(self._items, None)
         if item is None:
-            cure = "give what begins anew, such as a list or a DataLoader, or fewer steps_per_epoch"
             got = f"x ended after {self.done} batches of epoch {self.epoch}"
-            raise InputError(f"{got}, expected {self.updates} in each; {cure}")
+            cure = "give what begins anew, such as a list or a DataLoader, or fewer steps_per_epoch"
+            raise InputError(got, f"{self.updates} in each", cure)
         batch = self.network.door.admit_batch(item, self.done + 1, self.class_weight)
         self.done += 1
         self.seen += batch.size

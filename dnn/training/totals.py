@@ -1,10 +1,7 @@
 """Sums over the examples of an epoch, on the device, that are read once at its end."""
 
-from typing import Any
-
+from backends import Array
 from dnn.network import Network
-
-Array = Any
 
 
 class Totals:

@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import brief
 from dnn.validation.conversion import NUMBER_IT, NUMBERS, taken
 from dnn.validation.rows import OnDisk, Rows, rows_of
-
-Array = Any
 
 
 def dtype_name(array: Array) -> str:
@@ -81,9 +79,8 @@ def examples(
         return numbers(backend, argument, x, keep="uint8")
     x, xp = numbers(backend, argument, x), backend.xp
     if not bool(xp.all((x >= 0) & (x < below) & (xp.floor(x) == x))):
-        held = f"{float(xp.min(x)):g} to {float(xp.max(x)):g}"
-        found = f"{argument} holds {held}"
-        raise InputError(f"{found}, expected whole numbers from 0 to {below - 1} for an Embedding")
+        held = f"{argument} holds {float(xp.min(x)):g} to {float(xp.max(x)):g}"
+        raise InputError(held, f"whole numbers from 0 to {below - 1} for an Embedding")
     return x
 
 
@@ -117,14 +114,14 @@ def targets(
     if len(shape) not in (1, 2) or shape[0] != rows or shape[1:] not in ((), (outputs,)):
         cure = f"; use {argument}.reshape(-1)" if shape == (rows, 1) else ""
         got = f"{argument} has shape {shape}"
-        raise InputError(f"{got}, expected ({rows},) class numbers or ({rows}, {outputs}) rows{cure}")
+        raise InputError(got, f"({rows},) class numbers or ({rows}, {outputs}) rows{cure}")
     if outputs == 1 or len(shape) == 2:
         return backend.xp.reshape(numbers(backend, argument, y), (rows, outputs))
     require_numbers(argument, y)
     host = isinstance(y, np.ndarray)
     if y.dtype.kind == "f" if host else "float" in dtype:
-        got = f"{argument} has dtype {dtype}, expected integers for class numbers"
-        raise InputError(f"{got}; convert it with astype(int), or give rows ({rows}, {outputs})")
+        cure = f"convert it with astype(int), or give rows ({rows}, {outputs})"
+        raise InputError(f"{argument} has dtype {dtype}", "integers for class numbers", cure)
     xp = np if host else backend.xp
     y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
     known = y if ignored is None else xp.where(y == ignored, xp.zeros_like(y), y)
@@ -132,5 +129,5 @@ def targets(
     if low < 0 or high >= outputs:
         either = f"for a network with {outputs} outputs" + ("" if ignored is None else f", or {ignored}")
         got = f"{argument} holds class numbers from {low} to {high}"
-        raise InputError(f"{got}, expected 0 to {outputs - 1} {either}")
+        raise InputError(got, f"0 to {outputs - 1} {either}")
     return backend.from_host(y) if host else y

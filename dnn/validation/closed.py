@@ -34,8 +34,7 @@ class Closed(metaclass=_Closing):
     _closed = False
     _fixed: Collection[str] = ()  # attributes that belong together, so that nobody sets one
 
-    def __repr__(self) -> str:
-        return shown_with_settings(self)
+    __repr__ = shown_with_settings
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._closed and name in self._fixed:

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import brief, shown
 
-Array = Any
 NUMBERS = "fiub"  # NumPy's kinds of dtype that are taken: floats, integers, unsigned integers, bool
 NUMBER_IT = "leave it out or number it, as numbers = numpy.unique(text, return_inverse=True)[1] does"
 """What to do with text and categories."""
@@ -83,5 +82,4 @@ def _read(backend: Backend, argument: str, given: Any) -> np.ndarray:
         with np.errstate(over="ignore"):
             return np.asarray(given, dtype=backend.dtype_name if mixed else None)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        got = f"{argument} is {shown(given)}"
-        raise InputError(f"{got}, expected an array of numbers ({brief(error)})") from None
+        raise InputError(f"{argument} is {shown(given)}", f"an array of numbers ({brief(error)})") from None

@@ -3,25 +3,14 @@
 What has passed is an ``Examples``, which nothing behind the door looks at again.
 """
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Self
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from dnn.validation.arrays import examples, targets
 from dnn.validation.rows import Rows
 from dnn.validation.sample_weights import ClassWeight, combined_weights
 from dnn.validation.settings import require_number
-
-Array = Any
-
-
-class ChecksTargets(Protocol):
-    """A loss, as far as the door knows one."""
-
-    @property
-    def ignored(self) -> int | None: ...
-
-    def check_targets(self, backend: Backend, argument: str, y: Array) -> None: ...
 
 
 class Examples(NamedTuple):
@@ -36,6 +25,10 @@ class Examples(NamedTuple):
         """N."""
         return int(self.x.shape[0])
 
+    def part(self, start: int, stop: int) -> Self:
+        """Those from here to there."""
+        return type(self)(*(None if a is None else a[start:stop, ...] for a in self))
+
 
 class Door(NamedTuple):
     """What a network takes. Whatever does not fit is refused with an InputError that names it."""
@@ -43,7 +36,8 @@ class Door(NamedTuple):
     backend: Backend  # where everything is moved
     input_shape: tuple[int, ...]  # of one example
     outputs: int  # C, numbers that the network returns for an example
-    loss: ChecksTargets  # judges whether the targets fit it
+    ignored: int | None  # class number of examples without a loss
+    check_targets: Callable[[Backend, str, Array], None]  # of the loss: refuses targets that do not fit it
     below: int | None = None  # as of ``Layer``, of the first
 
     def admit(
@@ -55,8 +49,8 @@ class Door(NamedTuple):
 
     def _unweighted(self, x: Any, y: Any, names: tuple[str, str]) -> Examples:
         x = examples(self.backend, names[0], x, self.input_shape, self.below)
-        y = targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, self.loss.ignored)
-        self.loss.check_targets(self.backend, names[1], y)
+        y = targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, self.ignored)
+        self.check_targets(self.backend, names[1], y)
         return Examples(x, y, None)
 
     def admit_stream(
@@ -66,18 +60,18 @@ class Door(NamedTuple):
         validation_split = require_number("validation_split", validation_split, 0.0, 1.0)
         if validation_split != 0.0 or sample_weight is not None:
             name = "sample_weight" if validation_split == 0.0 else "validation_split"
-            got = f"{name} is given with an iterable of batches, expected it with arrays alone"
-            raise InputError(f"{got}; use validation_data, and batches (x, y, weight)")
+            got = f"{name} is given with an iterable of batches"
+            raise InputError(got, "it with arrays alone", "use validation_data, and batches (x, y, weight)")
         if resume is not None and isinstance(x, Iterator):
             got = "x is an iterator"
-            raise InputError(f"{got}, expected with resume what begins anew, such as a list or a DataLoader")
+            raise InputError(got, "with resume what begins anew, such as a list or a DataLoader")
         return None if validation_data is None else self.admit_validation(validation_data)
 
     def admit_batch(self, item: Any, number: int, class_weight: ClassWeight) -> Examples:
         """One batch of an iterable, (x, y) or (x, y, weight), with weights; none of them need count."""
         if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
             got = f"batch {number} of x is a {type(item).__name__}"
-            raise InputError(f"{got}, expected a tuple or list of (x, y) or (x, y, weight)")
+            raise InputError(got, "a tuple or list of (x, y) or (x, y, weight)")
         x, y, weight = (*item, None)[:3]
         found = self._unweighted(x, y, (f"x of batch {number}", f"y of batch {number}"))
         if weight is None:
@@ -85,8 +79,7 @@ class Door(NamedTuple):
         return found._replace(weights=self._combined(found.y, weight, class_weight))
 
     def _combined(self, y: Array, sample_weight: Any, class_weight: ClassWeight) -> Array | None:
-        ignored = self.loss.ignored
-        return combined_weights(self.backend, y, sample_weight, class_weight, self.outputs, ignored)
+        return combined_weights(self.backend, y, sample_weight, class_weight, self.outputs, self.ignored)
 
     def _weights(self, y: Array, sample_weight: Any, class_weight: ClassWeight = None) -> Array | None:
         weights = self._combined(y, sample_weight, class_weight)
@@ -97,8 +90,7 @@ class Door(NamedTuple):
     def admit_validation(self, given: Any) -> Examples:
         """``validation_data``, (x, y) or (x, y, sample_weight)."""
         if not isinstance(given, tuple) or len(given) not in (2, 3):
-            got = "validation_data is not a pair"
-            raise InputError(f"{got}, expected a tuple (x, y) or (x, y, sample_weight)")
+            raise InputError("validation_data is not a pair", "a tuple (x, y) or (x, y, sample_weight)")
         x, y, sample_weight = (*given, None)[:3]
         return self.admit(x, y, sample_weight, names=("validation_data[0]", "validation_data[1]"))
 
@@ -123,6 +115,5 @@ class Door(NamedTuple):
         if cut in (0, given.size):
             expected = "a share that leaves both parts some; use validation_data for a set of your own"
             raise InputError(f"validation_split is {share} of {given.size} examples, expected {expected}")
-        parts = slice(None, cut), slice(cut, None)
-        first, last = (Examples(*(None if a is None else a[part, ...] for a in given)) for part in parts)
+        first, last = given.part(0, cut), given.part(cut, given.size)
         return first, last._replace(weights=self._weights(last.y, last.weights))

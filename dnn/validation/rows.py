@@ -7,10 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from backends import Backend
+from backends import Array, Backend
 from backends.plan import Compressed
 
-Array = Any
 BLOCK = 1 << 21  # bytes of numbers that are read at a time where all are read
 MAPPED = 3 << 21  # bytes of a file that may be in memory at a time
 PAGES = 1 << 21

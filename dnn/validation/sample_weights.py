@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import shown
 from dnn.validation.arrays import numbers
 from dnn.validation.conversion import taken
-from dnn.validation.settings import require_number
+from dnn.validation.settings import is_integer, require, require_number
 
-Array = Any
 ClassWeight = Mapping[int, float] | str | None
 
 
@@ -37,12 +36,10 @@ def combined_weights(
     if sample_weight is not None:
         given = taken(backend, "sample_weight", sample_weight)
         if tuple(given.shape) != (n,):
-            got = f"sample_weight has shape {tuple(given.shape)}"
-            raise InputError(f"{got}, expected ({n},): one for each example")
+            raise InputError(f"sample_weight has shape {tuple(given.shape)}", f"({n},): one for each example")
         weights = numbers(backend, "sample_weight", given)
         if float(backend.xp.min(weights)) < 0.0:
-            held = "sample_weight holds NaN, infinity or numbers below 0"
-            raise InputError(f"{held}, expected finite ones from 0")
+            raise InputError("sample_weight holds NaN, infinity or numbers below 0", "finite ones from 0")
     if class_weight is not None:
         weights = weights * _class_weights(backend, class_weight, y, outputs, ignored)
     return weights if ignored is None else backend.xp.where(y == ignored, weights * 0.0, weights)
@@ -75,12 +72,11 @@ def _classes(backend: Backend, y: Array, outputs: int) -> Array:
 
 def _named(given: Any, classes: int) -> np.ndarray:
     """The weight of each class, (classes,) in float64, as given."""
-    if not isinstance(given, Mapping):
-        got = f"class_weight is {shown(given)}"
-        raise InputError(f"{got}, expected 'balanced' or a dict such as {{0: 1.0, 1: 5.0}}")
+    expected = "'balanced' or a dict such as {0: 1.0, 1: 5.0}"
+    require(isinstance(given, Mapping), "class_weight", given, expected)
     table = np.ones(classes)
     for number, weight in given.items():
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < classes:
+        if not is_integer(number) or not 0 <= number < classes:
             raise InputError(f"class_weight names class {shown(number)}, expected classes 0 to {classes - 1}")
         plain = weight.item() if isinstance(weight, np.generic) else weight
         require_number(f"class_weight[{number}]", plain, 0.0)

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,10 +14,15 @@ from backends import InputError
 from backends.errors import shown, unknown
 
 T = TypeVar("T")
-LATER = frozenset(
-    {"trainable", "use_bias", "dilation", "groups", "pos_weight", "ceil_mode", "count_include_pad"}
-) | {"ignore_index"}
+LATER = frozenset(("trainable", "use_bias", "dilation", "groups", "pos_weight", "ceil_mode",
+                   "count_include_pad", "ignore_index"))  # fmt: skip
 """Settings that files of older versions lack; they are written down only where they are not the default."""
+
+
+def require(fits: bool, argument: str, value: Any, expected: str, cure: str = "") -> None:
+    """Refuse a value that does not fit."""
+    if not fits:
+        raise InputError(f"{argument} is {shown(value)}", expected, cure)
 
 
 def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:
@@ -30,8 +36,7 @@ def made(argument: str, given: str | T, table: Mapping[str, type[T]], base: type
     """The table's entry of this name, made with its usual settings, or the object of the base itself."""
     if isinstance(given, str):
         return look_up(argument, given, table)()
-    if not isinstance(given, base):
-        raise InputError(f"{argument} is {shown(given)}, expected a name or {example}")
+    require(isinstance(given, base), argument, given, f"a name or {example}")
     return given
 
 
@@ -40,26 +45,29 @@ def is_text(name: object) -> bool:
     return isinstance(name, str) and name.isprintable()
 
 
+def is_integer(value: object) -> bool:
+    """Whether it is an integer, NumPy's too, and no bool."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def positive_integer(argument: str, value: Any) -> int:
     """The value as int. Refused: no integer of at least 1, or past 64 bits."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise InputError(f"{argument} is {shown(value)}, expected an integer of at least 1")
-    if value >= 2**63:
-        raise InputError(f"{argument} is {value}, expected an integer below 2**63")
+    require(is_integer(value) and value >= 1, argument, value, "an integer of at least 1")
+    require(value < 2**63, argument, value, "an integer below 2**63")
     return int(value)
 
 
 def natural_number(argument: str, value: Any) -> int:
     """The value if it is an integer of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise InputError(f"{argument} is {shown(value)}, expected an integer of at least 0, below 2**63")
-    return value
+    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    require(fits, argument, value, "an integer of at least 0, below 2**63")
+    return int(value)
 
 
 def require_integer(argument: str, value: Any) -> None:
     """Refuse all but integers of 64 bits and None."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63):
-        raise InputError(f"{argument} is {shown(value)}, expected an integer of 64 bits or None")
+    integer = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+    require(value is None or integer, argument, value, "an integer of 64 bits or None")
 
 
 def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> float:
@@ -67,41 +75,36 @@ def require_number(argument: str, value: float, low: float, high: float = float(
     real = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (real and abs(value) <= sys.float_info.max and low <= value < high):
         bound = f" of at least {low:g}" + (f" and below {high:g}" if isfinite(high) else "")
-        expected = "a finite number" + (bound if isfinite(low) else "")
-        raise InputError(f"{argument} is {shown(value)}, expected {expected}")
+        require(False, argument, value, "a finite number" + (bound if isfinite(low) else ""))
     return float(value)
 
 
 def require_bool(argument: str, value: Any) -> bool:
     """The value if it is True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise InputError(f"{argument} is {shown(value)}, expected True or False")
+    require(isinstance(value, (bool, np.bool_)), argument, value, "True or False")
     return bool(value)
 
 
 def require_kind(argument: str, value: T, *kinds: Any) -> T:
     """The value if it is an instance of one of these classes, or None where that is among them."""
-    if not isinstance(value, tuple(type(None) if kind is None else kind for kind in kinds)):
-        names = " or ".join(getattr(kind, "__name__", "None") for kind in kinds)
-        raise InputError(f"{argument} is {shown(value)}, expected a {names}")
+    names = " or ".join(getattr(kind, "__name__", "None") for kind in kinds)
+    fits = isinstance(value, tuple(type(None) if kind is None else kind for kind in kinds))
+    require(fits, argument, value, f"a {names}")
     return value
 
 
 def require_path(argument: str, value: Any) -> Path:
     """The value as a Path. Refused: no text, or none that can name a file."""
-    try:
+    with suppress(TypeError, UnicodeEncodeError):
         path = Path(value)
         if 0 not in os.fsencode(path):
             return path
-    except (TypeError, UnicodeEncodeError):
-        pass
     raise InputError(f"{argument} is {shown(value)}, expected the path of a file or folder")
 
 
 def require_list(argument: str, value: Any) -> None:
     """Refuse what is neither a list nor a tuple."""
-    if not isinstance(value, (list, tuple)):
-        raise InputError(f"{argument} is {shown(value)}, expected a list or a tuple")
+    require(isinstance(value, (list, tuple)), argument, value, "a list or a tuple")
 
 
 def require_instances(argument: str, values: Any, expected: type) -> None:
@@ -114,5 +117,4 @@ def require_instances(argument: str, values: Any, expected: type) -> None:
 def require_positive(argument: str, value: float) -> None:
     """Refuse 0 where ``require_number`` alone would let it in."""
     require_number(argument, value, 0.0)
-    if value == 0:
-        raise InputError(f"{argument} is {shown(value)}, expected a finite number above 0")
+    require(value != 0, argument, value, "a finite number above 0")

@@ -10,25 +10,21 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from backends import Backend, InputError
-from backends.errors import brief
+from backends import Array, Backend, InputError
+from backends.errors import brief, refusing
 from dnn.validation.settings import require_bool, require_positive
 from dnn.workers.tree import add_over
 
-Array = Any
 Link = Any  # (array, the same memory as a tensor)
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-TIMEOUT = 120.0
-"""Seconds that a worker waits for another."""
-GRACE = 1.0
-"""Seconds in which the others say that they wait too, before one that does not is named."""
-FREE = {"device", "reason"}
-"""Facts of a backend in which workers may differ."""
+TIMEOUT = 120.0  # seconds that a worker waits for another
+GRACE = 1.0  # seconds in which the others say that they wait too, before one that does not is named
+FREE = {"device", "reason"}  # facts of a backend in which workers may differ
 
 
 class WorkerError(InputError):
@@ -44,23 +40,18 @@ def code_version() -> str:
 
 
 class Workers:
-    """The workers of a training, as one of them sees them. ``Workers()`` is one process alone.
+    """The workers of a training, as one of them sees them. ``Workers()`` is one process alone."""
 
-    Attributes:
-        rank: this worker's number, from 0; the first one writes all files.
-        size: how many there are, a power of two.
-        local_rank, local_size: the same among those of this machine.
-        restarts: how often torchrun has started the group anew.
-        mixed: whether their backends may differ.
-        timeout: seconds after which a worker that does not answer ends the run.
-    """
-
-    def __init__(self) -> None:
-        self.rank = self.local_rank = self.restarts = 0
-        self.size = self.local_size = 1
-        self.mixed, self.timeout = False, TIMEOUT
-        self.seconds = 0.0  # that were spent in sums over workers
-        self._meetings = 0
+    rank = 0  # this worker's number, from 0; the first one writes all files
+    size = 1  # how many there are, a power of two
+    local_rank, local_size = 0, 1  # the same among those of this machine
+    restarts = 0  # how often torchrun has started the group anew
+    mixed = False  # whether their backends may differ
+    timeout = TIMEOUT  # seconds after which a worker that does not answer ends the run
+    seconds = 0.0  # that were spent in sums over workers
+    _meetings = 0
+    _nccl: Any = None
+    _link: tuple[Array, Link, Link] | None = None  # of the vector that was added last
 
     @classmethod
     def from_environment(cls, *, mixed: bool = False, timeout: float = TIMEOUT) -> Self:
@@ -77,17 +68,13 @@ class Workers:
         if "WORLD_SIZE" not in os.environ:
             return workers
         if missing := [name for name in ENVIRONMENT if name not in os.environ]:
-            raise InputError(
-                f"WORLD_SIZE is set and {missing[0]} is not, expected the environment of torchrun"
-            )
+            raise InputError(f"WORLD_SIZE is set and {missing[0]} is not", "the environment of torchrun")
         read = {name: int(os.environ.get(name, value)) for name, value in (
             ("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1),
             ("TORCHELASTIC_RESTART_COUNT", 0))}  # fmt: skip
         workers.rank, workers.size, workers.local_rank, workers.local_size, workers.restarts = read.values()
         if workers.size & (workers.size - 1):
-            raise InputError(
-                f"there are {workers.size} workers, expected a power of two of them, as of blocks"
-            )
+            raise InputError(f"there are {workers.size} workers", "a power of two of them, as of blocks")
         if workers.size > 1:
             workers._join()
         return workers
@@ -98,10 +85,8 @@ class Workers:
         return self.rank == 0
 
     def _join(self) -> None:
-        try:
+        with refusing(ImportError, "workers need torch.distributed, which is missing"):
             import torch.distributed as dist
-        except ImportError as error:
-            raise InputError(f"workers need torch.distributed, which is missing ({error})") from None
         if not dist.is_available():
             raise InputError("workers need torch.distributed, expected a torch that was built with it")
         self._dist, limit = dist, timedelta(seconds=self.timeout)
@@ -115,21 +100,12 @@ class Workers:
         with self._naming("a worker"):
             group = dist.PrefixStore("group", self._store)
             dist.init_process_group("gloo", store=group, rank=self.rank, world_size=self.size, timeout=limit)
-        self._nccl: Any = None
-        self._link: tuple[Array, Link, Link] | None = None  # of the vector that was added last
 
-    @contextmanager
-    def _naming(self, whom: str) -> Iterator[None]:
+    def _naming(self, whom: str) -> AbstractContextManager[None]:
         """What torch.distributed raises in here becomes a sentence about them."""
-        try:
-            yield
-        except (RuntimeError, ValueError, OSError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise WorkerError(
-                f"worker {self.rank} cannot reach {whom} within {self.timeout:g} s ({brief(error)}); look "
-                f"whether it runs, and whether MASTER_ADDR and GLOO_SOCKET_IFNAME name a network of all"
-            ) from None
+        got = f"worker {self.rank} cannot reach {whom} within {self.timeout:g} s"
+        cure = "look whether it runs, and whether MASTER_ADDR and GLOO_SOCKET_IFNAME name a network of all"
+        return refusing((RuntimeError, ValueError, OSError), got, "", cure, WorkerError)
 
     def _meet(self, says: str, judge: Callable[[dict[int, str]], str | None]) -> None:
         """Wait for all. The first worker reads what each says, and judges: None, or what is wrong."""
@@ -156,16 +132,14 @@ class Workers:
     def _comes(self, key: str, end: float) -> bool:
         """Whether the store has the key by then. Its own ``wait`` may outlive a signal by far."""
         pause = 0.001
-        while True:
-            try:
-                if self._store.check([key]):
-                    return True
-            except RuntimeError:  # the store is gone
-                return False
-            if time.monotonic() >= end:
-                return False
-            time.sleep(pause)
-            pause = min(0.05, 2 * pause)
+        with suppress(RuntimeError):  # the store is gone
+            while not self._store.check([key]):
+                if time.monotonic() >= end:
+                    return False
+                time.sleep(pause)
+                pause = min(0.05, 2 * pause)
+            return True
+        return False
 
     def agree(self, facts: Callable[[], Mapping[str, Any]]) -> None:
         """Refuse to begin where workers are not alike. Waits for all of them.
@@ -189,8 +163,7 @@ class Workers:
                 for name in sorted(mine.keys() | theirs.keys()):
                     a, b = (brief(facts.get(name), 60) for facts in (theirs, mine))
                     if theirs.get(name) != mine.get(name):
-                        free = {"backend"} | (made_with.keys() - mine.keys())
-                        cure = " (or --mixed)" if name in free or name in made_with else ""
+                        cure = " (or --mixed)" if name in {"backend", *made_with} else ""
                         return f"worker {rank} has another {name}: {a}, expected that of worker 0, {b}{cure}"
             return None
 
@@ -267,22 +240,19 @@ class Workers:
 
     def _missing(self, peer: int, late: bool) -> str:
         """Who is missing. Who waits says so in the store; of one that ended, its own last words are taken."""
-        try:
+        how = f"did not answer within {self.timeout:g} s" if late else "has ended"
+        said = f"worker {peer} {how}; the run ends"
+        with suppress(RuntimeError):  # the store is gone too
             self._store.set(f"waits {self.rank}", "")
             if late:
                 time.sleep(GRACE)
                 lost = [r for r in range(self.size) if not self._store.check([f"waits {r}"])] or [peer]
-                said = f"{_named(lost)} did not answer within {self.timeout:g} s; the run ends"
+                said = f"{_named(lost)} {how}; the run ends"
             elif self._comes(f"says {peer}", time.monotonic() + 2 * GRACE):  # gloo closes before it ends
                 said = self._store.get(f"says {peer}").decode()
-            else:
-                said = f"worker {peer} has ended; the run ends"
             self._store.set(f"says {self.rank}", said)
             if self._holds_store:
                 time.sleep(2 * GRACE)  # the others look into it
-        except RuntimeError:  # the store is gone too
-            how = f"did not answer within {self.timeout:g} s" if late else "has ended"
-            said = f"worker {peer} {how}; the run ends"
         return said
 
 

@@ -8,24 +8,20 @@ in floating point too, it does not matter who adds two sums, only which two.
 from collections.abc import Callable
 from typing import Any
 
-from backends import InputError
-from dnn.validation.settings import positive_integer
+from backends import Array, InputError
+from dnn.validation.settings import positive_integer, require
 
-Array = Any
-MOST = 4096
-"""Blocks of a batch."""
+MOST = 4096  # blocks of a batch
 
 
 def require_blocks(given: Any, workers: int) -> int:
     """The number of blocks. Raises InputError: no power of two, or workers that cannot share them evenly."""
     blocks: int = positive_integer("blocks", given)
-    if blocks & (blocks - 1) or blocks > MOST:
-        raise InputError(f"blocks is {blocks}, expected a power of two up to {MOST}, such as 8")
+    fits = not blocks & (blocks - 1) and blocks <= MOST
+    require(fits, "blocks", blocks, f"a power of two up to {MOST}, such as 8")
     if blocks % workers:
-        raise InputError(
-            f"blocks is {blocks} with {workers} workers, expected a power of two of workers, and at least as "
-            f"many blocks as workers"
-        )
+        got = f"blocks is {blocks} with {workers} workers"
+        raise InputError(got, "a power of two of workers, and at least as many blocks as workers")
     return blocks
 
 

@@ -10,14 +10,13 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._array_api import get_namespace_and_device, move_to
 
-from backends import Backend, InputError, backend_names, get_backend
+from backends import Array, Backend, InputError, backend_names, get_backend
 from backends.errors import shown
 from dnn.network import Network
 from dnn.training.evaluation import chunks
 from dnn.validation.arrays import dtype_name
 from dnn.validation.arrays import examples as admit_examples
 
-Array = Any
 CHUNK = 1000  # examples that go through the network at a time
 NAMES = {"array_api_strict": "strict"}  # of backends whose library is called otherwise
 

@@ -11,14 +11,12 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._array_api import check_same_namespace, get_namespace
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from backends import InputError
+from backends import Array, InputError
 from dnn.copies import assembled, parts_of
 from dnn.interop.sklearn.arrays import backend_for, held_out, outputs_of, rows
 from dnn.interop.sklearn.labels import is_text
 from dnn.interop.sklearn.training import Examples, Goal, Outcome, build, check_settings, set_goal, train
 from dnn.sequential import Sequential
-
-Array = Any
 
 
 @dataclass(eq=False, repr=False)

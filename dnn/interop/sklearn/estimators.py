@@ -10,14 +10,12 @@ from sklearn.utils._array_api import get_namespace
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from backends import InputError
+from backends import Array, InputError
 from backends.errors import shown
 from dnn.interop.sklearn.arrays import beside, handed_out
 from dnn.interop.sklearn.base import Estimator
 from dnn.interop.sklearn.labels import class_weights, classes_of, is_text, labels_of, numbers_of, same
 from dnn.interop.sklearn.training import Goal, one_of, values, yes_or_no
-
-Array = Any
 
 
 def _in_parts(estimator: Estimator) -> bool:

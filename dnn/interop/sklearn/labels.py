@@ -6,11 +6,9 @@ import numpy as np
 from sklearn.utils._array_api import get_namespace, get_namespace_and_device, move_to
 from sklearn.utils.class_weight import compute_class_weight
 
-from backends import InputError
+from backends import Array, InputError
 from backends.errors import shown
 from dnn.validation.arrays import dtype_name
-
-Array = Any
 
 
 def is_text(classes: Array) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils._array_api import get_namespace
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import shown
 from backends.reference import ACTIVATIONS
 from dnn.layers import Dense, Layer
@@ -29,7 +29,6 @@ from dnn.validation.settings import (
     require_positive,
 )
 
-Array = Any
 Examples = tuple[Array, Array, Array | None]  # x, y and weights, on X's side
 SOLVERS = ("sgd", "adam", "adamw", "lbfgs")
 SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}

@@ -108,7 +108,7 @@ def fit(
     loss, optimizer = get_loss(loss), get_optimizer(optimizer)
     shape = getattr(module, "input_shape", (int(first.shape[1]),))
     below = getattr(module[0], "num_embeddings", None)
-    door = Door(backend, shape, int(last.shape[0]), loss, below)
+    door = Door(backend, shape, int(last.shape[0]), loss.ignored, loss.check_targets, below)
     given, aside = door.admit_training(x, y, validation_data=validation_data)
     x, y = _as_floats(backend, given)
     validation = None if aside is None else _as_floats(backend, aside)

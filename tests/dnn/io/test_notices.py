@@ -5,8 +5,9 @@ import logging
 import sys
 
 import pytest
+from _command import ToStderr
 
-from dnn.io.notices import ToStderr, say, warn
+from dnn.io.notices import say, warn
 
 
 @pytest.fixture
