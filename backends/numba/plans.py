@@ -21,14 +21,14 @@ LOOKED_AT = 1000  # rows of x by which that share is judged
 def planned(given: Given) -> Callable[[int], None] | None:
     """``run(n)`` for n updates of the plan; None: it has what the workers cannot do, or there are none."""
     workers = team()
-    big = [array for layer in given.layers for array in (layer.W, *(W for W, _ in layer.slots))]
+    weights = [array for layer in given.layers for array in (layer.W, *(W for W, _ in layer.slots))]
     if (
         workers is None
-        or given.order.shape[1] > MANY
         or given.optimizer not in ("adam", "adamw")
+        or given.order.shape[1] > MANY
         or not all(layer.activation in KINDS for layer in given.layers)
-        or not all(array.flags.c_contiguous for array in (given.y, given.order, *big))
-        or not all(array.dtype == np.float32 for array in big)
+        or not all(_lies_as(np.float32, array) for array in weights)
+        or not all(_lies_as(np.int64, array) for array in (given.y, given.order))
         or not _readable(given.x)
     ):
         return None
@@ -94,11 +94,16 @@ def _new(n: int, dtype: Any = np.float32) -> np.ndarray:
     return raw[-raw.ctypes.data % 64 :][:size].view(dtype)
 
 
+def _lies_as(dtype: Any, array: np.ndarray) -> bool:
+    """Whether its numbers are of this type and lie one after another."""
+    return array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
+
+
 def _readable(x: Any) -> bool:
     """Whether the workers can pick batches of it."""
     if isinstance(x, Compressed):
         return x.values.dtype == np.float32 and x.columns.dtype == np.int32 and _density(x) <= SPARSE
-    return x.ndim == 2 and x.dtype in (np.uint8, np.float32) and bool(x.flags.c_contiguous)
+    return x.ndim == 2 and (_lies_as(np.uint8, x) or _lies_as(np.float32, x))
 
 
 def _source(x: Any) -> dict[str, Any]:

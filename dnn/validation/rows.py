@@ -44,11 +44,13 @@ class Rows:
         return np.ascontiguousarray(self.source[index].astype(self.dtype).toarray())
 
     def compressed(self) -> Compressed | None:
-        """The same as arrays, with values as they are picked; None: columns repeat or are out of order."""
+        """The same as arrays, with values as they are picked; None: they are not in the usual order."""
         x = self.source
         if self.dtype == np.uint8 or not x.has_canonical_format or x.indices.dtype != np.int32:
             return None
         starts = x.indptr[self._start : self._stop + 1].astype(np.int64)
+        if starts[0] < 0 or starts[-1] > x.indices.size or np.any(np.diff(starts) < 0):
+            return None
         return Compressed(x.data.astype(self.dtype, copy=False), x.indices, starts, self.shape)
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:

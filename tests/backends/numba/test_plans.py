@@ -22,6 +22,7 @@ from dnn.losses import CategoricalCrossentropy
 from dnn.optimizers import SGD, Adam, AdamW
 from dnn.optimizers.schedules import CosineDecay
 from dnn.training.callback import Callback
+from dnn.validation.rows import Rows
 
 if teams.team() is None:
     pytest.skip("NumPy has no OpenBLAS here, or this is not Linux", allow_module_level=True)
@@ -198,6 +199,17 @@ def test_a_part_of_a_compressed_matrix(workers):
     assert all(seen)
     alone, _ = trained(case, labels=LABELS[:161])
     np.testing.assert_array_equal(left["values"], alone["values"])
+
+
+def test_rows_that_begin_nowhere_are_not_read_by_the_workers():
+    """A matrix that SciPy would not have made: its rows reach beyond its numbers."""
+    columns, values = np.array([5, 2], np.int32), np.ones(2, np.float32)
+    rows = Rows(scipy.sparse.csr_matrix((values, columns, np.array([0, 1, 2], np.int32)), (2, 60)), "float32")
+    assert rows.compressed() is not None
+    for starts in ([0, 9, 2], [-1, 1, 2], [0, 1, 3]):
+        rows.source.indptr = np.array(starts, np.int32)
+        rows.source.has_canonical_format = True
+        assert rows.compressed() is None
 
 
 def test_what_is_compressed_out_of_order_goes_layer_by_layer():
