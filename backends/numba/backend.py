@@ -1,7 +1,8 @@
 """NumPy arrays with Numba's compiled loops where NumPy needs many passes (the extra ``fast``).
 
-One thread beside the BLAS: a second pool of waiting threads would cost more than it saves. The loops are
-compiled on first use for the machine at hand and kept on disk, beside the package's own byte code.
+Whole updates of dense networks are shared by workers of its own (``plans``). A single kernel has one thread
+beside the BLAS: a second pool of waiting threads would cost more than it saves. The loops are compiled on
+first use for the machine at hand and kept on disk, beside the package's own byte code.
 """
 
 from collections.abc import Callable, Sequence
