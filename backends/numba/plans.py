@@ -1,6 +1,7 @@
 """Which plans the workers can do, and the records and arrays that they do them with."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from backends.numba.sparse import BYTES, COMPRESSED, FLOATS
 from backends.numba.team import MOST, team
 from backends.numba.update import CHUNK, MORE, Layer, Plan
+from backends.numpy.backend import aligned_zeros
 from backends.plan import Compressed, PlannedLayer
 from backends.plan import Plan as Given
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
@@ -42,6 +44,9 @@ def planned(given: Given) -> Callable[[int], None] | None:
     return run
 
 
+_floats, _numbers = (partial(aligned_zeros, dtype=dtype) for dtype in (np.float32, np.int32))
+
+
 class _Made:
     """The plan as a record of sizes and addresses, and the arrays that these are of."""
 
@@ -60,10 +65,10 @@ class _Made:
             self.plan[0], rows=rows, inner=inner, examples=examples, y=given.y, order=given.order,
             position=given.position, layers=layers, depth=len(layers), **_source(given.x),
             sparse=sparse, accuracy=given.accuracy, rates=given.rates, changes=given.rates.shape[0],
-            control=given.control, sums=given.sums, batch=layers[0]["inputs"], places=_new(apart, np.int32),
-            counts=_new(apart, np.int32), heights=_new(apart, np.int32), turned=_new(apart),
-            starts=_new(apart, np.int32), logits=_new(rows * int(layers[-1]["n_out"]) * MOST),
-            scratch=_new(room * MOST), room=room, every=FLUSH_EVERY, scale=given.scale, beta1=beta1,
+            control=given.control, sums=given.sums, batch=layers[0]["inputs"], places=_numbers(apart),
+            counts=_numbers(apart), heights=_numbers(apart), turned=_floats(apart), starts=_numbers(apart),
+            logits=_floats(rows * int(layers[-1]["n_out"]) * MOST), scratch=_floats(room * MOST), room=room,
+            every=FLUSH_EVERY, scale=given.scale, beta1=beta1,
             rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
             decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR,
         )  # fmt: skip
@@ -71,11 +76,11 @@ class _Made:
     def _layer(self, layer: PlannedLayer, rows: int) -> dict[str, Any]:
         n_in, n_out = layer.W.shape
         (mW, mb), (vW, vb) = layer.slots
-        bias = {"b": _new(n_out)} if layer.b is None else {"b": layer.b, "mb": mb, "vb": vb}
+        bias = {"b": _floats(n_out)} if layer.b is None else {"b": layer.b, "mb": mb, "vb": vb}
         return {
             "n_in": n_in, "n_out": n_out, "kind": KINDS[layer.activation], "W": layer.W, "mW": mW, "vW": vW,
-            "inputs": _new((rows + MORE) * n_in), "parts": _new(rows * n_out * MOST),
-            "dz": _new(rows * n_out), **bias,
+            "inputs": _floats((rows + MORE) * n_in), "parts": _floats(rows * n_out * MOST),
+            "dz": _floats(rows * n_out), **bias,
         }  # fmt: skip
 
     def _fill(self, record: Any, **values: Any) -> None:
@@ -85,13 +90,6 @@ class _Made:
                 self._arrays.append(value)
                 value = value.ctypes.data
             record[name] = value
-
-
-def _new(n: int, dtype: Any = np.float32) -> np.ndarray:
-    """Zeros from a 64-byte boundary on."""
-    size = n * np.dtype(dtype).itemsize
-    raw = np.zeros(size + 64, np.uint8)
-    return raw[-raw.ctypes.data % 64 :][:size].view(dtype)
 
 
 def _lies_as(dtype: Any, array: np.ndarray) -> bool:

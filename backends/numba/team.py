@@ -11,6 +11,7 @@ import numpy as np
 from backends.numba.native import Blas, find_blas
 from backends.numba.update import serve
 from backends.numba.waiting import CALL, MAIL, SGEMM, SIZE
+from backends.numpy.backend import aligned_zeros
 
 MOST = 8  # workers: more were never measured
 AT_ONCE = 8  # updates after which Python looks around, for Ctrl-C
@@ -53,8 +54,7 @@ class Team:
         if size == self._size:
             return
         self._close()
-        raw = np.zeros(MAIL + 8, dtype=np.int64)
-        self._mail = raw[-raw.ctypes.data % 64 // 8 :][:MAIL]
+        self._mail = aligned_zeros(MAIL, np.int64)
         self._mail[SIZE], self._mail[SGEMM], self._mail[CALL] = size, self.blas.sgemm, self.blas.syscall
         for worker in range(1, size):
             thread = threading.Thread(

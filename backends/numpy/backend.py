@@ -23,13 +23,7 @@ class NumpyBackend(Backend):
     OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(dense, images, normalization, optimizers, random)
 
     def zeros(self, shape: int | tuple[int, ...], dtype: Any = None) -> Array:
-        dtype = np.dtype(dtype or self.dtype)
-        shape = (shape,) if isinstance(shape, int) else shape
-        size = int(np.prod(shape)) * dtype.itemsize
-        raw = np.zeros(size + 64, dtype=np.uint8)
-        start = -raw.ctypes.data % 64
-        aligned: Array = raw[start : start + size].view(dtype).reshape(shape)
-        return aligned
+        return aligned_zeros(shape, dtype or self.dtype)
 
     def owns(self, array: Any) -> bool:
         return type(array) in (np.ndarray, np.memmap)  # a masked array's mask would be ignored
@@ -61,6 +55,15 @@ class NumpyBackend(Backend):
             "threads": mine["num_threads"],
             "blas": f"{mine['internal_api']} {mine['version']} ({mine.get('architecture', '?')})",
         }
+
+
+def aligned_zeros(shape: int | tuple[int, ...], dtype: Any) -> Array:
+    """Zeros from a 64-byte boundary on."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, dtype=np.uint8)
+    start = -raw.ctypes.data % 64
+    aligned: Array = raw[start : start + size].view(dtype).reshape(shape)
+    return aligned
 
 
 def make(device: Any, dtype: str, fused: bool) -> NumpyBackend:
