@@ -171,6 +171,7 @@ def test_its_lines_name_the_command(place, trained):
             assert f"\n    {name} " in listed.stdout
 
 
+@pytest.mark.slow
 def test_it_agrees(place):
     folder, programs = place
     quick = ["--quick", "--dataset", "digits", "--backends", "numpy", "--levels", "L0,L3"]
@@ -179,6 +180,7 @@ def test_it_agrees(place):
     assert "comparisons hold" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_users_program_is_typed_and_runs(place):
     pytest.importorskip("mypy")
     folder, programs = place
