@@ -75,6 +75,11 @@ class Batches:
         return states.fingerprint(self.network.backend, *(a for a in self.examples if a is not None))
 
     @property
+    def how(self) -> dict[str, str]:
+        """What the bits depend on too: that the backend does the updates whole, if it does."""
+        return {"updates": "whole"} if any(step.whole for step, _ in self._parts) else {}
+
+    @property
     def seen(self) -> int:
         """Examples of the running epoch so far."""
         return min(self.done * self.batch_size, self.n)
@@ -130,7 +135,7 @@ class Training:
         return {
             "model": config, "optimizer": network.optimizer.config(), "dtype": network.backend.dtype_name,
             "seed": network.seed, "data": b.data, "batch_size": b.batch_size, "shuffle": b.shuffle,
-            "steps_per_epoch": b.steps, MADE_WITH: made_with(network.backend),
+            "steps_per_epoch": b.steps, MADE_WITH: made_with(network.backend) | b.how,
             **({} if blocks == 1 else {BLOCKS: blocks}),
         }  # fmt: skip
 

@@ -84,7 +84,7 @@ def made_with(backend: Backend) -> dict[str, Any]:
 def warn_if_other(before: Any, now: Mapping[str, Any]) -> None:
     """Say so where a state was made with another library, version or number of threads than goes on now."""
     before = before if isinstance(before, dict) else now  # states of older versions do not say
-    if other := [name for name in now if before.get(name) != now[name]]:
+    if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
         then, here = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
         warn(f"the saved state was made with {brief(then)}, here it is {brief(here)}; the same bits are not "
              f"promised from here on")  # fmt: skip

@@ -62,7 +62,7 @@ class TrainingStep:
         totals: where the losses and right predictions are added.
     """
 
-    blocks = 1
+    blocks, whole = 1, False
 
     def __init__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> None:
         self.network, self.order, self.totals = network, order, totals
@@ -106,6 +106,7 @@ class TrainingStep:
     def _planned(self, run: Callable[[int], None]) -> Callable[[int], None]:
         """The backend's own way to do whole updates, where it has one, and while no layer is frozen."""
         whole = planned(self)
+        self.whole = whole is not None
         return run if whole is None else lambda n: (run if self.network.frozen else whole)(n)
 
     def __call__(self) -> None:

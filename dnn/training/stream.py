@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from operator import length_hint
-from typing import Any
+from typing import Any, ClassVar
 
 from backends import InputError
 from dnn.network import Network
@@ -35,6 +35,7 @@ class Stream:
     """
 
     data, batch_size, shuffle = "batches of an iterable", None, False
+    how: ClassVar[dict[str, str]] = {}
 
     def __init__(
         self, network: Network, source: Iterable[Any], steps: int | None, class_weight: ClassWeight = None,

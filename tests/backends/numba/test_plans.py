@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse
-from helpers import assert_close
+from helpers import Kept, assert_close
 
 from backends import get_backend
 
@@ -284,6 +284,15 @@ def fit(case):
     model.compile(optimizer=optimizer)
     model.fit(x, LABELS, batch_size=batch, epochs=2)
     return model.parameters.values.copy()
+
+
+def test_a_resume_that_goes_on_layer_by_layer_says_so(monkeypatch, caplog):
+    kept = Kept()
+    trained(CASES["dense"], callbacks=[kept])
+    trained(CASES["dense"], resume=kept.states[5])
+    assert "not promised" not in caplog.text
+    trained(CASES["dense"], whole=False, resume=kept.states[5])
+    assert "was made with updates whole, here it is updates None; the same bits are not" in caplog.text
 
 
 def test_a_fork_has_workers_of_its_own(monkeypatch):
