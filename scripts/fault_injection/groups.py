@@ -1,6 +1,7 @@
 """Groups of workers, forked instead of started by torchrun, of which random ones are killed."""
 
 import faulthandler
+import gc
 import os
 import random
 import signal
@@ -59,6 +60,7 @@ class Group:
                 self.pids[rank] = pid
                 continue
             code = 70
+            gc.freeze()  # what the parent threw away may wait, as it goes, for threads that are not here
             try:
                 if self.size > 1:
                     stand_in(rank, self.size, port, self.restarts)

@@ -5,6 +5,7 @@ must be that of a training that nothing happened to, times apart; and after ever
 folder must be readable.
 """
 
+import gc
 import itertools
 import os
 import random
@@ -107,6 +108,7 @@ class Harness:
         if pid:
             return pid
         code = 70
+        gc.freeze()  # what the parent threw away may wait, as it goes, for threads that are not here
         try:
             target = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
             os.dup2(target, 1)
