@@ -1,5 +1,6 @@
 """Whole updates by Numba's workers: what they leave is what the layers leave, and the same bits each time."""
 
+import gc
 import os
 import threading
 from dataclasses import replace
@@ -300,6 +301,7 @@ def test_a_fork_has_workers_of_its_own(monkeypatch):
     expected = fit(CASES["dense"])
     child = os.fork()
     if child == 0:
+        gc.freeze()  # what other tests threw away may wait, as it goes, for threads that are not here
         os._exit(0 if np.array_equal(fit(CASES["dense"]), expected) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
