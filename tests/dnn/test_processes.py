@@ -45,6 +45,7 @@ def test_eight_threads_predict_the_same_bits(make_backend, name):
 
 def _in_a_child(name, send, made=None):
     """Train and predict, on the parent's model where it was handed down."""
+    gc.freeze()  # what other tests threw away may wait, as it goes, for threads that are not here
     one = model(get_backend(name)) if made is None else made
     before = one.predict(rows(20))
     one.fit(rows(20), np.arange(20) % 3, batch_size=5)
