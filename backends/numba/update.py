@@ -170,20 +170,49 @@ def forward(mail, plan, layers, worker, spoiled, fresh):  # type: ignore[no-unty
 
 
 @part
+def backward(mail, plan, layers, worker, dz, scratch, spoiled, step):  # type: ignore[no-untyped-def]
+    """From the worker's copy of the last dz: each layer's gradients and a step of it, the last layer first."""
+    size, rows, depth = mail[SIZE], plan.rows, plan.depth
+    for t in range(depth - 1, -1, -1):
+        layer = layers[t]
+        n = layer.n_out
+        low, high = share(layer.n_in, worker, size)
+        width, x = high - low, layer.inputs + 4 * own(plan, low)
+        if t < depth - 1:
+            dz = layer.dz
+        if t:
+            below = layers[t - 1]
+            if width > 0:
+                W, out = layer.W + 4 * n * low, below.dz + 4 * low
+                gemm(mail[SGEMM], 0, 1, rows, width, n, dz, n, W, n, out, layer.n_in)
+                inputs, dx = floats(x, rows, width), floats(below.dz, rows, layer.n_in)
+                for i in range(rows):
+                    slope(dx[i, low:high], inputs[i], below.kind)
+        if width > 0 and plan.sparse and t == 0:
+            learn_sparse(plan, layer, dz, scratch, spoiled, step, own(plan, low), low, high)
+        else:
+            learn(mail, plan, layer, x, dz, scratch, step, low, high)
+        if t or depth == 1:
+            meet(mail)  # the next dz is whole; and all have read the last layer's b
+        first, end = share(n, worker, size)
+        learn_bias(layer, floats(dz, rows, n), line(scratch, n), step, first, end)
+
+
+@part
 def update(mail, plan, worker, fresh):  # type: ignore[no-untyped-def]
     """One update; ``fresh``: what it kept beside W is of other weights, since W may have been changed."""
-    size, rows, depth = mail[SIZE], plan.rows, plan.depth
-    layers = carray(at(plan.layers), (depth,), Layer)
+    rows = plan.rows
+    layers = carray(at(plan.layers), (plan.depth,), Layer)
     scratch = plan.scratch + 4 * plan.room * worker
     batch = words(plan.position, 1)[0]
     index = words(plan.order + 8 * rows * batch, rows)
-    low, high = share(plan.inner, worker, size)
+    low, high = share(plan.inner, worker, mail[SIZE])
     if low < high:
         pick(plan, index, own(plan, low), low, high)
     control, step = advanced(plan)
     spoiled = line(scratch + 4 * (plan.room - layers[0].n_out), layers[0].n_out)
     forward(mail, plan, layers, worker, spoiled, fresh)
-    top = layers[depth - 1]
+    top = layers[plan.depth - 1]
     dz = plan.logits + 4 * rows * top.n_out * worker  # each worker computes the loss for itself
     logits = floats(dz, rows, top.n_out)
     join(mail, plan, top, logits, 0, top.n_out)
@@ -196,41 +225,7 @@ def update(mail, plan, worker, fresh):  # type: ignore[no-untyped-def]
         words(plan.position, 1)[0] = batch + 1
         after = line(plan.control, 4)
         after[0], after[1], after[2], after[3] = control
-    for t in range(depth - 1, -1, -1):
-        layer = layers[t]
-        n = layer.n_out
-        low, high = share(layer.n_in, worker, size)
-        width, x = high - low, layer.inputs + 4 * own(plan, low)
-        if t < depth - 1:
-            dz = layer.dz
-        if t:
-            below = layers[t - 1]
-            if width > 0:
-                gemm(
-                    mail[SGEMM],
-                    0,
-                    1,
-                    rows,
-                    width,
-                    n,
-                    dz,
-                    n,
-                    layer.W + 4 * n * low,
-                    n,
-                    below.dz + 4 * low,
-                    layer.n_in,
-                )
-                inputs, dx = floats(x, rows, width), floats(below.dz, rows, layer.n_in)
-                for i in range(rows):
-                    slope(dx[i, low:high], inputs[i], below.kind)
-        if width > 0 and plan.sparse and t == 0:
-            learn_sparse(plan, layer, dz, scratch, spoiled, step, own(plan, low), low, high)
-        else:
-            learn(mail, plan, layer, x, dz, scratch, step, low, high)
-        if t or depth == 1:
-            meet(mail)  # the next dz is whole; and all have read the last layer's b
-        first, end = share(n, worker, size)
-        learn_bias(layer, floats(dz, rows, n), line(scratch, n), step, first, end)
+    backward(mail, plan, layers, worker, dz, scratch, spoiled, step)
 
 
 @compiled
