@@ -171,7 +171,7 @@ def forward(mail, plan, layers, worker, spoiled, fresh):  # type: ignore[no-unty
 
 @part
 def backward(mail, plan, layers, worker, dz, scratch, spoiled, step):  # type: ignore[no-untyped-def]
-    """From the worker's copy of the last dz: each layer's gradients and a step of it, the last layer first."""
+    """From the worker's copy of the last dz: each layer's gradients and a step, from the last one down."""
     size, rows, depth = mail[SIZE], plan.rows, plan.depth
     for t in range(depth - 1, -1, -1):
         layer = layers[t]
