@@ -10,13 +10,15 @@ from backends.reference.signatures import Array
 class PlannedLayer:
     """y = f(x W + b) of one layer, and where its parameters' slots lie.
 
-    ``W`` is (n_in, n_out), ``b`` (n_out,) or None. ``slots`` holds for each slot of the optimizer what lies
-    beside W and b: arrays of their shapes.
+    ``W`` is (n_in, n_out), ``b`` (n_out,) or None; ``dW``, ``db`` are where their gradients belong. ``slots``
+    holds for each slot of the optimizer what lies beside W and b: arrays of their shapes.
     """
 
     activation: str
     W: Array
     b: Array | None
+    dW: Array
+    db: Array | None
     slots: tuple[tuple[Array, Array | None], ...]
 
 
@@ -40,6 +42,7 @@ class Plan:
         x: (N, n_in) uint8 or of the backend's dtype, or compressed; times ``scale`` when a batch is picked.
         y: (N,) int64. order: (batches, B) int64, the rows of each batch; position: (1,) int64, the next one.
         layers: the last has activation "linear": it gives the logits.
+        vectors: of which the layers' arrays are views: values, gradients, each slot of the optimizer; (n,).
         optimizer: the name of its kernel. settings: the kernel's. control: (4,), as it takes it.
         rates: (R,) learning rate of each update; the last one for all after them.
         sums: (3,): of the examples' losses, and of right answers if ``accuracy``.
@@ -51,6 +54,7 @@ class Plan:
     order: Array
     position: Array
     layers: tuple[PlannedLayer, ...]
+    vectors: tuple[Array, ...]
     optimizer: str
     settings: tuple[Any, ...]
     control: Array

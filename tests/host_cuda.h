@@ -2,7 +2,9 @@
 //
 // A thread gives way at each __syncthreads and __shfl_xor_sync; they are resumed in turn, so that when one goes
 // on all others have come as far. That holds for kernels whose threads of a block (or warp) meet the same
-// barriers, as CUDA demands.
+// barriers, as CUDA demands. CUDA promises no order between two barriers: tests turn it round, and start one
+// block alone, by the variables at the end.
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cmath>
@@ -12,6 +14,8 @@
 #define __global__ static
 #define __device__
 #define __shared__ static
+#define __align__(n) alignas(n)
+#define __launch_bounds__(n)
 
 struct Index {
     int x = 0, y = 0, z = 0;
@@ -20,54 +24,73 @@ static Index blockIdx, blockDim, threadIdx;
 
 namespace host {
 
+static int backwards = 0;    // whether the last block, and in each the last thread, goes first
+static int only_block = -1;  // the one that is started; -1: all
+
 struct Thread {
     ucontext_t context;
+    jmp_buf place;
     std::vector<char> stack;
     Index index;
-    bool done = false;
+    bool begun, done;
 };
 static std::vector<Thread> threads;
-static ucontext_t scheduler;
+static ucontext_t start;
+static jmp_buf scheduler;
 static Thread* running = nullptr;
 static std::function<void()> body;
 
+// Jumps, since swapcontext asks the system about signals each time.
 static void give_way() {
-    Thread* self = running;
-    swapcontext(&self->context, &scheduler);
+    if (_setjmp(running->place) == 0) _longjmp(scheduler, 1);
 }
 
 static void entry() {
     body();
-    running->done = true;  // uc_link goes back to the scheduler
+    running->done = true;
+    _longjmp(scheduler, 1);
 }
 
-static void launch(int blocks, int x, int y, std::function<void()> kernel) {
+static void resume(Thread& thread) {
+    running = &thread;
+    threadIdx = thread.index;
+    if (_setjmp(scheduler) != 0) return;
+    if (thread.begun) _longjmp(thread.place, 1);
+    thread.begun = true;
+    swapcontext(&start, &thread.context);
+}
+
+static void run_block() {
+    const int count = blockDim.x * blockDim.y;
+    for (int t = 0; t < count; ++t) {
+        Thread& thread = threads[t];
+        thread.stack.resize(32768);
+        thread.index = {t % blockDim.x, t / blockDim.x, 0};
+        thread.begun = thread.done = false;
+        getcontext(&thread.context);
+        thread.context.uc_stack.ss_sp = thread.stack.data();
+        thread.context.uc_stack.ss_size = thread.stack.size();
+        makecontext(&thread.context, entry, 0);
+    }
+    for (bool alive = true; alive;) {
+        alive = false;
+        for (int t = 0; t < count; ++t) {
+            Thread& thread = threads[backwards ? count - 1 - t : t];
+            if (!thread.done) resume(thread);
+            alive = alive || !thread.done;
+        }
+    }
+}
+
+static void launch(int columns, int rows, int x, int y, std::function<void()> kernel) {
     body = kernel;
     blockDim = {x, y, 1};
     threads.resize(x * y);
-    for (int block = 0; block < blocks; ++block) {
-        blockIdx = {block, 0, 0};
-        for (int t = 0; t < x * y; ++t) {
-            Thread& thread = threads[t];
-            thread.stack.resize(32768);
-            thread.index = {t % x, t / x, 0};
-            thread.done = false;
-            getcontext(&thread.context);
-            thread.context.uc_stack.ss_sp = thread.stack.data();
-            thread.context.uc_stack.ss_size = thread.stack.size();
-            thread.context.uc_link = &scheduler;
-            makecontext(&thread.context, entry, 0);
-        }
-        for (bool alive = true; alive;) {
-            alive = false;
-            for (Thread& thread : threads) {
-                if (thread.done) continue;
-                running = &thread;
-                threadIdx = thread.index;
-                swapcontext(&scheduler, &thread.context);
-                alive = alive || !thread.done;
-            }
-        }
+    for (int i = 0; i < columns * rows; ++i) {
+        const int block = backwards ? columns * rows - 1 - i : i;
+        if (only_block >= 0 && block != only_block) continue;
+        blockIdx = {block % columns, block / columns, 0};
+        run_block();
     }
 }
 
@@ -84,4 +107,9 @@ static T __shfl_xor_sync(unsigned int, T value, int mask) {
     const T other = slots[me.y][me.x ^ mask];
     host::give_way();  // all have read
     return other;
+}
+
+extern "C" void host_order(int backwards, int only_block) {
+    host::backwards = backwards;
+    host::only_block = only_block;
 }

@@ -1,6 +1,6 @@
 """The CUDA kernels compiled for the host: the same text, so that everything but the GPU itself is tested.
 
-``Elementwise`` and ``rows`` stand in for cupy.ElementwiseKernel and cupy.RawModule over NumPy arrays.
+``Elementwise`` and ``raw`` stand in for cupy.ElementwiseKernel and cupy.RawModule over NumPy arrays.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 
 from backends import Backend
-from backends.cupy import compiled
+from backends.cupy import compiled, update
 from backends.cupy import sources as cuda
 from backends.cupy.backend import CupyBackend
 from backends.numpy.backend import NumpyBackend
+from backends.plan import Plan
 
 HERE = Path(__file__).parent
 CTYPES = {
@@ -74,14 +75,14 @@ def _loop(name: str, types: dict[str, str]) -> str:
     )
 
 
-def _row_entries(real: str) -> str:
+def _raw_entries(real: str) -> str:
     lines = []
-    for name in cuda.ROW_KERNELS:
-        second = CTYPES.get(cuda.ROW_KERNELS[name], "REAL")
-        signature = f"const REAL* a, const {second}* b, int batch, int n, REAL* c, REAL* d"
+    for name, types in cuda.KERNELS.items():
+        given = ", ".join(f"{kind.replace('REAL', real)} a{i}" for i, kind in enumerate(types))
+        passed = ", ".join(f"a{i}" for i in range(len(types)))
         lines.append(
-            f"void {name}_{real}(int blocks, int x, int y, {signature}) "
-            f"{{ host::launch(blocks, x, y, [=] {{ {name}(a, b, batch, n, c, d); }}); }}\n"
+            f"void {name}_{real}(int columns, int rows, int x, int y, {given}) "
+            f"{{ host::launch(columns, rows, x, y, [=] {{ {name}({passed}); }}); }}\n"
         )
     return 'extern "C" {\n' + "".join(lines) + "}\n"
 
@@ -95,15 +96,28 @@ def library() -> ctypes.CDLL:
     folder = Path(tempfile.mkdtemp(prefix="dnn-host-cuda-"))
     text = f'#include "{HERE / "host_cuda.h"}"\n{cuda.arithmetic()}'
     text += "".join(_loop(name, types) for name in cuda.ELEMENTWISE for types in _instances(name))
-    rows = (cuda.FOLDER / "rows.cu").read_text(encoding="utf-8")
     for real in cuda.CTYPES.values():
-        # Two compilations of rows.cu in one file: each in a namespace, without its extern "C".
-        body = rows.replace('extern "C" {', "namespace kernels {").replace('}  // extern "C"', "}")
-        text += f"#undef REAL\n#undef DNN_BACKWARD\n#define REAL {real}\nnamespace host_{real} {{\n{body}\n"
-        text += f"using namespace kernels;\n{_row_entries(real)}}}\n"
+        # Two compilations in one file: each in a namespace, without its extern "C".
+        body = cuda.module(list(cuda.KERNELS)[-1], real).replace(cuda.arithmetic(), "")
+        body = body.replace('extern "C" {', "namespace kernels {").replace('}  // extern "C"', "}")
+        body = body.replace("#define REAL", "#undef REAL\n#define REAL")
+        head, _, rest = body.partition("\n\n")
+        text += (
+            f"{head}\nnamespace host_{real} {{\n{rest}\nusing namespace kernels;\n{_raw_entries(real)}}}\n"
+        )
     source, target = folder / "kernels.cpp", folder / "kernels.so"
     source.write_text(text, encoding="utf-8")
-    command = [COMPILER, "-std=c++17", "-O1", "-shared", "-fPIC", "-o", str(target), str(source)]
+    command = [
+        COMPILER,
+        "-std=c++17",
+        "-O2",
+        "-U_FORTIFY_SOURCE",
+        "-shared",
+        "-fPIC",
+        "-o",
+        str(target),
+        str(source),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = ctypes.CDLL(str(target))
@@ -147,21 +161,23 @@ class Elementwise:
                 out[...] = copy
 
 
-def rows(name: str, dtype: Any) -> Any:
-    """A kernel of rows.cu with CuPy's way of launching: (grid, block, arguments)."""
-    real = cuda.CTYPES[np.dtype(dtype).name]
+def raw(name: str, real: str) -> Any:
+    """A kernel with pointers and CuPy's way of launching: (grid, block, arguments)."""
 
-    def launch(grid: tuple[int, ...], block: tuple[int, int], arguments: tuple[Any, ...]) -> None:
-        a, b, batch, n, c, d = arguments
-        assert all(array.flags.c_contiguous for array in (a, b, c, d))
-        assert a.dtype == c.dtype == d.dtype == np.dtype(dtype)
-        assert b.dtype == (cuda.ROW_KERNELS[name] or np.dtype(dtype))
-        assert isinstance(batch, np.int32)
-        assert isinstance(n, np.int32)
-        if grid[0] == 0:
+    def launch(grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
+        reals = {"REAL*": next(dtype for dtype, c in cuda.CTYPES.items() if c == real), **compiled.DTYPES}
+        for argument, kind in zip(arguments, cuda.KERNELS[name], strict=True):
+            if kind == "int":
+                assert isinstance(argument, np.int32)
+            else:
+                assert argument.flags.c_contiguous
+                assert argument.dtype == reals[kind], f"{name}: {argument.dtype} for {kind}"
+        if 0 in grid:
             raise ValueError("CUDA refuses an empty grid")
+        assert np.prod(block) <= 1024
+        passed = [_pointer(a) if isinstance(a, np.ndarray) else int(a) for a in arguments]
         getattr(library(), f"{name}_{real}")(
-            grid[0], *block, _pointer(a), _pointer(b), int(batch), int(n), _pointer(c), _pointer(d)
+            *grid, *[1] * (2 - len(grid)), *block, *[1] * (2 - len(block)), *passed
         )
 
     return launch
@@ -170,7 +186,7 @@ def rows(name: str, dtype: Any) -> Any:
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on the CuPy overrides run these kernels."""
     monkeypatch.setattr(compiled, "elementwise", Elementwise)
-    monkeypatch.setattr(compiled, "row_kernel", rows)
+    monkeypatch.setattr(compiled, "raw_kernel", raw)
 
 
 CUPY_ON_NUMPY = "cupy-on-numpy"
@@ -180,6 +196,9 @@ class CupyOverridesOnNumpy(NumpyBackend):
     """The CuPy overrides over NumPy arrays, with their CUDA kernels compiled for the host."""
 
     OVERRIDES = CupyBackend.OVERRIDES
+
+    def planned(self, plan: Plan) -> Any:
+        return update.planned(plan, self, compiled.bound, lambda a, b, out: np.matmul(a, b, out=out))
 
 
 def find(make_backend: Callable[..., Backend], backend_id: str, dtype: str) -> Backend:

@@ -66,6 +66,20 @@ DNN_HD T relu_backward(T dy, T y) {
     return y <= T(0) ? T(0) : dy;
 }
 
+// The same by number, as sources.FUSED_KINDS counts them.
+template <class T>
+DNN_HD T activated(int kind, T z) {
+    return kind == 1 ? sigmoid(z) : kind == 2 ? hyperbolic_tangent(z) : kind == 3 ? relu(z) : z;
+}
+
+template <class T>
+DNN_HD T activated_backward(int kind, T dy, T y) {
+    return kind == 1   ? sigmoid_backward(dy, y)
+           : kind == 2 ? hyperbolic_tangent_backward(dy, y)
+           : kind == 3 ? relu_backward(dy, y)
+                       : dy;
+}
+
 // ----- softmax with cross-entropy: one row is reduced to its maximum and its sum of exponentials
 
 // The larger of two, NaN if either is: fmax would drop it.
@@ -89,6 +103,13 @@ DNN_HD T cross_entropy_term(T t, T z, T maximum, T total) {
 template <class T>
 DNN_HD T cross_entropy_gradient(T t, T sum_t, T z, T maximum, T total, T batch) {
     return (shifted_exp(z, maximum) / total * sum_t - t) / batch;
+}
+
+// Whether z of another class keeps the target's from being the row's first maximum, where NaN is the largest.
+template <class T>
+DNN_HD bool beats(T z, T of_target, bool before) {
+    if (of_target != of_target) return before && z != z;
+    return !(z < of_target || (!before && z == of_target));
 }
 
 // ----- optimizers; control = [rate, c1, c2, updates done]
@@ -148,6 +169,19 @@ DNN_HD void rmsprop(T& p, T g, T& v, T& velocity, T rate, T updates, T decay, T 
         step = velocity;
     }
     p = p - rate * step;
+}
+
+// The step of the optimizer with this number, as sources.OPTIMIZERS counts them; numbers are those of an update:
+// [scale of x, beta1, 1 - beta1, beta2, 1 - beta2, then the rest of its settings].
+template <class T>
+DNN_HD void optimize(int kind, const T* numbers, T rate, T c1, T c2, T updates, T& p, T g, T& first, T& second) {
+    const T *betas = numbers + 1, *rest = numbers + 5;
+    if (kind == 0) sgd(p, g, first, rate, rest[0], rest[1] != T(0), updates);
+    if (kind == 1) adagrad(p, g, first, rate, updates, rest[0]);
+    if (kind == 2) rmsprop(p, g, first, second, rate, updates, rest[0], rest[1], rest[2], rest[3]);
+    if (kind == 3) adam(p, g, first, second, rate, c1, c2, updates, betas[0], betas[1], betas[2], betas[3], rest[0]);
+    if (kind == 4)
+        adamw(p, g, first, second, rate, c1, c2, updates, betas[0], betas[1], betas[2], betas[3], rest[0], rest[1]);
 }
 
 // ----- penalty of large weights; NaN passes through

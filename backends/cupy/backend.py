@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backends.backend import Backend, Step
-from backends.cupy import dense, optimizers
+from backends.cupy import compiled, dense, optimizers, update
 from backends.cupy.diagnosis import INSTALL, usable_devices
 from backends.dispatch import Kernel, Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, shown
+from backends.plan import Plan
 from backends.reference.signatures import Array
 
 
@@ -56,6 +57,13 @@ class CupyBackend(Backend):
 
     def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
         return partial(_on, self.device, super().capture(step, unroll))
+
+    def planned(self, plan: Plan) -> Callable[[int], None] | None:
+        def matmul(a: Array, b: Array, out: Array) -> None:
+            self.xp.matmul(a, b, out=out)
+
+        run = update.planned(plan, self, compiled.bound, matmul)
+        return None if run is None else partial(_on, self.device, run)
 
     def to_host(self, array: Array) -> np.ndarray:
         import cupy

@@ -40,8 +40,8 @@ def dense_backward(
 ) -> None:
     dW, db, dx = gradients
     if all(a.flags.c_contiguous for a in (dy, y, dz, db)):
-        grid, block = (-(-dy.shape[1] // 32),), (32, 32)
-        compiled.launch(f"backward_and_sums_{kind}", grid, block, (dy, y, dz, db))
+        blocks = (-(-dy.shape[1] // 32),)
+        compiled.launch("backward_and_sums", blocks, (32, 32), KINDS.index(kind), dy, y, *dy.shape, dz, db)
     else:
         compiled.elementwise(f"activation_backward_{kind}")(dy, y, dz)
         xp.sum(dz, axis=0, out=db)
@@ -62,9 +62,9 @@ def softmax_cross_entropy(
     batch = logits.shape[0]
     if batch == 0:  # CUDA refuses an empty grid
         return
-    grid, block = (-(-batch // ROWS_A_BLOCK),), (32, ROWS_A_BLOCK)
-    arrays = xp.ascontiguousarray(logits), xp.ascontiguousarray(targets), losses, dlogits
-    compiled.launch(f"softmax_cross_entropy_{kind}", grid, block, arrays)
+    blocks, reads = (-(-batch // ROWS_A_BLOCK),), (xp.ascontiguousarray(a) for a in (logits, targets))
+    name, sizes = f"softmax_cross_entropy_{kind}", logits.shape
+    compiled.launch(name, blocks, (32, ROWS_A_BLOCK), *reads, *sizes, losses, dlogits)
 
 
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:

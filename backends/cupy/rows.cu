@@ -1,4 +1,4 @@
-// Kernels that reduce rows or columns, for one REAL (float or double, given with -D). arithmetic.cuh comes first.
+// Kernels that reduce rows or columns, for one REAL (float or double, defined in front). arithmetic.cuh comes first.
 // No atomics: sums are in a fixed order, so that a run can be repeated bit for bit.
 
 namespace {
@@ -28,30 +28,36 @@ struct Probabilities {
     __device__ REAL operator()(long long row, int c) const { return targets[row * classes + c]; }
 };
 
-// One warp a row: blockDim = (32, rows a block).
+// A row's logits, to which b is still to be added unless it is null.
+struct Logits {
+    const REAL* z;
+    const REAL* b;
+    __device__ REAL operator()(int c) const { return b ? z[c] + b[c] : z[c]; }
+};
+
+__device__ long long row_of_warp() { return static_cast<long long>(blockIdx.x) * blockDim.y + threadIdx.y; }
+
+// One warp a row: blockDim = (32, rows a block). dlogits may be where the logits are.
 template <class Targets>
-__device__ void softmax_cross_entropy(const REAL* logits, Targets target, int batch, int classes, REAL* losses,
+__device__ void softmax_cross_entropy(Logits z, Targets target, long long row, int batch, int classes, REAL* losses,
                                       REAL* dlogits) {
-    const long long row = static_cast<long long>(blockIdx.x) * blockDim.y + threadIdx.y;
-    if (row >= batch) return;
-    const REAL* z = logits + row * classes;
     // Every lane starts from a number of the row; column 0 may be seen twice, which changes no maximum.
-    REAL maximum = z[threadIdx.x < classes ? threadIdx.x : 0];
-    for (int c = threadIdx.x; c < classes; c += 32) maximum = dnn::larger(maximum, z[c]);
+    REAL maximum = z(threadIdx.x < classes ? threadIdx.x : 0);
+    for (int c = threadIdx.x; c < classes; c += 32) maximum = dnn::larger(maximum, z(c));
     maximum = warp_larger(maximum);
     REAL total = 0, sum_t = 0;
     for (int c = threadIdx.x; c < classes; c += 32) {
-        total += dnn::shifted_exp(z[c], maximum);
+        total += dnn::shifted_exp(z(c), maximum);
         sum_t += target(row, c);
     }
     total = warp_sum(total);
     sum_t = warp_sum(sum_t);
     REAL loss = 0;
     for (int c = threadIdx.x; c < classes; c += 32) {
-        const REAL t = target(row, c);
-        loss += dnn::cross_entropy_term(t, z[c], maximum, total);
+        const REAL t = target(row, c), here = z(c);
+        loss += dnn::cross_entropy_term(t, here, maximum, total);
         dlogits[row * classes + c] =
-            dnn::cross_entropy_gradient(t, sum_t, z[c], maximum, total, static_cast<REAL>(batch));
+            dnn::cross_entropy_gradient(t, sum_t, here, maximum, total, static_cast<REAL>(batch));
     }
     loss = warp_sum(loss);
     if (threadIdx.x == 0) losses[row] = loss;
@@ -60,16 +66,34 @@ __device__ void softmax_cross_entropy(const REAL* logits, Targets target, int ba
 // dz = f'(z) dy and its column sums: blockDim = (32 columns, ROWS), each thread adds every ROWS-th row.
 const int ROWS = 32;
 
-template <class Backward>
-__device__ void backward_and_sums(const REAL* dy, const REAL* y, int batch, int n, REAL* dz, REAL* db,
-                                  Backward backward) {
+}  // namespace
+
+extern "C" {
+
+__global__ void softmax_cross_entropy_integer(const REAL* logits, const long long* targets, int batch, int classes,
+                                              REAL* losses, REAL* dlogits) {
+    const long long row = row_of_warp();
+    if (row >= batch) return;
+    const Logits z = {logits + row * classes, nullptr};
+    softmax_cross_entropy(z, ClassNumbers{targets, classes}, row, batch, classes, losses, dlogits);
+}
+
+__global__ void softmax_cross_entropy_dense(const REAL* logits, const REAL* targets, int batch, int classes,
+                                            REAL* losses, REAL* dlogits) {
+    const long long row = row_of_warp();
+    if (row >= batch) return;
+    const Logits z = {logits + row * classes, nullptr};
+    softmax_cross_entropy(z, Probabilities{targets, classes}, row, batch, classes, losses, dlogits);
+}
+
+__global__ void backward_and_sums(int kind, const REAL* dy, const REAL* y, int batch, int n, REAL* dz, REAL* db) {
     __shared__ REAL partial[ROWS][33];
     const int column = blockIdx.x * 32 + threadIdx.x;
     REAL sum = 0;
     if (column < n) {
         for (long long row = threadIdx.y; row < batch; row += ROWS) {
             const long long at = row * n + column;
-            const REAL value = backward(dy[at], y[at]);
+            const REAL value = dnn::activated_backward(kind, dy[at], y[at]);
             dz[at] = value;
             sum += value;
         }
@@ -82,42 +106,5 @@ __device__ void backward_and_sums(const REAL* dy, const REAL* y, int batch, int 
     }
     if (threadIdx.y == 0 && column < n) db[column] = partial[0][threadIdx.x];
 }
-
-struct LinearBackward {
-    __device__ REAL operator()(REAL dy, REAL y) const { return dnn::linear_backward(dy, y); }
-};
-struct SigmoidBackward {
-    __device__ REAL operator()(REAL dy, REAL y) const { return dnn::sigmoid_backward(dy, y); }
-};
-struct TanhBackward {
-    __device__ REAL operator()(REAL dy, REAL y) const { return dnn::hyperbolic_tangent_backward(dy, y); }
-};
-struct ReluBackward {
-    __device__ REAL operator()(REAL dy, REAL y) const { return dnn::relu_backward(dy, y); }
-};
-
-}  // namespace
-
-extern "C" {
-
-__global__ void softmax_cross_entropy_integer(const REAL* logits, const long long* targets, int batch, int classes,
-                                              REAL* losses, REAL* dlogits) {
-    softmax_cross_entropy(logits, ClassNumbers{targets, classes}, batch, classes, losses, dlogits);
-}
-
-__global__ void softmax_cross_entropy_dense(const REAL* logits, const REAL* targets, int batch, int classes,
-                                            REAL* losses, REAL* dlogits) {
-    softmax_cross_entropy(logits, Probabilities{targets, classes}, batch, classes, losses, dlogits);
-}
-
-#define DNN_BACKWARD(kind, Backward)                                                                          \
-    __global__ void backward_and_sums_##kind(const REAL* dy, const REAL* y, int batch, int n, REAL* dz, REAL* db) { \
-        backward_and_sums(dy, y, batch, n, dz, db, Backward());                                               \
-    }
-
-DNN_BACKWARD(linear, LinearBackward)
-DNN_BACKWARD(sigmoid, SigmoidBackward)
-DNN_BACKWARD(tanh, TanhBackward)
-DNN_BACKWARD(relu, ReluBackward)
 
 }  // extern "C"

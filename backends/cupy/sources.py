@@ -1,10 +1,11 @@
 """The CUDA kernels of the CuPy backend as text, and how each is called.
 
-``arithmetic.cuh`` is every kernel's arithmetic on one element; ``rows.cu`` has the kernels that reduce rows
-or columns; ELEMENTWISE lists those that CuPy makes from one line. Nothing here needs CuPy, so all can be
-checked without a GPU.
+``arithmetic.cuh`` is every kernel's arithmetic on one element; the files of FILES have kernels that are
+started with pointers; ELEMENTWISE lists those that CuPy makes from one line. Nothing here needs CuPy, so all
+can be checked without a GPU.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,7 @@ class Elementwise:
 
 _FORWARD = {"linear": "linear", "sigmoid": "sigmoid", "tanh": "hyperbolic_tangent", "relu": "relu"}
 FUSED_KINDS = tuple(_FORWARD)  # activations that have CUDA code; softmax has none outside the loss
-ROW_KERNELS: Mapping[str, str | None] = MappingProxyType({
-    "softmax_cross_entropy_integer": "int64", "softmax_cross_entropy_dense": None,
-    **{f"backward_and_sums_{kind}": None for kind in FUSED_KINDS},
-})  # fmt: skip
-"""Entry points of ``rows.cu``, each of four arrays; the second's dtype where it is not that of the others."""
+OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")  # that ``dnn::optimize`` knows
 
 _BETAS = "T beta1, T rest1, T beta2, T rest2"
 _ADAM = "p, g, m, v, control[0], control[1], control[2], control[3], beta1, rest1, beta2, rest2, epsilon"
@@ -86,6 +83,27 @@ def function(name: str) -> str:
     return f"template <class T>\nT {name}({body}{end}"
 
 
-def rows() -> str:
-    """The text of the row and column kernels; compiled once for each dtype with -DREAL=float or double."""
-    return arithmetic() + (FOLDER / "rows.cu").read_text(encoding="utf-8")
+FILES = ("rows", "update")
+"""Kernels that CUDA is given pointers for; what a file needs stands in those before it."""
+
+
+def _text(name: str) -> str:
+    return (FOLDER / f"{name}.cu").read_text(encoding="utf-8")
+
+
+def signatures(file: str) -> dict[str, tuple[str, ...]]:
+    """Name of each kernel of a file -> its arguments' types: "int", or of arrays "REAL*", "long long*"."""
+    found = re.findall(r"^__global__ void (\w+)\(([^)]*)\)", _text(file), re.MULTILINE)
+    return {name: tuple(re.findall(r"(?:const )?(\w[\w ]*\*?) \w+(?:,|$)", given)) for name, given in found}
+
+
+KERNELS: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    name: types for file in FILES for name, types in signatures(file).items()
+})  # fmt: skip
+"""Every such kernel and the types of its arguments."""
+
+
+def module(kernel: str, real: str) -> str:
+    """The whole text in which a kernel is found, for REAL "float" or "double"."""
+    last = next(i for i, file in enumerate(FILES) if kernel in signatures(file))
+    return "\n".join([f"#define REAL {real}", arithmetic(), *map(_text, FILES[: last + 1])])

@@ -45,9 +45,10 @@ def planned(step: Any) -> Callable[[int], None] | None:
         x = network.backend.view(x, (x.shape[0], -1))
     if x is None:
         return None
-    state = network.optimizer_state
+    state, parameters = network.optimizer_state, network.parameters
+    vectors = parameters.values, parameters.gradients, *state.vectors.values()
     plan = Plan(
-        x, step.scale, step.y, step.order, step.position, _layers(network, layers), optimizer.kernel,
+        x, step.scale, step.y, step.order, step.position, _layers(network, layers), vectors, optimizer.kernel,
         optimizer.settings(), state.control, state.rates, step.totals.sums, bool(measures),
     )  # fmt: skip
     return network.backend.planned(plan)
@@ -55,13 +56,13 @@ def planned(step: Any) -> Callable[[int], None] | None:
 
 def _layers(network: Network, layers: list[Any]) -> tuple[PlannedLayer, ...]:
     parameters = network.parameters
+    value, gradient = parameters.value, parameters.gradient
     slots = [parameters.views(vector) for vector in network.optimizer_state.vectors.values()]
-    return tuple(
-        PlannedLayer(
-            "linear" if layer is layers[-1] else layer.activation,
-            parameters.value[f"{layer.name}.W"],
-            parameters.value.get(f"{layer.name}.b"),
-            tuple((views[f"{layer.name}.W"], views.get(f"{layer.name}.b")) for views in slots),
-        )
-        for layer in layers
-    )
+
+    def planned_layer(layer: Any) -> PlannedLayer:
+        W, b = f"{layer.name}.W", f"{layer.name}.b"
+        arrays = value[W], value.get(b), gradient[W], gradient.get(b)
+        kind = "linear" if layer is layers[-1] else layer.activation
+        return PlannedLayer(kind, *arrays, tuple((views[W], views.get(b)) for views in slots))
+
+    return tuple(map(planned_layer, layers))

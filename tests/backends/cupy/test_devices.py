@@ -93,7 +93,7 @@ def cards(monkeypatch):
         elementwise = lambda name: cards.noting("kernel", host_cuda.Elementwise(name))  # noqa: E731
         monkeypatch.setattr(compiled, "elementwise", elementwise)
         monkeypatch.setattr(
-            compiled, "row_kernel", lambda n, dtype: cards.noting("kernel", host_cuda.rows(n, dtype))
+            compiled, "raw_kernel", lambda n, real: cards.noting("kernel", host_cuda.raw(n, real))
         )
         return cards
 

@@ -1,4 +1,4 @@
-"""The calls of ``rows.cu``, whose pointers know no dtype: a wrong array is refused, never read as another."""
+"""Kernels with pointers, which know no dtype: a wrong array is refused, never read as another."""
 
 from __future__ import annotations
 
@@ -10,82 +10,79 @@ import host_cuda
 import numpy as np
 import pytest
 
-from backends.cupy import compiled
-from backends.cupy.sources import ROW_KERNELS
+from backends.cupy import compiled, sources
 from dnn import Dense, Sequential
 from dnn.losses import CategoricalCrossentropy
 
-SHAPE = (3, 4)
+PLACES = [(name, i) for name, kinds in sources.KERNELS.items() for i in range(len(kinds))]
 
 
-def arrays(name, dtype="float32"):
-    """The four arrays of a kernel as it wants them."""
-    second = np.zeros(SHAPE[0] if name.endswith("integer") else SHAPE, dtype=ROW_KERNELS[name] or dtype)
-    third = np.zeros(SHAPE[0] if name.startswith("softmax") else SHAPE, dtype)
-    fourth = np.zeros(SHAPE if name.startswith("softmax") else SHAPE[1], dtype)
-    return [np.zeros(SHAPE, dtype), second, third, fourth]
+def arguments_of(name, dtype="float32"):
+    """Arguments of a kernel as it wants them."""
+    dtypes = {"REAL*": dtype, **compiled.DTYPES}
+    return [2 if kind == "int" else np.zeros((3, 4), dtypes[kind]) for kind in sources.KERNELS[name]]
 
 
 @pytest.fixture
 def started(monkeypatch):
-    """(name, dtype, arguments) of what was started."""
+    """(name, real, arguments) of what was started."""
     calls = []
 
-    def row_kernel(name, dtype):
-        return lambda grid, block, arguments: calls.append((name, dtype, arguments))
+    def raw_kernel(name, real):
+        return lambda grid, block, arguments: calls.append((name, real, arguments))
 
-    monkeypatch.setattr(compiled, "row_kernel", row_kernel)
+    monkeypatch.setattr(compiled, "raw_kernel", raw_kernel)
     return calls
 
 
-@pytest.mark.parametrize("name", ROW_KERNELS)
+@pytest.mark.parametrize("name", sources.KERNELS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_right_arrays_are_passed_on(started, name, dtype):
-    given = arrays(name, dtype)
-    compiled.launch(name, (1,), (32, 4), tuple(given))
-    ((_, used, (a, b, batch, n, c, d)),) = started
-    assert used == dtype
-    assert all(there is here for there, here in zip((a, b, c, d), given, strict=True))
-    assert (batch, n) == SHAPE
-    assert type(batch) is type(n) is np.int32
+def test_the_right_arguments_are_passed_on(started, name, dtype):
+    given = arguments_of(name, dtype)
+    compiled.launch(name, (1,), (32, 4), *given)
+    ((_, real, passed),) = started
+    assert real == sources.CTYPES[dtype]
+    for there, here in zip(passed, given, strict=True):
+        assert there is here or (type(there) is np.int32 and there == here)
 
 
-@pytest.mark.parametrize("name", ROW_KERNELS)
-@pytest.mark.parametrize("which", [1, 2, 3])
-@pytest.mark.parametrize("change", ["dtype", "layout"])
-def test_a_wrong_array_is_refused(started, name, which, change):
-    given = arrays(name)
-    if change == "dtype":
-        given[which] = given[which].astype(np.float64)
+@pytest.mark.parametrize(("name", "which"), PLACES)
+def test_a_wrong_argument_is_refused(started, name, which):
+    right = arguments_of(name)
+    if sources.KERNELS[name][which] == "int":
+        wrong = [2**31, -1, 2.0, np.zeros(1, np.int32)]
     else:
-        given[which] = np.zeros((*given[which].shape[:-1], 2 * given[which].shape[-1]), given[which].dtype)[
-            ..., ::2
-        ]
-    with pytest.raises(TypeError, match=f"{name} got an array of .*, expected .*, C-contiguous"):
-        compiled.launch(name, (1,), (32, 4), tuple(given))
+        wrong = [right[which].astype(np.float16), np.zeros((3, 8), right[which].dtype)[:, ::2]]
+        if sources.KERNELS[name].count("REAL*") > 1 and sources.KERNELS[name][which] == "REAL*":
+            wrong.append(right[which].astype(np.float64))
+    for argument in wrong:
+        with pytest.raises(TypeError, match=f"{name} got .*, expected "):
+            compiled.launch(name, (1,), (32, 4), *right[:which], argument, *right[which + 1 :])
     assert started == []
 
 
 def test_a_kernel_is_looked_up_once(monkeypatch):
-    looked_up = []
+    looked_up, texts = [], []
 
     class RawModule:
-        def __init__(self, code, options):
-            pass
+        def __init__(self, code):
+            texts.append(code)
 
         def get_function(self, name):
             looked_up.append(name)
             return lambda grid, block, arguments: None
 
     monkeypatch.setitem(sys.modules, "cupy", types.SimpleNamespace(RawModule=RawModule))
-    for cached in (compiled.row_kernel, compiled._row_kernels):
-        cached.cache_clear()
+    cached = compiled.raw_kernel, compiled._module
+    for function in cached:
+        function.cache_clear()
     for _ in range(3):
-        for name in ROW_KERNELS:
-            compiled.launch(name, (1,), (32, 4), tuple(arrays(name)))
-    assert looked_up == list(ROW_KERNELS)
-    for cached in (compiled.row_kernel, compiled._row_kernels):
-        cached.cache_clear()
+        for name in sources.KERNELS:
+            compiled.launch(name, (1,), (32, 4), *arguments_of(name))
+    assert looked_up == list(sources.KERNELS)
+    assert len(texts) == len(sources.FILES)
+    for function in cached:
+        function.cache_clear()
 
 
 @pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")

@@ -81,9 +81,9 @@ def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tupl
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("dtype", cuda.CTYPES)
-def test_row_kernels_compile(architecture, dtype, tmp_path):
-    compile_for_gpu(f"#define REAL {cuda.CTYPES[dtype]}\n{cuda.rows()}", architecture, tmp_path)
+@pytest.mark.parametrize("real", cuda.CTYPES.values())
+def test_kernels_with_pointers_compile(architecture, real, tmp_path):
+    compile_for_gpu(cuda.module(list(cuda.KERNELS)[-1], real), architecture, tmp_path)
 
 
 def plain_kernel(name: str, types: dict[str, str]) -> str:
@@ -223,8 +223,11 @@ def test_without_the_private_switch_tf32_is_cupys_documented_variable(monkeypatc
     assert os.environ["CUPY_TF32"] == str(int(wanted))
 
 
-def test_the_row_kernels_are_those_of_the_source():
-    text = (cuda.FOLDER / "rows.cu").read_text(encoding="utf-8")
-    for name in cuda.ROW_KERNELS:
-        kind = name.removeprefix("backward_and_sums_")
-        assert f"DNN_BACKWARD({kind}," in text or f"void {name}(" in text
+def test_a_kernel_is_compiled_with_what_it_needs_and_no_more():
+    for file in cuda.FILES:
+        for name in cuda.signatures(file):
+            text = cuda.module(name, "float")
+            assert text.count("__global__ void ") == sum(
+                len(cuda.signatures(f)) for f in cuda.FILES[: cuda.FILES.index(file) + 1]
+            )
+            assert f"__global__ void {name}(" in text

@@ -1,0 +1,217 @@
+"""Planned updates by the CUDA kernels, on the host: they leave what the layers leave, in few launches."""
+
+from __future__ import annotations
+
+import types
+
+import array_api_compat.numpy as npx
+import host_cuda
+import numpy as np
+import pytest
+import train
+from helpers import assert_close
+
+import dnn.training.step
+from backends.cupy import compiled
+from dnn import Dense, Sequential
+from dnn.layers import Flatten, Rescaling
+from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from dnn.optimizers.schedules import CosineDecay
+from dnn.training.loop import Batches
+
+if host_cuda.COMPILER is None:
+    pytest.skip("no C++ compiler", allow_module_level=True)
+
+RNG = np.random.default_rng(16)
+LABELS = RNG.integers(0, 5, 83)
+FLOATS = RNG.standard_normal((83, 37)).astype(np.float32)
+BYTES = RNG.integers(0, 256, (83, 37)).astype(np.uint8)
+HIDDEN = [Dense(33, "sigmoid"), Dense(17, "relu"), Dense(5, "softmax")]
+CASES = {
+    "a short last batch": (HIDDEN, FLOATS, Adam(), 20),
+    "bytes": ([Rescaling(1 / 255), Dense(41, "tanh"), Dense(5), Dense(5, "softmax")], BYTES, Adam(), 83),
+    "one layer": ([Dense(5, "softmax")], FLOATS, Adam(), 7),
+    "batches of one": ([Dense(7, "sigmoid"), Dense(5, "softmax")], FLOATS, Adam(), 1),
+    "many classes": ([Dense(7, "relu"), Dense(70, "softmax")], FLOATS, Adam(), 9),
+    "without a bias": (
+        [Dense(40, "tanh", use_bias=False), Dense(5, "softmax", use_bias=False)], FLOATS, Adam(beta1=0.8), 10,
+    ),
+    "images": ([Flatten(), Dense(9), Dense(5, "softmax")], BYTES[:, 1:].reshape(-1, 4, 9), Adam(), 10),
+    "a falling rate": (HIDDEN, FLOATS, Adam(CosineDecay(0.01, 6)), 10),
+    "decay": (HIDDEN, FLOATS, AdamW(weight_decay=0.3), 32),
+    "sgd": (HIDDEN, FLOATS, SGD(0.1), 32),
+    "momentum": (HIDDEN, FLOATS, SGD(0.1, momentum=0.5, nesterov=True), 32),
+    "rmsprop": (HIDDEN, FLOATS, RMSprop(1e-3, momentum=0.5), 32),
+    "adagrad": (HIDDEN, FLOATS, Adagrad(), 32),
+}  # fmt: skip
+
+
+def backend_of(dtype="float32"):
+    return host_cuda.CupyOverridesOnNumpy("cupy", npx, "cpu", dtype)
+
+
+@pytest.fixture(autouse=True)
+def on_the_host(monkeypatch):
+    host_cuda.install(monkeypatch)
+
+
+def trained(case, whole=True, *, dtype="float32", epochs=2, labels=LABELS, start=None, **settings):
+    """What a training leaves: name -> array; and whether each kind of batch had a plan."""
+    layers, x, optimizer, batch = case
+    seen, original = [], dnn.training.step.planned
+
+    def planned(step):
+        run = original(step) if whole else None
+        seen.append(run is not None)
+        return run
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(dnn.training.step, "planned", planned)
+        made = [type(layer)(**layer.config()) for layer in layers]
+        model = Sequential(made, input_shape=x.shape[1:], backend=backend_of(dtype), seed=4)
+        model.compile(optimizer=optimizer)
+        if start is not None:
+            start(model.parameters.value)
+        x = x if x.dtype == np.uint8 else x.astype(dtype)
+        history = model.fit(x, labels, batch_size=batch, epochs=epochs, **settings).history
+    left = {"values": model.parameters.values, **model.optimizer_state.vectors}
+    left |= {
+        "control": model.optimizer_state.control,
+        "loss": history["loss"],
+        "accuracy": history["accuracy"],
+    }
+    return {name: np.array(array, dtype) for name, array in left.items()}, seen
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", CASES)
+def test_a_plan_leaves_what_the_layers_leave(name, dtype):
+    plan, seen = trained(CASES[name], dtype=dtype)
+    assert all(seen)
+    layers, _ = trained(CASES[name], whole=False, dtype=dtype)
+    for what, expected in layers.items():
+        bound = 0.0 if what == "accuracy" else 3e-6 if dtype == "float32" else 1e-14
+        assert_close(plan[what], expected, bound, what)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_weight_that_is_not_finite_spoils_what_it_spoils_in_layers(value):
+    def start(parameters):
+        parameters["dense_1.W"][3, 2] = value
+
+    with np.errstate(all="ignore"):
+        plan, _ = trained(CASES["a short last batch"], epochs=1, start=start)
+        layers, _ = trained(CASES["a short last batch"], whole=False, epochs=1, start=start)
+    np.testing.assert_array_equal(np.isnan(plan["values"]), np.isnan(layers["values"]))
+    np.testing.assert_array_equal(plan["accuracy"], layers["accuracy"])
+
+
+# --------------------------------------------------------------------------- how many launches
+
+
+def count_launches(monkeypatch):
+    """The names of the kernels that are started from now on, as a GPU would see them."""
+    started = []
+
+    def noting(make):
+        def made(name, *rest):
+            kernel = make(name, *rest)
+
+            def start(*arguments):
+                started.append(name)
+                kernel(*arguments)
+
+            return start
+
+        return made
+
+    monkeypatch.setattr(compiled, "raw_kernel", noting(host_cuda.raw))
+    monkeypatch.setattr(compiled, "elementwise", noting(host_cuda.Elementwise))
+    matmul = np.matmul
+    monkeypatch.setattr(np, "matmul", lambda *a, **o: started.append("matmul") or matmul(*a, **o))
+    return started
+
+
+def as_train_runs_it(*options):
+    """train.py's own model on noise of MNIST's shape, and its batches."""
+    x, y = RNG.integers(0, 256, (400, 784)).astype(np.uint8), RNG.integers(0, 10, 400)
+    data = types.SimpleNamespace(x_train=x, image_shape=(28, 28), classes=10)
+    asked = train.Asked(train.make_parser().parse_args(list(options)), {}, set())
+    model = train.build(asked, backend_of(), data, len(x))
+    return Batches(model, model.door.admit(x, y), asked.options.batch_size)
+
+
+def test_an_update_as_train_runs_it_is_17_launches(monkeypatch):
+    started = count_launches(monkeypatch)
+    batches = as_train_runs_it()
+    batches.begin(1)
+    started.clear()
+    batches.run(3)
+    assert len(started) == 3 * 17
+    assert started[: len(started) // 3] == [
+        "pick_bytes", "matmul", "bias_activation", "matmul", "bias_activation", "matmul", "classify",
+        "backward_and_sums", "matmul", "matmul", "backward_and_sums", "matmul", "matmul", "backward_and_sums",
+        "matmul", "account", "optimizer",
+    ]  # fmt: skip
+    assert batches.totals.names == ("loss", "accuracy")
+    assert batches.network.optimizer_state.rates.shape[0] > 1
+
+
+# --------------------------------------------------------------------------- races
+
+
+class Watched:
+    """A kernel of which each block is also started alone: no two may write into one place."""
+
+    writes: dict[str, int] = {}  # noqa: RUF012  # kernel -> places seen written
+
+    def __init__(self, name, real):
+        self.name, self.kernel = name, host_cuda.raw(name, real)
+
+    def __call__(self, grid, block, arguments):
+        arrays = [a for a in arguments if isinstance(a, np.ndarray)]
+        before = [a.copy() for a in arrays]
+        taken = [np.zeros(a.shape, int) for a in arrays]
+        for one in range(int(np.prod(grid))):
+            host_cuda.library().host_order(0, one)
+            self.kernel(grid, block, arguments)
+            for a, b, count in zip(arrays, before, taken, strict=True):
+                bits = f"u{a.dtype.itemsize}"
+                count += np.ascontiguousarray(a).view(bits) != b.view(bits)
+                a[...] = b
+        host_cuda.library().host_order(0, -1)
+        assert all(count.max(initial=0) <= 1 for count in taken), f"{self.name}: two blocks write one place"
+        self.kernel(grid, block, arguments)
+        after = [a.copy() for a in arrays]
+        for a, b in zip(arrays, before, strict=True):
+            a[...] = b
+        host_cuda.library().host_order(1, -1)  # the last block and the last thread first
+        self.kernel(grid, block, arguments)
+        host_cuda.library().host_order(0, -1)
+        for a, b in zip(arrays, after, strict=True):
+            assert a.tobytes() == b.tobytes(), f"{self.name}: what it leaves depends on the order"
+        Watched.writes[self.name] = Watched.writes.get(self.name, 0) + sum(int(c.sum()) for c in taken)
+
+
+@pytest.mark.parametrize("name", ["a short last batch", "bytes", "many classes", "momentum"])
+def test_blocks_write_where_no_other_does_and_no_order_matters(name, monkeypatch):
+    plain, _ = trained(CASES[name], epochs=1)
+    Watched.writes.clear()
+    monkeypatch.setattr(compiled, "raw_kernel", Watched)
+    watched, seen = trained(CASES[name], epochs=1)
+    assert all(seen)
+    assert len(Watched.writes) == 6
+    assert all(Watched.writes.values())
+    np.testing.assert_array_equal(watched["values"], plain["values"])
+
+
+def test_a_race_is_found(monkeypatch):
+    monkeypatch.setattr(compiled, "raw_kernel", Watched)
+    one, four, numbers = np.ones(1, np.float32), np.ones(4, np.float32), np.ones(9, np.float32)
+    given = four, four, 4, 1, one, 1, numbers, four.copy(), four.copy(), np.ones(1, np.int64)
+    compiled.launch("account", (1,), (32, 8), *given)
+    with pytest.raises(AssertionError, match="account: two blocks write one place"):
+        compiled.launch("account", (2,), (32, 8), *given)
+    line = np.arange(5, dtype=np.float32)  # each thread reads what the next one writes
+    with pytest.raises(AssertionError, match="bias_activation: what it leaves depends on the order"):
+        compiled.launch("bias_activation", (1, 1), (4,), 0, line[1:], 4, line[:4])
