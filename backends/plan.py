@@ -46,6 +46,7 @@ class Plan:
         optimizer: the name of its kernel. settings: the kernel's. control: (4,), as it takes it.
         rates: (R,) learning rate of each update; the last one for all after them.
         sums: (3,): of the examples' losses, and of right answers if ``accuracy``.
+        unroll: how many updates a backend that records them replays at a time.
     """
 
     x: Array | Compressed
@@ -61,3 +62,4 @@ class Plan:
     rates: Array
     sums: Array
     accuracy: bool
+    unroll: int = 25

@@ -6,7 +6,7 @@ It is the same for CuPy and torch: what starts a kernel and what multiplies are 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from backends.backend import Backend
 from backends.cupy.compiled import dense, dtype_of
 from backends.cupy.sources import FUSED_KINDS, OPTIMIZERS
 from backends.plan import Compressed, Plan
-from backends.reference.signatures import Array
+from backends.reference.signatures import Array, Numbers
 
 Call = Callable[[], None]
 Matmul = Callable[[Array, Array, Array], Any]  # of (a, b, out)
@@ -42,16 +42,25 @@ def fits(plan: Plan, backend: Backend) -> bool:
     )
 
 
-def numbers(plan: Plan) -> np.ndarray:
+def numbers(optimizer: str, settings: Numbers, scale: float = 1.0) -> np.ndarray:
     """The scale of x and the optimizer's settings as ``dnn::optimize`` has them."""
-    settings = [float(setting) for setting in plan.settings]
+    rest = [float(setting) for setting in settings]
     betas = [1.0, 0.0, 1.0, 0.0]  # c1 and c2 stay as they are
-    if plan.optimizer in ("adam", "adamw"):
-        beta1, beta2, *settings = settings
+    if optimizer in ("adam", "adamw"):
+        beta1, beta2, *rest = rest
         betas = [beta1, 1.0 - beta1, beta2, 1.0 - beta2]
-    elif plan.optimizer == "rmsprop":
-        settings[1:1] = [1.0 - settings[0]]
-    return np.asarray([plan.scale, *betas, *settings])
+    elif optimizer == "rmsprop":
+        rest[1:1] = [1.0 - rest[0]]
+    return np.asarray([scale, *betas, *rest])
+
+
+def stepping(
+    name: str, numbers: Array, control: Array, g: Array, p: Array, slots: Sequence[Array]
+) -> list[Any]:
+    """How the kernel of an optimizer's step is started."""
+    n = p.shape[0]
+    reads = OPTIMIZERS.index(name), numbers, control, g, n
+    return ["optimizer", (-(-n // THREADS),), (THREADS,), *reads, p, slots[0], slots[-1]]
 
 
 class Update:
@@ -60,7 +69,8 @@ class Update:
     def __init__(self, plan: Plan, backend: Backend, bind: Bind, matmul: Matmul) -> None:
         self.plan, self.bind, self.matmul = plan, bind, matmul
         self.batch, self.width = plan.order.shape[1], math.prod(plan.x.shape[1:])
-        self.numbers = backend.from_host(numbers(plan).astype(backend.dtype_name))
+        made = numbers(plan.optimizer, plan.settings, plan.scale)
+        self.numbers = backend.from_host(made.astype(backend.dtype_name))
         B, zeros = self.batch, backend.zeros
         self.x, self.y = zeros((B, self.width)), zeros(B, dtype=plan.y.dtype)
         self.outputs = [zeros((B, layer.W.shape[1])) for layer in plan.layers]
@@ -119,9 +129,9 @@ class Update:
 
     def step(self) -> Call:
         values, gradients, *slots = self.plan.vectors
-        n, kind = values.shape[0], OPTIMIZERS.index(self.plan.optimizer)
-        reads = kind, self.numbers, self.plan.control, gradients, n
-        return self.bind("optimizer", (-(-n // THREADS),), (THREADS,), *reads, values, slots[0], slots[-1])
+        return self.bind(
+            *stepping(self.plan.optimizer, self.numbers, self.plan.control, gradients, values, slots)
+        )
 
 
 def planned(plan: Plan, backend: Backend, bind: Bind, matmul: Matmul) -> Callable[[int], None] | None:

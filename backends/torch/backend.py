@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from backends.backend import Backend, Step
+from backends.cupy import update
 from backends.dispatch import Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, shown
-from backends.torch import dense, layers, optimizers
+from backends.plan import Plan
+from backends.torch import compiled, dense, layers, optimizers
 from backends.torch.graphs import CudaGraphs
 
 Array = Any  # torch.Tensor
@@ -56,6 +59,21 @@ class TorchBackend(Backend):
 
         def run(n: int) -> None:
             with torch.inference_mode():
+                loop(n)
+
+        return run
+
+    def planned(self, plan: Plan) -> Callable[[int], None] | None:
+        if self.device_type != "cuda" or not compiled.compiles():
+            return None
+        with torch.cuda.device(self.device):
+            one = update.planned(plan, self, compiled.bound, lambda a, b, out: torch.mm(a, b, out=out))
+        if one is None:
+            return None
+        loop = self.capture(partial(one, 1), plan.unroll)
+
+        def run(n: int) -> None:
+            with torch.cuda.device(self.device):
                 loop(n)
 
         return run

@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 
+from backends.cupy import update
 from backends.dispatch import override
 from backends.reference.gradients import NORM_FLOOR
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
+from backends.torch import compiled
 
 Array = Any  # torch.Tensor
 
@@ -86,6 +88,30 @@ def _fused_adam(name: str, p: Array, g: Array, slots: Arrays, control: Array, *s
     torch.addcmul(summands, factors, control, out=control)
     numbers = {"beta1": beta1, "beta2": beta2, "weight_decay": weight_decay, "eps": epsilon}
     _fused(name, p, g, slots, control, **numbers)
+
+
+@cache
+def _numbers(name: str, settings: Numbers, dtype: torch.dtype, device: torch.device) -> Array:
+    return torch.tensor(update.numbers(name, settings), dtype=dtype, device=device)
+
+
+def _own_adam(name: str, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    """The kernel of ``update.cu`` on all multiprocessors; torch's own has a block for 65,536 numbers."""
+    factors, summands = _advance(*settings[:2], control.dtype, control.device)
+    torch.addcmul(summands, factors, control, out=control)
+    if p.shape[0]:
+        numbers = _numbers(name, settings, p.dtype, p.device)
+        compiled.launch(*update.stepping(name, numbers, control, g.contiguous(), p, slots))
+
+
+@override("adam", devices=("cuda",), available=compiled.compiles)
+def own_adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    _own_adam("adam", p, g, slots, control, settings)
+
+
+@override("adamw", devices=("cuda",), available=compiled.compiles)
+def own_adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    _own_adam("adamw", p, g, slots, control, settings)
 
 
 @override("adam_amsgrad", devices=("cpu",), available=_has("adam"))

@@ -18,7 +18,7 @@ from dnn.validation.rows import Rows
 KNOWN = CategoricalCrossentropy, SparseCategoricalCrossentropy  # not what somebody made of them
 
 
-def planned(step: Any) -> Callable[[int], None] | None:
+def planned(step: Any, unroll: int = 25) -> Callable[[int], None] | None:
     """``run(n)`` for n of these steps (TrainingStep), from the backend; None: layer by layer."""
     network: Network = step.network
     x = step.x
@@ -49,7 +49,7 @@ def planned(step: Any) -> Callable[[int], None] | None:
     vectors = parameters.values, parameters.gradients, *state.vectors.values()
     plan = Plan(
         x, step.scale, step.y, step.order, step.position, _layers(network, layers), vectors, optimizer.kernel,
-        optimizer.settings(), state.control, state.rates, step.totals.sums, bool(measures),
+        optimizer.settings(), state.control, state.rates, step.totals.sums, bool(measures), unroll,
     )  # fmt: skip
     return network.backend.planned(plan)
 

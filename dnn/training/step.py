@@ -93,7 +93,7 @@ class TrainingStep:
         """``run(n)`` for n updates, recorded ``unroll`` at a time if all that they read is on the device."""
         backend = self.network.backend
         if not isinstance(self.x, Rows):
-            return self._planned(backend.capture(self, unroll))
+            return self._planned(backend.capture(self, unroll), unroll)
         learn = backend.capture(self.learn, 1)
 
         def run(n: int) -> None:
@@ -101,11 +101,11 @@ class TrainingStep:
                 self.pick()
                 learn(1)
 
-        return self._planned(run)
+        return self._planned(run, unroll)
 
-    def _planned(self, run: Callable[[int], None]) -> Callable[[int], None]:
+    def _planned(self, run: Callable[[int], None], unroll: int) -> Callable[[int], None]:
         """The backend's own way to do whole updates, where it has one, and while no layer is frozen."""
-        whole = planned(self)
+        whole = planned(self, unroll)
         self.whole = whole is not None
         return run if whole is None else lambda n: (run if self.network.frozen else whole)(n)
 

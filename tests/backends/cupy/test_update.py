@@ -60,8 +60,8 @@ def trained(case, whole=True, *, dtype="float32", epochs=2, labels=LABELS, start
     layers, x, optimizer, batch = case
     seen, original = [], dnn.training.step.planned
 
-    def planned(step):
-        run = original(step) if whole else None
+    def planned(step, *rest):
+        run = original(step, *rest) if whole else None
         seen.append(run is not None)
         return run
 

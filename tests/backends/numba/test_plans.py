@@ -111,8 +111,8 @@ def trained(case, whole=True, *, epochs=2, start=None, labels=LABELS, **settings
     layers, x, optimizer, batch = case
     seen, original = [], dnn.training.step.planned
 
-    def planned(step):
-        run = original(step) if whole else None
+    def planned(step, *rest):
+        run = original(step, *rest) if whole else None
         seen.append(run is not None)
         return run
 
@@ -247,7 +247,7 @@ OTHERS = [
 def test_what_is_no_plan_goes_layer_by_layer(changed):
     model = Sequential([Dense(7), Dense(5, "softmax")], input_shape=(60,), backend=get_backend("numba"))
     seen, original = [], dnn.training.step.planned
-    dnn.training.step.planned = lambda step: seen.append(original(step)) or seen[-1]
+    dnn.training.step.planned = lambda *step: seen.append(original(*step)) or seen[-1]
     try:
         model.compile(**changed)
         model.fit(DENSE, LABELS, batch_size=23, epochs=1)
