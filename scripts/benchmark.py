@@ -10,7 +10,7 @@ from typing import Any
 import _command
 
 OURS = ("numpy", "numba", "torch")
-SWEPT = (*OURS, "pytorch", "floor-numpy", "floor-torch", "floor-onednn")
+SWEPT = (*OURS, "pytorch", "floor-numpy", "floor-torch")
 
 
 def parse() -> argparse.Namespace:
@@ -25,7 +25,7 @@ def parse() -> argparse.Namespace:
     contenders = (
         "numpy, numba, torch, cupy, torch-graphs (ours); pytorch, pytorch-fused, torch-compile, "
         "pytorch-graph, tutorial, keras-jax, keras-torch, keras-tensorflow, jax, sklearn; floor-numpy, "
-        "floor-torch, floor-onednn, floor-cupy (the matrix products alone); those on torch and CuPy with "
+        "floor-torch, floor-cupy (the matrix products alone); those on torch and CuPy with "
         ":device where wanted (torch:cuda); default: all that can run without a GPU"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)

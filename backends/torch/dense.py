@@ -1,10 +1,10 @@
 """torch's kernels of a dense network: fused calls that write into the tensors that are there.
 
-The backward calls are the ones that autograd uses underneath. On the CPU in float32 the products are
-oneDNN's, which are faster than MKL's here and take bias and activation into the same pass.
+The backward calls are the ones that autograd uses underneath. On the CPU the products are MKL's, into the
+arrays that wait for them: oneDNN's take bias and activation into the same pass, but into new memory.
 """
 
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -93,60 +93,10 @@ def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: A
     _BACKWARD[kind](dy, z, y, dz)
 
 
-# What oneDNN computes in the same pass as the product. Its relu would turn NaN into 0. Its sigmoid gives 0
-# where the result is below 2e-38, next to the smallest normal number.
-_EPILOGUES = {"linear": "none", "sigmoid": "sigmoid", "tanh": "tanh"}
-
-
-def onednn_linear(x: Array, W: Array, b: Array | None, epilogue: str) -> Array:
-    """f(x W + b) in new memory; a private call, which torch.compile makes too."""
-    return torch.ops.mkldnn._linear_pointwise(x, W.T, b, epilogue, [], "")
-
-
-def has_onednn() -> bool:
-    """Whether this torch has the private call, with the arguments that are known here."""
-    if not torch.backends.mkldnn.is_available():
-        return False
-    try:
-        one = torch.ones(1, 1)
-        return float(onednn_linear(one, one, one[0], "none")) == 2.0
-    except (AttributeError, RuntimeError, TypeError):
-        return False
-
-
-onednn = partial(override, dtypes=("float32",), devices=("cpu",), available=has_onednn)
-
-
-def unusual(batch: int) -> bool:
-    """Whether it is left to MKL: oneDNN compiles a program of 1 MB for each size of a batch, and keeps it."""
-    return batch % 25 != 0 and batch & (batch - 1) != 0
-
-
-@onednn("dense", kinds=_FORWARD)
-def dense_onednn(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
-    if unusual(x.shape[0]):
-        return dense(xp, kind, x, W, b, y)
-    epilogue = _EPILOGUES.get(kind)
-    y.copy_(onednn_linear(x, W, b, epilogue or "none"))
-    if epilogue is None:
-        _FORWARD[kind](y, y)
-
-
 @override(kinds=_FORWARD)
 def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
     torch.addmm(b, x, W, out=y)
     _FORWARD[kind](y, y)
-
-
-@onednn("dense_backward", kinds=_BACKWARD)
-def dense_backward_onednn(
-    xp: Any, kind: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
-) -> None:
-    dW, db, dx = gradients
-    if dx is None or unusual(x.shape[0]):
-        return dense_backward(xp, kind, dy, x, y, W, dz, gradients)
-    dense_backward(xp, kind, dy, x, y, W, dz, (dW, db, None))
-    dx.copy_(onednn_linear(dz, W.T, None, "none"))
 
 
 NARROW = 32  # up to so many columns MKL's x^T dz is slower than its dz^T x and a copy

@@ -65,7 +65,6 @@ _PEERS = {
 _FLOORS = {
     "floor-numpy": Contender("products alone, NumPy", floors.on("numpy")),
     "floor-torch": Contender("products alone, torch.mm", floors.on("torch"), "torch", device="cpu"),
-    "floor-onednn": Contender("products alone, oneDNN in torch", floors.onednn, "torch"),
     "floor-cupy": Contender("products alone, CuPy", floors.on("cupy"), "cupy", device="cuda"),
 }
 CONTENDERS: Mapping[str, Contender] = {

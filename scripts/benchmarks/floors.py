@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from _workers import CannotRun
 
 from backends import Backend, get_backend
 from benchmarks.task import Prepared, Task
@@ -72,18 +71,6 @@ def library_matmul(backend: Backend) -> Product:
     return np.matmul
 
 
-def onednn_matmul(a: Any, b: Any, out: Any) -> None:
-    """oneDNN's product where it is the faster one, as in our torch backend; into new memory there."""
-    import torch
-
-    from backends.torch.dense import onednn_linear
-
-    if a.is_contiguous():
-        onednn_linear(a, b, None, "none")
-    else:  # dW = x^T dz
-        torch.mm(a, b, out=out)
-
-
 def on(name: str, matmul: Product | None = None) -> Callable[[Task], Prepared]:
     """How the floor of this backend's library is prepared; without ``matmul(a, b, out=)`` its usual one."""
 
@@ -99,12 +86,3 @@ def on(name: str, matmul: Product | None = None) -> Callable[[Task], Prepared]:
         return Prepared(run, None, backend.describe())
 
     return prepare
-
-
-def onednn(task: Task) -> Prepared:
-    """The floor of oneDNN, where this torch has it."""
-    from backends.torch.dense import has_onednn
-
-    if not has_onednn():
-        raise CannotRun("this torch does not offer oneDNN's product")
-    return on("torch", onednn_matmul)(task)

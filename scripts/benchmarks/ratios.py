@@ -39,7 +39,6 @@ REQUIREMENTS: Sequence[Requirement] = (
     (OURS, ("jax",), 0.85),
     (("numba",), ("floor-numpy",), 1.05),
     (("torch",), ("floor-torch",), 1.30),
-    (("torch",), ("floor-onednn",), 1.30),
     (OURS, KERAS, 0.45),
     (OURS, ("sklearn",), 0.25),
 )

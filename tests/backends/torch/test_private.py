@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import types
-
 import pytest
 import torch
 from kernel_checks import assert_equals_reference
@@ -24,16 +22,12 @@ class Without:
         return getattr(self._namespace, name)
 
 
-@pytest.fixture(params=["_fused_adam_", "_fused_adamw_", "_fused_adagrad_", "softmax", "onednn"])
+@pytest.fixture(params=["_fused_adam_", "_fused_adamw_", "_fused_adagrad_", "softmax"])
 def gone(request, monkeypatch):
     """The kernels that made use of what is gone, as (name, kind)."""
     if request.param == "softmax":
         monkeypatch.setattr(dense, "aten", Without(torch.ops.aten, "_softmax_backward_data"))
         return [("activation_backward", "softmax"), ("dense_backward", "softmax")]
-    if request.param == "onednn":
-        monkeypatch.setattr(torch.ops, "mkldnn", types.SimpleNamespace())
-        kinds = ("linear", "sigmoid", "tanh", "relu", "softmax")
-        return [(name, kind) for name in ("dense", "dense_backward") for kind in kinds]
     monkeypatch.delattr(torch, request.param)
     return [(request.param.removeprefix("_fused_").removesuffix("_"), None)]
 
