@@ -6,7 +6,6 @@ through ``backend.xp``, the library's own array-API namespace.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from typing import Any, ClassVar, Self
@@ -17,13 +16,14 @@ from backends.dispatch import Kernel, KernelKey, Override, bind_kernel, choose, 
 from backends.errors import InputError
 from backends.plan import Plan
 from backends.reference.signatures import Array
+from backends.threads import Threads
 
 Step = Callable[[], None]
 Wrap = Callable[[str, str | None, Kernel], Kernel]
 
 
 @dataclass(frozen=True, eq=False)
-class Backend:
+class Backend(Threads):
     """Frozen; two of them (of one or two libraries) live side by side in one process."""
 
     name: str  # "numpy", "torch", ...
@@ -34,6 +34,7 @@ class Backend:
     precision: str = "float32"  # or "tf32": CUDA may round the factors of float32 products to 10 bits
     # Given (name, kind, kernel), returns what is handed out in its place; see ``wrapped``.
     wrap: Wrap | None = field(default=None, kw_only=True, repr=False)
+    threads: int | None = field(default=None, kw_only=True)  # what was asked for
     # Why "auto" took it; None: it was asked for by name.
     reason: str | None = field(default=None, kw_only=True, repr=False)
 
@@ -150,13 +151,6 @@ class Backend:
                 step()
 
         return run
-
-    def one_thread(self) -> AbstractContextManager[None]:
-        """While it is open, products of each calling thread are computed in that thread alone.
-
-        Raises InputError: the library cannot be told so; how it can.
-        """
-        return nullcontext()
 
     def planned(self, plan: Plan) -> Callable[[int], None] | None:
         """``run(n)`` for n whole updates of this plan; None: they go layer by layer, as they are defined."""

@@ -66,7 +66,7 @@ def _auto(device: Any, *settings: Any) -> Backend:
 
 def get_backend(
     name: str, device: Any = None, dtype: str = "float32", fused: bool = True,
-    precision: str = "float32", graphs: bool = False,
+    precision: str = "float32", graphs: bool = False, threads: int | None = None,
 ) -> Backend:  # fmt: skip
     """One array library on one device with one float dtype.
 
@@ -81,6 +81,7 @@ def get_backend(
         precision: "tf32" lets CUDA round the factors of float32 products to 10 bits (tensor cores). CuPy
             and torch each have one switch for the whole process: the backend made last decides.
         graphs: record training steps as CUDA graphs and replay them (torch on CUDA).
+        threads: of products on the CPU, in the whole process; None: all, or one while that is faster.
 
     Raises:
         InputError: an unknown name, device, dtype or precision.
@@ -97,7 +98,7 @@ def get_backend(
     if not (isinstance(fused, bool) and isinstance(graphs, bool)):
         raise InputError(f"fused and graphs are {shown((fused, graphs))}, expected True or False")
     if isinstance(name, str) and name == "auto":
-        return _auto(device, dtype, fused, precision, graphs)
+        return _auto(device, dtype, fused, precision, graphs, threads)
     factory = _factory(name)
     extra: dict[str, Any] = {}
     if precision != "float32":
@@ -110,7 +111,7 @@ def get_backend(
     backend = factory(device, dtype, fused, **extra)
     if name not in _BUILT_IN or backend.device_type != "cpu":
         prove(backend)
-    return backend
+    return backend if threads is None else backend.with_threads(threads)
 
 
 def available_backends() -> dict[str, str | None]:

@@ -148,7 +148,7 @@ def run(main: Callable[..., int | None], *arguments: Any) -> NoReturn:
 
 
 def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto", dtype: bool = True) -> None:
-    """--backend, --device, --precision, --graphs, --require-backend; --dtype if asked for."""
+    """--backend, --device, --precision, --graphs, --threads, --require-backend; --dtype if asked for."""
     add = parser.add_argument_group("backend").add_argument
     names = "auto, numpy, numba, cupy, torch, strict or a registered name"
     tf32 = "float32, or tf32 for products on CUDA with 10-bit factors"
@@ -159,6 +159,8 @@ def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto"
     add("--precision", default="float32", help=f"{tf32} (default: %(default)s)")
     graphs = "replay training steps as CUDA graphs (torch on CUDA; untested)"
     add("--graphs", action="store_true", help=graphs)
+    threads = "threads of a product on the CPU (default: all, or one while that is faster; docs/speed.md)"
+    add("--threads", type=int, metavar="N", help=threads)
     required = "exit with code 2 if that backend cannot run, instead of using the CPU"
     add("--require-backend", action="store_true", help=required)
 
@@ -206,12 +208,13 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Bac
     name, dtype = arguments.backend, dtype or arguments.dtype
     try:
         backend = get_backend(
-            name, arguments.device, dtype, precision=arguments.precision, graphs=arguments.graphs
-        )
+            name, arguments.device, dtype, precision=arguments.precision, graphs=arguments.graphs,
+            threads=arguments.threads,
+        )  # fmt: skip
     except BackendUnavailable as error:
         if arguments.require_backend:
             raise
-        backend = on_cpu(name, dtype)
+        backend = on_cpu(name, dtype, arguments.threads)
         library = {"numpy": "NumPy", "torch": "PyTorch"}[backend.name]
         say(f"WARNING: {error}. Using {library} on the CPU instead.")
     if backend.reason is not None and not getattr(arguments, "quiet", False):
@@ -219,11 +222,11 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Bac
     return backend
 
 
-def on_cpu(name: str, dtype: str) -> Backend:
+def on_cpu(name: str, dtype: str, threads: int | None) -> Backend:
     """torch on the CPU where torch was asked for and can run, else NumPy."""
     from backends import BackendUnavailable, get_backend
 
     try:
-        return get_backend("torch" if name == "torch" else "numpy", "cpu", dtype)
+        return get_backend("torch" if name == "torch" else "numpy", "cpu", dtype, threads=threads)
     except BackendUnavailable:
-        return get_backend("numpy", dtype=dtype)
+        return get_backend("numpy", dtype=dtype, threads=threads)

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 # With --resume these may be said anew, and the others are the run's.
-ANEW = {"backend", "device", "require_backend", "precision", "graphs", "data_dir", "quiet", "resume",
-        "checkpoint_every", "keep", "on_nan", "mixed", "worker_timeout"}  # fmt: skip
+ANEW = {"backend", "device", "require_backend", "precision", "graphs", "threads", "data_dir", "quiet",
+        "resume", "checkpoint_every", "keep", "on_nan", "mixed", "worker_timeout"}  # fmt: skip
 UNWRITTEN = {"quiet", "resume", "run_dir", "mixed", "worker_timeout"}
 NOT_KEPT = UNWRITTEN | {"data_dir"}
 """Not taken from config.json: they are the command's own, and no folder chooses where files are."""
-UNSET = {"preset": str, "learning_rate": float, "limit": int, "checkpoint_every": int, "device": str}
+UNSET = {"preset": str, "learning_rate": float, "limit": int, "checkpoint_every": int, "device": str,
+         "threads": int}  # fmt: skip
 ON_NAN = ("stop", "rewind")
 
 

@@ -8,6 +8,7 @@ from backends.dispatch import override
 from backends.numba.compiling import compiled
 from backends.numba.elementwise import sigmoid
 from backends.numpy import dense as numpy_dense
+from backends.numpy.products import product
 from backends.reference.signatures import Arrays
 
 Array = np.ndarray
@@ -63,7 +64,7 @@ _BACKWARD = {"sigmoid": _sigmoid_backward, "relu": _relu_backward}
 
 @override(dtypes=("float32",), kinds=_BIAS_ACTIVATION)
 def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
-    np.matmul(x, W, out=y)
+    product(x, W, y)
     _BIAS_ACTIVATION[kind](y, b)
 
 

@@ -4,11 +4,8 @@ import ctypes
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -115,41 +112,6 @@ def power_of_two(typing_context, n):  # type: ignore[no-untyped-def]
     return types.float32(n), code
 
 
-@dataclass(frozen=True)
-class Blas:
-    """The OpenBLAS that NumPy has loaded."""
-
-    sgemm: int  # the address of cblas_sgemm
-    syscall: int  # the address of libc's syscall
-    get_threads: Any
-    set_threads: Any
-
-
-WANTED = ("cblas_sgemm", "openblas_get_num_threads", "openblas_set_num_threads")
-NAMES = ("scipy_{}64_", "{}64_", "scipy_{}", "{}")  # of NumPy's wheels, of integers of 64 bits, plain
-
-
-def find_blas() -> Blas | None:
-    """NumPy's OpenBLAS; None where NumPy has another BLAS, or the machine is not Linux on x86-64 or ARM64."""
-    try:
-        lines = Path("/proc/self/maps").read_text(errors="replace").splitlines() if FUTEX else []
-    except OSError:
-        return None
-    paths = {line.split(maxsplit=5)[-1] for line in lines if "openblas" in line.rpartition("/")[2]}
-    home = str(Path(np.__file__).parents[1])
-    for path in sorted(paths, key=lambda path: (not path.startswith(f"{home}/numpy"), path)):
-        try:
-            library = ctypes.CDLL(path)
-        except OSError:  # it was replaced on the disk
-            continue
-        for name in NAMES:
-            found = [getattr(library, name.format(wanted), None) for wanted in WANTED]
-            if None not in found:
-                sgemm, syscall = (address(f) for f in (found[0], ctypes.CDLL(None).syscall))
-                return Blas(sgemm, syscall, found[1], found[2])
-    return None
-
-
-def address(function: Any) -> int:
-    """Of a function of a library."""
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
+def syscall() -> int:
+    """The address of libc's ``syscall``, with which threads sleep; 0: none that is known here."""
+    return (ctypes.cast(ctypes.CDLL(None).syscall, ctypes.c_void_p).value or 0) if FUTEX else 0

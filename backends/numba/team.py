@@ -8,10 +8,11 @@ from math import ceil
 
 import numpy as np
 
-from backends.numba.native import Blas, find_blas
+from backends.numba.native import syscall
 from backends.numba.update import serve
 from backends.numba.waiting import CALL, MAIL, SGEMM, SIZE
 from backends.numpy.backend import aligned_zeros
+from backends.numpy.blas import Blas, numpy_blas
 
 MOST = 8  # workers: more were never measured
 AT_ONCE = 8  # updates after which Python looks around, for Ctrl-C
@@ -30,8 +31,7 @@ class Team:
     @property
     def workers(self) -> int:
         """How many are wanted now: as the BLAS has threads, within the container's share of the cores."""
-        threads: int = self.blas.get_threads()
-        return max(1, min(threads, self._quota, MOST))
+        return max(1, min(self.blas.get_threads(), self._quota, MOST))
 
     def run(self, plan: int, n: int) -> None:
         """n updates of the plan at this address. Meanwhile the BLAS computes in the thread that calls it."""
@@ -55,7 +55,7 @@ class Team:
             return
         self._close()
         self._mail = aligned_zeros(MAIL, np.int64)
-        self._mail[SIZE], self._mail[SGEMM], self._mail[CALL] = size, self.blas.sgemm, self.blas.syscall
+        self._mail[SIZE], self._mail[SGEMM], self._mail[CALL] = size, self.blas.sgemm, syscall()
         for worker in range(1, size):
             thread = threading.Thread(
                 target=serve, args=(self._mail, worker, 0, 0), daemon=True, name=f"dnn-{worker}"
@@ -85,5 +85,5 @@ def _quota() -> int:
 @cache
 def team() -> Team | None:
     """The process's team; None where there is no BLAS that it knows how to call."""
-    blas = find_blas()
-    return None if blas is None else Team(blas)
+    blas = numpy_blas()
+    return Team(blas) if blas and blas.sgemm and syscall() else None

@@ -1,8 +1,6 @@
 """NumPy on the CPU."""
 
-import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +9,8 @@ import numpy as np
 from backends.backend import Backend
 from backends.dispatch import Override, overrides_in
 from backends.errors import InputError, shown
-from backends.numpy import dense, images, normalization, optimizers, random
+from backends.numpy import blas, dense, images, normalization, optimizers, products, random
+from backends.threads import Way
 
 Array = np.ndarray
 
@@ -28,33 +27,19 @@ class NumpyBackend(Backend):
     def owns(self, array: Any) -> bool:
         return type(array) in (np.ndarray, np.memmap)  # a masked array's mask would be ignored
 
-    def one_thread(self) -> AbstractContextManager[Any]:
-        try:
-            from threadpoolctl import threadpool_limits
-        except ImportError:
-            if any(os.environ.get(f"{pool}_NUM_THREADS") == "1" for pool in ("OPENBLAS", "OMP", "MKL")):
-                return nullcontext()
-            raise InputError(
-                "NumPy's BLAS is to use one thread, which needs threadpoolctl; install it, or set "
-                "OPENBLAS_NUM_THREADS=1 (or OMP_, MKL_) before Python starts"
-            ) from None
-        limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
-        return limits
+    @property
+    def thread_count(self) -> int:
+        return blas.get_threads()
+
+    def set_threads(self, n: int) -> None:
+        blas.set_threads(n)
+
+    def ways_alone(self) -> Iterable[Way]:
+        return products.ways()
 
     def describe_library(self) -> dict[str, Any]:
-        try:
-            from threadpoolctl import threadpool_info
-
-            pools = [p for p in threadpool_info() if p["user_api"] == "blas"]
-        except ImportError:
-            pools = []
-        mine = next((p for p in pools if "numpy" in p["filepath"]), pools[0] if pools else None)
-        if mine is None:
-            return {"threads": os.cpu_count()}
-        return {
-            "threads": mine["num_threads"],
-            "blas": f"{mine['internal_api']} {mine['version']} ({mine.get('architecture', '?')})",
-        }
+        library = blas.numpy_blas()
+        return {"threads": self.thread_count, **({} if library is None else {"blas": library.described})}
 
 
 def aligned_zeros(shape: int | tuple[int, ...], dtype: Any) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from backends.dispatch import override
+from backends.numpy.products import product
 from backends.reference.signatures import Arrays
 
 Array = np.ndarray
@@ -98,7 +99,7 @@ def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: A
 
 @override(kinds=_FORWARD)
 def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
-    np.matmul(x, W, out=y)
+    product(x, W, y)
     y += b
     _FORWARD[kind](y, y)
 
@@ -114,11 +115,11 @@ def dense_backward(
 def products_backward(x: Array, W: Array, dz: Array, gradients: Arrays) -> None:
     """What is left of ``dense_backward`` when dz is there."""
     dW, db, dx = gradients
-    np.matmul(x.T, dz, out=dW)
+    product(x.T, dz, dW)
     # A product with ones: BLAS is faster than sum(axis=0), and its partial sums round less.
     np.matmul(np.ones(dz.shape[0], dtype=dz.dtype), dz, out=db)
     if dx is not None:
-        np.matmul(dz, W.T, out=dx)
+        product(dz, W.T, dx)
 
 
 @override(kinds=("integer",))

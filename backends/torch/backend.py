@@ -1,7 +1,6 @@
 """PyTorch as an array library: CPU, CUDA or MPS tensors, without autograd, modules or torch.optim."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from backends.cupy import update
 from backends.dispatch import Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, shown
 from backends.plan import Plan
+from backends.threads import Way
 from backends.torch import compiled, dense, layers, optimizers
 from backends.torch.graphs import CudaGraphs
 
@@ -84,14 +84,17 @@ class TorchBackend(Backend):
         elif self.device.type == "mps":
             torch.mps.synchronize()
 
-    @contextmanager
-    def one_thread(self) -> Iterator[None]:
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    @property
+    def thread_count(self) -> int:
+        return torch.get_num_threads() if self.device.type == "cpu" else 1
+
+    def set_threads(self, n: int) -> None:
+        if self.device.type != "cpu":
+            super().set_threads(n)
+        torch.set_num_threads(n)
+
+    def ways_alone(self) -> Iterable[Way]:
+        return (self.one_thread,)
 
     def describe_library(self) -> dict[str, Any]:
         facts: dict[str, Any] = {

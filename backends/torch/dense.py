@@ -4,6 +4,7 @@ The backward calls are the ones that autograd uses underneath. On the CPU the pr
 arrays that wait for them: oneDNN's take bias and activation into the same pass, but into new memory.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -34,10 +35,40 @@ def _softmax_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
         private(dy, y, -1, y.dtype, grad_input=dz)
 
 
+# On the CPU torch shares more numbers out among its threads, and where a share ends it computes a function
+# of a number by itself, in other bits than of several together. So that they do not depend on how many
+# threads there are, it gets no more at once; nor a product of more terms, which MKL adds up in shares.
+SHARED = 32768
+TERMS = 512
+
+
+def _in_parts(function: Callable[..., Any], z: Array, y: Array) -> None:
+    if z.numel() <= SHARED or z.device.type != "cpu":
+        function(z, out=y)
+        return
+    rows = max(1, SHARED // (z.numel() // z.shape[0]))
+    for part, out in zip(z.split(rows), y.split(rows), strict=True):
+        function(part, out=out)
+
+
+def product(a: Array, b: Array, out: Array, shift: Array | None = None) -> None:
+    """Write a b + shift; of a (m, k), b (k, n), shift (n,) or None."""
+    first, size = shift, a.shape[1]
+    if size > TERMS and a.device.type == "cpu":
+        size = -(-size // -(-size // TERMS))
+    for start in range(0, max(1, a.shape[1]), max(1, size)):
+        left, right = (a, b) if size == a.shape[1] else (a[:, start : start + size], b[start : start + size])
+        if first is None:
+            torch.mm(left, right, out=out)
+        else:
+            torch.addmm(first, left, right, out=out)
+        first = out
+
+
 _FORWARD = {
     "linear": lambda z, y: None if y is z else y.copy_(z),
-    "sigmoid": lambda z, y: torch.sigmoid(z, out=y),
-    "tanh": lambda z, y: torch.tanh(z, out=y),
+    "sigmoid": lambda z, y: _in_parts(torch.sigmoid, z, y),
+    "tanh": lambda z, y: _in_parts(torch.tanh, z, y),
     "relu": lambda z, y: torch.clamp_min(z, 0.0, out=y),
     "softmax": lambda z, y: torch.softmax(z, -1, out=y),
     "leaky_relu": lambda z, y: aten.leaky_relu.out(z, LEAK, out=y),
@@ -95,7 +126,7 @@ def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: A
 
 @override(kinds=_FORWARD)
 def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
-    torch.addmm(b, x, W, out=y)
+    product(x, W, y, b)
     _FORWARD[kind](y, y)
 
 
@@ -109,12 +140,12 @@ def dense_backward(
     dW, db, dx = gradients
     _BACKWARD[kind](dy, y, y, dz)
     if dz.shape[1] > NARROW or dW.device.type != "cpu":
-        torch.mm(x.T, dz, out=dW)
+        product(x.T, dz, dW)
     else:
         dW.copy_(torch.mm(dz.T, x).T)
     torch.sum(dz, 0, out=db)
     if dx is not None:
-        torch.mm(dz, W.T, out=dx)
+        product(dz, W.T, dx)
 
 
 @override(kinds=("integer",))

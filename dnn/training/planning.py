@@ -7,14 +7,21 @@ of Dense layers, with the cross-entropy of class numbers and at most the accurac
 from collections.abc import Callable
 from typing import Any
 
+from backends.pace import Work, steady
 from backends.plan import Plan, PlannedLayer
-from dnn.layers import Dense, Flatten
+from dnn.layers import Dense, Dropout, Flatten, Rescaling
 from dnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from dnn.measures import MEASURES
 from dnn.network import Network
 from dnn.optimizers import Optimizer
 from dnn.validation.rows import Rows
 
+STEADY = (
+    Dense,
+    Dropout,
+    Flatten,
+    Rescaling,
+)  # of which ``backends.pace`` can tell whether threads change a bit
 KNOWN = CategoricalCrossentropy, SparseCategoricalCrossentropy  # not what somebody made of them
 
 
@@ -52,6 +59,29 @@ def planned(step: Any, unroll: int = 25) -> Callable[[int], None] | None:
         optimizer.settings(), state.control, state.rates, step.totals.sums, bool(measures), unroll,
     )  # fmt: skip
     return network.backend.planned(plan)
+
+
+def steadily(step: Any, run: Callable[[int], None]) -> Callable[[int], None]:
+    """``run`` in one thread while that is the faster, where it is known to change no bit."""
+    work = work_of(step.network, step.size)
+    return run if work is None else steady(step.network.backend, work, run)
+
+
+def work_of(network: Network, batch: int) -> Work | None:
+    """What an update computes; None: not all of it is known to be the same in one thread and in many."""
+    optimizer, layers = network.optimizer, network.layers
+    fits = (
+        all(type(layer) in STEADY for layer in layers)
+        and type(optimizer).bind is Optimizer.bind
+        and optimizer.clip_norm is None  # a norm is added up over all parameters, in pieces
+    )
+    if not fits:
+        return None
+    products = tuple(
+        (layer.activation, layer.input_shape[0], layer.units) for layer in layers if isinstance(layer, Dense)
+    )
+    kernel = optimizer.bind(network.backend)
+    return Work(batch, products, kernel, len(optimizer.kept), optimizer.settings())
 
 
 def _layers(network: Network, layers: list[Any]) -> tuple[PlannedLayer, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from backends import Array
 from dnn.losses import weigh
 from dnn.network import Network
-from dnn.training.planning import planned
+from dnn.training.planning import planned, steadily
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
@@ -107,7 +107,9 @@ class TrainingStep:
         """The backend's own way to do whole updates, where it has one, and while no layer is frozen."""
         whole = planned(self, unroll)
         self.whole = whole is not None
-        return run if whole is None else lambda n: (run if self.network.frozen else whole)(n)
+        if whole is None:
+            return steadily(self, run)
+        return lambda n: (run if self.network.frozen else whole)(n)
 
     def __call__(self) -> None:
         self.pick()

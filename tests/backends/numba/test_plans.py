@@ -15,8 +15,8 @@ from backends import get_backend
 pytest.importorskip("numba")
 
 import dnn.training.step
-from backends.numba import native
 from backends.numba import team as teams
+from backends.numpy import blas
 from dnn import Dense, EarlyStopping, Sequential
 from dnn.layers import Flatten, Rescaling
 from dnn.losses import CategoricalCrossentropy
@@ -320,11 +320,16 @@ def test_a_container_has_as_many_workers_as_cores(said, cores, monkeypatch, tmp_
     assert get_backend("numba").describe()["workers"] == teams.team().workers
 
 
-def test_a_blas_without_a_call_is_not_taken(monkeypatch):
-    monkeypatch.setattr(native, "WANTED", ("dnn_is_not_there", *native.WANTED))
-    assert native.find_blas() is None
-    monkeypatch.undo()
-    assert native.find_blas() is not None
+def test_without_a_blas_that_can_be_called_there_is_no_team(monkeypatch):
+    for name, value in [
+        ("numpy_blas", None),
+        ("numpy_blas", replace(blas.numpy_blas(), sgemm=0)),
+        ("syscall", 0),
+    ]:
+        with monkeypatch.context() as patched:
+            patched.setattr(teams, name, lambda value=value: value)
+            assert teams.team.__wrapped__() is None
+    assert teams.team.__wrapped__() is not None
 
 
 def test_the_blas_has_its_threads_again():

@@ -1,0 +1,58 @@
+"""How many threads a backend's products have."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Self
+
+from backends.errors import InputError, shown
+
+MOST = 1024
+Way = Callable[[], AbstractContextManager[None]]
+
+
+class Threads:
+    """A part of Backend: one thread that cannot be changed, unless its library says otherwise."""
+
+    name: str
+
+    @property
+    def thread_count(self) -> int:
+        """How many threads a product has."""
+        return 1
+
+    def set_threads(self, n: int) -> None:
+        """Give products n threads from now on, in the whole process, which has one library of them.
+
+        Raises InputError: they cannot be given so many; what can be done.
+        """
+        raise InputError(f"threads is {n}, expected None: the backend {self.name!r} has none to be set")
+
+    def with_threads(self, n: int) -> Self:
+        """The same backend, which remembers that n threads were asked for and has them.
+
+        Raises InputError: no number of threads; and as ``set_threads``.
+        """
+        if type(n) is not int or not 0 < n <= MOST:
+            raise InputError(f"threads is {shown(n)}, expected a whole number from 1 to {MOST}")
+        self.set_threads(n)
+        return replace(self, threads=n)  # type: ignore[type-var]
+
+    @contextmanager
+    def one_thread(self) -> Iterator[None]:
+        """While it is open, products are computed in the thread that asks for them alone.
+
+        Raises InputError: as ``set_threads``.
+        """
+        before = self.thread_count
+        if before != 1:
+            self.set_threads(1)
+        try:
+            yield
+        finally:
+            if before != 1:
+                self.set_threads(before)
+
+    def ways_alone(self) -> Iterable[Way]:
+        """Ways to compute in one thread, maybe with the bits that all threads give; see ``backends.pace``."""
+        return ()
