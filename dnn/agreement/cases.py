@@ -1,6 +1,6 @@
 """Case: a network, a goal, an optimizer and data, from which every contender builds its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import pairwise
@@ -180,6 +180,8 @@ class FitCase(Case):
     epochs: int = 3
     rate: float = 0.25  # of dropout; 0: there is none
     normalised: bool = True
+    sample_weight: np.ndarray | None = None  # (N,)
+    class_weight: Mapping[int, float] | None = None
 
     MOMENTUM, EPSILON = 0.3, 0.01  # of batch normalisation
 

@@ -58,6 +58,7 @@ CAUGHT_BY = {
     "biased-variance": "L1",
     "late-bias": "L3",
     "short-count": "L3",
+    "negative-variance": "L0",
     "fixed-beta": "L3",
     "half-penalty": "L0",
     "rate-before": "L0",
