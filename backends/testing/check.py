@@ -9,7 +9,7 @@ from backends.backend import Backend
 from backends.errors import BackendUnavailable, InputError
 from backends.registry import get_backend
 from backends.testing.bounds import Verdict
-from backends.testing.culprit import culprit
+from backends.testing.culprit import Replay, Slopes, culprit
 from backends.testing.gradient import Gradient
 from backends.testing.oracle import Oracle
 
@@ -73,13 +73,13 @@ def check_agreement(
         except BackendUnavailable as error:
             agreement.skipped[str(name)] = str(error)
             continue
-        verdicts = oracle.judge(backend)
-        if broken := [verdict for verdict in verdicts if not verdict.agrees]:
-            broken[0].note += f"{broken[0].note and '; '}first wrong call: {culprit(oracle, backend)}"
         slopes = differences.judge(backend) if differences else []
         if slopes is None:
             agreement.skipped[f"the gradient on {backend.name}"] = "it has no autograd; torch and jax have"
-        agreement.verdicts += [*verdicts, *(slopes or [])]
+        for kind, verdicts in ((Replay, oracle.judge(backend)), (Slopes, slopes or [])):
+            if broken := [verdict for verdict in verdicts if not verdict.agrees]:
+                broken[0].note += f"{broken[0].note and '; '}{culprit(oracle, backend, kind)}"
+            agreement.verdicts += verdicts
     if not all(verdict.agrees for verdict in agreement.verdicts):
         raise Disagreement(agreement)
     return agreement

@@ -1,40 +1,46 @@
-"""Which call went wrong: a backend's calls one by one, each from the oracle's values."""
+"""Which call went wrong, or its derivative: one by one, each from the oracle's values."""
 
 import operator
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from backends.backend import Backend
-from backends.errors import brief
+from backends.errors import InputError, brief
 from backends.testing.bounds import Bound
+from backends.testing.gradient import Gradient
 from backends.testing.oracle import Oracle, default_dtype, to_numpy
 from backends.testing.rounding import Rounding
-from backends.testing.watched import Array, Call, leaves, narrowed, tree_map
+from backends.testing.watched import Call, leaves, narrowed, tree_map
 
 
 class Replay(Rounding):
     """The oracle's hook, with each result rounded to float32, as backends hold it. The backend computes each
     call as well, until one breaks its own bound; ``found`` says which."""
 
+    said = "call"
+
     def __init__(self, backend: Backend, runs: int):
         super().__init__()
         self.backend, self.runs, self.found = backend, runs, ""
 
     def __call__(self, call: Call) -> Any:
-        rngs = map(np.random.default_rng, range(self.runs if not self.found and call.arrays() else 0))
-        runs = [leaves(Rounding(rng)(replace(call))) for rng in rngs]
+        if not self.found and call.arrays():
+            self.found = self.compare(call)
         exact = super().__call__(replace(call))
-        if runs:
-            self.found = self.compare(call, leaves(exact), runs)
         return tree_map(lambda x: x.astype(np.float32).astype(x.dtype) if x.dtype == float else x, exact)
 
-    def compare(self, call: Call, exact: list[Any], runs: list[list[Any]]) -> str:
+    def compare(self, call: Call) -> str:
         """Where and by how much the backend is wrong, or nothing."""
+        exact = leaves(Rounding()(replace(call)))
+        runs = [leaves(Rounding(np.random.default_rng(i))(replace(call))) for i in range(self.runs)]
+        put = self.backend.from_host
         try:
-            results = [to_numpy(self.backend, x) for x in leaves(self.on_backend(call))]
+            there = elsewhere(call, self.backend.xp, put, [put(x) for x in numbers(call)])
+            results = [to_numpy(self.backend, x) for x in leaves(there)]
         except Exception as error:  # each library has its own
             return f"{place()}, {call.name} raises {brief(error)}"
         for i, dtype in enumerate(leaves(call.dtypes)):
@@ -43,18 +49,42 @@ class Replay(Rounding):
                 return str(verdict)
         return ""
 
-    def on_backend(self, call: Call) -> Any:
-        xp, dtype = self.backend.xp, call.arrays()[0].dtype
 
-        def there(x: Any) -> Any:
-            if isinstance(x, Array):
-                return self.backend.from_host(np.asarray(narrowed(x)))
-            number = isinstance(call.function, np.ufunc) and isinstance(x, int | float | complex)
-            return self.backend.from_host(np.asarray(x, dtype)) if number else x
+class Slopes(Replay):
+    """The same for derivatives: that of each call by itself."""
 
-        function = operator.attrgetter(call.name)(xp) if "special." not in call.name else call.function
-        kwargs = {key: value for key, value in call.kwargs.items() if key != "device"}
-        return replace(call, function=function, kwargs=kwargs).run(there, lambda d: getattr(xp, d.name))
+    said = "derivative"
+
+    def compare(self, call: Call) -> str:
+        def f(xp: Any, *arrays: Any) -> Any:
+            return elsewhere(call, xp, xp.asarray, arrays)
+
+        try:
+            verdicts = Gradient(Oracle(f, numbers(call), self.runs)).judge(self.backend)
+        except InputError:  # of integers, or without real numbers
+            return ""
+        return "".join(
+            str(replace(v, backend=place(), output=call.name)) for v in verdicts or [] if not v.agrees
+        )
+
+
+def numbers(call: Call) -> list[Any]:
+    """What a call's arrays hold, in the dtypes that they say."""
+    return [np.asarray(narrowed(x)) for x in call.arrays()]
+
+
+def elsewhere(call: Call, xp: Any, put: Callable[[Any], Any], arrays: Sequence[Any]) -> Any:
+    """A call in another namespace, with these arrays for its own; ``put`` makes one of a number there."""
+    own = call.arrays()
+    others = dict(zip(map(id, own), arrays, strict=True))
+
+    def there(x: Any) -> Any:
+        number = isinstance(call.function, np.ufunc) and isinstance(x, int | float | complex)
+        return put(np.asarray(x, own[0].dtype)) if number else others.get(id(x), x)
+
+    function = operator.attrgetter(call.name)(xp) if "special." not in call.name else call.function
+    kwargs = {key: value for key, value in call.kwargs.items() if key != "device"}
+    return replace(call, function=function, kwargs=kwargs).run(there, lambda d: getattr(xp, d.name))
 
 
 def place() -> str:
@@ -65,8 +95,9 @@ def place() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def culprit(oracle: Oracle, backend: Backend) -> str:
-    """file:line, call and error / bound of the first call that a backend gets wrong."""
-    replay = Replay(backend, oracle.runs)
+def culprit(oracle: Oracle, backend: Backend, kind: type[Replay] = Replay) -> str:
+    """What is wrong first, and where: file:line, call and error / bound."""
+    replay = kind(backend, oracle.runs)
     oracle.watched(replay, default_dtype(backend.xp))
-    return replay.found or "none, from the oracle's values each call keeps its bound"
+    none = f"none, from the oracle's values each {kind.said} keeps its bound"
+    return f"first wrong {kind.said}: {replay.found or none}"

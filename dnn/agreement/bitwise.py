@@ -83,6 +83,16 @@ def _gradients(seed: int) -> Iterator[Call]:
             yield "clip_value", f"{n} numbers with {special}", (strange, 2.0)
 
 
+def _variances(seed: int) -> Iterator[Call]:
+    """Centred RMSprop of equal gradients: v - mean^2 is 0, or by v's rounding below, and then counts as 0."""
+    draws = textbook.bits(seed, "agreement variances", 0, 0, 2 * 25001).reshape(2, -1) % 9 - 4.0
+    for n in (7, 25001):
+        p, g = draws[:, :n]
+        slots = np.maximum(g * g - 2.0, 0.0), np.zeros(n), g.copy()
+        control = np.asarray([0.25, 0.0, 0.0, 2.0])
+        yield "rmsprop_centered", f"{n} equal gradients", (p, g, slots, control, (0.5, 0.5, 0.5))
+
+
 def _windows(seed: int) -> Iterator[Call]:
     x = textbook.bits(seed, "agreement pixels", 0, 0, 5 * 6 * 7 * 3).reshape(5, 6, 7, 3) % 5 - 2.0
     x[3, 2, 2, 1] = np.nan
@@ -94,7 +104,7 @@ def _windows(seed: int) -> Iterator[Call]:
         yield "max_pool2d", f"{size} windows, strides {strides}", (x, size, strides, borders, y, index)
 
 
-PARTS = (_streams, _rows, _tables, _gradients, _windows)
+PARTS = (_streams, _rows, _tables, _gradients, _variances, _windows)
 
 
 def bitwise_level(

@@ -75,15 +75,17 @@ def softmax_slope_ulp(width: int) -> float:
     return COMPOSITE_ULP + sqrt(width)
 
 
-def layer(k: float, u: float = U, condition: float = 1.0) -> float:
+def layer(k: float, u: float = U, condition: float = 1.0, few: float = 5.0) -> float:
     """A sum of k products and what is applied to it: u (sqrt(k - 1) + 10).
 
     Half of the 10 are magnified by a condition, as is the sum: what comes before a mean is taken off.
 
     Args:
-        condition: what a normalisation makes of a relative error of its input (``samples.condition``).
+        condition: what a normalisation makes of a relative error of its input (``samples.condition``), or an
+            activation of one of z.
+        few: half of the 10. 4 for y and dx, which have many elements; a gradient of few may cancel.
     """
-    return u * ((sqrt(k - 1.0) + 5.0) * condition + 5.0)
+    return u * ((sqrt(k - 1.0) + few) * condition + few)
 
 
 def forward(inner: Sequence[int], index: int, u: float = U) -> float:

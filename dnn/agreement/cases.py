@@ -1,6 +1,6 @@
 """Case: a network, a goal, an optimizer and data, from which every contender builds its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import pairwise
@@ -93,10 +93,17 @@ class Case:
         last = get_loss(self.loss).activation or "linear"
         return [*(dense(n, self.activation) for n in self.hidden), dense(self.classes, last)]
 
-    @property
-    def places(self) -> tuple[int, ...]:
-        """How often each layer's W is used in one example: its gradient is a sum over them."""
-        return (1,) * len(self.products)
+    def windows(self, x: np.ndarray) -> np.ndarray:
+        """What the first W is multiplied with, (rows, k), for x (B, n)."""
+        return x
+
+    def joined(self, h: np.ndarray, power: int = 1) -> np.ndarray:
+        """What the next W is multiplied with, for a layer's outputs h, with factors to this power."""
+        return h
+
+    def parted(self, dh: np.ndarray, power: int = 1) -> np.ndarray:
+        """The gradient on its way back through ``joined``."""
+        return dh
 
     def model(self, backend: Backend) -> Sequential:
         """A compiled model on a backend, with this case's weights."""
@@ -129,9 +136,20 @@ class ImageCase(Case):
         """Pixels along one side."""
         return isqrt(self.n_in)
 
-    @property
-    def places(self) -> tuple[int, ...]:
-        return ((self.side - 2) ** 2, 1)
+    def windows(self, x: np.ndarray) -> np.ndarray:
+        images = x.reshape(-1, self.side, self.side)
+        return np.lib.stride_tricks.sliding_window_view(images, (3, 3), (1, 2)).reshape(-1, 9)
+
+    def joined(self, h: np.ndarray, power: int = 1) -> np.ndarray:
+        n, half, filters = self.side - 2, (self.side - 2) // 2, self.hidden[0]
+        even = h.reshape(-1, n, n, filters)[:, : 2 * half, : 2 * half]
+        sums = even.reshape(-1, half, 2, half, 2, filters).sum(axis=(2, 4))
+        return np.asarray(sums.reshape(len(sums), -1) * 0.25**power)
+
+    def parted(self, dh: np.ndarray, power: int = 1) -> np.ndarray:
+        half, filters, odd = (self.side - 2) // 2, self.hidden[0], self.side % 2
+        each = dh.reshape(-1, half, half, filters).repeat(2, axis=1).repeat(2, axis=2) * 0.25**power
+        return np.pad(each, ((0, 0), (0, odd), (0, odd), (0, 0))).reshape(-1, filters)
 
     @property
     def products(self) -> dict[str, tuple[int, ...]]:
@@ -162,6 +180,8 @@ class FitCase(Case):
     epochs: int = 3
     rate: float = 0.25  # of dropout; 0: there is none
     normalised: bool = True
+    sample_weight: np.ndarray | None = None  # (N,)
+    class_weight: Mapping[int, float] | None = None
 
     MOMENTUM, EPSILON = 0.3, 0.01  # of batch normalisation
 

@@ -16,6 +16,7 @@ from dnn.agreement.contender import Contender
 from dnn.agreement.records import Record, judge
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named
+from dnn.losses import CategoricalCrossentropy
 from dnn.optimizers import SGD, Adam, Optimizer
 from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, Schedule, StepDecay
 
@@ -32,18 +33,25 @@ SCHEDULES: tuple[Schedule, ...] = (
 def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     """(dtype, case): every schedule, a long training, and in float32 a few updates."""
 
+    tanh: dict[str, Any] = {"loss": "categorical_crossentropy", "activation": "tanh"}
+
     def case(name: str, optimizer: Optimizer, n: int, **settings: Any) -> FitCase:
         rows = data.rows(seed, 0, n)
         pixels = np.unique(np.linspace(0, data.x.shape[1] - 1, 64).astype(int))  # few: training stays tame
         images, labels = np.rint(255.0 * data.x[rows][:, pixels]).astype(np.uint8), data.y[rows]
         return FitCase(
-            f"fit {name}", images.shape[1], (11,), data.classes, loss="categorical_crossentropy",
-            optimizer=optimizer, seed=seed, images=images, labels=labels,
-            **{"activation": "tanh", "l1": 0.002, "l2": 0.003, **settings},
+            f"fit {name}", images.shape[1], (11,), data.classes, optimizer=optimizer, seed=seed,
+            images=images, labels=labels, **{**tanh, "l1": 0.002, "l2": 0.003, **settings},
         )  # fmt: skip
 
     for schedule in SCHEDULES:
         yield "float64", case(schedule.name, SGD(schedule, momentum=0.8, nesterov=True), 37)
+    # Some examples count more than others, some nothing, and one class is left out.
+    yield "float64", case(
+        "weighted", SGD(0.05, momentum=0.8, nesterov=True), 37, epochs=2,
+        loss=CategoricalCrossentropy(ignore_index=2), class_weight={0: 0.25, 1: 3.0},
+        sample_weight=np.arange(37) % 4 / 2.0,
+    )  # fmt: skip
     late = Adam(CosineDecay(0.003, 1030, 0.0003, warmup=40), beta1=0.8, beta2=0.99, epsilon=1e-4)
     # Without l1, whose gradient jumps where a weight changes its sign: in a thousand updates some do so at
     # one update here and at the next one there.

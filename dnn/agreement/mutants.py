@@ -155,6 +155,18 @@ def _short_count(kernel: Kernel) -> Kernel:
     return step
 
 
+def _negative_variance(kernel: Kernel) -> Kernel:
+    def step(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        (v, velocity, mean), (decay, epsilon, momentum) = slots, settings
+        control[3] += 1.0
+        v[...] = decay * v + (1.0 - decay) * g * g
+        mean[...] = decay * mean + (1.0 - decay) * g
+        velocity[...] = momentum * velocity + g / (np.sqrt(np.abs(v - mean * mean)) + epsilon)
+        p -= control[0] * velocity
+
+    return step
+
+
 def _rate_before(kernel: Kernel) -> Kernel:
     def gather(rows: Array, index: Array, *rest: Any) -> None:
         rates = rows.ndim == 1 and rows.dtype.kind == "f"
@@ -248,6 +260,8 @@ MUTANTS: Table[Wrong] = Table("mutant", {
     "late-bias": {"adam": _late_bias},
     # A count of updates that ends at 32767.
     "short-count": {name: _short_count for name in OPTIMIZERS},
+    # The variance of gradients where rounding left it below 0: its absolute value.
+    "negative-variance": {"rmsprop_centered": _negative_variance},
     # A setting built in: beta1 is 0.9 whatever was asked for.
     "fixed-beta": {"adam": lambda kernel: lambda *a: kernel(*a[:4], (0.9, *a[4][1:]))},
     # l2 w instead of 2 l2 w, as torch's weight_decay.

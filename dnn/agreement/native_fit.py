@@ -3,6 +3,8 @@
 Given are the weights, the rows of each batch, the masks of dropout, and the learning rates.
 """
 
+from functools import partial
+from math import log
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from dnn.agreement import textbook
 from dnn.agreement.cases import FitCase
 from dnn.agreement.state import Named
 from dnn.interop.torch import convert
+from dnn.losses import get_loss
 
 
 def fit(case: FitCase, backend: Backend) -> Named:
@@ -21,8 +24,11 @@ def fit(case: FitCase, backend: Backend) -> Named:
 
     dtype = backend.dtype_name
     module = twin.to_torch(case.model(get_backend("numpy", dtype=dtype)), backend.device)
-    loss_of, x = twin.torch_loss(case.loss), backend.from_host(case.images).to(backend.dtype)
-    y, optimizer = backend.from_host(case.labels), twin.torch_optimizer(case.optimizer, module)
+    x, y = backend.from_host(case.images).to(backend.dtype), backend.from_host(case.labels)
+    optimizer, ignored = twin.torch_optimizer(case.optimizer, module), get_loss(case.loss).ignored
+    often = backend.from_host(np.ones(len(y), dtype) if case.sample_weight is None else case.sample_weight)
+    often, table = often.to(backend.dtype), np.ones(case.classes, dtype)
+    table[list(case.class_weight or ())] = list((case.class_weight or {}).values())
     done, during, after, last = 0, [], [], 0.0
 
     def outputs(rows: Array) -> Array:
@@ -34,21 +40,30 @@ def fit(case: FitCase, backend: Backend) -> Named:
                 h = child(h)
         return h
 
-    def scores(z: Array) -> list[float]:
-        return [float(loss_of(z, y)), float((z.argmax(1) == y).sum()) / len(y)]
+    def mean_loss(z: Array, rows: Any = slice(None), classes: Any = None) -> Array:
+        """Weighted: torch's own mean knows no sample weights."""
+        kept = {} if ignored is None else {"ignore_index": ignored}
+        each = partial(torch.nn.functional.cross_entropy, weight=classes, reduction="none", **kept)
+        # With outputs of 0 each loss is log C times what the class counts, and 0 if it is ignored.
+        counts = each(torch.zeros_like(z), y[rows]) / log(case.classes)
+        return (each(z, y[rows]) * often[rows]).sum() / (counts * often[rows]).sum()
+
+    def scores(z: Array, classes: Any = None) -> list[float]:
+        right = (z.argmax(1) == y)[y != (-1 if ignored is None else ignored)]
+        return [float(mean_loss(z, classes=classes)), float(right.sum()) / len(right)]
 
     def used() -> Array:
         with torch.no_grad():
             return module.eval()(x)
 
-    before = scores(used())
+    before, in_training = scores(used()), backend.from_host(table)
     for epoch in range(1, case.epochs + 1):
         module.train()
         z = torch.zeros((len(y), case.classes), dtype=backend.dtype, device=backend.device)
         for rows in backend.from_host(textbook.order(case, epoch)).split(case.batch_size):
             optimizer.zero_grad()
             made = outputs(rows)
-            value = loss_of(made, y[rows])
+            value = mean_loss(made, rows, in_training)
             for name, child in module.named_children():
                 if name.startswith("dense") and hasattr(child, "weight"):
                     value = value + case.l1 * child.weight.abs().sum() + case.l2 * child.weight.square().sum()
@@ -58,7 +73,7 @@ def fit(case: FitCase, backend: Backend) -> Named:
             optimizer.step()
             done += 1
             z[rows] = made.detach()
-        during.append(scores(z))
+        during.append(scores(z, in_training))
         after.append(scores(used()))
     loss, accuracy = zip(*during, *after, strict=True)
     found: dict[str, Any] = {"before": before, "loss": loss, "accuracy": accuracy, "learning rate": [last]}

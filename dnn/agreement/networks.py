@@ -7,11 +7,11 @@ from math import isqrt
 import numpy as np
 
 from backends.reference import ACTIVATIONS
-from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, ImageCase
 from dnn.agreement.contender import Contender, Network
 from dnn.agreement.draws import normal
-from dnn.agreement.oracle import magnification, safe_rows
+from dnn.agreement.oracle import safe_rows
+from dnn.agreement.propagation import limits
 from dnn.agreement.records import Record, judge, worst_of_each
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named
@@ -63,17 +63,10 @@ def compare(
         named = {**{f"z {name}": v for name, v in z.items()}, "outputs": outputs}
         return {**named, **{f"d {name}": v for name, v in g.items()}}
 
-    wanted, layers = ask(truth), list(case.products)
-    kappa = magnification(case, wanted["outputs"], y)
-
-    def bound(tensor: str, unit: float) -> float:
-        kind, _, name = tensor.partition(" ")
-        layer = layers.index(name.split(".")[0]) if name else len(layers) - 1
-        if kind != "d":
-            return bounds.forward(case.inner, layer, unit)
-        return bounds.gradient(case.inner, case.outer, layer, len(x) * case.places[layer], kappa, unit)
-
-    yield from judge(level, case.name, wanted, others, ask, bound, note=note)
+    wanted = ask(truth)
+    _, d = truth.owner.loss(case.loss, wanted["outputs"], y, "float64")
+    bound = limits(case, truth.state().values, x, y, d)
+    yield from judge(level, case.name, wanted, others, ask, lambda name, unit: unit * bound[name], note=note)
 
 
 def network_level(

@@ -26,15 +26,13 @@ def make_oracle() -> BackendContender:
 
 def pre_activation(
     oracle: Contender, make: Callable[[], Layer], shape: tuple[int, ...],
-    values: Mapping[str, np.ndarray], x: np.ndarray, dy: np.ndarray,
+    values: Mapping[str, np.ndarray], x: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
-    """z of a layer with a kink, or a little more: f(z) - f(-z) is z for relu and 1.01 z for leaky_relu.
-
-    -z comes from parameters of the other sign, or where there are none from such an x.
-    """
-    minus = {k: -v for k, v in values.items()}
-    y = oracle.layer(make(), shape, values, x, dy.copy())["y"]
-    return y - oracle.layer(make(), shape, minus, x if values else -x, dy.copy())["y"]
+    """z of a layer that ends in an activation: the y of one that does not."""
+    plain = make()
+    plain.activation = "linear"
+    z64 = oracle.layer(plain, shape, values, x, np.zeros((len(x), *plain.shape_after(shape)), np.float32))
+    return z64["y"]
 
 
 def margins(case: Case, z: Named) -> Named:
@@ -80,17 +78,3 @@ def predicted(loss: Loss, outputs: np.ndarray) -> np.ndarray:
     elif loss.activation == "sigmoid":
         outputs = 1.0 / (1.0 + np.exp(-outputs))
     return outputs
-
-
-def magnification(case: Case, outputs: np.ndarray, y: np.ndarray) -> float:
-    """kappa = norm(P) / norm(P - Y): what the loss's subtraction does to a relative error in P; 0 for a loss
-    with a kink, whose gradient takes a few values only.
-
-    P is what the outputs (B, C) that the loss takes stand for; Y are the class numbers y (B,) as rows.
-    """
-    loss = get_loss(case.loss)
-    if loss.kink is not None:
-        return 0.0
-    p = predicted(loss, outputs)
-    target = np.eye(outputs.shape[1])[y]
-    return bounds.norm(p) / bounds.norm(p - target)

@@ -1,6 +1,7 @@
 """A Backend as a contender: our kernels, our backpropagation, our optimizers."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -143,20 +144,23 @@ class BackendContender(Contender):
             if isinstance(argument, np.ndarray):
                 host = argument.astype(backend.dtype_name) if argument.dtype.kind == "f" else argument.copy()
                 return backend.from_host(host)
-            return argument
+            return tuple(map(moved, argument)) if isinstance(argument, tuple) else argument
 
         there = [moved(argument) for argument in arguments]
         with np.errstate(all="ignore"):
             backend.kernel(name, kind)(*there)
-        return [np.array(backend.to_host(a)) for a in there if isinstance(a, backend.array_type)]
+        each = chain.from_iterable(a if isinstance(a, tuple) else [a] for a in there)
+        return [np.array(backend.to_host(a)) for a in each if isinstance(a, backend.array_type)]
 
     def fit(self, case: FitCase, dtype: str = "float32") -> Named:
         model = case.model(self.backend(dtype))
         x, y = case.images, case.labels
         part = len(x) // 2 + 1  # evaluation, too, has a last batch that is shorter
-        before = model.evaluate(x, y, batch_size=part)
+        weights = case.sample_weight
+        before = model.evaluate(x, y, batch_size=part, sample_weight=weights)
         log = model.fit(
-            x, y, batch_size=case.batch_size, epochs=case.epochs, validation_data=(x, y)
+            x, y, batch_size=case.batch_size, epochs=case.epochs, class_weight=case.class_weight,
+            sample_weight=weights, validation_data=(x, y) if weights is None else (x, y, weights),
         ).history  # fmt: skip
         numbers = {k: v for k, v in model.parameters.to_host().items() if v.dtype.kind == "f"}
         found = {

@@ -118,9 +118,11 @@ def condition(layer: Layer, x: np.ndarray) -> float:
     return max(1.0, float(np.sqrt(np.mean(np.mean(rows * rows, axis=axis) / spread))))
 
 
-def evaluation_condition(layer: Layer, x: np.ndarray, running: Mapping[str, np.ndarray]) -> float:
-    """``condition`` in evaluation, where batch normalisation subtracts the running mean."""
-    if "running_mean" not in running or not isinstance(layer, Normalization):
-        return condition(layer, x)
+def evaluation_conditions(
+    layer: BatchNormalization, x: np.ndarray, running: Mapping[str, np.ndarray]
+) -> tuple[float, float]:
+    """How much batch normalisation magnifies in evaluation a relative error of its running mean, and of x."""
     root = np.sqrt(running["running_variance"] + layer.epsilon)
-    return max(1.0, norm(x / root) / norm((x - running["running_mean"]) / root))
+    size = norm((x - running["running_mean"]) / root)
+    means = np.broadcast_to(running["running_mean"] / root, x.shape)
+    return norm(means) / size, max(1.0, norm(x / root) / size)

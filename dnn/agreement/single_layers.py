@@ -12,11 +12,12 @@ from dnn.agreement.cases import Data, loss_variants
 from dnn.agreement.contender import Batches, Contender
 from dnn.agreement.draws import normal
 from dnn.agreement.oracle import pre_activation, predicted
+from dnn.agreement.propagation import Function
 from dnn.agreement.records import Record, judge
-from dnn.agreement.samples import condition, evaluation_condition, inner_dimensions, samples
+from dnn.agreement.samples import condition, evaluation_conditions, inner_dimensions, samples
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named
-from dnn.layers import Layer
+from dnn.layers import BatchNormalization, Layer
 from dnn.layers.normalization import Normalization
 from dnn.losses import Loss
 from dnn.random import host_uniform, stream_key
@@ -92,37 +93,61 @@ def _layer(
     if ACTIVATIONS[probe.activation].kink:
         # Units whose oracle z is near the kink get no cotangent, so their side does not matter.
         near = max([NEAR, *(32.0 * c.unit for c in contenders if c.unit > bounds.UNITS["float32"])])
-        z64 = [pre_activation(oracle, make, shape, values, x, dy) for x, dy in batches]
+        z64 = [pre_activation(oracle, make, shape, values, x) for x, _ in batches]
         batches = [
             (x, np.where(np.abs(z) < near, np.float32(0.0), dy))
             for z, (x, dy) in zip(z64, batches, strict=True)
         ]
-    inner = [inner_dimensions(probe, len(x)) for x, _ in batches]
-    magnified = [condition(probe, x) for x, _ in batches]
+    flat = 1.0  # what f makes of a relative error of z
+    if probe.activation not in ("linear", "softmax"):
+        f = Function(probe.activation, pre_activation(oracle, make, shape, values, batches[0][0]))
+        flat = bounds.norm(f.slope(f.z)) / bounds.norm(f.y)
 
     def ask(c: Contender) -> Named:
         return c.use(make(), shape, values, batches)
 
+    wanted = ask(oracle)
+    yield from judge(LEVEL, name, wanted, contenders, ask, _bound(probe, batches, wanted, flat))
+
+
+def _bound(probe: Layer, batches: Batches, wanted: Named, flat: float) -> Callable[[str, float], float]:
+    """The bound for a tensor of ``Contender.use``, and a unit."""
+    inner = [inner_dimensions(probe, len(x)) for x, _ in batches]
+    magnified = [condition(probe, x) for x, _ in batches]
+
+    def running(tensor: str, unit: float) -> float:
+        """Of an average, of which what is left of its start is exact."""
+        assert isinstance(probe, BatchNormalization)
+        start = (1.0 - probe.momentum) ** len(batches) if tensor == "running_variance" else 0.0
+        share = bounds.norm(wanted[tensor] - start) / bounds.norm(wanted[tensor])
+        return bounds.layer(inner[0][2], unit, share)
+
     def bound(tensor: str, unit: float) -> float:
         short, _, number = tensor.partition(" ")
-        i = int(number) - 1 if number.isdecimal() else 0
+        i = int(number) - 1 if number.isdecimal() else -1 if number else 0  # "y in evaluation": the last
         forward, back, over = inner[i]
         k = {"y": forward, "dx": back}.get(short, over)
-        worst = magnified[i]
-        if tensor == "y in evaluation":
-            worst = evaluation_condition(probe, batches[-1][0], wanted)
-        elif short == "dbeta":  # sum dy
+        worst = magnified[i] * (flat if short == "y" else 1.0)
+        if short.startswith("running"):
+            return running(tensor, unit)
+        if tensor == "y in evaluation" and isinstance(probe, BatchNormalization):
+            far, worst = evaluation_conditions(probe, batches[-1][0], wanted)
+            averages = far * running("running_mean", unit) + running("running_variance", unit) / 2.0
+            return bounds.layer(1, unit, worst) + averages
+        if short == "dgamma" and not probe.mixes:
+            # Each row has a mean of its own: x^ is magnified, not the sum over the rows.
+            return bounds.layer(probe.input_shape[-1], unit, worst) + bounds.layer(over, unit)
+        if short == "dbeta":  # sum dy
             worst = 1.0
         elif short == "dx" and probe.mixes:  # x^ is in it times a mean of dy x^ over all rows
             worst = max(1.0, worst * min(1.0, 4.0 / np.sqrt(over)))
-        elif short == "dgamma" and probe.mixes:
+        elif short == "dgamma":
             # sum dy x^: where all x^ of a column are off by as much, so is it, times sum dy
             sums = bounds.norm(wanted[tensor.replace("gamma", "beta")])
             worst *= max(1.0, sums / bounds.norm(wanted[tensor]))
-        return bounds.layer(k, unit, worst)
+        return bounds.layer(k, unit, worst, 4.0 if short in ("y", "dx") else 5.0)
 
-    wanted = ask(oracle)
-    yield from judge(LEVEL, name, wanted, contenders, ask, bound)
+    return bound
 
 
 def _exact(

@@ -13,6 +13,7 @@ import numpy as np
 from backends.reference.random import threefry
 from dnn.agreement.cases import FitCase
 from dnn.agreement.state import Named
+from dnn.losses import get_loss
 from dnn.optimizers import SGD, Adam
 from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, Schedule, StepDecay
 from dnn.random import stream_key
@@ -65,6 +66,15 @@ def rate(given: float | Schedule, t: int) -> float:
     return given.initial + (given.final - given.initial) * share
 
 
+def weights(case: FitCase, training: bool) -> np.ndarray:
+    """How much each example counts, (N,); in evaluation its class does not."""
+    w = np.ones(len(case.labels)) if case.sample_weight is None else case.sample_weight.astype(np.float64)
+    w = np.where(case.labels == get_loss(case.loss).ignored, 0.0, w)
+    for number, factor in (case.class_weight or {}).items() if training else ():
+        w[case.labels == number] *= factor
+    return w
+
+
 class Program:
     """The network and its training."""
 
@@ -104,8 +114,8 @@ class Program:
             h = h * self.p["batch_normalization_1.gamma"] + self.p["batch_normalization_1.beta"]
         return self.probabilities(h)
 
-    def learn(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """One update; returns the probabilities before it."""
+    def learn(self, x: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """One update on examples that count w (B,); returns the probabilities before it."""
         case, p, batch, g = self.case, self.p, len(x), {}
         h, slope = self.hidden(x)
         n, drop = h, mask(case, self.t, batch)
@@ -118,7 +128,7 @@ class Program:
             normal, gamma = (h - mean) * inverse, p["batch_normalization_1.gamma"]
             n = normal * gamma + p["batch_normalization_1.beta"]
         found = self.probabilities(n * drop)
-        dz = (found - np.eye(case.classes)[y]) / batch
+        dz = (found - np.eye(case.classes)[y]) * (w / w.sum())[:, None]
         g["dense_2.W"], g["dense_2.b"] = (n * drop).T @ dz, dz.sum(axis=0)
         dn = dz @ p["dense_2.W"].T * drop
         if case.normalised:
@@ -158,17 +168,20 @@ def fit(case: FitCase) -> tuple[Named, Named]:
     program, y = Program(case), case.labels
     x: np.ndarray = case.images / 255.0
     start, rows = program.numbers(), np.arange(len(y))
+    counted = y != get_loss(case.loss).ignored
+    often, plain = weights(case, training=True), weights(case, training=False)
 
-    def scores(p: np.ndarray) -> tuple[float, float]:  # the first of equal ones is the answer
-        return float(-np.mean(np.log(p[rows, y]))), float(np.mean(np.argmax(p, axis=1) == y))
+    def scores(p: np.ndarray, w: np.ndarray) -> tuple[float, float]:  # the first of equal ones is the answer
+        right = np.argmax(p, axis=1) == y
+        return float(-np.sum(w * np.log(p[rows, y])) / np.sum(w)), float(np.mean(right[counted]))
 
-    before, during, after = scores(program.predict(x)), [], []
+    before, during, after = scores(program.predict(x), plain), [], []
     for epoch in range(1, case.epochs + 1):
         p = np.zeros((len(y), case.classes))
         for batch in np.split(order(case, epoch), range(case.batch_size, len(y), case.batch_size)):
-            p[batch] = program.learn(x[batch], y[batch])
-        during.append(scores(p))
-        after.append(scores(program.predict(x)))
+            p[batch] = program.learn(x[batch], y[batch], often[batch])
+        during.append(scores(p, often))
+        after.append(scores(program.predict(x), plain))
     loss, accuracy = zip(*during, *after, strict=True)
     last = rate(case.optimizer.learning_rate, program.t - 1)
     numbers = {"before": before, "predictions": program.predict(x), "loss": loss, "accuracy": accuracy}

@@ -114,8 +114,10 @@ def test_wrong_gradients_are_named(name):
     arrays = normal(6, 4), normal(4, 4), normal(4)
     with pytest.raises(Disagreement, match="mistaken, gradient") as caught:
         check_agreement(layers, *arrays, backends=["torch", wrong], gradient=True)
-    verdicts = caught.value.args[0].verdicts
-    assert {v.backend for v in verdicts if not v.agrees} == {"mistaken"}
+    broken = [v for v in caught.value.args[0].verdicts if not v.agrees]
+    assert {v.backend for v in broken} == {"mistaken"}
+    line = layers.__code__.co_firstlineno + 1
+    assert f"first wrong derivative: {__file__}:{line}, tanh: error / bound" in broken[0].note
 
 
 def test_a_gradient_that_is_cut_off_is_named():
@@ -123,8 +125,22 @@ def test_a_gradient_that_is_cut_off_is_named():
         return x * (x.detach() if hasattr(x, "detach") else x)
 
     check_agreement(f, normal(9), backends=["torch"])
-    with pytest.raises(Disagreement, match="torch, gradient"):
+    with pytest.raises(Disagreement, match=r"torch, gradient.*first wrong derivative: none"):
         check_agreement(f, normal(9), backends=["torch"], gradient=True)
+
+
+def test_a_call_without_a_derivative_is_named():
+    def f(xp, i, x):
+        a, b = xp.unstack(xp.stack([x, 2 * x + xp.astype(i, x.dtype)]))
+        return xp.where(i < 3, xp.sum(xp.floor(a) ** 2) + xp.clip(b, max=2.5), xp.matmul(x, x))
+
+    def stops(xp, i, x):
+        return f(xp, i, xp.tanh(x))
+
+    check_agreement(f, np.arange(9), normal(9), backends=["torch"], gradient=True)
+    wrong = replace(get_backend("torch"), xp=Mistaken(MISTAKES["none"]))
+    with pytest.raises(Disagreement, match=r"first wrong derivative: .*, tanh: error / bound = "):
+        check_agreement(stops, np.arange(9), normal(9), backends=[wrong], gradient=True)
 
 
 def test_kinks_are_not_judged():

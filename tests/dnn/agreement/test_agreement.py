@@ -35,6 +35,7 @@ from dnn.agreement import (
 from dnn.agreement.bounds import ulps
 from dnn.agreement.cases import Case, optimizer_variants
 from dnn.agreement.levels import FORWARD
+from dnn.agreement.propagation import Function
 from dnn.agreement.samples import condition
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import NOTHING, Misfit
@@ -57,6 +58,7 @@ CAUGHT_BY = {
     "biased-variance": "L1",
     "late-bias": "L3",
     "short-count": "L3",
+    "negative-variance": "L0",
     "fixed-beta": "L3",
     "half-penalty": "L0",
     "rate-before": "L0",
@@ -241,10 +243,28 @@ def test_normalisation_far_from_zero(contender, layer_class):
     )  # without the condition the bound would not hold
 
 
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+def test_variances_go_through_activations(kind):
+    """Those of f(z) and f'(z) dy are what errors of z and dy with these variances make of them."""
+    stream = np.random.default_rng(0)
+    z, dy, var_z, var_dy = stream.uniform(0.1, 2.0, (4, 1, 6))
+    f, small = Function(kind, z, var_z), 1e-4
+    noise = small * stream.standard_normal((2, 40_000, 6)) * np.sqrt([var_z, var_dy])
+    moved = Function(kind, z + noise[0])
+    for (exact, var), got in [(f.forward(), moved.y), (f.backward(dy, var_dy), moved.slope(dy + noise[1]))]:
+        own = f.own * (exact**2 if exact is f.y else 0.0)  # the second adds its own, of the size of dy, too
+        found = np.mean((got - exact) ** 2, axis=0) / small**2
+        assert np.all(found < 1.05 * (var - own))
+        if exact is f.y:
+            np.testing.assert_allclose(found, (var - own)[0], rtol=0.05)
+
+
 def test_the_bounds_are_near_those_that_are_derived_for_anybody(data):
-    """agree.py --derived compares L0 to L2; here L0."""
-    pairs = derived.compare(data, ["L0"], Sizes(sweep=400), runs=6)
-    assert pairs
+    """agree.py --derived compares L0 to L2; here L0 and small networks."""
+    pairs = derived.compare(
+        data, ["L0", "L2"], Sizes(sweep=400, hidden=(24, 24), small=(16, 16), batch=40), runs=6
+    )
+    assert {pair.level for pair in pairs} == {"L0", "L2"}
     assert [f"{p.case} {p.tensor} {p.ratio:.3g}" for p in pairs if not p.near] == []
     records = [
         Record("L2", "case", "z", f"run {i}", (1 + 0.1 * i) * bounds.U, 1e3 * bounds.U) for i in range(8)
@@ -252,6 +272,12 @@ def test_the_bounds_are_near_those_that_are_derived_for_anybody(data):
     assert not derived.pairs(records)[0].near
     with pytest.raises(InputError, match="level is 'L3'"):
         derived.compare(data, ["L3"])
+
+
+@pytest.mark.slow
+def test_all_bounds_are_near_derived_ones(data):
+    pairs = derived.compare(data)
+    assert [f"{p.level} {p.case} {p.tensor} {p.ratio:.3g}" for p in pairs if not p.near] == []
 
 
 # --------------------------------------------------------------------------- measuring and telling

@@ -14,6 +14,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 import dnn.optimizers.regularizers as regularizers
+import dnn.training.step as step
+import dnn.validation.examples as examples
 from backends import get_backend
 from dnn.agreement import QUICK, Data, get_contender, make_oracle
 from dnn.agreement.bitwise import bitwise_level
@@ -25,6 +27,8 @@ from dnn.agreement.ours import BackendContender
 from dnn.agreement.single_layers import layer_level
 from dnn.layers import BatchNormalization, Dropout
 from dnn.optimizers.schedules import Schedule
+from dnn.sequential import Sequential
+from dnn.training.totals import Totals
 
 PARTS = {
     "unary": kernel_level,
@@ -496,9 +500,50 @@ def _statistics_of_the_batch_in_evaluation(monkeypatch):
     )
 
 
+def _weighted_sum_over_the_batch_size(monkeypatch):
+    def wrong(xp, weights, losses, gradient, whole=None):
+        losses *= weights
+        gradient *= weights[:, None]
+
+    monkeypatch.setattr(step, "weigh", wrong)
+
+
+def _class_weights_in_validation(monkeypatch):
+    fit = Sequential.fit
+
+    def wrong(self, x, y, *, class_weight=None, validation_data=None, **settings):
+        if class_weight:
+            table = np.array([class_weight.get(c, 1.0) for c in range(10)])
+            validation_data = (*validation_data[:2], validation_data[2] * table[y])
+        return fit(self, x, y, class_weight=class_weight, validation_data=validation_data, **settings)
+
+    monkeypatch.setattr(Sequential, "fit", wrong)
+
+
+def _ignored_examples_in_the_accuracy(monkeypatch):
+    make = Totals.__init__
+
+    def wrong(self, network, weighted=False, classes=True):
+        ignored = network.goal.ignored
+        object.__setattr__(network.goal, "ignore_index", None)
+        make(self, network, weighted, classes)
+        object.__setattr__(network.goal, "ignore_index", ignored)
+
+    monkeypatch.setattr(Totals, "__init__", wrong)
+
+
+def _ignored_examples_learnt_as_class_0(monkeypatch):
+    weigh = examples.combined_weights
+    monkeypatch.setattr(examples, "combined_weights", lambda *a: weigh(*a[:5], None))
+
+
 @pytest.mark.parametrize(
     "plant",
     [
+        _weighted_sum_over_the_batch_size,
+        _class_weights_in_validation,
+        _ignored_examples_in_the_accuracy,
+        _ignored_examples_learnt_as_class_0,
         _price_of_biases,
         _warm_up_one_update_early,
         _mask_of_the_first_step,
