@@ -30,6 +30,7 @@ CTYPES = {
     "float64": "double",
     "int64": "long long",
     "uint8": "unsigned char",
+    "int32": "int",
     "uint32": "unsigned int",
     "bool": "bool",
 }

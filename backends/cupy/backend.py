@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backends.backend import Backend, Step
-from backends.cupy import compiled, dense, optimizers, update
+from backends.cupy import compiled, dense, layers, optimizers, update
 from backends.cupy.diagnosis import INSTALL, usable_devices
 from backends.dispatch import Kernel, Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, shown
@@ -30,7 +30,7 @@ class CupyBackend(Backend):
     (arrays, kernels, captured steps) sets it for as long as it takes, so that two devices can be used.
     """
 
-    OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(dense, optimizers)
+    OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(dense, layers, optimizers)
     CURE: ClassVar[str] = f"nvidia-smi shows whether the GPU is free; what CuPy needs comes with {INSTALL}"
 
     @property
