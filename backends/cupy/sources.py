@@ -105,7 +105,7 @@ def function(name: str) -> str:
     return f"template <class T>\nT {name}({body}{end}"
 
 
-FILES = ("rows", "update")
+FILES = ("rows", "update", "products")
 """Kernels that CUDA is given pointers for; what a file needs stands in those before it."""
 
 
