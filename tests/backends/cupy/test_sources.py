@@ -63,8 +63,8 @@ def compile_with_nvrtc(library: ctypes.CDLL, source: str, options: list[str]) ->
 
 
 def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tuple[str, ...] = ()) -> str:
-    """Compile to machine code with nvcc, which reports each kernel's needs, else with NVRTC; fails with what the
-    compiler says."""
+    """Compile to machine code with nvcc, which reports each kernel's needs, else with NVRTC; fails with what
+    either says."""
     options = [f"-I{path}" for path in includes]
     nvcc = shutil.which("nvcc")
     if nvcc is not None:
