@@ -80,7 +80,7 @@ def get_backend(
         fused: False forces the reference kernels.
         precision: "tf32" lets CUDA round the factors of float32 products to 10 bits (tensor cores). CuPy
             and torch each have one switch for the whole process: the backend made last decides.
-        graphs: record training steps as CUDA graphs and replay them (torch on CUDA).
+        graphs: record updates as CUDA graphs and replay them (torch on CUDA; CuPy those of Dense layers).
         threads: of products on the CPU, in the whole process; None: all, or one while that is faster.
 
     Raises:

@@ -157,7 +157,7 @@ def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto"
     if dtype:
         add("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
     add("--precision", default="float32", help=f"{tf32} (default: %(default)s)")
-    graphs = "replay training steps as CUDA graphs (torch on CUDA; untested)"
+    graphs = "replay updates as CUDA graphs (cupy, or torch on CUDA; untested)"
     add("--graphs", action="store_true", help=graphs)
     threads = "threads of a product on the CPU (default: all, or one while that is faster; docs/speed.md)"
     add("--threads", type=int, metavar="N", help=threads)

@@ -25,7 +25,7 @@ def parse() -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> int:
     from gpu_checks.common import Settings
     from gpu_checks.parts import PARTS
-    from gpu_checks.run import holds, run_parts, table
+    from gpu_checks.run import holds, run_parts, summary, table
 
     from backends import BackendUnavailable, InputError
     from dnn.datasets import load_dataset
@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> int:
     for name, outcome in run_parts(names, settings, _command.say):
         outcomes[name] = outcome
         _command.write_json(arguments.json, outcomes)  # after each part, in case the machine goes away
-    print(table(outcomes), flush=True)
+    print(f"{table(outcomes)}\n\n{summary(outcomes)}", flush=True)
     return 0 if holds(outcomes) else 1
 
 

@@ -195,7 +195,7 @@ def finished(options: argparse.Namespace, workers: Any) -> bool:
     return bool(workers.restarts and workers.share((place / RESULT).exists))
 
 
-def train(run: Run, stopper: Any, states: Any) -> Any:
+def train(run: Run, stopper: Any, states: Any, first: Any) -> Any:
     """The history of the training, rewound where it diverges and --on-nan says so."""
     from dnn.callbacks import progress_for_stdout
     from dnn.rewinding import MOST, fit_rewinding
@@ -221,9 +221,8 @@ def train(run: Run, stopper: Any, states: Any) -> Any:
     if folder is not None:
         if run.state is None:
             configure(0)
-        watchers += (
-            [folder, stopper] if options.quiet else [folder, stopper, progress_for_stdout(headline(run))]
-        )
+        shown = [] if options.quiet else [progress_for_stdout(headline(run))]
+        watchers += [folder, stopper, first, *shown]
     with stopper.listening():
         return fit_rewinding(
             model, run.x, run.y, states=states, callbacks=watchers, resume=run.state,
@@ -234,10 +233,25 @@ def train(run: Run, stopper: Any, states: Any) -> Any:
         )  # fmt: skip
 
 
+def first_update(begun: float) -> Any:
+    """A callback whose ``seconds`` are those from then to the end of the first update."""
+    from dnn.training.callback import Callback, Progress
+
+    class FirstUpdate(Callback):
+        every, seconds = 1, None
+
+        def on_progress(self, progress: Progress) -> None:
+            progress.read()  # waits for the device
+            self.every, self.seconds = None, time.perf_counter() - begun
+
+    return FirstUpdate()
+
+
 def main(asked: Asked) -> int:
     from dnn.callbacks import StopOnSignal, Stopped, TrainingCheckpoint
     from dnn.workers import WorkerError
 
+    first = first_update(time.perf_counter())
     workers = join(asked.options)
     if finished(asked.options, workers):
         return 0
@@ -246,7 +260,7 @@ def main(asked: Asked) -> int:
     states = TrainingCheckpoint(place, run.options.checkpoint_every, run.options.keep)
     stopper, start = StopOnSignal(states), time.perf_counter()
     try:
-        history = train(run, stopper, states)
+        history = train(run, stopper, states, first)
     except Stopped as stop:
         run.folder.save(run.model)  # for evaluate.py and predict.py
         how = f"resume with: {run.again}" if stop.saved else "its state could not be saved"
@@ -257,7 +271,7 @@ def main(asked: Asked) -> int:
             raise
         return 128 + stopper.asked  # the first worker heard it too, and has saved
     if workers.first:
-        report(run, history, time.perf_counter() - start)
+        report(run, history, time.perf_counter() - start, first.seconds)
     return 0
 
 
@@ -272,7 +286,7 @@ def headline(run: Run) -> str:
             f"{model.backend.device}, run folder {run.folder.path}{begun}")  # fmt: skip
 
 
-def report(run: Run, history: Any, seconds: float) -> None:
+def report(run: Run, history: Any, seconds: float, first: float) -> None:
     """Write the weights, the curves and, last, the result, which says that the run is whole; print it."""
     from dnn.io.notices import say
     from dnn.run_folder import RESULT
@@ -287,6 +301,7 @@ def report(run: Run, history: Any, seconds: float) -> None:
         "backend_asked": run.options.backend, "backend_used": backend.name, "device": str(backend.device),
         "describe": described, "updates": run.updates, "seconds": seconds, "test_loss": loss,
         "seconds_in_sums": run.workers.seconds,  # over workers
+        "seconds_to_first_update": first,  # from the start, with all that is loaded and compiled
         # The median epoch's: the first one may also compile.
         "ms_per_update": 1e3 * median(numbers["seconds"]) * run.options.epochs / run.updates,
         "test_accuracy": accuracy,

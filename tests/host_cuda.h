@@ -14,7 +14,7 @@
 #define __global__ static
 #define __device__
 #define __shared__ static
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
 #define __launch_bounds__(n)
 
 struct Index {
@@ -97,6 +97,7 @@ static void launch(int columns, int rows, int x, int y, std::function<void()> ke
 }  // namespace host
 
 static inline void __syncthreads() { host::give_way(); }
+static inline void __syncwarp() { host::give_way(); }
 
 template <class T>
 static T __shfl_xor_sync(unsigned int, T value, int mask) {

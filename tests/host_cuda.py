@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from backends import Backend
-from backends.cupy import compiled, update
+from backends.cupy import compiled, update, whole
 from backends.cupy import sources as cuda
 from backends.cupy.backend import CupyBackend
 from backends.numpy.backend import NumpyBackend
@@ -30,6 +30,7 @@ CTYPES = {
     "float64": "double",
     "int64": "long long",
     "uint8": "unsigned char",
+    "int32": "int",
     "uint32": "unsigned int",
     "bool": "bool",
 }
@@ -197,8 +198,18 @@ class CupyOverridesOnNumpy(NumpyBackend):
 
     OVERRIDES = CupyBackend.OVERRIDES
 
+    whole = False  # whether products are the kernels' own
+
     def planned(self, plan: Plan) -> Any:
+        if self.whole:
+            return whole.planned(plan, self, compiled.bound)
         return update.planned(plan, self, compiled.bound, lambda a, b, out: np.matmul(a, b, out=out))
+
+
+class WholeOnNumpy(CupyOverridesOnNumpy):
+    """The same with products of its own."""
+
+    whole = True
 
 
 def find(make_backend: Callable[..., Backend], backend_id: str, dtype: str) -> Backend:

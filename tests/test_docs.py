@@ -94,7 +94,8 @@ SMALL = {
     "train.py --backend auto": TRAIN,
     "train.py --blocks 8 --batch-size 800": TRAIN,
     "train.py --help": "",
-    "train.py --backend cupy": TRAIN,  # without a GPU this and the next three warn and go on with NumPy
+    "train.py --backend cupy": TRAIN,  # without a GPU this and the next four warn and go on with NumPy
+    "train.py --backend cupy --graphs": TRAIN,
     "train.py --backend torch --device cuda": TRAIN,
     "train.py --backend torch --device cuda --graphs": TRAIN,
     "train.py --backend cupy --precision tf32": TRAIN,

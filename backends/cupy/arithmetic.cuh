@@ -208,6 +208,35 @@ DNN_HD T clip_value(T g, T limit) {
     return g > limit ? limit : (g < -limit ? -limit : g);
 }
 
+// ----- windows of images (B, height, width, channels): row (b, p, q) of a matrix has the pixels (i, j) of the window
+// that begins at row p s - top and column q t - left, channel by channel
+
+// Where number `at` of that matrix lies in the images; -1: in the border.
+DNN_HD long long unfolded(long long at, int height, int width, int channels, int h, int w, int rows, int columns,
+                          int s, int t, int top, int left) {
+    const int c = at % channels, j = (at /= channels) % w, i = (at /= w) % h, q = (at /= h) % columns;
+    const int p = (at /= columns) % rows, y = p * s + i - top, x = q * t + j - left;
+    if (y < 0 || y >= height || x < 0 || x >= width) return -1;
+    return ((at / rows * height + y) * width + x) * channels + c;
+}
+
+// The sum of all numbers of the matrix that lie at number `at` of the images.
+template <class T>
+DNN_HD T folded(const T* matrix, long long at, int height, int width, int channels, int h, int w, int rows,
+                int columns, int s, int t, int top, int left) {
+    const int c = at % channels, x = (at /= channels) % width + left, y = (at /= width) % height + top;
+    T sum = 0;
+    for (int i = y % s; i < h && i <= y; i += s) {
+        const int p = (y - i) / s;
+        for (int j = x % t; j < w && j <= x; j += t) {
+            const int q = (x - j) / t;
+            if (p < rows && q < columns)
+                sum += matrix[((((at / height * rows + p) * columns + q) * h + i) * w + j) * channels + c];
+        }
+    }
+    return sum;
+}
+
 // ----- Threefry-2x32, 20 rounds (Salmon et al. 2011)
 
 // T is a signed 64-bit integer; each argument is below 2^32. One function without a helper, of which torch is given

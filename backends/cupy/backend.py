@@ -6,6 +6,7 @@ one is: tests/backends/cupy/test_sources.py and tests/backends/test_overrides.py
 """
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
@@ -14,12 +15,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backends.backend import Backend, Step
-from backends.cupy import compiled, dense, optimizers, update
+from backends.cupy import compiled, dense, layers, optimizers, update, whole
 from backends.cupy.diagnosis import INSTALL, usable_devices
+from backends.cupy.graphs import CupyGraphs
 from backends.dispatch import Kernel, Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, shown
 from backends.plan import Plan
 from backends.reference.signatures import Array
+
+UNRECORDED = (
+    "CuPy records as CUDA graphs only updates of Dense layers, with the cross-entropy of class numbers and "
+    "without TF32; these go one by one"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +37,9 @@ class CupyBackend(Backend):
     (arrays, kernels, captured steps) sets it for as long as it takes, so that two devices can be used.
     """
 
-    OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(dense, optimizers)
+    graphs: bool = False
+
+    OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(dense, layers, optimizers)
     CURE: ClassVar[str] = f"nvidia-smi shows whether the GPU is free; what CuPy needs comes with {INSTALL}"
 
     @property
@@ -56,14 +65,27 @@ class CupyBackend(Backend):
             return super().zeros(shape, dtype)
 
     def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
-        return partial(_on, self.device, super().capture(step, unroll))
+        return self._unrecorded(partial(_on, self.device, super().capture(step, unroll)))
 
     def planned(self, plan: Plan) -> Callable[[int], None] | None:
         def matmul(a: Array, b: Array, out: Array) -> None:
             self.xp.matmul(a, b, out=out)
 
-        run = update.planned(plan, self, compiled.bound, matmul)
-        return None if run is None else partial(_on, self.device, run)
+        with self.device:
+            own = whole.planned(plan, self, compiled.bound) if self.graphs else None
+            if own is not None:
+                return partial(_on, self.device, CupyGraphs(partial(own, 1), plan.unroll))
+            run = update.planned(plan, self, compiled.bound, matmul)
+        return None if run is None else self._unrecorded(partial(_on, self.device, run))
+
+    def _unrecorded(self, run: Callable[[int], None]) -> Callable[[int], None]:
+        """The same, which says that it is not what was asked for, if it is not."""
+
+        def warned(n: int) -> None:
+            warnings.warn(UNRECORDED, stacklevel=2)
+            run(n)
+
+        return warned if self.graphs else run
 
     def to_host(self, array: Array) -> np.ndarray:
         import cupy
@@ -93,6 +115,7 @@ class CupyBackend(Backend):
             "driver": runtime.driverGetVersion(),
             "tf32": tf32(),
             "threads": None,
+            "graphs": self.graphs,
             "tested_on_gpu": False,
         }
 
@@ -122,7 +145,9 @@ def tf32(wanted: bool | None = None) -> bool:
         return os.environ.get("CUPY_TF32") == "1"
 
 
-def make(device: Any, dtype: str, fused: bool, precision: str = "float32") -> CupyBackend:
+def make(
+    device: Any, dtype: str, fused: bool, precision: str = "float32", graphs: bool = False
+) -> CupyBackend:
     """The factory that ``get_backend("cupy")`` calls."""
     count = usable_devices()
     import array_api_compat.cupy as xp
@@ -139,4 +164,4 @@ def make(device: Any, dtype: str, fused: bool, precision: str = "float32") -> Cu
     place = cupy.cuda.Device(int(text))
     place.use()
     tf32(precision == "tf32")
-    return CupyBackend("cupy", xp, place, dtype, fused, precision)
+    return CupyBackend("cupy", xp, place, dtype, fused, precision, graphs)

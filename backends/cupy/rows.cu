@@ -22,6 +22,11 @@ struct ClassNumbers {
     __device__ REAL operator()(long long row, int c) const { return targets[row] == c ? REAL(1) : REAL(0); }
 };
 
+struct OneClass {
+    long long target;
+    __device__ REAL operator()(long long row, int c) const { return target == c ? REAL(1) : REAL(0); }
+};
+
 struct Probabilities {
     const REAL* targets;
     int classes;

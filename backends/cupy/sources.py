@@ -30,6 +30,8 @@ OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")  # that ``dnn::optim
 
 _BETAS = "T beta1, T rest1, T beta2, T rest2"
 _ADAM = "p, g, m, v, control[0], control[1], control[2], control[3], beta1, rest1, beta2, rest2, epsilon"
+_GEOMETRY = "height, width, channels, h, w, rows, columns, s, t, top, left"
+_INTS = ", ".join(f"int32 {word}" for word in _GEOMETRY.split(", "))
 _TEXTS = {
     "gather_rows": (
         "raw R rows, raw int64 index, int64 width, T scale", "T out",
@@ -59,6 +61,26 @@ _TEXTS = {
     "penalty": ("T w, T l1, T l2", "T g", "g = dnn::penalized(g, w, l1, l2)"),
     "clip_norm": ("raw T square, T limit", "T g", "g = g * dnn::clip_factor(square[0], limit)"),
     "clip_value": ("T limit", "T g", "g = dnn::clip_value(g, limit)"),
+    "unfold": (
+        f"raw T x, {_INTS}", "T out",
+        f"const long long at = dnn::unfolded(i, {_GEOMETRY}); out = at < 0 ? T(0) : x[at]",
+    ),
+    "fold": (f"raw T unfolded, {_INTS}", "T dx", f"dx = dnn::folded(&unfolded[0], i, {_GEOMETRY})"),
+    "centred_square": ("T x, T total, T n", "T y", "y = (x - total / n) * (x - total / n)"),
+    "batch_statistics": (
+        "T total, T square, T n, T momentum, T epsilon", "T mean, T inverse, T running, T variance",
+        "mean = total / n; inverse = T(1) / sqrt(square / n + epsilon);"
+        "running = (T(1) - momentum) * running + momentum * mean;"
+        "variance = (T(1) - momentum) * variance + momentum * (square / (n - T(1)))",
+    ),
+    "batch_normalized": (
+        "T x, T mean, T inverse, T gamma, T beta", "T y", "y = (x - mean) * (inverse * gamma) + beta",
+    ),
+    "batch_along": ("T dy, T x, T mean, T inverse", "T out", "out = dy * ((x - mean) * inverse)"),
+    "batch_backward": (
+        "T dy, T x, T mean, T inverse, T gamma, T dgamma, T dbeta, T n", "T dx",
+        "dx = gamma * inverse * (dy - dbeta / n - (x - mean) * inverse * (dgamma / n))",
+    ),
     "threefry": (
         "uint32 key0, uint32 key1, int64 high, int64 low", "int64 out",
         "out = dnn::threefry<long long>(high, low, key0, key1)",
@@ -83,7 +105,7 @@ def function(name: str) -> str:
     return f"template <class T>\nT {name}({body}{end}"
 
 
-FILES = ("rows", "update")
+FILES = ("rows", "update", "products")
 """Kernels that CUDA is given pointers for; what a file needs stands in those before it."""
 
 

@@ -23,6 +23,19 @@ __device__ bool is_right(Logits z, long long target, int classes) {
     return warp_sum(others) == REAL(0);
 }
 
+// The control array after one more update.
+struct Control {
+    REAL rate, c1, c2, updates;
+};
+
+__device__ Control advanced(const REAL* control, const REAL* rates, int changes, const REAL* numbers) {
+    const REAL done = control[3], last = static_cast<REAL>(changes - 1);
+    REAL made[4] = {changes > 1 ? rates[static_cast<int>(done < last ? done : last)] : control[0]};
+    for (int i = 1; i < 4; ++i)
+        made[i] = dnn::advance(i, control[i], numbers[1], numbers[2], numbers[3], numbers[4]);
+    return {made[0], made[1], made[2], made[3]};
+}
+
 }  // namespace
 
 extern "C" {
@@ -80,10 +93,11 @@ __global__ void account(const REAL* losses, const REAL* right, int batch, int ac
     sums[0] += loss;
     if (accuracy) sums[1] += answers;
     *position += 1;
-    const REAL done = control[3], last = static_cast<REAL>(changes - 1);
-    if (changes > 1) control[0] = rates[static_cast<int>(done < last ? done : last)];
-    for (int i = 1; i < 4; ++i)
-        control[i] = dnn::advance(i, control[i], numbers[1], numbers[2], numbers[3], numbers[4]);
+    const Control next = advanced(control, rates, changes, numbers);
+    control[0] = next.rate;
+    control[1] = next.c1;
+    control[2] = next.c2;
+    control[3] = next.updates;
 }
 
 // A step of an optimizer, control having been advanced; first and second are its slots.

@@ -5,7 +5,6 @@ f' with the bias's gradient and two products, the lecture's network takes 17.
 It is the same for CuPy and torch: what starts a kernel and what multiplies are given.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -66,74 +65,85 @@ def stepping(
 class Update:
     """The arrays of a planned update, and its launches in the order of ``calls``."""
 
-    def __init__(self, plan: Plan, backend: Backend, bind: Bind, matmul: Matmul) -> None:
-        self.plan, self.bind, self.matmul = plan, bind, matmul
-        self.batch, self.width = plan.order.shape[1], math.prod(plan.x.shape[1:])
+    def __init__(self, plan: Plan, backend: Backend, bind: Bind) -> None:
+        self.plan, self.backend, self.bind = plan, backend, bind
+        self.batch = B = plan.order.shape[1]
         made = numbers(plan.optimizer, plan.settings, plan.scale)
         self.numbers = backend.from_host(made.astype(backend.dtype_name))
-        B, zeros = self.batch, backend.zeros
-        self.x, self.y = zeros((B, self.width)), zeros(B, dtype=plan.y.dtype)
+        self.form = "bytes" if dtype_of(plan.x) == "uint8" else "floats"  # of x, in kernels' names
+        self.kinds = [FUSED_KINDS.index(layer.activation) for layer in plan.layers]
+        zeros = backend.zeros
         self.outputs = [zeros((B, layer.W.shape[1])) for layer in plan.layers]
         self.errors = [zeros((B, layer.W.shape[1])) for layer in plan.layers[:-1]] + [self.outputs[-1]]
         self.losses, self.right = zeros(B), zeros(B)
-        # Without a bias 0 is added, and what is found for it is not used.
-        biases = [(layer.b, layer.db) for layer in plan.layers]
-        spare = [zeros((2, layer.W.shape[1])) for layer in plan.layers]
-        self.b = [a[0] if b is None else b for a, (b, _) in zip(spare, biases, strict=True)]
-        self.db = [a[1] if db is None else db for a, (_, db) in zip(spare, biases, strict=True)]
-        self.calls = [self.pick(), *self.forward(), *self.backward(), self.account(), self.step()]
+        # Where there is no bias, 0 is added.
+        self.b = [zeros(layer.W.shape[1]) if layer.b is None else layer.b for layer in plan.layers]
+        self.calls = self.launches()
 
     def __call__(self, n: int) -> None:
         for _ in range(n):
             for call in self.calls:
                 call()
 
-    def pick(self) -> Call:
-        plan, kind = self.plan, "bytes" if dtype_of(self.plan.x) == "uint8" else "floats"
-        grid = -(-self.width // THREADS), self.batch
-        reads = plan.x, plan.y, plan.order, plan.position, self.batch, self.width, self.numbers
-        return self.bind(f"pick_{kind}", grid, (THREADS,), *reads, self.x, self.y)
+    def launches(self) -> list[Call]:
+        """Each of the update, in order."""
+        raise NotImplementedError
+
+    def account(self) -> Call:
+        """All bookkeeping."""
+        plan = self.plan
+        reads = self.losses, self.right, self.batch, int(plan.accuracy), plan.rates, plan.rates.shape[0]
+        writes = plan.sums, plan.control, plan.position
+        return self.bind("account", (1,), (32, 8), *reads, self.numbers, *writes)
+
+
+class Merged(Update):
+    """With the library's products."""
+
+    def __init__(self, plan: Plan, backend: Backend, bind: Bind, matmul: Matmul) -> None:
+        self.matmul = matmul
+        super().__init__(plan, backend, bind)
+
+    def launches(self) -> list[Call]:
+        """Pick the batch, forward, backward, bookkeeping, and the optimizer's step."""
+        plan, zeros, width = self.plan, self.backend.zeros, self.plan.x.shape[1]
+        self.x, self.y = zeros((self.batch, width)), zeros(self.batch, dtype=plan.y.dtype)
+        reads = plan.x, plan.y, plan.order, plan.position, self.batch, width, self.numbers
+        grid = -(-width // THREADS), self.batch
+        pick = self.bind(f"pick_{self.form}", grid, (THREADS,), *reads, self.x, self.y)
+        values, gradients, *slots = plan.vectors
+        step = self.bind(*stepping(plan.optimizer, self.numbers, plan.control, gradients, values, slots))
+        return [pick, *self.forward(), *self.backward(), self.account(), step]
 
     def forward(self) -> list[Call]:
+        """A product for each layer, and what follows it."""
         x, calls = self.x, list[Call]()
-        for layer, b, y in zip(self.plan.layers, self.b, self.outputs, strict=True):
+        for layer, kind, b, y in zip(self.plan.layers, self.kinds, self.b, self.outputs, strict=True):
             calls.append(partial(self.matmul, x, layer.W, y))
             n = y.shape[1]
             if y is self.outputs[-1]:
                 row = self.y, self.batch, n, self.losses, self.right
                 calls.append(self.bind("classify", (-(-self.batch // 4),), (32, 4), y, b, *row))
             else:
-                kind = FUSED_KINDS.index(layer.activation)
-                calls.append(
-                    self.bind("bias_activation", (-(-n // THREADS), self.batch), (THREADS,), kind, b, n, y)
-                )
+                grid = -(-n // THREADS), self.batch
+                calls.append(self.bind("bias_activation", grid, (THREADS,), kind, b, n, y))
             x = y
         return calls
 
     def backward(self) -> list[Call]:
+        """f' with the bias's gradient, and one or two products for each layer."""
         inputs, calls = [self.x, *self.outputs[:-1]], list[Call]()
         for i in reversed(range(len(inputs))):
-            layer, dz, x, n = self.plan.layers[i], self.errors[i], inputs[i], self.errors[i].shape[1]
-            reads = FUSED_KINDS.index(layer.activation), dz, self.outputs[i], self.batch, n
-            calls.append(self.bind("backward_and_sums", (-(-n // 32),), (32, 32), *reads, dz, self.db[i]))
-            calls.append(partial(self.matmul, x.T, dz, layer.dW))
+            layer, dz, n = self.plan.layers[i], self.errors[i], self.errors[i].shape[1]
+            db = self.backend.zeros(n) if layer.db is None else layer.db
+            reads = self.kinds[i], dz, self.outputs[i], self.batch, n
+            calls.append(self.bind("backward_and_sums", (-(-n // 32),), (32, 32), *reads, dz, db))
+            calls.append(partial(self.matmul, inputs[i].T, dz, layer.dW))
             if i:
                 calls.append(partial(self.matmul, dz, layer.W.T, self.errors[i - 1]))
         return calls
 
-    def account(self) -> Call:
-        plan = self.plan
-        reads = self.losses, self.right, self.batch, int(plan.accuracy), plan.rates, plan.rates.shape[0]
-        writes = plan.sums, plan.control, plan.position
-        return self.bind("account", (1,), (32, 8), *reads, self.numbers, *writes)
 
-    def step(self) -> Call:
-        values, gradients, *slots = self.plan.vectors
-        return self.bind(
-            *stepping(self.plan.optimizer, self.numbers, self.plan.control, gradients, values, slots)
-        )
-
-
-def planned(plan: Plan, backend: Backend, bind: Bind, matmul: Matmul) -> Callable[[int], None] | None:
+def planned(plan: Plan, backend: Backend, bind: Bind, matmul: Matmul) -> Update | None:
     """``run(n)`` for n updates of a plan; None: the kernels do not know all that is in it."""
-    return Update(plan, backend, bind, matmul) if fits(plan, backend) else None
+    return Merged(plan, backend, bind, matmul) if fits(plan, backend) else None

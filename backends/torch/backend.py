@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from backends.backend import Backend, Step
-from backends.cupy import update
+from backends.cupy import update, whole
 from backends.dispatch import Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, shown
 from backends.plan import Plan
@@ -67,7 +67,8 @@ class TorchBackend(Backend):
         if self.device_type != "cuda" or not compiled.compiles():
             return None
         with torch.cuda.device(self.device):
-            one = update.planned(plan, self, compiled.bound, lambda a, b, out: torch.mm(a, b, out=out))
+            one = whole.planned(plan, self, compiled.bound) if self.graphs else None
+            one = one or update.planned(plan, self, compiled.bound, lambda a, b, out: torch.mm(a, b, out=out))
         if one is None:
             return None
         loop = self.capture(partial(one, 1), plan.unroll)

@@ -205,9 +205,9 @@ class Training:
         """The updates of an epoch, with a pause wherever a callback wants to look; (mean loss, measures)."""
         batches = self.batches
         batches.begin(epoch, done)
-        watchers = [(c, c.every) for c in self.watchers if c.every is not None]
-        pace = gcd(*(every for _, every in watchers)) or batches.updates
         while batches.done < batches.updates:
+            watchers = [(c, c.every) for c in self.watchers if c.every is not None]  # which they may change
+            pace = gcd(*(every for _, every in watchers)) or batches.updates
             batches.run(pace - batches.done % pace)
             for watcher, every in watchers:
                 if batches.done % every == 0 or batches.done == batches.updates:

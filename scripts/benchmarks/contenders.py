@@ -45,7 +45,16 @@ _OURS = {
     "torch-graphs": Contender(
         "ours on torch, CUDA graphs", ours.on("torch", graphs=True), "torch", device="cuda"
     ),
+    "torch-layers": Contender(
+        "ours on torch, layer by layer", ours.on("torch", layers=True), "torch", device="cpu"
+    ),
     "cupy": Contender("ours on CuPy", ours.on("cupy"), "cupy", device="cuda"),
+    "cupy-graphs": Contender(
+        "ours on CuPy, CUDA graphs", ours.on("cupy", graphs=True), "cupy", device="cuda"
+    ),
+    "cupy-layers": Contender(
+        "ours on CuPy, layer by layer", ours.on("cupy", layers=True), "cupy", device="cuda"
+    ),
 }
 _PEERS = {
     "pytorch": _torch("PyTorch eager"),

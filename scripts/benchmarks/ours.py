@@ -29,6 +29,11 @@ def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
     return model
 
 
+def layer_by_layer(backend: Backend) -> Backend:
+    """The same, without plans of whole updates."""
+    return backend.wrapped(lambda name, kind, kernel: kernel)
+
+
 class Trainer:
     """``fit`` cut into pieces: n updates at a time, a new order each epoch."""
 
@@ -50,12 +55,13 @@ class Trainer:
         self.backend.synchronize()
 
 
-def on(name: str, graphs: bool = False) -> Callable[[Task], Prepared]:
-    """How this backend's contender is prepared; with ``graphs`` its updates are replayed as CUDA graphs."""
+def on(name: str, graphs: bool = False, layers: bool = False) -> Callable[[Task], Prepared]:
+    """How this backend's contender is prepared; with ``graphs`` its updates are replayed as CUDA graphs, with
+    ``layers`` they go layer by layer, without a plan."""
 
     def prepare(task: Task) -> Prepared:
         backend = get_backend(name, task.device, precision=task.settings.precision, graphs=graphs)
-        model = build(task, backend)
+        model = build(task, layer_by_layer(backend) if layers else backend)
 
         def probabilities(x: NDArray[np.float32]) -> NDArray[np.float32]:
             return model.predict(x * np.float32(255))

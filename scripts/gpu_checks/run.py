@@ -61,6 +61,42 @@ def table(outcomes: dict[str, Outcome]) -> str:
     return "\n".join(text)
 
 
+ROWS = {
+    "CuPy, layer by layer": ("speed_cupy", "layers", None),
+    "CuPy, planned, 17 launches": ("speed_cupy", "launches", "cupy"),
+    "CuPy, one graph of own kernels": ("speed_cupy", "graph of 25", "cupy graphs"),
+    "torch, layer by layer": ("speed_torch", "layers", None),
+    "torch, planned, 17 launches": ("speed_torch", "launches", "torch"),
+    "torch, one graph": ("speed_torch", "graph of 25", "torch graphs"),
+    "native PyTorch, eager": ("speed_native", "pytorch", None),
+    "native PyTorch, fused Adam": ("speed_native", "pytorch-fused", None),
+    "native PyTorch, a graph": ("speed_native", "pytorch-graph", None),
+    "native PyTorch, torch.compile": ("speed_compile", "torch-compile", None),
+}
+"""Line of the table -> the part that timed it, its name there, and the run of train.py."""
+
+
+def summary(outcomes: dict[str, Outcome]) -> str:
+    """The table for docs/gpu.md; a dash where nothing was measured."""
+
+    def number(part: str, *path: str, form: str = ".0f") -> str:
+        found: Any = outcomes.get(part, {}).get("result", {})
+        for key in path:
+            found = found.get(key, {}) if isinstance(found, dict) else {}
+        return format(found, form) if isinstance(found, float) else "-"
+
+    heads = "updates", "us, float32", "us, TF32", "first update after s", "accuracy of 6000"
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for label, (part, name, run) in ROWS.items():
+        native = part in ("speed_native", "speed_compile")
+        times = [number(part, name if native else f"{p} {name}", "us") for p in ("float32", "tf32")]
+        times = [times[0], "-"] if native else times
+        first = number("full_runs", str(run), "seconds_to_first_update", form=".1f")
+        accuracy = number("full_runs", str(run), "test_accuracy", form=".4f")
+        lines.append(f"| {' | '.join((label, *times, first, accuracy))} |")
+    return "\n".join(lines)
+
+
 def holds(outcomes: dict[str, Outcome]) -> bool:
     """Whether every part ran and nothing that must hold is broken."""
     return all("result" in o and o["result"].get("holds", True) for o in outcomes.values())

@@ -20,26 +20,37 @@ def _microseconds(name: str, settings: Settings, precision: str = "float32", unr
     return {"us": 1e3 * found["ms"], "prepared in s": found["preparation"]}
 
 
+def _speed(library: str, settings: Settings) -> Result:
+    """Microseconds an update: layer by layer, planned, and from graphs of several lengths."""
+    found: Result = {}
+    for precision in ("float32", "tf32"):
+        found[f"{precision} layers"] = _microseconds(f"{library}-layers", settings, precision)
+        found[f"{precision} launches"] = _microseconds(library, settings, precision)
+        # With TF32 CuPy has no graphs.
+        for unroll in UNROLLS if precision == "float32" else [25] if library == "torch" else []:
+            made = _microseconds(f"{library}-graphs", settings, precision, unroll)
+            found[f"{precision} graph of {unroll}"] = made
+    return found
+
+
 def speed_cupy(settings: Settings) -> Result:
-    """Microseconds an update on CuPy, in float32 and with TF32."""
-    return {p: _microseconds("cupy", settings, p) for p in ("float32", "tf32")}
+    """Microseconds an update on CuPy."""
+    return _speed("cupy", settings)
 
 
 def speed_torch(settings: Settings) -> Result:
-    """Microseconds an update on torch: one by one, and from graphs of several lengths."""
-    found: Result = {}
-    for precision in ("float32", "tf32"):
-        found[f"{precision} eager"] = _microseconds("torch", settings, precision)
-        for unroll in UNROLLS:
-            found[f"{precision} graph of {unroll}"] = _microseconds(
-                "torch-graphs", settings, precision, unroll
-            )
-    return found
+    """Microseconds an update on torch."""
+    return _speed("torch", settings)
 
 
 def speed_native(settings: Settings) -> Result:
     """Microseconds an update of native PyTorch: a good user's loop, with fused Adam, and as a CUDA graph."""
     return {name: _microseconds(name, settings) for name in ("pytorch", "pytorch-fused", "pytorch-graph")}
+
+
+def speed_compile(settings: Settings) -> Result:
+    """Microseconds an update of native PyTorch compiled, which takes a while."""
+    return {"torch-compile": _microseconds("torch-compile", settings)}
 
 
 def kernels(settings: Settings) -> Result:

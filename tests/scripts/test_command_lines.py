@@ -55,6 +55,8 @@ def test_a_run_leaves_what_it_promises(trained):
     result = json.loads((folder / "result.json").read_text())
     assert result["backend_asked"] == result["backend_used"] == "numpy"
     assert result["updates"] == 2 * 15
+    assert 0 < result["seconds_to_first_update"] < 600
+    assert result["ms_per_update"] * result["updates"] < 1e3 * result["seconds"]
     assert result["describe"]["numpy"] == np.__version__
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]

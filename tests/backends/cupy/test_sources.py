@@ -9,6 +9,7 @@ import ctypes
 import importlib.util
 import inspect
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -61,8 +62,9 @@ def compile_with_nvrtc(library: ctypes.CDLL, source: str, options: list[str]) ->
     return log.value.decode() or "failed" if failed else None
 
 
-def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tuple[str, ...] = ()) -> None:
-    """Compile to machine code with nvcc, else with NVRTC; fails with what the compiler says."""
+def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tuple[str, ...] = ()) -> str:
+    """Compile to machine code with nvcc, which reports each kernel's needs, else with NVRTC; fails with what
+    either says."""
     options = [f"-I{path}" for path in includes]
     nvcc = shutil.which("nvcc")
     if nvcc is not None:
@@ -70,20 +72,37 @@ def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tupl
         file.write_text(source, encoding="utf-8")
         command = [nvcc, "-std=c++17", f"-arch={architecture}", "-cubin", "-o", str(folder / "out.cubin")]
         # NVRTC takes #include from text; nvcc is told that the text stands as it is.
-        done = subprocess.run([*command, *options, "-w", str(file)], capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, *options, "-w", "-Xptxas", "-v", str(file)], capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
-        return
+        return done.stderr
     library = nvrtc()
     if library is None:
         pytest.skip("neither nvcc nor the wheel nvidia-cuda-nvrtc is here")
     problem = compile_with_nvrtc(library, source, ["-std=c++17", f"-arch={architecture}", *options])
     assert problem is None, problem
+    return ""
+
+
+NEEDS = re.compile(
+    r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads"
+    r".*?Used (\d+) registers(?:.*?(\d+) bytes smem)?[^\n]*"
+)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("real", cuda.CTYPES.values())
 def test_kernels_with_pointers_compile(architecture, real, tmp_path):
-    compile_for_gpu(cuda.module(list(cuda.KERNELS)[-1], real), architecture, tmp_path)
+    """And fit: 65,536 registers for the threads of a block, 48 KB of shared memory, nothing spilled."""
+    report = compile_for_gpu(cuda.module(list(cuda.KERNELS)[-1], real), architecture, tmp_path)
+    needs = NEEDS.findall(re.sub(r"\n(?!ptxas info *: Compiling)", " ", report))
+    assert {name for name, *_ in needs} == (set(cuda.KERNELS) if report else set())
+    for name, stored, loaded, registers, shared in needs:
+        threads = 1024 if name == "backward_and_sums" else 256
+        assert (stored, loaded) == ("0", "0"), name
+        assert int(registers) * threads <= 65536, name
+        assert int(shared or 0) <= 48 * 1024, name
 
 
 def plain_kernel(name: str, types: dict[str, str]) -> str:
@@ -123,10 +142,10 @@ def code_of_cupy(cupy: Any, name: str, types: dict[str, str], ndim: int, contigu
     array, indexer, scalar = 1, 2, 3  # CuPy's _ArgKind
     infos = []
     scalars = {"width", "scale", "beta1", "rest1", "beta2", "rest2", "epsilon", "momentum", "nesterov"}
-    scalars |= {"weight_decay", "decay", "rest", "limit", "l1", "l2"}
+    scalars |= {"weight_decay", "decay", "rest", "limit", "l1", "l2", "n"}
     for raw, kind, word in host_cuda.parameters(f"{made.inputs}, {made.outputs}"):
         dtype = np.dtype(types.get(kind, kind))
-        if word in scalars or word.startswith("key"):
+        if word in scalars or kind in ("int32", "uint32"):
             infos.append(_kernel._ArgInfo(scalar, _scalar.CScalar, dtype, 0, True, True))
         else:
             infos.append(_kernel._ArgInfo(array, cupy.ndarray, dtype, 1 if raw else ndim, contiguous, True))

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from backends import BackendUnavailable, InputError, get_backend
-from backends.torch.graphs import WARM_UP, CudaGraphs
+from backends.recording import WARM_UP
+from backends.torch.graphs import CudaGraphs
 
 
 class Card:

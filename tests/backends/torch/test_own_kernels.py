@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+from dataclasses import replace
 
 import host_cuda
 import numpy as np
@@ -107,6 +108,27 @@ def test_the_lectures_update_is_17_launches(started, monkeypatch):
     monkeypatch.setattr(torch, "mm", lambda *a, **o: started.append(("mm", 1)) or mm(*a, **o))
     batches.run(2)
     assert len(started) == 2 * 17
+
+
+def test_a_recorded_update_has_products_of_its_own(started, monkeypatch):
+    """What torch.cuda.graph is given, run here as it is."""
+    made = []
+
+    def graphs(step, unroll, device):
+        made.append(unroll)
+        return lambda n: [step() for _ in range(n)]
+
+    monkeypatch.setattr("backends.torch.backend.CudaGraphs", graphs)
+    recorded = replace(backend_of(), graphs=True)
+    planned = trained(recorded, Adam())
+    assert {name for name, _ in started} == {
+        "bias_activation", "forward_bytes", "forward_hidden", "answer_hidden", "below", "step_bytes",
+        "account",
+    }  # fmt: skip
+    assert set(made) == {25}
+    layers = trained(get_backend("torch"), Adam())
+    assert_close(planned[0], layers[0], 3e-6)
+    assert planned[2] == layers[2]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -1,10 +1,11 @@
 """Who is told what, and when; and History."""
 
 import pytest
-from helpers import small_data, small_model
+from helpers import Kept, small_data, small_model
 
 from backends import get_backend
 from dnn import Callback, History
+from dnn.training.loop import Batches
 
 
 class Recorder(Callback):
@@ -85,3 +86,21 @@ def test_history():
         history.add(epoch, {"loss": 1.0 / epoch})
     assert history.epoch == [4, 5]
     assert history.history == {"loss": [0.25, 0.2]}
+
+
+def test_a_callback_may_ask_for_fewer_looks_on_the_way(make_backend, monkeypatch):
+    """Whoever wants the first update alone does not keep a backend from recording 25 together."""
+
+    class First(Callback):
+        every = 1
+
+        def on_progress(self, progress):
+            self.seen, self.every = progress.updates, None
+
+    model, (x, y) = small_model(make_backend("numpy")), small_data(50)
+    pieces, run = [], Batches.run
+    monkeypatch.setattr(Batches, "run", lambda self, n: pieces.append(n) or run(self, n))
+    first = First()
+    model.fit(x, y, batch_size=1, epochs=2, verbose=0, callbacks=[first, Kept(every=25)])
+    assert first.seen == 1
+    assert pieces == [1, 24, 25, 25, 25]

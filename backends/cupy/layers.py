@@ -1,0 +1,81 @@
+"""CuPy's convolution, as one product for all windows, and normalisation over the batch in few launches."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from backends.cupy import compiled
+from backends.reference.signatures import Array, Arrays, Numbers
+from backends.reference.windows import Padding, Pair
+
+UNFOLDED = 1 << 26  # numbers of an unfolded block: 256 MB in float32
+PARTS = 64  # into which rows are cut to be added up, so that few columns fill a card too
+
+
+def _blocks(x: Array, W: Array, windows: Pair) -> Iterator[tuple[slice, Pair]]:
+    """Some images at a time, and the size of their windows as rows: (n rows columns, h w n_in)."""
+    batch, numbers = x.shape[0], windows[0] * windows[1]
+    h, w, n_in, _ = W.shape
+    step = max(1, UNFOLDED // max(1, numbers * h * w * n_in))
+    for start in range(0, batch, step):
+        part = slice(start, min(start + step, batch))
+        yield part, (numbers * (part.stop - start), h * w * n_in)
+
+
+def _geometry(images: Array, W: Array, windows: Pair, strides: Pair, padding: Padding) -> tuple[int, ...]:
+    """As the kernels "unfold" and "fold" have it."""
+    (top, _), (left, _) = padding
+    return (*images.shape[1:], *W.shape[:2], *windows, *strides, top, left)
+
+
+def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
+    n_out, windows = W.shape[3], z.shape[1:3]
+    geometry, flat = _geometry(x, W, windows, strides, padding), xp.reshape(W, (-1, n_out))
+    for part, size in _blocks(x, W, windows):
+        unfolded, out = xp.empty(size, dtype=x.dtype), xp.reshape(z[part], (-1, n_out))
+        compiled.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
+        xp.matmul(unfolded, flat, out=out)
+        compiled.elementwise("bias_activation_linear")(b, out)
+
+
+def conv2d_backward(
+    xp: Any, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
+) -> None:
+    (dW, db, dx), n_out, windows = gradients, W.shape[3], dz.shape[1:3]
+    geometry, flat = _geometry(x, W, windows, strides, padding), xp.reshape(W, (-1, n_out))
+    total = xp.zeros(flat.shape, dtype=W.dtype)
+    db[...] = 0.0
+    for part, size in _blocks(x, W, windows):
+        unfolded, d = xp.empty(size, dtype=x.dtype), xp.reshape(dz[part], (-1, n_out))
+        compiled.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
+        total += xp.matmul(unfolded.T, d)
+        db += _column_sums(xp, d)
+        if dx is not None:
+            xp.matmul(d, flat.T, out=unfolded)
+            compiled.elementwise("fold")(unfolded, *geometry, dx[part])
+    dW[...] = xp.reshape(total, W.shape)
+
+
+def _column_sums(xp: Any, x: Array) -> Array:
+    """In two steps where the number of rows allows it."""
+    parts = PARTS
+    while parts > 1 and x.shape[0] % parts:
+        parts //= 2
+    return xp.sum(xp.sum(xp.reshape(x, (parts, -1, x.shape[1])), axis=1), axis=0)
+
+
+def batch_norm(
+    xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, kept: Arrays, y: Array
+) -> None:
+    n, total = x.shape[0], _column_sums(xp, x)
+    compiled.elementwise("centred_square")(x, total, n, y)
+    compiled.elementwise("batch_statistics")(total, _column_sums(xp, y), n, *settings, *kept, *running)
+    compiled.elementwise("batch_normalized")(x, *kept, gamma, beta, y)
+
+
+def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
+    dgamma, dbeta, dx = gradients
+    along = xp.empty(x.shape, dtype=x.dtype)
+    compiled.elementwise("batch_along")(dy, x, *kept, along)
+    dgamma[...], dbeta[...] = _column_sums(xp, along), _column_sums(xp, dy)
+    if dx is not None:
+        compiled.elementwise("batch_backward")(dy, x, *kept, gamma, dgamma, dbeta, x.shape[0], dx)

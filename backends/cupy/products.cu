@@ -1,0 +1,259 @@
+// A whole update of dense layers without cuBLAS, so that CUDA graphs of CuPy can hold it. A product picks its rows,
+// adds the bias and takes f or f' as it goes; that of a weight's gradient makes the optimizer's step at once.
+// update.cu comes first. All blocks have (32, 8) threads.
+
+namespace {
+
+const int TILE = 32;                        // rows and columns of a product that a block makes
+const int GROUPS = 4;                       // of 64 threads: each adds up a part of the inner axis
+const int STRIDE = TILE + 4;                // of a tile's rows in shared memory, so that 4 numbers are one load
+const int ROOM = GROUPS * TILE * TILE;      // numbers of shared memory: two tiles, afterwards the groups' sums
+
+__device__ int within(int i, int n) { return i < n ? i : n - 1; }
+
+// Matrices that are 0 outside. load reads a number that is there, value makes it what it is at (row, column): so
+// that loads are under way while others are multiplied, nothing is asked or computed between them.
+struct Matrix {
+    typedef REAL Raw;
+    const REAL* x;
+    int rows, width;
+    __device__ REAL load(int row, int column) const {
+        return x[static_cast<long long>(within(row, rows)) * width + within(column, width)];
+    }
+    __device__ REAL value(REAL raw, int row, int column) const {
+        return row < rows && column < width ? raw : REAL(0);
+    }
+};
+
+template <class X>
+struct Picked {
+    typedef X Raw;
+    const X* x;
+    const long long* chosen;
+    int rows, width;
+    REAL scale;
+    __device__ X load(int row, int column) const {
+        return x[chosen[within(row, rows)] * width + within(column, width)];
+    }
+    __device__ REAL value(X raw, int row, int column) const {
+        return row < rows && column < width ? static_cast<REAL>(raw) * scale : REAL(0);
+    }
+};
+
+// With one more column, of ones: the product with it is a bias's gradient.
+template <class M>
+struct WithOnes {
+    typedef typename M::Raw Raw;
+    M matrix;
+    __device__ Raw load(int row, int column) const { return matrix.load(row, column); }
+    __device__ REAL value(Raw raw, int row, int column) const {
+        return column == matrix.width && row < matrix.rows ? REAL(1) : matrix.value(raw, row, column);
+    }
+};
+
+template <class M>
+struct Turned {
+    typedef typename M::Raw Raw;
+    M matrix;
+    __device__ Raw load(int row, int column) const { return matrix.load(column, row); }
+    __device__ REAL value(Raw raw, int row, int column) const { return matrix.value(raw, column, row); }
+};
+
+// The part of a b from (row, column) on: a thread gets those at rows threadIdx.y + 8 e, column threadIdx.x.
+// A_INNER, B_INNER: whether neighbours in memory are neighbours on the inner axis.
+template <bool A_INNER, bool B_INNER, class A, class B>
+__device__ void product(const A& a, int row, const B& b, int column, int depth, REAL* room, REAL (&found)[4]) {
+    const int t = threadIdx.y * 32 + threadIdx.x, group = t / 64;
+    const int r = t % 64 / 8 * 4, c = t % 8 * 4;
+    REAL *left = room, *right = room + TILE * STRIDE;
+    const int fast = threadIdx.x, slow = threadIdx.y;
+    typename A::Raw next_a[4];
+    typename B::Raw next_b[4];
+    REAL sums[4][4] = {};
+    const auto fetch = [&](int k) {
+        for (int e = 0; e < 4; ++e) {
+            const int later = slow + 8 * e;
+            next_a[e] = A_INNER ? a.load(row + later, k + fast) : a.load(row + fast, k + later);
+            next_b[e] = B_INNER ? b.load(k + fast, column + later) : b.load(k + later, column + fast);
+        }
+    };
+    fetch(0);
+    for (int k = 0; k < depth; k += TILE) {
+        for (int e = 0; e < 4; ++e) {
+            const int later = slow + 8 * e;
+            left[A_INNER ? fast * STRIDE + later : later * STRIDE + fast] =
+                A_INNER ? a.value(next_a[e], row + later, k + fast) : a.value(next_a[e], row + fast, k + later);
+            right[B_INNER ? fast * STRIDE + later : later * STRIDE + fast] =
+                B_INNER ? b.value(next_b[e], k + fast, column + later) : b.value(next_b[e], k + later, column + fast);
+        }
+        __syncthreads();
+        if (k + TILE < depth) fetch(k + TILE);
+#pragma unroll
+        for (int inner = group * 8; inner < group * 8 + 8; ++inner)
+            for (int i = 0; i < 4; ++i)
+                for (int j = 0; j < 4; ++j) sums[i][j] += left[inner * STRIDE + r + i] * right[inner * STRIDE + c + j];
+        __syncthreads();
+    }
+    for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 4; ++j) room[(group * TILE + r + i) * TILE + c + j] = sums[i][j];
+    __syncthreads();
+    for (int e = 0; e < 4; ++e) {
+        const int at = t + 256 * e;
+        found[e] = room[at] + room[at + TILE * TILE] + room[at + 2 * TILE * TILE] + room[at + 3 * TILE * TILE];
+    }
+}
+
+// y = f(x W + b)
+template <class M>
+__device__ void forward(const M& x, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
+    __shared__ __align__(16) REAL room[ROOM];
+    REAL z[4];
+    const int row = blockIdx.y * TILE, column = blockIdx.x * TILE + threadIdx.x;
+    product<true, false>(x, row, Matrix{W, x.width, n_out}, blockIdx.x * TILE, x.width, room, z);
+    for (int e = 0; e < 4; ++e) {
+        const int i = row + threadIdx.y + 8 * e;
+        if (i < x.rows && column < n_out)
+            y[static_cast<long long>(i) * n_out + column] = dnn::activated(kind, z[e] + b[column]);
+    }
+}
+
+// The last layer: logits, softmax, loss and its gradient, and whether the answer is right; one warp a row.
+template <class M>
+__device__ void answer(const M& x, const REAL* W, const REAL* b, long long target, int classes, REAL* losses,
+                       REAL* right, REAL* dlogits) {
+    const int MANY = 8;  // classes at a time
+    const long long row = row_of_warp();
+    REAL* z = dlogits + row * classes;
+    for (int first = 0; first < classes; first += MANY) {
+        REAL sums[MANY] = {};
+        for (int k = threadIdx.x; k < x.width; k += 32) {
+            const REAL value = x.value(x.load(row, k), row, k);
+            for (int c = 0; c < MANY; ++c)
+                if (first + c < classes) sums[c] += value * W[static_cast<long long>(k) * classes + first + c];
+        }
+        for (int c = 0; c < MANY && first + c < classes; ++c) {
+            const REAL sum = warp_sum(sums[c]) + b[first + c];
+            if (threadIdx.x == (first + c) % 32) z[first + c] = sum;
+        }
+    }
+    __syncwarp();
+    const Logits logits = {z, nullptr};
+    const bool answer = is_right(logits, target, classes);
+    softmax_cross_entropy(logits, OneClass{target}, row, x.rows, classes, losses, dlogits);
+    if (threadIdx.x == 0) right[row] = answer ? REAL(1) : REAL(0);
+}
+
+// What a layer's row of the table holds: addresses (0: there is none), sizes, and the first of its blocks.
+enum { X, DZ, W, W_FIRST, W_SECOND, B, B_FIRST, B_SECOND, N_IN, N_OUT, FIRST_BLOCK, ENTRIES };
+
+__device__ REAL* address(const long long* layer, int entry) { return reinterpret_cast<REAL*>(layer[entry]); }
+
+template <class M>
+__device__ void step_weights(const M& x, const long long* layer, int block, int kind, const REAL* numbers,
+                             const Control& control, REAL* room) {
+    const int n_in = layer[N_IN], n_out = layer[N_OUT], across = (n_out + TILE - 1) / TILE;
+    const int row = block / across * TILE, first = block % across * TILE, column = first + threadIdx.x;
+    const Matrix dz = {address(layer, DZ), x.rows, n_out};
+    REAL g[4];
+    product<false, false>(Turned<WithOnes<M>>{{x}}, row, dz, first, x.rows, room, g);
+    for (int e = 0; e < 4; ++e) {
+        const int i = row + threadIdx.y + 8 * e, p = i < n_in ? W : B;
+        if (i > n_in || column >= n_out || !layer[p]) continue;
+        const long long at = i < n_in ? static_cast<long long>(i) * n_out + column : column;
+        dnn::optimize(kind, numbers, control.rate, control.c1, control.c2, control.updates, address(layer, p)[at],
+                      g[e], address(layer, p + 1)[at], address(layer, p + 2)[at]);
+    }
+}
+
+template <class PX>
+__device__ void step_all(const PX* x, const long long* order, const long long* position, int batch, int kind,
+                         const long long* table, int layers, const REAL* numbers, const REAL* control,
+                         const REAL* rates, int changes) {
+    __shared__ __align__(16) REAL room[ROOM];
+    int i = 0;
+    while (i + 1 < layers && blockIdx.x >= table[(i + 1) * ENTRIES + FIRST_BLOCK]) ++i;
+    const long long* layer = table + i * ENTRIES;
+    const int block = blockIdx.x - layer[FIRST_BLOCK], n_in = layer[N_IN];
+    const Control next = advanced(control, rates, changes, numbers);
+    if (layer[X])
+        step_weights(Matrix{address(layer, X), batch, n_in}, layer, block, kind, numbers, next, room);
+    else
+        step_weights(Picked<PX>{x, order + *position * batch, batch, n_in, numbers[0]}, layer, block, kind, numbers,
+                     next, room);
+}
+
+}  // namespace
+
+extern "C" {
+
+__global__ void forward_bytes(const unsigned char* x, const long long* order, const long long* position, int batch,
+                              int n_in, const REAL* numbers, int kind, const REAL* W, const REAL* b, int n_out,
+                              REAL* y) {
+    forward(Picked<unsigned char>{x, order + *position * batch, batch, n_in, numbers[0]}, kind, W, b, n_out, y);
+}
+
+__global__ void forward_floats(const REAL* x, const long long* order, const long long* position, int batch, int n_in,
+                               const REAL* numbers, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
+    forward(Picked<REAL>{x, order + *position * batch, batch, n_in, numbers[0]}, kind, W, b, n_out, y);
+}
+
+__global__ void forward_hidden(const REAL* x, int batch, int n_in, int kind, const REAL* W, const REAL* b, int n_out,
+                               REAL* y) {
+    forward(Matrix{x, batch, n_in}, kind, W, b, n_out, y);
+}
+
+__global__ void answer_bytes(const unsigned char* x, const long long* targets, const long long* order,
+                             const long long* position, int batch, int n_in, const REAL* numbers, const REAL* W,
+                             const REAL* b, int classes, REAL* losses, REAL* right, REAL* dlogits) {
+    const long long row = row_of_warp(), *chosen = order + *position * batch;
+    if (row >= batch) return;
+    const Picked<unsigned char> picked = {x, chosen, batch, n_in, numbers[0]};
+    answer(picked, W, b, targets[chosen[row]], classes, losses, right, dlogits);
+}
+
+__global__ void answer_floats(const REAL* x, const long long* targets, const long long* order,
+                              const long long* position, int batch, int n_in, const REAL* numbers, const REAL* W,
+                              const REAL* b, int classes, REAL* losses, REAL* right, REAL* dlogits) {
+    const long long row = row_of_warp(), *chosen = order + *position * batch;
+    if (row >= batch) return;
+    const Picked<REAL> picked = {x, chosen, batch, n_in, numbers[0]};
+    answer(picked, W, b, targets[chosen[row]], classes, losses, right, dlogits);
+}
+
+__global__ void answer_hidden(const REAL* x, const long long* targets, const long long* order,
+                              const long long* position, int batch, int n_in, const REAL* W, const REAL* b,
+                              int classes, REAL* losses, REAL* right, REAL* dlogits) {
+    const long long row = row_of_warp(), *chosen = order + *position * batch;
+    if (row >= batch) return;
+    answer(Matrix{x, batch, n_in}, W, b, targets[chosen[row]], classes, losses, right, dlogits);
+}
+
+// dz of the layer below: (dz W^T) f'
+__global__ void below(int kind, const REAL* dz, const REAL* W, const REAL* y, int batch, int n_in, int n_out,
+                      REAL* dz_below) {
+    __shared__ __align__(16) REAL room[ROOM];
+    REAL dy[4];
+    const int row = blockIdx.y * TILE, column = blockIdx.x * TILE + threadIdx.x;
+    const Turned<Matrix> turned = {{W, n_in, n_out}};
+    product<true, true>(Matrix{dz, batch, n_out}, row, turned, blockIdx.x * TILE, n_out, room, dy);
+    for (int e = 0; e < 4; ++e) {
+        const int i = row + threadIdx.y + 8 * e;
+        const long long at = static_cast<long long>(i) * n_in + column;
+        if (i < batch && column < n_in) dz_below[at] = dnn::activated_backward(kind, dy[e], y[at]);
+    }
+}
+
+// The gradient of every weight and bias, and the optimizer's step with it; a block a tile of a layer of the table.
+__global__ void step_bytes(const unsigned char* x, const long long* order, const long long* position, int batch,
+                           int kind, const long long* table, int layers, const REAL* numbers, const REAL* control,
+                           const REAL* rates, int changes) {
+    step_all(x, order, position, batch, kind, table, layers, numbers, control, rates, changes);
+}
+
+__global__ void step_floats(const REAL* x, const long long* order, const long long* position, int batch, int kind,
+                            const long long* table, int layers, const REAL* numbers, const REAL* control,
+                            const REAL* rates, int changes) {
+    step_all(x, order, position, batch, kind, table, layers, numbers, control, rates, changes);
+}
+
+}  // extern "C"

@@ -1,0 +1,61 @@
+"""Steps recorded as CUDA graphs and replayed, so that launches cost next to nothing."""
+
+import warnings
+from collections.abc import Callable
+
+from backends.backend import Step
+
+WARM_UP = 3  # steps before the recording, as torch's documentation has it
+
+
+class Recorded:
+    """``run(n)`` for a step recorded as CUDA graphs: one of ``unroll`` steps, one of a single step.
+
+    Recording executes nothing, so the steps that warm the libraries up are real ones. If recording fails
+    there is one warning, and the steps are run one by one. So is what is asked for one step at a time, as an
+    epoch's short last batch: a recording would cost more than it saves.
+    """
+
+    def __init__(self, step: Step, unroll: int) -> None:
+        self.step, self.unroll = step, unroll
+        self.cold, self.failed = WARM_UP, False
+        self.graphs: dict[int, Callable[[], None]] = {}  # steps -> what replays them
+
+    def __call__(self, n: int) -> None:
+        alone = n == 1
+        if self.cold and not self.failed:
+            warm = min(n, self.cold)
+            self.cold, n = self.cold - warm, n - warm
+            self.warm_up(warm)
+        for size in (self.unroll, 1):
+            while n >= size and not self.failed and (size in self.graphs or not alone):
+                replay = self._graph(size)
+                if replay is not None:
+                    replay()
+                    n -= size
+        self.eagerly(n)
+
+    def eagerly(self, n: int) -> None:
+        """So many steps, one by one."""
+        for _ in range(n):
+            self.step()
+
+    def warm_up(self, n: int) -> None:
+        """So many steps before the first recording."""
+        self.eagerly(n)
+
+    def record(self, n: int) -> Callable[[], None]:
+        """A replay of so many steps. Raises RuntimeError: they cannot be recorded."""
+        raise NotImplementedError
+
+    def _graph(self, size: int) -> Callable[[], None] | None:
+        """The recording of so many steps; None if it cannot be made."""
+        if size not in self.graphs:
+            try:
+                self.graphs[size] = self.record(size)
+            except RuntimeError as error:
+                self.failed = True
+                first = str(error).splitlines()[0]
+                warnings.warn(f"CUDA graphs do not work here ({first}); going on without", stacklevel=2)
+                return None
+        return self.graphs[size]

@@ -1,0 +1,145 @@
+"""CUDA graphs of CuPy without a GPU: a made-up stream records what is started, and the bits stay the same."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import types
+import warnings
+
+import array_api_compat.numpy as npx
+import host_cuda
+import numpy as np
+import pytest
+
+from backends.cupy import backend as cupy_backend
+from backends.cupy import compiled
+from backends.recording import WARM_UP
+from dnn import Dense, LayerNormalization, Sequential
+from dnn.optimizers import Adam
+from dnn.optimizers.schedules import LinearDecay
+
+if host_cuda.COMPILER is None:
+    pytest.skip("no C++ compiler", allow_module_level=True)
+
+
+class Namespace:
+    """NumPy's, of any device."""
+
+    def __init__(self, matmul):
+        self.matmul = matmul
+
+    def __getattr__(self, name):
+        found = getattr(npx, name)
+        if isinstance(found, type) or not callable(found):
+            return found
+        return lambda *a, device=None, **o: found(*a, **o)
+
+
+class Card:
+    """While a stream captures, kernels are kept and not run; a graph runs them; cuBLAS cannot be kept."""
+
+    def __init__(self) -> None:
+        card = self
+        self.kept: list | None = None
+        self.replays: list[int] = []
+        self.fails = False
+
+        class Stream(contextlib.AbstractContextManager):
+            def __init__(self, non_blocking):
+                assert non_blocking
+
+            def __exit__(self, *error):
+                pass
+
+            def begin_capture(self):
+                if card.fails:
+                    raise RuntimeError("cudaErrorStreamCaptureUnsupported: not here\nmore")
+                card.kept = []
+
+            def end_capture(self):
+                kept, card.kept = card.kept, None
+                if kept is None:
+                    raise RuntimeError("cudaErrorIllegalState: not capturing")
+
+                def launch(stream=None):
+                    card.replays.append(len(kept))
+                    for kernel, arguments in kept:
+                        kernel(*arguments)
+
+                return types.SimpleNamespace(launch=launch)
+
+        runtime = types.SimpleNamespace(getDeviceCount=lambda: 1)
+        cuda = types.SimpleNamespace(Stream=Stream, runtime=runtime)
+        self.module = types.SimpleNamespace(cuda=cuda, asnumpy=np.asarray, asarray=np.asarray)
+        self.xp = Namespace(self.matmul)
+
+    def matmul(self, *arguments, **options):
+        assert self.kept is None, "cuBLAS was called while a stream captures"
+        return np.matmul(*arguments, **options)
+
+    def raw_kernel(self, name, real):
+        kernel = host_cuda.raw(name, real)
+
+        def start(*arguments):
+            if self.kept is None:
+                kernel(*arguments)
+            else:
+                self.kept.append((kernel, arguments))
+
+        return start
+
+    def backend(self, graphs=True, **settings):
+        device = contextlib.nullcontext()
+        return cupy_backend.CupyBackend("cupy", self.xp, device, "float32", graphs=graphs, **settings)
+
+
+@pytest.fixture
+def card(monkeypatch):
+    host_cuda.install(monkeypatch)
+    card = Card()
+    monkeypatch.setitem(sys.modules, "cupy", card.module)
+    monkeypatch.setattr(compiled, "raw_kernel", card.raw_kernel)
+    monkeypatch.setattr(cupy_backend.CupyBackend, "owns", lambda self, array: isinstance(array, np.ndarray))
+    monkeypatch.setattr(cupy_backend.CupyBackend, "describe_library", lambda self: {})
+    return card
+
+
+RNG = np.random.default_rng(3)
+X, Y = RNG.standard_normal((85, 9)).astype(np.float32), RNG.integers(0, 3, 85)
+
+
+def trained(backend, *layers, **settings):
+    layers = [*layers, Dense(7, "relu"), Dense(3, "softmax")]
+    model = Sequential(layers, input_shape=(9,), backend=backend, seed=2)
+    model.compile(optimizer=Adam(LinearDecay(0.01, 50)))
+    history = model.fit(X, Y, epochs=3, batch_size=2, verbose=0, **settings).history
+    return model.parameters.values.copy(), history["loss"], history["accuracy"]
+
+
+def test_replayed_updates_leave_the_same_bits(card, monkeypatch):
+    recorded = trained(card.backend())
+    assert card.replays.count(25 * 5) == 3  # one of 25 updates in each epoch of 42
+    assert sum(card.replays) == 5 * (3 * 42 - WARM_UP)  # all but these; the epochs' last batches go alone
+    card.fails = True
+    with pytest.warns(UserWarning, match=r"graphs do not work here \(cudaErrorStreamCaptureUnsupported"):
+        eager = trained(card.backend())
+    np.testing.assert_array_equal(recorded[0], eager[0])
+    assert recorded[1:] == eager[1:]
+
+
+def test_without_graphs_nothing_is_recorded_and_nothing_said(card):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain = trained(card.backend(graphs=False))
+    assert card.replays == []
+    recorded = trained(card.backend())
+    np.testing.assert_allclose(recorded[0], plain[0], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ["layers", "tf32"])
+def test_what_cannot_be_recorded_says_so(card, case):
+    settings, layers = ({"precision": "tf32"}, []) if case == "tf32" else ({}, [LayerNormalization()])
+    with pytest.warns(UserWarning, match=r"CuPy records as CUDA graphs only .* go one by one"):
+        trained(card.backend(**settings), *layers)
+    assert card.replays == []
