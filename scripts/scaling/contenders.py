@@ -54,7 +54,8 @@ def ours(settings: Settings, workers: Workers, stack: ExitStack) -> Slice:
     epochs = iter(range(1, 10**6))
 
     def run(updates: int) -> None:
-        batches.begin(next(epochs))
+        if batches.done + updates > batches.updates or not batches.done:
+            batches.begin(next(epochs))
         batches.run(updates)
 
     return run
