@@ -91,7 +91,7 @@ def exchange(settings: Settings, workers: Workers, stack: ExitStack) -> Slice:
     from backends import get_backend
 
     backend = get_backend("numpy")
-    vector = backend.zeros(settings["numbers"])
+    vector = workers.zeros(backend, settings["numbers"])
 
     def run(updates: int) -> None:
         for _ in range(updates):

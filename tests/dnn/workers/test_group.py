@@ -168,16 +168,45 @@ def test_who_hangs_or_ends_is_named_within_the_timeout(number, tmp_path):
     assert found == [f"WorkerError: worker 3 {how}; the run ends"] * 3 + [None]
 
 
-def test_what_is_sent_is_the_array_itself(tmp_path):
-    def work(workers):
-        backend = get_backend("numpy")
-        vector = backend.zeros(10)
-        vector[...] = workers.rank + 1
-        workers.add(backend, vector)
-        tensor = workers._link[1][1]
-        return [vector.tolist(), tensor.data_ptr() == vector.ctypes.data]
+class Machine:
+    """Stands for the file that says which machine a worker is on."""
 
-    assert run(tmp_path, work, 4) == [[[10.0] * 10, True]] * 4
+    def __init__(self, workers):
+        self.workers = workers  # on each machine
+
+    def read_text(self):
+        return f"machine {int(os.environ['RANK']) // self.workers}"
+
+
+@pytest.mark.parametrize("on_each", [1, 2, 4])
+def test_what_is_added_is_the_array_itself_on_this_machine_and_over_the_network(
+    on_each, tmp_path, monkeypatch
+):
+    def work(workers):
+        backend, found = get_backend("numpy"), []
+        for n in (10, 7):
+            vector = workers.zeros(backend, n)
+            for _ in range(20):
+                vector[...] = np.arange(n) + workers.rank
+                workers.add(backend, vector)
+                found.append(vector.tolist())
+        near = [peer for peer in workers._seen[1]]
+        sent = workers._link is None or workers._link[1][1].data_ptr() == vector.ctypes.data
+        return [found, near, sent]
+
+    monkeypatch.setattr("dnn.workers.memory.BOOT", Machine(on_each))
+    expected = [[4.0 * i + 6 for i in range(n)] for n in (10, 7) for _ in range(20)]
+    peers = {1: 0, 2: 1, 4: 2}[on_each]
+    for found, near, sent in run(tmp_path, work, 4):
+        assert found == expected
+        assert len(near) == peers
+        assert sent
+
+
+def test_two_machines_have_the_same_bits(tmp_path, monkeypatch):
+    alone = trained("numpy")(Workers())
+    monkeypatch.setattr("dnn.workers.memory.BOOT", Machine(2))
+    assert {json.dumps(each) for each in run(tmp_path, trained("numpy"), 4)} == {json.dumps(alone)}
 
 
 @pytest.mark.parametrize(
