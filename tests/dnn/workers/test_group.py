@@ -17,7 +17,11 @@ import torch
 from fault_injection.groups import Group
 
 from backends import InputError, get_backend
-from dnn import BatchNormalization, Callback, Dense, Dropout, Sequential
+from dnn import Adam, BatchNormalization, Callback, Dense, Dropout, Sequential
+from dnn.agreement import bounds
+from dnn.training.blocks import steps_in_blocks
+from dnn.training.loop import Batches
+from dnn.training.step import gradients
 from dnn.workers import WorkerError, Workers
 
 pytestmark = [
@@ -35,10 +39,11 @@ def data():
     return rng.normal(size=(53, 6)).astype(np.float32), rng.integers(0, 3, 53)
 
 
-def model(backend="numpy", normalised=False, seed=0):
+def model(backend="numpy", normalised=False, seed=0, dropout=0.3):
     middle = [BatchNormalization()] if normalised else []
-    layers = [Dense(16, "relu"), *middle, Dropout(0.3), Dense(3, "softmax")]
-    return Sequential(layers, input_shape=(6,), backend=get_backend(backend), seed=seed)
+    layers = [Dense(16, "relu"), *middle, Dropout(dropout), Dense(3, "softmax")]
+    backend = get_backend(backend) if isinstance(backend, str) else backend
+    return Sequential(layers, input_shape=(6,), backend=backend, seed=seed)
 
 
 def run(folder, work, size, **more):
@@ -105,6 +110,48 @@ def test_backends_differ_only_if_mixed_and_then_agree(tmp_path):
         a, b = (np.frombuffer(bytes.fromhex(text), np.float32) for text in (bits, alone[0]))
         assert_close(a, b, 1e-5)
         np.testing.assert_allclose(history["loss"], alone[1]["loss"], rtol=1e-5)
+
+
+def synchronised(workers, backend):
+    """L3: updates from the states of a float64 training; the errors of gradients over their bounds."""
+    made, truth = (
+        model(b, dropout=0.0) for b in (get_backend(backend), get_backend("numpy", dtype="float64"))
+    )
+    examples, batch, found = [], 24, []
+    for each in (made, truth):
+        each.compile(optimizer=Adam(1e-2))
+        examples.append(each.door.admit_training(*data())[0])
+    truth.reserve(batch, training=True)
+    with steps_in_blocks(made, 8, workers) as make:
+        batches = Batches(made, examples[0], batch, make_step=make)
+        batches.begin(1)
+        for rows in np.array(made.backend.to_host(batches._order))[:48].reshape(2, batch):
+            now = {name: a.astype("f4") for name, a in truth.parameters.to_host().items() if "dense" in name}
+            for each in (made, truth):
+                for name, values in now.items():
+                    each.parameters.value[name][...] = each.backend.from_host(
+                        values.astype(each.backend.dtype_name)
+                    )
+            batches.run(1)
+            x, y = examples[1].x[rows], examples[1].y[rows]
+            gradients(truth, x, y)
+            p = truth.outputs_of(truth.forward(x, training=False, logits=True))
+            kappa = bounds.norm(p) / bounds.norm(p - np.eye(3)[y])
+            mine = made.parameters.views(make.total)
+            for name, right in truth.parameters.gradient.items():
+                index = ("dense_1", "dense_2").index(name.split(".")[0])
+                bound = bounds.gradient((6, 16), (16, 3), index, batch, kappa)
+                found.append(bounds.eta(made.backend.to_host(mine[name]), right) / bound)
+            truth.update()
+    return found
+
+
+def test_mixed_workers_hold_level_3_as_a_pure_run_does(tmp_path):
+    pure = synchronised(Workers(), "numpy")
+    for found in run(tmp_path, lambda w: synchronised(w, ("numpy", "torch")[w.rank]), 2, mixed=True):
+        assert 0.0 < max(found) <= 1.0
+        assert len(found) == len(pure) == 8
+    assert max(pure) <= 1.0
 
 
 def test_another_seed_other_data_and_other_code_are_refused_by_all(tmp_path, monkeypatch):
