@@ -48,8 +48,9 @@ class Plan:
         sums: (3,): of the examples' losses, and of right answers if ``accuracy``.
         unroll: how many updates a backend that records them replays at a time.
         whole: None, or of how many examples a batch of ``order`` is a block: then a run ends with its share
-            of the gradient, in dW and db; position, control array and parameters stay as they
-            are. adds: whether it is added to what is there.
+            of the gradient, in dW and db; position, control array and parameters stay as they are. adds:
+            whether it is added to what is there. again: whether the parameters are as in the run before, of a
+            plan in the same room.
         room: arrays that a backend works in, by name; plans that run one after another may share them.
     """
 
@@ -69,4 +70,5 @@ class Plan:
     unroll: int = 25
     whole: int | None = None
     adds: bool = False
+    again: bool = False
     room: dict[str, Any] = field(default_factory=dict)

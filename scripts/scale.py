@@ -7,7 +7,6 @@ measured.
 import argparse
 import os
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,12 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--backend", default="numpy", metavar="NAME", help="default: %(default)s")
     add("--workers", default="1,2,4,8", metavar="N,...", help="worker counts (default: %(default)s)")
-    add("--kills", type=int, default=0, help="of random workers, in one more training (default: 0)")
+    add(
+        "--kills",
+        type=int,
+        default=0,
+        help="of random workers, at most so many, in one more training (default: 0)",
+    )
     add("--preset", metavar="NAME", help="best, cnn, ...; default: 784-500-500-10")
     add("--batch-size", type=int, default=800, help="default: %(default)s")
     add("--blocks", type=int, default=8, help="default: %(default)s")
@@ -50,16 +54,14 @@ def trainings(arguments: argparse.Namespace, counts: list[int]) -> list[Any]:
              "limit": arguments.limit, "data-dir": arguments.data_dir, "checkpoint-every": 10}  # fmt: skip
     line = ["--quiet", "--require-backend"]
     line += [part for name, value in given.items() if value is not None for part in (f"--{name}", str(value))]
-    found, seconds = [], 0.0
+    found = []
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
         for workers in counts:
-            begun = time.perf_counter()
             found.append(undisturbed(workers, line, Path(folder) / str(workers)))
-            seconds = time.perf_counter() - begun
             _command.say(f"{found[-1].name}: {found[-1].hash[:16]}")
         if arguments.kills:
             place = Path(folder) / "killed"
-            found.append(killed(counts, line, place, arguments.kills, seconds, arguments.seed))
+            found.append(killed(counts, line, place, arguments.kills, arguments.seed))
     return found
 
 

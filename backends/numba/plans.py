@@ -71,7 +71,8 @@ class _Made:
             heights=numbers("heights", apart), turned=floats("turned", apart),
             starts=numbers("starts", apart), scratch=floats("scratch", room * self._workers), room=room,
             logits=floats("logits", rows * int(layers[-1]["n_out"]) * self._workers),
-            every=FLUSH_EVERY, whole=given.whole or 0, adds=given.adds, scale=given.scale, beta1=beta1,
+            every=FLUSH_EVERY, whole=given.whole or 0, adds=given.adds, again=given.again,
+            scale=given.scale, beta1=beta1,
             rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
             decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR,
         )  # fmt: skip

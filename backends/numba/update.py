@@ -48,7 +48,7 @@ def record(words: str, floats: str = "") -> np.dtype:
 
 Plan = record(
     "rows inner examples x columns ends form y order position layers depth sparse accuracy rates changes "
-    "control sums batch places counts heights turned starts logits scratch room every whole adds",
+    "control sums batch places counts heights turned starts logits scratch room every whole adds again",
     "scale beta1 rest1 beta2 rest2 epsilon decay floor",
 )
 Layer = record("n_in n_out kind W b mW vW mb vb inputs parts dz")
@@ -151,7 +151,8 @@ def learn_sparse(plan, layer, dz, scratch, spoiled, step, mine, low, high):  # t
     dz, starts = floats(dz, plan.rows, n), numbers(plan.starts + 4 * mine, width + 2)
     start, g = line(scratch, n), line(scratch + 4 * n, n)
     zeros_of(dz, start)
-    spoiled[:] = np.float32(0)
+    if not plan.whole:
+        spoiled[:] = np.float32(0)
     for k in range(width):
         first, many = 4 * (mine + starts[k]), starts[k + 1] - starts[k]
         where = 4 * n * (low + k)
@@ -181,7 +182,7 @@ def forward(mail, plan, layers, worker, spoiled, fresh):  # type: ignore[no-unty
             join(mail, plan, below, floats(x, rows, width), low, high)
         if width > 0 and plan.sparse and t == 0:
             W = floats(layer.W + 4 * n * low, width, n)
-            if fresh:
+            if fresh and not plan.again:
                 zeros_of(W, spoiled)
             sparse_product(plan, W, floats(out, rows, n), spoiled, mine)
         elif width > 0:

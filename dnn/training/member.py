@@ -59,13 +59,12 @@ class Member:
             else:
                 self.others.append((before, mine))
         self.sums = [zeros(end), *(backend.zeros(end) for _ in range(len(part).bit_length() - 1))]
-        self._views = [parameters.views(total) for total in self.sums]
         self._leaves = list(_leaves(self.network.layers))
         self._attached: list[
             list[tuple[Layer, Mapping[str, Array], Mapping[str, Array]]]
         ] = []  # of each level
-        for views in self._views:
-            self.network.redirect(parameters.value, views)
+        for total in self.sums:
+            self.network.redirect(parameters.value, parameters.views(total))
             self._attached.append([(leaf, leaf.value, leaf.gradient) for leaf in self._leaves if leaf.value])
         self._originals = list(_leaves(network.layers))
         self._random = [layer for layer in self._leaves if isinstance(layer, Random)]
@@ -87,13 +86,14 @@ class Member:
         make, backend = planner(step), self.network.backend
         if make is None:
             return False
-        for block in self._filled(step):
+        blocks = self._filled(step)
+        for block in blocks:
             first, end = step.cuts[block]
             i = block - self.part[0] if block in self.part else 0
             sums, adds, level = self.places[block], i % 2 == 1, (i - i % 2).bit_count()
             run = backend.planned(make(
                 step.index[:, first:end], backend.zeros(1, dtype=step.index.dtype), self.sums[level][: self.n],
-                self.sums[level][sums], whole=step.size, adds=adds, room=room,
+                self.sums[level][sums], whole=step.size, adds=adds, room=room, again=block != blocks[0],
             ))  # fmt: skip
             if run is None:
                 return False

@@ -21,6 +21,7 @@ from dnn.training.blocks import steps_in_blocks
 from dnn.training.planning import planner
 from dnn.training.state import StateError
 from dnn.training.step import TrainingStep
+from dnn.training.totals import Totals
 from dnn.workers import Workers
 
 N = 53  # with batches of 16 the last one has 5
@@ -113,6 +114,30 @@ def test_threads_share_vectors_and_the_step_and_plans_are_the_layers(backend, se
     assert same_bits(found[3][0], found[0][0]) == (backend == "numpy")
     assert_close(found[3][0], found[0][0], 1e-5)
     np.testing.assert_allclose(found[3][1:], found[0][1:], rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_what_is_not_finite_spoils_all_blocks_of_a_plan_as_layer_by_layer(monkeypatch):
+    """An infinite weight of an input that is 0 everywhere: 0 * inf is NaN, in blocks after the first too."""
+    pytest.importorskip("numba")
+    (x, y), found = data(16), []
+    x = np.where(x > 1.0, x, 0.0).astype(np.float32)
+    x[:, 0, 0] = 0.0
+    threads(monkeypatch, 1)
+    for plans in (planner, lambda step: None):
+        monkeypatch.setattr("dnn.training.member.planner", plans)
+        made = plain("numba")
+        made.parameters.value["dense_1.W"][0, 3] = np.inf
+        with steps_in_blocks(made, 4, Workers()) as make:
+            step = make(made, made.door.admit_training(x, y)[0], np.arange(16).reshape(1, 16), Totals(made))
+            step.pick()
+            (member,) = make._members
+            member.work(step, member.part)
+            kept = [np.isnan(sums[: member.n]) for sums in member.sums[:2]]
+        assert step.whole == (plans is planner)
+        found.append(kept)
+    assert all(np.any(spoiled) for spoiled in found[0])  # of the first two blocks, and of the others
+    np.testing.assert_array_equal(*found)
 
 
 def test_the_running_statistics_are_the_mean_of_the_blocks():
