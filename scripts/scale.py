@@ -39,7 +39,7 @@ def parse() -> argparse.Namespace:
     add("--limit", type=int, metavar="N", help="only the first N training images")
     add("--seed", type=int, default=0, help="of the kills")
     add("--rotations", type=int, default=12, help="timed slices of each contender (default: 12; 0: none)")
-    add("--updates", type=int, default=6, help="of a slice (default: %(default)s)")
+    add("--updates", type=int, default=12, help="of a slice (default: %(default)s)")
     add("--picture", type=Path, metavar="FILE", help="write the cost model's picture there")
     add("--json", type=Path, metavar="FILE", help="write every number there")
     return parser.parse_args()
@@ -85,7 +85,8 @@ def timed(arguments: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     contenders = {
         "B = 1, all cores": ("ours", {"threads": None}), "B = 1, one thread": ("ours", {}),
         "B = 1, one thread, batch 100": ("ours", {"batch": 100}),
-        f"B = {b}, threads": ("ours", {"blocks": b}),
+        f"B = {b}, threads": ("ours", {"blocks": b, "threads": None}),
+        f"B = {b}, one thread": ("ours", {"blocks": b}),
         f"B = {b}, 2 workers": ("ours", {"blocks": b, "size": 2}),
         "DDP, 2 workers": ("ddp", {"size": 2}), "torch, one thread": ("ddp", {}),
         "exchange of 1 number": ("exchange", {"size": 2, "numbers": 2, "updates": 50}),

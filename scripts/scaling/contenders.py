@@ -42,6 +42,8 @@ def ours(settings: Settings, workers: Workers, stack: ExitStack) -> Slice:
     from dnn.training.loop import Batches
 
     backend = get_backend(settings["backend"])
+    if settings["threads"] == 1 and workers.size == 1:
+        workers.local_size = os.cpu_count() or 1  # as if others had the other cores
     stack.enter_context(backend.one_thread() if settings["threads"] == 1 else nullcontext())
     x, y = images(settings)
     hidden = [Dense(n, "relu") for n in WIDTHS[1:-1]]
