@@ -91,9 +91,10 @@ class Member:
             first, end = step.cuts[block]
             i = block - self.part[0] if block in self.part else 0
             sums, adds, level = self.places[block], i % 2 == 1, (i - i % 2).bit_count()
+            position, out = backend.zeros(1, dtype=step.index.dtype), self.sums[level]
             run = backend.planned(make(
-                step.index[:, first:end], backend.zeros(1, dtype=step.index.dtype), self.sums[level][: self.n],
-                self.sums[level][sums], whole=step.size, adds=adds, room=room, again=block != blocks[0],
+                step.index[:, first:end], position, out[: self.n], out[sums], whole=step.size, adds=adds,
+                room=room, again=block != blocks[0],
             ))  # fmt: skip
             if run is None:
                 return False
