@@ -158,14 +158,14 @@ def main(arguments: argparse.Namespace) -> int:
         two_workers = f"B = {arguments.blocks}, 2 workers"
         blocked = took[f"B = {arguments.blocks}, threads"]
         costs = calibrated(took, cpu, arguments)
-        networks = {"this machine's loopback": costs}
+        networks = {"this machine's memory": costs}
         for name, (latency, bandwidth) in CLUSTERS.items():
             networks[name] = Costs(costs.fixed, costs.example, costs.block, latency, bandwidth, costs.size)
         for name, each in networks.items():
             heads = ("workers", "strong ms", "efficiency %", "weak ms", "efficiency %")
             print(f"PREDICTED, {name}:\n{columns(heads, predictions(each), left=0, ruled=True)}", flush=True)
         if arguments.picture is not None:
-            measured = cpu[f"B = {arguments.blocks}, threads"], cpu[two_workers]
+            measured = cpu[f"B = {arguments.blocks}, one thread"], cpu[two_workers]
             draw(arguments.picture, networks, measured, arguments.batch_size)
         report |= {"costs": vars(costs), "blocked_of_whole": blocked / took["B = 1, all cores"]}
     _command.write_json(arguments.json, report)
@@ -179,7 +179,7 @@ def calibrated(took: dict[str, float], cpu: dict[str, float], arguments: argpars
 
     whole, small = cpu["B = 1, one thread"], cpu["B = 1, one thread, batch 100"]
     example = (whole - small) / max(1, arguments.batch_size - 100)
-    block = max(0.0, cpu[f"B = {arguments.blocks}, threads"] - whole) / arguments.blocks
+    block = max(0.0, cpu[f"B = {arguments.blocks}, one thread"] - whole) / arguments.blocks
     size, latency = 4.0 * 648_048, took["exchange of 1 number"] / 2
     sent = max(1e-3, took["exchange of 648,048"] - 2 * latency)
     fixed = max(0.0, small - 100 * example)

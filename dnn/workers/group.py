@@ -1,9 +1,8 @@
 """Workers: the processes of one training, started by torchrun, and what they say to each other.
 
 They meet in the key-value store of torchrun, where each says who it is; what they are and what they begin
-with must be the same. Then they add over gloo (host memory), NCCL (CUDA), or in memory that workers of one
-machine see (``dnn.workers.memory``). torch.distributed is imported only where torchrun's environment is
-there.
+with must be the same. Then they add over gloo (host memory), NCCL (CUDA), or in memory that all of a machine
+see (``dnn.workers.memory``). torch.distributed is imported only where torchrun's environment is there.
 """
 
 import hashlib
@@ -46,8 +45,7 @@ def code_version() -> str:
 class Workers:
     """The workers of a training, as one of them sees them. ``Workers()`` is one process alone."""
 
-    rank = 0  # this worker's number, from 0; the first one writes all files
-    size = 1  # how many there are, a power of two
+    rank, size = 0, 1  # this worker's number, the first writes all files; how many there are, a power of two
     local_rank, local_size = 0, 1  # the same among those of this machine
     restarts = 0  # how often torchrun has started the group anew
     mixed = False  # whether their backends may differ
@@ -126,26 +124,31 @@ class Workers:
             store.set(f"{name} {self.rank}", says)
         if self.first:
             verdict, end = None, time.monotonic() + self.timeout
-            absent = [r for r in range(self.size) if not self._comes(f"{name} {r}", end)]
-            if absent:
+            absent = [r for r in range(self.size) if not self._comes(f"{name} {r}", end, self._near)]
+            if absent and (gone := self._near.gone):
+                verdict = f"{_named(gone)} has ended; the run ends"
+            elif absent:
                 verdict = f"{_named(absent)} did not come within {self.timeout:g} s; the run ends"
             else:
                 verdict = judge({r: store.get(f"{name} {r}").decode() for r in range(self.size)})
             store.set(name, verdict or "")
-        elif not self._comes(name, time.monotonic() + self.timeout + 5 * GRACE):
+        elif not self._comes(name, time.monotonic() + self.timeout + 5 * GRACE, self._near):
+            if gone := self._near.gone:
+                raise WorkerError(self._missing(gone[0], late=False))
             raise WorkerError(f"worker 0 did not come within {self.timeout:g} s; the run ends")
         if found := store.get(name).decode():
             store.add(f"{name} read", 1)
-            while self.first and store.add(f"{name} read", 0) < self.size and time.monotonic() < end + GRACE:
-                time.sleep(0.01)  # the store may be ours, and ends with us
+            end = time.monotonic() + 5 * GRACE  # the store may be ours, and ends with us
+            while self.first and store.add(f"{name} read", 0) < self.size and time.monotonic() < end:
+                time.sleep(0.01)
             raise WorkerError(found)
 
-    def _comes(self, key: str, end: float) -> bool:
-        """Whether the store has the key by then. Its own ``wait`` may outlive a signal by far."""
-        pause = 0.001
+    def _comes(self, key: str, end: float, near: Neighbours | None = None) -> bool:
+        """Whether the store has the key by then, and before one of these neighbours ends."""
+        pause = 0.001  # not the store's ``wait``, which may outlive a signal by far
         with suppress(RuntimeError):  # the store is gone
             while not self._store.check([key]):
-                if time.monotonic() >= end:
+                if time.monotonic() >= end or (near is not None and near.gone):
                     return False
                 time.sleep(pause)
                 pause = min(0.05, 2 * pause)
@@ -212,19 +215,17 @@ class Workers:
     def add(self, backend: Backend, vector: Array) -> None:
         """``vector`` (m,), of the backend, becomes the sum over all workers, by the tree; same bits for all.
 
-        Neighbours read it where it is, if it is of ``zeros``; else on the CPU, and for NCCL, the array's own
-        memory is sent. Raises WorkerError: one does not answer.
+        Neighbours read it where it is, if it is of ``zeros``. Raises WorkerError: one does not answer.
         """
         if self.size == 1:
             return
         begun = time.perf_counter()
         backend.synchronize()
         theirs = self._seen[1] if self._seen is not None and self._seen[0] is vector else {}
-        array, mine = vector, vector
-        tensor: Any = None
-        scratch: Link = None
+        linked: tuple[Array, Link, Link] = vector, (vector, None), None
         if len(theirs) < self.size.bit_length() - 1:
-            array, (mine, tensor), scratch = self._linked(backend, vector)
+            linked = self._linked(backend, vector)
+        array, (mine, tensor), scratch = linked
 
         def swap(peer: int, send: slice, get: slice) -> Array:
             with self._reaching(peer):

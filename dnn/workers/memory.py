@@ -75,6 +75,21 @@ class Neighbours:
         for peer in peers:
             self._heard(peer)
 
+    @property
+    def gone(self) -> list[int]:
+        """The neighbours whose line has ended, as it does with them."""
+        found = []
+        for peer, line in self._lines.items():
+            try:
+                if line.recv(1, socket.MSG_PEEK):
+                    continue
+            except BlockingIOError:  # it is there, and says nothing
+                continue
+            except OSError:
+                pass
+            found.append(peer)
+        return found
+
     def _heard(self, peer: int) -> int:
         """A handle if one comes with what this peer says, else -1."""
         line, end = self._lines[peer], time.perf_counter() + LOOKS

@@ -185,6 +185,19 @@ def test_who_does_not_come_is_named(tmp_path):
     assert found[:2] + found[3:] == ["WorkerError: worker 2 did not come within 2 s; the run ends"] * 3
 
 
+def test_who_ends_before_the_first_update_is_named_at_once(tmp_path):
+    def work(workers):
+        workers.share(lambda: None)  # all have joined
+        if workers.rank == 2:
+            os._exit(1)
+        return trained("numpy")(workers)
+
+    begun = time.monotonic()
+    found = run(tmp_path, work, 4, timeout=40.0, whole=False)
+    assert found[:2] + found[3:] == ["WorkerError: worker 2 has ended; the run ends"] * 3
+    assert time.monotonic() < begun + 20
+
+
 class Stop(Callback):
     """In one worker: ends or hangs in the middle of an epoch."""
 
