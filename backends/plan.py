@@ -1,6 +1,6 @@
 """A plan: what an update of a network of dense layers does, as data, for a backend that can do it whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from backends.reference.signatures import Array
@@ -47,6 +47,11 @@ class Plan:
         rates: (R,) learning rate of each update; the last one for all after them.
         sums: (3,): of the examples' losses, and of right answers if ``accuracy``.
         unroll: how many updates a backend that records them replays at a time.
+        whole: None, or of how many examples a batch of ``order`` is a block: then a run ends with its share
+            of the gradient, in dW and db; position, control array and parameters stay as they are. adds:
+            whether it is added to what is there. again: whether the parameters are as in the run before, of a
+            plan in the same room.
+        room: arrays that a backend works in, by name; plans that run one after another may share them.
     """
 
     x: Array | Compressed
@@ -63,3 +68,7 @@ class Plan:
     sums: Array
     accuracy: bool
     unroll: int = 25
+    whole: int | None = None
+    adds: bool = False
+    again: bool = False
+    room: dict[str, Any] = field(default_factory=dict)

@@ -7,7 +7,6 @@ measured.
 import argparse
 import os
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,12 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--backend", default="numpy", metavar="NAME", help="default: %(default)s")
     add("--workers", default="1,2,4,8", metavar="N,...", help="worker counts (default: %(default)s)")
-    add("--kills", type=int, default=0, help="of random workers, in one more training (default: 0)")
+    add(
+        "--kills",
+        type=int,
+        default=0,
+        help="of random workers, at most so many, in one more training (default: 0)",
+    )
     add("--preset", metavar="NAME", help="best, cnn, ...; default: 784-500-500-10")
     add("--batch-size", type=int, default=800, help="default: %(default)s")
     add("--blocks", type=int, default=8, help="default: %(default)s")
@@ -35,7 +39,7 @@ def parse() -> argparse.Namespace:
     add("--limit", type=int, metavar="N", help="only the first N training images")
     add("--seed", type=int, default=0, help="of the kills")
     add("--rotations", type=int, default=12, help="timed slices of each contender (default: 12; 0: none)")
-    add("--updates", type=int, default=6, help="of a slice (default: %(default)s)")
+    add("--updates", type=int, default=12, help="of a slice (default: %(default)s)")
     add("--picture", type=Path, metavar="FILE", help="write the cost model's picture there")
     add("--json", type=Path, metavar="FILE", help="write every number there")
     return parser.parse_args()
@@ -50,16 +54,14 @@ def trainings(arguments: argparse.Namespace, counts: list[int]) -> list[Any]:
              "limit": arguments.limit, "data-dir": arguments.data_dir, "checkpoint-every": 10}  # fmt: skip
     line = ["--quiet", "--require-backend"]
     line += [part for name, value in given.items() if value is not None for part in (f"--{name}", str(value))]
-    found, seconds = [], 0.0
+    found = []
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
         for workers in counts:
-            begun = time.perf_counter()
             found.append(undisturbed(workers, line, Path(folder) / str(workers)))
-            seconds = time.perf_counter() - begun
             _command.say(f"{found[-1].name}: {found[-1].hash[:16]}")
         if arguments.kills:
             place = Path(folder) / "killed"
-            found.append(killed(counts, line, place, arguments.kills, seconds, arguments.seed))
+            found.append(killed(counts, line, place, arguments.kills, arguments.seed))
     return found
 
 
@@ -83,7 +85,8 @@ def timed(arguments: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     contenders = {
         "B = 1, all cores": ("ours", {"threads": None}), "B = 1, one thread": ("ours", {}),
         "B = 1, one thread, batch 100": ("ours", {"batch": 100}),
-        f"B = {b}, threads": ("ours", {"blocks": b}),
+        f"B = {b}, threads": ("ours", {"blocks": b, "threads": None}),
+        f"B = {b}, one thread": ("ours", {"blocks": b}),
         f"B = {b}, 2 workers": ("ours", {"blocks": b, "size": 2}),
         "DDP, 2 workers": ("ddp", {"size": 2}), "torch, one thread": ("ddp", {}),
         "exchange of 1 number": ("exchange", {"size": 2, "numbers": 2, "updates": 50}),
@@ -155,14 +158,14 @@ def main(arguments: argparse.Namespace) -> int:
         two_workers = f"B = {arguments.blocks}, 2 workers"
         blocked = took[f"B = {arguments.blocks}, threads"]
         costs = calibrated(took, cpu, arguments)
-        networks = {"this machine's loopback": costs}
+        networks = {"this machine's memory": costs}
         for name, (latency, bandwidth) in CLUSTERS.items():
             networks[name] = Costs(costs.fixed, costs.example, costs.block, latency, bandwidth, costs.size)
         for name, each in networks.items():
             heads = ("workers", "strong ms", "efficiency %", "weak ms", "efficiency %")
             print(f"PREDICTED, {name}:\n{columns(heads, predictions(each), left=0, ruled=True)}", flush=True)
         if arguments.picture is not None:
-            measured = cpu[f"B = {arguments.blocks}, threads"], cpu[two_workers]
+            measured = cpu[f"B = {arguments.blocks}, one thread"], cpu[two_workers]
             draw(arguments.picture, networks, measured, arguments.batch_size)
         report |= {"costs": vars(costs), "blocked_of_whole": blocked / took["B = 1, all cores"]}
     _command.write_json(arguments.json, report)
@@ -176,7 +179,7 @@ def calibrated(took: dict[str, float], cpu: dict[str, float], arguments: argpars
 
     whole, small = cpu["B = 1, one thread"], cpu["B = 1, one thread, batch 100"]
     example = (whole - small) / max(1, arguments.batch_size - 100)
-    block = max(0.0, cpu[f"B = {arguments.blocks}, threads"] - whole) / arguments.blocks
+    block = max(0.0, cpu[f"B = {arguments.blocks}, one thread"] - whole) / arguments.blocks
     size, latency = 4.0 * 648_048, took["exchange of 1 number"] / 2
     sent = max(1e-3, took["exchange of 648,048"] - 2 * latency)
     fixed = max(0.0, small - 100 * example)

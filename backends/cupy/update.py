@@ -30,6 +30,7 @@ def fits(plan: Plan, backend: Backend) -> bool:
     return (
         backend.fused
         and backend.wrap is None
+        and plan.whole is None
         and not isinstance(x, Compressed)
         and dtype_of(x) in ("uint8", backend.dtype_name)
         and dense(x)

@@ -29,11 +29,12 @@ def _bias_sigmoid(y, b):  # type: ignore[no-untyped-def]
             y[i, j] = sigmoid(y[i, j] + b[j])
 
 
+# In place: where dz may be dy, a loop that has both is not vectorised.
 @compiled
-def _sigmoid_backward(dy, y, dz):  # type: ignore[no-untyped-def]
+def _sigmoid_backward(dz, y):  # type: ignore[no-untyped-def]
     for i in range(y.shape[0]):
         for j in range(y.shape[1]):
-            dz[i, j] = dy[i, j] * (y[i, j] - y[i, j] * y[i, j])
+            dz[i, j] = dz[i, j] * (y[i, j] - y[i, j] * y[i, j])
 
 
 @compiled
@@ -45,10 +46,11 @@ def _bias_relu(y, b):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _relu_backward(dy, y, dz):  # type: ignore[no-untyped-def]
+def _relu_backward(dz, y):  # type: ignore[no-untyped-def]
     for i in range(y.shape[0]):
         for j in range(y.shape[1]):
-            dz[i, j] = dy.dtype.type(0) if y[i, j] <= 0 else dy[i, j]
+            kept = dz[i, j]
+            dz[i, j] = dz.dtype.type(0) if y[i, j] <= 0 else kept
 
 
 def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:
@@ -72,5 +74,7 @@ def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
 def dense_backward(
     xp: Any, kind: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
 ) -> None:
-    _BACKWARD[kind](dy, y, dz)
+    if dz is not dy:
+        np.copyto(dz, dy)
+    _BACKWARD[kind](dz, y)
     numpy_dense.products_backward(x, W, dz, gradients)

@@ -23,10 +23,10 @@ LOOKED_AT = 1000  # rows of x by which that share is judged
 def planned(given: Given) -> Callable[[int], None] | None:
     """``run(n)`` for n updates of the plan; None: it has what the workers cannot do, or there are none."""
     workers = team()
-    weights = [array for layer in given.layers for array in (layer.W, *(W for W, _ in layer.slots))]
+    weights = [a for layer in given.layers for a in (layer.W, layer.dW, *(W for W, _ in layer.slots))]
     if (
         workers is None
-        or given.optimizer not in ("adam", "adamw")
+        or (given.whole is None and given.optimizer not in ("adam", "adamw"))
         or given.order.shape[1] > MANY
         or not all(layer.activation in KINDS for layer in given.layers)
         or not all(_lies_as(np.float32, array) for array in weights)
@@ -35,6 +35,8 @@ def planned(given: Given) -> Callable[[int], None] | None:
     ):
         return None
     made = _Made(given)
+    if given.whole is not None:
+        return lambda n: workers.run_alone(made.plan.ctypes.data, n)
 
     def run(n: int) -> None:
         if not 0 <= int(given.position[0]) <= given.order.shape[0] - n:
@@ -44,20 +46,19 @@ def planned(given: Given) -> Callable[[int], None] | None:
     return run
 
 
-_floats, _numbers = (partial(aligned_zeros, dtype=dtype) for dtype in (np.float32, np.int32))
-
-
 class _Made:
     """The plan as a record of sizes and addresses, and the arrays that these are of."""
 
     def __init__(self, given: Given) -> None:
         self._arrays: list[Any] = [given]
+        self._given, self._workers = given, MOST if given.whole is None else 1
         self.plan = np.zeros(1, Plan)
         rows, (examples, inner) = given.order.shape[1], given.x.shape
         layers = np.zeros(len(given.layers), Layer)
-        for record, layer in zip(layers, given.layers, strict=True):
-            self._fill(record, **self._layer(layer, rows))
-        beta1, beta2, epsilon, *decay = given.settings
+        for number, (record, layer) in enumerate(zip(layers, given.layers, strict=True)):
+            self._fill(record, **self._layer(number, layer, rows))
+        beta1, beta2, epsilon, *decay = given.settings if given.whole is None else (0.0, 0.0, 0.0)
+        floats, numbers = self._floats, partial(self._floats, dtype=np.int32)
         sparse = _density(given.x) <= SPARSE
         apart = (rows + MORE) * inner if sparse else 0
         room = (CHUNK + 1) * int(layers["n_out"].max())
@@ -65,23 +66,40 @@ class _Made:
             self.plan[0], rows=rows, inner=inner, examples=examples, y=given.y, order=given.order,
             position=given.position, layers=layers, depth=len(layers), **_source(given.x),
             sparse=sparse, accuracy=given.accuracy, rates=given.rates, changes=given.rates.shape[0],
-            control=given.control, sums=given.sums, batch=layers[0]["inputs"], places=_numbers(apart),
-            counts=_numbers(apart), heights=_numbers(apart), turned=_floats(apart), starts=_numbers(apart),
-            logits=_floats(rows * int(layers[-1]["n_out"]) * MOST), scratch=_floats(room * MOST), room=room,
-            every=FLUSH_EVERY, scale=given.scale, beta1=beta1,
+            control=given.control, sums=given.sums, batch=layers[0]["inputs"],
+            places=numbers("places", apart), counts=numbers("counts", apart),
+            heights=numbers("heights", apart), turned=floats("turned", apart),
+            starts=numbers("starts", apart), scratch=floats("scratch", room * self._workers), room=room,
+            logits=floats("logits", rows * int(layers[-1]["n_out"]) * self._workers),
+            every=FLUSH_EVERY, whole=given.whole or 0, adds=given.adds, again=given.again,
+            scale=given.scale, beta1=beta1,
             rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
             decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR,
         )  # fmt: skip
 
-    def _layer(self, layer: PlannedLayer, rows: int) -> dict[str, Any]:
+    def _layer(self, number: int, layer: PlannedLayer, rows: int) -> dict[str, Any]:
         n_in, n_out = layer.W.shape
-        (mW, mb), (vW, vb) = layer.slots
-        bias = {"b": _floats(n_out)} if layer.b is None else {"b": layer.b, "mb": mb, "vb": vb}
+        if self._given.whole is None:
+            (mW, mb), (vW, vb) = layer.slots
+        else:
+            mW, mb = vW, vb = layer.dW, layer.db
+        bias = {"b": layer.b, "mb": mb, "vb": vb}
+        if layer.b is None:
+            bias = {"b": self._floats(f"b {number}", n_out)}
         return {
             "n_in": n_in, "n_out": n_out, "kind": KINDS[layer.activation], "W": layer.W, "mW": mW, "vW": vW,
-            "inputs": _floats((rows + MORE) * n_in), "parts": _floats(rows * n_out * MOST),
-            "dz": _floats(rows * n_out), **bias,
+            "inputs": self._floats(f"inputs {number}", (rows + MORE) * n_in),
+            "parts": self._floats(f"parts {number}", rows * n_out * self._workers),
+            "dz": self._floats(f"dz {number}", rows * n_out), **bias,
         }  # fmt: skip
+
+    def _floats(self, name: str, n: int, dtype: Any = np.float32) -> np.ndarray:
+        """Room for n numbers; plans may share it."""
+        room = self._given.room
+        if name not in room or room[name].size < n:
+            room[name] = aligned_zeros(n, dtype)
+        found: np.ndarray = room[name]
+        return found
 
     def _fill(self, record: Any, **values: Any) -> None:
         """Write numbers, and the addresses of arrays, which are kept."""

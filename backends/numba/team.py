@@ -45,6 +45,12 @@ class Team:
                 finally:
                     self.blas.set_threads(threads)
 
+    def run_alone(self, plan: int, n: int) -> None:
+        """n blocks of the plan at this address, in the calling thread; other threads may do so too."""
+        mail = aligned_zeros(MAIL, np.int64)
+        mail[SIZE], mail[SGEMM], mail[CALL] = 1, self.blas.sgemm, self.blas.syscall
+        serve(mail, 0, plan, n)
+
     def _forget(self) -> None:
         """Have no workers; a fork has none of its parent's threads."""
         self._lock, self._size = threading.Lock(), 0

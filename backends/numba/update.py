@@ -5,6 +5,8 @@ of x with its rows of W; the workers' products (``parts``) are added, by each fo
 inputs of the next layer. Backward it needs all of dz for its rows of dW, and for its columns of dx, which are
 the next dz. So a layer costs two meetings. A step of the optimizer follows right behind some rows of dW.
 
+Of a block of a batch there is one worker, and no step: a gradient stays where it is made.
+
 A product is a BLAS's; a first layer whose inputs are mostly 0 takes the others one by one. Every sum has one
 order, so that equal numbers of workers make equal bits.
 """
@@ -46,7 +48,7 @@ def record(words: str, floats: str = "") -> np.dtype:
 
 Plan = record(
     "rows inner examples x columns ends form y order position layers depth sparse accuracy rates changes "
-    "control sums batch places counts heights turned starts logits scratch room every",
+    "control sums batch places counts heights turned starts logits scratch room every whole adds again",
     "scale beta1 rest1 beta2 rest2 epsilon decay floor",
 )
 Layer = record("n_in n_out kind W b mW vW mb vb inputs parts dz")
@@ -99,7 +101,18 @@ def advanced(plan):  # type: ignore[no-untyped-def]
 
 
 @part
-def learn_bias(layer, dz, total, step, low, high):  # type: ignore[no-untyped-def]
+def keep(plan, gradient, g):  # type: ignore[no-untyped-def]
+    """What a block makes of a gradient goes where it belongs."""
+    if plan.adds:
+        for i in range(g.shape[0]):
+            gradient[i] += g[i]
+    else:
+        for i in range(g.shape[0]):
+            gradient[i] = g[i]
+
+
+@part
+def learn_bias(plan, layer, dz, total, step, low, high):  # type: ignore[no-untyped-def]
     """db and a step of b in these columns."""
     if layer.mb and high > low:
         total = total[: high - low]
@@ -109,6 +122,9 @@ def learn_bias(layer, dz, total, step, low, high):  # type: ignore[no-untyped-de
             for j in range(total.shape[0]):
                 total[j] += row[j]
         n = layer.n_out
+        if plan.whole:
+            keep(plan, line(layer.mb, n)[low:high], total)
+            return
         b, m, v = line(layer.b, n), line(layer.mb, n), line(layer.vb, n)
         adam(b[low:high], total, m[low:high], v[low:high], step)
 
@@ -121,8 +137,11 @@ def learn(mail, plan, layer, x, dz, scratch, step, low, high):  # type: ignore[n
         rows = min(CHUNK, width - k)
         gemm(mail[SGEMM], 1, 0, rows, n, plan.rows, x + 4 * k, width, dz, n, scratch, n)
         where, many = 4 * n * (low + k), n * rows
-        adam(line(layer.W + where, many), line(scratch, many), line(layer.mW + where, many),
-             line(layer.vW + where, many), step)  # fmt: skip
+        m, g = line(layer.mW + where, many), line(scratch, many)
+        if plan.whole:
+            keep(plan, m, g)
+        else:
+            adam(line(layer.W + where, many), g, m, line(layer.vW + where, many), step)
 
 
 @part
@@ -132,12 +151,16 @@ def learn_sparse(plan, layer, dz, scratch, spoiled, step, mine, low, high):  # t
     dz, starts = floats(dz, plan.rows, n), numbers(plan.starts + 4 * mine, width + 2)
     start, g = line(scratch, n), line(scratch + 4 * n, n)
     zeros_of(dz, start)
-    spoiled[:] = np.float32(0)
+    if not plan.whole:
+        spoiled[:] = np.float32(0)
     for k in range(width):
         first, many = 4 * (mine + starts[k]), starts[k + 1] - starts[k]
+        where = 4 * n * (low + k)
         g[:] = start
         add_rows(numbers(plan.heights + first, many), line(plan.turned + first, many), dz, g)
-        where = 4 * n * (low + k)
+        if plan.whole:
+            keep(plan, line(layer.mW + where, n), g)
+            continue
         W = line(layer.W + where, n)
         adam(W, g, line(layer.mW + where, n), line(layer.vW + where, n), step)
         for j in range(n):
@@ -159,7 +182,7 @@ def forward(mail, plan, layers, worker, spoiled, fresh):  # type: ignore[no-unty
             join(mail, plan, below, floats(x, rows, width), low, high)
         if width > 0 and plan.sparse and t == 0:
             W = floats(layer.W + 4 * n * low, width, n)
-            if fresh:
+            if fresh and not plan.again:
                 zeros_of(W, spoiled)
             sparse_product(plan, W, floats(out, rows, n), spoiled, mine)
         elif width > 0:
@@ -195,7 +218,7 @@ def backward(mail, plan, layers, worker, dz, scratch, spoiled, step):  # type: i
         if t or depth == 1:
             meet(mail)  # the next dz is whole; and all have read the last layer's b
         first, end = share(n, worker, size)
-        learn_bias(layer, floats(dz, rows, n), line(scratch, n), step, first, end)
+        learn_bias(plan, layer, floats(dz, rows, n), line(scratch, n), step, first, end)
 
 
 @part
@@ -216,15 +239,16 @@ def update(mail, plan, worker, fresh):  # type: ignore[no-untyped-def]
     dz = plan.logits + 4 * rows * top.n_out * worker  # each worker computes the loss for itself
     logits = floats(dz, rows, top.n_out)
     join(mail, plan, top, logits, 0, top.n_out)
-    loss, right = cross_entropy(logits, words(plan.y, plan.examples), index)
+    loss, right = cross_entropy(logits, words(plan.y, plan.examples), index, plan.whole or rows)
     if worker == 0:  # the others have read these, and read them again after another meeting
         sums = line(plan.sums, 3)
         sums[0] += loss
         if plan.accuracy:
             sums[1] += right
-        words(plan.position, 1)[0] = batch + 1
-        after = line(plan.control, 4)
-        after[0], after[1], after[2], after[3] = control
+        if not plan.whole:
+            words(plan.position, 1)[0] = batch + 1
+            after = line(plan.control, 4)
+            after[0], after[1], after[2], after[3] = control
     backward(mail, plan, layers, worker, dz, scratch, spoiled, step)
 
 

@@ -10,7 +10,7 @@ from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
 
 Array = np.ndarray
-BLOCK = 24576  # elements of a flat vector worked on at a time, so that all passes stay in the cache
+BLOCK = 49152  # elements of a flat vector worked on at a time, so that all passes stay in the cache
 
 
 def clip_norm(xp: Any, g: Array, limit: float) -> None:

@@ -8,116 +8,21 @@ its running state becomes the mean of what the blocks made of it.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from copy import copy
-from math import prod
+from functools import partial
 from operator import iadd
 from typing import Any
 
 from backends import Array, Backend, InputError
-from dnn.layers.layer import Layer
-from dnn.layers.noise import Random
-from dnn.losses import weigh
 from dnn.network import Network
+from dnn.training.member import Member, share_vectors
 from dnn.training.step import TrainingStep, settle
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.workers import Workers
 from dnn.workers.tree import add_up, cuts, require_blocks
-
-
-def _leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
-    for layer in layers:
-        yield from _leaves(layer.inner) if layer.inner else (layer,)
-
-
-class Member:
-    """One thread's part: a network of the same layers with the same values, and its own gradients and state.
-
-    Args:
-        totals: of the training; they say what is measured.
-        blocks: of a batch; part: those of them that are this thread's, a whole subtree.
-
-    Attributes:
-        sums: a vector for each level of the subtree: gradients as they lie in the parameters, then the sums
-            of each of all blocks (0 where they are another's), then how much the layers' state changes.
-    """
-
-    def __init__(self, network: Network, totals: Totals, blocks: int, part: range) -> None:
-        self.whole, self.network, self.part = network, copy(network), part
-        del vars(self.network)["optimizer_state"]  # its vectors would be as long as all weights
-        self.totals = Totals(self.network, totals.weight is not None, totals.classes)
-        parameters, backend = network.parameters, network.backend
-        self.n, k = parameters.gradients.shape[0], totals.sums.shape[0]
-        self.places = [slice(self.n + i * k, self.n + (i + 1) * k) for i in range(blocks)]
-        end = self.n + blocks * k
-        self.floats: list[tuple[Array, Array, slice]] = []  # states before the update, of a block; place
-        self.others: list[tuple[Array, Array]] = []  # the same of what only counts
-        for name, mine in self.network.parameters.state.items():
-            before = parameters.state[name]
-            if mine.dtype == backend.dtype:
-                self.floats.append((before, mine, slice(end, end := end + prod(mine.shape))))
-            else:
-                self.others.append((before, mine))
-        self.sums = [backend.zeros(end) for _ in range(len(part).bit_length())]
-        self._views = [parameters.views(total) for total in self.sums]
-        self._leaves = list(_leaves(self.network.layers))
-        self._originals = list(_leaves(network.layers))
-        self._random = [layer for layer in self._leaves if isinstance(layer, Random)]
-        self._batches: dict[BlockedStep, tuple[Array, Array]] = {}  # the rows of a block
-
-    def reserve(self, step: "BlockedStep") -> None:
-        """Make this thread's arrays for the blocks of a step."""
-        sizes = {end - first for first, end in step.cuts} - {0}
-        for size in sizes:
-            self.network.reserve(size, True)
-        self._batches[step] = step.arrays(max(sizes))
-
-    def work(self, step: "BlockedStep", blocks: range) -> None:
-        """Add up these blocks, a whole subtree, into ``sums[0]``."""
-        for mine, original in zip(self._leaves, self._originals, strict=True):
-            mine._trainable = original.trainable
-        # Without the records that torch keeps in each thread for autograd.
-        self.network.backend.capture(lambda: self._subtree(step, blocks, 0), 1)(1)
-
-    def _subtree(self, step: "BlockedStep", blocks: range, level: int) -> None:
-        if len(blocks) == 1:
-            self._block(step, blocks[0], level)
-            return
-        half = len(blocks) // 2
-        self._subtree(step, blocks[:half], level)
-        self._subtree(step, blocks[half:], level + 1)
-        self.sums[level] += self.sums[level + 1]
-
-    def _block(self, step: "BlockedStep", block: int, level: int) -> None:
-        """Forward and backward on one block, into ``sums[level]``."""
-        network, out, (first, end) = self.network, self.sums[level], step.cuts[block]
-        out[self.n :] = 0.0
-        if first == end:
-            out[: self.n] = 0.0
-            return
-        for before, mine, *_ in (*self.floats, *self.others):
-            mine[...] = before
-        for layer in self._random:
-            layer.begin_at(first)
-        network.redirect(self.whole.parameters.value, self._views[level])
-        x, y = (a[: end - first, ...] for a in self._batches[step])
-        step.pick_rows(step.index[0, first:end], x, y)
-        weights = None if step.batch_weights is None else step.batch_weights[first:end]
-        outputs, losses, dy = network.loss_of(x, y, training=True)
-        share = (end - first) / step.size
-        if weights is None:
-            dy[...] = dy * share
-        else:
-            weigh(network.backend.xp, weights, losses, dy, step.batch_weights)
-        network.backward(dy)
-        self.totals.clear()
-        self.totals.add(outputs, y, losses, weights)
-        out[self.places[block]] = self.totals.sums
-        for before, mine, place in self.floats:
-            out[place] = network.backend.xp.reshape((mine - before) * share, (-1,))
 
 
 class BlockedStep(TrainingStep):
@@ -142,15 +47,13 @@ class BlockedStep(TrainingStep):
         """One update on the batch that was picked. Nothing is changed before all workers' sums are there."""
         network, member = self.network, self.team.add_up(self)
         total = self.team.total
-        network.parameters.gradients[...] = total[: member.n]
-        settle(network)
         sums = add_up([total[place] for place in member.places], self.totals.join)
         self.totals.join(self.totals.sums, sums)
         for state, _, place in member.floats:
             state[...] = state + network.backend.xp.reshape(total[place], state.shape)
         for state, counted in member.others:
             state[...] = counted
-        network.update()
+        self.team.update()
 
 
 class Team:
@@ -167,7 +70,13 @@ class Team:
 
     def __call__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> BlockedStep:
         if not self._members:
-            self._members = [Member(network, totals, self.blocks, part) for part in self._parts]
+            own, zeros = partial(self.workers.zeros, network.backend), network.backend.zeros
+            makers: list[Callable[[int], Array]] = [own, *[zeros] * len(self._pools)]
+            self._members = [
+                Member(network, totals, self.blocks, part, zeros)
+                for part, zeros in zip(self._parts, makers, strict=True)
+            ]
+            self._first = share_vectors(self._members)
         step = BlockedStep(network, examples, order, totals, self)
         self._all(lambda member: member.reserve(step))
         return step
@@ -183,9 +92,10 @@ class Team:
 
     def _all(self, work: Callable[[Member], None]) -> None:
         """Each member does this in its thread; the first in this one."""
-        first, *others = self._members
-        doing = [pool.submit(work, member) for pool, member in zip(self._pools, others, strict=True)]
-        work(first)
+        # Without the records that torch keeps in each thread for autograd.
+        run = [partial(self.network.backend.capture(partial(work, member), 1), 1) for member in self._members]
+        doing = [pool.submit(each) for pool, each in zip(self._pools, run[1:], strict=True)]
+        run[0]()
         for other in doing:
             other.result()
 
@@ -199,9 +109,38 @@ class Team:
             self._members[0].work(step, range(filled[0], filled[0] + 1))
             for member in self._members:
                 member.sums[0][...] = 0.0
-        total = add_up([member.sums[0] for member in self._members], iadd)
-        self.workers.add(self.network.backend, total)
+        add_up([member.sums[0][member.n :] for member in self._members], iadd)
+        if self.workers.size > 1 or not self._shared:
+            self._all(self._add)
+            self.workers.add(self.network.backend, self.total)
         return (able or self._members)[0]
+
+    @property
+    def _shared(self) -> bool:
+        """Whether each member takes the optimizer's step of its place."""
+        return self._first is not None and not self.network.frozen
+
+    def _add(self, member: Member) -> None:
+        """Of the sums of all members, this one's place."""
+        add_up([each.sums[0][member.place] for each in self._members], iadd)
+
+    def update(self) -> None:
+        """The optimizer's step, of each member its place."""
+        network = self.network
+        if self._first is None or not self._shared:
+            gradients = network.parameters.gradients
+            gradients[...] = self.total[: gradients.shape[0]]
+            settle(network)
+            network.update()
+            return
+
+        def work(member: Member) -> None:
+            if self.workers.size == 1:
+                self._add(member)
+            member.take_step()
+
+        self._first()
+        self._all(work)
 
 
 def _threads(backend: Backend, blocks: int, processes: int) -> int:

@@ -7,6 +7,7 @@ of Dense layers, with the cross-entropy of class numbers and at most the accurac
 from collections.abc import Callable
 from typing import Any
 
+from backends import Array
 from backends.pace import Work, steady
 from backends.plan import Plan, PlannedLayer
 from dnn.layers import Dense, Dropout, Flatten, Rescaling
@@ -16,33 +17,43 @@ from dnn.network import Network
 from dnn.optimizers import Optimizer
 from dnn.validation.rows import Rows
 
-STEADY = (
-    Dense,
-    Dropout,
-    Flatten,
-    Rescaling,
-)  # of which ``backends.pace`` can tell whether threads change a bit
+STEADY = Dense, Dropout, Flatten, Rescaling  # ``backends.pace`` can tell if threads change their bits
 KNOWN = CategoricalCrossentropy, SparseCategoricalCrossentropy  # not what somebody made of them
 
 
 def planned(step: Any, unroll: int = 25) -> Callable[[int], None] | None:
     """``run(n)`` for n of these steps (TrainingStep), from the backend; None: layer by layer."""
     network: Network = step.network
+    optimizer, parameters = network.optimizer, network.parameters
+    fits = (
+        network.penalty is None and not network.frozen
+        and type(optimizer).bind is Optimizer.bind
+        and optimizer.clip_norm is None and optimizer.clip_value is None
+    )  # fmt: skip
+    make = planner(step) if fits else None
+    if make is None:
+        return None
+    plan = make(step.order, step.position, parameters.gradients, step.totals.sums, unroll=unroll)
+    return network.backend.planned(plan)
+
+
+def planner(step: Any) -> Callable[..., Plan] | None:
+    """What makes plans of this step: given order (n, B), position, a vector for the gradients (n,), sums, and
+    more of a Plan's settings. None: it has what no plan can say.
+    """
+    network: Network = step.network
     x = step.x
     layers: list[Any] = list(network.layers[network.picked :])
     if len(layers) > 1 and type(layers[0]) is Flatten:
         layers = layers[1:]
-    loss, optimizer, measures = network.goal, network.optimizer, network.measures(True)
+    loss, measures = network.goal, network.measures(True)
     fits = (
         all(type(layer) is Dense for layer in layers)
         and layers[-1].activation in ("softmax", "linear")  # either way the loss takes logits
         and isinstance(loss, CategoricalCrossentropy) and type(loss) in KNOWN
         and loss.label_smoothing == 0.0 and loss.ignored is None
         and step.y.ndim == 1 and step.weights is None
-        and network.penalty is None and not network.frozen
         and measures in ((), (MEASURES["accuracy"],))
-        and type(optimizer).bind is Optimizer.bind
-        and optimizer.clip_norm is None and optimizer.clip_value is None
     )  # fmt: skip
     if not fits:
         return None
@@ -52,13 +63,16 @@ def planned(step: Any, unroll: int = 25) -> Callable[[int], None] | None:
         x = network.backend.view(x, (x.shape[0], -1))
     if x is None:
         return None
-    state, parameters = network.optimizer_state, network.parameters
-    vectors = parameters.values, parameters.gradients, *state.vectors.values()
-    plan = Plan(
-        x, step.scale, step.y, step.order, step.position, _layers(network, layers), vectors, optimizer.kernel,
-        optimizer.settings(), state.control, state.rates, step.totals.sums, bool(measures), unroll,
-    )  # fmt: skip
-    return network.backend.planned(plan)
+    state, optimizer = network.optimizer_state, network.optimizer
+
+    def make(order: Array, position: Array, gradients: Array, sums: Array, **more: Any) -> Plan:
+        vectors = network.parameters.values, gradients, *state.vectors.values()
+        return Plan(
+            x, step.scale, step.y, order, position, _layers(network, layers, gradients), vectors,
+            optimizer.kernel, optimizer.settings(), state.control, state.rates, sums, bool(measures), **more,
+        )  # fmt: skip
+
+    return make
 
 
 def steadily(step: Any, run: Callable[[int], None]) -> Callable[[int], None]:
@@ -84,9 +98,9 @@ def work_of(network: Network, batch: int) -> Work | None:
     return Work(batch, products, kernel, len(optimizer.kept), optimizer.settings())
 
 
-def _layers(network: Network, layers: list[Any]) -> tuple[PlannedLayer, ...]:
+def _layers(network: Network, layers: list[Any], gradients: Array) -> tuple[PlannedLayer, ...]:
     parameters = network.parameters
-    value, gradient = parameters.value, parameters.gradient
+    value, gradient = parameters.value, parameters.views(gradients)
     slots = [parameters.views(vector) for vector in network.optimizer_state.vectors.values()]
 
     def planned_layer(layer: Any) -> PlannedLayer:

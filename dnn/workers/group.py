@@ -1,8 +1,8 @@
 """Workers: the processes of one training, started by torchrun, and what they say to each other.
 
 They meet in the key-value store of torchrun, where each says who it is; what they are and what they begin
-with must be the same. Then they speak over gloo (host memory) or NCCL (CUDA). torch.distributed is imported
-only where torchrun's environment is there.
+with must be the same. Then they add over gloo (host memory), NCCL (CUDA), or in memory that all of a machine
+see (``dnn.workers.memory``). torch.distributed is imported only where torchrun's environment is there.
 """
 
 import hashlib
@@ -15,9 +15,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from backends import Array, Backend, InputError
 from backends.errors import brief, refusing
 from dnn.validation.settings import require_bool, require_positive
+from dnn.workers.memory import Neighbours
 from dnn.workers.tree import add_over
 
 Link = Any  # (array, the same memory as a tensor)
@@ -42,8 +45,7 @@ def code_version() -> str:
 class Workers:
     """The workers of a training, as one of them sees them. ``Workers()`` is one process alone."""
 
-    rank = 0  # this worker's number, from 0; the first one writes all files
-    size = 1  # how many there are, a power of two
+    rank, size = 0, 1  # this worker's number, the first writes all files; how many there are, a power of two
     local_rank, local_size = 0, 1  # the same among those of this machine
     restarts = 0  # how often torchrun has started the group anew
     mixed = False  # whether their backends may differ
@@ -52,6 +54,7 @@ class Workers:
     _meetings = 0
     _nccl: Any = None
     _link: tuple[Array, Link, Link] | None = None  # of the vector that was added last
+    _seen: tuple[Array, dict[int, Array]] | None = None  # a vector that neighbours see, and theirs
 
     @classmethod
     def from_environment(cls, *, mixed: bool = False, timeout: float = TIMEOUT) -> Self:
@@ -96,8 +99,14 @@ class Workers:
         with self._naming("the first worker's store"):
             store = dist.TCPStore(host, port, self.size, self._holds_store, limit, wait_for_workers=False)
         self._store = dist.PrefixStore(f"dnn/{self.restarts}", store)
+        self._near = Neighbours()
+        with self._naming("the store"):
+            self._store.set(f"address {self.rank}", self._near.address)
         self._meet("here", lambda others: None)
         with self._naming("a worker"):
+            peers = [self.rank ^ (1 << i) for i in range(self.size.bit_length() - 1)]
+            addresses = {peer: self._store.get(f"address {peer}").decode() for peer in peers}
+            self._near.meet(self.rank, addresses, self.timeout)
             group = dist.PrefixStore("group", self._store)
             dist.init_process_group("gloo", store=group, rank=self.rank, world_size=self.size, timeout=limit)
 
@@ -115,26 +124,31 @@ class Workers:
             store.set(f"{name} {self.rank}", says)
         if self.first:
             verdict, end = None, time.monotonic() + self.timeout
-            absent = [r for r in range(self.size) if not self._comes(f"{name} {r}", end)]
-            if absent:
+            absent = [r for r in range(self.size) if not self._comes(f"{name} {r}", end, self._near)]
+            if absent and (gone := self._near.gone):
+                verdict = f"{_named(gone)} has ended; the run ends"
+            elif absent:
                 verdict = f"{_named(absent)} did not come within {self.timeout:g} s; the run ends"
             else:
                 verdict = judge({r: store.get(f"{name} {r}").decode() for r in range(self.size)})
             store.set(name, verdict or "")
-        elif not self._comes(name, time.monotonic() + self.timeout + 5 * GRACE):
+        elif not self._comes(name, time.monotonic() + self.timeout + 5 * GRACE, self._near):
+            if gone := self._near.gone:
+                raise WorkerError(self._missing(gone[0], late=False))
             raise WorkerError(f"worker 0 did not come within {self.timeout:g} s; the run ends")
         if found := store.get(name).decode():
             store.add(f"{name} read", 1)
-            while self.first and store.add(f"{name} read", 0) < self.size and time.monotonic() < end + GRACE:
-                time.sleep(0.01)  # the store may be ours, and ends with us
+            end = time.monotonic() + 5 * GRACE  # the store may be ours, and ends with us
+            while self.first and store.add(f"{name} read", 0) < self.size and time.monotonic() < end:
+                time.sleep(0.01)
             raise WorkerError(found)
 
-    def _comes(self, key: str, end: float) -> bool:
-        """Whether the store has the key by then. Its own ``wait`` may outlive a signal by far."""
-        pause = 0.001
+    def _comes(self, key: str, end: float, near: Neighbours | None = None) -> bool:
+        """Whether the store has the key by then, and before one of these neighbours ends."""
+        pause = 0.001  # not the store's ``wait``, which may outlive a signal by far
         with suppress(RuntimeError):  # the store is gone
             while not self._store.check([key]):
-                if time.monotonic() >= end:
+                if time.monotonic() >= end or (near is not None and near.gone):
                     return False
                 time.sleep(pause)
                 pause = min(0.05, 2 * pause)
@@ -186,32 +200,57 @@ class Workers:
 
     # ----- sums
 
+    def zeros(self, backend: Backend, n: int) -> Array:
+        """A vector to be added; on the CPU one that the workers of this machine see. Waits for them."""
+        if self.size > 1 and backend.device_type == "cpu" and not self.mixed:
+            self._meet("zeros", lambda others: None)
+            with self._reaching(self.rank ^ 1):
+                host, others = self._near.vectors(n, backend.dtype_name)
+            vector = backend.from_host(host)
+            if np.shares_memory(backend.to_host(vector), host):
+                self._seen = vector, {peer: backend.from_host(other) for peer, other in others.items()}
+                return vector
+        return backend.zeros(n)
+
     def add(self, backend: Backend, vector: Array) -> None:
         """``vector`` (m,), of the backend, becomes the sum over all workers, by the tree; same bits for all.
 
-        On the CPU, and for NCCL, the array's own memory is sent. Raises WorkerError: one does not answer.
+        Neighbours read it where it is, if it is of ``zeros``. Raises WorkerError: one does not answer.
         """
         if self.size == 1:
             return
         begun = time.perf_counter()
-        array, mine, scratch = self._linked(backend, vector)
-        send_to, group = self._dist, self._nccl
-
-        def swap(peer: int, send: slice, there: slice, into: Array) -> None:
-            target = mine[1] if into is mine[0] else scratch[1]
-            with self._reaching(peer):
-                out = self._dist.P2POp(send_to.isend, mine[1][send], peer, group)
-                back = self._dist.P2POp(send_to.irecv, target[there], peer, group)
-                for work in self._dist.batch_isend_irecv([out, back]):
-                    work.wait()
-                if group is not None:
-                    backend.synchronize()
-
         backend.synchronize()
-        add_over(mine[0], scratch[0], self.rank, self.size, swap)
-        if array is not mine[0]:
-            array[...] = backend.from_host(mine[0])
+        theirs = self._seen[1] if self._seen is not None and self._seen[0] is vector else {}
+        linked: tuple[Array, Link, Link] = vector, (vector, None), None
+        if len(theirs) < self.size.bit_length() - 1:
+            linked = self._linked(backend, vector)
+        array, (mine, tensor), scratch = linked
+
+        def swap(peer: int, send: slice, get: slice) -> Array:
+            with self._reaching(peer):
+                if peer in theirs:
+                    self._near.wait_for([peer])
+                    return theirs[peer][get]
+                return self._sent(peer, tensor[send], scratch, get.stop - get.start, backend)
+
+        add_over(mine, self.rank, self.size, swap)
+        with self._reaching(self.rank ^ 1):
+            self._near.wait_for(theirs)  # they have read mine
+        if array is not mine:
+            array[...] = backend.from_host(mine)
         self.seconds += time.perf_counter() - begun
+
+    def _sent(self, peer: int, tensor: Any, scratch: Link, n: int, backend: Backend) -> Array:
+        """The n numbers of this peer that come for the tensor, in ``scratch``."""
+        send_to, group = self._dist, self._nccl
+        out = send_to.P2POp(send_to.isend, tensor, peer, group)
+        back = send_to.P2POp(send_to.irecv, scratch[1][:n], peer, group)
+        for work in send_to.batch_isend_irecv([out, back]):
+            work.wait()
+        if group is not None:
+            backend.synchronize()
+        return scratch[0][:n]
 
     def _linked(self, backend: Backend, vector: Array) -> tuple[Array, Link, Link]:
         """The vector, and where it and what is received lie for torch.distributed; made once for each."""
@@ -234,7 +273,7 @@ class Workers:
         """A peer that does not answer in here ends the run, in a sentence that names who is missing."""
         try:
             yield
-        except RuntimeError as error:
+        except (RuntimeError, OSError) as error:
             late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
             raise WorkerError(self._missing(peer, late)) from None
 

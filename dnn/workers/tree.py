@@ -48,9 +48,7 @@ def add_up(parts: list[Array], add: Callable[[Array, Array], object]) -> Array:
     return parts[0]
 
 
-def add_over(
-    mine: Array, received: Array, rank: int, size: int, swap: Callable[[int, slice, slice, Array], object]
-) -> None:
+def add_over(mine: Array, rank: int, size: int, swap: Callable[[int, slice, slice], Array]) -> None:
     """``mine`` (m,) becomes the sum over all workers, in the tree's order: recursive halving and doubling.
 
     In the first round neighbours swap halves of the vector and add, in the next pairs of neighbours swap
@@ -59,9 +57,8 @@ def add_over(
     Rabenseifner and Gropp 2005, "Optimization of collective communication operations in MPICH", 4.2).
 
     Args:
-        received: (at least (m + 1) // 2,), scratch.
         size: a power of two.
-        swap: (peer, what to send of mine, where the peer's goes in ``into``, into).
+        swap: (peer, what it gets of mine, what is wanted of its): the latter, at most (m + 1) // 2 numbers.
     """
     first, end, rounds = 0, mine.shape[0], []
     distance = 1
@@ -69,10 +66,8 @@ def add_over(
         middle = (first + end) // 2
         halves = slice(first, middle), slice(middle, end)
         keep, send = halves if not rank & distance else halves[::-1]
-        there = slice(0, keep.stop - keep.start)
-        swap(rank ^ distance, send, there, received)
-        mine[keep] += received[there]
+        mine[keep] += swap(rank ^ distance, send, keep)
         rounds.append((rank ^ distance, keep, send))
         first, end, distance = keep.start, keep.stop, 2 * distance
     for peer, keep, send in reversed(rounds):
-        swap(peer, keep, send, mine)
+        mine[send] = swap(peer, keep, send)

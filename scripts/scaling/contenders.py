@@ -42,6 +42,8 @@ def ours(settings: Settings, workers: Workers, stack: ExitStack) -> Slice:
     from dnn.training.loop import Batches
 
     backend = get_backend(settings["backend"])
+    if settings["threads"] == 1 and workers.size == 1:
+        workers.local_size = os.cpu_count() or 1  # as if others had the other cores
     stack.enter_context(backend.one_thread() if settings["threads"] == 1 else nullcontext())
     x, y = images(settings)
     hidden = [Dense(n, "relu") for n in WIDTHS[1:-1]]
@@ -54,7 +56,8 @@ def ours(settings: Settings, workers: Workers, stack: ExitStack) -> Slice:
     epochs = iter(range(1, 10**6))
 
     def run(updates: int) -> None:
-        batches.begin(next(epochs))
+        if batches.done + updates > batches.updates or not batches.done:
+            batches.begin(next(epochs))
         batches.run(updates)
 
     return run
@@ -90,7 +93,7 @@ def exchange(settings: Settings, workers: Workers, stack: ExitStack) -> Slice:
     from backends import get_backend
 
     backend = get_backend("numpy")
-    vector = backend.zeros(settings["numbers"])
+    vector = workers.zeros(backend, settings["numbers"])
 
     def run(updates: int) -> None:
         for _ in range(updates):

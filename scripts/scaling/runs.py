@@ -68,11 +68,10 @@ def ranks(launcher: int) -> list[int]:
         return []
 
 
-def killed(
-    counts: Sequence[int], arguments: Sequence[str], folder: Path, kills: int, seconds: float, seed: int
-) -> Outcome:
-    """One training of which random workers are killed at random moments, so often; torchrun starts the group
-    anew, and half of the times torchrun is killed too and the run is resumed with another number of workers.
+def killed(counts: Sequence[int], arguments: Sequence[str], folder: Path, kills: int, seed: int) -> Outcome:
+    """One training of which random workers are killed at random moments, up to so often: in one case of four
+    as they start, else after they have saved a new state. torchrun starts the group anew, and half of the
+    times torchrun is killed too and the run is resumed with another number of workers.
     """
     chance, done, told = random.Random(seed), 0, [*arguments, "--run-dir", str(folder)]
     several = [count for count in counts if count > 1] or [2]
@@ -81,7 +80,7 @@ def killed(
             line = command(chance.choice(several), told, kills)
             process = subprocess.Popen(line, stdout=log, stderr=log, text=True)
             while process.poll() is None and done < kills:
-                time.sleep(chance.uniform(0.3, 1.0) * seconds)
+                _wait(process, chance, folder)
                 if not (alive := ranks(process.pid)) or (folder / RESULT).exists():
                     continue
                 os.kill(chance.choice(alive), signal.SIGKILL)
@@ -93,6 +92,20 @@ def killed(
             if process.wait() > 0 and done >= kills and not (folder / RESULT).exists():
                 raise InputError(f"a training with kills failed: {Path(log.name).read_text()[-600:]}")
     return outcome(f"{done} kills", folder, done)
+
+
+def _wait(process: subprocess.Popen[str], chance: random.Random, folder: Path) -> None:
+    """Until the moment of the next kill, or the end."""
+
+    def saved() -> set[str]:
+        return {path.name for path in folder.glob("state-*")}
+
+    seen, starting = saved(), chance.random() < 0.25
+    while not (ranks(process.pid) if starting else saved() - seen):
+        if process.poll() is not None:
+            return
+        time.sleep(0.01)
+    time.sleep(chance.uniform(0.0, 3.0 if starting else 1.0))
 
 
 def _end(launcher: subprocess.Popen[str], workers: Sequence[int]) -> None:

@@ -7,6 +7,7 @@ from helpers import Kept, assert_close, same_bits, weights
 import dnn.training.blocks as module
 from backends import InputError, get_backend
 from dnn import (
+    Adam,
     BatchNormalization,
     CategoricalCrossentropy,
     Dense,
@@ -17,8 +18,10 @@ from dnn import (
     Sequential,
 )
 from dnn.training.blocks import steps_in_blocks
+from dnn.training.planning import planner
 from dnn.training.state import StateError
 from dnn.training.step import TrainingStep
+from dnn.training.totals import Totals
 from dnn.workers import Workers
 
 N = 53  # with batches of 16 the last one has 5
@@ -81,6 +84,62 @@ def test_threads_do_not_decide_the_bits(backend, monkeypatch):
     assert found[0] == found[1] == found[2]
 
 
+def plain(backend, **settings):
+    """Of dense layers alone, which a backend may have a plan for."""
+    layers = [Flatten(), Dense(40, "relu"), Dense(24, "sigmoid", use_bias=False), Dense(3, "softmax")]
+    made = Sequential(layers, input_shape=(6, 6), backend=get_backend(backend))
+    made.compile(metrics=["accuracy"], **settings)
+    return made
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"l2": 1e-2}, {"optimizer": Adam(clip_norm=0.1)}], ids=["Adam", "l2", "clipped"]
+)
+def test_threads_share_vectors_and_the_step_and_plans_are_the_layers(backend, settings, sparse, monkeypatch):
+    pytest.importorskip(backend)
+    (x, y), found = data(), []
+    x = np.where(x > 1.0, x, 0.0).astype(np.float32) if sparse else x
+    for n, plans in [(1, planner), (2, planner), (4, planner), (2, lambda step: None)]:
+        threads(monkeypatch, n)
+        monkeypatch.setattr("dnn.training.member.planner", plans)
+        made, kept = plain(backend, **settings), Kept(100)
+        history = made.fit(x, y, batch_size=16, epochs=2, blocks=8, verbose=0, callbacks=[kept]).history
+        found.append((weights(made), history["loss"], history["accuracy"]))
+    assert kept.states[-1].facts["made_with"].get("updates") is None
+    for bits, loss, accuracy in found[1:3]:
+        assert same_bits(bits, found[0][0])
+        assert (loss, accuracy) == found[0][1:]
+    assert same_bits(found[3][0], found[0][0]) == (backend == "numpy")
+    assert_close(found[3][0], found[0][0], 1e-5)
+    np.testing.assert_allclose(found[3][1:], found[0][1:], rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_what_is_not_finite_spoils_all_blocks_of_a_plan_as_layer_by_layer(monkeypatch):
+    """An infinite weight of an input that is 0 everywhere: 0 * inf is NaN, in blocks after the first too."""
+    pytest.importorskip("numba")
+    (x, y), found = data(16), []
+    x = np.where(x > 1.0, x, 0.0).astype(np.float32)
+    x[:, 0, 0] = 0.0
+    threads(monkeypatch, 1)
+    for plans in (planner, lambda step: None):
+        monkeypatch.setattr("dnn.training.member.planner", plans)
+        made = plain("numba")
+        made.parameters.value["dense_1.W"][0, 3] = np.inf
+        with steps_in_blocks(made, 4, Workers()) as make:
+            step = make(made, made.door.admit_training(x, y)[0], np.arange(16).reshape(1, 16), Totals(made))
+            step.pick()
+            (member,) = make._members
+            member.work(step, member.part)
+            kept = [np.isnan(sums[: member.n]) for sums in member.sums[:2]]
+        assert step.whole == (plans is planner)
+        found.append(kept)
+    assert all(np.any(spoiled) for spoiled in found[0])  # of the first two blocks, and of the others
+    np.testing.assert_array_equal(*found)
+
+
 def test_the_running_statistics_are_the_mean_of_the_blocks():
     made, (x, y) = model(dtype="float64", normalised=True), data(16)
     alone = [model(dtype="float64", normalised=True) for _ in range(2)]
@@ -99,16 +158,21 @@ def test_the_running_statistics_are_the_mean_of_the_blocks():
     assert made.parameters.to_host()["dropout_1.step"] == [1]
 
 
-def test_a_frozen_layer_keeps_its_bits():
-    made = model(normalised=True)
-    made.fit(*data(), batch_size=16, blocks=2, verbose=0)
-    frozen = next(layer for layer in made.layers if isinstance(layer, BatchNormalization))
-    frozen.trainable = False
-    before = made.parameters.to_host()
-    made.fit(*data(), batch_size=16, blocks=2, verbose=0)
-    for name, value in made.parameters.to_host().items():
-        if name.startswith(frozen.name):
-            assert same_bits(value, before[name]), name
+def test_a_frozen_layer_keeps_its_bits(monkeypatch):
+    found = []
+    for n in (1, 2):
+        threads(monkeypatch, n)
+        made = model(normalised=True)
+        made.fit(*data(), batch_size=16, blocks=2, verbose=0)
+        frozen = next(layer for layer in made.layers if isinstance(layer, BatchNormalization))
+        frozen.trainable = False
+        before = made.parameters.to_host()
+        made.fit(*data(), batch_size=16, blocks=2, verbose=0)
+        for name, value in made.parameters.to_host().items():
+            if name.startswith(frozen.name):
+                assert same_bits(value, before[name]), name
+        found.append(weights(made))
+    assert same_bits(*found)  # and of the others too, threads do not decide the bits
 
 
 def test_one_block_is_the_plain_update():

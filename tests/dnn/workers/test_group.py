@@ -17,7 +17,11 @@ import torch
 from fault_injection.groups import Group
 
 from backends import InputError, get_backend
-from dnn import BatchNormalization, Callback, Dense, Dropout, Sequential
+from dnn import Adam, BatchNormalization, Callback, Dense, Dropout, Sequential
+from dnn.agreement import bounds
+from dnn.training.blocks import steps_in_blocks
+from dnn.training.loop import Batches
+from dnn.training.step import gradients
 from dnn.workers import WorkerError, Workers
 
 pytestmark = [
@@ -35,10 +39,11 @@ def data():
     return rng.normal(size=(53, 6)).astype(np.float32), rng.integers(0, 3, 53)
 
 
-def model(backend="numpy", normalised=False, seed=0):
+def model(backend="numpy", normalised=False, seed=0, dropout=0.3):
     middle = [BatchNormalization()] if normalised else []
-    layers = [Dense(16, "relu"), *middle, Dropout(0.3), Dense(3, "softmax")]
-    return Sequential(layers, input_shape=(6,), backend=get_backend(backend), seed=seed)
+    layers = [Dense(16, "relu"), *middle, Dropout(dropout), Dense(3, "softmax")]
+    backend = get_backend(backend) if isinstance(backend, str) else backend
+    return Sequential(layers, input_shape=(6,), backend=backend, seed=seed)
 
 
 def run(folder, work, size, **more):
@@ -107,6 +112,48 @@ def test_backends_differ_only_if_mixed_and_then_agree(tmp_path):
         np.testing.assert_allclose(history["loss"], alone[1]["loss"], rtol=1e-5)
 
 
+def synchronised(workers, backend):
+    """L3: updates from the states of a float64 training; the errors of gradients over their bounds."""
+    made, truth = (
+        model(b, dropout=0.0) for b in (get_backend(backend), get_backend("numpy", dtype="float64"))
+    )
+    examples, batch, found = [], 24, []
+    for each in (made, truth):
+        each.compile(optimizer=Adam(1e-2))
+        examples.append(each.door.admit_training(*data())[0])
+    truth.reserve(batch, training=True)
+    with steps_in_blocks(made, 8, workers) as make:
+        batches = Batches(made, examples[0], batch, make_step=make)
+        batches.begin(1)
+        for rows in np.array(made.backend.to_host(batches._order))[:48].reshape(2, batch):
+            now = {name: a.astype("f4") for name, a in truth.parameters.to_host().items() if "dense" in name}
+            for each in (made, truth):
+                for name, values in now.items():
+                    each.parameters.value[name][...] = each.backend.from_host(
+                        values.astype(each.backend.dtype_name)
+                    )
+            batches.run(1)
+            x, y = examples[1].x[rows], examples[1].y[rows]
+            gradients(truth, x, y)
+            p = truth.outputs_of(truth.forward(x, training=False, logits=True))
+            kappa = bounds.norm(p) / bounds.norm(p - np.eye(3)[y])
+            mine = made.parameters.views(make.total)
+            for name, right in truth.parameters.gradient.items():
+                index = ("dense_1", "dense_2").index(name.split(".")[0])
+                bound = bounds.gradient((6, 16), (16, 3), index, batch, kappa)
+                found.append(bounds.eta(made.backend.to_host(mine[name]), right) / bound)
+            truth.update()
+    return found
+
+
+def test_mixed_workers_hold_level_3_as_a_pure_run_does(tmp_path):
+    pure = synchronised(Workers(), "numpy")
+    for found in run(tmp_path, lambda w: synchronised(w, ("numpy", "torch")[w.rank]), 2, mixed=True):
+        assert 0.0 < max(found) <= 1.0
+        assert len(found) == len(pure) == 8
+    assert max(pure) <= 1.0
+
+
 def test_another_seed_other_data_and_other_code_are_refused_by_all(tmp_path, monkeypatch):
     def other_seed(workers):
         return trained("numpy", seed=workers.rank // 3)(workers)
@@ -136,6 +183,19 @@ def test_who_does_not_come_is_named(tmp_path):
 
     found = run(tmp_path, work, 4, timeout=2.0)
     assert found[:2] + found[3:] == ["WorkerError: worker 2 did not come within 2 s; the run ends"] * 3
+
+
+def test_who_ends_before_the_first_update_is_named_at_once(tmp_path):
+    def work(workers):
+        workers.share(lambda: None)  # all have joined
+        if workers.rank == 2:
+            os._exit(1)
+        return trained("numpy")(workers)
+
+    begun = time.monotonic()
+    found = run(tmp_path, work, 4, timeout=40.0, whole=False)
+    assert found[:2] + found[3:] == ["WorkerError: worker 2 has ended; the run ends"] * 3
+    assert time.monotonic() < begun + 20
 
 
 class Stop(Callback):
@@ -168,16 +228,45 @@ def test_who_hangs_or_ends_is_named_within_the_timeout(number, tmp_path):
     assert found == [f"WorkerError: worker 3 {how}; the run ends"] * 3 + [None]
 
 
-def test_what_is_sent_is_the_array_itself(tmp_path):
-    def work(workers):
-        backend = get_backend("numpy")
-        vector = backend.zeros(10)
-        vector[...] = workers.rank + 1
-        workers.add(backend, vector)
-        tensor = workers._link[1][1]
-        return [vector.tolist(), tensor.data_ptr() == vector.ctypes.data]
+class Machine:
+    """Stands for the file that says which machine a worker is on."""
 
-    assert run(tmp_path, work, 4) == [[[10.0] * 10, True]] * 4
+    def __init__(self, workers):
+        self.workers = workers  # on each machine
+
+    def read_text(self):
+        return f"machine {int(os.environ['RANK']) // self.workers}"
+
+
+@pytest.mark.parametrize("on_each", [1, 2, 4])
+def test_what_is_added_is_the_array_itself_on_this_machine_and_over_the_network(
+    on_each, tmp_path, monkeypatch
+):
+    def work(workers):
+        backend, found = get_backend("numpy"), []
+        for n in (10, 7):
+            vector = workers.zeros(backend, n)
+            for _ in range(20):
+                vector[...] = np.arange(n) + workers.rank
+                workers.add(backend, vector)
+                found.append(vector.tolist())
+        near = [peer for peer in workers._seen[1]]
+        sent = workers._link is None or workers._link[1][1].data_ptr() == vector.ctypes.data
+        return [found, near, sent]
+
+    monkeypatch.setattr("dnn.workers.memory.BOOT", Machine(on_each))
+    expected = [[4.0 * i + 6 for i in range(n)] for n in (10, 7) for _ in range(20)]
+    peers = {1: 0, 2: 1, 4: 2}[on_each]
+    for found, near, sent in run(tmp_path, work, 4):
+        assert found == expected
+        assert len(near) == peers
+        assert sent
+
+
+def test_two_machines_have_the_same_bits(tmp_path, monkeypatch):
+    alone = trained("numpy")(Workers())
+    monkeypatch.setattr("dnn.workers.memory.BOOT", Machine(2))
+    assert {json.dumps(each) for each in run(tmp_path, trained("numpy"), 4)} == {json.dumps(alone)}
 
 
 @pytest.mark.parametrize(

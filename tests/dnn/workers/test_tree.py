@@ -47,12 +47,14 @@ def test_workers_add_as_the_tree_does_and_send_less_than_two_vectors(size, m):
     sent = [0] * size
 
     def work(rank):
-        def swap(peer, send, there, into):
+        def swap(peer, send, get):
             pipes[rank, peer].put(mine[rank][send].copy())
             sent[rank] += mine[rank][send].size
-            into[there] = pipes[peer, rank].get(timeout=30)
+            found = pipes[peer, rank].get(timeout=30)
+            assert found.shape == (get.stop - get.start,) <= ((m + 1) // 2,)
+            return found
 
-        add_over(mine[rank], np.empty((m + 1) // 2, np.float32), rank, size, swap)
+        add_over(mine[rank], rank, size, swap)
 
     threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
     for thread in threads:

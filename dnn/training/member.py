@@ -1,0 +1,177 @@
+"""One thread's part of an update whose batch is cut into blocks (``dnn.training.blocks``)."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+from backends import Array
+from dnn.layers.layer import Layer
+from dnn.layers.noise import Random
+from dnn.losses import weigh
+from dnn.network import Network
+from dnn.training.planning import planner
+from dnn.training.totals import Totals
+from dnn.workers.tree import cuts
+
+UNIT = 16  # numbers of a vector: places begin at a multiple, as the widest registers do
+
+
+def _leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
+    for layer in layers:
+        yield from _leaves(layer.inner) if layer.inner else (layer,)
+
+
+class Member:
+    """One thread's part: a network of the same layers with the same values, and its own gradients and state.
+
+    Args:
+        totals: of the training; they say what is measured.
+        blocks: of a batch; part: those of them that are this thread's, a whole subtree.
+        zeros: makes the vector of the part's sums.
+
+    Attributes:
+        sums: a vector for each level of the subtree: gradients as they lie in the parameters, then the sums
+            of each of all blocks (0 where they are another's), then how much the layers' state changes.
+        place: of the gradients, what this thread adds up of all threads; take_step: the optimizer's, there.
+    """
+
+    place: slice
+    take_step: Callable[[], None]
+
+    def __init__(
+        self, network: Network, totals: Totals, blocks: int, part: range, zeros: Callable[[int], Array]
+    ) -> None:
+        self.whole, self.network, self.part = network, copy(network), part
+        del vars(self.network)["optimizer_state"]  # its vectors would be as long as all weights
+        self.totals = Totals(self.network, totals.weight is not None, totals.classes)
+        parameters, backend = network.parameters, network.backend
+        self.n, k = parameters.gradients.shape[0], totals.sums.shape[0]
+        self.places = [slice(self.n + i * k, self.n + (i + 1) * k) for i in range(blocks)]
+        end = self.n + blocks * k
+        self.floats: list[tuple[Array, Array, slice]] = []  # states before the update, of a block; place
+        self.others: list[tuple[Array, Array]] = []  # the same of what only counts
+        for name, mine in self.network.parameters.state.items():
+            before = parameters.state[name]
+            if mine.dtype == backend.dtype:
+                self.floats.append((before, mine, slice(end, end := end + prod(mine.shape))))
+            else:
+                self.others.append((before, mine))
+        self.sums = [zeros(end), *(backend.zeros(end) for _ in range(len(part).bit_length() - 1))]
+        self._leaves = list(_leaves(self.network.layers))
+        self._attached: list[
+            list[tuple[Layer, Mapping[str, Array], Mapping[str, Array]]]
+        ] = []  # of each level
+        for total in self.sums:
+            self.network.redirect(parameters.value, parameters.views(total))
+            self._attached.append([(leaf, leaf.value, leaf.gradient) for leaf in self._leaves if leaf.value])
+        self._originals = list(_leaves(network.layers))
+        self._random = [layer for layer in self._leaves if isinstance(layer, Random)]
+        self._batches: dict[Any, tuple[Array, Array]] = {}  # room for the part's rows
+        self._plans: dict[tuple[Any, int], Callable[[int], None]] = {}
+
+    def reserve(self, step: Any) -> None:
+        """Make this thread's arrays for the blocks of a step."""
+        sizes = {end - first for first, end in step.cuts} - {0}
+        for size in sizes:
+            self.network.reserve(size, True)
+        step.whole = self._plan(step)
+        rows = step.cuts[self.part[-1]][1] - step.cuts[self.part[0]][0]
+        self._batches[step] = step.arrays(max(rows, *sizes))
+
+    def _plan(self, step: Any) -> bool:
+        """Whether the backend computes whole blocks of such a network; the same for all members."""
+        room: dict[str, Any] = {}
+        make, backend = planner(step), self.network.backend
+        if make is None:
+            return False
+        blocks = self._filled(step)
+        for block in blocks:
+            first, end = step.cuts[block]
+            i = block - self.part[0] if block in self.part else 0
+            sums, adds, level = self.places[block], i % 2 == 1, (i - i % 2).bit_count()
+            position, out = backend.zeros(1, dtype=step.index.dtype), self.sums[level]
+            run = backend.planned(make(
+                step.index[:, first:end], position, out[: self.n], out[sums], whole=step.size, adds=adds,
+                room=room, again=block != blocks[0],
+            ))  # fmt: skip
+            if run is None:
+                return False
+            self._plans[step, block] = run
+        return True
+
+    def _filled(self, step: Any) -> list[int]:
+        """The blocks of this part that have examples, else another one that has."""
+        filled = [block for block, (first, end) in enumerate(step.cuts) if first < end]
+        return [block for block in filled if block in self.part] or filled[:1]
+
+    def work(self, step: Any, blocks: range) -> None:
+        """Add up these blocks, a whole subtree, into ``sums[0]``."""
+        for mine, original in zip(self._leaves, self._originals, strict=True):
+            mine._trainable = original.trainable
+        first, end = step.cuts[blocks[0]][0], step.cuts[blocks[-1]][1]
+        x, y = (array[: end - first, ...] for array in self._batches[step])
+        if not step.whole or blocks != self.part:
+            step.pick_rows(step.index[0, first:end], x, y)
+        self._picked = first, x, y
+        self._subtree(step, blocks, 0)
+
+    def _subtree(self, step: Any, blocks: range, level: int) -> None:
+        if len(blocks) == 1:
+            self._block(step, blocks[0], level)
+            return
+        half = len(blocks) // 2
+        self._subtree(step, blocks[:half], level)
+        if half == 1 and (step, blocks[1]) in self._plans:
+            self._plans[step, blocks[1]](1)  # adds
+            return
+        self._subtree(step, blocks[half:], level + 1)
+        self.sums[level] += self.sums[level + 1]
+
+    def _block(self, step: Any, block: int, level: int) -> None:
+        """Forward and backward on one block, into ``sums[level]``."""
+        network, out, (first, end) = self.network, self.sums[level], step.cuts[block]
+        out[self.n :] = 0.0
+        if first == end:
+            out[: self.n] = 0.0
+            return
+        if (step, block) in self._plans:
+            self._plans[step, block](1)
+            return
+        for before, mine, *_ in (*self.floats, *self.others):
+            mine[...] = before
+        for layer in self._random:
+            layer.begin_at(first)
+        for leaf, value, gradient in self._attached[level]:
+            leaf.attach(value, gradient)
+        start, *arrays = self._picked
+        x, y = (array[first - start : end - start, ...] for array in arrays)
+        weights = None if step.batch_weights is None else step.batch_weights[first:end]
+        outputs, losses, dy = network.loss_of(x, y, training=True)
+        share = (end - first) / step.size
+        if weights is None:
+            dy[...] = dy * share
+        else:
+            weigh(network.backend.xp, weights, losses, dy, step.batch_weights)
+        network.backward(dy)
+        self.totals.clear()
+        self.totals.add(outputs, y, losses, weights)
+        out[self.places[block]] = self.totals.sums
+        for before, mine, place in self.floats:
+            out[place] = network.backend.xp.reshape((mine - before) * share, (-1,))
+
+
+def share_vectors(members: list[Member]) -> Callable[[], None] | None:
+    """Give each member its place of the gradients, and the optimizer's step there; returns what comes before
+    these steps, or None: the optimizer's step is one for all places.
+    """
+    network, n = members[0].whole, members[0].n
+    ends = [*(UNIT * end for _, end in cuts(n // UNIT, len(members))[:-1]), n]
+    places = [slice(*ends) for ends in pairwise((0, *ends))]
+    pieces = [] if network.penalty else network.optimizer_state.pieces(places, members[0].sums[0])
+    for i, (member, place) in enumerate(zip(members, places, strict=True)):
+        member.place = place
+        if pieces:
+            member.take_step = pieces[i + 1]
+    return pieces[0] if pieces else None
