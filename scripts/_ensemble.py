@@ -103,19 +103,21 @@ def sureness(p: np.ndarray, y: np.ndarray, least: float) -> dict[str, float]:
 
 
 def draw_reliability(p: np.ndarray, y: np.ndarray, title: str, path: Path) -> None:
-    """The reliability diagram: share right over mean probability, and below how many answers are there."""
+    """The reliability diagram: share right over mean probability, with standard errors, and the numbers."""
     from _figures import picture
     from matplotlib.ticker import PercentFormatter
 
-    found = np.asarray(reliability(p, y))
+    sure, right, many = np.asarray(reliability(p, y)).T
+    error = np.sqrt((right * many + 1) * ((1 - right) * many + 1) / (many + 2) ** 3)  # of rare ones not 0
     with picture(path, 5.0, 5.0) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         upper.plot([0, 1], [0, 1], "--", color="0.6", label="as right as sure")
-        upper.plot(found[:, 0], found[:, 1], "o-", color="tab:blue", label=title)
-        upper.set_ylabel("answers that are right")
-        upper.legend(loc="upper left")
-        lower.bar(found[:, 0], found[:, 2], width=0.8 / BINS, color="tab:blue")
-        lower.set_yscale("log")
+        upper.errorbar(sure, right, error, fmt="o", capsize=3, color="tab:blue", label=title)
+        upper.set(ylabel="answers that are right", ylim=(-0.03, 1.03))
+        figure.legend(loc="outside upper center", ncols=2)
+        lower.bar(sure, many, width=0.8 / BINS, color="tab:blue")
+        lower.set(yscale="log", ylim=(0.5, None))
+        lower.yaxis.set_major_formatter("{x:,.0f}")
         lower.set_ylabel("answers")
         lower.set_xlabel("probability that the network gives its answer")
         for axis in (upper.xaxis, upper.yaxis):

@@ -58,7 +58,7 @@ def calibrate(ensemble: Any, data: Any, p: Any, path: Path, found: dict[str, Any
 
     if p.min() < 0.0 or p.max() > 1.0:
         raise InputError("the outputs are no probabilities", "a network that ends with softmax or sigmoid")
-    draw_reliability(p, data.y_test, f"{len(p)} test images of {data.name}", path)
+    draw_reliability(p, data.y_test, f"{len(p):,} test images of {data.name}", path)
     held = ensemble.held_out(data)
     if held is None:
         yield "all images were trained on (train.py --hold-out N leaves some out): when is it sure?"
