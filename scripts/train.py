@@ -260,8 +260,9 @@ def report(run: Run, history: Any, seconds: float) -> None:
         "ms_per_update": 1e3 * median(numbers["seconds"]) * run.options.epochs / run.updates,
         "test_accuracy": accuracy, **sure,
     })  # fmt: skip
-    for line in reached(run.options.preset, numbers["seconds"], numbers["val_accuracy"]):
-        say(line)
+    if not run.options.quiet:
+        for line in reached(run.options.preset, numbers["seconds"], numbers["val_accuracy"]):
+            say(line)
     say(f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {run.updates} updates  "
         f"{seconds:.1f} s  {backend.name}")  # fmt: skip
 
