@@ -175,9 +175,10 @@ def add_data_arguments(
     parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """RUN and --allow-nonfinite, which ``open_run`` reads, and --json."""
-    parser.add_argument("run", metavar="RUN", type=Path, help="the run folder of a training")
+def add_run_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """RUN, or a list of them, and --allow-nonfinite, which ``open_run`` reads, and --json."""
+    about = "run folders of trainings" if several else "the run folder of a training"
+    parser.add_argument("run", metavar="RUN", type=Path, nargs="+" if several else None, help=about)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     parser.add_argument(
         "--allow-nonfinite", action="store_true", help="use the weights even if some are NaN or infinite"

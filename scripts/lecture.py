@@ -65,6 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
     from lecture_experiments.features import sparsity_grid
     from lecture_experiments.gradients import gradient_sizes, gradients_grid
     from lecture_experiments.noise import noise_grid
+    from lecture_experiments.paths import film, surface
     from lecture_experiments.run import Results, first, train
 
     from dnn.datasets import load_dataset
@@ -89,6 +90,8 @@ def main(arguments: argparse.Namespace) -> None:
     sizes = (
         gradient_sizes(data, backend, arguments.seed) if any(n.startswith("depth-") for n in names) else {}
     )
+    frames = film(data, backend, arguments.epochs, arguments.seed) if "lecture" in names else {}
+    around = surface(data, backend, arguments.seed) if "lbfgs" in names else None
     new = {
         "noise": noise_grid(outcomes, results, data, backend, arguments.seed),
         "gradients": gradients_grid(sizes),
@@ -98,7 +101,7 @@ def main(arguments: argparse.Namespace) -> None:
     rows = tables.merged(kept, outcomes)
     accuracies = {row["experiment"]: float(row["accuracy"]) for row in rows}
     lecture = results.model("lecture", backend) if "lecture" in outcomes else None
-    made = pictures.draw_all(accuracies, outcomes, grids, sizes, lecture, data, arguments.out)
+    made = pictures.draw_all(accuracies, outcomes, grids, sizes, frames, around, lecture, data, arguments.out)
     written = tables.write(rows, grids, arguments.out)
     print(tables.as_text(rows))
     print(f"tables in {written}, lecture*.csv and {made} pictures beside it")

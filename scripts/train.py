@@ -5,16 +5,15 @@ import argparse
 import shlex
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import _command
+from _building import build, judged, reached, settle
 from _resuming import ON_NAN, UNWRITTEN, require_whole, resumed
-
-PRESET_SETS = ("hidden", "activation", "loss", "optimizer", "learning_rate", "schedule", "warmup")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -25,7 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     _command.add_data_arguments(parser, names="mnist, fashion_mnist, kmnist or digits (default: %(default)s)")
     add = parser.add_argument_group("network and training").add_argument
-    presets = "lecture, best, augmented or cnn: network, optimizer and schedule of a recipe"
+    presets = "lecture, best, augmented, elastic, cnn or quick: a recipe's network, optimizer and schedule"
     add("--preset", metavar="NAME", help=presets)
     add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS")
     add("--activation", default="relu", help="of the hidden layers")
@@ -35,10 +34,12 @@ def make_parser() -> argparse.ArgumentParser:
     rates = "constant, step, linear (to 0), cosine or one_cycle (default: %(default)s)"
     add("--schedule", default="linear", metavar="NAME", help=f"of the rate over all updates: {rates}")
     add("--warmup", type=int, default=0, metavar="N", help="updates in which the rate rises (default: 0)")
-    add("--batch-size", type=int, default=100)
-    add("--epochs", type=int, default=10)
+    add("--batch-size", type=int, default=100, help="default: the preset's, else %(default)s")
+    add("--epochs", type=int, default=10, help="default: the preset's, else %(default)s")
     add("--seed", type=int, default=0)
     add("--limit", type=int, metavar="N", help="only the first N training images")
+    held = "leave the last N training images out, and find by them from where on it is sure"
+    add("--hold-out", type=int, default=0, metavar="N", help=held)
     _command.add_backend_arguments(parser)
     add = parser.add_argument_group("workers (docs/workers.md)").add_argument
     cut = "cut each batch into B, a power of two, for threads and for the workers that torchrun starts"
@@ -77,41 +78,6 @@ def parse() -> Asked:
     return Asked(argparse.Namespace(**merged), defaults, given)
 
 
-def build(asked: Asked, backend: Any, data: Any, examples: int) -> Any:
-    """The compiled model that the options describe."""
-    from backends import InputError
-    from dnn.layers import Dense, Rescaling
-    from dnn.losses import get_loss
-    from dnn.optimizers import OPTIMIZERS
-    from dnn.optimizers.schedules import over_training
-    from dnn.presets import PRESETS
-    from dnn.sequential import Sequential
-    from dnn.validation.settings import look_up, require_number
-
-    options = asked.options
-    updates = options.epochs * -(-examples // options.batch_size)
-    if options.preset is not None:
-        preset = look_up("preset", options.preset, PRESETS)
-        if wrong := sorted(asked.given & set(PRESET_SETS)):
-            raise InputError(
-                f"--{wrong[0].replace('_', '-')} was given with --preset, which sets it; leave out one"
-            )
-        layers, optimizer = preset.layers(data.image_shape, data.classes), preset.optimizer(updates)
-        loss = preset.loss
-    else:
-        optimizer = look_up("optimizer", options.optimizer, OPTIMIZERS)()
-        rate = optimizer.learning_rate if options.learning_rate is None else options.learning_rate
-        require_number("learning_rate", rate, 0.0)
-        schedule = over_training(options.schedule, rate, updates, options.warmup)
-        optimizer = replace(optimizer, learning_rate=schedule)
-        hidden = [Dense(units, options.activation) for units in options.hidden]
-        loss = get_loss(options.loss)
-        layers = [Rescaling(1 / 255), *hidden, Dense(data.classes, loss.ending)]
-    model = Sequential(layers, input_shape=data.x_train.shape[1:], backend=backend, seed=options.seed)
-    model.compile(loss, optimizer)
-    return model
-
-
 @dataclass
 class Run:
     """One training, ready to begin."""
@@ -141,11 +107,11 @@ def prepare(asked: Asked, workers: Any) -> Run:
     from dnn.callbacks import latest_state
     from dnn.datasets import load_dataset
     from dnn.run_folder import RunFolder, free_folder, require_new
-    from dnn.validation.settings import positive_integer
+    from dnn.validation.settings import natural_number, positive_integer, require
     from dnn.workers.tree import require_blocks
 
     resume = asked.options.resume is not None
-    options = asked.options = resumed(asked, workers) if resume else asked.options
+    options = asked.options = resumed(asked, workers) if resume else settle(asked)
     require_blocks(options.blocks, workers.size)
     backend = open_backend(options, workers)
     options.epochs = positive_integer("epochs", options.epochs)
@@ -157,7 +123,9 @@ def prepare(asked: Asked, workers: Any) -> Run:
     load = partial(load_dataset, options.dataset, options.data_dir)
     data = workers.first_alone(load)  # which downloads what is missing
     limit = positive_integer("limit", options.limit) if options.limit is not None else None
-    x, y = data.x_train[:limit], data.y_train[:limit]
+    held = natural_number("hold_out", options.hold_out)
+    require(held < len(data.x_train), "hold_out", held, f"fewer than the {len(data.x_train)} training images")
+    x, y = (rows[: len(rows) - held][:limit] for rows in (data.x_train, data.y_train))
     model = build(asked, backend, data, len(x))
     place = Path(options.resume or options.run_dir or free_folder(Path("runs"), backend.name))
     folder = RunFolder(place, resume=resume) if workers.first else None
@@ -295,6 +263,7 @@ def report(run: Run, history: Any, seconds: float, first: float) -> None:
     with backend.one_thread() if run.options.blocks > 1 else nullcontext():
         described = backend.describe()
     loss, accuracy = numbers["val_loss"][-1], numbers["val_accuracy"][-1]
+    sure = judged(run.model, run.data, run.options.hold_out)
     run.folder.save(run.model)
     run.folder.draw(history, f"{run.options.dataset}, {backend.name}, test accuracy {accuracy:.4f}")
     run.folder.write_json(RESULT, {
@@ -304,8 +273,11 @@ def report(run: Run, history: Any, seconds: float, first: float) -> None:
         "seconds_to_first_update": first,  # from the start, with all that is loaded and compiled
         # The median epoch's: the first one may also compile.
         "ms_per_update": 1e3 * median(numbers["seconds"]) * run.options.epochs / run.updates,
-        "test_accuracy": accuracy,
+        "test_accuracy": accuracy, **sure,
     })  # fmt: skip
+    if not run.options.quiet:
+        for line in reached(run.options.preset, numbers["seconds"], numbers["val_accuracy"]):
+            say(line)
     say(f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {run.updates} updates  "
         f"{seconds:.1f} s  {backend.name}")  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Cases of every kernel: its arguments by name, in order, host arrays and plain values.
 
-They are found by name: see ``cases``. Those of convolution, pooling, normalisation and noise are in
-layer_cases.py.
+They are found by name: see ``cases``. Those of convolution, pooling, normalisation, noise and warping
+are in layer_cases.py.
 """
 
 from __future__ import annotations

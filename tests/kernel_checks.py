@@ -55,7 +55,7 @@ def on_device(backend: Backend, name: str, case: Case, variant: str) -> Case:
 
 def ulp_bound(name: str, kind: str | None) -> float | None:
     """ULP allowed for each element, where the two do the same few roundings; None: eta instead."""
-    if name in ("gather_rows", "threefry", "clip_value", "max_pool2d") or (
+    if name in ("gather_rows", "threefry", "clip_value", "max_pool2d", "smooth_moves", "warp_images") or (
         name in ("activation", "activation_backward") and kind in ("linear", "relu")
     ):
         return 0  # copies, choices, and one rounding

@@ -1,4 +1,4 @@
-"""Cases of the kernels of layers for kernel_cases.py: convolution, pooling, normalisation, noise."""
+"""Cases of the kernels of layers for kernel_cases.py: convolution, pooling, normalisation, noise, warping."""
 
 from __future__ import annotations
 
@@ -192,3 +192,24 @@ def dropout_cases(num: Any, kind: str | None) -> Iterator[Case]:
 
 def gaussian_noise_cases(num: Any, kind: str | None) -> Iterator[Case]:
     return _noise_cases(num, {"deviation": 0.5}, "y")
+
+
+def smooth_moves_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for batch, (height, width) in product(BATCHES, ((1, 3), (5, 6), (9, 8))):
+        shares = [np.floor(num.rng.random((n, n)) * 4096 / n).astype(num.dtype) for n in (height, width)]
+        yield {
+            "bits": num.rng.integers(0, 2**63 - 1, (batch, -(-2 * height * width // 7))),
+            "rows": shares[0],
+            "columns": shares[1],
+            "strength": 30.0,
+            "moves": num.garbage(batch, 2, height, width),
+        }
+
+
+def warp_images_cases(num: Any, kind: str | None) -> Iterator[Case]:
+    for batch, (height, width), channels in product(BATCHES, ((1, 3), (5, 6), (9, 8)), (1, 3)):
+        shape = (batch, height, width, channels)
+        for far in (0.0, 1.0, 100.0):
+            matrix = np.eye(2, dtype=num.dtype) + (far > 0.0) * 0.3 * num.finite(batch, 2, 2)
+            moves = far * num.finite(batch, 2, height, width)
+            yield {"x": num.normal(*shape), "matrix": matrix, "moves": moves, "y": num.garbage(*shape)}

@@ -88,8 +88,8 @@ a name with a dot at its end stands for all that is in it."""
 
 TRAIN = "--dataset digits --hidden 16 --epochs 1 --quiet --run-dir runs/{n}"
 TIME = "--dataset digits --hidden 16 --updates 20 --rotations 1 --contenders numpy"
-IMAGES = "--dataset digits --epochs 1 --limit 100 --backend numpy"
-TEXTS = "--files train.txt test.txt --columns 16 --epochs 1 --backend numpy"
+IMAGES = "--dataset digits --epochs 1 --limit 100 --seeds 1 --backend numpy"
+TEXTS = "--files train.txt test.txt --columns 16 --epochs 1 --seeds 1 --backend numpy"
 SMALL = {
     "train.py --backend auto": TRAIN,
     "train.py --blocks 8 --batch-size 800": TRAIN,
@@ -118,7 +118,7 @@ SMALL = {
     "examples/recognise_images.py": IMAGES,
     "examples/recognise_images.py --limit 60000": IMAGES,
     "examples/recognise_images.py --dataset digits": IMAGES,
-    "examples/predict_disease.py": "--epochs 1 --folds 2 --repeats 1 --backend numpy",
+    "examples/predict_disease.py": "--epochs 1 --folds 2 --seeds 1 --backend numpy",
     "examples/find_anomalies.py": IMAGES,
     "examples/find_anomalies.py --normal 5 6 7 8 9": IMAGES,
     "examples/find_anomalies.py --dataset mnist --limit 5000 --epochs 20": IMAGES,

@@ -132,8 +132,8 @@ def test_image_folders(tmp_path):
 
 
 def test_augmentation():
-    layers = dnn.RandomTranslation(1), dnn.RandomRotation(10.0), dnn.Flatten(), Dense(3, "softmax")
-    model = network(*layers, inputs=(5, 5, 1))
+    moved = dnn.RandomTranslation(1), dnn.RandomRotation(10.0), dnn.RandomElastic(5.0, 2.0)
+    model = network(*moved, dnn.Flatten(), Dense(3, "softmax"), inputs=(5, 5, 1))
     x = np.random.default_rng(0).random((20, 5, 5, 1), dtype=np.float32)
     assert learns(model, x, np.arange(20) % 3)
     assert same_bits(model.predict(x), model.predict(x))

@@ -113,7 +113,8 @@ def test_the_wheel_holds_the_types_and_what_the_command_runs(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {"dnn/py.typed", "backends/py.typed"} <= set(names)
     assert {Path(name).stem for name in names if name.startswith("dnn/_scripts/")} == {
-        "_command", "_resuming", "train", "evaluate", "predict", "draw", "export", "doctor", "agree",
+        "_building", "_command", "_ensemble", "_figures", "_resuming",
+        "train", "evaluate", "predict", "draw", "export", "doctor", "agree",
         "__init__", "comparison", "keeping", "reading", "server", "index", "page",  # of draw
     }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Numba's loops, compiled at their first call and kept on disk, where that works."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,9 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         _unless_it_fails(super().save_overload, *what)
 
 
-def compiled(function: Callable[..., None]) -> Any:
+def compiled(function: Callable[..., None], fastmath: Collection[str] = FAST) -> Any:
     """The function, compiled at its first call for the machine at hand and for each dtype."""
-    made = numba.njit(function, nogil=True, fastmath=FAST, error_model="numpy")
+    made = numba.njit(function, nogil=True, fastmath=set(fastmath), error_model="numpy")
     kept = _unless_it_fails(_Cache, function)
     if kept is not None:
         made._cache = kept  # as its enable_caching does

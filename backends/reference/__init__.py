@@ -20,6 +20,7 @@ from backends.reference import (
     optimizers,
     pooling,
     random,
+    warping,
 )
 from backends.reference.activations import ACTIVATIONS, ActivationFunction
 from backends.reference.declaration import Declaration, declarations, kernel
@@ -27,7 +28,7 @@ from backends.table import Table
 
 _MODULES = (
     gather, activations, dense_layer, convolution, pooling, normalization, random, losses, optimizers,
-    gradients,
+    gradients, warping,
 )  # fmt: skip
 
 KERNELS: Table[Declaration] = Table("kernel", {d.name: d for m in _MODULES for d in declarations(m)})

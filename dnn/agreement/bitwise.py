@@ -1,4 +1,4 @@
-"""L0: kernels whose results are equal bit for bit: random streams, picked rows, masks, clipping, penalties.
+"""L0: kernels whose results are equal bit for bit: streams, picked rows, masks, views, clipping, penalties.
 
 All numbers are integers, or halves of them, so that nothing is rounded; what a kernel only reads is compared
 too. Native PyTorch has no such kernels.
@@ -104,7 +104,22 @@ def _windows(seed: int) -> Iterator[Call]:
         yield "max_pool2d", f"{size} windows, strides {strides}", (x, size, strides, borders, y, index)
 
 
-PARTS = (_streams, _rows, _tables, _gradients, _variances, _windows)
+def _views(seed: int) -> Iterator[Call]:
+    """What RandomElastic and the other augmentations draw: moves that are sums of integers, and pixels from
+    quarters between others, inside and outside."""
+    draws = textbook.bits(seed, "agreement views", 0, 0, 6 * 7 * 9 * 2)
+    for height, width in ((7, 9), (5, 5)):
+        shares = [(draws[: n * n].reshape(n, n) >> 20) % (4096 // n) * 1.0 for n in (height, width)]
+        bits, moves = draws[: 6 * 18].reshape(6, 18), np.zeros((6, 2, height, width))
+        yield "smooth_moves", f"of {height} x {width} pixels", (bits, *shares, 32.0, moves)
+        quarters = (draws[: moves.size].reshape(moves.shape) >> 40) % 25 / 4 - 3.0
+        x = np.resize(draws >> 10, (6, height, width, 2)) % 9 - 4.0
+        matrix = np.resize(draws >> 50, (6, 2, 2)) % 5 / 4 - 0.5
+        for name, m in (("moved", np.tile(np.eye(2), (6, 1, 1))), ("turned and moved", matrix)):
+            yield "warp_images", f"{height} x {width} pixels {name}", (x, m, quarters, np.zeros(x.shape))
+
+
+PARTS = (_streams, _rows, _tables, _gradients, _variances, _windows, _views)
 
 
 def bitwise_level(

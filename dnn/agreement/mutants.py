@@ -232,6 +232,14 @@ def _unshifted_softmax(kernel: Kernel) -> Kernel:
     return softmax
 
 
+def _one_field(kernel: Kernel) -> Kernel:
+    def smooth(*arguments: Any) -> None:
+        kernel(*arguments)
+        arguments[-1][:, 1, ...] = arguments[-1][:, 0, ...]
+
+    return smooth
+
+
 MUTANTS: Table[Wrong] = Table("mutant", {
     # Products of TF32-rounded factors, as torch and CuPy may do on a GPU when told so.
     "tf32": _products(_round_tf32),
@@ -286,6 +294,12 @@ MUTANTS: Table[Wrong] = Table("mutant", {
     "lost-duplicates": {"scatter_rows": lambda _: lambda rows, index, out: out.__setitem__(index, rows)},
     # Softmax of outputs without the largest z taken off first.
     "unshifted-softmax": {"activation softmax": _unshifted_softmax},
+    # Images distorted down and across by the same noise.
+    "one-field": {"smooth_moves": _one_field},
+    # The nearest pixel's number instead of one between four.
+    "nearest-pixel": {
+        "warp_images": lambda kernel: lambda x, matrix, moves, y: kernel(x, matrix, np.rint(moves), y)
+    },
     # The mean of squares minus the square of the mean.
     "naive-variance": {"batch_norm": _naive_variance},
 })  # fmt: skip

@@ -2,7 +2,7 @@
 
 from dnn.layers.activated import Activation
 from dnn.layers.activation_layers import ELU, GELU, LeakyReLU
-from dnn.layers.augmentation import RandomRotation, RandomTranslation
+from dnn.layers.augmentation import RandomElastic, RandomRotation, RandomTranslation
 from dnn.layers.containers import LAYERS, Block, Parallel, Residual
 from dnn.layers.dense import Dense
 from dnn.layers.embedding import Embedding
@@ -17,12 +17,13 @@ __all__ = [
     "ELU", "GELU", "LAYERS", "Activation", "AveragePooling2D", "BatchNormalization", "Block", "Conv1D",
     "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "GaussianNoise", "GlobalAveragePooling2D",
     "GlobalMaxPooling2D", "Layer", "LayerNormalization", "LeakyReLU", "MaxPooling2D", "Parallel",
-    "RandomRotation", "RandomTranslation", "Rescaling", "Reshape", "Residual",
+    "RandomElastic", "RandomRotation", "RandomTranslation", "Rescaling", "Reshape", "Residual",
 ]  # fmt: skip
 
 for _layer in (
     Dense, Activation, Dropout, GaussianNoise, BatchNormalization, LayerNormalization, Conv2D, Conv1D,
     MaxPooling2D, AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, Flatten, Reshape, Rescaling,
-    RandomTranslation, RandomRotation, Embedding, Block, Residual, Parallel, LeakyReLU, ELU, GELU,
+    RandomTranslation, RandomRotation, RandomElastic, Embedding, Block, Residual, Parallel, LeakyReLU, ELU,
+    GELU,
 ):  # fmt: skip
     LAYERS.add(_layer.__name__, _layer)

@@ -1,7 +1,8 @@
-"""RandomTranslation and RandomRotation: another view of each image in each epoch, only in training.
+"""RandomTranslation, RandomRotation, RandomElastic: another view of each image in each epoch of training.
 
-Where they go and how far is drawn on the device from keyed streams, so the views are equal on every backend
-(to rounding, where they are turned). What comes in from outside an image is 0, MNIST's background.
+Where pixels come from is drawn on the device from keyed streams, so the views are equal on every backend (of
+RandomRotation to rounding: cosines are each library's own). What comes in from outside an image is 0, MNIST's
+background.
 """
 
 from abc import abstractmethod
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from backends import Array, Backend
+from backends.reference.warping import SHARES
 from dnn.layers.layer import Shape
 from dnn.layers.noise import Random
 from dnn.validation.settings import positive_integer, require_number
@@ -20,12 +22,12 @@ _UNIT = 2.0**-31
 
 
 class Augmentation(Random):
-    """Base: images (H, W) or (H, W, C), four random words for each, a picture made of their pixels.
+    """Base: images (H, W) or (H, W, C), four random numbers for each, and where its pixels come from.
 
     It must stand before all layers that are trained, since it passes no gradient back.
     """
 
-    kernel = "gather_rows"
+    kernel = "warp_images"
     outermost = True
 
     def shape_after(self, input_shape: Shape) -> Shape:
@@ -38,8 +40,6 @@ class Augmentation(Random):
         if not self._first:
             raise self.refused("stands behind a layer that is trained", "it before all of them")
         super().bind(backend)
-        places = np.divmod(np.arange(prod(self.input_shape[:2])), self.input_shape[1])
-        self._pixel_row, self._pixel_column = map(backend.from_host, places)
 
     def pairs(self) -> int:
         return 2
@@ -47,34 +47,23 @@ class Augmentation(Random):
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         if not training:
             return {}
-        backend, pixels = self.backend, prod(self.input_shape[:2])
+        backend = self.backend
         return {
             **super().make_buffers(batch, training),
-            "picked": backend.zeros((batch, pixels, *self.input_shape[2:])),
-            # The first pixel of each example in the batch.
-            "offset": backend.from_host(np.arange(batch)[:, None] * pixels),
+            # Every image as it is: of the others only what a layer changes is written.
+            "matrix": backend.from_host(np.tile(np.eye(2, dtype=backend.dtype_name), (batch, 1, 1))),
+            "moves": backend.zeros((batch, 2, *self.input_shape[:2])),
         }
 
     def apply(self, keep: SimpleNamespace, x: Array) -> None:
-        xp = self.backend.xp
-        words = xp.stack([keep.bits[:, 0] >> 32, keep.bits[:, 0] & _WORD, keep.bits[:, 1] >> 32], axis=1)
-        pixels = self.picture(x, xp.astype(words, x.dtype) * _UNIT, keep)
-        keep.y[...] = xp.reshape(pixels, keep.y.shape)
+        xp, images = self.backend.xp, (x.shape[0], *self.input_shape[:2], prod(self.input_shape[2:]))
+        words = (part for i in (0, 1) for part in (keep.bits[:, i] >> 32, keep.bits[:, i] & _WORD))
+        self.place(xp.astype(xp.stack(list(words), axis=0), x.dtype) * _UNIT, keep)
+        self._kernel(xp.reshape(x, images), keep.matrix, keep.moves, self.backend.view(keep.y, images))
 
     @abstractmethod
-    def picture(self, x: Array, uniform: Array, keep: SimpleNamespace) -> Array:
-        """Pixels (B, H W[, C]) from those of x (B, n) and numbers (B, 3) in [0, 1)."""
-
-    def at(self, x: Array, row: Array, column: Array, keep: SimpleNamespace) -> Array:
-        """The pixels (B, H W[, C]) at integer rows and columns (B, H W); 0 outside the images."""
-        xp, (height, width) = self.backend.xp, self.input_shape[:2]
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        place = xp.where(inside, row * width + column, xp.zeros_like(row)) + keep.offset
-        rows = (-1, *self.input_shape[2:])
-        out = self.backend.view(keep.picked, rows)
-        self._kernel(xp.reshape(x, rows), xp.reshape(place, (-1,)), out, 1.0)
-        mask = xp.reshape(xp.astype(inside, x.dtype), (*row.shape, *(1 for _ in self.input_shape[2:])))
-        return keep.picked * mask
+    def place(self, uniform: Array, keep: SimpleNamespace) -> None:
+        """Write keep.matrix (B, 2, 2), keep.moves (B, 2, H, W) or both from numbers (4, B) in [0, 1)."""
 
     def backward(self, dy: Array) -> Array | None:
         """Nothing before it is trained."""
@@ -90,10 +79,10 @@ class RandomTranslation(Augmentation):
         super().__init__(name)
         self.pixels = positive_integer("pixels", pixels)
 
-    def picture(self, x: Array, uniform: Array, keep: SimpleNamespace) -> Array:
-        xp = self.backend.xp
-        moves = xp.astype(uniform[:, :2] * float(2 * self.pixels + 1), xp.int64) - self.pixels
-        return self.at(x, self._pixel_row - moves[:, 0:1], self._pixel_column - moves[:, 1:2], keep)
+    def place(self, uniform: Array, keep: SimpleNamespace) -> None:
+        moves = self.pixels - self.backend.xp.floor(uniform * float(2 * self.pixels + 1))
+        for axis in (0, 1):
+            keep.moves[:, axis, ...] = moves[axis, :, None, None]
 
 
 class RandomRotation(Augmentation):
@@ -108,22 +97,75 @@ class RandomRotation(Augmentation):
         super().__init__(name)
         self.degrees = require_number("degrees", degrees, 0.0, 360.0)
 
-    def picture(self, x: Array, uniform: Array, keep: SimpleNamespace) -> Array:
-        xp, (height, width) = self.backend.xp, self.input_shape[:2]
-        angle = (2.0 * uniform[:, 2:3] - 1.0) * (self.degrees * np.pi / 180.0)
-        cosine, sine = xp.cos(angle), xp.sin(angle)
-        down = xp.astype(self._pixel_row, x.dtype) - 0.5 * (height - 1)
-        right = xp.astype(self._pixel_column, x.dtype) - 0.5 * (width - 1)
-        # Where the pixel came from: turned back.
-        row = cosine * down - sine * right + 0.5 * (height - 1)
-        column = sine * down + cosine * right + 0.5 * (width - 1)
-        top, left = xp.floor(row), xp.floor(column)
-        low, far = row - top, column - left  # shares of the lower and of the right neighbour
-        top, left = xp.astype(top, xp.int64), xp.astype(left, xp.int64)
-        shape = (*low.shape, *(1 for _ in self.input_shape[2:]))
-        total = xp.zeros((*low.shape, *self.input_shape[2:]), dtype=x.dtype, device=self.backend.device)
-        for i, below in (0, 1.0 - low), (1, low):
-            for j, right_of in (0, 1.0 - far), (1, far):
-                share = xp.reshape(below * right_of, shape)
-                total = total + self.at(x, top + i, left + j, keep) * share
-        return total
+    def place(self, uniform: Array, keep: SimpleNamespace) -> None:
+        xp = self.backend.xp
+        angle = (2.0 * uniform[2, :] - 1.0) * (self.degrees * np.pi / 180.0)
+        _write(keep.matrix, _turn(xp.cos(angle), xp.sin(angle)))
+
+
+class RandomElastic(Augmentation):
+    """In training each image is distorted (Simard et al. 2003), turned, scaled and slanted, each by chance.
+
+    Each pixel comes from a place moved by noise from -1 to 1 in both directions, which a Gaussian of standard
+    deviation ``sigma`` smooths and ``strength`` multiplies: by about 0.16 strength / sigma pixels. What the
+    layer does has the same bits on every backend.
+
+    Args:
+        strength: of the moves, in pixels, from 0.
+        sigma: in pixels, above 0: small trembles, large bends.
+        degrees: up to which it is turned, to either side, below 180; tan(angle / 2) is uniform.
+        scale: up to which share of its height, and of its width, it becomes larger or smaller, below 1.
+        shear: how many columns at most a row is moved against the next one, to either side.
+    """
+
+    examples = ({"strength": 30.0}, {"degrees": 10.0, "scale": 0.1, "shear": 0.2})
+
+    def __init__(
+        self, strength: float, sigma: float = 5.0, degrees: float = 0.0, scale: float = 0.0,
+        shear: float = 0.0, *, name: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(name)
+        self.strength = require_number("strength", strength, 0.0)
+        self.sigma = require_number("sigma", sigma, 1e-3)
+        self.degrees = require_number("degrees", degrees, 0.0, 180.0)
+        self.scale = require_number("scale", scale, 0.0, 1.0)
+        self.shear = require_number("shear", shear, 0.0)
+
+    def bind(self, backend: Backend) -> None:
+        super().bind(backend)
+        self._smooth = backend.kernel("smooth_moves")
+        shares = (_gaussian(n, self.sigma).astype(backend.dtype_name) for n in self.input_shape[:2])
+        self._shares = tuple(map(backend.from_host, shares))
+
+    def pairs(self) -> int:
+        """Two for the four numbers, and one for each seven bytes of noise."""
+        return 2 + -(-2 * prod(self.input_shape[:2]) // 7)
+
+    def place(self, uniform: Array, keep: SimpleNamespace) -> None:
+        self._smooth(keep.bits[:, 2:], *self._shares, self.strength, keep.moves)
+        spread = 2.0 * uniform - 1.0
+        t = spread[0, :] * float(np.tan(self.degrees * np.pi / 360.0))
+        square = t * t
+        (cosine, minus), (sine, _) = _turn((1.0 - square) / (1.0 + square), 2.0 * t / (1.0 + square))
+        high, wide = (1.0 + self.scale * spread[i, :] for i in (1, 2))
+        slant = self.shear * spread[3, :]
+        first = (cosine * high + minus * slant, minus * wide)
+        _write(keep.matrix, (first, (sine * high + cosine * slant, cosine * wide)))
+
+
+def _turn(cosine: Array, sine: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """The matrix of a turn: where the pixel came from."""
+    return (cosine, -sine), (sine, cosine)
+
+
+def _write(matrix: Array, numbers: tuple[tuple[Array, Array], tuple[Array, Array]]) -> None:
+    for i, row in enumerate(numbers):
+        for j, number in enumerate(row):
+            matrix[:, i, j] = number
+
+
+def _gaussian(n: int, sigma: float) -> np.ndarray:
+    """(n, n) whole shares of a Gaussian about each place, about SHARES in all on an endless line."""
+    far = np.subtract.outer(np.arange(n), np.arange(n)) / sigma
+    shares: np.ndarray = np.floor(SHARES / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * np.exp(-0.5 * far * far))
+    return shares

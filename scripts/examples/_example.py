@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ run = _command.run
 
 
 def parser(description: str | None, epochs: int) -> _command.Parser:
-    """A parser with --epochs, --seed and the backend's options."""
+    """A parser with --epochs, --seed, --seeds and the backend's options."""
     parser = _command.Parser(description=description)
     parser.add_argument("--epochs", type=int, default=epochs, help="of the network (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, shuffles and splits")
+    more = "so many, from --seed on, whose mean and standard error are shown (default: %(default)s)"
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help=more)
     _command.add_backend_arguments(parser)
     return parser
 
@@ -31,7 +34,7 @@ def add_image_arguments(parser: _command.Parser, default: str | None, names: str
 
 
 def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
-    """The backend that was asked for; ``counts`` are options that must be positive, beside --epochs.
+    """The backend that was asked for; ``counts`` are options that must be positive, as --epochs and --seeds.
 
     Raises InputError: one of them is not, the seed is out of range, or scikit-learn is missing.
     """
@@ -39,10 +42,10 @@ def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
     from backends.errors import install
     from dnn.validation.settings import positive_integer
 
-    for name in ("epochs", *counts):
+    for name in ("epochs", "seeds", *counts):
         positive_integer(name, getattr(arguments, name))
-    if not 0 <= arguments.seed < 2**31:
-        raise InputError(f"seed is {arguments.seed}, expected an integer from 0 to 2**31 - 1")
+    if not 0 <= arguments.seed <= 2**31 - arguments.seeds:
+        raise InputError(f"seed is {arguments.seed}, expected seeds from 0 to 2**31 - 1")
     backend = _command.open_backend(arguments)
     try:
         import sklearn  # noqa: F401
@@ -62,27 +65,40 @@ def trained(
     *,
     rate: float,
     batch: int,
+    seed: int,
     loss: str = "categorical_crossentropy",
-    seed: int | None = None,
 ) -> Any:
     """A network of Dense layers (units, activation), trained by Adam with a rate that falls to 0.
 
     Args:
-        x: (n, n_in), pixels if it is uint8; y: (n,) classes, or (n, n_out) for another loss.
+        x: (n, n_in), pixels if it is uint8, or sparse; y: (n,) classes, or (n, n_out) for another loss.
         batch: examples an update, or all if there are fewer.
-        seed: instead of --seed.
     """
     from dnn import Adam, Dense, LinearDecay, Rescaling, Sequential
 
-    batch = min(batch, len(x))
-    updates = arguments.epochs * -(-len(x) // batch)
+    batch = min(batch, x.shape[0])
+    updates = arguments.epochs * -(-x.shape[0] // batch)
     scaled = [Rescaling(1 / 255)] if str(x.dtype) == "uint8" else []
     layers = [*scaled, *(Dense(count, activation) for count, activation in units)]
-    seed = arguments.seed if seed is None else seed
     model = Sequential(layers, input_shape=x.shape[1:], backend=backend, seed=seed)
     model.compile(loss, Adam(LinearDecay(rate, updates)))
     model.fit(x, y, batch_size=batch, epochs=arguments.epochs, verbose=0)
     return model
+
+
+def over_seeds(arguments: argparse.Namespace, scores: Callable[[int], Any], random: bool = True) -> list[str]:
+    """Cells with the mean of each of the scores (a tuple) over the seeds, and its standard error.
+
+    A method that is not ``random`` is asked once, and has no error.
+    """
+    import numpy as np
+
+    seeds = range(arguments.seed, arguments.seed + (arguments.seeds if random else 1))
+    values = np.asarray([scores(seed) for seed in seeds])
+    if len(seeds) == 1:
+        return [f"{mean:.4f}" for mean in values[0]]
+    errors = values.std(axis=0, ddof=1) / np.sqrt(len(seeds))
+    return [f"{mean:.4f} +- {error:.4f}" for mean, error in zip(values.mean(axis=0), errors, strict=True)]
 
 
 def report(first: str, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

@@ -12,6 +12,7 @@ from dnn.sequential import Sequential
 from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, NAMES, STEPS
 from lecture_experiments.gradients import Sizes
 from lecture_experiments.grids import Grid, share
+from lecture_experiments.paths import Film, Surface
 from lecture_experiments.run import Outcome
 
 TICKS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 30, 50, 100)
@@ -143,6 +144,47 @@ def gradients(figure: Any, sizes: Sizes) -> None:
     panels[1].legend(fontsize=SMALL, loc="lower right")
 
 
+def film_strip(figure: Any, film: Film, image_shape: tuple[int, int], many: int = 3) -> None:
+    """Some hidden units' weights from the image over training: those that change most; one colour scale."""
+    moments = list(film)
+    moved = np.abs(film[moments[-1]] - film[moments[0]]).sum(axis=0)
+    units = np.argsort(-moved, kind="stable")[:many]
+    largest = float(np.quantile(np.abs(film[moments[-1]][:, units]), 0.99))
+    grid = figure.subplots(many, len(moments), squeeze=False)
+    for row, unit in zip(grid, units, strict=True):
+        for axes, n in zip(row, moments, strict=True):
+            image = film[n][:, unit].reshape(image_shape)
+            shown = axes.imshow(image, cmap="RdBu_r", vmin=-largest, vmax=largest)
+            axes.set_axis_off()
+    for axes, n in zip(grid[0], moments, strict=True):
+        axes.set_title(f"{n:,}", fontsize=SMALL + 2)
+    figure.suptitle(f"weights from the image to {many} hidden units, after so many updates")
+    figure.colorbar(shown, ax=grid, label="weight", extend="both", shrink=0.9, aspect=20)
+
+
+def loss_surface(figure: Any, found: Surface) -> None:
+    """The loss around both paths, on a logarithmic scale of colours."""
+    from matplotlib.colors import LogNorm
+
+    axes = figure.subplots()
+    levels = np.geomspace(found.loss.min(), found.loss.max(), 25)
+    norm = LogNorm(levels[0], levels[-1])
+    filled = axes.contourf(found.across, found.up, found.loss, levels, cmap="viridis", norm=norm)
+    axes.contour(found.across, found.up, found.loss, levels, colors="white", linewidths=0.3)
+    for (name, path), colour, marker in zip(found.paths.items(), ("orange", "red"), "os", strict=True):
+        axes.plot(*path.T, f"{marker}-", color=colour, ms=3, lw=1, label=name)
+    axes.plot(0, 0, "*", color="black", ms=12, label="start")
+    axes.set(title="loss around the paths of Adam and L-BFGS", aspect="equal")
+    axes.set(
+        xlabel="distance from the start, the way that both go farthest", ylabel="distance at right angles"
+    )
+    axes.legend(fontsize=SMALL + 1)
+    bar = figure.colorbar(filled, label="mean loss over the images", shrink=0.8)
+    low, high = levels[0], levels[-1]
+    ticks = [d * 10.0**k for k in range(-4, 3) for d in (1, 2, 5) if low <= d * 10.0**k <= high]
+    bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+
+
 def noise(figure: Any, grid: Grid) -> None:
     """Test accuracy over the strength of the noise, a line an experiment."""
     axes = figure.subplots()
@@ -175,6 +217,8 @@ def draw_all(
     outcomes: Mapping[str, Outcome],
     grids: Mapping[str, Grid],
     sizes: Sizes,
+    film: Film,
+    surface: Surface | None,
     lecture: Sequential | None,
     data: Dataset,
     folder: Path,
@@ -195,6 +239,10 @@ def draw_all(
         drawings["noise"] = 6.4, 4, lambda figure: noise(figure, grids["noise"])
     if sizes:
         drawings["gradients"] = 8.4, 4, lambda figure: gradients(figure, sizes)
+    if film:
+        drawings["film"] = 8.4, 3.6, lambda figure: film_strip(figure, film, data.image_shape)
+    if surface is not None:
+        drawings["surface"] = 6.8, 5.2, lambda figure: loss_surface(figure, surface)
     for name, (width, height, draw) in drawings.items():
         with picture(folder / f"lecture-{name}.png", width, height) as figure:
             draw(figure)

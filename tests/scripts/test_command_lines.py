@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
 
+from dnn.presets import PRESETS
+
 SMALL = ("--dataset", "digits", "--hidden", "16", "--epochs", "2")
 
 
@@ -236,7 +238,7 @@ def test_mnist_trains(backend, mnist_dir, tmp_path):
     assert float(result.stdout.split()[2]) > 0.93
 
 
-@pytest.mark.parametrize("preset", ["lecture", "best", "augmented", "cnn"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_presets_train(tmp_path, preset):
     command = ("--dataset", "digits", "--limit", 200, "--epochs", 2, "--backend", "torch", "--preset", preset)
     result = run_here("train", *command, "--run-dir", tmp_path / "run")

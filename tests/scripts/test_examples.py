@@ -3,6 +3,8 @@
 In this process, but for one refusal of each in a process of its own.
 """
 
+import argparse
+import importlib
 import re
 from pathlib import Path
 
@@ -42,9 +44,18 @@ def test_every_example_is_tested():
     assert {path.stem for path in EXAMPLES.glob("[a-z]*.py")} == set(NAMES)
 
 
+def test_means_and_standard_errors_over_the_seeds(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    example = importlib.import_module("_example")
+    arguments = argparse.Namespace(seed=4, seeds=3)
+    assert example.over_seeds(arguments, lambda seed: (seed, 0.5)) == ["5.0000 +- 0.5774", "0.5000 +- 0.0000"]
+    assert example.over_seeds(arguments, lambda seed: (seed,), random=False) == ["4.0000"]
+    assert_refused(run("predict_disease", "--seeds", 0), "seeds", "0")
+
+
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_images(backend):
-    options = ("--dataset", "digits", "--epochs", 3, "--limit", 600, "--backend", backend)
+    options = ("--dataset", "digits", "--epochs", 3, "--limit", 600, "--backend", backend, "--seeds", 2)
     first, table = read(run("recognise_images", *options))
     assert first == "digits: 600 images to learn from, 360 to be tested on"
     (ours, *others) = table.values()
@@ -71,7 +82,7 @@ def test_images_without_mnist(tmp_path):
 
 
 def test_disease():
-    options = ("--folds", 3, "--repeats", 1, "--epochs", 10, "--backend", "numpy")
+    options = ("--folds", 3, "--seeds", 1, "--epochs", 10, "--backend", "numpy")
     first, table = read(run("predict_disease", *options))
     assert first == "569 tumours, 212 of them malignant; 1 times 3 folds"
     network, logistic, never = table.values()
@@ -93,7 +104,17 @@ def test_texts_of_your_own(tmp_path):
     for part in ("train", "test"):
         lines = [f"{name}\t{part} {i} {text}" for i in range(20) for name, text in topics.items()]
         (tmp_path / part).write_text("\n".join(lines))
-    options = ("--files", tmp_path / "train", tmp_path / "test", "--columns", 128, "--backend", "numpy")
+    options = (
+        "--files",
+        tmp_path / "train",
+        tmp_path / "test",
+        "--columns",
+        128,
+        "--seeds",
+        1,
+        "--backend",
+        "numpy",
+    )
     first, table = read(run("classify_texts", *options))
     assert first == "40 texts in 2 classes to learn from, 40 to be tested on"
     assert [row[0] for row in table.values()] == [1.0, 1.0, 1.0, 0.5]
@@ -134,7 +155,7 @@ def test_bad_arguments_are_refused_in_a_sentence(name):
     ("name", "arguments", "words"),
     [
         ("recognise_images", ("--limit", 49), ["limit", "49", "50"]),
-        ("classify_texts", ("--columns", 10**9), ["columns", "65536"]),
+        ("classify_texts", ("--columns", 10**9), ["columns", "262144"]),
         ("recognise_images", ("--dataset", "minst"), ["minst", "mnist"]),
         ("predict_disease", ("--folds", 1), ["folds", "1"]),
         ("find_anomalies", ("--normal", 3, 12), ["normal", "12"]),

@@ -177,6 +177,7 @@ LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     "GaussianNoise": _nothing,
     "RandomTranslation": _nothing,
     "RandomRotation": _nothing,
+    "RandomElastic": _nothing,
     "Block": lambda write, layer, x: write_row(write.graph, layer.layers, x, f"{write.name}."),
     "Residual": _parallel,
     "Parallel": _parallel,

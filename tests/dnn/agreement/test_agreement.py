@@ -72,6 +72,8 @@ CAUGHT_BY = {
     "naive-variance": "L1",
     "lost-duplicates": "L0",
     "unshifted-softmax": "L0",
+    "one-field": "L0",
+    "nearest-pixel": "L0",
 }
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from backends import InputError, get_backend
-from dnn import Dense, Flatten, RandomRotation, RandomTranslation, Reshape, Sequential
+from dnn import Dense, Flatten, RandomElastic, RandomRotation, RandomTranslation, Reshape, Sequential
 
 
 def views(backend, layer, images, times=1):
@@ -65,6 +66,50 @@ def test_a_rotation_by_nothing_changes_nothing(backend):
     np.testing.assert_allclose(got, x, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(12, 11, 9), (5, 7, 12, 3)])
+def test_distortions_have_the_same_bits_everywhere(backend, shape):
+    x = images(*shape)
+    settings = {"strength": 20.0, "sigma": 3.0, "degrees": 15.0, "scale": 0.2, "shear": 0.2}
+    got = views(backend, RandomElastic(**settings), x, 2)
+    expected = views(get_backend("numpy", fused=False), RandomElastic(**settings), x, 2)
+    np.testing.assert_array_equal(got, expected)
+    assert not np.array_equal(*got)
+
+
+@pytest.mark.parametrize("name", ["scale", "shear", "degrees", None])
+def test_a_distortion_is_what_scipy_makes_of_the_same_moves(backend, name):
+    """By SciPy's map_coordinates, whose every pixel outside is 0, from moves by SciPy's Gaussian."""
+    x, settings = images(6, 20, 18), {name: 0.3} if name else {}
+    layer = RandomElastic(0.0 if name else 60.0, 3.0, **settings)
+    (got,) = views(backend, layer, x)
+    keep, (height, width) = layer._buffers[6], x.shape[1:]
+    bits, moves, matrix = (np.array(backend.to_host(a)) for a in (keep.bits, keep.moves, keep.matrix))
+    if name is None:
+        parts = np.concatenate([(bits[:, 2:] >> 8 * i) % 256 for i in range(7)], axis=1)
+        noise = (parts[:, : 2 * height * width] * 2.0 - 255) / 256
+        noise = noise.reshape(6, 2, width, height).transpose(0, 1, 3, 2)
+        smooth = ndimage.gaussian_filter(noise, (0, 0, 3.0, 3.0), mode="constant", truncate=8.0)
+        np.testing.assert_allclose(moves, 60.0 * smooth, atol=0.05)
+        assert 0.5 < moves.std() / (0.16 * 60.0 / 3.0) < 1.1  # less at the borders
+    else:
+        np.testing.assert_array_equal(moves, 0.0)
+        assert np.abs(matrix - np.eye(2)).max() < 0.31
+        assert np.abs(np.linalg.det(matrix) - 1.0).max() < (0.7 if name == "scale" else 1e-6)
+    middle = np.asarray([(height - 1) / 2, (width - 1) / 2])
+    places = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1) - middle
+    for image, view, m, move in zip(x, got, matrix, moves, strict=True):
+        at = np.einsum("ij,hwj->ihw", m, places) + middle[:, None, None] + move
+        padded = np.pad(image, 2)  # SciPy does not interpolate into what is outside
+        wanted = ndimage.map_coordinates(padded, at + 2, order=1, mode="constant")
+        np.testing.assert_allclose(view, wanted, atol=2e-5)
+
+
+def test_no_distortion_changes_nothing(backend):
+    x = images(3, 6, 4)
+    (got,) = views(backend, RandomElastic(0.0), x)
+    np.testing.assert_array_equal(got, x)
+
+
 def test_outside_training_the_image_stays(backend):
     layers = [Reshape((4, 4)), RandomTranslation(1), RandomRotation(20.0), Flatten(), Dense(3, "softmax")]
     model = Sequential(layers, input_shape=(16,), backend=backend, seed=1)
@@ -89,3 +134,7 @@ def test_wrong_places_and_settings_are_refused(make_backend):
         RandomTranslation(0)
     with pytest.raises(InputError, match="degrees is -1"):
         RandomRotation(-1)
+    with pytest.raises(InputError, match="strength is -1"):
+        RandomElastic(-1)
+    with pytest.raises(InputError, match="sigma is 0"):
+        RandomElastic(1.0, 0.0)

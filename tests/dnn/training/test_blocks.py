@@ -14,6 +14,7 @@ from dnn import (
     Dropout,
     Flatten,
     GaussianNoise,
+    RandomElastic,
     RandomTranslation,
     Sequential,
 )
@@ -34,7 +35,8 @@ def data(n=N):
 
 def model(backend="numpy", dtype="float32", normalised=False, loss="categorical_crossentropy", **settings):
     middle = [BatchNormalization()] if normalised else []
-    layers = [RandomTranslation(1), Flatten(), Dense(8, "relu"), *middle, Dropout(0.3), GaussianNoise(0.1)]
+    views = RandomTranslation(1), RandomElastic(5.0), Flatten()
+    layers = [*views, Dense(8, "relu"), *middle, Dropout(0.3), GaussianNoise(0.1)]
     made = Sequential(
         [*layers, Dense(3, "softmax")],
         input_shape=(6, 6),

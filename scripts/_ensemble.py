@@ -1,0 +1,126 @@
+"""Several runs that answer as one, by the mean of their probabilities; and what sureness is worth."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import _command
+import numpy as np
+
+RIGHT = 0.999  # of the answers of which a network is said to be sure
+BINS = 15  # as Guo et al. 2017 take
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Trained models of one input and output."""
+
+    configs: list[dict[str, Any]]  # of their runs
+    models: list[Any]
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """The mean (N, C) of the models' outputs for x (N, ...)."""
+        mean: np.ndarray = np.mean([model.predict(x) for model in self.models], axis=0, dtype=np.float64)
+        return mean
+
+    def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+        """(loss, accuracy): one model's own; of several the cross-entropy of the mean of their outputs."""
+        if len(self.models) == 1:
+            loss, accuracy = self.models[0].evaluate(x, y)
+            return float(loss), float(accuracy)
+        p = self.predict(x)
+        picked = np.maximum(p[np.arange(len(y)), y], np.finfo(np.float64).tiny)
+        return float(-np.mean(np.log(picked))), float(np.mean(p.argmax(axis=1) == y))
+
+    def held_out(self, data: Any) -> tuple[np.ndarray, np.ndarray] | None:
+        """The training images that none of the models has seen; None: there are none."""
+        n = min(config.get("hold_out") or 0 for config in self.configs)
+        same = all(config.get("dataset") == data.name for config in self.configs)
+        return (data.x_train[-n:], data.y_train[-n:]) if n and same else None
+
+
+def open_ensemble(paths: Sequence[Path], arguments: argparse.Namespace) -> Ensemble:
+    """The models of these run folders, on the backend asked for. Raises InputError: they do not fit."""
+    from backends import InputError
+    from dnn.run_folder import load_run
+
+    opened = []
+    for path in paths:
+        open_backend = lambda dtype: _command.open_backend(arguments, dtype)  # noqa: E731
+        opened.append(load_run(path, open_backend, arguments.allow_nonfinite))
+        shapes = [(model.input_shape, model.layers[-1].output_shape) for _, model in (opened[0], opened[-1])]
+        if shapes[0] != shapes[1]:
+            got = "{} takes {} and gives {}, {} takes {} and gives {}"
+            raise InputError(
+                got.format(paths[0], *shapes[0], path, *shapes[1]), "runs of one input and output"
+            )
+    return Ensemble([config for config, _ in opened], [model for _, model in opened])
+
+
+def found_sure_from(path: Path) -> float | None:
+    """What train.py --hold-out wrote into this run folder; None: nothing that can be read."""
+    from dnn.run_folder import RESULT
+
+    try:
+        found = json.loads((path / RESULT).read_text(encoding="utf-8"))["sure_from"]
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+        return None
+    return found if isinstance(found, float) else None
+
+
+def reliability(p: np.ndarray, y: np.ndarray) -> list[tuple[float, float, int]]:
+    """(mean probability, share right, number) of the answers in each of BINS equal parts of 0 to 1."""
+    sure, right = p.max(axis=1), p.argmax(axis=1) == y
+    part = np.minimum((sure * BINS).astype(int), BINS - 1)
+    inside = [part == i for i in range(BINS) if np.any(part == i)]
+    return [(float(sure[i].mean()), float(right[i].mean()), int(i.sum())) for i in inside]
+
+
+def calibration_error(p: np.ndarray, y: np.ndarray) -> float:
+    """The expected calibration error: the distance of sureness and share of right answers, over the bins."""
+    return sum(n * abs(right - sure) for sure, right, n in reliability(p, y)) / len(y)
+
+
+def sure_from(p: np.ndarray, y: np.ndarray) -> float | None:
+    """The lowest probability from which on RIGHT of the answers are right; None: there is none."""
+    sure, right = p.max(axis=1), p.argmax(axis=1) == y
+    order = np.argsort(-sure, kind="stable")
+    holds = np.cumsum(right[order]) >= RIGHT * np.arange(1, len(y) + 1)
+    # As low as its equals: of answers that are equally sure all are taken, or none.
+    last = np.append(sure[order][1:] != sure[order][:-1], True)
+    good = np.flatnonzero(holds & last)
+    return float(sure[order][good[-1]]) if len(good) else None
+
+
+def sureness(p: np.ndarray, y: np.ndarray, least: float) -> dict[str, float]:
+    """Of answers from this probability on the share that is right; and the share of others, refused."""
+    kept = p.max(axis=1) >= least
+    right = float(np.mean(p.argmax(axis=1)[kept] == y[kept])) if kept.any() else 1.0
+    return {"right": right, "refused": float(1.0 - kept.mean())}
+
+
+def draw_reliability(p: np.ndarray, y: np.ndarray, title: str, path: Path) -> None:
+    """The reliability diagram: share right over mean probability, with standard errors, and the numbers."""
+    from _figures import picture
+    from matplotlib.ticker import PercentFormatter
+
+    sure, right, many = np.asarray(reliability(p, y)).T
+    error = np.sqrt((right * many + 1) * ((1 - right) * many + 1) / (many + 2) ** 3)  # of rare ones not 0
+    with picture(path, 5.0, 5.0) as figure:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        upper.plot([0, 1], [0, 1], "--", color="0.6", label="as right as sure")
+        upper.errorbar(sure, right, error, fmt="o", capsize=3, color="tab:blue", label=title)
+        upper.set(ylabel="answers that are right", ylim=(-0.03, 1.03))
+        figure.legend(loc="outside upper center", ncols=2)
+        lower.bar(sure, many, width=0.8 / BINS, color="tab:blue")
+        lower.set(yscale="log", ylim=(0.5, None))
+        lower.yaxis.set_major_formatter("{x:,.0f}")
+        lower.set_ylabel("answers")
+        lower.set_xlabel("probability that the network gives its answer")
+        for axis in (upper.xaxis, upper.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0))
+        upper.grid(alpha=0.3)
+        lower.grid(alpha=0.3)

@@ -1,0 +1,100 @@
+"""How weights move in training: a film of single hidden units, and two paths across the loss surface."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends import Backend
+from dnn.datasets import Dataset
+from dnn.lbfgs import LBFGS, fit_lbfgs
+from dnn.sequential import Sequential
+from dnn.training.callback import Callback, Progress
+from lecture_experiments.experiments import EXPERIMENTS, LECTURE, Experiment
+from lecture_experiments.run import first
+
+MOMENTS = (0, 10, 30, 100, 300, 1000, 3000)
+"""Updates after which the film has a frame; it has one of the end too."""
+MANY, PASSES, GRID = 1000, 60, 19
+"""Images of the loss surface, passes of both paths over them, and points of the surface in each direction."""
+Film = Mapping[int, np.ndarray]
+"""Updates -> the weights (n_in, units) from the image to the first layer."""
+
+
+class _Recorder(Callback):
+    """Keeps the model's flat parameters at some numbers of updates, and at the end."""
+
+    every = 10
+
+    def __init__(self, moments: tuple[int, ...]) -> None:
+        self._moments, self.kept = moments, dict[int, np.ndarray]()
+
+    def _keep(self, updates: int) -> None:
+        self.kept[updates] = np.array(self.model.backend.to_host(self.model.parameters.values))
+
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        self._keep(0)
+
+    def on_progress(self, progress: Progress) -> None:
+        updates = (progress.epoch - 1) * progress.updates_per_epoch + progress.updates
+        if updates in self._moments or updates == progress.epochs * progress.updates_per_epoch:
+            self._keep(updates)
+
+
+def _model(experiment: Experiment, data: Dataset, backend: Backend, seed: int) -> Sequential:
+    layers = experiment.layers(data.classes)
+    model = Sequential(layers, input_shape=data.x_train.shape[1:], backend=backend, seed=seed)
+    model.compile(experiment.loss, experiment.optimizer or "adam")
+    return model
+
+
+def film(data: Dataset, backend: Backend, epochs: int, seed: int) -> Film:
+    """Of the lecture's network, trained once more and looked at on the way."""
+    batch = min(LECTURE.batch, len(data.x_train))
+    model, recorder = _model(LECTURE, data, backend, seed), _Recorder(MOMENTS)
+    model.fit(data.x_train, data.y_train, batch_size=batch, epochs=epochs, verbose=0, callbacks=[recorder])
+    name = next(iter(model.parameters.shapes))
+    views = (model.parameters.views(backend.from_host(flat))[name] for flat in recorder.kept.values())
+    return {n: np.array(backend.to_host(W)) for n, W in zip(recorder.kept, views, strict=True)}
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The mean loss in the plane through the start in which both paths go farthest."""
+
+    across: np.ndarray  # (GRID,) and (GRID,): distances from the start
+    up: np.ndarray
+    loss: np.ndarray  # (GRID, GRID): row i is at up[i]
+    paths: Mapping[str, np.ndarray]  # name -> (steps, 2): how far across and up
+
+
+def surface(data: Dataset, backend: Backend, seed: int) -> Surface:
+    """Of the lecture's network over MANY images; Adam walks in batches, L-BFGS over all of them."""
+    some = first(data, MANY)
+    x, y = some.x_train, some.y_train
+    adam, newton = (_model(EXPERIMENTS[name], some, backend, seed) for name in ("lecture", "lbfgs"))
+    batches = -(-len(x) // LECTURE.batch)
+    recorder = _Recorder(tuple(range(0, PASSES * batches, max(batches, 10))))
+    adam.fit(x, y, batch_size=min(LECTURE.batch, len(x)), epochs=PASSES, verbose=0, callbacks=[recorder])
+    start = np.array(backend.to_host(newton.parameters.values))
+    steps = [start]
+    fit_lbfgs(
+        newton, x, y, settings=LBFGS(max_evaluations=PASSES),
+        watch=lambda state: steps.append(np.array(backend.to_host(state.point))),
+    )  # fmt: skip
+    found = {"Adam": np.stack(list(recorder.kept.values())) - start, "L-BFGS": np.stack(steps) - start}
+    moves = np.concatenate(list(found.values()))
+    _, mixtures = np.linalg.eigh(moves @ moves.T)  # of the moves: far fewer than there are weights
+    axes = mixtures[:, :-3:-1].T @ moves
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True) * np.sign(axes @ moves.sum(axis=0))[:, None]
+    paths = {name: far @ axes.T for name, far in found.items()}
+    ends = np.concatenate(list(paths.values()))
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    across, up = np.linspace(low - 0.25 * (high - low), high + 0.25 * (high - low), GRID).T
+    loss = np.empty((GRID, GRID))
+    for i, b in enumerate(up):
+        for j, a in enumerate(across):
+            point = (start + a * axes[0] + b * axes[1]).astype(start.dtype)
+            adam.parameters.values[...] = backend.from_host(point)
+            loss[i, j] = adam.evaluate(x, y, batch_size=1000).loss
+    return Surface(across, up, loss, paths)

@@ -1,0 +1,43 @@
+"""How weights move in training: the film's frames, and the surface through both paths."""
+
+import numpy as np
+import pytest
+from lecture_experiments import paths
+from lecture_experiments.experiments import EXPERIMENTS, LECTURE
+
+from backends import get_backend
+from dnn import Sequential
+from dnn.datasets import load_dataset
+
+
+def test_the_film_begins_at_the_first_weights_and_ends_at_the_trained_ones():
+    data, backend = load_dataset("digits"), get_backend("numpy")
+    film = paths.film(data, backend, 2, 3)
+    updates = 2 * -(-len(data.x_train) // LECTURE.batch)
+    assert list(film) == [0, 10, updates]
+    model = Sequential(LECTURE.layers(10), input_shape=(64,), backend=backend, seed=3)
+    model.compile(LECTURE.loss, LECTURE.optimizer)
+    np.testing.assert_array_equal(film[0], model.parameters.value["dense_1.W"])
+    model.fit(data.x_train, data.y_train, batch_size=LECTURE.batch, epochs=2, verbose=0)
+    np.testing.assert_allclose(film[updates], model.parameters.value["dense_1.W"], rtol=1e-5, atol=1e-7)
+
+
+def test_the_surface_has_the_losses_of_its_plane(monkeypatch):
+    monkeypatch.setattr(paths, "MANY", 60)
+    monkeypatch.setattr(paths, "PASSES", 6)
+    monkeypatch.setattr(paths, "GRID", 3)
+    data, backend = load_dataset("digits"), get_backend("numpy")
+    found = paths.surface(data, backend, 1)
+    assert set(found.paths) == {"Adam", "L-BFGS"}
+    for path in found.paths.values():
+        np.testing.assert_array_equal(path[0], 0.0)
+        assert found.across[0] < path[:, 0].min() < path[:, 0].max() < found.across[-1]
+        assert found.up[0] < path[:, 1].min() < path[:, 1].max() < found.up[-1]
+    assert found.loss.shape == (3, 3)
+    # Both paths go downhill, and a plane through the start has its loss there.
+    lecture = EXPERIMENTS["lecture"]
+    start = Sequential(lecture.layers(10), input_shape=(64,), backend=backend, seed=1)
+    start.compile(lecture.loss, "adam")
+    begin = start.evaluate(data.x_train[:60], data.y_train[:60]).loss
+    assert found.loss.min() < begin < found.loss.max()
+    assert begin == pytest.approx(2.5, abs=0.5)
