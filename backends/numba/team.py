@@ -48,7 +48,7 @@ class Team:
     def run_alone(self, plan: int, n: int) -> None:
         """n blocks of the plan at this address, in the calling thread; other threads may do so too."""
         mail = aligned_zeros(MAIL, np.int64)
-        mail[SIZE], mail[SGEMM], mail[CALL] = 1, self.blas.sgemm, self.blas.syscall
+        mail[SIZE], mail[SGEMM], mail[CALL] = 1, self.blas.sgemm, syscall()
         serve(mail, 0, plan, n)
 
     def _forget(self) -> None:
