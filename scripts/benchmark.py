@@ -23,9 +23,10 @@ def parse() -> argparse.Namespace:
     )
     add = parser.add_argument
     contenders = (
-        "numpy, numba, torch, cupy, torch-graphs (ours); pytorch, pytorch-fused, torch-compile, "
-        "pytorch-graph, tutorial, keras-jax, keras-torch, keras-tensorflow, jax, sklearn; floor-numpy, "
-        "floor-torch, floor-cupy (the matrix products alone); those on torch and CuPy with "
+        "numpy, numba, torch, cupy, torch-graphs, cupy-graphs, torch-layers, cupy-layers (ours); pytorch, "
+        "pytorch-fused, torch-compile, pytorch-graph, tutorial, keras-jax, keras-torch, keras-tensorflow, "
+        "jax, sklearn; floor-numpy, floor-torch, floor-cupy (the matrix products alone); those on torch and "
+        "CuPy with "
         ":device where wanted (torch:cuda); default: all that can run without a GPU"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)

@@ -118,7 +118,10 @@ class RandomElastic(Augmentation):
         shear: how many columns at most a row is moved against the next one, to either side.
     """
 
-    examples = ({"strength": 30.0}, {"degrees": 10.0, "scale": 0.1, "shear": 0.2})
+    examples = (
+        {"strength": 30.0},
+        {"strength": 30.0, "degrees": 10.0, "scale": 0.1, "shear": 0.2},
+    )
 
     def __init__(
         self, strength: float, sigma: float = 5.0, degrees: float = 0.0, scale: float = 0.0,

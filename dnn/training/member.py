@@ -11,6 +11,7 @@ from dnn.layers.layer import Layer
 from dnn.layers.noise import Random
 from dnn.losses import weigh
 from dnn.network import Network
+from dnn.optimizers.pieces import pieces
 from dnn.training.planning import planner
 from dnn.training.totals import Totals
 from dnn.workers.tree import cuts
@@ -169,9 +170,9 @@ def share_vectors(members: list[Member]) -> Callable[[], None] | None:
     network, n = members[0].whole, members[0].n
     ends = [*(UNIT * end for _, end in cuts(n // UNIT, len(members))[:-1]), n]
     places = [slice(*ends) for ends in pairwise((0, *ends))]
-    pieces = [] if network.penalty else network.optimizer_state.pieces(places, members[0].sums[0])
+    shared = [] if network.penalty else pieces(network.optimizer_state, places, members[0].sums[0])
     for i, (member, place) in enumerate(zip(members, places, strict=True)):
         member.place = place
-        if pieces:
-            member.take_step = pieces[i + 1]
-    return pieces[0] if pieces else None
+        if shared:
+            member.take_step = shared[i + 1]
+    return shared[0] if shared else None

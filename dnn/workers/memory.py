@@ -8,6 +8,7 @@ import mmap
 import os
 import select
 import socket
+import struct
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -17,6 +18,14 @@ import numpy as np
 
 LOOKS = 1e-4  # seconds in which a worker looks again and again, before it sleeps until it is told
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def _user(line: socket.socket) -> int:
+    """The number of the user whose process is at the other end."""
+    _, user, _ = struct.unpack(
+        "3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    )
+    return int(user)
 
 
 class Neighbours:
@@ -50,6 +59,9 @@ class Neighbours:
         while len(self._lines) < len(near):
             self._door.settimeout(timeout)
             line, _ = self._door.accept()
+            if _user(line) != os.getuid():
+                line.close()
+                continue
             line.settimeout(timeout)
             self._lines[int.from_bytes(line.recv(4), "big")] = line
         for line in self._lines.values():

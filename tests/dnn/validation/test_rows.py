@@ -50,7 +50,7 @@ def test_the_numbers_are_those_of_an_array(backend, tmp_path, form, dtype):
     one, two = plain.fit(x, y, **options).history, other.fit(given, y, **options).history
     del one["seconds"], two["seconds"]
     assert_same_training(plain, other, one, two)
-    assert same_bits(other.predict(x), other.predict(given, batch_size=7))
+    assert same_bits(other.predict(x, batch_size=7), other.predict(given, batch_size=7))
     assert other.evaluate(x, y) == other.evaluate(given, y)
     there = examples(backend, "x", given, (6,))
     assert isinstance(there, Rows) == (backend.device_type == "cpu" or "map" not in form)
