@@ -88,7 +88,7 @@ def broken(records):
 
 
 def test_gradients_of_a_layer_and_of_networks_are_within_their_bounds(contender, data):
-    """L1 and L2: of every activation that the kernels know; the last layer's, and through two hidden ones."""
+    """L2's: of every activation that the kernels know; the last layer's, and through two hidden ones."""
     for sizes in (ONE_LAYER, SIZES):
         contender.planned.clear()
         assert broken(networks.network_level([contender], make_oracle(), data, sizes, 3)) == []
