@@ -1,13 +1,13 @@
 """What an optimizer is: settings that can be written down, and a state over one flat vector."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from backends import Array, Backend, InputError
+from backends import Backend, InputError
 from backends.dispatch import Kernel
 from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
@@ -102,8 +102,7 @@ class OptimizerState:
         kernel = optimizer.bind(backend)
         arrays = (parameters.values, parameters.gradients, tuple(self.vectors.values()), self.control)
         parts: list[Callable[[], None]] = [partial(kernel, *arrays, optimizer.settings())]
-        self._kernel, self._arrays, self._parts = kernel, arrays, parts
-        self._clips = optimizer.clip_norm is not None or optimizer.clip_value is not None
+        self.parts = parts  # of the step, one after another; the last is the kernel's
         for name in ("clip_norm", "clip_value"):
             limit = getattr(optimizer, name)
             if limit is not None:
@@ -124,24 +123,3 @@ class OptimizerState:
                 part()
 
         self.step: Callable[[], None] = step if len(parts) > 1 else parts[0]
-
-    def pieces(self, places: Sequence[slice], gradients: Array) -> list[Callable[[], None]]:
-        """What comes first in ``step``, and then its work on each of these places of the vectors, for so many
-        threads, from these gradients (n,). Empty: it clips, or is of somebody who may look at all places.
-        """
-        values, _, slots, control = self._arrays
-        if type(self.optimizer).bind is not Optimizer.bind or self._clips:
-            return []
-        controls = [control, *(control + 0.0 for _ in places[1:])]
-
-        def first() -> None:
-            for part in self._parts[:-1]:
-                part()
-            for copied in controls[1:]:
-                copied[...] = control
-
-        settings = self.optimizer.settings()
-        return [first, *(
-            partial(self._kernel, values[p], gradients[p], tuple(slot[p] for slot in slots), own, settings)
-            for p, own in zip(places, controls, strict=True)
-        )]  # fmt: skip

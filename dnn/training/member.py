@@ -11,6 +11,7 @@ from dnn.layers.layer import Layer
 from dnn.layers.noise import Random
 from dnn.losses import weigh
 from dnn.network import Network
+from dnn.optimizers.pieces import pieces
 from dnn.training.planning import planner
 from dnn.training.totals import Totals
 from dnn.workers.tree import cuts
@@ -169,9 +170,10 @@ def share_vectors(members: list[Member]) -> Callable[[], None] | None:
     network, n = members[0].whole, members[0].n
     ends = [*(UNIT * end for _, end in cuts(n // UNIT, len(members))[:-1]), n]
     places = [slice(*ends) for ends in pairwise((0, *ends))]
-    pieces = [] if network.penalty else network.optimizer_state.pieces(places, members[0].sums[0])
+    total, state = members[0].sums[0], network.optimizer_state
+    steps = [] if network.penalty else pieces(state, network.parameters, total, places)
     for i, (member, place) in enumerate(zip(members, places, strict=True)):
         member.place = place
-        if pieces:
-            member.take_step = pieces[i + 1]
-    return pieces[0] if pieces else None
+        if steps:
+            member.take_step = steps[i + 1]
+    return steps[0] if steps else None
