@@ -88,8 +88,7 @@ class OptimizerState:
         vectors: slot name -> (n,) vector beside the parameters.
         control: (4,) on the device: [rate, two numbers of the kernel's own, updates done].
         rates: (R,), the rate of each update, and of all after them.
-        step: takes one update from the gradients that are there; no arguments, no host read. It does the
-            ``parts``, of which the last is ``kernel`` with the ``arrays``.
+        step: takes one update from the gradients that are there; no arguments, no host read.
     """
 
     def __init__(self, optimizer: Optimizer, parameters: Parameters, backend: Backend) -> None:
@@ -103,7 +102,7 @@ class OptimizerState:
         kernel = optimizer.bind(backend)
         arrays = (parameters.values, parameters.gradients, tuple(self.vectors.values()), self.control)
         parts: list[Callable[[], None]] = [partial(kernel, *arrays, optimizer.settings())]
-        self.kernel, self.arrays, self.parts = kernel, arrays, parts
+        self.parts = parts  # of the step, one after another; the last is the kernel's
         for name in ("clip_norm", "clip_value"):
             limit = getattr(optimizer, name)
             if limit is not None:

@@ -1,30 +1,39 @@
-"""An optimizer's step in pieces, for threads that share it."""
+"""The optimizer's step in pieces, which several threads take at the same time."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from backends import Array
 from dnn.optimizers.optimizer import Optimizer, OptimizerState
+from dnn.parameters import Parameters
 
 
-def pieces(state: OptimizerState, places: Sequence[slice], gradients: Array) -> list[Callable[[], None]]:
-    """What comes first in ``state.step``, and then its work on each of these places of the vectors, for so
-    many threads, from these gradients (n,). Empty: it clips, or is of somebody who may look at all places.
+def pieces(
+    state: OptimizerState, parameters: Parameters, gradients: Array, places: Sequence[slice]
+) -> list[Callable[[], None]]:
+    """What comes first in ``state.step``, and then its work on each of these places of the vectors.
+
+    Args:
+        gradients: (n,), instead of those of the parameters.
+
+    Empty: the optimizer clips, or is of somebody who may look at all places.
     """
-    optimizer, (values, _, slots, control) = state.optimizer, state.arrays
-    clips = optimizer.clip_norm is not None or optimizer.clip_value is not None
-    if type(optimizer).bind is not Optimizer.bind or clips:
+    optimizer = state.optimizer
+    if (optimizer.clip_norm, optimizer.clip_value) != (None, None) or type(
+        optimizer
+    ).bind is not Optimizer.bind:
         return []
-    controls = [control, *(control + 0.0 for _ in places[1:])]
+    controls = [state.control, *(state.control + 0.0 for _ in places[1:])]
+    kernel, settings = optimizer.bind(parameters.backend), optimizer.settings()
 
     def first() -> None:
         for part in state.parts[:-1]:
             part()
         for copied in controls[1:]:
-            copied[...] = control
+            copied[...] = state.control
 
-    settings = optimizer.settings()
-    return [first, *(
-        partial(state.kernel, values[p], gradients[p], tuple(slot[p] for slot in slots), own, settings)
-        for p, own in zip(places, controls, strict=True)
-    )]  # fmt: skip
+    def piece(place: slice, control: Array) -> Callable[[], None]:
+        slots = tuple(vector[place] for vector in state.vectors.values())
+        return partial(kernel, parameters.values[place], gradients[place], slots, control, settings)
+
+    return [first, *map(piece, places, controls)]

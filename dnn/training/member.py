@@ -170,9 +170,10 @@ def share_vectors(members: list[Member]) -> Callable[[], None] | None:
     network, n = members[0].whole, members[0].n
     ends = [*(UNIT * end for _, end in cuts(n // UNIT, len(members))[:-1]), n]
     places = [slice(*ends) for ends in pairwise((0, *ends))]
-    shared = [] if network.penalty else pieces(network.optimizer_state, places, members[0].sums[0])
+    total, state = members[0].sums[0], network.optimizer_state
+    steps = [] if network.penalty else pieces(state, network.parameters, total, places)
     for i, (member, place) in enumerate(zip(members, places, strict=True)):
         member.place = place
-        if shared:
-            member.take_step = shared[i + 1]
-    return shared[0] if shared else None
+        if steps:
+            member.take_step = steps[i + 1]
+    return steps[0] if steps else None
