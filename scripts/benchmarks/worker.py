@@ -153,8 +153,9 @@ def measure(name: str, settings: Settings) -> Iterator[dict[str, Any]]:
         other = None if before is None or after is None else max(0.0, after - before) / seconds
         found = {**found, "ms": ms, "trained": found["trained"] + size, "other": other}
         facts = {"python": platform.python_version(), "numpy": np.__version__, **prepared.facts}
+        memory = {"import_mb": import_mb, "peak_mb": peak_memory_mb()}  # without what the next line takes
         end = {**quality(prepared, task), "facts": facts} if line.strip() == LAST else {}
-        yield {"name": name, **found, "import_mb": import_mb, "peak_mb": peak_memory_mb(), **end}
+        yield {"name": name, **found, **memory, **end}
 
 
 if __name__ == "__main__":
