@@ -95,7 +95,7 @@ class TorchBackend(Backend):
         torch.set_num_threads(n)
 
     def ways_alone(self) -> Iterable[Way]:
-        return (self.one_thread,)
+        return (dense.alone,)
 
     def describe_library(self) -> dict[str, Any]:
         facts: dict[str, Any] = {

@@ -4,7 +4,8 @@ The backward calls are the ones that autograd uses underneath. On the CPU the pr
 arrays that wait for them: oneDNN's take bias and activation into the same pass, but into new memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -35,19 +36,34 @@ def _softmax_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
         private(dy, y, -1, y.dtype, grad_input=dz)
 
 
-# On the CPU torch shares more numbers out among its threads, and where a share ends it computes a function
-# of a number by itself, in other bits than of several together. So that they do not depend on how many
-# threads there are, it gets no more at once; nor a product of more terms, which MKL adds up in shares.
-SHARED = 32768
-TERMS = 512
+TERMS = 512  # of a product that MKL is given at once; it adds up more in shares, one for each thread
+SHARED = 32768  # numbers beyond which torch shares them out among its threads
+_threads = 1  # for how many one thread stands in, see ``alone``
 
 
-def _in_parts(function: Callable[..., Any], z: Array, y: Array) -> None:
-    if z.numel() <= SHARED or z.device.type != "cpu":
+@contextmanager
+def alone() -> Iterator[None]:
+    """One thread computes what all would, with the same bits: where a share of numbers ends, torch computes
+    some functions of each by itself, in other bits than of several together. So it gets share by share.
+    """
+    global _threads
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    _threads = before
+    try:
+        yield
+    finally:
+        _threads = 1
+        torch.set_num_threads(before)
+
+
+def _in_shares(function: Callable[..., Any], z: Array, y: Array) -> None:
+    shares = min(_threads, -(-z.numel() // SHARED))
+    if shares < 2 or not (z.is_contiguous() and y.is_contiguous()):
         function(z, out=y)
         return
-    rows = max(1, SHARED // (z.numel() // z.shape[0]))
-    for part, out in zip(z.split(rows), y.split(rows), strict=True):
+    size = -(-z.numel() // shares)
+    for part, out in zip(z.view(-1).split(size), y.view(-1).split(size), strict=True):
         function(part, out=out)
 
 
@@ -67,8 +83,8 @@ def product(a: Array, b: Array, out: Array, shift: Array | None = None) -> None:
 
 _FORWARD = {
     "linear": lambda z, y: None if y is z else y.copy_(z),
-    "sigmoid": lambda z, y: _in_parts(torch.sigmoid, z, y),
-    "tanh": lambda z, y: _in_parts(torch.tanh, z, y),
+    "sigmoid": lambda z, y: _in_shares(torch.sigmoid, z, y),
+    "tanh": lambda z, y: _in_shares(torch.tanh, z, y),
     "relu": lambda z, y: torch.clamp_min(z, 0.0, out=y),
     "softmax": lambda z, y: torch.softmax(z, -1, out=y),
     "leaky_relu": lambda z, y: aten.leaky_relu.out(z, LEAK, out=y),

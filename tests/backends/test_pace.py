@@ -273,17 +273,29 @@ def test_a_product_of_torchs_in_parts_has_all_its_terms(k, shifted, rng, monkeyp
     assert len(seen) == max(1, -(-k // 512))
 
 
-@pytest.mark.parametrize("shape", [(1, 32769), (100, 500), (32768,), (3, 5, 4001)])
-def test_torchs_functions_of_many_numbers_in_parts(shape, rng, monkeypatch):
+@pytest.mark.parametrize(
+    ("shape", "threads", "shares"),
+    [
+        ((1, 32769), 2, [16385, 16384]), ((100, 500), 2, [25000, 25000]), ((32768,), 2, [32768]),
+        ((3, 5, 4001), 8, [30008, 30007]), ((3, 33000), 8, [24750] * 4), ((100, 500), 1, [50000]),
+    ],
+)  # fmt: skip
+def test_one_thread_of_torchs_takes_share_after_share(shape, threads, shares, rng, monkeypatch):
     torch = pytest.importorskip("torch")
+    from backends.torch import dense
+
     backend = get_backend("torch")
     z = rng.normal(size=shape).astype(np.float32)
     y, seen, sigmoid = backend.zeros(shape), [], torch.sigmoid
     monkeypatch.setattr(torch, "sigmoid", lambda z, out: (seen.append(z.numel()), sigmoid(z, out=out)))
-    backend.kernel("activation", "sigmoid")(backend.from_host(z), y)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
+    with dense.alone():
+        backend.kernel("activation", "sigmoid")(backend.from_host(z), y)
     assert np.abs(backend.to_host(y) - 1 / (1 + np.exp(-z.astype(np.float64)))).max() < 1e-6
-    assert sum(seen) == z.size
-    assert max(seen) <= max(32768, z[0].size)
+    assert seen == shares
+    backend.kernel("activation", "sigmoid")(backend.from_host(z), y)
+    assert seen == [*shares, z.size]
 
 
 # --------------------------------------------------------------------------- how many
