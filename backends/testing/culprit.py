@@ -47,7 +47,8 @@ def elsewhere(call: Call, xp: Any, *arrays: Any) -> Any:
 
     def there(x: Any) -> Any:
         if isinstance(call.function, np.ufunc) and isinstance(x, int | float | complex):
-            return xp.asarray(np.asarray(x, call.arrays()[0].dtype), device=arrays[0].device)
+            device = getattr(arrays[0], "device", None)  # what JAX traces has none
+            return xp.asarray(np.asarray(x, call.arrays()[0].dtype), device=device)
         return others.get(id(x), x)
 
     function = operator.attrgetter(call.name)(xp) if "special." not in call.name else call.function
