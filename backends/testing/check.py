@@ -9,7 +9,7 @@ from backends.backend import Backend
 from backends.errors import BackendUnavailable, InputError
 from backends.registry import get_backend
 from backends.testing.bounds import Verdict
-from backends.testing.culprit import Replay, Slopes, culprit
+from backends.testing.culprit import culprit
 from backends.testing.gradient import Gradient
 from backends.testing.oracle import Oracle
 
@@ -76,9 +76,9 @@ def check_agreement(
         slopes = differences.judge(backend) if differences else []
         if slopes is None:
             agreement.skipped[f"the gradient on {backend.name}"] = "it has no autograd; torch and jax have"
-        for kind, verdicts in ((Replay, oracle.judge(backend)), (Slopes, slopes or [])):
+        for derivative, verdicts in enumerate((oracle.judge(backend), slopes or [])):
             if broken := [verdict for verdict in verdicts if not verdict.agrees]:
-                broken[0].note += f"{broken[0].note and '; '}{culprit(oracle, backend, kind)}"
+                broken[0].note += f"{broken[0].note and '; '}{culprit(oracle, backend, bool(derivative))}"
             agreement.verdicts += verdicts
     if not all(verdict.agrees for verdict in agreement.verdicts):
         raise Disagreement(agreement)

@@ -2,85 +2,54 @@
 
 import operator
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from backends.backend import Backend
-from backends.errors import InputError, brief
-from backends.testing.bounds import Bound
+from backends.errors import InputError
+from backends.testing.bounds import Verdict
 from backends.testing.gradient import Gradient
-from backends.testing.oracle import Oracle, default_dtype, to_numpy
+from backends.testing.oracle import Oracle, default_dtype
 from backends.testing.rounding import Rounding
-from backends.testing.watched import Call, leaves, narrowed, tree_map
+from backends.testing.watched import Call, narrowed, tree_map
 
 
 class Replay(Rounding):
     """The oracle's hook, with each result rounded to float32, as backends hold it. The backend computes each
-    call as well, until one breaks its own bound; ``found`` says which."""
+    call as well, or its derivative, until one breaks its own bound; ``found`` says which."""
 
-    said = "call"
-
-    def __init__(self, backend: Backend, runs: int):
+    def __init__(self, backend: Backend, runs: int, derivative: bool):
         super().__init__()
-        self.backend, self.runs, self.found = backend, runs, ""
+        self.backend, self.runs, self.derivative, self.found = backend, runs, derivative, ""
 
     def __call__(self, call: Call) -> Any:
         if not self.found and call.arrays():
-            self.found = self.compare(call)
+            self.found = "".join(str(verdict) for verdict in self.judge(call) if not verdict.agrees)
         exact = super().__call__(replace(call))
         return tree_map(lambda x: x.astype(np.float32).astype(x.dtype) if x.dtype == float else x, exact)
 
-    def compare(self, call: Call) -> str:
-        """Where and by how much the backend is wrong, or nothing."""
-        exact = leaves(Rounding()(replace(call)))
-        runs = [leaves(Rounding(np.random.default_rng(i))(replace(call))) for i in range(self.runs)]
-        put = self.backend.from_host
+    def judge(self, call: Call) -> list[Verdict]:
+        """As of a function that is this call."""
+        oracle = Oracle(partial(elsewhere, call), [np.asarray(narrowed(x)) for x in call.arrays()], self.runs)
         try:
-            there = elsewhere(call, self.backend.xp, put, [put(x) for x in numbers(call)])
-            results = [to_numpy(self.backend, x) for x in leaves(there)]
-        except Exception as error:  # each library has its own
-            return f"{place()}, {call.name} raises {brief(error)}"
-        for i, dtype in enumerate(leaves(call.dtypes)):
-            verdict = Bound(call.name, exact[i], [run[i] for run in runs], dtype).judge(place(), results[i])
-            if not verdict.agrees:
-                return str(verdict)
-        return ""
+            found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
+        except InputError:  # the gradient of integers
+            return []
+        return [replace(verdict, backend=place(), output=call.name) for verdict in found or []]
 
 
-class Slopes(Replay):
-    """The same for derivatives: that of each call by itself."""
-
-    said = "derivative"
-
-    def compare(self, call: Call) -> str:
-        def f(xp: Any, *arrays: Any) -> Any:
-            return elsewhere(call, xp, xp.asarray, arrays)
-
-        try:
-            verdicts = Gradient(Oracle(f, numbers(call), self.runs)).judge(self.backend)
-        except InputError:  # of integers, or without real numbers
-            return ""
-        return "".join(
-            str(replace(v, backend=place(), output=call.name)) for v in verdicts or [] if not v.agrees
-        )
-
-
-def numbers(call: Call) -> list[Any]:
-    """What a call's arrays hold, in the dtypes that they say."""
-    return [np.asarray(narrowed(x)) for x in call.arrays()]
-
-
-def elsewhere(call: Call, xp: Any, put: Callable[[Any], Any], arrays: Sequence[Any]) -> Any:
-    """A call in another namespace, with these arrays for its own; ``put`` makes one of a number there."""
-    own = call.arrays()
-    others = dict(zip(map(id, own), arrays, strict=True))
+def elsewhere(call: Call, xp: Any, *arrays: Any) -> Any:
+    """A call in another namespace, with these arrays for its own."""
+    others = dict(zip(map(id, call.arrays()), arrays, strict=True))
 
     def there(x: Any) -> Any:
-        number = isinstance(call.function, np.ufunc) and isinstance(x, int | float | complex)
-        return put(np.asarray(x, own[0].dtype)) if number else others.get(id(x), x)
+        if isinstance(call.function, np.ufunc) and isinstance(x, int | float | complex):
+            device = getattr(arrays[0], "device", None)  # what JAX traces has none
+            return xp.asarray(np.asarray(x, call.arrays()[0].dtype), device=device)
+        return others.get(id(x), x)
 
     function = operator.attrgetter(call.name)(xp) if "special." not in call.name else call.function
     kwargs = {key: value for key, value in call.kwargs.items() if key != "device"}
@@ -95,9 +64,9 @@ def place() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def culprit(oracle: Oracle, backend: Backend, kind: type[Replay] = Replay) -> str:
-    """What is wrong first, and where: file:line, call and error / bound."""
-    replay = kind(backend, oracle.runs)
+def culprit(oracle: Oracle, backend: Backend, derivative: bool = False) -> str:
+    """What is wrong first, a call or a derivative, and where: file:line, call and error / bound."""
+    replay, said = Replay(backend, oracle.runs, derivative), "derivative" if derivative else "call"
     oracle.watched(replay, default_dtype(backend.xp))
-    none = f"none, from the oracle's values each {kind.said} keeps its bound"
-    return f"first wrong {kind.said}: {replay.found or none}"
+    none = f"none, from the oracle's values each {said} keeps its bound"
+    return f"first wrong {said}: {replay.found or none}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import array_api_compat.torch as torch_xp
 import numpy as np
 import pytest
 import torch
 
-from backends import InputError, get_backend
+from backends import Backend, InputError, get_backend
 from backends.testing import Disagreement, check_agreement
 
 
@@ -165,3 +166,10 @@ def test_jax():
             f, *arrays = RIGHT[name]
             verdicts = check_agreement(f, *arrays, backends=["jax"], gradient=True).verdicts
             assert any(0 < v.ratio <= 1 for v in verdicts if v.output == "gradient")
+        xp = jax.numpy
+        wrong = SimpleNamespace(**{**vars(xp), "tanh": lambda x: xp.tanh(jax.lax.stop_gradient(x))})
+        backend = Backend("mistaken", wrong, None, "float32", fused=False)
+        with pytest.raises(Disagreement, match=r"first wrong derivative: .*, tanh: error / bound"):
+            check_agreement(
+                lambda xp, x: 2 * x + xp.tanh(3 * x), normal(9), backends=[backend], gradient=True
+            )
