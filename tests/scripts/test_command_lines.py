@@ -279,3 +279,17 @@ def test_export_writes_what_evaluate_and_predict_use(trained, tmp_path):
     for options, word in ((["--class-names", "a,b"], "10 names"), (["--input", "int8"], "did you mean")):
         assert_refused(run_here("export", trained[0], tmp_path / "other.onnx", *options), word)
     assert not (tmp_path / "other.onnx").exists()
+
+
+def test_threads_are_set_and_a_resumed_run_has_them_too(tmp_path):
+    folder, seen = tmp_path / "run", []
+    options = [*SMALL, "--backend", "numpy", "--run-dir", folder]
+    for more in ([*options, "--threads", 1], ["--resume", folder], ["--resume", folder, "--threads", 2]):
+        result = run("train", *more)
+        assert result.returncode == 0, result.stderr
+        seen.append(json.loads((folder / "result.json").read_text())["describe"]["threads"])
+        (folder / "result.json").unlink()
+    assert seen == [1, 1, 2]
+    refused = run("train", *SMALL, "--threads", 0, "--run-dir", tmp_path / "no")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].endswith("threads is 0, expected a whole number from 1 to 1024")
