@@ -4,8 +4,7 @@
     backward  dW = x^T dz    in each layer
               dx = dz W^T    in each but the first
 
-Eight products for three layers; no library can be faster than its own. torch has two: MKL behind torch.mm,
-and oneDNN behind a private call that torch.compile makes too.
+Eight products for three layers; no library can be faster than its own.
 """
 
 from collections.abc import Callable
