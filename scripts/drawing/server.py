@@ -5,7 +5,9 @@ asked for by that address, and its own in Origin: other names than ours are refu
 made to lead here (DNS rebinding) gets nothing, and so is what another page posts.
 """
 
+import os
 import re
+import signal
 import socket
 import threading
 import traceback
@@ -175,11 +177,17 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
             f"the page cannot be served at {shown(host)}, port {port} ({why}); choose another --port"
         ) from None
     shown_host = f"[{host}]" if ":" in host else host
+    server, beside = uvicorn.Server(config), threading.Thread(target=meanwhile, daemon=True)
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    signal.signal(signal.SIGINT, end)  # before the server is ready too; from then on it has its own
     try:
         print(f"open http://{shown_host}:{door.getsockname()[1]} in a browser; Ctrl-C ends it", flush=True)
-        threading.Thread(target=meanwhile, daemon=True).start()
-        uvicorn.Server(config).run([door])
-    except KeyboardInterrupt:
-        pass  # that is how it ends
+        beside.start()
+        server.run([door])
     finally:
         door.close()
+    if beside.is_alive():  # amid an import or a compilation, in which Python's own end may crash
+        os._exit(0)
