@@ -104,6 +104,7 @@ class Here:
         return Planning(backend.name, backend.xp, "cpu", "float32")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")
 @pytest.mark.parametrize("part", [parts.captured_equals_eager, parts.plans_equal_layers])
 def test_plans_and_their_recordings_are_held_against_each_other(part, monkeypatch):
@@ -115,6 +116,7 @@ def test_plans_and_their_recordings_are_held_against_each_other(part, monkeypatc
     assert not part(Here(wrong=0.5))["holds"]
 
 
+@pytest.mark.slow
 def test_a_training_is_train_py_itself():
     found = parts.trained(Settings(device="cpu"), "torch", "--dataset", "digits", "--epochs", "1")
     assert 0 < found["seconds_to_first_update"] < found["seconds"] + 60

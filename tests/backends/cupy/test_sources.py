@@ -29,7 +29,7 @@ from backends.cupy.backend import CupyBackend, tf32
 from backends.dispatch import bind
 from backends.reference import KERNELS
 
-ARCHITECTURES = ("sm_80", "sm_90")
+ARCHITECTURES = (pytest.param("sm_80", marks=pytest.mark.slow), "sm_90")
 HAS_CUPY = importlib.util.find_spec("cupy") is not None
 needs_cupy = pytest.mark.skipif(not HAS_CUPY, reason="CuPy is not installed")
 
