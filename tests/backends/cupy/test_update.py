@@ -7,13 +7,13 @@ import types
 import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
+import planned_runs
 import pytest
 import train
 from helpers import assert_close
 
-import dnn.training.step
 from backends.cupy import compiled, whole
-from dnn import Dense, Sequential
+from dnn import Dense
 from dnn.layers import Flatten, Rescaling
 from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.optimizers.schedules import CosineDecay
@@ -63,32 +63,12 @@ def form(request):
     return request.param
 
 
-def trained(case, form, *, dtype="float32", epochs=2, start=None, **settings):
-    """What a training by such plans, or by layers (None), leaves: name -> array; whether it had plans."""
+def trained(case, form, *, dtype="float32", **settings):
+    """By such plans, or by layers (None)."""
     layers, x, optimizer, batch = case
-    seen, original = [], dnn.training.step.planned
-
-    def planned(step, *rest):
-        run = original(step, *rest) if form else None
-        seen.append(run is not None)
-        return run
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(dnn.training.step, "planned", planned)
-        made = [type(layer)(**layer.config()) for layer in layers]
-        model = Sequential(made, input_shape=x.shape[1:], backend=backend_of(form or "merged", dtype), seed=4)
-        model.compile(optimizer=optimizer)
-        if start is not None:
-            start(model.parameters.value)
-        x = x if x.dtype == np.uint8 else x.astype(dtype)
-        history = model.fit(x, LABELS[: len(x)], batch_size=batch, epochs=epochs, **settings).history
-    left = {"values": model.parameters.values, **model.optimizer_state.vectors}
-    left |= {
-        "control": model.optimizer_state.control,
-        "loss": history["loss"],
-        "accuracy": history["accuracy"],
-    }
-    return {name: np.array(array, dtype) for name, array in left.items()}, seen
+    x = x if x.dtype == np.uint8 else x.astype(dtype)
+    backend, case = backend_of(form or "merged", dtype), (layers, x, optimizer, batch)
+    return planned_runs.trained(case, backend, form is not None, LABELS[: len(x)], **settings)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

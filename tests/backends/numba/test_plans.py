@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 
 import numpy as np
+import planned_runs
 import pytest
 import scipy.sparse
 from helpers import Kept, assert_close
@@ -106,31 +107,8 @@ def copies(layers):
     return [type(layer)(**layer.config()) for layer in layers]
 
 
-def trained(case, whole=True, *, epochs=2, start=None, labels=LABELS, **settings):
-    """What a training leaves: name -> array; and whether each kind of batch had a plan."""
-    layers, x, optimizer, batch = case
-    seen, original = [], dnn.training.step.planned
-
-    def planned(step, *rest):
-        run = original(step, *rest) if whole else None
-        seen.append(run is not None)
-        return run
-
-    dnn.training.step.planned = planned
-    try:
-        model = Sequential(copies(layers), input_shape=x.shape[1:], backend=get_backend("numba"), seed=4)
-        model.compile(optimizer=optimizer)
-        if start is not None:
-            start(model.parameters.value)
-        history = model.fit(x, labels, batch_size=batch, epochs=epochs, **settings).history
-    finally:
-        dnn.training.step.planned = original
-    state = model.optimizer_state
-    left = {
-        "values": model.parameters.values, **state.vectors, "control": state.control,
-        "loss": np.array(history["loss"], np.float32), "accuracy": np.array(history["accuracy"], np.float32),
-    }  # fmt: skip
-    return {name: array.copy() for name, array in left.items()}, seen
+def trained(case, whole=True, *, labels=LABELS, **settings):
+    return planned_runs.trained(case, get_backend("numba"), whole, labels, **settings)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,0 +1,37 @@
+"""A training whose updates go as a plan or layer by layer, and what it leaves; for the tests of plans."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dnn.training.step
+from dnn import Sequential
+
+
+def trained(case, backend, whole, labels, *, epochs=2, start=None, **settings):
+    """What a training of a case (layers, x, optimizer, batch size) leaves: name -> array in the backend's
+    dtype; and whether each kind of batch had a plan. Not ``whole``: layer by layer.
+    """
+    layers, x, optimizer, batch = case
+    seen, original = [], dnn.training.step.planned
+
+    def planned(step, *rest):
+        run = original(step, *rest) if whole else None
+        seen.append(run is not None)
+        return run
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(dnn.training.step, "planned", planned)
+        made = [type(layer)(**layer.config()) for layer in layers]
+        model = Sequential(made, input_shape=x.shape[1:], backend=backend, seed=4)
+        model.compile(optimizer=optimizer)
+        if start is not None:
+            start(model.parameters.value)
+        history = model.fit(x, labels, batch_size=batch, epochs=epochs, **settings).history
+    state = model.optimizer_state
+    left = {
+        "values": model.parameters.values, **state.vectors, "control": state.control,
+        "loss": history["loss"], "accuracy": history["accuracy"],
+    }  # fmt: skip
+    return {name: np.array(array, backend.dtype_name) for name, array in left.items()}, seen
