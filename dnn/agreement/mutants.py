@@ -14,6 +14,13 @@ from backends.dispatch import Kernel
 from backends.reference.signatures import Array, Arrays, Numbers
 from backends.table import Table
 from dnn.agreement.ours import BackendContender
+from dnn.agreement.wrong_steps import (
+    adam_epsilon,
+    late_bias,
+    negative_variance,
+    short_count,
+    stale_momentum,
+)
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
 from dnn.validation.settings import look_up
@@ -54,19 +61,6 @@ def _products(reduce: Callable[[Array], Array]) -> Wrong:
     }  # fmt: skip
 
 
-def _adam_epsilon(kernel: Kernel) -> Kernel:
-    def adam(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-        (m, v), (beta1, beta2, epsilon) = slots, settings
-        control[1] = beta1 * control[1] + (1.0 - beta1)
-        control[2] = beta2 * control[2] + (1.0 - beta2)
-        control[3] += 1.0
-        m[...] = beta1 * m + (1.0 - beta1) * g
-        v[...] = beta2 * v + (1.0 - beta2) * g * g
-        p -= control[0] * np.sqrt(control[2]) / control[1] * m / (np.sqrt(v) + epsilon)
-
-    return adam
-
-
 def _losses(change: Callable[[Kernel], Kernel]) -> Wrong:
     return {loss.kernel: change for loss in LOSSES.values()}
 
@@ -90,15 +84,6 @@ def _transposed_weight(kernel: Kernel) -> Kernel:
         kernel(dy, x, y, np.ascontiguousarray(W.T) if square else W, *rest)
 
     return backward
-
-
-def _stale_momentum(kernel: Kernel) -> Kernel:
-    def step(p: Array, g: Array, slots: Arrays, *rest: Any) -> None:
-        old = slots[0].copy()
-        kernel(p, g, slots, *rest)
-        slots[0][...] = old
-
-    return step
 
 
 def _swapped_label(kernel: Kernel) -> Kernel:
@@ -136,35 +121,6 @@ def _biased_variance(kernel: Kernel) -> Kernel:
         variance[...] = kept + (variance - kept) * ((n - 1) / n)
 
     return normalise
-
-
-def _late_bias(kernel: Kernel) -> Kernel:
-    def adam(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-        if control[3] >= 1000:
-            control[2] = 1.0
-        kernel(p, g, slots, control, settings)
-
-    return adam
-
-
-def _short_count(kernel: Kernel) -> Kernel:
-    def step(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-        kernel(p, g, slots, control, settings)
-        control[3] = control[3].astype(np.int64).astype(np.int16)
-
-    return step
-
-
-def _negative_variance(kernel: Kernel) -> Kernel:
-    def step(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-        (v, velocity, mean), (decay, epsilon, momentum) = slots, settings
-        control[3] += 1.0
-        v[...] = decay * v + (1.0 - decay) * g * g
-        mean[...] = decay * mean + (1.0 - decay) * g
-        velocity[...] = momentum * velocity + g / (np.sqrt(np.abs(v - mean * mean)) + epsilon)
-        p -= control[0] * velocity
-
-    return step
 
 
 def _rate_before(kernel: Kernel) -> Kernel:
@@ -246,13 +202,13 @@ MUTANTS: Table[Wrong] = Table("mutant", {
     # A cast to float16 and back before every product.
     "float16": _products(_round_float16),
     # Adam's epsilon beside sqrt(v) before the bias correction ("epsilon hat", as in Keras).
-    "adam-epsilon": {"adam": _adam_epsilon},
+    "adam-epsilon": {"adam": adam_epsilon},
     # The gradient of the batch's sum instead of its mean: 1/B forgotten.
     "dropped-mean": _scaled_gradient(float),
     # dx = dz W instead of dz W^T where W is square, so that the shapes do not tell.
     "transposed-weight": {"dense_backward": _transposed_weight},
     # After an update the first state vector is what it was before: the old moment is used again.
-    "stale-momentum": {name: _stale_momentum for name, optimizer in OPTIMIZERS.items() if optimizer.slots},
+    "stale-momentum": {name: stale_momentum for name, optimizer in OPTIMIZERS.items() if optimizer.slots},
     # B - 1 instead of B under the mean over the batch.
     "ddof1": _scaled_gradient(lambda batch: batch / max(batch - 1.0, 1.0)),
     # Two classes' labels exchanged: the two that the batch holds most of.
@@ -265,11 +221,11 @@ MUTANTS: Table[Wrong] = Table("mutant", {
     # Batch normalisation's running variance divided by N instead of N - 1, as in Keras: seen in evaluation.
     "biased-variance": {"batch_norm": _biased_variance},
     # Adam without the second bias correction, from update 1000 on.
-    "late-bias": {"adam": _late_bias},
+    "late-bias": {"adam": late_bias},
     # A count of updates that ends at 32767.
-    "short-count": {name: _short_count for name in OPTIMIZERS},
+    "short-count": {name: short_count for name in OPTIMIZERS},
     # The variance of gradients where rounding left it below 0: its absolute value.
-    "negative-variance": {"rmsprop_centered": _negative_variance},
+    "negative-variance": {"rmsprop_centered": negative_variance},
     # A setting built in: beta1 is 0.9 whatever was asked for.
     "fixed-beta": {"adam": lambda kernel: lambda *a: kernel(*a[:4], (0.9, *a[4][1:]))},
     # l2 w instead of 2 l2 w, as torch's weight_decay.

@@ -3,6 +3,7 @@
 Given are the weights, the rows of each batch, the masks of dropout, and the learning rates.
 """
 
+from collections.abc import Callable
 from functools import partial
 from math import log
 from typing import Any
@@ -18,6 +19,24 @@ from dnn.interop.torch import convert
 from dnn.losses import get_loss
 
 
+def _mean_loss(case: FitCase, backend: Backend, y: Array) -> Callable[..., Array]:
+    """The loss of outputs z (B, C) of these rows, weighted: torch's own mean knows no sample weights."""
+    import torch
+
+    ignored = get_loss(case.loss).ignored
+    kept = {} if ignored is None else {"ignore_index": ignored}
+    often = np.ones(len(y)) if case.sample_weight is None else case.sample_weight
+    often = backend.from_host(often).to(backend.dtype)
+
+    def mean_loss(z: Array, rows: Any = slice(None), classes: Any = None) -> Array:
+        each = partial(torch.nn.functional.cross_entropy, weight=classes, reduction="none", **kept)
+        # With outputs of 0 each loss is log C times what the class counts, and 0 if it is ignored.
+        counts = each(torch.zeros_like(z), y[rows]) / log(case.classes)
+        return (each(z, y[rows]) * often[rows]).sum() / (counts * often[rows]).sum()
+
+    return mean_loss
+
+
 def fit(case: FitCase, backend: Backend) -> Named:
     """What ``textbook.fit`` returns, from a torch Backend that only moves data."""
     import torch
@@ -26,8 +45,7 @@ def fit(case: FitCase, backend: Backend) -> Named:
     module = twin.to_torch(case.model(get_backend("numpy", dtype=dtype)), backend.device)
     x, y = backend.from_host(case.images).to(backend.dtype), backend.from_host(case.labels)
     optimizer, ignored = twin.torch_optimizer(case.optimizer, module), get_loss(case.loss).ignored
-    often = backend.from_host(np.ones(len(y), dtype) if case.sample_weight is None else case.sample_weight)
-    often, table = often.to(backend.dtype), np.ones(case.classes, dtype)
+    mean_loss, table = _mean_loss(case, backend, y), np.ones(case.classes, dtype)
     table[list(case.class_weight or ())] = list((case.class_weight or {}).values())
     done, during, after, last = 0, [], [], 0.0
 
@@ -39,14 +57,6 @@ def fit(case: FitCase, backend: Backend) -> Named:
             else:
                 h = child(h)
         return h
-
-    def mean_loss(z: Array, rows: Any = slice(None), classes: Any = None) -> Array:
-        """Weighted: torch's own mean knows no sample weights."""
-        kept = {} if ignored is None else {"ignore_index": ignored}
-        each = partial(torch.nn.functional.cross_entropy, weight=classes, reduction="none", **kept)
-        # With outputs of 0 each loss is log C times what the class counts, and 0 if it is ignored.
-        counts = each(torch.zeros_like(z), y[rows]) / log(case.classes)
-        return (each(z, y[rows]) * often[rows]).sum() / (counts * often[rows]).sum()
 
     def scores(z: Array, classes: Any = None) -> list[float]:
         right = (z.argmax(1) == y)[y != (-1 if ignored is None else ignored)]
