@@ -7,28 +7,17 @@ large network of L2 runs with the threads that the user has.
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any
+from contextlib import ExitStack, contextmanager, suppress
 
-
-def _blas_limits() -> Any:
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:  # it comes with scikit-learn; without it NumPy keeps its threads
-        return nullcontext()
-    return threadpool_limits(1, user_api="blas")
+from backends import InputError, get_backend
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Inside, NumPy's BLAS and torch (if loaded) use one thread; afterwards as many as before."""
-    torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch is not None else 0
-    with _blas_limits():
-        try:
-            if torch is not None:
-                torch.set_num_threads(1)
-            yield
-        finally:
-            if torch is not None:
-                torch.set_num_threads(threads)
+    with ExitStack() as stack:
+        for name in ("numpy", "torch"):
+            if name in sys.modules:
+                with suppress(InputError):  # a BLAS that cannot be told keeps its threads
+                    stack.enter_context(get_backend(name).one_thread())
+        yield
