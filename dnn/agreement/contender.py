@@ -74,7 +74,7 @@ def built(
     layer: Layer, shape: tuple[int, ...], backend: Backend, values: Mapping[str, np.ndarray]
 ) -> Parameters:
     """The parameters of a new layer in no model, which has these values now."""
-    layer.build(shape, backend, "layer", first=False)
+    layer.build(shape, backend, "layer", first=layer.outermost)
     parameters = Parameters(backend, layer.parameter_shapes())
     layer.attach(parameters.value, parameters.gradient)
     parameters.load({name: v.astype(backend.dtype_name) for name, v in values.items()})

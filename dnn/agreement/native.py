@@ -168,7 +168,8 @@ class PyTorchContender(Contender):
             y = module(x_.requires_grad_())
             y.backward(dy_)
             found[f"y{mark}"] = self.receive("y", y.detach(), (len(x), *layer.output_shape), dtype)
-            found[f"dx{mark}"] = self.receive("dx", x_.grad, x.shape, dtype)
+            if x_.grad is not None:
+                found[f"dx{mark}"] = self.receive("dx", x_.grad, x.shape, dtype)
             for name, p, axes in convert.twin_parameters(module):
                 short = name.partition(".")[2]
                 gradient = None if p.grad is None else p.grad.permute(axes)

@@ -127,7 +127,8 @@ class BackendContender(Contender):
             y = layer.forward(x_, training=True)
             found[f"y{mark}"] = self.receive("y", y, (len(x), *layer.output_shape), dtype)
             dx = layer.backward(dy_)  # which may overwrite dy
-            found[f"dx{mark}"] = self.receive("dx", dx, x.shape, dtype)
+            if dx is not None:  # None: it stands before all that is trained
+                found[f"dx{mark}"] = self.receive("dx", dx, x.shape, dtype)
             for name, view in parameters.gradient.items():
                 found[f"d{name}{mark}"] = self.receive(f"d{name}", view, parameters.shapes[name], dtype)
         y = layer.forward(*self.move(dtype, x), training=False)

@@ -27,6 +27,7 @@ from dnn.layers import (
     LayerNormalization,
     MaxPooling2D,
 )
+from dnn.layers.augmentation import Augmentation
 from dnn.layers.normalization import Normalization
 
 # The first makes Dense(24) square: a transposed W then fits. Of 7 x 8 pixels "same" pads one side more.
@@ -70,8 +71,6 @@ def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
     """
     numpy = get_backend("numpy")
     for name, layer_class in LAYERS.items():
-        if layer_class.outermost:
-            continue  # it passes no gradient back; what it does is compared by its own test
         for special, settings in _settings(layer_class):
             make = partial(layer_class, **settings)
             fitting: list[tuple[int, ...]] = []
@@ -79,7 +78,7 @@ def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
                 if fitting and shape == SEQUENCE:
                     break
                 try:
-                    make().build(shape, numpy, "layer", first=False)
+                    make().build(shape, numpy, "layer", first=layer_class.outermost)
                 except InputError:
                     continue
                 fitting.append(shape)
@@ -99,6 +98,8 @@ def inner_dimensions(layer: Layer, batch: int) -> tuple[int, int, int]:
     rows = batch * prod(layer.output_shape[:-1])
     if layer.mixes:
         return rows, rows, rows
+    if layer.below is not None:  # rows of a table, of which each is picked about as often
+        return 1, 1, -(-rows // layer.below)
     shapes = [s for s in layer.parameter_shapes().values() if len(s) > 1]
     shape = max(shapes, key=prod, default=(1, 1))
     return prod(shape[:-1]), prod(shape) // shape[-2], rows
@@ -109,8 +110,11 @@ def condition(layer: Layer, x: np.ndarray) -> float:
 
     2 for softmax, whose derivative is a difference of dy and a mean. Normalisation subtracts a mean, whose
     rounding has the size of x, and divides by the standard deviation: sqrt(mean x^2) / sqrt(variance +
-    epsilon) of a column or row, and of these the root mean square.
+    epsilon) of a column or row, and of these the root mean square. A view of an image takes its pixels from
+    places up to H / 2 and W / 2 from the middle; a place that is off by a pixel takes another pixel.
     """
+    if isinstance(layer, Augmentation):
+        return sum(layer.input_shape[:2]) / 2
     if not isinstance(layer, Normalization):
         return 2.0 if layer.activation == "softmax" else 1.0
     rows, axis = x.reshape(-1, x.shape[-1]).astype(np.float64), 0 if layer.mixes else 1

@@ -28,7 +28,7 @@ SHORT = (37, 5, 37)
 NEAR = 1e-4
 """Of a kink; farther where a contender rounds the factors of its products."""
 LARGE = 1025
-EXACT = ("Dense", "MaxPooling2D", "Flatten", "Reshape", "Activation")
+EXACT = ("Dense", "MaxPooling2D", "Flatten", "Reshape", "Activation", "Embedding", "RandomTranslation")
 """Layers that only add, multiply and choose. (Convolution may go through fractions, as Winograd's does.)"""
 
 
@@ -62,6 +62,8 @@ def _batches(probe: Layer, shape: tuple[int, ...], batch: int, seed: int) -> Bat
     softmax only the first, since its derivative takes the mean away)."""
     cuts = np.cumsum([batch, *SHORT])
     x = _draw(seed, "layer x", (int(cuts[-1]), *shape))
+    if probe.below is not None:  # x are numbers of rows
+        x = np.floor(abs(8.0 * x)) % probe.below
     dy = _draw(seed, "layer dy", (len(x), *probe.output_shape))
     if isinstance(probe, Normalization):
         x[cuts[-2] :] += 1000.0  # where the mean of squares and the square of the mean have no digits left
@@ -76,14 +78,15 @@ def _layer(
     shape: tuple[int, ...], batch: int, seed: int,
 ) -> Iterator[Record]:  # fmt: skip
     probe = make()
-    probe.build(shape, get_backend("numpy"), "layer", first=False)
+    probe.build(shape, get_backend("numpy"), "layer", first=probe.outermost)
     values = {
         short: (_draw(seed, f"values {short}", form) / np.float32(np.sqrt(form[0])))
         for short, form in probe.parameter_shapes().items()
     }
     batches = _batches(probe, shape, batch, seed)
     if type(probe).__name__ in EXACT and probe.activation in ("linear", "relu"):
-        whole = [(np.rint(2.0 * x), np.rint(2.0 * dy)) for x, dy in batches]
+        size = 2.0 if probe.below is None else 1.0
+        whole = [(np.rint(size * x), np.rint(2.0 * dy)) for x, dy in batches]
         large = [
             _draw(seed, f"large {k}", (LARGE, *s)) for k, s in (("x", shape), ("dy", probe.output_shape))
         ]
