@@ -98,6 +98,12 @@ def dense_cases(num: Numbers, kind: str) -> Iterator[Case]:
             yield {"x": x, "W": W, "b": b, "y": num.garbage(batch, n)}
 
 
+def add_product_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
+    for k in BATCHES:
+        for m, n in ((1, 1), (5, 33), (33, 5)):
+            yield {"a": num.normal(m, k), "b": num.normal(k, n), "g": num.normal(m, n)}
+
+
 def dense_backward_cases(num: Numbers, kind: str) -> Iterator[Case]:
     for batch in BATCHES:
         for n_in, n in ((1, 1), (5, 33), (33, 5)):

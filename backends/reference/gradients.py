@@ -1,4 +1,4 @@
-"""What changes a gradient before an optimizer sees it: the penalty of large weights, and clipping."""
+"""What changes a gradient before an optimizer sees it: more rows, the penalty of large weights, clipping."""
 
 from typing import Any
 
@@ -6,6 +6,12 @@ from backends.reference.declaration import kernel
 from backends.reference.signatures import Array
 
 NORM_FLOOR = 1e-6  # added to the norm, so that a gradient of 0 is not divided by 0; torch's number
+
+
+@kernel(writes=("g",))
+def add_product(xp: Any, a: Array, b: Array, g: Array) -> None:
+    """``g = g + a b``. Reads a (m, k), b (k, n); writes g (m, n)."""
+    g[...] = g + xp.matmul(a, b)
 
 
 @kernel(writes=("g",))

@@ -164,6 +164,10 @@ def dense_backward(
         product(dz, W.T, dx)
 
 
+def add_product(xp: Any, a: Array, b: Array, g: Array) -> None:
+    torch.addmm(g, a, b, out=g)
+
+
 @override(kinds=("integer",))
 def softmax_cross_entropy(
     xp: Any, kind: str, logits: Array, targets: Array, losses: Array, dlogits: Array

@@ -1,17 +1,20 @@
 """One thread's part of an update whose batch is cut into blocks (``dnn.training.blocks``)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import copy
 from itertools import pairwise
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from backends import Array
+from dnn.copies import assembled, parts_of
 from dnn.layers.layer import Layer
 from dnn.layers.noise import Random
 from dnn.losses import weigh
 from dnn.network import Network
 from dnn.optimizers.pieces import pieces
+from dnn.training.divided import Divided, divisible
 from dnn.training.planning import planner
 from dnn.training.totals import Totals
 from dnn.workers.tree import cuts
@@ -44,7 +47,10 @@ class Member:
     def __init__(
         self, network: Network, totals: Totals, blocks: int, part: range, zeros: Callable[[int], Array]
     ) -> None:
-        self.whole, self.network, self.part = network, copy(network), part
+        self.whole, self.part = network, part
+        self._divided = Divided(network.backend) if divisible(_leaves(network.layers)) else None
+        own = network.backend if self._divided is None else self._divided.backend
+        self.network: Network = assembled(parts_of(network), own)
         del vars(self.network)["optimizer_state"]  # its vectors would be as long as all weights
         self.totals = Totals(self.network, totals.weight is not None, totals.classes)
         parameters, backend = network.parameters, network.backend
@@ -67,6 +73,7 @@ class Member:
         for total in self.sums:
             self.network.redirect(parameters.value, parameters.views(total))
             self._attached.append([(leaf, leaf.value, leaf.gradient) for leaf in self._leaves if leaf.value])
+        self._together: dict[Any, bool] = {}  # whether all blocks are computed at once, by step
         self._originals = list(_leaves(network.layers))
         self._random = [layer for layer in self._leaves if isinstance(layer, Random)]
         self._batches: dict[Any, tuple[Array, Array]] = {}  # room for the part's rows
@@ -80,11 +87,30 @@ class Member:
         step.whole = self._plan(step)
         rows = step.cuts[self.part[-1]][1] - step.cuts[self.part[0]][0]
         self._batches[step] = step.arrays(max(rows, *sizes))
+        if self._divided and not step.whole and self._filled(step) == list(self.part):
+            self.network.reserve(rows, True)
+            self._together[step] = self._same_bits(step, rows)
+
+    def _same_bits(self, step: Any, n: int) -> bool:
+        """Whether all blocks at once give the bits of each by itself. No BLAS promises it; which of its
+        kernels it takes for so many rows does not depend on the numbers, so it is tried with some.
+        """
+        backend, found = self.network.backend, []
+        x, y = (array[:n, ...] for array in self._batches[step])
+        host = np.random.default_rng(0).standard_normal(x.shape)
+        x[...] = backend.from_host(host.astype(backend.dtype_name))
+        if step.batch_weights is not None:
+            step.batch_weights[...] = 1.0
+        self._picked = step.cuts[self.part[0]][0], x, y
+        for self._together[step] in (False, True):
+            self._subtree(step, self.part, 0)
+            found.append(backend.to_host(self.sums[0]).tobytes())
+        return found[0] == found[1]
 
     def _plan(self, step: Any) -> bool:
         """Whether the backend computes whole blocks of such a network; the same for all members."""
         room: dict[str, Any] = {}
-        make, backend = planner(step), self.network.backend
+        make, backend = planner(step), self.whole.backend
         if make is None:
             return False
         blocks = self._filled(step)
@@ -119,8 +145,8 @@ class Member:
         self._subtree(step, blocks, 0)
 
     def _subtree(self, step: Any, blocks: range, level: int) -> None:
-        if len(blocks) == 1:
-            self._block(step, blocks[0], level)
+        if len(blocks) == 1 or (self._together.get(step) and blocks == self.part):
+            self._blocks(step, blocks, level)
             return
         half = len(blocks) // 2
         self._subtree(step, blocks[:half], level)
@@ -130,15 +156,16 @@ class Member:
         self._subtree(step, blocks[half:], level + 1)
         self.sums[level] += self.sums[level + 1]
 
-    def _block(self, step: Any, block: int, level: int) -> None:
-        """Forward and backward on one block, into ``sums[level]``."""
-        network, out, (first, end) = self.network, self.sums[level], step.cuts[block]
+    def _blocks(self, step: Any, blocks: range, level: int) -> None:
+        """Forward and backward on one block, or several at once, into ``sums[level]``."""
+        network, out = self.network, self.sums[level]
+        first, end = step.cuts[blocks[0]][0], step.cuts[blocks[-1]][1]
         out[self.n :] = 0.0
         if first == end:
             out[: self.n] = 0.0
             return
-        if (step, block) in self._plans:
-            self._plans[step, block](1)
+        if (step, blocks[0]) in self._plans:
+            self._plans[step, blocks[0]](1)
             return
         for before, mine, *_ in (*self.floats, *self.others):
             mine[...] = before
@@ -146,6 +173,9 @@ class Member:
             layer.begin_at(first)
         for leaf, value, gradient in self._attached[level]:
             leaf.attach(value, gradient)
+        cut = [slice(a - first, b - first) for a, b in (step.cuts[block] for block in blocks)]
+        if self._divided:
+            self._divided.cut = cut
         start, *arrays = self._picked
         x, y = (array[first - start : end - start, ...] for array in arrays)
         weights = None if step.batch_weights is None else step.batch_weights[first:end]
@@ -156,9 +186,12 @@ class Member:
         else:
             weigh(network.backend.xp, weights, losses, dy, step.batch_weights)
         network.backward(dy)
-        self.totals.clear()
-        self.totals.add(outputs, y, losses, weights)
-        out[self.places[block]] = self.totals.sums
+        for block, rows in zip(blocks, cut, strict=True):
+            self.totals.clear()
+            self.totals.add(
+                outputs[rows, ...], y[rows, ...], losses[rows], None if weights is None else weights[rows]
+            )
+            out[self.places[block]] = self.totals.sums
         for before, mine, place in self.floats:
             out[place] = network.backend.xp.reshape((mine - before) * share, (-1,))
 

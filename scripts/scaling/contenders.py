@@ -115,6 +115,7 @@ def work(name: str, text: str) -> Iterator[dict[str, float]]:
         each = 1e3 / settings["updates"]
         try:
             while workers.share(lambda: bool(input())):
+                run(settings["updates"])  # until the kernel has given the woken threads a core each
                 workers.seconds, begun, used = 0.0, time.perf_counter(), time.process_time()
                 run(settings["updates"])
                 took = {"ms": time.perf_counter() - begun, "cpu": time.process_time() - used}

@@ -19,6 +19,7 @@ from dnn import (
     Sequential,
 )
 from dnn.training.blocks import steps_in_blocks
+from dnn.training.member import Member
 from dnn.training.planning import planner
 from dnn.training.state import StateError
 from dnn.training.step import TrainingStep
@@ -134,12 +135,64 @@ def test_what_is_not_finite_spoils_all_blocks_of_a_plan_as_layer_by_layer(monkey
             step = make(made, made.door.admit_training(x, y)[0], np.arange(16).reshape(1, 16), Totals(made))
             step.pick()
             (member,) = make._members
-            member.work(step, member.part)
-            kept = [np.isnan(sums[: member.n]) for sums in member.sums[:2]]
+            kept = []
+            for blocks in (member.part[:2], member.part[2:], member.part):
+                member.work(step, blocks)
+                kept.append(np.isnan(member.sums[0][: member.n]))
         assert step.whole == (plans is planner)
         found.append(kept)
-    assert all(np.any(spoiled) for spoiled in found[0])  # of the first two blocks, and of the others
+    assert all(np.any(spoiled) for spoiled in found[0])  # of the first two blocks, of the others, and of all
     np.testing.assert_array_equal(*found)
+
+
+def trained_at_once(backend, monkeypatch, allowed):
+    """(weights and losses of a training, whether blocks of each size were computed at once)."""
+    together, same_bits = [], Member._same_bits
+
+    def watch(member, step, n):
+        together.append(allowed and same_bits(member, step, n))
+        member._together[step] = together[-1]
+        return together[-1]
+
+    monkeypatch.setattr(Member, "_same_bits", watch)
+    layers = [Dense(70, "relu"), Dropout(0.3), Dense(66, "gelu", use_bias=False), Dense(3, "softmax")]
+    made = Sequential([Flatten(), *layers], input_shape=(6, 6), backend=backend)
+    made.compile(metrics=["accuracy"])
+    x, y = data()
+    weight = np.linspace(0.5, 2, N)
+    history = made.fit(x, y, batch_size=16, epochs=2, blocks=4, verbose=0, sample_weight=weight).history
+    monkeypatch.undo()
+    return (weights(made).tobytes(), history["loss"]), together
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "strict"])
+@pytest.mark.parametrize("n", [1, 2])
+def test_blocks_at_once_have_the_bits_of_one_after_the_other(name, n, monkeypatch):
+    found = []
+    for allowed in (True, False):
+        threads(monkeypatch, n)
+        result, together = trained_at_once(get_backend(name), monkeypatch, allowed)
+        assert together[:n] == [allowed] * n
+        assert len(together) == 2 * n  # the last batch's blocks differ in size, and then in bits
+        found.append(result)
+    assert found[0] == found[1]
+
+
+def test_blocks_are_computed_one_after_the_other_where_rows_beside_a_row_decide_its_bits(monkeypatch):
+    def wrong(name, kind, kernel):
+        def dense(x, W, b, y):
+            kernel(x, W, b, y)
+            y += 1e-6 * len(x)
+
+        return dense if name == "dense" else kernel
+
+    found = []
+    for allowed in (True, False):
+        threads(monkeypatch, 1)
+        result, together = trained_at_once(get_backend("numpy").wrapped(wrong), monkeypatch, allowed)
+        assert not any(together)
+        found.append(result)
+    assert found[0] == found[1]
 
 
 def test_the_running_statistics_are_the_mean_of_the_blocks():
