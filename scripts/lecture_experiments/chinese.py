@@ -49,7 +49,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "cnn: 32 and 64 filters of 5 x 5": "cnn：5 x 5 的卷积核 32 个和 64 个",
         "cnn: the same, dropout 0.4, images not moved": "cnn：同上，dropout 0.4，图像不平移",
         "cnn: 24 of 5 x 5, 48 and 64 of 3 x 3": "cnn：5 x 5 的 24 个，3 x 3 的 48 个和 64 个",
-        "cnn: the same, strength 22, 8 degrees, 8 %, 0.12": "cnn：同上，强度 22，8 度，8 %，0.12",
+        "cnn: the preset, strength 22, 8 degrees, 8 %, 0.12": "cnn：即 preset，强度 22，8 度，8 %，0.12",
         "batch of all: one update an epoch": "全部样本为一个 batch：每个 epoch 更新一次",
         "about 87 % (training)": "约 87 %（训练集）",
         "94.39 % (10,000 images)": "94.39 %（10,000 幅图像）",

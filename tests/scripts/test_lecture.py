@@ -204,7 +204,7 @@ def test_accuracies_in_the_text_are_those_of_a_file(name):
     text = (DOCS / name).read_text(encoding="utf-8")
     prose = "\n".join(line for line in text.splitlines() if line[:1] != "|")
     told = set(re.findall(r"\d+\.\d+(?= ?%)", prose))
-    assert told - known == {"91.32", "99.3", "99.56", "99.6", "99.9"}
+    assert told - known <= {"91.32", "99.3", "99.56", "99.6", "99.9"}
     assert len(told) > 15
 
 
