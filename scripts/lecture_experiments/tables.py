@@ -145,7 +145,8 @@ def write_grids(more: Mapping[str, Grid], folder: Path, rows: Sequence[Row] = ()
     def tables(words: Words) -> dict[str, str]:
         return markdown(rows, words) | {name: grids.markdown(grid, words) for name, grid in more.items()}
 
-    pages = {folder / name: words for name, words in PAGES.items() if (folder / name).exists()}
+    known = PAGES if (folder / next(iter(PAGES))).exists() else LECTURES  # no other folder's README
+    pages = {folder / name: words for name, words in known.items() if (folder / name).exists()}
     for path, words in pages.items():
         write_atomically(path, fill(path.read_text(encoding="utf-8"), tables(words)).encode())
     if pages:
