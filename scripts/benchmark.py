@@ -51,6 +51,8 @@ def parse() -> argparse.Namespace:
     one_of("--profile", nargs="?", const="numpy", metavar="BACKEND", help=profile)
     one_of("--saving", nargs="?", const="numpy", metavar="BACKEND", help=saving)
     one_of("--sweep", metavar="WHAT", help="batch, width, depth, threads or samples")
+    race = "seconds to 98.0 and 98.5 %% with the recipe of train.py --preset quick; rotations are seeds"
+    one_of("--race", action="store_true", help=race)
     add("--json", type=Path, metavar="FILE", help="write every measurement there")
     add("--picture", type=Path, metavar="FILE", help="write a picture there (.png, .svg, .pdf)")
     return parser.parse_args()
@@ -74,7 +76,7 @@ def main(arguments: argparse.Namespace) -> None:
         threads=arguments.threads,
     )
     if arguments.rotations is None:
-        arguments.rotations = 6 if arguments.sweep else 5 if arguments.saving else 24
+        arguments.rotations = 6 if arguments.sweep else 5 if arguments.saving or arguments.race else 24
     positive_integer("rotations", arguments.rotations)
     for name in ("json", "picture"):
         path = getattr(arguments, name)
@@ -86,7 +88,9 @@ def main(arguments: argparse.Namespace) -> None:
     for name in arguments.contenders or ():
         if why := why_not(name):
             raise BackendUnavailable(f"contender {name!r} cannot run: {why}")
-    if arguments.profile is not None:
+    if arguments.race:
+        show_race(arguments)
+    elif arguments.profile is not None:
         show_profile(arguments, settings)
     elif arguments.saving is not None:
         show_saving(arguments, settings)
@@ -116,6 +120,27 @@ def compare(arguments: argparse.Namespace, settings: Any) -> None:
     print(show.table(results), flush=True)
     if arguments.picture is not None:
         show.draw(results, arguments.picture)
+
+
+def show_race(arguments: argparse.Namespace) -> None:
+    """--race: whole trainings in turn, each in a process of its own."""
+    from benchmarks import race
+
+    from backends import BackendUnavailable
+    from dnn.validation.settings import look_up
+
+    names = arguments.contenders or ["numba", "torch", "pytorch-fused", "keras-jax"]
+    for name in names:
+        look_up("contender", name, race.RACERS)
+    curves: dict[str, list[race.Curve]] = {name: [] for name in names}
+    settings = {"dataset": arguments.dataset, "data_dir": arguments.data_dir}
+    for name, found in race.run(names, arguments.rotations, settings):
+        if "reason" in found:
+            raise BackendUnavailable(f"contender {name!r} cannot run: {found['reason']}")
+        curves[name].append(found)
+        _command.say(f"{name}: {found['accuracy'][-1]:.4f} after {sum(found['seconds']):.1f} s")
+    print(race.table(curves), flush=True)
+    _command.write_json(arguments.json, curves)
 
 
 def show_saving(arguments: argparse.Namespace, settings: Any) -> None:

@@ -24,7 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     _command.add_data_arguments(parser, names="mnist, fashion_mnist, kmnist or digits (default: %(default)s)")
     add = parser.add_argument_group("network and training").add_argument
-    presets = "lecture, best, augmented, elastic, cnn or quick: a recipe's network, optimizer and schedule"
+    presets = "lecture, best, augmented, elastic, deep, quick or cnn: network, optimizer and schedule"
     add("--preset", metavar="NAME", help=presets)
     add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS")
     add("--activation", default="relu", help="of the hidden layers")

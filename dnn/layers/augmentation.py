@@ -22,12 +22,11 @@ _UNIT = 2.0**-31
 
 
 class Augmentation(Random):
-    """Base: images (H, W) or (H, W, C), four random numbers for each, and where its pixels come from.
+    """Base: images (H, W) or (H, W, C), and four random numbers for each.
 
     It must stand before all layers that are trained, since it passes no gradient back.
     """
 
-    kernel = "warp_images"
     outermost = True
 
     def shape_after(self, input_shape: Shape) -> Shape:
@@ -44,6 +43,58 @@ class Augmentation(Random):
     def pairs(self) -> int:
         return 2
 
+    def apply(self, keep: SimpleNamespace, x: Array) -> None:
+        xp, images = self.backend.xp, (x.shape[0], *self.input_shape[:2], prod(self.input_shape[2:]))
+        words = (part for i in (0, 1) for part in (keep.bits[:, i] >> 32, keep.bits[:, i] & _WORD))
+        uniform = xp.astype(xp.stack(list(words), axis=0), x.dtype) * _UNIT
+        self.change(uniform, xp.reshape(x, images), keep)
+
+    @abstractmethod
+    def change(self, uniform: Array, images: Array, keep: SimpleNamespace) -> None:
+        """Write keep.y (B, n) from images (B, H, W, C) and numbers (4, B) in [0, 1)."""
+
+    def backward(self, dy: Array) -> Array | None:
+        """Nothing before it is trained."""
+        return None
+
+
+class RandomTranslation(Augmentation):
+    """In training each image is moved by up to ``pixels``, 1 or more, in both directions, all moves alike."""
+
+    kernel = "gather_rows"
+    examples = ({"pixels": 1},)
+
+    def __init__(self, pixels: int, *, name: str | None = None) -> None:
+        super().__init__(name)
+        self.pixels = positive_integer("pixels", pixels)
+
+    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        if not training:
+            return {}
+        (height, width), n = self.input_shape[:2], self.pixels
+        wide = (batch, height + 2 * n, width + 2 * n)
+        inside = np.arange(prod(wide)).reshape(wide)[:, n : n + height, n : n + width]
+        return {
+            **super().make_buffers(batch, training),
+            "wide": self.backend.zeros((*wide, prod(self.input_shape[2:]))),  # the images, 0 around them
+            "places": self.backend.from_host(inside.reshape(batch, -1)),  # of their pixels in it
+        }
+
+    def change(self, uniform: Array, images: Array, keep: SimpleNamespace) -> None:
+        xp, view, n = self.backend.xp, self.backend.view, self.pixels
+        height, width, channels = images.shape[1:]
+        keep.wide[:, n : n + height, n : n + width, :] = images
+        moves = xp.astype(xp.floor(uniform[:2, :] * float(2 * n + 1)), xp.int64) - n
+        index = keep.places - (moves[0, :] * (width + 2 * n) + moves[1, :])[:, None]
+        rows, y = (view(array, (-1, channels)) for array in (keep.wide, keep.y))
+        self._kernel(rows, xp.reshape(index, (-1,)), y, 1.0)
+
+
+class Warp(Augmentation):
+    """Base of those where pixels come from places between others."""
+
+    kernel = "warp_images"
+
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         if not training:
             return {}
@@ -55,37 +106,16 @@ class Augmentation(Random):
             "moves": backend.zeros((batch, 2, *self.input_shape[:2])),
         }
 
-    def apply(self, keep: SimpleNamespace, x: Array) -> None:
-        xp, images = self.backend.xp, (x.shape[0], *self.input_shape[:2], prod(self.input_shape[2:]))
-        words = (part for i in (0, 1) for part in (keep.bits[:, i] >> 32, keep.bits[:, i] & _WORD))
-        self.place(xp.astype(xp.stack(list(words), axis=0), x.dtype) * _UNIT, keep)
-        self._kernel(xp.reshape(x, images), keep.matrix, keep.moves, self.backend.view(keep.y, images))
+    def change(self, uniform: Array, images: Array, keep: SimpleNamespace) -> None:
+        self.place(uniform, keep)
+        self._kernel(images, keep.matrix, keep.moves, self.backend.view(keep.y, images.shape))
 
     @abstractmethod
     def place(self, uniform: Array, keep: SimpleNamespace) -> None:
         """Write keep.matrix (B, 2, 2), keep.moves (B, 2, H, W) or both from numbers (4, B) in [0, 1)."""
 
-    def backward(self, dy: Array) -> Array | None:
-        """Nothing before it is trained."""
-        return None
 
-
-class RandomTranslation(Augmentation):
-    """In training each image is moved by up to ``pixels``, 1 or more, in both directions, all moves alike."""
-
-    examples = ({"pixels": 1},)
-
-    def __init__(self, pixels: int, *, name: str | None = None) -> None:
-        super().__init__(name)
-        self.pixels = positive_integer("pixels", pixels)
-
-    def place(self, uniform: Array, keep: SimpleNamespace) -> None:
-        moves = self.pixels - self.backend.xp.floor(uniform * float(2 * self.pixels + 1))
-        for axis in (0, 1):
-            keep.moves[:, axis, ...] = moves[axis, :, None, None]
-
-
-class RandomRotation(Augmentation):
+class RandomRotation(Warp):
     """In training each image is turned about its middle, up to ``degrees`` to either side, all angles alike.
 
     ``degrees`` is below 360. Pixels between four others are interpolated linearly in both directions.
@@ -103,7 +133,7 @@ class RandomRotation(Augmentation):
         _write(keep.matrix, _turn(xp.cos(angle), xp.sin(angle)))
 
 
-class RandomElastic(Augmentation):
+class RandomElastic(Warp):
     """In training each image is distorted (Simard et al. 2003), turned, scaled and slanted, each by chance.
 
     Each pixel comes from a place moved by noise from -1 to 1 in both directions, which a Gaussian of standard

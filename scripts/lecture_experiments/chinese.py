@@ -31,6 +31,25 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "last hidden layer": "最后一个隐藏层",
         "output layer": "输出层",
         "first / last hidden": "第一层 / 最后一个隐藏层",
+        "epochs": "epoch 数",
+        "settings": "所试的设置",
+        "mean": "平均",
+        "all together": "共同回答",
+        "calibration error": "校准误差",
+        "sure from": "有把握的概率",
+        "refused": "拒绝的测试图像",
+        "right of the others": "其余的正确率",
+        "right on the 10,000 held out": "留出的 10,000 幅上的准确率",
+        "elastic: the preset": "elastic：即 preset",
+        "elastic: labels smoothed by 0.1, rate up to 0.008": "elastic：标签平滑 0.1，学习率最高到 0.008",
+        "elastic: strength 36, scaled by 15 %, sheared by 0.2, not moved": (
+            "elastic：强度 36，缩放 15 %，倾斜 0.2，不平移"
+        ),
+        "elastic: no batch normalisation, rate up to 0.002": "elastic：没有批归一化，学习率最高到 0.002",
+        "cnn: 32 and 64 filters of 5 x 5": "cnn：5 x 5 的卷积核 32 个和 64 个",
+        "cnn: the same, dropout 0.4, images not moved": "cnn：同上，dropout 0.4，图像不平移",
+        "cnn: 24 of 5 x 5, 48 and 64 of 3 x 3": "cnn：5 x 5 的 24 个，3 x 3 的 48 个和 64 个",
+        "cnn: the preset, strength 22, 8 degrees, 8 %, 0.12": "cnn：即 preset，强度 22，8 度，8 %，0.12",
         "batch of all: one update an epoch": "全部样本为一个 batch：每个 epoch 更新一次",
         "about 87 % (training)": "约 87 %（训练集）",
         "94.39 % (10,000 images)": "94.39 %（10,000 幅图像）",
@@ -39,6 +58,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
 LINEAR = ", no hidden layer"
 _PATTERNS = (
     (re.compile(r"(\d+) hidden layers? of (\d+), (\w+)"), r"\1 个隐藏层，每层 \2 个神经元，\3"),
+    (re.compile(r"seed (\d)"), r"种子 \1"),
     (re.compile(r"batch of (\d+)"), r"每个 batch \1 个样本"),
 )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from backends import InputError
 
 Grid = list[list[str]]
+NOTHING = "-"
 Words = Callable[[str], str]
 """A cell of a table in the page's language."""
 
@@ -18,8 +19,8 @@ def per_cent(accuracy: float) -> str:
 
 
 def share(cell: str) -> float:
-    """The number in a cell, in per cent if it is one."""
-    return float(cell.removesuffix(" %"))
+    """The number in a cell, in per cent if it is one; NaN where there is none."""
+    return float("nan" if cell == NOTHING else cell.removesuffix(" %"))
 
 
 def markdown(grid: Grid, words: Words = str) -> str:

@@ -42,7 +42,9 @@ TABLES = {
 """Table -> its experiments."""
 OWN = {table: set(names) - (set(STEPS) if table != "steps" else set()) for table, names in TABLES.items()}
 """Table -> those that stand in it alone."""
-PAGES: Mapping[str, Words] = {"lecture.md": str, "lecture.zh.md": chinese}
+LECTURES: Mapping[str, Words] = {"lecture.md": str, "lecture.zh.md": chinese}
+PAGES: Mapping[str, Words] = {**LECTURES, "../README.md": str, "README.zh.md": chinese}
+"""From the folder of the figures, with their language."""
 ALONE = "tables.md"
 
 
@@ -130,15 +132,21 @@ def fill(page: str, tables: Mapping[str, str]) -> str:
 
 
 def write(rows: Sequence[Row], more: Mapping[str, Grid], folder: Path) -> Path:
-    """The CSV files and the tables: on the folder's pages, or alone where it has none; returns their file."""
+    """The CSV files and the tables: on the pages, or alone where there are none; returns their file."""
     write_atomically(folder / "lecture.csv", as_csv(rows).encode())
+    return write_grids(more, folder, rows)
+
+
+def write_grids(more: Mapping[str, Grid], folder: Path, rows: Sequence[Row] = ()) -> Path:
+    """The same of grids alone, without lecture.csv."""
     for name, grid in more.items():
         write_atomically(grid_file(folder, name), grids.as_csv(grid).encode())
 
     def tables(words: Words) -> dict[str, str]:
         return markdown(rows, words) | {name: grids.markdown(grid, words) for name, grid in more.items()}
 
-    pages = {folder / name: words for name, words in PAGES.items() if (folder / name).exists()}
+    known = PAGES if (folder / next(iter(PAGES))).exists() else LECTURES  # no other folder's README
+    pages = {folder / name: words for name, words in known.items() if (folder / name).exists()}
     for path, words in pages.items():
         write_atomically(path, fill(path.read_text(encoding="utf-8"), tables(words)).encode())
     if pages:

@@ -9,7 +9,7 @@ import command_lines
 import numpy as np
 import pytest
 from _workers import CannotRun
-from benchmarks import floors, quartiles, ratios, report, rotation, saving, sweep
+from benchmarks import floors, quartiles, race, ratios, report, rotation, saving, sweep
 from benchmarks.contenders import CONTENDERS, available, environment, get_contender
 from benchmarks.settings import Settings, from_json
 from benchmarks.sweep import Sweep, exponent, larger_half, settings_at
@@ -76,6 +76,26 @@ def test_what_saving_costs(tmp_path):
     }  # fmt: skip
     assert "each epoch" in result.stdout
     assert list(tmp_path.iterdir()) == [json_file]  # the states are gone
+
+
+def test_a_race_of_whole_trainings(tmp_path):
+    json_file = tmp_path / "race.json"
+    small = ("--dataset", "digits", "--race", "--rotations", "1", "--contenders", "numpy", "pytorch-fused")
+    result = run(*small, "--json", json_file, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(json_file.read_text())
+    assert list(found) == ["numpy", "pytorch-fused"]
+    for (curve,) in found.values():
+        assert min(curve["seconds"]) > 0
+        assert 0.3 < curve["accuracy"][-1] < 0.99
+    assert result.stdout.count("-, 0 of 1") == 4
+
+
+def test_a_race_is_won_at_the_end_of_an_epoch():
+    curves = [{"seconds": [1.0, 2.0, 4.0], "accuracy": [0.9, last, 0.986]} for last in (0.98, 0.97)]
+    assert [race.seconds_to(curve, 0.98) for curve in curves] == [3.0, 7.0]
+    assert race.seconds_to(curves[0], 0.99) is None
+    assert race.table({"a": curves}).endswith("a  4.0 (3.0 to 7.0)  7.0 (7.0 to 7.0)     98.60 %")
 
 
 def test_the_cost_is_a_ratio_within_a_rotation():

@@ -1,6 +1,7 @@
 """lecture.py: its files, its tables on a page written by hand, and that what is done is not done again."""
 
 import csv
+import json
 import re
 import shutil
 from pathlib import Path
@@ -8,10 +9,12 @@ from pathlib import Path
 import pytest
 from command_lines import assert_refused, run, run_here
 from documents import figures
-from lecture_experiments import grids, tables
+from lecture_experiments import grids, presets, tables
 from lecture_experiments.chinese import chinese
 from lecture_experiments.experiments import EXPERIMENTS, STEPS
 from PIL import Image
+
+from dnn.presets import PRESETS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SMALL = ("--dataset", "digits", "--backend", "numpy")
@@ -124,11 +127,15 @@ def docs_rows():
     return list(csv.DictReader((DOCS / "lecture.csv").read_text(encoding="utf-8").splitlines()))
 
 
+def cells_of(path):
+    return list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+
+
 def docs_grids():
     return {path.stem.removeprefix("lecture-"): grids.read(path) for path in DOCS.glob("lecture-*.csv")}
 
 
-@pytest.mark.parametrize("name", tables.PAGES)
+@pytest.mark.parametrize("name", tables.LECTURES)
 def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path, name):
     """Writing what docs/lecture.csv holds changes no byte of docs/."""
     page = (DOCS / name).read_bytes()
@@ -144,13 +151,61 @@ def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path, name):
     assert sorted(pictures) == sorted(path.name for path in DOCS.glob("lecture-*.png"))
 
 
+@pytest.mark.parametrize("name", sorted(set(tables.PAGES) - set(tables.LECTURES)))
+def test_the_readme_has_the_table_of_its_csv(name):
+    page, words = (DOCS / name).read_text(encoding="utf-8"), tables.PAGES[name]
+    made = {table: grids.markdown(grid, words) for table, grid in docs_grids().items()}
+    assert re.findall(r"<!-- table: (\w+) -->\n\|", page) == ["presets"]
+    assert tables.fill(page, made) == page
+
+
+def test_what_presets_reached_is_read_from_their_folders(tmp_path):
+    """The mean of two runs, what one is sure of that held images out; other presets' rows stay, in order."""
+    for folder, *options in (("a", "--seed", 1), ("b", "--seed", 3), ("held", "--hold-out", 300)):
+        preset = ("--preset", "quick", "--epochs", 3, "--batch-size", 50, "--quiet", "--run-dir")
+        assert run_here("train", *SMALL, *options, *preset, tmp_path / folder).returncode == 0
+    old = [presets.REACHED, ["cnn", "9", *"-----", "99.00 %", "-", "-"], ["best", "9", *["1.00 %"] * 7, "-"]]
+    (tmp_path / "lecture-presets.csv").write_text(grids.as_csv(old), encoding="utf-8")
+    (tmp_path / "lecture.md").write_text("<!-- table: presets -->\n<!-- end -->\n", encoding="utf-8")
+    runs = [tmp_path / name for name in ("a", "b", "held")]
+    result = run_here("lecture", *SMALL, "--presets", *runs, "--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = grids.read(tmp_path / "lecture-presets.csv")
+    assert [row[0] for row in found] == ["preset", "best", "quick", "cnn"]
+    assert found[1:4:2] == old[:0:-1]
+    one, two = (json.loads((run / "result.json").read_text())["test_accuracy"] for run in runs[:2])
+    cells = ["quick", "3", "-", f"{100 * one:.2f} %", "-", f"{100 * two:.2f} %", "-"]
+    assert found[2][:-2] == [*cells, f"{50 * (one + two):.2f} %"]
+    assert abs(grids.share(found[2][-2]) - 50 * (one + two)) < 20
+    (sure,) = grids.read(tmp_path / "lecture-sure.csv")[1:]
+    assert sure[:2] == ["quick", "3"]
+    assert len(sure) == len(presets.SURE)
+    assert "| best | 9 |" in (tmp_path / "lecture.md").read_text(encoding="utf-8")
+    more = run_here("train", *SMALL, "--hidden", 8, "--epochs", 1, "--quiet", "--run-dir", tmp_path / "none")
+    assert more.returncode == 0
+    assert_refused(run_here("lecture", *SMALL, "--presets", tmp_path / "none"), "none", "expected a preset")
+
+
 def test_both_languages_name_the_same_figures():
     """Numbers with a point, per cents and large numbers, each as often; and as many headings."""
-    pages = [(DOCS / name).read_text(encoding="utf-8") for name in tables.PAGES]
+    pages = [(DOCS / name).read_text(encoding="utf-8") for name in tables.LECTURES]
     english, chinese_ones = (sorted(figures(page)) for page in pages)
     assert english == chinese_ones
     assert len(english) > 100
     assert len(set(map(len, (re.findall(r"^## ", page, re.MULTILINE) for page in pages)))) == 1
+
+
+@pytest.mark.parametrize("name", tables.LECTURES)
+def test_accuracies_in_the_text_are_those_of_a_file(name):
+    """But for what others report, and one training that is told of."""
+    cells = {cell for path in DOCS.glob("lecture*.csv") for row in cells_of(path) for cell in row}
+    shares = [float(cell) for cell in cells if re.fullmatch(r"[01]\.\d{4}", cell)]
+    known = {cell.removesuffix(" %") for cell in cells} | {f"{100 * share:.2f}" for share in shares}
+    text = (DOCS / name).read_text(encoding="utf-8")
+    prose = "\n".join(line for line in text.splitlines() if line[:1] != "|")
+    told = set(re.findall(r"\d+\.\d+(?= ?%)", prose))
+    assert told - known <= {"91.32", "99.3", "99.56", "99.6", "99.9"}
+    assert len(told) > 15
 
 
 def test_each_cell_of_a_table_is_translated():
@@ -158,6 +213,7 @@ def test_each_cell_of_a_table_is_translated():
     made = "".join(tables.markdown(docs_rows(), chinese).values())
     made += "".join(grids.markdown(grid, chinese) for grid in docs_grids().values())
     cells = {cell.strip() for line in made.splitlines() for cell in line.strip("|").split("|")}
+    cells -= {"preset", *PRESETS}
     assert not [cell for cell in cells if re.search("[a-z]{3}", cell) and not re.search("[一-鿿]", cell)]
 
 

@@ -1,0 +1,166 @@
+"""Seconds of training to a test accuracy: preset ``quick``, and the same recipe in PyTorch and in Keras.
+
+All have its layers (784-500-500-10, ReLU), images moved by up to a pixel, batches of 250, five epochs, Adam
+and one cycle of its rate up to 0.006. Evaluations are not counted; what a library compiles meanwhile is.
+"""
+
+import importlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from statistics import mean
+from typing import Any
+
+import numpy as np
+from _tables import columns
+from _workers import ask, serve
+from numpy.typing import NDArray
+
+from backends import get_backend
+from benchmarks.contenders import environment
+from benchmarks.quartiles import lower_quartile
+from dnn.datasets import Dataset, load_dataset
+from dnn.presets import PRESETS
+from dnn.sequential import Sequential
+from dnn.training.history import History
+
+QUICK = PRESETS["quick"]
+HIGHEST, RISE = 6e-3, 0.2
+Images = NDArray[np.float32]
+Curve = dict[str, list[float]]  # of each epoch: seconds, and accuracy on the test images
+
+
+def ours(name: str, data: Dataset, seed: int, updates: int) -> Curve:
+    """``train.py --preset quick``."""
+    layers = QUICK.layers(data.image_shape, data.classes)
+    model = Sequential(layers, input_shape=data.x_train.shape[1:], backend=get_backend(name), seed=seed)
+    model.compile(QUICK.loss, QUICK.optimizer(updates))
+    test = (data.x_test, data.y_test)
+    options: dict[str, Any] = {"batch_size": QUICK.batch_size, "epochs": QUICK.epochs, "verbose": 0}
+    fitted: History = model.fit(data.x_train, data.y_train, validation_data=test, **options)
+    return {"seconds": fitted.history["seconds"], "accuracy": fitted.history["val_accuracy"]}
+
+
+def timed(epoch: Callable[[], object], accuracy: Callable[[], float]) -> Curve:
+    """Epochs by the clock, with a look at the test images after each."""
+    found: Curve = {"seconds": [], "accuracy": []}
+    for _ in range(QUICK.epochs):
+        start = time.perf_counter()
+        epoch()
+        found["seconds"].append(time.perf_counter() - start)
+        found["accuracy"].append(accuracy())
+    return found
+
+
+def pytorch(name: str, data: Dataset, seed: int, updates: int) -> Curve:
+    """torch.nn with the fused Adam; images are moved batch by batch, as views of wider ones."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(seed)
+    x, x_test = (torch.from_numpy(_floats(images)) for images in (data.x_train, data.x_test))
+    y, y_test = (torch.from_numpy(labels.astype(np.int64)) for labels in (data.y_train, data.y_test))
+    height, width = data.image_shape
+    wide = nn.functional.pad(x.view(-1, height, width), (1, 1, 1, 1))
+    views = wide.unfold(1, height, 1).unfold(2, width, 1)  # (N, 3, 3, H, W)
+    hidden = nn.Linear(x.shape[1], 500), nn.ReLU(), nn.Linear(500, 500), nn.ReLU()
+    module = nn.Sequential(*hidden, nn.Linear(500, data.classes))
+    optimizer = torch.optim.Adam(module.parameters(), fused=True)
+    rates = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, HIGHEST, total_steps=updates, pct_start=RISE, cycle_momentum=False
+    )
+
+    def epoch() -> None:
+        for rows in torch.randperm(len(x)).split(QUICK.batch_size):
+            down, across = torch.randint(3, (2, len(rows)))
+            moved = views[rows, down, across].flatten(1)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(module(moved), y[rows]).backward()
+            optimizer.step()
+            rates.step()
+
+    def accuracy() -> float:
+        with torch.no_grad():
+            return float((module(x_test).argmax(1) == y_test).float().mean())
+
+    return timed(epoch, accuracy)
+
+
+def keras(name: str, data: Dataset, seed: int, updates: int) -> Curve:
+    """``fit`` an epoch at a time, on images that NumPy has moved before it, all in one go."""
+    k: Any = importlib.import_module("keras")
+    k.utils.set_random_seed(seed)
+    draw, (height, width) = np.random.default_rng(seed), data.image_shape
+    x, x_test = _floats(data.x_train), _floats(data.x_test)
+    wide = np.pad(x.reshape(-1, height, width), ((0, 0), (1, 1), (1, 1)))
+    views = np.lib.stride_tricks.sliding_window_view(wide, data.image_shape, (1, 2))
+    hidden = [k.layers.Dense(500, activation="relu") for _ in range(2)]
+    model = k.Sequential([k.layers.Input((x.shape[1],)), *hidden, k.layers.Dense(data.classes, "softmax")])
+    rise = round(RISE * updates)
+    rate = k.optimizers.schedules.CosineDecay(
+        HIGHEST / 25, updates - rise, warmup_target=HIGHEST, warmup_steps=rise
+    )
+    model.compile(k.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+
+    def epoch() -> None:
+        down, across = draw.integers(3, size=(2, len(x)))
+        moved = views[np.arange(len(x)), down, across].reshape(x.shape)
+        model.fit(moved, data.y_train, batch_size=QUICK.batch_size, verbose=0)
+
+    def accuracy() -> float:
+        answers = model.predict(x_test, batch_size=1000, verbose=0).argmax(1)
+        return float((answers == data.y_test).mean())
+
+    return timed(epoch, accuracy)
+
+
+def _floats(images: NDArray[Any]) -> Images:
+    return images.astype(np.float32) / np.float32(255)
+
+
+RACERS: Mapping[str, Callable[[str, Dataset, int, int], Curve]] = {
+    "numba": ours, "torch": ours, "numpy": ours, "pytorch-fused": pytorch, "keras-jax": keras,
+    "keras-torch": keras,
+}  # fmt: skip
+"""By the names of contenders."""
+
+
+def race(name: str, settings: str) -> Curve:
+    """One training in this process; the settings are JSON: seed, dataset, data_dir."""
+    asked = json.loads(settings)
+    data = load_dataset(asked["dataset"], asked["data_dir"])
+    updates = QUICK.epochs * -(-len(data.x_train) // QUICK.batch_size)
+    return RACERS[name](name, data, asked["seed"], updates)
+
+
+def run(names: list[str], seeds: int, settings: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, what ``race`` found or its {"reason"}), in turn, each in a process of its own."""
+    for seed in range(seeds):
+        for name in names:
+            variables = environment(name, None)
+            yield name, ask("benchmarks.race", name, {**settings, "seed": seed}, 900.0, variables)
+
+
+def seconds_to(curve: Curve, aim: float) -> float | None:
+    """Of training, at the end of the first epoch with this test accuracy; None: there is none."""
+    reached = [i for i, accuracy in enumerate(curve["accuracy"], 1) if accuracy >= aim]
+    return sum(curve["seconds"][: reached[0]]) if reached else None
+
+
+def table(found: Mapping[str, list[Curve]]) -> str:
+    """The lower quartiles over the seeds, least and most; and the mean accuracy in the end."""
+    rows = []
+    for name, curves in found.items():
+        cells = [name]
+        for aim in QUICK.aims:
+            times = sorted(s for curve in curves if (s := seconds_to(curve, aim)) is not None)
+            spread = f"{lower_quartile(times):.1f} ({times[0]:.1f} to {times[-1]:.1f})" if times else "-"
+            cells.append(spread + (f", {len(times)} of {len(curves)}" if len(times) < len(curves) else ""))
+        rows.append([*cells, f"{100 * mean(curve['accuracy'][-1] for curve in curves):.2f} %"])
+    headings = ["", *(f"s to {100 * aim:.1f} %" for aim in QUICK.aims), "in the end"]
+    return columns(headings, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(serve(__doc__, race))
