@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.numba.elementwise import KINDS
 from backends.numba.sparse import BYTES, COMPRESSED, FLOATS
 from backends.numba.team import MOST, team
 from backends.numba.update import CHUNK, MORE, Layer, Plan
@@ -14,7 +15,6 @@ from backends.plan import Compressed, PlannedLayer
 from backends.plan import Plan as Given
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 
-KINDS = {"linear": 0, "sigmoid": 1, "relu": 2}
 SPARSE = 0.3  # the share of numbers other than 0 up to which they are taken one by one
 MANY = 1024  # examples of a batch up to which a plan is faster; from 2000 on whole products are
 LOOKED_AT = 1000  # rows of x by which that share is judged

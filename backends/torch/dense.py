@@ -14,7 +14,7 @@ import torch
 
 from backends.cupy import sources
 from backends.dispatch import override
-from backends.numpy import random as numpy_random
+from backends.numpy import dense as numpy_dense
 from backends.reference import random as reference_random
 from backends.reference.activations import FAR, LEAK
 from backends.reference.signatures import Arrays
@@ -180,7 +180,7 @@ def softmax_cross_entropy(
 @override(devices=("cpu",))
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
     """NumPy's, in the tensors' own memory: torch has no 32-bit words that wrap around."""
-    numpy_random.threefry(np, key, high.numpy(), low.numpy(), out.numpy())
+    numpy_dense.threefry(np, key, high.numpy(), low.numpy(), out.numpy())
 
 
 @cache
