@@ -118,10 +118,9 @@ def available_backends() -> dict[str, str | None]:
     """Each known backend: None if it can run here on its default device, else why it cannot."""
     verdicts: dict[str, str | None] = {}
     for name in backend_names():
+        verdicts[name] = None
         try:
             get_backend(name)
         except BackendUnavailable as error:
             verdicts[name] = str(error)
-        else:
-            verdicts[name] = None
     return verdicts

@@ -23,11 +23,6 @@ from backends.plan import Plan
 from backends.recording import Recorded
 from backends.reference.signatures import Array
 
-UNRECORDED = (
-    "CuPy records as CUDA graphs only updates of Dense layers, with the cross-entropy of class numbers and "
-    "without TF32; these go one by one"
-)
-
 
 class CupyGraphs(Recorded):
     """Recorded on a stream of its own, which the default one cannot be, and replayed on the current one."""
@@ -96,7 +91,8 @@ class CupyBackend(Backend):
         """The same, which says that it is not what was asked for, if it is not."""
 
         def warned(n: int) -> None:
-            warnings.warn(UNRECORDED, stacklevel=2)
+            only = "only updates of Dense layers, with the cross-entropy of class numbers and without TF32"
+            warnings.warn(f"CuPy records as CUDA graphs {only}; these go one by one", stacklevel=2)
             run(n)
 
         return warned if self.graphs else run

@@ -1,14 +1,8 @@
 """A planned update as few launches, in two forms.
 
-With the library's products the batch is picked in one launch; the last bias, softmax and loss are one, and
-so is all bookkeeping (``update.cu``). With each layer's product and bias with activation, and on the way back
-f' with the bias's gradient and two products, the lecture's network takes 17.
-
-Without cuBLAS (``products.cu``), which CuPy can record, it takes 7: forward a launch for each layer, of which
-the first picks its rows itself; back one for each layer but the first, one for all gradients with the
-optimizer's step, so that none is written; and one for all bookkeeping.
-
-It is the same for CuPy and torch: what starts a kernel and what multiplies are given.
+With the library's products (``update.cu``) the lecture's network takes 17, and without cuBLAS
+(``products.cu``), which CuPy can record, 7: see docs/gpu.md. It is the same for CuPy and torch: what starts a
+kernel and what multiplies are given.
 """
 
 from collections.abc import Callable, Iterator, Sequence

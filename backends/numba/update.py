@@ -1,9 +1,9 @@
 """A whole update by workers, compiled. Each has a share of every layer's inputs, and so of the rows of W.
 
-Only it reads these rows, and changes them: they stay in its core's cache. Forward it multiplies its columns
-of x with its rows of W; the workers' products (``parts``) are added, by each for the columns that are its
-inputs of the next layer. Backward it needs all of dz for its rows of dW, and for its columns of dx, which are
-the next dz. So a layer costs two meetings. A step of the optimizer follows right behind some rows of dW.
+Forward it multiplies its columns of x with its rows of W; the workers' products (``parts``) are added, by
+each for the columns that are its inputs of the next layer. Backward it needs all of dz for its rows of dW,
+and for its columns of dx, which are the next dz. So a layer costs two meetings (see docs/speed.md). A step of
+the optimizer follows right behind some rows of dW.
 
 Of a block of a batch there is one worker, and no step: a gradient stays where it is made.
 

@@ -19,7 +19,7 @@ Array = np.ndarray
 class NumpyBackend(Backend):
     """NumPy. Arrays start on a 64-byte boundary, so that results do not depend on where they lie."""
 
-    OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(dense, layers, optimizers)
+    OVERRIDES: ClassVar[Sequence[Override]] = (*dense.ACTIVATIONS, *overrides_in(dense, layers, optimizers))
 
     def zeros(self, shape: int | tuple[int, ...], dtype: Any = None) -> Array:
         return aligned_zeros(shape, dtype or self.dtype)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.dispatch import override
+from backends.dispatch import by_kind, override
 from backends.numpy.products import column_sums, product
 from backends.reference import activations as reference
 from backends.reference.random import PARITY, ROTATIONS
@@ -52,11 +52,6 @@ _FORWARD: dict[str, Callable[..., Any]] = {
 }
 
 
-@override(kinds=_FORWARD)
-def activation(xp: Any, kind: str, z: Array, y: Array) -> None:
-    _FORWARD[kind](z, y)
-
-
 def _sigmoid_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
     slope = np.subtract(1.0, y)
     slope *= y
@@ -80,11 +75,7 @@ _BACKWARD: dict[str, Callable[..., Any]] = {
     "relu": _relu_backward,
     "softmax": partial(reference.activation_backward, np, "softmax"),
 }
-
-
-@override(kinds=_BACKWARD)
-def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
-    _BACKWARD[kind](dy, z, y, dz)
+ACTIVATIONS = by_kind("activation", _FORWARD), by_kind("activation_backward", _BACKWARD)
 
 
 @override(kinds=_FORWARD)

@@ -50,7 +50,9 @@ class TorchBackend(Backend):
 
     graphs: bool = False
 
-    OVERRIDES: ClassVar[Sequence[Override]] = (*optimizers.STEPS, *overrides_in(dense, layers, optimizers))
+    OVERRIDES: ClassVar[Sequence[Override]] = (
+        *dense.ACTIVATIONS, *optimizers.STEPS, *overrides_in(dense, layers, optimizers),
+    )  # fmt: skip
     CURE: ClassVar[str] = "use --device cpu, or install a build of torch for this driver and this card"
 
     @property
@@ -73,9 +75,6 @@ class TorchBackend(Backend):
             return array.view(shape)
         except RuntimeError as error:
             raise ValueError(str(error)) from None
-
-    def owns(self, array: Any) -> bool:
-        return isinstance(array, torch.Tensor) and array.device == self.device
 
     def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
         """A plain loop, without the records that torch keeps of each call for autograd; or CUDA graphs."""

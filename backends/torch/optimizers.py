@@ -48,10 +48,7 @@ def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Nu
         return
     velocity.mul_(momentum).add_(g)
     _flush(control, velocity)
-    if nesterov:
-        p.addcmul_(torch.add(g, velocity, alpha=momentum), rate, value=-1.0)
-    else:
-        p.addcmul_(velocity, rate, value=-1.0)
+    p.addcmul_(torch.add(g, velocity, alpha=momentum) if nesterov else velocity, rate, value=-1.0)
 
 
 @cache
