@@ -100,9 +100,7 @@ def get_backend(
     if isinstance(name, str) and name == "auto":
         return _auto(device, dtype, fused, precision, graphs, threads)
     factory = _factory(name)
-    extra: dict[str, Any] = {}
-    if precision != "float32":
-        extra["precision"] = precision
+    extra: dict[str, Any] = {} if precision == "float32" else {"precision": precision}
     if graphs:
         extra["graphs"] = graphs
     for setting in extra.keys() - inspect.signature(factory).parameters.keys():

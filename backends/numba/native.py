@@ -101,16 +101,14 @@ def floats(address, rows, columns):  # type: ignore[no-untyped-def]
     return carray(at(address), (rows, columns), np.float32)
 
 
-@part
-def line(address, n):  # type: ignore[no-untyped-def]
-    return carray(at(address), (n,), np.float32)
+def _line_of(dtype: Any) -> Any:
+    """A function of (address, n): the array of n such numbers there."""
+
+    @part
+    def line(address, n):  # type: ignore[no-untyped-def]
+        return carray(at(address), (n,), dtype)
+
+    return line
 
 
-@part
-def words(address, n):  # type: ignore[no-untyped-def]
-    return carray(at(address), (n,), np.int64)
-
-
-@part
-def numbers(address, n):  # type: ignore[no-untyped-def]
-    return carray(at(address), (n,), np.int32)
+line, words, numbers = _line_of(np.float32), _line_of(np.int64), _line_of(np.int32)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.dispatch import override
 from backends.numba.compiling import compiled
 from backends.numba.elementwise import adam_loop
 from backends.numpy import optimizers as numpy_optimizers
@@ -78,16 +79,14 @@ def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Nu
     _sgd(p, g, velocity, control[0], p.dtype.type(momentum), nesterov, _floor(control))
 
 
+@override("adamw")
+@override()
 def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
     keep = 1.0 - control[0] * decay[0] if decay else p.dtype.type(1)  # AdamW's share of p
     rate, floor = numpy_optimizers.advance_adam(control, beta1, beta2, epsilon)
     betas = map(p.dtype.type, (beta1, 1.0 - beta1, beta2, 1.0 - beta2))
     _adam(p, g, m, v, (rate, *betas, floor, _floor(control), keep))
-
-
-def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    adam(xp, p, g, slots, control, settings)
 
 
 def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:

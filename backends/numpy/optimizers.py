@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.dispatch import override
 from backends.reference.gradients import NORM_FLOOR
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
@@ -90,6 +91,8 @@ def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> 
     return control[0] / control[1] * root, epsilon * root
 
 
+@override("adamw")
+@override()
 def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
     keep = 1.0 - control[0] * decay[0] if decay else 1.0  # AdamW's share of p
@@ -102,10 +105,6 @@ def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: N
         _scaled(mb, vb, floor, s)
         s *= rate
         pb -= s
-
-
-def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    adam(xp, p, g, slots, control, settings)
 
 
 def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
