@@ -7,16 +7,15 @@ can be checked without a GPU.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 FOLDER = Path(__file__).parent
 CTYPES: Mapping[str, str] = MappingProxyType({"float32": "float", "float64": "double"})
 
 
-@dataclass(frozen=True)
-class Elementwise:
+class Elementwise(NamedTuple):
     """The arguments of a cupy.ElementwiseKernel (``i`` is the element's number)."""
 
     inputs: str
