@@ -4,7 +4,7 @@ A backend has *overrides*. Each says for which dtypes, kinds and devices it hold
 override, falls back to the next one that holds, and at last to the reference.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import FunctionType, ModuleType
@@ -52,6 +52,15 @@ def override(kernel: str | None = None, **limits: Any) -> Callable[[F], F]:
         return function
 
     return declare
+
+
+def by_kind(kernel: str, table: Mapping[str, Kernel]) -> Override:
+    """One function of the arrays for each kind that the table has."""
+
+    def chosen(xp: Any, kind: str, *arrays: Any) -> None:
+        table[kind](*arrays)
+
+    return Override(kernel, chosen, kinds=table)
 
 
 def overrides_in(*modules: ModuleType) -> tuple[Override, ...]:

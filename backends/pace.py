@@ -6,7 +6,7 @@ the processor that they could take, and they do take it while they wait, nobody 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from math import inf
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
@@ -112,12 +112,6 @@ class Pace:
         self._next = perf_counter() + self._wait
 
 
-@cache
-def _numbers() -> np.ndarray:
-    """Normally distributed numbers."""
-    return np.random.default_rng(0).standard_normal(40961)
-
-
 @lru_cache(maxsize=16)
 def find_way(backend: Backend, work: Work) -> Way | None:
     """A way to compute in one thread in which all of the work keeps its bits; None: there is none."""
@@ -135,9 +129,10 @@ def find_way(backend: Backend, work: Work) -> Way | None:
 
 def _results(backend: Backend, work: Work) -> Iterator[Array]:
     """What the kernels write, from arrays of the sizes that they have in the work."""
+    normal = np.random.default_rng(0).standard_normal(40961)
 
     def some(*shape: int, scale: float = 1.0) -> Array:
-        return backend.from_host(np.resize((_numbers() * scale).astype(backend.dtype_name), shape))
+        return backend.from_host(np.resize((normal * scale).astype(backend.dtype_name), shape))
 
     for kind, n_in, n_out in work.layers:
         x, W, y = some(work.batch, n_in), some(n_in, n_out, scale=n_in**-0.5), some(work.batch, n_out)

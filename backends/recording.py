@@ -28,11 +28,9 @@ class Recorded:
             self.cold, n = self.cold - warm, n - warm
             self.warm_up(warm)
         for size in (self.unroll, 1):
-            while n >= size and not self.failed and (size in self.graphs or not alone):
-                replay = self._graph(size)
-                if replay is not None:
-                    replay()
-                    n -= size
+            while n >= size and (size in self.graphs or not alone) and self._recorded(size):
+                self.graphs[size]()
+                n -= size
         self.eagerly(n)
 
     def eagerly(self, n: int) -> None:
@@ -48,14 +46,13 @@ class Recorded:
         """A replay of so many steps. Raises RuntimeError: they cannot be recorded."""
         raise NotImplementedError
 
-    def _graph(self, size: int) -> Callable[[], None] | None:
-        """The recording of so many steps; None if it cannot be made."""
-        if size not in self.graphs:
+    def _recorded(self, size: int) -> bool:
+        """Whether there is a recording of so many steps, which is made if it can be."""
+        if size not in self.graphs and not self.failed:
             try:
                 self.graphs[size] = self.record(size)
             except RuntimeError as error:
                 self.failed = True
                 first = str(error).splitlines()[0]
                 warnings.warn(f"CUDA graphs do not work here ({first}); going on without", stacklevel=2)
-                return None
-        return self.graphs[size]
+        return not self.failed

@@ -100,9 +100,7 @@ def get_backend(
     if isinstance(name, str) and name == "auto":
         return _auto(device, dtype, fused, precision, graphs, threads)
     factory = _factory(name)
-    extra: dict[str, Any] = {}
-    if precision != "float32":
-        extra["precision"] = precision
+    extra: dict[str, Any] = {} if precision == "float32" else {"precision": precision}
     if graphs:
         extra["graphs"] = graphs
     for setting in extra.keys() - inspect.signature(factory).parameters.keys():
@@ -118,10 +116,9 @@ def available_backends() -> dict[str, str | None]:
     """Each known backend: None if it can run here on its default device, else why it cannot."""
     verdicts: dict[str, str | None] = {}
     for name in backend_names():
+        verdicts[name] = None
         try:
             get_backend(name)
         except BackendUnavailable as error:
             verdicts[name] = str(error)
-        else:
-            verdicts[name] = None
     return verdicts

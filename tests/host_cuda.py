@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from backends import Backend
-from backends.cupy import compiled, update, whole
+from backends.cupy import compiled, update
 from backends.cupy import sources as cuda
 from backends.cupy.backend import CupyBackend
 from backends.numpy.backend import NumpyBackend
@@ -197,13 +197,11 @@ class CupyOverridesOnNumpy(NumpyBackend):
     """The CuPy overrides over NumPy arrays, with their CUDA kernels compiled for the host."""
 
     OVERRIDES = CupyBackend.OVERRIDES
-
     whole = False  # whether products are the kernels' own
 
     def planned(self, plan: Plan) -> Any:
-        if self.whole:
-            return whole.planned(plan, self, compiled.bound)
-        return update.planned(plan, self, compiled.bound, lambda a, b, out: np.matmul(a, b, out=out))
+        step = update.planned(plan, self, compiled.bound, None if self.whole else np.matmul)
+        return step and self.capture(step)
 
 
 class WholeOnNumpy(CupyOverridesOnNumpy):

@@ -15,18 +15,30 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backends.backend import Backend, Step
-from backends.cupy import compiled, dense, layers, optimizers, update, whole
+from backends.cupy import compiled, dense, layers, optimizers, update
 from backends.cupy.diagnosis import INSTALL, usable_devices
-from backends.cupy.graphs import CupyGraphs
 from backends.dispatch import Kernel, Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, shown
 from backends.plan import Plan
+from backends.recording import Recorded
 from backends.reference.signatures import Array
 
-UNRECORDED = (
-    "CuPy records as CUDA graphs only updates of Dense layers, with the cross-entropy of class numbers and "
-    "without TF32; these go one by one"
-)
+
+class CupyGraphs(Recorded):
+    """Recorded on a stream of its own, which the default one cannot be, and replayed on the current one."""
+
+    def record(self, n: int) -> Callable[[], None]:
+        import cupy
+
+        stream = cupy.cuda.Stream(non_blocking=True)
+        with stream:
+            stream.begin_capture()
+            try:
+                self.eagerly(n)
+            finally:
+                graph = stream.end_capture()
+        launch: Callable[[], None] = graph.launch
+        return launch
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +51,7 @@ class CupyBackend(Backend):
 
     graphs: bool = False
 
-    OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(dense, layers, optimizers)
+    OVERRIDES: ClassVar[Sequence[Override]] = (*overrides_in(dense, layers, optimizers), *optimizers.STEPS)
     CURE: ClassVar[str] = f"nvidia-smi shows whether the GPU is free; what CuPy needs comes with {INSTALL}"
 
     @property
@@ -68,21 +80,19 @@ class CupyBackend(Backend):
         return self._unrecorded(partial(_on, self.device, super().capture(step, unroll)))
 
     def planned(self, plan: Plan) -> Callable[[int], None] | None:
-        def matmul(a: Array, b: Array, out: Array) -> None:
-            self.xp.matmul(a, b, out=out)
-
         with self.device:
-            own = whole.planned(plan, self, compiled.bound) if self.graphs else None
-            if own is not None:
-                return partial(_on, self.device, CupyGraphs(partial(own, 1), plan.unroll))
-            run = update.planned(plan, self, compiled.bound, matmul)
-        return None if run is None else self._unrecorded(partial(_on, self.device, run))
+            step = update.planned(plan, self, compiled.bound) if self.graphs else None
+            if step is not None:
+                return partial(_on, self.device, CupyGraphs(step, plan.unroll))
+            step = update.planned(plan, self, compiled.bound, self.xp.matmul)
+        return None if step is None else self.capture(step)
 
     def _unrecorded(self, run: Callable[[int], None]) -> Callable[[int], None]:
         """The same, which says that it is not what was asked for, if it is not."""
 
         def warned(n: int) -> None:
-            warnings.warn(UNRECORDED, stacklevel=2)
+            only = "only updates of Dense layers, with the cross-entropy of class numbers and without TF32"
+            warnings.warn(f"CuPy records as CUDA graphs {only}; these go one by one", stacklevel=2)
             run(n)
 
         return warned if self.graphs else run

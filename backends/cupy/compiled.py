@@ -16,9 +16,8 @@ def elementwise(name: str) -> Any:
     """The cupy.ElementwiseKernel of this name; CuPy compiles it at its first call, for each dtype."""
     import cupy
 
-    made, head = sources.ELEMENTWISE[name], sources.arithmetic()
-    text = made.inputs, made.outputs, made.operation, f"dnn_{name}"
-    return cupy.ElementwiseKernel(*text, preamble=head, no_return=True)
+    text, head = sources.ELEMENTWISE[name], sources.arithmetic()
+    return cupy.ElementwiseKernel(*text, f"dnn_{name}", preamble=head, no_return=True)
 
 
 @cache

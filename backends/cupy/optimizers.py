@@ -1,45 +1,27 @@
-"""CuPy's optimizer steps, penalty and clipping: two launches or one each.
+"""CuPy's optimizer steps, penalty and clipping: two launches or one each."""
 
-The settings go to the element-wise kernels of ``sources`` in their order.
-"""
-
+from functools import cache, partial
 from typing import Any
 
-from backends.cupy import compiled
+from backends.cupy import compiled, sources, update
+from backends.dispatch import Override
 from backends.reference.signatures import Array, Arrays, Numbers
 
-COUNT = (1.0, 0.0, 1.0, 0.0)  # what "advance" does to c1 and c2 where there are none
+
+@cache
+def _numbers(xp: Any, name: str, settings: Numbers, dtype: Any, device: str) -> Array:
+    return xp.asarray(update.numbers(name, settings), dtype=dtype)
 
 
-def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    compiled.elementwise("advance")(*COUNT, control)
-    compiled.elementwise("sgd")(g, control, *settings, p, *slots)
+def step(name: str, xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    """Of the optimizer of this name: the control array, and then all numbers."""
+    compiled.elementwise("advance")(*update.numbers(name, settings)[1:5], control)
+    if p.shape[0]:  # CUDA refuses an empty grid
+        numbers = _numbers(xp, name, settings, p.dtype, str(p.device))
+        compiled.launch(*update.stepping(name, numbers, control, xp.ascontiguousarray(g), p, slots))
 
 
-def _adam(name: str, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    beta1, beta2, *others = settings
-    betas = (beta1, 1.0 - beta1, beta2, 1.0 - beta2)
-    compiled.elementwise("advance")(*betas, control)
-    compiled.elementwise(name)(g, control, *betas, *others, p, *slots)
-
-
-def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    _adam("adam", p, g, slots, control, settings)
-
-
-def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    _adam("adamw", p, g, slots, control, settings)
-
-
-def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    compiled.elementwise("advance")(*COUNT, control)
-    compiled.elementwise("adagrad")(g, control, *settings, p, *slots)
-
-
-def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    decay, epsilon, momentum = settings
-    compiled.elementwise("advance")(*COUNT, control)
-    compiled.elementwise("rmsprop")(g, control, decay, 1.0 - decay, epsilon, momentum, p, *slots)
+STEPS = tuple(Override(name, partial(step, name)) for name in sources.OPTIMIZERS)
 
 
 def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:

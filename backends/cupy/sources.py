@@ -7,16 +7,15 @@ can be checked without a GPU.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 FOLDER = Path(__file__).parent
 CTYPES: Mapping[str, str] = MappingProxyType({"float32": "float", "float64": "double"})
 
 
-@dataclass(frozen=True)
-class Elementwise:
+class Elementwise(NamedTuple):
     """The arguments of a cupy.ElementwiseKernel (``i`` is the element's number)."""
 
     inputs: str
@@ -28,8 +27,6 @@ _FORWARD = {"linear": "linear", "sigmoid": "sigmoid", "tanh": "hyperbolic_tangen
 FUSED_KINDS = tuple(_FORWARD)  # activations that have CUDA code; softmax has none outside the loss
 OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")  # that ``dnn::optimize`` knows
 
-_BETAS = "T beta1, T rest1, T beta2, T rest2"
-_ADAM = "p, g, m, v, control[0], control[1], control[2], control[3], beta1, rest1, beta2, rest2, epsilon"
 _GEOMETRY = "height, width, channels, h, w, rows, columns, s, t, top, left"
 _INTS = ", ".join(f"int32 {word}" for word in _GEOMETRY.split(", "))
 _TEXTS = {
@@ -38,25 +35,8 @@ _TEXTS = {
         "out = static_cast<T>(rows[index[i / width] * width + i % width]) * scale",
     ),
     "advance": (
-        _BETAS, "T control",
+        "T beta1, T rest1, T beta2, T rest2", "T control",
         "control = dnn::advance(static_cast<int>(i), control, beta1, rest1, beta2, rest2)",
-    ),
-    "sgd": (
-        "T g, raw T control, T momentum, bool nesterov", "T p, T velocity",
-        "dnn::sgd(p, g, velocity, control[0], momentum, nesterov, control[3])",
-    ),
-    "adam": (f"T g, raw T control, {_BETAS}, T epsilon", "T p, T m, T v", f"dnn::adam({_ADAM})"),
-    "adamw": (
-        f"T g, raw T control, {_BETAS}, T epsilon, T weight_decay", "T p, T m, T v",
-        f"dnn::adamw({_ADAM}, weight_decay)",
-    ),
-    "adagrad": (
-        "T g, raw T control, T epsilon", "T p, T total",
-        "dnn::adagrad(p, g, total, control[0], control[3], epsilon)",
-    ),
-    "rmsprop": (
-        "T g, raw T control, T decay, T rest, T epsilon, T momentum", "T p, T v, T velocity",
-        "dnn::rmsprop(p, g, v, velocity, control[0], control[3], decay, rest, epsilon, momentum)",
     ),
     "penalty": ("T w, T l1, T l2", "T g", "g = dnn::penalized(g, w, l1, l2)"),
     "clip_norm": ("raw T square, T limit", "T g", "g = g * dnn::clip_factor(square[0], limit)"),

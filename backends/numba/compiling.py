@@ -13,6 +13,11 @@ from numba.core.caching import FunctionCache
 # fast math is left out, since NaN and infinity must pass through.
 FAST = {"contract"}
 
+# Compiled into the loops that call it, and kept with them.
+part = numba.njit(
+    nogil=True, fastmath=FAST, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+
 
 class _Cache(FunctionCache):  # type: ignore[misc]
     """Numba's own, which raises what the disk raises: a full one, a torn file, one of another user.

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from backends.numba.native import power_of_two
-from backends.numba.waiting import part
+from backends.numba.compiling import part
+
+KINDS = {"linear": 0, "sigmoid": 1, "relu": 2}  # activations, by number in compiled code
 
 
 @part
@@ -24,7 +25,8 @@ def sigmoid(z):  # type: ignore[no-untyped-def]
     q = q * r + f(4.1665795894e-2)
     q = q * r + f(1.6666665459e-1)
     q = q * r + f(5.0000001201e-1)
-    e = (q * r * r + r + f(1.0)) * power_of_two(np.int32(n))
+    power = np.int32((np.int32(n) + 127) << 23).view(f)  # 2^n: n + 127 as the exponent's bits
+    e = (q * r * r + r + f(1.0)) * power
     s = f(1.0) / (f(1.0) + e)
     s = f(0.0) if z < f(-88.3) else s
     return s if z == z else z
@@ -32,7 +34,7 @@ def sigmoid(z):  # type: ignore[no-untyped-def]
 
 @part
 def activate(y, kind):  # type: ignore[no-untyped-def]
-    """y = f(y)."""
+    """y = f(y), for this number of KINDS."""
     if kind == 1:
         for j in range(y.shape[0]):
             y[j] = sigmoid(y[j])
@@ -62,9 +64,8 @@ def cross_entropy(logits, targets, index, whole):  # type: ignore[no-untyped-def
         row, target = logits[i], targets[index[i]]
         best = 0
         for j in range(row.shape[0]):
-            if row[j] > row[best] or (
-                row[j] != row[j] and row[best] == row[best]
-            ):  # the first NaN, as argmax
+            first_nan = row[j] != row[j] and row[best] == row[best]
+            if row[j] > row[best] or first_nan:  # as argmax
                 best = j
         top, picked, total = row[best], row[target], f(0.0)
         for j in range(row.shape[0]):

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.dispatch import override
 from backends.numba.compiling import compiled
 from backends.numba.elementwise import adam_loop
 from backends.numpy import optimizers as numpy_optimizers
@@ -37,26 +38,18 @@ def _adagrad(p, g, total, rate, epsilon, floor):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _rmsprop(p, g, v, rate, decay, rest, epsilon, floor):  # type: ignore[no-untyped-def]
+def _rmsprop(p, g, v, velocity, rate, decay, rest, epsilon, momentum, floor):  # type: ignore[no-untyped-def]
     zero = p.dtype.type(0)
     for i in range(p.shape[0]):
         vi = decay * v[i] + rest * (g[i] * g[i])
         vi = zero if vi < floor else vi
         v[i] = vi
-        p[i] -= rate * (g[i] / (np.sqrt(vi) + epsilon))
-
-
-@compiled
-def _rmsprop_momentum(p, g, v, velocity, rate, decay, rest, epsilon, momentum, floor):  # type: ignore[no-untyped-def]
-    zero = p.dtype.type(0)
-    for i in range(p.shape[0]):
-        vi = decay * v[i] + rest * (g[i] * g[i])
-        vi = zero if vi < floor else vi
-        v[i] = vi
-        u = momentum * velocity[i] + g[i] / (np.sqrt(vi) + epsilon)
-        u = zero if abs(u) < floor else u
-        velocity[i] = u
-        p[i] -= rate * u
+        step = g[i] / (np.sqrt(vi) + epsilon)
+        if momentum != 0:
+            step += momentum * velocity[i]
+            step = zero if abs(step) < floor else step
+            velocity[i] = step
+        p[i] -= rate * step
 
 
 @compiled
@@ -86,22 +79,14 @@ def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Nu
     _sgd(p, g, velocity, control[0], p.dtype.type(momentum), nesterov, _floor(control))
 
 
-def _betas(number: Any, beta1: float, beta2: float) -> tuple[Any, ...]:
-    return number(beta1), number(1.0 - beta1), number(beta2), number(1.0 - beta2)
-
-
+@override("adamw")
+@override()
 def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (m, v), (beta1, beta2, epsilon) = slots, settings
+    (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
+    keep = 1.0 - control[0] * decay[0] if decay else p.dtype.type(1)  # AdamW's share of p
     rate, floor = numpy_optimizers.advance_adam(control, beta1, beta2, epsilon)
-    number = p.dtype.type
-    _adam(p, g, m, v, (rate, *_betas(number, beta1, beta2), floor, _floor(control), number(1)))
-
-
-def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (m, v), (beta1, beta2, epsilon, weight_decay) = slots, settings
-    rate, floor = numpy_optimizers.advance_adam(control, beta1, beta2, epsilon)
-    keep = 1.0 - control[0] * weight_decay
-    _adam(p, g, m, v, (rate, *_betas(p.dtype.type, beta1, beta2), floor, _floor(control), keep))
+    betas = map(p.dtype.type, (beta1, 1.0 - beta1, beta2, 1.0 - beta2))
+    _adam(p, g, m, v, (rate, *betas, floor, _floor(control), keep))
 
 
 def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
@@ -111,15 +96,10 @@ def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
 
 
 def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (v, velocity), (decay, epsilon, momentum) = slots, settings
+    decay, epsilon, momentum = settings
     control[3] += 1.0
-    number = p.dtype.type
-    rate, floor = control[0], _floor(control)
-    numbers = (rate, number(decay), number(1.0 - decay), number(epsilon))
-    if momentum == 0.0:
-        _rmsprop(p, g, v, *numbers, floor)
-    else:
-        _rmsprop_momentum(p, g, v, velocity, *numbers, number(momentum), floor)
+    numbers = map(p.dtype.type, (control[0], decay, 1.0 - decay, epsilon, momentum))
+    _rmsprop(p, g, *slots, *numbers, _floor(control))
 
 
 def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.numba.elementwise import KINDS
 from backends.numba.sparse import BYTES, COMPRESSED, FLOATS
 from backends.numba.team import MOST, team
 from backends.numba.update import CHUNK, MORE, Layer, Plan
@@ -14,7 +15,6 @@ from backends.plan import Compressed, PlannedLayer
 from backends.plan import Plan as Given
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 
-KINDS = {"linear": 0, "sigmoid": 1, "relu": 2}
 SPARSE = 0.3  # the share of numbers other than 0 up to which they are taken one by one
 MANY = 1024  # examples of a batch up to which a plan is faster; from 2000 on whole products are
 LOOKED_AT = 1000  # rows of x by which that share is judged
@@ -63,34 +63,28 @@ class _Made:
         apart = (rows + MORE) * inner if sparse else 0
         room = (CHUNK + 1) * int(layers["n_out"].max())
         self._fill(
-            self.plan[0], rows=rows, inner=inner, examples=examples, y=given.y, order=given.order,
-            position=given.position, layers=layers, depth=len(layers), **_source(given.x),
-            sparse=sparse, accuracy=given.accuracy, rates=given.rates, changes=given.rates.shape[0],
-            control=given.control, sums=given.sums, batch=layers[0]["inputs"],
-            places=numbers("places", apart), counts=numbers("counts", apart),
-            heights=numbers("heights", apart), turned=floats("turned", apart),
-            starts=numbers("starts", apart), scratch=floats("scratch", room * self._workers), room=room,
+            self.plan[0], y=given.y, order=given.order, position=given.position, accuracy=given.accuracy,
+            rates=given.rates, control=given.control, sums=given.sums, adds=given.adds, again=given.again,
+            scale=given.scale, whole=given.whole or 0, **_source(given.x),
+            **{name: numbers(name, apart) for name in ("places", "counts", "heights", "starts")},
+            rows=rows, inner=inner, examples=examples, layers=layers, depth=len(layers), sparse=sparse,
+            changes=given.rates.shape[0], batch=layers[0]["inputs"], turned=floats("turned", apart),
+            scratch=floats("scratch", room * self._workers), room=room,
             logits=floats("logits", rows * int(layers[-1]["n_out"]) * self._workers),
-            every=FLUSH_EVERY, whole=given.whole or 0, adds=given.adds, again=given.again,
-            scale=given.scale, beta1=beta1,
-            rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
-            decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR,
+            beta1=beta1, rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
+            decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR, every=FLUSH_EVERY,
         )  # fmt: skip
 
     def _layer(self, number: int, layer: PlannedLayer, rows: int) -> dict[str, Any]:
         n_in, n_out = layer.W.shape
-        if self._given.whole is None:
-            (mW, mb), (vW, vb) = layer.slots
-        else:
-            mW, mb = vW, vb = layer.dW, layer.db
-        bias = {"b": layer.b, "mb": mb, "vb": vb}
-        if layer.b is None:
-            bias = {"b": self._floats(f"b {number}", n_out)}
+        (mW, mb), (vW, vb) = layer.slots if self._given.whole is None else ((layer.dW, layer.db),) * 2
         return {
-            "n_in": n_in, "n_out": n_out, "kind": KINDS[layer.activation], "W": layer.W, "mW": mW, "vW": vW,
+            "n_in": n_in, "n_out": n_out, "kind": KINDS[layer.activation],
+            "W": layer.W, "mW": mW, "vW": vW, "mb": mb, "vb": vb,
+            "b": self._floats(f"b {number}", n_out) if layer.b is None else layer.b,
             "inputs": self._floats(f"inputs {number}", (rows + MORE) * n_in),
             "parts": self._floats(f"parts {number}", rows * n_out * self._workers),
-            "dz": self._floats(f"dz {number}", rows * n_out), **bias,
+            "dz": self._floats(f"dz {number}", rows * n_out),
         }  # fmt: skip
 
     def _floats(self, name: str, n: int, dtype: Any = np.float32) -> np.ndarray:
@@ -102,12 +96,12 @@ class _Made:
         return found
 
     def _fill(self, record: Any, **values: Any) -> None:
-        """Write numbers, and the addresses of arrays, which are kept."""
+        """Write numbers, and the addresses of arrays, which are kept; 0 where there is no array."""
         for name, value in values.items():
             if isinstance(value, np.ndarray):
                 self._arrays.append(value)
                 value = value.ctypes.data
-            record[name] = value
+            record[name] = 0 if value is None else value
 
 
 def _lies_as(dtype: Any, array: np.ndarray) -> bool:

@@ -47,9 +47,12 @@ class Team:
 
     def run_alone(self, plan: int, n: int) -> None:
         """n blocks of the plan at this address, in the calling thread; other threads may do so too."""
+        serve(self._new_mail(1), 0, plan, n)
+
+    def _new_mail(self, size: int) -> np.ndarray:
         mail = aligned_zeros(MAIL, np.int64)
-        mail[SIZE], mail[SGEMM], mail[CALL] = 1, self.blas.sgemm, syscall()
-        serve(mail, 0, plan, n)
+        mail[SIZE], mail[SGEMM], mail[CALL] = size, self.blas.sgemm, syscall()
+        return mail
 
     def _forget(self) -> None:
         """Have no workers; a fork has none of its parent's threads."""
@@ -60,12 +63,10 @@ class Team:
         if size == self._size:
             return
         self._close()
-        self._mail = aligned_zeros(MAIL, np.int64)
-        self._mail[SIZE], self._mail[SGEMM], self._mail[CALL] = size, self.blas.sgemm, syscall()
+        self._mail = self._new_mail(size)
         for worker in range(1, size):
-            thread = threading.Thread(
-                target=serve, args=(self._mail, worker, 0, 0), daemon=True, name=f"dnn-{worker}"
-            )
+            work = self._mail, worker, 0, 0
+            thread = threading.Thread(target=serve, args=work, daemon=True, name=f"dnn-{worker}")
             thread.start()
             self._threads.append(thread)
         self._size = size

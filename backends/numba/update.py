@@ -1,9 +1,9 @@
 """A whole update by workers, compiled. Each has a share of every layer's inputs, and so of the rows of W.
 
-Only it reads these rows, and changes them: they stay in its core's cache. Forward it multiplies its columns
-of x with its rows of W; the workers' products (``parts``) are added, by each for the columns that are its
-inputs of the next layer. Backward it needs all of dz for its rows of dW, and for its columns of dx, which are
-the next dz. So a layer costs two meetings. A step of the optimizer follows right behind some rows of dW.
+Forward it multiplies its columns of x with its rows of W; the workers' products (``parts``) are added, by
+each for the columns that are its inputs of the next layer. Backward it needs all of dz for its rows of dW,
+and for its columns of dx, which are the next dz. So a layer costs two meetings (see docs/speed.md). A step of
+the optimizer follows right behind some rows of dW.
 
 Of a block of a batch there is one worker, and no step: a gradient stays where it is made.
 
@@ -14,26 +14,11 @@ order, so that equal numbers of workers make equal bits.
 import numpy as np
 from numba import carray
 
-from backends.numba.compiling import compiled
+from backends.numba.compiling import compiled, part
 from backends.numba.elementwise import activate, adam, cross_entropy, slope
-from backends.numba.native import at, gemm
+from backends.numba.native import at, floats, gemm, line, numbers, words
 from backends.numba.sparse import add_rows, pick, sparse_product, turn, zeros_of
-from backends.numba.waiting import (
-    PLAN,
-    SGEMM,
-    SIZE,
-    TICKET,
-    UPDATES,
-    count,
-    floats,
-    line,
-    meet,
-    numbers,
-    part,
-    share,
-    wait,
-    words,
-)  # fmt: skip
+from backends.numba.waiting import PLAN, SGEMM, SIZE, TICKET, UPDATES, count, meet, share, wait
 
 CHUNK = 256  # rows of a gradient that are made and used before the next ones
 MORE = 4  # rows more than a batch has, in arrays where each worker has a part
@@ -41,9 +26,8 @@ MORE = 4  # rows more than a batch has, in arrays where each worker has a part
 
 def record(words: str, floats: str = "") -> np.dtype:
     """A record of 64-bit words, sizes and addresses, and then of numbers."""
-    return np.dtype(
-        [(name, np.int64) for name in words.split()] + [(name, np.float32) for name in floats.split()]
-    )
+    fields = [(name, np.int64) for name in words.split()]
+    return np.dtype(fields + [(name, np.float32) for name in floats.split()])
 
 
 Plan = record(
@@ -90,25 +74,23 @@ def advanced(plan):  # type: ignore[no-untyped-def]
     c2 = plan.beta2 * control[2] + plan.rest2
     updates, root = control[3] + one, np.sqrt(c2)
     floor = plan.floor if np.int64(updates) % plan.every == 0 else np.float32(0)
-    betas = plan.beta1, plan.rest1, plan.beta2, plan.rest2
-    return (rate, c1, c2, updates), (
-        rate / c1 * root,
-        *betas,
-        plan.epsilon * root,
-        floor,
-        one - rate * plan.decay,
-    )
+    betas, keep = (plan.beta1, plan.rest1, plan.beta2, plan.rest2), one - rate * plan.decay
+    return (rate, c1, c2, updates), (rate / c1 * root, *betas, plan.epsilon * root, floor, keep)
 
 
 @part
-def keep(plan, gradient, g):  # type: ignore[no-untyped-def]
-    """What a block makes of a gradient goes where it belongs."""
-    if plan.adds:
-        for i in range(g.shape[0]):
-            gradient[i] += g[i]
+def take(plan, w, m, v, g, step):  # type: ignore[no-untyped-def]
+    """A step of the numbers at w, whose moments are at m and v; of a block the gradient g is kept at m."""
+    n = g.shape[0]
+    kept = line(m, n)
+    if not plan.whole:
+        adam(line(w, n), g, kept, line(v, n), step)
+    elif plan.adds:
+        for i in range(n):
+            kept[i] += g[i]
     else:
-        for i in range(g.shape[0]):
-            gradient[i] = g[i]
+        for i in range(n):
+            kept[i] = g[i]
 
 
 @part
@@ -121,12 +103,7 @@ def learn_bias(plan, layer, dz, total, step, low, high):  # type: ignore[no-unty
             row = dz[i, low:high]
             for j in range(total.shape[0]):
                 total[j] += row[j]
-        n = layer.n_out
-        if plan.whole:
-            keep(plan, line(layer.mb, n)[low:high], total)
-            return
-        b, m, v = line(layer.b, n), line(layer.mb, n), line(layer.vb, n)
-        adam(b[low:high], total, m[low:high], v[low:high], step)
+        take(plan, layer.b + 4 * low, layer.mb + 4 * low, layer.vb + 4 * low, total, step)
 
 
 @part
@@ -134,14 +111,9 @@ def learn(mail, plan, layer, x, dz, scratch, step, low, high):  # type: ignore[n
     """dW = x^T dz in these rows and a step of W right behind, some rows at a time; x (B, high - low)."""
     n, width = layer.n_out, high - low
     for k in range(0, width, CHUNK):
-        rows = min(CHUNK, width - k)
+        rows, where = min(CHUNK, width - k), 4 * n * (low + k)
         gemm(mail[SGEMM], 1, 0, rows, n, plan.rows, x + 4 * k, width, dz, n, scratch, n)
-        where, many = 4 * n * (low + k), n * rows
-        m, g = line(layer.mW + where, many), line(scratch, many)
-        if plan.whole:
-            keep(plan, m, g)
-        else:
-            adam(line(layer.W + where, many), g, m, line(layer.vW + where, many), step)
+        take(plan, layer.W + where, layer.mW + where, layer.vW + where, line(scratch, n * rows), step)
 
 
 @part
@@ -158,13 +130,11 @@ def learn_sparse(plan, layer, dz, scratch, spoiled, step, mine, low, high):  # t
         where = 4 * n * (low + k)
         g[:] = start
         add_rows(numbers(plan.heights + first, many), line(plan.turned + first, many), dz, g)
-        if plan.whole:
-            keep(plan, line(layer.mW + where, n), g)
-            continue
-        W = line(layer.W + where, n)
-        adam(W, g, line(layer.mW + where, n), line(layer.vW + where, n), step)
-        for j in range(n):
-            spoiled[j] += np.float32(0) * W[j]
+        take(plan, layer.W + where, layer.mW + where, layer.vW + where, g, step)
+        if not plan.whole:
+            W = line(layer.W + where, n)
+            for j in range(n):
+                spoiled[j] += np.float32(0) * W[j]
 
 
 @part
@@ -185,10 +155,9 @@ def forward(mail, plan, layers, worker, spoiled, fresh):  # type: ignore[no-unty
             if fresh and not plan.again:
                 zeros_of(W, spoiled)
             sparse_product(plan, W, floats(out, rows, n), spoiled, mine)
+            turn(plan, mine, width)
         elif width > 0:
             gemm(mail[SGEMM], 0, 0, rows, n, width, x, width, layer.W + 4 * n * low, n, out, n)
-        if width > 0 and plan.sparse and t == 0:
-            turn(plan, mine, width)
         meet(mail)
 
 

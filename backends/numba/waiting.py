@@ -3,22 +3,13 @@
 Who waits looks at a word for some microseconds, and then sleeps until it changes.
 """
 
-import numba
-import numpy as np
-from numba import carray
-
-from backends.numba.compiling import FAST
-from backends.numba.native import add, at, futex, load, pause
+from backends.numba.compiling import part
+from backends.numba.native import add, futex, load, pause
 
 # Words of the mail. What threads look at has a cache line to itself: the word, and how many sleep on it.
 TICKET, ARRIVED, SIZE, PLAN, UPDATES, SGEMM, CALL, MAIL = 0, 8, 16, 17, 18, 19, 20, 24
 LOOKS = 2000  # looks at a word before a thread sleeps: some 50 microseconds
 UNIT = 16  # rows and columns of a share are a multiple of this, a cache line
-
-# Compiled into the loops that call it, and kept with them.
-part = numba.njit(
-    nogil=True, fastmath=FAST, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
-)
 
 
 @part
@@ -61,23 +52,3 @@ def share(n, worker, workers):  # type: ignore[no-untyped-def]
     """Where a worker's share of n begins and ends, in whole units."""
     each = (n + workers * UNIT - 1) // (workers * UNIT) * UNIT
     return min(n, worker * each), min(n, (worker + 1) * each)
-
-
-@part
-def floats(address, rows, columns):  # type: ignore[no-untyped-def]
-    return carray(at(address), (rows, columns), np.float32)
-
-
-@part
-def line(address, n):  # type: ignore[no-untyped-def]
-    return carray(at(address), (n,), np.float32)
-
-
-@part
-def words(address, n):  # type: ignore[no-untyped-def]
-    return carray(at(address), (n,), np.int64)
-
-
-@part
-def numbers(address, n):  # type: ignore[no-untyped-def]
-    return carray(at(address), (n,), np.int32)

@@ -9,7 +9,7 @@ import numpy as np
 from backends.backend import Backend
 from backends.dispatch import Override, overrides_in
 from backends.errors import InputError, shown
-from backends.numpy import blas, dense, images, normalization, optimizers, products, random
+from backends.numpy import blas, dense, layers, optimizers, products
 from backends.threads import Way
 
 Array = np.ndarray
@@ -19,7 +19,7 @@ Array = np.ndarray
 class NumpyBackend(Backend):
     """NumPy. Arrays start on a 64-byte boundary, so that results do not depend on where they lie."""
 
-    OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(dense, images, normalization, optimizers, random)
+    OVERRIDES: ClassVar[Sequence[Override]] = (*dense.ACTIVATIONS, *overrides_in(dense, layers, optimizers))
 
     def zeros(self, shape: int | tuple[int, ...], dtype: Any = None) -> Array:
         return aligned_zeros(shape, dtype or self.dtype)

@@ -1,14 +1,18 @@
-"""NumPy's kernels of a dense network: picking a batch, activations, products, the loss.
+"""NumPy's kernels of a dense network: picking a batch, activations, products, random bits.
 
 The same formulas as the reference's, written into the arrays that are there.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from backends.dispatch import override
-from backends.numpy.products import product
+from backends.dispatch import by_kind, override
+from backends.numpy.products import column_sums, product
+from backends.reference import activations as reference
+from backends.reference.random import PARITY, ROTATIONS
 from backends.reference.signatures import Arrays
 
 Array = np.ndarray
@@ -39,35 +43,18 @@ def _sigmoid(z: Array, y: Array) -> None:
     np.reciprocal(y, out=y)
 
 
-def _softmax(z: Array, y: Array) -> None:
-    np.subtract(z, z.max(axis=-1, keepdims=True), out=y)
-    np.exp(y, out=y)
-    y /= y.sum(axis=-1, keepdims=True)
-
-
-_FORWARD = {
+_FORWARD: dict[str, Callable[..., Any]] = {
     "linear": lambda z, y: None if y is z else np.copyto(y, z),
     "sigmoid": _sigmoid,
     "tanh": lambda z, y: np.tanh(z, out=y),
     "relu": lambda z, y: np.maximum(z, 0.0, out=y),
-    "softmax": _softmax,
+    "softmax": partial(reference.activation, np, "softmax"),
 }
-
-
-@override(kinds=_FORWARD)
-def activation(xp: Any, kind: str, z: Array, y: Array) -> None:
-    _FORWARD[kind](z, y)
 
 
 def _sigmoid_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
     slope = np.subtract(1.0, y)
     slope *= y
-    np.multiply(dy, slope, out=dz)
-
-
-def _tanh_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
-    slope = np.multiply(y, y)
-    np.subtract(1.0, slope, out=slope)
     np.multiply(dy, slope, out=dz)
 
 
@@ -81,24 +68,14 @@ def _relu_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
     np.bitwise_and(bits, keep, out=bits)
 
 
-def _softmax_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
-    inner = np.einsum("...i,...i->...", dy, y)[..., None]
-    np.subtract(dy, inner, out=dz)
-    dz *= y
-
-
-_BACKWARD = {
+_BACKWARD: dict[str, Callable[..., Any]] = {
     "linear": lambda dy, z, y, dz: None if dz is dy else np.copyto(dz, dy),
     "sigmoid": _sigmoid_backward,
-    "tanh": _tanh_backward,
+    "tanh": partial(reference.activation_backward, np, "tanh"),
     "relu": _relu_backward,
-    "softmax": _softmax_backward,
+    "softmax": partial(reference.activation_backward, np, "softmax"),
 }
-
-
-@override(kinds=_BACKWARD)
-def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
-    _BACKWARD[kind](dy, z, y, dz)
+ACTIVATIONS = by_kind("activation", _FORWARD), by_kind("activation_backward", _BACKWARD)
 
 
 @override(kinds=_FORWARD)
@@ -113,33 +90,43 @@ def dense_backward(
     xp: Any, kind: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
 ) -> None:
     _BACKWARD[kind](dy, y, y, dz)
-    products_backward(x, W, dz, gradients)
-
-
-def add_product(xp: Any, a: Array, b: Array, g: Array) -> None:
-    g += a @ b
-
-
-def products_backward(x: Array, W: Array, dz: Array, gradients: Arrays) -> None:
-    """What is left of ``dense_backward`` when dz is there."""
     dW, db, dx = gradients
     product(x.T, dz, dW)
-    # A product with ones: BLAS is faster than sum(axis=0), and its partial sums round less.
-    np.matmul(np.ones(dz.shape[0], dtype=dz.dtype), dz, out=db)
+    column_sums(dz, db)
     if dx is not None:
         product(dz, W.T, dx)
 
 
-@override(kinds=("integer",))
-def softmax_cross_entropy(
-    xp: Any, kind: str, logits: Array, targets: Array, losses: Array, dlogits: Array
-) -> None:
-    rows = np.arange(logits.shape[0])
-    np.subtract(logits, logits.max(axis=1, keepdims=True), out=dlogits)
-    picked = dlogits[rows, targets]
-    np.exp(dlogits, out=dlogits)
-    total = dlogits.sum(axis=1, keepdims=True)
-    np.subtract(np.log(total[:, 0]), picked, out=losses)
-    dlogits /= total
-    dlogits[rows, targets] -= 1.0
-    dlogits /= logits.shape[0]
+BLOCK = 4096  # random words that are made at a time, so that all passes stay in the cache
+
+
+def _rotate(x: Array, r: int, scratch: Array) -> None:
+    np.left_shift(x, np.uint32(r), out=scratch)
+    np.right_shift(x, np.uint32(32 - r), out=x)
+    x |= scratch
+
+
+def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    """In NumPy's own 32-bit words, which wrap around."""
+    keys = [np.uint32(word) for word in (*key, key[0] ^ key[1] ^ PARITY)]
+    # After each group of rounds two words of the key are added, to the second one also the group's number.
+    seconds = [np.uint32((int(keys[(group + 2) % 3]) + group + 1) & 0xFFFFFFFF) for group in range(5)]
+    highs, lows = (np.broadcast_to(words, out.shape) for words in (high, low))
+    for start in range(0, out.size, BLOCK):
+        part = slice(start, start + BLOCK)
+        x0 = highs[part].astype(np.uint32)
+        x1 = lows[part].astype(np.uint32)
+        x0 += keys[0]
+        x1 += keys[1]
+        scratch = np.empty_like(x0)
+        for group in range(5):
+            for r in ROTATIONS[group % 2]:
+                x0 += x1
+                _rotate(x1, r, scratch)
+                x1 ^= x0
+            x0 += keys[(group + 1) % 3]
+            x1 += seconds[group]
+        result = (x0 >> np.uint32(1)).astype(np.int64)
+        result <<= 32
+        result |= x1
+        out[part] = result

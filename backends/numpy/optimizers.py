@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.dispatch import override
 from backends.reference.gradients import NORM_FLOOR
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
@@ -34,39 +35,48 @@ def _blocks(*vectors: Array) -> Iterator[list[Array]]:
 def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
     for wb, gb, s in _blocks(w, g):
         if l2 != 0.0:
-            np.multiply(wb, 2.0 * l2, out=s)
-            gb += s
+            gb += np.multiply(wb, 2.0 * l2, out=s)
         if l1 != 0.0:
             np.sign(wb, out=s)
             s *= l1
             gb += s
 
 
-def _flush(moment: Array, scratch: Array) -> None:
-    np.abs(moment, out=scratch)
-    moment[scratch < MOMENT_FLOOR] = 0.0
+def _flush(control: Array, moment: Array, scratch: Array) -> None:
+    if control[3] % FLUSH_EVERY == 0:
+        np.abs(moment, out=scratch)
+        moment[scratch < MOMENT_FLOOR] = 0.0
+
+
+def _average(control: Array, moment: Array, decay: float, new: Array, scratch: Array) -> None:
+    """moment = decay moment + (1 - decay) new; ``new`` may be the scratch memory."""
+    moment *= decay
+    moment += np.multiply(new, 1.0 - decay, out=scratch)
+    _flush(control, moment, scratch)
+
+
+def _scaled(x: Array, square: Array, floor: Any, out: Array) -> None:
+    """out = x / (sqrt(square) + floor)."""
+    np.sqrt(square, out=out)
+    out += floor
+    np.divide(x, out, out=out)
 
 
 def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (velocity,), (momentum, nesterov) = slots, settings
     control[3] += 1.0
-    flush_now = control[3] % FLUSH_EVERY == 0
     rate = control[0]
     for pb, gb, vb, s in _blocks(p, g, velocity):
-        if momentum == 0.0:
-            np.multiply(gb, rate, out=s)
-        else:
+        step = gb
+        if momentum != 0.0:
             vb *= momentum
             vb += gb
-            if flush_now:
-                _flush(vb, s)
+            _flush(control, vb, s)
+            step = vb
             if nesterov:
-                np.multiply(vb, momentum, out=s)
-                s += gb
-                s *= rate
-            else:
-                np.multiply(vb, rate, out=s)
-        pb -= s
+                step = np.multiply(vb, momentum, out=s)
+                step += gb
+        pb -= np.multiply(step, rate, out=s)
 
 
 def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> tuple[Any, Any]:
@@ -81,36 +91,18 @@ def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> 
     return control[0] / control[1] * root, epsilon * root
 
 
+@override("adamw")
+@override()
 def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    _adam(p, g, slots, control, settings)
-
-
-def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    *adams, weight_decay = settings
-    _adam(p, g, slots, control, tuple(adams), 1.0 - control[0] * weight_decay)
-
-
-def _adam(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers, keep: Any = None) -> None:
-    """Both Adams; AdamW first keeps this share of p."""
-    (m, v), (beta1, beta2, epsilon) = slots, settings
+    (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
+    keep = 1.0 - control[0] * decay[0] if decay else 1.0  # AdamW's share of p
     rate, floor = advance_adam(control, beta1, beta2, epsilon)
-    flush_now = control[3] % FLUSH_EVERY == 0
     for pb, gb, mb, vb, s in _blocks(p, g, m, v):
-        if keep is not None:
+        if keep != 1.0:
             pb *= keep
-        mb *= beta1
-        np.multiply(gb, 1.0 - beta1, out=s)
-        mb += s
-        vb *= beta2
-        np.multiply(gb, gb, out=s)
-        s *= 1.0 - beta2
-        vb += s
-        if flush_now:
-            _flush(mb, s)
-            _flush(vb, s)
-        np.sqrt(vb, out=s)
-        s += floor
-        np.divide(mb, s, out=s)
+        _average(control, mb, beta1, gb, s)
+        _average(control, vb, beta2, np.multiply(gb, gb, out=s), s)
+        _scaled(mb, vb, floor, s)
         s *= rate
         pb -= s
 
@@ -118,41 +110,24 @@ def _adam(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers, 
 def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (total,), (epsilon,) = slots, settings
     control[3] += 1.0
-    flush_now = control[3] % FLUSH_EVERY == 0
-    rate = control[0]
     for pb, gb, tb, s in _blocks(p, g, total):
-        np.multiply(gb, gb, out=s)
-        tb += s
-        if flush_now:
-            _flush(tb, s)
-        np.sqrt(tb, out=s)
-        s += epsilon
-        np.divide(gb, s, out=s)
-        s *= rate
+        tb += np.multiply(gb, gb, out=s)
+        _flush(control, tb, s)
+        _scaled(gb, tb, epsilon, s)
+        s *= control[0]
         pb -= s
 
 
 def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (v, velocity), (decay, epsilon, momentum) = slots, settings
     control[3] += 1.0
-    flush_now = control[3] % FLUSH_EVERY == 0
-    rate = control[0]
     for pb, gb, vb, ub, s in _blocks(p, g, v, velocity):
-        vb *= decay
-        np.multiply(gb, gb, out=s)
-        s *= 1.0 - decay
-        vb += s
-        if flush_now:
-            _flush(vb, s)
-        np.sqrt(vb, out=s)
-        s += epsilon
-        np.divide(gb, s, out=s)
-        if momentum == 0.0:
-            s *= rate
-        else:
+        _average(control, vb, decay, np.multiply(gb, gb, out=s), s)
+        _scaled(gb, vb, epsilon, s)
+        step = s
+        if momentum != 0.0:
             ub *= momentum
             ub += s
-            if flush_now:
-                _flush(ub, s)
-            np.multiply(ub, rate, out=s)
-        pb -= s
+            _flush(control, ub, s)
+            step = ub
+        pb -= np.multiply(step, control[0], out=s)

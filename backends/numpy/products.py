@@ -37,6 +37,11 @@ def product(a: Array, b: Array, out: Array) -> None:
         start = stop
 
 
+def column_sums(x: Array, out: Array | None = None) -> Array:
+    """As a product with ones: BLAS is faster than sum(axis=0), and its partial sums round less."""
+    return np.matmul(np.ones(x.shape[0], dtype=x.dtype), x, out=out)
+
+
 @contextmanager
 def _alone(blocks: tuple[int, int]) -> Iterator[None]:
     global _blocks

@@ -9,29 +9,19 @@ Symbols: B batch size, n_in and n_out widths, x input, W and b weights and bias,
 dy the gradient of the loss with respect to y. Derivatives at kinks: relu'(0) = 0. NaN passes through.
 """
 
-from backends.reference import (
-    activations,
-    convolution,
-    dense_layer,
-    gather,
-    gradients,
-    losses,
-    normalization,
-    optimizers,
-    pooling,
-    random,
-    warping,
-)
+from importlib import import_module
+
 from backends.reference.activations import ACTIVATIONS, ActivationFunction
 from backends.reference.declaration import Declaration, declarations, kernel
 from backends.table import Table
 
 _MODULES = (
-    gather, activations, dense_layer, convolution, pooling, normalization, random, losses, optimizers,
-    gradients, warping,
+    "gather", "activations", "dense_layer", "convolution", "pooling", "normalization", "random", "losses",
+    "optimizers", "gradients", "warping",
 )  # fmt: skip
+_DECLARED = (d for name in _MODULES for d in declarations(import_module(f"{__name__}.{name}")))
 
-KERNELS: Table[Declaration] = Table("kernel", {d.name: d for m in _MODULES for d in declarations(m)})
+KERNELS: Table[Declaration] = Table("kernel", {declared.name: declared for declared in _DECLARED})
 """Every kernel by name."""
 
 __all__ = ["ACTIVATIONS", "KERNELS", "ActivationFunction", "Declaration", "declarations", "kernel"]

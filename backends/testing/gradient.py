@@ -24,10 +24,7 @@ SHORT = 3  # the step of disturbed runs
 
 
 class Backward(Rounding):
-    """A disturbed run whose errors stay while x moves, so that it has derivatives. Those of each call are off
-
-    - by 4 u of their size, or by u (m + 3) where the backward pass adds up m results of an argument;
-    - by 4 u |r| where a library may derive them from the rounded result r, as in tanh' = 1 - tanh^2.
+    """A disturbed run whose errors stay while x moves, so that it has derivatives, which are off as well.
 
     ``begin`` starts each run; the first is at the point itself.
     """

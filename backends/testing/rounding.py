@@ -1,17 +1,8 @@
 """The model: what each call of the array API may lose in float32, and how a run is disturbed by it.
 
-A float32 result becomes r + e xi: r is the call's result in float64, xi uniform in [-1, 1], u = 2^-24, and
-e, the most that float32 may lose,
-
-- 0 where r is exact: elements chosen, moved, compared; sums of small whole numbers; any float32 number;
-- u |r| after one rounding (+ - * / sqrt), 3 u |r| after a function such as exp (1.5 ULP);
-- u sqrt((k + 2) / 3) sum|x| for sums, dot products and means of k terms: the root mean square of a random
-  walk whose partial sums grow evenly (the sqrt(k) is Higham and Mary's, 2019);
-- 4 u |r| for anything else (special functions, factorisations), of arguments that are off by 3 u |x|, in
-  Fourier transforms by 3 u max|x|, in linear algebra by 3 u sqrt(n) max|x|: what a backward stable
-  algorithm gives.
-
-Beyond float32's largest number r is infinite; below its smallest normal one it may be flushed to zero.
+A float32 result becomes r + e xi: r is the call's result in float64, xi uniform in [-1, 1], and e the most
+that float32 may lose, as the table in docs/agreement-for-your-code.md has it; u = 2^-24. Beyond float32's
+largest number r is infinite; below its smallest normal one it may be flushed to zero.
 """
 
 from typing import Any

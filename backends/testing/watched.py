@@ -8,6 +8,7 @@ dtype or its eps does what it does in float32.
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -95,17 +96,14 @@ class Watched:
         if isinstance(value, ModuleType):
             value = Watched(self.wide, self.default, self._root, value)
         elif callable(value) and not isinstance(value, type) and not name.startswith("__"):
-            value = self._watch(name, value)
+            value = partial(self._call, name, value)
         setattr(self, name, value)
         return value
 
-    def _watch(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if name in QUERIES:
-                return function(*(x.dtype if isinstance(x, Array) else x for x in args), **kwargs)
-            return self._root.apply(self._path + name, function, args, kwargs)
-
-        return call
+    def _call(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        if name in QUERIES:
+            return function(*(x.dtype if isinstance(x, Array) else x for x in args), **kwargs)
+        return self._root.apply(self._path + name, function, args, kwargs)
 
     def __array_namespace_info__(self) -> Any:
         info, self._root.default_used = self._base.__array_namespace_info__(), True

@@ -2,22 +2,46 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from backends.backend import Backend, Step
-from backends.cupy import update, whole
+from backends.cupy import update
 from backends.dispatch import Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, shown
 from backends.plan import Plan
+from backends.recording import Recorded
 from backends.threads import Way
 from backends.torch import compiled, dense, layers, optimizers
-from backends.torch.graphs import CudaGraphs
 
 Array = Any  # torch.Tensor
+
+
+class CudaGraphs(Recorded):
+    """All of it on one device, and on a stream of its own as long as nothing is recorded."""
+
+    def __init__(self, step: Step, unroll: int, device: Any) -> None:
+        super().__init__(step, unroll)
+        self.device, self.stream = device, torch.cuda.Stream(device)
+
+    def __call__(self, n: int) -> None:
+        with torch.cuda.device(self.device):  # whose streams are waited for, and which is synchronised
+            super().__call__(n)
+
+    def warm_up(self, n: int) -> None:
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream):
+            self.eagerly(n)
+        torch.cuda.current_stream().wait_stream(self.stream)
+
+    def record(self, n: int) -> Callable[[], None]:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self.stream):
+            self.eagerly(n)
+        replay: Callable[[], None] = graph.replay
+        return replay
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +50,9 @@ class TorchBackend(Backend):
 
     graphs: bool = False
 
-    OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(dense, layers, optimizers)
+    OVERRIDES: ClassVar[Sequence[Override]] = (
+        *dense.ACTIVATIONS, *optimizers.STEPS, *overrides_in(dense, layers, optimizers),
+    )  # fmt: skip
     CURE: ClassVar[str] = "use --device cpu, or install a build of torch for this driver and this card"
 
     @property
@@ -50,28 +76,21 @@ class TorchBackend(Backend):
         except RuntimeError as error:
             raise ValueError(str(error)) from None
 
-    def owns(self, array: Any) -> bool:
-        return isinstance(array, torch.Tensor) and array.device == self.device
-
     def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
         """A plain loop, without the records that torch keeps of each call for autograd; or CUDA graphs."""
         loop = CudaGraphs(step, unroll, self.device) if self.graphs else super().capture(step, unroll)
-
-        def run(n: int) -> None:
-            with torch.inference_mode():
-                loop(n)
-
+        run: Callable[[int], None] = torch.inference_mode()(loop)
         return run
 
     def planned(self, plan: Plan) -> Callable[[int], None] | None:
         if self.device_type != "cuda" or not compiled.compiles():
             return None
         with torch.cuda.device(self.device):
-            one = whole.planned(plan, self, compiled.bound) if self.graphs else None
-            one = one or update.planned(plan, self, compiled.bound, lambda a, b, out: torch.mm(a, b, out=out))
-        if one is None:
+            step = update.planned(plan, self, compiled.bound) if self.graphs else None
+            step = step or update.planned(plan, self, compiled.bound, torch.mm)
+        if step is None:
             return None
-        loop = self.capture(partial(one, 1), plan.unroll)
+        loop = self.capture(step, plan.unroll)
 
         def run(n: int) -> None:
             with torch.cuda.device(self.device):

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from backends.cupy import sources
-from backends.dispatch import override
-from backends.numpy import random as numpy_random
+from backends.dispatch import by_kind, override
+from backends.numpy import dense as numpy_dense
 from backends.reference import random as reference_random
 from backends.reference.activations import FAR, LEAK
 from backends.reference.signatures import Arrays
@@ -81,7 +81,7 @@ def product(a: Array, b: Array, out: Array, shift: Array | None = None) -> None:
         first = out
 
 
-_FORWARD = {
+_FORWARD: dict[str, Callable[..., Any]] = {
     "linear": lambda z, y: None if y is z else y.copy_(z),
     "sigmoid": lambda z, y: _in_shares(torch.sigmoid, z, y),
     "tanh": lambda z, y: _in_shares(torch.tanh, z, y),
@@ -93,8 +93,7 @@ _FORWARD = {
     "gelu": lambda z, y: aten.gelu.out(z.clamp_min(-FAR), approximate="tanh", out=y),
     "softplus": lambda z, y: aten.softplus.out(z, 1.0, SOFTPLUS_LINEAR, out=y),
 }
-
-_BACKWARD = {
+_BACKWARD: dict[str, Callable[..., Any]] = {
     "linear": lambda dy, z, y, dz: None if dz is dy else dz.copy_(dy),
     "sigmoid": lambda dy, z, y, dz: aten.sigmoid_backward.grad_input(dy, y, grad_input=dz),
     "tanh": lambda dy, z, y, dz: aten.tanh_backward.grad_input(dy, y, grad_input=dz),
@@ -110,34 +109,20 @@ _BACKWARD = {
         dy, z, 1.0, SOFTPLUS_LINEAR, grad_input=dz
     ),
 }
+ACTIVATIONS = by_kind("activation", _FORWARD), by_kind("activation_backward", _BACKWARD)
 
 
 def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:
     if rows.dtype == out.dtype:
         torch.index_select(rows, 0, index, out=out)
-        if scale != 1.0:
-            out.mul_(scale)
     else:
-        picked = torch.index_select(rows, 0, index)
-        if scale == 1.0:
-            out.copy_(picked)
-        else:
-            # Not torch.mul(picked, scale): of integers and a float it works in float32.
-            out.copy_(picked).mul_(scale)
+        out.copy_(torch.index_select(rows, 0, index))
+    if scale != 1.0:
+        out.mul_(scale)  # in the dtype of out; of integers and a float torch.mul works in float32
 
 
 def scatter_rows(xp: Any, rows: Array, index: Array, out: Array) -> None:
     out.zero_().index_add_(0, index, rows)
-
-
-@override(kinds=_FORWARD)
-def activation(xp: Any, kind: str, z: Array, y: Array) -> None:
-    _FORWARD[kind](z, y)
-
-
-@override(kinds=_BACKWARD)
-def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
-    _BACKWARD[kind](dy, z, y, dz)
 
 
 @override(kinds=_FORWARD)
@@ -184,7 +169,7 @@ def softmax_cross_entropy(
 @override(devices=("cpu",))
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
     """NumPy's, in the tensors' own memory: torch has no 32-bit words that wrap around."""
-    numpy_random.threefry(np, key, high.numpy(), low.numpy(), out.numpy())
+    numpy_dense.threefry(np, key, high.numpy(), low.numpy(), out.numpy())
 
 
 @cache

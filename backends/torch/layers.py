@@ -17,20 +17,12 @@ Array = Any  # torch.Tensor
 aten = torch.ops.aten
 
 
-def _channels_first(images: Array) -> Array:
-    return images.permute(0, 3, 1, 2)
-
-
-def _channels_last(images: Array) -> Array:
-    return images.permute(0, 2, 3, 1)
-
-
 def _bordered(x: Array, padding: Padding) -> tuple[Array, list[int]]:
     """(x as (B, C, H, W), the padding left to the call): a border that is wider on one side is added here."""
     (top, bottom), (left, right) = padding
     if (top, left) == (bottom, right):
-        return _channels_first(x), [top, left]
-    return torch.nn.functional.pad(_channels_first(x), (left, right, top, bottom)), [0, 0]
+        return x.movedim(3, 1), [top, left]
+    return torch.nn.functional.pad(x.movedim(3, 1), (left, right, top, bottom)), [0, 0]
 
 
 def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
@@ -48,7 +40,7 @@ def grouped_conv2d(
 ) -> None:
     images, border = _bordered(x, padding)
     filters, groups = W.permute(3, 2, 0, 1), x.shape[3] // W.shape[2]
-    z.copy_(_channels_last(torch.conv2d(images, filters, b, strides, border, dilation, groups)))
+    z.copy_(torch.conv2d(images, filters, b, strides, border, dilation, groups).movedim(1, 3))
 
 
 def grouped_conv2d_backward(
@@ -58,7 +50,7 @@ def grouped_conv2d_backward(
     images, border = _bordered(x, padding)
     # Copied: of one filter the view is channels_last to torch, so would dW be, and its plain CPU code
     # (float64, batches of 1) refuses to write such a dW.
-    images_ = _channels_first(dz), images, W.permute(3, 2, 0, 1).contiguous()
+    images_ = dz.movedim(3, 1), images, W.permute(3, 2, 0, 1).contiguous()
     geometry = list(db.shape), strides, border, dilation, False, [0, 0], x.shape[3] // W.shape[2]
     d_images, dW_, db_ = aten.convolution_backward(*images_, *geometry, _needed(gradients))
     dW.copy_(dW_.permute(2, 3, 1, 0))
@@ -66,19 +58,19 @@ def grouped_conv2d_backward(
     if dx is not None:
         (top, _), (left, _) = padding if border == [0, 0] else ((0, 0), (0, 0))
         height, width = dx.shape[1:3]
-        dx.copy_(_channels_last(d_images[:, :, top : top + height, left : left + width]))
+        dx.copy_(d_images[:, :, top : top + height, left : left + width].movedim(1, 3))
 
 
 def max_pool2d(
     xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
 ) -> None:
     (top, bottom), (left, right) = padding
-    images = _channels_first(x)
+    images = x.movedim(3, 1)
     if top or bottom or left or right:  # torch's own border is the same on both sides and at most half
         images = torch.nn.functional.pad(images, (left, right, top, bottom), value=-float("inf"))
     largest, place = torch.nn.functional.max_pool2d_with_indices(images, size, strides)
-    y.copy_(_channels_last(largest))
-    index.copy_(_channels_last(place))
+    y.copy_(largest.movedim(1, 3))
+    index.copy_(place.movedim(1, 3))
     if images.shape[2:] != x.shape[1:3]:
         wide = images.shape[3]
         # A window of nothing but -inf names its first pixel, which may be in the border.

@@ -1,13 +1,13 @@
 """PyTorch's optimizer steps and clipping: torch.optim's fused calls, else in place, without host reads."""
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import Any
 
 import torch
 
 from backends.cupy import update
-from backends.dispatch import override
+from backends.dispatch import FLOATS, Override, override
 from backends.reference.gradients import NORM_FLOOR
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
@@ -48,10 +48,7 @@ def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Nu
         return
     velocity.mul_(momentum).add_(g)
     _flush(control, velocity)
-    if nesterov:
-        p.addcmul_(torch.add(g, velocity, alpha=momentum), rate, value=-1.0)
-    else:
-        p.addcmul_(velocity, rate, value=-1.0)
+    p.addcmul_(torch.add(g, velocity, alpha=momentum) if nesterov else velocity, rate, value=-1.0)
 
 
 @cache
@@ -82,52 +79,37 @@ def _fused(name: str, p: Array, g: Array, slots: Arrays, control: Array, **setti
     _flush(control, *slots)
 
 
-def _fused_adam(name: str, p: Array, g: Array, slots: Arrays, control: Array, *settings: float) -> None:
-    beta1, beta2, epsilon, weight_decay = settings
-    factors, summands = _advance(beta1, beta2, control.dtype, control.device)
-    torch.addcmul(summands, factors, control, out=control)
-    numbers = {"beta1": beta1, "beta2": beta2, "weight_decay": weight_decay, "eps": epsilon}
-    _fused(name, p, g, slots, control, **numbers)
-
-
 @cache
 def _numbers(name: str, settings: Numbers, dtype: torch.dtype, device: torch.device) -> Array:
     return torch.tensor(update.numbers(name, settings), dtype=dtype, device=device)
 
 
-def _own_adam(name: str, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    """The kernel of ``update.cu`` on all multiprocessors; torch's own has a block for 65,536 numbers."""
-    factors, summands = _advance(*settings[:2], control.dtype, control.device)
+def adam_step(
+    name: str, own: bool, xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers
+) -> None:
+    """Of "adam" or "adamw": torch's, which has a block for 65,536 numbers, or our ``update.cu``'s on all
+    multiprocessors."""
+    beta1, beta2, epsilon, weight_decay = (*settings, 0.0)[:4]
+    factors, summands = _advance(beta1, beta2, control.dtype, control.device)
     torch.addcmul(summands, factors, control, out=control)
-    if p.shape[0]:
+    if not own:
+        betas = {"beta1": beta1, "beta2": beta2}
+        _fused(name, p, g, slots, control, **betas, weight_decay=weight_decay, eps=epsilon)
+    elif p.shape[0]:
         numbers = _numbers(name, settings, p.dtype, p.device)
         compiled.launch(*update.stepping(name, numbers, control, g.contiguous(), p, slots))
 
 
-@override("adam", devices=("cuda",), available=compiled.compiles)
-def own_adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    _own_adam("adam", p, g, slots, control, settings)
+def _adams(name: str) -> Iterator[Override]:
+    """First choice first."""
+    yield Override(name, partial(adam_step, name, True), devices=("cuda",), available=compiled.compiles)
+    for kernel in (name, f"{name}_amsgrad"):
+        for device, dtypes in (("cpu", FLOATS), ("cuda", ("float32",))):
+            step = partial(adam_step, name, False)
+            yield Override(kernel, step, dtypes, devices=(device,), available=_has(name))
 
 
-@override("adamw", devices=("cuda",), available=compiled.compiles)
-def own_adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    _own_adam("adamw", p, g, slots, control, settings)
-
-
-@override("adam_amsgrad", devices=("cpu",), available=_has("adam"))
-@override("adam_amsgrad", devices=("cuda",), available=_has("adam"), dtypes=("float32",))
-@override(devices=("cpu",), available=_has("adam"))
-@override(devices=("cuda",), available=_has("adam"), dtypes=("float32",))
-def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    _fused_adam("adam", p, g, slots, control, *settings, 0.0)
-
-
-@override("adamw_amsgrad", devices=("cpu",), available=_has("adamw"))
-@override("adamw_amsgrad", devices=("cuda",), available=_has("adamw"), dtypes=("float32",))
-@override(devices=("cpu",), available=_has("adamw"))
-@override(devices=("cuda",), available=_has("adamw"), dtypes=("float32",))
-def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    _fused_adam("adamw", p, g, slots, control, *settings)
+STEPS = (*_adams("adam"), *_adams("adamw"))
 
 
 @override("adagrad", devices=("cpu",), available=_has("adagrad"))

@@ -141,8 +141,8 @@ def code_of_cupy(cupy: Any, name: str, types: dict[str, str], ndim: int, contigu
     )
     array, indexer, scalar = 1, 2, 3  # CuPy's _ArgKind
     infos = []
-    scalars = {"width", "scale", "beta1", "rest1", "beta2", "rest2", "epsilon", "momentum", "nesterov"}
-    scalars |= {"weight_decay", "decay", "rest", "limit", "l1", "l2", "n"}
+    scalars = {"width", "scale", "beta1", "rest1", "beta2", "rest2", "epsilon", "momentum", "limit"}
+    scalars |= {"l1", "l2", "n"}
     for raw, kind, word in host_cuda.parameters(f"{made.inputs}, {made.outputs}"):
         dtype = np.dtype(types.get(kind, kind))
         if word in scalars or kind in ("int32", "uint32"):

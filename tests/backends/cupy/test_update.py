@@ -12,7 +12,7 @@ import pytest
 import train
 from helpers import assert_close
 
-from backends.cupy import compiled, whole
+from backends.cupy import compiled, update
 from dnn import Dense
 from dnn.layers import Flatten, Rescaling
 from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -200,12 +200,12 @@ def test_blocks_write_where_no_other_does_and_no_order_matters(name, form, monke
         Watched.behind += [] if array is None else [array]
         return original(array)
 
-    original = whole.address
+    original = update.address
     plain, _ = trained(CASES[name], form, epochs=1)
     Watched.writes.clear()
     Watched.behind.clear()
     monkeypatch.setattr(compiled, "raw_kernel", Watched)
-    monkeypatch.setattr(whole, "address", address)
+    monkeypatch.setattr(update, "address", address)
     watched, seen = trained(CASES[name], form, epochs=1)
     assert all(seen)
     assert len(Watched.writes) >= 5

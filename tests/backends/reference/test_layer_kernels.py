@@ -14,7 +14,7 @@ from kernel_cases import Numbers
 from kernel_checks import flat
 from oracles import TIGHT, T
 
-from backends.numpy.images import UNFOLDED
+from backends.numpy.layers import UNFOLDED
 from backends.reference import KERNELS
 
 F = torch.nn.functional

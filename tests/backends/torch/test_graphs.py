@@ -9,7 +9,7 @@ import torch
 
 from backends import BackendUnavailable, InputError, get_backend
 from backends.recording import WARM_UP
-from backends.torch.graphs import CudaGraphs
+from backends.torch.backend import CudaGraphs
 
 
 class Card:

@@ -102,11 +102,11 @@ def test_the_lectures_update_is_17_launches(started, monkeypatch):
     model = Sequential(layers, input_shape=(20,), backend=backend_of())
     model.compile(optimizer=Adam(LinearDecay(0.01, 9)))
     x, y = RNG.integers(0, 256, (60, 20)).astype(np.uint8), RNG.integers(0, 10, 60)
+    mm = torch.mm
+    monkeypatch.setattr(torch, "mm", lambda *a, **o: started.append(("mm", 1)) or mm(*a, **o))
     batches = Batches(model, model.door.admit(x, y), 20)
     batches.begin(1)
     started.clear()
-    mm = torch.mm
-    monkeypatch.setattr(torch, "mm", lambda *a, **o: started.append(("mm", 1)) or mm(*a, **o))
     batches.run(2)
     assert len(started) == 2 * 17
 
@@ -137,7 +137,7 @@ def test_a_recorded_update_has_products_of_its_own(started, monkeypatch):
 @pytest.mark.parametrize("name", ["adam", "adamw"])
 def test_adam_is_the_reference(started, name, variant, dtype):
     backend = backend_of(dtype)
-    assert backend.kernel(name).func.__name__ == f"own_{name}"
+    assert backend.kernel(name).args[:2] == (name, True)
     assert_equals_reference(backend, name, None, variant)
     assert {name for name, _ in started} == {"bias_activation", "optimizer"}
 
@@ -170,7 +170,7 @@ def test_without_the_call_the_layers_do_it(started, monkeypatch, trouble):
         monkeypatch.setattr(torch.cuda, "_compile_kernel", nothing)
     backend = backend_of()
     assert compiled.compiles() is False
-    assert backend.kernel("adam").func.__name__ == "adam"
+    assert backend.kernel("adam").args[:2] == ("adam", False)
     assert trained(backend, Adam())[2] == trained(get_backend("torch"), Adam())[2]
 
 

@@ -1,13 +1,17 @@
-"""NumPy's convolution and pooling: windows unfolded into the rows of one matrix, a few images at a time."""
+"""NumPy's convolution, pooling, warping of images, and normalisation over the batch.
+
+For a convolution windows are unfolded into the rows of one matrix, a few images at a time.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from backends.numpy.products import column_sums
 from backends.reference import warping
-from backends.reference.signatures import Arrays
-from backends.reference.windows import Padding, Pair, pad, pixels, starts, without_border
+from backends.reference.signatures import Arrays, Numbers
+from backends.reference.windows import Padding, Pair, pad, pixels, without_border
 
 Array = np.ndarray
 UNFOLDED = 1 << 18  # numbers in an unfolded block, so few that it and its product stay in the cache
@@ -61,33 +65,13 @@ def conv2d_backward(
     for part in _blocks(batch, rows * columns * total.shape[0]):
         d = dz[part].reshape(-1, n_out)
         total += _unfolded(views[part]).T @ d
-        db += np.ones(d.shape[0], dtype=d.dtype) @ d
+        db += column_sums(d)
         if d_wide is not None:
             for i, j, here in pixels((h, w), strides, (rows, columns)):
                 d_wide[part][here] += (d @ W[i, j].T).reshape(-1, rows, columns, n_in)
     np.copyto(dW, total.reshape(W.shape))
     if dx is not None:
         np.copyto(dx, without_border(d_wide, padding))
-
-
-def max_pool2d(
-    xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
-) -> None:
-    width, windows = x.shape[2], (y.shape[1], y.shape[2])
-    wide = pad(np, x, padding, -np.inf)
-    down, across = starts(np, strides, padding, windows, "cpu")
-    offsets = np.asarray([i * width + j for i in range(size[0]) for j in range(size[1])])
-    which = np.empty(y.shape, dtype=np.intp)  # the number of the pixel within its window
-    which[...] = np.maximum(-down, 0) * size[1] + np.maximum(-across, 0)
-    y.fill(-np.inf)
-    for i, j, here in pixels(size, strides, windows):
-        pixel = np.ascontiguousarray(wide[here])
-        better = pixel > y
-        better |= np.isnan(pixel)
-        np.copyto(y, pixel, where=better)
-        np.putmask(which, better, i * size[1] + j)
-    np.take(offsets, which, out=index)
-    index += down * width + across
 
 
 def max_pool2d_backward(
@@ -109,3 +93,34 @@ def warp_images(xp: Any, x: Array, matrix: Array, moves: Array, y: Array) -> Non
     """The reference, some images at a time: a third of the time."""
     for start in range(0, x.shape[0], IMAGES):
         warping.warp_images(np, *(array[start : start + IMAGES] for array in (x, matrix, moves, y)))
+
+
+def batch_norm(
+    xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, kept: Arrays, y: Array
+) -> None:
+    (running_mean, running_variance), (momentum, epsilon), (mean, inverse) = running, settings, kept
+    n = x.shape[0]
+    np.divide(column_sums(x), n, out=mean)
+    np.subtract(x, mean, out=y)
+    variance = column_sums(y * y) / n
+    np.divide(1.0, np.sqrt(variance + epsilon), out=inverse)
+    y *= inverse * gamma
+    y += beta
+    running_mean *= 1.0 - momentum
+    running_mean += momentum * mean
+    running_variance *= 1.0 - momentum
+    running_variance += (momentum * n / (n - 1)) * variance
+
+
+def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
+    (mean, inverse), (dgamma, dbeta, dx) = kept, gradients
+    n = x.shape[0]
+    normal = x - mean
+    normal *= inverse
+    np.copyto(dgamma, column_sums(dy * normal))
+    np.copyto(dbeta, column_sums(dy))
+    if dx is not None:
+        normal *= dgamma / n
+        normal += dbeta / n
+        np.subtract(dy, normal, out=dx)
+        dx *= gamma * inverse

@@ -1,17 +1,35 @@
-"""Numba's moves and warped images: one compiled pass each, rounded as the references round."""
+"""Numba's dense layer, random bits, moves and warped images: a compiled pass each, where NumPy needs many."""
 
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from backends.dispatch import override
 from backends.numba.compiling import compiled
+from backends.numba.elementwise import KINDS, activate
+from backends.numpy.products import product
 from backends.reference.random import PARITY, ROTATIONS
 from backends.reference.warping import HALVED, WHOLE
 
 Array = np.ndarray
 exactly = partial(compiled, fastmath=())  # no product and sum become one: every bit is the reference's
 BLOCK = 1024  # counters whose words stay in the cache
+
+
+@compiled
+def _bias_activation(y, b, kind):  # type: ignore[no-untyped-def]
+    for i in range(y.shape[0]):
+        row = y[i]
+        for j in range(row.shape[0]):
+            row[j] += b[j]
+        activate(row, kind)
+
+
+@override(dtypes=("float32",), kinds=KINDS)
+def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
+    product(x, W, y)
+    _bias_activation(y, b, KINDS[kind])
 
 
 @compiled
