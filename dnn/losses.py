@@ -19,8 +19,7 @@ from backends.reference.losses import TARGETS, as_dense
 from backends.table import Table
 from dnn.layers.description import plain
 from dnn.layers.layer import Layer
-from dnn.validation.ranges import Checked, ClassNumber, Share
-from dnn.validation.settings import LATER, made, require_number
+from dnn.validation.settings import LATER, Checked, ClassNumber, Share, made, require_number
 
 __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",

@@ -15,8 +15,8 @@ from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs.direction import Pair
 from dnn.training.state import MADE_WITH, made_with, warn_if_other
-from dnn.validation.ranges import Checked, Count, NotNegative, Share
-from dnn.validation.settings import require, require_kind, require_number, require_path
+from dnn.validation import settings
+from dnn.validation.settings import Count, NotNegative, Share, require_kind, require_path
 
 FORMAT = "array-api-dnn-lbfgs"
 VERSION = 2
@@ -24,7 +24,7 @@ HISTORY = ("evaluations", "loss", "gradient_norm")
 
 
 @dataclass(frozen=True)
-class LBFGS(Checked):
+class LBFGS(settings.Checked):
     """The settings of limited-memory BFGS (Liu and Nocedal 1989).
 
     Nothing is evaluated past ``max_evaluations``; a line search that it cuts short is begun again when the
@@ -38,14 +38,15 @@ class LBFGS(Checked):
     gradient_tolerance: NotNegative = 1e-5  # it stops where no entry of the gradient is larger
     decrease_tolerance: NotNegative = 1e-12  # 0: it does not stop for that
     # c1 < c2 of the Wolfe conditions.
-    sufficient_decrease: Annotated[float, partial(require_number, low=0.0, high=0.5)] = 1e-4
+    sufficient_decrease: Annotated[float, partial(settings.require_number, low=0.0, high=0.5)] = 1e-4
     curvature: Share = 0.9
     line_search_evaluations: Count = 25  # after so many trials a line search takes what it has or fails
 
     def __post_init__(self) -> None:
         super().__post_init__()
         c1, c2 = self.sufficient_decrease, self.curvature
-        require(0.0 < c1 < c2, "sufficient_decrease", c1, f"a number above 0 and below the curvature {c2!r}")
+        expected = f"a number above 0 and below the curvature {c2!r}"
+        settings.require(0.0 < c1 < c2, "sufficient_decrease", c1, expected)
 
 
 class Reason(StrEnum):

@@ -11,8 +11,7 @@ from backends import Backend, InputError
 from backends.dispatch import Kernel
 from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
-from dnn.validation.ranges import Checked
-from dnn.validation.settings import require_number, require_positive
+from dnn.validation.settings import Checked, require_number, require_positive
 
 
 @dataclass(frozen=True)

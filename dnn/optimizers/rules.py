@@ -10,7 +10,7 @@ from types import MappingProxyType
 from backends import InputError
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.ranges import Flag, NotNegative, Positive, Share
+from dnn.validation.settings import Flag, NotNegative, Positive, Share
 
 
 @dataclass(frozen=True)

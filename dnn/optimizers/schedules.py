@@ -15,8 +15,8 @@ import numpy as np
 
 from backends import InputError
 from backends.table import Table
-from dnn.validation.ranges import Checked, Count, Natural, NotNegative, Positive, Share
-from dnn.validation.settings import look_up, positive_integer, require
+from dnn.validation import settings
+from dnn.validation.settings import Count, Natural, NotNegative, Positive, Share
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 
@@ -25,7 +25,7 @@ _HEIGHTS = ("rate", "initial", "highest")  # the setting that says how high the 
 
 
 @dataclass(frozen=True)
-class Schedule(Checked):
+class Schedule(settings.Checked):
     """A rate for every update, counted over the model's life; past the table's end its last one.
 
     Attributes:
@@ -194,9 +194,9 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     >>> over_training("linear", 1.0, updates=5, warmup=1).rates()
     array([0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ])
     """
-    schedule = look_up("schedule", name, SCHEDULES)
-    rest = positive_integer("updates", updates) - warmup
-    require(rest >= 1, "warmup", warmup, f"fewer than the {updates} updates of the training")
+    schedule = settings.look_up("schedule", name, SCHEDULES)
+    rest = settings.positive_integer("updates", updates) - warmup
+    settings.require(rest >= 1, "warmup", warmup, f"fewer than the {updates} updates of the training")
     usual = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
     given: dict[str, Any] = usual | dict.fromkeys(_HEIGHTS, rate)
     return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})
