@@ -1,7 +1,5 @@
 """A model taken apart: ``copy.copy``, ``copy.deepcopy`` and pickle give a model of its own.
-
-What goes through is what checkpoints have, and the optimizer's vectors and counters: host arrays and
-settings. Pickle writes down classes and functions by their names, as it does everywhere.
+What goes through is what checkpoints have, and the optimizer's vectors and counters, on the host.
 """
 
 from typing import Any, NamedTuple, Self
@@ -10,8 +8,8 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from backends.errors import refusing
-from dnn.layers.description import made_again
 from dnn.layers.layer import Layer
+from dnn.validation.objects import made_again
 
 
 class Parts(NamedTuple):
@@ -33,9 +31,8 @@ def _penalties(model: Any) -> tuple[float, float]:
 
 def _steps(model: Any) -> dict[str, Any]:
     """The optimizer's vectors by name, and its control array under ""; nothing before compile."""
-    if model.loss is None:
-        return {}
-    return {**model.optimizer_state.vectors, "": model.optimizer_state.control}
+    state = None if model.loss is None else model.optimizer_state
+    return {} if state is None else {**state.vectors, "": state.control}
 
 
 def parts_of(model: Any) -> Parts:

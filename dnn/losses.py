@@ -17,8 +17,8 @@ from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from backends.reference.losses import TARGETS, as_dense
 from backends.table import Table
-from dnn.layers.description import plain
 from dnn.layers.layer import Layer
+from dnn.validation.objects import plain
 from dnn.validation.settings import LATER, Checked, ClassNumber, Share, made, require_number
 
 __all__ = [

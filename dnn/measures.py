@@ -1,5 +1,4 @@
 """Measures: the numbers that people want beside the loss, added up on the device, batch by batch.
-
 ``compile(metrics=...)`` takes their names, and functions of your own.
 """
 
@@ -89,10 +88,6 @@ def _rows(xp: Any, y: Array, outputs: Array) -> Array:
     return as_dense(xp, "integer" if y.ndim == 1 else "dense", y, outputs)
 
 
-def _right(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    return correct(backend, outputs, y, loss.boundary, loss.elementwise)
-
-
 def correct(
     backend: Backend, outputs: Array, targets: Array, boundary: float = 0.5, elementwise: bool = False
 ) -> Array:
@@ -111,6 +106,10 @@ def correct(
         right = xp.argmax(outputs, axis=1) == classes
     right = xp.astype(right, backend.dtype)
     return xp.mean(right, axis=1) if right.ndim == 2 else right
+
+
+def _right(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+    return correct(backend, outputs, y, loss.boundary, loss.elementwise)
 
 
 def _absolute_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:

@@ -17,15 +17,14 @@ from dnn.io.safetensors import write_checkpoint
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
 from dnn.layers.containers import WHOLE, Block
-from dnn.layers.description import plain
 from dnn.losses import Loss
 from dnn.measures import Measure, measures
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
 from dnn.validation.arrays import dtype_name
-from dnn.validation.closed import Closed
 from dnn.validation.examples import Door
+from dnn.validation.objects import Closed, plain
 from dnn.validation.settings import positive_integer, require, require_list, require_path
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
-from backends.errors import brief, install, refusing
+from backends.errors import InputError, brief, install, refusing
 from dnn.io.notices import warn
 from dnn.training.callback import Callback
 from dnn.training.history import History

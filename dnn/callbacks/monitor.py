@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backends import InputError
-from backends.errors import refusing
+from backends.errors import InputError, refusing
 from dnn.optimizers.schedules import Schedule
 from dnn.training.callback import Callback
 from dnn.training.history import History

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
 from backends.dispatch import FLOATS
-from backends.errors import brief, refusing
+from backends.errors import InputError, brief, refusing
 from dnn.io.atomic_files import write_atomically
 
 FORMAT, VERSION = "array-api-dnn", 2  # of checkpoints

@@ -64,10 +64,8 @@ class ELU(Elementwise):
 class GELU(Elementwise):
     """y = x Phi(x), with the normal distribution's Phi (Hendrycks and Gimpel 2016).
 
-    dx = (Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi)) dy.
-
-    ``approximate`` is "tanh": as ``Activation("gelu")``; or "none": Phi itself, which torch and Keras mean
-    where nothing is said.
+    dx = (Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi)) dy. ``approximate`` is "tanh": as ``Activation("gelu")``; or
+    "none": Phi itself, which torch and Keras mean where nothing is said.
     """
 
     examples = ({}, {"approximate": "none"})

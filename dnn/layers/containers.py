@@ -16,9 +16,9 @@ from backends import Array, Backend, InputError
 from backends.errors import refusing
 from backends.table import Table
 from dnn.layers.activated import Activation
-from dnn.layers.description import made_again
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, stream_key
+from dnn.validation.objects import made_again
 from dnn.validation.settings import look_up, require, require_list
 
 T = TypeVar("T")

@@ -50,8 +50,8 @@ class Embedding(Layer):
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         zeros, integers = self.backend.zeros, self.backend.xp.int64
-        y = zeros((batch, *self.output_shape))
-        return {"y": y, "index": zeros((batch, *self.input_shape), dtype=integers)}
+        index = zeros((batch, *self.input_shape), dtype=integers)
+        return {"y": zeros((batch, *self.output_shape)), "index": index}
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y_t = W_(x_t); keeps the numbers."""

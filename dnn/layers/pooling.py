@@ -41,7 +41,6 @@ class Pooling(Windows):
         return {"y": zeros(shape), "dx": self.dx_buffer(batch, training), **index}
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y, and where it was."""
         keep = self._buffers[x.shape[0]]
         index = (keep.index,) if self.indexed else ()
         self._pool(x, self.size, self.steps, self.borders, keep.y, *index)
@@ -58,7 +57,6 @@ class Pooling(Windows):
 
 class MaxPooling2D(Pooling):
     """The largest pixel of each window; arguments as in ``Pooling``.
-
     dx is dy where the maximum was, summed over windows that share it, and 0 elsewhere.
 
     >>> MaxPooling2D(2).shape_after((5, 4, 3))
@@ -71,7 +69,6 @@ class MaxPooling2D(Pooling):
 
 class AveragePooling2D(Pooling):
     """The mean of each window; arguments as in ``Pooling``. Each pixel gets dy divided by their number.
-
     With ``count_include_pad`` the pixels of the border (not of ``ceil_mode``) count, as zeros.
 
     >>> AveragePooling2D(2, padding="same").shape_after((5, 4, 3))
@@ -133,7 +130,7 @@ class GlobalAveragePooling2D(Layer):
         return {"y": y, "dx": self.dx_buffer(batch, training)}
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y_c = mean over the pixels of x_pqc; nothing need be kept."""
+        """y_c = mean over the pixels of x_pqc."""
         y = self._buffers[x.shape[0]].y
         y[...] = self.backend.xp.mean(x, axis=(1, 2))
         return y

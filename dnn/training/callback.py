@@ -11,7 +11,7 @@ from backends import InputError
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.training.state import CALLBACK, TrainingState
-from dnn.validation.closed import shown_with_settings
+from dnn.validation.objects import shown_with_settings
 from dnn.validation.settings import require_instances
 
 

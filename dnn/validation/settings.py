@@ -14,8 +14,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import numpy as np
 
-from backends import InputError
-from backends.errors import shown, unknown
+from backends.errors import InputError, shown, unknown
 
 T = TypeVar("T")
 LATER = frozenset(("trainable", "use_bias", "dilation", "groups", "pos_weight", "ceil_mode",
