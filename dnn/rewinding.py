@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
-from dnn.callbacks.training_checkpoint import TrainingCheckpoint
+from dnn.callbacks import DivergedError, TerminateOnNaN, TrainingCheckpoint
 from dnn.optimizers import Optimizer
 from dnn.optimizers.schedules import scaled
 from dnn.sequential import Sequential

@@ -48,9 +48,8 @@ def _writing(path: Path) -> AbstractContextManager[None]:
 
 
 def require_new(path: Path) -> None:
-    """Refuse a run folder that holds more than what a training leaves that is killed at once; makes nothing.
-    Raises InputError: there is something already, or its place cannot be looked into.
-    """
+    """Raises InputError: a run folder holds more than what a training leaves that is killed at once, or its
+    place cannot be looked into. Nothing is made."""
     with _writing(path):
         left = {path / LOCK, *unfinished_files(path)}
         if path.exists() and (not path.is_dir() or set(path.iterdir()) - left):
@@ -59,9 +58,7 @@ def require_new(path: Path) -> None:
 
 
 def free_folder(parent: Path, ending: str) -> Path:
-    """Make parent/DATE-ending, or with -2, -3, ... after it where others have taken the name.
-    Raises InputError: it cannot be made.
-    """
+    """Make parent/DATE-ending, or with -2, -3, ... after it where that is taken. InputError: it cannot be."""
     path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}"
     with _writing(path):
         parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +80,6 @@ class RunFolder(Callback):
     Args:
         path: must not exist or be an empty folder; or with ``resume`` one that a training wrote.
         config: is written when a training begins; None: nothing is.
-
     Raises InputError: there is something in it already, another process trains into it, or it cannot be
     written; nothing was changed.
     """
@@ -107,9 +103,7 @@ class RunFolder(Callback):
         return not state_files(self.path) and not (self.path / MODEL).exists()
 
     def _ready(self) -> None:
-        """Make the folder where it is not there (before its first file, and when it vanished), take its lock,
-        and clear what killed writers left.
-        """
+        """Make the folder where it is not there, take its lock, and clear what killed writers left."""
         if self._held and self.path.is_dir():
             return
         with _writing(self.path):
@@ -211,9 +205,7 @@ def load_run(
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The configuration of a run folder.
-    Raises InputError: no run folder, or one whose configuration cannot be read.
-    """
+    """The configuration of a run folder. Raises InputError: no run folder, or it cannot be read."""
     if not path.is_dir():
         raise InputError(f"run folder {path} is not a folder, expected one that train.py wrote")
     file = path / CONFIG

@@ -95,7 +95,6 @@ class JSONLogger(_File):
 
 class TensorBoard(_Log):
     """Each epoch's numbers as curves for TensorBoard, through tensorboardX (the extra ``tensorboard``).
-
     Its event files go into the folder ``log_dir``, made where it is missing.
     """
 

@@ -14,18 +14,14 @@ SHORT = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_error"
 
 def numbers_of(logs: Mapping[str, float]) -> list[str]:
     """Each number with its name, shortened, as in "test acc 0.9812"."""
-    numbers = []
-    for name, value in logs.items():
-        plain = name.removeprefix("val_")
-        if name != "seconds":
-            numbers.append(f"{'test ' if name != plain else ''}{SHORT.get(plain, plain)} {value:.4f}")
-    return numbers
+    shown = ((n, n.removeprefix("val_"), value) for n, value in logs.items() if n != "seconds")
+    return [f"{'test ' if n != plain else ''}{SHORT.get(plain, plain)} {v:.4f}" for n, plain, v in shown]
 
 
 def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
     """One epoch's numbers in a line."""
-    numbers = numbers_of(logs)
-    return "  ".join([f"epoch {epoch:>{len(str(epochs))}}/{epochs}", *numbers, f"{logs['seconds']:.1f} s"])
+    where, seconds = f"epoch {epoch:>{len(str(epochs))}}/{epochs}", f"{logs['seconds']:.1f} s"
+    return "  ".join([where, *numbers_of(logs), seconds])
 
 
 class PlainProgress(Callback):

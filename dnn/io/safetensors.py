@@ -1,8 +1,7 @@
 """safetensors files of ours: named arrays, and one JSON text in the metadata, under a checksum.
 
-The format holds numbers and text only, so reading one runs no code. It does not notice a flipped bit by
-itself; the checksum does. A checkpoint, the file of a model, holds named weights and the architecture,
-whichever backend wrote it; what that says is ``dnn.checkpoints``' business.
+The format holds numbers and text only, so reading one runs no code; it does not notice a flipped bit, the
+checksum does. A checkpoint, the file of a model, holds named weights and the architecture.
 """
 
 import json
@@ -43,10 +42,10 @@ def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> int:
 def write(
     path: Path, key: str, version: int, about: Mapping[str, Any], arrays: dict[str, np.ndarray]
 ) -> None:
-    """Write a file, whole or not at all.
+    """Write a file, whole or not at all: a length, a header in JSON, and the numbers.
 
     The arrays are written from where they are: safetensors' own ``save`` copies them twice, which was a third
-    of what saving costs a training. Its format is a length, a header in JSON, and the numbers.
+    of what saving costs a training.
 
     Args:
         key: of the one metadata entry (safetensors writes several in no fixed order): the kind of file.

@@ -57,8 +57,7 @@ class Embedding(Layer):
         """y_t = W_(x_t); keeps the numbers."""
         keep, view = self._buffers[x.shape[0]], self.backend.view
         keep.index[...] = self.backend.xp.astype(x, keep.index.dtype)
-        rows = view(keep.y, (-1, self.output_dim))
-        self._gather(self.value["W"], view(keep.index, (-1,)), rows, 1.0)
+        self._gather(self.value["W"], view(keep.index, (-1,)), view(keep.y, (-1, self.output_dim)), 1.0)
         return keep.y
 
     def backward(self, dy: Array) -> Array | None:

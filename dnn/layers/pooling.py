@@ -99,8 +99,7 @@ class AveragePooling2D(Pooling):
                 start = np.arange(self.output_shape[axis]) * s - self.counted[axis][0]
                 inside = np.minimum(start + k, n) - np.maximum(start, 0)
                 shares.append(inside / (np.minimum(start + k, n + self.counted[axis][1]) - start))
-            whole = np.outer(*shares)[None, :, :, None].astype(backend.dtype_name)
-            self._share = backend.from_host(whole)
+            self._share = backend.from_host(np.outer(*shares)[None, :, :, None].astype(backend.dtype_name))
 
     def forward(self, x: Array, *, training: bool) -> Array:
         y = super().forward(x, training=training)

@@ -18,8 +18,7 @@ from dnn.training.state import MADE_WITH, made_with, warn_if_other
 from dnn.validation import settings
 from dnn.validation.settings import Count, NotNegative, Share, require_kind, require_path
 
-FORMAT = "array-api-dnn-lbfgs"
-VERSION = 2
+FORMAT, VERSION = "array-api-dnn-lbfgs", 2
 HISTORY = ("evaluations", "loss", "gradient_norm")
 
 
@@ -50,10 +49,8 @@ class LBFGS(settings.Checked):
 
 
 class Reason(StrEnum):
-    """Why a minimisation stopped, in one word.
-
-    Only the first says that there is a minimum. After ``rounding`` and ``line_search_failed`` this dtype
-    gives no better point as a rule, if the gradient is that of the function.
+    """Why a minimisation stopped. Only the first says that there is a minimum. After ``rounding`` and
+    ``line_search_failed`` this dtype gives no better point as a rule, if the gradient is the function's.
     """
 
     GRADIENT = "gradient_tolerance"  # no entry of the gradient is larger than the setting
@@ -72,10 +69,8 @@ class Reason(StrEnum):
 
 @dataclass(eq=False)
 class State:
-    """The current iterate x and what is remembered of the ones before.
-
-    Two states with the same bits go on to the same iterates, so a state that was written to a file
-    resumes as if nothing had happened.
+    """The current iterate x and what is remembered of the ones before: states with the same bits go on to the
+    same iterates, also from a file.
     """
 
     point: Array  # x, (n,) in the backend's dtype

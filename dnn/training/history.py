@@ -24,8 +24,7 @@ class History:
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             require(number, f"logs[{name!r}]", value, "a number")
         for name in {**self.history, **logs}:
-            numbers = self.history.setdefault(name, [nan] * len(self.epoch))
-            numbers.append(float(logs.get(name, nan)))
+            self.history.setdefault(name, [nan] * len(self.epoch)).append(float(logs.get(name, nan)))
         self.epoch.append(epoch)
 
     def rows(self) -> Iterator[tuple[int, dict[str, float]]]:

@@ -1,8 +1,7 @@
 """One update on one batch: the only place where it is written what an update does.
 
-Everything that varies between updates (the position in the epoch, the optimizer's counters, the loss so
-far) is in arrays on the device. So an update reads nothing back, and a backend may record one and
-replay it.
+Everything that varies between updates (the position in the epoch, the optimizer's counters, the loss so far)
+is in arrays on the device. So an update reads nothing back, and a backend may record one and replay it.
 """
 
 from collections.abc import Callable

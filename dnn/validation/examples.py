@@ -1,5 +1,4 @@
 """The door: everything that a network learns from or is judged by comes in here, once.
-
 What has passed is an ``Examples``, which nothing behind the door looks at again.
 """
 
@@ -57,14 +56,13 @@ class Door(NamedTuple):
         self, x: Any, validation_split: Any, validation_data: Any, sample_weight: Any, resume: Any
     ) -> Examples | None:
         """What goes with batches from an iterable x: validation data, and nothing that needs all examples."""
-        validation_split = require_number("validation_split", validation_split, 0.0, 1.0)
-        if validation_split != 0.0 or sample_weight is not None:
-            name = "sample_weight" if validation_split == 0.0 else "validation_split"
-            got = f"{name} is given with an iterable of batches"
+        split = require_number("validation_split", validation_split, 0.0, 1.0)
+        if split != 0.0 or sample_weight is not None:
+            got = f"{'validation_split' if split else 'sample_weight'} is given with an iterable of batches"
             raise InputError(got, "it with arrays alone", "use validation_data, and batches (x, y, weight)")
         if resume is not None and isinstance(x, Iterator):
-            got = "x is an iterator"
-            raise InputError(got, "with resume what begins anew, such as a list or a DataLoader")
+            expected = "with resume what begins anew, such as a list or a DataLoader"
+            raise InputError("x is an iterator", expected)
         return None if validation_data is None else self.admit_validation(validation_data)
 
     def admit_batch(self, item: Any, number: int, class_weight: ClassWeight) -> Examples:
