@@ -131,7 +131,9 @@ def _numbers(values: Any, *types: type) -> list[Any]:
 
 
 def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Backend) -> State:
-    """The state from a file's parts (KeyError, TypeError, ValueError, OverflowError: they do not fit)."""
+    """The state from a file's parts (KeyError, TypeError, ValueError, OverflowError: they do not fit, or no
+    minimisation leaves them).
+    """
     rho = [float(r) for r in _numbers(about["rho"], int, float)]
     names = ["point", "gradient", *(f"{letter}_{i}" for i in range(len(rho)) for letter in "sy")]
     if set(arrays) != set(names):
@@ -147,22 +149,11 @@ def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Bac
     reason = None if about["reason"] is None else Reason(about["reason"])
     point, gradient, *steps = (backend.from_host(arrays[name].copy()) for name in names)
     pairs = [Pair(*pair) for pair in zip(steps[::2], steps[1::2], rho, strict=True)]
-    _require_consistent(arrays, rho, [*history["evaluations"], evaluations])
-    last = history["loss"][-1], history["gradient_norm"][-1]
-    if not np.array_equal(last, (value, np.max(np.abs(arrays["gradient"]))), equal_nan=True):
-        raise ValueError("loss and gradient are not the history's last")
-    if reason is not Reason.NON_FINITE and not np.all(np.isfinite([*history["loss"], last[1]])):
-        raise ValueError("loss or gradient is not finite")
-    return State(point, gradient, float(value), pairs, iterations, evaluations, history, reason)
-
-
-def _require_consistent(arrays: dict[str, np.ndarray], rho: list[float], counts: list[Any]) -> None:
-    """Refuse what no minimisation leaves; ``counts``: evaluations at the start, by iteration, and in all."""
-    _numbers(counts, int)
+    counts = _numbers([*history["evaluations"], evaluations], int)
     if counts[0] < 1 or counts[-1] < counts[-2] or any(b <= a for a, b in pairwise(counts[:-1])):
         raise ValueError("the evaluations do not grow from 1")
-    if len(rho) >= len(counts) - 1:
-        raise ValueError(f"{len(rho)} steps are remembered of {len(counts) - 2}")
+    if len(rho) > iterations:
+        raise ValueError(f"{len(rho)} steps are remembered of {iterations}")
     if not all(np.all(np.isfinite(array)) for name, array in arrays.items() if name != "gradient"):
         raise ValueError("a vector is not finite")
     for i, r in enumerate(rho):
@@ -171,3 +162,9 @@ def _require_consistent(arrays: dict[str, np.ndarray], rho: list[float], counts:
         near = 100 * np.finfo(arrays["point"].dtype).eps * np.sum(np.abs(products))
         if not (r > 0 and abs(1 / r - np.sum(products)) <= near):
             raise ValueError(f"rho {i} is not 1 / (s . y)")
+    last = history["loss"][-1], history["gradient_norm"][-1]
+    if not np.array_equal(last, (value, np.max(np.abs(arrays["gradient"]))), equal_nan=True):
+        raise ValueError("loss and gradient are not the history's last")
+    if reason is not Reason.NON_FINITE and not np.all(np.isfinite([*history["loss"], last[1]])):
+        raise ValueError("loss or gradient is not finite")
+    return State(point, gradient, float(value), pairs, iterations, evaluations, history, reason)

@@ -152,16 +152,13 @@ def read_state(path: Path) -> TrainingState:
             raise ValueError(f"epoch {state.epoch}, updates {state.updates}")
         if not isinstance(state.facts, dict) or not isinstance(state.history, dict):
             raise TypeError("facts and history are no objects")
-        for name, values in state.history.items():
-            state.history[name] = _numbers(name, values)
+        past: dict[str, Any] = state.history
+        for name, values in past.items():
+            texts = "nan", "inf", "-inf"  # as JSON lacks these numbers
+            fits = isinstance(values, list) and all(type(v) in (int, float) or v in texts for v in values)
+            if not fits:
+                raise TypeError(f"history {name!r} is no list of numbers")
+            past[name] = [float(value) for value in values]
         if len({len(values) for values in state.history.values()}) > 1:
             raise ValueError("histories are of different lengths")
     return state
-
-
-def _numbers(name: str, values: Any) -> list[float]:
-    """A history's entries; NaN and infinity, which JSON lacks, are text there."""
-    texts = ("nan", "inf", "-inf")
-    if not isinstance(values, list) or any(type(v) not in (int, float) and v not in texts for v in values):
-        raise TypeError(f"history {name!r} is no list of numbers")
-    return [float(value) for value in values]

@@ -74,14 +74,15 @@ class Door(NamedTuple):
         found = self._unweighted(x, y, (f"x of batch {number}", f"y of batch {number}"))
         if weight is None:
             weight = self.backend.xp.ones(found.size, dtype=self.backend.dtype, device=self.backend.device)
-        return found._replace(weights=self._combined(found.y, weight, class_weight))
+        return found._replace(weights=self._weights(found.y, weight, class_weight, some=False))
 
-    def _combined(self, y: Array, sample_weight: Any, class_weight: ClassWeight) -> Array | None:
-        return combined_weights(self.backend, y, sample_weight, class_weight, self.outputs, self.ignored)
-
-    def _weights(self, y: Array, sample_weight: Any, class_weight: ClassWeight = None) -> Array | None:
-        weights = self._combined(y, sample_weight, class_weight)
-        if weights is not None and float(self.backend.xp.max(weights)) == 0.0:
+    def _weights(
+        self, y: Array, sample_weight: Any, class_weight: ClassWeight = None, some: bool = True
+    ) -> Array | None:
+        """Those of the examples, of which with ``some`` at least one must count."""
+        given = sample_weight, class_weight
+        weights = combined_weights(self.backend, y, *given, self.outputs, self.ignored)
+        if some and weights is not None and float(self.backend.xp.max(weights)) == 0.0:
             raise InputError("the weights are all 0, expected at least one example that counts")
         return weights
 
@@ -102,16 +103,13 @@ class Door(NamedTuple):
         if require_number("validation_split", validation_split, 0.0, 1.0) != 0.0:
             if validation is not None:
                 raise InputError("validation_split and validation_data are both given, expected one of them")
-            given, validation = self._split(given, validation_split)
+            cut = int(given.size * (1.0 - validation_split))  # Keras's rounding
+            if cut in (0, given.size):
+                got = f"validation_split is {validation_split} of {given.size} examples"
+                cure = "use validation_data for a set of your own"
+                raise InputError(got, "a share that leaves both parts some", cure)
+            given, last = given.part(0, cut), given.part(cut, given.size)
+            validation = last._replace(weights=self._weights(last.y, last.weights))
         if class_weight is not None or given.weights is not None:
             given = given._replace(weights=self._weights(given.y, given.weights, class_weight))
         return given, validation
-
-    def _split(self, given: Examples, share: float) -> tuple[Examples, Examples]:
-        """The first examples, and the last ``share`` of them. Raises InputError: a part would be empty."""
-        cut = int(given.size * (1.0 - share))  # Keras's rounding
-        if cut in (0, given.size):
-            expected = "a share that leaves both parts some; use validation_data for a set of your own"
-            raise InputError(f"validation_split is {share} of {given.size} examples, expected {expected}")
-        first, last = given.part(0, cut), given.part(cut, given.size)
-        return first, last._replace(weights=self._weights(last.y, last.weights))

@@ -46,9 +46,11 @@ def combined_weights(
 
 
 def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored: int | None) -> Array:
-    found, classes = _classes(backend, y, outputs), max(outputs, 2)
+    xp, classes = backend.xp, max(outputs, 2)
+    if y.ndim == 2:
+        y = xp.astype(y[:, 0] > 0.5 if outputs == 1 else xp.argmax(y, axis=1), xp.int64)
     if isinstance(given, str) and given == "balanced":
-        host = backend.to_host(found)
+        host = backend.to_host(y)
         counted = host if ignored is None else host[host != ignored]
         counts, table = np.bincount(counted, minlength=classes), np.ones(classes)
         there = counts > 0  # all that occur count alike
@@ -56,18 +58,8 @@ def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored
     else:
         table = _named(given, classes)
     if ignored is not None:
-        found = backend.xp.where(found == ignored, found * 0, found)
-    return backend.xp.take(backend.from_host(table.astype(backend.dtype_name)), found, axis=0)
-
-
-def _classes(backend: Backend, y: Array, outputs: int) -> Array:
-    """The class of each example, (N,) integers."""
-    xp = backend.xp
-    if y.ndim == 1:
-        return y
-    if outputs == 1:
-        return xp.astype(y[:, 0] > 0.5, xp.int64)
-    return xp.astype(xp.argmax(y, axis=1), xp.int64)
+        y = xp.where(y == ignored, y * 0, y)
+    return xp.take(backend.from_host(table.astype(backend.dtype_name)), y, axis=0)
 
 
 def _named(given: Any, classes: int) -> np.ndarray:
