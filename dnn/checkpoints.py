@@ -94,8 +94,7 @@ def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:
 
 def load_weights(model: Sequential, path: str | Path) -> None:
     """Set an existing model's weights from a checkpoint of the same architecture.
-    Raises CheckpointError: no readable checkpoint, or one of another architecture or dtype; the model's
-    weights are as before.
+    Raises CheckpointError: no readable one, or another architecture or dtype; the weights are as before.
     """
     _, arrays = read_checkpoint(settings.require_path("path", path))
     with refusing(InputError, f"checkpoint {path} is of another architecture:", refuse=CheckpointError):

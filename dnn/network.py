@@ -1,5 +1,4 @@
 """Network: layers in a row with their parameters, a goal, and the gradients of the goal.
-
 What users call is ``dnn.sequential.Sequential``, which is this with compile, fit, evaluate and predict.
 """
 
@@ -76,8 +75,6 @@ class Network(Copied, Closed):
             host = np.ascontiguousarray(values.astype(self.backend.dtype_name))
             self.parameters.value[name][...] = self.backend.from_host(host)
 
-    # ----- the goal
-
     def set_goal(
         self, loss: Loss, optimizer: Optimizer, metrics: tuple[Measure, ...] | None, l1: float, l2: float
     ) -> None:
@@ -138,8 +135,6 @@ class Network(Copied, Closed):
         finally:
             self._lock.release()
 
-    # ----- forward and backward
-
     def reserve(self, batch: int, training: bool) -> None:
         """Make every buffer for batches of this size."""
         self._block.reserve(batch, training)
@@ -161,14 +156,9 @@ class Network(Copied, Closed):
         return self._block.forward(x, training=training, logits=logits)
 
     def loss_of(self, x: Array, y: Array, *, training: bool) -> tuple[Array, Array, Array]:
-        """Forward and loss of a reserved batch, on the device.
-
-        Args:
-            x: (B, *input_shape); y: (B,) class numbers or (B, C) rows.
-
-        Returns:
-            What the loss took, outputs or logits (B, C); each example's loss (B,); and the gradient of their
-            mean with respect to the first (B, C), for ``backward``.
+        """Forward and loss of a reserved batch: x (B, *input_shape), y (B,) class numbers or (B, C) rows.
+        Returns what the loss took, outputs or logits (B, C); each example's loss (B,); and the gradient of
+        their mean with respect to the first (B, C), for ``backward``; all on the device.
         """
         outputs = self.forward(x, training=training, logits=self._logits_out)
         keep = self._loss_buffers[x.shape[0]]
@@ -183,8 +173,6 @@ class Network(Copied, Closed):
     def redirect(self, values: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         """Take parameters from these views, and write gradients into those, instead of its own vectors'."""
         self._block.attach(values, gradient)
-
-    # ----- frozen layers
 
     @property
     def frozen(self) -> list[str]:
@@ -203,8 +191,6 @@ class Network(Copied, Closed):
         self.optimizer_state.step()
         for view, values in zip(views, before, strict=True):
             view[...] = values
-
-    # ----- writing it down
 
     def config(self) -> dict[str, Any]:
         """The architecture as JSON values: what a checkpoint holds beside the weights."""

@@ -41,7 +41,6 @@ class _Log(Callback):
 
 class _File(_Log):
     """A text file, in a folder that exists; InputError when training begins: it cannot be written.
-
     With ``append`` a file that is there is gone on with; otherwise it is written over, in a training that is
     gone on with by the epochs before, too.
     """
@@ -62,7 +61,6 @@ class _File(_Log):
 
 class CSVLogger(_File):
     """A line an epoch: its number and its logs by name; Keras's callback of that name. Epochs count from 1.
-
     The columns are those of the first epoch, or with ``append`` those of the file; a number that comes later
     has none.
     """

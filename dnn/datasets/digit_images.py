@@ -1,11 +1,8 @@
 """Any picture of one digit, turned into the kind of image that the network was trained on.
 
 MNIST's images are bright ink on black, the ink fitted into 20x20 pixels of 28x28 and its centre of
-mass in the middle (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"):
-
-    picture -> grey page -> ink = |page - background| -> crop -> fit -> centre
-
-Shapes are (height, width), but for Pillow's own sizes.
+mass in the middle (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"). The way:
+picture -> grey page -> ink = |page - background| -> crop -> fit -> centre. Shapes are (height, width).
 """
 
 import io
@@ -47,7 +44,6 @@ def load_digit_image(
             pixels it fills the frame, as in scikit-learn's 8x8 digits.
         only_digits: refuse what does not look like one of MNIST's digits, see ``why_no_digit``.
         deskew: set slanted digits upright, so that the ink's rows have their means in one column.
-
     Returns (height, width) uint8, C-contiguous, 0 the background and 255 the strongest ink.
     Raises InputError: the file is missing, no image, truncated, over 50 megapixels, without any ink,
     or no digit.
@@ -149,7 +145,6 @@ def _find_ink(page: Image.Image, side: int) -> Floats | None:
 
 def _plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
     """Background (h, w) as a plane through the border's pixels, and their noise about it.
-
     Fitted three times, the last two without the pixels that lie off it: ink may touch the border.
     """
     height, width = grey.shape
@@ -169,7 +164,6 @@ def _plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
 
 def _otsu(ink: Floats) -> int:
     """Threshold in 0..255 that parts the values (h, w) into two classes the farthest apart.
-
     N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979).
     """
     share = np.bincount(ink.astype(np.uint8).ravel(), minlength=256) / ink.size

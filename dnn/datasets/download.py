@@ -92,7 +92,6 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
 
 def problem(name: str, path: Path) -> str | None:
     """What is wrong with a file, as "got ..., expected ..."; None if it is the right one.
-
     MNIST's files are known to the bit. Of the other two sets, the header, the size and the range of
     the labels are checked (torchvision checks the digest of the archives that it downloads).
     """

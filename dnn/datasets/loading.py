@@ -37,7 +37,6 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     Args:
         name: "mnist", "fashion_mnist", "kmnist" or "digits".
         data_dir, download: as in ``fetch``; not used for digits.
-
     Returns a Dataset; bright (255) is ink, or cloth, and black (0) the background.
     Raises InputError, DatasetError: as ``fetch``; scikit-learn is not installed.
 

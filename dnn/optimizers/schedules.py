@@ -3,7 +3,6 @@
 Every schedule may begin with a warm-up: after ``warmup`` updates that rise in a straight line towards the
 curve's first rate, the curve begins. In torch's words: SequentialLR of LinearLR(start_factor=1/(warmup + 1),
 total_iters=warmup) and the curve, with milestones=[warmup].
-
 A curve goes from ``initial``, at least 0, over ``steps`` updates, at least 1, to ``final``, at least 0.
 """
 
@@ -26,17 +25,12 @@ _HEIGHTS = ("rate", "initial", "highest")  # the setting that says how high the 
 
 @dataclass(frozen=True)
 class Schedule(settings.Checked):
-    """A rate for every update, counted over the model's life; past the table's end its last one.
-
-    Attributes:
-        name: in ``over_training`` and on the command line.
-        examples: settings with which the checks make the schedule.
-    """
+    """A rate for every update, counted over the model's life; past the table's end its last one."""
 
     warmup: Natural = field(default=0, kw_only=True)
 
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]]
+    name: ClassVar[str]  # in ``over_training`` and on the command line
+    examples: ClassVar[tuple[Mapping[str, Any], ...]]  # settings with which the checks make the schedule
 
     def curve(self) -> np.ndarray:
         """The rates after the warm-up: (n,) float64, n at least 1."""

@@ -30,8 +30,7 @@ class Batches:
     """The updates of one pass over the examples, in the order that the model's seed and the epoch give.
 
     Args:
-        network: compiled.
-        examples: N of them; the last batch may be shorter.
+        network: compiled; examples: N of them, so that the last batch may be shorter.
         batch_size: all N are one batch if they are fewer.
         shuffle: a new order each epoch; else as they lie.
         steps: updates of an epoch, the first of its order; None: all.
@@ -41,7 +40,6 @@ class Batches:
     Attributes:
         updates: of an epoch; done: of the running epoch so far.
         totals: the running epoch's sums.
-
     Raises InputError: more steps than there are batches.
     """
 

@@ -21,15 +21,12 @@ def gradients(
     """Forward, loss and backward on one reserved batch: all of an update but the optimizer's step.
 
     Afterwards the network's gradients are those of the batch's (weighted) mean loss and of the penalty; of
-    frozen layers they are 0.
+    frozen layers they are 0. Returns each example's loss times its weight, (B,).
 
     Args:
         x: (B, *input_shape); y: (B,) class numbers or (B, C) rows.
         weights: (B,) of the examples; None: all count alike.
         totals: where the batch is added.
-
-    Returns:
-        Each example's loss times its weight, (B,).
     """
     outputs, losses, dy = network.loss_of(x, y, training=True)
     if weights is not None:
@@ -55,8 +52,7 @@ class TrainingStep:
     Where the batch is cut into blocks, ``dnn.training.blocks.BlockedStep`` does it.
 
     Args:
-        network: compiled.
-        examples: all of them.
+        examples: all of them; network: compiled.
         order: (batches, B) int64, which rows make which batch; a view that the caller refills.
         totals: where the losses and right predictions are added.
     """

@@ -6,8 +6,9 @@ host), lists, or data frames and their columns:
 - on the model's device: shared, not copied; a tensor that requires a gradient is detached.
 - on the host: copied to the device once, if that has a memory of its own, or if they are lists, not
   in C order, or (torch) read-only. Data frames become one array.
-- on another device: refused. - x as ``numpy.memmap``: on the CPU read from the disk batch by batch, and cast
-there. - x sparse, of SciPy: kept as CSR (CSC and others are copied to it); batches are made dense and cast.
+- on another device: refused.
+- x as ``numpy.memmap``: on the CPU read from the disk batch by batch, and cast there.
+- x sparse, of SciPy: kept as CSR (CSC and others are copied to it); batches are made dense and cast.
 
 An iterable of batches as x, with y None, is a list, a torch DataLoader or the like that gives (x, y)
 or (x, y, weight), each as above. It is begun anew for each epoch; an iterator goes on. Its own order
