@@ -62,7 +62,6 @@ class Embedding(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         """dW_k = the sum of dy_t where x_t = k; numbers have no gradient."""
-        rows = self.backend.xp.reshape(dy, (-1, self.output_dim))
         index = self.backend.view(self._buffers[dy.shape[0]].index, (-1,))
-        self._scatter(rows, index, self.gradient["W"])
+        self._scatter(self.backend.xp.reshape(dy, (-1, self.output_dim)), index, self.gradient["W"])
         return None

@@ -77,8 +77,7 @@ class Layer(Described, Closed):
         return {} if self._trainable else self.value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        built = self._closed and self._backend is not None
-        if built and name != "trainable" and not name.startswith("_"):
+        if self._closed and self._backend is not None and name != "trainable" and not name.startswith("_"):
             got = f"layer {self.name!r} is in a model, where its {name} cannot be changed to {shown(value)}"
             raise InputError(f"{got}; make a new layer")
         super().__setattr__(name, value)

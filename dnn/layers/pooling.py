@@ -158,7 +158,6 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
         keep, xp = self._buffers[dy.shape[0]], self.backend.xp
         if keep.dx is not None:
             places = xp.arange(prod(self.input_shape[:2]), dtype=keep.index.dtype, device=self.backend.device)
-            here = places[None, :, None] == keep.index
-            dx = xp.where(here, dy[:, None, :], xp.zeros_like(dy)[:, None, :])
+            dx = xp.where(places[None, :, None] == keep.index, dy[:, None, :], xp.zeros_like(dy)[:, None, :])
             keep.dx[...] = xp.reshape(dx, keep.dx.shape)
         return keep.dx

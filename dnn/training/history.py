@@ -55,8 +55,7 @@ class History:
             for key, label, colour in curves:
                 if key in self.history:
                     axes.plot(self.epoch, self.history[key], "o-", ms=3, color=colour, label=label)
-            axes.set_xlabel("epoch")
-            axes.set_ylabel(WORDS.get(name, name.replace("_", " ")))
+            axes.set(xlabel="epoch", ylabel=WORDS.get(name, name.replace("_", " ")))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3)
             axes.legend()

@@ -207,12 +207,9 @@ class Training:
             watchers = [(c, c.every) for c in self.watchers if c.every is not None]  # which they may change
             pace = gcd(*(every for _, every in watchers)) or batches.updates
             batches.run(pace - batches.done % pace)
+            made, updates, seen, names = batches.done, batches.updates, batches.seen, batches.totals.names
+            read, take = partial(batches.totals.read, seen), partial(self.take, epoch, made)
             for watcher, every in watchers:
-                if batches.done % every == 0 or batches.done == batches.updates:
-                    watcher.on_progress(self._progress(epoch, epochs))
+                if made % every == 0 or made == updates:
+                    watcher.on_progress(Progress(epoch, epochs, made, updates, seen, read, take, names))
         return batches.totals.read(batches.seen)
-
-    def _progress(self, epoch: int, epochs: int) -> Progress:
-        batches, seen = self.batches, self.batches.seen
-        read, take = partial(batches.totals.read, seen), partial(self.take, epoch, batches.done)
-        return Progress(epoch, epochs, batches.done, batches.updates, seen, read, take, batches.totals.names)

@@ -9,8 +9,7 @@ from dnn.network import Network
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
-from dnn.validation.examples import Examples
-from dnn.validation.sample_weights import ClassWeight
+from dnn.validation.examples import ClassWeight, Examples
 from dnn.validation.settings import positive_integer, require
 
 
