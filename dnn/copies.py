@@ -25,7 +25,6 @@ class Parts(NamedTuple):
 
 
 def _penalties(model: Any) -> tuple[float, float]:
-    """l1 and l2."""
     return (0.0, 0.0) if model.penalty is None else (model.penalty.l1, model.penalty.l2)
 
 
@@ -36,7 +35,6 @@ def _steps(model: Any) -> dict[str, Any]:
 
 
 def parts_of(model: Any) -> Parts:
-    """A model taken apart."""
     goal = () if model.loss is None else (model.loss, model.optimizer, model.metrics, *_penalties(model))
     steps = {name: np.array(model.backend.to_host(array)) for name, array in _steps(model).items()}
     attributes = {name: getattr(model, name) for name in ("epochs_done", "uint8_scale")}

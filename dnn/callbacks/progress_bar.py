@@ -19,7 +19,6 @@ def numbers_of(logs: Mapping[str, float]) -> list[str]:
 
 
 def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
-    """One epoch's numbers in a line."""
     where, seconds = f"epoch {epoch:>{len(str(epochs))}}/{epochs}", f"{logs['seconds']:.1f} s"
     return "  ".join([where, *numbers_of(logs), seconds])
 

@@ -20,7 +20,6 @@ def _file(folder: Path, epoch: int, updates: int) -> Path:
 
 
 def _position(path: Path) -> tuple[int, int]:
-    """Epoch and update of a file, by its name."""
     _, epoch, updates = path.stem.split("-")
     return int(epoch), int(updates)
 

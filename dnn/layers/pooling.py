@@ -47,7 +47,6 @@ class Pooling(Windows):
         return keep.y
 
     def backward(self, dy: Array) -> Array | None:
-        """dx, as the class says."""
         keep = self._buffers[dy.shape[0]]
         if keep.dx is not None:
             index = (keep.index,) if self.indexed else ()

@@ -32,7 +32,6 @@ class MeanLoss:
         self._shares = [total / self._whole for total in totals]  # of each chunk
 
     def _total(self, start: int, stop: int) -> float:
-        """The sum of these examples' weights."""
         if self.examples.weights is None:
             return float(min(stop, self.examples.size) - start)
         return float(self.model.backend.xp.sum(self.examples.weights[start:stop]))

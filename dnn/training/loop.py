@@ -156,7 +156,6 @@ class Training:
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
-        """All epochs; see ``Sequential.fit``."""
         network, updates = self.network, self.batches.updates
         first, last, done = network.epochs_done + 1, network.epochs_done + epochs, 0
         if state is not None:

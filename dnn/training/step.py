@@ -71,7 +71,6 @@ class TrainingStep:
         self.reserve()
 
     def reserve(self) -> None:
-        """Make the arrays of a batch."""
         self.network.reserve(self.size, training=True)
         self.batch_x, self.batch_y = self.arrays(self.size)
 
@@ -128,6 +127,5 @@ class TrainingStep:
         self._gather(self.y, index, y, 1.0)
 
     def learn(self) -> None:
-        """One update on the batch that was picked."""
         gradients(self.network, self.batch_x, self.batch_y, self.batch_weights, self.totals)
         self.network.update()

@@ -31,7 +31,6 @@ class Examples(NamedTuple):
         return int(self.x.shape[0])
 
     def part(self, start: int, stop: int) -> Self:
-        """Those from here to there."""
         return type(self)(*(None if a is None else a[start:stop, ...] for a in self))
 
 
