@@ -77,12 +77,11 @@ class Copied:
 
     backend: Backend
 
-    def __copy__(self) -> Self:
+    def __copy__(self, memo: object = None) -> Self:
         made: Self = assembled(parts_of(self), self.backend)
         return made
 
-    def __deepcopy__(self, memo: object) -> Self:
-        return self.__copy__()
+    __deepcopy__ = __copy__
 
     def __reduce__(self) -> tuple[Any, ...]:
         backend = self.backend

@@ -86,8 +86,8 @@ def _candidates(image: Image.Image, shape: tuple[int, int], deskew: bool) -> Ite
 
 
 def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
-    """The (height, width) of the images whose flat or shaped rows a model with this input_shape takes.
-    Raises InputError: it is not that of one grey image.
+    """The (height, width) of the images that a model takes, whose input_shape is (pixels,) of a square image,
+    (height, width), or (1, height, width). Raises InputError: it is not that of one grey image.
 
     >>> image_shape_of((784,))
     (28, 28)

@@ -1,7 +1,7 @@
 """Pooling: one number of each window's pixels, or of all, channel by channel."""
 
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -75,11 +75,8 @@ class AveragePooling2D(Pooling):
     """
 
     kernel = "average_pool2d"
-    examples = (
-        {},
-        {"pool_size": 3, "strides": 2, "padding": 1},
-        {"pool_size": 3, "strides": 2, "padding": 1, "ceil_mode": True, "count_include_pad": True},
-    )
+    _wide: ClassVar[dict[str, Any]] = {"pool_size": 3, "strides": 2, "padding": 1}
+    examples = ({}, _wide, {**_wide, "ceil_mode": True, "count_include_pad": True})
 
     def __init__(
         self, pool_size: Lengths = 2, *, strides: Lengths | None = None, padding: Border = "valid",

@@ -29,9 +29,8 @@ def planned(step: Any, unroll: int = 25) -> Callable[[int], None] | None:
     if make is None:
         return None
     gradients = network.parameters.gradients
-    return network.backend.planned(
-        make(step.order, step.position, gradients, step.totals.sums, unroll=unroll)
-    )
+    plan = make(step.order, step.position, gradients, step.totals.sums, unroll=unroll)
+    return network.backend.planned(plan)
 
 
 def planner(step: Any) -> Callable[..., Plan] | None:

@@ -126,12 +126,9 @@ def combined_weights(
 ) -> Array | None:  # fmt: skip
     """The weights on the device, (N,) in the backend's dtype; None: all examples count alike.
 
-    Args:
-        y: admitted targets; the class of a row is its largest entry, or with one output 1 above 0.5, else 0.
-        sample_weight: (N,) numbers of at least 0, as ``arrays.targets`` takes them.
-        class_weight: class number -> number of at least 0; classes that are not named have 1. Or
-            "balanced": N / (classes that occur * examples of the class), as scikit-learn has it.
-        ignored: class number of the examples whose weight is 0, and which "balanced" does not see.
+    The class of a row of y is its largest entry, or with one output 1 above 0.5, else 0. Examples of the
+    class ``ignored`` have the weight 0. Weights are at least 0; "balanced" ones are N / (classes that occur *
+    examples of the class), as scikit-learn has it, without the ignored examples.
     Raises InputError: another shape, an unknown class, a negative number, NaN or infinity.
     """
     ignored = ignored if y.ndim == 1 else None
