@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
+from backends.errors import refusing
 from dnn.copies import Copied, training_config
-from dnn.io.safetensors import write_checkpoint
+from dnn.io.safetensors import FORMAT, VERSION, CheckpointError, write
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
 from dnn.layers.containers import WHOLE, Block
@@ -202,4 +203,6 @@ class Network(Copied, Closed):
         """Write weights and architecture; an older file is replaced whole. CheckpointError: it cannot be."""
         facts = {"dtype": self.backend.dtype_name, **self.config(), "seed": self.seed,
                  "epochs_done": self.epochs_done, "training": training_config(self)}  # fmt: skip
-        write_checkpoint(require_path("path", path), facts, self.parameters.to_host())
+        path = require_path("path", path)
+        with refusing(OSError, f"checkpoint {path} cannot be written:", refuse=CheckpointError):
+            write(path, FORMAT, VERSION, facts, self.parameters.to_host())

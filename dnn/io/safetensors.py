@@ -101,12 +101,6 @@ class CheckpointError(InputError):
     """A checkpoint that cannot be read, or that is of something else."""
 
 
-def write_checkpoint(path: Path, facts: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Write a checkpoint, whole or not at all. Raises CheckpointError: the file cannot be written."""
-    with refusing(OSError, f"checkpoint {path} cannot be written:", refuse=CheckpointError):
-        write(path, FORMAT, VERSION, facts, arrays)
-
-
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """(facts, named arrays). CheckpointError: missing, truncated, altered, of another kind or version."""
     facts, arrays = read(path, FORMAT, VERSION, "checkpoint", CheckpointError)

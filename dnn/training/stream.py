@@ -13,11 +13,6 @@ from dnn.validation.examples import ClassWeight, Examples
 from dnn.validation.settings import positive_integer, require
 
 
-def is_stream(x: Any) -> bool:
-    """Whether it can be asked for batches and is no array of examples."""
-    return hasattr(x, "__iter__") and not hasattr(x, "shape")
-
-
 class Stream:
     """The updates on batches as they come, with the attributes of ``dnn.training.loop.Batches`` for arrays.
 
