@@ -45,11 +45,8 @@ def write(
     """Write a file, whole or not at all: a length, a header in JSON, and the numbers.
 
     The arrays are written from where they are: safetensors' own ``save`` copies them twice, which was a third
-    of what saving costs a training.
-
-    Args:
-        key: of the one metadata entry (safetensors writes several in no fixed order): the kind of file.
-        about: JSON values.
+    of what saving costs a training. ``key``, the kind of file, is that of the one metadata entry (safetensors
+    writes several in no fixed order), ``about`` are JSON values.
     Raises OSError: it cannot be written; nothing is left behind.
     """
     text = json.dumps(about)

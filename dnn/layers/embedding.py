@@ -14,9 +14,7 @@ class Embedding(Layer):
     """Row W_k of a table for each number k: (T,) -> (T, output_dim). The first layer of a model, whose
     examples are then whole numbers from 0 to input_dim - 1, of any dtype; uint8 too mean themselves.
 
-    Args:
-        input_dim: how many numbers there are.
-        output_dim: length of a vector; they start uniform within 0.05 of 0, as in Keras.
+    ``output_dim`` is the length of a vector; they start uniform within 0.05 of 0, as in Keras.
 
     >>> Embedding(1000, 16).shape_after((30,))
     (30, 16)

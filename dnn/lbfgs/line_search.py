@@ -74,7 +74,6 @@ class LineSearch:
     def run(self, step: float) -> Trial | None:
         """The first trial found that meets both conditions, going outward from ``step``; where the trials run
         out, the best one that falls enough; None if there is none.
-
         Source: Nocedal and Wright (2006), algorithm 3.5; the factors of the extrapolation from Moré
         and Thuente (1994), section 4.
         """

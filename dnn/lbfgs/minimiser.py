@@ -36,7 +36,6 @@ class _Minimiser:
     def search(self, state: State, evaluations: int) -> Trial | None:
         """The accepted point along the direction of the remembered steps, else along -g; None: there is none,
         or it was not found within so many evaluations.
-
         Every step that is remembered was right once, but on a function with steep walls all of them
         together can mislead: then they are forgotten, and the steepest descent is tried.
         """

@@ -37,10 +37,8 @@ class History:
         names: Sequence[str] | None = None,
     ) -> Any:  # fmt: skip
         """The curves as a matplotlib Figure: a notebook shows it, ``savefig("curves.png")`` writes it.
-
-        Args:
-            labels: of the curves of training and of validation.
-            names: a picture for each of these; None: for each number but the seconds.
+        ``labels`` are those of the curves of training and of validation. There is a picture for each of the
+        ``names``; None: for each number but the seconds.
         """
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
