@@ -82,17 +82,13 @@ class LiveProgress(PlainProgress):
 
 def progress_for_stdout(headline: str = "") -> Callback:
     """The live bar if standard output is a terminal, else plain lines."""
-    return LiveProgress(headline) if _on_terminal() else PlainProgress(headline)
-
-
-def _on_terminal() -> bool:
-    return sys.stdout is not None and sys.stdout.isatty()
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return LiveProgress(headline) if terminal else PlainProgress(headline)
 
 
 def progress_of(verbose: str | int, callbacks: Sequence[Callback]) -> list[Callback]:
     """What ``fit(verbose=...)`` adds to these callbacks; nothing where they have a progress bar already."""
     require(verbose in ("auto", 0, 1, 2), "verbose", verbose, "'auto', 0, 1 or 2")
-    quiet = verbose == 0 or (verbose == "auto" and not _on_terminal())
-    if quiet or any(isinstance(callback, PlainProgress) for callback in callbacks):
-        return []
-    return [PlainProgress() if verbose == 2 else progress_for_stdout()]
+    shown = PlainProgress() if verbose == 2 else progress_for_stdout()
+    quiet = verbose == 0 or (verbose == "auto" and not isinstance(shown, LiveProgress))
+    return [] if quiet or any(isinstance(callback, PlainProgress) for callback in callbacks) else [shown]
