@@ -1,11 +1,7 @@
-"""A run folder: what was asked, what happened in each epoch, the trained weights, and the result.
-
-config.json         the arguments, before anything runs
-metrics.jsonl       a line an epoch, written as it ends
-state-*.safetensors what a training can be resumed from: the last few, and the best epoch's
-model.safetensors   the weights
-result.json         asked and used backend, its description, updates, seconds, test loss and accuracy
-curves.png          loss and accuracy over the epochs
+"""A run folder: what was asked (config.json, before anything runs), a line for each epoch as it ends
+(metrics.jsonl), what a training can be resumed from (state-*.safetensors, the last few and the best epoch's),
+the weights (model.safetensors), asked and used backend, its description, updates, seconds, test loss and
+accuracy (result.json), loss and accuracy over the epochs (curves.png).
 """
 
 import contextlib
@@ -37,8 +33,7 @@ from dnn.training.history import History
 from dnn.validation.settings import require_bool, require_kind, require_path
 
 CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
-RESULT, CURVES = "result.json", "curves.png"
-LOCK = ".lock"
+RESULT, CURVES, LOCK = "result.json", "curves.png", ".lock"
 
 
 def _writing(path: Path) -> AbstractContextManager[None]:
@@ -49,7 +44,8 @@ def _writing(path: Path) -> AbstractContextManager[None]:
 
 def require_new(path: Path) -> None:
     """Raises InputError: a run folder holds more than what a training leaves that is killed at once, or its
-    place cannot be looked into. Nothing is made."""
+    place cannot be looked into. Nothing is made.
+    """
     with _writing(path):
         left = {path / LOCK, *unfinished_files(path)}
         if path.exists() and (not path.is_dir() or set(path.iterdir()) - left):
