@@ -24,18 +24,6 @@ def save_model(model: Network, path: str | Path) -> None:
     settings.require_kind("model", model, Network).save(path)
 
 
-def _require_weights_of(block: Block, shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]) -> None:
-    """Refuse layers, on inputs of this shape, with other weights than the file has, before anything of their
-    size is made. Raises InputError: a layer's weights are missing or of another shape.
-    """
-    block.shape_after(shape)
-    for name, form in block.parameter_shapes().items():
-        array = arrays.get(name)
-        if array is None or array.shape != form:
-            got = "missing" if array is None else f"of shape {array.shape}"
-            raise InputError(f"weights {brief(name)} are {got}, expected shape {form}")
-
-
 def dtype_of(path: str | Path) -> str:
     """The float dtype of a checkpoint's weights. Raises CheckpointError: no readable checkpoint."""
     return str(read_checkpoint(settings.require_path("path", path))[0]["dtype"])
@@ -70,7 +58,11 @@ def load_model(
     try:
         block = Block(facts["layers"])
         shape = tuple(settings.positive_integer("input_shape", n) for n in facts["input_shape"])
-        _require_weights_of(block, shape, arrays)
+        block.shape_after(shape)
+        for name, form in block.parameter_shapes().items():  # before anything of their size is made
+            if (array := arrays.get(name)) is None or array.shape != form:
+                found = "missing" if array is None else f"of shape {array.shape}"
+                raise InputError(f"weights {brief(name)} are {found}, expected shape {form}")
         model = Sequential(block.layers, input_shape=shape, backend=backend, seed=facts.get("seed", 0))
         model.parameters.load(arrays)
         model.uint8_scale = settings.require_number("uint8_scale", facts.get("uint8_scale", 1 / 255), 0.0)
@@ -102,8 +94,7 @@ def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:
 
 def load_weights(model: Sequential, path: str | Path) -> None:
     """Set an existing model's weights from a checkpoint of the same architecture.
-    Raises CheckpointError: no readable checkpoint, or one of another architecture or dtype; the model's
-    weights are as before.
+    Raises CheckpointError: no readable one, or another architecture or dtype; the weights are as before.
     """
     _, arrays = read_checkpoint(settings.require_path("path", path))
     with refusing(InputError, f"checkpoint {path} is of another architecture:", refuse=CheckpointError):

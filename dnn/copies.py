@@ -1,7 +1,5 @@
 """A model taken apart: ``copy.copy``, ``copy.deepcopy`` and pickle give a model of its own.
-
-What goes through is what checkpoints have, and the optimizer's vectors and counters: host arrays and
-settings. Pickle writes down classes and functions by their names, as it does everywhere.
+What goes through is what checkpoints have, and the optimizer's vectors and counters, on the host.
 """
 
 from typing import Any, NamedTuple, Self
@@ -10,8 +8,8 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from backends.errors import refusing
-from dnn.layers.description import made_again
 from dnn.layers.layer import Layer
+from dnn.validation.objects import made_again
 
 
 class Parts(NamedTuple):
@@ -27,19 +25,16 @@ class Parts(NamedTuple):
 
 
 def _penalties(model: Any) -> tuple[float, float]:
-    """l1 and l2."""
     return (0.0, 0.0) if model.penalty is None else (model.penalty.l1, model.penalty.l2)
 
 
 def _steps(model: Any) -> dict[str, Any]:
     """The optimizer's vectors by name, and its control array under ""; nothing before compile."""
-    if model.loss is None:
-        return {}
-    return {**model.optimizer_state.vectors, "": model.optimizer_state.control}
+    state = None if model.loss is None else model.optimizer_state
+    return {} if state is None else {**state.vectors, "": state.control}
 
 
 def parts_of(model: Any) -> Parts:
-    """A model taken apart."""
     goal = () if model.loss is None else (model.loss, model.optimizer, model.metrics, *_penalties(model))
     steps = {name: np.array(model.backend.to_host(array)) for name, array in _steps(model).items()}
     attributes = {name: getattr(model, name) for name in ("epochs_done", "uint8_scale")}
@@ -82,12 +77,11 @@ class Copied:
 
     backend: Backend
 
-    def __copy__(self) -> Self:
+    def __copy__(self, memo: object = None) -> Self:
         made: Self = assembled(parts_of(self), self.backend)
         return made
 
-    def __deepcopy__(self, memo: object) -> Self:
-        return self.__copy__()
+    __deepcopy__ = __copy__
 
     def __reduce__(self) -> tuple[Any, ...]:
         backend = self.backend

@@ -17,10 +17,9 @@ from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from backends.reference.losses import TARGETS, as_dense
 from backends.table import Table
-from dnn.layers.description import plain
 from dnn.layers.layer import Layer
-from dnn.validation.ranges import Checked, ClassNumber, Share
-from dnn.validation.settings import LATER, made, require_number
+from dnn.validation.objects import plain
+from dnn.validation.settings import LATER, Checked, ClassNumber, Share, made, require_number
 
 __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
@@ -78,8 +77,7 @@ class Loss(Checked):
         raise NotImplementedError(f"loss {self.name!r} has neither a kernel nor compute")
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
-        """Refuse layers whose end does not fit.
-        Raises InputError: the last activation is neither the loss's own nor "linear", or the loss's own
+        """Raises InputError: the last activation is neither the loss's own nor "linear", or the loss's own
         comes earlier, where the loss cannot take it out.
         """
         if self.activation is None:
@@ -169,10 +167,8 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 class BinaryCrossentropy(Loss):
     """L = -1/(B C) sum_ic t log p + (1 - t) log(1 - p), p = sigmoid(logits): yes or no for each output.
 
-    Class numbers with more than one output are one-hot rows. As torch.nn.BCEWithLogitsLoss.
-
-    t log p is multiplied by ``pos_weight``, so that a yes counts more than a no; finite, at least 0, one
-    number or one for each output.
+    Class numbers with more than one output are one-hot rows. As torch.nn.BCEWithLogitsLoss: t log p is
+    multiplied by ``pos_weight``, finite, at least 0, one number or one for each output.
     """
 
     pos_weight: float | tuple[float, ...] = 1.0

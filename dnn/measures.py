@@ -1,5 +1,4 @@
 """Measures: the numbers that people want beside the loss, added up on the device, batch by batch.
-
 ``compile(metrics=...)`` takes their names, and functions of your own.
 """
 
@@ -90,25 +89,16 @@ def _rows(xp: Any, y: Array, outputs: Array) -> Array:
 
 
 def _right(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    return correct(backend, outputs, y, loss.boundary, loss.elementwise)
+    """1 for each row whose largest output is at the class of y, of rows their largest entry, else 0.
 
-
-def correct(
-    backend: Backend, outputs: Array, targets: Array, boundary: float = 0.5, elementwise: bool = False
-) -> Array:
-    """1 for each row whose largest output is at the target's class, else 0, (B,) on the device.
-
-    Args:
-        outputs: (B, C), logits or probabilities. With one output the class is whether it is above boundary.
-        targets: (B,) class numbers or (B, C) rows, whose class is their largest entry (C = 1: above 0.5).
-        elementwise: each output of a row answers yes or no for itself: the share of right answers counts.
+    With one output the class is whether it is above the loss's boundary, and the target's above 0.5. Where
+    the loss is elementwise each output of a row answers for itself: the share of right answers counts.
     """
     xp = backend.xp
-    if outputs.shape[1] == 1 or (elementwise and targets.ndim == 2):
-        right = (outputs > boundary) == (targets > 0.5)
+    if outputs.shape[1] == 1 or (loss.elementwise and y.ndim == 2):
+        right = (outputs > loss.boundary) == (y > 0.5)
     else:
-        classes = targets if targets.ndim == 1 else xp.argmax(targets, axis=1)
-        right = xp.argmax(outputs, axis=1) == classes
+        right = xp.argmax(outputs, axis=1) == (y if y.ndim == 1 else xp.argmax(y, axis=1))
     right = xp.astype(right, backend.dtype)
     return xp.mean(right, axis=1) if right.ndim == 2 else right
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
-from backends.errors import refusing
+from backends.errors import InputError, refusing
 from dnn.validation.settings import positive_integer, require
 
 __all__ = ["confusion_matrix", "precision", "recall", "top_k_accuracy"]
@@ -56,7 +55,6 @@ def confusion_matrix(labels: Any, predictions: Any, classes: int | None = None) 
 
 def precision(labels: Any, predictions: Any, classes: int | None = None) -> np.ndarray:
     """(C,): of the examples taken for a class, the share that is of it; 0 where none was taken for it.
-
     Its mean is scikit-learn's average="macro".
 
     >>> precision([0, 0, 1], [0, 1, 1])
@@ -81,8 +79,7 @@ def recall(labels: Any, predictions: Any, classes: int | None = None) -> np.ndar
 def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     """The share of examples for which fewer than k classes have a higher score than the right one.
 
-    ``scores`` are (N, C).
-    Raises InputError: shapes that do not fit, or k below 1.
+    ``scores`` are (N, C). Raises InputError: shapes that do not fit, or k below 1.
 
     >>> top_k_accuracy([0, 1, 2], [[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], k=2)
     0.6666666666666666

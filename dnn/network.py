@@ -1,5 +1,4 @@
 """Network: layers in a row with their parameters, a goal, and the gradients of the goal.
-
 What users call is ``dnn.sequential.Sequential``, which is this with compile, fit, evaluate and predict.
 """
 
@@ -12,20 +11,20 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
+from backends.errors import refusing
 from dnn.copies import Copied, training_config
-from dnn.io.safetensors import write_checkpoint
+from dnn.io.safetensors import FORMAT, VERSION, CheckpointError, write
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
 from dnn.layers.containers import WHOLE, Block
-from dnn.layers.description import plain
 from dnn.losses import Loss
 from dnn.measures import Measure, measures
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
 from dnn.validation.arrays import dtype_name
-from dnn.validation.closed import Closed
 from dnn.validation.examples import Door
+from dnn.validation.objects import Closed, plain
 from dnn.validation.settings import positive_integer, require, require_list, require_path
 
 
@@ -76,8 +75,6 @@ class Network(Copied, Closed):
         for name, values in block.initial_values().items():
             host = np.ascontiguousarray(values.astype(self.backend.dtype_name))
             self.parameters.value[name][...] = self.backend.from_host(host)
-
-    # ----- the goal
 
     def set_goal(
         self, loss: Loss, optimizer: Optimizer, metrics: tuple[Measure, ...] | None, l1: float, l2: float
@@ -139,8 +136,6 @@ class Network(Copied, Closed):
         finally:
             self._lock.release()
 
-    # ----- forward and backward
-
     def reserve(self, batch: int, training: bool) -> None:
         """Make every buffer for batches of this size."""
         self._block.reserve(batch, training)
@@ -162,14 +157,9 @@ class Network(Copied, Closed):
         return self._block.forward(x, training=training, logits=logits)
 
     def loss_of(self, x: Array, y: Array, *, training: bool) -> tuple[Array, Array, Array]:
-        """Forward and loss of a reserved batch, on the device.
-
-        Args:
-            x: (B, *input_shape); y: (B,) class numbers or (B, C) rows.
-
-        Returns:
-            What the loss took, outputs or logits (B, C); each example's loss (B,); and the gradient of their
-            mean with respect to the first (B, C), for ``backward``.
+        """Forward and loss of a reserved batch: x (B, *input_shape), y (B,) class numbers or (B, C) rows.
+        Returns what the loss took, outputs or logits (B, C); each example's loss (B,); and the gradient of
+        their mean with respect to the first (B, C), for ``backward``; all on the device.
         """
         outputs = self.forward(x, training=training, logits=self._logits_out)
         keep = self._loss_buffers[x.shape[0]]
@@ -184,8 +174,6 @@ class Network(Copied, Closed):
     def redirect(self, values: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         """Take parameters from these views, and write gradients into those, instead of its own vectors'."""
         self._block.attach(values, gradient)
-
-    # ----- frozen layers
 
     @property
     def frozen(self) -> list[str]:
@@ -205,8 +193,6 @@ class Network(Copied, Closed):
         for view, values in zip(views, before, strict=True):
             view[...] = values
 
-    # ----- writing it down
-
     def config(self) -> dict[str, Any]:
         """The architecture as JSON values: what a checkpoint holds beside the weights."""
         loss, settings = (None, {}) if self.loss is None else (self.loss.name, self.loss.settings())
@@ -217,4 +203,6 @@ class Network(Copied, Closed):
         """Write weights and architecture; an older file is replaced whole. CheckpointError: it cannot be."""
         facts = {"dtype": self.backend.dtype_name, **self.config(), "seed": self.seed,
                  "epochs_done": self.epochs_done, "training": training_config(self)}  # fmt: skip
-        write_checkpoint(require_path("path", path), facts, self.parameters.to_host())
+        path = require_path("path", path)
+        with refusing(OSError, f"checkpoint {path} cannot be written:", refuse=CheckpointError):
+            write(path, FORMAT, VERSION, facts, self.parameters.to_host())

@@ -2,7 +2,6 @@
 
 An optimizer is then a textbook line over one vector, a gradient norm one call, a checkpoint the views. Each
 view starts on a 64-byte boundary; the few numbers between views are 0 and stay 0, since their gradient is.
-
 Beside them the state of layers, which is saved and loaded but not trained: small arrays of their own.
 """
 
@@ -26,10 +25,8 @@ class Parameters:
         backend: where the vectors live.
         shapes: name -> shape, in the order in which they lie.
         state: name -> array of the backend that is not trained (running means).
-
     Attributes:
-        values, gradients: (n,) vectors of the backend's dtype.
-        value, gradient: name -> view.
+        values, gradients: (n,) vectors of the backend's dtype; value, gradient: name -> view.
     """
 
     def __init__(

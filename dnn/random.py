@@ -17,9 +17,7 @@ _WORD = 0xFFFFFFFF
 
 
 def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
-    """The key of the stream of this purpose ("weights", "shuffle", ...) and layer.
-    Raises InputError: a seed that is no integer of 0 <= seed < 2^64.
-    """
+    """The key of the stream of this purpose ("weights", ...) and layer; InputError: not 0 <= seed < 2^64."""
     require(is_integer(seed) and 0 <= seed < 2**64, "seed", seed, "an integer from 0 to 2**64 - 1")
     seed, out = int(seed), np.zeros(1, dtype=np.int64)
     high, low = np.asarray([[zlib.crc32(purpose.encode())], [layer & _WORD]], dtype=np.int64)
@@ -30,10 +28,8 @@ def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
 def random_integers(backend: Backend, key: Key, step: int, n: int) -> Array:
     """n integers of a stream's step, on the device: (n,) int64, uniform in [0, 2^63)."""
     xp = backend.xp
-    out = backend.zeros(n, dtype=xp.int64)
-    high = xp.asarray([step], dtype=xp.int64, device=backend.device)
-    low = xp.arange(n, dtype=xp.int64, device=backend.device)
-    backend.kernel("threefry")(key, high, low, out)
+    out, high = backend.zeros(n, dtype=xp.int64), xp.asarray([step], dtype=xp.int64, device=backend.device)
+    backend.kernel("threefry")(key, high, xp.arange(n, dtype=xp.int64, device=backend.device), out)
     return out
 
 

@@ -2,8 +2,7 @@
 
 from typing import Any, TypeVar
 
-from backends import InputError
-from backends.errors import shown
+from backends.errors import InputError, shown
 from backends.reference import ACTIVATIONS
 from backends.reference.activations import ActivationFunction
 from backends.table import Table
@@ -37,8 +36,8 @@ def register(thing: T, name: str | None = None) -> T:
     ...     return abs(y - outputs).max(1)
     """
     part: Any = thing
-    tables = ((Layer, LAYERS), (Loss, LOSSES), (Optimizer, OPTIMIZERS), (Schedule, SCHEDULES))
-    bases: dict[type, Table[Any]] = dict(tables)
+    bases: dict[type, Table[Any]]
+    bases = {Layer: LAYERS, Loss: LOSSES, Optimizer: OPTIMIZERS, Schedule: SCHEDULES}
     base = next((base for base in bases if isinstance(part, type) and issubclass(part, base)), None)
     if base is not None:
         table, usual = bases[base], part.__name__ if base is Layer else part.__dict__.get("name", "")
@@ -48,9 +47,8 @@ def register(thing: T, name: str | None = None) -> T:
         part = own(part, name)
         table, usual = MEASURES, part.name
     else:
-        kinds = "a subclass of Layer, Loss, Optimizer or Schedule, an ActivationFunction"
-        got = f"{shown(thing)} cannot be registered"
-        raise InputError(f"{got}, expected {kinds}, or a function of (y, outputs)")
+        kinds = "a subclass of Layer, Loss, Optimizer or Schedule, an ActivationFunction, or a function"
+        raise InputError(f"{shown(thing)} cannot be registered", f"{kinds} of (y, outputs)")
     name = name or usual
     table.add(name, part, again=name in table and _place(table[name]) == _place(part))
     return thing

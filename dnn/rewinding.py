@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
-from dnn.callbacks.training_checkpoint import TrainingCheckpoint
+from dnn.callbacks import DivergedError, TerminateOnNaN, TrainingCheckpoint
 from dnn.optimizers import Optimizer
 from dnn.optimizers.schedules import scaled
 from dnn.sequential import Sequential
@@ -24,9 +23,7 @@ def slowed(optimizer: Optimizer, halvings: int) -> Optimizer:
 
 
 def halvings_of(optimizer: Optimizer, state: TrainingState | None) -> int:
-    """How often the rate had been halved when the state was taken of a training with this optimizer.
-    Raises StateError: it was taken with another optimizer.
-    """
+    """How often its rate had been halved when the state was taken; StateError: it has another optimizer."""
     if state is None:
         return 0
     for halvings in range(MOST + 1):
@@ -45,14 +42,12 @@ def fit_rewinding(
 
     Args:
         model: compiled with the rate of the start.
-        states: saves the training, and has the state to go back to; where there is none yet, the training
-            begins anew.
+        states: saves the training, and has the state to go back to; without one it begins anew.
         resume: a state of this training; its rate may have been halved before.
         most: halvings in all.
         on_rewind: is called with the error, the state that is gone back to (None: the start), and how often
             the rate has been halved by now.
         callbacks, options: as of ``fit``; the first of several workers has the states.
-
     Raises DivergedError: the loss is not finite, and the rate has been halved ``most`` times.
     """
     require_callbacks(callbacks)

@@ -1,11 +1,7 @@
-"""A run folder: what was asked, what happened in each epoch, the trained weights, and the result.
-
-config.json         the arguments, before anything runs
-metrics.jsonl       a line an epoch, written as it ends
-state-*.safetensors what a training can be resumed from: the last few, and the best epoch's
-model.safetensors   the weights
-result.json         asked and used backend, its description, updates, seconds, test loss and accuracy
-curves.png          loss and accuracy over the epochs
+"""A run folder: what was asked (config.json, before anything runs), a line for each epoch as it ends
+(metrics.jsonl), what a training can be resumed from (state-*.safetensors, the last few and the best epoch's),
+the weights (model.safetensors), asked and used backend, its description, updates, seconds, test loss and
+accuracy (result.json), loss and accuracy over the epochs (curves.png).
 """
 
 import contextlib
@@ -37,8 +33,7 @@ from dnn.training.history import History
 from dnn.validation.settings import require_bool, require_kind, require_path
 
 CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
-RESULT, CURVES = "result.json", "curves.png"
-LOCK = ".lock"
+RESULT, CURVES, LOCK = "result.json", "curves.png", ".lock"
 
 
 def _writing(path: Path) -> AbstractContextManager[None]:
@@ -48,8 +43,8 @@ def _writing(path: Path) -> AbstractContextManager[None]:
 
 
 def require_new(path: Path) -> None:
-    """Refuse a run folder that holds more than what a training leaves that is killed at once; makes nothing.
-    Raises InputError: there is something already, or its place cannot be looked into.
+    """Raises InputError: a run folder holds more than what a training leaves that is killed at once, or its
+    place cannot be looked into. Nothing is made.
     """
     with _writing(path):
         left = {path / LOCK, *unfinished_files(path)}
@@ -59,9 +54,7 @@ def require_new(path: Path) -> None:
 
 
 def free_folder(parent: Path, ending: str) -> Path:
-    """Make parent/DATE-ending, or with -2, -3, ... after it where others have taken the name.
-    Raises InputError: it cannot be made.
-    """
+    """Make parent/DATE-ending, or with -2, -3, ... after it where that is taken. InputError: it cannot be."""
     path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}"
     with _writing(path):
         parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +76,6 @@ class RunFolder(Callback):
     Args:
         path: must not exist or be an empty folder; or with ``resume`` one that a training wrote.
         config: is written when a training begins; None: nothing is.
-
     Raises InputError: there is something in it already, another process trains into it, or it cannot be
     written; nothing was changed.
     """
@@ -107,9 +99,7 @@ class RunFolder(Callback):
         return not state_files(self.path) and not (self.path / MODEL).exists()
 
     def _ready(self) -> None:
-        """Make the folder where it is not there (before its first file, and when it vanished), take its lock,
-        and clear what killed writers left.
-        """
+        """Make the folder where it is not there, take its lock, and clear what killed writers left."""
         if self._held and self.path.is_dir():
             return
         with _writing(self.path):
@@ -211,9 +201,7 @@ def load_run(
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The configuration of a run folder.
-    Raises InputError: no run folder, or one whose configuration cannot be read.
-    """
+    """The configuration of a run folder. Raises InputError: no run folder, or it cannot be read."""
     if not path.is_dir():
         raise InputError(f"run folder {path} is not a folder, expected one that train.py wrote")
     file = path / CONFIG

@@ -22,7 +22,7 @@ from dnn.training.evaluation import Evaluation, evaluate, predict
 from dnn.training.history import History
 from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
-from dnn.training.stream import Stream, is_stream
+from dnn.training.stream import Stream
 from dnn.validation.arrays import examples as admit_examples
 from dnn.validation.settings import positive_integer, require, require_bool, require_kind
 from dnn.workers import Workers
@@ -120,7 +120,7 @@ class Sequential(Network):
         epochs, batch_size = positive_integer("epochs", epochs), positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()
         callbacks = [*callbacks, *(progress_of(verbose, callbacks) if workers.first else ())]
-        if y is None and is_stream(x):
+        if y is None and hasattr(x, "__iter__") and not hasattr(x, "shape"):  # batches, and no array
             validation = self.door.admit_stream(x, validation_split, validation_data, sample_weight, resume)
             batches: Any = partial(Stream, self, x, steps_per_epoch, class_weight)
         else:

@@ -63,7 +63,6 @@ NEED_NOT_BE_OPENED = {
     "dnn.layers": "gives its names only",
     "dnn.layers.buffers": "arrays that are made once",
     "dnn.layers.containers": "calls layers one after another, and backward in the opposite order",
-    "dnn.layers.description": "what makes a layer again",
     "dnn.layers.initializers": "the weights at the start",
     "dnn.losses": "a loss's kernel and the activation in it",
     "dnn.measures": "counts right predictions",

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
-from backends.errors import brief, install, refusing
+from backends.errors import InputError, brief, install, refusing
 from dnn.io.notices import warn
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -42,7 +41,6 @@ class _Log(Callback):
 
 class _File(_Log):
     """A text file, in a folder that exists; InputError when training begins: it cannot be written.
-
     With ``append`` a file that is there is gone on with; otherwise it is written over, in a training that is
     gone on with by the epochs before, too.
     """
@@ -63,7 +61,6 @@ class _File(_Log):
 
 class CSVLogger(_File):
     """A line an epoch: its number and its logs by name; Keras's callback of that name. Epochs count from 1.
-
     The columns are those of the first epoch, or with ``append`` those of the file; a number that comes later
     has none.
     """
@@ -96,7 +93,6 @@ class JSONLogger(_File):
 
 class TensorBoard(_Log):
     """Each epoch's numbers as curves for TensorBoard, through tensorboardX (the extra ``tensorboard``).
-
     Its event files go into the folder ``log_dir``, made where it is missing.
     """
 

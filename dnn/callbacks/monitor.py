@@ -1,7 +1,15 @@
-"""Watching one of an epoch's numbers: is it the best so far?"""
+"""Watching one of an epoch's numbers: EarlyStopping, ReduceLROnPlateau and ModelCheckpoint."""
 
-from backends import InputError
-from dnn.validation.settings import look_up, require, require_number
+from pathlib import Path
+
+import numpy as np
+
+from backends.errors import InputError, refusing
+from dnn.optimizers.schedules import Schedule
+from dnn.training.callback import Callback
+from dnn.training.history import History
+from dnn.training.state import StateError
+from dnn.validation import settings
 
 
 class Best:
@@ -11,21 +19,20 @@ class Best:
         monitor: its name in the logs: "loss", "val_loss", "accuracy", "val_accuracy".
         mode: "min": small is good; "max": large is good; "auto": "max" for accuracies and R2, else "min".
         min_delta: what is better by no more than this is not better.
-
     Raises InputError: a setting out of range; in training, a number that is not there.
     """
 
     def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
-        look_up("mode", mode, dict.fromkeys(("auto", "min", "max")))
-        require_number("min_delta", min_delta, 0.0)
+        settings.look_up("mode", mode, dict.fromkeys(("auto", "min", "max")))
+        settings.require_number("min_delta", min_delta, 0.0)
         self.monitor, self.min_delta = monitor, min_delta
-        require(isinstance(monitor, str), "monitor", monitor, "the name of a number such as 'val_loss'")
+        named, expected = isinstance(monitor, str), "the name of a number such as 'val_loss'"
+        settings.require(named, "monitor", monitor, expected)
         large = mode == "max" or (mode == "auto" and ("acc" in monitor or "r2" in monitor))
         self.sign = -1.0 if large else 1.0
         self.clear()
 
     def clear(self) -> None:
-        """Forget what was."""
         self.value = self.sign * float("inf")
 
     def improves(self, logs: dict[str, float]) -> bool:
@@ -37,3 +44,149 @@ class Best:
         if better:
             self.value = logs[self.monitor]
         return better
+
+
+class EarlyStopping(Callback):
+    """Ends training when a number has not improved for some epochs; Keras's callback of that name.
+
+    Args:
+        monitor, min_delta, mode: see ``Best``.
+        patience: epochs without improvement after which training ends; with 0 as with 1 the first.
+        restore_best_weights: at the end, also of an interrupted training, the model gets the weights of
+            the best epoch.
+
+    Attributes:
+        stopped_epoch: the epoch that was the last one; 0: training was not stopped.
+        best_epoch: the epoch of the best value.
+    """
+
+    def __init__(
+        self, monitor: str = "val_loss", min_delta: float = 0.0, patience: int = 0, mode: str = "auto",
+        restore_best_weights: bool = False,
+    ) -> None:  # fmt: skip
+        self.patience = settings.natural_number("patience", patience)
+        self.best = Best(monitor, mode, min_delta)
+        self.restore_best_weights = settings.require_bool("restore_best_weights", restore_best_weights)
+
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        self.best.clear()
+        self.stopped_epoch = self.best_epoch = self._wait = 0
+        self._weights: dict[str, np.ndarray] | None = None
+
+    def _improves(self, epoch: int, logs: dict[str, float]) -> bool:
+        if self.best.improves(logs):
+            self.best_epoch, self._wait = epoch, 0
+            return True
+        self._wait += 1
+        if self._wait >= self.patience:
+            self.stopped_epoch, self.model.stop_training = epoch, True
+        return False
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if self._improves(epoch, logs) and self.restore_best_weights:
+            self._weights = self.model.parameters.to_host()
+
+    def held_arrays(self) -> dict[str, np.ndarray]:
+        return self._weights or {}
+
+    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+        for epoch, logs in history.rows():
+            self._improves(epoch, logs)
+        if self.restore_best_weights and self.best_epoch:
+            if not held:
+                got = f"the training state holds no weights of the best epoch, {self.best_epoch}"
+                cure = "resume with the callbacks that it was begun with"
+                raise StateError(f"{got}, for EarlyStopping to restore", cure=cure)
+            self._weights = held
+
+    def on_train_end(self) -> None:
+        if self._weights is not None:
+            self.model.parameters.load(self._weights)
+
+
+class ReduceLROnPlateau(Callback):
+    """Multiplies the rate by ``factor`` after ``patience`` epochs without improvement; Keras's callback.
+
+    The rate of each epoch is in the history as "learning_rate". It is part of a training's saved states, not
+    of a model's file.
+
+    Args:
+        monitor, mode, min_delta: see ``Best``.
+        factor: above 0 and below 1.
+        patience: epochs, from 1.
+        cooldown: epochs after a reduction that do not count.
+        min_lr: the rate is not reduced below it.
+    Raises InputError: in training, an optimizer with a schedule, which has its own rate for each update.
+    """
+
+    def __init__(
+        self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10, mode: str = "auto",
+        min_delta: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0,
+    ) -> None:  # fmt: skip
+        self.best = Best(monitor, mode, min_delta)
+        self.factor = settings.require_number("factor", factor, 0.0, 1.0)
+        self.patience = settings.positive_integer("patience", patience)
+        self.cooldown = settings.natural_number("cooldown", cooldown)
+        self.min_lr = settings.require_number("min_lr", min_lr, 0.0)
+
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        if isinstance(self.model.optimizer.learning_rate, Schedule):
+            got = "ReduceLROnPlateau is used with a schedule"
+            raise InputError(got, "a learning rate that is a number, as in Adam(1e-3)")
+        self.best.clear()
+        self._wait = self._rest = 0
+
+    def _stalls(self, logs: dict[str, float]) -> bool:
+        """Whether the rate is to be reduced after this epoch."""
+        resting, self._rest = self._rest > 0, max(0, self._rest - 1)
+        self._wait = 0 if self.best.improves(logs) or resting else self._wait + 1
+        if self._wait < self.patience:
+            return False
+        self._wait, self._rest = 0, self.cooldown
+        return True
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        rate = self.model.optimizer_state.control[0:1]
+        logs["learning_rate"] = now = float(self.model.backend.to_host(rate)[0])
+        if self._stalls(logs) and now > self.min_lr:
+            rate[...] = max(now * self.factor, self.min_lr)
+
+    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+        for _, logs in history.rows():
+            self._stalls(logs)
+
+
+class ModelCheckpoint(Callback):
+    """Writes the model after each epoch, or each that is the best so far; Keras's callback of that name.
+
+    Args:
+        filepath: of a safetensors file (``dnn.checkpoints``); may name numbers of the epoch, as in
+            "model-{epoch:02d}-{val_loss:.3f}.safetensors", else it is written over.
+        monitor, mode: see ``Best``.
+        save_best_only: write only when the monitored number is the best so far, over several fits too.
+    Raises InputError: in training, an unwritable file.
+    """
+
+    first_worker_only = True
+
+    def __init__(
+        self, filepath: str | Path, monitor: str = "val_loss", save_best_only: bool = False,
+        mode: str = "auto",
+    ) -> None:  # fmt: skip
+        self.filepath = str(settings.require_path("filepath", filepath))
+        self.save_best_only = settings.require_bool("save_best_only", save_best_only)
+        self.best = Best(monitor, mode)
+
+    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+        if self.save_best_only:
+            for _, logs in history.rows():
+                self.best.improves(logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if self.save_best_only and not self.best.improves(logs):
+            return
+        got = f"filepath is {self.filepath!r}, which cannot be filled in"
+        cure = f"expected names among epoch, {', '.join(logs)}"
+        with refusing((KeyError, IndexError, ValueError), got, "", cure):
+            path = self.filepath.format(epoch=epoch, **logs)
+        self.model.save(path)

@@ -14,18 +14,13 @@ SHORT = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_error"
 
 def numbers_of(logs: Mapping[str, float]) -> list[str]:
     """Each number with its name, shortened, as in "test acc 0.9812"."""
-    numbers = []
-    for name, value in logs.items():
-        plain = name.removeprefix("val_")
-        if name != "seconds":
-            numbers.append(f"{'test ' if name != plain else ''}{SHORT.get(plain, plain)} {value:.4f}")
-    return numbers
+    shown = ((n, n.removeprefix("val_"), value) for n, value in logs.items() if n != "seconds")
+    return [f"{'test ' if n != plain else ''}{SHORT.get(plain, plain)} {v:.4f}" for n, plain, v in shown]
 
 
 def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
-    """One epoch's numbers in a line."""
-    numbers = numbers_of(logs)
-    return "  ".join([f"epoch {epoch:>{len(str(epochs))}}/{epochs}", *numbers, f"{logs['seconds']:.1f} s"])
+    where, seconds = f"epoch {epoch:>{len(str(epochs))}}/{epochs}", f"{logs['seconds']:.1f} s"
+    return "  ".join([where, *numbers_of(logs), seconds])
 
 
 class PlainProgress(Callback):
@@ -87,17 +82,13 @@ class LiveProgress(PlainProgress):
 
 def progress_for_stdout(headline: str = "") -> Callback:
     """The live bar if standard output is a terminal, else plain lines."""
-    return LiveProgress(headline) if _on_terminal() else PlainProgress(headline)
-
-
-def _on_terminal() -> bool:
-    return sys.stdout is not None and sys.stdout.isatty()
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return LiveProgress(headline) if terminal else PlainProgress(headline)
 
 
 def progress_of(verbose: str | int, callbacks: Sequence[Callback]) -> list[Callback]:
     """What ``fit(verbose=...)`` adds to these callbacks; nothing where they have a progress bar already."""
     require(verbose in ("auto", 0, 1, 2), "verbose", verbose, "'auto', 0, 1 or 2")
-    quiet = verbose == 0 or (verbose == "auto" and not _on_terminal())
-    if quiet or any(isinstance(callback, PlainProgress) for callback in callbacks):
-        return []
-    return [PlainProgress() if verbose == 2 else progress_for_stdout()]
+    shown = PlainProgress() if verbose == 2 else progress_for_stdout()
+    quiet = verbose == 0 or (verbose == "auto" and not isinstance(shown, LiveProgress))
+    return [] if quiet or any(isinstance(callback, PlainProgress) for callback in callbacks) else [shown]

@@ -22,10 +22,8 @@ class Stopped(Exception):
 
 
 class StopOnSignal(Callback):
-    """Saves and raises Stopped at the next look after a signal; a second signal stops at once.
-
-    Attributes:
-        asked: the signal's number; None: there was none.
+    """Saves and raises Stopped at the next look after a signal, whose number ``asked`` then is, else None; a
+    second signal stops at once.
     """
 
     first_worker_only = True
@@ -60,7 +58,6 @@ class StopOnSignal(Callback):
     @contextmanager
     def listening(self) -> Iterator[None]:
         """While this is open signals are remembered; only the main thread can listen.
-
         A signal that is ignored stays so: nohup wants a training to outlive its terminal.
         """
         heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]

@@ -20,7 +20,6 @@ def _file(folder: Path, epoch: int, updates: int) -> Path:
 
 
 def _position(path: Path) -> tuple[int, int]:
-    """Epoch and update of a file, by its name."""
     _, epoch, updates = path.stem.split("-")
     return int(epoch), int(updates)
 
@@ -41,8 +40,7 @@ class TrainingCheckpoint(Callback):
     """Writes a state after each epoch, and every so many updates within it.
 
     A state that cannot be written (a full disk, a folder that vanished) is warned of; those that are there
-    stay, and training goes on. A state that holds NaN or infinity is not written: the last finite one is
-    what a training can be resumed from.
+    stay, and training goes on. A state that holds NaN or infinity is not written: the last finite one stays.
 
     Args:
         folder: is there.

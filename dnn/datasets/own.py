@@ -81,10 +81,9 @@ def _visible(folder: Path) -> list[Path]:
 def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimiter: str = ",") -> Table:
     """A CSV file (UTF-8) whose first line names the columns, and whose others hold numbers.
 
-    Args:
-        target: the column that is to be learned, or several, each a number then. A column of whole numbers
-            is class numbers (or values, for a network with one output); one of text is classes, numbered in
-            the order of their names; all other numbers are values.
+    ``target`` is the column that is to be learned, or several, each a number then. A column of whole numbers
+    is class numbers (or values, for a network with one output); one of text is classes, numbered in the order
+    of their names; all other numbers are values.
     Raises InputError: no such file, no such column, a line that is too short or too long, or a cell that
     holds no finite number, by column and example.
     """

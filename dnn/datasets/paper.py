@@ -48,11 +48,9 @@ def _without_rows(ink: Floats, least: float) -> Floats:
     inked = ink > least
     for mask in (ridge, inked):
         mask[1:] |= mask[:-1].copy()  # steps of a slanted line
-
     steepest = round(SLANT * width)
-    if not (
-        (_within(ridge, steepest // 2 + 1) >= SEEN) & (_within(inked, steepest // 2 + 1) >= ACROSS)
-    ).any():
+    far_seen, far_inked = (_within(mask, steepest // 2 + 1) for mask in (ridge, inked))
+    if not ((far_seen >= SEEN) & (far_inked >= ACROSS)).any():
         return ink  # whatever its slant: the search below takes far longer
 
     def along(rise: int) -> NDArray[np.int64]:

@@ -12,7 +12,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from backends.errors import InputError
 
 Grey = NDArray[np.uint8]
-
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # no format that starts a program, such as EPS
 MEGAPIXELS = 50  # a phone's photo has 12 to 50; past this it is a trap or a mistake
 MAX_PIXELS = MEGAPIXELS * 1_000_000

@@ -34,15 +34,10 @@ def write_atomically(path: Path, *content: Buffer) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Ask for the folder's entries to be on the disk; a system that cannot is left alone."""
     with contextlib.suppress(OSError, AttributeError):  # Windows and some network file systems cannot
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(handle)
+            os.fsync(handle)  # the folder's entries
         finally:
             os.close(handle)
 

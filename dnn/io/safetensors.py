@@ -1,8 +1,7 @@
 """safetensors files of ours: named arrays, and one JSON text in the metadata, under a checksum.
 
-The format holds numbers and text only, so reading one runs no code. It does not notice a flipped bit by
-itself; the checksum does. A checkpoint, the file of a model, holds named weights and the architecture,
-whichever backend wrote it; what that says is ``dnn.checkpoints``' business.
+The format holds numbers and text only, so reading one runs no code; it does not notice a flipped bit, the
+checksum does. A checkpoint, the file of a model, holds named weights and the architecture.
 """
 
 import json
@@ -14,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
 from backends.dispatch import FLOATS
-from backends.errors import brief, refusing
+from backends.errors import InputError, brief, refusing
 from dnn.io.atomic_files import write_atomically
 
 FORMAT, VERSION = "array-api-dnn", 2  # of checkpoints
@@ -44,14 +42,11 @@ def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> int:
 def write(
     path: Path, key: str, version: int, about: Mapping[str, Any], arrays: dict[str, np.ndarray]
 ) -> None:
-    """Write a file, whole or not at all.
+    """Write a file, whole or not at all: a length, a header in JSON, and the numbers.
 
     The arrays are written from where they are: safetensors' own ``save`` copies them twice, which was a third
-    of what saving costs a training. Its format is a length, a header in JSON, and the numbers.
-
-    Args:
-        key: of the one metadata entry (safetensors writes several in no fixed order): the kind of file.
-        about: JSON values.
+    of what saving costs a training. ``key``, the kind of file, is that of the one metadata entry (safetensors
+    writes several in no fixed order), ``about`` are JSON values.
     Raises OSError: it cannot be written; nothing is left behind.
     """
     text = json.dumps(about)
@@ -101,12 +96,6 @@ def read(
 
 class CheckpointError(InputError):
     """A checkpoint that cannot be read, or that is of something else."""
-
-
-def write_checkpoint(path: Path, facts: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Write a checkpoint, whole or not at all. Raises CheckpointError: the file cannot be written."""
-    with refusing(OSError, f"checkpoint {path} cannot be written:", refuse=CheckpointError):
-        write(path, FORMAT, VERSION, facts, arrays)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -58,9 +58,7 @@ class Activation(Activated):
         return {"y": self.backend.zeros((batch, *self.output_shape))}
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
-        """x itself."""
         return x
 
     def backward_logits(self, dz: Array) -> Array | None:
-        """dz itself."""
         return None if self._first else dz

@@ -18,14 +18,12 @@ class Elementwise(Layer):
         return {"y": self.backend.zeros((batch, *self.output_shape))}
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """f(x); keeps x and y."""
         keep = self._buffers[x.shape[0]]
         keep.x = x
         keep.y[...] = self._function.forward(self.backend.xp, x)
         return keep.y
 
     def backward(self, dy: Array) -> Array | None:
-        """f'(x) dy."""
         keep = self._buffers[dy.shape[0]]
         return None if self._first else self._function.backward(self.backend.xp, dy, keep.x, keep.y)
 
@@ -64,10 +62,8 @@ class ELU(Elementwise):
 class GELU(Elementwise):
     """y = x Phi(x), with the normal distribution's Phi (Hendrycks and Gimpel 2016).
 
-    dx = (Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi)) dy.
-
-    ``approximate`` is "tanh": as ``Activation("gelu")``; or "none": Phi itself, which torch and Keras mean
-    where nothing is said.
+    dx = (Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi)) dy. ``approximate`` is "tanh": as ``Activation("gelu")``; or
+    "none": Phi itself, which torch and Keras mean where nothing is said.
     """
 
     examples = ({}, {"approximate": "none"})

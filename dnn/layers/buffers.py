@@ -15,9 +15,7 @@ REMEMBERED = 8  # batch sizes whose views are kept, beside those that training u
 
 
 class Buffers(threading.local):
-    """Named arrays whose first axis is the batch.
-    ``make`` takes a batch size, and whether it is for training; None is an array that is not needed.
-    """
+    """Named arrays whose first axis is the batch; ``make`` is a layer's ``make_buffers``."""
 
     def __init__(self, make: Make) -> None:
         self._make = make

@@ -16,9 +16,9 @@ from backends import Array, Backend, InputError
 from backends.errors import refusing
 from backends.table import Table
 from dnn.layers.activated import Activation
-from dnn.layers.description import made_again
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, stream_key
+from dnn.validation.objects import made_again
 from dnn.validation.settings import look_up, require, require_list
 
 T = TypeVar("T")
@@ -134,7 +134,6 @@ class Block(Container):
         return input_shape
 
     def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:
-        """What the last layer makes of what the one before makes, and so on."""
         *before, last = self.layers[self.picked :]
         for layer in before:
             x = layer.forward(x, training=training)
@@ -199,7 +198,6 @@ class Parallel(Container):
         return {"y": zeros((batch, *self.output_shape)), "dx": self.dx_buffer(batch, training), **own}
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y = the branches' outputs beside each other, or their sum."""
         y = self._buffers[x.shape[0]].y
         for i, (branch, part) in enumerate(zip(self.branches, self._parts, strict=True)):
             made = branch.forward(x, training=training)

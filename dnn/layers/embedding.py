@@ -14,9 +14,7 @@ class Embedding(Layer):
     """Row W_k of a table for each number k: (T,) -> (T, output_dim). The first layer of a model, whose
     examples are then whole numbers from 0 to input_dim - 1, of any dtype; uint8 too mean themselves.
 
-    Args:
-        input_dim: how many numbers there are.
-        output_dim: length of a vector; they start uniform within 0.05 of 0, as in Keras.
+    ``output_dim`` is the length of a vector; they start uniform within 0.05 of 0, as in Keras.
 
     >>> Embedding(1000, 16).shape_after((30,))
     (30, 16)
@@ -50,20 +48,18 @@ class Embedding(Layer):
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         zeros, integers = self.backend.zeros, self.backend.xp.int64
-        y = zeros((batch, *self.output_shape))
-        return {"y": y, "index": zeros((batch, *self.input_shape), dtype=integers)}
+        index = zeros((batch, *self.input_shape), dtype=integers)
+        return {"y": zeros((batch, *self.output_shape)), "index": index}
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y_t = W_(x_t); keeps the numbers."""
         keep, view = self._buffers[x.shape[0]], self.backend.view
         keep.index[...] = self.backend.xp.astype(x, keep.index.dtype)
-        rows = view(keep.y, (-1, self.output_dim))
-        self._gather(self.value["W"], view(keep.index, (-1,)), rows, 1.0)
+        self._gather(self.value["W"], view(keep.index, (-1,)), view(keep.y, (-1, self.output_dim)), 1.0)
         return keep.y
 
     def backward(self, dy: Array) -> Array | None:
         """dW_k = the sum of dy_t where x_t = k; numbers have no gradient."""
-        rows = self.backend.xp.reshape(dy, (-1, self.output_dim))
         index = self.backend.view(self._buffers[dy.shape[0]].index, (-1,))
-        self._scatter(rows, index, self.gradient["W"])
+        self._scatter(self.backend.xp.reshape(dy, (-1, self.output_dim)), index, self.gradient["W"])
         return None

@@ -1,6 +1,6 @@
 """What a layer is: shapes, named parameters, a forward and a backward over buffers made beforehand."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -9,22 +9,19 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.errors import shown
 from dnn.layers.buffers import Buffers
-from dnn.layers.description import Described
 from dnn.random import Key
-from dnn.validation.closed import Closed
+from dnn.validation.objects import Closed, Described
 from dnn.validation.settings import is_text, require, require_bool
 
 Shape = tuple[int, ...]  # without the batch axis
 
 
-class Layer(Described, Closed, ABC):
+class Layer(Described, Closed):
     """One step of a network.
 
-    Life: made by the user; ``build`` by the model, once; ``attach`` to views of the model's flat
-    vectors; ``reserve`` for each batch size that will be used; then ``forward`` and ``backward``.
-
-    A subclass keeps each argument of its constructor as an attribute of the same name, from which ``config``
-    makes the layer again.
+    Life: made by the user; ``build`` by the model, once; ``attach`` to views of the model's flat vectors;
+    ``reserve`` for each batch size used; then ``forward`` and ``backward``. A subclass keeps each
+    argument of its constructor as an attribute of the same name, from which ``config`` makes the layer again.
 
     Args:
         name: in summaries and checkpoints; None: its class's and a number, as in "dense_1", "dense_2", ...
@@ -80,8 +77,7 @@ class Layer(Described, Closed, ABC):
         return {} if self._trainable else self.value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        built = self._closed and self._backend is not None
-        if built and name != "trainable" and not name.startswith("_"):
+        if self._closed and self._backend is not None and name != "trainable" and not name.startswith("_"):
             got = f"layer {self.name!r} is in a model, where its {name} cannot be changed to {shown(value)}"
             raise InputError(f"{got}; make a new layer")
         super().__setattr__(name, value)

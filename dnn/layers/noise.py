@@ -1,8 +1,7 @@
 """Dropout and GaussianNoise: layers that are random in training and do nothing afterwards.
 
-Their random bits come from a stream keyed by the model's seed and the layer's place; its step, how often
-the layer has drawn, is a number on the device. So the masks are equal on every backend, and a training
-step needs neither an argument nor a read.
+Their random bits come from a stream keyed by the model's seed and the layer's place; its step, how often the
+layer has drawn, is on the device. So masks are equal on every backend, and an update needs no read.
 """
 
 from abc import abstractmethod

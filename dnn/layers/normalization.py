@@ -1,5 +1,4 @@
 """BatchNormalization and LayerNormalization, over the last axis as the one of features.
-
 For images (H, W, C) each pixel counts as a row of C numbers; x^ is x without mean and of variance 1.
 """
 

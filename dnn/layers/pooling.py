@@ -1,7 +1,7 @@
 """Pooling: one number of each window's pixels, or of all, channel by channel."""
 
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,14 +41,12 @@ class Pooling(Windows):
         return {"y": zeros(shape), "dx": self.dx_buffer(batch, training), **index}
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y, and where it was."""
         keep = self._buffers[x.shape[0]]
         index = (keep.index,) if self.indexed else ()
         self._pool(x, self.size, self.steps, self.borders, keep.y, *index)
         return keep.y
 
     def backward(self, dy: Array) -> Array | None:
-        """dx, as the class says."""
         keep = self._buffers[dy.shape[0]]
         if keep.dx is not None:
             index = (keep.index,) if self.indexed else ()
@@ -58,7 +56,6 @@ class Pooling(Windows):
 
 class MaxPooling2D(Pooling):
     """The largest pixel of each window; arguments as in ``Pooling``.
-
     dx is dy where the maximum was, summed over windows that share it, and 0 elsewhere.
 
     >>> MaxPooling2D(2).shape_after((5, 4, 3))
@@ -71,7 +68,6 @@ class MaxPooling2D(Pooling):
 
 class AveragePooling2D(Pooling):
     """The mean of each window; arguments as in ``Pooling``. Each pixel gets dy divided by their number.
-
     With ``count_include_pad`` the pixels of the border (not of ``ceil_mode``) count, as zeros.
 
     >>> AveragePooling2D(2, padding="same").shape_after((5, 4, 3))
@@ -79,11 +75,8 @@ class AveragePooling2D(Pooling):
     """
 
     kernel = "average_pool2d"
-    examples = (
-        {},
-        {"pool_size": 3, "strides": 2, "padding": 1},
-        {"pool_size": 3, "strides": 2, "padding": 1, "ceil_mode": True, "count_include_pad": True},
-    )
+    _wide: ClassVar[dict[str, Any]] = {"pool_size": 3, "strides": 2, "padding": 1}
+    examples = ({}, _wide, {**_wide, "ceil_mode": True, "count_include_pad": True})
 
     def __init__(
         self, pool_size: Lengths = 2, *, strides: Lengths | None = None, padding: Border = "valid",
@@ -102,8 +95,7 @@ class AveragePooling2D(Pooling):
                 start = np.arange(self.output_shape[axis]) * s - self.counted[axis][0]
                 inside = np.minimum(start + k, n) - np.maximum(start, 0)
                 shares.append(inside / (np.minimum(start + k, n + self.counted[axis][1]) - start))
-            whole = np.outer(*shares)[None, :, :, None].astype(backend.dtype_name)
-            self._share = backend.from_host(whole)
+            self._share = backend.from_host(np.outer(*shares)[None, :, :, None].astype(backend.dtype_name))
 
     def forward(self, x: Array, *, training: bool) -> Array:
         y = super().forward(x, training=training)
@@ -133,7 +125,7 @@ class GlobalAveragePooling2D(Layer):
         return {"y": y, "dx": self.dx_buffer(batch, training)}
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y_c = mean over the pixels of x_pqc; nothing need be kept."""
+        """y_c = mean over the pixels of x_pqc."""
         y = self._buffers[x.shape[0]].y
         y[...] = self.backend.xp.mean(x, axis=(1, 2))
         return y
@@ -162,7 +154,6 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
         keep, xp = self._buffers[dy.shape[0]], self.backend.xp
         if keep.dx is not None:
             places = xp.arange(prod(self.input_shape[:2]), dtype=keep.index.dtype, device=self.backend.device)
-            here = places[None, :, None] == keep.index
-            dx = xp.where(here, dy[:, None, :], xp.zeros_like(dy)[:, None, :])
+            dx = xp.where(places[None, :, None] == keep.index, dy[:, None, :], xp.zeros_like(dy)[:, None, :])
             keep.dx[...] = xp.reshape(dx, keep.dx.shape)
         return keep.dx

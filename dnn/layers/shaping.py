@@ -34,14 +34,11 @@ class Reshape(Layer):
         return shape
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """The same numbers."""
         return self.backend.xp.reshape(x, (x.shape[0], *self.output_shape))
 
     def backward(self, dy: Array) -> Array | None:
-        """The same gradients, in the input's shape."""
-        if self._first:
-            return None
-        return self.backend.xp.reshape(dy, (dy.shape[0], *self.input_shape))
+        """The same numbers in the input's shape."""
+        return None if self._first else self.backend.xp.reshape(dy, (dy.shape[0], *self.input_shape))
 
 
 class Flatten(Reshape):
@@ -77,7 +74,6 @@ class Rescaling(Layer):
         self.factor = self.scale if self.offset == 0.0 else None
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """scale x + offset."""
         return x * self.scale + self.offset
 
     def backward(self, dy: Array) -> Array | None:

@@ -45,7 +45,6 @@ def first_diagonal(xp: Any, pairs: Sequence[Pair]) -> Array:
 
     From gamma = (s . y) / (y . y) of the oldest pair, 1/D becomes the diagonal of its BFGS update, pair by
     pair, each time after D was scaled so that y . D y = s . y. The pairs, one at least, lie oldest first.
-
     Source: Gilbert and Lemaréchal, "Some numerical experiments with variable-storage quasi-Newton
     algorithms", Mathematical Programming 45 (1989).
     """
@@ -64,7 +63,6 @@ def descent_direction(xp: Any, gradient: Array, pairs: Sequence[Pair]) -> Array:
     """d = -H g (n,), from the gradient g (n,) and m pairs, oldest first, in about 12 m n multiplications.
 
     H starts as a diagonal and is updated by each pair as in BFGS. Without pairs d = -g.
-
     Source: Nocedal, "Updating quasi-Newton matrices with limited storage" (1980); Nocedal and Wright,
     "Numerical Optimization" (2006), algorithm 7.4.
     """

@@ -45,11 +45,9 @@ def cubic_minimiser(a: Trial, b: Trial) -> float:
 
 @dataclass(eq=False)
 class LineSearch:
-    """One search.
-
-    ``rounding`` is what the value may be wrong by. Closer to the minimum than that values say nothing, and
-    the slopes decide alone (the approximate Wolfe conditions of Hager and Zhang 2005). An interval in which
-    the slope promises a ten-thousandth of it is searched no further.
+    """One search. ``rounding`` is what the value may be wrong by. Closer to the minimum than that the slopes
+    decide alone (the approximate Wolfe conditions of Hager and Zhang 2005). An interval in which the slope
+    promises a ten-thousandth of it is searched no further.
     """
 
     along: Callable[[float], Trial]  # evaluates a step
@@ -74,10 +72,8 @@ class LineSearch:
         return abs(trial.slope) <= -self.settings.curvature * self.start.slope
 
     def run(self, step: float) -> Trial | None:
-        """The first trial found that meets both conditions, going outward from ``step``.
-
-        Where the trials run out, the best one that falls enough; None if there is none.
-
+        """The first trial found that meets both conditions, going outward from ``step``; where the trials run
+        out, the best one that falls enough; None if there is none.
         Source: Nocedal and Wright (2006), algorithm 3.5; the factors of the extrapolation from Moré
         and Thuente (1994), section 4.
         """
@@ -110,12 +106,9 @@ class LineSearch:
         return low if low.value < self.start.value else None
 
     def _zoom(self, low: Trial, high: Trial) -> Trial | None:
-        """Between a trial that falls enough and the lowest so far, and one that brackets a minimum with it.
-
-        The minimum of the cubic, kept off both ends by a tenth of the interval, so that every trial
-        shortens it; the middle where there is none.
-
-        Source: Nocedal and Wright (2006), algorithm 3.6.
+        """Between the lowest trial so far, which falls enough, and one that brackets a minimum with it: the
+        minimum of the cubic, kept off both ends by a tenth of the interval, so that every trial shortens it;
+        the middle where there is none. Source: Nocedal and Wright (2006), algorithm 3.6.
         """
         while self.left > 0:
             width = high.step - low.step  # negative where high lies to the left

@@ -34,12 +34,10 @@ class _Minimiser:
         return float(value), self.xp.asarray(gradient, copy=True)
 
     def search(self, state: State, evaluations: int) -> Trial | None:
-        """The accepted point along the direction of the remembered steps, else along -g.
-
+        """The accepted point along the direction of the remembered steps, else along -g; None: there is none,
+        or it was not found within so many evaluations.
         Every step that is remembered was right once, but on a function with steep walls all of them
         together can mislead: then they are forgotten, and the steepest descent is tried.
-
-        Returns None if there is no such point, or if it was not found within so many evaluations.
         """
         settings = self.settings
         while True:
@@ -135,7 +133,6 @@ def minimise(
             stopped, which is continued (and changed): two runs of 5 iterations are one of 10.
         settings: None: ``LBFGS()``.
         watch: is called with the state after each iteration, for instance to save it.
-
     Returns the state, with the reason for which it stopped.
     Raises InputError: a start of another library, device, dtype or shape.
 

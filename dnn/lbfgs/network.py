@@ -22,11 +22,6 @@ class MeanLoss:
     Chunk by chunk, so that memory does not grow with N. Their gradients are added up with a compensation
     for what each addition rounds off (Kahan 1965), the losses on the host in float64 and in pairs: a line
     search compares values that differ in their last digits, and the result should not depend on the chunks.
-
-    Args:
-        model: compiled.
-        examples: all of them.
-        chunk_size: examples that go through the network at a time.
     """
 
     def __init__(self, model: Network, examples: Examples, chunk_size: int) -> None:
@@ -37,7 +32,6 @@ class MeanLoss:
         self._shares = [total / self._whole for total in totals]  # of each chunk
 
     def _total(self, start: int, stop: int) -> float:
-        """The sum of these examples' weights."""
         if self.examples.weights is None:
             return float(min(stop, self.examples.size) - start)
         return float(self.model.backend.xp.sum(self.examples.weights[start:stop]))
@@ -74,7 +68,6 @@ def fit_lbfgs(
         state: in which an earlier call with the same x and y stopped (or ``load_state``): the
             parameters are then those of the state.
         chunk_size: examples that go through the network at a time.
-
     Returns the state; its ``history`` holds loss and gradient by evaluations, its ``reason`` why it stopped.
     The model has the last iterate's parameters, also after an interrupt.
     Raises InputError: not compiled, an argument that does not fit, or a state of another network or of other
@@ -121,9 +114,8 @@ def fit_lbfgs(
 
 def _require_reached(state: State, function: MeanLoss, before: Array) -> None:
     """Refuse a state of another network, or one that was reached with other examples or another goal.
-
-    One evaluation tells: there the loss must be the state's, rounding on another backend allowed. A model
-    whose state is refused keeps its parameters, which are ``before`` (n,).
+    One evaluation tells: there the loss must be the state's, rounding on another backend allowed. Where it is
+    refused, the model keeps its parameters, which are ``before`` (n,).
     """
     backend = function.model.backend
     backend.check("state", state.point)

@@ -15,16 +15,15 @@ from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs.direction import Pair
 from dnn.training.state import MADE_WITH, made_with, warn_if_other
-from dnn.validation.ranges import Checked, Count, NotNegative, Share
-from dnn.validation.settings import require, require_kind, require_number, require_path
+from dnn.validation import settings
+from dnn.validation.settings import Count, NotNegative, Share, require_kind, require_path
 
-FORMAT = "array-api-dnn-lbfgs"
-VERSION = 2
+FORMAT, VERSION = "array-api-dnn-lbfgs", 2
 HISTORY = ("evaluations", "loss", "gradient_norm")
 
 
 @dataclass(frozen=True)
-class LBFGS(Checked):
+class LBFGS(settings.Checked):
     """The settings of limited-memory BFGS (Liu and Nocedal 1989).
 
     Nothing is evaluated past ``max_evaluations``; a line search that it cuts short is begun again when the
@@ -38,21 +37,20 @@ class LBFGS(Checked):
     gradient_tolerance: NotNegative = 1e-5  # it stops where no entry of the gradient is larger
     decrease_tolerance: NotNegative = 1e-12  # 0: it does not stop for that
     # c1 < c2 of the Wolfe conditions.
-    sufficient_decrease: Annotated[float, partial(require_number, low=0.0, high=0.5)] = 1e-4
+    sufficient_decrease: Annotated[float, partial(settings.require_number, low=0.0, high=0.5)] = 1e-4
     curvature: Share = 0.9
     line_search_evaluations: Count = 25  # after so many trials a line search takes what it has or fails
 
     def __post_init__(self) -> None:
         super().__post_init__()
         c1, c2 = self.sufficient_decrease, self.curvature
-        require(0.0 < c1 < c2, "sufficient_decrease", c1, f"a number above 0 and below the curvature {c2!r}")
+        expected = f"a number above 0 and below the curvature {c2!r}"
+        settings.require(0.0 < c1 < c2, "sufficient_decrease", c1, expected)
 
 
 class Reason(StrEnum):
-    """Why a minimisation stopped, in one word.
-
-    Only the first says that there is a minimum. After ``rounding`` and ``line_search_failed`` this dtype
-    gives no better point as a rule, if the gradient is that of the function.
+    """Why a minimisation stopped. Only the first says that there is a minimum. After ``rounding`` and
+    ``line_search_failed`` this dtype gives no better point as a rule, if the gradient is the function's.
     """
 
     GRADIENT = "gradient_tolerance"  # no entry of the gradient is larger than the setting
@@ -71,10 +69,8 @@ class Reason(StrEnum):
 
 @dataclass(eq=False)
 class State:
-    """The current iterate x and what is remembered of the ones before.
-
-    Two states with the same bits go on to the same iterates, so a state that was written to a file
-    resumes as if nothing had happened.
+    """The current iterate x and what is remembered of the ones before: states with the same bits go on to the
+    same iterates, also from a file.
     """
 
     point: Array  # x, (n,) in the backend's dtype
@@ -135,7 +131,9 @@ def _numbers(values: Any, *types: type) -> list[Any]:
 
 
 def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Backend) -> State:
-    """The state from a file's parts (KeyError, TypeError, ValueError, OverflowError: they do not fit)."""
+    """The state from a file's parts (KeyError, TypeError, ValueError, OverflowError: they do not fit, or no
+    minimisation leaves them).
+    """
     rho = [float(r) for r in _numbers(about["rho"], int, float)]
     names = ["point", "gradient", *(f"{letter}_{i}" for i in range(len(rho)) for letter in "sy")]
     if set(arrays) != set(names):
@@ -151,22 +149,11 @@ def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Bac
     reason = None if about["reason"] is None else Reason(about["reason"])
     point, gradient, *steps = (backend.from_host(arrays[name].copy()) for name in names)
     pairs = [Pair(*pair) for pair in zip(steps[::2], steps[1::2], rho, strict=True)]
-    _require_consistent(arrays, rho, [*history["evaluations"], evaluations])
-    last = history["loss"][-1], history["gradient_norm"][-1]
-    if not np.array_equal(last, (value, np.max(np.abs(arrays["gradient"]))), equal_nan=True):
-        raise ValueError("loss and gradient are not the history's last")
-    if reason is not Reason.NON_FINITE and not np.all(np.isfinite([*history["loss"], last[1]])):
-        raise ValueError("loss or gradient is not finite")
-    return State(point, gradient, float(value), pairs, iterations, evaluations, history, reason)
-
-
-def _require_consistent(arrays: dict[str, np.ndarray], rho: list[float], counts: list[Any]) -> None:
-    """Refuse what no minimisation leaves; ``counts``: evaluations at the start, by iteration, and in all."""
-    _numbers(counts, int)
+    counts = _numbers([*history["evaluations"], evaluations], int)
     if counts[0] < 1 or counts[-1] < counts[-2] or any(b <= a for a, b in pairwise(counts[:-1])):
         raise ValueError("the evaluations do not grow from 1")
-    if len(rho) >= len(counts) - 1:
-        raise ValueError(f"{len(rho)} steps are remembered of {len(counts) - 2}")
+    if len(rho) > iterations:
+        raise ValueError(f"{len(rho)} steps are remembered of {iterations}")
     if not all(np.all(np.isfinite(array)) for name, array in arrays.items() if name != "gradient"):
         raise ValueError("a vector is not finite")
     for i, r in enumerate(rho):
@@ -175,3 +162,9 @@ def _require_consistent(arrays: dict[str, np.ndarray], rho: list[float], counts:
         near = 100 * np.finfo(arrays["point"].dtype).eps * np.sum(np.abs(products))
         if not (r > 0 and abs(1 / r - np.sum(products)) <= near):
             raise ValueError(f"rho {i} is not 1 / (s . y)")
+    last = history["loss"][-1], history["gradient_norm"][-1]
+    if not np.array_equal(last, (value, np.max(np.abs(arrays["gradient"]))), equal_nan=True):
+        raise ValueError("loss and gradient are not the history's last")
+    if reason is not Reason.NON_FINITE and not np.all(np.isfinite([*history["loss"], last[1]])):
+        raise ValueError("loss or gradient is not finite")
+    return State(point, gradient, float(value), pairs, iterations, evaluations, history, reason)

@@ -21,11 +21,9 @@ def optimizer_from(config: Mapping[str, Any]) -> Optimizer:
     """The optimizer that ``config()`` described; InputError: an unknown name, or settings that do not fit."""
     settings = dict(config)
     chosen = look_up("optimizer", settings.pop("name", None), OPTIMIZERS)
-    rate = settings.get("learning_rate")
-    if isinstance(rate, Mapping):
-        terms = dict(rate)
-        schedule = look_up("schedule", terms.pop("name", None), SCHEDULES)
-        settings["learning_rate"] = schedule(**terms)
+    if isinstance(settings.get("learning_rate"), Mapping):
+        terms = dict(settings["learning_rate"])
+        settings["learning_rate"] = look_up("schedule", terms.pop("name", None), SCHEDULES)(**terms)
     return chosen(**settings)
 
 

@@ -11,8 +11,7 @@ from backends import Backend, InputError
 from backends.dispatch import Kernel
 from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
-from dnn.validation.ranges import Checked
-from dnn.validation.settings import require_number, require_positive
+from dnn.validation.settings import Checked, require_number, require_positive
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,11 @@ class Optimizer(Checked):
     def kept(self) -> tuple[str, ...]:
         """Names of the vectors that it keeps."""
         return (*self.slots, *(slot for name, slot in self.variants.items() if getattr(self, name)))
+
+    @property
+    def kernel_alone(self) -> bool:
+        """Whether its step is the usual kernel's, which may be taken place by place, and nothing else."""
+        return type(self).bind is Optimizer.bind and (self.clip_norm, self.clip_value) == (None, None)
 
     def settings(self) -> tuple[Any, ...]:
         """The kernel's settings: the fields in their order, without those that all optimizers have."""
@@ -112,8 +116,7 @@ class OptimizerState:
 
         def next_rate() -> None:
             xp, control = backend.xp, self.control
-            done = xp.astype(xp.minimum(control[3:4], last), xp.int64)
-            gather(rates, done, control[0:1], 1.0)
+            gather(rates, xp.astype(xp.minimum(control[3:4], last), xp.int64), control[0:1], 1.0)
 
         if table.size > 1:
             parts.insert(0, next_rate)

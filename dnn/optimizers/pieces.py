@@ -4,24 +4,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from backends import Array
-from dnn.optimizers.optimizer import Optimizer, OptimizerState
+from dnn.optimizers.optimizer import OptimizerState
 from dnn.parameters import Parameters
 
 
 def pieces(
     state: OptimizerState, parameters: Parameters, gradients: Array, places: Sequence[slice]
 ) -> list[Callable[[], None]]:
-    """What comes first in ``state.step``, and then its work on each of these places of the vectors.
-
-    Args:
-        gradients: (n,), instead of those of the parameters.
-
-    Empty: the optimizer clips, or is of somebody who may look at all places.
+    """What comes first in ``state.step``, and then its work on each of these places of the vectors, with
+    these gradients (n,). Empty: it does more than its kernel.
     """
     optimizer = state.optimizer
-    if (optimizer.clip_norm, optimizer.clip_value) != (None, None) or type(
-        optimizer
-    ).bind is not Optimizer.bind:
+    if not optimizer.kernel_alone:
         return []
     controls = [state.control, *(state.control + 0.0 for _ in places[1:])]
     kernel, settings = optimizer.bind(parameters.backend), optimizer.settings()

@@ -9,10 +9,7 @@ class Penalty:
     """``l1 sum |w| + l2 sum w^2`` over the weights, as Keras's L1L2: no 1/2, so torch's weight_decay is 2 l2.
 
     Weights are the parameters with two axes or more; biases, and a normalisation's scale and shift, are free.
-
-    Args:
-        parameters: of the model.
-        l1, l2: finite, at least 0; else InputError.
+    l1 and l2 are finite and at least 0; else InputError.
     """
 
     def __init__(self, parameters: Parameters, l1: float, l2: float) -> None:

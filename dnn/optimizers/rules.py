@@ -10,18 +10,15 @@ from types import MappingProxyType
 from backends import InputError
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.ranges import Flag, NotNegative, Positive, Share
+from dnn.validation.settings import Flag, NotNegative, Positive, Share
 
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """v = momentum v + g;  p = p - rate v, or with Nesterov p = p - rate (g + momentum v).
 
-    As torch.optim.SGD without dampening (Sutskever et al. 2013).
-
-    Args:
-        momentum: in [0, 1).
-        nesterov: needs a momentum above 0.
+    As torch.optim.SGD without dampening (Sutskever et al. 2013). ``momentum`` is in [0, 1); ``nesterov``
+    needs one above 0.
     """
 
     learning_rate: float | Schedule = 0.01
@@ -56,7 +53,6 @@ class Adagrad(Optimizer):
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
     """v: running mean of g^2;  s = g / (sqrt(v) + epsilon);  p = p - rate s, or with momentum
-
     velocity = momentum velocity + s;  p = p - rate velocity.
 
     Tieleman and Hinton 2012, as torch.optim.RMSprop: epsilon outside the root, and the rate outside the

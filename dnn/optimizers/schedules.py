@@ -3,7 +3,6 @@
 Every schedule may begin with a warm-up: after ``warmup`` updates that rise in a straight line towards the
 curve's first rate, the curve begins. In torch's words: SequentialLR of LinearLR(start_factor=1/(warmup + 1),
 total_iters=warmup) and the curve, with milestones=[warmup].
-
 A curve goes from ``initial``, at least 0, over ``steps`` updates, at least 1, to ``final``, at least 0.
 """
 
@@ -15,8 +14,8 @@ import numpy as np
 
 from backends import InputError
 from backends.table import Table
-from dnn.validation.ranges import Checked, Count, Natural, NotNegative, Positive, Share
-from dnn.validation.settings import look_up, positive_integer, require
+from dnn.validation import settings
+from dnn.validation.settings import Count, Natural, NotNegative, Positive, Share
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 
@@ -25,18 +24,13 @@ _HEIGHTS = ("rate", "initial", "highest")  # the setting that says how high the 
 
 
 @dataclass(frozen=True)
-class Schedule(Checked):
-    """A rate for every update, counted over the model's life; past the table's end its last one.
-
-    Attributes:
-        name: in ``over_training`` and on the command line.
-        examples: settings with which the checks make the schedule.
-    """
+class Schedule(settings.Checked):
+    """A rate for every update, counted over the model's life; past the table's end its last one."""
 
     warmup: Natural = field(default=0, kw_only=True)
 
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]]
+    name: ClassVar[str]  # in ``over_training`` and on the command line
+    examples: ClassVar[tuple[Mapping[str, Any], ...]]  # settings with which the checks make the schedule
 
     def curve(self) -> np.ndarray:
         """The rates after the warm-up: (n,) float64, n at least 1."""
@@ -194,9 +188,9 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     >>> over_training("linear", 1.0, updates=5, warmup=1).rates()
     array([0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ])
     """
-    schedule = look_up("schedule", name, SCHEDULES)
-    rest = positive_integer("updates", updates) - warmup
-    require(rest >= 1, "warmup", warmup, f"fewer than the {updates} updates of the training")
+    schedule = settings.look_up("schedule", name, SCHEDULES)
+    rest = settings.positive_integer("updates", updates) - warmup
+    settings.require(rest >= 1, "warmup", warmup, f"fewer than the {updates} updates of the training")
     usual = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
     given: dict[str, Any] = usual | dict.fromkeys(_HEIGHTS, rate)
     return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})

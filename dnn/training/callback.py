@@ -11,7 +11,7 @@ from backends import InputError
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.training.state import CALLBACK, TrainingState
-from dnn.validation.closed import shown_with_settings
+from dnn.validation.objects import shown_with_settings
 from dnn.validation.settings import require_instances
 
 
@@ -75,8 +75,8 @@ class Callback:
         """After the last epoch, also when training is interrupted."""
 
 
+# Keras's hooks, by how they begin, that nothing here calls.
 NEVER_CALLED = ("on_batch_", "on_train_batch_", "on_test_", "on_predict_")
-"""Keras's hooks, by how they begin, that nothing here calls."""
 
 
 def require_callbacks(callbacks: Sequence[Any]) -> None:

@@ -50,8 +50,7 @@ def chunks(
     for start in range(0, n, chunk):
         stop = min(start + chunk, n)
         batch = buffer[: stop - start, ...]
-        index = xp.arange(start, stop, dtype=xp.int64, device=backend.device)
-        gather(x, index, batch, scale)
+        gather(x, xp.arange(start, stop, dtype=xp.int64, device=backend.device), batch, scale)
         network.reserve(stop - start, training)
         yield start, stop, batch
 

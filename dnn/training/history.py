@@ -24,8 +24,7 @@ class History:
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             require(number, f"logs[{name!r}]", value, "a number")
         for name in {**self.history, **logs}:
-            numbers = self.history.setdefault(name, [nan] * len(self.epoch))
-            numbers.append(float(logs.get(name, nan)))
+            self.history.setdefault(name, [nan] * len(self.epoch)).append(float(logs.get(name, nan)))
         self.epoch.append(epoch)
 
     def rows(self) -> Iterator[tuple[int, dict[str, float]]]:
@@ -38,10 +37,8 @@ class History:
         names: Sequence[str] | None = None,
     ) -> Any:  # fmt: skip
         """The curves as a matplotlib Figure: a notebook shows it, ``savefig("curves.png")`` writes it.
-
-        Args:
-            labels: of the curves of training and of validation.
-            names: a picture for each of these; None: for each number but the seconds.
+        ``labels`` are those of the curves of training and of validation. There is a picture for each of the
+        ``names``; None: for each number but the seconds.
         """
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
@@ -56,8 +53,7 @@ class History:
             for key, label, colour in curves:
                 if key in self.history:
                     axes.plot(self.epoch, self.history[key], "o-", ms=3, color=colour, label=label)
-            axes.set_xlabel("epoch")
-            axes.set_ylabel(WORDS.get(name, name.replace("_", " ")))
+            axes.set(xlabel="epoch", ylabel=WORDS.get(name, name.replace("_", " ")))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3)
             axes.legend()

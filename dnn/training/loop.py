@@ -30,8 +30,7 @@ class Batches:
     """The updates of one pass over the examples, in the order that the model's seed and the epoch give.
 
     Args:
-        network: compiled.
-        examples: N of them; the last batch may be shorter.
+        network: compiled; examples: N of them, so that the last batch may be shorter.
         batch_size: all N are one batch if they are fewer.
         shuffle: a new order each epoch; else as they lie.
         steps: updates of an epoch, the first of its order; None: all.
@@ -41,7 +40,6 @@ class Batches:
     Attributes:
         updates: of an epoch; done: of the running epoch so far.
         totals: the running epoch's sums.
-
     Raises InputError: more steps than there are batches.
     """
 
@@ -158,7 +156,6 @@ class Training:
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
-        """All epochs; see ``Sequential.fit``."""
         network, updates = self.network, self.batches.updates
         first, last, done = network.epochs_done + 1, network.epochs_done + epochs, 0
         if state is not None:
@@ -209,12 +206,9 @@ class Training:
             watchers = [(c, c.every) for c in self.watchers if c.every is not None]  # which they may change
             pace = gcd(*(every for _, every in watchers)) or batches.updates
             batches.run(pace - batches.done % pace)
+            made, updates, seen, names = batches.done, batches.updates, batches.seen, batches.totals.names
+            read, take = partial(batches.totals.read, seen), partial(self.take, epoch, made)
             for watcher, every in watchers:
-                if batches.done % every == 0 or batches.done == batches.updates:
-                    watcher.on_progress(self._progress(epoch, epochs))
+                if made % every == 0 or made == updates:
+                    watcher.on_progress(Progress(epoch, epochs, made, updates, seen, read, take, names))
         return batches.totals.read(batches.seen)
-
-    def _progress(self, epoch: int, epochs: int) -> Progress:
-        batches, seen = self.batches, self.batches.seen
-        read, take = partial(batches.totals.read, seen), partial(self.take, epoch, batches.done)
-        return Progress(epoch, epochs, batches.done, batches.updates, seen, read, take, batches.totals.names)

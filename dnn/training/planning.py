@@ -24,16 +24,12 @@ KNOWN = CategoricalCrossentropy, SparseCategoricalCrossentropy  # not what someb
 def planned(step: Any, unroll: int = 25) -> Callable[[int], None] | None:
     """``run(n)`` for n of these steps (TrainingStep), from the backend; None: layer by layer."""
     network: Network = step.network
-    optimizer, parameters = network.optimizer, network.parameters
-    fits = (
-        network.penalty is None and not network.frozen
-        and type(optimizer).bind is Optimizer.bind
-        and optimizer.clip_norm is None and optimizer.clip_value is None
-    )  # fmt: skip
+    fits = network.penalty is None and not network.frozen and network.optimizer.kernel_alone
     make = planner(step) if fits else None
     if make is None:
         return None
-    plan = make(step.order, step.position, parameters.gradients, step.totals.sums, unroll=unroll)
+    gradients = network.parameters.gradients
+    plan = make(step.order, step.position, gradients, step.totals.sums, unroll=unroll)
     return network.backend.planned(plan)
 
 
@@ -94,8 +90,7 @@ def work_of(network: Network, batch: int) -> Work | None:
     products = tuple(
         (layer.activation, layer.input_shape[0], layer.units) for layer in layers if isinstance(layer, Dense)
     )
-    kernel = optimizer.bind(network.backend)
-    return Work(batch, products, kernel, len(optimizer.kept), optimizer.settings())
+    return Work(batch, products, optimizer.bind(network.backend), len(optimizer.kept), optimizer.settings())
 
 
 def _layers(network: Network, layers: list[Any], gradients: Array) -> tuple[PlannedLayer, ...]:

@@ -1,9 +1,7 @@
-"""Where a training stands, whole: enough to go on from it as if nothing had happened.
+"""Where a training stands, whole: enough to go on from it as if nothing had happened, on any backend.
 
 Weights, the optimizer's vectors and counters, the sums of the running epoch, the position in it, and the
-history. Random numbers need nothing more: their streams are keyed by seed, purpose and step, and have no
-state. The arrays are named and in the model's dtype, so that a state taken on one backend can be gone on from
-on another.
+history. Random numbers need nothing more: their streams are keyed by seed, purpose and step.
 """
 
 import hashlib
@@ -54,9 +52,8 @@ class TrainingState:
         """Of its position and of all its arrays but the callbacks'."""
         digest = hashlib.sha256(f"{self.epoch} {self.updates};".encode())
         for name, array in sorted(self.arrays.items()):
-            if name.startswith(CALLBACK):
-                continue
-            digest.update(f"{name} {array.dtype} {array.shape};".encode() + array.tobytes())
+            if not name.startswith(CALLBACK):
+                digest.update(f"{name} {array.dtype} {array.shape};".encode() + array.tobytes())
         return digest.hexdigest()
 
     @property
@@ -112,8 +109,7 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
         odd = sorted(here.keys() ^ saved)
         raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
     for name, place in here.items():
-        array = state.arrays[name]
-        dtype = dtype_name(place)
+        array, dtype = state.arrays[name], dtype_name(place)
         if array.shape != tuple(place.shape) or str(array.dtype) != dtype:
             got = f"array {name!r} of the training state is {array.dtype} {array.shape}"
             raise StateError(got, f"{dtype} {tuple(place.shape)}")
@@ -156,16 +152,13 @@ def read_state(path: Path) -> TrainingState:
             raise ValueError(f"epoch {state.epoch}, updates {state.updates}")
         if not isinstance(state.facts, dict) or not isinstance(state.history, dict):
             raise TypeError("facts and history are no objects")
-        for name, values in state.history.items():
-            state.history[name] = _numbers(name, values)
+        past: dict[str, Any] = state.history
+        for name, values in past.items():
+            texts = "nan", "inf", "-inf"  # as JSON lacks these numbers
+            fits = isinstance(values, list) and all(type(v) in (int, float) or v in texts for v in values)
+            if not fits:
+                raise TypeError(f"history {name!r} is no list of numbers")
+            past[name] = [float(value) for value in values]
         if len({len(values) for values in state.history.values()}) > 1:
             raise ValueError("histories are of different lengths")
     return state
-
-
-def _numbers(name: str, values: Any) -> list[float]:
-    """A history's entries; NaN and infinity, which JSON lacks, are text there."""
-    texts = ("nan", "inf", "-inf")
-    if not isinstance(values, list) or any(type(v) not in (int, float) and v not in texts for v in values):
-        raise TypeError(f"history {name!r} is no list of numbers")
-    return [float(value) for value in values]

@@ -1,8 +1,7 @@
 """One update on one batch: the only place where it is written what an update does.
 
-Everything that varies between updates (the position in the epoch, the optimizer's counters, the loss so
-far) is in arrays on the device. So an update reads nothing back, and a backend may record one and
-replay it.
+Everything that varies between updates (the position in the epoch, the optimizer's counters, the loss so far)
+is in arrays on the device. So an update reads nothing back, and a backend may record one and replay it.
 """
 
 from collections.abc import Callable
@@ -22,15 +21,12 @@ def gradients(
     """Forward, loss and backward on one reserved batch: all of an update but the optimizer's step.
 
     Afterwards the network's gradients are those of the batch's (weighted) mean loss and of the penalty; of
-    frozen layers they are 0.
+    frozen layers they are 0. Returns each example's loss times its weight, (B,).
 
     Args:
         x: (B, *input_shape); y: (B,) class numbers or (B, C) rows.
         weights: (B,) of the examples; None: all count alike.
         totals: where the batch is added.
-
-    Returns:
-        Each example's loss times its weight, (B,).
     """
     outputs, losses, dy = network.loss_of(x, y, training=True)
     if weights is not None:
@@ -56,8 +52,7 @@ class TrainingStep:
     Where the batch is cut into blocks, ``dnn.training.blocks.BlockedStep`` does it.
 
     Args:
-        network: compiled.
-        examples: all of them.
+        examples: all of them; network: compiled.
         order: (batches, B) int64, which rows make which batch; a view that the caller refills.
         totals: where the losses and right predictions are added.
     """
@@ -76,7 +71,6 @@ class TrainingStep:
         self.reserve()
 
     def reserve(self) -> None:
-        """Make the arrays of a batch."""
         self.network.reserve(self.size, training=True)
         self.batch_x, self.batch_y = self.arrays(self.size)
 
@@ -133,6 +127,5 @@ class TrainingStep:
         self._gather(self.y, index, y, 1.0)
 
     def learn(self) -> None:
-        """One update on the batch that was picked."""
         gradients(self.network, self.batch_x, self.batch_y, self.batch_weights, self.totals)
         self.network.update()

@@ -9,28 +9,18 @@ from dnn.network import Network
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
-from dnn.validation.examples import Examples
-from dnn.validation.sample_weights import ClassWeight
+from dnn.validation.examples import ClassWeight, Examples
 from dnn.validation.settings import positive_integer, require
 
 
-def is_stream(x: Any) -> bool:
-    """Whether it can be asked for batches and is no array of examples."""
-    return hasattr(x, "__iter__") and not hasattr(x, "shape")
-
-
 class Stream:
-    """The updates on batches as they come: what ``dnn.training.loop.Batches`` is for arrays.
+    """The updates on batches as they come, with the attributes of ``dnn.training.loop.Batches`` for arrays.
 
     Args:
-        network: compiled.
         source: begins anew for each epoch and gives (x, y) or (x, y, weight), of any number of examples; an
             iterator goes on where it was.
         steps: batches of an epoch; None: the length of the source.
-        class_weight: as in ``Sequential.fit``; make_step: as of ``Batches``.
-
-    Attributes:
-        updates, done, totals: as of ``Batches``; seen: examples of the running epoch so far.
+        class_weight: as in ``Sequential.fit``; network, make_step: as of ``Batches``.
     Raises InputError: steps that do not fit the length, or are None where there is none.
     """
 
@@ -42,14 +32,13 @@ class Stream:
         make_step: Any = TrainingStep,
     ) -> None:  # fmt: skip
         require(not isinstance(class_weight, str), "class_weight", class_weight, "a dict: x comes in batches")
-        self.network, self.source, self.class_weight = network, source, class_weight
-        self.make_step = make_step
+        self.network, self.source, self.make_step = network, source, make_step
+        self.class_weight = class_weight
         length = length_hint(source, -1)
         known = steps is not None or length >= 0
         require(known, "steps_per_epoch", steps, "how many batches of x, which has no length")
         steps = positive_integer("steps_per_epoch", length if steps is None else steps)
-        fits = length < 0 or steps <= length
-        require(fits, "steps_per_epoch", steps, f"at most the {length} batches of x")
+        require(length < 0 or steps <= length, "steps_per_epoch", steps, f"at most the {length} batches of x")
         self.updates = self.done = self.steps = steps
         self.seen = self.epoch = 0
         self.totals = Totals(network, weighted=True, classes=network.outputs > 1)

@@ -6,7 +6,6 @@ from dnn.network import Network
 
 class Totals:
     """Sums over the examples so far, on the device: losses, measures, and weights if there are any.
-
     ``classes`` says whether the targets are class numbers, which decides what is measured. ``names`` are
     "loss" and those of the measures.
     """

@@ -38,13 +38,10 @@ def numbers(backend: Backend, argument: str, array: Array, keep: str = "") -> Ar
 
 def require_numbers(argument: str, array: Array) -> None:
     """Refuse an array of text, dates, complex numbers, records or objects: InputError names its dtype."""
-    dtype = dtype_name(array)
-    if isinstance(array.dtype, np.dtype):
-        real = array.dtype.kind in NUMBERS
-    else:
-        real = dtype.startswith(("float", "bfloat", "int", "uint", "bool"))
+    dtype, kind = dtype_name(array), getattr(array.dtype, "kind", None)  # which other libraries do not say
+    real = kind in NUMBERS if kind else dtype.startswith(("float", "bfloat", "int", "uint", "bool"))
     if not real:
-        raise InputError(f"{argument} has dtype {brief(dtype)}, expected numbers; {NUMBER_IT}")
+        raise InputError(f"{argument} has dtype {brief(dtype)}", "numbers", NUMBER_IT)
 
 
 def _require_finite(argument: str, xp: Any, array: Array, cast_to: str) -> None:

@@ -19,11 +19,9 @@ HOST = (1, 3, 11)
 
 
 def taken(backend: Backend, argument: str, given: Any) -> Array:
-    """A host NumPy array or an array of the backend, of any shape and dtype, with the numbers given.
-
-    Args:
-        given: a NumPy array, an array of the backend, one of another library on the same device or on the
-            host, lists of numbers, a data frame or a column of one, or what else has ``__array__``.
+    """A host NumPy array or an array of the backend, of any shape and dtype, with the numbers given: by such
+    an array, one of another library on the same device or on the host, lists of numbers, a data frame or a
+    column of one, or what else has ``__array__``.
     Raises InputError: it holds no numbers, is on another device, or has rules of its own (a masked array).
     """
     if type(given) is np.ndarray or isinstance(given, np.memmap):

@@ -1,16 +1,21 @@
 """The door: everything that a network learns from or is judged by comes in here, once.
-
-What has passed is an ``Examples``, which nothing behind the door looks at again.
+What has passed is an ``Examples``, which nothing behind the door looks at again. ``sample_weight`` and
+``class_weight`` become one number an example.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+
 from backends import Array, Backend, InputError
-from dnn.validation.arrays import examples, targets
+from backends.errors import shown
+from dnn.validation.arrays import examples, numbers, targets
+from dnn.validation.conversion import taken
 from dnn.validation.rows import Rows
-from dnn.validation.sample_weights import ClassWeight, combined_weights
-from dnn.validation.settings import require_number
+from dnn.validation.settings import is_integer, require, require_number
+
+ClassWeight = Mapping[int, float] | str | None
 
 
 class Examples(NamedTuple):
@@ -26,7 +31,6 @@ class Examples(NamedTuple):
         return int(self.x.shape[0])
 
     def part(self, start: int, stop: int) -> Self:
-        """Those from here to there."""
         return type(self)(*(None if a is None else a[start:stop, ...] for a in self))
 
 
@@ -57,14 +61,13 @@ class Door(NamedTuple):
         self, x: Any, validation_split: Any, validation_data: Any, sample_weight: Any, resume: Any
     ) -> Examples | None:
         """What goes with batches from an iterable x: validation data, and nothing that needs all examples."""
-        validation_split = require_number("validation_split", validation_split, 0.0, 1.0)
-        if validation_split != 0.0 or sample_weight is not None:
-            name = "sample_weight" if validation_split == 0.0 else "validation_split"
-            got = f"{name} is given with an iterable of batches"
+        split = require_number("validation_split", validation_split, 0.0, 1.0)
+        if split != 0.0 or sample_weight is not None:
+            got = f"{'validation_split' if split else 'sample_weight'} is given with an iterable of batches"
             raise InputError(got, "it with arrays alone", "use validation_data, and batches (x, y, weight)")
         if resume is not None and isinstance(x, Iterator):
-            got = "x is an iterator"
-            raise InputError(got, "with resume what begins anew, such as a list or a DataLoader")
+            expected = "with resume what begins anew, such as a list or a DataLoader"
+            raise InputError("x is an iterator", expected)
         return None if validation_data is None else self.admit_validation(validation_data)
 
     def admit_batch(self, item: Any, number: int, class_weight: ClassWeight) -> Examples:
@@ -76,14 +79,15 @@ class Door(NamedTuple):
         found = self._unweighted(x, y, (f"x of batch {number}", f"y of batch {number}"))
         if weight is None:
             weight = self.backend.xp.ones(found.size, dtype=self.backend.dtype, device=self.backend.device)
-        return found._replace(weights=self._combined(found.y, weight, class_weight))
+        return found._replace(weights=self._weights(found.y, weight, class_weight, some=False))
 
-    def _combined(self, y: Array, sample_weight: Any, class_weight: ClassWeight) -> Array | None:
-        return combined_weights(self.backend, y, sample_weight, class_weight, self.outputs, self.ignored)
-
-    def _weights(self, y: Array, sample_weight: Any, class_weight: ClassWeight = None) -> Array | None:
-        weights = self._combined(y, sample_weight, class_weight)
-        if weights is not None and float(self.backend.xp.max(weights)) == 0.0:
+    def _weights(
+        self, y: Array, sample_weight: Any, class_weight: ClassWeight = None, some: bool = True
+    ) -> Array | None:
+        """Those of the examples, of which with ``some`` at least one must count."""
+        given = sample_weight, class_weight
+        weights = combined_weights(self.backend, y, *given, self.outputs, self.ignored)
+        if some and weights is not None and float(self.backend.xp.max(weights)) == 0.0:
             raise InputError("the weights are all 0, expected at least one example that counts")
         return weights
 
@@ -104,16 +108,72 @@ class Door(NamedTuple):
         if require_number("validation_split", validation_split, 0.0, 1.0) != 0.0:
             if validation is not None:
                 raise InputError("validation_split and validation_data are both given, expected one of them")
-            given, validation = self._split(given, validation_split)
+            cut = int(given.size * (1.0 - validation_split))  # Keras's rounding
+            if cut in (0, given.size):
+                got = f"validation_split is {validation_split} of {given.size} examples"
+                cure = "use validation_data for a set of your own"
+                raise InputError(got, "a share that leaves both parts some", cure)
+            given, last = given.part(0, cut), given.part(cut, given.size)
+            validation = last._replace(weights=self._weights(last.y, last.weights))
         if class_weight is not None or given.weights is not None:
             given = given._replace(weights=self._weights(given.y, given.weights, class_weight))
         return given, validation
 
-    def _split(self, given: Examples, share: float) -> tuple[Examples, Examples]:
-        """The first examples, and the last ``share`` of them. Raises InputError: a part would be empty."""
-        cut = int(given.size * (1.0 - share))  # Keras's rounding
-        if cut in (0, given.size):
-            expected = "a share that leaves both parts some; use validation_data for a set of your own"
-            raise InputError(f"validation_split is {share} of {given.size} examples, expected {expected}")
-        first, last = given.part(0, cut), given.part(cut, given.size)
-        return first, last._replace(weights=self._weights(last.y, last.weights))
+
+def combined_weights(
+    backend: Backend, y: Array, sample_weight: Any, class_weight: ClassWeight, outputs: int,
+    ignored: int | None = None,
+) -> Array | None:  # fmt: skip
+    """The weights on the device, (N,) in the backend's dtype; None: all examples count alike.
+
+    The class of a row of y is its largest entry, or with one output 1 above 0.5, else 0. Examples of the
+    class ``ignored`` have the weight 0. Weights are at least 0; "balanced" ones are N / (classes that occur *
+    examples of the class), as scikit-learn has it, without the ignored examples.
+    Raises InputError: another shape, an unknown class, a negative number, NaN or infinity.
+    """
+    ignored = ignored if y.ndim == 1 else None
+    if sample_weight is None and class_weight is None and ignored is None:
+        return None
+    n = int(y.shape[0])
+    weights = backend.xp.ones(n, dtype=backend.dtype, device=backend.device)
+    if sample_weight is not None:
+        given = taken(backend, "sample_weight", sample_weight)
+        if tuple(given.shape) != (n,):
+            raise InputError(f"sample_weight has shape {tuple(given.shape)}", f"({n},): one for each example")
+        weights = numbers(backend, "sample_weight", given)
+        if float(backend.xp.min(weights)) < 0.0:
+            raise InputError("sample_weight holds NaN, infinity or numbers below 0", "finite ones from 0")
+    if class_weight is not None:
+        weights = weights * _class_weights(backend, class_weight, y, outputs, ignored)
+    return weights if ignored is None else backend.xp.where(y == ignored, weights * 0.0, weights)
+
+
+def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored: int | None) -> Array:
+    xp, classes = backend.xp, max(outputs, 2)
+    if y.ndim == 2:
+        y = xp.astype(y[:, 0] > 0.5 if outputs == 1 else xp.argmax(y, axis=1), xp.int64)
+    if isinstance(given, str) and given == "balanced":
+        host = backend.to_host(y)
+        counted = host if ignored is None else host[host != ignored]
+        counts, table = np.bincount(counted, minlength=classes), np.ones(classes)
+        there = counts > 0  # all that occur count alike
+        table[there] = len(counted) / (there.sum() * counts[there])
+    else:
+        table = _named(given, classes)
+    if ignored is not None:
+        y = xp.where(y == ignored, y * 0, y)
+    return xp.take(backend.from_host(table.astype(backend.dtype_name)), y, axis=0)
+
+
+def _named(given: Any, classes: int) -> np.ndarray:
+    """The weight of each class, (classes,) in float64, as given."""
+    expected = "'balanced' or a dict such as {0: 1.0, 1: 5.0}"
+    require(isinstance(given, Mapping), "class_weight", given, expected)
+    table = np.ones(classes)
+    for number, weight in given.items():
+        if not is_integer(number) or not 0 <= number < classes:
+            raise InputError(f"class_weight names class {shown(number)}, expected classes 0 to {classes - 1}")
+        plain = weight.item() if isinstance(weight, np.generic) else weight
+        require_number(f"class_weight[{number}]", plain, 0.0)
+        table[number] = weight
+    return table

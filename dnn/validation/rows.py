@@ -17,12 +17,8 @@ PAGES = 1 << 21
 
 
 class Rows:
-    """N examples on the host, of which rows are picked as plain arrays.
-
-    Args:
-        source: what is picked from: its ``shape``, ``dtype`` and rows by a list of numbers.
-        dtype: NumPy's name of what it is picked as.
-        start, stop: the examples of the source that are meant.
+    """N examples on the host, start to stop of ``source``, of which rows are picked as plain arrays of this
+    dtype (NumPy's name). The source has a ``shape``, a ``dtype`` and rows by a list of numbers.
     """
 
     def __init__(self, source: Any, dtype: str, start: int = 0, stop: int | None = None) -> None:

@@ -1,17 +1,20 @@
-"""Settings: numbers, names and lists. What does not fit is an InputError that names the argument."""
+"""Settings: numbers, names and lists. What does not fit is an InputError that names the argument.
+
+What a field of a dataclass may be can be written as its type: ``beta1: Share = 0.9``, see ``Checked``.
+"""
 
 import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import numpy as np
 
-from backends import InputError
-from backends.errors import shown, unknown
+from backends.errors import InputError, shown, unknown
 
 T = TypeVar("T")
 LATER = frozenset(("trainable", "use_bias", "dilation", "groups", "pos_weight", "ceil_mode",
@@ -118,3 +121,26 @@ def require_positive(argument: str, value: float) -> None:
     """Refuse 0 where ``require_number`` alone would let it in."""
     require_number(argument, value, 0.0)
     require(value != 0, argument, value, "a finite number above 0")
+
+
+NotNegative = Annotated[float, partial(require_number, low=0.0)]
+Positive = Annotated[float, require_positive]
+Share = Annotated[float, partial(require_number, low=0.0, high=1.0)]  # 1 excluded
+Count = Annotated[int, positive_integer]
+Flag = Annotated[bool, require_bool]
+Natural = Annotated[int, natural_number]
+ClassNumber = Annotated[int | None, require_integer]
+
+
+class Checked:
+    """Base of frozen dataclasses: when an object is made, each field is checked against its type, and numbers
+    of NumPy become plain ones. Raises InputError: a setting out of range.
+    """
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self), include_extras=True).items():
+            value = getattr(self, name, None)
+            if isinstance(value, np.generic):  # NumPy's own numbers would make float32 arrays float64
+                object.__setattr__(self, name, value := value.item())
+            for check in getattr(hint, "__metadata__", ()):
+                check(name, value)

@@ -52,7 +52,7 @@ LOSS = '''
 from dataclasses import dataclass
 from backends.reference.losses import as_dense
 from dnn import Loss
-from dnn.validation.ranges import Positive
+from dnn.validation.settings import Positive
 
 @dataclass(frozen=True)
 class Quartic(Loss):

@@ -6,8 +6,8 @@ import sklearn.metrics as theirs
 from helpers import small_data, small_model
 
 from backends import InputError, get_backend
-from dnn import confusion_matrix, precision, recall, top_k_accuracy
-from dnn.measures import correct
+from dnn import BinaryCrossentropy, MeanSquaredError, confusion_matrix, precision, recall, top_k_accuracy
+from dnn.measures import MEASURES
 
 LABELS = np.random.default_rng(1).integers(0, 6, 300)
 FOUND = np.where(np.random.default_rng(2).random(300) < 0.6, LABELS, (LABELS + 1) % 6)
@@ -75,10 +75,14 @@ def test_refused(call, message):
 
 
 def test_count_correct(backend):
+    def correct(outputs, targets, loss):
+        right = MEASURES["accuracy"].batch(backend, loss, outputs, backend.from_host(targets))
+        return float(backend.xp.sum(right))
+
     outputs = backend.from_host(np.asarray([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], dtype="f4"))
     for targets in (np.asarray([1, 1, 1]), np.eye(2, dtype="f4")[[1, 1, 1]]):
-        assert float(backend.xp.sum(correct(backend, outputs, backend.from_host(targets)))) == 2.0
+        assert correct(outputs, targets, MeanSquaredError()) == 2.0
     column = backend.from_host(np.asarray([[-0.5], [0.2], [0.7]], dtype="f4"))
-    yes = backend.from_host(np.asarray([[0.0], [1.0], [1.0]], dtype="f4"))
-    assert float(backend.xp.sum(correct(backend, column, yes))) == 2.0
-    assert float(backend.xp.sum(correct(backend, column, yes, 0.0))) == 3.0
+    yes = np.asarray([[0.0], [1.0], [1.0]], dtype="f4")
+    assert correct(column, yes, MeanSquaredError()) == 2.0
+    assert correct(column, yes, BinaryCrossentropy()) == 3.0

@@ -12,9 +12,9 @@ from dnn.interop.onnx.graph import DTYPE, Graph, Value
 from dnn.interop.onnx.layers import write_row
 from dnn.io.atomic_files import write_atomically
 from dnn.layers import Layer
-from dnn.layers.description import plain
 from dnn.layers.layer import Shape
 from dnn.sequential import Sequential
+from dnn.validation.objects import plain
 from dnn.validation.settings import is_text, look_up, require_bool, require_kind, require_list, require_path
 
 PROJECT, VERSION, CLASS_NAMES = "array-api-dnn", 1, "class_names"

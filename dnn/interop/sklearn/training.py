@@ -14,12 +14,12 @@ from backends import Array, Backend, InputError
 from backends.errors import shown
 from backends.reference import ACTIVATIONS
 from dnn.layers import Dense, Layer
-from dnn.layers.description import made_again
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import Reason
 from dnn.optimizers import SGD, Adam, AdamW, Optimizer
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
+from dnn.validation.objects import made_again
 from dnn.validation.settings import (
     look_up,
     positive_integer,

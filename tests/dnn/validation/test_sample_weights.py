@@ -6,7 +6,7 @@ from helpers import assert_close, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
 from dnn import SGD, Dense, Sequential
-from dnn.validation.sample_weights import combined_weights
+from dnn.validation.examples import combined_weights
 
 EPS = float(np.finfo(np.float32).eps)
 
