@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from backends.dispatch import override
-from backends.numpy import images as numpy_images
+from backends.numpy import layers as numpy_layers
 from backends.reference.signatures import Arrays, Numbers
 from backends.reference.windows import Padding, Pair
 
@@ -92,7 +92,7 @@ def max_pool2d_backward(
 @override(devices=("cpu",))
 def warp_images(xp: Any, x: Array, matrix: Array, moves: Array, y: Array) -> None:
     """NumPy's, in the tensors' own memory: a fifth of the time."""
-    numpy_images.warp_images(None, x.numpy(), matrix.numpy(), moves.numpy(), y.numpy())
+    numpy_layers.warp_images(None, x.numpy(), matrix.numpy(), moves.numpy(), y.numpy())
 
 
 def batch_norm(
