@@ -121,7 +121,7 @@ def worst_ratio(make, shape, seed, batch):
 
 @pytest.mark.parametrize("batch", [1, 100])
 def test_every_layer(batch):
-    cases = [(make, shape) for _, make, shape in samples()] + EDGES
+    cases = [(make, shape) for _, make, shape in samples() if not make().outermost] + EDGES
     ratios = [worst_ratio(*case, seed, batch) for case in cases for seed in SEEDS]
     print(f"{len(ratios)} layers at batch {batch}: {max(ratios):.3f} of the bound at most")
     assert max(ratios) <= 1.0
