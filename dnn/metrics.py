@@ -61,8 +61,7 @@ def precision(labels: Any, predictions: Any, classes: int | None = None) -> np.n
     array([1. , 0.5])
     """
     counts = confusion_matrix(labels, predictions, classes)
-    share: np.ndarray = counts.diagonal() / np.maximum(counts.sum(axis=0), 1)
-    return share
+    return np.asarray(counts.diagonal() / np.maximum(counts.sum(axis=0), 1))
 
 
 def recall(labels: Any, predictions: Any, classes: int | None = None) -> np.ndarray:
@@ -72,8 +71,7 @@ def recall(labels: Any, predictions: Any, classes: int | None = None) -> np.ndar
     array([0.5, 1. ])
     """
     counts = confusion_matrix(labels, predictions, classes)
-    share: np.ndarray = counts.diagonal() / np.maximum(counts.sum(axis=1), 1)
-    return share
+    return np.asarray(counts.diagonal() / np.maximum(counts.sum(axis=1), 1))
 
 
 def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:

@@ -51,5 +51,4 @@ def host_uniform(key: Key, shape: tuple[int, ...], step: int = 0) -> np.ndarray:
 def host_normal(key: Key, shape: tuple[int, ...]) -> np.ndarray:
     """Standard normal float64 numbers on the host, by the transform of Box and Muller (1958)."""
     radius = np.sqrt(-2.0 * np.log(host_uniform(key, shape, step=0)))
-    normal: np.ndarray = radius * np.cos(2.0 * np.pi * host_uniform(key, shape, step=1))
-    return normal
+    return np.asarray(radius * np.cos(2.0 * np.pi * host_uniform(key, shape, step=1)))

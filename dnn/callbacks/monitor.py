@@ -24,8 +24,7 @@ class Best:
 
     def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
         settings.look_up("mode", mode, dict.fromkeys(("auto", "min", "max")))
-        settings.require_number("min_delta", min_delta, 0.0)
-        self.monitor, self.min_delta = monitor, min_delta
+        self.monitor, self.min_delta = monitor, settings.require_number("min_delta", min_delta, 0.0)
         named, expected = isinstance(monitor, str), "the name of a number such as 'val_loss'"
         settings.require(named, "monitor", monitor, expected)
         large = mode == "max" or (mode == "auto" and ("acc" in monitor or "r2" in monitor))

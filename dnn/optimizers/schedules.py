@@ -44,8 +44,7 @@ class Schedule(settings.Checked):
             cure = "train fewer epochs, or take a constant rate without warm-up"
             raise InputError(got, f"at most {LONGEST}", cure)
         curve = self.curve()
-        rise = curve[0] * np.arange(1, self.warmup + 1) / (self.warmup + 1)
-        return np.concatenate([rise, curve])
+        return np.concatenate([curve[0] * np.arange(1, self.warmup + 1) / (self.warmup + 1), curve])
 
     def config(self) -> dict[str, Any]:
         """Name and settings as JSON values."""
