@@ -5,7 +5,7 @@ With the library's products (``update.cu``) the lecture's network takes 17, and 
 kernel and what multiplies are given.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from backends.backend import Backend, Step
 from backends.cupy.compiled import dense, dtype_of
 from backends.cupy.sources import FUSED_KINDS, OPTIMIZERS
 from backends.plan import Compressed, Plan
-from backends.reference.signatures import Array, Numbers
+from backends.reference.signatures import Array, Arrays, Numbers
 
 Matmul = Callable[..., Any]  # of (a, b, out=)
 Bind = Callable[..., Step]  # of (name, grid, block, *arguments), as ``compiled.bound``
@@ -56,9 +56,7 @@ def numbers(optimizer: str, settings: Numbers, scale: float = 1.0) -> list[float
     return [scale, *betas, *rest]
 
 
-def stepping(
-    name: str, numbers: Array, control: Array, g: Array, p: Array, slots: Sequence[Array]
-) -> list[Any]:
+def stepping(name: str, numbers: Array, control: Array, g: Array, p: Array, slots: Arrays) -> list[Any]:
     """How the kernel of an optimizer's step is started."""
     n = p.shape[0]
     reads = OPTIMIZERS.index(name), numbers, control, g, n
@@ -112,7 +110,7 @@ class Update:
         reads = plan.x, plan.y, plan.order, plan.position, self.batch, width, self.numbers
         grid = -(-width // THREADS), self.batch
         pick = self.bind(f"pick_{self.form}", grid, (THREADS,), *reads, x, y)
-        values, gradients, *slots = plan.vectors
+        (values, gradients), slots = plan.vectors[:2], plan.vectors[2:]
         step = self.bind(*stepping(plan.optimizer, self.numbers, plan.control, gradients, values, slots))
         inputs = [x, *self.outputs[:-1]]
         return [pick, *self.forward(matmul, inputs, y), *self.backward(matmul, inputs), self.account(), step]

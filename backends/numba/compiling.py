@@ -12,11 +12,10 @@ from numba.core.caching import FunctionCache
 # A product and a sum may become one fused instruction, rounded once instead of twice; every other liberty of
 # fast math is left out, since NaN and infinity must pass through.
 FAST = {"contract"}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 # Compiled into the loops that call it, and kept with them.
-part = numba.njit(
-    nogil=True, fastmath=FAST, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
-)
+part = numba.njit(fastmath=FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]
@@ -39,7 +38,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 def compiled(function: Callable[..., None], fastmath: Collection[str] = FAST) -> Any:
     """The function, compiled at its first call for the machine at hand and for each dtype."""
-    made = numba.njit(function, nogil=True, fastmath=set(fastmath), error_model="numpy")
+    made = numba.njit(function, fastmath=set(fastmath), **OPTIONS)
     kept = _unless_it_fails(_Cache, function)
     if kept is not None:
         made._cache = kept  # as its enable_caching does

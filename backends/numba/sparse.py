@@ -13,23 +13,26 @@ FLOATS, BYTES, COMPRESSED = 0, 1, 2  # forms of x
 
 
 @part
-def taken(row, sparse, scale, places, out):  # type: ignore[no-untyped-def]
-    """The row times the scale; or where it is not 0, and what is there. Returns how many; a NaN is not 0."""
+def compress(row, scale, places, kept):  # type: ignore[no-untyped-def]
+    """Where a row is not 0, and what is there times the scale; a NaN is not 0. Returns how many."""
     n = 0
     for k in range(row.shape[0]):
         value = np.float32(row[k]) * scale
-        if sparse:
-            places[n] = k
-            out[n] = value
-            n += value != 0
-        else:
-            out[k] = value
+        places[n] = k
+        kept[n] = value
+        n += value != 0
     return n
 
 
 @part
+def fill(row, scale, out):  # type: ignore[no-untyped-def]
+    for k in range(row.shape[0]):
+        out[k] = np.float32(row[k]) * scale
+
+
+@part
 def between(plan, row, places, kept, low, high):  # type: ignore[no-untyped-def]
-    """The same of what is not 0 in these columns of a row that is compressed already."""
+    """The same of these columns of a row that is compressed already."""
     ends, n = words(plan.ends, plan.examples + 1), 0
     first, many = 4 * ends[row], ends[row + 1] - ends[row]
     columns, values = numbers(plan.columns + first, many), line(plan.x + first, many)
@@ -49,15 +52,19 @@ def pick(plan, index, mine, low, high):  # type: ignore[no-untyped-def]
     counts = numbers(plan.counts + 4 * mine, plan.rows)
     for i in range(plan.rows):
         where = 4 * (mine + width * i)
-        out, places = line(plan.batch + where, width), numbers(plan.places + where, width)
-        if plan.form == COMPRESSED:
-            many = between(plan, index[i], places, out, low, high)
-        elif plan.form == BYTES:
-            many = taken(small[index[i], low:high], plan.sparse, plan.scale, places, out)
-        else:
-            many = taken(whole[index[i], low:high], plan.sparse, plan.scale, places, out)
+        out = line(plan.batch + where, width)
         if plan.sparse:
-            counts[i] = many
+            places = numbers(plan.places + where, width)
+            if plan.form == COMPRESSED:
+                counts[i] = between(plan, index[i], places, out, low, high)
+            elif plan.form == BYTES:
+                counts[i] = compress(small[index[i], low:high], plan.scale, places, out)
+            else:
+                counts[i] = compress(whole[index[i], low:high], plan.scale, places, out)
+        elif plan.form == BYTES:
+            fill(small[index[i], low:high], plan.scale, out)
+        else:
+            fill(whole[index[i], low:high], plan.scale, out)
 
 
 @part

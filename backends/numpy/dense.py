@@ -114,10 +114,7 @@ def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array)
     highs, lows = (np.broadcast_to(words, out.shape) for words in (high, low))
     for start in range(0, out.size, BLOCK):
         part = slice(start, start + BLOCK)
-        x0 = highs[part].astype(np.uint32)
-        x1 = lows[part].astype(np.uint32)
-        x0 += keys[0]
-        x1 += keys[1]
+        x0, x1 = highs[part].astype(np.uint32) + keys[0], lows[part].astype(np.uint32) + keys[1]
         scratch = np.empty_like(x0)
         for group in range(5):
             for r in ROTATIONS[group % 2]:
@@ -126,7 +123,4 @@ def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array)
                 x1 ^= x0
             x0 += keys[(group + 1) % 3]
             x1 += seconds[group]
-        result = (x0 >> np.uint32(1)).astype(np.int64)
-        result <<= 32
-        result |= x1
-        out[part] = result
+        out[part] = ((x0 >> np.uint32(1)).astype(np.int64) << 32) | x1

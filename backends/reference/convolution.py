@@ -68,9 +68,8 @@ def groups(x: Array, W: Array) -> Iterator[tuple[slice, slice]]:
     """For each group of channels which of x and which of z: n_in / groups is the third length of W."""
     inputs, count = W.shape[2], x.shape[3] // W.shape[2]
     outputs = W.shape[3] // count
-    return (
-        (slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs)) for g in range(count)
-    )
+    for g in range(count):
+        yield slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs)
 
 
 @kernel(writes=("z",))
