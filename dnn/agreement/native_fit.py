@@ -32,7 +32,8 @@ def _mean_loss(case: FitCase, backend: Backend, y: Array) -> Callable[..., Array
         each = partial(torch.nn.functional.cross_entropy, weight=classes, reduction="none", **kept)
         # With outputs of 0 each loss is log C times what the class counts, and 0 if it is ignored.
         counts = each(torch.zeros_like(z), y[rows]) / log(case.classes)
-        return (each(z, y[rows]) * often[rows]).sum() / (counts * often[rows]).sum()
+        total = (counts * often[rows]).sum()  # 0 of a batch in which nothing counts
+        return (each(z, y[rows]) * often[rows]).sum() / torch.where(total == 0, 1.0, total)
 
     return mean_loss
 

@@ -128,7 +128,7 @@ class Program:
             normal, gamma = (h - mean) * inverse, p["batch_normalization_1.gamma"]
             n = normal * gamma + p["batch_normalization_1.beta"]
         found = self.probabilities(n * drop)
-        dz = (found - np.eye(case.classes)[y]) * (w / w.sum())[:, None]
+        dz = (found - np.eye(case.classes)[y]) * (w / (w.sum() or 1.0))[:, None]
         g["dense_2.W"], g["dense_2.b"] = (n * drop).T @ dz, dz.sum(axis=0)
         dn = dz @ p["dense_2.W"].T * drop
         if case.normalised:

@@ -508,6 +508,15 @@ def _weighted_sum_over_the_batch_size(monkeypatch):
     monkeypatch.setattr(step, "weigh", wrong)
 
 
+def _a_batch_that_counts_nothing_divided_by_its_weight(monkeypatch):
+    def wrong(xp, weights, losses, gradient, whole=None):
+        losses *= weights
+        with np.errstate(invalid="ignore"):
+            gradient *= (weights * len(weights) / weights.sum())[:, None]
+
+    monkeypatch.setattr(step, "weigh", wrong)
+
+
 def _class_weights_in_validation(monkeypatch):
     fit = Sequential.fit
 
@@ -541,6 +550,7 @@ def _ignored_examples_learnt_as_class_0(monkeypatch):
     "plant",
     [
         _weighted_sum_over_the_batch_size,
+        _a_batch_that_counts_nothing_divided_by_its_weight,
         _class_weights_in_validation,
         _ignored_examples_in_the_accuracy,
         _ignored_examples_learnt_as_class_0,
