@@ -77,7 +77,14 @@ class CupyBackend(Backend):
             return super().zeros(shape, dtype)
 
     def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
-        return self._unrecorded(partial(_on, self.device, super().capture(step, unroll)))
+        run = partial(_on, self.device, super().capture(step, unroll))
+
+        def warned(n: int) -> None:
+            only = "only updates of Dense layers, with the cross-entropy of class numbers and without TF32"
+            warnings.warn(f"CuPy records as CUDA graphs {only}; these go one by one", stacklevel=2)
+            run(n)
+
+        return warned if self.graphs else run
 
     def planned(self, plan: Plan) -> Callable[[int], None] | None:
         with self.device:
@@ -86,16 +93,6 @@ class CupyBackend(Backend):
                 return partial(_on, self.device, CupyGraphs(step, plan.unroll))
             step = update.planned(plan, self, compiled.bound, self.xp.matmul)
         return None if step is None else self.capture(step)
-
-    def _unrecorded(self, run: Callable[[int], None]) -> Callable[[int], None]:
-        """The same, which says that it is not what was asked for, if it is not."""
-
-        def warned(n: int) -> None:
-            only = "only updates of Dense layers, with the cross-entropy of class numbers and without TF32"
-            warnings.warn(f"CuPy records as CUDA graphs {only}; these go one by one", stacklevel=2)
-            run(n)
-
-        return warned if self.graphs else run
 
     def to_host(self, array: Array) -> np.ndarray:
         import cupy

@@ -25,25 +25,6 @@ MOST_ROWS = 65535  # of a batch: CUDA's most blocks on the second axis
 MOST_CLASSES = 128  # in products.cu a warp makes all logits of an example
 
 
-def fits(plan: Plan, backend: Backend, whole: bool) -> bool:
-    """Whether the kernels know all that is in the plan, and may be taken."""
-    x = plan.x
-    return (
-        backend.fused
-        and backend.wrap is None
-        and plan.whole is None
-        and not isinstance(x, Compressed)
-        and dtype_of(x) in ("uint8", backend.dtype_name)
-        and dense(x)
-        and dense(plan.y)
-        and plan.optimizer in OPTIMIZERS
-        and all(layer.activation in FUSED_KINDS for layer in plan.layers)
-        and 0 < plan.order.shape[1] <= MOST_ROWS
-        and max(*plan.vectors[0].shape, *plan.order.shape) < 2**31
-        and not (whole and (backend.precision != "float32" or plan.layers[-1].W.shape[1] > MOST_CLASSES))
-    )
-
-
 def numbers(optimizer: str, settings: Numbers, scale: float = 1.0) -> list[float]:
     """The scale of x and the optimizer's settings as ``dnn::optimize`` has them."""
     rest = [float(setting) for setting in settings]
@@ -192,9 +173,24 @@ class Update:
 def planned(plan: Plan, backend: Backend, bind: Bind, matmul: Matmul | None = None) -> Step | None:
     """An update of a plan, with this ``matmul`` or with products of its own.
 
-    None: the kernels do not know all that is in it.
+    None: the kernels do not know all that is in it, or may not be taken.
     """
-    if not fits(plan, backend, matmul is None):
+    x = plan.x
+    known = (
+        backend.fused
+        and backend.wrap is None
+        and plan.whole is None
+        and not isinstance(x, Compressed)
+        and dtype_of(x) in ("uint8", backend.dtype_name)
+        and dense(x)
+        and dense(plan.y)
+        and plan.optimizer in OPTIMIZERS
+        and all(layer.activation in FUSED_KINDS for layer in plan.layers)
+        and 0 < plan.order.shape[1] <= MOST_ROWS
+        and max(*plan.vectors[0].shape, *plan.order.shape) < 2**31
+    )
+    own = backend.precision == "float32" and plan.layers[-1].W.shape[1] <= MOST_CLASSES
+    if not known or (matmul is None and not own):
         return None
     update = Update(plan, backend, bind)
     calls = update.whole() if matmul is None else update.merged(matmul)
