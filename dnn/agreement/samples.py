@@ -27,7 +27,7 @@ from dnn.layers import (
     LayerNormalization,
     MaxPooling2D,
 )
-from dnn.layers.augmentation import Augmentation
+from dnn.layers.augmentation import Warp
 from dnn.layers.normalization import Normalization
 
 # The first makes Dense(24) square: a transposed W then fits. Of 7 x 8 pixels "same" pads one side more.
@@ -110,10 +110,10 @@ def condition(layer: Layer, x: np.ndarray) -> float:
 
     2 for softmax, whose derivative is a difference of dy and a mean. Normalisation subtracts a mean, whose
     rounding has the size of x, and divides by the standard deviation: sqrt(mean x^2) / sqrt(variance +
-    epsilon) of a column or row, and of these the root mean square. A view of an image takes its pixels from
-    places up to H / 2 and W / 2 from the middle; a place that is off by a pixel takes another pixel.
+    epsilon) of a column or row, and of these the root mean square. In training a view of an image takes its
+    pixels from places up to H / 2 and W / 2 from the middle; a place off by a pixel takes another one.
     """
-    if isinstance(layer, Augmentation):
+    if isinstance(layer, Warp):
         return sum(layer.input_shape[:2]) / 2
     if not isinstance(layer, Normalization):
         return 2.0 if layer.activation == "softmax" else 1.0

@@ -131,6 +131,8 @@ def _bound(probe: Layer, batches: Batches, wanted: Named, flat: float) -> Callab
         forward, back, over = inner[i]
         k = {"y": forward, "dx": back}.get(short, over)
         worst = magnified[i] * (flat if short == "y" else 1.0)
+        if tensor == "y in evaluation" and probe.outermost:  # x, or rows of a table
+            worst = 1.0
         if short.startswith("running"):
             return running(tensor, unit)
         if tensor == "y in evaluation" and isinstance(probe, BatchNormalization):
