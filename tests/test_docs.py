@@ -110,7 +110,7 @@ SMALL = {
     "benchmark.py": TIME,
     "benchmark.py --rotations 24 --contenders numpy numba torch pytorch pytorch-fused torch-compile jax "
     "keras-jax sklearn floor-numpy floor-torch": TIME,
-    "benchmark.py --race --rotations 4": "--dataset digits --rotations 1 --contenders numpy",
+    "benchmark.py --race --rotations 3": "--dataset digits --rotations 1 --contenders numpy",
     "gpu_check.py": "--parts doctor",
     "gpu_check.py --json gpu.json": "--parts doctor",
     "lecture.py --list": "",
