@@ -68,8 +68,8 @@ def _batches(probe: Layer, shape: tuple[int, ...], batch: int, seed: int) -> Bat
     if isinstance(probe, Normalization):
         x[cuts[-2] :] += 1000.0  # where the mean of squares and the square of the mean have no digits left
     else:
-        few, first = 0 if probe.output_shape[-1] < 24 else batch, probe.activation == "softmax"
-        dy[few:, ..., : 1 if first else None] += 3.0 if first else 1.0
+        few, first = probe.output_shape[-1] < 24, probe.activation == "softmax"
+        dy[0 if few else batch :, ..., : 1 if first else None] += 3.0 if first or few else 1.0
     return list(zip(np.split(x, cuts[:-1]), np.split(dy, cuts[:-1]), strict=True))
 
 
