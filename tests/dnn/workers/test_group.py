@@ -1,5 +1,6 @@
 """Groups of workers over gloo, forked: the same bits, and whom they name when one is missing or another."""
 
+import faulthandler
 import json
 import os
 import signal
@@ -50,6 +51,7 @@ def run(folder, work, size, **more):
     """What ``work(workers)`` returns in each of so many processes; or its error, as text."""
 
     def process():
+        faulthandler.dump_traceback_later(50, file=2)  # of a hang, which ``said`` then shows
         workers = None
         try:
             workers = Workers.from_environment(timeout=more.get("timeout", 30.0), mixed="mixed" in more)
