@@ -62,18 +62,18 @@ class Divided:
         product, product_backward = self._original.kernels("dense", "linear")
         dW, db, dx = gradients
         slope(dy, y, y, dz)
-        weights, biases = [], []
+        weights: list[Array] = []
+        biases: list[Array] = []
         for i, rows in enumerate(self.cut):
-            second = i % 2 == 1 and W.shape[1] >= FEW
-            if not second:
-                weights.append(self._zeros(W.shape, i) if i else dW)
+            x_, dz_, columns = x[rows, ...], dz[rows, ...], W.shape[0]
             biases.append(self._zeros(db.shape, i) if i else db)
-            x_, dz_ = x[rows, ...], dz[rows, ...]
-            if second:
+            if i % 2 == 1 and W.shape[1] >= FEW:
                 self._add(x_.T, dz_, weights[-1])
-                x_ = x_[:, :0]  # db alone is left
-            made = self._zeros(W.shape)[:0, ...] if second else weights[-1]
-            product_backward(dz_, x_, y[rows, ...], W[: x_.shape[1], ...], dz_, (made, biases[-1], None))
+                columns = 0  # of x; db alone is left
+            else:
+                weights.append(self._zeros(W.shape, i) if i else dW)
+            made = weights[-1][:columns, ...], biases[-1], None
+            product_backward(dz_, x_[:, :columns], y[rows, ...], W[:columns, ...], dz_, made)
         for sums in (weights, biases):
             add_up(sums, iadd)
         if dx is not None:
