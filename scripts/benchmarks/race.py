@@ -21,12 +21,12 @@ from backends import get_backend
 from benchmarks.contenders import environment
 from benchmarks.quartiles import lower_quartile
 from dnn.datasets import Dataset, load_dataset
+from dnn.optimizers.schedules import OneCycle
 from dnn.presets import PRESETS
 from dnn.sequential import Sequential
 from dnn.training.history import History
 
 QUICK = PRESETS["quick"]
-HIGHEST, RISE = 6e-3, 0.2
 Images = NDArray[np.float32]
 Curve = dict[str, list[float]]  # of each epoch: seconds, and accuracy on the test images
 
@@ -40,6 +40,13 @@ def ours(name: str, data: Dataset, seed: int, updates: int) -> Curve:
     options: dict[str, Any] = {"batch_size": QUICK.batch_size, "epochs": QUICK.epochs, "verbose": 0}
     fitted: History = model.fit(data.x_train, data.y_train, validation_data=test, **options)
     return {"seconds": fitted.history["seconds"], "accuracy": fitted.history["val_accuracy"]}
+
+
+def cycle(updates: int) -> OneCycle:
+    """The preset's rates."""
+    rates = QUICK.optimizer(updates).learning_rate
+    assert isinstance(rates, OneCycle)
+    return rates
 
 
 def timed(epoch: Callable[[], object], accuracy: Callable[[], float]) -> Curve:
@@ -67,8 +74,9 @@ def pytorch(name: str, data: Dataset, seed: int, updates: int) -> Curve:
     hidden = nn.Linear(x.shape[1], 500), nn.ReLU(), nn.Linear(500, 500), nn.ReLU()
     module = nn.Sequential(*hidden, nn.Linear(500, data.classes))
     optimizer = torch.optim.Adam(module.parameters(), fused=True)
+    given = cycle(updates)
     rates = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, HIGHEST, total_steps=updates, pct_start=RISE, cycle_momentum=False
+        optimizer, given.highest, total_steps=updates, pct_start=given.rise, cycle_momentum=False
     )
 
     def epoch() -> None:
@@ -97,9 +105,10 @@ def keras(name: str, data: Dataset, seed: int, updates: int) -> Curve:
     views = np.lib.stride_tricks.sliding_window_view(wide, data.image_shape, (1, 2))
     hidden = [k.layers.Dense(500, activation="relu") for _ in range(2)]
     model = k.Sequential([k.layers.Input((x.shape[1],)), *hidden, k.layers.Dense(data.classes, "softmax")])
-    rise = round(RISE * updates)
+    given = cycle(updates)
+    rise = round(given.rise * updates)
     rate = k.optimizers.schedules.CosineDecay(
-        HIGHEST / 25, updates - rise, warmup_target=HIGHEST, warmup_steps=rise
+        given.highest / given.div_factor, updates - rise, warmup_target=given.highest, warmup_steps=rise
     )
     model.compile(k.optimizers.Adam(rate), "sparse_categorical_crossentropy")
 
