@@ -18,7 +18,7 @@ from backends.reference.activations import ACTIVATIONS
 from backends.reference.signatures import Array
 from backends.threads import Way
 
-AT_ONCE = 8  # updates between two looks at the clock
+AT_ONCE = 8  # updates between two looks at the clock, if they take less than LOOK
 LOOK = 0.1  # seconds by which a way is known
 TRIED = 4  # of the other way, after one that wakes its threads or lets them fall asleep
 SHORT = 0.9  # the share of the processor's time, of what all threads could take, below which others take it
@@ -61,20 +61,23 @@ class Pace:
         self.alone, self._trial = self._way is not None, False
         self._count, self._spent, self._used = 0, 0.0, 0.0  # updates, seconds, and those of the processor
         self._mean = 0.0  # seconds of an update in the present way
+        self._at_once = 1
         self._wait = WAITS[0]
         self._next = perf_counter() + self._wait
 
     def __call__(self, n: int) -> None:
         while n > 0:
-            k = 1 if self._trial else min(n, AT_ONCE)
+            k = 1 if self._trial else min(n, self._at_once)
             start, used = perf_counter(), process_time()
             if self._way is not None and self.alone != self._trial:
                 with self._way():
                     self._run(k)
             else:
                 self._run(k)
+            took = perf_counter() - start
+            self._at_once = AT_ONCE if took < LOOK else 1
             self._count += k
-            self._spent += perf_counter() - start
+            self._spent += took
             self._used += process_time() - used
             n -= k
             if self._trial:

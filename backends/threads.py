@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Self
+from typing import ClassVar, Self
 
 from backends.errors import InputError, shown
 
@@ -15,6 +15,7 @@ class Threads:
     """A part of Backend: one thread that cannot be changed, unless its library says otherwise."""
 
     name: str
+    shares: ClassVar[bool] = False  # whether threads share what is computed element by element too
 
     @property
     def thread_count(self) -> int:
@@ -39,18 +40,18 @@ class Threads:
         return replace(self, threads=n)  # type: ignore[type-var]
 
     @contextmanager
-    def one_thread(self) -> Iterator[None]:
-        """While it is open, products are computed in the thread that asks for them alone.
+    def in_threads(self, n: int) -> Iterator[None]:
+        """While it is open, products have n threads; with 1, that which asks for them.
 
         Raises InputError: as ``set_threads``.
         """
         before = self.thread_count
-        if before != 1:
-            self.set_threads(1)
+        if before != n:
+            self.set_threads(n)
         try:
             yield
         finally:
-            if before != 1:
+            if before != n:
                 self.set_threads(before)
 
     def ways_alone(self) -> Iterable[Way]:

@@ -260,7 +260,7 @@ def report(run: Run, history: Any, seconds: float, first: float) -> None:
     from dnn.run_folder import RESULT
 
     backend, numbers = run.model.backend, history.history
-    with backend.one_thread() if run.options.blocks > 1 else nullcontext():
+    with backend.in_threads(1) if run.options.blocks > 1 else nullcontext():
         described = backend.describe()
     loss, accuracy = numbers["val_loss"][-1], numbers["val_accuracy"][-1]
     sure = judged(run.model, run.data, run.options.hold_out)

@@ -9,9 +9,15 @@ NORM_FLOOR = 1e-6  # added to the norm, so that a gradient of 0 is not divided b
 
 
 @kernel(writes=("g",))
-def add_product(xp: Any, a: Array, b: Array, g: Array) -> None:
-    """``g = g + a b``. Reads a (m, k), b (k, n); writes g (m, n)."""
-    g[...] = g + xp.matmul(a, b)
+def matmul(xp: Any, a: Array, b: Array, g: Array, adds: bool) -> None:
+    """``g = a b``, or ``g = g + a b`` if it adds. Reads a (m, k), b (k, n); writes g (m, n)."""
+    g[...] = g + xp.matmul(a, b) if adds else xp.matmul(a, b)
+
+
+@kernel(writes=("sums",))
+def column_sums(xp: Any, z: Array, sums: Array) -> None:
+    """``sums_kj = sum_i z_kij``. Reads z (k, m, n); writes sums (k, n)."""
+    sums[...] = xp.sum(z, axis=1)
 
 
 @kernel(writes=("g",))

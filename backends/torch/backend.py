@@ -49,6 +49,7 @@ class TorchBackend(Backend):
     """PyTorch tensors on one device."""
 
     graphs: bool = False
+    shares: ClassVar[bool] = True
 
     OVERRIDES: ClassVar[Sequence[Override]] = (
         *dense.ACTIVATIONS, *optimizers.STEPS, *overrides_in(dense, layers, optimizers),

@@ -19,5 +19,5 @@ def one_thread() -> Iterator[None]:
         for name in ("numpy", "torch"):
             if name in sys.modules:
                 with suppress(InputError):  # a BLAS that cannot be told keeps its threads
-                    stack.enter_context(get_backend(name).one_thread())
+                    stack.enter_context(get_backend(name).in_threads(1))
         yield

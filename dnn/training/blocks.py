@@ -11,13 +11,15 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from functools import partial
+from functools import cache, partial
 from operator import iadd
 from typing import Any
 
 from backends import Array, Backend, InputError
+from backends.pace import Pace
 from dnn.network import Network
-from dnn.training.member import Member, share_vectors
+from dnn.training.divided import alike
+from dnn.training.member import Member, leaves, share_vectors
 from dnn.training.step import TrainingStep, settle
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
@@ -38,7 +40,7 @@ class BlockedStep(TrainingStep):
         """Nothing: members have arrays of their own, and pick the examples."""
 
     def runner(self, unroll: int) -> Callable[[int], None]:
-        return self.network.backend.capture(self, unroll)
+        return self.team.steady(self.network.backend.capture(self, unroll))
 
     def pick(self) -> None:
         self.pick_numbers()
@@ -47,8 +49,7 @@ class BlockedStep(TrainingStep):
         """One update on the batch that was picked. Nothing is changed before all workers' sums are there."""
         network, member = self.network, self.team.add_up(self)
         total = self.team.total
-        sums = add_up([total[place] for place in member.places], self.totals.join)
-        self.totals.join(self.totals.sums, sums)
+        self.totals.join(self.totals.sums, self.totals.joined(member.sums_of(total, self.team.blocks)))
         for state, _, place in member.floats:
             state[...] = state + network.backend.xp.reshape(total[place], state.shape)
         for state, counted in member.others:
@@ -57,29 +58,58 @@ class BlockedStep(TrainingStep):
 
 
 class Team:
-    """This worker's threads, each with a member; called as TrainingStep is, it makes a BlockedStep."""
+    """This worker's members, one for each thread, or one that has the library's threads; called as
+    TrainingStep is, it makes a BlockedStep.
+    """
 
     def __init__(self, network: Network, blocks: int, workers: Workers) -> None:
         self.network, self.blocks, self.workers = network, blocks, workers
         each = blocks // workers.size
-        threads = _threads(network.backend, each, workers.local_size)
-        part, first = each // threads, workers.rank * each
-        self._parts = [range(first + i * part, first + (i + 1) * part) for i in range(threads)]
+        self._threads = _threads(network.backend, each, workers.local_size)
+        self._part = range(workers.rank * each, (workers.rank + 1) * each)
+        self._zeros = cache(partial(workers.zeros, network.backend))
         self._members: list[Member] = []
-        self._pools = [ThreadPoolExecutor(1) for _ in self._parts[1:]]  # buffers belong to a thread
+        self._pools: list[ThreadPoolExecutor] = []
 
     def __call__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> BlockedStep:
-        if not self._members:
-            own, zeros = partial(self.workers.zeros, network.backend), network.backend.zeros
-            makers: list[Callable[[int], Array]] = [own, *[zeros] * len(self._pools)]
-            self._members = [
-                Member(network, totals, self.blocks, part, zeros)
-                for part, zeros in zip(self._parts, makers, strict=True)
-            ]
-            self._first = share_vectors(self._members)
         step = BlockedStep(network, examples, order, totals, self)
-        self._all(lambda member: member.reserve(step))
+        if self._members:
+            self._all(lambda member: member.reserve(step))
+        elif not self._alone(step):
+            self._meet(step, self._threads, 1)
         return step
+
+    def _alone(self, step: BlockedStep) -> bool:
+        """Whether one member does it, in the library's threads: members wait for one another in Python."""
+        if self._threads == 1 or not self.network.backend.shares or not alike(leaves(self.network.layers)):
+            return False
+        self._meet(step, 1, self._threads)
+        return self._members[0].together.get(step, False)
+
+    def _meet(self, step: BlockedStep, members: int, threads: int) -> None:
+        """Members with parts of the blocks, each with so many of the library's threads."""
+        size = len(self._part) // members
+        parts = [self._part[i * size : (i + 1) * size] for i in range(members)]
+        makers: list[Callable[[int], Array]] = [self._zeros, *[self.network.backend.zeros] * (members - 1)]
+        self._members = [
+            Member(self.network, step.totals, self.blocks, part, zeros, threads)
+            for part, zeros in zip(parts, makers, strict=True)
+        ]
+        self._first = share_vectors(self._members)
+        self._pools = [ThreadPoolExecutor(1) for _ in parts[1:]]  # buffers belong to a thread
+        self._all(lambda member: member.reserve(step))
+
+    def steady(self, run: Callable[[int], None]) -> Callable[[int], None]:
+        """``run(n)``, in one of the library's threads while that is the faster; no bit depends on it."""
+        threads = self._members[0].threads
+        return run if threads == 1 else Pace(run, threads, lambda: self._one_thread)
+
+    @contextmanager
+    def _one_thread(self) -> Iterator[None]:
+        (member,) = self._members
+        threads, member.threads = member.threads, 1
+        yield
+        member.threads = threads
 
     def close(self) -> None:
         for pool in self._pools:
@@ -140,7 +170,8 @@ class Team:
             member.take_step()
 
         self._first()
-        self._all(work)
+        with network.backend.in_threads(self._members[0].threads):
+            self._all(work)
 
 
 def _threads(backend: Backend, blocks: int, processes: int) -> int:
@@ -164,5 +195,5 @@ def steps_in_blocks(network: Network, blocks: int, workers: Workers) -> Iterator
         return
     if getattr(network.backend, "graphs", False):
         raise InputError(f"blocks is {blocks} with graphs", "1: a graph holds an update of one process")
-    with network.backend.one_thread(), closing(Team(network, blocks, workers)) as team:
+    with network.backend.in_threads(1), closing(Team(network, blocks, workers)) as team:
         yield team

@@ -22,9 +22,9 @@ from dnn.workers.tree import cuts
 UNIT = 16  # numbers of a vector: places begin at a multiple, as the widest registers do
 
 
-def _leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
+def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
     for layer in layers:
-        yield from _leaves(layer.inner) if layer.inner else (layer,)
+        yield from leaves(layer.inner) if layer.inner else (layer,)
 
 
 class Member:
@@ -34,6 +34,7 @@ class Member:
         totals: of the training; they say what is measured.
         blocks: of a batch; part: those of them that are this thread's, a whole subtree.
         zeros: makes the vector of the part's sums.
+        threads: of products, where all blocks are computed at once and these threads change no bits.
 
     Attributes:
         sums: a vector for each level of the subtree: gradients as they lie in the parameters, then the sums
@@ -45,17 +46,23 @@ class Member:
     take_step: Callable[[], None]
 
     def __init__(
-        self, network: Network, totals: Totals, blocks: int, part: range, zeros: Callable[[int], Array]
+        self,
+        network: Network,
+        totals: Totals,
+        blocks: int,
+        part: range,
+        zeros: Callable[[int], Array],
+        threads: int = 1,
     ) -> None:
-        self.whole, self.part = network, part
-        self._divided = Divided(network.backend) if divisible(_leaves(network.layers)) else None
+        self.whole, self.part, self.threads = network, part, threads
+        self._originals = list(leaves(network.layers))
+        self._divided = Divided(network.backend) if divisible(self._originals, network.goal) else None
         own = network.backend if self._divided is None else self._divided.backend
         self.network: Network = assembled(parts_of(network), own)
         del vars(self.network)["optimizer_state"]  # its vectors would be as long as all weights
         self.totals = Totals(self.network, totals.weight is not None, totals.classes)
         parameters, backend = network.parameters, network.backend
         self.n, k = parameters.gradients.shape[0], totals.sums.shape[0]
-        self.places = [slice(self.n + i * k, self.n + (i + 1) * k) for i in range(blocks)]
         end = self.n + blocks * k
         self.floats: list[tuple[Array, Array, slice]] = []  # states before the update, of a block; place
         self.others: list[tuple[Array, Array]] = []  # the same of what only counts
@@ -66,15 +73,14 @@ class Member:
             else:
                 self.others.append((before, mine))
         self.sums = [zeros(end), *(backend.zeros(end) for _ in range(len(part).bit_length() - 1))]
-        self._leaves = list(_leaves(self.network.layers))
+        self._leaves = list(leaves(self.network.layers))
         self._attached: list[
             list[tuple[Layer, Mapping[str, Array], Mapping[str, Array]]]
         ] = []  # of each level
         for total in self.sums:
             self.network.redirect(parameters.value, parameters.views(total))
             self._attached.append([(leaf, leaf.value, leaf.gradient) for leaf in self._leaves if leaf.value])
-        self._together: dict[Any, bool] = {}  # whether all blocks are computed at once, by step
-        self._originals = list(_leaves(network.layers))
+        self.together: dict[Any, bool] = {}  # whether all blocks are computed at once, by step
         self._random = [layer for layer in self._leaves if isinstance(layer, Random)]
         self._batches: dict[Any, tuple[Array, Array]] = {}  # room for the part's rows
         self._plans: dict[tuple[Any, int], Callable[[int], None]] = {}
@@ -87,9 +93,15 @@ class Member:
         step.whole = self._plan(step)
         rows = step.cuts[self.part[-1]][1] - step.cuts[self.part[0]][0]
         self._batches[step] = step.arrays(max(rows, *sizes))
-        if self._divided and not step.whole and self._filled(step) == list(self.part):
+        if self._divided and not step.whole and len(sizes) == 1 and self._filled(step) == list(self.part):
             self.network.reserve(rows, True)
-            self._together[step] = self._same_bits(step, rows)
+            self.together[step] = self._same_bits(step, rows)
+
+    def sums_of(self, vector: Array, count: int, first: int = 0) -> Array:
+        """Of a vector of ``sums``, the losses and measures of so many blocks (count, k); a view."""
+        k = self.totals.sums.shape[0]
+        start = self.n + first * k
+        return self.network.backend.view(vector[start : start + count * k], (count, k))
 
     def _same_bits(self, step: Any, n: int) -> bool:
         """Whether all blocks at once give the bits of each by itself. No BLAS promises it; which of its
@@ -102,8 +114,8 @@ class Member:
         if step.batch_weights is not None:
             step.batch_weights[...] = 1.0
         self._picked = step.cuts[self.part[0]][0], x, y
-        for self._together[step] in (False, True):
-            self._subtree(step, self.part, 0)
+        for self.together[step] in (False, True):
+            self._add_up(step, self.part)
             found.append(backend.to_host(self.sums[0]).tobytes())
         return found[0] == found[1]
 
@@ -117,10 +129,11 @@ class Member:
         for block in blocks:
             first, end = step.cuts[block]
             i = block - self.part[0] if block in self.part else 0
-            sums, adds, level = self.places[block], i % 2 == 1, (i - i % 2).bit_count()
+            adds, level = i % 2 == 1, (i - i % 2).bit_count()
             position, out = backend.zeros(1, dtype=step.index.dtype), self.sums[level]
+            sums = self.sums_of(out, 1, block)[0, ...]
             run = backend.planned(make(
-                step.index[:, first:end], position, out[: self.n], out[sums], whole=step.size, adds=adds,
+                step.index[:, first:end], position, out[: self.n], sums, whole=step.size, adds=adds,
                 room=room, again=block != blocks[0],
             ))  # fmt: skip
             if run is None:
@@ -139,13 +152,19 @@ class Member:
             mine._trainable = original.trainable
         first, end = step.cuts[blocks[0]][0], step.cuts[blocks[-1]][1]
         x, y = (array[: end - first, ...] for array in self._batches[step])
-        if not step.whole or blocks != self.part:
-            step.pick_rows(step.index[0, first:end], x, y)
         self._picked = first, x, y
-        self._subtree(step, blocks, 0)
+        with self.whole.backend.in_threads(self.threads):
+            if not step.whole or blocks != self.part:
+                step.pick_rows(step.index[0, first:end], x, y)
+        self._add_up(step, blocks)
+
+    def _add_up(self, step: Any, blocks: range) -> None:
+        together = self.together.get(step) and blocks == self.part
+        with self.whole.backend.in_threads(self.threads if together else 1):
+            (self._blocks if together else self._subtree)(step, blocks, 0)
 
     def _subtree(self, step: Any, blocks: range, level: int) -> None:
-        if len(blocks) == 1 or (self._together.get(step) and blocks == self.part):
+        if len(blocks) == 1:
             self._blocks(step, blocks, level)
             return
         half = len(blocks) // 2
@@ -173,9 +192,8 @@ class Member:
             layer.begin_at(first)
         for leaf, value, gradient in self._attached[level]:
             leaf.attach(value, gradient)
-        cut = [slice(a - first, b - first) for a, b in (step.cuts[block] for block in blocks)]
         if self._divided:
-            self._divided.cut = cut
+            self._divided.blocks = len(blocks)
         start, *arrays = self._picked
         x, y = (array[first - start : end - start, ...] for array in arrays)
         weights = None if step.batch_weights is None else step.batch_weights[first:end]
@@ -186,12 +204,7 @@ class Member:
         else:
             weigh(network.backend.xp, weights, losses, dy, step.batch_weights)
         network.backward(dy)
-        for block, rows in zip(blocks, cut, strict=True):
-            self.totals.clear()
-            self.totals.add(
-                outputs[rows, ...], y[rows, ...], losses[rows], None if weights is None else weights[rows]
-            )
-            out[self.places[block]] = self.totals.sums
+        self.totals.add_apart(self.sums_of(out, len(blocks), blocks[0]), outputs, y, losses, weights)
         for before, mine, place in self.floats:
             out[place] = network.backend.xp.reshape((mine - before) * share, (-1,))
 

@@ -44,7 +44,7 @@ def ours(settings: Settings, workers: Workers, stack: ExitStack) -> Slice:
     backend = get_backend(settings["backend"])
     if settings["threads"] == 1 and workers.size == 1:
         workers.local_size = os.cpu_count() or 1  # as if others had the other cores
-    stack.enter_context(backend.one_thread() if settings["threads"] == 1 else nullcontext())
+    stack.enter_context(backend.in_threads(1) if settings["threads"] == 1 else nullcontext())
     x, y = images(settings)
     hidden = [Dense(n, "relu") for n in WIDTHS[1:-1]]
     layers = [Rescaling(1 / 255), *hidden, Dense(10, "softmax")]

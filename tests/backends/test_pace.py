@@ -308,10 +308,10 @@ def test_threads_that_are_asked_for(name):
     try:
         backend = get_backend(name, threads=2)
         assert (backend.threads, backend.thread_count, backend.describe()["threads"]) == (2, 2, 2)
-        with backend.one_thread():
+        with backend.in_threads(1):
             assert backend.thread_count == 1
         assert backend.thread_count == 2
-        with pytest.raises(ZeroDivisionError), backend.one_thread():
+        with pytest.raises(ZeroDivisionError), backend.in_threads(1):
             raise ZeroDivisionError
         assert get_backend(name).thread_count == 2
         assert get_backend(name).threads is None

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from array_api_compat import array_namespace
 from helpers import Kept, assert_close, same_bits, weights
 
 import dnn.training.blocks as module
 from backends import InputError, get_backend
+from backends.pace import Pace
 from dnn import (
     Adam,
     BatchNormalization,
@@ -145,37 +147,96 @@ def test_what_is_not_finite_spoils_all_blocks_of_a_plan_as_layer_by_layer(monkey
     np.testing.assert_array_equal(*found)
 
 
-def trained_at_once(backend, monkeypatch, allowed):
-    """(weights and losses of a training, whether blocks of each size were computed at once)."""
+def mean_output(y, outputs):
+    """A mean over whatever rows it gets."""
+    return array_namespace(outputs).mean(outputs)
+
+
+def trained_at_once(backend, monkeypatch, allowed, activation="gelu", metrics=("accuracy",)):
+    """(weights and numbers of a training, [(whether a member computes its blocks at once, its threads)])."""
     together, same_bits = [], Member._same_bits
 
     def watch(member, step, n):
-        together.append(allowed and same_bits(member, step, n))
-        member._together[step] = together[-1]
-        return together[-1]
+        found = allowed and same_bits(member, step, n)
+        member.together[step] = found
+        together.append((found, member.threads))
+        return found
 
     monkeypatch.setattr(Member, "_same_bits", watch)
-    layers = [Dense(70, "relu"), Dropout(0.3), Dense(66, "gelu", use_bias=False), Dense(3, "softmax")]
+    layers = [Dense(70, "relu"), Dropout(0.3), Dense(66, activation, use_bias=False), Dense(3, "softmax")]
     made = Sequential([Flatten(), *layers], input_shape=(6, 6), backend=backend)
-    made.compile(metrics=["accuracy"])
+    made.compile(metrics=list(metrics))
     x, y = data()
     weight = np.linspace(0.5, 2, N)
     history = made.fit(x, y, batch_size=16, epochs=2, blocks=4, verbose=0, sample_weight=weight).history
     monkeypatch.undo()
-    return (weights(made).tobytes(), history["loss"]), together
+    del history["seconds"]
+    return (weights(made).tobytes(), history), together
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "strict"])
 @pytest.mark.parametrize("n", [1, 2])
-def test_blocks_at_once_have_the_bits_of_one_after_the_other(name, n, monkeypatch):
+@pytest.mark.parametrize("activation", ["gelu", "sigmoid"])
+@pytest.mark.parametrize("metrics", [("accuracy",), ("accuracy", mean_output)], ids=["accuracy", "of rows"])
+def test_blocks_at_once_have_the_bits_of_one_after_the_other(name, n, activation, metrics, monkeypatch):
     found = []
     for allowed in (True, False):
         threads(monkeypatch, n)
-        result, together = trained_at_once(get_backend(name), monkeypatch, allowed)
-        assert together[:n] == [allowed] * n
-        assert len(together) == 2 * n  # the last batch's blocks differ in size, and then in bits
+        result, together = trained_at_once(get_backend(name), monkeypatch, allowed, activation, metrics)
+        assert together == [(allowed, 1)] * n  # once: the last batch's blocks differ in size
         found.append(result)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch"])
+def test_where_the_library_shares_out_all_one_member_has_its_threads(name, monkeypatch):
+    """With the bits of one thread, and of members of one thread each."""
+    pytest.importorskip(name)
+    backend, found = get_backend(name), []
+    before = backend.thread_count
+    for n, allowed in ((2, True), (2, False), (1, False)):
+        threads(monkeypatch, n)
+        result, together = trained_at_once(backend, monkeypatch, allowed, "relu")
+        found.append((result, together))
+        assert backend.thread_count == before
+    (first, members), *others = found
+    assert members == ([(True, 2)] if backend.shares else [(True, 1)] * 2)
+    assert others[0][1] == [(False, 2)] * backend.shares + [(False, 1)] * 2
+    assert all(result == first for result, _ in others)
+
+
+def test_beside_others_that_member_has_one_thread_with_the_same_bits(monkeypatch):
+    pytest.importorskip("torch")
+    backend, found, work = get_backend("torch"), [], Member.work
+
+    def watched(member, step, blocks):
+        seen.append(member.threads)
+        work(member, step, blocks)
+
+    monkeypatch.setattr(Member, "work", watched)
+    for busy in (False, True):
+        seen = []
+        with monkeypatch.context() as patch:
+            threads(patch, 2)
+            patch.setattr(Pace, "busy", busy)  # as the last training found the machine
+            found.append(trained_at_once(backend, patch, True, "relu"))
+        assert seen[0] == 2 - busy
+    assert found[0] == found[1]
+    assert found[0][1] == [(True, 2)]
+
+
+def test_members_have_one_thread_each_where_the_librarys_change_bits(monkeypatch):
+    def wrong(name, kind, kernel):
+        def dense(x, W, b, y):
+            kernel(x, W, b, y)
+            y += 1e-6 * torch.get_num_threads()
+
+        return dense if name == "dense" else kernel
+
+    torch = pytest.importorskip("torch")
+    threads(monkeypatch, 2)
+    _, together = trained_at_once(get_backend("torch").wrapped(wrong), monkeypatch, True, "relu")
+    assert together == [(False, 2), (True, 1), (True, 1)]
 
 
 def test_blocks_are_computed_one_after_the_other_where_rows_beside_a_row_decide_its_bits(monkeypatch):
@@ -190,7 +251,7 @@ def test_blocks_are_computed_one_after_the_other_where_rows_beside_a_row_decide_
     for allowed in (True, False):
         threads(monkeypatch, 1)
         result, together = trained_at_once(get_backend("numpy").wrapped(wrong), monkeypatch, allowed)
-        assert not any(together)
+        assert together == [(False, 1)]
         found.append(result)
     assert found[0] == found[1]
 
