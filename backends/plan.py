@@ -47,10 +47,10 @@ class Plan:
         rates: (R,) learning rate of each update; the last one for all after them.
         sums: (3,): of the examples' losses, and of right answers if ``accuracy``.
         unroll: how many updates a backend that records them replays at a time.
-        whole: None, or of how many examples a batch of ``order`` is a block: then a run ends with its share
-            of the gradient, in dW and db; position, control array and parameters stay as they are. adds:
-            whether it is added to what is there. again: whether the parameters are as in the run before, of a
-            plan in the same room.
+        whole: None, or of how many examples a batch of ``order`` is a part: then a run ends with the gradient
+            of its blocks, in dW and db; position, control array and parameters stay as they are. cuts: where
+            these blocks begin, and the end; the power of two of gradients is added up in the order of
+            ``dnn.workers.tree``, and sums are (blocks, 3).
         room: arrays that a backend works in, by name; plans that run one after another may share them.
     """
 
@@ -69,6 +69,5 @@ class Plan:
     accuracy: bool
     unroll: int = 25
     whole: int | None = None
-    adds: bool = False
-    again: bool = False
+    cuts: tuple[int, ...] = ()
     room: dict[str, Any] = field(default_factory=dict)

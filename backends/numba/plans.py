@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def planned(given: Given) -> Callable[[int], None] | None:
     if (
         workers is None
         or (given.whole is None and given.optimizer not in ("adam", "adamw"))
-        or given.order.shape[1] > MANY
+        or max(b - a for a, b in pairwise(_cuts(given))) > MANY
         or not all(layer.activation in KINDS for layer in given.layers)
         or not all(_lies_as(np.float32, array) for array in weights)
         or not all(_lies_as(np.int64, array) for array in (given.y, given.order))
@@ -61,10 +62,12 @@ class _Made:
         floats, numbers = self._floats, partial(self._floats, dtype=np.int32)
         sparse = _density(given.x) <= SPARSE
         apart = (rows + MORE) * inner if sparse else 0
-        room = (CHUNK + 1) * int(layers["n_out"].max())
+        cuts = np.asarray(_cuts(given))
+        waiting = len(cuts).bit_length()  # subtrees whose sums wait for others
+        room = (CHUNK * waiting + len(cuts) + 1) * int(layers["n_out"].max())
         self._fill(
             self.plan[0], y=given.y, order=given.order, position=given.position, accuracy=given.accuracy,
-            rates=given.rates, control=given.control, sums=given.sums, adds=given.adds, again=given.again,
+            rates=given.rates, control=given.control, sums=given.sums, cuts=cuts, blocks=len(cuts) - 1,
             scale=given.scale, whole=given.whole or 0, **_source(given.x),
             **{name: numbers(name, apart) for name in ("places", "counts", "heights", "starts")},
             rows=rows, inner=inner, examples=examples, layers=layers, depth=len(layers), sparse=sparse,
@@ -102,6 +105,10 @@ class _Made:
                 self._arrays.append(value)
                 value = value.ctypes.data
             record[name] = 0 if value is None else value
+
+
+def _cuts(given: Given) -> tuple[int, ...]:
+    return given.cuts or (0, given.order.shape[1])
 
 
 def _lies_as(dtype: Any, array: np.ndarray) -> bool:

@@ -5,7 +5,9 @@ each for the columns that are its inputs of the next layer. Backward it needs al
 and for its columns of dx, which are the next dz. So a layer costs two meetings (see docs/speed.md). A step of
 the optimizer follows right behind some rows of dW.
 
-Of a block of a batch there is one worker, and no step: a gradient stays where it is made.
+Of blocks of a batch there is one worker, and no step: the sum of their gradients stays where it is made. They
+go through each layer one after another, while its W is in the cache, and some rows of all their dW are added
+up in the order of a tree, as ``dnn.workers.tree`` says.
 
 A product is a BLAS's; a first layer whose inputs are mostly 0 takes the others one by one. Every sum has one
 order, so that equal numbers of workers make equal bits.
@@ -14,8 +16,9 @@ order, so that equal numbers of workers make equal bits.
 import numpy as np
 from numba import carray
 
+from backends.numba.blocks import add_up, place_of, take
 from backends.numba.compiling import compiled, part
-from backends.numba.elementwise import activate, adam, cross_entropy, slope
+from backends.numba.elementwise import activate, cross_entropy, slope
 from backends.numba.native import at, floats, gemm, line, numbers, words
 from backends.numba.sparse import add_rows, pick, sparse_product, turn, zeros_of
 from backends.numba.waiting import PLAN, SGEMM, SIZE, TICKET, UPDATES, count, meet, share, wait
@@ -32,7 +35,7 @@ def record(words: str, floats: str = "") -> np.dtype:
 
 Plan = record(
     "rows inner examples x columns ends form y order position layers depth sparse accuracy rates changes "
-    "control sums batch places counts heights turned starts logits scratch room every whole adds again",
+    "control sums batch places counts heights turned starts logits scratch room every whole blocks cuts",
     "scale beta1 rest1 beta2 rest2 epsilon decay floor",
 )
 Layer = record("n_in n_out kind W b mW vW mb vb inputs parts dz")
@@ -79,58 +82,80 @@ def advanced(plan):  # type: ignore[no-untyped-def]
 
 
 @part
-def take(plan, w, m, v, g, step):  # type: ignore[no-untyped-def]
-    """A step of the numbers at w, whose moments are at m and v; of a block the gradient g is kept at m."""
-    n = g.shape[0]
-    kept = line(m, n)
-    if not plan.whole:
-        adam(line(w, n), g, kept, line(v, n), step)
-    elif plan.adds:
-        for i in range(n):
-            kept[i] += g[i]
-    else:
-        for i in range(n):
-            kept[i] = g[i]
+def multiply(mail, plan, flipped, n, k, a, b, ldb, c, ldc):  # type: ignore[no-untyped-def]
+    """C (B, n) = A B, or A B^T if flipped, block after block; A (B, k)."""
+    cuts = words(plan.cuts, plan.blocks + 1)
+    for i in range(plan.blocks):
+        first, rows = cuts[i], cuts[i + 1] - cuts[i]
+        if rows:
+            gemm(
+                mail[SGEMM], 0, flipped, 0, rows, n, k, a + 4 * k * first, k, b, ldb, c + 4 * ldc * first, ldc
+            )
 
 
 @part
-def learn_bias(plan, layer, dz, total, step, low, high):  # type: ignore[no-untyped-def]
+def learn_bias(plan, layer, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
     """db and a step of b in these columns."""
-    if layer.mb and high > low:
-        total = total[: high - low]
-        total[:] = np.float32(0)
-        for i in range(dz.shape[0]):
-            row = dz[i, low:high]
-            for j in range(total.shape[0]):
-                total[j] += row[j]
-        take(plan, layer.b + 4 * low, layer.mb + 4 * low, layer.vb + 4 * low, total, step)
+    n, cuts = high - low, words(plan.cuts, plan.blocks + 1)
+    if layer.mb and n > 0:
+        total = line(scratch, n)
+        for block in range(plan.blocks):
+            total[:] = np.float32(0)
+            for i in range(cuts[block], cuts[block + 1]):
+                row = dz[i, low:high]
+                for j in range(n):
+                    total[j] += row[j]
+            b, mb, vb = layer.b + 4 * low, layer.mb + 4 * low, layer.vb + 4 * low
+            take(plan, b, mb, vb, total, step, scratch + 4 * n, block)
 
 
 @part
 def learn(mail, plan, layer, x, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
     """dW = x^T dz in these rows and a step of W right behind, some rows at a time; x (B, high - low)."""
-    n, width = layer.n_out, high - low
+    n, width, cuts = layer.n_out, high - low, words(plan.cuts, plan.blocks + 1)
     for k in range(0, width, CHUNK):
         rows, where = min(CHUNK, width - k), 4 * n * (low + k)
-        gemm(mail[SGEMM], 1, 0, rows, n, plan.rows, x + 4 * k, width, dz, n, scratch, n)
-        take(plan, layer.W + where, layer.mW + where, layer.vW + where, line(scratch, n * rows), step)
+        w, m, v, size = layer.W + where, layer.mW + where, layer.vW + where, n * rows
+        for block in range(plan.blocks):
+            first, adds = cuts[block], block & 1
+            many = cuts[block + 1] - first
+            place = place_of(m, scratch, size, block) if plan.whole else scratch
+            if many:
+                left, right = x + 4 * (width * first + k), dz + 4 * n * first
+                gemm(mail[SGEMM], 1, 0, adds, rows, n, many, left, width, right, n, place, n)
+            else:
+                nothing = line(place, size)
+                for j in range(size):
+                    nothing[j] = (nothing[j] if adds else np.float32(0)) + np.float32(0)
+            if adds:
+                add_up(m, scratch, size, block)
+        if not plan.whole:
+            take(plan, w, m, v, line(scratch, size), step, 0, 0)
 
 
 @part
 def learn_sparse(plan, layer, dz, scratch, spoiled, step, mine, low, high):  # type: ignore[no-untyped-def]
     """The same of the first layer, whose x is compressed; and ``spoiled`` of the rows as they become."""
-    n, width = layer.n_out, high - low
-    dz, starts = floats(dz, plan.rows, n), numbers(plan.starts + 4 * mine, width + 2)
-    start, g = line(scratch, n), line(scratch + 4 * n, n)
-    zeros_of(dz, start)
+    n, width, blocks = layer.n_out, high - low, plan.blocks
+    cuts, starts = words(plan.cuts, blocks + 1), numbers(plan.starts + 4 * mine, width + 2)
+    dz, zeros = floats(dz, plan.rows, n), floats(scratch, blocks, n)
+    g, spare = line(scratch + 4 * n * blocks, n), scratch + 4 * n * (blocks + 1)
+    for block in range(blocks):
+        zeros_of(dz[cuts[block] : cuts[block + 1]], zeros[block])
     if not plan.whole:
         spoiled[:] = np.float32(0)
     for k in range(width):
         first, many = 4 * (mine + starts[k]), starts[k + 1] - starts[k]
-        where = 4 * n * (low + k)
-        g[:] = start
-        add_rows(numbers(plan.heights + first, many), line(plan.turned + first, many), dz, g)
-        take(plan, layer.W + where, layer.mW + where, layer.vW + where, g, step)
+        heights, turned = numbers(plan.heights + first, many), line(plan.turned + first, many)
+        where, low_end = 4 * n * (low + k), 0
+        for block in range(blocks):
+            end = low_end
+            while end < many and heights[end] < cuts[block + 1]:
+                end += 1
+            g[:] = zeros[block]
+            add_rows(heights[low_end:end], turned[low_end:end], dz, g)
+            take(plan, layer.W + where, layer.mW + where, layer.vW + where, g, step, spare, block)
+            low_end = end
         if not plan.whole:
             W = line(layer.W + where, n)
             for j in range(n):
@@ -152,12 +177,12 @@ def forward(mail, plan, layers, worker, spoiled, fresh):  # type: ignore[no-unty
             join(mail, plan, below, floats(x, rows, width), low, high)
         if width > 0 and plan.sparse and t == 0:
             W = floats(layer.W + 4 * n * low, width, n)
-            if fresh and not plan.again:
+            if fresh:
                 zeros_of(W, spoiled)
             sparse_product(plan, W, floats(out, rows, n), spoiled, mine)
             turn(plan, mine, width)
         elif width > 0:
-            gemm(mail[SGEMM], 0, 0, rows, n, width, x, width, layer.W + 4 * n * low, n, out, n)
+            multiply(mail, plan, 0, n, width, x, layer.W + 4 * n * low, n, out, n)
         meet(mail)
 
 
@@ -176,7 +201,7 @@ def backward(mail, plan, layers, worker, dz, scratch, spoiled, step):  # type: i
             below = layers[t - 1]
             if width > 0:
                 W, out = layer.W + 4 * n * low, below.dz + 4 * low
-                gemm(mail[SGEMM], 0, 1, rows, width, n, dz, n, W, n, out, layer.n_in)
+                multiply(mail, plan, 1, width, n, dz, W, n, out, layer.n_in)
                 inputs, dx = floats(x, rows, width), floats(below.dz, rows, layer.n_in)
                 for i in range(rows):
                     slope(dx[i, low:high], inputs[i], below.kind)
@@ -187,7 +212,7 @@ def backward(mail, plan, layers, worker, dz, scratch, spoiled, step):  # type: i
         if t or depth == 1:
             meet(mail)  # the next dz is whole; and all have read the last layer's b
         first, end = share(n, worker, size)
-        learn_bias(plan, layer, floats(dz, rows, n), line(scratch, n), step, first, end)
+        learn_bias(plan, layer, floats(dz, rows, n), scratch, step, first, end)
 
 
 @part
@@ -208,16 +233,24 @@ def update(mail, plan, worker, fresh):  # type: ignore[no-untyped-def]
     dz = plan.logits + 4 * rows * top.n_out * worker  # each worker computes the loss for itself
     logits = floats(dz, rows, top.n_out)
     join(mail, plan, top, logits, 0, top.n_out)
-    loss, right = cross_entropy(logits, words(plan.y, plan.examples), index, plan.whole or rows)
-    if worker == 0:  # the others have read these, and read them again after another meeting
-        sums = line(plan.sums, 3)
-        sums[0] += loss
-        if plan.accuracy:
-            sums[1] += right
-        if not plan.whole:
-            words(plan.position, 1)[0] = batch + 1
-            after = line(plan.control, 4)
-            after[0], after[1], after[2], after[3] = control
+    y, cuts, sums = (
+        words(plan.y, plan.examples),
+        words(plan.cuts, plan.blocks + 1),
+        floats(plan.sums, plan.blocks, 3),
+    )
+    for block in range(plan.blocks):
+        first, end = cuts[block], cuts[block + 1]
+        loss, right = cross_entropy(logits[first:end], y, index[first:end], plan.whole or rows)
+        if worker == 0:
+            sums[block, 0] += loss
+            if plan.accuracy:
+                sums[block, 1] += right
+    if (
+        worker == 0 and not plan.whole
+    ):  # the others have read these, and read them again after another meeting
+        words(plan.position, 1)[0] = batch + 1
+        after = line(plan.control, 4)
+        after[0], after[1], after[2], after[3] = control
     backward(mail, plan, layers, worker, dz, scratch, spoiled, step)
 
 

@@ -83,7 +83,7 @@ class Member:
         self.together: dict[Any, bool] = {}  # whether all blocks are computed at once, by step
         self._random = [layer for layer in self._leaves if isinstance(layer, Random)]
         self._batches: dict[Any, tuple[Array, Array]] = {}  # room for the part's rows
-        self._plans: dict[tuple[Any, int], Callable[[int], None]] = {}
+        self._plans: dict[tuple[Any, range], Callable[[int], None] | None] = {}
 
     def reserve(self, step: Any) -> None:
         """Make this thread's arrays for the blocks of a step."""
@@ -91,7 +91,8 @@ class Member:
         for size in sizes:
             self.network.reserve(size, True)
         step.whole = self._plan(step)
-        rows = step.cuts[self.part[-1]][1] - step.cuts[self.part[0]][0]
+        first, end = self._rows(step, self.part)
+        rows = end - first
         self._batches[step] = step.arrays(max(rows, *sizes))
         if self._divided and not step.whole and len(sizes) == 1 and self._filled(step) == list(self.part):
             self.network.reserve(rows, True)
@@ -121,25 +122,20 @@ class Member:
 
     def _plan(self, step: Any) -> bool:
         """Whether the backend computes whole blocks of such a network; the same for all members."""
-        room: dict[str, Any] = {}
-        make, backend = planner(step), self.whole.backend
+        make, backend, filled = planner(step), self.whole.backend, self._filled(step)
         if make is None:
             return False
-        blocks = self._filled(step)
-        for block in blocks:
-            first, end = step.cuts[block]
-            i = block - self.part[0] if block in self.part else 0
-            adds, level = i % 2 == 1, (i - i % 2).bit_count()
-            position, out = backend.zeros(1, dtype=step.index.dtype), self.sums[level]
-            sums = self.sums_of(out, 1, block)[0, ...]
-            run = backend.planned(make(
-                step.index[:, first:end], position, out[: self.n], sums, whole=step.size, adds=adds,
-                room=room, again=block != blocks[0],
-            ))  # fmt: skip
-            if run is None:
-                return False
-            self._plans[step, block] = run
-        return True
+        blocks = self.part if filled[0] in self.part else range(filled[0], filled[0] + 1)
+        begins, (first, end) = [step.cuts[block][0] for block in blocks], self._rows(step, blocks)
+        cuts, position = tuple(a - first for a in (*begins, end)), backend.zeros(1, dtype=step.index.dtype)
+        out, sums = self.sums[0][: self.n], self.sums_of(self.sums[0], len(blocks), blocks[0])
+        plan = make(step.index[:, first:end], position, out, sums, whole=step.size, cuts=cuts)
+        self._plans[step, blocks] = run = backend.planned(plan)
+        return run is not None
+
+    def _rows(self, step: Any, blocks: range) -> tuple[int, int]:
+        """Of the batch: the first one of these blocks, and the end."""
+        return step.cuts[blocks[0]][0], step.cuts[blocks[-1]][1]
 
     def _filled(self, step: Any) -> list[int]:
         """The blocks of this part that have examples, else another one that has."""
@@ -150,12 +146,16 @@ class Member:
         """Add up these blocks, a whole subtree, into ``sums[0]``."""
         for mine, original in zip(self._leaves, self._originals, strict=True):
             mine._trainable = original.trainable
-        first, end = step.cuts[blocks[0]][0], step.cuts[blocks[-1]][1]
+        plan = self._plans.get((step, blocks))
+        if plan is not None:
+            self.sums[0][self.n :] = 0.0
+            plan(1)
+            return
+        first, end = self._rows(step, blocks)
         x, y = (array[: end - first, ...] for array in self._batches[step])
         self._picked = first, x, y
         with self.whole.backend.in_threads(self.threads):
-            if not step.whole or blocks != self.part:
-                step.pick_rows(step.index[0, first:end], x, y)
+            step.pick_rows(step.index[0, first:end], x, y)
         self._add_up(step, blocks)
 
     def _add_up(self, step: Any, blocks: range) -> None:
@@ -169,22 +169,16 @@ class Member:
             return
         half = len(blocks) // 2
         self._subtree(step, blocks[:half], level)
-        if half == 1 and (step, blocks[1]) in self._plans:
-            self._plans[step, blocks[1]](1)  # adds
-            return
         self._subtree(step, blocks[half:], level + 1)
         self.sums[level] += self.sums[level + 1]
 
     def _blocks(self, step: Any, blocks: range, level: int) -> None:
         """Forward and backward on one block, or several at once, into ``sums[level]``."""
         network, out = self.network, self.sums[level]
-        first, end = step.cuts[blocks[0]][0], step.cuts[blocks[-1]][1]
+        first, end = self._rows(step, blocks)
         out[self.n :] = 0.0
         if first == end:
             out[: self.n] = 0.0
-            return
-        if (step, blocks[0]) in self._plans:
-            self._plans[step, blocks[0]](1)
             return
         for before, mine, *_ in (*self.floats, *self.others):
             mine[...] = before

@@ -128,22 +128,23 @@ def test_what_is_not_finite_spoils_all_blocks_of_a_plan_as_layer_by_layer(monkey
     (x, y), found = data(16), []
     x = np.where(x > 1.0, x, 0.0).astype(np.float32)
     x[:, 0, 0] = 0.0
-    threads(monkeypatch, 1)
     for plans in (planner, lambda step: None):
         monkeypatch.setattr("dnn.training.member.planner", plans)
-        made = plain("numba")
+        made, kept = plain("numba"), []
         made.parameters.value["dense_1.W"][0, 3] = np.inf
-        with steps_in_blocks(made, 4, Workers()) as make:
-            step = make(made, made.door.admit_training(x, y)[0], np.arange(16).reshape(1, 16), Totals(made))
-            step.pick()
-            (member,) = make._members
-            kept = []
-            for blocks in (member.part[:2], member.part[2:], member.part):
-                member.work(step, blocks)
-                kept.append(np.isnan(member.sums[0][: member.n]))
-        assert step.whole == (plans is planner)
+        for n in (1, 2, 4):  # of all blocks, of two, of each
+            threads(monkeypatch, n)
+            with steps_in_blocks(made, 4, Workers()) as make:
+                step = make(
+                    made, made.door.admit_training(x, y)[0], np.arange(16).reshape(1, 16), Totals(made)
+                )
+                step.pick()
+                make._all(lambda member, step=step: member.work(step, member.part))
+                kept += [np.isnan(member.sums[0][: member.n]) for member in make._members]
+            assert step.whole == (plans is planner)
         found.append(kept)
-    assert all(np.any(spoiled) for spoiled in found[0])  # of the first two blocks, of the others, and of all
+    assert len(found[0]) == 7
+    assert all(np.any(spoiled) for spoiled in found[0])
     np.testing.assert_array_equal(*found)
 
 
