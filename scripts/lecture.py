@@ -23,8 +23,12 @@ def parse() -> argparse.Namespace:
     add("--epochs", type=int, metavar="N", help=passes)
     add("--limit", type=int, metavar="N", help="only the first N training images (default: all)")
     add("--out", type=Path, metavar="DIR", help="default: runs/lecture, with --quick runs/lecture-quick")
-    presets = "no experiments: what these folders of train.py --preset, with seeds 0 to 4, have reached"
+    presets = (
+        "no experiments: what these folders of train.py reached, with a preset and seeds 0 to 4, or as it is"
+    )
     add("--presets", type=Path, nargs="+", metavar="RUN", help=presets)
+    add("--agreement", type=Path, metavar="FILE", help="no experiments: what agree.py --json printed")
+    add("--speed", type=Path, metavar="FILE", help="no experiments: what benchmark.py --json wrote")
     _command.add_data_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of weights, shuffles and noise")
     _command.add_backend_arguments(parser, dtype=False)
@@ -61,18 +65,21 @@ def show_list(names: list[str], arguments: argparse.Namespace) -> None:
     _command.say(f"about {total:.0f} s for all {len(names)}, on two quiet cores with numba")
 
 
-def show_presets(arguments: argparse.Namespace) -> None:
-    """The presets' tables, with the rows that the folder's files have of other presets."""
-    from lecture_experiments import presets, tables
+def show_made(arguments: argparse.Namespace) -> None:
+    """Tables of what other commands have made, with the rows that the folder's files have of others."""
+    from lecture_experiments import presets, readme, tables
 
     from dnn.datasets import load_dataset
 
     backend = _command.open_backend(arguments, dtype="float32")
     data = load_dataset(arguments.dataset, arguments.data_dir)
-    new = presets.preset_grids(arguments.presets, data, backend)
+    new = presets.preset_grids(arguments.presets or [], data, backend)
+    for name, make in (("agreement", readme.agreement_grid), ("speed", readme.speed_grid)):
+        file = getattr(arguments, name)
+        new[name] = [] if file is None else make(file)
     grids = {n: presets.in_order(grid) for n, grid in tables.with_kept(new, arguments.out).items()}
     written = tables.write_grids(grids, arguments.out)
-    print(f"tables in {written}, lecture-*.csv beside it")
+    print(f"tables in {written}, their CSV files beside it")
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -87,8 +94,8 @@ def main(arguments: argparse.Namespace) -> None:
     from dnn.datasets import load_dataset
 
     settle(arguments)
-    if arguments.presets is not None:
-        return show_presets(arguments)
+    if (arguments.presets, arguments.agreement, arguments.speed) != (None, None, None):
+        return show_made(arguments)
     names = _command.listed("experiment", arguments.only, EXPERIMENTS)
     if arguments.list:
         return show_list(names, arguments)

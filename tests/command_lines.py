@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import re
 import runpy
 import signal
@@ -23,8 +24,10 @@ def run(script, *arguments, **settings):
 def run_here(script, *arguments, cwd="."):
     """A script in this process: what ``run`` gives, without the second in which a new one imports."""
     path, words = SCRIPTS / f"{script}.py", [str(word) for word in arguments]
-    out, errors, code = io.StringIO(), io.StringIO(), 0
+    out, errors, code, log = io.StringIO(), io.StringIO(), 0, logging.getLogger("dnn")
     with (
+        mock.patch.object(log, "handlers", [*log.handlers]),  # the command's own ends with it
+        mock.patch.object(log, "level", log.level),
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(errors),

@@ -149,7 +149,7 @@ def learn_sparse(plan, layer, dz, scratch, spoiled, step, mine, low, high):  # t
         heights, turned = numbers(plan.heights + first, many), line(plan.turned + first, many)
         where, low_end = 4 * n * (low + k), 0
         for block in range(blocks):
-            end = low_end
+            end = many if block == blocks - 1 else low_end
             while end < many and heights[end] < cuts[block + 1]:
                 end += 1
             g[:] = zeros[block]

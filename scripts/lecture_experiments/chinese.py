@@ -50,6 +50,28 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "cnn: the same, dropout 0.4, images not moved": "cnn：同上，dropout 0.4，图像不平移",
         "cnn: 24 of 5 x 5, 48 and 64 of 3 x 3": "cnn：5 x 5 的 24 个，3 x 3 的 48 个和 64 个",
         "cnn: the preset, strength 22, 8 degrees, 8 %, 0.12": "cnn：即 preset，强度 22，8 度，8 %，0.12",
+        "backend": "后端",
+        "seconds": "秒",
+        "ms": "毫秒",
+        "level: bound": "级别：界限",
+        "L0 functions: 2 to 8 ULP (softmax: more)": "L0 函数：2 到 8 ULP（softmax 更多）",
+        "L1 one layer or loss: u (sqrt(k - 1) + 10), and its condition": (
+            "L1 一层或一个损失函数：u (sqrt(k - 1) + 10)，再乘条件数"
+        ),
+        "L2 whole network, gradients: from the variance of every number": (
+            "L2 整个网络及其梯度：由每个数的方差得出"
+        ),
+        "L3 single steps, early and late in a training: as L2; update: a few u": (
+            "L3 训练初期和后期的单步更新：同 L2；更新本身为几个 u"
+        ),
+        "L4 trainings, every optimizer, and whole fits: 1e-9 in float64": (
+            "L4 用每种优化器训练，以及完整的 fit：float64 下 1e-9"
+        ),
+        "native PyTorch": "原生 PyTorch",
+        "PyTorch, fused Adam": "PyTorch，融合的 Adam",
+        "JAX, epoch in one jit": "JAX，一个 epoch 在一个 jit 中",
+        "Keras on JAX": "JAX 上的 Keras",
+        "products alone, torch.mm": "单纯的矩阵乘法，torch.mm",
         "batch of all: one update an epoch": "全部样本为一个 batch：每个 epoch 更新一次",
         "about 87 % (training)": "约 87 %（训练集）",
         "94.39 % (10,000 images)": "94.39 %（10,000 幅图像）",

@@ -14,6 +14,7 @@ from dnn.datasets import Dataset
 from dnn.presets import PRESETS
 from dnn.run_folder import RESULT, load_run
 from lecture_experiments.grids import NOTHING, Grid
+from lecture_experiments.readme import defaults_grid, has_defaults
 
 SEEDS = range(5)
 REACHED = ["preset", "epochs", *(f"seed {n}" for n in SEEDS), "mean", "all together", "calibration error"]
@@ -41,20 +42,22 @@ def read(path: Path, backend: Backend) -> Run:
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"run {path} cannot be read ({error!r}), expected one that has ended") from None
     if name not in PRESETS or seed not in SEEDS:
-        raise InputError(
-            f"run {path} has preset {name!r} and seed {seed!r}, expected a preset and one of 0 to 4"
-        )
+        got = f"run {path} has preset {name!r} and seed {seed!r}"
+        raise InputError(got, "a preset and one of 0 to 4, or no options but a seed of 0 to 2")
     return Run(name, epochs, seed, config.get("hold_out", 0), accuracy, Ensemble([config], [model]))
 
 
 def preset_grids(paths: Sequence[Path], data: Dataset, backend: Backend) -> dict[str, Grid]:
-    """The tables "presets", of runs on all training images, and "sure", of those that held some out.
+    """The tables "presets", of runs on all training images, "sure", of those that held some out, and
+    "defaults", of runs without a preset.
 
     Raises InputError: a run cannot be taken, or two of a preset in a table had other numbers of epochs.
     """
-    runs = [read(path, backend) for path in paths]
+    usual = [path for path in paths if has_defaults(path)]
+    runs = [read(path, backend) for path in paths if path not in usual]
     whole, held = ([run for run in runs if bool(run.held) == least] for least in (False, True))
-    return {"presets": [REACHED, *_rows(whole, data, _reached)], "sure": [SURE, *_rows(held, data, _sure)]}
+    made = {"presets": [REACHED, *_rows(whole, data, _reached)], "sure": [SURE, *_rows(held, data, _sure)]}
+    return {**made, "defaults": defaults_grid(usual)}
 
 
 def _rows(runs: Sequence[Run], data: Dataset, cells: Callable[[Sequence[Run], Dataset], list[str]]) -> Grid:
@@ -71,8 +74,9 @@ def _rows(runs: Sequence[Run], data: Dataset, cells: Callable[[Sequence[Run], Da
 
 
 def in_order(grid: Grid) -> Grid:
-    """The rows as PRESETS has their names."""
-    return grid[:1] + sorted(grid[1:], key=lambda row: list(PRESETS).index(row[0]))
+    """The rows as PRESETS has their names; others stay as they are."""
+    names = list(PRESETS)
+    return grid[:1] + sorted(grid[1:], key=lambda row: names.index(row[0]) if row[0] in PRESETS else 0)
 
 
 def _points(share: float) -> str:

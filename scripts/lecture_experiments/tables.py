@@ -45,6 +45,8 @@ OWN = {table: set(names) - (set(STEPS) if table != "steps" else set()) for table
 LECTURES: Mapping[str, Words] = {"lecture.md": str, "lecture.zh.md": chinese}
 PAGES: Mapping[str, Words] = {**LECTURES, "../README.md": str, "README.zh.md": chinese}
 """From the folder of the figures, with their language."""
+README = "defaults", "agreement", "speed"
+"""Tables that stand in the README alone."""
 ALONE = "tables.md"
 
 
@@ -158,7 +160,7 @@ def write_grids(more: Mapping[str, Grid], folder: Path, rows: Sequence[Row] = ()
 
 def grid_file(folder: Path, name: str) -> Path:
     """Where a grid stands as CSV."""
-    return folder / f"lecture-{name}.csv"
+    return folder / f"{'readme' if name in README else 'lecture'}-{name}.csv"
 
 
 def with_kept(new: Mapping[str, Grid], folder: Path) -> dict[str, Grid]:

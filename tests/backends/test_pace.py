@@ -104,6 +104,16 @@ def test_a_trial_that_is_much_slower_ends_at_once(monkeypatch):
     assert sum(machine.done) == 2  # the one that wakes, and one that is timed
 
 
+def test_slow_updates_are_looked_at_one_by_one(monkeypatch):
+    """The other way is tried after one of 0.7 s, not after eight; of 2 ms, eight are made at once."""
+    machine = Machine(monkeypatch, 700.0, 20.0, used=1.0)
+    Pace(machine.run, 2, machine.find)(10)
+    assert machine.done[:3] == [False, True, True]
+    machine, asked = Machine(monkeypatch), []
+    Pace(lambda n: asked.append(n) or machine.run(n), 2, machine.find)(33)
+    assert asked == [1, 8, 8, 8, 8]
+
+
 def test_where_there_is_no_way_it_is_not_looked_for_again(monkeypatch):
     machine = Machine(monkeypatch, 9.0, 3.0, used=1.0)
     machine.has_way = False

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command_lines import assert_refused, run, run_here
 from documents import figures
-from lecture_experiments import grids, presets, tables
+from lecture_experiments import grids, presets, readme, tables
 from lecture_experiments.chinese import chinese
 from lecture_experiments.experiments import EXPERIMENTS, STEPS
 from PIL import Image
@@ -135,6 +135,11 @@ def docs_grids():
     return {path.stem.removeprefix("lecture-"): grids.read(path) for path in DOCS.glob("lecture-*.csv")}
 
 
+def readme_grids():
+    found = {name: grids.read(tables.grid_file(DOCS, name)) for name in tables.README}
+    return {"presets": docs_grids()["presets"], **found}
+
+
 @pytest.mark.parametrize("name", tables.LECTURES)
 def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path, name):
     """Writing what docs/lecture.csv holds changes no byte of docs/."""
@@ -154,8 +159,8 @@ def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path, name):
 @pytest.mark.parametrize("name", sorted(set(tables.PAGES) - set(tables.LECTURES)))
 def test_the_readme_has_the_table_of_its_csv(name):
     page, words = (DOCS / name).read_text(encoding="utf-8"), tables.PAGES[name]
-    made = {table: grids.markdown(grid, words) for table, grid in docs_grids().items()}
-    assert re.findall(r"<!-- table: (\w+) -->\n\|", page) == ["presets"]
+    made = {table: grids.markdown(grid, words) for table, grid in readme_grids().items()}
+    assert sorted(re.findall(r"<!-- table: (\w+) -->\n\|", page)) == sorted(made)
     assert tables.fill(page, made) == page
 
 
@@ -186,6 +191,58 @@ def test_what_presets_reached_is_read_from_their_folders(tmp_path):
     assert_refused(run_here("lecture", *SMALL, "--presets", tmp_path / "none"), "none", "expected a preset")
 
 
+def test_what_the_defaults_reach_is_read_from_their_folders(tmp_path):
+    for seed in (0, 2):
+        run = "--seed", seed, "--dataset", "digits", "--quiet", "--run-dir", tmp_path / f"{seed}"
+        assert run_here("train", *run).returncode == 0
+    page = tmp_path / "lecture.md"
+    page.write_text("<!-- table: defaults -->\n<!-- end -->\n", encoding="utf-8")
+    folders = [tmp_path / "0", tmp_path / "2"]
+    result = run_here("lecture", "--dataset", "digits", "--presets", *folders, "--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    head, row = grids.read(tmp_path / "readme-defaults.csv")
+    results = [json.loads((run / "result.json").read_text()) for run in folders]
+    first, last = (100 * found["test_accuracy"] for found in results)
+    assert head == readme.DEFAULT_ROWS
+    accuracies = [f"{first:.2f} %", "-", f"{last:.2f} %", f"{(first + last) / 2:.2f} %"]
+    assert row == [results[0]["backend_used"], *accuracies, f"{results[0]['seconds']:.1f}"]
+    assert f"| {row[0]} | {first:.2f} % | - |" in page.read_text(encoding="utf-8")
+
+
+def test_the_readmes_other_tables_are_made_of_what_was_measured(tmp_path):
+    records = [
+        ("L0", "numpy", 1.0, 4.0),
+        ("L0", "numpy", 3.0, 4.0),
+        ("L0", "pytorch", 1.0, 2.0),
+        ("L0", "pytorch", 0.0, 0.0),
+        ("L2", "numpy", 1.0, 8.0),
+    ]
+    names = "level", "backend", "measured", "bound"
+    report = {"records": [dict(zip(names, record, strict=True)) for record in records]}
+    runs = {"numpy": [4.0, 2.0, 3.0, 2.0], "pytorch": [8.0, 4.0, 6.0, 4.0], "jax": [1.0, 1.0, 1.0, 1.0]}
+    speed = {"runs": {name: [{"ms": ms} for ms in found] for name, found in runs.items()}}
+    for name, content in (("a", report), ("s", speed), ("n", [1]), ("o", {"records": [{}]})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    asked = "--agreement", tmp_path / "a.json", "--speed", tmp_path / "s.json", "--out", tmp_path
+    result = run_here("lecture", "--dataset", "digits", *asked)
+    assert result.returncode == 0, result.stderr
+    levels = [row[1:] for row in grids.read(tmp_path / "readme-agreement.csv")]
+    assert levels == [
+        ["numpy", "native PyTorch"],
+        ["0.75", "0.50"],
+        ["-", "-"],
+        ["0.12", "-"],
+        ["-", "-"],
+        ["-", "-"],
+    ]
+    head, row = grids.read(tmp_path / "readme-speed.csv")
+    assert head == ["backend", "ms", "PyTorch eager", "JAX, epoch in one jit"]
+    assert row == ["numpy", "2.00", "0.50", "2.00"]
+    for name in ("n", "o", "none"):
+        bad = run_here("lecture", "--dataset", "digits", "--agreement", tmp_path / f"{name}.json")
+        assert_refused(bad, f"{name}.json", "expected what agree.py --json wrote")
+
+
 def test_both_languages_name_the_same_figures():
     """Numbers with a point, per cents and large numbers, each as often; and as many headings."""
     pages = [(DOCS / name).read_text(encoding="utf-8") for name in tables.LECTURES]
@@ -211,9 +268,9 @@ def test_accuracies_in_the_text_are_those_of_a_file(name):
 def test_each_cell_of_a_table_is_translated():
     """But for names that both languages have, such as numbers."""
     made = "".join(tables.markdown(docs_rows(), chinese).values())
-    made += "".join(grids.markdown(grid, chinese) for grid in docs_grids().values())
+    made += "".join(grids.markdown(grid, chinese) for grid in (docs_grids() | readme_grids()).values())
     cells = {cell.strip() for line in made.splitlines() for cell in line.strip("|").split("|")}
-    cells -= {"preset", *PRESETS}
+    cells -= {"preset", *PRESETS, *readme.CHECKED.values(), *readme.OTHERS.values()}
     assert not [cell for cell in cells if re.search("[a-z]{3}", cell) and not re.search("[一-鿿]", cell)]
 
 

@@ -1,0 +1,113 @@
+"""The README's tables, from what train.py, agree.py --json and benchmark.py --json have written."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from benchmarks.quartiles import lower_quartile, quartile_ratio
+
+from backends import InputError
+from dnn.run_folder import RESULT, read_config
+from lecture_experiments.grids import NOTHING, Grid
+
+SEEDS = range(3)
+DEFAULTS = {
+    "preset": None, "hidden": [500, 500], "activation": "relu", "loss": "categorical_crossentropy",
+    "optimizer": "adam", "learning_rate": None, "schedule": "linear", "warmup": 0, "batch_size": 100,
+    "epochs": 10, "limit": None, "hold_out": 0, "blocks": 1,
+}  # fmt: skip
+"""train.py's options that decide what is learned, and what they are when none is given."""
+DEFAULT_ROWS = ["backend", *(f"seed {n}" for n in SEEDS), "mean", "seconds"]
+LEVELS = {
+    "L0": "L0 functions: 2 to 8 ULP (softmax: more)",
+    "L1": "L1 one layer or loss: u (sqrt(k - 1) + 10), and its condition",
+    "L2": "L2 whole network, gradients: from the variance of every number",
+    "L3": "L3 single steps, early and late in a training: as L2; update: a few u",
+    "L4": "L4 trainings, every optimizer, and whole fits: 1e-9 in float64",
+}
+CHECKED = {"numpy": "numpy", "numba": "numba", "torch": "torch", "strict": "strict",
+           "pytorch": "native PyTorch", "onnxruntime": "ONNX Runtime"}  # fmt: skip
+OURS = "numba", "torch", "numpy"
+OTHERS = {"pytorch": "PyTorch eager", "pytorch-fused": "PyTorch, fused Adam",
+          "torch-compile": "torch.compile",
+          "jax": "JAX, epoch in one jit", "keras-jax": "Keras on JAX", "sklearn": "scikit-learn",
+          "floor-torch": "products alone, torch.mm"}  # fmt: skip
+
+
+def _json(path: Path, command: str) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read ({error}), expected what {command} --json wrote") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path} holds no object, expected what {command} --json wrote")
+    return found
+
+
+def has_defaults(path: Path) -> bool:
+    """Whether this is the folder of a run with train.py's own options and a seed of SEEDS."""
+    config = read_config(path)
+    return config.get("seed") in SEEDS and all(config.get(k, v) == v for k, v in DEFAULTS.items())
+
+
+def defaults_grid(paths: Sequence[Path]) -> Grid:
+    """Test accuracies of such runs by backend and seed, and the seconds that training took with the first."""
+    found: dict[str, dict[int, tuple[float, float]]] = {}
+    for path in paths:
+        result, seed = _json(path / RESULT, "train.py"), read_config(path)["seed"]
+        numbers = float(result["test_accuracy"]), float(result["seconds"])
+        found.setdefault(str(result["backend_used"]), {})[seed] = numbers
+    rows = []
+    for backend, runs in found.items():
+        cells = [f"{100 * runs[seed][0]:.2f} %" if seed in runs else NOTHING for seed in SEEDS]
+        seconds = f"{runs[SEEDS[0]][1]:.1f}" if SEEDS[0] in runs else NOTHING
+        rows.append([backend, *cells, f"{100 * mean(a for a, _ in runs.values()):.2f} %", seconds])
+    return [DEFAULT_ROWS, *rows] if rows else []
+
+
+def _made(path: Path, command: str, make: Callable[[dict[str, Any]], Grid]) -> Grid:
+    try:
+        return make(_json(path, command))
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise InputError(f"{path} holds {error!r}, expected what {command} --json wrote") from None
+
+
+def agreement_grid(path: Path) -> Grid:
+    """Of each level and backend that was checked, the worst error as a share of its bound."""
+
+    def make(report: dict[str, Any]) -> Grid:
+        worst: dict[tuple[str, str], float] = {}
+        for record in report["records"]:
+            key, measured = (record["level"], record["backend"]), float(record["measured"])
+            share = measured / float(record["bound"]) if measured else 0.0  # a bound may be 0 too
+            worst[key] = max(worst.get(key, 0.0), share)
+        there = [name for name in CHECKED if any(name == backend for _, backend in worst)]
+        rows = [
+            [text, *(f"{worst[level, b]:.2f}" if (level, b) in worst else NOTHING for b in there)]
+            for level, text in LEVELS.items()
+        ]
+        return [["level: bound", *(CHECKED[name] for name in there)], *rows]
+
+    return _made(path, "agree.py", make)
+
+
+def speed_grid(path: Path) -> Grid:
+    """The time of an update of ours, and its ratio to that of each of the others."""
+
+    def make(report: dict[str, Any]) -> Grid:
+        ms = {name: [float(run["ms"]) for run in runs] for name, runs in report["runs"].items()}
+        there = [name for name in OTHERS if name in ms]
+        rows = [
+            [
+                name,
+                f"{lower_quartile(ms[name]):.2f}",
+                *(f"{quartile_ratio(ms[name], ms[o]).value:.2f}" for o in there),
+            ]
+            for name in OURS
+            if name in ms
+        ]
+        return [["backend", "ms", *(OTHERS[name] for name in there)], *rows]
+
+    return _made(path, "benchmark.py", make)
