@@ -27,7 +27,6 @@ def run_here(script, *arguments, cwd="."):
     out, errors, code, log = io.StringIO(), io.StringIO(), 0, logging.getLogger("dnn")
     with (
         mock.patch.object(log, "handlers", [*log.handlers]),  # the command's own ends with it
-        mock.patch.object(log, "level", log.level),
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(errors),
