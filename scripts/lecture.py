@@ -27,7 +27,8 @@ def parse() -> argparse.Namespace:
         "no experiments: what these folders of train.py reached, with a preset and seeds 0 to 4, or as it is"
     )
     add("--presets", type=Path, nargs="+", metavar="RUN", help=presets)
-    add("--agreement", type=Path, metavar="FILE", help="no experiments: what agree.py --json printed")
+    levels = "no experiments: what agree.py --json printed of L0 to L4, and of L5"
+    add("--agreement", type=Path, nargs="+", metavar="FILE", help=levels)
     add("--speed", type=Path, metavar="FILE", help="no experiments: what benchmark.py --json wrote")
     _command.add_data_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of weights, shuffles and noise")
@@ -74,9 +75,10 @@ def show_made(arguments: argparse.Namespace) -> None:
     backend = _command.open_backend(arguments, dtype="float32")
     data = load_dataset(arguments.dataset, arguments.data_dir)
     new = presets.preset_grids(arguments.presets or [], data, backend)
-    for name, make in (("agreement", readme.agreement_grid), ("speed", readme.speed_grid)):
-        file = getattr(arguments, name)
-        new[name] = [] if file is None else make(file)
+    new["speed"] = [] if arguments.speed is None else readme.speed_grid(arguments.speed)
+    for file in arguments.agreement or ():
+        for name, make in (("agreement", readme.agreement_grid), ("accuracy", readme.accuracy_grid)):
+            new[name] = make(file) or new.get(name, [])
     grids = {n: presets.in_order(grid) for n, grid in tables.with_kept(new, arguments.out).items()}
     written = tables.write_grids(grids, arguments.out)
     print(f"tables in {written}, their CSV files beside it")

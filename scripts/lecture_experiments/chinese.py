@@ -68,10 +68,13 @@ WORDS: Mapping[str, str] = MappingProxyType(
             "L4 用每种优化器训练，以及完整的 fit：float64 下 1e-9"
         ),
         "native PyTorch": "原生 PyTorch",
+        "standard deviation, points": "标准差（百分点）",
+        "paired difference, points": "成对的差别（百分点）",
         "PyTorch, fused Adam": "PyTorch，融合的 Adam",
         "JAX, epoch in one jit": "JAX，一个 epoch 在一个 jit 中",
         "Keras on JAX": "JAX 上的 Keras",
         "products alone, torch.mm": "单纯的矩阵乘法，torch.mm",
+        "cnn: the preset": "cnn：即 preset",
         "batch of all: one update an epoch": "全部样本为一个 batch：每个 epoch 更新一次",
         "about 87 % (training)": "约 87 %（训练集）",
         "94.39 % (10,000 images)": "94.39 %（10,000 幅图像）",

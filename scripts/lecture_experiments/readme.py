@@ -1,6 +1,7 @@
 """The README's tables, from what train.py, agree.py --json and benchmark.py --json have written."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
@@ -84,11 +85,28 @@ def agreement_grid(path: Path) -> Grid:
             share = measured / float(record["bound"]) if measured else 0.0  # a bound may be 0 too
             worst[key] = max(worst.get(key, 0.0), share)
         there = [name for name in CHECKED if any(name == backend for _, backend in worst)]
+        if not there or not any(level in LEVELS for level, _ in worst):
+            return []
         rows = [
             [text, *(f"{worst[level, b]:.2f}" if (level, b) in worst else NOTHING for b in there)]
             for level, text in LEVELS.items()
         ]
         return [["level: bound", *(CHECKED[name] for name in there)], *rows]
+
+    return _made(path, "agree.py", make)
+
+
+def accuracy_grid(path: Path) -> Grid:
+    """L5: of each backend the mean test accuracy over seeds, and the mean difference to the first backend."""
+
+    def make(report: dict[str, Any]) -> Grid:
+        records = [record for record in report["records"] if record["level"] == "L5"]
+        rows = []
+        for record in records:
+            middle, spread, apart, *_ = re.findall(r"[-+]?\d+\.\d+", record["note"])
+            rows.append([CHECKED[record["backend"]], f"{middle} %", spread, apart])
+        heading = ["L5", "mean", "standard deviation, points", "paired difference, points"]
+        return [heading, *rows] if rows else []
 
     return _made(path, "agree.py", make)
 

@@ -45,7 +45,7 @@ OWN = {table: set(names) - (set(STEPS) if table != "steps" else set()) for table
 LECTURES: Mapping[str, Words] = {"lecture.md": str, "lecture.zh.md": chinese}
 PAGES: Mapping[str, Words] = {**LECTURES, "../README.md": str, "README.zh.md": chinese}
 """From the folder of the figures, with their language."""
-README = "defaults", "agreement", "speed"
+README = "defaults", "agreement", "accuracy", "speed"
 """Tables that stand in the README alone."""
 ALONE = "tables.md"
 

@@ -219,11 +219,21 @@ def test_the_readmes_other_tables_are_made_of_what_was_measured(tmp_path):
     ]
     names = "level", "backend", "measured", "bound"
     report = {"records": [dict(zip(names, record, strict=True)) for record in records]}
+    note = "mean 98.494, standard deviation 0.052, paired difference -0.010 points; 98.57, 98.43"
+    long = {"records": [{"level": "L5", "backend": "pytorch", "measured": 0.01, "bound": 0.25, "note": note}]}
     runs = {"numpy": [4.0, 2.0, 3.0, 2.0], "pytorch": [8.0, 4.0, 6.0, 4.0], "jax": [1.0, 1.0, 1.0, 1.0]}
     speed = {"runs": {name: [{"ms": ms} for ms in found] for name, found in runs.items()}}
-    for name, content in (("a", report), ("s", speed), ("n", [1]), ("o", {"records": [{}]})):
+    for name, content in (("a", report), ("l", long), ("s", speed), ("n", [1]), ("o", {"records": [{}]})):
         (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-    asked = "--agreement", tmp_path / "a.json", "--speed", tmp_path / "s.json", "--out", tmp_path
+    asked = (
+        "--agreement",
+        tmp_path / "a.json",
+        tmp_path / "l.json",
+        "--speed",
+        tmp_path / "s.json",
+        "--out",
+        tmp_path,
+    )
     result = run_here("lecture", "--dataset", "digits", *asked)
     assert result.returncode == 0, result.stderr
     levels = [row[1:] for row in grids.read(tmp_path / "readme-agreement.csv")]
@@ -234,6 +244,9 @@ def test_the_readmes_other_tables_are_made_of_what_was_measured(tmp_path):
         ["0.12", "-"],
         ["-", "-"],
         ["-", "-"],
+    ]
+    assert grids.read(tmp_path / "readme-accuracy.csv")[1:] == [
+        ["native PyTorch", "98.494 %", "0.052", "-0.010"]
     ]
     head, row = grids.read(tmp_path / "readme-speed.csv")
     assert head == ["backend", "ms", "PyTorch eager", "JAX, epoch in one jit"]
