@@ -1,6 +1,6 @@
 """A plan: what an update of a network of dense layers does, as data, for a backend that can do it whole."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from backends.reference.signatures import Array
@@ -51,7 +51,6 @@ class Plan:
             of its blocks, in dW and db; position, control array and parameters stay as they are. cuts: where
             these blocks begin, and the end; the power of two of gradients is added up in the order of
             ``dnn.workers.tree``, and sums are (blocks, 3).
-        room: arrays that a backend works in, by name; plans that run one after another may share them.
     """
 
     x: Array | Compressed
@@ -70,4 +69,3 @@ class Plan:
     unroll: int = 25
     whole: int | None = None
     cuts: tuple[int, ...] = ()
-    room: dict[str, Any] = field(default_factory=dict)

@@ -69,12 +69,15 @@ def show_list(names: list[str], arguments: argparse.Namespace) -> None:
 def show_made(arguments: argparse.Namespace) -> None:
     """Tables of what other commands have made, with the rows that the folder's files have of others."""
     from lecture_experiments import presets, readme, tables
+    from lecture_experiments.grids import Grid
 
     from dnn.datasets import load_dataset
 
-    backend = _command.open_backend(arguments, dtype="float32")
-    data = load_dataset(arguments.dataset, arguments.data_dir)
-    new = presets.preset_grids(arguments.presets or [], data, backend)
+    new: dict[str, Grid] = {}
+    if arguments.presets is not None:
+        backend = _command.open_backend(arguments, dtype="float32")
+        data = load_dataset(arguments.dataset, arguments.data_dir)
+        new = presets.preset_grids(arguments.presets, data, backend)
     new["speed"] = [] if arguments.speed is None else readme.speed_grid(arguments.speed)
     for file in arguments.agreement or ():
         for name, make in (("agreement", readme.agreement_grid), ("accuracy", readme.accuracy_grid)):

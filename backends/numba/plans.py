@@ -1,7 +1,6 @@
 """Which plans the workers can do, and the records and arrays that they do them with."""
 
 from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -56,10 +55,9 @@ class _Made:
         self.plan = np.zeros(1, Plan)
         rows, (examples, inner) = given.order.shape[1], given.x.shape
         layers = np.zeros(len(given.layers), Layer)
-        for number, (record, layer) in enumerate(zip(layers, given.layers, strict=True)):
-            self._fill(record, **self._layer(number, layer, rows))
+        for record, layer in zip(layers, given.layers, strict=True):
+            self._fill(record, **self._layer(layer, rows))
         beta1, beta2, epsilon, *decay = given.settings if given.whole is None else (0.0, 0.0, 0.0)
-        floats, numbers = self._floats, partial(self._floats, dtype=np.int32)
         sparse = _density(given.x) <= SPARSE
         apart = (rows + MORE) * inner if sparse else 0
         cuts = np.asarray(_cuts(given))
@@ -69,34 +67,26 @@ class _Made:
             self.plan[0], y=given.y, order=given.order, position=given.position, accuracy=given.accuracy,
             rates=given.rates, control=given.control, sums=given.sums, cuts=cuts, blocks=len(cuts) - 1,
             scale=given.scale, whole=given.whole or 0, **_source(given.x),
-            **{name: numbers(name, apart) for name in ("places", "counts", "heights", "starts")},
+            **{name: aligned_zeros(apart, np.int32) for name in ("places", "counts", "heights", "starts")},
             rows=rows, inner=inner, examples=examples, layers=layers, depth=len(layers), sparse=sparse,
-            changes=given.rates.shape[0], batch=layers[0]["inputs"], turned=floats("turned", apart),
-            scratch=floats("scratch", room * self._workers), room=room,
-            logits=floats("logits", rows * int(layers[-1]["n_out"]) * self._workers),
+            changes=given.rates.shape[0], batch=layers[0]["inputs"], turned=_floats(apart),
+            scratch=_floats(room * self._workers), room=room,
+            logits=_floats(rows * int(layers[-1]["n_out"]) * self._workers),
             beta1=beta1, rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
             decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR, every=FLUSH_EVERY,
         )  # fmt: skip
 
-    def _layer(self, number: int, layer: PlannedLayer, rows: int) -> dict[str, Any]:
+    def _layer(self, layer: PlannedLayer, rows: int) -> dict[str, Any]:
         n_in, n_out = layer.W.shape
         (mW, mb), (vW, vb) = layer.slots if self._given.whole is None else ((layer.dW, layer.db),) * 2
         return {
             "n_in": n_in, "n_out": n_out, "kind": KINDS[layer.activation],
             "W": layer.W, "mW": mW, "vW": vW, "mb": mb, "vb": vb,
-            "b": self._floats(f"b {number}", n_out) if layer.b is None else layer.b,
-            "inputs": self._floats(f"inputs {number}", (rows + MORE) * n_in),
-            "parts": self._floats(f"parts {number}", rows * n_out * self._workers),
-            "dz": self._floats(f"dz {number}", rows * n_out),
+            "b": _floats(n_out) if layer.b is None else layer.b,
+            "inputs": _floats((rows + MORE) * n_in),
+            "parts": _floats(rows * n_out * self._workers),
+            "dz": _floats(rows * n_out),
         }  # fmt: skip
-
-    def _floats(self, name: str, n: int, dtype: Any = np.float32) -> np.ndarray:
-        """Room for n numbers; plans may share it."""
-        room = self._given.room
-        if name not in room or room[name].size < n:
-            room[name] = aligned_zeros(n, dtype)
-        found: np.ndarray = room[name]
-        return found
 
     def _fill(self, record: Any, **values: Any) -> None:
         """Write numbers, and the addresses of arrays, which are kept; 0 where there is no array."""
@@ -105,6 +95,10 @@ class _Made:
                 self._arrays.append(value)
                 value = value.ctypes.data
             record[name] = 0 if value is None else value
+
+
+def _floats(n: int) -> np.ndarray:
+    return aligned_zeros(n, np.float32)
 
 
 def _cuts(given: Given) -> tuple[int, ...]:

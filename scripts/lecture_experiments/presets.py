@@ -1,6 +1,5 @@
 """What runs of ``train.py --preset`` reached, and how far they can be trusted, from their folders."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,9 @@ from _ensemble import Ensemble, calibration_error, sure_from, sureness
 from backends import Backend, InputError
 from dnn.datasets import Dataset
 from dnn.presets import PRESETS
-from dnn.run_folder import RESULT, load_run
+from dnn.run_folder import load_run
 from lecture_experiments.grids import NOTHING, Grid
-from lecture_experiments.readme import defaults_grid, has_defaults
+from lecture_experiments.readme import defaults_grid, has_defaults, result_of
 
 SEEDS = range(5)
 REACHED = ["preset", "epochs", *(f"seed {n}" for n in SEEDS), "mean", "all together", "calibration error"]
@@ -36,12 +35,9 @@ class Run:
 def read(path: Path, backend: Backend) -> Run:
     """From its folder. Raises InputError: it is none of a finished training of a preset with one of SEEDS."""
     config, model = load_run(path, lambda _: backend)
-    try:
-        accuracy = float(json.loads((path / RESULT).read_text(encoding="utf-8"))["test_accuracy"])
-        name, epochs, seed = (config[name] for name in ("preset", "epochs", "seed"))
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputError(f"run {path} cannot be read ({error!r}), expected one that has ended") from None
-    if name not in PRESETS or seed not in SEEDS:
+    accuracy = result_of(path).accuracy
+    name, epochs, seed = (config.get(name, "none") for name in ("preset", "epochs", "seed"))
+    if name not in PRESETS or seed not in SEEDS or type(epochs) is not int:
         got = f"run {path} has preset {name!r} and seed {seed!r}"
         raise InputError(got, "a preset and one of 0 to 4, or no options but a seed of 0 to 2")
     return Run(name, epochs, seed, config.get("hold_out", 0), accuracy, Ensemble([config], [model]))

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.quartiles import lower_quartile, quartile_ratio
 
@@ -37,6 +37,23 @@ OTHERS = {"pytorch": "PyTorch eager", "pytorch-fused": "PyTorch, fused Adam",
           "floor-torch": "products alone, torch.mm"}  # fmt: skip
 
 
+class Result(NamedTuple):
+    """What a training came to, on the test images."""
+
+    backend: str
+    accuracy: float
+    seconds: float
+
+
+def result_of(path: Path) -> Result:
+    """Of a run folder. Raises InputError: the training has not ended, or its file cannot be read."""
+    try:
+        found = json.loads((path / RESULT).read_text(encoding="utf-8"))
+        return Result(str(found["backend_used"]), float(found["test_accuracy"]), float(found["seconds"]))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f"run {path} cannot be read ({error!r}), expected one that has ended") from None
+
+
 def _json(path: Path, command: str) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -55,16 +72,15 @@ def has_defaults(path: Path) -> bool:
 
 def defaults_grid(paths: Sequence[Path]) -> Grid:
     """Test accuracies of such runs by backend and seed, and the seconds that training took with the first."""
-    found: dict[str, dict[int, tuple[float, float]]] = {}
+    found: dict[str, dict[int, Result]] = {}
     for path in paths:
-        result, seed = _json(path / RESULT, "train.py"), read_config(path)["seed"]
-        numbers = float(result["test_accuracy"]), float(result["seconds"])
-        found.setdefault(str(result["backend_used"]), {})[seed] = numbers
+        result = result_of(path)
+        found.setdefault(result.backend, {})[read_config(path)["seed"]] = result
     rows = []
     for backend, runs in found.items():
-        cells = [f"{100 * runs[seed][0]:.2f} %" if seed in runs else NOTHING for seed in SEEDS]
-        seconds = f"{runs[SEEDS[0]][1]:.1f}" if SEEDS[0] in runs else NOTHING
-        rows.append([backend, *cells, f"{100 * mean(a for a, _ in runs.values()):.2f} %", seconds])
+        cells = [f"{100 * runs[seed].accuracy:.2f} %" if seed in runs else NOTHING for seed in SEEDS]
+        seconds = f"{runs[SEEDS[0]].seconds:.1f}" if SEEDS[0] in runs else NOTHING
+        rows.append([backend, *cells, f"{100 * mean(run.accuracy for run in runs.values()):.2f} %", seconds])
     return [DEFAULT_ROWS, *rows] if rows else []
 
 
