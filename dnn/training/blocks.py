@@ -108,8 +108,10 @@ class Team:
     def _one_thread(self) -> Iterator[None]:
         (member,) = self._members
         threads, member.threads = member.threads, 1
-        yield
-        member.threads = threads
+        try:
+            yield
+        finally:
+            member.threads = threads
 
     def close(self) -> None:
         for pool in self._pools:
