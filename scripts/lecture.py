@@ -30,6 +30,8 @@ def parse() -> argparse.Namespace:
     levels = "no experiments: what agree.py --json printed of L0 to L4, and of L5"
     add("--agreement", type=Path, nargs="+", metavar="FILE", help=levels)
     add("--speed", type=Path, metavar="FILE", help="no experiments: what benchmark.py --json wrote")
+    tried = "no experiments: how presets were chosen, on training images held out (hours; all: every one)"
+    add("--tried", metavar="NAME,...", help=tried)
     _command.add_data_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of weights, shuffles and noise")
     _command.add_backend_arguments(parser, dtype=False)
@@ -87,6 +89,23 @@ def show_made(arguments: argparse.Namespace) -> None:
     print(f"tables in {written}, their CSV files beside it")
 
 
+def try_settings(arguments: argparse.Namespace) -> None:
+    """Train with settings that presets were chosen from; rows of others stay in the folder's file."""
+    from lecture_experiments import tables
+    from lecture_experiments.run import Results, first
+    from lecture_experiments.tried import TRIED, tried_grid
+
+    from dnn.datasets import load_dataset
+
+    names = _command.listed("settings", None if arguments.tried == "all" else arguments.tried, TRIED)
+    backend = _command.open_backend(arguments, dtype="float32")
+    data = first(load_dataset(arguments.dataset, arguments.data_dir), arguments.limit)
+    folder = Results(arguments.out / "results").folder
+    grid = tried_grid(names, data, backend, arguments.epochs, arguments.seed, folder)
+    written = tables.write_grids(tables.with_kept({"tried": grid}, arguments.out), arguments.out)
+    print(f"table in {written}, lecture-tried.csv beside it")
+
+
 def main(arguments: argparse.Namespace) -> None:
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
@@ -101,6 +120,8 @@ def main(arguments: argparse.Namespace) -> None:
     settle(arguments)
     if (arguments.presets, arguments.agreement, arguments.speed) != (None, None, None):
         return show_made(arguments)
+    if arguments.tried is not None:
+        return try_settings(arguments)
     names = _command.listed("experiment", arguments.only, EXPERIMENTS)
     if arguments.list:
         return show_list(names, arguments)
