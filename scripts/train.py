@@ -246,7 +246,7 @@ def main(asked: Asked) -> int:
 def headline(run: Run) -> str:
     """What is trained, on what, and where it is written."""
     model, state = run.model, run.state
-    trained = [layer.output_shape for layer in model.layers if layer.parameter_shapes()]
+    trained = [layer.output_shape for layer in model.layers if "W" in layer.parameter_shapes()]
     sizes = "-".join("x".join(map(str, shape)) for shape in (model.input_shape, *trained))
     where = f"epoch {state.epoch}, update {state.updates}" if state else "the start"
     begun = f", from {where}" if run.options.resume else ""
