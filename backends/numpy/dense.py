@@ -113,12 +113,6 @@ def sums_of_each(xp: Any, z: Array, sums: Array) -> None:
 BLOCK = 4096  # random words that are made at a time, so that all passes stay in the cache
 
 
-def _rotate(x: Array, r: int, scratch: Array) -> None:
-    np.left_shift(x, np.uint32(r), out=scratch)
-    np.right_shift(x, np.uint32(32 - r), out=x)
-    x |= scratch
-
-
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
     """In NumPy's own 32-bit words, which wrap around."""
     keys = [np.uint32(word) for word in (*key, key[0] ^ key[1] ^ PARITY)]
@@ -132,7 +126,9 @@ def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array)
         for group in range(5):
             for r in ROTATIONS[group % 2]:
                 x0 += x1
-                _rotate(x1, r, scratch)
+                np.left_shift(x1, np.uint32(r), out=scratch)
+                x1 >>= np.uint32(32 - r)
+                x1 |= scratch
                 x1 ^= x0
             x0 += keys[(group + 1) % 3]
             x1 += seconds[group]

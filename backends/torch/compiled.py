@@ -24,16 +24,13 @@ def raw_kernel(name: str, real: str, device: Any) -> Any:
         cpp_extension.CUDA_HOME = home
 
 
-def _three(sizes: tuple[int, ...]) -> tuple[int, ...]:
-    return (*sizes, 1, 1)[:3]
-
-
 def bound(name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> Callable[[], None]:
     """A function that starts a kernel so, on the current stream; the arrays' device must be current."""
     device = next(a.device for a in arguments if isinstance(a, torch.Tensor))
     kernel = raw_kernel(name, real_of(name, arguments), device)
     # An int goes over as C's; a float would as C's double, so numbers are in arrays.
-    return partial(kernel, _three(grid), _three(block), list(arguments))
+    sizes = ((*size, 1, 1)[:3] for size in (grid, block))
+    return partial(kernel, *sizes, list(arguments))
 
 
 def launch(name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:

@@ -27,13 +27,10 @@ SOFTPLUS_LINEAR = 40.0  # above it log(1 + e^z) is z in float64 too; at 20, torc
 
 def _softmax_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
     """autograd's own call, which is private, or where it is gone y (dy - sum dy y)."""
-    try:
-        private = aten._softmax_backward_data.out
-    except AttributeError:
-        inner = torch.sum(dy * y, -1, keepdim=True)
-        torch.mul(torch.sub(dy, inner), y, out=dz)
+    if hasattr(aten, "_softmax_backward_data"):
+        aten._softmax_backward_data.out(dy, y, -1, y.dtype, grad_input=dz)
     else:
-        private(dy, y, -1, y.dtype, grad_input=dz)
+        torch.mul(dy - torch.sum(dy * y, -1, keepdim=True), y, out=dz)
 
 
 TERMS = 512  # of a product that MKL is given at once; it adds up more in shares, one for each thread
