@@ -59,9 +59,9 @@ def _symbol(name: str, types: dict[str, str]) -> str:
 
 def _loop(name: str, types: dict[str, str]) -> str:
     """One ElementwiseKernel as a C function: inputs broadcast beforehand, all arrays contiguous."""
-    made = cuda.ELEMENTWISE[name]
+    inputs, outputs, operation = cuda.ELEMENTWISE[name]
     arguments, locals_ = ["long long n"], []
-    for output, text in ((False, made.inputs), (True, made.outputs)):
+    for output, text in ((False, inputs), (True, outputs)):
         for raw, kind, word in parameters(text):
             c = CTYPES[types.get(kind, kind)]
             arguments.append(f"{c}* raw_{word}")
@@ -72,7 +72,7 @@ def _loop(name: str, types: dict[str, str]) -> str:
     aliases = "".join(f"typedef {CTYPES[t]} {k}; " for k, t in types.items())
     return (
         f'extern "C" void {_symbol(name, types)}({", ".join(arguments)}) {{ {aliases}'
-        f"for (long long i = 0; i < n; ++i) {{ {' '.join(locals_)} {made.operation}; }} }}\n"
+        f"for (long long i = 0; i < n; ++i) {{ {' '.join(locals_)} {operation}; }} }}\n"
     )
 
 
@@ -134,10 +134,10 @@ class Elementwise:
     """cupy.ElementwiseKernel over NumPy arrays: broadcasts inputs, writes outputs in place."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.made = name, cuda.ELEMENTWISE[name]
+        self.name = name
 
     def __call__(self, *arguments: Any) -> None:
-        inputs, outputs = parameters(self.made.inputs), parameters(self.made.outputs)
+        inputs, outputs = map(parameters, cuda.ELEMENTWISE[self.name][:2])
         assert len(arguments) == len(inputs) + len(outputs), f"{self.name}: arguments"
         given = arguments[len(inputs) :]
         shape = given[0].shape

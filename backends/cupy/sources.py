@@ -9,18 +9,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 FOLDER = Path(__file__).parent
 CTYPES: Mapping[str, str] = MappingProxyType({"float32": "float", "float64": "double"})
-
-
-class Elementwise(NamedTuple):
-    """The arguments of a cupy.ElementwiseKernel (``i`` is the element's number)."""
-
-    inputs: str
-    outputs: str
-    operation: str
 
 
 _FORWARD = {"linear": "linear", "sigmoid": "sigmoid", "tanh": "hyperbolic_tangent", "relu": "relu"}
@@ -29,7 +20,8 @@ OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")  # that ``dnn::optim
 
 _GEOMETRY = "height, width, channels, h, w, rows, columns, s, t, top, left"
 _INTS = ", ".join(f"int32 {word}" for word in _GEOMETRY.split(", "))
-_TEXTS = {
+# Inputs, outputs and operation of each cupy.ElementwiseKernel (``i`` is the element's number).
+ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
     "gather_rows": (
         "raw R rows, raw int64 index, int64 width, T scale", "T out",
         "out = static_cast<T>(rows[index[i / width] * width + i % width]) * scale",
@@ -69,8 +61,7 @@ _TEXTS = {
     **{f"activation_backward_{k}": ("T dy, T y", "T dz", f"dz = dnn::{f}_backward(dy, y)")
        for k, f in _FORWARD.items()},
     **{f"bias_activation_{k}": ("T b", "T y", f"y = dnn::{f}(y + b)") for k, f in _FORWARD.items()},
-}  # fmt: skip
-ELEMENTWISE: Mapping[str, Elementwise] = MappingProxyType({n: Elementwise(*t) for n, t in _TEXTS.items()})
+})  # fmt: skip
 
 
 def arithmetic() -> str:

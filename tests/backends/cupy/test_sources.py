@@ -136,14 +136,12 @@ def code_of_cupy(cupy: Any, name: str, types: dict[str, str], ndim: int, contigu
     from cupy._core import _carray, _kernel, _scalar
 
     made = cuda.ELEMENTWISE[name]
-    kernel = cupy.ElementwiseKernel(
-        made.inputs, made.outputs, made.operation, f"dnn_{name}", preamble=cuda.arithmetic()
-    )
+    kernel = cupy.ElementwiseKernel(*made, f"dnn_{name}", preamble=cuda.arithmetic())
     array, indexer, scalar = 1, 2, 3  # CuPy's _ArgKind
     infos = []
     scalars = {"width", "scale", "beta1", "rest1", "beta2", "rest2", "epsilon", "momentum", "limit"}
     scalars |= {"l1", "l2", "n"}
-    for raw, kind, word in host_cuda.parameters(f"{made.inputs}, {made.outputs}"):
+    for raw, kind, word in host_cuda.parameters(", ".join(made[:2])):
         dtype = np.dtype(types.get(kind, kind))
         if word in scalars or kind in ("int32", "uint32"):
             infos.append(_kernel._ArgInfo(scalar, _scalar.CScalar, dtype, 0, True, True))
@@ -219,10 +217,10 @@ def test_cupy_has_what_the_overrides_call(cupy, made, monkeypatch):
 def test_cupy_accepts_the_kernels(cupy, monkeypatch):
     """Constructed as the backend does; CuPy parses the parameters here, and compiles at the first call."""
     compiled.elementwise.cache_clear()
-    for name, made in cuda.ELEMENTWISE.items():
+    for name, (inputs, outputs, _) in cuda.ELEMENTWISE.items():
         kernel = compiled.elementwise(name)
-        assert kernel.nin == len(host_cuda.parameters(made.inputs))
-        assert kernel.nout == len(host_cuda.parameters(made.outputs))
+        assert kernel.nin == len(host_cuda.parameters(inputs))
+        assert kernel.nout == len(host_cuda.parameters(outputs))
 
 
 @needs_cupy
