@@ -11,7 +11,7 @@ from backends.numba.sparse import BYTES, COMPRESSED, FLOATS
 from backends.numba.team import MOST, team
 from backends.numba.update import CHUNK, MORE, Layer, Plan
 from backends.numpy.backend import aligned_zeros
-from backends.plan import Compressed, PlannedLayer
+from backends.plan import Compressed
 from backends.plan import Plan as Given
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 
@@ -34,67 +34,59 @@ def planned(given: Given) -> Callable[[int], None] | None:
         or not _readable(given.x)
     ):
         return None
-    made = _Made(given)
+    made = _made(given)  # whose arrays live as long as the function that is returned
     if given.whole is not None:
-        return lambda n: workers.run_alone(made.plan.ctypes.data, n)
+        return lambda n: workers.run_alone(made[0].ctypes.data, n)
 
     def run(n: int) -> None:
         if not 0 <= int(given.position[0]) <= given.order.shape[0] - n:
             raise IndexError(f"{n} updates from batch {given.position[0]} on, of {given.order.shape[0]}")
-        workers.run(made.plan.ctypes.data, n)  # whose arrays live as long as this function
+        workers.run(made[0].ctypes.data, n)
 
     return run
 
 
-class _Made:
-    """The plan as a record of sizes and addresses, and the arrays that these are of."""
+def _made(given: Given) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The plan as a record of sizes and addresses, 0 where there is no array; and the arrays, to be kept."""
+    kept: list[np.ndarray] = []
 
-    def __init__(self, given: Given) -> None:
-        self._arrays: list[Any] = [given]
-        self._given, self._workers = given, MOST if given.whole is None else 1
-        self.plan = np.zeros(1, Plan)
-        rows, (examples, inner) = given.order.shape[1], given.x.shape
-        layers = np.zeros(len(given.layers), Layer)
-        for record, layer in zip(layers, given.layers, strict=True):
-            self._fill(record, **self._layer(layer, rows))
-        beta1, beta2, epsilon, *decay = given.settings if given.whole is None else (0.0, 0.0, 0.0)
-        sparse = _density(given.x) <= SPARSE
-        apart = (rows + MORE) * inner if sparse else 0
-        cuts = np.asarray(_cuts(given))
-        waiting = len(cuts).bit_length()  # subtrees whose sums wait for others
-        room = (CHUNK * waiting + len(cuts) + 1) * int(layers["n_out"].max())
-        self._fill(
-            self.plan[0], y=given.y, order=given.order, position=given.position, accuracy=given.accuracy,
-            rates=given.rates, control=given.control, sums=given.sums, cuts=cuts, blocks=len(cuts) - 1,
-            scale=given.scale, whole=given.whole or 0, **_source(given.x),
-            **{name: aligned_zeros(apart, np.int32) for name in ("places", "counts", "heights", "starts")},
-            rows=rows, inner=inner, examples=examples, layers=layers, depth=len(layers), sparse=sparse,
-            changes=given.rates.shape[0], batch=layers[0]["inputs"], turned=_floats(apart),
-            scratch=_floats(room * self._workers), room=room,
-            logits=_floats(rows * int(layers[-1]["n_out"]) * self._workers),
-            beta1=beta1, rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
-            decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR, every=FLUSH_EVERY,
-        )  # fmt: skip
-
-    def _layer(self, layer: PlannedLayer, rows: int) -> dict[str, Any]:
-        n_in, n_out = layer.W.shape
-        (mW, mb), (vW, vb) = layer.slots if self._given.whole is None else ((layer.dW, layer.db),) * 2
-        return {
-            "n_in": n_in, "n_out": n_out, "kind": KINDS[layer.activation],
-            "W": layer.W, "mW": mW, "vW": vW, "mb": mb, "vb": vb,
-            "b": _floats(n_out) if layer.b is None else layer.b,
-            "inputs": _floats((rows + MORE) * n_in),
-            "parts": _floats(rows * n_out * self._workers),
-            "dz": _floats(rows * n_out),
-        }  # fmt: skip
-
-    def _fill(self, record: Any, **values: Any) -> None:
-        """Write numbers, and the addresses of arrays, which are kept; 0 where there is no array."""
+    def fill(record: Any, **values: Any) -> None:
         for name, value in values.items():
             if isinstance(value, np.ndarray):
-                self._arrays.append(value)
+                kept.append(value)
                 value = value.ctypes.data
             record[name] = 0 if value is None else value
+
+    rows, (examples, inner) = given.order.shape[1], given.x.shape
+    plan, layers = np.zeros(1, Plan), np.zeros(len(given.layers), Layer)
+    workers = MOST if given.whole is None else 1
+    for record, layer in zip(layers, given.layers, strict=True):
+        n_in, n_out = layer.W.shape
+        (mW, mb), (vW, vb) = layer.slots if given.whole is None else ((layer.dW, layer.db),) * 2
+        fill(
+            record, n_in=n_in, n_out=n_out, kind=KINDS[layer.activation], W=layer.W, mW=mW, vW=vW,
+            b=_floats(n_out) if layer.b is None else layer.b, mb=mb, vb=vb, dz=_floats(rows * n_out),
+            inputs=_floats((rows + MORE) * n_in), parts=_floats(rows * n_out * workers),
+        )  # fmt: skip
+    beta1, beta2, epsilon, *decay = given.settings if given.whole is None else (0.0, 0.0, 0.0)
+    sparse = _density(given.x) <= SPARSE
+    apart = (rows + MORE) * inner if sparse else 0
+    cuts = np.asarray(_cuts(given))
+    waiting = len(cuts).bit_length()  # subtrees whose sums wait for others
+    room = (CHUNK * waiting + len(cuts) + 1) * int(layers["n_out"].max())
+    fill(
+        plan[0], y=given.y, order=given.order, position=given.position, accuracy=given.accuracy,
+        rates=given.rates, control=given.control, sums=given.sums, cuts=cuts, blocks=len(cuts) - 1,
+        scale=given.scale, whole=given.whole or 0, **_source(given.x),
+        **{name: aligned_zeros(apart, np.int32) for name in ("places", "counts", "heights", "starts")},
+        rows=rows, inner=inner, examples=examples, layers=layers, depth=len(layers), sparse=sparse,
+        changes=given.rates.shape[0], batch=layers[0]["inputs"], turned=_floats(apart),
+        scratch=_floats(room * workers), room=room,
+        logits=_floats(rows * int(layers[-1]["n_out"]) * workers),
+        beta1=beta1, rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
+        decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR, every=FLUSH_EVERY,
+    )  # fmt: skip
+    return plan, kept
 
 
 def _floats(n: int) -> np.ndarray:

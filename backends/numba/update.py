@@ -88,9 +88,8 @@ def multiply(mail, plan, flipped, n, k, a, b, ldb, c, ldc):  # type: ignore[no-u
     for i in range(plan.blocks):
         first, rows = cuts[i], cuts[i + 1] - cuts[i]
         if rows:
-            gemm(
-                mail[SGEMM], 0, flipped, 0, rows, n, k, a + 4 * k * first, k, b, ldb, c + 4 * ldc * first, ldc
-            )
+            x, y = a + 4 * k * first, c + 4 * ldc * first
+            gemm(mail[SGEMM], 0, flipped, 0, rows, n, k, x, k, b, ldb, y, ldc)
 
 
 @part
@@ -233,11 +232,8 @@ def update(mail, plan, worker, fresh):  # type: ignore[no-untyped-def]
     dz = plan.logits + 4 * rows * top.n_out * worker  # each worker computes the loss for itself
     logits = floats(dz, rows, top.n_out)
     join(mail, plan, top, logits, 0, top.n_out)
-    y, cuts, sums = (
-        words(plan.y, plan.examples),
-        words(plan.cuts, plan.blocks + 1),
-        floats(plan.sums, plan.blocks, 3),
-    )
+    y, cuts = words(plan.y, plan.examples), words(plan.cuts, plan.blocks + 1)
+    sums = floats(plan.sums, plan.blocks, 3)
     for block in range(plan.blocks):
         first, end = cuts[block], cuts[block + 1]
         loss, right = cross_entropy(logits[first:end], y, index[first:end], plan.whole or rows)
@@ -245,9 +241,8 @@ def update(mail, plan, worker, fresh):  # type: ignore[no-untyped-def]
             sums[block, 0] += loss
             if plan.accuracy:
                 sums[block, 1] += right
-    if (
-        worker == 0 and not plan.whole
-    ):  # the others have read these, and read them again after another meeting
+    # The others have read these, and read them again after another meeting.
+    if worker == 0 and not plan.whole:
         words(plan.position, 1)[0] = batch + 1
         after = line(plan.control, 4)
         after[0], after[1], after[2], after[3] = control
