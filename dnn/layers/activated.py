@@ -17,13 +17,6 @@ class Activated(Layer):
     def bind(self, backend: Backend) -> None:
         self._activate, self._activate_backward = backend.kernels("activation", self.activation)
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        zeros, shape = self.backend.zeros, (batch, *self.output_shape)
-        y = zeros(shape)
-        # Where f' follows from y, f works in place.
-        z = y if ACTIVATIONS[self.activation].from_output else zeros(shape)
-        return {"y": y, "z": z, "dx": self.dx_buffer(batch, training)}
-
     def forward(self, x: Array, *, training: bool) -> Array:
         """y = f(z); keeps z and y."""
         keep = self._buffers[x.shape[0]]
@@ -49,13 +42,11 @@ class Activation(Activated):
     """
 
     examples = ({"activation": "relu"},)
+    keeps = ("y",)
 
     def __init__(self, activation: str, *, name: str | None = None) -> None:
         super().__init__(name)
         self.choose(activation)
-
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        return {"y": self.backend.zeros((batch, *self.output_shape))}
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
         return x

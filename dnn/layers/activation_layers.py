@@ -12,10 +12,8 @@ from dnn.validation.settings import look_up, require_number
 class Elementwise(Layer):
     """Base: ``y = f(x)`` and ``dx = f'(x) dy`` for each number by itself, with f in ``_function``."""
 
+    keeps = ("y",)
     _function: ActivationFunction
-
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        return {"y": self.backend.zeros((batch, *self.output_shape))}
 
     def forward(self, x: Array, *, training: bool) -> Array:
         keep = self._buffers[x.shape[0]]

@@ -30,9 +30,7 @@ class Augmentation(Random):
     outermost = True
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        if len(input_shape) not in (2, 3):
-            got = f"got examples of shape {input_shape}"
-            raise self.refused(got, "images (H, W) or (H, W, C); put Reshape before it")
+        self.require_axes(input_shape, "images (H, W) or (H, W, C); put Reshape before it", 2, 3)
         return input_shape
 
     def bind(self, backend: Backend) -> None:

@@ -169,6 +169,7 @@ class Parallel(Container):
     _pair = ({"type": "Dense", "units": 24}, [{"type": "Dense", "units": 5}, {"type": "Dense", "units": 24}])
     examples: ClassVar[Any] = ({"branches": _pair}, {"branches": _pair, "merge": "add"})
     in_a_row = False
+    keeps = "y", "dx"
 
     def __init__(
         self, branches: Sequence[Layer | Sequence[Layer]], *, merge: str = "concatenate",
@@ -193,9 +194,9 @@ class Parallel(Container):
         return shapes[0] if adds else (*shapes[0][:-1], ends[-1])
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        zeros, branches = self.backend.zeros, self.branches if training else ()
-        own = {f"dy{i}": zeros((batch, *branch.output_shape)) for i, branch in enumerate(branches)}
-        return {"y": zeros((batch, *self.output_shape)), "dx": self.dx_buffer(batch, training), **own}
+        made, zeros = super().make_buffers(batch, training), self.backend.zeros
+        branches = self.branches if training else ()
+        return made | {f"dy{i}": zeros((batch, *branch.output_shape)) for i, branch in enumerate(branches)}
 
     def forward(self, x: Array, *, training: bool) -> Array:
         y = self._buffers[x.shape[0]].y

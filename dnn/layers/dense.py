@@ -5,6 +5,7 @@ gradients of the loss L with respect to them.
 """
 
 from collections.abc import Mapping
+from math import prod
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from dnn.validation.settings import look_up, positive_integer, require_bool
 
 class Affine(Activated):
     """Base of Dense and Conv2D: z is a product with W, plus b."""
+
+    keeps = "y", "dx"
 
     def choose(self, activation: str, initializer: str | None = None, use_bias: bool = True) -> None:
         """Take this f, and these initial weights; None: the usual ones before f."""
@@ -39,6 +42,12 @@ class Affine(Activated):
     def initial_values(self, key: Key) -> dict[str, np.ndarray]:
         shapes, draw = self.parameter_shapes(), INITIALIZERS[self.initializer]
         return {n: draw(key, shape) if n == "W" else np.zeros(shape) for n, shape in shapes.items()}
+
+    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        made = super().make_buffers(batch, training)
+        # Where f' follows from y, f works in place.
+        in_place = ACTIVATIONS[self.activation].from_output
+        return {**made, "z": made["y"] if in_place else self.backend.zeros((batch, *self.output_shape))}
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         """Without a bias the kernels add 0, and what they find for it is not used."""
@@ -73,10 +82,8 @@ class Dense(Affine):
         self.choose(activation, initializer, use_bias)
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 1:
-            got, flat = f"got examples of shape {input_shape}", f"({int(np.prod(input_shape))},)"
-            cure = f"put Flatten() before it, or reshape the examples to {flat}"
-            raise self.refused(got, f"one axis (n_in,); {cure}")
+        cure = f"put Flatten() before it, or reshape the examples to ({prod(input_shape)},)"
+        self.require_axes(input_shape, f"one axis (n_in,); {cure}", 1)
         return (self.units,)
 
     def bind(self, backend: Backend) -> None:

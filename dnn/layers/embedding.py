@@ -22,6 +22,7 @@ class Embedding(Layer):
 
     examples = ({"input_dim": 20, "output_dim": 4},)
     outermost = True
+    keeps = ("y",)
 
     def __init__(
         self, input_dim: int, output_dim: int, *, name: str | None = None, trainable: bool = True
@@ -47,9 +48,8 @@ class Embedding(Layer):
         return {"W": 0.1 * host_uniform(key, (self.input_dim, self.output_dim)) - 0.05}
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        zeros, integers = self.backend.zeros, self.backend.xp.int64
-        index = zeros((batch, *self.input_shape), dtype=integers)
-        return {"y": zeros((batch, *self.output_shape)), "index": index}
+        index = self.backend.zeros((batch, *self.input_shape), dtype=self.backend.xp.int64)
+        return {**super().make_buffers(batch, training), "index": index}
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y_t = W_(x_t); keeps the numbers."""

@@ -44,6 +44,8 @@ class Layer(Described, Closed):
     mixes: bool = False  # whether in training its output for one example depends on all examples of the batch
     outermost: ClassVar[bool] = False
     """Whether it passes no gradient back, so that it stands before what is trained, and within no layer."""
+    keeps: ClassVar[tuple[str, ...]] = ()
+    """Of its buffers "y", of the output's shape, and "dx", of the input's."""
 
     inner: "tuple[Layer, ...]" = ()  # the layers that it is made of
     below: int | None = None  # what it takes are whole numbers from 0, below this; None: any numbers
@@ -125,6 +127,11 @@ class Layer(Described, Closed):
         """What to raise where this layer got, or does, what it should not."""
         return InputError(f"layer {self.name!r} ({type(self).__name__}) {what}, expected {expected}")
 
+    def require_axes(self, shape: Shape, expected: str, *counts: int) -> None:
+        """Refuse examples whose number of axes is none of these."""
+        if len(shape) not in counts:
+            raise self.refused(f"got examples of shape {shape}", expected)
+
     def bind(self, backend: Backend) -> None:
         """Ask the backend for the kernels."""
 
@@ -151,12 +158,12 @@ class Layer(Described, Closed):
             layer.reserve(batch, training)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        """Arrays whose first axis is the batch, by name; those for backward only when training."""
-        return {}
-
-    def dx_buffer(self, batch: int, training: bool) -> Array | None:
-        """For the input's gradient; None where nobody asks for it."""
-        return self.backend.zeros((batch, *self.input_shape)) if training and not self._first else None
+        """Arrays whose first axis is the batch, by name; those for backward only when training.
+        Here what ``keeps`` names; "dx" is None where nobody asks for it.
+        """
+        shapes = {"y": self.output_shape, "dx": self.input_shape if training and not self._first else None}
+        zeros, kept = self.backend.zeros, ((name, shapes[name]) for name in self.keeps)
+        return {name: None if shape is None else zeros((batch, *shape)) for name, shape in kept}
 
     @abstractmethod
     def forward(self, x: Array, *, training: bool) -> Array:

@@ -17,6 +17,7 @@ class Normalization(Layer):
     """Base: ``y = x^ gamma + beta``; gamma starts at 1, beta at 0. ``epsilon`` is added to the variance."""
 
     kernel: ClassVar[str]
+    keeps = ("y",)
 
     def __init__(self, *, epsilon: float = 1e-5, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(name, trainable)
@@ -31,9 +32,6 @@ class Normalization(Layer):
 
     def initial_values(self, key: Key) -> dict[str, np.ndarray]:
         return {"gamma": np.ones(self._n), "beta": np.zeros(self._n)}
-
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        return {"y": self.backend.zeros((batch, *self.output_shape))}
 
     def _rows(self, x: Array) -> Array:
         """x (B, ..., n) as (N, n)."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from backends import Array, Backend
 from dnn.layers.layer import Layer, Shape
-from dnn.layers.windows import Border, Lengths, Windows, require_images
+from dnn.layers.windows import IMAGES, Border, Lengths, Windows
 from dnn.validation.settings import require_bool
 
 
@@ -21,6 +21,7 @@ class Pooling(Windows):
         ceil_mode: what does not fill a window at the lower or right edge gets one too, as in torch.
     """
 
+    keeps = "y", "dx"
     kernel: ClassVar[str]
     indexed: ClassVar[bool] = False  # whether the kernel keeps where in a window it found y
 
@@ -36,9 +37,9 @@ class Pooling(Windows):
         self._pool, self._pool_backward = backend.kernels(self.kernel)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        zeros, shape = self.backend.zeros, (batch, *self.output_shape)
-        index = {"index": zeros(shape, dtype=self.backend.xp.int64)} if self.indexed else {}
-        return {"y": zeros(shape), "dx": self.dx_buffer(batch, training), **index}
+        made, shape = super().make_buffers(batch, training), (batch, *self.output_shape)
+        index = self.backend.zeros(shape, dtype=self.backend.xp.int64) if self.indexed else None
+        return {**made, "index": index}
 
     def forward(self, x: Array, *, training: bool) -> Array:
         keep = self._buffers[x.shape[0]]
@@ -116,13 +117,11 @@ class GlobalAveragePooling2D(Layer):
     (64,)
     """
 
-    def shape_after(self, input_shape: Shape) -> Shape:
-        require_images(self, input_shape)
-        return (input_shape[2],)
+    keeps = "y", "dx"
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        y = self.backend.zeros((batch, *self.output_shape))
-        return {"y": y, "dx": self.dx_buffer(batch, training)}
+    def shape_after(self, input_shape: Shape) -> Shape:
+        self.require_axes(input_shape, IMAGES, 3)
+        return (input_shape[2],)
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y_c = mean over the pixels of x_pqc."""

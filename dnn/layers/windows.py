@@ -17,6 +17,7 @@ from dnn.validation.settings import look_up, positive_integer
 
 Lengths = int | Sequence[int]
 Border = str | int | Sequence[Lengths]
+IMAGES = "images (H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
 
 
 def _two(value: Any) -> tuple[Any, Any]:
@@ -29,13 +30,6 @@ def _pair(argument: str, value: Any, zero: bool = False) -> Pair:
     """A length for both axes, or one for each; 0 too where that is allowed."""
     first, second = (0 if zero and n == 0 else positive_integer(argument, n) for n in _two(value))
     return first, second
-
-
-def require_images(layer: Layer, shape: Shape) -> None:
-    """Refuse examples of another shape than (H, W, C)."""
-    if len(shape) != 3:
-        cure = "put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
-        raise layer.refused(f"got examples of shape {shape}", f"images (H, W, C), channels last; {cure}")
 
 
 class Windows(Layer):
@@ -77,7 +71,7 @@ class Windows(Layer):
             raise InputError(f"padding is {shown(padding)}", expected)
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        require_images(self, input_shape)
+        self.require_axes(input_shape, IMAGES, 3)
         borders, counted, counts = [], [], []
         for n, k, s, (before, after) in zip(input_shape, self._reach, self.steps, self.given, strict=False):
             if self.padding == "same":
@@ -205,9 +199,7 @@ class Conv1D(Conv2D):
         self.padding = self.padding if isinstance(self.padding, str) else self.padding[1]
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 2:
-            got = f"got examples of shape {input_shape}"
-            raise self.refused(got, "sequences (T, C); put Reshape((T, C)) before it")
+        self.require_axes(input_shape, "sequences (T, C); put Reshape((T, C)) before it", 2)
         return super().shape_after((1, *input_shape))[1:]
 
     def weight_shape(self) -> Shape:
