@@ -8,7 +8,6 @@ import mmap
 import os
 import select
 import socket
-import struct
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -18,14 +17,6 @@ import numpy as np
 
 LOOKS = 1e-4  # seconds in which a worker looks again and again, before it sleeps until it is told
 BOOT = Path("/proc/sys/kernel/random/boot_id")
-
-
-def _user(line: socket.socket) -> int:
-    """The number of the user whose process is at the other end."""
-    _, user, _ = struct.unpack(
-        "3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    )
-    return int(user)
 
 
 class Neighbours:
@@ -59,7 +50,9 @@ class Neighbours:
         while len(self._lines) < len(near):
             self._door.settimeout(timeout)
             line, _ = self._door.accept()
-            if _user(line) != os.getuid():
+            # Of the process at the other end: its number, its user and its group.
+            _, user, _ = np.frombuffer(line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12), np.intc)
+            if user != os.getuid():
                 line.close()
                 continue
             line.settimeout(timeout)
@@ -76,9 +69,11 @@ class Neighbours:
         os.ftruncate(handle, size)
         for line in self._lines.values():
             socket.send_fds(line, [b"m"], [handle])
-        handles = {peer: self._heard(peer) for peer in self._lines}
-        mine, *theirs = (_mapped(h, size, dtype)[:n] for h in (handle, *handles.values()))
-        return mine, dict(zip(handles, theirs, strict=True))
+        vectors = []
+        for each in (handle, *map(self._heard, self._lines)):
+            vectors.append(np.frombuffer(mmap.mmap(each, size), dtype)[:n])
+            os.close(each)
+        return vectors[0], dict(zip(self._lines, vectors[1:], strict=True))
 
     def wait_for(self, peers: Iterable[int]) -> None:
         """Go on when all of these have come here too, each to its own call."""
@@ -120,9 +115,3 @@ class Neighbours:
             if not said:
                 raise ConnectionError(f"worker {peer} has ended")
             return handles[0] if handles else -1
-
-
-def _mapped(handle: int, size: int, dtype: str) -> np.ndarray:
-    mapped = mmap.mmap(handle, size)
-    os.close(handle)
-    return np.frombuffer(mapped, dtype)
