@@ -14,7 +14,6 @@ import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +138,7 @@ class RunFolder(Callback):
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, null for NaN and infinity. Raises InputError: it cannot be written."""
-        self._write(name, json.dumps(_plain(content), indent=2, allow_nan=False) + os.linesep)
+        self._write(name, _json(content, indent=2) + os.linesep)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         if self.config is not None:
@@ -175,17 +174,13 @@ class RunFolder(Callback):
             self._write(CURVES, picture.getvalue())
 
 
-def _plain(value: Any) -> Any:
-    """The value with None for each number that JSON does not have."""
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
+def _json(value: dict[str, Any], indent: int | None = None) -> str:
+    """JSON text, with null for each number that JSON does not have."""
+    return json.dumps(json.loads(json.dumps(value), parse_constant=lambda _: None), indent=indent)
 
 
 def _line(epoch: int, logs: dict[str, float]) -> str:
-    return json.dumps(_plain({"epoch": epoch, **logs}), allow_nan=False) + "\n"
+    return _json({"epoch": epoch, **logs}) + "\n"
 
 
 def load_run(
