@@ -1,6 +1,5 @@
 """What may watch a training: a callback is told when something happens."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,10 +91,6 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
 
 def by_place(callbacks: Sequence[Callback]) -> dict[str, Callback]:
     """The callbacks by how the names of what they hold begin: the same for the same ones in one order."""
-    seen: Counter[str] = Counter()
-    places = {}
-    for callback in callbacks:
-        kind = type(callback).__name__
-        places[f"{CALLBACK}{kind} {seen[kind]} "] = callback
-        seen[kind] += 1
-    return places
+    kinds = [type(callback).__name__ for callback in callbacks]
+    numbers = (kinds[:i].count(kind) for i, kind in enumerate(kinds))
+    return {f"{CALLBACK}{kind} {n} ": each for kind, n, each in zip(kinds, numbers, callbacks, strict=True)}
