@@ -1,7 +1,7 @@
 """Dense layers on several blocks of a batch at once, with the bits that each block has by itself."""
 
 from collections.abc import Iterable
-from functools import partial
+from functools import cache, partial
 from operator import iadd
 
 from backends import Array, Backend
@@ -47,7 +47,7 @@ class Divided:
     def __init__(self, backend: Backend) -> None:
         self._original, self.backend = backend, backend.wrapped(self._wrap)
         self._product, self._sums = backend.kernel("matmul"), backend.kernel("column_sums")
-        self._room: dict[tuple[tuple[int, ...], int], Array] = {}
+        self._zeros = cache(lambda shape, which: backend.zeros(shape))  # room that all layers share
 
     def _wrap(self, name: str, kind: str | None, kernel: Kernel) -> Kernel:
         if name == "dense":
@@ -58,12 +58,6 @@ class Divided:
         if name in ("activation", "activation_backward") and kind not in ALIKE:
             return partial(self._each, kernel)
         return kernel
-
-    def _zeros(self, shape: tuple[int, ...], which: int = 0) -> Array:
-        """Room that all layers share."""
-        if (shape, which) not in self._room:
-            self._room[shape, which] = self._original.zeros(shape)
-        return self._room[shape, which]
 
     def _each(self, kernel: Kernel, *arrays: Array) -> None:
         """Block by block; all arrays have a row for each example."""
@@ -86,7 +80,7 @@ class Divided:
         dW, db, dx = gradients
         slope(dy, y, y, dz)
         xp, k = self._original.xp, self.blocks
-        z_, sums = xp.reshape(dz, (k, -1, *db.shape)), self._zeros((k, *db.shape))
+        z_, sums = xp.reshape(dz, (k, -1, *db.shape)), self._zeros((k, *db.shape), 0)
         if W.shape[1] < FEW:
             x_ = xp.reshape(x, (k, -1, W.shape[0]))
             dW[...] = add_rows(xp.matmul(xp.matrix_transpose(x_), z_))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from backends import Array
-from backends.pace import Work, steady
+from backends.pace import Work
 from backends.plan import Plan, PlannedLayer
 from dnn.layers import Dense, Dropout, Flatten, Rescaling
 from dnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
@@ -69,12 +69,6 @@ def planner(step: Any) -> Callable[..., Plan] | None:
         )  # fmt: skip
 
     return make
-
-
-def steadily(step: Any, run: Callable[[int], None]) -> Callable[[int], None]:
-    """``run`` in one thread while that is the faster, where it is known to change no bit."""
-    work = work_of(step.network, step.size)
-    return run if work is None else steady(step.network.backend, work, run)
 
 
 def work_of(network: Network, batch: int) -> Work | None:

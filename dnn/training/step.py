@@ -7,9 +7,10 @@ is in arrays on the device. So an update reads nothing back, and a backend may r
 from collections.abc import Callable
 
 from backends import Array
+from backends.pace import steady
 from dnn.losses import weigh
 from dnn.network import Network
-from dnn.training.planning import planned, steadily
+from dnn.training.planning import planned, work_of
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
@@ -84,26 +85,25 @@ class TrainingStep:
         self.position[...] = batch
 
     def runner(self, unroll: int) -> Callable[[int], None]:
-        """``run(n)`` for n updates, recorded ``unroll`` at a time if all that they read is on the device."""
+        """``run(n)`` for n updates: by the backend's own way to do whole ones, if it has one and no layer is
+        frozen. Else recorded ``unroll`` at a time, if all that they read is on the device, and in one thread
+        while that is the faster, if it is known to change no bit.
+        """
         backend = self.network.backend
-        if not isinstance(self.x, Rows):
-            return self._planned(backend.capture(self, unroll), unroll)
         learn = backend.capture(self.learn, 1)
 
-        def run(n: int) -> None:
+        def from_host(n: int) -> None:
             for _ in range(n):
                 self.pick()
                 learn(1)
 
-        return self._planned(run, unroll)
-
-    def _planned(self, run: Callable[[int], None], unroll: int) -> Callable[[int], None]:
-        """The backend's own way to do whole updates, where it has one, and while no layer is frozen."""
+        run = from_host if isinstance(self.x, Rows) else backend.capture(self, unroll)
         whole = planned(self, unroll)
         self.whole = whole is not None
-        if whole is None:
-            return steadily(self, run)
-        return lambda n: (run if self.network.frozen else whole)(n)
+        if whole is not None:
+            return lambda n: (run if self.network.frozen else whole)(n)
+        work = work_of(self.network, self.size)
+        return run if work is None else steady(backend, work, run)
 
     def __call__(self) -> None:
         self.pick()

@@ -178,7 +178,7 @@ def test_one_thread_gives_the_bits_of_several(name, layers, rng, monkeypatch):
 
                 return inside if alone else run
 
-            monkeypatch.setattr("dnn.training.planning.steady", steady)
+            monkeypatch.setattr("dnn.training.step.steady", steady)
             model.fit(x, y, batch_size=100, epochs=1, verbose=0)
             assert model.backend.thread_count == 2
             results.append(model.backend.to_host(model.parameters.values).tobytes())
