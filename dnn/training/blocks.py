@@ -36,14 +36,15 @@ class BlockedStep(TrainingStep):
         super().__init__(network, examples, order, totals)
         self.team, self.cuts = team, cuts(self.size, team.blocks)
 
+    pick = TrainingStep.pick_numbers  # members pick the examples
+
     def reserve(self) -> None:
-        """Nothing: members have arrays of their own, and pick the examples."""
+        """Nothing: members have arrays of their own."""
 
     def runner(self, unroll: int) -> Callable[[int], None]:
-        return self.team.steady(self.network.backend.capture(self, unroll))
-
-    def pick(self) -> None:
-        self.pick_numbers()
+        """In one of the library's threads while that is the faster; no bit depends on it."""
+        run, member = self.network.backend.capture(self, unroll), self.team.first
+        return run if member.threads == 1 else Pace(run, member.threads, lambda: member.in_one_thread)
 
     def learn(self) -> None:
         """One update on the batch that was picked. Nothing is changed before all workers' sums are there."""
@@ -84,7 +85,7 @@ class Team:
         if self._threads == 1 or not self.network.backend.shares or not alike(leaves(self.network.layers)):
             return False
         self._meet(step, 1, self._threads)
-        return self._members[0].together.get(step, False)
+        return self.first.together.get(step, False)
 
     def _meet(self, step: BlockedStep, members: int, threads: int) -> None:
         """Members with parts of the blocks, each with so many of the library's threads."""
@@ -95,32 +96,14 @@ class Team:
             Member(self.network, step.totals, self.blocks, part, zeros, threads)
             for part, zeros in zip(parts, makers, strict=True)
         ]
-        self._first = share_vectors(self._members)
+        self.first, self.total = self._members[0], self._members[0].sums[0]  # the sums of a whole batch
+        self._before = share_vectors(self._members)
         self._pools = [ThreadPoolExecutor(1) for _ in parts[1:]]  # buffers belong to a thread
         self._all(lambda member: member.reserve(step))
-
-    def steady(self, run: Callable[[int], None]) -> Callable[[int], None]:
-        """``run(n)``, in one of the library's threads while that is the faster; no bit depends on it."""
-        threads = self._members[0].threads
-        return run if threads == 1 else Pace(run, threads, lambda: self._one_thread)
-
-    @contextmanager
-    def _one_thread(self) -> Iterator[None]:
-        (member,) = self._members
-        threads, member.threads = member.threads, 1
-        try:
-            yield
-        finally:
-            member.threads = threads
 
     def close(self) -> None:
         for pool in self._pools:
             pool.shutdown()
-
-    @property
-    def total(self) -> Array:
-        """Where the sums of a whole batch are."""
-        return self._members[0].sums[0]
 
     def _all(self, work: Callable[[Member], None]) -> None:
         """Each member does this in its thread; the first in this one."""
@@ -138,7 +121,7 @@ class Team:
         if able:
             self._all(lambda member: member.work(step, member.part))
         else:  # others have all examples; what layers count must be counted here too
-            self._members[0].work(step, range(filled[0], filled[0] + 1))
+            self.first.work(step, range(filled[0], filled[0] + 1))
             for member in self._members:
                 member.sums[0][...] = 0.0
         add_up([member.sums[0][member.n :] for member in self._members], iadd)
@@ -150,7 +133,7 @@ class Team:
     @property
     def _shared(self) -> bool:
         """Whether each member takes the optimizer's step of its place."""
-        return self._first is not None and not self.network.frozen
+        return self._before is not None and not self.network.frozen
 
     def _add(self, member: Member) -> None:
         """Of the sums of all members, this one's place."""
@@ -159,7 +142,7 @@ class Team:
     def update(self) -> None:
         """The optimizer's step, of each member its place."""
         network = self.network
-        if self._first is None or not self._shared:
+        if self._before is None or not self._shared:
             gradients = network.parameters.gradients
             gradients[...] = self.total[: gradients.shape[0]]
             settle(network)
@@ -171,8 +154,8 @@ class Team:
                 self._add(member)
             member.take_step()
 
-        self._first()
-        with network.backend.in_threads(self._members[0].threads):
+        self._before()
+        with network.backend.in_threads(self.first.threads):
             self._all(work)
 
 

@@ -1,6 +1,7 @@
 """One thread's part of an update whose batch is cut into blocks (``dnn.training.blocks``)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -46,14 +47,9 @@ class Member:
     take_step: Callable[[], None]
 
     def __init__(
-        self,
-        network: Network,
-        totals: Totals,
-        blocks: int,
-        part: range,
-        zeros: Callable[[int], Array],
-        threads: int = 1,
-    ) -> None:
+        self, network: Network, totals: Totals, blocks: int, part: range,
+        zeros: Callable[[int], Array], threads: int,
+    ) -> None:  # fmt: skip
         self.whole, self.part, self.threads = network, part, threads
         self._originals = list(leaves(network.layers))
         self._divided = Divided(network.backend) if divisible(self._originals, network.goal) else None
@@ -74,9 +70,7 @@ class Member:
                 self.others.append((before, mine))
         self.sums = [zeros(end), *(backend.zeros(end) for _ in range(len(part).bit_length() - 1))]
         self._leaves = list(leaves(self.network.layers))
-        self._attached: list[
-            list[tuple[Layer, Mapping[str, Array], Mapping[str, Array]]]
-        ] = []  # of each level
+        self._attached: list[list[tuple[Layer, Mapping[str, Array], Mapping[str, Array]]]] = []  # by level
         for total in self.sums:
             self.network.redirect(parameters.value, parameters.views(total))
             self._attached.append([(leaf, leaf.value, leaf.gradient) for leaf in self._leaves if leaf.value])
@@ -84,6 +78,14 @@ class Member:
         self._random = [layer for layer in self._leaves if isinstance(layer, Random)]
         self._batches: dict[Any, tuple[Array, Array]] = {}  # room for the part's rows
         self._plans: dict[tuple[Any, range], Callable[[int], None] | None] = {}
+
+    @contextmanager
+    def in_one_thread(self) -> Iterator[None]:
+        threads, self.threads = self.threads, 1
+        try:
+            yield
+        finally:
+            self.threads = threads
 
     def reserve(self, step: Any) -> None:
         """Make this thread's arrays for the blocks of a step."""
