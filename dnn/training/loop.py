@@ -137,15 +137,6 @@ class Training:
             **({} if blocks == 1 else {BLOCKS: blocks}),
         }  # fmt: skip
 
-    def restore(self, state: TrainingState) -> History:
-        """Become what this state was taken of; returns the epochs before it. StateError: another training."""
-        if state.updates > self.batches.updates:
-            got = f"the training state is at update {state.updates}"
-            raise StateError(got, f"at most {self.batches.updates} in an epoch")
-        before = states.epochs_before(state, self.measures)
-        states.restore(self.network, state, self.batches.totals.sums, self.facts)
-        return before
-
     def take(self, epoch: int, updates: int) -> TrainingState:
         """The training as it is now, after so many updates of this epoch, copied from the device."""
         places = states.places(self.network, self.batches.totals.sums)
@@ -156,10 +147,15 @@ class Training:
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
+        """Train, from this state on if there is one. Raises StateError: it is of another training."""
         network, updates = self.network, self.batches.updates
         first, last, done = network.epochs_done + 1, network.epochs_done + epochs, 0
         if state is not None:
-            before = self.restore(state)
+            if state.updates > updates:
+                got = f"the training state is at update {state.updates}"
+                raise StateError(got, f"at most {updates} in an epoch")
+            before = states.epochs_before(state, self.measures)
+            states.restore(network, state, self.batches.totals.sums, self.facts)
             first, done = state.epoch, state.updates
         self.workers.agree(lambda: {**self.facts, "start": self.take(first, done).digest, "end": last})
         network.stop_training = False

@@ -22,7 +22,7 @@ from dnn.network import Network
 from dnn.training.history import History
 from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
-from dnn.validation.settings import require_kind, require_path
+from dnn.validation.settings import natural_number, positive_integer, require, require_kind, require_path
 
 FORMAT, VERSION = "array-api-dnn-training", 1
 MADE_WITH = "made_with"  # the one fact that may differ where a training goes on, which is said
@@ -146,18 +146,14 @@ def read_state(path: Path) -> TrainingState:
     kinds = TypeError, ValueError, OverflowError
     with refusing(kinds, f"training state {path} does not fit together:", refuse=StateError):
         state = TrainingState(**about, arrays=arrays)
-        if not (type(state.epoch) is int and type(state.updates) is int):
-            raise TypeError("epoch and updates are no integers")
-        if state.epoch < 1 or state.updates < 0:
-            raise ValueError(f"epoch {state.epoch}, updates {state.updates}")
-        if not isinstance(state.facts, dict) or not isinstance(state.history, dict):
-            raise TypeError("facts and history are no objects")
-        past: dict[str, Any] = state.history
+        positive_integer("epoch", state.epoch)
+        natural_number("updates", state.updates)
+        require_kind("facts", state.facts, dict)
+        past: dict[str, Any] = require_kind("history", state.history, dict)
         for name, values in past.items():
             texts = "nan", "inf", "-inf"  # as JSON lacks these numbers
             fits = isinstance(values, list) and all(type(v) in (int, float) or v in texts for v in values)
-            if not fits:
-                raise TypeError(f"history {name!r} is no list of numbers")
+            require(fits, f"history {name!r}", values, "a list of numbers")
             past[name] = [float(value) for value in values]
         if len({len(values) for values in state.history.values()}) > 1:
             raise ValueError("histories are of different lengths")
