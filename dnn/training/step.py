@@ -90,20 +90,23 @@ class TrainingStep:
         while that is the faster, if it is known to change no bit.
         """
         backend = self.network.backend
-        learn = backend.capture(self.learn, 1)
-
-        def from_host(n: int) -> None:
-            for _ in range(n):
-                self.pick()
-                learn(1)
-
-        run = from_host if isinstance(self.x, Rows) else backend.capture(self, unroll)
+        run = self._from_host() if isinstance(self.x, Rows) else backend.capture(self, unroll)
         whole = planned(self, unroll)
         self.whole = whole is not None
         if whole is not None:
             return lambda n: (run if self.network.frozen else whole)(n)
         work = work_of(self.network, self.size)
         return run if work is None else steady(backend, work, run)
+
+    def _from_host(self) -> Callable[[int], None]:
+        learn = self.network.backend.capture(self.learn, 1)
+
+        def run(n: int) -> None:
+            for _ in range(n):
+                self.pick()
+                learn(1)
+
+        return run
 
     def __call__(self) -> None:
         self.pick()
