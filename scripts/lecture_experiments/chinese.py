@@ -40,7 +40,6 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "refused": "拒绝的测试图像",
         "right of the others": "其余的正确率",
         "right of the images held out": "留出的图像上的准确率",
-        "loss on them": "其上的损失",
         "elastic: the preset, but 30 epochs": "elastic：即 preset，但只有 30 个 epoch",
         "elastic: labels smoothed by 0.1, rate up to 0.008": "elastic：标签平滑 0.1，学习率最高到 0.008",
         "elastic: strength 36, scaled by 15 %, sheared by 0.2, not moved": (
