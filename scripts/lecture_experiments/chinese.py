@@ -52,6 +52,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "cnn: the preset, but 12 epochs": "cnn：即 preset，但只有 12 个 epoch",
         "deep: 1500, 1000 and 500 units": "deep：1500、1000 和 500 个神经元",
         "deep: the same, dropout 0.2": "deep：同上，dropout 0.2",
+        "deep: the same, no dropout": "deep：同上，没有 dropout",
         "deep: the preset, but 60 epochs": "deep：即 preset，但只有 60 个 epoch",
         "backend": "后端",
         "seconds": "秒",

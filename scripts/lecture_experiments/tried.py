@@ -104,7 +104,7 @@ def convolutional(
 _TWO, _THREE = ((32, 5, True), (64, 5, True)), ((24, 5, True), (48, 3, False), (64, 3, True))
 
 
-def _deep(about: str, dropout: float, bent: Sequence[float] = _USUAL) -> Settings:
+def _deep(about: str, dropout: float = 0.0, bent: Sequence[float] = _USUAL) -> Settings:
     layers = dense(1500, 1000, 500, bent=bent, dropout=dropout)
     return Settings(f"deep: {about}", layers, epochs=60, batch=250)
 
@@ -121,9 +121,10 @@ TRIED: Table[Settings] = Table("settings", {
     "elastic-plain": Settings(
         "elastic: no batch normalisation, rate up to 0.002", dense(500, 500, normalised=False), highest=2e-3,
     ),
-    "deep": _deep("1500, 1000 and 500 units", 0.0),
+    "deep": _deep("1500, 1000 and 500 units"),
     "deep-dropout-2": _deep("the same, dropout 0.2", 0.2),
     "deep-strong": _deep("the preset, but 60 epochs", 0.2, (36.0, 12.0, 0.15, 0.2)),
+    "deep-plain": _deep("the same, no dropout", bent=(36.0, 12.0, 0.15, 0.2)),
     "cnn-two": Settings("cnn: 32 and 64 filters of 5 x 5", convolutional(*_TWO), 20, 3e-3),
     "cnn-two-dropout": Settings(
         "cnn: the same, dropout 0.4, images not moved", convolutional(*_TWO, moved=0, dropout=0.4), 20, 3e-3,
