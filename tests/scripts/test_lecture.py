@@ -15,8 +15,9 @@ from lecture_experiments.experiments import EXPERIMENTS, STEPS
 from PIL import Image
 
 from backends import get_backend
-from dnn import Conv2D, Sequential
+from dnn import Adam, BatchNormalization, Conv2D, Dense, Dropout, OneCycle, RandomElastic, Sequential
 from dnn.datasets import load_dataset
+from dnn.layers import Layer, RandomTranslation
 from dnn.presets import PRESETS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -220,6 +221,40 @@ def test_settings_are_tried_on_images_held_out(tmp_path):
 @pytest.mark.parametrize("name", ["elastic-smoothed", "elastic-strong", "elastic-plain", "deep-strong"])
 def test_each_setting_trains(name):
     assert tried.train(tried.TRIED[name], load_dataset("digits"), get_backend("numpy"), 2, 0).accuracy > 0.3
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"), [("elastic", "elastic"), ("deep-strong", "deep"), ("cnn", "cnn")]
+)
+def test_what_is_called_the_preset_is_that_but_for_its_epochs(name, preset):
+    settings, wanted = tried.TRIED[name], PRESETS[preset]
+    made = [(type(layer), layer.config()) for layer in settings.layers((28, 28), 10)]
+    assert made == [(type(layer), layer.config()) for layer in wanted.layers((28, 28), 10)]
+    assert settings.about == f"{preset}: the preset, but {settings.epochs} epochs"
+    assert Adam(OneCycle(settings.highest, 600, 0.3)) == wanted.optimizer(600)
+    assert (settings.batch, settings.smoothing) == (wanted.batch_size, 0.0)
+    assert settings.epochs < wanted.epochs
+
+
+def test_settings_are_what_their_names_say():
+    def has(name, kind):
+        return [layer.config() for layer in tried.TRIED[name].layers((28, 28), 10) if isinstance(layer, kind)]
+
+    smoothed, plain = tried.TRIED["elastic-smoothed"], tried.TRIED["elastic-plain"]
+    assert (smoothed.smoothing, smoothed.highest, plain.highest) == (0.1, 0.008, 0.002)
+    assert has("elastic-smoothed", Layer) == has("elastic", Layer)
+    assert has("elastic-plain", BatchNormalization) == has("elastic-strong", RandomTranslation) == []
+    (strong,), (usual,) = (has(name, RandomElastic) for name in ("elastic-strong", "elastic"))
+    assert strong == usual | {"strength": 36.0, "scale": 0.15, "shear": 0.2}
+    assert [d["units"] for d in has("deep", Dense)] == [1500, 1000, 500, 10]
+    assert [d["rate"] for d in has("deep-dropout-2", Dropout)] == [0.2] * 3
+    assert has("deep", Dropout) == has("deep-plain", Dropout) == []
+    assert has("deep-plain", RandomElastic) == has("deep-strong", RandomElastic) != has("deep", RandomElastic)
+    assert [(d["filters"], d["kernel_size"]) for d in has("cnn-two", Conv2D)] == [(32, [5, 5]), (64, [5, 5])]
+    assert [d["rate"] for d in has("cnn-two-dropout", Dropout)] == [0.4]
+    assert has("cnn-two-dropout", RandomTranslation) == []
+    assert has("cnn-three", Conv2D) == has("cnn", Conv2D)
+    assert has("cnn-three", RandomElastic) == has("cnn-two", RandomElastic) == [usual]
 
 
 @pytest.mark.parametrize("name", ["cnn-two", "cnn-two-dropout", "cnn-three", "cnn"])
