@@ -91,7 +91,7 @@ def show_made(arguments: argparse.Namespace) -> None:
 
 def try_settings(arguments: argparse.Namespace) -> None:
     """Train with settings that presets were chosen from; rows of others stay in the folder's file."""
-    from lecture_experiments import tables
+    from lecture_experiments import presets, tables
     from lecture_experiments.run import Results, first
     from lecture_experiments.tried import TRIED, tried_grid
 
@@ -102,7 +102,9 @@ def try_settings(arguments: argparse.Namespace) -> None:
     data = first(load_dataset(arguments.dataset, arguments.data_dir), arguments.limit)
     folder = Results(arguments.out / "results").folder
     grid = tried_grid(names, data, backend, arguments.epochs, arguments.seed, folder)
-    written = tables.write_grids(tables.with_kept({"tried": grid}, arguments.out), arguments.out)
+    (all_rows,) = tables.with_kept({"tried": grid}, arguments.out).values()
+    ordered = presets.in_order(all_rows, [settings.about for settings in TRIED.values()])
+    written = tables.write_grids({"tried": ordered}, arguments.out)
     print(f"table in {written}, lecture-tried.csv beside it")
 
 

@@ -69,10 +69,9 @@ def _rows(runs: Sequence[Run], data: Dataset, cells: Callable[[Sequence[Run], Da
     return rows
 
 
-def in_order(grid: Grid) -> Grid:
-    """The rows as PRESETS has their names; others stay as they are."""
-    names = list(PRESETS)
-    return grid[:1] + sorted(grid[1:], key=lambda row: names.index(row[0]) if row[0] in PRESETS else 0)
+def in_order(grid: Grid, names: Sequence[str] = tuple(PRESETS)) -> Grid:
+    """The rows as these are ordered that they begin with; others stay as they are."""
+    return grid[:1] + sorted(grid[1:], key=lambda row: names.index(row[0]) if row[0] in names else 0)
 
 
 def _points(share: float) -> str:

@@ -203,7 +203,9 @@ def test_settings_are_tried_on_images_held_out(tmp_path):
     old = [tried.HEADINGS, [about, "9", "1.00 %"], ["cnn: another", "9", "2.00 %"]]
     (tmp_path / "lecture-tried.csv").write_text(grids.as_csv(old), encoding="utf-8")
     command = ("lecture", *SMALL, "--epochs", 1, "--out", tmp_path, "--tried")
-    result = run_here(*command, "deep-dropout-2,elastic")
+    result = run_here(*command, "deep-plain")
+    assert result.returncode == 0, result.stderr
+    result = run_here(*command, "elastic,deep-dropout-2")
     assert result.returncode == 0, result.stderr
     rows = grids.read(tmp_path / "lecture-tried.csv")
     right = json.loads((tmp_path / "run" / "result.json").read_text())["held_out_accuracy"]
@@ -211,7 +213,8 @@ def test_settings_are_tried_on_images_held_out(tmp_path):
     assert right == made["accuracy"] > 0.3
     assert rows[1] == [about, "3", f"{100 * right:.2f} %"]
     assert 0.0 < made["loss"] < 2.5
-    assert [row[:2] for row in rows[2:]] == [["cnn: another", "9"], ["deep: the same, dropout 0.2", "6"]]
+    last = [["cnn: another", "9"], ["deep: the same, dropout 0.2", "6"], ["deep: the same, no dropout", "6"]]
+    assert [row[:2] for row in rows[2:]] == last
     again = run_here(*command, "elastic")
     assert (again.returncode, again.stderr) == (0, "")
     assert_refused(run_here(*command, "elastic", "--seed", 1), "tried-elastic.json", "seed 0, expected 1")
