@@ -51,7 +51,7 @@ class Neighbours:
             self._door.settimeout(timeout)
             line, _ = self._door.accept()
             # Of the process at the other end: its number, its user and its group.
-            _, user, _ = np.frombuffer(line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12), np.intc)
+            _, user, _ = np.frombuffer(line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12), np.uintc)
             if user != os.getuid():
                 line.close()
                 continue
