@@ -71,9 +71,10 @@ def show_list(names: list[str], arguments: argparse.Namespace) -> None:
 def show_made(arguments: argparse.Namespace) -> None:
     """Tables of what other commands have made, with the rows that the folder's files have of others."""
     from lecture_experiments import presets, readme, tables
-    from lecture_experiments.grids import Grid
+    from lecture_experiments.grids import Grid, in_order
 
     from dnn.datasets import load_dataset
+    from dnn.presets import PRESETS
 
     new: dict[str, Grid] = {}
     if arguments.presets is not None:
@@ -84,14 +85,15 @@ def show_made(arguments: argparse.Namespace) -> None:
     for file in arguments.agreement or ():
         for name, make in (("agreement", readme.agreement_grid), ("accuracy", readme.accuracy_grid)):
             new[name] = make(file) or new.get(name, [])
-    grids = {n: presets.in_order(grid) for n, grid in tables.with_kept(new, arguments.out).items()}
+    grids = {n: in_order(grid, list(PRESETS)) for n, grid in tables.with_kept(new, arguments.out).items()}
     written = tables.write_grids(grids, arguments.out)
     print(f"tables in {written}, their CSV files beside it")
 
 
 def try_settings(arguments: argparse.Namespace) -> None:
     """Train with settings that presets were chosen from; rows of others stay in the folder's file."""
-    from lecture_experiments import presets, tables
+    from lecture_experiments import tables
+    from lecture_experiments.grids import in_order
     from lecture_experiments.run import Results, first
     from lecture_experiments.tried import TRIED, tried_grid
 
@@ -103,7 +105,7 @@ def try_settings(arguments: argparse.Namespace) -> None:
     folder = Results(arguments.out / "results").folder
     grid = tried_grid(names, data, backend, arguments.epochs, arguments.seed, folder)
     (all_rows,) = tables.with_kept({"tried": grid}, arguments.out).values()
-    ordered = presets.in_order(all_rows, [settings.about for settings in TRIED.values()])
+    ordered = in_order(all_rows, [settings.about for settings in TRIED.values()])
     written = tables.write_grids({"tried": ordered}, arguments.out)
     print(f"table in {written}, lecture-tried.csv beside it")
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from backends import InputError
@@ -55,3 +55,8 @@ def joined(old: Grid, new: Grid) -> Grid:
     if not new or (old and old[0] != new[0]):
         return new or old
     return new[:1] + list({row[0]: row for row in old[1:] + new[1:]}.values())
+
+
+def in_order(grid: Grid, names: Sequence[str]) -> Grid:
+    """The rows as these are ordered that they begin with; others stay as they are."""
+    return grid[:1] + sorted(grid[1:], key=lambda row: names.index(row[0]) if row[0] in names else 0)

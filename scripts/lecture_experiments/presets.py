@@ -69,11 +69,6 @@ def _rows(runs: Sequence[Run], data: Dataset, cells: Callable[[Sequence[Run], Da
     return rows
 
 
-def in_order(grid: Grid, names: Sequence[str] = tuple(PRESETS)) -> Grid:
-    """The rows as these are ordered that they begin with; others stay as they are."""
-    return grid[:1] + sorted(grid[1:], key=lambda row: names.index(row[0]) if row[0] in names else 0)
-
-
 def _points(share: float) -> str:
     return f"{100 * share:.2f}"
 

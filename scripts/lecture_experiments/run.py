@@ -4,7 +4,7 @@ import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from _command import write_json
 
@@ -16,6 +16,8 @@ from dnn.lbfgs.state import State
 from dnn.sequential import Sequential
 from lecture_experiments.experiments import ALL, EXPERIMENTS, USUAL, Experiment
 from lecture_experiments.features import with_features
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,24 @@ def _quasi_newton(
     return history, state.evaluations
 
 
+def kept(path: Path, kind: type[T], same: dict[str, Any]) -> T | None:
+    """A result that was written as JSON; None: there is none yet.
+
+    Raises InputError: the file is unreadable, or its fields are not these ones.
+    """
+    if not path.exists():
+        return None
+    try:
+        result = kind(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"result {path} cannot be read ({error}); remove it to run it again") from None
+    for key, wanted in same.items():
+        if getattr(result, key) != wanted:
+            got = f"result {path} was made with {key} {getattr(result, key)!r}"
+            raise InputError(f"{got}, expected {wanted!r}; choose another folder")
+    return result
+
+
 class Results:
     """A folder, made if it is not there, with a JSON file and the weights of each experiment that is done.
 
@@ -107,20 +127,7 @@ class Results:
 
         Raises InputError: the file is unreadable, or of other data or another seed.
         """
-        path = self._file(name)
-        if not path.exists():
-            return None
-        try:
-            outcome = Outcome(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"result {path} cannot be read ({error}); remove it to run it again") from None
-        for key, wanted in same.items():
-            if getattr(outcome, key) != wanted:
-                raise InputError(
-                    f"result {path} was made with {key} {getattr(outcome, key)!r}, expected {wanted!r}; "
-                    f"choose another folder"
-                )
-        return outcome
+        return kept(self._file(name), Outcome, same)
 
     def twin(
         self, experiment: Experiment, same: dict[str, Any], backend: Backend

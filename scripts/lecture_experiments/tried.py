@@ -4,15 +4,13 @@ Each is trained on the first five sixths of the training images and judged on th
 image is looked at. They are written out here: a preset that changes does not change what was compared.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from _command import say, write_json
 
-from backends import Backend, InputError
+from backends import Backend
 from backends.table import Table
 from dnn import layers as nn
 from dnn.datasets import Dataset
@@ -22,6 +20,7 @@ from dnn.optimizers.schedules import OneCycle
 from dnn.sequential import Sequential
 from lecture_experiments.experiments import USUAL
 from lecture_experiments.grids import Grid
+from lecture_experiments.run import kept
 
 HEADINGS = ["settings", "epochs", "right of the images held out"]
 SHARE = 6  # one of so many training images is held out
@@ -148,21 +147,6 @@ def train(settings: Settings, data: Dataset, backend: Backend, epochs: int, seed
     return Judged(epochs, len(data.x_train), data.name, seed, result.accuracy, result.loss)
 
 
-def _kept(path: Path, same: dict[str, Any]) -> Judged | None:
-    """What came out before; None: nothing yet. Raises InputError: it cannot be read, or is of other data."""
-    if not path.exists():
-        return None
-    try:
-        found = Judged(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"result {path} cannot be read ({error}); remove it to run it again") from None
-    for key, wanted in same.items():
-        if getattr(found, key) != wanted:
-            got = f"result {path} was made with {key} {getattr(found, key)!r}"
-            raise InputError(f"{got}, expected {wanted!r}; choose another folder")
-    return found
-
-
 def tried_grid(
     names: Sequence[str], data: Dataset, backend: Backend, epochs: int, seed: int, folder: Path
 ) -> Grid:
@@ -174,7 +158,7 @@ def tried_grid(
         settings, path = TRIED[name], folder / f"tried-{name}.json"
         passes = max(1, round(settings.epochs * epochs / USUAL))
         same = {"epochs": passes, "examples": len(data.x_train), "dataset": data.name, "seed": seed}
-        found = _kept(path, same)
+        found = kept(path, Judged, same)
         if found is None:
             say(f"{settings.about} ...")
             found = train(settings, data, backend, passes, seed)
