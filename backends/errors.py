@@ -45,7 +45,7 @@ def one_line(message: object) -> str:
 
 
 def brief(value: object, limit: int = 160) -> str:
-    """``str(value)`` for a message, in one line of at most ``limit`` characters.
+    r"""``str(value)`` for a message, in one line of at most ``limit`` characters.
 
     >>> brief("a\nb"), brief("x" * 9, limit=5)
     ('a b', 'xx...')
@@ -90,6 +90,6 @@ def unknown(argument: str, name: object, known: Iterable[str]) -> UnknownName:
     backend is 'nunpy', expected one of numpy, torch; did you mean 'numpy'?
     """
     names = list(known)
-    close = difflib.get_close_matches(brief(name).lower(), names, n=1)
+    close = difflib.get_close_matches(brief(name).lower(), names)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return UnknownName(f"{argument} is {shown(name)}, expected one of {', '.join(names)}{hint}")

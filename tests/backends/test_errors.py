@@ -1,0 +1,48 @@
+"""Sentences that say no: their parts, and how they are cut to one line; and what a table refuses."""
+
+import pytest
+
+from backends.errors import InputError, UnknownName, brief, one_line, refusing, unknown
+from backends.table import Table
+
+
+def test_the_parts_of_a_sentence():
+    assert str(InputError("a is 1")) == "a is 1"
+    assert str(InputError("a is 1", cure="leave\nit out")) == "a is 1; leave it out"
+
+
+def test_long_texts_are_cut():
+    assert one_line("x" * 1200) == "x" * 1200
+    assert one_line("a" * 800 + "b" * 101 + "c" * 300) == "a" * 800 + " ... " + "c" * 300
+    assert brief("x" * 160) == "x" * 160
+    assert brief("x" * 161) == "x" * 157 + "..."
+    assert (brief("\udc80 a"), one_line("\udc80 a")) == ("\\udc80 a",) * 2  # of a file's name
+
+
+@pytest.mark.parametrize(
+    ("error", "got", "sentence"),
+    [
+        (OSError(2, "No such file", "name"), "file cannot be read:", "file cannot be read: No such file"),
+        (OSError("odd"), "file cannot be read", "file cannot be read (odd)"),
+        (OSError("x" * 401), "a", f"a ({'x' * 397}...)"),
+    ],
+)
+def test_an_error_becomes_a_refusal(error, got, sentence):
+    with pytest.raises(UnknownName) as caught, refusing(OSError, got, refuse=UnknownName):
+        raise error
+    assert str(caught.value) == sentence
+
+
+def test_the_nearest_name_is_said_if_there_is_one():
+    assert str(unknown("a", "NUMPY", ["numpy"])).endswith("expected one of numpy; did you mean 'numpy'?")
+    assert str(unknown("a", "zz", ["numpy", "torch"])) == "a is 'zz', expected one of numpy, torch"
+
+
+def test_a_table_takes_a_name_once_unless_again():
+    table = Table("fruit", {"apple": 1})
+    for name, words in (("apple", "fruit 'apple' is there already"), ("", "named ''"), (3, "named 3")):
+        with pytest.raises(InputError, match=words):
+            table.add(name, 2)
+    assert dict(table) == {"apple": 1}
+    table.add("apple", 2, again=True)
+    assert (dict(table), len(table), repr(table)) == ({"apple": 2}, 1, "Table('fruit', ['apple'])")
