@@ -60,7 +60,6 @@ class Pace:
         self._way = find() if Pace.busy else None
         self.alone, self._trial = self._way is not None, False
         self._count, self._spent, self._used = 0, 0.0, 0.0  # updates, seconds, and those of the processor
-        self._mean = 0.0  # seconds of an update in the present way
         self._at_once = 1
         self._wait = WAITS[0]
         self._next = perf_counter() + self._wait
@@ -87,7 +86,8 @@ class Pace:
 
     def _look(self) -> None:
         """Begin a trial if it is time for one."""
-        self._mean, enough = self._spent / self._count, self._used > SHORT * self._threads * self._spent
+        self._mean = self._spent / self._count  # seconds of an update in the present way
+        enough = self._used > SHORT * self._threads * self._spent
         self._count, self._spent, self._used = 0, 0.0, 0.0
         if enough and not self.alone:
             self._wait = WAITS[0]
@@ -103,10 +103,9 @@ class Pace:
         if self._count == 0:  # that one woke the threads
             self._spent = 0.0
             return
-        lost = self._spent > LOST * TRIED * self._mean
-        if self._count < TRIED and not lost:
+        if self._count < TRIED and self._spent <= LOST * TRIED * self._mean:
             return
-        if not lost and self._spent < GAIN * self._count * self._mean:
+        if self._spent < GAIN * self._count * self._mean:
             self.alone = Pace.busy = not self.alone
             self._wait = WAITS[0]
         else:

@@ -24,7 +24,7 @@ class StrictBackend(Backend):
         return np.from_dlpack(array.to_device(cpu)).copy()
 
     def describe_library(self) -> dict[str, Any]:
-        return {"array_api_strict": self.xp.__version__, "threads": 1}
+        return {"array_api_strict": self.xp.__version__, "threads": self.thread_count}
 
 
 def make(device: Any, dtype: str, fused: bool) -> StrictBackend:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import runpy
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -129,6 +131,13 @@ def test_the_next_training_begins_as_the_last_one_ended(monkeypatch):
     assert machine.share(Pace(machine.run, 2, machine.find), 8) == 0.0
 
 
+def test_a_new_process_begins_with_all_threads():
+    assert runpy.run_path(backends.pace.__file__)["Pace"].busy is False
+    assert runpy.run_path(products.__file__)["_blocks"] == (0, 0)
+    torchs = pytest.importorskip("backends.torch.dense")
+    assert runpy.run_path(torchs.__file__)["_threads"] == 1
+
+
 # --------------------------------------------------------------------------- the same bits
 
 
@@ -216,11 +225,13 @@ def test_bits_that_differ_are_noticed(monkeypatch):
     find_way.cache_clear()
     state["what"] = ""
 
-    def step(p, g, slots, control, settings):
-        work.step(p, g, slots, control, settings)
-        slots[1][0] += state["off"]
+    for which in range(3):  # p and both slots
 
-    assert find_way(wrapped, work._replace(step=step)) is None
+        def step(p, g, slots, control, settings, which=which):
+            work.step(p, g, slots, control, settings)
+            (p, *slots)[which][0] += state["off"]
+
+        assert find_way(wrapped, work._replace(step=step)) is None
 
 
 @pytest.mark.parametrize(
@@ -240,7 +251,9 @@ def test_what_is_large_or_asked_for_has_the_threads_that_it_has():
     work, backend = work_of(model, 4), model.backend
     run = lambda n: None  # noqa: E731
     with threads(backend, 2):
-        assert isinstance(backends.pace.steady(backend, work, run), Pace)
+        largest = work._replace(batch=8192, layers=[("relu", 1 << 22, 4)])  # exactly at both limits
+        for kept in (work, largest):
+            assert isinstance(backends.pace.steady(backend, kept, run), Pace)
         assert backends.pace.steady(replace(backend, threads=2), work, run) is run
         assert backends.pace.steady(backend, work._replace(batch=10923), run) is run
         assert backends.pace.steady(backend, work._replace(layers=[("relu", 1 << 20, 17)]), run) is run
@@ -252,16 +265,23 @@ def test_what_is_large_or_asked_for_has_the_threads_that_it_has():
 def test_a_product_in_blocks_has_all_its_terms(k, rng, monkeypatch):
     monkeypatch.setattr(products, "_blocks", (5, 0))
     seen, matmul = [], np.matmul
+
+    class Seen(np.ndarray):
+        def __matmul__(self, other):
+            seen.append(self.shape[1])
+            return matmul(self, other)
+
     a, b = rng.integers(-9, 9, (4, k)).astype(np.float32), rng.integers(-9, 9, (k, 3)).astype(np.float32)
     out = np.full((4, 3), np.nan, np.float32)
     monkeypatch.setattr(np, "matmul", lambda a, b, out: (seen.append(a.shape[1]), matmul(a, b, out=out)))
-    products.product(a, b, out)
+    products.product(a.view(Seen), b, out)
     assert (out == a @ b).all()
-    first = {1: 1, 5: 5, 6: 3, 9: 5, 10: 5, 11: 5, 12: 5, 13: 5, 25: 5}[k]
-    assert seen == [first]
+    rest = {1: [1], 6: [3, 3], 9: [5, 4], 11: [5, 3, 3], 12: [5, 4, 3], 13: [5, 4, 4]}
+    blocks = rest.get(k, [5] * (k // 5))
+    assert seen == blocks
     monkeypatch.setattr(products, "_blocks", (5, 12 * k))  # a product so small is left to the BLAS
     products.product(a, b, out)
-    assert seen == [first, k]
+    assert seen == [*blocks, k]
 
 
 @pytest.mark.parametrize("k", [0, 511, 512, 513, 1024, 1025, 1300])
@@ -306,6 +326,11 @@ def test_one_thread_of_torchs_takes_share_after_share(shape, threads, shares, rn
     assert seen == shares
     backend.kernel("activation", "sigmoid")(backend.from_host(z), y)
     assert seen == [*shares, z.size]
+    strided, before = backend.from_host(np.repeat(z, 2, axis=-1))[..., ::2], y.clone()
+    with dense.alone():  # of what has gaps there are no shares
+        backend.kernel("activation", "sigmoid")(strided, y.zero_())
+    assert seen == [*shares, z.size, z.size]
+    torch.testing.assert_close(y, before)
 
 
 # --------------------------------------------------------------------------- how many
@@ -335,9 +360,20 @@ def test_threads_that_cannot_be(bad):
         get_backend("numpy", threads=bad)
 
 
+@pytest.mark.parametrize("name", ["numpy", "auto"])
+def test_threads_that_can_be(name, monkeypatch):
+    asked = []
+    monkeypatch.setattr(blas, "set_threads", asked.append)
+    assert [get_backend(name, "cpu", threads=n).threads for n in (1, 1024)] == asked == [1, 1024]
+
+
 def test_a_backend_without_threads_says_so():
     with pytest.raises(InputError, match="threads is 2, expected None: the backend 'strict' has none"):
         get_backend("strict", threads=2)
+    backend = get_backend("strict")
+    assert backend.thread_count == backend.describe()["threads"] == 1
+    with backend.in_threads(1):  # which it has
+        pass
 
 
 def test_a_blas_that_cannot_be_asked(monkeypatch):
@@ -346,6 +382,9 @@ def test_a_blas_that_cannot_be_asked(monkeypatch):
         monkeypatch.delenv(variable, raising=False)
     backend = get_backend("numpy")
     assert backend.thread_count == os.cpu_count()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "cpu_count", lambda: None)
+        assert backend.thread_count == 1
     with pytest.raises(InputError, match="to use 777 threads, which needs threadpoolctl; install it, or set"):
         backend.set_threads(777)
     monkeypatch.setenv("OMP_NUM_THREADS", "777")
@@ -355,13 +394,18 @@ def test_a_blas_that_cannot_be_asked(monkeypatch):
 
 
 def test_the_blas_is_found_by_its_file_and_by_threadpoolctl(monkeypatch):
-    pytest.importorskip("threadpoolctl")
+    threadpoolctl = pytest.importorskip("threadpoolctl")
     ways = [blas._openblas(), blas._by_threadpoolctl()]
     found = [way for way in ways if way is not None]
     assert found
+    assert ways[0] is None or ways[1] is not None
     assert len({way.described for way in found}) == 1
+    assert ways[1] is None or ways[1].sgemm == 0
     before = found[0].get_threads()
     for way in found:
         way.set_threads(before + 1)
         assert [other.get_threads() for other in found] == [before + 1] * len(found)
         way.set_threads(before)
+    none = SimpleNamespace(select=lambda user_api: SimpleNamespace(lib_controllers=[]))
+    monkeypatch.setattr(threadpoolctl, "ThreadpoolController", lambda: none)
+    assert blas._by_threadpoolctl() is None
