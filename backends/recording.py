@@ -23,7 +23,7 @@ class Recorded:
 
     def __call__(self, n: int) -> None:
         alone = n == 1
-        if self.cold and not self.failed:
+        if self.cold:
             warm = min(n, self.cold)
             self.cold, n = self.cold - warm, n - warm
             self.warm_up(warm)
@@ -53,6 +53,6 @@ class Recorded:
                 self.graphs[size] = self.record(size)
             except RuntimeError as error:
                 self.failed = True
-                first = str(error).splitlines()[0]
+                first = str(error).partition("\n")[0]
                 warnings.warn(f"CUDA graphs do not work here ({first}); going on without", stacklevel=2)
         return not self.failed

@@ -22,6 +22,10 @@ def test_describe(backend):
     assert common | {"denormals_flushed"} <= facts.keys()
     assert (facts["backend"], facts["dtype"]) == (backend.name, "float32")
     assert facts["fused_kernels"] == len(backend.overridden)
+    assert facts["device"] == str(backend.device)
+    assert facts["array_api"].startswith("20")
+    if backend.device_type == "cpu":
+        assert facts["denormals_flushed"] is False
 
 
 # --------------------------------------------------------------------------- arrays

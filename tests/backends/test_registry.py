@@ -34,6 +34,8 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine w
         ("nunpy", {}, "did you mean 'numpy'"),
         ("numpy", {"dtype": "float16"}, "dtype is 'float16', expected one of float32, float64"),
         ("auto", {"dtype": "int8"}, "dtype is 'int8'"),
+        ("numpy", {"fused": 1}, r"fused and graphs are \(1, False\), expected True or False"),
+        ("numpy", {"graphs": "yes"}, "fused and graphs are .*'yes'"),
         ("numpy", {"device": "cuda"}, "device is 'cuda', expected 'cpu'"),
         ("strict", {"device": "cuda"}, "device is 'cuda', expected one of CPU_DEVICE, device1"),
         ("strict", {"device": "no_float64", "dtype": "float64"}, "expected 'float32'"),

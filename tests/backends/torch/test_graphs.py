@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from backends import BackendUnavailable, InputError, get_backend
-from backends.recording import WARM_UP
+from backends.recording import WARM_UP, Recorded
 from backends.torch.backend import CudaGraphs
 
 
@@ -120,6 +120,17 @@ def test_a_failed_recording_warns_once_and_goes_on(card):
     assert card.replays == []
 
 
+def test_a_recording_that_fails_without_a_word_is_one_that_fails():
+    class Silent(Recorded):
+        def record(self, n):
+            raise RuntimeError
+
+    done = []
+    with pytest.warns(UserWarning, match=r"graphs do not work here \(\)"):
+        Silent(lambda: done.append(1), 5)(20)
+    assert len(done) == 20
+
+
 @pytest.mark.parametrize("settings", [{"graphs": True}, {"precision": "tf32"}])
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch", "strict"])
 def test_a_processor_has_neither_graphs_nor_tf32(name, settings):
@@ -133,4 +144,5 @@ def test_an_unknown_precision_is_refused():
 
 
 def test_precision_is_recorded():
-    assert get_backend("torch").describe()["precision"] == "float32"
+    facts = get_backend("torch").describe()
+    assert (facts["precision"], facts["tf32"]) == ("float32", False)

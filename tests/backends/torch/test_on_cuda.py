@@ -10,11 +10,11 @@ import torch
 from torch.cuda.jiterator import _CodeParser
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from backends import get_backend
+from backends import BackendUnavailable, InputError, get_backend
 from backends.cupy import sources
 from backends.reference.optimizers import FLUSH_EVERY
 from backends.torch import dense, optimizers
-from backends.torch.backend import TorchBackend
+from backends.torch.backend import TorchBackend, _place, make
 
 STEPS = {"sgd": (0.9, False), "rmsprop": (0.9, 1e-8, 0.9), "adagrad": (1e-8,), "adam": (0.9, 0.999, 1e-8)}
 
@@ -37,10 +37,61 @@ class MetaBackend(TorchBackend):
     device_type = "cuda"
 
 
+def on_meta():
+    return MetaBackend("torch", get_backend("torch").xp, torch.device("meta"), "float32")
+
+
+@pytest.fixture
+def cards(monkeypatch):
+    """torch believes that there are two, the second of which is the current one."""
+    for name, value in (("is_available", True), ("device_count", 2), ("current_device", 1)):
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+
+
+def test_the_device_that_is_meant(cards, monkeypatch):
+    for said, index in (("cuda", 1), ("cuda:0", 0), ("cuda:1", 1)):
+        assert _place(said, "float64") == torch.device("cuda", index)
+    with pytest.raises(BackendUnavailable, match=r"has 2 CUDA device.*expected cuda:0 to cuda:1"):
+        _place("cuda:2", "float32")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert _place("mps", "float32") == torch.device("mps", 0)
+    with pytest.raises(InputError, match="expected 'float32' on the device 'mps'"):
+        _place("mps", "float64")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(BackendUnavailable, match="needs Apple's Metal"):
+        _place("mps", "float32")
+
+
+@pytest.mark.parametrize(("precision", "products"), [("float32", "highest"), ("tf32", "high")])
+def test_precision_is_a_switch_of_torchs(cards, monkeypatch, precision, products):
+    asked, convolutions = [], types.SimpleNamespace()
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", asked.append)
+    monkeypatch.setattr(torch.backends, "cudnn", convolutions)
+    made = make("cuda", "float32", True, precision, True)
+    assert (made.device, made.precision, made.graphs) == (torch.device("cuda", 1), precision, True)
+    assert (asked, convolutions.allow_tf32) == ([products], precision == "tf32")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"number {device.index}")
+    facts = made.describe_library()
+    assert (facts["device_name"], facts["graphs"], facts["tested_on_gpu"]) == ("number 1", True, False)
+
+
+def test_threads_are_the_processors_alone(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    assert (get_backend("torch").thread_count, on_meta().thread_count) == (7, 1)
+    with pytest.raises(InputError, match="the backend 'torch' has none to be set"):
+        on_meta().set_threads(2)
+
+
+def test_a_long_product_is_one_call_of_cuda():
+    with Calls() as calls:
+        dense.product(*(torch.empty(shape, device="meta") for shape in ((4, 1300), (1300, 3), (4, 3))))
+    assert calls.names.count("mm") == 1
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_no_launch_looks_for_tiny_moments(name, monkeypatch):
     monkeypatch.setattr(torch, "_fused_adam_", lambda *rest, **settings: None)  # has no form for "meta"
-    backend = MetaBackend("torch", get_backend("torch").xp, torch.device("meta"), "float32")
+    backend = on_meta()
     p, g, *slots = (backend.zeros(5) for _ in range(2 + (1 if name in ("sgd", "adagrad") else 2)))
     with Calls() as calls:
         backend.kernel(name)(p, g, tuple(slots), backend.zeros(4), STEPS[name])
