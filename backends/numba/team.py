@@ -84,7 +84,7 @@ def _quota() -> int:
     try:
         with open(QUOTA, encoding="ascii") as file:
             share, period = file.read().split()
-        return max(1, ceil(int(share) / int(period)))
+        return ceil(int(share) / int(period))
     except (OSError, ValueError):  # "max" is no number
         return MOST
 

@@ -326,7 +326,7 @@ def test_a_fork_has_workers_of_its_own(monkeypatch):
 
 
 ALL = teams.MOST
-SAID = [("150000 100000", 2), ("max 100000", ALL), ("50000 100000", 1), ("", ALL), (None, ALL)]
+SAID = [("150000 100000", 2), ("max 100000", ALL), ("50000 100000", 1), ("0 1", 1), ("", ALL), (None, ALL)]
 
 
 @pytest.mark.parametrize(("said", "cores"), SAID)
