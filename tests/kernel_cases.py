@@ -202,6 +202,7 @@ def threefry_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
         low = num.rng.integers(0, 2**32, n)
         for high in (low[::-1].copy(), np.asarray([2**32 - 1])):
             yield {"key": (2**32 - 1, 7), "high": high, "low": low, "out": np.zeros(n, np.int64)}
+        yield {"key": (5, 7), "high": low, "low": np.asarray([3]), "out": np.zeros(n, np.int64)}
 
 
 # --------------------------------------------------------------------------- found by name

@@ -24,7 +24,7 @@ GEOMETRIES = [
     ((4, 4), (4, 4), (1, 1), EVEN),
     ((3, 4), (1, 1), (2, 1), EVEN),
 ]
-CHANNELS = ((1, 4), (3, 2), (3, 1), (1, 1))  # into the layer and out of it; one filter
+CHANNELS = ((1, 4), (3, 2), (2, 1), (1, 1))  # into the layer and out of it; one filter
 
 
 def windows_of(image, size, strides, padding) -> tuple[int, int]:

@@ -16,7 +16,7 @@ Padding = tuple[Pair, Pair]
 def pad(xp: Any, x: Array, padding: Padding, fill: float = 0.0) -> Array:
     """x with a border of ``fill``; x itself where there is no border."""
     (top, bottom), (left, right) = padding
-    if not (top or bottom or left or right):
+    if not any((top, bottom, left, right)):
         return x
     batch, height, width, channels = x.shape
     shape = (batch, top + height + bottom, left + width + right, channels)

@@ -66,7 +66,7 @@ def max_pool2d(
 ) -> None:
     (top, bottom), (left, right) = padding
     images = x.movedim(3, 1)
-    if top or bottom or left or right:  # torch's own border is the same on both sides and at most half
+    if any((top, bottom, left, right)):  # torch's own border is the same on both sides and at most half
         images = torch.nn.functional.pad(images, (left, right, top, bottom), value=-float("inf"))
     largest, place = torch.nn.functional.max_pool2d_with_indices(images, size, strides)
     y.copy_(largest.movedim(1, 3))

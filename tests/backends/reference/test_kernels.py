@@ -61,6 +61,18 @@ def test_reference_activation(kind):
     assert_close(dz, leaf.grad.numpy(), TIGHT)
 
 
+def test_what_is_said_of_an_activation_is_so():
+    z = np.concatenate([np.linspace(-9.0, 9.0, 181), [1e-9, -1e-9]])[:, None]
+    for kind, f in ACTIVATIONS.items():
+        y, dz = np.empty_like(z), np.empty_like(z)
+        run("activation", kind, z, y)
+        run("activation_backward", kind, np.ones_like(z), z, y, dz)
+        assert f.never_negative == (y.min() >= 0)
+        assert f.kink == (abs(dz[-2, 0] - dz[-1, 0]) > 0.1)
+        assert f.gated == (kind in ("gelu", "silu"))
+        assert f.rectifies == (kind in ("relu", "leaky_relu", "elu", "gelu", "silu"))
+
+
 def test_reference_edges():
     z = np.asarray([[-1.0, -0.0, 0.0, 2.0, np.nan]])
     out = np.empty_like(z)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import cos, log, pi, sin, sqrt
+
 import array_api_compat.numpy as npx
 import kernel_cases
 import layer_cases
@@ -15,7 +17,7 @@ from kernel_checks import flat
 from oracles import TIGHT, T
 
 from backends.numpy.layers import UNFOLDED
-from backends.reference import KERNELS
+from backends.reference import KERNELS, warping
 
 F = torch.nn.functional
 
@@ -85,11 +87,11 @@ def test_max_pooling():
         assert_close(dx, last(x.grad), TIGHT)
 
 
-def test_a_window_of_nothing_names_a_pixel_of_the_image():
-    x = np.full((1, 2, 2, 1), -np.inf)
-    y, index = np.empty((1, 2, 2, 1)), np.empty((1, 2, 2, 1), dtype=np.int64)
-    KERNELS["max_pool2d"].function(npx, x, (2, 2), (2, 2), ((1, 1), (1, 1)), y, index)
-    assert index.ravel().tolist() == [0, 1, 2, 3]
+def test_a_window_of_nothing_names_a_pixel_of_the_image(backend):
+    x = backend.from_host(np.full((1, 2, 2, 1), -np.inf, backend.dtype_name))
+    y, index = backend.zeros((1, 2, 2, 1)), backend.zeros((1, 2, 2, 1), dtype=backend.xp.int64)
+    backend.kernel("max_pool2d")(x, (2, 2), (2, 2), ((1, 1), (1, 1)), y, index)
+    assert backend.to_host(index).ravel().tolist() == [0, 1, 2, 3]
 
 
 def test_average_pooling_counts_no_border():
@@ -162,6 +164,25 @@ def test_dropout_masks_are_equal_in_both_dtypes():
     assert np.array_equal(*masks)
 
 
+def test_words_on_both_sides_of_the_rate():
+    """Of 2^31 words the first 3 are left out."""
+    bits, x = np.asarray([[2 << 32 | 3, 3 << 32 | 2, 0]]), np.ones((1, 6))
+    for left_out, expected in ((3, [0, 1, 0, 1, 0, 0]), (0, [1] * 6)):
+        mask = np.empty_like(x)
+        KERNELS["dropout"].function(npx, bits, x, left_out / 2**31, mask, np.empty_like(x))
+        assert (mask > 0).astype(int).tolist() == [expected]
+
+
+def test_gaussian_noise_is_the_transform_of_box_and_muller():
+    words = [(0, 2**29 + 1), (2**30, 1), (2**31 - 1, 2**31 - 1)]
+    bits, y = np.asarray([[a << 32 | b for a, b in words]]), np.empty((1, 6))
+    KERNELS["gaussian_noise"].function(npx, bits, np.zeros_like(y), 2.0, y)
+    radius = [2.0 * sqrt(-2.0 * log((a + 0.5) / 2**31)) for a, _ in words]
+    angle = [2.0 * pi * b / 2**31 for _, b in words]
+    expected = [[r * f(t) for f in (cos, sin) for r, t in zip(radius, angle, strict=True)]]
+    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-13)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_gaussian_noise_is_normal(dtype):
     x = np.full((200, 501), 3.0, dtype=dtype)
@@ -175,12 +196,18 @@ def test_gaussian_noise_is_normal(dtype):
     assert abs(np.corrcoef(noise[:-1], noise[1:])[0, 1]) < 0.02
 
 
-def test_gaussian_noise_of_extreme_bits_is_finite():
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gaussian_noise_of_extreme_bits_is_finite(dtype):
     bits = np.asarray([[0, 2**63 - 1, (2**31 - 1) << 32]])
-    y = np.empty((1, 6), dtype=np.float32)
+    y = np.empty((1, 6), dtype=dtype)
     KERNELS["gaussian_noise"].function(npx, bits, np.zeros_like(y), 1.0, y)
     assert np.isfinite(y).all()
     assert np.abs(y).max() < 7
+
+
+def test_the_sums_of_smooth_moves_are_exact_and_end_within_1():
+    assert 2**8 * warping.SHARES**2 * warping.HALVED * warping.WHOLE == 1.0
+    assert 2**8 * warping.SHARES * max(1.0, warping.SHARES * warping.HALVED) <= 2**24
 
 
 def test_cases_have_padding_and_odd_sizes():

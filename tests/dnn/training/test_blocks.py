@@ -201,6 +201,7 @@ def test_where_the_library_shares_out_all_one_member_has_its_threads(name, monke
         found.append((result, together))
         assert backend.thread_count == before
     (first, members), *others = found
+    assert backend.shares == (name == "torch")
     assert members == ([(True, 2)] if backend.shares else [(True, 1)] * 2)
     assert others[0][1] == [(False, 2)] * backend.shares + [(False, 1)] * 2
     assert all(result == first for result, _ in others)
