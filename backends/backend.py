@@ -109,7 +109,7 @@ class Backend(Threads):
         """
         try:
             return self.xp.reshape(array, shape, copy=False)
-        except AttributeError as error:  # NumPy's way to say it before 2.1
+        except AttributeError as error:  # CuPy's way to say it
             raise ValueError(str(error)) from None
 
     def owns(self, array: Any) -> bool:

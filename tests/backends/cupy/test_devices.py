@@ -12,7 +12,7 @@ import host_cuda
 import numpy as np
 import pytest
 
-from backends import BackendUnavailable, available_backends, get_backend
+from backends import BackendUnavailable, InputError, available_backends, get_backend
 from backends.cupy import backend as cupy_backend
 from backends.cupy import compiled
 from backends.cupy import diagnosis as cupy_diagnosis
@@ -106,7 +106,8 @@ def test_a_cupy_that_works_is_taken(cards):
     assert (backend.name, backend.device_type) == ("cupy", "cuda")
     assert backend.reason == "cupy runs on the GPU"
     assert {"matmul", "kernel", "synchronize"} <= {name for name, _ in cards.worked_on}
-    assert backend.describe()["device_name"] == "H100"
+    facts = {"device_name": "H100", "cuda": 12090, "driver": 12080, "tf32": False, "threads": None}
+    assert (facts | {"graphs": False, "tested_on_gpu": False}).items() <= backend.describe().items()
 
 
 @pytest.mark.parametrize(
@@ -152,6 +153,40 @@ def test_two_devices_in_one_process(cards):
     assert (
         second.kernel("dense", "relu").args == second.wrapped(lambda n, k, f: f).kernel("dense", "relu").args
     )
+
+
+def test_the_device_that_is_meant(cards):
+    cards = cards(2)
+    for said, number in ((None, 0), ("cuda", 0), ("cuda:1", 1), (1, 1), (cards.module.cuda.Device(1), 1)):
+        assert get_backend("cupy", said).device.id == number
+    for said in ("gpu", "cuda:x", "cuda:-1", "1" * 10):
+        with pytest.raises(InputError, match="expected 'cuda' or 'cuda:N'"):
+            get_backend("cupy", said)
+    for said in ("cuda:2", "1" * 9):
+        with pytest.raises(BackendUnavailable, match=r"has 2 CUDA device.*expected cuda:0 to cuda:1"):
+            get_backend("cupy", said)
+
+
+def test_precision_and_graphs_are_passed_on(cards, monkeypatch):
+    cards()
+    asked = []
+    monkeypatch.setattr(cupy_backend, "tf32", lambda wanted=None: asked.append(wanted))
+    backend = get_backend("cupy", precision="tf32", graphs=True)
+    assert (backend.precision, backend.graphs, get_backend("cupy").graphs) == ("tf32", True, False)
+    assert asked == [True, False]
+
+
+def test_the_private_switch_of_tf32_is_taken_where_it_is(monkeypatch):
+    kinds = {}
+    linalg = types.SimpleNamespace(
+        COMPUTE_TYPE_TF32=3,
+        COMPUTE_TYPE_DEFAULT=0,
+        set_compute_type=kinds.__setitem__,
+        get_compute_type=lambda dtype: kinds.get(dtype, 0),
+    )
+    monkeypatch.setitem(sys.modules, "cupy._core", types.SimpleNamespace(_routines_linalg=linalg))
+    assert [cupy_backend.tf32(wanted) for wanted in (None, True, None, False)] == [False, True, True, False]
+    assert kinds == {np.dtype("float32"): 0}
 
 
 def test_one_device_needs_no_switching(cards):

@@ -2,6 +2,7 @@
 
 import sys
 import types
+from importlib import metadata
 
 import pytest
 
@@ -45,6 +46,7 @@ def cupy(monkeypatch):
     ("setting", "words"),
     [
         ({"driver": 0}, ("no NVIDIA driver is loaded", "nvidia-smi")),
+        ({"driver": None}, ("no NVIDIA driver is loaded", "nvidia-smi")),  # that cannot be told
         ({"driver": 11040}, ("driver is too old", "CUDA 11.4", "built for 12.9", "update the driver")),
         ({"devices": 0}, ("no CUDA device is visible", "CUDA_VISIBLE_DEVICES")),
         ({"devices": "cudaErrorNoDevice"}, ("cudaErrorNoDevice", "CUDA_VISIBLE_DEVICES")),
@@ -62,6 +64,13 @@ def test_each_cause_has_its_cure(cupy, setting, words):
     assert sentence.startswith("backend 'cupy' cannot run: ")
     assert all(word in sentence for word in words), sentence
     assert available_backends()["cupy"] == sentence
+
+
+def test_the_distributions_that_bring_cupy_are_found(monkeypatch):
+    names = ("CuPy-cuda12x", "cupyx", "numpy", "cupy", "cupy-rocm-5-0")
+    found = [types.SimpleNamespace(metadata={"Name": name}) for name in names]
+    monkeypatch.setattr(metadata, "distributions", lambda: found)
+    assert cupy_diagnosis.installed_wheels() == ["cupy", "cupy-cuda12x", "cupy-rocm-5-0"]
 
 
 def test_a_usable_device_is_counted(cupy):

@@ -9,8 +9,9 @@ import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
+from helpers import assert_close
 
-from backends.cupy import compiled, sources
+from backends.cupy import compiled, dense, sources
 from dnn import Dense, Sequential
 from dnn.losses import CategoricalCrossentropy
 
@@ -20,7 +21,7 @@ PLACES = [(name, i) for name, kinds in sources.KERNELS.items() for i in range(le
 def arguments_of(name, dtype="float32"):
     """Arguments of a kernel as it wants them."""
     dtypes = {"REAL*": dtype, **compiled.DTYPES}
-    return [2 if kind == "int" else np.zeros((3, 4), dtypes[kind]) for kind in sources.KERNELS[name]]
+    return [2**31 - 1 if kind == "int" else np.zeros((3, 4), dtypes[kind]) for kind in sources.KERNELS[name]]
 
 
 @pytest.fixture
@@ -83,6 +84,23 @@ def test_a_kernel_is_looked_up_once(monkeypatch):
     assert len(texts) == len(sources.FILES)
     for function in cached:
         function.cache_clear()
+
+
+@pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")
+def test_where_results_have_gaps_they_are_made_without_pointers(monkeypatch):
+    started, made, rng = [], [], np.random.default_rng(3)
+    host_cuda.install(monkeypatch)
+    monkeypatch.setattr(compiled, "raw_kernel", lambda *what: started.append(what[0]) or host_cuda.raw(*what))
+    x, dy, y, W = (rng.random(shape, np.float32) for shape in ((4, 2), (4, 3), (4, 3), (2, 3)))
+    for step in (1, 2):
+        losses, dlogits, dz, db = (np.zeros(3 * n, np.float32)[::step][:n] for n in (4, 12, 12, 3))
+        dlogits, dz, dW, dx = dlogits.reshape(4, 3), dz.reshape(4, 3), np.zeros_like(W), np.zeros_like(x)
+        dense.softmax_cross_entropy(npx, "integer", y, np.arange(4) % 3, losses, dlogits)
+        dense.dense_backward(npx, "relu", dy, x, y, W, dz, (dW, db, dx))
+        made.append((losses, dlogits, dz, dW, db, dx))
+    assert started == ["softmax_cross_entropy_integer", "backward_and_sums"]
+    for dense_array, gaps in zip(*made, strict=True):
+        assert_close(gaps, dense_array, 1e-6)
 
 
 @pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")

@@ -6,6 +6,7 @@ import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
+from helpers import assert_close
 
 from backends.cupy import compiled, layers
 
@@ -57,6 +58,18 @@ def test_many_images_are_unfolded_a_few_at_a_time(started, monkeypatch):
     x, W, b, z = zeros((5, 9, 9, 2), (5, 5, 2, 3), 3, (5, 9, 9, 3))
     layers.conv2d(Counting(started), x, W, b, (1, 1), ((2, 2), (2, 2)), z)
     assert started == 3 * ["unfold", "matmul", "bias_activation_linear"]
+
+
+def test_what_few_images_add_is_what_all_of_them_do(started, monkeypatch):
+    shapes = (5, 9, 9, 2), (5, 5, 2, 3), (5, 9, 9, 3)
+    x, W, dz = (np.random.default_rng(2).random(shape, np.float32) for shape in shapes)
+    made = []
+    for most in (layers.UNFOLDED, 2 * 81 * 50):
+        monkeypatch.setattr(layers, "UNFOLDED", most)
+        made.append(zeros(W.shape, 3, x.shape))
+        layers.conv2d_backward(npx, dz, x, W, (1, 1), ((2, 2), (2, 2)), made[-1])
+    for all_at_once, few in zip(*made, strict=True):
+        assert_close(few, all_at_once, 1e-6)
 
 
 def test_normalisation_is_seven_launches(started):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from dataclasses import replace
 
 import array_api_compat.numpy as npx
 import host_cuda
@@ -13,6 +14,7 @@ import train
 from helpers import assert_close
 
 from backends.cupy import compiled, update
+from backends.plan import Compressed, Plan, PlannedLayer
 from dnn import Dense
 from dnn.layers import Flatten, Rescaling
 from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -92,6 +94,71 @@ def test_a_weight_that_is_not_finite_spoils_what_it_spoils_in_layers(value, form
         layers, _ = trained(CASES["a short last batch"], None, epochs=1, start=start)
     np.testing.assert_array_equal(np.isnan(plan["values"]), np.isnan(layers["values"]))
     np.testing.assert_array_equal(plan["accuracy"], layers["accuracy"])
+
+
+# --------------------------------------------------------------------------- which plans
+
+
+def a_plan(classes=2, activation="linear"):
+    """Of one layer of 3 inputs."""
+    W, b = np.zeros((3, classes), np.float32), np.zeros(classes, np.float32)
+    layer = PlannedLayer(activation, W, b, W, b, ((W, b),))
+    x, y, order = np.zeros((4, 3), np.float32), np.zeros(4, np.int64), np.zeros((2, 2), np.int64)
+    vectors = (np.zeros(4 * classes, np.float32),) * 3
+    some = np.zeros(4, np.float32)
+    return Plan(
+        x, 1.0, y, order, order[0, :1], (layer,), vectors, "sgd", (0.9, False), some, some[:1], some[:3], True
+    )
+
+
+def of_length(n, dtype=np.float32):
+    """As far as a shape tells."""
+    return np.broadcast_to(dtype(0), (n,))
+
+
+def is_planned(plan, form, **settings):
+    made = replace(backend_of(form), **settings)
+    matmul = np.matmul if form == "merged" else None
+    return update.planned(plan, made, lambda *call: None, matmul) is not None
+
+
+def test_what_the_kernels_know_is_planned(form):
+    plan = a_plan()
+    assert is_planned(plan, form)
+    assert is_planned(replace(plan, x=np.zeros((4, 3), np.uint8)), form)
+    assert is_planned(replace(plan, order=np.zeros((1, 65535), np.int64)), form)
+    assert is_planned(replace(plan, vectors=(of_length(2**31 - 1), *plan.vectors[1:])), "whole")
+    assert is_planned(a_plan(128), form)
+
+
+OTHERS = {
+    "a part of a batch": {"whole": 8},
+    "compressed": {"x": Compressed(np.zeros(1, np.float32), np.zeros(1), np.zeros(5), (4, 3))},
+    "another dtype": {"x": np.zeros((4, 3))},
+    "gaps in x": {"x": np.zeros((4, 6), np.float32)[:, ::2]},
+    "gaps in y": {"y": np.zeros(8, np.int64)[::2]},
+    "another optimizer": {"optimizer": "adam_amsgrad"},
+    "another activation": {"layers": a_plan(activation="gelu").layers},
+    "empty batches": {"order": np.zeros((2, 0), np.int64)},
+    "large batches": {"order": np.zeros((1, 65536), np.int64)},
+    "many batches": {"order": of_length(2**31, np.int64)[:, None]},
+    "many parameters": {"vectors": (of_length(2**31), *a_plan().vectors[1:])},
+}
+
+
+@pytest.mark.parametrize("changed", OTHERS)
+def test_what_the_kernels_do_not_know_is_not_planned(form, changed):
+    assert not is_planned(replace(a_plan(), **OTHERS[changed]), form)
+
+
+def test_a_backend_that_asks_for_other_kernels_has_no_plans(form):
+    for settings in ({"fused": False}, {"wrap": lambda name, kind, kernel: kernel}):
+        assert not is_planned(a_plan(), form, **settings)
+
+
+def test_products_of_its_own_are_of_float32_and_of_few_classes(form):
+    assert is_planned(a_plan(), form, precision="tf32") == (form == "merged")
+    assert is_planned(a_plan(129), form) == (form == "merged")
 
 
 # --------------------------------------------------------------------------- how many launches
