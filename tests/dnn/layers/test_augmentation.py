@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from backends import InputError, get_backend
 from dnn import Dense, Flatten, RandomElastic, RandomRotation, RandomTranslation, Reshape, Sequential
+from dnn.random import random_integers, stream_key
 
 
 def views(backend, layer, images, times=1):
@@ -20,6 +21,17 @@ def views(backend, layer, images, times=1):
 
 def images(*shape):
     return np.random.default_rng(0).random(shape, dtype=np.float32)
+
+
+def drawn(layer, batch, pairs, step=0):
+    """The four numbers in [0, 1) of each image (4, B), from the stream of the layer in ``views``."""
+    key = stream_key(3, type(layer).__name__, 0)
+    words = random_integers(get_backend("numpy"), key, step, batch * pairs).reshape(batch, pairs)[:, :2]
+    return np.stack([words >> 32, words % 2**31], axis=2).reshape(batch, 4).T / 2.0**31
+
+
+def turns(angle):
+    return np.moveaxis(np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]), -1, 0)
 
 
 @pytest.mark.parametrize("shape", [(40, 5, 7), (6, 7, 5, 3)])
@@ -43,6 +55,26 @@ def test_translations_are_equal_everywhere_and_move_whole_pixels(backend, shape)
         moves.add(found[0])
     if shape[0] == 40:
         assert len(moves) > 12  # of 25
+
+
+def test_moves_angles_scales_and_slants_are_those_of_the_stream():
+    backend, x = get_backend("numpy", dtype="float64"), images(40, 5, 6).astype(np.float64)
+    layer = RandomTranslation(2)
+    for step, got in enumerate(views(backend, layer, x, 2)):
+        moves = np.floor(5 * drawn(layer, 40, 2, step)[:2].T).astype(int) - 2
+        wide = np.pad(x, [(0, 0), (2, 2), (2, 2)])
+        for image, view, (down, right) in zip(wide, got, moves, strict=True):
+            np.testing.assert_array_equal(view, image[2 - down : 7 - down, 2 - right : 8 - right])
+    layer = RandomRotation(30.0)
+    views(backend, layer, x)
+    wanted = turns(np.radians(30.0) * (2 * drawn(layer, 40, 2)[2] - 1))
+    np.testing.assert_allclose(layer._buffers[40].matrix, wanted, rtol=1e-13, atol=1e-15)
+    layer = RandomElastic(0.0, degrees=40.0, scale=0.3, shear=0.2)
+    views(backend, layer, x)
+    t, high, wide, slant = 2 * drawn(layer, 40, 2 + 9) - 1  # 60 bytes of noise are in 9 words
+    stretch = np.moveaxis(np.array([[1 + 0.3 * high, 0 * t], [0.2 * slant, 1 + 0.3 * wide]]), -1, 0)
+    wanted = turns(2 * np.arctan(t * np.tan(np.radians(20.0)))) @ stretch
+    np.testing.assert_allclose(layer._buffers[40].matrix, wanted, rtol=1e-13, atol=1e-15)
 
 
 def test_rotations_agree_and_turn_about_the_middle(backend):
@@ -104,6 +136,14 @@ def test_a_distortion_is_what_scipy_makes_of_the_same_moves(backend, name):
         np.testing.assert_allclose(view, wanted, atol=2e-5)
 
 
+def test_a_gaussian_narrower_than_a_pixel_leaves_the_noise_as_it_is():
+    layer = RandomElastic(2.0, 0.1)
+    views(get_backend("numpy"), layer, images(3, 4, 5))
+    bits, moves = layer._buffers[3].bits[:, 2:], layer._buffers[3].moves
+    noise = np.concatenate([bits >> 8 * i & 255 for i in range(7)], axis=1)[:, :40] * 2.0 - 255
+    np.testing.assert_array_equal(moves, 2.0 * noise.reshape(3, 2, 5, 4).transpose(0, 1, 3, 2) / 256)
+
+
 def test_no_distortion_changes_nothing(backend):
     x = images(3, 6, 4)
     (got,) = views(backend, RandomElastic(0.0), x)
@@ -136,5 +176,10 @@ def test_wrong_places_and_settings_are_refused(make_backend):
         RandomRotation(-1)
     with pytest.raises(InputError, match="strength is -1"):
         RandomElastic(-1)
-    with pytest.raises(InputError, match="sigma is 0"):
-        RandomElastic(1.0, 0.0)
+    with pytest.raises(InputError, match="degrees is 360"):
+        RandomRotation(360.0)
+    for name, wrong in (("sigma", 0), ("degrees", 180), ("scale", 1), ("scale", -0.1), ("shear", -0.1)):
+        with pytest.raises(InputError, match=f"{name} is {wrong}"):
+            RandomElastic(1.0, **{name: wrong})
+    usual = RandomElastic(1.0)
+    assert (usual.sigma, usual.degrees, usual.scale, usual.shear) == (5.0, 0.0, 0.0, 0.0)

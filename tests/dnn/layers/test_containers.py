@@ -25,6 +25,8 @@ from dnn import (
 from dnn.checkpoints import load_model
 from dnn.interop import torch as twin
 from dnn.interop.torch import convert
+from dnn.layers.initializers import INITIALIZERS
+from dnn.random import stream_key
 from dnn.training.step import gradients
 
 
@@ -130,6 +132,20 @@ def test_inner_layers_start_from_weights_of_their_own():
     drawn = [v for name, v in model.parameters.to_host().items() if v.shape == (6, 6)]
     assert len(drawn) == 5
     assert len({v.tobytes() for v in drawn}) == 5
+
+
+def test_the_seed_within_follows_from_the_containers_place():
+    model = build(Dense(6), Parallel([Dense(6), Dense(6)]))
+    high, low = stream_key(3, "Parallel", 1)
+    values, draw = model.parameters.to_host(), INITIALIZERS["glorot_uniform"]
+    for name, seed, place in (("dense_1", 3, 0), ("parallel_1.dense_2", high * 2**32 + low, 1)):
+        assert same_bits(values[f"{name}.W"], draw(stream_key(seed, "weights", place), (6, 6)))
+
+
+def test_branches_that_stand_first_compute_no_gradient():
+    model = build(Parallel([Dense(2), Dense(3)]))
+    model.reserve(4, training=True)
+    assert [branch._buffers[4].dx for branch in model.layers[0].branches] == [None, None]
 
 
 def test_saved_and_loaded_with_state_and_freezing(tmp_path):

@@ -43,6 +43,14 @@ def test_it_trains_as_torchs(make_backend, backend_id, fused):
     assert_close(again.parameters.to_host()["embedding_1.W"], table, 1e-12)
 
 
+def test_vectors_start_within_a_twentieth():
+    W = build(get_backend("numpy")).parameters.to_host()["embedding_1.W"]
+    assert -0.05 < W.min() < -0.0495
+    assert 0.0495 < W.max() < 0.05
+    assert abs(W.mean()) < 0.003  # its standard error is 0.0007
+    assert Embedding(2**24, 3).below == 2**24  # the most that there may be
+
+
 def test_only_rows_that_occur_have_a_gradient():
     backend = get_backend("numpy")
     model = build(backend)

@@ -49,7 +49,10 @@ def build(*layers, shape=(28, 28, 1), backend=None):
         (Conv1D(4, 3, strides=2, padding="same", use_bias=False), (9, 2), (5, 4)),
         (Conv1D(4, 3, padding=(2, 0)), (9, 2), (9, 4)),
         (Conv1D(4, 3, padding=1), (9, 2), (9, 4)),
+        (Conv2D(4, 1, strides=2, padding="same"), (6, 5, 1), (3, 3, 4)),
         (MaxPooling2D(), (7, 8, 3), (3, 4, 3)),
+        (AveragePooling2D(), (7, 8, 3), (3, 4, 3)),
+        (MaxPooling2D(3, strides=2, padding=1, ceil_mode=True), (6, 7, 3), (4, 4, 3)),
         (MaxPooling2D(3, strides=1), (7, 8, 3), (5, 6, 3)),
         (AveragePooling2D(2, padding="same"), (7, 8, 3), (4, 4, 3)),
         (AveragePooling2D(2, ceil_mode=True, count_include_pad=True), (7, 8, 3), (4, 4, 3)),
@@ -84,6 +87,7 @@ def test_shapes(layer, shape, expected):
             lambda: build(Conv2D(4, 3, groups=2)),
             "1 channels and 4 filters in 2 groups, expected numbers that",
         ),
+        (lambda: build(Conv2D(3, 3, groups=2), shape=(9, 9, 2)), "2 channels and 3 filters in 2 groups"),
         (lambda: Conv2D(4, 3, use_bias=1), "use_bias is 1, expected True or False"),
         (lambda: Conv1D(4, (3, 3)), r"kernel_size is \(3, 3\)"),
         (lambda: Conv1D(4, 3, strides=0), "strides is 0"),
@@ -215,9 +219,11 @@ def test_a_causal_convolution_sees_nothing_of_the_future():
 
 def test_files_of_older_versions_say_nothing_of_a_bias(tmp_path):
     assert not {"ceil_mode", "count_include_pad"} & set(AveragePooling2D().config())
+    assert AveragePooling2D().count_include_pad is False
     assert "use_bias" not in Dense(3).config()
     assert Dense(3, use_bias=False).config()["use_bias"] is False
     assert LAYERS["Dense"](units=3, activation="relu", initializer=None).use_bias
+    assert LAYERS["Conv1D"](filters=3, kernel_size=2).use_bias
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

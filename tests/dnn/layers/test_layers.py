@@ -1,11 +1,14 @@
 """Dense and Activation: settings, shapes, buffers; the numbers are tested with the kernels and the model."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from helpers import assert_close, same_bits, small_data, weights
 
 from backends import InputError, get_backend
 from dnn import Activation, Dense, Sequential
+from dnn.agreement.samples import samples
 from dnn.layers import LAYERS
 
 
@@ -72,6 +75,24 @@ def test_training_after_prediction_gets_its_buffers():
     assert model.layers[1]._buffers[4].dx is None
     model.reserve(4, training=True)
     assert model.layers[1]._buffers[4].dx.shape == (4, 3)
+
+
+def test_what_stands_first_passes_no_gradient_back():
+    """Every kind of layer, frozen ones too."""
+    numpy = get_backend("numpy")
+    kinds = {make.func: (make, shape) for _, make, shape in samples()}
+    assert set(kinds) == set(LAYERS.values())
+    for (make, shape), first, trainable in product(kinds.values(), (True, False), (True, False)):
+        layer = make()
+        layer.trainable = trainable
+        if layer.outermost and not first:
+            continue
+        layer.build(shape, numpy, "layer", first=first)
+        layer.attach(*({n: numpy.zeros(s) for n, s in layer.parameter_shapes().items()} for _ in "vg"))
+        layer.reserve(3, training=True)
+        layer.forward(numpy.zeros((3, *shape)), training=True)
+        dx = layer.backward(numpy.zeros((3, *layer.output_shape)))
+        assert (dx is None) == first, (type(layer), trainable)
 
 
 def test_forward_and_logits(backend):

@@ -8,6 +8,7 @@ from helpers import assert_close, same_bits, small_data, weights
 
 from backends import InputError, get_backend
 from dnn import Dense, Dropout, GaussianNoise, Sequential
+from dnn.random import random_integers, stream_key
 from dnn.training.step import gradients
 
 NOISES = [lambda: Dropout(0.3), lambda: GaussianNoise(0.5)]
@@ -50,6 +51,18 @@ def test_steps_seeds_and_layers_draw_differently(make):
         [Dense(30), make(), make(), Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy")
     )
     assert model.layers[1]._key != model.layers[2]._key
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (4, 4)])
+def test_bits_are_those_of_the_stream(shape):
+    """Of the layer's class and place, a word for two numbers of an example, in each step others."""
+    numpy, layer = get_backend("numpy"), Dropout(0.3)
+    layer.build(shape, numpy, "noise", first=False, seed=5, index=2)
+    layer.reserve(4, training=True)
+    for step in (0, 1):
+        layer.forward(np.ones((4, *shape), np.float32), training=True)
+        wanted = random_integers(numpy, stream_key(5, "Dropout", 2), step, 4 * 8)
+        assert same_bits(layer._buffers[4].bits.ravel(), wanted)
 
 
 def test_a_row_has_its_mask_whatever_the_batch():

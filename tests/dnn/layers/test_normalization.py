@@ -81,6 +81,19 @@ def test_layer_normalisation_of_one_example(backend):
     assert trained.std() == pytest.approx(1.0, abs=1e-4)
 
 
+def test_two_examples_have_a_variance_and_what_is_frozen_needs_none():
+    layer = BatchNormalization()
+    model = built(layer, (6,), get_backend("numpy"), batch=2)
+    layer.trainable = False
+    model.reserve(1, training=True)
+
+
+def test_usual_settings_are_torchs():
+    ours, theirs = BatchNormalization(), torch.nn.BatchNorm1d(3)
+    assert (ours.momentum, ours.epsilon) == (theirs.momentum, theirs.eps)
+    assert LayerNormalization().epsilon == torch.nn.LayerNorm(3).eps
+
+
 def test_starts_as_the_identity_up_to_scale():
     model = built(BatchNormalization(), (6,), get_backend("numpy"))
     values = model.parameters.to_host()
