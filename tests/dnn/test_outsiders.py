@@ -167,6 +167,7 @@ def test_losses_are_those_of_torch_functional(backend_name, rows):
         (Adam(0.01), lambda p: torch.optim.Adam(p, 0.01)),
         (AdamW(0.01), lambda p: torch.optim.AdamW(p, 0.01)),
         (AdamW(0.01, weight_decay=0.5), lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.5)),
+        (Adagrad(), lambda p: torch.optim.Adagrad(p)),
         (Adagrad(0.1), lambda p: torch.optim.Adagrad(p, 0.1)),
         (RMSprop(), lambda p: torch.optim.RMSprop(p)),
         (RMSprop(0.01, 0.9, 1e-3, 0.7), lambda p: torch.optim.RMSprop(p, 0.01, 0.9, 1e-3, momentum=0.7)),

@@ -10,7 +10,7 @@ from helpers import small_data, small_model
 
 from backends import InputError
 from dnn import SGD, Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
-from dnn.optimizers.schedules import SCHEDULES, over_training
+from dnn.optimizers.schedules import SCHEDULES, over_training, scaled
 
 lr = torch.optim.lr_scheduler
 N = 20
@@ -18,6 +18,7 @@ CASES = {
     "constant": (Constant(0.1), lambda o: lr.ConstantLR(o, 1.0, 1)),
     "step": (StepDecay(0.1, N, every=6, factor=0.5), lambda o: lr.StepLR(o, 6, 0.5)),
     "linear": (LinearDecay(0.1, N), lambda o: lr.LinearLR(o, 1.0, 0.0, N)),
+    "linear in one step": (LinearDecay(0.1, 1), lambda o: lr.LinearLR(o, 1.0, 0.0, 1)),
     "linear final": (LinearDecay(0.1, N, 0.02), lambda o: lr.LinearLR(o, 1.0, 0.2, N)),
     "cosine": (CosineDecay(0.1, N, 0.01), lambda o: lr.CosineAnnealingLR(o, N, 0.01)),
     "one_cycle": (
@@ -108,6 +109,11 @@ def test_an_optimizer_follows_its_table(backend, case):
         (lambda: OneCycle(0.0, 5), "highest is 0.0"),
         (lambda: OneCycle(0.1, 5, rise=1.0), "rise is 1.0"),
         (lambda: OneCycle(0.1, 3), "rise is 0.3 of 3 steps, expected more than one update"),
+        (lambda: OneCycle(0.1, 2, rise=0.5), "rise is 0.5 of 2 steps"),
+        (
+            lambda: LinearDecay(0.1, 10**8, warmup=1).rates(),
+            "'linear' lasts 100000001 updates, expected at most 100000000;",
+        ),
     ],
 )
 def test_refused(make, message):
@@ -133,6 +139,14 @@ def test_over_training_reaches_its_end_with_the_last_update(name, warmup):
     assert last == pytest.approx(expected, abs=2e-4)
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_a_scaled_schedule_has_scaled_rates(case):
+    schedule = replace(CASES[case][0], warmup=2)
+    np.testing.assert_allclose(scaled(schedule, 0.25).rates(), 0.25 * schedule.rates(), rtol=1e-12)
+    assert scaled(0.4, 0.25) == 0.1
+
+
 def test_a_warmup_as_long_as_the_training_is_refused():
+    assert over_training("linear", 0.5, 1).rates().tolist() == [0.5, 0.0]
     with pytest.raises(InputError, match="warmup is 10, expected fewer than the 10 updates"):
         over_training("linear", 0.5, 10, 10)
