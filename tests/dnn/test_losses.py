@@ -1,5 +1,7 @@
 """Goals by name, what they refuse, label smoothing and weights; kernels are tested with the kernels."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -24,7 +26,7 @@ from dnn import (
     SparseCategoricalCrossentropy,
 )
 from dnn.checkpoints import load_model
-from dnn.losses import LOSSES, get_loss, weigh
+from dnn.losses import LOSSES, Loss, get_loss, weigh
 
 F = torch.nn.functional
 ROWS = np.eye(3, dtype=np.float32)[np.arange(50) % 3]
@@ -59,19 +61,54 @@ def test_what_a_loss_contains():
     assert {name: LOSSES[name].activation for name in activations} == activations
 
 
+@dataclass(frozen=True)
+class Squares(Loss):
+    """The squared error, by ``compute``."""
+
+    name = "squares"
+
+    def compute(self, xp, outputs, targets):
+        apart = outputs - targets
+        return xp.mean(apart**2, axis=1), 2.0 / apart.shape[1] * apart
+
+
+@pytest.mark.parametrize("form", ["integer", "dense"])
+def test_a_loss_without_a_kernel_has_the_gradient_of_the_mean(form):
+    rng, backend = np.random.default_rng(1), get_backend("numpy", dtype="float64")
+    outputs, found = rng.normal(size=(7, 3)), []
+    targets = rng.integers(0, 3, 7) if form == "integer" else rng.random((7, 3))
+    for loss in (Squares(), MeanSquaredError()):
+        losses, gradient = np.zeros(7), np.zeros((7, 3))
+        loss.bind(backend)[form](outputs, targets, losses, gradient)
+        found.append((losses, gradient))
+    for ours, kernels in zip(*found, strict=True):
+        assert_close(ours, kernels, 1e-15)
+
+
+def test_kinks_are_where_the_gradient_jumps():
+    outputs, targets = np.array([[1.0, -1.0, 0.5]]), np.array([[1.0, 0.0, 1.0]])
+    assert Hinge.kink(outputs, targets).tolist() == [[0.0, 0.0, 0.5]]
+    assert MeanAbsoluteError.kink(outputs, targets).tolist() == [[0.0, -1.0, -0.5]]
+
+
 # --------------------------------------------------------------------------- refused
 
 
 @pytest.mark.parametrize("after", [Flatten(), Dropout(0.1), Activation("linear"), LayerNormalization()])
 def test_the_activation_of_the_loss_must_be_last(after):
-    layers = [Dense(3, "softmax"), after]
+    layers = [Dense(4, "relu"), Dense(3, "softmax"), after]
     model = Sequential(layers, input_shape=(4,), backend=get_backend("numpy"))
     if after.parameter_shapes():
         model.compile()  # something is trained after it: no oversight
     else:
-        with pytest.raises(InputError, match=r"'dense_1' ends in softmax and is followed by .*before it"):
+        with pytest.raises(InputError, match=r"'dense_2' ends in softmax and is followed by .*before it"):
             model.compile()
     model.compile("mean_squared_error")
+
+
+def test_a_softmax_with_something_done_to_it_is_no_oversight():
+    layers = [Dense(3, "softmax"), Activation("tanh"), Flatten()]
+    Sequential(layers, input_shape=(4,), backend=get_backend("numpy")).compile()
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid", "relu"])

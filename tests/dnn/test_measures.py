@@ -5,7 +5,8 @@ import pytest
 from helpers import Kept, small_data
 
 from backends import InputError, get_backend
-from dnn import SGD, Dense, Sequential
+from dnn import SGD, Dense, MeanSquaredError, Sequential
+from dnn.measures import MEASURES, own
 
 
 def fitted(outputs, last, loss, y, backend, **options):
@@ -83,6 +84,15 @@ def test_r2_is_scikit_learns(backend):
             assert found.mean_squared_error == pytest.approx(found.loss, rel=1e-5)
 
 
+def test_r2_of_batches_that_do_not_count_and_of_one_example():
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng, backend = np.random.default_rng(2), get_backend("numpy", dtype="float64")
+    (t, p), kept = rng.normal(5.0, size=(2, 20, 2)), np.zeros(1 + 3 * 2)
+    for rows, counts in ((slice(0, 3), np.zeros(3)), (slice(3, 4), np.ones(1)), (slice(4, 20), None)):
+        MEASURES["r2"].add(backend, MeanSquaredError(), kept, p[rows], t[rows], counts)
+    assert MEASURES["r2"].value(kept, 17) == pytest.approx(metrics.r2_score(t[3:], p[3:]), rel=1e-12)
+
+
 def test_r2_of_targets_that_are_all_equal():
     for bias, wanted in ((0.0, 0.0), (2.0, 1.0)):
         model = Sequential([Dense(1)], input_shape=(6,), backend=get_backend("numpy"))
@@ -158,6 +168,12 @@ def test_refused(metrics, words):
     _, y = small_data()
     with pytest.raises(InputError, match=words):
         fitted(3, "softmax", "categorical_crossentropy", y, get_backend("numpy"), metrics=metrics)
+
+
+@pytest.mark.parametrize("name", ["loss", "seconds", "epoch", "val_mine", "my own"])
+def test_names_that_a_history_has_or_cannot_have(name):
+    with pytest.raises(InputError, match="a metric is named"):
+        own(mean_output, name)
 
 
 def test_a_function_of_a_wrong_shape_is_refused():

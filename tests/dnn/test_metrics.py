@@ -6,7 +6,15 @@ import sklearn.metrics as theirs
 from helpers import small_data, small_model
 
 from backends import InputError, get_backend
-from dnn import BinaryCrossentropy, MeanSquaredError, confusion_matrix, precision, recall, top_k_accuracy
+from dnn import (
+    BinaryCrossentropy,
+    Hinge,
+    MeanSquaredError,
+    confusion_matrix,
+    precision,
+    recall,
+    top_k_accuracy,
+)
 from dnn.measures import MEASURES
 
 LABELS = np.random.default_rng(1).integers(0, 6, 300)
@@ -35,15 +43,18 @@ def test_rows_are_taken_for_their_class():
     rows = np.eye(6)[LABELS]
     np.testing.assert_array_equal(confusion_matrix(rows, SCORES), confusion_matrix(LABELS, SCORES.argmax(1)))
     assert top_k_accuracy(rows, SCORES, 2) == top_k_accuracy(LABELS, SCORES, 2)
+    assert confusion_matrix([0, 1, 1], np.eye(2)[[0, 1, 0]]).tolist() == [[1, 0], [1, 1]]
 
 
-def test_ties_are_in_the_top():
+def test_ties_are_in_the_top_and_usually_that_is_five():
+    assert top_k_accuracy(LABELS, SCORES) == top_k_accuracy(LABELS, SCORES, 5)
     assert top_k_accuracy([0, 1, 2], np.zeros((3, 3)), k=1) == 1.0
 
 
 def test_no_examples():
     empty = np.zeros(0, dtype=int)
     assert confusion_matrix(empty, empty, 2).tolist() == [[0, 0], [0, 0]]
+    assert confusion_matrix(empty, empty).shape == (0, 0)
     assert precision(empty, empty, 2).tolist() == recall(empty, empty, 2).tolist() == [0.0, 0.0]
     assert top_k_accuracy(empty, np.zeros((0, 3))) == 0.0
 
@@ -67,6 +78,8 @@ def test_of_a_model():
         (lambda: recall([0.0, 1.0], [0, 1]), "labels has shape .*dtype float64"),
         (lambda: top_k_accuracy([0, 1], np.zeros((2, 3)), 0), "k is 0"),
         (lambda: top_k_accuracy([0, 3], np.zeros((2, 3)), 1), r"scores have shape \(2, 3\)"),
+        (lambda: top_k_accuracy([0, 1], np.zeros((3, 3)), 1), r"\(3, 3\), expected \(2, C\)"),
+        (lambda: top_k_accuracy([0, 1], np.zeros(2), 1), r"scores have shape \(2,\)"),
     ],
 )
 def test_refused(call, message):
@@ -82,7 +95,8 @@ def test_count_correct(backend):
     outputs = backend.from_host(np.asarray([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], dtype="f4"))
     for targets in (np.asarray([1, 1, 1]), np.eye(2, dtype="f4")[[1, 1, 1]]):
         assert correct(outputs, targets, MeanSquaredError()) == 2.0
-    column = backend.from_host(np.asarray([[-0.5], [0.2], [0.7]], dtype="f4"))
-    yes = np.asarray([[0.0], [1.0], [1.0]], dtype="f4")
-    assert correct(column, yes, MeanSquaredError()) == 2.0
-    assert correct(column, yes, BinaryCrossentropy()) == 3.0
+    assert correct(outputs, np.asarray([1, 1, 1]), Hinge()) == 2.0  # of class numbers the largest output is
+    column = backend.from_host(np.asarray([[-0.5], [0.2], [0.7], [0.5], [0.0]], dtype="f4"))
+    yes = np.asarray([[0.5], [1.0], [1.0], [0.0], [0.0]], dtype="f4")
+    assert correct(column, yes, MeanSquaredError()) == 4.0  # at a boundary the answer is no
+    assert correct(column, yes, BinaryCrossentropy()) == 4.0
