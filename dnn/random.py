@@ -40,8 +40,8 @@ def permutation(backend: Backend, key: Key, step: int, n: int) -> Array:
 
 
 def host_uniform(key: Key, shape: tuple[int, ...], step: int = 0) -> np.ndarray:
-    """Uniform float64 numbers in (0, 1) on the host, for what is drawn once (initial weights).
-    They are odd multiples of 2^-54, so neither 0 nor 1 occurs and their logarithms are finite.
+    """Uniform float64 numbers in (0, 1] on the host, for what is drawn once (initial weights).
+    They are multiples of 2^-54, and 0 is none of them, so their logarithms are finite.
     """
     out = np.zeros(int(np.prod(shape)), dtype=np.int64)
     threefry(np, key, np.asarray([step], dtype=np.int64), np.arange(out.size, dtype=np.int64), out)

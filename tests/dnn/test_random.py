@@ -27,6 +27,8 @@ def test_fixed_bits():
     """Written down once: a change of these numbers changes everybody's trained models."""
     key = (2031729128, 3317069133)
     assert stream_key(0, "weights") == key
+    assert stream_key(2**40 + 5, "shuffle", 3) == (1286311867, 853961089)
+    assert stream_key(2**40 + 5, "shuffle", -1) == (2141401417, 328475348)
     numbers = host(random_integers, get_backend("numpy"), key, 5, 2)
     assert numbers.tolist() == [1993831065352521803, 5483304523812680877]
 
@@ -58,6 +60,14 @@ def test_seed_refused(seed):
 
 def test_numpy_seed():
     assert stream_key(np.int64(5), "weights") == stream_key(5, "weights")
+
+
+def test_host_numbers_are_made_of_the_streams_bits():
+    drawn = [random_integers(get_backend("numpy"), KEY, step, 1000) for step in (0, 1)]
+    u, v = ((bits // 2**10 + 0.5) / 2.0**53 for bits in drawn)
+    assert same_bits(host_uniform(KEY, (1000,), step=1), v)
+    z = np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v)  # of Box and Muller's pair the first
+    np.testing.assert_allclose(host_normal(KEY, (1000,)), z, rtol=1e-12)
 
 
 def test_host_uniform():
