@@ -89,7 +89,7 @@ class Network(Copied, Closed):
             lambda batch, training: {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
         )
         # The loss takes logits and contains the activation, so the last layer leaves it out.
-        self._logits_out = loss.activation is not None and loss.activation == self.layers[-1].activation
+        self._logits_out = loss.activation == self.layers[-1].activation
         self._last_activation = self.backend.kernel("activation", self.layers[-1].activation)
         self._loss_kernels = loss.bind(self.backend)
 

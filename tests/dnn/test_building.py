@@ -16,6 +16,7 @@ from dnn import Adam, Dense, EarlyStopping, MeanSquaredError, OneCycle, Sequenti
         ([Dense(2)], {"backend": 3}, "backend is 3, expected a name or a Backend"),
         ([Dense(2)], {"backend": "numpi"}, "backend is 'numpi'.*did you mean 'numpy'"),
         ([Dense(2)], {"input_shape": (0,)}, "input_shape is 0"),
+        ([Dense(2)], {"input_shape": ()}, "input_shape is empty"),
         ([Dense(2)], {"seed": -1}, "seed is -1"),
     ],
 )

@@ -65,6 +65,11 @@ def test_before_it_is_compiled(copied):
     assert (other.backend is model.backend) == (copied is not through_pickle)
 
 
+def test_pickle_keeps_the_settings_of_the_backend():
+    backend = through_pickle(small_model(get_backend("numpy", dtype="float64", fused=False))).backend
+    assert (backend.name, backend.dtype_name, backend.fused) == ("numpy", "float64", False)
+
+
 @pytest.mark.parametrize("copied", WAYS)
 def test_a_layer_is_copied_with_its_settings_alone(copied):
     """It is in no model then, so that it can be put into one."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import same_bits
 
-from backends import InputError
+from backends import InputError, get_backend
 from dnn.parameters import Parameters
 
 SHAPES = {"a.W": (3, 5), "a.b": (5,), "c.W": (5, 16), "scalar": ()}
@@ -18,7 +18,9 @@ def some_values(dtype="float32"):
 def test_views_share_the_vector(backend):
     parameters = Parameters(backend, SHAPES)
     values = some_values()
+    parameters.values[...] = parameters.gradients[...] = float("nan")  # between the views too
     parameters.load(values)
+    assert not backend.to_host(parameters.gradients).any()
     assert {n: v.shape for n, v in parameters.to_host().items()} == SHAPES
     assert all(same_bits(v, values[n]) for n, v in parameters.to_host().items())
     assert parameters.count == 15 + 5 + 80 + 1
@@ -40,6 +42,11 @@ def test_views_start_on_cache_lines(make_backend, backend_id, dtype):
     parameters = Parameters(backend, SHAPES)
     for views in (parameters.value, parameters.gradient):
         assert all(backend.to_host(v).ctypes.data % 64 == 0 for v in views.values())
+
+
+def test_more_than_a_memory_holds_is_refused():
+    with pytest.raises(InputError, match="has 68719476752 parameters, expected at most 68719476736"):
+        Parameters(get_backend("numpy"), {"W": (2**18, 2**18), "b": (1,)})
 
 
 def test_to_host_copies(backend):

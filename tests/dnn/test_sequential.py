@@ -164,6 +164,16 @@ def test_fewer_examples_than_a_batch_are_one_batch(backend):
     assert split.epochs_done == 2
 
 
+def test_usually_an_epoch_is_of_batches_of_100_in_a_new_order():
+    found = []
+    for options in ({}, {"batch_size": 100, "epochs": 1, "shuffle": True}, {"shuffle": False}):
+        model = small_model(get_backend("numpy"))
+        model.fit(*small_data(250), **options)
+        found.append(weights(model))
+    assert same_bits(found[0], found[1])
+    assert not same_bits(found[0], found[2])
+
+
 def test_one_hot_is_class_numbers(backend):
     x, y = small_data()
     rows = np.eye(3, dtype=np.float32)[y]
