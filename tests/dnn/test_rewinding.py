@@ -1,11 +1,15 @@
 """Rewinding: a training that diverges goes back to its last good state with half the rate."""
 
+from types import SimpleNamespace
+
+import pytest
 from helpers import same_bits, small_data, weights
 
 from backends import get_backend
 from dnn import SGD, Callback, Dense, Sequential
-from dnn.callbacks import TrainingCheckpoint, latest_state
+from dnn.callbacks import DivergedError, TrainingCheckpoint, latest_state
 from dnn.rewinding import fit_rewinding, halvings_of
+from dnn.training.state import StateError
 
 
 def test_a_rewound_training_resumes_with_its_rate(tmp_path):
@@ -73,6 +77,46 @@ def test_a_training_that_diverges_before_its_first_save_goes_back_to_what_it_was
     )  # fmt: skip
     assert places == [3]
     assert same_bits(weights(other), weights(whole))
+
+
+def test_without_a_state_it_begins_anew_where_it_was(tmp_path):
+    """From the weights and the epoch that the model had, as one would with half the rate."""
+
+    class Break(Callback):
+        """Makes a weight NaN in the first epoch while the rate is the first."""
+
+        every = 2
+
+        def on_progress(self, progress):
+            if self.model.optimizer.learning_rate == 0.5:
+                self.model.parameters.values[...] = float("nan")
+
+    (x, y), options, models = small_data(40), {"batch_size": 10, "epochs": 2}, []
+    for _ in range(2):
+        model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+        model.compile(optimizer=SGD(0.1))
+        model.fit(x, y, batch_size=10)
+        models.append(model)
+    one, other = models
+    one.compile(optimizer=SGD(0.5))
+    rewound = {"states": TrainingCheckpoint(tmp_path), "callbacks": [Break()], **options}
+    places = []
+    history = fit_rewinding(one, x, y, most=1, on_rewind=lambda *told: places.append(told[1:]), **rewound)
+    assert places == [(None, 1)]
+    assert history.epoch == [2, 3]
+    other.compile(optimizer=SGD(0.25))
+    other.fit(x, y, **options)
+    assert same_bits(weights(one), weights(other))
+    one.compile(optimizer=SGD(0.5))
+    with pytest.raises(DivergedError):
+        fit_rewinding(one, x, y, most=0, **rewound)
+
+
+def test_up_to_five_halvings_are_those_of_the_same_training():
+    halved = [SimpleNamespace(facts={"optimizer": SGD(0.8 * 0.5**n).config()}) for n in range(7)]
+    assert [halvings_of(SGD(0.8), state) for state in halved[:6]] == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(StateError, match="has another optimizer"):
+        halvings_of(SGD(0.8), halved[6])
 
 
 def test_a_kill_after_the_last_state_leaves_none_too_many(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import shutil
 from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 from helpers import same_bits, small_data, small_model
@@ -11,7 +12,7 @@ from backends import InputError, get_backend
 from dnn import Callback
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.checkpoints import load_model
-from dnn.run_folder import CONFIG, METRICS, MODEL, RunFolder, free_folder, read_config
+from dnn.run_folder import CONFIG, CURVES, METRICS, MODEL, RunFolder, free_folder, read_config
 
 
 class Remove(Callback):
@@ -101,6 +102,30 @@ def test_what_a_killed_writer_left_is_cleared(tmp_path):
     left.write_bytes(b"half")
     RunFolder(tmp_path, resume=True)
     assert not left.exists()
+
+
+def test_what_json_does_not_have_is_null(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.write_json(CONFIG, {"a": [float("nan"), float("inf"), -float("inf"), 0.5, None, "NaN"]})
+    assert read_config(folder.path) == {"a": [None, None, None, 0.5, None, "NaN"]}
+
+
+@pytest.mark.parametrize("name", [MODEL, "state-00002-0000000.safetensors"])
+def test_a_folder_with_weights_or_a_state_is_not_empty(tmp_path, name):
+    folder = RunFolder(tmp_path)
+    folder.write_json(CONFIG, {})
+    assert folder.empty
+    (tmp_path / name).touch()
+    assert not folder.empty
+
+
+def test_curves_that_cannot_be_drawn_cost_nothing(tmp_path, caplog):
+    def plot(title, names, measures):
+        raise RuntimeError("no fonts")
+
+    RunFolder(tmp_path).draw(SimpleNamespace(plot=plot), "a title")
+    assert "cannot be drawn (no fonts)" in caplog.text
+    assert not (tmp_path / CURVES).exists()
 
 
 def test_a_free_folder_is_nobody_elses(tmp_path, monkeypatch):
