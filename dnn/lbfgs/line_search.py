@@ -84,8 +84,7 @@ class LineSearch:
                 ceiling = trial.step
                 step = low.step + 0.1 * (ceiling - low.step)
                 continue
-            worse = low is not self.start and trial.value > low.value + self.rounding
-            if worse or not self._falls_enough(trial):
+            if trial.value > low.value + self.rounding or not self._falls_enough(trial):
                 return self._zoom(low, trial)
             if self._is_flat(trial):
                 return trial

@@ -97,13 +97,33 @@ def test_a_step_that_is_good_is_taken_at_once():
     assert found.step == 1.0
 
 
+def finite_where(fits, middle=1.0):
+    return lambda a: ((a - middle) ** 2, 2 * (a - middle)) if fits(a) else (nan, nan)
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "expected"),
+    [
+        (finite_where(lambda a: True), {}, [0.3, 1.0]),  # the cubic's minimum
+        (finite_where(lambda a: True), {}, [0.1, 0.5, 1.0]),  # at most 4 steps farther
+        (finite_where(lambda a: True), {}, [0.95, 1.995, 1.0545, 1.0]),  # at least 1.1; a tenth off the end
+        (finite_where(lambda a: True), {"c1": 0.49}, [1.05, 0.945, 1.0]),  # and a tenth off the other end
+        (finite_where(lambda a: a < 1, 3.0), {}, [1.2, 0.12, 0.6, 0.9, 1.05, 0.915]),  # halfway to a wall
+        (finite_where(lambda a: not 0.8 < a < 1.5), {}, [2.0, 1.0, 0.5, 0.75, 0.875]),  # the middle
+    ],
+)  # fmt: skip
+def test_steps_are_those_of_the_algorithms(function, options, expected):
+    _, calls, _ = search(function, expected[0], c2=0.01, evaluations=len(expected), **options)
+    assert calls == pytest.approx(expected, rel=1e-12)
+
+
 def test_no_trials_no_step():
     up = search(lambda a: (a, -1.0), 1.0, evaluations=7)  # a slope that is a lie
     assert up[0] is None
     assert len(up[1]) == 7
     assert up[2].exhausted
     downhill, calls, line = search(lambda a: (-a, -1.0), 1.0, evaluations=4)  # no minimum
-    assert downhill.step == max(calls) > 50
+    assert (downhill.step, calls) == (85.0, [1.0, 5.0, 21.0, 85.0])  # by four times the last step
     assert line.exhausted
 
 

@@ -1,5 +1,8 @@
 """L-BFGS: the standard test functions against scipy, and why it stops."""
 
+from math import inf, nan
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from helpers import assert_close, same_bits
@@ -9,6 +12,7 @@ from lbfgs_runs import TIGHT, on, run
 from backends import InputError, get_backend
 from dnn.lbfgs import LBFGS, Reason, minimise
 from dnn.lbfgs.direction import descent_direction, make_pair
+from dnn.lbfgs.minimiser import _Minimiser
 
 # --------------------------------------------------------------------------- the standard functions
 
@@ -133,6 +137,9 @@ def test_the_direction_is_that_of_bfgs():
     assert make_pair(np, g, -g, 1e-16) is None
     assert make_pair(np, g, 0.0 * g, 1e-16) is None
     assert make_pair(np, 0.0 * g, g, 1e-16) is None
+    assert make_pair(np, inf * g, g, 1e-16) is None
+    across = [make_pair(np, np.eye(2)[0], np.array([sy, 1.0]), 1e-16) for sy in (9e-17, 2e-16)]
+    assert [pair is None for pair in across] == [True, False]  # what rounding alone may be
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -169,6 +176,50 @@ def test_reasons():
     for most in range(1, 30):
         state, calls = run("wood", max_evaluations=most)
         assert (state.reason, len(calls), state.evaluations) == (Reason.EVALUATIONS, most, most)
+
+
+@pytest.mark.parametrize(
+    ("losses", "norms", "tolerance", "reason"),
+    [
+        ([2.0, 1.0], [1.0, 1e-3], 0.0, Reason.GRADIENT),
+        ([1.0] * 11, [1.0] * 11, 0.0, Reason.ROUNDING),
+        ([1.0] * 10, [1.0] * 10, 0.0, None),
+        ([1.0] * 11, [*[1.0] * 10, 0.9], 0.0, None),
+        ([1.000001, *[1.0] * 10], [1.0] * 11, 0.0, None),
+        ([1.000001, *[1.0] * 10], [1.0] * 11, 1.1e-6, Reason.DECREASE),
+        ([1.000001, *[1.0] * 10], [1.0] * 11, 0.9e-6, None),
+        ([1.000001, *[1.0] * 9], [1.0] * 10, 1.1e-6, None),
+        ([-3.999998, *[-4.0] * 10], [1.0] * 11, 0.6e-6, Reason.DECREASE),
+        ([2.0, 1.0, 0.9995], [3.0, 2.0, 1.0], 6e-4, Reason.DECREASE),  # above the root of epsilon
+        ([2.0, 1.0, 0.9999], [3.0, 2.0, 1.0], 3e-4, None),
+    ],
+)
+def test_verdicts(losses, norms, tolerance, reason):
+    """Ten iterations together, in float32, whose epsilon has the root 3.5e-4."""
+    settings = LBFGS(gradient_tolerance=1e-3, decrease_tolerance=tolerance)
+    state = SimpleNamespace(history={"loss": losses, "gradient_norm": norms})
+    assert _Minimiser(None, get_backend("numpy"), settings).verdict(state) is reason
+
+
+@pytest.mark.parametrize(("value", "slope"), [(inf, 1.0), (nan, 1.0), (1.0, inf), (1.0, nan)])
+def test_a_start_that_is_not_finite(value, slope):
+    backend = get_backend("numpy", dtype="float64")
+    state = minimise(lambda x: (value, np.array([1.0, slope])), np.ones(2), backend=backend)
+    assert (state.reason, state.evaluations) == (Reason.NON_FINITE, 1)
+
+
+@pytest.mark.parametrize("scale", [8.0, 0.05])
+def test_first_trials(scale):
+    """Down the gradient by its length, 1 at most; then the whole of the direction, here to the minimum."""
+    way = []
+
+    def bowl(x):
+        way.append(x.copy())
+        return float(scale / 2 * x @ x), scale * x
+
+    minimise(bowl, np.array([3.0, 4.0]), backend=get_backend("numpy", dtype="float64"))
+    np.testing.assert_allclose(way[1], np.array([0.6, 0.8]) * (5 - min(1.0, 5 * scale)), rtol=1e-12)
+    assert scale < 1 or np.abs(way[2]).max() < 1e-12
 
 
 @pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
@@ -263,11 +314,17 @@ def test_the_start_stays_and_the_gradient_buffer_may_be_reused():
         ({"curvature": 1.0}, "curvature is 1.0"),
         ({"curvature": 1e-5}, "sufficient_decrease is 0.0001, expected .* below the curvature"),
         ({"sufficient_decrease": 0.0}, "sufficient_decrease is 0.0, expected a number above 0"),
+        ({"sufficient_decrease": 0.5}, "sufficient_decrease is 0.5, expected .* below 0.5"),
+        ({"sufficient_decrease": 0.3, "curvature": 0.3}, "sufficient_decrease is 0.3, expected .* curvature"),
     ],
 )
 def test_settings_out_of_range(settings, message):
     with pytest.raises(InputError, match=message):
         LBFGS(**settings)
+
+
+def test_usual_settings():
+    assert LBFGS() == LBFGS(10, 100, 10_000, 1e-5, 1e-12, 1e-4, 0.9, 25)
 
 
 @pytest.mark.parametrize(

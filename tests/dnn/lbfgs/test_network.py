@@ -5,7 +5,7 @@ import pytest
 from helpers import assert_close, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
-from dnn import SGD, BatchNormalization, Dense, Dropout, Rescaling, Sequential
+from dnn import SGD, BatchNormalization, Block, Dense, Dropout, Rescaling, Residual, Sequential
 from dnn.datasets import load_dataset
 from dnn.lbfgs import LBFGS, MeanLoss, State, fit_lbfgs, load_state, save_state
 from dnn.training.step import gradients
@@ -214,7 +214,11 @@ def test_a_weight_is_that_many_copies(make_backend, chunk_size):
     assert abs(plain.value - weighted.value) > 1e-3
 
 
-@pytest.mark.parametrize("layer", [Dropout(0.5), BatchNormalization()])
+@pytest.mark.parametrize(
+    "layer",
+    [Dropout(0.5), BatchNormalization(), Residual([Dropout(0.5), Dense(4)]), Block([BatchNormalization()])],
+    ids=lambda layer: type(layer).__name__,
+)
 def test_layers_that_are_no_function_of_the_weights_are_refused(make_backend, layer):
     model = Sequential([layer, Dense(3, "softmax")], input_shape=(4,), backend=make_backend("numpy"))
     model.compile()
