@@ -1,0 +1,66 @@
+"""The recipes are those whose results README reports: what is changed here is measured anew."""
+
+import pytest
+
+from dnn import Adam, CategoricalCrossentropy, LinearDecay, OneCycle
+from dnn.presets import PRESETS
+
+WIDE = {"Dense": [500, 500, 10], "Rescaling": [1 / 255]}
+MOVED = {"RandomTranslation": [1], "Reshape": [(28, 28)]}
+BENT = {"RandomElastic": [(30.0, 5.0, 10.0, 0.1, 0.15)], **MOVED}
+LAYERS = {
+    "lecture": {**WIDE, "activations": "sigmoid sigmoid softmax"},
+    "best": {**WIDE, "BatchNormalization": 2, "Dropout": [0.1, 0.1], "activations": "relu relu softmax"},
+    "augmented": {**WIDE, **MOVED, "BatchNormalization": 2, "RandomRotation": [10.0],
+                  "activations": "relu relu softmax"},
+    "elastic": {**WIDE, **BENT, "BatchNormalization": 2, "activations": "relu relu softmax"},
+    "quick": {**WIDE, **MOVED, "activations": "relu relu softmax"},
+    "cnn": {"Conv2D": [(24, (5, 5)), (48, (3, 3)), (64, (3, 3))], "MaxPooling2D": [(2, 2)] * 2,
+            "Dense": [128, 10], "BatchNormalization": 4, "Dropout": [0.3],
+            "RandomElastic": [(22.0, 5.0, 8.0, 0.08, 0.12)], "RandomTranslation": [1],
+            "Reshape": [(28, 28, 1)], "Rescaling": [1 / 255], "activations": "relu relu relu relu softmax"},
+}  # fmt: skip
+TRAINING = {
+    "lecture": (LinearDecay(3e-3, 600), 0.0, 10, 100),
+    "best": (OneCycle(1.6e-2, 600, 0.3), 0.1, 10, 100),
+    "augmented": (OneCycle(4e-3, 600, 0.3), 0.0, 10, 100),
+    "elastic": (OneCycle(4e-3, 600, 0.3), 0.0, 100, 100),
+    "quick": (OneCycle(6e-3, 600, 0.2), 0.0, 5, 250),
+    "cnn": (OneCycle(3e-3, 600, 0.3), 0.0, 30, 100),
+}  # rate over 600 updates, label smoothing, epochs, batch size
+
+
+def settings_of(layer):
+    """What a layer is, in a word or a few numbers; None: nothing beside its class."""
+    names = {
+        "Dense": "units", "Conv2D": "filters kernel_size", "MaxPooling2D": "pool_size", "Dropout": "rate",
+        "RandomElastic": "strength sigma degrees scale shear", "RandomTranslation": "pixels",
+        "RandomRotation": "degrees", "Reshape": "target_shape", "Rescaling": "scale",
+    }  # fmt: skip
+    found = tuple(getattr(layer, name) for name in names.get(type(layer).__name__, "").split())
+    return found[0] if len(found) == 1 else found or None
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers(name):
+    found = {"activations": []}
+    for layer in PRESETS[name].layers((28, 28), 10):
+        if layer.activation != "linear":
+            found["activations"].append(layer.activation)
+        found.setdefault(type(layer).__name__, []).append(settings_of(layer))
+    found["activations"] = " ".join(found["activations"])
+    shown = {k: len(v) if v[0] is None else v for k, v in found.items() if k not in ("Activation", "Flatten")}
+    assert shown == LAYERS[name]
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_training(name):
+    (rate, smoothing, epochs, batch_size), preset = TRAINING[name], PRESETS[name]
+    assert preset.optimizer(600) == Adam(rate)
+    assert preset.loss == CategoricalCrossentropy(label_smoothing=smoothing)
+    assert (preset.epochs, preset.batch_size) == (epochs, batch_size)
+    assert preset.aims == ((0.98, 0.985) if name == "quick" else ())
+
+
+def test_a_cycle_has_six_updates_at_least():
+    assert [PRESETS["quick"].optimizer(n).learning_rate.steps for n in (1, 6, 7)] == [6, 6, 7]
