@@ -112,9 +112,11 @@ class Training:
         self.network, self.batches, self.validation, self.workers = network, batches, validation, workers
         self.watchers = tuple(c for c in callbacks if workers.first or not c.first_worker_only)
         self.history = History()
-        names = batches.totals.names
-        validated = [] if validation is None else [f"val_{name}" for name in names]
-        self.measures = [*names, "seconds", *validated]
+        self._validated: list[str] = []  # of targets of another form something else may be measured
+        if validation is not None:
+            measured = network.measures(validation.y.ndim == 1)
+            self._validated = [f"val_{name}" for name in ("loss", *(m.name for m in measured))]
+        self.measures = [*batches.totals.names, "seconds", *self._validated]
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -187,7 +189,7 @@ class Training:
         self.network.epochs_done = epoch
         if self.validation is not None:
             found = evaluate(self.network, self.validation, VALIDATION_BATCH)
-            logs |= {f"val_{name}": value for name, value in zip(names, found, strict=True)}
+            logs |= dict(zip(self._validated, found, strict=True))
         for watcher in self.watchers:
             watcher.on_epoch_end(epoch, logs)
         self.history.add(epoch, logs)  # with what callbacks added

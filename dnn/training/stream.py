@@ -1,6 +1,7 @@
 """Batches that an iterable gives one after another, for examples that are no array and fit in no memory."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from operator import length_hint
 from typing import Any, ClassVar
 
@@ -41,13 +42,17 @@ class Stream:
         require(length < 0 or steps <= length, "steps_per_epoch", steps, f"at most the {length} batches of x")
         self.updates = self.done = self.steps = steps
         self.seen = self.epoch = 0
-        self.totals = Totals(network, weighted=True, classes=network.outputs > 1)
-        self._items: Iterator[Any]
+        self._items: Iterator[Any] = iter(source)
+        first = [*islice(self._items, 1)]  # it tells what is measured
+        self._begun: Iterator[Any] | None = chain(first, self._items)
+        classes = all(network.door.admit_batch(item, 1, class_weight).y.ndim == 1 for item in first)
+        self.totals = Totals(network, weighted=True, classes=classes)
         self._parts: dict[Any, tuple[TrainingStep, Any]] = {}  # (step, run) by what the batch looks like
 
     def begin(self, epoch: int, done: int = 0) -> None:
         """Begin the epoch without its first ``done`` batches, whose sums are in ``totals``."""
-        self._items, self.epoch, self.done, self.seen = iter(self.source), epoch, 0, 0
+        self._items, self._begun = self._begun or iter(self.source), None
+        self.epoch, self.done, self.seen = epoch, 0, 0
         if not done:
             self.totals.clear()
         for _ in range(done):

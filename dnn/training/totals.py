@@ -29,14 +29,14 @@ class Totals:
 
     def add(self, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
         """One batch: what the loss took (B, C), targets, each example's loss (B,) times its weight (B,)."""
-        backend, loss = self.network.backend, self.network.goal
-        self.loss += backend.xp.sum(losses)
+        backend, loss, xp = self.network.backend, self.network.goal, self.network.backend.xp
+        self.loss += xp.sum(losses)
         if weights is not None:
-            self.weight += backend.xp.sum(weights)
+            self.weight += xp.sum(weights)
         counts = None
         if self._ignored is not None:
-            counts = backend.xp.astype(y != self._ignored, backend.dtype)
-            self.sums[1:2] += backend.xp.sum(counts)
+            counts = xp.ones_like(losses) if y.ndim == 2 else xp.astype(y != self._ignored, backend.dtype)
+            self.sums[1:2] += xp.sum(counts)
         finished = outputs if self._raw else self.network.outputs_of(outputs)
         for measure, kept in self._measures:
             measure.add(backend, loss, kept, outputs if measure.raw else finished, y, counts)

@@ -45,6 +45,17 @@ def test_squared_error_on_class_numbers_is_still_a_classification():
     assert tuple(found) == (found.loss, found.accuracy)
 
 
+def test_targets_of_another_form_have_their_own_measures_in_the_validation():
+    x, y = small_data()
+    model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    model.compile("mean_squared_error")
+    rows = np.eye(3, dtype=np.float32)[y]
+    history = model.fit(x, y, epochs=2, validation_data=(x, rows)).history
+    assert [*history] == ["loss", "accuracy", "seconds", "val_loss", "val_mean_absolute_error", "val_r2"]
+    wanted = np.abs(model.predict(x) - rows).mean()
+    assert history["val_mean_absolute_error"][-1] == pytest.approx(wanted, rel=1e-5)
+
+
 def test_metrics_say_what_is_measured():
     _, y = small_data()
     backend = get_backend("numpy")

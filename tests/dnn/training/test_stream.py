@@ -7,6 +7,7 @@ import torch
 from helpers import Kept, assert_same_training, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
+from dnn import CategoricalCrossentropy, Dense, Sequential
 from dnn.training.state import StateError, read_state, write_state
 
 SIZES = (8, 8, 5, 1, 8, 20)
@@ -42,8 +43,9 @@ def numbers(history):
 
 def test_the_bits_are_those_of_arrays(backend):
     (x, y), source = small_data(), Endless()
-    plain, one = fitted(backend, x, y, batch_size=8, shuffle=False, validation_data=(x, y))
-    model, two = fitted(backend, source, steps_per_epoch=7, validation_data=(x, y))
+    options = {"steps_per_epoch": 7, "validation_data": (x, y)}  # which are all
+    plain, one = fitted(backend, x, y, batch_size=8, shuffle=False, **options)
+    model, two = fitted(backend, source, **options)
     assert_same_training(plain, model, numbers(one), numbers(two))
     assert source.begun == EPOCHS
     short, three = fitted(backend, x, y, batch_size=8, shuffle=False, steps_per_epoch=4)
@@ -90,6 +92,34 @@ def test_a_data_loader(backend):
     assert len(history["loss"]) == EPOCHS
 
 
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_values_are_measured_as_those_of_arrays(outputs):
+    """The mean absolute error and R2, in the validation too."""
+    x, _ = small_data()
+    y, found = x[:, :outputs] * np.float32(2), []
+    for given in ((x, y), ([(x[:30], y[:30]), (x[30:], y[30:])], None)):
+        model = Sequential([Dense(outputs)], input_shape=(6,), backend=get_backend("numpy"))
+        model.compile("mean_squared_error")
+        options = {"batch_size": 30, "shuffle": False, "validation_data": (x, y)}
+        found.append(numbers(model.fit(*given, epochs=2, **options).history))
+    names = ["loss", "mean_absolute_error", "r2"]
+    assert list(found[1]) == [*names, *(f"val_{name}" for name in names)]
+    for name, values in found[0].items():
+        np.testing.assert_allclose(found[1][name], values, rtol=1e-5, err_msg=name)
+
+
+def test_rows_have_no_label_to_ignore_also_where_numbers_have():
+    x, y = small_data()
+    rows, found = np.eye(3, dtype="f4")[y], []
+    for second in (rows, y):
+        model = small_model(get_backend("numpy"), compiled=False)
+        model.compile(CategoricalCrossentropy(ignore_index=-1))
+        history = model.fit([(x, y), (x, second)], epochs=2).history
+        found.append([history["loss"], history["accuracy"]])
+    np.testing.assert_allclose(*found, rtol=1e-5)
+    model.fit([(x, rows)])
+
+
 def test_an_iterator_goes_on(backend):
     model, _ = fitted(backend, iter(Endless()), steps_per_epoch=2)
     other = small_model(backend)
@@ -106,7 +136,8 @@ def test_resumed_anywhere_the_bits_are_the_same(backend, tmp_path):
         resumed, again = fitted(backend, source, resume=read_state(tmp_path / "state"))
         assert same_bits(weights(whole), weights(resumed))
         assert numbers(again) == numbers(history)
-    assert kept.states[0].facts["data"] == "batches of an iterable"
+    said = {name: kept.states[0].facts[name] for name in ("data", "batch_size", "shuffle", "steps_per_epoch")}
+    assert [*said.values()] == ["batches of an iterable", None, False, 6]
     with pytest.raises(StateError, match="has another data: batches of an iterable"):
         fitted(backend, *small_data(), resume=kept.states[0])
     with pytest.raises(StateError, match="has another steps_per_epoch"):
@@ -142,6 +173,9 @@ REFUSED_AT_ONCE = {
     "validation": ({"x": [(X, Y)], "validation_data": [(X, Y)]}, "validation_data is not a pair"),
     "no targets": ({"x": X}, "y is a builtins.NoneType"),
     "targets twice": ({"x": iter([(X, Y)]), "y": Y}, "x is a .*iterator"),
+    "too few": ({"x": [(X,)]}, "batch 1 of x is a tuple"),
+    "too much": ({"x": [(X, Y, Y, Y)]}, "batch 1 of x is a tuple"),
+    "too much to validate": ({"x": X, "y": Y, "validation_data": (X, Y, Y, Y)}, "is not a pair"),
     "no pair": ({"x": [X]}, r"batch 1 of x is a ndarray, expected a tuple or list of \(x, y\)"),
     "rows": ({"x": [[1.0, 2.0]]}, "x of batch 1 is a builtins.float"),
     "shape": ({"x": [(X[:, 1:], Y)]}, r"x of batch 1 has shape \(50, 5\)"),
