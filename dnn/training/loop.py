@@ -161,10 +161,12 @@ class Training:
             first, done = state.epoch, state.updates
         self.workers.agree(lambda: {**self.facts, "start": self.take(first, done).digest, "end": last})
         network.stop_training = False
-        for watcher in self.watchers:
-            watcher.set_model(network)
-            watcher.on_train_begin(first, last, updates)
+        begun: list[Callback] = []
         try:
+            for watcher in self.watchers:
+                watcher.set_model(network)
+                watcher.on_train_begin(first, last, updates)
+                begun.append(watcher)
             if state is not None:
                 self.history = before
                 for place, watcher in by_place(self.watchers).items():
@@ -175,7 +177,7 @@ class Training:
                     break
                 self._epoch(epoch, last, done if epoch == first else 0)
         finally:
-            for watcher in self.watchers:
+            for watcher in begun:
                 watcher.on_train_end()
         return self.history
 

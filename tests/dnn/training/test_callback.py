@@ -1,11 +1,24 @@
 """Who is told what, and when; and History."""
 
+import signal
+import time
+
 import pytest
 from helpers import Kept, small_data, small_model
 
-from backends import get_backend
-from dnn import Callback, History
+from backends import InputError, get_backend
+from dnn import Adam, Callback, History, LinearDecay
+from dnn.callbacks import (
+    CSVLogger,
+    JSONLogger,
+    ModelCheckpoint,
+    PlainProgress,
+    ReduceLROnPlateau,
+    StopOnSignal,
+    TrainingCheckpoint,
+)
 from dnn.training.loop import Batches
+from dnn.workers import Workers
 
 
 class Recorder(Callback):
@@ -67,7 +80,9 @@ def test_last_progress_equals_the_epoch():
         def on_progress(self, progress):
             read.append(progress.read())
 
+    begun = time.perf_counter()
     history = small_model(get_backend("numpy")).fit(*small_data(), callbacks=[Last()], batch_size=9)
+    assert 0 < history.history["seconds"][0] < time.perf_counter() - begun
     assert [read[-1]] == list(zip(*(history.history[k] for k in ("loss", "accuracy")), strict=True))
 
 
@@ -80,12 +95,37 @@ def test_interrupted_training_ends_and_goes_on():
     assert model.fit(*small_data(), batch_size=10).epoch == [3]
 
 
+def test_who_was_told_of_the_begin_is_told_of_the_end_where_another_refuses(tmp_path):
+    model, log, later = small_model(get_backend("numpy")), CSVLogger(tmp_path / "log"), Recorder()
+    model.compile(optimizer=Adam(LinearDecay(0.1, 10)))
+    with pytest.raises(InputError, match="with a schedule"):
+        model.fit(*small_data(), callbacks=[log, ReduceLROnPlateau("loss"), later])
+    assert (log._file, later.calls) == (None, [])
+
+
+def test_of_several_workers_the_first_alone_writes_talks_and_listens(tmp_path, capsys):
+    second, states = Workers(), TrainingCheckpoint(tmp_path, every=1)
+    second.rank, stopper, everywhere = 1, StopOnSignal(states), Recorder()
+    stopper.asked, stopper.every = signal.SIGTERM, 1
+    files = CSVLogger(tmp_path / "csv"), JSONLogger(tmp_path / "json"), ModelCheckpoint(tmp_path / "model")
+    watchers = [*files, states, stopper, PlainProgress("begins"), everywhere]
+    small_model(get_backend("numpy")).fit(*small_data(), batch_size=25, callbacks=watchers, workers=second)
+    assert not [*tmp_path.iterdir()]
+    assert capsys.readouterr().out == ""
+    assert len(everywhere.calls) == 3
+
+
 def test_history():
     history = History()
     for epoch in (4, 5):
         history.add(epoch, {"loss": 1.0 / epoch})
     assert history.epoch == [4, 5]
     assert history.history == {"loss": [0.25, 0.2]}
+    history.add(6, {"more": 1})  # what is missing, now or before, is NaN
+    assert str(history.history) == "{'loss': [0.25, 0.2, nan], 'more': [nan, nan, 1.0]}"
+    assert str([*history.rows()][2]) == "(6, {'loss': nan, 'more': 1.0})"
+    with pytest.raises(InputError, match="logs\\['right'\\] is True"):
+        history.add(7, {"right": True})
 
 
 def test_a_callback_may_ask_for_fewer_looks_on_the_way(make_backend, monkeypatch):
