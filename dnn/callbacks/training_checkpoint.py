@@ -5,6 +5,7 @@ import errno
 import os
 import re
 from collections.abc import Callable
+from math import isnan
 from pathlib import Path
 
 from dnn.io.notices import warn
@@ -31,9 +32,9 @@ def state_files(folder: Path) -> list[Path]:
 
 
 def best_epoch(history: dict[str, list[float]]) -> int | None:
-    """The epoch with the least validation loss (or training loss); the first of equals."""
-    losses = history.get("val_loss") or history.get("loss")
-    return None if not losses else 1 + min(range(len(losses)), key=losses.__getitem__)
+    """The epoch with the least validation loss (or training loss); the first of equals, NaN last."""
+    losses = history.get("val_loss") or history.get("loss") or []
+    return None if not losses else 1 + min(range(len(losses)), key=lambda i: (isnan(losses[i]), losses[i]))
 
 
 class TrainingCheckpoint(Callback):

@@ -1,15 +1,26 @@
 """A training that is stopped anywhere and gone on with ends with the same bits as one that was not."""
 
+import copy
+import errno
 import os
 
 import numpy as np
 import pytest
 from helpers import Kept
 
-from dnn import SGD, Adam, BatchNormalization, Dense, Dropout, LinearDecay, Rescaling, Sequential
+from dnn import SGD, Adam, BatchNormalization, Callback, Dense, Dropout, LinearDecay, Rescaling, Sequential
+from dnn.callbacks import training_checkpoint
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, best_epoch, latest_state, state_files
 from dnn.io import safetensors as tensor_files
-from dnn.training.state import FORMAT, VERSION, StateError, TrainingState, read_state, write_state
+from dnn.training.state import (
+    FORMAT,
+    VERSION,
+    StateError,
+    TrainingState,
+    epochs_before,
+    read_state,
+    write_state,
+)
 
 EPOCHS, BATCH = 3, 8
 
@@ -108,6 +119,75 @@ def test_a_state_of_other_data_is_refused(make_backend):
         model_on(backend).fit(x, y, batch_size=BATCH, epochs=EPOCHS, resume=kept.states[4])
 
 
+@pytest.fixture(scope="module")
+def fifth(make_backend):
+    kept = Kept()
+    fit(model_on(make_backend("numpy")), [kept])
+    return kept.states[4]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"control": None}, r"arrays of this model: \['control'\] differ"),
+        ({"more": np.zeros(1)}, r"arrays of this model: \['more'\] differ"),
+        ({"totals": np.zeros(3)}, r"'totals' of .* is float64 \(3,\), expected float32 \(3,\)"),
+        ({"totals": np.zeros(4, "f4")}, r"'totals' of .* is float32 \(4,\), expected float32 \(3,\)"),
+    ],
+)
+def test_arrays_of_another_form_are_refused(make_backend, fifth, changed, words):
+    state, model = copy.deepcopy(fifth), model_on(make_backend("numpy"))
+    state.arrays = {n: a for n, a in {**state.arrays, **changed}.items() if a is not None}
+    before = model.parameters.values.copy()
+    with pytest.raises(StateError, match=words):
+        fit(model, resume=state)
+    np.testing.assert_array_equal(model.parameters.values, before)
+
+
+def test_a_state_may_stand_at_the_last_update_of_an_epoch_and_not_after_it(make_backend):
+    class Last(Callback):
+        every = 8
+
+        def on_progress(self, progress):
+            self.state = progress.take() if progress.epoch < EPOCHS else self.state
+
+    whole, resumed, last = (*(model_on(make_backend("numpy")) for _ in range(2)), Last())
+    history = fit(whole, [last])
+    assert (last.state.epoch, last.state.updates) == (EPOCHS - 1, 8)
+    assert numbers(fit(resumed, resume=last.state)) == numbers(history)
+    np.testing.assert_array_equal(resumed.parameters.values, whole.parameters.values)
+    last.state.updates += 1
+    with pytest.raises(StateError, match="is at update 9, expected at most 8"):
+        fit(model_on(make_backend("numpy")), resume=last.state)
+
+
+def test_the_digest_is_of_the_position_and_of_all_arrays_but_the_callbacks():
+    def of(epoch=2, updates=5, **changed):
+        arrays = {"a": np.zeros(2, "f4"), "b": np.ones(2), **changed}
+        return TrainingState(epoch, updates, {}, arrays=arrays).digest
+
+    backwards = TrainingState(2, 5, {"seed": 1}, arrays={"b": np.ones(2), "a": np.zeros(2, "f4")})
+    assert of() == of(**{"callback Mine 0 x": np.ones(3)}) == backwards.digest
+    others = [of(3), of(2, 6), of(a=np.ones(2, "f4")), of(a=np.zeros(2, "i4")), of(a=np.zeros((2, 1), "f4")),
+              of(c=np.zeros(1))]  # fmt: skip
+    assert len({of(), *others}) == 7
+
+
+def test_the_epochs_before_have_the_measures_of_this_training_and_what_callbacks_added():
+    def before(epoch, **history):
+        return epochs_before(TrainingState(epoch, 0, {}, history), ["loss", "seconds"])
+
+    measured = {"loss": [3.0, 2.0], "seconds": [1.0, 1.0]}
+    found = before(5, **measured, mine=[7.0, 8.0])
+    assert (found.epoch, found.history["mine"]) == ([3, 4], [7.0, 8.0])
+    assert before(5).epoch == []
+    for other in ({"accuracy": [0.5, 0.5]}, {"val_loss": [1.0, 1.0]}, {"mine": [7.0]}, {"r2": [0.0, 0.0]}):
+        with pytest.raises(StateError, match="has the epochs' loss, seconds, "):
+            before(5, **measured, **other)
+    with pytest.raises(StateError, match="has the epochs' loss, expected loss, seconds"):
+        before(5, loss=[3.0, 2.0])
+
+
 @pytest.fixture
 def state_file(make_backend, tmp_path):
     kept = Kept()
@@ -157,6 +237,64 @@ def test_the_last_and_the_best_are_kept(tmp_path):
     assert names == [f"state-{e:05d}-{u:07d}.safetensors" for e, u in ((3, 0), (4, 10), (5, 0))]
     latest = latest_state(tmp_path)
     assert (latest.epoch, latest.updates) == (5, 0)
+
+
+@pytest.mark.parametrize(
+    ("history", "best"),
+    [
+        ({"val_loss": [2.0, 1.0, 1.0], "loss": [1.0, 2.0, 3.0]}, 2),
+        ({"loss": [3.0, 2.0, 1.0]}, 3),
+        ({"val_loss": [float("nan"), 2.0, float("inf")]}, 2),
+        ({"val_loss": [], "loss": []}, None),
+    ],
+)
+def test_the_best_epoch_is_the_first_with_the_least_loss(history, best):
+    assert best_epoch(history) == best
+
+
+def test_a_training_leaves_its_last_three_states_and_the_best_epochs(make_backend, tmp_path):
+    """Eight updates an epoch: a state after the fourth, and after each epoch with its validation."""
+    losses = fit(model_on(make_backend("numpy")), [TrainingCheckpoint(tmp_path, every=4)]).history["val_loss"]
+    kept = {(3, 0), (3, 4), (4, 0), (2 + int(np.argmin(losses)), 0)}
+    assert [path.name for path in state_files(tmp_path)] == [
+        f"state-{epoch:05d}-{updates:07d}.safetensors" for epoch, updates in sorted(kept)
+    ]
+
+
+def test_only_finite_states_of_this_training_are_written_counted_and_removed(tmp_path):
+    """Those of another training, and what cannot be read, stay; its optimizer and library may change."""
+
+    def state(epoch, value=0.0, **changed):
+        facts = {"seed": 1, "optimizer": "one", "made_with": {}, **changed}
+        return TrainingState(epoch, 0, facts, {}, {"a": np.array([0.0, value]), "b": np.zeros(1)})
+
+    other = {"optimizer": "other", "made_with": {"numpy": "1"}}
+    for epoch, changed in ((2, {"seed": 2}), (3, {}), (4, other)):
+        write_state(state(epoch, **changed), tmp_path / f"state-{epoch:05d}-0000000.safetensors")
+    (tmp_path / "state-00001-0000000.safetensors").write_bytes(b"rubbish")
+    checkpoints = TrainingCheckpoint(tmp_path, keep=1)
+    assert checkpoints.newest() is None
+    assert checkpoints.save(state(5))
+    assert not checkpoints.save(state(6, np.nan))
+    assert [path.name[10] for path in state_files(tmp_path)] == ["1", "2", "5"]
+    assert checkpoints.newest().epoch == 5
+
+
+@pytest.mark.parametrize(
+    ("number", "left"), [(errno.ENOSPC, "34"), (errno.EDQUOT, "34"), (errno.EACCES, "23")]
+)
+def test_on_a_full_disk_the_oldest_state_makes_room_if_another_stays(tmp_path, monkeypatch, number, left):
+    checkpoints = TrainingCheckpoint(tmp_path)
+    assert [checkpoints.save(made_up(epoch, 0)) for epoch in (2, 3)] == [True, True]
+
+    def full(state, path):
+        if len(state_files(tmp_path)) > 1:
+            raise OSError(number, os.strerror(number))
+        write_state(state, path)
+
+    monkeypatch.setattr(training_checkpoint, "write_state", full)
+    assert checkpoints.save(made_up(4, 0)) == (left == "34")
+    assert "".join(path.name[10] for path in state_files(tmp_path)) == left
 
 
 def test_an_unreadable_newest_state_is_passed_over(tmp_path, caplog):
