@@ -111,7 +111,7 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
         return Table(x, numbers.astype(np.int64), columns, tuple(classes.tolist()))
     y = _numbers(path, cells, targets)
     if labels:
-        whole = all(cell.lstrip("+-").isdecimal() for cell in labels)
+        whole = np.abs(y).max() < 2**53 and all(cell.lstrip("+-").isdecimal() for cell in labels)
         y = y.reshape(-1).astype(np.int64 if whole else np.float64)
     return Table(x, y, columns, ())
 

