@@ -63,7 +63,7 @@ def examples(
     rows = rows_of(x, backend.dtype_name) if below is None else None
     x = taken(backend, argument, x) if rows is None else rows
     got = tuple(x.shape)
-    if len(got) == 0 or got[1:] != shape:
+    if got[1:] != shape:
         fits = got and prod(got[1:]) == prod(shape)
         cure = f"; use {argument}.reshape({(got[0], *shape)})" if fits else ""
         expected = ", ".join(("N", *map(str, shape)))
@@ -108,7 +108,7 @@ def targets(
     """
     y = taken(backend, argument, y)
     shape, dtype = tuple(y.shape), dtype_name(y)
-    if len(shape) not in (1, 2) or shape[0] != rows or shape[1:] not in ((), (outputs,)):
+    if not shape or shape[0] != rows or shape[1:] not in ((), (outputs,)):
         cure = f"; use {argument}.reshape(-1)" if shape == (rows, 1) else ""
         got = f"{argument} has shape {shape}"
         raise InputError(got, f"({rows},) class numbers or ({rows}, {outputs}) rows{cure}")

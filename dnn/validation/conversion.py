@@ -64,7 +64,7 @@ def _shared(backend: Backend, argument: str, given: Any) -> Array:
 
 def _read(backend: Backend, argument: str, given: Any) -> np.ndarray:
     """Lists, data frames, columns of them and the like as a NumPy array."""
-    frame = hasattr(given, "columns")
+    frame = hasattr(given, "columns") and hasattr(given, "dtypes")
     columns = zip(given.columns, given.dtypes, strict=True) if frame else [
         (getattr(given, "name", None), getattr(given, "dtype", None))
     ]  # fmt: skip

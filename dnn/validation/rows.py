@@ -51,7 +51,7 @@ class Rows:
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """All of them, a few megabytes at a time, and where they are."""
-        step = max(1, BLOCK // max(1, prod(self.shape[1:]) * self.source.dtype.itemsize))
+        step = max(1, BLOCK // (prod(self.shape[1:]) * self.source.dtype.itemsize))
         for start in range(0, self.shape[0], step):
             stop = min(start + step, self.shape[0])
             yield slice(start, stop), self.take(np.arange(start, stop))
@@ -66,7 +66,7 @@ class OnDisk(Rows):
     def _picked(self, index: np.ndarray) -> np.ndarray:
         plain = np.asarray(self.source)
         out = np.empty((len(index), *self.shape[1:]), dtype=self.dtype)
-        row = max(1, prod(self.shape[1:]) * plain.dtype.itemsize)
+        row = prod(self.shape[1:]) * plain.dtype.itemsize
         touched = min(int(np.ptp(index) + 1) * row, len(index) * max(PAGES, row))
         step = -(-len(index) // -(-touched // MAPPED))
         for start in range(0, len(index), step):

@@ -1,11 +1,13 @@
 """EarlyStopping and ModelCheckpoint: on made-up numbers as Keras decides, and in a real training."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from helpers import same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
-from dnn import SGD, Callback, EarlyStopping, ModelCheckpoint
+from dnn import SGD, Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from dnn.callbacks.monitor import Best
 from dnn.checkpoints import load_model
 
@@ -66,8 +68,26 @@ def test_early_stopping(values, options, last, best, stopped):
 
 def test_auto_mode_takes_accuracies_for_large_is_good():
     assert run([0.5, 0.6, 0.4, 0.9], EarlyStopping("val_accuracy"), "val_accuracy")[0] == 3
-    assert Best("accuracy").sign == -1.0
-    assert Best("loss").sign == 1.0
+    signs = [Best(name).sign for name in ("accuracy", "val_r2", "loss")]
+    assert [*signs, Best("val_accuracy", "min").sign] == [-1.0, -1.0, 1.0, 1.0]
+
+
+WATCHED = {"monitor": "val_loss", "mode": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "documented"),
+    [
+        (EarlyStopping, {**WATCHED, "min_delta": 0, "patience": 0, "restore_best_weights": False}),
+        (ReduceLROnPlateau, {**WATCHED, "factor": 0.1, "patience": 10, "min_delta": 1e-4, "cooldown": 0,
+                             "min_lr": 0.0}),
+        (ModelCheckpoint, {**WATCHED, "save_best_only": False}),
+        (CSVLogger, {"append": False}),
+    ],
+)  # fmt: skip
+def test_what_is_not_said_is_as_in_keras(kind, documented):
+    named = signature(kind).parameters.values()
+    assert {each.name: each.default for each in named if each.default is not each.empty} == documented
 
 
 def test_interrupted_training_keeps_the_best_weights():
@@ -176,6 +196,7 @@ def test_validation_split_is_the_last_part_before_shuffling(backend):
         ({"validation_split": -0.1}, "validation_split is -0.1"),
         ({"validation_split": "0.1"}, "validation_split is '0.1'"),
         ({"validation_split": 0.99}, "validation_split is 0.99 of 50 examples"),
+        ({"validation_split": 1e-20}, "validation_split is 1e-20 of 50 examples"),
         ({"validation_split": 0.2, "validation_data": small_data()}, "are both given, expected one"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers import same_bits, small_data, small_model, weights
 
-from backends import InputError
+from backends import InputError, get_backend
 from dnn.validation.arrays import examples, targets
 from dnn.validation.conversion import taken
 
@@ -62,6 +62,23 @@ class Elsewhere:
 
     def __dlpack__(self, **options):
         raise AssertionError("it was moved unasked")
+
+
+@pytest.mark.parametrize("kind", [1, 3, 11])
+def test_memory_that_the_host_reads_is_shared(make_backend, kind):
+    """The CPU's own, and what CUDA or ROCm has pinned there: DLPack's numbers of these."""
+    host = X.copy()
+
+    class Pinned(Elsewhere):
+        device = "cpu"
+
+        def __dlpack_device__(self):
+            return kind, 0
+
+        def __dlpack__(self, **options):
+            return host.__dlpack__(**options)
+
+    assert taken(make_backend("numpy"), "x", Pinned()).ctypes.data == host.ctypes.data
 
 
 REFUSED = {
@@ -133,6 +150,12 @@ def test_frames_and_columns(backend):
         examples(backend, "x", Frame(a=X[:, 0], town=np.asarray(list("abcd"), object)), (2,))
     with pytest.raises(InputError, match=r"column 'label' of y is category.*numpy.unique"):
         targets(backend, "y", Column([3, 5, 3, 5], "category", "label"), 4, 3)
+
+
+def test_a_table_whose_columns_have_no_dtypes_is_an_array():
+    """As pyarrow's."""
+    table = type("Table", (), {"columns": [X[:, 0], X[:, 1]], "__array__": lambda self, **_: X})()
+    assert taken(get_backend("numpy"), "x", table) is X
 
 
 def test_pandas(backend):

@@ -75,6 +75,18 @@ def test_what_was_written_into_a_map_counts(tmp_path):
         for _ in range(2):
             assert there.take(np.asarray([3, 3, 4]))[:2].tolist() == [[7.0] * 6] * 2
         assert given[3, 0] == 7.0
+        assert not isinstance(examples(get_backend("numpy"), "x", given.copy(), (6,)), Rows)  # it is no map
+
+
+@pytest.mark.parametrize(("size", "rows"), [(1, 1), (48, 2), (71, 2), (10**6, 50)])
+def test_what_is_read_at_a_time(monkeypatch, size, rows):
+    """As many rows, of 24 bytes here, as fit into a block, and one at least."""
+    x, _ = small_data()
+    monkeypatch.setattr("dnn.validation.rows.BLOCK", size)
+    places, parts = zip(*Rows(scipy.sparse.csr_array(x), "float32", 3).blocks(), strict=True)
+    assert same_bits(np.concatenate(parts), x[3:])
+    assert [len(x[3:][place]) for place in places] == [len(part) for part in parts]
+    assert len(parts[0]) == min(rows, 47)
 
 
 def test_entries_named_twice_are_added(backend):

@@ -73,9 +73,9 @@ def test_both_are_multiplied_and_rows_have_classes(backend):
         there = backend.from_host(targets)
         found = door._weights(there, sample.tolist(), per_class)
         assert_close(backend.to_host(found), product, EPS)
-    column = backend.from_host(np.asarray([[0.0], [1.0]], dtype="f4"))
-    found = door._replace(outputs=1)._weights(column, None, {1: 4.0})
-    assert backend.to_host(found).tolist() == [1.0, 4.0]
+    column = backend.from_host(np.asarray([[0.0], [0.5], [1.0]], dtype="f4"))
+    found = door._replace(outputs=1)._weights(column, None, {1: np.float32(4.0)})
+    assert backend.to_host(found).tolist() == [1.0, 1.0, 4.0]
     assert door._weights(there, None) is None
 
 
@@ -108,6 +108,15 @@ REFUSED = {
     "nan": ({"sample_weight": np.full(50, np.nan)}, "sample_weight holds NaN"),
     "words": ({"sample_weight": ["a"] * 50}, "sample_weight has dtype <U1, expected numbers"),
     "zeros": ({"sample_weight": np.zeros(50)}, "weights are all 0"),
+    "zeros but for the split": (
+        {"sample_weight": np.arange(50) // 40, "validation_split": 0.2},
+        "weights are all 0",
+    ),
+    "zeros in the split": (
+        {"sample_weight": np.arange(50) < 40, "validation_split": 0.2},
+        "weights are all 0",
+    ),
+    "class below 0": ({"class_weight": {-1: 1.0}}, "names class -1, expected classes 0 to 2"),
     "list": ({"class_weight": [1.0, 2.0]}, "class_weight is .*expected 'balanced' or a dict"),
     "word": ({"class_weight": "even"}, "class_weight is 'even', expected 'balanced' or a dict"),
     "unknown class": ({"class_weight": {3: 1.0}}, "names class 3, expected classes 0 to 2"),
