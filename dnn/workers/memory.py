@@ -64,14 +64,14 @@ class Neighbours:
 
     def vectors(self, n: int, dtype: str) -> tuple[np.ndarray, dict[int, np.ndarray]]:
         """A vector of n zeros that the neighbours see too, and theirs; each of them must ask for it."""
-        size = max(1, n) * np.dtype(dtype).itemsize
+        size = n * np.dtype(dtype).itemsize
         handle = os.memfd_create("dnn")
         os.ftruncate(handle, size)
         for line in self._lines.values():
             socket.send_fds(line, [b"m"], [handle])
         vectors = []
         for each in (handle, *map(self._heard, self._lines)):
-            vectors.append(np.frombuffer(mmap.mmap(each, size), dtype)[:n])
+            vectors.append(np.frombuffer(mmap.mmap(each, size), dtype))
             os.close(each)
         return vectors[0], dict(zip(self._lines, vectors[1:], strict=True))
 

@@ -1,12 +1,13 @@
 """What fit prints: nothing unless there is a terminal, or it was asked to."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 from helpers import small_data, small_model
 
 from backends import InputError, get_backend
-from dnn.callbacks import PlainProgress
+from dnn.callbacks import LiveProgress, PlainProgress, Progress, progress_bar
 
 
 def printed(capsys, **options):
@@ -30,6 +31,35 @@ def test_a_bar_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert "epoch 2/2" in printed(capsys)
     assert printed(capsys, verbose=0) == ""
+    assert len(printed(capsys, verbose=2).splitlines()) == 2
+
+
+def test_the_line_of_an_epoch():
+    logs = {"loss": 0.5, "accuracy": 0.75, "val_loss": 0.25, "val_mean_absolute_error": 1.0, "seconds": 1.26}
+    wanted = "epoch  3/10  loss 0.5000  acc 0.7500  test loss 0.2500  test error 1.0000  1.3 s"
+    assert progress_bar.epoch_line(3, 10, logs) == wanted
+
+
+def test_the_bar_counts_the_updates_of_this_fit_and_looks_four_times_a_second_at_most(monkeypatch):
+    """Epochs 3 and 4 of 50 updates each."""
+    now, looks = [7.0], []
+    monkeypatch.setattr(progress_bar, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    bar = LiveProgress()
+    bar.on_train_begin(3, 4, 50)
+    task = bar._bar.tasks[0]
+    assert task.total == 100
+    for now[0], epoch, updates, done in (
+        (7.125, 3, 10, 0), (7.25, 3, 20, 20), (7.375, 3, 30, 20), (7.5, 3, 40, 40), (8.0, 4, 10, 60)
+    ):  # fmt: skip
+        bar.on_progress(Progress(epoch, 4, updates, 50, 0, lambda: looks.append(0) or (0.5, 0.75), None))
+        assert task.completed == done
+    assert len(looks) == 3
+    assert task.description == "epoch 4/4"
+    assert task.fields == {"numbers": "loss 0.5000  acc 0.7500", "rate": "60 updates/s"}
+    bar.on_epoch_end(3, {"loss": 0.5, "seconds": 1.0})
+    assert task.completed == 50
+    bar.on_train_end()
+    assert not bar._bar.live.is_started
 
 
 def test_one_that_is_there_is_enough(capsys):

@@ -62,6 +62,7 @@ def test_weights_that_were_not_held_are_asked_for():
     fit([kept], epochs=4)
     with pytest.raises(StateError, match=r"no weights of the best epoch, .* that it was begun with"):
         fit([EarlyStopping(patience=9, restore_best_weights=True)], kept.states[-1])
+    fit([EarlyStopping(patience=9)], kept.states[-1], epochs=4)  # which needs none
 
 
 def test_other_measures_are_refused():

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from dnn import SGD, Dense, Sequential
-from dnn.callbacks import DivergedError, StopOnSignal, Stopped, TerminateOnNaN
+from dnn.callbacks import DivergedError, Progress, StopOnSignal, Stopped, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.training.callback import Callback
+from dnn.training.state import TrainingState
 
 
 def model_on(backend, rate=0.1):
@@ -59,6 +60,17 @@ def test_a_second_signal_stops_at_once(make_backend, tmp_path):
         model.fit(*data(), batch_size=4, epochs=2, callbacks=[Send(signal.SIGINT, 2), stopper])
 
 
+def test_an_epoch_that_is_done_is_validated_first_and_the_last_one_is_the_end(tmp_path):
+    stopper, state = StopOnSignal(TrainingCheckpoint(tmp_path)), TrainingState(3, 0, {})
+    stopper.asked = signal.SIGTERM
+    stopper.on_train_begin(2, 3, 50)
+    stopper.on_progress(Progress(2, 3, 50, 50, 200, None, None))
+    with pytest.raises(Stopped, match="stopped by SIGTERM"):
+        stopper.on_epoch_saved(lambda: state)
+    stopper.on_epoch_saved(lambda: state)
+    assert latest_state(tmp_path).epoch == 3
+
+
 def test_a_loss_that_is_no_number_names_layer_and_update(backend):
     model = model_on(backend, rate=1e6)
     with (
@@ -66,3 +78,15 @@ def test_a_loss_that_is_no_number_names_layer_and_update(backend):
         pytest.raises(DivergedError, match=r"after update 100 of epoch 1 .*update 0 of epoch 1.*in first\.W"),
     ):
         model.fit(*data(), batch_size=4, epochs=2, callbacks=[TerminateOnNaN()])
+
+
+def test_after_an_epoch_the_validation_and_the_weights_are_looked_at_too(make_backend):
+    model, watcher = model_on(make_backend("numpy")), TerminateOnNaN()
+    watcher.set_model(model)
+    watcher.on_progress(Progress(2, 3, 5, 9, 45, lambda: (0.5,), None))
+    watcher.on_epoch_end(2, {"loss": 0.5})
+    with pytest.raises(DivergedError, match=r"val_loss is nan after epoch 2 .*update 5 of epoch 2.*the loss"):
+        watcher.on_epoch_end(2, {"loss": 0.5, "val_loss": float("nan")})
+    model.parameters.value["last.W"][0, 0] = np.inf
+    with pytest.raises(DivergedError, match=r"weights are not finite after epoch 2 .*first in last\.W"):
+        watcher.on_epoch_end(2, {"loss": 0.5, "val_loss": 0.5})

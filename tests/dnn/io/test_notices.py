@@ -47,6 +47,18 @@ def test_a_stderr_that_is_closed_or_full_ends_nothing(log, monkeypatch, stream):
     warn("nobody reads this")
 
 
+def test_what_is_said_is_there_at_once_and_a_closed_stdout_is_no_trouble(monkeypatch, capsys):
+    class Pipe(io.StringIO):
+        def flush(self):
+            self.there = self.getvalue()
+
+    for stdout in (Pipe(), None):
+        monkeypatch.setattr(sys, "stdout", stdout)
+        say("one")
+        assert stdout is None or stdout.there == "one\n"
+    assert capsys.readouterr().err == ""
+
+
 def test_a_full_stdout_is_told_once(log, monkeypatch, capsys):
     full = Full()
     monkeypatch.setattr(sys, "stdout", full)

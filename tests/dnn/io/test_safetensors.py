@@ -60,6 +60,7 @@ def test_it_is_the_file_that_the_library_would_write(tmp_path):
     for name, entry in mine[1].items():
         a, b = (slice(*e["data_offsets"]) for e in (entry, theirs[1][name]))
         assert mine[2][a] == theirs[2][b]
+        assert a.start % plain[name].itemsize == 0  # so that it can be read where it lies
     assert len(mine[2]) == len(theirs[2])
 
 

@@ -1,5 +1,8 @@
 """Batches cut into blocks: the whole batch's gradient, and the same bits on any number of threads."""
 
+import os
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from array_api_compat import array_namespace
@@ -11,6 +14,7 @@ from backends.pace import Pace
 from dnn import (
     Adam,
     BatchNormalization,
+    BinaryCrossentropy,
     CategoricalCrossentropy,
     Dense,
     Dropout,
@@ -21,6 +25,7 @@ from dnn import (
     Sequential,
 )
 from dnn.training.blocks import steps_in_blocks
+from dnn.training.divided import alike, divisible
 from dnn.training.member import Member
 from dnn.training.planning import planner
 from dnn.training.state import StateError
@@ -51,6 +56,35 @@ def model(backend="numpy", dtype="float32", normalised=False, loss="categorical_
 
 def threads(monkeypatch, n):
     monkeypatch.setattr(module, "_threads", lambda backend, blocks, processes: min(n, blocks))
+
+
+@pytest.mark.parametrize(
+    ("device", "blocks", "processes", "cores", "n"),
+    [
+        ("cpu", 8, 1, 4, 4), ("cpu", 8, 1, 7, 4), ("cpu", 2, 1, 16, 2), ("cpu", 8, 2, 8, 4),
+        ("cpu", 8, 4, 2, 1), ("cuda", 8, 1, 8, 1),
+    ],
+)  # fmt: skip
+def test_threads_are_a_power_of_two_that_blocks_and_cores_are_enough_for(
+    device, blocks, processes, cores, n, monkeypatch
+):
+    """The cores that this process may use, as the system says it or not, shared with other workers."""
+    backend = SimpleNamespace(device_type=device)
+    monkeypatch.setattr(os, "sched_getaffinity", {0: range(cores)}.__getitem__, raising=False)
+    assert module._threads(backend, blocks, processes) == n
+    monkeypatch.delattr(os, "sched_getaffinity")
+    for counted, expected in ((cores, n), (None, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda counted=counted: counted)
+        assert module._threads(backend, blocks, processes) == expected
+
+
+def test_which_layers_and_losses_let_blocks_be_computed_at_once_and_by_several_threads():
+    known, loss = [Flatten(), Dense(3, "relu"), Dropout(0.3)], CategoricalCrossentropy()
+    assert divisible(known, loss)
+    assert not divisible([*known, BatchNormalization()], loss)
+    assert not divisible(known, BinaryCrossentropy())
+    assert alike(known)
+    assert not alike([*known, Dense(3, "gelu")])
 
 
 @pytest.mark.parametrize(
@@ -256,6 +290,17 @@ def test_blocks_are_computed_one_after_the_other_where_rows_beside_a_row_decide_
         assert together == [(False, 1)]
         found.append(result)
     assert found[0] == found[1]
+
+
+def test_where_blocks_are_not_computed_at_once_each_thread_has_a_member(monkeypatch):
+    pytest.importorskip("torch")
+    threads(monkeypatch, 2)
+    made = model("torch", normalised=True)
+    examples = made.door.admit_training(*data(16))[0]
+    with steps_in_blocks(made, 4, Workers()) as make:
+        make(made, examples, made.backend.from_host(np.arange(16).reshape(1, 16)), Totals(made))
+        assert [member.part for member in make._members] == [range(2), range(2, 4)]
+        assert {member.threads for member in make._members} == {1}
 
 
 def test_the_running_statistics_are_the_mean_of_the_blocks():

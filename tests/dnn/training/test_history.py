@@ -12,14 +12,24 @@ from dnn import History
 def test_a_picture_of_each_number():
     history = small_model(get_backend("numpy")).fit(*small_data(), epochs=3, validation_split=0.2)
     figure = history.plot("a title")
+    assert figure.get_suptitle() == "a title"
     assert [axes.get_ylabel() for axes in figure.axes] == ["mean loss", "share of right predictions"]
     for axes, name in zip(figure.axes, ("loss", "accuracy"), strict=True):
         curves = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
         assert curves == {"training": history.history[name], "validation": history.history[f"val_{name}"]}
         assert list(axes.lines[0].get_xdata()) == [1, 2, 3]
+        assert all(float(tick).is_integer() for tick in axes.get_xticks())
+        assert len(axes.get_legend().get_texts()) == 2
     file = io.BytesIO()
     figure.savefig(file)
     assert file.getvalue()[:4] == b"\x89PNG"
+
+
+def test_a_picture_of_what_is_named():
+    history = History([1, 2], {"loss": [0.5, 0.25], "val_top_5": [0.5, 0.75]})
+    (axes,) = history.plot(labels=("a", "b"), names=["top_5"]).axes
+    assert axes.get_ylabel() == "top 5"
+    assert [(line.get_label(), list(line.get_ydata())) for line in axes.lines] == [("b", [0.5, 0.75])]
 
 
 @pytest.mark.parametrize("history", [History(), History([1], {"loss": [0.5], "seconds": [1.0]})])

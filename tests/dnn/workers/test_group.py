@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from dnn.agreement import bounds
 from dnn.training.blocks import steps_in_blocks
 from dnn.training.loop import Batches
 from dnn.training.step import gradients
-from dnn.workers import WorkerError, Workers
+from dnn.workers import WorkerError, Workers, group
 
 pytestmark = [
     pytest.mark.skipif(
@@ -253,8 +254,8 @@ def test_what_is_added_is_the_array_itself_on_this_machine_and_over_the_network(
                 workers.add(backend, vector)
                 found.append(vector.tolist())
         near = [peer for peer in workers._seen[1]]
-        sent = workers._link is None or workers._link[1][1].data_ptr() == vector.ctypes.data
-        return [found, near, sent]
+        sent = on_each == 4 if workers._link is None else workers._link[1][1].data_ptr() == vector.ctypes.data
+        return [found, near, sent and 0 < workers.seconds < 60]
 
     monkeypatch.setattr("dnn.workers.memory.BOOT", Machine(on_each))
     expected = [[4.0 * i + 6 for i in range(n)] for n in (10, 7) for _ in range(20)]
@@ -286,6 +287,48 @@ def test_an_odd_environment_is_refused(environment, words, monkeypatch):
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match=words):
         Workers.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("environment", "joined", "read"),
+    [
+        ({}, [], (0, 1, 0, 1, 0)),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, [], (0, 1, 0, 1, 0)),
+        ({"RANK": "6", "WORLD_SIZE": "8", "LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "4",
+          "TORCHELASTIC_RESTART_COUNT": "5"}, [6], (6, 8, 2, 4, 5)),
+    ],
+)  # fmt: skip
+def test_what_torchrun_says_is_read(environment, joined, read, monkeypatch):
+    for name in (*group.ENVIRONMENT, "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    addressed = {"MASTER_ADDR": "localhost", "MASTER_PORT": "1"} if environment else {}
+    for name, value in {**environment, **addressed}.items():
+        monkeypatch.setenv(name, value)
+    found = []
+    monkeypatch.setattr(Workers, "_join", lambda self: found.append(self.rank))
+    made = Workers.from_environment()
+    assert found == joined
+    assert (made.rank, made.size, made.local_rank, made.local_size, made.restarts) == read
+    assert (made.first, made.mixed, made.timeout) == (made.rank == 0, False, 120.0)
+
+
+def test_the_code_that_must_be_the_same_is_that_of_both_packages(tmp_path, monkeypatch):
+    monkeypatch.setattr(group, "__file__", str(tmp_path / "dnn" / "workers" / "group.py"))
+    found = [group.code_version()]
+    for place in ("dnn/workers/a.py", "backends/b.py", "dnn/c.txt", "scripts/d.py", "backends/b.py"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(f"{len(found)}")
+        found.append(group.code_version())
+    (tmp_path / "backends" / "b.py").rename(tmp_path / "backends" / "e.py")
+    found.append(group.code_version())
+    assert [one != other for one, other in pairwise(found)] == [True, True, False, False, True, True]
+
+
+def test_one_process_alone_makes_all_itself():
+    assert Workers().share(lambda: 3) == 3
+    made = []
+    assert Workers().first_alone(lambda: made.append(1) or 4) == 4
+    assert made == [1]
 
 
 def test_a_store_that_is_not_there_is_said(monkeypatch):

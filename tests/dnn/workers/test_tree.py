@@ -79,3 +79,4 @@ def test_workers_add_as_the_tree_does_and_send_less_than_two_vectors(size, m):
 def test_blocks_that_cannot_be_shared_are_refused(blocks, workers, words):
     with pytest.raises(InputError, match=words):
         require_blocks(blocks, workers)
+    assert require_blocks(4096, 2) == 4096
