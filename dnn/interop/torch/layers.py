@@ -18,6 +18,7 @@ from dnn.interop.torch.twins import (
     back_layer_norm,
     back_plain,
     back_pool,
+    back_reshape,
     border,
     image_module,
     make_batch_norm,
@@ -42,7 +43,6 @@ from dnn.layers import (
     MaxPooling2D,
     Parallel,
     Rescaling,
-    Reshape,
     Residual,
 )
 from dnn.layers.augmentation import Augmentation
@@ -100,7 +100,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
             "AvgPool2d", layer.size, layer.strides, pool_border(layer), layer.ceil_mode,
             layer.count_include_pad,
         ),
-        back_pool(AveragePooling2D),
+        back_pool(AveragePooling2D, divisor_override=None),
     ),
     "GlobalAveragePooling2D": LayerTwin(
         ("GlobalAverage",), lambda layer: own_module("GlobalAverage"), back_plain(GlobalAveragePooling2D)
@@ -126,12 +126,10 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         lambda layer: nn_module("Dropout", layer.rate),
         lambda module, activation, name: Dropout(module.p, name=name),
     ),
-    "Flatten": LayerTwin(("Flatten",), lambda layer: nn_module("Flatten"), back_plain(Flatten)),
-    "Reshape": LayerTwin(
-        ("Unflatten",),
-        make_reshape,
-        lambda module, activation, name: Reshape(tuple(module.unflattened_size), name=name),
+    "Flatten": LayerTwin(
+        ("Flatten",), lambda layer: nn_module("Flatten"), back_plain(Flatten, start_dim=1, end_dim=-1)
     ),
+    "Reshape": LayerTwin(("Unflatten",), make_reshape, back_reshape),
     "Rescaling": LayerTwin(
         ("Scale",),
         lambda layer: own_module("Scale", layer.scale, layer.offset),

@@ -15,6 +15,7 @@ from dnn.layers import (
     Layer,
     LayerNormalization,
     MaxPooling2D,
+    Reshape,
 )
 
 Module = Any  # torch.nn.Module
@@ -142,7 +143,7 @@ def back_pool(layer_class: type[MaxPooling2D | AveragePooling2D], **expected: An
 
 
 def back_batch_norm(module: Module, activation: str, name: str | None) -> Layer:
-    require_same(module, affine=True, track_running_stats=True)
+    require_same(module, track_running_stats=True)
     return BatchNormalization(momentum=module.momentum, epsilon=module.eps, name=name)
 
 
@@ -156,5 +157,14 @@ def back_activation(module: Module, activation: str, name: str | None) -> Layer:
     return Activation(activation, name=name)
 
 
-def back_plain(layer_class: type[Layer]) -> Callable[..., Layer]:
-    return lambda module, activation, name: layer_class(name=name)
+def back_reshape(module: Module, activation: str, name: str | None) -> Layer:
+    require_same(module, dim=1)
+    return Reshape(tuple(module.unflattened_size), name=name)
+
+
+def back_plain(layer_class: type[Layer], **expected: Any) -> Callable[..., Layer]:
+    def back(module: Module, activation: str, name: str | None) -> Layer:
+        require_same(module, **expected)
+        return layer_class(name=name)
+
+    return back

@@ -167,6 +167,7 @@ def test_there_and_back_bit_by_bit():
     model = image_model()
     model.fit(*image_data(), batch_size=10)
     again = twin.from_torch(twin.to_torch(model), model.backend, seed=2)
+    assert again.seed == 2
     assert [type(layer) for layer in again.layers] == [type(layer) for layer in model.layers]
     assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
     before, after = model.parameters.to_host(), again.parameters.to_host()
@@ -282,6 +283,19 @@ def test_what_torch_has_not(layer, shape, words):
         ([torch.nn.LayerNorm(3, elementwise_affine=False)], "with weight and bias"),
         ([torch.nn.Linear(3, 2), torch.nn.Softplus(2.0)], "beta=2.0, expected 1.0"),
         ([torch.nn.Dropout(0.5)], "input_shape is None"),
+        ([torch.nn.Conv1d(1, 2, 3)], "ChannelsLast"),
+        ([ChannelsLast(torch.nn.Conv1d(2, 2, 3, groups=2))], "groups=2, expected 1"),
+        ([ChannelsLast(torch.nn.Conv1d(2, 2, 3, dilation=2))], r"dilation=\(2,\), expected \(1,\)"),
+        ([ChannelsLast(torch.nn.Conv1d(2, 2, 3, padding_mode="reflect"))], "padding_mode='reflect'"),
+        ([ChannelsLast(torch.nn.MaxPool2d(2, dilation=2))], "dilation=2, expected 1"),
+        ([ChannelsLast(torch.nn.AvgPool2d(2, divisor_override=3))], "divisor_override=3, expected None"),
+        ([torch.nn.Flatten(2)], "start_dim=2, expected 1"),
+        ([torch.nn.Flatten(1, 2)], "end_dim=2, expected -1"),
+        ([torch.nn.Unflatten(2, (2, 2))], "dim=2, expected 1"),
+        ([torch.nn.BatchNorm1d(3, affine=False)], "with weight and bias"),
+        ([torch.nn.BatchNorm1d(3, track_running_stats=False)], "track_running_stats=False, expected True"),
+        ([torch.nn.Embedding(3, 2, padding_idx=0)], "padding_idx=0, expected None"),
+        ([torch.nn.Embedding(3, 2, max_norm=1.0)], "max_norm=1.0, expected None"),
     ],
 )
 def test_what_ours_have_not(modules, words):
