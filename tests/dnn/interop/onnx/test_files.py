@@ -53,6 +53,7 @@ from dnn.interop.onnx import (
     from_onnx,
     save_onnx,
     to_onnx,
+    write,
 )
 from dnn.presets import PRESETS
 
@@ -151,7 +152,7 @@ def test_names_are_ours():
     for value, wanted in ((made.graph.input[0], ["batch", 36]), (made.graph.output[0], ["batch", 1])):
         dims = value.type.tensor_type.shape.dim
         assert [d.dim_param or d.dim_value for d in dims] == wanted
-    assert made.opset_import[0].version >= 20
+    assert (made.opset_import[0].version, made.ir_version) == (20, 9)
 
 
 @pytest.mark.parametrize("name", ["x", "probabilities", "dense_2.Gemm", "../../x", "a b", "ü"])
@@ -204,7 +205,8 @@ def test_labels_and_metadata(tmp_path):
     "options",
     [
         {"class_names": ["one"]}, {"class_names": "ab"}, {"class_names": [1, 2]}, {"metadata": {"a": 1}},
-        {"metadata": {"class_names": "x"}}, {"input_dtype": "int8"}, {"logits": "yes"}, {"rounded": 1},
+        {"metadata": {"class_names": "x"}}, {"metadata": {"array-api-dnn": "x"}}, {"metadata": {"": "x"}},
+        {"metadata": {1: "a"}}, {"input_dtype": "int8"}, {"logits": "yes"}, {"rounded": 1},
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(options):
@@ -222,6 +224,16 @@ def test_float64_is_rounded_when_it_is_asked_for():
     model.parameters.value["dense_1.W"][0, 0] = 1e300
     with pytest.raises(InputError, match=r"dense_1.W hold 1e\+300"):
         to_onnx(model, rounded=True)
+
+
+def test_weights_of_2_gib_are_refused(monkeypatch):
+    assert write.LARGEST == 2**31 - 2**20
+    model = Sequential([Dense(2)], input_shape=(3,), backend=BACKEND)
+    monkeypatch.setattr(write, "LARGEST", 33)
+    to_onnx(model)
+    monkeypatch.setattr(write, "LARGEST", 32)
+    with pytest.raises(InputError, match="8 weights, expected less than 2 GiB"):
+        to_onnx(model)
 
 
 # ----- parts of a user's own
