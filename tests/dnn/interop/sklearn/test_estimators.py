@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import scale
 
 from dnn import Conv2D, Dense, Dropout, Flatten, Reshape
-from dnn.interop.sklearn import DNNClassifier, DNNRegressor
+from dnn.interop.sklearn import DNNClassifier, DNNRegressor, training
 from dnn.interop.sklearn.arrays import held_out
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -207,6 +207,16 @@ REFUSED = [
     ({"backend": "nunpy"}, "nunpy"),
     ({"class_weight": {"a": -1}}, "class"),
     ({"learning_rate_init": 1e300, "solver": "sgd"}, "not finite"),
+    ({"learning_rate_init": 0.0}, "learning_rate_init is 0.0"),
+    ({"tol": -1e-4}, "tol is -0.0001"),
+    ({"validation_fraction": 0.0}, "validation_fraction is 0.0"),
+    ({"n_iter_no_change": 0}, "n_iter_no_change is 0"),
+    ({"batch_size": "all"}, "batch_size is 'all'"),
+    ({"shuffle": 2}, "shuffle is 2"),
+    ({"warm_start": "yes"}, "warm_start is 'yes'"),
+    ({"early_stopping": 2}, "early_stopping is 2"),
+    ({"layers": "dense"}, "layers"),
+    ({"early_stopping": True, "validation_fraction": 0.97}, "leaves both parts two or more"),
 ]
 
 
@@ -217,7 +227,56 @@ def test_settings_are_refused_by_fit(settings, message):
         model.fit(X, CLASSES)
 
 
+@pytest.mark.parametrize(("made", "theirs"), [(DNNClassifier, MLPClassifier), (DNNRegressor, MLPRegressor)])
+def test_usual_settings_are_scikit_learns(made, theirs):
+    ours, others = made().get_params(), theirs().get_params()
+    assert {k: v for k, v in ours.items() if k in others} == {k: others[k] for k in ours if k in others}
+    assert others["momentum"] == training.MOMENTUM
+    assert len(set(ours) & set(others)) == 15
+    assert {k: v for k, v in ours.items() if k not in others} == dict.fromkeys(set(ours) - set(others)) | {
+        "backend": "auto"
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "sizes"),
+    [({}, [150, 200, 200]), ({"batch_size": 160}, [150, 160, 160]), ({"solver": "lbfgs"}, [150, 200, 201])],
+)
+def test_examples_of_a_batch(settings, sizes):
+    assert [training.batch_size(DNNClassifier(**settings), n) for n in (150, 200, 201)] == sizes
+
+
+@pytest.mark.parametrize(("n", "fraction", "count"), [(4, 0.5, 2), (4, 0.3, 2), (10, 0.31, 4), (10, 0.8, 8)])
+def test_parts_that_are_held_out(n, fraction, count):
+    """Rounded up; together they are all rows, each ascending; and another seed takes others."""
+    rows = np.arange(n)
+    train, held = held_out(rows, None, fraction, 0)
+    assert (len(held), sorted([*train, *held])) == (count, rows.tolist())
+    for part in (train, held):
+        assert part.tolist() == sorted(part)
+    assert any(held_out(rows, None, fraction, seed)[1].tolist() != held.tolist() for seed in range(1, 9))
+
+
+def test_the_price_of_weights_is_shared_by_each_batch(capsys):
+    """alpha / 2 by the examples, by their weights, and by outputs where losses are sums over them."""
+    model = DNNClassifier(alpha=0.5, max_iter=1, verbose=True)
+    for n, weight in ((40, 1.0), (20, 1.0), (20, 3.0)):
+        model.partial_fit(X[:n], CLASSES[:n], np.full(n, weight), classes=[0, 1, 2])
+        assert model.model_.penalty.l2 == pytest.approx(0.25 / (n * weight))
+    assert capsys.readouterr().out
+    several = DNNClassifier(alpha=0.5, max_iter=1).fit(X, LABELS)
+    assert several.model_.penalty.l2 == pytest.approx(0.25 / (40 * 3))
+    assert DNNRegressor(alpha=0.5, max_iter=1).fit(X, SUMS).model_.penalty.l2 == pytest.approx(
+        0.25 / (40 * 1.5)
+    )
+    assert not capsys.readouterr().out
+
+
 def test_calls_that_are_refused():
+    with pytest.raises(ValueError, match="Negative values"):
+        DNNClassifier().fit(X, CLASSES, -np.ones(40))
+    with pytest.raises(ValueError, match="class_weight is 'balanced', expected a dict"):
+        DNNClassifier(class_weight="balanced").partial_fit(X, CLASSES, classes=[0, 1, 2])
     with pytest.raises(ValueError, match="early_stopping is True, expected False for partial_fit"):
         DNNClassifier(early_stopping=True).partial_fit(X, CLASSES, classes=[0, 1, 2])
     with pytest.raises(ValueError, match="classes is None"):
