@@ -254,6 +254,36 @@ def losses_added_in_float16(add):
     return wrong
 
 
+@mutant("bits", "gather_rows")
+def last_row_is_out_of_reach(gather):
+    return lambda rows, index, *rest: gather(rows, np.minimum(index, len(rows) - 2), *rest)
+
+
+@mutant("bits", "gather_rows")
+def first_row_is_out_of_reach(gather):
+    return lambda rows, index, *rest: gather(rows, np.maximum(index, 1), *rest)
+
+
+@mutant("bits", "warp_images")
+def moves_without_their_sign(warp):
+    return lambda x, matrix, moves, y: warp(x, matrix, np.abs(moves), y)
+
+
+@mutant("bits", "dropout")
+def mask_keeps_one_word_more(dropout):
+    return lambda bits, x, rate, *rest: dropout(bits, x, rate - 2.0**-31, *rest)
+
+
+@mutant("bits", "dropout")
+def mask_keeps_one_word_less(dropout):
+    return lambda bits, x, rate, *rest: dropout(bits, x, rate + 2.0**-31, *rest)
+
+
+@mutant("bits", "clip_value")
+def only_from_above(clip):
+    return lambda g, limit: np.minimum(g, limit, out=g)
+
+
 @mutant("bits", "threefry")
 def late_steps_repeat(threefry):
     return lambda key, high, *rest: threefry(key, np.where(high > 1000, high - 1, high), *rest)
@@ -339,6 +369,15 @@ def loss_clipped_at_1e_7(loss):
     def wrong(outputs, targets, losses, dy):
         loss(outputs, targets, losses, dy)
         np.minimum(losses, 16.118, out=losses)
+
+    return wrong
+
+
+@mutant("extremes", "softmax_cross_entropy")
+def rows_far_below_0_underflow(loss):
+    def wrong(outputs, targets, losses, dy):
+        loss(outputs, targets, losses, dy)
+        losses[outputs.max(axis=1) < -500] = 0
 
     return wrong
 
