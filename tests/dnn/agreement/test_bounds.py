@@ -1,0 +1,327 @@
+"""Bounds by hand, from the formulas of docs/agreement.md, and the units in which errors are measured."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from backends import get_backend
+from backends.reference import ACTIVATIONS
+from dnn import SGD, AdamW, BatchNormalization, Conv2D, Dense, Embedding, LayerNormalization
+from dnn.agreement import bounds, fits, kernels, make_oracle, propagation, resynchronised, single_layers
+from dnn.agreement.cases import Case, FitCase, ImageCase
+from dnn.agreement.draws import normal
+from dnn.agreement.kernels import judge_activation
+from dnn.agreement.propagation import Function, product
+from dnn.agreement.samples import condition, evaluation_conditions, inner_dimensions
+from dnn.agreement.sizes import Sizes
+from dnn.agreement.state import State
+from dnn.layers import RandomRotation
+from dnn.losses import get_loss
+from dnn.optimizers import Adam
+
+U = 2.0**-24
+BY_HAND = {
+    "layer": (bounds.layer(101.0), 20 * U),
+    "layer, magnified": (bounds.layer(101.0, condition=3.0), 50 * U),
+    "layer, many elements": (bounds.layer(101.0, few=4.0), 18 * U),
+    "layer, TF32": (bounds.layer(101.0, bounds.UNITS["tf32"]), 20 * 2.0**-10),
+    "forward, first": (bounds.forward((9, 16), 0), 13 * U),
+    "forward, second": (bounds.forward((9, 16), 1, 0.5), 17 * 0.5),
+    "gradient, first": (bounds.gradient((9, 16), (25, 36), 0, 49, 2.0), 47 * U),
+    "gradient, second": (bounds.gradient((9, 16), (25, 36), 1, 49, 2.0, 0.5), 44 * 0.5),
+    "loss": (bounds.loss_value(9, 16, 2.0, 8.0), 17 * U),
+    "loss, small": (bounds.loss_value(9, 16, 8.0, 2.0), 68 * U),
+    "loss, 0": (bounds.loss_value(9, 16, 8.0, 0.0), 17 * U),
+    "gradient of softmax": (bounds.loss_gradient(9, 2.0), 30 * U),
+    "gradient without a sum": (bounds.loss_gradient(0, 2.0), 14 * U),
+    "gradient of steps": (bounds.loss_gradient(0, 0.0), 4 * U),
+    "moment": (bounds.slot(np.asarray([3.0, 4.0])), 8 * U),
+    "moment, tiny": (bounds.slot(np.asarray([3e-36, 4e-36])), 8 * U + 2**0.5 / 5),
+    "update": (bounds.update(np.asarray([3.0, 4.0]), np.asarray([0.0, 1.0])), 4.2 * U),
+    "update, decayed": (bounds.update(np.asarray([3.0, 4.0]), np.asarray([0.0, 1.0]), True), 6.2 * U),
+    "update of 0": (bounds.update(np.zeros(2), np.asarray([3.0, 4.0])), 81 * U),
+    "softmax": (bounds.softmax_ulp(5.0, 9), 16.0),
+    "derivative of softmax": (bounds.softmax_slope_ulp(9), 11.0),
+    "trajectory": (bounds.TRAJECTORY, 1e-9),
+    "float64": (bounds.UNITS["float64"], 2.0**-53),
+    "eta": (bounds.eta(np.asarray([3.0, 5.0]), np.asarray([3.0, 4.0])), 0.2),
+    "eta of 0": (bounds.eta(np.asarray([3.0, 4.0]), np.zeros(2)), 5.0),
+    "1 beside 4": (bounds.ulps(np.ones(1) + 2.0**-21, np.ones(1), 4.0), 1.0),
+    "nothing": (bounds.ulps(np.zeros(0), np.zeros(0)), 0.0),
+    "the other infinity": (bounds.ulps(np.asarray([np.inf]), np.asarray([-1e39])), np.inf),
+    "flushed": (bounds.ulps(np.asarray([2.0**-126]), np.asarray([1e-40])), 0.0),
+    "not flushed": (bounds.ulps(np.zeros(1), np.asarray([2.0**-126])), 2.0**23),
+    "too large for a tiny one": (bounds.ulps(np.asarray([2.0**-125]), np.zeros(1)), 2.0**24),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_a_bound_is_its_formula(name):
+    found, wanted = BY_HAND[name]
+    assert found == pytest.approx(wanted, rel=1e-12)
+
+
+# --------------------------------------------------------------------------- L0
+
+
+def test_functions_have_the_bounds_of_their_kind():
+    """Exact ones 0, those of one operation 4 ULP, others 8; softmax more, by its spread and its width."""
+    sizes = Sizes(sweep=200)
+    z, _ = kernels._activation_inputs("softmax", sizes, 0)
+    wanted = dict.fromkeys(ACTIVATIONS, 8.0) | {"linear": 0.0, "relu": 0.0, "leaky_relu": 4.0}
+    wanted |= {f"{kind}'": bound for kind, bound in wanted.items()}
+    wanted |= {"softmax": 8 + np.ptp(z, axis=1).max() + 10**0.5, "softmax'": 8 + 10**0.5}
+    wanted = {("activation", name): bound for name, bound in wanted.items()}
+    wanted |= {("unary", name): 4.0 for name in ("exp", "tanh", "log", "sqrt")}
+    wanted |= {("exact", name): 0.0 for name in ("maximum", "where", "less", "max", "argmax")}
+    records = list(kernels.kernel_level([make_oracle()], make_oracle(), None, sizes, 0))
+    assert {(r.case, r.tensor): r.bound for r in records} == pytest.approx(wanted)
+    assert {r.measured for r in records} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "wanted"),
+    [
+        ("tanh", "L1", [(8, 8), (16, 8)]),
+        ("relu", "L1", [(8, 8), (16, 8)]),
+        ("relu", "L0", [(8, 0), (16, 0)]),
+        ("softmax", "L0", [(8, 20), (1, 10)]),
+        ("gelu", "L0", [(4, 8), (4, 8)]),
+    ],
+)
+def test_errors_of_activations_have_these_units(kind, level, wanted):
+    """Of f's value; of dy for the slope, of softmax the largest in a row; of z where it is a factor."""
+    z, dy = np.asarray([[2, -8, 1, 0.25], [2, np.inf, 0, 3]]), np.asarray([[2, 4, -8, 0.5], [2, 4, 8, 0.5]])
+    if kind == "gelu":
+        z[:, 2:], dy[:, 3] = -2.0, 1.0
+    right = {kind: np.ones((2, 4)) if kind != "gelu" else np.zeros((2, 4)), f"{kind}'": np.zeros((2, 4))}
+    off = {name: v + 2.0**-20 for name, v in right.items()}
+    right[kind][1, 1] = off[kind][1, 1] = np.inf
+    off[f"{kind}'"][1, 1] = 1.0  # which is not judged
+    asked = SimpleNamespace(name="off", unit=U)
+    records = judge_activation(level, "case", kind, z, dy, right, [asked], lambda _: off)
+    assert [(r.measured, r.bound) for r in records] == wanted
+
+
+# --------------------------------------------------------------------------- L1
+
+
+def built(layer, shape):
+    layer.build(shape, get_backend("numpy"), "layer", first=layer.outermost)
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "inner"),
+    [
+        (Dense(3), (5,), (5, 3, 7)),
+        (Conv2D(4, (2, 3)), (6, 5, 2), (12, 24, 7 * 5 * 3)),
+        (BatchNormalization(), (2, 3, 4), (42, 42, 42)),
+        (LayerNormalization(), (2, 4), (1, 1, 14)),
+        (Embedding(6, 4), (3,), (1, 1, 4)),
+    ],
+)
+def test_numbers_in_a_sum(layer, shape, inner):
+    assert inner_dimensions(built(layer, shape), 7) == inner
+
+
+def test_conditions():
+    x = np.asarray([[9.0, 0.0], [11.0, 2.0]])  # means 10 and 1, variances 1
+    batch = built(BatchNormalization(epsilon=1.0), (2,))
+    assert condition(batch, x) == pytest.approx(((101 + 2) / 2 / 2) ** 0.5)
+    row = built(LayerNormalization(epsilon=0.75), (2,))  # variances 20.25
+    assert condition(row, x) == pytest.approx((((81 / 2) + (125 / 2)) / 2 / 21) ** 0.5)
+    assert condition(row, x - x) == condition(built(Dense(2), (2,)), x) == 1.0
+    assert condition(built(Dense(2, "softmax"), (2,)), x) == 2.0
+    assert condition(built(RandomRotation(5.0), (6, 4)), x) == 5.0
+    running = {"running_mean": np.asarray([10.0, 1.0]), "running_variance": np.asarray([3.0, 0.0])}
+    of_mean, of_x = evaluation_conditions(batch, x, running)  # roots 2 and 1: 1/2, 1/2, 1, 1 are left
+    assert of_mean == pytest.approx((2 * 25 + 2 * 1) ** 0.5 / 2.5**0.5)
+    assert of_x == pytest.approx((20.25 + 30.25 + 4) ** 0.5 / 2.5**0.5)
+
+
+def test_bounds_of_a_layer():
+    """y and dx in the order of their sums; the second and the last batch have sums of their own."""
+    batches = [(np.ones((n, 5)), np.ones((n, 3))) for n in (26, 10)]
+    bound = single_layers._bound(built(Dense(3), (5,)), batches, {}, 0.5)
+    names = ["y", "dx", "dW", "db", "dW 2", "y in evaluation"]
+    wanted = [(2 + 4) / 2 + 4, 2**0.5 + 8, 15, 15, 13, 7]
+    assert [bound(name, 2.0) for name in names] == pytest.approx([2 * w for w in wanted])
+
+
+def test_the_bound_of_an_activation_within_a_layer(monkeypatch):
+    """norm(f'(z) z) / norm(f(z)) of z's error is left in y, all of it where there is no f."""
+    for activation in ("tanh", "linear", "softmax"):
+        sample = ("Dense", partial(Dense, 3, activation), (5,))
+        monkeypatch.setattr(single_layers, "samples", lambda sample=sample: iter([sample]))
+        monkeypatch.setattr(single_layers, "loss_variants", lambda: iter(()))
+        records = list(single_layers.layer_level([make_oracle()], make_oracle(), None, Sizes(batch=9), 4))
+        bound = {r.tensor: r.bound for r in records if r.case == "Dense"}
+        x, W = normal(4, "layer x", (88, 5))[:9], normal(4, "values W", (5, 3)) / 5**0.5
+        z = x @ W + normal(4, "values b", (3,)) / 3**0.5
+        flat = np.linalg.norm(z / np.cosh(z) ** 2) / np.linalg.norm(np.tanh(z))
+        of_y, of_dx = {"tanh": (flat, 1), "linear": (1, 1), "softmax": (2, 2)}[activation]
+        assert bound["y"] == pytest.approx(((2 + 4) * of_y + 4) * U, rel=1e-4)
+        assert bound["dx"] == pytest.approx(((2**0.5 + 4) * of_dx + 4) * U)
+        exact = {(r.measured, r.bound) for r in records if r.case == "Dense of integers"}
+        assert exact == ({(0.0, 0.0)} if activation == "linear" else set())
+        assert {r.case for r in records} <= {"Dense", "Dense of integers"}
+
+
+@pytest.mark.parametrize(
+    ("name", "of_gradient"),
+    [
+        ("categorical_crossentropy", lambda kappa: (3**0.5 + 10) * kappa + 4),
+        ("mean_squared_error", lambda kappa: 5 * kappa + 4),
+        ("mean_absolute_error", lambda kappa: 4.0),
+    ],
+)
+def test_bounds_of_a_loss(name, of_gradient):
+    z, y = np.asarray([[0.1, -0.2, 0.3], [4.0, 0.0, 1.0]]), np.asarray([2, 0])
+    p = softmax(z, axis=1) if name.startswith("cat") else z
+    kappa = np.linalg.norm(p) / np.linalg.norm(p - np.eye(3)[y])
+    value = {"categorical_crossentropy": -np.mean(np.log(p[[0, 1], y])) if name.startswith("cat") else 0}
+    value |= {"mean_squared_error": np.mean((p - np.eye(3)[y]) ** 2)}
+    value |= {"mean_absolute_error": np.mean(np.abs(p - np.eye(3)[y]))}
+    larger = max(1.0, np.sqrt(np.mean(z**2)) / value[name])
+    loss, oracle = get_loss(name), make_oracle()
+    records = single_layers._loss([oracle], oracle, name, loss, z, y, np.eye(3)[y])
+    wanted = {"loss": (2**0.5 + 3**0.5 + 10) * larger * U, "dy": of_gradient(kappa) * U}
+    assert {r.tensor: r.bound for r in records} == pytest.approx(wanted)
+
+
+def test_bounds_of_normalisations():
+    x = np.asarray([[9.0, 0.0], [11.0, 2.0]])
+    tensors = {"dbeta": np.asarray([3.0, 4.0]), "dgamma": np.asarray([0.0, 2.5]), "dgamma 2": np.ones(2)}
+    tensors |= {"dbeta 2": np.zeros(2), "running_mean": np.asarray([5.0, 0.5])}
+    tensors["running_variance"] = np.asarray([1.0, 4.25])
+    probe = built(BatchNormalization(momentum=0.5, epsilon=1.0), (2,))
+    bound = single_layers._bound(probe, [(x, x)] * 2, tensors, 1.0)
+    c = (103 / 4) ** 0.5
+    assert bound("y", 1.0) == pytest.approx((1 + 4) * c + 4)
+    assert bound("dx", 1.0) == pytest.approx((1 + 4) * c + 4)
+    assert bound("dbeta", 1.0) == pytest.approx(11)
+    assert bound("dgamma", 1.0) == pytest.approx((1 + 5) * 2 * c + 5)
+    assert bound("dgamma 2", 1.0) == pytest.approx((1 + 5) * c + 5)
+    variance = (1 + 5) * (0.75**2 + 4.0**2) ** 0.5 / (1 + 4.25**2) ** 0.5 + 5
+    assert bound("running_mean", 1.0) == pytest.approx(11)
+    assert bound("running_variance", 1.0) == pytest.approx(variance)
+    of_mean, of_x = evaluation_conditions(probe, x, tensors)
+    wanted = 5 * of_x + 5 + of_mean * 11 + variance / 2
+    assert bound("y in evaluation", 1.0) == pytest.approx(wanted)
+    many = [(np.resize(x, (400, 2)), np.ones((400, 2)))]
+    assert single_layers._bound(probe, many, tensors, 1.0)("dx", 1.0) == pytest.approx(
+        (399**0.5 + 4) * max(1, c / 5) + 4
+    )
+    rows = built(LayerNormalization(epsilon=0.75), (2,))
+    bound = single_layers._bound(rows, [(x, x)], tensors, 1.0)
+    assert bound("dgamma", 1.0) == pytest.approx((1 + 5) * (103 / 42) ** 0.5 + 5 + 11)
+
+
+# --------------------------------------------------------------------------- L2
+
+
+def test_the_variance_of_a_product():
+    """Of both factors, and k / 9 (r^2 + 3/2 sum t^2) of its own."""
+    r, var = product(
+        (np.asarray([[1.0, 2.0]]), np.asarray([[0.5, 0.25]])),
+        (np.asarray([[3.0], [4.0]]), np.asarray([[0.1], [0.2]])),
+    )
+    assert r.item() == 11.0
+    assert var.item() == pytest.approx(0.5 * 9 + 0.25 * 16 + 0.1 * 1 + 0.2 * 4 + 2 / 9 * (121 + 1.5 * 73))
+
+
+def test_the_variance_of_softmaxs_derivative():
+    """Of dy; of z, whose error reaches dz_i by dz_i (i = k), dz_i y_k and y_i dz_k; and its own."""
+    z, dy, var, var_dy = np.random.default_rng(0).uniform(0.1, 1.0, (4, 1, 5))
+    f = Function("softmax", z, var)
+    y = softmax(z[0])
+    jacobian = np.diag(y) - np.outer(y, y)
+    dz, own = jacobian @ dy[0], 3 * y**2 * (dy[0] ** 2 + np.sum(y**2 * dy[0] ** 2))
+    by_z = np.diag(dz**2) + np.outer(dz**2, y**2) + np.outer(y**2, dz**2)
+    found = f.backward(dy, var_dy)
+    np.testing.assert_allclose(found[0][0], dz)
+    np.testing.assert_allclose(found[1][0], jacobian**2 @ var_dy[0] + by_z @ var[0] + own)
+
+
+@pytest.mark.parametrize(("loss", "own"), [("mean_squared_error", 1 / 3), ("categorical_crossentropy", 3.0)])
+def test_the_variance_of_a_losss_gradient(loss, own):
+    """Of P, scaled as d is, and two roundings of d."""
+    loss, z, var = get_loss(loss), np.asarray([[0.5, -1.0, 0.25]]), np.asarray([[0.1, 0.2, 0.3]])
+    p = np.exp(z) / np.exp(z).sum() if loss.activation else z
+    jacobian = np.diag(p[0]) - np.outer(p, p) if loss.activation else np.eye(3)
+    rows = np.asarray([[0.0, 1.0, 0.0]])
+    d, found = propagation.loss_gradient(loss, (z, var), 0.3 * (p - rows), rows)
+    wanted = 0.09 * (jacobian**2 @ var[0] + own * p**2) + 2 * d**2
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    kinked = propagation.loss_gradient(get_loss("hinge"), (z, var), d, rows)[1]
+    np.testing.assert_allclose(kinked, 2 * d**2)
+
+
+def test_the_limits_of_a_network_are_made_of_its_parts():
+    """A convolution of 5 x 5 pixels, of whose 3 x 3 results the mean of the first 2 x 2 is taken."""
+    case = ImageCase("c", 25, (2,), 3, "tanh", "categorical_crossentropy", SGD(), 0)
+    stream = np.random.default_rng(0)
+    x, y, d = stream.normal(size=(2, 25)), np.asarray([0, 2]), stream.normal(size=(2, 3))
+    values = {k: stream.normal(size=w.shape) for k, w in case.weights().items()}
+    W1, W2 = values["conv2d_1.W"].reshape(9, 2), values["dense_1.W"]
+    places = [(i, j) for i in range(3) for j in range(3)]
+    seen = np.stack([image.reshape(5, 5)[i : i + 3, j : j + 3].ravel() for image in x for i, j in places])
+    near = np.asarray([k % 9 in (0, 1, 3, 4) for k in range(18)])
+    whose = np.repeat(np.eye(2), 9, axis=1) * near  # (2, 18): of which results each mean is
+
+    def sure(a):
+        return a, np.zeros_like(a)
+
+    z1, var = product(sure(seen), sure(W1))
+    z1 += values["conv2d_1.b"]
+    f = Function("tanh", z1, var + z1**2 / 3)
+    h, var = f.forward()
+    mean = whose @ h / 4, whose @ var / 16
+    z2, var2 = product(mean, sure(W2))
+    z2 += values["dense_1.b"]
+    var2 += z2**2 / 3
+    back = propagation.loss_gradient(get_loss(case.loss), (z2, var2), d, np.eye(3)[y])
+    dh, var_h = product(back, sure(W2.T))
+    dz = f.backward(whose.T @ dh / 4, whose.T @ var_h / 16)
+    pairs = {"z conv2d_1": (z1, f.var), "z dense_1": (z2, var2), "outputs": (z2, var2)}
+    pairs |= {"d dense_1.W": product((mean[0].T, mean[1].T), back), "d conv2d_1.W": product(sure(seen.T), dz)}
+    pairs |= {f"d {k}.b": product(sure(np.ones((1, len(e[0])))), e) for k, e in
+              (("dense_1", back), ("conv2d_1", dz))}  # fmt: skip
+    wanted = {k: 1 + 6 * np.sqrt(var.sum()) / np.linalg.norm(r) for k, (r, var) in pairs.items()}
+    assert propagation.limits(case, values, x, y, d) == pytest.approx(wanted)
+
+
+# --------------------------------------------------------------------------- L3 and L4
+
+
+@pytest.mark.parametrize(("optimizer", "own"), [(Adam(), 1), (AdamW(), 3)])
+@pytest.mark.parametrize("n", [1, 2])
+def test_bounds_of_updates(optimizer, own, n):
+    """n times those of one; a count of updates is exact."""
+    before = State({"w": np.asarray([3.0, 4.0])}, {"m": {"w": np.zeros(2)}}, np.asarray([0, 0, 0, 7.0]))
+    after = State({"w": np.asarray([3.0, 5.0])}, {"m": {"w": np.ones(2)}}, np.asarray([0, 0, 0, 8.0]))
+    asked = []
+    network = SimpleNamespace(name="n", unit=U, repeat=lambda *a: asked.append(a), state=lambda: after)
+    case = Case("c", 2, (), 2, "tanh", "hinge", optimizer, 0)
+    records = resynchronised.compare_updates(case, network, [network], before, {}, "note", n)
+    found = {r.tensor: r.bound for r in records}
+    wanted = {"new w": n * U * (own + 16 / 34**0.5), "m w": n * 8 * U, "updates done": 0.0}
+    assert found == pytest.approx(wanted)
+    assert asked == [({}, n)] * 2
+
+
+def test_the_bound_of_a_short_training():
+    """2 T times what a gradient may be off; for parameters also a rounding of them."""
+    image = np.zeros((17, 9), np.uint8)
+    case = FitCase("c", 9, (16,), 36, "tanh", "hinge", SGD(), 0, images=image, labels=image[:, 0], epochs=3)
+    start, after = {"w": np.asarray([3.0, 4.0])}, {"w": np.asarray([3.0, 6.0])}
+    slope = max((3 + 4 + 10) + 6 + 8**0.5 + 0, (3 + 4 + 10) + 0 + 8**0.5 + 3)
+    assert fits.short_fit(case, "loss", start, after) == pytest.approx(2 * 9 * slope * U)
+    wanted = 2 * 9 * (slope + 45**0.5 / 2) * U
+    assert fits.short_fit(case, "w", start, after) == pytest.approx(wanted)
