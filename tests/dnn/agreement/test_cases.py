@@ -1,0 +1,239 @@
+"""What is compared: networks, weights, rows and random numbers, and where the oracle is beyond doubt."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from scipy import special
+
+from backends import get_backend
+from backends.reference import ACTIVATIONS
+from dnn import SGD
+from dnn.agreement import Data, contenders, draws, fits, late, make_oracle, networks, oracle, textbook
+from dnn.agreement.cases import Case, FitCase, ImageCase, unusual_optimizers
+from dnn.agreement.sizes import Sizes
+from dnn.losses import LOSSES, get_loss
+
+U = 2.0**-24
+DATA = Data(np.random.default_rng(0).random((140, 16), dtype=np.float32), np.arange(140) % 3, 3)
+
+
+def test_bytes_stand_for_shares_of_255():
+    x = Data(np.asarray([[0, 51, 255]], np.uint8), np.zeros(1, np.int64), 2).x
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x, [[0.0, 0.2, 1.0]], rtol=1e-6)
+
+
+def test_rows_of_a_step_are_different_ones_and_its_own():
+    rows = [DATA.rows(*of, 9).tolist() for of in ((0, 0), (0, 1), (1, 0))]
+    assert all(len(set(some)) == 9 for some in rows)
+    assert len({tuple(some) for some in rows}) == 3
+    assert sorted(DATA.rows(0, 0, 999)) == list(range(140))
+
+
+def test_a_case_is_named_by_its_widths_where_that_is_wanted():
+    case = DATA.case("-tanh", (5, 4), SGD(), 7, "tanh", "hinge")
+    assert (case.name, DATA.case("tanh", (5,), SGD(), 0).name) == ("16-5-4-3 tanh", "tanh")
+    assert (case.activation, case.loss, case.seed, case.classes) == ("tanh", "hinge", 7, 3)
+    assert case.products == {"dense_1": (16, 5), "dense_2": (5, 4), "dense_3": (4, 3)}
+    assert (case.inner, case.outer) == ((16, 5, 4), (5, 4, 3))
+    image = ImageCase("c", 26, (6,), 3, "tanh", "hinge", SGD(), 0)
+    assert (image.inner, image.outer) == ((9, 6), (6, 3))
+    model = case.model(get_backend("numpy"))
+    assert (model.seed, model.loss.name, model.penalty) == (7, "hinge", None)
+
+
+@pytest.mark.parametrize(("activation", "limit"), [("relu", 6 / 40), ("tanh", 6 / 70)])
+def test_weights_are_as_the_activation_wants_them(activation, limit):
+    """He's or Glorot's uniform ones; biases are random too, and every layer, seed and array has its own."""
+
+    def made(seed):
+        return Case("c", 40, (30, 40, 30, 40), 3, activation, "hinge", SGD(), seed).weights()
+
+    values = made(1)
+    assert limit**0.5 * 0.98 < np.abs(values["dense_1.W"]).max() < limit**0.5
+    biases = np.concatenate([b for name, b in values.items() if name.endswith(".b")])
+    assert 0.08 < biases.std() < 0.12
+    assert len(np.unique(biases)) == 143
+    for twin in ("dense_3.W", "dense_3.b"):
+        assert not np.array_equal(values[twin], values[twin.replace("3", "1")])
+        assert not np.array_equal(values[twin], made(2)[twin])
+
+
+def test_windows_means_and_their_way_back():
+    """A window is 3 x 3 pixels in rows; the mean of 2 x 2 leaves out an odd last row and column."""
+    case = ImageCase("c", 49, (2,), 3, "tanh", "hinge", SGD(), 0)
+    x = np.arange(98.0).reshape(2, 49)
+    windows = case.windows(x)
+    assert windows.shape == (50, 9)
+    np.testing.assert_array_equal(windows[31], 49 + np.asarray([8, 9, 10, 15, 16, 17, 22, 23, 24]))
+    stream = np.random.default_rng(0)
+    h, dh = stream.normal(size=(50, 2)), stream.normal(size=(2, 8))
+    assert case.joined(h)[1, 3] == pytest.approx(np.mean([h[25 + i, 1] for i in (2, 3, 7, 8)]))
+    for power in (1, 2):
+        np.testing.assert_allclose(case.joined(h, power), case.joined(h) / 4 ** (power - 1))
+        joined, parted = np.sum(case.joined(h, power) * dh), np.sum(h * case.parted(dh, power))
+        assert joined == pytest.approx(parted)
+
+
+def test_a_fits_network_begins_where_penalties_and_ties_matter():
+    case = FitCase("c", 9, (11,), 3, "tanh", "categorical_crossentropy", SGD(), 5,
+                   images=np.zeros((4, 9), np.uint8), labels=np.zeros(4, np.int64))  # fmt: skip
+    values = case.weights()
+    assert not values["dense_1.W"][0].any()
+    assert values["dense_1.W"][1:].all()
+    assert not values["dense_2.W"].any()
+    assert not values["dense_2.b"].any()
+    gamma, beta = (values[f"batch_normalization_1.{name}"] for name in ("gamma", "beta"))
+    assert abs(gamma.mean() - 1) < 0.3
+    assert abs(beta.mean()) < 0.3
+    assert 0.1 < min(gamma.std(), beta.std()) < 0.4
+    assert not np.allclose(gamma - 1, beta)
+    assert case.weights()["dense_1.W"][1:].all()  # what was drawn is as it was
+    assert {k: v for k, v in vars(case).items() if k in ("l1", "l2", "seed")} == {
+        "l1": 0.0,
+        "l2": 0.0,
+        "seed": 5,
+    }
+
+
+def test_unusual_settings_are_others_than_anybodys():
+    """By a fifth of what is left to 1, three times as much, or where it is tiny ten thousand times."""
+
+    def other(v):
+        return 1 - 0.8 * (1 - v) if v >= 0.5 else v * (1e4 if v < 1e-6 else 3)
+
+    for _, unusual in unusual_optimizers():
+        usual = [type(unusual)(**e) for e in type(unusual).examples]
+        for name in (f.name for f in fields(unusual) if isinstance(getattr(unusual, f.name), float)):
+            known, value = {getattr(o, name) for o in usual}, getattr(unusual, name)
+            assert value in [pytest.approx(other(v)) for v in known]
+            assert not value or value not in known
+
+
+def test_random_numbers_are_a_streams_own():
+    """The first of a longer draw are the shorter one's; each seed, purpose and layer has its own."""
+    one = draws.normal(1, "z", (2, 3))
+    np.testing.assert_array_equal(draws.normal(1, "z", (7,))[:6], one.ravel())
+    others = [draws.normal(*of, (6,), layer) for *of, layer in ((2, "z", 0), (1, "y", 0), (1, "z", 3))]
+    assert all(not np.isin(other, one).any() for other in others)
+    one[:] = 0
+    assert draws.normal(1, "z", (2, 3)).all()
+    W = draws.weights("he_uniform", 1, 0, (4, 5))
+    of = [("he_uniform", 1, 0), ("he_uniform", 2, 0), ("he_uniform", 1, 1), ("glorot_uniform", 1, 0)]
+    assert len({draws.weights(*some, (4, 5)).tobytes() for some in of}) == 4
+    W[:] = 0
+    assert draws.weights("he_uniform", 1, 0, (4, 5)).all()
+
+
+def test_networks_of_every_kind_are_compared():
+    """L2: every activation with two losses, every loss with relu, the large one once, and a convolution."""
+    *dense, image = networks.cases(DATA, Sizes(hidden=(9,), small=(5,)), 3)
+    wanted = [(a, loss) for a in ACTIVATIONS for loss in ("categorical_crossentropy", "mean_squared_error")]
+    wanted += [("relu", loss) for loss in LOSSES if ("relu", loss) not in wanted]
+    assert sorted((c.activation, c.loss) for c in dense) == sorted(wanted)
+    assert [(c.activation, c.loss) for c in dense if c.hidden == (9,)] == [
+        ("relu", "categorical_crossentropy")
+    ]
+    assert isinstance(image, ImageCase)
+    assert {c.seed for c in (*dense, image)} == {3}
+    oblong = Data(DATA.x[:, :15], DATA.y, 3)
+    assert not any(isinstance(c, ImageCase) for c in networks.cases(oblong, Sizes(), 3))
+
+
+def test_images_get_noise_of_their_own():
+    case = ImageCase("c", 16, (2,), 3, "tanh", "categorical_crossentropy", SGD(), 3)
+    sizes, truth = Sizes(candidates=20, batch=10), make_oracle().open(case)
+    batches = [networks.batch_of(case, DATA, truth, sizes, step) for step in (0, 1)]
+    for step, (x, y) in enumerate(batches):
+        rows = DATA.rows(3, step, 20)[:10]
+        np.testing.assert_array_equal(y, DATA.y[rows])
+        assert 0.25 < (x - DATA.x[rows]).std() < 0.35
+    noise = [x - DATA.x[DATA.rows(3, step, 20)[:10]] for step, (x, _) in enumerate(batches)]
+    assert np.abs(noise[0] - noise[1]).max() > 0.1
+
+
+class Known:
+    """A network with these pre-activations."""
+
+    def __init__(self, *z):
+        self.z = {f"dense_{i}": values for i, values in enumerate(z, 1)}
+
+    def pre_activations(self, x):
+        return self.z
+
+    def predict(self, x):
+        return self.z["dense_2"]
+
+
+@pytest.mark.parametrize(
+    ("activation", "loss", "safe"),
+    [
+        ("tanh", "categorical_crossentropy", [0, 1, 2, 3, 4]),
+        ("relu", "categorical_crossentropy", [0, 2, 3, 4]),
+        ("tanh", "mean_absolute_error", [0, 1, 2, 4]),
+        ("relu", "mean_absolute_error", [0, 2, 4]),
+    ],
+)
+def test_rows_near_a_kink_are_left_out(activation, loss, safe):
+    """Nearer than 4 times the error of z, which is (3 + 10) u there and (3 + 4 + 10) u in the last layer."""
+    hidden, last = np.ones((5, 2)), np.full((5, 2), 1.5)
+    hidden[1, 0], hidden[2, 1], last[1] = 51 * U * 0.8**0.5, -53 * U * 0.8**0.5, 9.5
+    y = np.asarray([0, 1, 0, 1, 0])
+    size = np.sqrt(np.mean(last**2))
+    last[3, 0], last[4, 1] = 66 * U * size, 70 * U * size
+    case = Case("c", 9, (16,), 2, activation, loss, SGD(), 0)
+    x, network = np.zeros((5, 9)), Known(hidden, last)
+    assert oracle.safe_rows(case, network, x, y, 9).tolist() == safe
+    assert oracle.safe_rows(case, network, x, y, 2).tolist() == safe[:2]
+
+
+def test_what_a_loss_predicts():
+    z = np.asarray([[1.0, -2.0, 700.0], [0.0, 3.0, 1.0]], np.float32)
+    wanted = {"categorical_crossentropy": special.softmax(z.astype(float), axis=1), "mean_squared_error": z}
+    wanted["binary_crossentropy"] = special.expit(z.astype(float))
+    for name, p in wanted.items():
+        np.testing.assert_allclose(oracle.predicted(get_loss(name), z), p, rtol=1e-12)
+
+
+def test_small_moments_meet_the_update_that_sets_tiny_ones_to_0():
+    """The first of two updates after 31, 63, ... others."""
+    usual = ((0.1, 1.0), (0.1, 1e-3))
+    assert [late.scales(done) for done in (0, 30, 31, 32, 63)] == [
+        usual, usual, ((0.1, 1.0), (1e-12, 1e-3)), usual, ((0.1, 1.0), (1e-12, 1e-3)),
+    ]  # fmt: skip
+    assert any((done + 1) % 32 == 0 for done in late.DONE)
+    m = np.asarray([-2.0, 4.0])
+    made = {
+        slot: late.MADE_UP.get(slot, late.usual)(m).tolist()
+        for slot in ("m", "v", "total", "largest", "mean")
+    }
+    assert made == {"m": [-2, 4], "v": [4, 16], "total": [4, 16], "largest": [4, 16], "mean": [-1, 2]}
+
+
+def test_fits_go_beyond_the_ends_of_their_schedules():
+    """With a short last batch; one of more than a thousand updates; one batch in which nothing counts."""
+    cases = list(fits.fit_cases(DATA, 3))
+    assert [dtype for dtype, _ in cases] == ["float64"] * 7 + ["float32"] * 2
+    updates = [case.epochs * -(-len(case.labels) // case.batch_size) for _, case in cases]
+    for (_, case), n in zip(cases[:5], updates[:5], strict=True):
+        schedule = case.optimizer.learning_rate
+        assert n > len(schedule.rates()) - 1 or schedule.name == "constant"
+        assert (case.l1, case.l2) == (0.002, 0.003)
+    assert {case.seed for _, case in cases} == {3}
+    weighted = cases[5][1]
+    assert np.unique(weighted.sample_weight).tolist() == [0.0, 0.5, 1.0, 1.5]
+    last = textbook.order(weighted, 1)[32:]
+    assert len(last) == 5
+    assert not weighted.sample_weight[last].any()
+    assert updates[6] > 1000
+
+
+def test_precision_and_device_are_asked_of_every_contender(monkeypatch):
+    monkeypatch.setattr(contenders, "contender_ids", lambda: ("numpy", "pytorch", "torch:cuda"))
+    able, missing = contenders.available_contenders("tf32")
+    assert all(c.unit == 2.0**-10 for c in able)
+    assert {"numpy", "pytorch"} <= set(missing)
+    assert contenders.get_contender("torch:cpu").backend().device.type == "cpu"
