@@ -1,0 +1,298 @@
+"""Levels with contenders that are wrong by a known amount: what is asked, and what errors are relative to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from backends import get_backend
+from backends.reference import ACTIVATIONS
+from dnn import SGD, Adam
+from dnn.agreement import (
+    Data,
+    accuracy_level,
+    bitwise,
+    drift,
+    extremes,
+    fits,
+    kernels,
+    make_oracle,
+    resynchronised,
+    single_layers,
+    textbook,
+    trajectories,
+)
+from dnn.agreement.cases import FitCase, optimizer_variants
+from dnn.agreement.ours import BackendContender, OurNetwork
+from dnn.agreement.sizes import Sizes
+from dnn.layers import Dense
+from dnn.losses import get_loss
+
+DATA = Data(np.random.default_rng(0).random((140, 16), dtype=np.float32), np.arange(140) % 3, 3)
+
+
+def planted(wrong, **settings):
+    """NumPy with these kernels changed."""
+
+    def change(name, kind, kernel):
+        return wrong[name](kernel) if name in wrong else kernel
+
+    made = BackendContender("planted", lambda dtype: get_backend("numpy", dtype=dtype).wrapped(change))
+    vars(made).update(settings)
+    return made
+
+
+class Scores:
+    """A contender with these accuracies, one for each seed."""
+
+    trains = True
+
+    def __init__(self, name, *scores):
+        self.name, self.scores, self.asked = name, scores, []
+
+    def accuracy(self, case, train, test, epochs, batch_size):
+        self.asked.append((case, train, test, epochs, batch_size))
+        return self.scores[case.seed]
+
+
+def test_accuracies_are_those_of_the_usual_training():
+    """docs/agreement.md: 10 epochs, 5 seeds, paired differences of at most 0.25 points."""
+    first, other = Scores("a", 0.91, 0.92, 0.93, 0.94, 0.95), Scores("b", 0.90, 0.92, 0.93, 0.94, 0.94)
+    few = Data(DATA.x[:9], DATA.y[:9], 3)
+    records = list(accuracy_level([first, other], DATA, few))
+    assert [(r.level, r.case, r.backend, r.bound) for r in records] == [
+        ("L5", "10 epochs, 5 seeds", name, 0.25) for name in "ab"
+    ]
+    assert [r.measured for r in records] == pytest.approx([0.0, 0.4])
+    assert "mean 93.000, standard deviation 1.581, paired difference +0.000 points" in records[0].note
+    assert "paired difference -0.400 points; 90.00, 92.00" in records[1].note
+    cases, *rest = zip(*other.asked, strict=True)
+    assert [set(map(id, r)) for r in rest[:2]] == [{id(DATA)}, {id(few)}]
+    assert set(zip(*rest[2:], strict=True)) == {(10, 100)}
+    assert [(case.seed, case.hidden, case.name) for case in cases] == [
+        (i, (500, 500), f"seed {i}") for i in range(5)
+    ]
+    rate = cases[0].optimizer.learning_rate
+    assert (cases[0].optimizer.name, rate.initial, rate.steps) == ("adam", 1e-3, 20)
+    (alone,) = accuracy_level([first], DATA, few, seeds=1)
+    assert "standard deviation 0.000" in alone.note
+
+
+def test_bits_that_differ_are_counted(monkeypatch):
+    """Also in what a kernel only reads; what it writes is equal, but for the two that round."""
+    rows, index, g = (
+        np.arange(12, dtype=np.uint8).reshape(6, 2),
+        np.asarray([5, 0, 5]),
+        np.asarray([3.0, 4.0]),
+    )
+    holes = np.asarray([[np.nan, np.nan], [1.0, 2.0], [3.0, 4.0]])
+    calls = [
+        ("gather_rows", "plain", (rows, index, np.zeros((3, 2)), 1.0)),
+        ("gather_rows", "pixels", (rows, index, np.zeros((3, 2)), 1 / 255)),
+        ("gather_rows", "holes", (holes, index % 2, np.zeros((3, 2)), 1.0)),
+        ("clip_norm", "shortened", (g, 2.0)), ("clip_norm", "long", (g, 9.0)),
+    ]  # fmt: skip
+
+    def spoils(kernel):
+        def wrong(*arguments):
+            kernel(*arguments)
+            arguments[0][:2] += 1
+
+        return wrong
+
+    monkeypatch.setattr(bitwise, "PARTS", (lambda seed: iter(calls),))
+    names = {"gather_rows": spoils, "clip_norm": spoils}
+    records = list(bitwise.bitwise_level([planted(names)], make_oracle(), DATA, Sizes(), 0))
+    found = {(r.case.split()[1], r.tensor[-1]): (r.measured, r.bound) for r in records}
+    assert found.pop(("shortened", "0")) == (pytest.approx(2.0**23, rel=0.2), 4.0)
+    assert found.pop(("pixels", "2")) <= (1.0, 2.0)
+    assert found == {
+        ("plain", "0"): (4, 0), ("plain", "1"): (0, 0), ("plain", "2"): (0, 0), ("pixels", "0"): (4, 0),
+        ("pixels", "1"): (0, 0), ("holes", "0"): (2, 0), ("holes", "1"): (0, 0), ("holes", "2"): (0, 0),
+        ("long", "0"): (2, 0),
+    }  # fmt: skip
+
+
+def same(one, other):
+    """Whether two trees of arrays are equal."""
+    if isinstance(one, (tuple, list)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return np.array_equal(one, other, equal_nan=True) if isinstance(one, np.ndarray) else one == other
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        *(lambda seed, part=part: [list(call[2]) for call in part(seed)] for part in bitwise.PARTS),
+        lambda seed: extremes._rows(seed),
+        lambda seed: kernels._activation_inputs("softmax", Sizes(200), seed)[0],
+        lambda seed: kernels._activation_inputs("relu", Sizes(200), seed)[1],
+        lambda seed: built_batches(seed)[0][0],
+        lambda seed: built_batches(seed)[0][1],
+    ],
+)
+def test_every_seed_has_numbers_of_its_own(drawn):
+    assert same(drawn(1), drawn(1))
+    assert not same(drawn(1), drawn(2))
+
+
+def built_batches(seed):
+    layer = Dense(30)
+    layer.build((4,), get_backend("numpy"), "layer", first=False)
+    return single_layers._batches(layer, (4,), 100, seed)
+
+
+def test_a_layer_gets_four_batches():
+    """Two are equally long, and no two are equal."""
+    batches = built_batches(0)
+    assert [(len(x), len(dy)) for x, dy in batches] == [(n, n) for n in (100, 37, 5, 37)]
+    assert not np.array_equal(batches[1][0], batches[3][0])
+    assert abs(batches[0][1].mean()) < 0.1 < 0.8 < batches[1][1].mean() < 1.2
+
+
+def test_inputs_hold_what_is_special():
+    z = extremes._rows(0)
+    assert np.isnan(z).sum() == 1
+    assert z[2].min() > 900
+    assert z[3].max() < -900
+    assert len(np.unique(z[-2])) < 15
+    z, _ = kernels._activation_inputs("softmax", Sizes(200), 0)
+    assert not z[0].any()
+    assert z[1, 0] == 80
+    assert z[2].min() > 900
+    assert z[3].max() < -900
+    for kind in ACTIVATIONS:
+        z, dy = kernels._activation_inputs(kind, Sizes(200), 0)
+        assert z.shape == dy.shape == (20, 10)
+        if kind != "softmax":
+            assert (np.isnan(z[0]).sum(), z[1:].max()) == (1, 100)
+            assert np.isinf(z[0]).sum() == (0 if ACTIVATIONS[kind].gated else 2)
+            assert {0.0, 1.0, -1.0} <= set(z[0].tolist())
+
+
+def test_a_kink_excuses_its_own_place_alone():
+    """A contender that may choose there is compared everywhere else."""
+
+    def doubled(loss):
+        def wrong(y, targets, losses, dy):
+            loss(y, targets, losses, dy)
+            dy *= 2
+
+        return wrong
+
+    def pulls(loss):
+        def wrong(y, targets, losses, dy):
+            loss(y, targets, losses, dy)
+            s = np.where(np.eye(y.shape[1])[targets] > 0 if targets.ndim == 1 else targets > 0, 1.0, -1.0)
+            dy[s * y == 1] = -s[s * y == 1] / dy.size
+
+        return wrong
+
+    for wrong, broken in ((doubled, True), (pulls, False)):
+        found = extremes._loss(
+            [planted({"hinge": wrong}, kinks=False)], make_oracle(), "hinge", get_loss("hinge"), 0
+        )
+        assert (max(record.ratio for record in found) > 100) is broken
+
+
+@pytest.mark.parametrize(
+    ("name", "of_value", "of_gradient"),
+    [("categorical_crossentropy", 11**0.5 + 10, 11**0.5 + 10), ("hinge", 11**0.5 + 10, 4)],
+)
+def test_errors_of_extreme_losses_are_relative_to_what_they_are_made_of(name, of_value, of_gradient):
+    """1 and the number itself; 1 / C in the gradient of a mean over C numbers."""
+
+    def off(loss):
+        def wrong(y, targets, losses, dy):
+            loss(y, targets, losses, dy)
+            losses += 2.0**-15 * (1 + np.abs(losses))
+            dy += 2.0**-15 * (np.abs(dy) + (1 if name.startswith("cat") else 1 / 11))
+
+        return wrong
+
+    kernel = get_loss(name).kernel
+    records = list(extremes._loss([planted({kernel: off})], make_oracle(), name, get_loss(name), 0))
+    assert {r.case for r in records} == {f"{name} extremes"}
+    assert len(records) == 24 * 4
+    for r in records:
+        if np.isfinite(r.measured) and r.measured:
+            assert r.measured == pytest.approx(2.0**-15, rel=0.01), r
+        wanted = of_value if r.tensor.startswith("loss") else of_gradient
+        assert r.bound == pytest.approx(wanted * 2.0**-24)
+    assert sum(r.measured > 0 for r in records) > 80
+
+
+class Still(OurNetwork):
+    """It never learns."""
+
+    def step(self, x, y):
+        pass
+
+
+class StandsStill(BackendContender):
+    def open(self, case, dtype="float32"):
+        return Still(self, case, dtype)
+
+
+STILL = StandsStill("still", lambda dtype: get_backend("numpy", dtype=dtype))
+
+
+def test_distances_are_relative_to_the_oracles_way(monkeypatch):
+    """Who stands still is as far from it as it went."""
+    optimizers, losses = (
+        [("a", Adam()), ("b", SGD())],
+        [(n, get_loss(n)) for n in ("hinge", trajectories.MAIN[1])],
+    )
+    monkeypatch.setattr(trajectories, "optimizer_variants", lambda: iter(optimizers))
+    monkeypatch.setattr(trajectories, "loss_variants", lambda: iter(losses))
+    sizes = Sizes(small=(5,), tiny=(5,), tiny_batch=6, trajectory=2, partners=2, drift=3, batch=9)
+    records = list(trajectories.trajectory_level([STILL], make_oracle(), DATA, sizes, 0))
+    assert {(round(r.measured, 9), r.bound, r.note) for r in records} == {(1.0, 1e-9, "2 updates")}
+    first = list(ACTIVATIONS)[:4]
+    names = [*(f"a {kind}" for kind in first[:2]), *(f"b {kind}" for kind in first[2:])]
+    wanted = [*(f"{name} {trajectories.MAIN[1]}" for name in names), "a relu hinge"]
+    assert list(dict.fromkeys(r.case for r in records)) == wanted
+    assert drift([STILL], make_oracle(), DATA, sizes, 0) == {"still": pytest.approx([1.0] * 3)}
+    step = drift(
+        [BackendContender("64", lambda _: get_backend("numpy", dtype="float64"))],
+        make_oracle(),
+        DATA,
+        sizes,
+        0,
+    )
+    assert max(step["64"]) < 1e-9
+
+
+def test_a_trainings_errors_are_relative_to_the_way_of_its_parameters(monkeypatch):
+    """In float32 accuracies are not compared; what is known exactly has a few roundings."""
+    case = FitCase(
+        "fit", 16, (4,), 3, "tanh", "categorical_crossentropy", SGD(0.1), 0, batch_size=7, epochs=2,
+        images=(255 * DATA.x[:14]).astype(np.uint8), labels=DATA.y[:14],
+    )  # fmt: skip
+    monkeypatch.setattr(fits, "fit_cases", lambda data, seed: [("float64", case), ("float32", case)])
+    after, start = textbook.fit(case)
+    still = StandsStill("still", STILL._open)
+    still.fit = lambda case, dtype: {**after, **start, "loss": after["loss"] * 1.5}
+    found = list(fits.fit_level([still], make_oracle(), DATA, Sizes(), 0))
+    double, single = ({r.tensor: r for r in found if (r.bound == 1e-9) is exact} for exact in (True, False))
+    assert set(double) == set(after) == {*single, "accuracy"}
+    for tensor, record in double.items():
+        wanted = 1.0 if tensor in start else 0.5 if tensor == "loss" else 0.0
+        assert record.measured == pytest.approx(wanted), tensor
+    few = 2.0**-24 * (3**0.5 + 10)
+    assert [single[name].bound for name in ("before", "learning rate")] == pytest.approx([few, few])
+    assert single["predictions"].bound == fits.short_fit(case, "predictions", start, after)
+    assert single["dense_1.W"].bound == fits.short_fit(case, "dense_1.W", start, after)
+
+
+@pytest.mark.parametrize("kernel", ["clip_norm", "clip_value"])
+def test_gradients_exceed_the_limits_of_clipping(kernel, monkeypatch):
+    """Who clips nothing is found out."""
+    variant = [pair for pair in optimizer_variants() if pair[0] == f"sgd {kernel}"]
+    monkeypatch.setattr(resynchronised, "optimizer_variants", lambda: iter(variant))
+    sizes = replace(Sizes(small=(8, 8)), batch=10, candidates=30, resynchronised=1)
+    for wrong, broken in (({}, False), ({kernel: lambda _: lambda g, limit: None}, True)):
+        records = resynchronised.resynchronised_level([planted(wrong)], make_oracle(), DATA, sizes, 0)
+        assert (max(record.ratio for record in records) > 100) is broken
