@@ -1,0 +1,146 @@
+"""The model of rounding by its table in docs/agreement-for-your-code.md, bounds by hand, planted mistakes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backends.testing.bounds import Bound, student
+from backends.testing.gradient import Gradient
+from backends.testing.mutants import Planted, mutants
+from backends.testing.oracle import Oracle, outputs
+from backends.testing.rounding import TINY, Rounding
+from backends.testing.watched import Watched
+
+U = 2.0**-24
+X = np.random.default_rng(1).uniform(0.5, 2.0, (4000, 6)).astype(np.float32)
+SIGNED, FACTOR = X - 1, np.full(6, -0.7, np.float32)
+SIZES = {
+    "multiply": (X, lambda xp, x: x * x, lambda x, r: np.abs(r)),
+    "sqrt": (X, lambda xp, x: xp.sqrt(x), lambda x, r: np.abs(r)),
+    "exp": (X, lambda xp, x: xp.exp(x), lambda x, r: 3 * np.abs(r)),
+    "sum": (SIGNED, lambda xp, x: xp.sum(x, axis=1), lambda x, r: np.abs(x).sum(axis=1)),
+    "mean": (SIGNED, lambda xp, x: xp.mean(x, axis=1), lambda x, r: np.abs(x).mean(axis=1)),
+    "matmul": (SIGNED, lambda xp, x: x @ xp.asarray(FACTOR), lambda x, r: np.abs(x) @ np.abs(FACTOR)),
+    "var": (X, lambda xp, x: xp.var(x, axis=1), lambda x, r: r + ONCE_MORE * x.mean(axis=1) ** 2),
+    "std": (X, lambda xp, x: xp.std(x, axis=1), lambda x, r: r + ONCE_MORE * x.mean(axis=1) ** 2 / r),
+    "cumulative sum": (SIGNED[:100], lambda xp, x: xp.cumulative_sum(x, axis=0)[-1, :],
+                       lambda x, r: (102 / 8) ** 0.5 * np.abs(x).sum(axis=0)),
+    "unknown": (X, lambda xp, x: xp._call("unknown", lambda a: 0 * a + 1 / 3, x), lambda x, r: 4 / 3 + 0 * x),
+    "its arguments": (SIGNED, lambda xp, x: xp._call("unknown", lambda a: a, x), lambda x, r: 7 * np.abs(x)),
+    "linalg": (SIGNED, lambda xp, x: xp._call("linalg.any", lambda a: a - SIGNED.astype(a.dtype), x),
+               lambda x, r: 3 * 4000**0.5 * np.abs(x).max() + 0 * x),
+    "fft": (SIGNED, lambda xp, x: xp._call("fft.any", lambda a: a - SIGNED.astype(a.dtype), x),
+            lambda x, r: 3 * np.abs(x).max() + 0 * x),
+}  # fmt: skip
+"""Array, function, and e / u of each result; of sums without sqrt((k + 2) / 3)."""
+SUMMED = ("sum", "mean", "matmul", "var", "std", "cumulative sum")
+ONCE_MORE = 6 * U / (8 / 3) ** 0.5  # the mean's own error, squared
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_what_a_call_may_lose(name):
+    """From -e to e, and near to both."""
+    array, f, size = SIZES[name]
+    space, values = Watched(wide=True), []
+    for seed in range(40 if name.startswith("cumulative") else 1):
+        for hook in (Rounding(), Rounding(np.random.default_rng(seed))):
+            space.hook = hook
+            values.append(f(space, space.asarray(array)).held)
+    exact, off = np.asarray(values[::2]), np.asarray(values[1::2])
+    root = (8 / 3) ** 0.5 if name in SUMMED else 1.0
+    share = (off - exact) / (U * root * size(array.astype(np.float64), exact[0]))
+    assert 0.96 < share.max() < 1.001
+    assert -0.96 > share.min() > -1.001
+    assert abs(share.mean()) < 0.1
+
+
+@np.errstate(all="ignore")
+def test_numbers_end_where_float32s_do():
+    """Infinite beyond the largest; below the smallest normal one some backends say 0."""
+    space = Watched(wide=True)
+    space.hook = Rounding()
+    large = space.asarray(np.asarray([-2e38, 2e38], np.float32))
+    assert (large * 2).held.tolist() == [-np.inf, np.inf]
+    assert np.isfinite((large * 1.5).held).all()
+    tiny = space.asarray(np.full(1000, 1.5e-38, np.float32))
+    assert (tiny / 2).held.all()
+    space.hook = Rounding(np.random.default_rng(0))
+    assert 400 < np.count_nonzero((tiny / 2).held) < 600
+    assert (tiny / 1.2).held.all()
+
+
+@np.errstate(all="ignore")
+def test_a_bound_is_students_quantile_times_the_spread():
+    """At least u, 0 for what is exact, and none where a run says otherwise."""
+    exact = np.asarray([1.0, 2.0, np.inf, np.nan, 3.0, np.inf])
+    runs = [exact + d for d in ([1e-5, 0, 0, 0, np.inf, 0], [-1e-5, 0, 0, 0, 0, np.nan])]
+    bound = Bound("x", exact, runs, np.float32).bound
+    t = student(2, 1e-6 / 6)
+    np.testing.assert_allclose(bound, [1e-5 * t + TINY, 2 * U + TINY, 0, 0, np.nan, np.nan], rtol=1e-9)
+    places = Bound("i", np.asarray([1, 2]), [np.asarray([1, 2]), np.asarray([1, 3])], np.int64)
+    np.testing.assert_array_equal(places.bound, [0, np.nan])
+    assert np.isnan(Bound("x", exact, [exact, exact[:5]], np.float32).bound).all()
+    verdict = places.judge("b", np.asarray([1, 7], np.int32))  # of any width
+    assert (verdict.ratio, verdict.unjudged, verdict.agrees) == (0.0, 1, True)
+    assert places.judge("b", np.asarray([0, 2])).ratio == np.inf
+    assert "float64 of shape (2,), expected int of shape (2,)" in places.judge("b", np.zeros(2)).note
+    one = Bound("x", 1.0, [1.0, 1.0], np.float32)
+    assert one.judge("b", np.float32(1 + 2 * U)).ratio == pytest.approx(2)
+    assert one.judge("b", np.float32(np.nan)).ratio == np.inf
+
+
+NARROW = np.asarray([[1 + 2.0**-12, 2.0], [3.0, 5.0]], np.float32)
+MISTAKES = [
+    ("sum", "float16 accumulation", lambda xp, x: xp.sum(x), 11.0),
+    ("sum", "dropped term", lambda xp, x: xp.sum(x), 6 + 2.0**-12),
+    ("sum", "dropped term", lambda xp, x: xp.sum(x, axis=1), [1 + 2.0**-12, 3.0]),
+    ("sum", "axis off by one", lambda xp, x: xp.sum(x, axis=1), [4 + 2.0**-12, 7.0]),
+    ("exp", "float16 result", lambda xp, x: xp.exp(x[1, :]), np.float16(np.exp([3.0, 5.0]))),
+    ("matmul", "TF32 factors", lambda xp, x: x @ x, [[7.0, 12.0], [18.0, 31.0]]),
+    ("matmul", "dropped term", lambda xp, x: x @ x[:, 1], [2 + 2.0**-11, 6.0]),
+    ("matmul", "dropped term", lambda xp, x: x[1:, :] @ x, [[3 + 3 * 2.0**-12, 6.0]]),
+    ("var", "ddof", lambda xp, x: xp.var(x[1, :]), 2.0),
+    ("var", "ddof", lambda xp, x: xp.var(xp.concat([x[1, :], x[1, :1]]), correction=1), 8 / 3),
+    ("subtract", "swapped arguments", lambda xp, x: x[1, :] - 1, [-2.0, -4.0]),
+    ("multiply", "stale buffer", lambda xp, x: (x * 1, x * 3)[1], NARROW),
+]
+
+
+@pytest.mark.parametrize(("operation", "mistake", "f", "wrong"), MISTAKES)
+def test_a_mistake_is_what_it_says(operation, mistake, f, wrong):
+    found = []
+    for planted in (Planted(operation, mistake), Planted("floor", mistake), Planted(operation, "")):
+        backend = planted.backend()
+        found.append(backend.to_host(f(backend.xp, backend.from_host(NARROW))))
+        assert (operation, mistake) in planted.fitting
+    np.testing.assert_allclose(found[0], wrong, rtol=1e-7)
+    assert found[0].dtype == np.float32
+    assert np.abs(found[1] - wrong).max() > 1e-5
+    np.testing.assert_array_equal(found[1], found[2])
+
+
+def test_outcomes_of_mutants():
+    """A wrong sum is noticed, a maximum of what is no maximum survives, and some change nothing."""
+    outcomes = mutants(Oracle(lambda xp, x: xp.sum(x) + 0 * xp.max(x), [NARROW]))
+    assert outcomes["sum", "dropped term"] == "noticed"
+    assert outcomes["max", "dropped term"] == "equivalent"
+    survived = mutants(Oracle(lambda xp, x: xp.max(x) * 3000 + xp.sum(x) * 0.3, [np.linspace(1, 1.7, 9)]))
+    assert survived["sum", "float16 accumulation"] == "survived"
+    assert survived["sum", "float64 result"] == "noticed"
+    hidden = mutants(Oracle(lambda xp, x: xp.astype(xp.sum(x), xp.float32), [NARROW]))
+    assert hidden["sum", "float64 result"] == "equivalent"
+
+
+def test_names_of_results():
+    tree = {"a": (1, [2.0]), "_b": 3, "c": np.float32(1)}
+    assert dict(outputs(tree)) == {"a.0": 1, "a.1.0": 2.0, "c": 1}
+    assert dict(outputs(5)) == {"result": 5}
+    assert dict(outputs("text")) == {}
+
+
+def test_gradients_are_compared_in_16_directions():
+    """Shared by the arguments, each with elements of its own."""
+    gradient = Gradient(Oracle(lambda xp, x, y: x, [np.ones(40), np.zeros((3, 5))]))
+    assert np.bincount(gradient.groups).tolist() == [5] * 8 + [2] * 7 + [1]
+    assert set(np.abs(gradient.moves)) == {1.0}
