@@ -270,13 +270,23 @@ def moves_without_their_sign(warp):
 
 
 @mutant("bits", "dropout")
-def mask_keeps_one_word_more(dropout):
-    return lambda bits, x, rate, *rest: dropout(bits, x, rate - 2.0**-31, *rest)
+def one_high_word_more_is_kept(dropout):
+    return lambda bits, *rest: dropout(bits + 2**32, *rest)
 
 
 @mutant("bits", "dropout")
-def mask_keeps_one_word_less(dropout):
-    return lambda bits, x, rate, *rest: dropout(bits, x, rate + 2.0**-31, *rest)
+def one_high_word_less_is_kept(dropout):
+    return lambda bits, *rest: dropout(bits - 2**32, *rest)
+
+
+@mutant("bits", "dropout")
+def one_low_word_more_is_kept(dropout):
+    return lambda bits, *rest: dropout(bits + 1, *rest)
+
+
+@mutant("bits", "dropout")
+def one_low_word_less_is_kept(dropout):
+    return lambda bits, *rest: dropout(bits - 1, *rest)
 
 
 @mutant("bits", "clip_value")
