@@ -173,6 +173,48 @@ def test_fit_is_ours_in_float64(name, optimizer, loss):
         np.testing.assert_allclose(after[key], values, rtol=1e-10, atol=1e-12)
 
 
+def test_evaluate_takes_parts_and_leaves_the_module_as_it_was():
+    x, y = (torch.from_numpy(a) for a in make_data())
+    module, loss = twin.to_torch(make_model(), logits=True), losses_and_optimizers.torch_loss("hinge")
+    with torch.no_grad():
+        outputs = module(x)
+    wanted = float(loss(outputs, y)), float((outputs.argmax(1) == y).double().mean())
+    for training in (True, False):
+        module.train(training)
+        assert twin.evaluate(module, x, y, loss, batch_size=7) == pytest.approx(wanted, rel=1e-12)
+        assert module.training is training
+
+
+@pytest.mark.parametrize(("loss", "bias"), [("hinge", 0.0), ("mean_squared_error", 0.5)])
+def test_an_output_at_the_boundary_is_a_no(loss, bias):
+    """With us and in torch, in evaluation and before the first update."""
+    x, y = np.zeros((6, N_IN)), np.asarray([0, 1, 1, 1, 1, 1])
+    model = Sequential([Dense(1)], input_shape=(N_IN,), backend=get_backend("numpy", dtype="float64"))
+    model.compile(loss, metrics=("accuracy",))
+    model.parameters.load({"dense_1.W": np.zeros((N_IN, 1)), "dense_1.b": np.full(1, bias)})
+    module, of_torch = twin.to_torch(model), losses_and_optimizers.torch_loss(loss)
+    tensors = torch.from_numpy(x), torch.from_numpy(y[:, None]).double()
+    boundary = {"boundary": 0.0} if loss == "hinge" else {}  # else it is 0.5
+    evaluated = twin.evaluate(module, *tensors, of_torch, **boundary)[1]
+    trained = twin.fit(module, x, y, loss=loss).history["accuracy"][0]
+    assert (model.evaluate(x, y).accuracy, evaluated, trained) == pytest.approx((1 / 6,) * 3)
+
+
+def test_usual_settings_are_ours():
+    """Batches of 100 in an epoch, Adam, cross-entropy, and the seed 0."""
+    x, y = (np.concatenate([a, a, a]) for a in make_data())
+    backend = get_backend("numpy", dtype="float64")
+    layers = [Dense(8, "tanh"), Dense(CLASSES, "softmax")]
+    model = Sequential(layers, input_shape=(N_IN,), backend=backend, seed=0)
+    model.compile("categorical_crossentropy", "adam")
+    module = twin.to_torch(model)
+    assert twin.from_torch(module, backend).seed == 0
+    theirs = twin.fit(module, x, y).history
+    ours = model.fit(x, y, batch_size=100, epochs=1).history
+    assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-12)
+    assert 0 < theirs["seconds"][0] < 100
+
+
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "hinge", "mean_squared_error"])
 def test_one_output_is_counted_as_ours_is(loss):
     x, y = make_data()
