@@ -91,14 +91,14 @@ def test_functions_have_the_bounds_of_their_kind():
         ("relu", "L1", [(8, 8), (16, 8)]),
         ("relu", "L0", [(8, 0), (16, 0)]),
         ("softmax", "L0", [(8, 20), (1, 10)]),
-        ("gelu", "L0", [(4, 8), (4, 8)]),
+        ("gelu", "L0", [(16, 8), (4, 8)]),
     ],
 )
 def test_errors_of_activations_have_these_units(kind, level, wanted):
     """Of f's value; of dy for the slope, of softmax the largest in a row; of z where it is a factor."""
     z, dy = np.asarray([[2, -8, 1, 0.25], [2, np.inf, 0, 3]]), np.asarray([[2, 4, -8, 0.5], [2, 4, 8, 0.5]])
     if kind == "gelu":
-        z[:, 2:], dy[:, 3] = -2.0, 1.0
+        z[:, 2:], z[0, 3], dy[:, 3] = -2.0, -0.5, 2.0
     right = {kind: np.ones((2, 4)) if kind != "gelu" else np.zeros((2, 4)), f"{kind}'": np.zeros((2, 4))}
     off = {name: v + 2.0**-20 for name, v in right.items()}
     right[kind][1, 1] = off[kind][1, 1] = np.inf

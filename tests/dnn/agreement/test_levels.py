@@ -182,6 +182,13 @@ def test_a_kink_excuses_its_own_place_alone():
 
         return wrong
 
+    def never_0(loss):
+        def wrong(y, targets, losses, dy):
+            loss(y, targets, losses, dy)
+            dy[dy == 0] = 1 / dy.size
+
+        return wrong
+
     def pulls(loss):
         def wrong(y, targets, losses, dy):
             loss(y, targets, losses, dy)
@@ -190,7 +197,7 @@ def test_a_kink_excuses_its_own_place_alone():
 
         return wrong
 
-    for wrong, broken in ((doubled, True), (pulls, False)):
+    for wrong, broken in ((doubled, True), (never_0, True), (pulls, False)):
         found = extremes._loss(
             [planted({"hinge": wrong}, kinks=False)], make_oracle(), "hinge", get_loss("hinge"), 0
         )
