@@ -49,7 +49,7 @@ def late_level(
         # Kernels work in blocks, of which the larger network fills more than one.
         n, hidden = (7, 5) if name in unusual else (640, 41)
         case = Case(f"late {name}", n, (hidden,), 3, "tanh", "categorical_crossentropy", optimizer, seed)
-        truth, others = oracle.open(case, "float64"), [c.open(case) for c in contenders]
+        truth, others = oracle.open(case), [c.open(case) for c in contenders]
         weights = {k: w.astype(np.float64) for k, w in case.weights().items()}
 
         def draws(purpose: str, number: int = number, weights: Named = weights) -> Named:

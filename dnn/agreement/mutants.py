@@ -89,11 +89,11 @@ def _transposed_weight(kernel: Kernel) -> Kernel:
 def _swapped_label(kernel: Kernel) -> Kernel:
     def swap(targets: Array) -> Array:
         if targets.ndim == 2:
-            first, second = np.argsort(-targets.sum(axis=0), kind="stable")[:2]
+            first, second = np.argsort(-targets.sum(axis=0))[:2]
             order = np.arange(targets.shape[1])
             order[[first, second]] = second, first
             return np.ascontiguousarray(targets[:, order])
-        first, second = np.argsort(-np.bincount(targets, minlength=2), kind="stable")[:2]
+        first, second = np.argsort(-np.bincount(targets, minlength=2))[:2]
         return np.where(targets == first, second, np.where(targets == second, first, targets))
 
     return lambda outputs, targets, *rest: kernel(outputs, swap(targets), *rest)

@@ -64,7 +64,7 @@ def compare(
         return {**named, **{f"d {name}": v for name, v in g.items()}}
 
     wanted = ask(truth)
-    _, d = truth.owner.loss(case.loss, wanted["outputs"], y, "float64")
+    _, d = truth.owner.loss(case.loss, wanted["outputs"], y)
     bound = limits(case, truth.state().values, x, y, d)
     yield from judge(level, case.name, wanted, others, ask, lambda name, unit: unit * bound[name], note=note)
 
@@ -75,7 +75,7 @@ def network_level(
     """Every activation and every loss; the worst of a few batches for each tensor."""
     for case in cases(data, sizes, seed):
         with nullcontext() if case.hidden == sizes.hidden else one_thread():
-            truth = oracle.open(case, "float64")
+            truth = oracle.open(case)
             others = [c.open(case) for c in contenders]
             found: list[Record] = []
             for step in range(sizes.batches):

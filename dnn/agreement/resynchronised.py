@@ -27,7 +27,7 @@ def resynchronised_level(
     """Every optimizer on a relu network with cross-entropy; the worst step for each tensor."""
     for name, optimizer in optimizer_variants():
         case = data.case(f"-{name}", sizes.small, optimizer, seed)
-        leader, truth = oracle.open(case, "float64"), oracle.open(case, "float64")
+        leader, truth = oracle.open(case), oracle.open(case)
         others = [c.open(case) for c in contenders]
         found: list[Record] = []
         for step in range(sizes.resynchronised):

@@ -28,7 +28,7 @@ def bits(seed: int, purpose: str, layer: int, step: int, n: int) -> np.ndarray:
 
 def order(case: FitCase, epoch: int) -> np.ndarray:
     """The rows of an epoch, which counts from 1."""
-    return np.argsort(bits(case.seed, "shuffle", 0, epoch, len(case.labels)), kind="stable")
+    return np.argsort(bits(case.seed, "shuffle", 0, epoch, len(case.labels)))
 
 
 def mask(case: FitCase, step: int, batch: int) -> np.ndarray:

@@ -65,7 +65,7 @@ def drift(
     def flat(named: Named) -> np.ndarray:
         return np.concatenate([v.ravel() for v in named.values()])
 
-    truth = oracle.open(case, "float64")
+    truth = oracle.open(case)
     start = flat(truth.state().values)
     networks = [c.open(case) for c in contenders if c.trains]
     found: dict[str, list[float]] = {network.name: [] for network in networks}
