@@ -56,7 +56,7 @@ def ours(settings: Settings, workers: Workers, stack: ExitStack) -> Slice:
     epochs = iter(range(1, 10**6))
 
     def run(updates: int) -> None:
-        if batches.done + updates > batches.updates or not batches.done:
+        if batches.done + updates > batches.updates:
             batches.begin(next(epochs))
         batches.run(updates)
 

@@ -83,8 +83,9 @@ def killed(counts: Sequence[int], arguments: Sequence[str], folder: Path, kills:
                 _wait(process, chance, folder)
                 if not (alive := ranks(process.pid)) or (folder / RESULT).exists():
                     continue
-                os.kill(chance.choice(alive), signal.SIGKILL)
-                done += 1
+                with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                    os.kill(chance.choice(alive), signal.SIGKILL)
+                    done += 1
                 if (folder / CONFIG).exists() and chance.random() < 0.5:
                     _end(process, alive)
                     told = ["--resume", str(folder)]
