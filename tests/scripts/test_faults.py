@@ -1,0 +1,309 @@
+"""What kills trainings would find: each fault that a training could have is counted. test_resume.py and
+test_workers.py show that ours have none.
+"""
+
+import errno
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import faults
+import numpy as np
+import pytest
+from fault_injection import comparison, groups, harness, troubles
+from fault_injection.harness import Harness, Tally
+from fault_injection.troubles import FileLimit, FullDisk, Kill
+from helpers import small_data, small_model
+
+from backends import InputError, get_backend
+from dnn import Adam, LinearDecay
+from dnn.callbacks import latest_state
+from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
+from dnn.callbacks.training_checkpoint import state_files
+from dnn.training.state import StateError, TrainingState, write_state
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="trainings are forked, which this system cannot"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
+
+def state_file(folder, epoch):
+    return folder / f"state-{epoch:05d}-0000000.safetensors"
+
+
+def training(arguments):
+    """Six states, weights and a result. Beside the run's folder lies what is wrong with it, if anything."""
+    run, resumed = Path(arguments[-1]), arguments[-2] == "--resume"
+    wrong = {path.name for path in run.parent.iterdir()}
+
+    def pause():
+        (run.parent / "waiting").touch()
+        time.sleep(60)
+
+    run.mkdir(exist_ok=True)
+    (run / "config.json").write_text("{}")
+    (run / ".lock").write_text(str(time.time_ns()))
+    if resumed and "exits" in wrong:
+        return os.write(2, b"it broke") and 3
+    if resumed and "forgets" in wrong and state_files(run):
+        for path in state_files(run):
+            path.unlink()
+        pause()
+    try:
+        done = latest_state(run).epoch
+    except StateError:
+        done = 0
+    for epoch in range(done + 1, 7):
+        write_state(TrainingState(epoch, 0, {}, {"loss": [0.5]}, {"x": np.ones(3)}), state_file(run, epoch))
+        if epoch == 3 and not resumed and "waits" in wrong:
+            if "tears" in wrong:
+                state_file(run, epoch).write_bytes(b"half a state")
+            pause()
+    (run / "model.safetensors").write_bytes(b"others" if resumed and "differs" in wrong else b"weights")
+    (run / "result.json").write_text(json.dumps({"test_accuracy": 0.5, "seconds": time.time()}))
+    return 0
+
+
+@dataclass
+class Waiting(Kill):
+    """A kill of a training that waits for it."""
+
+    seconds: float = 0.0
+
+    def wait(self, pid, run):
+        while not (run.parent / "waiting").exists():
+            time.sleep(1e-3)
+        (run.parent / "waiting").unlink()
+        return super().wait(pid, run)
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """What is wrong -> the harness, after one training was killed so often."""
+
+    def of(*wrong, times=1, damaging=False, chance=0.5):
+        made = Harness(training, ["--epochs", "6"], tmp_path / "runs")
+        for word in ("waits", *wrong):
+            (tmp_path / "runs" / word).touch()
+        draw = random.Random(0)
+        made.chance = SimpleNamespace(random=lambda: chance, randrange=draw.randrange, choice=lambda c: c[-1])
+        made._disturbed(lambda resumed: Waiting(), times, damaging)
+        return made
+
+    return of
+
+
+def test_a_training_that_loses_nothing_is_clean(killed):
+    found = killed()
+    assert not found.run.exists()
+    assert (found.tally.clean, found.tally.kills, found.tally.closed) == (True, {"running": 1}, 0)
+    assert found.tally.line() == (
+        "1 kills (start-up 0, resume 0, saving 0, running 1; up to 1 of one training), 0 trainings with "
+        "write errors, 0 damaged states and 0 closed pipes survived, 1 finished: 0 newest states unreadable, "
+        "0 lost, 0 mismatches, 0 unexpected ends"
+    )
+
+
+def test_a_damaged_state_is_no_loss(killed):
+    tally = killed(damaging=True, chance=0.0).tally
+    assert (tally.clean, tally.damaged, tally.closed, tally.finished) == (True, 1, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "times", "counted", "failures"),
+    [
+        ("differs", 1, {"mismatches": 1, "finished": 1}, ("model.safetensors differs",)),
+        ("tears", 1, {"unreadable": 1, "finished": 1}, ()),
+        ("forgets", 2, {"lost": 1, "finished": 1, "chain": 2}, ()),
+        ("exits", 1, {"finished": 0}, ("exit 3: it broke",)),
+    ],
+)
+def test_a_training_that_goes_wrong_is_found(killed, wrong, times, counted, failures):
+    tally = killed(wrong, times=times).tally
+    assert {name: getattr(tally, name) for name in counted} == counted
+    assert (tally.failures, tally.clean) == (failures, False)
+    assert ("1 unexpected ends" in tally.line()) == (wrong == "exits")
+
+
+def test_a_training_that_fails_undisturbed_is_refused(tmp_path):
+    with pytest.raises(InputError, match="undisturbed training failed: it broke"):
+        Harness(lambda arguments: os.write(2, b"it broke") and 4, [], tmp_path / "runs")
+
+
+def test_a_moment_that_had_the_fewest_kills_is_aimed_at():
+    made = Harness.__new__(Harness)
+    made.chance, made.tally, made.expected = random.Random(0), Tally(), range(9)
+    made.first, made.seconds = 1.0, 9.0
+
+    def aimed(least, resumed):
+        made.tally.kills = Counter({name: name != least for name in troubles.MOMENTS})
+        return [made._aimed(resumed) for _ in range(50)]
+
+    assert {kill.file for kill in aimed("saving", True)} == set(range(1, 15))
+    assert 5 < max(kill.seconds for kill in aimed("running", False)) < 9
+    assert 0.5 < max(kill.seconds for kill in aimed("start-up", False) + aimed("resume", True)) < 1
+    for absent, resumed in (("start-up", True), ("resume", False)):  # which cannot come then
+        assert max(kill.seconds for kill in aimed(absent, resumed)) > 1
+
+
+# ----- what is compared
+
+
+def test_what_differs_is_named():
+    name, other = (state_file(Path(), epoch).name for epoch in (1, 2))
+    expected = {"a": 1, "b": 2, name: 3}
+    assert comparison.differences(expected, expected) == []
+    found = {"a": 1, "c": 2, name: 4, other: 5}
+    first, last = ["b is missing", "c is one too many"], f"{name} differs"
+    assert comparison.differences(found, expected) == [*first, f"{other} is one too many", last]
+    assert comparison.differences(found, expected, other_states=True) == [*first, last]
+
+
+def test_times_are_not_compared(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder, seconds in ((one, 1.0), (two, 2.0)):
+        folder.mkdir()
+        times = dict.fromkeys(comparison.TIMES, seconds)
+        state = TrainingState(2, 0, {"seed": 1}, {"loss": [0.5], "seconds": [seconds]}, {"x": np.ones(3)})
+        write_state(state, state_file(folder, 2))
+        (folder / "result.json").write_text(json.dumps({"updates": 9, **times}))
+        (folder / "metrics.jsonl").write_text(json.dumps({"epoch": 1, **times}) + "\n")
+        (folder / ".lock").write_text(str(seconds))
+    found = comparison.contents(one)
+    assert found == comparison.contents(two)
+    assert (found["result.json"], found["metrics.jsonl"]) == ({"updates": 9}, [{"epoch": 1}])
+    assert ".lock" not in found
+    other = {"epoch": 3, "updates": 1, "facts": {}, "history": {}, "arrays": {"x": np.zeros(3)}}
+    for change in ({name: value} for name, value in other.items()):
+        write_state(TrainingState(**{**vars(state), **change}), state_file(two, 2))
+        assert comparison.differences(comparison.contents(two), found), change
+
+
+# ----- what happens to them
+
+
+def test_a_kill_ends_a_process_or_says_how_it_ended(tmp_path):
+    for number in (1, 2):
+        (tmp_path / f".file{number}.unfinished").touch()
+    for command, kill, wanted in (
+        (["sleep", "60"], Kill(0.0), None),
+        (["sh", "-c", "exit 3"], Kill(0.0, 3), 3),
+        (["sleep", "60"], Kill(60.0, 2), None),
+    ):
+        process = subprocess.Popen(command)
+        assert kill.wait(process.pid, tmp_path) == wanted
+        with pytest.raises(ChildProcessError):
+            troubles.ended(process.pid)
+        process.wait()
+
+
+def test_a_disk_is_full_for_some_files(monkeypatch):
+    """From the third on, for two; and a limit on files is set."""
+    flushed, said = [], []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    FullDisk(2, 4).enter()
+    for number in range(6):
+        try:
+            os.fsync(number)
+        except OSError as error:
+            said.append((number, error.errno))
+    assert (flushed, said) == ([0, 1, 4, 5], [(2, errno.ENOSPC), (3, errno.ENOSPC)])
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "setrlimit", lambda *limit: said.append(limit))
+    FileLimit(9).enter()
+    assert said[-1] == (resource.RLIMIT_FSIZE, (9, 9))
+
+
+def test_moments_are_told_by_what_is_left(tmp_path):
+    assert troubles.moment(tmp_path, False, []) == "start-up"
+    assert troubles.moment(tmp_path, True, []) == "resume"
+    state_file(tmp_path, 1).touch()
+    assert troubles.moment(tmp_path, True, state_files(tmp_path)) == "resume"
+    assert troubles.moment(tmp_path, True, []) == "running"
+    (tmp_path / ".x.unfinished").touch()
+    assert troubles.moment(tmp_path, True, []) == "saving"
+
+
+def test_damage_is_a_bit_a_cut_or_nothing_left(tmp_path):
+    whole, file, kinds = bytes(range(200)), tmp_path / "state", set()
+    for seed in range(40):
+        file.write_bytes(whole)
+        left = troubles.damage(file, random.Random(seed))
+        assert file.read_bytes() == left != whole
+        flipped = [a ^ b for a, b in zip(whole, left, strict=False) if a != b]
+        kinds.add((len(left) if len(left) in (0, 200) else "cut", len(flipped)))
+        assert all(bits.bit_count() == 1 for bits in flipped)
+    assert kinds == {(200, 1), ("cut", 0), (0, 0)}
+
+
+def test_weights_become_nan_where_the_rate_is_high(monkeypatch):
+    for name in ("on_progress", "every"):
+        monkeypatch.setattr(TerminateOnNaN, name, vars(TerminateOnNaN)[name])
+    troubles.diverge()
+    x, y = small_data()
+    for rate in (0.003, 0.0031):
+        model = small_model(get_backend("numpy"))
+        model.compile(optimizer=Adam(LinearDecay(rate, 999)))
+        if rate > 0.003:
+            with pytest.raises(DivergedError, match=r"epoch 2 .*finite at update 10 of epoch 2"):
+                model.fit(x, y, batch_size=2, epochs=3, verbose=0, callbacks=[TerminateOnNaN()])
+        else:
+            model.fit(x, y, batch_size=2, epochs=3, verbose=0, callbacks=[TerminateOnNaN()])
+
+
+# ----- groups of workers, and the command
+
+
+def test_an_odd_exit_of_a_worker_is_a_failure(tmp_path):
+    made = groups.Groups(training, [], tmp_path / "runs")
+    made.main = lambda arguments: 3
+    made.kill_workers(1)
+    assert len(made.tally.failures) == 5
+    assert all(failure.startswith("exit {") and ": 3" in failure for failure in made.tally.failures)
+
+
+def test_a_group_that_hangs_is_a_failure(tmp_path, monkeypatch):
+    made = groups.Groups(training, [], tmp_path / "runs")
+    monkeypatch.setattr(groups, "LATE", 0.5)
+    made.main, made.tally.failures, made.seconds = lambda arguments: time.sleep(60), ("",) * 4, 0.0
+    made._one(0)
+    assert made.tally.failures[4].startswith("a group of ")
+    assert "hangs" in made.tally.failures[4]
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_the_command_asks_for_so_many_kills_and_fails_where_something_was_lost(lost, monkeypatch, capsys):
+    class Asked:
+        def __init__(self, main, arguments, folder, seed, tally=None, enter=None):
+            self.name, self.tally = folder.name, tally or Tally()
+            asked.append((self.name, seed, arguments[-2:], enter))
+
+        def __getattr__(self, name):
+            return lambda times, told: asked.append((self.name, name, times))
+
+    asked = []
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(variable, "2")
+    monkeypatch.setattr(harness, "Harness", Asked)
+    monkeypatch.setattr(groups, "Groups", Asked)
+    words = "--backends numpy --kills 9 --write-errors 4 --worker-kills 5 --seed 7"
+    monkeypatch.setattr(sys, "argv", ["faults.py", *words.split()])
+    tally = Tally(lost=lost)
+    monkeypatch.setattr(harness, "Tally", lambda: tally)
+    assert faults.main(faults.parse()) == lost
+    assert asked == [
+        ("plain", 7, ["--backend", "numpy"], None),
+        ("rewound", 7, ["--learning-rate", "0.01"], troubles.diverge), ("plain", "kill", 7),
+        ("rewound", "kill", 9), ("plain", "fail_writes", 4),
+        ("groups", 7, ["--worker-timeout", "20"], None), ("groups", "kill_workers", 5),
+    ]  # fmt: skip
+    assert f"{lost} lost" in capsys.readouterr().out
+    assert os.environ["OMP_NUM_THREADS"] == "1"
