@@ -1,0 +1,148 @@
+"""Each command's options: what they are where nothing is said, and what becomes of what is said."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+from command_lines import SCRIPTS
+
+HOW = {"device": None, "precision": "float32", "graphs": False, "threads": None, "require_backend": False}
+ON = {"backend": "numpy", **HOW}
+AUTO = {"backend": "auto", "dtype": "float32", **HOW}
+MNIST = {"dataset": "mnist", "data_dir": None}
+RUN = {"json": False, "allow_nonfinite": False}
+EXAMPLE = {"seed": 0, "seeds": 3, **AUTO}
+TIMED = {"contenders": None, "rotations": None, "updates": None, "batch_size": 100, "hidden": [500, 500],
+         "activation": "sigmoid", "threads": None, "profile": None, "saving": None, "sweep": None,
+         "race": False}  # fmt: skip
+# Command -> what it needs, and its options.
+DEFAULTS = {
+    "train": ("", {
+        **MNIST, **AUTO, "preset": None, "hidden": [500, 500], "activation": "relu",
+        "loss": "categorical_crossentropy", "optimizer": "adam", "learning_rate": None, "schedule": "linear",
+        "warmup": 0, "batch_size": 100, "epochs": 10, "seed": 0, "limit": None, "hold_out": 0, "blocks": 1,
+        "mixed": False, "worker_timeout": 120.0, "run_dir": None, "resume": None, "checkpoint_every": None,
+        "keep": 3, "on_nan": "stop", "quiet": False,
+    }),
+    "evaluate": ("a b", {"run": [Path("a"), Path("b")], **RUN, **ON, "dataset": None, "data_dir": None,
+                         "calibration": None}),
+    "predict": ("a b c", {"run": Path("a"), "images": [Path("b"), Path("c")], **RUN, **ON, "sure_from": None,
+                          "deskew": False}),
+    "draw": ("a", {"run": Path("a"), "allow_nonfinite": False, **ON, "host": "127.0.0.1", "port": 8000,
+                   "keep": None, "deskew": False}),
+    "export": ("a b", {"run": Path("a"), "file": Path("b"), **RUN, "overwrite": False, "input": None,
+                       "logits": False, "rounded": False, "class_names": None}),
+    "doctor": ("", {}),
+    "agree": ("", {**MNIST, "backends": None, "levels": None, "quick": False, "seed": 0,
+                   "precision": "float32", "mutant": None, "derived": False, "report": None, "json": False,
+                   "epochs": 10, "seeds": 5, "limit": None}),
+    "benchmark": ("", {**MNIST, **TIMED, "json": None, "picture": None}),
+    "lecture": ("", {**MNIST, "backend": "auto", **HOW, "only": None, "list": False, "quick": False,
+                     "epochs": None, "limit": None, "out": None, "presets": None, "agreement": None,
+                     "speed": None, "tried": None, "seed": 0}),
+    "gpu_check": ("", {"parts": None, "device": "cuda", "data_dir": None, "json": None}),
+    "faults": ("", {"backends": "numpy,torch", "kills": 100, "write_errors": 20, "worker_kills": 0,
+                    "seed": 0}),
+    "scale": ("", {**MNIST, "backend": "numpy", "workers": "1,2,4,8", "kills": 0, "preset": None,
+                   "batch_size": 800, "blocks": 8, "epochs": 2, "limit": None, "seed": 0, "rotations": 12,
+                   "updates": 12, "picture": None, "json": None}),
+    "classify_texts": ("", {**EXAMPLE, "epochs": 8, "columns": 4096, "files": None}),
+    "find_anomalies": ("", {**EXAMPLE, "epochs": 100, "normal": [0, 1, 2, 3, 4], "bottleneck": 8,
+                            "dataset": "digits", "data_dir": None, "limit": 10_000}),
+    "predict_disease": ("", {**EXAMPLE, "epochs": 40, "folds": 10}),
+    "recognise_images": ("", {**EXAMPLE, "epochs": 10, "dataset": None, "data_dir": None, "limit": 10_000}),
+}  # fmt: skip
+# What is said, and what becomes of it.
+SAID = [
+    ("train", "--preset p --hidden 3 4 --activation tanh --loss l --optimizer sgd --learning-rate 2 "
+     "--schedule s --warmup 5 --batch-size 6 --epochs 7 --seed 8 --limit 9 --hold-out 10 --blocks 2 --mixed "
+     "--worker-timeout 3 --run-dir r --resume q --checkpoint-every 11 --keep 12 --on-nan rewind --quiet "
+     "--dataset d --data-dir e --backend b --device c --dtype float64 --precision tf32 --graphs --threads 13 "
+     "--require-backend",
+     {"preset": "p", "hidden": [3, 4], "activation": "tanh", "loss": "l", "optimizer": "sgd",
+      "learning_rate": 2.0, "schedule": "s", "warmup": 5, "batch_size": 6, "epochs": 7, "seed": 8, "limit": 9,
+      "hold_out": 10, "blocks": 2, "mixed": True, "worker_timeout": 3.0, "run_dir": "r", "resume": "q",
+      "checkpoint_every": 11, "keep": 12, "on_nan": "rewind", "quiet": True, "dataset": "d", "data_dir": "e",
+      "backend": "b", "device": "c", "dtype": "float64", "precision": "tf32", "graphs": True, "threads": 13,
+      "require_backend": True}),
+    ("train", "--hidden", {"hidden": []}),
+    ("evaluate", "a --json --allow-nonfinite --calibration c.png --dataset d",
+     {"json": True, "allow_nonfinite": True, "calibration": Path("c.png"), "dataset": "d"}),
+    ("predict", "a b --json --sure-from 0.5 --deskew", {"json": True, "sure_from": 0.5, "deskew": True}),
+    ("draw", "a --host h --port 1 --keep k --deskew",
+     {"host": "h", "port": 1, "keep": Path("k"), "deskew": True}),
+    ("export", "a b --overwrite --input uint8 --logits --rounded --class-names x,y",
+     {"overwrite": True, "input": "uint8", "logits": True, "rounded": True, "class_names": "x,y"}),
+    ("agree", "--quick --seed 1 --derived --json --epochs 2 --seeds 3 --limit 4 --report r",
+     {"quick": True, "seed": 1, "derived": True, "json": True, "epochs": 2, "seeds": 3, "limit": 4,
+      "report": "r"}),
+    ("benchmark",
+     "--contenders a b --rotations 1 --updates 2 --batch-size 3 --hidden 4 --threads 5 --profile",
+     {"contenders": ["a", "b"], "rotations": 1, "updates": 2, "batch_size": 3, "hidden": [4], "threads": 5,
+      "profile": "numpy"}),
+    ("benchmark", "--saving --json j --picture p",
+     {"saving": "numpy", "json": Path("j"), "picture": Path("p")}),
+    ("lecture", "--list --quick --epochs 1 --limit 2 --out o --presets a b --agreement c --speed d --seed 3",
+     {"list": True, "quick": True, "epochs": 1, "limit": 2, "out": Path("o"),
+      "presets": [Path("a"), Path("b")], "agreement": [Path("c")], "speed": Path("d"), "seed": 3}),
+    ("gpu_check", "--json j --parts p", {"json": Path("j"), "parts": "p"}),
+    ("faults", "--kills 1 --write-errors 2 --worker-kills 3 --seed 4",
+     {"kills": 1, "write_errors": 2, "worker_kills": 3, "seed": 4}),
+    ("scale", "--kills 1 --batch-size 2 --blocks 3 --epochs 4 --limit 5 --seed 6 --rotations 7 --updates 8 "
+     "--picture p --json j", {"kills": 1, "batch_size": 2, "blocks": 3, "epochs": 4, "limit": 5, "seed": 6,
+                              "rotations": 7, "updates": 8, "picture": Path("p"), "json": Path("j")}),
+    ("classify_texts", "--epochs 1 --seed 2 --seeds 3 --columns 4 --files a b",
+     {"epochs": 1, "seed": 2, "seeds": 3, "columns": 4, "files": [Path("a"), Path("b")]}),
+    ("find_anomalies", "--normal 7 8 --bottleneck 2 --limit 3",
+     {"normal": [7, 8], "bottleneck": 2, "limit": 3}),
+    ("predict_disease", "--folds 2", {"folds": 2}),
+]  # fmt: skip
+
+
+@pytest.fixture
+def options(monkeypatch):
+    """(command, words) -> what its ``parse`` makes of them."""
+    monkeypatch.syspath_prepend(str(SCRIPTS / "examples"))
+
+    def of(command, words):
+        monkeypatch.setattr(sys, "argv", [f"{command}.py", *words.split()])
+        found = importlib.import_module(command).parse()
+        return vars(found.options if command == "train" else found)
+
+    return of
+
+
+@pytest.mark.parametrize("command", DEFAULTS)
+def test_defaults(command, options):
+    words, expected = DEFAULTS[command]
+    found = options(command, words)
+    assert found == expected
+    assert {name: type(value) for name, value in found.items()} == {n: type(v) for n, v in expected.items()}
+
+
+@pytest.mark.parametrize(("command", "words", "expected"), SAID)
+def test_what_is_said(command, words, expected, options):
+    found = options(command, words)
+    assert {name: (type(found[name]), found[name]) for name in expected} == {
+        name: (type(value), value) for name, value in expected.items()
+    }
+
+
+def test_what_train_is_told_is_known_from_what_it_takes_by_itself(options, monkeypatch):
+    options("train", "--epochs 10 --quiet")
+    asked = importlib.import_module("train").parse()
+    assert asked.given == {"epochs", "quiet"}
+    assert asked.defaults == DEFAULTS["train"][1]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("train", "--on-nan other"), ("train", "x"), ("evaluate", ""), ("predict", "a"), ("export", "a"),
+     ("classify_texts", "--files a"), ("benchmark", "--race --saving"), ("scale", "--workers")],
+)  # fmt: skip
+def test_what_no_command_takes_is_refused(command, words, options, capsys):
+    with pytest.raises(SystemExit) as stop:
+        options(command, words)
+    assert stop.value.code == 2
+    assert f"{command}.py: error: " in capsys.readouterr().err
