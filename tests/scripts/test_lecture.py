@@ -4,18 +4,26 @@ import csv
 import json
 import re
 import shutil
+import sys
+from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
+import lecture
+import numpy as np
 import pytest
+from _ensemble import Ensemble
 from command_lines import assert_refused, run, run_here
 from documents import figures
-from lecture_experiments import grids, presets, readme, tables, tried
+from helpers import small_model
+from lecture_experiments import grids, noise, presets, readme, tables, tried
 from lecture_experiments.chinese import chinese
-from lecture_experiments.experiments import EXPERIMENTS, STEPS
+from lecture_experiments.experiments import EXPERIMENTS, STEPS, duration
+from lecture_experiments.run import Outcome, Results
 from PIL import Image
 
-from backends import get_backend
-from dnn import Adam, BatchNormalization, Conv2D, Dense, Dropout, OneCycle, RandomElastic, Sequential
+from backends import InputError, get_backend
+from dnn import SGD, Adam, BatchNormalization, Conv2D, Dense, Dropout, OneCycle, RandomElastic, Sequential
 from dnn.datasets import load_dataset
 from dnn.layers import Layer, RandomTranslation
 from dnn.presets import PRESETS
@@ -125,6 +133,108 @@ def test_numbers_that_cannot_be_are_refused(option):
 
 def test_the_steps_are_experiments():
     assert set(STEPS) <= set(EXPERIMENTS)
+
+
+def outcome(name, **values):
+    return Outcome(**{f.name: values.get(f.name, 0) for f in fields(Outcome)} | {"name": name, **values})
+
+
+def test_each_experiment_is_what_the_pages_figures_say_of_it():
+    for row in docs_rows():
+        experiment = EXPERIMENTS[row["experiment"]]
+        made = tables.row(outcome(experiment.name, history={}, updates=experiment.updates(60_000)))
+        for name in ("hidden", "activation", "goal", "search", "batch", "updates"):
+            assert made[name] == row[name], (experiment.name, name)
+        wanted = {"sgd": SGD(0.1), "adam": Adam(1e-3), "L-BFGS": None}[row["search"]]
+        assert experiment.optimizer == wanted
+    made = tables.row(outcome("linear", history={"loss": [0.5, 0.25]}, test_accuracy=0.98768, seconds=1.6))
+    assert [made[name] for name in ("training loss", "accuracy", "s")] == ["0.2500", "0.9877", "2"]
+
+
+def test_how_long_an_experiment_takes_by_hand():
+    """Of 7,840 weights: 6,000 updates, and 600,000 images; features are made once of each image."""
+    linear = duration(EXPERIMENTS["linear"], 60_000, 784)
+    assert linear == pytest.approx(6000 * (1e-4 + 1.3e-9 * 7840) + 600_000 * 2.2e-11 * 7840)
+    assert duration(EXPERIMENTS["features-hog"], 60_000, 784) == pytest.approx(linear + 12.0)
+
+
+def test_an_experiment_that_differs_in_its_name_alone_is_not_trained_again(tmp_path):
+    backend, results = get_backend("numpy"), Results(tmp_path / "results")
+    twin, other = EXPERIMENTS["depth-2-sigmoid"], EXPERIMENTS["depth-2-relu"]
+    assert results.twin(twin, {"seed": 3}, backend) is None
+    results.keep(small_model(backend), outcome("lecture", history={"loss": [0.5]}, seed=3, dataset="digits"))
+    model, found = results.twin(twin, {"seed": 3}, backend)
+    assert (found.name, found.history, model.input_shape) == ("depth-2-sigmoid", {"loss": [0.5]}, (6,))
+    assert results.twin(other, {"seed": 3}, backend) is None
+    with pytest.raises(InputError, match="seed 3, expected 4"):
+        results.twin(twin, {"seed": 4}, backend)
+
+
+@pytest.mark.parametrize(
+    ("words", "settled"),
+    [("", (10, None, "runs/lecture")), ("--quick", (3, 10_000, "runs/lecture-quick")),
+     ("--quick --epochs 5 --out o", (5, 10_000, "o")), ("--limit 7", (10, 7, "runs/lecture"))],
+)  # fmt: skip
+def test_quick_is_for_what_was_not_given(words, settled, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["lecture.py", *words.split()])
+    arguments = lecture.parse()
+    lecture.settle(arguments)
+    assert (arguments.epochs, arguments.limit, arguments.out) == (*settled[:2], Path(settled[2]))
+
+
+def test_noise_has_the_strength_it_says():
+    """As a share of 255, around the pixels as they are, and cut at 0 and 255."""
+
+    def evaluate(x, y):
+        seen.append(x)
+        return SimpleNamespace(accuracy=np.mean(y))
+
+    seen, model = [], SimpleNamespace(backend=get_backend("numpy"), evaluate=evaluate)
+    data = SimpleNamespace(x_test=np.full((500, 40), 128, np.uint8), y_test=np.asarray([0, 1]))
+    assert noise._accuracies(model, data, 1) == [0.5] * len(noise.NOISE)
+    assert [round(float(x.std()) / 255, 2) for x in seen[:3]] == [0.0, 0.1, 0.2]
+    assert np.all(seen[0] == 128)
+    assert abs(seen[1].mean() - 128) < 1
+    assert (seen[-1].min(), seen[-1].max(), seen[-1].dtype) == (0, 255, np.float32)
+
+
+def test_rows_are_joined_and_put_in_order():
+    old, new = [["h", "a"], ["x", "1"], ["y", "2"]], [["h", "a"], ["y", "3"], ["z", "4"]]
+    assert grids.joined(old, new) == [["h", "a"], ["x", "1"], ["y", "3"], ["z", "4"]]
+    assert (grids.joined(old, []), grids.joined([], new)) == (old, new)
+    other = [["h", "b"], ["y", "5"]]
+    assert grids.joined(old, other) == other
+    assert grids.in_order([["h"], ["c"], ["a"], ["b"]], "abc") == [["h"], ["a"], ["b"], ["c"]]
+    assert (grids.per_cent(0.1234), grids.share("12.3 %"), grids.share("5")) == ("12.3 %", 12.3, 5.0)
+
+
+@pytest.mark.parametrize("text", ["h,a\nx,y\n", "h,a\nx,1,2\n", "h,a\n", ""])
+def test_figures_that_are_none_are_refused(tmp_path, text):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(InputError, match="cannot be read"):
+        grids.read(tmp_path / "a.csv")
+
+
+def test_rows_of_presets_by_hand():
+    """Means of accuracies and of probabilities, of which one run has neither; other epochs are refused."""
+
+    def made(seed, accuracy, epochs=3, held=0, p=((0.9, 0.1), (0.6, 0.4))):
+        model = SimpleNamespace(predict=lambda x: np.asarray(p)[: len(x)])
+        return presets.Run("quick", epochs, seed, held, accuracy, Ensemble([], [model]))
+
+    data = SimpleNamespace(
+        x_test=range(2), y_test=np.asarray([0, 1]), x_train=range(9), y_train=np.asarray([1] * 8 + [0])
+    )
+    one, two = made(0, 0.9), made(2, 0.8, p=((0.7, 0.3), (0.2, 0.8)))
+    (row,) = presets._rows([one, two], data, presets._reached)  # 0.8 and 0.4, 0.6: both right
+    assert row == ["quick", "3", "90.00 %", "-", "80.00 %", "-", "-", "85.00 %", "100.00 %", "30.00"]
+    assert presets._rows([one], data, presets._reached) == [["quick", "3", "90.00 %", *"-------"]]
+    with pytest.raises(InputError, match=r"quick had \[3, 4\] epochs"):
+        presets._rows([one, made(1, 0.9, epochs=4)], data, presets._reached)
+    (row,) = presets._rows([made(0, 0.9, held=1)], data, presets._sure)  # of the test 0.6 is wrong
+    assert row == ["quick", "3", "35.00", "0.9000", "50.00 %", "100.00 %"]
+    (row,) = presets._rows([made(0, 0.9, held=2)], data, presets._sure)
+    assert row == ["quick", "3", "35.00", "-", "-", "-"]
 
 
 def docs_rows():
