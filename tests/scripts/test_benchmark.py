@@ -1,19 +1,37 @@
 """The benchmark: that it runs, and that its arithmetic is right. No test looks at how long anything takes."""
 
+import importlib.util
+import io
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
+import benchmark
 import command_lines
 import numpy as np
 import pytest
 from _workers import CannotRun
-from benchmarks import floors, quartiles, race, ratios, report, rotation, saving, sweep
+from benchmarks import (
+    contenders,
+    floors,
+    peers,
+    profile,
+    quartiles,
+    race,
+    ratios,
+    report,
+    rotation,
+    saving,
+    sweep,
+    worker,
+)
 from benchmarks.contenders import CONTENDERS, available, environment, get_contender
 from benchmarks.settings import Settings, from_json
 from benchmarks.sweep import Sweep, exponent, larger_half, settings_at
-from benchmarks.task import load
+from benchmarks.task import Prepared, load
 from benchmarks.worker import timed, train
 from command_lines import SCRIPTS, assert_refused, run_here
 
@@ -195,6 +213,62 @@ def test_requirements_are_judged_by_the_ratio_of_quartiles():
     assert text.index("floor-torch") < text.index("ours on torch") < text.index("PyTorch eager")
 
 
+@pytest.mark.parametrize(
+    ("words", "mode", "rotations"),
+    [("", "compare", 24), ("--sweep depth", "compare", 6), ("--saving", "show_saving", 5),
+     ("--race", "show_race", 5), ("--profile", "show_profile", 24), ("--race --rotations 3", "show_race", 3)],
+)  # fmt: skip
+def test_what_is_timed_and_how_often(words, mode, rotations, monkeypatch):
+    def called(name):
+        return lambda arguments, *settings: seen.append((name, arguments.rotations, *settings))
+
+    seen = []
+    for name in ("compare", "show_saving", "show_race", "show_profile"):
+        monkeypatch.setattr(benchmark, name, called(name))
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *words.split()])
+    benchmark.main(benchmark.parse())
+    assert seen == [(mode, rotations, *([] if mode == "show_race" else [Settings()]))]
+    more = "--dataset digits --data-dir d --hidden 3 --activation relu --batch-size 4 --updates 5 --threads 1"
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *words.split(), *more.split()])
+    benchmark.main(benchmark.parse())
+    assert mode == "show_race" or seen[1][2] == Settings("digits", "d", (3,), "relu", 4, 5, threads=1)
+
+
+def test_a_sweep_and_a_race_have_contenders_of_their_own(monkeypatch, capsys):
+    def one(names, seeds, settings):
+        seen.append((names, seeds, settings))
+        for name in names:
+            yield name, {"seconds": [2.0], "accuracy": [0.5]}
+
+    seen, none = [], dict.fromkeys(("contenders", "json", "picture", "data_dir"))
+    arguments = SimpleNamespace(rotations=2, updates=9, sweep="depth", dataset="d", **none)
+    swept = Sweep("depth", {1: made_up(numpy=[1.0])})
+    monkeypatch.setattr(sweep, "sweep", lambda *asked: seen.append(asked[:-1]) or swept)
+    benchmark.compare(arguments, Settings())
+    assert seen == [("depth", benchmark.SWEPT, Settings(), 2, 9)]
+    monkeypatch.setattr(race, "run", one)
+    benchmark.show_race(arguments)
+    names = ["numba", "torch", "pytorch-fused", "keras-jax"]
+    assert seen[1] == (names, 2, {"dataset": "d", "data_dir": None})
+    assert capsys.readouterr().err.splitlines()[0] == "numba: 0.5000 after 2.0 s"
+
+
+def test_each_racer_has_each_seed_in_turn(monkeypatch):
+    def ask(module, name, settings, timeout, variables):
+        return {"asked": (module, name, settings, variables.get("KERAS_BACKEND"))}
+
+    monkeypatch.setattr(race, "ask", ask)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    found = list(race.run(["numpy", "keras-jax"], 2, {"dataset": "digits"}))
+    assert [name for name, _ in found] == ["numpy", "keras-jax"] * 2
+    assert [answer["asked"][2]["seed"] for _, answer in found] == [0, 0, 1, 1]
+    assert found[0][1]["asked"][2] == {"dataset": "digits", "seed": 0}
+    assert found[1][1]["asked"][::3] == ("benchmarks.race", "jax")
+    monkeypatch.setitem(race.RACERS, "numpy", lambda name, data, *more: (name, len(data.x_test), *more))
+    asked = json.dumps({"dataset": "digits", "data_dir": None, "seed": 3})
+    assert race.race("numpy", asked) == ("numpy", 360, 3, 5 * 6)  # 1,437 digits are six batches of 250
+
+
 def test_rotations_alternate_and_leave_out_what_fails():
     asked = []
 
@@ -206,6 +280,9 @@ def test_rotations_alternate_and_leave_out_what_fails():
     assert asked == ["numpy", "torch", "pytorch", "numpy", "pytorch"]
     assert results.missing == {"torch": "no"}
     assert results.ms("numpy") == [1.0, 1.0]
+    for updates, chunk, rotations, wanted in ((7, 100, 3, 2), (2, 100, 3, 1), (9, 2, 3, 2)):
+        settings = Settings(updates=updates, chunk=chunk)
+        assert rotation.rotate(["numpy"], settings, rotations, run=one).settings.chunk == wanted
 
 
 def test_a_worker_that_fails_says_why():
@@ -257,6 +334,22 @@ def test_sweeps_change_one_setting(tmp_path):
     assert sweep.as_json(swept)["exponents"] == {"numpy": 1.0}
 
 
+def test_a_sweep_times_what_the_budget_holds():
+    """2e11 operations, but at least six updates and at most 3,000, in six slices."""
+    held = (("batch", 1, 3000), ("width", 4000, 18), ("batch", 10000, 6), ("depth", 1, 1251))
+    for kind, value, updates in held:
+        found = settings_at(kind, value, Settings())
+        assert (found.updates, found.chunk) == (updates, updates // 6)
+    assert settings_at("width", 4000, Settings(batch=1000)).updates == 6
+    assert settings_at("depth", 2, Settings(hidden=())).hidden == (500, 500)
+    assert settings_at("width", 9, Settings(hidden=())).hidden == (9,)
+    few = settings_at("samples", 50, Settings(), 7)
+    assert (few.limit, few.updates, few.chunk) == (50, 7, 1)
+    assert settings_at("samples", 1000, Settings()).updates == 1500
+    assert settings_at("samples", 60_000, Settings(), 700).updates == 600
+    assert larger_half({1: 1.0, 2: 1.0}) == {1: 1.0, 2: 1.0}
+
+
 def test_settings_survive_json_and_refuse_what_is_unknown():
     settings = Settings(hidden=(3,), threads=1)
     assert from_json(json.dumps(asdict(settings))) == settings
@@ -266,9 +359,182 @@ def test_settings_survive_json_and_refuse_what_is_unknown():
         from_json("{")
 
 
+@pytest.mark.parametrize("name", ["batch", "updates", "chunk", "unroll", "threads", "limit"])
+def test_settings_are_positive(name):
+    assert getattr(Settings(**{name: 1}), name) == 1
+    with pytest.raises(InputError, match=name):
+        Settings(**{name: 0})
+
+
 def test_threads_are_set_before_a_process_starts():
     assert environment("numpy", 1)["OPENBLAS_NUM_THREADS"] == "1"
     assert environment("keras-jax", None)["KERAS_BACKEND"] == "jax"
+    assert environment("numpy", None) == dict(os.environ)
+
+
+def test_threads_that_were_not_set_are_refused(monkeypatch):
+    kept = []
+    for variable in contenders.THREAD_VARIABLES:
+        monkeypatch.setenv(variable, "2")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 1, 2}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: kept.append(cores), raising=False)
+    worker.pin("numpy", None)
+    worker.pin("numpy", 2)
+    assert kept == []
+    worker.pin("keras-jax", 2)
+    assert kept == [[1, 2]]
+    monkeypatch.setenv(contenders.THREAD_VARIABLES[-1], "3")
+    with pytest.raises(CannotRun, match="threads is 2"):
+        worker.pin("numpy", 2)
+
+
+def test_what_is_not_installed_is_said(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("torch", "jax") else 1)
+    assert contenders.why_not("numpy") is None
+    assert contenders.why_not("tutorial") == "torch not installed"
+    assert contenders.why_not("keras-jax") == f"jax not installed; {contenders.PEERS}"
+    assert contenders.why_not("keras-torch").startswith("torch not installed; ")
+    assert {get_contender(name).kind for name in ("numpy", "numba", "torch-graphs")} == {"ours"}
+    assert (get_contender("jax").kind, get_contender("floor-cupy").kind) == ("peer", "floor")
+
+
+# ----- one slice
+
+
+def test_what_is_learned_is_judged_alike(monkeypatch):
+    """On the first examples alone; what has no probability at all costs no infinity."""
+    monkeypatch.setattr(worker, "LOOKED_AT", 2)
+    seen, p = [], np.asarray([[0.5, 0.5], [1.0, 0.0]], np.float32)
+    x, y = np.asarray([[0], [255], [9]], np.uint8), np.asarray([1, 1, 0])
+    task = SimpleNamespace(x=x, y=y, x_test=x[:2], y_test=np.asarray([0, 1]))
+    made = Prepared(print, lambda rows: seen.append(rows.tolist()) or p)
+    assert worker.quality(made, task) == {
+        "train_loss": pytest.approx((np.log(2) + 30 * np.log(10)) / 2), "test_accuracy": 0.5,
+    }  # fmt: skip
+    assert seen == [[[0.0], [1.0]]] * 2
+    assert worker.quality(Prepared(print), task) == {}
+
+
+def test_memory_and_other_work_are_read_from_the_system(monkeypatch):
+    files = {
+        "/proc/self/status": "VmPeak:\t9 kB\nVmHWM:\t 2048 kB\n",
+        "/proc/stat": "cpu  100 10 50 999 9 1 2 3 9 9\n",
+    }
+    monkeypatch.setattr(worker, "open", lambda path, **_: io.StringIO(files[path]), raising=False)
+    monkeypatch.setattr(worker, "time", SimpleNamespace(process_time=lambda: 0.25))
+    monkeypatch.setattr(os, "sysconf", lambda name: {"SC_CLK_TCK": 100}[name])
+    assert (worker.peak_memory_mb(), worker.busy()) == (2.0, 1.66 - 0.25)
+    files.update(dict.fromkeys(files, "nothing\n"))
+    assert worker.busy() is None
+    assert 1 < worker.peak_memory_mb() < 1e5  # from elsewhere
+    assert worker.import_memory_mb(Settings(dataset="digits")) is None
+
+
+def test_a_slice_is_asked_for_by_a_line(monkeypatch):
+    clock, busy = iter([10.0, 12.0, None, 3.0, 5.0, 4.0]), []
+    monkeypatch.setattr(worker, "busy", lambda: busy.append(1) or next(clock))
+    monkeypatch.setattr(worker, "WAKE", 0.0)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("next\nnext\nlast\n"))
+    settings = Settings(dataset="random", hidden=(4,), updates=6, chunk=2, batch=1000)
+    first, second, last = worker.measure("numpy", settings)
+    assert first["other"] > 0
+    assert (second["other"], last["other"]) == (None, 0.0)
+    assert [found["trained"] for found in (first, second, last)] == [8, 10, 12]  # an epoch is six
+    assert ["test_accuracy" in found for found in (first, second, last)] == [False, False, True]
+
+
+def test_whole_epochs_are_called_for_as_the_data_last():
+    """Three updates of ten examples are an epoch."""
+    seen, task = [], SimpleNamespace(settings=Settings(batch=10), updates_an_epoch=3)
+    run = peers.in_calls(task, lambda rows: seen.append((rows.start, rows.stop)))
+    for n in (1, 2, 2, 2, 7):
+        run(n)
+    assert seen == [(0, 10), (10, 30), (0, 20), (0, 20), (0, 30), (0, 30), (0, 10)]
+
+
+def test_a_task_is_whole_batches():
+    task = load(Settings(dataset="digits", batch=100, limit=250, updates=7, hidden=(5,)), "there")
+    assert (len(task.x), len(task.y), task.device) == (200, 200, "there")
+    assert (task.updates_an_epoch, task.whole) == (2, 2)
+    assert (task.widths, task.image_shape, len(task.x_test)) == ((64, 5, 10), (8, 8), 360)
+    assert load(Settings(dataset="digits", updates=1)).whole == 1
+    assert sorted(task.order(3).ravel()) == list(range(200))
+    assert task.order(3).shape == (2, 100)
+    assert not np.array_equal(task.order(3), task.order(4))
+    np.testing.assert_allclose(task.floats(), task.x / 255, rtol=1e-6)
+    with pytest.raises(InputError, match="batch is 251, expected at most the 250"):
+        load(Settings(dataset="digits", batch=251, limit=250))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "part"),
+    [("gather", "gather"), ("dense", "dense"), ("linear", "dense"), ("activation", "activation"),
+     ("adam", "optimizer"), ("softmax_cross_entropy", "loss"), ("hinge", "loss"), ("max_pool", "rest")],
+)  # fmt: skip
+def test_kernels_are_part_of_an_update(kernel, part):
+    assert profile.part_of(kernel) == part
+
+
+# ----- pictures and tables
+
+
+def test_bars_are_quartiles_the_fastest_on_top(drawn):
+    figures, results = drawn(report), made_up(floor_numpy=[1.0, 2.0, 3.0], numpy=[5.0, 4.0, 4.0], torch=[9.0])
+    report.draw(results, "x.png")
+    (axes,) = figures[0].axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        get_contender(name).label for name in ("floor-numpy", "numpy", "torch")
+    ]
+    assert [bar.get_width() for bar in axes.patches] == [1.5, 4.0, 9.0]
+    assert [text.get_text().strip() for text in axes.texts] == ["1.50", "4.00", "9.00"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["products alone", "ours"]
+    low, high = axes.get_ylim()
+    assert low > high
+    lines = [bars[2][0].get_segments()[0] for bars in axes.containers if len(bars) == 3 and bars[2]]
+    spread = quartiles.quartile([1.0, 2.0, 3.0])
+    assert lines[0][:, 0].tolist() == pytest.approx([spread.low, spread.high])
+
+
+def test_lines_are_times_over_what_is_swept(drawn):
+    figures = drawn(sweep)
+    at = {50: made_up(numpy=[1.0], floor_numpy=[0.5]), 100: made_up(numpy=[2.0])}
+    sweep.draw(Sweep("width", at), "x.png")
+    (axes,) = figures[0].axes
+    assert [line.get_xydata().tolist() for line in axes.lines] == [[[50, 1], [100, 2]], [[50, 0.5]]]
+    assert [line.get_linestyle() for line in axes.lines] == ["-", "--"]
+    assert (axes.get_xscale(), axes.get_yscale(), axes.get_ylabel()) == ("log", "log", "ms an update")
+    rows = [line.split() for line in sweep.table(Sweep("width", at)).splitlines()]
+    assert ["50", "1.000", "/", "10.00", "0.500", "/", "5.00"] in rows
+    assert ["100", "2.000", "/", "20.00", "-"] in rows
+
+
+def test_a_report_without_the_baseline_has_no_ratios():
+    results = made_up(numpy=[3.0])
+    found = report.as_json(results)
+    assert (found["ratio_to_pytorch"], found["missing"]) == ({}, {"jax": "jax not installed"})
+    assert {line["verdict"] for line in found["must_hold"]} == {"not run"}
+    assert found["numpy_mb_above_imports"] == 100.0
+    assert "ratio of quartiles" not in report.table(results)
+    assert found["machine"].keys() == {"processor", "cores", "system", "load"}
+    parts = {"name": "numpy", "parts": {"gather": 1.0, "rest": 3.0}, "total": 4.0, "plain": 3.5}
+    rows = [line.split() for line in report.profile_table(parts).splitlines()]
+    assert rows[2:] == [["gather", "1.000", "25%"], ["rest", "3.000", "75%"], ["update", "4.000", "100%"],
+                        ["without", "the", "clocks", "3.500"]]  # fmt: skip
+
+
+def test_threads_are_asked_for_by_a_new_start(monkeypatch, capsys):
+    found, seen = {"name": "numpy", "parts": {}, "total": 1.0, "plain": 1.0}, []
+    monkeypatch.setattr(profile, "profile", lambda name, settings: found)
+    monkeypatch.setattr(os, "execv", lambda *asked: seen.append(asked))
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--profile"])
+    for variable in contenders.THREAD_VARIABLES:
+        monkeypatch.setenv(variable, "1")
+    for threads in (None, 1):
+        benchmark.show_profile(SimpleNamespace(threads=threads, profile="numpy", json=None), Settings())
+    assert seen == []
+    benchmark.show_profile(SimpleNamespace(threads=2, profile="numpy", json=None), Settings())
+    assert seen == [(sys.executable, [sys.executable, "benchmark.py", "--profile"])]
+    assert {os.environ[variable] for variable in contenders.THREAD_VARIABLES} == {"2"}
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch"])
