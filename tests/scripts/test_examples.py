@@ -4,12 +4,15 @@ In this process, but for one refusal of each in a process of its own.
 """
 
 import argparse
+import contextlib
 import importlib
 import re
 from pathlib import Path
 
 import command_lines
 import pytest
+
+from backends import InputError
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "scripts" / "examples"
 NAMES = ("classify_texts", "find_anomalies", "predict_disease", "recognise_images")
@@ -51,6 +54,22 @@ def test_means_and_standard_errors_over_the_seeds(monkeypatch):
     assert example.over_seeds(arguments, lambda seed: (seed, 0.5)) == ["5.0000 +- 0.5774", "0.5000 +- 0.0000"]
     assert example.over_seeds(arguments, lambda seed: (seed,), random=False) == ["4.0000"]
     assert_refused(run("predict_disease", "--seeds", 0), "seeds", "0")
+    for seed, fits in ((2**31 - 3, True), (2**31 - 2, False), (0, True)):
+        arguments = example.parser("", 1).parse_args(["--backend", "numpy", "--seed", str(seed)])
+        with contextlib.nullcontext() if fits else pytest.raises(InputError, match="seed is"):
+            example.open_backend(arguments)
+
+
+def test_texts_are_read_with_and_without_a_header(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    read_texts = importlib.import_module("classify_texts").read
+    file, lines = tmp_path / "texts", "sea\tthe ship\twide\n\nland\ta farmer\n"
+    for header in ("", "class\ttext\nd\tstring\nclass\t\n"):
+        file.write_text(header + lines)
+        assert read_texts(file) == (["the ship\twide", "a farmer"], ["sea", "land"])
+    file.write_text("\n")
+    with pytest.raises(InputError, match="a line without a tab"):
+        read_texts(file)
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
@@ -158,6 +177,8 @@ def test_bad_arguments_are_refused_in_a_sentence(name):
         ("classify_texts", ("--columns", 10**9), ["columns", "262144"]),
         ("recognise_images", ("--dataset", "minst"), ["minst", "mnist"]),
         ("predict_disease", ("--folds", 1), ["folds", "1"]),
+        ("predict_disease", ("--folds", 201), ["folds", "201"]),
+        ("find_anomalies", ("--normal", -1), ["normal", "-1"]),
         ("find_anomalies", ("--normal", 3, 12), ["normal", "12"]),
         ("find_anomalies", ("--normal", *range(10)), ["normal"]),
         ("find_anomalies", ("--bottleneck", 65), ["bottleneck", "64"]),
