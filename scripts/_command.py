@@ -62,13 +62,14 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         from backends.errors import one_line
 
-        print(f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)", file=sys.stderr)
+        say(f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)")
         sys.exit(BAD_INPUT)
 
 
 def say(line: str) -> None:
     """Print a line about progress: on stderr, so that stdout holds results alone."""
-    print(line, file=sys.stderr, flush=True)
+    if sys.stderr is not None:  # as where it was closed before Python started; print would take stdout
+        print(line, file=sys.stderr, flush=True)
 
 
 def write_json(path: Path | None, content: object) -> None:
@@ -107,7 +108,7 @@ class ToStderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         mark = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError):
             say(mark + record.getMessage())
 
 

@@ -195,6 +195,9 @@ def test_too_little_memory_is_said(error, here, capsys):
     said = capsys.readouterr().err
     assert_said(stop.value.code, said, [])
     assert "memory is full" in said
+    assert ("the GPU's memory" in said) == ("--backend numpy" in said) == ("CUDA" in said)
+    assert said.count("9 TiB") == ("CUDA" not in said)  # of what was raised, the first line
+    assert "for an array" not in said
     with pytest.raises(KeyError):  # a bug keeps its traceback
         _command.run(lambda: {}[0])
 

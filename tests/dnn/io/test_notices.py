@@ -42,9 +42,10 @@ class Full(io.StringIO):
 
 
 @pytest.mark.parametrize("stream", [None, Full()])
-def test_a_stderr_that_is_closed_or_full_ends_nothing(log, monkeypatch, stream):
+def test_a_stderr_that_is_closed_or_full_ends_nothing(log, monkeypatch, stream, capsys):
     monkeypatch.setattr(sys, "stderr", stream)
     warn("nobody reads this")
+    assert capsys.readouterr().out == ""
 
 
 def test_what_is_said_is_there_at_once_and_a_closed_stdout_is_no_trouble(monkeypatch, capsys):
