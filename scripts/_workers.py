@@ -66,8 +66,7 @@ def _answer(process: Any, errors: IO[str], timeout: float, word: str) -> Answer:
     late.start()
     try:
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(f"{word}\n")
-            process.stdin.flush()
+            os.write(process.stdin.fileno(), f"{word}\n".encode())  # of which no buffer keeps anything
         for line in process.stdout:
             with contextlib.suppress(ValueError, TypeError):  # else it is a library's talk
                 return dict(json.loads(line))
