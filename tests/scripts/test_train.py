@@ -1,0 +1,342 @@
+"""train.py's parts: what a preset sets, what --resume takes from a run, what is said; agree.py's choices."""
+
+import json
+import signal
+import sys
+from types import SimpleNamespace
+
+import _building
+import _command
+import _resuming
+import agree
+import numpy as np
+import pytest
+import train
+
+from backends import InputError, get_backend
+from dnn import SGD, Dense, LinearDecay, Sequential, agreement
+from dnn.agreement import Record, derived, report
+from dnn.datasets import Dataset
+from dnn.layers import Conv2D, Flatten, Rescaling
+from dnn.presets import PRESETS
+from dnn.workers import WorkerError, Workers
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """words -> what train.py is asked for."""
+
+    def of(*words):
+        monkeypatch.setattr(sys, "argv", ["train.py", *map(str, words)])
+        return train.parse()
+
+    return of
+
+
+def data(n=25):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (n, 64), dtype=np.uint8), rng.integers(0, 10, n)
+    return Dataset("digits", x, y, x[:5], y[:5], (8, 8), 10)
+
+
+# ----- what is trained
+
+
+def test_a_preset_sets_what_was_not_given(asked):
+    options = _building.settle(asked("--preset", "quick"))
+    assert (options.epochs, options.batch_size) == (PRESETS["quick"].epochs, PRESETS["quick"].batch_size)
+    assert (options.epochs, options.batch_size) != (10, 100)
+    options = _building.settle(asked("--preset", "quick", "--epochs", 10, "--batch-size", 100))
+    assert (options.epochs, options.batch_size) == (10, 100)
+    with pytest.raises(InputError, match="did you mean 'quick'"):
+        _building.settle(asked("--preset", "quik"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--hidden", 3), ("--activation", "relu"), ("--loss", "mean_squared_error"), ("--optimizer", "adam"),
+     ("--learning-rate", 1), ("--schedule", "linear"), ("--warmup", 0)],
+)  # fmt: skip
+def test_what_a_preset_sets_cannot_be_given_too(asked, words):
+    with pytest.raises(InputError, match=f"^{words[0]} was given with --preset"):
+        _building.build(asked("--preset", "quick", *words), get_backend("numpy"), data(), 25)
+
+
+def test_the_options_network_and_optimizer(asked):
+    """25 examples are three batches of ten: six updates in two epochs, two of which warm up."""
+    words = "--hidden 4 3 --activation tanh --epochs 2 --batch-size 10 --warmup 2 --seed 5 --optimizer sgd"
+    model = _building.build(asked(*words.split()), get_backend("numpy"), data(), 25)
+    layers = [Rescaling(1 / 255), Dense(4, "tanh"), Dense(3, "tanh"), Dense(10, "softmax")]
+    same = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"), seed=5)
+    same.compile()
+    assert model.config() == same.config()
+    np.testing.assert_array_equal(model.parameters.values, same.parameters.values)
+    assert model.optimizer == SGD(LinearDecay(0.01, 4, warmup=2))
+    more = ("--learning-rate", 0.5, "--schedule", "constant", "--loss", "binary_crossentropy", "--hidden")
+    model = _building.build(asked(*more), get_backend("numpy"), data(), 25)
+    assert model.optimizer.config()["learning_rate"]["rate"] == 0.5
+    assert [layer.config().get("activation") for layer in model.layers] == [None, "sigmoid"]
+    model = _building.build(asked("--preset", "quick", "--epochs", 3), get_backend("numpy"), data(), 250)
+    assert model.optimizer == PRESETS["quick"].optimizer(9)  # of 100 examples: 2.5 batches
+
+
+def test_when_a_preset_reached_its_aims():
+    assert list(_building.reached("quick", [1.0, 2.0, 4.0], [0.9, 0.98, 0.984])) == [
+        "98.0 % test accuracy: after 3.0 s, epoch 2", "98.5 % test accuracy: not reached",
+    ]  # fmt: skip
+    for none in (None, "lecture"):
+        assert list(_building.reached(none, [1.0], [1.0])) == []
+
+
+def test_what_is_held_out_is_judged():
+    """Of four, the last three: sure of one, and of two equally, one of which is wrong."""
+    p = np.eye(2)[[0, 0, 1]] * 0.6 + 0.2
+    p[0] = 0.9, 0.1
+    held = SimpleNamespace(x_train=np.arange(4), y_train=np.asarray([1, 0, 1, 1]))
+    seen = []
+    model = SimpleNamespace(predict=lambda x: seen.append(x.tolist()) or p)
+    found = _building.judged(model, held, 3)
+    assert found["held_out_accuracy"] == pytest.approx(2 / 3)
+    assert (found["sure_from"], found["sure"]) == (0.9, {"right": 1.0, "refused": pytest.approx(2 / 3)})
+    assert seen == [[1, 2, 3]]
+    held.y_train = 1 - held.y_train
+    found = _building.judged(SimpleNamespace(predict=lambda x: p), held, 3)
+    assert (found["sure_from"], found["sure"]) == (None, {"right": None, "refused": None})
+    assert _building.judged(model, held, 0) == {}
+
+
+# ----- what is resumed
+
+
+@pytest.mark.parametrize(
+    ("name", "default", "fitting", "others"),
+    [
+        ("on_nan", "stop", ["stop", "rewind"], ["", None, 1]),
+        ("hidden", [500, 500], [[], [1, 2]], [None, 1, "1", [True], [1.0]]),
+        ("epochs", 10, [1], [None, True, 1.0, "1"]),
+        ("worker_timeout", 120.0, [1, 1.5], [None, True, "1"]),
+        ("mixed", False, [True], [None, 1, 0]),
+        ("loss", "mse", ["x"], [None, 1]),
+        ("preset", None, [None, "best"], [1, True]),
+        ("learning_rate", None, [None, 1, 0.5], ["1", True]),
+        ("limit", None, [None, 1], ["1", True, 1.0]),
+        ("checkpoint_every", None, [None, 1], ["1", True, 1.0]),
+        ("device", None, [None, "cpu"], [1]),
+        ("threads", None, [None, 1], ["1", 1.0]),
+    ],
+)
+def test_values_that_the_command_line_could_give(name, default, fitting, others):
+    assert [_resuming.fits(name, value, default) for value in fitting] == [True] * len(fitting)
+    assert [_resuming.fits(name, value, default) for value in others] == [False] * len(others)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The folder of a run that was begun."""
+    config = {"dataset": "digits", "model": {}, "hidden": [7], "epochs": 4, "backend": "torch", "keep": 9,
+              "quiet": True, "data_dir": "/elsewhere", "mixed": True, "run_dir": "x",
+              "worker_timeout": 5.0}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    return tmp_path
+
+
+def test_options_are_the_commands_then_the_runs_then_usual(asked, run):
+    options = _resuming.resumed(asked("--resume", run, "--keep", 5), Workers())
+    assert (options.keep, options.hidden, options.epochs, options.backend) == (5, [7], 4, "torch")
+    assert (options.quiet, options.data_dir, options.mixed, options.run_dir) == (False, None, False, None)
+    assert (options.worker_timeout, options.seed, options.resume) == (120.0, 0, str(run))
+
+
+ANEW = ("--backend b", "--device c", "--require-backend", "--precision p", "--graphs", "--threads 1",
+        "--data-dir d", "--quiet", "--checkpoint-every 1", "--keep 1", "--on-nan rewind", "--mixed",
+        "--worker-timeout 1")  # fmt: skip
+THE_RUNS = ("--preset p", "--hidden 3", "--activation a", "--loss l", "--optimizer o", "--learning-rate 1",
+            "--schedule s", "--warmup 1", "--batch-size 1", "--epochs 1", "--seed 1", "--limit 1",
+            "--hold-out 1", "--blocks 2", "--run-dir r", "--dtype float64", "--dataset d")  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ANEW)
+def test_options_that_may_be_given_anew(asked, run, words):
+    given = asked("--resume", run, *words.split())
+    (name,) = given.given - {"resume"}
+    assert getattr(_resuming.resumed(given, Workers()), name) == getattr(given.options, name)
+
+
+@pytest.mark.parametrize("words", THE_RUNS)
+def test_options_that_are_the_runs_own(asked, run, words):
+    with pytest.raises(InputError, match=f"^{words.split()[0]} was given with --resume"):
+        _resuming.resumed(asked("--resume", run, *words.split()), Workers())
+
+
+def test_what_cannot_be_resumed(asked, run):
+    for text, word in (('{"dataset": "digits"}', "no 'model'"), ('{"model": 1}', "no 'dataset'"),
+                       ('{"model": 1, "dataset": 2}', "no fitting 'dataset'")):  # fmt: skip
+        (run / "config.json").write_text(text)
+        with pytest.raises(InputError, match=word):
+            _resuming.resumed(asked("--resume", run), Workers())
+    (run / "result.json").touch()
+    with pytest.raises(InputError, match="is finished"):
+        _resuming.resumed(asked("--resume", run), Workers())
+
+
+def test_a_state_is_of_this_training():
+    names = "loss", "accuracy", "seconds", "val_loss", "val_accuracy"
+    history = {name: [0.1, 0.2] for name in names}
+    _resuming.require_whole(SimpleNamespace(epoch=3, history=history), 2)  # at its end
+    _resuming.require_whole(SimpleNamespace(epoch=1, history={}), 2)
+    for epoch, lines, epochs in (
+        (3, history, 1), (2, history, 2), (4, history, 5), (3, {**history, "loss": [0.1]}, 2),
+        (3, {name: history[name] for name in history if name != "val_accuracy"}, 2),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match="the saved state"):
+            _resuming.require_whole(SimpleNamespace(epoch=epoch, history=lines), epochs)
+
+
+# ----- what is said
+
+
+def made(**changes):
+    layers = [Rescaling(1 / 255), Dense(16, "relu"), Dense(10, "softmax")]
+    model = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"))
+    options = SimpleNamespace(dataset="digits", epochs=3, batch_size=2, resume=None, data_dir=None)
+    fields = {"options": options, "data": None, "x": range(5), "y": None, "model": model, "state": None,
+              "folder": SimpleNamespace(path="runs/a"), "workers": None}  # fmt: skip
+    return train.Run(**{**fields, **changes})
+
+
+def test_what_a_run_says_of_itself(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["scripts/train.py"])
+    run, state = made(), SimpleNamespace(epoch=2, updates=7)
+    told = "digits, 5 training examples, 64-16-10, numpy on cpu, run folder runs/a"
+    assert (train.headline(run), run.updates, run.again) == (told, 9, "scripts/train.py --resume runs/a")
+    run.options.data_dir, run.options.resume = "my data", "runs/a"
+    assert run.again == "scripts/train.py --resume runs/a --data-dir 'my data'"
+    assert train.headline(run) == f"{told}, from the start"
+    layers = [Conv2D(2, 3), Flatten(), Dense(10, "softmax")]
+    model = Sequential(layers, input_shape=(8, 8, 1), backend=get_backend("numpy"))
+    run = made(state=state, model=model, options=run.options)
+    assert " 8x8x1-6x6x2-10, " in train.headline(run)
+    assert train.headline(run).endswith("run folder runs/a, from epoch 2, update 7")
+
+
+def test_each_worker_of_a_machine_has_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(_command, "open_backend", lambda options: options.device)
+    for size, device, expected in (
+        (2, "cuda", "cuda:1"), (2, "cpu", "cpu"), (1, "cuda", "cuda"), (2, "cuda:0", "cuda:0")
+    ):  # fmt: skip
+        workers = SimpleNamespace(local_size=size, local_rank=1)
+        assert train.open_backend(SimpleNamespace(device=device), workers) == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "heard", "code"), [(False, 15, 143), (False, None, None), (True, 15, None)]
+)
+def test_a_worker_that_heard_a_signal_ends_as_the_first_one(first, heard, code, asked, monkeypatch, tmp_path):
+    def stop(states):
+        return SimpleNamespace(asked=heard and signal.Signals(heard))
+
+    def fails(*_):
+        raise WorkerError("worker 0 has ended")
+
+    monkeypatch.setattr(train, "join", lambda options: SimpleNamespace(first=first))
+    monkeypatch.setattr(train, "finished", lambda *_: False)
+    monkeypatch.setattr(train, "prepare", lambda given, _: made(options=given.options))
+    monkeypatch.setattr(train, "train", fails)
+    monkeypatch.setattr("dnn.callbacks.StopOnSignal", stop)
+    given = asked("--run-dir", tmp_path)
+    if code is None:
+        with pytest.raises(WorkerError):
+            train.main(given)
+    else:
+        assert train.main(given) == code
+
+
+# ----- agree.py
+
+
+def record(level="L0", holds=True):
+    return Record(level, "a case", "z", "numpy", 1.0, 2.0 if holds else 0.5)
+
+
+@pytest.fixture
+def agreed(monkeypatch, capsys):
+    """words -> (exit code, what was printed, what was asked for), where each level has one record."""
+
+    def check(contenders, few, levels, sizes, seed):
+        asked_for["check"] = [c.name for c in contenders], len(few.x), levels, sizes, seed
+        return [record(level, asked_for["holds"]) for level in levels]
+
+    def accuracy(contenders, train, test, epochs, seeds):
+        asked_for["L5"] = len(train.x), len(test.x), epochs, seeds
+        return [record("L5")]
+
+    asked_for = {}
+    monkeypatch.setattr(agreement, "check", check)
+    monkeypatch.setattr(agreement, "accuracy_level", accuracy)
+
+    def of(*words, holds=True):
+        asked_for.clear()
+        asked_for["holds"] = holds
+        monkeypatch.setattr(sys, "argv", ["agree.py", "--dataset", "digits", *map(str, words)])
+        code = agree.main(agree.parse())
+        return code, capsys.readouterr().out, asked_for
+
+    return of
+
+
+def test_agree_compares_what_it_is_asked_for(agreed, monkeypatch):
+    code, printed, found = agreed("--backends", "numpy,strict,numpy", "--seed", 3)
+    assert found["check"] == (["numpy", "strict"], 1437, list(agreement.LEVELS), agreement.FULL, 3)
+    assert (code, printed.splitlines()[-1]) == (0, "all 5 comparisons hold")
+    code, printed, found = agreed("--backends", "numpy", "--quick", "--levels", "L1,L0", holds=False)
+    assert found["check"][2:] == (["L1", "L0"], agreement.QUICK, 0)
+    assert (code, "L5" in found) == (1, False)
+    words = "--levels L0,L5 --limit 9 --epochs 2 --seeds 4 --backends numpy"
+    _, printed, found = agreed(*words.split())
+    assert (found["check"][2], found["L5"]) == (["L0"], (9, 360, 2, 4))
+    assert agreed("--levels", "L5", "--backends", "numpy")[2]["L5"][0] == 1437
+    monkeypatch.setattr(agreement, "check", lambda *_, **__: [])
+    with pytest.raises(InputError, match=r"levels L3 compare nothing .* at L0 to L2"):
+        agreed("--levels", "L3", "--backends", "numpy")
+
+
+def test_agree_takes_all_that_run_here_but_with_a_mutant(agreed, monkeypatch):
+    seen = []
+    numpy = agreement.get_contender("numpy", "float32")
+    here = [numpy], {"x": "no x"}
+    monkeypatch.setattr(agreement, "available_contenders", lambda asked: seen.append(asked) or here)
+    _, printed, found = agreed("--levels", "L0")
+    assert (found["check"][0], seen) == (["numpy"], ["float32"])
+    assert "not run: x: no x" in printed
+    _, printed, found = agreed("--levels", "L0", "--mutant", "tf32", "--json")
+    told = json.loads(printed)
+    assert (len(found["check"][0]), len(seen), told["asked"]["mutant"]) == (1, 1, "tf32")
+    assert (told["holds"], list(told["backends"]), told["not_run"]) == (True, found["check"][0], {})
+    assert len(agreed("--levels", "L0", "--mutant", "tf32", "--backends", "numpy")[2]["check"][0]) == 2
+
+
+def test_agree_reports_and_compares_with_derived_bounds(agreed, monkeypatch, tmp_path):
+    def compare(few, levels, seed):
+        seen.append((len(few.x), tuple(levels), seed))
+        return [SimpleNamespace(near=near) for near in nears]
+
+    seen, nears = [], [True, False]
+    monkeypatch.setattr(agreement, "drift", lambda *found: {"numpy": [float(found[-1])]})
+    monkeypatch.setattr(report, "write", lambda *written: seen.append(written))
+    agreed("--backends", "numpy", "--levels", "L0", "--seed", 2, "--report", tmp_path / "new")
+    ((folder, text, records, drifts),) = seen
+    assert (folder, json.loads(text)["holds"]) == (tmp_path / "new", True)
+    assert (records, drifts) == ([record()], {"numpy": [2.0]})
+    seen.clear()
+    monkeypatch.setattr(derived, "compare", compare)
+    monkeypatch.setattr(derived, "table", lambda found: f"{len(found)} pairs")
+    assert agreed("--derived", "--seed", 4)[:2] == (1, "2 pairs\n")
+    nears[1] = True
+    assert agreed("--derived", "--levels", "L1")[0] == 0
+    assert seen == [(1437, tuple(derived.LEVELS), 4), (1437, ("L1",), 0)]
+
+
+def test_agree_draws_from_two_thousand_examples(agreed, monkeypatch):
+    large = data(2100)
+    monkeypatch.setattr("dnn.datasets.load_dataset", lambda *_: large)
+    assert agreed("--levels", "L0", "--backends", "numpy")[2]["check"][1] == 2000
