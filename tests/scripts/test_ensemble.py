@@ -1,19 +1,20 @@
 """Several runs that answer as one, how far their sureness can be trusted, and what they say when unsure."""
 
 import json
-import sys
+from types import SimpleNamespace
 
+import _ensemble
+import _figures
+import evaluate
 import numpy as np
 import pytest
-from command_lines import SCRIPTS, assert_refused, run_here
+from _ensemble import Ensemble, calibration_error, found_sure_from, reliability, sure_from, sureness
+from command_lines import assert_refused, run_here
 from PIL import Image
 
-from backends import get_backend
+from backends import InputError, get_backend
 from dnn import load_model
 from dnn.datasets import load_dataset
-
-sys.path.insert(0, str(SCRIPTS))
-from _ensemble import calibration_error, reliability, sure_from, sureness
 
 SMALL = ("--dataset", "digits", "--hidden", 16, "--epochs", 6, "--batch-size", 20, "--backend", "numpy")
 
@@ -57,6 +58,7 @@ def test_what_is_held_out_is_not_trained_on(runs, tmp_path):
     p = outputs(runs[:1], data.x_train[-300:])
     assert result["held_out_accuracy"] == np.mean(p.argmax(axis=1) == data.y_train[-300:])
     assert result["sure_from"] == sure_from(p, data.y_train[-300:])
+    assert result["sure"] == sureness(p, data.y_train[-300:], result["sure_from"])
     n = len(data.x_train) - 300
     run_here("train", *SMALL, "--seed", 1, "--limit", n, "--run-dir", tmp_path / "less")
     same, less = ((run / "model.safetensors").read_bytes() for run in (runs[0], tmp_path / "less"))
@@ -90,6 +92,7 @@ def test_runs_that_do_not_fit_are_refused(runs, tmp_path):
     assert_refused(run_here("train", *SMALL, "--hold-out", 10**6), "hold_out", "fewer than")
     result = run_here("evaluate", other, "--calibration", tmp_path / "x.png")
     assert "all images were trained on" in result.stdout
+    assert_refused(run_here("predict", runs[0], "x.png", "--sure-from=-1"), "sure_from", "-1")
 
 
 def test_sureness_by_hand():
@@ -102,3 +105,109 @@ def test_sureness_by_hand():
     assert [(n, right) for _, right, n in reliability(p, y)] == [(1, 1.0), (1, 1.0), (2, 0.5), (1, 1.0)]
     wanted = (abs(1 - 0.6) + abs(1 - 0.7) + 2 * abs(0.5 - 0.8) + abs(1 - 0.9)) / 5
     assert calibration_error(p, y) == pytest.approx(wanted)
+    assert sureness(p, y, 0.8) == {"right": pytest.approx(2 / 3), "refused": pytest.approx(0.4)}
+    assert sureness(p, y, 0.95) == {"right": 1.0, "refused": 1.0}
+
+
+def test_one_wrong_answer_in_a_thousand_is_few_enough():
+    p = np.linspace(1.0, 0.6, 1000)[:, None] * [1, -1] + [0, 1]
+    y = np.zeros(1000, int)
+    y[-1] = 1
+    assert sure_from(p, y) == p[-1, 0]
+    assert sure_from(p[1:], y[1:]) == p[-2, 0]
+
+
+def test_a_fifteenth_is_a_part_and_certainty_is_in_the_last():
+    sure = np.asarray([1.0, 0.94, 0.67, 0.66])
+    parts = reliability(np.stack([sure, 1 - sure], axis=1), np.zeros(4, int))
+    assert [(round(mean, 6), n) for mean, _, n in parts] == [(0.66, 1), (0.67, 1), (0.97, 2)]
+
+
+def models(*outputs):
+    return [SimpleNamespace(predict=lambda x, p=p: np.asarray(p, np.float32)) for p in outputs]
+
+
+def test_no_probability_at_all_is_a_large_loss_and_no_infinite_one():
+    both = Ensemble([], models([[1.0, 0.0], [0.5, 0.5]], [[1.0, 0.0], [0.0, 1.0]]))
+    loss, accuracy = both.evaluate(np.zeros((2, 1)), np.asarray([1, 1]))
+    assert loss == pytest.approx((-np.log(np.finfo(float).tiny) - np.log(0.75)) / 2)
+    assert accuracy == 0.5
+
+
+def test_images_held_out_are_those_that_no_run_has_seen():
+    data = SimpleNamespace(name="digits", x_train=np.arange(9), y_train=np.arange(9) * 2)
+    many, few = ({"hold_out": n, "dataset": "digits"} for n in (4, 2))
+    x, y = Ensemble([many, few], []).held_out(data)
+    assert (x.tolist(), y.tolist()) == ([7, 8], [14, 16])
+    for other in ({"dataset": "digits"}, {**many, "hold_out": None}, {**many, "dataset": "mnist"}):
+        assert Ensemble([many, other], []).held_out(data) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [('{"sure_from": 0.5}', 0.5), ('{"sure_from": 1}', None), ('{"sure_from": null}', None), ("{}", None),
+     ("[]", None), ("5", None), ("{", None), ("[" * 100_000, None), (None, None)],
+)  # fmt: skip
+def test_what_a_run_is_sure_of_is_read_if_it_can_be(text, found, tmp_path):
+    if text is not None:
+        (tmp_path / "result.json").write_text(text)
+    assert found_sure_from(tmp_path) == found
+
+
+def test_runs_of_other_shapes_are_refused(monkeypatch):
+    def load_run(path, open_backend, nonfinite):
+        asked.append((open_backend, nonfinite))
+        inputs, outputs = path
+        last = SimpleNamespace(output_shape=outputs)
+        return {"run": path}, SimpleNamespace(input_shape=inputs, layers=[last])
+
+    asked, arguments = [], SimpleNamespace(allow_nonfinite="as asked")
+    monkeypatch.setattr("dnn.run_folder.load_run", load_run)
+    monkeypatch.setattr("_command.open_backend", lambda *opened: opened)
+    a, inputs, outputs = ((4,), (2,)), ((5,), (2,)), ((4,), (3,))
+    assert _ensemble.open_ensemble([a, a], arguments).configs == [{"run": a}] * 2
+    assert (asked[0][0]("float64"), asked[0][1]) == ((arguments, "float64"), "as asked")
+    for other in (inputs, outputs):
+        with pytest.raises(InputError, match=r"takes .* and gives .*runs of one input and output"):
+            _ensemble.open_ensemble([a, a, other], arguments)
+
+
+def test_what_sureness_is_worth_is_told(monkeypatch, tmp_path):
+    """Of two held out one is sure and right, of three test images two, and one of these is right."""
+    monkeypatch.setattr(_ensemble, "draw_reliability", lambda *drawn: seen.append(drawn))
+    seen, found = [], {}
+    held = models([[0.9, 0.1], [0.4, 0.6]])[0].predict(None)
+    ensemble = SimpleNamespace(held_out=lambda data: ("x", np.asarray([0, 0])), predict=lambda x: held)
+    data = SimpleNamespace(name="digits", y_test=np.asarray([0, 1, 1]))
+    p = np.asarray([[0.95, 0.05], [0.92, 0.08], [0.2, 0.8]])
+    first, second = evaluate.calibrate(ensemble, data, p, tmp_path, found)
+    told = "sure from 0.9000: of {} images {}% are refused, and {}% of the others right"
+    assert first == told.format("2 held-out", "50.00", "100.00")
+    assert second == told.format("3 test", "33.33", "50.00")
+    assert (found["sure_from"], found["held-out"]) == (pytest.approx(0.9), {"right": 1.0, "refused": 0.5})
+    assert found["test"] == {"right": 0.5, "refused": pytest.approx(1 / 3)}
+    ((_, _, title, path),) = seen
+    assert (title, path) == ("3 test images of digits", tmp_path)
+    held[0] = 0.4, 0.6
+    (line,) = evaluate.calibrate(ensemble, data, p, tmp_path, found)
+    assert line == "on no part of the held-out images 99.9% of the answers are right"
+    assert found["sure_from"] is None
+    for wrong in (-0.01, 1.01):
+        with pytest.raises(InputError, match="no probabilities"):
+            list(evaluate.calibrate(ensemble, data, np.where(p == 0.8, wrong, p), tmp_path, found))
+    list(evaluate.calibrate(ensemble, data, np.eye(2)[[0, 1, 1]], tmp_path, found))  # 0 and 1 are
+
+
+def test_the_reliability_diagram(drawn):
+    figures = drawn(_figures)
+    p = np.asarray([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]])
+    _ensemble.draw_reliability(p, np.asarray([0, 1, 1]), "title", "x.png")
+    upper, lower = figures[0].axes
+    (dots, _, (bars,)) = upper.containers[0]
+    assert dots.get_xydata().tolist() == [pytest.approx([0.6, 1.0]), pytest.approx([0.9, 0.5])]
+    heights = [np.ptp(bar[:, 1]) / 2 for bar in bars.get_segments()]
+    assert heights == pytest.approx([np.sqrt(2 * 1 / 27), 0.25])  # of a binomial with one more of each
+    assert [(bar.get_height(), bar.get_x() + bar.get_width() / 2) for bar in lower.patches] == [
+        pytest.approx((1, 0.6)), pytest.approx((2, 0.9)),
+    ]  # fmt: skip
+    assert (upper.lines[0].get_xydata().tolist(), lower.get_yscale()) == ([[0, 0], [1, 1]], "log")
