@@ -7,11 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
+import doctor
 import numpy as np
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
 
+import backends
+from backends import BackendUnavailable
 from dnn.presets import PRESETS
 
 SMALL = ("--dataset", "digits", "--hidden", "16", "--epochs", "2")
@@ -63,6 +67,12 @@ def test_a_run_leaves_what_it_promises(trained):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert lines[-1]["val_accuracy"] == result["test_accuracy"]
+    assert result["test_loss"] == lines[-1]["val_loss"]
+    assert result["ms_per_update"] == pytest.approx(1e3 * np.median([line["seconds"] for line in lines]) / 15)
+    assert (result["device"], result["seconds_in_sums"], "sure" in result) == ("cpu", 0.0, False)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["rate_factor"] == 1.0
+    assert not {"quiet", "resume", "run_dir", "mixed", "worker_timeout"} & set(config)
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     last = printed.splitlines()[-1].split()
     assert last[:2] == ["test", "accuracy"]
@@ -216,6 +226,26 @@ def test_doctor_names_every_backend():
         assert f"\n{name}: " in result.stdout
 
 
+@pytest.mark.parametrize("works", [True, False])
+def test_doctor_looks_at_the_card_too(works, monkeypatch, capsys):
+    def get(name, device=None):
+        if device == "cuda" and not works:
+            raise BackendUnavailable("no driver")
+        facts = {"backend": name, "two_words": device}
+        return SimpleNamespace(name=name, device="cpu", reason="it is", describe=lambda: facts)
+
+    monkeypatch.setattr(backends, "get_backend", get)
+    monkeypatch.setattr(backends, "available_backends", lambda: {"numpy": None, "cupy": "no GPU"})
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    doctor.main(None)
+    end = ["usable", "    two words: cuda"] if works else ["not usable", "    no driver"]
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "", "numpy: usable", "    two words: None", "", "cupy: not usable", "    no GPU", "",
+        f"torch on cuda: {end[0]}", end[1], "",
+        "--backend auto takes auto on cpu: it is",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("backend", ["torch", "strict"])
 def test_other_backends_train_as_numpy_does(trained, backend, tmp_path):
     result = run_here("train", *SMALL, "--backend", backend, "--seed", 3, "--run-dir", tmp_path / "run")
@@ -276,6 +306,8 @@ def test_export_writes_what_evaluate_and_predict_use(trained, tmp_path):
     before = file.read_bytes()
     assert_refused(run_here("export", trained[0], file, "--logits"), "model.onnx exists", "--overwrite")
     assert file.read_bytes() == before
+    (tmp_path / "link.onnx").symlink_to("nowhere")
+    assert_refused(run_here("export", trained[0], tmp_path / "link.onnx"), "link.onnx exists", "--overwrite")
     assert run_here("export", trained[0], file, "--logits", "--overwrite").returncode == 0
     assert onnxruntime.InferenceSession(file).get_outputs()[0].name == "logits"
     for options, word in ((["--class-names", "a,b"], "10 names"), (["--input", "int8"], "did you mean")):
