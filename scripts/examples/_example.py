@@ -76,7 +76,6 @@ def trained(
     """
     from dnn import Adam, Dense, LinearDecay, Rescaling, Sequential
 
-    batch = min(batch, x.shape[0])
     updates = arguments.epochs * -(-x.shape[0] // batch)
     scaled = [Rescaling(1 / 255)] if str(x.dtype) == "uint8" else []
     layers = [*scaled, *(Dense(count, activation) for count, activation in units)]

@@ -50,9 +50,9 @@ def _model(experiment: Experiment, data: Dataset, backend: Backend, seed: int) -
 
 def film(data: Dataset, backend: Backend, epochs: int, seed: int) -> Film:
     """Of the lecture's network, trained once more and looked at on the way."""
-    batch = min(LECTURE.batch, len(data.x_train))
     model, recorder = _model(LECTURE, data, backend, seed), _Recorder(MOMENTS)
-    model.fit(data.x_train, data.y_train, batch_size=batch, epochs=epochs, verbose=0, callbacks=[recorder])
+    x, y = data.x_train, data.y_train
+    model.fit(x, y, batch_size=LECTURE.batch, epochs=epochs, verbose=0, callbacks=[recorder])
     name = next(iter(model.parameters.shapes))
     views = (model.parameters.views(backend.from_host(flat))[name] for flat in recorder.kept.values())
     return {n: np.array(backend.to_host(W)) for n, W in zip(recorder.kept, views, strict=True)}
@@ -75,7 +75,7 @@ def surface(data: Dataset, backend: Backend, seed: int) -> Surface:
     adam, newton = (_model(EXPERIMENTS[name], some, backend, seed) for name in ("lecture", "lbfgs"))
     batches = -(-len(x) // LECTURE.batch)
     recorder = _Recorder(tuple(range(0, PASSES * batches, max(batches, 10))))
-    adam.fit(x, y, batch_size=min(LECTURE.batch, len(x)), epochs=PASSES, verbose=0, callbacks=[recorder])
+    adam.fit(x, y, batch_size=LECTURE.batch, epochs=PASSES, verbose=0, callbacks=[recorder])
     start = np.array(backend.to_host(newton.parameters.values))
     steps = [start]
     fit_lbfgs(

@@ -14,7 +14,7 @@ from dnn.datasets import Dataset
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import State
 from dnn.sequential import Sequential
-from lecture_experiments.experiments import ALL, EXPERIMENTS, USUAL, Experiment
+from lecture_experiments.experiments import EXPERIMENTS, USUAL, Experiment
 from lecture_experiments.features import with_features
 
 T = TypeVar("T")
@@ -54,10 +54,9 @@ def train(
     if experiment.optimizer is None:
         history, updates = _quasi_newton(model, experiment, data)
     else:
-        batch = n if experiment.batch == ALL else min(experiment.batch, n)
         held = (data.x_test, data.y_test)
-        options: dict[str, Any] = {"batch_size": batch, "epochs": experiment.epochs, "verbose": 0}
-        history = model.fit(x, y, validation_data=held, **options).history
+        options: dict[str, Any] = {"batch_size": experiment.batch or n, "epochs": experiment.epochs}
+        history = model.fit(x, y, validation_data=held, verbose=0, **options).history
         updates = experiment.updates(n)
     seconds = sum(history["seconds"]) if "seconds" in history else time.perf_counter() - start
     result = model.evaluate(data.x_test, data.y_test)

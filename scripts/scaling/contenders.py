@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ def ours(settings: Settings, workers: Workers, stack: ExitStack) -> Slice:
     examples, _ = model.door.admit_training(x, y)
     make = stack.enter_context(steps_in_blocks(model, settings["blocks"], workers))
     batches = Batches(model, examples, settings["batch"], make_step=make)
-    epochs = iter(range(1, 10**6))
+    epochs = count(1)
 
     def run(updates: int) -> None:
         if batches.done + updates > batches.updates:
