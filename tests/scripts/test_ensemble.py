@@ -118,9 +118,11 @@ def test_one_wrong_answer_in_a_thousand_is_few_enough():
 
 
 def test_a_fifteenth_is_a_part_and_certainty_is_in_the_last():
-    sure = np.asarray([1.0, 0.94, 0.67, 0.66])
-    parts = reliability(np.stack([sure, 1 - sure], axis=1), np.zeros(4, int))
-    assert [(round(mean, 6), n) for mean, _, n in parts] == [(0.66, 1), (0.67, 1), (0.97, 2)]
+    sure = np.asarray([1.0, 0.94, 0.9, 0.67, 0.66])
+    parts = reliability(np.stack([sure, 1 - sure], axis=1), np.zeros(5, int))
+    assert [(round(mean, 6), n) for mean, _, n in parts] == [
+        (0.66, 1), (0.67, 1), (0.9, 1), (0.97, 2)
+    ]  # fmt: skip
 
 
 def models(*outputs):
