@@ -25,7 +25,7 @@ from lecture_experiments.run import kept
 HEADINGS = ["settings", "epochs", "right of the images held out"]
 SHARE = 6  # one of so many training images is held out
 # Strength, degrees, scale and shear of RandomElastic.
-_USUAL, _LESS = (30.0, 10.0, 0.1, 0.15), (22.0, 8.0, 0.08, 0.12)
+_USUAL, _LESS, _MORE = (30.0, 10.0, 0.1, 0.15), (22.0, 8.0, 0.08, 0.12), (36.0, 12.0, 0.15, 0.2)
 Layers = Callable[[tuple[int, ...], int], list[nn.Layer]]  # of an image's shape and the number of classes
 
 
@@ -122,8 +122,8 @@ TRIED: Table[Settings] = Table("settings", {
     ),
     "deep": _deep("1500, 1000 and 500 units"),
     "deep-dropout-2": _deep("the same, dropout 0.2", 0.2),
-    "deep-strong": _deep("the preset, but 60 epochs", 0.2, (36.0, 12.0, 0.15, 0.2)),
-    "deep-plain": _deep("the same, no dropout", bent=(36.0, 12.0, 0.15, 0.2)),
+    "deep-strong": _deep("the same, strength 36, 12 degrees, 15 %, 0.2", 0.2, _MORE),
+    "deep-plain": _deep("the same, no dropout", bent=_MORE),
     "cnn-two": Settings("cnn: 32 and 64 filters of 5 x 5", convolutional(*_TWO), 20, 3e-3),
     "cnn-two-dropout": Settings(
         "cnn: the same, dropout 0.4, images not moved", convolutional(*_TWO, moved=0, dropout=0.4), 20, 3e-3,

@@ -14,6 +14,8 @@ LAYERS = {
     "augmented": {**WIDE, **MOVED, "BatchNormalization": 2, "RandomRotation": [10.0],
                   "activations": "relu relu softmax"},
     "elastic": {**WIDE, **BENT, "BatchNormalization": 2, "activations": "relu relu softmax"},
+    "deep": {**MOVED, "Rescaling": [1 / 255], "Dense": [2000, 1500, 1000, 500, 10], "BatchNormalization": 4,
+             "RandomElastic": [(36.0, 5.0, 12.0, 0.15, 0.2)], "activations": "relu relu relu relu softmax"},
     "quick": {**WIDE, **MOVED, "activations": "relu relu softmax"},
     "cnn": {"Conv2D": [(24, (5, 5)), (48, (3, 3)), (64, (3, 3))], "MaxPooling2D": [(2, 2)] * 2,
             "Dense": [128, 10], "BatchNormalization": 4, "Dropout": [0.3],
@@ -25,6 +27,7 @@ TRAINING = {
     "best": (OneCycle(1.6e-2, 600, 0.3), 0.1, 10, 100),
     "augmented": (OneCycle(4e-3, 600, 0.3), 0.0, 10, 100),
     "elastic": (OneCycle(4e-3, 600, 0.3), 0.0, 100, 100),
+    "deep": (OneCycle(4e-3, 600, 0.3), 0.0, 250, 250),
     "quick": (OneCycle(6e-3, 600, 0.2), 0.0, 5, 250),
     "cnn": (OneCycle(3e-3, 600, 0.3), 0.0, 30, 100),
 }  # rate over 600 updates, label smoothing, epochs, batch size

@@ -276,7 +276,7 @@ def test_presets_train(tmp_path, preset):
         assert_refused(result, "Conv2D", "kernel_size (3, 3)")
         return
     assert result.returncode == 0, result.stderr
-    hidden = "1500-1000-500" if preset == "deep" else "500-500"
+    hidden = "2000-1500-1000-500" if preset == "deep" else "500-500"
     assert f"digits, 200 training examples, 64-{hidden}-10, torch on cpu" in result.stdout
     assert run_here("evaluate", tmp_path / "run").returncode == 0
 

@@ -336,9 +336,7 @@ def test_each_setting_trains(name):
     assert tried.train(tried.TRIED[name], load_dataset("digits"), get_backend("numpy"), 2, 0).accuracy > 0.3
 
 
-@pytest.mark.parametrize(
-    ("name", "preset"), [("elastic", "elastic"), ("deep-strong", "deep"), ("cnn", "cnn")]
-)
+@pytest.mark.parametrize(("name", "preset"), [("elastic", "elastic"), ("cnn", "cnn")])
 def test_what_is_called_the_preset_is_that_but_for_its_epochs(name, preset):
     settings, wanted = tried.TRIED[name], PRESETS[preset]
     made = [(type(layer), layer.config()) for layer in settings.layers((28, 28), 10)]
@@ -362,7 +360,12 @@ def test_settings_are_what_their_names_say():
     assert [d["units"] for d in has("deep", Dense)] == [1500, 1000, 500, 10]
     assert [d["rate"] for d in has("deep-dropout-2", Dropout)] == [0.2] * 3
     assert has("deep", Dropout) == has("deep-plain", Dropout) == []
-    assert has("deep-plain", RandomElastic) == has("deep-strong", RandomElastic) != has("deep", RandomElastic)
+    assert has("deep-strong", Dropout) == has("deep-dropout-2", Dropout)
+    (more,) = has("deep-strong", RandomElastic)
+    assert more == usual | {"strength": 36.0, "degrees": 12.0, "scale": 0.15, "shear": 0.2}
+    chosen = [layer.config() for layer in PRESETS["deep"].layers((28, 28), 10)]
+    assert has("deep-plain", RandomElastic) == [more] == [d for d in chosen if "strength" in d]
+    assert has("deep", RandomElastic) == has("deep-dropout-2", RandomElastic) == [usual]
     assert [(d["filters"], d["kernel_size"]) for d in has("cnn-two", Conv2D)] == [(32, [5, 5]), (64, [5, 5])]
     assert [d["rate"] for d in has("cnn-two-dropout", Dropout)] == [0.4]
     assert has("cnn-two-dropout", RandomTranslation) == []
