@@ -56,14 +56,12 @@ def _bent(shape: Shape, bent: nn.Layer) -> list[nn.Layer]:
     return [nn.Rescaling(1 / 255), nn.Reshape(shape), bent, nn.RandomTranslation(1)]
 
 
-def _elastic(*hidden: int, dropout: float = 0.0, **bent: Any) -> Callable[[Shape, int], list[nn.Layer]]:
+def _elastic(*hidden: int, **bent: Any) -> Callable[[Shape, int], list[nn.Layer]]:
     """Hidden layers of so many units, for images that ``RandomElastic`` bends with these settings."""
 
     def layers(image: Shape, classes: int) -> list[nn.Layer]:
-        made: list[nn.Layer] = [nn.Flatten()]
-        for units in hidden:
-            made += _normalised(*([nn.Dropout(dropout)] if dropout else []), units=units)
-        return [*_bent(image, nn.RandomElastic(**bent)), *made, nn.Dense(classes, "softmax")]
+        made = (layer for units in hidden for layer in _normalised(units=units))
+        return [*_bent(image, nn.RandomElastic(**bent)), nn.Flatten(), *made, nn.Dense(classes, "softmax")]
 
     return layers
 

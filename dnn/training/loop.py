@@ -112,10 +112,9 @@ class Training:
         self.network, self.batches, self.validation, self.workers = network, batches, validation, workers
         self.watchers = tuple(c for c in callbacks if workers.first or not c.first_worker_only)
         self.history = History()
-        self._validated: list[str] = []  # of targets of another form something else may be measured
-        if validation is not None:
-            measured = network.measures(validation.y.ndim == 1)
-            self._validated = [f"val_{name}" for name in ("loss", *(m.name for m in measured))]
+        # Of targets of another form something else may be measured.
+        names = () if validation is None else Totals(network, classes=validation.y.ndim == 1).names
+        self._validated = [f"val_{name}" for name in names]
         self.measures = [*batches.totals.names, "seconds", *self._validated]
 
     @cached_property

@@ -12,7 +12,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 import _command
 from _tables import columns
 
-run = _command.run
+run, say = _command.run, _command.say
 
 
 def parser(description: str | None, epochs: int) -> _command.Parser:

@@ -2,7 +2,6 @@
 """Image recognition: handwritten digits, beside logistic regression and nearest neighbours."""
 
 import argparse
-import sys
 import time
 
 import _example
@@ -30,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
     except DatasetError:
         if arguments.dataset:
             raise
-        print("MNIST is not here (train.py fetches it); taking scikit-learn's digits", file=sys.stderr)
+        _example.say("MNIST is not here (train.py fetches it); taking scikit-learn's digits")
         data = load_dataset("digits")
     x, y = data.x_train[:limit], data.y_train[:limit]
     n, inputs = x.shape
