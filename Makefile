@@ -1,10 +1,12 @@
 # make train [BACKEND=auto] [EPOCHS=10] [ARGS="--seed 1"]   set up, fetch MNIST where needed, train
 # make test [ARGS="tests/dnn -x"]                           set up, run the tests, but for the long forms of some
+#           [PROCESSOR=plain]                                 avx2, sse42: as on a processor with these instructions
 # make docs                                                 set up, write the site to build/docs/index.html
 PYTHON  ?= python3
 VENV    ?= .venv
 BACKEND ?= auto
 EPOCHS  ?= 10
+PROCESSOR ?= plain
 ARGS    ?=
 # CuPy comes along where it is asked for and there is an NVIDIA driver: for CUDA 13 from driver 580 on, else for
 # CUDA 12. "sh -c": make before 4.3 runs a plain command without a shell.
@@ -20,7 +22,7 @@ train: $(VENV)/.train-$(EXTRAS)
 # A process for each core, up to four. More threads for the tests' small products would only be in their way.
 test: $(VENV)/.test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
-	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m 'not slow' $(ARGS)
+	$(VENV)/bin/python tests/processors.py $(PROCESSOR) -m pytest -n auto --maxprocesses 4 --dist worksteal -m 'not slow' $(ARGS)
 
 docs: $(VENV)/.docs
 	$(VENV)/bin/python -m sphinx -W --keep-going -q docs build/docs
