@@ -55,7 +55,8 @@ def environment(processor: str) -> dict[str, str]:
     if processor == "plain":
         return {}
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        raise ValueError(f"PROCESSOR is {processor!r}, expected plain: this processor is {platform.machine()}")
+        got = f"PROCESSOR is {processor!r}, expected plain"
+        raise ValueError(f"{got}: this processor is {platform.machine()}")
     modern = processor == "avx2"
     features = _ask(ASK_LLVM)
     if modern and "+avx2" not in features.split(","):
