@@ -47,10 +47,6 @@ class Plan:
         rates: (R,) learning rate of each update; the last one for all after them.
         sums: (3,): of the examples' losses, and of right answers if ``accuracy``.
         unroll: how many updates a backend that records them replays at a time.
-        whole: None, or of how many examples a batch of ``order`` is a part: then a run ends with the gradient
-            of its blocks, in dW and db; position, control array and parameters stay as they are. cuts: where
-            these blocks begin, and the end; the power of two of gradients is added up in the order of
-            ``dnn.workers.tree``, and sums are (blocks, 3).
     """
 
     x: Array | Compressed
@@ -67,5 +63,3 @@ class Plan:
     sums: Array
     accuracy: bool
     unroll: int = 25
-    whole: int | None = None
-    cuts: tuple[int, ...] = ()

@@ -1,21 +1,19 @@
 """How many threads a backend's products have."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Self
 
 from backends.errors import InputError, shown
 
-MOST = 1024
-Way = Callable[[], AbstractContextManager[None]]
+MAX_THREADS = 1024
 
 
 class Threads:
     """A part of Backend: one thread that cannot be changed, unless its library says otherwise."""
 
     name: str
-    shares: ClassVar[bool] = False  # whether threads share what is computed element by element too
 
     @property
     def thread_count(self) -> int:
@@ -34,17 +32,20 @@ class Threads:
 
         Raises InputError: no number of threads; and as ``set_threads``.
         """
-        if type(n) is not int or not 0 < n <= MOST:
-            raise InputError(f"threads is {shown(n)}, expected a whole number from 1 to {MOST}")
+        if type(n) is not int or not 0 < n <= MAX_THREADS:
+            raise InputError(f"threads is {shown(n)}, expected a whole number from 1 to {MAX_THREADS}")
         self.set_threads(n)
         return replace(self, threads=n)  # type: ignore[type-var]
 
-    @contextmanager
-    def in_threads(self, n: int) -> Iterator[None]:
+    def in_threads(self, n: int) -> AbstractContextManager[None]:
         """While it is open, products have n threads; with 1, that which asks for them.
 
         Raises InputError: as ``set_threads``.
         """
+        return self._in_threads(n)
+
+    @contextmanager
+    def _in_threads(self, n: int) -> Iterator[None]:
         before = self.thread_count
         if before != n:
             self.set_threads(n)
@@ -53,7 +54,3 @@ class Threads:
         finally:
             if before != n:
                 self.set_threads(before)
-
-    def ways_alone(self) -> Iterable[Way]:
-        """Ways to compute in one thread, maybe with the bits that all threads give; see ``backends.pace``."""
-        return ()

@@ -27,11 +27,6 @@ class Measure:
     batch: Callable[[Backend, Loss, Array, Array], Array]
     raw: bool = False  # whether it takes what the loss took, maybe logits, else the model's outputs
 
-    @property
-    def apart(self) -> bool:
-        """Whether an example's number does not depend on other examples."""
-        return type(self) is Measure and not isinstance(self.batch, _Own)
-
     def size(self, outputs: int) -> int:
         """How many numbers it keeps for a network with so many outputs."""
         return 1

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from dnn.callbacks import DivergedError, TerminateOnNaN, TrainingCheckpoint
+from dnn.distributed import Workers
 from dnn.optimizers import Optimizer
 from dnn.optimizers.schedules import scaled
 from dnn.sequential import Sequential
@@ -12,7 +13,6 @@ from dnn.training.callback import Callback, require_callbacks
 from dnn.training.history import History
 from dnn.training.state import StateError, TrainingState
 from dnn.validation.settings import natural_number, require_kind
-from dnn.workers import Workers
 
 MOST = 5  # times that the rate is halved
 

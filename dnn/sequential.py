@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from dnn.callbacks.progress_bar import progress_of
+from dnn.distributed.blocks import make_steps
+from dnn.distributed.group import Workers
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
 from dnn.measures import Measure, measures
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
-from dnn.training.blocks import steps_in_blocks
 from dnn.training.callback import Callback, require_callbacks
 from dnn.training.evaluation import Evaluation, evaluate, predict
 from dnn.training.history import History
@@ -25,7 +26,6 @@ from dnn.training.state import TrainingState
 from dnn.training.stream import Stream
 from dnn.validation.arrays import examples as admit_examples
 from dnn.validation.settings import positive_integer, require, require_bool, require_kind
-from dnn.workers import Workers
 
 
 class Sequential(Network):
@@ -102,7 +102,8 @@ class Sequential(Network):
             verbose: 1: a progress bar on a terminal, else a line an epoch; 2: lines; 0: nothing; "auto": the
                 bar where there is a terminal.
             blocks: each batch is cut into so many, a power of two, whose gradients are added in one order:
-                the same bits, whichever threads and workers compute them (``dnn.training.blocks``).
+                the same bits for any number of workers (``dnn.distributed.blocks``). They are computed one
+                after another, in one thread.
             workers: ``Workers.from_environment()`` in processes that torchrun started, each with the same
                 call; they share the blocks. See docs/workers.md.
 
@@ -127,7 +128,7 @@ class Sequential(Network):
             given = x, y, validation_split, validation_data, class_weight, sample_weight
             examples, validation = self.door.admit_training(*given)
             batches = partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch)
-        with self.training(), steps_in_blocks(self, blocks, workers) as make_step:
+        with self.training(), make_steps(self, blocks, workers) as make_step:
             made = batches(make_step=make_step)
             return Training(self, made, validation, callbacks, workers).run(epochs, resume)
 

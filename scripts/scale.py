@@ -112,8 +112,8 @@ def checked(arguments: argparse.Namespace) -> list[int]:
     """The numbers of workers. Raises InputError: an option that does not fit."""
     from backends import InputError, get_backend
     from dnn.datasets import load_dataset
+    from dnn.distributed.tree import require_blocks
     from dnn.validation.settings import natural_number, positive_integer
-    from dnn.workers.tree import require_blocks
 
     for name in ("kills", "epochs", "rotations"):
         natural_number(name, getattr(arguments, name))

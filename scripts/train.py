@@ -106,9 +106,9 @@ def prepare(asked: Asked, workers: Any) -> Run:
     """Everything that can be refused is refused here or by fit's door, before a folder is made."""
     from dnn.callbacks import latest_state
     from dnn.datasets import load_dataset
+    from dnn.distributed.tree import require_blocks
     from dnn.run_folder import RunFolder, free_folder, require_new
     from dnn.validation.settings import natural_number, positive_integer, require
-    from dnn.workers.tree import require_blocks
 
     resume = asked.options.resume is not None
     options = asked.options = resumed(asked, workers) if resume else settle(asked)
@@ -145,7 +145,7 @@ def open_backend(options: argparse.Namespace, workers: Any) -> Any:
 def join(options: argparse.Namespace) -> Any:
     """The workers that torchrun started. Raises InputError: they have no folder that all can find again."""
     from backends import InputError
-    from dnn.workers import Workers
+    from dnn.distributed import Workers
 
     workers = Workers.from_environment(mixed=options.mixed, timeout=options.worker_timeout)
     if workers.size > 1 and not (options.run_dir or options.resume):
@@ -217,7 +217,7 @@ def first_update(begun: float) -> Any:
 
 def main(asked: Asked) -> int:
     from dnn.callbacks import StopOnSignal, Stopped, TrainingCheckpoint
-    from dnn.workers import WorkerError
+    from dnn.distributed import WorkerError
 
     first = first_update(time.perf_counter())
     workers = join(asked.options)

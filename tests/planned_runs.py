@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import dnn.training.step
+import dnn.training.runners
 from dnn import Sequential
 
 
@@ -14,7 +14,7 @@ def trained(case, backend, whole, labels, *, epochs=2, start=None, **settings):
     dtype; and whether each kind of batch had a plan. Not ``whole``: layer by layer.
     """
     layers, x, optimizer, batch = case
-    seen, original = [], dnn.training.step.planned
+    seen, original = [], dnn.training.runners.plan_updates
 
     def planned(step, *rest):
         run = original(step, *rest) if whole else None
@@ -22,7 +22,7 @@ def trained(case, backend, whole, labels, *, epochs=2, start=None, **settings):
         return run
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(dnn.training.step, "planned", planned)
+        patched.setattr(dnn.training.runners, "plan_updates", planned)
         made = [type(layer)(**layer.config()) for layer in layers]
         model = Sequential(made, input_shape=x.shape[1:], backend=backend, seed=4)
         model.compile(optimizer=optimizer)

@@ -50,7 +50,6 @@ NEED_NOT_BE_OPENED = {
     "backends.dispatch": "backend.kernel(name) says what it finds",
     "backends.numpy.blas": "how many threads NumPy's products have",
     "backends.numpy.products": "x @ W",
-    "backends.pace": "all threads, or one where others want the cores",
     "backends.plan": "an update as data",
     "backends.table": "a mapping",
     "backends.threads": "how many a product has",
@@ -71,7 +70,7 @@ NEED_NOT_BE_OPENED = {
     "dnn.optimizers.schedules": "a table of rates",
     "dnn.random": "random numbers by key",
     "dnn.training": "gives its names only",
-    "dnn.training.blocks": "an update in blocks, for threads and workers",
+    "dnn.distributed.blocks": "an update whose batch is cut into blocks, for workers",
     "dnn.training.callback": "watches",
     "dnn.training.evaluation": "forward and loss, without training",
     "dnn.training.history": "lists of numbers",
@@ -80,7 +79,7 @@ NEED_NOT_BE_OPENED = {
     "dnn.training.totals": "adds up losses",
     "dnn.training.stream": "batches from an iterable",
     "dnn.validation.": "refuses what does not fit",
-    "dnn.workers": "processes that share a batch",
+    "dnn.distributed": "processes that share a batch",
 }
 """Modules outside of README's "Read it in an evening" that a file in it imports, and what is enough to know;
 a name with a dot at its end stands for all that is in it."""

@@ -20,8 +20,8 @@ FORBIDDEN = {
     "torch.hub.load", "subprocess.getoutput", "subprocess.getstatusoutput",
 }  # fmt: skip
 NETWORK = {"urllib", "http", "socket", "requests", "ssl", "ftplib", "smtplib", "socketserver", "asyncio"}
-# Fetches; has lines to workers of the same user on the same machine; listens.
-SPEAKS = ("dnn/datasets/download.py", "dnn/workers/memory.py", "scripts/drawing/server.py")
+# Fetches; listens.
+SPEAKS = ("dnn/datasets/download.py", "scripts/drawing/server.py")
 OWN = {
     "backends",
     "dnn",

@@ -179,7 +179,6 @@ def planned(plan: Plan, backend: Backend, bind: Bind, matmul: Matmul | None = No
     known = (
         backend.fused
         and backend.wrap is None
-        and plan.whole is None
         and not isinstance(x, Compressed)
         and dtype_of(x) in ("uint8", backend.dtype_name)
         and dense(x)

@@ -56,10 +56,10 @@ def slope(dz, y, kind):  # type: ignore[no-untyped-def]
 
 
 @part
-def cross_entropy(logits, targets, index, whole):  # type: ignore[no-untyped-def]
-    """(sum of the losses, right answers); ``logits`` become dz = (softmax - target) / whole."""
+def cross_entropy(logits, targets, index):  # type: ignore[no-untyped-def]
+    """(sum of the losses, right answers); ``logits`` (B, C) become dz = (softmax - target) / B."""
     f = np.float32
-    rows, loss, right = f(whole), f(0.0), f(0.0)
+    rows, loss, right = f(logits.shape[0]), f(0.0), f(0.0)
     for i in range(logits.shape[0]):
         row, target = logits[i], targets[index[i]]
         best = 0

@@ -79,9 +79,10 @@ def smooth_moves(xp: Any, bits: Array, rows: Array, columns: Array, strength: fl
     batch, _, height, width = moves.shape
     noise = np.empty((batch, 2 * height * width), moves.dtype)
     _noise(bits, noise)
-    down, turned = noise.reshape(-1, height) @ rows, np.empty((2 * batch, height, width), moves.dtype)
+    down = product(noise.reshape(-1, height), rows)
+    turned = np.empty((2 * batch, height, width), moves.dtype)
     _halved(down.reshape(-1, width, height), turned)
-    np.matmul(turned.reshape(-1, width), columns, out=moves.reshape(-1, width))
+    product(turned.reshape(-1, width), columns, moves.reshape(-1, width))
     moves *= strength * WHOLE
 
 

@@ -79,17 +79,16 @@ def futex(builder: Any, call: Any, address: Any, operation: Any, value: Any) -> 
     return _called(builder, I64, call, ir.Constant(I64, FUTEX), address, operation, value, zero, zero, zero)
 
 
-@native(types.none, *[int64] * 13)
-def gemm(builder, call, flipped_a, flipped_b, adds, m, n, k, a, lda, b, ldb, c, ldc):  # type: ignore[no-untyped-def]
-    """C = A B by the ``cblas_sgemm`` at the address ``call``, for row after row, or C + A B if ``adds`` is 1;
-    ``flipped`` means A^T, B^T.
+@native(types.none, *[int64] * 12)
+def gemm(builder, call, flipped_a, flipped_b, m, n, k, a, lda, b, ldb, c, ldc):  # type: ignore[no-untyped-def]
+    """C = A B by the ``cblas_sgemm`` at the address ``call``, for row after row; ``flipped`` means A^T, B^T.
 
     Integers are passed in registers and words of 64 bits, of which a BLAS of 32-bit integers reads half.
     """
     rows, plain = ir.Constant(I64, 101), ir.Constant(I64, 111)  # CblasRowMajor, CblasNoTrans; 112: CblasTrans
     flips = builder.add(flipped_a, plain), builder.add(flipped_b, plain)
-    one, beta = ir.Constant(F32, 1.0), builder.sitofp(adds, F32)
-    _called(builder, ir.VoidType(), call, rows, *flips, m, n, k, one, a, lda, b, ldb, beta, c, ldc)
+    one, zero = ir.Constant(F32, 1.0), ir.Constant(F32, 0.0)
+    _called(builder, ir.VoidType(), call, rows, *flips, m, n, k, one, a, lda, b, ldb, zero, c, ldc)
 
 
 def syscall() -> int:

@@ -1,7 +1,6 @@
 """Which plans the workers can do, and the records and arrays that they do them with."""
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,8 +25,8 @@ def planned(given: Given) -> Callable[[int], None] | None:
     weights = [a for layer in given.layers for a in (layer.W, layer.dW, *(W for W, _ in layer.slots))]
     if (
         workers is None
-        or (given.whole is None and given.optimizer not in ("adam", "adamw"))
-        or max(b - a for a, b in pairwise(_cuts(given))) > MANY
+        or given.optimizer not in ("adam", "adamw")
+        or given.order.shape[1] > MANY
         or not all(layer.activation in KINDS for layer in given.layers)
         or not all(_lies_as(np.float32, array) for array in weights)
         or not all(_lies_as(np.int64, array) for array in (given.y, given.order))
@@ -35,8 +34,6 @@ def planned(given: Given) -> Callable[[int], None] | None:
     ):
         return None
     made = _made(given)  # whose arrays live as long as the function that is returned
-    if given.whole is not None:
-        return lambda n: workers.run_alone(made[0].ctypes.data, n)
 
     def run(n: int) -> None:
         if not 0 <= int(given.position[0]) <= given.order.shape[0] - n:
@@ -59,30 +56,26 @@ def _made(given: Given) -> tuple[np.ndarray, list[np.ndarray]]:
 
     rows, (examples, inner) = given.order.shape[1], given.x.shape
     plan, layers = np.zeros(1, Plan), np.zeros(len(given.layers), Layer)
-    workers = MOST if given.whole is None else 1
     for record, layer in zip(layers, given.layers, strict=True):
         n_in, n_out = layer.W.shape
-        (mW, mb), (vW, vb) = layer.slots if given.whole is None else ((layer.dW, layer.db),) * 2
+        (mW, mb), (vW, vb) = layer.slots
         fill(
             record, n_in=n_in, n_out=n_out, kind=KINDS[layer.activation], W=layer.W, mW=mW, vW=vW,
             b=_floats(n_out) if layer.b is None else layer.b, mb=mb, vb=vb, dz=_floats(rows * n_out),
-            inputs=_floats((rows + MORE) * n_in), parts=_floats(rows * n_out * workers),
+            inputs=_floats((rows + MORE) * n_in), parts=_floats(rows * n_out * MOST),
         )  # fmt: skip
-    beta1, beta2, epsilon, *decay = given.settings if given.whole is None else (0.0, 0.0, 0.0)
+    beta1, beta2, epsilon, *decay = given.settings
     sparse = _density(given.x) <= SPARSE
     apart = (rows + MORE) * inner if sparse else 0
-    cuts = np.asarray(_cuts(given))
-    waiting = len(cuts).bit_length()  # subtrees whose sums wait for others
-    room = (CHUNK * waiting + len(cuts) + 1) * int(layers["n_out"].max())
+    room = (CHUNK + 1) * int(layers["n_out"].max())
     fill(
         plan[0], y=given.y, order=given.order, position=given.position, accuracy=given.accuracy,
-        rates=given.rates, control=given.control, sums=given.sums, cuts=cuts, blocks=len(cuts) - 1,
-        scale=given.scale, whole=given.whole or 0, **_source(given.x),
+        rates=given.rates, control=given.control, sums=given.sums, scale=given.scale, **_source(given.x),
         **{name: aligned_zeros(apart, np.int32) for name in ("places", "counts", "heights", "starts")},
         rows=rows, inner=inner, examples=examples, layers=layers, depth=len(layers), sparse=sparse,
         changes=given.rates.shape[0], batch=layers[0]["inputs"], turned=_floats(apart),
-        scratch=_floats(room * workers), room=room,
-        logits=_floats(rows * int(layers[-1]["n_out"]) * workers),
+        scratch=_floats(room * MOST), room=room,
+        logits=_floats(rows * int(layers[-1]["n_out"]) * MOST),
         beta1=beta1, rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
         decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR, every=FLUSH_EVERY,
     )  # fmt: skip
@@ -91,10 +84,6 @@ def _made(given: Given) -> tuple[np.ndarray, list[np.ndarray]]:
 
 def _floats(n: int) -> np.ndarray:
     return aligned_zeros(n, np.float32)
-
-
-def _cuts(given: Given) -> tuple[int, ...]:
-    return given.cuts or (0, given.order.shape[1])
 
 
 def _lies_as(dtype: Any, array: np.ndarray) -> bool:

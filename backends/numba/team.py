@@ -31,23 +31,15 @@ class Team:
     @property
     def workers(self) -> int:
         """How many are wanted now: as the BLAS has threads, within the container's share of the cores."""
-        return max(1, min(self.blas.get_threads(), self._quota, MOST))
+        return max(1, min(self.blas.threads.outside, self._quota, MOST))
 
     def run(self, plan: int, n: int) -> None:
         """n updates of the plan at this address. Meanwhile the BLAS computes in the thread that calls it."""
         for done in range(0, n, AT_ONCE):
             with self._lock:
-                threads = self.blas.get_threads()
                 self._resize(self.workers)
-                self.blas.set_threads(1)
-                try:
+                with self.blas.threads.section(1):
                     serve(self._mail, 0, plan, min(AT_ONCE, n - done))
-                finally:
-                    self.blas.set_threads(threads)
-
-    def run_alone(self, plan: int, n: int) -> None:
-        """n blocks of the plan at this address, in the calling thread; other threads may do so too."""
-        serve(self._new_mail(1), 0, plan, n)
 
     def _new_mail(self, size: int) -> np.ndarray:
         mail = aligned_zeros(MAIL, np.int64)

@@ -5,10 +5,6 @@ each for the columns that are its inputs of the next layer. Backward it needs al
 and for its columns of dx, which are the next dz. So a layer costs two meetings (see docs/speed.md). A step of
 the optimizer follows right behind some rows of dW.
 
-Of blocks of a batch there is one worker, and no step: the sum of their gradients stays where it is made. They
-go through each layer one after another, while its W is in the cache, and some rows of all their dW are added
-up in the order of a tree, as ``dnn.workers.tree`` says.
-
 A product is a BLAS's; a first layer whose inputs are mostly 0 takes the others one by one. Every sum has one
 order, so that equal numbers of workers make equal bits.
 """
@@ -16,9 +12,8 @@ order, so that equal numbers of workers make equal bits.
 import numpy as np
 from numba import carray
 
-from backends.numba.blocks import add_up, place_of, take
 from backends.numba.compiling import compiled, part
-from backends.numba.elementwise import activate, cross_entropy, slope
+from backends.numba.elementwise import activate, adam, cross_entropy, slope
 from backends.numba.native import at, floats, gemm, line, numbers, words
 from backends.numba.sparse import add_rows, pick, sparse_product, turn, zeros_of
 from backends.numba.waiting import PLAN, SGEMM, SIZE, TICKET, UPDATES, count, meet, share, wait
@@ -35,7 +30,7 @@ def record(words: str, floats: str = "") -> np.dtype:
 
 Plan = record(
     "rows inner examples x columns ends form y order position layers depth sparse accuracy rates changes "
-    "control sums batch places counts heights turned starts logits scratch room every whole blocks cuts",
+    "control sums batch places counts heights turned starts logits scratch room every",
     "scale beta1 rest1 beta2 rest2 epsilon decay floor",
 )
 Layer = record("n_in n_out kind W b mW vW mb vb inputs parts dz")
@@ -82,83 +77,48 @@ def advanced(plan):  # type: ignore[no-untyped-def]
 
 
 @part
-def multiply(mail, plan, flipped, n, k, a, b, ldb, c, ldc):  # type: ignore[no-untyped-def]
-    """C (B, n) = A B, or A B^T if flipped, block after block; A (B, k)."""
-    cuts = words(plan.cuts, plan.blocks + 1)
-    for i in range(plan.blocks):
-        first, rows = cuts[i], cuts[i + 1] - cuts[i]
-        if rows:
-            x, y = a + 4 * k * first, c + 4 * ldc * first
-            gemm(mail[SGEMM], 0, flipped, 0, rows, n, k, x, k, b, ldb, y, ldc)
-
-
-@part
-def learn_bias(plan, layer, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
+def learn_bias(layer, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
     """db and a step of b in these columns."""
-    n, cuts = high - low, words(plan.cuts, plan.blocks + 1)
+    n = high - low
     if layer.mb and n > 0:
         total = line(scratch, n)
-        for block in range(plan.blocks):
-            total[:] = np.float32(0)
-            for i in range(cuts[block], cuts[block + 1]):
-                row = dz[i, low:high]
-                for j in range(n):
-                    total[j] += row[j]
-            b, mb, vb = layer.b + 4 * low, layer.mb + 4 * low, layer.vb + 4 * low
-            take(plan, b, mb, vb, total, step, scratch + 4 * n, block)
+        total[:] = np.float32(0)
+        for i in range(dz.shape[0]):
+            row = dz[i, low:high]
+            for j in range(n):
+                total[j] += row[j]
+        b, m, v = line(layer.b + 4 * low, n), line(layer.mb + 4 * low, n), line(layer.vb + 4 * low, n)
+        adam(b, total, m, v, step)
 
 
 @part
 def learn(mail, plan, layer, x, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
     """dW = x^T dz in these rows and a step of W right behind, some rows at a time; x (B, high - low)."""
-    n, width, cuts = layer.n_out, high - low, words(plan.cuts, plan.blocks + 1)
+    n, width = layer.n_out, high - low
     for k in range(0, width, CHUNK):
         rows, where = min(CHUNK, width - k), 4 * n * (low + k)
-        w, m, v, size = layer.W + where, layer.mW + where, layer.vW + where, n * rows
-        for block in range(plan.blocks):
-            first, adds = cuts[block], block & 1
-            many = cuts[block + 1] - first
-            place = place_of(m, scratch, size, block) if plan.whole else scratch
-            if many:
-                left, right = x + 4 * (width * first + k), dz + 4 * n * first
-                gemm(mail[SGEMM], 1, 0, adds, rows, n, many, left, width, right, n, place, n)
-            else:
-                nothing = line(place, size)
-                for j in range(size):
-                    nothing[j] = (nothing[j] if adds else np.float32(0)) + np.float32(0)
-            if adds:
-                add_up(m, scratch, size, block)
-        if not plan.whole:
-            take(plan, w, m, v, line(scratch, size), step, 0, 0)
+        size = n * rows
+        gemm(mail[SGEMM], 1, 0, rows, n, plan.rows, x + 4 * k, width, dz, n, scratch, n)
+        w, m, v = line(layer.W + where, size), line(layer.mW + where, size), line(layer.vW + where, size)
+        adam(w, line(scratch, size), m, v, step)
 
 
 @part
 def learn_sparse(plan, layer, dz, scratch, spoiled, step, mine, low, high):  # type: ignore[no-untyped-def]
     """The same of the first layer, whose x is compressed; and ``spoiled`` of the rows as they become."""
-    n, width, blocks = layer.n_out, high - low, plan.blocks
-    cuts, starts = words(plan.cuts, blocks + 1), numbers(plan.starts + 4 * mine, width + 2)
-    dz, zeros = floats(dz, plan.rows, n), floats(scratch, blocks, n)
-    g, spare = line(scratch + 4 * n * blocks, n), scratch + 4 * n * (blocks + 1)
-    for block in range(blocks):
-        zeros_of(dz[cuts[block] : cuts[block + 1]], zeros[block])
-    if not plan.whole:
-        spoiled[:] = np.float32(0)
+    n, width = layer.n_out, high - low
+    starts, dz = numbers(plan.starts + 4 * mine, width + 2), floats(dz, plan.rows, n)
+    zeros, g = line(scratch, n), line(scratch + 4 * n, n)
+    zeros_of(dz, zeros)
+    spoiled[:] = np.float32(0)
     for k in range(width):
-        first, many = 4 * (mine + starts[k]), starts[k + 1] - starts[k]
-        heights, turned = numbers(plan.heights + first, many), line(plan.turned + first, many)
-        where, low_end = 4 * n * (low + k), 0
-        for block in range(blocks):
-            end = many if block == blocks - 1 else low_end
-            while end < many and heights[end] < cuts[block + 1]:
-                end += 1
-            g[:] = zeros[block]
-            add_rows(heights[low_end:end], turned[low_end:end], dz, g)
-            take(plan, layer.W + where, layer.mW + where, layer.vW + where, g, step, spare, block)
-            low_end = end
-        if not plan.whole:
-            W = line(layer.W + where, n)
-            for j in range(n):
-                spoiled[j] += np.float32(0) * W[j]
+        first, many, where = 4 * (mine + starts[k]), starts[k + 1] - starts[k], 4 * n * (low + k)
+        g[:] = zeros
+        add_rows(numbers(plan.heights + first, many), line(plan.turned + first, many), dz, g)
+        W = line(layer.W + where, n)
+        adam(W, g, line(layer.mW + where, n), line(layer.vW + where, n), step)
+        for j in range(n):
+            spoiled[j] += np.float32(0) * W[j]
 
 
 @part
@@ -181,7 +141,7 @@ def forward(mail, plan, layers, worker, spoiled, fresh):  # type: ignore[no-unty
             sparse_product(plan, W, floats(out, rows, n), spoiled, mine)
             turn(plan, mine, width)
         elif width > 0:
-            multiply(mail, plan, 0, n, width, x, layer.W + 4 * n * low, n, out, n)
+            gemm(mail[SGEMM], 0, 0, rows, n, width, x, width, layer.W + 4 * n * low, n, out, n)
         meet(mail)
 
 
@@ -200,7 +160,7 @@ def backward(mail, plan, layers, worker, dz, scratch, spoiled, step):  # type: i
             below = layers[t - 1]
             if width > 0:
                 W, out = layer.W + 4 * n * low, below.dz + 4 * low
-                multiply(mail, plan, 1, width, n, dz, W, n, out, layer.n_in)
+                gemm(mail[SGEMM], 0, 1, rows, width, n, dz, n, W, n, out, layer.n_in)
                 inputs, dx = floats(x, rows, width), floats(below.dz, rows, layer.n_in)
                 for i in range(rows):
                     slope(dx[i, low:high], inputs[i], below.kind)
@@ -211,7 +171,7 @@ def backward(mail, plan, layers, worker, dz, scratch, spoiled, step):  # type: i
         if t or depth == 1:
             meet(mail)  # the next dz is whole; and all have read the last layer's b
         first, end = share(n, worker, size)
-        learn_bias(plan, layer, floats(dz, rows, n), scratch, step, first, end)
+        learn_bias(layer, floats(dz, rows, n), scratch, step, first, end)
 
 
 @part
@@ -232,17 +192,14 @@ def update(mail, plan, worker, fresh):  # type: ignore[no-untyped-def]
     dz = plan.logits + 4 * rows * top.n_out * worker  # each worker computes the loss for itself
     logits = floats(dz, rows, top.n_out)
     join(mail, plan, top, logits, 0, top.n_out)
-    y, cuts = words(plan.y, plan.examples), words(plan.cuts, plan.blocks + 1)
-    sums = floats(plan.sums, plan.blocks, 3)
-    for block in range(plan.blocks):
-        first, end = cuts[block], cuts[block + 1]
-        loss, right = cross_entropy(logits[first:end], y, index[first:end], plan.whole or rows)
-        if worker == 0:
-            sums[block, 0] += loss
-            if plan.accuracy:
-                sums[block, 1] += right
+    loss, right = cross_entropy(logits, words(plan.y, plan.examples), index)
+    if worker == 0:
+        sums = line(plan.sums, 3)
+        sums[0] += loss
+        if plan.accuracy:
+            sums[1] += right
     # The others have read these, and read them again after another meeting.
-    if worker == 0 and not plan.whole:
+    if worker == 0:
         words(plan.position, 1)[0] = batch + 1
         after = line(plan.control, 4)
         after[0], after[1], after[2], after[3] = control

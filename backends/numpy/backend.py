@@ -1,6 +1,7 @@
 """NumPy on the CPU."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,8 +10,7 @@ import numpy as np
 from backends.backend import Backend
 from backends.dispatch import Override, overrides_in
 from backends.errors import InputError, shown
-from backends.numpy import blas, dense, layers, optimizers, products
-from backends.threads import Way
+from backends.numpy import blas, dense, layers, optimizers
 
 Array = np.ndarray
 
@@ -34,8 +34,8 @@ class NumpyBackend(Backend):
     def set_threads(self, n: int) -> None:
         blas.set_threads(n)
 
-    def ways_alone(self) -> Iterable[Way]:
-        return products.ways()
+    def in_threads(self, n: int) -> AbstractContextManager[None]:
+        return blas.threads(n)
 
     def describe_library(self) -> dict[str, Any]:
         library = blas.numpy_blas()

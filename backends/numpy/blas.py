@@ -1,8 +1,9 @@
-"""The BLAS that NumPy computes products with: how many threads it has, and where its product lies."""
+"""NumPy's BLAS: its name, its number of threads, and the address of its matrix product."""
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from backends.errors import InputError
+from backends.numpy.thread_count import ThreadCount
 
 VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")  # read when Python starts
 WANTED = (
@@ -22,17 +24,22 @@ NAMES = ("scipy_{}64_", "{}64_", "scipy_{}", "{}")  # of NumPy's wheels, of inte
 
 @dataclass(frozen=True)
 class Blas:
-    """A library in this process."""
+    """A library that this process has loaded.
+
+    Attributes:
+        described: name, version and architecture, such as "openblas 0.3.30 (Haswell)".
+        threads: its number of threads.
+        sgemm: the address of cblas_sgemm; 0 if unknown.
+    """
 
     described: str
-    get_threads: Callable[[], int]
-    set_threads: Callable[[int], Any]
-    sgemm: int = 0  # the address of cblas_sgemm; 0: not known
+    threads: ThreadCount
+    sgemm: int = 0
 
 
 @cache
 def numpy_blas() -> Blas | None:
-    """NumPy's BLAS; None: it is none that can be asked."""
+    """Return NumPy's BLAS; None if it is one that cannot be asked."""
     return _openblas() or _by_threadpoolctl()
 
 
@@ -57,7 +64,7 @@ def _openblas() -> Blas | None:
                     text.restype = ctypes.c_char_p
                 config, core = (text().decode() for text in texts)
                 sgemm = ctypes.cast(product, ctypes.c_void_p).value or 0
-                return Blas(f"openblas {config.split()[1]} ({core})", get, change, sgemm)
+                return Blas(f"openblas {config.split()[1]} ({core})", ThreadCount(get, change), sgemm)
     return None
 
 
@@ -72,28 +79,48 @@ def _by_threadpoolctl() -> Blas | None:
         return None
     library = next((one for one in found if "numpy" in one.filepath), found[0])
     described = f"{library.internal_api} {library.version} ({getattr(library, 'architecture', '?')})"
-    return Blas(described, library.get_num_threads, library.set_num_threads)
+    return Blas(described, ThreadCount(library.get_num_threads, library.set_num_threads))
 
 
 def get_threads() -> int:
-    """How many threads NumPy's BLAS uses, as far as can be known."""
+    """Return the number of threads of NumPy's BLAS, as far as it can be known."""
     blas = numpy_blas()
     if blas is not None:
-        return blas.get_threads()
-    said = (os.environ.get(variable, "") for variable in VARIABLES)
-    return next((int(n) for n in said if n.isdecimal()), os.cpu_count() or 1)
+        return blas.threads.outside
+    values = (os.environ.get(variable, "") for variable in VARIABLES)
+    return next((int(n) for n in values if n.isdecimal()), os.cpu_count() or 1)
 
 
 def set_threads(n: int) -> None:
     """Have NumPy's BLAS use n threads from now on, in the whole process.
 
-    Raises InputError: it cannot be told so; how it can.
+    Raises InputError: the BLAS cannot be told; names the cure.
     """
     blas = numpy_blas()
     if blas is not None:
-        blas.set_threads(n)
+        blas.threads.change(n)
     elif n != get_threads():
-        raise InputError(
-            f"NumPy's BLAS is to use {n} thread{'s' if n > 1 else ''}, which needs threadpoolctl; "
-            f"install it, or set {VARIABLES[0]}={n} (or OMP_, MKL_) before Python starts"
-        )
+        raise _cannot_set(n)
+
+
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    """Have NumPy's BLAS use n threads inside.
+
+    Raises InputError: the BLAS cannot be told; names the cure.
+    """
+    blas = numpy_blas()
+    if blas is not None:
+        with blas.threads.section(n):
+            yield
+    elif n != get_threads():
+        raise _cannot_set(n)
+    else:
+        yield
+
+
+def _cannot_set(n: int) -> InputError:
+    return InputError(
+        f"NumPy's BLAS is to use {n} thread{'s' if n > 1 else ''}, which needs threadpoolctl; "
+        f"install it, or set {VARIABLES[0]}={n} (or OMP_, MKL_) before Python starts"
+    )

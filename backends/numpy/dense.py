@@ -99,7 +99,7 @@ def dense_backward(
 
 def matmul(xp: Any, a: Array, b: Array, g: Array, adds: bool) -> None:
     if adds:
-        g += a @ b
+        g += product(a, b)
     else:
         product(a, b, g)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy.products import column_sums
+from backends.numpy.products import column_sums, product
 from backends.reference import warping
 from backends.reference.signatures import Arrays, Numbers
 from backends.reference.windows import Padding, Pair, pad, pixels, without_border
@@ -47,7 +47,7 @@ def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Paddin
     flat = W.reshape(-1, n_out)
     for part in _blocks(batch, rows * columns * flat.shape[0]):
         out = z[part].reshape(-1, n_out)
-        np.matmul(_unfolded(views[part]), flat, out=out)
+        product(_unfolded(views[part]), flat, out)
         out += b
 
 
@@ -64,11 +64,11 @@ def conv2d_backward(
     d_wide = None if dx is None else np.zeros_like(wide)
     for part in _blocks(batch, rows * columns * total.shape[0]):
         d = dz[part].reshape(-1, n_out)
-        total += _unfolded(views[part]).T @ d
+        total += product(_unfolded(views[part]).T, d)
         db += column_sums(d)
         if d_wide is not None:
             for i, j, here in pixels((h, w), strides, (rows, columns)):
-                d_wide[part][here] += (d @ W[i, j].T).reshape(-1, rows, columns, n_in)
+                d_wide[part][here] += product(d, W[i, j].T).reshape(-1, rows, columns, n_in)
     np.copyto(dW, total.reshape(W.shape))
     if dx is not None:
         np.copyto(dx, without_border(d_wide, padding))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from backends.dispatch import override
+from backends.numpy.products import blas_threads
 from backends.reference.gradients import NORM_FLOOR
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
@@ -15,7 +16,9 @@ BLOCK = 49152  # elements of a flat vector worked on at a time, so that all pass
 
 
 def clip_norm(xp: Any, g: Array, limit: float) -> None:
-    factor = limit / (np.sqrt(np.dot(g, g)) + NORM_FLOOR)
+    with blas_threads(g.size):
+        norm = np.sqrt(np.dot(g, g))
+    factor = limit / (norm + NORM_FLOOR)
     if not factor >= 1.0:  # a NaN too
         g *= factor
 

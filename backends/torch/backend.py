@@ -1,6 +1,6 @@
 """PyTorch as an array library: CPU, CUDA or MPS tensors, without autograd, modules or torch.optim."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,7 +13,6 @@ from backends.dispatch import Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, shown
 from backends.plan import Plan
 from backends.recording import Recorded
-from backends.threads import Way
 from backends.torch import compiled, dense, layers, optimizers
 
 Array = Any  # torch.Tensor
@@ -49,7 +48,6 @@ class TorchBackend(Backend):
     """PyTorch tensors on one device."""
 
     graphs: bool = False
-    shares: ClassVar[bool] = True
 
     OVERRIDES: ClassVar[Sequence[Override]] = (
         *dense.ACTIVATIONS, *optimizers.STEPS, *overrides_in(dense, layers, optimizers),
@@ -113,9 +111,6 @@ class TorchBackend(Backend):
         if self.device.type != "cpu":
             super().set_threads(n)
         torch.set_num_threads(n)
-
-    def ways_alone(self) -> Iterable[Way]:
-        return (dense.alone,)
 
     def describe_library(self) -> dict[str, Any]:
         facts: dict[str, Any] = {

@@ -4,8 +4,7 @@ The backward calls are the ones that autograd uses underneath. On the CPU the pr
 arrays that wait for them: oneDNN's take bias and activation into the same pass, but into new memory.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -33,55 +32,18 @@ def _softmax_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
         torch.mul(dy - torch.sum(dy * y, -1, keepdim=True), y, out=dz)
 
 
-TERMS = 512  # of a product that MKL is given at once; it adds up more in shares, one for each thread
-SHARED = 32768  # numbers beyond which torch shares them out among its threads
-_threads = 1  # for how many one thread stands in, see ``alone``
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """One thread computes what all would, with the same bits: where a share of numbers ends, torch computes
-    some functions of each by itself, in other bits than of several together. So it gets share by share.
-    """
-    global _threads
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    _threads = before
-    try:
-        yield
-    finally:
-        _threads = 1
-        torch.set_num_threads(before)
-
-
-def _in_shares(function: Callable[..., Any], z: Array, y: Array) -> None:
-    shares = min(_threads, -(-z.numel() // SHARED))
-    if shares < 2 or not (z.is_contiguous() and y.is_contiguous()):
-        function(z, out=y)
-        return
-    size = -(-z.numel() // shares)
-    for part, out in zip(z.view(-1).split(size), y.view(-1).split(size), strict=True):
-        function(part, out=out)
-
-
 def product(a: Array, b: Array, out: Array, shift: Array | None = None) -> None:
     """Write a b + shift; of a (m, k), b (k, n), shift (n,) or None."""
-    first, size = shift, a.shape[1]
-    if size > TERMS and a.device.type == "cpu":
-        size = -(-size // -(-size // TERMS))
-    for start in range(0, max(1, a.shape[1]), max(1, size)):
-        left, right = (a, b) if size == a.shape[1] else (a[:, start : start + size], b[start : start + size])
-        if first is None:
-            torch.mm(left, right, out=out)
-        else:
-            torch.addmm(first, left, right, out=out)
-        first = out
+    if shift is None:
+        torch.mm(a, b, out=out)
+    else:
+        torch.addmm(shift, a, b, out=out)
 
 
 _FORWARD: dict[str, Callable[..., Any]] = {
     "linear": lambda z, y: None if y is z else y.copy_(z),
-    "sigmoid": lambda z, y: _in_shares(torch.sigmoid, z, y),
-    "tanh": lambda z, y: _in_shares(torch.tanh, z, y),
+    "sigmoid": lambda z, y: torch.sigmoid(z, out=y),
+    "tanh": lambda z, y: torch.tanh(z, out=y),
     "relu": lambda z, y: torch.clamp_min(z, 0.0, out=y),
     "softmax": lambda z, y: torch.softmax(z, -1, out=y),
     "leaky_relu": lambda z, y: aten.leaky_relu.out(z, LEAK, out=y),

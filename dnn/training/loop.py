@@ -1,10 +1,10 @@
 """The training loop: all batches of an epoch, all epochs of a fit, and the callbacks that watch them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from math import gcd
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,13 +15,13 @@ from dnn.training import state as states
 from dnn.training.callback import Callback, Progress, by_place
 from dnn.training.evaluation import evaluate
 from dnn.training.history import History
+from dnn.training.runners import make_runner
 from dnn.training.state import BLOCKS, MADE_WITH, StateError, TrainingState, made_with
 from dnn.training.step import TrainingStep
 from dnn.training.stream import Stream
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
 from dnn.validation.examples import Examples
-from dnn.workers import Workers
 
 VALIDATION_BATCH = 1000  # examples at a time at an epoch's end, as ``Sequential.evaluate`` has it
 
@@ -61,11 +61,11 @@ class Batches:
         self._key = stream_key(network.seed, "shuffle")
         self._order = backend.xp.arange(self.n, dtype=backend.xp.int64, device=backend.device)
         cut = self._full * batch_size
-        self._parts = []  # (step, run) of the full batches, and of the short one
+        self._parts = []  # (step, runner) of the full batches, and of the short one
         for part, size in ((self._order[:cut], batch_size), (self._order[cut:], rest)):
             if part.shape[0]:
                 step = make_step(network, examples, backend.view(part, (-1, size)), self.totals)
-                self._parts.append((step, step.runner(unroll)))
+                self._parts.append((step, make_runner(step, unroll)))
 
     @property
     def data(self) -> str:
@@ -75,7 +75,7 @@ class Batches:
     @property
     def how(self) -> dict[str, str]:
         """What the bits depend on too: that the backend does the updates whole, if it does."""
-        return {"updates": "whole"} if any(step.whole for step, _ in self._parts) else {}
+        return {"updates": "whole"} if any(runner.is_planned for _, runner in self._parts) else {}
 
     @property
     def seen(self) -> int:
@@ -95,11 +95,22 @@ class Batches:
     def run(self, n: int) -> None:
         """The next n updates of the epoch, or as many as are left."""
         end = min(self.done + n, self.updates)
-        for (_, run), stop in zip(self._parts, (self._full, self.updates), strict=False):
+        for (_, runner), stop in zip(self._parts, (self._full, self.updates), strict=False):
             now = min(end, stop) - self.done
             if now > 0:
-                run(now)
+                runner.run(now)
                 self.done += now
+
+
+class Group(Protocol):
+    """The processes that train one network together, as far as the loop needs them; often one alone."""
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes the files."""
+
+    def agree(self, facts: Callable[[], Mapping[str, Any]]) -> None:
+        """Refuse to begin where the facts of the processes differ."""
 
 
 class Training:
@@ -107,7 +118,7 @@ class Training:
 
     def __init__(
         self, network: Network, batches: Batches | Stream, validation: Examples | None,
-        callbacks: Sequence[Callback], workers: Workers,
+        callbacks: Sequence[Callback], workers: Group,
     ) -> None:  # fmt: skip
         self.network, self.batches, self.validation, self.workers = network, batches, validation, workers
         self.watchers = tuple(c for c in callbacks if workers.first or not c.first_worker_only)

@@ -4,91 +4,69 @@ What they are is defined in ``dnn.training.step``; a plan changes the same array
 of Dense layers, with the cross-entropy of class numbers and at most the accuracy.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from backends import Array
-from backends.pace import Work
 from backends.plan import Plan, PlannedLayer
-from dnn.layers import Dense, Dropout, Flatten, Rescaling
+from dnn.layers import Dense, Flatten
 from dnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
-from dnn.measures import MEASURES
+from dnn.measures import MEASURES, Measure
 from dnn.network import Network
-from dnn.optimizers import Optimizer
+from dnn.training.step import TrainingStep
 from dnn.validation.rows import Rows
 
-STEADY = Dense, Dropout, Flatten, Rescaling  # ``backends.pace`` can tell if threads change their bits
 KNOWN = CategoricalCrossentropy, SparseCategoricalCrossentropy  # not what somebody made of them
 
 
-def planned(step: Any, unroll: int = 25) -> Callable[[int], None] | None:
-    """``run(n)`` for n of these steps (TrainingStep), from the backend; None: layer by layer."""
-    network: Network = step.network
-    fits = network.penalty is None and not network.frozen and network.optimizer.kernel_alone
-    make = planner(step) if fits else None
-    if make is None:
-        return None
-    gradients = network.parameters.gradients
-    plan = make(step.order, step.position, gradients, step.totals.sums, unroll=unroll)
-    return network.backend.planned(plan)
+def plan_updates(step: TrainingStep, unroll: int = 25) -> Callable[[int], None] | None:
+    """Return ``run(n)`` for n of these steps from the backend; None if they have to go layer by layer."""
+    plan = make_plan(step, unroll)
+    return None if plan is None else step.network.backend.planned(plan)
 
 
-def planner(step: Any) -> Callable[..., Plan] | None:
-    """What makes plans of this step: given order (n, B), position, a vector for the gradients (n,), sums, and
-    more of a Plan's settings. None: it has what no plan can say.
-    """
-    network: Network = step.network
-    x = step.x
+def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
+    """Return the plan of this step; None if the step has something that no plan can describe."""
+    network = step.network
     layers: list[Any] = list(network.layers[network.picked :])
     if len(layers) > 1 and type(layers[0]) is Flatten:
         layers = layers[1:]
-    loss, measures = network.goal, network.measures(True)
-    fits = (
-        all(type(layer) is Dense for layer in layers)  # the last ends in logits or softmax, as the loss wants
+    measures = network.measures(True)
+    x = _matrix(step.x, network) if _can_be_planned(step, layers, measures) else None
+    if x is None:
+        return None
+    parameters, state = network.parameters, network.optimizer_state
+    vectors = parameters.values, parameters.gradients, *state.vectors.values()
+    return Plan(
+        x, step.scale, step.y, step.order, step.position, _layers(network, layers), vectors,
+        network.optimizer.kernel, network.optimizer.settings(), state.control, state.rates,
+        step.totals.sums, bool(measures), unroll,
+    )  # fmt: skip
+
+
+def _can_be_planned(step: TrainingStep, layers: list[Any], measures: Sequence[Measure]) -> bool:
+    """Whether a plan can describe the update: Dense layers that end in the logits or softmax of the loss."""
+    network = step.network
+    loss = network.goal
+    return (
+        network.penalty is None and not network.frozen and network.optimizer.kernel_alone
+        and all(type(layer) is Dense for layer in layers)
         and isinstance(loss, CategoricalCrossentropy) and type(loss) in KNOWN
         and loss.label_smoothing == 0.0 and loss.ignored is None
         and step.y.ndim == 1 and step.weights is None
-        and measures in ((), (MEASURES["accuracy"],))
+        and tuple(measures) in ((), (MEASURES["accuracy"],))
     )  # fmt: skip
-    if not fits:
-        return None
+
+
+def _matrix(x: Any, network: Network) -> Any:
+    """The examples as a matrix (N, n) or compressed rows; None for rows of another form."""
     if isinstance(x, Rows):
-        x = x.compressed()
-    elif x.ndim > 2:
-        x = network.backend.view(x, (x.shape[0], -1))
-    if x is None:
-        return None
-    state, optimizer = network.optimizer_state, network.optimizer
-
-    def make(order: Array, position: Array, gradients: Array, sums: Array, **more: Any) -> Plan:
-        vectors = network.parameters.values, gradients, *state.vectors.values()
-        return Plan(
-            x, step.scale, step.y, order, position, _layers(network, layers, gradients), vectors,
-            optimizer.kernel, optimizer.settings(), state.control, state.rates, sums, bool(measures), **more,
-        )  # fmt: skip
-
-    return make
+        return x.compressed()
+    return network.backend.view(x, (x.shape[0], -1)) if x.ndim > 2 else x
 
 
-def work_of(network: Network, batch: int) -> Work | None:
-    """What an update computes; None: not all of it is known to be the same in one thread and in many."""
-    optimizer, layers = network.optimizer, network.layers
-    fits = (
-        all(type(layer) in STEADY for layer in layers)
-        and type(optimizer).bind is Optimizer.bind
-        and optimizer.clip_norm is None  # a norm is added up over all parameters, in pieces
-    )
-    if not fits:
-        return None
-    products = tuple(
-        (layer.activation, layer.input_shape[0], layer.units) for layer in layers if isinstance(layer, Dense)
-    )
-    return Work(batch, products, optimizer.bind(network.backend), len(optimizer.kept), optimizer.settings())
-
-
-def _layers(network: Network, layers: list[Any], gradients: Array) -> tuple[PlannedLayer, ...]:
+def _layers(network: Network, layers: list[Any]) -> tuple[PlannedLayer, ...]:
     parameters = network.parameters
-    value, gradient = parameters.value, parameters.views(gradients)
+    value, gradient = parameters.value, parameters.gradient
     slots = [parameters.views(vector) for vector in network.optimizer_state.vectors.values()]
 
     def planned_layer(layer: Any) -> PlannedLayer:

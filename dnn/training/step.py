@@ -1,19 +1,16 @@
 """One update on one batch: the only place where it is written what an update does.
 
 Everything that varies between updates (the position in the epoch, the optimizer's counters, the loss so far)
-is in arrays on the device. So an update reads nothing back, and a backend may record one and replay it.
+is in arrays on the device. So an update reads nothing back, and a backend may record one and replay it
+(``dnn.training.runners``).
 """
 
-from collections.abc import Callable
-
 from backends import Array
-from backends.pace import steady
 from dnn.losses import weigh
 from dnn.network import Network
-from dnn.training.planning import planned, work_of
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
-from dnn.validation.rows import Rows, row_gatherer
+from dnn.validation.rows import row_gatherer
 
 
 def gradients(
@@ -50,7 +47,7 @@ def settle(network: Network) -> None:
 class TrainingStep:
     """Pick the next batch and make one update on it. No arguments, no read: a backend may record it.
 
-    Where the batch is cut into blocks, ``dnn.training.blocks.BlockedStep`` does it.
+    Where the batch is cut into blocks, ``dnn.distributed.blocks.BlockedStep`` does it.
 
     Args:
         examples: all of them; network: compiled.
@@ -58,7 +55,7 @@ class TrainingStep:
         totals: where the losses and right predictions are added.
     """
 
-    blocks, whole = 1, False
+    blocks = 1
 
     def __init__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> None:
         self.network, self.order, self.totals = network, order, totals
@@ -83,30 +80,6 @@ class TrainingStep:
     def seek(self, batch: int) -> None:
         """Go on with this batch of ``order``."""
         self.position[...] = batch
-
-    def runner(self, unroll: int) -> Callable[[int], None]:
-        """``run(n)`` for n updates: by the backend's own way to do whole ones, if it has one and no layer is
-        frozen. Else recorded ``unroll`` at a time, if all that they read is on the device, and in one thread
-        while that is the faster, if it is known to change no bit.
-        """
-        backend = self.network.backend
-        run = self._from_host() if isinstance(self.x, Rows) else backend.capture(self, unroll)
-        whole = planned(self, unroll)
-        self.whole = whole is not None
-        if whole is not None:
-            return lambda n: (run if self.network.frozen else whole)(n)
-        work = work_of(self.network, self.size)
-        return run if work is None else steady(backend, work, run)
-
-    def _from_host(self) -> Callable[[int], None]:
-        learn = self.network.backend.capture(self.learn, 1)
-
-        def run(n: int) -> None:
-            for _ in range(n):
-                self.pick()
-                learn(1)
-
-        return run
 
     def __call__(self) -> None:
         self.pick()

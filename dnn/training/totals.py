@@ -2,7 +2,6 @@
 
 from backends import Array
 from dnn.network import Network
-from dnn.workers.tree import add_rows, add_up
 
 
 class Totals:
@@ -24,7 +23,6 @@ class Totals:
         self.weight: Array = self.sums[2:3] if weighted else None
         self._places = [slice(start, start + n) for start, n in zip(starts, sizes, strict=True)]
         self._measures = [(m, self.sums[place]) for m, place in zip(measures, self._places, strict=True)]
-        self._each = usual and all(measure.apart for measure in measures)
         self._heads = (slice(0, 1), slice(2, 3)) if usual else (slice(0, 3),)  # what is of no measure
 
     def add(self, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
@@ -50,29 +48,6 @@ class Totals:
 
     def clear(self) -> None:
         self.sums[...] = 0.0
-
-    def add_apart(self, into: Array, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
-        """Into ``into`` (k, sums) the sums of each of k blocks of rows by itself."""
-        backend, goal, k = self.network.backend, self.network.goal, into.shape[0]
-        if not self._each:
-            n = y.shape[0] // k
-            for i in range(k):
-                rows = slice(i * n, (i + 1) * n)
-                self.clear()
-                own = None if weights is None else weights[rows]
-                self.add(outputs[rows, ...], y[rows, ...], losses[rows], own)
-                into[i, ...] = self.sums
-            return
-        finished = outputs if self._raw else self.network.outputs_of(outputs)
-        each = [m.batch(backend, goal, outputs if m.raw else finished, y) for m, _ in self._measures]
-        for i, numbers in enumerate([losses, *each, *([] if weights is None else [weights])]):
-            into[:, i] = backend.xp.sum(backend.xp.reshape(numbers, (k, -1)), axis=1)
-
-    def joined(self, blocks: Array) -> Array:
-        """What ``sums`` would be of all these blocks (k, sums), in the order of a tree."""
-        if self._each:
-            return add_rows(blocks)
-        return add_up([blocks[i, ...] for i in range(blocks.shape[0])], self.join)
 
     def read(self, examples: int) -> tuple[float, ...]:
         """(mean loss, each measure) over this many examples; waits for the device."""

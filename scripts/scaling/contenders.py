@@ -12,7 +12,7 @@ import numpy as np
 from _workers import serve
 from fault_injection.groups import free_port, stand_in
 
-from dnn.workers import WorkerError, Workers
+from dnn.distributed import WorkerError, Workers
 
 Settings = dict[str, Any]
 Slice = Callable[[int], None]
@@ -38,7 +38,7 @@ def ours(settings: Settings, workers: Workers, stack: ExitStack) -> Slice:
     """Updates of a network of ours, cut into blocks."""
     from backends import get_backend
     from dnn import Dense, Rescaling, Sequential
-    from dnn.training.blocks import steps_in_blocks
+    from dnn.distributed.blocks import steps_in_blocks
     from dnn.training.loop import Batches
 
     backend = get_backend(settings["backend"])

@@ -17,7 +17,7 @@ from scaling import contenders, model, runs
 from scaling.model import Costs
 
 from backends import InputError
-from dnn.workers import Workers
+from dnn.distributed import Workers
 
 
 def asked(*words, monkeypatch):

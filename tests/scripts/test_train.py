@@ -17,9 +17,9 @@ from backends import InputError, get_backend
 from dnn import SGD, Dense, LinearDecay, Sequential, agreement
 from dnn.agreement import Record, derived, report
 from dnn.datasets import Dataset
+from dnn.distributed import WorkerError, Workers
 from dnn.layers import Conv2D, Flatten, Rescaling
 from dnn.presets import PRESETS
-from dnn.workers import WorkerError, Workers
 
 
 @pytest.fixture

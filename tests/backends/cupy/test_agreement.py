@@ -39,7 +39,7 @@ class PlannedNetwork(OurNetwork):
         """One planned update on this batch; whether there is a plan."""
         order = np.arange(len(x)).reshape(1, -1)
         step = TrainingStep(model, Examples(x.astype(self.dtype), y, None), order, Totals(model))
-        run = planning.planned(step)
+        run = planning.plan_updates(step)
         if run is not None:
             run(1)
             self.owner.planned.add(self.case.activation)

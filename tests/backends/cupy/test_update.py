@@ -132,7 +132,6 @@ def test_what_the_kernels_know_is_planned(form):
 
 
 OTHERS = {
-    "a part of a batch": {"whole": 8},
     "compressed": {"x": Compressed(np.zeros(1, np.float32), np.zeros(1), np.zeros(5), (4, 3))},
     "another dtype": {"x": np.zeros((4, 3))},
     "gaps in x": {"x": np.zeros((4, 6), np.float32)[:, ::2]},

@@ -17,9 +17,10 @@ from backends import get_backend
 
 pytest.importorskip("numba")
 
-import dnn.training.step
+import dnn.training.runners
 from backends.numba import team as teams
 from backends.numpy import blas
+from backends.numpy.thread_count import ThreadCount
 from dnn import Dense, EarlyStopping, Sequential
 from dnn.layers import Flatten, Rescaling
 from dnn.losses import CategoricalCrossentropy
@@ -101,10 +102,8 @@ def workers(request, monkeypatch):
 
 def use(n, monkeypatch):
     blas = teams.team().blas
-    monkeypatch.setattr(
-        teams.team(), "blas", replace(blas, get_threads=lambda: n, set_threads=lambda n: None)
-    )
-    blas.set_threads(1)
+    count = ThreadCount(lambda: n, lambda n: None)
+    monkeypatch.setattr(teams.team(), "blas", replace(blas, threads=count))
 
 
 def copies(layers):
@@ -228,8 +227,8 @@ OTHERS = [
 @pytest.mark.parametrize("changed", OTHERS, ids=lambda changed: "-".join(map(str, changed)))
 def test_what_is_no_plan_goes_layer_by_layer(changed):
     model = Sequential([Dense(7), Dense(5, "softmax")], input_shape=(60,), backend=get_backend("numba"))
-    seen, original = [], dnn.training.step.planned
-    dnn.training.step.planned = lambda *step: seen.append(original(*step)) or seen[-1]
+    seen, original = [], dnn.training.runners.plan_updates
+    dnn.training.runners.plan_updates = lambda *step: seen.append(original(*step)) or seen[-1]
     try:
         model.compile(**changed)
         model.fit(DENSE, LABELS, batch_size=23, epochs=1)
@@ -240,7 +239,7 @@ def test_what_is_no_plan_goes_layer_by_layer(changed):
         model.fit(DENSE, LABELS, batch_size=23, epochs=1, callbacks=[EarlyStopping("loss")])
         assert seen[-1] is not None
     finally:
-        dnn.training.step.planned = original
+        dnn.training.runners.plan_updates = original
 
 
 def test_what_the_workers_cannot_read_goes_layer_by_layer():
@@ -271,8 +270,10 @@ def test_of_equal_logits_the_first_is_the_answer(workers):
 
 
 def test_more_updates_than_there_are_batches_are_refused(monkeypatch):
-    made, original = [], dnn.training.step.planned
-    monkeypatch.setattr(dnn.training.step, "planned", lambda *step: made.append(original(*step)) or made[-1])
+    made, original = [], dnn.training.runners.plan_updates
+    monkeypatch.setattr(
+        dnn.training.runners, "plan_updates", lambda *step: made.append(original(*step)) or made[-1]
+    )
     fit(CASES["one layer"])
     with pytest.raises(IndexError, match=r"5 updates from batch \d on, of 4"):
         made[0](5)
@@ -334,7 +335,7 @@ def test_a_container_has_as_many_workers_as_cores(said, cores, monkeypatch, tmp_
     monkeypatch.setattr(teams, "QUOTA", str(tmp_path / "cpu.max"))
     if said is not None:
         (tmp_path / "cpu.max").write_text(said)
-    made = teams.Team(replace(teams.team().blas, get_threads=lambda: 64))
+    made = teams.Team(replace(teams.team().blas, threads=ThreadCount(lambda: 64, lambda n: None)))
     assert made.workers == cores
     assert get_backend("numba").describe()["workers"] == teams.team().workers
 
@@ -352,7 +353,6 @@ def test_without_a_blas_that_can_be_called_there_is_no_team(monkeypatch):
 
 
 def test_the_blas_has_its_threads_again():
-    blas = teams.team().blas
     before = blas.get_threads()
     fit(CASES["dense"])
     assert blas.get_threads() == before

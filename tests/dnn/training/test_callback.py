@@ -17,8 +17,8 @@ from dnn.callbacks import (
     StopOnSignal,
     TrainingCheckpoint,
 )
+from dnn.distributed import Workers
 from dnn.training.loop import Batches
-from dnn.workers import Workers
 
 
 class Recorder(Callback):

@@ -8,7 +8,7 @@ import pytest
 from backends import get_backend
 from dnn import CategoricalCrossentropy, Dense, Dropout, Flatten, Rescaling, Sequential
 from dnn import SparseCategoricalCrossentropy as Sparse
-from dnn.training.planning import planner
+from dnn.training.planning import make_plan
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
@@ -25,7 +25,7 @@ def has_plan(layers, shape=(3,), loss="categorical_crossentropy", rows=False, we
     y = np.eye(3, dtype="f4")[[0, 1, 2, 0]] if rows else np.asarray([0, 1, 2, 0])
     examples = Examples(np.ones((4, *shape), "f4"), y, weights)
     totals = Totals(model, weights is not None, not rows)
-    return planner(TrainingStep(model, examples, np.arange(4).reshape(2, 2), totals)) is not None
+    return make_plan(TrainingStep(model, examples, np.arange(4).reshape(2, 2), totals)) is not None
 
 
 def last(activation="softmax"):

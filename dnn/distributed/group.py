@@ -1,8 +1,8 @@
 """Workers: the processes of one training, started by torchrun, and what they say to each other.
 
 They meet in the key-value store of torchrun, where each says who it is; what they are and what they begin
-with must be the same. Then they add over gloo (host memory), NCCL (CUDA), or in memory that all of a machine
-see (``dnn.workers.memory``). torch.distributed is imported only where torchrun's environment is there.
+with must be the same. Then they add over gloo (host memory) or NCCL (CUDA). torch.distributed is imported
+only where torchrun's environment is there.
 """
 
 import hashlib
@@ -15,13 +15,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from backends import Array, Backend, InputError
 from backends.errors import brief, refusing
+from dnn.distributed.tree import add_over
 from dnn.validation.settings import require_bool, require_positive
-from dnn.workers.memory import Neighbours
-from dnn.workers.tree import add_over
 
 Link = Any  # (array, the same memory as a tensor)
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -54,7 +51,6 @@ class Workers:
     _meetings = 0
     _nccl: Any = None
     _link: tuple[Array, Link, Link] | None = None  # of the vector that was added last
-    _seen: tuple[Array, dict[int, Array]] | None = None  # a vector that neighbours see, and theirs
 
     @classmethod
     def from_environment(cls, *, mixed: bool = False, timeout: float = TIMEOUT) -> Self:
@@ -99,14 +95,8 @@ class Workers:
         with self._naming("the first worker's store"):
             store = dist.TCPStore(host, port, self.size, self._holds_store, limit, wait_for_workers=False)
         self._store = dist.PrefixStore(f"dnn/{self.restarts}", store)
-        self._near = Neighbours()
-        with self._naming("the store"):
-            self._store.set(f"address {self.rank}", self._near.address)
         self._meet("here", lambda others: None)
         with self._naming("a worker"):
-            peers = [self.rank ^ (1 << i) for i in range(self.size.bit_length() - 1)]
-            addresses = {peer: self._store.get(f"address {peer}").decode() for peer in peers}
-            self._near.meet(self.rank, addresses, self.timeout)
             group = dist.PrefixStore("group", self._store)
             dist.init_process_group("gloo", store=group, rank=self.rank, world_size=self.size, timeout=limit)
 
@@ -124,17 +114,13 @@ class Workers:
             store.set(f"{name} {self.rank}", says)
         if self.first:
             verdict, end = None, time.monotonic() + self.timeout
-            absent = [r for r in range(self.size) if not self._comes(f"{name} {r}", end, self._near)]
-            if absent and (gone := self._near.gone):
-                verdict = f"{_named(gone)} has ended; the run ends"
-            elif absent:
+            absent = [r for r in range(self.size) if not self._comes(f"{name} {r}", end)]
+            if absent:
                 verdict = f"{_named(absent)} did not come within {self.timeout:g} s; the run ends"
             else:
                 verdict = judge({r: store.get(f"{name} {r}").decode() for r in range(self.size)})
             store.set(name, verdict or "")
-        elif not self._comes(name, time.monotonic() + self.timeout + 5 * GRACE, self._near):
-            if gone := self._near.gone:
-                raise WorkerError(self._missing(gone[0], late=False))
+        elif not self._comes(name, time.monotonic() + self.timeout + 5 * GRACE):
             raise WorkerError(f"worker 0 did not come within {self.timeout:g} s; the run ends")
         if found := store.get(name).decode():
             store.add(f"{name} read", 1)
@@ -143,12 +129,12 @@ class Workers:
                 time.sleep(0.01)
             raise WorkerError(found)
 
-    def _comes(self, key: str, end: float, near: Neighbours | None = None) -> bool:
-        """Whether the store has the key by then, and before one of these neighbours ends."""
+    def _comes(self, key: str, end: float) -> bool:
+        """Whether the store has the key by then."""
         pause = 0.001  # not the store's ``wait``, which may outlive a signal by far
         with suppress(RuntimeError):  # the store is gone
             while not self._store.check([key]):
-                if time.monotonic() >= end or (near is not None and near.gone):
+                if time.monotonic() >= end:
                     return False
                 time.sleep(pause)
                 pause = min(0.05, 2 * pause)
@@ -200,43 +186,22 @@ class Workers:
 
     # ----- sums
 
-    def zeros(self, backend: Backend, n: int) -> Array:
-        """A vector to be added; on the CPU one that the workers of this machine see. Waits for them."""
-        if self.size > 1 and backend.device_type == "cpu" and not self.mixed:
-            self._meet("zeros", lambda others: None)
-            with self._reaching(self.rank ^ 1):
-                host, others = self._near.vectors(n, backend.dtype_name)
-            vector = backend.from_host(host)
-            if np.shares_memory(backend.to_host(vector), host):
-                self._seen = vector, {peer: backend.from_host(other) for peer, other in others.items()}
-                return vector
-        return backend.zeros(n)
-
     def add(self, backend: Backend, vector: Array) -> None:
         """``vector`` (m,), of the backend, becomes the sum over all workers, by the tree; same bits for all.
 
-        Neighbours read it where it is, if it is of ``zeros``. Raises WorkerError: one does not answer.
+        Raises WorkerError: a worker does not answer.
         """
         if self.size == 1:
             return
         begun = time.perf_counter()
         backend.synchronize()
-        theirs = self._seen[1] if self._seen is not None and self._seen[0] is vector else {}
-        linked: tuple[Array, Link, Link] = vector, (vector, None), None
-        if len(theirs) < self.size.bit_length() - 1:
-            linked = self._linked(backend, vector)
-        array, (mine, tensor), scratch = linked
+        array, (mine, tensor), scratch = self._linked(backend, vector)
 
         def swap(peer: int, send: slice, get: slice) -> Array:
             with self._reaching(peer):
-                if peer in theirs:
-                    self._near.wait_for([peer])
-                    return theirs[peer][get]
                 return self._sent(peer, tensor[send], scratch, get.stop - get.start, backend)
 
         add_over(mine, self.rank, self.size, swap)
-        with self._reaching(self.rank ^ 1):
-            self._near.wait_for(theirs)  # they have read mine
         if array is not mine:
             array[...] = backend.from_host(mine)
         self.seconds += time.perf_counter() - begun

@@ -21,10 +21,10 @@ from fault_injection.groups import Group
 from backends import InputError, get_backend
 from dnn import Adam, BatchNormalization, Callback, Dense, Dropout, Sequential
 from dnn.agreement import bounds
-from dnn.training.blocks import steps_in_blocks
+from dnn.distributed import WorkerError, Workers, group
+from dnn.distributed.blocks import make_steps
 from dnn.training.loop import Batches
 from dnn.training.step import gradients
-from dnn.workers import WorkerError, Workers, group
 
 pytestmark = [
     pytest.mark.skipif(
@@ -52,10 +52,10 @@ def run(folder, work, size, **more):
     """What ``work(workers)`` returns in each of so many processes; or its error, as text."""
 
     def process():
-        faulthandler.dump_traceback_later(50, file=2)  # of a hang, which ``said`` then shows
+        faulthandler.dump_traceback_later(550, file=2)  # of a hang, which ``said`` then shows
         workers = None
         try:
-            workers = Workers.from_environment(timeout=more.get("timeout", 30.0), mixed="mixed" in more)
+            workers = Workers.from_environment(timeout=more.get("timeout", 300.0), mixed="mixed" in more)
             found = work(workers)
         except InputError as error:
             found = f"{type(error).__name__}: {error}"
@@ -65,7 +65,7 @@ def run(folder, work, size, **more):
     group.start()
     if "disturb" in more:
         more["disturb"](group)
-    assert group.wait(60), [group.said(rank).read_text() for rank in range(size)]
+    assert group.wait(600), [group.said(rank).read_text() for rank in range(size)]
     paths = [folder / f"found{rank}" for rank in range(size)]
     found = [json.loads(p.read_text()) if p.exists() else None for p in paths]
     for path in paths:
@@ -125,7 +125,7 @@ def synchronised(workers, backend):
         each.compile(optimizer=Adam(1e-2))
         examples.append(each.door.admit_training(*data())[0])
     truth.reserve(batch, training=True)
-    with steps_in_blocks(made, 8, workers) as make:
+    with make_steps(made, 8, workers) as make:
         batches = Batches(made, examples[0], batch, make_step=make)
         batches.begin(1)
         for rows in np.array(made.backend.to_host(batches._order))[:48].reshape(2, batch):
@@ -140,7 +140,7 @@ def synchronised(workers, backend):
             gradients(truth, x, y)
             p = truth.outputs_of(truth.forward(x, training=False, logits=True))
             kappa = bounds.norm(p) / bounds.norm(p - np.eye(3)[y])
-            mine = made.parameters.views(make.total)
+            mine = made.parameters.gradient
             for name, right in truth.parameters.gradient.items():
                 index = ("dense_1", "dense_2").index(name.split(".")[0])
                 bound = bounds.gradient((6, 16), (16, 3), index, batch, kappa)
@@ -165,7 +165,7 @@ def test_another_seed_other_data_and_other_code_are_refused_by_all(tmp_path, mon
         return trained("numpy", n=53 - workers.rank)(workers)
 
     def other_code(workers):
-        monkeypatch.setattr("dnn.workers.group.code_version", lambda: f"version {workers.rank}")
+        monkeypatch.setattr("dnn.distributed.group.code_version", lambda: f"version {workers.rank}")
         return trained("numpy")(workers)
 
     for size, work, words in [
@@ -188,17 +188,15 @@ def test_who_does_not_come_is_named(tmp_path):
     assert found[:2] + found[3:] == ["WorkerError: worker 2 did not come within 2 s; the run ends"] * 3
 
 
-def test_who_ends_before_the_first_update_is_named_at_once(tmp_path):
+def test_who_ends_before_the_first_update_is_named_within_the_timeout(tmp_path):
     def work(workers):
         workers.share(lambda: None)  # all have joined
         if workers.rank == 2:
             os._exit(1)
         return trained("numpy")(workers)
 
-    begun = time.monotonic()
-    found = run(tmp_path, work, 4, timeout=40.0, whole=False)
-    assert found[:2] + found[3:] == ["WorkerError: worker 2 has ended; the run ends"] * 3
-    assert time.monotonic() < begun + 20
+    found = run(tmp_path, work, 4, timeout=3.0, whole=False)
+    assert found[:2] + found[3:] == ["WorkerError: worker 2 did not come within 3 s; the run ends"] * 3
 
 
 class Stop(Callback):
@@ -231,45 +229,19 @@ def test_who_hangs_or_ends_is_named_within_the_timeout(number, tmp_path):
     assert found == [f"WorkerError: worker 3 {how}; the run ends"] * 3 + [None]
 
 
-class Machine:
-    """Stands for the file that says which machine a worker is on."""
-
-    def __init__(self, workers):
-        self.workers = workers  # on each machine
-
-    def read_text(self):
-        return f"machine {int(os.environ['RANK']) // self.workers}"
-
-
-@pytest.mark.parametrize("on_each", [1, 2, 4])
-def test_what_is_added_is_the_array_itself_on_this_machine_and_over_the_network(
-    on_each, tmp_path, monkeypatch
-):
+def test_what_is_added_is_the_memory_of_the_array_itself(tmp_path):
     def work(workers):
         backend, found = get_backend("numpy"), []
         for n in (10, 7):
-            vector = workers.zeros(backend, n)
+            vector = backend.zeros(n)
             for _ in range(20):
                 vector[...] = np.arange(n) + workers.rank
                 workers.add(backend, vector)
                 found.append(vector.tolist())
-        near = [peer for peer in workers._seen[1]]
-        sent = on_each == 4 if workers._link is None else workers._link[1][1].data_ptr() == vector.ctypes.data
-        return [found, near, sent and 0 < workers.seconds < 60]
+        return [found, workers._link[1][1].data_ptr() == vector.ctypes.data, 0 < workers.seconds < 600]
 
-    monkeypatch.setattr("dnn.workers.memory.BOOT", Machine(on_each))
     expected = [[4.0 * i + 6 for i in range(n)] for n in (10, 7) for _ in range(20)]
-    peers = {1: 0, 2: 1, 4: 2}[on_each]
-    for found, near, sent in run(tmp_path, work, 4):
-        assert found == expected
-        assert len(near) == peers
-        assert sent
-
-
-def test_two_machines_have_the_same_bits(tmp_path, monkeypatch):
-    alone = trained("numpy")(Workers())
-    monkeypatch.setattr("dnn.workers.memory.BOOT", Machine(2))
-    assert {json.dumps(each) for each in run(tmp_path, trained("numpy"), 4)} == {json.dumps(alone)}
+    assert run(tmp_path, work, 4) == [[expected, True, True]] * 4
 
 
 @pytest.mark.parametrize(
@@ -313,7 +285,7 @@ def test_what_torchrun_says_is_read(environment, joined, read, monkeypatch):
 
 
 def test_the_code_that_must_be_the_same_is_that_of_both_packages(tmp_path, monkeypatch):
-    monkeypatch.setattr(group, "__file__", str(tmp_path / "dnn" / "workers" / "group.py"))
+    monkeypatch.setattr(group, "__file__", str(tmp_path / "dnn" / "distributed" / "group.py"))
     found = [group.code_version()]
     for place in ("dnn/workers/a.py", "backends/b.py", "dnn/c.txt", "scripts/d.py", "backends/b.py"):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
@@ -348,7 +320,7 @@ def test_without_torchrun_nothing_of_torch_is_imported():
 import sys
 import numpy as np
 from dnn import Dense, Sequential
-from dnn.workers import Workers
+from dnn.distributed import Workers
 model = Sequential([Dense(2, "softmax")], input_shape=(3,), backend="numpy")
 model.compile()
 x = np.ones((8, 3), np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from backends import InputError
-from dnn.workers.tree import add_over, add_up, cuts, require_blocks
+from dnn.distributed.tree import add_over, add_up, cuts, require_blocks
 
 
 def vectors(n, m=1000):

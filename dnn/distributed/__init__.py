@@ -1,5 +1,5 @@
 """Several processes that train one network together, over ``torch.distributed``; see docs/workers.md."""
 
-from dnn.workers.group import WorkerError, Workers
+from dnn.distributed.group import WorkerError, Workers
 
 __all__ = ["WorkerError", "Workers"]

@@ -1,0 +1,190 @@
+"""An update whose batch is cut into blocks, so that its bits do not depend on the number of workers.
+
+The gradient of each block is computed as if the block were the batch, with one thread, one block after
+another. The gradients, losses and metrics of the blocks are added in the order of a balanced binary tree
+(``dnn.distributed.tree``). A worker computes one subtree of the blocks, and the sums of the workers are added
+in the order of the same tree. So one worker and eight workers do the same floating-point operations.
+
+Random layers draw for an example by its row in the whole batch. A layer that uses batch statistics, such as
+BatchNormalization, sees one block (Hoffer et al. 2017, "Train longer, generalize better", ghost batches); its
+running state becomes the mean of what the blocks made of it.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from backends import Array, InputError
+from dnn.distributed.group import Workers
+from dnn.distributed.tree import add_up, cuts, require_blocks
+from dnn.layers.layer import Layer
+from dnn.layers.noise import Random
+from dnn.losses import weigh
+from dnn.network import Network
+from dnn.training.step import TrainingStep, settle
+from dnn.training.totals import Totals
+from dnn.validation.examples import Examples
+
+
+class BlockedStep(TrainingStep):
+    """``TrainingStep`` for a batch that is cut into blocks.
+
+    Args:
+        blocks: the number of blocks of each batch, a power of two.
+        workers: the group of processes that share the blocks.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        examples: Examples,
+        order: Array,
+        totals: Totals,
+        blocks: int,
+        workers: Workers,
+    ) -> None:
+        each = blocks // workers.size
+        self.blocks = blocks
+        self.workers = workers
+        self._own = range(workers.rank * each, (workers.rank + 1) * each)
+        self._cuts = cuts(order.shape[1], blocks)
+        filled = [block for block, (first, end) in enumerate(self._cuts) if first < end]
+        # A worker whose blocks are all empty computes another's, to count what layers count.
+        self._computed = [block for block in filled if block in self._own] or filled[:1]
+        self._start = self._cuts[self._computed[0]][0]
+        self._stop = self._cuts[self._computed[-1]][1]
+        super().__init__(network, examples, order, totals)
+        self._random = [leaf for leaf in leaves(network.layers) if isinstance(leaf, Random)]
+        self._block_totals = Totals(network, totals.weight is not None, totals.classes)
+        self._make_vectors()
+
+    def _make_vectors(self) -> None:
+        """Make the vectors to be added, one for each level of the worker's subtree.
+
+        Each holds the gradients (n,), the sums of each of all blocks, and the change of the layers' state.
+        """
+        network = self.network
+        state = network.parameters.state
+        dtype = network.backend.dtype
+        self._before = {name: network.backend.xp.zeros_like(array) for name, array in state.items()}
+        n = network.parameters.gradients.shape[0]
+        end = n + self.blocks * self.totals.sums.shape[0]
+        self._gradients = slice(0, n)
+        self._sums = slice(n, end)
+        self._averaged: dict[str, slice] = {}  # state of numbers, which is averaged; the rest only counts
+        for name, array in state.items():
+            if array.dtype == dtype:
+                self._averaged[name] = slice(end, end + prod(array.shape))
+                end += prod(array.shape)
+        self._vectors = [network.backend.zeros(end) for _ in range(len(self._own).bit_length())]
+
+    def reserve(self) -> None:
+        for block in self._computed:
+            first, end = self._cuts[block]
+            self.network.reserve(end - first, training=True)
+        self.batch_x, self.batch_y = self.arrays(self._stop - self._start)
+
+    def pick(self) -> None:
+        """Fill the batch's arrays with the rows that this worker computes."""
+        self.pick_numbers()
+        self.pick_rows(self.index[0, self._start : self._stop], self.batch_x, self.batch_y)
+
+    def learn(self) -> None:
+        """Make one update. The parameters change once the sums of all workers are there."""
+        network = self.network
+        total = self._vectors[0]
+        state = network.parameters.state
+        for name, array in state.items():
+            self._before[name][...] = array
+        if self._computed[0] in self._own:
+            self._add_subtree(self._own, 0)
+        else:
+            self._compute(self._computed[0], total)
+            total[...] = 0.0
+        self.workers.add(network.backend, total)
+        for name, place in self._averaged.items():
+            change = network.backend.xp.reshape(total[place], state[name].shape)
+            state[name][...] = self._before[name] + change
+        sums = network.backend.view(total[self._sums], (self.blocks, -1))
+        of_batch = add_up([sums[i, ...] for i in range(self.blocks)], self.totals.join)
+        self.totals.join(self.totals.sums, of_batch)
+        network.parameters.gradients[...] = total[self._gradients]
+        settle(network)
+        network.update()
+
+    def _add_subtree(self, blocks: range, level: int) -> None:
+        """Write the sum over these blocks, a whole subtree, into the vector of this level."""
+        if len(blocks) == 1:
+            self._compute(blocks[0], self._vectors[level])
+            return
+        half = len(blocks) // 2
+        self._add_subtree(blocks[:half], level)
+        self._add_subtree(blocks[half:], level + 1)
+        self._vectors[level] += self._vectors[level + 1]
+
+    def _compute(self, block: int, out: Array) -> None:
+        """Write what one block adds to the batch's sums into ``out``."""
+        network = self.network
+        state = network.parameters.state
+        first, end = self._cuts[block]
+        out[...] = 0.0
+        if first == end:
+            return
+        for name, array in state.items():
+            array[...] = self._before[name]
+        for layer in self._random:
+            layer.begin_at(first)
+        rows = slice(first - self._start, end - self._start)
+        share = (end - first) / self.size
+        y = self.batch_y[rows, ...]
+        weights = None if self.batch_weights is None else self.batch_weights[first:end]
+        outputs, losses, dy = network.loss_of(self.batch_x[rows, ...], y, training=True)
+        if weights is None:
+            dy[...] = dy * share
+        else:
+            weigh(network.backend.xp, weights, losses, dy, self.batch_weights)
+        network.backward(dy)
+        out[self._gradients] = network.parameters.gradients
+        self._block_totals.clear()
+        self._block_totals.add(outputs, y, losses, weights)
+        network.backend.view(out[self._sums], (self.blocks, -1))[block, ...] = self._block_totals.sums
+        for name, place in self._averaged.items():
+            change = (state[name] - self._before[name]) * share
+            out[place] = network.backend.xp.reshape(change, (-1,))
+
+
+def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Yield the layers of a network, in place of each container the layers in it."""
+    for layer in layers:
+        yield from leaves(layer.inner) if layer.inner else (layer,)
+
+
+@dataclass(frozen=True)
+class BlockedSteps:
+    """Makes the blocked steps of a training; called as TrainingStep is."""
+
+    blocks: int
+    workers: Workers
+
+    def __call__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> BlockedStep:
+        return BlockedStep(network, examples, order, totals, self.blocks, self.workers)
+
+
+@contextmanager
+def make_steps(network: Network, blocks: int, workers: Workers) -> Iterator[Any]:
+    """Yield the function that makes the steps of a training: TrainingStep itself for one block.
+
+    Inside, products have one thread where there are several blocks.
+
+    Raises InputError: blocks that are no power of two or fewer than the workers, or CUDA graphs, which hold
+    updates of one process.
+    """
+    if require_blocks(blocks, workers.size) == 1:
+        yield TrainingStep
+        return
+    if getattr(network.backend, "graphs", False):
+        raise InputError(f"blocks is {blocks} with graphs", "1: a graph holds an update of one process")
+    with network.backend.in_threads(1):
+        yield BlockedSteps(blocks, workers)

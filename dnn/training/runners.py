@@ -1,0 +1,55 @@
+"""How the updates of a training run: planned by the backend, recorded, or called one by one.
+
+What an update does is defined in ``dnn.training.step``. This module only chooses
+the fastest way to repeat it.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dnn.training.planning import plan_updates
+from dnn.training.step import TrainingStep
+from dnn.validation.rows import Rows
+
+Run = Callable[[int], None]
+
+
+class Runner(NamedTuple):
+    """``run(n)`` makes n updates; ``is_planned`` says whether the backend does whole updates by itself."""
+
+    run: Run
+    is_planned: bool
+
+
+def make_runner(step: TrainingStep, unroll: int) -> Runner:
+    """Return the fastest available runner.
+
+    Args:
+        unroll: number of updates that a backend which records them replays at a time.
+    """
+    backend = step.network.backend
+    by_layers = _run_from_host(step) if isinstance(step.x, Rows) else backend.capture(step, unroll)
+    planned = plan_updates(step, unroll) if type(step) is TrainingStep else None
+    if planned is None:
+        return Runner(by_layers, False)
+
+    def run(n: int) -> None:
+        """A plan updates every parameter, so frozen layers need the layer path."""
+        if step.network.frozen:
+            by_layers(n)
+        else:
+            planned(n)
+
+    return Runner(run, True)
+
+
+def _run_from_host(step: TrainingStep) -> Run:
+    """Pick each batch on the host; only the rest of the update may be recorded."""
+    learn = step.network.backend.capture(step.learn, 1)
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            step.pick()
+            learn(1)
+
+    return run

@@ -1,0 +1,200 @@
+"""The number of BLAS threads: sections of one number run together, others wait, and it is restored."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from backends import get_backend
+from backends.numpy import blas, products
+from backends.numpy.thread_count import ThreadCount
+
+WAIT = 60  # seconds after which a test that hangs fails
+
+
+class Library:
+    """Stands for a BLAS: it has one number."""
+
+    def __init__(self, n=4):
+        self.n = n
+        self.count = ThreadCount(lambda: self.n, self.change)
+        self.changes = 0
+
+    def change(self, n):
+        self.n = n
+        self.changes += 1
+
+
+def test_inside_it_is_the_number_asked_for_and_afterwards_the_one_before():
+    library = Library()
+    with library.count.section(1):
+        assert (library.n, library.count.held, library.count.outside) == (1, 1, 4)
+    assert (library.n, library.count.held, library.count.outside) == (4, 0, 4)
+    with pytest.raises(ZeroDivisionError), library.count.section(2):
+        raise ZeroDivisionError
+    assert (library.n, library.count.held) == (4, 0)
+
+
+def test_a_section_in_a_section_replaces_it_meanwhile():
+    library, seen = Library(), []
+    with library.count.section(1):
+        with library.count.section(3):
+            seen.append((library.n, library.count.held, library.count.outside))
+        seen.append((library.n, library.count.held))
+        changes = library.changes
+        with library.count.section(1):
+            seen.append(library.n)
+        assert library.changes == changes
+    assert seen == [(3, 3, 4), (1, 1), 1]
+    assert library.n == 4
+
+
+def test_sections_of_one_number_are_open_together():
+    library, both = Library(), threading.Barrier(2)
+
+    def work():
+        with library.count.section(1):
+            both.wait(WAIT)  # passes only while the other is inside too
+            return library.n
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [each.result(WAIT) for each in [pool.submit(work), pool.submit(work)]] == [1, 1]
+    assert library.n == 4
+
+
+def test_a_section_of_another_number_waits_and_is_not_overtaken():
+    library, opened, order = Library(), threading.Event(), []
+
+    def other():
+        opened.wait(WAIT)
+        with library.count.section(2):
+            order.append(library.n)
+
+    def late():
+        with library.count.section(1):
+            order.append(library.n)
+
+    with ThreadPoolExecutor(2) as pool:
+        with library.count.section(1):
+            opened.set()
+            waits = pool.submit(other)
+            while not library.count._waiting:
+                pass
+            overtakes = pool.submit(late)
+            while library.count._waiting < 2:
+                pass
+            assert order == []
+            assert library.n == 1
+        waits.result(WAIT)
+        overtakes.result(WAIT)
+    assert sorted(order) == [1, 2]
+    assert library.n == 4
+
+
+def test_many_threads_with_many_numbers_find_the_number_they_asked_for():
+    library = Library()
+
+    def work(seed):
+        for n in np.random.default_rng(seed).integers(1, 4, 200):
+            with library.count.section(int(n)):
+                if library.n != n:
+                    return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(work, range(6)))
+    assert library.n == 4
+
+
+def test_a_number_that_is_asked_for_holds_outside_of_sections():
+    library = Library()
+    assert not library.count.explicit
+    library.count.change(2)
+    assert library.count.explicit
+    with library.count.section(1):
+        pass
+    assert library.n == library.count.outside == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_child_is_in_no_section_of_another_thread(inside):
+    library, opened, ended = Library(), threading.Event(), threading.Event()
+
+    def hold():
+        with library.count.section(1):
+            opened.set()
+            ended.wait(WAIT)
+
+    def child_is_right():
+        found = library.n == (1 if inside else 4)
+        with library.count.section(3):
+            found &= library.n == 3
+        return found
+
+    def fork():
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if child_is_right() else 1)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    opened.wait(WAIT)
+    try:
+        if inside:
+            with library.count.section(1):
+                assert fork() == 0
+        else:
+            assert fork() == 0
+    finally:
+        ended.set()
+        holder.join()
+
+
+# --------------------------------------------------------------------------- the rule for products
+
+
+def test_the_shape_alone_decides_how_many_threads_a_product_has():
+    limit = products.SINGLE_THREAD_LIMIT
+    assert [products.product_threads(size, 8) for size in (0, limit, limit + 1)] == [1, 1, 8]
+    assert products.product_threads(100 * 784 * 500, 8) == 1  # the largest of the lecture's network
+
+
+def counted(monkeypatch, limit=1000):
+    """A BLAS that counts, in place of NumPy's; larger products than ``limit`` have all threads."""
+    library, seen = Library(), []
+    monkeypatch.setattr(products, "numpy_blas", lambda: blas.Blas("counts", library.count))
+    monkeypatch.setattr(products, "SINGLE_THREAD_LIMIT", limit)
+    monkeypatch.setattr(products, "UNSHARED_LIMIT", 0)
+    original = np.matmul
+    monkeypatch.setattr(np, "matmul", lambda *a, **k: seen.append(library.n) or original(*a, **k))
+    return library, seen
+
+
+def test_products_get_their_threads(monkeypatch):
+    library, seen = counted(monkeypatch)
+    a = np.ones((10, 10), np.float32)
+    products.product(a, a)  # 1,000 multiply-adds
+    products.product(a, np.ones((10, 11), np.float32))
+    products.column_sums(a)
+    assert seen == [1, 4, 1]
+    with library.count.section(3):
+        products.product(a, a)
+    library.count.change(2)
+    products.product(a, a)
+    assert seen[3:] == [3, 2]
+    assert library.n == 2
+
+
+def test_kernels_of_layers_use_the_rule(monkeypatch):
+    _, seen = counted(monkeypatch)
+    backend = get_backend("numpy")
+    x, W, b, y = (backend.zeros(shape) for shape in ((20, 30), (30, 40), (40,), (20, 40)))
+    backend.kernel("dense", "relu")(x, W, b, y)
+    gradients = backend.zeros(W.shape), backend.zeros(b.shape), backend.zeros(x.shape)
+    backend.kernel("dense_backward", "relu")(y, x, y, W, backend.zeros(y.shape), gradients)
+    assert seen == [4, 4, 1, 4]  # x W; x^T dz, the sums of dz, dz W^T

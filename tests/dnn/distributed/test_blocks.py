@@ -1,0 +1,251 @@
+"""Batches cut into blocks: the gradient of the whole batch, added in the order of the tree."""
+
+import numpy as np
+import pytest
+from array_api_compat import array_namespace
+from helpers import Kept, assert_close, same_bits, weights
+
+from backends import InputError, get_backend
+from backends.numpy.blas import numpy_blas
+from dnn import (
+    Adam,
+    BatchNormalization,
+    CategoricalCrossentropy,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    RandomElastic,
+    RandomTranslation,
+    Residual,
+    Sequential,
+)
+from dnn.distributed import Workers
+from dnn.distributed.blocks import leaves, make_steps
+from dnn.losses import weigh
+from dnn.training.state import StateError
+from dnn.training.step import TrainingStep
+from dnn.training.totals import Totals
+
+N = 53  # with batches of 16 the last one has 5
+
+
+def data(n=N):
+    rng = np.random.default_rng(7)
+    return rng.normal(size=(n, 6, 6)).astype(np.float32), rng.integers(0, 3, n)
+
+
+def model(backend="numpy", dtype="float32", normalised=False, loss="categorical_crossentropy", **settings):
+    middle = [BatchNormalization()] if normalised else []
+    views = RandomTranslation(1), RandomElastic(5.0), Flatten()
+    layers = [*views, Dense(8, "relu"), *middle, Dropout(0.3), GaussianNoise(0.1)]
+    made = Sequential(
+        [*layers, Dense(3, "softmax")],
+        input_shape=(6, 6),
+        backend=get_backend(backend, dtype=dtype),
+    )
+    made.compile(loss, metrics=["accuracy", "r2"], **settings)
+    return made
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"class_weight": {0: 3.0, 1: 0.0}},
+        {"sample_weight": np.linspace(0, 2, N)},
+        {"shuffle": False, "steps_per_epoch": 2},
+    ],
+    ids=["plain", "class_weight", "sample_weight", "first batches"],
+)
+@pytest.mark.parametrize("blocks", [2, 8])
+def test_a_batch_in_blocks_has_the_gradient_and_the_numbers_of_the_whole(blocks, options):
+    """With the masks, moves and noise of the whole batch too; in float64, up to rounding."""
+    loss = CategoricalCrossentropy(ignore_index=2)
+    whole, cut = (model(dtype="float64", loss=loss, l2=1e-2) for _ in range(2))
+    settings = {"batch_size": 16, "epochs": 2, "verbose": 0, **options}
+    expected = whole.fit(*data(), **settings).history
+    found = cut.fit(*data(), blocks=blocks, **settings).history
+    assert_close(weights(cut), weights(whole), 1e-10)
+    for name in ("loss", "accuracy", "r2"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-9)
+
+
+def plain(backend, **settings):
+    layers = [Flatten(), Dense(40, "relu"), Dense(24, "sigmoid", use_bias=False), Dense(3, "softmax")]
+    made = Sequential(layers, input_shape=(6, 6), backend=get_backend(backend))
+    made.compile(metrics=["accuracy"], **settings)
+    return made
+
+
+def mean_output(y, outputs):
+    """A metric that depends on all rows of the batch."""
+    return array_namespace(outputs).mean(outputs)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba", "torch", "strict"])
+def test_gradients_are_those_of_each_block_added_in_the_order_of_the_tree(backend):
+    """The same products of the same shapes, and the same sums: equal bits on any processor."""
+    pytest.importorskip({"strict": "array_api_strict"}.get(backend, backend))
+    x, y = data(16)
+    cut, whole = plain(backend), plain(backend)
+    found, weight = cut.backend, np.linspace(0.5, 2.0, 16).astype(np.float32)
+    with make_steps(cut, 4, Workers()) as make:
+        examples = cut.door.admit_training(x, y, sample_weight=weight)[0]
+        order = found.from_host(np.arange(16, dtype=np.int64).reshape(1, 16))
+        step = make(cut, examples, order, Totals(cut, weighted=True))
+        step()
+    blocks = []
+    with whole.backend.in_threads(1):
+        whole.reserve(4, training=True)
+        for first in range(0, 16, 4):
+            rows = slice(first, first + 4)
+            x_, y_, w = (a[rows, ...] for a in whole.door.admit_training(x, y, sample_weight=weight)[0])
+            _, losses, dy = whole.loss_of(x_, y_, training=True)
+            weigh(whole.backend.xp, w, losses, dy, examples.weights)
+            whole.backward(dy)
+            blocks.append(whole.backend.to_host(whole.parameters.gradients).copy())
+    expected = (blocks[0] + blocks[1]) + (blocks[2] + blocks[3])
+    assert same_bits(found.to_host(cut.parameters.gradients), expected)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"l2": 1e-2}, {"optimizer": Adam(clip_norm=0.1)}], ids=["Adam", "l2", "clipped"]
+)
+@pytest.mark.parametrize("metrics", [("accuracy",), ("accuracy", mean_output)], ids=["accuracy", "of rows"])
+def test_penalty_clipping_and_metrics_are_those_of_the_whole_batch(settings, metrics):
+    found = []
+    for blocks in (1, 4):
+        made = Sequential(
+            [Flatten(), Dense(7, "gelu"), Dense(3, "softmax")],
+            input_shape=(6, 6),
+            backend=get_backend("numpy", dtype="float64"),
+        )
+        made.compile(**settings, metrics=list(metrics))
+        history = made.fit(*data(48), batch_size=16, epochs=2, blocks=blocks, verbose=0).history
+        del history["seconds"]
+        found.append((weights(made), history))
+    assert_close(found[1][0], found[0][0], 1e-10)
+    for name, values in found[0][1].items():
+        np.testing.assert_allclose(found[1][1][name], values, rtol=1e-9)
+
+
+def threads_now(name):
+    """The number of threads that the library would use for a product now."""
+    if name == "torch":
+        return pytest.importorskip("torch").get_num_threads()
+    return numpy_blas().threads._get()
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch"])
+def test_blocks_are_computed_in_one_thread(name):
+    pytest.importorskip(name)
+    backend = get_backend(name)
+    seen = []
+
+    def watch(kernel_name, kind, kernel):
+        def watched(*arrays):
+            seen.append(threads_now(name))
+            return kernel(*arrays)
+
+        return watched if kernel_name == "dense" else kernel
+
+    made = Sequential([Flatten(), Dense(3, "softmax")], input_shape=(6, 6), backend=backend.wrapped(watch))
+    made.compile()
+    with backend.in_threads(2):
+        for blocks in (1, 2):
+            made.fit(*data(16), batch_size=16, blocks=blocks, verbose=0)
+        assert threads_now(name) == 2
+    assert seen == [2, 1, 1]
+
+
+def test_containers_are_looked_into_for_layers_that_draw():
+    made = Sequential(
+        [Flatten(), Residual([Dense(36), Dropout(0.5)]), Dense(3, "softmax")],
+        input_shape=(6, 6),
+        backend=get_backend("numpy"),
+    )
+    names = [type(leaf).__name__ for leaf in leaves(made.layers)]
+    assert [name for name in names if name != "Activation"] == ["Flatten", "Dense", "Dropout", "Dense"]
+
+
+def test_the_running_statistics_are_the_mean_of_the_blocks():
+    made, (x, y) = model(dtype="float64", normalised=True), data(16)
+    alone = [model(dtype="float64", normalised=True) for _ in range(2)]
+    made.fit(x, y, batch_size=16, blocks=2, shuffle=False, verbose=0)
+    running = []
+    for i, part in enumerate(alone):  # each half as a batch, with the masks of its rows
+        for layer in part.layers:
+            if hasattr(layer, "begin_at"):
+                layer.begin_at(8 * i)
+        half = slice(8 * i, 8 * i + 8)
+        part.fit(x[half], y[half], batch_size=8, shuffle=False, verbose=0)
+        running.append(part.parameters.to_host())
+    for name, value in made.parameters.to_host().items():
+        if "running" in name:
+            assert_close(value, (running[0][name] + running[1][name]) / 2, 1e-14)
+    assert made.parameters.to_host()["dropout_1.step"] == [1]
+
+
+def test_a_frozen_layer_keeps_its_bits():
+    made = model(normalised=True)
+    made.fit(*data(), batch_size=16, blocks=2, verbose=0)
+    frozen = next(layer for layer in made.layers if isinstance(layer, BatchNormalization))
+    frozen.trainable = False
+    before = made.parameters.to_host()
+    made.fit(*data(), batch_size=16, blocks=2, verbose=0)
+    for name, value in made.parameters.to_host().items():
+        if name.startswith(frozen.name):
+            assert same_bits(value, before[name]), name
+        elif name.endswith(".W"):
+            assert not same_bits(value, before[name]), name
+
+
+def test_one_block_is_the_plain_update():
+    made = model()
+    with make_steps(made, 1, Workers()) as make_step:
+        assert make_step is TrainingStep
+    a, b = model(), model()
+    a.fit(*data(), batch_size=16, verbose=0)
+    b.fit(*data(), batch_size=16, verbose=0, blocks=1)
+    assert same_bits(weights(a), weights(b))
+
+
+def test_batches_of_an_iterable_are_cut_too():
+    (x, y), a, b = data(), model(), model()
+    batches = [(x[i : i + 16], y[i : i + 16]) for i in range(0, N, 16)]
+    a.fit(batches, epochs=2, blocks=4, verbose=0)
+    b.fit(x, y, batch_size=16, epochs=2, blocks=4, shuffle=False, verbose=0)
+    assert_close(weights(a), weights(b), 1e-6)  # a stream's batches have weights
+
+
+def test_a_state_goes_on_with_its_blocks_and_with_no_others():
+    whole, kept = model(), Kept(2)
+    settings = {"batch_size": 16, "epochs": 2, "verbose": 0}
+    whole.fit(*data(), blocks=4, callbacks=[kept], **settings)
+    state = kept.states[1]
+    assert state.facts["blocks"] == 4
+    again = model()
+    again.fit(*data(), blocks=4, resume=state, **settings)
+    assert same_bits(weights(again), weights(whole))
+    for blocks in (1, 2):
+        with pytest.raises(StateError, match=f"has another blocks: 4, expected {blocks}"):
+            model().fit(*data(), blocks=blocks, resume=state, **settings)
+    kept = Kept(2)
+    model().fit(*data(), callbacks=[kept], **settings)
+    assert "blocks" not in kept.states[1].facts
+    with pytest.raises(StateError, match="has another blocks: 1, expected 4"):
+        model().fit(*data(), blocks=4, resume=kept.states[1], **settings)
+
+
+def test_a_block_of_one_example_has_no_variance():
+    with pytest.raises(InputError, match="no single example at the end or in a block"):
+        model(normalised=True).fit(*data(), batch_size=16, blocks=16, verbose=0)
+
+
+def test_blas_has_its_threads_again_afterwards():
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads(), get_backend("numpy").describe()["threads"]
+    model("torch").fit(*data(), blocks=2, verbose=0)
+    model().fit(*data(), blocks=2, verbose=0)
+    assert (torch.get_num_threads(), get_backend("numpy").describe()["threads"]) == before
