@@ -43,8 +43,6 @@ OPTIONS = {
                 "--limit": "9", "--seed": "1"},
     "gpu_check": {"--parts": "doctro", "--device": "cpu"},
     "faults": {"--backends": "nunpy", "--kills": "1", "--write-errors": "1", "--worker-kills": "1"},
-    "scale": {"--workers": "1", "--kills": "1", "--blocks": "2", "--batch-size": "20", "--epochs": "1",
-              "--limit": "20", "--rotations": "1", "--updates": "1", "--backend": "numpy"},
 }  # fmt: skip
 # What comes first; with one value that cannot be right where something long would be begun else.
 ALWAYS = {
@@ -55,7 +53,6 @@ ALWAYS = {
     "agree": ["--backends", "nunpy"],
     "benchmark": ["--contenders", "nunpy"], "lecture": ["--only", "lectre"],
     "gpu_check": ["--parts", "doctro"], "faults": ["--backends", "nunpy"],
-    "scale": ["--dataset", "nowhere"],
 }  # fmt: skip
 
 

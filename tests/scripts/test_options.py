@@ -44,9 +44,6 @@ DEFAULTS = {
     "gpu_check": ("", {"parts": None, "device": "cuda", "data_dir": None, "json": None}),
     "faults": ("", {"backends": "numpy,torch", "kills": 100, "write_errors": 20, "worker_kills": 0,
                     "seed": 0}),
-    "scale": ("", {**MNIST, "backend": "numpy", "workers": "1,2,4,8", "kills": 0, "preset": None,
-                   "batch_size": 800, "blocks": 8, "epochs": 2, "limit": None, "seed": 0, "rotations": 12,
-                   "updates": 12, "picture": None, "json": None}),
     "classify_texts": ("", {**EXAMPLE, "epochs": 8, "columns": 4096, "files": None}),
     "find_anomalies": ("", {**EXAMPLE, "epochs": 100, "normal": [0, 1, 2, 3, 4], "bottleneck": 8,
                             "dataset": "digits", "data_dir": None, "limit": 10_000}),
@@ -89,9 +86,6 @@ SAID = [
     ("gpu_check", "--json j --parts p", {"json": Path("j"), "parts": "p"}),
     ("faults", "--kills 1 --write-errors 2 --worker-kills 3 --seed 4",
      {"kills": 1, "write_errors": 2, "worker_kills": 3, "seed": 4}),
-    ("scale", "--kills 1 --batch-size 2 --blocks 3 --epochs 4 --limit 5 --seed 6 --rotations 7 --updates 8 "
-     "--picture p --json j", {"kills": 1, "batch_size": 2, "blocks": 3, "epochs": 4, "limit": 5, "seed": 6,
-                              "rotations": 7, "updates": 8, "picture": Path("p"), "json": Path("j")}),
     ("classify_texts", "--epochs 1 --seed 2 --seeds 3 --columns 4 --files a b",
      {"epochs": 1, "seed": 2, "seeds": 3, "columns": 4, "files": [Path("a"), Path("b")]}),
     ("find_anomalies", "--normal 7 8 --bottleneck 2 --limit 3",
@@ -139,7 +133,7 @@ def test_what_train_is_told_is_known_from_what_it_takes_by_itself(options, monke
 @pytest.mark.parametrize(
     ("command", "words"),
     [("train", "--on-nan other"), ("train", "x"), ("evaluate", ""), ("predict", "a"), ("export", "a"),
-     ("classify_texts", "--files a"), ("benchmark", "--race --saving"), ("scale", "--workers")],
+     ("classify_texts", "--files a"), ("benchmark", "--race --saving")],
 )  # fmt: skip
 def test_what_no_command_takes_is_refused(command, words, options, capsys):
     with pytest.raises(SystemExit) as stop:

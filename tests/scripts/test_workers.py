@@ -4,7 +4,9 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import matplotlib.figure  # noqa: F401  # as load_dataset below
 import pytest
@@ -14,8 +16,6 @@ pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
 from fault_injection.groups import Group, Groups
 from fault_injection.harness import main_of_script
-from scaling.model import Costs
-from scaling.runs import command, ranks
 
 from dnn.callbacks.training_checkpoint import latest_state
 from dnn.datasets import load_dataset
@@ -45,6 +45,11 @@ def train(folder, size, *arguments, restarts=0):
     return [group.codes[rank] for rank in range(size)], [group.said(rank).read_text() for rank in range(size)]
 
 
+def children(pid):
+    """Ids of the processes that a process started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """One process alone, undisturbed."""
@@ -54,16 +59,19 @@ def whole(tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="children are found in /proc")
 def test_torchrun_starts_the_group_anew_after_a_kill(tmp_path, whole):
     """It takes a while: torch is imported five times."""
     place = tmp_path / "run"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=2",
+                "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]  # fmt: skip
+    line = [*torchrun, SCRIPTS / "train.py", *SMALL, "--epochs", "12", "--run-dir", place]
     with open(tmp_path / "log", "w+") as log:
-        line = command(2, [*SMALL, "--epochs", "12", "--run-dir", str(place)], restarts=2)
         process = subprocess.Popen(line, stdout=log, stderr=log)
         end = time.monotonic() + 90
         while not any(place.glob("state-00002*")) and process.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
-        alive = ranks(process.pid)
+        alive = children(process.pid)
         assert len(alive) == 2, (tmp_path / "log").read_text()
         os.kill(alive[1], signal.SIGKILL)
         assert process.wait(120) == 0, (tmp_path / "log").read_text()
@@ -134,10 +142,3 @@ def test_what_does_not_fit_is_refused(tmp_path, whole):
     codes, said = train(tmp_path, 2, *SMALL[:-2], "--run-dir", str(tmp_path / "b"))
     assert "blocks is 1 with 2 workers" in said[0]
     assert not (tmp_path / "b").exists()
-
-
-def test_the_cost_model_adds_what_it_says():
-    costs = Costs(fixed=1.0, example=0.1, block=0.5, latency=0.25, bandwidth=4.0, size=8.0)
-    assert costs.update(1, batch=80, blocks=8) == pytest.approx(1 + 8 + 4)
-    assert costs.exchange(4) == pytest.approx(2 * 2 * 0.25 + 2 * 3 / 4 * 8 / 4)
-    assert costs.update(4, batch=80, blocks=8) == pytest.approx(1 + 2 + 1 + costs.exchange(4))

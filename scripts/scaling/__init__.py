@@ -1,1 +1,0 @@
-"""How a training scales over workers: same bits, times in turns, a cost model."""
