@@ -53,8 +53,6 @@ class BlockedStep(TrainingStep):
         filled = [block for block, (first, end) in enumerate(self._cuts) if first < end]
         # A worker whose blocks are all empty computes another's, to count what layers count.
         self._computed = [block for block in filled if block in self._own] or filled[:1]
-        self._start = self._cuts[self._computed[0]][0]
-        self._stop = self._cuts[self._computed[-1]][1]
         super().__init__(network, examples, order, totals)
         self._random = [leaf for leaf in leaves(network.layers) if isinstance(leaf, Random)]
         self._block_totals = Totals(network, totals.weight is not None, totals.classes)
@@ -80,16 +78,13 @@ class BlockedStep(TrainingStep):
                 end += prod(array.shape)
         self._vectors = [network.backend.zeros(end) for _ in range(len(self._own).bit_length())]
 
-    def reserve(self) -> None:
-        for block in self._computed:
-            first, end = self._cuts[block]
-            self.network.reserve(end - first, training=True)
-        self.batch_x, self.batch_y = self.arrays(self._stop - self._start)
+    pick = TrainingStep.pick_numbers  # the rows are picked block by block, see ``_compute``
 
-    def pick(self) -> None:
-        """Fill the batch's arrays with the rows that this worker computes."""
-        self.pick_numbers()
-        self.pick_rows(self.index[0, self._start : self._stop], self.batch_x, self.batch_y)
+    def reserve(self) -> None:
+        sizes = {self._cuts[block][1] - self._cuts[block][0] for block in self._computed}
+        for size in sizes:
+            self.network.reserve(size, training=True)
+        self.batch_x, self.batch_y = self.arrays(max(sizes))
 
     def learn(self) -> None:
         """Make one update. The parameters change once the sums of all workers are there."""
@@ -125,7 +120,11 @@ class BlockedStep(TrainingStep):
         self._vectors[level] += self._vectors[level + 1]
 
     def _compute(self, block: int, out: Array) -> None:
-        """Write what one block adds to the batch's sums into ``out``."""
+        """Write what one block adds to the batch's sums into ``out``.
+
+        The rows of each block are copied to the same place, so that not even their alignment in memory depends
+        on the number of workers.
+        """
         network = self.network
         state = network.parameters.state
         first, end = self._cuts[block]
@@ -136,11 +135,12 @@ class BlockedStep(TrainingStep):
             array[...] = self._before[name]
         for layer in self._random:
             layer.begin_at(first)
-        rows = slice(first - self._start, end - self._start)
         share = (end - first) / self.size
-        y = self.batch_y[rows, ...]
+        x = self.batch_x[: end - first, ...]
+        y = self.batch_y[: end - first, ...]
+        self.pick_rows(self.index[0, first:end], x, y)
         weights = None if self.batch_weights is None else self.batch_weights[first:end]
-        outputs, losses, dy = network.loss_of(self.batch_x[rows, ...], y, training=True)
+        outputs, losses, dy = network.loss_of(x, y, training=True)
         if weights is None:
             dy[...] = dy * share
         else:
