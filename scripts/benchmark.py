@@ -7,14 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import _command
+import checkout  # noqa: F401
+
+from dnn.commands import command_line, options
 
 OURS = ("numpy", "numba", "torch")
 SWEPT = (*OURS, "pytorch", "floor-numpy", "floor-torch")
 
 
 def parse() -> argparse.Namespace:
-    parser = _command.Parser(
+    parser = command_line.Parser(
         description=__doc__,
         epilog="example: benchmark.py --contenders numpy torch pytorch --rotations 20 --updates 1000. "
         "A contender's figure is the lower quartile of its slices, and ratios are of those, since other work "
@@ -41,7 +43,7 @@ def parse() -> argparse.Namespace:
     add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help="default: 500 500")
     add("--activation", default="sigmoid", help="sigmoid, tanh or relu (default: %(default)s)")
     add("--threads", type=int, metavar="N", help="default: as each library chooses")
-    _command.add_data_arguments(parser, names="mnist, digits, random, ... (default: %(default)s)")
+    options.add_data_arguments(parser, names="mnist, digits, random, ... (default: %(default)s)")
     one_of = parser.add_mutually_exclusive_group().add_argument
     profile = "what one of our updates is made of, on numpy (the default), numba or torch"
     saving = (
@@ -106,12 +108,12 @@ def compare(arguments: argparse.Namespace, settings: Any) -> None:
 
     named, times = arguments.contenders, arguments.rotations
     if arguments.sweep is None:
-        show, results = report, rotation.rotate(named, settings, times, _command.say)
+        show, results = report, rotation.rotate(named, settings, times, command_line.say)
     else:
         show, results = sweep, sweep.sweep(
-            arguments.sweep, named or SWEPT, settings, times, arguments.updates, _command.say
+            arguments.sweep, named or SWEPT, settings, times, arguments.updates, command_line.say
         )  # fmt: skip
-    _command.write_json(arguments.json, show.as_json(results))
+    command_line.write_json(arguments.json, show.as_json(results))
     for name in named or ():
         if name in results.missing:
             raise BackendUnavailable(f"contender {name!r} cannot run: {results.missing[name]}")
@@ -138,9 +140,9 @@ def show_race(arguments: argparse.Namespace) -> None:
         if "reason" in found:
             raise BackendUnavailable(f"contender {name!r} cannot run: {found['reason']}")
         curves[name].append(found)
-        _command.say(f"{name}: {found['accuracy'][-1]:.4f} after {sum(found['seconds']):.1f} s")
+        command_line.say(f"{name}: {found['accuracy'][-1]:.4f} after {sum(found['seconds']):.1f} s")
     print(race.table(curves), flush=True)
-    _command.write_json(arguments.json, curves)
+    command_line.write_json(arguments.json, curves)
 
 
 def show_saving(arguments: argparse.Namespace, settings: Any) -> None:
@@ -148,9 +150,9 @@ def show_saving(arguments: argparse.Namespace, settings: Any) -> None:
     from benchmarks import saving
 
     name = arguments.saving
-    seconds = saving.measure(name, settings, arguments.rotations, Path.cwd(), _command.say)
+    seconds = saving.measure(name, settings, arguments.rotations, Path.cwd(), command_line.say)
     print(saving.table(seconds), flush=True)
-    _command.write_json(arguments.json, saving.as_json(name, seconds))
+    command_line.write_json(arguments.json, saving.as_json(name, seconds))
 
 
 def show_profile(arguments: argparse.Namespace, settings: Any) -> None:
@@ -166,8 +168,8 @@ def show_profile(arguments: argparse.Namespace, settings: Any) -> None:
         os.execv(sys.executable, [sys.executable, *sys.argv])
     found = profile(arguments.profile, settings)
     print(profile_table(found), flush=True)
-    _command.write_json(arguments.json, found)
+    command_line.write_json(arguments.json, found)
 
 
 if __name__ == "__main__":
-    _command.run(main, parse())
+    command_line.run(main, parse)

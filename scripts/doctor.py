@@ -1,45 +1,6 @@
 #!/usr/bin/env python3
-"""List the backends that can run here, with versions, devices and threads, and what the others lack."""
+import checkout  # noqa: F401
 
-import argparse
-import platform
-import sys
+from dnn.commands.doctor import main
 
-import _command
-
-
-def parse() -> argparse.Namespace:
-    return _command.Parser(description=__doc__).parse_args()
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from backends import BackendUnavailable, available_backends, get_backend
-
-    print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
-    for name, why_not in available_backends().items():
-        if why_not is not None:
-            print(f"\n{name}: not usable\n    {why_not}")
-            continue
-        print(f"\n{name}: usable")
-        print_facts(get_backend(name).describe())
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        try:
-            facts = get_backend("torch", "cuda").describe()
-        except BackendUnavailable as error:
-            print(f"\ntorch on cuda: not usable\n    {error}")
-        else:
-            print("\ntorch on cuda: usable")
-            print_facts(facts)
-    chosen = get_backend("auto")
-    print(f"\n--backend auto takes {chosen.name} on {chosen.device}: {chosen.reason}")
-
-
-def print_facts(facts: dict[str, object]) -> None:
-    for key, value in facts.items():
-        if key != "backend":
-            print(f"    {key.replace('_', ' ')}: {value}")
-
-
-if __name__ == "__main__":
-    _command.run(main, parse())
+main()

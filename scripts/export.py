@@ -1,56 +1,6 @@
 #!/usr/bin/env python3
-"""Write a trained run as an ONNX file, which onnxruntime and other programs run."""
+import checkout  # noqa: F401
 
-import argparse
-from pathlib import Path
+from dnn.commands.export import main
 
-import _command
-
-
-def parse() -> argparse.Namespace:
-    parser = _command.Parser(
-        description=__doc__,
-        epilog="example: export.py runs/first model.onnx --input uint8, after train.py --run-dir runs/first. "
-        'The file maps "x" (any number of examples) to "probabilities".',
-    )
-    _command.add_run_arguments(parser)
-    parser.add_argument("file", metavar="FILE", type=Path, help="to write, such as model.onnx")
-    add = parser.add_argument
-    add("--overwrite", action="store_true", help="write over a file that is there")
-    add("--input", metavar="DTYPE", help="of x: float32, uint8 or int64, the same numbers (default: float32)")
-    add("--logits", action="store_true", help="end before the last activation, softmax")
-    add("--rounded", action="store_true", help="round the weights of a float64 run to float32")
-    add("--class-names", metavar="A,B,...", help="to be kept in the file (default, of digits: 0,1,...)")
-    return parser.parse_args()
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from backends import InputError, get_backend
-    from dnn.interop.onnx import save_onnx
-    from dnn.run_folder import load_run
-
-    file, names = arguments.file, arguments.class_names
-    if not arguments.overwrite and (file.exists() or file.is_symlink()):
-        raise InputError(f"{file} exists, expected a new name, or --overwrite")
-    config, model = load_run(
-        arguments.run, lambda dtype: get_backend("numpy", dtype=dtype), arguments.allow_nonfinite
-    )
-    known = {key: str(config[key]) for key in ("dataset", "preset") if config.get(key)}
-    classes = None if names is None else names.split(",")
-    if names is None and known.get("dataset") in ("mnist", "digits"):
-        classes = [str(digit) for digit in range(model.outputs)]
-    save_onnx(
-        model, file, input_dtype=arguments.input, logits=arguments.logits, rounded=arguments.rounded,
-        class_names=classes, metadata=known,
-    )  # fmt: skip
-    if arguments.json:
-        _command.print_json(
-            {"run": str(arguments.run), "file": str(file), "bytes": file.stat().st_size,
-             "class_names": classes, "metadata": known}
-        )  # fmt: skip
-        return
-    print(f"{file}  {file.stat().st_size} bytes  {model.parameters.count} parameters")
-
-
-if __name__ == "__main__":
-    _command.run(main, parse())
+main()

@@ -9,7 +9,9 @@ import os
 import tempfile
 from pathlib import Path
 
-import _command
+import checkout  # noqa: F401
+
+from dnn.commands import command_line
 
 SMALL = ["--dataset", "digits", "--limit", "320", "--hidden", "16", "--epochs", "3", "--batch-size", "16",
          "--checkpoint-every", "5", "--require-backend"]  # fmt: skip
@@ -18,7 +20,7 @@ REWOUND = ["--on-nan", "rewind", "--learning-rate", "0.01"]  # of its trainings 
 
 
 def parse() -> argparse.Namespace:
-    parser = _command.Parser(
+    parser = command_line.Parser(
         description=__doc__,
         epilog="example: faults.py --backends numpy --kills 10. exit code: 0 nothing was lost, 1 something "
         "was, 2 bad input.",
@@ -63,7 +65,7 @@ def main(arguments: argparse.Namespace) -> int:
             rewound = Harness(train, [*command, *REWOUND], place / "rewound", arguments.seed, tally, diverge)
 
             def told(line: str, name: str = name) -> None:
-                _command.say(f"{name}: {line}")
+                command_line.say(f"{name}: {line}")
 
             plain.kill(arguments.kills - arguments.kills // 4, told)
             rewound.kill(arguments.kills, told)
@@ -82,4 +84,4 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    _command.run(main, parse())
+    command_line.run(main, parse)

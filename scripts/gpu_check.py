@@ -4,13 +4,15 @@
 import argparse
 from pathlib import Path
 
-import _command
+import checkout  # noqa: F401
+
+from dnn.commands import command_line
 
 NO_DEVICE = 3
 
 
 def parse() -> argparse.Namespace:
-    parser = _command.Parser(
+    parser = command_line.Parser(
         description=__doc__,
         epilog="example: gpu_check.py --parts doctor,speed_torch --json gpu.json. exit code: 0 all parts ran "
         "and hold, 1 some failed, 2 bad input, 3 no CUDA device.",
@@ -30,23 +32,23 @@ def main(arguments: argparse.Namespace) -> int:
     from backends import BackendUnavailable, InputError
     from dnn.datasets import load_dataset
 
-    names = _command.listed("part", arguments.parts, PARTS)
+    names = command_line.listed("part", arguments.parts, PARTS)
     if not arguments.device.startswith("cuda"):
         raise InputError(f"device is {arguments.device!r}, expected cuda or cuda:N")
     settings = Settings(arguments.data_dir, arguments.device)
     try:
         list(settings.both({}))
     except BackendUnavailable as error:
-        _command.say(f"gpu_check.py: no CUDA device can be used: {error}")
+        command_line.say(f"gpu_check.py: no CUDA device can be used: {error}")
         return NO_DEVICE
     load_dataset("mnist", arguments.data_dir)  # missing or damaged data is an error now, not in each part
     outcomes = {}
-    for name, outcome in run_parts(names, settings, _command.say):
+    for name, outcome in run_parts(names, settings, command_line.say):
         outcomes[name] = outcome
-        _command.write_json(arguments.json, outcomes)  # after each part, in case the machine goes away
+        command_line.write_json(arguments.json, outcomes)  # after each part, in case the machine goes away
     print(f"{table(outcomes)}\n\n{summary(outcomes)}", flush=True)
     return 0 if holds(outcomes) else 1
 
 
 if __name__ == "__main__":
-    _command.run(main, parse())
+    command_line.run(main, parse)

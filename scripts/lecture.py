@@ -4,11 +4,13 @@
 import argparse
 from pathlib import Path
 
-import _command
+import checkout  # noqa: F401
+
+from dnn.commands import command_line, options
 
 
 def parse() -> argparse.Namespace:
-    parser = _command.Parser(
+    parser = command_line.Parser(
         description=__doc__,
         epilog="example: lecture.py --only linear,lecture --dataset digits. What is done is not done again: "
         "stop it and the same command continues. If the folder has a lecture.md, such as docs/, the tables "
@@ -32,9 +34,9 @@ def parse() -> argparse.Namespace:
     add("--speed", type=Path, metavar="FILE", help="no experiments: what benchmark.py --json wrote")
     tried = "no experiments: how presets were chosen, on training images held out (hours; all: every one)"
     add("--tried", metavar="NAME,...", help=tried)
-    _command.add_data_arguments(parser)
+    options.add_data_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of weights, shuffles and noise")
-    _command.add_backend_arguments(parser, dtype=False)
+    options.add_backend_arguments(parser, dtype=False)
     return parser.parse_args()
 
 
@@ -65,7 +67,7 @@ def show_list(names: list[str], arguments: argparse.Namespace) -> None:
         seconds = duration(experiment, arguments.limit or (1437 if small else 60_000), 64 if small else 784)
         print(f"{name:<18}{seconds:>6.0f} s  {experiment.about}")
         total += seconds
-    _command.say(f"about {total:.0f} s for all {len(names)}, on two quiet cores with numba")
+    command_line.say(f"about {total:.0f} s for all {len(names)}, on two quiet cores with numba")
 
 
 def show_made(arguments: argparse.Namespace) -> None:
@@ -73,12 +75,12 @@ def show_made(arguments: argparse.Namespace) -> None:
     from lecture_experiments import presets, readme, tables
     from lecture_experiments.grids import Grid, in_order
 
+    from dnn.commands.presets import PRESETS
     from dnn.datasets import load_dataset
-    from dnn.presets import PRESETS
 
     new: dict[str, Grid] = {}
     if arguments.presets is not None:
-        backend = _command.open_backend(arguments, dtype="float32")
+        backend = options.open_backend(arguments, dtype="float32")
         data = load_dataset(arguments.dataset, arguments.data_dir)
         new = presets.preset_grids(arguments.presets, data, backend)
     new["speed"] = [] if arguments.speed is None else readme.speed_grid(arguments.speed)
@@ -99,8 +101,8 @@ def try_settings(arguments: argparse.Namespace) -> None:
 
     from dnn.datasets import load_dataset
 
-    names = _command.listed("settings", None if arguments.tried == "all" else arguments.tried, TRIED)
-    backend = _command.open_backend(arguments, dtype="float32")
+    names = command_line.listed("settings", None if arguments.tried == "all" else arguments.tried, TRIED)
+    backend = options.open_backend(arguments, dtype="float32")
     data = first(load_dataset(arguments.dataset, arguments.data_dir), arguments.limit)
     folder = Results(arguments.out / "results").folder
     grid = tried_grid(names, data, backend, arguments.epochs, arguments.seed, folder)
@@ -126,10 +128,10 @@ def main(arguments: argparse.Namespace) -> None:
         return show_made(arguments)
     if arguments.tried is not None:
         return try_settings(arguments)
-    names = _command.listed("experiment", arguments.only, EXPERIMENTS)
+    names = command_line.listed("experiment", arguments.only, EXPERIMENTS)
     if arguments.list:
         return show_list(names, arguments)
-    backend = _command.open_backend(arguments, dtype="float32")
+    backend = options.open_backend(arguments, dtype="float32")
     data = first(load_dataset(arguments.dataset, arguments.data_dir), arguments.limit)
     settings = {"dataset": data.name, "examples": len(data.x_train)}
     same = {**settings, "epochs": arguments.epochs, "seed": arguments.seed}
@@ -138,7 +140,7 @@ def main(arguments: argparse.Namespace) -> None:
     for name in names:
         if results.done(name, same) is None:
             experiment = EXPERIMENTS[name]
-            _command.say(f"{name}: {experiment.about} ...")
+            command_line.say(f"{name}: {experiment.about} ...")
             found = results.twin(experiment, same, backend)
             results.keep(*(found or train(experiment, data, backend, arguments.epochs, arguments.seed)))
     outcomes = {name: o for name in EXPERIMENTS if (o := results.done(name, same)) is not None}
@@ -163,4 +165,4 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    _command.run(main, parse())
+    command_line.run(main, parse)

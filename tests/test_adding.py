@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from command_lines import SCRIPTS
 from helpers import small_data, small_model
 
 from backends import get_backend, registry
+from dnn.commands import train
 
 BACKEND = """
 import sys
@@ -86,10 +86,8 @@ def test_a_callback(module):
     assert history.history["updates"] == [5, 10]
 
 
-def test_a_command_line_option(module, monkeypatch, tmp_path, capsys):
+def test_a_command_line_option(monkeypatch, tmp_path, capsys):
     """In the run's config, and refused where it does not fit."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    train = module((SCRIPTS / "train.py").read_text(), "train")
     usual = train.make_parser
 
     def make_parser():
@@ -101,7 +99,7 @@ def test_a_command_line_option(module, monkeypatch, tmp_path, capsys):
     small = ["--dataset", "digits", "--hidden", "4", "--epochs", "1", "--backend", "numpy", "--quiet"]
     run = str(tmp_path / "run")
     monkeypatch.setattr(sys, "argv", ["train.py", *small, "--repeat", "3", "--run-dir", run])
-    assert train.main(train.parse()) == 0
+    assert train.train(train.parse()) == 0
     assert json.loads((tmp_path / "run" / "config.json").read_text())["repeat"] == 3
     monkeypatch.setattr(sys, "argv", ["train.py", *small, "--repeat", "x"])
     with pytest.raises(SystemExit, match="2"):

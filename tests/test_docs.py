@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -294,6 +295,14 @@ def test_no_small_settings_are_left_over():
     assert set(SMALL) == set(SCRIPT_LINES)
 
 
+def source_of(script):
+    """The text of a script of this name, of its command, and of what declares options for several."""
+    commands = ROOT / "dnn" / "commands"
+    shared = commands / "options.py", SCRIPTS / "examples" / "_example.py"
+    files = SCRIPTS / script, commands / Path(script).name, *shared
+    return "".join(path.read_text(encoding="utf-8") for path in files if path.is_file())
+
+
 @pytest.mark.parametrize("command", OTHER_LINES)
 def test_other_command_lines_name_what_exists(command):
     """pip, make, python -m and bash: they are not run."""
@@ -305,8 +314,7 @@ def test_other_command_lines_name_what_exists(command):
         assert (ROOT / arguments[0]).is_file()
     elif program == "torchrun":
         (script,) = (word for word in arguments if word.startswith("scripts/"))
-        files = ROOT / script, SCRIPTS / "_command.py"
-        source = "".join(path.read_text(encoding="utf-8") for path in files)
+        source = source_of(script.removeprefix("scripts/"))
         ours = arguments[arguments.index(script) :]
         assert all(f'"{word}"' in source for word in ours if word.startswith("--"))
     elif program == ".":
@@ -415,7 +423,6 @@ def test_command_lines_in_sentences_have_real_options(document):
     for script, rest in re.findall(
         r"`python scripts/([\w/]+\.py)([^`]*)`", document.read_text(encoding="utf-8")
     ):
-        shared = (SCRIPTS / "_command.py", *SCRIPTS.glob("examples/_*.py"))
-        source = "".join(path.read_text(encoding="utf-8") for path in (SCRIPTS / script, *shared))
+        source = source_of(script)
         for option in re.findall(r"--[\w-]+", rest):
             assert f'"{option}"' in source, (script, option)

@@ -21,7 +21,7 @@ FORBIDDEN = {
 }  # fmt: skip
 NETWORK = {"urllib", "http", "socket", "requests", "ssl", "ftplib", "smtplib", "socketserver", "asyncio"}
 # Fetches; listens.
-SPEAKS = ("dnn/datasets/download.py", "scripts/drawing/server.py")
+SPEAKS = ("dnn/datasets/download.py", "dnn/commands/page/server.py")
 OWN = {
     "backends",
     "dnn",
@@ -30,6 +30,7 @@ OWN = {
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "cupy": "cupy-cuda12x", "llvmlite": "numba"}
 # Peers of the benchmark and helpers that are used where they happen to be.
 OPTIONAL = {"threadpoolctl"}
+OPTIONAL_ROOMS = "dnn/interop/sklearn/", "dnn/commands/page/"  # what imports them says which extra is missing
 
 
 def imports(tree):
@@ -139,7 +140,7 @@ def test_what_is_imported_at_the_top_of_dnn_is_required():
     """An import outside of functions cannot be optional, but in the files of a backend or a door that is."""
     required, _ = declared()
     for name in NAMES:
-        if not name.startswith("dnn/") or name.startswith("dnn/interop/sklearn/"):
+        if not name.startswith("dnn/") or name.startswith(OPTIONAL_ROOMS):
             continue
         tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
         tree.body = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]

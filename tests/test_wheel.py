@@ -9,13 +9,12 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
-from _command import called, print_json
 from command_lines import assert_refused
 from documents import ROOT
 
 import dnn
+from dnn.__main__ import COMMANDS
 from dnn.datasets import load_dataset
 
 PROGRAM = '''\
@@ -110,13 +109,14 @@ def trained(place):
 
 
 def test_the_wheel_holds_the_types_and_what_the_command_runs(wheel):
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {"dnn/py.typed", "backends/py.typed"} <= set(names)
-    assert {Path(name).stem for name in names if name.startswith("dnn/_scripts/")} == {
-        "_building", "_command", "_ensemble", "_figures", "_resuming",
-        "train", "evaluate", "predict", "draw", "export", "doctor", "agree",
-        "__init__", "comparison", "keeping", "reading", "server", "index", "page",  # of draw
-    }  # fmt: skip
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"dnn/py.typed", "backends/py.typed"} <= names
+    for name in (*COMMANDS, "run_folder", "page/server"):
+        assert f"dnn/commands/{name}.py" in names
+    for name in ("index.html", "page.css", "page.js"):
+        assert f"dnn/commands/page/{name}" in names
+    packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert packages == {"backends", "dnn"}
 
 
 def test_there_is_one_version(place):
@@ -196,16 +196,3 @@ def test_a_users_program_is_typed_and_runs(place):
 def test_a_checkout_has_the_command_too():
     helped = subprocess.run([sys.executable, "-m", "dnn", "train", "--help"], cwd=ROOT, capture_output=True)
     assert helped.stdout.startswith(b"usage: dnn train ")
-
-
-@pytest.mark.parametrize(
-    ("first", "words"), [("dnn train", ["dnn", "train"]), ("my scripts/train.py", ["my scripts/train.py"])]
-)
-def test_a_command_says_how_to_call_it_again(first, words, monkeypatch):
-    monkeypatch.setattr(sys, "argv", [first, "--epochs", "1"])
-    assert called() == words
-
-
-def test_json_holds_no_nan(capsys):
-    print_json({"loss": float("nan"), "parts": [{"p": np.inf, "n": 1}]})
-    assert json.loads(capsys.readouterr().out) == {"loss": None, "parts": [{"p": None, "n": 1}]}

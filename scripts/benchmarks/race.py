@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from backends import get_backend
 from benchmarks.contenders import environment
 from benchmarks.quartiles import lower_quartile
+from dnn.commands.presets import PRESETS
 from dnn.datasets import Dataset, load_dataset
 from dnn.optimizers.schedules import OneCycle
-from dnn.presets import PRESETS
 from dnn.sequential import Sequential
 from dnn.training.history import History
 

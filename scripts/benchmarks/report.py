@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from _figures import picture
 from _tables import columns
 
 from benchmarks.contenders import get_contender
 from benchmarks.quartiles import Spread, quartile, quartile_ratio
 from benchmarks.ratios import MEMORY_MB, judge, memory, spread, verdict
 from benchmarks.rotation import Results
+from dnn.commands.figures import picture
 
 BASELINE = "pytorch"
 COLOURS = {

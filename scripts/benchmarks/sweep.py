@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from _figures import picture
 from _tables import columns
 
 from benchmarks.contenders import get_contender
@@ -21,6 +20,7 @@ from benchmarks.quartiles import lower_quartile
 from benchmarks.report import machine
 from benchmarks.rotation import Results, rotate
 from benchmarks.settings import Settings
+from dnn.commands.figures import picture
 
 VALUES: Mapping[str, tuple[int, ...]] = {
     "batch": (1, 10, 100, 1000, 10000),

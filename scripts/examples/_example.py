@@ -1,34 +1,35 @@
-"""What the examples share: where ``_command`` is, their options, the network and its training, the table."""
+"""What the examples share: where the modules are, their options, the network and its training, the table."""
 
 import argparse
-import sys
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 # An example is run by its path, and Python then searches this folder only.
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+runpy.run_path(str(Path(__file__).resolve().parents[1] / "checkout.py"))
 
-import _command
-from _tables import columns
+from _tables import columns  # noqa: E402
 
-run, say = _command.run, _command.say
+from dnn.commands import command_line, options  # noqa: E402
+
+run, say = command_line.run, command_line.say
 
 
-def parser(description: str | None, epochs: int) -> _command.Parser:
+def parser(description: str | None, epochs: int) -> command_line.Parser:
     """A parser with --epochs, --seed, --seeds and the backend's options."""
-    parser = _command.Parser(description=description)
+    parser = command_line.Parser(description=description)
     parser.add_argument("--epochs", type=int, default=epochs, help="of the network (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, shuffles and splits")
     more = "so many, from --seed on, whose mean and standard error are shown (default: %(default)s)"
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help=more)
-    _command.add_backend_arguments(parser)
+    options.add_backend_arguments(parser)
     return parser
 
 
-def add_image_arguments(parser: _command.Parser, default: str | None, names: str) -> None:
+def add_image_arguments(parser: command_line.Parser, default: str | None, names: str) -> None:
     """--dataset, --data-dir, and --limit for its training images."""
-    _command.add_data_arguments(parser, default, names)
+    options.add_data_arguments(parser, default, names)
     limit = "training images (default: %(default)s)"
     parser.add_argument("--limit", type=int, default=10_000, metavar="N", help=limit)
 
@@ -46,7 +47,7 @@ def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
         positive_integer(name, getattr(arguments, name))
     if not 0 <= arguments.seed <= 2**31 - arguments.seeds:
         raise InputError(f"seed is {arguments.seed}, expected seeds from 0 to 2**31 - 1")
-    backend = _command.open_backend(arguments)
+    backend = options.open_backend(arguments)
     try:
         import sklearn  # noqa: F401
     except ImportError as error:

@@ -72,4 +72,4 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    _example.run(main, parse())
+    _example.run(main, parse)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dnn.callbacks.training_checkpoint import NAME
-from dnn.run_folder import LOCK, METRICS, RESULT
+from dnn.commands.run_folder import LOCK, METRICS, RESULT
 from dnn.training.state import read_state
 
 TIMES = ("seconds", "seconds_in_sums", "ms_per_update", "seconds_to_first_update")

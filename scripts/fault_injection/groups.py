@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dnn.run_folder import CONFIG, RESULT
+from dnn.commands.run_folder import CONFIG, RESULT
 from fault_injection.harness import Harness, Main, Tally
 from fault_injection.troubles import ended
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from backends import InputError
 from dnn.callbacks.training_checkpoint import state_files
-from dnn.run_folder import CONFIG, MODEL, RESULT
+from dnn.commands.run_folder import CONFIG, MODEL, RESULT
 from dnn.training.state import StateError, read_state
 from fault_injection.comparison import contents, differences
 from fault_injection.troubles import MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, ended, moment

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _figures import picture
 
+from dnn.commands.figures import picture
 from dnn.datasets import Dataset
 from dnn.sequential import Sequential
 from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, NAMES, STEPS

@@ -6,12 +6,12 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from _ensemble import Ensemble, calibration_error, sure_from, sureness
-
 from backends import Backend, InputError
+from dnn.commands.calibration import calibration_error, sure_from, sureness
+from dnn.commands.ensemble import Ensemble
+from dnn.commands.presets import PRESETS
+from dnn.commands.run_folder import load_run
 from dnn.datasets import Dataset
-from dnn.presets import PRESETS
-from dnn.run_folder import load_run
 from lecture_experiments.grids import NOTHING, Grid
 from lecture_experiments.readme import defaults_grid, has_defaults, result_of
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from benchmarks.quartiles import lower_quartile, quartile_ratio
 
 from backends import InputError
-from dnn.run_folder import RESULT, read_config
+from dnn.commands.run_folder import RESULT, read_config
 from lecture_experiments.grids import NOTHING, Grid
 
 SEEDS = range(3)

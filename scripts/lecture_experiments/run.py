@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from _command import write_json
-
 from backends import Backend, InputError
 from dnn.checkpoints import load_model, save_model
+from dnn.commands.command_line import write_json
 from dnn.datasets import Dataset
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import State

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from _command import say, write_json
-
 from backends import Backend
 from backends.table import Table
 from dnn import layers as nn
+from dnn.commands.command_line import say, write_json
 from dnn.datasets import Dataset
 from dnn.losses import CategoricalCrossentropy
 from dnn.optimizers import Adam

@@ -20,7 +20,8 @@ from hostile import TIMES, assert_sentence
 
 import dnn
 from backends import BackendUnavailable, InputError, get_backend
-from dnn import callbacks, checkpoints, datasets, lbfgs, metrics, rewinding, run_folder
+from dnn import callbacks, checkpoints, datasets, lbfgs, metrics
+from dnn.commands import rewinding, run_folder
 from dnn.interop import torch as interop
 from dnn.training.state import read_state, write_state
 

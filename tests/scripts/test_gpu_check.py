@@ -12,7 +12,6 @@ import array_api_compat.numpy as npx
 import gpu_check
 import host_cuda
 import pytest
-import train
 from benchmarks import settings as benchmark
 from benchmarks.contenders import get_contender
 from benchmarks.task import load
@@ -26,6 +25,7 @@ import dnn.datasets
 from backends import BackendUnavailable, available_backends
 from backends.numpy.backend import NumpyBackend
 from backends.recording import Recorded
+from dnn.commands import train
 
 no_gpu = pytest.mark.skipif(available_backends()["cupy"] is None, reason="there is a GPU")
 

@@ -17,6 +17,8 @@ from hostile import WORDS, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnn.commands import command_line
+
 ODD = ("", "x", "-1", "0", "1.5", "nan", "inf", "-inf", "1e400", "9" * 18, "9" * 30, "9" * 5000, "-", "--",
        "\u00e9\u4e2d", "../..", "../outside", "/dev/null", "None", "[]", "0x10", "1_0", "\u0661", " ", "\x01",
        "a\nb", "-0", "1e-400", "true", "%s", "{0}", "$(touch outside)", "; touch outside")  # fmt: skip
@@ -182,13 +184,11 @@ def test_odd_values_to_a_process(script, arguments, here):
     ids=lambda error: type(error).__name__,
 )
 def test_too_little_memory_is_said(error, here, capsys):
-    import _command
-
-    def main():
+    def main(_):
         raise error
 
     with pytest.raises(SystemExit) as stop:
-        _command.run(main)
+        command_line.run(main, lambda: None)
     said = capsys.readouterr().err
     assert_said(stop.value.code, said, [])
     assert "memory is full" in said
@@ -196,7 +196,7 @@ def test_too_little_memory_is_said(error, here, capsys):
     assert said.count("9 TiB") == ("CUDA" not in said)  # of what was raised, the first line
     assert "for an array" not in said
     with pytest.raises(KeyError):  # a bug keeps its traceback
-        _command.run(lambda: {}[0])
+        command_line.run(lambda _: {}[0], lambda: None)
 
 
 def test_names_that_are_no_text(here):
@@ -241,7 +241,7 @@ def test_a_reader_that_is_gone_is_no_traceback(script, arguments):
 
 
 def test_ctrl_c_while_python_imports_is_no_traceback():
-    code = "import sys; sys.argv = ['train.py']; import _command; raise KeyboardInterrupt"
+    code = "import sys; sys.argv = ['train.py']; import checkout; raise KeyboardInterrupt"
     with process("-c", code, cwd=SCRIPTS) as ran:
         said = ran.communicate(timeout=60)[1]
     assert said == "train.py: interrupted\n"

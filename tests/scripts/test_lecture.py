@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import lecture
 import numpy as np
 import pytest
-from _ensemble import Ensemble
 from command_lines import assert_refused, run, run_here
 from documents import figures
 from helpers import small_model
@@ -24,9 +23,10 @@ from PIL import Image
 
 from backends import InputError, get_backend
 from dnn import SGD, Adam, BatchNormalization, Conv2D, Dense, Dropout, OneCycle, RandomElastic, Sequential
+from dnn.commands.ensemble import Ensemble
+from dnn.commands.presets import PRESETS
 from dnn.datasets import load_dataset
 from dnn.layers import Layer, RandomTranslation
-from dnn.presets import PRESETS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SMALL = ("--dataset", "digits", "--backend", "numpy")

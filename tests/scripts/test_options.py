@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from command_lines import SCRIPTS
 
+from dnn.__main__ import COMMANDS
+
 HOW = {"device": None, "precision": "float32", "graphs": False, "threads": None, "require_backend": False}
 ON = {"backend": "numpy", **HOW}
 AUTO = {"backend": "auto", "dtype": "float32", **HOW}
@@ -94,6 +96,10 @@ SAID = [
 ]  # fmt: skip
 
 
+def module_of(command):
+    return importlib.import_module(f"dnn.commands.{command}" if command in COMMANDS else command)
+
+
 @pytest.fixture
 def options(monkeypatch):
     """(command, words) -> what its ``parse`` makes of them."""
@@ -101,7 +107,7 @@ def options(monkeypatch):
 
     def of(command, words):
         monkeypatch.setattr(sys, "argv", [f"{command}.py", *words.split()])
-        found = importlib.import_module(command).parse()
+        found = module_of(command).parse()
         return vars(found.options if command == "train" else found)
 
     return of
@@ -125,7 +131,7 @@ def test_what_is_said(command, words, expected, options):
 
 def test_what_train_is_told_is_known_from_what_it_takes_by_itself(options, monkeypatch):
     options("train", "--epochs 10 --quiet")
-    asked = importlib.import_module("train").parse()
+    asked = module_of("train").parse()
     assert asked.given == {"epochs", "quiet"}
     assert asked.defaults == DEFAULTS["train"][1]
 

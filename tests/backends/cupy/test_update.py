@@ -10,12 +10,12 @@ import host_cuda
 import numpy as np
 import planned_runs
 import pytest
-import train
 from helpers import assert_close
 
 from backends.cupy import compiled, update
 from backends.plan import Compressed, Plan, PlannedLayer
 from dnn import Dense
+from dnn.commands import building, train
 from dnn.layers import Flatten, Rescaling
 from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.optimizers.schedules import CosineDecay
@@ -191,7 +191,7 @@ def as_train_runs_it(form, *options):
     x, y = RNG.integers(0, 256, (400, 784)).astype(np.uint8), RNG.integers(0, 10, 400)
     data = types.SimpleNamespace(x_train=x, image_shape=(28, 28), classes=10)
     asked = train.Asked(train.make_parser().parse_args(list(options)), {}, set())
-    model = train.build(asked, backend_of(form), data, len(x))
+    model = building.build(asked, backend_of(form), data, len(x))
     return Batches(model, model.door.admit(x, y), asked.options.batch_size)
 
 

@@ -5,8 +5,8 @@ import logging
 import sys
 
 import pytest
-from _command import ToStderr
 
+from dnn.commands.command_line import ToStderr
 from dnn.io.notices import say, warn
 
 

@@ -40,13 +40,13 @@ from dnn.agreement.contender import built
 from dnn.agreement.onnx_runtime import Session
 from dnn.agreement.samples import condition, inner_dimensions, samples
 from dnn.agreement.sizes import Sizes
+from dnn.commands.presets import PRESETS
 from dnn.datasets import load_dataset
 from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, from_onnx, to_onnx
 from dnn.interop.onnx.activations import one_node
 from dnn.interop.onnx.layers import conv
 from dnn.interop.onnx.write import network_graph
 from dnn.layers.normalization import Normalization
-from dnn.presets import PRESETS
 
 LONG = bool(os.environ.get("DNN_ONNX_LONG"))
 SEEDS = range(20) if LONG else range(1)

@@ -44,6 +44,7 @@ from dnn.agreement import get_contender
 from dnn.agreement.onnx_runtime import Session
 from dnn.agreement.samples import samples
 from dnn.checkpoints import save_model
+from dnn.commands.presets import PRESETS
 from dnn.interop.onnx import (
     ACTIVATION_NODES,
     LAYER_NODES,
@@ -55,7 +56,6 @@ from dnn.interop.onnx import (
     to_onnx,
     write,
 )
-from dnn.presets import PRESETS
 
 BACKEND = get_backend("numpy")
 

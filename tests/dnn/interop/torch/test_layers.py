@@ -29,9 +29,9 @@ from dnn import (
 from dnn.agreement import get_contender
 from dnn.agreement.bounds import eta
 from dnn.agreement.samples import condition, samples
+from dnn.commands.presets import PRESETS
 from dnn.interop.torch.modules import ChannelsLast
 from dnn.interop.torch.twins import NoTwin
-from dnn.presets import PRESETS
 
 BOUND = 1e-12
 NO_TWIN = {"Dropout", "GaussianNoise", "MaxPooling2D 3 2 same", "Reshape", "Conv1D softplus 4 2 same",

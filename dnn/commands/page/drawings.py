@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from backends import InputError
+from dnn.commands.page.reader import Host
 from dnn.io.atomic_files import write_atomically
-from drawing.reading import Host
 
 
 class Kept:

@@ -8,7 +8,7 @@ from helpers import same_bits, small_data, weights
 from backends import get_backend
 from dnn import SGD, Callback, Dense, Sequential
 from dnn.callbacks import DivergedError, TrainingCheckpoint, latest_state
-from dnn.rewinding import fit_rewinding, halvings_of
+from dnn.commands.rewinding import fit_rewinding, halvings_of
 from dnn.training.state import StateError
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from backends import InputError
+from dnn.commands.run_folder import RunFolder
 from dnn.io import safetensors as tensor_files
-from dnn.run_folder import RunFolder
 from dnn.training.state import FORMAT, VERSION
 
 CHECKPOINT = ("array-api-dnn", 2)

@@ -1,19 +1,20 @@
 """Several runs that answer as one, how far their sureness can be trusted, and what they say when unsure."""
 
 import json
+from contextlib import nullcontext
 from types import SimpleNamespace
 
-import _ensemble
-import _figures
-import evaluate
 import numpy as np
 import pytest
-from _ensemble import Ensemble, calibration_error, found_sure_from, reliability, sure_from, sureness
 from command_lines import assert_refused, run_here
+from matplotlib.figure import Figure
 from PIL import Image
 
 from backends import InputError, get_backend
 from dnn import load_model
+from dnn.commands import calibration, ensemble, evaluate, options
+from dnn.commands.calibration import calibration_error, reliability, sure_from, sureness
+from dnn.commands.ensemble import Ensemble, found_sure_from
 from dnn.datasets import load_dataset
 
 SMALL = ("--dataset", "digits", "--hidden", 16, "--epochs", 6, "--batch-size", 20, "--backend", "numpy")
@@ -164,19 +165,19 @@ def test_runs_of_other_shapes_are_refused(monkeypatch):
         return {"run": path}, SimpleNamespace(input_shape=inputs, layers=[last])
 
     asked, arguments = [], SimpleNamespace(allow_nonfinite="as asked")
-    monkeypatch.setattr("dnn.run_folder.load_run", load_run)
-    monkeypatch.setattr("_command.open_backend", lambda *opened: opened)
+    monkeypatch.setattr(options, "load_run", load_run)
+    monkeypatch.setattr(options, "open_backend", lambda *opened: opened)
     a, inputs, outputs = ((4,), (2,)), ((5,), (2,)), ((4,), (3,))
-    assert _ensemble.open_ensemble([a, a], arguments).configs == [{"run": a}] * 2
+    assert ensemble.open_ensemble([a, a], arguments).configs == [{"run": a}] * 2
     assert (asked[0][0]("float64"), asked[0][1]) == ((arguments, "float64"), "as asked")
     for other in (inputs, outputs):
         with pytest.raises(InputError, match=r"takes .* and gives .*runs of one input and output"):
-            _ensemble.open_ensemble([a, a, other], arguments)
+            ensemble.open_ensemble([a, a, other], arguments)
 
 
 def test_what_sureness_is_worth_is_told(monkeypatch, tmp_path):
     """Of two held out one is sure and right, of three test images two, and one of these is right."""
-    monkeypatch.setattr(_ensemble, "draw_reliability", lambda *drawn: seen.append(drawn))
+    monkeypatch.setattr(evaluate, "draw_reliability", lambda *drawn: seen.append(drawn))
     seen, found = [], {}
     held = models([[0.9, 0.1], [0.4, 0.6]])[0].predict(None)
     ensemble = SimpleNamespace(held_out=lambda data: ("x", np.asarray([0, 0])), predict=lambda x: held)
@@ -200,11 +201,12 @@ def test_what_sureness_is_worth_is_told(monkeypatch, tmp_path):
     list(evaluate.calibrate(ensemble, data, np.eye(2)[[0, 1, 1]], tmp_path, found))  # 0 and 1 are
 
 
-def test_the_reliability_diagram(drawn):
-    figures = drawn(_figures)
+def test_the_reliability_diagram(monkeypatch):
+    figure = Figure()
+    monkeypatch.setattr(calibration, "picture", lambda path, width, height: nullcontext(figure))
     p = np.asarray([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]])
-    _ensemble.draw_reliability(p, np.asarray([0, 1, 1]), "title", "x.png")
-    upper, lower = figures[0].axes
+    calibration.draw_reliability(p, np.asarray([0, 1, 1]), "title", "x.png")
+    upper, lower = figure.axes
     (dots, _, (bars,)) = upper.containers[0]
     assert dots.get_xydata().tolist() == [pytest.approx([0.6, 1.0]), pytest.approx([0.9, 0.5])]
     heights = [np.ptp(bar[:, 1]) / 2 for bar in bars.get_segments()]

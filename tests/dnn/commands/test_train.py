@@ -5,21 +5,17 @@ import signal
 import sys
 from types import SimpleNamespace
 
-import _building
-import _command
-import _resuming
-import agree
 import numpy as np
 import pytest
-import train
 
 from backends import InputError, get_backend
 from dnn import SGD, Dense, LinearDecay, Sequential, agreement
 from dnn.agreement import Record, derived, report
+from dnn.commands import agree, building, options, resuming, train
+from dnn.commands.presets import PRESETS
 from dnn.datasets import Dataset
 from dnn.distributed import WorkerError, Workers
 from dnn.layers import Conv2D, Flatten, Rescaling
-from dnn.presets import PRESETS
 
 
 @pytest.fixture
@@ -43,13 +39,13 @@ def data(n=25):
 
 
 def test_a_preset_sets_what_was_not_given(asked):
-    options = _building.settle(asked("--preset", "quick"))
+    options = building.settle(asked("--preset", "quick"))
     assert (options.epochs, options.batch_size) == (PRESETS["quick"].epochs, PRESETS["quick"].batch_size)
     assert (options.epochs, options.batch_size) != (10, 100)
-    options = _building.settle(asked("--preset", "quick", "--epochs", 10, "--batch-size", 100))
+    options = building.settle(asked("--preset", "quick", "--epochs", 10, "--batch-size", 100))
     assert (options.epochs, options.batch_size) == (10, 100)
     with pytest.raises(InputError, match="did you mean 'quick'"):
-        _building.settle(asked("--preset", "quik"))
+        building.settle(asked("--preset", "quik"))
 
 
 @pytest.mark.parametrize(
@@ -59,13 +55,13 @@ def test_a_preset_sets_what_was_not_given(asked):
 )  # fmt: skip
 def test_what_a_preset_sets_cannot_be_given_too(asked, words):
     with pytest.raises(InputError, match=f"^{words[0]} was given with --preset"):
-        _building.build(asked("--preset", "quick", *words), get_backend("numpy"), data(), 25)
+        building.build(asked("--preset", "quick", *words), get_backend("numpy"), data(), 25)
 
 
 def test_the_options_network_and_optimizer(asked):
     """25 examples are three batches of ten: six updates in two epochs, two of which warm up."""
     words = "--hidden 4 3 --activation tanh --epochs 2 --batch-size 10 --warmup 2 --seed 5 --optimizer sgd"
-    model = _building.build(asked(*words.split()), get_backend("numpy"), data(), 25)
+    model = building.build(asked(*words.split()), get_backend("numpy"), data(), 25)
     layers = [Rescaling(1 / 255), Dense(4, "tanh"), Dense(3, "tanh"), Dense(10, "softmax")]
     same = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"), seed=5)
     same.compile()
@@ -73,19 +69,19 @@ def test_the_options_network_and_optimizer(asked):
     np.testing.assert_array_equal(model.parameters.values, same.parameters.values)
     assert model.optimizer == SGD(LinearDecay(0.01, 4, warmup=2))
     more = ("--learning-rate", 0.5, "--schedule", "constant", "--loss", "binary_crossentropy", "--hidden")
-    model = _building.build(asked(*more), get_backend("numpy"), data(), 25)
+    model = building.build(asked(*more), get_backend("numpy"), data(), 25)
     assert model.optimizer.config()["learning_rate"]["rate"] == 0.5
     assert [layer.config().get("activation") for layer in model.layers] == [None, "sigmoid"]
-    model = _building.build(asked("--preset", "quick", "--epochs", 3), get_backend("numpy"), data(), 250)
+    model = building.build(asked("--preset", "quick", "--epochs", 3), get_backend("numpy"), data(), 250)
     assert model.optimizer == PRESETS["quick"].optimizer(9)  # of 100 examples: 2.5 batches
 
 
 def test_when_a_preset_reached_its_aims():
-    assert list(_building.reached("quick", [1.0, 2.0, 4.0], [0.9, 0.98, 0.984])) == [
+    assert list(building.reached("quick", [1.0, 2.0, 4.0], [0.9, 0.98, 0.984])) == [
         "98.0 % test accuracy: after 3.0 s, epoch 2", "98.5 % test accuracy: not reached",
     ]  # fmt: skip
     for none in (None, "lecture"):
-        assert list(_building.reached(none, [1.0], [1.0])) == []
+        assert list(building.reached(none, [1.0], [1.0])) == []
 
 
 def test_what_is_held_out_is_judged():
@@ -95,14 +91,14 @@ def test_what_is_held_out_is_judged():
     held = SimpleNamespace(x_train=np.arange(4), y_train=np.asarray([1, 0, 1, 1]))
     seen = []
     model = SimpleNamespace(predict=lambda x: seen.append(x.tolist()) or p)
-    found = _building.judged(model, held, 3)
+    found = building.judged(model, held, 3)
     assert found["held_out_accuracy"] == pytest.approx(2 / 3)
     assert (found["sure_from"], found["sure"]) == (0.9, {"right": 1.0, "refused": pytest.approx(2 / 3)})
     assert seen == [[1, 2, 3]]
     held.y_train = 1 - held.y_train
-    found = _building.judged(SimpleNamespace(predict=lambda x: p), held, 3)
+    found = building.judged(SimpleNamespace(predict=lambda x: p), held, 3)
     assert (found["sure_from"], found["sure"]) == (None, {"right": None, "refused": None})
-    assert _building.judged(model, held, 0) == {}
+    assert building.judged(model, held, 0) == {}
 
 
 # ----- what is resumed
@@ -126,8 +122,8 @@ def test_what_is_held_out_is_judged():
     ],
 )
 def test_values_that_the_command_line_could_give(name, default, fitting, others):
-    assert [_resuming.fits(name, value, default) for value in fitting] == [True] * len(fitting)
-    assert [_resuming.fits(name, value, default) for value in others] == [False] * len(others)
+    assert [resuming.fits(name, value, default) for value in fitting] == [True] * len(fitting)
+    assert [resuming.fits(name, value, default) for value in others] == [False] * len(others)
 
 
 @pytest.fixture
@@ -141,7 +137,7 @@ def run(tmp_path):
 
 
 def test_options_are_the_commands_then_the_runs_then_usual(asked, run):
-    options = _resuming.resumed(asked("--resume", run, "--keep", 5), Workers())
+    options = resuming.resumed(asked("--resume", run, "--keep", 5), Workers())
     assert (options.keep, options.hidden, options.epochs, options.backend) == (5, [7], 4, "torch")
     assert (options.quiet, options.data_dir, options.mixed, options.run_dir) == (False, None, False, None)
     assert (options.worker_timeout, options.seed, options.resume) == (120.0, 0, str(run))
@@ -159,13 +155,13 @@ THE_RUNS = ("--preset p", "--hidden 3", "--activation a", "--loss l", "--optimiz
 def test_options_that_may_be_given_anew(asked, run, words):
     given = asked("--resume", run, *words.split())
     (name,) = given.given - {"resume"}
-    assert getattr(_resuming.resumed(given, Workers()), name) == getattr(given.options, name)
+    assert getattr(resuming.resumed(given, Workers()), name) == getattr(given.options, name)
 
 
 @pytest.mark.parametrize("words", THE_RUNS)
 def test_options_that_are_the_runs_own(asked, run, words):
     with pytest.raises(InputError, match=f"^{words.split()[0]} was given with --resume"):
-        _resuming.resumed(asked("--resume", run, *words.split()), Workers())
+        resuming.resumed(asked("--resume", run, *words.split()), Workers())
 
 
 def test_what_cannot_be_resumed(asked, run):
@@ -173,23 +169,23 @@ def test_what_cannot_be_resumed(asked, run):
                        ('{"model": 1, "dataset": 2}', "no fitting 'dataset'")):  # fmt: skip
         (run / "config.json").write_text(text)
         with pytest.raises(InputError, match=word):
-            _resuming.resumed(asked("--resume", run), Workers())
+            resuming.resumed(asked("--resume", run), Workers())
     (run / "result.json").touch()
     with pytest.raises(InputError, match="is finished"):
-        _resuming.resumed(asked("--resume", run), Workers())
+        resuming.resumed(asked("--resume", run), Workers())
 
 
 def test_a_state_is_of_this_training():
     names = "loss", "accuracy", "seconds", "val_loss", "val_accuracy"
     history = {name: [0.1, 0.2] for name in names}
-    _resuming.require_whole(SimpleNamespace(epoch=3, history=history), 2)  # at its end
-    _resuming.require_whole(SimpleNamespace(epoch=1, history={}), 2)
+    resuming.require_whole(SimpleNamespace(epoch=3, history=history), 2)  # at its end
+    resuming.require_whole(SimpleNamespace(epoch=1, history={}), 2)
     for epoch, lines, epochs in (
         (3, history, 1), (2, history, 2), (4, history, 5), (3, {**history, "loss": [0.1]}, 2),
         (3, {name: history[name] for name in history if name != "val_accuracy"}, 2),
     ):  # fmt: skip
         with pytest.raises(InputError, match="the saved state"):
-            _resuming.require_whole(SimpleNamespace(epoch=epoch, history=lines), epochs)
+            resuming.require_whole(SimpleNamespace(epoch=epoch, history=lines), epochs)
 
 
 # ----- what is said
@@ -220,7 +216,7 @@ def test_what_a_run_says_of_itself(monkeypatch):
 
 
 def test_each_worker_of_a_machine_has_a_gpu_of_its_own(monkeypatch):
-    monkeypatch.setattr(_command, "open_backend", lambda options: options.device)
+    monkeypatch.setattr(options, "open_backend", lambda asked: asked.device)
     for size, device, expected in (
         (2, "cuda", "cuda:1"), (2, "cpu", "cpu"), (1, "cuda", "cuda"), (2, "cuda:0", "cuda:0")
     ):  # fmt: skip
@@ -241,14 +237,14 @@ def test_a_worker_that_heard_a_signal_ends_as_the_first_one(first, heard, code, 
     monkeypatch.setattr(train, "join", lambda options: SimpleNamespace(first=first))
     monkeypatch.setattr(train, "finished", lambda *_: False)
     monkeypatch.setattr(train, "prepare", lambda given, _: made(options=given.options))
-    monkeypatch.setattr(train, "train", fails)
+    monkeypatch.setattr(train, "fit", fails)
     monkeypatch.setattr("dnn.callbacks.StopOnSignal", stop)
     given = asked("--run-dir", tmp_path)
     if code is None:
         with pytest.raises(WorkerError):
-            train.main(given)
+            train.train(given)
     else:
-        assert train.main(given) == code
+        assert train.train(given) == code
 
 
 # ----- agree.py
@@ -278,7 +274,7 @@ def agreed(monkeypatch, capsys):
         asked_for.clear()
         asked_for["holds"] = holds
         monkeypatch.setattr(sys, "argv", ["agree.py", "--dataset", "digits", *map(str, words)])
-        code = agree.main(agree.parse())
+        code = agree.agree(agree.parse())
         return code, capsys.readouterr().out, asked_for
 
     return of

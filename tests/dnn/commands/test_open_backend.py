@@ -2,11 +2,11 @@
 
 import argparse
 
-import _command
 import pytest
 import torch
 
 from backends import BackendUnavailable
+from dnn.commands import options
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine without CUDA")
 
@@ -14,10 +14,10 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine w
 def opened(capsys, *words, quiet=False):
     """(the backend, what was said on stderr)."""
     parser = argparse.ArgumentParser()
-    _command.add_backend_arguments(parser)
+    options.add_backend_arguments(parser)
     arguments = parser.parse_args(words)
     arguments.quiet = quiet
-    backend = _command.open_backend(arguments)
+    backend = options.open_backend(arguments)
     return backend, capsys.readouterr().err
 
 

@@ -12,7 +12,7 @@ from backends import InputError, get_backend
 from dnn import Callback
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.checkpoints import load_model
-from dnn.run_folder import CONFIG, CURVES, METRICS, MODEL, RunFolder, free_folder, read_config
+from dnn.commands.run_folder import CONFIG, CURVES, METRICS, MODEL, RunFolder, free_folder, read_config
 
 
 class Remove(Callback):
@@ -134,7 +134,7 @@ def test_a_free_folder_is_nobody_elses(tmp_path, monkeypatch):
         def now(cls):
             return cls(2026, 1, 2, 3, 4, 5)
 
-    monkeypatch.setattr("dnn.run_folder.datetime", Clock)
+    monkeypatch.setattr("dnn.commands.run_folder.datetime", Clock)
     names = [free_folder(tmp_path / "runs", "numpy").name for _ in range(3)]
     assert names == [f"20260102-030405-numpy{end}" for end in ("", "-2", "-3")]
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(names)

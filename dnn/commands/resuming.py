@@ -30,7 +30,7 @@ def fits(name: str, value: Any, default: Any) -> bool:
 def resumed(asked: Any, workers: Any) -> argparse.Namespace:
     """The options of the run that is continued, under this command's; what its version lacked is default."""
     from backends import InputError
-    from dnn.run_folder import RESULT, read_config
+    from dnn.commands.run_folder import RESULT, read_config
 
     place = Path(asked.options.resume)
     config, finished = workers.share(lambda: (read_config(place), (place / RESULT).exists()))

@@ -23,6 +23,7 @@ from backends import Backend, InputError
 from backends.errors import brief, refusing
 from dnn.callbacks.training_checkpoint import state_files
 from dnn.checkpoints import dtype_of, load_model
+from dnn.commands.command_line import as_json
 from dnn.io.atomic_files import unfinished_files, write_atomically
 from dnn.io.notices import warn
 from dnn.network import Network
@@ -138,7 +139,7 @@ class RunFolder(Callback):
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, null for NaN and infinity. Raises InputError: it cannot be written."""
-        self._write(name, _json(content, indent=2) + os.linesep)
+        self._write(name, as_json(content, indent=2) + os.linesep)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         if self.config is not None:
@@ -174,13 +175,8 @@ class RunFolder(Callback):
             self._write(CURVES, picture.getvalue())
 
 
-def _json(value: dict[str, Any], indent: int | None = None) -> str:
-    """JSON text, with null for each number that JSON does not have."""
-    return json.dumps(json.loads(json.dumps(value), parse_constant=lambda _: None), indent=indent)
-
-
 def _line(epoch: int, logs: dict[str, float]) -> str:
-    return _json({"epoch": epoch, **logs}) + "\n"
+    return as_json({"epoch": epoch, **logs}) + "\n"
 
 
 def load_run(

@@ -29,9 +29,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backends import InputError
 from backends.errors import one_line, shown
-from drawing.comparison import Comparison
-from drawing.keeping import Kept
-from drawing.reading import Answer, Reader
+from dnn.commands.page.comparison import Comparison
+from dnn.commands.page.drawings import Kept
+from dnn.commands.page.reader import Answer, Reader
 
 HERE = Path(__file__).resolve().parent
 FILES = {"": "index.html", "page.css": "page.css", "page.js": "page.js"}  # path -> file

@@ -10,7 +10,7 @@ PRESET_SETS = ("hidden", "activation", "loss", "optimizer", "learning_rate", "sc
 
 def settle(asked: Any) -> argparse.Namespace:
     """The options, with a preset's number of epochs and size of batches where none were given."""
-    from dnn.presets import PRESETS
+    from dnn.commands.presets import PRESETS
     from dnn.validation.settings import look_up
 
     options: argparse.Namespace = asked.options
@@ -24,11 +24,11 @@ def settle(asked: Any) -> argparse.Namespace:
 def build(asked: Any, backend: Any, data: Any, examples: int) -> Any:
     """The compiled model that the options describe."""
     from backends import InputError
+    from dnn.commands.presets import PRESETS
     from dnn.layers import Dense, Rescaling
     from dnn.losses import get_loss
-    from dnn.optimizers import OPTIMIZERS
+    from dnn.optimizers import get_optimizer
     from dnn.optimizers.schedules import over_training
-    from dnn.presets import PRESETS
     from dnn.sequential import Sequential
     from dnn.validation.settings import look_up, require_number
 
@@ -43,9 +43,9 @@ def build(asked: Any, backend: Any, data: Any, examples: int) -> Any:
         layers, optimizer = preset.layers(data.image_shape, data.classes), preset.optimizer(updates)
         loss = preset.loss
     else:
-        optimizer = look_up("optimizer", options.optimizer, OPTIMIZERS)()
-        rate = optimizer.learning_rate if options.learning_rate is None else options.learning_rate
-        require_number("learning_rate", rate, 0.0)
+        optimizer = get_optimizer(options.optimizer)
+        rate: Any = optimizer.learning_rate if options.learning_rate is None else options.learning_rate
+        rate = require_number("learning_rate", rate, 0.0)
         schedule = over_training(options.schedule, rate, updates, options.warmup)
         optimizer = replace(optimizer, learning_rate=schedule)
         hidden = [Dense(units, options.activation) for units in options.hidden]
@@ -58,7 +58,7 @@ def build(asked: Any, backend: Any, data: Any, examples: int) -> Any:
 
 def reached(preset: str | None, seconds: Sequence[float], accuracies: Sequence[float]) -> Iterator[str]:
     """For each test accuracy that a preset aims at, when it was first seen: from the epochs' seconds."""
-    from dnn.presets import PRESETS
+    from dnn.commands.presets import PRESETS
 
     for aim in PRESETS[preset].aims if preset is not None else ():
         epoch = next((i for i, accuracy in enumerate(accuracies, 1) if accuracy >= aim), None)
@@ -68,7 +68,7 @@ def reached(preset: str | None, seconds: Sequence[float], accuracies: Sequence[f
 
 def judged(model: Any, data: Any, held: int) -> dict[str, Any]:
     """By the last ``held`` training images: from which probability on it is sure, and what that is worth."""
-    from _ensemble import sure_from, sureness
+    from dnn.commands.calibration import sure_from, sureness
 
     if not held:
         return {}

@@ -9,9 +9,9 @@ import numpy as np
 from backends import Backend, BackendUnavailable, backend_names, get_backend
 from dnn.agreement import bounds
 from dnn.agreement.samples import inner_dimensions
+from dnn.commands.page.reader import Host, forward, weighted
 from dnn.copies import assembled, parts_of
 from dnn.sequential import Sequential
-from drawing.reading import Host, forward, weighted
 
 
 class Comparison:

@@ -28,10 +28,10 @@ httpx = pytest.importorskip("httpx", reason="it asks the page's server")
 pytest.importorskip("starlette", reason="the page's server")
 pytest.importorskip("uvicorn", reason="the page's server")
 
-from drawing.comparison import Comparison  # noqa: E402
-from drawing.keeping import Kept  # noqa: E402
-from drawing.reading import Reader, forward  # noqa: E402
-from drawing.server import MEGABYTES, is_ours  # noqa: E402
+from dnn.commands.page.comparison import Comparison  # noqa: E402
+from dnn.commands.page.drawings import Kept  # noqa: E402
+from dnn.commands.page.reader import Reader, forward  # noqa: E402
+from dnn.commands.page.server import MEGABYTES, is_ours  # noqa: E402
 
 
 def png(draw=None, size=(96, 96)):
@@ -325,7 +325,7 @@ def test_what_cannot_be_served_is_a_sentence(arguments, place):
 
 def test_a_missing_extra_is_a_sentence(place):
     code = f"import sys; sys.modules['starlette'] = None; sys.path.insert(0, {str(SCRIPTS)!r}); "
-    code += "sys.argv = ['draw.py', 'run']; import draw, _command; _command.run(draw.main, draw.parse())"
+    code += "sys.argv = ['draw.py', 'run']; import draw"
     done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
     assert_refused(done, "Starlette", "[page]")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dnn import Adam, CategoricalCrossentropy, LinearDecay, OneCycle
-from dnn.presets import PRESETS
+from dnn.commands.presets import PRESETS
 
 WIDE = {"Dense": [500, 500, 10], "Rescaling": [1 / 255]}
 MOVED = {"RandomTranslation": [1], "Reshape": [(28, 28)]}

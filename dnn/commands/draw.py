@@ -1,0 +1,50 @@
+"""Draw a digit in your browser, and see what the network makes of it on every backend that runs here."""
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from backends import InputError
+from backends.errors import install
+from dnn.commands import command_line, options
+
+
+def parse() -> argparse.Namespace:
+    parser = command_line.Parser(
+        description=__doc__,
+        epilog="Ctrl-C ends it. Example: draw.py runs/first, after train.py --run-dir runs/first",
+    )
+    parser.add_argument("run", metavar="RUN", type=Path, help="the run folder of a training")
+    parser.set_defaults(allow_nonfinite=False)  # it would answer nothing
+    add = parser.add_argument_group("the page").add_argument
+    add("--host", default="127.0.0.1", help="the address that it is served at (default: this computer only)")
+    add("--port", type=int, default=8000, help="0: any free one (default: %(default)s)")
+    add("--keep", metavar="DIR", type=Path, help="for drawings that you keep (default: RUN-drawings)")
+    options.add_deskew(parser)
+    options.add_backend_arguments(parser, default="numpy", dtype=False)
+    return parser.parse_args()
+
+
+def draw(arguments: argparse.Namespace) -> None:
+    try:
+        from dnn.commands.page.server import make_app, serve
+    except ImportError as error:
+        raise InputError(
+            f"the page needs Starlette and uvicorn, which cannot be imported ({error}); {install('page')}"
+        ) from None
+    from dnn.commands.page.comparison import Comparison
+    from dnn.commands.page.drawings import Kept
+    from dnn.commands.page.reader import Reader
+
+    configuration, model = options.open_run(arguments.run, arguments)
+    only_digits = configuration.get("dataset") in ("mnist", "digits")
+    run = arguments.run.resolve()
+    kept = Kept(arguments.keep or run.with_name(f"{run.name}-drawings"))
+    reader = Reader(model, only_digits, arguments.deskew)
+    comparison = Comparison(model)
+    app = make_app(run.name, reader, comparison, kept, arguments.host)
+    serve(app, arguments.host, arguments.port, comparison.open)
+
+
+def main() -> NoReturn:
+    command_line.run(draw, parse)

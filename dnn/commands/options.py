@@ -1,0 +1,92 @@
+"""Options that several commands have, and the backend and the run that they name."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from backends import Backend, BackendUnavailable, get_backend
+from backends.errors import one_line
+from dnn.commands.command_line import say
+from dnn.commands.run_folder import load_run
+from dnn.sequential import Sequential
+
+
+def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto", dtype: bool = True) -> None:
+    """--backend, --device, --precision, --graphs, --threads, --require-backend; --dtype if asked for."""
+    add = parser.add_argument_group("backend").add_argument
+    names = "auto, numpy, numba, cupy, torch, strict or a registered name"
+    tf32 = "float32, or tf32 for products on CUDA with 10-bit factors"
+    add("--backend", default=default, metavar="NAME", help=f"{names} (default: %(default)s)")
+    add("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, ...")
+    if dtype:
+        add("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
+    add("--precision", default="float32", help=f"{tf32} (default: %(default)s)")
+    graphs = "replay updates as CUDA graphs (cupy, or torch on CUDA; untested)"
+    add("--graphs", action="store_true", help=graphs)
+    threads = "threads of a product on the CPU (default: all, or one while that is faster; docs/speed.md)"
+    add("--threads", type=int, metavar="N", help=threads)
+    required = "exit with code 2 if that backend cannot run, instead of using the CPU"
+    add("--require-backend", action="store_true", help=required)
+
+
+def add_data_arguments(
+    parser: argparse.ArgumentParser,
+    default: str | None = "mnist",
+    names: str = "mnist, digits, ... (default: %(default)s)",
+) -> None:
+    """--dataset, whose help is ``names``, and --data-dir."""
+    parser.add_argument("--dataset", default=default, metavar="NAME", help=names)
+    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
+
+
+def add_run_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """RUN, or a list of them, and --allow-nonfinite, which ``open_run`` reads, and --json."""
+    about = "run folders of trainings" if several else "the run folder of a training"
+    parser.add_argument("run", metavar="RUN", type=Path, nargs="+" if several else None, help=about)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    parser.add_argument(
+        "--allow-nonfinite", action="store_true", help="use the weights even if some are NaN or infinite"
+    )
+
+
+def add_deskew(parser: argparse.ArgumentParser) -> None:
+    """--deskew, for commands that read pictures."""
+    parser.add_argument("--deskew", action="store_true", help="set slanted digits upright")
+
+
+def open_run(path: Path, arguments: argparse.Namespace) -> tuple[dict[str, Any], Sequential]:
+    """(configuration, model) of a run folder, on the backend asked for."""
+    return load_run(path, lambda dtype: open_backend(arguments, dtype), arguments.allow_nonfinite)
+
+
+def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Backend:
+    """The backend asked for, and for "auto" a line that says why it is that one, unless --quiet.
+
+    If it cannot run: a loud warning and the same library on the CPU, else NumPy, unless it is required.
+    ``dtype`` stands instead of --dtype.
+    """
+    name, dtype = arguments.backend, dtype or arguments.dtype
+    try:
+        backend = get_backend(
+            name, arguments.device, dtype, precision=arguments.precision, graphs=arguments.graphs,
+            threads=arguments.threads,
+        )  # fmt: skip
+    except BackendUnavailable as error:
+        if arguments.require_backend:
+            raise
+        backend = on_cpu(name, dtype, arguments.threads)
+        library = {"numpy": "NumPy", "torch": "PyTorch"}[backend.name]
+        say(f"WARNING: {error}. Using {library} on the CPU instead.")
+    if backend.reason is not None and not getattr(arguments, "quiet", False):
+        say(f"--backend auto: {one_line(backend.reason)}")
+    return backend
+
+
+def on_cpu(name: str, dtype: str, threads: int | None) -> Backend:
+    """torch on the CPU where torch was asked for and can run, else NumPy."""
+    try:
+        return get_backend("torch" if name == "torch" else "numpy", "cpu", dtype, threads=threads)
+    except BackendUnavailable:
+        return get_backend("numpy", dtype=dtype, threads=threads)

@@ -1,0 +1,79 @@
+"""Read handwritten digits: print each image's digit and the probability that the network gives it."""
+
+import argparse
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from backends import InputError
+from dnn.commands import command_line, options
+from dnn.commands.ensemble import found_sure_from, open_ensemble
+from dnn.validation.settings import require_number
+
+
+def parse() -> argparse.Namespace:
+    parser = command_line.Parser(
+        description=__doc__,
+        epilog="example: predict.py runs/first digit.png, after train.py --run-dir runs/first; more run "
+        "folders before the first image answer with it, by the mean of their probabilities",
+    )
+    options.add_run_arguments(parser)
+    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="PNG or JPEG with one digit")
+    sure = "say of less probable answers that they are unsure (default: what train.py --hold-out found)"
+    parser.add_argument("--sure-from", type=float, metavar="P", help=sure)
+    options.add_deskew(parser)
+    options.add_backend_arguments(parser, default="numpy", dtype=False)
+    return parser.parse_args()
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """0; BAD_INPUT where a picture shows no digit or cannot be read: the others are answered all the same."""
+    from dnn.datasets.digit_images import image_shape_of, load_digit_image
+
+    runs = [arguments.run]
+    paths = list(arguments.images)
+    while paths and paths[0].is_dir():
+        runs.append(paths.pop(0))
+    if not paths:
+        raise InputError(f"{runs[-1]} is a folder", "an image after the run folders")
+    ensemble = open_ensemble(runs, arguments)
+    model = ensemble.models[0]
+    least = arguments.sure_from
+    if least is None and len(runs) == 1:
+        least = found_sure_from(runs[0])
+    elif least is not None:
+        require_number("sure_from", least, 0.0)
+    shape = image_shape_of(model.input_shape)
+    names = {config["dataset"] for config in ensemble.configs}
+    only_digits = names <= {"mnist", "digits"}  # and not clothes or Japanese letters
+    images: list[np.ndarray] = []
+    answers: list[dict[str, Any]] = []
+    for path in paths:
+        answers.append({"image": str(path), "digit": None, "probability": None})
+        try:
+            images.append(load_digit_image(path, shape, only_digits, arguments.deskew))
+        except InputError as error:
+            answers[-1]["reason"] = str(error)
+    read = [answer for answer in answers if "reason" not in answer]
+    if images:
+        outputs = ensemble.predict(np.stack(images).reshape(len(images), *model.input_shape))
+        for answer, row in zip(read, outputs, strict=True):
+            answer.update(digit=int(row.argmax()), probability=float(row.max()))
+            if least is not None:
+                answer["sure"] = bool(row.max() >= least)
+    if arguments.json:
+        found = {"run": str(runs[0]), "runs": [str(run) for run in runs], "backend": model.backend.name}
+        print(command_line.as_json({**found, "images": answers}), flush=True)
+    for answer in answers:
+        if "reason" in answer:
+            command_line.say(f"{command_line.program()}: error: {answer['reason']}")
+        elif not arguments.json:
+            unsure = "" if answer.get("sure", True) else f"  unsure: below {least:.4f}"
+            told = f"{answer['image']}: {answer['digit']}  probability {answer['probability']:.4f}{unsure}"
+            print(told, flush=True)
+    return 0 if len(read) == len(answers) else command_line.BAD_INPUT
+
+
+def main() -> NoReturn:
+    command_line.run(predict, parse)

@@ -1,0 +1,122 @@
+"""What the command lines share: how they end, what they say and where."""
+
+import io
+import logging
+import sys
+
+import numpy as np
+import pytest
+
+from backends import BackendUnavailable, InputError
+from dnn.commands import command_line, options
+
+LOG = logging.getLogger("dnn")
+
+
+@pytest.fixture
+def ended(monkeypatch, capsys):
+    """A command's main -> (exit code, stdout, stderr)."""
+    monkeypatch.setattr(sys, "argv", ["folder/it.py"])
+    monkeypatch.setattr(LOG, "handlers", [])
+
+    def of(work, words=None):
+        with pytest.raises(SystemExit) as stop:
+            command_line.run(work, lambda: words)
+        return stop.value.code, *capsys.readouterr()
+
+    return of
+
+
+def raises(error):
+    def main(_):
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("main", "code", "said"),
+    [
+        (lambda _: None, None, ""),
+        (lambda _: 3, 3, ""),
+        (raises(InputError("one\ntwo")), 2, "it.py: error: one two\n"),
+        (raises(BackendUnavailable("no GPU")), 2, "it.py: error: no GPU\n"),
+        (raises(KeyboardInterrupt()), 130, "it.py: interrupted\n"),
+        (raises(BrokenPipeError()), 1, ""),
+    ],
+)
+def test_how_a_command_ends(ended, main, code, said):
+    assert ended(main) == (code, "", said)
+
+
+def test_what_the_library_tells_is_on_stderr_once(ended):
+    def main(text):
+        LOG.warning(text)
+        LOG.info("for your %s", "information")
+
+    for _ in range(2):
+        assert ended(main, "mind") == (None, "", "WARNING: mind\nfor your information\n")
+    assert len(LOG.handlers) == 1
+
+
+def test_names_that_are_no_text_can_be_printed(ended, monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    ended(lambda _: print("\udcff", flush=True))
+    assert stream.buffer.getvalue() == b"\\udcff\n"
+
+
+def test_names_in_a_list_are_looked_up():
+    table = {"a": 1, "b": 2}
+    assert command_line.listed("part", None, table) == ["a", "b"]
+    assert command_line.listed("part", "b,a,b", table) == ["b", "a", "b"]
+    for text in ("", "a,", "a b", "c"):
+        with pytest.raises(InputError, match="part"):
+            command_line.listed("part", text, table)
+
+
+def test_json_is_written_where_it_is_asked_for(tmp_path):
+    command_line.write_json(None, {"a": 1})
+    assert list(tmp_path.iterdir()) == []
+    command_line.write_json(tmp_path / "a.json", {"a": [1]})
+    assert (tmp_path / "a.json").read_text() == '{\n "a": [\n  1\n ]\n}\n'
+
+
+def test_json_has_null_for_what_is_no_number():
+    text = command_line.as_json({"a": {"b": [1.5, float("-inf"), "nan", np.inf]}})
+    assert text == '{"a": {"b": [1.5, null, "nan", null]}}'
+
+
+def test_errors_before_a_command_runs(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["folder/it.py"])
+    with pytest.raises(SystemExit) as stop:
+        command_line.Parser(epilog="after it.py").error("two\nlines")
+    assert stop.value.code == 2
+    assert capsys.readouterr() == ("", "it.py: error: two lines (see it.py --help)\n")
+    assert command_line.Parser(epilog="after it.py").epilog == "after it.py"
+
+
+@pytest.mark.parametrize(
+    ("first", "words"), [("dnn train", ["dnn", "train"]), ("my scripts/train.py", ["my scripts/train.py"])]
+)
+def test_a_command_says_how_to_call_it_again(first, words, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [first, "--epochs", "1"])
+    assert command_line.called() == words
+
+
+def test_on_the_cpu_is_torch_only_where_it_was_asked_for_and_is_there(monkeypatch):
+    found = options.on_cpu("cupy", "float64", 1)
+    assert (found.name, found.dtype_name, found.thread_count) == ("numpy", "float64", 1)
+    get_backend = options.get_backend
+    asked = []
+
+    def get(name, *arguments, **options):
+        asked.append(name)
+        if name == "torch":
+            raise BackendUnavailable("torch is missing")
+        return get_backend(name, *arguments, **options)
+
+    monkeypatch.setattr(options, "get_backend", get)
+    found = options.on_cpu("torch", "float64", 1)
+    assert (found.name, found.dtype_name, found.thread_count) == ("numpy", "float64", 1)
+    assert asked == ["torch", "numpy"]

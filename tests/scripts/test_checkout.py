@@ -1,0 +1,58 @@
+"""A script runs the code of its own checkout, whatever else is installed and wherever it is started."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from command_lines import SCRIPTS
+
+from dnn.__main__ import COMMANDS
+
+OTHER = "raise SystemExit('the other copy was imported')"
+NAMED = "def main():\n    print(__file__)\n"
+
+
+def start(script, *arguments, first, folder):
+    """Run a script with ``first`` at the head of PYTHONPATH, as an installed copy would be found."""
+    paths = [str(first), *filter(None, [os.environ.get("PYTHONPATH")])]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A folder that has another ``dnn`` and another ``backends``, which cannot be imported."""
+    for package in ("dnn", "backends"):
+        (tmp_path / "copy" / package).mkdir(parents=True)
+        (tmp_path / "copy" / package / "__init__.py").write_text(OTHER)
+    return tmp_path / "copy"
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "benchmark", "examples/predict_disease"])
+def test_this_checkout_is_used_although_another_copy_comes_first(name, copy, tmp_path):
+    found = start(SCRIPTS / f"{name}.py", "--help", first=copy, folder=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith(f"usage: {name.rpartition('/')[2]}.py ")
+
+
+def test_a_clone_runs_its_own_code_although_this_one_is_installed(tmp_path):
+    clone = tmp_path / "clone"
+    shutil.copytree(SCRIPTS, clone / "scripts")
+    (clone / "dnn" / "commands").mkdir(parents=True)
+    for package in (clone / "dnn", clone / "dnn" / "commands"):
+        (package / "__init__.py").touch()
+    for name in COMMANDS:
+        (clone / "dnn" / "commands" / f"{name}.py").write_text(NAMED)
+    for name in COMMANDS:
+        found = start(clone / "scripts" / f"{name}.py", first=SCRIPTS.parent, folder=tmp_path)
+        assert found.stdout.strip() == str(clone / "dnn" / "commands" / f"{name}.py"), found.stderr
+
+
+def test_a_bug_while_python_imports_keeps_its_traceback(copy, tmp_path):
+    code = "import sys; sys.argv = ['train.py']; import checkout; raise ValueError('a bug')"
+    found = start("-c", code, first=SCRIPTS, folder=tmp_path)
+    assert (found.returncode, found.stderr.splitlines()[-1]) == (1, "ValueError: a bug")
+    assert "Traceback" in found.stderr
