@@ -5,14 +5,19 @@ import errno
 import os
 import re
 from collections.abc import Callable
-from math import isnan
+from math import isfinite, isnan
 from pathlib import Path
+from typing import Any
 
+from backends.errors import refusing
+from dnn.io import safetensors as tensor_files
 from dnn.io.notices import warn
 from dnn.training.callback import Callback, Progress
-from dnn.training.state import MADE_WITH, StateError, TrainingState, read_state, write_state
-from dnn.validation.settings import positive_integer, require_path
+from dnn.training.state import MADE_WITH, StateError, TrainingState
+from dnn.validation.settings import natural_number, positive_integer, require, require_kind, require_path
 
+FORMAT = "array-api-dnn-training"
+VERSION = 1
 NAME = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")  # what is called otherwise is not ours
 
 
@@ -35,6 +40,35 @@ def best_epoch(history: dict[str, list[float]]) -> int | None:
     """The epoch with the least validation loss (or training loss); the first of equals, NaN last."""
     losses = history.get("val_loss") or history.get("loss") or []
     return None if not losses else 1 + min(range(len(losses)), key=lambda i: (isnan(losses[i]), losses[i]))
+
+
+def write_state(state: TrainingState, path: Path) -> None:
+    """Write a state, whole or not at all. Raises OSError: the file cannot be written."""
+    past = require_kind("state", state, TrainingState).history
+    history = {n: [v if isfinite(v) else str(v) for v in values] for n, values in past.items()}
+    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": history}
+    tensor_files.write(require_path("path", path), FORMAT, VERSION, about, state.arrays)
+
+
+def read_state(path: Path) -> TrainingState:
+    """Read what ``write_state`` wrote. Raises StateError: missing, altered, of another kind or version."""
+    path = require_path("path", path)
+    about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
+    kinds = TypeError, ValueError, OverflowError
+    with refusing(kinds, f"training state {path} does not fit together:", refuse=StateError):
+        state = TrainingState(**about, arrays=arrays)
+        positive_integer("epoch", state.epoch)
+        natural_number("updates", state.updates)
+        require_kind("facts", state.facts, dict)
+        past: dict[str, Any] = require_kind("history", state.history, dict)
+        for name, values in past.items():
+            texts = "nan", "inf", "-inf"  # as JSON lacks these numbers
+            fits = isinstance(values, list) and all(type(v) in (int, float) or v in texts for v in values)
+            require(fits, f"history {name!r}", values, "a list of numbers")
+            past[name] = [float(value) for value in values]
+        if len({len(values) for values in state.history.values()}) > 1:
+            raise ValueError("histories are of different lengths")
+    return state
 
 
 class TrainingCheckpoint(Callback):

@@ -21,7 +21,7 @@ import numpy as np
 
 from backends import Backend, InputError
 from backends.errors import brief, refusing
-from dnn.callbacks.training_checkpoint import state_files
+from dnn.callbacks.training_checkpoint import latest_state, state_files
 from dnn.checkpoints import dtype_of, load_model
 from dnn.commands.command_line import as_json
 from dnn.io.atomic_files import unfinished_files, write_atomically
@@ -30,6 +30,7 @@ from dnn.network import Network
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
 from dnn.training.history import History
+from dnn.training.state import TrainingState
 from dnn.validation.settings import require_bool, require_kind, require_path
 
 CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
@@ -93,10 +94,13 @@ class RunFolder(Callback):
         with contextlib.suppress(OSError, UnicodeDecodeError):
             self._texts[CONFIG] = (self.path / CONFIG).read_text(encoding="utf-8")
 
-    @property
-    def empty(self) -> bool:
-        """Whether its training ended before it wrote a state or weights: begun anew, it loses nothing."""
-        return not state_files(self.path) and not (self.path / MODEL).exists()
+    def latest_state(self) -> TrainingState | None:
+        """The state to go on from; None where the training ended before it wrote a state or weights.
+        Raises StateError: it wrote some, and no state can be read.
+        """
+        if not state_files(self.path) and not (self.path / MODEL).exists():
+            return None  # begun anew, it loses nothing
+        return latest_state(self.path)
 
     def _ready(self) -> None:
         """Make the folder where it is not there, take its lock, and clear what killed writers left."""
@@ -202,4 +206,12 @@ def read_config(path: Path) -> dict[str, Any]:
         config = json.loads(file.read_text(encoding="utf-8"))
     if not isinstance(config, dict):
         raise InputError(f"{file} holds no object, expected train.py's arguments")
+    return config
+
+
+def read_unfinished(path: Path) -> dict[str, Any]:
+    """The configuration of a run to go on with. Raises InputError: as ``read_config``, or it is finished."""
+    config = read_config(path)
+    if (path / RESULT).exists():
+        raise InputError(f"run {path} is finished, there is nothing to resume; train anew with --run-dir")
     return config

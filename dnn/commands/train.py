@@ -1,19 +1,44 @@
 """Train the lecture's network, 784-500-500-10, on MNIST or a set like it, on any backend."""
 
 import argparse
-import shlex
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any, NoReturn
 
+from backends import Backend, InputError
+from dnn.callbacks import (
+    DivergedError,
+    StopOnSignal,
+    Stopped,
+    TrainingCheckpoint,
+    progress_for_stdout,
+)  # fmt: skip
 from dnn.commands import command_line
-from dnn.commands import options as shared
-from dnn.commands.building import build, judged, reached, settle
-from dnn.commands.resuming import ON_NAN, UNWRITTEN, require_whole, resumed
+from dnn.commands.command_line import program, say
+from dnn.commands.model import build_model
+from dnn.commands.options import add_backend_arguments, add_data_arguments, open_backend
+from dnn.commands.presets import PRESETS
+from dnn.commands.rewinding import MOST, fit_rewinding
+from dnn.commands.run import NOT_RECORDED, FirstUpdate, Run, report
+from dnn.commands.run_folder import CONFIG, RESULT, RunFolder, free_folder, read_unfinished
+from dnn.distributed import WorkerError, Workers
+from dnn.distributed.tree import require_blocks
+from dnn.training.callback import Callback
+from dnn.training.history import History
+from dnn.training.state import TrainingState
+from dnn.validation.settings import look_up, natural_number, positive_integer, require
+
+RENEWABLE = {"backend", "device", "require_backend", "precision", "graphs", "threads", "data_dir", "quiet",
+             "resume", "checkpoint_every", "keep", "on_nan", "mixed", "worker_timeout"}  # fmt: skip
+"""Options that may be given anew with --resume; all others are the run's own."""
+NOT_READ = {*NOT_RECORDED, "data_dir"}
+"""Options that are not read from config.json: no run folder decides where files are read and written."""
+SET_BY_PRESETS = {"hidden", "activation", "loss", "optimizer", "learning_rate", "schedule", "warmup"}
+OPTIONAL_TYPES = {"preset": str, "learning_rate": float, "limit": int, "checkpoint_every": int, "device": str,
+                  "threads": int}  # fmt: skip
+"""Types of the options whose default is None."""
+ON_NAN = ("stop", "rewind")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -22,7 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="Ctrl-C, SIGTERM or SIGHUP saves and says how to resume (exit code 128 plus the signal's "
         "number: 130, 143, 129); a second Ctrl-C stops at once. Example: train.py --epochs 5 --seed 1",
     )
-    shared.add_data_arguments(parser, names="mnist, fashion_mnist, kmnist or digits (default: %(default)s)")
+    add_data_arguments(parser, names="mnist, fashion_mnist, kmnist or digits (default: %(default)s)")
     add = parser.add_argument_group("network and training").add_argument
     presets = "lecture, best, augmented, elastic, deep, quick or cnn: network, optimizer and schedule"
     add("--preset", metavar="NAME", help=presets)
@@ -40,7 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--limit", type=int, metavar="N", help="only the first N training images")
     held = "leave the last N training images out, and find by them from where on it is sure"
     add("--hold-out", type=int, default=0, metavar="N", help=held)
-    shared.add_backend_arguments(parser)
+    add_backend_arguments(parser)
     add = parser.add_argument_group("workers (docs/workers.md)").add_argument
     cut = "cut each batch into B, a power of two, for threads and for the workers that torchrun starts"
     add("--blocks", type=int, default=1, metavar="B", help=f"{cut} (default: %(default)s)")
@@ -61,92 +86,71 @@ def make_parser() -> argparse.ArgumentParser:
 
 @dataclass
 class Asked:
-    """What the command line says."""
+    """The command line as it was given."""
 
-    options: argparse.Namespace  # all of them
-    defaults: dict[str, Any]  # what they are where nothing is said
-    given: set[str]  # names of those that were said
+    options: argparse.Namespace
+    defaults: dict[str, Any]  # of all options
+    given: set[str]  # names of the options that were given
 
 
 def parse() -> Asked:
     parser = make_parser()
     defaults = vars(parser.parse_args([]))
-    unsaid = object()
-    options = parser.parse_args(namespace=argparse.Namespace(**dict.fromkeys(defaults, unsaid)))
-    given = {name for name, value in vars(options).items() if value is not unsaid}
+    absent = object()
+    options = parser.parse_args(namespace=argparse.Namespace(**dict.fromkeys(defaults, absent)))
+    given = {name for name, value in vars(options).items() if value is not absent}
     merged = {name: getattr(options, name) if name in given else defaults[name] for name in defaults}
     return Asked(argparse.Namespace(**merged), defaults, given)
 
 
-@dataclass
-class Run:
-    """One training, ready to begin."""
-
-    options: argparse.Namespace
-    data: Any
-    x: Any
-    y: Any
-    model: Any
-    folder: Any  # None: another worker has it
-    state: Any
-    workers: Any
-
-    @property
-    def updates(self) -> int:
-        return int(self.options.epochs * -(-len(self.x) // self.options.batch_size))
-
-    @property
-    def again(self) -> str:
-        """The command that continues it."""
-        more = ["--data-dir", self.options.data_dir] if self.options.data_dir else []
-        return shlex.join([*command_line.called(), "--resume", str(self.folder.path), *more])
+def apply_preset(asked: Asked) -> argparse.Namespace:
+    """The options, with the preset's number of epochs and batch size where none were given.
+    Raises InputError: an unknown preset, or an option that the preset sets.
+    """
+    options = asked.options
+    if options.preset is not None:
+        preset = look_up("preset", options.preset, PRESETS)
+        if doubled := sorted(asked.given & SET_BY_PRESETS):
+            raise InputError(
+                f"--{doubled[0].replace('_', '-')} was given with --preset, which sets it; leave out one"
+            )
+        for name in sorted({"epochs", "batch_size"} - asked.given):
+            setattr(options, name, getattr(preset, name))
+    return options
 
 
-def prepare(asked: Asked, workers: Any) -> Run:
-    """Everything that can be refused is refused here or by fit's door, before a folder is made."""
-    from dnn.callbacks import latest_state
-    from dnn.commands.run_folder import RunFolder, free_folder, require_new
-    from dnn.datasets import load_dataset
-    from dnn.validation.settings import natural_number, positive_integer, require
-    from dnn.distributed.tree import require_blocks
-
-    resume = asked.options.resume is not None
-    options = asked.options = resumed(asked, workers) if resume else settle(asked)
-    require_blocks(options.blocks, workers.size)
-    backend = open_backend(options, workers)
-    options.epochs = positive_integer("epochs", options.epochs)
-    options.batch_size = positive_integer("batch_size", options.batch_size)
-    # A group that torchrun started anew goes on in the folder that the first one made.
-    resume = resume or bool(workers.restarts and workers.share(Path(options.run_dir).is_dir))
-    if options.run_dir and not resume and workers.first:
-        require_new(Path(options.run_dir))
-    load = partial(load_dataset, options.dataset, options.data_dir)
-    data = workers.first_alone(load)  # which downloads what is missing
-    limit = positive_integer("limit", options.limit) if options.limit is not None else None
-    held = natural_number("hold_out", options.hold_out)
-    require(held < len(data.x_train), "hold_out", held, f"fewer than the {len(data.x_train)} training images")
-    x, y = (rows[: len(rows) - held][:limit] for rows in (data.x_train, data.y_train))
-    model = build(asked, backend, data, len(x))
-    place = Path(options.resume or options.run_dir or free_folder(Path("runs"), backend.name))
-    folder = RunFolder(place, resume=resume) if workers.first else None
-    state = workers.share(lambda: latest_state(place) if resume and folder and not folder.empty else None)
-    if state is not None:
-        require_whole(state, options.epochs)
-    return Run(options, data, x, y, model, folder, state, workers)
+def is_option_value(name: str, value: Any, default: Any) -> bool:
+    """Whether a value from config.json is one that the command line could give."""
+    if name == "on_nan":
+        return value in ON_NAN
+    if isinstance(default, list):
+        return isinstance(value, list) and all(type(part) is int for part in value)
+    if value is None:
+        return default is None
+    expected = OPTIONAL_TYPES[name] if default is None else type(default)
+    return type(value) is expected or (expected is float and type(value) is int)
 
 
-def open_backend(options: argparse.Namespace, workers: Any) -> Any:
-    """The backend asked for; with --device cuda each worker of a machine has the GPU of its own number."""
-    if workers.local_size > 1 and options.device == "cuda":
-        options = argparse.Namespace(**{**vars(options), "device": f"cuda:{workers.local_rank}"})
-    return shared.open_backend(options)
+def merge_options(asked: Asked, config: dict[str, Any]) -> argparse.Namespace:
+    """The options of the run that is continued, from its configuration, under those that were given.
+    Raises InputError: an option was given that is the run's own, or the configuration does not have one.
+    """
+    if refused := sorted(asked.given - RENEWABLE):
+        option = refused[0].replace("_", "-")
+        raise InputError(
+            f"--{option} was given with --resume, expected only options of the backend and of saving"
+        )
+    merged = {**vars(asked.options)}
+    for name in sorted(asked.defaults.keys() - asked.given - NOT_READ):
+        if name not in config or not is_option_value(name, config[name], asked.defaults[name]):
+            file = f"{asked.options.resume}/config.json"
+            raise InputError(f"{file} has no fitting {name!r}, expected what train.py writes")
+        merged[name] = config[name]
+    return argparse.Namespace(**merged)
 
 
-def join(options: argparse.Namespace) -> Any:
+def join_workers(options: argparse.Namespace) -> Workers:
     """The workers that torchrun started. Raises InputError: they have no folder that all can find again."""
-    from backends import InputError
-    from dnn.distributed import Workers
-
     workers = Workers.from_environment(mixed=options.mixed, timeout=options.worker_timeout)
     if workers.size > 1 and not (options.run_dir or options.resume):
         raise InputError(
@@ -155,45 +159,97 @@ def join(options: argparse.Namespace) -> Any:
     return workers
 
 
-def finished(options: argparse.Namespace, workers: Any) -> bool:
+def is_finished(options: argparse.Namespace, workers: Workers) -> bool:
     """Whether a group that torchrun started anew has nothing left to do."""
-    from dnn.commands.run_folder import RESULT
-
     place = Path(options.resume or options.run_dir or ".")
     return bool(workers.restarts and workers.share((place / RESULT).exists))
 
 
-def fit(run: Run, stopper: Any, states: Any, first: Any) -> Any:
-    """The history of the training, rewound where it diverges and --on-nan says so."""
-    from dnn.callbacks import progress_for_stdout
-    from dnn.commands.rewinding import MOST, fit_rewinding
-    from dnn.commands.run_folder import CONFIG
+def open_folder(
+    options: argparse.Namespace, workers: Workers
+) -> tuple[RunFolder | None, dict[str, Any], TrainingState | None]:
+    """The run folder, and the configuration and the state of the run that is continued there.
 
-    options, folder, model = run.options, run.folder, run.model
+    The folder is None in all workers but the first, and where it is named after the backend.
+    """
+    config: dict[str, Any] = {}
+    continued = options.resume is not None
+    if continued:
+        config = workers.share(lambda: read_unfinished(Path(options.resume)))
+    elif workers.restarts:  # a group that torchrun started anew goes on where the first one began
+        continued = workers.share(Path(options.run_dir).is_dir)
+    place = options.resume or options.run_dir
+    folder = RunFolder(Path(place), resume=continued) if place and workers.first else None
+    state = workers.share(lambda: folder and folder.latest_state()) if continued else None
+    return folder, config, state
 
-    def configure(halvings: int) -> None:
-        kept = {name: value for name, value in vars(options).items() if name not in UNWRITTEN}
-        made = {"model": model.config(), "optimizer_settings": model.optimizer.config()}
-        folder.config = {**kept, "rate_factor": 0.5**halvings, **made}
 
-    def rewound(error: Exception, state: Any, halvings: int) -> None:
+def open_own_backend(options: argparse.Namespace, workers: Workers) -> Backend:
+    """The backend asked for; with --device cuda each worker of a machine has the GPU of its own number."""
+    if workers.local_size > 1 and options.device == "cuda":
+        options = argparse.Namespace(**{**vars(options), "device": f"cuda:{workers.local_rank}"})
+    return open_backend(options)
+
+
+def require_state_fits(state: TrainingState, epochs: int) -> None:
+    """Refuse a saved state that is past this training's end, or whose history is not from its start."""
+    names = ("loss", "accuracy", "seconds", "val_loss", "val_accuracy")
+    lengths = {len(state.history.get(name, ())) for name in names}
+    if state.epoch > epochs + 1 or lengths != {state.epoch - 1}:
+        raise InputError(
+            f"the saved state is in epoch {state.epoch} after {sorted(lengths)} epochs of history, expected "
+            f"one of a training of {epochs} epochs; train anew with --run-dir"
+        )
+
+
+def prepare(asked: Asked, workers: Workers) -> Run:
+    """All that a training needs; what can be refused is refused here or by ``fit``, before files are made."""
+    from dnn.datasets import load_dataset
+
+    folder, config, state = open_folder(asked.options, workers)
+    options = apply_preset(asked) if asked.options.resume is None else merge_options(asked, config)
+    require_blocks(options.blocks, workers.size)
+    backend = open_own_backend(options, workers)
+    options.epochs = positive_integer("epochs", options.epochs)
+    options.batch_size = positive_integer("batch_size", options.batch_size)
+    if state is not None:
+        require_state_fits(state, options.epochs)
+    # The first worker downloads what is missing.
+    data = workers.first_alone(lambda: load_dataset(options.dataset, options.data_dir))
+    limit = positive_integer("limit", options.limit) if options.limit is not None else None
+    held = natural_number("hold_out", options.hold_out)
+    require(held < len(data.x_train), "hold_out", held, f"fewer than the {len(data.x_train)} training images")
+    x = data.x_train[: len(data.x_train) - held][:limit]
+    y = data.y_train[: len(x)]
+    model = build_model(options, backend, data, len(x))
+    if folder is None and workers.first:
+        folder = RunFolder(free_folder(Path("runs"), backend.name))
+    return Run(options, data, x, y, model, folder, state, workers)
+
+
+def fit(run: Run, stopper: StopOnSignal, states: TrainingCheckpoint, first: FirstUpdate) -> History:
+    """Train the run's model, with rewinding where it diverges and --on-nan says so."""
+    options = run.options
+    folder = run.folder
+
+    def rewound(error: DivergedError, state: TrainingState | None, halvings: int) -> None:
         if folder is None:
             return
-        configure(halvings)
+        folder.config = run.config(halvings)
         folder.write_json(CONFIG, folder.config)
         where = "the start" if state is None else f"epoch {state.epoch}, update {state.updates}"
-        how = f"going back to {where} with {0.5**halvings:g} of the rate"
-        command_line.say(f"{command_line.program()}: {error}; {how}")
+        say(f"{program()}: {error}; going back to {where} with {0.5**halvings:g} of the rate")
 
-    watchers = []
+    callbacks: list[Callback] = []
     if folder is not None:
         if run.state is None:
-            configure(0)
-        shown = [] if options.quiet else [progress_for_stdout(headline(run))]
-        watchers += [folder, stopper, first, *shown]
+            folder.config = run.config()
+        callbacks = [folder, stopper, first]
+        if not options.quiet:
+            callbacks.append(progress_for_stdout(run.headline))
     with stopper.listening():
         return fit_rewinding(
-            model, run.x, run.y, states=states, callbacks=watchers, resume=run.state,
+            run.model, run.x, run.y, states=states, callbacks=callbacks, resume=run.state,
             most=MOST if options.on_nan == "rewind" else 0, on_rewind=rewound,
             batch_size=options.batch_size, epochs=options.epochs, verbose=0,
             validation_data=(run.data.x_test, run.data.y_test),
@@ -201,86 +257,31 @@ def fit(run: Run, stopper: Any, states: Any, first: Any) -> Any:
         )  # fmt: skip
 
 
-def first_update(begun: float) -> Any:
-    """A callback whose ``seconds`` are those from then to the end of the first update."""
-    from dnn.training.callback import Callback, Progress
-
-    class FirstUpdate(Callback):
-        every: int | None = 1
-        seconds: float | None = None
-
-        def on_progress(self, progress: Progress) -> None:
-            progress.read()  # waits for the device
-            self.every, self.seconds = None, time.perf_counter() - begun
-
-    return FirstUpdate()
-
-
 def train(asked: Asked) -> int:
-    from dnn.callbacks import StopOnSignal, Stopped, TrainingCheckpoint
-    from dnn.distributed import WorkerError
-
-    first = first_update(time.perf_counter())
-    workers = join(asked.options)
-    if finished(asked.options, workers):
+    """Train, and return the exit code."""
+    first = FirstUpdate(time.perf_counter())
+    workers = join_workers(asked.options)
+    if is_finished(asked.options, workers):
         return 0
     run = prepare(asked, workers)
-    place = Path(run.options.resume or run.options.run_dir or run.folder.path)
-    states = TrainingCheckpoint(place, run.options.checkpoint_every, run.options.keep)
-    stopper, start = StopOnSignal(states), time.perf_counter()
+    states = TrainingCheckpoint(run.place, run.options.checkpoint_every, run.options.keep)
+    stopper = StopOnSignal(states)
+    begun = time.perf_counter()
     try:
         history = fit(run, stopper, states, first)
     except Stopped as stop:
-        run.folder.save(run.model)  # for evaluate.py and predict.py
-        how = f"resume with: {run.again}" if stop.saved else "its state could not be saved"
-        command_line.say(f"{command_line.program()}: {stop}; {how}")
+        if run.folder is not None:
+            run.folder.save(run.model)  # for evaluate.py and predict.py
+        how = f"resume with: {run.resume_command}" if stop.saved else "its state could not be saved"
+        say(f"{program()}: {stop}; {how}")
         return 128 + stop.signal
     except WorkerError:
         if workers.first or stopper.asked is None:
             raise
         return 128 + stopper.asked  # the first worker heard it too, and has saved
-    if workers.first:
-        report(run, history, time.perf_counter() - start, first.seconds)
+    if run.folder is not None:
+        report(run, run.folder, history, time.perf_counter() - begun, first.seconds)
     return 0
-
-
-def headline(run: Run) -> str:
-    """What is trained, on what, and where it is written."""
-    model, state = run.model, run.state
-    trained = [layer.output_shape for layer in model.layers if "W" in layer.parameter_shapes()]
-    sizes = "-".join("x".join(map(str, shape)) for shape in (model.input_shape, *trained))
-    where = f"epoch {state.epoch}, update {state.updates}" if state else "the start"
-    begun = f", from {where}" if run.options.resume else ""
-    return (f"{run.options.dataset}, {len(run.x)} training examples, {sizes}, {model.backend.name} on "
-            f"{model.backend.device}, run folder {run.folder.path}{begun}")  # fmt: skip
-
-
-def report(run: Run, history: Any, seconds: float, first: float) -> None:
-    """Write the weights, the curves and, last, the result, which says that the run is whole; print it."""
-    from dnn.commands.run_folder import RESULT
-    from dnn.io.notices import say
-
-    backend, numbers = run.model.backend, history.history
-    with backend.in_threads(1) if run.options.blocks > 1 else nullcontext():
-        described = backend.describe()
-    loss, accuracy = numbers["val_loss"][-1], numbers["val_accuracy"][-1]
-    sure = judged(run.model, run.data, run.options.hold_out)
-    run.folder.save(run.model)
-    run.folder.draw(history, f"{run.options.dataset}, {backend.name}, test accuracy {accuracy:.4f}")
-    run.folder.write_json(RESULT, {
-        "backend_asked": run.options.backend, "backend_used": backend.name, "device": str(backend.device),
-        "describe": described, "updates": run.updates, "seconds": seconds, "test_loss": loss,
-        "seconds_in_sums": run.workers.seconds,  # over workers
-        "seconds_to_first_update": first,  # from the start, with all that is loaded and compiled
-        # The median epoch's: the first one may also compile.
-        "ms_per_update": 1e3 * median(numbers["seconds"]) * run.options.epochs / run.updates,
-        "test_accuracy": accuracy, **sure,
-    })  # fmt: skip
-    if not run.options.quiet:
-        for line in reached(run.options.preset, numbers["seconds"], numbers["val_accuracy"]):
-            say(line)
-    say(f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {run.updates} updates  "
-        f"{seconds:.1f} s  {backend.name}")  # fmt: skip
 
 
 def main() -> NoReturn:

@@ -7,24 +7,19 @@ history. Random numbers need nothing more: their streams are keyed by seed, purp
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import brief, refusing
-from dnn.io import safetensors as tensor_files
+from backends.errors import brief
 from dnn.io.notices import warn
 from dnn.measures import MEASURES
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
-from dnn.validation.settings import natural_number, positive_integer, require, require_kind, require_path
 
-FORMAT, VERSION = "array-api-dnn-training", 1
 MADE_WITH = "made_with"  # the one fact that may differ where a training goes on, which is said
 BLOCKS = "blocks"
 CALLBACK = "callback "  # how the names of the callbacks' arrays begin in a training state
@@ -129,32 +124,3 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
         raise StateError(got, ", ".join(measures), "resume with the validation data that it was begun with")
     first = state.epoch - epochs.pop()
     return History(list(range(first, state.epoch)), {n: list(v) for n, v in state.history.items()})
-
-
-def write_state(state: TrainingState, path: Path) -> None:
-    """Write a state, whole or not at all. Raises OSError: the file cannot be written."""
-    past = require_kind("state", state, TrainingState).history
-    history = {n: [v if isfinite(v) else str(v) for v in values] for n, values in past.items()}
-    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": history}
-    tensor_files.write(require_path("path", path), FORMAT, VERSION, about, state.arrays)
-
-
-def read_state(path: Path) -> TrainingState:
-    """Read what ``write_state`` wrote. Raises StateError: missing, altered, of another kind or version."""
-    path = require_path("path", path)
-    about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
-    kinds = TypeError, ValueError, OverflowError
-    with refusing(kinds, f"training state {path} does not fit together:", refuse=StateError):
-        state = TrainingState(**about, arrays=arrays)
-        positive_integer("epoch", state.epoch)
-        natural_number("updates", state.updates)
-        require_kind("facts", state.facts, dict)
-        past: dict[str, Any] = require_kind("history", state.history, dict)
-        for name, values in past.items():
-            texts = "nan", "inf", "-inf"  # as JSON lacks these numbers
-            fits = isinstance(values, list) and all(type(v) in (int, float) or v in texts for v in values)
-            require(fits, f"history {name!r}", values, "a list of numbers")
-            past[name] = [float(value) for value in values]
-        if len({len(values) for values in state.history.values()}) > 1:
-            raise ValueError("histories are of different lengths")
-    return state

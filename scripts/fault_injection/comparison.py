@@ -5,9 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dnn.callbacks.training_checkpoint import NAME
+from dnn.callbacks.training_checkpoint import NAME, read_state
 from dnn.commands.run_folder import LOCK, METRICS, RESULT
-from dnn.training.state import read_state
 
 TIMES = ("seconds", "seconds_in_sums", "ms_per_update", "seconds_to_first_update")
 Reader = Callable[[Path], Any]

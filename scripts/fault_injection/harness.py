@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backends import InputError
-from dnn.callbacks.training_checkpoint import state_files
+from dnn.callbacks.training_checkpoint import read_state, state_files
 from dnn.commands.run_folder import CONFIG, MODEL, RESULT
-from dnn.training.state import StateError, read_state
+from dnn.training.state import StateError
 from fault_injection.comparison import contents, differences
 from fault_injection.troubles import MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, ended, moment
 

@@ -21,9 +21,9 @@ from hostile import TIMES, assert_sentence
 import dnn
 from backends import BackendUnavailable, InputError, get_backend
 from dnn import callbacks, checkpoints, datasets, lbfgs, metrics
+from dnn.callbacks.training_checkpoint import read_state, write_state
 from dnn.commands import rewinding, run_folder
 from dnn.interop import torch as interop
-from dnn.training.state import read_state, write_state
 
 CALLS = 600
 SECONDS = 30

@@ -26,8 +26,8 @@ from backends import InputError, get_backend
 from dnn import Adam, LinearDecay
 from dnn.callbacks import latest_state
 from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
-from dnn.callbacks.training_checkpoint import state_files
-from dnn.training.state import StateError, TrainingState, write_state
+from dnn.callbacks.training_checkpoint import state_files, write_state
+from dnn.training.state import StateError, TrainingState
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="trainings are forked, which this system cannot"),

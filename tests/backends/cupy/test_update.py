@@ -15,7 +15,8 @@ from helpers import assert_close
 from backends.cupy import compiled, update
 from backends.plan import Compressed, Plan, PlannedLayer
 from dnn import Dense
-from dnn.commands import building, train
+from dnn.commands import train
+from dnn.commands.model import build_model
 from dnn.layers import Flatten, Rescaling
 from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.optimizers.schedules import CosineDecay
@@ -190,9 +191,9 @@ def as_train_runs_it(form, *options):
     """train.py's own model on noise of MNIST's shape, and its batches."""
     x, y = RNG.integers(0, 256, (400, 784)).astype(np.uint8), RNG.integers(0, 10, 400)
     data = types.SimpleNamespace(x_train=x, image_shape=(28, 28), classes=10)
-    asked = train.Asked(train.make_parser().parse_args(list(options)), {}, set())
-    model = building.build(asked, backend_of(form), data, len(x))
-    return Batches(model, model.door.admit(x, y), asked.options.batch_size)
+    asked = train.make_parser().parse_args(list(options))
+    model = build_model(asked, backend_of(form), data, len(x))
+    return Batches(model, model.door.admit(x, y), asked.batch_size)
 
 
 def test_an_update_as_train_runs_it_is_17_launches(monkeypatch):

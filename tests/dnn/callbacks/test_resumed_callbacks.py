@@ -8,7 +8,8 @@ from helpers import Kept, same_bits, small_data, small_model, weights
 
 from backends import get_backend
 from dnn import SGD, CSVLogger, EarlyStopping, JSONLogger, ModelCheckpoint
-from dnn.training.state import StateError, read_state, write_state
+from dnn.callbacks.training_checkpoint import read_state, write_state
+from dnn.training.state import StateError
 
 EPOCHS = 12
 

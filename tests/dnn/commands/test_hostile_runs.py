@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from backends import InputError
+from dnn.callbacks.training_checkpoint import FORMAT, VERSION
 from dnn.commands.run_folder import RunFolder
 from dnn.io import safetensors as tensor_files
-from dnn.training.state import FORMAT, VERSION
 
 CHECKPOINT = ("array-api-dnn", 2)
 

@@ -13,6 +13,7 @@ from dnn import Callback
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.checkpoints import load_model
 from dnn.commands.run_folder import CONFIG, CURVES, METRICS, MODEL, RunFolder, free_folder, read_config
+from dnn.training.state import StateError
 
 
 class Remove(Callback):
@@ -111,12 +112,13 @@ def test_what_json_does_not_have_is_null(tmp_path):
 
 
 @pytest.mark.parametrize("name", [MODEL, "state-00002-0000000.safetensors"])
-def test_a_folder_with_weights_or_a_state_is_not_empty(tmp_path, name):
+def test_a_folder_with_weights_or_a_state_is_not_begun_anew(tmp_path, name):
     folder = RunFolder(tmp_path)
     folder.write_json(CONFIG, {})
-    assert folder.empty
+    assert folder.latest_state() is None
     (tmp_path / name).touch()
-    assert not folder.empty
+    with pytest.raises(StateError, match="no training state that can be read"):
+        folder.latest_state()
 
 
 def test_curves_that_cannot_be_drawn_cost_nothing(tmp_path, caplog):

@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,10 +12,13 @@ import pytest
 from backends import InputError, get_backend
 from dnn import SGD, Dense, LinearDecay, Sequential, agreement
 from dnn.agreement import Record, derived, report
-from dnn.commands import agree, building, options, resuming, train
+from dnn.commands import agree, train
+from dnn.commands.model import build_model
 from dnn.commands.presets import PRESETS
+from dnn.commands.run import Run, aim_lines, judge_held_out
+from dnn.commands.run_folder import read_unfinished
 from dnn.datasets import Dataset
-from dnn.distributed import WorkerError, Workers
+from dnn.distributed import WorkerError
 from dnn.layers import Conv2D, Flatten, Rescaling
 
 
@@ -39,13 +43,13 @@ def data(n=25):
 
 
 def test_a_preset_sets_what_was_not_given(asked):
-    options = building.settle(asked("--preset", "quick"))
+    options = train.apply_preset(asked("--preset", "quick"))
     assert (options.epochs, options.batch_size) == (PRESETS["quick"].epochs, PRESETS["quick"].batch_size)
     assert (options.epochs, options.batch_size) != (10, 100)
-    options = building.settle(asked("--preset", "quick", "--epochs", 10, "--batch-size", 100))
+    options = train.apply_preset(asked("--preset", "quick", "--epochs", 10, "--batch-size", 100))
     assert (options.epochs, options.batch_size) == (10, 100)
     with pytest.raises(InputError, match="did you mean 'quick'"):
-        building.settle(asked("--preset", "quik"))
+        train.apply_preset(asked("--preset", "quik"))
 
 
 @pytest.mark.parametrize(
@@ -55,13 +59,13 @@ def test_a_preset_sets_what_was_not_given(asked):
 )  # fmt: skip
 def test_what_a_preset_sets_cannot_be_given_too(asked, words):
     with pytest.raises(InputError, match=f"^{words[0]} was given with --preset"):
-        building.build(asked("--preset", "quick", *words), get_backend("numpy"), data(), 25)
+        train.apply_preset(asked("--preset", "quick", *words))
 
 
 def test_the_options_network_and_optimizer(asked):
     """25 examples are three batches of ten: six updates in two epochs, two of which warm up."""
     words = "--hidden 4 3 --activation tanh --epochs 2 --batch-size 10 --warmup 2 --seed 5 --optimizer sgd"
-    model = building.build(asked(*words.split()), get_backend("numpy"), data(), 25)
+    model = build_model(asked(*words.split()).options, get_backend("numpy"), data(), 25)
     layers = [Rescaling(1 / 255), Dense(4, "tanh"), Dense(3, "tanh"), Dense(10, "softmax")]
     same = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"), seed=5)
     same.compile()
@@ -69,19 +73,20 @@ def test_the_options_network_and_optimizer(asked):
     np.testing.assert_array_equal(model.parameters.values, same.parameters.values)
     assert model.optimizer == SGD(LinearDecay(0.01, 4, warmup=2))
     more = ("--learning-rate", 0.5, "--schedule", "constant", "--loss", "binary_crossentropy", "--hidden")
-    model = building.build(asked(*more), get_backend("numpy"), data(), 25)
+    model = build_model(asked(*more).options, get_backend("numpy"), data(), 25)
     assert model.optimizer.config()["learning_rate"]["rate"] == 0.5
     assert [layer.config().get("activation") for layer in model.layers] == [None, "sigmoid"]
-    model = building.build(asked("--preset", "quick", "--epochs", 3), get_backend("numpy"), data(), 250)
+    options = asked("--preset", "quick", "--epochs", 3).options
+    model = build_model(options, get_backend("numpy"), data(), 250)
     assert model.optimizer == PRESETS["quick"].optimizer(9)  # of 100 examples: 2.5 batches
 
 
 def test_when_a_preset_reached_its_aims():
-    assert list(building.reached("quick", [1.0, 2.0, 4.0], [0.9, 0.98, 0.984])) == [
+    assert list(aim_lines("quick", [1.0, 2.0, 4.0], [0.9, 0.98, 0.984])) == [
         "98.0 % test accuracy: after 3.0 s, epoch 2", "98.5 % test accuracy: not reached",
     ]  # fmt: skip
     for none in (None, "lecture"):
-        assert list(building.reached(none, [1.0], [1.0])) == []
+        assert list(aim_lines(none, [1.0], [1.0])) == []
 
 
 def test_what_is_held_out_is_judged():
@@ -91,14 +96,14 @@ def test_what_is_held_out_is_judged():
     held = SimpleNamespace(x_train=np.arange(4), y_train=np.asarray([1, 0, 1, 1]))
     seen = []
     model = SimpleNamespace(predict=lambda x: seen.append(x.tolist()) or p)
-    found = building.judged(model, held, 3)
+    found = judge_held_out(model, held, 3)
     assert found["held_out_accuracy"] == pytest.approx(2 / 3)
     assert (found["sure_from"], found["sure"]) == (0.9, {"right": 1.0, "refused": pytest.approx(2 / 3)})
     assert seen == [[1, 2, 3]]
     held.y_train = 1 - held.y_train
-    found = building.judged(SimpleNamespace(predict=lambda x: p), held, 3)
+    found = judge_held_out(SimpleNamespace(predict=lambda x: p), held, 3)
     assert (found["sure_from"], found["sure"]) == (None, {"right": None, "refused": None})
-    assert building.judged(model, held, 0) == {}
+    assert judge_held_out(model, held, 0) == {}
 
 
 # ----- what is resumed
@@ -122,22 +127,27 @@ def test_what_is_held_out_is_judged():
     ],
 )
 def test_values_that_the_command_line_could_give(name, default, fitting, others):
-    assert [resuming.fits(name, value, default) for value in fitting] == [True] * len(fitting)
-    assert [resuming.fits(name, value, default) for value in others] == [False] * len(others)
+    assert [train.is_option_value(name, value, default) for value in fitting] == [True] * len(fitting)
+    assert [train.is_option_value(name, value, default) for value in others] == [False] * len(others)
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(asked, tmp_path):
     """The folder of a run that was begun."""
-    config = {"dataset": "digits", "model": {}, "hidden": [7], "epochs": 4, "backend": "torch", "keep": 9,
-              "quiet": True, "data_dir": "/elsewhere", "mixed": True, "run_dir": "x",
+    config = {**asked().defaults, "dataset": "digits", "hidden": [7], "epochs": 4, "backend": "torch",
+              "keep": 9, "quiet": True, "data_dir": "/elsewhere", "mixed": True, "run_dir": "x",
               "worker_timeout": 5.0}  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config))
     return tmp_path
 
 
-def test_options_are_the_commands_then_the_runs_then_usual(asked, run):
-    options = resuming.resumed(asked("--resume", run, "--keep", 5), Workers())
+def merged(given):
+    """The options of what is asked for with --resume."""
+    return train.merge_options(given, read_unfinished(Path(given.options.resume)))
+
+
+def test_options_are_the_commands_then_the_runs(asked, run):
+    options = merged(asked("--resume", run, "--keep", 5))
     assert (options.keep, options.hidden, options.epochs, options.backend) == (5, [7], 4, "torch")
     assert (options.quiet, options.data_dir, options.mixed, options.run_dir) == (False, None, False, None)
     assert (options.worker_timeout, options.seed, options.resume) == (120.0, 0, str(run))
@@ -155,37 +165,38 @@ THE_RUNS = ("--preset p", "--hidden 3", "--activation a", "--loss l", "--optimiz
 def test_options_that_may_be_given_anew(asked, run, words):
     given = asked("--resume", run, *words.split())
     (name,) = given.given - {"resume"}
-    assert getattr(resuming.resumed(given, Workers()), name) == getattr(given.options, name)
+    assert getattr(merged(given), name) == getattr(given.options, name)
 
 
 @pytest.mark.parametrize("words", THE_RUNS)
 def test_options_that_are_the_runs_own(asked, run, words):
     with pytest.raises(InputError, match=f"^{words.split()[0]} was given with --resume"):
-        resuming.resumed(asked("--resume", run, *words.split()), Workers())
+        merged(asked("--resume", run, *words.split()))
 
 
 def test_what_cannot_be_resumed(asked, run):
-    for text, word in (('{"dataset": "digits"}', "no 'model'"), ('{"model": 1}', "no 'dataset'"),
-                       ('{"model": 1, "dataset": 2}', "no fitting 'dataset'")):  # fmt: skip
-        (run / "config.json").write_text(text)
-        with pytest.raises(InputError, match=word):
-            resuming.resumed(asked("--resume", run), Workers())
+    config = json.loads((run / "config.json").read_text())
+    without = {name: value for name, value in config.items() if name != "warmup"}
+    for content, name in (({}, "activation"), (without, "warmup"), ({**config, "dataset": 2}, "dataset")):
+        (run / "config.json").write_text(json.dumps(content))
+        with pytest.raises(InputError, match=f"no fitting '{name}'"):
+            merged(asked("--resume", run))
     (run / "result.json").touch()
     with pytest.raises(InputError, match="is finished"):
-        resuming.resumed(asked("--resume", run), Workers())
+        merged(asked("--resume", run))
 
 
 def test_a_state_is_of_this_training():
     names = "loss", "accuracy", "seconds", "val_loss", "val_accuracy"
     history = {name: [0.1, 0.2] for name in names}
-    resuming.require_whole(SimpleNamespace(epoch=3, history=history), 2)  # at its end
-    resuming.require_whole(SimpleNamespace(epoch=1, history={}), 2)
+    train.require_state_fits(SimpleNamespace(epoch=3, history=history), 2)  # at its end
+    train.require_state_fits(SimpleNamespace(epoch=1, history={}), 2)
     for epoch, lines, epochs in (
         (3, history, 1), (2, history, 2), (4, history, 5), (3, {**history, "loss": [0.1]}, 2),
         (3, {name: history[name] for name in history if name != "val_accuracy"}, 2),
     ):  # fmt: skip
         with pytest.raises(InputError, match="the saved state"):
-            resuming.require_whole(SimpleNamespace(epoch=epoch, history=lines), epochs)
+            train.require_state_fits(SimpleNamespace(epoch=epoch, history=lines), epochs)
 
 
 # ----- what is said
@@ -197,31 +208,31 @@ def made(**changes):
     options = SimpleNamespace(dataset="digits", epochs=3, batch_size=2, resume=None, data_dir=None)
     fields = {"options": options, "data": None, "x": range(5), "y": None, "model": model, "state": None,
               "folder": SimpleNamespace(path="runs/a"), "workers": None}  # fmt: skip
-    return train.Run(**{**fields, **changes})
+    return Run(**{**fields, **changes})
 
 
 def test_what_a_run_says_of_itself(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["scripts/train.py"])
     run, state = made(), SimpleNamespace(epoch=2, updates=7)
     told = "digits, 5 training examples, 64-16-10, numpy on cpu, run folder runs/a"
-    assert (train.headline(run), run.updates, run.again) == (told, 9, "scripts/train.py --resume runs/a")
+    assert (run.headline, run.updates, run.resume_command) == (told, 9, "scripts/train.py --resume runs/a")
     run.options.data_dir, run.options.resume = "my data", "runs/a"
-    assert run.again == "scripts/train.py --resume runs/a --data-dir 'my data'"
-    assert train.headline(run) == f"{told}, from the start"
+    assert run.resume_command == "scripts/train.py --resume runs/a --data-dir 'my data'"
+    assert run.headline == f"{told}, from the start"
     layers = [Conv2D(2, 3), Flatten(), Dense(10, "softmax")]
     model = Sequential(layers, input_shape=(8, 8, 1), backend=get_backend("numpy"))
     run = made(state=state, model=model, options=run.options)
-    assert " 8x8x1-6x6x2-10, " in train.headline(run)
-    assert train.headline(run).endswith("run folder runs/a, from epoch 2, update 7")
+    assert " 8x8x1-6x6x2-10, " in run.headline
+    assert run.headline.endswith("run folder runs/a, from epoch 2, update 7")
 
 
 def test_each_worker_of_a_machine_has_a_gpu_of_its_own(monkeypatch):
-    monkeypatch.setattr(options, "open_backend", lambda asked: asked.device)
+    monkeypatch.setattr(train, "open_backend", lambda options: options.device)
     for size, device, expected in (
         (2, "cuda", "cuda:1"), (2, "cpu", "cpu"), (1, "cuda", "cuda"), (2, "cuda:0", "cuda:0")
     ):  # fmt: skip
         workers = SimpleNamespace(local_size=size, local_rank=1)
-        assert train.open_backend(SimpleNamespace(device=device), workers) == expected
+        assert train.open_own_backend(SimpleNamespace(device=device), workers) == expected
 
 
 @pytest.mark.parametrize(
@@ -234,11 +245,11 @@ def test_a_worker_that_heard_a_signal_ends_as_the_first_one(first, heard, code, 
     def fails(*_):
         raise WorkerError("worker 0 has ended")
 
-    monkeypatch.setattr(train, "join", lambda options: SimpleNamespace(first=first))
-    monkeypatch.setattr(train, "finished", lambda *_: False)
+    monkeypatch.setattr(train, "join_workers", lambda options: SimpleNamespace(first=first))
+    monkeypatch.setattr(train, "is_finished", lambda *_: False)
     monkeypatch.setattr(train, "prepare", lambda given, _: made(options=given.options))
     monkeypatch.setattr(train, "fit", fails)
-    monkeypatch.setattr("dnn.callbacks.StopOnSignal", stop)
+    monkeypatch.setattr(train, "StopOnSignal", stop)
     given = asked("--run-dir", tmp_path)
     if code is None:
         with pytest.raises(WorkerError):

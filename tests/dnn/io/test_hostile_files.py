@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from backends import InputError, get_backend
 from dnn import Dense, Sequential
+from dnn.callbacks.training_checkpoint import read_state, write_state
 from dnn.checkpoints import load_model, load_weights, save_model
 from dnn.io import safetensors as tensor_files
 from dnn.lbfgs import LBFGS, load_state, minimise, save_state
-from dnn.training.state import TrainingState, read_state, write_state
+from dnn.training.state import TrainingState
 
 KINDS = ("checkpoint", "training state", "L-BFGS state")
 KEYS = {

@@ -5,9 +5,9 @@ import pytest
 
 from dnn import Adam, Dense, LinearDecay, Rescaling, Sequential
 from dnn.agreement import bounds
+from dnn.callbacks.training_checkpoint import read_state, write_state
 from dnn.datasets import load_dataset
 from dnn.training.callback import Callback
-from dnn.training.state import read_state, write_state
 
 PAIRS = [
     ("numpy", "torch"), ("torch", "numpy"), ("numpy", "numba"), ("numba", "torch"), ("strict", "numpy"),

@@ -10,17 +10,18 @@ from helpers import Kept
 
 from dnn import SGD, Adam, BatchNormalization, Callback, Dense, Dropout, LinearDecay, Rescaling, Sequential
 from dnn.callbacks import training_checkpoint
-from dnn.callbacks.training_checkpoint import TrainingCheckpoint, best_epoch, latest_state, state_files
-from dnn.io import safetensors as tensor_files
-from dnn.training.state import (
+from dnn.callbacks.training_checkpoint import (
     FORMAT,
     VERSION,
-    StateError,
-    TrainingState,
-    epochs_before,
+    TrainingCheckpoint,
+    best_epoch,
+    latest_state,
     read_state,
+    state_files,
     write_state,
 )
+from dnn.io import safetensors as tensor_files
+from dnn.training.state import StateError, TrainingState, epochs_before
 
 EPOCHS, BATCH = 3, 8
 

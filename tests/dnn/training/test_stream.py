@@ -8,7 +8,8 @@ from helpers import Kept, assert_same_training, same_bits, small_data, small_mod
 
 from backends import InputError, get_backend
 from dnn import CategoricalCrossentropy, Dense, Sequential
-from dnn.training.state import StateError, read_state, write_state
+from dnn.callbacks.training_checkpoint import read_state, write_state
+from dnn.training.state import StateError
 
 SIZES = (8, 8, 5, 1, 8, 20)
 EPOCHS = 3

@@ -1,0 +1,47 @@
+"""The model that ``train.py`` trains: the options' network, or a preset's."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from backends import Backend
+from dnn.commands.presets import PRESETS
+from dnn.layers import Dense, Layer, Rescaling
+from dnn.losses import get_loss
+from dnn.optimizers import Optimizer, get_optimizer
+from dnn.optimizers.schedules import over_training
+from dnn.sequential import Sequential
+from dnn.validation.settings import require_number
+
+if TYPE_CHECKING:  # it imports Pillow
+    from dnn.datasets import Dataset
+
+
+def build_model(options: argparse.Namespace, backend: Backend, data: Dataset, examples: int) -> Sequential:
+    """The compiled model that the options describe, for a training on so many examples of the data."""
+    updates = options.epochs * -(-examples // options.batch_size)
+    layers: Sequence[Layer]
+    if options.preset is not None:
+        preset = PRESETS[options.preset]
+        layers = preset.layers(data.image_shape, data.classes)
+        optimizer = preset.optimizer(updates)
+        loss = preset.loss
+    else:
+        optimizer = _optimizer(options, updates)
+        loss = get_loss(options.loss)
+        hidden = (Dense(units, options.activation) for units in options.hidden)
+        layers = [Rescaling(1 / 255), *hidden, Dense(data.classes, loss.ending)]
+    model = Sequential(layers, input_shape=data.x_train.shape[1:], backend=backend, seed=options.seed)
+    model.compile(loss, optimizer)
+    return model
+
+
+def _optimizer(options: argparse.Namespace, updates: int) -> Optimizer:
+    """--optimizer with --learning-rate and --schedule over so many updates."""
+    optimizer = get_optimizer(options.optimizer)
+    rate: Any = optimizer.learning_rate if options.learning_rate is None else options.learning_rate
+    require_number("learning_rate", rate, 0.0)
+    return replace(optimizer, learning_rate=over_training(options.schedule, rate, updates, options.warmup))
