@@ -1,4 +1,4 @@
-# make train [BACKEND=auto] [EPOCHS=10] [ARGS="--seed 1"]   set up, fetch MNIST where needed, train
+# make train [BACKEND=auto] [EPOCHS=10] [ARGS="--seed 1"]   set up with numba, fetch MNIST where needed, train
 # make test [ARGS="tests/dnn -x"]                           set up, run the tests, but for the long forms of some
 #           [PROCESSOR=plain]                                 avx2, sse42: as on a processor with these instructions
 # make docs                                                 set up, write the site to build/docs/index.html
@@ -12,7 +12,8 @@ ARGS    ?=
 # CUDA 12. "sh -c": make before 4.3 runs a plain command without a shell.
 DRIVER  := $(firstword $(subst ., ,$(shell sh -c 'nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1')))
 CUDA    ?= $(if $(DRIVER),$(shell sh -c 'test $(DRIVER) -ge 580 && echo cuda13 || echo cuda12'))
-EXTRAS  := $(if $(filter cupy,$(BACKEND)),$(CUDA))
+COMMA   := ,
+EXTRAS  := fast$(if $(filter cupy,$(BACKEND)),$(addprefix $(COMMA),$(CUDA)))
 
 .PHONY: train test docs clean
 
@@ -32,7 +33,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.train-$(EXTRAS): pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --editable '.$(if $(EXTRAS),[$(EXTRAS)])'
+	$(VENV)/bin/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python

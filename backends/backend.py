@@ -15,6 +15,7 @@ import numpy as np
 from backends.dispatch import Kernel, KernelKey, Override, bind_kernel, choose, kernel_keys, usable
 from backends.errors import InputError
 from backends.plan import Plan
+from backends.processor import this_processor
 from backends.reference.signatures import Array
 from backends.threads import Threads
 
@@ -159,12 +160,15 @@ class Backend(Threads):
     # ----- saying what it is
 
     def describe(self) -> dict[str, Any]:
-        """Library versions, device, threads and floating-point modes: recorded with every run."""
+        """Library versions, device, processor, threads and floating-point modes: recorded with every run."""
         small = self.from_host(np.asarray([1e-30], dtype=np.float32))
         flushed = float(self.to_host(small * 1e-10)[0]) == 0.0
+        processor = this_processor()
         return {
             "backend": self.name,
             "device": str(self.device),
+            "processor": processor.name,
+            "instruction_set": processor.instruction_set,
             "dtype": self.dtype_name,
             "numpy": np.__version__,
             "array_api": str(getattr(self.xp, "__array_api_version__", "unknown")),

@@ -11,6 +11,7 @@ from typing import Any
 from backends.backend import Backend
 from backends.dispatch import FLOATS
 from backends.errors import BackendUnavailable, InputError, brief, shown, unknown
+from backends.processor import has_gpu_driver
 from backends.proof import prove
 
 ENTRY_POINT_GROUP = "dnn.backends"
@@ -34,7 +35,8 @@ def _factory(name: str) -> Factory:
         try:
             factory: Factory = importlib.import_module(_BUILT_IN[name]).make
         except Exception as error:  # numba's are of many kinds where its environment variables are odd
-            why = f"backend {shown(name)} cannot run ({brief(error)})"
+            missing = isinstance(error, ModuleNotFoundError) and error.name == name
+            why = f"{name} is not installed" if missing else f"backend {name!r} cannot run ({brief(error)})"
             raise BackendUnavailable(f"{why}; pip install {name}") from None
         return factory
     for point in entry_points(group=ENTRY_POINT_GROUP):
@@ -44,23 +46,39 @@ def _factory(name: str) -> Factory:
     raise unknown("backend", name, ("auto", *backend_names()))
 
 
-def _auto(device: Any, *settings: Any) -> Backend:
-    """The best that can run here, with the reason: why it is that one, and why none of those before it.
-
-    Raises BackendUnavailable: none can; says why not the last.
-    """
+def _candidates(device: Any) -> list[tuple[str, Any, str]]:
+    """(name, device, merit) of what "auto" tries on this device, the fastest first."""
     gpu = [("cupy", device, "runs on the GPU"), ("torch", device or "cuda", "runs on the GPU")]
-    cpu = [("numba", None, "is the fastest on the CPU"), ("numpy", None, "runs everywhere")]
-    refused = []
-    for name, place, merit in cpu if device == "cpu" else gpu if device is not None else gpu + cpu:
+    cpu = [
+        ("numba", None, "is the fastest on the CPU"),
+        ("torch", "cpu", "is faster than NumPy"),
+        ("numpy", None, "runs everywhere"),
+    ]
+    if device is not None:
+        return cpu if str(device) == "cpu" else gpu
+    return gpu + cpu if has_gpu_driver() else cpu  # without one torch would be imported for nothing
+
+
+def _auto(device: Any, *settings: Any) -> Backend:
+    """The fastest backend that can run here, with the reason, and what to do to have a faster one.
+
+    Raises BackendUnavailable: no backend can run; the last one's.
+    """
+    refused: list[BackendUnavailable] = []
+    for name, place, merit in _candidates(device):
         try:
             chosen = get_backend(name, place, *settings)
         except BackendUnavailable as error:
             refused.append(error)
-        else:
-            # The messages end in "; " and the cure.
-            reasons = [f"{name} {merit}", *(str(error).partition("; ")[0] for error in refused)]
-            return replace(chosen, reason="; ".join(reasons))
+            continue
+        reason = f"{name} {merit}"
+        if refused:
+            reason += f"; {refused[0]}"  # the fastest one's, which ends with the cure
+            if reason.endswith("pip install numba"):
+                reason += f" makes training {'about twice as fast' if name == 'numpy' else 'faster'}"
+        elif device is None and not has_gpu_driver():
+            reason += "; there is no NVIDIA driver"
+        return replace(chosen, reason=reason)
     raise refused[-1]
 
 
@@ -72,8 +90,8 @@ def get_backend(
 
     Args:
         name: "numpy", "numba" (NumPy with compiled loops), "cupy", "torch", "strict"
-            (array-api-strict), a registered name, or "auto": CuPy or torch on CUDA if there is a
-            device that can be used, else numba where it is installed, else NumPy; ``reason`` says why.
+            (array-api-strict), a registered name, or "auto": the first that can run of CuPy, torch on CUDA,
+            numba, torch on the CPU, NumPy; ``reason`` says why, and what would be faster.
         device: the library's device, as object or text ("cpu", "cuda", "cuda:1", "mps"); None: its
             first or only one (torch: "cpu").
         dtype: "float32" or "float64".

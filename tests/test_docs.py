@@ -11,6 +11,7 @@ import ast
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -46,6 +47,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ENTRY_POINT_GROUPS = ("dnn.backends",)
 NEED_NOT_BE_OPENED = {
     "backends": "gives its names only",
+    "backends.processor": "names the processor, and says whether there is a GPU's driver",
     "backends.proof": "tries a backend out",
     "backends.errors": "the two ways to say no",
     "backends.dispatch": "backend.kernel(name) says what it finds",
@@ -293,6 +295,15 @@ def test_command_lines_run(command, place, monkeypatch, capsys):
 
 def test_no_small_settings_are_left_over():
     assert set(SMALL) == set(SCRIPT_LINES)
+
+
+def test_make_train_installs_numba():
+    if shutil.which("make") is None:
+        pytest.skip("make: not installed")
+    for words, extras in (([], "fast"), (["BACKEND=cupy", "CUDA=cuda12"], "fast,cuda12")):
+        command = ["make", "--dry-run", "train", "VENV=none", *words]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert f"--editable '.[{extras}]'" in done.stdout
 
 
 def source_of(script):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numba
+from llvmlite import binding
 
 from backends.dispatch import Override, overrides_in
 from backends.numba import layers, optimizers, plans
@@ -31,7 +32,9 @@ class NumbaBackend(NumpyBackend):
     def describe_library(self) -> dict[str, Any]:
         workers = team()
         sharing = {} if workers is None else {"workers": workers.workers}
-        return {"numba": numba.__version__, **super().describe_library(), **sharing}
+        processor = numba.config.CPU_NAME or binding.get_host_cpu_name()
+        ours = {"numba": numba.__version__, "numba_processor": processor}
+        return {**ours, **super().describe_library(), **sharing}
 
 
 def make(device: Any, dtype: str, fused: bool) -> NumbaBackend:

@@ -11,6 +11,7 @@ from backends.backend import Backend
 from backends.dispatch import Override, overrides_in
 from backends.errors import InputError, shown
 from backends.numpy import blas, dense, layers, optimizers
+from backends.processor import numpy_dispatch
 
 Array = np.ndarray
 
@@ -39,7 +40,11 @@ class NumpyBackend(Backend):
 
     def describe_library(self) -> dict[str, Any]:
         library = blas.numpy_blas()
-        return {"threads": self.thread_count, **({} if library is None else {"blas": library.described})}
+        return {
+            "threads": self.thread_count,
+            "numpy_dispatch": numpy_dispatch(),
+            **({} if library is None else {"blas": library.described}),
+        }
 
 
 def aligned_zeros(shape: int | tuple[int, ...], dtype: Any) -> Array:

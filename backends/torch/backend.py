@@ -12,6 +12,7 @@ from backends.cupy import update
 from backends.dispatch import Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, shown
 from backends.plan import Plan
+from backends.processor import limits
 from backends.recording import Recorded
 from backends.torch import compiled, dense, layers, optimizers
 
@@ -118,6 +119,9 @@ class TorchBackend(Backend):
             "threads": torch.get_num_threads(),
             "tf32": torch.get_float32_matmul_precision() != "highest",
         }
+        if self.device.type == "cpu":
+            facts["torch_kernels"] = torch.backends.cpu.get_cpu_capability()
+            facts |= {name.lower(): value for name, value in limits().items() if "DNN" in name}
         if self.device.type == "cuda":
             facts["device_name"] = torch.cuda.get_device_name(self.device)
             facts["cuda"] = torch.version.cuda

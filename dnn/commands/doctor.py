@@ -1,4 +1,4 @@
-"""List the backends that can run here, with versions, devices and threads, and what the others lack."""
+"""List the processor and the backends that can run here, with versions, and what the others lack."""
 
 import argparse
 import platform
@@ -6,6 +6,7 @@ import sys
 from typing import NoReturn
 
 from backends import BackendUnavailable, available_backends, get_backend
+from backends.processor import limits, this_processor
 from dnn.commands import command_line
 
 
@@ -14,7 +15,11 @@ def parse() -> argparse.Namespace:
 
 
 def doctor(arguments: argparse.Namespace) -> None:
+    processor = this_processor()
     print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
+    print(f"processor: {processor.name}, {processor.instruction_set}")
+    for name, value in limits().items():
+        print(f"limited by the environment: {name}={value}")
     for name, why_not in available_backends().items():
         if why_not is not None:
             print(f"\n{name}: not usable\n    {why_not}")
@@ -36,7 +41,7 @@ def doctor(arguments: argparse.Namespace) -> None:
 
 def print_facts(facts: dict[str, object]) -> None:
     for key, value in facts.items():
-        if key != "backend":
+        if key not in ("backend", "processor", "instruction_set"):  # said above
             print(f"    {key.replace('_', ' ')}: {value}")
 
 

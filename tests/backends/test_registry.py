@@ -91,13 +91,81 @@ def test_torch_cuda_without_a_gpu(device):
 
 
 @NO_GPU
-def test_auto_without_a_gpu_is_numpy_compiled_where_numba_is_installed():
-    cpu = "numba" if importlib.util.find_spec("numba") else "numpy"
+def test_auto_without_a_gpu_is_numba_where_it_is_installed():
+    cpu = "numba" if importlib.util.find_spec("numba") else "torch"
     backend = get_backend("auto", dtype="float64", fused=False)
     assert (backend.name, backend.dtype_name, backend.fused) == (cpu, "float64", False)
     assert get_backend("auto", device="cpu").name == cpu
     with pytest.raises(BackendUnavailable, match="CUDA"):
         get_backend("auto", device="cuda")
+
+
+GPUS = "cupy", "torch on cuda"
+CPUS = "numba", "torch on cpu", "numpy"
+FAST = "numba is the fastest on the CPU"
+NO_NUMBA = "numba is missing; pip install numba makes training"
+
+
+@pytest.fixture
+def only(monkeypatch):
+    """Make stand-ins the only backends that can run, with or without a GPU's driver."""
+
+    def make_only(able, driver):
+        def factory(name):
+            def make(device, dtype, fused):
+                place = name if device is None or name == "cupy" else f"{name} on {device}"
+                if place not in able:
+                    raise BackendUnavailable(f"{place} is missing; pip install {name}")
+                return NumpyBackend(name, npx, device or "cpu", dtype, fused)
+
+            return make
+
+        monkeypatch.setattr(registry, "_factory", factory)
+        monkeypatch.setattr(registry, "has_gpu_driver", lambda: driver)
+
+    return make_only
+
+
+@pytest.mark.parametrize(
+    ("able", "driver", "device", "place", "reason"),
+    [
+        ((*GPUS, *CPUS), True, None, ("cupy", "cpu"), "cupy runs on the GPU"),
+        ((*GPUS[1:], *CPUS), True, None, ("torch", "cuda"),
+         "torch runs on the GPU; cupy is missing; pip install cupy"),
+        (CPUS, True, None, ("numba", "cpu"), f"{FAST}; cupy is missing; pip install cupy"),
+        (CPUS, False, None, ("numba", "cpu"), f"{FAST}; there is no NVIDIA driver"),
+        ((*GPUS, *CPUS), True, "cpu", ("numba", "cpu"), FAST),
+        (CPUS[1:], False, None, ("torch", "cpu"), f"torch is faster than NumPy; {NO_NUMBA} faster"),
+        (CPUS[2:], False, None, ("numpy", "cpu"), f"numpy runs everywhere; {NO_NUMBA} about twice as fast"),
+        (CPUS[2:], True, "cpu", ("numpy", "cpu"), f"numpy runs everywhere; {NO_NUMBA} about twice as fast"),
+        ((*GPUS[1:], *CPUS), False, "cuda", ("torch", "cuda"),
+         "torch runs on the GPU; cupy is missing; pip install cupy"),
+    ],
+)  # fmt: skip
+def test_auto_takes_the_fastest_and_says_what_would_be_faster(only, able, driver, device, place, reason):
+    only(able, driver)
+    chosen = get_backend("auto", device)
+    assert ((chosen.name, chosen.device), chosen.reason) == (place, reason)
+
+
+def test_auto_raises_what_the_last_one_lacks(only):
+    only(CPUS, driver=False)
+    with pytest.raises(BackendUnavailable, match="^torch on cuda is missing"):
+        get_backend("auto", "cuda")
+    only((), driver=True)
+    with pytest.raises(BackendUnavailable, match="^numpy is missing"):
+        get_backend("auto")
+
+
+def test_a_library_that_is_not_installed_is_named(monkeypatch):
+    def missing(name):
+        raise ModuleNotFoundError(f"No module named {name!r}", name="numba")
+
+    monkeypatch.setattr(registry.importlib, "import_module", missing)
+    with pytest.raises(BackendUnavailable, match="^numba is not installed; pip install numba$"):
+        get_backend("numba")
+    with pytest.raises(BackendUnavailable, match=r"^backend 'torch' cannot run \(No module .* torch$"):
+        get_backend("torch")
 
 
 def test_available_backends():

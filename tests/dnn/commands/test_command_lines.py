@@ -14,6 +14,7 @@ import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
 
 from backends import BackendUnavailable
+from backends.processor import Processor
 from dnn.commands import doctor
 from dnn.commands.presets import PRESETS
 
@@ -223,6 +224,9 @@ def test_doctor_names_every_backend():
     assert result.returncode == 0, result.stderr
     for name in ("numpy", "cupy", "torch", "strict"):
         assert f"\n{name}: " in result.stdout
+    assert result.stdout.splitlines()[1].startswith("processor: ")
+    for fact in ("numpy dispatch", "torch kernels"):  # the code that they chose for it
+        assert f"\n    {fact}: " in result.stdout
 
 
 @pytest.mark.parametrize("works", [True, False])
@@ -230,15 +234,18 @@ def test_doctor_looks_at_the_card_too(works, monkeypatch, capsys):
     def get(name, device=None):
         if device == "cuda" and not works:
             raise BackendUnavailable("no driver")
-        facts = {"backend": name, "two_words": device}
+        facts = {"backend": name, "processor": "p", "two_words": device}
         return SimpleNamespace(name=name, device="cpu", reason="it is", describe=lambda: facts)
 
     monkeypatch.setattr(doctor, "get_backend", get)
     monkeypatch.setattr(doctor, "available_backends", lambda: {"numpy": None, "cupy": "no GPU"})
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr(doctor, "this_processor", lambda: Processor("Some Processor 9", "AVX2"))
+    monkeypatch.setattr(doctor, "limits", lambda: {"ONEDNN_MAX_CPU_ISA": "AVX2"})
     doctor.doctor(None)
     end = ["usable", "    two words: cuda"] if works else ["not usable", "    no driver"]
     assert capsys.readouterr().out.splitlines()[1:] == [
+        "processor: Some Processor 9, AVX2", "limited by the environment: ONEDNN_MAX_CPU_ISA=AVX2",
         "", "numpy: usable", "    two words: None", "", "cupy: not usable", "    no GPU", "",
         f"torch on cuda: {end[0]}", end[1], "",
         "--backend auto takes auto on cpu: it is",

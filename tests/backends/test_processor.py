@@ -1,0 +1,94 @@
+"""What is found out about the processor and the GPU's driver, on systems of every kind."""
+
+import ctypes
+
+import pytest
+
+from backends import processor
+from backends.processor import has_gpu_driver, limits, numpy_dispatch, this_processor
+
+X86 = """processor\t: 0
+model name\t: Some Processor 9
+flags\t\t: fpu sse4_2 avx avx2
+
+processor\t: 1
+model name\t: another
+"""
+ARM = "processor\t: 0\nFeatures\t: fp asimd\n"
+
+
+@pytest.fixture(autouse=True)
+def anew():
+    """What is found out once for the process is found out in each test."""
+    for function in (this_processor, has_gpu_driver):
+        function.cache_clear()
+    yield
+    for function in (this_processor, has_gpu_driver):
+        function.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (X86, ("Some Processor 9", "AVX2")),
+        (X86.replace("avx2", "avx2 avx512f"), ("Some Processor 9", "AVX-512")),
+        (X86.replace("avx2", ""), ("Some Processor 9", "SSE4.2")),
+        (X86.replace("sse4_2 avx avx2", "sse2"), ("Some Processor 9", "a machine")),
+        (ARM, ("a name", "NEON")),
+        (ARM + "Features\t: sve\n", ("a name", "NEON")),
+        (ARM.replace("asimd", "asimd sve"), ("a name", "SVE")),
+    ],
+)
+def test_linux_lists_its_cores(monkeypatch, tmp_path, text, expected):
+    (tmp_path / "cpuinfo").write_text(text)
+    read = processor._cpuinfo
+    monkeypatch.setattr(processor, "_cpuinfo", lambda: read(str(tmp_path / "cpuinfo")))
+    for function, value in (("system", "Linux"), ("processor", "a name"), ("machine", "a machine")):
+        monkeypatch.setattr(f"platform.{function}", lambda value=value: value)
+    assert this_processor() == expected
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [(["SSE42", "X86_V3"], "AVX2"), (["X86_V2", "X86_V3", "X86_V4"], "AVX-512"), ([], "a machine")],
+)
+@pytest.mark.parametrize("system", ["Windows", "Darwin", "Linux"])
+def test_elsewhere_numpy_knows(monkeypatch, system, features, expected):
+    """And on a Linux whose /proc cannot be read."""
+    read = processor._cpuinfo
+    monkeypatch.setattr(processor, "_cpuinfo", lambda: read("/nowhere/cpuinfo"))
+    monkeypatch.setattr(processor, "_numpy_features", lambda: features)
+    for function, value in (("system", system), ("processor", ""), ("machine", "a machine")):
+        monkeypatch.setattr(f"platform.{function}", lambda value=value: value)
+    assert this_processor() == ("a machine", expected)
+
+
+def test_without_numpys_own_lists_nothing_fails(monkeypatch):
+    def missing(name):
+        raise ModuleNotFoundError(name)
+
+    assert set(numpy_dispatch().split()) <= {"baseline", *processor._numpy_features()}
+    monkeypatch.setattr(processor.importlib, "import_module", missing)
+    assert (processor._numpy_features(), numpy_dispatch()) == ([], "baseline")
+
+
+def test_limits_are_the_variables_that_are_set(monkeypatch):
+    for name in processor.LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setenv("NPY_DISABLE_CPU_FEATURES", "")
+    assert limits() == {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+
+
+@pytest.mark.parametrize(
+    ("libraries", "rocm", "expected"),
+    [(["libcuda.so.1"], False, True), (["nvcuda.dll"], False, True), ([], True, True), ([], False, False)],
+)
+def test_a_gpu_has_a_driver(monkeypatch, tmp_path, libraries, rocm, expected):
+    def load(name):
+        if name not in libraries:
+            raise OSError(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    monkeypatch.setattr(processor, "ROCM_DRIVER", str(tmp_path if rocm else tmp_path / "none"))
+    assert has_gpu_driver() == expected
