@@ -12,7 +12,8 @@ BINS = 15  # as Guo et al. 2017 take
 
 def reliability(p: np.ndarray, y: np.ndarray) -> list[tuple[float, float, int]]:
     """(mean probability, share right, number) of the answers in each of BINS equal parts of 0 to 1."""
-    sure, right = p.max(axis=1), p.argmax(axis=1) == y
+    sure = p.max(axis=1)
+    right = p.argmax(axis=1) == y
     part = np.minimum((sure * BINS).astype(int), BINS - 1)
     inside = [part == i for i in range(BINS) if np.any(part == i)]
     return [(float(sure[i].mean()), float(right[i].mean()), int(i.sum())) for i in inside]
@@ -25,7 +26,8 @@ def calibration_error(p: np.ndarray, y: np.ndarray) -> float:
 
 def sure_from(p: np.ndarray, y: np.ndarray) -> float | None:
     """The lowest probability from which on RIGHT of the answers are right; None: there is none."""
-    sure, right = p.max(axis=1), p.argmax(axis=1) == y
+    sure = p.max(axis=1)
+    right = p.argmax(axis=1) == y
     order = np.argsort(-sure, kind="stable")
     holds = np.cumsum(right[order]) >= RIGHT * np.arange(1, len(y) + 1)
     # As low as its equals: of answers that are equally sure all are taken, or none.

@@ -64,7 +64,7 @@ def open_ensemble(paths: Sequence[Path], arguments: argparse.Namespace) -> Ensem
     return ensemble
 
 
-def found_sure_from(path: Path) -> float | None:
+def read_sure_from(path: Path) -> float | None:
     """What train.py --hold-out wrote into this run folder; None: nothing that can be read."""
     try:
         found = json.loads((path / RESULT).read_text(encoding="utf-8"))["sure_from"]

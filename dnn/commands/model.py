@@ -14,7 +14,7 @@ from dnn.losses import get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.optimizers.schedules import over_training
 from dnn.sequential import Sequential
-from dnn.validation.settings import require_number
+from dnn.validation.settings import look_up, require_number
 
 if TYPE_CHECKING:  # it imports Pillow
     from dnn.datasets import Dataset
@@ -25,7 +25,7 @@ def build_model(options: argparse.Namespace, backend: Backend, data: Dataset, ex
     updates = options.epochs * -(-examples // options.batch_size)
     layers: Sequence[Layer]
     if options.preset is not None:
-        preset = PRESETS[options.preset]
+        preset = look_up("preset", options.preset, PRESETS)  # maybe a config.json's
         layers = preset.layers(data.image_shape, data.classes)
         optimizer = preset.optimizer(updates)
         loss = preset.loss

@@ -25,7 +25,7 @@ def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto"
     add("--precision", default="float32", help=f"{tf32} (default: %(default)s)")
     graphs = "replay updates as CUDA graphs (cupy, or torch on CUDA; untested)"
     add("--graphs", action="store_true", help=graphs)
-    threads = "threads of a product on the CPU (default: all, or one while that is faster; docs/speed.md)"
+    threads = "threads of a product on the CPU (default: all, of small ones on numpy one; docs/speed.md)"
     add("--threads", type=int, metavar="N", help=threads)
     required = "exit with code 2 if that backend cannot run, instead of using the CPU"
     add("--require-backend", action="store_true", help=required)
@@ -67,7 +67,8 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Bac
     If it cannot run: a loud warning and the same library on the CPU, else NumPy, unless it is required.
     ``dtype`` stands instead of --dtype.
     """
-    name, dtype = arguments.backend, dtype or arguments.dtype
+    name = arguments.backend
+    dtype = dtype or arguments.dtype
     try:
         backend = get_backend(
             name, arguments.device, dtype, precision=arguments.precision, graphs=arguments.graphs,

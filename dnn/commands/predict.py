@@ -8,7 +8,7 @@ import numpy as np
 
 from backends import InputError
 from dnn.commands import command_line, options
-from dnn.commands.ensemble import found_sure_from, open_ensemble
+from dnn.commands.ensemble import open_ensemble, read_sure_from
 from dnn.validation.settings import require_number
 
 
@@ -41,7 +41,7 @@ def predict(arguments: argparse.Namespace) -> int:
     model = ensemble.models[0]
     least = arguments.sure_from
     if least is None and len(runs) == 1:
-        least = found_sure_from(runs[0])
+        least = read_sure_from(runs[0])
     elif least is not None:
         require_number("sure_from", least, 0.0)
     shape = image_shape_of(model.input_shape)

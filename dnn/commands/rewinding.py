@@ -14,27 +14,27 @@ from dnn.training.history import History
 from dnn.training.state import StateError, TrainingState
 from dnn.validation.settings import natural_number, require_kind
 
-MOST = 5  # times that the rate is halved
+MAX_HALVINGS = 5  # times that the rate is halved
 
 
-def slowed(optimizer: Optimizer, halvings: int) -> Optimizer:
+def halve_rate(optimizer: Optimizer, halvings: int) -> Optimizer:
     """The optimizer with its rate halved so often."""
     return replace(optimizer, learning_rate=scaled(optimizer.learning_rate, 0.5**halvings))
 
 
-def halvings_of(optimizer: Optimizer, state: TrainingState | None) -> int:
+def count_halvings(optimizer: Optimizer, state: TrainingState | None) -> int:
     """How often its rate had been halved when the state was taken; StateError: it has another optimizer."""
     if state is None:
         return 0
-    for halvings in range(MOST + 1):
-        if slowed(optimizer, halvings).config() == state.facts.get("optimizer"):
+    for halvings in range(MAX_HALVINGS + 1):
+        if halve_rate(optimizer, halvings).config() == state.facts.get("optimizer"):
             return halvings
     raise StateError("the training state has another optimizer; resume with what it was begun with")
 
 
 def fit_rewinding(
     model: Sequential, x: Any, y: Any, *, states: TrainingCheckpoint, callbacks: Sequence[Callback] = (),
-    resume: TrainingState | None = None, most: int = MOST,
+    resume: TrainingState | None = None, most: int = MAX_HALVINGS,
     on_rewind: Callable[[DivergedError, TrainingState | None, int], object] = lambda *_: None,
     **options: Any,
 ) -> History:  # fmt: skip
@@ -51,13 +51,16 @@ def fit_rewinding(
     Raises DivergedError: the loss is not finite, and the rate has been halved ``most`` times.
     """
     require_callbacks(callbacks)
-    require_kind("model", model, Sequential).goal, require_kind("states", states, TrainingCheckpoint)
+    require_kind("model", model, Sequential).goal  # noqa: B018  # refuses one that is not compiled
+    require_kind("states", states, TrainingCheckpoint)
     require_kind("resume", resume, TrainingState, None)
     most = natural_number("most", most)
     workers = require_kind("workers", options.get("workers"), Workers, None) or Workers()
-    optimizer, start, epochs_done = model.optimizer, model.parameters.to_host(), model.epochs_done
-    halvings = halvings_of(optimizer, resume)
-    model.set_optimizer(slowed(optimizer, halvings))
+    optimizer = model.optimizer
+    start = model.parameters.to_host()
+    epochs_done = model.epochs_done
+    halvings = count_halvings(optimizer, resume)
+    model.set_optimizer(halve_rate(optimizer, halvings))
     watchers = (TerminateOnNaN(), *callbacks, states)
     while True:
         try:
@@ -67,7 +70,7 @@ def fit_rewinding(
             if halvings >= most:
                 raise
             halvings += 1
-            model.set_optimizer(slowed(optimizer, halvings))
+            model.set_optimizer(halve_rate(optimizer, halvings))
             resume = workers.share(states.newest) or resume
             model.epochs_done = epochs_done  # epochs are counted from where this fit began
             on_rewind(error, resume, halvings)

@@ -33,14 +33,18 @@ from dnn.training.history import History
 from dnn.training.state import TrainingState
 from dnn.validation.settings import require_bool, require_kind, require_path
 
-CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
-RESULT, CURVES, LOCK = "result.json", "curves.png", ".lock"
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+MODEL = "model.safetensors"
+RESULT = "result.json"
+CURVES = "curves.png"
+LOCK = ".lock"
 
 
 def _writing(path: Path) -> AbstractContextManager[None]:
     """What the system refuses in here is an InputError that names the run folder."""
-    expected, cure = "a folder where files can be made", "choose another --run-dir"
-    return refusing(OSError, f"run folder {path} cannot be written", expected, cure)
+    got = f"run folder {path} cannot be written"
+    return refusing(OSError, got, "a folder where files can be made", "choose another --run-dir")
 
 
 def require_new(path: Path) -> None:
@@ -84,7 +88,8 @@ class RunFolder(Callback):
     first_worker_only = True
 
     def __init__(self, path: str | Path, resume: bool = False, config: dict[str, Any] | None = None) -> None:
-        self.path, self.config = require_path("path", path), config
+        self.path = require_path("path", path)
+        self.config = config
         self._texts: dict[str, str] = {}  # what was written, for a folder that is made again
         self._held = False
         if not require_bool("resume", resume):
@@ -126,7 +131,8 @@ class RunFolder(Callback):
         with _writing(self.path):
             for left in unfinished_files(self.path):
                 left.unlink(missing_ok=True)
-        vanished, self._held = self._held, True
+        vanished = self._held
+        self._held = True
         if vanished:
             for name, text in self._texts.items():
                 self._write(name, text)
@@ -190,7 +196,8 @@ def load_run(
     Raises InputError: no run folder, or one whose files cannot be read.
     """
     folder = require_path("path", path)
-    config, file = read_config(folder), folder / MODEL
+    config = read_config(folder)
+    file = folder / MODEL
     require_kind("open_backend", open_backend, Callable)
     return config, load_model(file, open_backend(dtype_of(file)), allow_nonfinite)
 

@@ -19,7 +19,7 @@ from dnn.commands.command_line import program, say
 from dnn.commands.model import build_model
 from dnn.commands.options import add_backend_arguments, add_data_arguments, open_backend
 from dnn.commands.presets import PRESETS
-from dnn.commands.rewinding import MOST, fit_rewinding
+from dnn.commands.rewinding import MAX_HALVINGS, fit_rewinding
 from dnn.commands.run import NOT_RECORDED, FirstUpdate, Run, report
 from dnn.commands.run_folder import CONFIG, RESULT, RunFolder, free_folder, read_unfinished
 from dnn.distributed import WorkerError, Workers
@@ -250,7 +250,7 @@ def fit(run: Run, stopper: StopOnSignal, states: TrainingCheckpoint, first: Firs
     with stopper.listening():
         return fit_rewinding(
             run.model, run.x, run.y, states=states, callbacks=callbacks, resume=run.state,
-            most=MOST if options.on_nan == "rewind" else 0, on_rewind=rewound,
+            most=MAX_HALVINGS if options.on_nan == "rewind" else 0, on_rewind=rewound,
             batch_size=options.batch_size, epochs=options.epochs, verbose=0,
             validation_data=(run.data.x_test, run.data.y_test),
             blocks=options.blocks, workers=run.workers,

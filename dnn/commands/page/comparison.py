@@ -72,7 +72,8 @@ class Comparison:
         for name, model in self._models.items():
             if not name:
                 continue
-            made, backend = forward(model, x), model.backend
+            made = forward(model, x)
+            backend = model.backend
             unit = bounds.UNITS[backend.precision if self._dtype == "float32" else self._dtype]
             yield {
                 "backend": name, "digit": int(made.outputs[0].argmax()),

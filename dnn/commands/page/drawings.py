@@ -23,7 +23,8 @@ class Kept:
         It is named after its content, so that nothing is written over, and the same drawing is kept once.
         Raises InputError: it cannot be written, or the digit's folder leads elsewhere.
         """
-        place, png = self.folder / str(digit), io.BytesIO()
+        place = self.folder / str(digit)
+        png = io.BytesIO()
         Image.fromarray(picture).save(png, "PNG")
         file = place / f"{hashlib.sha256(picture.tobytes()).hexdigest()[:16]}.png"
         try:

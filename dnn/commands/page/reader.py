@@ -16,8 +16,8 @@ from dnn.validation.arrays import examples
 
 Host = np.ndarray[Any, Any]
 Answer = dict[str, Any]
-MOST_PIXELS = 400  # of one batch in which each lacks a pixel
-MOST_UNITS = 4096  # of a layer that are shown
+MAX_BATCH = 400  # of one batch in which each lacks a pixel
+MAX_UNITS = 4096  # of a layer that are shown
 
 
 class Forward(NamedTuple):
@@ -41,7 +41,9 @@ def forward(model: Sequential, x: Host) -> Forward:
 
     admitted = examples(model.backend, "x", x, model.input_shape, model.layers[0].below)
     ((_, _, h),) = chunks(model, admitted, len(x))
-    layers, hidden, before = weighted(model), {}, ""
+    layers = weighted(model)
+    hidden: dict[str, Host] = {}
+    before = ""
     for layer in model.layers[model.picked :]:
         if layer in layers:
             if before:
@@ -64,7 +66,9 @@ class Reader:
     """
 
     def __init__(self, model: Sequential, only_digits: bool, deskew: bool) -> None:
-        self.model, self.only_digits, self.deskew = model, only_digits, deskew
+        self.model = model
+        self.only_digits = only_digits
+        self.deskew = deskew
         self.shape = image_shape_of(model.input_shape)
         if model.outputs < 2:
             raise InputError(f"the run's network has {model.outputs} output, expected one for each digit")
@@ -86,7 +90,7 @@ class Reader:
         made = self.forward(picture)
         hidden = [
             {"name": name, "units": h.size, "active": int(np.count_nonzero(h)),
-             "values": _rounded(h.ravel()[:MOST_UNITS])}
+             "values": _rounded(h.ravel()[:MAX_UNITS])}
             for name, h in made.hidden.items()
         ]  # fmt: skip
         return {
@@ -105,7 +109,7 @@ class Reader:
         second, first = np.argsort(z, kind="stable")[-2:]
         parts = np.zeros(picture.size)
         ink = np.flatnonzero(picture)
-        for some in np.array_split(ink, -(-len(ink) // MOST_PIXELS)):
+        for some in np.array_split(ink, -(-len(ink) // MAX_BATCH)):
             without = np.repeat(picture.reshape(1, -1), len(some), axis=0)
             without[np.arange(len(some)), some] = 0
             lead = self.forward(*without).z[:, [first, second]] @ [1.0, -1.0]

@@ -36,9 +36,9 @@ from dnn.commands.page.reader import Answer, Reader
 HERE = Path(__file__).resolve().parent
 FILES = {"": "index.html", "page.css": "page.css", "page.js": "page.js"}  # path -> file
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-MEGABYTES = 16  # of a photo
-MOST_CONNECTIONS = 64
-AT_ONCE = 2  # questions of a kind: a photo of 50 megapixels takes 200 MB while it is read
+MAX_MEGABYTES = 16  # of a photo
+MAX_CONNECTIONS = 64
+MAX_AT_ONCE = 2  # questions of a kind: a photo of 50 megapixels takes 200 MB while it is read
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -66,11 +66,13 @@ class Guard:
     """Refuses what comes from elsewhere, and adds the headers to every reply."""
 
     def __init__(self, app: ASGIApp, name: str) -> None:
-        self.app, self.name = app, name
+        self.app = app
+        self.name = name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        host, origin = headers.get("host", ""), headers.get("origin")
+        host = headers.get("host", "")
+        origin = headers.get("origin")
         elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
         app = self.app
         if not is_ours(host, self.name):
@@ -93,12 +95,12 @@ def _error(code: int, sentence: str) -> JSONResponse:
 async def _body(request: Request) -> bytes:
     """What was posted. Raises HTTPException: it is too large."""
     content = bytearray()
-    too_large = HTTPException(413, f"the picture is too large, expected at most {MEGABYTES} MB")
-    if int(request.headers.get("content-length", 0)) > MEGABYTES * 1_000_000:
+    too_large = HTTPException(413, f"the picture is too large, expected at most {MAX_MEGABYTES} MB")
+    if int(request.headers.get("content-length", 0)) > MAX_MEGABYTES * 1_000_000:
         raise too_large
     async for part in request.stream():
         content += part
-        if len(content) > MEGABYTES * 1_000_000:
+        if len(content) > MAX_MEGABYTES * 1_000_000:
             raise too_large
     return bytes(content)
 
@@ -120,7 +122,7 @@ def make_app(run: str, reader: Reader, comparison: Comparison, kept: Kept, name:
     }
 
     def question(path: str) -> Route:
-        turn = threading.BoundedSemaphore(AT_ONCE)
+        turn = threading.BoundedSemaphore(MAX_AT_ONCE)
 
         def in_turn(content: bytes, request: Request) -> Answer:
             with turn:
@@ -139,7 +141,8 @@ def make_app(run: str, reader: Reader, comparison: Comparison, kept: Kept, name:
         return Route(f"/{path}", reply, methods=["POST"])
 
     def file(path: str) -> Route:
-        content, kind = (HERE / FILES[path]).read_bytes(), TYPES[Path(FILES[path]).suffix]
+        content = (HERE / FILES[path]).read_bytes()
+        kind = TYPES[Path(FILES[path]).suffix]
         return Route(f"/{path}", lambda request: Response(content, media_type=kind), methods=["GET"])
 
     def about(request: Request) -> Response:
@@ -167,7 +170,7 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
     # Critical: it tells of each connection that breaks off in an answer, as a fault with its traceback.
     config = uvicorn.Config(
         app, host, port, log_level="critical", access_log=False, server_header=False, lifespan="off",
-        ws="none", http="h11", limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=1,
+        ws="none", http="h11", limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=1,
     )  # fmt: skip
     try:  # it listens before the address is told
         door = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -177,7 +180,8 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
             f"the page cannot be served at {shown(host)}, port {port} ({why}); choose another --port"
         ) from None
     shown_host = f"[{host}]" if ":" in host else host
-    server, beside = uvicorn.Server(config), threading.Thread(target=meanwhile, daemon=True)
+    server = uvicorn.Server(config)
+    beside = threading.Thread(target=meanwhile, daemon=True)
 
     def end(*_: object) -> None:
         server.should_exit = True

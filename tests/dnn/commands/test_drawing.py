@@ -31,7 +31,7 @@ pytest.importorskip("uvicorn", reason="the page's server")
 from dnn.commands.page.comparison import Comparison  # noqa: E402
 from dnn.commands.page.drawings import Kept  # noqa: E402
 from dnn.commands.page.reader import Reader, forward  # noqa: E402
-from dnn.commands.page.server import MEGABYTES, is_ours  # noqa: E402
+from dnn.commands.page.server import MAX_MEGABYTES, is_ours  # noqa: E402
 
 
 def png(draw=None, size=(96, 96)):
@@ -278,7 +278,7 @@ def test_the_server_outlives_what_is_hostile(url, place):
 
 def test_a_body_is_limited_whatever_it_says_of_its_length(url):
     def parts():
-        for _ in range(MEGABYTES + 1):
+        for _ in range(MAX_MEGABYTES + 1):
             yield bytes(1_000_000)
 
     for content in (parts(), b"".join(parts())):

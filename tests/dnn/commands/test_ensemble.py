@@ -14,7 +14,7 @@ from backends import InputError, get_backend
 from dnn import load_model
 from dnn.commands import calibration, ensemble, evaluate, options
 from dnn.commands.calibration import calibration_error, reliability, sure_from, sureness
-from dnn.commands.ensemble import Ensemble, found_sure_from
+from dnn.commands.ensemble import Ensemble, read_sure_from
 from dnn.datasets import load_dataset
 
 SMALL = ("--dataset", "digits", "--hidden", 16, "--epochs", 6, "--batch-size", 20, "--backend", "numpy")
@@ -154,7 +154,7 @@ def test_images_held_out_are_those_that_no_run_has_seen():
 def test_what_a_run_is_sure_of_is_read_if_it_can_be(text, found, tmp_path):
     if text is not None:
         (tmp_path / "result.json").write_text(text)
-    assert found_sure_from(tmp_path) == found
+    assert read_sure_from(tmp_path) == found
 
 
 def test_runs_of_other_shapes_are_refused(monkeypatch):

@@ -8,7 +8,7 @@ from helpers import same_bits, small_data, weights
 from backends import get_backend
 from dnn import SGD, Callback, Dense, Sequential
 from dnn.callbacks import DivergedError, TrainingCheckpoint, latest_state
-from dnn.commands.rewinding import fit_rewinding, halvings_of
+from dnn.commands.rewinding import count_halvings, fit_rewinding
 from dnn.training.state import StateError
 
 
@@ -37,7 +37,7 @@ def test_a_rewound_training_resumes_with_its_rate(tmp_path):
     assert rewinds == [(2, 1)]
     assert history.epoch == [1, 2, 3, 4]
     assert model.optimizer == SGD(0.25, clip_norm=10.0)
-    assert halvings_of(SGD(0.5, clip_norm=10.0), latest_state(tmp_path)) == 1
+    assert count_halvings(SGD(0.5, clip_norm=10.0), latest_state(tmp_path)) == 1
     again = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
     again.compile(optimizer=SGD(0.5, clip_norm=10.0))
     options = {"batch_size": 10, "epochs": 4, "states": TrainingCheckpoint(tmp_path)}
@@ -114,9 +114,9 @@ def test_without_a_state_it_begins_anew_where_it_was(tmp_path):
 
 def test_up_to_five_halvings_are_those_of_the_same_training():
     halved = [SimpleNamespace(facts={"optimizer": SGD(0.8 * 0.5**n).config()}) for n in range(7)]
-    assert [halvings_of(SGD(0.8), state) for state in halved[:6]] == [0, 1, 2, 3, 4, 5]
+    assert [count_halvings(SGD(0.8), state) for state in halved[:6]] == [0, 1, 2, 3, 4, 5]
     with pytest.raises(StateError, match="has another optimizer"):
-        halvings_of(SGD(0.8), halved[6])
+        count_halvings(SGD(0.8), halved[6])
 
 
 def test_a_kill_after_the_last_state_leaves_none_too_many(tmp_path):

@@ -79,6 +79,9 @@ def test_the_options_network_and_optimizer(asked):
     options = asked("--preset", "quick", "--epochs", 3).options
     model = build_model(options, get_backend("numpy"), data(), 250)
     assert model.optimizer == PRESETS["quick"].optimizer(9)  # of 100 examples: 2.5 batches
+    options.preset = "quik"  # as a config.json may say
+    with pytest.raises(InputError, match="did you mean 'quick'"):
+        build_model(options, get_backend("numpy"), data(), 250)
 
 
 def test_when_a_preset_reached_its_aims():
