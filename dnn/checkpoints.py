@@ -8,6 +8,7 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from backends.errors import UnknownName, brief, refusing
+from backends.reference.control import UPDATES
 from dnn.io.safetensors import CheckpointError, read_checkpoint
 from dnn.layers import Block
 from dnn.losses import LOSSES
@@ -89,7 +90,7 @@ def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:
         return
     optimizer = optimizer_from(training["optimizer"])
     model.compile(loss, optimizer, training["metrics"], l1=training["l1"], l2=training["l2"])
-    model.optimizer_state.control[3:4] = float(settings.natural_number("updates", training["updates"]))
+    model.optimizer_state.control[UPDATES] = float(settings.natural_number("updates", training["updates"]))
 
 
 def load_weights(model: Sequential, path: str | Path) -> None:

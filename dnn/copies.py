@@ -8,6 +8,7 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from backends.errors import refusing
+from backends.reference.control import UPDATES
 from dnn.layers.layer import Layer
 from dnn.validation.objects import made_again
 
@@ -67,7 +68,7 @@ def training_config(network: Any) -> dict[str, Any] | None:
     if network.loss is None:
         return None
     metrics, (l1, l2) = network.metrics, _penalties(network)
-    updates = network.backend.to_host(network.optimizer_state.control)[3]
+    updates = network.backend.to_host(network.optimizer_state.control[UPDATES])[0]
     return {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
             "metrics": None if metrics is None else [measure.name for measure in metrics]}  # fmt: skip
 

@@ -206,9 +206,11 @@ class SignSGD(Optimizer):
     slots = ()
 
     def bind(self, backend):
+        from backends.reference.control import RATE, UPDATES
+
         def step(parameters, gradients, slots, control, settings):
-            parameters -= control[0:1] * backend.xp.sign(gradients)
-            control[3:4] += 1.0
+            parameters -= control[RATE] * backend.xp.sign(gradients)
+            control[UPDATES] += 1.0
 
         return step
 
