@@ -38,7 +38,7 @@ OPTIONS = {
     "agree": {"--backends": "nunpy", "--levels": "L0", "--dataset": "digits", "--seed": "1",
               "--mutant": "tf32", "--epochs": "1", "--seeds": "1", "--limit": "10"},
     "benchmark": {"--contenders": "nunpy", "--rotations": "1", "--updates": "5", "--batch-size": "5",
-                  "--activation": "relu", "--dataset": "random", "--sweep": "depht", "--profile": "nunpy"},
+                  "--activation": "relu", "--dataset": "random"},
     "lecture": {"--only": "lecturee", "--dataset": "digits", "--backend": "numpy", "--epochs": "1",
                 "--limit": "9", "--seed": "1"},
     "gpu_check": {"--parts": "doctro", "--device": "cpu"},
