@@ -113,7 +113,6 @@ SMALL = {
     "gpu_check.py": "--parts doctor",
     "gpu_check.py --json gpu.json": "--parts doctor",
     "lecture.py --list": "",
-    "faults.py": "--backends numpy --kills 1 --write-errors 0",
     "examples/recognise_images.py": IMAGES,
     "examples/recognise_images.py --limit 60000": IMAGES,
     "examples/recognise_images.py --dataset digits": IMAGES,
@@ -280,12 +279,8 @@ def test_command_lines_run(command, place, monkeypatch, capsys):
         pytest.importorskip("uvicorn", reason="the page's server")
         with serving(*arguments):
             return
-    if script == "faults":  # forks
-        result = run(script, *arguments)
-        code, said = result.returncode, result.stderr
-    else:
-        monkeypatch.syspath_prepend((SCRIPTS / script).parent)
-        code, said = call(script, arguments, capsys)
+    monkeypatch.syspath_prepend((SCRIPTS / script).parent)
+    code, said = call(script, arguments, capsys)
     assert code in EXIT_CODES.get(command, {0}), said
     assert "Traceback" not in said
 
@@ -412,10 +407,10 @@ def test_the_spine_can_be_understood_alone(name):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_command_lines_in_sentences_have_real_options(document):
-    for script, rest in re.findall(
-        r"`python scripts/([\w/]+\.py)([^`]*)`", document.read_text(encoding="utf-8")
-    ):
+    text = document.read_text(encoding="utf-8")
+    text = text.replace("`python -m tests.faults", "`python tests/faults/__main__.py")
+    for script, rest in re.findall(r"`python ((?:scripts|tests)/[\w/]+\.py)([^`]*)`", text):
         shared = (SCRIPTS / "_command.py", *SCRIPTS.glob("examples/_*.py"))
-        source = "".join(path.read_text(encoding="utf-8") for path in (SCRIPTS / script, *shared))
+        source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / script, *shared))
         for option in re.findall(r"--[\w-]+", rest):
             assert f'"{option}"' in source, (script, option)

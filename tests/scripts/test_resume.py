@@ -109,7 +109,8 @@ def test_divergence_ends_in_one_sentence(tmp_path):
 
 def test_the_harness_in_short():
     """At least one kill in each moment, and two trainings with write errors, on each backend."""
-    result = run("faults", "--kills", "5", "--write-errors", "2")
+    line = [sys.executable, "-m", "tests.faults", "--kills", "5", "--write-errors", "2"]
+    result = subprocess.run(line, capture_output=True, text=True, timeout=300, cwd=SCRIPTS.parent)
     assert result.returncode == 0, result.stdout + result.stderr
     lines = result.stdout.strip().splitlines()
     assert [line.split(":")[0] for line in lines] == ["numpy", "torch"]

@@ -14,8 +14,8 @@ from command_lines import SCRIPTS, assert_refused, run
 
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
-from fault_injection.groups import Group, Groups
-from fault_injection.harness import main_of_script
+from faults.groups import Group, Groups
+from faults.harness import main_of_script
 
 from dnn.callbacks.training_checkpoint import latest_state
 from dnn.datasets import load_dataset
@@ -82,7 +82,7 @@ def test_torchrun_starts_the_group_anew_after_a_kill(tmp_path, whole):
 
 
 def test_killed_workers_lose_nothing(tmp_path):
-    """The short form of ``faults.py --worker-kills``."""
+    """The short form of ``python -m tests.faults --worker-kills``."""
     arguments = [*SMALL, "--require-backend", "--worker-timeout", "8"]
     groups = Groups(TRAIN, arguments, tmp_path / "groups", seed=1)
     groups.kill_workers(4)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from dnn.run_folder import CONFIG, RESULT
-from fault_injection.harness import Harness, Main, Tally
-from fault_injection.troubles import ended
+
+from .harness import Harness, Main, Tally
+from .troubles import ended
 
 LATE = 120.0
 """Seconds in which a group must end after a kill; else it hangs."""
