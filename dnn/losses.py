@@ -19,7 +19,7 @@ from backends.reference.losses import TARGETS, as_dense
 from backends.table import Table
 from dnn.layers.layer import Layer
 from dnn.validation.objects import plain
-from dnn.validation.settings import LATER, Checked, ClassNumber, Share, made, require_number
+from dnn.validation.settings import Checked, ClassNumber, Share, made, require_number
 
 __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
@@ -110,7 +110,7 @@ class Loss(Checked):
 
     def settings(self) -> dict[str, Any]:
         """What makes it again, beside its name, as JSON values."""
-        return {n: plain(v) for n, v in asdict(self).items() if n not in LATER or v != getattr(type(self), n)}
+        return {name: plain(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)

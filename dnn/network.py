@@ -22,7 +22,6 @@ from dnn.measures import Measure, measures
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
-from dnn.validation.arrays import dtype_name
 from dnn.validation.examples import Door
 from dnn.validation.objects import Closed, plain
 from dnn.validation.settings import positive_integer, require, require_list, require_path
@@ -34,8 +33,6 @@ class Network(Copied, Closed):
     Attributes:
         loss, optimizer, optimizer_state, penalty, metrics: the goal and the way to it, from ``set_goal``.
         picked: how many layers, of the first, are done while batches are picked: 1 if it is a Rescaling.
-        uint8_scale: what x is multiplied with if it is uint8, and if the model is of a checkpoint of an older
-            version, in which a uint8 v stood for v / 255; else 1, and numbers mean themselves.
     """
 
     _fixed = ("layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
@@ -58,7 +55,7 @@ class Network(Copied, Closed):
         self.layers, self.backend = block.layers, backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
         self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
-        self.epochs_done, self.stop_training, self.uint8_scale = 0, False, 1.0
+        self.epochs_done, self.stop_training = 0, False
         self.metrics: tuple[Measure, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
@@ -142,11 +139,11 @@ class Network(Copied, Closed):
         if self.loss is not None:
             self._loss_buffers.reserve(batch, training)
 
-    def scale_of(self, x: Array) -> float:
-        """What admitted examples x are multiplied with while a batch is picked."""
-        scale = self.uint8_scale if dtype_name(x) == "uint8" else 1.0
+    @property
+    def scale(self) -> float:
+        """Factor of the examples while a batch is picked: that of a first layer which is a Rescaling."""
         factor = self.layers[0].factor if self.picked else None
-        return scale if factor is None else scale * factor
+        return 1.0 if factor is None else factor
 
     def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:
         """The network's output (B, C) for a reserved batch x (B, *input_shape) on the device, as picked.
@@ -196,8 +193,8 @@ class Network(Copied, Closed):
     def config(self) -> dict[str, Any]:
         """The architecture as JSON values: what a checkpoint holds beside the weights."""
         loss, settings = (None, {}) if self.loss is None else (self.loss.name, self.loss.settings())
-        return {"input_shape": list(self.input_shape), "uint8_scale": self.uint8_scale,
-                "layers": plain(self.layers), "loss": loss, "loss_settings": settings}  # fmt: skip
+        return {"input_shape": list(self.input_shape), "layers": plain(self.layers), "loss": loss,
+                "loss_settings": settings}  # fmt: skip
 
     def save(self, path: str | Path) -> None:
         """Write weights and architecture; an older file is replaced whole. CheckpointError: it cannot be."""

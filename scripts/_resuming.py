@@ -28,7 +28,7 @@ def fits(name: str, value: Any, default: Any) -> bool:
 
 
 def resumed(asked: Any, workers: Any) -> argparse.Namespace:
-    """The options of the run that is continued, under this command's; what its version lacked is default."""
+    """The options of the run that is continued, under this command's."""
     from backends import InputError
     from dnn.run_folder import RESULT, read_config
 
@@ -41,15 +41,11 @@ def resumed(asked: Any, workers: Any) -> argparse.Namespace:
         raise InputError(
             f"--{option} was given with --resume, expected only options of the backend and of saving"
         )
-    for name in ("dataset", "model"):
-        if name not in config:
-            raise InputError(f"{place}/config.json has no {name!r}, expected what train.py writes")
     merged = vars(asked.options)
     for name in sorted(asked.defaults.keys() - asked.given - NOT_KEPT):
-        value = config.get(name, asked.defaults[name])
-        if not fits(name, value, asked.defaults[name]):
+        if name not in config or not fits(name, config[name], asked.defaults[name]):
             raise InputError(f"{place}/config.json has no fitting {name!r}, expected what train.py writes")
-        merged[name] = value
+        merged[name] = config[name]
     return argparse.Namespace(**merged)
 
 

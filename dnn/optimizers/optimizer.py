@@ -81,9 +81,7 @@ class Optimizer(Checked):
     def config(self) -> dict[str, Any]:
         """Name and settings as JSON values."""
         rate = self.learning_rate.config() if isinstance(self.learning_rate, Schedule) else self.learning_rate
-        # As older files have it: no variants that are off.
-        given = {n: v for n, v in asdict(self).items() if v or n not in self.variants}
-        return {"name": self.name, **given, "learning_rate": rate}
+        return {"name": self.name, **asdict(self), "learning_rate": rate}
 
 
 class OptimizerState:

@@ -21,7 +21,7 @@ from dnn.io import safetensors as tensor_files
 from dnn.run_folder import RunFolder
 from dnn.training.state import FORMAT, VERSION
 
-CHECKPOINT = ("array-api-dnn", 2)
+CHECKPOINT = ("array-api-dnn", 1)
 
 
 @pytest.fixture

@@ -134,21 +134,6 @@ def test_on_nan_goes_back_with_a_smaller_rate(tmp_path):
     assert config["optimizer_settings"]["learning_rate"]["rate"] == 1e20 * 0.5**5
 
 
-def test_a_run_of_an_older_version_resumes_with_the_defaults_of_what_it_lacks(tmp_path, whole):
-    folder = tmp_path / "run"
-    process = begin(folder, "--checkpoint-every", "50")
-    wait_for_state(folder)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    config = json.loads((folder / "config.json").read_text())
-    for name in ("warmup", "schedule", "precision", "graphs", "keep", "on_nan", "preset", "data_dir"):
-        del config[name]
-    (folder / "config.json").write_text(json.dumps(config))
-    again = run_here("train", "--resume", folder)
-    assert again.returncode == 0, again.stderr
-    assert (folder / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-
-
 def test_a_run_without_a_state_is_begun_anew(tmp_path, whole):
     folder = tmp_path / "run"
     folder.mkdir()

@@ -15,10 +15,10 @@ import numpy as np
 from backends import Backend, InputError, get_backend
 from backends.errors import UnknownName, brief
 from dnn.interop.onnx.graph import DTYPE, onnx_module
-from dnn.interop.onnx.write import CLASS_NAMES, PROJECT, VERSION, model_graph, to_onnx
+from dnn.interop.onnx.write import CLASS_NAMES, PROJECT, VERSION, network_graph, to_onnx
 from dnn.layers import Block
 from dnn.sequential import Sequential
-from dnn.validation.settings import positive_integer, require_kind, require_number
+from dnn.validation.settings import positive_integer, require_kind
 
 
 class ONNXError(InputError):
@@ -95,9 +95,10 @@ def _network(facts: Mapping[str, Any], backend: Backend, tensors: Mapping[str, A
             got = f"of shape {brief(list(tensors[name].dims))}" if name in tensors else "missing"
             raise InputError(f"weights {brief(name)} are {got}, expected shape {form} in some order")
     model = Sequential(block.layers, input_shape=shape, backend=backend)
-    model.uint8_scale = require_number("uint8_scale", facts["uint8_scale"], 0.0)
     values = model.parameters.to_host()
-    for name, axes in model_graph(model, str(facts["input_dtype"]), facts["logits"] is True).axes.items():
+    for name, axes in network_graph(
+        model.layers, model.input_shape, str(facts["input_dtype"]), facts["logits"] is True
+    ).axes.items():
         form = tuple(values[name].shape[axis] for axis in axes)
         array = np.frombuffer(tensors[name].raw_data, dtype="<f4").reshape(form)
         values[name] = np.ascontiguousarray(array.transpose(np.argsort(axes)), dtype=DTYPE)
