@@ -1,4 +1,4 @@
-"""Our networks as ONNX models: the graph, and what a reader wants to know beside it."""
+"""Our networks as ONNX models: the graph, and the metadata beside it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from dnn.io.atomic_files import write_atomically
 from dnn.layers import Layer
 from dnn.layers.layer import Shape
 from dnn.sequential import Sequential
-from dnn.validation.objects import plain
 from dnn.validation.settings import is_text, look_up, require_bool, require_kind, require_list, require_path
 
-PROJECT, VERSION, CLASS_NAMES = "array-api-dnn", 1, "class_names"
-"""Keys of a file's metadata, and the version of what stands there under the first."""
+PROJECT = "array-api-dnn"
+CLASS_NAMES = "class_names"
+"""Key in a file's metadata."""
 INPUTS = (DTYPE, "uint8", "int64")
 LARGEST = 2**31 - 2**20
 """Bytes of weights: a file of this format ends at 2 GiB."""
@@ -82,11 +82,9 @@ def to_onnx(
         raise InputError(
             f"model has {model.parameters.count} weights, expected less than 2 GiB of them, where a file ends"
         )
-    more = {**_labels(model, class_names), **_metadata(metadata)}
+    about = {**_labels(model, class_names), **_metadata(metadata)}
     graph = network_graph(model.layers, model.input_shape, dtype, logits)
-    facts = {"version": VERSION, "input_dtype": dtype, "logits": bool(logits), "crc32": graph.checksum(),
-             "input_shape": list(model.input_shape), "layers": plain(model.layers)}  # fmt: skip
-    return graph.as_model({PROJECT: json.dumps(facts), **more}, PROJECT, __version__)
+    return graph.as_model(about, PROJECT, __version__)
 
 
 def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:
@@ -104,10 +102,10 @@ def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:
 def _metadata(given: Mapping[str, str] | None) -> dict[str, str]:
     require_kind("metadata", given, Mapping, None)
     for key, text in (given or {}).items():
-        if not (is_text(key) and is_text(text)) or key in (PROJECT, CLASS_NAMES, ""):
+        if not (is_text(key) and is_text(text)) or key in (CLASS_NAMES, ""):
             raise InputError(
                 f"metadata has {brief(repr(key))}: {shown(text)}, expected text under a name other than "
-                f"{PROJECT} and {CLASS_NAMES}"
+                f"{CLASS_NAMES}"
             )
     return dict(given or {})
 
