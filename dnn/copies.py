@@ -68,7 +68,7 @@ def training_config(network: Any) -> dict[str, Any] | None:
     metrics, (l1, l2) = network.metrics, _penalties(network)
     updates = network.backend.to_host(network.optimizer_state.control[UPDATES])[0]
     return {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
-            "metrics": None if metrics is None else [measure.name for measure in metrics]}  # fmt: skip
+            "metrics": None if metrics is None else [metric.name for metric in metrics]}  # fmt: skip
 
 
 class Copied:

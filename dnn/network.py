@@ -18,7 +18,7 @@ from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
 from dnn.layers.containers import WHOLE, Block
 from dnn.losses import Loss
-from dnn.measures import Measure, measures
+from dnn.metrics import Metric, resolve_metrics
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
@@ -56,7 +56,7 @@ class Network(Copied, Closed):
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
         self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
         self.epochs_done, self.stop_training = 0, False
-        self.metrics: tuple[Measure, ...] | None = ()
+        self.metrics: tuple[Metric, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
         self._logits_out = False
@@ -74,7 +74,7 @@ class Network(Copied, Closed):
             self.parameters.value[name][...] = self.backend.from_host(host)
 
     def set_goal(
-        self, loss: Loss, optimizer: Optimizer, metrics: tuple[Measure, ...] | None, l1: float, l2: float
+        self, loss: Loss, optimizer: Optimizer, metrics: tuple[Metric, ...] | None, l1: float, l2: float
     ) -> None:
         """What ``Sequential.compile`` does with its arguments, once they are objects."""
         loss.check_network(self.layers, self.outputs)
@@ -104,9 +104,9 @@ class Network(Copied, Closed):
             raise InputError("the model has no loss yet, expected a call of model.compile before")
         return self.loss
 
-    def measures(self, classes: bool) -> tuple[Measure, ...]:
+    def metrics_for(self, classes: bool) -> tuple[Metric, ...]:
         """What is measured beside the loss; ``classes``: whether targets are class numbers, else rows."""
-        return measures(self.goal.measures(classes)) if self.metrics is None else self.metrics
+        return resolve_metrics(self.goal.metric_names(classes)) if self.metrics is None else self.metrics
 
     def outputs_of(self, taken: Array) -> Array:
         """The network's outputs (B, C), from what the loss took: these, or logits."""

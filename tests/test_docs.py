@@ -64,7 +64,7 @@ NEED_NOT_BE_OPENED = {
     "dnn.layers.containers": "calls layers one after another, and backward in the opposite order",
     "dnn.layers.initializers": "the weights at the start",
     "dnn.losses": "a loss's kernel and the activation in it",
-    "dnn.measures": "counts right predictions",
+    "dnn.metrics": "counts right predictions",
     "dnn.optimizers": "gives its names only",
     "dnn.optimizers.regularizers": "adds the price of large weights to the gradients",
     "dnn.optimizers.schedules": "a table of rates",

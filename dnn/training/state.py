@@ -17,7 +17,7 @@ from backends import Array, Backend, InputError
 from backends.errors import brief, refusing
 from dnn.io import safetensors as tensor_files
 from dnn.io.notices import warn
-from dnn.measures import MEASURES
+from dnn.metrics import METRICS
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.validation.arrays import dtype_name
@@ -27,7 +27,7 @@ from dnn.validation.settings import natural_number, positive_integer, require, r
 FORMAT, VERSION = "array-api-dnn-training", 1
 MADE_WITH = "made_with"  # the one fact that may differ where a training goes on, which is said
 CALLBACK = "callback "  # how the names of the callbacks' arrays begin in a training state
-OURS = ("loss", "seconds", *MEASURES)
+OURS = ("loss", "seconds", *METRICS)
 """Numbers of an epoch that are a fit's, whether it measures them or not; others are what callbacks added."""
 
 
