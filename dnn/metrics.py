@@ -1,8 +1,8 @@
 """Metrics: numbers beside the loss, added up on the device, batch by batch.
 
-``compile(metrics=...)`` takes their names and functions of your own. ``sklearn.metrics`` has the metrics that
-need all predictions at once, and takes what ``predict`` returns: confusion matrix, precision and recall of each
-class, top-k accuracy, calibration.
+``compile(metrics=...)`` takes their names and functions of your own. For metrics that need all predictions at
+once (confusion matrix, precision and recall of each class, top-k accuracy, calibration) pass the predictions
+to ``sklearn.metrics``.
 """
 
 from collections.abc import Callable, Sequence
