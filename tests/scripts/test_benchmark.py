@@ -237,7 +237,7 @@ def test_rotations_alternate_and_leave_out_what_fails():
 
 
 def test_a_worker_that_fails_says_why():
-    answer = rotation.run_one("numpy", Settings(dataset="random", batch=7000))
+    answer = next(rotation.slices("numpy", Settings(dataset="random", batch=7000), 1))
     assert "batch is 7000" in answer["reason"]
 
 
