@@ -17,7 +17,7 @@ from dnn.run_folder import CONFIG, RESULT
 from .harness import Harness, Main, Tally
 from .troubles import ended
 
-LATE = 120.0
+LATE = 300.0
 """Seconds in which a group must end after a kill; else it hangs."""
 ENDS = {0, 2, 143, -signal.SIGKILL, -signal.SIGTERM}
 """Exit codes where one was killed: whole, a sentence, saved, killed, asked to end at start-up."""

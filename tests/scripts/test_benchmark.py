@@ -29,6 +29,7 @@ from benchmarks.settings import Settings, from_json
 from benchmarks.task import Prepared, load
 from benchmarks.worker import timed, train
 from command_lines import SCRIPTS, assert_refused, run_here
+from helpers import MAX_SECONDS
 
 from backends import InputError, get_backend
 
@@ -125,7 +126,7 @@ def test_help_answers_at_once_without_loading_anything_heavy():
         f"heavy = {{'torch', 'cupy', 'matplotlib', 'torchvision', 'numpy', 'rich'}} & set(sys.modules)\n"
         f"assert not heavy, heavy\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=MAX_SECONDS)
     assert result.returncode == 0, result.stderr
     printed = "".join(result.stdout.split())  # argparse breaks lines after hyphens
     for name in CONTENDERS:

@@ -13,6 +13,7 @@ import sys
 
 import pytest
 from command_lines import SCRIPTS, assert_said, call
+from helpers import MAX_SECONDS
 from hostile import WORDS, examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -160,11 +161,12 @@ def test_large_values_and_devices(script, arguments, here, capsys):
 
 @pytest.mark.parametrize(("script", "arguments"), PROCESSES, ids=range(len(PROCESSES)))
 def test_odd_values_to_a_process(script, arguments, here):
-    """4: bytes that are no text, an empty stdin, and too little memory; with half a minute to answer."""
+    """4: bytes that are no text, an empty stdin, and too little memory; each is answered."""
     always = ALWAYS["train"] if script == "train" else []
     result = subprocess.run(
         [sys.executable, str(SCRIPTS / f"{script}.py"), *always, *arguments],
-        capture_output=True, text=True, errors="surrogateescape", timeout=30, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, errors="surrogateescape", stdin=subprocess.DEVNULL,
+        timeout=MAX_SECONDS,
     )  # fmt: skip
     assert_said(result.returncode, result.stderr, arguments)
     assert result.returncode == 2
@@ -214,7 +216,7 @@ def test_names_that_are_no_text(here):
     ):
         result = subprocess.run(
             [sys.executable, str(SCRIPTS / f"{script}.py"), *words, "--backend", "numpy"],
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=MAX_SECONDS,
         )  # fmt: skip
         assert result.returncode == 0, result.stderr
         assert script == "evaluate" or "\\udcff" in result.stdout
@@ -234,7 +236,7 @@ def test_a_reader_that_is_gone_is_no_traceback(script, arguments):
     os.close(reader)
     with process(SCRIPTS / f"{script}.py", *arguments, stdout=writer) as ran:
         os.close(writer)
-        said = ran.communicate(timeout=60)[1]
+        said = ran.communicate(timeout=MAX_SECONDS)[1]
     assert "Traceback" not in said
     assert "BrokenPipe" not in said
 
@@ -242,7 +244,7 @@ def test_a_reader_that_is_gone_is_no_traceback(script, arguments):
 def test_ctrl_c_while_python_imports_is_no_traceback():
     code = "import sys; sys.argv = ['train.py']; import _command; raise KeyboardInterrupt"
     with process("-c", code, cwd=SCRIPTS) as ran:
-        said = ran.communicate(timeout=60)[1]
+        said = ran.communicate(timeout=MAX_SECONDS)[1]
     assert said == "train.py: interrupted\n"
     assert ran.returncode in (-signal.SIGINT, 130, 1)  # as the system ends it
 
@@ -265,7 +267,7 @@ def test_odd_environments(variables, backend, code, here):
         pytest.importorskip("numba")
     arguments = [*ALWAYS["train"], "--backend", backend, "--require-backend", "--run-dir", here / "run"]
     with process(SCRIPTS / "train.py", *arguments, env={**os.environ, **variables}) as ran:
-        said = ran.communicate(timeout=60)[1]
+        said = ran.communicate(timeout=MAX_SECONDS)[1]
     assert_said(ran.returncode, said, variables)
     assert ran.returncode == code
     assert (here / "run" / "result.json").exists() == (code == 0)
