@@ -240,7 +240,7 @@ def test_the_accuracy_on_mnist_is_equal(name, mnist_dir):
     )
     accuracy = float(model.evaluate(x, y).accuracy)
     print(f"{name}: {accuracy} of {n_test}, onnxruntime {right / n_test}")
-    assert accuracy == pytest.approx(right / n_test, abs=1e-9)
+    assert accuracy == pytest.approx(right / n_test, abs=1.5 / n_test)  # one may have two equal outputs
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
