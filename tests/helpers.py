@@ -46,7 +46,15 @@ def assert_ulp(actual: np.ndarray, desired: np.ndarray, ulps: float, what: str =
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal dtype, shape and bytes (NaN included)."""
+    """Equal dtype, shape and bytes (NaN included).
+
+    Two computations have the same bits on any processor if they are the same: the same kernels of a backend
+    get the same numbers in the same shapes and threads. Where these lie does not matter, since rows are
+    gathered into buffers that start on a 64-byte boundary, as do all parameters; some BLAS kernels depend on
+    an address modulo 16. Nor are bits promised of batches of other sizes: kernels depend on the number of
+    rows. Else only copies and exact arithmetic give the same bits: choices, integers, and single operations
+    that IEEE 754 rounds correctly.
+    """
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
