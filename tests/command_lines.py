@@ -71,6 +71,7 @@ def assert_refused(result, *words):
 
 def call(script, arguments, capsys):
     """(exit code, stderr) of a script run in this process."""
+    code = 0
     before = sys.argv
     sys.argv = [f"{script}.py", *arguments]
     try:
