@@ -10,14 +10,13 @@ array([[0.5, 0.5]], dtype=float32)
 
 # ruff: noqa: F403 (each of these modules says in its own __all__ what is public)
 from backends import BackendUnavailable, InputError, available_backends, get_backend
-from dnn import layers, losses, metrics, optimizers
+from dnn import layers, losses, optimizers
 from dnn.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
 from dnn.checkpoints import load_model
 from dnn.layers import *
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.losses import *
-from dnn.metrics import *
 from dnn.optimizers import *
 from dnn.optimizers import schedules as _schedules
 from dnn.optimizers.schedules import *
@@ -36,6 +35,5 @@ __all__ = [
 ]  # fmt: skip
 __all__ += layers.__all__
 __all__ += losses.__all__
-__all__ += metrics.__all__
 __all__ += optimizers.__all__
 __all__ += _schedules.__all__

@@ -8,6 +8,7 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from backends.errors import UnknownName, brief, refusing
+from backends.reference.control import UPDATES
 from dnn.io.safetensors import CheckpointError, read_checkpoint
 from dnn.layers import Block
 from dnn.losses import LOSSES
@@ -63,12 +64,11 @@ def load_model(
             if (array := arrays.get(name)) is None or array.shape != form:
                 found = "missing" if array is None else f"of shape {array.shape}"
                 raise InputError(f"weights {brief(name)} are {found}, expected shape {form}")
-        model = Sequential(block.layers, input_shape=shape, backend=backend, seed=facts.get("seed", 0))
+        model = Sequential(block.layers, input_shape=shape, backend=backend, seed=facts["seed"])
         model.parameters.load(arrays)
-        model.uint8_scale = settings.require_number("uint8_scale", facts.get("uint8_scale", 1 / 255), 0.0)
-        if facts.get("loss") is not None:
+        if facts["loss"] is not None:
             _compile(model, facts)
-        done = facts.get("epochs_done", 0)
+        done = facts["epochs_done"]
         settings.require(type(done) is int and 0 <= done < 2**53, "epochs_done", done, "an integer from 0")
         model.epochs_done = done
     except UnknownName as error:
@@ -81,15 +81,12 @@ def load_model(
 
 
 def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:
-    """As the saved model was; a file of an older version says nothing of the optimizer."""
+    """Compile the model as the saved one was."""
     loss = settings.look_up("loss", str(facts["loss"]), LOSSES)(**facts["loss_settings"])
-    training = facts.get("training")
-    if training is None:
-        model.compile(loss)
-        return
+    training = facts["training"]
     optimizer = optimizer_from(training["optimizer"])
     model.compile(loss, optimizer, training["metrics"], l1=training["l1"], l2=training["l2"])
-    model.optimizer_state.control[3:4] = float(settings.natural_number("updates", training["updates"]))
+    model.optimizer_state.control[UPDATES] = float(settings.natural_number("updates", training["updates"]))
 
 
 def load_weights(model: Sequential, path: str | Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from backends.errors import refusing
+from backends.reference.control import UPDATES
 from dnn.layers.layer import Layer
 from dnn.validation.objects import made_again
 
@@ -18,7 +19,7 @@ class Parts(NamedTuple):
     model: type[Any]  # a Network
     layers: list[tuple[type[Layer], dict[str, Any]]]  # with their settings
     settings: dict[str, Any]  # of the constructor
-    attributes: dict[str, Any]  # that are set afterwards
+    epochs_done: int
     arrays: dict[str, np.ndarray]  # parameters, and state of the layers
     goal: tuple[Any, ...]  # arguments of set_goal; () before compile
     steps: dict[str, np.ndarray]  # as of _steps
@@ -37,10 +38,9 @@ def _steps(model: Any) -> dict[str, Any]:
 def parts_of(model: Any) -> Parts:
     goal = () if model.loss is None else (model.loss, model.optimizer, model.metrics, *_penalties(model))
     steps = {name: np.array(model.backend.to_host(array)) for name, array in _steps(model).items()}
-    attributes = {name: getattr(model, name) for name in ("epochs_done", "uint8_scale")}
     layers = [(type(layer), layer.config()) for layer in model.layers]
     settings = {"input_shape": model.input_shape, "seed": model.seed}
-    return Parts(type(model), layers, settings, attributes, model.parameters.to_host(), goal, steps)
+    return Parts(type(model), layers, settings, model.epochs_done, model.parameters.to_host(), goal, steps)
 
 
 def assembled(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
@@ -53,8 +53,7 @@ def assembled(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
     with refusing(TypeError, got, expected, "use save and load_model"):
         model = parts.model(layers, backend=backend, **parts.settings)
     model.parameters.load(parts.arrays)
-    for name, value in parts.attributes.items():
-        setattr(model, name, value)
+    model.epochs_done = parts.epochs_done
     if parts.goal:
         model.set_goal(*parts.goal)
     for name, array in _steps(model).items():
@@ -67,9 +66,9 @@ def training_config(network: Any) -> dict[str, Any] | None:
     if network.loss is None:
         return None
     metrics, (l1, l2) = network.metrics, _penalties(network)
-    updates = network.backend.to_host(network.optimizer_state.control)[3]
+    updates = network.backend.to_host(network.optimizer_state.control[UPDATES])[0]
     return {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
-            "metrics": None if metrics is None else [measure.name for measure in metrics]}  # fmt: skip
+            "metrics": None if metrics is None else [metric.name for metric in metrics]}  # fmt: skip
 
 
 class Copied:

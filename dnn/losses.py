@@ -19,7 +19,7 @@ from backends.reference.losses import TARGETS, as_dense
 from backends.table import Table
 from dnn.layers.layer import Layer
 from dnn.validation.objects import plain
-from dnn.validation.settings import LATER, Checked, ClassNumber, Share, made, require_number
+from dnn.validation.settings import Checked, ClassNumber, Share, made, require_number
 
 __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
@@ -44,13 +44,13 @@ class Loss(Checked):
     # Settings with which the checks make the loss; the first are its usual ones.
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
-    def measures(self, classes: bool) -> tuple[str, ...]:
-        """The natural measures beside this loss (``dnn.measures``), of class numbers or of rows."""
+    def metric_names(self, classes: bool) -> tuple[str, ...]:
+        """The natural metrics beside this loss (``dnn.metrics``), of class numbers or of rows."""
         return ("accuracy",)
 
     @property
     def ignored(self) -> int | None:
-        """The class number of examples without a loss, which measures leave out too; None: there are none."""
+        """The class number of examples without a loss, which metrics leave out too; None: there are none."""
         found: int | None = getattr(self, "ignore_index", None)
         return found
 
@@ -110,7 +110,7 @@ class Loss(Checked):
 
     def settings(self) -> dict[str, Any]:
         """What makes it again, beside its name, as JSON values."""
-        return {n: plain(v) for n, v in asdict(self).items() if n not in LATER or v != getattr(type(self), n)}
+        return {name: plain(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class CategoricalCrossentropy(Loss):
         label_smoothing: e in [0, 1), else InputError: targets become (1 - e) t + e / C, as in
             torch.nn.CrossEntropyLoss (Szegedy et al. 2016); evaluate's loss too.
         ignore_index: examples with this class number, any integer (in torch -100), have no loss, no gradient,
-            and no part in means and measures; None: there are none.
+            and no part in means and metrics; None: there are none.
     """
 
     label_smoothing: Share = 0.0
@@ -210,10 +210,10 @@ class BinaryCrossentropy(Loss):
 
 @dataclass(frozen=True)
 class Regression(Loss):
-    """Base of losses for rows of values, whose natural measures are the mean absolute error and R2."""
+    """Base of losses for rows of values, whose natural metrics are the mean absolute error and R2."""
 
-    def measures(self, classes: bool) -> tuple[str, ...]:
-        return super().measures(classes) if classes else ("mean_absolute_error", "r2")
+    def metric_names(self, classes: bool) -> tuple[str, ...]:
+        return super().metric_names(classes) if classes else ("mean_absolute_error", "r2")
 
 
 @dataclass(frozen=True)

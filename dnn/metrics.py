@@ -1,91 +1,170 @@
-"""Numbers that people read: how many predictions are right, and in which way the others are wrong.
+"""Metrics: numbers beside the loss, added up on the device, batch by batch.
 
-They take what ``predict`` and a data set give, on the host: labels are (N,) class numbers or (N, C) one-hot
-rows, predictions (N,) class numbers or (N, C) scores, whose class is the largest. Definitions are
-scikit-learn's. What is measured while a network trains is ``dnn.measures``.
+``compile(metrics=...)`` takes their names and functions of your own. For metrics that need all predictions at
+once (confusion matrix, precision and recall of each class, top-k accuracy, calibration) pass the predictions
+to ``sklearn.metrics``.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from backends.errors import InputError, refusing
-from dnn.validation.settings import positive_integer, require
+from backends import Array, Backend, InputError
+from backends.errors import shown
+from backends.reference.losses import as_dense
+from backends.table import Table
+from dnn.losses import Loss
+from dnn.validation.settings import is_text, look_up, require_list
 
-__all__ = ["confusion_matrix", "precision", "recall", "top_k_accuracy"]
-
-
-def _array(argument: str, values: Any) -> np.ndarray:
-    kinds = TypeError, ValueError, RuntimeError  # lists of odd lengths, arrays of a device
-    with refusing(kinds, f"{argument} cannot be an array", "numbers"):
-        return np.asarray(values)
+RESERVED_NAMES = ("loss", "seconds", "epoch")  # the history has them already
 
 
-def _classes(argument: str, values: Any) -> np.ndarray:
-    """Class numbers (N,) of class numbers or rows."""
-    array = _array(argument, values)
-    if array.ndim == 2 and array.shape[1] > 1:
-        array = np.argmax(array, axis=1)
-    whole = array.ndim == 1 and np.issubdtype(array.dtype, np.integer)
-    if not whole or (array.size and not 0 <= array.min() <= array.max() < 2**31):
-        got = f"{argument} has shape {array.shape} and dtype {array.dtype}"
-        cure = "of one output p, take (p[:, 0] > 0.5).astype(int)"
-        raise InputError(got, "class numbers (N,) from 0 or rows (N, C) of at least two columns", cure)
-    return array
+@dataclass(frozen=True)
+class Metric:
+    """Mean of a number for each example, over all examples that the loss does not ignore."""
+
+    name: str  # in the history
+    # (backend, loss, outputs (B, C), y (B,) class numbers or (B, C)) -> these numbers (B,)
+    batch: Callable[[Backend, Loss, Array, Array], Array]
+    raw: bool = False  # batch takes what the loss takes (logits, if it contains the activation), not outputs
+
+    def size(self, outputs: int) -> int:
+        """How many numbers it keeps for a network with so many outputs."""
+        return 1
+
+    def add(self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array, counts: Array) -> None:
+        """One more batch into ``kept`` (size,); counts (B,) is 0 for ignored examples, else 1; None: 1."""
+        each = self.batch(backend, loss, outputs, y)
+        kept += backend.xp.sum(each if counts is None else backend.xp.where(counts > 0, each, counts))
+
+    def join(self, backend: Backend, kept: Array, other: Array) -> None:
+        """Into ``kept`` (size,) also what was kept of other examples."""
+        kept += other
+
+    def value(self, kept: np.ndarray, examples: int) -> float:
+        """Value over this many examples, from what was kept."""
+        return float(kept[0]) / examples
 
 
-def confusion_matrix(labels: Any, predictions: Any, classes: int | None = None) -> np.ndarray:
-    """(C, C) int64: row t, column p counts the examples of class t that were taken for p.
+class R2(Metric):
+    """1 - sum (t - y)^2 / sum (t - mean t)^2, the mean over the outputs; scikit-learn's r2_score.
 
-    ``classes`` is C; None: the largest class number that occurs, plus 1.
-    Raises InputError: shapes that do not fit, or a class number of C or more.
-
-    >>> confusion_matrix([0, 0, 1], [0, 1, 1])
-    array([[1, 1],
-           [0, 1]])
+    Kept are n, and for each output the mean of t, and both sums. Those of two sets of examples are joined
+    without cancellation (Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance").
     """
-    true, found = _classes("labels", labels), _classes("predictions", predictions)
-    if true.shape != found.shape:
-        raise InputError(f"labels are {true.shape[0]} and predictions {found.shape[0]}, expected as many")
-    highest = int(max(true.max(initial=-1), found.max(initial=-1)))
-    n = highest + 1 if classes is None else positive_integer("classes", classes)
-    require(highest < n, "classes", n, f"more than the class number {highest} that occurs")
-    return np.bincount(true * n + found, minlength=n * n).reshape(n, n)
+
+    def size(self, outputs: int) -> int:
+        return 1 + 3 * outputs
+
+    def add(self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array, counts: Array) -> None:
+        xp = backend.xp
+        t = _rows(xp, y, outputs)
+        w = xp.ones_like(t[:, :1]) if counts is None else counts[:, None]
+        n = xp.sum(w, axis=0)
+        mean = xp.sum(w * t, axis=0) / xp.clip(n, 1.0, None)
+        apart, wrong = xp.sum(w * (t - mean) ** 2, axis=0), xp.sum(w * (t - outputs) ** 2, axis=0)
+        self.join(backend, kept, xp.concat([n, mean, apart, wrong]))
+
+    def join(self, backend: Backend, kept: Array, other: Array) -> None:
+        (n, mean, apart, wrong), (n2, mean2, apart2, wrong2) = self._parts(kept), self._parts(other)
+        both = backend.xp.clip(n + n2, 1.0, None)
+        between = mean2 - mean
+        apart += apart2 + between**2 * (n * n2 / both)
+        wrong += wrong2
+        mean += between * (n2 / both)
+        n += n2
+
+    def _parts(self, kept: Array) -> tuple[Array, Array, Array, Array]:
+        c = (kept.shape[0] - 1) // 3
+        return kept[:1], kept[1 : 1 + c], kept[1 + c : 1 + 2 * c], kept[1 + 2 * c :]
+
+    def value(self, kept: np.ndarray, examples: int) -> float:
+        apart, wrong = kept[1:].astype(np.float64).reshape(3, -1)[1:]
+        perfect = np.where(wrong == 0, 1.0, 0.0)  # of targets that are all equal
+        return float(np.mean(np.where(apart > 0, 1.0 - wrong / np.where(apart > 0, apart, 1.0), perfect)))
 
 
-def precision(labels: Any, predictions: Any, classes: int | None = None) -> np.ndarray:
-    """(C,): of the examples taken for a class, the share that is of it; 0 where none was taken for it.
-    Its mean is scikit-learn's average="macro".
+def _rows(xp: Any, y: Array, outputs: Array) -> Array:
+    """Targets as rows (B, C); class numbers become one-hot."""
+    return as_dense(xp, "integer" if y.ndim == 1 else "dense", y, outputs)
 
-    >>> precision([0, 0, 1], [0, 1, 1])
-    array([1. , 0.5])
+
+def _right(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+    """1 for each row whose largest output is at the class of y, of rows their largest entry, else 0.
+
+    With one output the class is whether it is above the loss's boundary, and the target's above 0.5. Where
+    the loss is elementwise each output of a row answers for itself: the share of right answers counts.
     """
-    counts = confusion_matrix(labels, predictions, classes)
-    return np.asarray(counts.diagonal() / np.maximum(counts.sum(axis=0), 1))
+    xp = backend.xp
+    if outputs.shape[1] == 1 or (loss.elementwise and y.ndim == 2):
+        right = (outputs > loss.boundary) == (y > 0.5)
+    else:
+        right = xp.argmax(outputs, axis=1) == (y if y.ndim == 1 else xp.argmax(y, axis=1))
+    right = xp.astype(right, backend.dtype)
+    return xp.mean(right, axis=1) if right.ndim == 2 else right
 
 
-def recall(labels: Any, predictions: Any, classes: int | None = None) -> np.ndarray:
-    """(C,): of the examples of a class, the share that was found; 0 where there are none.
+def _absolute_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+    return backend.xp.mean(abs(outputs - _rows(backend.xp, y, outputs)), axis=1)
 
-    >>> recall([0, 0, 1], [0, 1, 1])
-    array([0.5, 1. ])
+
+def _squared_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+    return backend.xp.mean((outputs - _rows(backend.xp, y, outputs)) ** 2, axis=1)
+
+
+METRICS: Table[Metric] = Table("metric", {m.name: m for m in (
+    Metric("accuracy", _right, raw=True), Metric("mean_absolute_error", _absolute_error),
+    Metric("mean_squared_error", _squared_error), R2("r2", _squared_error),
+)})  # fmt: skip
+"""Every metric by name; one of your own: ``dnn.register``."""
+NAME_ALIASES = {"acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error"}  # Keras's
+
+
+@dataclass(frozen=True)
+class _Own:
+    """A function of (y, outputs) as a metric's ``batch``, which pickle can write."""
+
+    function: Callable[[Array, Array], Array]
+
+    def __call__(self, backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+        values, n = self.function(y, outputs), outputs.shape[0]
+        shape = tuple(getattr(values, "shape", ()))
+        if shape == (n,):
+            return backend.xp.astype(values, backend.dtype)
+        if shape:
+            got = f"metric {self.function.__name__} returned shape {shape}"
+            raise InputError(got, f"({n},), a number for each example, or () for their mean")
+        return backend.zeros(n) + values
+
+
+def metric_of(function: Callable[[Array, Array], Array], name: str | None = None) -> Metric:
+    """A function of (y, outputs) as a metric, named as the function or ``name``.
+
+    It takes arrays on the device: y (B,) class numbers, ignored ones too, or (B, C) rows, and the model's
+    outputs (B, C). It returns a number for each example, (B,), or their mean (0-d).
+    Raises InputError: the name cannot stand in a history.
     """
-    counts = confusion_matrix(labels, predictions, classes)
-    return np.asarray(counts.diagonal() / np.maximum(counts.sum(axis=1), 1))
+    name = getattr(function, "__name__", "") if name is None else name
+    if not (is_text(name) and name.isidentifier()) or name in RESERVED_NAMES or name.startswith("val_"):
+        got, others = f"a metric is named {shown(name)}", ", ".join(RESERVED_NAMES)
+        raise InputError(got, f"a function made by def with a name of its own, other than {others}")
+    return Metric(name, _Own(function))
 
 
-def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
-    """The share of examples for which fewer than k classes have a higher score than the right one.
-
-    ``scores`` are (N, C). Raises InputError: shapes that do not fit, or k below 1.
-
-    >>> top_k_accuracy([0, 1, 2], [[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], k=2)
-    0.6666666666666666
-    """
-    k = positive_integer("k", k)
-    true, rows = _classes("labels", labels), _array("scores", scores)
-    if rows.ndim != 2 or rows.shape[0] != true.shape[0] or true.max(initial=-1) >= rows.shape[1]:
-        got = f"scores have shape {rows.shape}"
-        raise InputError(got, f"({true.shape[0]}, C) with a column for each label")
-    higher = np.sum(rows > np.take_along_axis(rows, true[:, None], axis=1), axis=1)
-    return float(np.mean(higher < k)) if len(true) else 0.0
+def resolve_metrics(given: Sequence[Any]) -> tuple[Metric, ...]:
+    """Metrics from names, metrics and functions, as ``compile`` takes them. Raises InputError: others."""
+    require_list("metrics", given)
+    found = []
+    for metric in given:
+        if isinstance(metric, Metric):
+            found.append(metric)
+        elif callable(metric):
+            found.append(metric_of(metric))
+        else:
+            found.append(look_up("metric", NAME_ALIASES.get(str(metric), metric), METRICS))
+    names = [metric.name for metric in found]
+    if len(set(names)) < len(names):
+        raise InputError(f"metrics are named {', '.join(names)}, expected different names")
+    return tuple(found)

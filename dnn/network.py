@@ -18,11 +18,10 @@ from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
 from dnn.layers.containers import WHOLE, Block
 from dnn.losses import Loss
-from dnn.measures import Measure, measures
+from dnn.metrics import Metric, resolve_metrics
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
-from dnn.validation.arrays import dtype_name
 from dnn.validation.examples import Door
 from dnn.validation.objects import Closed, plain
 from dnn.validation.settings import positive_integer, require, require_list, require_path
@@ -34,8 +33,6 @@ class Network(Copied, Closed):
     Attributes:
         loss, optimizer, optimizer_state, penalty, metrics: the goal and the way to it, from ``set_goal``.
         picked: how many layers, of the first, are done while batches are picked: 1 if it is a Rescaling.
-        uint8_scale: what x is multiplied with if it is uint8, and if the model is of a checkpoint of an older
-            version, in which a uint8 v stood for v / 255; else 1, and numbers mean themselves.
     """
 
     _fixed = ("layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
@@ -58,8 +55,8 @@ class Network(Copied, Closed):
         self.layers, self.backend = block.layers, backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
         self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
-        self.epochs_done, self.stop_training, self.uint8_scale = 0, False, 1.0
-        self.metrics: tuple[Measure, ...] | None = ()
+        self.epochs_done, self.stop_training = 0, False
+        self.metrics: tuple[Metric, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
         self._logits_out = False
@@ -77,7 +74,7 @@ class Network(Copied, Closed):
             self.parameters.value[name][...] = self.backend.from_host(host)
 
     def set_goal(
-        self, loss: Loss, optimizer: Optimizer, metrics: tuple[Measure, ...] | None, l1: float, l2: float
+        self, loss: Loss, optimizer: Optimizer, metrics: tuple[Metric, ...] | None, l1: float, l2: float
     ) -> None:
         """What ``Sequential.compile`` does with its arguments, once they are objects."""
         loss.check_network(self.layers, self.outputs)
@@ -107,9 +104,9 @@ class Network(Copied, Closed):
             raise InputError("the model has no loss yet, expected a call of model.compile before")
         return self.loss
 
-    def measures(self, classes: bool) -> tuple[Measure, ...]:
+    def metrics_for(self, classes: bool) -> tuple[Metric, ...]:
         """What is measured beside the loss; ``classes``: whether targets are class numbers, else rows."""
-        return measures(self.goal.measures(classes)) if self.metrics is None else self.metrics
+        return resolve_metrics(self.goal.metric_names(classes)) if self.metrics is None else self.metrics
 
     def outputs_of(self, taken: Array) -> Array:
         """The network's outputs (B, C), from what the loss took: these, or logits."""
@@ -142,11 +139,11 @@ class Network(Copied, Closed):
         if self.loss is not None:
             self._loss_buffers.reserve(batch, training)
 
-    def scale_of(self, x: Array) -> float:
-        """What admitted examples x are multiplied with while a batch is picked."""
-        scale = self.uint8_scale if dtype_name(x) == "uint8" else 1.0
+    @property
+    def scale(self) -> float:
+        """Factor of the examples while a batch is picked: that of a first layer which is a Rescaling."""
         factor = self.layers[0].factor if self.picked else None
-        return scale if factor is None else scale * factor
+        return 1.0 if factor is None else factor
 
     def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:
         """The network's output (B, C) for a reserved batch x (B, *input_shape) on the device, as picked.
@@ -196,8 +193,8 @@ class Network(Copied, Closed):
     def config(self) -> dict[str, Any]:
         """The architecture as JSON values: what a checkpoint holds beside the weights."""
         loss, settings = (None, {}) if self.loss is None else (self.loss.name, self.loss.settings())
-        return {"input_shape": list(self.input_shape), "uint8_scale": self.uint8_scale,
-                "layers": plain(self.layers), "loss": loss, "loss_settings": settings}  # fmt: skip
+        return {"input_shape": list(self.input_shape), "layers": plain(self.layers), "loss": loss,
+                "loss_settings": settings}  # fmt: skip
 
     def save(self, path: str | Path) -> None:
         """Write weights and architecture; an older file is replaced whole. CheckpointError: it cannot be."""

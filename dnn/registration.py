@@ -8,7 +8,7 @@ from backends.reference.activations import ActivationFunction
 from backends.table import Table
 from dnn.layers import LAYERS, Layer
 from dnn.losses import LOSSES, Loss
-from dnn.measures import MEASURES, own
+from dnn.metrics import METRICS, metric_of
 from dnn.optimizers import OPTIMIZERS, Optimizer
 from dnn.optimizers.schedules import SCHEDULES, Schedule
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 def _place(part: Any) -> tuple[Any, Any]:
     """Where a class or a function was written: the same place if a cell of a notebook runs again."""
     source = getattr(part, "forward", part) if isinstance(part, ActivationFunction) else part
-    source = getattr(getattr(source, "batch", source), "function", source)  # of a measure
+    source = getattr(getattr(source, "batch", source), "function", source)  # of a metric
     return getattr(source, "__module__", None), getattr(source, "__qualname__", source)
 
 
@@ -44,8 +44,8 @@ def register(thing: T, name: str | None = None) -> T:
     elif isinstance(part, ActivationFunction):
         table, usual = ACTIVATIONS, ""
     elif callable(part) and not isinstance(part, type):
-        part = own(part, name)
-        table, usual = MEASURES, part.name
+        part = metric_of(part, name)
+        table, usual = METRICS, part.name
     else:
         kinds = "a subclass of Layer, Loss, Optimizer or Schedule, an ActivationFunction, or a function"
         raise InputError(f"{shown(thing)} cannot be registered", f"{kinds} of (y, outputs)")

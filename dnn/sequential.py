@@ -15,7 +15,7 @@ from dnn.distributed.blocks import make_steps
 from dnn.distributed.group import Workers
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
-from dnn.measures import Measure, measures
+from dnn.metrics import Metric, resolve_metrics
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.training.callback import Callback, require_callbacks
@@ -53,7 +53,7 @@ class Sequential(Network):
 
     def compile(
         self, loss: str | Loss = "categorical_crossentropy", optimizer: str | Optimizer = "adam",
-        metrics: Sequence[str | Measure | Callable[[Any, Any], Any]] | None = None, *,
+        metrics: Sequence[str | Metric | Callable[[Any, Any], Any]] | None = None, *,
         l1: float = 0.0, l2: float = 0.0,
     ) -> None:  # fmt: skip
         """Choose the goal and the way to its best parameters.
@@ -61,15 +61,15 @@ class Sequential(Network):
         Args:
             loss: a name in ``dnn.losses.LOSSES`` or a Loss.
             optimizer: a name in ``dnn.optimizers.OPTIMIZERS`` or an Optimizer with its settings.
-            metrics: names in ``dnn.measures.MEASURES`` and functions of (y, outputs) (``dnn.measures.own``);
-                () to measure nothing. None: what is natural beside the loss: for squared and absolute errors
+            metrics: names in ``dnn.metrics.METRICS`` and functions of (y, outputs) (``dnn.metrics.metric_of``
+                says which); () for none. None: the natural ones of the loss: for squared and absolute errors
                 of values the mean absolute error and R2, else the accuracy, which in rows of several
                 yes-or-no outputs is the share of right ones.
             l1, l2: the price of large weights (``dnn.optimizers.regularizers``); reported losses are without.
         Raises InputError: an unknown name, something else, or a loss that does not fit the last layer.
         """
         loss, optimizer = get_loss(loss), get_optimizer(optimizer)
-        self.set_goal(loss, optimizer, None if metrics is None else measures(metrics), l1, l2)
+        self.set_goal(loss, optimizer, None if metrics is None else resolve_metrics(metrics), l1, l2)
 
     def fit(
         self, x: Any, y: Any = None, *,

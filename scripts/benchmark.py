@@ -2,17 +2,12 @@
 """Time an update of ours against what you would pick instead: processes that take turns, slice by slice."""
 
 import argparse
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import checkout  # noqa: F401
 
 from dnn.commands import command_line, options
-
-OURS = ("numpy", "numba", "torch")
-SWEPT = (*OURS, "pytorch", "floor-numpy", "floor-torch")
 
 
 def parse() -> argparse.Namespace:
@@ -32,29 +27,15 @@ def parse() -> argparse.Namespace:
         ":device where wanted (torch:cuda); default: all that can run without a GPU"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
-    add("--rotations", type=int, metavar="R", help="slices of each (default: 24; in a sweep 6)")
-    add(
-        "--updates",
-        type=int,
-        metavar="N",
-        help="timed of each in all slices (default: 1200; in a sweep by size)",
-    )
+    add("--rotations", type=int, metavar="R", help="slices of each (default: 24; in a race 5)")
+    add("--updates", type=int, default=1200, metavar="N", help="timed of each in all slices (default: 1200)")
     add("--batch-size", type=int, default=100, metavar="N", help="default: %(default)s")
     add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help="default: 500 500")
     add("--activation", default="sigmoid", help="sigmoid, tanh or relu (default: %(default)s)")
     add("--threads", type=int, metavar="N", help="default: as each library chooses")
     options.add_data_arguments(parser, names="mnist, digits, random, ... (default: %(default)s)")
-    one_of = parser.add_mutually_exclusive_group().add_argument
-    profile = "what one of our updates is made of, on numpy (the default), numba or torch"
-    saving = (
-        "what it costs a training to save its state each epoch, and every 100 updates; the states are "
-        "written to this folder and removed"
-    )
-    one_of("--profile", nargs="?", const="numpy", metavar="BACKEND", help=profile)
-    one_of("--saving", nargs="?", const="numpy", metavar="BACKEND", help=saving)
-    one_of("--sweep", metavar="WHAT", help="batch, width, depth, threads or samples")
     race = "seconds to 98.0 and 98.5 %% with the recipe of train.py --preset quick; rotations are seeds"
-    one_of("--race", action="store_true", help=race)
+    add("--race", action="store_true", help=race)
     add("--json", type=Path, metavar="FILE", help="write every measurement there")
     add("--picture", type=Path, metavar="FILE", help="write a picture there (.png, .svg, .pdf)")
     return parser.parse_args()
@@ -63,10 +44,9 @@ def parse() -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     from benchmarks.contenders import why_not
     from benchmarks.settings import Settings
-    from benchmarks.sweep import VALUES
 
     from backends import BackendUnavailable, InputError
-    from dnn.validation.settings import look_up, positive_integer
+    from dnn.validation.settings import positive_integer
 
     settings = Settings(
         dataset=arguments.dataset,
@@ -74,54 +54,41 @@ def main(arguments: argparse.Namespace) -> None:
         hidden=tuple(arguments.hidden),
         activation=arguments.activation,
         batch=arguments.batch_size,
-        updates=1200 if arguments.updates is None else arguments.updates,
+        updates=arguments.updates,
         threads=arguments.threads,
     )
     if arguments.rotations is None:
-        arguments.rotations = 6 if arguments.sweep else 5 if arguments.saving or arguments.race else 24
+        arguments.rotations = 5 if arguments.race else 24
     positive_integer("rotations", arguments.rotations)
     for name in ("json", "picture"):
         path = getattr(arguments, name)
         if path is not None and not path.absolute().parent.is_dir():
             raise InputError(f"{name} is {str(path)!r}, expected a file in a folder that exists")
-    for name, known in (("sweep", VALUES), *((mode, dict.fromkeys(OURS)) for mode in ("profile", "saving"))):
-        if getattr(arguments, name) is not None:
-            look_up(name, getattr(arguments, name), known)
     for name in arguments.contenders or ():
         if why := why_not(name):
             raise BackendUnavailable(f"contender {name!r} cannot run: {why}")
     if arguments.race:
         show_race(arguments)
-    elif arguments.profile is not None:
-        show_profile(arguments, settings)
-    elif arguments.saving is not None:
-        show_saving(arguments, settings)
     else:
         compare(arguments, settings)
 
 
 def compare(arguments: argparse.Namespace, settings: Any) -> None:
-    """The contenders in rotation; with --sweep, at each value of what is swept."""
-    from benchmarks import report, rotation, sweep
+    """Time the contenders in rotation."""
+    from benchmarks import report, rotation
 
     from backends import BackendUnavailable
 
-    named, times = arguments.contenders, arguments.rotations
-    if arguments.sweep is None:
-        show, results = report, rotation.rotate(named, settings, times, command_line.say)
-    else:
-        show, results = sweep, sweep.sweep(
-            arguments.sweep, named or SWEPT, settings, times, arguments.updates, command_line.say
-        )  # fmt: skip
-    command_line.write_json(arguments.json, show.as_json(results))
-    for name in named or ():
+    results = rotation.rotate(arguments.contenders, settings, arguments.rotations, command_line.say)
+    command_line.write_json(arguments.json, report.as_json(results))
+    for name in arguments.contenders or ():
         if name in results.missing:
             raise BackendUnavailable(f"contender {name!r} cannot run: {results.missing[name]}")
     if not results.names():
         raise BackendUnavailable(f"no contender can run: {results.missing}")
-    print(show.table(results), flush=True)
+    print(report.table(results), flush=True)
     if arguments.picture is not None:
-        show.draw(results, arguments.picture)
+        report.draw(results, arguments.picture)
 
 
 def show_race(arguments: argparse.Namespace) -> None:
@@ -143,32 +110,6 @@ def show_race(arguments: argparse.Namespace) -> None:
         command_line.say(f"{name}: {found['accuracy'][-1]:.4f} after {sum(found['seconds']):.1f} s")
     print(race.table(curves), flush=True)
     command_line.write_json(arguments.json, curves)
-
-
-def show_saving(arguments: argparse.Namespace, settings: Any) -> None:
-    """--saving, in this process: whole trainings in turn."""
-    from benchmarks import saving
-
-    name = arguments.saving
-    seconds = saving.measure(name, settings, arguments.rotations, Path.cwd(), command_line.say)
-    print(saving.table(seconds), flush=True)
-    command_line.write_json(arguments.json, saving.as_json(name, seconds))
-
-
-def show_profile(arguments: argparse.Namespace, settings: Any) -> None:
-    """--profile, in this process: the products and the updates share one pool of threads."""
-    from benchmarks.contenders import THREAD_VARIABLES
-    from benchmarks.profile import profile
-    from benchmarks.report import profile_table
-
-    wanted = str(arguments.threads)
-    if arguments.threads is not None and any(os.environ.get(v) != wanted for v in THREAD_VARIABLES):
-        # Libraries read these when they are loaded, and NumPy is by now: start again.
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, wanted))
-        os.execv(sys.executable, [sys.executable, *sys.argv])
-    found = profile(arguments.profile, settings)
-    print(profile_table(found), flush=True)
-    command_line.write_json(arguments.json, found)
 
 
 if __name__ == "__main__":

@@ -72,30 +72,27 @@ def show_list(names: list[str], arguments: argparse.Namespace) -> None:
 
 def show_made(arguments: argparse.Namespace) -> None:
     """Tables of what other commands have made, with the rows that the folder's files have of others."""
-    from lecture_experiments import presets, readme, tables
-    from lecture_experiments.grids import Grid, in_order
+    from lecture_experiments import measured, tables
 
     from dnn.commands.presets import PRESETS
     from dnn.datasets import load_dataset
 
-    new: dict[str, Grid] = {}
+    new: dict[str, tables.Grid] = {}
     if arguments.presets is not None:
         backend = options.open_backend(arguments, dtype="float32")
         data = load_dataset(arguments.dataset, arguments.data_dir)
-        new = presets.preset_grids(arguments.presets, data, backend)
-    new["speed"] = [] if arguments.speed is None else readme.speed_grid(arguments.speed)
+        new = measured.run_grids(arguments.presets, data, backend)
+    if arguments.speed is not None:
+        new["speed"] = measured.speed_grid(arguments.speed)
     for file in arguments.agreement or ():
-        for name, make in (("agreement", readme.agreement_grid), ("accuracy", readme.accuracy_grid)):
-            new[name] = make(file) or new.get(name, [])
-    grids = {n: in_order(grid, list(PRESETS)) for n, grid in tables.with_kept(new, arguments.out).items()}
-    written = tables.write_grids(grids, arguments.out)
+        new.update(measured.agreement_grids(file))
+    written = tables.write(tables.join_files(new, arguments.out, list(PRESETS)), arguments.out)
     print(f"tables in {written}, their CSV files beside it")
 
 
 def try_settings(arguments: argparse.Namespace) -> None:
     """Train with settings that presets were chosen from; rows of others stay in the folder's file."""
     from lecture_experiments import tables
-    from lecture_experiments.grids import in_order
     from lecture_experiments.run import Results, first
     from lecture_experiments.tried import TRIED, tried_grid
 
@@ -106,13 +103,13 @@ def try_settings(arguments: argparse.Namespace) -> None:
     data = first(load_dataset(arguments.dataset, arguments.data_dir), arguments.limit)
     folder = Results(arguments.out / "results").folder
     grid = tried_grid(names, data, backend, arguments.epochs, arguments.seed, folder)
-    (all_rows,) = tables.with_kept({"tried": grid}, arguments.out).values()
-    ordered = in_order(all_rows, [settings.about for settings in TRIED.values()])
-    written = tables.write_grids({"tried": ordered}, arguments.out)
+    order = [settings.about for settings in TRIED.values()]
+    written = tables.write(tables.join_files({"tried": grid}, arguments.out, order), arguments.out)
     print(f"table in {written}, lecture-tried.csv beside it")
 
 
 def main(arguments: argparse.Namespace) -> None:
+    from _tables import columns
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
     from lecture_experiments.features import sparsity_grid
@@ -135,7 +132,7 @@ def main(arguments: argparse.Namespace) -> None:
     data = first(load_dataset(arguments.dataset, arguments.data_dir), arguments.limit)
     settings = {"dataset": data.name, "examples": len(data.x_train)}
     same = {**settings, "epochs": arguments.epochs, "seed": arguments.seed}
-    kept = tables.kept(arguments.out, same)
+    tables.require_same(arguments.out, same)
     results = Results(arguments.out / "results")
     for name in names:
         if results.done(name, same) is None:
@@ -150,17 +147,20 @@ def main(arguments: argparse.Namespace) -> None:
     frames = film(data, backend, arguments.epochs, arguments.seed) if "lecture" in names else {}
     around = surface(data, backend, arguments.seed) if "lbfgs" in names else None
     new = {
+        "experiments": tables.experiments_grid(list(outcomes.values())),
         "noise": noise_grid(outcomes, results, data, backend, arguments.seed),
         "gradients": gradients_grid(sizes),
         "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
     }
-    grids = tables.with_kept(new, arguments.out)
-    rows = tables.merged(kept, outcomes)
-    accuracies = {row["experiment"]: float(row["accuracy"]) for row in rows}
+    grids = tables.join_files(new, arguments.out, list(EXPERIMENTS))
+    rows = grids["experiments"][1:]
+    accuracies = {row[0]: float(row[tables.COLUMNS.index("accuracy")]) for row in rows}
     lecture = results.model("lecture", backend) if "lecture" in outcomes else None
     made = pictures.draw_all(accuracies, outcomes, grids, sizes, frames, around, lecture, data, arguments.out)
-    written = tables.write(rows, grids, arguments.out)
-    print(tables.as_text(rows))
+    written = tables.write(grids, arguments.out)
+    seconds = {name: f"{outcome.seconds:.0f}" for name, outcome in outcomes.items()}
+    shown = [[*row[: tables.FIGURES.stop], seconds.get(row[0], "")] for row in rows]
+    print(columns([*tables.COLUMNS[: tables.FIGURES.stop], "s"], shown, left=5))
     print(f"tables in {written}, lecture*.csv and {made} pictures beside it")
 
 

@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
+from helpers import MAX_SECONDS
+
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
 
 def run(script, *arguments, **settings):
     """A script in a process of its own: for what is about the process. ``run_here`` spares its start."""
     command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **settings)
+    return subprocess.run(command, capture_output=True, text=True, timeout=MAX_SECONDS, **settings)
 
 
 def run_here(script, *arguments, cwd="."):
@@ -53,7 +55,7 @@ def serving(*arguments, **settings):
             yield found[0]
         finally:
             server.send_signal(signal.SIGINT)
-            _, said = server.communicate(timeout=60)
+            _, said = server.communicate(timeout=MAX_SECONDS)
     assert (server.returncode, said) == (0, "")
 
 
@@ -69,6 +71,7 @@ def assert_refused(result, *words):
 
 def call(script, arguments, capsys):
     """(exit code, stderr) of a script run in this process."""
+    code = 0
     before = sys.argv
     sys.argv = [f"{script}.py", *arguments]
     try:

@@ -58,7 +58,9 @@ OTHER_LINES = [c for c in commands() if not c.startswith("python scripts/")]
 
 
 def spine() -> list[str]:
-    """The files that README names to be read in an evening, in their order."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.split("## Read it in an evening\n")[1].split("\n## ")[0]
-    return re.findall(r"^\d+\. \[([\w/.]+)\]\(\1\): ", section, re.MULTILINE)
+    """The files of the reading list in docs/architecture.md, in its order."""
+    page = ROOT / "docs" / "architecture.md"
+    section = page.read_text(encoding="utf-8").split("## Read it in an evening\n")[1].split("\n## ")[0]
+    links = re.findall(r"^\d+\. \[([\w/.-]+)\]\(([\w/.-]+)\): ", section, re.MULTILINE)
+    assert all((page.parent / target).resolve() == ROOT / name for name, target in links)
+    return [name for name, _ in links]

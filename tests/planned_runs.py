@@ -8,6 +8,10 @@ import pytest
 import dnn.training.runners
 from dnn import Sequential
 
+SMOOTH = 1e-3
+"""Epsilon of adaptive optimizers whose trainings are compared. With a tiny one the rounding of a gradient
+near 0, which depends on the processor, becomes a step of full size."""
+
 
 def trained(case, backend, whole, labels, *, epochs=2, start=None, **settings):
     """What a training of a case (layers, x, optimizer, batch size) leaves: name -> array in the backend's

@@ -35,6 +35,7 @@ from documents import (
     spine,
 )
 from PIL import Image
+from small_sets import a_small_set, put
 
 import backends
 import dnn.datasets
@@ -50,13 +51,13 @@ NEED_NOT_BE_OPENED = {
     "backends.processor": "names the processor, and says whether there is a GPU's driver",
     "backends.proof": "tries a backend out",
     "backends.errors": "the two ways to say no",
-    "backends.dispatch": "backend.kernel(name) says what it finds",
     "backends.numpy.blas": "how many threads NumPy's products have",
     "backends.numpy.products": "x @ W",
     "backends.plan": "an update as data",
     "backends.table": "a mapping",
     "backends.threads": "how many a product has",
     "backends.reference": "the kernels by name",
+    "backends.reference.control": "names of the places of an array",
     "backends.reference.declaration": "what a kernel writes, for the checks",
     "backends.reference.signatures": "names of types",
     "dnn.io.": "saving",
@@ -67,13 +68,13 @@ NEED_NOT_BE_OPENED = {
     "dnn.layers.containers": "calls layers one after another, and backward in the opposite order",
     "dnn.layers.initializers": "the weights at the start",
     "dnn.losses": "a loss's kernel and the activation in it",
-    "dnn.measures": "counts right predictions",
+    "dnn.metrics": "counts right predictions",
     "dnn.optimizers": "gives its names only",
     "dnn.optimizers.regularizers": "adds the price of large weights to the gradients",
     "dnn.optimizers.schedules": "a table of rates",
     "dnn.random": "random numbers by key",
     "dnn.training": "gives its names only",
-    "dnn.distributed.blocks": "an update whose batch is cut into blocks, for workers",
+    "dnn.training.runners": "chooses how updates run",
     "dnn.training.callback": "watches",
     "dnn.training.evaluation": "forward and loss, without training",
     "dnn.training.history": "lists of numbers",
@@ -82,9 +83,9 @@ NEED_NOT_BE_OPENED = {
     "dnn.training.totals": "adds up losses",
     "dnn.training.stream": "batches from an iterable",
     "dnn.validation.": "refuses what does not fit",
-    "dnn.distributed": "processes that share a batch",
+    "dnn.distributed.": "processes that share a batch",
 }
-"""Modules outside of README's "Read it in an evening" that a file in it imports, and what is enough to know;
+"""Modules outside of the reading list that a file in it imports, and what is enough to know;
 a name with a dot at its end stands for all that is in it."""
 
 TRAIN = "--dataset digits --hidden 16 --epochs 1 --quiet --run-dir runs/{n}"
@@ -116,7 +117,6 @@ SMALL = {
     "gpu_check.py": "--parts doctor",
     "gpu_check.py --json gpu.json": "--parts doctor",
     "lecture.py --list": "",
-    "faults.py": "--backends numpy --kills 1 --write-errors 0",
     "examples/recognise_images.py": IMAGES,
     "examples/recognise_images.py --limit 60000": IMAGES,
     "examples/recognise_images.py --dataset digits": IMAGES,
@@ -124,6 +124,8 @@ SMALL = {
     "examples/find_anomalies.py": IMAGES,
     "examples/find_anomalies.py --normal 5 6 7 8 9": IMAGES,
     "examples/find_anomalies.py --dataset mnist --limit 5000 --epochs 20": IMAGES,
+    "examples/from_scratch.py": "--epochs 1",
+    "examples/from_scratch.py --library torch --activation sigmoid": "--epochs 1",
     "examples/classify_texts.py": TEXTS,
     "examples/classify_texts.py --files train.txt test.txt": TEXTS,
 }
@@ -259,7 +261,7 @@ def test_every_page_is_in_the_site():
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with what the documents' command lines read: a run, a picture, two files of texts."""
+    """A folder with what the documents' command lines read: a run, a picture, two files of texts, a MNIST."""
     place = tmp_path_factory.mktemp("place")
     options = TRAIN.replace("{n}", "NAME").split()
     assert run("train", *options, "--backend", "numpy", cwd=place).returncode == 0
@@ -268,6 +270,7 @@ def place(tmp_path_factory):
     texts = "".join(f"{c}\ta text of class {c} {i}\n" for i in range(9) for c in "ab")
     for name in ("train.txt", "test.txt"):
         (place / name).write_text(texts)
+    put(place / "data", a_small_set())
     return place
 
 
@@ -279,16 +282,14 @@ def test_command_lines_run(command, place, monkeypatch, capsys):
     ).split()
     script = script.removesuffix(".py")
     monkeypatch.chdir(place)
+    if script == "examples/from_scratch":
+        monkeypatch.delenv("DNN_DATA_DIR", raising=False)  # so that it reads the small MNIST in ./data
     if script == "draw":  # until Ctrl-C
         pytest.importorskip("uvicorn", reason="the page's server")
         with serving(*arguments):
             return
-    if script == "faults":  # forks
-        result = run(script, *arguments)
-        code, said = result.returncode, result.stderr
-    else:
-        monkeypatch.syspath_prepend((SCRIPTS / script).parent)
-        code, said = call(script, arguments, capsys)
+    monkeypatch.syspath_prepend((SCRIPTS / script).parent)
+    code, said = call(script, arguments, capsys)
     assert code in EXIT_CODES.get(command, {0}), said
     assert "Traceback" not in said
 
@@ -307,10 +308,10 @@ def test_make_train_installs_numba():
 
 
 def source_of(script):
-    """The text of a script of this name, of its command, and of what declares options for several."""
+    """The text of a script, of its command, and of what declares options for several."""
     commands = ROOT / "dnn" / "commands"
     shared = commands / "options.py", SCRIPTS / "examples" / "_example.py"
-    files = SCRIPTS / script, commands / Path(script).name, *shared
+    files = ROOT / script, commands / Path(script).name, *shared
     return "".join(path.read_text(encoding="utf-8") for path in files if path.is_file())
 
 
@@ -325,7 +326,7 @@ def test_other_command_lines_name_what_exists(command):
         assert (ROOT / arguments[0]).is_file()
     elif program == "torchrun":
         (script,) = (word for word in arguments if word.startswith("scripts/"))
-        source = source_of(script.removeprefix("scripts/"))
+        source = source_of(script)
         ours = arguments[arguments.index(script) :]
         assert all(f'"{word}"' in source for word in ours if word.startswith("--"))
     elif program == ".":
@@ -411,15 +412,19 @@ def test_every_room_has_a_sentence():
 # ----- the spine
 
 
-def test_the_spine_is_read_in_an_evening():
+def test_the_reading_list_goes_from_one_plain_file_to_the_backends():
     files = spine()
-    assert files[0] == "backends/registry.py"
-    assert files[-1] == "dnn/sequential.py"
+    assert files[:2] == ["scripts/examples/from_scratch.py", "docs/one-update.md"]
+    assert files[-2:] == ["backends/registry.py", "backends/dispatch.py"]
+    stops = ("dense_layer", "losses", "optimizer", "layer", "dense", "network", "step", "loop")
+    names = [file.rpartition("/")[2].removesuffix(".py") for file in files]
+    assert [name for name in names if name in stops] == list(stops)
     assert len(files) == len(set(files))
-    assert sum(len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in files) <= SPINE_LINES
+    library = [ROOT / file for file in files[2:]]
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in library) <= SPINE_LINES
 
 
-@pytest.mark.parametrize("name", spine())
+@pytest.mark.parametrize("name", [name for name in spine() if name.endswith(".py")])
 def test_the_spine_can_be_understood_alone(name):
     """What it imports is in it, or is known not to be needed."""
     inside = {file.removesuffix(".py").replace("/", ".") for file in spine()}
@@ -431,9 +436,9 @@ def test_the_spine_can_be_understood_alone(name):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_command_lines_in_sentences_have_real_options(document):
-    for script, rest in re.findall(
-        r"`python scripts/([\w/]+\.py)([^`]*)`", document.read_text(encoding="utf-8")
-    ):
+    text = document.read_text(encoding="utf-8")
+    text = text.replace("`python -m tests.faults", "`python tests/faults/__main__.py")
+    for script, rest in re.findall(r"`python ((?:scripts|tests)/[\w/]+\.py)([^`]*)`", text):
         source = source_of(script)
         for option in re.findall(r"--[\w-]+", rest):
             assert f'"{option}"' in source, (script, option)

@@ -7,9 +7,9 @@ import pytest
 from documents import ROOT
 
 from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES
-from dnn.measures import MEASURES
+from dnn.metrics import METRICS
 
-TABLES = LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, MEASURES
+TABLES = LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, METRICS
 SLOW = {"dnn.agreement"}  # seconds; tests/dnn/agreement has more of the same
 MODULES = {
     ".".join(path.relative_to(ROOT / start).with_suffix("").parts).removesuffix(".__init__")

@@ -446,18 +446,6 @@ def test_evaluate_and_predict():
     assert found.accuracy == pytest.approx((probabilities.argmax(axis=1) == y).mean())
 
 
-def test_metrics():
-    from sklearn import metrics
-
-    rng = np.random.default_rng(0)
-    y, scores = rng.integers(0, 4, 60), rng.random((60, 4))
-    found = scores.argmax(axis=1)
-    assert (dnn.confusion_matrix(y, found) == metrics.confusion_matrix(y, found)).all()
-    np.testing.assert_allclose(dnn.precision(y, found), metrics.precision_score(y, found, average=None))
-    np.testing.assert_allclose(dnn.recall(y, found), metrics.recall_score(y, found, average=None))
-    assert dnn.top_k_accuracy(y, scores, 2) == pytest.approx(metrics.top_k_accuracy_score(y, scores, k=2))
-
-
 def test_seeds():
     x, y = small_data()
     one, two, other = (small_model(NUMPY, seed=seed) for seed in (1, 1, 2))

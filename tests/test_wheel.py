@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from command_lines import assert_refused
 from documents import ROOT
+from helpers import MAX_SECONDS
 
 import dnn
 from dnn.__main__ import COMMANDS
@@ -59,7 +60,7 @@ main()
 def call(command, folder, **settings):
     """A command in this folder, of which nothing of this repository is on the path."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    options = {"capture_output": True, "text": True, "timeout": 120, **settings}
+    options = {"capture_output": True, "text": True, "timeout": MAX_SECONDS, **settings}
     return subprocess.run([*map(str, command)], cwd=folder, env=variables, **options)
 
 

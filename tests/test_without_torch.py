@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from documents import ROOT
+from helpers import MAX_SECONDS
 
 WITHOUT = """
 import sys
@@ -21,7 +22,7 @@ RUN = PATH + "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__m
 
 def python(code, *arguments, folder, expected=0):
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=MAX_SECONDS)
     assert done.returncode == expected, done.stderr
     return done
 

@@ -8,6 +8,7 @@ from backends.dispatch import override
 from backends.numba.compiling import compiled
 from backends.numba.elementwise import adam_loop
 from backends.numpy import optimizers as numpy_optimizers
+from backends.reference.control import RATE, UPDATES
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
 
@@ -67,7 +68,7 @@ def _penalty(w, g, l1, twice_l2):  # type: ignore[no-untyped-def]
 
 def _floor(control: Array) -> Any:
     """Moments below this become 0: MOMENT_FLOOR on every FLUSH_EVERY-th update, else 0 itself."""
-    return control.dtype.type(MOMENT_FLOOR if control[3] % FLUSH_EVERY == 0 else 0.0)
+    return control.dtype.type(MOMENT_FLOOR if control[UPDATES] % FLUSH_EVERY == 0 else 0.0)
 
 
 def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
@@ -75,30 +76,30 @@ def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Nu
     if momentum == 0.0:
         numpy_optimizers.sgd(xp, p, g, slots, control, settings)
         return
-    control[3] += 1.0
-    _sgd(p, g, velocity, control[0], p.dtype.type(momentum), nesterov, _floor(control))
+    control[UPDATES] += 1.0
+    _sgd(p, g, velocity, control[RATE][0], p.dtype.type(momentum), nesterov, _floor(control))
 
 
 @override("adamw")
 @override()
 def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
-    keep = 1.0 - control[0] * decay[0] if decay else p.dtype.type(1)  # AdamW's share of p
+    keep = 1.0 - control[RATE][0] * decay[0] if decay else p.dtype.type(1)  # AdamW's share of p
     rate, floor = numpy_optimizers.advance_adam(control, beta1, beta2, epsilon)
     betas = map(p.dtype.type, (beta1, 1.0 - beta1, beta2, 1.0 - beta2))
-    _adam(p, g, m, v, (rate, *betas, floor, _floor(control), keep))
+    _adam(p, g, m, v, (rate[0], *betas, floor[0], _floor(control), keep))
 
 
 def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (total,), (epsilon,) = slots, settings
-    control[3] += 1.0
-    _adagrad(p, g, total, control[0], p.dtype.type(epsilon), _floor(control))
+    control[UPDATES] += 1.0
+    _adagrad(p, g, total, control[RATE][0], p.dtype.type(epsilon), _floor(control))
 
 
 def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     decay, epsilon, momentum = settings
-    control[3] += 1.0
-    numbers = map(p.dtype.type, (control[0], decay, 1.0 - decay, epsilon, momentum))
+    control[UPDATES] += 1.0
+    numbers = map(p.dtype.type, (control[RATE][0], decay, 1.0 - decay, epsilon, momentum))
     _rmsprop(p, g, *slots, *numbers, _floor(control))
 
 

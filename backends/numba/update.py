@@ -66,11 +66,15 @@ def join(mail, plan, layer, y, low, high):  # type: ignore[no-untyped-def]
 @part
 def advanced(plan):  # type: ignore[no-untyped-def]
     """(the control array after this update, what ``adam`` takes)."""
-    control, rates, one = line(plan.control, 4), line(plan.rates, plan.changes), np.float32(1)
-    rate = rates[min(np.int64(control[3]), plan.changes - 1)] if plan.changes > 1 else control[0]
-    c1 = plan.beta1 * control[1] + plan.rest1
-    c2 = plan.beta2 * control[2] + plan.rest2
-    updates, root = control[3] + one, np.sqrt(c2)
+    before = line(plan.control, 4)
+    rate, c1, c2, updates = before[0], before[1], before[2], before[3]
+    rates, one = line(plan.rates, plan.changes), np.float32(1)
+    if plan.changes > 1:
+        rate = rates[min(np.int64(updates), plan.changes - 1)]
+    c1 = plan.beta1 * c1 + plan.rest1
+    c2 = plan.beta2 * c2 + plan.rest2
+    updates += one
+    root = np.sqrt(c2)
     floor = plan.floor if np.int64(updates) % plan.every == 0 else np.float32(0)
     betas, keep = (plan.beta1, plan.rest1, plan.beta2, plan.rest2), one - rate * plan.decay
     return (rate, c1, c2, updates), (rate / c1 * root, *betas, plan.epsilon * root, floor, keep)
@@ -201,8 +205,7 @@ def update(mail, plan, worker, fresh):  # type: ignore[no-untyped-def]
     # The others have read these, and read them again after another meeting.
     if worker == 0:
         words(plan.position, 1)[0] = batch + 1
-        after = line(plan.control, 4)
-        after[0], after[1], after[2], after[3] = control
+        line(plan.control, 4)[:] = control
     backward(mail, plan, layers, worker, dz, scratch, spoiled, step)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from backends.dispatch import override
 from backends.numpy.products import blas_threads
+from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
 from backends.reference.gradients import NORM_FLOOR
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
@@ -46,7 +47,7 @@ def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
 
 
 def _flush(control: Array, moment: Array, scratch: Array) -> None:
-    if control[3] % FLUSH_EVERY == 0:
+    if control[UPDATES] % FLUSH_EVERY == 0:
         np.abs(moment, out=scratch)
         moment[scratch < MOMENT_FLOOR] = 0.0
 
@@ -67,8 +68,8 @@ def _scaled(x: Array, square: Array, floor: Any, out: Array) -> None:
 
 def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (velocity,), (momentum, nesterov) = slots, settings
-    control[3] += 1.0
-    rate = control[0]
+    control[UPDATES] += 1.0
+    rate = control[RATE]
     for pb, gb, vb, s in _blocks(p, g, velocity):
         step = gb
         if momentum != 0.0:
@@ -87,18 +88,18 @@ def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> 
 
     rate / c1 * m / (sqrt(v) / root + epsilon), with root = sqrt(c2) taken out of the division.
     """
-    control[1] = beta1 * control[1] + (1.0 - beta1)
-    control[2] = beta2 * control[2] + (1.0 - beta2)
-    control[3] += 1.0
-    root = np.sqrt(control[2])
-    return control[0] / control[1] * root, epsilon * root
+    control[BIAS_1] = beta1 * control[BIAS_1] + (1.0 - beta1)
+    control[BIAS_2] = beta2 * control[BIAS_2] + (1.0 - beta2)
+    control[UPDATES] += 1.0
+    root = np.sqrt(control[BIAS_2])
+    return control[RATE] / control[BIAS_1] * root, epsilon * root
 
 
 @override("adamw")
 @override()
 def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
-    keep = 1.0 - control[0] * decay[0] if decay else 1.0  # AdamW's share of p
+    keep = 1.0 - control[RATE] * decay[0] if decay else 1.0  # AdamW's share of p
     rate, floor = advance_adam(control, beta1, beta2, epsilon)
     for pb, gb, mb, vb, s in _blocks(p, g, m, v):
         if keep != 1.0:
@@ -112,18 +113,18 @@ def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: N
 
 def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (total,), (epsilon,) = slots, settings
-    control[3] += 1.0
+    control[UPDATES] += 1.0
     for pb, gb, tb, s in _blocks(p, g, total):
         tb += np.multiply(gb, gb, out=s)
         _flush(control, tb, s)
         _scaled(gb, tb, epsilon, s)
-        s *= control[0]
+        s *= control[RATE]
         pb -= s
 
 
 def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (v, velocity), (decay, epsilon, momentum) = slots, settings
-    control[3] += 1.0
+    control[UPDATES] += 1.0
     for pb, gb, vb, ub, s in _blocks(p, g, v, velocity):
         _average(control, vb, decay, np.multiply(gb, gb, out=s), s)
         _scaled(gb, vb, epsilon, s)
@@ -133,4 +134,4 @@ def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
             ub += s
             _flush(control, ub, s)
             step = ub
-        pb -= np.multiply(step, control[0], out=s)
+        pb -= np.multiply(step, control[RATE], out=s)

@@ -3,13 +3,14 @@
 p         (n,) parameters, written
 g         (n,) their gradient
 slots     the optimizer's state, (n,) each, written
-control   (4,): [rate, c1, c2, updates done], written; c1 and c2 are Adam's, and others leave them alone
+control   (4,) numbers that change with each update, named in ``backends.reference.control``; written
 settings  the optimizer's numbers, in the order of its first line
 """
 
 from functools import partial
 from typing import Any
 
+from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
 from backends.reference.declaration import kernel
 from backends.reference.signatures import Array, Arrays, Numbers
 
@@ -41,12 +42,12 @@ def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Nu
     (Sutskever et al. 2013). With momentum 0 the velocity is neither read nor written.
     """
     (velocity,), (momentum, nesterov) = slots, settings
-    rate = control[0:1]
-    control[3:4] = control[3:4] + 1.0
+    rate = control[RATE]
+    control[UPDATES] = control[UPDATES] + 1.0
     if momentum == 0.0:
         p[...] = p - rate * g
         return
-    velocity[...] = _flushed(xp, momentum * velocity + g, control[3:4])
+    velocity[...] = _flushed(xp, momentum * velocity + g, control[UPDATES])
     p[...] = p - rate * (g + momentum * velocity if nesterov else velocity)
 
 
@@ -61,14 +62,14 @@ def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: N
     cancellation and is exact to a few roundings in float32.
     """
     (m, v, *largest), (beta1, beta2, epsilon) = slots, settings
-    control[1:2] = beta1 * control[1:2] + (1.0 - beta1)
-    control[2:3] = beta2 * control[2:3] + (1.0 - beta2)
-    control[3:4] = control[3:4] + 1.0
-    rate, c1, c2 = control[0:1], control[1:2], control[2:3]
-    m[...] = _flushed(xp, beta1 * m + (1.0 - beta1) * g, control[3:4])
-    v[...] = _flushed(xp, beta2 * v + (1.0 - beta2) * (g * g), control[3:4])
+    control[BIAS_1] = beta1 * control[BIAS_1] + (1.0 - beta1)
+    control[BIAS_2] = beta2 * control[BIAS_2] + (1.0 - beta2)
+    control[UPDATES] = control[UPDATES] + 1.0
+    rate, c1, c2 = control[RATE], control[BIAS_1], control[BIAS_2]
+    m[...] = _flushed(xp, beta1 * m + (1.0 - beta1) * g, control[UPDATES])
+    v[...] = _flushed(xp, beta2 * v + (1.0 - beta2) * (g * g), control[UPDATES])
     if largest:
-        largest[0][...] = _flushed(xp, xp.maximum(largest[0], v), control[3:4])
+        largest[0][...] = _flushed(xp, xp.maximum(largest[0], v), control[UPDATES])
         v = largest[0]
     p[...] = p - rate / c1 * m / (xp.sqrt(v) / xp.sqrt(c2) + epsilon)
 
@@ -86,7 +87,7 @@ def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: 
     p = p (1 - rate weight_decay), then ``adam``, as torch.optim.AdamW.
     """
     *rest, weight_decay = settings
-    p[...] = p * (1.0 - control[0:1] * weight_decay)
+    p[...] = p * (1.0 - control[RATE] * weight_decay)
     adam(xp, p, g, slots, control, tuple(rest))
 
 
@@ -103,9 +104,9 @@ def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
     total = total + g^2;  p = p - rate g / (sqrt(total) + epsilon)
     """
     (total,), (epsilon,) = slots, settings
-    control[3:4] = control[3:4] + 1.0
-    total[...] = _flushed(xp, total + g * g, control[3:4])
-    p[...] = p - control[0:1] * (g / (xp.sqrt(total) + epsilon))
+    control[UPDATES] = control[UPDATES] + 1.0
+    total[...] = _flushed(xp, total + g * g, control[UPDATES])
+    p[...] = p - control[RATE] * (g / (xp.sqrt(total) + epsilon))
 
 
 @step()
@@ -118,17 +119,17 @@ def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
     With momentum 0 the velocity is neither read nor written.
     """
     (v, velocity, *mean), (decay, epsilon, momentum) = slots, settings
-    rate = control[0:1]
-    control[3:4] = control[3:4] + 1.0
-    v[...] = _flushed(xp, decay * v + (1.0 - decay) * (g * g), control[3:4])
+    rate = control[RATE]
+    control[UPDATES] = control[UPDATES] + 1.0
+    v[...] = _flushed(xp, decay * v + (1.0 - decay) * (g * g), control[UPDATES])
     square = v
     if mean:
-        mean[0][...] = _flushed(xp, decay * mean[0] + (1.0 - decay) * g, control[3:4])
+        mean[0][...] = _flushed(xp, decay * mean[0] + (1.0 - decay) * g, control[UPDATES])
         square = v - mean[0] * mean[0]
         square = xp.where(square < 0, xp.zeros_like(v), square)  # by rounding
     s = g / (xp.sqrt(square) + epsilon)
     if momentum != 0.0:
-        velocity[...] = _flushed(xp, momentum * velocity + s, control[3:4])
+        velocity[...] = _flushed(xp, momentum * velocity + s, control[UPDATES])
         s = velocity
     p[...] = p - rate * s
 

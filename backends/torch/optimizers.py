@@ -8,6 +8,7 @@ import torch
 
 from backends.cupy import update
 from backends.dispatch import FLOATS, Override, override
+from backends.reference.control import RATE, UPDATES
 from backends.reference.gradients import NORM_FLOOR
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
@@ -34,15 +35,15 @@ def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
 
 def _flush(control: Array, *moments: Array) -> None:
     """Only on the CPU: denormal numbers cost a GPU nothing, and to look for them would be six launches."""
-    if control.device.type == "cpu" and int(control[3]) % FLUSH_EVERY == 0:
+    if control.device.type == "cpu" and int(control[UPDATES]) % FLUSH_EVERY == 0:
         for moment in moments:
             torch.hardshrink(moment, MOMENT_FLOOR, out=moment)
 
 
 def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (velocity,), (momentum, nesterov) = slots, settings
-    control[3:4].add_(1.0)
-    rate = control[0:1]
+    control[UPDATES].add_(1.0)
+    rate = control[RATE]
     if momentum == 0.0:
         p.addcmul_(g, rate, value=-1.0)
         return
@@ -74,7 +75,7 @@ def _fused(name: str, p: Array, g: Array, slots: Arrays, control: Array, **setti
         states += [] if settings["amsgrad"] else [[]]
     # The call takes all strides for those of p.
     getattr(torch, f"_fused_{name}_")(
-        [p], [g.contiguous()], *states, [control[3]], lr=control[0], maximize=False, **settings
+        [p], [g.contiguous()], *states, [control[UPDATES][0]], lr=control[RATE][0], maximize=False, **settings
     )
     _flush(control, *slots)
 
@@ -115,22 +116,22 @@ STEPS = (*_adams("adam"), *_adams("adamw"))
 @override("adagrad", devices=("cpu",), available=_has("adagrad"))
 def adagrad_fused(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (epsilon,) = settings
-    control[3:4].add_(1.0)
+    control[UPDATES].add_(1.0)
     _fused("adagrad", p, g, slots, control, lr_decay=0.0, weight_decay=0.0, eps=epsilon)
 
 
 def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (total,), (epsilon,) = slots, settings
-    control[3:4].add_(1.0)
+    control[UPDATES].add_(1.0)
     total.addcmul_(g, g)
     _flush(control, total)
     root = torch.sqrt(total).add_(epsilon)
-    p.addcmul_(torch.div(g, root, out=root), control[0:1], value=-1.0)
+    p.addcmul_(torch.div(g, root, out=root), control[RATE], value=-1.0)
 
 
 def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (v, velocity), (decay, epsilon, momentum) = slots, settings
-    control[3:4].add_(1.0)
+    control[UPDATES].add_(1.0)
     v.mul_(decay).addcmul_(g, g, value=1.0 - decay)
     _flush(control, v)
     root = torch.sqrt(v).add_(epsilon)
@@ -138,4 +139,4 @@ def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
     if momentum != 0.0:
         step = velocity.mul_(momentum).add_(step)
         _flush(control, velocity)
-    p.addcmul_(step, control[0:1], value=-1.0)
+    p.addcmul_(step, control[RATE], value=-1.0)

@@ -59,20 +59,37 @@ def ulps(x: np.ndarray, x64: np.ndarray, scale: np.ndarray | float = 0.0) -> flo
     return float(np.max(np.where(np.isnan(error), np.inf, error), initial=0.0))
 
 
-def softmax_ulp(spread: float, width: int) -> float:
+def absorption(y: np.ndarray) -> float:
+    """Total of the terms that are too small for a sum, in units of u times the sum; the largest over rows.
+
+    A float32 sum S absorbs a term below half its unit in the last place, which is at most u S. One lane that
+    adds term after term, the least favourable order, loses all of them.
+
+    Args:
+        y: (N, C), the terms of each sum divided by the sum.
+    """
+    return float(np.max(np.sum(np.where(y < U, y, 0.0), axis=1), initial=0.0)) / U
+
+
+def softmax_ulp(spread: float, y: np.ndarray) -> float:
     """Softmax: exp(z - max z) turns the rounding of z - max z, up to u spread, into a relative error; and
-    the sum of ``width`` numbers adds that of a sum, sqrt(width) u.
+    the sum of C numbers adds that of a sum, sqrt(C) u, and the terms that it absorbs.
 
     8 ULP, as for other composites, would hold for a few numbers with a spread of a few units only.
+
+    Args:
+        spread: max z - min z, the largest over rows.
+        y: (N, C), the softmax in float64.
     """
-    return COMPOSITE_ULP + spread + sqrt(width)
+    return COMPOSITE_ULP + spread + sqrt(y.shape[1]) + absorption(y)
 
 
-def softmax_slope_ulp(width: int) -> float:
-    """y_i (dy_i - sum_j dy_j y_j) in units of the largest dy. The spread s is not in it: exp(-s) is off by
-    s u, but s exp(-s) is at most 1/e, and its sum over j at most log(width) + 1/e.
+def softmax_slope_ulp(y: np.ndarray) -> float:
+    """y_i (dy_i - sum_j dy_j y_j) in units of the largest dy, for y as in ``softmax_ulp``. The spread s is
+    not in it: exp(-s) is off by s u, but s exp(-s) is at most 1/e, and its sum over j at most log(C) + 1/e.
+    Absorption counts twice, in y and in the sum of dy y.
     """
-    return COMPOSITE_ULP + sqrt(width)
+    return COMPOSITE_ULP + sqrt(y.shape[1]) + 2.0 * absorption(y)
 
 
 def layer(k: float, u: float = U, condition: float = 1.0, few: float = 5.0) -> float:

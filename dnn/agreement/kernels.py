@@ -107,9 +107,10 @@ def judge_activation(
     scale: np.ndarray | float = np.abs(dy)
     keep = np.isfinite(z)  # f'(inf) dy is 0 or NaN, by formula; no network gets there and goes on
     if kind == "softmax":
-        rows = z[np.all(keep, axis=1)]
-        bound = bounds.softmax_ulp(float(np.max(rows.max(axis=1) - rows.min(axis=1))), z.shape[1])
-        slope = bounds.softmax_slope_ulp(z.shape[1])
+        finite = np.all(keep, axis=1)
+        y = wanted[kind][finite]
+        bound = bounds.softmax_ulp(float(np.max(np.ptp(z[finite], axis=1))), y)
+        slope = bounds.softmax_slope_ulp(y)
         scale = np.abs(dy).max(axis=1, keepdims=True)
     size: np.ndarray | float = 0.0
     if ACTIVATIONS[kind].gated:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
 from backends.reference.optimizers import FLUSH_EVERY
 from dnn.agreement.cases import Case, Data, optimizer_variants, unusual_optimizers
 from dnn.agreement.contender import Contender
@@ -69,9 +70,12 @@ def late_level(
         for done, scale, small in ((n, *pair) for n in DONE for pair in scales(n)):
             slots = {slot: {k: MADE_UP.get(slot, usual)(scale * m) for k, m in moments.items()}
                      for slot in start.slots}  # fmt: skip
-            control = np.array([start.control[0] * (1 + done % 3), 0.0, 0.0, done])  # as of a schedule
+            control = np.array(start.control)
+            control[RATE] *= 1 + done % 3  # as of a schedule
+            control[UPDATES] = done
             if isinstance(optimizer, Adam):
-                control[1:3] = 1.0 - optimizer.beta1**done, 1.0 - optimizer.beta2**done
+                control[BIAS_1] = 1.0 - optimizer.beta1**done
+                control[BIAS_2] = 1.0 - optimizer.beta2**done
             values = {k: small * w for k, w in weights.items()}
             state = State(values, slots, control).rounded("float32")
             for network in (truth, *others):

@@ -7,6 +7,7 @@ import numpy as np
 
 import dnn.interop.torch as twin
 from backends import Array, get_backend
+from backends.reference.control import RATE, UPDATES
 from dnn.agreement import native_fit
 from dnn.agreement.cases import Case, Data, FitCase
 from dnn.agreement.contender import Batches, Contender, Network, built
@@ -47,9 +48,9 @@ class NativeNetwork(Network):
     def load(self, state: State) -> None:
         import torch
 
-        self.updates = int(state.control[3])
+        self.updates = int(state.control[UPDATES][0])
         for group in self.optimizer.param_groups:
-            group["lr"] = float(state.control[0])
+            group["lr"] = float(state.control[RATE][0])
         for name, p, axes in convert.twin_parameters(self.module):
             self._put(p, state.values[name], axes)
             own: dict[str, Array] = {"step": torch.tensor(float(self.updates))}
@@ -70,7 +71,7 @@ class NativeNetwork(Network):
                 vector = torch.zeros_like(p) if vector is None else vector
                 slots[slot][name] = self._get(f"{slot} {name}", vector, axes)
         control = np.array(self.start)
-        control[3] = self.updates
+        control[UPDATES] = self.updates
         return State(values, slots, control)
 
     def _batch(self, x: np.ndarray) -> Array:

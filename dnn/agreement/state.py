@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
+from backends.reference.control import UPDATES
 
 Named = dict[str, np.ndarray]
 NOTHING = np.empty(0)
@@ -18,13 +19,13 @@ class State:
 
     values: Named  # parameter name -> float64 array
     slots: dict[str, Named]  # slot name -> parameter name -> float64 array
-    control: np.ndarray  # (4,): [rate, two numbers of the kernel's own, updates done]
+    control: np.ndarray  # (4,), as in ``backends.reference.control``
 
     def tensors(self) -> Named:
         """All of them by the names in records."""
         values = {f"new {name}": v for name, v in self.values.items()}
         slots = {f"{slot} {name}": v for slot, named in self.slots.items() for name, v in named.items()}
-        return {**values, **slots, "updates done": self.control[3:]}
+        return {**values, **slots, "updates done": self.control[UPDATES]}
 
     def rounded(self, dtype: str) -> "State":
         """The same numbers rounded to a dtype, held in float64: what a run in that dtype can start from."""

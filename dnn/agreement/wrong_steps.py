@@ -5,18 +5,19 @@ from typing import Any
 import numpy as np
 
 from backends.dispatch import Kernel
+from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
 from backends.reference.signatures import Array, Arrays, Numbers
 
 
 def adam_epsilon(kernel: Kernel) -> Kernel:
     def adam(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         (m, v), (beta1, beta2, epsilon) = slots, settings
-        control[1] = beta1 * control[1] + (1.0 - beta1)
-        control[2] = beta2 * control[2] + (1.0 - beta2)
-        control[3] += 1.0
+        control[BIAS_1] = beta1 * control[BIAS_1] + (1.0 - beta1)
+        control[BIAS_2] = beta2 * control[BIAS_2] + (1.0 - beta2)
+        control[UPDATES] += 1.0
         m[...] = beta1 * m + (1.0 - beta1) * g
         v[...] = beta2 * v + (1.0 - beta2) * g * g
-        p -= control[0] * np.sqrt(control[2]) / control[1] * m / (np.sqrt(v) + epsilon)
+        p -= control[RATE] * np.sqrt(control[BIAS_2]) / control[BIAS_1] * m / (np.sqrt(v) + epsilon)
 
     return adam
 
@@ -32,8 +33,8 @@ def stale_momentum(kernel: Kernel) -> Kernel:
 
 def late_bias(kernel: Kernel) -> Kernel:
     def adam(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-        if control[3] >= 1000:
-            control[2] = 1.0
+        if control[UPDATES] >= 1000:
+            control[BIAS_2] = 1.0
         kernel(p, g, slots, control, settings)
 
     return adam
@@ -42,7 +43,7 @@ def late_bias(kernel: Kernel) -> Kernel:
 def short_count(kernel: Kernel) -> Kernel:
     def step(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         kernel(p, g, slots, control, settings)
-        control[3] = control[3].astype(np.int64).astype(np.int16)
+        control[UPDATES] = control[UPDATES].astype(np.int64).astype(np.int16)
 
     return step
 
@@ -50,10 +51,10 @@ def short_count(kernel: Kernel) -> Kernel:
 def negative_variance(kernel: Kernel) -> Kernel:
     def step(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         (v, velocity, mean), (decay, epsilon, momentum) = slots, settings
-        control[3] += 1.0
+        control[UPDATES] += 1.0
         v[...] = decay * v + (1.0 - decay) * g * g
         mean[...] = decay * mean + (1.0 - decay) * g
         velocity[...] = momentum * velocity + g / (np.sqrt(np.abs(v - mean * mean)) + epsilon)
-        p -= control[0] * velocity
+        p -= control[RATE] * velocity
 
     return step

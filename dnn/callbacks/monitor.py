@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from backends.errors import InputError, refusing
+from backends.reference.control import RATE
 from dnn.optimizers.schedules import Schedule
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -145,7 +146,7 @@ class ReduceLROnPlateau(Callback):
         return True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        rate = self.model.optimizer_state.control[0:1]
+        rate = self.model.optimizer_state.control[RATE]
         logs["learning_rate"] = now = float(self.model.backend.to_host(rate)[0])
         if self._stalls(logs) and now > self.min_lr:
             rate[...] = max(now * self.factor, self.min_lr)

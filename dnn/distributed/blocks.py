@@ -122,8 +122,8 @@ class BlockedStep(TrainingStep):
     def _compute(self, block: int, out: Array) -> None:
         """Write what one block adds to the batch's sums into ``out``.
 
-        The rows of each block are copied to the same place, so that not even their alignment in memory depends
-        on the number of workers.
+        The rows of each block are copied to the same place: not even their alignment in memory depends on the
+        number of workers.
         """
         network = self.network
         state = network.parameters.state

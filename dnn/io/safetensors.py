@@ -17,7 +17,7 @@ from backends.dispatch import FLOATS
 from backends.errors import InputError, brief, refusing
 from dnn.io.atomic_files import write_atomically
 
-FORMAT, VERSION = "array-api-dnn", 2  # of checkpoints
+FORMAT, VERSION = "array-api-dnn", 1  # of checkpoints
 DTYPES = {
     "float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "int16": "I16",
     "int8": "I8", "uint64": "U64", "uint32": "U32", "uint16": "U16", "uint8": "U8", "bool": "BOOL",

@@ -18,7 +18,7 @@ from dnn.training.state import MADE_WITH, made_with, warn_if_other
 from dnn.validation import settings
 from dnn.validation.settings import Count, NotNegative, Share, require_kind, require_path
 
-FORMAT, VERSION = "array-api-dnn-lbfgs", 2
+FORMAT, VERSION = "array-api-dnn-lbfgs", 1
 HISTORY = ("evaluations", "loss", "gradient_norm")
 
 
@@ -119,7 +119,8 @@ def load_state(path: str | Path, backend: Backend) -> State:
     kinds = KeyError, TypeError, ValueError, OverflowError
     with refusing(kinds, f"state {path} does not fit together:", refuse=CheckpointError):
         state = _assemble(about, arrays, backend)
-    warn_if_other(about.get(MADE_WITH), made_with(backend))
+        before = require_kind(MADE_WITH, about[MADE_WITH], dict)
+    warn_if_other(before, made_with(backend))
     return state
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from backends import Backend, InputError
 from backends.dispatch import Kernel
+from backends.reference.control import RATE, UPDATES
 from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
 from dnn.validation.settings import Checked, require_number, require_positive
@@ -63,7 +64,7 @@ class Optimizer(Checked):
 
     @property
     def kernel_alone(self) -> bool:
-        """Whether its step is the usual kernel's, which may be taken place by place, and nothing else."""
+        """Whether its step is the usual kernel and nothing else."""
         return type(self).bind is Optimizer.bind and (self.clip_norm, self.clip_value) == (None, None)
 
     def settings(self) -> tuple[Any, ...]:
@@ -80,9 +81,7 @@ class Optimizer(Checked):
     def config(self) -> dict[str, Any]:
         """Name and settings as JSON values."""
         rate = self.learning_rate.config() if isinstance(self.learning_rate, Schedule) else self.learning_rate
-        # As older files have it: no variants that are off.
-        given = {n: v for n, v in asdict(self).items() if v or n not in self.variants}
-        return {"name": self.name, **given, "learning_rate": rate}
+        return {"name": self.name, **asdict(self), "learning_rate": rate}
 
 
 class OptimizerState:
@@ -90,7 +89,7 @@ class OptimizerState:
 
     Attributes:
         vectors: slot name -> (n,) vector beside the parameters.
-        control: (4,) on the device: [rate, two numbers of the kernel's own, updates done].
+        control: (4,) on the device; its places are named in ``backends.reference.control``.
         rates: (R,), the rate of each update, and of all after them.
         step: takes one update from the gradients that are there; no arguments, no host read.
     """
@@ -102,7 +101,7 @@ class OptimizerState:
         rate = optimizer.learning_rate
         table = rate.rates() if isinstance(rate, Schedule) else np.asarray([rate])
         self.rates = rates = backend.from_host(table.astype(backend.dtype_name))
-        self.control[0:1] = rates[0:1]
+        self.control[RATE] = rates[0:1]
         kernel = optimizer.bind(backend)
         arrays = (parameters.values, parameters.gradients, tuple(self.vectors.values()), self.control)
         parts: list[Callable[[], None]] = [partial(kernel, *arrays, optimizer.settings())]
@@ -116,7 +115,7 @@ class OptimizerState:
 
         def next_rate() -> None:
             xp, control = backend.xp, self.control
-            gather(rates, xp.astype(xp.minimum(control[3:4], last), xp.int64), control[0:1], 1.0)
+            gather(rates, xp.astype(xp.minimum(control[UPDATES], last), xp.int64), control[RATE], 1.0)
 
         if table.size > 1:
             parts.insert(0, next_rate)

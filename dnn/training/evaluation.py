@@ -42,7 +42,7 @@ def chunks(
     network: Network, x: Array | Rows, chunk: int, training: bool = False
 ) -> Iterator[tuple[int, int, Array]]:
     """x piece by piece as (start, stop, batch as ``Network.forward`` takes it), buffers reserved."""
-    backend, scale = network.backend, network.scale_of(x)
+    backend, scale = network.backend, network.scale
     xp, gather = backend.xp, row_gatherer(backend, x)
     n = int(x.shape[0])
     chunk = min(chunk, n)

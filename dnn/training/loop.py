@@ -16,11 +16,10 @@ from dnn.training.callback import Callback, Progress, by_place
 from dnn.training.evaluation import evaluate
 from dnn.training.history import History
 from dnn.training.runners import make_runner
-from dnn.training.state import BLOCKS, MADE_WITH, StateError, TrainingState, made_with
+from dnn.training.state import MADE_WITH, StateError, TrainingState, made_with
 from dnn.training.step import TrainingStep
 from dnn.training.stream import Stream
 from dnn.training.totals import Totals
-from dnn.validation.arrays import dtype_name
 from dnn.validation.examples import Examples
 
 VALIDATION_BATCH = 1000  # examples at a time at an epoch's end, as ``Sequential.evaluate`` has it
@@ -131,22 +130,14 @@ class Training:
     @cached_property
     def facts(self) -> dict[str, Any]:
         """What decides every number of this training, as JSON values. It is asked for only where a state is
-        taken: it reads all data. Of 1 block nothing is said, as in states of older versions.
+        taken: it reads all data.
         """
         network, b = self.network, self.batches
-        config, blocks = network.config(), b.make_step.blocks
-        config.pop("uint8_scale")
-        if isinstance(b, Batches):
-            # States of versions without Rescaling say no scale: uint8 was divided by 255, all else as it is.
-            config["layers"] = config["layers"][network.picked :]
-            scale = network.scale_of(b.examples.x)
-            if scale != (1 / 255 if dtype_name(b.examples.x) == "uint8" else 1.0):
-                config["scale"] = scale
         return {
-            "model": config, "optimizer": network.optimizer.config(), "dtype": network.backend.dtype_name,
-            "seed": network.seed, "data": b.data, "batch_size": b.batch_size, "shuffle": b.shuffle,
-            "steps_per_epoch": b.steps, MADE_WITH: made_with(network.backend) | b.how,
-            **({} if blocks == 1 else {BLOCKS: blocks}),
+            "model": network.config(), "optimizer": network.optimizer.config(),
+            "dtype": network.backend.dtype_name, "seed": network.seed, "data": b.data,
+            "batch_size": b.batch_size, "shuffle": b.shuffle, "steps_per_epoch": b.steps,
+            "blocks": b.make_step.blocks, MADE_WITH: made_with(network.backend) | b.how,
         }  # fmt: skip
 
     def take(self, epoch: int, updates: int) -> TrainingState:

@@ -10,7 +10,7 @@ from typing import Any
 from backends.plan import Plan, PlannedLayer
 from dnn.layers import Dense, Flatten
 from dnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
-from dnn.measures import MEASURES, Measure
+from dnn.metrics import METRICS, Metric
 from dnn.network import Network
 from dnn.training.step import TrainingStep
 from dnn.validation.rows import Rows
@@ -30,7 +30,7 @@ def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
     layers: list[Any] = list(network.layers[network.picked :])
     if len(layers) > 1 and type(layers[0]) is Flatten:
         layers = layers[1:]
-    measures = network.measures(True)
+    measures = network.metrics_for(True)
     x = _matrix(step.x, network) if _can_be_planned(step, layers, measures) else None
     if x is None:
         return None
@@ -43,7 +43,7 @@ def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
     )  # fmt: skip
 
 
-def _can_be_planned(step: TrainingStep, layers: list[Any], measures: Sequence[Measure]) -> bool:
+def _can_be_planned(step: TrainingStep, layers: list[Any], measures: Sequence[Metric]) -> bool:
     """Whether a plan can describe the update: Dense layers that end in the logits or softmax of the loss."""
     network = step.network
     loss = network.goal
@@ -53,7 +53,7 @@ def _can_be_planned(step: TrainingStep, layers: list[Any], measures: Sequence[Me
         and isinstance(loss, CategoricalCrossentropy) and type(loss) in KNOWN
         and loss.label_smoothing == 0.0 and loss.ignored is None
         and step.y.ndim == 1 and step.weights is None
-        and tuple(measures) in ((), (MEASURES["accuracy"],))
+        and tuple(measures) in ((), (METRICS["accuracy"],))
     )  # fmt: skip
 
 

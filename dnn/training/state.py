@@ -14,16 +14,15 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.errors import brief
 from dnn.io.notices import warn
-from dnn.measures import MEASURES
+from dnn.metrics import METRICS
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
 
 MADE_WITH = "made_with"  # the one fact that may differ where a training goes on, which is said
-BLOCKS = "blocks"
 CALLBACK = "callback "  # how the names of the callbacks' arrays begin in a training state
-OURS = ("loss", "seconds", *MEASURES)
+OURS = ("loss", "seconds", *METRICS)
 """Numbers of an epoch that are a fit's, whether it measures them or not; others are what callbacks added."""
 
 
@@ -73,9 +72,8 @@ def made_with(backend: Backend) -> dict[str, Any]:
     return {name: fact for name, fact in backend.describe().items() if name not in ("reason", "processor")}
 
 
-def warn_if_other(before: Any, now: Mapping[str, Any]) -> None:
+def warn_if_other(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Say so where a state was made with another library, version or number of threads than goes on now."""
-    before = before if isinstance(before, dict) else now  # states of older versions do not say
     if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
         then, here = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
         warn(f"the saved state was made with {brief(then)}, here it is {brief(here)}; the same bits are not "
@@ -93,10 +91,11 @@ def places(model: Network, totals: Array) -> dict[str, Array]:
 
 def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any]) -> None:
     """Put a state into a compiled model; StateError, with nothing written: it is of another training."""
-    begun = {BLOCKS: 1, **state.facts}
-    for name, wanted in {BLOCKS: 1, **facts}.items():
-        if name != MADE_WITH and begun.get(name) != wanted:
-            got = f"the training state has another {name}: {brief(begun.get(name))}"
+    for name, wanted in facts.items():
+        found = state.facts.get(name)
+        fits = isinstance(found, dict) if name == MADE_WITH else found == wanted
+        if not fits:
+            got = f"the training state has another {name}: {brief(found)}"
             raise StateError(got, brief(wanted), "resume with what it was begun with")
     here = places(model, totals)
     saved = {name for name in state.arrays if not name.startswith(CALLBACK)}
@@ -108,7 +107,7 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
         if array.shape != tuple(place.shape) or str(array.dtype) != dtype:
             got = f"array {name!r} of the training state is {array.dtype} {array.shape}"
             raise StateError(got, f"{dtype} {tuple(place.shape)}")
-    warn_if_other(state.facts.get(MADE_WITH), facts[MADE_WITH])
+    warn_if_other(state.facts[MADE_WITH], facts[MADE_WITH])
     model.parameters.clear()
     for name, place in here.items():
         place[...] = model.backend.from_host(np.ascontiguousarray(state.arrays[name]))

@@ -65,7 +65,7 @@ class TrainingStep:
         self.index = backend.zeros((1, self.size), dtype=backend.xp.int64)
         self.batch_weights = None if self.weights is None else backend.zeros(self.size)
         self._gather, self._gather_x = backend.kernel("gather_rows"), row_gatherer(backend, self.x)
-        self.scale = network.scale_of(self.x)
+        self.scale = network.scale
         self.reserve()
 
     def reserve(self) -> None:

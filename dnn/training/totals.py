@@ -11,7 +11,7 @@ class Totals:
     """
 
     def __init__(self, network: Network, weighted: bool = False, classes: bool = True) -> None:
-        self.network, self.classes, measures = network, classes, network.measures(classes)
+        self.network, self.classes, measures = network, classes, network.metrics_for(classes)
         self.names = ("loss", *(measure.name for measure in measures))
         sizes = [measure.size(network.outputs) for measure in measures]
         self._raw = all(measure.raw for measure in measures)  # nobody asks for the network's own outputs

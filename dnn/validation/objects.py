@@ -9,7 +9,7 @@ from inspect import Signature, signature
 from typing import Any
 
 from backends.errors import InputError, unknown
-from dnn.validation.settings import LATER, natural_number
+from dnn.validation.settings import natural_number
 
 
 class _Closing(ABCMeta):
@@ -61,10 +61,10 @@ class Described:
 
     def config(self) -> dict[str, Any]:
         """The arguments that make this layer again, as JSON values."""
-        defaults = {name: p.default for name, p in signature(type(self)).parameters.items()}
-        defaults["trainable"] = True  # also where the constructor does not take it
-        given = {name: getattr(self, name) for name in ("name", *defaults)}
-        return {n: plain(v) for n, v in given.items() if n not in LATER or v != defaults[n]}
+        names = dict.fromkeys(("name", *signature(type(self)).parameters))
+        if not getattr(self, "trainable", True):  # also where the constructor does not take it
+            names["trainable"] = None
+        return {name: plain(getattr(self, name)) for name in names}
 
 
 def made_again(layer_class: type[Any], settings: Mapping[str, Any]) -> Any:

@@ -17,9 +17,6 @@ import numpy as np
 from backends.errors import InputError, shown, unknown
 
 T = TypeVar("T")
-LATER = frozenset(("trainable", "use_bias", "dilation", "groups", "pos_weight", "ceil_mode",
-                   "count_include_pad", "ignore_index"))  # fmt: skip
-"""Settings that files of older versions lack; they are written down only where they are not the default."""
 
 
 def require(fits: bool, argument: str, value: Any, expected: str, cure: str = "") -> None:

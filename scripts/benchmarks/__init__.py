@@ -10,8 +10,6 @@ worker      one contender, a slice at a time, in this process
 rotation    all of them in turn
 quartiles   what is compared: lower quartiles, and how sure they are
 ratios      ours against theirs, and the bounds that must hold
-profile     what one of our updates is made of
-saving      what it costs a training to save its state
+race        seconds of training to a test accuracy
 report      table, JSON and picture of a rotation
-sweep       how time grows with batch, width, depth, threads and samples, and the same three of it
 """

@@ -16,15 +16,6 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(statistics.median(values), min(values), max(values))
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """Of ours / theirs, number by number: never of one rotation's by another's.
-
-    >>> ratio([1.0, 4.0], [2.0, 8.0])
-    Spread(value=0.5, low=0.5, high=0.5)
-    """
-    return spread([a / b for a, b in zip(ours, theirs, strict=True)])
-
-
 OURS = ("numpy", "numba", "torch")
 KERAS = ("keras-jax", "keras-torch", "keras-tensorflow")
 Requirement = tuple[tuple[str, ...], tuple[str, ...], float]

@@ -1,4 +1,4 @@
-"""What a person sees of a rotation: a table, JSON, and a picture; and the tables of one of our updates."""
+"""What a person sees of a rotation: a table, JSON and a picture."""
 
 import os
 import platform
@@ -127,12 +127,3 @@ def draw(results: Results, path: Path) -> None:
         axes.grid(axis="x", alpha=0.3)
         axes.set_axisbelow(True)
         axes.legend(loc="upper right")
-
-
-def profile_table(profile: dict[str, Any]) -> str:
-    """One of our updates, part by part."""
-    total = profile["total"]
-    rows = [[part, f"{ms:.3f}", f"{ms / total:.0%}"] for part, ms in profile["parts"].items()]
-    rows.append(["update", f"{total:.3f}", "100%"])
-    rows.append(["without the clocks", f"{profile['plain']:.3f}", ""])
-    return columns([profile["name"], "ms", "share"], rows, ruled=True)

@@ -42,11 +42,6 @@ def slices(name: str, settings: Settings, times: int, timeout: float = 900.0) ->
         yield {"name": name, **found}
 
 
-def run_one(name: str, settings: Settings) -> Measurement:
-    """One slice in a process of its own."""
-    return next(slices(name, settings, 1))
-
-
 def rotate(
     names: Sequence[str] | None,
     settings: Settings,

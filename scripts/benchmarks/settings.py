@@ -33,7 +33,6 @@ class Settings:
     threads: int | None = None  # of the products; None: as many as the library takes by itself
     precision: str = "float32"  # of our products and the floors' on CUDA: "float32" or "tf32"
     unroll: int = 25  # updates in one CUDA graph, for the contenders that replay our updates as graphs
-    limit: int | None = None  # only the first so many training examples; None: all
     seed: int = 0  # of weights and shuffles
 
     def __post_init__(self) -> None:
@@ -42,9 +41,8 @@ class Settings:
         object.__setattr__(self, "hidden", tuple(positive_integer("hidden", n) for n in self.hidden))
         for name in ("batch", "updates", "chunk", "unroll"):
             positive_integer(name, getattr(self, name))
-        for name in ("threads", "limit"):
-            if getattr(self, name) is not None:
-                positive_integer(name, getattr(self, name))
+        if self.threads is not None:
+            positive_integer("threads", self.threads)
 
 
 def from_json(text: str) -> Settings:

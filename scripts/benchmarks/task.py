@@ -82,7 +82,7 @@ def load(settings: Settings, device: str | None = None) -> Task:
 
         data = load_dataset(settings.dataset, settings.data_dir)
         parts, shape = (data.x_train, data.y_train, data.x_test, data.y_test), data.image_shape
-    available = min(len(parts[0]), settings.limit or len(parts[0]))
+    available = len(parts[0])
     n = available // settings.batch * settings.batch
     if n == 0:
         raise InputError(f"batch is {settings.batch}, expected at most the {available} training examples")

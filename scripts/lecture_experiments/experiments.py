@@ -108,6 +108,7 @@ _STEPS = (
                epochs=100),
 )  # fmt: skip
 
+LINEAR = ", no hidden layer"
 _FEATURES = {"zoning": "means of zones", "pca": "principal components (PCA)", "hog": "edge directions (HOG)"}
 
 STEPS = tuple(experiment.name for experiment in _STEPS)
@@ -121,10 +122,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
             *(_depth(n, activation) for activation in ("sigmoid", "relu") for n in DEPTHS),
             *(Experiment(f"width-{n}", _hidden(2, n, "sigmoid"), hidden=(n, n)) for n in WIDTHS),
             *(_batch(size) for size in BATCHES),
-            *(
-                Experiment(f"features-{k}", f"{v}, no hidden layer", (), features=k)
-                for k, v in _FEATURES.items()
-            ),
+            *(Experiment(f"features-{k}", v + LINEAR, (), features=k) for k, v in _FEATURES.items()),
         )
     }
 )

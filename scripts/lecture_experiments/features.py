@@ -15,9 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnn.datasets import Dataset
-from lecture_experiments.chinese import LINEAR
-from lecture_experiments.experiments import EXPERIMENTS
-from lecture_experiments.grids import Grid, per_cent
+from lecture_experiments.experiments import EXPERIMENTS, LINEAR
 
 Floats = NDArray[np.float32]
 ZONES, COMPONENTS, DIRECTIONS = 7, 50, 9
@@ -81,12 +79,12 @@ def with_features(name: str, data: Dataset) -> Dataset:
     return replace(data, x_train=x[:n], x_test=x[n:])
 
 
-def sparsity_grid(data: Dataset, many: int = 2000) -> Grid:
+def sparsity_grid(data: Dataset, many: int = 2000) -> list[list[str]]:
     """How many numbers an image becomes, and how many of them are 0 in the first ``many`` training images."""
     images = _pixels(data.x_train[:many], data)
     made = {"pixels": images.reshape(len(images), -1)}
     for e in EXPERIMENTS.values():
         if e.features:
             made[e.about.removesuffix(LINEAR)] = FEATURES[e.features](images, images)
-    rows = [[about, str(x.shape[1]), per_cent(float((x == 0).mean()))] for about, x in made.items()]
+    rows = [[about, str(x.shape[1]), f"{100 * (x == 0).mean():.1f} %"] for about, x in made.items()]
     return [["features", "numbers for an image", "of these are 0"], *rows]

@@ -8,7 +8,7 @@ from backends import Backend
 from dnn.datasets import Dataset
 from dnn.sequential import Sequential
 from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, Experiment
-from lecture_experiments.grids import Grid
+from lecture_experiments.tables import Grid
 
 Sizes = Mapping[str, list[float]]
 """Experiment -> root mean square of the gradient of each layer's weights, from the image to the output."""

@@ -9,8 +9,8 @@ from dnn.datasets import Dataset
 from dnn.random import host_normal, stream_key
 from dnn.sequential import Sequential
 from lecture_experiments.experiments import EXPERIMENTS
-from lecture_experiments.grids import Grid, per_cent
 from lecture_experiments.run import Outcome, Results
+from lecture_experiments.tables import Grid, per_cent
 
 NOISE = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Standard deviations of the noise that is added to pixels, as a share of their range."""

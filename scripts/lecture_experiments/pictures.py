@@ -11,9 +11,9 @@ from dnn.datasets import Dataset
 from dnn.sequential import Sequential
 from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, NAMES, STEPS
 from lecture_experiments.gradients import Sizes
-from lecture_experiments.grids import Grid, share
 from lecture_experiments.paths import Film, Surface
 from lecture_experiments.run import Outcome
+from lecture_experiments.tables import Grid, number
 
 TICKS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 30, 50, 100)
 SMALL = 8
@@ -190,7 +190,7 @@ def noise(figure: Any, grid: Grid) -> None:
     axes = figure.subplots()
     (_, *strengths), *lines = grid
     for about, *values in lines:
-        axes.plot(list(map(float, strengths)), list(map(share, values)), "o-", ms=4, label=about)
+        axes.plot(list(map(float, strengths)), list(map(number, values)), "o-", ms=4, label=about)
     axes.set(xlabel="standard deviation of the noise, where pixels go from 0 to 1", ylim=(0, 100))
     axes.set(title="test accuracy under noise that was not there in training")
     axes.set_yticks(range(0, 101, 20), [f"{tick} %" for tick in range(0, 101, 20)])

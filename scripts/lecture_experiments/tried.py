@@ -18,8 +18,8 @@ from dnn.optimizers import Adam
 from dnn.optimizers.schedules import OneCycle
 from dnn.sequential import Sequential
 from lecture_experiments.experiments import USUAL
-from lecture_experiments.grids import Grid
 from lecture_experiments.run import kept
+from lecture_experiments.tables import Grid, per_cent
 
 HEADINGS = ["settings", "epochs", "right of the images held out"]
 SHARE = 6  # one of so many training images is held out
@@ -162,5 +162,5 @@ def tried_grid(
             say(f"{settings.about} ...")
             found = train(settings, data, backend, passes, seed)
             write_json(path, asdict(found))
-        rows.append([settings.about, str(passes), f"{100 * found.accuracy:.2f} %"])
+        rows.append([settings.about, str(passes), per_cent(found.accuracy, 2)])
     return [HEADINGS, *rows]

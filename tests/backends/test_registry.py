@@ -150,10 +150,10 @@ def test_auto_takes_the_fastest_and_says_what_would_be_faster(only, able, driver
 
 def test_auto_raises_what_the_last_one_lacks(only):
     only(CPUS, driver=False)
-    with pytest.raises(BackendUnavailable, match="^torch on cuda is missing"):
+    with pytest.raises(BackendUnavailable, match=r"^torch on cuda is missing"):
         get_backend("auto", "cuda")
     only((), driver=True)
-    with pytest.raises(BackendUnavailable, match="^numpy is missing"):
+    with pytest.raises(BackendUnavailable, match=r"^numpy is missing"):
         get_backend("auto")
 
 
@@ -162,7 +162,7 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch):
         raise ModuleNotFoundError(f"No module named {name!r}", name="numba")
 
     monkeypatch.setattr(registry.importlib, "import_module", missing)
-    with pytest.raises(BackendUnavailable, match="^numba is not installed; pip install numba$"):
+    with pytest.raises(BackendUnavailable, match=r"^numba is not installed; pip install numba$"):
         get_backend("numba")
     with pytest.raises(BackendUnavailable, match=r"^backend 'torch' cannot run \(No module .* torch$"):
         get_backend("torch")

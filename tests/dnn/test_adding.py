@@ -14,10 +14,10 @@ from dnn.agreement import cases, get_contender, make_oracle, samples
 from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import Sizes
 from dnn.checkpoints import CheckpointError, load_model
-from dnn.measures import MEASURES
+from dnn.metrics import METRICS
 
 TABLES = (LAYERS, LOSSES, OPTIMIZERS, SCHEDULES)
-ALL = (*TABLES, MEASURES, ACTIVATIONS)
+ALL = (*TABLES, METRICS, ACTIVATIONS)
 
 LAYER = '''
 import numpy as np
@@ -206,9 +206,11 @@ class SignSGD(Optimizer):
     slots = ()
 
     def bind(self, backend):
+        from backends.reference.control import RATE, UPDATES
+
         def step(parameters, gradients, slots, control, settings):
-            parameters -= control[0:1] * backend.xp.sign(gradients)
-            control[3:4] += 1.0
+            parameters -= control[RATE] * backend.xp.sign(gradients)
+            control[UPDATES] += 1.0
 
         return step
 
@@ -271,7 +273,7 @@ def test_a_cell_that_runs_again_replaces_what_it_registered(load):
     first, second = load("mine", MINE), load("mine", MINE)
     assert first.Shift is not second.Shift
     assert LAYERS["Shift"] is second.Shift
-    assert MEASURES["largest_error"].batch.function is second.largest_error
+    assert METRICS["largest_error"].batch.function is second.largest_error
     with pytest.raises(InputError, match="layer 'Dense' is there already"):
         dnn.register(type("Dense", (Dense,), {}))
     with pytest.raises(InputError, match="metric 'accuracy' is there already"):

@@ -57,10 +57,8 @@ def test_a_copy_is_a_model_of_its_own(backend, copied):
 @pytest.mark.parametrize("copied", WAYS)
 def test_before_it_is_compiled(copied):
     model = Sequential([Dense(3)], input_shape=(6,), backend="numpy", seed=1)
-    model.uint8_scale = 0.25
     other = copied(model)
     assert other.loss is None
-    assert other.uint8_scale == 0.25
     assert same_bits(weights(other), weights(model))
     assert (other.backend is model.backend) == (copied is not through_pickle)
 

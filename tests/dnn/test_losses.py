@@ -281,7 +281,6 @@ def test_weights_of_a_yes_are_saved_and_refused(tmp_path):
             BinaryCrossentropy(pos_weight=bad)
     with pytest.raises(InputError, match="pos_weight has 2 numbers, expected 3, one for each output"):
         model.compile(BinaryCrossentropy(pos_weight=(1.0, 2.0)))
-    assert BinaryCrossentropy().settings() == {}  # as in files of older versions
     model.compile(BinaryCrossentropy(pos_weight=[1.0, 2.0, 3.0]))
     model.save(tmp_path / "m.safetensors")
     assert load_model(tmp_path / "m.safetensors", model.backend).loss == BinaryCrossentropy((1.0, 2.0, 3.0))

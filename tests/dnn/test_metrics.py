@@ -1,95 +1,203 @@
-"""The metrics against scikit-learn's, and what they refuse."""
+"""Metrics beside the loss: natural for each loss, and what metrics= asks for."""
 
 import numpy as np
 import pytest
-import sklearn.metrics as theirs
-from helpers import small_data, small_model
+from helpers import Kept, small_data
 
 from backends import InputError, get_backend
-from dnn import (
-    BinaryCrossentropy,
-    Hinge,
-    MeanSquaredError,
-    confusion_matrix,
-    precision,
-    recall,
-    top_k_accuracy,
-)
-from dnn.measures import MEASURES
-
-LABELS = np.random.default_rng(1).integers(0, 6, 300)
-FOUND = np.where(np.random.default_rng(2).random(300) < 0.6, LABELS, (LABELS + 1) % 6)
-SCORES = np.random.default_rng(3).normal(size=(300, 6))
+from dnn import SGD, BinaryCrossentropy, Dense, Hinge, MeanSquaredError, Sequential
+from dnn.metrics import METRICS, metric_of
 
 
-@pytest.mark.parametrize("classes", [None, 6, 8])
-def test_confusion_matrix_precision_and_recall(classes):
-    every = np.arange(classes or 6)
-    np.testing.assert_array_equal(
-        confusion_matrix(LABELS, FOUND, classes), theirs.confusion_matrix(LABELS, FOUND, labels=every)
-    )
-    options = {"labels": every, "average": None, "zero_division": 0}
-    for ours, other in ((precision, theirs.precision_score), (recall, theirs.recall_score)):
-        np.testing.assert_allclose(ours(LABELS, FOUND, classes), other(LABELS, FOUND, **options), rtol=1e-15)
+def fitted(outputs, last, loss, y, backend, **options):
+    model = Sequential([Dense(outputs, last)], input_shape=(6,), backend=backend, seed=1)
+    model.compile(loss, SGD(0.1), **options)
+    x, _ = small_data()
+    history = model.fit(x, y, batch_size=10, epochs=2, validation_data=(x, y)).history
+    return model.predict(x), model.evaluate(x, y), history
 
 
-@pytest.mark.parametrize("k", [1, 2, 5, 6, 9])
-def test_top_k_accuracy(k):
-    expected = theirs.top_k_accuracy_score(LABELS, SCORES, k=k) if k < 6 else 1.0
-    assert top_k_accuracy(LABELS, SCORES, k) == pytest.approx(expected, rel=1e-15)
+def test_a_multi_label_model_is_judged_output_by_output(backend):
+    x, _ = small_data()
+    y = (x[:, :4] > 0).astype(np.float32)
+    p, found, history = fitted(4, "sigmoid", "binary_crossentropy", y, backend)
+    assert found.accuracy == pytest.approx(np.mean((p > 0.5) == (y > 0.5)), rel=1e-6)
+    assert history["val_accuracy"][-1] == pytest.approx(found.accuracy)
+    assert found.accuracy != pytest.approx(np.mean(p.argmax(1) == y.argmax(1)), abs=1e-3)
 
 
-def test_rows_are_taken_for_their_class():
-    rows = np.eye(6)[LABELS]
-    np.testing.assert_array_equal(confusion_matrix(rows, SCORES), confusion_matrix(LABELS, SCORES.argmax(1)))
-    assert top_k_accuracy(rows, SCORES, 2) == top_k_accuracy(LABELS, SCORES, 2)
-    assert confusion_matrix([0, 1, 1], np.eye(2)[[0, 1, 0]]).tolist() == [[1, 0], [1, 1]]
+def test_a_regression_reports_the_mean_absolute_error_and_no_accuracy(backend):
+    x, _ = small_data()
+    y = x[:, :2] * np.float32(3)
+    p, found, history = fitted(2, "linear", "mean_squared_error", y, backend)
+    names = {"loss", "mean_absolute_error", "r2"}
+    assert set(history) == {"seconds", *names, *(f"val_{name}" for name in names)}
+    assert found.mean_absolute_error == pytest.approx(np.mean(np.abs(p - y)), rel=1e-5)
+    with pytest.raises(AttributeError, match="accuracy was not measured"):
+        found.accuracy  # noqa: B018
+    assert repr(found).startswith("Evaluation(loss=")
 
 
-def test_ties_are_in_the_top_and_usually_that_is_five():
-    assert top_k_accuracy(LABELS, SCORES) == top_k_accuracy(LABELS, SCORES, 5)
-    assert top_k_accuracy([0, 1, 2], np.zeros((3, 3)), k=1) == 1.0
+def test_squared_error_on_class_numbers_is_still_a_classification():
+    _, y = small_data()
+    _, found, history = fitted(3, "softmax", "mean_squared_error", y, get_backend("numpy"))
+    assert "accuracy" in history
+    assert tuple(found) == (found.loss, found.accuracy)
 
 
-def test_no_examples():
-    empty = np.zeros(0, dtype=int)
-    assert confusion_matrix(empty, empty, 2).tolist() == [[0, 0], [0, 0]]
-    assert confusion_matrix(empty, empty).shape == (0, 0)
-    assert precision(empty, empty, 2).tolist() == recall(empty, empty, 2).tolist() == [0.0, 0.0]
-    assert top_k_accuracy(empty, np.zeros((0, 3))) == 0.0
+def test_targets_of_another_form_have_their_own_measures_in_the_validation():
+    x, y = small_data()
+    model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    model.compile("mean_squared_error")
+    rows = np.eye(3, dtype=np.float32)[y]
+    history = model.fit(x, y, epochs=2, validation_data=(x, rows)).history
+    assert [*history] == ["loss", "accuracy", "seconds", "val_loss", "val_mean_absolute_error", "val_r2"]
+    wanted = np.abs(model.predict(x) - rows).mean()
+    assert history["val_mean_absolute_error"][-1] == pytest.approx(wanted, rel=1e-5)
 
 
-def test_of_a_model():
-    x, y = small_data(200)
-    model = small_model(get_backend("numpy"))
-    model.fit(x, y, batch_size=20, epochs=5)
-    counts, p = confusion_matrix(y, model.predict(x)), model.predict(x)
-    assert np.trace(counts) / 200 == pytest.approx(model.evaluate(x, y).accuracy)
-    assert top_k_accuracy(y, p, 1) == pytest.approx(model.evaluate(x, y).accuracy)
+def test_metrics_say_what_is_measured():
+    _, y = small_data()
+    backend = get_backend("numpy")
+    _, found, history = fitted(3, "softmax", "categorical_crossentropy", y, backend, metrics=())
+    assert set(history) == {"loss", "val_loss", "seconds"}
+    assert len(found) == 1
+    x, _ = small_data()
+    _, found, _ = fitted(1, "linear", "mean_squared_error", x[:, 0], backend, metrics=("accuracy",))
+    assert 0 <= found.accuracy <= 1
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: confusion_matrix([0, 1], [0]), "labels are 2 and predictions 1"),
-        (lambda: confusion_matrix([0, 3], [0, 1], 3), "classes is 3, expected more than the class number 3"),
-        (lambda: confusion_matrix([0, -1], [0, 1]), "labels has shape .*expected class numbers"),
-        (lambda: precision([0, 1], np.ones((2, 1))), r"predictions has shape \(2, 1\).*p\[:, 0\] > 0.5"),
-        (lambda: recall([0.0, 1.0], [0, 1]), "labels has shape .*dtype float64"),
-        (lambda: top_k_accuracy([0, 1], np.zeros((2, 3)), 0), "k is 0"),
-        (lambda: top_k_accuracy([0, 3], np.zeros((2, 3)), 1), r"scores have shape \(2, 3\)"),
-        (lambda: top_k_accuracy([0, 1], np.zeros((3, 3)), 1), r"\(3, 3\), expected \(2, C\)"),
-        (lambda: top_k_accuracy([0, 1], np.zeros(2), 1), r"scores have shape \(2,\)"),
-    ],
-)
-def test_refused(call, message):
-    with pytest.raises(InputError, match=message):
-        call()
+def furthest(y, outputs):
+    """The largest error of each example."""
+    return abs(outputs - y).max(1)
+
+
+def mean_output(y, outputs):
+    return outputs.mean()
+
+
+def test_r2_is_scikit_learns(backend):
+    """Also where the mean is large beside the spread, and in batches of odd sizes."""
+    metrics = pytest.importorskip("sklearn.metrics")
+    x, _ = small_data()
+    for shift in (0.0, 3000.0):
+        y = x[:, :2] * np.float32(3) + np.float32(shift)
+        model = Sequential([Dense(2)], input_shape=(6,), backend=backend, seed=1)
+        model.compile("mean_squared_error", metrics=["r2", "mse"])
+        values = model.parameters.to_host()
+        values["dense_1.b"] += np.float32(shift)
+        model.parameters.load(values)
+        p = model.predict(x)
+        for batch in (7, 50):
+            found = model.evaluate(x, y, batch_size=batch)
+            wanted = metrics.r2_score(y.astype("f8"), p.astype("f8"))
+            assert 1 - found.r2 == pytest.approx(1 - wanted, rel=3e-4 if shift else 1e-5)
+            assert found.mean_squared_error == pytest.approx(found.loss, rel=1e-5)
+
+
+def test_r2_of_batches_that_do_not_count_and_of_one_example():
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng, backend = np.random.default_rng(2), get_backend("numpy", dtype="float64")
+    (t, p), kept = rng.normal(5.0, size=(2, 20, 2)), np.zeros(1 + 3 * 2)
+    for rows, counts in ((slice(0, 3), np.zeros(3)), (slice(3, 4), np.ones(1)), (slice(4, 20), None)):
+        METRICS["r2"].add(backend, MeanSquaredError(), kept, p[rows], t[rows], counts)
+    assert METRICS["r2"].value(kept, 17) == pytest.approx(metrics.r2_score(t[3:], p[3:]), rel=1e-12)
+
+
+def test_r2_of_targets_that_are_all_equal():
+    for bias, wanted in ((0.0, 0.0), (2.0, 1.0)):
+        model = Sequential([Dense(1)], input_shape=(6,), backend=get_backend("numpy"))
+        model.compile("mean_squared_error", metrics=["r2"])
+        model.parameters.load(
+            {"dense_1.W": np.zeros((6, 1), "f4"), "dense_1.b": np.full(1, bias, "f4")}
+        )  # fmt: skip
+        assert model.evaluate(small_data()[0], np.full(50, 2.0, "f4")).r2 == wanted
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
+def test_functions_of_your_own(make_backend, name):
+    x, _ = small_data()
+    y = x[:, :2] * np.float32(3)
+    if name == "torch":
+
+        def worst(y, outputs):
+            return abs(outputs - y).amax(1)
+    else:
+        worst = furthest
+    asked = [worst, "mae", mean_output]
+    p, found, history = fitted(2, "linear", "mse", y, make_backend(name), metrics=asked)
+    assert list(history) == [
+        "loss", worst.__name__, "mean_absolute_error", "mean_output", "seconds",
+        *(f"val_{n}" for n in ("loss", worst.__name__, "mean_absolute_error", "mean_output")),
+    ]  # fmt: skip
+    assert found[1] == pytest.approx(np.abs(p - y).max(1).mean(), rel=1e-5)
+    assert found.mean_output == pytest.approx(p.mean(), abs=1e-6)
+    assert found[1] == pytest.approx(history[f"val_{worst.__name__}"][-1])
+
+
+def test_they_see_what_predict_gives(backend):
+    """And not the logits that the loss takes."""
+    _, y = small_data()
+
+    def smallest(y, outputs):
+        return outputs[:, 0]
+
+    p, found, _ = fitted(3, "softmax", "categorical_crossentropy", y, backend, metrics=[smallest, "acc"])
+    assert found.smallest == pytest.approx(p[:, 0].mean(), rel=1e-5)
+    assert found.accuracy == pytest.approx(np.mean(p.argmax(1) == y))
+    p, found, _ = fitted(3, "softmax", "categorical_crossentropy", y, backend, metrics=["mae"])
+    assert found.mean_absolute_error == pytest.approx(np.abs(p - np.eye(3)[y]).mean(), rel=1e-5)
+
+
+def test_a_training_with_several_goes_on_with_the_same_bits(make_backend):
+    x, _ = small_data()
+    rows = x[:, :2] * np.float32(3)
+
+    def model():
+        made = Sequential([Dense(2)], input_shape=(6,), backend=make_backend("numpy"))
+        made.compile("mse", metrics=["mae", "r2", mean_output])
+        return made
+
+    kept = Kept()
+    whole = model().fit(x, rows, batch_size=8, epochs=2, callbacks=[kept]).history
+    again = model().fit(x, rows, batch_size=8, epochs=2, resume=kept.states[9]).history
+    assert {n: v for n, v in whole.items() if n != "seconds"} == {
+        n: v for n, v in again.items() if n != "seconds"
+    }
+
+
+def loss(y, outputs):
+    return outputs[:, 0]
+
+
+@pytest.mark.parametrize(("metrics", "words"), [
+    (("acuracy",), "did you mean"), ("accuracy", "expected a list or a tuple"), ((3,), "metric"),
+    ((lambda y, o: o,), "expected a function made by def"), ((loss,), "other than loss"),
+    (("mae", "mean_absolute_error"), "expected different names"),
+])  # fmt: skip
+def test_refused(metrics, words):
+    _, y = small_data()
+    with pytest.raises(InputError, match=words):
+        fitted(3, "softmax", "categorical_crossentropy", y, get_backend("numpy"), metrics=metrics)
+
+
+@pytest.mark.parametrize("name", ["loss", "seconds", "epoch", "val_mine", "my own"])
+def test_names_that_a_history_has_or_cannot_have(name):
+    with pytest.raises(InputError, match="a metric is named"):
+        metric_of(mean_output, name)
+
+
+def test_a_function_of_a_wrong_shape_is_refused():
+    def twice(y, outputs):
+        return outputs
+
+    with pytest.raises(InputError, match=r"metric twice returned shape \(10, 3\), expected \(10,\)"):
+        fitted(3, "softmax", "mse", small_data()[1], get_backend("numpy"), metrics=[twice])
 
 
 def test_count_correct(backend):
     def correct(outputs, targets, loss):
-        right = MEASURES["accuracy"].batch(backend, loss, outputs, backend.from_host(targets))
+        right = METRICS["accuracy"].batch(backend, loss, outputs, backend.from_host(targets))
         return float(backend.xp.sum(right))
 
     outputs = backend.from_host(np.asarray([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], dtype="f4"))

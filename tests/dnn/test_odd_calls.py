@@ -20,7 +20,7 @@ from hostile import TIMES, assert_sentence
 
 import dnn
 from backends import BackendUnavailable, InputError, get_backend
-from dnn import callbacks, checkpoints, datasets, lbfgs, metrics
+from dnn import callbacks, checkpoints, datasets, lbfgs
 from dnn.callbacks.training_checkpoint import read_state, write_state
 from dnn.commands import rewinding, run_folder
 from dnn.interop import torch as interop
@@ -167,10 +167,6 @@ def usual():
                                       "settings": dnn.LBFGS(max_iterations=3), "watch": None}),
         "save_state": (lbfgs.save_state, {"state": lbfgs_state(), "path": "made", "backend": b}),
         "load_state": (lbfgs.load_state, {"path": loaded("lbfgs"), "backend": b}),
-        "confusion_matrix": (metrics.confusion_matrix, {"labels": Y, "predictions": Y, "classes": 3}),
-        "precision": (metrics.precision, {"labels": Y, "predictions": Y, "classes": 3}),
-        "recall": (metrics.recall, {"labels": Y, "predictions": Y, "classes": None}),
-        "top_k_accuracy": (metrics.top_k_accuracy, {"labels": Y, "scores": X, "k": 2}),
         "load_dataset": (datasets.load_dataset, {"name": "digits", "data_dir": ".", "download": False}),
         "load_csv": (datasets.load_csv, {"path": loaded("table.csv"), "target": "c", "delimiter": ","}),
         "load_image_folder": (datasets.load_image_folder, {"path": "nowhere", "size": (8, 8), "grey": True,

@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from helpers import same_bits
+from helpers import MAX_SECONDS, same_bits
 
 from backends import get_backend
 from dnn import Dense, Sequential
@@ -63,9 +63,9 @@ def test_a_child_process_has_a_model_of_its_own(how):
     receive, send = context.Pipe(duplex=False)
     child = context.Process(target=_in_a_child, args=("numpy", send, *([here] if how == "fork" else [])))
     child.start()
-    assert receive.poll(60)
+    assert receive.poll(MAX_SECONDS)
     first, trained = receive.recv()
-    child.join(60)
+    child.join(MAX_SECONDS)
     assert child.exitcode == 0
     assert same_bits(first, before)
     assert same_bits(here.predict(rows(20)), before)

@@ -15,15 +15,13 @@ import pytest
 from command_lines import assert_refused, run, run_here
 from documents import figures
 from helpers import small_model
-from lecture_experiments import grids, noise, presets, readme, tables, tried
-from lecture_experiments.chinese import chinese
+from lecture_experiments import measured, noise, tables, tried
 from lecture_experiments.experiments import EXPERIMENTS, STEPS, duration
 from lecture_experiments.run import Outcome, Results
 from PIL import Image
 
 from backends import InputError, get_backend
 from dnn import SGD, Adam, BatchNormalization, Conv2D, Dense, Dropout, OneCycle, RandomElastic, Sequential
-from dnn.commands.ensemble import Ensemble
 from dnn.commands.presets import PRESETS
 from dnn.datasets import load_dataset
 from dnn.layers import Layer, RandomTranslation
@@ -139,16 +137,20 @@ def outcome(name, **values):
     return Outcome(**{f.name: values.get(f.name, 0) for f in fields(Outcome)} | {"name": name, **values})
 
 
+def row_of(outcome):
+    return dict(zip(*tables.experiments_grid([outcome]), strict=True))
+
+
 def test_each_experiment_is_what_the_pages_figures_say_of_it():
     for row in docs_rows():
         experiment = EXPERIMENTS[row["experiment"]]
-        made = tables.row(outcome(experiment.name, history={}, updates=experiment.updates(60_000)))
+        made = row_of(outcome(experiment.name, history={}, updates=experiment.updates(60_000)))
         for name in ("hidden", "activation", "goal", "search", "batch", "updates"):
             assert made[name] == row[name], (experiment.name, name)
         wanted = {"sgd": SGD(0.1), "adam": Adam(1e-3), "L-BFGS": None}[row["search"]]
         assert experiment.optimizer == wanted
-    made = tables.row(outcome("linear", history={"loss": [0.5, 0.25]}, test_accuracy=0.98768, seconds=1.6))
-    assert [made[name] for name in ("training loss", "accuracy", "s")] == ["0.2500", "0.9877", "2"]
+    made = row_of(outcome("linear", history={"loss": [0.5, 0.25]}, test_accuracy=0.98768))
+    assert [made[name] for name in ("training loss", "accuracy")] == ["0.2500", "0.9877"]
 
 
 def test_how_long_an_experiment_takes_by_hand():
@@ -200,45 +202,56 @@ def test_noise_has_the_strength_it_says():
 
 def test_rows_are_joined_and_put_in_order():
     old, new = [["h", "a"], ["x", "1"], ["y", "2"]], [["h", "a"], ["y", "3"], ["z", "4"]]
-    assert grids.joined(old, new) == [["h", "a"], ["x", "1"], ["y", "3"], ["z", "4"]]
-    assert (grids.joined(old, []), grids.joined([], new)) == (old, new)
+    assert tables.join(old, new) == [["h", "a"], ["x", "1"], ["y", "3"], ["z", "4"]]
+    assert (tables.join(old, []), tables.join([], new)) == (old, new)
     other = [["h", "b"], ["y", "5"]]
-    assert grids.joined(old, other) == other
-    assert grids.in_order([["h"], ["c"], ["a"], ["b"]], "abc") == [["h"], ["a"], ["b"], ["c"]]
-    assert (grids.per_cent(0.1234), grids.share("12.3 %"), grids.share("5")) == ("12.3 %", 12.3, 5.0)
+    assert tables.join(old, other) == other
+    assert tables.join([["h"], ["c"], ["a"], ["b"]], [], "abc") == [["h"], ["a"], ["b"], ["c"]]
+    assert (tables.per_cent(0.1234), tables.number("12.3 %"), tables.number("5")) == ("12.3 %", 12.3, 5.0)
 
 
 @pytest.mark.parametrize("text", ["h,a\nx,y\n", "h,a\nx,1,2\n", "h,a\n", ""])
 def test_figures_that_are_none_are_refused(tmp_path, text):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(InputError, match="cannot be read"):
-        grids.read(tmp_path / "a.csv")
+        tables.read(tmp_path / "a.csv")
 
 
-def test_rows_of_presets_by_hand():
+def test_rows_of_presets_by_hand(monkeypatch):
     """Means of accuracies and of probabilities, of which one run has neither; other epochs are refused."""
+    runs, models = {}, {}
 
-    def made(seed, accuracy, epochs=3, held=0, p=((0.9, 0.1), (0.6, 0.4))):
-        model = SimpleNamespace(predict=lambda x: np.asarray(p)[: len(x)])
-        return presets.Run("quick", epochs, seed, held, accuracy, Ensemble([], [model]))
+    def made(name, seed, accuracy, epochs=3, held=0, p=((0.9, 0.1), (0.6, 0.4))):
+        config = {"preset": "quick", "seed": seed, "epochs": epochs, "hold_out": held}
+        runs[name] = measured.Run(Path(name), config, "numpy", accuracy, 1.0)
+        models[name] = SimpleNamespace(predict=lambda x: np.asarray(p)[: len(x)])
 
+    def rows(*names):
+        return measured.run_grids(names, data, get_backend("numpy"))
+
+    monkeypatch.setattr(measured, "read_run", runs.get)
+    monkeypatch.setattr(measured, "load_run", lambda path, open_backend: ({}, models[path.name]))
     data = SimpleNamespace(
         x_test=range(2), y_test=np.asarray([0, 1]), x_train=range(9), y_train=np.asarray([1] * 8 + [0])
     )
-    one, two = made(0, 0.9), made(2, 0.8, p=((0.7, 0.3), (0.2, 0.8)))
-    (row,) = presets._rows([one, two], data, presets._reached)  # 0.8 and 0.4, 0.6: both right
-    assert row == ["quick", "3", "90.00 %", "-", "80.00 %", "-", "-", "85.00 %", "100.00 %", "30.00"]
-    assert presets._rows([one], data, presets._reached) == [["quick", "3", "90.00 %", *"-------"]]
+    made("one", 0, 0.9)
+    made("two", 2, 0.8, p=((0.7, 0.3), (0.2, 0.8)))
+    made("longer", 1, 0.9, epochs=4)
+    made("held", 0, 0.9, held=1)
+    made("unsure", 0, 0.9, held=2)
+    row = ["quick", "3", "90.00 %", "-", "80.00 %", "-", "-", "85.00 %", "100.00 %", "30.00"]
+    assert rows("one", "two") == {"presets": [measured.HEADINGS["presets"], row]}  # 0.8 and 0.4, 0.6: right
+    assert rows("one")["presets"][1:] == [["quick", "3", "90.00 %", *"-------"]]
     with pytest.raises(InputError, match=r"quick had \[3, 4\] epochs"):
-        presets._rows([one, made(1, 0.9, epochs=4)], data, presets._reached)
-    (row,) = presets._rows([made(0, 0.9, held=1)], data, presets._sure)  # of the test 0.6 is wrong
-    assert row == ["quick", "3", "35.00", "0.9000", "50.00 %", "100.00 %"]
-    (row,) = presets._rows([made(0, 0.9, held=2)], data, presets._sure)
-    assert row == ["quick", "3", "35.00", "-", "-", "-"]
+        rows("one", "longer")
+    sure = [["quick", "3", "35.00", "0.9000", "50.00 %", "100.00 %"]]  # of the test 0.6 is wrong
+    assert rows("held", "one")["sure"][1:] == sure
+    assert rows("unsure")["sure"][1:] == [["quick", "3", "35.00", "-", "-", "-"]]
 
 
 def docs_rows():
-    return list(csv.DictReader((DOCS / "lecture.csv").read_text(encoding="utf-8").splitlines()))
+    heading, *rows = tables.read(DOCS / "lecture.csv")
+    return [dict(zip(heading, row, strict=True)) for row in rows]
 
 
 def cells_of(path):
@@ -246,11 +259,16 @@ def cells_of(path):
 
 
 def docs_grids():
-    return {path.stem.removeprefix("lecture-"): grids.read(path) for path in DOCS.glob("lecture-*.csv")}
+    return {path.stem.removeprefix("lecture-"): tables.read(path) for path in DOCS.glob("lecture-*.csv")}
+
+
+def docs_tables():
+    """Every table of the lecture's pages."""
+    return tables.experiment_tables(tables.read(DOCS / "lecture.csv")) | docs_grids()
 
 
 def readme_grids():
-    found = {name: grids.read(tables.grid_file(DOCS, name)) for name in tables.README}
+    found = {name: tables.read(tables.csv_file(DOCS, name)) for name in tables.README}
     return {"presets": docs_grids()["presets"], **found}
 
 
@@ -259,7 +277,8 @@ def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path, name):
     """Writing what docs/lecture.csv holds changes no byte of docs/."""
     page = (DOCS / name).read_bytes()
     (tmp_path / name).write_bytes(page)
-    assert tables.write(docs_rows(), docs_grids(), tmp_path) == tmp_path / name
+    grids = {"experiments": tables.read(DOCS / "lecture.csv"), **docs_grids()}
+    assert tables.write(grids, tmp_path) == tmp_path / name
     assert (tmp_path / name).read_bytes() == page
     for path in DOCS.glob("lecture*.csv"):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
@@ -273,7 +292,7 @@ def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path, name):
 @pytest.mark.parametrize("name", sorted(set(tables.PAGES) - set(tables.LECTURES)))
 def test_the_readme_has_the_table_of_its_csv(name):
     page, words = (DOCS / name).read_text(encoding="utf-8"), tables.PAGES[name]
-    made = {table: grids.markdown(grid, words) for table, grid in readme_grids().items()}
+    made = {table: tables.markdown(grid, words) for table, grid in readme_grids().items()}
     assert sorted(re.findall(r"<!-- table: (\w+) -->\n\|", page)) == sorted(made)
     assert tables.fill(page, made) == page
 
@@ -283,22 +302,26 @@ def test_what_presets_reached_is_read_from_their_folders(tmp_path):
     for folder, *options in (("a", "--seed", 1), ("b", "--seed", 3), ("held", "--hold-out", 300)):
         preset = ("--preset", "quick", "--epochs", 3, "--batch-size", 50, "--quiet", "--run-dir")
         assert run_here("train", *SMALL, *options, *preset, tmp_path / folder).returncode == 0
-    old = [presets.REACHED, ["cnn", "9", *"-----", "99.00 %", "-", "-"], ["best", "9", *["1.00 %"] * 7, "-"]]
-    (tmp_path / "lecture-presets.csv").write_text(grids.as_csv(old), encoding="utf-8")
+    old = [
+        measured.HEADINGS["presets"],
+        ["cnn", "9", *"-----", "99.00 %", "-", "-"],
+        ["best", "9", *["1.00 %"] * 7, "-"],
+    ]
+    (tmp_path / "lecture-presets.csv").write_text(tables.as_csv(old), encoding="utf-8")
     (tmp_path / "lecture.md").write_text("<!-- table: presets -->\n<!-- end -->\n", encoding="utf-8")
     runs = [tmp_path / name for name in ("a", "b", "held")]
     result = run_here("lecture", *SMALL, "--presets", *runs, "--out", tmp_path)
     assert result.returncode == 0, result.stderr
-    found = grids.read(tmp_path / "lecture-presets.csv")
+    found = tables.read(tmp_path / "lecture-presets.csv")
     assert [row[0] for row in found] == ["preset", "best", "quick", "cnn"]
     assert found[1:4:2] == old[:0:-1]
     one, two = (json.loads((run / "result.json").read_text())["test_accuracy"] for run in runs[:2])
     cells = ["quick", "3", "-", f"{100 * one:.2f} %", "-", f"{100 * two:.2f} %", "-"]
     assert found[2][:-2] == [*cells, f"{50 * (one + two):.2f} %"]
-    assert abs(grids.share(found[2][-2]) - 50 * (one + two)) < 20
-    (sure,) = grids.read(tmp_path / "lecture-sure.csv")[1:]
+    assert abs(tables.number(found[2][-2]) - 50 * (one + two)) < 20
+    (sure,) = tables.read(tmp_path / "lecture-sure.csv")[1:]
     assert sure[:2] == ["quick", "3"]
-    assert len(sure) == len(presets.SURE)
+    assert len(sure) == len(measured.HEADINGS["sure"])
     assert "| best | 9 |" in (tmp_path / "lecture.md").read_text(encoding="utf-8")
     more = run_here("train", *SMALL, "--hidden", 8, "--epochs", 1, "--quiet", "--run-dir", tmp_path / "none")
     assert more.returncode == 0
@@ -311,19 +334,19 @@ def test_settings_are_tried_on_images_held_out(tmp_path):
     assert run_here("train", *SMALL, *held).returncode == 0
     about = tried.TRIED["elastic"].about
     old = [tried.HEADINGS, [about, "9", "1.00 %"], ["cnn: another", "9", "2.00 %"]]
-    (tmp_path / "lecture-tried.csv").write_text(grids.as_csv(old), encoding="utf-8")
+    (tmp_path / "lecture-tried.csv").write_text(tables.as_csv(old), encoding="utf-8")
     command = ("lecture", *SMALL, "--epochs", 1, "--out", tmp_path, "--tried")
     result = run_here(*command, "deep-plain")
     assert result.returncode == 0, result.stderr
     result = run_here(*command, "elastic,deep-dropout-2")
     assert result.returncode == 0, result.stderr
-    rows = grids.read(tmp_path / "lecture-tried.csv")
+    rows = tables.read(tmp_path / "lecture-tried.csv")
     right = json.loads((tmp_path / "run" / "result.json").read_text())["held_out_accuracy"]
     made = json.loads((tmp_path / "results" / "tried-elastic.json").read_text())
     assert right == made["accuracy"] > 0.3
     assert rows[1] == [about, "3", f"{100 * right:.2f} %"]
     assert 0.0 < made["loss"] < 2.5
-    last = [["cnn: another", "9"], ["deep: the same, dropout 0.2", "6"], ["deep: the same, no dropout", "6"]]
+    last = [["deep: the same, dropout 0.2", "6"], ["deep: the same, no dropout", "6"], ["cnn: another", "9"]]
     assert [row[:2] for row in rows[2:]] == last
     again = run_here(*command, "elastic")
     assert (again.returncode, again.stderr) == (0, "")
@@ -389,10 +412,10 @@ def test_what_the_defaults_reach_is_read_from_their_folders(tmp_path):
     folders = [tmp_path / "0", tmp_path / "2"]
     result = run_here("lecture", "--dataset", "digits", "--presets", *folders, "--out", tmp_path)
     assert result.returncode == 0, result.stderr
-    head, row = grids.read(tmp_path / "readme-defaults.csv")
+    head, row = tables.read(tmp_path / "readme-defaults.csv")
     results = [json.loads((run / "result.json").read_text()) for run in folders]
     first, last = (100 * found["test_accuracy"] for found in results)
-    assert head == readme.DEFAULT_ROWS
+    assert head == measured.HEADINGS["defaults"]
     accuracies = [f"{first:.2f} %", "-", f"{last:.2f} %", f"{(first + last) / 2:.2f} %"]
     assert row == [results[0]["backend_used"], *accuracies, f"{results[0]['seconds']:.1f}"]
     assert f"| {row[0]} | {first:.2f} % | - |" in page.read_text(encoding="utf-8")
@@ -425,7 +448,7 @@ def test_the_readmes_other_tables_are_made_of_what_was_measured(tmp_path):
     )
     result = run_here("lecture", "--dataset", "digits", *asked)
     assert result.returncode == 0, result.stderr
-    levels = [row[1:] for row in grids.read(tmp_path / "readme-agreement.csv")]
+    levels = [row[1:] for row in tables.read(tmp_path / "readme-agreement.csv")]
     assert levels == [
         ["numpy", "native PyTorch"],
         ["0.75", "0.50"],
@@ -434,10 +457,10 @@ def test_the_readmes_other_tables_are_made_of_what_was_measured(tmp_path):
         ["-", "-"],
         ["-", "-"],
     ]
-    assert grids.read(tmp_path / "readme-accuracy.csv")[1:] == [
+    assert tables.read(tmp_path / "readme-accuracy.csv")[1:] == [
         ["native PyTorch", "98.494 %", "0.052", "-0.010"]
     ]
-    head, row = grids.read(tmp_path / "readme-speed.csv")
+    head, row = tables.read(tmp_path / "readme-speed.csv")
     assert head == ["backend", "ms", "PyTorch eager", "JAX, epoch in one jit"]
     assert row == ["numpy", "2.00", "0.50", "2.00"]
     for name in ("n", "o", "none"):
@@ -469,25 +492,28 @@ def test_accuracies_in_the_text_are_those_of_a_file(name):
 
 def test_each_cell_of_a_table_is_translated():
     """But for names that both languages have, such as numbers."""
-    made = "".join(tables.markdown(docs_rows(), chinese).values())
-    made += "".join(grids.markdown(grid, chinese) for grid in (docs_grids() | readme_grids()).values())
+    made = "".join(
+        tables.markdown(grid, tables.chinese) for grid in (docs_tables() | readme_grids()).values()
+    )
     cells = {cell.strip() for line in made.splitlines() for cell in line.strip("|").split("|")}
-    cells -= {"preset", *PRESETS, *readme.CHECKED.values(), *readme.OTHERS.values()}
+    cells -= {"preset", *PRESETS, *measured.CHECKED.values(), *measured.OTHERS.values()}
     assert not [cell for cell in cells if re.search("[a-z]{3}", cell) and not re.search("[一-鿿]", cell)]
 
 
 def test_prose_survives_and_tables_are_replaced(tmp_path):
     page = (DOCS / "lecture.md").read_text(encoding="utf-8")
-    rows = [{**row, "accuracy": "0.5000"} for row in docs_rows()]
-    filled = tables.fill(page, tables.markdown(rows))
+    halves = [[*row.values()] for row in ({**row, "accuracy": "0.5000"} for row in docs_rows())]
+    made = tables.experiment_tables([tables.COLUMNS, *halves])
+    filled = tables.fill(page, {name: tables.markdown(grid) for name, grid in made.items()})
     prose = [[line for line in text.splitlines() if line[:1] != "|"] for text in (page, filled)]
     assert prose[0] == prose[1]
     assert filled.count("| 50.00 % |") == sum(map(len, tables.TABLES.values()))
 
 
 def test_a_table_without_results_or_without_an_end_is_left_alone():
-    rows = [row for row in docs_rows() if row["experiment"].startswith("depth-")]
-    made = tables.markdown(rows)
+    rows = [[*row.values()] for row in docs_rows() if row["experiment"].startswith("depth-")]
+    made = tables.experiment_tables([tables.COLUMNS, *rows])
     assert list(made) == ["depth"]
+    made = {"depth": tables.markdown(made["depth"])}
     page = "a\n<!-- table: steps -->\nold\n<!-- end -->\n<!-- table: depth -->\nb\n"
     assert tables.fill(page, made) == page

@@ -15,9 +15,8 @@ AUTO = {"backend": "auto", "dtype": "float32", **HOW}
 MNIST = {"dataset": "mnist", "data_dir": None}
 RUN = {"json": False, "allow_nonfinite": False}
 EXAMPLE = {"seed": 0, "seeds": 3, **AUTO}
-TIMED = {"contenders": None, "rotations": None, "updates": None, "batch_size": 100, "hidden": [500, 500],
-         "activation": "sigmoid", "threads": None, "profile": None, "saving": None, "sweep": None,
-         "race": False}  # fmt: skip
+TIMED = {"contenders": None, "rotations": None, "updates": 1200, "batch_size": 100, "hidden": [500, 500],
+         "activation": "sigmoid", "threads": None, "race": False}  # fmt: skip
 # Command -> what it needs, and its options.
 DEFAULTS = {
     "train": ("", {
@@ -44,8 +43,6 @@ DEFAULTS = {
                      "epochs": None, "limit": None, "out": None, "presets": None, "agreement": None,
                      "speed": None, "tried": None, "seed": 0}),
     "gpu_check": ("", {"parts": None, "device": "cuda", "data_dir": None, "json": None}),
-    "faults": ("", {"backends": "numpy,torch", "kills": 100, "write_errors": 20, "worker_kills": 0,
-                    "seed": 0}),
     "classify_texts": ("", {**EXAMPLE, "epochs": 8, "columns": 4096, "files": None}),
     "find_anomalies": ("", {**EXAMPLE, "epochs": 100, "normal": [0, 1, 2, 3, 4], "bottleneck": 8,
                             "dataset": "digits", "data_dir": None, "limit": 10_000}),
@@ -76,18 +73,13 @@ SAID = [
     ("agree", "--quick --seed 1 --derived --json --epochs 2 --seeds 3 --limit 4 --report r",
      {"quick": True, "seed": 1, "derived": True, "json": True, "epochs": 2, "seeds": 3, "limit": 4,
       "report": "r"}),
-    ("benchmark",
-     "--contenders a b --rotations 1 --updates 2 --batch-size 3 --hidden 4 --threads 5 --profile",
-     {"contenders": ["a", "b"], "rotations": 1, "updates": 2, "batch_size": 3, "hidden": [4], "threads": 5,
-      "profile": "numpy"}),
-    ("benchmark", "--saving --json j --picture p",
-     {"saving": "numpy", "json": Path("j"), "picture": Path("p")}),
+    ("benchmark", "--contenders a b --rotations 1 --updates 2 --batch-size 3 --hidden 4 --threads 5",
+     {"contenders": ["a", "b"], "rotations": 1, "updates": 2, "batch_size": 3, "hidden": [4], "threads": 5}),
+    ("benchmark", "--race --json j --picture p", {"race": True, "json": Path("j"), "picture": Path("p")}),
     ("lecture", "--list --quick --epochs 1 --limit 2 --out o --presets a b --agreement c --speed d --seed 3",
      {"list": True, "quick": True, "epochs": 1, "limit": 2, "out": Path("o"),
       "presets": [Path("a"), Path("b")], "agreement": [Path("c")], "speed": Path("d"), "seed": 3}),
     ("gpu_check", "--json j --parts p", {"json": Path("j"), "parts": "p"}),
-    ("faults", "--kills 1 --write-errors 2 --worker-kills 3 --seed 4",
-     {"kills": 1, "write_errors": 2, "worker_kills": 3, "seed": 4}),
     ("classify_texts", "--epochs 1 --seed 2 --seeds 3 --columns 4 --files a b",
      {"epochs": 1, "seed": 2, "seeds": 3, "columns": 4, "files": [Path("a"), Path("b")]}),
     ("find_anomalies", "--normal 7 8 --bottleneck 2 --limit 3",
@@ -139,7 +131,7 @@ def test_what_train_is_told_is_known_from_what_it_takes_by_itself(options, monke
 @pytest.mark.parametrize(
     ("command", "words"),
     [("train", "--on-nan other"), ("train", "x"), ("evaluate", ""), ("predict", "a"), ("export", "a"),
-     ("classify_texts", "--files a"), ("benchmark", "--race --saving")],
+     ("classify_texts", "--files a"), ("benchmark", "--race x")],
 )  # fmt: skip
 def test_what_no_command_takes_is_refused(command, words, options, capsys):
     with pytest.raises(SystemExit) as stop:

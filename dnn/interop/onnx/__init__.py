@@ -1,7 +1,8 @@
-"""Our networks in ONNX files, which other programs run, and back.
+"""Networks as ONNX files, which onnxruntime and other programs run.
 
-``save_onnx`` and ``to_onnx`` write what ``predict`` does, ``from_onnx`` reads it again. Layers and
-activations of your own get their nodes in ``LAYER_NODES`` and ``ACTIVATION_NODES``.
+``save_onnx`` and ``to_onnx`` write what ``predict`` does. This library does not read ONNX files: use
+``save_model`` and ``load_model``. Layers and activations of your own get their nodes in ``LAYER_NODES`` and
+``ACTIVATION_NODES``.
 
 >>> import numpy as np
 >>> from dnn import Dense, Sequential
@@ -13,10 +14,6 @@ activations of your own get their nodes in ``LAYER_NODES`` and ``ACTIVATION_NODE
 from dnn.interop.onnx.activations import ACTIVATION_NODES
 from dnn.interop.onnx.graph import Value, Writer
 from dnn.interop.onnx.layers import LAYER_NODES, NoNodes
-from dnn.interop.onnx.read import ONNXError, export_options, from_onnx
 from dnn.interop.onnx.write import save_onnx, to_onnx
 
-__all__ = [
-    "ACTIVATION_NODES", "LAYER_NODES", "NoNodes", "ONNXError", "Value", "Writer", "export_options",
-    "from_onnx", "save_onnx", "to_onnx",
-]  # fmt: skip
+__all__ = ["ACTIVATION_NODES", "LAYER_NODES", "NoNodes", "Value", "Writer", "save_onnx", "to_onnx"]

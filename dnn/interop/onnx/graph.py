@@ -7,7 +7,6 @@ there is none between two convolutions, where the second would undo the first.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +65,6 @@ class Graph:
         taken: names of parameters, which nothing else gets.
 
     Attributes:
-        axes: parameter -> in which order its axes were written.
         inputs, outputs: by name, what goes in and what comes out.
     """
 
@@ -76,7 +74,6 @@ class Graph:
         self.outputs: list[Any] = []
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
-        self.axes: dict[str, tuple[int, ...]] = {}
         self._names = set(taken)
         self._turned: dict[str, Value] = {}
 
@@ -135,10 +132,6 @@ class Graph:
     def _info(self, name: str, shape: Shape, dtype: str) -> Any:
         return self.onnx.helper.make_tensor_value_info(name, self.element_type(dtype), ["batch", *shape])
 
-    def checksum(self) -> int:
-        """Of all constants."""
-        return zlib.crc32(b"".join(constant.raw_data for constant in self.initializers))
-
     def as_model(self, about: Mapping[str, str], producer: str = "", version: str = "") -> Any:
         """The onnx.ModelProto; ``about``: its metadata."""
         make = self.onnx.helper
@@ -162,7 +155,6 @@ class Writer:
         name, held = f"{self.name}.{short}", {**self.layer.value, **self.layer.state}
         array = single(name, self.layer.backend.to_host(held[short]))
         order = tuple(range(array.ndim)) if axes is None else axes
-        self.graph.axes[name] = order
         return self.graph.add_array(name, array.transpose(order))
 
     def constant(self, short: str, value: Any, dtype: str = DTYPE) -> str:

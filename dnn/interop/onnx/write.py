@@ -1,4 +1,4 @@
-"""Our networks as ONNX models: the graph, and what a reader wants to know beside it."""
+"""Our networks as ONNX models: the graph, and the metadata beside it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from dnn.io.atomic_files import write_atomically
 from dnn.layers import Layer
 from dnn.layers.layer import Shape
 from dnn.sequential import Sequential
-from dnn.validation.objects import plain
 from dnn.validation.settings import is_text, look_up, require_bool, require_kind, require_list, require_path
 
-PROJECT, VERSION, CLASS_NAMES = "array-api-dnn", 1, "class_names"
-"""Keys of a file's metadata, and the version of what stands there under the first."""
+PROJECT = "array-api-dnn"
+CLASS_NAMES = "class_names"
+"""Key in a file's metadata."""
 INPUTS = (DTYPE, "uint8", "int64")
 LARGEST = 2**31 - 2**20
 """Bytes of weights: a file of this format ends at 2 GiB."""
@@ -26,37 +26,24 @@ X, LOGITS, PROBABILITIES, OUTPUTS = "x", "logits", "probabilities", "outputs"
 
 
 def network_graph(
-    layers: Sequence[Layer], input_shape: Shape, input_dtype: str = DTYPE, scale: float = 1.0,
-    logits: bool = False,
-) -> Graph:  # fmt: skip
+    layers: Sequence[Layer], input_shape: Shape, input_dtype: str = DTYPE, logits: bool = False
+) -> Graph:
     """Built layers in a row, from "x" to "probabilities", "logits" or "outputs".
 
     Args:
-        scale: what x is multiplied with before.
         logits: leave out the last activation.
     """
     held = (f"{layer.name}.{short}" for layer in layers for short in {**layer.value, **layer.state})
     graph = Graph({X, LOGITS, PROBABILITIES, OUTPUTS, *held})
     x, wanted = graph.begin(X, input_shape, input_dtype), DTYPE if layers[0].below is None else "int64"
-    steps: list[tuple[str, list[str], dict[str, Any]]] = []
     if input_dtype != wanted:
-        steps.append(("Cast", [], {"to": graph.element_type(wanted)}))
-    if scale != 1.0:
-        steps.append(("Mul", [graph.add_number(f"{X}.scale", scale)], {}))
-    for op, others, attributes in steps:
-        made = graph.new_name(f"{X}.{op}")
-        graph.add_node(op, [x.name, *others], made, attributes)
-        x = Value(made, input_shape)
+        cast = Value(graph.new_name(f"{X}.Cast"), input_shape)
+        graph.add_node("Cast", [x.name], cast.name, {"to": graph.element_type(wanted)})
+        x = cast
     y, last = write_row(graph, layers, x, logits=logits), layers[-1]
     natural = PROBABILITIES if last.activation in ("softmax", "sigmoid") else OUTPUTS
     graph.end(graph.turned(y, last.name) if y.first else y, LOGITS if logits else natural)
     return graph
-
-
-def model_graph(model: Sequential, input_dtype: str, logits: bool) -> Graph:
-    """The graph of a model; an old checkpoint's uint8 pixels stand for v / 255."""
-    scale = model.uint8_scale if input_dtype == "uint8" else 1.0
-    return network_graph(model.layers, model.input_shape, input_dtype, scale, logits)
 
 
 def to_onnx(
@@ -95,11 +82,9 @@ def to_onnx(
         raise InputError(
             f"model has {model.parameters.count} weights, expected less than 2 GiB of them, where a file ends"
         )
-    more, graph = {**_labels(model, class_names), **_metadata(metadata)}, model_graph(model, dtype, logits)
-    facts = {"version": VERSION, "input_dtype": dtype, "logits": bool(logits), "crc32": graph.checksum(),
-             "input_shape": list(model.input_shape), "uint8_scale": model.uint8_scale,
-             "layers": plain(model.layers)}  # fmt: skip
-    return graph.as_model({PROJECT: json.dumps(facts), **more}, PROJECT, __version__)
+    about = {**_labels(model, class_names), **_metadata(metadata)}
+    graph = network_graph(model.layers, model.input_shape, dtype, logits)
+    return graph.as_model(about, PROJECT, __version__)
 
 
 def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:
@@ -117,10 +102,10 @@ def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:
 def _metadata(given: Mapping[str, str] | None) -> dict[str, str]:
     require_kind("metadata", given, Mapping, None)
     for key, text in (given or {}).items():
-        if not (is_text(key) and is_text(text)) or key in (PROJECT, CLASS_NAMES, ""):
+        if not (is_text(key) and is_text(text)) or key in (CLASS_NAMES, ""):
             raise InputError(
                 f"metadata has {brief(repr(key))}: {shown(text)}, expected text under a name other than "
-                f"{PROJECT} and {CLASS_NAMES}"
+                f"{CLASS_NAMES}"
             )
     return dict(given or {})
 

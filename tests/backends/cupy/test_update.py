@@ -11,6 +11,7 @@ import numpy as np
 import planned_runs
 import pytest
 from helpers import assert_close
+from planned_runs import SMOOTH
 
 from backends.cupy import compiled, update
 from backends.plan import Compressed, Plan, PlannedLayer
@@ -30,22 +31,24 @@ LABELS = RNG.integers(0, 5, 83)
 FLOATS = RNG.standard_normal((83, 37)).astype(np.float32)
 BYTES = RNG.integers(0, 256, (83, 37)).astype(np.uint8)
 HIDDEN = [Dense(33, "sigmoid"), Dense(17, "relu"), Dense(5, "softmax")]
+ADAM = Adam(epsilon=SMOOTH)
 CASES = {
-    "a short last batch": (HIDDEN, FLOATS, Adam(), 20),
-    "bytes": ([Rescaling(1 / 255), Dense(41, "tanh"), Dense(5), Dense(5, "softmax")], BYTES, Adam(), 83),
-    "one layer": ([Dense(5, "softmax")], FLOATS, Adam(), 7),
-    "batches of one": ([Dense(7, "sigmoid"), Dense(5, "softmax")], FLOATS[:9], Adam(), 1),
-    "many classes": ([Dense(7, "relu"), Dense(70, "softmax")], FLOATS, Adam(), 9),
+    "a short last batch": (HIDDEN, FLOATS, ADAM, 20),
+    "bytes": ([Rescaling(1 / 255), Dense(41, "tanh"), Dense(5), Dense(5, "softmax")], BYTES, ADAM, 83),
+    "one layer": ([Dense(5, "softmax")], FLOATS, ADAM, 7),
+    "batches of one": ([Dense(7, "sigmoid"), Dense(5, "softmax")], FLOATS[:9], ADAM, 1),
+    "many classes": ([Dense(7, "relu"), Dense(70, "softmax")], FLOATS, ADAM, 9),
     "without a bias": (
-        [Dense(40, "tanh", use_bias=False), Dense(5, "softmax", use_bias=False)], FLOATS, Adam(beta1=0.8), 10,
+        [Dense(40, "tanh", use_bias=False), Dense(5, "softmax", use_bias=False)], FLOATS,
+        Adam(beta1=0.8, epsilon=SMOOTH), 10,
     ),
-    "images": ([Flatten(), Dense(9), Dense(5, "softmax")], BYTES[:, 1:].reshape(-1, 4, 9), Adam(), 10),
-    "a falling rate": (HIDDEN, FLOATS, Adam(CosineDecay(0.01, 6)), 10),
-    "decay": (HIDDEN, FLOATS, AdamW(weight_decay=0.3), 32),
+    "images": ([Flatten(), Dense(9), Dense(5, "softmax")], BYTES[:, 1:].reshape(-1, 4, 9), ADAM, 10),
+    "a falling rate": (HIDDEN, FLOATS, Adam(CosineDecay(0.01, 6), epsilon=SMOOTH), 10),
+    "decay": (HIDDEN, FLOATS, AdamW(epsilon=SMOOTH, weight_decay=0.3), 32),
     "sgd": (HIDDEN, FLOATS, SGD(0.1), 32),
     "momentum": (HIDDEN, FLOATS, SGD(0.1, momentum=0.5, nesterov=True), 32),
-    "rmsprop": (HIDDEN, FLOATS, RMSprop(1e-3, momentum=0.5), 32),
-    "adagrad": (HIDDEN, FLOATS, Adagrad(), 32),
+    "rmsprop": (HIDDEN, FLOATS, RMSprop(1e-3, epsilon=SMOOTH, momentum=0.5), 32),
+    "adagrad": (HIDDEN, FLOATS, Adagrad(epsilon=SMOOTH), 32),
 }  # fmt: skip
 
 
@@ -77,11 +80,14 @@ def trained(case, form, *, dtype="float32", **settings):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", CASES)
 def test_a_plan_leaves_what_the_layers_leave(name, form, dtype):
+    _, x, *_ = CASES[name]
     plan, seen = trained(CASES[name], form, dtype=dtype)
     assert all(seen)
     layers, _ = trained(CASES[name], None, dtype=dtype)
     for what, expected in layers.items():
-        bound = 0.0 if what == "accuracy" else 3e-6 if dtype == "float32" else 1e-14
+        bound = 3e-6 if dtype == "float32" else 1e-14
+        if what == "accuracy":  # an example with two logits equal to rounding may count or not
+            bound = 1.5 / len(x) / np.linalg.norm(expected)
         assert_close(plan[what], expected, bound, what)
 
 

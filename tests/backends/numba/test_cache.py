@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers import MAX_SECONDS
 
 import backends
 
@@ -35,7 +36,9 @@ def run(package, **settings):
     given = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     given |= {"PYTHONPATH": str(package), **settings}
     command = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(command, capture_output=True, text=True, env=given, cwd=package, timeout=120)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=given, cwd=package, timeout=MAX_SECONDS
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["numba", "True"]
     return done.stderr

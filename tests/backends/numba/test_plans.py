@@ -12,6 +12,7 @@ import planned_runs
 import pytest
 import scipy.sparse
 from helpers import Kept, assert_close
+from planned_runs import SMOOTH
 
 from backends import get_backend
 
@@ -39,57 +40,58 @@ LABELS = RNG.integers(0, 5, 230)
 DENSE = RNG.standard_normal((230, 60)).astype(np.float32)
 SPARSE = np.where(RNG.random((230, 60)) < 0.15, DENSE, np.float32(0))
 BYTES = np.where(RNG.random((230, 60)) < 0.15, RNG.integers(1, 256, (230, 60)), 0).astype(np.uint8)
+ADAM = Adam(epsilon=SMOOTH)
 CASES = {
-    "sparse": ([Dense(33, "sigmoid"), Dense(17, "relu"), Dense(5, "softmax")], SPARSE, Adam(), 20),
+    "sparse": ([Dense(33, "sigmoid"), Dense(17, "relu"), Dense(5, "softmax")], SPARSE, ADAM, 20),
     "a short last batch": (
         [Dense(33, "sigmoid"), Dense(17, "relu"), Dense(5, "softmax")],
         SPARSE,
-        Adam(),
+        ADAM,
         32,
     ),
     "dense": (
         [Dense(130, "sigmoid"), Dense(70, "relu"), Dense(5, "softmax")],
         DENSE,
-        AdamW(weight_decay=0.3),
+        AdamW(epsilon=SMOOTH, weight_decay=0.3),
         20,
     ),
     "bytes": (
         [Rescaling(1 / 255), Dense(530, "relu"), Dense(5, "linear"), Dense(5, "softmax")],
         BYTES,
-        Adam(),
+        ADAM,
         50,
     ),
-    "one layer": ([Dense(5, "softmax")], DENSE, Adam(), 50),
-    "compressed": ([Dense(33, "relu"), Dense(5, "softmax")], scipy.sparse.csr_matrix(SPARSE), Adam(), 20),
+    "one layer": ([Dense(5, "softmax")], DENSE, ADAM, 50),
+    "compressed": ([Dense(33, "relu"), Dense(5, "softmax")], scipy.sparse.csr_matrix(SPARSE), ADAM, 20),
     "compressed, of doubles": (
         [Dense(5, "softmax")],
         scipy.sparse.csc_matrix(SPARSE.astype(np.float64)),
-        AdamW(weight_decay=0.1),
+        AdamW(epsilon=SMOOTH, weight_decay=0.1),
         7,
     ),
-    "one layer, sparse": ([Dense(5, "softmax")], SPARSE, Adam(), 50),
-    "batches of one": ([Dense(7, "sigmoid"), Dense(5, "softmax")], SPARSE, Adam(), 1),
+    "one layer, sparse": ([Dense(5, "softmax")], SPARSE, ADAM, 50),
+    "batches of one": ([Dense(7, "sigmoid"), Dense(5, "softmax")], SPARSE, ADAM, 1),
     "without a bias": (
         [Dense(40, "sigmoid", use_bias=False), Dense(5, "softmax")],
         SPARSE,
-        Adam(beta1=0.8),
+        Adam(beta1=0.8, epsilon=SMOOTH),
         10,
     ),
     "images": (
         [Flatten(), Dense(40, "sigmoid"), Dense(5, "softmax")],
         SPARSE.reshape(230, 6, 10),
-        Adam(),
+        ADAM,
         10,
     ),
     "a falling rate": (
         [Dense(9, "sigmoid"), Dense(5, "softmax")],
         DENSE,
-        Adam(CosineDecay(0.01, 20)),
+        Adam(CosineDecay(0.01, 20), epsilon=SMOOTH),
         10,
     ),
-    "saturated": ([Dense(90, "sigmoid"), Dense(5, "softmax")], 100 * DENSE, Adam(), 10),
-    "many columns": ([Dense(4, "sigmoid"), Dense(5, "softmax")], np.tile(SPARSE, (1, 9)), Adam(), 10),
-    "moments flushed": ([Dense(6, "sigmoid"), Dense(5, "softmax")], np.float32(1e-20) * DENSE, Adam(), 5),
+    "saturated": ([Dense(90, "sigmoid"), Dense(5, "softmax")], 100 * DENSE, ADAM, 10),
+    "many columns": ([Dense(4, "sigmoid"), Dense(5, "softmax")], np.tile(SPARSE, (1, 9)), ADAM, 10),
+    "moments flushed": ([Dense(6, "sigmoid"), Dense(5, "softmax")], np.float32(1e-20) * DENSE, ADAM, 5),
 }
 
 
@@ -121,7 +123,9 @@ def test_a_plan_leaves_what_the_layers_leave(name, workers):
     layers, _ = trained(CASES[name], whole=False)
     for what, expected in layers.items():
         # Where z is up to a thousand, so is what rounding changes.
-        bound = 0.0 if what == "accuracy" else 1e-4 if name == "saturated" else 3e-6
+        bound = 1e-4 if name == "saturated" else 3e-6
+        if what == "accuracy":  # an example with two logits equal to rounding may count or not
+            bound = 1.5 / len(LABELS) / np.linalg.norm(expected)
         assert_close(plan[what], expected, bound, what)
 
 

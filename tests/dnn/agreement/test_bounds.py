@@ -25,6 +25,9 @@ from dnn.losses import get_loss
 from dnn.optimizers import Adam
 
 U = 2.0**-24
+TINY = np.asarray(
+    [[1.0, *4 * [0.25 * U], *4 * [0.0]], [1.0 - 3 * U / 2, 0.5 * U, 0.5 * U, 0.5 * U, *5 * [0.0]]]
+)
 BY_HAND = {
     "layer": (bounds.layer(101.0), 20 * U),
     "layer, magnified": (bounds.layer(101.0, condition=3.0), 50 * U),
@@ -45,8 +48,10 @@ BY_HAND = {
     "update": (bounds.update(np.asarray([3.0, 4.0]), np.asarray([0.0, 1.0])), 4.2 * U),
     "update, decayed": (bounds.update(np.asarray([3.0, 4.0]), np.asarray([0.0, 1.0]), True), 6.2 * U),
     "update of 0": (bounds.update(np.zeros(2), np.asarray([3.0, 4.0])), 81 * U),
-    "softmax": (bounds.softmax_ulp(5.0, 9), 16.0),
-    "derivative of softmax": (bounds.softmax_slope_ulp(9), 11.0),
+    "softmax": (bounds.softmax_ulp(5.0, np.full((2, 9), 1 / 9)), 16.0),
+    "softmax, too small for the sum": (bounds.softmax_ulp(5.0, TINY), 17.5),
+    "derivative of softmax": (bounds.softmax_slope_ulp(np.full((2, 9), 1 / 9)), 11.0),
+    "derivative of softmax, too small for the sum": (bounds.softmax_slope_ulp(TINY), 14.0),
     "trajectory": (bounds.TRAJECTORY, 1e-9),
     "float64": (bounds.UNITS["float64"], 2.0**-53),
     "eta": (bounds.eta(np.asarray([3.0, 5.0]), np.asarray([3.0, 4.0])), 0.2),
@@ -75,7 +80,8 @@ def test_functions_have_the_bounds_of_their_kind():
     z, _ = kernels._activation_inputs("softmax", sizes, 0)
     wanted = dict.fromkeys(ACTIVATIONS, 8.0) | {"linear": 0.0, "relu": 0.0, "leaky_relu": 4.0}
     wanted |= {f"{kind}'": bound for kind, bound in wanted.items()}
-    wanted |= {"softmax": 8 + np.ptp(z, axis=1).max() + 10**0.5, "softmax'": 8 + 10**0.5}
+    lost = max(row[row < U].sum() for row in softmax(z.astype(np.float64), axis=1)) / U
+    wanted |= {"softmax": 8 + np.ptp(z, axis=1).max() + 10**0.5 + lost, "softmax'": 8 + 10**0.5 + 2 * lost}
     wanted = {("activation", name): bound for name, bound in wanted.items()}
     wanted |= {("unary", name): 4.0 for name in ("exp", "tanh", "log", "sqrt")}
     wanted |= {("exact", name): 0.0 for name in ("maximum", "where", "less", "max", "argmax")}

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
+from helpers import MAX_SECONDS
 
 from backends import BackendUnavailable
 from backends.processor import Processor
@@ -46,7 +47,7 @@ def test_help_answers_without_loading_anything_heavy(script):
         f"heavy = {{'torch', 'cupy', 'matplotlib', 'PIL', 'numba', 'rich'}} & set(sys.modules)\n"
         f"assert not heavy, heavy\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=MAX_SECONDS)
     assert result.returncode == 0, result.stderr
     assert "usage" in result.stdout
 
@@ -208,11 +209,11 @@ def test_ctrl_c_ends_without_a_traceback(tmp_path):
     command = [sys.executable, str(SCRIPTS / "train.py"), "--dataset", "digits", "--backend", "numpy"]
     command += ["--epochs", "100000", "--hidden", "32", "--run-dir", str(tmp_path / "run")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + MAX_SECONDS
         while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=MAX_SECONDS)
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert "stopped by SIGINT; resume with: " in errors

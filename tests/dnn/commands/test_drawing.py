@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here, serving
+from helpers import MAX_SECONDS
 from hostile import TIMES
 from PIL import Image, ImageDraw
 
@@ -32,6 +33,10 @@ from dnn.commands.page.comparison import Comparison  # noqa: E402
 from dnn.commands.page.drawings import Kept  # noqa: E402
 from dnn.commands.page.reader import Reader, forward  # noqa: E402
 from dnn.commands.page.server import MAX_MEGABYTES, is_ours  # noqa: E402
+
+
+def post(url, **settings):
+    return httpx.post(url, timeout=MAX_SECONDS, **settings)
 
 
 def png(draw=None, size=(96, 96)):
@@ -154,23 +159,23 @@ def url(place):
 
 
 def test_a_drawing_is_answered_and_kept(url, place):
-    reply = httpx.post(f"{url}/answer", content=png())
+    reply = post(f"{url}/answer", content=png())
     assert reply.status_code == 200
     assert reply.json()["shape"] == [8, 8]
-    assert httpx.post(f"{url}/pixels", content=png()).json()["for"] == reply.json()["digit"]
-    rows = httpx.post(f"{url}/backends", content=png(), timeout=60).json()["rows"]
+    assert post(f"{url}/pixels", content=png()).json()["for"] == reply.json()["digit"]
+    rows = post(f"{url}/backends", content=png()).json()["rows"]
     assert {row["digit"] for row in rows} == {reply.json()["digit"]}
-    kept = httpx.post(f"{url}/keep?digit=7", content=png()).json()["file"]
+    kept = post(f"{url}/keep?digit=7", content=png()).json()["file"]
     assert Path(kept).parent == place / "run-drawings" / "7"
     for digit in ("", "10", "-1", "7/..", "../7", "\x00", "seven"):
-        refused = httpx.post(f"{url}/keep", params={"digit": digit}, content=png())
+        refused = post(f"{url}/keep", params={"digit": digit}, content=png())
         assert (refused.status_code, "digit is" in refused.json()["error"]) == (422, True)
     assert [path.name for path in (place / "run-drawings").iterdir()] == ["7"]
 
 
 def test_the_page_needs_nothing_from_elsewhere(url):
     for path in ("", "page.css", "page.js"):
-        reply = httpx.get(f"{url}/{path}")
+        reply = httpx.get(f"{url}/{path}", timeout=MAX_SECONDS)
         assert reply.status_code == 200
         assert "default-src 'none'" in reply.headers["content-security-policy"]
         assert not {"//cdn", "https:", "http:", "@import"} & set(reply.text.split())
@@ -199,10 +204,10 @@ def test_other_pages_are_refused(url):
         {"sec-fetch-site": "same-site"}, {"host": "evil.example"}, {"host": "evil.example", "origin": "http://evil.example"},
     ):  # fmt: skip
         for path in ("answer", "keep?digit=3"):
-            reply = httpx.post(f"{url}/{path}", content=png(), headers={**own, **headers})
+            reply = post(f"{url}/{path}", content=png(), headers={**own, **headers})
             assert reply.status_code == 403, headers
     good = {**own, "origin": url, "sec-fetch-site": "same-origin"}
-    assert httpx.post(f"{url}/answer", content=png(), headers=good).status_code == 200
+    assert post(f"{url}/answer", content=png(), headers=good).status_code == 200
 
 
 def hostile_requests(n, host):
@@ -263,7 +268,7 @@ def hostile_requests(n, host):
 def test_the_server_outlives_what_is_hostile(url, place):
     address, codes = urlsplit(url), []
     for request, hangs_up in hostile_requests(100 * TIMES, address.netloc):
-        connection = socket.create_connection((address.hostname, address.port), timeout=20)
+        connection = socket.create_connection((address.hostname, address.port), timeout=MAX_SECONDS)
         with connection, contextlib.suppress(OSError):  # where it hangs up on us
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
@@ -271,7 +276,7 @@ def test_the_server_outlives_what_is_hostile(url, place):
                 codes.append(connection.recv(200)[9:12])
     assert set(codes) & {b"400", b"403", b"404", b"405", b"413", b"422"}
     assert b"500" not in codes
-    assert httpx.post(f"{url}/answer", content=png(), timeout=20).status_code == 200
+    assert post(f"{url}/answer", content=png()).status_code == 200
     assert {path.name for path in place.iterdir()} <= {"run", "run-drawings"}
     assert {path.name for path in (place / "run-drawings").iterdir()} <= {"3", "7"}
 
@@ -283,19 +288,19 @@ def test_a_body_is_limited_whatever_it_says_of_its_length(url):
 
     for content in (parts(), b"".join(parts())):
         with contextlib.suppress(httpx.WriteError, httpx.ReadError):  # where it hangs up on us
-            assert httpx.post(f"{url}/answer", content=content, timeout=20).status_code == 413
-    assert httpx.get(f"{url}/about").status_code == 200
+            assert post(f"{url}/answer", content=content).status_code == 413
+    assert httpx.get(f"{url}/about", timeout=MAX_SECONDS).status_code == 200
 
 
 def test_many_at_once_get_their_own_answers(url):
     pages = [png(), png(lambda d: d.ellipse((25, 15, 70, 80), None, 0, 7))]
-    alone = [httpx.post(f"{url}/answer", content=page).json() for page in pages]
+    alone = [post(f"{url}/answer", content=page).json() for page in pages]
     assert alone[0]["picture"] != alone[1]["picture"]
     wrong = []
 
     def ask(i):
         for _ in range(5):
-            if httpx.post(f"{url}/answer", content=pages[i % 2], timeout=30).json() != alone[i % 2]:
+            if post(f"{url}/answer", content=pages[i % 2]).json() != alone[i % 2]:
                 wrong.append(i)
 
     threads = [threading.Thread(target=ask, args=(i,)) for i in range(6)]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from command_lines import run_here, serving
 from conftest import skip_or_fail
+from helpers import MAX_SECONDS
 from PIL import Image
 
 from dnn.datasets import load_dataset, load_image_folder
@@ -61,6 +62,7 @@ async def opened(url, faults=(), **settings):
     async with async_playwright() as programs:
         chromium = await programs.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = await chromium.new_page(**{"viewport": {"width": 1100, "height": 1000}, **settings})
+        page.set_default_timeout(1000 * MAX_SECONDS)
         found = []
         page.on("pageerror", lambda error: found.append(str(error)))
         page.on("request", lambda r: r.url.startswith((url, "data:")) or found.append(r.url))
@@ -169,7 +171,7 @@ def test_mouse_pen_and_finger(url, kind):
             assert await page.locator("#bars .best").inner_text() != ""
             assert await page.evaluate("scrollY") == 0  # drawing does not scroll
             assert "8 by 8" in await page.locator("#seen").get_attribute("aria-label")
-            await page.wait_for_selector(COMPARED, timeout=60_000)
+            await page.wait_for_selector(COMPARED)
             assert "holds" in await page.locator("#backends-text").inner_text()
             await Hand(page, kind).draw([line((3, 14), (25, 14))])
             assert not (await said(page)).startswith("0, probability ")
@@ -258,7 +260,7 @@ def test_how_it_looks(name, scheme, width, url, place, tmp_path):
     async def use(url):
         async with opened(url, color_scheme=scheme, viewport={"width": width, "height": 900}) as page:
             await Hand(page).draw(SEVEN)
-            await page.wait_for_selector(COMPARED, timeout=60_000)
+            await page.wait_for_selector(COMPARED)
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             await page.screenshot(path=file, full_page=True)
 

@@ -21,7 +21,7 @@ from dnn.callbacks.training_checkpoint import FORMAT, VERSION
 from dnn.commands.run_folder import RunFolder
 from dnn.io import safetensors as tensor_files
 
-CHECKPOINT = ("array-api-dnn", 2)
+CHECKPOINT = ("array-api-dnn", 1)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
+from helpers import MAX_SECONDS
 
 LONG = (
     "--dataset",
@@ -31,11 +32,10 @@ def begin(folder, *more):
 
 
 def wait_for_state(folder):
-    for _ in range(600):
-        if any(folder.glob("state-*.safetensors")):
-            return
-        time.sleep(0.05)
-    raise AssertionError("no state after 30 s")
+    deadline = time.monotonic() + MAX_SECONDS
+    while not any(folder.glob("state-*.safetensors")):
+        assert time.monotonic() < deadline, f"no state after {MAX_SECONDS} s"
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole, number, code):
     process = begin(folder, "--checkpoint-every", "50")
     wait_for_state(folder)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=MAX_SECONDS)
     assert process.returncode == code, said
     assert "Traceback" not in said
     assert re.search(rf"stopped by {number.name}; resume with: .*train.py --resume {folder}", said)
@@ -109,7 +109,8 @@ def test_divergence_ends_in_one_sentence(tmp_path):
 
 def test_the_harness_in_short():
     """At least one kill in each moment, and two trainings with write errors, on each backend."""
-    result = run("faults", "--kills", "5", "--write-errors", "2")
+    line = [sys.executable, "-m", "tests.faults", "--kills", "5", "--write-errors", "2"]
+    result = subprocess.run(line, capture_output=True, text=True, timeout=300, cwd=SCRIPTS.parent)
     assert result.returncode == 0, result.stdout + result.stderr
     lines = result.stdout.strip().splitlines()
     assert [line.split(":")[0] for line in lines] == ["numpy", "torch"]

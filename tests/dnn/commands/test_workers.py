@@ -11,11 +11,12 @@ from pathlib import Path
 import matplotlib.figure  # noqa: F401  # as load_dataset below
 import pytest
 from command_lines import SCRIPTS, assert_refused, run
+from helpers import MAX_SECONDS
 
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
-from fault_injection.groups import Group, Groups
-from fault_injection.harness import main_of_script
+from faults.groups import Group, Groups
+from faults.harness import main_of_script
 
 from dnn.callbacks.training_checkpoint import latest_state
 from dnn.datasets import load_dataset
@@ -41,7 +42,7 @@ def train(folder, size, *arguments, restarts=0):
 
     group = Group(work, size, folder / "log", restarts)
     group.start()
-    assert group.wait(120), "the group hangs"
+    assert group.wait(MAX_SECONDS), "the group hangs"
     return [group.codes[rank] for rank in range(size)], [group.said(rank).read_text() for rank in range(size)]
 
 
@@ -68,13 +69,13 @@ def test_torchrun_starts_the_group_anew_after_a_kill(tmp_path, whole):
     line = [*torchrun, SCRIPTS / "train.py", *SMALL, "--epochs", "12", "--run-dir", place]
     with open(tmp_path / "log", "w+") as log:
         process = subprocess.Popen(line, stdout=log, stderr=log)
-        end = time.monotonic() + 90
+        end = time.monotonic() + MAX_SECONDS
         while not any(place.glob("state-00002*")) and process.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
         alive = children(process.pid)
         assert len(alive) == 2, (tmp_path / "log").read_text()
         os.kill(alive[1], signal.SIGKILL)
-        assert process.wait(120) == 0, (tmp_path / "log").read_text()
+        assert process.wait(MAX_SECONDS) == 0, (tmp_path / "log").read_text()
     long = tmp_path / "long"
     assert train(tmp_path, 1, *SMALL, "--epochs", "12", "--run-dir", str(long))[0] == [0]
     assert digest(place) == digest(long)
@@ -82,7 +83,7 @@ def test_torchrun_starts_the_group_anew_after_a_kill(tmp_path, whole):
 
 
 def test_killed_workers_lose_nothing(tmp_path):
-    """The short form of ``faults.py --worker-kills``."""
+    """The short form of ``python -m tests.faults --worker-kills``."""
     arguments = [*SMALL, "--require-backend", "--worker-timeout", "8"]
     groups = Groups(TRAIN, arguments, tmp_path / "groups", seed=1)
     groups.kill_workers(4)
@@ -104,7 +105,7 @@ def test_a_signal_saves_and_other_numbers_of_workers_go_on(tmp_path, whole):
         time.sleep(0.01)
     for rank in range(4):  # as torchrun hands it on
         group.signal(rank, signal.SIGTERM)
-    assert group.wait(60)
+    assert group.wait(MAX_SECONDS)
     assert group.codes == dict.fromkeys(range(4), 143), group.said(0).read_text()
     assert "stopped by SIGTERM; resume with: " in group.said(0).read_text()
     said = train(tmp_path, 2, "--resume", str(place))

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from helpers import MAX_SECONDS
 from hostile import assert_sentence, broken_bytes, examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,7 +127,7 @@ def test_two_processes_fetch_whole_files_into_one_folder(small, tmp_path):
         for i in range(2)
     ]  # fmt: skip
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + MAX_SECONDS
         while not all((tmp_path / f"here-{i}").exists() for i in range(2)):
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -137,7 +138,7 @@ def test_two_processes_fetch_whole_files_into_one_folder(small, tmp_path):
                 path = root / "MNIST" / "raw" / name
                 assert not path.exists() or path.read_bytes() == content
             time.sleep(0.001)
-        answers = [process.communicate(timeout=60) for process in processes]
+        answers = [process.communicate(timeout=MAX_SECONDS) for process in processes]
     finally:
         for process in processes:
             process.kill()

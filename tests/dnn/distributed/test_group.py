@@ -16,7 +16,7 @@ from helpers import assert_close
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
 import torch
-from fault_injection.groups import Group
+from faults.groups import Group
 
 from backends import InputError, get_backend
 from dnn import Adam, BatchNormalization, Callback, Dense, Dropout, Sequential

@@ -25,9 +25,9 @@ from dnn.training.state import TrainingState
 
 KINDS = ("checkpoint", "training state", "L-BFGS state")
 KEYS = {
-    "checkpoint": ("array-api-dnn", 2),
+    "checkpoint": ("array-api-dnn", 1),
     "training state": ("array-api-dnn-training", 1),
-    "L-BFGS state": ("array-api-dnn-lbfgs", 2),
+    "L-BFGS state": ("array-api-dnn-lbfgs", 1),
 }
 BACKEND = get_backend("numpy")
 LAID_ANEW = ("loss_settings", "layers", "training", "made_with")  # whoever writes has his own words for these

@@ -100,6 +100,7 @@ def test_a_rotation_by_nothing_changes_nothing(backend):
 
 @pytest.mark.parametrize("shape", [(40, 11, 9), (5, 7, 12, 3)])
 def test_distortions_have_the_same_bits_everywhere(backend, shape):
+    """Sums are of integers below 2^24; all else is +, -, *, / and floor, no product fused with a sum."""
     x = images(*shape)
     settings = {"strength": 20.0, "sigma": 3.0, "degrees": 15.0, "scale": 0.2, "shear": 0.2}
     got = views(backend, RandomElastic(**settings), x, 2)

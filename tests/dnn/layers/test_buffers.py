@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from helpers import same_bits, small_data, small_model
+from helpers import MAX_SECONDS, same_bits, small_data, small_model
 
 from dnn import Activation, BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D, Reshape, Sequential
 from dnn.layers.buffers import REMEMBERED, Buffers
@@ -35,7 +35,7 @@ def test_threads_that_use_one_model_do_not_disturb_each_other(make_backend, back
     calls = CALLS if backend_id != "strict" else 3
 
     def work(i):
-        start.wait(60)
+        start.wait(MAX_SECONDS)
         for turn in range(calls):
             j = (i + turn) % THREADS
             if (
@@ -48,7 +48,8 @@ def test_threads_that_use_one_model_do_not_disturb_each_other(make_backend, back
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(MAX_SECONDS)
+    assert not any(thread.is_alive() for thread in threads)
     assert wrong == []
 
 
@@ -65,7 +66,7 @@ def test_a_thread_that_predicts_does_not_disturb_a_training(make_backend):
     thread.start()
     watched.fit(x, y, batch_size=10, epochs=20)
     stop.set()
-    thread.join(60)
+    thread.join(MAX_SECONDS)
     alone.fit(x, y, batch_size=10, epochs=20)
     assert same_bits(watched.predict(x), alone.predict(x))
 

@@ -217,15 +217,6 @@ def test_a_causal_convolution_sees_nothing_of_the_future():
     assert not same_bits(after[:, 5:], before[:, 5:])
 
 
-def test_files_of_older_versions_say_nothing_of_a_bias(tmp_path):
-    assert not {"ceil_mode", "count_include_pad"} & set(AveragePooling2D().config())
-    assert AveragePooling2D().count_include_pad is False
-    assert "use_bias" not in Dense(3).config()
-    assert Dense(3, use_bias=False).config()["use_bias"] is False
-    assert LAYERS["Dense"](units=3, activation="relu", initializer=None).use_bias
-    assert LAYERS["Conv1D"](filters=3, kernel_size=2).use_bias
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "cupy", "torch:cuda"])
 def test_one_filter_and_a_last_batch_of_one(make_backend, backend_id, dtype, digits):

@@ -1,17 +1,12 @@
 """Rescaling: as the first layer it is done while a batch is picked, elsewhere it is like the others."""
 
-import json
-
 import numpy as np
 import pytest
-from helpers import Kept, assert_close, same_bits, weights
+from helpers import assert_close, same_bits, weights
 
 from backends import InputError, get_backend
 from dnn import SGD, Dense, Rescaling, Sequential
 from dnn.checkpoints import load_model
-from dnn.io import safetensors as files
-from dnn.io.safetensors import FORMAT, VERSION
-from dnn.training.state import StateError
 
 EPS = float(np.finfo(np.float32).eps)
 SCALE = np.float32(1 / 255)
@@ -50,7 +45,7 @@ def test_images_stay_bytes_on_the_device(backend):
     model = model_on(backend, Rescaling(1 / 255))
     there = model.door.admit(x, y).x
     assert backend.to_host(there).dtype == np.uint8
-    assert model.scale_of(there) == 1 / 255
+    assert model.scale == 1 / 255
 
 
 @pytest.mark.parametrize("settings", [{"scale": -0.5, "offset": 2.0}, {"scale": 3.0}])
@@ -95,51 +90,6 @@ def test_it_is_saved_with_the_model(backend, tmp_path):
     loaded = load_model(tmp_path / "m.safetensors", backend)
     assert loaded.layers[0].config() == {"name": "shares", "scale": 1 / 255, "offset": 0.0}
     assert same_bits(loaded.predict(x), model.predict(x))
-
-
-def as_before(path):
-    """The checkpoint as an older version wrote it, which knew no scale of bytes."""
-    facts, arrays = files.read(path, FORMAT, VERSION, "checkpoint", InputError)
-    del facts["uint8_scale"]
-    files.write(path, FORMAT, VERSION, json.loads(json.dumps(facts)), arrays)
-
-
-def test_a_checkpoint_of_before_keeps_its_meaning(backend, tmp_path):
-    x, _ = pixels()
-    path = tmp_path / "m.safetensors"
-    model_on(backend).save(path)
-    assert same_bits(load_model(path, backend).predict(x), load_model(path, backend).predict(x.astype("f4")))
-    as_before(path)
-    for _ in range(2):  # also when it is saved again
-        model = load_model(path, backend)
-        assert_close(model.predict(x), model.predict(x.astype("f4") * SCALE), 16 * EPS)
-        assert not np.allclose(model.predict(x.astype("f4")), model.predict(x), atol=1e-3)
-        model.save(path)
-
-
-def states(model, x, y):
-    kept = Kept()
-    model.fit(x, y, batch_size=8, callbacks=[kept])
-    return kept.states[-1]
-
-
-def test_a_state_of_before_goes_on_with_what_does_the_same(make_backend):
-    """States said nothing of a scale: bytes were divided by 255, all else was left as it was."""
-    x, y = pixels()
-    shares, backend = x.astype("f4") * SCALE, make_backend("numpy")
-    of_bytes = states(model_on(backend, Rescaling(1 / 255)), x, y)
-    of_floats = states(model_on(backend), shares, y)
-    for state in (of_bytes, of_floats):
-        assert state.facts["model"] == {
-            k: v for k, v in model_on(backend).config().items() if k[:5] != "uint8"
-        }
-    model_on(backend, Rescaling(1 / 255)).fit(x, y, batch_size=8, epochs=2, resume=of_bytes)
-    model_on(backend).fit(shares, y, batch_size=8, epochs=2, resume=of_floats)
-    with pytest.raises(StateError, match="another model"):
-        model_on(backend).fit(x, y, batch_size=8, epochs=2, resume=of_bytes)
-    with pytest.raises(StateError, match="another model"):
-        model_on(backend, Rescaling(1 / 255)).fit(shares, y, batch_size=8, epochs=2, resume=of_floats)
-    assert states(model_on(backend), x, y).facts["model"]["scale"] == 1.0
 
 
 @pytest.mark.parametrize("wrong", ["x", None, float("nan"), float("inf"), True])

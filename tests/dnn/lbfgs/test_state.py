@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import assert_close, same_bits
+from helpers import same_bits
 from lbfgs_problems.more_garbow_hillstrom import PROBLEMS
 from lbfgs_runs import TIGHT, on, run
 
@@ -12,7 +12,7 @@ from backends import get_backend
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs import LBFGS, Reason, load_state, minimise, save_state
-from dnn.lbfgs.direction import Pair, descent_direction, make_pair
+from dnn.lbfgs.direction import Pair
 from dnn.lbfgs.state import FORMAT, VERSION
 
 
@@ -97,17 +97,6 @@ def test_steps_that_mislead_are_forgotten():
         assert np.linalg.norm(way[-1]) < 1e-12
     assert all(same_bits(point, points[0]) for point in points)
     assert all(len(held) == 1 and held[0].s is not s for held in pairs)
-
-
-def test_pairs_of_any_length_define_the_same_direction():
-    """States of earlier versions hold the steps as they were taken, not scaled."""
-    rng = np.random.default_rng(6)
-    A, g = np.diag([1.0, 5.0, 100.0]), rng.normal(size=3)
-    steps = [1e-3 * rng.normal(size=3) for _ in range(4)]
-    scaled = [make_pair(np, s, A @ s, 1e-16) for s in steps]
-    taken = [Pair(s, A @ s, 1.0 / float(s @ A @ s)) for s in steps]
-    assert [float(np.max(np.abs(pair.s))) for pair in scaled] == [1.0] * 4
-    assert_close(descent_direction(np, g, taken), descent_direction(np, g, scaled), 1e-12)
 
 
 def test_another_backend_reads_the_state(make_backend, tmp_path):

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from helpers import same_bits, small_data, small_model, weights
+from helpers import MAX_SECONDS, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
 from dnn import Callback
@@ -17,7 +17,7 @@ class Hold(Callback):
 
     def on_epoch_end(self, epoch, logs):
         self.there.set()
-        assert self.go.wait(60)
+        assert self.go.wait(MAX_SECONDS)
 
 
 def test_a_second_training_is_refused_and_the_first_is_not_disturbed():
@@ -26,7 +26,7 @@ def test_a_second_training_is_refused_and_the_first_is_not_disturbed():
         target=lambda: model.fit(*small_data(), batch_size=10, epochs=2, callbacks=[hold])
     )
     thread.start()
-    assert hold.there.wait(60)
+    assert hold.there.wait(MAX_SECONDS)
     with pytest.raises(InputError, match="while the model is trained already"):
         model.fit(*small_data(), batch_size=10)
     with pytest.raises(InputError, match="compile was called while the model is trained"):

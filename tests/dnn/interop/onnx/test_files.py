@@ -1,4 +1,4 @@
-"""What is in our ONNX files: nodes, names, metadata; and the way back, also from files that are not ours."""
+"""What is in our ONNX files: nodes, names, metadata."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
-from helpers import same_bits
-from hostile import altered, assert_sentence, broken_bytes, examples, odd_values
+from hostile import assert_sentence, examples, odd_values
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,20 +41,8 @@ from dnn import (
 )
 from dnn.agreement import get_contender
 from dnn.agreement.onnx_runtime import Session
-from dnn.agreement.samples import samples
-from dnn.checkpoints import save_model
 from dnn.commands.presets import PRESETS
-from dnn.interop.onnx import (
-    ACTIVATION_NODES,
-    LAYER_NODES,
-    NoNodes,
-    ONNXError,
-    export_options,
-    from_onnx,
-    save_onnx,
-    to_onnx,
-    write,
-)
+from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, NoNodes, save_onnx, to_onnx, write
 
 BACKEND = get_backend("numpy")
 
@@ -162,7 +149,7 @@ def test_a_layer_may_have_any_name(name):
     onnx.checker.check_model(made, full_check=True)
     x = np.ones((2, 4), np.float32)
     np.testing.assert_allclose(Session(made)(x)[0], model.predict(x), rtol=1e-5)
-    assert from_onnx(made, BACKEND).layers[0].name == name
+    assert f"{name}.W" in {tensor.name for tensor in made.graph.initializer}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +169,6 @@ def test_a_network_that_does_nothing():
     onnx.checker.check_model(made, full_check=True)
     assert (ops(made), made.graph.output[0].name) == (["Identity"], "outputs")
     np.testing.assert_array_equal(Session(made)(x)[0], x)
-    assert to_onnx(from_onnx(made, BACKEND)) == made
 
 
 def test_labels_and_metadata(tmp_path):
@@ -191,21 +177,19 @@ def test_labels_and_metadata(tmp_path):
     kept = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert json.loads(kept["class_names"]) == names
     assert kept["dataset"] == "letters"
-    assert export_options(path) == {
-        "input_dtype": "int64", "logits": False, "class_names": names, "metadata": {"dataset": "letters"},
-    }  # fmt: skip
     assert (onnx.load(path).producer_name, onnx.load(path).producer_version) == (
         "array-api-dnn",
         dnn.__version__,
     )
-    assert export_options(to_onnx(image_model(), class_names=["no", "yes"]))["class_names"] == ["no", "yes"]
+    two = to_onnx(image_model(), class_names=["no", "yes"]).metadata_props
+    assert [(entry.key, json.loads(entry.value)) for entry in two] == [("class_names", ["no", "yes"])]
 
 
 @pytest.mark.parametrize(
     "options",
     [
         {"class_names": ["one"]}, {"class_names": "ab"}, {"class_names": [1, 2]}, {"metadata": {"a": 1}},
-        {"metadata": {"class_names": "x"}}, {"metadata": {"array-api-dnn": "x"}}, {"metadata": {"": "x"}},
+        {"metadata": {"class_names": "x"}}, {"metadata": {"": "x"}},
         {"metadata": {1: "a"}}, {"input_dtype": "int8"}, {"logits": "yes"}, {"rounded": 1},
     ],
 )  # fmt: skip
@@ -266,10 +250,6 @@ def test_a_layer_of_ones_own(own_tables):
     dnn.register(Twice)
     made, x = to_onnx(model), np.ones((4, 3), np.float32)
     np.testing.assert_allclose(Session(made)(x)[0], model.predict(x), rtol=1e-6)
-    assert to_onnx(from_onnx(made, BACKEND)) == made
-    LAYERS._entries.pop("Twice")
-    with pytest.raises(ONNXError, match=r"needs a part that is not known here.*Twice"):
-        from_onnx(made, BACKEND)
 
 
 def test_a_subclass_with_a_name_of_ours_is_not_taken_for_ours():
@@ -295,145 +275,23 @@ def test_every_layer_and_activation_has_nodes():
     assert set(ACTIVATION_NODES) == set(ACTIVATIONS)
 
 
-# ----- the way back
+# ----- refusals
 
 
-def models():
-    yield text_model(), {"class_names": ["a", "b"]}
-    yield image_model(), {"input_dtype": "uint8", "logits": True, "metadata": {"a": "b", "c": "ü"}}
-    for recipe in PRESETS.values():
-        layers = recipe.layers((28, 28), 10)
-        yield network(layers, (784,)), {"input_dtype": "uint8"}
-    for _, make, shape in samples():
-        if make().activation in ("linear", "softplus"):  # all with the others
-            yield network([make(), Flatten(), Dense(1)], shape), {}
-
-
-def test_back_and_again_gives_the_same_bytes(tmp_path):
-    for model, options in models():
-        save_onnx(model, tmp_path / "m.onnx", **options)
-        again = from_onnx(tmp_path / "m.onnx", BACKEND)
-        ours, theirs = model.parameters.to_host(), again.parameters.to_host()
-        assert all(same_bits(ours[k], theirs[k]) for k in ours if not k.endswith(".step"))
-        assert [x.config() for x in again.layers] == [x.config() for x in model.layers]
-        save_onnx(again, tmp_path / "n.onnx", **export_options(tmp_path / "m.onnx"))
-        assert (tmp_path / "m.onnx").read_bytes() == (tmp_path / "n.onnx").read_bytes()
-
-
-def test_what_comes_back_can_be_trained():
-    model = from_onnx(to_onnx(text_model()).SerializeToString(), "numpy")
-    model.compile()
-    model.fit(np.zeros((4, 5), np.int64), np.zeros(4, np.int64), verbose=0)
-
-
-def foreign():
-    make = onnx.helper
-    ends = [make.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy"]
-    graph = make.make_graph([make.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
-    return make.make_model(graph, producer_name="pytorch")
-
-
-def outside(model):
-    model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
-    model.graph.initializer[0].external_data.add(key="location", value="/etc/passwd")
-    model.graph.initializer[0].ClearField("raw_data")
-
-
-ALTERED = {
-    "of pytorch, expected one that save_onnx wrote": lambda m: m.CopyFrom(foreign()),
-    "does not fit together": outside,
-    "weights embedding_1.W are of shape": lambda m: m.graph.initializer[0].dims.append(7),
-    "weights embedding_1.W are missing": lambda m: m.graph.initializer.pop(0),
-    "its nodes or weights are not those": lambda m: setattr(m.graph.node[1], "op_type", "Abs"),
-    "was altered": lambda m: m.graph.node.pop(),
-    "has version 9": lambda m: setattr(m.metadata_props[0], "value", '{"version": 9}'),
-    "has no readable array-api-dnn metadata": lambda m: setattr(m.metadata_props[0], "value", "[" * 100_000),
-    "has no readable class_names": lambda m: m.metadata_props.add(key="class_names", value="["),
-}
-
-
-@pytest.mark.parametrize("says", ALTERED)
-def test_what_is_not_ours_is_refused(says, tmp_path):
-    made = to_onnx(text_model())
-    ALTERED[says](made)
-    (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
-    with pytest.raises(ONNXError, match=says) as caught:
-        from_onnx(tmp_path / "m.onnx", BACKEND)
-    assert_sentence(caught.value)
-
-
-def test_files_that_are_not_there(tmp_path):
-    save_model(text_model(), tmp_path / "m.safetensors")
-    for source, says in (
-        (tmp_path, "is not a file"), (tmp_path / "none", "is not a file"), (b"\xff", "cannot be read"),
-        (tmp_path / "m.safetensors", "cannot be read"), (b"", "is of another program"), (7, "source is 7"),
-    ):  # fmt: skip
-        with pytest.raises(InputError, match=says):
-            from_onnx(source, BACKEND)
-    with pytest.raises(InputError, match="expected float32"):
-        from_onnx(to_onnx(text_model()), get_backend("numpy", dtype="float64"))
+def test_a_file_that_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         save_onnx(text_model(), tmp_path / "none" / "m.onnx")
 
 
 def test_without_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    for call in (lambda: to_onnx(text_model()), lambda: from_onnx(b"")):
-        with pytest.raises(
-            BackendUnavailable, match=r'ONNX files need the package onnx.*pip install -e "\.\[onnx\]"'
-        ):
-            call()
+    with pytest.raises(
+        BackendUnavailable, match=r'ONNX files need the package onnx.*pip install -e "\.\[onnx\]"'
+    ):
+        to_onnx(text_model())
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(BackendUnavailable, match=r'onnxruntime cannot run.*pip install -e "\.\[onnx\]"'):
         get_contender("onnxruntime")
-
-
-def refused_or_whole(content):
-    """A sentence, or a file that means what it says: it is written again byte by byte."""
-    try:
-        model, options = from_onnx(content, BACKEND), export_options(content)
-    except InputError as error:
-        assert_sentence(error)
-        return
-    again = to_onnx(model, **options)
-    again.producer_version = onnx.ModelProto.FromString(content).producer_version
-    assert again.SerializeToString() == onnx.ModelProto.FromString(content).SerializeToString()
-
-
-def test_broken_files_are_refused():
-    """200: cut, flipped, overwritten, or something else; and 200 times one bit."""
-    content = to_onnx(text_model(), class_names=["a", "b"], metadata={"a": "b"}).SerializeToString()
-
-    @examples(200)
-    @given(broken_bytes(content))
-    def check(changed):
-        refused_or_whole(changed)
-
-    check()
-    taken = 0
-    for bit in np.random.default_rng(0).choice(8 * len(content), 200, replace=False):
-        flipped = bytearray(content)
-        flipped[bit // 8] ^= 1 << bit % 8
-        try:
-            from_onnx(bytes(flipped), BACKEND)
-            taken += 1
-        except InputError as error:
-            assert_sentence(error)
-    assert taken < 20  # where the version of the program stands, or in text that means nothing here
-
-
-def test_forged_facts_are_refused():
-    """150: what stands there about the network is another."""
-    made = to_onnx(text_model())
-    facts = json.loads(made.metadata_props[0].value)
-
-    @examples(150)
-    @given(altered(facts))
-    def check(forged):
-        made.metadata_props[0].value = json.dumps(forged)
-        refused_or_whole(made.SerializeToString())
-
-    check()
 
 
 def test_odd_arguments_are_refused():
@@ -444,10 +302,10 @@ def test_odd_arguments_are_refused():
     @given(st.sampled_from(names), odd_values())
     def check(name, value):
         try:
-            content = to_onnx(text_model(), **{name: value}).SerializeToString()
+            made = to_onnx(text_model(), **{name: value})
         except InputError as error:
             assert_sentence(error)
             return
-        assert to_onnx(from_onnx(content, BACKEND), **export_options(content)).SerializeToString() == content
+        onnx.checker.check_model(made, full_check=True)
 
     check()

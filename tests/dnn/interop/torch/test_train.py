@@ -212,7 +212,7 @@ def test_usual_settings_are_ours():
     theirs = twin.fit(module, x, y).history
     ours = model.fit(x, y, batch_size=100, epochs=1).history
     assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-12)
-    assert 0 < theirs["seconds"][0] < 100
+    assert theirs["seconds"][0] > 0
 
 
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "hinge", "mean_squared_error"])

@@ -1,6 +1,4 @@
-"""What kills trainings would find: each fault that a training could have is counted. test_resume.py and
-test_workers.py show that ours have none.
-"""
+"""The harness finds each fault that a training could have; tests/scripts run it on real trainings."""
 
 import errno
 import json
@@ -14,12 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-import faults
 import numpy as np
 import pytest
-from fault_injection import comparison, groups, harness, troubles
-from fault_injection.harness import Harness, Tally
-from fault_injection.troubles import FileLimit, FullDisk, Kill
 from helpers import small_data, small_model
 
 from backends import InputError, get_backend
@@ -28,6 +22,10 @@ from dnn.callbacks import latest_state
 from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import state_files, write_state
 from dnn.training.state import StateError, TrainingState
+from faults import __main__ as faults_command
+from faults import comparison, groups, harness, troubles
+from faults.harness import Harness, Tally
+from faults.troubles import FileLimit, FullDisk, Kill
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="trainings are forked, which this system cannot"),
@@ -295,10 +293,9 @@ def test_the_command_asks_for_so_many_kills_and_fails_where_something_was_lost(l
     monkeypatch.setattr(harness, "Harness", Asked)
     monkeypatch.setattr(groups, "Groups", Asked)
     words = "--backends numpy --kills 9 --write-errors 4 --worker-kills 5 --seed 7"
-    monkeypatch.setattr(sys, "argv", ["faults.py", *words.split()])
     tally = Tally(lost=lost)
     monkeypatch.setattr(harness, "Tally", lambda: tally)
-    assert faults.main(faults.parse()) == lost
+    assert faults_command.main(faults_command.parse(words.split())) == lost
     assert asked == [
         ("plain", 7, ["--backend", "numpy"], None),
         ("rewound", 7, ["--learning-rate", "0.01"], troubles.diverge), ("plain", "kill", 7),
@@ -307,3 +304,11 @@ def test_the_command_asks_for_so_many_kills_and_fails_where_something_was_lost(l
     ]  # fmt: skip
     assert f"{lost} lost" in capsys.readouterr().out
     assert os.environ["OMP_NUM_THREADS"] == "1"
+
+
+def test_the_command_refuses_a_backend_in_a_sentence():
+    line = [sys.executable, "-m", "tests.faults", "--backends", "nunpy"]
+    result = subprocess.run(line, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert result.returncode == 2
+    assert result.stderr.startswith("python -m tests.faults: error: backend is 'nunpy'")
+    assert result.stderr.count("\n") == 1

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from dnn.commands.run_folder import CONFIG, RESULT
-from fault_injection.harness import Harness, Main, Tally
-from fault_injection.troubles import ended
 
-LATE = 120.0
+from .harness import Harness, Main, Tally
+from .troubles import ended
+
+LATE = 300.0
 """Seconds in which a group must end after a kill; else it hangs."""
 ENDS = {0, 2, 143, -signal.SIGKILL, -signal.SIGTERM}
 """Exit codes where one was killed: whole, a sentence, saved, killed, asked to end at start-up."""

@@ -22,8 +22,9 @@ from backends import InputError
 from dnn.callbacks.training_checkpoint import read_state, state_files
 from dnn.commands.run_folder import CONFIG, MODEL, RESULT
 from dnn.training.state import StateError
-from fault_injection.comparison import contents, differences
-from fault_injection.troubles import MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, ended, moment
+
+from .comparison import contents, differences
+from .troubles import MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, ended, moment
 
 Main = Callable[[Sequence[str]], int]  # the training command, given its arguments
 LARGEST = 60_000
@@ -227,6 +228,7 @@ def main_of_script(path: Path) -> Main:
 
     def main(arguments: Sequence[str]) -> int:
         sys.argv = [str(path), *arguments]
+        sys.path.insert(0, str(path.parent))
         try:
             runpy.run_path(str(path), run_name="__main__")
         except SystemExit as stop:

@@ -1,0 +1,124 @@
+"""Bounds hold in whatever order a library adds numbers up: in many lanes, in few, in one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat.numpy as npx
+import numpy as np
+import pytest
+
+from backends import BackendUnavailable
+from backends.numpy.backend import NumpyBackend
+from dnn.agreement import Data, bounds, check, contender_ids, get_contender, make_oracle
+from dnn.agreement.ours import BackendContender
+from dnn.agreement.samples import condition
+from dnn.agreement.sizes import Sizes
+from dnn.agreement.state import NOTHING
+from dnn.datasets import load_dataset
+from dnn.layers import BatchNormalization, LayerNormalization
+
+
+class InOrder:
+    """NumPy, but every sum and product adds its terms one after another and rounds each partial sum.
+
+    This is one lane without fused multiply-add, the least favourable summation.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(npx, name)
+
+    def sum(self, x, /, *, axis=None, dtype=None, keepdims=False):
+        axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        axes = sorted(a % x.ndim for a in axes)
+        for a in axes:
+            start = np.zeros_like(x, shape=(*x.shape[:a], 1, *x.shape[a + 1 :]))
+            x = np.add.accumulate(np.concatenate([start, x], axis=a), axis=a)
+            x = np.take(x, [-1], axis=a)
+        return x if keepdims else np.squeeze(x, tuple(axes))
+
+    def mean(self, x, /, *, axis=None, keepdims=False):
+        total = self.sum(x, axis=axis, keepdims=keepdims)
+        return total / x.dtype.type(x.size / total.size)
+
+    def matmul(self, a, b, /):
+        total = np.zeros_like(a, shape=(a.shape[0], b.shape[1]))
+        for column, row in zip(a.T, b, strict=True):
+            total += np.multiply.outer(column, row)
+        return total
+
+
+def in_order():
+    return BackendContender(
+        "in order", lambda dtype: NumpyBackend("in order", InOrder(), "cpu", dtype, fused=False)
+    )
+
+
+@pytest.fixture(params=[*contender_ids(), "in order"])
+def contender(request):
+    if request.param == "in order":
+        return in_order()
+    try:
+        return get_contender(request.param)
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+
+
+def test_in_order_is_in_order():
+    """2^-24 is lost beside 1, twice in a row as well, and two of them together are not."""
+    x = np.asarray([[1.0, 2.0**-24], [2.0**-24, 2.0**-24], [2.0**-24, 1.0]], np.float32)
+    xp, more = InOrder(), 1 + 2.0**-23
+    assert xp.sum(x, axis=0).tolist() == [1.0, more]
+    assert xp.sum(x[::-1], axis=0).tolist() == [more, 1.0]
+    assert xp.matmul(np.ones((1, 3), np.float32), x).tolist() == [[1.0, more]]
+    assert xp.sum(x, axis=1, keepdims=True).tolist() == [[1.0], [2.0**-23], [1.0]]
+    assert float(xp.sum(x)) == 2.0
+    assert xp.mean(np.asarray([1.0, 2.0, 6.0], np.float32)) == 3.0
+    assert xp.sum(np.zeros((0, 2), np.float32), axis=0).tolist() == [0.0, 0.0]
+
+
+def test_one_lane_holds_every_bound():
+    digits = load_dataset("digits")
+    data = Data(digits.x_train.reshape(len(digits.x_train), -1), digits.y_train, 10)
+    sizes = Sizes(sweep=200, batches=1, hidden=(64, 64), small=(32, 32))
+    records = check([in_order()], data, levels=["L0", "L1", "L2"], sizes=sizes)
+    assert [f"{r.level} {r.case} {r.tensor} {r.ratio:.3g}" for r in records if not r.holds] == []
+
+
+def test_softmax_over_many_columns(contender):
+    """Three quarters of 100,003 numbers are too small for their sum: 8 lanes lose 400 ULP of it, one 2700."""
+    stream = np.random.default_rng(0)
+    z, dy = (stream.standard_normal((3, 100_003)).astype(np.float32) for _ in range(2))
+    z *= 4
+    wanted, got = (c.activation("softmax", z, dy) for c in (make_oracle(), contender))
+    spread = float(np.max(np.ptp(z, axis=1)))
+    assert bounds.ulps(got[0], wanted[0]) < bounds.softmax_ulp(spread, wanted[0])
+    if contender.trains:
+        error = bounds.ulps(got[1], wanted[1], np.abs(dy).max(axis=1, keepdims=True))
+        assert error < bounds.softmax_slope_ulp(wanted[0])
+
+
+@pytest.mark.parametrize("layer_class", [BatchNormalization, LayerNormalization])
+def test_normalisation_far_from_zero(contender, layer_class):
+    """Mean 100, standard deviation 1: who rounds the mean loses two digits, which is nobody's mistake."""
+    stream = np.random.default_rng(0)
+    x = (100 + stream.standard_normal((100, 24))).astype(np.float32)
+    dy = stream.standard_normal(x.shape).astype(np.float32)
+    values = {name: stream.standard_normal(24).astype(np.float32) for name in ("gamma", "beta")}
+    wanted, got = (c.layer(layer_class(), (24,), values, x, dy) for c in (make_oracle(), contender))
+    answered = [tensor for tensor in wanted if got[tensor] is not NOTHING]
+    assert answered == list(wanted) or not contender.trains
+    worst_eta = max(bounds.eta(got[tensor], wanted[tensor]) for tensor in answered)
+    assert worst_eta < bounds.layer(100, condition=condition(layer_class(), x))
+
+
+def test_the_condition_of_a_normalisation_is_needed():
+    """Rounding the mean of the columns is enough to break the bound without it."""
+    x = (100 + np.random.default_rng(0).standard_normal((100, 24))).astype(np.float32).astype(np.float64)
+    mean = x.mean(axis=0)
+    right, rounded = ((x - m) / x.std(axis=0) for m in (mean, mean.astype(np.float32).astype(np.float64)))
+    assert (
+        bounds.layer(100)
+        < bounds.eta(rounded, right)
+        < bounds.layer(100, condition=condition(BatchNormalization(), x))
+    )

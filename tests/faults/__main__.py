@@ -1,0 +1,89 @@
+"""Kill small trainings as they start, save, resume and run, let their disk fill, damage their newest states,
+close their pipes, kill random ones of several workers, and resume them. Every file must be that of an
+undisturbed training.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+TRAIN = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
+SMALL = ["--dataset", "digits", "--limit", "320", "--hidden", "16", "--epochs", "3", "--batch-size", "16",
+         "--checkpoint-every", "5", "--require-backend"]  # fmt: skip
+IN_BLOCKS = ["--blocks", "4", "--worker-timeout", "20"]
+REWOUND = ["--on-nan", "rewind", "--learning-rate", "0.01"]  # of its trainings two diverge first
+
+
+def parse(words: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "python -m tests.faults",
+        description=__doc__,
+        epilog="exit code: 0 nothing was lost, 1 something was, 2 bad input.",
+    )
+    each = "for each backend (default: %(default)s)"
+    parser.add_argument("--backends", default="numpy,torch", metavar="NAME,...", help="default: %(default)s")
+    parser.add_argument("--kills", type=int, default=100, help=f"trainings to kill, {each}")
+    parser.add_argument("--write-errors", type=int, default=20, help=f"trainings whose writes fail, {each}")
+    workers = f"workers to kill in groups of two and four, {each}"
+    parser.add_argument("--worker-kills", type=int, default=0, metavar="KILLS", help=workers)
+    parser.add_argument("--seed", type=int, default=0, help="of the random moments")
+    return parser.parse_args(words)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    # One thread: the trainings are tiny, and a forked child does not inherit a pool of threads.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"
+    from backends import BackendUnavailable, InputError, get_backend
+    from dnn.datasets import load_dataset
+
+    names = arguments.backends.split(",")
+    try:
+        for name in names:
+            get_backend(name)  # loads the libraries that the children then share
+        load_dataset("digits")
+        import matplotlib.figure  # noqa: F401
+
+        if arguments.worker_kills:
+            import torch.distributed  # noqa: F401
+
+        with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+            clean = [disturb(name, arguments, Path(folder) / name) for name in names]
+    except (InputError, BackendUnavailable) as error:
+        print(f"python -m tests.faults: error: {error}", file=sys.stderr)
+        return 2
+    return 0 if all(clean) else 1
+
+
+def disturb(name: str, arguments: argparse.Namespace, folder: Path) -> bool:
+    """Disturb trainings on one backend and print what happened; returns whether nothing was lost."""
+    from .groups import Groups
+    from .harness import Harness, Tally, main_of_script
+    from .troubles import diverge
+
+    def told(line: str) -> None:
+        print(f"{name}: {line}", file=sys.stderr, flush=True)
+
+    train, command, seed = main_of_script(TRAIN), [*SMALL, "--backend", name], arguments.seed
+    tally = Tally()
+    plain = Harness(train, command, folder / "plain", seed, tally)
+    rewound = Harness(train, [*command, *REWOUND], folder / "rewound", seed, tally, diverge)
+    plain.kill(arguments.kills - arguments.kills // 4, told)
+    rewound.kill(arguments.kills, told)
+    plain.fail_writes(arguments.write_errors, told)
+    tallies = [tally]
+    if arguments.worker_kills:
+        groups = Groups(train, [*command, *IN_BLOCKS], folder / "groups", seed)
+        groups.kill_workers(arguments.worker_kills, told)
+        tallies.append(groups.tally)
+    for tally in tallies:
+        print(f"{name}: {tally.line()}", flush=True)
+        for failure in tally.failures:
+            print(f"    {failure}")
+    return all(tally.clean for tally in tallies)
+
+
+if __name__ == "__main__":
+    sys.exit(main(parse()))

@@ -1,0 +1,91 @@
+"""The numbers of the small example in docs/one-update.md are those of the library and of from_scratch.py."""
+
+import importlib
+import json
+import re
+
+import numpy as np
+import pytest
+from command_lines import SCRIPTS
+from documents import ROOT
+
+from backends import get_backend
+from dnn import SGD, Adam, Dense, Sequential
+
+PAGE = (ROOT / "docs" / "one-update.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\| ([\w ]+) \| [^|]+ \| `([^`]+)` \|$", re.MULTILINE)
+TABLE = {name: json.loads(numbers) for name, numbers in ROW.findall(PAGE)}
+HALF_DIGIT = 0.5e-4 * (1 + 1e-9)
+GIVEN = ("x", "t", "W", "b")
+
+
+def make_model(optimizer):
+    backend = get_backend("numpy", dtype="float64")
+    model = Sequential([Dense(2, "softmax")], input_shape=(2,), backend=backend)
+    model.compile("categorical_crossentropy", optimizer)
+    model.parameters.load({"dense_1.W": np.array(TABLE["W"]), "dense_1.b": np.array(TABLE["b"])})
+    model.reserve(2, training=True)
+    return model
+
+
+def compute_update(optimizer):
+    """Return the arrays of one update by the library, under the names of the page's table."""
+    model = make_model(optimizer)
+    x = np.array(TABLE["x"], dtype=np.float64)
+    y = np.argmax(TABLE["t"], axis=1)
+    z, losses, dz = (array.copy() for array in model.loss_of(x, y, training=True))
+    found = {"z": z, "p": model.outputs_of(z), "losses": losses, "loss": np.mean(losses), "dz": dz}
+    model.backward(dz.copy())
+    W = np.array(TABLE["W"])
+    dW = np.zeros((2, 2))
+    db = np.zeros(2)
+    dx = np.zeros((2, 2))
+    _, backward = model.backend.kernels("dense", "linear")
+    backward(dz, x, z, W, dz.copy(), (dW, db, dx))
+    np.testing.assert_array_equal(dW, model.parameters.gradient["dense_1.W"])
+    np.testing.assert_array_equal(db, model.parameters.gradient["dense_1.b"])
+    found |= {"dW": dW, "db": db, "dx": dx}
+    model.update()
+    after = {name[-1]: values for name, values in model.parameters.to_host().items()}
+    return found, after, float(np.mean(model.loss_of(x, y, training=True)[1]))
+
+
+def assert_rounded(name, exact):
+    """The page's numbers are ``exact`` to 4 digits after the decimal point."""
+    shown = np.array(TABLE[name])
+    assert shown.shape == np.shape(exact), name
+    np.testing.assert_array_equal(shown, np.round(shown, 4), err_msg=name)
+    np.testing.assert_allclose(shown, exact, rtol=0, atol=HALF_DIGIT, err_msg=name)
+
+
+def test_numbers_are_those_of_the_library():
+    found, sgd, loss_after = compute_update(SGD(0.1))
+    _, adam, _ = compute_update(Adam(0.01))
+    found |= {f"{name} after SGD": values for name, values in sgd.items()}
+    found |= {f"{name} after Adam": values for name, values in adam.items()}
+    found["loss after SGD"] = loss_after
+    assert set(TABLE) == {*GIVEN, *found}
+    for name, exact in found.items():
+        assert_rounded(name, exact)
+
+
+def test_numbers_are_those_of_from_scratch(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS / "examples")
+    from_scratch = importlib.import_module("from_scratch")
+    x, t, W, b = (np.array(TABLE[name], dtype=np.float64) for name in GIVEN)
+    loss, dz = from_scratch.cross_entropy(np, x @ W + b, t)
+    assert_rounded("loss", loss)
+    assert_rounded("dz", dz)
+    params = [W, b]
+    zeros = [np.zeros((2, 2)), np.zeros(2)]
+    from_scratch.adam_update(np, params, [x.T @ dz, dz.sum(axis=0)], zeros.copy(), zeros.copy(), 1, 0.01)
+    assert_rounded("W after Adam", params[0])
+    assert_rounded("b after Adam", params[1])
+
+
+@pytest.mark.parametrize("name", ["z", "dW", "loss after SGD"])
+def test_a_wrong_digit_is_found(name, monkeypatch):
+    exact = np.array(TABLE[name], dtype=np.float64)
+    monkeypatch.setitem(TABLE, name, (exact + 1e-4).tolist())
+    with pytest.raises(AssertionError):
+        assert_rounded(name, exact)
