@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +72,13 @@ def assert_same_training(one, other, history, other_history):
     assert_close(weights(one), weights(other), 1e-5)
     for name, values in history.items():
         assert_close(np.array(values), np.array(other_history[name]), 1e-5, name)
+
+
+def others_slow(values: Iterable[Any], quick: Collection[Any]) -> list[Any]:
+    """Values for ``parametrize``, of which all but those in ``quick`` are marked as slow."""
+    values = list(values)
+    assert set(quick) <= set(values), "a quick value does not exist any more"
+    return [v if v in quick else pytest.param(v, marks=pytest.mark.slow) for v in values]
 
 
 def small_data(n: int = 50, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

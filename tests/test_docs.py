@@ -34,6 +34,7 @@ from documents import (
     printed_text,
     spine,
 )
+from helpers import others_slow
 from PIL import Image
 from small_sets import a_small_set, put
 
@@ -183,9 +184,10 @@ def python_blocks(monkeypatch, tmp_path):
 
 
 OTHERS = [document for document in DOCUMENTS if document not in GUIDE]
+QUICK_DOCUMENTS = [document for document in OTHERS if document.name not in OWN_PROCESS]
 
 
-@pytest.mark.parametrize("document", OTHERS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", others_slow(OTHERS, QUICK_DOCUMENTS), ids=lambda path: path.name)
 def test_python_blocks_run(document, python_blocks):
     if document.name in OWN_PROCESS:
         text = "\n".join(block.text for block in blocks(document) if block.language == "python")
@@ -197,7 +199,7 @@ def test_python_blocks_run(document, python_blocks):
         pass
 
 
-@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
+@pytest.mark.parametrize("name", others_slow(["numpy", "numba", "torch"], ["numpy"]))
 @pytest.mark.parametrize("document", GUIDE, ids=lambda path: path.name)
 def test_the_guide_runs_on_each_backend_and_prints_what_it_says(
     document, name, make_backend, python_blocks, monkeypatch, capsys
@@ -274,7 +276,10 @@ def place(tmp_path_factory):
     return place
 
 
-@pytest.mark.parametrize("command", SCRIPT_LINES)
+QUICK_LINES = ["doctor.py", "train.py --backend auto", "examples/find_anomalies.py"]
+
+
+@pytest.mark.parametrize("command", others_slow(SCRIPT_LINES, QUICK_LINES))
 def test_command_lines_run(command, place, monkeypatch, capsys):
     assert command in SMALL, "a new command line: give it small settings in SMALL"
     script, *arguments = f"{command} {SMALL[command]}".replace(

@@ -120,6 +120,7 @@ def test_the_wheel_holds_the_types_and_what_the_command_runs(wheel):
     assert packages == {"backends", "dnn"}
 
 
+@pytest.mark.slow
 def test_there_is_one_version(place):
     folder, programs = place
     assert "version" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"]
@@ -134,6 +135,7 @@ def test_there_is_one_version(place):
     assert said.stdout == f"array-api-dnn {dnn.__version__}\n"
 
 
+@pytest.mark.slow
 def test_it_trains_evaluates_and_predicts(place, trained):
     from PIL import Image
 
@@ -156,6 +158,7 @@ def test_it_trains_evaluates_and_predicts(place, trained):
     assert f"{read['probability']:.4f}" == probability
 
 
+@pytest.mark.slow
 def test_its_lines_name_the_command(place, trained):
     folder, programs = place
     helped = call([programs / "dnn", "evaluate", "--help"], folder).stdout

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 from documents import ROOT
 from helpers import MAX_SECONDS
 
@@ -27,6 +28,7 @@ def python(code, *arguments, folder, expected=0):
     return done
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_and_evaluated(tmp_path):
     scripts = ROOT / "scripts"
     small = ["--dataset", "digits", "--hidden", "8", "--epochs", "1", "--run-dir", "run"]

@@ -71,6 +71,7 @@ def test_contenders_run_and_leave_json_and_a_picture(tmp_path):
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_race_of_whole_trainings(tmp_path):
     json_file = tmp_path / "race.json"
     small = ("--dataset", "digits", "--race", "--rotations", "1", "--contenders", "numpy", "pytorch-fused")

@@ -85,6 +85,7 @@ def test_images(backend):
     assert all(0.8 < other[0] <= 1 for other in others)
 
 
+@pytest.mark.slow
 def test_images_of_mnist(mnist_dir):
     options = ("--data-dir", mnist_dir, "--epochs", 2, "--limit", 500, "--backend", "numpy")
     first, table = read(run("recognise_images", *options))

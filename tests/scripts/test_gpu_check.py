@@ -30,6 +30,7 @@ from dnn.commands import train
 no_gpu = pytest.mark.skipif(available_backends()["cupy"] is None, reason="there is a GPU")
 
 
+@pytest.mark.slow
 @no_gpu
 def test_without_a_device_it_says_so():
     result = run("gpu_check")
@@ -159,6 +160,7 @@ def test_speed_is_that_of_the_benchmarks_contenders_on_this_card(monkeypatch):
     assert len(synchronized) == 2
 
 
+@pytest.mark.slow
 def test_a_part_without_a_device_gives_its_reason():
     outcome = checks.run_part("memory", Settings(), 120)
     if "result" in outcome:
@@ -167,6 +169,7 @@ def test_a_part_without_a_device_gives_its_reason():
     json.dumps(outcome)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [(), ("--mutant", "lost-duplicates")])
 def test_agreement_is_read_from_agree(wrong):
     options = ("--quick", "--levels", "L0", "--dataset", "digits", *wrong)

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 from command_lines import SCRIPTS, assert_said, call
-from helpers import MAX_SECONDS
+from helpers import MAX_SECONDS, others_slow
 from hostile import WORDS, examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,7 +83,7 @@ def assert_nothing_left(here):
     assert list(here.iterdir()) == []
 
 
-@pytest.mark.parametrize("script", OPTIONS)
+@pytest.mark.parametrize("script", others_slow(OPTIONS, ["evaluate", "export"]))
 def test_odd_values(script, here, capsys, no_network):
     """train 150, the others 60 each."""
     codes = []
@@ -161,6 +161,7 @@ def test_large_values_and_devices(script, arguments, here, capsys):
     assert_nothing_left(here)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("script", "arguments"), PROCESSES, ids=range(len(PROCESSES)))
 def test_odd_values_to_a_process(script, arguments, here):
     """4: bytes that are no text, an empty stdin, and too little memory; each is answered."""
@@ -200,6 +201,7 @@ def test_too_little_memory_is_said(error, here, capsys):
         command_line.run(lambda _: {}[0], lambda: None)
 
 
+@pytest.mark.slow
 def test_names_that_are_no_text(here):
     """A folder and a picture whose names are bytes of no encoding: trained, evaluated and read as others."""
     from PIL import Image
@@ -249,6 +251,7 @@ def test_ctrl_c_while_python_imports_is_no_traceback():
     assert ran.returncode in (-signal.SIGINT, 130, 1)  # as the system ends it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "backend", "code"),
     [

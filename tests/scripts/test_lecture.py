@@ -39,6 +39,7 @@ def folder(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_tables_csv_and_pictures(folder):
     assert not (folder / "lecture.md").exists()
     text = (folder / "tables.md").read_text(encoding="utf-8")
@@ -57,6 +58,7 @@ def test_tables_csv_and_pictures(folder):
             assert min(image.size) > 300
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again(folder):
     before = {p: p.stat().st_mtime_ns for p in (folder / "results").iterdir()}
     result = run_here("lecture", *SMALL, "--only", "linear", "--out", folder)
@@ -93,6 +95,7 @@ def test_the_list_says_how_long_each_takes():
     assert sum(seconds("--limit", 6000)) < sum(whole) / 5
 
 
+@pytest.mark.slow
 def test_passes_and_examples_can_be_fewer(tmp_path):
     """Three passes, and in proportion 30 of L-BFGS and one of the batches of one; each experiment runs."""
     settings = ("--quick", "--limit", 60, "--epochs", 3, "--out", tmp_path)
@@ -107,6 +110,7 @@ def test_passes_and_examples_can_be_fewer(tmp_path):
     assert_refused(other, "epochs 3", "expected 10", "another folder")
 
 
+@pytest.mark.slow
 def test_figures_of_the_csv_stay_where_they_are_not_made_anew(tmp_path):
     """As in docs/, where the results themselves are not kept; a file that is none is refused."""
     settings = (*SMALL, "--limit", 60, "--epochs", 1, "--out", tmp_path)
@@ -328,6 +332,7 @@ def test_what_presets_reached_is_read_from_their_folders(tmp_path):
     assert_refused(run_here("lecture", *SMALL, "--presets", tmp_path / "none"), "none", "expected a preset")
 
 
+@pytest.mark.slow
 def test_settings_are_tried_on_images_held_out(tmp_path):
     """Elastic's give what train.py gives; another's row stays, and what is done is not done again."""
     held = ("--preset", "elastic", "--epochs", 3, "--hold-out", 239, "--quiet", "--run-dir", tmp_path / "run")

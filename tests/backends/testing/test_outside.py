@@ -46,6 +46,7 @@ def assert_agree(tests: list[dict], near: float) -> None:
     assert sum(ratio >= 1 / 30 for ratio in rounded) >= near * len(rounded)
 
 
+@pytest.mark.slow
 def test_backends_agree_on_outside_code(report):
     assert_agree(report["tests"], near=0.9)
 

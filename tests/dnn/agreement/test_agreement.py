@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers import others_slow
 from sklearn.datasets import load_digits
 
 from backends import BackendUnavailable, InputError, get_backend
@@ -129,7 +130,13 @@ def test_every_kernel_that_exists_is_measured(data):
         assert all(name in cases[level] for level in ("L3", "L4"))
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
+QUICK_MUTANTS = (  # one of each level, in less than three seconds
+    "tf32", "float16", "dropped-mean", "flipped-kernel", "swapped-label", "unshifted-softmax",
+    "lost-duplicates", "one-field", "nearest-pixel",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("mutant", others_slow(MUTANTS, QUICK_MUTANTS))
 def test_every_mutant_is_rejected(mutant, data):
     first = CAUGHT_BY[mutant]
     before = [level for level in LEVELS if level < first]
@@ -139,6 +146,7 @@ def test_every_mutant_is_rejected(mutant, data):
     assert worst(records).ratio > 100
 
 
+@pytest.mark.slow
 def test_tf32_has_bounds_of_its_own(data, monkeypatch):
     levels = ["L1", "L2", "L3"]
     rounded, wrong = get_mutant("tf32"), get_mutant("dropped-mean")
@@ -147,17 +155,20 @@ def test_tf32_has_bounds_of_its_own(data, monkeypatch):
     assert broken(check([wrong], data, levels=levels, sizes=QUICK))  # wide as they are, they still see this
 
 
+@pytest.mark.slow
 def test_a_mutant_is_only_its_own(data):
     get_mutant("dropped-mean").backend()
     assert broken(check([get_contender("numpy")], data, levels=["L1"], sizes=QUICK)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [pytest.param(1, marks=pytest.mark.slow), 2**64 - 1])
 def test_other_seeds_hold(seed, data):
     contenders = [get_contender("numpy"), get_contender("pytorch")]
     assert broken(check(contenders, data, levels=["L1", "L2", "L3"], sizes=QUICK, seed=seed)) == []
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_records(data):
     runs = [check([get_contender("numpy")], data, levels=["L1"], sizes=QUICK) for _ in range(2)]
     assert runs[0] == runs[1]
@@ -234,6 +245,7 @@ def test_variances_go_through_activations(kind):
             np.testing.assert_allclose(found, (var - own)[0], rtol=0.05, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_bounds_are_near_those_that_are_derived_for_anybody(data):
     """agree.py --derived compares L0 to L2; here L0 and small networks."""
     pairs = derived.compare(

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
-from helpers import MAX_SECONDS
+from helpers import MAX_SECONDS, others_slow
 
 from backends import BackendUnavailable
 from backends.processor import Processor
@@ -52,6 +52,7 @@ def test_help_answers_without_loading_anything_heavy(script):
     assert "usage" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_run_leaves_what_it_promises(trained):
     folder, printed = trained
     names = {path.name for path in folder.iterdir()}
@@ -275,7 +276,7 @@ def test_mnist_trains(backend, mnist_dir, tmp_path):
     assert float(result.stdout.split()[2]) > 0.93
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", others_slow(PRESETS, ["lecture", "best"]))
 def test_presets_train(tmp_path, preset):
     command = ("--dataset", "digits", "--limit", 200, "--epochs", 2, "--backend", "torch", "--preset", preset)
     result = run_here("train", *command, "--run-dir", tmp_path / "run")
@@ -322,6 +323,7 @@ def test_export_writes_what_evaluate_and_predict_use(trained, tmp_path):
     assert not (tmp_path / "other.onnx").exists()
 
 
+@pytest.mark.slow
 def test_threads_are_set_and_a_resumed_run_has_them_too(tmp_path):
     folder, seen = tmp_path / "run", []
     options = [*SMALL, "--backend", "numpy", "--run-dir", folder]

@@ -335,6 +335,7 @@ def test_a_missing_extra_is_a_sentence(place):
     assert_refused(done, "Starlette", "[page]")
 
 
+@pytest.mark.slow
 def test_predict_sets_slanted_digits_upright(place):
     slanted = png(lambda d: d.line([(75, 15), (20, 80)], 0, 8))
     (place / "one.png").write_bytes(slanted)

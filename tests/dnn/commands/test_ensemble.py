@@ -86,6 +86,7 @@ def test_unsure_answers_are_said_to_be_unsure(runs, tmp_path):
     assert [a["probability"] for a in mean] != [a["probability"] for a in answers]
 
 
+@pytest.mark.slow
 def test_runs_that_do_not_fit_are_refused(runs, tmp_path):
     other = tmp_path / "other"
     run_here("train", "--dataset", "digits", "--limit", 50, "--epochs", 1, "--run-dir", other, "--quiet")

@@ -56,6 +56,7 @@ def assert_only_the_run(folder):
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
+@pytest.mark.slow
 def test_configurations_to_go_on_with(run, no_curves, capsys):
     """250."""
     folder, files = run
@@ -83,6 +84,7 @@ def test_configurations_to_go_on_with(run, no_curves, capsys):
     check()
 
 
+@pytest.mark.slow
 def test_states_to_go_on_with(run, no_curves, capsys):
     """150: broken ones, and forged ones with a right checksum."""
     folder, files = run
@@ -110,6 +112,7 @@ def test_states_to_go_on_with(run, no_curves, capsys):
     check()
 
 
+@pytest.mark.slow
 def test_odd_files_to_go_on_with(run, capsys):
     """20: one of the files is a folder, a pipe or a link."""
     folder, files = run
@@ -134,6 +137,7 @@ def test_odd_files_to_go_on_with(run, capsys):
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["evaluate", "predict"])
 def test_checkpoints_to_use(run, capsys, script):
     """120 for each: broken, or forged with a right checksum."""

@@ -92,6 +92,7 @@ def test_two_trainings_in_one_folder(tmp_path):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_divergence_ends_in_one_sentence(tmp_path):
     command = (
         "--optimizer",
@@ -107,6 +108,7 @@ def test_divergence_ends_in_one_sentence(tmp_path):
     assert_refused(result, "training diverged", "dense_1.W", "smaller learning rate")
 
 
+@pytest.mark.slow
 def test_the_harness_in_short():
     """At least one kill in each moment, and two trainings with write errors, on each backend."""
     line = [sys.executable, "-m", "tests.faults", "--kills", "5", "--write-errors", "2"]
@@ -150,6 +152,7 @@ def test_a_run_without_a_state_is_begun_anew(tmp_path, whole):
     assert (folder / "model.safetensors").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_default_runs_of_one_second_have_folders_of_their_own(tmp_path):
     command = [sys.executable, str(SCRIPTS / "train.py"), *LONG[:5], "--epochs", "1", "--backend", "numpy"]
     runs = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) for _ in range(3)]

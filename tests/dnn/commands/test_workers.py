@@ -60,6 +60,7 @@ def whole(tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="children are found in /proc")
 def test_torchrun_starts_the_group_anew_after_a_kill(tmp_path, whole):
     """It takes a while: torch is imported five times."""
@@ -82,6 +83,7 @@ def test_torchrun_starts_the_group_anew_after_a_kill(tmp_path, whole):
     assert json.loads((place / "config.json").read_text())["blocks"] == 4
 
 
+@pytest.mark.slow
 def test_killed_workers_lose_nothing(tmp_path):
     """The short form of ``python -m tests.faults --worker-kills``."""
     arguments = [*SMALL, "--require-backend", "--worker-timeout", "8"]

@@ -24,6 +24,7 @@ SMALL = a_small_set()
 BROKEN = st.one_of([broken_bytes(content).map(lambda b, n=name: (n, b)) for name, content in SMALL.items()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
 def test_broken_files_are_refused_or_hold_images(small, tmp_path, name, folder):
     """350 for each set. Fashion-MNIST has no digests here: then sizes, headers and labels decide."""

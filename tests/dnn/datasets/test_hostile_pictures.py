@@ -97,6 +97,7 @@ def pictures(draw):
     return encoded(image, kind, orientation, frames)
 
 
+@pytest.mark.slow
 def test_broken_pictures(tmp_path):
     """800, three quarters of them with something wrong in the file."""
     path, read = tmp_path / "digit", []
@@ -138,6 +139,7 @@ def test_headers_of_huge_pictures(tmp_path):
     check()
 
 
+@pytest.mark.slow
 def test_odd_pictures_are_read_as_the_plain_one(tmp_path):
     """300: every mode and format, 16 bits, CMYK, turned by EXIF, first frame of several, light on dark."""
     path, plain = tmp_path / "odd", tmp_path / "plain.png"

@@ -160,6 +160,7 @@ def test_printed_digits_are_accepted(digit: int, tmp_path: Path) -> None:
     read(page(lambda d: d.text((80, 40), str(digit), 30, font_size=140)), tmp_path, only_digits=True)
 
 
+@pytest.mark.slow
 def test_less_than_half_a_per_cent_of_mnist_is_refused(mnist_dir: Path) -> None:
     """Of the last 10,000 training digits and of the test digits; a third of each, for time."""
     data = load_dataset("mnist", mnist_dir, download=False)

@@ -126,6 +126,7 @@ def test_broken_files_are_refused(kind, whole):
     assert_alone(path)
 
 
+@pytest.mark.slow
 def test_odd_headers_are_refused(kind, whole):
     """150 of each kind: the header is valid JSON, and one to three of its values are not what they were."""
     path, content = whole
@@ -146,6 +147,7 @@ def test_odd_headers_are_refused(kind, whole):
     assert_alone(path)
 
 
+@pytest.mark.slow
 def test_forged_facts_are_refused_or_kept(kind, whole):
     """300 of each kind, with a right checksum: what is taken can be written and read again, unchanged."""
     path, _ = whole

@@ -49,6 +49,7 @@ def test_a_share_of_them_on_every_backend(make_backend, backend_id):
     assert not missed
 
 
+@pytest.mark.slow
 def test_all_of_them_beside_scipy():
     """40 of 42, 47 of 54, and no more evaluations up to the solution than SciPy, by geometric mean."""
     backend, counts, ratios = get_backend("numpy", dtype="float64"), {42: 0, 54: 0}, []

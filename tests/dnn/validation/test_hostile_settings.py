@@ -71,6 +71,7 @@ def same(kept, asked):
     return kept == asked
 
 
+@pytest.mark.slow
 def test_whatever_is_made_keeps_its_settings():
     """700: layers, optimizers, schedules, losses, L-BFGS and early stopping."""
     made = []

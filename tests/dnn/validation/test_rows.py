@@ -178,6 +178,7 @@ def measured(code, *arguments):
 needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize(
     "size", [2**28, pytest.param(2**30, marks=pytest.mark.slow)], ids=["quarter", "whole"]

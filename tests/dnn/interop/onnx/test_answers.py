@@ -206,6 +206,7 @@ def logits_of(model, x):
     return model.layers[-1].forward_logits(x, training=False), magnifies
 
 
+@pytest.mark.slow
 def test_every_preset(preset):
     exact = exact_twin(preset)
     made = [to_onnx(preset, logits=logits) for logits in (True, False)]

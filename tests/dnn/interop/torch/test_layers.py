@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers import others_slow
 
 import dnn.interop.torch as twin
 from backends import get_backend
@@ -89,7 +90,7 @@ def agree(ours, theirs, magnified=1.0):
 
 
 @pytest.mark.parametrize("batch", [1, 6])
-@pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
+@pytest.mark.parametrize("backend_name", others_slow(["numpy", "torch", "strict"], ["torch"]))
 def test_every_layer(backend_name, batch):
     without = set()
     for name, make, shape in samples():
@@ -178,6 +179,7 @@ def test_there_and_back_bit_by_bit():
     assert np.array_equal(model.predict(x), again.predict(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_predicts_the_same_in_torch(preset):
     """Also "augmented" and "cnn": an augmentation is the identity there, under its name."""
