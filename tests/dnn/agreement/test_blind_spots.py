@@ -40,7 +40,7 @@ PARTS = {
     "fit": fit_level,
 }
 MUTANTS = {}
-QUICK = (  # each found by another level or kind of case, in less than a second
+QUICK_MUTANTS = (  # each found by another level or kind of case, in less than a second
     "logits_clipped_at_30", "hidden_overflow", "rows_far_below_0_underflow", "loss_clipped_at_1e_7",
     "maximum_without_nan", "hinge_pulls_at_its_corner", "infinite_gradients_pass", "index_of_16_bits",
     "moves_without_their_sign", "last_row_is_out_of_reach",
@@ -504,7 +504,7 @@ def average_of_the_root(normalise):
     return wrong
 
 
-@pytest.mark.parametrize("name", others_slow(MUTANTS, QUICK))
+@pytest.mark.parametrize("name", others_slow(MUTANTS, QUICK_MUTANTS))
 def test_is_rejected(name, data):
     part, wrong = MUTANTS[name]
     with np.errstate(all="ignore"):
