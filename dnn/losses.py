@@ -19,7 +19,7 @@ from backends.reference.losses import TARGETS, as_dense
 from backends.table import Table
 from dnn.layers.layer import Layer
 from dnn.validation.objects import plain
-from dnn.validation.settings import Checked, ClassNumber, Share, made, require_number
+from dnn.validation.settings import Checked, ClassNumber, Share, assign, made, require_number
 
 __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
@@ -99,13 +99,16 @@ class Loss(Checked):
         Raises InputError: rows where the loss takes none, or whose values are out of range.
         """
         if y.ndim != 1 and not self.rows:
-            got, cure = f"{argument} has shape {tuple(y.shape)}", f"use {argument}.argmax(axis=1)"
+            got = f"{argument} has shape {tuple(y.shape)}"
+            cure = f"use {argument}.argmax(axis=1)"
             raise InputError(got, f"class numbers ({y.shape[0]},) with the loss {self.name!r}", cure)
         if y.ndim == 1 or self.span is None:
             return
-        low, high = float(backend.xp.min(y)), float(backend.xp.max(y)) + 0.0  # no "-0" in the message
-        if low < self.span[0] or high > self.span[1]:
-            got, (first, last) = f"{argument} holds values from {low:g} to {high:g}", self.span
+        low = float(backend.xp.min(y))
+        high = float(backend.xp.max(y)) + 0.0  # no "-0" in the message
+        first, last = self.span
+        if low < first or high > last:
+            got = f"{argument} holds values from {low:g} to {high:g}"
             raise InputError(got, f"{first:g} to {last:g} with the loss {self.name!r}", self.cure)
 
     def settings(self) -> dict[str, Any]:
@@ -135,7 +138,10 @@ class CategoricalCrossentropy(Loss):
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"label_smoothing": 0.1})
 
     def bind(self, backend: Backend) -> dict[str, Kernel]:
-        kernels, xp, e, ignored = super().bind(backend), backend.xp, float(self.label_smoothing), self.ignored
+        kernels = super().bind(backend)
+        xp = backend.xp
+        e = float(self.label_smoothing)
+        ignored = self.ignored
 
         def run(form: str, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
             if ignored is not None and form == "integer":  # any class will do: the weight is 0
@@ -185,7 +191,7 @@ class BinaryCrossentropy(Loss):
     def __post_init__(self) -> None:
         each = self.pos_weight if isinstance(self.pos_weight, (list, tuple)) else [self.pos_weight]
         numbers = tuple(require_number("pos_weight", weight, 0.0) for weight in each)
-        object.__setattr__(self, "pos_weight", numbers if each is self.pos_weight else numbers[0])
+        assign(self, pos_weight=numbers if each is self.pos_weight else numbers[0])
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
@@ -194,12 +200,14 @@ class BinaryCrossentropy(Loss):
 
     def bind(self, backend: Backend) -> dict[str, Kernel]:
         """With weights a yes has more: (pos_weight - 1) t times log(1 + e^-z), whose derivative is p - 1."""
-        kernels, xp = super().bind(backend), backend.xp
+        kernels = super().bind(backend)
+        xp = backend.xp
         extra = backend.from_host(np.atleast_1d(self.pos_weight).astype(backend.dtype_name)) - 1.0
 
         def weighted(form: str, z: Array, targets: Array, losses: Array, dlogits: Array) -> None:
             kernels[form](z, targets, losses, dlogits)
-            t, e = extra * as_dense(xp, form, targets, z), xp.exp(-xp.abs(z))
+            t = extra * as_dense(xp, form, targets, z)
+            e = xp.exp(-xp.abs(z))
             below = xp.where(z < 0, -z, xp.zeros_like(z)) + xp.log1p(e)
             rest = xp.where(z < 0, xp.ones_like(e), e) / (1.0 + e)  # 1 - p without cancellation
             losses[...] = losses + xp.mean(t * below, axis=1)

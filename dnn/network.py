@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
-from backends.errors import refusing
+from backends.errors import refusing, unknown
 from dnn.copies import Copied, training_config
 from dnn.io.safetensors import FORMAT, VERSION, CheckpointError, write
 from dnn.layers import Layer
@@ -23,11 +23,18 @@ from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
 from dnn.validation.examples import Door
-from dnn.validation.objects import Closed, plain
-from dnn.validation.settings import positive_integer, require, require_list, require_path
+from dnn.validation.objects import plain, shown_with_settings
+from dnn.validation.settings import (
+    assign,
+    natural_number,
+    positive_integer,
+    require,
+    require_list,
+    require_path,
+)
 
 
-class Network(Copied, Closed):
+class Network(Copied):
     """Layers one after another on one backend; arguments and attributes as of ``Sequential``.
 
     Attributes:
@@ -37,8 +44,11 @@ class Network(Copied, Closed):
 
     _fixed = ("layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
               "optimizer", "optimizer_state", "seed")  # fmt: skip
+    _closed = False  # whether it is made, and refuses attributes that would do nothing
     optimizer: Optimizer
     optimizer_state: OptimizerState
+
+    __repr__ = shown_with_settings
 
     def __init__(
         self, layers: Sequence[Layer], *, input_shape: tuple[int, ...], backend: Backend | str = "auto",
@@ -52,17 +62,19 @@ class Network(Copied, Closed):
         expected = "a name or a Backend from get_backend('numpy')"
         require(isinstance(backend, Backend), "backend", backend, expected)
         self._block = block = Block(layers)
-        self.layers, self.backend = block.layers, backend
+        self.layers = block.inner
+        self.backend = backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
         self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
-        self.epochs_done, self.stop_training = 0, False
+        self.epochs_done = 0
+        self.stop_training = False
         self.metrics: tuple[Metric, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
         self._logits_out = False
         self._lock = threading.Lock()  # while it is trained
-        self.picked = block.picked = int(len(self.layers) > 1 and self.layers[0].factor is not None)
         block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=WHOLE)
+        self.picked = block.picked
         if len(shape := block.output_shape) != 1:
             got = f"the last layer returns shape {shape}"
             raise InputError(got, "(C,)", "put Flatten() and Dense(C) last")
@@ -72,6 +84,17 @@ class Network(Copied, Closed):
         for name, values in block.initial_values().items():
             host = np.ascontiguousarray(values.astype(self.backend.dtype_name))
             self.parameters.value[name][...] = self.backend.from_host(host)
+        self._closed = type(self).__module__.startswith("dnn.")  # yours has attributes of its own
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._closed and name in self._fixed:
+            raise InputError(f"{name} of a model cannot be set, expected a call of compile or a new model")
+        if self._closed and name == "epochs_done":
+            natural_number(name, value)
+        if self._closed and not name.startswith("_") and name not in dir(self):
+            known = sorted(n for n in vars(self) if n[0] != "_")
+            raise unknown(f"attribute of {type(self).__name__}", name, known)
+        super().__setattr__(name, value)
 
     def set_goal(
         self, loss: Loss, optimizer: Optimizer, metrics: tuple[Metric, ...] | None, l1: float, l2: float
@@ -80,7 +103,7 @@ class Network(Copied, Closed):
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
-        vars(self).update(loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
+        assign(self, loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
         zeros = self.backend.zeros
         self._loss_buffers = Buffers(
             lambda batch, training: {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
@@ -95,7 +118,7 @@ class Network(Copied, Closed):
         if self._lock.locked():
             raise InputError("compile was called while the model is trained, expected the end of fit before")
         state = OptimizerState(optimizer, self.parameters, self.backend)
-        vars(self).update(optimizer=optimizer, optimizer_state=state)
+        assign(self, optimizer=optimizer, optimizer_state=state)
 
     @property
     def goal(self) -> Loss:
@@ -119,7 +142,8 @@ class Network(Copied, Closed):
     @property
     def door(self) -> Door:
         """Where examples and targets come in."""
-        loss, below = self.goal, self.layers[0].below
+        loss = self.goal
+        below = self.layers[0].below
         return Door(self.backend, self.input_shape, self.outputs, loss.ignored, loss.check_targets, below)
 
     @contextmanager
@@ -151,7 +175,8 @@ class Network(Copied, Closed):
         In training dropout and noise are drawn, and batch normalisation takes the batch's statistics;
         ``logits`` leaves out the last layer's activation.
         """
-        return self._block.forward(x, training=training, logits=logits)
+        forward = self._block.forward_logits if logits else self._block.forward
+        return forward(x, training=training)
 
     def loss_of(self, x: Array, y: Array, *, training: bool) -> tuple[Array, Array, Array]:
         """Forward and loss of a reserved batch: x (B, *input_shape), y (B,) class numbers or (B, C) rows.
@@ -160,13 +185,13 @@ class Network(Copied, Closed):
         """
         outputs = self.forward(x, training=training, logits=self._logits_out)
         keep = self._loss_buffers[x.shape[0]]
-        losses, gradient = keep.losses, keep.gradient
-        self._loss_kernels["integer" if y.ndim == 1 else "dense"](outputs, y, losses, gradient)
-        return outputs, losses, gradient
+        self._loss_kernels["integer" if y.ndim == 1 else "dense"](outputs, y, keep.losses, keep.gradient)
+        return outputs, keep.losses, keep.gradient
 
     def backward(self, dy: Array) -> None:
         """Write all parameter gradients, from the gradient that ``loss_of`` returned; dy is overwritten."""
-        self._block.backward(dy, logits=self._logits_out)
+        backward = self._block.backward_logits if self._logits_out else self._block.backward
+        backward(dy)
 
     def redirect(self, values: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         """Take parameters from these views, and write gradients into those, instead of its own vectors'."""

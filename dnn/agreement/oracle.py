@@ -17,6 +17,7 @@ from dnn.agreement.ours import BackendContender
 from dnn.agreement.state import Named
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
+from dnn.validation.objects import made_again
 
 
 def make_oracle() -> BackendContender:
@@ -29,8 +30,8 @@ def pre_activation(
     values: Mapping[str, np.ndarray], x: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     """z of a layer that ends in an activation: the y of one that does not."""
-    plain = make()
-    plain.activation = "linear"
+    layer = make()
+    plain = made_again(type(layer), {**layer.config(), "activation": "linear"})
     z64 = oracle.layer(plain, shape, values, x, np.zeros((len(x), *plain.shape_after(shape)), np.float32))
     return z64["y"]
 

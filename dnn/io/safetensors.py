@@ -17,7 +17,8 @@ from backends.dispatch import FLOATS
 from backends.errors import InputError, brief, refusing
 from dnn.io.atomic_files import write_atomically
 
-FORMAT, VERSION = "array-api-dnn", 1  # of checkpoints
+FORMAT = "array-api-dnn"  # of checkpoints
+VERSION = 1
 DTYPES = {
     "float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "int16": "I16",
     "int8": "I8", "uint64": "U64", "uint32": "U32", "uint16": "U16", "uint8": "U8", "bool": "BOOL",
@@ -52,10 +53,12 @@ def write(
     text = json.dumps(about)
     facts = {"version": version, "crc32": _checksum(text, arrays), "about": text}
     header: dict[str, Any] = {"__metadata__": {key: json.dumps(facts)}}
-    parts, end = [], 0
+    parts = []
+    end = 0
     # Wide types first, as safetensors orders them: then all numbers lie at multiples of their size.
     for name, array in sorted(arrays.items(), key=lambda item: (-item[1].itemsize, item[0])):
-        begin, end = end, end + array.nbytes
+        begin = end
+        end += array.nbytes
         kind = DTYPES[array.dtype.name]
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [begin, end]}
         parts.append(_plain(array).data)
@@ -75,14 +78,18 @@ def read(
     if not os.path.isfile(path):  # unlike Path.is_file, False where a name is too long or a folder closed
         raise refuse(f"{what} {path} is not a file, expected a .safetensors file")
     kinds = SafetensorError, OSError, ValueError, TypeError, AttributeError
-    got, cure = f"{what} {path} cannot be read", "it is truncated or no safetensors file"
+    got = f"{what} {path} cannot be read"
+    cure = "it is truncated or no safetensors file"
     with refusing(kinds, got, "", cure, refuse), safe_open(path, framework="numpy") as file:
         metadata = file.metadata() or {}
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    got, cure = f"{what} {path} has no readable {key} metadata", "it is of another program"
+    got = f"{what} {path} has no readable {key} metadata"
+    cure = "it is of another program"
     with refusing((KeyError, TypeError, ValueError, RecursionError), got, "", cure, refuse):
         facts = json.loads(metadata[key])
-        found, text, expected = facts["version"], str(facts["about"]), facts["crc32"]
+        found = facts["version"]
+        expected = facts["crc32"]
+        text = str(facts["about"])
         text.encode()  # JSON may escape halves of characters, which are no text
         about = json.loads(text) if found == version else {}
         if not isinstance(about, dict):

@@ -1,4 +1,4 @@
-"""The layers, and the table by which checkpoints and checks find them."""
+"""The layers: ``__all__`` lists them, and ``LAYERS``, where checkpoints and checks look, is made from it."""
 
 from dnn.layers.activated import Activation
 from dnn.layers.activation_layers import ELU, GELU, LeakyReLU
@@ -20,10 +20,6 @@ __all__ = [
     "RandomElastic", "RandomRotation", "RandomTranslation", "Rescaling", "Reshape", "Residual",
 ]  # fmt: skip
 
-for _layer in (
-    Dense, Activation, Dropout, GaussianNoise, BatchNormalization, LayerNormalization, Conv2D, Conv1D,
-    MaxPooling2D, AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, Flatten, Reshape, Rescaling,
-    RandomTranslation, RandomRotation, RandomElastic, Embedding, Block, Residual, Parallel, LeakyReLU, ELU,
-    GELU,
-):  # fmt: skip
-    LAYERS.add(_layer.__name__, _layer)
+for _name in __all__:
+    if _name not in ("LAYERS", "Layer"):
+        LAYERS.add(_name, globals()[_name])

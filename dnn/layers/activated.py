@@ -1,18 +1,18 @@
 """Activated: what layers that end in a function of each number share; Activation: that function alone."""
 
+from dataclasses import field
+from typing import Annotated
+
 from backends import Array, Backend
 from backends.reference import ACTIVATIONS
 from dnn.layers.layer import Layer
-from dnn.validation.settings import look_up
+from dnn.validation.settings import one_of
+
+ActivationName = Annotated[str, one_of(ACTIVATIONS)]
 
 
 class Activated(Layer):
-    """Base: ``y = f(z)``, with z from ``forward_logits`` and f by name."""
-
-    def choose(self, activation: str) -> None:
-        """Take this f. Raises InputError: an unknown activation."""
-        look_up("activation", activation, dict.fromkeys(ACTIVATIONS))
-        self.activation = activation
+    """Base: ``y = f(z)``, with z from ``forward_logits`` and f by name, the setting ``activation``."""
 
     def bind(self, backend: Backend) -> None:
         self._activate, self._activate_backward = backend.kernels("activation", self.activation)
@@ -38,15 +38,13 @@ class Activation(Activated):
     """``y = f(x)``, f by its name in ``backends.reference.ACTIVATIONS``, whose module has the formulas.
 
     >>> Activation("gelu").config()
-    {'name': '', 'activation': 'gelu'}
+    {'name': '', 'activation': 'gelu', 'trainable': True}
     """
+
+    activation: ActivationName = field()
 
     examples = ({"activation": "relu"},)
     keeps = ("y",)
-
-    def __init__(self, activation: str, *, name: str | None = None) -> None:
-        super().__init__(name)
-        self.choose(activation)
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
         return x

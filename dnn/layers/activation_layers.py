@@ -1,19 +1,26 @@
 """Activations with settings, as layers; without, each is what its name is in ``Activation``."""
 
+from abc import abstractmethod
 from math import pi, sqrt
-from typing import Any
+from typing import Annotated, Any
 
-from backends import Array
+from backends import Array, Backend
 from backends.reference.activations import ACTIVATIONS, ActivationFunction
 from dnn.layers.layer import Layer
-from dnn.validation.settings import look_up, require_number
+from dnn.validation.settings import NotNegative, one_of
 
 
 class Elementwise(Layer):
-    """Base: ``y = f(x)`` and ``dx = f'(x) dy`` for each number by itself, with f in ``_function``."""
+    """Base: ``y = f(x)`` and ``dx = f'(x) dy`` for each number by itself."""
 
     keeps = ("y",)
-    _function: ActivationFunction
+
+    @abstractmethod
+    def function(self) -> ActivationFunction:
+        """f and f'."""
+
+    def bind(self, backend: Backend) -> None:
+        self._function = self.function()
 
     def forward(self, x: Array, *, training: bool) -> Array:
         keep = self._buffers[x.shape[0]]
@@ -31,12 +38,13 @@ class LeakyReLU(Elementwise):
     ``slope`` is finite, at least 0 (torch's negative_slope).
     """
 
+    slope: NotNegative = 0.01
+
     examples = ({}, {"slope": 0.3})
 
-    def __init__(self, slope: float = 0.01, *, name: str | None = None) -> None:
-        super().__init__(name)
-        self.slope = slope = require_number("slope", slope, 0.0)
-        self._function = ActivationFunction(
+    def function(self) -> ActivationFunction:
+        slope = self.slope
+        return ActivationFunction(
             lambda xp, x: xp.where(x < 0, slope * x, x), lambda xp, dy, x, y: xp.where(x > 0, dy, slope * dy)
         )
 
@@ -46,12 +54,13 @@ class ELU(Elementwise):
     ``alpha``, a, is finite, at least 0.
     """
 
+    alpha: NotNegative = 1.0
+
     examples = ({}, {"alpha": 0.4})
 
-    def __init__(self, alpha: float = 1.0, *, name: str | None = None) -> None:
-        super().__init__(name)
-        self.alpha = alpha = require_number("alpha", alpha, 0.0)
-        self._function = ActivationFunction(
+    def function(self) -> ActivationFunction:
+        alpha = self.alpha
+        return ActivationFunction(
             lambda xp, x: xp.where(x > 0, x, alpha * xp.expm1(xp.where(x > 0, xp.zeros_like(x), x))),
             lambda xp, dy, x, y: dy * xp.where(x > 0, xp.ones_like(y), y + alpha),
         )
@@ -64,12 +73,13 @@ class GELU(Elementwise):
     "none": Phi itself, which torch and Keras mean where nothing is said.
     """
 
+    approximate: Annotated[str, one_of(("tanh", "none"))] = "tanh"
+
     examples = ({}, {"approximate": "none"})
 
-    def __init__(self, approximate: str = "tanh", *, name: str | None = None) -> None:
-        super().__init__(name)
-        forms = {"tanh": ACTIVATIONS["gelu"], "none": ActivationFunction(_gelu, _gelu_backward)}
-        self.approximate, self._function = approximate, look_up("approximate", approximate, forms)
+    def function(self) -> ActivationFunction:
+        exact = ActivationFunction(_gelu, _gelu_backward)
+        return exact if self.approximate == "none" else ACTIVATIONS["gelu"]
 
 
 FAR = 40.0  # where e^(-x^2 / 2) is 0
@@ -91,7 +101,8 @@ def _normal(xp: Any, x: Array) -> tuple[Array, Array]:
     coarse = xp.floor(16.0 * z) / 16.0  # its square is exact, so that exp magnifies no rounding (Cody 1969)
     bell = xp.exp(-0.5 * coarse * coarse) * xp.exp(-0.5 * (z - coarse) * (z + coarse))
     a = z / sqrt(2.0)
-    t, total = (a - 4.0) / (a + 4.0), xp.zeros_like(a)
+    t = (a - 4.0) / (a + 4.0)
+    total = xp.zeros_like(a)
     for c in reversed(ERFC):
         total = total * t + c
     tail = 0.5 * bell * total / (1.0 + 2.0 * a)

@@ -6,8 +6,10 @@ background.
 """
 
 from abc import abstractmethod
+from functools import partial
 from math import prod
 from types import SimpleNamespace
+from typing import Annotated
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from backends import Array, Backend
 from backends.reference.warping import SHARES
 from dnn.layers.layer import Shape
 from dnn.layers.noise import Random
-from dnn.validation.settings import positive_integer, require_number
+from dnn.validation.settings import Count, NotNegative, Share, require_number
 
 _WORD = 0x7FFFFFFF
 _UNIT = 2.0**-31
@@ -42,7 +44,8 @@ class Augmentation(Random):
         return 2
 
     def apply(self, keep: SimpleNamespace, x: Array) -> None:
-        xp, images = self.backend.xp, (x.shape[0], *self.input_shape[:2], prod(self.input_shape[2:]))
+        xp = self.backend.xp
+        images = (x.shape[0], *self.input_shape[:2], prod(self.input_shape[2:]))
         words = (part for i in (0, 1) for part in (keep.bits[:, i] >> 32, keep.bits[:, i] & _WORD))
         uniform = xp.astype(xp.stack(list(words), axis=0), x.dtype) * _UNIT
         self.change(uniform, xp.reshape(x, images), keep)
@@ -59,17 +62,16 @@ class Augmentation(Random):
 class RandomTranslation(Augmentation):
     """In training each image is moved by up to ``pixels``, 1 or more, in both directions, all moves alike."""
 
+    pixels: Count
+
     kernel = "gather_rows"
     examples = ({"pixels": 1},)
-
-    def __init__(self, pixels: int, *, name: str | None = None) -> None:
-        super().__init__(name)
-        self.pixels = positive_integer("pixels", pixels)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         if not training:
             return {}
-        (height, width), n = self.input_shape[:2], self.pixels
+        height, width = self.input_shape[:2]
+        n = self.pixels
         wide = (batch, height + 2 * n, width + 2 * n)
         inside = np.arange(prod(wide)).reshape(wide)[:, n : n + height, n : n + width]
         return {
@@ -79,12 +81,13 @@ class RandomTranslation(Augmentation):
         }
 
     def change(self, uniform: Array, images: Array, keep: SimpleNamespace) -> None:
-        xp, view, n = self.backend.xp, self.backend.view, self.pixels
+        xp = self.backend.xp
+        n = self.pixels
         height, width, channels = images.shape[1:]
         keep.wide[:, n : n + height, n : n + width, :] = images
         moves = xp.astype(xp.floor(uniform[:2, :] * float(2 * n + 1)), xp.int64) - n
         index = keep.places - (moves[0, :] * (width + 2 * n) + moves[1, :])[:, None]
-        rows, y = (view(array, (-1, channels)) for array in (keep.wide, keep.y))
+        rows, y = (self.backend.view(array, (-1, channels)) for array in (keep.wide, keep.y))
         self._kernel(rows, xp.reshape(index, (-1,)), y, 1.0)
 
 
@@ -119,11 +122,9 @@ class RandomRotation(Warp):
     ``degrees`` is below 360. Pixels between four others are interpolated linearly in both directions.
     """
 
-    examples = ({"degrees": 5.0},)
+    degrees: Annotated[float, partial(require_number, low=0.0, high=360.0)]
 
-    def __init__(self, degrees: float, *, name: str | None = None) -> None:
-        super().__init__(name)
-        self.degrees = require_number("degrees", degrees, 0.0, 360.0)
+    examples = ({"degrees": 5.0},)
 
     def place(self, uniform: Array, keep: SimpleNamespace) -> None:
         xp = self.backend.xp
@@ -146,21 +147,16 @@ class RandomElastic(Warp):
         shear: how many columns at most a row is moved against the next one, to either side.
     """
 
+    strength: NotNegative
+    sigma: Annotated[float, partial(require_number, low=1e-3)] = 5.0
+    degrees: Annotated[float, partial(require_number, low=0.0, high=180.0)] = 0.0
+    scale: Share = 0.0
+    shear: NotNegative = 0.0
+
     examples = (
         {"strength": 30.0},
         {"strength": 30.0, "degrees": 10.0, "scale": 0.1, "shear": 0.2},
     )
-
-    def __init__(
-        self, strength: float, sigma: float = 5.0, degrees: float = 0.0, scale: float = 0.0,
-        shear: float = 0.0, *, name: str | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(name)
-        self.strength = require_number("strength", strength, 0.0)
-        self.sigma = require_number("sigma", sigma, 1e-3)
-        self.degrees = require_number("degrees", degrees, 0.0, 180.0)
-        self.scale = require_number("scale", scale, 0.0, 1.0)
-        self.shear = require_number("shear", shear, 0.0)
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)

@@ -7,8 +7,9 @@ random streams of their own, whose seed follows from the model's and from the co
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, field
 from itertools import pairwise
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from dnn.layers.activated import Activation
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, stream_key
 from dnn.validation.objects import made_again
-from dnn.validation.settings import look_up, require, require_list
+from dnn.validation.settings import assign, look_up, one_of, require, require_list
 
 T = TypeVar("T")
 WHOLE = -1  # the index of the container that is the model itself: its streams are the model's
@@ -55,27 +56,40 @@ class Container(Layer):
     In a layer's place may be a list of layers, which becomes a Block, or what a checkpoint says of a layer.
     """
 
+    argument: ClassVar[str] = "layers"  # the setting that holds the layers
     in_a_row: ClassVar[bool] = True  # whether each layer takes what the one before returns
-    picked: int = 0
-    """How many layers, of the first, are done while batches are picked: 1 in a model that begins by scaling.
+    picked: ClassVar[int] = 0
+    """How many of the first layers are applied while batches are picked: 1 in a model that begins by scaling.
     They do not count: the others' random streams are the same without them."""
 
-    def __init__(self, argument: str, given: Any, name: str | None, trainable: bool) -> None:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        argument = self.argument
+        given = getattr(self, argument)
         require_list(argument, given)
         if not given:
             raise InputError(f"{argument} is empty, expected at least one layer")
         made = [layer_from(x) if isinstance(x, Mapping) else x for x in given]
-        self.inner = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in made)
-        for i, layer in enumerate(self.inner):
+        inner = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in made)
+        for i, layer in enumerate(inner):
             require(isinstance(layer, Layer), f"{argument}[{i}]", layer, "a Layer such as Dense(10)")
-        for layer, usual in zip(self.inner, layer_names(self.inner), strict=True):
-            if not layer.name:
-                layer.name = usual
-        super().__init__(name, trainable)
-        if not trainable:
+        for layer, usual in zip(inner, layer_names(inner), strict=True):
+            assign(layer, name=layer.name or usual)
+        assign(self, **{argument: inner}, inner=inner)
+        assign(self, random=any(x.random for x in inner), mixes=any(x.mixes for x in inner))
+        if not self._trainable:
             self.trainable = False
-        self.random = any(layer.random for layer in self.inner)
-        self.mixes = any(layer.mixes for layer in self.inner)
+
+    @property  # type: ignore[misc]
+    def trainable(self) -> bool:
+        """Whether training changes any of the layers."""
+        return any(layer.trainable for layer in self.inner) if self.inner else self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = value
+        for layer in self.inner:
+            layer.trainable = value
 
     def named(self, parts: Iterable[Mapping[str, T]]) -> dict[str, T]:
         """What each layer has by short name ("W"), by the layer's name and that ("dense_1.W")."""
@@ -89,14 +103,16 @@ class Container(Layer):
 
     def bind(self, backend: Backend) -> None:
         high, low = stream_key(self._seed, type(self).__name__, self._index)
-        self._streams = self._seed if self._index == WHOLE else high << 32 | low
+        whole = self._index == WHOLE
+        self._streams = self._seed if whole else high << 32 | low
+        assign(self, picked=int(whole and len(self.inner) > 1 and self.inner[0].factor is not None))
         first = self._first
         for i, layer in enumerate(self.inner, -self.picked):
-            if layer.outermost and self._index != WHOLE:
+            if layer.outermost and not whole:
                 raise layer.refused(f"stands within {self.name!r}", "it before that, in the model itself")
             layer.build(layer.input_shape, backend, layer.name, first, seed=self._streams, index=i)
             first = first and not (self.in_a_row and layer.parameter_shapes())
-        self.state = self.named(layer.state for layer in self.inner)
+        assign(self, state=self.named(layer.state for layer in self.inner))
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return self.named(layer.parameter_shapes() for layer in self.inner)
@@ -121,39 +137,45 @@ class Block(Container):
     (4,)
     """
 
+    layers: Sequence[Layer]
+
     examples = ({"layers": [{"type": "Dense", "units": 24}, {"type": "LayerNormalization"}]},)
 
-    def __init__(self, layers: Sequence[Layer], *, name: str | None = None, trainable: bool = True) -> None:
-        super().__init__("layers", layers, name, trainable)
-        self.layers = self.inner
-        self.activation = self.layers[-1].activation
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        assign(self, activation=self.inner[-1].activation)
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        for layer in self.layers:
-            layer.input_shape, input_shape = input_shape, layer.shape_after(input_shape)
+        for layer in self.inner:
+            assign(layer, input_shape=input_shape)
+            input_shape = layer.shape_after(input_shape)
         return input_shape
 
-    def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:
-        *before, last = self.layers[self.picked :]
-        for layer in before:
+    def forward(self, x: Array, *, training: bool) -> Array:
+        for layer in self.inner[self.picked :]:
             x = layer.forward(x, training=training)
-        return (last.forward_logits if logits else last.forward)(x, training=training)
+        return x
 
-    def backward(self, dy: Array, *, logits: bool = False) -> Array | None:
+    def backward(self, dy: Array) -> Array | None:
         """The chain rule."""
-        *before, last = self.layers
-        gradient = last.backward_logits(dy) if logits else last.backward(dy)
-        for layer in reversed(before):
-            if gradient is None:  # nothing before is trained
-                break
-            gradient = layer.backward(gradient)
-        return gradient
+        return _backward(self.inner, dy)
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
-        return self.forward(x, training=training, logits=True)
+        for layer in self.inner[self.picked : -1]:
+            x = layer.forward(x, training=training)
+        return self.inner[-1].forward_logits(x, training=training)
 
     def backward_logits(self, dz: Array) -> Array | None:
-        return self.backward(dz, logits=True)
+        return _backward(self.inner[:-1], self.inner[-1].backward_logits(dz))
+
+
+def _backward(layers: Sequence[Layer], gradient: Array | None) -> Array | None:
+    """dL/dx of layers in a row from dL/dy; None: nothing before them is trained."""
+    for layer in reversed(layers):
+        if gradient is None:
+            break
+        gradient = layer.backward(gradient)
+    return gradient
 
 
 class Parallel(Container):
@@ -166,24 +188,21 @@ class Parallel(Container):
     (5,)
     """
 
+    branches: Sequence[Layer | Sequence[Layer]]
+    _: KW_ONLY
+    merge: Annotated[str, one_of(("concatenate", "add"))] = "concatenate"
+
     _pair = ({"type": "Dense", "units": 24}, [{"type": "Dense", "units": 5}, {"type": "Dense", "units": 24}])
     examples: ClassVar[Any] = ({"branches": _pair}, {"branches": _pair, "merge": "add"})
+    argument = "branches"
     in_a_row = False
     keeps = "y", "dx"
 
-    def __init__(
-        self, branches: Sequence[Layer | Sequence[Layer]], *, merge: str = "concatenate",
-        name: str | None = None, trainable: bool = True,
-    ) -> None:  # fmt: skip
-        super().__init__("branches", branches, name, trainable)
-        self.branches = self.inner
-        look_up("merge", merge, dict.fromkeys(("concatenate", "add")))
-        self.merge = merge
-
     def shape_after(self, input_shape: Shape) -> Shape:
-        shapes, adds = [], self.merge == "add"
-        for branch in self.branches:
-            branch.input_shape = input_shape
+        adds = self.merge == "add"
+        shapes = []
+        for branch in self.inner:
+            assign(branch, input_shape=input_shape)
             shapes.append(branch.shape_after(input_shape))
         if len({s if adds else s[:-1] for s in shapes}) > 1:
             equal = "them equal" if adds else "them equal but for the last axis"
@@ -194,13 +213,13 @@ class Parallel(Container):
         return shapes[0] if adds else (*shapes[0][:-1], ends[-1])
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        made, zeros = super().make_buffers(batch, training), self.backend.zeros
-        branches = self.branches if training else ()
-        return made | {f"dy{i}": zeros((batch, *branch.output_shape)) for i, branch in enumerate(branches)}
+        shapes = [branch.output_shape for branch in self.inner if training]
+        own = {f"dy{i}": self.backend.zeros((batch, *shape)) for i, shape in enumerate(shapes)}
+        return super().make_buffers(batch, training) | own
 
     def forward(self, x: Array, *, training: bool) -> Array:
         y = self._buffers[x.shape[0]].y
-        for i, (branch, part) in enumerate(zip(self.branches, self._parts, strict=True)):
+        for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
             made = branch.forward(x, training=training)
             y[..., part] = y + made if i and self.merge == "add" else made
         return y
@@ -208,7 +227,7 @@ class Parallel(Container):
     def backward(self, dy: Array) -> Array | None:
         """dx = the sum of what the branches make of their parts of dy, or each of all of dy."""
         keep = self._buffers[dy.shape[0]]
-        for i, (branch, part) in enumerate(zip(self.branches, self._parts, strict=True)):
+        for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
             own = getattr(keep, f"dy{i}")
             own[...] = dy[..., part]  # a copy, since the layers write over it
             inner = branch.backward(own)
@@ -220,10 +239,13 @@ class Parallel(Container):
 class Residual(Parallel):
     """``y = x + f(x)``: new layers in a row that keep the shape, and a shortcut around (He et al. 2016)."""
 
+    branches: Sequence[Layer] = field(init=False)
+    merge: str = field(default="add", init=False)
+    layers: Sequence[Layer] = field()
+
     examples = ({"layers": [{"type": "Dense", "units": 24}]},)
 
-    def __init__(self, layers: Sequence[Layer], *, name: str | None = None, trainable: bool = True) -> None:
-        block = Block(layers, name="block")
-        self.layers = block.layers
-        shortcut = Activation("linear", name="shortcut")
-        super().__init__([shortcut, block], merge="add", name=name, trainable=trainable)
+    def __post_init__(self) -> None:
+        block = Block(self.layers, name="block")
+        assign(self, layers=block.layers, branches=(Activation("linear", name="shortcut"), block))
+        super().__post_init__()

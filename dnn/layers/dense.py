@@ -5,6 +5,7 @@ gradients of the loss L with respect to them.
 """
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY
 from math import prod
 
 import numpy as np
@@ -12,24 +13,33 @@ import numpy as np
 from backends import Array, Backend
 from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
-from dnn.layers.activated import Activated
+from dnn.layers.activated import Activated, ActivationName
 from dnn.layers.initializers import INITIALIZERS, initializer_for
 from dnn.layers.layer import Shape
 from dnn.random import Key
-from dnn.validation.settings import look_up, positive_integer, require_bool
+from dnn.validation.settings import Count, Flag, assign, look_up
 
 
 class Affine(Activated):
-    """Base of Dense and Conv2D: z is a product with W, plus b."""
+    """Base of Dense and convolutions: z is a product with W, plus b.
+
+    Args:
+        use_bias: whether there is b, which starts at 0.
+        initializer: of W, a name in ``dnn.layers.initializers``; None: "he_uniform" for relu and its
+            kin, else "glorot_uniform".
+    """
+
+    _: KW_ONLY
+    use_bias: Flag = True
+    initializer: str | None = None
 
     keeps = "y", "dx"
 
-    def choose(self, activation: str, initializer: str | None = None, use_bias: bool = True) -> None:
-        """Take this f, and these initial weights; None: the usual ones before f."""
-        super().choose(activation)
-        self.use_bias = require_bool("use_bias", use_bias)
-        self.initializer = initializer_for(activation) if initializer is None else initializer
-        look_up("initializer", self.initializer, INITIALIZERS)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.initializer is None:
+            assign(self, initializer=initializer_for(self.activation))
+        self._draw = look_up("initializer", self.initializer, INITIALIZERS)
 
     def weight_shape(self) -> Shape:
         """Of W: (..., n_in, n_out)."""
@@ -40,8 +50,8 @@ class Affine(Activated):
         return {"W": shape, "b": shape[-1:]} if self.use_bias else {"W": shape}
 
     def initial_values(self, key: Key) -> dict[str, np.ndarray]:
-        shapes, draw = self.parameter_shapes(), INITIALIZERS[self.initializer]
-        return {n: draw(key, shape) if n == "W" else np.zeros(shape) for n, shape in shapes.items()}
+        shapes = self.parameter_shapes().items()
+        return {n: self._draw(key, shape) if n == "W" else np.zeros(shape) for n, shape in shapes}
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         made = super().make_buffers(batch, training)
@@ -52,9 +62,10 @@ class Affine(Activated):
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         """Without a bias the kernels add 0, and what they find for it is not used."""
         super().attach(value, gradient)
-        self._W, self._dW = value["W"], gradient["W"]
-        zeros, n = self.backend.zeros, self._W.shape[-1]
-        self._b, self._db = (view["b"] if self.use_bias else zeros(n) for view in (value, gradient))
+        self._W = value["W"]
+        self._dW = gradient["W"]
+        n = self._W.shape[-1]
+        self._b, self._db = (v["b"] if self.use_bias else self.backend.zeros(n) for v in (value, gradient))
 
 
 class Dense(Affine):
@@ -71,15 +82,10 @@ class Dense(Affine):
     (3,)
     """
 
-    examples = ({"units": 24}, {"units": 24, "use_bias": False})
+    units: Count
+    activation: ActivationName = "linear"
 
-    def __init__(
-        self, units: int, activation: str = "linear", *, use_bias: bool = True,
-        initializer: str | None = None, name: str | None = None, trainable: bool = True,
-    ) -> None:  # fmt: skip
-        super().__init__(name, trainable)
-        self.units = positive_integer("units", units)
-        self.choose(activation, initializer, use_bias)
+    examples = ({"units": 24}, {"units": 24, "use_bias": False})
 
     def shape_after(self, input_shape: Shape) -> Shape:
         cure = f"put Flatten() before it, or reshape the examples to ({prod(input_shape)},)"

@@ -5,7 +5,7 @@ import numpy as np
 from backends import Array, Backend
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, host_uniform
-from dnn.validation.settings import positive_integer, require
+from dnn.validation.settings import Count, assign, require
 
 MOST = 2**24  # numbers beyond it float32, in which examples arrive, cannot tell apart
 
@@ -20,18 +20,17 @@ class Embedding(Layer):
     (30, 16)
     """
 
+    input_dim: Count
+    output_dim: Count
+
     examples = ({"input_dim": 20, "output_dim": 4},)
     outermost = True
     keeps = ("y",)
 
-    def __init__(
-        self, input_dim: int, output_dim: int, *, name: str | None = None, trainable: bool = True
-    ) -> None:
-        super().__init__(name, trainable)
-        self.input_dim = positive_integer("input_dim", input_dim)
-        self.output_dim = positive_integer("output_dim", output_dim)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.input_dim <= MOST, "input_dim", self.input_dim, f"at most {MOST}")
-        self.below = self.input_dim
+        assign(self, below=self.input_dim)
 
     def shape_after(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)
@@ -39,7 +38,8 @@ class Embedding(Layer):
     def bind(self, backend: Backend) -> None:
         if self._index:
             raise self.refused("stands behind others", "it first")
-        self._gather, self._scatter = backend.kernel("gather_rows"), backend.kernel("scatter_rows")
+        self._gather = backend.kernel("gather_rows")
+        self._scatter = backend.kernel("scatter_rows")
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"W": (self.input_dim, self.output_dim)}
@@ -53,7 +53,8 @@ class Embedding(Layer):
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y_t = W_(x_t); keeps the numbers."""
-        keep, view = self._buffers[x.shape[0]], self.backend.view
+        keep = self._buffers[x.shape[0]]
+        view = self.backend.view
         keep.index[...] = self.backend.xp.astype(x, keep.index.dtype)
         self._gather(self.value["W"], view(keep.index, (-1,)), view(keep.y, (-1, self.output_dim)), 1.0)
         return keep.y

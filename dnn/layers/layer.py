@@ -1,88 +1,85 @@
-"""What a layer is: shapes, named parameters, a forward and a backward over buffers made beforehand."""
+"""What a layer is: settings, shapes, named parameters, and a forward and a backward over reserved buffers."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import field
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import shown
 from dnn.layers.buffers import Buffers
 from dnn.random import Key
-from dnn.validation.objects import Closed, Described
-from dnn.validation.settings import is_text, require, require_bool
+from dnn.validation.objects import Declared, Described
+from dnn.validation.settings import Flag, assign, is_text, require
 
 Shape = tuple[int, ...]  # without the batch axis
 
 
-class Layer(Described, Closed):
-    """One step of a network.
+def _text(argument: str, value: Any) -> str:
+    """The value if it is printable text; "" for None."""
+    require(value is None or is_text(value), argument, value, "a string or None")
+    return value or ""
+
+
+class Layer(Described, metaclass=Declared):
+    """One step of a network: a frozen dataclass of its settings, and what a model builds from them.
+
+    A subclass declares its settings as fields (``rate: float = 0.5``) and needs no decorator. Checks of a
+    value stand in the field's type (``dnn.validation.settings``) or in ``__post_init__``. A subclass may have
+    an ``__init__`` instead, and keep each argument as an attribute of the same name. In both cases ``config``
+    makes the layer again.
 
     Life: made by the user; ``build`` by the model, once; ``attach`` to views of the model's flat vectors;
-    ``reserve`` for each batch size used; then ``forward`` and ``backward``. A subclass keeps each
-    argument of its constructor as an attribute of the same name, from which ``config`` makes the layer again.
+    ``reserve`` for each batch size used; then ``forward`` and ``backward``.
 
     Args:
-        name: in summaries and checkpoints; None: its class's and a number, as in "dense_1", "dense_2", ...
+        name: in summaries and checkpoints; "" or None: the class's and a number, as in "dense_1", "dense_2".
         trainable: False freezes the layer: its parameters get no update, no penalty and no decay, and
-            BatchNormalization uses its running statistics. It may be set at any time.
-    Raises InputError: a setting out of range, of any layer.
+            BatchNormalization uses its running statistics. It is the one setting that may be set at any time.
+    Raises InputError: a setting out of range, of any layer; an assignment to another setting.
 
     Attributes:
+        input_shape, output_shape: of one example, once the layer is built.
         value, gradient: of the trained parameters by short name, views of the model's flat vectors.
         state: not trained, but part of what the layer has learned or where it stands (running means,
             how many masks were drawn); saved with the weights. By short name.
     """
 
+    name: Annotated[str, _text] = field(default="", kw_only=True)
+    trainable: Flag = field(default=True, kw_only=True)
+
+    # Not settings, so class variables for the dataclass. A subclass declares others, and ``assign`` gives one
+    # layer its own when it is made or built.
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     """Settings with which the checks make the layer: first its usual ones, then some that add to them."""
-    activation: str = "linear"  # what the layer does to its last pre-activation; losses ask for it
-    factor: float | None = None
+    activation = "linear"  # what the layer does to its last pre-activation; losses ask for it
+    factor: ClassVar[float | None] = None
     """All that the layer does is to multiply by this; a first layer's is done while a batch is picked."""
-    random: bool = False  # whether it draws random numbers in training
-    mixes: bool = False  # whether in training its output for one example depends on all examples of the batch
+    random: ClassVar[bool] = False  # whether it draws random numbers in training
+    mixes: ClassVar[bool] = False  # whether its output for one example depends on the whole batch in training
     outermost: ClassVar[bool] = False
     """Whether it passes no gradient back, so that it stands before what is trained, and within no layer."""
     keeps: ClassVar[tuple[str, ...]] = ()
     """Of its buffers "y", of the output's shape, and "dx", of the input's."""
-
-    inner: "tuple[Layer, ...]" = ()  # the layers that it is made of
-    below: int | None = None  # what it takes are whole numbers from 0, below this; None: any numbers
+    inner: "ClassVar[tuple[Layer, ...]]" = ()  # the layers that it is made of
+    below: ClassVar[int | None] = None  # inputs must be integers in [0, below); None: any numbers
+    input_shape: ClassVar[Shape] = ()
+    output_shape: ClassVar[Shape] = ()
+    value: ClassVar[Mapping[str, Array]] = {}
+    gradient: ClassVar[Mapping[str, Array]] = {}
+    state: ClassVar[Mapping[str, Array]] = {}
+    _backend: ClassVar[Backend | None] = None
 
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:
-        require(name is None or is_text(name), "name", name, "a string or None")
-        self.name = name or ""
-        self.input_shape: Shape = ()
-        self.output_shape: Shape = ()
-        self.value: dict[str, Array] = {}
-        self.gradient: dict[str, Array] = {}
-        self.state: dict[str, Array] = {}
-        self._trainable = require_bool("trainable", trainable)
-        self._backend: Backend | None = None
-        self._buffers = Buffers(lambda batch, training: self.make_buffers(batch, training))
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the layer, or any of those that it is made of."""
-        return any(layer.trainable for layer in self.inner) if self.inner else self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = require_bool("trainable", value)
-        for layer in self.inner:
-            layer.trainable = value
+        """For the ``__init__`` of a subclass; without one, both are keywords."""
+        assign(self, name=name, trainable=trainable)
+        self.__post_init__()
 
     @property
     def frozen(self) -> Mapping[str, Array]:
         """The parameters that training leaves as they are, by short name."""
-        return {} if self._trainable else self.value
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if self._closed and self._backend is not None and name != "trainable" and not name.startswith("_"):
-            got = f"layer {self.name!r} is in a model, where its {name} cannot be changed to {shown(value)}"
-            raise InputError(f"{got}; make a new layer")
-        super().__setattr__(name, value)
+        return {} if self.trainable else self.value
 
     @property
     def backend(self) -> Backend:
@@ -106,18 +103,18 @@ class Layer(Described, Closed):
         if self._backend is not None:
             got = f"layer {self.name!r} is in a model already"
             raise InputError(f"{got}; expected a new layer for each model")
-        closed, self._closed = self._closed, False  # what a layer makes in bind is its own
-        self.name = self.name or name
-        self.input_shape = tuple(input_shape)
-        self.output_shape = self.shape_after(self.input_shape)
-        self._backend = backend
+        assign(self, name=self.name or name, input_shape=tuple(input_shape))
+        assign(self, output_shape=self.shape_after(self.input_shape), _backend=backend)
         self._first = first
-        self._seed, self._index = seed, index
+        self._seed = seed
+        self._index = index
+        self._buffers = Buffers(self.make_buffers)
+        state = {}
         for short, start in self.initial_state().items():
             dtype = backend.dtype_name if start.dtype.kind == "f" else start.dtype
-            self.state[short] = backend.from_host(start.astype(dtype))
+            state[short] = backend.from_host(start.astype(dtype))
+        assign(self, state=state)
         self.bind(backend)
-        self._closed = closed
 
     def shape_after(self, input_shape: Shape) -> Shape:
         """The output's shape, by default the input's. Raises InputError: the input does not fit."""
@@ -149,7 +146,7 @@ class Layer(Described, Closed):
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         """Receive the views of this layer's parameters and gradients, by short name."""
-        vars(self).update(value=dict(value), gradient=dict(gradient))
+        assign(self, value=dict(value), gradient=dict(gradient))
 
     def reserve(self, batch: int, training: bool) -> None:
         """Make this thread's buffers for this batch size. Raises InputError: the layer cannot work on it."""
@@ -162,8 +159,8 @@ class Layer(Described, Closed):
         Here what ``keeps`` names; "dx" is None where nobody asks for it.
         """
         shapes = {"y": self.output_shape, "dx": self.input_shape if training and not self._first else None}
-        zeros, kept = self.backend.zeros, ((name, shapes[name]) for name in self.keeps)
-        return {name: None if shape is None else zeros((batch, *shape)) for name, shape in kept}
+        kept = ((name, shapes[name]) for name in self.keeps)
+        return {name: None if shape is None else self.backend.zeros((batch, *shape)) for name, shape in kept}
 
     @abstractmethod
     def forward(self, x: Array, *, training: bool) -> Array:
@@ -180,9 +177,15 @@ class Layer(Described, Closed):
         """
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
-        """``forward`` without the activation, for a loss that contains it (softmax in cross-entropy)."""
+        """z of ``y = f(z)``, where f is the layer's activation.
+
+        A loss that contains f, as cross-entropy contains softmax, takes z of the last layer instead of y, and
+        gives dL/dz to ``backward_logits`` instead of dL/dy to ``backward``. So a layer with an activation
+        (``Activated``) makes y in ``forward`` from the z of this method; in any other layer f is linear, and
+        z is y.
+        """
         return self.forward(x, training=training)
 
     def backward_logits(self, dz: Array) -> Array | None:
-        """``backward`` from the gradient with respect to what ``forward_logits`` returned."""
+        """``backward`` from dL/dz of the last ``forward_logits``."""
         return self.backward(dz)

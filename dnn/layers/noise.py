@@ -14,7 +14,7 @@ import numpy as np
 from backends import Array, Backend
 from dnn.layers.layer import Layer
 from dnn.random import stream_key
-from dnn.validation.settings import require_number
+from dnn.validation.settings import NotNegative, Share
 
 
 class Random(Layer):
@@ -35,7 +35,8 @@ class Random(Layer):
 
     def bind(self, backend: Backend) -> None:
         self._key = stream_key(self._seed, type(self).__name__, self._index)
-        self._threefry, self._kernel = backend.kernel("threefry"), backend.kernel(self.kernel)
+        self._threefry = backend.kernel("threefry")
+        self._kernel = backend.kernel(self.kernel)
 
     def initial_state(self) -> dict[str, np.ndarray]:
         return {"step": np.zeros(1, dtype=np.int64)}
@@ -44,7 +45,8 @@ class Random(Layer):
         """For each example what is written, pairs of words, and their places in the stream."""
         if not training:
             return {}
-        backend, pairs = self.backend, self.pairs()
+        backend = self.backend
+        pairs = self.pairs()
         return {
             **{name: backend.zeros((batch, prod(self.input_shape))) for name in self.written},
             "bits": backend.zeros((batch, pairs), dtype=backend.xp.int64),
@@ -55,11 +57,13 @@ class Random(Layer):
         """y in training, x itself otherwise; counts the step."""
         if not training:
             return x
-        xp, step, keep = self.backend.xp, self.state["step"], self._buffers[x.shape[0]]
-        counters, bits = xp.reshape(keep.counters, (-1,)), self.backend.view(keep.bits, (-1,))
+        xp = self.backend.xp
+        step = self.state["step"]
+        keep = self._buffers[x.shape[0]]
+        counters = xp.reshape(keep.counters, (-1,))
         if self._row:
             counters = counters + self._row * self.pairs()
-        self._threefry(self._key, step, counters, bits)
+        self._threefry(self._key, step, counters, self.backend.view(keep.bits, (-1,)))
         step[...] = step + 1
         self.apply(keep, xp.reshape(x, keep.y.shape))
         return xp.reshape(keep.y, x.shape)
@@ -74,13 +78,11 @@ class Dropout(Random):
     1 - rate (Srivastava et al. 2014); otherwise y = x.
     """
 
+    rate: Share
+
     kernel = "dropout"
     written = ("y", "mask")
     examples = ({"rate": 0.25},)
-
-    def __init__(self, rate: float, *, name: str | None = None) -> None:
-        super().__init__(name)
-        self.rate = require_number("rate", rate, 0.0, 1.0)
 
     def apply(self, keep: SimpleNamespace, x: Array) -> None:
         self._kernel(keep.bits, x, self.rate, keep.mask, keep.y)
@@ -96,12 +98,10 @@ class Dropout(Random):
 class GaussianNoise(Random):
     """In training y = x + stddev e, stddev from 0, with e standard normal; otherwise y = x."""
 
+    stddev: NotNegative
+
     kernel = "gaussian_noise"
     examples = ({"stddev": 0.5},)
-
-    def __init__(self, stddev: float, *, name: str | None = None) -> None:
-        super().__init__(name)
-        self.stddev = require_number("stddev", stddev, 0.0)
 
     def apply(self, keep: SimpleNamespace, x: Array) -> None:
         self._kernel(keep.bits, x, self.stddev, keep.y)

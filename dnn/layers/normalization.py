@@ -2,6 +2,7 @@
 For images (H, W, C) each pixel counts as a row of C numbers; x^ is x without mean and of variance 1.
 """
 
+from dataclasses import field
 from math import prod
 from typing import ClassVar
 
@@ -10,21 +11,20 @@ import numpy as np
 from backends import Array, Backend
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key
-from dnn.validation.settings import require_number
+from dnn.validation.settings import NotNegative, Share
 
 
 class Normalization(Layer):
     """Base: ``y = x^ gamma + beta``; gamma starts at 1, beta at 0. ``epsilon`` is added to the variance."""
 
+    epsilon: NotNegative = field(default=1e-5, kw_only=True)
+
     kernel: ClassVar[str]
     keeps = ("y",)
 
-    def __init__(self, *, epsilon: float = 1e-5, name: str | None = None, trainable: bool = True) -> None:
-        super().__init__(name, trainable)
-        self.epsilon = require_number("epsilon", epsilon, 0.0)
-
     def bind(self, backend: Backend) -> None:
-        self._n, self._places = self.input_shape[-1], prod(self.input_shape[:-1])
+        self._n = self.input_shape[-1]
+        self._places = prod(self.input_shape[:-1])
         self._normalize, self._normalize_backward = backend.kernels(self.kernel)
 
     def parameter_shapes(self) -> dict[str, Shape]:
@@ -39,7 +39,8 @@ class Normalization(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         """See the kernel, whose docstring has the formula; dx is written over dy."""
-        keep, rows = self._buffers[dy.shape[0]], self._rows(dy)
+        keep = self._buffers[dy.shape[0]]
+        rows = self._rows(dy)
         out = self.gradient["gamma"], self.gradient["beta"], None if self._first else rows
         self._normalize_backward(rows, self._rows(keep.x), keep.statistics, self.value["gamma"], out)
         return None if self._first else self.backend.xp.reshape(rows, dy.shape)
@@ -53,14 +54,10 @@ class BatchNormalization(Normalization):
     1 minus this). The running variance is that divided by N - 1.
     """
 
+    momentum: Share = field(default=0.1, kw_only=True)
+
     kernel = "batch_norm"
     mixes = True
-
-    def __init__(
-        self, *, momentum: float = 0.1, epsilon: float = 1e-5, name: str | None = None, trainable: bool = True
-    ) -> None:
-        super().__init__(epsilon=epsilon, name=name, trainable=trainable)
-        self.momentum = require_number("momentum", momentum, 0.0, 1.0)
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
@@ -82,11 +79,12 @@ class BatchNormalization(Normalization):
         A frozen layer uses the running averages in training too.
         """
         keep = self._buffers[x.shape[0]]
-        keep.x, keep.statistics = x, self._statistics
+        keep.x = x
+        keep.statistics = self._statistics
         gamma, beta = self.value["gamma"], self.value["beta"]
-        mean, variance = self.state["running_mean"], self.state["running_variance"]
+        mean, variance = running = self.state["running_mean"], self.state["running_variance"]
         if training and self.trainable:
-            running, settings = (mean, variance), (self.momentum, self.epsilon)
+            settings = self.momentum, self.epsilon
             y = self._rows(keep.y)
             self._normalize(self._rows(x), gamma, beta, running, settings, self._statistics, y)
         else:
@@ -110,12 +108,14 @@ class LayerNormalization(Normalization):
     kernel = "layer_norm"
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        rows, zeros = (batch, self._places), self.backend.zeros
-        return {**super().make_buffers(batch, training), "mean": zeros(rows), "inverse": zeros(rows)}
+        mean, inverse = (self.backend.zeros((batch, self._places)) for _ in range(2))
+        return {**super().make_buffers(batch, training), "mean": mean, "inverse": inverse}
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y = x^ gamma + beta; keeps x, mean and inverse."""
-        keep, gamma, beta = self._buffers[x.shape[0]], self.value["gamma"], self.value["beta"]
-        keep.x, keep.statistics = x, tuple(self.backend.view(a, (-1,)) for a in (keep.mean, keep.inverse))
+        keep = self._buffers[x.shape[0]]
+        keep.x = x
+        keep.statistics = tuple(self.backend.view(a, (-1,)) for a in (keep.mean, keep.inverse))
+        gamma, beta = self.value["gamma"], self.value["beta"]
         self._normalize(self._rows(x), gamma, beta, self.epsilon, keep.statistics, self._rows(keep.y))
         return keep.y

@@ -1,5 +1,6 @@
 """Pooling: one number of each window's pixels, or of all, channel by channel."""
 
+from dataclasses import KW_ONLY, field
 from math import prod
 from typing import Any, ClassVar
 
@@ -8,7 +9,7 @@ import numpy as np
 from backends import Array, Backend
 from dnn.layers.layer import Layer, Shape
 from dnn.layers.windows import IMAGES, Border, Lengths, Windows
-from dnn.validation.settings import require_bool
+from dnn.validation.settings import Flag, assign
 
 
 class Pooling(Windows):
@@ -21,25 +22,29 @@ class Pooling(Windows):
         ceil_mode: what does not fill a window at the lower or right edge gets one too, as in torch.
     """
 
+    pool_size: Lengths = 2
+    _: KW_ONLY
+    strides: Lengths | None = None
+    padding: Border = "valid"
+    ceil_mode: Flag = False
+
     keeps = "y", "dx"
     kernel: ClassVar[str]
     indexed: ClassVar[bool] = False  # whether the kernel keeps where in a window it found y
 
-    def __init__(
-        self, pool_size: Lengths = 2, *, strides: Lengths | None = None, padding: Border = "valid",
-        ceil_mode: bool = False, name: str | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__("pool_size", pool_size, strides or pool_size, padding, name)
-        self.pool_size = self.size
-        self.ceil_mode = require_bool("ceil_mode", ceil_mode)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        strides = self.strides or self.pool_size
+        padding = self.lay_windows("pool_size", self.pool_size, strides, self.padding)
+        assign(self, pool_size=self.size, strides=self.steps, padding=padding)
 
     def bind(self, backend: Backend) -> None:
         self._pool, self._pool_backward = backend.kernels(self.kernel)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        made, shape = super().make_buffers(batch, training), (batch, *self.output_shape)
+        shape = (batch, *self.output_shape)
         index = self.backend.zeros(shape, dtype=self.backend.xp.int64) if self.indexed else None
-        return {**made, "index": index}
+        return {**super().make_buffers(batch, training), "index": index}
 
     def forward(self, x: Array, *, training: bool) -> Array:
         keep = self._buffers[x.shape[0]]
@@ -63,7 +68,8 @@ class MaxPooling2D(Pooling):
     (2, 2, 3)
     """
 
-    kernel, indexed = "max_pool2d", True
+    kernel = "max_pool2d"
+    indexed = True
     examples = ({}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 3, "ceil_mode": True})
 
 
@@ -75,16 +81,11 @@ class AveragePooling2D(Pooling):
     (3, 2, 3)
     """
 
+    count_include_pad: Flag = field(default=False, kw_only=True)
+
     kernel = "average_pool2d"
     _wide: ClassVar[dict[str, Any]] = {"pool_size": 3, "strides": 2, "padding": 1}
     examples = ({}, _wide, {**_wide, "ceil_mode": True, "count_include_pad": True})
-
-    def __init__(
-        self, pool_size: Lengths = 2, *, strides: Lengths | None = None, padding: Border = "valid",
-        ceil_mode: bool = False, count_include_pad: bool = False, name: str | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(pool_size, strides=strides, padding=padding, ceil_mode=ceil_mode, name=name)
-        self.count_include_pad = require_bool("count_include_pad", count_include_pad)
 
     def bind(self, backend: Backend) -> None:
         """The kernel divides by the pixels of the image; ``_share`` of a window's that count are such."""
@@ -142,7 +143,8 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y_c = max over the pixels of x_pqc; keeps where it was."""
-        keep, xp = self._buffers[x.shape[0]], self.backend.xp
+        keep = self._buffers[x.shape[0]]
+        xp = self.backend.xp
         pixels = xp.reshape(x, (x.shape[0], -1, x.shape[-1]))
         keep.y[...] = xp.max(pixels, axis=1)
         keep.index = xp.argmax(pixels, axis=1, keepdims=True)
@@ -150,7 +152,8 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
 
     def backward(self, dy: Array) -> Array | None:
         """dx is dy where the maximum was, 0 elsewhere."""
-        keep, xp = self._buffers[dy.shape[0]], self.backend.xp
+        keep = self._buffers[dy.shape[0]]
+        xp = self.backend.xp
         if keep.dx is not None:
             places = xp.arange(prod(self.input_shape[:2]), dtype=keep.index.dtype, device=self.backend.device)
             dx = xp.where(places[None, :, None] == keep.index, dy[:, None, :], xp.zeros_like(dy)[:, None, :])

@@ -1,11 +1,12 @@
 """Flatten, Reshape and Rescaling: the same numbers in another shape, nothing copied, or in another range."""
 
 from collections.abc import Sequence
-from math import inf, prod
+from dataclasses import field
+from math import prod
 
 from backends import Array
 from dnn.layers.layer import Layer, Shape
-from dnn.validation.settings import positive_integer, require, require_number
+from dnn.validation.settings import Finite, assign, positive_integer, require
 
 
 class Reshape(Layer):
@@ -15,14 +16,18 @@ class Reshape(Layer):
     (28, 28, 1)
     """
 
+    target_shape: Sequence[int]
+
     examples = ({"target_shape": (4, 6)},)
 
-    def __init__(self, target_shape: Sequence[int], *, name: str | None = None) -> None:
-        super().__init__(name)
-        fits = isinstance(target_shape, (tuple, list)) and list(target_shape).count(-1) <= 1
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = self.target_shape
+        fits = isinstance(given, (tuple, list)) and list(given).count(-1) <= 1
         expected = "a tuple of lengths such as (28, 28, 1), at most one of them -1"
-        require(fits, "target_shape", target_shape, expected)
-        self.target_shape = tuple(n if n == -1 else positive_integer("target_shape", n) for n in target_shape)
+        require(fits, "target_shape", given, expected)
+        lengths = (n if n == -1 else positive_integer("target_shape", n) for n in given)
+        assign(self, target_shape=tuple(lengths))
 
     def shape_after(self, input_shape: Shape) -> Shape:
         count = prod(input_shape)
@@ -48,10 +53,9 @@ class Flatten(Reshape):
     (128,)
     """
 
-    examples = ({},)
+    target_shape: Sequence[int] = field(default=(-1,), init=False)
 
-    def __init__(self, *, name: str | None = None) -> None:
-        super().__init__((-1,), name=name)
+    examples = ({},)
 
 
 class Rescaling(Layer):
@@ -65,13 +69,14 @@ class Rescaling(Layer):
     (784,)
     """
 
+    scale: Finite
+    offset: Finite = 0.0
+
     examples = ({"scale": 0.5}, {"scale": 0.5, "offset": -1.0})
 
-    def __init__(self, scale: float, offset: float = 0.0, *, name: str | None = None) -> None:
-        super().__init__(name)
-        self.scale = require_number("scale", scale, -inf)
-        self.offset = require_number("offset", offset, -inf)
-        self.factor = self.scale if self.offset == 0.0 else None
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        assign(self, factor=self.scale if self.offset == 0.0 else None)
 
     def forward(self, x: Array, *, training: bool) -> Array:
         return x * self.scale + self.offset

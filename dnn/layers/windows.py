@@ -6,14 +6,16 @@ rows of a matrix as they lie in memory. Sequences (T, C) are images of one row.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY
 from typing import Any, ClassVar
 
 from backends import Array, Backend, InputError
 from backends.errors import shown
 from backends.reference.windows import Padding, Pair
+from dnn.layers.activated import ActivationName
 from dnn.layers.dense import Affine
 from dnn.layers.layer import Layer, Shape
-from dnn.validation.settings import look_up, positive_integer
+from dnn.validation.settings import Count, assign, look_up, positive_integer
 
 Lengths = int | Sequence[int]
 Border = str | int | Sequence[Lengths]
@@ -41,54 +43,61 @@ class Windows(Layer):
     (left, right)). What does not fill a window at the lower or right edge is not seen.
     """
 
-    borders: Padding  # what lies around an image
-    counted: Padding  # that without what ``ceil_mode`` adds
+    padding: Border
+
+    size: ClassVar[Pair]  # of a window
+    steps: ClassVar[Pair]  # from one window to the next
+    spacing: ClassVar[Pair]  # from one pixel of a window to the next
+    borders: ClassVar[Padding]  # what lies around an image
+    counted: ClassVar[Padding]  # that without what ``ceil_mode`` adds
     ceil_mode = False  # whether that is seen too, in a window that reaches out of the image
 
-    def __init__(
-        self, size_name: str, size: Lengths, strides: Lengths, padding: Border, name: str | None,
-        trainable: bool = True, dilation: Lengths = 1,
-    ) -> None:  # fmt: skip
-        super().__init__(name, trainable)
+    def lay_windows(
+        self, size_name: str, size: Lengths, strides: Lengths, padding: Border, dilation: Lengths = 1
+    ) -> Any:
+        """Set size, steps and spacing of the windows; return the padding in its shortest form."""
+        size = _pair(size_name, size)
+        spacing = _pair("dilation", dilation)
+        assign(self, size=size, steps=_pair("strides", strides), spacing=spacing)
         self._size_name = size_name
-        self.size, self.steps = _pair(size_name, size), _pair("strides", strides)
-        self.strides: Any = self.steps
-        self.spacing = _pair("dilation", dilation)
-        self._reach = tuple((k - 1) * d + 1 for k, d in zip(self.size, self.spacing, strict=True))
-        self.given: Padding = ((0, 0), (0, 0))
-        self.padding: Any = padding
+        self._reach = tuple((k - 1) * d + 1 for k, d in zip(size, spacing, strict=True))
+        self._given: Padding = ((0, 0), (0, 0))
         if isinstance(padding, str):
             look_up("padding", padding, dict.fromkeys(("valid", "same")))
-            return
+            return padding
         rows, columns = (_pair("padding", sides, zero=True) for sides in _two(padding))
-        self.given = rows, columns
-        even = rows[0] == rows[1] and columns[0] == columns[1]
-        self.padding = (rows[0], columns[0]) if even else self.given
-        if self.padding == (0, 0):
-            self.padding = "valid"
-        if any(max(p) >= n for p, n in zip(self.given, self._reach, strict=True)):
-            expected = f"less than {size_name} {self.size}, or windows would see nothing of the image"
+        self._given = rows, columns
+        if any(max(p) >= n for p, n in zip(self._given, self._reach, strict=True)):
+            expected = f"less than {size_name} {size}, or windows would see nothing of the image"
             raise InputError(f"padding is {shown(padding)}", expected)
+        if rows[0] != rows[1] or columns[0] != columns[1]:
+            return rows, columns
+        return (rows[0], columns[0]) if rows[0] or columns[0] else "valid"
 
     def shape_after(self, input_shape: Shape) -> Shape:
         self.require_axes(input_shape, IMAGES, 3)
-        borders, counted, counts = [], [], []
-        for n, k, s, (before, after) in zip(input_shape, self._reach, self.steps, self.given, strict=False):
+        borders = []
+        counted = []
+        counts = []
+        for n, k, s, (before, after) in zip(input_shape, self._reach, self.steps, self._given, strict=False):
             if self.padding == "same":
                 border = max((-(-n // s) - 1) * s + k - n, 0)
-                before, after = border // 2, border - border // 2
+                before = border // 2
+                after = border - before
             counted.append((before, after))
             spare = n + before + after - k
             count = spare // s + 1
             if self.ceil_mode and spare % s and count * s < n + before:  # it begins left of the last pixel
-                count, after = count + 1, after - spare + count * s
+                after += count * s - spare
+                count += 1
             if count < 1:
-                got, name = f"got images of {input_shape[0]} x {input_shape[1]} pixels", self._size_name
+                got = f"got images of {input_shape[0]} x {input_shape[1]} pixels"
+                name = self._size_name
                 cure = f'take a smaller {name}, padding="same", or fewer layers that shrink the image before'
                 raise self.refused(got, f"at least its {name} {self.size}; {cure}")
             borders.append((before, after))
             counts.append(count)
-        self.borders, self.counted = (borders[0], borders[1]), (counted[0], counted[1])
+        assign(self, borders=tuple(borders), counted=tuple(counted))
         return (*counts, self.channels_after(input_shape[2]))
 
     def channels_after(self, channels: int) -> int:
@@ -96,42 +105,12 @@ class Windows(Layer):
         return channels
 
 
-class Conv2D(Windows, Affine):
-    """``y_pq = f(sum_ij x_(p s + i - top)(q t + j - left) W_ij + b)``: a small Dense on each window.
+class Convolution(Windows, Affine):
+    """Base of Conv2D and Conv1D: a small Dense on each window."""
 
-    Args:
-        filters: n_out, channels of the output.
-        kernel_size: (h, w) of a window, or one number for both.
-        activation: f, as in Dense.
-        strides: from one window to the next.
-        padding: "valid", "same", or pixels of border; see ``Windows``.
-        dilation: from one pixel of a window to the next.
-        groups: into which channels and filters are split, each with weights of its own (as many as channels:
-            a depthwise convolution); W is then (h, w, n_in / groups, n_out).
-        use_bias, initializer: of W (h, w, n_in, n_out), as in Dense.
+    filters: Count
 
-    >>> Conv2D(8, 3, "relu", padding="same").shape_after((28, 28, 1))
-    (28, 28, 8)
-    """
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
-        {"filters": 6, "kernel_size": 3},
-        {"filters": 6, "kernel_size": 3, "strides": (2, 1), "padding": "same"},
-        {"filters": 6, "kernel_size": 3, "padding": ((2, 0), (0, 1)), "use_bias": False},
-        {"filters": 6, "kernel_size": 3, "strides": 2, "padding": 1, "dilation": (1, 2), "groups": 2},
-    )
-
-    def __init__(
-        self, filters: int, kernel_size: Lengths, activation: str = "linear", *, strides: Lengths = 1,
-        padding: Border = "valid", dilation: Lengths = 1, groups: int = 1, use_bias: bool = True,
-        initializer: str | None = None, name: str | None = None, trainable: bool = True,
-    ) -> None:  # fmt: skip
-        super().__init__("kernel_size", kernel_size, strides, padding, name, trainable, dilation)
-        self.groups = positive_integer("groups", groups)
-        self.dilation = 1 if self.spacing == (1, 1) else self.spacing
-        self.kernel_size: Any = self.size
-        self.filters = positive_integer("filters", filters)
-        self.choose(activation, initializer, use_bias)
+    groups = 1
 
     def channels_after(self, channels: int) -> int:
         if channels % self.groups or self.filters % self.groups:
@@ -162,13 +141,52 @@ class Conv2D(Windows, Affine):
     def backward_logits(self, dz: Array) -> Array | None:
         """From dL/dz as in Dense for each window; see the kernel."""
         keep = self._buffers[dz.shape[0]]
-        x, dx = self.images(keep.x), None if keep.dx is None else self.images(keep.dx)
+        dx = None if keep.dx is None else self.images(keep.dx)
         gradients = self._dW, self._db, dx
-        self._conv_backward(self.images(dz), x, self._W, *self._geometry, gradients)
+        self._conv_backward(self.images(dz), self.images(keep.x), self._W, *self._geometry, gradients)
         return keep.dx
 
 
-class Conv1D(Conv2D):
+class Conv2D(Convolution):
+    """``y_pq = f(sum_ij x_(p s + i - top)(q t + j - left) W_ij + b)``: a small Dense on each window.
+
+    Args:
+        filters: n_out, channels of the output.
+        kernel_size: (h, w) of a window, or one number for both.
+        activation: f, as in Dense.
+        strides: from one window to the next.
+        padding: "valid", "same", or pixels of border; see ``Windows``.
+        dilation: from one pixel of a window to the next.
+        groups: into which channels and filters are split, each with weights of its own (as many as channels:
+            a depthwise convolution); W is then (h, w, n_in / groups, n_out).
+        use_bias, initializer: of W (h, w, n_in, n_out), as in Dense.
+
+    >>> Conv2D(8, 3, "relu", padding="same").shape_after((28, 28, 1))
+    (28, 28, 8)
+    """
+
+    kernel_size: Lengths
+    activation: ActivationName = "linear"
+    _: KW_ONLY
+    strides: Lengths = 1
+    padding: Border = "valid"
+    dilation: Lengths = 1
+    groups: Count = 1
+
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"filters": 6, "kernel_size": 3},
+        {"filters": 6, "kernel_size": 3, "strides": (2, 1), "padding": "same"},
+        {"filters": 6, "kernel_size": 3, "padding": ((2, 0), (0, 1)), "use_bias": False},
+        {"filters": 6, "kernel_size": 3, "strides": 2, "padding": 1, "dilation": (1, 2), "groups": 2},
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        padding = self.lay_windows("kernel_size", self.kernel_size, self.strides, self.padding, self.dilation)
+        assign(self, kernel_size=self.size, strides=self.steps, dilation=self.spacing, padding=padding)
+
+
+class Conv1D(Convolution):
     """Conv2D for sequences (T, C): ``y_p = f(sum_i x_(p s + i - left) W_i + b)``.
 
     Args:
@@ -179,24 +197,22 @@ class Conv1D(Conv2D):
     (50, 8)
     """
 
+    kernel_size: Count
+    activation: ActivationName = "linear"
+    _: KW_ONLY
+    strides: Count = 1
+    padding: str | Lengths = "valid"
+
     examples = (
         {"filters": 6, "kernel_size": 3},
         {"filters": 6, "kernel_size": 4, "strides": 2, "padding": "same"},
     )
 
-    def __init__(
-        self, filters: int, kernel_size: int, activation: str = "linear", *, strides: int = 1,
-        padding: str | Lengths = "valid", use_bias: bool = True, initializer: str | None = None,
-        name: str | None = None, trainable: bool = True,
-    ) -> None:  # fmt: skip
-        size, steps = positive_integer("kernel_size", kernel_size), positive_integer("strides", strides)
-        border = padding if isinstance(padding, str) else (0, padding)
-        super().__init__(
-            filters, (1, size), activation, strides=(1, steps), padding=border, use_bias=use_bias,
-            initializer=initializer, name=name, trainable=trainable,
-        )  # fmt: skip
-        self.kernel_size, self.strides = size, steps
-        self.padding = self.padding if isinstance(self.padding, str) else self.padding[1]
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        border = self.padding if isinstance(self.padding, str) else (0, self.padding)
+        padding = self.lay_windows("kernel_size", (1, self.kernel_size), (1, self.strides), border)
+        assign(self, padding=padding if isinstance(padding, str) else padding[1])
 
     def shape_after(self, input_shape: Shape) -> Shape:
         self.require_axes(input_shape, "sequences (T, C); put Reshape((T, C)) before it", 2)
@@ -207,7 +223,8 @@ class Conv1D(Conv2D):
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         super().attach(value, gradient)
-        self._W, self._dW = self._W[None, ...], self._dW[None, ...]
+        self._W = self._W[None, ...]
+        self._dW = self._dW[None, ...]
 
     def images(self, x: Array) -> Array:
         return x[:, None, ...]

@@ -1,28 +1,42 @@
-"""Objects that their constructor's arguments, kept as attributes of the same names, describe and make again.
-
-A closed one refuses an attribute that the constructor did not make, since it would do nothing.
-"""
+"""Objects that their settings describe and make again: layers."""
 
 from abc import ABCMeta
-from collections.abc import Collection, Mapping
-from inspect import Signature, signature
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from inspect import signature
+from typing import Any, dataclass_transform
 
-from backends.errors import InputError, unknown
-from dnn.validation.settings import natural_number
+from backends.errors import InputError, shown, unknown
+from dnn.validation.settings import Checked, require_bool
 
 
-class _Closing(ABCMeta):
-    def __call__(cls, *arguments: Any, **options: Any) -> Any:
-        made = super().__call__(*arguments, **options)
-        made._closed = cls.__module__.startswith("dnn.")  # a subclass of yours has attributes of its own
-        return made
+@dataclass_transform(field_specifiers=(field,))
+class Declared(ABCMeta):
+    """Metaclass that makes each class a frozen dataclass of the settings that it declares.
 
-    @property
-    def __signature__(cls) -> Signature:
-        """The constructor's, which ``__call__`` above would hide."""
-        of_init = signature(cls.__init__)  # type: ignore[misc]
-        return of_init.replace(parameters=list(of_init.parameters.values())[1:])
+    A class that declares none keeps the inherited ``__init__``. Except for the first class, one with an
+    ``__init__`` that was written by hand, its own or an inherited one, is left as it is.
+    """
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
+        super().__init__(name, bases, namespace)
+        inherited = getattr(cls, "__dataclass_fields__", {})
+        owner = next(c for c in cls.__mro__ if "__init__" in vars(c))
+        if inherited and "__dataclass_fields__" not in vars(owner):
+            return
+        decorate: Any = dataclass(frozen=True, eq=False, repr=False)
+        decorate(cls)
+        if vars(cls)["__dataclass_fields__"] == inherited:
+            type.__delattr__(cls, "__init__")
+            return
+        # help() shows the types without the checks in them.
+        hints = vars(cls)["__init__"].__annotations__
+        hints |= {n: hint.__origin__ for n, hint in hints.items() if hasattr(hint, "__metadata__")}
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        # dataclass adds methods that refuse every assignment; those of ``Described`` allow ``trainable``.
+        if name not in ("__setattr__", "__delattr__"):
+            super().__setattr__(name, value)
 
 
 def shown_with_settings(thing: Any) -> str:
@@ -31,39 +45,38 @@ def shown_with_settings(thing: Any) -> str:
     return f"{type(thing).__name__}({', '.join(f'{name}={getattr(thing, name)!r}' for name in kept)})"
 
 
-class Closed(metaclass=_Closing):
-    """Base of what refuses new public attributes once it is made; names with an underscore are free."""
-
-    _closed = False
-    _fixed: Collection[str] = ()  # attributes that belong together, so that nobody sets one
+class Described(Checked):
+    """Base of layers; each argument of the constructor is an attribute of the same name."""
 
     __repr__ = shown_with_settings
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self._closed and name in self._fixed:
-            raise InputError(f"{name} of a model cannot be set, expected a call of compile or a new model")
-        if self._closed and name == "epochs_done":
-            natural_number(name, value)
-        if self._closed and not name.startswith("_") and name not in self.__dict__:
-            classes = type(self).__mro__
-            if not any(name in c.__dict__ or name in getattr(c, "__annotations__", ()) for c in classes):
-                known = sorted(n for n in self.__dict__ if n[0] != "_")
-                raise unknown(f"attribute of {type(self).__name__}", name, known)
+        """Refuse to change a setting other than ``trainable``.
+
+        A class outside dnn may have other attributes, and with an ``__init__`` of its own any.
+        """
+        cls = type(self)
+        frozen = name in vars(cls).get("__dataclass_fields__", ())
+        if cls.__module__.startswith("dnn."):
+            frozen = not name.startswith("_")
+        if name == "trainable":
+            value = require_bool(name, value)
+        elif frozen and name not in dir(self):
+            raise unknown(f"attribute of {cls.__name__}", name, signature(cls).parameters)
+        elif frozen:
+            own = vars(self)
+            in_model = f"layer {own['name']!r} is in a model, where its"
+            whose = in_model if "_backend" in own else f"a {cls.__name__}'s"
+            raise InputError(f"{whose} {name} cannot be changed to {shown(value)}; make a new layer")
         super().__setattr__(name, value)
-
-
-class Described:
-    """Base of layers; each argument of the constructor is an attribute of the same name."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy is a new layer with these settings, in no model."""
         return made_again, (type(self), self.config())
 
     def config(self) -> dict[str, Any]:
-        """The arguments that make this layer again, as JSON values."""
-        names = dict.fromkeys(("name", *signature(type(self)).parameters))
-        if not getattr(self, "trainable", True):  # also where the constructor does not take it
-            names["trainable"] = None
+        """The settings that make this layer again, as JSON values."""
+        names = dict.fromkeys(("name", *signature(type(self)).parameters, "trainable"))
         return {name: plain(getattr(self, name)) for name in names}
 
 

@@ -5,8 +5,9 @@ What a field of a dataclass may be can be written as its type: ``beta1: Share = 
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import fields
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -25,7 +26,7 @@ def require(fits: bool, argument: str, value: Any, expected: str, cure: str = ""
         raise InputError(f"{argument} is {shown(value)}", expected, cure)
 
 
-def look_up(argument: str, name: str, table: Mapping[str, T]) -> T:
+def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
     """``table[name]``. The message has all names, and the nearest."""
     if isinstance(name, str) and name in table:
         return table[name]
@@ -64,10 +65,11 @@ def natural_number(argument: str, value: Any) -> int:
     return int(value)
 
 
-def require_integer(argument: str, value: Any) -> None:
-    """Refuse all but integers of 64 bits and None."""
+def require_integer(argument: str, value: Any) -> int | None:
+    """The value if it is an integer of 64 bits or None."""
     integer = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     require(value is None or integer, argument, value, "an integer of 64 bits or None")
+    return None if value is None else int(value)
 
 
 def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> float:
@@ -114,10 +116,21 @@ def require_instances(argument: str, values: Any, expected: type) -> None:
         require_kind(f"{argument}[{i}]", value, expected)
 
 
-def require_positive(argument: str, value: float) -> None:
-    """Refuse 0 where ``require_number`` alone would let it in."""
-    require_number(argument, value, 0.0)
-    require(value != 0, argument, value, "a finite number above 0")
+def require_positive(argument: str, value: float) -> float:
+    """The value as float if it is finite and above 0."""
+    number = require_number(argument, value, 0.0)
+    require(number != 0, argument, value, "a finite number above 0")
+    return number
+
+
+def one_of(names: Iterable[str]) -> Callable[[str, Any], str]:
+    """A check for ``Annotated``: the value must be one of these names when an object is made."""
+
+    def check(argument: str, value: Any) -> str:
+        look_up(argument, value, dict.fromkeys(names))
+        return str(value)
+
+    return check
 
 
 NotNegative = Annotated[float, partial(require_number, low=0.0)]
@@ -126,18 +139,31 @@ Share = Annotated[float, partial(require_number, low=0.0, high=1.0)]  # 1 exclud
 Count = Annotated[int, positive_integer]
 Flag = Annotated[bool, require_bool]
 Natural = Annotated[int, natural_number]
+Finite = Annotated[float, partial(require_number, low=float("-inf"))]
 ClassNumber = Annotated[int | None, require_integer]
 
 
+def assign(thing: object, **attributes: Any) -> None:
+    """Set attributes of an object that refuses assignments."""
+    for name, value in attributes.items():
+        object.__setattr__(thing, name, value)
+
+
 class Checked:
-    """Base of frozen dataclasses: when an object is made, each field is checked against its type, and numbers
-    of NumPy become plain ones. Raises InputError: a setting out of range.
+    """Base of frozen dataclasses: when an object is made, the checks in each field's type are applied.
+
+    A check is a function of a field's name and value that returns the value to keep. NumPy scalars become
+    Python numbers. Raises InputError: a setting out of range.
     """
 
     def __post_init__(self) -> None:
-        for name, hint in get_type_hints(type(self), include_extras=True).items():
-            value = getattr(self, name, None)
+        declared = next(c for c in type(self).__mro__ if "__dataclass_fields__" in vars(c))
+        hints = get_type_hints(declared, include_extras=True)
+        for setting in fields(declared):
+            given = value = getattr(self, setting.name, None)
             if isinstance(value, np.generic):  # NumPy's own numbers would make float32 arrays float64
-                object.__setattr__(self, name, value := value.item())
-            for check in getattr(hint, "__metadata__", ()):
-                check(name, value)
+                value = value.item()
+            for check in getattr(hints[setting.name], "__metadata__", ()):
+                value = check(setting.name, value)
+            if value is not given:
+                assign(self, **{setting.name: value})

@@ -1,8 +1,11 @@
 """A layer, a loss and an optimizer from a module of a user's own: they train, are saved and loaded."""
 
+import copy
 import importlib.util
+import pickle
 import sys
 
+import numpy as np
 import pytest
 from helpers import same_bits, small_data, weights
 
@@ -122,11 +125,94 @@ def assert_saved_and_loaded(model, path):
     loaded.fit(*small_data(), batch_size=10)
 
 
+DECLARED = """
+import numpy as np
+from dataclasses import dataclass
+from dnn import Dense, Layer, register
+from dnn.validation.settings import Positive
+
+class Gain(Layer):
+    def parameter_shapes(self):
+        return {"w": self.input_shape}
+
+    def initial_values(self, key):
+        return {"w": np.full(self.input_shape, self.start)}
+
+    def forward(self, x, *, training):
+        self.x = x
+        return x * self.value["w"]
+
+    def backward(self, dy):
+        self.gradient["w"][...] = self.backend.xp.sum(self.x * dy, axis=0)
+        return dy * self.value["w"]
+
+@register
+class Fields(Gain):
+    start: Positive = 1.0
+
+@register
+@dataclass(frozen=True)
+class Decorated(Gain):
+    start: Positive = 1.0
+
+@register
+class Written(Gain):
+    def __init__(self, start=1.0, *, name=None):
+        super().__init__(name)
+        self.start = start
+
+@register
+class Below(Written):
+    pass
+"""
+KINDS = ("Fields", "Decorated", "Written", "Below")
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_layer_may_declare_its_settings_or_write_an_init(load, tmp_path, kind, trainable):
+    """Either is frozen and thawed, saved, copied and shown with its settings."""
+    make = getattr(load("my_gain", DECLARED), kind)
+    layer = make(1.5)
+    layer.trainable = trainable
+    model = train([layer, Dense(3, "softmax")])
+    name = f"{kind.lower()}_1"
+    trained = model.parameters.to_host()[f"{name}.w"]
+    assert np.all(trained == 1.5) == (not trainable)
+    assert layer.config() == {"name": name, "start": 1.5, "trainable": trainable}
+    assert "start=1.5" in repr(layer)
+    assert_saved_and_loaded(model, tmp_path / "model.safetensors")
+    assert load_model(tmp_path / "model.safetensors", model.backend).layers[0].trainable is trainable
+    for copied in (copy.copy, copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))):
+        assert copied(layer).config() == layer.config()
+
+
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_declared_settings_are_checked_and_frozen(load, kind):
+    make = getattr(load("my_gain", DECLARED), kind)
+    for value in (-1.0, 0, "x"):
+        with pytest.raises(InputError, match=f"start is {value!r}, expected a finite number"):
+            make(value)
+    assert type(make(np.float32(2)).start) is float
+    layer = make(2.0)
+    layer.mine = 3  # an attribute of its own
+    with pytest.raises(InputError, match=f"a {kind}'s start cannot be changed to 3.0; make a new layer"):
+        layer.start = 3.0
+
+
+def test_a_layer_of_ours_as_a_base(load):
+    """Its settings need not be those of the base."""
+    text = "from dnn import Dense\nclass Rectified(Dense):\n    def __init__(self, units):\n"
+    text += "        super().__init__(2 * units, 'relu')\n        self.units = units\n"
+    layer = load("my_dense", text).Rectified(3)
+    assert layer.config() == {"name": "", "units": 3, "trainable": True}
+
+
 def test_a_layer(load, tmp_path):
     scale = load("my_layer", LAYER).Scale
     LAYERS.add("Scale", scale)
     model = train([Dense(8, "tanh"), scale(1.25), Dense(3, "softmax")])
-    assert model.layers[1].config() == {"name": "scale_1", "start": 1.25}
+    assert model.layers[1].config() == {"name": "scale_1", "start": 1.25, "trainable": True}
     assert_saved_and_loaded(model, tmp_path / "model.safetensors")
     assert "Scale 24" in [name for name, _, _ in samples.samples()]
     sizes = Sizes(batch=10)

@@ -122,10 +122,15 @@ def test_an_attribute_that_would_do_nothing_is_refused(make, name):
         setattr(make(), name, 1)
 
 
-def test_settings_of_a_layer_in_a_model_do_not_change():
+def test_settings_of_a_layer_do_not_change():
     model = small_model(get_backend("numpy"))
-    for name, value in (("units", 9), ("activation", "tanh"), ("name", "other")):
-        with pytest.raises(InputError, match=f"its {name} cannot be changed"):
+    settings = (("units", 9), ("activation", "tanh"), ("name", "other"))
+    for name, value in settings:
+        message = f"a Dense's {name} cannot be changed to {value!r}; make a new layer"
+        with pytest.raises(InputError, match=message):
+            setattr(Dense(3), name, value)
+    for name, value in (*settings, ("value", {}), ("input_shape", (3,))):
+        with pytest.raises(InputError, match=f"is in a model, where its {name} cannot be changed"):
             setattr(model.layers[0], name, value)
     for thing in (Adam(), model.loss):
         with pytest.raises(AttributeError):

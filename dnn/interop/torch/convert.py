@@ -88,7 +88,8 @@ def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = Non
     """
     import torch
 
-    require_kind("model", model, Sequential), require_kind("logits", logits, bool, None)
+    require_kind("model", model, Sequential)
+    require_kind("logits", logits, bool, None)
     require_kind("device", device, str, torch.device, None)
     if device is None:
         device = model.backend.device if model.backend.name == "torch" else "cpu"
@@ -163,7 +164,8 @@ def _in_a_row(module: Any) -> list[tuple[str, torch.nn.Module]]:
 
 
 def _twin_or_refuse(name: str, child: torch.nn.Module) -> LayerTwin:
-    twin, module = twin_of(child), core(child)
+    twin = twin_of(child)
+    module = core(child)
     if twin is not None and type(module).__name__.endswith(("2d", "Conv1d")) and module is child:
         raise NoTwin(
             f"module {name!r} is {child}, which takes (B, C, ...), expected it within "
@@ -196,20 +198,22 @@ def _carried(children: list[tuple[str, torch.nn.Module]]) -> list[Pair]:
         name, child = children[i]
         i += 1
         # A module that torch numbered itself ("0") gets our usual name.
-        own = None if name.isdecimal() else name
+        own = "" if name.isdecimal() else name
         alone = activation_of(child)
         if alone is not None:
             twin = LAYER_TWINS["Activation"]
             pairs.append(Pair(twin.back(child, alone, own), child, twin, []))
             continue
-        twin, activation = _twin_or_refuse(name, child), "linear"
+        twin = _twin_or_refuse(name, child)
+        activation = "linear"
         if twin.activated and i < len(children):
             following, after = children[i]
             next_one = activation_of(after)
             if next_one is not None and (following.isdecimal() or following == f"{name}_{next_one}"):
                 activation = next_one
                 i += 1
-        inner, given = [], core(child)
+        inner = []
+        given = core(child)
         if twin.modules[0] in CONTAINERS:
             inner = _within(child)
             given = SimpleNamespace(inner=[p.layer for p in inner], merge=getattr(child, "merge", None))

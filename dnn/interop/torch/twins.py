@@ -35,7 +35,7 @@ class LayerTwin:
     make: Callable[[Any], Module]
     # (the module, without ChannelsLast, activation, name) -> our layer. For a container
     # the first is its settings and our layers, ``inner``.
-    back: Callable[[Any, str, str | None], Layer]
+    back: Callable[[Any, str, str], Layer]
     # Our short name -> (torch's name, axes): ours is torch's with its axes in this order
     parameters: Tensors = field(default_factory=dict)
     # The same for what is not trained, which is a buffer in torch.
@@ -107,12 +107,12 @@ def require_same(module: Module, **expected: Any) -> None:
             raise NoTwin(f"module {module} has {name}={getattr(module, name)!r}, expected {value!r}")
 
 
-def back_embedding(module: Module, activation: str, name: str | None) -> Layer:
+def back_embedding(module: Module, activation: str, name: str) -> Layer:
     require_same(module, padding_idx=None, max_norm=None)
     return Embedding(module.num_embeddings, module.embedding_dim, name=name)
 
 
-def back_conv(module: Module, activation: str, name: str | None) -> Layer:
+def back_conv(module: Module, activation: str, name: str) -> Layer:
     require_same(module, padding_mode="zeros")
     return Conv2D(
         module.out_channels, module.kernel_size, activation,
@@ -121,7 +121,7 @@ def back_conv(module: Module, activation: str, name: str | None) -> Layer:
     )  # fmt: skip
 
 
-def back_conv1d(module: Module, activation: str, name: str | None) -> Layer:
+def back_conv1d(module: Module, activation: str, name: str) -> Layer:
     require_same(module, groups=1, dilation=(1,), padding_mode="zeros")
     (size,), (stride,) = module.kernel_size, module.stride
     padding = module.padding if isinstance(module.padding, str) else module.padding[0]
@@ -132,7 +132,7 @@ def back_conv1d(module: Module, activation: str, name: str | None) -> Layer:
 
 
 def back_pool(layer_class: type[MaxPooling2D | AveragePooling2D], **expected: Any) -> Callable[..., Layer]:
-    def back(module: Module, activation: str, name: str | None) -> Layer:
+    def back(module: Module, activation: str, name: str) -> Layer:
         require_same(module, **expected)
         options = {n: getattr(module, n) for n in ("ceil_mode", "count_include_pad") if hasattr(module, n)}
         return layer_class(
@@ -142,28 +142,28 @@ def back_pool(layer_class: type[MaxPooling2D | AveragePooling2D], **expected: An
     return back
 
 
-def back_batch_norm(module: Module, activation: str, name: str | None) -> Layer:
+def back_batch_norm(module: Module, activation: str, name: str) -> Layer:
     require_same(module, track_running_stats=True)
     return BatchNormalization(momentum=module.momentum, epsilon=module.eps, name=name)
 
 
-def back_layer_norm(module: Module, activation: str, name: str | None) -> Layer:
+def back_layer_norm(module: Module, activation: str, name: str) -> Layer:
     if len(module.normalized_shape) != 1:
         raise NoTwin(f"module {module} normalises {module.normalized_shape}, expected the last axis alone")
     return LayerNormalization(epsilon=module.eps, name=name)
 
 
-def back_activation(module: Module, activation: str, name: str | None) -> Layer:
+def back_activation(module: Module, activation: str, name: str) -> Layer:
     return Activation(activation, name=name)
 
 
-def back_reshape(module: Module, activation: str, name: str | None) -> Layer:
+def back_reshape(module: Module, activation: str, name: str) -> Layer:
     require_same(module, dim=1)
     return Reshape(tuple(module.unflattened_size), name=name)
 
 
 def back_plain(layer_class: type[Layer], **expected: Any) -> Callable[..., Layer]:
-    def back(module: Module, activation: str, name: str | None) -> Layer:
+    def back(module: Module, activation: str, name: str) -> Layer:
         require_same(module, **expected)
         return layer_class(name=name)
 

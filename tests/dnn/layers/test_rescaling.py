@@ -88,7 +88,8 @@ def test_it_is_saved_with_the_model(backend, tmp_path):
     model = model_on(backend, Rescaling(1 / 255, name="shares"))
     model.save(tmp_path / "m.safetensors")
     loaded = load_model(tmp_path / "m.safetensors", backend)
-    assert loaded.layers[0].config() == {"name": "shares", "scale": 1 / 255, "offset": 0.0}
+    expected = {"name": "shares", "scale": 1 / 255, "offset": 0.0, "trainable": True}
+    assert loaded.layers[0].config() == expected
     assert same_bits(loaded.predict(x), model.predict(x))
 
 

@@ -20,8 +20,8 @@ ANY = partial(settings.require_number, low=-inf)
     [
         (settings.positive_integer, int, [1, np.int64(1), 2**63 - 1], [0, True, 1.0, 2**63]),
         (settings.natural_number, int, [0, 2**63 - 1], [-1, True, 0.0, 2**63]),
-        (settings.require_integer, None, [0, 1 - 2**63, 2**63 - 1, None], [True, 1.0, 2**63, -(2**63)]),
-        (settings.require_positive, None, [TINY, HUGE, 1], [0, -0.0, -TINY, True, inf, nan, 10**400]),
+        (settings.require_integer, int, [0, 1 - 2**63, 2**63 - 1, None], [True, 1.0, 2**63, -(2**63)]),
+        (settings.require_positive, float, [TINY, HUGE, 1], [0, -0.0, -TINY, True, inf, nan, 10**400]),
         (SHARE, float, [0, 0.0, BELOW_1], [1, 1.0, -TINY, True, nan, "0.5", None]),
         (ANY, float, [-HUGE, HUGE, -1], [inf, -inf, nan, 10**400, -(10**400)]),
         (settings.require_bool, bool, [True, False, np.bool_(True)], [0, 1, None, "True"]),
@@ -31,7 +31,8 @@ ANY = partial(settings.require_number, low=-inf)
 def test_the_bounds_of_settings(check, kind, taken, refused):
     for value in taken:
         found = check("n", value)
-        assert found is None if kind is None else (type(found), found) == (kind, value)
+        assert found == value
+        assert type(found) is (type(None) if value is None else kind)
     for value in refused:
         with pytest.raises(InputError, match=r"^n is "):
             check("n", value)
