@@ -71,7 +71,9 @@ def test_all_of_them_beside_scipy():
 def test_float32_stops_where_float64_does_as_far_as_it_can(name):
     """The gradient at the stop within ten times float64's, or of what its point has when rounded to float32.
 
-    A coordinate off by half its last place changes the gradient by 2 J^T J of that, to first order.
+    A coordinate off by half its last place changes the gradient by 2 J^T J of that, to first order. Where the
+    condition of J^T J is above 1 / eps, flat directions are below rounding, and where a search ends in them
+    is chance: there a hundred times.
     """
     problem = PROBLEMS[name]
     settings = LBFGS(max_iterations=2500, max_evaluations=2500)
@@ -81,4 +83,5 @@ def test_float32_stops_where_float64_does_as_far_as_it_can(name):
     half = np.spacing(np.abs(exact.point).astype(np.float32)).astype(np.float64) / 2
     rounded = np.max(np.abs(2 * J.T @ J) @ half)
     reached = max(exact.history["gradient_norm"][-1], settings.gradient_tolerance, rounded)
-    assert single.history["gradient_norm"][-1] <= 10 * reached
+    flat = np.linalg.cond(J) ** 2 > 1.0 / np.finfo(np.float32).eps
+    assert single.history["gradient_norm"][-1] <= (100 if flat else 10) * reached
