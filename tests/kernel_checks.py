@@ -64,9 +64,15 @@ def ulp_bound(name: str, kind: str | None) -> float | None:
 
 def eta_bound(case: Case, dtype: str) -> float:
     """A dozen roundings (exp, tanh and division take up to 4 ULP in vectorised libraries; a
-    cancellation may double them), and for a sum of K products in another order sqrt(K) more."""
-    longest = max((max(a.shape, default=1) for a in flat(case).values() if hasattr(a, "shape")), default=1)
-    return (12.0 + 2.0 * min(longest, 100) ** 0.5) * float(np.finfo(dtype).eps)
+    cancellation may double them), and for a sum of K products in another order sqrt(K) more.
+
+    K of a gradient is the number of rows, which may be thousands. A sum of K numbers of random sign in one
+    lane errs by sqrt(K / 6) eps / 2 of its size, so two of them differ by 0.3 sqrt(K) eps; twice that.
+    """
+    arrays = [a for a in flat(case).values() if hasattr(a, "shape")]
+    longest = max((max(a.shape, default=1) for a in arrays), default=1)
+    rows = max((a.size // a.shape[-1] for a in arrays if a.ndim > 1 and a.size), default=0)
+    return (12.0 + 2.0 * min(longest, 100) ** 0.5 + 0.6 * rows**0.5) * float(np.finfo(dtype).eps)
 
 
 def assert_equals_reference(
