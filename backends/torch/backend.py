@@ -8,15 +8,14 @@ import numpy as np
 import torch
 
 from backends.backend import Backend, Step
-from backends.cupy import update
 from backends.dispatch import Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, shown
-from backends.plan import Plan
 from backends.processor import limits
 from backends.recording import Recorded
-from backends.torch import compiled, dense, layers, optimizers
+from backends.torch import dense, layers, optimizers
 
 Array = Any  # torch.Tensor
+TF32_CAPABILITY = (8, 0)  # Ampere is the first architecture with TF32
 
 
 class CudaGraphs(Recorded):
@@ -80,22 +79,6 @@ class TorchBackend(Backend):
         """A plain loop, without the records that torch keeps of each call for autograd; or CUDA graphs."""
         loop = CudaGraphs(step, unroll, self.device) if self.graphs else super().capture(step, unroll)
         run: Callable[[int], None] = torch.inference_mode()(loop)
-        return run
-
-    def planned(self, plan: Plan) -> Callable[[int], None] | None:
-        if self.device_type != "cuda" or not compiled.compiles():
-            return None
-        with torch.cuda.device(self.device):
-            step = update.planned(plan, self, compiled.bound) if self.graphs else None
-            step = step or update.planned(plan, self, compiled.bound, torch.mm)
-        if step is None:
-            return None
-        loop = self.capture(step, plan.unroll)
-
-        def run(n: int) -> None:
-            with torch.cuda.device(self.device):
-                loop(n)
-
         return run
 
     def synchronize(self) -> None:
@@ -178,6 +161,9 @@ def make(
 
     place = _place(device, dtype)
     if place.type == "cuda":
+        if precision == "tf32" and torch.cuda.get_device_capability(place) < TF32_CAPABILITY:
+            got = f"precision is 'tf32' on {torch.cuda.get_device_name(place)}"
+            raise InputError(got, "a card of compute capability 8.0 or newer", "use the precision 'float32'")
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
     elif precision == "tf32" or graphs:

@@ -6,13 +6,11 @@ from typing import Any
 
 import torch
 
-from backends.cupy import update
 from backends.dispatch import FLOATS, Override, override
 from backends.reference.control import RATE, UPDATES
 from backends.reference.gradients import NORM_FLOOR
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
-from backends.torch import compiled
 
 Array = Any  # torch.Tensor
 
@@ -80,33 +78,21 @@ def _fused(name: str, p: Array, g: Array, slots: Arrays, control: Array, **setti
     _flush(control, *slots)
 
 
-@cache
-def _numbers(name: str, settings: Numbers, dtype: torch.dtype, device: torch.device) -> Array:
-    return torch.tensor(update.numbers(name, settings), dtype=dtype, device=device)
-
-
 def adam_step(
-    name: str, own: bool, xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers
+    name: str, xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers
 ) -> None:
-    """Of "adam" or "adamw": torch's, which has a block for 65,536 numbers, or our ``update.cu``'s on all
-    multiprocessors."""
+    """torch's step of "adam" or "adamw"; with a third slot that of AMSGrad."""
     beta1, beta2, epsilon, weight_decay = (*settings, 0.0)[:4]
     factors, summands = _advance(beta1, beta2, control.dtype, control.device)
     torch.addcmul(summands, factors, control, out=control)
-    if not own:
-        betas = {"beta1": beta1, "beta2": beta2}
-        _fused(name, p, g, slots, control, **betas, weight_decay=weight_decay, eps=epsilon)
-    elif p.shape[0]:
-        numbers = _numbers(name, settings, p.dtype, p.device)
-        compiled.launch(*update.stepping(name, numbers, control, g.contiguous(), p, slots))
+    betas = {"beta1": beta1, "beta2": beta2}
+    _fused(name, p, g, slots, control, **betas, weight_decay=weight_decay, eps=epsilon)
 
 
 def _adams(name: str) -> Iterator[Override]:
-    """First choice first."""
-    yield Override(name, partial(adam_step, name, True), devices=("cuda",), available=compiled.compiles)
     for kernel in (name, f"{name}_amsgrad"):
         for device, dtypes in (("cpu", FLOATS), ("cuda", ("float32",))):
-            step = partial(adam_step, name, False)
+            step = partial(adam_step, name)
             yield Override(kernel, step, dtypes, devices=(device,), available=_has(name))
 
 

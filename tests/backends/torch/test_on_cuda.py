@@ -65,6 +65,7 @@ def test_the_device_that_is_meant(cards, monkeypatch):
 @pytest.mark.parametrize(("precision", "products"), [("float32", "highest"), ("tf32", "high")])
 def test_precision_is_a_switch_of_torchs(cards, monkeypatch, precision, products):
     asked, convolutions = [], types.SimpleNamespace()
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     monkeypatch.setattr(torch, "set_float32_matmul_precision", asked.append)
     monkeypatch.setattr(torch.backends, "cudnn", convolutions)
     made = make("cuda", "float32", True, precision, True)
@@ -73,6 +74,13 @@ def test_precision_is_a_switch_of_torchs(cards, monkeypatch, precision, products
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"number {device.index}")
     facts = made.describe_library()
     assert (facts["device_name"], facts["graphs"], facts["tested_on_gpu"]) == ("number 1", True, False)
+
+
+def test_tf32_is_refused_where_the_card_has_none(cards, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    with pytest.raises(InputError, match=r"'tf32' on Tesla T4, expected .* capability 8\.0 or newer; use"):
+        make("cuda", "float32", True, "tf32")
 
 
 def test_threads_are_the_processors_alone(monkeypatch):
