@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -76,16 +77,21 @@ def _loop(name: str, types: dict[str, str]) -> str:
     )
 
 
-def _raw_entries(real: str) -> str:
+def _raw_entries(real: str, pixel: str) -> str:
     lines = []
-    for name, types in cuda.KERNELS.items():
-        given = ", ".join(f"{kind.replace('REAL', real)} a{i}" for i, kind in enumerate(types))
+    for name, types in cuda.kernels().items():
+        types = tuple(kind.replace("REAL", real).replace("PIXEL", pixel) for kind in types)
+        given = ", ".join(f"{kind} a{i}" for i, kind in enumerate(types))
         passed = ", ".join(f"a{i}" for i in range(len(types)))
         lines.append(
-            f"void {name}_{real}(int columns, int rows, int x, int y, {given}) "
+            f"void {_raw_symbol(name, real, pixel)}(int columns, int rows, int x, int y, {given}) "
             f"{{ host::launch(columns, rows, x, y, [=] {{ {name}({passed}); }}); }}\n"
         )
     return 'extern "C" {\n' + "".join(lines) + "}\n"
+
+
+def _raw_symbol(name: str, real: str, pixel: str) -> str:
+    return f"{name}_{real}_{pixel.replace(' ', '_')}"
 
 
 @cache
@@ -97,15 +103,18 @@ def library() -> ctypes.CDLL:
     folder = Path(tempfile.mkdtemp(prefix="dnn-host-cuda-"))
     text = f'#include "{HERE / "host_cuda.h"}"\n{cuda.arithmetic()}'
     text += "".join(_loop(name, types) for name in cuda.ELEMENTWISE for types in _instances(name))
-    for real in cuda.CTYPES.values():
-        # Two compilations in one file: each in a namespace, without its extern "C".
-        body = cuda.module(list(cuda.KERNELS)[-1], real).replace(cuda.arithmetic(), "")
-        body = body.replace('extern "C" {', "namespace kernels {").replace('}  // extern "C"', "}")
-        body = body.replace("#define REAL", "#undef REAL\n#define REAL")
-        head, _, rest = body.partition("\n\n")
-        text += (
-            f"{head}\nnamespace host_{real} {{\n{rest}\nusing namespace kernels;\n{_raw_entries(real)}}}\n"
-        )
+    for real in ("float", "double"):
+        for pixel in (real, "unsigned char"):
+            # Four compilations in one file: each in a namespace, without its extern "C".
+            body = cuda.module(cuda.kernels(), real, pixel).replace(cuda.arithmetic(), "")
+            body = body.replace('extern "C" {', "namespace kernels {")
+            body = re.sub("^#define (REAL|PIXEL)", r"#undef \1\n#define \1", body, flags=re.MULTILINE)
+            head, _, rest = body.partition("\n\n")
+            entries = _raw_entries(real, pixel)
+            text += (
+                f"{head}\nnamespace {_raw_symbol('host', real, pixel)} {{\n{rest}\nusing namespace kernels;\n"
+            )
+            text += f"{entries}}}\n"
     source, target = folder / "kernels.cpp", folder / "kernels.so"
     source.write_text(text, encoding="utf-8")
     command = [
@@ -146,38 +155,38 @@ class Elementwise:
         for (_, kind, _), value in zip(inputs + outputs, arguments, strict=True):
             if isinstance(value, np.ndarray) and len(kind) == 1:
                 assert types.setdefault(kind, value.dtype.name) == value.dtype.name, f"{self.name}: {kind}"
-        arrays, copies = [], []
+        arrays = []
         for (raw, kind, _), value in zip(inputs, arguments, strict=False):
             dtype = np.dtype(types.get(kind, kind))
             if isinstance(value, np.ndarray):
                 assert value.dtype == dtype, f"{self.name}: {value.dtype} for {dtype}"
             array = np.asarray(value, dtype=dtype)
             arrays.append(np.ascontiguousarray(array if raw else np.broadcast_to(array, shape)))
-        for out in given:
-            copies.append(np.ascontiguousarray(out))
-        pointers = [_pointer(a) for a in (*arrays, *copies)]
+        copies = {id(out): np.ascontiguousarray(out) for out in given}  # an array given twice is one array
+        pointers = [_pointer(a) for a in (*arrays, *(copies[id(out)] for out in given))]
         getattr(library(), _symbol(self.name, types))(ctypes.c_longlong(given[0].size), *pointers)
-        for out, copy in zip(given, copies, strict=True):
-            if copy is not out:
-                out[...] = copy
+        for out in given:
+            if copies[id(out)] is not out:
+                out[...] = copies[id(out)]
 
 
-def raw(name: str, real: str) -> Any:
+def raw(name: str, real: str, pixel: str) -> Any:
     """A kernel with pointers and CuPy's way of launching: (grid, block, arguments)."""
 
     def launch(grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
-        reals = {"REAL*": next(dtype for dtype, c in cuda.CTYPES.items() if c == real), **compiled.DTYPES}
-        for argument, kind in zip(arguments, cuda.KERNELS[name], strict=True):
+        dtypes = {c: dtype for dtype, c in CTYPES.items()}
+        for argument, kind in zip(arguments, cuda.kernels()[name], strict=True):
             if kind == "int":
                 assert isinstance(argument, np.int32)
             else:
+                expected = dtypes[kind.rstrip("*").replace("REAL", real).replace("PIXEL", pixel)]
                 assert argument.flags.c_contiguous
-                assert argument.dtype == reals[kind], f"{name}: {argument.dtype} for {kind}"
+                assert argument.dtype == expected, f"{name}: {argument.dtype} for {kind}"
         if 0 in grid:
             raise ValueError("CUDA refuses an empty grid")
         assert np.prod(block) <= 1024
         passed = [_pointer(a) if isinstance(a, np.ndarray) else int(a) for a in arguments]
-        getattr(library(), f"{name}_{real}")(
+        getattr(library(), _raw_symbol(name, real, pixel))(
             *grid, *[1] * (2 - len(grid)), *block, *[1] * (2 - len(block)), *passed
         )
 
@@ -197,17 +206,10 @@ class CupyOverridesOnNumpy(NumpyBackend):
     """The CuPy overrides over NumPy arrays, with their CUDA kernels compiled for the host."""
 
     OVERRIDES = CupyBackend.OVERRIDES
-    whole = False  # whether products are the kernels' own
 
     def planned(self, plan: Plan) -> Any:
-        step = update.planned(plan, self, compiled.bound, None if self.whole else np.matmul)
-        return step and self.capture(step)
-
-
-class WholeOnNumpy(CupyOverridesOnNumpy):
-    """The same with products of its own."""
-
-    whole = True
+        made = update.make_update(plan, self)
+        return made and self.capture(made)
 
 
 def find(make_backend: Callable[..., Backend], backend_id: str, dtype: str) -> Backend:

@@ -1,8 +1,8 @@
 // The arithmetic of each CUDA kernel, one element (or one pair to be merged) a call.
 //
-// The same text is compiled three times: by CuPy (NVRTC) in front of its ElementwiseKernels and of rows.cu, by
-// the tests with nvcc, and by the tests with the C++ compiler of the host, where it is run against the reference
-// kernels of backends/reference. Formulas and names follow those files.
+// The same text is compiled by CuPy (NVRTC) in front of its ElementwiseKernels, of rows.cu and of update.cu; by the
+// tests with nvcc; and by the tests with the C++ compiler of the host, where it is run against the reference kernels
+// of backends/reference. Formulas and names follow those files.
 #ifndef DNN_ARITHMETIC
 #define DNN_ARITHMETIC
 
@@ -13,7 +13,6 @@
 #include <cmath>
 using std::exp;
 using std::fabs;
-using std::fmod;
 using std::log;
 using std::sqrt;
 using std::tanh;
@@ -21,63 +20,24 @@ using std::tanh;
 
 namespace dnn {
 
-// ----- activations; NaN passes through
+// ----- activations by number, as sources.FUSED_KINDS counts them: linear, sigmoid, tanh, relu; NaN passes through
 
 template <class T>
-DNN_HD T linear(T z) {
-    return z;
-}
-
-// exp of a negative number only: nothing overflows, and small results keep their digits.
-template <class T>
-DNN_HD T sigmoid(T z) {
-    const T e = exp(-fabs(z));
-    return (z < T(0) ? e : T(1)) / (T(1) + e);
-}
-
-template <class T>
-DNN_HD T hyperbolic_tangent(T z) {
-    return tanh(z);
-}
-
-template <class T>
-DNN_HD T relu(T z) {
-    return z < T(0) ? T(0) : z;
+DNN_HD T activated(int kind, T z) {
+    if (kind == 1) {
+        const T e = exp(-fabs(z));  // of a negative number only: nothing overflows, small results keep their digits
+        return (z < T(0) ? e : T(1)) / (T(1) + e);
+    }
+    if (kind == 2) return tanh(z);
+    return kind == 3 && z < T(0) ? T(0) : z;
 }
 
 // f'(z) dy, from y = f(z)
 template <class T>
-DNN_HD T linear_backward(T dy, T y) {
-    return dy;
-}
-
-template <class T>
-DNN_HD T sigmoid_backward(T dy, T y) {
-    return dy * y * (T(1) - y);
-}
-
-template <class T>
-DNN_HD T hyperbolic_tangent_backward(T dy, T y) {
-    return dy * (T(1) - y * y);
-}
-
-template <class T>
-DNN_HD T relu_backward(T dy, T y) {
-    return y <= T(0) ? T(0) : dy;
-}
-
-// The same by number, as sources.FUSED_KINDS counts them.
-template <class T>
-DNN_HD T activated(int kind, T z) {
-    return kind == 1 ? sigmoid(z) : kind == 2 ? hyperbolic_tangent(z) : kind == 3 ? relu(z) : z;
-}
-
-template <class T>
 DNN_HD T activated_backward(int kind, T dy, T y) {
-    return kind == 1   ? sigmoid_backward(dy, y)
-           : kind == 2 ? hyperbolic_tangent_backward(dy, y)
-           : kind == 3 ? relu_backward(dy, y)
-                       : dy;
+    if (kind == 1) return dy * y * (T(1) - y);
+    if (kind == 2) return dy * (T(1) - y * y);
+    return kind == 3 && y <= T(0) ? T(0) : dy;
 }
 
 // ----- softmax with cross-entropy: one row is reduced to its maximum and its sum of exponentials
@@ -117,7 +77,7 @@ DNN_HD bool beats(T z, T of_target, bool before) {
 // An optimizer's moment; on every FLUSH_EVERY-th update 0 where it is below MOMENT_FLOOR.
 template <class T>
 DNN_HD T flushed(T moment, T updates) {
-    return (fabs(moment) < T(1e-36) && fmod(updates, T(32)) == T(0)) ? T(0) : moment;
+    return (fabs(moment) < T(1e-36) && static_cast<long long>(updates) % 32 == 0) ? T(0) : moment;
 }
 
 // Element i of the control array after one more update.
@@ -128,60 +88,33 @@ DNN_HD T advance(int i, T value, T beta1, T rest1, T beta2, T rest2) {
     return i == 3 ? value + T(1) : value;
 }
 
+// One step of the optimizer with this number, as sources.OPTIMIZERS counts them. numbers, by sources.numbers: [scale
+// of x, beta1, 1 - beta1, beta2, 1 - beta2, then the other settings]; control after ``advance``; first and second are
+// the slots.
 template <class T>
-DNN_HD void sgd(T& p, T g, T& velocity, T rate, T momentum, bool nesterov, T updates) {
-    if (momentum == T(0)) {
+DNN_HD void optimize(int kind, const T* numbers, const T* control, T& p, T g, T& first, T& second) {
+    const T rate = control[0], updates = control[3], *rest = numbers + 5;
+    if (kind == 0) {  // sgd; rest = [momentum, nesterov]
+        if (rest[0] != T(0)) {
+            first = flushed(rest[0] * first + g, updates);
+            g = rest[1] != T(0) ? g + rest[0] * first : first;
+        }
         p = p - rate * g;
-        return;
+    } else if (kind == 1) {  // adagrad; rest = [epsilon]
+        first = flushed(first + g * g, updates);
+        p = p - rate * (g / (sqrt(first) + rest[0]));
+    } else if (kind == 2) {  // rmsprop; rest = [decay, 1 - decay, epsilon, momentum]
+        first = flushed(rest[0] * first + rest[1] * (g * g), updates);
+        T step = g / (sqrt(first) + rest[2]);
+        if (rest[3] != T(0)) step = second = flushed(rest[3] * second + step, updates);
+        p = p - rate * step;
+    } else {  // adam, adamw; rest = [epsilon, weight decay of adamw]
+        if (kind == 4) p = p * (T(1) - rate * rest[1]);
+        first = flushed(numbers[1] * first + numbers[2] * g, updates);
+        second = flushed(numbers[3] * second + numbers[4] * (g * g), updates);
+        // The division first: rate times a small moment may be a denormal number, which CuPy's CUDA code flushes.
+        p = p - rate / control[1] * (first / (sqrt(second) / sqrt(control[2]) + rest[0]));
     }
-    velocity = flushed(momentum * velocity + g, updates);
-    p = p - rate * (nesterov ? g + momentum * velocity : velocity);
-}
-
-template <class T>
-DNN_HD void adam(T& p, T g, T& m, T& v, T rate, T c1, T c2, T updates, T beta1, T rest1, T beta2, T rest2,
-                 T epsilon) {
-    m = flushed(beta1 * m + rest1 * g, updates);
-    v = flushed(beta2 * v + rest2 * (g * g), updates);
-    // The division first: rate times a small moment may be a denormal number, which CUDA code of CuPy flushes.
-    p = p - rate / c1 * (m / (sqrt(v) / sqrt(c2) + epsilon));
-}
-
-template <class T>
-DNN_HD void adamw(T& p, T g, T& m, T& v, T rate, T c1, T c2, T updates, T beta1, T rest1, T beta2, T rest2,
-                  T epsilon, T weight_decay) {
-    p = p * (T(1) - rate * weight_decay);
-    adam(p, g, m, v, rate, c1, c2, updates, beta1, rest1, beta2, rest2, epsilon);
-}
-
-template <class T>
-DNN_HD void adagrad(T& p, T g, T& total, T rate, T updates, T epsilon) {
-    total = flushed(total + g * g, updates);
-    p = p - rate * (g / (sqrt(total) + epsilon));
-}
-
-template <class T>
-DNN_HD void rmsprop(T& p, T g, T& v, T& velocity, T rate, T updates, T decay, T rest, T epsilon, T momentum) {
-    v = flushed(decay * v + rest * (g * g), updates);
-    T step = g / (sqrt(v) + epsilon);
-    if (momentum != T(0)) {
-        velocity = flushed(momentum * velocity + step, updates);
-        step = velocity;
-    }
-    p = p - rate * step;
-}
-
-// The step of the optimizer with this number, as sources.OPTIMIZERS counts them; numbers are those of an update:
-// [scale of x, beta1, 1 - beta1, beta2, 1 - beta2, then the rest of its settings].
-template <class T>
-DNN_HD void optimize(int kind, const T* numbers, T rate, T c1, T c2, T updates, T& p, T g, T& first, T& second) {
-    const T *betas = numbers + 1, *rest = numbers + 5;
-    if (kind == 0) sgd(p, g, first, rate, rest[0], rest[1] != T(0), updates);
-    if (kind == 1) adagrad(p, g, first, rate, updates, rest[0]);
-    if (kind == 2) rmsprop(p, g, first, second, rate, updates, rest[0], rest[1], rest[2], rest[3]);
-    if (kind == 3) adam(p, g, first, second, rate, c1, c2, updates, betas[0], betas[1], betas[2], betas[3], rest[0]);
-    if (kind == 4)
-        adamw(p, g, first, second, rate, c1, c2, updates, betas[0], betas[1], betas[2], betas[3], rest[0], rest[1]);
 }
 
 // ----- penalty of large weights; NaN passes through

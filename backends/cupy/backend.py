@@ -9,16 +9,16 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from backends.backend import Backend, Step
-from backends.cupy import compiled, dense, layers, optimizers, update
+from backends.cupy import dense, layers, optimizers
 from backends.cupy.diagnosis import INSTALL, usable_devices
-from backends.dispatch import Kernel, Override, overrides_in
-from backends.errors import BackendUnavailable, InputError, shown
+from backends.cupy.update import make_update
+from backends.dispatch import Override, overrides_in
+from backends.errors import BackendUnavailable, InputError, brief, shown
 from backends.plan import Plan
 from backends.recording import Recorded
 from backends.reference.signatures import Array
@@ -43,11 +43,7 @@ class CupyGraphs(Recorded):
 
 @dataclass(frozen=True, eq=False)
 class CupyBackend(Backend):
-    """CuPy arrays on one CUDA device.
-
-    CuPy works on the current device of the thread. ``make`` sets it, and what is called through the Backend
-    (arrays, kernels, captured steps) sets it for as long as it takes, so that two devices can be used.
-    """
+    """CuPy arrays on the first CUDA device that is visible."""
 
     graphs: bool = False
 
@@ -58,54 +54,35 @@ class CupyBackend(Backend):
     def device_type(self) -> str:
         return "cuda"
 
-    @cached_property
-    def _bind(self) -> Callable[[str, str | None], Kernel]:
-        import cupy
-
-        bind = super()._bind
-        if cupy.cuda.runtime.getDeviceCount() == 1:
-            return bind
-
-        def on_device(name: str, kind: str | None) -> Kernel:
-            kernel: Any = bind(name, kind)
-            return partial(_on, self.device, kernel.func, *kernel.args)
-
-        return cache(on_device)
-
-    def zeros(self, shape: int | tuple[int, ...], dtype: Any = None) -> Array:
-        with self.device:  # array-api-compat's functions ignore ``device``
-            return super().zeros(shape, dtype)
-
     def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
-        run = partial(_on, self.device, super().capture(step, unroll))
+        run = super().capture(step, unroll)
 
         def warned(n: int) -> None:
-            only = "only updates of Dense layers, with the cross-entropy of class numbers and without TF32"
+            only = "only float32 updates of small Dense layers with the cross-entropy of class numbers"
             warnings.warn(f"CuPy records as CUDA graphs {only}; these go one by one", stacklevel=2)
             run(n)
 
         return warned if self.graphs else run
 
     def planned(self, plan: Plan) -> Callable[[int], None] | None:
-        with self.device:
-            step = update.planned(plan, self, compiled.bound) if self.graphs else None
-            if step is not None:
-                return partial(_on, self.device, CupyGraphs(step, plan.unroll))
-            step = update.planned(plan, self, compiled.bound, self.xp.matmul)
-        return None if step is None else self.capture(step)
+        try:
+            update = make_update(plan, self)
+            if update is not None:
+                update.check()
+        except Exception as error:  # CuPy's CompileException is no RuntimeError
+            why = brief(f"{type(error).__name__}: {error}", limit=300)
+            skipped = f"CuPy cannot run the kernels of a whole update ({why})"
+            warnings.warn(f"{skipped}; updates go layer by layer", stacklevel=2)
+            return None
+        if update is None:
+            return None
+        return CupyGraphs(update, plan.unroll) if self.graphs else super().capture(update)
 
     def to_host(self, array: Array) -> np.ndarray:
         import cupy
 
-        with self.device:
-            host: np.ndarray = cupy.asnumpy(array)
+        host: np.ndarray = cupy.asnumpy(array)
         return host
-
-    def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
-        import cupy
-
-        with self.device:
-            return cupy.asarray(array, dtype=dtype)
 
     def synchronize(self) -> None:
         self.device.synchronize()
@@ -127,12 +104,6 @@ class CupyBackend(Backend):
         }
 
 
-def _on(device: Any, function: Callable[..., None], *arguments: Any) -> None:
-    """The call, with this as the current device."""
-    with device:
-        function(*arguments)
-
-
 def tf32(wanted: bool | None = None) -> bool:
     """Whether float32 products are of TF32 factors, after setting it; a switch of the whole process.
 
@@ -152,6 +123,9 @@ def tf32(wanted: bool | None = None) -> bool:
         return os.environ.get("CUPY_TF32") == "1"
 
 
+TF32_CAPABILITY = 80  # Ampere is the first architecture with TF32
+
+
 def make(
     device: Any, dtype: str, fused: bool, precision: str = "float32", graphs: bool = False
 ) -> CupyBackend:
@@ -160,15 +134,16 @@ def make(
     import array_api_compat.cupy as xp
     import cupy
 
-    text = "0" if device is None else str(device).removeprefix("cuda").removeprefix(":") or "0"
-    if isinstance(device, cupy.cuda.Device):
-        text = str(device.id)
-    if not text.isdecimal() or len(text) > 9:
-        raise InputError(f"device is {shown(device)}, expected 'cuda' or 'cuda:N' for the backend 'cupy'")
-    if int(text) >= count:
-        got = f"backend 'cupy' has {count} CUDA device(s), got device {device!r}"
-        raise BackendUnavailable(f"{got}; expected cuda:0 to cuda:{count - 1}")
-    place = cupy.cuda.Device(int(text))
+    place = cupy.cuda.Device(0)
+    if str(device) not in ("None", "cuda", "cuda:0", str(place)):
+        kind, _, number = str(device).partition(":")
+        if kind != "cuda" or not number.isdecimal():
+            raise InputError(f"device is {shown(device)}", "'cuda' for the backend 'cupy'")
+        got = f"backend 'cupy' uses the first of {count} visible CUDA device(s), got device {shown(device)}"
+        raise BackendUnavailable(f"{got}; use --device cuda and set CUDA_VISIBLE_DEVICES={brief(number, 9)}")
     place.use()
+    if precision == "tf32" and int(place.compute_capability) < TF32_CAPABILITY:
+        got = f"precision is 'tf32' on compute capability {int(place.compute_capability) / 10}"
+        raise InputError(got, "a card of compute capability 8.0 or newer", "use the precision 'float32'")
     tf32(precision == "tf32")
     return CupyBackend("cupy", xp, place, dtype, fused, precision, graphs)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from backends.cupy import sources
+from backends.dispatch import FLOATS
 
-DTYPES = {"long long*": "int64", "unsigned char*": "uint8"}
+DTYPES = {"long long*": ("int64",), "REAL*": FLOATS, "PIXEL*": ("uint8", *FLOATS)}
 
 
 @cache
@@ -21,47 +22,34 @@ def elementwise(name: str) -> Any:
 
 
 @cache
-def _module(text: str) -> Any:
+def raw_kernel(name: str, real: str, pixel: str) -> Any:
+    """A kernel with pointers, compiled for these C types and called with (grid, block, arguments)."""
     import cupy
 
-    return cupy.RawModule(code=text)
+    return cupy.RawModule(code=sources.module((name,), real, pixel)).get_function(name)
 
 
-@cache
-def raw_kernel(name: str, real: str) -> Any:
-    """A kernel with pointers, for REAL "float" or "double", called with (grid, block, arguments)."""
-    return _module(sources.module(name, real)).get_function(name)
-
-
-def dtype_of(array: Any) -> str:
-    """The name of any library's dtype."""
-    return str(array.dtype).rpartition(".")[2]
-
-
-def dense(array: Any) -> bool:
-    """Whether any library's array lies row after row, without gaps."""
-    return bool(array.is_contiguous() if hasattr(array, "is_contiguous") else array.flags.c_contiguous)
-
-
-def real_of(name: str, arguments: tuple[Any, ...]) -> str:
-    """REAL of a call of a kernel, to which an array of any library is a pointer: all are checked here.
+def element_types(name: str, arguments: tuple[Any, ...]) -> tuple[str, str]:
+    """REAL and PIXEL of a call of a kernel, to which an array is a pointer: all arguments are checked here.
 
     Raises TypeError: an argument of another kind or dtype than the kernel reads, or an array that is not
     C-contiguous.
     """
-    real = None
-    for argument, kind in zip(arguments, sources.KERNELS[name], strict=True):
+    found: dict[str, str] = {}
+    for argument, kind in zip(arguments, sources.kernels()[name], strict=True):
         if kind == "int":
             if type(argument) is not int or not 0 <= argument < 2**31:
                 raise TypeError(f"{name} got {argument!r}, expected an int of 31 bits")
             continue
-        dtype = dtype_of(argument)
-        if kind == "REAL*" and real is None and dtype in sources.CTYPES:
-            real = dtype
-        wanted = DTYPES.get(kind, real)
-        if dtype != wanted or not dense(argument):
-            raise TypeError(f"{name} got an array of {dtype}, expected {wanted}, C-contiguous")
-    return sources.CTYPES[str(real)]
+        dtype = str(argument.dtype)
+        expected = (found[kind],) if kind in found else DTYPES[kind]
+        if dtype not in expected or not argument.flags.c_contiguous:
+            raise TypeError(f"{name} got an array of {dtype}, expected {' or '.join(expected)}, C-contiguous")
+        found[kind] = dtype
+    real, pixel = found["REAL*"], found.get("PIXEL*", found["REAL*"])
+    if pixel not in ("uint8", real):
+        raise TypeError(f"{name} got an array of {pixel}, expected uint8 or {real}")
+    return sources.CTYPES[real], sources.CTYPES[pixel]
 
 
 def bound(name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> Callable[[], None]:
@@ -70,7 +58,7 @@ def bound(name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: 
     Args:
         grid, block: numbers of blocks, and of threads in each.
     """
-    kernel = raw_kernel(name, real_of(name, arguments))
+    kernel = raw_kernel(name, *element_types(name, arguments))
     return partial(kernel, grid, block, tuple(np.int32(a) if type(a) is int else a for a in arguments))
 
 

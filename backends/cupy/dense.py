@@ -20,18 +20,18 @@ def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) ->
 
 @override(kinds=KINDS)
 def activation(xp: Any, kind: str, z: Array, y: Array) -> None:
-    compiled.elementwise(f"activation_{kind}")(z, y)
+    compiled.elementwise("activation")(KINDS.index(kind), z, y)
 
 
 @override(kinds=KINDS)
 def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
-    compiled.elementwise(f"activation_backward_{kind}")(dy, y, dz)
+    compiled.elementwise("activation_backward")(KINDS.index(kind), dy, y, dz)
 
 
 @override(kinds=KINDS)
 def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
     xp.matmul(x, W, out=y)
-    compiled.elementwise(f"bias_activation_{kind}")(b, y)
+    compiled.elementwise("bias_activation")(KINDS.index(kind), b, y)
 
 
 @override(kinds=KINDS)
@@ -43,7 +43,7 @@ def dense_backward(
         blocks = (-(-dy.shape[1] // 32),)
         compiled.launch("backward_and_sums", blocks, (32, 32), KINDS.index(kind), dy, y, *dy.shape, dz, db)
     else:
-        compiled.elementwise(f"activation_backward_{kind}")(dy, y, dz)
+        compiled.elementwise("activation_backward")(KINDS.index(kind), dy, y, dz)
         xp.sum(dz, axis=0, out=db)
     xp.matmul(x.T, dz, out=dW)
     if dx is not None:

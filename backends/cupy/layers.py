@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backends.cupy import compiled
+from backends.cupy.sources import FUSED_KINDS as KINDS
 from backends.reference.signatures import Array, Arrays, Numbers
 from backends.reference.windows import Padding, Pair
 
@@ -34,7 +35,7 @@ def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Paddin
         unfolded, out = xp.empty(size, dtype=x.dtype), xp.reshape(z[part], (-1, n_out))
         compiled.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
         xp.matmul(unfolded, flat, out=out)
-        compiled.elementwise("bias_activation_linear")(b, out)
+        compiled.elementwise("bias_activation")(KINDS.index("linear"), b, out)
 
 
 def conv2d_backward(

@@ -3,22 +3,33 @@
 from functools import cache, partial
 from typing import Any
 
-from backends.cupy import compiled, sources, update
+from backends.cupy import compiled, sources
 from backends.dispatch import Override
 from backends.reference.signatures import Array, Arrays, Numbers
 
 
+def numbers(optimizer: str, settings: Numbers, scale: float = 1.0) -> list[float]:
+    """The scale of x and the optimizer's settings as ``dnn::optimize`` has them."""
+    rest = [float(setting) for setting in settings]
+    betas = [1.0, 0.0, 1.0, 0.0]  # c1 and c2 stay as they are
+    if optimizer in ("adam", "adamw"):
+        beta1, beta2, *rest = rest
+        betas = [beta1, 1.0 - beta1, beta2, 1.0 - beta2]
+    elif optimizer == "rmsprop":
+        rest[1:1] = [1.0 - rest[0]]
+    return [scale, *betas, *rest]
+
+
 @cache
-def _numbers(xp: Any, name: str, settings: Numbers, dtype: Any, device: str) -> Array:
-    return xp.asarray(update.numbers(name, settings), dtype=dtype)
+def _numbers(xp: Any, name: str, settings: Numbers, dtype: Any) -> Array:
+    return xp.asarray(numbers(name, settings), dtype=dtype)
 
 
 def step(name: str, xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     """Of the optimizer of this name: the control array, and then all numbers."""
-    compiled.elementwise("advance")(*update.numbers(name, settings)[1:5], control)
-    if p.shape[0]:  # CUDA refuses an empty grid
-        numbers = _numbers(xp, name, settings, p.dtype, str(p.device))
-        compiled.launch(*update.stepping(name, numbers, control, xp.ascontiguousarray(g), p, slots))
+    compiled.elementwise("advance")(*numbers(name, settings)[1:5], control)
+    reads = sources.OPTIMIZERS.index(name), _numbers(xp, name, settings, p.dtype), control, g
+    compiled.elementwise("optimize")(*reads, p, slots[0], slots[-1])
 
 
 STEPS = tuple(Override(name, partial(step, name)) for name in sources.OPTIMIZERS)

@@ -16,60 +16,43 @@ __device__ REAL warp_sum(REAL value) {
     return value;
 }
 
-struct ClassNumbers {
-    const long long* targets;
-    int classes;
-    __device__ REAL operator()(long long row, int c) const { return targets[row] == c ? REAL(1) : REAL(0); }
-};
-
+// A row's target, as a class number or as probabilities.
 struct OneClass {
     long long target;
-    __device__ REAL operator()(long long row, int c) const { return target == c ? REAL(1) : REAL(0); }
+    __device__ REAL operator()(int c) const { return target == c ? REAL(1) : REAL(0); }
 };
 
 struct Probabilities {
     const REAL* targets;
-    int classes;
-    __device__ REAL operator()(long long row, int c) const { return targets[row * classes + c]; }
-};
-
-// A row's logits, to which b is still to be added unless it is null.
-struct Logits {
-    const REAL* z;
-    const REAL* b;
-    __device__ REAL operator()(int c) const { return b ? z[c] + b[c] : z[c]; }
+    __device__ REAL operator()(int c) const { return targets[c]; }
 };
 
 __device__ long long row_of_warp() { return static_cast<long long>(blockIdx.x) * blockDim.y + threadIdx.y; }
 
-// One warp a row: blockDim = (32, rows a block). dlogits may be where the logits are.
-template <class Targets>
-__device__ void softmax_cross_entropy(Logits z, Targets target, long long row, int batch, int classes, REAL* losses,
-                                      REAL* dlogits) {
+// One row, by a warp: blockDim = (32, rows a block). dz may be z.
+template <class Target>
+__device__ void softmax_cross_entropy(const REAL* z, Target target, int batch, int classes, REAL* row_loss,
+                                      REAL* dz) {
     // Every lane starts from a number of the row; column 0 may be seen twice, which changes no maximum.
-    REAL maximum = z(threadIdx.x < classes ? threadIdx.x : 0);
-    for (int c = threadIdx.x; c < classes; c += 32) maximum = dnn::larger(maximum, z(c));
+    REAL maximum = z[threadIdx.x < classes ? threadIdx.x : 0];
+    for (int c = threadIdx.x; c < classes; c += 32) maximum = dnn::larger(maximum, z[c]);
     maximum = warp_larger(maximum);
     REAL total = 0, sum_t = 0;
     for (int c = threadIdx.x; c < classes; c += 32) {
-        total += dnn::shifted_exp(z(c), maximum);
-        sum_t += target(row, c);
+        total += dnn::shifted_exp(z[c], maximum);
+        sum_t += target(c);
     }
     total = warp_sum(total);
     sum_t = warp_sum(sum_t);
     REAL loss = 0;
     for (int c = threadIdx.x; c < classes; c += 32) {
-        const REAL t = target(row, c), here = z(c);
+        const REAL t = target(c), here = z[c];
         loss += dnn::cross_entropy_term(t, here, maximum, total);
-        dlogits[row * classes + c] =
-            dnn::cross_entropy_gradient(t, sum_t, here, maximum, total, static_cast<REAL>(batch));
+        dz[c] = dnn::cross_entropy_gradient(t, sum_t, here, maximum, total, static_cast<REAL>(batch));
     }
     loss = warp_sum(loss);
-    if (threadIdx.x == 0) losses[row] = loss;
+    if (threadIdx.x == 0) *row_loss = loss;
 }
-
-// dz = f'(z) dy and its column sums: blockDim = (32 columns, ROWS), each thread adds every ROWS-th row.
-const int ROWS = 32;
 
 }  // namespace
 
@@ -77,26 +60,26 @@ extern "C" {
 
 __global__ void softmax_cross_entropy_integer(const REAL* logits, const long long* targets, int batch, int classes,
                                               REAL* losses, REAL* dlogits) {
-    const long long row = row_of_warp();
+    const long long row = row_of_warp(), at = row * classes;
     if (row >= batch) return;
-    const Logits z = {logits + row * classes, nullptr};
-    softmax_cross_entropy(z, ClassNumbers{targets, classes}, row, batch, classes, losses, dlogits);
+    softmax_cross_entropy(logits + at, OneClass{targets[row]}, batch, classes, losses + row, dlogits + at);
 }
 
 __global__ void softmax_cross_entropy_dense(const REAL* logits, const REAL* targets, int batch, int classes,
                                             REAL* losses, REAL* dlogits) {
-    const long long row = row_of_warp();
+    const long long row = row_of_warp(), at = row * classes;
     if (row >= batch) return;
-    const Logits z = {logits + row * classes, nullptr};
-    softmax_cross_entropy(z, Probabilities{targets, classes}, row, batch, classes, losses, dlogits);
+    softmax_cross_entropy(logits + at, Probabilities{targets + at}, batch, classes, losses + row, dlogits + at);
 }
 
-__global__ void backward_and_sums(int kind, const REAL* dy, const REAL* y, int batch, int n, REAL* dz, REAL* db) {
-    __shared__ REAL partial[ROWS][33];
+// dz = f'(z) dy and its column sums: blockDim = (32 columns, 32), each thread adds every 32nd row.
+__global__ void __launch_bounds__(1024)
+    backward_and_sums(int kind, const REAL* dy, const REAL* y, int batch, int n, REAL* dz, REAL* db) {
+    __shared__ REAL partial[32][33];
     const int column = blockIdx.x * 32 + threadIdx.x;
     REAL sum = 0;
     if (column < n) {
-        for (long long row = threadIdx.y; row < batch; row += ROWS) {
+        for (long long row = threadIdx.y; row < batch; row += 32) {
             const long long at = row * n + column;
             const REAL value = dnn::activated_backward(kind, dy[at], y[at]);
             dz[at] = value;
@@ -105,7 +88,7 @@ __global__ void backward_and_sums(int kind, const REAL* dy, const REAL* y, int b
     }
     partial[threadIdx.y][threadIdx.x] = sum;
     __syncthreads();
-    for (int half = ROWS / 2; half > 0; half /= 2) {
+    for (int half = 16; half > 0; half /= 2) {
         if (threadIdx.y < half) partial[threadIdx.y][threadIdx.x] += partial[threadIdx.y + half][threadIdx.x];
         __syncthreads();
     }

@@ -6,17 +6,17 @@ can be checked without a GPU.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
 FOLDER = Path(__file__).parent
-CTYPES: Mapping[str, str] = MappingProxyType({"float32": "float", "float64": "double"})
-
-
-_FORWARD = {"linear": "linear", "sigmoid": "sigmoid", "tanh": "hyperbolic_tangent", "relu": "relu"}
-FUSED_KINDS = tuple(_FORWARD)  # activations that have CUDA code; softmax has none outside the loss
-OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")  # that ``dnn::optimize`` knows
+CTYPES: Mapping[str, str] = MappingProxyType(
+    {"float32": "float", "float64": "double", "uint8": "unsigned char"}
+)
+FUSED_KINDS = ("linear", "sigmoid", "tanh", "relu")  # activations, as dnn::activated counts them
+OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")  # as dnn::optimize counts them
 
 _GEOMETRY = "height, width, channels, h, w, rows, columns, s, t, top, left"
 _INTS = ", ".join(f"int32 {word}" for word in _GEOMETRY.split(", "))
@@ -29,6 +29,11 @@ ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
     "advance": (
         "T beta1, T rest1, T beta2, T rest2", "T control",
         "control = dnn::advance(static_cast<int>(i), control, beta1, rest1, beta2, rest2)",
+    ),
+    "optimize": (
+        "int32 kind, raw T numbers, raw T control, T g", "T p, T first, T second",
+        "const T four[] = {control[0], control[1], control[2], control[3]};"
+        "dnn::optimize(kind, &numbers[0], four, p, g, first, second)",
     ),
     "penalty": ("T w, T l1, T l2", "T g", "g = dnn::penalized(g, w, l1, l2)"),
     "clip_norm": ("raw T square, T limit", "T g", "g = g * dnn::clip_factor(square[0], limit)"),
@@ -57,10 +62,9 @@ ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
         "uint32 key0, uint32 key1, int64 high, int64 low", "int64 out",
         "out = dnn::threefry<long long>(high, low, key0, key1)",
     ),
-    **{f"activation_{k}": ("T z", "T y", f"y = dnn::{f}(z)") for k, f in _FORWARD.items()},
-    **{f"activation_backward_{k}": ("T dy, T y", "T dz", f"dz = dnn::{f}_backward(dy, y)")
-       for k, f in _FORWARD.items()},
-    **{f"bias_activation_{k}": ("T b", "T y", f"y = dnn::{f}(y + b)") for k, f in _FORWARD.items()},
+    "activation": ("int32 kind, T z", "T y", "y = dnn::activated(kind, z)"),
+    "activation_backward": ("int32 kind, T dy, T y", "T dz", "dz = dnn::activated_backward(kind, dy, y)"),
+    "bias_activation": ("int32 kind, T b", "T y", "y = dnn::activated(kind, y + b)"),
 })  # fmt: skip
 
 
@@ -76,27 +80,32 @@ def function(name: str) -> str:
     return f"template <class T>\nT {name}({body}{end}"
 
 
-FILES = ("rows", "update", "products")
+FILES = ("rows", "update")
 """Kernels that CUDA is given pointers for; what a file needs stands in those before it."""
+_KERNEL = re.compile(r"^__global__ void[^{;]*?(\w+)\(([^)0-9][^)]*)\) \{\n.*?^\}\n", re.MULTILINE | re.DOTALL)
 
 
-def _text(name: str) -> str:
-    return (FOLDER / f"{name}.cu").read_text(encoding="utf-8")
+@cache
+def _split() -> tuple[str, Mapping[str, tuple[tuple[str, ...], str]]]:
+    """All text outside of kernels; and name of each kernel -> its arguments' types, and its text."""
+    heads = [arithmetic()]
+    kernels = {}
+    for file in FILES:
+        text = (FOLDER / f"{file}.cu").read_text(encoding="utf-8")
+        heads.append(text.partition('extern "C" {')[0])
+        for found in _KERNEL.finditer(text):
+            types = re.findall(r"(?:const )?(\w[\w ]*\*?) \w+(?:,|$)", found[2])
+            kernels[found[1]] = tuple(types), found[0]
+    return "\n".join(heads), kernels
 
 
-def signatures(file: str) -> dict[str, tuple[str, ...]]:
-    """Name of each kernel of a file -> its arguments' types: "int", or of arrays "REAL*", "long long*"."""
-    found = re.findall(r"^__global__ void (\w+)\(([^)]*)\)", _text(file), re.MULTILINE)
-    return {name: tuple(re.findall(r"(?:const )?(\w[\w ]*\*?) \w+(?:,|$)", given)) for name, given in found}
+def kernels() -> dict[str, tuple[str, ...]]:
+    """Name of each of them -> its arguments' types: "int", or of arrays "REAL*", "PIXEL*", "long long*"."""
+    return {name: types for name, (types, _) in _split()[1].items()}
 
 
-KERNELS: Mapping[str, tuple[str, ...]] = MappingProxyType({
-    name: types for file in FILES for name, types in signatures(file).items()
-})  # fmt: skip
-"""Every such kernel and the types of its arguments."""
-
-
-def module(kernel: str, real: str) -> str:
-    """The whole text in which a kernel is found, for REAL "float" or "double"."""
-    last = next(i for i, file in enumerate(FILES) if kernel in signatures(file))
-    return "\n".join([f"#define REAL {real}", arithmetic(), *map(_text, FILES[: last + 1])])
+def module(names: Iterable[str], real: str, pixel: str) -> str:
+    """The text of these kernels alone, for REAL "float" or "double"; PIXEL is that or "unsigned char"."""
+    head, kernels = _split()
+    texts = "\n".join(kernels[name][1] for name in names)
+    return f'#define REAL {real}\n#define PIXEL {pixel}\n{head}\nextern "C" {{\n{texts}}}\n'

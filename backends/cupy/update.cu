@@ -1,75 +1,244 @@
-// What an update of a planned network does beside its products, for one REAL; rows.cu comes first.
-// numbers is the device array that dnn::optimize describes.
+// A whole update of dense layers without cuBLAS, so that it takes few launches and CUDA graphs of CuPy can hold it. A
+// product picks its rows, adds the bias and takes f or f' as it goes; that of a weight's gradient makes the optimizer's
+// step at once. rows.cu comes first. PIXEL is the type of the examples' numbers: unsigned char or REAL. All blocks have
+// (32, 8) threads.
 
 namespace {
 
-// A thread of blockDim.x a column, blockIdx.y a row.
-template <class X>
-__device__ void pick(const X* x, const long long* y, const long long* order, const long long* position, int batch,
-                     int width, const REAL* numbers, REAL* batch_x, long long* batch_y) {
-    const int column = blockIdx.x * blockDim.x + threadIdx.x;
-    const long long row = blockIdx.y, chosen = order[*position * batch + row];
-    if (column < width)
-        batch_x[row * width + column] = static_cast<REAL>(x[chosen * width + column]) * numbers[0];
-    if (column == 0) batch_y[row] = y[chosen];
+const int TILE = 32;                        // rows and columns of a product that a block makes
+const int GROUPS = 4;                       // of 64 threads: each adds up a part of the inner axis
+const int STRIDE = TILE + 4;                // of a tile's rows in shared memory, so that 4 numbers are one load
+const int ROOM = GROUPS * TILE * TILE;      // numbers of shared memory: two tiles, afterwards the groups' sums
+
+__device__ int within(int i, int n) { return i < n ? i : n - 1; }
+
+// Matrices that are 0 outside. load reads a number that is there, value makes it what it is at (row, column): so
+// that loads are under way while others are multiplied, nothing is asked or computed between them.
+struct Matrix {
+    typedef REAL Raw;
+    const REAL* x;
+    int rows, width;
+    __device__ REAL load(int row, int column) const {
+        return x[static_cast<long long>(within(row, rows)) * width + within(column, width)];
+    }
+    __device__ REAL value(REAL raw, int row, int column) const {
+        return row < rows && column < width ? raw : REAL(0);
+    }
+};
+
+struct Picked {
+    typedef PIXEL Raw;
+    const PIXEL* x;
+    const long long* chosen;
+    int rows, width;
+    REAL scale;
+    __device__ PIXEL load(int row, int column) const {
+        return x[chosen[within(row, rows)] * width + within(column, width)];
+    }
+    __device__ REAL value(PIXEL raw, int row, int column) const {
+        return row < rows && column < width ? static_cast<REAL>(raw) * scale : REAL(0);
+    }
+};
+
+// With one more column, of ones: the product with it is a bias's gradient.
+template <class M>
+struct WithOnes {
+    typedef typename M::Raw Raw;
+    M matrix;
+    __device__ Raw load(int row, int column) const { return matrix.load(row, column); }
+    __device__ REAL value(Raw raw, int row, int column) const {
+        return column == matrix.width && row < matrix.rows ? REAL(1) : matrix.value(raw, row, column);
+    }
+};
+
+template <class M>
+struct Turned {
+    typedef typename M::Raw Raw;
+    M matrix;
+    __device__ Raw load(int row, int column) const { return matrix.load(column, row); }
+    __device__ REAL value(Raw raw, int row, int column) const { return matrix.value(raw, column, row); }
+};
+
+// The part of a b from (row, column) on: a thread gets those at rows threadIdx.y + 8 e, column threadIdx.x.
+// A_INNER, B_INNER: whether neighbours in memory are neighbours on the inner axis.
+template <bool A_INNER, bool B_INNER, class A, class B>
+__device__ void product(const A& a, int row, const B& b, int column, int depth, REAL* room, REAL (&found)[4]) {
+    const int t = threadIdx.y * 32 + threadIdx.x, group = t / 64;
+    const int r = t % 64 / 8 * 4, c = t % 8 * 4;
+    REAL *left = room, *right = room + TILE * STRIDE;
+    const int fast = threadIdx.x, slow = threadIdx.y;
+    typename A::Raw next_a[4];
+    typename B::Raw next_b[4];
+    REAL sums[4][4] = {};
+    const auto fetch = [&](int k) {
+        for (int e = 0; e < 4; ++e) {
+            const int later = slow + 8 * e;
+            next_a[e] = A_INNER ? a.load(row + later, k + fast) : a.load(row + fast, k + later);
+            next_b[e] = B_INNER ? b.load(k + fast, column + later) : b.load(k + later, column + fast);
+        }
+    };
+    fetch(0);
+    for (int k = 0; k < depth; k += TILE) {
+        for (int e = 0; e < 4; ++e) {
+            const int later = slow + 8 * e;
+            left[A_INNER ? fast * STRIDE + later : later * STRIDE + fast] =
+                A_INNER ? a.value(next_a[e], row + later, k + fast) : a.value(next_a[e], row + fast, k + later);
+            right[B_INNER ? fast * STRIDE + later : later * STRIDE + fast] =
+                B_INNER ? b.value(next_b[e], k + fast, column + later) : b.value(next_b[e], k + later, column + fast);
+        }
+        __syncthreads();
+        if (k + TILE < depth) fetch(k + TILE);
+#pragma unroll
+        for (int inner = group * 8; inner < group * 8 + 8; ++inner)
+            for (int i = 0; i < 4; ++i)
+                for (int j = 0; j < 4; ++j) sums[i][j] += left[inner * STRIDE + r + i] * right[inner * STRIDE + c + j];
+        __syncthreads();
+    }
+    for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 4; ++j) room[(group * TILE + r + i) * TILE + c + j] = sums[i][j];
+    __syncthreads();
+    for (int e = 0; e < 4; ++e) {
+        const int at = t + 256 * e;
+        found[e] = room[at] + room[at + TILE * TILE] + room[at + 2 * TILE * TILE] + room[at + 3 * TILE * TILE];
+    }
 }
 
-// Whether no other class of the row is larger than the target's; all lanes get it.
-__device__ bool is_right(Logits z, long long target, int classes) {
-    const REAL of_target = z(static_cast<int>(target));
-    REAL others = 0;
+// y = f(x W + b)
+// y = f(x W + b)
+template <class M>
+__device__ void forward(const M& x, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
+    __shared__ __align__(16) REAL room[ROOM];
+    REAL z[4];
+    const int row = blockIdx.y * TILE, column = blockIdx.x * TILE + threadIdx.x;
+    product<true, false>(x, row, Matrix{W, x.width, n_out}, blockIdx.x * TILE, x.width, room, z);
+    for (int e = 0; e < 4; ++e) {
+        const int i = row + threadIdx.y + 8 * e;
+        if (i < x.rows && column < n_out)
+            y[static_cast<long long>(i) * n_out + column] = dnn::activated(kind, z[e] + b[column]);
+    }
+}
+
+// The last layer: logits, softmax, loss and its gradient, and whether the answer is right (1 or 0); one warp a row.
+template <class M>
+__device__ void answer(const M& x, const REAL* W, const REAL* b, const long long* targets, const long long* chosen,
+                       int classes, REAL* losses, REAL* right, REAL* dlogits) {
+    const int MANY = 8;  // classes at a time
+    const long long row = row_of_warp();
+    if (row >= x.rows) return;
+    REAL* z = dlogits + row * classes;
+    for (int first = 0; first < classes; first += MANY) {
+        REAL sums[MANY] = {};
+        for (int k = threadIdx.x; k < x.width; k += 32) {
+            const REAL value = x.value(x.load(row, k), row, k);
+            for (int c = 0; c < MANY; ++c)
+                if (first + c < classes) sums[c] += value * W[static_cast<long long>(k) * classes + first + c];
+        }
+        for (int c = 0; c < MANY && first + c < classes; ++c) {
+            const REAL sum = warp_sum(sums[c]) + b[first + c];
+            if (threadIdx.x == (first + c) % 32) z[first + c] = sum;
+        }
+    }
+    __syncwarp();
+    const int target = targets[chosen[row]];
+    const REAL of_target = z[target];
+    REAL larger = 0;  // classes that keep the target from being the answer
     for (int c = threadIdx.x; c < classes; c += 32)
-        if (c != target && dnn::beats(z(c), of_target, c < target)) others += REAL(1);
-    return warp_sum(others) == REAL(0);
+        if (c != target && dnn::beats(z[c], of_target, c < target)) larger += REAL(1);
+    larger = warp_sum(larger);
+    softmax_cross_entropy(z, OneClass{target}, x.rows, classes, losses + row, z);
+    if (threadIdx.x == 0) right[row] = larger == REAL(0) ? REAL(1) : REAL(0);
 }
 
 // The control array after one more update.
-struct Control {
-    REAL rate, c1, c2, updates;
-};
-
-__device__ Control advanced(const REAL* control, const REAL* rates, int changes, const REAL* numbers) {
+__device__ void advance(const REAL* control, const REAL* rates, int changes, const REAL* numbers, REAL (&next)[4]) {
     const REAL done = control[3], last = static_cast<REAL>(changes - 1);
-    REAL made[4] = {changes > 1 ? rates[static_cast<int>(done < last ? done : last)] : control[0]};
+    next[0] = changes > 1 ? rates[static_cast<int>(done < last ? done : last)] : control[0];
     for (int i = 1; i < 4; ++i)
-        made[i] = dnn::advance(i, control[i], numbers[1], numbers[2], numbers[3], numbers[4]);
-    return {made[0], made[1], made[2], made[3]};
+        next[i] = dnn::advance(i, control[i], numbers[1], numbers[2], numbers[3], numbers[4]);
+}
+
+// What a layer's row of the table holds: addresses (0: there is none), sizes, and the first of its blocks.
+enum { X, DZ, W, W_FIRST, W_SECOND, B, B_FIRST, B_SECOND, N_IN, N_OUT, FIRST_BLOCK, ENTRIES };
+
+__device__ REAL* address(const long long* layer, int entry) { return reinterpret_cast<REAL*>(layer[entry]); }
+
+template <class M>
+__device__ void step_layer(const M& x, const long long* layer, int kind, const REAL* numbers, const REAL* control,
+                           REAL* room) {
+    const int n_in = layer[N_IN], n_out = layer[N_OUT], across = (n_out + TILE - 1) / TILE;
+    const int block = blockIdx.x - layer[FIRST_BLOCK];
+    const int row = block / across * TILE, first = block % across * TILE, column = first + threadIdx.x;
+    const Matrix dz = {address(layer, DZ), x.rows, n_out};
+    REAL g[4];
+    product<false, false>(Turned<WithOnes<M>>{{x}}, row, dz, first, x.rows, room, g);
+    for (int e = 0; e < 4; ++e) {
+        const int i = row + threadIdx.y + 8 * e, p = i < n_in ? W : B;
+        if (i > n_in || column >= n_out || !layer[p]) continue;
+        const long long at = i < n_in ? static_cast<long long>(i) * n_out + column : column;
+        dnn::optimize(kind, numbers, control, address(layer, p)[at], g[e], address(layer, p + 1)[at],
+                      address(layer, p + 2)[at]);
+    }
 }
 
 }  // namespace
 
 extern "C" {
 
-__global__ void pick_bytes(const unsigned char* x, const long long* y, const long long* order,
-                           const long long* position, int batch, int width, const REAL* numbers, REAL* batch_x,
-                           long long* batch_y) {
-    pick(x, y, order, position, batch, width, numbers, batch_x, batch_y);
+__global__ void forward_picked(const PIXEL* x, const long long* order, const long long* position, int batch, int n_in,
+                               const REAL* numbers, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
+    forward(Picked{x, order + *position * batch, batch, n_in, numbers[0]}, kind, W, b, n_out, y);
 }
 
-__global__ void pick_floats(const REAL* x, const long long* y, const long long* order, const long long* position,
-                            int batch, int width, const REAL* numbers, REAL* batch_x, long long* batch_y) {
-    pick(x, y, order, position, batch, width, numbers, batch_x, batch_y);
+__global__ void forward_hidden(const REAL* x, int batch, int n_in, int kind, const REAL* W, const REAL* b, int n_out,
+                               REAL* y) {
+    forward(Matrix{x, batch, n_in}, kind, W, b, n_out, y);
 }
 
-// y = f(y + b)
-__global__ void bias_activation(int kind, const REAL* b, int width, REAL* y) {
-    const int column = blockIdx.x * blockDim.x + threadIdx.x;
-    const long long at = static_cast<long long>(blockIdx.y) * width + column;
-    if (column < width) y[at] = dnn::activated(kind, y[at] + b[column]);
+__global__ void answer_picked(const PIXEL* x, const long long* targets, const long long* order,
+                              const long long* position, int batch, int n_in, const REAL* numbers, const REAL* W,
+                              const REAL* b, int classes, REAL* losses, REAL* right, REAL* dlogits) {
+    const long long* chosen = order + *position * batch;
+    answer(Picked{x, chosen, batch, n_in, numbers[0]}, W, b, targets, chosen, classes, losses, right, dlogits);
 }
 
-// The last bias, softmax, loss and its gradient, written over z, and whether the answer is right (1 or 0).
-__global__ void classify(REAL* z, const REAL* b, const long long* targets, int batch, int classes, REAL* losses,
-                         REAL* right) {
-    const long long row = row_of_warp();
-    if (row >= batch) return;
-    const Logits logits = {z + row * classes, b};
-    const bool answer = is_right(logits, targets[row], classes);
-    softmax_cross_entropy(logits, ClassNumbers{targets, classes}, row, batch, classes, losses, z);
-    if (threadIdx.x == 0) right[row] = answer ? REAL(1) : REAL(0);
+__global__ void answer_hidden(const REAL* x, const long long* targets, const long long* order,
+                              const long long* position, int batch, int n_in, const REAL* W, const REAL* b,
+                              int classes, REAL* losses, REAL* right, REAL* dlogits) {
+    answer(Matrix{x, batch, n_in}, W, b, targets, order + *position * batch, classes, losses, right, dlogits);
 }
 
-// An update's sums, the next position, and the control array: one block of (32, 8) threads.
+// dz of the layer below: (dz W^T) f'
+__global__ void below(int kind, const REAL* dz, const REAL* W, const REAL* y, int batch, int n_in, int n_out,
+                      REAL* dz_below) {
+    __shared__ __align__(16) REAL room[ROOM];
+    REAL dy[4];
+    const int row = blockIdx.y * TILE, column = blockIdx.x * TILE + threadIdx.x;
+    const Turned<Matrix> turned = {{W, n_in, n_out}};
+    product<true, true>(Matrix{dz, batch, n_out}, row, turned, blockIdx.x * TILE, n_out, room, dy);
+    for (int e = 0; e < 4; ++e) {
+        const int i = row + threadIdx.y + 8 * e;
+        const long long at = static_cast<long long>(i) * n_in + column;
+        if (i < batch && column < n_in) dz_below[at] = dnn::activated_backward(kind, dy[e], y[at]);
+    }
+}
+
+// The gradient of every weight and bias, and the optimizer's step with it; a block a tile of a layer of the table.
+__global__ void step(const PIXEL* x, const long long* order, const long long* position, int batch, int kind,
+                     const long long* table, int layers, const REAL* numbers, const REAL* control, const REAL* rates,
+                     int changes) {
+    __shared__ __align__(16) REAL room[ROOM];
+    const long long* layer = table;
+    for (int i = 1; i < layers && blockIdx.x >= table[i * ENTRIES + FIRST_BLOCK]; ++i) layer += ENTRIES;
+    const int n_in = layer[N_IN];
+    REAL next[4];
+    advance(control, rates, changes, numbers, next);
+    if (layer[X])
+        step_layer(Matrix{address(layer, X), batch, n_in}, layer, kind, numbers, next, room);
+    else
+        step_layer(Picked{x, order + *position * batch, batch, n_in, numbers[0]}, layer, kind, numbers, next, room);
+}
+
+// An update's sums, the next position, and the control array: one block.
 __global__ void account(const REAL* losses, const REAL* right, int batch, int accuracy, const REAL* rates,
                         int changes, const REAL* numbers, REAL* sums, REAL* control, long long* position) {
     __shared__ REAL partial[2][8];
@@ -93,19 +262,9 @@ __global__ void account(const REAL* losses, const REAL* right, int batch, int ac
     sums[0] += loss;
     if (accuracy) sums[1] += answers;
     *position += 1;
-    const Control next = advanced(control, rates, changes, numbers);
-    control[0] = next.rate;
-    control[1] = next.c1;
-    control[2] = next.c2;
-    control[3] = next.updates;
-}
-
-// A step of an optimizer, control having been advanced; first and second are its slots.
-__global__ void optimizer(int kind, const REAL* numbers, const REAL* control, const REAL* g, int n, REAL* p,
-                          REAL* first, REAL* second) {
-    const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < n)
-        dnn::optimize(kind, numbers, control[0], control[1], control[2], control[3], p[i], g[i], first[i], second[i]);
+    REAL next[4];
+    advance(control, rates, changes, numbers, next);
+    for (int i = 0; i < 4; ++i) control[i] = next[i];
 }
 
 }  // extern "C"

@@ -25,7 +25,6 @@ if host_cuda.COMPILER is None:
 
 SIZES = replace(QUICK, batch=37, candidates=70, hidden=(101, 53), small=(19, 7), resynchronised=3)
 ONE_LAYER = replace(SIZES, hidden=(), small=())
-FORMS = {"merged": host_cuda.CupyOverridesOnNumpy, "whole": host_cuda.WholeOnNumpy}
 OPTIMIZERS = [
     Adam(LinearDecay(0.1, 5)), AdamW(), SGD(), SGD(momentum=0.5, nesterov=True), RMSprop(momentum=0.5),
     Adagrad(),
@@ -66,10 +65,12 @@ class PlannedContender(BackendContender):
         return PlannedNetwork(self, case, dtype)
 
 
-@pytest.fixture(params=FORMS)
-def contender(request, monkeypatch):
+@pytest.fixture
+def contender(monkeypatch):
     host_cuda.install(monkeypatch)
-    made = PlannedContender("planned", lambda dtype: FORMS[request.param]("cupy", npx, "cpu", dtype))
+    made = PlannedContender(
+        "planned", lambda dtype: host_cuda.CupyOverridesOnNumpy("cupy", npx, "cpu", dtype)
+    )
     made.planned = set()
     return made
 

@@ -1,4 +1,6 @@
-"""CUDA graphs of CuPy without a GPU: a made-up stream records what is started, and the bits stay the same."""
+"""Planned updates of CuPy without a GPU, by themselves and in CUDA graphs: a made-up stream records what is
+started, and the bits stay the same; what fails ends in one warning and layers.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +38,9 @@ class Namespace:
         return lambda *a, device=None, **o: found(*a, **o)
 
 
+PLANNED = {"forward_picked", "forward_hidden", "answer_hidden", "below", "step", "account"}
+
+
 class Card:
     """While a stream captures, kernels are kept and not run; a graph runs them; cuBLAS cannot be kept."""
 
@@ -43,7 +48,10 @@ class Card:
         card = self
         self.kept: list | None = None
         self.replays: list[int] = []
+        self.started: list[str] = []
+        self.error: Exception | None = None  # of the compiler
         self.fails = False
+        self.idle = False  # whether kernels of a planned update do nothing
 
         class Stream(contextlib.AbstractContextManager):
             def __init__(self, non_blocking):
@@ -69,19 +77,23 @@ class Card:
 
                 return types.SimpleNamespace(launch=launch)
 
-        runtime = types.SimpleNamespace(getDeviceCount=lambda: 1)
-        cuda = types.SimpleNamespace(Stream=Stream, runtime=runtime)
-        self.module = types.SimpleNamespace(cuda=cuda, asnumpy=np.asarray, asarray=np.asarray)
+        cuda = types.SimpleNamespace(Stream=Stream)
+        self.module = types.SimpleNamespace(cuda=cuda, asnumpy=np.asarray)
         self.xp = Namespace(self.matmul)
 
     def matmul(self, *arguments, **options):
         assert self.kept is None, "cuBLAS was called while a stream captures"
         return np.matmul(*arguments, **options)
 
-    def raw_kernel(self, name, real):
-        kernel = host_cuda.raw(name, real)
+    def raw_kernel(self, name, *types):
+        if self.error and name in PLANNED:
+            raise self.error
+        kernel = host_cuda.raw(name, *types)
 
         def start(*arguments):
+            self.started.append(name)
+            if self.idle and name in PLANNED:
+                return
             if self.kept is None:
                 kernel(*arguments)
             else:
@@ -113,7 +125,7 @@ def trained(backend, *layers, **settings):
     layers = [*layers, Dense(7, "relu"), Dense(3, "softmax")]
     model = Sequential(layers, input_shape=(9,), backend=backend, seed=2)
     model.compile(optimizer=Adam(LinearDecay(0.01, 50)))
-    history = model.fit(X, Y, epochs=3, batch_size=2, verbose=0, **settings).history
+    history = model.fit(X, Y, epochs=3, verbose=0, **({"batch_size": 2} | settings)).history
     return model.parameters.values.copy(), history["loss"], history["accuracy"]
 
 
@@ -133,13 +145,45 @@ def test_without_graphs_nothing_is_recorded_and_nothing_said(card):
         warnings.simplefilter("error")
         plain = trained(card.backend(graphs=False))
     assert card.replays == []
+    assert PLANNED - {"forward_hidden"} == set(card.started)  # one hidden layer
     recorded = trained(card.backend())
-    np.testing.assert_allclose(recorded[0], plain[0], rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(recorded[0], plain[0])
+    assert recorded[1:] == plain[1:]
+
+
+class CompileException(Exception):
+    """CuPy's own is no RuntimeError either."""
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (CompileException("kern.cu(7): error: identifier is undefined\nmore"), "CompileException: kern.cu"),
+        (RuntimeError("CUDA_ERROR_NO_BINARY_FOR_GPU: no kernel image"), "no kernel image"),
+        (OSError("No space left on device"), "No space left"),
+        (None, "a kernel was started and has no effect"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:CuPy records as CUDA graphs only")
+@pytest.mark.parametrize("graphs", [False, True])
+def test_kernels_that_do_not_compile_load_or_run_are_one_warning_and_layers(card, error, words, graphs):
+    expected = trained(card.backend(graphs=False).wrapped(lambda name, kind, kernel: kernel), batch_size=5)
+    assert not PLANNED & set(card.started)
+    card.error = error
+    card.idle = error is None
+    with pytest.warns(UserWarning, match="updates go layer by layer") as caught:
+        found = trained(card.backend(graphs=graphs), batch_size=5)
+    told = [str(w.message) for w in caught if "whole update" in str(w.message)]
+    assert len(told) == 1
+    assert words in told[0]
+    assert card.replays == []
+    np.testing.assert_array_equal(found[0], expected[0])
+    assert found[1:] == expected[1:]
 
 
 @pytest.mark.parametrize("case", ["layers", "tf32"])
 def test_what_cannot_be_recorded_says_so(card, case):
     settings, layers = ({"precision": "tf32"}, []) if case == "tf32" else ({}, [LayerNormalization()])
     with pytest.warns(UserWarning, match=r"CuPy records as CUDA graphs only .* go one by one"):
-        trained(card.backend(**settings), *layers)
+        trained(card.backend(**settings), *layers, batch_size=5)
     assert card.replays == []

@@ -15,34 +15,37 @@ from backends.cupy import compiled, dense, sources
 from dnn import Dense, Sequential
 from dnn.losses import CategoricalCrossentropy
 
-PLACES = [(name, i) for name, kinds in sources.KERNELS.items() for i in range(len(kinds))]
+KERNELS = sources.kernels()
+PLACES = [(name, i) for name, kinds in KERNELS.items() for i in range(len(kinds))]
 
 
-def arguments_of(name, dtype="float32"):
+def arguments_of(name, real="float32", pixel="uint8"):
     """Arguments of a kernel as it wants them."""
-    dtypes = {"REAL*": dtype, **compiled.DTYPES}
-    return [2**31 - 1 if kind == "int" else np.zeros((3, 4), dtypes[kind]) for kind in sources.KERNELS[name]]
+    dtypes = {"REAL*": real, "PIXEL*": pixel, "long long*": "int64"}
+    return [2**31 - 1 if kind == "int" else np.zeros((3, 4), dtypes[kind]) for kind in KERNELS[name]]
 
 
 @pytest.fixture
 def started(monkeypatch):
-    """(name, real, arguments) of what was started."""
+    """(name, (real, pixel), arguments) of what was started."""
     calls = []
 
-    def raw_kernel(name, real):
-        return lambda grid, block, arguments: calls.append((name, real, arguments))
+    def raw_kernel(name, *types):
+        return lambda grid, block, arguments: calls.append((name, types, arguments))
 
     monkeypatch.setattr(compiled, "raw_kernel", raw_kernel)
     return calls
 
 
-@pytest.mark.parametrize("name", sources.KERNELS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_right_arguments_are_passed_on(started, name, dtype):
-    given = arguments_of(name, dtype)
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("real", ["float32", "float64"])
+@pytest.mark.parametrize("picks_bytes", [False, True])
+def test_the_right_arguments_are_passed_on(started, name, real, picks_bytes):
+    given = arguments_of(name, real, "uint8" if picks_bytes else real)
     compiled.launch(name, (1,), (32, 4), *given)
-    ((_, real, passed),) = started
-    assert real == sources.CTYPES[dtype]
+    ((_, types, passed),) = started
+    real = sources.CTYPES[real]
+    assert types == (real, "unsigned char" if picks_bytes and "PIXEL*" in KERNELS[name] else real)
     for there, here in zip(passed, given, strict=True):
         assert there is here or (type(there) is np.int32 and there == here)
 
@@ -50,11 +53,13 @@ def test_the_right_arguments_are_passed_on(started, name, dtype):
 @pytest.mark.parametrize(("name", "which"), PLACES)
 def test_a_wrong_argument_is_refused(started, name, which):
     right = arguments_of(name)
-    if sources.KERNELS[name][which] == "int":
+    if KERNELS[name][which] == "int":
         wrong = [2**31, -1, 2.0, np.zeros(1, np.int32)]
     else:
         wrong = [right[which].astype(np.float16), np.zeros((3, 8), right[which].dtype)[:, ::2]]
-        if sources.KERNELS[name].count("REAL*") > 1 and sources.KERNELS[name][which] == "REAL*":
+        if KERNELS[name].count("REAL*") > 1 and KERNELS[name][which] == "REAL*":
+            wrong.append(right[which].astype(np.float64))
+        if KERNELS[name][which] == "PIXEL*":
             wrong.append(right[which].astype(np.float64))
     for argument in wrong:
         with pytest.raises(TypeError, match=f"{name} got .*, expected "):
@@ -74,16 +79,13 @@ def test_a_kernel_is_looked_up_once(monkeypatch):
             return lambda grid, block, arguments: None
 
     monkeypatch.setitem(sys.modules, "cupy", types.SimpleNamespace(RawModule=RawModule))
-    cached = compiled.raw_kernel, compiled._module
-    for function in cached:
-        function.cache_clear()
+    compiled.raw_kernel.cache_clear()
     for _ in range(3):
-        for name in sources.KERNELS:
+        for name in KERNELS:
             compiled.launch(name, (1,), (32, 4), *arguments_of(name))
-    assert looked_up == list(sources.KERNELS)
-    assert len(texts) == len(sources.FILES)
-    for function in cached:
-        function.cache_clear()
+    assert looked_up == list(KERNELS)
+    assert len(texts) == len(KERNELS)
+    compiled.raw_kernel.cache_clear()
 
 
 @pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")

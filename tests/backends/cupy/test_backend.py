@@ -1,0 +1,164 @@
+"""CuPy's backend over a CuPy made of NumPy: it is tried out when made, and refuses what a card cannot do."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import array_api_compat
+import array_api_compat.numpy as npx
+import host_cuda
+import numpy as np
+import pytest
+
+from backends import BackendUnavailable, InputError, available_backends, get_backend
+from backends.cupy import backend as cupy_backend
+from backends.cupy import compiled
+from backends.cupy import diagnosis as cupy_diagnosis
+
+pytestmark = pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")
+
+
+class Card:
+    """CuPy's namespace: NumPy's, which notes each call and fails where it is told to."""
+
+    def __init__(self) -> None:
+        self.called = set()
+        self.broken = {}  # name -> error
+        self.capability = "90"
+        card = self
+
+        class Device:
+            def __init__(self, number):
+                self.id = number
+
+            @property
+            def compute_capability(self):
+                return card.capability
+
+            def __repr__(self):
+                return f"<CUDA Device {self.id}>"
+
+            def use(self):
+                card("use")
+
+            def synchronize(self):
+                card("synchronize")
+
+        runtime = types.SimpleNamespace(
+            driverGetVersion=lambda: 12080,
+            runtimeGetVersion=lambda: 12090,
+            getDeviceCount=lambda: 2,
+            getDeviceProperties=lambda number: {"name": b"H100"},
+            CUDARuntimeError=RuntimeError,
+        )
+        self.module = types.ModuleType("cupy")
+        self.module.__version__ = "14.2.0"
+        self.module.cuda = types.SimpleNamespace(runtime=runtime, Device=Device)
+        self.module.asnumpy = self.noting("asnumpy", lambda array: np.array(array))
+        self.xp = types.SimpleNamespace(**vars(npx))
+        self.xp.asarray = lambda array, dtype, device: np.asarray(array, dtype)
+        self.xp.zeros = lambda shape, dtype, device: np.zeros(shape, dtype)
+        self.xp.matmul = self.noting("matmul", np.matmul)
+
+    def __call__(self, name: str) -> None:
+        if name in self.broken:
+            raise self.broken[name]
+        self.called.add(name)
+
+    def noting(self, name, function):
+        def call(*arguments, **options):
+            self(name)
+            return function(*arguments, **options)
+
+        return call
+
+
+@pytest.fixture
+def card(monkeypatch):
+    card = Card()
+    monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: ["cupy-cuda12x"])
+    for name, module in (("cupy", card.module), ("array_api_compat.cupy", card.xp), ("cupy._core", None)):
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(array_api_compat, "cupy", card.xp, raising=False)
+    monkeypatch.setattr(cupy_backend, "tf32", lambda wanted=None: False)
+    monkeypatch.setattr(
+        compiled, "elementwise", lambda name: card.noting("kernel", host_cuda.Elementwise(name))
+    )
+    monkeypatch.setattr(compiled, "raw_kernel", lambda *which: card.noting("kernel", host_cuda.raw(*which)))
+    return card
+
+
+def test_a_cupy_that_works_is_taken(card):
+    backend = get_backend("auto")
+    assert (backend.name, backend.device_type) == ("cupy", "cuda")
+    assert backend.reason == "cupy runs on the GPU"
+    assert {"use", "matmul", "kernel", "synchronize"} <= card.called
+    facts = {"device_name": "H100", "cuda": 12090, "driver": 12080, "tf32": False, "threads": None}
+    assert (facts | {"graphs": False, "tested_on_gpu": False}).items() <= backend.describe().items()
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("matmul", ImportError("libcublas.so.12: cannot open shared object file")),
+        ("kernel", RuntimeError("cuda_fp16.h: No such file or directory")),
+        ("synchronize", RuntimeError("cudaErrorIllegalAddress: an illegal memory access was encountered")),
+    ],
+)
+def test_a_cupy_that_fails_is_refused_and_auto_goes_on(card, call, error):
+    card.broken[call] = error
+    with pytest.raises(BackendUnavailable) as caught:
+        get_backend("cupy")
+    sentence = str(caught.value)
+    assert f"a product and a compiled kernel fails ({type(error).__name__}: {error})" in sentence
+    assert "nvidia-smi" in sentence
+    assert 'pip install -e ".[cuda12]"' in sentence
+    assert available_backends()["cupy"] == sentence
+    backend = get_backend("auto")
+    assert backend.name in ("numba", "numpy")
+    assert str(error) in backend.reason
+
+
+def test_it_uses_the_first_card_that_is_visible(card):
+    for device in (None, "cuda", "cuda:0", card.module.cuda.Device(0)):
+        assert get_backend("cupy", device).device.id == 0
+    for device in ("gpu", "cuda:x", "cuda:-1", "cpu", 0):
+        with pytest.raises(InputError, match="expected 'cuda' for the backend 'cupy'"):
+            get_backend("cupy", device)
+    with pytest.raises(
+        BackendUnavailable, match=r"first of 2 visible .* got device 'cuda:1'.*CUDA_VISIBLE_DEVICES=1$"
+    ):
+        get_backend("cupy", "cuda:1")
+
+
+def test_precision_and_graphs_are_passed_on(card, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cupy_backend, "tf32", lambda wanted=None: asked.append(wanted))
+    backend = get_backend("cupy", precision="tf32", graphs=True)
+    assert (backend.precision, backend.graphs, get_backend("cupy").graphs) == ("tf32", True, False)
+    assert asked == [True, False]
+
+
+@pytest.mark.parametrize(("capability", "holds"), [("75", False), ("80", True), ("120", True)])
+def test_tf32_is_refused_where_the_card_has_none(card, capability, holds):
+    card.capability = capability
+    if holds:
+        assert get_backend("cupy", precision="tf32").precision == "tf32"
+    else:
+        with pytest.raises(InputError, match=r"'tf32' on compute capability 7\.5, expected .* 8\.0 or newer"):
+            get_backend("cupy", precision="tf32")
+    assert get_backend("cupy").precision == "float32"
+
+
+def test_the_private_switch_of_tf32_is_taken_where_it_is(monkeypatch):
+    kinds = {}
+    linalg = types.SimpleNamespace(
+        COMPUTE_TYPE_TF32=3,
+        COMPUTE_TYPE_DEFAULT=0,
+        set_compute_type=kinds.__setitem__,
+        get_compute_type=lambda dtype: kinds.get(dtype, 0),
+    )
+    monkeypatch.setitem(sys.modules, "cupy._core", types.SimpleNamespace(_routines_linalg=linalg))
+    assert [cupy_backend.tf32(wanted) for wanted in (None, True, None, False)] == [False, True, True, False]
+    assert kinds == {np.dtype("float32"): 0}
