@@ -98,7 +98,7 @@ FAR = 1e-3  # of the way that the weights go in three updates; a wrong kernel is
 
 
 def plans_equal_layers(settings: Settings) -> Result:
-    """Three updates with SGD layer by layer, in the 17 launches of a plan, and in a graph's own kernels."""
+    """Three updates with SGD layer by layer, planned where the backend plans, and with graphs."""
     task, found = settings.task(), Result()
     for library, backend in settings.both(found):
         forms = {"layers": layer_by_layer(backend), "launches": backend}

@@ -11,7 +11,7 @@ import host_cuda
 import numpy as np
 import pytest
 
-from backends import BackendUnavailable, InputError, available_backends, get_backend
+from backends import BackendUnavailable, InputError, available_backends, get_backend, registry
 from backends.cupy import backend as cupy_backend
 from backends.cupy import compiled
 from backends.cupy import diagnosis as cupy_diagnosis
@@ -78,6 +78,7 @@ class Card:
 def card(monkeypatch):
     card = Card()
     monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: ["cupy-cuda12x"])
+    monkeypatch.setattr(registry, "has_gpu_driver", lambda: True)
     for name, module in (("cupy", card.module), ("array_api_compat.cupy", card.xp), ("cupy._core", None)):
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(array_api_compat, "cupy", card.xp, raising=False)
