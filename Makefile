@@ -8,12 +8,10 @@ BACKEND ?= auto
 EPOCHS  ?= 10
 PROCESSOR ?= plain
 ARGS    ?=
-# CuPy comes along where it is asked for and there is an NVIDIA driver: for CUDA 13 from driver 580 on, else for
-# CUDA 12. "sh -c": make before 4.3 runs a plain command without a shell.
-DRIVER  := $(firstword $(subst ., ,$(shell sh -c 'nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1')))
-CUDA    ?= $(if $(DRIVER),$(shell sh -c 'test $(DRIVER) -ge 580 && echo cuda13 || echo cuda12'))
+# Where there is an NVIDIA card, CuPy and torch for it come along: the extra cuda12 or cuda13.
+CUDA    ?= $(shell $(PYTHON) -I backends/nvidia.py)
 COMMA   := ,
-EXTRAS  := fast$(if $(filter cupy,$(BACKEND)),$(addprefix $(COMMA),$(CUDA)))
+EXTRAS  := fast$(if $(filter auto cupy torch,$(BACKEND)),$(addprefix $(COMMA),$(CUDA)))
 
 .PHONY: train test docs clean
 

@@ -48,11 +48,6 @@ DNN_HD T larger(T a, T b) {
     return (a > b || a != a) ? a : b;
 }
 
-template <class T>
-DNN_HD T shifted_exp(T z, T maximum) {
-    return exp(z - maximum);
-}
-
 // What class c adds to a row's loss: t_c (log sum_k exp(z_k - max) - (z_c - max)); nothing where t_c is 0.
 template <class T>
 DNN_HD T cross_entropy_term(T t, T z, T maximum, T total) {
@@ -62,7 +57,7 @@ DNN_HD T cross_entropy_term(T t, T z, T maximum, T total) {
 // (p_c sum_k t_k - t_c) / B
 template <class T>
 DNN_HD T cross_entropy_gradient(T t, T sum_t, T z, T maximum, T total, T batch) {
-    return (shifted_exp(z, maximum) / total * sum_t - t) / batch;
+    return (exp(z - maximum) / total * sum_t - t) / batch;
 }
 
 // Whether z of another class keeps the target's from being the row's first maximum, where NaN is the largest.

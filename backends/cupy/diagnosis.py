@@ -7,8 +7,15 @@ from importlib import metadata
 from typing import Any
 
 from backends.errors import BackendUnavailable, install
+from backends.nvidia import find_extra, query_cards
 
-INSTALL = f"{install('cuda12')} (NVIDIA driver 525 or newer), or .[cuda13] (driver 580 or newer)"
+INSTALL = f"{install('cuda12')} (NVIDIA driver 525 or newer), or .[cuda13] (driver 580, capability 7.5)"
+
+
+def install_fitting() -> str:
+    """The command for the cards that are here; for any, if nvidia-smi reports none."""
+    extra = find_extra(query_cards())
+    return INSTALL if extra is None else install(extra)
 
 
 def _cannot(why: str, cure: str) -> BackendUnavailable:
@@ -34,7 +41,7 @@ def usable_devices() -> int:
     wheels = installed_wheels()
     if len(wheels) > 1:
         why = f"{' and '.join(wheels)} are both installed and overwrite each other's files"
-        raise _cannot(why, f"pip uninstall -y {' '.join(wheels)}, then {INSTALL}")
+        raise _cannot(why, f"pip uninstall -y {' '.join(wheels)}, then {install_fitting()}")
     try:
         import cupy
     except OSError as error:  # it makes a folder for its compiled kernels, or dies
@@ -43,7 +50,7 @@ def usable_devices() -> int:
     except Exception as error:  # a second attempt fails in other ways than the first
         missing = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
         why = "CuPy is not installed" if missing else f"CuPy cannot be imported ({error})"
-        raise _cannot(why, INSTALL) from None
+        raise _cannot(why, install_fitting()) from None
     runtime = cupy.cuda.runtime
     driver = _version(runtime.driverGetVersion)
     if driver == 0:
@@ -54,7 +61,7 @@ def usable_devices() -> int:
     if driver // 1000 < built_for // 1000:
         made = f"CuPy {cupy.__version__} was built for {_cuda(built_for)}"
         why = f"the NVIDIA driver is too old: it supports CUDA {_cuda(driver)}, and {made}"
-        raise _cannot(why, f"update the driver, or {INSTALL}")
+        raise _cannot(why, f"update the driver, or {install_fitting()}")
     try:
         count = int(runtime.getDeviceCount())
     except runtime.CUDARuntimeError as error:
@@ -62,6 +69,8 @@ def usable_devices() -> int:
         raise _cannot(f"no CUDA device can be used ({error})", cure) from None
     if count == 0:
         raise _cannot("no CUDA device is visible", "check nvidia-smi and CUDA_VISIBLE_DEVICES")
+    if built_for >= 13000 and int(cupy.cuda.Device(0).compute_capability) < 75:
+        raise _cannot("CUDA 13 needs a card of compute capability 7.5 or newer", install("cuda12"))
     return count
 
 

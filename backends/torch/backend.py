@@ -9,7 +9,8 @@ import torch
 
 from backends.backend import Backend, Step
 from backends.dispatch import Override, overrides_in
-from backends.errors import BackendUnavailable, InputError, shown
+from backends.errors import BackendUnavailable, InputError, install, shown
+from backends.nvidia import find_extra, find_obstacle, query_cards
 from backends.processor import limits
 from backends.recording import Recorded
 from backends.torch import dense, layers, optimizers
@@ -122,6 +123,20 @@ def _warm_up() -> None:
             function(x)
 
 
+def _without_cuda() -> tuple[str, str]:
+    """Why torch finds no CUDA device, and the cure."""
+    cure = "use --device cpu, or install the NVIDIA driver and a CUDA build of torch"
+    if torch.version.cuda is None:
+        return "this torch is a CPU build", cure
+    cards = query_cards()
+    obstacle = find_obstacle(int(torch.version.cuda.partition(".")[0]), cards)
+    if obstacle is None:
+        return "torch finds none", cure
+    extra = find_extra(cards)
+    cure = "update the NVIDIA driver" if extra is None else install(extra)
+    return f"torch {torch.__version__} was built for CUDA {torch.version.cuda}, and {obstacle}", cure
+
+
 def _place(device: Any, dtype: str) -> torch.device:
     """The device that is meant; refuses what is none, and what cannot run here."""
     expected = f"device is {shown(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
@@ -143,8 +158,7 @@ def _place(device: Any, dtype: str) -> torch.device:
         raise InputError(expected)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
-        why = "this torch is a CPU build" if torch.version.cuda is None else "torch finds none"
-        cure = "use --device cpu, or install the NVIDIA driver and a CUDA build of torch"
+        why, cure = _without_cuda()
         raise BackendUnavailable(f"backend 'torch' on {shown(device)} needs a CUDA device, but {why}; {cure}")
     index = torch.cuda.current_device() if place.index is None else place.index
     if index >= count:

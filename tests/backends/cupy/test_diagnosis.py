@@ -9,6 +9,7 @@ import pytest
 from backends import BackendUnavailable, available_backends, get_backend
 from backends.cupy import diagnosis as cupy_diagnosis
 from backends.cupy.diagnosis import usable_devices
+from backends.nvidia import Card
 
 
 class CUDARuntimeError(RuntimeError):
@@ -17,9 +18,9 @@ class CUDARuntimeError(RuntimeError):
 
 @pytest.fixture
 def cupy(monkeypatch):
-    """Sets up a CuPy: ``cupy(driver=, built_for=, devices=, wheels=)``."""
+    """Sets up a CuPy, and what nvidia-smi reports."""
 
-    def make(driver=12080, built_for=12090, devices=1, wheels=("cupy-cuda12x",)):
+    def make(driver=12080, built_for=12090, devices=1, wheels=("cupy-cuda12x",), capability="90", cards=()):
         def count():
             if isinstance(devices, str):
                 raise CUDARuntimeError(devices)
@@ -34,7 +35,9 @@ def cupy(monkeypatch):
                 getDeviceCount=count,
                 CUDARuntimeError=CUDARuntimeError,
             ),
+            Device=lambda number: types.SimpleNamespace(compute_capability=capability),
         )
+        monkeypatch.setattr(cupy_diagnosis, "query_cards", lambda: cards)
         monkeypatch.setitem(sys.modules, "cupy", module)
         monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: list(wheels))
         return module
@@ -48,6 +51,14 @@ def cupy(monkeypatch):
         ({"driver": 0}, ("no NVIDIA driver is loaded", "nvidia-smi")),
         ({"driver": None}, ("no NVIDIA driver is loaded", "nvidia-smi")),  # that cannot be told
         ({"driver": 11040}, ("driver is too old", "CUDA 11.4", "built for 12.9", "update the driver")),
+        (
+            {"driver": 12040, "built_for": 13000, "cards": [Card(550, (9, 0))]},
+            ("driver is too old", "supports CUDA 12.4", 'update the driver, or pip install -e ".[cuda12]"'),
+        ),
+        (
+            {"driver": 13000, "built_for": 13000, "capability": "61"},
+            ("compute capability 7.5 or newer", '-e ".[cuda12]"'),
+        ),
         ({"devices": 0}, ("no CUDA device is visible", "CUDA_VISIBLE_DEVICES")),
         ({"devices": "cudaErrorNoDevice"}, ("cudaErrorNoDevice", "CUDA_VISIBLE_DEVICES")),
         (
@@ -81,8 +92,13 @@ def test_a_usable_device_is_counted(cupy):
 def test_missing_says_what_to_install(monkeypatch):
     monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: [])
     monkeypatch.setitem(sys.modules, "cupy", None)  # import raises
-    with pytest.raises(BackendUnavailable, match=r"CuPy is not installed; pip install .*cuda12"):
-        get_backend("cupy")
+    for cards, cure in (
+        ([], r"cuda12.*driver 525.*cuda13"),
+        ([Card(580, (9, 0))], r"\[cuda13\]\W* in a checkout"),
+    ):
+        monkeypatch.setattr(cupy_diagnosis, "query_cards", lambda cards=cards: cards)
+        with pytest.raises(BackendUnavailable, match=rf"CuPy is not installed; pip install .*{cure}"):
+            get_backend("cupy")
 
 
 @pytest.mark.parametrize(

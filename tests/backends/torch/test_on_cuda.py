@@ -12,7 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from backends import BackendUnavailable, InputError, get_backend
 from backends.cupy import sources
+from backends.nvidia import Card
 from backends.reference.optimizers import FLUSH_EVERY
+from backends.torch import backend as torch_backend
 from backends.torch import dense, optimizers
 from backends.torch.backend import TorchBackend, _place, make
 
@@ -60,6 +62,32 @@ def test_the_device_that_is_meant(cards, monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(BackendUnavailable, match="needs Apple's Metal"):
         _place("mps", "float32")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "cards", "words"),
+    [
+        (
+            "13.0",
+            [Card(550, (9, 0))],
+            r"CUDA 13\.0, and CUDA 13 needs NVIDIA driver 580 .*; pip .*\[cuda12\]",
+        ),
+        (
+            "12.8",
+            [Card(470, (7, 5))],
+            "CUDA 12 needs NVIDIA driver 525 or newer, .*; update the NVIDIA driver",
+        ),
+        ("12.8", [Card(550, (9, 0))], "torch finds none; use --device cpu"),
+        ("12.8", [], "torch finds none; use --device cpu"),
+        (None, [Card(550, (9, 0))], "this torch is a CPU build; use --device cpu"),
+    ],
+)
+def test_a_torch_without_a_card_says_what_it_lacks(monkeypatch, cuda, cards, words):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.setattr(torch_backend, "query_cards", lambda: cards)
+    with pytest.raises(BackendUnavailable, match=words):
+        _place("cuda", "float32")
 
 
 @pytest.mark.parametrize(("precision", "products"), [("float32", "highest"), ("tf32", "high")])
