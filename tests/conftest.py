@@ -9,6 +9,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +17,7 @@ import pytest
 from helpers import BACKENDS
 
 from backends import Backend, BackendUnavailable, get_backend
+from backends.processor import this_processor
 
 ROOT = Path(__file__).parent.parent
 MakeBackend = Callable[..., Backend]
@@ -37,6 +39,22 @@ def pytest_configure() -> None:
     known = {*BACKENDS, "mnist", "chromium"}
     if unknown := _required() - known:
         raise pytest.UsageError(f"DNN_REQUIRE names {sorted(unknown)}, expected some of {sorted(known)}")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """The processor, the code that each library chose for it, and how long the tests take."""
+    processor = this_processor()
+    emulated = os.environ.get("DNN_EMULATED_PROCESSOR")
+    lines = [f"processor: {processor.name}, {processor.instruction_set}"]
+    if emulated:
+        lines[0] += f"; the libraries are told that it has {emulated} (tests/processors.py)"
+    for name in ("numpy", "numba", "torch"):
+        with suppress(BackendUnavailable):
+            facts = get_backend(name).describe_library()
+            lines.append(f"{name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
+    if config.option.markexpr == "not slow":
+        lines.append("all tests but the long forms take about 6 minutes of CPU time, 3 on two cores")
+    return lines
 
 
 def skip_or_fail(what: str, why: str) -> NoReturn:
