@@ -6,7 +6,8 @@ nothing of libraries. ``ours.py`` answers with a Backend, ``native.py`` with tor
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,10 @@ class Contender(ABC):
             self._backends[dtype] = self._open(dtype)
         return self._backends[dtype]
 
+    def missing_parts(self) -> list[str]:
+        """Return the registered parts that have no counterpart here, such as "loss 'mine'"."""
+        return []
+
     @property
     def unit(self) -> float:
         """Of the rounding in float32 products: 2^-24, or with TF32 2^-10."""
@@ -172,3 +177,12 @@ class Contender(ABC):
     def receive(self, tensor: str, array: Array, shape: Sequence[int], dtype: str = "float32") -> np.ndarray:
         """A device array as float64, its library, dtype, device and shape compared first."""
         return receive(self.backend(dtype), tensor, array, tuple(shape))
+
+
+def open_networks(contenders: Iterable[Contender], case: Case, dtype: str = "float32") -> list[Network]:
+    """Return the case's network of each contender that has a counterpart of all its parts."""
+    networks: list[Network] = []
+    for contender in contenders:
+        with suppress(NoTwin):
+            networks.append(contender.open(case, dtype))
+    return networks

@@ -11,7 +11,7 @@ import numpy as np
 from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
 from backends.reference.optimizers import FLUSH_EVERY
 from dnn.agreement.cases import Case, Data, optimizer_variants, unusual_optimizers
-from dnn.agreement.contender import Contender
+from dnn.agreement.contender import Contender, open_networks
 from dnn.agreement.draws import normal
 from dnn.agreement.records import Record, worst_of_each
 from dnn.agreement.resynchronised import compare_updates
@@ -50,7 +50,8 @@ def late_level(
         # Kernels work in blocks, of which the larger network fills more than one.
         n, hidden = (7, 5) if name in unusual else (640, 41)
         case = Case(f"late {name}", n, (hidden,), 3, "tanh", "categorical_crossentropy", optimizer, seed)
-        truth, others = oracle.open(case), [c.open(case) for c in contenders]
+        truth = oracle.open(case)
+        others = open_networks(contenders, case)
         weights = {k: w.astype(np.float64) for k, w in case.weights().items()}
 
         def draws(purpose: str, number: int = number, weights: Named = weights) -> Named:

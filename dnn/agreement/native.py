@@ -1,23 +1,25 @@
 """Native PyTorch as a contender: torch.nn, autograd and torch.optim; no line of our arithmetic."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
 import dnn.interop.torch as twin
 from backends import Array, get_backend
+from backends.reference import ACTIVATIONS
 from backends.reference.control import RATE, UPDATES
 from dnn.agreement import native_fit
 from dnn.agreement.cases import Case, Data, FitCase
 from dnn.agreement.contender import Batches, Contender, Network, built
 from dnn.agreement.state import Named, State
 from dnn.interop.torch import convert
-from dnn.interop.torch.layers import activation_module
-from dnn.interop.torch.losses_and_optimizers import OPTIMIZER_TWINS
+from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS, activation_module
+from dnn.interop.torch.losses_and_optimizers import LOSS_TWINS, OPTIMIZER_TWINS
 from dnn.interop.torch.twins import NoTwin
-from dnn.layers import Layer
-from dnn.losses import Loss
+from dnn.layers import LAYERS, Layer
+from dnn.losses import LOSSES, Loss
+from dnn.optimizers import OPTIMIZERS
 
 
 class NativeNetwork(Network):
@@ -131,6 +133,16 @@ class PyTorchContender(Contender):
     """torch.nn and autograd; the torch Backend is used to move data and to compare at the door only."""
 
     kinks = False  # of hinge: torch's clamp passes the gradient on where both are equal
+
+    def missing_parts(self) -> list[str]:
+        layers = [name for name, layer in LAYERS.items() if not layer.random]  # random ones are not compared
+        tables: tuple[tuple[str, Iterable[str], Collection[str]], ...] = (
+            ("activation", ACTIVATIONS, {"linear", *ACTIVATION_TWINS}),
+            ("layer", layers, LAYER_TWINS),
+            ("loss", LOSSES, LOSS_TWINS),
+            ("optimizer", OPTIMIZERS, OPTIMIZER_TWINS),
+        )
+        return [f"{kind} {name!r}" for kind, ours, twins in tables for name in ours if name not in twins]
 
     def activation(
         self, kind: str, z: np.ndarray, dy: np.ndarray, dtype: str = "float32"

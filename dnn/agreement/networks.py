@@ -8,7 +8,7 @@ import numpy as np
 
 from backends.reference import ACTIVATIONS
 from dnn.agreement.cases import Case, Data, ImageCase
-from dnn.agreement.contender import Contender, Network
+from dnn.agreement.contender import Contender, Network, open_networks
 from dnn.agreement.draws import normal
 from dnn.agreement.oracle import safe_rows
 from dnn.agreement.propagation import limits
@@ -76,7 +76,7 @@ def network_level(
     for case in cases(data, sizes, seed):
         with nullcontext() if case.hidden == sizes.hidden else one_thread():
             truth = oracle.open(case)
-            others = [c.open(case) for c in contenders]
+            others = open_networks(contenders, case)
             found: list[Record] = []
             for step in range(sizes.batches):
                 x, y = batch_of(case, data, truth, sizes, step)

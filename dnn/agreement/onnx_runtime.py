@@ -4,21 +4,22 @@ It computes forward alone, as in evaluation, so it is in L0 to L2 and answers th
 gradients and for what a layer makes in training.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from backends import Array, Backend, BackendUnavailable
 from backends.errors import install
+from backends.reference import ACTIVATIONS
 from dnn.agreement.cases import Case
 from dnn.agreement.contender import Batches, Contender, Network, built
 from dnn.agreement.state import NOTHING, Named
-from dnn.interop.onnx import NoNodes, to_onnx
+from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, NoNodes, to_onnx
 from dnn.interop.onnx.graph import DTYPE
 from dnn.interop.onnx.write import network_graph
 from dnn.interop.torch.twins import NoTwin
-from dnn.layers import Activation, Layer
+from dnn.layers import LAYERS, Activation, Layer
 from dnn.losses import get_loss
 
 
@@ -68,7 +69,10 @@ class OnnxNetwork(Network):
         super().__init__(owner, case, dtype)
         model = case.model(self.backend)
         self.parameters = list(model.parameters.value)
-        made = to_onnx(model, logits=get_loss(case.loss).activation is not None)
+        try:
+            made = to_onnx(model, logits=get_loss(case.loss).activation is not None)
+        except NoNodes as error:
+            raise NoTwin(str(error)) from None
         self.session = Session(made)
         products = {n.input[1].removesuffix(".W"): n.output[0] for n in made.graph.node
                     if n.op_type in ("Gemm", "Conv")}  # fmt: skip
@@ -101,6 +105,13 @@ class OnnxContender(Contender):
     def backend(self, dtype: str = DTYPE) -> Backend:
         runtime()
         return super().backend(dtype)
+
+    def missing_parts(self) -> list[str]:
+        tables: tuple[tuple[str, Iterable[str], Collection[str]], ...] = (
+            ("activation", ACTIVATIONS, ACTIVATION_NODES),
+            ("layer", LAYERS, LAYER_NODES),
+        )
+        return [f"{kind} {name!r}" for kind, ours, nodes in tables for name in ours if name not in nodes]
 
     def describe(self) -> dict[str, Any]:
         return {**super().describe(), "onnxruntime": runtime().__version__}

@@ -12,7 +12,7 @@ import numpy as np
 
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, optimizer_variants
-from dnn.agreement.contender import Contender, Network
+from dnn.agreement.contender import Contender, Network, open_networks
 from dnn.agreement.networks import batch_of, compare
 from dnn.agreement.records import Record, judge, worst_of_each
 from dnn.agreement.sizes import Sizes
@@ -28,7 +28,7 @@ def resynchronised_level(
     for name, optimizer in optimizer_variants():
         case = data.case(f"-{name}", sizes.small, optimizer, seed)
         leader, truth = oracle.open(case), oracle.open(case)
-        others = [c.open(case) for c in contenders]
+        others = open_networks(contenders, case)
         found: list[Record] = []
         for step in range(sizes.resynchronised):
             state = leader.state().rounded("float32")

@@ -63,6 +63,9 @@ def agree(arguments: argparse.Namespace) -> int:
         contenders += [agreement.get_contender(name, arguments.precision) for name in names]
     elif arguments.mutant is None and not arguments.derived:
         contenders, missing = agreement.available_contenders(arguments.precision)
+    for contender in contenders:
+        parts = contender.missing_parts()
+        missing |= {f"{contender.name} on {part}": "it has no counterpart there" for part in parts}
     data = load_dataset(arguments.dataset, arguments.data_dir)
     # 2000 examples are more than all batches together need, and are fast to draw from.
     few = agreement.Data(data.x_train[:2000], data.y_train[:2000], data.classes)

@@ -46,7 +46,6 @@ from dnn.layers import (
     Residual,
 )
 from dnn.layers.augmentation import Augmentation
-from dnn.validation.settings import look_up
 
 _VECTOR = (0,)
 _SCALES = {"gamma": ("weight", _VECTOR), "beta": ("bias", _VECTOR)}
@@ -190,10 +189,16 @@ ACTIVATION_TWINS: Table[tuple[str, dict[str, Any]]] = Table("activation", {
 
 
 def activation_module(activation: str) -> Module:
-    """The torch.nn module of an activation ("linear": nn.Identity)."""
+    """Return the torch.nn module of an activation ("linear": nn.Identity).
+
+    Raises NoTwin: ACTIVATION_TWINS has no entry for the activation.
+    """
     if activation == "linear":
         return nn_module("Identity")
-    name, arguments = look_up("activation", activation, ACTIVATION_TWINS)
+    if activation not in ACTIVATION_TWINS:
+        expected = f"one of linear, {', '.join(ACTIVATION_TWINS)}"
+        raise NoTwin(f"activation {activation!r} has no counterpart in torch.nn", expected)
+    name, arguments = ACTIVATION_TWINS[activation]
     return nn_module(name, **arguments)
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.table import Table
+from dnn.interop.torch.twins import NoTwin
 from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.settings import look_up, require_bool, require_kind
+from dnn.validation.settings import require_bool, require_kind
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,22 @@ OPTIMIZER_TWINS: Table[OptimizerTwin] = Table("optimizer with a twin in torch", 
 })  # fmt: skip
 
 
+def _find_twin(kind: str, name: str, twins: Table[T]) -> T:
+    """Return the entry of this name. Raises NoTwin: the table has none."""
+    if name not in twins:
+        raise NoTwin(f"{kind} {name!r} has no counterpart in torch", f"one of {', '.join(twins)}")
+    return twins[name]
+
+
 def torch_loss(loss: str | Loss) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """A loss as a function of outputs (B, C) and targets (B,) or (B, C), the batch's mean."""
+    """A loss as a function of outputs (B, C) and targets (B,) or (B, C), the batch's mean.
+
+    Raises NoTwin: LOSS_TWINS has no entry for the loss.
+    """
     from torch import nn
 
     loss = get_loss(loss)
-    twin = look_up(LOSS_TWINS.what, loss.name, LOSS_TWINS)
+    twin = _find_twin("loss", loss.name, LOSS_TWINS)
     module = getattr(nn, twin.module)(**twin.arguments(loss))
     if not twin.rows:
         return module  # type: ignore[no-any-return]
@@ -116,12 +129,14 @@ def torch_optimizer(
     Args:
         fused: torch's one-kernel implementation: faster, but the code that our torch backend's Adam
             uses too, hence not the default where independence counts.
+
+    Raises NoTwin: OPTIMIZER_TWINS has no entry for the optimizer.
     """
     import torch
 
     optimizer = get_optimizer(optimizer)
     require_kind("module", module, torch.nn.Module)
-    twin = look_up(OPTIMIZER_TWINS.what, optimizer.name, OPTIMIZER_TWINS)
+    twin = _find_twin("optimizer", optimizer.name, OPTIMIZER_TWINS)
     arguments = {"lr": rate_table(optimizer)[0], **twin.arguments(optimizer)}
     if require_bool("fused", fused):
         arguments["fused"] = True
