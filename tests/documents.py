@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 GUIDE = [path for path in DOCUMENTS if path.parent.name == "guide"]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+"""A test as a document names it: its file and its function."""
 
 
 class Block(NamedTuple):

@@ -1,4 +1,4 @@
-"""Rows of the README's and the lecture's tables from what train.py, agree.py and benchmark.py wrote."""
+"""Rows of the tables in docs/ and README.md from what train.py, agree.py and benchmark.py wrote."""
 
 import json
 import re

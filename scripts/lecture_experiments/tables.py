@@ -1,4 +1,4 @@
-"""The tables of the lecture's pages and of the README, as CSV files and as Markdown.
+"""The tables of the lecture's pages, the README and the pages of measurements, as CSV files and as Markdown.
 
 A table stands between two markers of a page. Every other line of the page is written by hand.
 
@@ -57,17 +57,19 @@ COLUMNS = [
 FIGURES = slice(6, 10)
 """The numbers among them."""
 LECTURES: Mapping[str, Words] = {"lecture.md": str, "lecture.zh.md": chinese}
-PAGES: Mapping[str, Words] = {**LECTURES, "../README.md": str, "README.zh.md": chinese}
+PAGES: Mapping[str, Words] = {
+    **LECTURES, "../README.md": str, "README.zh.md": chinese, "agreement.md": str, "speed.md": str,
+}  # fmt: skip
 """Path from the folder of the figures -> language."""
-README = "defaults", "agreement", "accuracy", "speed"
-"""Tables of the README alone."""
+MEASURED = "defaults", "agreement", "accuracy", "speed"
+"""Tables of other pages than the lecture's: of README.md, agreement.md and speed.md."""
 
 
 def csv_file(folder: Path, name: str) -> Path:
     """The file of a table; "experiments" is lecture.csv."""
     if name == "experiments":
         return folder / "lecture.csv"
-    return folder / f"{'readme' if name in README else 'lecture'}-{name}.csv"
+    return folder / f"{'measured' if name in MEASURED else 'lecture'}-{name}.csv"
 
 
 def read(path: Path) -> Grid:

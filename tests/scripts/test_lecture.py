@@ -271,9 +271,17 @@ def docs_tables():
     return tables.experiment_tables(tables.read(DOCS / "lecture.csv")) | docs_grids()
 
 
-def readme_grids():
-    found = {name: tables.read(tables.csv_file(DOCS, name)) for name in tables.README}
-    return {"presets": docs_grids()["presets"], **found}
+def measured_grids():
+    return {name: tables.read(tables.csv_file(DOCS, name)) for name in tables.MEASURED}
+
+
+SHOWN = {
+    "../README.md": ["defaults"],
+    "README.zh.md": ["defaults"],
+    "agreement.md": ["agreement", "accuracy"],
+    "speed.md": ["speed"],
+}
+"""Page -> its tables, where it is not the lecture's."""
 
 
 @pytest.mark.parametrize("name", tables.LECTURES)
@@ -293,12 +301,31 @@ def test_the_page_has_the_tables_of_its_csv_and_its_pictures(tmp_path, name):
     assert sorted(pictures) == sorted(path.name for path in DOCS.glob("lecture-*.png"))
 
 
-@pytest.mark.parametrize("name", sorted(set(tables.PAGES) - set(tables.LECTURES)))
-def test_the_readme_has_the_table_of_its_csv(name):
+@pytest.mark.parametrize("name", SHOWN)
+def test_other_pages_have_the_tables_of_their_csv(name):
     page, words = (DOCS / name).read_text(encoding="utf-8"), tables.PAGES[name]
-    made = {table: tables.markdown(grid, words) for table, grid in readme_grids().items()}
-    assert sorted(re.findall(r"<!-- table: (\w+) -->\n\|", page)) == sorted(made)
+    made = {table: tables.markdown(grid, words) for table, grid in measured_grids().items()}
+    assert re.findall(r"<!-- table: (\w+) -->\n\|", page) == SHOWN[name]
     assert tables.fill(page, made) == page
+
+
+def test_each_page_and_each_table_is_shown():
+    assert {*SHOWN, *tables.LECTURES} == set(tables.PAGES)
+    assert {table for shown in SHOWN.values() for table in shown} == set(tables.MEASURED)
+
+
+@pytest.mark.parametrize("name", ["../README.md", "README.zh.md"])
+def test_figures_in_the_text_of_the_readme_are_those_of_a_table(name):
+    text = (DOCS / name).read_text(encoding="utf-8")
+    prose = "\n".join(line for line in text.splitlines() if line[:1] != "|")
+    accuracies = set(re.findall(r"\d+\.\d+(?= ?%)", prose))
+    means = [row[-3] for row in docs_grids()["presets"]]
+    assert accuracies <= {mean.removesuffix(" %") for mean in means}
+    assert len(accuracies) == 4
+    heading, numba = measured_grids()["speed"][:2]
+    ratios = [numba[heading.index(other)] for other in ("PyTorch, fused Adam", "scikit-learn")]
+    (line,) = (line for line in prose.split("\n- ") if "speed.md" in line and "numba" in line)
+    assert re.findall(r"\b\d\.\d\d\b", line) == ratios
 
 
 def test_what_presets_reached_is_read_from_their_folders(tmp_path):
@@ -417,7 +444,7 @@ def test_what_the_defaults_reach_is_read_from_their_folders(tmp_path):
     folders = [tmp_path / "0", tmp_path / "2"]
     result = run_here("lecture", "--dataset", "digits", "--presets", *folders, "--out", tmp_path)
     assert result.returncode == 0, result.stderr
-    head, row = tables.read(tmp_path / "readme-defaults.csv")
+    head, row = tables.read(tmp_path / "measured-defaults.csv")
     results = [json.loads((run / "result.json").read_text()) for run in folders]
     first, last = (100 * found["test_accuracy"] for found in results)
     assert head == measured.HEADINGS["defaults"]
@@ -426,7 +453,7 @@ def test_what_the_defaults_reach_is_read_from_their_folders(tmp_path):
     assert f"| {row[0]} | {first:.2f} % | - |" in page.read_text(encoding="utf-8")
 
 
-def test_the_readmes_other_tables_are_made_of_what_was_measured(tmp_path):
+def test_other_tables_are_made_of_what_was_measured(tmp_path):
     records = [
         ("L0", "numpy", 1.0, 4.0),
         ("L0", "numpy", 3.0, 4.0),
@@ -453,7 +480,7 @@ def test_the_readmes_other_tables_are_made_of_what_was_measured(tmp_path):
     )
     result = run_here("lecture", "--dataset", "digits", *asked)
     assert result.returncode == 0, result.stderr
-    levels = [row[1:] for row in tables.read(tmp_path / "readme-agreement.csv")]
+    levels = [row[1:] for row in tables.read(tmp_path / "measured-agreement.csv")]
     assert levels == [
         ["numpy", "native PyTorch"],
         ["0.75", "0.50"],
@@ -462,10 +489,10 @@ def test_the_readmes_other_tables_are_made_of_what_was_measured(tmp_path):
         ["-", "-"],
         ["-", "-"],
     ]
-    assert tables.read(tmp_path / "readme-accuracy.csv")[1:] == [
+    assert tables.read(tmp_path / "measured-accuracy.csv")[1:] == [
         ["native PyTorch", "98.494 %", "0.052", "-0.010"]
     ]
-    head, row = tables.read(tmp_path / "readme-speed.csv")
+    head, row = tables.read(tmp_path / "measured-speed.csv")
     assert head == ["backend", "ms", "PyTorch eager", "JAX, epoch in one jit"]
     assert row == ["numpy", "2.00", "0.50", "2.00"]
     for name in ("n", "o", "none"):
@@ -498,10 +525,11 @@ def test_accuracies_in_the_text_are_those_of_a_file(name):
 def test_each_cell_of_a_table_is_translated():
     """But for names that both languages have, such as numbers."""
     made = "".join(
-        tables.markdown(grid, tables.chinese) for grid in (docs_tables() | readme_grids()).values()
+        tables.markdown(grid, tables.chinese)
+        for grid in (*docs_tables().values(), measured_grids()["defaults"])
     )
     cells = {cell.strip() for line in made.splitlines() for cell in line.strip("|").split("|")}
-    cells -= {"preset", *PRESETS, *measured.CHECKED.values(), *measured.OTHERS.values()}
+    cells -= {"preset", *PRESETS, *measured.OURS}
     assert not [cell for cell in cells if re.search("[a-z]{3}", cell) and not re.search("[一-鿿]", cell)]
 
 
