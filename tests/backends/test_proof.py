@@ -6,7 +6,6 @@ import sys
 import types
 
 import array_api_compat.numpy as npx
-import numpy as np
 import pytest
 import torch
 
