@@ -52,6 +52,7 @@ def made_up(**ms):
     return rotation.Results(Settings(), runs, {"jax": "jax not installed"})
 
 
+@pytest.mark.slow
 def test_contenders_run_and_leave_json_and_a_picture(tmp_path):
     names = ("numpy", "torch", "pytorch", "floor-numpy")
     files = ("--json", tmp_path / "b.json", "--picture", tmp_path / "b.png")

@@ -67,6 +67,7 @@ def test_what_is_done_is_not_done_again(folder):
     assert {p: p.stat().st_mtime_ns for p in (folder / "results").iterdir()} == before
 
 
+@pytest.mark.slow
 def test_results_of_another_seed_are_not_mixed_in(folder):
     assert_refused(
         run_here("lecture", *SMALL, "--only", "linear", "--seed", 1, "--out", folder),
@@ -328,6 +329,7 @@ def test_figures_in_the_text_of_the_readme_are_those_of_a_table(name):
     assert re.findall(r"\b\d\.\d\d\b", line) == ratios
 
 
+@pytest.mark.slow
 def test_what_presets_reached_is_read_from_their_folders(tmp_path):
     """The mean of two runs, what one is sure of that held images out; other presets' rows stay, in order."""
     for folder, *options in (("a", "--seed", 1), ("b", "--seed", 3), ("held", "--hold-out", 300)):

@@ -56,6 +56,7 @@ def test_backends_agree_on_outside_code_from_ten_seeds(tmp_path):
     assert_agree(run(tmp_path, "--agree-seeds=10")["tests"], near=0.95)
 
 
+@pytest.mark.slow
 def test_mutants_of_outside_code_are_noticed(report):
     mutants = report["mutants"]
     noticed = {name for name, outcomes in mutants.items() if "noticed" in outcomes}

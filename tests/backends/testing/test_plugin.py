@@ -111,6 +111,7 @@ def test_gradients(tmp_path):
     assert "agree: the gradient on numpy was not compared: it has no autograd" in said
 
 
+@pytest.mark.slow
 def test_hypothesis_draws_the_arrays(tmp_path):
     """It shrinks what disagrees."""
     code, said = run(tmp_path, HYPOTHESIS, "--agree-report=out.json", "-p", "hypothesis")
@@ -121,6 +122,7 @@ def test_hypothesis_draws_the_arrays(tmp_path):
     assert len([test for test in tests if "softmax" in test["test"]]) == 5
 
 
+@pytest.mark.slow
 def test_without_matplotlib_there_is_no_picture(tmp_path):
     (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')")
     code, said = run(tmp_path, WRONG.replace('("torch" in xp.__name__)', "0"), "--agree-report=out.json")

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import assert_close, same_bits
+from helpers import assert_close, others_slow, same_bits
 from lbfgs_problems.more_garbow_hillstrom import PROBLEMS
 from lbfgs_runs import TIGHT, on, run
 
@@ -34,7 +34,7 @@ def test_gradients_of_the_test_functions(name):
         np.testing.assert_allclose(gradient, 2 * J.T @ r)
 
 
-@pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
+@pytest.mark.parametrize("backend_id", others_slow(["numpy", "torch", "strict"], ["numpy"]))
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_finds_the_minimum_that_scipy_finds(make_backend, name, backend_id):
     from scipy.optimize import minimize
@@ -56,6 +56,7 @@ def test_finds_the_minimum_that_scipy_finds(make_backend, name, backend_id):
     assert state.evaluations == len(calls)
 
 
+@pytest.mark.slow
 def test_it_costs_no_more_evaluations_than_scipy():
     """Calls until the value is within 1e-6 of the minimum that both find, over all problems."""
     from scipy.optimize import minimize

@@ -42,6 +42,7 @@ def test_least_squares_finds_a_minimum_that_is_known(name):
     assert 2 * found.cost == pytest.approx(near, rel=1e-5, abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "cupy", "torch:cuda"])
 def test_a_share_of_them_on_every_backend(make_backend, backend_id):
     backend = make_backend(backend_id, "float64")

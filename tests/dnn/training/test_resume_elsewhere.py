@@ -95,6 +95,7 @@ def test_the_first_update_is_within_l2(make_backend, digits, tmp_path, begun, en
             assert bounds.eta(found["b"], found["a"]) <= allowed + rounded, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("begun", "ended"), PAIRS)
 def test_it_ends_within_l5(make_backend, digits, tmp_path, begun, ended):
     """Test accuracies of trainings that changed over half-way, paired with those of the undisturbed."""

@@ -217,6 +217,7 @@ def test_a_gigabyte_on_the_disk_takes_less_than_20_MB(tmp_path, name, dtype, siz
     assert max(found) < 20
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize(("name", "form"), [("numpy", "csr"), ("torch", "csr"), ("numpy", "csc")])
 def test_sparse_text_trains_in_less_than_twice_its_memory(name, form):
