@@ -26,7 +26,8 @@ class Team:
         self.blas, self._quota = blas, _quota()
         self._forget()
         atexit.register(self._close)
-        os.register_at_fork(after_in_child=self._forget)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
 
     @property
     def workers(self) -> int:

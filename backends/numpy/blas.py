@@ -74,7 +74,10 @@ def _by_threadpoolctl() -> Blas | None:
         from threadpoolctl import ThreadpoolController
     except ImportError:
         return None
-    found = ThreadpoolController().select(user_api="blas").lib_controllers
+    try:
+        found = ThreadpoolController().select(user_api="blas").lib_controllers
+    except OSError:  # a Linux that hides its /proc
+        return None
     if not found:
         return None
     library = next((one for one in found if "numpy" in one.filepath), found[0])

@@ -1,0 +1,143 @@
+"""Without what only Linux has, and without what only POSIX has, the library imports, trains and saves.
+
+A process is made to look like another system: modules are missing, /proc and /sys are not there, and names of
+``os`` and ``signal`` that Windows or macOS lack are deleted before anything else is imported.
+"""
+
+import subprocess
+import sys
+
+import pytest
+from documents import ROOT
+from helpers import MAX_SECONDS
+
+ELSEWHERE = """
+import builtins, ctypes, io, os, pathlib, signal, sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name in MODULES:
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+sys.meta_path.insert(0, Missing())
+for name in MODULES:
+    sys.modules.pop(name, None)
+for module, names in ((os, OS_NAMES), (signal, SIGNALS)):
+    for name in names:
+        if hasattr(module, name):
+            delattr(module, name)
+
+def refusing(function):
+    def refuse(path, *rest, **options):
+        if str(path).startswith(("/proc", "/sys")):
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return function(path, *rest, **options)
+    return refuse
+
+builtins.open = io.open = refusing(io.open)
+os.open = refusing(os.open)
+os.readlink = refusing(os.readlink)
+if not POSIX:
+    library = ctypes.CDLL
+
+    class Library(library):
+        def __init__(self, name, *rest, **options):
+            if name is None:  # as on Windows
+                raise TypeError("argument of type 'NoneType' is not iterable")
+            super().__init__(name, *rest, **options)
+
+    ctypes.CDLL = Library
+"""
+# What macOS lacks, and what Windows lacks too. NumPy, torch and the standard library keep what they have
+# imported by themselves.
+SYSTEMS = {
+    "macos": (True, (), ("sched_getaffinity", "sched_setaffinity", "memfd_create"), ()),
+    "windows": (
+        False,
+        ("fcntl", "resource", "pwd", "grp", "termios", "tty"),
+        ("sched_getaffinity", "sched_setaffinity", "memfd_create", "getuid", "geteuid", "fork", "O_NOFOLLOW",
+         "O_NONBLOCK", "O_DIRECTORY", "register_at_fork"),
+        ("SIGHUP", "SIGALRM", "SIGUSR1"),
+    ),
+}  # fmt: skip
+TRAINS = """
+import numpy as np
+from backends import get_backend
+from dnn import Dense, Sequential
+from dnn.checkpoints import load_model
+
+backend = get_backend(NAME)
+backend.describe()
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(60, 5)).astype(np.float32), rng.integers(0, 3, 60)
+model = Sequential([Dense(8, "relu"), Dense(3, "softmax")], input_shape=(5,), backend=backend)
+model.compile()
+model.fit(x, y, batch_size=20, epochs=3, verbose=0, validation_split=0.2)
+model.fit(x, y, batch_size=20, blocks=2, verbose=0)
+model.save("model.safetensors")
+again = load_model("model.safetensors", backend)
+assert np.array_equal(again.predict(x), model.predict(x))
+"""
+COMMANDS = """
+import runpy
+sys.path.insert(0, "SCRIPTS")
+for line in (
+    "train --dataset digits --hidden 8 --epochs 1 --limit 200 --backend numpy --quiet --run-dir run",
+    "evaluate run --dataset digits --json",
+    "doctor",
+):
+    sys.argv = line.split()
+    try:
+        runpy.run_path(f"SCRIPTS/{sys.argv[0]}.py", run_name="__main__")
+    except SystemExit as done:
+        assert not done.code, (line, done.code)
+"""
+
+
+def run_elsewhere(system, code, folder, before=""):
+    """Run the code in a process that looks like this system, in this folder; ``before`` runs undisguised."""
+    posix, modules, names, signals = SYSTEMS[system]
+    settings = f"POSIX = {posix}; MODULES = {modules}; OS_NAMES = {names}; SIGNALS = {signals}\n"
+    paths = f"sys.path.insert(0, {str(ROOT)!r})\n"
+    done = subprocess.run(
+        [sys.executable, "-c", before + settings + ELSEWHERE + paths + code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=MAX_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
+def test_a_network_trains_is_saved_and_loaded(system, name, tmp_path):
+    pytest.importorskip(name)
+    # torch's build for Linux cannot be imported without os.register_at_fork.
+    before = "import torch\n" if name == "torch" else ""
+    run_elsewhere(system, f"NAME = {name!r}\n{TRAINS}", tmp_path, before)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_commands_run(system, tmp_path):
+    run_elsewhere(system, COMMANDS.replace("SCRIPTS", str(ROOT / "scripts")), tmp_path)
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_the_disguise_works(tmp_path):
+    code = """
+import importlib.util
+for name in ("fcntl", "resource"):
+    try:
+        __import__(name)
+    except ModuleNotFoundError:
+        continue
+    raise SystemExit(name)
+assert not hasattr(os, "fork") and not hasattr(signal, "SIGHUP")
+try:
+    open("/proc/cpuinfo")
+except FileNotFoundError:
+    print("hidden")
+"""
+    assert run_elsewhere("windows", code, tmp_path) == "hidden\n"
