@@ -27,6 +27,19 @@ GEOMETRIES = [
 CHANNELS = ((1, 4), (3, 2), (2, 1), (1, 1))  # into the layer and out of it; one filter
 
 
+# 1x1 filters with strides, with rows and columns left over, also in a border; and one window along an axis.
+STRIDED_GEOMETRIES = [
+    ((7, 6), (1, 1), (2, 4), EVEN),
+    ((8, 5), (1, 1), (3, 1), EVEN),
+    ((5, 6), (1, 1), (2, 2), ((1, 0), (2, 1))),
+    ((7, 6), (1, 3), (2, 1), ODD),
+    ((7, 8), (2, 3), (1, 6), EVEN),
+]
+STRIDED_CHANNELS = (1, 3, 4, 7, 8, 9)
+# A border in which whole windows lie.
+WIDE_BORDER = ((4, 1), (5, 3), (3, 2), ((9, 9), (9, 9)))
+
+
 def windows_of(image, size, strides, padding) -> tuple[int, int]:
     rows, columns = (
         (n + sum(p) - k) // s + 1 for n, k, s, p in zip(image, size, strides, padding, strict=True)
@@ -36,7 +49,11 @@ def windows_of(image, size, strides, padding) -> tuple[int, int]:
 
 def conv2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
     large = (8, ((40, 40), (3, 3), (1, 1), ODD), (3, 8))  # more than one block of NumPy's
-    for batch, geometry, (n_in, n_out) in (*product(BATCHES, GEOMETRIES, CHANNELS), large):
+    strided = product((0, 5), STRIDED_GEOMETRIES, zip(STRIDED_CHANNELS, (8, 1, 3, 4, 9, 2), strict=True))
+    border = product((2,), [WIDE_BORDER], ((3, 4), (1, 2)))
+    for batch, geometry, (n_in, n_out) in (
+        *product(BATCHES, GEOMETRIES, CHANNELS), large, *strided, *border
+    ):  # fmt: skip
         image, size, strides, padding = geometry
         lift = 2.0 if n_out == 1 else 0.0  # of few outputs one sum that cancels would be all that eta sees
         yield {
@@ -50,19 +67,23 @@ def conv2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
 
 
 def grouped_conv2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
-    for batch, dilation, (n_in, n_out, groups) in product(
-        BATCHES, ((1, 1), (2, 1), (2, 3)), ((4, 6, 2), (3, 3, 3), (2, 4, 1))
-    ):
-        size, strides, padding = (3, 2), (1, 2), ((1, 0), (2, 2))
+    dilated = product(
+        BATCHES, ((1, 1), (2, 1), (2, 3)), ((4, 6, 2), (3, 3, 3), (2, 4, 1)),
+        [((9, 8), (3, 2), (1, 2), ((1, 0), (2, 2)))],
+    )  # fmt: skip
+    strided = product((5,), ((1, 1), (1, 2)), ((4, 6, 2), (7, 7, 7), (9, 3, 3)), STRIDED_GEOMETRIES)
+    border = product((2,), ((1, 1), (1, 4), (3, 2)), ((4, 6, 2), (2, 4, 1)), [WIDE_BORDER])
+    for batch, dilation, (n_in, n_out, groups), geometry in (*dilated, *strided, *border):
+        image, size, strides, padding = geometry
         reach = tuple((k - 1) * d + 1 for k, d in zip(size, dilation, strict=True))
         yield {
-            "x": num.finite(batch, 9, 8, n_in),
+            "x": num.finite(batch, *image, n_in),
             "W": num.finite(*size, n_in // groups, n_out),
             "b": num.finite(n_out),
             "strides": strides,
             "padding": padding,
             "dilation": dilation,
-            "z": num.garbage(batch, *windows_of((9, 8), reach, strides, padding), n_out),
+            "z": num.garbage(batch, *windows_of(image, reach, strides, padding), n_out),
         }
 
 

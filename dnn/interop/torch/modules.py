@@ -2,6 +2,8 @@
 
 import torch
 
+from backends.torch.layers import needed_pixels
+
 
 class GlobalAverage(torch.nn.Module):  # type: ignore[misc]
     """The mean of each channel over the whole image, (B, H, W, C) -> (B, C)."""
@@ -67,4 +69,24 @@ class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
         self.inner = inner
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.inner(x.movedim(-1, 1)).movedim(1, -1)
+        images = x.movedim(-1, 1)
+        is_conv = isinstance(self.inner, torch.nn.Conv2d) and self.inner.padding_mode == "zeros"
+        return (_convolve(self.inner, images) if is_conv else self.inner(images)).movedim(1, -1)
+
+
+def _convolve(conv: torch.nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
+    """Return conv(images), without the strides with which oneDNN fails; see ``needed_pixels``."""
+    border = (0, 0) if isinstance(conv.padding, str) else conv.padding  # "same" has strides of 1
+    windows = tuple(
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, p, d, k, s in zip(
+            images.shape[2:], border, conv.dilation, conv.kernel_size, conv.stride, strict=True
+        )
+    )
+    needed, strides = needed_pixels(conv.kernel_size, conv.stride, conv.dilation, windows)
+    if strides == conv.stride:
+        return conv(images)
+    rows, columns = border
+    wide = torch.nn.functional.pad(images, (columns, columns, rows, rows))
+    pixels = wide[:, :, *needed]
+    return torch.conv2d(pixels, conv.weight, conv.bias, strides, (0, 0), conv.dilation, conv.groups)

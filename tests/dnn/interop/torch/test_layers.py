@@ -48,6 +48,9 @@ EDGES = [
     (lambda: Conv2D(6, 3, "tanh", groups=3), (5, 6, 3)),
     (lambda: Conv2D(4, (2, 3), dilation=(3, 2), strides=2, padding=1), (7, 8, 2)),
     (lambda: Conv2D(4, 2, dilation=2, groups=4, use_bias=False), (7, 8, 4)),
+    (lambda: Conv2D(4, 1, "tanh", strides=(2, 3)), (7, 6, 3)),
+    (lambda: Conv2D(6, (1, 3), strides=(3, 2), padding=(0, 1), groups=2), (7, 6, 4)),
+    (lambda: Conv2D(3, (2, 3), strides=(1, 2), padding=(1, 0)), (5, 4, 1)),  # one column of windows
     (lambda: Dense(4, "gelu", use_bias=False), (5,)),
     (lambda: Dense(4, "tanh", use_bias=False), (5,)),
     (lambda: Conv1D(3, 4, "tanh", strides=2, padding=1), (9, 2)),
