@@ -10,7 +10,7 @@ import numpy as np
 from backends import Array, Backend, InputError
 from dnn.layers.buffers import Buffers
 from dnn.random import Key
-from dnn.validation.objects import Declared, Described
+from dnn.validation.objects import Described, SettingsMeta
 from dnn.validation.settings import Flag, assign, is_text, require
 
 Shape = tuple[int, ...]  # without the batch axis
@@ -22,7 +22,7 @@ def _text(argument: str, value: Any) -> str:
     return value or ""
 
 
-class Layer(Described, metaclass=Declared):
+class Layer(Described, metaclass=SettingsMeta):
     """One step of a network: a frozen dataclass of its settings, and what a model builds from them.
 
     A subclass declares its settings as fields (``rate: float = 0.5``) and needs no decorator. Checks of a
@@ -49,8 +49,8 @@ class Layer(Described, metaclass=Declared):
     name: Annotated[str, _text] = field(default="", kw_only=True)
     trainable: Flag = field(default=True, kw_only=True)
 
-    # Not settings, so class variables for the dataclass. A subclass declares others, and ``assign`` gives one
-    # layer its own when it is made or built.
+    # ClassVar keeps what is no setting out of the dataclass. A subclass may override it, and ``assign`` sets
+    # it for one layer when the layer is made or built.
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     """Settings with which the checks make the layer: first its usual ones, then some that add to them."""
     activation = "linear"  # what the layer does to its last pre-activation; losses ask for it

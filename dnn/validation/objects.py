@@ -11,7 +11,7 @@ from dnn.validation.settings import Checked, require_bool
 
 
 @dataclass_transform(field_specifiers=(field,))
-class Declared(ABCMeta):
+class SettingsMeta(ABCMeta):
     """Metaclass that makes each class a frozen dataclass of the settings that it declares.
 
     A class that declares none keeps the inherited ``__init__``. Except for the first class, one with an
