@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from command_lines import SCRIPTS
+from helpers import MAX_SECONDS
 
 from dnn.__main__ import COMMANDS
 
@@ -19,7 +20,9 @@ def start(script, *arguments, first, folder):
     paths = [str(first), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, str(script), *arguments]
-    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=MAX_SECONDS
+    )
 
 
 @pytest.fixture

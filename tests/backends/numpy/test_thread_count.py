@@ -6,12 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from helpers import MAX_SECONDS
 
 from backends import get_backend
 from backends.numpy import blas, products
 from backends.numpy.thread_count import ThreadCount
-
-WAIT = 60  # seconds after which a test that hangs fails
 
 
 class Library:
@@ -56,11 +55,11 @@ def test_sections_of_one_number_are_open_together():
 
     def work():
         with library.count.section(1):
-            both.wait(WAIT)  # passes only while the other is inside too
+            both.wait(MAX_SECONDS)  # passes only while the other is inside too
             return library.n
 
     with ThreadPoolExecutor(2) as pool:
-        assert [each.result(WAIT) for each in [pool.submit(work), pool.submit(work)]] == [1, 1]
+        assert [each.result(MAX_SECONDS) for each in [pool.submit(work), pool.submit(work)]] == [1, 1]
     assert library.n == 4
 
 
@@ -68,7 +67,7 @@ def test_a_section_of_another_number_waits_and_is_not_overtaken():
     library, opened, order = Library(), threading.Event(), []
 
     def other():
-        opened.wait(WAIT)
+        opened.wait(MAX_SECONDS)
         with library.count.section(2):
             order.append(library.n)
 
@@ -87,8 +86,8 @@ def test_a_section_of_another_number_waits_and_is_not_overtaken():
                 pass
             assert order == []
             assert library.n == 1
-        waits.result(WAIT)
-        overtakes.result(WAIT)
+        waits.result(MAX_SECONDS)
+        overtakes.result(MAX_SECONDS)
     assert sorted(order) == [1, 2]
     assert library.n == 4
 
@@ -127,7 +126,7 @@ def test_a_child_is_in_no_section_of_another_thread(inside):
     def hold():
         with library.count.section(1):
             opened.set()
-            ended.wait(WAIT)
+            ended.wait(MAX_SECONDS)
 
     def child_is_right():
         found = library.n == (1 if inside else 4)
@@ -143,7 +142,7 @@ def test_a_child_is_in_no_section_of_another_thread(inside):
 
     holder = threading.Thread(target=hold)
     holder.start()
-    opened.wait(WAIT)
+    opened.wait(MAX_SECONDS)
     try:
         if inside:
             with library.count.section(1):
