@@ -38,6 +38,8 @@ class Backend(Threads):
     threads: int | None = field(default=None, kw_only=True)  # what was asked for
     # Why "auto" took it; None: it was asked for by name.
     reason: str | None = field(default=None, kw_only=True, repr=False)
+    # How updates are made here: "planned" or "layers", and "graphs" where they are replayed.
+    update_forms: set[str] = field(default_factory=set, init=False, repr=False)
 
     OVERRIDES: ClassVar[Sequence[Override]] = ()
     CURE: ClassVar[str] = "take another backend"  # what to do where it cannot run
@@ -176,6 +178,7 @@ class Backend(Threads):
             "fused_kernels": len(self.overridden),
             "denormals_flushed": flushed,
             **self.describe_library(),
+            **({"update_forms": ", ".join(sorted(self.update_forms))} if self.update_forms else {}),
             **({"reason": self.reason} if self.reason else {}),
         }
 

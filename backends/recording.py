@@ -14,10 +14,14 @@ class Recorded:
     Recording executes nothing, so the steps that warm the libraries up are real ones. If recording fails
     there is one warning, and the steps are run one by one. So is what is asked for one step at a time, as an
     epoch's short last batch: a recording would cost more than it saves.
+
+    Args:
+        forms: receives "graphs" when a recording was made.
     """
 
-    def __init__(self, step: Step, unroll: int) -> None:
+    def __init__(self, step: Step, unroll: int, forms: set[str] | None = None) -> None:
         self.step, self.unroll = step, unroll
+        self.forms = set() if forms is None else forms
         self.cold, self.failed = WARM_UP, False
         self.graphs: dict[int, Callable[[], None]] = {}  # steps -> what replays them
 
@@ -51,6 +55,7 @@ class Recorded:
         if size not in self.graphs and not self.failed:
             try:
                 self.graphs[size] = self.record(size)
+                self.forms.add("graphs")
             except RuntimeError as error:
                 self.failed = True
                 first = str(error).partition("\n")[0]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check on an NVIDIA GPU, in under 8 minutes, what needs one: agreement, speed, CUDA graphs, memory."""
+"""Check on an NVIDIA GPU, in under 8 minutes, what needs one: agreement, forms of updates, speed."""
 
 import argparse
 from pathlib import Path
@@ -14,8 +14,8 @@ NO_DEVICE = 3
 def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="example: gpu_check.py --parts doctor,speed_torch --json gpu.json. exit code: 0 all parts ran "
-        "and hold, 1 some failed, 2 bad input, 3 no CUDA device.",
+        epilog="example: gpu_check.py --parts doctor,forms --json gpu.json. exit code: 0 all parts ran "
+        "and hold, 1 something failed, 2 bad input, 3 no CUDA device.",
     )
     parser.add_argument("--parts", metavar="NAME,...", help="default: all (a wrong name lists them)")
     parser.add_argument("--device", default="cuda", help="cuda or cuda:N (default: %(default)s)")
@@ -25,7 +25,7 @@ def parse() -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from gpu_checks.common import Settings
+    from gpu_checks.common import LIBRARIES, Settings
     from gpu_checks.parts import PARTS
     from gpu_checks.run import holds, run_parts, summary, table
 
@@ -36,10 +36,14 @@ def main(arguments: argparse.Namespace) -> int:
     if not arguments.device.startswith("cuda"):
         raise InputError(f"device is {arguments.device!r}, expected cuda or cuda:N")
     settings = Settings(arguments.data_dir, arguments.device)
-    try:
-        list(settings.both({}))
-    except BackendUnavailable as error:
-        command_line.say(f"gpu_check.py: no CUDA device can be used: {error}")
+    missing = []
+    for library in LIBRARIES:
+        try:
+            settings.on(library)
+        except BackendUnavailable as error:
+            missing.append(str(error))
+    if len(missing) == len(LIBRARIES):
+        command_line.say(f"gpu_check.py: no CUDA device can be used: {'; '.join(missing)}")
         return NO_DEVICE
     load_dataset("mnist", arguments.data_dir)  # missing or damaged data is an error now, not in each part
     outcomes = {}

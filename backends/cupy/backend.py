@@ -76,7 +76,8 @@ class CupyBackend(Backend):
             return None
         if update is None:
             return None
-        return CupyGraphs(update, plan.unroll) if self.graphs else super().capture(update)
+        graphs = CupyGraphs(update, plan.unroll, self.update_forms)
+        return graphs if self.graphs else super().capture(update)
 
     def to_host(self, array: Array) -> np.ndarray:
         import cupy

@@ -22,8 +22,8 @@ TF32_CAPABILITY = (8, 0)  # Ampere is the first architecture with TF32
 class CudaGraphs(Recorded):
     """All of it on one device, and on a stream of its own as long as nothing is recorded."""
 
-    def __init__(self, step: Step, unroll: int, device: Any) -> None:
-        super().__init__(step, unroll)
+    def __init__(self, step: Step, unroll: int, device: Any, forms: set[str] | None = None) -> None:
+        super().__init__(step, unroll, forms)
         self.device, self.stream = device, torch.cuda.Stream(device)
 
     def __call__(self, n: int) -> None:
@@ -78,7 +78,8 @@ class TorchBackend(Backend):
 
     def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
         """A plain loop, without the records that torch keeps of each call for autograd; or CUDA graphs."""
-        loop = CudaGraphs(step, unroll, self.device) if self.graphs else super().capture(step, unroll)
+        plain = super().capture(step, unroll)
+        loop = CudaGraphs(step, unroll, self.device, self.update_forms) if self.graphs else plain
         run: Callable[[int], None] = torch.inference_mode()(loop)
         return run
 

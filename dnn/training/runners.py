@@ -30,6 +30,7 @@ def make_runner(step: TrainingStep, unroll: int) -> Runner:
     backend = step.network.backend
     by_layers = _run_from_host(step) if isinstance(step.x, Rows) else backend.capture(step, unroll)
     planned = plan_updates(step, unroll) if type(step) is TrainingStep else None
+    backend.update_forms.add("layers" if planned is None else "planned")
     if planned is None:
         return Runner(by_layers, False)
 

@@ -69,7 +69,8 @@ def fingerprint(backend: Backend, *arrays: Array) -> str:
 
 def made_with(backend: Backend) -> dict[str, Any]:
     """What the bits depend on beside the facts: the library, its version, its threads, its instructions."""
-    return {name: fact for name, fact in backend.describe().items() if name not in ("reason", "processor")}
+    others = "reason", "processor", "update_forms"
+    return {name: fact for name, fact in backend.describe().items() if name not in others}
 
 
 def warn_if_other(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

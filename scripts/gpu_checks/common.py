@@ -7,9 +7,17 @@ from typing import Any
 from benchmarks import settings as benchmark
 from benchmarks.task import Task, load
 
-from backends import Backend, BackendUnavailable, get_backend
+from backends import Backend, get_backend
 
-Result = dict[str, Any]
+LIBRARIES = ("cupy", "torch")
+Row = dict[str, Any]
+"""What was found, as JSON values. A row fails if it has a "reason", or "holds" is False."""
+Rows = Iterator[tuple[str, Row]]
+
+
+def row_holds(row: Row) -> bool:
+    """Whether nothing is wrong in a row."""
+    return "reason" not in row and bool(row.get("holds", True))
 
 
 @dataclass(frozen=True)
@@ -23,25 +31,6 @@ class Settings:
         """CuPy or torch on the device that is checked."""
         return get_backend(library, self.device, **options)
 
-    def both(self, found: Result) -> Iterator[tuple[str, Backend]]:
-        """CuPy and torch by name; of one that cannot be used, ``found`` says why.
-
-        Raises BackendUnavailable: neither can.
-        """
-        missing = 0
-        for library in ("cupy", "torch"):
-            try:
-                yield library, self.on(library)
-            except BackendUnavailable as error:
-                found[library] = str(error)
-                missing += 1
-        if missing == 2:
-            raise BackendUnavailable(f"{found['cupy']}; {found['torch']}")
-
-    def benchmark(self, **changes: Any) -> benchmark.Settings:
-        """The lecture's network on all of MNIST, timed five times for an epoch."""
-        return benchmark.Settings(data_dir=self.data_dir, updates=3000, chunk=600, **changes)
-
     def task(self) -> Task:
-        """The data of ``benchmark()``."""
-        return load(self.benchmark())
+        """The lecture's network on all of MNIST."""
+        return load(benchmark.Settings(data_dir=self.data_dir))

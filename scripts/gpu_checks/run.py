@@ -1,29 +1,37 @@
-"""Runs all parts one after the other, each within its time limit, and makes a table of their results."""
+"""Runs all parts one after the other, each within its time limit, and makes tables of their rows."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from _workers import ask
+from _workers import ask_all
 
-from gpu_checks.common import Settings
+from gpu_checks.common import Settings, row_holds
+from gpu_checks.forms import FORMS
 from gpu_checks.parts import BUDGET_S, PARTS
 
-Outcome = dict[str, Any]  # seconds, and result or reason
+Outcome = dict[str, Any]
+"""seconds, rows by name, and if the part was not done: the reason."""
 
 
 def run_part(name: str, settings: Settings, limit: float) -> Outcome:
-    """One part in a process of its own."""
+    """One part in a process of its own; its rows stay if it is not done in time."""
     start = time.perf_counter()
-    outcome = ask("gpu_checks.parts", name, asdict(settings), limit)
-    return {"seconds": time.perf_counter() - start, **outcome}
+    outcome: Outcome = {"seconds": 0.0, "rows": {}}
+    for answer in ask_all("gpu_checks.parts", name, asdict(settings), limit):
+        if "reason" in answer:
+            outcome["reason"] = answer["reason"]
+        else:
+            outcome["rows"][answer["row"]] = answer["found"]
+    outcome["seconds"] = time.perf_counter() - start
+    return outcome
 
 
 def run_parts(
     names: Sequence[str],
     settings: Settings,
-    told: Callable[[str], object] = lambda line: None,
+    tell: Callable[[str], object] = lambda line: None,
     one: Callable[[str, Settings, float], Outcome] = run_part,
 ) -> Iterator[tuple[str, Outcome]]:
     """(name, outcome) as each part ends; what the budget leaves no time for says so."""
@@ -31,9 +39,9 @@ def run_parts(
     for name in names:
         left = BUDGET_S - (time.perf_counter() - start)
         if left < 5:
-            yield name, {"seconds": 0.0, "reason": f"not begun: {BUDGET_S} s are over"}
+            yield name, {"seconds": 0.0, "rows": {}, "reason": f"not begun: {BUDGET_S} s are over"}
             continue
-        told(f"{name} ...")
+        tell(f"{name} ...")
         yield name, one(name, settings, min(left, PARTS[name].seconds))
 
 
@@ -50,52 +58,40 @@ def _lines(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def table(outcomes: dict[str, Outcome]) -> str:
-    """The results of each part, a line for each number."""
+    """The rows of each part, a line for each number; what failed begins with FAILED."""
     text = []
     for name, outcome in outcomes.items():
         text.append(f"{name}  ({outcome['seconds']:.0f} s)")
+        for row, found in outcome["rows"].items():
+            if not row_holds(found):
+                text.append(f"    FAILED: {row}: {found.get('reason', 'see the next lines')}")
+            text += [f"    {key:<60} {value}" for key, value in _lines(row, found)]
         if "reason" in outcome:
             text.append(f"    FAILED: {outcome['reason']}")
-            continue
-        text += [f"    {key:<60} {value}" for key, value in _lines("", outcome["result"])]
     return "\n".join(text)
 
 
-ROWS = {
-    "CuPy, layer by layer": ("speed_cupy", "layers", None),
-    "CuPy, planned, 7 launches": ("speed_cupy", "launches", "cupy"),
-    "CuPy, one graph": ("speed_cupy", "graph of 25", "cupy graphs"),
-    "torch, layer by layer": ("speed_torch", "layers", "torch"),
-    "torch, one graph": ("speed_torch", "graph of 25", "torch graphs"),
-    "native PyTorch, eager": ("speed_native", "pytorch", None),
-    "native PyTorch, fused Adam": ("speed_native", "pytorch-fused", None),
-    "native PyTorch, a graph": ("speed_native", "pytorch-graph", None),
-    "native PyTorch, torch.compile": ("speed_compile", "torch-compile", None),
-}
-"""Line of the table -> the part that timed it, its name there, and the run of train.py."""
-
-
 def summary(outcomes: dict[str, Outcome]) -> str:
-    """The table for docs/gpu.md; a dash where nothing was measured."""
+    """The table for docs/gpu.md: a line for each of FORMS, with a dash where nothing was found."""
 
-    def number(part: str, *path: str, form: str = ".0f") -> str:
-        found: Any = outcomes.get(part, {}).get("result", {})
-        for key in path:
-            found = found.get(key, {}) if isinstance(found, dict) else {}
-        return format(found, form) if isinstance(found, float) else "-"
+    def cell(part: str, form: str, name: str, pattern: str = "") -> str:
+        value = outcomes.get(part, {}).get("rows", {}).get(form, {}).get(name)
+        return "-" if value is None else format(value, pattern)
 
-    heads = "updates", "us, float32", "us, TF32", "first update after s", "accuracy of 6000"
+    heads = ["updates", "form that ran", "us", "first after s", "same bits twice"]
+    heads += ["train.py: first after s", "ms", "accuracy"]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    for label, (part, name, run) in ROWS.items():
-        native = part in ("speed_native", "speed_compile")
-        times = [number(part, name if native else f"{p} {name}", "us") for p in ("float32", "tf32")]
-        times = [times[0], "-"] if native else times
-        first = number("full_runs", str(run), "seconds_to_first_update", form=".1f")
-        accuracy = number("full_runs", str(run), "test_accuracy", form=".4f")
-        lines.append(f"| {' | '.join((label, *times, first, accuracy))} |")
+    for form in FORMS:
+        cells = [
+            cell("forms", form, "form"), cell("forms", form, "us", ".0f"),
+            cell("forms", form, "first update after s", ".1f"), cell("forms", form, "bits of two runs"),
+            cell("full_runs", form, "seconds_to_first_update", ".1f"),
+            cell("full_runs", form, "ms_per_update", ".3f"), cell("full_runs", form, "test_accuracy", ".4f"),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join((form, *cells))} |")
     return "\n".join(lines)
 
 
 def holds(outcomes: dict[str, Outcome]) -> bool:
-    """Whether every part ran and nothing that must hold is broken."""
-    return all("result" in o and o["result"].get("holds", True) for o in outcomes.values())
+    """Whether every part was done and nothing is wrong in any row."""
+    return all("reason" not in o and all(map(row_holds, o["rows"].values())) for o in outcomes.values())

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import _workers
@@ -67,6 +68,47 @@ def test_a_worker_has_this_environment_where_none_is_given(asked, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", paths[-1])
     found = _workers.ask("answers_of_a_test", "stays", {"talk": [], "paths": []}, 30.0)
     assert (found["word"], found["x"]) == (f"{_workers.LAST}\n", "not this one")
+
+
+ROWS = """
+import json, subprocess, sys, time
+ends = sys.argv[1]
+print("talk")
+print(json.dumps({"row": 1}), flush=True)
+if ends == "hangs":
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print(json.dumps({"row": child.pid}), flush=True)
+    time.sleep(600)
+if ends == "crashes":
+    sys.exit("first\\nlast")
+"""
+
+
+@pytest.mark.parametrize("ends", ["well", "hangs", "crashes"])
+def test_the_rows_of_a_worker_stay_however_it_ends(ends, tmp_path, monkeypatch):
+    (tmp_path / "rows_of_a_test.py").write_text(ROWS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    first, *others = _workers.ask_all("rows_of_a_test", ends, {}, 5.0 if ends == "hangs" else 60.0)
+    assert first == {"row": 1}
+    if ends == "hangs":
+        child, reason = others
+        assert reason == {"reason": "not done after 5 s"}
+        assert ended(child["row"])  # what a worker started ends with it
+    else:
+        assert others == ([] if ends == "well" else [{"reason": "its process ended with code 1: last"}])
+
+
+def ended(pid):
+    """Whether a process is gone, or about to be, within a few seconds."""
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def some(*answers):

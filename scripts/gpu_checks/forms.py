@@ -1,0 +1,127 @@
+"""Each form of an update on each library: which one ran, its time, its bits, its distance from the layers."""
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from benchmarks.ours import Trainer, build, layer_by_layer
+from benchmarks.task import Task
+from benchmarks.worker import timed
+
+from backends import Backend
+from dnn.optimizers import SGD
+from gpu_checks.common import LIBRARIES, Row, Rows, Settings
+
+UPDATES = 100  # of the two runs whose bits are compared
+MAX_DISTANCE = {"float32": 1e-3, "tf32": 3e-2}
+"""Share of the way that the weights go in three updates; a wrong kernel is off by all of it."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How updates are asked for, and what ``describe`` has to say about them afterwards."""
+
+    library: str
+    expected: str
+    precision: str = "float32"
+    graphs: bool = False
+    planned: bool = True  # False: layer by layer, also where the backend plans
+
+    def open(self, settings: Settings) -> Backend:
+        """The backend. Raises BackendUnavailable: it cannot run."""
+        backend = settings.on(self.library, precision=self.precision, graphs=self.graphs)
+        return backend if self.planned else layer_by_layer(backend)
+
+
+FORMS: Mapping[str, Form] = MappingProxyType({
+    "cupy layers": Form("cupy", "layers", planned=False),
+    "cupy": Form("cupy", "planned"),
+    "cupy graphs": Form("cupy", "graphs, planned", graphs=True),
+    "cupy tf32": Form("cupy", "layers", "tf32"),
+    "torch": Form("torch", "layers"),
+    "torch graphs": Form("torch", "graphs, layers", graphs=True),
+    "torch tf32": Form("torch", "layers", "tf32"),
+    "torch graphs tf32": Form("torch", "graphs, layers", "tf32", graphs=True),
+})  # fmt: skip
+
+
+def forms(settings: Settings) -> Rows:
+    """A row for each of FORMS."""
+    task = settings.task()
+    plain: dict[str, Any] = {}  # library and precision -> weights of the same form without graphs
+    for name, form in FORMS.items():
+        try:
+            row, weights = try_form(form, settings, task)
+        except Exception as error:  # of CuPy, torch and CUDA; warnings are errors here
+            yield name, {"reason": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"}
+            continue
+        key = f"{form.library} {form.precision}"
+        if form.graphs and key in plain:
+            row["bits without graphs"] = _same_bits(weights, plain[key])
+            row["holds"] = row["holds"] and row["bits without graphs"]
+        elif not form.graphs:
+            plain[key] = weights
+        yield name, row
+
+
+def try_form(form: Form, settings: Settings, task: Task) -> tuple[Row, Any]:
+    """The row of a form, and its weights after UPDATES updates."""
+    backend = form.open(settings)
+    start = time.perf_counter()
+    trainer = Trainer(build(task, backend), task)
+    trainer.run(1)
+    ready = time.perf_counter() - start
+    trainer.run(UPDATES - 1)
+    weights = backend.to_host(trainer.batches.network.parameters.values)
+    again = Trainer(build(task, backend), task)
+    again.run(UPDATES)
+    same = _same_bits(weights, backend.to_host(again.batches.network.parameters.values))
+    ms = statistics.median(timed(again.run, size=task.updates_an_epoch, times=5))
+    layers = Form(form.library, "layers", planned=False).open(settings)
+    distance = _distance(_moved(backend, task), _moved(layers, task))
+    ran = str(backend.describe().get("update_forms"))
+    holds = same and ran == form.expected and distance <= MAX_DISTANCE[form.precision]
+    return {
+        "holds": holds, "form": ran, "expected": form.expected, "us": 1e3 * ms, "first update after s": ready,
+        "bits of two runs": same, "distance from layers": distance,
+    }, weights  # fmt: skip
+
+
+def _moved(backend: Backend, task: Task) -> Any:
+    """How far three updates with SGD move the weights."""
+    model = build(task, backend)
+    model.compile(optimizer=SGD(1.0), metrics=())
+    before = np.array(backend.to_host(model.parameters.values))
+    Trainer(model, task).run(3)
+    return backend.to_host(model.parameters.values) - before
+
+
+def _distance(found: Any, expected: Any) -> float:
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+
+def _same_bits(one: Any, two: Any) -> bool:
+    return bool(np.array_equal(one.view(np.uint32), two.view(np.uint32)))
+
+
+def kernels(settings: Settings) -> Rows:
+    """GPU kernels an update, by name, as torch's profiler sees them (CuPy's too: it watches the process)."""
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    task = settings.task()
+    updates = 20
+    for library in LIBRARIES:
+        trainer = Trainer(build(task, settings.on(library)), task)
+        trainer.run(updates)
+        with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+            trainer.run(updates)
+            torch.cuda.synchronize()
+        names = Counter(e.name for e in profiled.events() if "cuda" in str(e.device_type).lower())
+        counts = {name[:80]: count / updates for name, count in names.most_common(40)}
+        yield library, {"an update": sum(names.values()) / updates, "names": counts}
