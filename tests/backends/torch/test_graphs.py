@@ -4,12 +4,14 @@ import contextlib
 import types
 import warnings
 
+import numpy as np
 import pytest
 import torch
 
 from backends import BackendUnavailable, InputError, get_backend
 from backends.recording import WARM_UP, Recorded
-from backends.torch.backend import CudaGraphs
+from backends.torch.backend import CudaGraphs, TorchBackend
+from dnn import Dense, Sequential
 
 
 class Card:
@@ -110,7 +112,8 @@ def test_a_short_last_batch_is_not_recorded(card):
 
 def test_a_failed_recording_warns_once_and_goes_on(card):
     card = card(fails=True)
-    run = CudaGraphs(card.step, 5, "cuda")
+    forms = set()
+    run = CudaGraphs(card.step, 5, "cuda", forms)
     with pytest.warns(UserWarning, match=r"graphs do not work here \(operation not permitted"):
         run(20)
     with warnings.catch_warnings():
@@ -118,6 +121,7 @@ def test_a_failed_recording_warns_once_and_goes_on(card):
         run(20)
     assert card.done == 40
     assert card.replays == []
+    assert forms == set()
 
 
 def test_a_recording_that_fails_without_a_word_is_one_that_fails():
@@ -136,6 +140,19 @@ def test_a_recording_that_fails_without_a_word_is_one_that_fails():
 def test_a_processor_has_neither_graphs_nor_tf32(name, settings):
     with pytest.raises(BackendUnavailable, match=r"CUDA"):
         get_backend(name, **settings)
+
+
+def test_how_updates_ran_is_described(card):
+    backend = get_backend("torch")
+    assert "update_forms" not in backend.describe()
+    card = card()
+    recorded = TorchBackend("torch", backend.xp, torch.device("cpu"), "float32", graphs=True)
+    recorded.capture(card.step)(20)
+    assert recorded.update_forms == {"graphs"}
+    model = Sequential([Dense(2, "softmax")], input_shape=(3,), backend=backend)
+    model.compile()
+    model.fit(np.zeros((4, 3), np.float32), np.zeros(4, np.int64))
+    assert backend.describe()["update_forms"] == "layers"
 
 
 def test_an_unknown_precision_is_refused():
