@@ -4,7 +4,6 @@ The test of a row that says "no" fails as soon as the feature exists, so that th
 does what the row recommends instead.
 """
 
-import inspect
 import re
 
 import numpy as np
@@ -56,11 +55,6 @@ def test_a_training_loop_of_your_own():
 
 
 # ----- what is not here
-
-
-def parameters_of(*functions):
-    """The names of all parameters of these functions."""
-    return {name for function in functions for name in inspect.signature(function).parameters}
 
 
 def test_no_encoding_of_text_columns():

@@ -2,6 +2,7 @@
 
 import copy
 import importlib.util
+import json
 import pickle
 import sys
 
@@ -12,11 +13,12 @@ from helpers import same_bits, small_data, weights
 import dnn
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS, ActivationFunction
-from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, Dense, Sequential
+from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, Dense, Sequential, agreement
 from dnn.agreement import cases, get_contender, make_oracle, samples
 from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import Sizes
 from dnn.checkpoints import CheckpointError, load_model
+from dnn.commands import agree
 from dnn.metrics import METRICS
 
 TABLES = (LAYERS, LOSSES, OPTIMIZERS, SCHEDULES)
@@ -340,6 +342,39 @@ def test_everything_registered_trains_and_is_loaded(load, make_backend, tmp_path
     loaded = load_model(tmp_path / "model.safetensors", model.backend)
     assert loaded.optimizer == model.optimizer
     assert [m.name for m in loaded.metrics] == ["largest_error", "accuracy"]
+
+
+FEW = (
+    (LAYERS, ("Dense",)),
+    (LOSSES, ("categorical_crossentropy", "mean_squared_error")),
+    (OPTIMIZERS, ("sgd", "adam")),
+)
+"""The parts that the check below goes through beside the registered ones."""
+
+
+def test_agree_judges_what_torch_does_not_have(load, monkeypatch, capsys):
+    """Every registered part is compared on our backends, and the report says that torch has none."""
+    for table, names in FEW:
+        monkeypatch.setattr(table, "_entries", {name: table[name] for name in names})
+    load("mine", MINE)
+    monkeypatch.setattr(agreement, "QUICK", Sizes(200, 20, 30, (8, 8), (6, 6), 1, 2, 2))
+    words = "agree.py --quick --dataset digits --backends numpy,torch,pytorch,onnxruntime --json"
+    monkeypatch.setattr(sys, "argv", words.split())
+    assert agree.agree(agree.parse()) == 0
+    found = json.loads(capsys.readouterr().out)
+    parts = "activation 'cubic'", "layer 'Shift'", "loss 'quartic'", "optimizer 'sign_sgd'"
+    missing = {f"pytorch on {part}" for part in parts} | {f"onnxruntime on {part}" for part in parts[:2]}
+    assert set(found["not_run"]) == missing
+    compared = {
+        (level, part, record["backend"])
+        for level, part in (("L0", "cubic"), ("L1", "Shift"), ("L1", "quartic"), ("L2", "quartic"),
+                            ("L2", "cubic"), ("L3", "sign_sgd"), ("L4", "sign_sgd"), ("L4", "quartic"))
+        for record in found["records"]
+        if record["level"] == level and part in f"{record['case']} {record['tensor']}"
+    }  # fmt: skip
+    assert {backend for _, _, backend in compared} == {"numpy", "torch", "onnxruntime"}
+    assert {part for _, part, backend in compared if backend == "onnxruntime"} == {"quartic"}
+    assert len([pair for pair in compared if pair[2] != "onnxruntime"]) == 8 * 2
 
 
 PARTS = {"layer type": "Shift", "loss": "quartic", "optimizer": "sign_sgd", "schedule": "harmonic",

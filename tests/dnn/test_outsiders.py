@@ -103,6 +103,24 @@ SCIPY = {
     "softplus": lambda z: np.logaddexp(0.0, z),
     "softmax": lambda z: scipy.special.softmax(z, axis=-1),
 }
+F = torch.nn.functional
+TORCH_LOSSES = {
+    "categorical_crossentropy": lambda o, targets, dense: F.cross_entropy(o, targets),
+    "sparse_categorical_crossentropy": lambda o, targets, dense: F.cross_entropy(o, targets),
+    "categorical_crossentropy label_smoothing": lambda o, targets, dense: F.cross_entropy(
+        o, targets, label_smoothing=0.1
+    ),
+    "binary_crossentropy": lambda o, targets, dense: F.binary_cross_entropy_with_logits(o, dense),
+    "binary_crossentropy pos_weight": lambda o, targets, dense: F.binary_cross_entropy_with_logits(
+        o, dense, pos_weight=torch.tensor(2.5)
+    ),
+    "mean_squared_error": lambda o, targets, dense: F.mse_loss(o, dense),
+    "mean_absolute_error": lambda o, targets, dense: F.l1_loss(o, dense),
+    "hinge": lambda o, targets, dense: F.hinge_embedding_loss(
+        o * torch.where(dense > 0, 1.0, -1.0), -torch.ones_like(dense)
+    ),
+}
+"""Variant of a loss -> function of outputs (B, C), targets as they are, and targets as rows (B, C)."""
 DOUBLES = ["numpy", "torch", "strict"]
 
 
@@ -129,29 +147,13 @@ def test_losses_are_those_of_torch_functional(backend_name, rows):
     dense = np.eye(7)[targets]
     if rows:
         targets = dense = stream.dirichlet(np.ones(7), 20)
-    F, T = torch.nn.functional, torch.tensor
-    functions = {
-        "categorical_crossentropy": lambda o: F.cross_entropy(o, T(targets)),
-        "sparse_categorical_crossentropy": lambda o: F.cross_entropy(o, T(targets)),
-        "categorical_crossentropy label_smoothing": lambda o: F.cross_entropy(
-            o, T(targets), label_smoothing=0.1
-        ),
-        "binary_crossentropy": lambda o: F.binary_cross_entropy_with_logits(o, T(dense)),
-        "binary_crossentropy pos_weight": lambda o: F.binary_cross_entropy_with_logits(
-            o, T(dense), pos_weight=torch.tensor(2.5)
-        ),
-        "mean_squared_error": lambda o: F.mse_loss(o, T(dense)),
-        "mean_absolute_error": lambda o: F.l1_loss(o, T(dense)),
-        "hinge": lambda o: F.hinge_embedding_loss(
-            o * T(np.where(dense > 0, 1.0, -1.0)), -T(np.ones_like(dense))
-        ),
-    }
     variants = dict(loss_variants())
-    assert set(functions) == set(variants)
-    for name, function in functions.items():
+    assert set(TORCH_LOSSES) == set(variants)
+    wanted = torch.tensor(targets), torch.tensor(dense)
+    for name, function in TORCH_LOSSES.items():
         value, gradient = get_contender(backend_name).loss(variants[name], outputs, targets, "float64")
         outputs_ = torch.tensor(outputs, requires_grad=True)
-        value_ = function(outputs_)
+        value_ = function(outputs_, *wanted)
         value_.backward()
         assert value == pytest.approx(float(value_.detach()), rel=1e-12)
         np.testing.assert_allclose(gradient, outputs_.grad.numpy(), rtol=1e-12, atol=1e-15)

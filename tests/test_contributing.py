@@ -1,0 +1,129 @@
+"""CONTRIBUTING.md is right when it is followed: a toy of each kind is added by the page's own list of files.
+
+The toys are in additions.py. They are added to a copy of the checkout, in which the tests that go through the
+tables and ``agree.py`` run.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import additions
+import pytest
+from documents import ROOT
+
+COPIED = (
+    "backends", "dnn", "docs", "scripts", "tests",
+    "pyproject.toml", "Makefile", "README.md", "CONTRIBUTING.md", "CHANGELOG.md",
+)  # fmt: skip
+TESTED = (
+    "tests/backends/test_overrides.py", "tests/backends/reference/test_kernels.py",
+    "tests/dnn/test_outsiders.py", "tests/dnn/test_losses.py", "tests/dnn/test_checkpoints.py",
+    "tests/dnn/optimizers/test_optimizers.py", "tests/dnn/layers/test_gradients.py",
+    "tests/dnn/layers/test_layers.py", "tests/dnn/training/test_no_host_reads.py",
+    "tests/dnn/interop/torch", "tests/dnn/interop/onnx", "tests/dnn/callbacks/test_epoch_counter.py",
+    "tests/dnn/commands/test_train.py", "tests/scripts/test_hostile_values.py", "tests/test_docstrings.py",
+)  # fmt: skip
+CHOSEN = (
+    "softsign or huber or lion or group_norm or GroupNormalization or epoch_counter or remark"
+    " or test_odd_values or test_the_tables_hold or every_layer or every_kernel or torch_functional"
+    " or stands_first or test_examples"
+)
+"""The tests of the toys by name, and those that go through a table in one test."""
+OURS = {"numpy", "numba", "torch", "strict", "mylib"}
+COMPARED = {
+    "L0": {"softsign"},
+    "L1": {"Dense softsign", "GroupNormalization", "huber delta"},
+    "L2": {"softsign", "huber"},
+    "L3": {"lion", "lion weight_decay"},
+    "L4": {"softsign", "lion", "huber delta"},
+}
+"""Level -> what the names of its cases or tensors must hold."""
+
+
+def listed_paths(heading: str) -> list[list[str]]:
+    """The files and folders that each step of a section's list names."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    steps = re.findall(r"^\d+\. (.*(?:\n   .*)*)", section, re.MULTILINE)
+    return [re.findall(r"`((?:[\w.]+/)+[\w.]*|CHANGELOG\.md)`", step) for step in steps]
+
+
+def is_named(file: str, path: str) -> bool:
+    """Whether a path of the list is this file or its folder."""
+    return file == path or (path.endswith("/") and file.startswith(path))
+
+
+@pytest.mark.parametrize("heading", additions.SECTIONS)
+def test_the_list_of_files_is_what_a_toy_needs(heading):
+    """Each file of the toy is in the list, and each step of the list has a file of the toy."""
+    files = {addition.file for addition in additions.SECTIONS[heading]}
+    steps = listed_paths(heading)
+    assert {
+        file for file in files if not any(is_named(file, path) for step in steps for path in step)
+    } == set()
+    assert [step for step in steps if not any(is_named(file, path) for file in files for path in step)] == []
+
+
+def test_each_section_has_a_toy():
+    headings = re.findall("^## (.*)$", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {*additions.SECTIONS, "A backend"} == set(headings)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of this checkout with all toys in it."""
+    root = tmp_path_factory.mktemp("checkout")
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "build"))
+        else:
+            shutil.copy(ROOT / name, root / name)
+    (root / "mylib-0.1.dist-info").mkdir()
+    for toy in (*additions.SECTIONS.values(), additions.BACKEND):
+        for addition in toy:
+            addition.write(root)
+    return root
+
+
+def run_in(checkout, *arguments):
+    """Python on the copy, which precedes whatever is installed."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(checkout),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    environment.pop("DNN_REQUIRE", None)
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=1800
+    )
+
+
+@pytest.mark.slow
+def test_the_tables_tests_pass_with_the_toys(checkout):
+    options = ("-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", CHOSEN)
+    done = run_in(checkout, "-m", "pytest", *options, *TESTED)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 300
+
+
+@pytest.mark.slow
+def test_agree_compares_the_toys_on_every_backend_of_ours(checkout):
+    """Lion is not compared with native PyTorch, which has no such optimizer, and this is said."""
+    done = run_in(checkout, "scripts/agree.py", "--quick", "--dataset", "digits", "--json")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    found = json.loads(done.stdout)
+    assert found["not_run"]["pytorch on optimizer 'lion'"] == "it has no counterpart there"
+    for level, names in COMPARED.items():
+        for name in names:
+            records = [
+                r for r in found["records"] if r["level"] == level and name in f"{r['case']} {r['tensor']}"
+            ]
+            backends = {record["backend"] for record in records}
+            assert backends >= OURS, (level, name)
+            assert ("pytorch" in backends) == ("lion" not in name), (level, name)
