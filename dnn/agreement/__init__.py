@@ -17,7 +17,6 @@ from dnn.agreement.mutants import MUTANTS, get_mutant
 from dnn.agreement.oracle import make_oracle
 from dnn.agreement.records import Record, worst, worst_of_each
 from dnn.agreement.sizes import FULL, QUICK, Sizes
-from dnn.agreement.trajectories import drift
 
 __all__ = [
     "FULL",
@@ -33,7 +32,6 @@ __all__ = [
     "available_contenders",
     "check",
     "contender_ids",
-    "drift",
     "get_contender",
     "get_mutant",
     "make_oracle",

@@ -1,7 +1,7 @@
 """The levels by name, and one call that runs some of them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from itertools import chain
 
 import numpy as np
@@ -14,6 +14,7 @@ from dnn.agreement.extremes import extreme_level
 from dnn.agreement.fits import fit_level
 from dnn.agreement.kernels import kernel_level
 from dnn.agreement.late import late_level
+from dnn.agreement.mutants import MutantContender
 from dnn.agreement.networks import network_level
 from dnn.agreement.oracle import make_oracle
 from dnn.agreement.records import Record
@@ -59,7 +60,9 @@ def check(
     oracle = make_oracle()
     found: list[Record] = []
     # A wrong program may overflow; its record says so, since a NaN never holds.
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), ExitStack() as stack:
+        for mutant in (c for c in contenders if isinstance(c, MutantContender)):
+            stack.enter_context(mutant.shared_mistake())
         for name, level in zip(levels, chosen, strict=True):
             with one_thread() if name in SMALL_STEPS else nullcontext():
                 able = [c for c in contenders if c.trains or name in FORWARD]

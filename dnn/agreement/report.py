@@ -1,16 +1,10 @@
-"""What a person sees: a table, a JSON file, and two pictures."""
+"""What a person sees, a table with a verdict, and what a program reads: JSON."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from backends import InputError
 from dnn.agreement.records import Record, worst
-from dnn.io.atomic_files import write_atomically
-
-REPORT, BOUNDS, DRIFT = "report.json", "agreement-bounds.png", "agreement-drift.png"
 
 
 def verdict(records: Sequence[Record]) -> str:
@@ -71,92 +65,3 @@ def as_json(
         "records": [record.as_dict() for record in records],
     }
     return json.dumps(content, indent=1) + "\n"
-
-
-def open_folder(path: str | Path) -> Path:
-    """A new or empty folder for a report.
-
-    Raises InputError: there is something in it already, or it cannot be made; nothing was changed.
-    """
-    folder = Path(path)
-    try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"report is {str(folder)!r}, which is not an empty folder; expected a new one")
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"report is {str(folder)!r}, which cannot be made ({error.strerror})") from None
-    return folder
-
-
-def write(folder: Path, text: str, records: Sequence[Record], drifts: Mapping[str, Sequence[float]]) -> None:
-    """report.json and the pictures, into a folder from ``open_folder``."""
-    write_atomically(folder / REPORT, text.encode())
-    draw_bounds(records, folder / BOUNDS)
-    if drifts:
-        draw_drift(drifts, folder / DRIFT)
-
-
-class Named(Protocol):
-    """What has a line: a record, or a pair of bounds."""
-
-    @property
-    def level(self) -> str: ...
-    @property
-    def case(self) -> str: ...
-    @property
-    def tensor(self) -> str: ...
-
-
-def row_name(r: Named) -> str:
-    """The line of the picture: cases share tensors, layers and batches with other numbers share a line."""
-    if r.level != "L0":
-        return f"{r.level}  {re.sub('[_ ][0-9]+', '', r.tensor)}"
-    return (
-        f"L0  {r.case} {r.tensor}"
-        if r.case in ("unary", "exact", "activation")
-        else f"L0  {r.case.split()[0]}"
-    )
-
-
-def draw_bounds(records: Sequence[Record], path: Path) -> None:
-    """measured / bound of every comparison, on a line for each level and kind of tensor; 1 is the limit."""
-    from matplotlib.figure import Figure
-
-    groups: dict[str, dict[str, list[float]]] = {}
-    for r in records:
-        ratio = min(max(r.ratio, 1e-8), 1e8)  # exactly 0 has no place on a logarithmic axis
-        groups.setdefault(row_name(r), {}).setdefault(r.backend, []).append(ratio)
-    rows = sorted(groups, key=lambda label: label[:2])
-    figure = Figure(figsize=(9, 1.2 + 0.15 * len(rows)), layout="constrained")
-    axes = figure.subplots()
-    names = list(dict.fromkeys(r.backend for r in records))
-    for j, name in enumerate(names):
-        shift = (j + 0.5) / len(names) - 0.5
-        points = [(v, i + 0.7 * shift) for i, row in enumerate(rows) for v in groups[row].get(name, [])]
-        axes.plot(*zip(*points, strict=True), ".", ms=4, alpha=0.7, label=name)
-    axes.axvline(1.0, color="black", lw=1)
-    axes.set_xscale("log")
-    axes.set_xlabel("measured error / bound (beyond the black line a bound is broken; 0 is drawn at 1e-8)")
-    axes.set_yticks(range(len(rows)), rows, fontsize=7)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside upper center", ncols=len(names), fontsize=8)
-    figure.savefig(path, dpi=110)
-
-
-def draw_drift(drifts: Mapping[str, Sequence[float]], path: Path) -> None:
-    """How float32 trajectories leave the float64 oracle, step by step."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    axes = figure.subplots()
-    for i, (name, line) in enumerate(drifts.items()):
-        steps = range(1, len(line) + 1)
-        # Some coincide; narrower lines on top of wider ones keep both visible.
-        axes.plot(steps, line, lw=1.2 + 0.7 * (len(drifts) - i), alpha=0.8, label=name)
-    axes.set(xlabel="update (float32, relu, cross-entropy, Adam)", yscale="log")
-    axes.set_ylabel("distance from the oracle / oracle's way")
-    axes.set_title("Right programs drift apart in float32: shown, not judged", fontsize=10)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path, dpi=110)

@@ -19,8 +19,7 @@ class Sizes:
     partners: int = 99  # activations, at most, with each of its optimizers
     tiny: tuple[int, ...] = (16, 16)  # its hidden layers
     tiny_batch: int = 32  # its batch
-    drift: int = 200  # steps of the picture
 
 
 FULL = Sizes()
-QUICK = Sizes(sweep=2000, batches=2, resynchronised=8, trajectory=12, partners=3, drift=60)
+QUICK = Sizes(sweep=2000, batches=2, resynchronised=8, trajectory=12, partners=3)

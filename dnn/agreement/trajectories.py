@@ -1,4 +1,4 @@
-"""L4: whole trajectories in float64, where rounding does not hide a wrong formula; and float32 drift.
+"""L4: whole trajectories in float64, where rounding does not hide a wrong formula.
 
 In float32 training is chaotic: two right programs part after a few steps, so a bound would see nothing or
 fail by chance. In float64 the same programs stay together for longer than 100 steps.
@@ -18,7 +18,7 @@ from dnn.agreement.records import Record, judge
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named
 from dnn.losses import Loss
-from dnn.optimizers import Adam, Optimizer
+from dnn.optimizers import Optimizer
 
 LEVEL = "L4"
 
@@ -53,28 +53,3 @@ def trajectory_level(
             LEVEL, case.name, ask(oracle), contenders, ask, lambda tensor, unit: bounds.TRAJECTORY,
             error, f"{sizes.trajectory} updates",
         )  # fmt: skip
-
-
-def drift(
-    contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
-) -> dict[str, list[float]]:
-    """Float32 trajectories: each contender's distance from the oracle after each step, relative to how
-    far the oracle moved. Shown, never judged."""
-    case = data.case("drift", sizes.small, Adam(), seed)
-
-    def flat(named: Named) -> np.ndarray:
-        return np.concatenate([v.ravel() for v in named.values()])
-
-    truth = oracle.open(case)
-    start = flat(truth.state().values)
-    networks = [c.open(case) for c in contenders if c.trains]
-    found: dict[str, list[float]] = {network.name: [] for network in networks}
-    for step in range(sizes.drift):
-        rows = data.rows(seed, step, sizes.batch)
-        truth.step(data.x[rows], data.y[rows])
-        here = flat(truth.state().values)
-        moved = bounds.norm(here - start)
-        for network in networks:
-            network.step(data.x[rows], data.y[rows])
-            found[network.name].append(bounds.norm(flat(network.state().values) - here) / moved)
-    return found

@@ -30,13 +30,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--precision", default="float32", help="float32, or tf32 (CUDA only), with its own bounds"
     )
-    parser.add_argument("--mutant", metavar="NAME", help="check NumPy with one error built in: it must fail")
     parser.add_argument(
-        "--derived", action="store_true",
-        help="the bounds of L0 to L2 beside those that backends.testing derives; 1: some are far apart",
-    )  # fmt: skip
-    parser.add_argument("--report", metavar="DIR", help="a new folder for report.json and pictures")
-    parser.add_argument("--json", action="store_true", help="print report.json instead of the table")
+        "--mutant",
+        metavar="NAME",
+        help="check NumPy with one mistake built in (docs/agreement.md): it must fail",
+    )
+    parser.add_argument("--json", action="store_true", help="print every comparison as JSON, not the table")
     long = parser.add_argument_group("L5, accuracies")
     long.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
     long.add_argument("--seeds", type=int, default=5, help="default: %(default)s")
@@ -46,7 +45,7 @@ def parse() -> argparse.Namespace:
 
 def agree(arguments: argparse.Namespace) -> int:
     from dnn import agreement
-    from dnn.agreement import derived, report
+    from dnn.agreement import report
     from dnn.datasets import load_dataset
 
     stream_key(arguments.seed, "check")  # refuses a bad seed before anything is done
@@ -61,7 +60,7 @@ def agree(arguments: argparse.Namespace) -> int:
     if arguments.backends is not None:
         names = dict.fromkeys(arguments.backends.split(","))
         contenders += [agreement.get_contender(name, arguments.precision) for name in names]
-    elif arguments.mutant is None and not arguments.derived:
+    elif arguments.mutant is None:
         contenders, missing = agreement.available_contenders(arguments.precision)
     for contender in contenders:
         parts = contender.missing_parts()
@@ -69,14 +68,6 @@ def agree(arguments: argparse.Namespace) -> int:
     data = load_dataset(arguments.dataset, arguments.data_dir)
     # 2000 examples are more than all batches together need, and are fast to draw from.
     few = agreement.Data(data.x_train[:2000], data.y_train[:2000], data.classes)
-    if arguments.derived:
-        pairs = derived.compare(
-            few, derived.LEVELS if arguments.levels is None else levels, seed=arguments.seed
-        )
-        print(derived.table(pairs), flush=True)
-        return 0 if all(pair.near for pair in pairs) else 1
-    folder = None if arguments.report is None else report.open_folder(arguments.report)
-
     sizes = agreement.QUICK if arguments.quick else agreement.FULL
     judged = [level for level in levels if level != "L5"]
     records = agreement.check(contenders, few, levels=judged, sizes=sizes, seed=arguments.seed)
@@ -91,11 +82,11 @@ def agree(arguments: argparse.Namespace) -> int:
         alone = "one that computes forward alone (onnxruntime) is compared at L0 to L2"
         raise InputError(f"levels {','.join(levels)} compare nothing of these backends; {alone}")
     about = {c.name: c.describe() for c in contenders}
-    text = report.as_json(records, missing, vars(arguments), about)
-    if folder is not None:
-        drifts = agreement.drift(contenders, agreement.make_oracle(), few, sizes, arguments.seed)
-        report.write(folder, text, records, drifts)
-    print(text if arguments.json else report.table(records, missing), flush=True)
+    if arguments.json:
+        text = report.as_json(records, missing, vars(arguments), about)
+    else:
+        text = report.table(records, missing)
+    print(text, flush=True)
     return 0 if all(record.holds for record in records) else 1
 
 

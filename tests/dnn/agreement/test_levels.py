@@ -14,7 +14,6 @@ from dnn.agreement import (
     Data,
     accuracy_level,
     bitwise,
-    drift,
     extremes,
     fits,
     kernels,
@@ -254,22 +253,13 @@ def test_distances_are_relative_to_the_oracles_way(monkeypatch):
     )
     monkeypatch.setattr(trajectories, "optimizer_variants", lambda: iter(optimizers))
     monkeypatch.setattr(trajectories, "loss_variants", lambda: iter(losses))
-    sizes = Sizes(small=(5,), tiny=(5,), tiny_batch=6, trajectory=2, partners=2, drift=3, batch=9)
+    sizes = Sizes(small=(5,), tiny=(5,), tiny_batch=6, trajectory=2, partners=2, batch=9)
     records = list(trajectories.trajectory_level([STILL], make_oracle(), DATA, sizes, 0))
     assert {(round(r.measured, 9), r.bound, r.note) for r in records} == {(1.0, 1e-9, "2 updates")}
     first = list(ACTIVATIONS)[:4]
     names = [*(f"a {kind}" for kind in first[:2]), *(f"b {kind}" for kind in first[2:])]
     wanted = [*(f"{name} {trajectories.MAIN[1]}" for name in names), "a relu hinge"]
     assert list(dict.fromkeys(r.case for r in records)) == wanted
-    assert drift([STILL], make_oracle(), DATA, sizes, 0) == {"still": pytest.approx([1.0] * 3)}
-    step = drift(
-        [BackendContender("64", lambda _: get_backend("numpy", dtype="float64"))],
-        make_oracle(),
-        DATA,
-        sizes,
-        0,
-    )
-    assert max(step["64"]) < 1e-9
 
 
 def test_a_trainings_errors_are_relative_to_the_way_of_its_parameters(monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 
 from backends import InputError, get_backend
 from dnn import SGD, Dense, LinearDecay, Sequential, agreement
-from dnn.agreement import Record, derived, report
+from dnn.agreement import Record
 from dnn.commands import agree, train
 from dnn.commands.model import build_model
 from dnn.commands.presets import PRESETS
@@ -323,27 +323,6 @@ def test_agree_takes_all_that_run_here_but_with_a_mutant(agreed, monkeypatch):
     assert (len(found["check"][0]), len(seen), told["asked"]["mutant"]) == (1, 1, "tf32")
     assert (told["holds"], list(told["backends"]), told["not_run"]) == (True, found["check"][0], {})
     assert len(agreed("--levels", "L0", "--mutant", "tf32", "--backends", "numpy")[2]["check"][0]) == 2
-
-
-def test_agree_reports_and_compares_with_derived_bounds(agreed, monkeypatch, tmp_path):
-    def compare(few, levels, seed):
-        seen.append((len(few.x), tuple(levels), seed))
-        return [SimpleNamespace(near=near) for near in nears]
-
-    seen, nears = [], [True, False]
-    monkeypatch.setattr(agreement, "drift", lambda *found: {"numpy": [float(found[-1])]})
-    monkeypatch.setattr(report, "write", lambda *written: seen.append(written))
-    agreed("--backends", "numpy", "--levels", "L0", "--seed", 2, "--report", tmp_path / "new")
-    ((folder, text, records, drifts),) = seen
-    assert (folder, json.loads(text)["holds"]) == (tmp_path / "new", True)
-    assert (records, drifts) == ([record()], {"numpy": [2.0]})
-    seen.clear()
-    monkeypatch.setattr(derived, "compare", compare)
-    monkeypatch.setattr(derived, "table", lambda found: f"{len(found)} pairs")
-    assert agreed("--derived", "--seed", 4)[:2] == (1, "2 pairs\n")
-    nears[1] = True
-    assert agreed("--derived", "--levels", "L1")[0] == 0
-    assert seen == [(1437, tuple(derived.LEVELS), 4), (1437, ("L1",), 0)]
 
 
 def test_agree_draws_from_two_thousand_examples(agreed, monkeypatch):

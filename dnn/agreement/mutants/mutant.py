@@ -1,0 +1,58 @@
+"""What a mutant is: NumPy with one mistake. Each must be rejected, or the bounds prove nothing."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pkgutil import resolve_name
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from backends import Backend, get_backend
+from backends.dispatch import Kernel
+from dnn.agreement.mutants.changes import Change
+from dnn.agreement.ours import BackendContender
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A mistake, and what has it.
+
+    A part is named "KERNEL" or "KERNEL KIND", "xp.FUNCTION" for a function of the backend's namespace,
+    "backend.METHOD", or "dnn.MODULE.NAME" for what all backends share, the oracle too.
+    """
+
+    mistake: str  # in one line
+    level: str  # the first level of ``agree.py --quick`` that rejects it
+    changes: Mapping[str, Change]  # part -> what is wrong with it
+
+    def mutate(self, backend: Backend) -> Backend:
+        """The backend with the mistake, as far as it is in backends."""
+
+        def wrap(name: str, kind: str | None, kernel: Kernel) -> Kernel:
+            change = self.changes.get(name) or self.changes.get(f"{name} {kind}")
+            return change(kernel) if change else kernel
+
+        space = SimpleNamespace(**vars(backend.xp))
+        wrong = replace(backend, xp=space).wrapped(wrap)
+        for owner, prefix in ((space, "xp."), (wrong, "backend.")):
+            for part in (p.removeprefix(prefix) for p in self.changes if p.startswith(prefix)):
+                changed = self.changes[prefix + part](getattr(owner, part))
+                object.__setattr__(owner, part, changed)  # a Backend is frozen
+        return wrong
+
+
+class MutantContender(BackendContender):
+    """The contender "numpy!NAME"."""
+
+    def __init__(self, name: str, mutant: Mutant) -> None:
+        super().__init__(f"numpy!{name}", lambda dtype: mutant.mutate(get_backend("numpy", dtype=dtype)))
+        self.mutant = mutant
+
+    @contextmanager
+    def shared_mistake(self) -> Iterator[None]:
+        """Inside, what all backends share has the mutant's mistake, if it is there."""
+        with ExitStack() as stack:
+            for part, change in self.mutant.changes.items():
+                if part.startswith("dnn."):
+                    stack.enter_context(patch(part, change(resolve_name(part))))
+            yield

@@ -1,0 +1,163 @@
+"""The bounds of L0 to L2 beside those that ``backends.testing`` derives for anybody's function.
+
+The reference kernels run in float64 over a namespace whose every call is disturbed by what float32 may
+round. Each disturbed run is a contender, so every comparison of these levels says how far it is from the
+oracle. The derived bound is the mean of these errors plus Student's quantile times their standard deviation,
+and at least one rounding.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from backends import Backend
+from backends.testing.bounds import FALSE_ALARM, student
+from backends.testing.rounding import TINY, Rounding
+from backends.testing.watched import Array, Call, Watched, held
+from dnn.agreement import QUICK, Data, Record, check
+from dnn.agreement.bounds import U
+from dnn.agreement.ours import BackendContender
+from dnn.agreement.sizes import Sizes
+
+MAX_FACTOR = 10.0
+"""How far the two bounds may be apart."""
+
+
+class RandomWalk(Rounding):
+    """The terms of a sum come here in random order. Its partial sums do not grow to sum|x|, which they may in
+    anybody's function, but walk at random, with a drift to the result r: u sqrt(k / 3 (r^2 + 1.5 sum x^2)).
+    """
+
+    def sum_size(self, call, r):
+        most = super().sum_size(call, r)
+        if call.name in ("var", "std"):
+            return most
+
+        def total(power):  # sum |x|^power
+            return call.held(lambda a: np.abs(a.held) ** power if isinstance(a, Array) else a)
+
+        k = call.arrays()[0].size / np.size(r) if call.name == "mean" else 1.0
+        walk = np.sqrt(r * r + 1.5 * total(2) / k)
+        return most * np.minimum(1.0, walk / np.maximum(total(1), TINY))
+
+
+class DisturbedBackend(Backend):
+    """The reference over a watched namespace; the host gets all digits."""
+
+    def to_host(self, array):
+        return np.asarray(held(array))
+
+
+def disturbed_run(seed, number):
+    """One disturbed run, with random numbers of its own."""
+
+    def open_backend(dtype):
+        space = Watched(wide=True)
+        space.hook = RandomWalk(np.random.default_rng([seed, number]))
+        return DisturbedBackend("disturbed", space, "cpu", dtype, fused=False)
+
+    return BackendContender(f"disturbed {number}", open_backend)
+
+
+def bound_pairs(records):
+    """(level, case, tensor) -> (analytic bound, derived bound), from the records of disturbed runs."""
+    largest, groups = {}, {}
+    for r in records:
+        # In these extremes z is x to the last bit, as W is 1, which a model of products cannot know. L0 has
+        # the functions.
+        if r.case != "Dense extremes":
+            groups.setdefault((r.level, r.case, r.tensor, r.note), []).append(r)
+    for (level, case, tensor, _), group in groups.items():
+        errors = np.asarray([r.measured for r in group])
+        analytic = max(r.bound for r in group)
+        least = U if analytic < 0.1 else 0.5  # which is measured in ULP
+        if not analytic and not errors.any():
+            least = 0.0
+        spread = student(len(errors), FALSE_ALARM) * float(np.std(errors, ddof=1))
+        pair = analytic, max(least, float(np.mean(errors)) + spread)
+        # One bound for examples that are large, small, or exact: the largest is its like.
+        key = level, case, re.sub("[0-9]+", "", tensor) if case.endswith("extremes") else tensor
+        largest[key] = max(pair, largest.get(key, pair), key=lambda pair: pair[1])
+    return largest
+
+
+def far_pairs(pairs):
+    """Those that are not within MAX_FACTOR of each other; both 0: it is exact."""
+    return {
+        key: (analytic, derived)
+        for key, (analytic, derived) in pairs.items()
+        if derived and not 1.0 / MAX_FACTOR <= analytic / derived <= MAX_FACTOR
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("levels", "sizes", "runs"),
+    [
+        (["L0", "L2"], Sizes(sweep=400, hidden=(24, 24), small=(16, 16), batch=40), 6),
+        (["L0", "L1", "L2"], QUICK, 16),
+    ],
+)
+def test_the_bounds_are_near_those_that_are_derived_for_anybody(levels, sizes, runs):
+    x, y = load_digits(return_X_y=True)
+    data = Data((x / 16).astype(np.float32), y.astype(np.int64), 10)
+    disturbed = [disturbed_run(0, number) for number in range(runs)]
+    pairs = bound_pairs(check(disturbed, data, levels=levels, sizes=replace(sizes, batches=1)))
+    assert {level for level, *_ in pairs} == set(levels)
+    assert far_pairs(pairs) == {}
+
+
+# --------------------------------------------------------------------------- the parts
+
+
+def runs(case, tensor, bound, *errors, note=""):
+    return [Record("L2", case, tensor, f"run {i}", e, bound, note) for i, e in enumerate(errors)]
+
+
+def test_a_derived_bound_is_a_mean_and_students_spread():
+    """At least one rounding; of extremes the largest, as one bound is for all; 0 where nothing differs."""
+    t = student(3, 1e-6)
+    records = [
+        *runs("c", "z", 3 * U, U, 2 * U, 3 * U), *runs("c", "a", 4.0, 0.1, 0.1, 0.1),
+        *runs("c", "e", 0.0, 0.0, 0.0), *runs("c", "f", 0.0, 0.0, 1e-12),
+        *runs("c", "small", 0.0999, 0.0, 0.0), *runs("Dense extremes", "z", 1, 0, 0),
+        *runs("hinge extremes", "dy 1", 1.0, 2.0, 2.0), *runs("hinge extremes", "dy 12", 1.0, 3.0, 3.0),
+        *runs("c", "twice", 1.0, 4.0, 4.0, note="batch 1"),
+        *runs("c", "twice", 1.0, 1.0, 1.0, note="batch 2"),
+    ]  # fmt: skip
+    found = {key[1:]: pair for key, pair in bound_pairs(records).items()}
+    assert found.pop(("c", "z")) == (3 * U, pytest.approx(2 * U + t * U))
+    assert found.pop(("c", "f")) == (0.0, U)
+    assert found == {
+        ("c", "a"): (4.0, 0.5), ("c", "e"): (0.0, 0.0), ("c", "small"): (0.0999, U),
+        ("hinge extremes", "dy "): (1.0, 3.0), ("c", "twice"): (1.0, 4.0),
+    }  # fmt: skip
+
+
+def test_near_is_within_a_factor_of_10():
+    pairs = {i: (analytic, 1.0) for i, analytic in enumerate((10.0, 10.1, 0.1, 0.099, 0.0))}
+    assert list(far_pairs({**pairs, "exact": (0.0, 0.0)})) == [1, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["sum", "mean"])
+def test_sums_walk_at_random(name):
+    """u sqrt((k + 2) / 3 (r^2 + 3/2 sum x^2)), of a mean divided by k; never more than a sum of sizes."""
+    space = Watched(wide=True)
+    for x, most in ((np.asarray([0.5, -1.25, 2.5]), False), (np.asarray([0.5, 0.0, 0.0]), True)):
+        call = Call(name, getattr(np, name), (space.asarray(x),), {}, True)
+        size = np.abs(x).sum() if most else (x.sum() ** 2 + 1.5 * (x**2).sum()) ** 0.5
+        wanted = (5 / 3) ** 0.5 * size / (3 if name == "mean" else 1)
+        assert RandomWalk().sum_size(call, getattr(x, name)()) == pytest.approx(wanted)
+
+
+def test_every_disturbed_run_is_another():
+    z = np.linspace(-2, 2, 8).reshape(2, 4)
+    of = [disturbed_run(*run).activation("tanh", z, z)[0] for run in ((0, 0), (0, 0), (0, 1), (1, 0))]
+    assert np.array_equal(of[0], of[1])
+    assert len({y.tobytes() for y in of}) == 3
+    assert all(0 < np.abs(y - np.tanh(z.astype(np.float32))).max() < 8 * U for y in of)
