@@ -15,7 +15,8 @@ def prove(backend: Backend) -> None:
     trying = "writing into a view of an array"
     try:
         flat = backend.zeros(6)  # as parameters are kept: W, then b
-        W, b = backend.view(flat[0:4], (2, 2)), flat[4:6]
+        W = backend.view(flat[0:4], (2, 2))
+        b = flat[4:6]
         W[...] = 1.0
         b[...] = 0.5
         _expect(backend.to_host(flat).tolist(), [1.0, 1.0, 1.0, 1.0, 0.5, 0.5])

@@ -20,16 +20,19 @@ class Recorded:
     """
 
     def __init__(self, step: Step, unroll: int, forms: set[str] | None = None) -> None:
-        self.step, self.unroll = step, unroll
+        self.step = step
+        self.unroll = unroll
         self.forms = set() if forms is None else forms
-        self.cold, self.failed = WARM_UP, False
+        self.cold = WARM_UP
+        self.failed = False
         self.graphs: dict[int, Callable[[], None]] = {}  # steps -> what replays them
 
     def __call__(self, n: int) -> None:
         alone = n == 1
         if self.cold:
             warm = min(n, self.cold)
-            self.cold, n = self.cold - warm, n - warm
+            self.cold = self.cold - warm
+            n = n - warm
             self.warm_up(warm)
         for size in (self.unroll, 1):
             while n >= size and (size in self.graphs or not alone) and self._recorded(size):

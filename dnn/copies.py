@@ -49,7 +49,8 @@ def assembled(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
     """
     backend = get_backend(*backend) if isinstance(backend, tuple) else backend
     layers = [made_again(*layer) for layer in parts.layers]
-    got, expected = f"a {parts.model.__name__} cannot be copied", "a class with Sequential's constructor"
+    got = f"a {parts.model.__name__} cannot be copied"
+    expected = "a class with Sequential's constructor"
     with refusing(TypeError, got, expected, "use save and load_model"):
         model = parts.model(layers, backend=backend, **parts.settings)
     model.parameters.load(parts.arrays)
@@ -65,7 +66,8 @@ def training_config(network: Any) -> dict[str, Any] | None:
     """How a network is trained, as JSON values; None: it is not compiled."""
     if network.loss is None:
         return None
-    metrics, (l1, l2) = network.metrics, _penalties(network)
+    metrics = network.metrics
+    l1, l2 = _penalties(network)
     updates = network.backend.to_host(network.optimizer_state.control[UPDATES])[0]
     return {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
             "metrics": None if metrics is None else [metric.name for metric in metrics]}  # fmt: skip

@@ -64,11 +64,13 @@ class R2(Metric):
         w = xp.ones_like(t[:, :1]) if counts is None else counts[:, None]
         n = xp.sum(w, axis=0)
         mean = xp.sum(w * t, axis=0) / xp.clip(n, 1.0, None)
-        apart, wrong = xp.sum(w * (t - mean) ** 2, axis=0), xp.sum(w * (t - outputs) ** 2, axis=0)
+        apart = xp.sum(w * (t - mean) ** 2, axis=0)
+        wrong = xp.sum(w * (t - outputs) ** 2, axis=0)
         self.join(backend, kept, xp.concat([n, mean, apart, wrong]))
 
     def join(self, backend: Backend, kept: Array, other: Array) -> None:
-        (n, mean, apart, wrong), (n2, mean2, apart2, wrong2) = self._parts(kept), self._parts(other)
+        n, mean, apart, wrong = self._parts(kept)
+        n2, mean2, apart2, wrong2 = self._parts(other)
         both = backend.xp.clip(n + n2, 1.0, None)
         between = mean2 - mean
         apart += apart2 + between**2 * (n * n2 / both)
@@ -129,7 +131,8 @@ class _Own:
     function: Callable[[Array, Array], Array]
 
     def __call__(self, backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-        values, n = self.function(y, outputs), outputs.shape[0]
+        values = self.function(y, outputs)
+        n = outputs.shape[0]
         shape = tuple(getattr(values, "shape", ()))
         if shape == (n,):
             return backend.xp.astype(values, backend.dtype)
@@ -148,7 +151,8 @@ def metric_of(function: Callable[[Array, Array], Array], name: str | None = None
     """
     name = getattr(function, "__name__", "") if name is None else name
     if not (is_text(name) and name.isidentifier()) or name in RESERVED_NAMES or name.startswith("val_"):
-        got, others = f"a metric is named {shown(name)}", ", ".join(RESERVED_NAMES)
+        got = f"a metric is named {shown(name)}"
+        others = ", ".join(RESERVED_NAMES)
         raise InputError(got, f"a function made by def with a name of its own, other than {others}")
     return Metric(name, _Own(function))
 

@@ -32,20 +32,25 @@ class Parameters:
     def __init__(
         self, backend: Backend, shapes: Mapping[str, Shape], state: Mapping[str, Array] | None = None
     ) -> None:
-        self.backend, self.shapes, self.state = backend, dict(shapes), dict(state or {})
+        self.backend = backend
+        self.shapes = dict(shapes)
+        self.state = dict(state or {})
         step = _ALIGNMENT // np.dtype(backend.dtype_name).itemsize
-        self._starts, end = {}, 0
+        self._starts = {}
+        end = 0
         for name, shape in self.shapes.items():
             self._starts[name] = end
             end += -(-prod(shape) // step) * step
         if end > MOST:
             raise InputError(f"the network has {end} parameters, expected at most {MOST}")
-        self.values, self.gradients = backend.zeros(end), backend.zeros(end)
+        self.values = backend.zeros(end)
+        self.gradients = backend.zeros(end)
         self.value, self.gradient = self.views(self.values), self.views(self.gradients)
 
     def views(self, vector: Array) -> dict[str, Array]:
         """Name -> view of its shape into a vector that lies as the values do (an optimizer's, say)."""
-        view, places = self.backend.view, ((n, self._starts[n], shape) for n, shape in self.shapes.items())
+        view = self.backend.view
+        places = ((n, self._starts[n], shape) for n, shape in self.shapes.items())
         return {name: view(vector[start : start + prod(s)], s) for name, start, s in places}
 
     @property
@@ -71,7 +76,8 @@ class Parameters:
         if set(values) != set(arrays):
             raise InputError(f"weights are named {sorted(values)}, expected {sorted(arrays)}")
         for name, array in values.items():
-            shape, dtype = tuple(arrays[name].shape), dtype_name(arrays[name])
+            shape = tuple(arrays[name].shape)
+            dtype = dtype_name(arrays[name])
             if tuple(array.shape) != shape:
                 raise InputError(f"weights {name!r} have shape {tuple(array.shape)}, expected {shape}")
             if str(array.dtype) != dtype:

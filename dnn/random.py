@@ -19,7 +19,8 @@ _WORD = 0xFFFFFFFF
 def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
     """The key of the stream of this purpose ("weights", ...) and layer; InputError: not 0 <= seed < 2^64."""
     require(is_integer(seed) and 0 <= seed < 2**64, "seed", seed, "an integer from 0 to 2**64 - 1")
-    seed, out = int(seed), np.zeros(1, dtype=np.int64)
+    seed = int(seed)
+    out = np.zeros(1, dtype=np.int64)
     high, low = np.asarray([[zlib.crc32(purpose.encode())], [layer & _WORD]], dtype=np.int64)
     threefry(np, (seed & _WORD, seed >> 32), high, low, out)
     return int(out[0]) >> 32, int(out[0]) & _WORD
@@ -28,7 +29,8 @@ def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
 def random_integers(backend: Backend, key: Key, step: int, n: int) -> Array:
     """n integers of a stream's step, on the device: (n,) int64, uniform in [0, 2^63)."""
     xp = backend.xp
-    out, high = backend.zeros(n, dtype=xp.int64), xp.asarray([step], dtype=xp.int64, device=backend.device)
+    out = backend.zeros(n, dtype=xp.int64)
+    high = xp.asarray([step], dtype=xp.int64, device=backend.device)
     backend.kernel("threefry")(key, high, xp.arange(n, dtype=xp.int64, device=backend.device), out)
     return out
 

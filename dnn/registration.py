@@ -40,12 +40,15 @@ def register(thing: T, name: str | None = None) -> T:
     bases = {Layer: LAYERS, Loss: LOSSES, Optimizer: OPTIMIZERS, Schedule: SCHEDULES}
     base = next((base for base in bases if isinstance(part, type) and issubclass(part, base)), None)
     if base is not None:
-        table, usual = bases[base], part.__name__ if base is Layer else part.__dict__.get("name", "")
+        table = bases[base]
+        usual = part.__name__ if base is Layer else part.__dict__.get("name", "")
     elif isinstance(part, ActivationFunction):
-        table, usual = ACTIVATIONS, ""
+        table = ACTIVATIONS
+        usual = ""
     elif callable(part) and not isinstance(part, type):
         part = metric_of(part, name)
-        table, usual = METRICS, part.name
+        table = METRICS
+        usual = part.name
     else:
         kinds = "a subclass of Layer, Loss, Optimizer or Schedule, an ActivationFunction, or a function"
         raise InputError(f"{shown(thing)} cannot be registered", f"{kinds} of (y, outputs)")

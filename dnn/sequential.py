@@ -68,7 +68,8 @@ class Sequential(Network):
             l1, l2: the price of large weights (``dnn.optimizers.regularizers``); reported losses are without.
         Raises InputError: an unknown name, something else, or a loss that does not fit the last layer.
         """
-        loss, optimizer = get_loss(loss), get_optimizer(optimizer)
+        loss = get_loss(loss)
+        optimizer = get_optimizer(optimizer)
         self.set_goal(loss, optimizer, None if metrics is None else resolve_metrics(metrics), l1, l2)
 
     def fit(
@@ -102,8 +103,7 @@ class Sequential(Network):
             verbose: 1: a progress bar on a terminal, else a line an epoch; 2: lines; 0: nothing; "auto": the
                 bar where there is a terminal.
             blocks: each batch is cut into so many, a power of two, whose gradients are added in one order:
-                the same bits for any number of workers (``dnn.distributed.blocks``). They are computed one
-                after another, in one thread.
+                the same bits for any number of workers (``dnn.distributed.blocks``).
             workers: ``Workers.from_environment()`` in processes that torchrun started, each with the same
                 call; they share the blocks. See docs/workers.md.
 
@@ -118,7 +118,8 @@ class Sequential(Network):
         require_callbacks(callbacks)
         fits = resume is None or isinstance(resume, TrainingState)
         require(fits, "resume", resume, "a TrainingState", "read one with read_state")
-        epochs, batch_size = positive_integer("epochs", epochs), positive_integer("batch_size", batch_size)
+        epochs = positive_integer("epochs", epochs)
+        batch_size = positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()
         callbacks = [*callbacks, *(progress_of(verbose, callbacks) if workers.first else ())]
         if y is None and hasattr(x, "__iter__") and not hasattr(x, "shape"):  # batches, and no array

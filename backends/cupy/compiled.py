@@ -17,7 +17,8 @@ def elementwise(name: str) -> Any:
     """The cupy.ElementwiseKernel of this name; CuPy compiles it at its first call, for each dtype."""
     import cupy
 
-    text, head = sources.ELEMENTWISE[name], sources.arithmetic()
+    text = sources.ELEMENTWISE[name]
+    head = sources.arithmetic()
     return cupy.ElementwiseKernel(*text, f"dnn_{name}", preamble=head, no_return=True)
 
 
@@ -46,7 +47,8 @@ def element_types(name: str, arguments: tuple[Any, ...]) -> tuple[str, str]:
         if dtype not in expected or not argument.flags.c_contiguous:
             raise TypeError(f"{name} got an array of {dtype}, expected {' or '.join(expected)}, C-contiguous")
         found[kind] = dtype
-    real, pixel = found["REAL*"], found.get("PIXEL*", found["REAL*"])
+    real = found["REAL*"]
+    pixel = found.get("PIXEL*", found["REAL*"])
     if pixel not in ("uint8", real):
         raise TypeError(f"{name} got an array of {pixel}, expected uint8 or {real}")
     return sources.CTYPES[real], sources.CTYPES[pixel]

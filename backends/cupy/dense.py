@@ -62,8 +62,10 @@ def softmax_cross_entropy(
     batch = logits.shape[0]
     if batch == 0:  # CUDA refuses an empty grid
         return
-    blocks, reads = (-(-batch // ROWS_A_BLOCK),), (xp.ascontiguousarray(a) for a in (logits, targets))
-    name, sizes = f"softmax_cross_entropy_{kind}", logits.shape
+    blocks = (-(-batch // ROWS_A_BLOCK),)
+    reads = (xp.ascontiguousarray(a) for a in (logits, targets))
+    name = f"softmax_cross_entropy_{kind}"
+    sizes = logits.shape
     compiled.launch(name, blocks, (32, ROWS_A_BLOCK), *reads, *sizes, losses, dlogits)
 
 

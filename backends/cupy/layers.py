@@ -14,7 +14,8 @@ PARTS = 64  # into which rows are cut to be added up, so that few columns fill a
 
 def _blocks(x: Array, W: Array, windows: Pair) -> Iterator[tuple[slice, Pair]]:
     """Some images at a time, and the size of their windows as rows: (n rows columns, h w n_in)."""
-    batch, numbers = x.shape[0], windows[0] * windows[1]
+    batch = x.shape[0]
+    numbers = windows[0] * windows[1]
     h, w, n_in, _ = W.shape
     step = max(1, UNFOLDED // max(1, numbers * h * w * n_in))
     for start in range(0, batch, step):
@@ -29,10 +30,13 @@ def _geometry(images: Array, W: Array, windows: Pair, strides: Pair, padding: Pa
 
 
 def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
-    n_out, windows = W.shape[3], z.shape[1:3]
-    geometry, flat = _geometry(x, W, windows, strides, padding), xp.reshape(W, (-1, n_out))
+    n_out = W.shape[3]
+    windows = z.shape[1:3]
+    geometry = _geometry(x, W, windows, strides, padding)
+    flat = xp.reshape(W, (-1, n_out))
     for part, size in _blocks(x, W, windows):
-        unfolded, out = xp.empty(size, dtype=x.dtype), xp.reshape(z[part], (-1, n_out))
+        unfolded = xp.empty(size, dtype=x.dtype)
+        out = xp.reshape(z[part], (-1, n_out))
         compiled.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
         xp.matmul(unfolded, flat, out=out)
         compiled.elementwise("bias_activation")(KINDS.index("linear"), b, out)
@@ -41,12 +45,16 @@ def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Paddin
 def conv2d_backward(
     xp: Any, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
 ) -> None:
-    (dW, db, dx), n_out, windows = gradients, W.shape[3], dz.shape[1:3]
-    geometry, flat = _geometry(x, W, windows, strides, padding), xp.reshape(W, (-1, n_out))
+    dW, db, dx = gradients
+    n_out = W.shape[3]
+    windows = dz.shape[1:3]
+    geometry = _geometry(x, W, windows, strides, padding)
+    flat = xp.reshape(W, (-1, n_out))
     total = xp.zeros(flat.shape, dtype=W.dtype)
     db[...] = 0.0
     for part, size in _blocks(x, W, windows):
-        unfolded, d = xp.empty(size, dtype=x.dtype), xp.reshape(dz[part], (-1, n_out))
+        unfolded = xp.empty(size, dtype=x.dtype)
+        d = xp.reshape(dz[part], (-1, n_out))
         compiled.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
         total += xp.matmul(unfolded.T, d)
         db += _column_sums(xp, d)
@@ -67,7 +75,8 @@ def _column_sums(xp: Any, x: Array) -> Array:
 def batch_norm(
     xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, kept: Arrays, y: Array
 ) -> None:
-    n, total = x.shape[0], _column_sums(xp, x)
+    n = x.shape[0]
+    total = _column_sums(xp, x)
     compiled.elementwise("centred_square")(x, total, n, y)
     compiled.elementwise("batch_statistics")(total, _column_sums(xp, y), n, *settings, *kept, *running)
     compiled.elementwise("batch_normalized")(x, *kept, gamma, beta, y)

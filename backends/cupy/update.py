@@ -93,7 +93,8 @@ class Update:
         blocks = 0
         for i, (layer, dz) in enumerate(zip(plan.layers, self.errors, strict=True)):
             n_in, n_out = layer.W.shape
-            first, second = layer.slots[0], layer.slots[-1]
+            first = layer.slots[0]
+            second = layer.slots[-1]
             places = [self.outputs[i - 1] if i else None, dz, layer.W, first[0], second[0]]
             places += [layer.b, first[1], second[1]]
             rows.append([*map(address, places), n_in, n_out, blocks])

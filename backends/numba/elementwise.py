@@ -59,15 +59,20 @@ def slope(dz, y, kind):  # type: ignore[no-untyped-def]
 def cross_entropy(logits, targets, index):  # type: ignore[no-untyped-def]
     """(sum of the losses, right answers); ``logits`` (B, C) become dz = (softmax - target) / B."""
     f = np.float32
-    rows, loss, right = f(logits.shape[0]), f(0.0), f(0.0)
+    rows = f(logits.shape[0])
+    loss = f(0.0)
+    right = f(0.0)
     for i in range(logits.shape[0]):
-        row, target = logits[i], targets[index[i]]
+        row = logits[i]
+        target = targets[index[i]]
         best = 0
         for j in range(row.shape[0]):
             first_nan = row[j] != row[j] and row[best] == row[best]
             if row[j] > row[best] or first_nan:  # as argmax
                 best = j
-        top, picked, total = row[best], row[target], f(0.0)
+        top = row[best]
+        picked = row[target]
+        total = f(0.0)
         for j in range(row.shape[0]):
             row[j] = np.exp(row[j] - top)
             total += row[j]

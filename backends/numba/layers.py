@@ -34,7 +34,8 @@ def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
 
 @compiled
 def _threefry(keys, high, low, out):  # type: ignore[no-untyped-def]
-    a, b = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
+    a = np.empty(BLOCK, np.uint32)
+    b = np.empty(BLOCK, np.uint32)
     for start in range(0, out.shape[0], BLOCK):
         n = min(BLOCK, out.shape[0] - start)
         for i in range(n):
@@ -88,11 +89,15 @@ def smooth_moves(xp: Any, bits: Array, rows: Array, columns: Array, strength: fl
 
 @exactly
 def _warp(x, matrix, moves, y):  # type: ignore[no-untyped-def]
-    f, (batch, height, width, channels) = x.dtype.type, x.shape
-    middle, centre = f(0.5 * (height - 1)), f(0.5 * (width - 1))
+    f = x.dtype.type
+    batch, height, width, channels = x.shape
+    middle = f(0.5 * (height - 1))
+    centre = f(0.5 * (width - 1))
     # A border of two zeros on each side: where all four neighbours are outside, they are in it.
     wide = np.zeros((height + 4) * (width + 4) * channels, x.dtype)
-    place, low, far = np.empty(width, np.int32), np.empty(width, x.dtype), np.empty(width, x.dtype)
+    place = np.empty(width, np.int32)
+    low = np.empty(width, x.dtype)
+    far = np.empty(width, x.dtype)
     line = (width + 4) * channels
     for k in range(batch):
         wide.reshape(height + 4, width + 4, channels)[2:-2, 2:-2] = x[k]
@@ -103,13 +108,17 @@ def _warp(x, matrix, moves, y):  # type: ignore[no-untyped-def]
                 right = f(q) - centre
                 row = a * down + b * right + middle + moves[k, 0, p, q]
                 column = c * down + d * right + centre + moves[k, 1, p, q]
-                row, column = min(max(row, f(-2)), f(height)), min(max(column, f(-2)), f(width))
-                top, left = np.floor(row), np.floor(column)
+                row = min(max(row, f(-2)), f(height))
+                column = min(max(column, f(-2)), f(width))
+                top = np.floor(row)
+                left = np.floor(column)
                 low[q], far[q] = row - top, column - left
                 place[q] = (np.int32(top) + 2) * line + (np.int32(left) + 2) * channels
             for channel in range(channels):
                 for q in range(width):
-                    at, above, before = place[q] + channel, f(1) - low[q], f(1) - far[q]
+                    at = place[q] + channel
+                    above = f(1) - low[q]
+                    before = f(1) - far[q]
                     total = wide[at] * (above * before) + wide[at + channels] * (above * far[q])
                     total += wide[at + line] * (low[q] * before)
                     y[k, p, q, channel] = total + wide[at + line + channels] * (low[q] * far[q])

@@ -15,7 +15,9 @@ from numba.extending import intrinsic
 
 from backends.numba.compiling import part
 
-I64, F32, POINTER = ir.IntType(64), ir.FloatType(), ir.IntType(8).as_pointer()
+I64 = ir.IntType(64)
+F32 = ir.FloatType()
+POINTER = ir.IntType(8).as_pointer()
 int64 = types.int64
 # The number of Linux's system call; 0: none that is known here.
 FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), 0) if sys.platform == "linux" else 0
@@ -85,9 +87,11 @@ def gemm(builder, call, flipped_a, flipped_b, m, n, k, a, lda, b, ldb, c, ldc): 
 
     Integers are passed in registers and words of 64 bits, of which a BLAS of 32-bit integers reads half.
     """
-    rows, plain = ir.Constant(I64, 101), ir.Constant(I64, 111)  # CblasRowMajor, CblasNoTrans; 112: CblasTrans
+    rows = ir.Constant(I64, 101)
+    plain = ir.Constant(I64, 111)  # CblasRowMajor, CblasNoTrans; 112: CblasTrans
     flips = builder.add(flipped_a, plain), builder.add(flipped_b, plain)
-    one, zero = ir.Constant(F32, 1.0), ir.Constant(F32, 0.0)
+    one = ir.Constant(F32, 1.0)
+    zero = ir.Constant(F32, 0.0)
     _called(builder, ir.VoidType(), call, rows, *flips, m, n, k, one, a, lda, b, ldb, zero, c, ldc)
 
 
@@ -111,4 +115,6 @@ def _line_of(dtype: Any) -> Any:
     return line
 
 
-line, words, numbers = _line_of(np.float32), _line_of(np.int64), _line_of(np.int32)
+line = _line_of(np.float32)
+words = _line_of(np.int64)
+numbers = _line_of(np.int32)

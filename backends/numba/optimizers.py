@@ -72,7 +72,8 @@ def _floor(control: Array) -> Any:
 
 
 def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (velocity,), (momentum, nesterov) = slots, settings
+    (velocity,) = slots
+    momentum, nesterov = settings
     if momentum == 0.0:
         numpy_optimizers.sgd(xp, p, g, slots, control, settings)
         return
@@ -91,7 +92,8 @@ def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: N
 
 
 def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (total,), (epsilon,) = slots, settings
+    (total,) = slots
+    (epsilon,) = settings
     control[UPDATES] += 1.0
     _adagrad(p, g, total, control[RATE][0], p.dtype.type(epsilon), _floor(control))
 

@@ -54,8 +54,10 @@ def _made(given: Given) -> tuple[np.ndarray, list[np.ndarray]]:
                 value = value.ctypes.data
             record[name] = 0 if value is None else value
 
-    rows, (examples, inner) = given.order.shape[1], given.x.shape
-    plan, layers = np.zeros(1, Plan), np.zeros(len(given.layers), Layer)
+    rows = given.order.shape[1]
+    examples, inner = given.x.shape
+    plan = np.zeros(1, Plan)
+    layers = np.zeros(len(given.layers), Layer)
     for record, layer in zip(layers, given.layers, strict=True):
         n_in, n_out = layer.W.shape
         (mW, mb), (vW, vb) = layer.slots

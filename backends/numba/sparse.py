@@ -33,9 +33,12 @@ def fill(row, scale, out):  # type: ignore[no-untyped-def]
 @part
 def between(plan, row, places, kept, low, high):  # type: ignore[no-untyped-def]
     """The same of these columns of a row that is compressed already."""
-    ends, n = words(plan.ends, plan.examples + 1), 0
-    first, many = 4 * ends[row], ends[row + 1] - ends[row]
-    columns, values = numbers(plan.columns + first, many), line(plan.x + first, many)
+    ends = words(plan.ends, plan.examples + 1)
+    n = 0
+    first = 4 * ends[row]
+    many = ends[row + 1] - ends[row]
+    columns = numbers(plan.columns + first, many)
+    values = line(plan.x + first, many)
     for i in range(many):
         if low <= columns[i] < high:
             places[n] = columns[i] - low
@@ -47,8 +50,11 @@ def between(plan, row, places, kept, low, high):  # type: ignore[no-untyped-def]
 @part
 def pick(plan, index, mine, low, high):  # type: ignore[no-untyped-def]
     """These columns of the batch: whole, or what is not 0. ``mine``: numbers before the worker's own."""
-    n, width, examples = plan.inner, high - low, plan.examples
-    whole, small = floats(plan.x, examples, n), carray(at(plan.x), (examples, n), np.uint8)
+    n = plan.inner
+    width = high - low
+    examples = plan.examples
+    whole = floats(plan.x, examples, n)
+    small = carray(at(plan.x), (examples, n), np.uint8)
     counts = numbers(plan.counts + 4 * mine, plan.rows)
     for i in range(plan.rows):
         where = 4 * (mine + width * i)
@@ -70,9 +76,11 @@ def pick(plan, index, mine, low, high):  # type: ignore[no-untyped-def]
 @part
 def turn(plan, mine, width):  # type: ignore[no-untyped-def]
     """The worker's part of the compressed batch, column after column: that of k begins at ``starts[k]``."""
-    counts, starts = numbers(plan.counts + 4 * mine, plan.rows), numbers(plan.starts + 4 * mine, width + 2)
+    counts = numbers(plan.counts + 4 * mine, plan.rows)
+    starts = numbers(plan.starts + 4 * mine, width + 2)
     heights = numbers(plan.heights + 4 * mine, plan.rows * width)
-    turned, ends = line(plan.turned + 4 * mine, plan.rows * width), starts[1:]
+    turned = line(plan.turned + 4 * mine, plan.rows * width)
+    ends = starts[1:]
     starts[:] = 0
     for i in range(plan.rows):
         for k in numbers(plan.places + 4 * (mine + width * i), counts[i]):
@@ -81,7 +89,8 @@ def turn(plan, mine, width):  # type: ignore[no-untyped-def]
         starts[k + 2] += starts[k + 1]
     for i in range(plan.rows):
         where = 4 * (mine + width * i)
-        places, kept = numbers(plan.places + where, counts[i]), line(plan.batch + where, counts[i])
+        places = numbers(plan.places + where, counts[i])
+        kept = line(plan.batch + where, counts[i])
         for t in range(places.shape[0]):
             place = ends[places[t]]
             heights[place] = i
@@ -96,16 +105,29 @@ def add_rows(which, values, rows, out):  # type: ignore[no-untyped-def]
     whole = n // 8
     for t in range(whole):
         i = 8 * t
-        a, b, c, d = values[i], values[i + 1], values[i + 2], values[i + 3]
-        e, f, g, h = values[i + 4], values[i + 5], values[i + 6], values[i + 7]
-        ra, rb, rc, rd = rows[which[i]], rows[which[i + 1]], rows[which[i + 2]], rows[which[i + 3]]
-        re, rf, rg, rh = rows[which[i + 4]], rows[which[i + 5]], rows[which[i + 6]], rows[which[i + 7]]
+        a = values[i]
+        b = values[i + 1]
+        c = values[i + 2]
+        d = values[i + 3]
+        e = values[i + 4]
+        f = values[i + 5]
+        g = values[i + 6]
+        h = values[i + 7]
+        ra = rows[which[i]]
+        rb = rows[which[i + 1]]
+        rc = rows[which[i + 2]]
+        rd = rows[which[i + 3]]
+        re = rows[which[i + 4]]
+        rf = rows[which[i + 5]]
+        rg = rows[which[i + 6]]
+        rh = rows[which[i + 7]]
         for j in range(out.shape[0]):
             out[j] += (
                 a * ra[j] + b * rb[j] + c * rc[j] + d * rd[j] + e * re[j] + f * rf[j] + g * rg[j] + h * rh[j]
             )
     for i in range(8 * whole, n):
-        a, ra = values[i], rows[which[i]]
+        a = values[i]
+        ra = rows[which[i]]
         for j in range(out.shape[0]):
             out[j] += a * ra[j]
 
@@ -123,7 +145,8 @@ def zeros_of(rows, out):  # type: ignore[no-untyped-def]
 @part
 def sparse_product(plan, W, out, start, mine):  # type: ignore[no-untyped-def]
     """out = x W for the worker's part of x and its rows W; start: what ``zeros_of`` these makes."""
-    counts, width = numbers(plan.counts + 4 * mine, plan.rows), W.shape[0]
+    counts = numbers(plan.counts + 4 * mine, plan.rows)
+    width = W.shape[0]
     for i in range(plan.rows):
         where = 4 * (mine + width * i)
         out[i] = start

@@ -23,7 +23,8 @@ class Team:
     """One for the process, as its BLAS is one for the process; a worker for each of the BLAS's threads."""
 
     def __init__(self, blas: Blas) -> None:
-        self.blas, self._quota = blas, _quota()
+        self.blas = blas
+        self._quota = _quota()
         self._forget()
         atexit.register(self._close)
         if hasattr(os, "register_at_fork"):
@@ -49,7 +50,8 @@ class Team:
 
     def _forget(self) -> None:
         """Have no workers; a fork has none of its parent's threads."""
-        self._lock, self._size = threading.Lock(), 0
+        self._lock = threading.Lock()
+        self._size = 0
         self._threads: list[threading.Thread] = []
 
     def _resize(self, size: int) -> None:
@@ -69,7 +71,8 @@ class Team:
             serve(self._mail, 0, 0, 0)
             for thread in self._threads:
                 thread.join()
-        self._threads, self._size = [], 0
+        self._threads = []
+        self._size = 0
 
 
 def _quota() -> int:

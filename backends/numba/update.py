@@ -45,14 +45,17 @@ def own(plan, low):  # type: ignore[no-untyped-def]
 @part
 def join(mail, plan, layer, y, low, high):  # type: ignore[no-untyped-def]
     """y = f(x W + b) in these columns, which ``y`` (B, high - low) holds, from all workers' parts of x W."""
-    size, rows, n = mail[SIZE], plan.rows, layer.n_out
+    size = mail[SIZE]
+    rows = plan.rows
+    n = layer.n_out
     b = line(layer.b, n)[low:high]
     for worker in range(size):
         first, end = share(layer.n_in, worker, size)
         if end > first:
             p = floats(layer.parts + 4 * rows * n * worker, rows, n)
             for i in range(rows):
-                out, row = y[i], p[i, low:high]
+                out = y[i]
+                row = p[i, low:high]
                 if worker == 0:
                     for j in range(out.shape[0]):
                         out[j] = row[j] + b[j]
@@ -67,8 +70,12 @@ def join(mail, plan, layer, y, low, high):  # type: ignore[no-untyped-def]
 def advanced(plan):  # type: ignore[no-untyped-def]
     """(the control array after this update, what ``adam`` takes)."""
     before = line(plan.control, 4)
-    rate, c1, c2, updates = before[0], before[1], before[2], before[3]
-    rates, one = line(plan.rates, plan.changes), np.float32(1)
+    rate = before[0]
+    c1 = before[1]
+    c2 = before[2]
+    updates = before[3]
+    rates = line(plan.rates, plan.changes)
+    one = np.float32(1)
     if plan.changes > 1:
         rate = rates[min(np.int64(updates), plan.changes - 1)]
     c1 = plan.beta1 * c1 + plan.rest1
@@ -76,7 +83,8 @@ def advanced(plan):  # type: ignore[no-untyped-def]
     updates += one
     root = np.sqrt(c2)
     floor = plan.floor if np.int64(updates) % plan.every == 0 else np.float32(0)
-    betas, keep = (plan.beta1, plan.rest1, plan.beta2, plan.rest2), one - rate * plan.decay
+    betas = (plan.beta1, plan.rest1, plan.beta2, plan.rest2)
+    keep = one - rate * plan.decay
     return (rate, c1, c2, updates), (rate / c1 * root, *betas, plan.epsilon * root, floor, keep)
 
 
@@ -91,32 +99,43 @@ def learn_bias(layer, dz, scratch, step, low, high):  # type: ignore[no-untyped-
             row = dz[i, low:high]
             for j in range(n):
                 total[j] += row[j]
-        b, m, v = line(layer.b + 4 * low, n), line(layer.mb + 4 * low, n), line(layer.vb + 4 * low, n)
+        b = line(layer.b + 4 * low, n)
+        m = line(layer.mb + 4 * low, n)
+        v = line(layer.vb + 4 * low, n)
         adam(b, total, m, v, step)
 
 
 @part
 def learn(mail, plan, layer, x, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
     """dW = x^T dz in these rows and a step of W right behind, some rows at a time; x (B, high - low)."""
-    n, width = layer.n_out, high - low
+    n = layer.n_out
+    width = high - low
     for k in range(0, width, CHUNK):
-        rows, where = min(CHUNK, width - k), 4 * n * (low + k)
+        rows = min(CHUNK, width - k)
+        where = 4 * n * (low + k)
         size = n * rows
         gemm(mail[SGEMM], 1, 0, rows, n, plan.rows, x + 4 * k, width, dz, n, scratch, n)
-        w, m, v = line(layer.W + where, size), line(layer.mW + where, size), line(layer.vW + where, size)
+        w = line(layer.W + where, size)
+        m = line(layer.mW + where, size)
+        v = line(layer.vW + where, size)
         adam(w, line(scratch, size), m, v, step)
 
 
 @part
 def learn_sparse(plan, layer, dz, scratch, spoiled, step, mine, low, high):  # type: ignore[no-untyped-def]
     """The same of the first layer, whose x is compressed; and ``spoiled`` of the rows as they become."""
-    n, width = layer.n_out, high - low
-    starts, dz = numbers(plan.starts + 4 * mine, width + 2), floats(dz, plan.rows, n)
-    zeros, g = line(scratch, n), line(scratch + 4 * n, n)
+    n = layer.n_out
+    width = high - low
+    starts = numbers(plan.starts + 4 * mine, width + 2)
+    dz = floats(dz, plan.rows, n)
+    zeros = line(scratch, n)
+    g = line(scratch + 4 * n, n)
     zeros_of(dz, zeros)
     spoiled[:] = np.float32(0)
     for k in range(width):
-        first, many, where = 4 * (mine + starts[k]), starts[k + 1] - starts[k], 4 * n * (low + k)
+        first = 4 * (mine + starts[k])
+        many = starts[k + 1] - starts[k]
+        where = 4 * n * (low + k)
         g[:] = zeros
         add_rows(numbers(plan.heights + first, many), line(plan.turned + first, many), dz, g)
         W = line(layer.W + where, n)
@@ -128,13 +147,16 @@ def learn_sparse(plan, layer, dz, scratch, spoiled, step, mine, low, high):  # t
 @part
 def forward(mail, plan, layers, worker, spoiled, fresh):  # type: ignore[no-untyped-def]
     """All workers' ``parts`` of each layer's product, and the worker's own ``inputs`` of each."""
-    size, rows = mail[SIZE], plan.rows
+    size = mail[SIZE]
+    rows = plan.rows
     for t in range(plan.depth):
         layer = layers[t]
         low, high = share(layer.n_in, worker, size)
-        n, width = layer.n_out, high - low
+        n = layer.n_out
+        width = high - low
         mine = own(plan, low)
-        x, out = layer.inputs + 4 * mine, layer.parts + 4 * rows * n * worker
+        x = layer.inputs + 4 * mine
+        out = layer.parts + 4 * rows * n * worker
         if t:
             below = layers[t - 1]
             join(mail, plan, below, floats(x, rows, width), low, high)
@@ -152,20 +174,25 @@ def forward(mail, plan, layers, worker, spoiled, fresh):  # type: ignore[no-unty
 @part
 def backward(mail, plan, layers, worker, dz, scratch, spoiled, step):  # type: ignore[no-untyped-def]
     """From the worker's copy of the last dz: each layer's gradients and a step, from the last one down."""
-    size, rows, depth = mail[SIZE], plan.rows, plan.depth
+    size = mail[SIZE]
+    rows = plan.rows
+    depth = plan.depth
     for t in range(depth - 1, -1, -1):
         layer = layers[t]
         n = layer.n_out
         low, high = share(layer.n_in, worker, size)
-        width, x = high - low, layer.inputs + 4 * own(plan, low)
+        width = high - low
+        x = layer.inputs + 4 * own(plan, low)
         if t < depth - 1:
             dz = layer.dz
         if t:
             below = layers[t - 1]
             if width > 0:
-                W, out = layer.W + 4 * n * low, below.dz + 4 * low
+                W = layer.W + 4 * n * low
+                out = below.dz + 4 * low
                 gemm(mail[SGEMM], 0, 1, rows, width, n, dz, n, W, n, out, layer.n_in)
-                inputs, dx = floats(x, rows, width), floats(below.dz, rows, layer.n_in)
+                inputs = floats(x, rows, width)
+                dx = floats(below.dz, rows, layer.n_in)
                 for i in range(rows):
                     slope(dx[i, low:high], inputs[i], below.kind)
         if width > 0 and plan.sparse and t == 0:

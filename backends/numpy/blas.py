@@ -50,7 +50,8 @@ def _openblas() -> Blas | None:
             lines = [line.strip() for line in file if "openblas" in line.rpartition("/")[2]]
     except OSError:
         return None
-    paths, home = {line.split(maxsplit=5)[-1] for line in lines}, str(Path(np.__file__).parents[1])
+    paths = {line.split(maxsplit=5)[-1] for line in lines}
+    home = str(Path(np.__file__).parents[1])
     for path in sorted(paths, key=lambda path: (not path.startswith(f"{home}/numpy"), path)):
         try:
             library = ctypes.CDLL(path)

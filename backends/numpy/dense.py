@@ -121,7 +121,8 @@ def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array)
     highs, lows = (np.broadcast_to(words, out.shape) for words in (high, low))
     for start in range(0, out.size, BLOCK):
         part = slice(start, start + BLOCK)
-        x0, x1 = highs[part].astype(np.uint32) + keys[0], lows[part].astype(np.uint32) + keys[1]
+        x0 = highs[part].astype(np.uint32) + keys[0]
+        x1 = lows[part].astype(np.uint32) + keys[1]
         scratch = np.empty_like(x0)
         for group in range(5):
             for r in ROTATIONS[group % 2]:

@@ -98,7 +98,9 @@ def warp_images(xp: Any, x: Array, matrix: Array, moves: Array, y: Array) -> Non
 def batch_norm(
     xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, kept: Arrays, y: Array
 ) -> None:
-    (running_mean, running_variance), (momentum, epsilon), (mean, inverse) = running, settings, kept
+    running_mean, running_variance = running
+    momentum, epsilon = settings
+    mean, inverse = kept
     n = x.shape[0]
     np.divide(column_sums(x), n, out=mean)
     np.subtract(x, mean, out=y)
@@ -113,7 +115,8 @@ def batch_norm(
 
 
 def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
-    (mean, inverse), (dgamma, dbeta, dx) = kept, gradients
+    mean, inverse = kept
+    dgamma, dbeta, dx = gradients
     n = x.shape[0]
     normal = x - mean
     normal *= inverse

@@ -67,7 +67,8 @@ def _scaled(x: Array, square: Array, floor: Any, out: Array) -> None:
 
 
 def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (velocity,), (momentum, nesterov) = slots, settings
+    (velocity,) = slots
+    momentum, nesterov = settings
     control[UPDATES] += 1.0
     rate = control[RATE]
     for pb, gb, vb, s in _blocks(p, g, velocity):
@@ -112,7 +113,8 @@ def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: N
 
 
 def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (total,), (epsilon,) = slots, settings
+    (total,) = slots
+    (epsilon,) = settings
     control[UPDATES] += 1.0
     for pb, gb, tb, s in _blocks(p, g, total):
         tb += np.multiply(gb, gb, out=s)
@@ -123,7 +125,8 @@ def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
 
 
 def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (v, velocity), (decay, epsilon, momentum) = slots, settings
+    v, velocity = slots
+    decay, epsilon, momentum = settings
     control[UPDATES] += 1.0
     for pb, gb, vb, ub, s in _blocks(p, g, v, velocity):
         _average(control, vb, decay, np.multiply(gb, gb, out=s), s)

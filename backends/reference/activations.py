@@ -23,7 +23,8 @@ from backends.table import Table
 
 LEAK = 0.01  # slope of leaky_relu below 0, torch's default
 FAR = 1000.0  # beyond +-this gelu' and silu' are 0 or 1 to the last bit; clipped, no square overflows
-_GELU_SLOPE, _GELU_CUBIC = 2.0 * sqrt(2.0 / pi), 0.044715
+_GELU_SLOPE = 2.0 * sqrt(2.0 / pi)
+_GELU_CUBIC = 0.044715
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,8 @@ def spread(xp: Any, W: Array, dilation: Pair) -> Array:
 
 def groups(x: Array, W: Array) -> Iterator[tuple[slice, slice]]:
     """For each group of channels which of x and which of z: n_in / groups is the third length of W."""
-    inputs, count = W.shape[2], x.shape[3] // W.shape[2]
+    inputs = W.shape[2]
+    count = x.shape[3] // W.shape[2]
     outputs = W.shape[3] // count
     for g in range(count):
         yield slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs)
@@ -95,10 +96,12 @@ def grouped_conv2d_backward(
     """``conv2d_backward`` for such. Reads dz (B, rows, columns, n_out), x, W; writes the gradients: dW, db of
     the shapes of W, b, and dx (B, H, W, n_in) unless that is None.
     """
-    (dW, db, dx), (d, e) = gradients, dilation
+    dW, db, dx = gradients
+    d, e = dilation
     wide = spread(xp, W, dilation)
     for of_x, of_z in groups(x, W):
-        d_wide, d_bias = xp.zeros_like(wide[..., of_z]), xp.zeros_like(db[of_z])
+        d_wide = xp.zeros_like(wide[..., of_z])
+        d_bias = xp.zeros_like(db[of_z])
         d_part = None if dx is None else xp.zeros_like(dx[..., of_x])
         made = d_wide, d_bias, d_part
         conv2d_backward(xp, dz[..., of_z], x[..., of_x], wide[..., of_z], strides, padding, made)

@@ -72,7 +72,8 @@ def sigmoid_cross_entropy(
     gradient of their mean is (p - t) / (B C).
     Reads logits (B, C) and targets (B,) int64 or (B, C); writes losses (B,) and dlogits (B, C).
     """
-    z, t = logits, as_dense(xp, kind, targets, logits)
+    z = logits
+    t = as_dense(xp, kind, targets, logits)
     e = xp.exp(-xp.abs(z))
     missed = xp.where(z < 0, -t, 1.0 - t)
     linear = xp.where(missed == 0, xp.zeros_like(z), z * missed)  # max(z, 0) - z t; a NaN stays in e

@@ -22,7 +22,9 @@ def batch_norm(
     Reads x (N, n), gamma, beta (n,), running: mean and variance (n,), and settings: momentum and epsilon;
     writes running, kept: mean and inverse (n,), and y (N, n).
     """
-    (running_mean, running_variance), (momentum, epsilon), (mean, inverse) = running, settings, kept
+    running_mean, running_variance = running
+    momentum, epsilon = settings
+    mean, inverse = kept
     n = x.shape[0]
     mean[...] = xp.mean(x, axis=0)
     centred = x - mean
@@ -40,7 +42,8 @@ def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array
     Reads dy, x (N, n), kept: mean and inverse (n,), gamma (n,); writes the gradients: dgamma, dbeta (n,) and
     dx (N, n; may be dy itself) unless that is None.
     """
-    (mean, inverse), (dgamma, dbeta, dx) = kept, gradients
+    mean, inverse = kept
+    dgamma, dbeta, dx = gradients
     n = x.shape[0]
     normal = (x - mean) * inverse
     dgamma[...] = xp.sum(dy * normal, axis=0)
@@ -70,7 +73,8 @@ def layer_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array
     Reads dy, x (N, n), kept: mean and inverse (N,), gamma (n,); writes the gradients: dgamma, dbeta (n,) and
     dx (N, n; may be dy itself) unless that is None.
     """
-    (mean, inverse), (dgamma, dbeta, dx) = kept, gradients
+    mean, inverse = kept
+    dgamma, dbeta, dx = gradients
     normal = (x - mean[:, None]) * inverse[:, None]
     dgamma[...] = xp.sum(dy * normal, axis=0)
     dbeta[...] = xp.sum(dy, axis=0)

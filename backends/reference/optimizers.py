@@ -41,7 +41,8 @@ def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Nu
     v = momentum v + g; p = p - rate v, or with Nesterov p = p - rate (g + momentum v)
     (Sutskever et al. 2013). With momentum 0 the velocity is neither read nor written.
     """
-    (velocity,), (momentum, nesterov) = slots, settings
+    (velocity,) = slots
+    momentum, nesterov = settings
     rate = control[RATE]
     control[UPDATES] = control[UPDATES] + 1.0
     if momentum == 0.0:
@@ -65,7 +66,9 @@ def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: N
     control[BIAS_1] = beta1 * control[BIAS_1] + (1.0 - beta1)
     control[BIAS_2] = beta2 * control[BIAS_2] + (1.0 - beta2)
     control[UPDATES] = control[UPDATES] + 1.0
-    rate, c1, c2 = control[RATE], control[BIAS_1], control[BIAS_2]
+    rate = control[RATE]
+    c1 = control[BIAS_1]
+    c2 = control[BIAS_2]
     m[...] = _flushed(xp, beta1 * m + (1.0 - beta1) * g, control[UPDATES])
     v[...] = _flushed(xp, beta2 * v + (1.0 - beta2) * (g * g), control[UPDATES])
     if largest:
@@ -103,7 +106,8 @@ def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
 
     total = total + g^2;  p = p - rate g / (sqrt(total) + epsilon)
     """
-    (total,), (epsilon,) = slots, settings
+    (total,) = slots
+    (epsilon,) = settings
     control[UPDATES] = control[UPDATES] + 1.0
     total[...] = _flushed(xp, total + g * g, control[UPDATES])
     p[...] = p - control[RATE] * (g / (xp.sqrt(total) + epsilon))

@@ -18,7 +18,8 @@ def max_pool2d(
     Reads x (B, H, W, C); writes y (B, rows, columns, C) and index (B, rows, columns, C) int64, the place
     row * W + column of the maximum in its image.
     """
-    width, windows = x.shape[2], (y.shape[1], y.shape[2])
+    width = x.shape[2]
+    windows = (y.shape[1], y.shape[2])
     wide = pad(xp, x, padding, -float("inf"))
     down, across = starts(xp, strides, padding, windows, x.device)
     y[...] = -float("inf")
@@ -39,7 +40,8 @@ def max_pool2d_backward(
 
     Reads dy and index (B, rows, columns, C) as ``max_pool2d`` left it; writes dx (B, H, W, C).
     """
-    width, windows = dx.shape[2], (dy.shape[1], dy.shape[2])
+    width = dx.shape[2]
+    windows = (dy.shape[1], dy.shape[2])
     wide = xp.zeros_like(pad(xp, dx, padding))
     down, across = starts(xp, strides, padding, windows, dy.device)
     zero = xp.zeros_like(dy)

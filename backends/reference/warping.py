@@ -44,7 +44,8 @@ def warp_images(xp: Any, x: Array, matrix: Array, moves: Array, y: Array) -> Non
     batch, height, width, channels = x.shape
     m = xp.reshape(matrix, (batch, 2, 2, 1, 1))
     down, right = (xp.arange(n, dtype=x.dtype, device=x.device) - 0.5 * (n - 1) for n in (height, width))
-    shares, places = [], []  # down and across: of the first neighbour and of the next; the first one's place
+    shares = []
+    places = []  # down and across: of the first neighbour and of the next; the first one's place
     for i, n in enumerate((height, width)):
         place = m[:, i, 0, ...] * down[:, None] + m[:, i, 1, ...] * right + 0.5 * (n - 1) + moves[:, i, ...]
         place = xp.clip(place, -2.0, float(n))  # beyond this only the border of zeros is seen
@@ -54,7 +55,8 @@ def warp_images(xp: Any, x: Array, matrix: Array, moves: Array, y: Array) -> Non
     wide = xp.reshape(pad(xp, x, ((2, 2), (2, 2))), (-1, channels))
     line = width + 4
     first = xp.arange(batch, dtype=xp.int64, device=x.device)[:, None, None] * ((height + 4) * line)
-    first, total = xp.reshape(first + places[0] * line + places[1], (-1,)), 0.0
+    first = xp.reshape(first + places[0] * line + places[1], (-1,))
+    total = 0.0
     for i in (0, 1):
         for j in (0, 1):
             pixels = xp.reshape(xp.take(wide, first + (i * line + j), axis=0), x.shape)

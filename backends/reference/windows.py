@@ -34,7 +34,8 @@ def without_border(wide: Array, padding: Padding) -> Array:
 def pixels(size: Pair, strides: Pair, windows: Pair) -> Iterator[tuple[int, int, tuple[slice, ...]]]:
     """(i, j, index) for each pixel of a window: ``wide[index]`` is (B, rows, columns, C), that pixel of
     every window of a padded image."""
-    (s, t), (rows, columns) = strides, windows
+    s, t = strides
+    rows, columns = windows
     everything = slice(None)
     for i in range(size[0]):
         for j in range(size[1]):
@@ -46,7 +47,8 @@ def pixels(size: Pair, strides: Pair, windows: Pair) -> Iterator[tuple[int, int,
 def starts(xp: Any, strides: Pair, padding: Padding, windows: Pair, device: Any) -> tuple[Array, Array]:
     """First row and first column of each window, in pixels of the image without border:
     (1, rows, 1, 1) and (1, 1, columns, 1) int64."""
-    (s, t), ((top, _), (left, _)) = strides, padding
+    s, t = strides
+    (top, _), (left, _) = padding
     rows = xp.arange(windows[0], dtype=xp.int64, device=device) * s - top
     columns = xp.arange(windows[1], dtype=xp.int64, device=device) * t - left
     return rows[None, :, None, None], columns[None, None, :, None]

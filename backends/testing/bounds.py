@@ -44,13 +44,16 @@ class Bound:
     Student's quantile times the root mean square distance of the runs, and at least u."""
 
     def __init__(self, name: str, exact: Any, runs: list[Any], dtype: Any):
-        self.name, self.exact, self.dtype = name, np.asarray(exact), dtype  # None: a Python number
+        self.name = name
+        self.exact = np.asarray(exact)
+        self.dtype = dtype  # None: a Python number
         if any(np.shape(run) != self.exact.shape for run in runs):
             self.bound = np.full(self.exact.shape, np.nan)
         elif self.exact.dtype.kind not in "fc":
             self.bound = np.where(np.all([run == self.exact for run in runs], axis=0), 0.0, np.nan)
         else:
-            finite, same = np.isfinite(self.exact), [_same(run, self.exact) for run in runs]
+            finite = np.isfinite(self.exact)
+            same = [_same(run, self.exact) for run in runs]
             spread = np.sqrt(np.mean(np.abs(np.asarray(runs) - self.exact) ** 2, axis=0))
             t = student(len(runs), FALSE_ALARM / max(self.exact.size, 1))
             bound = np.where(finite, np.maximum(t * spread, U * np.abs(self.exact)) + TINY, 0.0)

@@ -65,7 +65,8 @@ def check_agreement(
     >>> print(check_agreement(lambda xp, x: xp.max(x), np.ones(3), backends=["numpy"]).verdicts[0])
     numpy, result: error / bound = 0
     """
-    oracle, agreement = Oracle(f, arrays, runs, seed), Agreement(getattr(f, "__qualname__", repr(f)))
+    oracle = Oracle(f, arrays, runs, seed)
+    agreement = Agreement(getattr(f, "__qualname__", repr(f)))
     differences = Gradient(oracle) if gradient else None
     for name in backends:
         try:

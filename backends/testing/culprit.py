@@ -23,7 +23,10 @@ class Replay(Rounding):
 
     def __init__(self, backend: Backend, runs: int, derivative: bool):
         super().__init__()
-        self.backend, self.runs, self.derivative, self.found = backend, runs, derivative, ""
+        self.backend = backend
+        self.runs = runs
+        self.derivative = derivative
+        self.found = ""
 
     def __call__(self, call: Call) -> Any:
         if not self.found and call.arrays():
@@ -66,7 +69,8 @@ def place() -> str:
 
 def culprit(oracle: Oracle, backend: Backend, derivative: bool = False) -> str:
     """What is wrong first, a call or a derivative, and where: file:line, call and error / bound."""
-    replay, said = Replay(backend, oracle.runs, derivative), "derivative" if derivative else "call"
+    replay = Replay(backend, oracle.runs, derivative)
+    said = "derivative" if derivative else "call"
     oracle.watched(replay, default_dtype(backend.xp))
     none = f"none, from the oracle's values each {said} keeps its bound"
     return f"first wrong {said}: {replay.found or none}"

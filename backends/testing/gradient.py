@@ -19,7 +19,8 @@ from backends.testing.oracle import Oracle, default_dtype, to_numpy
 from backends.testing.rounding import DOTS, EXACT, ROUNDED_ONCE, SUMS, Rounding, U, terms
 from backends.testing.watched import WIDE, Array, Call, leaves, tree_map
 
-DIRECTIONS, STEPS = 16, 2.0 ** -np.arange(4, 20, 3)
+DIRECTIONS = 16
+STEPS = 2.0 ** -np.arange(4, 20, 3)
 SHORT = 3  # the step of disturbed runs
 
 
@@ -32,7 +33,8 @@ class Backward(Rounding):
     forward = (ROUNDED_ONCE | SUMS | DOTS) - {"var", "std"}
 
     def __init__(self, *seed: int):
-        self.seed, self.first = seed, list[Any]()
+        self.seed = seed
+        self.first = list[Any]()
 
     def begin(self) -> "Backward":
         self.rng, self.errors = np.random.default_rng(self.seed), np.random.default_rng((*self.seed, 1))
@@ -72,7 +74,8 @@ class Gradient:
     """The bound of f's gradient; ``judge`` compares a backend with it."""
 
     def __init__(self, oracle: Oracle):
-        self.oracle, self.rng = oracle, np.random.default_rng([oracle.seed, 0])
+        self.oracle = oracle
+        self.rng = np.random.default_rng([oracle.seed, 0])
         self.floats = [x for x in oracle.arrays if _is_float(x)]
         if not self.floats:
             raise InputError("no argument is an array of real numbers, expected one for gradient=True")
@@ -99,14 +102,17 @@ class Gradient:
     def _bound(self, default: str) -> Bound:
         """For a library with this default dtype; NaN where f jumps or has a kink."""
         hooks = [Backward(self.oracle.seed, run, 1) for run in range(self.oracle.runs)]
-        base, bases = self._sums(Rounding(), default), [self._sums(h.begin(), default) for h in hooks]
+        base = self._sums(Rounding(), default)
+        bases = [self._sums(h.begin(), default) for h in hooks]
         rows = []
         for group in range(self.groups.max() + 1):
             move = np.where(self.groups == group, self.moves, 0.0)
             ahead = [self._sums(Rounding(), default, move * step) - base for step in STEPS]
             behind = [base - self._sums(Rounding(), default, -move * step) for step in STEPS]
-            right, left = np.sum(ahead, axis=1) / STEPS, np.sum(behind, axis=1) / STEPS
-            slopes, jumps = (right + left) / 2, np.abs(right - left)
+            right = np.sum(ahead, axis=1) / STEPS
+            left = np.sum(behind, axis=1) / STEPS
+            slopes = (right + left) / 2
+            jumps = np.abs(right - left)
             change = np.abs(np.diff(slopes))  # from one step to the next, which is 8 times shorter
             best = np.argmin(np.where(np.isnan(change), np.inf, change))
             kink = jumps[SHORT] if jumps[SHORT] > jumps[SHORT - 1] / 2 else 0.0
@@ -120,7 +126,8 @@ class Gradient:
 
     def judge(self, backend: Backend) -> list[Verdict] | None:
         """Of autograd; None: the library has none."""
-        put, xp = backend.from_host, backend.xp
+        put = backend.from_host
+        xp = backend.xp
         sample = put(np.zeros(1, dtype=np.float32))
         library = "torch.func" if is_torch_array(sample) else "jax" if is_jax_array(sample) else None
         if library is None:

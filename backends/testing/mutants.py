@@ -61,7 +61,9 @@ class Planted:
     """A hook for a narrow namespace: one operation makes one mistake; ``fitting``: all that could be."""
 
     def __init__(self, operation: str = "", mistake: str = ""):
-        self.wrong, self.fitting, self.first = (operation, mistake), set[tuple[str, str]](), dict[Any, Any]()
+        self.wrong = (operation, mistake)
+        self.fitting = set[tuple[str, str]]()
+        self.first = dict[Any, Any]()
 
     def __call__(self, call: Call) -> Any:
         result = call.held()

@@ -44,7 +44,9 @@ class Oracle:
         narrow = {"d": np.float32, "D": np.complex64}
         self.arrays = [x.astype(narrow.get(x.dtype.char, x.dtype)) if isinstance(x, np.ndarray) else x
                        for x in arrays]  # fmt: skip
-        self.runs, self.seed, self._bounds = runs, seed, dict[str, dict[str, Bound]]()
+        self.runs = runs
+        self.seed = seed
+        self._bounds = dict[str, dict[str, Bound]]()
         self._spaces = dict[str, Watched]()
 
     def run(self, xp: Any, put: Callable[[Any], Any], arrays: Any = None) -> dict[str, Any]:
@@ -57,7 +59,8 @@ class Oracle:
         """f's outputs, and the namespace; float64 among other ``arrays`` is float32 that has been moved."""
         space = self._spaces.setdefault(default, Watched(wide=True, default=default))
         space.hook = hook
-        moved, dtype = np.dtype("float64"), np.dtype("float32")
+        moved = np.dtype("float64")
+        dtype = np.dtype("float32")
         put = lambda x: Array(space, x, dtype) if x.dtype == moved else space.asarray(x)  # noqa: E731
         return self.run(space, put, arrays), space
 

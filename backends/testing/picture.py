@@ -25,7 +25,8 @@ def draw(found: Iterable[tuple[str, Agreement]], file: str) -> None:
     tests = sorted(worst, key=lambda test: max(worst[test].values(), default=0.0))
     ratios = [ratio for row in worst.values() for ratio in row.values() if 1e-6 < ratio < np.inf]
     ticks = 10 ** np.arange(np.floor(np.log10(min([0.1, *ratios]))), np.log10(max([1.1, *ratios])) + 1)
-    zero, infinite = ticks[0] / 4, ticks[-1] * 4  # where these are drawn
+    zero = ticks[0] / 4
+    infinite = ticks[-1] * 4  # where these are drawn
     figure = Figure(figsize=(9, 1.2 + 0.21 * len(tests)), dpi=120, layout="constrained")
     axes = figure.add_subplot(xscale="log", xlim=(zero / 2, infinite * 2), ylim=(-0.5, len(tests) - 0.5))
     axes.axvspan(1, infinite * 2, color="tab:red", alpha=0.1, linewidth=0)

@@ -39,7 +39,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
     """``agree(f, *arrays, gradient=False)`` fails where backends disagree; ``agree.rng`` draws inputs."""
-    config, seed = request.config, getattr(request, "param", 0)
+    config = request.config
+    seed = getattr(request, "param", 0)
     marker = request.node.get_closest_marker("agree")
     named = config.getoption("--agree-backends")
     backends = named.split(",") if named else marker.kwargs["backends"] if marker else BACKENDS
@@ -65,7 +66,8 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    say, (found, planted) = terminalreporter.write_line, config.stash[FOUND]
+    say = terminalreporter.write_line
+    found, planted = config.stash[FOUND]
     for name, why in sorted({pair for _, agreement in found for pair in agreement.skipped.items()}):
         say(f"agree: {name} was not compared: {why}")
     best = [min(outcomes, key=OUTCOMES.index) for outcomes in planted.values()]

@@ -11,7 +11,9 @@ import numpy as np
 
 from backends.testing.watched import WIDE, Array, Call, held, leaves
 
-U, TINY, LARGEST = 2.0**-24, 2.0**-126, float(np.finfo(np.float32).max)
+U = 2.0**-24
+TINY = 2.0**-126
+LARGEST = float(np.finfo(np.float32).max)
 words = str.split
 ROUNDED_ONCE = set(words("add subtract multiply divide sqrt square reciprocal remainder astype linalg.outer"))
 FUNCTIONS = set(words("exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh"))
@@ -37,7 +39,8 @@ def disturbed(r: Any, e: Any, rng: np.random.Generator | None) -> Any:
 
 def terms(call: Call, r: Any) -> int:
     """How many numbers are added up in one element of a sum or product."""
-    x, along = call.arrays()[0], "tensordot" in call.name or call.name.startswith("cumulative")
+    x = call.arrays()[0]
+    along = "tensordot" in call.name or call.name.startswith("cumulative")
     k = max(x.shape, default=1) if along else x.size // max(np.size(r), 1)
     return int(x.shape[-1]) if call.name.endswith(("matmul", "vecdot")) else k
 
@@ -89,7 +92,8 @@ class Rounding:
 
     def sum_size(self, call: Call, r: Any) -> Any:
         """e / u of a sum, zero where whole numbers are added exactly."""
-        arrays, k = call.arrays(), terms(call, r)
+        arrays = call.arrays()
+        k = terms(call, r)
         if call.name in ("var", "std"):  # in two passes: the mean's error counts squared
             mean = np.sqrt(k) * np.mean(np.abs(arrays[0].held), axis=call.kwargs.get("axis"))
             mean = np.reshape(mean, np.shape(r)) ** 2 * U

@@ -85,9 +85,14 @@ class Watched:
     """The namespace. ``hook`` may be exchanged between two runs; ``default`` is the default dtype."""
 
     def __init__(self, wide: bool, default: str = "float64", within: Any = None, base: Any = numpy_xp):
-        self.wide, self.default, self.default_used, self._base = wide, default, False, base
-        self._root, self._path = within or self, base.__name__.rpartition(".")[2] + "." if within else ""
-        self.__name__, self._dtypes = f"{__name__}.{self._path}", dict[Any, Any]()
+        self.wide = wide
+        self.default = default
+        self.default_used = False
+        self._base = base
+        self._root = within or self
+        self._path = base.__name__.rpartition(".")[2] + "." if within else ""
+        self.__name__ = f"{__name__}.{self._path}"
+        self._dtypes = dict[Any, Any]()
         self.hook: Callable[[Call], Any] = Call.held
 
     def __getattr__(self, name: str) -> Any:
@@ -152,7 +157,9 @@ class Array(NDArrayOperatorsMixin):
     device = "cpu"
 
     def __init__(self, space: Watched, held: Any, dtype: Any):
-        self.space, self.held, self.dtype = space, held, dtype
+        self.space = space
+        self.held = held
+        self.dtype = dtype
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("shape", "ndim", "size", "T", "mT"):

@@ -24,7 +24,8 @@ class CudaGraphs(Recorded):
 
     def __init__(self, step: Step, unroll: int, device: Any, forms: set[str] | None = None) -> None:
         super().__init__(step, unroll, forms)
-        self.device, self.stream = device, torch.cuda.Stream(device)
+        self.device = device
+        self.stream = torch.cuda.Stream(device)
 
     def __call__(self, n: int) -> None:
         with torch.cuda.device(self.device):  # whose streams are waited for, and which is synchronised

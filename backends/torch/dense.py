@@ -147,7 +147,8 @@ def _compiled_threefry() -> Any:
 
 def compiles_threefry() -> bool:
     """Whether this torch has the private call for kernels of one's own, and the numbers are right."""
-    key, words = (0x13198A2E, 0xFFFFFFFF), torch.tensor([0, 1, 0xFFFFFFFF])
+    key = (0x13198A2E, 0xFFFFFFFF)
+    words = torch.tensor([0, 1, 0xFFFFFFFF])
     expected = torch.zeros_like(words)
     reference_random.threefry(torch, key, words[2:], words, expected)
     try:

@@ -80,7 +80,8 @@ def grouped_conv2d(
         x = pad(xp, x, padding)[:, *needed].contiguous()
         padding = NO_PADDING
     images, border = _bordered(x, W, padding, dilation)
-    filters, groups = W.permute(3, 2, 0, 1), x.shape[3] // W.shape[2]
+    filters = W.permute(3, 2, 0, 1)
+    groups = x.shape[3] // W.shape[2]
     z.copy_(torch.conv2d(images, filters, b, remaining, border, dilation, groups).movedim(1, 3))
 
 

@@ -39,7 +39,8 @@ def _flush(control: Array, *moments: Array) -> None:
 
 
 def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (velocity,), (momentum, nesterov) = slots, settings
+    (velocity,) = slots
+    momentum, nesterov = settings
     control[UPDATES].add_(1.0)
     rate = control[RATE]
     if momentum == 0.0:
@@ -56,7 +57,8 @@ def _advance(beta1: float, beta2: float, dtype: torch.dtype, device: torch.devic
 
     They are kept for good: a recorded graph reads them at each replay.
     """
-    factors, summands = (1.0, beta1, beta2, 1.0), (0.0, 1.0 - beta1, 1.0 - beta2, 1.0)
+    factors = (1.0, beta1, beta2, 1.0)
+    summands = (0.0, 1.0 - beta1, 1.0 - beta2, 1.0)
     return tuple(torch.tensor(row, dtype=dtype, device=device) for row in (factors, summands))
 
 
@@ -107,7 +109,8 @@ def adagrad_fused(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, se
 
 
 def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (total,), (epsilon,) = slots, settings
+    (total,) = slots
+    (epsilon,) = settings
     control[UPDATES].add_(1.0)
     total.addcmul_(g, g)
     _flush(control, total)
@@ -116,7 +119,8 @@ def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
 
 
 def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (v, velocity), (decay, epsilon, momentum) = slots, settings
+    v, velocity = slots
+    decay, epsilon, momentum = settings
     control[UPDATES].add_(1.0)
     v.mul_(decay).addcmul_(g, g, value=1.0 - decay)
     _flush(control, v)

@@ -35,7 +35,8 @@ def accuracy_level(
     cases = [train.case(f"seed {seed}", hidden, optimizer, seed) for seed in range(seeds)]
     for c in (c for c in contenders if c.trains):
         runs[c.name] = [100.0 * c.accuracy(case, train, test, epochs, batch_size) for case in cases]
-        mine, first = np.asarray(runs[c.name]), np.asarray(next(iter(runs.values())))
+        mine = np.asarray(runs[c.name])
+        first = np.asarray(next(iter(runs.values())))
         spread = float(np.std(mine, ddof=1)) if seeds > 1 else 0.0
         paired = float(np.mean(mine - first))
         note = (

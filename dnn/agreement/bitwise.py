@@ -100,7 +100,8 @@ def _windows(seed: int) -> Iterator[Call]:
         ((2, 2), (2, 2), ((0, 0), (0, 0)), (3, 3)),
         ((3, 2), (1, 2), ((1, 1), (0, 1)), (6, 4)),
     ):
-        y, index = np.zeros((5, *windows, 3)), np.zeros((5, *windows, 3), dtype=np.int64)
+        y = np.zeros((5, *windows, 3))
+        index = np.zeros((5, *windows, 3), dtype=np.int64)
         yield "max_pool2d", f"{size} windows, strides {strides}", (x, size, strides, borders, y, index)
 
 
@@ -110,7 +111,8 @@ def _views(seed: int) -> Iterator[Call]:
     draws = textbook.bits(seed, "agreement views", 0, 0, 6 * 7 * 9 * 2)
     for height, width in ((7, 9), (5, 5)):
         shares = [(draws[: n * n].reshape(n, n) >> 20) % (4096 // n) * 1.0 for n in (height, width)]
-        bits, moves = draws[: 6 * 18].reshape(6, 18), np.zeros((6, 2, height, width))
+        bits = draws[: 6 * 18].reshape(6, 18)
+        moves = np.zeros((6, 2, height, width))
         yield "smooth_moves", f"of {height} x {width} pixels", (bits, *shares, 32.0, moves)
         quarters = (draws[: moves.size].reshape(moves.shape) >> 40) % 25 / 4 - 3.0
         x = np.resize(draws >> 10, (6, height, width, 2)) % 9 - 4.0

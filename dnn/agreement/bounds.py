@@ -47,7 +47,8 @@ def ulps(x: np.ndarray, x64: np.ndarray, scale: np.ndarray | float = 0.0) -> flo
     number, anything down to 0 is right: CuPy flushes denormals, NumPy and torch on the CPU do not.
     """
     info = np.finfo(np.float32)
-    tiny, largest = float(info.tiny), float(info.max)
+    tiny = float(info.tiny)
+    largest = float(info.max)
     expected = np.where(np.abs(x64) > largest, np.copysign(np.inf, x64), x64)
     same = (x == expected) | (np.isnan(x) & np.isnan(expected))
     denormal = (np.abs(expected) < tiny) & (np.abs(x) <= tiny)

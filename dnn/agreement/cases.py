@@ -141,13 +141,17 @@ class ImageCase(Case):
         return np.lib.stride_tricks.sliding_window_view(images, (3, 3), (1, 2)).reshape(-1, 9)
 
     def joined(self, h: np.ndarray, power: int = 1) -> np.ndarray:
-        n, half, filters = self.side - 2, (self.side - 2) // 2, self.hidden[0]
+        n = self.side - 2
+        half = (self.side - 2) // 2
+        filters = self.hidden[0]
         even = h.reshape(-1, n, n, filters)[:, : 2 * half, : 2 * half]
         sums = even.reshape(-1, half, 2, half, 2, filters).sum(axis=(2, 4))
         return np.asarray(sums.reshape(len(sums), -1) * 0.25**power)
 
     def parted(self, dh: np.ndarray, power: int = 1) -> np.ndarray:
-        half, filters, odd = (self.side - 2) // 2, self.hidden[0], self.side % 2
+        half = (self.side - 2) // 2
+        filters = self.hidden[0]
+        odd = self.side % 2
         each = dh.reshape(-1, half, half, filters).repeat(2, axis=1).repeat(2, axis=2) * 0.25**power
         return np.pad(each, ((0, 0), (0, odd), (0, odd), (0, 0))).reshape(-1, filters)
 

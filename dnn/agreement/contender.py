@@ -31,7 +31,9 @@ class Network(ABC):
     """
 
     def __init__(self, owner: "Contender", case: Case, dtype: str) -> None:
-        self.owner, self.case, self.backend = owner, case, owner.backend(dtype)
+        self.owner = owner
+        self.case = case
+        self.backend = owner.backend(dtype)
         self.name, self.unit, self.dtype = owner.name, owner.unit, self.backend.dtype_name
 
     def receive(self, tensor: str, array: Array, shape: Sequence[int]) -> np.ndarray:

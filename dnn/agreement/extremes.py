@@ -42,7 +42,8 @@ def extreme_level(
     contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
 ) -> Iterator[Record]:
     """Activations in ULP as in L0; a loss's value and gradient to a few u of what they are made of."""
-    x, width = _rows(seed), len(WIDE)
+    x = _rows(seed)
+    width = len(WIDE)
     dy = normal(seed, "extreme cotangent", x.shape).astype(np.float32)
     one = {"W": np.eye(width, dtype=np.float32), "b": np.zeros(width, dtype=np.float32)}
     exact = [
@@ -68,10 +69,8 @@ def extreme_level(
 def _loss(
     contenders: Sequence[Contender], oracle: Contender, name: str, loss: Loss, seed: int
 ) -> Iterator[Record]:
-    outputs, y = (
-        np.resize(_rows(seed)[:, 1:-1], (24, 11)),
-        np.arange(24) % 11,
-    )  # NaN is in one of the last rows
+    outputs = np.resize(_rows(seed)[:, 1:-1], (24, 11))
+    y = np.arange(24) % 11  # NaN is in one of the last rows
     one_hot = np.eye(11, dtype=np.float32)[y]
 
     def ask(c: Contender) -> Named:

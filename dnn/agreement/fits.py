@@ -39,7 +39,8 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     def case(name: str, optimizer: Optimizer, n: int, **settings: Any) -> FitCase:
         rows = data.rows(seed, 0, n)
         pixels = np.unique(np.linspace(0, data.x.shape[1] - 1, 64).astype(int))  # few: training stays tame
-        images, labels = np.rint(255.0 * data.x[rows][:, pixels]).astype(np.uint8), data.y[rows]
+        images = np.rint(255.0 * data.x[rows][:, pixels]).astype(np.uint8)
+        labels = data.y[rows]
         return FitCase(
             f"fit {name}", images.shape[1], (11,), data.classes, optimizer=optimizer, seed=seed,
             images=images, labels=labels, **{**tanh, "l1": 0.002, "l2": 0.003, **settings},

@@ -61,7 +61,8 @@ def late_level(
                 made[k] = drawn.astype(np.float32).astype(np.float64)
             return made
 
-        g, moments = draws("gradients"), draws("moments")
+        g = draws("gradients")
+        moments = draws("moments")
         for vector in g.values():
             vector[..., ::4] = 0.0  # an update all the same: moments fade
         for network in others if name in unusual else ():

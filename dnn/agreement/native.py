@@ -171,12 +171,14 @@ class PyTorchContender(Contender):
 
         if layer.random:
             raise NoTwin(f"layer {type(layer).__name__} draws its own random numbers in torch")
-        host, backend = get_backend("numpy", dtype=dtype), self.backend(dtype)
+        host = get_backend("numpy", dtype=dtype)
+        backend = self.backend(dtype)
         parameters = built(layer, shape, host, values)
         module = torch.nn.Sequential(OrderedDict(convert.layer_modules(layer, backend.dtype, backend.device)))
         found: Named = {}
         for i, (x, dy) in enumerate(batches):
-            mark, (x_, dy_) = f" {i + 1}" if i else "", self.move(dtype, x, dy)
+            mark = f" {i + 1}" if i else ""
+            x_, dy_ = self.move(dtype, x, dy)
             module.zero_grad()
             y = module(x_.requires_grad_())
             y.backward(dy_)

@@ -44,11 +44,17 @@ def fit(case: FitCase, backend: Backend) -> Named:
 
     dtype = backend.dtype_name
     module = twin.to_torch(case.model(get_backend("numpy", dtype=dtype)), backend.device)
-    x, y = backend.from_host(case.images).to(backend.dtype), backend.from_host(case.labels)
-    optimizer, ignored = twin.torch_optimizer(case.optimizer, module), get_loss(case.loss).ignored
-    mean_loss, table = _mean_loss(case, backend, y), np.ones(case.classes, dtype)
+    x = backend.from_host(case.images).to(backend.dtype)
+    y = backend.from_host(case.labels)
+    optimizer = twin.torch_optimizer(case.optimizer, module)
+    ignored = get_loss(case.loss).ignored
+    mean_loss = _mean_loss(case, backend, y)
+    table = np.ones(case.classes, dtype)
     table[list(case.class_weight or ())] = list((case.class_weight or {}).values())
-    done, during, after, last = 0, [], [], 0.0
+    done = 0
+    during = []
+    after = []
+    last = 0.0
 
     def outputs(rows: Array) -> Array:
         h = x[rows]
@@ -67,7 +73,8 @@ def fit(case: FitCase, backend: Backend) -> Named:
         with torch.no_grad():
             return module.eval()(x)
 
-    before, in_training = scores(used()), backend.from_host(table)
+    before = scores(used())
+    in_training = backend.from_host(table)
     for epoch in range(1, case.epochs + 1):
         module.train()
         z = torch.zeros((len(y), case.classes), dtype=backend.dtype, device=backend.device)

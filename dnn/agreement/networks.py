@@ -59,7 +59,9 @@ def compare(
     """Records of one batch: z of each layer, what the loss takes, gradient of each parameter."""
 
     def ask(network: Network) -> Named:
-        z, outputs, g = network.pre_activations(x), network.predict(x), network.gradients(x, y)
+        z = network.pre_activations(x)
+        outputs = network.predict(x)
+        g = network.gradients(x, y)
         named = {**{f"z {name}": v for name, v in z.items()}, "outputs": outputs}
         return {**named, **{f"d {name}": v for name, v in g.items()}}
 

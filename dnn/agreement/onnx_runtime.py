@@ -80,13 +80,15 @@ class OnnxNetwork(Network):
         # In a file of its own, since what is returned cannot be one with the next node.
         for name in {name for name, _ in self.products.values()} - {made.graph.output[0].name}:
             made.graph.output.add().name = name
-        self.inside, self.order = Session(made), [value.name for value in made.graph.output]
+        self.inside = Session(made)
+        self.order = [value.name for value in made.graph.output]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         return self.receive("outputs", self.session(x)[0], (len(x), self.case.classes))
 
     def pre_activations(self, x: np.ndarray) -> Named:
-        found, z = dict(zip(self.order, self.inside(x), strict=True)), {}
+        found = dict(zip(self.order, self.inside(x), strict=True))
+        z = {}
         for layer, (name, shape) in self.products.items():
             last = np.moveaxis(found[name], 1, -1)  # the channels
             z[layer] = self.receive(f"z {layer}", last, (len(x), *shape))
@@ -131,11 +133,13 @@ class OnnxContender(Contender):
             layer.reserve(len(x), training=True)
             layer.forward(x, training=True)
         try:
-            session, found = Session(network_graph([layer], shape).as_model({})), Named()
+            session = Session(network_graph([layer], shape).as_model({}))
+            found = Named()
         except NoNodes as error:
             raise NoTwin(str(error)) from None
         for i, (x, _) in enumerate(batches):
-            mark, y = f" {i + 1}" if i else "", session(x)[0]
+            mark = f" {i + 1}" if i else ""
+            y = session(x)[0]
             y = self.receive("y", y, (len(x), *layer.output_shape), dtype)
             found |= {f"{name}{mark}": NOTHING for name in gradients}
             # In training these do something else.

@@ -35,7 +35,8 @@ class OurNetwork(Network):
             view[...] = self.backend.from_host(named[name].astype(self.dtype))
 
     def load(self, state: State) -> None:
-        parameters, optimizer = self.model.parameters, self.model.optimizer_state
+        parameters = self.model.parameters
+        optimizer = self.model.optimizer_state
         self._put(parameters.values, state.values)
         for slot, vector in optimizer.vectors.items():
             self._put(vector, state.slots[slot])
@@ -95,8 +96,10 @@ class BackendContender(Contender):
     def activation(
         self, kind: str, z: np.ndarray, dy: np.ndarray, dtype: str = "float32"
     ) -> tuple[np.ndarray, np.ndarray]:
-        backend, (z_, dy_) = self.backend(dtype), self.move(dtype, z, dy)
-        y, dz = backend.zeros(z.shape), backend.zeros(z.shape)
+        backend = self.backend(dtype)
+        z_, dy_ = self.move(dtype, z, dy)
+        y = backend.zeros(z.shape)
+        dz = backend.zeros(z.shape)
         with np.errstate(all="ignore"):
             backend.kernel("activation", kind)(z_, y)
             backend.kernel("activation_backward", kind)(dy_, z_, y, dz)
@@ -106,10 +109,12 @@ class BackendContender(Contender):
     def loss(
         self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
     ) -> tuple[float, np.ndarray]:
-        backend, (outputs_,) = self.backend(dtype), self.move(dtype, outputs)
+        backend = self.backend(dtype)
+        (outputs_,) = self.move(dtype, outputs)
         kind = "integer" if targets.ndim == 1 else "dense"
         wanted = backend.from_host(targets if kind == "integer" else targets.astype(backend.dtype_name))
-        losses, gradient = backend.zeros(len(outputs)), backend.zeros(outputs.shape)
+        losses = backend.zeros(len(outputs))
+        gradient = backend.zeros(outputs.shape)
         get_loss(loss).bind(backend)[kind](outputs_, wanted, losses, gradient)
         mean = self.receive("loss", backend.xp.mean(losses, keepdims=True), (1,), dtype)
         return float(mean[0]), self.receive("dy", gradient, outputs.shape, dtype)
@@ -122,7 +127,8 @@ class BackendContender(Contender):
         parameters = built(layer, shape, backend, values)
         found: Named = {}
         for i, (x, dy) in enumerate(batches):
-            mark, (x_, dy_) = f" {i + 1}" if i else "", self.move(dtype, x, dy)
+            mark = f" {i + 1}" if i else ""
+            x_, dy_ = self.move(dtype, x, dy)
             layer.reserve(len(x), training=True)
             y = layer.forward(x_, training=True)
             found[f"y{mark}"] = self.receive("y", y, (len(x), *layer.output_shape), dtype)
@@ -155,7 +161,8 @@ class BackendContender(Contender):
 
     def fit(self, case: FitCase, dtype: str = "float32") -> Named:
         model = case.model(self.backend(dtype))
-        x, y = case.images, case.labels
+        x = case.images
+        y = case.labels
         part = len(x) // 2 + 1  # evaluation, too, has a last batch that is shorter
         weights = case.sample_weight
         before = model.evaluate(x, y, batch_size=part, sample_weight=weights)

@@ -33,8 +33,11 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 def product(a: Pair, b: Pair) -> Pair:
     """a b for a (n, k) and b (k, m), each element a sum of k terms."""
-    (x, var_x), (y, var_y) = a, b
-    r, xx, yy = x @ y, x * x, y * y
+    x, var_x = a
+    y, var_y = b
+    r = x @ y
+    xx = x * x
+    yy = y * y
     return r, var_x @ yy + xx @ var_y + x.shape[1] / 9.0 * (r * r + 1.5 * (xx @ yy))
 
 
@@ -47,7 +50,10 @@ class Function:
     """An activation f at z (N, n), whose variances are ``var``."""
 
     def __init__(self, kind: str, z: np.ndarray, var: Any = 0.0) -> None:
-        self.f, self.softmax, self.z, self.var = ACTIVATIONS[kind], kind == "softmax", z, var
+        self.f = ACTIVATIONS[kind]
+        self.softmax = kind == "softmax"
+        self.z = z
+        self.var = var
         self.own = 1.0 / 3.0 if kind in PIECEWISE_ULP else 3.0
         self.y = self.f.forward(np, z)
 
@@ -79,7 +85,8 @@ class Function:
             size = yy * (dy**2 + np.sum(yy * dy**2, axis=1, keepdims=True))
         else:
             bend = (self.slope(1.0, STEP) - self.slope(1.0, -STEP)) / (2.0 * STEP)
-            moved, size = (bend * dy) ** 2 * self.var, dz**2 if self.own < 1.0 else dy**2
+            moved = (bend * dy) ** 2 * self.var
+            size = dz**2 if self.own < 1.0 else dy**2
         return dz, self.through(var) + moved + self.own * size
 
 

@@ -27,7 +27,8 @@ def resynchronised_level(
     """Every optimizer on a relu network with cross-entropy; the worst step for each tensor."""
     for name, optimizer in optimizer_variants():
         case = data.case(f"-{name}", sizes.small, optimizer, seed)
-        leader, truth = oracle.open(case), oracle.open(case)
+        leader = oracle.open(case)
+        truth = oracle.open(case)
         others = open_networks(contenders, case)
         found: list[Record] = []
         for step in range(sizes.resynchronised):
@@ -52,7 +53,8 @@ def compare_updates(
         network.repeat(given, n)
         return network.state().tensors()
 
-    wanted, before = ask(truth), state.tensors()
+    wanted = ask(truth)
+    before = state.tensors()
 
     def bound(tensor: str, unit: float) -> float:
         after = wanted[tensor]

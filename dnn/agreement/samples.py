@@ -117,7 +117,8 @@ def condition(layer: Layer, x: np.ndarray) -> float:
         return sum(layer.input_shape[:2]) / 2
     if not isinstance(layer, Normalization):
         return 2.0 if layer.activation == "softmax" else 1.0
-    rows, axis = x.reshape(-1, x.shape[-1]).astype(np.float64), 0 if layer.mixes else 1
+    rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
+    axis = 0 if layer.mixes else 1
     spread = np.var(rows, axis=axis) + layer.epsilon
     return max(1.0, float(np.sqrt(np.mean(np.mean(rows * rows, axis=axis) / spread))))
 

@@ -68,7 +68,8 @@ def _batches(probe: Layer, shape: tuple[int, ...], batch: int, seed: int) -> Bat
     if isinstance(probe, Normalization):
         x[cuts[-2] :] += 1000.0  # where the mean of squares and the square of the mean have no digits left
     else:
-        few, first = probe.output_shape[-1] < 24, probe.activation == "softmax"
+        few = probe.output_shape[-1] < 24
+        first = probe.activation == "softmax"
         dy[0 if few else batch :, ..., : 1 if first else None] += 3.0 if first or few else 1.0
     return list(zip(np.split(x, cuts[:-1]), np.split(dy, cuts[:-1]), strict=True))
 
@@ -179,7 +180,8 @@ def _loss(
         return {"loss": np.asarray(value), "dy": gradient}
 
     batch, classes = outputs.shape
-    wanted, p = ask(oracle), predicted(loss, outputs)
+    wanted = ask(oracle)
+    p = predicted(loss, outputs)
     summed = classes if loss.activation == "softmax" else 0
     size = float(np.sqrt(np.mean(outputs * outputs)))
     kappa = 0.0 if loss.kink is not None else bounds.norm(p) / bounds.norm(p - rows)

@@ -54,8 +54,11 @@ def rate(given: float | Schedule, t: int) -> float:
     if isinstance(given, StepDecay):
         return float(given.initial * given.factor ** (min(t, given.steps) // given.every))
     if isinstance(given, OneCycle):
-        now, top, last = min(t, given.steps - 1.0), given.rise * given.steps - 1.0, given.steps - 1.0
-        start, high = given.highest / given.div_factor, given.highest
+        now = min(t, given.steps - 1.0)
+        top = given.rise * given.steps - 1.0
+        last = given.steps - 1.0
+        start = given.highest / given.div_factor
+        high = given.highest
         if now > top:
             start, high, now, top = high, start / given.final_div_factor, now - top, last - top
         return high + (start - high) * (1.0 + cos(pi * now / top)) / 2.0
@@ -81,7 +84,8 @@ class Program:
     def __init__(self, case: FitCase) -> None:
         self.case = case
         self.p = {k: w.astype(np.float64) for k, w in case.weights().items()}
-        width, self.t = case.hidden[0], 0
+        width = case.hidden[0]
+        self.t = 0
         self.running = {"mean": np.zeros(width), "variance": np.ones(width)}
         self.slots = {k: [np.zeros_like(w), np.zeros_like(w)] for k, w in self.p.items()}
 
@@ -116,16 +120,23 @@ class Program:
 
     def learn(self, x: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
         """One update on examples that count w (B,); returns the probabilities before it."""
-        case, p, batch, g = self.case, self.p, len(x), {}
+        case = self.case
+        p = self.p
+        batch = len(x)
+        g = {}
         h, slope = self.hidden(x)
-        n, drop = h, mask(case, self.t, batch)
+        n = h
+        drop = mask(case, self.t, batch)
         if case.normalised:
-            mean, variance, keep = h.mean(axis=0), h.var(axis=0), 1.0 - case.MOMENTUM
+            mean = h.mean(axis=0)
+            variance = h.var(axis=0)
+            keep = 1.0 - case.MOMENTUM
             self.running["mean"] = keep * self.running["mean"] + case.MOMENTUM * mean
             unbiased = variance * batch / (batch - 1)
             self.running["variance"] = keep * self.running["variance"] + case.MOMENTUM * unbiased
             inverse = 1.0 / np.sqrt(variance + case.EPSILON)
-            normal, gamma = (h - mean) * inverse, p["batch_normalization_1.gamma"]
+            normal = (h - mean) * inverse
+            gamma = p["batch_normalization_1.gamma"]
             n = normal * gamma + p["batch_normalization_1.beta"]
         found = self.probabilities(n * drop)
         dz = (found - np.eye(case.classes)[y]) * (w / (w.sum() or 1.0))[:, None]
@@ -145,13 +156,16 @@ class Program:
     def adapt(self, g: Named) -> None:
         """One update of Adam (Kingma and Ba 2015), or Nesterov's momentum (Sutskever et al. 2013)."""
         o = self.case.optimizer
-        now, self.t = rate(o.learning_rate, self.t), self.t + 1
+        now = rate(o.learning_rate, self.t)
+        self.t = self.t + 1
         for name, p in self.p.items():
-            slots, d = self.slots[name], g[name]
+            slots = self.slots[name]
+            d = g[name]
             if isinstance(o, Adam):
                 slots[0] = o.beta1 * slots[0] + (1.0 - o.beta1) * d
                 slots[1] = o.beta2 * slots[1] + (1.0 - o.beta2) * d * d
-                m, v = slots[0] / (1.0 - o.beta1**self.t), slots[1] / (1.0 - o.beta2**self.t)
+                m = slots[0] / (1.0 - o.beta1**self.t)
+                v = slots[1] / (1.0 - o.beta2**self.t)
                 self.p[name] = p - now * m / (np.sqrt(v) + o.epsilon)
             elif isinstance(o, SGD):
                 slots[0] = o.momentum * slots[0] + d
@@ -165,17 +179,22 @@ def fit(case: FitCase) -> tuple[Named, Named]:
     of each epoch's end; "predictions"; "learning rate" of the last update; and every parameter and running
     average by its name.
     """
-    program, y = Program(case), case.labels
+    program = Program(case)
+    y = case.labels
     x: np.ndarray = case.images / 255.0
-    start, rows = program.numbers(), np.arange(len(y))
+    start = program.numbers()
+    rows = np.arange(len(y))
     counted = y != get_loss(case.loss).ignored
-    often, plain = weights(case, training=True), weights(case, training=False)
+    often = weights(case, training=True)
+    plain = weights(case, training=False)
 
     def scores(p: np.ndarray, w: np.ndarray) -> tuple[float, float]:  # the first of equal ones is the answer
         right = np.argmax(p, axis=1) == y
         return float(-np.sum(w * np.log(p[rows, y])) / np.sum(w)), float(np.mean(right[counted]))
 
-    before, during, after = scores(program.predict(x), plain), [], []
+    before = scores(program.predict(x), plain)
+    during = []
+    after = []
     for epoch in range(1, case.epochs + 1):
         p = np.zeros((len(y), case.classes))
         for batch in np.split(order(case, epoch), range(case.batch_size, len(y), case.batch_size)):

@@ -46,7 +46,8 @@ class _File(_Log):
     """
 
     def __init__(self, filename: str | Path, append: bool = False) -> None:
-        self.filename, self.append = require_path("filename", filename), require_bool("append", append)
+        self.filename = require_path("filename", filename)
+        self.append = require_bool("append", append)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         got = f"filename {self.filename} cannot be written"

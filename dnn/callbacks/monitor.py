@@ -25,8 +25,10 @@ class Best:
 
     def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
         settings.look_up("mode", mode, dict.fromkeys(("auto", "min", "max")))
-        self.monitor, self.min_delta = monitor, settings.require_number("min_delta", min_delta, 0.0)
-        named, expected = isinstance(monitor, str), "the name of a number such as 'val_loss'"
+        self.monitor = monitor
+        self.min_delta = settings.require_number("min_delta", min_delta, 0.0)
+        named = isinstance(monitor, str)
+        expected = "the name of a number such as 'val_loss'"
         settings.require(named, "monitor", monitor, expected)
         large = mode == "max" or (mode == "auto" and ("acc" in monitor or "r2" in monitor))
         self.sign = -1.0 if large else 1.0
@@ -75,7 +77,8 @@ class EarlyStopping(Callback):
 
     def _improves(self, epoch: int, logs: dict[str, float]) -> bool:
         if self.best.improves(logs):
-            self.best_epoch, self._wait = epoch, 0
+            self.best_epoch = epoch
+            self._wait = 0
             return True
         self._wait += 1
         if self._wait >= self.patience:
@@ -138,7 +141,8 @@ class ReduceLROnPlateau(Callback):
 
     def _stalls(self, logs: dict[str, float]) -> bool:
         """Whether the rate is to be reduced after this epoch."""
-        resting, self._rest = self._rest > 0, max(0, self._rest - 1)
+        resting = self._rest > 0
+        self._rest = max(0, self._rest - 1)
         self._wait = 0 if self.best.improves(logs) or resting else self._wait + 1
         if self._wait < self.patience:
             return False

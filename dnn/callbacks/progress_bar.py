@@ -19,7 +19,8 @@ def numbers_of(logs: Mapping[str, float]) -> list[str]:
 
 
 def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
-    where, seconds = f"epoch {epoch:>{len(str(epochs))}}/{epochs}", f"{logs['seconds']:.1f} s"
+    where = f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
+    seconds = f"{logs['seconds']:.1f} s"
     return "  ".join([where, *numbers_of(logs), seconds])
 
 
@@ -50,7 +51,8 @@ class LiveProgress(PlainProgress):
         from rich import progress
 
         super().on_train_begin(first_epoch, epochs, updates_per_epoch)
-        self._first, self._per_epoch = first_epoch, updates_per_epoch
+        self._first = first_epoch
+        self._per_epoch = updates_per_epoch
         text = progress.TextColumn
         self._bar: Any = progress.Progress(
             text("{task.description}"), progress.BarColumn(bar_width=24), progress.MofNCompleteColumn(),

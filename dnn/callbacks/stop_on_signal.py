@@ -18,7 +18,8 @@ class Stopped(Exception):
 
     def __init__(self, number: int, saved: bool) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.signal, self.saved = number, saved
+        self.signal = number
+        self.saved = saved
 
 
 class StopOnSignal(Callback):

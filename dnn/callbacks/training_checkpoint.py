@@ -109,7 +109,8 @@ class TrainingCheckpoint(Callback):
             self._write(state, path)
             self._prune(state)
         except OSError as error:
-            before, self._failed = self._failed, error.strerror or str(error)
+            before = self._failed
+            self._failed = error.strerror or str(error)
             if self._failed != before:  # said once, not with every state of a night
                 why = f"({self._failed}); older ones are kept, training goes on"
                 warn(f"training state {path} cannot be written {why}")
@@ -144,7 +145,8 @@ class TrainingCheckpoint(Callback):
         self._saved = sorted({*mine, path}, key=_position)
 
     def _prune(self, state: TrainingState) -> None:
-        mine, best = self._mine(state), best_epoch(state.history)
+        mine = self._mine(state)
+        best = best_epoch(state.history)
         of_best = None if best is None else _file(self.folder, best + 1, 0)
         for path in mine[: -self.keep]:
             if path != of_best:

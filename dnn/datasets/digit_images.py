@@ -61,7 +61,8 @@ def load_digit_image(
         named: object = "the picture"
         image = decoded(io.BytesIO(path), named)
     else:
-        named, image = path, open_picture(require_path("path", path))
+        named = path
+        image = open_picture(require_path("path", path))
     shows = "ink: got a blank or nearly even image, expected one digit that stands out from its background"
     for digit, form in _candidates(image, shape, deskew):
         reason = why_no_digit(form) if only_digits else None
@@ -150,7 +151,8 @@ def _plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
     height, width = grey.shape
     y, x = np.mgrid[: 1 : height * 1j, : 1 : width * 1j]
     terms = np.stack([np.ones_like(x), x, y], axis=-1)  # (h, w, 3)
-    a, b = terms[border], grey[border]
+    a = terms[border]
+    b = grey[border]
     off = np.abs(b - np.median(b))
     keep = off <= MIN_CONTRAST + 3 * np.median(off)
     noise = 0.0
@@ -193,7 +195,8 @@ def _upright(ink: Floats) -> Floats:
     shift = float(np.clip(xy / max(yy, 1.0), -STEEPEST, STEEPEST))
     room = math.ceil(abs(shift) * height)
     corner = -room - shift * np.average(y[:, 0], weights=ink.sum(1))
-    size, data = (width + 2 * room, height), (1.0, shift, corner, 0.0, 1.0, 0.0)
+    size = (width + 2 * room, height)
+    data = (1.0, shift, corner, 0.0, 1.0, 0.0)
     page = Image.fromarray(ink.astype(np.float32))
     sheared = page.transform(size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)
     upright = np.asarray(sheared, np.float64)
@@ -208,7 +211,8 @@ def _widened(ink: Floats) -> Floats:
     """
     mask = np.pad(ink > 0.4 * ink.max(), 1)
     outline = np.count_nonzero(np.diff(mask, axis=0)) + np.count_nonzero(np.diff(mask, axis=1))
-    width, longer = 2 * np.count_nonzero(mask) / outline, max(ink.shape)
+    width = 2 * np.count_nonzero(mask) / outline
+    longer = max(ink.shape)
     radius = round((USUAL * longer - width) / 2)
     if width >= THIN * longer or radius < 1:
         return ink

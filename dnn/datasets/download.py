@@ -119,7 +119,8 @@ def problem(name: str, path: Path) -> str | None:
 def quiet() -> Iterator[None]:
     """Torchvision's chatter, progress bars and warnings kept from the caller's terminal."""
     nowhere = io.StringIO()
-    out, err = contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere)
+    out = contextlib.redirect_stdout(nowhere)
+    err = contextlib.redirect_stderr(nowhere)
     with out, err, warnings.catch_warnings(action="ignore"):
         yield
 
@@ -204,7 +205,8 @@ def _fill(name: str, folder: Path, missing: list[str]) -> list[str]:
             except SourceError as error:
                 reason = " ".join(str(error).split())[:200]
             for file in missing:
-                fetched, path = Path(temporary) / file, folder / file
+                fetched = Path(temporary) / file
+                path = folder / file
                 if not fetched.exists() or path.exists():
                     continue
                 if wrong := problem(name, fetched):

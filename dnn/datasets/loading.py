@@ -69,6 +69,7 @@ def _load_digits() -> Dataset:
     with refusing(ImportError, got, "", install("apps"), DatasetError), quiet():
         from sklearn.datasets import load_digits
     x, y = load_digits(return_X_y=True)
-    x, y = np.rint(x * (255 / 16)).astype(np.uint8), y.astype(np.int64)  # (1797, 64), (1797,)
+    x = np.rint(x * (255 / 16)).astype(np.uint8)
+    y = y.astype(np.int64)  # (1797, 64), (1797,)
     n = 1437  # four fifths, and 360 are left
     return Dataset("digits", x[:n], y[:n], x[n:], y[n:], image_shape=(8, 8), classes=10)

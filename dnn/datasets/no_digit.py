@@ -29,7 +29,8 @@ def why_no_digit(image: Grey) -> str | None:
     ink = v > 0.4
     parts = [part for part in components(v > 0.2) if part.sum() > 3]
     rows, columns = box(ink)
-    height, width = rows.stop - rows.start, columns.stop - columns.start
+    height = rows.stop - rows.start
+    width = columns.stop - columns.start
     down, across = (np.diff(ink.astype(int), axis=axis, prepend=0, append=0) for axis in (0, 1))
     outline = np.count_nonzero(down) + np.count_nonzero(across)
     y, x = np.mgrid[:28, :28]

@@ -87,7 +87,8 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
     Raises InputError: no such file, no such column, a line that is too short or too long, or a cell that
     holds no finite number, by column and example.
     """
-    path, targets = require_path("path", path), [target] if isinstance(target, str) else target
+    path = require_path("path", path)
+    targets = [target] if isinstance(target, str) else target
     require_list("target", targets)
     kinds = OSError, UnicodeError, csv.Error, TypeError, ValueError
     broken = refusing(kinds, f"{path} cannot be read as a CSV file", "lines of numbers")

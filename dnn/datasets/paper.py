@@ -67,7 +67,9 @@ def _without_rows(ink: Floats, least: float) -> Floats:
     found = np.convolve(lines(rise), np.ones(5), "same") > 0  # with their soft edges
     if not found.any() or found.all():
         return ink
-    clean, index, rows = np.flatnonzero(~found), np.flatnonzero(found), along(rise)
+    clean = np.flatnonzero(~found)
+    index = np.flatnonzero(found)
+    rows = along(rise)
     after = np.searchsorted(clean, index)
     flat = np.take_along_axis(ink, rows, 0)
     filled = flat[clean[np.maximum(after - 1, 0)]] / 2 + flat[clean[np.minimum(after, len(clean) - 1)]] / 2
@@ -98,7 +100,8 @@ def components(mask: Mask) -> list[Mask]:
     labels = np.zeros(mask.shape, int)
     spread = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while not np.array_equal(spread, labels):
-        labels, spread = spread, _along_rows(_along_rows(spread).T).T
+        labels = spread
+        spread = _along_rows(_along_rows(spread).T).T
     names, sizes = np.unique(labels[mask], return_counts=True)
     return [labels == name for name in names[np.argsort(-sizes)]]
 
@@ -113,5 +116,6 @@ def _along_rows(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def box(mask: Mask) -> tuple[slice, slice]:
     """The smallest rows and columns that hold every True pixel of (h, w)."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    rows = np.flatnonzero(mask.any(1))
+    columns = np.flatnonzero(mask.any(0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

@@ -33,7 +33,8 @@ class WorkerError(InputError):
 
 def code_version() -> str:
     """A digest of the source of ``backends`` and ``dnn``."""
-    root, digest = Path(__file__).parents[2], hashlib.sha256()
+    root = Path(__file__).parents[2]
+    digest = hashlib.sha256()
     for path in sorted(p for package in ("backends", "dnn") for p in (root / package).rglob("*.py")):
         digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
@@ -42,8 +43,10 @@ def code_version() -> str:
 class Workers:
     """The workers of a training, as one of them sees them. ``Workers()`` is one process alone."""
 
-    rank, size = 0, 1  # this worker's number, the first writes all files; how many there are, a power of two
-    local_rank, local_size = 0, 1  # the same among those of this machine
+    rank = 0
+    size = 1  # this worker's number, the first writes all files; how many there are, a power of two
+    local_rank = 0
+    local_size = 1  # the same among those of this machine
     restarts = 0  # how often torchrun has started the group anew
     mixed = False  # whether their backends may differ
     timeout = TIMEOUT  # seconds after which a worker that does not answer ends the run
@@ -63,7 +66,8 @@ class Workers:
         """
         workers = cls()
         require_positive("timeout", timeout)
-        workers.mixed, workers.timeout = require_bool("mixed", mixed), float(timeout)
+        workers.mixed = require_bool("mixed", mixed)
+        workers.timeout = float(timeout)
         if "WORLD_SIZE" not in os.environ:
             return workers
         if missing := [name for name in ENVIRONMENT if name not in os.environ]:
@@ -89,7 +93,8 @@ class Workers:
         if not dist.is_available():
             raise InputError("workers need torch.distributed, expected a torch that was built with it")
         self._dist, limit = dist, timedelta(seconds=self.timeout)
-        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        host = os.environ["MASTER_ADDR"]
+        port = int(os.environ["MASTER_PORT"])
         agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun holds the store
         self._holds_store = self.first and not agent
         with self._naming("the first worker's store"):
@@ -109,11 +114,13 @@ class Workers:
     def _meet(self, says: str, judge: Callable[[dict[int, str]], str | None]) -> None:
         """Wait for all. The first worker reads what each says, and judges: None, or what is wrong."""
         self._meetings += 1
-        store, name = self._store, f"meeting {self._meetings}"
+        store = self._store
+        name = f"meeting {self._meetings}"
         with self._naming("the store"):
             store.set(f"{name} {self.rank}", says)
         if self.first:
-            verdict, end = None, time.monotonic() + self.timeout
+            verdict = None
+            end = time.monotonic() + self.timeout
             absent = [r for r in range(self.size) if not self._comes(f"{name} {r}", end)]
             if absent:
                 verdict = f"{_named(absent)} did not come within {self.timeout:g} s; the run ends"
@@ -208,7 +215,8 @@ class Workers:
 
     def _sent(self, peer: int, tensor: Any, scratch: Link, n: int, backend: Backend) -> Array:
         """The n numbers of this peer that come for the tensor, in ``scratch``."""
-        send_to, group = self._dist, self._nccl
+        send_to = self._dist
+        group = self._nccl
         out = send_to.P2POp(send_to.isend, tensor, peer, group)
         back = send_to.P2POp(send_to.irecv, scratch[1][:n], peer, group)
         for work in send_to.batch_isend_irecv([out, back]):

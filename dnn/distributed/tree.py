@@ -72,7 +72,9 @@ def add_over(mine: Array, rank: int, size: int, swap: Callable[[int, slice, slic
         size: a power of two.
         swap: (peer, what it gets of mine, what is wanted of its): the latter, at most (m + 1) // 2 numbers.
     """
-    first, end, rounds = 0, mine.shape[0], []
+    first = 0
+    end = mine.shape[0]
+    rounds = []
     distance = 1
     while distance < size:
         middle = (first + end) // 2
@@ -80,6 +82,8 @@ def add_over(mine: Array, rank: int, size: int, swap: Callable[[int, slice, slic
         keep, send = halves if not rank & distance else halves[::-1]
         mine[keep] += swap(rank ^ distance, send, keep)
         rounds.append((rank ^ distance, keep, send))
-        first, end, distance = keep.start, keep.stop, 2 * distance
+        first = keep.start
+        end = keep.stop
+        distance = 2 * distance
     for peer, keep, send in reversed(rounds):
         mine[send] = swap(peer, keep, send)

@@ -81,7 +81,8 @@ class BatchNormalization(Normalization):
         keep = self._buffers[x.shape[0]]
         keep.x = x
         keep.statistics = self._statistics
-        gamma, beta = self.value["gamma"], self.value["beta"]
+        gamma = self.value["gamma"]
+        beta = self.value["beta"]
         mean, variance = running = self.state["running_mean"], self.state["running_variance"]
         if training and self.trainable:
             settings = self.momentum, self.epsilon
@@ -116,6 +117,7 @@ class LayerNormalization(Normalization):
         keep = self._buffers[x.shape[0]]
         keep.x = x
         keep.statistics = tuple(self.backend.view(a, (-1,)) for a in (keep.mean, keep.inverse))
-        gamma, beta = self.value["gamma"], self.value["beta"]
+        gamma = self.value["gamma"]
+        beta = self.value["beta"]
         self._normalize(self._rows(x), gamma, beta, self.epsilon, keep.statistics, self._rows(keep.y))
         return keep.y

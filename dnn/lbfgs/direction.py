@@ -35,8 +35,11 @@ def make_pair(xp: Any, s: Array, y: Array, epsilon: float) -> Pair | None:
     size = float(xp.max(xp.abs(s)))
     if not 0.0 < size < inf:
         return None
-    s, y = s / size, y / size
-    sy, ss, yy = dot(xp, s, y), dot(xp, s, s), dot(xp, y, y)
+    s = s / size
+    y = y / size
+    sy = dot(xp, s, y)
+    ss = dot(xp, s, s)
+    yy = dot(xp, y, y)
     return Pair(s, y, 1.0 / sy) if yy < inf and sy > epsilon * sqrt(ss) * sqrt(yy) > 0.0 else None
 
 
@@ -66,7 +69,8 @@ def descent_direction(xp: Any, gradient: Array, pairs: Sequence[Pair]) -> Array:
     Source: Nocedal, "Updating quasi-Newton matrices with limited storage" (1980); Nocedal and Wright,
     "Numerical Optimization" (2006), algorithm 7.4.
     """
-    q, alphas = gradient, []
+    q = gradient
+    alphas = []
     for pair in reversed(pairs):
         alpha = pair.rho * dot(xp, pair.s, q)
         q = q - alpha * pair.y

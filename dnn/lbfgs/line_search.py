@@ -62,7 +62,8 @@ class LineSearch:
         return self.along(step)
 
     def _falls_enough(self, trial: Trial) -> bool:
-        start, c1 = self.start, self.settings.sufficient_decrease
+        start = self.start
+        c1 = self.settings.sufficient_decrease
         if not trial.finite or trial.value <= start.value + c1 * trial.step * start.slope:
             return trial.finite
         near = abs(trial.value - start.value) <= self.rounding
@@ -77,7 +78,8 @@ class LineSearch:
         Source: Nocedal and Wright (2006), algorithm 3.5; the factors of the extrapolation from Moré
         and Thuente (1994), section 4.
         """
-        low, ceiling = self.start, inf
+        low = self.start
+        ceiling = inf
         while self.left > 0:
             trial = self._try(step)
             if not trial.finite:  # too far: look a tenth of the way
@@ -91,7 +93,8 @@ class LineSearch:
             if trial.slope >= 0.0:
                 return self._zoom(trial, low)
             width = trial.step - low.step
-            nearest, farthest = trial.step + 1.1 * width, trial.step + 4.0 * width
+            nearest = trial.step + 1.1 * width
+            farthest = trial.step + 4.0 * width
             guess = cubic_minimiser(low, trial)
             step = min(max(guess, nearest), farthest) if guess > trial.step else farthest
             if step >= ceiling:

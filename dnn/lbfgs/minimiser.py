@@ -23,7 +23,8 @@ PATIENCE = 10  # iterations looked at together: one alone may leave f as it is, 
 
 class _Minimiser:
     def __init__(self, function: Function, backend: Backend, settings: LBFGS) -> None:
-        self.function, self.settings = function, settings
+        self.function = function
+        self.settings = settings
         self.xp = backend.xp
         self.epsilon = float(np.finfo(backend.dtype_name).eps)
         self.rounding = ROUNDINGS * self.epsilon  # of f, as a share of it
@@ -47,7 +48,8 @@ class _Minimiser:
             found = None
             if isfinite(slope) and slope < 0.0:
                 allowed = min(settings.line_search_evaluations, evaluations)
-                along, rounding = partial(self.along, state, direction), self.rounding * abs(state.value)
+                along = partial(self.along, state, direction)
+                rounding = self.rounding * abs(state.value)
                 search = LineSearch(along, Trial(0.0, state.value, slope), settings, allowed, rounding)
                 # Without pairs d has the gradient's size, which says nothing of how far to go.
                 found = search.run(1.0 if state.pairs else min(1.0, 1.0 / sqrt(-slope)))
@@ -68,18 +70,22 @@ class _Minimiser:
 
     def accept(self, state: State, trial: Trial) -> None:
         with np.errstate(all="ignore"):  # a pair that overflows is none
-            step, change = trial.point - state.point, trial.gradient - state.gradient
+            step = trial.point - state.point
+            change = trial.gradient - state.gradient
             pair = make_pair(self.xp, step, change, self.epsilon)
         if pair is not None:
             state.pairs.append(pair)
             del state.pairs[: -self.settings.memory]
-        state.point, state.gradient, state.value = trial.point, trial.gradient, trial.value
+        state.point = trial.point
+        state.gradient = trial.gradient
+        state.value = trial.value
         state.iterations += 1
         state.record(self.xp)
 
     def verdict(self, state: State) -> Reason | None:
         """The reason to stop here, from the history alone, so that a state that goes on finds the same."""
-        values, norms = state.history["loss"], state.history["gradient_norm"]
+        values = state.history["loss"]
+        norms = state.history["gradient_norm"]
         tolerance = self.settings.decrease_tolerance
         if norms[-1] <= self.settings.gradient_tolerance:
             return Reason.GRADIENT
@@ -154,7 +160,8 @@ def minimise(
         raise InputError(f"start has shape {tuple(point.shape)}, expected one axis (n,) with n above 0")
     if point.dtype != backend.dtype:
         raise InputError(f"start has dtype {point.dtype}", backend.dtype_name, "convert it with astype")
-    minimiser, evaluations = _Minimiser(function, backend, settings), settings.max_evaluations
+    minimiser = _Minimiser(function, backend, settings)
+    evaluations = settings.max_evaluations
     if isinstance(start, State):
         state = start
         del state.pairs[: -settings.memory]

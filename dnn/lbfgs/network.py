@@ -25,7 +25,9 @@ class MeanLoss:
     """
 
     def __init__(self, model: Network, examples: Examples, chunk_size: int) -> None:
-        self.model, self.examples, self.chunk_size = model, examples, chunk_size
+        self.model = model
+        self.examples = examples
+        self.chunk_size = chunk_size
         self._losses = model.backend.zeros(examples.size)
         totals = [self._total(start, start + chunk_size) for start in range(0, examples.size, chunk_size)]
         self._whole = sum(totals)
@@ -38,9 +40,11 @@ class MeanLoss:
 
     def __call__(self, point: Array) -> tuple[float, Array]:
         """(L, dL/dw (n,)) at the parameters w = point (n,), which the model has from now on."""
-        model, backend = self.model, self.model.backend
+        model = self.model
+        backend = self.model.backend
         model.parameters.values[...] = point
-        total, lost = backend.xp.zeros_like(point), backend.xp.zeros_like(point)
+        total = backend.xp.zeros_like(point)
+        lost = backend.xp.zeros_like(point)
         for start, stop, batch in chunks(model, self.examples.x, self.chunk_size, training=True):
             _, y, weights = self.examples.part(start, stop)
             # Each chunk's gradient has the whole penalty, of which its share is taken below: together once.
@@ -88,7 +92,8 @@ def fit_lbfgs(
         if layer.random or layer.mixes:
             expected = "none such in L-BFGS; leave it out or train with fit"
             raise layer.refused("makes the loss depend on more than the weights", expected)
-    backend, values = model.backend, model.parameters.values
+    backend = model.backend
+    values = model.parameters.values
     chunk_size = positive_integer("chunk_size", chunk_size)
     examples = door.admit(x, y, sample_weight)
     if model.goal.ignored is not None and examples.y.ndim == 1:

@@ -43,7 +43,8 @@ class LBFGS(settings.Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        c1, c2 = self.sufficient_decrease, self.curvature
+        c1 = self.sufficient_decrease
+        c2 = self.curvature
         expected = f"a number above 0 and below the curvature {c2!r}"
         settings.require(0.0 < c1 < c2, "sufficient_decrease", c1, expected)
 

@@ -110,11 +110,13 @@ class OptimizerState:
             limit = getattr(optimizer, name)
             if limit is not None:
                 parts.insert(0, partial(backend.kernel(name), parameters.gradients, float(limit)))
-        gather, last = backend.kernel("gather_rows"), backend.zeros(1)
+        gather = backend.kernel("gather_rows")
+        last = backend.zeros(1)
         last[...] = float(table.size - 1)
 
         def next_rate() -> None:
-            xp, control = backend.xp, self.control
+            xp = backend.xp
+            control = self.control
             gather(rates, xp.astype(xp.minimum(control[UPDATES], last), xp.int64), control[RATE], 1.0)
 
         if table.size > 1:

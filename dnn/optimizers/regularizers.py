@@ -13,7 +13,8 @@ class Penalty:
     """
 
     def __init__(self, parameters: Parameters, l1: float, l2: float) -> None:
-        self.l1, self.l2 = require_number("l1", l1, 0.0), require_number("l2", l2, 0.0)
+        self.l1 = require_number("l1", l1, 0.0)
+        self.l2 = require_number("l2", l2, 0.0)
         self._backend = parameters.backend
         names = [name for name, shape in parameters.shapes.items() if len(shape) >= 2]
         both = parameters.value, parameters.gradient
@@ -22,7 +23,8 @@ class Penalty:
 
     def value(self) -> Array:
         """The price, (1,) on the device."""
-        xp, total = self._backend.xp, self._backend.zeros(1)
+        xp = self._backend.xp
+        total = self._backend.zeros(1)
         for w in self._weights[0]:
             total += self.l1 * xp.sum(xp.abs(w)) + self.l2 * xp.sum(w * w)
         return total

@@ -162,7 +162,8 @@ class OneCycle(Schedule):
 
     def curve(self) -> np.ndarray:
         t = np.arange(self.steps, dtype=np.float64)
-        top, end = self.rise * self.steps - 1.0, self.steps - 1.0  # torch's ends of the two phases
+        top = self.rise * self.steps - 1.0
+        end = self.steps - 1.0  # torch's ends of the two phases
         first = self.highest / self.div_factor
         up = _cosine(first, self.highest, t / top)
         down = _cosine(self.highest, first / self.final_div_factor, (t - top) / (end - top))

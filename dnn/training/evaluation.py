@@ -42,8 +42,10 @@ def chunks(
     network: Network, x: Array | Rows, chunk: int, training: bool = False
 ) -> Iterator[tuple[int, int, Array]]:
     """x piece by piece as (start, stop, batch as ``Network.forward`` takes it), buffers reserved."""
-    backend, scale = network.backend, network.scale
-    xp, gather = backend.xp, row_gatherer(backend, x)
+    backend = network.backend
+    scale = network.scale
+    xp = backend.xp
+    gather = row_gatherer(backend, x)
     n = int(x.shape[0])
     chunk = min(chunk, n)
     buffer = backend.zeros((chunk, *x.shape[1:]))

@@ -47,8 +47,11 @@ class Batches:
         steps: int | None = None, unroll: int = 25, make_step: Any = TrainingStep,
     ) -> None:  # fmt: skip
         backend = network.backend
-        self.network, self.examples, self.make_step = network, examples, make_step
-        self.n, self.shuffle = examples.size, shuffle
+        self.network = network
+        self.examples = examples
+        self.make_step = make_step
+        self.n = examples.size
+        self.shuffle = shuffle
         self.batch_size = batch_size = min(batch_size, self.n)
         self._full, rest = divmod(self.n, batch_size)
         every = self._full + (1 if rest else 0)
@@ -119,7 +122,10 @@ class Training:
         self, network: Network, batches: Batches | Stream, validation: Examples | None,
         callbacks: Sequence[Callback], workers: Group,
     ) -> None:  # fmt: skip
-        self.network, self.batches, self.validation, self.workers = network, batches, validation, workers
+        self.network = network
+        self.batches = batches
+        self.validation = validation
+        self.workers = workers
         self.watchers = tuple(c for c in callbacks if workers.first or not c.first_worker_only)
         self.history = History()
         # Of targets of another form something else may be measured.
@@ -132,7 +138,8 @@ class Training:
         """What decides every number of this training, as JSON values. It is asked for only where a state is
         taken: it reads all data.
         """
-        network, b = self.network, self.batches
+        network = self.network
+        b = self.batches
         return {
             "model": network.config(), "optimizer": network.optimizer.config(),
             "dtype": network.backend.dtype_name, "seed": network.seed, "data": b.data,
@@ -151,15 +158,19 @@ class Training:
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
         """Train, from this state on if there is one. Raises StateError: it is of another training."""
-        network, updates = self.network, self.batches.updates
-        first, last, done = network.epochs_done + 1, network.epochs_done + epochs, 0
+        network = self.network
+        updates = self.batches.updates
+        first = network.epochs_done + 1
+        last = network.epochs_done + epochs
+        done = 0
         if state is not None:
             if state.updates > updates:
                 got = f"the training state is at update {state.updates}"
                 raise StateError(got, f"at most {updates} in an epoch")
             before = states.epochs_before(state, self.measures)
             states.restore(network, state, self.batches.totals.sums, self.facts)
-            first, done = state.epoch, state.updates
+            first = state.epoch
+            done = state.updates
         self.workers.agree(lambda: {**self.facts, "start": self.take(first, done).digest, "end": last})
         network.stop_training = False
         begun: list[Callback] = []
@@ -207,8 +218,12 @@ class Training:
             watchers = [(c, c.every) for c in self.watchers if c.every is not None]  # which they may change
             pace = gcd(*(every for _, every in watchers)) or batches.updates
             batches.run(pace - batches.done % pace)
-            made, updates, seen, names = batches.done, batches.updates, batches.seen, batches.totals.names
-            read, take = partial(batches.totals.read, seen), partial(self.take, epoch, made)
+            made = batches.done
+            updates = batches.updates
+            seen = batches.seen
+            names = batches.totals.names
+            read = partial(batches.totals.read, seen)
+            take = partial(self.take, epoch, made)
             for watcher, every in watchers:
                 if made % every == 0 or made == updates:
                     watcher.on_progress(Progress(epoch, epochs, made, updates, seen, read, take, names))

@@ -34,7 +34,8 @@ def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
     x = _matrix(step.x, network) if _can_be_planned(step, layers, measures) else None
     if x is None:
         return None
-    parameters, state = network.parameters, network.optimizer_state
+    parameters = network.parameters
+    state = network.optimizer_state
     vectors = parameters.values, parameters.gradients, *state.vectors.values()
     return Plan(
         x, step.scale, step.y, step.order, step.position, _layers(network, layers), vectors,
@@ -66,11 +67,13 @@ def _matrix(x: Any, network: Network) -> Any:
 
 def _layers(network: Network, layers: list[Any]) -> tuple[PlannedLayer, ...]:
     parameters = network.parameters
-    value, gradient = parameters.value, parameters.gradient
+    value = parameters.value
+    gradient = parameters.gradient
     slots = [parameters.views(vector) for vector in network.optimizer_state.vectors.values()]
 
     def planned_layer(layer: Any) -> PlannedLayer:
-        W, b = f"{layer.name}.W", f"{layer.name}.b"
+        W = f"{layer.name}.W"
+        b = f"{layer.name}.b"
         arrays = value[W], value.get(b), gradient[W], gradient.get(b)
         kind = "linear" if layer is layers[-1] else layer.activation
         return PlannedLayer(kind, *arrays, tuple((views[W], views.get(b)) for views in slots))

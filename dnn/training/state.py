@@ -83,7 +83,8 @@ def warn_if_other(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
 def places(model: Network, totals: Array) -> dict[str, Array]:
     """Name in a training state -> array of the device that it is of."""
-    parameters, optimizer = model.parameters, model.optimizer_state
+    parameters = model.parameters
+    optimizer = model.optimizer_state
     slots = {slot: parameters.views(vector) for slot, vector in optimizer.vectors.items()}
     kinds = {"value": parameters.value, "state": parameters.state, **slots}
     named = {f"{kind} {name}": a for kind, arrays in kinds.items() for name, a in arrays.items()}
@@ -104,7 +105,8 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
         odd = sorted(here.keys() ^ saved)
         raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
     for name, place in here.items():
-        array, dtype = state.arrays[name], dtype_name(place)
+        array = state.arrays[name]
+        dtype = dtype_name(place)
         if array.shape != tuple(place.shape) or str(array.dtype) != dtype:
             got = f"array {name!r} of the training state is {array.dtype} {array.shape}"
             raise StateError(got, f"{dtype} {tuple(place.shape)}")

@@ -58,9 +58,12 @@ class TrainingStep:
     blocks = 1
 
     def __init__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> None:
-        self.network, self.order, self.totals = network, order, totals
+        self.network = network
+        self.order = order
+        self.totals = totals
         self.x, self.y, self.weights = examples
-        backend, self.size = network.backend, order.shape[1]
+        backend = network.backend
+        self.size = order.shape[1]
         self.position = backend.zeros(1, dtype=backend.xp.int64)
         self.index = backend.zeros((1, self.size), dtype=backend.xp.int64)
         self.batch_weights = None if self.weights is None else backend.zeros(self.size)
@@ -74,7 +77,9 @@ class TrainingStep:
 
     def arrays(self, n: int) -> tuple[Array, Array]:
         """Room for n examples and their targets."""
-        x, y, zeros = self.x, self.y, self.network.backend.zeros
+        x = self.x
+        y = self.y
+        zeros = self.network.backend.zeros
         return zeros((n, *x.shape[1:])), zeros((n, *y.shape[1:]), dtype=y.dtype)
 
     def seek(self, batch: int) -> None:

@@ -25,7 +25,9 @@ class Stream:
     Raises InputError: steps that do not fit the length, or are None where there is none.
     """
 
-    data, batch_size, shuffle = "batches of an iterable", None, False
+    data = "batches of an iterable"
+    batch_size = None
+    shuffle = False
     how: ClassVar[dict[str, str]] = {}
 
     def __init__(
@@ -33,7 +35,9 @@ class Stream:
         make_step: Any = TrainingStep,
     ) -> None:  # fmt: skip
         require(not isinstance(class_weight, str), "class_weight", class_weight, "a dict: x comes in batches")
-        self.network, self.source, self.make_step = network, source, make_step
+        self.network = network
+        self.source = source
+        self.make_step = make_step
         self.class_weight = class_weight
         length = length_hint(source, -1)
         known = steps is not None or length >= 0
@@ -51,8 +55,11 @@ class Stream:
 
     def begin(self, epoch: int, done: int = 0) -> None:
         """Begin the epoch without its first ``done`` batches, whose sums are in ``totals``."""
-        self._items, self._begun = self._begun or iter(self.source), None
-        self.epoch, self.done, self.seen = epoch, 0, 0
+        self._items = self._begun or iter(self.source)
+        self._begun = None
+        self.epoch = epoch
+        self.done = 0
+        self.seen = 0
         if not done:
             self.totals.clear()
         for _ in range(done):
@@ -83,7 +90,8 @@ class Stream:
     def _part(self, batch: Examples) -> tuple[TrainingStep, Any]:
         key = batch.size, batch.y.ndim, type(batch.x), dtype_name(batch.x)
         if key not in self._parts:
-            xp, backend = self.network.backend.xp, self.network.backend
+            xp = self.network.backend.xp
+            backend = self.network.backend
             order = xp.reshape(xp.arange(batch.size, dtype=xp.int64, device=backend.device), (1, -1))
             step = self.make_step(self.network, batch, order, self.totals)
             self._parts[key] = step, backend.capture(step.learn, 1)

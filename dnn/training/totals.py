@@ -11,7 +11,9 @@ class Totals:
     """
 
     def __init__(self, network: Network, weighted: bool = False, classes: bool = True) -> None:
-        self.network, self.classes, measures = network, classes, network.metrics_for(classes)
+        self.network = network
+        self.classes = classes
+        measures = network.metrics_for(classes)
         self.names = ("loss", *(measure.name for measure in measures))
         sizes = [measure.size(network.outputs) for measure in measures]
         self._raw = all(measure.raw for measure in measures)  # nobody asks for the network's own outputs
@@ -27,7 +29,9 @@ class Totals:
 
     def add(self, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
         """One batch: what the loss took (B, C), targets, each example's loss (B,) times its weight (B,)."""
-        backend, loss, xp = self.network.backend, self.network.goal, self.network.backend.xp
+        backend = self.network.backend
+        loss = self.network.goal
+        xp = self.network.backend.xp
         self.loss += xp.sum(losses)
         if weights is not None:
             self.weight += xp.sum(weights)

@@ -24,7 +24,8 @@ def numbers(backend: Backend, argument: str, array: Array, keep: str = "") -> Ar
     """Finite numbers on the device, in the backend's dtype or the dtype ``keep``.
     Raises InputError: it holds no numbers, NaN, infinity, or a number too large for the dtype.
     """
-    dtype, host = dtype_name(array), isinstance(array, np.ndarray)
+    dtype = dtype_name(array)
+    host = isinstance(array, np.ndarray)
     xp = np if host else backend.xp
     require_numbers(argument, array)
     cast = dtype not in (keep, backend.dtype_name)
@@ -38,7 +39,8 @@ def numbers(backend: Backend, argument: str, array: Array, keep: str = "") -> Ar
 
 def require_numbers(argument: str, array: Array) -> None:
     """Refuse an array of text, dates, complex numbers, records or objects: InputError names its dtype."""
-    dtype, kind = dtype_name(array), getattr(array.dtype, "kind", None)  # which other libraries do not say
+    dtype = dtype_name(array)
+    kind = getattr(array.dtype, "kind", None)  # which other libraries do not say
     real = kind in NUMBERS if kind else dtype.startswith(("float", "bfloat", "int", "uint", "bool"))
     if not real:
         raise InputError(f"{argument} has dtype {brief(dtype)}", "numbers", NUMBER_IT)
@@ -74,7 +76,8 @@ def examples(
         return _read_once(backend, argument, rows)
     if below is None:
         return numbers(backend, argument, x, keep="uint8")
-    x, xp = numbers(backend, argument, x), backend.xp
+    x = numbers(backend, argument, x)
+    xp = backend.xp
     if not bool(xp.all((x >= 0) & (x < below) & (xp.floor(x) == x))):
         held = f"{argument} holds {float(xp.min(x)):g} to {float(xp.max(x)):g}"
         raise InputError(held, f"whole numbers from 0 to {below - 1} for an Embedding")
@@ -84,7 +87,8 @@ def examples(
 def _read_once(backend: Backend, argument: str, rows: Rows) -> Array | Rows:
     """The rows, checked; those of a file on the device if that is another than the CPU."""
     require_numbers(argument, rows.source)
-    there, source = None, rows.source.dtype
+    there = None
+    source = rows.source.dtype
     if isinstance(rows, OnDisk) and backend.device_type != "cpu":
         there = backend.zeros(rows.shape, dtype=getattr(backend.xp, rows.dtype.name))
     if source.kind != "f" and there is None:  # all integers are finite
@@ -107,7 +111,8 @@ def targets(
     large a number.
     """
     y = taken(backend, argument, y)
-    shape, dtype = tuple(y.shape), dtype_name(y)
+    shape = tuple(y.shape)
+    dtype = dtype_name(y)
     if not shape or shape[0] != rows or shape[1:] not in ((), (outputs,)):
         cure = f"; use {argument}.reshape(-1)" if shape == (rows, 1) else ""
         got = f"{argument} has shape {shape}"
@@ -122,7 +127,8 @@ def targets(
     xp = np if host else backend.xp
     y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
     known = y if ignored is None else xp.where(y == ignored, xp.zeros_like(y), y)
-    low, high = int(xp.min(known)), int(xp.max(known))
+    low = int(xp.min(known))
+    high = int(xp.max(known))
     if low < 0 or high >= outputs:
         either = f"for a network with {outputs} outputs" + ("" if ignored is None else f", or {ignored}")
         got = f"{argument} holds class numbers from {low} to {high}"

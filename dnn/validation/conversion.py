@@ -57,7 +57,8 @@ def _shared(backend: Backend, argument: str, given: Any) -> Array:
         got = f"{argument} cannot be read through DLPack ({brief(error)}), expected a dense array of numbers"
         raise InputError(f"{got}; convert it with backend.from_host(numpy_array)") from None
     kind = f"{type(given).__module__}.{type(given).__qualname__} on device {given.device}"
-    place, why = f"device {backend.device} or on the host", "nothing is copied between devices unasked"
+    place = f"device {backend.device} or on the host"
+    why = "nothing is copied between devices unasked"
     cure = "move it there, or convert it with backend.from_host(numpy_array)"
     raise InputError(f"{argument} is a {kind}, expected an array on {place}, since {why}; {cure}")
 

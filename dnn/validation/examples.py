@@ -92,7 +92,8 @@ class Door(NamedTuple):
         the class), as scikit-learn has it, without the ignored examples.
         Raises InputError: another shape, an unknown class, a negative number, NaN or infinity.
         """
-        backend, ignored = self.backend, self.ignored if y.ndim == 1 else None
+        backend = self.backend
+        ignored = self.ignored if y.ndim == 1 else None
         if sample_weight is None and class_weight is None and ignored is None:
             return None
         n = int(y.shape[0])
@@ -143,7 +144,8 @@ class Door(NamedTuple):
 
 
 def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored: int | None) -> Array:
-    xp, classes = backend.xp, max(outputs, 2)
+    xp = backend.xp
+    classes = max(outputs, 2)
     if y.ndim == 2:
         y = xp.astype(y[:, 0] > 0.5 if outputs == 1 else xp.argmax(y, axis=1), xp.int64)
     table = np.ones(classes)

@@ -22,8 +22,10 @@ class Rows:
     """
 
     def __init__(self, source: Any, dtype: str, start: int = 0, stop: int | None = None) -> None:
-        self.source, self.dtype = source, np.dtype(dtype)
-        self._start, self._stop = start, source.shape[0] if stop is None else stop
+        self.source = source
+        self.dtype = np.dtype(dtype)
+        self._start = start
+        self._stop = source.shape[0] if stop is None else stop
         self.shape = (self._stop - self._start, *source.shape[1:])  # (N, *shape of one)
 
     def __getitem__(self, key: tuple[slice, Any]) -> Self:
@@ -82,7 +84,8 @@ def rows_of(x: Any, dtype: str) -> Rows | None:
     uint8 stays uint8; all else is picked as ``dtype``.
     """
     if hasattr(x, "tocsr") and not isinstance(x, type):
-        x, kind = x.tocsr(), Rows
+        x = x.tocsr()
+        kind = Rows
     elif isinstance(x, np.memmap) and x.ndim and getattr(x, "_mmap", None) is not None:
         kind = OnDisk
     else:

@@ -11,7 +11,8 @@ from benchmarks import floors, ours, peers, pytorch
 from benchmarks.task import Prepared, Task
 from dnn.validation.settings import look_up
 
-PEERS, FAST = install("peers"), install("fast")
+PEERS = install("peers")
+FAST = install("fast")
 
 
 @dataclass(frozen=True)

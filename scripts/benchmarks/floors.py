@@ -42,7 +42,9 @@ def products(backend: Backend, matmul: Product, widths: tuple[int, ...], batch: 
     backwards: list[tuple[Any, Any, Any]] = []
     x = random(batch, widths[0])
     for i, (n_in, n_out) in enumerate(pairwise(widths)):
-        W, dz, z = random(n_in, n_out), random(batch, n_out), random(batch, n_out)
+        W = random(n_in, n_out)
+        dz = random(batch, n_out)
+        z = random(batch, n_out)
         forwards.append((x, W, z))
         layer = [(x.T, dz, backend.zeros((n_in, n_out)))]
         if i:

@@ -38,7 +38,8 @@ class Trainer:
     """``fit`` cut into pieces: n updates at a time, a new order each epoch."""
 
     def __init__(self, model: Sequential, task: Task) -> None:
-        self.backend, self.epoch = model.backend, 0
+        self.backend = model.backend
+        self.epoch = 0
         examples = model.door.admit(task.x, task.y)
         self.batches = Batches(model, examples, task.settings.batch, unroll=task.settings.unroll)
 

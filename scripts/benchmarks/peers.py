@@ -24,7 +24,8 @@ def initial(task: Task) -> list[list[NDArray[np.float32]]]:
 
 def in_calls(task: Task, fit: Callable[[slice], None]) -> Callable[[int], None]:
     """n updates as calls of ``fit(rows)``, each of an epoch at most; the library shuffles the rows."""
-    batch, position = task.settings.batch, 0
+    batch = task.settings.batch
+    position = 0
 
     def run(n: int) -> None:
         nonlocal position
@@ -33,7 +34,8 @@ def in_calls(task: Task, fit: Callable[[slice], None]) -> Callable[[int], None]:
             if position + now > task.updates_an_epoch:
                 position = 0
             fit(slice(position * batch, (position + now) * batch))
-            position, n = position + now, n - now
+            position = position + now
+            n = n - now
 
     return run
 
@@ -52,7 +54,8 @@ def keras(task: Task) -> Prepared:
     )
     adam = k.optimizers.Adam(learning_rate=1e-3, epsilon=1e-8)
     model.compile(optimizer=adam, loss="sparse_categorical_crossentropy")
-    x, y = task.floats(), task.y
+    x = task.floats()
+    y = task.y
 
     def fit(rows: slice) -> None:
         model.fit(x[rows], y[rows], batch_size=task.settings.batch, epochs=1, shuffle=True, verbose=0)
@@ -71,8 +74,12 @@ def jax(task: Task) -> Prepared:
     j: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
     activation = {"sigmoid": j.nn.sigmoid, "tanh": jnp.tanh, "relu": j.nn.relu}[task.settings.activation]
-    b1, b2, epsilon, rate = 0.9, 0.999, 1e-8, 1e-3
-    x, y = jnp.asarray(task.floats()), jnp.asarray(task.y.astype(np.int32))
+    b1 = 0.9
+    b2 = 0.999
+    epsilon = 1e-8
+    rate = 1e-3
+    x = jnp.asarray(task.floats())
+    y = jnp.asarray(task.y.astype(np.int32))
 
     def logits(weights: Any, rows: Any) -> Any:
         for W, b in weights[:-1]:
@@ -90,7 +97,8 @@ def jax(task: Task) -> Prepared:
         t = t + 1
         m = j.tree.map(lambda m, g: b1 * m + (1 - b1) * g, m, g)
         v = j.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, v, g)
-        c1, c2 = 1 - b1**t, 1 - b2**t
+        c1 = 1 - b1**t
+        c2 = 1 - b2**t
         weights = j.tree.map(
             lambda p, m, v: p - rate * (m / c1) / (jnp.sqrt(v / c2) + epsilon), weights, m, v
         )
@@ -112,7 +120,8 @@ def jax(task: Task) -> Prepared:
             order = task.order(epochs)[:now].astype(np.int32)
             state, losses = train(state, jnp.asarray(order), x, y)
             losses.block_until_ready()
-            n, epochs = n - now, epochs + 1
+            n = n - now
+            epochs = epochs + 1
 
     def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(j.nn.softmax(logits(state[0], jnp.asarray(images))))
@@ -134,7 +143,9 @@ def sklearn(task: Task) -> Prepared:
         learning_rate_init=1e-3,
         random_state=task.settings.seed,
     )
-    x, y, classes = task.floats(), task.y, np.arange(10)
+    x = task.floats()
+    y = task.y
+    classes = np.arange(10)
 
     def fit(rows: slice) -> None:
         model.partial_fit(x[rows], y[rows], classes=classes)

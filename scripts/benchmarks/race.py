@@ -99,8 +99,10 @@ def keras(name: str, data: Dataset, seed: int, updates: int) -> Curve:
     """``fit`` an epoch at a time, on images that NumPy has moved before it, all in one go."""
     k: Any = importlib.import_module("keras")
     k.utils.set_random_seed(seed)
-    draw, (height, width) = np.random.default_rng(seed), data.image_shape
-    x, x_test = _floats(data.x_train), _floats(data.x_test)
+    draw = np.random.default_rng(seed)
+    height, width = data.image_shape
+    x = _floats(data.x_train)
+    x_test = _floats(data.x_test)
     wide = np.pad(x.reshape(-1, height, width), ((0, 0), (1, 1), (1, 1)))
     views = np.lib.stride_tricks.sliding_window_view(wide, data.image_shape, (1, 2))
     hidden = [k.layers.Dense(500, activation="relu") for _ in range(2)]

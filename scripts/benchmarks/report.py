@@ -42,7 +42,8 @@ def table(results: Results) -> str:
     """Each contender, the fastest first; then who could not run and why; then what must hold."""
     rows = []
     for name in results.names():
-        ms, runs = results.ms(name), results.runs[name]
+        ms = results.ms(name)
+        runs = results.runs[name]
         accuracy = runs[-1].get("test_accuracy")
         rows.append([
             name,
@@ -106,7 +107,8 @@ def as_json(results: Results) -> dict[str, Any]:
 
 def draw(results: Results, path: Path) -> None:
     """A bar for each contender, the fastest on top: the lower quartile and its interval."""
-    used, seen = results.settings, set()
+    used = results.settings
+    seen = set()
     bars = [(get_contender(name), quartile(results.ms(name))) for name in results.names()]
     with picture(path, 9, 1.4 + 0.36 * len(bars)) as figure:
         axes = figure.subplots()

@@ -76,12 +76,14 @@ def load(settings: Settings, device: str | None = None) -> Task:
         rng = np.random.default_rng(settings.seed)
         x = rng.integers(0, 256, size=(7000, 784), dtype=np.uint8)
         y = rng.integers(0, 10, size=7000)
-        parts, shape = (x[:6000], y[:6000], x[6000:], y[6000:]), (28, 28)
+        parts = (x[:6000], y[:6000], x[6000:], y[6000:])
+        shape = (28, 28)
     else:
         from dnn.datasets import load_dataset
 
         data = load_dataset(settings.dataset, settings.data_dir)
-        parts, shape = (data.x_train, data.y_train, data.x_test, data.y_test), data.image_shape
+        parts = (data.x_train, data.y_train, data.x_test, data.y_test)
+        shape = data.image_shape
     available = len(parts[0])
     n = available // settings.batch * settings.batch
     if n == 0:

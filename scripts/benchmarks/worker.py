@@ -147,9 +147,11 @@ def measure(name: str, settings: Settings) -> Iterator[dict[str, Any]]:
         while not prepared.whole and time.perf_counter() < awake:
             prepared.run(size)
             found["trained"] += size
-        before, start = busy(), time.perf_counter()
+        before = busy()
+        start = time.perf_counter()
         (ms,) = timed(prepared.run, size, 1)
-        after, seconds = busy(), time.perf_counter() - start
+        after = busy()
+        seconds = time.perf_counter() - start
         other = None if before is None or after is None else max(0.0, after - before) / seconds
         found = {**found, "ms": ms, "trained": found["trained"] + size, "other": other}
         facts = {"python": platform.python_version(), "numpy": np.__version__, **prepared.facts}

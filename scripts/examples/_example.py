@@ -13,7 +13,8 @@ from _tables import columns  # noqa: E402
 
 from dnn.commands import command_line, options  # noqa: E402
 
-run, say = command_line.run, command_line.say
+run = command_line.run
+say = command_line.say
 
 
 def parser(description: str | None, epochs: int) -> command_line.Parser:

@@ -64,7 +64,8 @@ def main(arguments: argparse.Namespace) -> None:
 
     from backends import InputError
 
-    backend, columns = _example.open_backend(arguments, "columns"), arguments.columns
+    backend = _example.open_backend(arguments, "columns")
+    columns = arguments.columns
     if columns > MOST_COLUMNS:
         raise InputError(
             f"columns is {columns}, expected at most {MOST_COLUMNS}: the network has 64 weights for each"
@@ -85,9 +86,11 @@ def main(arguments: argparse.Namespace) -> None:
     y, held_y = (np.asarray([classes.index(name) for name in part]) for part in (names, held_names))
 
     hashing = HashingVectorizer(n_features=columns, ngram_range=(1, 2), alternate_sign=False, norm=None)
-    counts, held_counts = hashing.transform(texts), hashing.transform(held_texts)
+    counts = hashing.transform(texts)
+    held_counts = hashing.transform(held_texts)
     weights = TfidfTransformer(sublinear_tf=True).fit(counts)
-    x, held = weights.transform(counts), weights.transform(held_counts)
+    x = weights.transform(counts)
+    held = weights.transform(held_counts)
 
     def network(seed):
         rows, held_rows = (part.astype(backend.dtype_name) for part in (x, held))  # sparse to the end

@@ -32,10 +32,12 @@ def main(arguments: argparse.Namespace) -> None:
     from sklearn.model_selection import StratifiedKFold
 
     data = load_breast_cancer()
-    x, y = data.data, 1 - data.target  # 1: malignant
+    x = data.data
+    y = 1 - data.target  # 1: malignant
 
     def network(x_train, y_train, x_test, seed):
-        rows, units = x_train.astype(backend.dtype_name), [(16, "tanh"), (2, "softmax")]
+        rows = x_train.astype(backend.dtype_name)
+        units = [(16, "tanh"), (2, "softmax")]
         settings = {"rate": 3e-3, "batch": 32, "seed": seed}
         model = _example.trained(rows, y_train, units, arguments, backend, **settings)
         return model.predict(x_test.astype(backend.dtype_name))[:, 1]
@@ -47,7 +49,8 @@ def main(arguments: argparse.Namespace) -> None:
         """Means over the folds of one split."""
         found = []
         for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y):
-            mean, deviation = x[train].mean(0), x[train].std(0)  # of the training part alone
+            mean = x[train].mean(0)
+            deviation = x[train].std(0)  # of the training part alone
             scaled = (x - mean) / deviation
             p = method(scaled[train], y[train], scaled[test], seed)
             called = p > 0.5

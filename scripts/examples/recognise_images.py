@@ -17,7 +17,8 @@ def main(arguments: argparse.Namespace) -> None:
     from backends import InputError
     from dnn.datasets import DatasetError, load_dataset
 
-    backend, limit = _example.open_backend(arguments, "limit"), arguments.limit
+    backend = _example.open_backend(arguments, "limit")
+    limit = arguments.limit
     if limit < 50:
         raise InputError(f"limit is {limit}, expected at least 50: some images of each digit")
 
@@ -31,7 +32,8 @@ def main(arguments: argparse.Namespace) -> None:
             raise
         _example.say("MNIST is not here (train.py fetches it); taking scikit-learn's digits")
         data = load_dataset("digits")
-    x, y = data.x_train[:limit], data.y_train[:limit]
+    x = data.x_train[:limit]
+    y = data.y_train[:limit]
     n, inputs = x.shape
 
     def ours(seed):
@@ -48,7 +50,8 @@ def main(arguments: argparse.Namespace) -> None:
         ("logistic regression", theirs(LogisticRegression(max_iter=1000))),
         ("3 nearest neighbours", theirs(KNeighborsClassifier(3))),
     ):
-        start, random = time.perf_counter(), scores is ours
+        start = time.perf_counter()
+        random = scores is ours
         cells = _example.over_seeds(arguments, scores, random)
         seconds = (time.perf_counter() - start) / (arguments.seeds if random else 1)
         rows.append((name, *cells, f"{seconds:.1f}"))

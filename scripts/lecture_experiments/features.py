@@ -26,7 +26,8 @@ FLOOR = 0.01
 def _in_zones(x: Any) -> Any:
     """(n, height, width, ...) -> (n, rows, cell, columns, cell, ...), without what fills no zone."""
     cell = max(1, x.shape[1] // ZONES)
-    rows, columns = x.shape[1] // cell, x.shape[2] // cell
+    rows = x.shape[1] // cell
+    columns = x.shape[2] // cell
     return x[:, : rows * cell, : columns * cell].reshape(len(x), rows, cell, columns, cell, *x.shape[3:])
 
 
@@ -47,7 +48,8 @@ def hog(x: Floats, train: Floats) -> Any:
     """Histograms of oriented gradients; 1,000 images at a time."""
     if len(x) > 1000:
         return np.concatenate([hog(x[i : i + 1000], train) for i in range(0, len(x), 1000)])
-    dx, dy = np.zeros_like(x), np.zeros_like(x)
+    dx = np.zeros_like(x)
+    dy = np.zeros_like(x)
     dx[:, :, 1:-1] = x[:, :, 2:] - x[:, :, :-2]
     dy[:, 1:-1] = x[:, 2:] - x[:, :-2]
     direction = (np.arctan2(dy, dx) % np.pi * (DIRECTIONS / np.pi)).astype(np.int64) % DIRECTIONS
@@ -73,7 +75,8 @@ def with_features(name: str, data: Dataset) -> Dataset:
     """The data with features in place of images, with mean 0 and variance 1 in training; "": as it is."""
     if not name:
         return data
-    n, images = len(data.x_train), _pixels(np.concatenate([data.x_train, data.x_test]), data)
+    n = len(data.x_train)
+    images = _pixels(np.concatenate([data.x_train, data.x_test]), data)
     x = FEATURES[name](images, images[:n])
     x = (x - x[:n].mean(axis=0)) / np.maximum(x[:n].std(axis=0), FLOOR)
     return replace(data, x_train=x[:n], x_test=x[n:])

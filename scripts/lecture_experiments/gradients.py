@@ -21,7 +21,8 @@ def gradient_sizes(data: Dataset, backend: Backend, seed: int, many: int = 1000)
 
 
 def _sizes(experiment: Experiment, data: Dataset, backend: Backend, seed: int, many: int) -> list[float]:
-    x, y = data.x_train[:many] / np.float32(255), data.y_train[:many]
+    x = data.x_train[:many] / np.float32(255)
+    y = data.y_train[:many]
     layers = experiment.layers(data.classes)[1:]  # without Rescaling, which fit does while it picks a batch
     model = Sequential(layers, input_shape=x.shape[1:], backend=backend, seed=seed)
     model.compile(experiment.loss, "adam")

@@ -50,7 +50,8 @@ class Run:
 
     def place(self) -> tuple[str, str]:
         """The table and the row that it belongs to. Raises InputError: there is none."""
-        preset, seed = self.config.get("preset"), self.config.get("seed")
+        preset = self.config.get("preset")
+        seed = self.config.get("seed")
         if seed in SEEDS["defaults"] and all(self.config.get(k) == v for k, v in DEFAULTS.items()):
             return "defaults", self.backend
         if preset in PRESETS and seed in SEEDS["presets"]:
@@ -153,7 +154,9 @@ def agreement_grids(path: Path) -> dict[str, Grid]:
         worst: dict[tuple[str, str], float] = {}
         accuracies = [["L5", "mean", "standard deviation, points", "paired difference, points"]]
         for record in records:
-            level, name, measured = record["level"], record["backend"], float(record["measured"])
+            level = record["level"]
+            name = record["backend"]
+            measured = float(record["measured"])
             if level == "L5":
                 average, deviation, difference, *_ = re.findall(r"[-+]?\d+\.\d+", record["note"])
                 accuracies.append([CHECKED[name], f"{average} %", deviation, difference])

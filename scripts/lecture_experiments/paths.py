@@ -27,7 +27,8 @@ class _Recorder(Callback):
     every = 10
 
     def __init__(self, moments: tuple[int, ...]) -> None:
-        self._moments, self.kept = moments, dict[int, np.ndarray]()
+        self._moments = moments
+        self.kept = dict[int, np.ndarray]()
 
     def _keep(self, updates: int) -> None:
         self.kept[updates] = np.array(self.model.backend.to_host(self.model.parameters.values))
@@ -50,8 +51,10 @@ def _model(experiment: Experiment, data: Dataset, backend: Backend, seed: int) -
 
 def film(data: Dataset, backend: Backend, epochs: int, seed: int) -> Film:
     """Of the lecture's network, trained once more and looked at on the way."""
-    model, recorder = _model(LECTURE, data, backend, seed), _Recorder(MOMENTS)
-    x, y = data.x_train, data.y_train
+    model = _model(LECTURE, data, backend, seed)
+    recorder = _Recorder(MOMENTS)
+    x = data.x_train
+    y = data.y_train
     model.fit(x, y, batch_size=LECTURE.batch, epochs=epochs, verbose=0, callbacks=[recorder])
     name = next(iter(model.parameters.shapes))
     views = (model.parameters.views(backend.from_host(flat))[name] for flat in recorder.kept.values())
@@ -71,7 +74,8 @@ class Surface:
 def surface(data: Dataset, backend: Backend, seed: int) -> Surface:
     """Of the lecture's network over MANY images; Adam walks in batches, L-BFGS over all of them."""
     some = first(data, MANY)
-    x, y = some.x_train, some.y_train
+    x = some.x_train
+    y = some.y_train
     adam, newton = (_model(EXPERIMENTS[name], some, backend, seed) for name in ("lecture", "lbfgs"))
     batches = -(-len(x) // LECTURE.batch)
     recorder = _Recorder(tuple(range(0, PASSES * batches, max(batches, 10))))
@@ -89,7 +93,8 @@ def surface(data: Dataset, backend: Backend, seed: int) -> Surface:
     axes /= np.linalg.norm(axes, axis=1, keepdims=True) * np.sign(axes @ moves.sum(axis=0))[:, None]
     paths = {name: far @ axes.T for name, far in found.items()}
     ends = np.concatenate(list(paths.values()))
-    low, high = ends.min(axis=0), ends.max(axis=0)
+    low = ends.min(axis=0)
+    high = ends.max(axis=0)
     across, up = np.linspace(low - 0.25 * (high - low), high + 0.25 * (high - low), GRID).T
     loss = np.empty((GRID, GRID))
     for i, b in enumerate(up):

@@ -180,7 +180,8 @@ def loss_surface(figure: Any, found: Surface) -> None:
     )
     axes.legend(fontsize=SMALL + 1)
     bar = figure.colorbar(filled, label="mean loss over the images", shrink=0.8)
-    low, high = levels[0], levels[-1]
+    low = levels[0]
+    high = levels[-1]
     ticks = [d * 10.0**k for k in range(-4, 3) for d in (1, 2, 5) if low <= d * 10.0**k <= high]
     bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
 

@@ -45,8 +45,11 @@ def train(
     usual: Experiment, data: Dataset, backend: Backend, epochs: int, seed: int
 ) -> tuple[Sequential, Outcome]:
     """Train it on all of the data's training examples, with ``epochs`` in place of the usual ones."""
-    experiment, data = usual.shortened(epochs), with_features(usual.features, data)
-    x, y, n = data.x_train, data.y_train, len(data.x_train)
+    experiment = usual.shortened(epochs)
+    data = with_features(usual.features, data)
+    x = data.x_train
+    y = data.y_train
+    n = len(data.x_train)
     model = Sequential(experiment.layers(data.classes), input_shape=x.shape[1:], backend=backend, seed=seed)
     model.compile(experiment.loss, experiment.optimizer or "adam")
     start = time.perf_counter()

@@ -24,7 +24,9 @@ from lecture_experiments.tables import Grid, per_cent
 HEADINGS = ["settings", "epochs", "right of the images held out"]
 SHARE = 6  # one of so many training images is held out
 # Strength, degrees, scale and shear of RandomElastic.
-_USUAL, _LESS, _MORE = (30.0, 10.0, 0.1, 0.15), (22.0, 8.0, 0.08, 0.12), (36.0, 12.0, 0.15, 0.2)
+_USUAL = (30.0, 10.0, 0.1, 0.15)
+_LESS = (22.0, 8.0, 0.08, 0.12)
+_MORE = (36.0, 12.0, 0.15, 0.2)
 Layers = Callable[[tuple[int, ...], int], list[nn.Layer]]  # of an image's shape and the number of classes
 
 
@@ -99,7 +101,8 @@ def convolutional(
     return layers
 
 
-_TWO, _THREE = ((32, 5, True), (64, 5, True)), ((24, 5, True), (48, 3, False), (64, 3, True))
+_TWO = ((32, 5, True), (64, 5, True))
+_THREE = ((24, 5, True), (48, 3, False), (64, 3, True))
 
 
 def _deep(about: str, dropout: float = 0.0, bent: Sequence[float] = _USUAL) -> Settings:
@@ -135,7 +138,8 @@ TRIED: Table[Settings] = Table("settings", {
 def train(settings: Settings, data: Dataset, backend: Backend, epochs: int, seed: int) -> Judged:
     """Train with these settings for so many epochs, on all but the last training images."""
     held = len(data.x_train) // SHARE
-    x, y = data.x_train[:-held], data.y_train[:-held]
+    x = data.x_train[:-held]
+    y = data.y_train[:-held]
     updates = max(epochs * -(-len(x) // settings.batch), 6)
     layers = settings.layers(data.image_shape, data.classes)
     model = Sequential(layers, input_shape=x.shape[1:], backend=backend, seed=seed)
@@ -154,7 +158,8 @@ def tried_grid(
     """
     rows = []
     for name in names:
-        settings, path = TRIED[name], folder / f"tried-{name}.json"
+        settings = TRIED[name]
+        path = folder / f"tried-{name}.json"
         passes = max(1, round(settings.epochs * epochs / USUAL))
         same = {"epochs": passes, "examples": len(data.x_train), "dataset": data.name, "seed": seed}
         found = kept(path, Judged, same)

@@ -82,7 +82,8 @@ def on_calls(chosen: Callable[[int], bool], change: Change) -> Change:
     """The changed function on chosen calls, which count from 1, and the right one on all others."""
 
     def make(right: Function) -> Function:
-        wrong, numbers = change(right), count(1)
+        wrong = change(right)
+        numbers = count(1)
         return lambda *arguments: (wrong if chosen(next(numbers)) else right)(*arguments)
 
     return make

@@ -71,9 +71,11 @@ def last_of_equal_pixels(
 ) -> None:
     pool(x, size, strides, borders, y, index)
     if size == strides and not np.any(borders):
-        height, width = y.shape[1] * size[0], y.shape[2] * size[1]
+        height = y.shape[1] * size[0]
+        width = y.shape[2] * size[1]
         turned_x = np.ascontiguousarray(x[:, :height, :width][:, ::-1, ::-1])
-        largest, place = np.empty_like(y), np.empty_like(index)
+        largest = np.empty_like(y)
+        place = np.empty_like(index)
         pool(turned_x, size, strides, borders, largest, place)
         place = height * width - 1 - place[:, ::-1, ::-1]
         index[...] = np.where(np.isnan(y), index, place // width * x.shape[2] + place % width)
@@ -89,7 +91,8 @@ def running_variance(combined: Function) -> Change:
         def wrong(
             x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, *rest: Any
         ) -> None:
-            old, momentum = running[1].copy(), settings[0]
+            old = running[1].copy()
+            momentum = settings[0]
             normalise(x, gamma, beta, running, settings, *rest)
             sizes.append(len(x))
             variance = (running[1] - (1.0 - momentum) * old) / momentum

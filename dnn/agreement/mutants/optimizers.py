@@ -44,7 +44,8 @@ def epsilon_under_the_root(
 def correction_of_the_update_before(
     step: Function, p: Array, g: Array, slots: Arrays, control: Array, *rest: Any
 ) -> None:
-    old, bias = p.copy(), control[BIAS_1].copy()
+    old = p.copy()
+    bias = control[BIAS_1].copy()
     step(p, g, slots, control, *rest)
     if control[UPDATES] > 1:
         p[...] = old + (p - old) * (control[BIAS_1] / bias)
@@ -53,7 +54,8 @@ def correction_of_the_update_before(
 def negative_variance(
     step: Function, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers
 ) -> None:
-    (v, velocity, mean), (decay, epsilon, momentum) = slots, settings
+    v, velocity, mean = slots
+    decay, epsilon, momentum = settings
     control[UPDATES] += 1.0
     v[...] = decay * v + (1.0 - decay) * g * g
     mean[...] = decay * mean + (1.0 - decay) * g

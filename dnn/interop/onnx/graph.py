@@ -79,7 +79,8 @@ class Graph:
 
     def new_name(self, wanted: str) -> str:
         """The name, or with a number where it is taken."""
-        name, number = wanted, 1
+        name = wanted
+        number = 1
         while name in self._names:
             number += 1
             name = f"{wanted}_{number}"
@@ -148,11 +149,14 @@ class Writer:
     """With which one layer's nodes are written; their names begin with the layer's."""
 
     def __init__(self, graph: Graph, name: str, layer: Layer) -> None:
-        self.graph, self.name, self.layer = graph, name, layer
+        self.graph = graph
+        self.name = name
+        self.layer = layer
 
     def parameter(self, short: str, axes: tuple[int, ...] | None = None) -> str:
         """The name of a parameter ("W"), or of state, in the graph; ``axes``: in this order."""
-        name, held = f"{self.name}.{short}", {**self.layer.value, **self.layer.state}
+        name = f"{self.name}.{short}"
+        held = {**self.layer.value, **self.layer.state}
         array = single(name, self.layer.backend.to_host(held[short]))
         order = tuple(range(array.ndim)) if axes is None else axes
         return self.graph.add_array(name, array.transpose(order))

@@ -31,7 +31,8 @@ def write_layer(graph: Graph, layer: Layer, x: Value, before: str = "", logits: 
 
     Raises NoNodes: it is of somebody's own class, or has an activation of somebody's own.
     """
-    name, kind = before + layer.name, type(layer).__name__
+    name = before + layer.name
+    kind = type(layer).__name__
     if kind not in LAYER_NODES or LAYERS.get(kind) is not type(layer):
         raise NoNodes(
             f"layer {name!r} is {kind}, which has no ONNX nodes, expected one of {', '.join(LAYER_NODES)}; "
@@ -96,12 +97,14 @@ def _pool(op: str) -> LayerNodes:
     """The border is written out, also that of ``ceil_mode``, which libraries understand differently."""
 
     def nodes(write: Writer, layer: Any, x: Value) -> Value:
-        x, borders = write.first(x), np.asarray(layer.borders)
+        x = write.first(x)
+        borders = np.asarray(layer.borders)
         if getattr(layer, "count_include_pad", False) and np.any(layer.counted):
             # The zeros that count become part of the image.
             before, after = np.transpose(layer.counted)
             around = write.constant("pads", (0, 0, *before, 0, 0, *after), "int64")
-            x, borders = write.node("Pad", x, around), borders - layer.counted
+            x = write.node("Pad", x, around)
+            borders = borders - layer.counted
         return write.node(
             op, x, shape=layer.output_shape, kernel_shape=layer.size, strides=layer.steps,
             pads=_pads(borders.tolist()),
@@ -126,7 +129,8 @@ def _batch_norm(write: Writer, layer: Any, x: Value) -> Value:
 
 
 def _layer_norm(write: Writer, layer: Any, x: Value) -> Value:
-    scale, shift = write.parameter("gamma"), write.parameter("beta")
+    scale = write.parameter("gamma")
+    shift = write.parameter("beta")
     return write.node("LayerNormalization", write.last(x), scale, shift, axis=-1, epsilon=layer.epsilon)
 
 

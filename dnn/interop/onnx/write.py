@@ -35,12 +35,14 @@ def network_graph(
     """
     held = (f"{layer.name}.{short}" for layer in layers for short in {**layer.value, **layer.state})
     graph = Graph({X, LOGITS, PROBABILITIES, OUTPUTS, *held})
-    x, wanted = graph.begin(X, input_shape, input_dtype), DTYPE if layers[0].below is None else "int64"
+    x = graph.begin(X, input_shape, input_dtype)
+    wanted = DTYPE if layers[0].below is None else "int64"
     if input_dtype != wanted:
         cast = Value(graph.new_name(f"{X}.Cast"), input_shape)
         graph.add_node("Cast", [x.name], cast.name, {"to": graph.element_type(wanted)})
         x = cast
-    y, last = write_row(graph, layers, x, logits=logits), layers[-1]
+    y = write_row(graph, layers, x, logits=logits)
+    last = layers[-1]
     natural = PROBABILITIES if last.activation in ("softmax", "sigmoid") else OUTPUTS
     graph.end(graph.turned(y, last.name) if y.first else y, LOGITS if logits else natural)
     return graph

@@ -128,8 +128,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                 "training ended with weights that are not finite, expected numbers; scale X, or use a "
                 "smaller learning_rate_init"
             )
-        self.model_, self._goal = model, goal
-        self.n_outputs_, self.n_iter_ = model.outputs, outcome.iterations
+        self.model_ = model
+        self._goal = goal
+        self.n_outputs_ = model.outputs
+        self.n_iter_ = outcome.iterations
         self.loss_curve_: list[float] = [*([] if fresh else self.loss_curve_), *outcome.losses]
         self.loss_, self.best_loss_ = self.loss_curve_[-1], min(self.loss_curve_)
         self.validation_scores_ = scores = outcome.scores

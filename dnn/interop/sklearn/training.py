@@ -152,8 +152,13 @@ class Stopping(Callback):
     """
 
     def __init__(self, tol: float, patience: float, reported: float, score: str | None) -> None:
-        self.tol, self.patience, self.reported, self.score = tol, patience, reported, score
-        self.best, self.waited, self.stopped = float("inf"), 0, False
+        self.tol = tol
+        self.patience = patience
+        self.reported = reported
+        self.score = score
+        self.best = float("inf")
+        self.waited = 0
+        self.stopped = False
         self._kept: list[Array] = []
 
     def _arrays(self) -> list[Array]:

@@ -17,7 +17,8 @@ class Scale(torch.nn.Module):  # type: ignore[misc]
 
     def __init__(self, scale: float, offset: float) -> None:
         super().__init__()
-        self.scale, self.offset = scale, offset
+        self.scale = scale
+        self.offset = offset
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * self.scale + self.offset

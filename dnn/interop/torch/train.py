@@ -38,6 +38,14 @@ def _as_floats(backend: Backend, examples: Examples) -> tuple[torch.Tensor, torc
     return x.to(backend.dtype), y
 
 
+def _door(module: torch.nn.Sequential, backend: Backend, loss: Loss) -> Door:
+    """Where the module's examples and targets come in."""
+    first, *_, last = module.parameters()
+    shape = getattr(module, "input_shape", (int(first.shape[1]),))
+    n_categories = getattr(module[0], "num_embeddings", None)
+    return Door(backend, shape, int(last.shape[0]), loss.ignored, loss.check_targets, n_categories)
+
+
 def _require_logits(module: torch.nn.Module, loss: Loss) -> None:
     """Refuse a module that ends with the activation that the loss applies too."""
     if loss.activation is not None and activation_of([*module.modules()][-1]) == loss.activation:
@@ -67,7 +75,8 @@ def evaluate(
     in ``dnn.losses``."""
     import torch
 
-    total, correct = 0.0, 0
+    total = 0.0
+    correct = 0
     training = module.training
     module.eval()
     with torch.no_grad():
@@ -102,36 +111,39 @@ def fit(
     Returns loss, accuracy, val_loss, val_accuracy and seconds of each epoch.
     Raises InputError: an argument that does not fit; nothing was changed.
     """
-    first, *_, last = module.parameters()
+    first = next(module.parameters())
     backend = get_backend("torch", first.device, str(first.dtype).removeprefix("torch."))
-    epochs, batch_size = positive_integer("epochs", epochs), positive_integer("batch_size", batch_size)
-    loss, optimizer = get_loss(loss), get_optimizer(optimizer)
-    shape = getattr(module, "input_shape", (int(first.shape[1]),))
-    below = getattr(module[0], "num_embeddings", None)
-    door = Door(backend, shape, int(last.shape[0]), loss.ignored, loss.check_targets, below)
-    given, aside = door.admit_training(x, y, validation_data=validation_data)
+    epochs = positive_integer("epochs", epochs)
+    batch_size = positive_integer("batch_size", batch_size)
+    loss = get_loss(loss)
+    optimizer = get_optimizer(optimizer)
+    given, aside = _door(module, backend, loss).admit_training(x, y, validation_data=validation_data)
     x, y = _as_floats(backend, given)
     validation = None if aside is None else _as_floats(backend, aside)
     _require_logits(module, loss)
-    loss_of, rates, key = torch_loss(loss), rate_table(optimizer), stream_key(seed, "shuffle")
+    loss_of = torch_loss(loss)
+    rates = rate_table(optimizer)
+    key = stream_key(seed, "shuffle")
     adapt = torch_optimizer(optimizer, module)
-    history, done, n = History(), 0, len(x)
+    history = History()
     module.train()
+    done = 0
     for epoch in range(1, epochs + 1):
-        start, total, right = time.perf_counter(), x.new_zeros(()), x.new_zeros(())
-        for index in permutation(backend, key, epoch, n).split(batch_size):
+        start = time.perf_counter()
+        total, right = x.new_zeros(2)
+        for index in permutation(backend, key, epoch, len(x)).split(batch_size):
             for group in adapt.param_groups:
                 group["lr"] = rates[min(done, len(rates) - 1)]
             adapt.zero_grad(set_to_none=True)
-            outputs, wanted = module(x[index]), y[index]
-            value = loss_of(outputs, wanted)
+            outputs = module(x[index])
+            value = loss_of(outputs, y[index])
             value.backward()
             adapt.step()
             done += 1
             total += value.detach() * len(index)  # read once an epoch, not once an update
-            right += _right(outputs.detach(), wanted, loss.boundary)
-        taken = time.perf_counter() - start
-        logs = {"loss": float(total) / n, "accuracy": float(right) / n, "seconds": taken}
+            right += _right(outputs.detach(), y[index], loss.boundary)
+        logs = {"loss": float(total) / len(x), "accuracy": float(right) / len(x)}
+        logs["seconds"] = time.perf_counter() - start
         if validation is not None:
             found = evaluate(module, *validation, loss_of, boundary=loss.boundary)
             logs["val_loss"], logs["val_accuracy"] = found

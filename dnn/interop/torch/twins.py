@@ -123,7 +123,8 @@ def back_conv(module: Module, activation: str, name: str) -> Layer:
 
 def back_conv1d(module: Module, activation: str, name: str) -> Layer:
     require_same(module, groups=1, dilation=(1,), padding_mode="zeros")
-    (size,), (stride,) = module.kernel_size, module.stride
+    (size,) = module.kernel_size
+    (stride,) = module.stride
     padding = module.padding if isinstance(module.padding, str) else module.padding[0]
     return Conv1D(
         module.out_channels, size, activation, strides=stride, padding=padding,
