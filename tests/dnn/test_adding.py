@@ -358,23 +358,24 @@ def test_agree_judges_what_torch_does_not_have(load, monkeypatch, capsys):
         monkeypatch.setattr(table, "_entries", {name: table[name] for name in names})
     load("mine", MINE)
     monkeypatch.setattr(agreement, "QUICK", Sizes(200, 20, 30, (8, 8), (6, 6), 1, 2, 2))
-    words = "agree.py --quick --dataset digits --backends numpy,torch,pytorch,onnxruntime --json"
-    monkeypatch.setattr(sys, "argv", words.split())
+    words = (
+        "agree.py --quick --dataset digits --backends numpy,torch,pytorch,onnxruntime --levels L0,L1,L2,L3"
+    )
+    monkeypatch.setattr(sys, "argv", [*words.split(), "--json"])
     assert agree.agree(agree.parse()) == 0
     found = json.loads(capsys.readouterr().out)
     parts = "activation 'cubic'", "layer 'Shift'", "loss 'quartic'", "optimizer 'sign_sgd'"
     missing = {f"pytorch on {part}" for part in parts} | {f"onnxruntime on {part}" for part in parts[:2]}
     assert set(found["not_run"]) == missing
-    compared = {
-        (level, part, record["backend"])
-        for level, part in (("L0", "cubic"), ("L1", "Shift"), ("L1", "quartic"), ("L2", "quartic"),
-                            ("L2", "cubic"), ("L3", "sign_sgd"), ("L4", "sign_sgd"), ("L4", "quartic"))
-        for record in found["records"]
-        if record["level"] == level and part in f"{record['case']} {record['tensor']}"
-    }  # fmt: skip
-    assert {backend for _, _, backend in compared} == {"numpy", "torch", "onnxruntime"}
-    assert {part for _, part, backend in compared if backend == "onnxruntime"} == {"quartic"}
-    assert len([pair for pair in compared if pair[2] != "onnxruntime"]) == 8 * 2
+    compared = {"L0": ["cubic"], "L1": ["Shift", "quartic"], "L2": ["cubic", "quartic"], "L3": ["sign_sgd"]}
+    for level, names in compared.items():
+        records = [record for record in found["records"] if record["level"] == level]
+        for name in names:
+            backends = {r["backend"] for r in records if name in f"{r['case']} {r['tensor']}"}
+            # What the loss is does not matter to ONNX Runtime, which computes forward alone.
+            assert backends == {"numpy", "torch"} | (
+                {"onnxruntime"} if (level, name) == ("L2", "quartic") else set()
+            )
 
 
 PARTS = {"layer type": "Shift", "loss": "quartic", "optimizer": "sign_sgd", "schedule": "harmonic",
