@@ -157,7 +157,7 @@ sys.meta_path.insert(0, Only())
     )
     assert code == 0, said
     assert "2 passed" in said
-    assert "agree: torch was not compared: backend 'torch' cannot run (No module named 'torch')" in said
+    assert "agree: torch was not compared: torch is not installed; pip install torch" in said
     assert "agree: no picture of the report" in said
 
 
