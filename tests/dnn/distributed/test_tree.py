@@ -50,7 +50,7 @@ def test_workers_add_as_the_tree_does_and_send_less_than_two_vectors(size, m):
         def swap(peer, send, get):
             pipes[rank, peer].put(mine[rank][send].copy())
             sent[rank] += mine[rank][send].size
-            found = pipes[peer, rank].get(timeout=30)
+            found = pipes[peer, rank].get(timeout=300)
             assert found.shape == (get.stop - get.start,) <= ((m + 1) // 2,)
             return found
 
