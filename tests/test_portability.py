@@ -56,8 +56,10 @@ SYSTEMS = {
         False,
         ("fcntl", "resource", "pwd", "grp", "termios", "tty"),
         ("sched_getaffinity", "sched_setaffinity", "memfd_create", "getuid", "geteuid", "fork", "O_NOFOLLOW",
-         "O_NONBLOCK", "O_DIRECTORY", "register_at_fork"),
-        ("SIGHUP", "SIGALRM", "SIGUSR1"),
+         "O_NONBLOCK", "O_DIRECTORY", "register_at_fork", "killpg", "getpgid", "setsid", "getgid", "getegid",
+         "getloadavg", "sysconf", "mkfifo", "chown", "pread", "nice", "sync"),
+        ("SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGKILL", "SIGPIPE", "SIGQUIT", "SIGTSTP", "setitimer",
+         "alarm"),
     ),
 }  # fmt: skip
 TRAINS = """

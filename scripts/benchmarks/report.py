@@ -45,13 +45,14 @@ def table(results: Results) -> str:
         ms = results.ms(name)
         runs = results.runs[name]
         accuracy = runs[-1].get("test_accuracy")
+        peaks = [run["peak_mb"] for run in runs if run["peak_mb"] is not None]
         rows.append([
             name,
             get_contender(name).label,
             _between(quartile(ms), 3),
             _between(quartile_ratio(ms, results.ms(BASELINE))) if BASELINE in results.runs else "-",
             f"{spread([run['preparation'] for run in runs]).value:.1f}",
-            f"{max(run['peak_mb'] for run in runs):.0f}",
+            f"{max(peaks):.0f}" if peaks else "-",
             "-" if accuracy is None else f"{accuracy:.4f}",
         ])  # fmt: skip
     headings = ["contender", "", "ms an update", f"ratio to {BASELINE}", "prepare s", "peak MB", "accuracy"]

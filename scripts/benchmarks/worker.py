@@ -19,8 +19,8 @@ from benchmarks.task import Prepared, Task, load, scaled
 LOOKED_AT = 10_000  # training examples whose loss is computed after training
 
 
-def peak_memory_mb() -> float:
-    """The most memory this process ever had, in MB.
+def peak_memory_mb() -> float | None:
+    """Return the peak memory of this process in MB; None on Windows.
 
     Not ru_maxrss where it can be avoided: Linux starts it at the parent's memory at the fork.
     """
@@ -29,14 +29,17 @@ def peak_memory_mb() -> float:
             line = next(line for line in status if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
     except (OSError, StopIteration):
+        pass
+    try:
         import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def import_memory_mb(settings: Settings) -> float | None:
-    """What importing torch and torchvision takes; None where the data set needs neither."""
+    """What importing torch and torchvision takes; None where the data set needs neither, and on Windows."""
     if settings.dataset in ("digits", "random"):
         return None
     with warnings.catch_warnings():

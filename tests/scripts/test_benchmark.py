@@ -86,6 +86,15 @@ def test_a_race_of_whole_trainings(tmp_path):
     assert result.stdout.count("-, 0 of 1") == 4
 
 
+def test_memory_that_was_not_measured_is_a_dash_in_the_table():
+    results = made_up(numpy=[1.0, 2.0])
+    results.runs["numpy"][0] |= {"peak_mb": None, "import_mb": None}
+    assert "400" in report.table(results)
+    for one in results.runs["numpy"]:
+        one |= {"peak_mb": None, "import_mb": None}
+    assert "400" not in report.table(results)
+
+
 def test_a_race_is_won_at_the_end_of_an_epoch():
     curves = [{"seconds": [1.0, 2.0, 4.0], "accuracy": [0.9, last, 0.986]} for last in (0.98, 0.97)]
     assert [race.seconds_to(curve, 0.98) for curve in curves] == [3.0, 7.0]
@@ -343,6 +352,8 @@ def test_memory_and_other_work_are_read_from_the_system(monkeypatch):
     files.update(dict.fromkeys(files, "nothing\n"))
     assert worker.busy() is None
     assert 1 < worker.peak_memory_mb() < 1e5  # from elsewhere
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    assert worker.peak_memory_mb() is None
     assert worker.import_memory_mb(Settings(dataset="digits")) is None
 
 
