@@ -3,7 +3,7 @@ What users call is ``dnn.sequential.Sequential``, which is this with compile, fi
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -192,10 +192,6 @@ class Network(Copied):
         """Write all parameter gradients, from the gradient that ``loss_of`` returned; dy is overwritten."""
         backward = self._block.backward_logits if self._logits_out else self._block.backward
         backward(dy)
-
-    def redirect(self, values: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
-        """Take parameters from these views, and write gradients into those, instead of its own vectors'."""
-        self._block.attach(values, gradient)
 
     @property
     def frozen(self) -> list[str]:

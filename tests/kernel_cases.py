@@ -98,20 +98,6 @@ def dense_cases(num: Numbers, kind: str) -> Iterator[Case]:
             yield {"x": x, "W": W, "b": b, "y": num.garbage(batch, n)}
 
 
-def matmul_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
-    for k in BATCHES:
-        for m, n in ((1, 1), (5, 33), (33, 5)):
-            for adds in (False, True):
-                g = num.normal(m, n) if adds else num.garbage(m, n)
-                yield {"a": num.normal(m, k), "b": num.normal(k, n), "g": g, "adds": adds}
-
-
-def column_sums_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
-    for k, m, n in ((1, 1, 1), (1, 7, 33), (4, 7, 33), (8, 33, 1), (2, 0, 5), (0, 3, 5)):
-        z = num.normal(k, m, n) + 2  # where a sum cancels, eta measures that and no kernel
-        yield {"z": z, "sums": num.garbage(k, n)}
-
-
 def dense_backward_cases(num: Numbers, kind: str) -> Iterator[Case]:
     for batch in BATCHES:
         for n_in, n in ((1, 1), (5, 33), (33, 5)):

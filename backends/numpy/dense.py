@@ -97,19 +97,6 @@ def dense_backward(
         product(dz, W.T, dx)
 
 
-def matmul(xp: Any, a: Array, b: Array, g: Array, adds: bool) -> None:
-    if adds:
-        g += product(a, b)
-    else:
-        product(a, b, g)
-
-
-@override("column_sums")
-def sums_of_each(xp: Any, z: Array, sums: Array) -> None:
-    for rows, out in zip(z, sums, strict=True):
-        column_sums(rows, out)
-
-
 BLOCK = 4096  # random words that are made at a time, so that all passes stay in the cache
 
 

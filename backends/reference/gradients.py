@@ -1,4 +1,4 @@
-"""What changes a gradient before an optimizer sees it: more rows, the penalty of large weights, clipping."""
+"""What changes a gradient before an optimizer sees it: the penalty of large weights, and clipping."""
 
 from typing import Any
 
@@ -6,18 +6,6 @@ from backends.reference.declaration import kernel
 from backends.reference.signatures import Array
 
 NORM_FLOOR = 1e-6  # added to the norm, so that a gradient of 0 is not divided by 0; torch's number
-
-
-@kernel(writes=("g",))
-def matmul(xp: Any, a: Array, b: Array, g: Array, adds: bool) -> None:
-    """``g = a b``, or ``g = g + a b`` if it adds. Reads a (m, k), b (k, n); writes g (m, n)."""
-    g[...] = g + xp.matmul(a, b) if adds else xp.matmul(a, b)
-
-
-@kernel(writes=("sums",))
-def column_sums(xp: Any, z: Array, sums: Array) -> None:
-    """``sums_kj = sum_i z_kij``. Reads z (k, m, n); writes sums (k, n)."""
-    sums[...] = xp.sum(z, axis=1)
 
 
 @kernel(writes=("g",))

@@ -108,18 +108,6 @@ def dense_backward(
         product(dz, W.T, dx)
 
 
-def matmul(xp: Any, a: Array, b: Array, g: Array, adds: bool) -> None:
-    """The same calls as ``dense_backward``'s."""
-    if adds or g.shape[1] > NARROW or g.device.type != "cpu":
-        product(a, b, g, g if adds else None)
-    else:
-        g.copy_(torch.mm(b.T, a.T).T)
-
-
-def column_sums(xp: Any, z: Array, sums: Array) -> None:
-    torch.sum(z, 1, out=sums)
-
-
 @override(kinds=("integer",))
 def softmax_cross_entropy(
     xp: Any, kind: str, logits: Array, targets: Array, losses: Array, dlogits: Array

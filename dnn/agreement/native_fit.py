@@ -38,6 +38,14 @@ def _mean_loss(case: FitCase, backend: Backend, y: Array) -> Callable[..., Array
     return mean_loss
 
 
+def _with_penalty(value: Any, case: FitCase, module: Any) -> Any:
+    """Return the loss plus l1 sum |W| + l2 sum W^2 of each dense layer."""
+    for name, child in module.named_children():
+        if name.startswith("dense") and hasattr(child, "weight"):
+            value = value + case.l1 * child.weight.abs().sum() + case.l2 * child.weight.square().sum()
+    return value
+
+
 def fit(case: FitCase, backend: Backend) -> Named:
     """What ``textbook.fit`` returns, from a torch Backend that only moves data."""
     import torch
@@ -81,10 +89,7 @@ def fit(case: FitCase, backend: Backend) -> Named:
         for rows in backend.from_host(textbook.order(case, epoch)).split(case.batch_size):
             optimizer.zero_grad()
             made = outputs(rows)
-            value = mean_loss(made, rows, in_training)
-            for name, child in module.named_children():
-                if name.startswith("dense") and hasattr(child, "weight"):
-                    value = value + case.l1 * child.weight.abs().sum() + case.l2 * child.weight.square().sum()
+            value = _with_penalty(mean_loss(made, rows, in_training), case, module)
             value.backward()
             for group in optimizer.param_groups:
                 group["lr"] = last = textbook.rate(case.optimizer.learning_rate, done)

@@ -48,18 +48,6 @@ def add_up(parts: list[Array], add: Callable[[Array, Array], object]) -> Array:
     return parts[0]
 
 
-def add_rows(rows: Array) -> Array:
-    """The same sum (n,) of a power of two of rows (k, n); they stay as they are.
-
-    >>> import numpy as np
-    >>> add_rows(np.asarray([[1, 2], [3, 4], [5, 6], [7, 8]]))
-    array([16, 20])
-    """
-    while rows.shape[0] > 1:
-        rows = rows[::2, ...] + rows[1::2, ...]
-    return rows[0, ...]
-
-
 def add_over(mine: Array, rank: int, size: int, swap: Callable[[int, slice, slice], Array]) -> None:
     """``mine`` (m,) becomes the sum over all workers, in the tree's order: recursive halving and doubling.
 

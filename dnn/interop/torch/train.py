@@ -88,6 +88,25 @@ def evaluate(
     return total / len(x), correct / len(x)
 
 
+def _update(
+    module: torch.nn.Module,
+    optimizer: Any,
+    rate: float,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    loss: Callable[..., Any],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make one update; return the outputs (B, C) and the mean loss before it."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad(set_to_none=True)
+    outputs = module(x)
+    value = loss(outputs, y)
+    value.backward()
+    optimizer.step()
+    return outputs.detach(), value.detach()
+
+
 def fit(
     module: torch.nn.Sequential,
     x: Any,
@@ -132,16 +151,11 @@ def fit(
         start = time.perf_counter()
         total, right = x.new_zeros(2)
         for index in permutation(backend, key, epoch, len(x)).split(batch_size):
-            for group in adapt.param_groups:
-                group["lr"] = rates[min(done, len(rates) - 1)]
-            adapt.zero_grad(set_to_none=True)
-            outputs = module(x[index])
-            value = loss_of(outputs, y[index])
-            value.backward()
-            adapt.step()
+            rate = rates[min(done, len(rates) - 1)]
+            outputs, value = _update(module, adapt, rate, x[index], y[index], loss_of)
             done += 1
-            total += value.detach() * len(index)  # read once an epoch, not once an update
-            right += _right(outputs.detach(), y[index], loss.boundary)
+            total += value * len(index)  # read once an epoch, not once an update
+            right += _right(outputs, y[index], loss.boundary)
         logs = {"loss": float(total) / len(x), "accuracy": float(right) / len(x)}
         logs["seconds"] = time.perf_counter() - start
         if validation is not None:
