@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -79,36 +79,53 @@ class ToStderr(logging.Handler):
             say(mark + record.getMessage())
 
 
+@contextlib.contextmanager
+def _log_on_stderr() -> Iterator[None]:
+    """Print the package's log on stderr. Afterwards the logger is as it was."""
+    log = logging.getLogger("dnn")
+    level = log.level
+    handler = ToStderr()
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
 def run(work: Callable[[T], int | None], parse: Callable[[], T]) -> NoReturn:
     """Parse the command line, do the work, and exit with the code that it returns.
 
     A user's mistake becomes one sentence on stderr and exit code 2.
     """
-    log = logging.getLogger("dnn")
-    log.setLevel(logging.INFO)
-    if not log.handlers:
-        log.addHandler(ToStderr())
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file's name may hold bytes that are no text. stderr escapes them by itself.
+        # A file name may hold bytes that are not text. stderr escapes them by itself.
         sys.stdout.reconfigure(errors="backslashreplace")
+    with _log_on_stderr():
+        code = _exit_code(work, parse)
+    sys.exit(code)
+
+
+def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int | None:
+    """Do the work. Print an error that the user can mend as one sentence."""
     try:
-        code = work(parse())
+        return work(parse())
     except (InputError, BackendUnavailable) as error:
         say(f"{program()}: error: {one_line(error)}")
-        code = BAD_INPUT
+        return BAD_INPUT
     except BrokenPipeError:  # whoever read our output is gone, as after "| head"
         silence_stdout()
-        code = 1
+        return 1
     except Exception as error:
         reason = _out_of_memory(error)
         if reason is None:
             raise
         say(f"{program()}: error: {reason}")
-        code = BAD_INPUT
+        return BAD_INPUT
     except KeyboardInterrupt:
         say(f"{program()}: interrupted")
-        code = INTERRUPTED
-    sys.exit(code)
+        return INTERRUPTED
 
 
 def _out_of_memory(error: Exception) -> str | None:

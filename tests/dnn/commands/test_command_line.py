@@ -56,7 +56,14 @@ def test_what_the_library_tells_is_on_stderr_once(ended):
 
     for _ in range(2):
         assert ended(main, "mind") == (None, "", "WARNING: mind\nfor your information\n")
-    assert len(LOG.handlers) == 1
+    assert LOG.handlers == []
+
+
+def test_the_logger_is_as_before_also_after_an_error(ended):
+    level = LOG.level
+    with pytest.raises(ZeroDivisionError):
+        command_line.run(raises(ZeroDivisionError()), lambda: None)
+    assert (LOG.level, LOG.handlers) == (level, [])
 
 
 def test_names_that_are_no_text_can_be_printed(ended, monkeypatch):
