@@ -15,9 +15,9 @@ UNSHARED_LIMIT = 1 << 13  # multiply-adds up to which OpenBLAS takes one thread 
 def product_threads(multiply_adds: int, available: int) -> int:
     """Return the number of BLAS threads for one product; its shape alone decides.
 
-    Up to SINGLE_THREAD_LIMIT a product gets one thread. An update of a small network then takes about 1.1
-    times as long as with two on a quiet machine, and a tenth of the time where another program wants one of
-    the cores: threads that share a product wait for each other, and a waiting thread of OpenBLAS spins.
+    Up to SINGLE_THREAD_LIMIT a product gets one thread. An update of a small network then takes 1.1 to 1.4
+    times as long as with two threads on a quiet machine, and down to a tenth of the time where another
+    program uses one of the cores: threads that share a product wait for each other, and OpenBLAS spins.
     """
     return 1 if multiply_adds <= SINGLE_THREAD_LIMIT else available
 
