@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from documents import ROOT
-from helpers import MAX_SECONDS
+from helpers import MAX_SECONDS, others_slow
 
 ELSEWHERE = """
 import builtins, ctypes, io, os, pathlib, signal, sys
@@ -121,7 +121,7 @@ def test_a_network_trains_is_saved_and_loaded(system, name, tmp_path):
     run_elsewhere(system, f"NAME = {name!r}\n{TRAINS}", tmp_path, before)
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", others_slow(SYSTEMS, ["windows"]))
 def test_commands_run(system, tmp_path):
     run_elsewhere(system, COMMANDS.replace("SCRIPTS", str(ROOT / "scripts")), tmp_path)
     assert (tmp_path / "run" / "model.safetensors").exists()

@@ -34,7 +34,13 @@ def overrides() -> Iterator[Any]:
                 variants = ("plain", "strided", "turned", "special", "alias")
                 for variant in variants if KERNELS[name].aliases else variants[:-1]:
                     label = "-".join((backend_id, dtype, name, *filter(None, (kind,)), variant))
-                    yield pytest.param(backend_id, dtype, (name, kind), variant, id=label)
+                    marks = [pytest.mark.slow] if is_compiled_again(backend_id, dtype, variant) else []
+                    yield pytest.param(backend_id, dtype, (name, kind), variant, id=label, marks=marks)
+
+
+def is_compiled_again(backend_id: str, dtype: str, variant: str) -> bool:
+    """Return whether numba compiles its loops once more, from the same source, for this layout and dtype."""
+    return backend_id == "numba" and dtype == "float64" and variant in ("strided", "turned")
 
 
 def _split(backend_id: str) -> tuple[str, str | None]:

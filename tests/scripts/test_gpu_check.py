@@ -162,7 +162,11 @@ def test_all_parts_fit_into_eight_minutes():
 # --------------------------------------------------------------------------- other programs
 
 
-@pytest.mark.parametrize("wrong", [(), ("--mutant", "lost-duplicates")])
+@pytest.mark.parametrize(
+    "wrong",
+    [pytest.param((), marks=pytest.mark.slow), ("--mutant", "lost-duplicates")],
+    ids=["right", "wrong"],
+)
 def test_agreement_is_read_from_agree(wrong):
     options = ("--quick", "--levels", "L0", "--dataset", "digits", *wrong)
     found = parts.agree(Settings(device="cpu"), "numpy torch", *options)
@@ -278,6 +282,7 @@ def wrong_forms(trouble, monkeypatch):
 needs_compiler = pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_each_form_is_a_row_that_says_what_ran(monkeypatch):
     wrong, rows = wrong_forms(None, monkeypatch)
@@ -295,8 +300,8 @@ def test_each_form_is_a_row_that_says_what_ran(monkeypatch):
     [
         ("recording fails", {"cupy graphs"}, "UserWarning: CUDA graphs do not work here (not permitted"),
         ("a kernel does not compile", {"cupy", "cupy graphs"}, "UserWarning: CuPy cannot run the kernels"),
-        ("a plan is refused", {"cupy", "cupy graphs"}, None),
-        ("a replay is short", {"cupy graphs"}, None),
+        pytest.param("a plan is refused", {"cupy", "cupy graphs"}, None, marks=pytest.mark.slow),
+        pytest.param("a replay is short", {"cupy graphs"}, None, marks=pytest.mark.slow),
     ],
 )
 def test_what_fell_back_or_is_wrong_is_a_row_that_fails(trouble, names, words, monkeypatch):
@@ -310,6 +315,7 @@ def test_what_fell_back_or_is_wrong_is_a_row_that_fails(trouble, names, words, m
     assert not checks.holds({"forms": {"seconds": 1.0, "rows": rows}})
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_kernel_that_is_a_little_wrong_is_seen(monkeypatch):
     original = forms._moved

@@ -19,7 +19,7 @@ SEED = 7
 
 @pytest.mark.parametrize("processor", ["own", "avx2"])
 def test_trainings_end_and_agree_with_numpy(processor):
-    assert max(run_trainings(SEED, 40, 80, PROCESSORS[processor])) <= BOUND
+    assert max(run_trainings(SEED, 40, 60, PROCESSORS[processor])) <= BOUND
 
 
 @pytest.mark.slow

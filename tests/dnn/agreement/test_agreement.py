@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers import others_slow
 from sklearn.datasets import load_digits
 
 from backends import BackendUnavailable, InputError, get_backend
@@ -66,7 +67,7 @@ def level(request, data):
     return request.param, check(available_contenders()[0], data, levels=[request.param], sizes=QUICK)
 
 
-@pytest.mark.parametrize("level", LEVELS, indirect=True)
+@pytest.mark.parametrize("level", others_slow(LEVELS, ["L0", "L1", "L2", "L3"]), indirect=True)
 def test_every_backend_holds(contender, level):
     name, found = level
     records = [record for record in found if record.backend == contender.name]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from command_lines import run_here, serving
 from conftest import skip_or_fail
-from helpers import MAX_SECONDS
+from helpers import MAX_SECONDS, others_slow
 from PIL import Image
 
 from dnn.datasets import load_dataset, load_image_folder
@@ -123,6 +123,7 @@ def mnist_run(mnist_dir, tmp_path_factory):
     return place / "run"
 
 
+@pytest.mark.slow
 def test_drawn_digits_are_read(mnist_run, mnist_dir, tmp_path):
     from pen_strokes import pen_strokes
 
@@ -160,7 +161,7 @@ def url(place):
         yield url
 
 
-@pytest.mark.parametrize("kind", ["mouse", "pen", "touch"])
+@pytest.mark.parametrize("kind", others_slow(["mouse", "pen", "touch"], ["touch"]))
 def test_mouse_pen_and_finger(url, kind):
     async def use():
         async with opened(url, has_touch=kind == "touch", viewport={"width": 390, "height": 600}) as page:
@@ -236,6 +237,7 @@ def test_a_picture_is_read_and_a_wrong_answer_kept(url, place, tmp_path):
     assert np.corrcoef(folder.x[0], digits.x_test[three])[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_two_browsers_at_once(url):
     async def one(strokes):
         async with opened(url) as page:
@@ -250,6 +252,7 @@ def test_two_browsers_at_once(url):
     assert asyncio.run(both()) == ["1", "0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "scheme", "width"), [("light", "light", 1100), ("dark", "dark", 1100), ("phone", "light", 390)]
 )
