@@ -17,7 +17,15 @@ from PIL import Image, ImageFilter
 from backends.errors import InputError
 from dnn.datasets.no_digit import why_no_digit
 from dnn.datasets.paper import Floats, box, without_cut_off, without_frame, without_lines
-from dnn.datasets.pictures import MAX_PIXELS, MEGAPIXELS, Grey, decoded, grey_pages, open_picture
+from dnn.datasets.pictures import (
+    MAX_PIXELS,
+    MAX_UPLOAD_BYTES,
+    MEGAPIXELS,
+    Grey,
+    decode,
+    grey_pages,
+    open_picture,
+)
 from dnn.validation.settings import positive_integer, require, require_bool, require_list, require_path
 
 WORK_SIDE = 300  # larger pages are averaged down towards this: less noise, less work
@@ -39,7 +47,8 @@ def load_digit_image(
     `image_shape` and a black border is taken as it is: it comes from such a data set.
 
     Args:
-        path: a PNG or JPEG file (GIF, BMP and WebP are read too), or its bytes.
+        path: a PNG or JPEG file (GIF, BMP and WebP are read too), or its bytes. Bytes may come from anybody:
+            decoded they may take at most MAX_UPLOAD_BYTES.
         image_shape: of the result; as in MNIST the ink fills 20/28 of it, except that below 20
             pixels it fills the frame, as in scikit-learn's 8x8 digits.
         only_digits: refuse what does not look like one of MNIST's digits, see ``why_no_digit``.
@@ -59,7 +68,7 @@ def load_digit_image(
     require_bool("deskew", deskew)
     if isinstance(path, bytes):
         named: object = "the picture"
-        image = decoded(io.BytesIO(path), named)
+        image = decode(io.BytesIO(path), named, MAX_UPLOAD_BYTES)
     else:
         named = path
         image = open_picture(require_path("path", path))

@@ -1,5 +1,6 @@
 """Pictures from files: opened with care, upright, and in 8-bit grey."""
 
+import math
 import os
 import warnings
 from pathlib import Path
@@ -15,6 +16,8 @@ Grey = NDArray[np.uint8]
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # no format that starts a program, such as EPS
 MEGAPIXELS = 50  # a phone's photo has 12 to 50; past this it is a trap or a mistake
 MAX_PIXELS = MEGAPIXELS * 1_000_000
+MAX_UPLOAD_BYTES = 80_000_000  # of a decoded upload
+UPLOAD_PIXELS = 1_000_000  # larger uploads are averaged down to at most so many
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -24,29 +27,71 @@ def open_picture(path: Path) -> Image.Image:
     if not os.path.isfile(path):
         kind = "a folder" if os.path.isdir(path) else "not a regular file"
         raise InputError(f"{path} is {kind}, expected a PNG or JPEG image file")
-    return decoded(path, path)
+    return decode(path, path)
 
 
-def decoded(file: Path | BinaryIO, path: object) -> Image.Image:
-    """The same for a file, or what is open; ``path`` stands in the sentence."""
+def decode(file: Path | BinaryIO, path: object, max_bytes: int | None = None) -> Image.Image:
+    """Return the upright first frame of an image file.
+
+    Args:
+        file: the file's path, or the open file.
+        path: names the file in messages.
+        max_bytes: largest memory for the decoded pixels; None: MAX_PIXELS is the only limit. A JPEG above it
+            is decoded at a half, a quarter or an eighth of its size, and what has more than UPLOAD_PIXELS
+            pixels is averaged down.
+    Raises InputError: not an image, damaged, or too large. The size is checked before anything is decoded.
+    """
     try:
         # Pillow warns of big images (the bound below is lower) and of odd metadata (harmless here).
         with warnings.catch_warnings(action="ignore"), Image.open(file, formats=FORMATS) as image:
             width, height = image.size
+            expected = f"at most {MEGAPIXELS} megapixels"
             if width * height <= MAX_PIXELS:
-                image.load()
-                return ImageOps.exif_transpose(image)
+                if max_bytes is None:
+                    image.load()
+                    return ImageOps.exif_transpose(image)
+                if _fits(image, max_bytes):
+                    image.load()
+                    return ImageOps.exif_transpose(_shrink(image))
+                expected = (
+                    f"at most {max_bytes // _bytes_per_pixel(image) // 1_000_000} megapixels of its kind"
+                )
             got = f"{width}x{height} pixels"
     except Image.DecompressionBombError:
         got = "a far larger one"
+        expected = f"at most {MEGAPIXELS} megapixels"
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is no image that can be read here, expected a PNG or JPEG file") from error
     except Exception as error:  # a broken file makes Pillow raise nearly any type, SyntaxError too
         got = f"{path} cannot be read as an image ({type(error).__name__}: {error})"
         why = "it may be truncated or damaged, expected a whole PNG or JPEG file"
         raise InputError(f"{got}; {why}") from error
-    expected = f"at most {MEGAPIXELS} megapixels"
     raise InputError(f"{path} is too large: got {got}", expected, "scale or crop it")
+
+
+def _bytes_per_pixel(image: Image.Image) -> int:
+    """Return the memory that decoding and ``_shrink`` take for each pixel, as measured."""
+    if image.format == "WEBP":
+        return 16
+    return {"L": 1, "1": 2, "RGB": 4}.get(image.mode, 8)
+
+
+def _fits(image: Image.Image, max_bytes: int) -> bool:
+    """Let a JPEG that is too large be decoded at a smaller size; return whether the image fits."""
+    width, height = image.size
+    if width * height * _bytes_per_pixel(image) > max_bytes:
+        image.draft(None, (width // 2, height // 2))  # has no effect on other formats
+    width, height = image.size
+    return width * height * _bytes_per_pixel(image) <= max_bytes
+
+
+def _shrink(image: Image.Image) -> Image.Image:
+    """Average an image of more than UPLOAD_PIXELS pixels down: what follows needs several copies of it."""
+    factor = math.ceil(math.sqrt(image.width * image.height / UPLOAD_PIXELS))
+    if factor < 2:
+        return image
+    mode = {"1": "L", "P": "RGBA", "PA": "RGBA"}.get(image.mode, "I" if image.mode.startswith("I;") else None)
+    return (image.convert(mode) if mode else image).reduce(factor)
 
 
 def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:

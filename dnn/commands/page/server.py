@@ -5,6 +5,7 @@ asked for by that address, and its own in Origin: other names than ours are refu
 made to lead here (DNS rebinding) gets nothing, and so is what another page posts.
 """
 
+import asyncio
 import os
 import re
 import signal
@@ -12,13 +13,13 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -26,6 +27,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from backends import InputError
 from backends.errors import one_line, shown
@@ -38,7 +40,8 @@ FILES = {"": "index.html", "page.css": "page.css", "page.js": "page.js"}  # path
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 MAX_MEGABYTES = 16  # of a photo
 MAX_CONNECTIONS = 64
-MAX_AT_ONCE = 2  # questions of a kind: a photo of 50 megapixels takes 200 MB while it is read
+THREADS = 2  # that answer; each keeps the memory of the largest picture it has decoded
+SILENT_SECONDS = 10  # in which a request's headers must arrive, and then its body
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -93,16 +96,32 @@ def _error(code: int, sentence: str) -> JSONResponse:
 
 
 async def _body(request: Request) -> bytes:
-    """What was posted. Raises HTTPException: it is too large."""
+    """Return what was posted. Raises HTTPException: it is too large, or does not arrive in time."""
     content = bytearray()
     too_large = HTTPException(413, f"the picture is too large, expected at most {MAX_MEGABYTES} MB")
     if int(request.headers.get("content-length", 0)) > MAX_MEGABYTES * 1_000_000:
         raise too_large
-    async for part in request.stream():
-        content += part
-        if len(content) > MAX_MEGABYTES * 1_000_000:
-            raise too_large
+    try:
+        async with asyncio.timeout(SILENT_SECONDS):
+            async for part in request.stream():
+                content += part
+                if len(content) > MAX_MEGABYTES * 1_000_000:
+                    raise too_large
+    except TimeoutError:
+        raise HTTPException(408, f"the picture did not arrive within {SILENT_SECONDS} s") from None
     return bytes(content)
+
+
+class ImpatientProtocol(H11Protocol):
+    """uvicorn's HTTP protocol, which closes a connection that sends no complete request headers in time."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(SILENT_SECONDS, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
 
 
 def make_app(run: str, reader: Reader, comparison: Comparison, kept: Kept, name: str) -> Starlette:
@@ -121,17 +140,14 @@ def make_app(run: str, reader: Reader, comparison: Comparison, kept: Kept, name:
         "keep": keep,
     }
 
+    pool = ThreadPoolExecutor(THREADS)
+
     def question(path: str) -> Route:
-        turn = threading.BoundedSemaphore(MAX_AT_ONCE)
-
-        def in_turn(content: bytes, request: Request) -> Answer:
-            with turn:
-                return questions[path](content, request)
-
         async def reply(request: Request) -> Response:
             content = await _body(request)
+            loop = asyncio.get_running_loop()
             try:
-                return JSONResponse(await run_in_threadpool(in_turn, content, request))
+                return JSONResponse(await loop.run_in_executor(pool, questions[path], content, request))
             except InputError:
                 raise
             except Exception:  # a fault of this program's own: it is told, and the server lives
@@ -165,12 +181,14 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
     """Print the page's address, and serve it until Ctrl-C; ``meanwhile`` is done beside it.
     Raises InputError: it cannot be served there.
     """
+    if not host:  # which would mean every address of this computer
+        raise InputError("host is '', expected an address; write 0.0.0.0 for all addresses of this computer")
     if not 0 <= port <= 65535:
         raise InputError(f"port is {shown(port)}, expected 0 to 65535")
     # Critical: it tells of each connection that breaks off in an answer, as a fault with its traceback.
     config = uvicorn.Config(
         app, host, port, log_level="critical", access_log=False, server_header=False, lifespan="off",
-        ws="none", http="h11", limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=1,
+        ws="none", http=ImpatientProtocol, limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=1,
     )  # fmt: skip
     try:  # it listens before the address is told
         door = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)

@@ -1,0 +1,120 @@
+"""What strangers cannot do to the page: fill the memory, or hold all connections."""
+
+import io
+import socket
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from command_lines import assert_refused, run_here, serving
+from helpers import MAX_SECONDS, others_slow
+from PIL import Image, ImageDraw
+
+from dnn.datasets.digit_images import load_digit_image
+
+httpx = pytest.importorskip("httpx", reason="it asks the page's server")
+pytest.importorskip("starlette", reason="the page's server")
+server = pytest.importorskip("dnn.commands.page.server", reason="the page's server")
+
+# The largest image of each kind that is decoded.
+LARGE = {
+    "PNG, RGB": ("RGB", (4470, 4470), "PNG"),
+    "PNG, grey": ("L", (8000, 6250), "PNG"),
+    "PNG, black and white": ("1", (8000, 5000), "PNG"),
+    "PNG, RGBA": ("RGBA", (3160, 3160), "PNG"),
+    "JPEG": ("RGB", (8000, 6250), "JPEG"),
+    "WebP": ("RGB", (2230, 2230), "WEBP"),
+}
+
+
+def picture(mode, size, form):
+    """An image of a black 1 on white."""
+    image = Image.new(mode, size, "white")
+    width, height = size
+    stroke = (width // 2, height // 5, width // 2, 4 * height // 5)
+    ImageDraw.Draw(image).line(stroke, "black", width // 12)
+    content = io.BytesIO()
+    image.save(content, form)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("kind", others_slow(LARGE, ["PNG, RGB", "JPEG"]))
+def test_large_uploads_are_read(kind):
+    digit = load_digit_image(picture(*LARGE[kind]))
+    assert digit.shape == (28, 28)
+    assert digit[14].max() == 255
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "form", "limit"),
+    [
+        ("RGB", (4600, 4600), "PNG", "20 megapixels"),
+        ("RGBA", (3300, 3300), "PNG", "10 megapixels"),
+        ("RGB", (2300, 2300), "WEBP", "5 megapixels"),
+        ("RGB", (9000, 6250), "JPEG", "50 megapixels"),
+    ],
+)
+def test_larger_uploads_are_refused(mode, size, form, limit):
+    with pytest.raises(ValueError, match=f"the picture is too large: .* at most {limit}"):
+        load_digit_image(picture(mode, size, form))
+
+
+def peak_mb(process):
+    """The largest memory of a process so far, in MB."""
+    text = Path(f"/proc/{process}/status").read_text()
+    return int(text.split("VmHWM:")[1].split()[0]) / 1000
+
+
+def page_process():
+    """The number of the youngest process that serves a page."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            found += [(folder.stat().st_ctime, int(folder.name))] * any(b"draw.py" in word for word in words)
+        except OSError:
+            continue
+    return max(found)[1]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_many_large_pictures_take_the_memory_of_two(place):
+    content = picture(*LARGE["PNG, RGB"])
+    with serving("run", cwd=place) as url:
+        process = page_process()
+
+        def post(_):
+            return httpx.post(f"{url}/answer", content=content, timeout=MAX_SECONDS).status_code
+
+        post(0)
+        first = peak_mb(process)
+        with ThreadPoolExecutor(12) as pool:
+            assert set(pool.map(post, range(12))) <= {200, 422}
+        assert peak_mb(process) < first + 300  # whatever their number; without a bound it was gigabytes
+
+
+def test_silent_connections_are_closed(place):
+    with serving("run", cwd=place) as url:
+        address = urlsplit(url)
+        silent = [
+            socket.create_connection((address.hostname, address.port)) for _ in range(server.MAX_CONNECTIONS)
+        ]
+        slow = socket.create_connection((address.hostname, address.port))
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: ")  # headers that do not end
+        deadline = time.monotonic() + MAX_SECONDS
+        while time.monotonic() < deadline:
+            reply = httpx.get(url, timeout=MAX_SECONDS)
+            if reply.status_code == 200:
+                break
+            assert reply.status_code == 503  # as long as the others are open
+            time.sleep(0.5)
+        assert reply.status_code == 200
+        for connection in (*silent, slow):
+            connection.close()
+
+
+def test_an_empty_host_is_refused(place):
+    assert_refused(run_here("draw", "run", "--host", "", "--port", "0", cwd=place), "host is ''", "0.0.0.0")
