@@ -14,6 +14,7 @@ import numpy as np
 from backends import InputError
 from dnn.commands import options
 from dnn.commands.run_folder import RESULT
+from dnn.io.regular_files import read_text
 from dnn.sequential import Sequential
 
 if TYPE_CHECKING:  # it imports Pillow
@@ -67,7 +68,7 @@ def open_ensemble(paths: Sequence[Path], arguments: argparse.Namespace) -> Ensem
 def read_sure_from(path: Path) -> float | None:
     """What train.py --hold-out wrote into this run folder; None: nothing that can be read."""
     try:
-        found = json.loads((path / RESULT).read_text(encoding="utf-8"))["sure_from"]
+        found = json.loads(read_text(path / RESULT))["sure_from"]
     except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return None
     return found if isinstance(found, float) else None

@@ -26,6 +26,7 @@ from dnn.checkpoints import dtype_of, load_model
 from dnn.commands.command_line import as_json
 from dnn.io.atomic_files import unfinished_files, write_atomically
 from dnn.io.notices import warn
+from dnn.io.regular_files import read_text
 from dnn.network import Network
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
@@ -97,7 +98,7 @@ class RunFolder(Callback):
             return
         self._ready()
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            self._texts[CONFIG] = (self.path / CONFIG).read_text(encoding="utf-8")
+            self._texts[CONFIG] = read_text(self.path / CONFIG)
 
     def latest_state(self) -> TrainingState | None:
         """The state to go on from; None where the training ended before it wrote a state or weights.
@@ -210,7 +211,7 @@ def read_config(path: Path) -> dict[str, Any]:
     if file.exists() and not file.is_file():  # a pipe would be waited for
         raise InputError(f"{file} is not a regular file, expected train.py's arguments")
     with refusing((OSError, ValueError, RecursionError), f"{file} cannot be read"):
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads(read_text(file))
     if not isinstance(config, dict):
         raise InputError(f"{file} holds no object, expected train.py's arguments")
     return config

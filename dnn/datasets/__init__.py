@@ -1,9 +1,10 @@
 """Data sets: loading them, fetching what is missing, pictures of single digits, and data of one's own."""
 
+from dnn.datasets.csv_table import Table, load_csv
 from dnn.datasets.digit_images import load_digit_image
 from dnn.datasets.download import DatasetError, fetch
+from dnn.datasets.image_folder import ImageFolder, load_image_folder
 from dnn.datasets.loading import DATASETS, Dataset, load_dataset
-from dnn.datasets.own import ImageFolder, Table, load_csv, load_image_folder
 
 __all__ = [
     "DATASETS", "Dataset", "DatasetError", "ImageFolder", "Table", "fetch", "load_csv", "load_dataset",

@@ -1,0 +1,118 @@
+"""A CSV file is read right, or refused with the column, the line and the cure."""
+
+import os
+
+import numpy as np
+import pytest
+from hostile import assert_sentence
+
+from backends import InputError, get_backend
+from dnn import Dense, Sequential
+from dnn.datasets import load_csv
+
+CSV = "\ufeffheight, weight,kind,price\n1.5,2,cat,3\n\n-1e3,0.25,ant,4\n7,8,cat,5\n"
+
+
+def write(tmp_path, text):
+    path = tmp_path / "table.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_table_with_classes(tmp_path):
+    with pytest.raises(
+        InputError, match=r"column 'kind' of .* holds 'cat' on line 2, expected a finite number; make"
+    ):
+        load_csv(write(tmp_path, CSV), "price")
+    without = CSV.replace(",price", "").replace(",3\n", "\n").replace(",4\n", "\n").replace(",5\n", "\n")
+    x, y, columns, classes = load_csv(write(tmp_path, without), target="kind")
+    assert x.tolist() == [[1.5, 2.0], [-1000.0, 0.25], [7.0, 8.0]]
+    assert y.tolist() == [1, 0, 1]
+    assert (columns, classes) == (("height", "weight"), ("ant", "cat"))
+    assert (x.dtype, y.dtype) == (np.float64, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted", "dtype"),
+    [
+        ("0 1 -2", [0, 1, -2], "int64"),
+        ("0 1 2.5", [0, 1, 2.5], "float64"),
+        ("1.0 1 2", [1, 1, 2], "float64"),
+        (f"{2**53 - 1} -1 2", [2**53 - 1, -1, 2], "int64"),
+        (f"1 2 {10**20}", [1, 2, 1e20], "float64"),
+    ],
+)
+def test_a_table_with_numbers(tmp_path, values, wanted, dtype):
+    text = "y;a\n" + "".join(f"{value};{i}\n" for i, value in enumerate(values.split()))
+    table = load_csv(write(tmp_path, text), "y", delimiter=";")
+    assert (table.y.tolist(), table.y.dtype, table.classes) == (wanted, dtype, ())
+    assert table.x.tolist() == [[0], [1], [2]]
+
+
+def test_a_table_with_several_targets(tmp_path):
+    table = load_csv(write(tmp_path, "a,b,c\n1,2,3\n4,5,6\n"), ["c", "a"])
+    assert table.y.tolist() == [[3, 1], [6, 4]]
+    assert table.columns == ("b",)
+    model = Sequential([Dense(2)], input_shape=(1,), backend=get_backend("numpy"))
+    model.compile("mean_squared_error")
+    model.fit(table.x, table.y)
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "message"),
+    [
+        ("a,b\n1,2\n", "c", "target is 'c', expected one of a, b"),
+        ("a,b\n1,2,3\n", "b", "line 2 of .* has 3 cells, expected 2"),
+        ("a,b\n1,2\n,2\n", "b", r"column 'a' of .* holds '' on line 3, expected a finite number; leave"),
+        (
+            "a,b\n1,x\n1,\n",
+            "b",
+            r"column 'b' of .*holds '' on line 3, expected a number or the name",
+        ),
+        ("a,b\nnan,2\n", "b", "holds 'nan' on line 2"),
+        ("a,b\n1,2.5\n1,NaN\n2,1.5\n", "b", "'b' of .*holds 'NaN' on line 3, .*SimpleImputer do"),
+        (
+            "a,b\n1,2.5\n1,inf\n2,1.5\n",
+            "b",
+            "'b' of .*'inf' on line 3, expected a finite number; write",
+        ),
+        ("a,b\n1,2\n1,N/A\n", "b", "'b' of .*holds 'N/A' on line 3"),
+        ("a,b\n1,2\n1,x\n1,3\n", "b", "holds 'x' on line 3, expected only numbers, or only names of classes"),
+        ("a,b\n1,x\n1,3\n1,y\n", "b", "holds '3' on line 3, expected only numbers, or only names of classes"),
+        (f"a,b\n1,2\n1,{'9' * 5000}\n", "b", "holds '9+...' on line 3, expected a finite number"),
+        ("a,b\n1_000,2\n", "b", "holds '1_000' on line 2, expected a finite number; write it as 1000"),
+        ("a,b\n\u0661,2\n", "b", "on line 2, expected a finite number"),
+        ('a,b\n"1\n",2\nx,3\n', "b", "holds 'x' on line 4, .*; make numbers of text columns"),
+        ("a,b\n1,2\n", [], "target is .*, expected the name of a column"),
+        ("a,b\n1,2\n", ["b", "b"], "target is .*, expected each name once"),
+        ("a,b\n1,x\n", ["b"], "column 'b' .* holds 'x' on line 2"),
+        ("1,2\n3,4\n", "2", r"begins with .'1', '2'., expected another name for each column"),
+        ("a,a\n3,4\n", "a", "begins with .'a', 'a'."),
+        ("a,b\n", "b", r"begins with .'a', 'b'., and holds no example"),
+        ("", "b", "cannot be read as a CSV file"),
+        ('a,b\n"1,2\n', "b", "line 2 of .* has 1 cells"),
+    ],
+)
+def test_tables_refused(tmp_path, text, target, message):
+    with pytest.raises(InputError, match=message) as caught:
+        load_csv(write(tmp_path, text), target)
+    assert_sentence(caught.value)
+
+
+def test_files_that_are_no_tables(tmp_path):
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00\n")
+    for path in (tmp_path / "nowhere.csv", tmp_path, tmp_path / "bytes"):
+        with pytest.raises(InputError, match="cannot be read as a CSV file"):
+            load_csv(path, "a")
+
+
+def test_files_that_never_end_or_begin(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(InputError, match=r"cannot be read as a CSV file \(not a regular file\)"):
+            load_csv(path, "a")
+
+
+def test_signs_may_name_classes(tmp_path):
+    table = load_csv(write(tmp_path, "a,b\n1,+\n2,-\n"), "b")
+    assert (table.classes, table.y.tolist()) == (("+", "-"), [0, 1])
