@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from backends import BackendUnavailable, InputError
-from backends.errors import one_line
+from backends.errors import one_line, shown
 from dnn.io.atomic_files import write_atomically
 from dnn.io.notices import silence_stdout
 from dnn.validation.settings import look_up
@@ -110,13 +110,23 @@ def run(work: Callable[[T], int | None], parse: Callable[[], T]) -> NoReturn:
 def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int | None:
     """Do the work. Print an error that the user can mend as one sentence."""
     try:
-        return work(parse())
+        code = work(parse())
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except (InputError, BackendUnavailable) as error:
         say(f"{program()}: error: {one_line(error)}")
         return BAD_INPUT
     except BrokenPipeError:  # whoever read our output is gone, as after "| head"
         silence_stdout()
         return 1
+    except OSError as error:  # of the system, with its own words: a full disk, a closed folder, a long name
+        if error.strerror is None:
+            raise
+        where = "standard output" if error.filename is None else shown(error.filename)
+        silence_stdout()
+        say(f"{program()}: error: {where} cannot be read or written ({error.strerror})")
+        return BAD_INPUT
     except Exception as error:
         reason = _out_of_memory(error)
         if reason is None:

@@ -13,6 +13,7 @@ from backends import InputError
 from dnn.commands import command_line, options
 from dnn.commands.calibration import RIGHT, calibration_error, draw_reliability, sure_from, sureness
 from dnn.commands.ensemble import Ensemble, open_ensemble
+from dnn.commands.figures import require_picture_path
 
 if TYPE_CHECKING:  # it imports Pillow
     from dnn.datasets import Dataset
@@ -35,6 +36,8 @@ def parse() -> argparse.Namespace:
 def evaluate(arguments: argparse.Namespace) -> None:
     from dnn.datasets import load_dataset
 
+    if arguments.calibration is not None:
+        require_picture_path("calibration", arguments.calibration)
     ensemble = open_ensemble(arguments.run, arguments)
     name = arguments.dataset or str(ensemble.configs[0].get("dataset"))
     data = load_dataset(name, arguments.data_dir)

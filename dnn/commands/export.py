@@ -1,6 +1,7 @@
 """Write a trained run as an ONNX file, which onnxruntime and other programs run."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,7 +32,8 @@ def export(arguments: argparse.Namespace) -> None:
 
     file = arguments.file
     names = arguments.class_names
-    if not arguments.overwrite and (file.exists() or file.is_symlink()):
+    # Unlike Path.exists, lexists is False for a name that is too long.
+    if not arguments.overwrite and os.path.lexists(file):
         raise InputError(f"{file} exists, expected a new name, or --overwrite")
     config, model = load_run(
         arguments.run, lambda dtype: get_backend("numpy", dtype=dtype), arguments.allow_nonfinite

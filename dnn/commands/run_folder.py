@@ -32,7 +32,7 @@ from dnn.sequential import Sequential
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
-from dnn.validation.settings import require_bool, require_kind, require_path
+from dnn.validation.settings import look_up, natural_number, require_bool, require_kind, require_path
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -198,9 +198,23 @@ def load_run(
     """
     folder = require_path("path", path)
     config = read_config(folder)
+    _check_config(folder / CONFIG, config)
     file = folder / MODEL
     require_kind("open_backend", open_backend, Callable)
     return config, load_model(file, open_backend(dtype_of(file)), allow_nonfinite)
+
+
+def _check_config(file: Path, config: dict[str, Any]) -> None:
+    """Check what evaluate, predict and draw read; train.py --resume checks all. Raises InputError."""
+    from dnn.datasets import DATASETS  # imports Pillow, which a training on MNIST's files does without
+
+    for key in ("dataset", "hold_out"):
+        if key not in config:
+            raise InputError(f"{file} has no {key!r}, expected what train.py writes")
+    with refusing(InputError, f"{file} does not fit:"):
+        look_up("dataset", config["dataset"], dict.fromkeys(DATASETS, True))
+        if config["hold_out"] is not None:
+            natural_number("hold_out", config["hold_out"])
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""Odd run folders, odd files, a full standard output: a sentence and exit code 2, and nothing is written."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_lines import SCRIPTS, assert_refused, run_here
+
+MISSING = object()
+LONG = "a" * 300
+
+
+@pytest.fixture
+def folder(place, tmp_path):
+    """A folder of the test's own, with a copy of the run."""
+    shutil.copytree(place / "run", tmp_path / "run")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["evaluate run", "predict run a.png", "export run a.onnx"])
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("dataset", MISSING, "has no 'dataset'"),
+        ("dataset", "letters", "dataset is 'letters'"),
+        ("dataset", ["mnist"], "dataset is ['mnist']"),
+        ("hold_out", MISSING, "has no 'hold_out'"),
+        ("hold_out", "x", "hold_out is 'x'"),
+        ("hold_out", 2.5, "hold_out is 2.5"),
+        ("hold_out", -1400, "hold_out is -1400"),
+    ],
+)
+def test_configurations_that_train_py_does_not_write(folder, command, key, value, words):
+    file = folder / "run" / "config.json"
+    config = json.loads(file.read_text())
+    del config[key]
+    if value is not MISSING:
+        config[key] = value
+    file.write_text(json.dumps(config))
+    assert_refused(run_here(*command.split(), cwd=folder), "config.json", words)
+    assert sorted(os.listdir(folder)) == ["run"]
+
+
+@pytest.mark.parametrize(("name", "code"), [("result.json", 0), ("config.json", 2), ("model.safetensors", 2)])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder, name, code):
+    (folder / "run" / name).unlink()
+    os.mkfifo(folder / "run" / name)
+    assert run_here("evaluate", "run", cwd=folder).returncode == code
+    assert run_here("predict", "run", "missing.png", cwd=folder).returncode == 2
+
+
+@pytest.mark.parametrize("name", ["missing/a.png", "a", "a.odd", ".png", LONG + ".png"])
+def test_pictures_that_cannot_be_written(folder, name):
+    said = run_here("evaluate", "run", "--dataset", "digits", "--calibration", name, cwd=folder)
+    assert_refused(said, name[:100])
+    assert sorted(os.listdir(folder)) == ["run"]
+
+
+@pytest.mark.parametrize("name", ["missing/a.onnx", LONG + ".onnx"])
+def test_models_that_cannot_be_written(folder, name):
+    pytest.importorskip("onnx")
+    assert_refused(run_here("export", "run", name, cwd=folder), name[:100], "cannot be written")
+    assert sorted(os.listdir(folder)) == ["run"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "evaluate run",
+        "evaluate run --json",
+        "doctor",
+        "agree --levels L0 --quick --dataset digits --backends numpy",
+    ],
+)
+def test_a_full_standard_output(folder, command):
+    name, *words = command.split()
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, SCRIPTS / f"{name}.py", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+        )
+    assert_refused(ended, "standard output cannot be")
