@@ -278,7 +278,10 @@ def test_the_server_outlives_what_is_hostile(url, place):
     assert b"500" not in codes
     assert post(f"{url}/answer", content=png()).status_code == 200
     assert {path.name for path in place.iterdir()} <= {"run", "run-drawings"}
-    assert {path.name for path in (place / "run-drawings").iterdir()} <= {"3", "7"}
+    assert {path.name for path in (place / "run-drawings").glob("*")} <= {
+        "3",
+        "7",
+    }  # none is kept if it runs alone
 
 
 def test_a_body_is_limited_whatever_it_says_of_its_length(url):
