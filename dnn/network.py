@@ -105,8 +105,9 @@ class Network(Copied):
         self.set_optimizer(optimizer)
         assign(self, loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
         zeros = self.backend.zeros
+        outputs = self.outputs
         self._loss_buffers = Buffers(
-            lambda batch, training: {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
+            lambda batch, training: {"losses": zeros(batch), "gradient": zeros((batch, outputs))}
         )
         # The loss takes logits and contains the activation, so the last layer leaves it out.
         self._logits_out = loss.activation == self.layers[-1].activation

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backends.errors import InputError, refusing
-from dnn.datasets.pictures import grey_pages, open_picture
+from dnn.datasets.pictures import MAX_PIXELS, MEGAPIXELS, grey_pages, open_picture
 from dnn.validation.settings import positive_integer, require, require_list, require_path
 
 
@@ -39,6 +39,7 @@ def load_image_folder(
     require_list("size", size)
     require(len(size) == 2, "size", size, "(height, width)")
     height, width = (positive_integer("size", side) for side in size)
+    require(height * width <= MAX_PIXELS, "size", size, f"at most {MEGAPIXELS} megapixels")
     folders = [folder for folder in _visible(require_path("path", path)) if folder.is_dir()]
     files = [(number, file) for number, folder in enumerate(folders) for file in _visible(folder)]
     if not folders:

@@ -5,6 +5,7 @@ server may call one model from many threads, and memory does not grow with the n
 """
 
 import threading
+import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -14,8 +15,28 @@ Make = Callable[[int, bool], dict[str, Array | None]]
 REMEMBERED = 8  # batch sizes whose views are kept, beside those that training uses
 
 
+def call_weakly(method: Make) -> Make:
+    """Return a function that calls a bound method without keeping its object alive.
+
+    A layer owns its buffers. If they owned the layer too, its memory would stay until Python's cyclic garbage
+    collector runs, which counts objects and not their size.
+    """
+    reference = weakref.WeakMethod(method)
+
+    def call(batch: int, training: bool) -> dict[str, Array | None]:
+        bound = reference()
+        assert bound is not None
+        return bound(batch, training)
+
+    return call
+
+
 class Buffers(threading.local):
-    """Named arrays whose first axis is the batch; ``make`` is a layer's ``make_buffers``."""
+    """Named arrays whose first axis is the batch.
+
+    Args:
+        make: returns the arrays for a batch size, for training or for use. It must not own these buffers.
+    """
 
     def __init__(self, make: Make) -> None:
         self._make = make

@@ -3,12 +3,12 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 
 from backends import Array, Backend, InputError
-from dnn.layers.buffers import Buffers
+from dnn.layers.buffers import Buffers, call_weakly
 from dnn.random import Key
 from dnn.validation.objects import Described, SettingsMeta
 from dnn.validation.settings import Flag, assign, is_text, require
@@ -20,6 +20,13 @@ def _text(argument: str, value: Any) -> str:
     """The value if it is printable text; "" for None."""
     require(value is None or is_text(value), argument, value, "a string or None")
     return value or ""
+
+
+class NotInModel(InputError, AttributeError):
+    """A layer that is in no model was used."""
+
+    def __init__(self, layer: "Layer") -> None:
+        super().__init__(f"a {type(layer).__name__} layer is in no model yet", "Sequential([...]) around it")
 
 
 class Layer(Described, metaclass=SettingsMeta):
@@ -85,8 +92,17 @@ class Layer(Described, metaclass=SettingsMeta):
     def backend(self) -> Backend:
         """Of the model that the layer is in. Raises InputError: it is in none."""
         if self._backend is None:
-            raise InputError(f"layer {self.name!r} is in no model yet, expected Sequential([...]) around it")
+            raise NotInModel(self)
         return self._backend
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Explain why an attribute that ``build`` makes is missing."""
+            made_by_build = name == "backend" or (name.startswith("_") and not name.startswith("__"))
+            if made_by_build and self._backend is None:
+                raise NotInModel(self)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def build(
         self, input_shape: Shape, backend: Backend, name: str, first: bool, *, seed: int = 0, index: int = 0
@@ -108,7 +124,7 @@ class Layer(Described, metaclass=SettingsMeta):
         self._first = first
         self._seed = seed
         self._index = index
-        self._buffers = Buffers(self.make_buffers)
+        self._buffers = Buffers(call_weakly(self.make_buffers))
         state = {}
         for short, start in self.initial_state().items():
             dtype = backend.dtype_name if start.dtype.kind == "f" else start.dtype

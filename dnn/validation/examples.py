@@ -4,6 +4,7 @@ What has passed is an ``Examples``, which nothing behind the door looks at again
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from math import isfinite
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -110,6 +111,11 @@ class Door(NamedTuple):
             weights = weights * _class_weights(backend, class_weight, y, self.outputs, ignored)
         if ignored is not None:
             weights = backend.xp.where(y == ignored, weights * 0.0, weights)
+        with np.errstate(over="ignore"):
+            total = float(backend.xp.sum(weights))
+        if not isfinite(total):
+            got = f"the weights add up to more than {backend.dtype_name} holds"
+            raise InputError(got, "weights of usual size, such as 0.1 to 10")
         if some and float(backend.xp.max(weights)) == 0.0:
             raise InputError("the weights are all 0, expected at least one example that counts")
         return weights
@@ -166,4 +172,6 @@ def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored
             table[number] = require_number(f"class_weight[{number}]", plain, 0.0)
     if ignored is not None:
         y = xp.where(y == ignored, y * 0, y)
-    return xp.take(backend.from_host(table.astype(backend.dtype_name)), y, axis=0)
+    with np.errstate(over="ignore"):  # the caller refuses weights that become infinite
+        table = table.astype(backend.dtype_name)
+    return xp.take(backend.from_host(table), y, axis=0)

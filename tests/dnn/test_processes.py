@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -88,3 +89,21 @@ def test_a_model_that_is_gone_takes_nothing_with_it(make_backend, name):
     gc.collect()
     assert float(backend.to_host(values).sum()) != 0.0  # what was taken out of it stays whole
     assert layer.value["W"].shape == (6, 9)
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
+def test_a_model_that_is_gone_is_freed_at_once(make_backend, name):
+    """Without the cyclic garbage collector, which counts objects and not their size."""
+    backend = make_backend(name)
+    gc.collect()
+    gc.disable()
+    try:
+        one = model(backend)
+        one.fit(rows(20), np.arange(20) % 3, verbose=0)
+        one.evaluate(rows(20), np.arange(20) % 3)
+        one.predict(rows(20))
+        parts = [weakref.ref(part) for part in (one, one.parameters, *one.layers)]
+        del one
+        assert [part() for part in parts] == [None] * len(parts)
+    finally:
+        gc.enable()

@@ -82,3 +82,8 @@ def test_a_folder_without_classes(tmp_path):
     Image.new("L", (3, 3)).save(tmp_path / "a.png")
     with pytest.raises(InputError, match="holds no folder, expected one for each class"):
         load_image_folder(tmp_path, size=(3, 3))
+
+
+def test_a_size_beyond_all_memory_is_refused(pictures):
+    with pytest.raises(InputError, match=r"size is .*, expected at most 50 megapixels"):
+        load_image_folder(pictures, size=(10**6, 10**6))

@@ -42,6 +42,22 @@ def test_images_are_refused_with_the_cure():
         model_of(Dense(2), shape=(28, 28))
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Dense", "Conv2D", "BatchNormalization", "Dropout", "Embedding", "Flatten", "MaxPooling2D", "ELU"],
+)
+def test_a_layer_outside_of_a_model_says_what_it_needs(name):
+    settings = LAYERS[name].examples[0]
+    layer = LAYERS[name](**settings)
+    x = np.zeros((2, 4), np.float32)
+    for call in (lambda: layer.forward(x, training=True), lambda: layer.backward(x)):
+        with pytest.raises(InputError, match=f"a {name} layer is in no model yet, expected Sequential"):
+            call()
+    assert not hasattr(layer, "_kernel")
+    with pytest.raises(AttributeError, match=f"'{name}' object has no attribute 'filter'"):
+        layer.filter  # noqa: B018
+
+
 def test_config_makes_the_layer_again():
     layer = Dense(np.int64(3), "tanh", initializer="he_normal", name="last")
     again = LAYERS["Dense"](**layer.config())

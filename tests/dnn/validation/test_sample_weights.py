@@ -135,6 +135,16 @@ def test_refused(case):
     assert same_bits(weights(model), before)
 
 
+@pytest.mark.parametrize(
+    "weights",
+    [{"class_weight": {0: 1e308}}, {"class_weight": {0: 3e38}}, {"sample_weight": np.full(50, 1e38)}],
+)
+def test_weights_that_float32_cannot_add_up_are_refused(weights):
+    x, y = small_data()
+    with pytest.raises(InputError, match="the weights add up to more than float32 holds"):
+        small_model(get_backend("numpy")).fit(x, y, **weights)
+
+
 def test_weights_of_another_device_are_refused(make_backend):
     model = small_model(make_backend("torch"))
     foreign = make_backend("strict:device1").from_host(np.ones(50, dtype="f4"))
