@@ -3,9 +3,9 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any, cast
 
-from dnn.io.notices import say
+from dnn.io.notices import SteadyOutput, say
 from dnn.training.callback import Callback, Progress
 from dnn.validation.settings import require
 
@@ -48,7 +48,7 @@ class LiveProgress(PlainProgress):
     _INTERVAL = 0.25  # seconds between two reads of the device
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        from rich import progress
+        from rich import console, progress
 
         super().on_train_begin(first_epoch, epochs, updates_per_epoch)
         self._first = first_epoch
@@ -57,6 +57,7 @@ class LiveProgress(PlainProgress):
         self._bar: Any = progress.Progress(
             text("{task.description}"), progress.BarColumn(bar_width=24), progress.MofNCompleteColumn(),
             text("{task.fields[numbers]}"), text("{task.fields[rate]}"), progress.TimeRemainingColumn(),
+            console=console.Console(file=cast("IO[str]", SteadyOutput())),
         )  # fmt: skip
         total = (epochs - first_epoch + 1) * updates_per_epoch
         self._task = self._bar.add_task("training", total=total, numbers="", rate="")

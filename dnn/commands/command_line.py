@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 from backends import BackendUnavailable, InputError
 from backends.errors import one_line, shown
 from dnn.io.atomic_files import write_atomically
-from dnn.io.notices import silence_stdout
+from dnn.io.notices import silence
 from dnn.validation.settings import look_up
 
 BAD_INPUT = 2
@@ -47,8 +47,12 @@ class Parser(argparse.ArgumentParser):
 
 def say(line: str) -> None:
     """Print a line about progress: on stderr, so that stdout holds results alone."""
-    if sys.stderr is not None:  # as where it was closed before Python started; print would take stdout
+    if sys.stderr is None:  # as where it was closed before Python started; print would take stdout
+        return
+    try:
         print(line, file=sys.stderr, flush=True)
+    except OSError:  # its terminal was closed; the exit code still tells how the command ended
+        silence(sys.stderr)
 
 
 def write_json(path: Path | None, content: object) -> None:
@@ -118,13 +122,13 @@ def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int |
         say(f"{program()}: error: {one_line(error)}")
         return BAD_INPUT
     except BrokenPipeError:  # whoever read our output is gone, as after "| head"
-        silence_stdout()
+        silence(sys.stdout)
         return 1
     except OSError as error:  # of the system, with its own words: a full disk, a closed folder, a long name
         if error.strerror is None:
             raise
         where = "standard output" if error.filename is None else shown(error.filename)
-        silence_stdout()
+        silence(sys.stdout)
         say(f"{program()}: error: {where} cannot be read or written ({error.strerror})")
         return BAD_INPUT
     except Exception as error:

@@ -1,0 +1,32 @@
+"""A training whose terminal is closed ends as by any signal: exit code 129, with its state and its weights."""
+
+import os
+import select
+import sys
+import time
+
+import pytest
+from command_lines import SCRIPTS
+from helpers import MAX_SECONDS
+
+from dnn.callbacks.training_checkpoint import latest_state
+
+pty = pytest.importorskip("pty", reason="no terminals here")
+
+
+def test_a_closed_terminal_stops_a_training_with_its_weights(tmp_path):
+    options = "--dataset digits --hidden 16 --epochs 100000 --backend numpy --run-dir run".split()
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        os.execv(sys.executable, [sys.executable, str(SCRIPTS / "train.py"), *options])
+    shown = b""
+    deadline = time.monotonic() + MAX_SECONDS
+    while b"epoch 3" not in shown:
+        assert time.monotonic() < deadline, shown
+        if select.select([terminal], [], [], 1)[0]:
+            shown += os.read(terminal, 100_000)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 129
+    assert (tmp_path / "run" / "model.safetensors").exists()
+    assert latest_state(tmp_path / "run").epoch >= 3
