@@ -7,7 +7,6 @@ one choice after the other.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from types import MappingProxyType
 
 from dnn.layers import Dense, Layer, Rescaling
@@ -17,9 +16,6 @@ ALL = 0
 """As a batch size: all training examples at once."""
 USUAL = 10
 """Passes over the training examples, the lecture's."""
-PER_UPDATE, PER_WEIGHT, PER_PRODUCT, PER_FEATURES = 1e-4, 1.3e-9, 2.2e-11, 2e-4
-"""Seconds on two cores with numba: of an update, of a weight in it, of a weight for each example, and of the
-features that are made by hand from an image."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +45,9 @@ class Experiment:
         """The same, with ``epochs`` instead of USUAL passes, and others in proportion, but at least one."""
         return replace(self, epochs=max(1, round(self.epochs * epochs / USUAL)))
 
-    def same_as(self, other: "Experiment") -> bool:
-        """Whether they differ in nothing but their names: then one training is enough."""
-        return replace(self, name=other.name, about=other.about, reported=other.reported) == other
-
     def updates(self, examples: int) -> int:
         """Of the parameters, in all passes over so many examples; of L-BFGS the most that it may make."""
         return self.epochs * -(-examples // (self.batch or examples))
-
-
-def duration(experiment: Experiment, examples: int, inputs: int, classes: int = 10) -> float:
-    """About how many seconds a training takes on two cores with numba."""
-    weights = sum(a * b for a, b in pairwise((inputs, *experiment.hidden, classes)))
-    seconds = experiment.updates(examples) * (PER_UPDATE + PER_WEIGHT * weights)
-    seconds += experiment.epochs * examples * PER_PRODUCT * weights
-    return seconds + (PER_FEATURES * examples if experiment.features else 0)
 
 
 NAMES = {"sigmoid": "sigmoid", "relu": "ReLU"}

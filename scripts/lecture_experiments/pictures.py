@@ -1,6 +1,7 @@
 """Pictures of what the networks learned, as PNG files: errors in per cent, and experiments by their words."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,46 @@ from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, NAMES, STEPS
 from lecture_experiments.gradients import Sizes
 from lecture_experiments.paths import Film, Surface
 from lecture_experiments.run import Outcome
-from lecture_experiments.tables import Grid, number
+from lecture_experiments.tables import Grid
 
-TICKS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 30, 50, 100)
 SMALL = 8
 """Points, of letters beside the axes' own."""
 
 
 def error_axis(axes: Any) -> None:
-    """A logarithmic axis of errors in per cent that are written out, for lines that are already drawn."""
+    """Make the y axis logarithmic, in per cent, with written-out numbers."""
+    from matplotlib.ticker import LogLocator
+
     axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    shown = [tick for tick in TICKS if low <= tick <= high]
-    axes.set_yticks(shown, [f"{tick:g} %" for tick in shown])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes.yaxis.set_major_formatter("{x:g} %")
     axes.minorticks_off()
     axes.set_ylabel("test images that are wrong")
     axes.grid(alpha=0.3)
+
+
+def image_grid(figure: Any, rows: int, columns: int, images: Iterable[np.ndarray], **colours: Any) -> Any:
+    """Draw images row by row, without axes, and return the axes. Places without an image stay empty."""
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, image in zip(grid.flat, images, strict=False):
+        axes.imshow(image, **colours)
+    return grid
+
+
+def weight_images(
+    figure: Any, rows: int, columns: int, weights: np.ndarray, image_shape: tuple[int, int], quantile: float
+) -> Any:
+    """Draw each column of weights (n_in, many) as an image, red above 0 and blue below, on one scale.
+
+    The scale ends at this quantile of the sizes.
+    """
+    largest = float(np.quantile(np.abs(weights), quantile))
+    images = [column.reshape(image_shape) for column in weights.T]
+    grid = image_grid(figure, rows, columns, images, cmap="RdBu_r", vmin=-largest, vmax=largest)
+    figure.colorbar(grid[0, 0].images[0], ax=grid, label="weight", extend="both", shrink=0.9, aspect=25)
+    return grid
 
 
 def errors(accuracies: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -57,22 +82,14 @@ def curves(figure: Any, outcomes: Mapping[str, Outcome], labels: Mapping[str, st
     figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL)
 
 
-def depth(figure: Any, accuracies: Mapping[str, float]) -> None:
+def depth(figure: Any, outcomes: Mapping[str, Outcome]) -> None:
     """Test error over the number of hidden layers, sigmoid and ReLU, of those of which there is one."""
     axes = figure.subplots()
-    lines = {}
     for activation, marker in (("sigmoid", "o-"), ("relu", "s-")):
-        here = [n for n in DEPTHS if f"depth-{n}-{activation}" in accuracies]
-        values = errors([accuracies[f"depth-{n}-{activation}"] for n in here])
+        here = [n for n in DEPTHS if f"depth-{n}-{activation}" in outcomes]
+        values = errors([outcomes[f"depth-{n}-{activation}"].test_accuracy for n in here])
         axes.plot(here, values, marker, ms=5, label=NAMES[activation])
-        lines[activation] = dict(zip(here, values, strict=True))
-    for activation, other, colour in (("sigmoid", "relu", "C0"), ("relu", "sigmoid", "C1")):
-        for n, value in lines[activation].items():
-            offset = (0, 7) if value >= lines[other].get(n, 0) else (0, -14)
-            axes.annotate(f"{value:.1f}", (n, value), offset, textcoords="offset points", ha="center",
-                          fontsize=SMALL, color=colour)  # fmt: skip
     axes.set(xticks=DEPTHS, xlabel="hidden layers, of 500 units each", title="test error over depth")
-    axes.margins(y=0.15)
     error_axis(axes)
     axes.legend()
 
@@ -101,11 +118,9 @@ def mistakes(figure: Any, data: Dataset, probabilities: np.ndarray, many: int = 
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != data.y_test)
     surest = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:many]
-    grid = figure.subplots(4, 6)
-    for axes in grid.flat:
-        axes.axis("off")
+    images = data.x_test[surest].reshape(-1, *data.image_shape)
+    grid = image_grid(figure, 4, 6, images, cmap="gray_r")
     for axes, i in zip(grid.flat, surest, strict=False):
-        axes.imshow(data.x_test[i].reshape(data.image_shape), cmap="gray_r")
         share = np.floor(1000 * probabilities[i, predicted[i]]) / 10  # not rounded up to 100 %
         axes.set_title(
             f"true {data.y_test[i]}, predicted {predicted[i]}\nwith {share:.1f} %", fontsize=SMALL + 1
@@ -117,15 +132,8 @@ def weights(figure: Any, model: Sequential, image_shape: tuple[int, int], many: 
     first = next(layer for layer in model.layers if layer.value)
     W = model.parameters.to_host()[f"{first.name}.W"]  # (n_in, units)
     strongest = np.argsort(-np.abs(W).sum(axis=0), kind="stable")[:many]
-    largest = float(np.quantile(np.abs(W[:, strongest]), 0.995))
-    grid = figure.subplots(4, 8)
-    for axes, unit in zip(grid.flat, strongest, strict=False):
-        shown = axes.imshow(W[:, unit].reshape(image_shape), cmap="RdBu_r", vmin=-largest, vmax=largest)
-    for axes in grid.flat:
-        axes.set_axis_off()
+    weight_images(figure, 4, 8, W[:, strongest], image_shape, 0.995)
     figure.suptitle("weights from each pixel to one hidden unit, for 32 of the first layer's units")
-    label = "weight: a dark pixel takes away (blue) or adds (red)"
-    figure.colorbar(shown, ax=grid, label=label, extend="both", shrink=0.9, aspect=30)
 
 
 def gradients(figure: Any, sizes: Sizes) -> None:
@@ -149,22 +157,17 @@ def film_strip(figure: Any, film: Film, image_shape: tuple[int, int], many: int 
     moments = list(film)
     moved = np.abs(film[moments[-1]] - film[moments[0]]).sum(axis=0)
     units = np.argsort(-moved, kind="stable")[:many]
-    largest = float(np.quantile(np.abs(film[moments[-1]][:, units]), 0.99))
-    grid = figure.subplots(many, len(moments), squeeze=False)
-    for row, unit in zip(grid, units, strict=True):
-        for axes, n in zip(row, moments, strict=True):
-            image = film[n][:, unit].reshape(image_shape)
-            shown = axes.imshow(image, cmap="RdBu_r", vmin=-largest, vmax=largest)
-            axes.set_axis_off()
+    shown = np.stack([film[n][:, unit] for unit in units for n in moments], axis=1)
+    grid = weight_images(figure, many, len(moments), shown, image_shape, 0.998)
     for axes, n in zip(grid[0], moments, strict=True):
         axes.set_title(f"{n:,}", fontsize=SMALL + 2)
     figure.suptitle(f"weights from the image to {many} hidden units, after so many updates")
-    figure.colorbar(shown, ax=grid, label="weight", extend="both", shrink=0.9, aspect=20)
 
 
 def loss_surface(figure: Any, found: Surface) -> None:
     """The loss around both paths, on a logarithmic scale of colours."""
     from matplotlib.colors import LogNorm
+    from matplotlib.ticker import LogLocator
 
     axes = figure.subplots()
     levels = np.geomspace(found.loss.min(), found.loss.max(), 25)
@@ -179,11 +182,8 @@ def loss_surface(figure: Any, found: Surface) -> None:
         xlabel="distance from the start, the way that both go farthest", ylabel="distance at right angles"
     )
     axes.legend(fontsize=SMALL + 1)
-    bar = figure.colorbar(filled, label="mean loss over the images", shrink=0.8)
-    low = levels[0]
-    high = levels[-1]
-    ticks = [d * 10.0**k for k in range(-4, 3) for d in (1, 2, 5) if low <= d * 10.0**k <= high]
-    bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    ticks = LogLocator(subs=(1, 2, 5))
+    figure.colorbar(filled, label="mean loss over the images", shrink=0.8, ticks=ticks, format="{x:g}")
 
 
 def noise(figure: Any, grid: Grid) -> None:
@@ -191,60 +191,57 @@ def noise(figure: Any, grid: Grid) -> None:
     axes = figure.subplots()
     (_, *strengths), *lines = grid
     for about, *values in lines:
-        axes.plot(list(map(float, strengths)), list(map(number, values)), "o-", ms=4, label=about)
+        accuracies = [float(value.removesuffix(" %")) for value in values]
+        axes.plot(list(map(float, strengths)), accuracies, "o-", ms=4, label=about)
     axes.set(xlabel="standard deviation of the noise, where pixels go from 0 to 1", ylim=(0, 100))
     axes.set(title="test accuracy under noise that was not there in training")
-    axes.set_yticks(range(0, 101, 20), [f"{tick} %" for tick in range(0, 101, 20)])
+    axes.yaxis.set_major_formatter("{x:g} %")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=SMALL)
 
 
-Drawings = dict[str, tuple[float, float, Callable[[Any], None]]]
-"""Name -> width and height in inches, and what draws it."""
+@dataclass
+class Shown:
+    """What there is to draw."""
+
+    outcomes: Mapping[str, Outcome]
+    data: Dataset
+    noise: Grid = field(default_factory=list)
+    gradients: Sizes = field(default_factory=dict)
+    film: Film = field(default_factory=dict)
+    surface: Surface | None = None
+    lecture: Sequential | None = None  # the trained network
 
 
-def _of_the_lecture(model: Sequential, data: Dataset) -> Drawings:
-    probabilities = model.predict(data.x_test)
-    predicted = probabilities.argmax(axis=1)
-    return {
-        "confusion": (6.4, 5.2, lambda figure: confusion(figure, data.y_test, predicted, data.classes)),
-        "mistakes": (8.4, 6, lambda figure: mistakes(figure, data, probabilities)),
-        "weights": (8.4, 4.4, lambda figure: weights(figure, model, data.image_shape)),
-    }
+def draw_all(shown: Shown, folder: Path) -> int:
+    """Draw every picture for which there is something to show, to lecture-NAME.png. Returns how many."""
+    names = []
+    outcomes = shown.outcomes
+    data = shown.data
 
+    def draw(name: str, width: float, height: float, function: Callable[..., None], *values: Any) -> None:
+        with picture(folder / f"lecture-{name}.png", width, height) as figure:
+            function(figure, *values)
+        names.append(name)
 
-def draw_all(
-    accuracies: Mapping[str, float],
-    outcomes: Mapping[str, Outcome],
-    grids: Mapping[str, Grid],
-    sizes: Sizes,
-    film: Film,
-    surface: Surface | None,
-    lecture: Sequential | None,
-    data: Dataset,
-    folder: Path,
-) -> int:
-    """Every picture for which there are figures, or the lecture's network; returns how many."""
-    drawings = _of_the_lecture(lecture, data) if lecture else {}
-    steps = {n: EXPERIMENTS[n].about for n in STEPS if n in outcomes and n != "lbfgs"}
-    if steps:
-        note = " (dashed: squared error)"
-        drawings["curves"] = 8.4, 5, lambda figure: curves(figure, outcomes, steps, note)
+    if shown.lecture is not None:
+        p = shown.lecture.predict(data.x_test)
+        draw("confusion", 6.4, 5.2, confusion, data.y_test, p.argmax(axis=1), data.classes)
+        draw("mistakes", 8.4, 6, mistakes, data, p)
+        draw("weights", 8.4, 4.4, weights, shown.lecture, data.image_shape)
+    if steps := {n: EXPERIMENTS[n].about for n in STEPS if n in outcomes and n != "lbfgs"}:
+        draw("curves", 8.4, 5, curves, outcomes, steps, " (dashed: squared error)")
     if "lbfgs" in outcomes:
         labels = {"lbfgs": "L-BFGS: one step per pass", "lecture": "Adam: one step per 100 images"}
-        both = {name: label for name, label in labels.items() if name in outcomes}
-        drawings["lbfgs"] = 8.4, 4, lambda figure: curves(figure, outcomes, both)
-    if any(name.startswith("depth-") for name in accuracies):
-        drawings["depth"] = 6.4, 4, lambda figure: depth(figure, accuracies)
-    if "noise" in grids:
-        drawings["noise"] = 6.4, 4, lambda figure: noise(figure, grids["noise"])
-    if sizes:
-        drawings["gradients"] = 8.4, 4, lambda figure: gradients(figure, sizes)
-    if film:
-        drawings["film"] = 8.4, 3.6, lambda figure: film_strip(figure, film, data.image_shape)
-    if surface is not None:
-        drawings["surface"] = 6.8, 5.2, lambda figure: loss_surface(figure, surface)
-    for name, (width, height, draw) in drawings.items():
-        with picture(folder / f"lecture-{name}.png", width, height) as figure:
-            draw(figure)
-    return len(drawings)
+        draw("lbfgs", 8.4, 4, curves, outcomes, {n: labels[n] for n in labels if n in outcomes})
+    if any(name.startswith("depth-") for name in outcomes):
+        draw("depth", 6.4, 4, depth, outcomes)
+    if shown.noise:
+        draw("noise", 6.4, 4, noise, shown.noise)
+    if shown.gradients:
+        draw("gradients", 8.4, 4, gradients, shown.gradients)
+    if shown.film:
+        draw("film", 8.4, 3.6, film_strip, shown.film, data.image_shape)
+    if shown.surface is not None:
+        draw("surface", 6.8, 5.2, loss_surface, shown.surface)
+    return len(names)

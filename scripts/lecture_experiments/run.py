@@ -4,19 +4,18 @@ import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from backends import Backend, InputError
+from backends.errors import refusing
 from dnn.checkpoints import load_model, save_model
 from dnn.commands.command_line import write_json
 from dnn.datasets import Dataset
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import State
 from dnn.sequential import Sequential
-from lecture_experiments.experiments import EXPERIMENTS, USUAL, Experiment
+from lecture_experiments.experiments import USUAL, Experiment
 from lecture_experiments.features import with_features
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -89,62 +88,41 @@ def _quasi_newton(
     return history, state.evaluations
 
 
-def kept(path: Path, kind: type[T], same: dict[str, Any]) -> T | None:
-    """A result that was written as JSON; None: there is none yet.
-
-    Raises InputError: the file is unreadable, or its fields are not these ones.
-    """
-    if not path.exists():
-        return None
-    try:
-        result = kind(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"result {path} cannot be read ({error}); remove it to run it again") from None
-    for key, wanted in same.items():
-        if getattr(result, key) != wanted:
-            got = f"result {path} was made with {key} {getattr(result, key)!r}"
-            raise InputError(f"{got}, expected {wanted!r}; choose another folder")
-    return result
-
-
 class Results:
-    """A folder, made if it is not there, with a JSON file and the weights of each experiment that is done.
+    """A folder with a JSON file and the weights of each experiment that is done. It is made if it is missing.
 
-    Raises InputError: it cannot be made.
+    Args:
+        same: fields of ``Outcome`` that all results must have.
+    Raises InputError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, same: dict[str, Any]) -> None:
         self.folder = folder
-        try:
+        self.same = same
+        with refusing(OSError, f"folder {folder} cannot be made", "a place where folders can be made"):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"folder {folder} cannot be made ({error.strerror})") from None
 
-    def _file(self, name: str) -> Path:
-        return self.folder / f"{name}.json"
+    def done(self, name: str) -> Outcome | None:
+        """Return the outcome of an experiment, None if it has not been run.
 
-    def done(self, name: str, same: dict[str, Any]) -> Outcome | None:
-        """The outcome that was kept, of the same dataset, examples and seed; None: there is none yet.
-
-        Raises InputError: the file is unreadable, or of other data or another seed.
+        Raises InputError: the file cannot be read, or it is of other data, epochs or another seed.
         """
-        return kept(self._file(name), Outcome, same)
-
-    def twin(
-        self, experiment: Experiment, same: dict[str, Any], backend: Backend
-    ) -> tuple[Sequential, Outcome] | None:
-        """What was kept of an experiment that differs from this one in its name alone."""
-        for other in EXPERIMENTS.values():
-            outcome = self.done(other.name, same) if experiment.same_as(other) else None
-            if outcome is not None:
-                return self.model(other.name, backend), replace(outcome, name=experiment.name)
-        return None
+        path = self.folder / f"{name}.json"
+        if not path.exists():
+            return None
+        with refusing((OSError, ValueError, TypeError), f"result {path} cannot be read", cure="remove it"):
+            result = Outcome(**json.loads(path.read_text(encoding="utf-8")))
+        for key, expected in self.same.items():
+            if getattr(result, key) != expected:
+                got = f"result {path} was made with {key} {getattr(result, key)!r}"
+                raise InputError(got, repr(expected), "choose another folder")
+        return result
 
     def keep(self, model: Sequential, outcome: Outcome) -> None:
         """Write both; the JSON last, since it says that the experiment is done."""
         save_model(model, self.folder / f"{outcome.name}.safetensors")
-        write_json(self._file(outcome.name), asdict(outcome))
+        write_json(self.folder / f"{outcome.name}.json", asdict(outcome))
 
     def model(self, name: str, backend: Backend) -> Sequential:
-        """The trained network of an experiment that is done."""
+        """Load the trained network of an experiment that is done."""
         return load_model(self.folder / f"{name}.safetensors", backend)
