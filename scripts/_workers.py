@@ -1,7 +1,7 @@
 """Work in a process of its own, so that one that hangs or crashes leaves the others alone.
 
-A worker is a module that is run as ``python -m MODULE NAME --settings JSON`` and ends with ``serve``. The
-last line that it prints is JSON: what it found, or {"reason"}.
+A worker is a module that is run as ``python -m MODULE NAME --settings JSON`` and ends with ``serve``. For
+each line of its standard input it prints one answer, a line of JSON: what it found, or {"reason"}.
 """
 
 import argparse
@@ -22,54 +22,32 @@ SCRIPTS = Path(__file__).resolve().parent
 Answer = dict[str, Any]
 
 
-class CannotRun(RuntimeError):
-    """Something cannot run here; the message says why."""
-
-
 def ask(
     module: str, name: str, settings: Any, timeout: float, variables: Mapping[str, str] | None = None
-) -> Answer:
-    """What a worker answers within ``timeout`` seconds; {"reason"} where it does not.
-
-    The settings are anything that JSON holds, the variables its environment (None: this process's).
-    """
-    return next(ask_often(module, name, settings, timeout, 1, variables))
-
-
-def ask_often(
-    module: str,
-    name: str,
-    settings: Any,
-    timeout: float,
-    times: int,
-    variables: Mapping[str, str] | None = None,
 ) -> Iterator[Answer]:
-    """As ``ask``, of one worker that stays and answers so often: whenever the next answer is taken."""
-    with _started(module, name, settings, variables) as (process, errors):
-        for left in reversed(range(times)):
-            answer = _answer(process, timeout, "next" if left else LAST)
-            yield _last_words(process, errors) if answer is None else answer
+    """Yield the answers of a worker, each computed when it is asked for, until the worker ends.
 
+    The last one is {"reason"} if the worker fails or has computed for more than ``timeout`` seconds in all.
 
-def ask_all(module: str, name: str, settings: Any, timeout: float) -> Iterator[Answer]:
-    """Each answer of a worker as it comes, until the worker ends.
-
-    The last one is {"reason"} if the worker fails or is not done after ``timeout`` seconds.
+    Args:
+        settings: anything that JSON holds.
+        variables: the worker's environment; None: this process's.
     """
-    end = time.monotonic() + timeout
-    with _started(module, name, settings, None) as (process, errors):
-        while (answer := _answer(process, max(0.0, end - time.monotonic()), LAST)) is not None:
-            if "reason" in answer:
-                late = time.monotonic() >= end
-                yield {"reason": f"not done after {timeout:.0f} s"} if late else answer
+    with _started(module, name, settings, variables) as (process, errors):
+        left = timeout
+        while True:
+            begun = time.monotonic()
+            answer = _answer(process, left)
+            left -= time.monotonic() - begun
+            if answer is None:
+                if left <= 0:
+                    yield {"reason": f"not done after {timeout:.0f} s"}
+                elif process.wait():
+                    yield _last_words(process, errors)
                 return
             yield answer
-        if process.wait():
-            yield _last_words(process, errors)
-
-
-LAST = "last"
-"""What is written to a worker that is asked for its last answer."""
+            if "reason" in answer:
+                return
 
 
 @contextlib.contextmanager
@@ -101,33 +79,30 @@ def _kill(process: Any) -> None:
     process.kill()
 
 
-def _answer(process: Any, timeout: float, word: str) -> Answer | None:
-    """The next answer, {"reason"} after ``timeout`` seconds; None if the worker has ended."""
+def _answer(process: Any, timeout: float) -> Answer | None:
+    """Return the next answer, None if the worker has ended. It is killed after ``timeout`` seconds."""
     late = threading.Timer(timeout, _kill, (process,))
     late.start()
     try:
         with contextlib.suppress(BrokenPipeError):
-            os.write(process.stdin.fileno(), f"{word}\n".encode())  # of which no buffer keeps anything
+            os.write(process.stdin.fileno(), b"next\n")  # unbuffered
         for line in process.stdout:
-            with contextlib.suppress(ValueError, TypeError):  # else it is a library's talk
+            with contextlib.suppress(ValueError, TypeError):  # else a library printed it
                 return dict(json.loads(line))
-        return None if late.is_alive() else {"reason": f"not done after {timeout:.0f} s"}
+        return None
     finally:
         late.cancel()
 
 
 def _last_words(process: Any, errors: IO[str]) -> Answer:
     """Why a worker ended."""
-    code = process.wait()
     errors.seek(0)
     last = (errors.read().strip().splitlines() or ["it printed nothing"])[-1]
-    return {"reason": f"its process ended with code {code}: {last}"}
+    return {"reason": f"its process ended with code {process.wait()}: {last}"}
 
 
-def serve(about: str | None, work: Callable[[str, str], Answer | Iterator[Answer]]) -> int:
-    """The worker's side: print what ``work`` finds for (name, settings as JSON); returns the exit code.
-
-    Of an iterator each answer is printed; it reads what it is asked for from the standard input.
+def serve(about: str | None, work: Callable[[str, str], Iterator[Answer]]) -> int:
+    """Be a worker: print the answers of ``work(name, settings as JSON)``, and return the exit code.
 
     --help says what it is ``about``.
     """
@@ -136,14 +111,10 @@ def serve(about: str | None, work: Callable[[str, str], Answer | Iterator[Answer
     parser.add_argument("--settings", default="{}", metavar="JSON")
     arguments = parser.parse_args()
     try:
-        found = work(arguments.name, arguments.settings)
-        while isinstance(found, Iterator):
-            print(json.dumps(next(found), default=str), flush=True)
-    except StopIteration:
-        return 0
+        for _, found in zip(sys.stdin, work(arguments.name, arguments.settings), strict=False):
+            print(json.dumps(found, default=str), flush=True)
     except Exception as error:  # whatever a foreign library or a driver raises is the reason
-        lines = str(error).strip().splitlines() or [""]
-        prefix = "" if isinstance(error, CannotRun) else f"{type(error).__name__}: "
-        found = {"reason": prefix + lines[0]}
-    print(json.dumps(found, default=str), flush=True)
-    return 1 if "reason" in found else 0
+        line = str(error).strip().partition("\n")[0]
+        print(json.dumps({"reason": f"{type(error).__name__}: {line}"}), flush=True)
+        return 1
+    return 0

@@ -21,10 +21,9 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     contenders = (
         "numpy, numba, torch, cupy, torch-graphs, cupy-graphs, torch-layers, cupy-layers (ours); pytorch, "
-        "pytorch-fused, torch-compile, pytorch-graph, tutorial, keras-jax, keras-torch, keras-tensorflow, "
-        "jax, sklearn; floor-numpy, floor-torch, floor-cupy (the matrix products alone); those on torch and "
-        "CuPy with "
-        ":device where wanted (torch:cuda); default: all that can run without a GPU"
+        "pytorch-fused, torch-compile, keras-jax, keras-torch, jax, sklearn; floor-numpy, floor-torch, "
+        "floor-cupy (the matrix products alone); those on torch and CuPy with :device where wanted "
+        "(torch:cuda); default: all that can run without a GPU"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
     add("--rotations", type=int, metavar="R", help="slices of each (default: 24; in a race 5)")
@@ -37,7 +36,6 @@ def parse() -> argparse.Namespace:
     race = "seconds to 98.0 and 98.5 %% with the recipe of train.py --preset quick; rotations are seeds"
     add("--race", action="store_true", help=race)
     add("--json", type=Path, metavar="FILE", help="write every measurement there")
-    add("--picture", type=Path, metavar="FILE", help="write a picture there (.png, .svg, .pdf)")
     return parser.parse_args()
 
 
@@ -60,10 +58,9 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.rotations is None:
         arguments.rotations = 5 if arguments.race else 24
     positive_integer("rotations", arguments.rotations)
-    for name in ("json", "picture"):
-        path = getattr(arguments, name)
-        if path is not None and not path.absolute().parent.is_dir():
-            raise InputError(f"{name} is {str(path)!r}, expected a file in a folder that exists")
+    path = arguments.json
+    if path is not None and not path.absolute().parent.is_dir():
+        raise InputError(f"json is {str(path)!r}, expected a file in a folder that exists")
     for name in arguments.contenders or ():
         if why := why_not(name):
             raise BackendUnavailable(f"contender {name!r} cannot run: {why}")
@@ -87,8 +84,6 @@ def compare(arguments: argparse.Namespace, settings: Any) -> None:
     if not results.names():
         raise BackendUnavailable(f"no contender can run: {results.missing}")
     print(report.table(results), flush=True)
-    if arguments.picture is not None:
-        report.draw(results, arguments.picture)
 
 
 def show_race(arguments: argparse.Namespace) -> None:

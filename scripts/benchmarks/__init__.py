@@ -8,8 +8,7 @@ task        the data of a run, and what a contender prepares
 contenders  the table of all contenders: ours, pytorch and peers (what users would pick), floors
 worker      one contender, a slice at a time, in this process
 rotation    all of them in turn
-quartiles   what is compared: lower quartiles, and how sure they are
-ratios      ours against theirs, and the bounds that must hold
+ratios      what is compared: ratios of lower quartiles, how sure they are, and the goals
 race        seconds of training to a test accuracy
-report      table, JSON and picture of a rotation
+report      table and JSON of a rotation
 """

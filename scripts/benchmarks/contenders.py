@@ -27,60 +27,45 @@ class Contender:
     environment: Mapping[str, str] = field(default_factory=dict)
     # Where it runs unless its name says otherwise, as "torch:cuda" does; None: it takes no device.
     device: str | None = None
-    kind: str = "peer"  # "ours", "peer" or "floor"
 
 
 def _keras(backend: str, title: str) -> Contender:
-    variables = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    variables = {"KERAS_BACKEND": backend}
     return Contender(f"Keras fit on {title}", peers.keras, f"keras {backend}", PEERS, variables)
 
 
-def _torch(label: str, device: str = "cpu", **options: bool) -> Contender:
-    return Contender(label, pytorch.in_memory(**options), "torch", device=device)
+def _torch(label: str, **options: bool) -> Contender:
+    return Contender(label, pytorch.in_memory(**options), "torch", device="cpu")
 
 
-_OURS = {
+def _on_torch(label: str, device: str = "cpu", **options: bool) -> Contender:
+    return Contender(f"ours on torch{label}", ours.on("torch", **options), "torch", device=device)
+
+
+def _on_cupy(label: str, **options: bool) -> Contender:
+    return Contender(f"ours on CuPy{label}", ours.on("cupy", **options), "cupy", device="cuda")
+
+
+CONTENDERS: Mapping[str, Contender] = {
     "numpy": Contender("ours on NumPy alone", ours.on("numpy")),
     "numba": Contender("ours on NumPy with Numba", ours.on("numba"), "numba", FAST),
-    "torch": Contender("ours on torch", ours.on("torch"), "torch", device="cpu"),
-    "torch-graphs": Contender(
-        "ours on torch, CUDA graphs", ours.on("torch", graphs=True), "torch", device="cuda"
-    ),
-    "torch-layers": Contender(
-        "ours on torch, layer by layer", ours.on("torch", layers=True), "torch", device="cpu"
-    ),
-    "cupy": Contender("ours on CuPy", ours.on("cupy"), "cupy", device="cuda"),
-    "cupy-graphs": Contender(
-        "ours on CuPy, CUDA graphs", ours.on("cupy", graphs=True), "cupy", device="cuda"
-    ),
-    "cupy-layers": Contender(
-        "ours on CuPy, layer by layer", ours.on("cupy", layers=True), "cupy", device="cuda"
-    ),
-}
-_PEERS = {
+    "torch": _on_torch(""),
+    "torch-graphs": _on_torch(", CUDA graphs", "cuda", graphs=True),
+    "torch-layers": _on_torch(", layer by layer", layers=True),
+    "cupy": _on_cupy(""),
+    "cupy-graphs": _on_cupy(", CUDA graphs", graphs=True),
+    "cupy-layers": _on_cupy(", layer by layer", layers=True),
     "pytorch": _torch("PyTorch eager"),
     # With the fused Adam from here on: the best that a PyTorch user can have.
     "pytorch-fused": _torch("PyTorch eager, fused Adam", fused=True),
     "torch-compile": _torch("torch.compile, fused Adam", compiled=True, fused=True),
-    "pytorch-graph": _torch(
-        "PyTorch, a CUDA graph, fused Adam", "cuda", captured=True, fused=True, capturable=True
-    ),
-    "tutorial": Contender("PyTorch tutorial, DataLoader", pytorch.tutorial, "torch torchvision"),
     "keras-jax": _keras("jax", "JAX"),
     "keras-torch": _keras("torch", "torch"),
-    "keras-tensorflow": _keras("tensorflow", "TensorFlow"),
     "jax": Contender("JAX, an epoch in one jit", peers.jax, "jax", PEERS),
     "sklearn": Contender("scikit-learn MLPClassifier", peers.sklearn, "sklearn", PEERS),
-}
-_FLOORS = {
     "floor-numpy": Contender("products alone, NumPy", floors.on("numpy")),
     "floor-torch": Contender("products alone, torch.mm", floors.on("torch"), "torch", device="cpu"),
     "floor-cupy": Contender("products alone, CuPy", floors.on("cupy"), "cupy", device="cuda"),
-}
-CONTENDERS: Mapping[str, Contender] = {
-    name: replace(contender, kind=kind)
-    for kind, some in (("ours", _OURS), ("peer", _PEERS), ("floor", _FLOORS))
-    for name, contender in some.items()
 }
 
 

@@ -11,6 +11,9 @@ from dnn.layers import Dense, Rescaling
 from dnn.sequential import Sequential
 from dnn.training.loop import Batches
 
+UNROLL = 25
+"""Updates in one CUDA graph."""
+
 
 def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
     """The settings' network, compiled with cross-entropy and Adam, no metrics (the peers count none).
@@ -41,7 +44,7 @@ class Trainer:
         self.backend = model.backend
         self.epoch = 0
         examples = model.door.admit(task.x, task.y)
-        self.batches = Batches(model, examples, task.settings.batch, unroll=task.settings.unroll)
+        self.batches = Batches(model, examples, task.settings.batch, unroll=UNROLL)
 
     def run(self, n: int) -> None:
         """n updates; waits for their end."""
@@ -61,7 +64,7 @@ def on(name: str, graphs: bool = False, layers: bool = False) -> Callable[[Task]
     ``layers`` they go layer by layer, without a plan."""
 
     def prepare(task: Task) -> Prepared:
-        backend = get_backend(name, task.device, precision=task.settings.precision, graphs=graphs)
+        backend = get_backend(name, task.device, graphs=graphs)
         model = build(task, layer_by_layer(backend) if layers else backend)
 
         def probabilities(x: NDArray[np.float32]) -> NDArray[np.float32]:

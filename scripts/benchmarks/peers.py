@@ -1,4 +1,4 @@
-"""What else a user might pick: Keras on its three backends, JAX by hand, scikit-learn.
+"""What else a user might pick: Keras on two of its backends, JAX by hand, scikit-learn.
 
 Their packages are optional (``pip install -e ".[peers]"``), so that mypy sees none of them.
 """
@@ -43,10 +43,6 @@ def in_calls(task: Task, fit: Callable[[slice], None]) -> Callable[[int], None]:
 def keras(task: Task) -> Prepared:
     """model.fit on float32 images; the environment's KERAS_BACKEND says on what."""
     k: Any = importlib.import_module("keras")
-    if task.settings.threads is not None and k.backend.backend() == "tensorflow":
-        tf: Any = importlib.import_module("tensorflow")
-        tf.config.threading.set_intra_op_parallelism_threads(task.settings.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(task.settings.threads)
     k.utils.set_random_seed(task.settings.seed)
     hidden = [k.layers.Dense(n, activation=task.settings.activation) for n in task.settings.hidden]
     model = k.Sequential(

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from backends import get_backend
 from benchmarks.contenders import environment
-from benchmarks.quartiles import lower_quartile
+from benchmarks.ratios import lower_quartile
+from benchmarks.task import scaled
 from dnn.commands.presets import PRESETS
 from dnn.datasets import Dataset, load_dataset
 from dnn.optimizers.schedules import OneCycle
@@ -27,7 +28,6 @@ from dnn.sequential import Sequential
 from dnn.training.history import History
 
 QUICK = PRESETS["quick"]
-Images = NDArray[np.float32]
 Curve = dict[str, list[float]]  # of each epoch: seconds, and accuracy on the test images
 
 
@@ -49,6 +49,13 @@ def cycle(updates: int) -> OneCycle:
     return rates
 
 
+def moved_images(data: Dataset) -> NDArray[np.float32]:
+    """Views (N, 3, 3, height, width) of each training image, moved by up to a pixel down and across."""
+    images = scaled(data.x_train).reshape(-1, *data.image_shape)
+    wide = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    return np.lib.stride_tricks.sliding_window_view(wide, data.image_shape, (1, 2), writeable=True)
+
+
 def timed(epoch: Callable[[], object], accuracy: Callable[[], float]) -> Curve:
     """Epochs by the clock, with a look at the test images after each."""
     found: Curve = {"seconds": [], "accuracy": []}
@@ -66,12 +73,10 @@ def pytorch(name: str, data: Dataset, seed: int, updates: int) -> Curve:
     from torch import nn
 
     torch.manual_seed(seed)
-    x, x_test = (torch.from_numpy(_floats(images)) for images in (data.x_train, data.x_test))
+    views = torch.from_numpy(moved_images(data))
+    x_test = torch.from_numpy(scaled(data.x_test))
     y, y_test = (torch.from_numpy(labels.astype(np.int64)) for labels in (data.y_train, data.y_test))
-    height, width = data.image_shape
-    wide = nn.functional.pad(x.view(-1, height, width), (1, 1, 1, 1))
-    views = wide.unfold(1, height, 1).unfold(2, width, 1)  # (N, 3, 3, H, W)
-    hidden = nn.Linear(x.shape[1], 500), nn.ReLU(), nn.Linear(500, 500), nn.ReLU()
+    hidden = nn.Linear(x_test.shape[1], 500), nn.ReLU(), nn.Linear(500, 500), nn.ReLU()
     module = nn.Sequential(*hidden, nn.Linear(500, data.classes))
     optimizer = torch.optim.Adam(module.parameters(), fused=True)
     given = cycle(updates)
@@ -80,7 +85,7 @@ def pytorch(name: str, data: Dataset, seed: int, updates: int) -> Curve:
     )
 
     def epoch() -> None:
-        for rows in torch.randperm(len(x)).split(QUICK.batch_size):
+        for rows in torch.randperm(len(y)).split(QUICK.batch_size):
             down, across = torch.randint(3, (2, len(rows)))
             moved = views[rows, down, across].flatten(1)
             optimizer.zero_grad()
@@ -100,13 +105,11 @@ def keras(name: str, data: Dataset, seed: int, updates: int) -> Curve:
     k: Any = importlib.import_module("keras")
     k.utils.set_random_seed(seed)
     draw = np.random.default_rng(seed)
-    height, width = data.image_shape
-    x = _floats(data.x_train)
-    x_test = _floats(data.x_test)
-    wide = np.pad(x.reshape(-1, height, width), ((0, 0), (1, 1), (1, 1)))
-    views = np.lib.stride_tricks.sliding_window_view(wide, data.image_shape, (1, 2))
+    views = moved_images(data)
+    x_test = scaled(data.x_test)
+    n, n_in = data.x_train.shape
     hidden = [k.layers.Dense(500, activation="relu") for _ in range(2)]
-    model = k.Sequential([k.layers.Input((x.shape[1],)), *hidden, k.layers.Dense(data.classes, "softmax")])
+    model = k.Sequential([k.layers.Input((n_in,)), *hidden, k.layers.Dense(data.classes, "softmax")])
     given = cycle(updates)
     rise = round(given.rise * updates)
     rate = k.optimizers.schedules.CosineDecay(
@@ -115,8 +118,8 @@ def keras(name: str, data: Dataset, seed: int, updates: int) -> Curve:
     model.compile(k.optimizers.Adam(rate), "sparse_categorical_crossentropy")
 
     def epoch() -> None:
-        down, across = draw.integers(3, size=(2, len(x)))
-        moved = views[np.arange(len(x)), down, across].reshape(x.shape)
+        down, across = draw.integers(3, size=(2, n))
+        moved = views[np.arange(n), down, across].reshape(n, n_in)
         model.fit(moved, data.y_train, batch_size=QUICK.batch_size, verbose=0)
 
     def accuracy() -> float:
@@ -126,10 +129,6 @@ def keras(name: str, data: Dataset, seed: int, updates: int) -> Curve:
     return timed(epoch, accuracy)
 
 
-def _floats(images: NDArray[Any]) -> Images:
-    return images.astype(np.float32) / np.float32(255)
-
-
 RACERS: Mapping[str, Callable[[str, Dataset, int, int], Curve]] = {
     "numba": ours, "torch": ours, "numpy": ours, "pytorch-fused": pytorch, "keras-jax": keras,
     "keras-torch": keras,
@@ -137,12 +136,12 @@ RACERS: Mapping[str, Callable[[str, Dataset, int, int], Curve]] = {
 """By the names of contenders."""
 
 
-def race(name: str, settings: str) -> Curve:
+def race(name: str, settings: str) -> Iterator[Curve]:
     """One training in this process; the settings are JSON: seed, dataset, data_dir."""
     asked = json.loads(settings)
     data = load_dataset(asked["dataset"], asked["data_dir"])
     updates = QUICK.epochs * -(-len(data.x_train) // QUICK.batch_size)
-    return RACERS[name](name, data, asked["seed"], updates)
+    yield RACERS[name](name, data, asked["seed"], updates)
 
 
 def run(names: list[str], seeds: int, settings: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -150,7 +149,7 @@ def run(names: list[str], seeds: int, settings: Mapping[str, Any]) -> Iterator[t
     for seed in range(seeds):
         for name in names:
             variables = environment(name, None)
-            yield name, ask("benchmarks.race", name, {**settings, "seed": seed}, 900.0, variables)
+            yield name, next(ask("benchmarks.race", name, {**settings, "seed": seed}, 900.0, variables))
 
 
 def seconds_to(curve: Curve, aim: float) -> float | None:

@@ -4,12 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from _workers import ask_often
+from _workers import ask
 
 from benchmarks.contenders import available, environment
-from benchmarks.quartiles import lower_quartile
+from benchmarks.ratios import lower_quartile
 from benchmarks.settings import Settings
 
+MAX_SLICE = 100
+"""Updates."""
+TIMEOUT = 3600.0
+"""Seconds of a contender, in all slices."""
 Measurement = dict[str, Any]  # of a slice, as ``worker.measure`` yields it
 
 
@@ -26,46 +30,40 @@ class Results:
         """Milliseconds an update, one number a rotation."""
         return [float(run["ms"]) for run in self.runs[name]]
 
-    def not_run(self) -> list[str]:
-        """A line for each contender that could not run."""
-        return [f"not run: {name}: {why}" for name, why in self.missing.items()]
-
     def names(self) -> list[str]:
         """The contenders that ran, the fastest first."""
         return sorted(self.runs, key=lambda name: lower_quartile(self.ms(name)))
 
 
-def slices(name: str, settings: Settings, times: int, timeout: float = 900.0) -> Iterator[Measurement]:
-    """So many slices of one contender in a process of its own: each measurement, or {"name", "reason"}."""
+def slices(name: str, settings: Settings) -> Iterator[Measurement]:
+    """Each slice of one contender in a process of its own, measured when it is asked for; or {"reason"}."""
     variables = environment(name, settings.threads)
-    for found in ask_often("benchmarks.worker", name, asdict(settings), timeout, times, variables):
-        yield {"name": name, **found}
+    return ask("benchmarks.worker", name, asdict(settings), TIMEOUT, variables)
 
 
 def rotate(
     names: Sequence[str] | None,
     settings: Settings,
     rotations: int,
-    told: Callable[[str], object] = lambda line: None,
-    run: Callable[[str, Settings], Measurement] | None = None,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> Results:
-    """A slice of each contender (None: all that are ``available``) a rotation, or what ``run`` makes of it.
+    """Time a slice of each contender (None: all that are ``available``) in each rotation.
 
-    Together a contender's slices are the settings' updates, but that each has at most ``chunk``. One that
-    fails is left out from then on. ``told`` receives a line after each slice.
+    The settings' updates are shared out over the slices. A contender that fails is left out from then on.
+    ``tell`` receives a line after each slice.
     """
     able, missing = available(names)
-    settings = replace(settings, chunk=max(1, min(settings.chunk, settings.updates // rotations)))
+    settings = replace(settings, slice=max(1, min(MAX_SLICE, settings.updates // rotations)))
     results = Results(settings, {name: [] for name in able}, missing)
-    asked = {name: slices(name, settings, rotations) for name in able}
+    asked = {name: slices(name, settings) for name in able}
     for rotation in range(1, rotations + 1):
         for name in list(results.runs):
-            answer = run(name, settings) if run else next(asked[name])
+            answer = next(asked[name])
             if "reason" in answer:
                 del results.runs[name]
                 said = results.missing[name] = answer["reason"]
             else:
                 results.runs[name].append(answer)
                 said = f"{answer['ms']:.3f} ms an update"
-            told(f"rotation {rotation}/{rotations}  {name}: {said}")
+            tell(f"rotation {rotation}/{rotations}  {name}: {said}")
     return results

@@ -1,11 +1,7 @@
 """What a benchmark trains; equal for all contenders of a rotation, and handed to workers as JSON."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
-from backends import InputError
 from dnn.validation.settings import look_up, positive_integer
 
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "digits", "random")
@@ -27,36 +23,16 @@ class Settings:
     # How many are timed in all, after as many as an epoch (at most ``updates``) to warm up. Adam's moments
     # then are those of a real training, which matters: they decay into denormals.
     updates: int = 1200
-    # Updates between two looks at the clock; contenders that train whole epochs in one call are timed an
-    # epoch at a time.
-    chunk: int = 100
+    # Updates of a slice; contenders that train whole epochs in one call are timed an epoch at a time.
+    slice: int = 100
     threads: int | None = None  # of the products; None: as many as the library takes by itself
-    precision: str = "float32"  # of our products and the floors' on CUDA: "float32" or "tf32"
-    unroll: int = 25  # updates in one CUDA graph, for the contenders that replay our updates as graphs
     seed: int = 0  # of weights and shuffles
 
     def __post_init__(self) -> None:
         look_up("dataset", self.dataset, dict.fromkeys(DATASETS))
         look_up("activation", self.activation, dict.fromkeys(ACTIVATIONS))
         object.__setattr__(self, "hidden", tuple(positive_integer("hidden", n) for n in self.hidden))
-        for name in ("batch", "updates", "chunk", "unroll"):
+        for name in ("batch", "updates"):
             positive_integer(name, getattr(self, name))
         if self.threads is not None:
             positive_integer("threads", self.threads)
-
-
-def from_json(text: str) -> Settings:
-    """Settings from a JSON object of their fields; what is left out has its default.
-
-    Raises InputError: no JSON object, an unknown setting, or one out of range.
-    """
-    try:
-        given = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"settings is no JSON ({error}), expected an object such as {{}}") from None
-    if not isinstance(given, Mapping):
-        raise InputError(f"settings is {text!r}, expected a JSON object such as {{}}")
-    known: dict[str, Any] = dict.fromkeys(field.name for field in fields(Settings))
-    for name in given:
-        look_up("setting", name, known)
-    return Settings(**given)

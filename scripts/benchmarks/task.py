@@ -20,7 +20,6 @@ class Task:
     y: NDArray[np.int64]  # (n,)
     x_test: NDArray[np.uint8]  # (n_test, n_in)
     y_test: NDArray[np.int64]  # (n_test,)
-    image_shape: tuple[int, int]  # (height, width), n_in = height * width
     device: str | None = None  # where it is trained; None: where the contender's library does by itself
 
     @property
@@ -76,16 +75,18 @@ def load(settings: Settings, device: str | None = None) -> Task:
         rng = np.random.default_rng(settings.seed)
         x = rng.integers(0, 256, size=(7000, 784), dtype=np.uint8)
         y = rng.integers(0, 10, size=7000)
-        parts = (x[:6000], y[:6000], x[6000:], y[6000:])
-        shape = (28, 28)
+        x_train, x_test = np.split(x, [6000])
+        y_train, y_test = np.split(y, [6000])
     else:
         from dnn.datasets import load_dataset
 
         data = load_dataset(settings.dataset, settings.data_dir)
-        parts = (data.x_train, data.y_train, data.x_test, data.y_test)
-        shape = data.image_shape
-    available = len(parts[0])
+        x_train = data.x_train
+        y_train = data.y_train
+        x_test = data.x_test
+        y_test = data.y_test
+    available = len(x_train)
     n = available // settings.batch * settings.batch
     if n == 0:
         raise InputError(f"batch is {settings.batch}, expected at most the {available} training examples")
-    return Task(settings, parts[0][:n], parts[1][:n], parts[2], parts[3], shape, device)
+    return Task(settings, x_train[:n], y_train[:n], x_test, y_test, device)

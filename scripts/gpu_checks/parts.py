@@ -20,8 +20,6 @@ from backends import BackendUnavailable
 from gpu_checks.common import LIBRARIES, Row, Rows, Settings
 from gpu_checks.forms import FORMS, forms, kernels
 
-STRICT = (sys.executable, "-W", "error::UserWarning")
-
 
 def doctor(settings: Settings) -> Rows:
     """Libraries, driver and card."""
@@ -38,13 +36,18 @@ def doctor(settings: Settings) -> Rows:
         yield "nvidia-smi", {"reason": str(error)}
 
 
+def run(settings: Settings, script: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a script on the settings' data. Its warnings are errors."""
+    command = [sys.executable, "-W", "error::UserWarning", str(SCRIPTS / script), *options]
+    if settings.data_dir is not None:
+        command += ["--data-dir", settings.data_dir]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
 def agree(settings: Settings, libraries: str, *options: str) -> Row:
     """What agree.py says of these on the device: whether all comparisons hold, and which do not."""
     names = [name if name == "numpy" else f"{name}:{settings.device}" for name in libraries.split()]
-    command = [*STRICT, str(SCRIPTS / "agree.py"), "--json", *options, "--backends", ",".join(names)]
-    if settings.data_dir is not None:
-        command += ["--data-dir", settings.data_dir]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run(settings, "agree.py", "--json", *options, "--backends", ",".join(names))
     if done.returncode not in (0, 1):
         return {"reason": last_line(done.stderr)}
     report = json.loads(done.stdout)
@@ -84,11 +87,8 @@ def train(settings: Settings, library: str, *options: str) -> Row:
     """What train.py leaves in result.json, with its defaults: 6000 updates, the falling rate, metrics."""
     with TemporaryDirectory() as folder:
         place = Path(folder) / "run"
-        command = [*STRICT, str(SCRIPTS / "train.py"), "--backend", library, "--device", settings.device]
-        command += ["--quiet", "--require-backend", "--run-dir", str(place), *options]
-        if settings.data_dir is not None:
-            command += ["--data-dir", settings.data_dir]
-        done = subprocess.run(command, capture_output=True, text=True)
+        on = ("--backend", library, "--device", settings.device, "--require-backend")
+        done = run(settings, "train.py", *on, "--quiet", "--run-dir", str(place), *options)
         if done.returncode != 0:
             return {"reason": f"train.py ended with code {done.returncode}: {last_line(done.stderr)}"}
         result = json.loads((place / "result.json").read_text(encoding="utf-8"))

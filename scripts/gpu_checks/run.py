@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from _workers import ask_all
+from _workers import ask
 
 from gpu_checks.common import Settings, row_holds
 from gpu_checks.forms import FORMS
@@ -19,7 +19,7 @@ def run_part(name: str, settings: Settings, limit: float) -> Outcome:
     """One part in a process of its own; its rows stay if it is not done in time."""
     start = time.perf_counter()
     outcome: Outcome = {"seconds": 0.0, "rows": {}}
-    for answer in ask_all("gpu_checks.parts", name, asdict(settings), limit):
+    for answer in ask("gpu_checks.parts", name, asdict(settings), limit):
         if "reason" in answer:
             outcome["reason"] = answer["reason"]
         else:

@@ -1,5 +1,6 @@
 """How a tool asks another process, and how its tables look."""
 
+import io
 import json
 import os
 import sys
@@ -20,82 +21,69 @@ def test_columns_are_as_wide_as_their_widest_cell():
 
 
 ANSWERS = """
-import json, os, sys
+import json, os, subprocess, sys, time
 kind, settings = sys.argv[1], json.loads(sys.argv[3])
-print(*settings["talk"], sep="\\n")
-if kind == "fails":
-    sys.exit("first\\nlast")
-if kind == "silent":
-    os._exit(4)
-for line in sys.stdin:
+print(*settings["talk"], sep="\\n", flush=True)
+for n, line in enumerate(sys.stdin):
+    if n == 2 and kind == "fails":
+        sys.exit("first\\nlast")
+    if n == 2 and kind == "is silent":
+        os._exit(4)
+    if n == 2 and kind == "ends":
+        break
+    child = 0
+    if n == 1 and kind == "hangs":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid
     where = [path for path in sys.path if path in settings["paths"]]
-    told = {"word": line, "pid": os.getpid(), "paths": where, "x": os.environ.get("X")}
+    told = {"n": n, "pid": os.getpid(), "child": child, "paths": where, "x": os.environ.get("X")}
     print(json.dumps(told), flush=True)
+    if child:
+        time.sleep(600)
 """
 
 
 @pytest.fixture
-def asked(tmp_path, monkeypatch):
-    """(name, times) -> the answers of a worker; its module is in a folder that PYTHONPATH names."""
+def ask(tmp_path, monkeypatch):
+    """(name, timeout) -> the answers of a worker; its module is in a folder that PYTHONPATH names."""
     (tmp_path / "answers_of_a_test.py").write_text(ANSWERS)
     paths = [str(_workers.SCRIPTS), str(_workers.SCRIPTS.parent), str(tmp_path)]
     settings = {"talk": ["talk", "[1,", "5", '"a"'], "paths": paths}
     variables = {**os.environ, "PYTHONPATH": str(tmp_path), "X": "set"}
-    monkeypatch.setenv("X", "not this one")
-    return paths, lambda name, times: list(
-        _workers.ask_often("answers_of_a_test", name, settings, 30.0, times, variables)
-    )
-
-
-def test_a_worker_stays_and_is_told_when_it_is_the_last_time(asked):
-    paths, answers = asked
-    one, two, three = answers("stays", 3)
-    assert [found["word"] for found in (one, two, three)] == ["next\n", "next\n", f"{_workers.LAST}\n"]
-    assert (one["paths"][-3:], one["x"]) == (paths, "set")  # after where it was started
-    assert one["pid"] == three["pid"]
-    with pytest.raises(ProcessLookupError):
-        os.kill(one["pid"], 0)
-
-
-def test_a_worker_that_ends_leaves_its_last_words(asked):
-    _, answers = asked
-    assert answers("fails", 2) == [{"reason": "its process ended with code 1: last"}] * 2
-    assert answers("silent", 1) == [{"reason": "its process ended with code 4: it printed nothing"}]
-
-
-def test_a_worker_has_this_environment_where_none_is_given(asked, monkeypatch):
-    paths, _ = asked
+    monkeypatch.setenv("X", "of this process")
     monkeypatch.setenv("PYTHONPATH", paths[-1])
-    found = _workers.ask("answers_of_a_test", "stays", {"talk": [], "paths": []}, 30.0)
-    assert (found["word"], found["x"]) == (f"{_workers.LAST}\n", "not this one")
+
+    def answers(name, timeout=60.0, own=True):
+        asked = ("answers_of_a_test", name, settings, timeout)
+        return paths, _workers.ask(*asked, variables if own else None)
+
+    return answers
 
 
-ROWS = """
-import json, subprocess, sys, time
-ends = sys.argv[1]
-print("talk")
-print(json.dumps({"row": 1}), flush=True)
-if ends == "hangs":
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    print(json.dumps({"row": child.pid}), flush=True)
-    time.sleep(600)
-if ends == "crashes":
-    sys.exit("first\\nlast")
-"""
+def test_a_worker_stays_and_computes_when_it_is_asked(ask):
+    paths, answers = ask("stays")
+    one, two = next(answers), next(answers)
+    assert [one["n"], two["n"], one["pid"]] == [0, 1, two["pid"]]
+    assert (one["paths"][-3:], one["x"]) == (paths, "set")  # after where it was started
+    answers.close()
+    assert ended(one["pid"])
+    assert next(ask("stays", own=False)[1])["x"] == "of this process"
 
 
-@pytest.mark.parametrize("ends", ["well", "hangs", "crashes"])
-def test_the_rows_of_a_worker_stay_however_it_ends(ends, tmp_path, monkeypatch):
-    (tmp_path / "rows_of_a_test.py").write_text(ROWS)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    first, *others = _workers.ask_all("rows_of_a_test", ends, {}, 5.0 if ends == "hangs" else 60.0)
-    assert first == {"row": 1}
-    if ends == "hangs":
-        child, reason = others
-        assert reason == {"reason": "not done after 5 s"}
-        assert ended(child["row"])  # what a worker started ends with it
-    else:
-        assert others == ([] if ends == "well" else [{"reason": "its process ended with code 1: last"}])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("ends", None),
+        ("fails", "its process ended with code 1: last"),
+        ("is silent", "its process ended with code 4: it printed nothing"),
+        ("hangs", "not done after 5 s"),
+    ],
+)
+def test_the_answers_of_a_worker_stay_however_it_ends(name, reason, ask):
+    _, answers = ask(name, 5.0 if name == "hangs" else 60.0)
+    first, second, *rest = answers
+    assert (first["n"], second["n"]) == (0, 1)
+    assert rest == ([] if reason is None else [{"reason": reason}])
+    assert name != "hangs" or ended(second["child"])  # what a worker started ends with it
 
 
 def ended(pid):
@@ -122,16 +110,15 @@ def some(*answers):
 @pytest.mark.parametrize(
     ("made", "code", "printed"),
     [
-        (lambda: {"path": Path("a")}, 0, [{"path": "a"}]),
-        (lambda: {"reason": "no"}, 1, [{"reason": "no"}]),
         (lambda: some({"a": 1}, {"path": Path("a")}), 0, [{"a": 1}, {"path": "a"}]),
         (lambda: some({"a": 1}, ValueError("two\nlines")), 1, [{"a": 1}, {"reason": "ValueError: two"}]),
-        (lambda: some(_workers.CannotRun(" so it is\n")), 1, [{"reason": "so it is"}]),
         (lambda: some(RuntimeError()), 1, [{"reason": "RuntimeError: "}]),
+        (lambda: some({"a": 1}, {"a": 2}, {"a": 3}, {"a": 4}), 0, [{"a": 1}, {"a": 2}, {"a": 3}]),
     ],
 )
-def test_what_a_worker_finds_is_printed(made, code, printed, monkeypatch, capsys):
+def test_an_answer_is_printed_for_each_line(made, code, printed, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["worker", "its name"])
+    monkeypatch.setattr(sys, "stdin", io.StringIO("next\n" * 3))
     given = []
     assert _workers.serve("about", lambda *words: given.append(words) or made()) == code
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == printed
