@@ -20,10 +20,9 @@ def parse() -> argparse.Namespace:
     )
     add = parser.add_argument
     contenders = (
-        "numpy, numba, torch, cupy, torch-graphs, cupy-graphs, torch-layers, cupy-layers (ours); pytorch, "
-        "pytorch-fused, torch-compile, keras-jax, keras-torch, jax, sklearn; floor-numpy, floor-torch, "
-        "floor-cupy (the matrix products alone); those on torch and CuPy with :device where wanted "
-        "(torch:cuda); default: all that can run without a GPU"
+        "numpy, numba, torch, cupy, torch-graphs, cupy-graphs (ours); pytorch, pytorch-fused, torch-compile, "
+        "keras-jax, keras-torch, jax, sklearn; floor-numpy, floor-torch (the matrix products alone); those on "
+        "torch and CuPy with :device where wanted (torch:cuda); default: all that can run without a GPU"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
     add("--rotations", type=int, metavar="R", help="slices of each (default: 24; in a race 5)")
@@ -93,7 +92,7 @@ def show_race(arguments: argparse.Namespace) -> None:
     from backends import BackendUnavailable
     from dnn.validation.settings import look_up
 
-    names = arguments.contenders or ["numba", "torch", "pytorch-fused", "keras-jax"]
+    names = arguments.contenders or ["numba", "torch", "pytorch-fused"]
     for name in names:
         look_up("contender", name, race.RACERS)
     curves: dict[str, list[race.Curve]] = {name: [] for name in names}

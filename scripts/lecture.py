@@ -30,7 +30,6 @@ def parse() -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from _tables import columns
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
     from lecture_experiments.features import sparsity_grid
@@ -74,13 +73,10 @@ def main(arguments: argparse.Namespace) -> None:
         "gradients": gradients_grid(shown.gradients),
         "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
     }
-    made = pictures.draw_all(shown, arguments.out)
+    pictures.draw_all(shown, arguments.out)
     written = tables.write(grids, arguments.out)
-    heading, *rows = grids["experiments"]
-    seconds = [f"{outcome.seconds:.0f}" for outcome in outcomes.values()]
-    cells = [[*row[:10], spent] for row, spent in zip(rows, seconds, strict=True)]
-    print(columns([*heading[:10], "s"], cells, left=5))
-    print(f"tables in {written}, lecture*.csv and {made} pictures beside it")
+    print(written.read_text(encoding="utf-8"))
+    command_line.say(f"these tables are in {written}, with CSV files and pictures beside it")
 
 
 if __name__ == "__main__":

@@ -51,10 +51,8 @@ CONTENDERS: Mapping[str, Contender] = {
     "numba": Contender("ours on NumPy with Numba", ours.on("numba"), "numba", FAST),
     "torch": _on_torch(""),
     "torch-graphs": _on_torch(", CUDA graphs", "cuda", graphs=True),
-    "torch-layers": _on_torch(", layer by layer", layers=True),
     "cupy": _on_cupy(""),
     "cupy-graphs": _on_cupy(", CUDA graphs", graphs=True),
-    "cupy-layers": _on_cupy(", layer by layer", layers=True),
     "pytorch": _torch("PyTorch eager"),
     # With the fused Adam from here on: the best that a PyTorch user can have.
     "pytorch-fused": _torch("PyTorch eager, fused Adam", fused=True),
@@ -65,7 +63,6 @@ CONTENDERS: Mapping[str, Contender] = {
     "sklearn": Contender("scikit-learn MLPClassifier", peers.sklearn, "sklearn", PEERS),
     "floor-numpy": Contender("products alone, NumPy", floors.on("numpy")),
     "floor-torch": Contender("products alone, torch.mm", floors.on("torch"), "torch", device="cpu"),
-    "floor-cupy": Contender("products alone, CuPy", floors.on("cupy"), "cupy", device="cuda"),
 }
 
 

@@ -59,13 +59,12 @@ class Trainer:
         self.backend.synchronize()
 
 
-def on(name: str, graphs: bool = False, layers: bool = False) -> Callable[[Task], Prepared]:
-    """How this backend's contender is prepared; with ``graphs`` its updates are replayed as CUDA graphs, with
-    ``layers`` they go layer by layer, without a plan."""
+def on(name: str, graphs: bool = False) -> Callable[[Task], Prepared]:
+    """How this backend's contender is prepared; with ``graphs`` its updates are replayed as CUDA graphs."""
 
     def prepare(task: Task) -> Prepared:
         backend = get_backend(name, task.device, graphs=graphs)
-        model = build(task, layer_by_layer(backend) if layers else backend)
+        model = build(task, backend)
 
         def probabilities(x: NDArray[np.float32]) -> NDArray[np.float32]:
             return model.predict(x * np.float32(255))

@@ -1,10 +1,9 @@
-"""Seconds of training to a test accuracy: preset ``quick``, and the same recipe in PyTorch and in Keras.
+"""Seconds of training to a test accuracy: preset ``quick``, and the same recipe in PyTorch.
 
 All have its layers (784-500-500-10, ReLU), images moved by up to a pixel, batches of 250, five epochs, Adam
 and one cycle of its rate up to 0.006. Evaluations are not counted; what a library compiles meanwhile is.
 """
 
-import importlib
 import json
 import sys
 import time
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 from _tables import columns
 from _workers import ask, serve
-from numpy.typing import NDArray
 
 from backends import get_backend
 from benchmarks.contenders import environment
@@ -42,96 +40,44 @@ def ours(name: str, data: Dataset, seed: int, updates: int) -> Curve:
     return {"seconds": fitted.history["seconds"], "accuracy": fitted.history["val_accuracy"]}
 
 
-def cycle(updates: int) -> OneCycle:
-    """The preset's rates."""
-    rates = QUICK.optimizer(updates).learning_rate
-    assert isinstance(rates, OneCycle)
-    return rates
-
-
-def moved_images(data: Dataset) -> NDArray[np.float32]:
-    """Views (N, 3, 3, height, width) of each training image, moved by up to a pixel down and across."""
-    images = scaled(data.x_train).reshape(-1, *data.image_shape)
-    wide = np.pad(images, ((0, 0), (1, 1), (1, 1)))
-    return np.lib.stride_tricks.sliding_window_view(wide, data.image_shape, (1, 2), writeable=True)
-
-
-def timed(epoch: Callable[[], object], accuracy: Callable[[], float]) -> Curve:
-    """Epochs by the clock, with a look at the test images after each."""
-    found: Curve = {"seconds": [], "accuracy": []}
-    for _ in range(QUICK.epochs):
-        start = time.perf_counter()
-        epoch()
-        found["seconds"].append(time.perf_counter() - start)
-        found["accuracy"].append(accuracy())
-    return found
-
-
 def pytorch(name: str, data: Dataset, seed: int, updates: int) -> Curve:
     """torch.nn with the fused Adam; images are moved batch by batch, as views of wider ones."""
     import torch
     from torch import nn
 
     torch.manual_seed(seed)
-    views = torch.from_numpy(moved_images(data))
-    x_test = torch.from_numpy(scaled(data.x_test))
+    x, x_test = (torch.from_numpy(scaled(images)) for images in (data.x_train, data.x_test))
     y, y_test = (torch.from_numpy(labels.astype(np.int64)) for labels in (data.y_train, data.y_test))
-    hidden = nn.Linear(x_test.shape[1], 500), nn.ReLU(), nn.Linear(500, 500), nn.ReLU()
+    height, width = data.image_shape
+    wide = nn.functional.pad(x.view(-1, height, width), (1, 1, 1, 1))
+    views = wide.unfold(1, height, 1).unfold(2, width, 1)  # (N, 3, 3, H, W)
+    hidden = nn.Linear(x.shape[1], 500), nn.ReLU(), nn.Linear(500, 500), nn.ReLU()
     module = nn.Sequential(*hidden, nn.Linear(500, data.classes))
     optimizer = torch.optim.Adam(module.parameters(), fused=True)
-    given = cycle(updates)
-    rates = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, given.highest, total_steps=updates, pct_start=given.rise, cycle_momentum=False
+    rates = QUICK.optimizer(updates).learning_rate
+    assert isinstance(rates, OneCycle)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rates.highest, total_steps=updates, pct_start=rates.rise, cycle_momentum=False
     )
-
-    def epoch() -> None:
-        for rows in torch.randperm(len(y)).split(QUICK.batch_size):
+    curve: Curve = {"seconds": [], "accuracy": []}
+    for _ in range(QUICK.epochs):
+        start = time.perf_counter()
+        for rows in torch.randperm(len(x)).split(QUICK.batch_size):
             down, across = torch.randint(3, (2, len(rows)))
             moved = views[rows, down, across].flatten(1)
             optimizer.zero_grad()
             nn.functional.cross_entropy(module(moved), y[rows]).backward()
             optimizer.step()
-            rates.step()
-
-    def accuracy() -> float:
+            schedule.step()
+        curve["seconds"].append(time.perf_counter() - start)
         with torch.no_grad():
-            return float((module(x_test).argmax(1) == y_test).float().mean())
-
-    return timed(epoch, accuracy)
-
-
-def keras(name: str, data: Dataset, seed: int, updates: int) -> Curve:
-    """``fit`` an epoch at a time, on images that NumPy has moved before it, all in one go."""
-    k: Any = importlib.import_module("keras")
-    k.utils.set_random_seed(seed)
-    draw = np.random.default_rng(seed)
-    views = moved_images(data)
-    x_test = scaled(data.x_test)
-    n, n_in = data.x_train.shape
-    hidden = [k.layers.Dense(500, activation="relu") for _ in range(2)]
-    model = k.Sequential([k.layers.Input((n_in,)), *hidden, k.layers.Dense(data.classes, "softmax")])
-    given = cycle(updates)
-    rise = round(given.rise * updates)
-    rate = k.optimizers.schedules.CosineDecay(
-        given.highest / given.div_factor, updates - rise, warmup_target=given.highest, warmup_steps=rise
-    )
-    model.compile(k.optimizers.Adam(rate), "sparse_categorical_crossentropy")
-
-    def epoch() -> None:
-        down, across = draw.integers(3, size=(2, n))
-        moved = views[np.arange(n), down, across].reshape(n, n_in)
-        model.fit(moved, data.y_train, batch_size=QUICK.batch_size, verbose=0)
-
-    def accuracy() -> float:
-        answers = model.predict(x_test, batch_size=1000, verbose=0).argmax(1)
-        return float((answers == data.y_test).mean())
-
-    return timed(epoch, accuracy)
+            right = module(x_test).argmax(1) == y_test
+        curve["accuracy"].append(float(right.float().mean()))
+    return curve
 
 
 RACERS: Mapping[str, Callable[[str, Dataset, int, int], Curve]] = {
-    "numba": ours, "torch": ours, "numpy": ours, "pytorch-fused": pytorch, "keras-jax": keras,
-    "keras-torch": keras,
+    "numba": ours, "torch": ours, "numpy": ours, "pytorch-fused": pytorch,
 }  # fmt: skip
 """By the names of contenders."""
 

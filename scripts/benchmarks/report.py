@@ -1,14 +1,11 @@
 """What a person sees of a rotation: a table and JSON."""
 
-import os
-import platform
 import statistics
 from dataclasses import asdict
 from typing import Any
 
 from _tables import columns
 
-from backends.processor import this_processor
 from benchmarks.contenders import get_contender
 from benchmarks.ratios import GOALS, quartile, quartile_ratio
 from benchmarks.rotation import Results
@@ -16,13 +13,6 @@ from benchmarks.rotation import Results
 BASELINE = "pytorch"
 QUIET = 0.1
 """Cores that may work for others where a machine is called quiet."""
-
-
-def machine() -> dict[str, Any]:
-    """The processor, its cores that this process may use, the system, and how busy it is."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    return {"processor": this_processor().name, "cores": cores, "system": platform.system(), "load": load}
 
 
 def compare_goals(results: Results) -> list[dict[str, Any]]:
@@ -49,13 +39,13 @@ def table(results: Results) -> str:
         rows.append([name, get_contender(name).label, *cells])
     headings = ["contender", "", "ms an update", f"ratio to {BASELINE}", "prepare s", "accuracy"]
     not_run = [f"not run: {name}: {why}" for name, why in results.missing.items()]
-    text = [columns(headings, rows, 2, ruled=True), *not_run, *quietness(results)]
+    text = [columns(headings, rows, 2), *not_run, *quietness(results)]
     if goals := compare_goals(results):
         rows = [
             [g["ours"], g["theirs"], str(g["ratio"]), f"{g['goal']:.2f}", "holds" if g["holds"] else "MISSED"]
             for g in goals
         ]
-        text += ["", columns(["ours", "against", "ratio", "goal", ""], rows, 2, ruled=True)]
+        text += ["", columns(["ours", "against", "ratio", "goal", ""], rows, 2)]
     return "\n".join(text)
 
 
@@ -70,11 +60,10 @@ def quietness(results: Results) -> list[str]:
 
 
 def as_json(results: Results) -> dict[str, Any]:
-    """Everything: machine, settings, each measurement, ratios to the baseline, goals."""
+    """Everything: settings, measurements with versions and processor, ratios to the baseline, goals."""
     base = results.ms(BASELINE) if BASELINE in results.runs else None
     ratios = {n: quartile_ratio(results.ms(n), base)._asdict() for n in results.runs if base}
     return {
-        "machine": machine(),
         "settings": asdict(results.settings),
         "runs": results.runs,
         "missing": results.missing,

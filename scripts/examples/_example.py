@@ -2,7 +2,7 @@
 
 import argparse
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,21 @@ def over_seeds(arguments: argparse.Namespace, scores: Callable[[int], Any], rand
     return [f"{mean:.4f} +- {error:.4f}" for mean, error in zip(values.mean(axis=0), errors, strict=True)]
 
 
-def report(first: str, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print a line about the data, then the table of the methods."""
-    print(first)
+def compare(
+    arguments: argparse.Namespace,
+    about: str,
+    headings: tuple[str, ...],
+    methods: dict[str, Callable[[int], Any]],
+    fixed: Collection[str] = (),
+) -> None:
+    """Print a line about the data, then a table with the scores of each method over the seeds.
+
+    Args:
+        methods: name -> the scores (a tuple) for a seed.
+        fixed: names of the methods that have the same scores for every seed.
+    """
+    rows = [
+        (name, *over_seeds(arguments, scores, random=name not in fixed)) for name, scores in methods.items()
+    ]
+    print(about)
     print(columns(headings, rows))

@@ -98,22 +98,24 @@ def main(arguments: argparse.Namespace) -> None:
         model = _example.trained(rows, y, units, arguments, backend, rate=2e-3, batch=50, seed=seed)
         return model.predict(held_rows).argmax(1)
 
-    def scores(guess):
-        macro = f1_score(held_y, guess, average="macro", zero_division=0.0)
-        return accuracy_score(held_y, guess), macro
+    def scores(predict):
+        def of(seed):
+            guess = predict(seed)
+            macro = f1_score(held_y, guess, average="macro", zero_division=0.0)
+            return accuracy_score(held_y, guess), macro
 
-    rows = []
-    for name, called in (
-        (f"network {columns}-64-{len(classes)}, {backend.name}", network),
-        ("logistic regression", lambda _: LogisticRegression(C=10.0, max_iter=1000).fit(x, y).predict(held)),
-        ("naive Bayes on the counts", lambda _: MultinomialNB().fit(counts, y).predict(held_counts)),
-        ("always the commonest class", lambda _: DummyClassifier().fit(x, y).predict(held)),
-    ):
-        random = called is network
-        cells = _example.over_seeds(arguments, lambda seed, call=called: scores(call(seed)), random)
-        rows.append((name, *cells))
+        return of
+
+    baselines = {
+        "logistic regression": lambda _: LogisticRegression(C=10.0, max_iter=1000).fit(x, y).predict(held),
+        "naive Bayes on the counts": lambda _: MultinomialNB().fit(counts, y).predict(held_counts),
+        "always the commonest class": lambda _: DummyClassifier().fit(x, y).predict(held),
+    }
+    methods = {f"network {columns}-64-{len(classes)}, {backend.name}": network, **baselines}
     about = f"{len(y)} texts in {len(classes)} classes to learn from, {len(held_y)} to be tested on"
-    _example.report(about, ("method", "test accuracy", "mean F1 of the classes"), rows)
+    headings = ("method", "test accuracy", "mean F1 of the classes")
+    scored = {name: scores(predict) for name, predict in methods.items()}
+    _example.compare(arguments, about, headings, scored, fixed=baselines)
 
 
 if __name__ == "__main__":

@@ -58,17 +58,17 @@ def main(arguments: argparse.Namespace) -> None:
     def forest(seed):
         return -IsolationForest(random_state=seed).fit(x).score_samples(held)
 
-    rows = []
-    for name, method in (
-        (f"autoencoder {pixels}-128-{code}-128-{pixels}, {backend.name}", autoencoder),
-        (f"{code} principal components", principal),
-        ("isolation forest", forest),
-    ):
-        area = lambda seed, score=method: (roc_auc_score(strange, score(seed)),)  # noqa: E731
-        rows.append((name, *_example.over_seeds(arguments, area)))
+    def area(score):
+        return lambda seed: (roc_auc_score(strange, score(seed)),)
+
+    methods = {
+        f"autoencoder {pixels}-128-{code}-128-{pixels}, {backend.name}": area(autoencoder),
+        f"{code} principal components": area(principal),
+        "isolation forest": area(forest),
+    }
     digits = ", ".join(map(str, normal))
     about = f"{n} images of {digits} to learn from; {len(held)} tested, {strange.sum()} of them other digits"
-    _example.report(f"{data.name}: {about}", ("score", "AUROC"), rows)
+    _example.compare(arguments, f"{data.name}: {about}", ("score", "AUROC"), methods)
 
 
 if __name__ == "__main__":

@@ -45,29 +45,27 @@ def main(arguments: argparse.Namespace) -> None:
     def classifier(method):
         return lambda x_train, y_train, x_test, _: method.fit(x_train, y_train).predict_proba(x_test)[:, 1]
 
-    def scores(method, seed):
-        """Means over the folds of one split."""
-        found = []
-        for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y):
-            mean = x[train].mean(0)
-            deviation = x[train].std(0)  # of the training part alone
-            scaled = (x - mean) / deviation
-            p = method(scaled[train], y[train], scaled[test], seed)
-            called = p > 0.5
-            found.append(
-                (accuracy_score(y[test], called), roc_auc_score(y[test], p), recall_score(y[test], called))
-            )
-        return np.mean(found, axis=0)
+    def scores(method):
+        return lambda seed: np.mean([score(method, *split, seed) for split in splits(seed)], axis=0)
 
-    rows = []
-    for name, method in (
-        (f"network 30-16-2, {backend.name}", network),
-        ("logistic regression", classifier(LogisticRegression(max_iter=1000))),
-        ("always the commoner class", classifier(DummyClassifier())),
-    ):
-        rows.append((name, *_example.over_seeds(arguments, lambda seed, m=method: scores(m, seed))))
+    def splits(seed):
+        return StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y)
+
+    def score(method, train, test, seed):
+        mean = x[train].mean(0)
+        deviation = x[train].std(0)  # of the training part alone
+        scaled = (x - mean) / deviation
+        p = method(scaled[train], y[train], scaled[test], seed)
+        called = p > 0.5
+        return accuracy_score(y[test], called), roc_auc_score(y[test], p), recall_score(y[test], called)
+
+    methods = {
+        f"network 30-16-2, {backend.name}": scores(network),
+        "logistic regression": scores(classifier(LogisticRegression(max_iter=1000))),
+        "always the commoner class": scores(classifier(DummyClassifier())),
+    }
     about = f"{len(y)} tumours, {y.sum()} of them malignant; {arguments.seeds} times {folds} folds"
-    _example.report(about, ("method", "accuracy", "AUROC", "malignant found"), rows)
+    _example.compare(arguments, about, ("method", "accuracy", "AUROC", "malignant found"), methods)
 
 
 if __name__ == "__main__":

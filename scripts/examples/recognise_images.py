@@ -2,7 +2,6 @@
 """Image recognition: handwritten digits, beside logistic regression and nearest neighbours."""
 
 import argparse
-import time
 
 import _example
 
@@ -44,19 +43,13 @@ def main(arguments: argparse.Namespace) -> None:
     def theirs(method):
         return lambda _: (method.fit(x / 255, y).score(data.x_test / 255, data.y_test),)
 
-    rows = []
-    for name, scores in (
-        (f"network {inputs}-500-500-{data.classes}, {backend.name}", ours),
-        ("logistic regression", theirs(LogisticRegression(max_iter=1000))),
-        ("3 nearest neighbours", theirs(KNeighborsClassifier(3))),
-    ):
-        start = time.perf_counter()
-        random = scores is ours
-        cells = _example.over_seeds(arguments, scores, random)
-        seconds = (time.perf_counter() - start) / (arguments.seeds if random else 1)
-        rows.append((name, *cells, f"{seconds:.1f}"))
+    baselines = {
+        "logistic regression": theirs(LogisticRegression(max_iter=1000)),
+        "3 nearest neighbours": theirs(KNeighborsClassifier(3)),
+    }
+    methods = {f"network {inputs}-500-500-{data.classes}, {backend.name}": ours, **baselines}
     about = f"{data.name}: {n} images to learn from, {len(data.y_test)} to be tested on"
-    _example.report(about, ("method", "test accuracy", "seconds"), rows)
+    _example.compare(arguments, about, ("method", "test accuracy"), methods, fixed=baselines)
 
 
 if __name__ == "__main__":

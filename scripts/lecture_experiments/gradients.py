@@ -6,8 +6,8 @@ import numpy as np
 
 from backends import Backend
 from dnn.datasets import Dataset
-from dnn.sequential import Sequential
 from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, Experiment
+from lecture_experiments.run import build
 from lecture_experiments.tables import Grid
 
 Sizes = Mapping[str, list[float]]
@@ -23,9 +23,7 @@ def gradient_sizes(data: Dataset, backend: Backend, seed: int, many: int = 1000)
 def _sizes(experiment: Experiment, data: Dataset, backend: Backend, seed: int, many: int) -> list[float]:
     x = data.x_train[:many] / np.float32(255)
     y = data.y_train[:many]
-    layers = experiment.layers(data.classes)[1:]  # without Rescaling, which fit does while it picks a batch
-    model = Sequential(layers, input_shape=x.shape[1:], backend=backend, seed=seed)
-    model.compile(experiment.loss, "adam")
+    model = build(experiment, data, backend, seed)
     model.reserve(len(x), training=True)
     _, _, dy = model.loss_of(
         backend.from_host(x.astype(backend.dtype_name)), backend.from_host(y), training=True

@@ -8,10 +8,9 @@ import numpy as np
 from backends import Backend
 from dnn.datasets import Dataset
 from dnn.lbfgs import LBFGS, fit_lbfgs
-from dnn.sequential import Sequential
 from dnn.training.callback import Callback, Progress
-from lecture_experiments.experiments import EXPERIMENTS, LECTURE, Experiment
-from lecture_experiments.run import first
+from lecture_experiments.experiments import EXPERIMENTS, LECTURE
+from lecture_experiments.run import build, first
 
 MOMENTS = (0, 10, 30, 100, 300, 1000, 3000)
 """Updates after which the film has a frame; it has one of the end too."""
@@ -42,16 +41,9 @@ class _Recorder(Callback):
             self._keep(updates)
 
 
-def _model(experiment: Experiment, data: Dataset, backend: Backend, seed: int) -> Sequential:
-    layers = experiment.layers(data.classes)
-    model = Sequential(layers, input_shape=data.x_train.shape[1:], backend=backend, seed=seed)
-    model.compile(experiment.loss, experiment.optimizer or "adam")
-    return model
-
-
 def film(data: Dataset, backend: Backend, epochs: int, seed: int) -> Film:
     """Of the lecture's network, trained once more and looked at on the way."""
-    model = _model(LECTURE, data, backend, seed)
+    model = build(LECTURE, data, backend, seed)
     recorder = _Recorder(MOMENTS)
     x = data.x_train
     y = data.y_train
@@ -76,7 +68,7 @@ def surface(data: Dataset, backend: Backend, seed: int) -> Surface:
     some = first(data, MANY)
     x = some.x_train
     y = some.y_train
-    adam, newton = (_model(EXPERIMENTS[name], some, backend, seed) for name in ("lecture", "lbfgs"))
+    adam, newton = (build(EXPERIMENTS[name], some, backend, seed) for name in ("lecture", "lbfgs"))
     batches = -(-len(x) // LECTURE.batch)
     recorder = _Recorder(tuple(range(0, PASSES * batches, max(batches, 10))))
     adam.fit(x, y, batch_size=LECTURE.batch, epochs=PASSES, verbose=0, callbacks=[recorder])

@@ -68,9 +68,8 @@ def curves(figure: Any, outcomes: Mapping[str, Outcome], labels: Mapping[str, st
         history = outcomes[name].history
         passes = history.get("evaluations") or range(1, len(history["loss"]) + 1)
         style = "o--" if EXPERIMENTS[name].loss == "mean_squared_error" else "o-"
-        size = 3 if len(passes) < 30 else 2
-        error.plot(passes, errors(history["val_accuracy"]), style, ms=size, label=label)
-        loss.plot(passes, history["loss"], style, ms=size)
+        error.plot(passes, errors(history["val_accuracy"]), style, ms=3, label=label)
+        loss.plot(passes, history["loss"], style, ms=3)
     error.set_title("test error")
     error_axis(error)
     loss.set(title=f"training loss{note}", ylabel="mean over the training images", yscale="log")
@@ -213,16 +212,14 @@ class Shown:
     lecture: Sequential | None = None  # the trained network
 
 
-def draw_all(shown: Shown, folder: Path) -> int:
-    """Draw every picture for which there is something to show, to lecture-NAME.png. Returns how many."""
-    names = []
+def draw_all(shown: Shown, folder: Path) -> None:
+    """Draw every picture for which there is something to show, to lecture-NAME.png."""
     outcomes = shown.outcomes
     data = shown.data
 
     def draw(name: str, width: float, height: float, function: Callable[..., None], *values: Any) -> None:
         with picture(folder / f"lecture-{name}.png", width, height) as figure:
             function(figure, *values)
-        names.append(name)
 
     if shown.lecture is not None:
         p = shown.lecture.predict(data.x_test)
@@ -244,4 +241,3 @@ def draw_all(shown: Shown, folder: Path) -> int:
         draw("film", 8.4, 3.6, film_strip, shown.film, data.image_shape)
     if shown.surface is not None:
         draw("surface", 6.8, 5.2, loss_surface, shown.surface)
-    return len(names)

@@ -1,7 +1,6 @@
 """Training one experiment, and keeping its result, so that a set of them can be stopped and continued."""
 
 import json
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ class Outcome:
     test_accuracy: float  # these two at the end
     test_loss: float
     updates: int  # of the parameters; for L-BFGS evaluations of the total loss
-    seconds: float  # of training alone
     backend: str  # these four: what it was trained on
     dataset: str
     examples: int
@@ -40,6 +38,14 @@ def first(data: Dataset, limit: int | None) -> Dataset:
     return replace(data, x_train=data.x_train[:limit], y_train=data.y_train[:limit])
 
 
+def build(experiment: Experiment, data: Dataset, backend: Backend, seed: int) -> Sequential:
+    """Make the experiment's compiled model. L-BFGS has none of the optimizers: it gets Adam."""
+    layers = experiment.layers(data.classes)
+    model = Sequential(layers, input_shape=data.x_train.shape[1:], backend=backend, seed=seed)
+    model.compile(experiment.loss, experiment.optimizer or "adam")
+    return model
+
+
 def train(
     usual: Experiment, data: Dataset, backend: Backend, epochs: int, seed: int
 ) -> tuple[Sequential, Outcome]:
@@ -49,9 +55,7 @@ def train(
     x = data.x_train
     y = data.y_train
     n = len(data.x_train)
-    model = Sequential(experiment.layers(data.classes), input_shape=x.shape[1:], backend=backend, seed=seed)
-    model.compile(experiment.loss, experiment.optimizer or "adam")
-    start = time.perf_counter()
+    model = build(experiment, data, backend, seed)
     if experiment.optimizer is None:
         history, updates = _quasi_newton(model, experiment, data)
     else:
@@ -59,10 +63,9 @@ def train(
         options: dict[str, Any] = {"batch_size": experiment.batch or n, "epochs": experiment.epochs}
         history = model.fit(x, y, validation_data=held, verbose=0, **options).history
         updates = experiment.updates(n)
-    seconds = sum(history["seconds"]) if "seconds" in history else time.perf_counter() - start
     result = model.evaluate(data.x_test, data.y_test)
     outcome = Outcome(
-        experiment.name, history, result.accuracy, result.loss, updates, seconds,
+        experiment.name, history, result.accuracy, result.loss, updates,
         backend.name, data.name, n, seed, epochs,
     )  # fmt: skip
     return model, outcome

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from dnn.io.atomic_files import write_atomically
@@ -57,17 +57,16 @@ def experiments_grid(outcomes: Iterable[Outcome]) -> Grid:
 
 
 def experiment_tables(grid: Grid) -> dict[str, Grid]:
-    """The tables of a page from lecture.csv, if they have a row of their own that is not in "steps"."""
+    """The tables of a page from lecture.csv."""
     rows = {row[0]: row for row in grid[1:]}
     tables = {}
     for table, names in TABLES.items():
-        if rows.keys() & set(names).difference(() if table == "steps" else STEPS):
-            shown = [["tried", "updates", "training loss", "test accuracy", "reported elsewhere"]]
-            for name in names:
-                if name in rows:
-                    cells = *rows[name][6:8], per_cent(float(rows[name][8]), 2)
-                    shown.append([EXPERIMENTS[name].about, *cells, EXPERIMENTS[name].reported or "-"])
-            tables[table] = [row[: 5 if table == "steps" else 4] for row in shown]
+        shown = [["tried", "updates", "training loss", "test accuracy", "reported elsewhere"]]
+        for name in names:
+            if name in rows:
+                cells = *rows[name][6:8], per_cent(float(rows[name][8]), 2)
+                shown.append([EXPERIMENTS[name].about, *cells, EXPERIMENTS[name].reported or "-"])
+        tables[table] = [row[: 5 if table == "steps" else 4] for row in shown]
     return tables
 
 
@@ -77,19 +76,21 @@ def markdown(grid: Grid) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def write(grids: Mapping[str, Grid], folder: Path) -> Path:
+def write(grids: dict[str, Grid], folder: Path) -> Path:
     """Write each table that is not empty to lecture-NAME.csv, "experiments" to lecture.csv.
 
     Returns:
         tables.md, which has all of them in Markdown.
     """
-    made = {name: grid for name, grid in grids.items() if grid[1:]}
-    for name, grid in made.items():
+    for name, grid in grids.items():
+        if not grid[1:]:
+            continue
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(grid)
         ending = "" if name == "experiments" else f"-{name}"
         write_atomically(folder / f"lecture{ending}.csv", text.getvalue().encode())
-    shown = experiment_tables(made.pop("experiments")) | made
-    text_of_all = "\n".join(f"{name}\n\n{markdown(grid)}" for name, grid in shown.items())
-    write_atomically(folder / "tables.md", text_of_all.encode())
+    shown = experiment_tables(grids["experiments"]) | grids
+    del shown["experiments"]
+    texts = (f"{name}\n\n{markdown(grid)}" for name, grid in shown.items() if grid[1:])
+    write_atomically(folder / "tables.md", "\n".join(texts).encode())
     return folder / "tables.md"

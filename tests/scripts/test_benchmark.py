@@ -158,7 +158,6 @@ def test_a_report_without_the_baseline_has_no_ratios():
     found = report.as_json(made_up(numpy=[3.0]))
     assert (found["ratio_to_pytorch"], found["goals"]) == ({}, [])
     assert found["missing"] == {"jax": "jax not installed"}
-    assert found["machine"].keys() == {"processor", "cores", "system", "load"}
     assert "goal" not in report.table(made_up(numpy=[3.0]))
 
 
@@ -191,37 +190,23 @@ def test_a_race_has_contenders_of_its_own(monkeypatch, capsys):
     seen = []
     monkeypatch.setattr(race, "run", one)
     benchmark.show_race(SimpleNamespace(rotations=2, contenders=None, json=None, dataset="d", data_dir=None))
-    names = ["numba", "torch", "pytorch-fused", "keras-jax"]
+    names = ["numba", "torch", "pytorch-fused"]
     assert seen == [(names, 2, {"dataset": "d", "data_dir": None})]
     assert capsys.readouterr().err.splitlines()[0] == "numba: 0.5000 after 2.0 s"
 
 
 def test_each_racer_has_each_seed_in_turn(monkeypatch):
     def ask(module, name, settings, timeout, variables):
-        yield {"asked": (module, name, settings, variables.get("KERAS_BACKEND"))}
+        yield {"asked": (module, name, settings)}
 
     monkeypatch.setattr(race, "ask", ask)
-    monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    found = list(race.run(["numpy", "keras-jax"], 2, {"dataset": "digits"}))
-    assert [name for name, _ in found] == ["numpy", "keras-jax"] * 2
+    found = list(race.run(["numpy", "torch"], 2, {"dataset": "digits"}))
+    assert [name for name, _ in found] == ["numpy", "torch"] * 2
     assert [answer["asked"][2]["seed"] for _, answer in found] == [0, 0, 1, 1]
-    assert found[0][1]["asked"][2] == {"dataset": "digits", "seed": 0}
-    assert found[1][1]["asked"][::3] == ("benchmarks.race", "jax")
+    assert found[0][1]["asked"] == ("benchmarks.race", "numpy", {"dataset": "digits", "seed": 0})
     monkeypatch.setitem(race.RACERS, "numpy", lambda name, data, *more: (name, len(data.x_test), *more))
     asked = json.dumps({"dataset": "digits", "data_dir": None, "seed": 3})
     assert list(race.race("numpy", asked)) == [("numpy", 360, 3, 5 * 6)]  # 1,437 digits: six batches of 250
-
-
-def test_images_are_moved_by_a_pixel():
-    data = SimpleNamespace(
-        x_train=np.arange(1, 7, dtype=np.uint8).reshape(1, 6) * 51 // 2, image_shape=(2, 3)
-    )
-    views = race.moved_images(data)
-    assert views.shape == (1, 3, 3, 2, 3)
-    image = data.x_train.reshape(2, 3) / np.float32(255)
-    np.testing.assert_allclose(views[0, 1, 1], image, rtol=1e-6)
-    np.testing.assert_allclose(views[0, 0, 1], [[0, 0, 0], image[0]], rtol=1e-6)
-    np.testing.assert_allclose(views[0, 1, 2], np.pad(image[:, 1:], ((0, 0), (0, 1))), rtol=1e-6)
 
 
 def test_rotations_alternate_and_leave_out_what_fails(monkeypatch):
