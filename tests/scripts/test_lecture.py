@@ -70,8 +70,10 @@ def test_tables_csv_and_pictures(folder):
 def test_finished_experiments_are_kept_and_not_mixed_with_others(folder):
     before = {p: p.stat().st_mtime_ns for p in (folder / "results").iterdir()}
     result = run(folder, "linear")
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.returncode, "linear: " in result.stderr) == (0, False)
     assert {p: p.stat().st_mtime_ns for p in (folder / "results").iterdir()} == before
+    assert run(folder.parent / "new", "batch-all").returncode == 0
+    assert [path.name for path in (folder.parent / "new").glob("lecture*")] == ["lecture.csv"]  # no pictures
     assert_refused(run(folder, "linear", "--seed", 1), "seed 0, expected 1", "another folder")
     (folder / "results" / "linear.json").write_text("{}")
     assert_refused(run(folder, "linear"), "linear.json cannot be read", "remove it")

@@ -69,19 +69,10 @@ SAID = [
      {"host": "h", "port": 1, "keep": Path("k"), "deskew": True}),
     ("export", "a b --overwrite --input uint8 --logits --rounded --class-names x,y",
      {"overwrite": True, "input": "uint8", "logits": True, "rounded": True, "class_names": "x,y"}),
-    ("agree", "--quick --seed 1 --json --epochs 2 --seeds 3 --limit 4",
-     {"quick": True, "seed": 1, "json": True, "epochs": 2, "seeds": 3, "limit": 4}),
-    ("benchmark", "--contenders a b --rotations 1 --updates 2 --batch-size 3 --hidden 4 --threads 5",
-     {"contenders": ["a", "b"], "rotations": 1, "updates": 2, "batch_size": 3, "hidden": [4], "threads": 5}),
-    ("benchmark", "--race --json j", {"race": True, "json": Path("j")}),
-    ("lecture", "--list --epochs 1 --limit 2 --out o --seed 3",
-     {"list": True, "epochs": 1, "limit": 2, "out": Path("o"), "seed": 3}),
-    ("gpu_check", "--json j --parts p", {"json": Path("j"), "parts": "p"}),
+    ("benchmark", "--contenders a b --race --json j", {"contenders": ["a", "b"], "json": Path("j")}),
+    ("lecture", "--list --limit 2 --out o", {"list": True, "limit": 2, "out": Path("o")}),
     ("classify_texts", "--epochs 1 --seed 2 --seeds 3 --columns 4 --files a b",
      {"epochs": 1, "seed": 2, "seeds": 3, "columns": 4, "files": [Path("a"), Path("b")]}),
-    ("find_anomalies", "--normal 7 8 --bottleneck 2 --limit 3",
-     {"normal": [7, 8], "bottleneck": 2, "limit": 3}),
-    ("predict_disease", "--folds 2", {"folds": 2}),
 ]  # fmt: skip
 
 
