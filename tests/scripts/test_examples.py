@@ -11,6 +11,7 @@ from pathlib import Path
 
 import command_lines
 import pytest
+from command_lines import assert_refused
 
 from backends import InputError
 
@@ -32,15 +33,6 @@ def read(result):
         name, *cells = re.split(r"  +", row)
         table[name] = [float(cell.split()[0]) for cell in cells]
     return first, table
-
-
-def assert_refused(result, *words):
-    """One sentence on stderr that holds these words, exit code 2."""
-    assert result.returncode == 2, result.stderr
-    (line,) = result.stderr.splitlines()
-    assert "error: " in line
-    for word in words:
-        assert word in line
 
 
 def test_every_example_is_tested():
@@ -85,14 +77,6 @@ def test_images(backend):
     assert all(0.8 < other[0] <= 1 for other in others)
 
 
-@pytest.mark.slow
-def test_images_of_mnist(mnist_dir):
-    options = ("--data-dir", mnist_dir, "--epochs", 2, "--limit", 500, "--backend", "numpy")
-    first, table = read(run("recognise_images", *options))
-    assert first == "mnist: 500 images to learn from, 10000 to be tested on"
-    assert min(row[0] for row in table.values()) > 0.7
-
-
 def test_images_without_mnist(tmp_path):
     options = ("--data-dir", tmp_path, "--epochs", 1, "--limit", 100, "--backend", "numpy")
     result = run("recognise_images", *options)
@@ -125,17 +109,8 @@ def test_texts_of_your_own(tmp_path):
     for part in ("train", "test"):
         lines = [f"{name}\t{part} {i} {text}" for i in range(20) for name, text in topics.items()]
         (tmp_path / part).write_text("\n".join(lines))
-    options = (
-        "--files",
-        tmp_path / "train",
-        tmp_path / "test",
-        "--columns",
-        128,
-        "--seeds",
-        1,
-        "--backend",
-        "numpy",
-    )
+    files = (tmp_path / "train", tmp_path / "test")
+    options = ("--files", *files, "--columns", 128, "--seeds", 1, "--backend", "numpy")
     first, table = read(run("classify_texts", *options))
     assert first == "40 texts in 2 classes to learn from, 40 to be tested on"
     assert [row[0] for row in table.values()] == [1.0, 1.0, 1.0, 0.5]

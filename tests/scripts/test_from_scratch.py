@@ -10,7 +10,7 @@ import array_api_compat
 import numpy as np
 import pytest
 import torchvision
-from command_lines import SCRIPTS, run_here
+from command_lines import SCRIPTS, assert_refused, run_here
 from helpers import assert_close, small_data
 from small_sets import a_small_set, idx, put
 
@@ -77,11 +77,9 @@ def test_large_logits_do_not_overflow(from_scratch):
 
 def test_initial_weights_are_uniform_with_the_limit_of_glorot(from_scratch):
     params = from_scratch.initialize(np.random.default_rng(0))
-    shapes = ((784, 500), (500, 500), (500, 10))
-    for W, b, (n_in, n_out) in zip(params[0::2], params[1::2], shapes, strict=True):
+    for W, b, (n_in, n_out) in zip(params[0::2], params[1::2], from_scratch.SHAPES, strict=True):
         limit = np.sqrt(6 / (n_in + n_out))
-        assert W.shape == (n_in, n_out)
-        assert W.dtype == b.dtype == np.float32
+        assert (W.shape, W.dtype, b.dtype) == ((n_in, n_out), np.float32, np.float32)
         assert np.max(np.abs(W)) == pytest.approx(limit, rel=1e-3)
         assert np.std(W) == pytest.approx(limit / np.sqrt(3), rel=0.02)
         np.testing.assert_array_equal(b, np.zeros(n_out))
@@ -118,26 +116,8 @@ def data_dir(monkeypatch, tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def small_dir(data_dir):
-    put(data_dir, a_small_set())
-    return data_dir
-
-
-def assert_refused(result, *words):
-    """Exit code 2 and one sentence on stderr that holds these words."""
-    assert result.returncode == 2, result.stderr
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("from_scratch.py: error: ")
-    for word in words:
-        assert word in line
-
-
-@pytest.mark.parametrize(
-    ("options", "least"), [((), 0.85), (("--activation", "sigmoid"), 0.2), (("--library", "torch"), 0.85)]
-)
-def test_it_learns(data_dir, options, least):
+@pytest.mark.parametrize("options", [(), ("--activation", "sigmoid"), ("--library", "torch")])
+def test_it_learns(data_dir, options):
     put(data_dir, digits_as_mnist())
     result = run("--epochs", 3, *options)
     assert result.returncode == 0, result.stderr
@@ -146,22 +126,24 @@ def test_it_learns(data_dir, options, least):
     epochs, losses, accuracies = zip(*re.findall(pattern, result.stdout), strict=True)
     assert epochs == ("1", "2", "3")
     assert float(losses[2]) < float(losses[0])
-    assert float(accuracies[2]) > least
+    assert float(accuracies[2]) > (0.2 if "sigmoid" in options else 0.85)
 
 
-def test_the_seed_decides_weights_and_orders(small_dir):
+def test_the_seed_decides_weights_and_orders(data_dir):
+    put(data_dir, a_small_set())
     results = [run("--epochs", 2, "--seed", seed).stdout for seed in (0, 0, 1)]
     assert results[0] == results[1] != results[2]
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["idx", "gzip"])
-def test_files_are_read_as_they_are(from_scratch, small_dir, packed):
+def test_files_are_read_as_they_are(from_scratch, data_dir, packed):
+    put(data_dir, a_small_set())
     expected = a_small_set()
     if packed:
-        for path in (small_dir / "MNIST" / "raw").iterdir():
+        for path in (data_dir / "MNIST" / "raw").iterdir():
             path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
             path.unlink()
-    x, t, x_test, t_test = from_scratch.read_mnist(small_dir)
+    x, t, x_test, t_test = from_scratch.read_mnist(data_dir)
     for part, images, labels in (("train", x, t), ("t10k", x_test, t_test)):
         pixels = np.frombuffer(expected[f"{part}-images-idx3-ubyte"], np.uint8, offset=16)
         np.testing.assert_array_equal(images, pixels.reshape(-1, 784).astype(np.float32) / 255)
@@ -192,12 +174,7 @@ def test_what_is_wrong_with_the_data_is_said_in_a_sentence(monkeypatch, data_dir
     put(data_dir, a_small_set())
     (folder / "train-images-idx3-ubyte").unlink()
     assert_refused(run(), "train-images-idx3-ubyte", "DNN_DATA_DIR")
-    for wrong in (
-        b"",
-        b"\0\0\x08\x03",
-        idx(2051, 5, 28, 28, content=bytes(784)),
-        idx(2051, 4, 28, 28, content=bytes(4 * 784)),
-    ):
+    for wrong in (b"", idx(2051, 5, 28, 28, content=bytes(784))):
         put(data_dir, {"train-images-idx3-ubyte": wrong})
         assert_refused(run(), str(folder), "DNN_DATA_DIR")
     put(data_dir, a_small_set() | {"t10k-labels-idx1-ubyte": idx(2049, 3, content=bytes([0, 10, 1]))})
@@ -216,13 +193,7 @@ def test_what_is_wrong_with_the_data_is_said_in_a_sentence(monkeypatch, data_dir
         (("--typo",), ["--typo"]),
     ],
 )
-def test_bad_arguments_are_refused_in_a_sentence(monkeypatch, small_dir, arguments, words):
+def test_bad_arguments_are_refused_in_a_sentence(monkeypatch, data_dir, arguments, words):
+    put(data_dir, a_small_set())
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
     assert_refused(run(*arguments), *words)
-
-
-def test_help_names_the_options_and_the_data():
-    result = run("--help")
-    assert result.returncode == 0
-    for word in ("--library", "--activation", "--epochs", "--seed", "DNN_DATA_DIR", "784-500-500-10"):
-        assert word in result.stdout

@@ -122,18 +122,6 @@ def test_no_part_begins_when_the_time_is_over(monkeypatch):
     assert told == ["doctor ...", "forms ..."]
 
 
-def test_results_are_a_line_for_each_number():
-    row = {"us": 12.3456, "n": 7, "smi": "two\nlines", "word": "one"}
-    outcomes = {
-        "doctor": {"seconds": 1.6, "rows": {"cupy": row, "torch": {"reason": "no"}}, "reason": "late"}
-    }
-    assert checks.table(outcomes).splitlines() == [
-        "doctor  (2 s)", *(f"    {'cupy  ' + name:<60} {value}" for name, value in (
-            ("us", "12.35"), ("n", "7"), ("smi", "(see the JSON)"), ("word", "one"))),
-        "    FAILED: torch: no", f"    {'torch  reason':<60} no", "    FAILED: late",
-    ]  # fmt: skip
-
-
 def test_a_part_is_a_process_that_gives_its_rows():
     outcome = checks.run_part("doctor", Settings(), 120)
     assert "reason" not in outcome
@@ -148,10 +136,6 @@ def test_a_part_that_fails_gives_its_reason(tmp_path):
     outcome = checks.run_part("kernels", Settings(data_dir=str(tmp_path / "file")), 120)
     assert outcome["rows"] == {}
     assert str(tmp_path / "file") in outcome["reason"]
-
-
-def test_a_part_that_hangs_is_stopped():
-    assert checks.run_part("doctor", Settings(), 0.05)["reason"] == "not done after 0 s"
 
 
 def test_all_parts_fit_into_eight_minutes():
@@ -287,11 +271,12 @@ needs_compiler = pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ c
 def test_each_form_is_a_row_that_says_what_ran(monkeypatch):
     wrong, rows = wrong_forms(None, monkeypatch)
     assert wrong == {}
-    ran = [rows[name]["form"] for name in ("cupy layers", "cupy", "cupy graphs", "cupy tf32")]
-    assert ran == ["layers", "planned", "graphs, planned", "layers"]
     assert rows["cupy graphs"]["bits without graphs"]
     assert rows["cupy layers"]["distance from layers"] == 0.0 < rows["cupy"]["distance from layers"] < 1e-4
-    assert all(rows[name]["bits of two runs"] and rows[name]["us"] > 0 for name in ("cupy", "cupy graphs"))
+    for name in ("cupy layers", "cupy", "cupy graphs", "cupy tf32"):
+        assert rows[name]["form"] == FORMS[name].expected
+        assert rows[name]["bits of two runs"]
+        assert rows[name]["us"] > 0
 
 
 @needs_compiler

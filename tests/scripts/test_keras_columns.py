@@ -27,8 +27,6 @@ def test_both_pages_have_the_same_lines():
     assert columns(PAGES[0]) == columns(PAGES[1])
     for program in columns(PAGES[0]):
         compile(program, "a column", "exec")
-        assert program.count("Dense(500") == 2
-        assert "batch_size=100, epochs=10" in program
 
 
 @pytest.fixture(scope="module")

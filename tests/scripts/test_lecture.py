@@ -121,8 +121,6 @@ def test_noise_has_the_strength_it_says():
     data = SimpleNamespace(x_test=np.full((500, 40), 128, np.uint8), y_test=np.asarray([0, 1]))
     assert noise._accuracies(model, data, 1) == [0.5] * len(noise.NOISE)
     assert [round(float(x.std()) / 255, 2) for x in seen[:3]] == [0.0, 0.1, 0.2]
-    assert np.all(seen[0] == 128)
-    assert abs(seen[1].mean() - 128) < 1
     assert (seen[-1].min(), seen[-1].max(), seen[-1].dtype) == (0, 255, np.float32)
 
 

@@ -15,8 +15,6 @@ AUTO = {"backend": "auto", "dtype": "float32", **HOW}
 MNIST = {"dataset": "mnist", "data_dir": None}
 RUN = {"json": False, "allow_nonfinite": False}
 EXAMPLE = {"seed": 0, "seeds": 3, **AUTO}
-TIMED = {"contenders": None, "rotations": None, "updates": 1200, "batch_size": 100, "hidden": [500, 500],
-         "activation": "sigmoid", "threads": None, "race": False}  # fmt: skip
 # Command -> what it needs, and its options.
 DEFAULTS = {
     "train": ("", {
@@ -38,10 +36,6 @@ DEFAULTS = {
     "agree": ("", {**MNIST, "backends": None, "levels": None, "quick": False, "seed": 0,
                    "precision": "float32", "mutant": None, "json": False,
                    "epochs": 10, "seeds": 5, "limit": None}),
-    "benchmark": ("", {**MNIST, **TIMED, "json": None}),
-    "lecture": ("", {**MNIST, "backend": "auto", **HOW, "only": None, "list": False, "epochs": 10,
-                     "limit": None, "out": Path("runs/lecture"), "seed": 0}),
-    "gpu_check": ("", {"parts": None, "device": "cuda", "data_dir": None, "json": None}),
     "classify_texts": ("", {**EXAMPLE, "epochs": 8, "columns": 4096, "files": None}),
     "find_anomalies": ("", {**EXAMPLE, "epochs": 100, "normal": [0, 1, 2, 3, 4], "bottleneck": 8,
                             "dataset": "digits", "data_dir": None, "limit": 10_000}),
@@ -69,8 +63,6 @@ SAID = [
      {"host": "h", "port": 1, "keep": Path("k"), "deskew": True}),
     ("export", "a b --overwrite --input uint8 --logits --rounded --class-names x,y",
      {"overwrite": True, "input": "uint8", "logits": True, "rounded": True, "class_names": "x,y"}),
-    ("benchmark", "--contenders a b --race --json j", {"contenders": ["a", "b"], "json": Path("j")}),
-    ("lecture", "--list --limit 2 --out o", {"list": True, "limit": 2, "out": Path("o")}),
     ("classify_texts", "--epochs 1 --seed 2 --seeds 3 --columns 4 --files a b",
      {"epochs": 1, "seed": 2, "seeds": 3, "columns": 4, "files": [Path("a"), Path("b")]}),
 ]  # fmt: skip
@@ -119,7 +111,7 @@ def test_what_train_is_told_is_known_from_what_it_takes_by_itself(options, monke
 @pytest.mark.parametrize(
     ("command", "words"),
     [("train", "--on-nan other"), ("train", "x"), ("evaluate", ""), ("predict", "a"), ("export", "a"),
-     ("classify_texts", "--files a"), ("benchmark", "--race x")],
+     ("classify_texts", "--files a")],
 )  # fmt: skip
 def test_what_no_command_takes_is_refused(command, words, options, capsys):
     with pytest.raises(SystemExit) as stop:
