@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import contenders, floors, peers, race, ratios, report, rotation, worker
+from benchmarks import contenders, floors, race, ratios, report, rotation, worker
 from benchmarks.contenders import CONTENDERS, available, environment, get_contender
 from benchmarks.settings import Settings
-from benchmarks.task import Prepared, load
+from benchmarks.task import load
 from command_lines import assert_refused, run_here
 
 from backends import InputError, get_backend
@@ -112,7 +112,6 @@ def test_a_quartile_lets_no_disturbed_slice_count():
     assert found.low <= found.value <= found.high
     assert found.high > 2  # a third of quiet slices is few: that it may be chance is said
     assert ratios.quartile_ratio([2 * t for t in quiet], quiet).value == pytest.approx(2.0)
-    assert ratios.quartile(quiet) == ratios.quartile(quiet)  # the draws are always the same
 
 
 def test_a_report_says_when_the_machine_was_not_quiet():
@@ -217,14 +216,6 @@ def test_what_is_not_installed_is_said(monkeypatch):
 # ----- one slice
 
 
-def test_what_is_learned_is_judged_alike():
-    seen, p = [], np.asarray([[0.5, 0.4], [1.0, 0.0]], np.float32)
-    task = SimpleNamespace(x_test=np.asarray([[0], [255]], np.uint8), y_test=np.asarray([0, 1]))
-    assert worker.accuracy(Prepared(print, lambda rows: seen.append(rows.tolist()) or p), task) == 0.5
-    assert seen == [[[0.0], [1.0]]]
-    assert worker.accuracy(Prepared(print), task) is None
-
-
 def test_slices_are_timed_one_by_one(monkeypatch):
     clock, kept = iter([10.0, 12.0, None, 3.0, 5.0, 4.0]), []
     monkeypatch.setattr(worker, "busy", lambda: next(clock))
@@ -234,7 +225,7 @@ def test_slices_are_timed_one_by_one(monkeypatch):
     settings = Settings(dataset="random", hidden=(4,), updates=6, slice=2, batch=1000, threads=2)
     first, second, last = islice(worker.measure("numpy", settings), 3)
     assert first["other"] > 0
-    assert (second["other"], last["other"]) == (None, 0.0)
+    assert [second["other"], last["other"]] == [None, 0.0]
     assert [found["trained"] for found in (first, second, last)] == [8, 10, 12]  # an epoch is six
     assert all(found["ms"] > 0 and 0 <= found["test_accuracy"] <= 1 for found in (first, second, last))
     assert kept == []
@@ -242,15 +233,6 @@ def test_slices_are_timed_one_by_one(monkeypatch):
     clock = iter([1.0, 2.0])
     next(worker.measure("jax", settings))
     assert kept == [[1, 2]]
-
-
-def test_whole_epochs_are_called_for_as_the_data_last():
-    """Three updates of ten examples are an epoch."""
-    seen, task = [], SimpleNamespace(settings=Settings(batch=10), updates_an_epoch=3)
-    run = peers.in_calls(task, lambda rows: seen.append((rows.start, rows.stop)))
-    for n in (1, 2, 2, 2, 7):
-        run(n)
-    assert seen == [(0, 10), (10, 30), (0, 20), (0, 20), (0, 30), (0, 30), (0, 10)]
 
 
 def test_a_task_is_whole_batches():
@@ -268,9 +250,6 @@ def test_the_floor_does_the_products_of_an_update(name):
     assert len(products) == 8
     assert all(tuple(out.shape) == (a.shape[0], b.shape[1]) for a, b, out in products)
     assert sum(2 * a.shape[0] * a.shape[1] * b.shape[1] for a, b, _ in products) == 309_800_000
-    last = CONTENDERS[f"floor-{name}"].prepare(load(Settings(dataset="digits", hidden=(3,))))
-    last.run(2)
-    assert last.probabilities is None
 
 
 def test_every_contender_that_can_be_prepared_learns_in_place():
@@ -284,9 +263,10 @@ def test_every_contender_that_can_be_prepared_learns_in_place():
         prepared = CONTENDERS[name].prepare(task)
         if name != "sklearn":  # draws weights of its own
             np.testing.assert_allclose(prepared.probabilities(x), first, atol=1e-5, err_msg=name)
-        prepared.run(20)
-        before = prepared.probabilities(x)
-        prepared.run(40)
+        prepared.run(1)
+        for n in (2, 100):  # in an epoch, and over the end of one
+            before = prepared.probabilities(x)
+            prepared.run(n)
         after = prepared.probabilities(x)
         assert after.shape == (50, 10), name
         np.testing.assert_allclose(after.sum(1), 1.0, rtol=1e-4, err_msg=name)

@@ -126,16 +126,7 @@ def test_a_part_is_a_process_that_gives_its_rows():
     outcome = checks.run_part("doctor", Settings(), 120)
     assert "reason" not in outcome
     assert set(outcome["rows"]) == {"python", "cupy", "torch", "nvidia-smi"}
-    if available_backends()["cupy"] is not None:
-        assert "cannot run" in outcome["rows"]["cupy"]["reason"]
     json.dumps(outcome)
-
-
-def test_a_part_that_fails_gives_its_reason(tmp_path):
-    (tmp_path / "file").write_text("no folder")
-    outcome = checks.run_part("kernels", Settings(data_dir=str(tmp_path / "file")), 120)
-    assert outcome["rows"] == {}
-    assert str(tmp_path / "file") in outcome["reason"]
 
 
 def test_all_parts_fit_into_eight_minutes():
@@ -167,9 +158,9 @@ def test_a_program_that_crashes_is_a_row_that_fails(monkeypatch):
     monkeypatch.setattr(subprocess, "run", ran)
     rows = dict(parts.agreement_tf32(Settings("d", "cuda:1")))
     assert rows == {library: {"reason": "no such thing"} for library in ("cupy", "torch")}
-    names = "--backends", "--levels", "--data-dir", "--precision"
-    options = [[command[command.index(name) + 1] for name in names] for command in asked]
-    assert options == [[f"{library}:cuda:1", "L0,L1,L2,L3", "d", "tf32"] for library in ("cupy", "torch")]
+    for library, command in zip(("cupy", "torch"), asked, strict=True):
+        words = f"--precision tf32 --levels L0,L1,L2,L3 --backends {library}:cuda:1 --data-dir d"
+        assert " ".join(command).endswith(words)
     rows = dict(parts.full_runs(Settings()))
     assert set(rows) == set(parts.RUNS)
     for row in rows.values():
@@ -182,11 +173,10 @@ def test_whole_trainings_are_asked_for_as_train_py_takes_them(monkeypatch, fell_
     def ran(command, **settings):
         assert command[1:3] == ["-W", "error::UserWarning"]
         given = train.make_parser().parse_args(command[4:])
-        asked.append((given.backend, given.graphs, given.precision))
-        assert (given.device, given.data_dir) == ("cuda:1", "d")
-        assert (given.quiet, given.require_backend) == (True, True)
+        assert (given.device, given.data_dir, given.require_backend) == ("cuda:1", "d", True)
         Path(given.run_dir).mkdir()
         name = " ".join([given.backend, *["graphs"] * given.graphs, *["tf32"] * (given.precision == "tf32")])
+        asked.append(name)
         form = "layers" if fell_back else FORMS[name].expected
         result = {**numbers, "updates": 6000, "describe": {"update_forms": form}}
         (Path(given.run_dir) / "result.json").write_text(json.dumps(result))
@@ -196,12 +186,10 @@ def test_whole_trainings_are_asked_for_as_train_py_takes_them(monkeypatch, fell_
     asked, numbers = [], dict.fromkeys(names, 0.5)
     monkeypatch.setattr(subprocess, "run", ran)
     rows = dict(parts.full_runs(Settings("d", "cuda:1")))
-    assert set(rows) == set(parts.RUNS)
+    assert [*rows] == asked == [*parts.RUNS]
     for name, row in rows.items():
         assert row.items() >= numbers.items()
         assert row["holds"] == (not fell_back or FORMS[name].expected == "layers")
-    both = [(name, graphs, "float32") for name in ("cupy", "torch") for graphs in (False, True)]
-    assert asked == [*both[:2], ("cupy", False, "tf32"), *both[2:], ("torch", True, "tf32")]
 
 
 @pytest.mark.slow
@@ -314,12 +302,9 @@ def test_a_kernel_that_is_a_little_wrong_is_seen(monkeypatch):
 
 def test_the_last_table_is_ready_for_the_document():
     rows = {"cupy": {"us": 123.4, "form": "planned", "first update after s": 2.04, "bits of two runs": True}}
-    full = {"cupy": {"seconds_to_first_update": 4.26, "ms_per_update": 0.0567, "test_accuracy": 0.98123}}
-    outcomes = {
-        "forms": {"rows": rows}, "full_runs": {"rows": full}, "kernels": {"rows": {}, "reason": "not done"},
-    }  # fmt: skip
-    lines = checks.summary(outcomes).splitlines()
-    assert "| cupy | planned | 123 | 2.0 | True | 4.3 | 0.057 | 0.9812 |" in lines
-    assert "| torch graphs | - | - | - | - | - | - | - |" in lines
+    lines = checks.summary(
+        {"forms": {"rows": rows}, "kernels": {"rows": {}, "reason": "not done"}}
+    ).splitlines()
+    assert "| cupy | planned | 123 | 2.0 | True | - | - | - |" in lines
     assert len(lines) == 2 + len(FORMS)
     assert {line.count("|") for line in lines} == {9}

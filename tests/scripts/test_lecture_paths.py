@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from lecture_experiments import paths
-from lecture_experiments.experiments import EXPERIMENTS, LECTURE
+from lecture_experiments.experiments import LECTURE
+from lecture_experiments.run import build
 
 from backends import get_backend
-from dnn import Sequential
 from dnn.datasets import load_dataset
 
 
@@ -15,8 +15,7 @@ def test_the_film_begins_at_the_first_weights_and_ends_at_the_trained_ones():
     film = paths.film(data, backend, 2, 3)
     updates = 2 * -(-len(data.x_train) // LECTURE.batch)
     assert list(film) == [0, 10, updates]
-    model = Sequential(LECTURE.layers(10), input_shape=(64,), backend=backend, seed=3)
-    model.compile(LECTURE.loss, LECTURE.optimizer)
+    model = build(LECTURE, data, backend, 3)
     np.testing.assert_array_equal(film[0], model.parameters.value["dense_1.W"])
     model.fit(data.x_train, data.y_train, batch_size=LECTURE.batch, epochs=2, verbose=0)
     np.testing.assert_allclose(film[updates], model.parameters.value["dense_1.W"], rtol=1e-5, atol=1e-7)
@@ -35,9 +34,7 @@ def test_the_surface_has_the_losses_of_its_plane(monkeypatch):
         assert found.up[0] < path[:, 1].min() < path[:, 1].max() < found.up[-1]
     assert found.loss.shape == (3, 3)
     # Both paths go downhill, and a plane through the start has its loss there.
-    lecture = EXPERIMENTS["lecture"]
-    start = Sequential(lecture.layers(10), input_shape=(64,), backend=backend, seed=1)
-    start.compile(lecture.loss, "adam")
+    start = build(LECTURE, data, backend, 1)
     begin = start.evaluate(data.x_train[:60], data.y_train[:60]).loss
     assert found.loss.min() < begin < found.loss.max()
     assert begin == pytest.approx(2.5, abs=0.5)
