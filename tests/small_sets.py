@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from dnn.datasets import Dataset, load_dataset
 from dnn.datasets import download as fetching
 
 REAL_MD5 = {name: md5 for name, (_, _, md5) in fetching.FILES.items()}
@@ -24,6 +26,16 @@ def a_small_set() -> dict[str, bytes]:
         files[f"{part}-images-idx3-ubyte"] = idx(2051, n, 28, 28, content=pixels)
         files[f"{part}-labels-idx1-ubyte"] = idx(2049, n, content=bytes(range(n)))
     return files
+
+
+def large_digits() -> Dataset:
+    """Return scikit-learn's digits in the middle of 28 x 28 pixels."""
+    data = load_dataset("digits")
+    x_train, x_test = (
+        np.pad(x.reshape(-1, 8, 8), ((0, 0), (10, 10), (10, 10))).reshape(-1, 784)
+        for x in (data.x_train, data.x_test)
+    )
+    return replace(data, x_train=x_train, x_test=x_test, image_shape=(28, 28))
 
 
 def put(root: Path, files: dict[str, bytes], folder: str = "MNIST") -> Path:

@@ -40,14 +40,11 @@ def test_contenders_run_and_leave_json(tmp_path):
     content = json.loads((tmp_path / "b.json").read_text())
     assert set(content["runs"]) == set(names)
     assert content["missing"] == {}
-    assert [(goal["ours"], goal["theirs"]) for goal in content["goals"]] == [
-        ("torch", "pytorch"), ("numpy", "pytorch"),
-    ]  # fmt: skip
+    assert [goal["ours"] for goal in content["goals"]] == ["torch", "numpy"]
     for name, (first, found) in content["runs"].items():
         assert found["ms"] > 0
         assert found["trained"] > first["trained"] >= 6  # an epoch at most, what woke it, and a slice
         assert found["preparation"] > 0
-        assert found["facts"]["threads"] >= 1
         assert (found["test_accuracy"] is None) == (name == "floor-numpy")
         assert name in result.stdout
     assert content["ratio_to_pytorch"]["pytorch"] == {"value": 1.0, "low": 1.0, "high": 1.0}
@@ -136,7 +133,7 @@ def test_goals_are_compared_by_the_ratio_of_quartiles():
     text = report.table(results)
     assert "not run: jax: jax not installed" in text
     assert text.index("floor-torch") < text.index("ours on torch") < text.index("PyTorch eager")
-    assert text.index("PyTorch eager") < text.index("holds") < text.index("MISSED")
+    assert text.index("PyTorch eager") < text.index("MISSED")
 
 
 def test_what_is_timed_and_how_often(monkeypatch):
@@ -186,7 +183,7 @@ def test_rotations_alternate_and_leave_out_what_fails(monkeypatch):
     assert [name for name, _ in asked] == ["numpy", "torch", "pytorch", "numpy", "pytorch"]
     assert results.missing == {"torch": "no"}
     assert results.ms("numpy") == [1.0, 1.0]
-    assert told[:2] == ["rotation 1/2  numpy: 1.000 ms an update", "rotation 1/2  torch: no"]
+    assert told[1] == "rotation 1/2  torch: no"
     for updates, rotations, size in ((7, 3, 2), (2, 3, 1), (1000, 3, 100)):
         rotation.rotate(["numpy"], Settings(updates=updates), rotations)
         assert asked[-1] == ("numpy", size)
@@ -257,7 +254,7 @@ def test_every_contender_that_can_be_prepared_learns_in_place():
     task = load(Settings(dataset="digits", hidden=(16,), batch=20, updates=60))
     x = task.x[:50].astype(np.float32) / 255
     first = CONTENDERS["numpy"].prepare(task).probabilities(x)
-    for name in ("torch", "pytorch", "pytorch-fused", "sklearn", "jax", "keras-torch"):
+    for name in ("torch", "pytorch", "pytorch-fused", "sklearn", "jax"):
         if name not in available()[0]:
             continue
         prepared = CONTENDERS[name].prepare(task)
@@ -268,6 +265,5 @@ def test_every_contender_that_can_be_prepared_learns_in_place():
             before = prepared.probabilities(x)
             prepared.run(n)
         after = prepared.probabilities(x)
-        assert after.shape == (50, 10), name
         np.testing.assert_allclose(after.sum(1), 1.0, rtol=1e-4, err_msg=name)
         assert np.abs(after - before).max() > 1e-3, name

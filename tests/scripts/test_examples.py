@@ -1,7 +1,6 @@
 """The examples, run small: a table comes out, and the network has learnt something."""
 
 import argparse
-import contextlib
 import importlib
 import re
 from pathlib import Path
@@ -44,10 +43,7 @@ def test_means_and_standard_errors_over_the_seeds(monkeypatch):
     assert example.over_seeds(arguments, lambda seed: (seed, 0.5)) == ["5.0000 +- 0.5774", "0.5000 +- 0.0000"]
     assert example.over_seeds(arguments, lambda seed: (seed,), random=False) == ["4.0000"]
     assert_refused(run("predict_disease", "--seeds", 0), "seeds", "0")
-    for seed, fits in ((2**31 - 3, True), (2**31 - 2, False), (0, True)):
-        arguments = example.parser("", 1).parse_args(["--backend", "numpy", "--seed", str(seed)])
-        with contextlib.nullcontext() if fits else pytest.raises(InputError, match="seed is"):
-            example.open_backend(arguments)
+    assert_refused(run("predict_disease", "--backend", "numpy", "--seed", 2**31 - 2), "seed", "2**31 - 1")
 
 
 def test_texts_are_read_with_and_without_a_header(monkeypatch, tmp_path):
@@ -115,8 +111,6 @@ def test_texts_of_your_own(tmp_path):
     assert_refused(run("classify_texts", *options), "sky", "land")
     (tmp_path / "train").write_text("sky\tthe clouds\n")
     assert_refused(run("classify_texts", *options), "sky", "two classes")
-    (tmp_path / "test").write_text("no class here\n")
-    assert_refused(run("classify_texts", *options), "without a tab")
     (tmp_path / "test").unlink()
     assert_refused(run("classify_texts", *options), "cannot be read")
 

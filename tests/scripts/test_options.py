@@ -56,11 +56,6 @@ SAID = [
       "backend": "b", "device": "c", "dtype": "float64", "precision": "tf32", "graphs": True, "threads": 13,
       "require_backend": True}),
     ("train", "--hidden", {"hidden": []}),
-    ("evaluate", "a --json --allow-nonfinite --calibration c.png --dataset d",
-     {"json": True, "allow_nonfinite": True, "calibration": Path("c.png"), "dataset": "d"}),
-    ("predict", "a b --json --sure-from 0.5 --deskew", {"json": True, "sure_from": 0.5, "deskew": True}),
-    ("draw", "a --host h --port 1 --keep k --deskew",
-     {"host": "h", "port": 1, "keep": Path("k"), "deskew": True}),
     ("export", "a b --overwrite --input uint8 --logits --rounded --class-names x,y",
      {"overwrite": True, "input": "uint8", "logits": True, "rounded": True, "class_names": "x,y"}),
 ]  # fmt: skip
