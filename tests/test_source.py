@@ -27,7 +27,8 @@ OWN = {
     "dnn",
     *(path.stem for path in (ROOT / "scripts").rglob("*") if path.suffix in ("", ".py")),
 }
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "cupy": "cupy-cuda12x", "llvmlite": "numba"}
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image",
+                 "cupy": "cupy-cuda12x", "llvmlite": "numba"}  # fmt: skip
 # Peers of the benchmark and helpers that are used where they happen to be.
 OPTIONAL = {"threadpoolctl"}
 OPTIONAL_ROOMS = "dnn/interop/sklearn/", "dnn/commands/page/"  # what imports them says which extra is missing

@@ -33,8 +33,6 @@ no_gpu = pytest.mark.skipif(available_backends()["cupy"] is None, reason="there 
 @no_gpu
 def test_without_a_device_it_says_so():
     result = run("gpu_check")
-    if "torch on cuda: usable" in result.stdout:
-        pytest.skip("there is a GPU")
     assert result.returncode == 3
     assert result.stderr.startswith("gpu_check.py: no CUDA device can be used: ")
     assert len(result.stderr.strip().splitlines()) == 1
@@ -108,18 +106,17 @@ def test_a_library_that_is_missing_is_a_row_that_fails(monkeypatch):
 
 def test_no_part_begins_when_the_time_is_over(monkeypatch):
     """A part has its own limit, or what is left of the whole one; from five seconds on it begins."""
-    clock, asked, told = iter([100.0, 100.0, 100.0 + BUDGET_S - 5, 100.1 + BUDGET_S - 5]), [], []
+    clock, asked = iter([100.0, 100.0, 100.0 + BUDGET_S - 5, 100.1 + BUDGET_S - 5]), []
     monkeypatch.setattr(checks, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
 
     def one(name, settings, limit):
         asked.append((name, limit))
         return GOOD
 
-    outcomes = dict(checks.run_parts(["doctor", "forms", "kernels"], Settings(), told.append, one))
+    outcomes = dict(checks.run_parts(["doctor", "forms", "kernels"], Settings(), one=one))
     assert asked == [("doctor", PARTS["doctor"].seconds), ("forms", 5.0)]
     assert outcomes["kernels"] == {"seconds": 0.0, "rows": {}, "reason": f"not begun: {BUDGET_S} s are over"}
     assert not checks.holds(outcomes)
-    assert told == ["doctor ...", "forms ..."]
 
 
 def test_a_part_is_a_process_that_gives_its_rows():
