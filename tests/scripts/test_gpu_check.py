@@ -134,11 +134,7 @@ def test_all_parts_fit_into_eight_minutes():
 # --------------------------------------------------------------------------- other programs
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [pytest.param((), marks=pytest.mark.slow), ("--mutant", "lost-duplicates")],
-    ids=["right", "wrong"],
-)
+@pytest.mark.parametrize("wrong", [pytest.param((), marks=pytest.mark.slow), ("--mutant", "lost-duplicates")])
 def test_agreement_is_read_from_agree(wrong):
     options = ("--quick", "--levels", "L0", "--dataset", "digits", *wrong)
     found = parts.agree(Settings(device="cpu"), "numpy torch", *options)
