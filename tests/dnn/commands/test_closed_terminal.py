@@ -15,7 +15,7 @@ pty = pytest.importorskip("pty", reason="no terminals here")
 
 
 def test_a_closed_terminal_stops_a_training_with_its_weights(tmp_path):
-    options = "--dataset digits --hidden 16 --epochs 100000 --backend numpy --run-dir run".split()
+    options = ["--dataset", "digits", "--hidden", "16", "--epochs", "100000", "--backend", "numpy", "--run-dir", "run"]
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(tmp_path)
