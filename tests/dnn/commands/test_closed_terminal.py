@@ -1,4 +1,4 @@
-"""A training whose terminal is closed ends as by any signal: exit code 129, with its state and its weights."""
+"""A training whose terminal is closed ends as by a signal: exit code 129, with its state and its weights."""
 
 import os
 import select
@@ -15,7 +15,7 @@ pty = pytest.importorskip("pty", reason="no terminals here")
 
 
 def test_a_closed_terminal_stops_a_training_with_its_weights(tmp_path):
-    options = ["--dataset", "digits", "--hidden", "16", "--epochs", "100000", "--backend", "numpy", "--run-dir", "run"]
+    options = ["--dataset", "digits", "--hidden", "16", "--epochs", "100000", "--run-dir", "run"]
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(tmp_path)
