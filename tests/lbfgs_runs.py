@@ -1,7 +1,7 @@
-"""L-BFGS on the standard test functions, for the tests of its way and of its states."""
+"""L-BFGS on the standard problems, for several test files."""
 
 import numpy as np
-from lbfgs_problems.more_garbow_hillstrom import PROBLEMS
+from lbfgs_problems import PROBLEMS
 
 from backends import get_backend
 from dnn.lbfgs import LBFGS, minimise
@@ -10,20 +10,21 @@ TIGHT = LBFGS(max_iterations=1000, max_evaluations=20_000, gradient_tolerance=1e
 
 
 def on(backend, problem):
-    """The problem as a function of the backend's vectors, with a count of its calls."""
-    calls = []
+    """The problem as a function of the backend's vectors, its start, and the list of its values."""
+    values = []
 
     def function(point):
-        calls.append(None)
         value, gradient = problem(np.array(backend.to_host(point)))
+        values.append(value)
         return value, backend.from_host(gradient)
 
     start = backend.from_host(np.asarray(problem.start, dtype=backend.dtype_name))
-    return function, start, calls
+    return function, start, values
 
 
-def run(problem, dtype="float64", **settings):
+def run(problem, dtype="float64", settings=None, **changes):
+    """(state at the stop, values of all evaluations) of a problem by name, on NumPy."""
     backend = get_backend("numpy", dtype=dtype)
-    function, start, calls = on(backend, PROBLEMS[problem])
-    state = minimise(function, start, backend=backend, settings=LBFGS(**settings))
-    return state, calls
+    function, start, values = on(backend, PROBLEMS[problem])
+    state = minimise(function, start, backend=backend, settings=settings or LBFGS(**changes))
+    return state, values

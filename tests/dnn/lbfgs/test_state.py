@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import same_bits
-from lbfgs_problems.more_garbow_hillstrom import PROBLEMS
+from lbfgs_problems import PROBLEMS
 from lbfgs_runs import TIGHT, on, run
 
 from backends import get_backend
@@ -163,18 +163,11 @@ def test_a_state_of_another_number_of_threads_says_so(tmp_path, caplog):
     assert said.count("\n") == 1
 
 
-def test_broken_files_are_refused(tmp_path):
-    from safetensors.numpy import save_file
-
+def test_facts_that_do_not_fit_are_refused_by_name(tmp_path):
+    """tests/dnn/io/test_hostile_files.py breaks the file itself."""
     backend, path = get_backend("numpy", dtype="float64"), tmp_path / "state.safetensors"
     state, _ = run("wood", max_iterations=5)
     save_state(state, path, backend)
-    whole = path.read_bytes()
-    for length in range(0, len(whole), 97):
-        path.write_bytes(whole[:length])
-        with pytest.raises(CheckpointError, match="truncated"):
-            load_state(path, backend)
-    path.write_bytes(whole)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
     for changes, word in (
         ({"dtype": "float32"}, "dtype 'float32', expected float64"),
@@ -187,16 +180,5 @@ def test_broken_files_are_refused(tmp_path):
         tensor_files.write(path, FORMAT, VERSION, {**about, **changes}, arrays)
         with pytest.raises(CheckpointError, match=word):
             load_state(path, backend)
-    tensor_files.write(path, FORMAT, VERSION + 1, about, arrays)
-    with pytest.raises(CheckpointError, match=f"version {VERSION + 1}"):
-        load_state(path, backend)
-    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(CheckpointError, match="altered"):
-        load_state(path, backend)
-    save_file({"point": np.zeros(4)}, path)
-    with pytest.raises(CheckpointError, match="another program"):
-        load_state(path, backend)
-    with pytest.raises(CheckpointError, match="not a file"):
-        load_state(tmp_path, backend)
     with pytest.raises(CheckpointError, match="cannot be written"):
         save_state(state, tmp_path / "nowhere" / "state.safetensors", backend)

@@ -1,0 +1,164 @@
+"""18 problems of Moré, Garbow and Hillstrom, "Testing unconstrained optimization software", TOMS 7 (1981).
+
+Definitions, data, starts and minima as in section 3. Each is a sum of squares f(x) = sum_i r_i(x)^2 with
+residuals r (m, k) for k points x (n, k) at once, real or complex: the Jacobian comes by complex steps,
+J_ij = Im r_i(x + i h e_j) / h for an h so small that its square rounds away (Squire and Trapp 1998).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+COMPLEX_STEP = 1e-20
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One function with its standard start, computed in the dtype of x on the host.
+
+    Args:
+        residuals: (x (n, k), *data) -> r (m, k).
+        start: of the paper, (n,).
+        minima: of f: the global one first, then the local ones that are known.
+        data: arrays (m, 1) that residuals gets in the dtype of x.
+    """
+
+    residuals: Callable[..., np.ndarray]
+    start: tuple[float, ...]
+    minima: tuple[float, ...]
+    data: tuple[np.ndarray, ...] = ()
+
+    def linear(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """r (m,) and J (m, n) at x (n,), float32 or float64."""
+        data = [a.astype(x.dtype) for a in self.data]
+        with np.errstate(all="ignore"):  # exp overflows where a line search looks too far
+            r = self.residuals(x[:, None], *data)[:, 0]
+            steps = x[:, None] + 1j * (np.eye(len(x), dtype=x.dtype) * x.dtype.type(COMPLEX_STEP))
+            J = self.residuals(steps, *data).imag / x.dtype.type(COMPLEX_STEP)
+        return r, J
+
+    def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """(f, gradient (n,)); not finite where a residual is not."""
+        r, J = self.linear(x)
+        with np.errstate(all="ignore"):
+            return float(r @ r), 2 * (J.T @ r)
+
+
+def rows(*residuals):
+    return np.stack(np.broadcast_arrays(*residuals))
+
+
+def column(*numbers):
+    return np.asarray(numbers, dtype=np.float64)[:, None]
+
+
+def count(last):
+    return column(*range(1, last + 1))
+
+
+def rosenbrock(x):
+    return rows(10 * (x[1] - x[0] ** 2), 1 - x[0])
+
+
+def freudenstein_roth(x):
+    a, b = x
+    return rows(-13 + a + ((5 - b) * b - 2) * b, -29 + a + ((b + 1) * b - 14) * b)
+
+
+def powell_badly_scaled(x):
+    return rows(1e4 * x[0] * x[1] - 1, np.exp(-x[0]) + np.exp(-x[1]) - 1.0001)
+
+
+def brown_badly_scaled(x):
+    return rows(x[0] - 1e6, x[1] - 2e-6, x[0] * x[1] - 2)
+
+
+def beale(x):
+    a, b = x
+    return rows(1.5 - a * (1 - b), 2.25 - a * (1 - b**2), 2.625 - a * (1 - b**3))
+
+
+def jennrich_sampson(x, i):
+    return 2 + 2 * i - np.exp(i * x[0]) - np.exp(i * x[1])
+
+
+def meyer(x, y, t):
+    return x[0] * np.exp(x[1] / (t + x[2])) - y
+
+
+def powell_singular(x):
+    a, b, c, d = x
+    return rows(a + 10 * b, 5**0.5 * (c - d), (b - 2 * c) ** 2, 10**0.5 * (a - d) ** 2)
+
+
+def wood(x):
+    a, b, c, d = x
+    first = 10 * (b - a**2), 1 - a, 90**0.5 * (d - c**2), 1 - c
+    return rows(*first, 10**0.5 * (b + d - 2), (b - d) / 10**0.5)
+
+
+def brown_dennis(x, t):
+    return (x[0] + t * x[1] - np.exp(t)) ** 2 + (x[2] + np.sin(t) * x[3] - np.cos(t)) ** 2
+
+
+def biggs_exp6(x, t):
+    y = np.exp(-t) - 5 * np.exp(-10 * t) + 3 * np.exp(-4 * t)
+    return x[2] * np.exp(-t * x[0]) - x[3] * np.exp(-t * x[1]) + x[5] * np.exp(-t * x[4]) - y
+
+
+def watson(x, t):
+    j = np.arange(len(x), dtype=t.dtype)
+    slopes, total = (j * t ** np.maximum(j - 1, 0)) @ x, t**j @ x
+    return np.concatenate([slopes - total**2 - 1, rows(x[0], x[1] - x[0] ** 2 - 1)])
+
+
+def extended_rosenbrock(x):
+    return rosenbrock((x[::2], x[1::2])).reshape(-1, x.shape[1])
+
+
+def trigonometric(x, i):
+    return len(x) - np.sum(np.cos(x), axis=0) + i * (1 - np.cos(x)) - np.sin(x)
+
+
+def linear_rank_1(x, i, j):
+    return i * np.sum(j * x, axis=0) - 1
+
+
+def chebyquad(x):
+    before, now, t = np.ones_like(x), 2 * x - 1, 2 * (2 * x - 1)
+    means = []
+    for i in range(1, len(x) + 1):
+        means.append(np.mean(now, axis=0) + (0 if i % 2 else 1 / (i * i - 1)))
+        before, now = now, t * now - before
+    return rows(*means)
+
+
+# fmt: off
+MEYER = column(
+    34780, 28610, 23650, 19630, 16370, 13720, 11540, 9744, 8261, 7030, 6005, 5147, 4427, 3820, 3307,
+    2872)
+PROBLEMS = {
+    "rosenbrock": Problem(rosenbrock, (-1.2, 1.0), (0.0,)),
+    "freudenstein_roth": Problem(freudenstein_roth, (0.5, -2.0), (0.0, 48.98425368)),
+    "powell_badly_scaled": Problem(powell_badly_scaled, (0.0, 1.0), (0.0,)),
+    "brown_badly_scaled": Problem(brown_badly_scaled, (1.0, 1.0), (0.0,)),
+    "beale": Problem(beale, (1.0, 1.0), (0.0,)),
+    "jennrich_sampson": Problem(jennrich_sampson, (0.3, 0.4), (124.3621824,), (count(10),)),
+    "meyer": Problem(meyer, (0.02, 4000.0, 250.0), (87.94585517,), (MEYER, 45 + 5 * count(16))),
+    "powell_singular": Problem(powell_singular, (3.0, -1.0, 0.0, 1.0), (0.0,)),
+    "wood": Problem(wood, (-3.0, -1.0, -3.0, -1.0), (0.0,)),
+    "brown_dennis": Problem(brown_dennis, (25.0, 5.0, -5.0, -1.0), (85822.20163,), (count(20) / 5,)),
+    "biggs_exp6": Problem(biggs_exp6, (1.0, 2.0, 1.0, 1.0, 1.0, 1.0), (0.0, 5.65564993e-3),
+                          (count(13) / 10,)),
+    "watson_6": Problem(watson, (0.0,) * 6, (2.28767005e-3,), (count(29) / 29,)),
+    "watson_9": Problem(watson, (0.0,) * 9, (1.39976014e-6,), (count(29) / 29,)),
+    "extended_rosenbrock": Problem(extended_rosenbrock, (-1.2, 1.0) * 50, (0.0,)),
+    "trigonometric": Problem(trigonometric, (0.1,) * 10, (0.0, 2.795056122e-5), (count(10),)),
+    "linear_rank_1": Problem(linear_rank_1, (1.0,) * 10, (20 * 19 / (2 * 41),), (count(20), count(10))),
+    "chebyquad_8": Problem(chebyquad, tuple(np.arange(1, 9) / 9), (3.51687373e-3,)),
+    "chebyquad_10": Problem(chebyquad, tuple(np.arange(1, 11) / 11), (6.50395480e-3, 4.77271370e-3)),
+}
+# fmt: on
