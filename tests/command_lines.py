@@ -69,20 +69,6 @@ def assert_refused(result, *words):
         assert word in last
 
 
-def call(script, arguments, capsys):
-    """(exit code, stderr) of a script run in this process."""
-    code = 0
-    before = sys.argv
-    sys.argv = [f"{script}.py", *arguments]
-    try:
-        runpy.run_path(str(SCRIPTS / f"{script}.py"), run_name="__main__")
-    except SystemExit as stop:
-        code = stop.code or 0
-    finally:
-        sys.argv = before
-    return code, capsys.readouterr().err
-
-
 def assert_said(code, said, arguments):
     """Done, or refused in one sentence; no traceback."""
     assert "Traceback" not in said, arguments

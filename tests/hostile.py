@@ -1,8 +1,11 @@
-"""What is wrong with the input of the hostile tests, as hypothesis strategies; how many examples they take.
+"""The engine of the hostile tests: odd values, and functions that run one case and judge how it ends.
 
-The examples are the same in every run of the same tests: a failure comes back, and is shrunk before it is
-shown. (With other tests hypothesis has seen other constants, and tries those.) DNN_HOSTILE multiplies their
-number.
+``attempt`` calls a function, ``attempt_command`` a script: either it does what it says, or it refuses in one
+sentence. Any other exception, a traceback or a call that takes too long fails the test.
+
+Most cases come from hypothesis and are the same in every run of the same tests: a failure comes back, and is
+shrunk before it is shown. (With other tests hypothesis has seen other constants, and tries those.)
+DNN_HOSTILE multiplies their number.
 """
 
 from __future__ import annotations
@@ -10,19 +13,26 @@ from __future__ import annotations
 import copy
 import json
 import os
+import signal
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from hypothesis import HealthCheck, settings
+from command_lines import assert_said, run_here
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backends import InputError
+
 TIMES = int(os.environ.get("DNN_HOSTILE", "1"))
-SENTENCE = 700  # characters
+MAX_SENTENCE_LENGTH = 700
+MAX_CALL_SECONDS = 60
+
+# --------------------------------------------------------------------------- running and judging
 
 
 def examples(n: int) -> settings:
-    """n generated inputs for a test."""
+    """Settings for n generated inputs to a test."""
     return settings(
         max_examples=n * TIMES,
         derandomize=True,
@@ -39,12 +49,53 @@ def examples(n: int) -> settings:
     )
 
 
+def for_each(n: int, *strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], None]:
+    """Decorate a function to call it at once with n cases of these strategies."""
+    return lambda check: examples(n)(given(*strategies)(check))()
+
+
+class Refusal(NamedTuple):
+    """How a call ended that refused its input."""
+
+    error: Exception
+
+
 def assert_sentence(error: BaseException) -> None:
     """A refusal is one line of a readable length."""
     text = str(error)
     assert text
     assert "\n" not in text, text
-    assert len(text) < SENTENCE, text
+    assert len(text) < MAX_SENTENCE_LENGTH, text
+
+
+def attempt(
+    call: Callable[..., Any],
+    *arguments: Any,
+    refusals: tuple[type[Exception], ...] = (InputError,),
+    **named: Any,
+) -> Any:
+    """Return the result of a call, or a Refusal if it raised one of ``refusals`` with one sentence."""
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(f"a call took more than {MAX_CALL_SECONDS} s")
+
+    handler = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(MAX_CALL_SECONDS)
+    try:
+        return call(*arguments, **named)
+    except refusals as error:
+        assert_sentence(error)
+        return Refusal(error)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def attempt_command(script: str, arguments: list[Any]) -> int:
+    """Return the exit code of a script run in this process: 0, or 2 with one sentence on stderr."""
+    done = attempt(run_here, script, *arguments, refusals=())
+    assert_said(done.returncode, done.stderr, arguments)
+    return int(done.returncode)
 
 
 # --------------------------------------------------------------------------- bytes

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_lines import SCRIPTS, call, run, serving
+from command_lines import SCRIPTS, run, run_here, serving
 from documents import (
     DOCUMENTS,
     GUIDE,
@@ -281,7 +281,7 @@ QUICK_LINES = ["doctor.py", "train.py --backend auto", "examples/find_anomalies.
 
 
 @pytest.mark.parametrize("command", others_slow(SCRIPT_LINES, QUICK_LINES))
-def test_command_lines_run(command, place, monkeypatch, capsys):
+def test_command_lines_run(command, place, monkeypatch):
     assert command in SMALL, "a new command line: give it small settings in SMALL"
     script, *arguments = f"{command} {SMALL[command]}".replace(
         "{n}", str(SCRIPT_LINES.index(command))
@@ -294,10 +294,9 @@ def test_command_lines_run(command, place, monkeypatch, capsys):
         pytest.importorskip("uvicorn", reason="the page's server")
         with serving(*arguments):
             return
-    monkeypatch.syspath_prepend((SCRIPTS / script).parent)
-    code, said = call(script, arguments, capsys)
-    assert code in EXIT_CODES.get(command, {0}), said
-    assert "Traceback" not in said
+    done = run_here(script, *arguments)
+    assert done.returncode in EXIT_CODES.get(command, {0}), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_no_small_settings_are_left_over():

@@ -70,7 +70,8 @@ class Container(Layer):
         if not given:
             raise InputError(f"{argument} is empty, expected at least one layer")
         made = [layer_from(x) if isinstance(x, Mapping) else x for x in given]
-        inner = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in made)
+        with refusing(RecursionError, f"{argument} is a list in itself", "layers, and lists of layers"):
+            inner = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in made)
         for i, layer in enumerate(inner):
             require(isinstance(layer, Layer), f"{argument}[{i}]", layer, "a Layer such as Dense(10)")
         for layer, usual in zip(inner, layer_names(inner), strict=True):

@@ -34,7 +34,7 @@ class Pooling(Windows):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        strides = self.strides or self.pool_size
+        strides = self.pool_size if self.strides is None else self.strides
         padding = self.lay_windows("pool_size", self.pool_size, strides, self.padding)
         assign(self, pool_size=self.size, strides=self.steps, padding=padding)
 

@@ -6,7 +6,7 @@ from math import prod
 
 from backends import Array
 from dnn.layers.layer import Layer, Shape
-from dnn.validation.settings import Finite, assign, positive_integer, require
+from dnn.validation.settings import Finite, assign, is_integer, positive_integer, require
 
 
 class Reshape(Layer):
@@ -23,10 +23,11 @@ class Reshape(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         given = self.target_shape
-        fits = isinstance(given, (tuple, list)) and list(given).count(-1) <= 1
         expected = "a tuple of lengths such as (28, 28, 1), at most one of them -1"
-        require(fits, "target_shape", given, expected)
-        lengths = (n if n == -1 else positive_integer("target_shape", n) for n in given)
+        require(isinstance(given, (tuple, list)), "target_shape", given, expected)
+        free = [is_integer(n) and n == -1 for n in given]
+        require(sum(free) <= 1, "target_shape", given, expected)
+        lengths = (-1 if f else positive_integer("target_shape", n) for n, f in zip(given, free, strict=True))
         assign(self, target_shape=tuple(lengths))
 
     def shape_after(self, input_shape: Shape) -> Shape:

@@ -15,7 +15,7 @@ from backends.reference.windows import Padding, Pair
 from dnn.layers.activated import ActivationName
 from dnn.layers.dense import Affine
 from dnn.layers.layer import Layer, Shape
-from dnn.validation.settings import Count, assign, look_up, positive_integer
+from dnn.validation.settings import Count, assign, is_integer, look_up, positive_integer
 
 Lengths = int | Sequence[int]
 Border = str | int | Sequence[Lengths]
@@ -30,7 +30,9 @@ def _two(value: Any) -> tuple[Any, Any]:
 
 def _pair(argument: str, value: Any, zero: bool = False) -> Pair:
     """A length for both axes, or one for each; 0 too where that is allowed."""
-    first, second = (0 if zero and n == 0 else positive_integer(argument, n) for n in _two(value))
+    first, second = (
+        0 if zero and is_integer(n) and n == 0 else positive_integer(argument, n) for n in _two(value)
+    )
     return first, second
 
 

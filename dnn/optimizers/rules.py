@@ -23,7 +23,7 @@ class SGD(Optimizer):
 
     learning_rate: float | Schedule = 0.01
     momentum: Share = 0.0
-    nesterov: bool = False
+    nesterov: Flag = False
 
     name = "sgd"
     slots = ("velocity",)

@@ -10,119 +10,121 @@ import os
 import shutil
 
 import pytest
-from command_lines import SCRIPTS, assert_said, call
-from hostile import TRIPS, altered, broken_bytes, broken_json, examples
-from hypothesis import given
+from hostile import TRIPS, altered, attempt_command, broken_bytes, broken_json, for_each
 from hypothesis import strategies as st
 from PIL import Image
 
 from backends import InputError
-from dnn.callbacks.training_checkpoint import FORMAT, VERSION
+from dnn.callbacks import training_checkpoint
 from dnn.commands.run_folder import RunFolder
 from dnn.io import safetensors as tensor_files
 
-CHECKPOINT = ("array-api-dnn", 1)
+pytestmark = pytest.mark.slow
+STATE = "state-00002-0000000.safetensors"
+CHECKPOINT = "model.safetensors"
+FORMATS = {
+    STATE: (training_checkpoint.FORMAT, training_checkpoint.VERSION),
+    CHECKPOINT: (tensor_files.FORMAT, tensor_files.VERSION),
+}
 
 
 @pytest.fixture
-def no_curves(monkeypatch):
-    """A picture takes longer than a training, and ``draw`` lets no error of it out: test_odd_values draws."""
-    monkeypatch.setattr(RunFolder, "draw", lambda self, history, title: None)
+def run(tmp_path, monkeypatch):
+    """(folder of a run that stopped after one epoch of two, its files' contents), in the current folder.
 
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """(folder of a finished run of one epoch, its files' contents) in an empty folder to stand in."""
+    No curves are drawn: a picture takes longer than a training.
+    """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(SCRIPTS))
+    monkeypatch.setattr(RunFolder, "draw", lambda self, history, title: None)
     command = ["--dataset", "digits", "--hidden", "4", "--limit", "60", "--batch-size", "60", "--epochs", "2",
                "--backend", "numpy", "--quiet", "--run-dir", "run", "--keep", "9"]  # fmt: skip
-    assert call("train", command, capsys)[0] == 0
+    assert attempt_command("train", command) == 0
     folder = tmp_path / "run"
-    (folder / "state-00003-0000000.safetensors").unlink()  # as if it had ended after the first epoch
+    (folder / "state-00003-0000000.safetensors").unlink()
     (folder / "result.json").unlink()
-    (folder / "curves.png").unlink()
     return folder, {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def restore(folder, files):
+def attempt_on(run, command, changes, spoil):
+    """Run a command on the folder with some of its files spoilt; return its exit code."""
+    folder, files = run
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name, content in files.items():
         (folder / name).write_bytes(content)
+    for name, change in changes.items():
+        spoil(folder / name, change)
+    script, *arguments = command
+    code = attempt_command(script, arguments)
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+    return code
 
 
-def assert_only_the_run(folder):
-    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-
-
-@pytest.mark.slow
-def test_configurations_to_go_on_with(run, no_curves, capsys):
+def test_configurations_to_go_on_with(run):
     """250."""
     folder, files = run
     config = json.loads(files["config.json"])
-    read = sorted(config.keys() - {"model", "optimizer_settings"})
-    one = st.builds(
-        lambda name, value: {**config, name: value}, st.sampled_from(read), st.sampled_from(TRIPS)
-    )
+    names = st.sampled_from(sorted(config.keys() - {"model", "optimizer_settings"}))
+    one = st.builds(lambda name, value: {**config, name: value}, names, st.sampled_from(TRIPS))
     # Without the numbers that are allowed and mean hours.
     odd = (one | altered(config)).filter(
         lambda c: not (isinstance(c.get("epochs"), int) and c["epochs"] > 100)
     )
     texts = odd.map(lambda c: json.dumps(c).encode())
 
-    @examples(250)
-    @given(st.booleans().flatmap(lambda whole: texts if whole else broken_json(config)))
+    @for_each(250, st.booleans().flatmap(lambda whole: texts if whole else broken_json(config)))
     def check(text):
-        restore(folder, files)
-        (folder / "config.json").write_bytes(text)
-        code, said = call("train", ["--resume", "run"], capsys)
-        assert_said(code, said, text)
+        code = attempt_on(run, ["train", "--resume", "run"], {"config.json": text}, type(folder).write_bytes)
         assert code != 0 or (folder / "result.json").exists()
-        assert_only_the_run(folder)
-
-    check()
 
 
-@pytest.mark.slow
-def test_states_to_go_on_with(run, no_curves, capsys):
-    """150: broken ones, and forged ones with a right checksum."""
+def spoilt_tensors(run, name):
+    """(strategy, spoil): the file broken, or with forged facts and a right checksum."""
     folder, files = run
-    name = "state-00002-0000000.safetensors"
-    about, arrays = tensor_files.read(folder / name, FORMAT, VERSION, "state", InputError)
+    about, arrays = tensor_files.read(folder / name, *FORMATS[name], "file", InputError)
 
-    def forged(facts):
-        tensor_files.write(folder / name, FORMAT, VERSION, facts, arrays)
-        return (folder / name).read_bytes()
+    def spoil(path, change):
+        if isinstance(change, bytes):
+            path.write_bytes(change)
+        else:
+            tensor_files.write(path, *FORMATS[name], change, arrays)
 
-    def as_found(case):
-        return case if isinstance(case, bytes) else forged(case)
-
-    @examples(150)
-    @given(broken_bytes(files[name]) | altered(about) | altered(about))
-    def check(case):
-        restore(folder, files)
-        (folder / name).write_bytes(as_found(case))
-        code, said = call("train", ["--resume", "run"], capsys)
-        assert_said(code, said, case)
-        if code == 0:
-            assert (folder / "model.safetensors").read_bytes() == files["model.safetensors"]
-        assert_only_the_run(folder)
-
-    check()
+    return broken_bytes(files[name]) | altered(about) | altered(about), spoil
 
 
-@pytest.mark.slow
-def test_odd_files_to_go_on_with(run, capsys):
+def test_states_to_go_on_with(run):
+    """150."""
+    folder, files = run
+    changes, spoil = spoilt_tensors(run, STATE)
+
+    @for_each(150, changes)
+    def check(change):
+        if attempt_on(run, ["train", "--resume", "run"], {STATE: change}, spoil) == 0:
+            assert (folder / CHECKPOINT).read_bytes() == files[CHECKPOINT]
+
+
+@pytest.mark.parametrize("script", ["evaluate", "predict"])
+def test_checkpoints_to_use(run, script):
+    """120 for each."""
+    folder, files = run
+    page = Image.new("L", (40, 40), 255)
+    page.paste(0, (15, 10, 20, 30))
+    page.save(folder / "digit.png")
+    files["digit.png"] = (folder / "digit.png").read_bytes()
+    command = [script, "run", *(["run/digit.png"] if script == "predict" else [])]
+    changes, spoil = spoilt_tensors(run, CHECKPOINT)
+
+    @for_each(120, changes)
+    def check(change):
+        attempt_on(run, command, {CHECKPOINT: change}, spoil)
+
+    assert attempt_on(run, command, {}, spoil) == 0
+
+
+def test_odd_files_to_go_on_with(run):
     """20: one of the files is a folder, a pipe or a link."""
-    folder, files = run
-    kinds = st.sampled_from(["folder", "pipe", "link to nothing", "loop"])
 
-    @examples(20)
-    @given(st.sampled_from(sorted(files)), kinds)
-    def check(name, kind):
-        restore(folder, files)
-        path = folder / name
+    def spoil(path, kind):
         path.unlink()
         if kind == "folder":
             path.mkdir()
@@ -130,36 +132,9 @@ def test_odd_files_to_go_on_with(run, capsys):
             os.mkfifo(path)
         else:
             path.symlink_to(path.name if kind == "loop" else "../outside")
-        code, said = call("train", ["--resume", "run"], capsys)
-        assert_said(code, said, (name, kind))
-        assert_only_the_run(folder)
 
-    check()
+    kinds = st.sampled_from(["folder", "pipe", "link to nothing", "loop"])
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("script", ["evaluate", "predict"])
-def test_checkpoints_to_use(run, capsys, script):
-    """120 for each: broken, or forged with a right checksum."""
-    folder, files = run
-    path = folder / "model.safetensors"
-    about, arrays = tensor_files.read(path, *CHECKPOINT, "checkpoint", InputError)
-    page = Image.new("L", (40, 40), 255)
-    page.paste(0, (15, 10, 20, 30))
-    page.save(folder / "digit.png")
-    arguments = ["run", *(["run/digit.png"] if script == "predict" else [])]
-
-    @examples(120)
-    @given(broken_bytes(files[path.name]) | altered(about) | altered(about))
-    def check(case):
-        if isinstance(case, bytes):
-            path.write_bytes(case)
-        else:
-            tensor_files.write(path, *CHECKPOINT, case, arrays)
-        code, said = call(script, arguments, capsys)
-        assert_said(code, said, case)
-        assert_only_the_run(folder)
-
-    check()
-    path.write_bytes(files[path.name])
-    assert call(script, arguments, capsys)[0] == 0
+    @for_each(20, st.sampled_from(sorted(run[1])), kinds)
+    def check(name, kind):
+        attempt_on(run, ["train", "--resume", "run"], {name: kind}, spoil)

@@ -73,7 +73,7 @@ def test_a_search_cut_short_is_begun_again(name):
 
 
 def test_steps_that_mislead_are_forgotten():
-    """A pair of another function says to go 1e9 times too far: then the steepest descent is tried."""
+    """Pairs of another function say to go 1e9 times too far: then the steepest descent is tried."""
     backend, way = get_backend("numpy", dtype="float64"), []
 
     def bowl(x):
@@ -85,10 +85,10 @@ def test_steps_that_mislead_are_forgotten():
     for limits in ((4,), (3, 4), (2, 4), (1, 4)):
         state = minimise(bowl, np.full(2, 0.1), backend=backend, settings=LBFGS(max_evaluations=1))
         s, y = np.full(2, 1.0), np.full(2, 1e-9)
-        state.pairs = [Pair(s, y, 1.0 / float(s @ y))]
+        state.pairs = [Pair(s, y, 1.0 / float(s @ y))] * 2
         way.clear()
         for most in limits:
-            assert len(state.pairs) == 1  # a search that was cut short has forgotten nothing
+            assert len(state.pairs) == 2  # a search that was cut short has forgotten nothing
             minimise(bowl, state, backend=backend, settings=replace(settings, max_evaluations=most))
         points.append(state.point)
         pairs.append(state.pairs)

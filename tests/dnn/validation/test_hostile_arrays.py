@@ -1,14 +1,14 @@
 """Arrays of every odd kind as examples, targets and weights of examples: what is taken gives the bits of its
 plain contiguous copy, all else is refused in a sentence and leaves the model as it was.
 
-Generated inputs: 4 backends x 300 into evaluate and predict, 2 x 100 into fit: 1,400.
+Generated inputs: 4 backends x 350, into predict, evaluate and fit: 1,400.
 """
 
 import numpy as np
 import pytest
 import torch
-from hostile import assert_sentence, examples
-from hypothesis import given
+from helpers import same_bits, weights
+from hostile import Refusal, attempt, for_each
 from hypothesis import strategies as st
 
 from backends import InputError, get_backend
@@ -129,14 +129,11 @@ def arrays(draw, wanted):
     return f"{name} of {under}", ODD[name](LAYOUTS[under](wanted)), "may"
 
 
-def model_and_data(name):
+def small_model(backend):
     layers = [Dense(5, "relu"), Dense(CLASSES, "softmax")]
-    model = Sequential(layers, input_shape=(FEATURES,), backend=get_backend(name), seed=1)
+    model = Sequential(layers, input_shape=(FEATURES,), backend=backend, seed=1)
     model.compile()
-    rng = np.random.default_rng(14)
-    x = rng.random((ROWS, FEATURES), dtype=np.float32)
-    rows = rng.dirichlet(np.ones(CLASSES), ROWS).astype(np.float32)
-    return model, x, {"rows": rows, "numbers": rng.integers(0, CLASSES, ROWS)}
+    return model
 
 
 def plain(given, use):
@@ -144,90 +141,59 @@ def plain(given, use):
     if hasattr(given, "detach"):
         given = given.detach()
     host = np.asarray(given).copy(order="C")
-    if host.dtype == np.uint8 and use in ("predict", "x"):
+    if host.dtype == np.uint8 and use in ("predict x", "evaluate x", "fit x"):
         return host
-    return host.astype(np.int64 if use == "numbers" else np.float32)
+    return host.astype(np.int64 if use.endswith("numbers") else np.float32)
 
 
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch", "strict"])
 def test_arrays_are_taken_right_or_refused(name, make_backend):
-    """300 for each backend."""
-    make_backend(name)
-    model, x, y = model_and_data(name)
-    weights = model.parameters.to_host()
+    """350 for each backend. What is refused leaves the model and the caller's array as they were."""
+    backend = make_backend(name)
+    model, start = small_model(backend), weights(small_model(backend))
+    rng = np.random.default_rng(14)
+    x = rng.random((ROWS, FEATURES), dtype=np.float32)
+    y = rng.integers(0, CLASSES, ROWS)
+    rows = rng.dirichlet(np.ones(CLASSES), ROWS).astype(np.float32)
+
+    def trained_weights(x, y, **more):
+        fresh = small_model(backend)
+        try:
+            fresh.fit(x, y, batch_size=6, **more)
+        except InputError:
+            assert same_bits(weights(fresh), start), "a refused fit changed the weights"
+            raise
+        return weights(fresh)
+
     uses = {
-        "predict": (x, model.predict),
-        "x": (x, lambda a: np.asarray(model.evaluate(a, y["numbers"]))),
-        "rows": (y["rows"], lambda a: np.asarray(model.evaluate(x, a))),
-        "numbers": (y["numbers"], lambda a: np.asarray(model.evaluate(x, a))),
-    }
+        "predict x": (x, model.predict),
+        "evaluate x": (x, lambda a: np.asarray(model.evaluate(a, y))),
+        "evaluate rows": (rows, lambda a: np.asarray(model.evaluate(x, a))),
+        "evaluate numbers": (y, lambda a: np.asarray(model.evaluate(x, a))),
+        "fit x": (x, lambda a: trained_weights(a, y)),
+        "fit rows": (rows, lambda a: trained_weights(x, a)),
+        "fit numbers": (y, lambda a: trained_weights(x, a)),
+        "fit sample_weight": (np.linspace(0.5, 1.5, ROWS, dtype=np.float32),
+                              lambda a: trained_weights(x, y, sample_weight=a)),
+    }  # fmt: skip
+    if name == "numba":  # it adds in another order if x lies in plain memory (backends.plan)
+        uses = {use: way for use, way in uses.items() if not use.startswith("fit")}
     cases = [arrays(wanted).map(lambda case, use=use: (use, *case)) for use, (wanted, _) in uses.items()]
 
-    @examples(300)
-    @given(st.one_of(cases))
+    @for_each(350, st.one_of(cases))
     def check(case):
         use, kind, array, verdict = case
+        if use == "fit sample_weight" and kind == "None":
+            return
         before = np.array(array).tobytes() if isinstance(array, np.ndarray) and verdict != "never" else b""
         call = uses[use][1]
-        if name == "strict" and kind == "of strict, elsewhere":
-            verdict = "never"
-        try:
-            answer = call(array)
-        except InputError as error:
-            assert_sentence(error)
-            verdicts = ("may", "never")
+        found = attempt(call, array)
+        if isinstance(found, Refusal):
+            assert verdict in ("may", "never"), kind
         else:
-            verdicts = ("may", "must")
-            np.testing.assert_array_equal(answer, call(plain(array, use)))
-        assert verdict in verdicts, kind
+            assert verdict in ("may", "must"), kind
+            np.testing.assert_array_equal(found, call(plain(array, use)))
         if before:
             assert np.array(array).tobytes() == before, "the caller's array was written to"
 
-    check()
-    for parameter, values in model.parameters.to_host().items():
-        np.testing.assert_array_equal(values, weights[parameter])
-
-
-@pytest.mark.parametrize("name", ["numpy", "torch"])
-def test_training_takes_arrays_right_or_not_at_all(name):
-    """100 for each backend: the weights after two updates are those from plain copies, or as before."""
-
-    def trained(x, y, **more):
-        model, _, _ = model_and_data(name)
-        start = (
-            model.parameters.values.tobytes() if name == "numpy" else bytes(model.parameters.values.numpy())
-        )
-        try:
-            model.fit(x, y, batch_size=6, **more)
-        except InputError as error:
-            assert_sentence(error)
-            values = model.backend.to_host(model.parameters.values)
-            assert values.tobytes() == start, "a refused fit changed the weights"
-            return None
-        return model.backend.to_host(model.parameters.values).tobytes()
-
-    _, x, y = model_and_data(name)
-    weights = np.linspace(0.5, 1.5, ROWS, dtype=np.float32)
-    uses = {
-        "x": (x, lambda a: trained(a, y["numbers"])),
-        "numbers": (y["numbers"], lambda a: trained(x, a)),
-        "rows": (y["rows"], lambda a: trained(x, a)),
-        "sample_weight": (weights, lambda a: trained(x, y["numbers"], sample_weight=a)),
-    }
-    cases = [arrays(wanted).map(lambda case, use=use: (use, *case)) for use, (wanted, _) in uses.items()]
-
-    @examples(100)
-    @given(st.one_of(cases))
-    def check(case):
-        use, kind, array, verdict = case
-        if use == "sample_weight" and kind == "None":
-            return
-        call = uses[use][1]
-        got = call(array)
-        if got is None:
-            assert verdict != "must"
-        else:
-            assert verdict != "never"
-            assert got == call(plain(array, use))
-
-    check()
+    assert same_bits(weights(model), start)
