@@ -1,8 +1,8 @@
 """Command lines with odd values: each ends with exit code 2 and one sentence, or does what it says; never
 with a traceback, and nothing is left outside the run folder.
 
-Generated inputs, in this process: train 150, the five other commands 60 each; as processes of
-their own: 6.
+Generated inputs, in this process: train 150, the eight other commands 60 each, 9 x 10 that no option takes:
+720, and 8 that are long or name a device; as processes of their own: 4.
 """
 
 import os
@@ -12,10 +12,9 @@ import subprocess
 import sys
 
 import pytest
-from command_lines import SCRIPTS, assert_said, call, run
+from command_lines import SCRIPTS, assert_said, run
 from helpers import MAX_SECONDS, others_slow
-from hostile import WORDS, examples
-from hypothesis import given
+from hostile import WORDS, attempt_command, for_each
 from hypothesis import strategies as st
 
 from dnn.commands import command_line
@@ -23,7 +22,6 @@ from dnn.commands import command_line
 ODD = ("", "x", "-1", "0", "1.5", "nan", "inf", "-inf", "1e400", "9" * 18, "9" * 30, "9" * 5000, "-", "--",
        "\u00e9\u4e2d", "../..", "../outside", "/dev/null", "None", "[]", "0x10", "1_0", "\u0661", " ", "\x01",
        "a\nb", "-0", "1e-400", "true", "%s", "{0}", "$(touch outside)", "; touch outside")  # fmt: skip
-TEXTS = [word for word in WORDS if word.isascii()]  # pytest's stderr takes no halves of characters
 OPTIONS = {
     "train": {
         "--dataset": "digits", "--hidden": "4", "--activation": "relu", "--loss": "mean_squared_error",
@@ -40,6 +38,11 @@ OPTIONS = {
     "export": {"--input": "uint8", "--class-names": "a,b"},
     "agree": {"--backends": "nunpy", "--levels": "L0", "--dataset": "digits", "--seed": "1",
               "--mutant": "tf32", "--epochs": "1", "--seeds": "1", "--limit": "10"},
+    "benchmark": {"--contenders": "nunpy", "--rotations": "1", "--updates": "5", "--batch-size": "5",
+                  "--activation": "relu", "--dataset": "random"},
+    "lecture": {"--only": "lecturee", "--dataset": "digits", "--backend": "numpy", "--epochs": "1",
+                "--limit": "9", "--seed": "1"},
+    "gpu_check": {"--parts": "doctro", "--device": "cpu"},
 }  # fmt: skip
 # What comes first; with one value that cannot be right where something long would be begun else.
 ALWAYS = {
@@ -48,6 +51,8 @@ ALWAYS = {
     "evaluate": ["nowhere"], "predict": ["nowhere", "no.png"], "export": ["nowhere", "no.onnx"],
     "draw": ["nowhere"],
     "agree": ["--backends", "nunpy"],
+    "benchmark": ["--contenders", "nunpy"], "lecture": ["--only", "lectre"],
+    "gpu_check": ["--parts", "doctro"],
 }  # fmt: skip
 
 
@@ -66,7 +71,6 @@ def here(tmp_path, monkeypatch):
     """An empty folder to stand in, with another around it to look at afterwards."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     monkeypatch.delenv("DNN_DATA_DIR", raising=False)
     return tmp_path / "here"
 
@@ -77,26 +81,34 @@ def assert_nothing_left(here):
 
 
 @pytest.mark.parametrize("script", others_slow(OPTIONS, ["evaluate", "export"]))
-def test_odd_values(script, here, capsys, no_network):
+def test_odd_values(script, here, no_network):
     """train 150, the others 60 each."""
     codes = []
 
-    @examples(150 if script == "train" else 60)
-    @given(command_lines(script))
+    @for_each(150 if script == "train" else 60, command_lines(script))
     def check(arguments):
         if script == "train":
             arguments = [*arguments, "--run-dir", "run"]
-        code, said = call(script, arguments, capsys)
+        code = attempt_command(script, arguments)
         codes.append(code)
-        assert_said(code, said, arguments)
         if script == "train":
             if code == 0:
                 assert (here / "run" / "result.json").exists()
             shutil.rmtree(here / "run", ignore_errors=True)
 
-    check()
     assert 2 in codes
     assert 0 in codes or script != "train"
+    assert_nothing_left(here)
+
+
+@pytest.mark.parametrize("script", OPTIONS)
+def test_values_that_no_option_takes(script, here):
+    """10 for each command."""
+
+    @for_each(10, st.lists(st.sampled_from(["--nonsense", "--help", "-x", "--", "a\nb", *WORDS]), min_size=1))
+    def check(arguments):
+        attempt_command(script, [*ALWAYS[script], "--nonsense", *arguments])
+
     assert_nothing_left(here)
 
 
@@ -112,20 +124,35 @@ def no_network(monkeypatch):
     monkeypatch.setattr(fetch, "from_npm", source)
 
 
+LONG = [
+    ("train", ["--epochs", "9" * 30]),
+    ("train", ["--epochs", "9" * 12]),
+    ("train", ["--hidden", "9" * 30]),
+    ("train", ["--hidden", "9" * 12, "--backend", "torch"]),
+    ("train", ["--seed", "9" * 5000]),
+    ("train", ["--run-dir", "x" * 5000]),
+    ("evaluate", ["/dev/null"]),
+    ("predict", ["/proc/self", "/dev/zero"]),
+]
 PROCESSES = [
     ("train", ["--hidden", "9" * 12]),
     ("train", ["--activation", "\udcff"]),
-    ("train", ["--run-dir", "x" * 5000]),
-    ("evaluate", ["/dev/null"]),
     ("evaluate", ["\udcff"]),
     ("predict", [".", "/dev/stdin"]),
 ]
 
 
+@pytest.mark.parametrize(("script", "arguments"), LONG, ids=range(len(LONG)))
+def test_large_values_and_devices(script, arguments, here):
+    """8."""
+    assert attempt_command(script, [*(ALWAYS["train"] if script == "train" else []), *arguments]) == 2
+    assert_nothing_left(here)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("script", "arguments"), PROCESSES, ids=range(len(PROCESSES)))
 def test_odd_values_to_a_process(script, arguments, here):
-    """6: too little memory, bytes that are no text, devices, an empty stdin; each is answered."""
+    """4: bytes that are no text, an empty stdin, and too little memory; each is answered."""
     always = ALWAYS["train"] if script == "train" else []
     result = run(script, *always, *arguments, errors="surrogateescape", stdin=subprocess.DEVNULL)
     assert_said(result.returncode, result.stderr, arguments)
@@ -167,34 +194,34 @@ def test_names_that_are_no_text(here):
     page.paste(0, (15, 10, 20, 30))
     page.save("picture.png")
     (here / "picture.png").rename(here / "\udcff.png")
-    train = [*ALWAYS["train"][:-1], "--run-dir", "\udcff"]
-    for script, *words in (("train", *train), ("evaluate", "\udcff"), ("predict", "\udcff", "\udcff.png")):
+    arguments = [word for word in ALWAYS["train"] if word != "--quiet"]
+    for script, words in (
+        ("train", [*arguments, "--run-dir", "\udcff"]),
+        ("evaluate", ["\udcff"]),
+        ("predict", ["\udcff", "\udcff.png"]),
+    ):
         result = run(script, *words, "--backend", "numpy")
         assert result.returncode == 0, result.stderr
         assert script == "evaluate" or "\\udcff" in result.stdout
 
 
-def process(*arguments, **settings):
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)], stderr=subprocess.PIPE, text=True, **settings
-    )
-
-
-def test_a_reader_that_is_gone_is_no_traceback():
+@pytest.mark.parametrize(
+    ("script", "arguments"), [("doctor", []), ("benchmark", ["--help"]), ("lecture", ["--list"])]
+)
+def test_a_reader_that_is_gone_is_no_traceback(script, arguments):
     reader, writer = os.pipe()
     os.close(reader)
-    with process(SCRIPTS / "doctor.py", stdout=writer) as ran:
-        os.close(writer)
-        said = ran.communicate(timeout=MAX_SECONDS)[1]
-    assert "Traceback" not in said
-    assert "BrokenPipe" not in said
+    command = [sys.executable, SCRIPTS / f"{script}.py", *arguments]
+    ran = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=MAX_SECONDS)
+    os.close(writer)
+    assert "Traceback" not in ran.stderr
+    assert "BrokenPipe" not in ran.stderr
 
 
 def test_ctrl_c_while_python_imports_is_no_traceback():
     code = "import sys; sys.argv = ['train.py']; import checkout; raise KeyboardInterrupt"
-    with process("-c", code, cwd=SCRIPTS) as ran:
-        said = ran.communicate(timeout=MAX_SECONDS)[1]
-    assert said == "train.py: interrupted\n"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True)
+    assert ran.stderr == "train.py: interrupted\n"
     assert ran.returncode in (-signal.SIGINT, 130, 1)  # as the system ends it
 
 
@@ -207,6 +234,7 @@ def test_ctrl_c_while_python_imports_is_no_traceback():
         ({"NUMBA_CACHE_DIR": os.devnull}, "numba", 0),
         ({"OMP_NUM_THREADS": "x", "COLUMNS": "x"}, "numpy", 0),
         ({"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}, "numpy", 0),
+        ({"HOME": "/nonexistent"}, "numpy", 0),
     ],
     ids=str,
 )
@@ -215,8 +243,7 @@ def test_odd_environments(variables, backend, code, here):
     if backend == "numba":
         pytest.importorskip("numba")
     arguments = [*ALWAYS["train"], "--backend", backend, "--require-backend", "--run-dir", here / "run"]
-    with process(SCRIPTS / "train.py", *arguments, env={**os.environ, **variables}) as ran:
-        said = ran.communicate(timeout=MAX_SECONDS)[1]
-    assert_said(ran.returncode, said, variables)
+    ran = run("train", *arguments, env={**os.environ, **variables})
+    assert_said(ran.returncode, ran.stderr, variables)
     assert ran.returncode == code
     assert (here / "run" / "result.json").exists() == (code == 0)

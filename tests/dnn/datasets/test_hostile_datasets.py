@@ -12,8 +12,7 @@ import time
 import numpy as np
 import pytest
 from helpers import MAX_SECONDS
-from hostile import assert_sentence, broken_bytes, examples
-from hypothesis import given
+from hostile import Refusal, attempt, broken_bytes, for_each
 from hypothesis import strategies as st
 from small_sets import a_small_set, put
 
@@ -30,27 +29,21 @@ def test_broken_files_are_refused_or_hold_images(small, tmp_path, name, folder):
     """350 for each set. Fashion-MNIST has no digests here: then sizes, headers and labels decide."""
     raw, taken = put(tmp_path, small, folder), []
 
-    @examples(350)
-    @given(BROKEN)
+    @for_each(350, BROKEN)
     def check(case):
         which, broken = case
         (raw / which).write_bytes(broken)
-        try:
-            data = load_dataset(name, tmp_path, download=False)
-        except DatasetError as error:
-            assert_sentence(error)
-        else:
-            taken.append(which)
-            assert len(broken) == len(small[which])
-            assert data.x_train.shape == (5, 784)
-            assert data.y_train.max() <= 9
-            parts = dict(zip(small, (data.x_train, data.y_train, data.x_test, data.y_test), strict=True))
-            got = parts[which]
-            assert got.astype(np.uint8).tobytes() == broken[16 if "images" in which else 8 :]
-        finally:
-            (raw / which).write_bytes(small[which])
+        data = attempt(load_dataset, name, tmp_path, download=False, refusals=(DatasetError,))
+        (raw / which).write_bytes(small[which])
+        if isinstance(data, Refusal):
+            return
+        taken.append(which)
+        assert len(broken) == len(small[which])
+        assert data.x_train.shape == (5, 784)
+        assert data.y_train.max() <= 9
+        parts = dict(zip(small, (data.x_train, data.y_train, data.x_test, data.y_test), strict=True))
+        assert parts[which].astype(np.uint8).tobytes() == broken[16 if "images" in which else 8 :]
 
-    check()
     assert (not taken) == (name == "mnist")
     assert {path.name for path in raw.iterdir()} == set(small)
 
@@ -60,8 +53,9 @@ def test_files_that_are_no_files(small, tmp_path, asked):
     places = st.sampled_from(["MNIST", "MNIST/raw", *(f"MNIST/raw/{name}" for name in small)])
     number = iter(range(10_000))
 
-    @examples(60)
-    @given(places, st.sampled_from(["folder", "pipe", "loop", "link to nothing", "file"]), st.booleans())
+    @for_each(
+        60, places, st.sampled_from(["folder", "pipe", "loop", "link to nothing", "file"]), st.booleans()
+    )
     def check(place, kind, download):
         root = tmp_path / str(next(number))
         raw = put(root, small)
@@ -75,13 +69,11 @@ def test_files_that_are_no_files(small, tmp_path, asked):
             path.write_bytes(b"")
         else:
             path.symlink_to(path.name if kind == "loop" else root / "nothing")
-        with pytest.raises(InputError) as caught:
+        with pytest.raises(InputError) as caught:  # a long one: it has the names and digests of four files
             load_dataset("mnist", root, download)
         assert "\n" not in str(caught.value)
         assert not (root / "nothing").exists() or kind == "link to nothing"
         assert raw.parent.parent == root
-
-    check()
 
 
 FETCH = """

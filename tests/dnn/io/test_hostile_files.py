@@ -11,8 +11,7 @@ import struct
 import numpy as np
 import pytest
 from helpers import same_bits
-from hostile import WORDS, altered, assert_sentence, broken_bytes, examples
-from hypothesis import example, given
+from hostile import WORDS, Refusal, altered, attempt, broken_bytes, for_each
 from hypothesis import strategies as st
 
 from backends import InputError, get_backend
@@ -100,11 +99,7 @@ def meaning(data):
 def assert_refused_or_the_same(kind, path, content, changed):
     """Refused, or only what means nothing was changed: the same header in other words, the same numbers."""
     path.write_bytes(changed)
-    try:
-        read(kind, path)
-    except InputError as error:
-        assert_sentence(error)
-    else:
+    if not isinstance(attempt(read, kind, path), Refusal):
         assert meaning(changed) == meaning(content), "a changed file was taken for whole"
 
 
@@ -117,12 +112,10 @@ def test_broken_files_are_refused(kind, whole):
     """400 of each kind."""
     path, content = whole
 
-    @examples(400)
-    @given(broken_bytes(content))
+    @for_each(400, broken_bytes(content))
     def check(changed):
         assert_refused_or_the_same(kind, path, content, changed)
 
-    check()
     assert_alone(path)
 
 
@@ -136,14 +129,11 @@ def test_odd_headers_are_refused(kind, whole):
 
     half = json.dumps({**json.loads(text), "about": '{"\ud800": 1}'})  # of a character: no text
 
-    @examples(150)
-    @example({**header, "__metadata__": {key: half}})
-    @given(altered(header) | facts)
+    @for_each(150, altered(header) | facts | st.just({**header, "__metadata__": {key: half}}))
     def check(other):
         text = json.dumps(other).encode()
         assert_refused_or_the_same(kind, path, content, struct.pack("<Q", len(text)) + text + numbers)
 
-    check()
     assert_alone(path)
 
 
@@ -154,14 +144,11 @@ def test_forged_facts_are_refused_or_kept(kind, whole):
     about, arrays = contents(kind, path)
     again = path.with_name("again.safetensors")
 
-    @examples(300)
-    @given(altered(about))
+    @for_each(300, altered(about))
     def check(forged):
         tensor_files.write(path, *KEYS[kind], forged, arrays)
-        try:
-            write_again = read(kind, path)
-        except InputError as error:
-            assert_sentence(error)
+        write_again = attempt(read, kind, path)
+        if isinstance(write_again, Refusal):
             return
         write_again(again)
         kept, numbers = contents(kind, again)
@@ -178,7 +165,6 @@ def test_forged_facts_are_refused_or_kept(kind, whole):
         assert path.read_bytes() == again.read_bytes()
         again.unlink()
 
-    check()
     assert_alone(path)
 
 
@@ -211,28 +197,21 @@ def test_forged_arrays_are_refused(kind, whole):
     model = small_model()
     before = model.parameters.values.copy()
 
-    @examples(100)
-    @given(odd_arrays(arrays))
+    @for_each(100, odd_arrays(arrays))
     def check(forged):
         forged = {name: np.ascontiguousarray(a) for name, a in forged.items() if a is not None}
         if forged.keys() == arrays.keys() and all(same_bits(forged[n], arrays[n]) for n in arrays):
             return
         tensor_files.write(path, *KEYS[kind], about, forged)
         if kind == "training state":
-            state = read_state(path)
             x, y = np.ones((6, 4), np.float32), np.zeros(6, np.int64)
-            with pytest.raises(InputError) as caught:
-                model.fit(x, y, batch_size=2, epochs=3, resume=state)
+            outcomes = [attempt(model.fit, x, y, batch_size=2, epochs=3, resume=read_state(path))]
         else:
-            with pytest.raises(InputError) as caught:
-                read(kind, path)
-        assert_sentence(caught.value)
+            outcomes = [attempt(read, kind, path)]
         if kind == "checkpoint":
-            with pytest.raises(InputError) as caught:
-                load_weights(model, path)
-            assert_sentence(caught.value)
+            outcomes.append(attempt(load_weights, model, path))
+        assert all(isinstance(outcome, Refusal) for outcome in outcomes)
 
-    check()
     assert_alone(path)
     np.testing.assert_array_equal(model.parameters.values, before)
 
@@ -244,8 +223,7 @@ def test_layers_named_like_paths_stay_names(tmp_path):
     path = folder / "model.safetensors"
     x = np.ones((2, 4), np.float32)
 
-    @examples(60)
-    @given(st.text("ab./\\~:", min_size=1, max_size=12) | st.sampled_from(["../../outside", "/tmp/x"]))
+    @for_each(60, st.text("ab./\\~:", min_size=1, max_size=12) | st.sampled_from(["../../outside", "/tmp/x"]))
     def check(name):
         model = Sequential([Dense(3, name=name)], input_shape=(4,), backend=BACKEND, seed=2)
         save_model(model, path)
@@ -253,7 +231,6 @@ def test_layers_named_like_paths_stay_names(tmp_path):
         assert again.layers[0].name == name
         np.testing.assert_array_equal(again.predict(x), model.predict(x))
 
-    check()
     assert_alone(path)
 
 
@@ -263,19 +240,16 @@ def test_weights_that_are_no_numbers_are_refused_unless_they_are_asked_for(tmp_p
     save_model(small_model(), path)
     about, arrays = contents("checkpoint", path)
 
-    @examples(60)
-    @given(st.sampled_from(sorted(arrays)), st.integers(0, 14), st.sampled_from([np.nan, np.inf, -np.inf]))
+    @for_each(
+        60, st.sampled_from(sorted(arrays)), st.integers(0, 14), st.sampled_from([np.nan, np.inf, -np.inf])
+    )
     def check(name, place, value):
         broken = {**arrays, name: arrays[name].copy()}
         broken[name].flat[place % broken[name].size] = value
         tensor_files.write(path, *KEYS["checkpoint"], about, broken)
-        with pytest.raises(InputError, match="NaN or infinity in") as caught:
-            load_model(path, BACKEND)
-        assert_sentence(caught.value)
+        assert "NaN or infinity in" in str(attempt(load_model, path, BACKEND).error)
         taken = load_model(path, BACKEND, allow_nonfinite=True).parameters.to_host()
         assert all(same_bits(taken[n], broken[n]) for n in broken)
-
-    check()
 
 
 def test_nothing_of_a_forged_size_is_made(tmp_path):
