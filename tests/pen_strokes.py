@@ -11,7 +11,7 @@ LOOK_BACK = 6  # pixels from which a stroke's direction is told
 SHORTEST = 5  # pixels; below it a stroke is the skeleton's burr
 
 
-def pen_strokes(image: np.ndarray) -> list[np.ndarray]:
+def pen_strokes(image):
     """(28, 28) uint8 -> strokes, each (n, 2) of x and y in pixels of the image, a point each pixel or so."""
     large = Image.fromarray(image).resize((28 * SCALE, 28 * SCALE), Image.Resampling.BICUBIC)
     ink = np.asarray(large) > 0.45 * float(image.max())
@@ -25,22 +25,20 @@ def pen_strokes(image: np.ndarray) -> list[np.ndarray]:
     return strokes
 
 
-def _around(point: tuple[int, int], points: set[tuple[int, int]]) -> list[tuple[int, int]]:
+def _around(point, points):
     x, y = point
     near = [(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if dx or dy]
     return [p for p in near if p in points]
 
 
-def _start(left: set[tuple[int, int]], done: set[tuple[int, int]]) -> tuple[int, int]:
+def _start(left, done):
     """The highest free end; where there is none a fork that was passed; else the highest point of a ring."""
     ends = [p for p in left if len(_around(p, left)) <= 1 and not _around(p, done)]
     forks = [p for p in left if _around(p, done)]
     return min(ends or forks or left, key=lambda p: (p[1], p[0]))
 
 
-def _follow(
-    point: tuple[int, int], left: set[tuple[int, int]], done: set[tuple[int, int]]
-) -> list[tuple[int, int]]:
+def _follow(point, left, done):
     """Points from this one on, as straight as there are any; taken out of ``left``."""
     path = [*_around(point, done)[:1], point]
     while True:
@@ -59,7 +57,7 @@ def _follow(
     return [*path, *_around(point, done - set(path[-3:]))[:1]]
 
 
-def _smooth(path: np.ndarray) -> np.ndarray:
+def _smooth(path):
     """(n, 2) without the steps of the pixels, and only each fourth point; its ends stay."""
     weights = np.array([1, 2, 3, 2, 1]) / 9
     padded = np.pad(path, ((2, 2), (0, 0)), mode="edge")

@@ -44,7 +44,7 @@ COMPARED = {
 """Level -> what the names of its cases or tensors must hold."""
 
 
-def listed_paths(heading: str) -> list[list[str]]:
+def listed_paths(heading):
     """The files and folders that each step of a section's list names."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
@@ -52,7 +52,7 @@ def listed_paths(heading: str) -> list[list[str]]:
     return [re.findall(r"`((?:[\w.]+/)+[\w.]*|CHANGELOG\.md)`", step) for step in steps]
 
 
-def is_named(file: str, path: str) -> bool:
+def is_named(file, path):
     """Whether a path of the list is this file or its folder."""
     return file == path or (path.endswith("/") and file.startswith(path))
 

@@ -147,13 +147,13 @@ def test_every_block_is_checked_here(document):
 # ----- Python
 
 
-def small_mnist(name: str, *arguments: object, **settings: object) -> dnn.datasets.Dataset:
+def small_mnist(name, *arguments, **settings):
     """``load_dataset``, but MNIST is the digits in the middle of 28 x 28 pixels."""
     data = load_dataset("digits")
     if name != "mnist":
         return data
 
-    def padded(x: np.ndarray) -> np.ndarray:
+    def padded(x):
         return np.pad(x.reshape(-1, 8, 8), ((0, 0), (10, 10), (10, 10))).reshape(-1, 784)
 
     return dnn.datasets.Dataset(
@@ -219,7 +219,7 @@ def test_the_guide_runs_on_each_backend_and_prints_what_it_says(
 NUMBER = r"-?\b\d+(?:\.\d*)?(?:e[-+]\d+)?"
 
 
-def assert_printed(found: str, wanted: str) -> None:
+def assert_printed(found, wanted):
     """The same words and whole numbers, and about the same others: rounding changes a training a little."""
     assert re.sub(NUMBER, "0", found).split() == re.sub(NUMBER, "0", wanted).split(), found
     for one, two in zip(re.findall(NUMBER, found), re.findall(NUMBER, wanted), strict=True):

@@ -14,8 +14,7 @@ import dnn
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS, ActivationFunction
 from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, Dense, Sequential, agreement
-from dnn.agreement import cases, get_contender, make_oracle, samples
-from dnn.agreement.single_layers import layer_level
+from dnn.agreement import cases
 from dnn.agreement.sizes import Sizes
 from dnn.checkpoints import CheckpointError, load_model
 from dnn.commands import agree
@@ -23,35 +22,6 @@ from dnn.metrics import METRICS
 
 TABLES = (LAYERS, LOSSES, OPTIMIZERS, SCHEDULES)
 ALL = (*TABLES, METRICS, ACTIVATIONS)
-
-LAYER = '''
-import numpy as np
-from dnn import Layer
-
-class Scale(Layer):
-    """y = w x, one w for each feature."""
-
-    examples = ({"start": 1.5},)
-
-    def __init__(self, start, *, name=None):
-        super().__init__(name)
-        self.start = start
-
-    def parameter_shapes(self):
-        return {"w": self.input_shape}
-
-    def initial_values(self, key):
-        return {"w": np.full(self.input_shape, self.start)}
-
-    def forward(self, x, *, training):
-        self.x = x
-        return x * self.value["w"]
-
-    def backward(self, dy):
-        """dw_j = sum_i x_ij dy_ij,  dx = w dy."""
-        self.gradient["w"][...] = self.backend.xp.sum(self.x * dy, axis=0)
-        return dy * self.value["w"]
-'''
 
 LOSS = '''
 from dataclasses import dataclass
@@ -172,8 +142,8 @@ KINDS = ("Fields", "Decorated", "Written", "Below")
 
 @pytest.mark.parametrize("trainable", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_layer_may_declare_its_settings_or_write_an_init(load, tmp_path, kind, trainable):
-    """Either is frozen and thawed, saved, copied and shown with its settings."""
+def test_a_layer(load, tmp_path, kind, trainable):
+    """It declares its settings or writes an __init__; it is frozen, saved, copied and shown with them."""
     make = getattr(load("my_gain", DECLARED), kind)
     layer = make(1.5)
     layer.trainable = trainable
@@ -208,19 +178,6 @@ def test_a_layer_of_ours_as_a_base(load):
     text += "        super().__init__(2 * units, 'relu')\n        self.units = units\n"
     layer = load("my_dense", text).Rectified(3)
     assert layer.config() == {"name": "", "units": 3, "trainable": True}
-
-
-def test_a_layer(load, tmp_path):
-    scale = load("my_layer", LAYER).Scale
-    LAYERS.add("Scale", scale)
-    model = train([Dense(8, "tanh"), scale(1.25), Dense(3, "softmax")])
-    assert model.layers[1].config() == {"name": "scale_1", "start": 1.25, "trainable": True}
-    assert_saved_and_loaded(model, tmp_path / "model.safetensors")
-    assert "Scale 24" in [name for name, _, _ in samples.samples()]
-    sizes = Sizes(batch=10)
-    records = list(layer_level([get_contender("numpy")], make_oracle(), None, sizes, 0))
-    assert {"y", "dx", "dw"} == {r.tensor.split()[0] for r in records if r.case.startswith("Scale")}
-    assert all(r.holds for r in records if r.case.startswith("Scale"))
 
 
 def test_a_loss(load, tmp_path):

@@ -265,7 +265,7 @@ def test_other_backends_train_as_numpy_does(trained, backend, tmp_path):
     assert first[0]["loss"] == pytest.approx(first[1]["loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", others_slow(["numpy", "torch"], ["torch"]))
 def test_mnist_trains(backend, mnist_dir, tmp_path):
     result = run_here(
         "train", "--backend", backend, "--limit", 6000, "--epochs", 3,
@@ -287,11 +287,6 @@ def test_presets_train(tmp_path, preset):
     hidden = "2000-1500-1000-500" if preset == "deep" else "500-500"
     assert f"digits, 200 training examples, 64-{hidden}-10, torch on cpu" in result.stdout
     assert run_here("evaluate", tmp_path / "run").returncode == 0
-
-
-def test_a_preset_sets_the_network():
-    assert_refused(run_here("train", "--preset", "bset"), "bset", "did you mean 'best'")
-    assert_refused(run_here("train", *SMALL, "--preset", "best"), "--hidden", "leave out one")
 
 
 def test_export_writes_what_evaluate_and_predict_use(trained, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from dnn.datasets import download as fetching
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+def small(monkeypatch):
     """name -> content of a MNIST of 5 + 3 images that fetch takes for the real one."""
     files = a_small_set()
     table = {}
@@ -26,12 +25,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
+def asked(monkeypatch):
     """Both sources out of reach; the list of what was asked of them, in order."""
     calls: list[tuple[str, list[str]]] = []
 
-    def unreachable(label: str) -> fetching.Source:
-        def source(dataset: str, names: list[str], into: Path) -> None:
+    def unreachable(label):
+        def source(dataset, names, into):
             calls.append((label, list(names)))
             raise fetching.SourceError(f"{label} is unreachable")
 

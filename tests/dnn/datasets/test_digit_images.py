@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import struct
-import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,43 +10,41 @@ from PIL import Image, ImageDraw
 
 from backends.errors import InputError
 from dnn.datasets import digit_images, load_dataset
-from dnn.datasets.digit_images import Grey, image_shape_of, load_digit_image
+from dnn.datasets.digit_images import image_shape_of, load_digit_image
 from dnn.datasets.paper import _within
 from dnn.datasets.pictures import grey_pages
 
 
-def a_page(
-    ink: int = 0, paper: int = 255, size: tuple[int, int] = (200, 160), mode: str = "L"
-) -> Image.Image:
+def a_page(ink=0, paper=255, size=(200, 160), mode="L"):
     """A thick 7 in the page's lower right part; size is (width, height)."""
     page = Image.new("L", size, paper)
     ImageDraw.Draw(page).line([(90, 60), (150, 60), (110, 140)], ink, width=12, joint="curve")
     return page.convert(mode)
 
 
-def save(image: Image.Image, path: Path, **how: object) -> Path:
-    image.save(path, **how)  # type: ignore[arg-type]
+def save(image, path, **how):
+    image.save(path, **how)
     return path
 
 
 @pytest.fixture
-def seven(tmp_path: Path) -> Grey:
+def seven(tmp_path):
     """What the plain page gives: the others must give the same."""
     return load_digit_image(save(a_page(), tmp_path / "plain.png"))
 
 
-def assert_close(actual: Grey, desired: Grey, bound: float) -> None:
+def assert_close(actual, desired, bound):
     """Mean distance in grey levels of 255."""
     assert actual.shape == desired.shape
     assert np.abs(actual.astype(float) - desired).mean() <= bound
 
 
-def centre_of_mass(image: Grey) -> tuple[float, float]:
+def centre_of_mass(image):
     rows, columns = np.indices(image.shape)
     return float((rows * image).sum() / image.sum()), float((columns * image).sum() / image.sum())
 
 
-def test_the_form_is_mnists(seven: Grey) -> None:
+def test_the_form_is_mnists(seven):
     assert seven.shape == (28, 28)
     assert seven.dtype == np.uint8
     assert seven.flags.c_contiguous
@@ -63,11 +57,11 @@ def test_the_form_is_mnists(seven: Grey) -> None:
 @pytest.mark.parametrize(
     ("ink", "paper"), [(255, 0), (60, 190), (190, 60), (110, 150), (30, 100), (200, 140)]
 )
-def test_polarity_and_contrast(ink: int, paper: int, seven: Grey, tmp_path: Path) -> None:
+def test_polarity_and_contrast(ink, paper, seven, tmp_path):
     assert_close(load_digit_image(save(a_page(ink, paper), tmp_path / "a.png")), seven, 1)
 
 
-def test_a_shadow_noise_and_dust(seven: Grey, tmp_path: Path) -> None:
+def test_a_shadow_noise_and_dust(seven, tmp_path):
     rng = np.random.default_rng(0)
     page = np.asarray(a_page(50, 200), float)
     page -= np.linspace(0, 90, page.shape[1])  # the right is darker by half
@@ -77,7 +71,7 @@ def test_a_shadow_noise_and_dust(seven: Grey, tmp_path: Path) -> None:
     assert_close(load_digit_image(save(image, tmp_path / "a.jpg", quality=80)), seven, 20)  # shade pales ink
 
 
-def test_an_enlarged_mnist_digit_comes_back(mnist_dir: Path, tmp_path: Path) -> None:
+def test_an_enlarged_mnist_digit_comes_back(mnist_dir, tmp_path):
     digits = load_dataset("mnist", mnist_dir, download=False).x_test[:20].reshape(-1, 28, 28)
     for digit in digits:
         big = np.kron(255 - digit, np.ones((3, 3), np.uint8))
@@ -86,14 +80,14 @@ def test_an_enlarged_mnist_digit_comes_back(mnist_dir: Path, tmp_path: Path) -> 
         assert_close(load_digit_image(save(Image.fromarray(small), tmp_path / "a.png")), digit, 2)
 
 
-def test_an_image_of_the_set_is_taken_as_it_is(mnist_dir: Path, tmp_path: Path) -> None:
+def test_an_image_of_the_set_is_taken_as_it_is(mnist_dir, tmp_path):
     digit = load_dataset("mnist", mnist_dir, download=False).x_train[7].reshape(28, 28)
     moved = np.roll(digit, 3, axis=1)  # fitting would move it back
     for image in (digit, moved):
         assert np.array_equal(load_digit_image(save(Image.fromarray(image), tmp_path / "a.png")), image)
 
 
-def test_eight_by_eight(tmp_path: Path) -> None:
+def test_eight_by_eight(tmp_path):
     data = load_dataset("digits")
     for row in data.x_test[:20]:
         digit = row.reshape(8, 8)
@@ -103,13 +97,13 @@ def test_eight_by_eight(tmp_path: Path) -> None:
         assert_close(result, np.clip(digit * (255 / digit.max()), 0, 255).astype(np.uint8), 40)
 
 
-def test_a_small_image_of_the_set_is_taken_as_it_is_and_judged_as_mnists(tmp_path: Path) -> None:
+def test_a_small_image_of_the_set_is_taken_as_it_is_and_judged_as_mnists(tmp_path):
     digit = load_dataset("digits").x_test[8].reshape(8, 8)  # an 8
     path = save(Image.fromarray(digit), tmp_path / "a.png")
     assert np.array_equal(load_digit_image(path, (8, 8), only_digits=True), digit)
 
 
-def test_a_shape_that_is_not_square(tmp_path: Path) -> None:
+def test_a_shape_that_is_not_square(tmp_path):
     result = load_digit_image(save(a_page(), tmp_path / "a.png"), (56, 28))
     assert result.shape == (56, 28)
     rows, columns = np.flatnonzero(result.any(1)), np.flatnonzero(result.any(0))
@@ -117,29 +111,22 @@ def test_a_shape_that_is_not_square(tmp_path: Path) -> None:
     assert np.ptp(rows) > 20  # the aspect is kept: this 7 is taller than wide
 
 
-@pytest.mark.parametrize("width", [1, 2])
-def test_a_thin_pen(width: int, tmp_path: Path) -> None:
-    page = Image.new("L", (280, 280), 255)
-    ImageDraw.Draw(page).line([(60, 60), (200, 60), (120, 220)], 0, width)
-    result = load_digit_image(save(page, tmp_path / "a.png"))
-    assert result.max() == 255
-    assert np.ptp(np.flatnonzero(result.any(1))) + 1 == 20
-
-
 @pytest.mark.parametrize("width", [1, 2, 3])
-def test_a_thin_pens_strokes_become_as_wide_as_usual(width: int, tmp_path: Path) -> None:
-    def read(pen: int) -> Grey:
+def test_a_thin_pens_strokes_become_as_wide_as_usual(width, tmp_path):
+    def read(pen):
         page = Image.new("L", (280, 280), 255)
         ImageDraw.Draw(page).line([(60, 60), (200, 60), (120, 220)], 0, pen)
         return load_digit_image(save(page, tmp_path / "a.png"))
 
     thin, usual = read(width), read(18)
+    assert thin.max() == 255
+    assert np.ptp(np.flatnonzero(thin.any(1))) + 1 == 20
     assert 0.7 < thin.sum() / usual.sum() < 1.3
     assert np.corrcoef(thin.ravel(), usual.ravel())[0, 1] > 0.85
 
 
 @pytest.mark.parametrize("slant", [-0.8, -0.3, 0.0, 0.4, 0.9])
-def test_deskewing_takes_the_slant_out(slant: float, tmp_path: Path) -> None:
+def test_deskewing_takes_the_slant_out(slant, tmp_path):
     """A tall ring, sheared, comes out as it was; only what is asked to be."""
     page = Image.new("L", (280, 280), 255)
     ImageDraw.Draw(page).ellipse((100, 40, 180, 240), None, 0, 18)
@@ -147,7 +134,7 @@ def test_deskewing_takes_the_slant_out(slant: float, tmp_path: Path) -> None:
     data = (1, slant, -140 * slant, 0, 1, 0)
     path = save(page.transform(page.size, Image.Transform.AFFINE, data, fillcolor=255), tmp_path / "a.png")
 
-    def likeness(image: Grey) -> float:
+    def likeness(image):
         """Correlation with the ring, which may stand a pixel aside."""
         moved = [np.roll(image, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
         return max(float(np.corrcoef(one.ravel(), ring.ravel())[0, 1]) for one in moved)
@@ -159,7 +146,7 @@ def test_deskewing_takes_the_slant_out(slant: float, tmp_path: Path) -> None:
     assert likeness(load_digit_image(tmp_path / "small.png", deskew=True)) > 0.8
 
 
-def test_bytes_are_read_as_their_file_is(tmp_path: Path) -> None:
+def test_bytes_are_read_as_their_file_is(tmp_path):
     path = save(a_page(), tmp_path / "a.png")
     np.testing.assert_array_equal(load_digit_image(path.read_bytes()), load_digit_image(path))
     for content in (b"", b"no picture", path.read_bytes()[:100]):
@@ -170,13 +157,13 @@ def test_bytes_are_read_as_their_file_is(tmp_path: Path) -> None:
 # Steps on the way, against what they are by definition
 
 
-def test_otsus_threshold_parts_two_classes_the_farthest_apart() -> None:
+def test_otsus_threshold_parts_two_classes_the_farthest_apart():
     rng = np.random.default_rng(3)
     for low, high, share in ((40, 200, 0.5), (90, 120, 0.1), (10, 60, 0.9)):
         middle = np.where(rng.random((30, 40)) < share, low, high)
         values = np.clip(np.rint(rng.normal(middle, 9)), 0, 255)
 
-        def apart(at: int, values: np.ndarray = values) -> float:
+        def apart(at, values=values):
             below, above = values[values <= at], values[values > at]
             pairs = len(below) * len(above)
             return pairs * (below.mean() - above.mean()) ** 2 if pairs else 0.0
@@ -185,7 +172,7 @@ def test_otsus_threshold_parts_two_classes_the_farthest_apart() -> None:
         assert apart(digit_images._otsu(values)) == pytest.approx(best, rel=1e-9)
 
 
-def test_the_background_is_the_plane_through_the_border_whatever_ink_touches_it() -> None:
+def test_the_background_is_the_plane_through_the_border_whatever_ink_touches_it():
     y, x = np.mgrid[:120, :90]
     rng = np.random.default_rng(3)
     grey = 180 - 0.4 * x + 0.2 * y + rng.normal(0, 2.0, x.shape)
@@ -199,78 +186,45 @@ def test_the_background_is_the_plane_through_the_border_whatever_ink_touches_it(
     assert noise == pytest.approx(2.0, rel=0.1)
 
 
-def test_the_ink_has_20_of_28_pixels_and_all_of_small_images() -> None:
+def test_the_ink_has_20_of_28_pixels_and_all_of_small_images():
     assert digit_images._room((28, 56)) == (20, 40)
     assert digit_images._room((19, 20)) == (19, 14)
 
 
-def test_columns_with_ink_near_a_row() -> None:
+def test_columns_with_ink_near_a_row():
     mask = np.random.default_rng(3).random((9, 40)) < 0.1
     for far in (1, 3):
         wanted = [mask[max(0, row - far) : row + far + 1].any(0).mean() for row in range(9)]
         np.testing.assert_allclose(_within(mask, far), wanted)
 
 
-# Kinds of files
-
-
-@pytest.mark.parametrize("mode", ["1", "P", "RGB", "LA", "RGBA"])
-def test_modes_of_png(mode: str, seven: Grey, tmp_path: Path) -> None:
-    assert_close(load_digit_image(save(a_page(mode=mode), tmp_path / "a.png")), seven, 0)
-
-
-@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
-def test_modes_of_jpeg(mode: str, seven: Grey, tmp_path: Path) -> None:
-    for name, page in (("a.jpg", a_page(mode=mode)), ("b.jpeg", a_page(255, 0, mode=mode))):
-        assert_close(load_digit_image(save(page, tmp_path / name, quality=90)), seven, 3)
-
-
-def test_sixteen_bits(seven: Grey, tmp_path: Path) -> None:
-    """All levels above 255: what clips instead of scaling sees a white page."""
-    levels = 2000 + np.asarray(a_page(), np.uint16) * 200
-    assert_close(load_digit_image(save(Image.fromarray(levels), tmp_path / "a.png")), seven, 1)
+# Kinds of files; tests/dnn/datasets/test_hostile_pictures.py goes through all modes and formats
 
 
 @pytest.mark.parametrize(
     ("level", "for_ink", "grey"),
     [(65535, True, 255), (65535, False, 255), (4095, True, 255), (4095, False, 15), (4096, True, 15)],
 )
-def test_twelve_bits_are_looked_for_where_it_is_ink(level: int, for_ink: bool, grey: int) -> None:
+def test_twelve_bits_are_looked_for_where_it_is_ink(level, for_ink, grey):
     page = Image.fromarray(np.full((2, 2), level, np.uint16))
     assert [np.asarray(found).tolist() for found in grey_pages(page, for_ink)] == [[[grey, grey]] * 2]
 
 
 @pytest.mark.parametrize("ink", [0, 255])
-def test_ink_on_a_transparent_ground(ink: int, seven: Grey, tmp_path: Path) -> None:
+def test_ink_on_a_transparent_ground(ink, seven, tmp_path):
     image = Image.new("L", (200, 160), ink).convert("LA")
     image.putalpha(a_page(255, 0))
     assert_close(load_digit_image(save(image, tmp_path / "a.png")), seven, 1)
 
 
-def test_a_palette_with_a_transparent_colour(seven: Grey, tmp_path: Path) -> None:
+def test_a_palette_with_a_transparent_colour(seven, tmp_path):
     image = a_page(mode="RGB").quantize(4)
     hidden = image.getpixel((0, 0))
     image.putpalette([200, 0, 0] * 4)  # all one colour: only the transparency shows the 7
     assert_close(load_digit_image(save(image, tmp_path / "a.png", transparency=hidden)), seven, 1)
 
 
-def test_the_cameras_orientation(seven: Grey, tmp_path: Path) -> None:
-    for name, how in (("a.jpg", {"quality": 95}), ("a.png", {})):
-        lying = a_page().transpose(Image.Transpose.ROTATE_90)
-        exif = Image.Exif()
-        exif[0x0112] = 6  # turn it by 90 degrees clockwise to see it upright
-        assert_close(load_digit_image(save(lying, tmp_path / name, exif=exif, **how)), seven, 3)
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.gif"])
-def test_the_first_frame(name: str, seven: Grey, tmp_path: Path) -> None:
-    other = Image.new("L", (200, 160), 255)
-    ImageDraw.Draw(other).rectangle((20, 20, 60, 140), 0)
-    path = save(a_page(), tmp_path / name, save_all=True, append_images=[other])
-    assert_close(load_digit_image(path), seven, 0)
-
-
-def test_the_contents_count_and_not_the_name(seven: Grey, tmp_path: Path) -> None:
+def test_the_contents_count_and_not_the_name(seven, tmp_path):
     path = tmp_path / "photo.txt"
     a_page().save(path, format="PNG")
     assert_close(load_digit_image(str(path)), seven, 0)
@@ -279,28 +233,10 @@ def test_the_contents_count_and_not_the_name(seven: Grey, tmp_path: Path) -> Non
 # What is refused
 
 
-def png_bytes() -> bytes:
+def png_bytes():
     buffer = io.BytesIO()
     a_page().save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def jpeg_bytes() -> bytes:
-    buffer = io.BytesIO()
-    a_page(mode="RGB").save(buffer, "JPEG")
-    return buffer.getvalue()
-
-
-def flat_png(width: int, height: int) -> bytes:
-    """The header of a PNG that claims a size, and next to no data."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        checksum = zlib.crc32(kind + content)
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(bytes(100))), chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 @pytest.mark.parametrize(
@@ -311,15 +247,9 @@ def flat_png(width: int, height: int) -> bytes:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no image that can be read"),
         (png_bytes()[:20], "cannot be read|no image"),
         (png_bytes()[: len(png_bytes()) // 2], "cannot be read as an image.*truncated or damaged"),
-        (png_bytes()[:60] + b"rubbish" + png_bytes()[67:], "cannot be read as an image"),
-        (jpeg_bytes()[: len(jpeg_bytes()) // 2], "cannot be read as an image.*truncated or damaged"),
-        (flat_png(0, 7), "cannot be read|no image"),
-        (flat_png(8000, 7000), "too large: got 8000x7000 pixels, expected at most 50 megapixels"),
-        (flat_png(12_000, 10_000), "too large"),  # Pillow would warn here
-        (flat_png(60_000, 60_000), "too large"),  # and refuse here
     ],
 )  # fmt: skip
-def test_what_is_no_image(content: bytes, complaint: str, tmp_path: Path) -> None:
+def test_what_is_no_image(content, complaint, tmp_path):
     path = tmp_path / "digit.png"
     path.write_bytes(content)
     with pytest.raises(InputError, match=complaint) as caught:
@@ -328,7 +258,7 @@ def test_what_is_no_image(content: bytes, complaint: str, tmp_path: Path) -> Non
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_file(tmp_path: Path) -> None:
+def test_what_is_no_file(tmp_path):
     with pytest.raises(InputError, match=r"none\.png does not exist"):
         load_digit_image(tmp_path / "none.png")
     with pytest.raises(InputError, match="is a folder, expected a PNG or JPEG"):
@@ -337,35 +267,26 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(200, 160), (28, 28), (1, 1), (3000, 2), (2, 1)])
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_a_blank_page(size: tuple[int, int], level: int, tmp_path: Path) -> None:
+def test_a_blank_page(size, level, tmp_path):
     with pytest.raises(InputError, match=r"a\.png shows no ink"):
         load_digit_image(save(Image.new("L", size, level), tmp_path / "a.png"))
 
 
-def test_a_blank_page_with_a_cameras_noise(tmp_path: Path) -> None:
+def test_a_blank_page_with_a_cameras_noise(tmp_path):
     noise = np.random.default_rng(0).normal(180, 4, (300, 300))
     with pytest.raises(InputError, match="shows no ink"):
         load_digit_image(save(Image.fromarray(noise.astype(np.uint8)), tmp_path / "a.jpg"))
 
 
-def test_a_fully_transparent_image(tmp_path: Path) -> None:
+def test_a_fully_transparent_image(tmp_path):
     with pytest.raises(InputError, match="shows no ink"):
         load_digit_image(save(Image.new("RGBA", (50, 50)), tmp_path / "a.png"))
-
-
-def test_tiny_and_odd_sizes_do_not_crash(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for height, width in [(1, 2), (2, 2), (3, 1), (5, 5), (1, 400), (700, 1), (2000, 3), (99, 100)]:
-        image = Image.fromarray(rng.integers(0, 256, (height, width), dtype=np.uint8))
-        path = save(image, tmp_path / "a.png")
-        with contextlib.suppress(InputError):  # a picture or a sentence, but nothing else
-            assert load_digit_image(path).shape == (28, 28)
 
 
 # The shape that a model takes
 
 
-def test_image_shape_of() -> None:
+def test_image_shape_of():
     assert image_shape_of((784,)) == (28, 28)
     assert image_shape_of((64,)) == (8, 8)
     assert image_shape_of((12, 9)) == (12, 9)
@@ -375,9 +296,9 @@ def test_image_shape_of() -> None:
             image_shape_of(bad)
 
 
-def test_image_shape_must_be_two_numbers(tmp_path: Path) -> None:
+def test_image_shape_must_be_two_numbers(tmp_path):
     for bad in ((28,), (0, 28), (1, 50_000_001)):
         with pytest.raises(InputError, match="image_shape is"):
-            load_digit_image(tmp_path / "a.png", bad)  # type: ignore[arg-type]
+            load_digit_image(tmp_path / "a.png", bad)
     with pytest.raises(InputError, match="does not exist"):
         load_digit_image(tmp_path / "a.png", (1, 50_000_000))

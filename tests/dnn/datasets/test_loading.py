@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ from dnn.datasets import download as fetching
 # What a caller gets
 
 
-def test_mnist_is_loaded_as_flat_uint8(mnist_dir: Path) -> None:
+def test_mnist_is_loaded_as_flat_uint8(mnist_dir):
     data = load_dataset("mnist", mnist_dir, download=False)
     assert data.x_train.shape == (60_000, 784)
     assert data.x_test.shape == (10_000, 784)
@@ -37,7 +36,7 @@ def test_mnist_is_loaded_as_flat_uint8(mnist_dir: Path) -> None:
         assert x.flags.writeable  # torch.from_numpy warns of arrays that are not
 
 
-def test_digits_need_no_file(tmp_path: Path) -> None:
+def test_digits_need_no_file(tmp_path):
     data = load_dataset("digits", tmp_path / "not there")
     assert data.x_train.shape == (1437, 64)
     assert data.x_test.shape == (360, 64)
@@ -54,19 +53,19 @@ def test_digits_need_no_file(tmp_path: Path) -> None:
     assert np.array_equal(np.concatenate([data.y_train, data.y_test]), raw.target)
 
 
-def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digits_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(DatasetError, match=r'pip install -e "\.\[apps\]"'):
         load_dataset("digits")
 
 
 @pytest.mark.parametrize("load", [load_dataset, fetch])
-def test_an_unknown_name(load: object) -> None:
+def test_an_unknown_name(load):
     with pytest.raises(InputError, match=r"dataset is 'fashion-mnist', expected .*mean 'fashion_mnist'"):
-        load("fashion-mnist")  # type: ignore[operator]
+        load("fashion-mnist")
 
 
-def test_import_is_light() -> None:
+def test_import_is_light():
     code = "import sys, dnn.datasets; print({'torch', 'torchvision', 'sklearn'} & {*sys.modules})"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True,
@@ -75,14 +74,12 @@ def test_import_is_light() -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_dataset_error_is_an_input_error() -> None:
+def test_dataset_error_is_an_input_error():
     assert issubclass(DatasetError, InputError)
     assert DATASETS == ("mnist", "fashion_mnist", "kmnist", "digits")
 
 
-def test_root_is_argument_then_variable_then_data(
-    small: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_root_is_argument_then_variable_then_data(small, tmp_path, monkeypatch):
     for name in ("argument", "variable", "data"):
         put(tmp_path / name, small)
     monkeypatch.chdir(tmp_path)
@@ -96,7 +93,7 @@ def test_root_is_argument_then_variable_then_data(
 # Files that are there
 
 
-def test_good_files_ask_no_source(small: dict[str, bytes], asked: list[object], tmp_path: Path) -> None:
+def test_good_files_ask_no_source(small, asked, tmp_path):
     put(tmp_path, small)
     data = load_dataset("mnist", tmp_path)
     assert data.x_train.tobytes() == small[IMAGES][16:]
@@ -104,7 +101,7 @@ def test_good_files_ask_no_source(small: dict[str, bytes], asked: list[object], 
     assert not asked
 
 
-def test_an_old_processed_file_is_not_used(small: dict[str, bytes], tmp_path: Path) -> None:
+def test_an_old_processed_file_is_not_used(small, tmp_path):
     """torchvision's class prefers MNIST/processed/training.pt to the raw files that were verified."""
     import torch
 
@@ -116,9 +113,7 @@ def test_an_old_processed_file_is_not_used(small: dict[str, bytes], tmp_path: Pa
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "altered", "longer", "another"])
-def test_a_damaged_file_is_named_and_kept(
-    damage: str, small: dict[str, bytes], asked: list[object], tmp_path: Path
-) -> None:
+def test_a_damaged_file_is_named_and_kept(damage, small, asked, tmp_path):
     good = small[IMAGES]
     flipped = good[:-1] + bytes([good[-1] ^ 1])
     bad = {
@@ -139,13 +134,13 @@ def test_a_damaged_file_is_named_and_kept(
     assert not asked
 
 
-def test_a_small_fake_is_not_mnist(tmp_path: Path) -> None:
+def test_a_small_fake_is_not_mnist(tmp_path):
     put(tmp_path, a_small_set())
     with pytest.raises(DatasetError, match=f"expected 47040016 bytes with md5 {REAL_MD5[IMAGES]}"):
         load_dataset("mnist", tmp_path, download=False)
 
 
-def test_one_altered_pixel_of_the_real_mnist(mnist_dir: Path, tmp_path: Path) -> None:
+def test_one_altered_pixel_of_the_real_mnist(mnist_dir, tmp_path):
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for name in REAL_MD5:
@@ -159,7 +154,7 @@ def test_one_altered_pixel_of_the_real_mnist(mnist_dir: Path, tmp_path: Path) ->
         load_dataset("mnist", tmp_path, download=False)
 
 
-def test_a_folder_in_a_files_place(small: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_folder_in_a_files_place(small, tmp_path):
     raw = put(tmp_path, small)
     (raw / LABELS).unlink()
     (raw / LABELS).mkdir()
@@ -167,7 +162,7 @@ def test_a_folder_in_a_files_place(small: dict[str, bytes], tmp_path: Path) -> N
         load_dataset("mnist", tmp_path)
 
 
-def test_the_known_headers_are_those_of_the_format() -> None:
+def test_the_known_headers_are_those_of_the_format():
     """IDX: 0, 0, 8 for bytes, the number of axes, their lengths; then a byte for each number."""
     for name, (size, header, _) in fetching.FILES.items():
         assert header[0] == 0x0800 + len(header) - 1
@@ -175,7 +170,7 @@ def test_the_known_headers_are_those_of_the_format() -> None:
         assert size == 4 * len(header) + np.prod(header[1:])
 
 
-def fashion() -> dict[str, bytes]:
+def fashion():
     """Four files with Fashion-MNIST's sizes and headers, all black."""
     return {
         name: idx(*header, content=bytes(size - 4 * len(header)))
@@ -183,7 +178,7 @@ def fashion() -> dict[str, bytes]:
     }
 
 
-def test_a_set_without_known_digests_is_checked_by_header_size_and_labels(tmp_path: Path) -> None:
+def test_a_set_without_known_digests_is_checked_by_header_size_and_labels(tmp_path):
     files = fashion()
     raw = put(tmp_path, files, "FashionMNIST")
     name, good = "t10k-labels-idx1-ubyte", files["t10k-labels-idx1-ubyte"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,26 +19,26 @@ SIDE = 240
 Draw = Callable[[ImageDraw.ImageDraw], object]
 
 
-def two(draw: ImageDraw.ImageDraw, level: int = 30) -> None:
+def two(draw, level=30):
     """A 2 of curved strokes in the page's middle."""
     draw.arc((85, 60, 155, 120), 180, 20, level, 12)
     draw.line([(150, 100), (90, 175), (160, 175)], level, 12, joint="curve")
 
 
-def page(*draws: Draw, paper: int = 220) -> Image.Image:
+def page(*draws, paper=220):
     image = Image.new("L", (SIDE, SIDE), paper)
     for draw in draws:
         draw(ImageDraw.Draw(image))
     return image
 
 
-def read(image: Image.Image, folder: Path, **settings: bool) -> np.ndarray:
+def read(image, folder, **settings):
     image.save(folder / "a.png")
     return load_digit_image(folder / "a.png", **settings)
 
 
-def rulings(level: int, slant: float = 0.0, squared: bool = False, thickness: int = 2) -> Draw:
-    def draw(d: ImageDraw.ImageDraw) -> None:
+def rulings(level, slant=0.0, squared=False, thickness=2):
+    def draw(d):
         for at in range(-15, SIDE + 20, 27):
             d.line((0, at, SIDE, at + slant * SIDE), level, thickness)
             if squared:
@@ -48,7 +47,7 @@ def rulings(level: int, slant: float = 0.0, squared: bool = False, thickness: in
     return draw
 
 
-def frame(inset: int, width: int, level: int = 40) -> Draw:
+def frame(inset, width, level=40):
     return lambda d: d.rectangle((inset, inset, SIDE - 1 - inset, SIDE - 1 - inset), None, level, width)
 
 
@@ -64,7 +63,7 @@ def frame(inset: int, width: int, level: int = 40) -> Draw:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("inverted", [False, True])
-def test_what_is_printed_on_the_paper_is_taken_off(under: Draw, inverted: bool, tmp_path: Path) -> None:
+def test_what_is_printed_on_the_paper_is_taken_off(under, inverted, tmp_path):
     marked = page(under, two)
     if inverted:
         marked = marked.point(lambda level: 255 - level)
@@ -74,35 +73,35 @@ def test_what_is_printed_on_the_paper_is_taken_off(under: Draw, inverted: bool, 
 
 
 @pytest.mark.parametrize("bits", [12, 16])
-def test_twelve_bits_in_sixteen(bits: int, tmp_path: Path) -> None:
+def test_twelve_bits_in_sixteen(bits, tmp_path):
     levels = np.asarray(page(two), np.float64) * ((2**bits - 1) / 255)
     got = read(Image.fromarray(levels.astype(np.uint16)), tmp_path)
     np.testing.assert_allclose(got, read(page(two), tmp_path), atol=3)
 
 
-def test_ink_as_light_as_its_paper(tmp_path: Path) -> None:
+def test_ink_as_light_as_its_paper(tmp_path):
     ink = np.asarray(page(lambda d: two(d, 1), paper=0))[..., None]
     colours = np.where(ink, [200, 80, 80], [60, 140, 80]).astype(np.uint8)
     got = read(Image.fromarray(colours), tmp_path)
     np.testing.assert_allclose(got, read(page(two), tmp_path), atol=3)
 
 
-def scribble(d: ImageDraw.ImageDraw) -> None:
+def scribble(d):
     points = np.random.default_rng(2).uniform(50, 190, (30, 2))
     d.line([tuple(point) for point in points], 30, 6)
 
 
-def checks(d: ImageDraw.ImageDraw) -> None:
+def checks(d):
     for i in range(64):
         if (i + i // 8) % 2:
             d.rectangle((30 * (i % 8), 30 * (i // 8), 30 * (i % 8) + 29, 30 * (i // 8) + 29), 30)
 
 
-def wave(d: ImageDraw.ImageDraw) -> None:
+def wave(d):
     d.line([(x, 120 + 30 * math.sin(x / 10)) for x in range(30, 210)], 30, 8)
 
 
-def rows_of_digits(d: ImageDraw.ImageDraw) -> None:
+def rows_of_digits(d):
     for y in range(30, 210, 40):
         d.text((30, y), "31415926", 30, font_size=36)
 
@@ -125,7 +124,7 @@ def rows_of_digits(d: ImageDraw.ImageDraw) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("inverted", [False, True])
-def test_what_is_no_digit(drawn: Draw, complaint: str, inverted: bool, tmp_path: Path) -> None:
+def test_what_is_no_digit(drawn, complaint, inverted, tmp_path):
     image = page(drawn)
     if inverted:
         image = image.point(lambda level: 255 - level)
@@ -134,7 +133,7 @@ def test_what_is_no_digit(drawn: Draw, complaint: str, inverted: bool, tmp_path:
     assert "\n" not in str(caught.value)
 
 
-def test_light_and_noise_are_no_digits(tmp_path: Path) -> None:
+def test_light_and_noise_are_no_digits(tmp_path):
     y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     noise = np.random.default_rng(0).uniform(0, 255, (SIDE, SIDE))
     for levels in (120 + 90 * x, 60 + 150 * np.hypot(x, y) / 1.5, noise):
@@ -150,18 +149,18 @@ def test_light_and_noise_are_no_digits(tmp_path: Path) -> None:
         lambda d: d.line((130, 50, 115, 190), 30, 10),
     ],
 )
-def test_digits_are_accepted(drawn: Draw, tmp_path: Path) -> None:
+def test_digits_are_accepted(drawn, tmp_path):
     """A 2; a ring is a 0, an upright line a 1."""
     np.testing.assert_array_equal(read(page(drawn), tmp_path, only_digits=True), read(page(drawn), tmp_path))
 
 
 @pytest.mark.parametrize("digit", range(10))
-def test_printed_digits_are_accepted(digit: int, tmp_path: Path) -> None:
+def test_printed_digits_are_accepted(digit, tmp_path):
     read(page(lambda d: d.text((80, 40), str(digit), 30, font_size=140)), tmp_path, only_digits=True)
 
 
 @pytest.mark.slow
-def test_less_than_half_a_per_cent_of_mnist_is_refused(mnist_dir: Path) -> None:
+def test_less_than_half_a_per_cent_of_mnist_is_refused(mnist_dir):
     """Of the last 10,000 training digits and of the test digits; a third of each, for time."""
     data = load_dataset("mnist", mnist_dir, download=False)
     for images in (data.x_train[50_000:], data.x_test):
@@ -169,7 +168,7 @@ def test_less_than_half_a_per_cent_of_mnist_is_refused(mnist_dir: Path) -> None:
         assert 0 < np.mean(refused) < 0.005
 
 
-def test_components_are_scipys() -> None:
+def test_components_are_scipys():
     ndimage = pytest.importorskip("scipy.ndimage")
     rng = np.random.default_rng(0)
     for shape in ((1, 1), (1, 9), (30, 40), (41, 17)):
