@@ -9,21 +9,16 @@ import ctypes
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import array_api_compat.numpy as npx
 import numpy as np
-import pytest
 
-from backends import Backend
 from backends.cupy import compiled, update
 from backends.cupy import sources as cuda
 from backends.cupy.backend import CupyBackend
 from backends.numpy.backend import NumpyBackend
-from backends.plan import Plan
 
 HERE = Path(__file__).parent
 CTYPES = {
@@ -38,13 +33,13 @@ CTYPES = {
 COMPILER = shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
 
 
-def parameters(text: str) -> list[tuple[bool, str, str]]:
+def parameters(text):
     """CuPy's "raw T x, int64 n" as (raw, type, name)."""
     words = [part.split() for part in text.split(",")]
     return [(w[0] == "raw", w[-2], w[-1]) for w in words]
 
 
-def _instances(name: str) -> list[dict[str, str]]:
+def _instances(name):
     """Types of T and R for which a kernel is compiled."""
     if name == "threefry":
         return [{}]
@@ -54,11 +49,11 @@ def _instances(name: str) -> list[dict[str, str]]:
     return [{"T": "float32"}, {"T": "float64"}]
 
 
-def _symbol(name: str, types: dict[str, str]) -> str:
+def _symbol(name, types):
     return "_".join(["elementwise", name, *(types[k] for k in sorted(types))])
 
 
-def _loop(name: str, types: dict[str, str]) -> str:
+def _loop(name, types):
     """One ElementwiseKernel as a C function: inputs broadcast beforehand, all arrays contiguous."""
     inputs, outputs, operation = cuda.ELEMENTWISE[name]
     arguments, locals_ = ["long long n"], []
@@ -77,7 +72,7 @@ def _loop(name: str, types: dict[str, str]) -> str:
     )
 
 
-def _raw_entries(real: str, pixel: str) -> str:
+def _raw_entries(real, pixel):
     lines = []
     for name, types in cuda.kernels().items():
         types = tuple(kind.replace("REAL", real).replace("PIXEL", pixel) for kind in types)
@@ -90,12 +85,12 @@ def _raw_entries(real: str, pixel: str) -> str:
     return 'extern "C" {\n' + "".join(lines) + "}\n"
 
 
-def _raw_symbol(name: str, real: str, pixel: str) -> str:
+def _raw_symbol(name, real, pixel):
     return f"{name}_{real}_{pixel.replace(' ', '_')}"
 
 
 @cache
-def library() -> ctypes.CDLL:
+def library():
     """All kernels in one shared library, compiled once a session."""
     import tempfile
 
@@ -135,17 +130,17 @@ def library() -> ctypes.CDLL:
     return found
 
 
-def _pointer(array: np.ndarray) -> ctypes.c_void_p:
+def _pointer(array):
     return ctypes.c_void_p(array.ctypes.data)
 
 
 class Elementwise:
     """cupy.ElementwiseKernel over NumPy arrays: broadcasts inputs, writes outputs in place."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name):
         self.name = name
 
-    def __call__(self, *arguments: Any) -> None:
+    def __call__(self, *arguments):
         inputs, outputs = map(parameters, cuda.ELEMENTWISE[self.name][:2])
         assert len(arguments) == len(inputs) + len(outputs), f"{self.name}: arguments"
         given = arguments[len(inputs) :]
@@ -170,10 +165,10 @@ class Elementwise:
                 out[...] = copies[id(out)]
 
 
-def raw(name: str, real: str, pixel: str) -> Any:
+def raw(name, real, pixel):
     """A kernel with pointers and CuPy's way of launching: (grid, block, arguments)."""
 
-    def launch(grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
+    def launch(grid, block, arguments):
         dtypes = {c: dtype for dtype, c in CTYPES.items()}
         for argument, kind in zip(arguments, cuda.kernels()[name], strict=True):
             if kind == "int":
@@ -193,7 +188,7 @@ def raw(name: str, real: str, pixel: str) -> Any:
     return launch
 
 
-def install(monkeypatch: pytest.MonkeyPatch) -> None:
+def install(monkeypatch):
     """From now on the CuPy overrides run these kernels."""
     monkeypatch.setattr(compiled, "elementwise", Elementwise)
     monkeypatch.setattr(compiled, "raw_kernel", raw)
@@ -207,12 +202,12 @@ class CupyOverridesOnNumpy(NumpyBackend):
 
     OVERRIDES = CupyBackend.OVERRIDES
 
-    def planned(self, plan: Plan) -> Any:
+    def planned(self, plan):
         made = update.make_update(plan, self)
         return made and self.capture(made)
 
 
-def find(make_backend: Callable[..., Backend], backend_id: str, dtype: str) -> Backend:
+def find(make_backend, backend_id, dtype):
     if backend_id == CUPY_ON_NUMPY:
         return CupyOverridesOnNumpy("cupy", npx, "cpu", dtype)
     return make_backend(backend_id, dtype)

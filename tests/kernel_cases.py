@@ -7,7 +7,6 @@ are in layer_cases.py.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import array_api_compat.numpy as npx
@@ -26,10 +25,10 @@ Case = dict[str, Any]
 class Numbers:
     """A case's numbers: normal, or with NaN and infinities among them."""
 
-    def __init__(self, seed: int, dtype: str, special: bool) -> None:
+    def __init__(self, seed, dtype, special):
         self.rng, self.dtype, self.special = np.random.default_rng(seed), dtype, special
 
-    def normal(self, *shape: int) -> np.ndarray:
+    def normal(self, *shape):
         a = self.rng.normal(size=shape).astype(self.dtype)
         if self.special and a.size:
             flat = a.reshape(-1)
@@ -37,20 +36,20 @@ class Numbers:
             flat[spots] = self.rng.choice([np.nan, np.inf, -np.inf], spots.size)
         return a
 
-    def finite(self, *shape: int) -> np.ndarray:
+    def finite(self, *shape):
         return self.rng.normal(size=shape).astype(self.dtype)
 
-    def garbage(self, *shape: int) -> np.ndarray:
+    def garbage(self, *shape):
         """What an array that is only written holds beforehand: a kernel that reads it shows NaN."""
         return np.full(shape, np.nan, dtype=self.dtype)
 
 
-def activation_of(kind: str, z: np.ndarray) -> np.ndarray:
+def activation_of(kind, z):
     with np.errstate(all="ignore"):
         return ACTIVATIONS[kind].forward(npx, z) + 0.0
 
 
-def gather_rows_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
+def gather_rows_cases(num, kind):
     for batch in BATCHES:
         index = num.rng.integers(0, 9, batch)
         for tail in ((), (1,), (5,), (2, 3)):
@@ -64,7 +63,7 @@ def gather_rows_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
             yield {"rows": labels, "index": index, "out": labels[:1].repeat(batch, 0), "scale": 1.0}
 
 
-def scatter_rows_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
+def scatter_rows_cases(num, kind):
     for batch in (*BATCHES, 1000):
         for n in WIDTHS:
             for rows in (1, 9, 600):  # more than the reference makes at a time
@@ -73,7 +72,7 @@ def scatter_rows_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
                 yield {"rows": num.finite(batch, n) + 2, "index": index, "out": num.garbage(rows, n)}
 
 
-def activation_cases(num: Numbers, kind: str) -> Iterator[Case]:
+def activation_cases(num, kind):
     for batch in BATCHES:
         for n in WIDTHS:
             z = 3 * num.normal(batch, n)
@@ -82,7 +81,7 @@ def activation_cases(num: Numbers, kind: str) -> Iterator[Case]:
             yield {"z": 100 * z, "y": num.garbage(batch, n)}  # saturated, no overflow
 
 
-def activation_backward_cases(num: Numbers, kind: str) -> Iterator[Case]:
+def activation_backward_cases(num, kind):
     for batch in BATCHES:
         for n in WIDTHS:
             z = num.normal(batch, n)
@@ -91,14 +90,14 @@ def activation_backward_cases(num: Numbers, kind: str) -> Iterator[Case]:
             yield {"dy": num.normal(batch, n), "z": z, "y": y, "dz": dz}
 
 
-def dense_cases(num: Numbers, kind: str) -> Iterator[Case]:
+def dense_cases(num, kind):
     for batch in BATCHES:
         for n_in, n in ((1, 1), (5, 33), (33, 5)):
             x, W, b = num.normal(batch, n_in), num.normal(n_in, n), num.normal(n)
             yield {"x": x, "W": W, "b": b, "y": num.garbage(batch, n)}
 
 
-def dense_backward_cases(num: Numbers, kind: str) -> Iterator[Case]:
+def dense_backward_cases(num, kind):
     for batch in BATCHES:
         for n_in, n in ((1, 1), (5, 33), (33, 5)):
             z = num.normal(batch, n)
@@ -119,7 +118,7 @@ def dense_backward_cases(num: Numbers, kind: str) -> Iterator[Case]:
                 }
 
 
-def loss_cases(num: Numbers, kind: str, name: str) -> Iterator[Case]:
+def loss_cases(num, kind, name):
     """Of every kernel with the signature of a loss."""
     output, _, _, gradient = parameters(name)
     for batch in BATCHES[1:]:  # the mean of no losses is not defined
@@ -141,12 +140,12 @@ STEP = ["p", "g", "slots", "control", "settings"]
 """The parameters of every optimizer's kernel."""
 
 
-def settings_of(name: str) -> dict[tuple[Any, ...], int]:
+def settings_of(name):
     """An optimizer's settings, as it comes and with what is off turned on, and its number of slots."""
     return {o.settings(): len(o.kept) for _, o in optimizer_variants() if o.kernel == name}
 
 
-def optimizer_cases(num: Numbers, kind: None, name: str) -> Iterator[Case]:
+def optimizer_cases(num, kind, name):
     """Of every kernel with the signature of an optimizer: a fresh start, and a state after 4 updates."""
     for settings, slots in settings_of(name).items():
         for n in SIZES:
@@ -160,12 +159,12 @@ def optimizer_cases(num: Numbers, kind: None, name: str) -> Iterator[Case]:
                 yield dict(zip(STEP, (num.normal(n), num.normal(n), states, control, settings), strict=True))
 
 
-def sgd_cases(num: Numbers, kind: None) -> Iterator[Case]:
+def sgd_cases(num, kind):
     for case in optimizer_cases(num, kind, "sgd"):
         yield case | {"slots": (num.normal(*case["p"].shape),)}  # infinite too
 
 
-def penalty_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
+def penalty_cases(num, kind):
     for n in SIZES:
         w = num.normal(n)
         w[:1] = 0.0  # the kink of L1
@@ -173,7 +172,7 @@ def penalty_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
             yield {"w": w, "g": num.finite(n), "l1": l1, "l2": l2}
 
 
-def clip_norm_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
+def clip_norm_cases(num, kind):
     for n in SIZES:
         for limit in (0.5, 1e3):  # shortened, and left as it is
             yield {"g": num.normal(n), "limit": limit}
@@ -183,7 +182,7 @@ def clip_norm_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
 clip_value_cases = clip_norm_cases
 
 
-def threefry_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
+def threefry_cases(num, kind):
     for n in SIZES:
         low = num.rng.integers(0, 2**32, n)
         for high in (low[::-1].copy(), np.asarray([2**32 - 1])):
@@ -194,13 +193,13 @@ def threefry_cases(num: Numbers, kind: str | None) -> Iterator[Case]:
 # --------------------------------------------------------------------------- found by name
 
 
-def parameters(name: str) -> list[str]:
+def parameters(name):
     """Names of a kernel's arguments, without xp and kind."""
     names = list(inspect.signature(KERNELS[name].function).parameters)
     return names[1:] if KERNELS[name].kinds == (None,) else names[2:]
 
 
-def cases(name: str, num: Numbers, kind: str | None) -> Iterator[Case]:
+def cases(name, num, kind):
     """The cases of a kernel: those of ``<name>_cases`` here or in layer_cases.py, or of its signature."""
     for found in (globals(), vars(layer_cases)):
         if generator := found.get(f"{name}_cases"):

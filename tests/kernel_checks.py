@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
 from helpers import assert_close, assert_ulp, same_bits
 from kernel_cases import Case, Numbers, cases
 
-from backends import Backend
 from backends.dispatch import bind
 from backends.reference import KERNELS
 
 
-def flat(case: Case) -> Case:
+def flat(case):
     """The case with groups of arrays taken apart: slots becomes "slots[0]", "slots[1]"."""
     found: Case = {}
     for argument, value in case.items():
@@ -23,7 +21,7 @@ def flat(case: Case) -> Case:
     return found
 
 
-def grouped(parts: Case) -> list[Any]:
+def grouped(parts):
     """The arguments of a call, from what ``flat`` took apart."""
     found: Case = {}
     for argument, value in parts.items():
@@ -32,7 +30,7 @@ def grouped(parts: Case) -> list[Any]:
     return list(found.values())
 
 
-def on_device(backend: Backend, name: str, case: Case, variant: str) -> Case:
+def on_device(backend, name, case, variant):
     """The case's arrays, flat, as new arrays of the backend."""
     declared, args = KERNELS[name], flat(case)
     for argument, value in args.items():
@@ -53,7 +51,7 @@ def on_device(backend: Backend, name: str, case: Case, variant: str) -> Case:
     return args
 
 
-def ulp_bound(name: str, kind: str | None) -> float | None:
+def ulp_bound(name, kind):
     """ULP allowed for each element, where the two do the same few roundings; None: eta instead."""
     if name in ("gather_rows", "threefry", "clip_value", "max_pool2d", "smooth_moves", "warp_images") or (
         name in ("activation", "activation_backward") and kind in ("linear", "relu")
@@ -62,7 +60,7 @@ def ulp_bound(name: str, kind: str | None) -> float | None:
     return None
 
 
-def eta_bound(case: Case, dtype: str) -> float:
+def eta_bound(case, dtype):
     """A dozen roundings (exp, tanh and division take up to 4 ULP in vectorised libraries; a
     cancellation may double them), and for a sum of K products in another order sqrt(K) more.
 
@@ -75,9 +73,7 @@ def eta_bound(case: Case, dtype: str) -> float:
     return (12.0 + 2.0 * min(longest, 100) ** 0.5 + 0.6 * rows**0.5) * float(np.finfo(dtype).eps)
 
 
-def assert_equals_reference(
-    backend: Backend, name: str, kind: str | None, variant: str = "plain", function: Any = None
-) -> None:
+def assert_equals_reference(backend, name, kind, variant="plain", function=None):
     """The function (None: the backend's own) writes what the reference writes, and nothing else.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -40,14 +39,14 @@ STRIDED_CHANNELS = (1, 3, 4, 7, 8, 9)
 WIDE_BORDER = ((4, 1), (5, 3), (3, 2), ((9, 9), (9, 9)))
 
 
-def windows_of(image, size, strides, padding) -> tuple[int, int]:
+def windows_of(image, size, strides, padding):
     rows, columns = (
         (n + sum(p) - k) // s + 1 for n, k, s, p in zip(image, size, strides, padding, strict=True)
     )
     return rows, columns
 
 
-def conv2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def conv2d_cases(num, kind):
     large = (8, ((40, 40), (3, 3), (1, 1), ODD), (3, 8))  # more than one block of NumPy's
     strided = product((0, 5), STRIDED_GEOMETRIES, zip(STRIDED_CHANNELS, (8, 1, 3, 4, 9, 2), strict=True))
     border = product((2,), [WIDE_BORDER], ((3, 4), (1, 2)))
@@ -66,7 +65,7 @@ def conv2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
         }
 
 
-def grouped_conv2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def grouped_conv2d_cases(num, kind):
     dilated = product(
         BATCHES, ((1, 1), (2, 1), (2, 3)), ((4, 6, 2), (3, 3, 3), (2, 4, 1)),
         [((9, 8), (3, 2), (1, 2), ((1, 0), (2, 2)))],
@@ -87,15 +86,15 @@ def grouped_conv2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
         }
 
 
-def grouped_conv2d_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def grouped_conv2d_backward_cases(num, kind):
     return _conv_backward_cases(num, grouped_conv2d_cases(num, kind))
 
 
-def conv2d_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def conv2d_backward_cases(num, kind):
     return _conv_backward_cases(num, conv2d_cases(num, kind))
 
 
-def _conv_backward_cases(num: Any, forwards: Iterator[Case]) -> Iterator[Case]:
+def _conv_backward_cases(num, forwards):
     for forward in forwards:
         for first in (False, True):
             yield {
@@ -112,7 +111,7 @@ def _conv_backward_cases(num: Any, forwards: Iterator[Case]) -> Iterator[Case]:
             }
 
 
-def max_pool2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def max_pool2d_cases(num, kind):
     for batch in BATCHES:
         for image, size, strides, padding in GEOMETRIES:
             x = num.normal(batch, *image, 3)
@@ -122,7 +121,7 @@ def max_pool2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
                 yield {"x": pixels, **geometry, "y": num.garbage(*shape), "index": np.full(shape, -1)}
 
 
-def max_pool2d_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def max_pool2d_backward_cases(num, kind):
     for forward in max_pool2d_cases(num, kind):
         with np.errstate(all="ignore"):
             KERNELS["max_pool2d"].function(npx, *forward.values())
@@ -134,21 +133,21 @@ def max_pool2d_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
         }
 
 
-def average_pool2d_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def average_pool2d_cases(num, kind):
     for forward in max_pool2d_cases(num, kind):
         yield {k: v for k, v in forward.items() if k != "index"}
 
 
-def average_pool2d_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def average_pool2d_backward_cases(num, kind):
     for forward in max_pool2d_backward_cases(num, kind):
         yield {k: v for k, v in forward.items() if k != "index"}
 
 
-def _scales(num: Any, n: int) -> Case:
+def _scales(num, n):
     return {"gamma": num.finite(n), "beta": num.finite(n)}
 
 
-def batch_norm_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def batch_norm_cases(num, kind):
     for rows in (2, 3, 7, 100):  # one row has no variance
         for n in (1, 5, 33):
             yield {
@@ -162,7 +161,7 @@ def batch_norm_cases(num: Any, kind: str | None) -> Iterator[Case]:
             }
 
 
-def layer_norm_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def layer_norm_cases(num, kind):
     for rows in (0, 1, 3, 100):
         for n in (2, 5, 33):
             yield {
@@ -174,7 +173,7 @@ def layer_norm_cases(num: Any, kind: str | None) -> Iterator[Case]:
             }
 
 
-def _norm_backward_cases(num: Any, forward: Any, kernel: str) -> Iterator[Case]:
+def _norm_backward_cases(num, forward, kernel):
     for case in forward(num, None):
         KERNELS[kernel].function(npx, *case.values())
         rows, n = case["x"].shape
@@ -191,15 +190,15 @@ def _norm_backward_cases(num: Any, forward: Any, kernel: str) -> Iterator[Case]:
             }
 
 
-def batch_norm_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def batch_norm_backward_cases(num, kind):
     return _norm_backward_cases(num, batch_norm_cases, "batch_norm")
 
 
-def layer_norm_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def layer_norm_backward_cases(num, kind):
     return _norm_backward_cases(num, layer_norm_cases, "layer_norm")
 
 
-def _noise_cases(num: Any, setting: Case, *written: str) -> Iterator[Case]:
+def _noise_cases(num, setting, *written):
     for batch in (0, 1, 7):
         for n in (1, 5, 8):
             bits = num.rng.integers(0, 2**63 - 1, (batch, (n + 1) // 2))
@@ -207,15 +206,15 @@ def _noise_cases(num: Any, setting: Case, *written: str) -> Iterator[Case]:
             yield {"bits": bits, "x": num.normal(batch, n), **setting, **arrays}
 
 
-def dropout_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def dropout_cases(num, kind):
     return _noise_cases(num, {"rate": 0.3}, "mask", "y")
 
 
-def gaussian_noise_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def gaussian_noise_cases(num, kind):
     return _noise_cases(num, {"deviation": 0.5}, "y")
 
 
-def smooth_moves_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def smooth_moves_cases(num, kind):
     for batch, (height, width) in product(BATCHES, ((1, 3), (5, 6), (9, 8))):
         shares = [np.floor(num.rng.random((n, n)) * 4096 / n).astype(num.dtype) for n in (height, width)]
         yield {
@@ -227,7 +226,7 @@ def smooth_moves_cases(num: Any, kind: str | None) -> Iterator[Case]:
         }
 
 
-def warp_images_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def warp_images_cases(num, kind):
     for batch, (height, width), channels in product(BATCHES, ((1, 3), (5, 6), (9, 8)), (1, 3)):
         shape = (batch, height, width, channels)
         for far in (0.0, 1.0, 100.0):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -14,11 +13,11 @@ REAL_MD5 = {name: md5 for name, (_, _, md5) in fetching.FILES.items()}
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 
-def idx(*numbers: int, content: bytes = b"") -> bytes:
+def idx(*numbers, content=b""):
     return b"".join(number.to_bytes(4, "big") for number in numbers) + content
 
 
-def a_small_set() -> dict[str, bytes]:
+def a_small_set():
     rng = np.random.default_rng(0)
     files = {}
     for part, n in (("train", 5), ("t10k", 3)):
@@ -38,7 +37,7 @@ def large_digits() -> Dataset:
     return replace(data, x_train=x_train, x_test=x_test, image_shape=(28, 28))
 
 
-def put(root: Path, files: dict[str, bytes], folder: str = "MNIST") -> Path:
+def put(root, files, folder="MNIST"):
     raw = root / folder / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
@@ -46,5 +45,5 @@ def put(root: Path, files: dict[str, bytes], folder: str = "MNIST") -> Path:
     return raw
 
 
-def names_in(folder: Path) -> set[str]:
+def names_in(folder):
     return {path.name for path in folder.iterdir()} if folder.exists() else set()

@@ -16,7 +16,7 @@ IN_BLOCKS = ["--blocks", "4", "--worker-timeout", "20"]
 REWOUND = ["--on-nan", "rewind", "--learning-rate", "0.01"]  # of its trainings two diverge first
 
 
-def parse(words: list[str] | None = None) -> argparse.Namespace:
+def parse(words=None):
     parser = argparse.ArgumentParser(
         "python -m tests.faults",
         description=__doc__,
@@ -32,7 +32,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(arguments):
     # One thread: the trainings are tiny, and a forked child does not inherit a pool of threads.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
@@ -57,13 +57,13 @@ def main(arguments: argparse.Namespace) -> int:
     return 0 if all(clean) else 1
 
 
-def disturb(name: str, arguments: argparse.Namespace, folder: Path) -> bool:
+def disturb(name, arguments, folder):
     """Disturb trainings on one backend and print what happened; returns whether nothing was lost."""
     from .groups import Groups
     from .harness import Harness, Tally, main_of_script
     from .troubles import diverge
 
-    def told(line: str) -> None:
+    def told(line):
         print(f"{name}: {line}", file=sys.stderr, flush=True)
 
     train, command, seed = main_of_script(TRAIN), [*SMALL, "--backend", name], arguments.seed

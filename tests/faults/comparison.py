@@ -12,25 +12,25 @@ TIMES = ("seconds", "seconds_in_sums", "ms_per_update", "seconds_to_first_update
 Reader = Callable[[Path], Any]
 
 
-def _timeless(numbers: dict[str, Any]) -> dict[str, Any]:
+def _timeless(numbers):
     return {name: value for name, value in numbers.items() if name not in TIMES}
 
 
-def _lines(path: Path) -> Any:
+def _lines(path):
     return [_timeless(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _result(path: Path) -> Any:
+def _result(path):
     return _timeless(json.loads(path.read_text(encoding="utf-8")))
 
 
-def _state(path: Path) -> Any:
+def _state(path):
     state = read_state(path)
     arrays = {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in state.arrays.items()}
     return state.epoch, state.updates, state.facts, _timeless(state.history), arrays
 
 
-def contents(run: Path) -> dict[str, Any]:
+def contents(run):
     """Name -> what the file says, for each file of a run folder."""
     readers: dict[str, Reader] = {METRICS: _lines, RESULT: _result}
     found = {}
@@ -41,7 +41,7 @@ def contents(run: Path) -> dict[str, Any]:
     return found
 
 
-def differences(found: dict[str, Any], expected: dict[str, Any], other_states: bool = False) -> list[str]:
+def differences(found, expected, other_states=False):
     """What is not as it should be, in words, a line for each file.
 
     Args:

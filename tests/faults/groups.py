@@ -7,14 +7,13 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dnn.commands.run_folder import CONFIG, RESULT
 
-from .harness import Harness, Main, Tally
+from .harness import Harness, Tally
 from .troubles import ended
 
 LATE = 300.0
@@ -23,12 +22,12 @@ ENDS = {0, 2, 143, -signal.SIGKILL, -signal.SIGTERM}
 """Exit codes where one was killed: whole, a sentence, saved, killed, asked to end at start-up."""
 
 
-def free_port() -> int:
+def free_port():
     """A port that hardly anybody has: below those that systems give away by themselves."""
     return random.SystemRandom().randrange(20_000, 32_000)
 
 
-def stand_in(rank: int, size: int, port: int, restarts: int = 0) -> None:
+def stand_in(rank, size, port, restarts=0):
     """Give this process the environment that torchrun would give it, on this machine alone."""
     values = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size,
               "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
@@ -53,7 +52,7 @@ class Group:
     pids: dict[int, int] = field(default_factory=dict)  # rank -> process, while it runs
     codes: dict[int, int] = field(default_factory=dict)  # rank -> exit code
 
-    def start(self) -> None:
+    def start(self):
         port = free_port()
         for rank in range(self.size):
             pid = os.fork()
@@ -81,11 +80,11 @@ class Group:
                 sys.stdout.flush()
                 os._exit(code)
 
-    def said(self, rank: int) -> Path:
+    def said(self, rank):
         """What a worker printed is in this file."""
         return self.log.with_name(self.log.name + (str(rank) if rank else ""))
 
-    def poll(self) -> bool:
+    def poll(self):
         """Look who has ended; returns whether some still run."""
         for rank, pid in list(self.pids.items()):
             if (code := ended(pid, wait=False)) is not None:
@@ -93,12 +92,12 @@ class Group:
                 del self.pids[rank]
         return bool(self.pids)
 
-    def signal(self, rank: int, number: int) -> None:
+    def signal(self, rank, number):
         """Send one of them a signal, if it still runs."""
         if rank in self.pids:
             os.kill(self.pids[rank], number)
 
-    def wait(self, seconds: float) -> bool:
+    def wait(self, seconds):
         """Whether all end within so many seconds; who does not is killed."""
         end = time.monotonic() + seconds
         while self.poll() and time.monotonic() < end:
@@ -116,24 +115,24 @@ class Groups(Harness):
     moments. They go on as after torchrun's restart, or are resumed with another number of workers.
     """
 
-    def __init__(self, main: Main, arguments: Sequence[str], folder: Path, seed: int = 0) -> None:
+    def __init__(self, main, arguments, folder, seed=0):
         super().__init__(main, arguments, folder, seed, Tally(moments=("of 1", "of 2", "of 4")))
 
-    def kill_workers(self, times: int, told: Callable[[str], object] = lambda line: None) -> None:
+    def kill_workers(self, times, told=lambda line: None):
         """Until the tally has so many kills. A group that does not end after one counts as a failure."""
         while self.tally.kills.total() < times and len(self.tally.failures) < 5:
             self._one(self.chance.randint(1, 6))
             told(self.tally.line())
 
-    def _group(self, arguments: Sequence[str], size: int, restarts: int) -> Group:
-        def work() -> Any:
+    def _group(self, arguments, size, restarts):
+        def work():
             sys.exit(self.main(arguments))
 
         group = Group(work, size, self.log, restarts)
         group.start()
         return group
 
-    def _one(self, most: int) -> None:
+    def _one(self, most):
         """One training, with up to ``most`` kills."""
         chance, tally, seen, killed = self.chance, self.tally, False, 0
         size, restarts = chance.choice((2, 4)), 0

@@ -48,10 +48,10 @@ class Tally:
     failures: tuple[str, ...] = ()  # what differed, and the last words of unexpected ends
 
     @property
-    def clean(self) -> bool:
+    def clean(self):
         return not (self.unreadable or self.lost or self.mismatches or self.failures)
 
-    def line(self) -> str:
+    def line(self):
         moments = ", ".join(f"{name} {self.kills[name]}" for name in self.moments)
         return (
             f"{self.kills.total()} kills ({moments}; up to {self.chain} of one training), "
@@ -78,13 +78,13 @@ class Harness:
 
     def __init__(
         self,
-        main: Main,
-        arguments: Sequence[str],
-        folder: Path,
-        seed: int = 0,
-        tally: Tally | None = None,
-        enter: Callable[[], object] = lambda: None,
-    ) -> None:
+        main,
+        arguments,
+        folder,
+        seed=0,
+        tally=None,
+        enter=lambda: None,
+    ):
         if not hasattr(os, "fork"):
             raise InputError("the harness forks its trainings, which this system cannot")
         self.main, self.arguments, self.run, self.log = main, list(arguments), folder / "run", folder / "log"
@@ -103,7 +103,7 @@ class Harness:
         self.expected = contents(self.run)
         shutil.rmtree(self.run)
 
-    def _start(self, arguments: Sequence[str], trouble: Trouble, closed: bool = False) -> int:
+    def _start(self, arguments, trouble, closed=False):
         """Run the training in a forked child, its stdout a closed pipe if asked; returns its number."""
         pid = os.fork()
         if pid:
@@ -129,10 +129,10 @@ class Harness:
         finally:
             os._exit(code)
 
-    def _said(self) -> str:
+    def _said(self):
         return self.log.read_text(encoding="utf-8", errors="replace").strip()[-300:]
 
-    def _look(self, seen: bool) -> bool:
+    def _look(self, seen):
         """Look at the newest state that we did not damage; returns whether there is one."""
         whole = [path for path in state_files(self.run) if path.read_bytes() != self.damaged.get(path)]
         if not whole:
@@ -144,14 +144,14 @@ class Harness:
             self.tally.unreadable += 1
         return True
 
-    def _damage(self) -> None:
+    def _damage(self):
         """Before a resume, damage the newest state now and then, if there is another one."""
         whole = [path for path in state_files(self.run) if path.read_bytes() != self.damaged.get(path)]
         if len(whole) > 1 and self.chance.random() < 0.2:
             self.damaged[whole[-1]] = damage(whole[-1], self.chance)
             self.tally.damaged += 1
 
-    def _disturbed(self, troubles: Callable[[bool], Trouble], most: int, damaging: bool) -> None:
+    def _disturbed(self, troubles, most, damaging):
         """One training, disturbed up to ``most`` times; ``troubles`` is told whether it is resumed."""
         tally, seen, killed = self.tally, False, 0
         self.damaged.clear()
@@ -184,13 +184,13 @@ class Harness:
         tally.chain = max(tally.chain, killed)
         self._compare(other_states=not damaging)
 
-    def _compare(self, other_states: bool) -> None:
+    def _compare(self, other_states):
         if odd := differences(contents(self.run), self.expected, other_states):
             self.tally.mismatches += 1
             self.tally.failures += (", ".join(odd),)
         shutil.rmtree(self.run)
 
-    def _aimed(self, resumed: bool) -> Kill:
+    def _aimed(self, resumed):
         """A kill in the moment that has had the fewest, of those that can come."""
         able = [name for name in MOMENTS if name != ("start-up" if resumed else "resume")]
         aim = min(able, key=lambda name: (self.tally.kills[name], self.chance.random()))
@@ -198,7 +198,7 @@ class Harness:
             return Kill(0.0, self.chance.randint(1, len(self.expected) + 5))
         return Kill(self.chance.uniform(0.0, self.seconds if aim == "running" else self.first))
 
-    def kill(self, times: int, told: Callable[[str], object] = lambda line: None) -> None:
+    def kill(self, times, told=lambda line: None):
         """Kill trainings until the tally has so many, a fifth of them in each moment; each is resumed to its
         end.
         """
@@ -209,10 +209,10 @@ class Harness:
             self._disturbed(self._aimed, self.chance.randint(1, 12), damaging=True)
             told(self.tally.line())
 
-    def fail_writes(self, times: int, told: Callable[[str], object] = lambda line: None) -> None:
+    def fail_writes(self, times, told=lambda line: None):
         """Run trainings whose files are limited, or whose disk fills and empties, until there are so many."""
 
-        def trouble(resumed: bool) -> Trouble:
+        def trouble(resumed):
             if self.chance.random() < 0.5:
                 return FileLimit(self.chance.randrange(LARGEST))
             first = self.chance.randrange(100)
@@ -223,10 +223,10 @@ class Harness:
             told(self.tally.line())
 
 
-def main_of_script(path: Path) -> Main:
+def main_of_script(path):
     """The ``main`` of a script of ours, called with arguments as a command line would."""
 
-    def main(arguments: Sequence[str]) -> int:
+    def main(arguments):
         sys.argv = [str(path), *arguments]
         sys.path.insert(0, str(path.parent))
         try:

@@ -7,7 +7,6 @@ import random
 import subprocess
 import sys
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -136,22 +135,6 @@ def test_a_training_that_fails_undisturbed_is_refused(tmp_path):
         Harness(lambda arguments: os.write(2, b"it broke") and 4, [], tmp_path / "runs")
 
 
-def test_a_moment_that_had_the_fewest_kills_is_aimed_at():
-    made = Harness.__new__(Harness)
-    made.chance, made.tally, made.expected = random.Random(0), Tally(), range(9)
-    made.first, made.seconds = 1.0, 9.0
-
-    def aimed(least, resumed):
-        made.tally.kills = Counter({name: name != least for name in troubles.MOMENTS})
-        return [made._aimed(resumed) for _ in range(50)]
-
-    assert {kill.file for kill in aimed("saving", True)} == set(range(1, 15))
-    assert 5 < max(kill.seconds for kill in aimed("running", False)) < 9
-    assert 0.5 < max(kill.seconds for kill in aimed("start-up", False) + aimed("resume", True)) < 1
-    for absent, resumed in (("start-up", True), ("resume", False)):  # which cannot come then
-        assert max(kill.seconds for kill in aimed(absent, resumed)) > 1
-
-
 # ----- what is compared
 
 
@@ -218,28 +201,6 @@ def test_a_disk_is_full_for_some_files(monkeypatch):
     monkeypatch.setattr(resource, "setrlimit", lambda *limit: said.append(limit))
     FileLimit(9).enter()
     assert said[-1] == (resource.RLIMIT_FSIZE, (9, 9))
-
-
-def test_moments_are_told_by_what_is_left(tmp_path):
-    assert troubles.moment(tmp_path, False, []) == "start-up"
-    assert troubles.moment(tmp_path, True, []) == "resume"
-    state_file(tmp_path, 1).touch()
-    assert troubles.moment(tmp_path, True, state_files(tmp_path)) == "resume"
-    assert troubles.moment(tmp_path, True, []) == "running"
-    (tmp_path / ".x.unfinished").touch()
-    assert troubles.moment(tmp_path, True, []) == "saving"
-
-
-def test_damage_is_a_bit_a_cut_or_nothing_left(tmp_path):
-    whole, file, kinds = bytes(range(200)), tmp_path / "state", set()
-    for seed in range(40):
-        file.write_bytes(whole)
-        left = troubles.damage(file, random.Random(seed))
-        assert file.read_bytes() == left != whole
-        flipped = [a ^ b for a, b in zip(whole, left, strict=False) if a != b]
-        kinds.add((len(left) if len(left) in (0, 200) else "cut", len(flipped)))
-        assert all(bits.bit_count() == 1 for bits in flipped)
-    assert kinds == {(200, 1), ("cut", 0), (0, 0)}
 
 
 def test_weights_become_nan_where_the_rate_is_high(monkeypatch):

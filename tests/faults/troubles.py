@@ -6,7 +6,6 @@ A trouble prepares the child before it trains (``enter``) and waits for it (``wa
 import errno
 import itertools
 import os
-import random
 import signal
 import time
 from dataclasses import dataclass
@@ -15,14 +14,13 @@ from pathlib import Path
 from dnn.callbacks.terminate_on_nan import TerminateOnNaN
 from dnn.callbacks.training_checkpoint import state_files
 from dnn.io.atomic_files import unfinished_files
-from dnn.training.callback import Progress
 
 MOMENTS = ("start-up", "resume", "saving", "running")
 """When a training is killed: before its first state; after --resume and before its next state; while a file
 is half-written; at another moment."""
 
 
-def ended(pid: int, wait: bool = True) -> int | None:
+def ended(pid, wait=True):
     """The child's exit code; None while it runs, where we do not wait."""
     found, status = os.waitpid(pid, 0 if wait else os.WNOHANG)
     return None if found == 0 else os.waitstatus_to_exitcode(status)
@@ -31,10 +29,10 @@ def ended(pid: int, wait: bool = True) -> int | None:
 class Trouble:
     """None at all: the training runs to its end."""
 
-    def enter(self) -> None:
+    def enter(self):
         """In the child, before it trains."""
 
-    def wait(self, pid: int, run: Path) -> int | None:
+    def wait(self, pid, run):
         """The child's exit code; None: it was killed."""
         return ended(pid)
 
@@ -46,7 +44,7 @@ class Kill(Trouble):
     seconds: float
     file: int | None = None
 
-    def wait(self, pid: int, run: Path) -> int | None:
+    def wait(self, pid, run):
         if self.file is None:
             time.sleep(self.seconds)
         else:
@@ -69,7 +67,7 @@ class FileLimit(Trouble):
 
     largest: int
 
-    def enter(self) -> None:
+    def enter(self):
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest, self.largest))
@@ -82,10 +80,10 @@ class FullDisk(Trouble):
     first: int
     last: int
 
-    def enter(self) -> None:
+    def enter(self):
         count, flush = itertools.count(), os.fsync
 
-        def fsync(handle: int) -> None:
+        def fsync(handle):
             if self.first <= next(count) < self.last:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             flush(handle)
@@ -93,7 +91,7 @@ class FullDisk(Trouble):
         os.fsync = fsync  # type: ignore[assignment]
 
 
-def moment(run: Path, resumed: bool, states_before: list[Path]) -> str:
+def moment(run, resumed, states_before):
     """The moment in which a training was killed, by what it left in its run folder."""
     if unfinished_files(run):
         return "saving"
@@ -102,7 +100,7 @@ def moment(run: Path, resumed: bool, states_before: list[Path]) -> str:
     return "resume" if resumed else "start-up"
 
 
-def damage(path: Path, chance: random.Random) -> bytes:
+def damage(path, chance):
     """Flip a bit of a file, cut it, or empty it; returns what is in it now."""
     content = bytearray(path.read_bytes())
     place = chance.randrange(len(content))
@@ -113,11 +111,11 @@ def damage(path: Path, chance: random.Random) -> bytes:
     return changed
 
 
-def diverge() -> None:
+def diverge():
     """From now on weights become NaN at update 10 of epoch 2 if the linear rate begins above 0.003."""
     look, TerminateOnNaN.every = TerminateOnNaN.on_progress, 10
 
-    def on_progress(self: TerminateOnNaN, progress: Progress) -> None:
+    def on_progress(self, progress):
         rate = self.model.optimizer.config()["learning_rate"]["initial"]
         if (progress.epoch, progress.updates) == (2, 10) and rate > 0.003:
             self.model.parameters.values[...] = float("nan")

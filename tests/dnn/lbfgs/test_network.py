@@ -42,23 +42,6 @@ def test_digits_better_than_gradient_descent_at_equal_cost(make_backend, backend
     assert model.evaluate(data.x_test, data.y_test).accuracy > 0.85
 
 
-def test_digits_iterates_agree_between_backends(make_backend):
-    data, ways = load_dataset("digits"), []
-    for backend_id in ("numpy", "torch"):
-        backend, way = make_backend(backend_id, "float64"), []
-        fit_lbfgs(
-            digits_model(backend),
-            data.x_train[:500],
-            data.y_train[:500],
-            settings=LBFGS(max_iterations=40, gradient_tolerance=0.0),
-            watch=lambda s, b=backend, w=way: w.append(b.to_host(s.point).copy()),
-        )
-        ways.append(way)
-    assert len(ways[0]) == len(ways[1]) == 40
-    for i, (a, b) in enumerate(zip(*ways, strict=True)):
-        assert_close(a, b, 1e-8, f"iterate {i}")
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["integer", "dense"])
 def test_chunks_do_not_change_the_mean_loss(make_backend, dtype, kind):

@@ -108,50 +108,6 @@ def test_bfloat16(make_backend):
         examples(make_backend("numpy"), "x", half, (3,))
 
 
-class Dtype(str):
-    """As much of a dtype of pandas as is looked at."""
-
-    @property
-    def kind(self):
-        return "O" if self in ("category", "str", "object") else np.dtype(self).kind
-
-
-class Frame:
-    """A data frame by protocol, as pandas has it."""
-
-    def __init__(self, **columns):
-        self.content, self.columns = columns, list(columns)
-        self.dtypes = [Dtype(getattr(c, "dtype", "str")) for c in columns.values()]
-
-    def __array__(self, dtype=None, copy=None):
-        mixed = len(set(self.dtypes)) > 1 and dtype is None
-        return np.stack(list(self.content.values()), axis=1).astype(
-            object if mixed else dtype or str(self.dtypes[0])
-        )
-
-
-class Column:
-    def __init__(self, values, dtype, name):
-        self.values, self.dtype, self.name = np.asarray(values), Dtype(dtype), name
-
-    def __array__(self, dtype=None, copy=None):
-        return self.values
-
-
-def test_frames_and_columns(backend):
-    mixed = Frame(a=X[:, 0].astype("f8"), b=X[:, 1].astype("i8"), c=np.asarray([True, False, True, True]))
-    wanted = np.stack([X[:, 0], X[:, 1], [1, 0, 1, 1]], axis=1).astype("f4")
-    assert same_bits(backend.to_host(examples(backend, "x", mixed, (3,))), wanted)
-    bytes_ = Frame(a=X[:, 0].astype("u1"), b=X[:, 1].astype("u1"))
-    assert backend.to_host(examples(backend, "x", bytes_, (2,))).dtype == np.uint8
-    labels = targets(backend, "y", Column([0, 2, 1, 0], "int64", "label"), 4, 3)
-    assert same_bits(backend.to_host(labels), np.asarray([0, 2, 1, 0]))
-    with pytest.raises(InputError, match="column 'town' of x is object, expected numbers; leave it out"):
-        examples(backend, "x", Frame(a=X[:, 0], town=np.asarray(list("abcd"), object)), (2,))
-    with pytest.raises(InputError, match=r"column 'label' of y is category.*numpy.unique"):
-        targets(backend, "y", Column([3, 5, 3, 5], "category", "label"), 4, 3)
-
-
 def test_a_table_whose_columns_have_no_dtypes_is_an_array():
     """As pyarrow's."""
     table = type("Table", (), {"columns": [X[:, 0], X[:, 1]], "__array__": lambda self, **_: X})()
@@ -165,6 +121,8 @@ def test_pandas(backend):
     assert same_bits(backend.to_host(examples(backend, "x", frame, (3,))), wanted)
     frame["b"] = frame["b"].astype("Int64")
     assert same_bits(backend.to_host(examples(backend, "x", frame, (3,))), wanted)
+    pixels = frame[["a", "c"]].astype("u1")
+    assert backend.to_host(examples(backend, "x", pixels, (2,))).dtype == np.uint8
     labels = targets(backend, "y", frame["b"] - 1, 4, 4)
     assert backend.to_host(labels).tolist() == [0, 1, 2, 3]
     frame.loc[2, "b"] = pandas.NA
