@@ -5,7 +5,7 @@ import pytest
 from helpers import assert_close, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
-from dnn import SGD, Adam, AdamW, Dense, OneCycle, Rescaling, Sequential
+from dnn import SGD, Adam, AdamW, Dense, OneCycle, Sequential
 from dnn.training.loop import Batches
 from dnn.validation.examples import Examples
 
@@ -85,20 +85,6 @@ def test_learns(backend):
     history = model.fit(x, y, batch_size=20, epochs=12).history
     assert history["loss"][-1] < 0.5 * history["loss"][0]
     assert model.evaluate(x, y).accuracy > 0.85
-
-
-def test_learns_mnist(mnist_dir):
-    raw = mnist_dir / "MNIST" / "raw"
-
-    def images_and_labels(part, n):
-        images = np.fromfile(raw / f"{part}-images-idx3-ubyte", np.uint8, n * 784, offset=16)
-        return images.reshape(n, 784), np.fromfile(raw / f"{part}-labels-idx1-ubyte", np.uint8, n, offset=8)
-
-    layers = [Rescaling(1 / 255), Dense(64, "relu"), Dense(10, "softmax")]
-    model = Sequential(layers, input_shape=(784,), backend=get_backend("numpy"))
-    model.compile()
-    model.fit(*images_and_labels("train", 5000), batch_size=50, epochs=2)
-    assert model.evaluate(*images_and_labels("t10k", 2000)).accuracy > 0.87
 
 
 # --------------------------------------------------------------------------- batches

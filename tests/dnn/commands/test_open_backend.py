@@ -45,10 +45,3 @@ def test_torch_without_a_gpu_is_torch_on_the_cpu(capsys, more):
     assert said.count("\n") == 1
     with pytest.raises(BackendUnavailable):
         opened(capsys, "--backend", "torch", *more, "--require-backend")
-
-
-@NO_GPU
-def test_cupy_without_a_gpu_is_numpy(capsys):
-    backend, said = opened(capsys, "--backend", "cupy")
-    assert backend.name == "numpy"
-    assert "Using NumPy on the CPU instead." in said

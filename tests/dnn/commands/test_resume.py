@@ -11,7 +11,7 @@ import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
 from helpers import MAX_SECONDS
 
-LONG = (
+LONG = [
     "--dataset",
     "digits",
     "--hidden",
@@ -23,7 +23,19 @@ LONG = (
     "4",
     "--backend",
     "numpy",
-)
+]
+DIVERGING = [
+    "--optimizer",
+    "sgd",
+    "--learning-rate",
+    "1e20",
+    "--schedule",
+    "constant",
+    "--loss",
+    "mean_squared_error",
+    "--activation",
+    "linear",
+]
 
 
 def begin(folder, *more):
@@ -63,6 +75,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole, number, code):
     assert "Traceback" not in said
     assert re.search(rf"stopped by {number.name}; resume with: .*train.py --resume {folder}", said)
     assert not (folder / "result.json").exists()
+    assert run_here("evaluate", folder).returncode == 0  # what was learnt so far is kept
     again = run_here("train", "--resume", folder)
     assert again.returncode == 0, again.stderr
     assert ", from epoch " in again.stdout
@@ -94,17 +107,7 @@ def test_two_trainings_in_one_folder(tmp_path):
 
 @pytest.mark.slow
 def test_divergence_ends_in_one_sentence(tmp_path):
-    command = (
-        "--optimizer",
-        "sgd",
-        "--learning-rate",
-        "1e20",
-        "--schedule",
-        "constant",
-        "--loss",
-        "mean_squared_error",
-    )
-    result = run("train", *LONG, *command, "--run-dir", tmp_path / "run", "--activation", "linear")
+    result = run("train", *LONG, *DIVERGING, "--run-dir", tmp_path / "run")
     assert_refused(result, "training diverged", "dense_1.W", "smaller learning rate")
 
 
@@ -124,9 +127,7 @@ def test_the_harness_in_short():
 
 
 def test_on_nan_goes_back_with_a_smaller_rate(tmp_path):
-    command = ("--optimizer", "sgd", "--learning-rate", "1e20", "--schedule", "constant", "--loss",
-               "mean_squared_error", "--activation", "linear", "--on-nan", "rewind")  # fmt: skip
-    result = run("train", *LONG, *command, "--run-dir", tmp_path / "run")
+    result = run("train", *LONG, *DIVERGING, "--on-nan", "rewind", "--run-dir", tmp_path / "run")
     assert_refused(result, "training diverged")  # a sixteenth of that rate is too high too
     assert re.findall(r"going back to the start with (\S+) of the rate", result.stderr) == [
         "0.5", "0.25", "0.125", "0.0625", "0.03125",
