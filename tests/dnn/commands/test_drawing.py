@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here, serving
 from helpers import MAX_SECONDS
-from hostile import TIMES
+from hostile import for_each
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from backends import InputError, get_backend
@@ -210,78 +211,45 @@ def test_other_pages_are_refused(url):
     assert post(f"{url}/answer", content=png(), headers=good).status_code == 200
 
 
-def hostile_requests(n, host):
-    """Bytes to send, each with whether the connection is closed before an answer."""
-    rng = np.random.default_rng(0)
-    bomb = bytearray(png())
+def request(path, body, length, method, headers, host):
+    length = len(body) if length is None else length
+    head = f"{method} /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n{headers}\r\n"
+    return head.encode() + body
+
+
+def hostile_requests(host):
+    """Requests that may be odd in each of their parts, or bytes that are no request."""
+    one, bomb = st.sampled_from, bytearray(png())
     bomb[16:24] = (100_000).to_bytes(4, "big") * 2  # sides that its header claims
-    paths = [
-        "answer",
-        "pixels",
-        "backends",
-        "keep?digit=3",
-        "keep?digit=../3",
-        "",
-        "about",
-        "%00",
-        "../x",
-        "a" * 9000,
-    ]
-    bodies = [
-        b"",
-        b"x",
-        rng.bytes(3000),
-        png()[:60],
-        bytes(bomb),
-        b"GIF89a" + rng.bytes(50),
-        png(lambda d: None),
-    ]
-
-    def post(path, body, length=None, method="POST", more="", host=host):
-        length = len(body) if length is None else length
-        return (
-            f"{method} /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n{more}\r\n".encode()
-            + body
-        )
-
-    def any_of(options):
-        return options[rng.integers(len(options))]
-
-    kinds = [
-        lambda: post(any_of(paths), any_of(bodies)),
-        lambda: post(any_of(paths), any_of(bodies), method=any_of(["GET", "PUT", "DELETE", "X", "OPTIONS"])),
-        lambda: post("answer", b"x", any_of([10**9, 10**30, -1, "x", "", 5])),
-        lambda: post("answer", bytes(2000), more=f"X: {'y' * int(rng.integers(1, 200_000))}\r\n"),
-        lambda: post("answer", b"", more="Transfer-Encoding: chunked\r\n"),
-        lambda: post(
-            any_of(paths), png(), host=any_of(["evil", "", "a b", "x" * 500, "[::", "127.0.0.1:99999"])
-        ),
-        lambda: post("keep?digit=1", png(), more="Origin: http://evil\r\n"),
-        lambda: b"POST /answer HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n",
-        lambda: rng.bytes(int(rng.integers(1, 5000))),
-        lambda: b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 500,
-    ]
-    for i in range(n):
-        yield kinds[i % len(kinds) if i % 9 else rng.integers(len(kinds))](), i % 5 == 0
+    return st.binary(min_size=1, max_size=5000) | st.builds(
+        request,
+        one(["answer", "pixels", "backends", "keep?digit=3", "keep?digit=../3", "", "%00", "a" * 9000]),
+        one([png(), b"", b"x", bytes(3000), png()[:60], bytes(bomb), png(lambda d: None), b"Z\r\n"]),
+        st.none() | one([10**9, 10**30, -1, "x", "", 5]),
+        one(["POST", "POST", "POST", "GET", "PUT", "DELETE", "X"]),
+        one(["", "", f"X: {'y' * 200_000}\r\n", "Transfer-Encoding: chunked\r\n", "Origin: http://evil\r\n",
+             "A: b\r\n" * 500]),
+        one([host, host, host, "evil", "", "a b", "x" * 500, "[::", "127.0.0.1:99999"]),
+    )  # fmt: skip
 
 
 def test_the_server_outlives_what_is_hostile(url, place):
     address, codes = urlsplit(url), []
-    for request, hangs_up in hostile_requests(100 * TIMES, address.netloc):
+
+    @for_each(100, hostile_requests(address.netloc), st.booleans())
+    def check(content, hangs_up):
         connection = socket.create_connection((address.hostname, address.port), timeout=MAX_SECONDS)
         with connection, contextlib.suppress(OSError):  # where it hangs up on us
-            connection.sendall(request)
+            connection.sendall(content)
             connection.shutdown(socket.SHUT_WR)
             if not hangs_up:
                 codes.append(connection.recv(200)[9:12])
+
     assert set(codes) & {b"400", b"403", b"404", b"405", b"413", b"422"}
     assert b"500" not in codes
     assert post(f"{url}/answer", content=png()).status_code == 200
     assert {path.name for path in place.iterdir()} <= {"run", "run-drawings"}
-    assert {path.name for path in (place / "run-drawings").glob("*")} <= {
-        "3",
-        "7",
-    }  # none is kept if it runs alone
+    assert {path.name for path in (place / "run-drawings").glob("*")} <= {"3", "7"}
 
 
 def test_a_body_is_limited_whatever_it_says_of_its_length(url):
