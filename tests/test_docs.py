@@ -277,7 +277,7 @@ def place(tmp_path_factory):
     return place
 
 
-QUICK_LINES = ["doctor.py", "train.py --backend auto", "examples/find_anomalies.py"]
+QUICK_LINES = ["train.py --backend auto", "examples/find_anomalies.py"]
 
 
 @pytest.mark.parametrize("command", others_slow(SCRIPT_LINES, QUICK_LINES))

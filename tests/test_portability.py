@@ -113,7 +113,7 @@ def run_elsewhere(system, code, folder, before=""):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
+@pytest.mark.parametrize("name", others_slow(["numpy", "numba", "torch"], ["numpy"]))
 def test_a_network_trains_is_saved_and_loaded(system, name, tmp_path):
     pytest.importorskip(name)
     # torch's build for Linux cannot be imported without os.register_at_fork.

@@ -108,16 +108,6 @@ def test_what_does_not_fit_is_refused(saved, changes, word):
         load_model(path, get_backend("numpy"))
 
 
-def test_weights_that_are_no_numbers_are_refused_unless_asked_for(tmp_path):
-    model = small(get_backend("numpy"))
-    model.parameters.value["dense_2.W"][1, 1] = np.nan
-    save_model(model, tmp_path / "model.safetensors")
-    with pytest.raises(CheckpointError, match=r"NaN or infinity in dense_2\.W.*--allow-nonfinite"):
-        load_model(tmp_path / "model.safetensors", get_backend("numpy"))
-    loaded = load_model(tmp_path / "model.safetensors", get_backend("numpy"), allow_nonfinite=True)
-    assert np.isnan(loaded.parameters.to_host()["dense_2.W"][1, 1])
-
-
 def test_a_file_of_another_program_is_refused(tmp_path):
     from safetensors.numpy import save_file
 

@@ -247,7 +247,9 @@ def test_weights_that_are_no_numbers_are_refused_unless_they_are_asked_for(tmp_p
         broken = {**arrays, name: arrays[name].copy()}
         broken[name].flat[place % broken[name].size] = value
         tensor_files.write(path, *KEYS["checkpoint"], about, broken)
-        assert "NaN or infinity in" in str(attempt(load_model, path, BACKEND).error)
+        text = str(attempt(load_model, path, BACKEND).error)
+        assert f"NaN or infinity in {name}" in text
+        assert "--allow-nonfinite" in text
         taken = load_model(path, BACKEND, allow_nonfinite=True).parameters.to_host()
         assert all(same_bits(taken[n], broken[n]) for n in broken)
 

@@ -144,6 +144,7 @@ def test_where_values_are_rounding_alone_slopes_decide():
     assert search(flat, 1.9, evaluations=8)[0] is None
     found, _, _ = search(flat, 1.9, c2=0.1, evaluations=8, rounding=4.0)
     assert abs(found.step - 1) <= 0.1
+    assert search(flat, 1.0, c2=0.1, rounding=4.0)[1] == [1.0]
 
 
 def test_cubic_minimiser():

@@ -11,7 +11,7 @@ from lbfgs_runs import on, run
 
 from backends import InputError, get_backend
 from dnn.lbfgs import LBFGS, Reason, minimise
-from dnn.lbfgs.direction import descent_direction, make_pair
+from dnn.lbfgs.direction import descent_direction, first_diagonal, make_pair
 from dnn.lbfgs.minimiser import _Minimiser
 
 
@@ -66,6 +66,7 @@ def test_the_direction_is_that_of_bfgs():
     assert make_pair(np, inf * g, g, 1e-16) is None
     across = [make_pair(np, np.eye(2)[0], np.array([sy, 1.0]), 1e-16) for sy in (9e-17, 2e-16)]
     assert [pair is None for pair in across] == [True, False]  # what rounding alone may be
+    assert np.all(first_diagonal(np, across[1:]) > 0.0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -174,6 +175,18 @@ def test_what_only_rounds_ends_without_convergence():
     assert not state.reason.converged
     again = minimise(flat, state, backend=backend, settings=settings)
     assert again.reason is state.reason
+
+
+@pytest.mark.parametrize(("ulps", "iterations"), [(900, 1), (1100, 0)])
+def test_a_rise_of_a_thousand_ulps_is_rounding(ulps, iterations):
+    """The slope says that the minimum is at 0; the value is larger everywhere but at the start."""
+    backend = get_backend("numpy", dtype="float64")
+    start = np.full(2, 0.1)
+
+    def function(x):
+        return 1.0 + ulps * 2.0**-52 * float(np.any(x != start)), x + 0.0
+
+    assert minimise(function, start, backend=backend).iterations == iterations
 
 
 def test_history_has_an_entry_an_iteration_and_never_rises():
