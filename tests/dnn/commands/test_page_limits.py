@@ -80,6 +80,7 @@ def page_process():
     return max(found)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_many_large_pictures_take_the_memory_of_two(place):
     content = picture(*LARGE["PNG, RGB"])

@@ -121,7 +121,9 @@ def test_pandas(backend):
     assert same_bits(backend.to_host(examples(backend, "x", frame, (3,))), wanted)
     frame["b"] = frame["b"].astype("Int64")
     assert same_bits(backend.to_host(examples(backend, "x", frame, (3,))), wanted)
-    pixels = frame[["a", "c"]].astype("u1")
+    pair = frame[["a", "c"]]
+    assert same_bits(backend.to_host(examples(backend, "x", pair, (2,))), wanted[:, ::2])
+    pixels = pair.astype("u1")
     assert backend.to_host(examples(backend, "x", pixels, (2,))).dtype == np.uint8
     labels = targets(backend, "y", frame["b"] - 1, 4, 4)
     assert backend.to_host(labels).tolist() == [0, 1, 2, 3]

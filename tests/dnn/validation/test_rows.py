@@ -9,7 +9,7 @@ import textwrap
 import numpy as np
 import pytest
 import scipy.sparse
-from helpers import Kept, assert_same_training, same_bits, small_data, small_model, weights
+from helpers import Kept, assert_same_training, others_slow, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
 from backends.torch.backend import TorchBackend
@@ -40,7 +40,7 @@ def data_of(dtype):
     return (np.maximum(x, 0) * 20).astype(dtype), y
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", others_slow(DTYPES, ["float32", "uint8"]))
 @pytest.mark.parametrize("form", FORMS)
 def test_the_numbers_are_those_of_an_array(backend, tmp_path, form, dtype):
     x, y = data_of(dtype)
