@@ -1,4 +1,4 @@
-"""18 problems of Moré, Garbow and Hillstrom, "Testing unconstrained optimization software", TOMS 7 (1981).
+"""14 problems of Moré, Garbow and Hillstrom, "Testing unconstrained optimization software", TOMS 7 (1981).
 
 Definitions, data, starts and minima as in section 3. Each is a sum of squares f(x) = sum_i r_i(x)^2 with
 residuals r (m, k) for k points x (n, k) at once, real or complex: the Jacobian comes by complex steps,
@@ -89,11 +89,6 @@ def meyer(x, y, t):
     return x[0] * np.exp(x[1] / (t + x[2])) - y
 
 
-def powell_singular(x):
-    a, b, c, d = x
-    return rows(a + 10 * b, 5**0.5 * (c - d), (b - 2 * c) ** 2, 10**0.5 * (a - d) ** 2)
-
-
 def wood(x):
     a, b, c, d = x
     first = 10 * (b - a**2), 1 - a, 90**0.5 * (d - c**2), 1 - c
@@ -104,11 +99,6 @@ def brown_dennis(x, t):
     return (x[0] + t * x[1] - np.exp(t)) ** 2 + (x[2] + np.sin(t) * x[3] - np.cos(t)) ** 2
 
 
-def biggs_exp6(x, t):
-    y = np.exp(-t) - 5 * np.exp(-10 * t) + 3 * np.exp(-4 * t)
-    return x[2] * np.exp(-t * x[0]) - x[3] * np.exp(-t * x[1]) + x[5] * np.exp(-t * x[4]) - y
-
-
 def watson(x, t):
     j = np.arange(len(x), dtype=t.dtype)
     slopes, total = (j * t ** np.maximum(j - 1, 0)) @ x, t**j @ x
@@ -117,14 +107,6 @@ def watson(x, t):
 
 def extended_rosenbrock(x):
     return rosenbrock((x[::2], x[1::2])).reshape(-1, x.shape[1])
-
-
-def trigonometric(x, i):
-    return len(x) - np.sum(np.cos(x), axis=0) + i * (1 - np.cos(x)) - np.sin(x)
-
-
-def linear_rank_1(x, i, j):
-    return i * np.sum(j * x, axis=0) - 1
 
 
 def chebyquad(x):
@@ -148,16 +130,11 @@ PROBLEMS = {
     "beale": Problem(beale, (1.0, 1.0), (0.0,)),
     "jennrich_sampson": Problem(jennrich_sampson, (0.3, 0.4), (124.3621824,), (count(10),)),
     "meyer": Problem(meyer, (0.02, 4000.0, 250.0), (87.94585517,), (MEYER, 45 + 5 * count(16))),
-    "powell_singular": Problem(powell_singular, (3.0, -1.0, 0.0, 1.0), (0.0,)),
     "wood": Problem(wood, (-3.0, -1.0, -3.0, -1.0), (0.0,)),
     "brown_dennis": Problem(brown_dennis, (25.0, 5.0, -5.0, -1.0), (85822.20163,), (count(20) / 5,)),
-    "biggs_exp6": Problem(biggs_exp6, (1.0, 2.0, 1.0, 1.0, 1.0, 1.0), (0.0, 5.65564993e-3),
-                          (count(13) / 10,)),
     "watson_6": Problem(watson, (0.0,) * 6, (2.28767005e-3,), (count(29) / 29,)),
     "watson_9": Problem(watson, (0.0,) * 9, (1.39976014e-6,), (count(29) / 29,)),
     "extended_rosenbrock": Problem(extended_rosenbrock, (-1.2, 1.0) * 50, (0.0,)),
-    "trigonometric": Problem(trigonometric, (0.1,) * 10, (0.0, 2.795056122e-5), (count(10),)),
-    "linear_rank_1": Problem(linear_rank_1, (1.0,) * 10, (20 * 19 / (2 * 41),), (count(20), count(10))),
     "chebyquad_8": Problem(chebyquad, tuple(np.arange(1, 9) / 9), (3.51687373e-3,)),
     "chebyquad_10": Problem(chebyquad, tuple(np.arange(1, 11) / 11), (6.50395480e-3, 4.77271370e-3)),
 }
