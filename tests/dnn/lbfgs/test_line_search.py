@@ -147,6 +147,12 @@ def test_where_values_are_rounding_alone_slopes_decide():
     assert search(flat, 1.0, c2=0.1, rounding=4.0)[1] == [1.0]
 
 
+@pytest.mark.parametrize(("slope", "searched"), [(0.9e-4, False), (1.1e-4, True)])
+def test_an_interval_that_promises_less_than_rounding_is_not_searched(slope, searched):
+    _, calls, _ = search(lambda a: (9.0, 1.0) if a > 0 else (0.0, -slope), 1.0, rounding=1.0)
+    assert (len(calls) > 1) == searched
+
+
 def test_cubic_minimiser():
     def cubic(a):
         return Trial(a, a**3 - 3 * a, 3 * a * a - 3)

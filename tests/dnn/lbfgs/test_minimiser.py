@@ -67,6 +67,8 @@ def test_the_direction_is_that_of_bfgs():
     across = [make_pair(np, np.eye(2)[0], np.array([sy, 1.0]), 1e-16) for sy in (9e-17, 2e-16)]
     assert [pair is None for pair in across] == [True, False]  # what rounding alone may be
     assert np.all(first_diagonal(np, across[1:]) > 0.0)
+    for epsilon in (0.4, 0.6):  # the cosine of the angle between s and y is a half
+        assert (make_pair(np, np.ones(4), np.eye(4)[0], epsilon) is None) == (epsilon > 0.5)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
