@@ -1,8 +1,8 @@
 """Command lines with odd values: each ends with exit code 2 and one sentence, or does what it says; never
 with a traceback, and nothing is left outside the run folder.
 
-Generated inputs, in this process: train 150, the eight other commands 60 each, 9 x 10 that no option takes:
-720, and 8 that are long or name a device; as processes of their own: 4.
+Generated inputs, in this process: train 150, the five other commands 60 each, 6 x 10 that no option takes:
+510, and 8 that are long or name a device; as processes of their own: 4.
 """
 
 import os
@@ -38,11 +38,6 @@ OPTIONS = {
     "export": {"--input": "uint8", "--class-names": "a,b"},
     "agree": {"--backends": "nunpy", "--levels": "L0", "--dataset": "digits", "--seed": "1",
               "--mutant": "tf32", "--epochs": "1", "--seeds": "1", "--limit": "10"},
-    "benchmark": {"--contenders": "nunpy", "--rotations": "1", "--updates": "5", "--batch-size": "5",
-                  "--activation": "relu", "--dataset": "random"},
-    "lecture": {"--only": "lecturee", "--dataset": "digits", "--backend": "numpy", "--epochs": "1",
-                "--limit": "9", "--seed": "1"},
-    "gpu_check": {"--parts": "doctro", "--device": "cpu"},
 }  # fmt: skip
 # What comes first; with one value that cannot be right where something long would be begun else.
 ALWAYS = {
@@ -51,8 +46,6 @@ ALWAYS = {
     "evaluate": ["nowhere"], "predict": ["nowhere", "no.png"], "export": ["nowhere", "no.onnx"],
     "draw": ["nowhere"],
     "agree": ["--backends", "nunpy"],
-    "benchmark": ["--contenders", "nunpy"], "lecture": ["--only", "lectre"],
-    "gpu_check": ["--parts", "doctro"],
 }  # fmt: skip
 
 
