@@ -13,7 +13,7 @@ import numba
 from llvmlite import binding
 
 from backends.dispatch import Override, overrides_in
-from backends.numba import layers, optimizers, plans
+from backends.numba import optimizers, plans, random
 from backends.numba.team import team
 from backends.numpy import backend as numpy_backend
 from backends.numpy.backend import NumpyBackend
@@ -24,7 +24,7 @@ from backends.plan import Plan
 class NumbaBackend(NumpyBackend):
     """NumPy's backend with compiled loops, and NumPy's own overrides for the rest."""
 
-    OVERRIDES: ClassVar[Sequence[Override]] = (*overrides_in(layers, optimizers), *NumpyBackend.OVERRIDES)
+    OVERRIDES: ClassVar[Sequence[Override]] = (*overrides_in(optimizers, random), *NumpyBackend.OVERRIDES)
 
     def planned(self, plan: Plan) -> Callable[[int], None] | None:
         return plans.planned(plan) if self.fused and self.wrap is None else None

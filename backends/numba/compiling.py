@@ -1,7 +1,7 @@
 """Numba's loops, compiled at their first call and kept on disk, where that works."""
 
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,9 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         _unless_it_fails(super().save_overload, *what)
 
 
-def compiled(function: Callable[..., None], fastmath: Collection[str] = FAST) -> Any:
+def compiled(function: Callable[..., None]) -> Any:
     """The function, compiled at its first call for the machine at hand and for each dtype."""
-    made = numba.njit(function, fastmath=set(fastmath), **OPTIONS)
+    made = numba.njit(function, fastmath=FAST, **OPTIONS)
     kept = _unless_it_fails(_Cache, function)
     if kept is not None:
         made._cache = kept  # as its enable_caching does

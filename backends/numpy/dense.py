@@ -1,4 +1,4 @@
-"""NumPy's kernels of a dense network: picking a batch, activations, products, random bits.
+"""NumPy's kernels of a dense network: picking a batch, activations, products.
 
 The same formulas as the reference's, written into the arrays that are there.
 """
@@ -12,7 +12,6 @@ import numpy as np
 from backends.dispatch import by_kind, override
 from backends.numpy.products import column_sums, product
 from backends.reference import activations as reference
-from backends.reference.random import PARITY, ROTATIONS
 from backends.reference.signatures import Arrays
 
 Array = np.ndarray
@@ -95,29 +94,3 @@ def dense_backward(
     column_sums(dz, db)
     if dx is not None:
         product(dz, W.T, dx)
-
-
-BLOCK = 4096  # random words that are made at a time, so that all passes stay in the cache
-
-
-def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
-    """In NumPy's own 32-bit words, which wrap around."""
-    keys = [np.uint32(word) for word in (*key, key[0] ^ key[1] ^ PARITY)]
-    # After each group of rounds two words of the key are added, to the second one also the group's number.
-    seconds = [np.uint32((int(keys[(group + 2) % 3]) + group + 1) & 0xFFFFFFFF) for group in range(5)]
-    highs, lows = (np.broadcast_to(words, out.shape) for words in (high, low))
-    for start in range(0, out.size, BLOCK):
-        part = slice(start, start + BLOCK)
-        x0 = highs[part].astype(np.uint32) + keys[0]
-        x1 = lows[part].astype(np.uint32) + keys[1]
-        scratch = np.empty_like(x0)
-        for group in range(5):
-            for r in ROTATIONS[group % 2]:
-                x0 += x1
-                np.left_shift(x1, np.uint32(r), out=scratch)
-                x1 >>= np.uint32(32 - r)
-                x1 |= scratch
-                x1 ^= x0
-            x0 += keys[(group + 1) % 3]
-            x1 += seconds[group]
-        out[part] = ((x0 >> np.uint32(1)).astype(np.int64) << 32) | x1

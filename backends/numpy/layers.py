@@ -1,6 +1,6 @@
-"""NumPy's convolution, pooling, warping of images, and normalisation over the batch.
+"""NumPy's convolution and the gradient of max pooling.
 
-For a convolution windows are unfolded into the rows of one matrix, a few images at a time.
+Windows are unfolded into the rows of one matrix, a few images at a time.
 """
 
 from collections.abc import Iterator
@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy.products import column_sums, product
-from backends.reference import warping
-from backends.reference.signatures import Arrays, Numbers
-from backends.reference.windows import Padding, Pair, pad, pixels, without_border
+from backends.numpy.products import product
+from backends.reference.windows import Padding, Pair, pad
 
 Array = np.ndarray
 UNFOLDED = 1 << 18  # numbers in an unfolded block, so few that it and its product stay in the cache
@@ -51,29 +49,6 @@ def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Paddin
         out += b
 
 
-def conv2d_backward(
-    xp: Any, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
-) -> None:
-    dW, db, dx = gradients
-    h, w, n_in, n_out = W.shape
-    batch, rows, columns, _ = dz.shape
-    wide = pad(np, x, padding)
-    views = _windows(wide, (h, w), strides, (rows, columns))
-    total = np.zeros((h * w * n_in, n_out), dtype=W.dtype)
-    db.fill(0.0)
-    d_wide = None if dx is None else np.zeros_like(wide)
-    for part in _blocks(batch, rows * columns * total.shape[0]):
-        d = dz[part].reshape(-1, n_out)
-        total += product(_unfolded(views[part]).T, d)
-        db += column_sums(d)
-        if d_wide is not None:
-            for i, j, here in pixels((h, w), strides, (rows, columns)):
-                d_wide[part][here] += product(d, W[i, j].T).reshape(-1, rows, columns, n_in)
-    np.copyto(dW, total.reshape(W.shape))
-    if dx is not None:
-        np.copyto(dx, without_border(d_wide, padding))
-
-
 def max_pool2d_backward(
     xp: Any, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
 ) -> None:
@@ -84,46 +59,3 @@ def max_pool2d_backward(
     places += np.arange(channels, dtype=np.int64)
     dx.fill(0.0)
     np.add.at(dx.reshape(-1), places.reshape(-1), dy.reshape(-1))
-
-
-IMAGES = 32  # warped at a time, so few that they stay in the cache
-
-
-def warp_images(xp: Any, x: Array, matrix: Array, moves: Array, y: Array) -> None:
-    """The reference, some images at a time: a third of the time."""
-    for start in range(0, x.shape[0], IMAGES):
-        warping.warp_images(np, *(array[start : start + IMAGES] for array in (x, matrix, moves, y)))
-
-
-def batch_norm(
-    xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, kept: Arrays, y: Array
-) -> None:
-    running_mean, running_variance = running
-    momentum, epsilon = settings
-    mean, inverse = kept
-    n = x.shape[0]
-    np.divide(column_sums(x), n, out=mean)
-    np.subtract(x, mean, out=y)
-    variance = column_sums(y * y) / n
-    np.divide(1.0, np.sqrt(variance + epsilon), out=inverse)
-    y *= inverse * gamma
-    y += beta
-    running_mean *= 1.0 - momentum
-    running_mean += momentum * mean
-    running_variance *= 1.0 - momentum
-    running_variance += (momentum * n / (n - 1)) * variance
-
-
-def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
-    mean, inverse = kept
-    dgamma, dbeta, dx = gradients
-    n = x.shape[0]
-    normal = x - mean
-    normal *= inverse
-    np.copyto(dgamma, column_sums(dy * normal))
-    np.copyto(dbeta, column_sums(dy))
-    if dx is not None:
-        normal *= dgamma / n
-        normal += dbeta / n
-        np.subtract(dy, normal, out=dx)
-        dx *= gamma * inverse

@@ -1,4 +1,4 @@
-"""NumPy's optimizers, penalty and clipping: a block of the flat vectors takes all passes in the cache."""
+"""NumPy's optimizers: a block of the flat vectors takes all passes in the cache."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,26 +6,12 @@ from typing import Any
 import numpy as np
 
 from backends.dispatch import override
-from backends.numpy.products import blas_threads
 from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
-from backends.reference.gradients import NORM_FLOOR
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
 
 Array = np.ndarray
 BLOCK = 49152  # elements of a flat vector worked on at a time, so that all passes stay in the cache
-
-
-def clip_norm(xp: Any, g: Array, limit: float) -> None:
-    with blas_threads(g.size):
-        norm = np.sqrt(np.dot(g, g))
-    factor = limit / (norm + NORM_FLOOR)
-    if not factor >= 1.0:  # a NaN too
-        g *= factor
-
-
-def clip_value(xp: Any, g: Array, limit: float) -> None:
-    np.clip(g, -limit, limit, out=g)
 
 
 def _blocks(*vectors: Array) -> Iterator[list[Array]]:
@@ -34,16 +20,6 @@ def _blocks(*vectors: Array) -> Iterator[list[Array]]:
     for start in range(0, vectors[0].size, BLOCK):
         block = [vector[start : start + BLOCK] for vector in vectors]
         yield [*block, scratch[: block[0].size]]
-
-
-def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
-    for wb, gb, s in _blocks(w, g):
-        if l2 != 0.0:
-            gb += np.multiply(wb, 2.0 * l2, out=s)
-        if l1 != 0.0:
-            np.sign(wb, out=s)
-            s *= l1
-            gb += s
 
 
 def _flush(control: Array, moment: Array, scratch: Array) -> None:

@@ -8,12 +8,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
 
 from backends.cupy import sources
 from backends.dispatch import by_kind, override
-from backends.numpy import dense as numpy_dense
 from backends.reference import random as reference_random
 from backends.reference.activations import FAR, LEAK
 from backends.reference.signatures import Arrays
@@ -119,12 +117,6 @@ def softmax_cross_entropy(
     torch.exp(log_p, out=dlogits)
     dlogits.scatter_(1, column, -1.0, reduce="add")
     dlogits.mul_(1.0 / batch)
-
-
-@override(devices=("cpu",))
-def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
-    """NumPy's, in the tensors' own memory: torch has no 32-bit words that wrap around."""
-    numpy_dense.threefry(np, key, high.numpy(), low.numpy(), out.numpy())
 
 
 @cache

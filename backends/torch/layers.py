@@ -8,8 +8,6 @@ from typing import Any
 
 import torch
 
-from backends.dispatch import override
-from backends.numpy import layers as numpy_layers
 from backends.reference.signatures import Arrays, Numbers
 from backends.reference.windows import Padding, Pair, pad, without_border
 
@@ -142,12 +140,6 @@ def max_pool2d_backward(
     flat.scatter_add_(1, index.reshape(rows), dy.reshape(rows))
 
 
-@override(devices=("cpu",))
-def warp_images(xp: Any, x: Array, matrix: Array, moves: Array, y: Array) -> None:
-    """NumPy's, in the tensors' own memory: a fifth of the time."""
-    numpy_layers.warp_images(None, x.numpy(), matrix.numpy(), moves.numpy(), y.numpy())
-
-
 def batch_norm(
     xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, kept: Arrays, y: Array
 ) -> None:
@@ -160,20 +152,6 @@ def batch_norm(
 def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
     # Epsilon is in inverse already.
     made = aten.native_batch_norm_backward(dy, x, gamma, None, None, *kept, True, 0.0, _needed(gradients))
-    _copy(made, gradients)
-
-
-def layer_norm(xp: Any, x: Array, gamma: Array, beta: Array, epsilon: float, kept: Arrays, y: Array) -> None:
-    mean, inverse = kept
-    y_, mean_, inverse_ = torch.native_layer_norm(x, [x.shape[1]], gamma, beta, epsilon)
-    y.copy_(y_)
-    mean.copy_(mean_[:, 0])
-    inverse.copy_(inverse_[:, 0])
-
-
-def layer_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
-    columns = (a.contiguous()[:, None] for a in kept)  # the call ignores other strides
-    made = aten.native_layer_norm_backward(dy, x, [x.shape[1]], *columns, gamma, gamma, _needed(gradients))
     _copy(made, gradients)
 
 

@@ -1,4 +1,4 @@
-"""PyTorch's optimizer steps and clipping: torch.optim's fused calls, else in place, without host reads."""
+"""PyTorch's optimizer steps: torch.optim's fused calls for Adam, else in place, without host reads."""
 
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -6,29 +6,12 @@ from typing import Any
 
 import torch
 
-from backends.dispatch import FLOATS, Override, override
+from backends.dispatch import FLOATS, Override
 from backends.reference.control import RATE, UPDATES
-from backends.reference.gradients import NORM_FLOOR
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
 
 Array = Any  # torch.Tensor
-
-
-def clip_norm(xp: Any, g: Array, limit: float) -> None:
-    norm = torch.dot(g, g).sqrt_()
-    g.mul_(norm.add_(NORM_FLOOR).reciprocal_().mul_(limit).clamp_(max=1.0))  # NaN stays in clamp
-
-
-def clip_value(xp: Any, g: Array, limit: float) -> None:
-    g.clamp_(-limit, limit)
-
-
-def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
-    if l2 != 0.0:
-        g.add_(w, alpha=2.0 * l2)
-    if l1 != 0.0:
-        g.add_(torch.sign(w).masked_fill_(w.isnan(), torch.nan), alpha=l1)  # torch's sign(NaN) is 0
 
 
 def _flush(control: Array, *moments: Array) -> None:
@@ -67,28 +50,24 @@ def _has(name: str) -> Callable[[], bool]:
     return lambda: hasattr(torch, f"_fused_{name}_")
 
 
-def _fused(name: str, p: Array, g: Array, slots: Arrays, control: Array, **settings: float) -> None:
-    """torch's step in one call. On CUDA it reads rate and step count as float32, whatever p is."""
-    states = [[slot] for slot in slots]
-    if name != "adagrad":
-        settings["amsgrad"] = len(slots) == 3
-        states += [] if settings["amsgrad"] else [[]]
-    # The call takes all strides for those of p.
-    getattr(torch, f"_fused_{name}_")(
-        [p], [g.contiguous()], *states, [control[UPDATES][0]], lr=control[RATE][0], maximize=False, **settings
-    )
-    _flush(control, *slots)
-
-
 def adam_step(
     name: str, xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers
 ) -> None:
-    """torch's step of "adam" or "adamw"; with a third slot that of AMSGrad."""
+    """torch's step of "adam" or "adamw" in one call; with a third slot that of AMSGrad.
+
+    On CUDA it reads rate and step count as float32, whatever p is.
+    """
     beta1, beta2, epsilon, weight_decay = (*settings, 0.0)[:4]
     factors, summands = _advance(beta1, beta2, control.dtype, control.device)
     torch.addcmul(summands, factors, control, out=control)
-    betas = {"beta1": beta1, "beta2": beta2}
-    _fused(name, p, g, slots, control, **betas, weight_decay=weight_decay, eps=epsilon)
+    amsgrad = len(slots) == 3
+    states = [[slot] for slot in slots] if amsgrad else [*([slot] for slot in slots), []]
+    # The call takes all strides for those of p.
+    getattr(torch, f"_fused_{name}_")(
+        [p], [g.contiguous()], *states, [control[UPDATES][0]], lr=control[RATE][0], beta1=beta1, beta2=beta2,
+        weight_decay=weight_decay, eps=epsilon, amsgrad=amsgrad, maximize=False,
+    )  # fmt: skip
+    _flush(control, *slots)
 
 
 def _adams(name: str) -> Iterator[Override]:
@@ -99,13 +78,6 @@ def _adams(name: str) -> Iterator[Override]:
 
 
 STEPS = (*_adams("adam"), *_adams("adamw"))
-
-
-@override("adagrad", devices=("cpu",), available=_has("adagrad"))
-def adagrad_fused(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (epsilon,) = settings
-    control[UPDATES].add_(1.0)
-    _fused("adagrad", p, g, slots, control, lr_decay=0.0, weight_decay=0.0, eps=epsilon)
 
 
 def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:

@@ -1,0 +1,36 @@
+"""Numba's random bits: all rounds of a block of counters in the cache."""
+
+from typing import Any
+
+import numpy as np
+
+from backends.numba.compiling import compiled
+from backends.reference.random import PARITY, ROTATIONS
+
+Array = np.ndarray
+BLOCK = 1024  # counters whose words stay in the cache
+
+
+@compiled
+def _threefry(keys, high, low, out):  # type: ignore[no-untyped-def]
+    a = np.empty(BLOCK, np.uint32)
+    b = np.empty(BLOCK, np.uint32)
+    for start in range(0, out.shape[0], BLOCK):
+        n = min(BLOCK, out.shape[0] - start)
+        for i in range(n):
+            a[i] = np.uint32(high[start + i if high.shape[0] > 1 else 0]) + keys[0]
+            b[i] = np.uint32(low[start + i if low.shape[0] > 1 else 0]) + keys[1]
+        for group in range(5):
+            for r in ROTATIONS[group % 2]:
+                for i in range(n):
+                    a[i] += b[i]
+                    b[i] = ((b[i] << np.uint32(r)) | (b[i] >> np.uint32(32 - r))) ^ a[i]
+            for i in range(n):
+                a[i] += keys[(group + 1) % 3]
+                b[i] += keys[(group + 2) % 3] + np.uint32(group + 1)
+        for i in range(n):
+            out[start + i] = (np.int64(a[i] >> np.uint32(1)) << 32) | np.int64(b[i])
+
+
+def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    _threefry(np.asarray([*key, key[0] ^ key[1] ^ PARITY], np.uint32), high, low, out)
