@@ -142,7 +142,7 @@ class Sequential(Network):
         """The outputs (N, C) as a host NumPy array; x as in ``fit``. Raises InputError: it does not fit."""
         chunk = positive_integer("batch_size", batch_size)
         x = admit_examples(self.backend, "x", x, self.input_shape, self.layers[0].below)
-        return predict(self, x, chunk)
+        return self.backend.to_host(predict(self, x, chunk))
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table: each layer, its output shape and parameters; the total; untrained state."""

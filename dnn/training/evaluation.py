@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Self
 
-import numpy as np
-
 from backends import Array
 from dnn.network import Network
 from dnn.training.totals import Totals
@@ -67,9 +65,9 @@ def evaluate(network: Network, examples: Examples, chunk: int) -> Evaluation:
     return Evaluation(totals.read(examples.size), totals.names)
 
 
-def predict(network: Network, x: Array | Rows, chunk: int) -> np.ndarray:
-    """The outputs (N, C) for admitted examples x (N, *input_shape), on the host."""
-    outputs = np.empty((int(x.shape[0]), network.outputs), dtype=network.backend.dtype_name)
+def predict(network: Network, x: Array | Rows, chunk: int) -> Array:
+    """Return the outputs (N, C) for admitted examples x (N, *input_shape), on the device."""
+    outputs = network.backend.zeros((int(x.shape[0]), network.outputs))
     for start, stop, batch in chunks(network, x, chunk):
-        outputs[start:stop] = network.backend.to_host(network.forward(batch, training=False))
+        outputs[start:stop, ...] = network.forward(batch, training=False)
     return outputs

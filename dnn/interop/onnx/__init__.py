@@ -8,7 +8,7 @@
 >>> from dnn import Dense, Sequential
 >>> model = Sequential([Dense(3, "relu"), Dense(2, "softmax")], input_shape=(4,), backend="numpy")
 >>> [node.op_type for node in to_onnx(model).graph.node]
-['Gemm', 'Relu', 'Gemm', 'Softmax']
+['Gemm', 'Relu', 'Gemm', 'Softmax', 'Identity']
 """
 
 from dnn.interop.onnx.activations import ACTIVATION_NODES

@@ -93,10 +93,6 @@ class Graph:
         self.initializers.append(made)
         return name
 
-    def add_number(self, name: str, value: Any, dtype: str = DTYPE) -> str:
-        """A setting, or an array of such, under this name or one like it."""
-        return self.add_array(self.new_name(name), np.asarray(value, dtype=dtype))
-
     def add_node(self, op: str, inputs: Iterable[str], output: str, attributes: Mapping[str, Any]) -> None:
         self.nodes.append(self.onnx.helper.make_node(op, [*inputs], [output], name=output, **attributes))
 
@@ -116,14 +112,8 @@ class Graph:
         return Value(name, shape)
 
     def end(self, value: Value, name: str) -> None:
-        """Make of what the last layer returns the graph's output, of this name."""
-        made = [node for node in self.nodes if value.name in node.output]
-        if not made:  # it is the graph's input
-            self.add_node("Identity", [value.name], name, {})
-        for node in made:
-            node.output[:], node.name = [name], name
-        for node in self.nodes if made else ():  # whoever takes it too
-            node.input[:] = [name if given == value.name else given for given in node.input]
+        """Make the value the graph's output, under this name."""
+        self.add_node("Identity", [value.name], name, {})
         self.outputs.append(self._info(name, value.shape, DTYPE))
 
     def element_type(self, dtype: str) -> int:
@@ -163,7 +153,8 @@ class Writer:
 
     def constant(self, short: str, value: Any, dtype: str = DTYPE) -> str:
         """The name of a number, or of an array, that is a setting and no parameter."""
-        return self.graph.add_number(f"{self.name}.{short}", value, dtype)
+        name = self.graph.new_name(f"{self.name}.{short}")
+        return self.graph.add_array(name, np.asarray(value, dtype=dtype))
 
     def node(
         self, op: str, *inputs: Value | str, shape: Shape | None = None, first: bool | None = None,

@@ -177,11 +177,9 @@ LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     "LeakyReLU": lambda write, layer, x: write.node("LeakyRelu", x, alpha=layer.slope),
     "ELU": lambda write, layer, x: elu(write, x, layer.alpha),
     "GELU": lambda write, layer, x: write.node("Gelu", x, approximate=layer.approximate),
-    "Dropout": _nothing,
-    "GaussianNoise": _nothing,
-    "RandomTranslation": _nothing,
-    "RandomRotation": _nothing,
-    "RandomElastic": _nothing,
+    **dict.fromkeys(
+        ("Dropout", "GaussianNoise", "RandomTranslation", "RandomRotation", "RandomElastic"), _nothing
+    ),
     "Block": lambda write, layer, x: write_row(write.graph, layer.layers, x, f"{write.name}."),
     "Residual": _parallel,
     "Parallel": _parallel,

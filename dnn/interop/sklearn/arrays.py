@@ -12,12 +12,8 @@ from sklearn.utils._array_api import get_namespace_and_device, move_to
 
 from backends import Array, Backend, InputError, backend_names, get_backend
 from backends.errors import shown
-from dnn.network import Network
-from dnn.training.evaluation import chunks
 from dnn.validation.arrays import dtype_name
-from dnn.validation.arrays import examples as admit_examples
 
-CHUNK = 1000  # examples that go through the network at a time
 NAMES = {"array_api_strict": "strict"}  # of backends whose library is called otherwise
 
 
@@ -53,10 +49,7 @@ def beside(X: Array, array: Array) -> Array:
 
 def handed_out(backend: Backend, array: Array, X: Array) -> Array:
     """An array of the backend on X's side: as it is where X is the backend's own."""
-    if backend.owns(X):
-        return array
-    xp, _, device = get_namespace_and_device(X)
-    return xp.asarray(backend.to_host(array), device=device)
+    return array if backend.owns(X) else beside(X, backend.to_host(array))
 
 
 def rows(array: Array, index: Array) -> Array:
@@ -64,16 +57,6 @@ def rows(array: Array, index: Array) -> Array:
     if array is None or hasattr(array, "tocsr"):
         return None if array is None else array[index]
     return get_namespace_and_device(array)[0].take(array, index, axis=0)
-
-
-def outputs_of(model: Network, X: Array) -> Array:
-    """The network's outputs (n, C) for X (n, features), on the model's device."""
-    backend = model.backend
-    x = admit_examples(backend, "X", X, model.input_shape, model.layers[0].below)
-    out = backend.zeros((int(x.shape[0]), model.outputs))
-    for start, stop, batch in chunks(model, x, CHUNK):
-        out[start:stop, ...] = model.forward(batch, training=False)
-    return out
 
 
 def held_out(X: Array, classes: Array | None, fraction: float, seed: int) -> tuple[Array, Array]:

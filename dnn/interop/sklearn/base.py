@@ -13,10 +13,14 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from backends import Array, InputError
 from dnn.copies import assembled, parts_of
-from dnn.interop.sklearn.arrays import backend_for, held_out, outputs_of, rows
+from dnn.interop.sklearn.arrays import backend_for, held_out, rows
 from dnn.interop.sklearn.labels import is_text
 from dnn.interop.sklearn.training import Examples, Goal, Outcome, build, check_settings, set_goal, train
 from dnn.sequential import Sequential
+from dnn.training.evaluation import predict
+from dnn.validation.arrays import examples
+
+CHUNK = 1000  # examples that go through the network at a time
 
 
 @dataclass(eq=False, repr=False)
@@ -96,9 +100,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             model = build(self, backend, int(X.shape[1]), goal, seed)
         else:
             model = self.model_
-        examples, validation = self._parted(X, targets, weights, goal, seed)
-        set_goal(self, model, goal, examples, incremental)
-        outcome = train(self, model, goal, examples, validation, 1 if incremental else int(self.max_iter))
+        every, validation = self._parted(X, targets, weights, goal, seed)
+        set_goal(self, model, goal, every, incremental)
+        outcome = train(self, model, goal, every, validation, 1 if incremental else int(self.max_iter))
         self._keep(model, goal, outcome, fresh)
         if not (outcome.converged or incremental):
             warnings.warn(
@@ -155,7 +159,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self._require_side(X, method)
         xp, _ = get_namespace(X)
         X = validate_data(self, X, accept_sparse="csr", dtype=[xp.float64, xp.float32], reset=False)
-        return outputs_of(self.model_, X), X
+        model = self.model_
+        x = examples(model.backend, "X", X, model.input_shape, model.layers[0].below)
+        return predict(model, x, CHUNK), X
 
     # ----- what scikit-learn asks
 

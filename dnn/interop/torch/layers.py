@@ -10,14 +10,10 @@ from dnn.interop.torch.twins import (
     LayerTwin,
     Module,
     NoTwin,
+    back,
     back_activation,
-    back_batch_norm,
     back_conv,
-    back_conv1d,
-    back_embedding,
     back_layer_norm,
-    back_plain,
-    back_pool,
     back_reshape,
     border,
     image_module,
@@ -32,9 +28,13 @@ from dnn.layers import (
     ELU,
     GELU,
     AveragePooling2D,
+    BatchNormalization,
     Block,
+    Conv1D,
+    Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
@@ -48,6 +48,7 @@ from dnn.layers import (
 from dnn.layers.augmentation import Augmentation
 
 _VECTOR = (0,)
+_POOL = {"pool_size": "kernel_size", "strides": "stride", "padding": "padding", "ceil_mode": "ceil_mode"}
 _SCALES = {"gamma": ("weight", _VECTOR), "beta": ("bias", _VECTOR)}
 
 LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
@@ -63,7 +64,10 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Embedding": LayerTwin(
         ("Embedding",),
         lambda layer: own_module("Embedding", layer.input_dim, layer.output_dim),
-        back_embedding,
+        back(
+            Embedding, {"input_dim": "num_embeddings", "output_dim": "embedding_dim"},
+            padding_idx=None, max_norm=None,
+        ),
         {"W": ("weight", (0, 1))},
     ),
     "Conv2D": LayerTwin(
@@ -72,7 +76,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
             "Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, border(layer),
             layer.spacing, layer.groups, bias=layer.use_bias,
         ),
-        back_conv,
+        back_conv(Conv2D, "dilation", "groups"),
         {"W": ("weight", (2, 3, 1, 0)), "b": ("bias", _VECTOR)},  # torch's is (n_out, n_in, h, w)
         activated=True,
     ),
@@ -82,7 +86,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
             "Conv1d", layer.input_shape[1], layer.filters, layer.kernel_size, layer.strides,
             border(layer)[1], bias=layer.use_bias,
         ),
-        back_conv1d,
+        back_conv(Conv1D, groups=1, dilation=(1,)),
         {"W": ("weight", (2, 1, 0)), "b": ("bias", _VECTOR)},  # torch's is (n_out, n_in, k)
         activated=True,
     ),
@@ -91,7 +95,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         lambda layer: image_module(
             "MaxPool2d", layer.size, layer.strides, pool_border(layer), ceil_mode=layer.ceil_mode
         ),
-        back_pool(MaxPooling2D, dilation=1),
+        back(MaxPooling2D, _POOL, dilation=1),
     ),
     "AveragePooling2D": LayerTwin(
         ("AvgPool2d",),
@@ -99,18 +103,18 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
             "AvgPool2d", layer.size, layer.strides, pool_border(layer), layer.ceil_mode,
             layer.count_include_pad,
         ),
-        back_pool(AveragePooling2D, divisor_override=None),
+        back(AveragePooling2D, _POOL | {"count_include_pad": "count_include_pad"}, divisor_override=None),
     ),
     "GlobalAveragePooling2D": LayerTwin(
-        ("GlobalAverage",), lambda layer: own_module("GlobalAverage"), back_plain(GlobalAveragePooling2D)
+        ("GlobalAverage",), lambda layer: own_module("GlobalAverage"), back(GlobalAveragePooling2D)
     ),
     "GlobalMaxPooling2D": LayerTwin(
-        ("GlobalMax",), lambda layer: own_module("GlobalMax"), back_plain(GlobalMaxPooling2D)
+        ("GlobalMax",), lambda layer: own_module("GlobalMax"), back(GlobalMaxPooling2D)
     ),
     "BatchNormalization": LayerTwin(
         ("BatchNorm1d", "BatchNorm2d"),
         make_batch_norm,
-        back_batch_norm,
+        back(BatchNormalization, {"momentum": "momentum", "epsilon": "eps"}, track_running_stats=True),
         _SCALES,
         {"running_mean": ("running_mean", _VECTOR), "running_variance": ("running_var", _VECTOR)},
     ),
@@ -123,16 +127,16 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Dropout": LayerTwin(
         ("Dropout",),
         lambda layer: nn_module("Dropout", layer.rate),
-        lambda module, activation, name: Dropout(module.p, name=name),
+        back(Dropout, {"rate": "p"}),
     ),
     "Flatten": LayerTwin(
-        ("Flatten",), lambda layer: nn_module("Flatten"), back_plain(Flatten, start_dim=1, end_dim=-1)
+        ("Flatten",), lambda layer: nn_module("Flatten"), back(Flatten, start_dim=1, end_dim=-1)
     ),
     "Reshape": LayerTwin(("Unflatten",), make_reshape, back_reshape),
     "Rescaling": LayerTwin(
         ("Scale",),
         lambda layer: own_module("Scale", layer.scale, layer.offset),
-        lambda module, activation, name: Rescaling(module.scale, module.offset, name=name),
+        back(Rescaling, {"scale": "scale", "offset": "offset"}),
     ),
     "Activation": LayerTwin(
         ("Identity",), lambda layer: activation_module(layer.activation), back_activation
@@ -141,23 +145,23 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "LeakyReLU": LayerTwin(
         ("LeakyReLU",),
         lambda layer: nn_module("LeakyReLU", layer.slope),
-        lambda module, activation, name: LeakyReLU(module.negative_slope, name=name),
+        back(LeakyReLU, {"slope": "negative_slope"}),
     ),
     "ELU": LayerTwin(
         ("ELU",),
         lambda layer: nn_module("ELU", layer.alpha),
-        lambda module, activation, name: ELU(module.alpha, name=name),
+        back(ELU, {"alpha": "alpha"}),
     ),
     "GELU": LayerTwin(
         ("GELU",),
         lambda layer: nn_module("GELU", approximate=layer.approximate),
-        lambda module, activation, name: GELU(module.approximate, name=name),
+        back(GELU, {"approximate": "approximate"}),
     ),
     # Made empty; ``dnn.interop.torch.convert`` puts in what is within.
     "Block": LayerTwin(
         ("Sequential",),
         lambda layer: nn_module("Sequential"),
-        lambda module, activation, name: Block(module.inner, name=name),
+        back(Block, {"layers": "inner"}),
     ),
     "Residual": LayerTwin(
         ("Residual",),
@@ -167,7 +171,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Parallel": LayerTwin(
         ("Parallel",),
         lambda layer: own_module("Parallel", layer.merge),
-        lambda module, activation, name: Parallel(module.inner, merge=module.merge, name=name),
+        back(Parallel, {"branches": "inner", "merge": "merge"}),
     ),
     # Random in training alone: what the network predicts does not change without them.
     "Augmentation": LayerTwin(("Identity",), lambda layer: nn_module("Identity"), back_activation),

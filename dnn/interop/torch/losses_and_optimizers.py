@@ -11,7 +11,7 @@ from dnn.interop.torch.twins import NoTwin
 from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.settings import require_bool, require_kind
+from dnn.validation.settings import require_kind
 
 if TYPE_CHECKING:
     import torch
@@ -121,14 +121,8 @@ def torch_loss(loss: str | Loss) -> Callable[[torch.Tensor, torch.Tensor], torch
     return with_rows
 
 
-def torch_optimizer(
-    optimizer: str | Optimizer, module: torch.nn.Module, fused: bool = False
-) -> torch.optim.Optimizer:
+def torch_optimizer(optimizer: str | Optimizer, module: torch.nn.Module) -> torch.optim.Optimizer:
     """The torch.optim optimizer with our settings, over the module's parameters.
-
-    Args:
-        fused: torch's one-kernel implementation: faster, but the code that our torch backend's Adam
-            uses too, hence not the default where independence counts.
 
     Raises NoTwin: OPTIMIZER_TWINS has no entry for the optimizer.
     """
@@ -138,8 +132,6 @@ def torch_optimizer(
     require_kind("module", module, torch.nn.Module)
     twin = _find_twin("optimizer", optimizer.name, OPTIMIZER_TWINS)
     arguments = {"lr": rate_table(optimizer)[0], **twin.arguments(optimizer)}
-    if require_bool("fused", fused):
-        arguments["fused"] = True
     made: torch.optim.Optimizer = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
     if optimizer.clip_norm is not None or optimizer.clip_value is not None:
         made.register_step_pre_hook(_clipping(optimizer, module))

@@ -5,18 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backends import InputError
-from dnn.layers import (
-    Activation,
-    AveragePooling2D,
-    BatchNormalization,
-    Conv1D,
-    Conv2D,
-    Embedding,
-    Layer,
-    LayerNormalization,
-    MaxPooling2D,
-    Reshape,
-)
+from dnn.layers import Activation, Conv1D, Conv2D, Layer, LayerNormalization, Reshape
 
 Module = Any  # torch.nn.Module
 Tensors = Mapping[str, tuple[str, tuple[int, ...]]]
@@ -107,45 +96,40 @@ def require_same(module: Module, **expected: Any) -> None:
             raise NoTwin(f"module {module} has {name}={getattr(module, name)!r}, expected {value!r}")
 
 
-def back_embedding(module: Module, activation: str, name: str) -> Layer:
-    require_same(module, padding_idx=None, max_norm=None)
-    return Embedding(module.num_embeddings, module.embedding_dim, name=name)
+def back(
+    layer_class: type[Layer], settings: Mapping[str, str] | None = None, **expected: Any
+) -> Callable[..., Layer]:
+    """Return a function (module, activation, name) that makes our layer.
 
+    Args:
+        settings: our argument -> the module's attribute that holds it.
+        expected: attributes that the module must have.
+    """
 
-def back_conv(module: Module, activation: str, name: str) -> Layer:
-    require_same(module, padding_mode="zeros")
-    return Conv2D(
-        module.out_channels, module.kernel_size, activation,
-        strides=module.stride, padding=module.padding, dilation=module.dilation, groups=module.groups,
-        use_bias=module.bias is not None, name=name,
-    )  # fmt: skip
-
-
-def back_conv1d(module: Module, activation: str, name: str) -> Layer:
-    require_same(module, groups=1, dilation=(1,), padding_mode="zeros")
-    (size,) = module.kernel_size
-    (stride,) = module.stride
-    padding = module.padding if isinstance(module.padding, str) else module.padding[0]
-    return Conv1D(
-        module.out_channels, size, activation, strides=stride, padding=padding,
-        use_bias=module.bias is not None, name=name,
-    )  # fmt: skip
-
-
-def back_pool(layer_class: type[MaxPooling2D | AveragePooling2D], **expected: Any) -> Callable[..., Layer]:
-    def back(module: Module, activation: str, name: str) -> Layer:
+    def make(module: Module, activation: str, name: str) -> Layer:
         require_same(module, **expected)
-        options = {n: getattr(module, n) for n in ("ceil_mode", "count_include_pad") if hasattr(module, n)}
-        return layer_class(
-            module.kernel_size, strides=module.stride, padding=module.padding, name=name, **options
+        given = {ours: getattr(module, theirs) for ours, theirs in (settings or {}).items()}
+        return layer_class(name=name, **given)
+
+    return make
+
+
+def back_conv(layer_class: type[Conv1D | Conv2D], *more: str, **expected: Any) -> Callable[..., Layer]:
+    """As ``back``; ``more``: settings that have the same name in torch."""
+
+    def make(module: Module, activation: str, name: str) -> Layer:
+        require_same(module, padding_mode="zeros", **expected)
+        size, strides, padding = (
+            value[0] if len(value) == 1 else value
+            for value in (module.kernel_size, module.stride, module.padding)
         )
+        options = {option: getattr(module, option) for option in more}
+        return layer_class(
+            module.out_channels, size, activation, strides=strides, padding=padding,
+            use_bias=module.bias is not None, name=name, **options,
+        )  # fmt: skip
 
-    return back
-
-
-def back_batch_norm(module: Module, activation: str, name: str) -> Layer:
-    require_same(module, track_running_stats=True)
-    return BatchNormalization(momentum=module.momentum, epsilon=module.eps, name=name)
+    return make
 
 
 def back_layer_norm(module: Module, activation: str, name: str) -> Layer:
@@ -161,11 +145,3 @@ def back_activation(module: Module, activation: str, name: str) -> Layer:
 def back_reshape(module: Module, activation: str, name: str) -> Layer:
     require_same(module, dim=1)
     return Reshape(tuple(module.unflattened_size), name=name)
-
-
-def back_plain(layer_class: type[Layer], **expected: Any) -> Callable[..., Layer]:
-    def back(module: Module, activation: str, name: str) -> Layer:
-        require_same(module, **expected)
-        return layer_class(name=name)
-
-    return back

@@ -134,5 +134,6 @@ def test_a_backend_by_name_works_beside_the_library_of_X():
     assert isinstance(fitted.model_.parameters.values, torch.Tensor)
     assert fitted.model_.backend.dtype_name == "float32"
     assert isinstance(fitted.predict(X), np.ndarray)
+    assert isinstance(fitted.predict_proba(X), np.ndarray)
     other = DNNClassifier(8, max_iter=2, backend="numpy").fit(torch.asarray(X), torch.asarray(y))
     assert isinstance(other.predict_proba(torch.asarray(X)), torch.Tensor)
