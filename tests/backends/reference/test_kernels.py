@@ -1,11 +1,11 @@
-"""The references, which define what is correct, against SciPy, PyTorch and known answers, in float64.
+"""The references, which define what is correct, against PyTorch and known answers, in float64.
 
-Those of convolution, pooling, normalisation and noise are in test_layer_kernels.py.
+Those of convolution, pooling, normalisation and noise are in test_layer_kernels.py; activations, dense layers
+and optimizers are compared in tests/dnn/test_outsiders.py.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import array_api_compat.numpy as npx
@@ -23,42 +23,6 @@ F = torch.nn.functional
 
 def run(name: str, *args: Any) -> None:
     KERNELS[name].function(npx, *args)
-
-
-# By formulas that are not torch's; and torch's where it has the function by another name or with settings.
-EXPECTED = {
-    "linear": lambda z: z,
-    "sigmoid": scipy.special.expit,
-    "tanh": np.tanh,
-    "relu": lambda z: np.clip(z, 0, None),
-    "softmax": lambda z: scipy.special.softmax(z, axis=-1),
-    "leaky_relu": lambda z: np.where(z > 0, z, z / 100),
-    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
-    "gelu": lambda z: z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))) / 2,
-    "softplus": lambda z: np.logaddexp(0, z),
-}
-TORCH = {
-    "linear": lambda t: t * 1.0,
-    "softmax": lambda t: torch.softmax(t, -1),
-    "gelu": partial(F.gelu, approximate="tanh"),
-    "softplus": partial(F.softplus, threshold=40.0),
-}
-
-
-@pytest.mark.parametrize("kind", ACTIVATIONS)
-def test_reference_activation(kind):
-    z = np.random.default_rng(1).normal(size=(7, 5)) * 10
-    y, dz = np.empty_like(z), np.empty_like(z)
-    run("activation", kind, z, y)
-    if kind in EXPECTED:
-        assert_close(y, EXPECTED[kind](z), TIGHT)
-    dy = np.random.default_rng(2).normal(size=z.shape)
-    run("activation_backward", kind, dy, z, y, dz)
-    leaf = T(z).requires_grad_()
-    expected = TORCH.get(kind, getattr(torch, kind, getattr(F, kind, None)))(leaf)
-    expected.backward(T(dy))
-    assert_close(y, expected.detach().numpy(), TIGHT)
-    assert_close(dz, leaf.grad.numpy(), TIGHT)
 
 
 def test_what_is_said_of_an_activation_is_so():
@@ -83,22 +47,6 @@ def test_reference_edges():
     far = np.asarray([[-800.0, -700.0, 800.0, -np.inf, np.inf]])
     run("activation", "sigmoid", far, out)
     np.testing.assert_allclose(out, scipy.special.expit(far), rtol=1e-13)
-
-
-def test_reference_dense():
-    rng = np.random.default_rng(3)
-    x, W, b, dy = (rng.normal(size=s) for s in ((7, 5), (5, 4), (4,), (7, 4)))
-    y, dz = np.empty((7, 4)), np.empty((7, 4))
-    dW, db, dx = np.empty_like(W), np.empty_like(b), np.empty_like(x)
-    run("dense", "tanh", x, W, b, y)
-    run("dense_backward", "tanh", dy, x, y, W, dz, (dW, db, dx))
-    leaves = [T(a).requires_grad_() for a in (x, W, b)]
-    pre = F.linear(leaves[0], leaves[1].T, leaves[2])
-    expected = torch.tanh(pre)
-    expected.backward(T(dy))
-    assert_close(y, expected.detach().numpy(), TIGHT)
-    for actual, leaf in zip((dx, dW, db), leaves, strict=True):
-        assert_close(actual, leaf.grad.numpy(), TIGHT)
 
 
 TORCH_LOSSES = {
@@ -161,47 +109,6 @@ def test_reference_cross_entropy_of_an_impossible_class():
         )
     assert losses.tolist() == [0.0]
     assert gradient.tolist() == [[0.0, 0.0]]
-
-
-OPTIMIZERS = {
-    "sgd": ("sgd", 1, (0.0, False), torch.optim.SGD, {}),
-    "momentum": ("sgd", 1, (0.9, False), torch.optim.SGD, {"momentum": 0.9}),
-    "nesterov": ("sgd", 1, (0.9, True), torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
-    "adam": ("adam", 2, (0.8, 0.99, 1e-3), torch.optim.Adam, {"betas": (0.8, 0.99), "eps": 1e-3}),
-    "adamw": (
-        "adamw", 2, (0.8, 0.99, 1e-3, 0.3), torch.optim.AdamW,
-        {"betas": (0.8, 0.99), "eps": 1e-3, "weight_decay": 0.3},
-    ),
-    "adagrad": ("adagrad", 1, (1e-3,), torch.optim.Adagrad, {"eps": 1e-3}),
-    "rmsprop": ("rmsprop", 2, (0.9, 1e-3, 0.0), torch.optim.RMSprop, {"alpha": 0.9, "eps": 1e-3}),
-    "rmsprop momentum": (
-        "rmsprop", 2, (0.9, 1e-3, 0.7), torch.optim.RMSprop, {"alpha": 0.9, "eps": 1e-3, "momentum": 0.7},
-    ),
-    "rmsprop centered": (
-        "rmsprop_centered", 3, (0.9, 1e-3, 0.7), torch.optim.RMSprop,
-        {"alpha": 0.9, "eps": 1e-3, "momentum": 0.7, "centered": True},
-    ),
-    "adam amsgrad": ("adam_amsgrad", 3, (0.8, 0.9, 1e-3), torch.optim.Adam,
-                     {"betas": (0.8, 0.9), "eps": 1e-3, "amsgrad": True}),
-    "adamw amsgrad": ("adamw_amsgrad", 3, (0.8, 0.9, 1e-3, 0.3), torch.optim.AdamW,
-                      {"betas": (0.8, 0.9), "eps": 1e-3, "amsgrad": True, "weight_decay": 0.3}),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "slots", "settings", "oracle", "options"), list(OPTIMIZERS.values()))
-def test_reference_optimizer(name, slots, settings, oracle, options):
-    rng = np.random.default_rng(6)
-    p, control = rng.normal(size=9), np.asarray([0.05, 0.0, 0.0, 0.0])
-    states = [np.zeros(9) for _ in range(slots)]
-    leaf = T(p).requires_grad_()
-    other = oracle([leaf], lr=0.05, **options)
-    for _ in range(8):
-        g = rng.normal(size=9)
-        leaf.grad = T(g)
-        other.step()
-        run(name, p, g, tuple(states), control, settings)
-        assert_close(p, leaf.detach().numpy(), TIGHT)
-    assert control[3] == 8
 
 
 def test_reference_penalty():

@@ -6,12 +6,9 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from helpers import same_bits, small_data, weights
 
-import dnn.interop.torch as twin
 from backends import InputError, get_backend
-from dnn import ELU, GELU, Activation, Dense, LeakyReLU, Sequential
-from dnn.checkpoints import load_model
+from dnn import ELU, GELU, Activation, LeakyReLU
 
 NAMED = {"leaky_relu": LeakyReLU, "elu": ELU, "gelu": GELU}
 SETTINGS = [
@@ -99,37 +96,3 @@ def test_exact_gelu_far_out():
 def test_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
-
-
-def test_a_network_with_them_trains_is_saved_and_goes_to_torch_and_back(backend, tmp_path):
-    x, y = small_data()
-    layers = [Dense(8), LeakyReLU(0.2), Dense(8), ELU(0.5), Dense(8), GELU("none"), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(6,), backend=backend, seed=1)
-    model.compile()
-    loss = model.fit(x, y, batch_size=8, epochs=20).history["loss"]
-    assert loss[-1] < 0.8 * loss[0]
-    model.save(tmp_path / "m.safetensors")
-    loaded = load_model(tmp_path / "m.safetensors", backend)
-    again = twin.from_torch(twin.to_torch(model, logits=False), backend)
-    for other in (loaded, again):
-        assert [layer.config() | {"initializer": ""} for layer in other.layers] == [
-            layer.config() | {"initializer": ""} for layer in model.layers
-        ]
-        assert same_bits(weights(other), weights(model))
-        assert same_bits(other.predict(x), model.predict(x))
-
-
-def test_a_torch_module_with_settings_comes_in():
-    nn = torch.nn
-    modules = [nn.Linear(4, 5), nn.LeakyReLU(0.2), nn.Linear(5, 5), nn.GELU(), nn.Linear(5, 5),
-               nn.ELU(), nn.Linear(5, 2)]  # fmt: skip
-    module = nn.Sequential(*modules).double()
-    model = twin.from_torch(module, get_backend("numpy", dtype="float64"))
-    kinds = [Dense, LeakyReLU, Dense, GELU, Dense, Dense]
-    assert [type(layer) for layer in model.layers] == kinds
-    assert (model.layers[1].slope, model.layers[3].approximate, model.layers[4].activation) == (
-        0.2, "none", "elu",
-    )  # fmt: skip
-    x = np.random.default_rng(1).normal(size=(6, 4))
-    with torch.no_grad():
-        np.testing.assert_allclose(model.predict(x), module(torch.tensor(x)).numpy(), rtol=1e-12)

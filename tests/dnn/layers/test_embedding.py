@@ -7,7 +7,6 @@ from helpers import assert_close, same_bits, weights
 
 from backends import InputError, get_backend
 from dnn import SGD, Conv1D, Dense, Dropout, Embedding, Flatten, Parallel, Sequential
-from dnn.checkpoints import load_model
 from dnn.interop import torch as twin
 
 WORDS, LONG = 300, 7  # more than uint8 holds, and than the reference adds up at a time
@@ -73,19 +72,6 @@ def test_numbers_mean_themselves_in_every_dtype(make_backend, backend_id, dtype)
     assert same_bits(weights(model), weights(usual))
     assert same_bits(model.predict(x.astype(dtype)), usual.predict(x))
     assert same_bits(model.predict(x.tolist()), usual.predict(x))
-
-
-def test_it_is_saved_and_loaded_and_frozen(tmp_path):
-    x, y = sentences()
-    layers = [Embedding(WORDS, 5, trainable=False), Flatten(), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(LONG,), backend=get_backend("numpy"))
-    model.compile()
-    before = model.parameters.to_host()["embedding_1.W"]
-    model.fit(x, y, batch_size=8)
-    assert same_bits(model.parameters.to_host()["embedding_1.W"], before)
-    model.save(tmp_path / "model.safetensors")
-    again = load_model(tmp_path / "model.safetensors", model.backend)
-    assert same_bits(again.predict(x), model.predict(x))
 
 
 def test_a_file_on_the_disk_is_read(tmp_path):

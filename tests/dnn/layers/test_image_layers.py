@@ -23,7 +23,6 @@ from dnn import (
     Reshape,
     Sequential,
 )
-from dnn.checkpoints import load_model, save_model
 from dnn.layers import LAYERS
 from dnn.training.loop import Batches
 from dnn.training.step import gradients
@@ -163,19 +162,6 @@ def test_a_convolutional_network_learns_the_digits(make_backend, backend_id, dig
     assert history.history["val_accuracy"][-1] > 0.7
 
 
-def test_it_agrees_between_backends(make_backend, digits):
-    """The same masks and the same batches: after a few updates in float64 the same weights."""
-    x, y = digits[0][:60].astype(np.float64), digits[1][:60]
-    results = []
-    for backend_id in ("numpy", "torch", "strict"):
-        model = small_network(make_backend(backend_id, "float64"), seed=4)
-        model.compile(optimizer=SGD(0.1))  # Adam divides rounding noise by itself
-        model.fit(x, y, batch_size=16)
-        results.append(weights(model))
-    for other in results[1:]:
-        assert_close(other, results[0], 1e-12)
-
-
 def test_the_last_shorter_batch_is_like_any_other(backend, digits):
     """Views of the larger buffers give what buffers of their own give."""
     x, y = digits[0][:23], digits[1][:23]
@@ -252,61 +238,6 @@ def test_summary_lists_images_and_state(capsys):
     assert "max_pooling2d_1 (MaxPooling2D)" in lines[3]
     assert lines[-2].split() == ["total", f"{model.parameters.count:,}"]
     assert lines[-1].split()[-1] == "17"  # running mean and variance of 8 channels, one step of dropout
-
-
-def test_checkpoints_hold_weights_and_state(tmp_path, backend, digits):
-    x, y = digits[0][:100], digits[1][:100]
-    model = small_network(get_backend("numpy"))
-    model.fit(x, y, batch_size=20)
-    save_model(model, tmp_path / "model.safetensors")
-    loaded = load_model(tmp_path / "model.safetensors", backend)
-    before, after = model.parameters.to_host(), loaded.parameters.to_host()
-    assert before.keys() == after.keys()
-    assert all(same_bits(before[name], after[name]) for name in before)
-    assert before["dropout_1.step"].tolist() == [5]
-    assert np.any(before["batch_normalization_1.running_mean"] != 0)
-    assert loaded.config() == model.config()
-    np.testing.assert_allclose(loaded.predict(x), model.predict(x), rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
-def test_gradients_by_central_differences(make_backend, backend_id, digits):
-    """Through a whole network in training, batch statistics and a fixed mask included."""
-    backend = make_backend(backend_id, "float64")
-    layers = [
-        Reshape((8, 8, 1)),
-        Conv2D(3, 3, "softplus", strides=2, padding="same"),
-        BatchNormalization(),
-        MaxPooling2D(2),
-        Dropout(0.2),
-        Conv2D(4, 2, "gelu"),
-        Flatten(),
-        Dense(10, "softmax"),
-    ]
-    model = Sequential(layers, input_shape=(64,), backend=backend, seed=1)
-    model.compile()
-    x, y = backend.from_host(digits[0][:7].astype(np.float64)), backend.from_host(digits[1][:7].copy())
-    model.reserve(7, training=True)
-    rng = np.random.default_rng(6)
-    start = model.parameters.to_host()
-    names = list(model.parameters.shapes)
-    for name in names:
-        start[name] = start[name] + 0.1 * rng.normal(size=start[name].shape)
-
-    def goal(values):
-        model.parameters.load({**start, **values})  # the state too, so that the mask is the same
-        losses = gradients(model, x, y)
-        return float(np.mean(backend.to_host(losses)))
-
-    goal({})
-    gradient = {name: backend.to_host(model.parameters.gradient[name]).copy() for name in names}
-    h = 1e-5
-    for _ in range(3):
-        d = {name: rng.normal(size=start[name].shape) for name in names}
-        up, down = (goal({name: start[name] + s * h * d[name] for name in names}) for s in (1, -1))
-        slope = sum(float(np.sum(gradient[n] * d[n])) for n in names)
-        scale = sum(float(np.sum(np.abs(gradient[n] * d[n]))) for n in names)
-        assert abs((up - down) / (2 * h) - slope) <= 1e-7 * scale
 
 
 def test_a_step_reads_nothing_back(monkeypatch, make_backend, digits):

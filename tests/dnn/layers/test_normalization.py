@@ -39,16 +39,6 @@ def test_running_averages_are_torchs(backend, shape):
     assert all(same_bits(backend.to_host(v), before[k]) for k, v in layer.state.items())
 
 
-def test_evaluation_takes_the_running_averages_and_one_example(backend):
-    x, y = small_data()
-    layers = [Dense(8), BatchNormalization(), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(6,), backend=backend)
-    model.compile()
-    model.fit(x, y, batch_size=10, epochs=2)
-    whole, single = model.predict(x), model.predict(x, batch_size=1)
-    assert_close(single, whole, 64 * EPS)
-
-
 def test_a_training_batch_of_one_is_refused_before_anything_changes():
     x, y = small_data(21)
     layers = [Dense(8), BatchNormalization(name="norm"), Dense(3, "softmax")]

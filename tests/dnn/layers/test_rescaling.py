@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from helpers import assert_close, same_bits, weights
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn import SGD, Dense, Rescaling, Sequential
-from dnn.checkpoints import load_model
 
 EPS = float(np.finfo(np.float32).eps)
 SCALE = np.float32(1 / 255)
@@ -83,31 +82,8 @@ def test_alone_it_is_a_network(backend):
     assert same_bits(model.predict(pixels()[0]), pixels()[0].astype("f4") * 2)
 
 
-def test_it_is_saved_with_the_model(backend, tmp_path):
-    x, _ = pixels()
-    model = model_on(backend, Rescaling(1 / 255, name="shares"))
-    model.save(tmp_path / "m.safetensors")
-    loaded = load_model(tmp_path / "m.safetensors", backend)
-    expected = {"name": "shares", "scale": 1 / 255, "offset": 0.0, "trainable": True}
-    assert loaded.layers[0].config() == expected
-    assert same_bits(loaded.predict(x), model.predict(x))
-
-
 @pytest.mark.parametrize("wrong", ["x", None, float("nan"), float("inf"), True])
 @pytest.mark.parametrize("name", ["scale", "offset"])
 def test_refused(name, wrong):
     with pytest.raises(InputError, match=rf"{name} is .*expected a finite number$"):
         Rescaling(**{"scale": 1.0, name: wrong})
-
-
-def test_a_twin_in_torch_takes_pixels():
-    torch = pytest.importorskip("torch")
-    from dnn.interop.torch import from_torch, to_torch
-
-    x, _ = pixels()
-    model = model_on(get_backend("numpy"), Rescaling(1 / 255), Rescaling(2.0, -1.0))
-    twin = to_torch(model, logits=False)
-    found = twin(torch.tensor(x.astype("f4"))).detach().numpy()
-    assert_close(found, model.predict(x), 64 * EPS)
-    back = from_torch(twin, input_shape=(6,), backend=get_backend("numpy"))
-    assert_close(back.predict(x), model.predict(x), 16 * EPS)

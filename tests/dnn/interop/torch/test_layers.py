@@ -9,8 +9,9 @@ from helpers import others_slow
 
 import dnn.interop.torch as twin
 from backends import get_backend
-from backends.reference import ACTIVATIONS
 from dnn import (
+    ELU,
+    GELU,
     SGD,
     Activation,
     AveragePooling2D,
@@ -23,7 +24,9 @@ from dnn import (
     GaussianNoise,
     GlobalMaxPooling2D,
     LayerNormalization,
+    LeakyReLU,
     MaxPooling2D,
+    Rescaling,
     Reshape,
     Sequential,
 )
@@ -198,18 +201,17 @@ def test_a_preset_predicts_the_same_in_torch(preset):
     assert np.array_equal(again.predict(x), model.predict(x))
 
 
-def test_a_last_activation_layer_that_was_left_out_comes_back():
+@pytest.mark.parametrize("logits", [True, None])
+def test_a_last_activation_layer_that_was_left_out_comes_back(logits):
+    """With None the loss decides."""
     layers = [Dense(3), BatchNormalization(), Activation("softmax")]
     model = Sequential(layers, input_shape=(4,), backend=get_backend("numpy"))
-    again = twin.from_torch(twin.to_torch(model, logits=True), model.backend)
+    model.compile()
+    module = twin.to_torch(model, logits=logits)
+    assert (len(module), module.left_out) == (2, "softmax")
+    again = twin.from_torch(module, model.backend)
     assert [type(layer) for layer in again.layers] == [type(layer) for layer in layers]
     assert again.layers[-1].activation == "softmax"
-
-
-@pytest.mark.skipif("silu" not in ACTIVATIONS, reason="there is no activation silu")
-def test_silu_comes_in():
-    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.SiLU(), torch.nn.Linear(4, 2))
-    assert twin.from_torch(module, get_backend("numpy")).layers[0].activation == "silu"
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
@@ -237,6 +239,10 @@ def test_sequences_and_layers_without_bias_come_back_bit_by_bit(use_bias):
         AveragePooling2D(3, strides=2, padding=1, ceil_mode=True, count_include_pad=True),
         GlobalMaxPooling2D(),
         Conv2D(4, 3, dilation=(1, 2)),
+        LeakyReLU(0.2),
+        ELU(0.5),
+        GELU("none"),
+        Rescaling(2.0, -1.0),
     ],
 )
 def test_options_come_back(layer):
@@ -252,14 +258,6 @@ def test_an_activation_layer_is_not_swallowed_by_the_dense_before():
     again = twin.from_torch(twin.to_torch(model), model.backend)
     assert [type(layer) for layer in again.layers] == [Dense, Activation, Dense]
     assert [layer.activation for layer in again.layers] == ["linear", "relu", "tanh"]
-
-
-def test_a_last_activation_layer_is_left_out_for_the_loss():
-    model = Sequential([Dense(3), Activation("softmax")], input_shape=(4,), backend=get_backend("numpy"))
-    model.compile()
-    module = twin.to_torch(model)
-    assert len(module) == 1
-    assert module.left_out == "softmax"
 
 
 @pytest.mark.parametrize(
