@@ -22,9 +22,8 @@ import dnn.training.runners
 from backends.numba import team as teams
 from backends.numpy import blas
 from backends.numpy.thread_count import ThreadCount
-from dnn import Dense, EarlyStopping, Sequential
+from dnn import Dense, Sequential
 from dnn.layers import Flatten, Rescaling
-from dnn.losses import CategoricalCrossentropy
 from dnn.optimizers import SGD, Adam, AdamW
 from dnn.optimizers.schedules import CosineDecay
 from dnn.training.callback import Callback
@@ -220,39 +219,15 @@ def test_a_layer_that_is_frozen_on_the_way_stays_as_it_is(workers):
         assert_close(plan[what], layers[what], 3e-6, what)
 
 
-OTHERS = [
-    {"optimizer": SGD(0.1)}, {"optimizer": Adam(clip_norm=1.0)}, {"optimizer": Adam(clip_value=1.0)},
-    {"optimizer": Adam(amsgrad=True)}, {"l2": 0.1}, {"loss": CategoricalCrossentropy(label_smoothing=0.1)},
-    {"loss": CategoricalCrossentropy(ignore_index=3)}, {"loss": "mean_squared_error"},
-    {"metrics": ["mean_squared_error"]},
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("changed", OTHERS, ids=lambda changed: "-".join(map(str, changed)))
-def test_what_is_no_plan_goes_layer_by_layer(changed):
-    model = Sequential([Dense(7), Dense(5, "softmax")], input_shape=(60,), backend=get_backend("numba"))
-    seen, original = [], dnn.training.runners.plan_updates
-    dnn.training.runners.plan_updates = lambda *step: seen.append(original(*step)) or seen[-1]
-    try:
-        model.compile(**changed)
-        model.fit(DENSE, LABELS, batch_size=23, epochs=1)
-        assert seen == [None]
-        model.compile()
-        model.fit(DENSE, LABELS, batch_size=23, epochs=1, class_weight={0: 2.0})
-        assert seen == [None, None]
-        model.fit(DENSE, LABELS, batch_size=23, epochs=1, callbacks=[EarlyStopping("loss")])
-        assert seen[-1] is not None
-    finally:
-        dnn.training.runners.plan_updates = original
-
-
 def test_what_the_workers_cannot_read_goes_layer_by_layer():
-    """A matrix that is compressed and yet full, numbers of 64 bits, another activation."""
+    """A matrix that is compressed and yet full, numbers of 64 bits, another activation or optimizer."""
     layers, x, *rest = CASES["one layer"]
     found, seen = trained((layers, scipy.sparse.csr_matrix(x), *rest))
     assert seen == [False, False]
     assert_close(found["values"], trained(CASES["one layer"], whole=False)[0]["values"], 3e-6)
     assert not any(trained(([Dense(3, "tanh"), *layers], x, *rest))[1])
+    for optimizer in (SGD(0.1), Adam(amsgrad=True)):
+        assert not any(trained((layers, x, optimizer, rest[1]))[1])
     doubles = get_backend("numba", dtype="float64")
     assert not any(planned_runs.trained(CASES["bytes"], doubles, True, LABELS)[1])
 

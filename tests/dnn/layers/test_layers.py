@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from helpers import assert_close, assert_same_training, same_bits, small_data
+from helpers import assert_same_training, small_data
 
 from backends import InputError, get_backend
 from dnn import Activation, Dense, Sequential
@@ -109,40 +109,6 @@ def test_what_stands_first_passes_no_gradient_back():
         layer.forward(numpy.zeros((3, *shape)), training=True)
         dx = layer.backward(numpy.zeros((3, *layer.output_shape)))
         assert (dx is None) == first, (type(layer), trainable)
-
-
-def test_forward_and_logits(backend):
-    layer = Dense(3, "sigmoid")
-    model = Sequential([layer], input_shape=(4,), backend=backend)
-    rng = np.random.default_rng(0)
-    x, W, b = (rng.normal(size=s).astype(np.float32) for s in ((5, 4), (4, 3), (3,)))
-    model.parameters.load({"dense_1.W": W, "dense_1.b": b})
-    model.reserve(5, training=False)
-    z = x.astype(np.float64) @ W + b
-    there = backend.from_host(x)
-    bound = 1e-6  # a few float32 roundings
-    logits = backend.to_host(layer.forward_logits(there, training=False)).astype(np.float64)
-    assert_close(logits, z, bound)
-    y = backend.to_host(layer.forward(there, training=False)).astype(np.float64)
-    assert_close(y, 1 / (1 + np.exp(-z)), bound)
-
-
-@pytest.mark.parametrize("kind", ["gelu", "softplus", "elu", "leaky_relu"])
-def test_an_activation_apart_is_the_layer_of_its_own(backend, kind):
-    """Where the dense kernel does not take the activation in, Dense is Dense and Activation."""
-    rng = np.random.default_rng(0)
-    x, dy = (rng.normal(size=(5, n)).astype(np.float32) for n in (4, 3))
-    values = {"dense_1.W": rng.normal(size=(4, 3)), "dense_1.b": rng.normal(size=3)}
-    found = []
-    for layers in ([Dense(3, kind)], [Dense(3), Activation(kind)]):
-        model = Sequential(layers, input_shape=(4,), backend=backend)
-        model.parameters.load({k: v.astype(np.float32) for k, v in values.items()})
-        model.reserve(5, training=True)
-        y = backend.to_host(model.forward(backend.from_host(x), training=True)).copy()
-        model.backward(backend.from_host(dy.copy()))
-        found.append((y, backend.to_host(model.parameters.gradients).copy()))
-    assert same_bits(found[0][0], found[1][0])
-    assert same_bits(found[0][1], found[1][1])
 
 
 def test_the_softmax_of_an_activation_layer_is_left_to_the_loss(backend):

@@ -62,15 +62,6 @@ def test_calls(backend):
     ]
 
 
-def test_watching_changes_nothing():
-    histories = []
-    for callbacks in ([], [Recorder(every=1)], [Recorder(every=3), Recorder(every=2)]):
-        model = small_model(get_backend("numpy"))
-        history = model.fit(*small_data(), batch_size=7, epochs=2, callbacks=callbacks)
-        histories.append((history.history["loss"], history.history["accuracy"]))
-    assert histories[0] == histories[1] == histories[2]
-
-
 def test_last_progress_equals_the_epoch():
     read = []
 

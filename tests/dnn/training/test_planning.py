@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backends import get_backend
-from dnn import CategoricalCrossentropy, Dense, Dropout, Flatten, Rescaling, Sequential
+from dnn import Adam, CategoricalCrossentropy, Dense, Dropout, Flatten, Rescaling, Sequential
 from dnn import SparseCategoricalCrossentropy as Sparse
 from dnn.training.planning import make_plan
 from dnn.training.step import TrainingStep
@@ -46,6 +46,7 @@ def test_updates_with_a_plan():
         {"layers": [Flatten()]}, {"layers": [Dropout(0.1), last()]}, {"layers": [last("linear"), Flatten()]},
         {"rows": True}, {"weights": np.ones(4, "f4")}, {"metrics": ["mae"]},
         {"metrics": ["accuracy", "mae"]}, {"loss": "mean_squared_error"}, {"loss": Mine()},
+        {"optimizer": Adam(clip_norm=1.0)}, {"optimizer": Adam(clip_value=1.0)}, {"l1": 0.1}, {"l2": 0.1},
         {"loss": CategoricalCrossentropy(label_smoothing=0.1)}, {"loss": Sparse(ignore_index=1)},
     ],
     ids=lambda options: "-".join(map(str, options)),

@@ -78,23 +78,9 @@ def test_resumed_anywhere_the_bits_are_the_same(backend, optimizer, random, tmp_
 
 def test_watching_changes_no_bit(backend):
     alone, watched = model_on(backend), model_on(backend)
-    fit(alone)
-    fit(watched, [Kept()])
-    np.testing.assert_array_equal(
-        backend.to_host(alone.parameters.values), backend.to_host(watched.parameters.values)
-    )
-
-
-def test_begun_on_one_backend_and_ended_on_another(make_backend):
-    kept = Kept()
-    there, here = make_backend("numpy", "float64"), make_backend("torch", "float64")
-    whole = model_on(there)
-    fit(whole, [kept])
-    resumed = model_on(here)
-    fit(resumed, resume=kept.states[10])
-    np.testing.assert_allclose(
-        here.to_host(resumed.parameters.values), there.to_host(whole.parameters.values), rtol=0, atol=1e-10
-    )
+    history = fit(alone)
+    assert numbers(fit(watched, [Kept(), Kept(3)])) == numbers(history)
+    np.testing.assert_array_equal(weights(alone), weights(watched))
 
 
 @pytest.mark.parametrize(

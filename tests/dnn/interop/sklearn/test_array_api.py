@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 
 import numpy as np
@@ -37,9 +36,7 @@ def no_copies(monkeypatch):
         original = getattr(torch.Tensor, name)
 
         def call(self, *arguments, **options):
-            # On a CPU torch's kernel of random numbers is NumPy's, on the same memory.
-            few = self.numel() <= FEW or sys._getframe(1).f_code.co_name == "threefry"
-            assert few, f"{tuple(self.shape)} numbers were copied to the host by {name}"
+            assert self.numel() <= FEW, f"{tuple(self.shape)} numbers were copied to the host by {name}"
             return original(self, *arguments, **options)
 
         return call
