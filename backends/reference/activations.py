@@ -78,6 +78,22 @@ def _gelu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
     return dy * (s + z * (s * _sigmoid(xp, -v)) * slope)
 
 
+def leaky_relu(slope: float) -> ActivationFunction:
+    """Return max(z, slope z); its slope at 0 is ``slope``, as in torch."""
+    return ActivationFunction(
+        lambda xp, z: xp.where(z < 0, slope * z, z), lambda xp, dy, z, y: xp.where(z > 0, dy, slope * dy),
+        kink=True, rectifies=True,
+    )  # fmt: skip
+
+
+def elu(alpha: float) -> ActivationFunction:
+    """Return z above 0, alpha (e^z - 1) below."""
+    return ActivationFunction(
+        lambda xp, z: xp.where(z > 0, z, alpha * xp.expm1(_negative(xp, z))),
+        lambda xp, dy, z, y: dy * xp.where(z > 0, xp.ones_like(y), y + alpha), rectifies=True,
+    )  # fmt: skip
+
+
 ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
     "linear": ActivationFunction(lambda xp, z: z, lambda xp, dy, z, y: dy, from_output=True),
     "sigmoid": ActivationFunction(
@@ -94,14 +110,8 @@ ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
         _softmax, lambda xp, dy, z, y: y * (dy - xp.sum(dy * y, axis=-1, keepdims=True)),
         from_output=True, never_negative=True,
     ),
-    "leaky_relu": ActivationFunction(
-        lambda xp, z: xp.where(z < 0, LEAK * z, z), lambda xp, dy, z, y: xp.where(z > 0, dy, LEAK * dy),
-        kink=True, rectifies=True,
-    ),
-    "elu": ActivationFunction(
-        lambda xp, z: xp.where(z > 0, z, xp.expm1(_negative(xp, z))),
-        lambda xp, dy, z, y: dy * (_negative(xp, y) + 1.0), rectifies=True,
-    ),
+    "leaky_relu": leaky_relu(LEAK),
+    "elu": elu(1.0),
     "gelu": ActivationFunction(
         lambda xp, z: xp.clip(z, -FAR, None) * _sigmoid(xp, _gelu_argument(z)),  # -inf: not NaN
         _gelu_backward, gated=True, rectifies=True,

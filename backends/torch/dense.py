@@ -19,8 +19,6 @@ from backends.reference.signatures import Arrays
 Array = Any  # torch.Tensor
 aten = torch.ops.aten
 
-SOFTPLUS_LINEAR = 40.0  # above it log(1 + e^z) is z in float64 too; at 20, torch's choice, 2e-9 are missing
-
 
 def _softmax_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
     """autograd's own call, which is private, or where it is gone y (dy - sum dy y)."""
@@ -48,7 +46,6 @@ _FORWARD: dict[str, Callable[..., Any]] = {
     "elu": lambda z, y: aten.elu.out(z, out=y),
     # Farther out torch's own calls give NaN: -inf times 0, and z z overflows.
     "gelu": lambda z, y: aten.gelu.out(z.clamp_min(-FAR), approximate="tanh", out=y),
-    "softplus": lambda z, y: aten.softplus.out(z, 1.0, SOFTPLUS_LINEAR, out=y),
 }
 _BACKWARD: dict[str, Callable[..., Any]] = {
     "linear": lambda dy, z, y, dz: None if dz is dy else dz.copy_(dy),
@@ -61,9 +58,6 @@ _BACKWARD: dict[str, Callable[..., Any]] = {
     "elu": lambda dy, z, y, dz: torch.mul(dy, torch.clamp_max(y, 0.0).add_(1.0), out=dz),
     "gelu": lambda dy, z, y, dz: aten.gelu_backward.grad_input(
         dy, z.clamp(-FAR, FAR), approximate="tanh", grad_input=dz
-    ),
-    "softplus": lambda dy, z, y, dz: aten.softplus_backward.grad_input(
-        dy, z, 1.0, SOFTPLUS_LINEAR, grad_input=dz
     ),
 }
 ACTIVATIONS = by_kind("activation", _FORWARD), by_kind("activation_backward", _BACKWARD)
@@ -88,19 +82,13 @@ def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
     _FORWARD[kind](y, y)
 
 
-NARROW = 32  # up to so many columns MKL's x^T dz is slower than its dz^T x and a copy
-
-
 @override(kinds=_BACKWARD)
 def dense_backward(
     xp: Any, kind: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
 ) -> None:
     dW, db, dx = gradients
     _BACKWARD[kind](dy, y, y, dz)
-    if dz.shape[1] > NARROW or dW.device.type != "cpu":
-        product(x.T, dz, dW)
-    else:
-        dW.copy_(torch.mm(dz.T, x).T)
+    product(x.T, dz, dW)
     torch.sum(dz, 0, out=db)
     if dx is not None:
         product(dz, W.T, dx)

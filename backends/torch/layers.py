@@ -152,16 +152,11 @@ def batch_norm(
 def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
     # Epsilon is in inverse already.
     made = aten.native_batch_norm_backward(dy, x, gamma, None, None, *kept, True, 0.0, _needed(gradients))
-    _copy(made, gradients)
+    for there, here in zip((made[1], made[2], made[0]), gradients, strict=True):
+        if here is not None:
+            here.copy_(there)
 
 
 def _needed(gradients: Arrays) -> list[bool]:
     """Which of (dx, dgamma, dbeta) torch is to compute for (dgamma, dbeta, dx)."""
     return [gradients[2] is not None, True, True]
-
-
-def _copy(made: Arrays, gradients: Arrays) -> None:
-    """torch's (dx, dgamma, dbeta) into (dgamma, dbeta, dx)."""
-    for there, here in zip((made[1], made[2], made[0]), gradients, strict=True):
-        if here is not None:
-            here.copy_(there)

@@ -5,7 +5,7 @@ from math import pi, sqrt
 from typing import Annotated, Any
 
 from backends import Array, Backend
-from backends.reference.activations import ACTIVATIONS, ActivationFunction
+from backends.reference.activations import ACTIVATIONS, ActivationFunction, elu, leaky_relu
 from dnn.layers.layer import Layer
 from dnn.validation.settings import NotNegative, one_of
 
@@ -43,10 +43,7 @@ class LeakyReLU(Elementwise):
     examples = ({}, {"slope": 0.3})
 
     def function(self) -> ActivationFunction:
-        slope = self.slope
-        return ActivationFunction(
-            lambda xp, x: xp.where(x < 0, slope * x, x), lambda xp, dy, x, y: xp.where(x > 0, dy, slope * dy)
-        )
+        return leaky_relu(self.slope)
 
 
 class ELU(Elementwise):
@@ -59,11 +56,7 @@ class ELU(Elementwise):
     examples = ({}, {"alpha": 0.4})
 
     def function(self) -> ActivationFunction:
-        alpha = self.alpha
-        return ActivationFunction(
-            lambda xp, x: xp.where(x > 0, x, alpha * xp.expm1(xp.where(x > 0, xp.zeros_like(x), x))),
-            lambda xp, dy, x, y: dy * xp.where(x > 0, xp.ones_like(y), y + alpha),
-        )
+        return elu(self.alpha)
 
 
 class GELU(Elementwise):

@@ -22,7 +22,7 @@ class Without:
         return getattr(self._namespace, name)
 
 
-@pytest.fixture(params=["_fused_adam_", "_fused_adamw_", "_fused_adagrad_", "softmax"])
+@pytest.fixture(params=["_fused_adam_", "_fused_adamw_", "softmax"])
 def gone(request, monkeypatch):
     """The kernels that made use of what is gone, as (name, kind)."""
     if request.param == "softmax":
