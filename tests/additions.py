@@ -337,7 +337,7 @@ LAYER_TWINS.add(
 )
 """,
     ),
-    Addition("dnn/interop/torch/layers.py", "    LAYERS,\n", before="    AveragePooling2D,\n    BatchNormalization,"),
+    Addition("dnn/interop/torch/layers.py", "    LAYERS,\n", before="    AveragePooling2D,\n    Batch"),
     Addition(
         "dnn/interop/onnx/layers.py",
         '''
