@@ -197,8 +197,7 @@ def examples_of_calls():
         "from_torch": (interop.from_torch, {"module": interop.to_torch(m), "backend": b, "input_shape": (4,),
                                             "output_activation": "softmax", "seed": 0}),
         "torch_loss": (interop.torch_loss, {"loss": "mse"}),
-        "torch_optimizer": (interop.torch_optimizer, {"optimizer": "adam", "module": interop.to_torch(m),
-                                                      "fused": False}),
+        "torch_optimizer": (interop.torch_optimizer, {"optimizer": "adam", "module": interop.to_torch(m)}),
     }  # fmt: skip
     for name in ("units", "activation", "name", "trainable"):
         table[f"layer.{name}"] = (assigned(lambda m: m.layers[0], name), {"value": True})
