@@ -1,4 +1,4 @@
-"""NumPy's convolution and the gradient of max pooling.
+"""NumPy's convolution, its gradient, and the gradient of max pooling.
 
 Windows are unfolded into the rows of one matrix, a few images at a time.
 """
@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy.products import product
-from backends.reference.windows import Padding, Pair, pad
+from backends.numpy.products import column_sums, product
+from backends.reference.signatures import Arrays
+from backends.reference.windows import Padding, Pair, pad, pixels, without_border
 
 Array = np.ndarray
 UNFOLDED = 1 << 18  # numbers in an unfolded block, so few that it and its product stay in the cache
@@ -47,6 +48,29 @@ def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Paddin
         out = z[part].reshape(-1, n_out)
         product(_unfolded(views[part]), flat, out)
         out += b
+
+
+def conv2d_backward(
+    xp: Any, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
+) -> None:
+    dW, db, dx = gradients
+    h, w, n_in, n_out = W.shape
+    batch, rows, columns, _ = dz.shape
+    wide = pad(np, x, padding)
+    views = _windows(wide, (h, w), strides, (rows, columns))
+    total = np.zeros((h * w * n_in, n_out), dtype=W.dtype)
+    db.fill(0.0)
+    d_wide = None if dx is None else np.zeros_like(wide)
+    for part in _blocks(batch, rows * columns * total.shape[0]):
+        d = dz[part].reshape(-1, n_out)
+        total += product(_unfolded(views[part]).T, d)
+        db += column_sums(d)
+        if d_wide is not None:
+            for i, j, here in pixels((h, w), strides, (rows, columns)):
+                d_wide[part][here] += product(d, W[i, j].T).reshape(-1, rows, columns, n_in)
+    np.copyto(dW, total.reshape(W.shape))
+    if dx is not None:
+        np.copyto(dx, without_border(d_wide, padding))
 
 
 def max_pool2d_backward(
