@@ -4,21 +4,19 @@ All numbers are integers, or halves of them, so that nothing is rounded; what a 
 too. Native PyTorch has no such kernels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from dnn.agreement import bounds, textbook
-from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
-from dnn.agreement.records import Record, judge
-from dnn.agreement.sizes import Sizes
+from dnn.agreement.records import Record, count_different
+from dnn.agreement.setup import Setup
 from dnn.agreement.state import Named
 from dnn.random import stream_key
 
-LEVEL = "L0"
 STEPS = (0, 1, 2, 999, 1023, 1024, 65535, 2**31, 2**32 - 1)
 """Of a stream."""
 Call = tuple[str, str, tuple[Any, ...]]
@@ -124,29 +122,21 @@ def _views(seed: int) -> Iterator[Call]:
 PARTS = (_streams, _rows, _tables, _gradients, _variances, _windows, _views)
 
 
-def bitwise_level(
-    contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
-) -> Iterator[Record]:
+def bitwise_level(setup: Setup) -> Iterator[Record]:
     """Numbers that differ: 0. Pixels times 1/255 may round twice: 2 ULP; a shortened gradient: 4 ULP."""
-    for name, what, arguments in chain(*(part(seed) for part in PARTS)):
+    for name, what, arguments in chain.from_iterable(part(setup.seed) for part in PARTS):
+        yield from _judge_call(setup, name, what, arguments)
 
-        def ask(c: Contender, name: str = name, arguments: tuple[Any, ...] = arguments) -> Named:
-            return {f"array {i}": a for i, a in enumerate(c.kernel(name, None, *arguments))}
 
-        allowed = 2.0 if name == "gather_rows" and arguments[-1] != 1.0 else 4.0 * what.endswith("shortened")
-        # What a kernel only reads stays as it is; the last array is what it writes.
-        rounded = f"array {sum(isinstance(a, np.ndarray) for a in arguments) - 1}" if allowed else ""
+def _judge_call(setup: Setup, name: str, what: str, arguments: tuple[Any, ...]) -> list[Record]:
+    allowed = 2.0 if name == "gather_rows" and arguments[-1] != 1.0 else 4.0 * what.endswith("shortened")
+    # What a kernel only reads stays as it is; the last array is what it writes.
+    rounded = f"array {sum(isinstance(a, np.ndarray) for a in arguments) - 1}" if allowed else ""
 
-        def error(tensor: str, got: np.ndarray, wanted: np.ndarray, rounded: str = rounded) -> float:
-            if tensor == rounded:
-                return bounds.ulps(got, wanted)
-            return float(np.count_nonzero((got != wanted) & ~(np.isnan(got) & np.isnan(wanted))))
+    def ask(c: Contender) -> Named:
+        return {f"array {i}": a for i, a in enumerate(c.kernel(name, None, *arguments))}
 
-        def bound(tensor: str, _: float, rounded: str = rounded, allowed: float = allowed) -> float:
-            return allowed if tensor == rounded else 0.0
+    def error(tensor: str, got: np.ndarray, wanted: np.ndarray) -> float:
+        return bounds.ulps(got, wanted) if tensor == rounded else count_different(tensor, got, wanted)
 
-        wanted = ask(oracle)
-        yield from judge(
-            LEVEL, f"{name} {what}", wanted, contenders, ask,
-            bound, error,
-        )  # fmt: skip
+    return setup.judge(f"{name} {what}", ask, lambda tensor, _: allowed * (tensor == rounded), error)

@@ -40,6 +40,12 @@ def eta(x: np.ndarray, x64: np.ndarray) -> float:
     return norm(x - x64) / (size or 1.0)
 
 
+def eta_of_way(x: np.ndarray, x64: np.ndarray, start: np.ndarray) -> float:
+    """norm(x - x64) relative to the way that x64 went from a start; where it stands still, eta."""
+    way = norm(x64 - start)
+    return norm(x - x64) / way if way else eta(x, x64)
+
+
 def ulps(x: np.ndarray, x64: np.ndarray, scale: np.ndarray | float = 0.0) -> float:
     """The largest error in units in the last place (float32) of max(abs(x64), scale).
 

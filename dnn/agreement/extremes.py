@@ -3,24 +3,24 @@
 Activations inside Dense, whose W is 1 here, so that z is x to the last bit; and losses, example by example.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
 
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.cases import Data, loss_variants
+from dnn.agreement.cases import loss_variants
 from dnn.agreement.contender import Contender
 from dnn.agreement.draws import normal
 from dnn.agreement.kernels import judge_activation
-from dnn.agreement.records import Record, judge
-from dnn.agreement.sizes import Sizes
+from dnn.agreement.records import Record
+from dnn.agreement.setup import Setup
 from dnn.agreement.state import Named
 from dnn.layers import Dense
 from dnn.losses import Loss
 
-LEVEL = "L1"
 HALF = (0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 104.0, 1e4)
 WIDE = np.asarray([*HALF, *(-z for z in HALF)], dtype=np.float32)
 """One row: powers e^z below and above float32's range and 1's rounding, and 0 of both signs."""
@@ -38,45 +38,41 @@ def _rows(seed: int) -> np.ndarray:
     return z
 
 
-def extreme_level(
-    contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
-) -> Iterator[Record]:
+def extreme_level(setup: Setup) -> Iterator[Record]:
     """Activations in ULP as in L0; a loss's value and gradient to a few u of what they are made of."""
-    x = _rows(seed)
-    width = len(WIDE)
-    dy = normal(seed, "extreme cotangent", x.shape).astype(np.float32)
-    one = {"W": np.eye(width, dtype=np.float32), "b": np.zeros(width, dtype=np.float32)}
-    exact = [
-        c for c in contenders if c.unit == bounds.UNITS["float32"]
-    ]  # others round z itself, in the product
+    # Others round z itself, in the product.
+    exact = [c for c in setup.contenders if c.unit == bounds.U]
     for kind in ACTIVATIONS:
-
-        def ask(c: Contender, kind: str = kind) -> Named:
-            found = c.use(Dense(width, kind), (width,), one, [(x, dy)])
-            return {
-                kind: found["y"],
-                f"{kind}'": found["dx"],
-                f"{kind} in evaluation": found["y in evaluation"],
-            }
-
-        # 0 times NaN is NaN: one in a row makes all z of that row NaN.
-        z = np.where(np.isnan(x).any(axis=1, keepdims=True), np.float32(NAN), x)
-        yield from judge_activation(LEVEL, "Dense extremes", kind, z, dy, ask(oracle), exact, ask)
+        yield from _activation(replace(setup, contenders=exact), kind)
     for name, loss in loss_variants():
-        yield from _loss(contenders, oracle, name, loss, seed)
+        yield from _loss(setup, name, loss)
 
 
-def _loss(
-    contenders: Sequence[Contender], oracle: Contender, name: str, loss: Loss, seed: int
-) -> Iterator[Record]:
-    outputs = np.resize(_rows(seed)[:, 1:-1], (24, 11))
-    y = np.arange(24) % 11  # NaN is in one of the last rows
+def _activation(setup: Setup, kind: str) -> list[Record]:
+    x, width = _rows(setup.seed), len(WIDE)
+    dy = setup.normal("extreme cotangent", x.shape)
+    one = {"W": np.eye(width, dtype=np.float32), "b": np.zeros(width, dtype=np.float32)}
+
+    def ask(c: Contender) -> Named:
+        found = c.use(Dense(width, kind), (width,), one, [(x, dy)])
+        names = {kind: "y", f"{kind}'": "dx", f"{kind} in evaluation": "y in evaluation"}
+        return {name: found[tensor] for name, tensor in names.items()}
+
+    # 0 times NaN is NaN: one in a row makes all z of that row NaN.
+    z = np.where(np.isnan(x).any(axis=1, keepdims=True), np.float32(NAN), x)
+    return judge_activation(setup, "Dense extremes", kind, z, dy, ask)
+
+
+def _loss(setup: Setup, name: str, loss: Loss) -> list[Record]:
+    # A NaN is in one of the last rows.
+    outputs, y = np.resize(_rows(setup.seed)[:, 1:-1], (24, 11)), np.arange(24) % 11
     one_hot = np.eye(11, dtype=np.float32)[y]
+    forms = (("", y), (" rows", one_hot)) if loss.rows else (("", y),)
 
     def ask(c: Contender) -> Named:
         found: Named = {}
         for i, row in enumerate(outputs):
-            for form, targets in (("", y), (" rows", one_hot)) if loss.rows else (("", y),):
+            for form, targets in forms:
                 value, gradient = c.loss(loss, row[None], targets[i : i + 1])
                 if loss.kink is not None and not c.kinks:
                     there = loss.kink(row[None], one_hot[i : i + 1]) == 0
@@ -97,13 +93,6 @@ def _loss(
 
     value = bounds.U * (sqrt(outputs.shape[1]) + 10.0)
     slope = value if loss.kink is None else bounds.U * bounds.STEP
-    wanted = ask(oracle)
-    yield from judge(
-        LEVEL,
-        f"{name} extremes",
-        wanted,
-        contenders,
-        ask,
-        lambda t, _: slope if t.startswith("dy") else value,
-        error,
-    )
+    wanted = ask(setup.oracle)
+    case = f"{name} extremes"
+    return setup.judge(case, ask, lambda t, _: slope if t.startswith("dy") else value, error, wanted=wanted)

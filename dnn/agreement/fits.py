@@ -4,7 +4,7 @@ Batches from images of bytes with a short last one, dropout from step to step, r
 schedules beyond their ends, one training of more than a thousand updates; then evaluate and predict.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from math import sqrt
 from typing import Any
@@ -13,15 +13,13 @@ import numpy as np
 
 from dnn.agreement import bounds, textbook
 from dnn.agreement.cases import Data, FitCase
-from dnn.agreement.contender import Contender
-from dnn.agreement.records import Record, judge
-from dnn.agreement.sizes import Sizes
+from dnn.agreement.records import Record
+from dnn.agreement.setup import Setup
 from dnn.agreement.state import Named
 from dnn.losses import CategoricalCrossentropy
 from dnn.optimizers import SGD, Adam, Optimizer
 from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, Schedule, StepDecay
 
-LEVEL = "L4"
 SCHEDULES: tuple[Schedule, ...] = (
     Constant(0.05, warmup=3),
     StepDecay(0.05, 7, 2, 0.5, warmup=2),
@@ -85,29 +83,26 @@ def short_fit(case: FitCase, tensor: str, start: Named, after: Named) -> float:
     return 2.0 * updates * (slope + bounds.U * bounds.norm(after[tensor]) / way)
 
 
-def fit_level(
-    contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
-) -> Iterator[Record]:
+def fit_level(setup: Setup) -> Iterator[Record]:
     """Every number of ``textbook.fit``; parameters relative to the way that they went."""
-    for dtype, case in fit_cases(data, seed):
-        wanted, start = textbook.fit(case)
-        if dtype == "float32":  # outputs may be as close as their roundings after an update
-            del wanted["accuracy"]
+    for dtype, case in fit_cases(setup.data, setup.seed):
+        yield from _judge_fit(setup, case, dtype)
 
-        def ask(c: Contender, case: FitCase = case, dtype: str = dtype) -> Named:
-            return c.fit(case, dtype)
 
-        def bound(
-            tensor: str, unit: float, case: FitCase = case, start: Named = start, w: Named = wanted
-        ) -> float:
-            if tensor in ("before", "learning rate"):
-                return bounds.U * (sqrt(case.classes) + 10.0)
-            return short_fit(case, tensor, start, w)
+def _judge_fit(setup: Setup, case: FitCase, dtype: str) -> list[Record]:
+    wanted, start = textbook.fit(case)
+    if dtype == "float32":  # outputs may be as close as their roundings after an update
+        del wanted["accuracy"]
 
-        def error(tensor: str, got: np.ndarray, p: np.ndarray, start: Named = start) -> float:
-            if tensor not in start or not (way := bounds.norm(p - start[tensor])):
-                return bounds.eta(got, p)
-            return bounds.norm(got - p) / way
+    def bound(tensor: str, unit: float) -> float:
+        if dtype == "float64":
+            return bounds.TRAJECTORY
+        if tensor in ("before", "learning rate"):
+            return bounds.U * (sqrt(case.classes) + 10.0)
+        return short_fit(case, tensor, start, wanted)
 
-        limit = bound if dtype == "float32" else lambda *_: bounds.TRAJECTORY
-        yield from judge(LEVEL, case.name, wanted, contenders, ask, limit, error, f"{case.epochs} epochs")
+    def error(tensor: str, got: np.ndarray, p: np.ndarray) -> float:
+        return bounds.eta_of_way(got, p, start.get(tensor, p))
+
+    note = f"{case.epochs} epochs"
+    return setup.judge(case.name, lambda c: c.fit(case, dtype), bound, error, note, wanted)

@@ -1,6 +1,7 @@
 """L0: element-wise functions over a sweep and special values, in units in the last place."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -8,14 +9,13 @@ import numpy as np
 
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.draws import normal
-from dnn.agreement.records import Record, judge
+from dnn.agreement.records import Record, count_different
+from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named
 
-LEVEL = "L0"
 Function = Callable[..., Any]
 
 # Name -> the sweep's range; log and sqrt over magnitudes.
@@ -56,60 +56,57 @@ def _activation_inputs(kind: str, sizes: Sizes, seed: int) -> tuple[np.ndarray, 
     return z.astype(np.float32), dy.astype(np.float32)
 
 
-def kernel_level(
-    contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
-) -> Iterator[Record]:
+def kernel_level(setup: Setup) -> Iterator[Record]:
     """Unary functions (4 ULP), activations and their derivatives (8 ULP), exact functions (0)."""
-    draws = normal(seed, "pairs", (2, sizes.sweep // 10 * 10))
-    pair = draws.astype(np.float32)
-    pair[1, : sizes.sweep // 10] = pair[0, : sizes.sweep // 10]  # a == b too
-    pair[:, sizes.sweep // 2 :] = np.rint(pair[:, sizes.sweep // 2 :])  # the largest more than once
-
-    def measured(
-        case: str, name: str, function: Function, arrays: Sequence[np.ndarray], bound: float, error: Function
-    ) -> Iterator[Record]:
-        def ask(c: Contender) -> Named:
-            return {name: c.evaluate(function, *arrays)}
-
-        yield from judge(LEVEL, case, ask(oracle), contenders, ask, lambda *_: bound, error)
-
+    sweep = setup.sizes.sweep
+    pair = setup.normal("pairs", (2, sweep // 10 * 10))
+    pair[1, : sweep // 10] = pair[0, : sweep // 10]  # a == b too
+    pair[:, sweep // 2 :] = np.rint(pair[:, sweep // 2 :])  # the largest more than once
     for name in UNARY:
-        call: Function = lambda xp, a, name=name: getattr(xp, name)(a)  # noqa: E731
-        x = [_sweep(name, sizes.sweep)]
-        yield from measured("unary", name, call, x, bounds.UNARY_ULP, lambda _, *pair: bounds.ulps(*pair))
-    for name, exact in EXACT.items():
-        yield from measured(
-            "exact", name, exact, [*pair], 0.0, lambda _, a, b: float(np.count_nonzero(a != b))
-        )
+        x = _sweep(name, sweep)
+        yield from _function(setup, "unary", name, partial(_call, name), [x], bounds.UNARY_ULP)
+    for name, function in EXACT.items():
+        yield from _function(setup, "exact", name, function, pair, 0.0)
     for kind in ACTIVATIONS:
-        yield from _activation(contenders, oracle, kind, sizes, seed)
+        yield from _activation(setup, kind)
 
 
-def _activation(
-    contenders: Sequence[Contender], oracle: Contender, kind: str, sizes: Sizes, seed: int
-) -> Iterator[Record]:
-    z, dy = _activation_inputs(kind, sizes, seed)
+def _call(name: str, xp: Any, a: Any) -> Any:
+    return getattr(xp, name)(a)
+
+
+def _function(
+    setup: Setup, case: str, name: str, function: Function, arrays: Iterable[np.ndarray], bound: float
+) -> list[Record]:
+    def error(tensor: str, got: np.ndarray, wanted: np.ndarray) -> float:
+        return bounds.ulps(got, wanted) if bound else count_different(tensor, got, wanted)
+
+    return setup.judge(case, lambda c: {name: c.evaluate(function, *arrays)}, bound, error)
+
+
+def _activation(setup: Setup, kind: str) -> list[Record]:
+    z, dy = _activation_inputs(kind, setup.sizes, setup.seed)
 
     def ask(c: Contender) -> Named:
         return dict(zip((kind, f"{kind}'"), c.activation(kind, z, dy), strict=True))
 
-    yield from judge_activation(LEVEL, "activation", kind, z, dy, ask(oracle), contenders, ask)
+    return judge_activation(setup, "activation", kind, z, dy, ask)
 
 
 def judge_activation(
-    level: str, case: str, kind: str, z: np.ndarray, dy: np.ndarray, wanted: Named,
-    contenders: Sequence[Contender], ask: Callable[[Contender], Named],
-) -> Iterator[Record]:  # fmt: skip
+    setup: Setup, case: str, kind: str, z: np.ndarray, dy: np.ndarray, ask: Callable[[Contender], Named]
+) -> list[Record]:
     """Records of f(z), and of f'(z) dy by the name "KIND'", for z and dy (B, n), in ULP."""
-    slope = bound = (
-        bounds.COMPOSITE_ULP if level != LEVEL else bounds.PIECEWISE_ULP.get(kind, bounds.COMPOSITE_ULP)
+    wanted = ask(setup.oracle)
+    slope = value = (
+        bounds.PIECEWISE_ULP.get(kind, bounds.COMPOSITE_ULP) if setup.level == "L0" else bounds.COMPOSITE_ULP
     )
     scale: np.ndarray | float = np.abs(dy)
     keep = np.isfinite(z)  # f'(inf) dy is 0 or NaN, by formula; no network gets there and goes on
     if kind == "softmax":
         finite = np.all(keep, axis=1)
         y = wanted[kind][finite]
-        bound = bounds.softmax_ulp(float(np.max(np.ptp(z[finite], axis=1))), y)
+        value = bounds.softmax_ulp(float(np.max(np.ptp(z[finite], axis=1))), y)
         slope = bounds.softmax_slope_ulp(y)
         scale = np.abs(dy).max(axis=1, keepdims=True)
     size: np.ndarray | float = 0.0
@@ -125,6 +122,7 @@ def judge_activation(
             return bounds.ulps(got, wanted, size)
         return bounds.ulps(got[keep], wanted[keep], scale[keep])
 
-    yield from judge(
-        level, case, wanted, contenders, ask, lambda t, _: slope if t.endswith("'") else bound, error
-    )
+    def bound(tensor: str, unit: float) -> float:
+        return slope if tensor.endswith("'") else value
+
+    return setup.judge(case, ask, bound, error, wanted=wanted)

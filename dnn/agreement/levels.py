@@ -19,28 +19,23 @@ from dnn.agreement.networks import network_level
 from dnn.agreement.oracle import make_oracle
 from dnn.agreement.records import Record
 from dnn.agreement.resynchronised import resynchronised_level
+from dnn.agreement.setup import Setup
 from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import FULL, Sizes
 from dnn.agreement.threads import one_thread
 from dnn.agreement.trajectories import trajectory_level
 from dnn.validation.settings import look_up
 
-Level = Callable[[Sequence[Contender], Contender, Data, Sizes, int], Iterator[Record]]
+Level = Callable[[Setup], Iterator[Record]]
 
-
-def in_turn(*parts: Level) -> Level:
-    """One level after another."""
-    return lambda *arguments: chain.from_iterable(part(*arguments) for part in parts)
-
-
-LEVELS: Mapping[str, Level] = Table("level", {
-    "L0": in_turn(kernel_level, bitwise_level),
-    "L1": in_turn(layer_level, extreme_level),
-    "L2": network_level,
-    "L3": in_turn(resynchronised_level, late_level),
-    "L4": in_turn(trajectory_level, fit_level),
+LEVELS: Mapping[str, tuple[Level, ...]] = Table("level", {
+    "L0": (kernel_level, bitwise_level),
+    "L1": (layer_level, extreme_level),
+    "L2": (network_level,),
+    "L3": (resynchronised_level, late_level),
+    "L4": (trajectory_level, fit_level),
 })  # fmt: skip
-"""The levels that compare with the oracle; L5 compares accuracies and takes a test set."""
+"""The levels that compare with the oracle, in parts; L5 compares accuracies and takes a test set."""
 
 SMALL_STEPS = ("L0", "L1", "L3", "L4")
 FORWARD = ("L0", "L1", "L2")
@@ -63,8 +58,9 @@ def check(
     with np.errstate(all="ignore"), ExitStack() as stack:
         for mutant in (c for c in contenders if isinstance(c, MutantContender)):
             stack.enter_context(mutant.shared_mistake())
-        for name, level in zip(levels, chosen, strict=True):
+        for name, parts in zip(levels, chosen, strict=True):
+            able = [c for c in contenders if c.trains or name in FORWARD]
+            setup = Setup(name, able, oracle, data, sizes, seed)
             with one_thread() if name in SMALL_STEPS else nullcontext():
-                able = [c for c in contenders if c.trains or name in FORWARD]
-                found += level(able, oracle, data, sizes, seed)
+                found += chain.from_iterable(part(setup) for part in parts)
     return found

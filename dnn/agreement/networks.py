@@ -8,18 +8,18 @@ import numpy as np
 
 from backends.reference import ACTIVATIONS
 from dnn.agreement.cases import Case, Data, ImageCase
-from dnn.agreement.contender import Contender, Network, open_networks
+from dnn.agreement.contender import Network
 from dnn.agreement.draws import normal
 from dnn.agreement.oracle import safe_rows
 from dnn.agreement.propagation import limits
 from dnn.agreement.records import Record, judge, worst_of_each
+from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named
 from dnn.agreement.threads import one_thread
 from dnn.losses import LOSSES
 from dnn.optimizers import SGD
 
-LEVEL = "L2"
 MAIN = ("relu", "categorical_crossentropy")
 
 
@@ -55,7 +55,7 @@ def batch_of(
 
 def compare(
     level: str, case: Case, truth: Network, others: Sequence[Network], x: np.ndarray, y: np.ndarray, note: str
-) -> Iterator[Record]:
+) -> list[Record]:
     """Records of one batch: z of each layer, what the loss takes, gradient of each parameter."""
 
     def ask(network: Network) -> Named:
@@ -68,19 +68,17 @@ def compare(
     wanted = ask(truth)
     _, d = truth.owner.loss(case.loss, wanted["outputs"], y)
     bound = limits(case, truth.state().values, x, y, d)
-    yield from judge(level, case.name, wanted, others, ask, lambda name, unit: unit * bound[name], note=note)
+    return judge(level, case.name, wanted, others, ask, lambda name, unit: unit * bound[name], note=note)
 
 
-def network_level(
-    contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
-) -> Iterator[Record]:
+def network_level(setup: Setup) -> Iterator[Record]:
     """Every activation and every loss; the worst of a few batches for each tensor."""
-    for case in cases(data, sizes, seed):
+    data, sizes = setup.data, setup.sizes
+    for case in cases(data, sizes, setup.seed):
         with nullcontext() if case.hidden == sizes.hidden else one_thread():
-            truth = oracle.open(case)
-            others = open_networks(contenders, case)
+            truth, others = setup.open(case)
             found: list[Record] = []
             for step in range(sizes.batches):
                 x, y = batch_of(case, data, truth, sizes, step)
-                found += compare(LEVEL, case, truth, others, x, y, f"batch {step}")
+                found += compare(setup.level, case, truth, others, x, y, f"batch {step}")
         yield from worst_of_each(found)

@@ -16,7 +16,7 @@ from dnn.agreement.contender import Contender, Network
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.state import Named
 from dnn.layers import Layer
-from dnn.losses import Loss, get_loss
+from dnn.losses import get_loss
 from dnn.validation.objects import made_again
 
 
@@ -68,14 +68,3 @@ def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, wanted
         distance = kink(network.predict(x), np.eye(case.classes)[y])
         safe &= np.min(np.abs(distance), axis=1) > margin[last]
     return np.flatnonzero(safe)[:wanted]
-
-
-def predicted(loss: Loss, outputs: np.ndarray) -> np.ndarray:
-    """P (B, C) of what the loss takes: its softmax or sigmoid where the loss contains that."""
-    outputs = outputs.astype(np.float64)
-    if loss.activation == "softmax":
-        e = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        outputs = e / e.sum(axis=1, keepdims=True)
-    elif loss.activation == "sigmoid":
-        outputs = 1.0 / (1.0 + np.exp(-outputs))
-    return outputs

@@ -1,8 +1,10 @@
 """Record: one number that was measured, and the bound that it must not exceed."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar
+
+import numpy as np
 
 from dnn.agreement.bounds import eta
 from dnn.agreement.state import NOTHING, Misfit, Named
@@ -59,13 +61,19 @@ class Asked(Protocol):
 
 
 Error = Callable[[str, Any, Any], float]
+Bound = float | Callable[[str, float], float]
 T = TypeVar("T", bound=Asked)
+
+
+def count_different(tensor: str, got: Any, wanted: Any) -> float:
+    """How many numbers are not equal; NaN meets NaN."""
+    return float(np.count_nonzero((got != wanted) & ~(np.isnan(got) & np.isnan(wanted))))
 
 
 def judge(
     level: str, case: str, wanted: Named, askeds: Iterable[T], ask: Callable[[T], Named],
-    bound: Callable[[str, float], float], error: Error | None = None, note: str = "",
-) -> Iterator[Record]:  # fmt: skip
+    bound: Bound, error: Error | None = None, note: str = "",
+) -> list[Record]:  # fmt: skip
     """A record of each tensor of each answer. One that was not let in is broken, whatever its numbers are.
 
     Args:
@@ -73,22 +81,24 @@ def judge(
         askeds: who is asked; of one that has no such thing (``NoTwin``, or ``NOTHING`` for a tensor) there
             is no record.
         ask: gives the same tensors.
-        bound: (tensor, unit of rounding) -> what the error must not exceed.
+        bound: what the error must not exceed, or (tensor, unit of rounding) -> this.
         error: (tensor, answer, wanted) -> its size; None: ``eta``.
     """
+    found: list[Record] = []
     for asked in askeds:
         try:
             got = ask(asked)
         except NoTwin:
             continue
         except Misfit as misfit:
-            yield Record(level, case, "door", asked.name, float("inf"), 0.0, str(misfit))
+            found.append(Record(level, case, "door", asked.name, float("inf"), 0.0, str(misfit)))
             continue
         for tensor, x64 in wanted.items():
-            if got[tensor] is NOTHING:
-                continue
-            far = error(tensor, got[tensor], x64) if error else eta(got[tensor], x64)
-            yield Record(level, case, tensor, asked.name, far, bound(tensor, asked.unit), note)
+            if got[tensor] is not NOTHING:
+                far = error(tensor, got[tensor], x64) if error else eta(got[tensor], x64)
+                limit = bound(tensor, asked.unit) if callable(bound) else bound
+                found.append(Record(level, case, tensor, asked.name, far, limit, note))
+    return found
 
 
 def worst(records: Iterable[Record]) -> Record:

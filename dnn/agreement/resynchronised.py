@@ -11,25 +11,21 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dnn.agreement import bounds
-from dnn.agreement.cases import Case, Data, optimizer_variants
-from dnn.agreement.contender import Contender, Network, open_networks
+from dnn.agreement.cases import Case, optimizer_variants
+from dnn.agreement.contender import Network
 from dnn.agreement.networks import batch_of, compare
 from dnn.agreement.records import Record, judge, worst_of_each
-from dnn.agreement.sizes import Sizes
+from dnn.agreement.setup import Setup
 from dnn.agreement.state import Named, State
 
-LEVEL = "L3"
 
-
-def resynchronised_level(
-    contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
-) -> Iterator[Record]:
+def resynchronised_level(setup: Setup) -> Iterator[Record]:
     """Every optimizer on a relu network with cross-entropy; the worst step for each tensor."""
+    data, sizes = setup.data, setup.sizes
     for name, optimizer in optimizer_variants():
-        case = data.case(f"-{name}", sizes.small, optimizer, seed)
-        leader = oracle.open(case)
-        truth = oracle.open(case)
-        others = open_networks(contenders, case)
+        case = data.case(f"-{name}", sizes.small, optimizer, setup.seed)
+        leader = setup.oracle.open(case)
+        truth, others = setup.open(case)
         found: list[Record] = []
         for step in range(sizes.resynchronised):
             state = leader.state().rounded("float32")
@@ -37,16 +33,17 @@ def resynchronised_level(
             x, y = batch_of(case, data, truth, sizes, step)
             for network in others:
                 network.load(state)
-            found += compare(LEVEL, case, truth, others, x, y, f"step {step}")
+            found += compare(setup.level, case, truth, others, x, y, f"step {step}")
             given = {k: v.astype(np.float32).astype(np.float64) for k, v in truth.gradients(x, y).items()}
-            found += compare_updates(case, truth, others, state, given, f"step {step}")
+            found += compare_updates(setup.level, case, truth, others, state, given, f"step {step}")
             leader.step(x, y)
         yield from worst_of_each(found)
 
 
 def compare_updates(
-    case: Case, truth: Network, others: Sequence[Network], state: State, given: Named, note: str, n: int = 1
-) -> Iterator[Record]:
+    level: str, case: Case, truth: Network, others: Sequence[Network], state: State, given: Named, note: str,
+    n: int = 1,
+) -> list[Record]:  # fmt: skip
     """Records of n updates from given gradients: parameters, the optimizer's vectors, its count."""
 
     def ask(network: Network) -> Named:
@@ -62,4 +59,4 @@ def compare_updates(
             return n * bounds.update(after, after - before[tensor], case.optimizer.decays)
         return 0.0 if tensor == "updates done" else n * bounds.slot(after)
 
-    yield from judge(LEVEL, case.name, wanted, others, ask, bound, note=note)
+    return judge(level, case.name, wanted, others, ask, bound, note=note)

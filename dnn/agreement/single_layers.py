@@ -1,6 +1,6 @@
 """L1: one forward and backward of every layer with a random cotangent, and of every loss."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from math import prod
 
 import numpy as np
@@ -8,21 +8,19 @@ import numpy as np
 from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.cases import Data, loss_variants
+from dnn.agreement.cases import loss_variants
 from dnn.agreement.contender import Batches, Contender
-from dnn.agreement.draws import normal
-from dnn.agreement.oracle import pre_activation, predicted
+from dnn.agreement.oracle import pre_activation
 from dnn.agreement.propagation import Function
-from dnn.agreement.records import Record, judge
+from dnn.agreement.records import Record, count_different
 from dnn.agreement.samples import condition, evaluation_conditions, inner_dimensions, samples
-from dnn.agreement.sizes import Sizes
+from dnn.agreement.setup import Setup
 from dnn.agreement.state import Named
 from dnn.layers import BatchNormalization, Layer
 from dnn.layers.normalization import Normalization
 from dnn.losses import Loss
 from dnn.random import host_uniform, stream_key
 
-LEVEL = "L1"
 SHORT = (37, 5, 37)
 """Batches after the first: a shorter one, one shorter still, and again the first of these."""
 NEAR = 1e-4
@@ -32,39 +30,31 @@ EXACT = ("Dense", "MaxPooling2D", "Flatten", "Reshape", "Activation", "Embedding
 """Layers that only add, multiply and choose. (Convolution may go through fractions, as Winograd's does.)"""
 
 
-def _draw(seed: int, purpose: str, shape: tuple[int, ...]) -> np.ndarray:
-    return normal(seed, purpose, shape).astype(np.float32)
-
-
-def layer_level(
-    contenders: Sequence[Contender], oracle: Contender, data: Data, sizes: Sizes, seed: int
-) -> Iterator[Record]:
+def layer_level(setup: Setup) -> Iterator[Record]:
     """y, dx and the parameter gradients within u (sqrt(k) + 10); the losses from given outputs."""
     for name, make, shape in samples():
-        yield from _layer(contenders, oracle, name, make, shape, sizes.batch, seed)
-    outputs = 2.0 * _draw(seed, "outputs", (LARGE, 10))
-    y = np.floor(10.0 * host_uniform(stream_key(seed, "agreement classes"), (LARGE,))).astype(np.int64)
-    rows = np.abs(_draw(seed, "target rows", outputs.shape))
+        yield from _layer(setup, name, make, shape)
+    outputs = 2.0 * setup.normal("outputs", (LARGE, 10))
+    y = np.floor(10.0 * host_uniform(stream_key(setup.seed, "agreement classes"), (LARGE,))).astype(np.int64)
+    rows = np.abs(setup.normal("target rows", outputs.shape))
     rows /= rows.sum(axis=1, keepdims=True)
     for name, loss in loss_variants():
-        for n in (sizes.batch, *SHORT[:2], LARGE):
-            some = f"{name} {{}} {n}" if n != sizes.batch else f"{name} {{}}"
-            one_hot = np.eye(10)[y[:n]]
-            yield from _loss(contenders, oracle, some.format("classes"), loss, outputs[:n], y[:n], one_hot)
+        for n in (setup.sizes.batch, *SHORT[:2], LARGE):
+            label = "" if n == setup.sizes.batch else f" {n}"
+            yield from _loss(setup, f"{name} classes{label}", loss, outputs[:n], y[:n], np.eye(10)[y[:n]])
             if loss.rows:
-                yield from _loss(
-                    contenders, oracle, some.format("rows"), loss, outputs[:n], rows[:n], rows[:n]
-                )
+                yield from _loss(setup, f"{name} rows{label}", loss, outputs[:n], rows[:n], rows[:n])
 
 
-def _batches(probe: Layer, shape: tuple[int, ...], batch: int, seed: int) -> Batches:
+def _batches(setup: Setup, probe: Layer) -> Batches:
     """A batch and those of SHORT; dy is mostly positive where a sum of few may cancel, which says nothing (of
     softmax only the first, since its derivative takes the mean away)."""
+    batch = setup.sizes.batch
     cuts = np.cumsum([batch, *SHORT])
-    x = _draw(seed, "layer x", (int(cuts[-1]), *shape))
+    x = setup.normal("layer x", (int(cuts[-1]), *probe.input_shape))
     if probe.below is not None:  # x are numbers of rows
         x = np.floor(abs(8.0 * x)) % probe.below
-    dy = _draw(seed, "layer dy", (len(x), *probe.output_shape))
+    dy = setup.normal("layer dy", (len(x), *probe.output_shape))
     if isinstance(probe, Normalization):
         x[cuts[-2] :] += 1000.0  # where the mean of squares and the square of the mean have no digits left
     else:
@@ -74,44 +64,34 @@ def _batches(probe: Layer, shape: tuple[int, ...], batch: int, seed: int) -> Bat
     return list(zip(np.split(x, cuts[:-1]), np.split(dy, cuts[:-1]), strict=True))
 
 
-def _layer(
-    contenders: Sequence[Contender], oracle: Contender, name: str, make: Callable[[], Layer],
-    shape: tuple[int, ...], batch: int, seed: int,
-) -> Iterator[Record]:  # fmt: skip
+def _layer(setup: Setup, name: str, make: Callable[[], Layer], shape: tuple[int, ...]) -> Iterator[Record]:
     probe = make()
     probe.build(shape, get_backend("numpy"), "layer", first=probe.outermost)
     values = {
-        short: (_draw(seed, f"values {short}", form) / np.float32(np.sqrt(form[0])))
+        short: (setup.normal(f"values {short}", form) / np.float32(np.sqrt(form[0])))
         for short, form in probe.parameter_shapes().items()
     }
-    batches = _batches(probe, shape, batch, seed)
+    batches = _batches(setup, probe)
     if type(probe).__name__ in EXACT and probe.activation in ("linear", "relu"):
-        size = 2.0 if probe.below is None else 1.0
-        whole = [(np.rint(size * x), np.rint(2.0 * dy)) for x, dy in batches]
-        large = [
-            _draw(seed, f"large {k}", (LARGE, *s)) for k, s in (("x", shape), ("dy", probe.output_shape))
-        ]
-        whole += [(np.rint(large[0]), np.rint(large[1]))] if prod(shape) < 24 else []
-        integers = {short: np.rint(8.0 * v) for short, v in values.items()}
-        yield from _exact(contenders, oracle, name, make, shape, integers, whole)
+        yield from _exact(setup, name, make, probe, values, batches)
+
+    def pre_activations(x: np.ndarray) -> np.ndarray:
+        return pre_activation(setup.oracle, make, shape, values, x)
+
     if ACTIVATIONS[probe.activation].kink:
         # Units whose oracle z is near the kink get no cotangent, so their side does not matter.
-        near = max([NEAR, *(32.0 * c.unit for c in contenders if c.unit > bounds.UNITS["float32"])])
-        z64 = [pre_activation(oracle, make, shape, values, x) for x, _ in batches]
-        batches = [
-            (x, np.where(np.abs(z) < near, np.float32(0.0), dy))
-            for z, (x, dy) in zip(z64, batches, strict=True)
-        ]
+        near = max([NEAR, *(32.0 * c.unit for c in setup.contenders if c.unit > bounds.U)])
+        batches = [(x, np.where(np.abs(pre_activations(x)) < near, np.float32(0.0), dy)) for x, dy in batches]
     flat = 1.0  # what f makes of a relative error of z
     if probe.activation not in ("linear", "softmax"):
-        f = Function(probe.activation, pre_activation(oracle, make, shape, values, batches[0][0]))
+        f = Function(probe.activation, pre_activations(batches[0][0]))
         flat = bounds.norm(f.slope(f.z)) / bounds.norm(f.y)
 
     def ask(c: Contender) -> Named:
         return c.use(make(), shape, values, batches)
 
-    wanted = ask(oracle)
-    yield from judge(LEVEL, name, wanted, contenders, ask, _bound(probe, batches, wanted, flat))
+    wanted = ask(setup.oracle)
+    yield from setup.judge(name, ask, _bound(probe, batches, wanted, flat), wanted=wanted)
 
 
 def _bound(probe: Layer, batches: Batches, wanted: Named, flat: float) -> Callable[[str, float], float]:
@@ -157,31 +137,34 @@ def _bound(probe: Layer, batches: Batches, wanted: Named, flat: float) -> Callab
 
 
 def _exact(
-    contenders: Sequence[Contender], oracle: Contender, name: str, make: Callable[[], Layer],
-    shape: tuple[int, ...], values: Named, batches: Batches,
-) -> Iterator[Record]:  # fmt: skip
+    setup: Setup, name: str, make: Callable[[], Layer], probe: Layer, values: Named, batches: Batches
+) -> list[Record]:
     """Sums of integers below 2^24 are exact in any order: results are equal, at ties and kinks too."""
+    shape, size = probe.input_shape, 2.0 if probe.below is None else 1.0
+    integers = [(np.rint(size * x), np.rint(2.0 * dy)) for x, dy in batches]
+    if prod(shape) < 24:
+        x, dy = (
+            setup.normal("large x", (LARGE, *shape)),
+            setup.normal("large dy", (LARGE, *probe.output_shape)),
+        )
+        integers.append((np.rint(x), np.rint(dy)))
+    weights = {short: np.rint(8.0 * v) for short, v in values.items()}
 
     def ask(c: Contender) -> Named:
-        return c.use(make(), shape, values, batches)
+        return c.use(make(), shape, weights, integers)
 
-    yield from judge(
-        LEVEL, f"{name} of integers", ask(oracle), contenders, ask, lambda *_: 0.0,
-        lambda _, got, wanted: float(np.count_nonzero(got != wanted)),
-    )  # fmt: skip
+    return setup.judge(f"{name} of integers", ask, 0.0, count_different)
 
 
 def _loss(
-    contenders: Sequence[Contender], oracle: Contender, name: str, loss: Loss,
-    outputs: np.ndarray, targets: np.ndarray, rows: np.ndarray,
-) -> Iterator[Record]:  # fmt: skip
+    setup: Setup, name: str, loss: Loss, outputs: np.ndarray, targets: np.ndarray, rows: np.ndarray
+) -> list[Record]:
     def ask(c: Contender) -> Named:
         value, gradient = c.loss(loss, outputs, targets)
         return {"loss": np.asarray(value), "dy": gradient}
 
     batch, classes = outputs.shape
-    wanted = ask(oracle)
-    p = predicted(loss, outputs)
+    wanted, p = ask(setup.oracle), Function(loss.activation or "linear", outputs.astype(np.float64)).y
     summed = classes if loss.activation == "softmax" else 0
     size = float(np.sqrt(np.mean(outputs * outputs)))
     kappa = 0.0 if loss.kink is not None else bounds.norm(p) / bounds.norm(p - rows)
@@ -189,4 +172,4 @@ def _loss(
         "loss": bounds.loss_value(batch, classes, size, float(wanted["loss"])),
         "dy": bounds.loss_gradient(summed, kappa),
     }
-    return judge(LEVEL, name, wanted, contenders, ask, lambda tensor, unit: bound[tensor])
+    return setup.judge(name, ask, lambda tensor, _: bound[tensor], wanted=wanted)
