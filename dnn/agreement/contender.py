@@ -17,7 +17,7 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data, FitCase
 from dnn.agreement.state import Named, State, receive
 from dnn.interop.torch.twins import NoTwin
-from dnn.layers import Layer
+from dnn.layers import Activation, Layer
 from dnn.losses import Loss
 from dnn.parameters import Parameters
 
@@ -61,12 +61,8 @@ class Network(ABC):
         """The mean loss's gradients by parameter name, for x (B, n_in) and y (B,)."""
 
     @abstractmethod
-    def update(self, gradients: Named) -> None:
-        """One update of the optimizer from these gradients, rounded to the network's dtype."""
-
-    @abstractmethod
     def repeat(self, gradients: Named, n: int) -> None:
-        """n updates of the optimizer from these gradients, with no look between."""
+        """n updates of the optimizer from these gradients, rounded to the network's dtype."""
 
     @abstractmethod
     def step(self, x: np.ndarray, y: np.ndarray) -> None:
@@ -128,11 +124,12 @@ class Contender(ABC):
             result = function(backend.xp, *self.move("float32", *arrays))
             return np.array(backend.to_host(result), dtype=np.float64)
 
-    @abstractmethod
     def activation(
         self, kind: str, z: np.ndarray, dy: np.ndarray, dtype: str = "float32"
     ) -> tuple[np.ndarray, np.ndarray]:
         """y = f(z) and dz = f'(z) dy, for z and dy (B, n)."""
+        found = self.use(Activation(kind), z.shape[1:], {}, [(z, dy)], dtype)
+        return found["y"], found["dx"]
 
     @abstractmethod
     def loss(
@@ -150,13 +147,6 @@ class Contender(ABC):
         Returns "y", "dx", and "dW", "db", ... by short name of the first batch, "y 2", ... of the second, and
         so on; then "y in evaluation" of the last x, and what the layer keeps between batches.
         """
-
-    def layer(
-        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],
-        x: np.ndarray, dy: np.ndarray, dtype: str = "float32",
-    ) -> Named:  # fmt: skip
-        """``use`` with one batch."""
-        return self.use(layer, shape, values, [(x, dy)], dtype)
 
     def kernel(self, name: str, kind: str | None, *arguments: Any) -> list[np.ndarray]:
         """Every array among a kernel's arguments as it is after a call, (what is host and float32, cast).

@@ -14,7 +14,7 @@ from dnn.agreement.cases import Case, Data, FitCase
 from dnn.agreement.contender import Batches, Contender, Network, built
 from dnn.agreement.state import Named, State
 from dnn.interop.torch import convert
-from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS, activation_module
+from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
 from dnn.interop.torch.losses_and_optimizers import LOSS_TWINS, OPTIMIZER_TWINS
 from dnn.interop.torch.twins import NoTwin
 from dnn.layers import LAYERS, Layer
@@ -107,17 +107,13 @@ class NativeNetwork(Network):
         self._backward(x, y)
         return {name: self._get(name, p.grad, axes) for name, p, axes in convert.twin_parameters(self.module)}
 
-    def update(self, gradients: Named) -> None:
+    def repeat(self, gradients: Named, n: int) -> None:
         import torch
 
         for name, p, axes in convert.twin_parameters(self.module):
             p.grad = torch.zeros_like(p)
             self._put(p.grad, gradients[name], axes)
-        self._adapt()
-
-    def repeat(self, gradients: Named, n: int) -> None:
-        self.update(gradients)
-        for _ in range(n - 1):
+        for _ in range(n):
             self._adapt()
 
     def step(self, x: np.ndarray, y: np.ndarray) -> None:
@@ -143,15 +139,6 @@ class PyTorchContender(Contender):
             ("optimizer", OPTIMIZERS, OPTIMIZER_TWINS),
         )
         return [f"{kind} {name!r}" for kind, ours, twins in tables for name in ours if name not in twins]
-
-    def activation(
-        self, kind: str, z: np.ndarray, dy: np.ndarray, dtype: str = "float32"
-    ) -> tuple[np.ndarray, np.ndarray]:
-        z_, dy_ = self.move(dtype, z, dy)
-        y = activation_module(kind)(z_.requires_grad_())
-        y.backward(dy_)
-        received = self.receive("y", y.detach(), z.shape, dtype)
-        return received, self.receive("dz", z_.grad, z.shape, dtype)
 
     def loss(
         self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"

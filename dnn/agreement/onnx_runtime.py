@@ -19,7 +19,7 @@ from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, NoNodes, to_onnx
 from dnn.interop.onnx.graph import DTYPE
 from dnn.interop.onnx.write import network_graph
 from dnn.interop.torch.twins import NoTwin
-from dnn.layers import LAYERS, Activation, Layer
+from dnn.layers import LAYERS, Layer
 from dnn.losses import get_loss
 
 
@@ -63,7 +63,7 @@ FORWARD_ALONE: Any = _refuse
 class OnnxNetwork(Network):
     """The case's model as two files: one as users have it, one that also returns each product."""
 
-    load = state = update = repeat = step = FORWARD_ALONE
+    load = state = repeat = step = FORWARD_ALONE
 
     def __init__(self, owner: Contender, case: Case, dtype: str) -> None:
         super().__init__(owner, case, dtype)
@@ -117,11 +117,6 @@ class OnnxContender(Contender):
 
     def describe(self) -> dict[str, Any]:
         return {**super().describe(), "onnxruntime": runtime().__version__}
-
-    def activation(
-        self, kind: str, z: np.ndarray, dy: np.ndarray, dtype: str = DTYPE
-    ) -> tuple[np.ndarray, np.ndarray]:
-        return self.layer(Activation(kind), z.shape[1:], {}, z, dy, dtype)["y"], NOTHING
 
     def use(
         self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],

@@ -77,10 +77,6 @@ class OurNetwork(Network):
         gradients(self.model, self._batch(x), self.backend.from_host(y))
         return self._named(self.model.parameters.gradients)
 
-    def update(self, gradients: Named) -> None:
-        self._put(self.model.parameters.gradients, gradients)
-        self.model.optimizer_state.step()
-
     def repeat(self, gradients: Named, n: int) -> None:
         self._put(self.model.parameters.gradients, gradients)
         self.backend.capture(self.model.optimizer_state.step)(n)
@@ -92,19 +88,6 @@ class OurNetwork(Network):
 
 class BackendContender(Contender):
     """Ours on one backend; the oracle and the mutants are this too."""
-
-    def activation(
-        self, kind: str, z: np.ndarray, dy: np.ndarray, dtype: str = "float32"
-    ) -> tuple[np.ndarray, np.ndarray]:
-        backend = self.backend(dtype)
-        z_, dy_ = self.move(dtype, z, dy)
-        y = backend.zeros(z.shape)
-        dz = backend.zeros(z.shape)
-        with np.errstate(all="ignore"):
-            backend.kernel("activation", kind)(z_, y)
-            backend.kernel("activation_backward", kind)(dy_, z_, y, dz)
-        received = self.receive("y", y, z.shape, dtype)
-        return received, self.receive("dz", dz, z.shape, dtype)
 
     def loss(
         self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"

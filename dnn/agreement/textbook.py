@@ -7,6 +7,7 @@ Symbols as in ``dnn.layers``; h is the output of the first layer, n normalised, 
 """
 
 from math import cos, pi
+from typing import Protocol
 
 import numpy as np
 
@@ -78,11 +79,25 @@ def weights(case: FitCase, training: bool) -> np.ndarray:
     return w
 
 
+class Training(Protocol):
+    """A network in training on the examples of a case."""
+
+    def predict(self) -> np.ndarray:
+        """Probabilities (N, C) of all examples, as in evaluation."""
+
+    def learn(self, rows: np.ndarray) -> np.ndarray:
+        """One update on the examples with these numbers (B,); returns their probabilities before it."""
+
+    def numbers(self) -> Named:
+        """Every parameter and running average by its name."""
+
+
 class Program:
     """The network and its training."""
 
     def __init__(self, case: FitCase) -> None:
         self.case = case
+        self.x: np.ndarray = case.images / 255.0
         self.p = {k: w.astype(np.float64) for k, w in case.weights().items()}
         width = case.hidden[0]
         self.t = 0
@@ -90,7 +105,6 @@ class Program:
         self.slots = {k: [np.zeros_like(w), np.zeros_like(w)] for k, w in self.p.items()}
 
     def numbers(self) -> Named:
-        """Everything that is trained or averaged."""
         averages = {f"batch_normalization_1.running_{k}": v for k, v in self.running.items()}
         return {k: np.array(v) for k, v in {**self.p, **(averages if self.case.normalised else {})}.items()}
 
@@ -110,20 +124,17 @@ class Program:
         h = 1.0 / (1.0 + np.exp(-z))
         return h, h * (1.0 - h)
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Probabilities (N, C), with the running averages and without dropout."""
-        h, _ = self.hidden(x)
+    def predict(self) -> np.ndarray:
+        """With the running averages and without dropout."""
+        h, _ = self.hidden(self.x)
         if self.case.normalised:
             h = (h - self.running["mean"]) / np.sqrt(self.running["variance"] + self.case.EPSILON)
             h = h * self.p["batch_normalization_1.gamma"] + self.p["batch_normalization_1.beta"]
         return self.probabilities(h)
 
-    def learn(self, x: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
-        """One update on examples that count w (B,); returns the probabilities before it."""
-        case = self.case
-        p = self.p
-        batch = len(x)
-        g = {}
+    def learn(self, rows: np.ndarray) -> np.ndarray:
+        case, p, batch, g = self.case, self.p, len(rows), {}
+        x, y, w = self.x[rows], case.labels[rows], weights(case, training=True)[rows]
         h, slope = self.hidden(x)
         n = h
         drop = mask(case, self.t, batch)
@@ -172,37 +183,38 @@ class Program:
                 self.p[name] = p - now * (d + o.momentum * slots[0])
 
 
-def fit(case: FitCase) -> tuple[Named, Named]:
-    """What every contender's ``fit`` must return, and the numbers before it.
+def train(case: FitCase, program: Training) -> Named:
+    """What every contender's ``fit`` must return.
 
     "before": loss and accuracy of the untrained network; "loss" and "accuracy": of each epoch's updates, then
-    of each epoch's end; "predictions"; "learning rate" of the last update; and every parameter and running
-    average by its name.
+    of each epoch's end; "predictions"; "learning rate" of the last update; and the program's numbers.
     """
-    program = Program(case)
-    y = case.labels
-    x: np.ndarray = case.images / 255.0
-    start = program.numbers()
-    rows = np.arange(len(y))
+    y, updates = case.labels, 0
     counted = y != get_loss(case.loss).ignored
-    often = weights(case, training=True)
-    plain = weights(case, training=False)
 
-    def scores(p: np.ndarray, w: np.ndarray) -> tuple[float, float]:  # the first of equal ones is the answer
-        right = np.argmax(p, axis=1) == y
-        return float(-np.sum(w * np.log(p[rows, y])) / np.sum(w)), float(np.mean(right[counted]))
+    def scores(p: np.ndarray, training: bool = False) -> tuple[float, float]:
+        w = weights(case, training)
+        right = np.argmax(p, axis=1) == y  # the first of equal ones is the answer
+        loss = -np.sum(w * np.log(p[np.arange(len(y)), y])) / np.sum(w)
+        return float(loss), float(np.mean(right[counted]))
 
-    before = scores(program.predict(x), plain)
-    during = []
-    after = []
+    before, during, after = scores(program.predict()), [], []
     for epoch in range(1, case.epochs + 1):
         p = np.zeros((len(y), case.classes))
-        for batch in np.split(order(case, epoch), range(case.batch_size, len(y), case.batch_size)):
-            p[batch] = program.learn(x[batch], y[batch], often[batch])
-        during.append(scores(p, often))
-        after.append(scores(program.predict(x), plain))
+        for rows in np.split(order(case, epoch), range(case.batch_size, len(y), case.batch_size)):
+            p[rows] = program.learn(rows)
+            updates += 1
+        during.append(scores(p, training=True))
+        after.append(scores(program.predict()))
     loss, accuracy = zip(*during, *after, strict=True)
-    last = rate(case.optimizer.learning_rate, program.t - 1)
-    numbers = {"before": before, "predictions": program.predict(x), "loss": loss, "accuracy": accuracy}
+    last = rate(case.optimizer.learning_rate, updates - 1)
+    numbers = {"before": before, "predictions": program.predict(), "loss": loss, "accuracy": accuracy}
     found = {k: np.asarray(v, dtype=np.float64) for k, v in {**numbers, "learning rate": [last]}.items()}
-    return {**found, **program.numbers()}, start
+    return {**found, **program.numbers()}
+
+
+def fit(case: FitCase) -> tuple[Named, Named]:
+    """What every contender's ``fit`` must return, and the numbers before the training."""
+    program = Program(case)
+    start = program.numbers()
+    return train(case, program), start

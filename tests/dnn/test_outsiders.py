@@ -55,10 +55,10 @@ def test_layer_gradients_by_random_directions(name, make, shape):
     if ACTIVATIONS[probe.activation].kink:  # away from the kink: z beyond what a step along h can reach
         z = pre_activation(oracle, make, shape, values, x)
         dy[np.abs(z) < 1e-3] = 0.0
-    found = oracle.layer(make(), shape, values, x, dy.copy())
+    found = oracle.use(make(), shape, values, [(x, dy.copy())])
 
     def value_of(changed, at):
-        return float(np.sum(dy * oracle.layer(make(), shape, changed, at, dy.copy())["y"]))
+        return float(np.sum(dy * oracle.use(make(), shape, changed, [(at, dy.copy())])["y"]))
 
     assert directional(lambda at: value_of(values, at), found["dx"], x, 0) < 1e-7
     for k, v in values.items():

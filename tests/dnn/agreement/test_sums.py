@@ -105,7 +105,7 @@ def test_normalisation_far_from_zero(contender, layer_class):
     x = (100 + stream.standard_normal((100, 24))).astype(np.float32)
     dy = stream.standard_normal(x.shape).astype(np.float32)
     values = {name: stream.standard_normal(24).astype(np.float32) for name in ("gamma", "beta")}
-    wanted, got = (c.layer(layer_class(), (24,), values, x, dy) for c in (make_oracle(), contender))
+    wanted, got = (c.use(layer_class(), (24,), values, [(x, dy)]) for c in (make_oracle(), contender))
     answered = [tensor for tensor in wanted if got[tensor] is not NOTHING]
     assert answered == list(wanted) or not contender.trains
     worst_eta = max(bounds.eta(got[tensor], wanted[tensor]) for tensor in answered)
