@@ -58,7 +58,7 @@ class NativeProgram:
         return h
 
     def mean_loss(self, z: Array, rows: np.ndarray) -> Array:
-        """The weighted mean, 0 of a batch in which nothing counts: torch's own mean knows no sample weights."""
+        """The weighted mean, or 0 if nothing counts: torch itself takes no weights of examples."""
         import torch
 
         case, ignored = self.case, get_loss(self.case.loss).ignored

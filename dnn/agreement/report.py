@@ -6,6 +6,8 @@ from typing import Any
 
 from dnn.agreement.records import Record, worst
 
+HEADINGS = ("level", "backend", "verdict", "comparisons", "measured", "bound", "ratio", "worst tensor")
+
 
 def verdict(records: Sequence[Record]) -> str:
     """The last line: all hold, or which bounds are broken, the worst first."""
@@ -23,31 +25,17 @@ def verdict(records: Sequence[Record]) -> str:
 
 def table(records: Sequence[Record], missing: Mapping[str, str]) -> str:
     """One line for each level and backend: its worst comparison; then what could not run; the verdict."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("level", "backend"):
-        grid.add_column(heading, no_wrap=True)
-    grid.add_column("comparisons", justify="right")
-    grid.add_column("worst tensor", overflow="fold")
-    for heading in ("measured", "bound", "ratio"):
-        grid.add_column(heading, justify="right", no_wrap=True)
-    grid.add_column("verdict", no_wrap=True)
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record.level, record.backend), []).append(record)
+    rows = [HEADINGS]
     for (level, backend), group in sorted(groups.items(), key=lambda item: item[0][0]):
         far = worst(group)
-        grid.add_row(
-            level, backend, str(len(group)), f"{far.case}: {far.tensor}", f"{far.measured:.2e}",
-            f"{far.bound:.2e}", f"{far.ratio:.2g}", far.verdict,
-        )  # fmt: skip
-    console = Console(width=120, color_system=None, force_terminal=False)
-    with console.capture() as capture:
-        console.print(grid)
-    lines = [line.rstrip() for line in capture.get().splitlines()]
+        numbers = f"{far.measured:.2e}", f"{far.bound:.2e}", f"{far.ratio:.2g}"
+        where = f"{far.case}: {far.tensor}"
+        rows.append((level, backend, far.verdict, f"{len(group)}", *numbers, where))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     lines += [f"{r.backend}: {r.note}" for r in records if r.level == "L5"]
     lines += [f"not run: {name}: {why}" for name, why in missing.items()]
     return "\n".join([*lines, verdict(records)])

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pkgutil import resolve_name
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import patch
 
 from backends import Backend, get_backend
@@ -47,6 +48,9 @@ class MutantContender(BackendContender):
     def __init__(self, name: str, mutant: Mutant) -> None:
         super().__init__(f"numpy!{name}", lambda dtype: mutant.mutate(get_backend("numpy", dtype=dtype)))
         self.mutant = mutant
+
+    def describe(self) -> dict[str, Any]:
+        return {**super().describe(), "mistake": self.mutant.mistake, "rejected_by": self.mutant.level}
 
     @contextmanager
     def shared_mistake(self) -> Iterator[None]:

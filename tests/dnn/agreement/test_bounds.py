@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from dnn.agreement.draws import normal
 from dnn.agreement.kernels import judge_activation
 from dnn.agreement.propagation import Function, product
 from dnn.agreement.samples import condition, evaluation_conditions, inner_dimensions
+from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import State
 from dnn.layers import RandomRotation
@@ -25,6 +27,12 @@ from dnn.losses import get_loss
 from dnn.optimizers import Adam
 
 U = 2.0**-24
+
+
+def setup(level, *contenders, sizes=None, seed=0):
+    return Setup(level, contenders, make_oracle(), None, sizes or Sizes(), seed)
+
+
 TINY = np.asarray(
     [[1.0, *4 * [0.25 * U], *4 * [0.0]], [1.0 - 3 * U / 2, 0.5 * U, 0.5 * U, 0.5 * U, *5 * [0.0]]]
 )
@@ -85,7 +93,7 @@ def test_functions_have_the_bounds_of_their_kind():
     wanted = {("activation", name): bound for name, bound in wanted.items()}
     wanted |= {("unary", name): 4.0 for name in ("exp", "tanh", "log", "sqrt")}
     wanted |= {("exact", name): 0.0 for name in ("maximum", "where", "less", "max", "argmax")}
-    records = list(kernels.kernel_level([make_oracle()], make_oracle(), None, sizes, 0))
+    records = list(kernels.kernel_level(setup("L0", make_oracle(), sizes=sizes)))
     assert {(r.case, r.tensor): r.bound for r in records} == pytest.approx(wanted)
     assert {r.measured for r in records} == {0.0}
 
@@ -109,8 +117,9 @@ def test_errors_of_activations_have_these_units(kind, level, wanted):
     off = {name: v + 2.0**-20 for name, v in right.items()}
     right[kind][1, 1] = off[kind][1, 1] = np.inf
     off[f"{kind}'"][1, 1] = 1.0  # which is not judged
-    asked = SimpleNamespace(name="off", unit=U)
-    records = judge_activation(level, "case", kind, z, dy, right, [asked], lambda _: off)
+    asked, oracle = SimpleNamespace(name="off", unit=U), SimpleNamespace()
+    wanted_of = replace(setup(level, asked), oracle=oracle)
+    records = judge_activation(wanted_of, "case", kind, z, dy, lambda c: right if c is oracle else off)
     assert [(r.measured, r.bound) for r in records] == wanted
 
 
@@ -166,7 +175,9 @@ def test_the_bound_of_an_activation_within_a_layer(monkeypatch):
         sample = ("Dense", partial(Dense, 3, activation), (5,))
         monkeypatch.setattr(single_layers, "samples", lambda sample=sample: iter([sample]))
         monkeypatch.setattr(single_layers, "loss_variants", lambda: iter(()))
-        records = list(single_layers.layer_level([make_oracle()], make_oracle(), None, Sizes(batch=9), 4))
+        records = list(
+            single_layers.layer_level(setup("L1", make_oracle(), sizes=Sizes(batch=9), seed=4))
+        )
         bound = {r.tensor: r.bound for r in records if r.case == "Dense"}
         x, W = normal(4, "layer x", (88, 5))[:9], normal(4, "values W", (5, 3)) / 5**0.5
         z = x @ W + normal(4, "values b", (3,)) / 3**0.5
@@ -195,8 +206,7 @@ def test_bounds_of_a_loss(name, of_gradient):
     value |= {"mean_squared_error": np.mean((p - np.eye(3)[y]) ** 2)}
     value |= {"mean_absolute_error": np.mean(np.abs(p - np.eye(3)[y]))}
     larger = max(1.0, np.sqrt(np.mean(z**2)) / value[name])
-    loss, oracle = get_loss(name), make_oracle()
-    records = single_layers._loss([oracle], oracle, name, loss, z, y, np.eye(3)[y])
+    records = single_layers._loss(setup("L1", make_oracle()), name, get_loss(name), z, y, np.eye(3)[y])
     wanted = {"loss": (2**0.5 + 3**0.5 + 10) * larger * U, "dy": of_gradient(kappa) * U}
     assert {r.tensor: r.bound for r in records} == pytest.approx(wanted)
 
@@ -315,7 +325,7 @@ def test_bounds_of_updates(optimizer, own, n):
     asked = []
     network = SimpleNamespace(name="n", unit=U, repeat=lambda *a: asked.append(a), state=lambda: after)
     case = Case("c", 2, (), 2, "tanh", "hinge", optimizer, 0)
-    records = resynchronised.compare_updates(case, network, [network], before, {}, "note", n)
+    records = resynchronised.compare_updates("L3", case, network, [network], before, {}, "note", n)
     found = {r.tensor: r.bound for r in records}
     wanted = {"new w": n * U * (own + 16 / 34**0.5), "m w": n * 8 * U, "updates done": 0.0}
     assert found == pytest.approx(wanted)

@@ -25,11 +25,17 @@ from dnn.agreement import (
 )
 from dnn.agreement.cases import FitCase, optimizer_variants
 from dnn.agreement.ours import BackendContender, OurNetwork
+from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
 from dnn.layers import Dense
 from dnn.losses import get_loss
 
+SIZES = Sizes()
 DATA = Data(np.random.default_rng(0).random((140, 16), dtype=np.float32), np.arange(140) % 3, 3)
+
+
+def setup(level, *contenders, sizes=SIZES, seed=0):
+    return Setup(level, contenders, make_oracle(), DATA, sizes, seed)
 
 
 def planted(wrong, **settings):
@@ -103,7 +109,7 @@ def test_bits_that_differ_are_counted(monkeypatch):
 
     monkeypatch.setattr(bitwise, "PARTS", (lambda seed: iter(calls),))
     names = {"gather_rows": spoils, "clip_norm": spoils}
-    records = list(bitwise.bitwise_level([planted(names)], make_oracle(), DATA, Sizes(), 0))
+    records = list(bitwise.bitwise_level(setup("L0", planted(names))))
     found = {(r.case.split()[1], r.tensor[-1]): (r.measured, r.bound) for r in records}
     assert found.pop(("shortened", "0")) == (pytest.approx(2.0**23, rel=0.2), 4.0)
     assert found.pop(("pixels", "2")) <= (1.0, 2.0)
@@ -140,7 +146,7 @@ def test_every_seed_has_numbers_of_its_own(drawn):
 def built_batches(seed):
     layer = Dense(30)
     layer.build((4,), get_backend("numpy"), "layer", first=False)
-    return single_layers._batches(layer, (4,), 100, seed)
+    return single_layers._batches(setup("L1", seed=seed), layer)
 
 
 def test_a_layer_gets_four_batches():
@@ -197,9 +203,8 @@ def test_a_kink_excuses_its_own_place_alone():
         return wrong
 
     for wrong, broken in ((doubled, True), (never_0, True), (pulls, False)):
-        found = extremes._loss(
-            [planted({"hinge": wrong}, kinks=False)], make_oracle(), "hinge", get_loss("hinge"), 0
-        )
+        one = planted({"hinge": wrong}, kinks=False)
+        found = extremes._loss(setup("L1", one), "hinge", get_loss("hinge"))
         assert (max(record.ratio for record in found) > 100) is broken
 
 
@@ -219,7 +224,7 @@ def test_errors_of_extreme_losses_are_relative_to_what_they_are_made_of(name, of
         return wrong
 
     kernel = get_loss(name).kernel
-    records = list(extremes._loss([planted({kernel: off})], make_oracle(), name, get_loss(name), 0))
+    records = list(extremes._loss(setup("L1", planted({kernel: off})), name, get_loss(name)))
     assert {r.case for r in records} == {f"{name} extremes"}
     assert len(records) == 24 * 4
     for r in records:
@@ -254,7 +259,7 @@ def test_distances_are_relative_to_the_oracles_way(monkeypatch):
     monkeypatch.setattr(trajectories, "optimizer_variants", lambda: iter(optimizers))
     monkeypatch.setattr(trajectories, "loss_variants", lambda: iter(losses))
     sizes = Sizes(small=(5,), tiny=(5,), tiny_batch=6, trajectory=2, partners=2, batch=9)
-    records = list(trajectories.trajectory_level([STILL], make_oracle(), DATA, sizes, 0))
+    records = list(trajectories.trajectory_level(setup("L4", STILL, sizes=sizes)))
     assert {(round(r.measured, 9), r.bound, r.note) for r in records} == {(1.0, 1e-9, "2 updates")}
     first = list(ACTIVATIONS)[:4]
     names = [*(f"a {kind}" for kind in first[:2]), *(f"b {kind}" for kind in first[2:])]
@@ -272,7 +277,7 @@ def test_a_trainings_errors_are_relative_to_the_way_of_its_parameters(monkeypatc
     after, start = textbook.fit(case)
     still = StandsStill("still", STILL._open)
     still.fit = lambda case, dtype: {**after, **start, "loss": after["loss"] * 1.5}
-    found = list(fits.fit_level([still], make_oracle(), DATA, Sizes(), 0))
+    found = list(fits.fit_level(setup("L4", still)))
     double, single = ({r.tensor: r for r in found if (r.bound == 1e-9) is exact} for exact in (True, False))
     assert set(double) == set(after) == {*single, "accuracy"}
     for tensor, record in double.items():
@@ -291,5 +296,5 @@ def test_gradients_exceed_the_limits_of_clipping(kernel, monkeypatch):
     monkeypatch.setattr(resynchronised, "optimizer_variants", lambda: iter(variant))
     sizes = replace(Sizes(small=(8, 8)), batch=10, candidates=30, resynchronised=1)
     for wrong, broken in (({}, False), ({kernel: lambda _: lambda g, limit: None}, True)):
-        records = resynchronised.resynchronised_level([planted(wrong)], make_oracle(), DATA, sizes, 0)
+        records = resynchronised.resynchronised_level(setup("L3", planted(wrong), sizes=sizes))
         assert (max(record.ratio for record in records) > 100) is broken

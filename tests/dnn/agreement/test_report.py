@@ -44,11 +44,12 @@ def test_the_table_has_a_line_for_each_level_and_backend():
     lines = report.table([GOOD, accuracy, bad(3), bad(2), INFINITE], {"cupy": "none"}).splitlines()
     cells = [re.split(r" {2,}", line.strip()) for line in lines]
     at = next(i for i, row in enumerate(cells) if row[0] == "L1")
+    assert cells[0] == list(report.HEADINGS)
     assert cells[at : at + 4] == [
-        ["L1", "torch", "1", "case: door", "inf", "0.00e+00", "inf", "broken"],
-        ["L2", "numpy", "1", "case: z dense_1", "5.00e-01", "1.00e+00", "0.5", "holds"],
-        ["L2", "torch", "2", "case: d 3", "6.00e+00", "2.00e+00", "3", "broken"],
-        ["L5", "numpy", "1", "10 epochs: test accuracy", "0.00e+00", "2.50e-01", "0", "holds"],
+        ["L1", "torch", "broken", "1", "inf", "0.00e+00", "inf", "case: door"],
+        ["L2", "numpy", "holds", "1", "5.00e-01", "1.00e+00", "0.5", "case: z dense_1"],
+        ["L2", "torch", "broken", "2", "6.00e+00", "2.00e+00", "3", "case: d 3"],
+        ["L5", "numpy", "holds", "1", "0.00e+00", "2.50e-01", "0", "10 epochs: test accuracy"],
     ]
     assert lines[-3:-1] == ["numpy: mean 98", "not run: cupy: none"]
 
