@@ -175,9 +175,7 @@ def test_the_bound_of_an_activation_within_a_layer(monkeypatch):
         sample = ("Dense", partial(Dense, 3, activation), (5,))
         monkeypatch.setattr(single_layers, "samples", lambda sample=sample: iter([sample]))
         monkeypatch.setattr(single_layers, "loss_variants", lambda: iter(()))
-        records = list(
-            single_layers.layer_level(setup("L1", make_oracle(), sizes=Sizes(batch=9), seed=4))
-        )
+        records = list(single_layers.layer_level(setup("L1", make_oracle(), sizes=Sizes(batch=9), seed=4)))
         bound = {r.tensor: r.bound for r in records if r.case == "Dense"}
         x, W = normal(4, "layer x", (88, 5))[:9], normal(4, "values W", (5, 3)) / 5**0.5
         z = x @ W + normal(4, "values b", (3,)) / 3**0.5

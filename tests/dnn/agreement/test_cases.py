@@ -6,7 +6,6 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from scipy import special
 
 from backends import get_backend
 from backends.reference import ACTIVATIONS
@@ -14,7 +13,7 @@ from dnn import SGD
 from dnn.agreement import Data, contenders, draws, fits, late, make_oracle, networks, oracle, textbook
 from dnn.agreement.cases import Case, FitCase, ImageCase, unusual_optimizers
 from dnn.agreement.sizes import Sizes
-from dnn.losses import LOSSES, get_loss
+from dnn.losses import LOSSES
 
 U = 2.0**-24
 DATA = Data(np.random.default_rng(0).random((140, 16), dtype=np.float32), np.arange(140) % 3, 3)
