@@ -8,6 +8,8 @@ nothing of libraries. ``ours.py`` answers with a Backend, ``native.py`` with tor
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,15 +27,10 @@ Batches = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 class Network(ABC):
-    """A case's network inside one contender. It keeps its parameters and its optimizer's state.
+    """A case's network inside one contender. It keeps its parameters and its optimizer's state."""
 
-    The dtype is what is asked for; the oracle's is float64 all the same.
-    """
-
-    def __init__(self, owner: "Contender", case: Case, dtype: str) -> None:
-        self.owner = owner
-        self.case = case
-        self.backend = owner.backend(dtype)
+    def __init__(self, owner: "Contender", case: Case) -> None:
+        self.owner, self.case, self.backend = owner, case, owner.backend
         self.name, self.unit, self.dtype = owner.name, owner.unit, self.backend.dtype_name
 
     def receive(self, tensor: str, array: Array, shape: Sequence[int]) -> np.ndarray:
@@ -81,7 +78,11 @@ def built(
 
 
 class Contender(ABC):
-    """One implementation: its id, and the Backend that holds its arrays in a dtype."""
+    """One implementation in one dtype: its id, and the Backend that holds its arrays.
+
+    Args:
+        open_backend: returns the Backend for a dtype; the oracle's is float64 for each.
+    """
 
     kinks = True
     """Whether the gradients at a loss's kinks are the reference's."""
@@ -91,13 +92,22 @@ class Contender(ABC):
     def __init__(self, name: str, open_backend: Callable[[str], Backend]) -> None:
         self.name = name
         self._open = open_backend
-        self._backends: dict[str, Backend] = {}
+        self._dtype = "float32"
+        self._by_dtype = {self._dtype: self}
 
-    def backend(self, dtype: str = "float32") -> Backend:
-        """The backend for a dtype, made once. Raises BackendUnavailable: it cannot run here."""
-        if dtype not in self._backends:
-            self._backends[dtype] = self._open(dtype)
-        return self._backends[dtype]
+    @cached_property
+    def backend(self) -> Backend:
+        """Raises BackendUnavailable: it cannot run here."""
+        return self._open(self._dtype)
+
+    def in_dtype(self, dtype: str) -> "Contender":
+        """Return the same contender in another dtype."""
+        if dtype not in self._by_dtype:
+            other = copy(self)
+            other._dtype = dtype
+            vars(other).pop("backend", None)
+            self._by_dtype[dtype] = other
+        return self._by_dtype[dtype]
 
     def missing_parts(self) -> list[str]:
         """Return the registered parts that have no counterpart here, such as "loss 'mine'"."""
@@ -106,42 +116,35 @@ class Contender(ABC):
     @property
     def unit(self) -> float:
         """Of the rounding in float32 products: 2^-24, or with TF32 2^-10."""
-        return bounds.UNITS[self.backend().precision]
+        return bounds.UNITS[self.backend.precision]
 
     def describe(self) -> dict[str, Any]:
         """Versions and settings, for the report."""
-        return self.backend().describe()
+        return self.backend.describe()
 
-    def move(self, dtype: str, *arrays: np.ndarray) -> list[Array]:
-        """Host arrays on the device, in the dtype that the backend for this one has."""
-        backend = self.backend(dtype)
-        return [backend.from_host(a.astype(backend.dtype_name)) for a in arrays]
+    def move(self, *arrays: np.ndarray) -> list[Array]:
+        """Host arrays on the device, in the backend's dtype."""
+        return [self.backend.from_host(a.astype(self.backend.dtype_name)) for a in arrays]
 
     def evaluate(self, function: Callable[..., Array], *arrays: np.ndarray) -> np.ndarray:
         """A function of (xp, arrays...) on the device, as float64."""
-        backend = self.backend()
         with np.errstate(all="ignore"):  # log(-1), exp(1000): special values are the point
-            result = function(backend.xp, *self.move("float32", *arrays))
-            return np.array(backend.to_host(result), dtype=np.float64)
+            result = function(self.backend.xp, *self.move(*arrays))
+            return np.array(self.backend.to_host(result), dtype=np.float64)
 
-    def activation(
-        self, kind: str, z: np.ndarray, dy: np.ndarray, dtype: str = "float32"
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def activation(self, kind: str, z: np.ndarray, dy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """y = f(z) and dz = f'(z) dy, for z and dy (B, n)."""
-        found = self.use(Activation(kind), z.shape[1:], {}, [(z, dy)], dtype)
+        found = self.use(Activation(kind), z.shape[1:], {}, [(z, dy)])
         return found["y"], found["dx"]
 
     @abstractmethod
-    def loss(
-        self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
-    ) -> tuple[float, np.ndarray]:
+    def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
         """The mean loss and its gradient (B, C), for outputs (B, C) and targets (B,) or (B, C)."""
 
     @abstractmethod
     def use(
-        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],
-        batches: Batches, dtype: str = "float32",
-    ) -> Named:  # fmt: skip
+        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray], batches: Batches
+    ) -> Named:
         """A new layer's forward and backward for each batch (x, dy) in turn.
 
         Returns "y", "dx", and "dW", "db", ... by short name of the first batch, "y 2", ... of the second, and
@@ -155,26 +158,26 @@ class Contender(ABC):
         raise NoTwin(f"{self.name} has no kernels, expected a Backend for {name!r}")
 
     @abstractmethod
-    def fit(self, case: FitCase, dtype: str = "float32") -> Named:
+    def fit(self, case: FitCase) -> Named:
         """A whole training: ``textbook.fit`` says what is returned."""
 
     @abstractmethod
-    def open(self, case: Case, dtype: str = "float32") -> Network:
+    def open(self, case: Case) -> Network:
         """The case's network with its weights."""
 
     @abstractmethod
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
         """The share of right test predictions after so many epochs of fit, in float32."""
 
-    def receive(self, tensor: str, array: Array, shape: Sequence[int], dtype: str = "float32") -> np.ndarray:
+    def receive(self, tensor: str, array: Array, shape: Sequence[int]) -> np.ndarray:
         """A device array as float64, its library, dtype, device and shape compared first."""
-        return receive(self.backend(dtype), tensor, array, tuple(shape))
+        return receive(self.backend, tensor, array, tuple(shape))
 
 
-def open_networks(contenders: Iterable[Contender], case: Case, dtype: str = "float32") -> list[Network]:
+def open_networks(contenders: Iterable[Contender], case: Case) -> list[Network]:
     """Return the case's network of each contender that has a counterpart of all its parts."""
     networks: list[Network] = []
     for contender in contenders:
         with suppress(NoTwin):
-            networks.append(contender.open(case, dtype))
+            networks.append(contender.open(case))
     return networks

@@ -105,4 +105,4 @@ def _judge_fit(setup: Setup, case: FitCase, dtype: str) -> list[Record]:
         return bounds.eta_of_way(got, p, start.get(tensor, p))
 
     note = f"{case.epochs} epochs"
-    return setup.judge(case.name, lambda c: c.fit(case, dtype), bound, error, note, wanted)
+    return setup.judge(case.name, lambda c: c.in_dtype(dtype).fit(case), bound, error, note, wanted)

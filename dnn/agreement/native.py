@@ -25,10 +25,10 @@ from dnn.optimizers import OPTIMIZERS
 class NativeNetwork(Network):
     """The twin of the case's model, and a torch.optim optimizer."""
 
-    def __init__(self, owner: Contender, case: Case, dtype: str) -> None:
-        super().__init__(owner, case, dtype)
+    def __init__(self, owner: Contender, case: Case) -> None:
+        super().__init__(owner, case)
         # From a NumPy model, so that the twin's weights never were in our torch code.
-        model = case.model(get_backend("numpy", dtype=dtype))
+        model = case.model(get_backend("numpy", dtype=self.dtype))
         self.module = twin.to_torch(model, self.backend.device)
         self.loss = twin.torch_loss(case.loss)
         self.optimizer = twin.torch_optimizer(case.optimizer, self.module)
@@ -140,60 +140,54 @@ class PyTorchContender(Contender):
         )
         return [f"{kind} {name!r}" for kind, ours, twins in tables for name in ours if name not in twins]
 
-    def loss(
-        self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
-    ) -> tuple[float, np.ndarray]:
-        (outputs_,) = self.move(dtype, outputs)
-        wanted = self.backend(dtype).from_host(targets if targets.ndim == 1 else targets.astype(dtype))
+    def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+        (outputs_,) = self.move(outputs)
+        wanted = self.backend.from_host(targets) if targets.ndim == 1 else self.move(targets)[0]
         value = twin.torch_loss(loss)(outputs_.requires_grad_(), wanted)
         value.backward()
-        mean = self.receive("loss", value.detach(), (), dtype)
-        return float(mean), self.receive("dy", outputs_.grad, outputs.shape, dtype)
+        mean = self.receive("loss", value.detach(), ())
+        return float(mean), self.receive("dy", outputs_.grad, outputs.shape)
 
     def use(
-        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],
-        batches: Batches, dtype: str = "float32",
-    ) -> Named:  # fmt: skip
+        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray], batches: Batches
+    ) -> Named:
         import torch
 
         if layer.random:
             raise NoTwin(f"layer {type(layer).__name__} draws its own random numbers in torch")
-        host = get_backend("numpy", dtype=dtype)
-        backend = self.backend(dtype)
+        backend = self.backend
+        host = get_backend("numpy", dtype=backend.dtype_name)
         parameters = built(layer, shape, host, values)
         module = torch.nn.Sequential(OrderedDict(convert.layer_modules(layer, backend.dtype, backend.device)))
         found: Named = {}
         for i, (x, dy) in enumerate(batches):
-            mark = f" {i + 1}" if i else ""
-            x_, dy_ = self.move(dtype, x, dy)
+            mark, (x_, dy_) = f" {i + 1}" if i else "", self.move(x, dy)
             module.zero_grad()
             y = module(x_.requires_grad_())
             y.backward(dy_)
-            found[f"y{mark}"] = self.receive("y", y.detach(), (len(x), *layer.output_shape), dtype)
+            found[f"y{mark}"] = self.receive("y", y.detach(), (len(x), *layer.output_shape))
             if x_.grad is not None:
-                found[f"dx{mark}"] = self.receive("dx", x_.grad, x.shape, dtype)
+                found[f"dx{mark}"] = self.receive("dx", x_.grad, x.shape)
             for name, p, axes in convert.twin_parameters(module):
                 short = name.partition(".")[2]
                 gradient = None if p.grad is None else p.grad.permute(axes)
-                found[f"d{short}{mark}"] = self.receive(
-                    f"d{short}", gradient, parameters.shapes[short], dtype
-                )
+                found[f"d{short}{mark}"] = self.receive(f"d{short}", gradient, parameters.shapes[short])
         with torch.no_grad():
-            y = module.eval()(*self.move(dtype, x))
-        found["y in evaluation"] = self.receive("y", y, (len(x), *layer.output_shape), dtype)
+            y = module.eval()(*self.move(x))
+        found["y in evaluation"] = self.receive("y", y, (len(x), *layer.output_shape))
         for name, buffer, _ in convert.twin_parameters(module, state=True):
             short = name.partition(".")[2]
-            found[short] = self.receive(short, buffer, tuple(layer.state[short].shape), dtype)
+            found[short] = self.receive(short, buffer, tuple(layer.state[short].shape))
         return found
 
-    def fit(self, case: FitCase, dtype: str = "float32") -> Named:
-        return native_fit.fit(case, self.backend(dtype))
+    def fit(self, case: FitCase) -> Named:
+        return native_fit.fit(case, self.backend)
 
-    def open(self, case: Case, dtype: str = "float32") -> NativeNetwork:
-        return NativeNetwork(self, case, dtype)
+    def open(self, case: Case) -> NativeNetwork:
+        return NativeNetwork(self, case)
 
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
-        module = twin.to_torch(case.model(get_backend("numpy")), self.backend().device)
+        module = twin.to_torch(case.model(get_backend("numpy")), self.backend.device)
         history = twin.fit(
             module, train.x, train.y, batch_size=batch_size, epochs=epochs, seed=case.seed,
             loss=case.loss, optimizer=case.optimizer, validation_data=(test.x, test.y),

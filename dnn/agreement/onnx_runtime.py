@@ -5,6 +5,7 @@ gradients and for what a layer makes in training.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,8 +66,8 @@ class OnnxNetwork(Network):
 
     load = state = repeat = step = FORWARD_ALONE
 
-    def __init__(self, owner: Contender, case: Case, dtype: str) -> None:
-        super().__init__(owner, case, dtype)
+    def __init__(self, owner: Contender, case: Case) -> None:
+        super().__init__(owner, case)
         model = case.model(self.backend)
         self.parameters = list(model.parameters.value)
         try:
@@ -104,9 +105,10 @@ class OnnxContender(Contender):
     trains = False
     evaluate = loss = fit = accuracy = FORWARD_ALONE
 
-    def backend(self, dtype: str = DTYPE) -> Backend:
+    @cached_property
+    def backend(self) -> Backend:
         runtime()
-        return super().backend(dtype)
+        return super().backend
 
     def missing_parts(self) -> list[str]:
         tables: tuple[tuple[str, Iterable[str], Collection[str]], ...] = (
@@ -119,10 +121,9 @@ class OnnxContender(Contender):
         return {**super().describe(), "onnxruntime": runtime().__version__}
 
     def use(
-        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],
-        batches: Batches, dtype: str = DTYPE,
-    ) -> Named:  # fmt: skip
-        parameters = built(layer, shape, self.backend(dtype), values)
+        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray], batches: Batches
+    ) -> Named:
+        parameters = built(layer, shape, self.backend, values)
         gradients = ["dx", *(f"d{short}" for short in parameters.shapes)]
         for x, _ in batches if layer.mixes else ():  # its running averages are NumPy's
             layer.reserve(len(x), training=True)
@@ -133,13 +134,12 @@ class OnnxContender(Contender):
         except NoNodes as error:
             raise NoTwin(str(error)) from None
         for i, (x, _) in enumerate(batches):
-            mark = f" {i + 1}" if i else ""
-            y = session(x)[0]
-            y = self.receive("y", y, (len(x), *layer.output_shape), dtype)
+            mark, y = f" {i + 1}" if i else "", session(x)[0]
+            y = self.receive("y", y, (len(x), *layer.output_shape))
             found |= {f"{name}{mark}": NOTHING for name in gradients}
             # In training these do something else.
             found[f"y{mark}"] = NOTHING if layer.random or layer.mixes else y
         return {**found, **dict.fromkeys(layer.state, NOTHING), "y in evaluation": y}
 
-    def open(self, case: Case, dtype: str = DTYPE) -> OnnxNetwork:
-        return OnnxNetwork(self, case, dtype)
+    def open(self, case: Case) -> OnnxNetwork:
+        return OnnxNetwork(self, case)

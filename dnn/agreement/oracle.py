@@ -21,7 +21,7 @@ from dnn.validation.objects import made_again
 
 
 def make_oracle() -> BackendContender:
-    """The contender that all others are compared with, whatever dtype they ask for."""
+    """The contender that all others are compared with, in float64 in every dtype."""
     return BackendContender("oracle", lambda _: get_backend("numpy", dtype="float64", fused=False))
 
 

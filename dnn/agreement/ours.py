@@ -18,8 +18,8 @@ from dnn.training.step import gradients
 class OurNetwork(Network):
     """A compiled Sequential."""
 
-    def __init__(self, owner: Contender, case: Case, dtype: str) -> None:
-        super().__init__(owner, case, dtype)
+    def __init__(self, owner: Contender, case: Case) -> None:
+        super().__init__(owner, case)
         self.model = case.model(self.backend)
 
     def _named(self, vector: Array) -> Named:
@@ -89,46 +89,41 @@ class OurNetwork(Network):
 class BackendContender(Contender):
     """Ours on one backend; the oracle and the mutants are this too."""
 
-    def loss(
-        self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray, dtype: str = "float32"
-    ) -> tuple[float, np.ndarray]:
-        backend = self.backend(dtype)
-        (outputs_,) = self.move(dtype, outputs)
+    def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+        backend, (outputs_,) = self.backend, self.move(outputs)
         kind = "integer" if targets.ndim == 1 else "dense"
         wanted = backend.from_host(targets if kind == "integer" else targets.astype(backend.dtype_name))
         losses = backend.zeros(len(outputs))
         gradient = backend.zeros(outputs.shape)
         get_loss(loss).bind(backend)[kind](outputs_, wanted, losses, gradient)
-        mean = self.receive("loss", backend.xp.mean(losses, keepdims=True), (1,), dtype)
-        return float(mean[0]), self.receive("dy", gradient, outputs.shape, dtype)
+        mean = self.receive("loss", backend.xp.mean(losses, keepdims=True), (1,))
+        return float(mean[0]), self.receive("dy", gradient, outputs.shape)
 
     def use(
-        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray],
-        batches: Batches, dtype: str = "float32",
-    ) -> Named:  # fmt: skip
-        backend = self.backend(dtype)
+        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray], batches: Batches
+    ) -> Named:
+        backend = self.backend
         parameters = built(layer, shape, backend, values)
         found: Named = {}
         for i, (x, dy) in enumerate(batches):
-            mark = f" {i + 1}" if i else ""
-            x_, dy_ = self.move(dtype, x, dy)
+            mark, (x_, dy_) = f" {i + 1}" if i else "", self.move(x, dy)
             layer.reserve(len(x), training=True)
             y = layer.forward(x_, training=True)
-            found[f"y{mark}"] = self.receive("y", y, (len(x), *layer.output_shape), dtype)
+            found[f"y{mark}"] = self.receive("y", y, (len(x), *layer.output_shape))
             dx = layer.backward(dy_)  # which may overwrite dy
             if dx is not None:  # None: it stands before all that is trained
-                found[f"dx{mark}"] = self.receive("dx", dx, x.shape, dtype)
+                found[f"dx{mark}"] = self.receive("dx", dx, x.shape)
             for name, view in parameters.gradient.items():
-                found[f"d{name}{mark}"] = self.receive(f"d{name}", view, parameters.shapes[name], dtype)
-        y = layer.forward(*self.move(dtype, x), training=False)
-        found["y in evaluation"] = self.receive("y", y, (len(x), *layer.output_shape), dtype)
+                found[f"d{name}{mark}"] = self.receive(f"d{name}", view, parameters.shapes[name])
+        y = layer.forward(*self.move(x), training=False)
+        found["y in evaluation"] = self.receive("y", y, (len(x), *layer.output_shape))
         for name, array in layer.state.items():  # running averages; a count of masks is an integer
             if array.dtype == backend.dtype:
-                found[name] = self.receive(name, array, tuple(array.shape), dtype)
+                found[name] = self.receive(name, array, tuple(array.shape))
         return found
 
     def kernel(self, name: str, kind: str | None, *arguments: Any) -> list[np.ndarray]:
-        backend = self.backend()
+        backend = self.backend
 
         def moved(argument: Any) -> Any:
             if isinstance(argument, np.ndarray):
@@ -142,10 +137,9 @@ class BackendContender(Contender):
         each = chain.from_iterable(a if isinstance(a, tuple) else [a] for a in there)
         return [np.array(backend.to_host(a)) for a in each if isinstance(a, backend.array_type)]
 
-    def fit(self, case: FitCase, dtype: str = "float32") -> Named:
-        model = case.model(self.backend(dtype))
-        x = case.images
-        y = case.labels
+    def fit(self, case: FitCase) -> Named:
+        model = case.model(self.backend)
+        x, y = case.images, case.labels
         part = len(x) // 2 + 1  # evaluation, too, has a last batch that is shorter
         weights = case.sample_weight
         before = model.evaluate(x, y, batch_size=part, sample_weight=weights)
@@ -157,14 +151,14 @@ class BackendContender(Contender):
         found = {
             "before": before, "predictions": model.predict(x, batch_size=part),
             "loss": log["loss"] + log["val_loss"], "accuracy": log["accuracy"] + log["val_accuracy"],
-            "learning rate": self.backend(dtype).to_host(model.optimizer_state.control)[:1], **numbers,
+            "learning rate": self.backend.to_host(model.optimizer_state.control)[:1], **numbers,
         }  # fmt: skip
         return {name: np.array(values, dtype=np.float64) for name, values in found.items()}
 
-    def open(self, case: Case, dtype: str = "float32") -> OurNetwork:
-        return OurNetwork(self, case, dtype)
+    def open(self, case: Case) -> OurNetwork:
+        return OurNetwork(self, case)
 
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
-        model = case.model(self.backend())
+        model = case.model(self.backend)
         model.fit(train.x, train.y, batch_size=batch_size, epochs=epochs, verbose=0)
         return model.evaluate(test.x, test.y).accuracy

@@ -45,7 +45,7 @@ def _judge_trajectory(
     start = case.weights()
 
     def ask(c: Contender) -> Named:
-        network = c.open(case, "float64")
+        network = c.in_dtype("float64").open(case)
         for rows in batches:
             network.step(data.x[rows], data.y[rows])
         return network.state().values

@@ -129,7 +129,7 @@ DOUBLES = ["numpy", "torch", "strict"]
 def test_activations_are_those_of_torch_functional_and_scipy(backend_name, kind):
     stream = np.random.default_rng(8)
     z, dy = 3 * stream.standard_normal((20, 7)), stream.standard_normal((20, 7))
-    y, dz = get_contender(backend_name).activation(kind, z, dy.copy(), "float64")
+    y, dz = get_contender(backend_name).in_dtype("float64").activation(kind, z, dy.copy())
     z_ = torch.tensor(z, requires_grad=True)
     y_ = TORCH[kind](z_)
     y_.backward(torch.tensor(dy))
@@ -151,7 +151,8 @@ def test_losses_are_those_of_torch_functional(backend_name, rows):
     assert set(TORCH_LOSSES) == set(variants)
     wanted = torch.tensor(targets), torch.tensor(dense)
     for name, function in TORCH_LOSSES.items():
-        value, gradient = get_contender(backend_name).loss(variants[name], outputs, targets, "float64")
+        contender = get_contender(backend_name).in_dtype("float64")
+        value, gradient = contender.loss(variants[name], outputs, targets)
         outputs_ = torch.tensor(outputs, requires_grad=True)
         value_ = function(outputs_, *wanted)
         value_.backward()

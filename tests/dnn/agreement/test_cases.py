@@ -227,4 +227,4 @@ def test_precision_and_device_are_asked_of_every_contender(monkeypatch):
     able, missing = contenders.available_contenders("tf32")
     assert all(c.unit == 2.0**-10 for c in able)
     assert {"numpy", "pytorch"} <= set(missing)
-    assert contenders.get_contender("torch:cpu").backend().device.type == "cpu"
+    assert contenders.get_contender("torch:cpu").backend.device.type == "cpu"

@@ -243,8 +243,8 @@ class Still(OurNetwork):
 
 
 class StandsStill(BackendContender):
-    def open(self, case, dtype="float32"):
-        return Still(self, case, dtype)
+    def open(self, case):
+        return Still(self, case)
 
 
 STILL = StandsStill("still", lambda dtype: get_backend("numpy", dtype=dtype))
@@ -276,7 +276,7 @@ def test_a_trainings_errors_are_relative_to_the_way_of_its_parameters(monkeypatc
     monkeypatch.setattr(fits, "fit_cases", lambda data, seed: [("float64", case), ("float32", case)])
     after, start = textbook.fit(case)
     still = StandsStill("still", STILL._open)
-    still.fit = lambda case, dtype: {**after, **start, "loss": after["loss"] * 1.5}
+    still.fit = lambda case: {**after, **start, "loss": after["loss"] * 1.5}
     found = list(fits.fit_level(setup("L4", still)))
     double, single = ({r.tensor: r for r in found if (r.bound == 1e-9) is exact} for exact in (True, False))
     assert set(double) == set(after) == {*single, "accuracy"}

@@ -306,5 +306,6 @@ def test_a_mutant_has_the_name_and_the_kernels_that_it_was_asked_for():
     mutant = get_mutant("unshifted-softmax")
     assert mutant.name == "numpy!unshifted-softmax"
     z = np.asarray([[0.0, 1000.0]])
-    assert np.isnan(mutant.activation("softmax", z, z)[0]).any()
+    with np.errstate(all="ignore"):
+        assert np.isnan(mutant.activation("softmax", z, z)[0]).any()
     np.testing.assert_array_equal(mutant.activation("relu", z, z)[0], z)
