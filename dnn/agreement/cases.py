@@ -187,7 +187,8 @@ class FitCase(Case):
     sample_weight: np.ndarray | None = None  # (N,)
     class_weight: Mapping[int, float] | None = None
 
-    MOMENTUM, EPSILON = 0.3, 0.01  # of batch normalisation
+    MOMENTUM = 0.3  # of batch normalisation
+    EPSILON = 0.01  # of batch normalisation
 
     def layers(self) -> list[Layer]:
         normal = [BatchNormalization(momentum=self.MOMENTUM, epsilon=self.EPSILON)] if self.normalised else []

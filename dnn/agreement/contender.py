@@ -30,8 +30,12 @@ class Network(ABC):
     """A case's network inside one contender. It keeps its parameters and its optimizer's state."""
 
     def __init__(self, owner: "Contender", case: Case) -> None:
-        self.owner, self.case, self.backend = owner, case, owner.backend
-        self.name, self.unit, self.dtype = owner.name, owner.unit, self.backend.dtype_name
+        self.owner = owner
+        self.case = case
+        self.backend = owner.backend
+        self.name = owner.name
+        self.unit = owner.unit
+        self.dtype = self.backend.dtype_name
 
     def receive(self, tensor: str, array: Array, shape: Sequence[int]) -> np.ndarray:
         """A device array as float64, its library, dtype, device and shape compared first."""

@@ -8,7 +8,8 @@ from dnn.agreement.native import PyTorchContender
 from dnn.agreement.onnx_runtime import OnnxContender
 from dnn.agreement.ours import BackendContender
 
-NATIVE, ONNX = "pytorch", "onnxruntime"
+NATIVE = "pytorch"
+ONNX = "onnxruntime"
 OTHERS = {NATIVE: ("torch", PyTorchContender), ONNX: ("numpy", OnnxContender)}
 """Name -> the backend that holds its arrays, and its class; all others are a backend themselves."""
 

@@ -49,7 +49,8 @@ def extreme_level(setup: Setup) -> Iterator[Record]:
 
 
 def _activation(setup: Setup, kind: str) -> list[Record]:
-    x, width = _rows(setup.seed), len(WIDE)
+    x = _rows(setup.seed)
+    width = len(WIDE)
     dy = setup.normal("extreme cotangent", x.shape)
     one = {"W": np.eye(width, dtype=np.float32), "b": np.zeros(width, dtype=np.float32)}
 
@@ -65,7 +66,8 @@ def _activation(setup: Setup, kind: str) -> list[Record]:
 
 def _loss(setup: Setup, name: str, loss: Loss) -> list[Record]:
     # A NaN is in one of the last rows.
-    outputs, y = np.resize(_rows(setup.seed)[:, 1:-1], (24, 11)), np.arange(24) % 11
+    outputs = np.resize(_rows(setup.seed)[:, 1:-1], (24, 11))
+    y = np.arange(24) % 11
     one_hot = np.eye(11, dtype=np.float32)[y]
     forms = (("", y), (" rows", one_hot)) if loss.rows else (("", y),)
 

@@ -46,7 +46,8 @@ def _activation_inputs(kind: str, sizes: Sizes, seed: int) -> tuple[np.ndarray, 
     dy = normal(seed, "cotangent", (sizes.sweep // 10, 10))
     if kind == "softmax":
         z = 4.0 * normal(seed, "rows of z", dy.shape)
-        z[0], z[1, 0] = 0.0, 80.0  # ties, and one that takes all
+        z[0] = 0.0  # ties
+        z[1, 0] = 80.0  # one that takes all
         z[2:4] += np.asarray([[1000.0], [-1000.0]])  # e^z beyond float32's range, on both sides
     else:
         z = np.linspace(-100.0, 100.0, dy.size).reshape(dy.shape)

@@ -64,7 +64,8 @@ def _judge_late(setup: Setup, case: Case, stream: int, unseen: int) -> list[Reco
         vector[..., ::4] = 0.0  # an update all the same: moments fade
     for network in others if unseen else ():
         network.repeat(g, unseen)
-    start, found = truth.state(), list[Record]()
+    start = truth.state()
+    found = list[Record]()
     for done, scale, small in ((n, *pair) for n in DONE for pair in scales(n)):
         made = {k: scale * m for k, m in moments.items()}
         slots = {slot: {k: MADE_UP.get(slot, usual)(m) for k, m in made.items()} for slot in start.slots}

@@ -161,7 +161,8 @@ class PyTorchContender(Contender):
         module = torch.nn.Sequential(OrderedDict(convert.layer_modules(layer, backend.dtype, backend.device)))
         found: Named = {}
         for i, (x, dy) in enumerate(batches):
-            mark, (x_, dy_) = f" {i + 1}" if i else "", self.move(x, dy)
+            mark = f" {i + 1}" if i else ""
+            x_, dy_ = self.move(x, dy)
             module.zero_grad()
             y = module(x_.requires_grad_())
             y.backward(dy_)

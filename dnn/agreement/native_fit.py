@@ -18,12 +18,14 @@ class NativeProgram:
     """A ``textbook.Training``; the torch Backend only moves data."""
 
     def __init__(self, case: FitCase, backend: Backend) -> None:
-        self.case, self.backend = case, backend
+        self.case = case
+        self.backend = backend
         self.module = twin.to_torch(
             case.model(get_backend("numpy", dtype=backend.dtype_name)), backend.device
         )
         self.optimizer = twin.torch_optimizer(case.optimizer, self.module)
-        self.x, self.updates = self.move(case.images), 0
+        self.x = self.move(case.images)
+        self.updates = 0
 
     def move(self, array: np.ndarray) -> Array:
         return self.backend.from_host(array).to(self.backend.dtype)
@@ -61,13 +63,17 @@ class NativeProgram:
         """The weighted mean, or 0 if nothing counts: torch itself takes no weights of examples."""
         import torch
 
-        case, ignored = self.case, get_loss(self.case.loss).ignored
-        table, often = np.ones(case.classes), np.ones(len(rows))
+        case = self.case
+        ignored = get_loss(self.case.loss).ignored
+        table = np.ones(case.classes)
+        often = np.ones(len(rows))
         for number, factor in (case.class_weight or {}).items():
             table[number] = factor
         if case.sample_weight is not None:
             often = case.sample_weight[rows]
-        y, classes, counts = self.backend.from_host(case.labels[rows]), self.move(table), self.move(often)
+        y = self.backend.from_host(case.labels[rows])
+        classes = self.move(table)
+        counts = self.move(often)
         options = {} if ignored is None else {"ignore_index": ignored}
         each = torch.nn.functional.cross_entropy(z, y, weight=classes, reduction="none", **options)
         total = (counts * classes[y] * (y != ignored)).sum()
@@ -79,7 +85,8 @@ class NativeProgram:
         value = self.mean_loss(z, rows)
         for name, child in self.module.named_children():
             if name.startswith("dense") and hasattr(child, "weight"):
-                l1, l2 = child.weight.abs().sum(), child.weight.square().sum()
+                l1 = child.weight.abs().sum()
+                l2 = child.weight.square().sum()
                 value = value + self.case.l1 * l1 + self.case.l2 * l2
         value.backward()
         for group in self.optimizer.param_groups:

@@ -73,7 +73,8 @@ def compare(
 
 def network_level(setup: Setup) -> Iterator[Record]:
     """Every activation and every loss; the worst of a few batches for each tensor."""
-    data, sizes = setup.data, setup.sizes
+    data = setup.data
+    sizes = setup.sizes
     for case in cases(data, sizes, setup.seed):
         with nullcontext() if case.hidden == sizes.hidden else one_thread():
             truth, others = setup.open(case)

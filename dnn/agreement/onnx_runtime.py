@@ -89,7 +89,7 @@ class OnnxNetwork(Network):
 
     def pre_activations(self, x: np.ndarray) -> Named:
         found = dict(zip(self.order, self.inside(x), strict=True))
-        z = {}
+        z: Named = {}
         for layer, (name, shape) in self.products.items():
             last = np.moveaxis(found[name], 1, -1)  # the channels
             z[layer] = self.receive(f"z {layer}", last, (len(x), *shape))
@@ -134,7 +134,8 @@ class OnnxContender(Contender):
         except NoNodes as error:
             raise NoTwin(str(error)) from None
         for i, (x, _) in enumerate(batches):
-            mark, y = f" {i + 1}" if i else "", session(x)[0]
+            mark = f" {i + 1}" if i else ""
+            y = session(x)[0]
             y = self.receive("y", y, (len(x), *layer.output_shape))
             found |= {f"{name}{mark}": NOTHING for name in gradients}
             # In training these do something else.

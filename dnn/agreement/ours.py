@@ -90,7 +90,8 @@ class BackendContender(Contender):
     """Ours on one backend; the oracle and the mutants are this too."""
 
     def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
-        backend, (outputs_,) = self.backend, self.move(outputs)
+        backend = self.backend
+        (outputs_,) = self.move(outputs)
         kind = "integer" if targets.ndim == 1 else "dense"
         wanted = backend.from_host(targets if kind == "integer" else targets.astype(backend.dtype_name))
         losses = backend.zeros(len(outputs))
@@ -106,7 +107,8 @@ class BackendContender(Contender):
         parameters = built(layer, shape, backend, values)
         found: Named = {}
         for i, (x, dy) in enumerate(batches):
-            mark, (x_, dy_) = f" {i + 1}" if i else "", self.move(x, dy)
+            mark = f" {i + 1}" if i else ""
+            x_, dy_ = self.move(x, dy)
             layer.reserve(len(x), training=True)
             y = layer.forward(x_, training=True)
             found[f"y{mark}"] = self.receive("y", y, (len(x), *layer.output_shape))
@@ -139,7 +141,8 @@ class BackendContender(Contender):
 
     def fit(self, case: FitCase) -> Named:
         model = case.model(self.backend)
-        x, y = case.images, case.labels
+        x = case.images
+        y = case.labels
         part = len(x) // 2 + 1  # evaluation, too, has a last batch that is shorter
         weights = case.sample_weight
         before = model.evaluate(x, y, batch_size=part, sample_weight=weights)

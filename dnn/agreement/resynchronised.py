@@ -21,7 +21,8 @@ from dnn.agreement.state import Named, State
 
 def resynchronised_level(setup: Setup) -> Iterator[Record]:
     """Every optimizer on a relu network with cross-entropy; the worst step for each tensor."""
-    data, sizes = setup.data, setup.sizes
+    data = setup.data
+    sizes = setup.sizes
     for name, optimizer in optimizer_variants():
         case = data.case(f"-{name}", sizes.small, optimizer, setup.seed)
         leader = setup.oracle.open(case)

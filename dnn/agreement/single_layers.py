@@ -140,7 +140,8 @@ def _exact(
     setup: Setup, name: str, make: Callable[[], Layer], probe: Layer, values: Named, batches: Batches
 ) -> list[Record]:
     """Sums of integers below 2^24 are exact in any order: results are equal, at ties and kinks too."""
-    shape, size = probe.input_shape, 2.0 if probe.below is None else 1.0
+    shape = probe.input_shape
+    size = 2.0 if probe.below is None else 1.0
     integers = [(np.rint(size * x), np.rint(2.0 * dy)) for x, dy in batches]
     if prod(shape) < 24:
         x, dy = (
@@ -164,7 +165,8 @@ def _loss(
         return {"loss": np.asarray(value), "dy": gradient}
 
     batch, classes = outputs.shape
-    wanted, p = ask(setup.oracle), Function(loss.activation or "linear", outputs.astype(np.float64)).y
+    wanted = ask(setup.oracle)
+    p = Function(loss.activation or "linear", outputs.astype(np.float64)).y
     summed = classes if loss.activation == "softmax" else 0
     size = float(np.sqrt(np.mean(outputs * outputs)))
     kappa = 0.0 if loss.kink is not None else bounds.norm(p) / bounds.norm(p - rows)

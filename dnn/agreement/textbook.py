@@ -133,8 +133,13 @@ class Program:
         return self.probabilities(h)
 
     def learn(self, rows: np.ndarray) -> np.ndarray:
-        case, p, batch, g = self.case, self.p, len(rows), {}
-        x, y, w = self.x[rows], case.labels[rows], weights(case, training=True)[rows]
+        case = self.case
+        p = self.p
+        batch = len(rows)
+        g = {}
+        x = self.x[rows]
+        y = case.labels[rows]
+        w = weights(case, training=True)[rows]
         h, slope = self.hidden(x)
         n = h
         drop = mask(case, self.t, batch)
@@ -151,14 +156,16 @@ class Program:
             n = normal * gamma + p["batch_normalization_1.beta"]
         found = self.probabilities(n * drop)
         dz = (found - np.eye(case.classes)[y]) * (w / (w.sum() or 1.0))[:, None]
-        g["dense_2.W"], g["dense_2.b"] = (n * drop).T @ dz, dz.sum(axis=0)
+        g["dense_2.W"] = (n * drop).T @ dz
+        g["dense_2.b"] = dz.sum(axis=0)
         dn = dz @ p["dense_2.W"].T * drop
         if case.normalised:
             g["batch_normalization_1.gamma"] = (dn * normal).sum(axis=0)
             g["batch_normalization_1.beta"] = dn.sum(axis=0)
             dn = gamma * inverse * (dn - dn.mean(axis=0) - normal * (dn * normal).mean(axis=0))
         dh = dn * slope
-        g["dense_1.W"], g["dense_1.b"] = x.T @ dh, dh.sum(axis=0)
+        g["dense_1.W"] = x.T @ dh
+        g["dense_1.b"] = dh.sum(axis=0)
         for name in ("dense_1.W", "dense_2.W"):  # weights have a price, biases and scales none
             g[name] += case.l1 * np.sign(p[name]) + 2.0 * case.l2 * p[name]
         self.adapt(g)
@@ -189,7 +196,8 @@ def train(case: FitCase, program: Training) -> Named:
     "before": loss and accuracy of the untrained network; "loss" and "accuracy": of each epoch's updates, then
     of each epoch's end; "predictions"; "learning rate" of the last update; and the program's numbers.
     """
-    y, updates = case.labels, 0
+    y = case.labels
+    updates = 0
     counted = y != get_loss(case.loss).ignored
 
     def scores(p: np.ndarray, training: bool = False) -> tuple[float, float]:
@@ -198,7 +206,9 @@ def train(case: FitCase, program: Training) -> Named:
         loss = -np.sum(w * np.log(p[np.arange(len(y)), y])) / np.sum(w)
         return float(loss), float(np.mean(right[counted]))
 
-    before, during, after = scores(program.predict()), [], []
+    before = scores(program.predict())
+    during = []
+    after = []
     for epoch in range(1, case.epochs + 1):
         p = np.zeros((len(y), case.classes))
         for rows in np.split(order(case, epoch), range(case.batch_size, len(y), case.batch_size)):

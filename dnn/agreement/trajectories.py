@@ -38,7 +38,8 @@ def trajectory_level(setup: Setup) -> Iterator[Record]:
 def _judge_trajectory(
     setup: Setup, name: str, optimizer: Optimizer, activation: str, label: str, loss: str | Loss
 ) -> list[Record]:
-    data, sizes = setup.data, setup.sizes
+    data = setup.data
+    sizes = setup.sizes
     title = f"{name} {activation} {label}"
     case = data.case(title, sizes.tiny, optimizer, setup.seed, activation, loss)
     batches = [data.rows(setup.seed, step, sizes.tiny_batch) for step in range(sizes.trajectory)]

@@ -35,7 +35,8 @@ def adam_epsilon(
 def epsilon_under_the_root(
     step: Function, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers
 ) -> None:
-    (m, v, *_), (_, _, epsilon, *decay) = slots, settings
+    m, v, *_ = slots
+    _, _, epsilon, *decay = settings
     decayed = p * (1.0 - control[RATE] * decay[0]) if decay else p.copy()
     step(p, g, slots, control, settings)
     p[...] = decayed - control[RATE] / control[BIAS_1] * m / np.sqrt(v / control[BIAS_2] + epsilon)

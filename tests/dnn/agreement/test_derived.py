@@ -66,7 +66,8 @@ def disturbed_run(seed, number):
 
 def bound_pairs(records):
     """(level, case, tensor) -> (analytic bound, derived bound), from the records of disturbed runs."""
-    largest, groups = {}, {}
+    largest = {}
+    groups = {}
     for r in records:
         # In these extremes z is x to the last bit, as W is 1, which a model of products cannot know. L0 has
         # the functions.

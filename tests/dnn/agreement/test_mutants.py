@@ -50,7 +50,8 @@ def test_the_table_of_the_docs_is_that_of_the_code():
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mutant_changes_only_what_it_says(name):
-    mutant, backend = MUTANTS[name], get_backend("numpy")
+    mutant = MUTANTS[name]
+    backend = get_backend("numpy")
     wrong = mutant.mutate(backend)
     found = {f"xp.{k}" for k, v in vars(wrong.xp).items() if v is not vars(backend.xp)[k]}
     found |= {f"backend.{k}" for k in set(vars(wrong)) - set(vars(backend.wrapped(wrong.wrap)))}
@@ -71,7 +72,8 @@ def test_changes_of_a_function():
         return len(a)
 
     def run(change, *calls):
-        function, found = change(right), []
+        function = change(right)
+        found = []
         for a, b in calls:
             a = np.asarray(a)
             found.append((function(a, b), a.tolist()))
@@ -149,11 +151,16 @@ def half(a):
     return a.astype(np.float16).astype(np.float64)
 
 
-X, W = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 4))
-IMAGES, FILTERS = RNG.normal(size=(2, 5, 4, 2)), RNG.normal(size=(3, 2, 2, 3))
-TABLE, PICKED = RNG.normal(size=7), np.asarray([0, 3, 6])
+X = RNG.normal(size=(3, 4))
+W = RNG.normal(size=(4, 4))
+IMAGES = RNG.normal(size=(2, 5, 4, 2))
+FILTERS = RNG.normal(size=(3, 2, 2, 3))
+TABLE = RNG.normal(size=7)
+PICKED = np.asarray([0, 3, 6])
 NORM = (RNG.normal(size=(6, 3)), np.ones(3), np.zeros(3))
-RUNNING, KEPT, OUT = (np.ones(3), np.full(3, 2.0)), (np.zeros(3), np.zeros(3)), np.zeros((6, 3))
+RUNNING = (np.ones(3), np.full(3, 2.0))
+KEPT = (np.zeros(3), np.zeros(3))
+OUT = np.zeros((6, 3))
 BATCH = (*NORM, RUNNING, (0.3, 0.01), KEPT, OUT)
 ROWS = (*NORM, 0.01, (np.zeros(6), np.zeros(6)), OUT)
 LOSS = (RNG.normal(size=(6, 3)), np.asarray([0, 1, 1, 2, 2, 2]), np.zeros(6), np.zeros((6, 3)))
@@ -221,7 +228,9 @@ OTHER = [
 )
 def test_a_mutant_is_the_right_kernel_of_other_arguments(mutant, kernel, given, other):
     """What is written is that kernel's, and what is only read stays as it was given."""
-    found, wanted, read = run(kernel, given, mutant), run(kernel, other), arrays(given)
+    found = run(kernel, given, mutant)
+    wanted = run(kernel, other)
+    read = arrays(given)
     assert len(found) == len(wanted)
     written = [not np.array_equal(a, b) for a, b in zip(wanted, arrays(other), strict=True)]
     assert any(written)
@@ -234,7 +243,8 @@ def test_backward_rounds_every_factor(mutant, rounded):
     found = run("dense_backward linear", (dy, x, y, W_, dz, gradients), mutant)
     dy = rounded(dy)
     assert_equal(found[-3:], [rounded(x).T @ dy, dy.sum(axis=0), dy @ rounded(W_).T])
-    dz, rest = RNG.normal(size=(2, 3, 3, 3)), ((1, 1), ((0, 0), (0, 0)))
+    dz = RNG.normal(size=(2, 3, 3, 3))
+    rest = ((1, 1), ((0, 0), (0, 0)))
     gradients = np.zeros(FILTERS.shape), np.zeros(3), np.zeros(IMAGES.shape)
     found = run("conv2d_backward", (dz, IMAGES, FILTERS, *rest, gradients), mutant)
     wanted = run("conv2d_backward", (rounded(dz), rounded(IMAGES), rounded(FILTERS), *rest, gradients))
@@ -268,10 +278,12 @@ def test_gradients_of_losses_have_another_factor(mutant, factors):
 
 
 def test_what_optimizers_keep_is_old_or_short():
-    right, found = run("adam", adam()), run("adam", adam(), "stale-momentum")
+    right = run("adam", adam())
+    found = run("adam", adam(), "stale-momentum")
     assert_equal(found, [*right[:2], adam()[2][0], *right[3:]])
     for before, after in ((32766.0, 32767.0), (32767.0, -32768.0)):
-        found, wanted = run("adam", adam(before), "short-count"), run("adam", adam(before))
+        found = run("adam", adam(before), "short-count")
+        wanted = run("adam", adam(before))
         assert_equal(found, [*wanted[:4], np.asarray([*wanted[4][:3], after])])
     p, _, v, velocity, mean, control = run("rmsprop_centered", centered(0.5), "negative-variance")
     assert (v.item(), mean.item(), control[3]) == (2.25, 2.0, 2.0)
@@ -285,9 +297,11 @@ def test_others():
         ("biased-variance", 0.7 * 2 + 0.3 * variance),
         ("average-of-the-root", (0.7 * 2**0.5 + 0.3 * (variance * 6 / 5) ** 0.5) ** 2),
     ):
-        found, right = run("batch_norm", BATCH, mutant), run("batch_norm", BATCH)
+        found = run("batch_norm", BATCH, mutant)
+        right = run("batch_norm", BATCH)
         assert_equal(found, [*right[:4], wanted, *right[5:]])
-    y, t = np.asarray([[0.0, 1.0], [2.0, 3.0]]), np.asarray([1, 0])
+    y = np.asarray([[0.0, 1.0], [2.0, 3.0]])
+    t = np.asarray([1, 0])
     found = run("mean_absolute_error integer", (y, t, np.zeros(2), np.zeros((2, 2))), "sign-of-zero")
     np.testing.assert_array_equal(found[-1], np.full((2, 2), 0.25))
     given = (np.asarray([[np.nan], [np.inf], [-np.inf]]), np.ones((1, 1)), np.zeros(1), np.zeros((3, 1)))
