@@ -1,4 +1,4 @@
-"""Setup: what every level gets, and how it compares."""
+"""Setup: the argument of every level."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from dnn.agreement.state import Named
 
 @dataclass(frozen=True)
 class Setup:
-    """A level's name, who is compared with the oracle, on which data, and how much of it."""
+    """The level's name, the contenders and the oracle, the data, and the sizes of the comparisons."""
 
     level: str
     contenders: Sequence[Contender]
@@ -25,17 +25,17 @@ class Setup:
     seed: int
 
     def normal(self, purpose: str, shape: tuple[int, ...], layer: int = 0) -> np.ndarray:
-        """Standard normal float32 numbers of a stream of this check."""
+        """Draw standard normal float32 numbers from a stream of this check."""
         return normal(self.seed, purpose, shape, layer).astype(np.float32)
 
     def judge(
         self, case: str, ask: Callable[[Contender], Named], bound: Bound, error: Error | None = None,
         note: str = "", wanted: Named | None = None,
     ) -> list[Record]:  # fmt: skip
-        """Records of each contender's answer beside the oracle's, ``wanted``."""
+        """Compare each contender's answer with the oracle's (``wanted``, if it is known already)."""
         wanted = ask(self.oracle) if wanted is None else wanted
         return judge(self.level, case, wanted, self.contenders, ask, bound, error, note)
 
     def open(self, case: Case) -> tuple[Network, list[Network]]:
-        """The oracle's network of a case, and those of the contenders."""
+        """Open a case's network in the oracle and in each contender that can."""
         return self.oracle.open(case), open_networks(self.contenders, case)

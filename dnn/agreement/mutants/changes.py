@@ -1,6 +1,6 @@
-"""Ways to change a function: each makes a ``Change``, which takes the right function and returns a wrong one.
+"""Ways to change a function. Each returns a ``Change``: it takes the right function and returns a wrong one.
 
-What a wrong function remembers begins anew each time that a Change is applied.
+A wrong function may remember earlier calls. Its memory is empty whenever a Change is applied.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Change = Callable[[Function], Function]
 
 
 def around(wrong: Function) -> Change:
-    """``wrong(right, *arguments)`` in place of ``right(*arguments)``."""
+    """Call ``wrong(right, *arguments)`` in place of ``right(*arguments)``."""
 
     def change(right: Function) -> Function:
         return lambda *arguments, **options: wrong(right, *arguments, **options)
@@ -21,7 +21,7 @@ def around(wrong: Function) -> Change:
 
 
 def with_argument(position: int, edit: Function) -> Change:
-    """The right function of another argument: ``edit(argument)`` at this position."""
+    """Call the right function with ``edit(argument)`` in place of the argument at this position."""
 
     def wrong(right: Function, *arguments: Any) -> Any:
         return right(*arguments[:position], edit(arguments[position]), *arguments[position + 1 :])
@@ -30,7 +30,7 @@ def with_argument(position: int, edit: Function) -> Change:
 
 
 def before(edit: Function) -> Change:
-    """``edit(*arguments)``, which writes into them, and then the right function."""
+    """Call ``edit(*arguments)``, which writes into them, and then the right function."""
 
     def wrong(right: Function, *arguments: Any) -> Any:
         edit(*arguments)
@@ -40,7 +40,7 @@ def before(edit: Function) -> Change:
 
 
 def after(edit: Function) -> Change:
-    """The right function, and then ``edit(*arguments)``, which writes into them."""
+    """Call the right function, and then ``edit(*arguments)``, which writes into them."""
 
     def wrong(right: Function, *arguments: Any, **options: Any) -> None:
         right(*arguments, **options)
@@ -50,8 +50,8 @@ def after(edit: Function) -> Change:
 
 
 def after_with_largest(edit: Function) -> Change:
-    """The right function, and then ``edit(largest, *arguments)``; largest is the longest first argument so
-    far, that is, the size of the largest batch."""
+    """Call the right function, and then ``edit(largest, *arguments)``. largest is the length of the longest
+    first argument so far: the size of the largest batch."""
 
     def change(right: Function) -> Function:
         sizes = [0]
@@ -66,8 +66,8 @@ def after_with_largest(edit: Function) -> Change:
     return change
 
 
-def restored(view: Function) -> Change:
-    """The right function, but ``view(*arguments)``, a view of an argument, keeps its old values."""
+def restore(view: Function) -> Change:
+    """Call the right function, and then restore ``view(*arguments)``, a view of an argument."""
 
     def wrong(right: Function, *arguments: Any) -> None:
         array = view(*arguments)
@@ -79,7 +79,7 @@ def restored(view: Function) -> Change:
 
 
 def on_calls(chosen: Callable[[int], bool], change: Change) -> Change:
-    """The changed function on chosen calls, which count from 1, and the right one on all others."""
+    """Call the changed function if ``chosen(number of the call, from 1)``, else the right one."""
 
     def make(right: Function) -> Function:
         wrong = change(right)
@@ -90,5 +90,5 @@ def on_calls(chosen: Callable[[int], bool], change: Change) -> Change:
 
 
 def late(change: Change) -> Change:
-    """The changed function after 1000 calls of the right one."""
+    """Call the changed function from the 1001st call on."""
     return on_calls(lambda number: number > 1000, change)

@@ -10,8 +10,8 @@ from dnn.agreement.mutants.changes import Function, after, around, with_argument
 from dnn.agreement.mutants.mutant import Mutant
 
 
-def other_rate(edit: Function) -> Function:
-    """A schedule's rates picked by ``edit(index, last)``; all else that is gathered stays."""
+def pick_rate(edit: Function) -> Function:
+    """Gather a schedule's rate at ``edit(index, last)``, and everything else as it is."""
 
     def wrong(gather: Function, rows: Array, index: Array, *rest: Any) -> None:
         rates = rows.ndim == 1 and rows.dtype.kind == "f"
@@ -20,8 +20,8 @@ def other_rate(edit: Function) -> Function:
     return around(wrong)
 
 
-def repeated_row(gather: Function) -> Function:
-    """The last image of a batch that is shorter than another is its first."""
+def repeat_row(gather: Function) -> Function:
+    """Repeat the first image as the last one of a batch that is shorter than an earlier one."""
     sizes = [0]
 
     def wrong(rows: Array, index: Array, *rest: Any) -> None:
@@ -55,11 +55,11 @@ DATA_MUTANTS: Mapping[str, Mutant] = {
     ),
     "rate-before": Mutant(
         "a schedule's rate of the update before", "L0",
-        {"gather_rows": other_rate(lambda index, last: np.maximum(index - 1, 0))},
+        {"gather_rows": pick_rate(lambda index, last: np.maximum(index - 1, 0))},
     ),
     "rate-after": Mutant(
         "a schedule's rate of the update after", "L0",
-        {"gather_rows": other_rate(lambda index, last: np.minimum(index + 1, last))},
+        {"gather_rows": pick_rate(lambda index, last: np.minimum(index + 1, last))},
     ),
     "schedule-ends-early": Mutant(
         "a schedule stays at the rate before its last", "L4",
@@ -84,7 +84,7 @@ DATA_MUTANTS: Mapping[str, Mutant] = {
         )},
     ),
     "short-batch-repeats-a-row": Mutant(
-        "the last image of a short batch is its first", "L4", {"gather_rows": repeated_row}
+        "the last image of a short batch is its first", "L4", {"gather_rows": repeat_row}
     ),
     "lost-duplicates": Mutant(
         "of rows with one number the last is kept, not their sum: an embedding's gradient", "L0",

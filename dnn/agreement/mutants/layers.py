@@ -30,8 +30,8 @@ def round_float16(a: Array) -> Array:
     return a.astype(np.float16).astype(a.dtype)
 
 
-def rounded_products(rounded: Function) -> Mapping[str, Change]:
-    """Every factor of every product is rounded before it."""
+def round_products(rounded: Function) -> Mapping[str, Change]:
+    """Round every factor of every product first."""
 
     def backward(kernel: Function, dy: Array, x: Array, y: Array, W: Array, *rest: Any) -> None:
         dy[...] = rounded(dy)  # in place, since dz may be dy itself
@@ -45,17 +45,17 @@ def rounded_products(rounded: Function) -> Mapping[str, Change]:
     return {**changes, "dense_backward": around(backward), "conv2d_backward": around(conv_backward)}
 
 
-def turned(W: Array) -> Array:
+def flip(W: Array) -> Array:
     return np.ascontiguousarray(W[::-1, ::-1])
 
 
-def flipped_backward(kernel: Function, dz: Array, x: Array, W: Array, *rest: Any) -> None:
-    kernel(dz, x, turned(W), *rest)
+def flip_backward(kernel: Function, dz: Array, x: Array, W: Array, *rest: Any) -> None:
+    kernel(dz, x, flip(W), *rest)
     dW = rest[-1][0]
-    dW[...] = turned(dW)
+    dW[...] = flip(dW)
 
 
-def lost_rows(dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays) -> None:
+def drop_last_rows(dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays) -> None:
     n = len(x) // 4 * 4
     gradients[0][...] -= x[n:].T @ dz[n:]
 
@@ -73,17 +73,17 @@ def last_of_equal_pixels(
     if size == strides and not np.any(borders):
         height = y.shape[1] * size[0]
         width = y.shape[2] * size[1]
-        turned_x = np.ascontiguousarray(x[:, :height, :width][:, ::-1, ::-1])
+        flipped = np.ascontiguousarray(x[:, :height, :width][:, ::-1, ::-1])
         largest = np.empty_like(y)
         place = np.empty_like(index)
-        pool(turned_x, size, strides, borders, largest, place)
+        pool(flipped, size, strides, borders, largest, place)
         place = height * width - 1 - place[:, ::-1, ::-1]
         index[...] = np.where(np.isnan(y), index, place // width * x.shape[2] + place % width)
 
 
-def running_variance(combined: Function) -> Change:
-    """Batch normalisation whose running variance is ``combined`` of the old one, the batch's variance (with
-    N - 1), the momentum, and the rows in this and in the largest batch."""
+def set_running_variance(combine: Function) -> Change:
+    """Set the running variance to ``combine(old, new, momentum, n, most)``: the old one, the batch's variance
+    (divided by N - 1), the momentum, and the rows of this and of the largest batch."""
 
     def change(normalise: Function) -> Function:
         sizes = [0]
@@ -96,7 +96,7 @@ def running_variance(combined: Function) -> Change:
             normalise(x, gamma, beta, running, settings, *rest)
             sizes.append(len(x))
             variance = (running[1] - (1.0 - momentum) * old) / momentum
-            running[1][...] = combined(old, variance, momentum, len(x), max(sizes))
+            running[1][...] = combine(old, variance, momentum, len(x), max(sizes))
 
         return wrong
 
@@ -104,7 +104,7 @@ def running_variance(combined: Function) -> Change:
 
 
 def naive_variance(axis: int) -> Change:
-    """The mean of squares minus the square of the mean, of columns or of rows."""
+    """Compute the variance of columns (axis 0) or rows (axis 1) as E[x^2] - E[x]^2."""
 
     def edit(x: Array, gamma: Array, beta: Array, *rest: Any) -> None:
         settings, (mean, inverse), y = rest[-3:]
@@ -118,17 +118,17 @@ def naive_variance(axis: int) -> Change:
 
 LAYER_MUTANTS: Mapping[str, Mutant] = {
     "tf32": Mutant(
-        "factors of products rounded to 10 bits, as tensor cores may", "L1", rounded_products(round_tf32)
+        "factors of products rounded to 10 bits, as tensor cores may", "L1", round_products(round_tf32)
     ),
     "float16": Mutant(
-        "factors of products cast to float16 and back", "L1", rounded_products(round_float16)
+        "factors of products cast to float16 and back", "L1", round_products(round_float16)
     ),
     "transposed-weight": Mutant(
         "dx = dz W instead of dz W^T where W is square, so that the shapes do not tell", "L1",
         {"dense_backward": with_argument(3, lambda W: np.array(W.T) if W.shape[0] == W.shape[1] else W)},
     ),
     "rows-beyond-a-multiple-of-4-lost": Mutant(
-        "the last rows of a batch are missing in dW", "L1", {"dense_backward": after(lost_rows)}
+        "the last rows of a batch are missing in dW", "L1", {"dense_backward": after(drop_last_rows)}
     ),
     "lost-nan": Mutant(
         "a NaN becomes 0", "L1",
@@ -155,7 +155,7 @@ LAYER_MUTANTS: Mapping[str, Mutant] = {
     ),
     "flipped-kernel": Mutant(
         "a convolution's kernel flipped, forward and backward: no check of gradients sees it", "L1",
-        {"conv2d": with_argument(1, turned), "conv2d_backward": around(flipped_backward)},
+        {"conv2d": with_argument(1, flip), "conv2d_backward": around(flip_backward)},
     ),
     "short-batch-is-stale": Mutant(
         "a convolution copies the first image of a short batch to the last", "L1",
@@ -173,20 +173,20 @@ LAYER_MUTANTS: Mapping[str, Mutant] = {
     ),
     "biased-variance": Mutant(
         "the running variance divided by N, as in Keras", "L1",
-        {"batch_norm": running_variance(
+        {"batch_norm": set_running_variance(
             lambda old, new, momentum, n, most: (1 - momentum) * old + momentum * new * (n - 1) / n
         )},
     ),
     "variance-of-the-longest-batch": Mutant(
         "the running variance of a short batch divided by the size of the largest", "L1",
-        {"batch_norm": running_variance(
+        {"batch_norm": set_running_variance(
             lambda old, new, momentum, n, most:
             (1 - momentum) * old + momentum * new * (n - 1) / n * most / (most - 1)
         )},
     ),
     "average-of-the-root": Mutant(
         "the running average of the standard deviation, squared", "L1",
-        {"batch_norm": running_variance(
+        {"batch_norm": set_running_variance(
             lambda old, new, momentum, n, most: ((1 - momentum) * np.sqrt(old) + momentum * np.sqrt(new)) ** 2
         )},
     ),

@@ -16,18 +16,18 @@ from dnn.agreement.ours import BackendContender
 
 @dataclass(frozen=True)
 class Mutant:
-    """A mistake, and what has it.
+    """A mistake and the functions that have it.
 
-    A part is named "KERNEL" or "KERNEL KIND", "xp.FUNCTION" for a function of the backend's namespace,
-    "backend.METHOD", or "dnn.MODULE.NAME" for what all backends share, the oracle too.
+    Functions are named "KERNEL" or "KERNEL KIND", "xp.FUNCTION" (of the backend's namespace),
+    "backend.METHOD", or "dnn.MODULE.NAME", which all backends and the oracle share.
     """
 
     mistake: str  # in one line
     level: str  # the first level of ``agree.py --quick`` that rejects it
-    changes: Mapping[str, Change]  # part -> what is wrong with it
+    changes: Mapping[str, Change]  # name of a function -> how it is changed
 
     def mutate(self, backend: Backend) -> Backend:
-        """The backend with the mistake, as far as it is in backends."""
+        """Return the backend with the changed kernels, namespace functions and methods."""
 
         def wrap(name: str, kind: str | None, kernel: Kernel) -> Kernel:
             change = self.changes.get(name) or self.changes.get(f"{name} {kind}")
@@ -54,7 +54,7 @@ class MutantContender(BackendContender):
 
     @contextmanager
     def shared_mistake(self) -> Iterator[None]:
-        """Inside, what all backends share has the mutant's mistake, if it is there."""
+        """Change the functions that all backends share, inside the with block."""
         with ExitStack() as stack:
             for part, change in self.mutant.changes.items():
                 if part.startswith("dnn."):

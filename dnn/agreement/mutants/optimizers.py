@@ -14,7 +14,7 @@ from dnn.agreement.mutants.changes import (
     before,
     late,
     on_calls,
-    restored,
+    restore,
     with_argument,
 )
 from dnn.agreement.mutants.mutant import Mutant
@@ -76,14 +76,14 @@ def rate_of_the_first_update(step: Function) -> Function:
     return wrong
 
 
-def moments_stand(step: Function, p: Array, g: Array, slots: Arrays, *rest: Any) -> None:
+def keep_moments(step: Function, p: Array, g: Array, slots: Arrays, *rest: Any) -> None:
     old = [slot.copy() for slot in slots]
     step(p, g, slots, *rest)
     for slot, values in zip(slots, old, strict=True):
         slot[g == 0] = values[g == 0]
 
 
-def flush_too_much(p: Array, g: Array, slots: Arrays, control: Array, *rest: Any) -> None:
+def flush_large_moments(p: Array, g: Array, slots: Arrays, control: Array, *rest: Any) -> None:
     for slot in slots if control[UPDATES] % 32 == 0 else ():
         slot[np.abs(slot) < 1e-7] = 0.0
 
@@ -119,15 +119,15 @@ OPTIMIZER_MUTANTS: Mapping[str, Mutant] = {
     ),
     "second-block-forgotten": Mutant(
         "Adam's second moments of the second block of a long vector stay as they are", "L3",
-        dict.fromkeys(ADAMS, restored(lambda p, g, slots, *_: slots[1][24576:])),
+        dict.fromkeys(ADAMS, restore(lambda p, g, slots, *_: slots[1][24576:])),
     ),
     "stale-momentum": Mutant(
         "the first moment is that of the update before", "L3",
-        {name: restored(lambda p, g, slots, *_: slots[0]) for name in STEPS if OPTIMIZERS[name].slots},
+        {name: restore(lambda p, g, slots, *_: slots[0]) for name in STEPS if OPTIMIZERS[name].slots},
     ),
     "moments-stand-where-gradients-are-0": Mutant(
         "moments do not fade where the gradient is 0", "L3",
-        dict.fromkeys(("adam", "sgd", "rmsprop"), around(moments_stand)),
+        dict.fromkeys(("adam", "sgd", "rmsprop"), around(keep_moments)),
     ),
     "negative-variance": Mutant(
         "centred RMSprop with the absolute value of a variance that rounding left below 0", "L0",
@@ -149,7 +149,7 @@ OPTIMIZER_MUTANTS: Mapping[str, Mutant] = {
     ),
     "flushes-what-matters": Mutant(
         "moments below 1e-7 set to 0 on every 32nd update", "L3",
-        dict.fromkeys(STEPS, after(flush_too_much)),
+        dict.fromkeys(STEPS, after(flush_large_moments)),
     ),
     "rate-of-the-first-update": Mutant(
         "the learning rate of the first update for all", "L3",

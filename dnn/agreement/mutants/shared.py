@@ -1,5 +1,5 @@
-"""Mistakes above the backends, which all of them and the oracle share. The training that is written out
-(``dnn.agreement.textbook``) does not run through what they share, so L4 sees them."""
+"""Mistakes above the backends, which all backends and the oracle share. L4 sees them, since the training that
+is written out (``dnn.agreement.textbook``) shares no code with the backends."""
 
 from collections.abc import Mapping
 from operator import setitem
@@ -12,7 +12,7 @@ from dnn.agreement.mutants.mutant import Mutant
 
 
 def weigh_validation(fit: Function, model: Any, x: Any, y: Any, **settings: Any) -> Any:
-    """With weights of classes, whose mistake it is to count in validation, too."""
+    """Weigh validation examples by their classes, too."""
     if settings.get("class_weight"):
         x_test, y_test, weights = settings["validation_data"]
         table = np.asarray([settings["class_weight"].get(c, 1.0) for c in range(10)])

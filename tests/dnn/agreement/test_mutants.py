@@ -84,7 +84,7 @@ def test_changes_of_a_function():
     assert run(changes.with_argument(1, lambda b: b + 1), one) == [(2, [5, 6])]
     assert run(changes.before(lambda a, b: np.copyto(a, 0)), one) == [(2, [3, 3])]
     assert run(changes.after(lambda a, b: np.copyto(a, 0)), one) == [(None, [0, 0])]
-    assert run(changes.restored(lambda a, b: a[1:]), one) == [(None, [4, 2])]
+    assert run(changes.restore(lambda a, b: a[1:]), one) == [(None, [4, 2])]
     zero = changes.with_argument(1, lambda b: 0)
     assert run(changes.on_calls(lambda n: n == 2, zero), one, one, one) == [
         (2, [4, 5]),
