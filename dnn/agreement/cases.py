@@ -9,7 +9,6 @@ from math import isqrt, prod
 import numpy as np
 
 from backends import Backend
-from dnn.agreement import draws
 from dnn.layers import (
     AveragePooling2D,
     BatchNormalization,
@@ -21,13 +20,19 @@ from dnn.layers import (
     Rescaling,
     Reshape,
 )
+from dnn.layers.initializers import INITIALIZERS
 from dnn.losses import LOSSES, Loss, get_loss
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
-from dnn.random import host_uniform, stream_key
+from dnn.random import host_normal, host_uniform, stream_key
 from dnn.sequential import Sequential
 
 Weights = dict[str, np.ndarray]
 dense = partial(Dense, initializer="zeros")  # a case has its own weights
+
+
+def normal(seed: int, purpose: str, shape: tuple[int, ...], layer: int = 0) -> np.ndarray:
+    """Draw standard normal float64 numbers from a stream of this check."""
+    return host_normal(stream_key(seed, f"agreement {purpose}", layer), (prod(shape),)).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -93,18 +98,6 @@ class Case:
         last = get_loss(self.loss).activation or "linear"
         return [*(dense(n, self.activation) for n in self.hidden), dense(self.classes, last)]
 
-    def windows(self, x: np.ndarray) -> np.ndarray:
-        """What the first W is multiplied with, (rows, k), for x (B, n)."""
-        return x
-
-    def joined(self, h: np.ndarray, power: int = 1) -> np.ndarray:
-        """What the next W is multiplied with, for a layer's outputs h, with factors to this power."""
-        return h
-
-    def parted(self, dh: np.ndarray, power: int = 1) -> np.ndarray:
-        """The gradient on its way back through ``joined``."""
-        return dh
-
     def model(self, backend: Backend) -> Sequential:
         """A compiled model on a backend, with this case's weights."""
         model = Sequential(self.layers(), input_shape=(self.n_in,), backend=backend, seed=self.seed)
@@ -118,8 +111,9 @@ class Case:
         values: Weights = {}
         initializer = "he_uniform" if self.activation == "relu" else "glorot_uniform"
         for i, (name, shape) in enumerate(self.products.items()):
-            values[f"{name}.W"] = draws.weights(initializer, self.seed, i, shape)
-            values[f"{name}.b"] = (0.1 * draws.normal(self.seed, "biases", shape[-1:], i)).astype(np.float32)
+            key = stream_key(self.seed, "agreement weights", i)
+            values[f"{name}.W"] = INITIALIZERS[initializer](key, shape).astype(np.float32)
+            values[f"{name}.b"] = (0.1 * normal(self.seed, "biases", shape[-1:], i)).astype(np.float32)
         return values
 
 
@@ -135,25 +129,6 @@ class ImageCase(Case):
     def side(self) -> int:
         """Pixels along one side."""
         return isqrt(self.n_in)
-
-    def windows(self, x: np.ndarray) -> np.ndarray:
-        images = x.reshape(-1, self.side, self.side)
-        return np.lib.stride_tricks.sliding_window_view(images, (3, 3), (1, 2)).reshape(-1, 9)
-
-    def joined(self, h: np.ndarray, power: int = 1) -> np.ndarray:
-        n = self.side - 2
-        half = (self.side - 2) // 2
-        filters = self.hidden[0]
-        even = h.reshape(-1, n, n, filters)[:, : 2 * half, : 2 * half]
-        sums = even.reshape(-1, half, 2, half, 2, filters).sum(axis=(2, 4))
-        return np.asarray(sums.reshape(len(sums), -1) * 0.25**power)
-
-    def parted(self, dh: np.ndarray, power: int = 1) -> np.ndarray:
-        half = (self.side - 2) // 2
-        filters = self.hidden[0]
-        odd = self.side % 2
-        each = dh.reshape(-1, half, half, filters).repeat(2, axis=1).repeat(2, axis=2) * 0.25**power
-        return np.pad(each, ((0, 0), (0, odd), (0, odd), (0, 0))).reshape(-1, filters)
 
     @property
     def products(self) -> dict[str, tuple[int, ...]]:
@@ -203,7 +178,7 @@ class FitCase(Case):
         if self.normalised:
             # With beta 0 a column of numbers would add up to 0, and the sign of a weight would be rounding.
             for i, name in enumerate(("gamma", "beta")):
-                draw = draws.normal(self.seed, "scales", self.hidden, i)
+                draw = normal(self.seed, "scales", self.hidden, i)
                 values[f"batch_normalization_1.{name}"] = (1.0 - i + 0.2 * draw).astype(np.float32)
         return values
 

@@ -1,25 +1,23 @@
 """Native PyTorch as a contender: torch.nn, autograd and torch.optim; no line of our arithmetic."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 import dnn.interop.torch as twin
-from backends import Array, get_backend
-from backends.reference import ACTIVATIONS
+from backends import Array, Backend, get_backend
 from backends.reference.control import RATE, UPDATES
-from dnn.agreement import native_fit
-from dnn.agreement.cases import Case, Data, FitCase
-from dnn.agreement.contender import Batches, Contender, Network, built
-from dnn.agreement.state import Named, State
+from dnn.agreement.cases import Case, Data
+from dnn.agreement.contender import Contender, LayerPasses, Network, Tensors
+from dnn.agreement.state import Named, State, receive
 from dnn.interop.torch import convert
 from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
 from dnn.interop.torch.losses_and_optimizers import LOSS_TWINS, OPTIMIZER_TWINS
 from dnn.interop.torch.twins import NoTwin
 from dnn.layers import LAYERS, Layer
-from dnn.losses import LOSSES, Loss
-from dnn.optimizers import OPTIMIZERS
+from dnn.losses import Loss
+from dnn.parameters import Parameters
 
 
 class NativeNetwork(Network):
@@ -27,25 +25,18 @@ class NativeNetwork(Network):
 
     def __init__(self, owner: Contender, case: Case) -> None:
         super().__init__(owner, case)
-        # From a NumPy model, so that the twin's weights never were in our torch code.
-        model = case.model(get_backend("numpy", dtype=self.dtype))
-        self.module = twin.to_torch(model, self.backend.device)
+        self.module = twin.to_torch(self.model, self.backend.device)
         self.loss = twin.torch_loss(case.loss)
         self.optimizer = twin.torch_optimizer(case.optimizer, self.module)
         keys = OPTIMIZER_TWINS[case.optimizer.name].slots
         self.slots = {slot: keys[slot] for slot in case.optimizer.kept}
-        self.start = np.array(model.optimizer_state.control, dtype=np.float64)
         self.updates = 0
 
     def _put(self, target: Array, values: np.ndarray, axes: tuple[int, ...]) -> None:
         import torch
 
         with torch.no_grad():
-            target.permute(axes).copy_(torch.from_numpy(values.astype(self.dtype)))
-
-    def _get(self, name: str, tensor: Array, axes: tuple[int, ...]) -> np.ndarray:
-        array = tensor.detach().permute(axes)
-        return self.receive(name, array, array.shape)
+            target.permute(axes).copy_(self.owner.move(values)[0])
 
     def load(self, state: State) -> None:
         import torch
@@ -64,48 +55,32 @@ class NativeNetwork(Network):
     def state(self) -> State:
         import torch
 
-        values: Named = {}
-        slots: dict[str, Named] = {slot: {} for slot in self.slots}
+        values: dict[str, Array] = {}
+        slots: dict[str, dict[str, Array]] = {slot: {} for slot in self.slots}
         for name, p, axes in convert.twin_parameters(self.module):
-            values[name] = self._get(name, p, axes)
+            values[name] = p.detach().permute(axes)
             for slot, key in self.slots.items():
                 vector = self.optimizer.state[p].get(key)
-                vector = torch.zeros_like(p) if vector is None else vector
-                slots[slot][name] = self._get(f"{slot} {name}", vector, axes)
-        control = np.array(self.start)
+                slots[slot][name] = (torch.zeros_like(p) if vector is None else vector).permute(axes)
+        control = np.array(self.model.optimizer_state.control, dtype=np.float64)
         control[UPDATES] = self.updates
-        return State(values, slots, control)
+        return State(self.receive(values), {k: self.receive(v) for k, v in slots.items()}, control)
 
-    def _batch(self, x: np.ndarray) -> Array:
-        return self.backend.from_host(x.astype(self.dtype))
-
-    def pre_activations(self, x: np.ndarray) -> Named:
-        import torch
-
-        layers = {name.split(".")[0] for name, _, _ in convert.twin_parameters(self.module)}
-        found: Named = {}
-        h = self._batch(x)
-        with torch.no_grad():
-            for name, child in self.module.named_children():
-                h = child(h)
-                if name in layers:
-                    found[name] = self.receive(f"z {name}", h, h.shape)
-        return found
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        import torch
-
-        with torch.no_grad():
-            outputs = self.module(self._batch(x))
-        return self.receive("outputs", outputs, (len(x), self.case.classes))
-
-    def _backward(self, x: np.ndarray, y: np.ndarray) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        self.loss(self.module(self._batch(x)), self.backend.from_host(y)).backward()
-
-    def gradients(self, x: np.ndarray, y: np.ndarray) -> Named:
+    def tensors(self, x: Array, y: Array) -> Tensors:
+        trained = {name.split(".")[0] for name, _, _ in convert.twin_parameters(self.module)}
+        h = x
+        for name, child in self.module.named_children():
+            h = child(h)
+            if name in trained:
+                yield f"z {name}", h.detach()
+        yield "outputs", h.detach()
         self._backward(x, y)
-        return {name: self._get(name, p.grad, axes) for name, p, axes in convert.twin_parameters(self.module)}
+        for name, p, axes in convert.twin_parameters(self.module):
+            yield f"d {name}", p.grad.permute(axes)
+
+    def _backward(self, x: Array, y: Array) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self.loss(self.module(x), y).backward()
 
     def repeat(self, gradients: Named, n: int) -> None:
         import torch
@@ -117,7 +92,7 @@ class NativeNetwork(Network):
             self._adapt()
 
     def step(self, x: np.ndarray, y: np.ndarray) -> None:
-        self._backward(x, y)
+        self._backward(self.owner.move(x)[0], self.backend.from_host(y))
         self._adapt()
 
     def _adapt(self) -> None:
@@ -130,65 +105,58 @@ class PyTorchContender(Contender):
 
     kinks = False  # of hinge: torch's clamp passes the gradient on where both are equal
 
-    def missing_parts(self) -> list[str]:
-        layers = [name for name, layer in LAYERS.items() if not layer.random]  # random ones are not compared
-        tables: tuple[tuple[str, Iterable[str], Collection[str]], ...] = (
-            ("activation", ACTIVATIONS, {"linear", *ACTIVATION_TWINS}),
-            ("layer", layers, LAYER_TWINS),
-            ("loss", LOSSES, LOSS_TWINS),
-            ("optimizer", OPTIMIZERS, OPTIMIZER_TWINS),
-        )
-        return [f"{kind} {name!r}" for kind, ours, twins in tables for name in ours if name not in twins]
+    @property
+    def builder(self) -> Backend:
+        """NumPy, so that the twin's weights never were in our torch code."""
+        return get_backend("numpy", dtype=self.backend.dtype_name)
+
+    def counterparts(self) -> Mapping[str, Collection[str]]:
+        drawn = [name for name, layer in LAYERS.items() if layer.random]  # which are not compared
+        return {
+            "activation": {"linear", *ACTIVATION_TWINS},
+            "layer": {*LAYER_TWINS, *drawn},
+            "loss": LOSS_TWINS,
+            "optimizer": OPTIMIZER_TWINS,
+        }
 
     def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
         (outputs_,) = self.move(outputs)
         wanted = self.backend.from_host(targets) if targets.ndim == 1 else self.move(targets)[0]
         value = twin.torch_loss(loss)(outputs_.requires_grad_(), wanted)
         value.backward()
-        mean = self.receive("loss", value.detach(), ())
-        return float(mean), self.receive("dy", outputs_.grad, outputs.shape)
+        mean = receive(self.backend, "loss", value.detach(), ())
+        return float(mean), receive(self.backend, "dy", outputs_.grad, outputs.shape)
 
-    def use(
-        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray], batches: Batches
-    ) -> Named:
+    def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
         import torch
 
         if layer.random:
             raise NoTwin(f"layer {type(layer).__name__} draws its own random numbers in torch")
-        backend = self.backend
-        host = get_backend("numpy", dtype=backend.dtype_name)
-        parameters = built(layer, shape, host, values)
-        module = torch.nn.Sequential(OrderedDict(convert.layer_modules(layer, backend.dtype, backend.device)))
-        found: Named = {}
-        for i, (x, dy) in enumerate(batches):
-            mark = f" {i + 1}" if i else ""
-            x_, dy_ = self.move(x, dy)
-            module.zero_grad()
-            y = module(x_.requires_grad_())
-            y.backward(dy_)
-            found[f"y{mark}"] = self.receive("y", y.detach(), (len(x), *layer.output_shape))
-            if x_.grad is not None:
-                found[f"dx{mark}"] = self.receive("dx", x_.grad, x.shape)
-            for name, p, axes in convert.twin_parameters(module):
-                short = name.partition(".")[2]
-                gradient = None if p.grad is None else p.grad.permute(axes)
-                found[f"d{short}{mark}"] = self.receive(f"d{short}", gradient, parameters.shapes[short])
-        with torch.no_grad():
-            y = module.eval()(*self.move(x))
-        found["y in evaluation"] = self.receive("y", y, (len(x), *layer.output_shape))
-        for name, buffer, _ in convert.twin_parameters(module, state=True):
-            short = name.partition(".")[2]
-            found[short] = self.receive(short, buffer, tuple(layer.state[short].shape))
-        return found
+        modules = convert.layer_modules(layer, self.backend.dtype, self.backend.device)
+        module = torch.nn.Sequential(OrderedDict(modules))
 
-    def fit(self, case: FitCase) -> Named:
-        return native_fit.fit(case, self.backend)
+        def train(x: Array, dy: Array) -> Tensors:
+            module.zero_grad()
+            y = module(x.requires_grad_())
+            y.backward(dy)
+            yield "y", y.detach()
+            if x.grad is not None:
+                yield "dx", x.grad
+            for name, p, axes in convert.twin_parameters(module):
+                yield f"d{name.partition('.')[2]}", p.grad.permute(axes)
+
+        def evaluate(x: Array) -> Tensors:
+            yield "y in evaluation", module.eval()(x).detach()
+            for name, buffer, _ in convert.twin_parameters(module, state=True):
+                yield name.partition(".")[2], buffer
+
+        return train, evaluate
 
     def open(self, case: Case) -> NativeNetwork:
         return NativeNetwork(self, case)
 
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
-        module = twin.to_torch(case.model(get_backend("numpy")), self.backend.device)
+        module = twin.to_torch(case.model(self.builder), self.backend.device)
         history = twin.fit(
             module, train.x, train.y, batch_size=batch_size, epochs=epochs, seed=case.seed,
             loss=case.loss, optimizer=case.optimizer, validation_data=(test.x, test.y),

@@ -14,7 +14,6 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Case
 from dnn.agreement.contender import Contender, Network
 from dnn.agreement.ours import BackendContender
-from dnn.agreement.state import Named
 from dnn.layers import Layer
 from dnn.losses import get_loss
 from dnn.validation.objects import made_again
@@ -36,18 +35,6 @@ def pre_activation(
     return oracle.use(plain, shape, values, [(x, dy)])["y"]
 
 
-def margins(case: Case, z: Named) -> Named:
-    """How far each layer's z may be off, element by element, in any float32 run that L2 accepts.
-
-    The L2 bound holds for the norm. An element's error has the size of the rms error, times a few for
-    the worst of 1e5; the bound itself is about ten times what is measured, so 4 times it is ample.
-    """
-    return {
-        name: np.asarray(4.0 * bounds.forward(case.inner, i) * np.sqrt(np.mean(values**2)))
-        for i, (name, values) in enumerate(z.items())
-    }
-
-
 def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, wanted: int) -> np.ndarray:
     """The first ``wanted`` rows of x and y on which no kink is near, by the oracle.
 
@@ -58,13 +45,15 @@ def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, wanted
     jumps = ACTIVATIONS[case.activation].kink  # there the sign of z must not be in doubt
     if not jumps and kink is None:
         return np.arange(min(wanted, len(x)))
-    z = network.pre_activations(x)
-    margin = margins(case, z)
-    *hidden, last = z
+    found = network.compute(x, y)
+    z = [values for name, values in found.items() if name.startswith("z ")]
+    # L2's bound is on the norm. An element's error has the size of the rms error, times a few for the worst
+    # of 1e5; the bound itself is about ten times what is measured, so 4 times it is ample.
+    margin = [4.0 * bounds.forward(case.inner, i) * np.sqrt(np.mean(v**2)) for i, v in enumerate(z)]
     safe = np.ones(len(x), dtype=bool)
-    for name in hidden if jumps else ():  # the last layer's outputs have no kink
-        safe &= np.min(np.abs(z[name]), axis=1) > margin[name]
+    for i, values in enumerate(z[:-1] if jumps else ()):  # the last layer's outputs have no kink
+        safe &= np.min(np.abs(values), axis=1) > margin[i]
     if kink is not None:
-        distance = kink(network.predict(x), np.eye(case.classes)[y])
-        safe &= np.min(np.abs(distance), axis=1) > margin[last]
+        distance = kink(found["outputs"], np.eye(case.classes)[y])
+        safe &= np.min(np.abs(distance), axis=1) > margin[-1]
     return np.flatnonzero(safe)[:wanted]

@@ -1,6 +1,5 @@
 """A Backend as a contender: our kernels, our backpropagation, our optimizers."""
 
-from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
@@ -8,39 +7,31 @@ import numpy as np
 
 from backends import Array
 from dnn.agreement.cases import Case, Data, FitCase
-from dnn.agreement.contender import Batches, Contender, Network, built
-from dnn.agreement.state import Named, State
+from dnn.agreement.contender import Contender, LayerPasses, Network, Tensors
+from dnn.agreement.state import Named, State, receive
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
+from dnn.parameters import Parameters
 from dnn.training.step import gradients
 
 
 class OurNetwork(Network):
     """A compiled Sequential."""
 
-    def __init__(self, owner: Contender, case: Case) -> None:
-        super().__init__(owner, case)
-        self.model = case.model(self.backend)
-
     def _named(self, vector: Array) -> Named:
         """A flat vector as named arrays."""
-        parameters = self.model.parameters
-        return {
-            name: self.receive(name, view, parameters.shapes[name])
-            for name, view in parameters.views(vector).items()
-        }
+        return self.receive(self.model.parameters.views(vector))
 
     def _put(self, vector: Array, named: Named) -> None:
         for name, view in self.model.parameters.views(vector).items():
-            view[...] = self.backend.from_host(named[name].astype(self.dtype))
+            view[...] = self.owner.move(named[name])[0]
 
     def load(self, state: State) -> None:
-        parameters = self.model.parameters
         optimizer = self.model.optimizer_state
-        self._put(parameters.values, state.values)
+        self._put(self.model.parameters.values, state.values)
         for slot, vector in optimizer.vectors.items():
             self._put(vector, state.slots[slot])
-        optimizer.control[...] = self.backend.from_host(state.control.astype(self.dtype))
+        optimizer.control[...] = self.owner.move(state.control)[0]
 
     def state(self) -> State:
         optimizer = self.model.optimizer_state
@@ -48,41 +39,36 @@ class OurNetwork(Network):
         return State(
             self._named(self.model.parameters.values),
             {slot: self._named(vector) for slot, vector in optimizer.vectors.items()},
-            self.receive("control", control, control.shape),
+            receive(self.backend, "control", control, tuple(control.shape)),
         )
 
-    def _batch(self, x: np.ndarray) -> Array:
+    def tensors(self, x: Array, y: Array) -> Tensors:
         self.model.reserve(x.shape[0], training=True)
-        return self.backend.from_host(x.astype(self.dtype))
-
-    def pre_activations(self, x: np.ndarray) -> Named:
-        h = self._batch(x)
-        found: Named = {}
+        h = x
         for layer in self.model.layers:
             # Twice, since a fused kernel need not leave its pre-activation anywhere; what it does
             # leave, h, is the next layer's input here.
             z = layer.forward_logits(h, training=False)
-            shape = (x.shape[0], *layer.output_shape)
             if layer.parameter_shapes():
-                found[layer.name] = self.receive(f"z {layer.name}", z, shape)
+                yield f"z {layer.name}", z
             h = layer.forward(h, training=False)
-        return found
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
         contained = get_loss(self.case.loss).activation is not None
-        outputs = self.model.forward(self._batch(x), training=False, logits=contained)
-        return self.receive("outputs", outputs, (len(x), self.case.classes))
+        yield "outputs", self.model.forward(x, training=False, logits=contained)
+        yield from self.gradients(x, y)
 
-    def gradients(self, x: np.ndarray, y: np.ndarray) -> Named:
-        gradients(self.model, self._batch(x), self.backend.from_host(y))
-        return self._named(self.model.parameters.gradients)
+    def gradients(self, x: Array, y: Array) -> Tensors:
+        """The gradients of ``tensors``."""
+        gradients(self.model, x, y)
+        for name, view in self.model.parameters.gradient.items():
+            yield f"d {name}", view
 
     def repeat(self, gradients: Named, n: int) -> None:
         self._put(self.model.parameters.gradients, gradients)
         self.backend.capture(self.model.optimizer_state.step)(n)
 
     def step(self, x: np.ndarray, y: np.ndarray) -> None:
-        gradients(self.model, self._batch(x), self.backend.from_host(y))
+        self.model.reserve(len(x), training=True)
+        gradients(self.model, self.owner.move(x)[0], self.backend.from_host(y))
         self.model.update()
 
 
@@ -91,38 +77,31 @@ class BackendContender(Contender):
 
     def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
         backend = self.backend
-        (outputs_,) = self.move(outputs)
         kind = "integer" if targets.ndim == 1 else "dense"
-        wanted = backend.from_host(targets if kind == "integer" else targets.astype(backend.dtype_name))
+        wanted = backend.from_host(targets) if kind == "integer" else self.move(targets)[0]
         losses = backend.zeros(len(outputs))
         gradient = backend.zeros(outputs.shape)
-        get_loss(loss).bind(backend)[kind](outputs_, wanted, losses, gradient)
-        mean = self.receive("loss", backend.xp.mean(losses, keepdims=True), (1,))
-        return float(mean[0]), self.receive("dy", gradient, outputs.shape)
+        get_loss(loss).bind(backend)[kind](*self.move(outputs), wanted, losses, gradient)
+        mean = receive(backend, "loss", backend.xp.mean(losses, keepdims=True), (1,))
+        return float(mean[0]), receive(backend, "dy", gradient, outputs.shape)
 
-    def use(
-        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray], batches: Batches
-    ) -> Named:
-        backend = self.backend
-        parameters = built(layer, shape, backend, values)
-        found: Named = {}
-        for i, (x, dy) in enumerate(batches):
-            mark = f" {i + 1}" if i else ""
-            x_, dy_ = self.move(x, dy)
-            layer.reserve(len(x), training=True)
-            y = layer.forward(x_, training=True)
-            found[f"y{mark}"] = self.receive("y", y, (len(x), *layer.output_shape))
-            dx = layer.backward(dy_)  # which may overwrite dy
+    def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
+        def train(x: Array, dy: Array) -> Tensors:
+            layer.reserve(x.shape[0], training=True)
+            yield "y", layer.forward(x, training=True)
+            dx = layer.backward(dy)  # which may overwrite dy
             if dx is not None:  # None: it stands before all that is trained
-                found[f"dx{mark}"] = self.receive("dx", dx, x.shape)
+                yield "dx", dx
             for name, view in parameters.gradient.items():
-                found[f"d{name}{mark}"] = self.receive(f"d{name}", view, parameters.shapes[name])
-        y = layer.forward(*self.move(x), training=False)
-        found["y in evaluation"] = self.receive("y", y, (len(x), *layer.output_shape))
-        for name, array in layer.state.items():  # running averages; a count of masks is an integer
-            if array.dtype == backend.dtype:
-                found[name] = self.receive(name, array, tuple(array.shape))
-        return found
+                yield f"d{name}", view
+
+        def evaluate(x: Array) -> Tensors:
+            yield "y in evaluation", layer.forward(x, training=False)
+            for name, array in layer.state.items():  # running averages; a count of masks is an integer
+                if array.dtype == self.backend.dtype:
+                    yield name, array
+
+        return train, evaluate
 
     def kernel(self, name: str, kind: str | None, *arguments: Any) -> list[np.ndarray]:
         backend = self.backend

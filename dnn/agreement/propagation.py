@@ -108,7 +108,7 @@ def limits(case: Case, values: Named, x: np.ndarray, y: np.ndarray, d: np.ndarra
         values: the parameters. x (B, n), y (B,): a batch.
         d: the loss's gradient with respect to the outputs, (B, C).
     """
-    W = {name: values[f"{name}.W"].reshape(-1, shape[-1]) for name, shape in case.products.items()}
+    W = {name: values[f"{name}.W"] for name in case.products}
     found: dict[str, float] = {}
     inputs: list[Pair] = []
     functions: list[Function] = []
@@ -117,11 +117,7 @@ def limits(case: Case, values: Named, x: np.ndarray, y: np.ndarray, d: np.ndarra
         found[tensor] = 1.0 + SAFETY * float(np.sqrt(np.sum(pair[1]))) / (norm(pair[0]) or 1.0)
 
     for name, w in W.items():
-        if functions:
-            h, var = functions[-1].forward()
-            inputs.append((case.joined(h), case.joined(var, 2)))
-        else:
-            inputs.append(exact(case.windows(x)))
+        inputs.append(functions[-1].forward() if functions else exact(x))
         z, var = product(inputs[-1], exact(w))
         z += values[f"{name}.b"]
         functions.append(Function(case.activation, z, var + z * z / 3.0))
@@ -134,6 +130,5 @@ def limits(case: Case, values: Named, x: np.ndarray, y: np.ndarray, d: np.ndarra
         note(f"d {name}.W", product((h.T, var.T), back))
         note(f"d {name}.b", product(exact(np.ones((1, len(h)))), back))
         if i:
-            dh, var = product(back, exact(w.T))
-            back = functions[i - 1].backward(case.parted(dh), case.parted(var, 2))
+            back = functions[i - 1].backward(*product(back, exact(w.T)))
     return found

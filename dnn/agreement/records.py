@@ -2,13 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
-
-from dnn.agreement.bounds import eta
-from dnn.agreement.state import NOTHING, Misfit, Named
-from dnn.interop.torch.twins import NoTwin
 
 
 @dataclass(frozen=True)
@@ -51,54 +47,13 @@ class Record:
         return values
 
 
-class Asked(Protocol):
-    """Who answers: a contender or its network; ``unit`` is that of the rounding in its products."""
-
-    name: str
-
-    @property
-    def unit(self) -> float: ...
-
-
 Error = Callable[[str, Any, Any], float]
 Bound = float | Callable[[str, float], float]
-T = TypeVar("T", bound=Asked)
 
 
 def count_different(tensor: str, got: Any, wanted: Any) -> float:
     """How many numbers are not equal; NaN meets NaN."""
     return float(np.count_nonzero((got != wanted) & ~(np.isnan(got) & np.isnan(wanted))))
-
-
-def judge(
-    level: str, case: str, wanted: Named, askeds: Iterable[T], ask: Callable[[T], Named],
-    bound: Bound, error: Error | None = None, note: str = "",
-) -> list[Record]:  # fmt: skip
-    """A record of each tensor of each answer. One that was not let in is broken, whatever its numbers are.
-
-    Args:
-        wanted: tensor -> the oracle's.
-        askeds: who is asked; of one that has no such thing (``NoTwin``, or ``NOTHING`` for a tensor) there
-            is no record.
-        ask: gives the same tensors.
-        bound: what the error must not exceed, or (tensor, unit of rounding) -> this.
-        error: (tensor, answer, wanted) -> its size; None: ``eta``.
-    """
-    found: list[Record] = []
-    for asked in askeds:
-        try:
-            got = ask(asked)
-        except NoTwin:
-            continue
-        except Misfit as misfit:
-            found.append(Record(level, case, "door", asked.name, float("inf"), 0.0, str(misfit)))
-            continue
-        for tensor, x64 in wanted.items():
-            if got[tensor] is not NOTHING:
-                far = error(tensor, got[tensor], x64) if error else eta(got[tensor], x64)
-                limit = bound(tensor, asked.unit) if callable(bound) else bound
-                found.append(Record(level, case, tensor, asked.name, far, limit, note))
-    return found
 
 
 def worst(records: Iterable[Record]) -> Record:

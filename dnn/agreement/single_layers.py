@@ -1,4 +1,4 @@
-"""L1: one forward and backward of every layer with a random cotangent, and of every loss."""
+"""L1: one forward and backward of every layer with a random cotangent."""
 
 from collections.abc import Callable, Iterator
 from math import prod
@@ -8,7 +8,6 @@ import numpy as np
 from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.cases import loss_variants
 from dnn.agreement.contender import Batches, Contender
 from dnn.agreement.oracle import pre_activation
 from dnn.agreement.propagation import Function
@@ -18,8 +17,6 @@ from dnn.agreement.setup import Setup
 from dnn.agreement.state import Named
 from dnn.layers import BatchNormalization, Layer
 from dnn.layers.normalization import Normalization
-from dnn.losses import Loss
-from dnn.random import host_uniform, stream_key
 
 SHORT = (37, 5, 37)
 """Batches after the first: a shorter one, one shorter still, and again the first of these."""
@@ -31,19 +28,9 @@ EXACT = ("Dense", "MaxPooling2D", "Flatten", "Reshape", "Activation", "Embedding
 
 
 def layer_level(setup: Setup) -> Iterator[Record]:
-    """y, dx and the parameter gradients within u (sqrt(k) + 10); the losses from given outputs."""
+    """y, dx and the parameter gradients within u (sqrt(k) + 10)."""
     for name, make, shape in samples():
         yield from _layer(setup, name, make, shape)
-    outputs = 2.0 * setup.normal("outputs", (LARGE, 10))
-    y = np.floor(10.0 * host_uniform(stream_key(setup.seed, "agreement classes"), (LARGE,))).astype(np.int64)
-    rows = np.abs(setup.normal("target rows", outputs.shape))
-    rows /= rows.sum(axis=1, keepdims=True)
-    for name, loss in loss_variants():
-        for n in (setup.sizes.batch, *SHORT[:2], LARGE):
-            label = "" if n == setup.sizes.batch else f" {n}"
-            yield from _loss(setup, f"{name} classes{label}", loss, outputs[:n], y[:n], np.eye(10)[y[:n]])
-            if loss.rows:
-                yield from _loss(setup, f"{name} rows{label}", loss, outputs[:n], rows[:n], rows[:n])
 
 
 def _batches(setup: Setup, probe: Layer) -> Batches:
@@ -155,23 +142,3 @@ def _exact(
         return c.use(make(), shape, weights, integers)
 
     return setup.judge(f"{name} of integers", ask, 0.0, count_different)
-
-
-def _loss(
-    setup: Setup, name: str, loss: Loss, outputs: np.ndarray, targets: np.ndarray, rows: np.ndarray
-) -> list[Record]:
-    def ask(c: Contender) -> Named:
-        value, gradient = c.loss(loss, outputs, targets)
-        return {"loss": np.asarray(value), "dy": gradient}
-
-    batch, classes = outputs.shape
-    wanted = ask(setup.oracle)
-    p = Function(loss.activation or "linear", outputs.astype(np.float64)).y
-    summed = classes if loss.activation == "softmax" else 0
-    size = float(np.sqrt(np.mean(outputs * outputs)))
-    kappa = 0.0 if loss.kink is not None else bounds.norm(p) / bounds.norm(p - rows)
-    bound = {
-        "loss": bounds.loss_value(batch, classes, size, float(wanted["loss"])),
-        "dy": bounds.loss_gradient(summed, kappa),
-    }
-    return setup.judge(name, ask, lambda tensor, _: bound[tensor], wanted=wanted)

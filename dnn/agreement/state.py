@@ -9,8 +9,11 @@ from backends import Backend, InputError
 from backends.reference.control import UPDATES
 
 Named = dict[str, np.ndarray]
-NOTHING = np.empty(0)
-"""In an answer: this contender computes no such tensor."""
+
+
+def rounded(named: Named, dtype: str = "float32") -> Named:
+    """The same numbers rounded to a dtype, held in float64: what a run in that dtype can start from."""
+    return {k: v.astype(dtype).astype(np.float64) for k, v in named.items()}
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,9 @@ class State:
         return {**values, **slots, "updates done": self.control[UPDATES]}
 
     def rounded(self, dtype: str) -> "State":
-        """The same numbers rounded to a dtype, held in float64: what a run in that dtype can start from."""
-
-        def cast(named: Named) -> Named:
-            return {k: v.astype(dtype).astype(np.float64) for k, v in named.items()}
-
-        return State(
-            cast(self.values),
-            {slot: cast(named) for slot, named in self.slots.items()},
-            self.control.astype(dtype).astype(np.float64),
-        )
+        """All of them rounded to a dtype, as by the function of this name."""
+        slots = {slot: rounded(named, dtype) for slot, named in self.slots.items()}
+        return State(rounded(self.values, dtype), slots, self.control.astype(dtype).astype(np.float64))
 
 
 class Misfit(InputError):

@@ -7,7 +7,6 @@ Symbols as in ``dnn.layers``; h is the output of the first layer, n normalised, 
 """
 
 from math import cos, pi
-from typing import Protocol
 
 import numpy as np
 
@@ -77,19 +76,6 @@ def weights(case: FitCase, training: bool) -> np.ndarray:
     for number, factor in (case.class_weight or {}).items() if training else ():
         w[case.labels == number] *= factor
     return w
-
-
-class Training(Protocol):
-    """A network in training on the examples of a case."""
-
-    def predict(self) -> np.ndarray:
-        """Probabilities (N, C) of all examples, as in evaluation."""
-
-    def learn(self, rows: np.ndarray) -> np.ndarray:
-        """One update on the examples with these numbers (B,); returns their probabilities before it."""
-
-    def numbers(self) -> Named:
-        """Every parameter and running average by its name."""
 
 
 class Program:
@@ -190,14 +176,15 @@ class Program:
                 self.p[name] = p - now * (d + o.momentum * slots[0])
 
 
-def train(case: FitCase, program: Training) -> Named:
-    """What every contender's ``fit`` must return.
+def fit(case: FitCase) -> tuple[Named, Named]:
+    """What every contender's ``fit`` must return, and the numbers before the training.
 
     "before": loss and accuracy of the untrained network; "loss" and "accuracy": of each epoch's updates, then
     of each epoch's end; "predictions"; "learning rate" of the last update; and the program's numbers.
     """
+    program = Program(case)
+    start = program.numbers()
     y = case.labels
-    updates = 0
     counted = y != get_loss(case.loss).ignored
 
     def scores(p: np.ndarray, training: bool = False) -> tuple[float, float]:
@@ -213,18 +200,10 @@ def train(case: FitCase, program: Training) -> Named:
         p = np.zeros((len(y), case.classes))
         for rows in np.split(order(case, epoch), range(case.batch_size, len(y), case.batch_size)):
             p[rows] = program.learn(rows)
-            updates += 1
         during.append(scores(p, training=True))
         after.append(scores(program.predict()))
     loss, accuracy = zip(*during, *after, strict=True)
-    last = rate(case.optimizer.learning_rate, updates - 1)
+    last = rate(case.optimizer.learning_rate, program.t - 1)
     numbers = {"before": before, "predictions": program.predict(), "loss": loss, "accuracy": accuracy}
     found = {k: np.asarray(v, dtype=np.float64) for k, v in {**numbers, "learning rate": [last]}.items()}
-    return {**found, **program.numbers()}
-
-
-def fit(case: FitCase) -> tuple[Named, Named]:
-    """What every contender's ``fit`` must return, and the numbers before the training."""
-    program = Program(case)
-    start = program.numbers()
-    return train(case, program), start
+    return {**found, **program.numbers()}, start

@@ -6,42 +6,44 @@ fail by chance. In float64 the same programs stay together for longer than 100 s
 
 from collections.abc import Iterator
 from itertools import cycle, islice
+from math import isqrt
 
 import numpy as np
 
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.cases import loss_variants, optimizer_variants
+from dnn.agreement.cases import Case, ImageCase, loss_variants, optimizer_variants
 from dnn.agreement.contender import Contender
 from dnn.agreement.networks import MAIN
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
 from dnn.agreement.state import Named
-from dnn.losses import Loss
-from dnn.optimizers import Optimizer
 
 
 def trajectory_level(setup: Setup) -> Iterator[Record]:
-    """Every optimizer with every activation, or some of them, and every loss: how far each parameter is from
-    the oracle's in the end, relative to how far the oracle's moved."""
+    """Every optimizer with every activation, or some of them, every loss, and a convolution: how far
+    each parameter is from the oracle's in the end, relative to how far the oracle's moved."""
+    data = setup.data
+    tiny = setup.sizes.tiny
     some = min(setup.sizes.partners, len(ACTIVATIONS))
     partners = cycle(ACTIVATIONS)  # each optimizer goes on where the one before stopped
     for name, optimizer in optimizer_variants():
         for activation in islice(partners, some):
-            yield from _judge_trajectory(setup, name, optimizer, activation, MAIN[1], MAIN[1])
+            title = f"{name} {activation} {MAIN[1]}"
+            yield from _judge_trajectory(setup, data.case(title, tiny, optimizer, setup.seed, activation))
     name, optimizer = next(optimizer_variants())
     for label, loss in loss_variants():
         if label != MAIN[1]:
-            yield from _judge_trajectory(setup, name, optimizer, MAIN[0], label, loss)
+            case = data.case(f"{name} {MAIN[0]} {label}", tiny, optimizer, setup.seed, MAIN[0], loss)
+            yield from _judge_trajectory(setup, case)
+    if isqrt(data.x.shape[1]) ** 2 == data.x.shape[1] >= 16:
+        case = data.case("", (6,), optimizer, setup.seed, "tanh")
+        yield from _judge_trajectory(setup, ImageCase(**{**vars(case), "name": f"{name} tanh convolution"}))
 
 
-def _judge_trajectory(
-    setup: Setup, name: str, optimizer: Optimizer, activation: str, label: str, loss: str | Loss
-) -> list[Record]:
+def _judge_trajectory(setup: Setup, case: Case) -> list[Record]:
     data = setup.data
     sizes = setup.sizes
-    title = f"{name} {activation} {label}"
-    case = data.case(title, sizes.tiny, optimizer, setup.seed, activation, loss)
     batches = [data.rows(setup.seed, step, sizes.tiny_batch) for step in range(sizes.trajectory)]
     start = case.weights()
 
@@ -54,4 +56,4 @@ def _judge_trajectory(
     def error(tensor: str, p: np.ndarray, p64: np.ndarray) -> float:
         return bounds.eta_of_way(p, p64, start[tensor])
 
-    return setup.judge(title, ask, bounds.TRAJECTORY, error, f"{sizes.trajectory} updates")
+    return setup.judge(case.name, ask, bounds.TRAJECTORY, error, f"{sizes.trajectory} updates")

@@ -1,0 +1,131 @@
+"""L3: single updates from given states, of every optimizer.
+
+*Steps of a training.* The oracle trains in float64. Before each step its state, cast to float32, is put into
+everyone (and back into the oracle), who then do the same work: forward and backward, bounded as in L2, and
+one update from one given gradient. The update gets a given gradient since Adam divides by it: a weight whose
+gradient is rounding noise moves by the full rate in a direction that is rounding noise, in every library.
+
+*Late updates.* After a thousand others, and from states that only long trainings reach. Such a state is made
+up rather than trained: the right update from it is known all the same.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
+from backends.reference.optimizers import FLUSH_EVERY
+from dnn.agreement import bounds
+from dnn.agreement.cases import Case, optimizer_variants, unusual_optimizers
+from dnn.agreement.contender import Network
+from dnn.agreement.networks import compare
+from dnn.agreement.records import Record, worst_of_each
+from dnn.agreement.setup import Setup
+from dnn.agreement.state import Named, State, rounded
+from dnn.optimizers import Adam
+
+BEFORE = 1050
+"""Updates that are made, unseen, before the first that is measured."""
+DONE = (0, 31, 127, 255, 999, 1023, 2047, 2500, 32767, 65535, 999_999, 2**24 - 3)
+"""Counts of updates done: beside powers of two, where a count in fewer bits ends, to the last that float32
+can count. After 31 comes one that sets tiny moments to 0."""
+MADE_UP: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({
+    "v": np.square, "total": np.square, "largest": np.square, "mean": lambda m: m / 2,
+})  # fmt: skip
+"""What a vector is made of: what sums up squares is a square, and the square of a mean is less than that. A
+velocity, or a mean of gradients, is as drawn."""
+
+
+def compare_updates(
+    setup: Setup, truth: Network, others: Sequence[Network], state: State, given: Named, note: str, n: int = 1
+) -> list[Record]:
+    """Records of n updates from a state and given gradients: parameters, vectors, count of updates."""
+
+    def ask(network: Network) -> Named:
+        network.load(state)
+        network.repeat(given, n)
+        return network.state().tensors()
+
+    wanted = ask(truth)
+    before = state.tensors()
+
+    def bound(tensor: str, unit: float) -> float:
+        after = wanted[tensor]
+        if tensor.startswith("new "):
+            return n * bounds.update(after, after - before[tensor], truth.case.optimizer.decays)
+        return 0.0 if tensor == "updates done" else n * bounds.slot(after)
+
+    return setup.judge(truth.case.name, ask, bound, note=note, wanted=wanted, askeds=others)
+
+
+def resynchronised_level(setup: Setup) -> Iterator[Record]:
+    """Every optimizer on a relu network with cross-entropy; the worst step for each tensor."""
+    for name, optimizer in optimizer_variants():
+        case = setup.data.case(f"-{name}", setup.sizes.small, optimizer, setup.seed)
+        truth, others = setup.open(case)
+        state = truth.state()
+        found: list[Record] = []
+        for step in range(setup.sizes.resynchronised):
+            start = state.rounded("float32")
+            for network in (truth, *others):
+                network.load(start)
+            wanted, records = compare(setup, truth, others, step)
+            given = rounded({k[2:]: v for k, v in wanted.items() if k.startswith("d ")})
+            found += records + compare_updates(setup, truth, others, start, given, f"step {step}")
+            state = truth.state()
+        yield from worst_of_each(found)
+
+
+def scales(done: int) -> tuple[tuple[float, float], ...]:
+    """(of gradients and moments, of parameters): usual ones; and parameters so small that the step is most of
+    the new ones, with moments that are small but must stay where tiny ones are set to 0."""
+    return (0.1, 1.0), (1e-12 if (done + 1) % FLUSH_EVERY == 0 else 0.1, 1e-3)
+
+
+def late_level(setup: Setup) -> Iterator[Record]:
+    """Every optimizer, also with unusual settings; the worst of the counts for each tensor."""
+    unusual = dict(unusual_optimizers())
+    for number, (name, optimizer) in enumerate([*optimizer_variants(), *unusual.items()]):
+        # Kernels work in blocks, of which the larger network fills more than one.
+        n, hidden = (7, 5) if name in unusual else (640, 41)
+        loss = "categorical_crossentropy"
+        case = Case(f"late {name}", n, (hidden,), 3, "tanh", loss, optimizer, setup.seed)
+        yield from _judge_late(setup, case, 100 * number, BEFORE if name in unusual else 0)
+
+
+def _judge_late(setup: Setup, case: Case, stream: int, unseen: int) -> list[Record]:
+    truth, others = setup.open(case)
+    weights = case.weights()
+
+    def drawn(purpose: str) -> Named:
+        return {
+            k: setup.normal(f"late {purpose}", w.shape, stream + i).astype(np.float64)
+            for i, (k, w) in enumerate(weights.items())
+        }
+
+    g = drawn("gradients")
+    moments = drawn("moments")
+    for vector in g.values():
+        vector[..., ::4] = 0.0  # an update all the same: moments fade
+    for network in others if unseen else ():
+        network.repeat(g, unseen)
+    start = truth.state()
+    found = list[Record]()
+    for done, scale, small in ((n, *pair) for n in DONE for pair in scales(n)):
+        slots = {
+            slot: {k: MADE_UP.get(slot, np.asarray)(scale * m) for k, m in moments.items()}
+            for slot in start.slots
+        }
+        control = np.array(start.control)
+        control[RATE] *= 1 + done % 3  # as of a schedule
+        control[UPDATES] = done
+        if isinstance(case.optimizer, Adam):
+            control[BIAS_1] = 1.0 - case.optimizer.beta1**done
+            control[BIAS_2] = 1.0 - case.optimizer.beta2**done
+        values = {k: small * w.astype(np.float64) for k, w in weights.items()}
+        state = State(values, slots, control).rounded("float32")
+        given = rounded({k: scale * v for k, v in g.items()})
+        note = f"updates {done + 1} and {done + 2}, gradients of {scale:g}"
+        found += compare_updates(setup, truth, others, state, given, note, 2)
+    return worst_of_each(found)
