@@ -3,18 +3,16 @@
 from backends.table import Table
 from dnn.agreement.mutants.data import DATA_MUTANTS
 from dnn.agreement.mutants.layers import LAYER_MUTANTS
-from dnn.agreement.mutants.losses import LOSS_MUTANTS
 from dnn.agreement.mutants.mutant import Mutant
 from dnn.agreement.mutants.mutant import MutantContender as MutantContender
-from dnn.agreement.mutants.optimizers import OPTIMIZER_MUTANTS
-from dnn.agreement.mutants.shared import SHARED_MUTANTS
+from dnn.agreement.mutants.training import TRAINING_MUTANTS
 from dnn.validation.settings import look_up
 
 MUTANTS: Table[Mutant] = Table(
-    "mutant", {**LAYER_MUTANTS, **LOSS_MUTANTS, **OPTIMIZER_MUTANTS, **DATA_MUTANTS, **SHARED_MUTANTS}
+    "mutant", {mutant.name: mutant for mutant in (*LAYER_MUTANTS, *TRAINING_MUTANTS, *DATA_MUTANTS)}
 )
 
 
 def get_mutant(name: str) -> MutantContender:
     """The contender "numpy!NAME". Raises InputError: an unknown name."""
-    return MutantContender(name, look_up("mutant", name, MUTANTS))
+    return MutantContender(look_up("mutant", name, MUTANTS))

@@ -1,14 +1,14 @@
 """Mistakes in layers, activations and normalisations."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from backends.reference.signatures import Array, Arrays, Numbers
-from dnn.agreement.mutants.changes import (
+from dnn.agreement.mutants.mutant import (
     Change,
     Function,
+    Mutant,
     after,
     after_with_largest,
     around,
@@ -16,7 +16,6 @@ from dnn.agreement.mutants.changes import (
     on_calls,
     with_argument,
 )
-from dnn.agreement.mutants.mutant import Mutant
 
 
 def round_tf32(a: Array) -> Array:
@@ -30,7 +29,10 @@ def round_float16(a: Array) -> Array:
     return a.astype(np.float16).astype(a.dtype)
 
 
-def round_products(rounded: Function) -> Mapping[str, Change]:
+PRODUCTS = "dense,conv2d,dense_backward,conv2d_backward"
+
+
+def round_products(rounded: Function) -> tuple[Change, ...]:
     """Round every factor of every product first."""
 
     def backward(kernel: Function, dy: Array, x: Array, y: Array, W: Array, *rest: Any) -> None:
@@ -41,8 +43,7 @@ def round_products(rounded: Function) -> Mapping[str, Change]:
         kernel(rounded(dz), rounded(x), rounded(W), *rest)
 
     forward = around(lambda kernel, x, W, *rest: kernel(rounded(x), rounded(W), *rest))
-    changes = {"dense": forward, "conv2d": forward}
-    return {**changes, "dense_backward": around(backward), "conv2d_backward": around(conv_backward)}
+    return forward, forward, around(backward), around(conv_backward)
 
 
 def flip(W: Array) -> Array:
@@ -116,124 +117,84 @@ def naive_variance(axis: int) -> Change:
     return after(edit)
 
 
-LAYER_MUTANTS: Mapping[str, Mutant] = {
-    "tf32": Mutant(
-        "factors of products rounded to 10 bits, as tensor cores may", "L1", round_products(round_tf32)
-    ),
-    "float16": Mutant(
-        "factors of products cast to float16 and back", "L1", round_products(round_float16)
-    ),
-    "transposed-weight": Mutant(
-        "dx = dz W instead of dz W^T where W is square, so that the shapes do not tell", "L1",
-        {"dense_backward": with_argument(3, lambda W: np.array(W.T) if W.shape[0] == W.shape[1] else W)},
-    ),
-    "rows-beyond-a-multiple-of-4-lost": Mutant(
-        "the last rows of a batch are missing in dW", "L1", {"dense_backward": after(drop_last_rows)}
-    ),
-    "lost-nan": Mutant(
-        "a NaN becomes 0", "L1",
-        {"dense": after(lambda *a: np.nan_to_num(a[-1], copy=False, posinf=np.inf, neginf=-np.inf))},
-    ),
-    "hidden-overflow": Mutant(
-        "NaN where e^z overflows", "L1",
-        {"dense": after(lambda x, W, b, y: np.copyto(y, np.nan, where=(x @ W + b > 89) & (y <= 1)))},
-    ),
-    "slope-at-0": Mutant(
-        "an activation's slope is 1 where z is 0", "L0", {"activation_backward": around(slope_at_0)}
-    ),
-    "unshifted-softmax": Mutant(
-        "e^z without the largest z taken off, for outputs", "L0",
-        {"activation softmax": after(
-            lambda z, y: np.divide(np.exp(z), np.exp(z).sum(axis=-1, keepdims=True), out=y)
-        )},
-    ),
-    "last-of-equals": Mutant(
-        "argmax takes the last of equal numbers", "L0",
-        {"xp.argmax": around(
-            lambda argmax, a, axis: a.shape[axis] - 1 - argmax(np.flip(a, axis), axis=axis)
-        )},
-    ),
-    "flipped-kernel": Mutant(
-        "a convolution's kernel flipped, forward and backward: no check of gradients sees it", "L1",
-        {"conv2d": with_argument(1, flip), "conv2d_backward": around(flip_backward)},
-    ),
-    "short-batch-is-stale": Mutant(
-        "a convolution copies the first image of a short batch to the last", "L1",
-        {"conv2d": after_with_largest(
-            lambda most, *a: np.copyto(a[-1][-1], a[-1][0], where=len(a[0]) < most)
-        )},
-    ),
-    "maximum-without-nan": Mutant(
-        "the maximum of a window leaves out NaN", "L0",
-        {"max_pool2d": with_argument(0, lambda x: np.where(np.isnan(x), x.dtype.type(-np.inf), x))},
-    ),
-    "last-of-equal-pixels": Mutant(
-        "the gradient of a maximum goes to the last of equal pixels", "L0",
-        {"max_pool2d": around(last_of_equal_pixels)},
-    ),
-    "biased-variance": Mutant(
-        "the running variance divided by N, as in Keras", "L1",
-        {"batch_norm": set_running_variance(
-            lambda old, new, momentum, n, most: (1 - momentum) * old + momentum * new * (n - 1) / n
-        )},
-    ),
-    "variance-of-the-longest-batch": Mutant(
-        "the running variance of a short batch divided by the size of the largest", "L1",
-        {"batch_norm": set_running_variance(
-            lambda old, new, momentum, n, most:
-            (1 - momentum) * old + momentum * new * (n - 1) / n * most / (most - 1)
-        )},
-    ),
-    "average-of-the-root": Mutant(
-        "the running average of the standard deviation, squared", "L1",
-        {"batch_norm": set_running_variance(
-            lambda old, new, momentum, n, most: ((1 - momentum) * np.sqrt(old) + momentum * np.sqrt(new)) ** 2
-        )},
-    ),
-    "naive-variance": Mutant(
-        "E[x^2] - E[x]^2 in batch normalisation", "L1", {"batch_norm": naive_variance(0)}
-    ),
-    "naive-variance-of-rows": Mutant(
-        "E[x^2] - E[x]^2 in layer normalisation", "L1", {"layer_norm": naive_variance(1)}
-    ),
-    "fixed-momentum": Mutant(
-        "running averages keep 0.9, whatever was asked for", "L1",
-        {"batch_norm": with_argument(4, lambda settings: (0.1, settings[1]))},
-    ),
-    "averages-late": Mutant(
-        "running averages stand still after 1000 batches", "L4",
-        {"batch_norm": late(with_argument(4, lambda settings: (0.0, settings[1])))},
-    ),
-    "epsilon-twice-in-evaluation": Mutant(
-        "epsilon added twice to a running variance of 8 to 63 features", "L1",
-        {"xp.sqrt": with_argument(
-            0, lambda a: a + a.dtype.type(1e-5) if a.ndim == 1 and 8 <= a.size < 64 else a
-        )},
-    ),
-    "one-high-word-more-is-kept": Mutant(
-        "dropout's limit off by one in the first number of a pair, upwards", "L0",
-        {"dropout": with_argument(0, lambda bits: bits + 2**32)},
-    ),
-    "one-high-word-less-is-kept": Mutant(
-        "dropout's limit off by one in the first number of a pair, downwards", "L0",
-        {"dropout": with_argument(0, lambda bits: bits - 2**32)},
-    ),
-    "one-low-word-more-is-kept": Mutant(
-        "dropout's limit off by one in the second number of a pair, upwards", "L0",
-        {"dropout": with_argument(0, lambda bits: bits + 1)},
-    ),
-    "one-low-word-less-is-kept": Mutant(
-        "dropout's limit off by one in the second number of a pair, downwards", "L0",
-        {"dropout": with_argument(0, lambda bits: bits - 1)},
-    ),
-    "masks-shift-after-the-first": Mutant(
-        "dropout's masks shifted by a row from the second batch on", "L1",
-        {"dropout": on_calls(lambda n: n > 1, with_argument(0, lambda bits: np.roll(bits, 1, axis=0)))},
-    ),
-    "short-batch-is-not-scaled": Mutant(
-        "dropout does not scale what it keeps of a short batch", "L1",
-        {"dropout": after_with_largest(lambda most, bits, x, rate, *written: [
-            np.multiply(a, 1.0 - rate, out=a, where=len(x) < most) for a in written
-        ])},
-    ),
-}  # fmt: skip
+LAYER_MUTANTS: tuple[Mutant, ...] = (
+    Mutant("tf32", "factors of products rounded to 10 bits, as tensor cores may", "L1",
+           PRODUCTS, *round_products(round_tf32)),
+    Mutant("float16", "factors of products cast to float16 and back", "L1",
+           PRODUCTS, *round_products(round_float16)),
+    Mutant("transposed-weight",
+           "dx = dz W instead of dz W^T where W is square, so that the shapes do not tell", "L1",
+           "dense_backward", with_argument(3, lambda W: np.array(W.T) if W.shape[0] == W.shape[1] else W)),
+    Mutant("rows-beyond-a-multiple-of-4-lost", "the last rows of a batch are missing in dW", "L1",
+           "dense_backward", after(drop_last_rows)),
+    Mutant("lost-nan", "a NaN becomes 0", "L1",
+           "dense", after(lambda *a: np.nan_to_num(a[-1], copy=False, posinf=np.inf, neginf=-np.inf))),
+    Mutant("hidden-overflow", "NaN where e^z overflows", "L1",
+           "dense", after(lambda x, W, b, y: np.copyto(y, np.nan, where=(x @ W + b > 89) & (y <= 1)))),
+    Mutant("slope-at-0", "an activation's slope is 1 where z is 0", "L0",
+           "activation_backward", around(slope_at_0)),
+    Mutant("unshifted-softmax", "e^z without the largest z taken off, for outputs", "L0",
+           "activation softmax", after(
+               lambda z, y: np.divide(np.exp(z), np.exp(z).sum(axis=-1, keepdims=True), out=y)
+           )),
+    Mutant("last-of-equals", "argmax takes the last of equal numbers", "L0",
+           "xp.argmax", around(
+               lambda argmax, a, axis: a.shape[axis] - 1 - argmax(np.flip(a, axis), axis=axis)
+           )),
+    Mutant("flipped-kernel",
+           "a convolution's kernel flipped, forward and backward: no check of gradients sees it", "L1",
+           "conv2d,conv2d_backward", with_argument(1, flip), around(flip_backward)),
+    Mutant("short-batch-is-stale", "a convolution copies the first image of a short batch to the last", "L1",
+           "conv2d", after_with_largest(
+               lambda most, *a: np.copyto(a[-1][-1], a[-1][0], where=len(a[0]) < most)
+           )),
+    Mutant("maximum-without-nan", "the maximum of a window leaves out NaN", "L0",
+           "max_pool2d", with_argument(0, lambda x: np.where(np.isnan(x), x.dtype.type(-np.inf), x))),
+    Mutant("last-of-equal-pixels", "the gradient of a maximum goes to the last of equal pixels", "L0",
+           "max_pool2d", around(last_of_equal_pixels)),
+    Mutant("biased-variance", "the running variance divided by N, as in Keras", "L1",
+           "batch_norm", set_running_variance(
+               lambda old, new, momentum, n, most: (1 - momentum) * old + momentum * new * (n - 1) / n
+           )),
+    Mutant("variance-of-the-longest-batch",
+           "the running variance of a short batch divided by the size of the largest", "L1",
+           "batch_norm", set_running_variance(
+               lambda old, new, momentum, n, most:
+               (1 - momentum) * old + momentum * new * (n - 1) / n * most / (most - 1)
+           )),
+    Mutant("average-of-the-root", "the running average of the standard deviation, squared", "L1",
+           "batch_norm", set_running_variance(
+               lambda old, new, momentum, n, most:
+               ((1 - momentum) * np.sqrt(old) + momentum * np.sqrt(new)) ** 2
+           )),
+    Mutant("naive-variance", "E[x^2] - E[x]^2 in batch normalisation", "L1", "batch_norm", naive_variance(0)),
+    Mutant("naive-variance-of-rows", "E[x^2] - E[x]^2 in layer normalisation", "L1",
+           "layer_norm", naive_variance(1)),
+    Mutant("fixed-momentum", "running averages keep 0.9, whatever was asked for", "L1",
+           "batch_norm", with_argument(4, lambda settings: (0.1, settings[1]))),
+    Mutant("averages-late", "running averages stand still after 1000 batches", "L4",
+           "batch_norm", late(with_argument(4, lambda settings: (0.0, settings[1])))),
+    Mutant("epsilon-twice-in-evaluation",
+           "epsilon added twice to a running variance of 8 to 63 features", "L1",
+           "xp.sqrt", with_argument(
+               0, lambda a: a + a.dtype.type(1e-5) if a.ndim == 1 and 8 <= a.size < 64 else a
+           )),
+    Mutant("one-high-word-more-is-kept",
+           "dropout's limit off by one in the first number of a pair, upwards", "L0",
+           "dropout", with_argument(0, lambda bits: bits + 2**32)),
+    Mutant("one-high-word-less-is-kept",
+           "dropout's limit off by one in the first number of a pair, downwards", "L0",
+           "dropout", with_argument(0, lambda bits: bits - 2**32)),
+    Mutant("one-low-word-more-is-kept",
+           "dropout's limit off by one in the second number of a pair, upwards", "L0",
+           "dropout", with_argument(0, lambda bits: bits + 1)),
+    Mutant("one-low-word-less-is-kept",
+           "dropout's limit off by one in the second number of a pair, downwards", "L0",
+           "dropout", with_argument(0, lambda bits: bits - 1)),
+    Mutant("masks-shift-after-the-first", "dropout's masks shifted by a row from the second batch on", "L1",
+           "dropout", on_calls(lambda n: n > 1, with_argument(0, lambda bits: np.roll(bits, 1, axis=0)))),
+    Mutant("short-batch-is-not-scaled", "dropout does not scale what it keeps of a short batch", "L1",
+           "dropout", after_with_largest(lambda most, bits, x, rate, *written: [
+               np.multiply(a, 1.0 - rate, out=a, where=len(x) < most) for a in written
+           ])),
+)  # fmt: skip

@@ -1,8 +1,13 @@
-"""What a mutant is: NumPy with one mistake. Each must be rejected, or the bounds prove nothing."""
+"""What a mutant is: NumPy with one mistake. Each must be rejected, or the bounds prove nothing.
 
-from collections.abc import Iterator, Mapping
+A ``Change`` takes the right function and returns a wrong one. A wrong function may remember earlier calls. Its
+memory is empty whenever a Change is applied.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import count, cycle
 from pkgutil import resolve_name
 from types import SimpleNamespace
 from typing import Any
@@ -10,21 +15,28 @@ from unittest.mock import patch
 
 from backends import Backend, get_backend
 from backends.dispatch import Kernel
-from dnn.agreement.mutants.changes import Change
 from dnn.agreement.ours import BackendContender
 
+Function = Callable[..., Any]
+Change = Callable[[Function], Function]
 
-@dataclass(frozen=True)
+
 class Mutant:
     """A mistake and the functions that have it.
 
-    Functions are named "KERNEL" or "KERNEL KIND", "xp.FUNCTION" (of the backend's namespace),
-    "backend.METHOD", or "dnn.MODULE.NAME", which all backends and the oracle share.
+    Args:
+        mistake: in one line.
+        level: the first level of ``agree.py --quick`` that rejects it.
+        functions: names with commas between: "KERNEL" or "KERNEL KIND", "xp.FUNCTION" (of the backend's
+            namespace), "backend.METHOD", or "dnn.MODULE.NAME", which all backends and the oracle share.
+        changes: how each of them is changed, or one for all.
     """
 
-    mistake: str  # in one line
-    level: str  # the first level of ``agree.py --quick`` that rejects it
-    changes: Mapping[str, Change]  # name of a function -> how it is changed
+    def __init__(self, name: str, mistake: str, level: str, functions: str, *changes: Change) -> None:
+        self.name = name
+        self.mistake = mistake
+        self.level = level
+        self.changes: Mapping[str, Change] = dict(zip(functions.split(","), cycle(changes), strict=False))
 
     def mutate(self, backend: Backend) -> Backend:
         """Return the backend with the changed kernels, namespace functions and methods."""
@@ -45,8 +57,10 @@ class Mutant:
 class MutantContender(BackendContender):
     """The contender "numpy!NAME"."""
 
-    def __init__(self, name: str, mutant: Mutant) -> None:
-        super().__init__(f"numpy!{name}", lambda dtype: mutant.mutate(get_backend("numpy", dtype=dtype)))
+    def __init__(self, mutant: Mutant) -> None:
+        super().__init__(
+            f"numpy!{mutant.name}", lambda dtype: mutant.mutate(get_backend("numpy", dtype=dtype))
+        )
         self.mutant = mutant
 
     def describe(self) -> dict[str, Any]:
@@ -60,3 +74,86 @@ class MutantContender(BackendContender):
                 if part.startswith("dnn."):
                     stack.enter_context(patch(part, change(resolve_name(part))))
             yield
+
+
+def around(wrong: Function) -> Change:
+    """Call ``wrong(right, *arguments)`` in place of ``right(*arguments)``."""
+
+    def change(right: Function) -> Function:
+        return lambda *arguments, **options: wrong(right, *arguments, **options)
+
+    return change
+
+
+def with_argument(position: int, edit: Function) -> Change:
+    """Call the right function with ``edit(argument)`` in place of the argument at this position."""
+
+    def wrong(right: Function, *arguments: Any) -> Any:
+        return right(*arguments[:position], edit(arguments[position]), *arguments[position + 1 :])
+
+    return around(wrong)
+
+
+def before(edit: Function) -> Change:
+    """Call ``edit(*arguments)``, which writes into them, and then the right function."""
+
+    def wrong(right: Function, *arguments: Any) -> Any:
+        edit(*arguments)
+        return right(*arguments)
+
+    return around(wrong)
+
+
+def after(edit: Function) -> Change:
+    """Call the right function, and then ``edit(*arguments)``, which writes into them."""
+
+    def wrong(right: Function, *arguments: Any, **options: Any) -> None:
+        right(*arguments, **options)
+        edit(*arguments)
+
+    return around(wrong)
+
+
+def after_with_largest(edit: Function) -> Change:
+    """Call the right function, and then ``edit(largest, *arguments)``. largest is the length of the longest
+    first argument so far: the size of the largest batch."""
+
+    def change(right: Function) -> Function:
+        sizes = [0]
+
+        def wrong(*arguments: Any) -> None:
+            sizes.append(len(arguments[0]))
+            right(*arguments)
+            edit(max(sizes), *arguments)
+
+        return wrong
+
+    return change
+
+
+def restore(view: Function) -> Change:
+    """Call the right function, and then restore ``view(*arguments)``, a view of an argument."""
+
+    def wrong(right: Function, *arguments: Any) -> None:
+        array = view(*arguments)
+        old = array.copy()
+        right(*arguments)
+        array[...] = old
+
+    return around(wrong)
+
+
+def on_calls(chosen: Callable[[int], bool], change: Change) -> Change:
+    """Call the changed function if ``chosen(number of the call, from 1)``, else the right one."""
+
+    def make(right: Function) -> Function:
+        wrong = change(right)
+        numbers = count(1)
+        return lambda *arguments: (wrong if chosen(next(numbers)) else right)(*arguments)
+
+    return make
+
+
+def late(change: Change) -> Change:
+    """Call the changed function from the 1001st call on."""
+    return on_calls(lambda number: number > 1000, change)

@@ -1,0 +1,198 @@
+"""Mistakes in losses, whose arguments are outputs, targets, losses, dy; and in optimizers and penalties."""
+
+from typing import Any
+
+import numpy as np
+
+from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
+from backends.reference.signatures import Array, Arrays, Numbers
+from dnn.agreement.mutants.mutant import (
+    Change,
+    Function,
+    Mutant,
+    after,
+    after_with_largest,
+    around,
+    before,
+    late,
+    on_calls,
+    restore,
+    with_argument,
+)
+from dnn.losses import LOSSES
+from dnn.optimizers import OPTIMIZERS
+
+KERNELS = ",".join(loss.kernel for loss in LOSSES.values())
+
+
+def scale_gradient(factor: Function) -> Change:
+    """The gradient times ``factor(B)``."""
+    return after(lambda z, t, losses, dy: np.multiply(dy, factor(len(dy)), out=dy))
+
+
+def swap_labels(targets: Array) -> Array:
+    """The two classes that the batch holds most of exchanged, for class numbers (B,) or rows (B, C)."""
+    rows = targets.ndim == 2
+    often = targets.sum(axis=0) if rows else np.bincount(targets, minlength=2)
+    first, second = np.argsort(-often)[:2]
+    order = np.arange(len(often))
+    order[[first, second]] = second, first
+    return np.ascontiguousarray(targets[:, order]) if rows else order[targets]
+
+
+def pull_at_corner(outputs: Array, targets: Array, losses: Array, dy: Array) -> None:
+    t = np.eye(outputs.shape[1])[targets] if targets.ndim == 1 else targets
+    sign = np.where(t > 0, 1.0, -1.0)
+    corner = sign * outputs == 1
+    dy[corner] = -sign[corner] / dy.size
+
+
+STEPS = ",".join(OPTIMIZERS)
+SLOTTED = ",".join(name for name, optimizer in OPTIMIZERS.items() if optimizer.slots)
+
+
+def adam_epsilon(
+    step: Function, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers
+) -> None:
+    beta1, beta2, epsilon = settings
+    root = np.sqrt(beta2 * control[BIAS_2] + 1.0 - beta2)
+    step(p, g, slots, control, (beta1, beta2, epsilon / root))
+
+
+def epsilon_under_the_root(
+    step: Function, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers
+) -> None:
+    m, v, *_ = slots
+    _, _, epsilon, *decay = settings
+    decayed = p * (1.0 - control[RATE] * decay[0]) if decay else p.copy()
+    step(p, g, slots, control, settings)
+    p[...] = decayed - control[RATE] / control[BIAS_1] * m / np.sqrt(v / control[BIAS_2] + epsilon)
+
+
+def correction_of_the_update_before(
+    step: Function, p: Array, g: Array, slots: Arrays, control: Array, *rest: Any
+) -> None:
+    old = p.copy()
+    bias = control[BIAS_1].copy()
+    step(p, g, slots, control, *rest)
+    if control[UPDATES] > 1:
+        p[...] = old + (p - old) * (control[BIAS_1] / bias)
+
+
+def negative_variance(
+    step: Function, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers
+) -> None:
+    v, velocity, mean = slots
+    decay, epsilon, momentum = settings
+    control[UPDATES] += 1.0
+    v[...] = decay * v + (1.0 - decay) * g * g
+    mean[...] = decay * mean + (1.0 - decay) * g
+    velocity[...] = momentum * velocity + g / (np.sqrt(np.abs(v - mean * mean)) + epsilon)
+    p -= control[RATE] * velocity
+
+
+def rate_of_the_first_update(step: Function) -> Function:
+    rates: list[Array] = []
+
+    def wrong(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        rates.append(control[RATE].copy())
+        control[RATE] = rates[0]
+        step(p, g, slots, control, settings)
+        control[RATE] = rates[-1]
+
+    return wrong
+
+
+def keep_moments(step: Function, p: Array, g: Array, slots: Arrays, *rest: Any) -> None:
+    old = [slot.copy() for slot in slots]
+    step(p, g, slots, *rest)
+    for slot, values in zip(slots, old, strict=True):
+        slot[g == 0] = values[g == 0]
+
+
+def flush_large_moments(p: Array, g: Array, slots: Arrays, control: Array, *rest: Any) -> None:
+    for slot in slots if control[UPDATES] % 32 == 0 else ():
+        slot[np.abs(slot) < 1e-7] = 0.0
+
+
+TRAINING_MUTANTS: tuple[Mutant, ...] = (
+    Mutant("dropped-mean", "the loss's gradient not divided by the batch size", "L1",
+           KERNELS, scale_gradient(lambda batch: batch)),
+    Mutant("ddof1", "the batch's mean divided by B - 1", "L1",
+           KERNELS, scale_gradient(lambda batch: batch / max(batch - 1, 1))),
+    Mutant("short-batch", "the gradient of a short batch divided by the size of the others", "L4",
+           KERNELS, after_with_largest(
+               lambda most, z, t, losses, dy: np.multiply(dy, len(dy) / most, out=dy)
+           )),
+    Mutant("swapped-label", "two classes' labels exchanged: the two that the batch holds most of", "L1",
+           KERNELS, with_argument(1, swap_labels)),
+    Mutant("unshifted", "e^z without the largest z taken off, in cross-entropy of class numbers", "L1",
+           "softmax_cross_entropy integer", after(
+               lambda z, t, losses, dy:
+               np.copyto(losses, np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), t])
+           )),
+    Mutant("loss-clipped-at-1e-7", "probabilities at least 1e-7 in cross-entropy, as in Keras", "L1",
+           "softmax_cross_entropy", after(lambda z, t, losses, dy: np.minimum(losses, 16.118, out=losses))),
+    Mutant("rows-far-below-0-underflow", "cross-entropy 0 where all z are below -500", "L1",
+           "softmax_cross_entropy", after(
+               lambda z, t, losses, dy: np.copyto(losses, 0.0, where=z.max(axis=1) < -500)
+           )),
+    Mutant("loss-late", "the gradient of cross-entropy 0.1 % too short after 1000 batches", "L4",
+           "softmax_cross_entropy", late(scale_gradient(lambda batch: 0.999))),
+    Mutant("logits-clipped-at-30", "logits of binary cross-entropy cut at -30 and 30", "L1",
+           "sigmoid_cross_entropy", with_argument(0, lambda z: np.clip(z, -30, 30))),
+    Mutant("sign-of-zero", "sign(0) = 1 in the absolute error", "L1",
+           "mean_absolute_error",
+           after(lambda y, t, losses, dy: np.copyto(dy, 1.0 / dy.size, where=dy == 0))),
+    Mutant("hinge-pulls-at-its-corner", "the hinge loss has its slope at the corner, too", "L1",
+           "hinge", after(pull_at_corner)),
+    Mutant("adam-epsilon", "Adam's epsilon beside sqrt(v) before the bias correction, as in Keras", "L3",
+           "adam", around(adam_epsilon)),
+    Mutant("epsilon-under-the-root", "Adam's epsilon within the square root", "L3",
+           "adam,adamw", around(epsilon_under_the_root)),
+    Mutant("epsilon-built-in", "Adam's epsilon is 1e-8, whatever was asked for", "L3",
+           "adam,adamw", with_argument(4, lambda s: (*s[:2], 1e-8, *s[3:]))),
+    Mutant("fixed-beta", "Adam's beta1 is 0.9, whatever was asked for", "L3",
+           "adam", with_argument(4, lambda s: (0.9, *s[1:]))),
+    Mutant("weight-decay-built-in", "AdamW's weight decay is 0.01, whatever was asked for", "L3",
+           "adamw", with_argument(4, lambda s: (*s[:3], 0.01))),
+    Mutant("late-bias", "Adam without its second bias correction from update 1000 on", "L3",
+           "adam", before(lambda p, g, slots, c, s: np.copyto(c[BIAS_2], 1.0, where=c[UPDATES] >= 1000))),
+    Mutant("correction-of-the-update-before", "Adam's first bias correction of the update before", "L3",
+           "adam,adamw", around(correction_of_the_update_before)),
+    Mutant("second-block-forgotten",
+           "Adam's second moments of the second block of a long vector stay as they are", "L3",
+           "adam,adamw", restore(lambda p, g, slots, *_: slots[1][24576:])),
+    Mutant("stale-momentum", "the first moment is that of the update before", "L3",
+           SLOTTED, restore(lambda p, g, slots, *_: slots[0])),
+    Mutant("moments-stand-where-gradients-are-0", "moments do not fade where the gradient is 0", "L3",
+           "adam,sgd,rmsprop", around(keep_moments)),
+    Mutant("negative-variance",
+           "centred RMSprop with the absolute value of a variance that rounding left below 0", "L0",
+           "rmsprop_centered", around(negative_variance)),
+    Mutant("late-calls", "gradients 0.1 % too short after 1000 updates in one program", "L3",
+           STEPS, late(with_argument(1, lambda g: g * g.dtype.type(0.999)))),
+    Mutant("short-count", "a count of updates that ends at 32767", "L3",
+           STEPS, after(
+               lambda p, g, slots, c, s: np.copyto(c[UPDATES], c[UPDATES].astype(np.int64).astype(np.int16))
+           )),
+    Mutant("counts-to-1024", "a count of updates that stays at 1024", "L3",
+           STEPS, after(lambda p, g, slots, c, s: np.minimum(c[UPDATES], 1024.0, out=c[UPDATES]))),
+    Mutant("flushes-what-matters", "moments below 1e-7 set to 0 on every 32nd update", "L3",
+           STEPS, after(flush_large_moments)),
+    Mutant("rate-of-the-first-update", "the learning rate of the first update for all", "L3",
+           STEPS, rate_of_the_first_update),
+    Mutant("half-penalty", "l2 w instead of 2 l2 w, as torch's weight_decay", "L0",
+           "penalty", with_argument(3, lambda l2: l2 / 2)),
+    Mutant("penalty-of-every-second-parameter",
+           "a tenth of the l2 penalty forgotten on every second call", "L4",
+           "penalty", on_calls(lambda number: number % 2 == 0, with_argument(3, lambda l2: 0.9 * l2))),
+    Mutant("penalty-of-large-parameters", "no l1 penalty of parameters with at most 200 numbers", "L0",
+           "penalty", around(lambda penalty, w, g, l1, l2: penalty(w, g, l1 if w.size > 200 else 0.0, l2))),
+    Mutant("penalty-pulls-zeros", "the l1 penalty has slope 1 at 0", "L0",
+           "penalty", after(lambda w, g, l1, l2: np.add(g, l1, out=g, where=w == 0))),
+    Mutant("infinite-gradients-pass", "gradients with an infinity or a NaN are not clipped by norm", "L0",
+           "clip_norm", around(lambda clip, g, limit: clip(g, limit) if np.isfinite(g).all() else None)),
+    Mutant("only-from-above", "gradients are clipped by value from above alone", "L0",
+           "clip_value", around(lambda clip, g, limit: np.minimum(g, limit, out=g))),
+)  # fmt: skip
