@@ -5,7 +5,8 @@ too. Native PyTorch has no such kernels.
 """
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -22,49 +23,50 @@ STEPS = (0, 1, 2, 999, 1023, 1024, 65535, 2**31, 2**32 - 1)
 Call = tuple[str, str, tuple[Any, ...]]
 
 
+def _draw(seed: int, purpose: str, *shape: int) -> np.ndarray:
+    """Draw integers of 63 bits."""
+    return textbook.bits(seed, f"agreement {purpose}", 0, 0, prod(shape)).reshape(shape)
+
+
+def _small(seed: int, purpose: str, *shape: int) -> np.ndarray:
+    """Draw integers from -4 to 4."""
+    return _draw(seed, purpose, *shape) % 9 - 4.0
+
+
 def _streams(seed: int) -> Iterator[Call]:
     key = stream_key(seed, "agreement bits")
     for step, n in (*((step, 13) for step in STEPS), (3, 1), (4, 70001)):
         words = np.asarray([step]), np.arange(n), np.zeros(n, dtype=np.int64)
         yield "threefry", f"step {step}, {n} numbers", (key, *words)
     for n, rate in ((13, 0.6), (24, 0.75), (1, 0.5)):
-        bits = textbook.bits(seed, "agreement masks", 0, n, 9 * ((n + 1) // 2)).reshape(9, -1)
-        edge = round(rate * 2.0**31)
-        bits[0] = [
-            ((edge - i % 2) << 32) | (edge - i % 2) for i in range(bits.shape[1])
-        ]  # kept, and just not
+        bits = _draw(seed, f"masks of {n}", 9, (n + 1) // 2)
+        edge = round(rate * 2.0**31) - np.arange(bits.shape[1]) % 2  # kept, and just not
+        bits[0] = (edge << 32) | edge
         x = (bits[:, :1] % 9 - 4.0) + np.arange(n)
         yield "dropout", f"{n} numbers, rate {rate}", (bits, x, rate, np.zeros((9, n)), np.zeros((9, n)))
 
 
 def _rows(seed: int) -> Iterator[Call]:
-    draws = textbook.bits(seed, "agreement picked", 0, 0, 4000)
-    for shape in ((70001,), (700, 5), (301, 3, 4)):
-        index = draws[:33] % shape[0]
-        index[:3] = shape[0] - 1, 0, shape[0] - 1
-        for dtype, scale in (("float32", 1.0), ("int64", 1.0), ("uint8", 1.0), ("uint8", 1.0 / 255.0)):
-            rows = np.resize(draws % 251, shape).astype(dtype)
-            for i in (index, index[:1], index[:7]):
-                out = np.zeros((len(i), *shape[1:]), dtype="int64" if dtype == "int64" else "float32")
-                yield (
-                    "gather_rows",
-                    f"{dtype} {shape} {len(i)} rows, scale {scale:.3g}",
-                    (rows, i, out, scale),
-                )
-
-
-def _tables(seed: int) -> Iterator[Call]:
-    """Rows added up by their numbers: some often, some never, the first and the last among them."""
-    draws = textbook.bits(seed, "agreement tables", 0, 0, 900 * 4)
+    """Rows that are picked, and rows added up by their numbers: some often, some never."""
+    draws = _draw(seed, "rows", 4000)
+    kinds = (("float32", 1.0), ("int64", 1.0), ("uint8", 1.0), ("uint8", 1.0 / 255.0))
+    for shape, (dtype, scale), n in product(((70001,), (700, 5), (301, 3, 4)), kinds, (33, 1, 7)):
+        index = draws[:n] % shape[0]
+        index[:3] = (shape[0] - 1, 0, shape[0] - 1)[:n]
+        rows = np.resize(draws % 251, shape).astype(dtype)
+        out = np.zeros((n, *shape[1:]), dtype="int64" if dtype == "int64" else "float32")
+        yield "gather_rows", f"{dtype} {shape} {n} rows, scale {scale:.3g}", (rows, index, out, scale)
     for n, batch in ((5, 40), (700, 900), (257, 3)):
         index = draws[:batch] % n
         index[:3] = n - 1, 0, n - 1
-        rows = (draws[: 4 * batch].reshape(batch, 4) >> 16) % 9 - 4.0
+        rows = _small(seed, "tables", batch, 4)
         yield "scatter_rows", f"{batch} rows into {n}", (rows, index, np.zeros((n, 4)))
 
 
 def _gradients(seed: int) -> Iterator[Call]:
-    draws = textbook.bits(seed, "agreement gradients", 0, 0, 2 * 25001).reshape(2, -1) % 9 - 4.0
+    """Penalties, clipping, and centred RMSprop of equal gradients: v - mean^2 is 0, or by v's rounding below,
+    and then counts as 0."""
+    draws = _small(seed, "gradients", 2, 25001)
     for n in (1, 7, 203, 25001):
         w, g = draws[:, :n]
         for l1, l2 in ((0.5, 0.25), (0.5, 0.0), (0.0, 0.25)):
@@ -74,52 +76,43 @@ def _gradients(seed: int) -> Iterator[Call]:
         long = float(np.sqrt(np.sum(g * g)))
         yield "clip_norm", f"{n} numbers not so long", (g, long + 1.0)
         yield "clip_norm", f"{n} numbers shortened", (g, 2.0)
-        for special in ("nan", "inf"):
+        for kernel, special in product(("clip_norm", "clip_value"), ("nan", "inf")):
             strange = g.copy()
             strange[-1] = float(special)
-            yield "clip_norm", f"{n} numbers with {special}", (strange, 2.0)
-            yield "clip_value", f"{n} numbers with {special}", (strange, 2.0)
-
-
-def _variances(seed: int) -> Iterator[Call]:
-    """Centred RMSprop of equal gradients: v - mean^2 is 0, or by v's rounding below, and then counts as 0."""
-    draws = textbook.bits(seed, "agreement variances", 0, 0, 2 * 25001).reshape(2, -1) % 9 - 4.0
-    for n in (7, 25001):
-        p, g = draws[:, :n]
+            yield kernel, f"{n} numbers with {special}", (strange, 2.0)
         slots = np.maximum(g * g - 2.0, 0.0), np.zeros(n), g.copy()
         control = np.asarray([0.25, 0.0, 0.0, 2.0])
-        yield "rmsprop_centered", f"{n} equal gradients", (p, g, slots, control, (0.5, 0.5, 0.5))
+        yield "rmsprop_centered", f"{n} equal gradients", (w, g, slots, control, (0.5, 0.5, 0.5))
 
 
-def _windows(seed: int) -> Iterator[Call]:
-    x = textbook.bits(seed, "agreement pixels", 0, 0, 5 * 6 * 7 * 3).reshape(5, 6, 7, 3) % 5 - 2.0
+def _images(seed: int) -> Iterator[Call]:
+    """Maxima of windows; and what RandomElastic and the other augmentations draw: moves that are sums of
+    integers, and pixels from quarters between others, inside and outside."""
+    x = _small(seed, "pixels", 5, 6, 7, 3)
     x[3, 2, 2, 1] = np.nan
     for size, strides, borders, windows in (
         ((2, 2), (2, 2), ((0, 0), (0, 0)), (3, 3)),
         ((3, 2), (1, 2), ((1, 1), (0, 1)), (6, 4)),
     ):
         y = np.zeros((5, *windows, 3))
-        index = np.zeros((5, *windows, 3), dtype=np.int64)
-        yield "max_pool2d", f"{size} windows, strides {strides}", (x, size, strides, borders, y, index)
-
-
-def _views(seed: int) -> Iterator[Call]:
-    """What RandomElastic and the other augmentations draw: moves that are sums of integers, and pixels from
-    quarters between others, inside and outside."""
-    draws = textbook.bits(seed, "agreement views", 0, 0, 6 * 7 * 9 * 2)
+        yield (
+            "max_pool2d", f"{size} windows, strides {strides}",
+            (x, size, strides, borders, y, y.astype(np.int64)),
+        )  # fmt: skip
+    draws = _draw(seed, "views", 6 * 7 * 9 * 2)
     for height, width in ((7, 9), (5, 5)):
         shares = [(draws[: n * n].reshape(n, n) >> 20) % (4096 // n) * 1.0 for n in (height, width)]
-        bits = draws[: 6 * 18].reshape(6, 18)
         moves = np.zeros((6, 2, height, width))
-        yield "smooth_moves", f"of {height} x {width} pixels", (bits, *shares, 32.0, moves)
+        what = f"{height} x {width} pixels"
+        yield "smooth_moves", f"of {what}", (draws[:108].reshape(6, 18), *shares, 32.0, moves)
         quarters = (draws[: moves.size].reshape(moves.shape) >> 40) % 25 / 4 - 3.0
         x = np.resize(draws >> 10, (6, height, width, 2)) % 9 - 4.0
         matrix = np.resize(draws >> 50, (6, 2, 2)) % 5 / 4 - 0.5
         for name, m in (("moved", np.tile(np.eye(2), (6, 1, 1))), ("turned and moved", matrix)):
-            yield "warp_images", f"{height} x {width} pixels {name}", (x, m, quarters, np.zeros(x.shape))
+            yield "warp_images", f"{what} {name}", (x, m, quarters, np.zeros(x.shape))
 
 
-PARTS = (_streams, _rows, _tables, _gradients, _variances, _windows, _views)
+PARTS = (_streams, _rows, _gradients, _images)
 
 
 def bitwise_level(setup: Setup) -> Iterator[Record]:

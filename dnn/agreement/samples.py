@@ -64,27 +64,26 @@ def _settings(layer_class: type[Layer]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield " ".join(str(v) for v in more.values()), {**first, **more}
 
 
+def _fits(layer: Layer, shape: tuple[int, ...]) -> bool:
+    try:
+        layer.build(shape, get_backend("numpy"), "layer", first=layer.outermost)
+    except InputError:
+        return False
+    return True
+
+
 def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
     """Every (name, function that makes a new layer, input shape that fits it).
 
     Raises InputError: a layer fits none of SHAPES.
     """
-    numpy = get_backend("numpy")
     for name, layer_class in LAYERS.items():
         for special, settings in _settings(layer_class):
             make = partial(layer_class, **settings)
-            fitting: list[tuple[int, ...]] = []
-            for shape in [*SHAPES, SEQUENCE]:
-                if fitting and shape == SEQUENCE:
-                    break
-                try:
-                    make().build(shape, numpy, "layer", first=layer_class.outermost)
-                except InputError:
-                    continue
-                fitting.append(shape)
-            if not fitting:
+            fitting = [shape for shape in SHAPES if _fits(make(), shape)]
+            if not fitting and not _fits(make(), SEQUENCE):
                 raise InputError(f"layer {name} fits none of the shapes {SHAPES}, expected it to fit one")
-            for shape in fitting:
+            for shape in fitting or [SEQUENCE]:
                 yield " ".join(w for w in (name, special, "x".join(map(str, shape))) if w), make, shape
     yield from UNUSUAL
 

@@ -15,7 +15,7 @@ from dnn.agreement.cases import FitCase
 from dnn.agreement.state import Named
 from dnn.losses import get_loss
 from dnn.optimizers import SGD, Adam
-from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, Schedule, StepDecay
+from dnn.optimizers.schedules import CosineDecay, LinearDecay, Schedule
 from dnn.random import stream_key
 
 
@@ -43,25 +43,12 @@ def mask(case: FitCase, step: int, batch: int) -> np.ndarray:
 
 
 def rate(given: float | Schedule, t: int) -> float:
-    """The learning rate of update t = 0, 1, ...: Smith and Topin 2019, Loshchilov and Hutter 2017."""
+    """The learning rate of update t = 0, 1, ..., linear or by Loshchilov and Hutter 2017."""
     if not isinstance(given, Schedule):
         return given
     if t < given.warmup:
         return rate(given, given.warmup) * (t + 1) / (given.warmup + 1)
     t -= given.warmup
-    if isinstance(given, Constant):
-        return given.rate
-    if isinstance(given, StepDecay):
-        return float(given.initial * given.factor ** (min(t, given.steps) // given.every))
-    if isinstance(given, OneCycle):
-        now = min(t, given.steps - 1.0)
-        top = given.rise * given.steps - 1.0
-        last = given.steps - 1.0
-        start = given.highest / given.div_factor
-        high = given.highest
-        if now > top:
-            start, high, now, top = high, start / given.final_div_factor, now - top, last - top
-        return high + (start - high) * (1.0 + cos(pi * now / top)) / 2.0
     assert isinstance(given, LinearDecay)
     share = min(t / given.steps, 1.0)
     if isinstance(given, CosineDecay):
@@ -101,18 +88,13 @@ class Program:
         found: np.ndarray = e / e.sum(axis=1, keepdims=True)
         return found
 
-    def hidden(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The first layer, tanh or sigmoid, and its derivative, (N, n)."""
-        z = x @ self.p["dense_1.W"] + self.p["dense_1.b"]
-        if self.case.activation == "tanh":
-            h = np.tanh(z)
-            return h, 1.0 - h * h
-        h = 1.0 / (1.0 + np.exp(-z))
-        return h, h * (1.0 - h)
+    def hidden(self, x: np.ndarray) -> np.ndarray:
+        """The first layer, tanh, (N, n)."""
+        return np.tanh(x @ self.p["dense_1.W"] + self.p["dense_1.b"])
 
     def predict(self) -> np.ndarray:
         """With the running averages and without dropout."""
-        h, _ = self.hidden(self.x)
+        h = self.hidden(self.x)
         if self.case.normalised:
             h = (h - self.running["mean"]) / np.sqrt(self.running["variance"] + self.case.EPSILON)
             h = h * self.p["batch_normalization_1.gamma"] + self.p["batch_normalization_1.beta"]
@@ -126,7 +108,7 @@ class Program:
         x = self.x[rows]
         y = case.labels[rows]
         w = weights(case, training=True)[rows]
-        h, slope = self.hidden(x)
+        h = self.hidden(x)
         n = h
         drop = mask(case, self.t, batch)
         if case.normalised:
@@ -149,7 +131,7 @@ class Program:
             g["batch_normalization_1.gamma"] = (dn * normal).sum(axis=0)
             g["batch_normalization_1.beta"] = dn.sum(axis=0)
             dn = gamma * inverse * (dn - dn.mean(axis=0) - normal * (dn * normal).mean(axis=0))
-        dh = dn * slope
+        dh = dn * (1.0 - h * h)
         g["dense_1.W"] = x.T @ dh
         g["dense_1.b"] = dh.sum(axis=0)
         for name in ("dense_1.W", "dense_2.W"):  # weights have a price, biases and scales none

@@ -1,7 +1,7 @@
 """What a mutant is: NumPy with one mistake. Each must be rejected, or the bounds prove nothing.
 
-A ``Change`` takes the right function and returns a wrong one. A wrong function may remember earlier calls. Its
-memory is empty whenever a Change is applied.
+A ``Change`` takes the right function and returns a wrong one. A wrong function may remember earlier calls.
+Its memory is empty whenever a Change is applied.
 """
 
 from collections.abc import Callable, Iterator, Mapping
