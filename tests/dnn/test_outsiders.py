@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier
 
 from backends import get_backend
 from backends.reference import ACTIVATIONS
-from dnn import SGD, Adagrad, Adam, AdamW, Dense, RMSprop, Sequential
+from dnn import SGD, Activation, Adagrad, Adam, AdamW, Dense, RMSprop, Sequential
 from dnn.agreement import (
     Data,
     get_contender,
@@ -129,7 +129,9 @@ DOUBLES = ["numpy", "torch", "strict"]
 def test_activations_are_those_of_torch_functional_and_scipy(backend_name, kind):
     stream = np.random.default_rng(8)
     z, dy = 3 * stream.standard_normal((20, 7)), stream.standard_normal((20, 7))
-    y, dz = get_contender(backend_name).in_dtype("float64").activation(kind, z, dy.copy())
+    contender = get_contender(backend_name).in_dtype("float64")
+    found = contender.use(Activation(kind), z.shape[1:], {}, [(z, dy.copy())])
+    y, dz = found["y"], found["dx"]
     z_ = torch.tensor(z, requires_grad=True)
     y_ = TORCH[kind](z_)
     y_.backward(torch.tensor(dy))

@@ -137,7 +137,7 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "activation softmax", after(
                lambda z, y: np.divide(np.exp(z), np.exp(z).sum(axis=-1, keepdims=True), out=y)
            )),
-    Mutant("last-of-equals", "argmax takes the last of equal numbers", "L0",
+    Mutant("last-of-equals", "argmax takes the last of equal numbers", "L4",
            "xp.argmax", around(
                lambda argmax, a, axis: a.shape[axis] - 1 - argmax(np.flip(a, axis), axis=axis)
            )),

@@ -13,10 +13,9 @@ from scipy.special import softmax
 from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn import SGD, AdamW, BatchNormalization, Conv2D, Dense, Embedding, LayerNormalization
-from dnn.agreement import bounds, fits, kernels, make_oracle, propagation, resynchronised, single_layers
-from dnn.agreement.cases import Case, FitCase, ImageCase
-from dnn.agreement.draws import normal
-from dnn.agreement.kernels import judge_activation
+from dnn.agreement import activations, bounds, fits, losses, make_oracle, propagation, single_layers, updates
+from dnn.agreement.activations import judge_activation
+from dnn.agreement.cases import Case, FitCase, normal
 from dnn.agreement.propagation import Function, product
 from dnn.agreement.samples import condition, evaluation_conditions, inner_dimensions
 from dnn.agreement.setup import Setup
@@ -84,16 +83,16 @@ def test_a_bound_is_its_formula(name):
 
 def test_functions_have_the_bounds_of_their_kind():
     """Exact ones 0, those of one operation 4 ULP, others 8; softmax more, by its spread and its width."""
-    sizes = Sizes(sweep=200)
-    z, _ = kernels._activation_inputs("softmax", sizes, 0)
-    wanted = dict.fromkeys(ACTIVATIONS, 8.0) | {"linear": 0.0, "relu": 0.0, "leaky_relu": 4.0}
-    wanted |= {f"{kind}'": bound for kind, bound in wanted.items()}
+    of = setup("L0", make_oracle(), sizes=Sizes(sweep=200))
+    z = activations.sweep(of, "softmax")
+    own = dict.fromkeys(ACTIVATIONS, 8.0) | {"linear": 0.0, "relu": 0.0, "leaky_relu": 4.0}
     lost = max(row[row < U].sum() for row in softmax(z.astype(np.float64), axis=1)) / U
-    wanted |= {"softmax": 8 + np.ptp(z, axis=1).max() + 10**0.5 + lost, "softmax'": 8 + 10**0.5 + 2 * lost}
-    wanted = {("activation", name): bound for name, bound in wanted.items()}
-    wanted |= {("unary", name): 4.0 for name in ("exp", "tanh", "log", "sqrt")}
-    wanted |= {("exact", name): 0.0 for name in ("maximum", "where", "less", "max", "argmax")}
-    records = list(kernels.kernel_level(setup("L0", make_oracle(), sizes=sizes)))
+    value = own | {"softmax": 8 + np.ptp(z, axis=1).max() + 10**0.5 + lost}
+    slope = own | {"softmax": 8 + 10**0.5 + 2 * lost}
+    wanted = {(f"activation {kind}", "dx"): bound for kind, bound in slope.items()}
+    for tensor in ("y", "y in evaluation"):
+        wanted |= {(f"activation {kind}", tensor): bound for kind, bound in value.items()}
+    records = list(activations.activation_level(of))
     assert {(r.case, r.tensor): r.bound for r in records} == pytest.approx(wanted)
     assert {r.measured for r in records} == {0.0}
 
@@ -108,18 +107,21 @@ def test_functions_have_the_bounds_of_their_kind():
         ("gelu", "L0", [(16, 8), (4, 8)]),
     ],
 )
-def test_errors_of_activations_have_these_units(kind, level, wanted):
+def test_errors_of_activations_have_these_units(kind, level, wanted, monkeypatch):
     """Of f's value; of dy for the slope, of softmax the largest in a row; of z where it is a factor."""
     z, dy = np.asarray([[2, -8, 1, 0.25], [2, np.inf, 0, 3]]), np.asarray([[2, 4, -8, 0.5], [2, 4, 8, 0.5]])
     if kind == "gelu":
         z[:, 2:], z[0, 3], dy[:, 3] = -2.0, -0.5, 2.0
-    right = {kind: np.ones((2, 4)) if kind != "gelu" else np.zeros((2, 4)), f"{kind}'": np.zeros((2, 4))}
-    off = {name: v + 2.0**-20 for name, v in right.items()}
-    right[kind][1, 1] = off[kind][1, 1] = np.inf
-    off[f"{kind}'"][1, 1] = 1.0  # which is not judged
-    asked, oracle = SimpleNamespace(name="off", unit=U), SimpleNamespace()
-    wanted_of = replace(setup(level, asked), oracle=oracle)
-    records = judge_activation(wanted_of, "case", kind, z, dy, lambda c: right if c is oracle else off)
+    zeros = np.zeros((2, 4))
+    right = {"y": zeros + (kind != "gelu"), "dx": zeros, "y in evaluation": zeros}
+    off = {"y": right["y"] + 2.0**-20, "dx": zeros + 2.0**-20, "y in evaluation": zeros}
+    right["y"][1, 1] = off["y"][1, 1] = np.inf
+    off["dx"][1, 1] = 1.0  # which is not judged
+    asked = SimpleNamespace(name="off", unit=U, trains=True, use=lambda *_: off)
+    given = SimpleNamespace(use=lambda *_: right)
+    of = replace(setup(level, asked), oracle=given)
+    monkeypatch.setattr(Setup, "normal", lambda *_: dy)
+    records = judge_activation(of, "case", kind, lambda: None, {}, z, z)[:2]
     assert [(r.measured, r.bound) for r in records] == wanted
 
 
@@ -174,7 +176,6 @@ def test_the_bound_of_an_activation_within_a_layer(monkeypatch):
     for activation in ("tanh", "linear", "softmax"):
         sample = ("Dense", partial(Dense, 3, activation), (5,))
         monkeypatch.setattr(single_layers, "samples", lambda sample=sample: iter([sample]))
-        monkeypatch.setattr(single_layers, "loss_variants", lambda: iter(()))
         records = list(single_layers.layer_level(setup("L1", make_oracle(), sizes=Sizes(batch=9), seed=4)))
         bound = {r.tensor: r.bound for r in records if r.case == "Dense"}
         x, W = normal(4, "layer x", (88, 5))[:9], normal(4, "values W", (5, 3)) / 5**0.5
@@ -204,7 +205,7 @@ def test_bounds_of_a_loss(name, of_gradient):
     value |= {"mean_squared_error": np.mean((p - np.eye(3)[y]) ** 2)}
     value |= {"mean_absolute_error": np.mean(np.abs(p - np.eye(3)[y]))}
     larger = max(1.0, np.sqrt(np.mean(z**2)) / value[name])
-    records = single_layers._loss(setup("L1", make_oracle()), name, get_loss(name), z, y, np.eye(3)[y])
+    records = losses.judge_loss(setup("L1", make_oracle()), name, get_loss(name), z, y, np.eye(3)[y])
     wanted = {"loss": (2**0.5 + 3**0.5 + 10) * larger * U, "dy": of_gradient(kappa) * U}
     assert {r.tensor: r.bound for r in records} == pytest.approx(wanted)
 
@@ -263,6 +264,32 @@ def test_the_variance_of_softmaxs_derivative():
     np.testing.assert_allclose(found[1][0], jacobian**2 @ var_dy[0] + by_z @ var[0] + own)
 
 
+def test_the_limits_of_a_network_are_made_of_its_parts():
+    case = Case("c", 4, (2,), 3, "tanh", "categorical_crossentropy", SGD(), 0)
+    stream = np.random.default_rng(0)
+    x, y, d = stream.normal(size=(2, 4)), np.asarray([0, 2]), stream.normal(size=(2, 3))
+    values = {k: stream.normal(size=w.shape) for k, w in case.weights().items()}
+    W1, W2 = values["dense_1.W"], values["dense_2.W"]
+
+    def sure(a):
+        return a, np.zeros_like(a)
+
+    z1, var = product(sure(x), sure(W1))
+    z1 += values["dense_1.b"]
+    f = Function("tanh", z1, var + z1**2 / 3)
+    h = f.forward()
+    z2, var2 = product(h, sure(W2))
+    z2 += values["dense_2.b"]
+    var2 += z2**2 / 3
+    back = propagation.loss_gradient(get_loss(case.loss), (z2, var2), d, np.eye(3)[y])
+    dz = f.backward(*product(back, sure(W2.T)))
+    pairs = {"z dense_1": (z1, f.var), "z dense_2": (z2, var2), "outputs": (z2, var2)}
+    pairs |= {"d dense_2.W": product((h[0].T, h[1].T), back), "d dense_1.W": product(sure(x.T), dz)}
+    pairs |= {f"d dense_{i}.b": product(sure(np.ones((1, 2))), e) for i, e in ((2, back), (1, dz))}
+    wanted = {k: 1 + 6 * np.sqrt(var.sum()) / np.linalg.norm(r) for k, (r, var) in pairs.items()}
+    assert propagation.limits(case, values, x, y, d) == pytest.approx(wanted)
+
+
 @pytest.mark.parametrize(("loss", "own"), [("mean_squared_error", 1 / 3), ("categorical_crossentropy", 3.0)])
 def test_the_variance_of_a_losss_gradient(loss, own):
     """Of P, scaled as d is, and two roundings of d."""
@@ -277,40 +304,6 @@ def test_the_variance_of_a_losss_gradient(loss, own):
     np.testing.assert_allclose(kinked, 2 * d**2)
 
 
-def test_the_limits_of_a_network_are_made_of_its_parts():
-    """A convolution of 5 x 5 pixels, of whose 3 x 3 results the mean of the first 2 x 2 is taken."""
-    case = ImageCase("c", 25, (2,), 3, "tanh", "categorical_crossentropy", SGD(), 0)
-    stream = np.random.default_rng(0)
-    x, y, d = stream.normal(size=(2, 25)), np.asarray([0, 2]), stream.normal(size=(2, 3))
-    values = {k: stream.normal(size=w.shape) for k, w in case.weights().items()}
-    W1, W2 = values["conv2d_1.W"].reshape(9, 2), values["dense_1.W"]
-    places = [(i, j) for i in range(3) for j in range(3)]
-    seen = np.stack([image.reshape(5, 5)[i : i + 3, j : j + 3].ravel() for image in x for i, j in places])
-    near = np.asarray([k % 9 in (0, 1, 3, 4) for k in range(18)])
-    whose = np.repeat(np.eye(2), 9, axis=1) * near  # (2, 18): of which results each mean is
-
-    def sure(a):
-        return a, np.zeros_like(a)
-
-    z1, var = product(sure(seen), sure(W1))
-    z1 += values["conv2d_1.b"]
-    f = Function("tanh", z1, var + z1**2 / 3)
-    h, var = f.forward()
-    mean = whose @ h / 4, whose @ var / 16
-    z2, var2 = product(mean, sure(W2))
-    z2 += values["dense_1.b"]
-    var2 += z2**2 / 3
-    back = propagation.loss_gradient(get_loss(case.loss), (z2, var2), d, np.eye(3)[y])
-    dh, var_h = product(back, sure(W2.T))
-    dz = f.backward(whose.T @ dh / 4, whose.T @ var_h / 16)
-    pairs = {"z conv2d_1": (z1, f.var), "z dense_1": (z2, var2), "outputs": (z2, var2)}
-    pairs |= {"d dense_1.W": product((mean[0].T, mean[1].T), back), "d conv2d_1.W": product(sure(seen.T), dz)}
-    pairs |= {f"d {k}.b": product(sure(np.ones((1, len(e[0])))), e) for k, e in
-              (("dense_1", back), ("conv2d_1", dz))}  # fmt: skip
-    wanted = {k: 1 + 6 * np.sqrt(var.sum()) / np.linalg.norm(r) for k, (r, var) in pairs.items()}
-    assert propagation.limits(case, values, x, y, d) == pytest.approx(wanted)
-
-
 # --------------------------------------------------------------------------- L3 and L4
 
 
@@ -321,13 +314,15 @@ def test_bounds_of_updates(optimizer, own, n):
     before = State({"w": np.asarray([3.0, 4.0])}, {"m": {"w": np.zeros(2)}}, np.asarray([0, 0, 0, 7.0]))
     after = State({"w": np.asarray([3.0, 5.0])}, {"m": {"w": np.ones(2)}}, np.asarray([0, 0, 0, 8.0]))
     asked = []
-    network = SimpleNamespace(name="n", unit=U, repeat=lambda *a: asked.append(a), state=lambda: after)
     case = Case("c", 2, (), 2, "tanh", "hinge", optimizer, 0)
-    records = resynchronised.compare_updates("L3", case, network, [network], before, {}, "note", n)
+    network = SimpleNamespace(name="n", unit=U, trains=True, case=case, load=asked.append)
+    network.state = lambda: after
+    network.repeat = lambda *a: asked.append(a)
+    records = updates.compare_updates(setup("L3"), network, [network], before, {}, "note", n)
     found = {r.tensor: r.bound for r in records}
     wanted = {"new w": n * U * (own + 16 / 34**0.5), "m w": n * 8 * U, "updates done": 0.0}
     assert found == pytest.approx(wanted)
-    assert asked == [({}, n)] * 2
+    assert asked == [before, ({}, n)] * 2
 
 
 def test_the_bound_of_a_short_training():

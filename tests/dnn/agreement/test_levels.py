@@ -13,15 +13,15 @@ from dnn import SGD, Adam
 from dnn.agreement import (
     Data,
     accuracy_level,
+    activations,
     bitwise,
-    extremes,
     fits,
-    kernels,
+    losses,
     make_oracle,
-    resynchronised,
     single_layers,
     textbook,
     trajectories,
+    updates,
 )
 from dnn.agreement.cases import FitCase, optimizer_variants
 from dnn.agreement.ours import BackendContender, OurNetwork
@@ -131,9 +131,8 @@ def same(one, other):
     "drawn",
     [
         *(lambda seed, part=part: [list(call[2]) for call in part(seed)] for part in bitwise.PARTS),
-        lambda seed: extremes._rows(seed),
-        lambda seed: kernels._activation_inputs("softmax", Sizes(200), seed)[0],
-        lambda seed: kernels._activation_inputs("relu", Sizes(200), seed)[1],
+        lambda seed: activations.extremes(setup("L1", seed=seed)),
+        lambda seed: activations.sweep(setup("L0", sizes=Sizes(200), seed=seed), "softmax"),
         lambda seed: built_batches(seed)[0][0],
         lambda seed: built_batches(seed)[0][1],
     ],
@@ -158,19 +157,18 @@ def test_a_layer_gets_four_batches():
 
 
 def test_inputs_hold_what_is_special():
-    z = extremes._rows(0)
+    z = activations.extremes(setup("L1"))
     assert np.isnan(z).sum() == 1
-    assert z[2].min() > 900
-    assert z[3].max() < -900
     assert len(np.unique(z[-2])) < 15
-    z, _ = kernels._activation_inputs("softmax", Sizes(200), 0)
-    assert not z[0].any()
-    assert z[1, 0] == 80
-    assert z[2].min() > 900
-    assert z[3].max() < -900
+    of = setup("L0", sizes=Sizes(200))
+    softmax = activations.sweep(of, "softmax")
+    assert not softmax[0].any()
+    assert softmax[1, 0] == 80
+    assert z[2].min() > 900 > -900 > z[3].max()
+    assert softmax[2].min() > 900 > -900 > softmax[3].max()
     for kind in ACTIVATIONS:
-        z, dy = kernels._activation_inputs(kind, Sizes(200), 0)
-        assert z.shape == dy.shape == (20, 10)
+        z = activations.sweep(of, kind)
+        assert (z.shape, z.dtype) == ((20, 10), np.float32)
         if kind != "softmax":
             assert (np.isnan(z[0]).sum(), z[1:].max()) == (1, 100)
             assert np.isinf(z[0]).sum() == (0 if ACTIVATIONS[kind].gated else 2)
@@ -204,7 +202,7 @@ def test_a_kink_excuses_its_own_place_alone():
 
     for wrong, broken in ((doubled, True), (never_0, True), (pulls, False)):
         one = planted({"hinge": wrong}, kinks=False)
-        found = extremes._loss(setup("L1", one), "hinge", get_loss("hinge"))
+        found = losses.judge_extremes(setup("L1", one), "hinge", get_loss("hinge"))
         assert (max(record.ratio for record in found) > 100) is broken
 
 
@@ -224,7 +222,7 @@ def test_errors_of_extreme_losses_are_relative_to_what_they_are_made_of(name, of
         return wrong
 
     kernel = get_loss(name).kernel
-    records = list(extremes._loss(setup("L1", planted({kernel: off})), name, get_loss(name)))
+    records = list(losses.judge_extremes(setup("L1", planted({kernel: off})), name, get_loss(name)))
     assert {r.case for r in records} == {f"{name} extremes"}
     assert len(records) == 24 * 4
     for r in records:
@@ -263,7 +261,7 @@ def test_distances_are_relative_to_the_oracles_way(monkeypatch):
     assert {(round(r.measured, 9), r.bound, r.note) for r in records} == {(1.0, 1e-9, "2 updates")}
     first = list(ACTIVATIONS)[:4]
     names = [*(f"a {kind}" for kind in first[:2]), *(f"b {kind}" for kind in first[2:])]
-    wanted = [*(f"{name} {trajectories.MAIN[1]}" for name in names), "a relu hinge"]
+    wanted = [*(f"{name} {trajectories.MAIN[1]}" for name in names), "a relu hinge", "a tanh convolution"]
     assert list(dict.fromkeys(r.case for r in records)) == wanted
 
 
@@ -293,8 +291,8 @@ def test_a_trainings_errors_are_relative_to_the_way_of_its_parameters(monkeypatc
 def test_gradients_exceed_the_limits_of_clipping(kernel, monkeypatch):
     """Who clips nothing is found out."""
     variant = [pair for pair in optimizer_variants() if pair[0] == f"sgd {kernel}"]
-    monkeypatch.setattr(resynchronised, "optimizer_variants", lambda: iter(variant))
+    monkeypatch.setattr(updates, "optimizer_variants", lambda: iter(variant))
     sizes = replace(Sizes(small=(8, 8)), batch=10, candidates=30, resynchronised=1)
     for wrong, broken in (({}, False), ({kernel: lambda _: lambda g, limit: None}, True)):
-        records = resynchronised.resynchronised_level(setup("L3", planted(wrong), sizes=sizes))
+        records = updates.resynchronised_level(setup("L3", planted(wrong), sizes=sizes))
         assert (max(record.ratio for record in records) > 100) is broken

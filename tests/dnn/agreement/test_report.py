@@ -71,6 +71,8 @@ def test_ratios_at_0_and_the_worst_of_each():
     assert [r.ratio for r in exact] == [0.0, float("inf")]
     assert [r.holds for r in exact] == [True, False]
     assert Record("L0", "c", "t", "numpy", 1.0, 1.0).holds
+    unknown = Record("L2", "c", "z", "numpy", float("nan"), 1.0)
+    assert (unknown.holds, unknown.ratio, unknown.as_dict()["measured"]) == (False, float("inf"), "nan")
     names = (("L1", "c", "t", "a"), ("L0", "d", "t", "a"), ("L0", "c", "s", "a"), ("L0", "c", "t", "b"))
     others = [Record(*of, 0.1, 1.0) for of in (*names, ("L0", "c", "t", "a"))]
     assert worst_of_each(others) == others
