@@ -139,7 +139,8 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            )),
     Mutant("last-of-equals", "argmax takes the last of equal numbers", "L4",
            "xp.argmax", around(
-               lambda argmax, a, axis: a.shape[axis] - 1 - argmax(np.flip(a, axis), axis=axis)
+               lambda argmax, a, axis, **rest:
+               a.shape[axis] - 1 - argmax(np.flip(a, axis), axis=axis, **rest)
            )),
     Mutant("flipped-kernel",
            "a convolution's kernel flipped, forward and backward: no check of gradients sees it", "L1",

@@ -24,6 +24,8 @@ from dnn.agreement import (
     updates,
 )
 from dnn.agreement.cases import FitCase, optimizer_variants
+from dnn.agreement.mutants.mutant import Mutant, MutantContender, after
+from dnn.agreement.mutants.training import pull_at_corner
 from dnn.agreement.ours import BackendContender, OurNetwork
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
@@ -38,15 +40,9 @@ def setup(level, *contenders, sizes=SIZES, seed=0):
     return Setup(level, contenders, make_oracle(), DATA, sizes, seed)
 
 
-def planted(wrong, **settings):
+def planted(functions, *changes):
     """NumPy with these kernels changed."""
-
-    def change(name, kind, kernel):
-        return wrong[name](kernel) if name in wrong else kernel
-
-    made = BackendContender("planted", lambda dtype: get_backend("numpy", dtype=dtype).wrapped(change))
-    vars(made).update(settings)
-    return made
+    return MutantContender(Mutant("planted", "", "", functions, *changes))
 
 
 class Scores:
@@ -100,16 +96,9 @@ def test_bits_that_differ_are_counted(monkeypatch):
         ("clip_norm", "shortened", (g, 2.0)), ("clip_norm", "long", (g, 9.0)),
     ]  # fmt: skip
 
-    def spoils(kernel):
-        def wrong(*arguments):
-            kernel(*arguments)
-            arguments[0][:2] += 1
-
-        return wrong
-
+    spoils = after(lambda *arguments: np.add(arguments[0][:2], 1, out=arguments[0][:2]))
     monkeypatch.setattr(bitwise, "PARTS", (lambda seed: iter(calls),))
-    names = {"gather_rows": spoils, "clip_norm": spoils}
-    records = list(bitwise.bitwise_level(setup("L0", planted(names))))
+    records = list(bitwise.bitwise_level(setup("L0", planted("gather_rows,clip_norm", spoils))))
     found = {(r.case.split()[1], r.tensor[-1]): (r.measured, r.bound) for r in records}
     assert found.pop(("shortened", "0")) == (pytest.approx(2.0**23, rel=0.2), 4.0)
     assert found.pop(("pixels", "2")) <= (1.0, 2.0)
@@ -178,30 +167,11 @@ def test_inputs_hold_what_is_special():
 def test_a_kink_excuses_its_own_place_alone():
     """A contender that may choose there is compared everywhere else."""
 
-    def doubled(loss):
-        def wrong(y, targets, losses, dy):
-            loss(y, targets, losses, dy)
-            dy *= 2
-
-        return wrong
-
-    def never_0(loss):
-        def wrong(y, targets, losses, dy):
-            loss(y, targets, losses, dy)
-            dy[dy == 0] = 1 / dy.size
-
-        return wrong
-
-    def pulls(loss):
-        def wrong(y, targets, losses, dy):
-            loss(y, targets, losses, dy)
-            s = np.where(np.eye(y.shape[1])[targets] > 0 if targets.ndim == 1 else targets > 0, 1.0, -1.0)
-            dy[s * y == 1] = -s[s * y == 1] / dy.size
-
-        return wrong
-
-    for wrong, broken in ((doubled, True), (never_0, True), (pulls, False)):
-        one = planted({"hinge": wrong}, kinks=False)
+    doubled = after(lambda y, t, losses, dy: np.multiply(dy, 2, out=dy))
+    never_0 = after(lambda y, t, losses, dy: np.copyto(dy, 1 / dy.size, where=dy == 0))
+    for wrong, broken in ((doubled, True), (never_0, True), (after(pull_at_corner), False)):
+        one = planted("hinge", wrong)
+        one.kinks = False
         found = losses.judge_extremes(setup("L1", one), "hinge", get_loss("hinge"))
         assert (max(record.ratio for record in found) > 100) is broken
 
@@ -213,16 +183,12 @@ def test_a_kink_excuses_its_own_place_alone():
 def test_errors_of_extreme_losses_are_relative_to_what_they_are_made_of(name, of_value, of_gradient):
     """1 and the number itself; 1 / C in the gradient of a mean over C numbers."""
 
-    def off(loss):
-        def wrong(y, targets, losses, dy):
-            loss(y, targets, losses, dy)
-            losses += 2.0**-15 * (1 + np.abs(losses))
-            dy += 2.0**-15 * (np.abs(dy) + (1 if name.startswith("cat") else 1 / 11))
-
-        return wrong
+    def off(y, targets, losses, dy):
+        losses += 2.0**-15 * (1 + np.abs(losses))
+        dy += 2.0**-15 * (np.abs(dy) + (1 if name.startswith("cat") else 1 / 11))
 
     kernel = get_loss(name).kernel
-    records = list(losses.judge_extremes(setup("L1", planted({kernel: off})), name, get_loss(name)))
+    records = list(losses.judge_extremes(setup("L1", planted(kernel, after(off))), name, get_loss(name)))
     assert {r.case for r in records} == {f"{name} extremes"}
     assert len(records) == 24 * 4
     for r in records:
@@ -293,6 +259,6 @@ def test_gradients_exceed_the_limits_of_clipping(kernel, monkeypatch):
     variant = [pair for pair in optimizer_variants() if pair[0] == f"sgd {kernel}"]
     monkeypatch.setattr(updates, "optimizer_variants", lambda: iter(variant))
     sizes = replace(Sizes(small=(8, 8)), batch=10, candidates=30, resynchronised=1)
-    for wrong, broken in (({}, False), ({kernel: lambda _: lambda g, limit: None}, True)):
-        records = updates.resynchronised_level(setup("L3", planted(wrong), sizes=sizes))
+    for wrong, broken in ((lambda right: right, False), (lambda right: lambda g, limit: None, True)):
+        records = updates.resynchronised_level(setup("L3", planted(kernel, wrong), sizes=sizes))
         assert (max(record.ratio for record in records) > 100) is broken
