@@ -22,7 +22,7 @@ from dnn.metrics import Metric, resolve_metrics
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
-from dnn.validation.examples import Door
+from dnn.validation.examples import InputPipeline
 from dnn.validation.objects import plain, shown_with_settings
 from dnn.validation.settings import (
     assign,
@@ -74,7 +74,7 @@ class Network(Copied):
         self._logits_out = False
         self._lock = threading.Lock()  # while it is trained
         block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=WHOLE)
-        self.picked = block.picked
+        self.n_folded = block.n_folded
         if len(shape := block.output_shape) != 1:
             got = f"the last layer returns shape {shape}"
             raise InputError(got, "(C,)", "put Flatten() and Dense(C) last")
@@ -141,11 +141,13 @@ class Network(Copied):
         return outputs
 
     @property
-    def door(self) -> Door:
+    def input_pipeline(self) -> InputPipeline:
         """Where examples and targets come in."""
         loss = self.goal
-        below = self.layers[0].below
-        return Door(self.backend, self.input_shape, self.outputs, loss.ignored, loss.check_targets, below)
+        n_categories = self.layers[0].n_categories
+        return InputPipeline(
+            self.backend, self.input_shape, self.outputs, loss.ignored, loss.check_targets, n_categories
+        )
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -167,7 +169,7 @@ class Network(Copied):
     @property
     def scale(self) -> float:
         """Factor of the examples while a batch is picked: that of a first layer which is a Rescaling."""
-        factor = self.layers[0].factor if self.picked else None
+        factor = self.layers[0].factor if self.n_folded else None
         return 1.0 if factor is None else factor
 
     def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:

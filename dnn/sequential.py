@@ -24,7 +24,7 @@ from dnn.training.history import History
 from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
 from dnn.training.stream import Stream
-from dnn.validation.arrays import examples as admit_examples
+from dnn.validation.arrays import examples as validate_examples
 from dnn.validation.settings import positive_integer, require, require_bool, require_kind
 
 
@@ -123,11 +123,13 @@ class Sequential(Network):
         workers = require_kind("workers", workers, Workers, None) or Workers()
         callbacks = [*callbacks, *(progress_of(verbose, callbacks) if workers.first else ())]
         if y is None and hasattr(x, "__iter__") and not hasattr(x, "shape"):  # batches, and no array
-            validation = self.door.admit_stream(x, validation_split, validation_data, sample_weight, resume)
+            validation = self.input_pipeline.validate_stream(
+                x, validation_split, validation_data, sample_weight, resume
+            )
             batches: Any = partial(Stream, self, x, steps_per_epoch, class_weight)
         else:
             given = x, y, validation_split, validation_data, class_weight, sample_weight
-            examples, validation = self.door.admit_training(*given)
+            examples, validation = self.input_pipeline.validate_training(*given)
             batches = partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch)
         with self.training(), make_steps(self, blocks, workers) as make_step:
             made = batches(make_step=make_step)
@@ -136,12 +138,12 @@ class Sequential(Network):
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:
         """Mean loss and what is measured; arguments, and what is raised, as in ``fit``."""
         chunk = positive_integer("batch_size", batch_size)
-        return evaluate(self, self.door.admit(x, y, sample_weight), chunk)
+        return evaluate(self, self.input_pipeline.validate(x, y, sample_weight), chunk)
 
     def predict(self, x: Any, batch_size: int = 1000) -> np.ndarray:
         """The outputs (N, C) as a host NumPy array; x as in ``fit``. Raises InputError: it does not fit."""
         chunk = positive_integer("batch_size", batch_size)
-        x = admit_examples(self.backend, "x", x, self.input_shape, self.layers[0].below)
+        x = validate_examples(self.backend, "x", x, self.input_shape, self.layers[0].n_categories)
         return self.backend.to_host(predict(self, x, chunk))
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:

@@ -86,7 +86,7 @@ def built(
     layer: Layer, shape: tuple[int, ...], backend: Backend, values: Mapping[str, np.ndarray]
 ) -> Parameters:
     """The parameters of a new layer in no model, which has these values now."""
-    layer.build(shape, backend, "layer", first=layer.outermost)
+    layer.build(shape, backend, "layer", first=layer.must_precede_trained)
     parameters = Parameters(backend, layer.parameter_shapes())
     layer.attach(parameters.value, parameters.gradient)
     parameters.load({name: v.astype(backend.dtype_name) for name, v in values.items()})

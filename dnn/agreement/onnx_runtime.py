@@ -105,7 +105,7 @@ class OnnxContender(Contender):
                 raise NoTwin(str(error)) from None
 
         def train(x: Array, dy: Array) -> Tensors:
-            if layer.mixes:  # its running averages are NumPy's
+            if layer.uses_batch_statistics:  # its running averages are NumPy's
                 layer.reserve(len(x), training=True)
                 layer.forward(x, training=True)
             elif not layer.random:

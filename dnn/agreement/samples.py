@@ -66,7 +66,7 @@ def _settings(layer_class: type[Layer]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _fits(layer: Layer, shape: tuple[int, ...]) -> bool:
     try:
-        layer.build(shape, get_backend("numpy"), "layer", first=layer.outermost)
+        layer.build(shape, get_backend("numpy"), "layer", first=layer.must_precede_trained)
     except InputError:
         return False
     return True
@@ -95,10 +95,10 @@ def inner_dimensions(layer: Layer, batch: int) -> tuple[int, int, int]:
     that mixes examples has the mean of all rows in each element.
     """
     rows = batch * prod(layer.output_shape[:-1])
-    if layer.mixes:
+    if layer.uses_batch_statistics:
         return rows, rows, rows
-    if layer.below is not None:  # rows of a table, of which each is picked about as often
-        return 1, 1, -(-rows // layer.below)
+    if layer.n_categories is not None:  # rows of a table, of which each is picked about as often
+        return 1, 1, -(-rows // layer.n_categories)
     shapes = [s for s in layer.parameter_shapes().values() if len(s) > 1]
     shape = max(shapes, key=prod, default=(1, 1))
     return prod(shape[:-1]), prod(shape) // shape[-2], rows
@@ -117,7 +117,7 @@ def condition(layer: Layer, x: np.ndarray) -> float:
     if not isinstance(layer, Normalization):
         return 2.0 if layer.activation == "softmax" else 1.0
     rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
-    axis = 0 if layer.mixes else 1
+    axis = 0 if layer.uses_batch_statistics else 1
     spread = np.var(rows, axis=axis) + layer.epsilon
     return max(1.0, float(np.sqrt(np.mean(np.mean(rows * rows, axis=axis) / spread))))
 

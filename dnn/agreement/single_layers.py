@@ -39,8 +39,8 @@ def _batches(setup: Setup, probe: Layer) -> Batches:
     batch = setup.sizes.batch
     cuts = np.cumsum([batch, *SHORT])
     x = setup.normal("layer x", (int(cuts[-1]), *probe.input_shape))
-    if probe.below is not None:  # x are numbers of rows
-        x = np.floor(abs(8.0 * x)) % probe.below
+    if probe.n_categories is not None:  # x are numbers of rows
+        x = np.floor(abs(8.0 * x)) % probe.n_categories
     dy = setup.normal("layer dy", (len(x), *probe.output_shape))
     if isinstance(probe, Normalization):
         x[cuts[-2] :] += 1000.0  # where the mean of squares and the square of the mean have no digits left
@@ -53,7 +53,7 @@ def _batches(setup: Setup, probe: Layer) -> Batches:
 
 def _layer(setup: Setup, name: str, make: Callable[[], Layer], shape: tuple[int, ...]) -> Iterator[Record]:
     probe = make()
-    probe.build(shape, get_backend("numpy"), "layer", first=probe.outermost)
+    probe.build(shape, get_backend("numpy"), "layer", first=probe.must_precede_trained)
     values = {
         short: (setup.normal(f"values {short}", form) / np.float32(np.sqrt(form[0])))
         for short, form in probe.parameter_shapes().items()
@@ -99,7 +99,7 @@ def _bound(probe: Layer, batches: Batches, wanted: Named, flat: float) -> Callab
         forward, back, over = inner[i]
         k = {"y": forward, "dx": back}.get(short, over)
         worst = magnified[i] * (flat if short == "y" else 1.0)
-        if tensor == "y in evaluation" and probe.outermost:  # x, or rows of a table
+        if tensor == "y in evaluation" and probe.must_precede_trained:  # x, or rows of a table
             worst = 1.0
         if short.startswith("running"):
             return running(tensor, unit)
@@ -107,12 +107,12 @@ def _bound(probe: Layer, batches: Batches, wanted: Named, flat: float) -> Callab
             far, worst = evaluation_conditions(probe, batches[-1][0], wanted)
             averages = far * running("running_mean", unit) + running("running_variance", unit) / 2.0
             return bounds.layer(1, unit, worst) + averages
-        if short == "dgamma" and not probe.mixes:
+        if short == "dgamma" and not probe.uses_batch_statistics:
             # Each row has a mean of its own: x^ is magnified, not the sum over the rows.
             return bounds.layer(probe.input_shape[-1], unit, worst) + bounds.layer(over, unit)
         if short == "dbeta":  # sum dy
             worst = 1.0
-        elif short == "dx" and probe.mixes:  # x^ is in it times a mean of dy x^ over all rows
+        elif short == "dx" and probe.uses_batch_statistics:  # x^ is in it times a mean of dy x^ over all rows
             worst = max(1.0, worst * min(1.0, 4.0 / np.sqrt(over)))
         elif short == "dgamma":
             # sum dy x^: where all x^ of a column are off by as much, so is it, times sum dy
@@ -128,7 +128,7 @@ def _exact(
 ) -> list[Record]:
     """Sums of integers below 2^24 are exact in any order: results are equal, at ties and kinks too."""
     shape = probe.input_shape
-    size = 2.0 if probe.below is None else 1.0
+    size = 2.0 if probe.n_categories is None else 1.0
     integers = [(np.rint(size * x), np.rint(2.0 * dy)) for x, dy in batches]
     if prod(shape) < 24:
         x, dy = (

@@ -19,18 +19,18 @@ class Activated(Layer):
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y = f(z); keeps z and y."""
-        keep = self._buffers[x.shape[0]]
-        keep.z = self.forward_logits(x, training=training)
+        buffers = self._buffers[x.shape[0]]
+        buffers.z = self.forward_logits(x, training=training)
         if self.activation == "linear":
-            return keep.z
-        self._activate(keep.z, keep.y)
-        return keep.y
+            return buffers.z
+        self._activate(buffers.z, buffers.y)
+        return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
         """dz = f'(z) dy, and from there ``backward_logits``."""
-        keep = self._buffers[dy.shape[0]]
+        buffers = self._buffers[dy.shape[0]]
         if self.activation != "linear":
-            self._activate_backward(dy, keep.z, keep.y, dy)
+            self._activate_backward(dy, buffers.z, buffers.y, dy)
         return self.backward_logits(dy)
 
 
@@ -44,7 +44,7 @@ class Activation(Activated):
     activation: ActivationName = field()
 
     examples = ({"activation": "relu"},)
-    keeps = ("y",)
+    buffers = ("y",)
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
         return x

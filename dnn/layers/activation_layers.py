@@ -13,7 +13,7 @@ from dnn.validation.settings import NotNegative, one_of
 class Elementwise(Layer):
     """Base: ``y = f(x)`` and ``dx = f'(x) dy`` for each number by itself."""
 
-    keeps = ("y",)
+    buffers = ("y",)
 
     @abstractmethod
     def function(self) -> ActivationFunction:
@@ -23,14 +23,14 @@ class Elementwise(Layer):
         self._function = self.function()
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        keep = self._buffers[x.shape[0]]
-        keep.x = x
-        keep.y[...] = self._function.forward(self.backend.xp, x)
-        return keep.y
+        buffers = self._buffers[x.shape[0]]
+        buffers.x = x
+        buffers.y[...] = self._function.forward(self.backend.xp, x)
+        return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        keep = self._buffers[dy.shape[0]]
-        return None if self._first else self._function.backward(self.backend.xp, dy, keep.x, keep.y)
+        buffers = self._buffers[dy.shape[0]]
+        return None if self._first else self._function.backward(self.backend.xp, dy, buffers.x, buffers.y)
 
 
 class LeakyReLU(Elementwise):

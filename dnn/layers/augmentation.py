@@ -29,7 +29,7 @@ class Augmentation(Random):
     It must stand before all layers that are trained, since it passes no gradient back.
     """
 
-    outermost = True
+    must_precede_trained = True
 
     def shape_after(self, input_shape: Shape) -> Shape:
         self.require_axes(input_shape, "images (H, W) or (H, W, C); put Reshape before it", 2, 3)
@@ -43,15 +43,15 @@ class Augmentation(Random):
     def pairs(self) -> int:
         return 2
 
-    def apply(self, keep: SimpleNamespace, x: Array) -> None:
+    def apply(self, buffers: SimpleNamespace, x: Array) -> None:
         xp = self.backend.xp
         images = (x.shape[0], *self.input_shape[:2], prod(self.input_shape[2:]))
-        words = (part for i in (0, 1) for part in (keep.bits[:, i] >> 32, keep.bits[:, i] & _WORD))
+        words = (part for i in (0, 1) for part in (buffers.bits[:, i] >> 32, buffers.bits[:, i] & _WORD))
         uniform = xp.astype(xp.stack(list(words), axis=0), x.dtype) * _UNIT
-        self.change(uniform, xp.reshape(x, images), keep)
+        self.change(uniform, xp.reshape(x, images), buffers)
 
     @abstractmethod
-    def change(self, uniform: Array, images: Array, keep: SimpleNamespace) -> None:
+    def change(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
         """Write keep.y (B, n) from images (B, H, W, C) and numbers (4, B) in [0, 1)."""
 
     def backward(self, dy: Array) -> Array | None:
@@ -80,14 +80,14 @@ class RandomTranslation(Augmentation):
             "places": self.backend.from_host(inside.reshape(batch, -1)),  # of their pixels in it
         }
 
-    def change(self, uniform: Array, images: Array, keep: SimpleNamespace) -> None:
+    def change(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
         xp = self.backend.xp
         n = self.pixels
         height, width, channels = images.shape[1:]
-        keep.wide[:, n : n + height, n : n + width, :] = images
+        buffers.wide[:, n : n + height, n : n + width, :] = images
         moves = xp.astype(xp.floor(uniform[:2, :] * float(2 * n + 1)), xp.int64) - n
-        index = keep.places - (moves[0, :] * (width + 2 * n) + moves[1, :])[:, None]
-        rows, y = (self.backend.view(array, (-1, channels)) for array in (keep.wide, keep.y))
+        index = buffers.places - (moves[0, :] * (width + 2 * n) + moves[1, :])[:, None]
+        rows, y = (self.backend.view(array, (-1, channels)) for array in (buffers.wide, buffers.y))
         self._kernel(rows, xp.reshape(index, (-1,)), y, 1.0)
 
 
@@ -107,12 +107,12 @@ class Warp(Augmentation):
             "moves": backend.zeros((batch, 2, *self.input_shape[:2])),
         }
 
-    def change(self, uniform: Array, images: Array, keep: SimpleNamespace) -> None:
-        self.place(uniform, keep)
-        self._kernel(images, keep.matrix, keep.moves, self.backend.view(keep.y, images.shape))
+    def change(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
+        self.place(uniform, buffers)
+        self._kernel(images, buffers.matrix, buffers.moves, self.backend.view(buffers.y, images.shape))
 
     @abstractmethod
-    def place(self, uniform: Array, keep: SimpleNamespace) -> None:
+    def place(self, uniform: Array, buffers: SimpleNamespace) -> None:
         """Write keep.matrix (B, 2, 2), keep.moves (B, 2, H, W) or both from numbers (4, B) in [0, 1)."""
 
 
@@ -126,10 +126,10 @@ class RandomRotation(Warp):
 
     examples = ({"degrees": 5.0},)
 
-    def place(self, uniform: Array, keep: SimpleNamespace) -> None:
+    def place(self, uniform: Array, buffers: SimpleNamespace) -> None:
         xp = self.backend.xp
         angle = (2.0 * uniform[2, :] - 1.0) * (self.degrees * np.pi / 180.0)
-        _write(keep.matrix, _turn(xp.cos(angle), xp.sin(angle)))
+        _write(buffers.matrix, _turn(xp.cos(angle), xp.sin(angle)))
 
 
 class RandomElastic(Warp):
@@ -168,8 +168,8 @@ class RandomElastic(Warp):
         """Two for the four numbers, and one for each seven bytes of noise."""
         return 2 + -(-2 * prod(self.input_shape[:2]) // 7)
 
-    def place(self, uniform: Array, keep: SimpleNamespace) -> None:
-        self._smooth(keep.bits[:, 2:], *self._shares, self.strength, keep.moves)
+    def place(self, uniform: Array, buffers: SimpleNamespace) -> None:
+        self._smooth(buffers.bits[:, 2:], *self._shares, self.strength, buffers.moves)
         spread = 2.0 * uniform - 1.0
         t = spread[0, :] * float(np.tan(self.degrees * np.pi / 360.0))
         square = t * t
@@ -177,7 +177,7 @@ class RandomElastic(Warp):
         high, wide = (1.0 + self.scale * spread[i, :] for i in (1, 2))
         slant = self.shear * spread[3, :]
         first = (cosine * high + minus * slant, minus * wide)
-        _write(keep.matrix, (first, (sine * high + cosine * slant, cosine * wide)))
+        _write(buffers.matrix, (first, (sine * high + cosine * slant, cosine * wide)))
 
 
 def _turn(cosine: Array, sine: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:

@@ -58,7 +58,7 @@ class Container(Layer):
 
     argument: ClassVar[str] = "layers"  # the setting that holds the layers
     in_a_row: ClassVar[bool] = True  # whether each layer takes what the one before returns
-    picked: ClassVar[int] = 0
+    n_folded: ClassVar[int] = 0
     """How many of the first layers are applied while batches are picked: 1 in a model that begins by scaling.
     They do not count: the others' random streams are the same without them."""
 
@@ -77,7 +77,11 @@ class Container(Layer):
         for layer, usual in zip(inner, layer_names(inner), strict=True):
             assign(layer, name=layer.name or usual)
         assign(self, **{argument: inner}, inner=inner)
-        assign(self, random=any(x.random for x in inner), mixes=any(x.mixes for x in inner))
+        assign(
+            self,
+            random=any(x.random for x in inner),
+            uses_batch_statistics=any(x.uses_batch_statistics for x in inner),
+        )
         if not self._trainable:
             self.trainable = False
 
@@ -106,10 +110,10 @@ class Container(Layer):
         high, low = stream_key(self._seed, type(self).__name__, self._index)
         whole = self._index == WHOLE
         self._streams = self._seed if whole else high << 32 | low
-        assign(self, picked=int(whole and len(self.inner) > 1 and self.inner[0].factor is not None))
+        assign(self, n_folded=int(whole and len(self.inner) > 1 and self.inner[0].factor is not None))
         first = self._first
-        for i, layer in enumerate(self.inner, -self.picked):
-            if layer.outermost and not whole:
+        for i, layer in enumerate(self.inner, -self.n_folded):
+            if layer.must_precede_trained and not whole:
                 raise layer.refused(f"stands within {self.name!r}", "it before that, in the model itself")
             layer.build(layer.input_shape, backend, layer.name, first, seed=self._streams, index=i)
             first = first and not (self.in_a_row and layer.parameter_shapes())
@@ -120,7 +124,7 @@ class Container(Layer):
 
     def initial_values(self, key: Key = (0, 0)) -> dict[str, np.ndarray]:
         """Those of the layers, from their own streams instead of ``key``."""
-        numbered = enumerate(self.inner, -self.picked)
+        numbered = enumerate(self.inner, -self.n_folded)
         return self.named(x.initial_values(stream_key(self._streams, "weights", i)) for i, x in numbered)
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
@@ -153,7 +157,7 @@ class Block(Container):
         return input_shape
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        for layer in self.inner[self.picked :]:
+        for layer in self.inner[self.n_folded :]:
             x = layer.forward(x, training=training)
         return x
 
@@ -162,7 +166,7 @@ class Block(Container):
         return _backward(self.inner, dy)
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
-        for layer in self.inner[self.picked : -1]:
+        for layer in self.inner[self.n_folded : -1]:
             x = layer.forward(x, training=training)
         return self.inner[-1].forward_logits(x, training=training)
 
@@ -197,7 +201,7 @@ class Parallel(Container):
     examples: ClassVar[Any] = ({"branches": _pair}, {"branches": _pair, "merge": "add"})
     argument = "branches"
     in_a_row = False
-    keeps = "y", "dx"
+    buffers = "y", "dx"
 
     def shape_after(self, input_shape: Shape) -> Shape:
         adds = self.merge == "add"
@@ -227,14 +231,14 @@ class Parallel(Container):
 
     def backward(self, dy: Array) -> Array | None:
         """dx = the sum of what the branches make of their parts of dy, or each of all of dy."""
-        keep = self._buffers[dy.shape[0]]
+        buffers = self._buffers[dy.shape[0]]
         for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
-            own = getattr(keep, f"dy{i}")
+            own = getattr(buffers, f"dy{i}")
             own[...] = dy[..., part]  # a copy, since the layers write over it
             inner = branch.backward(own)
-            if keep.dx is not None:
-                keep.dx[...] = keep.dx + inner if i else inner
-        return keep.dx
+            if buffers.dx is not None:
+                buffers.dx[...] = buffers.dx + inner if i else inner
+        return buffers.dx
 
 
 class Residual(Parallel):

@@ -33,7 +33,7 @@ class Affine(Activated):
     use_bias: Flag = True
     initializer: str | None = None
 
-    keeps = "y", "dx"
+    buffers = "y", "dx"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,10 +107,10 @@ class Dense(Affine):
         """y = f(x W + b); keeps x and y, and z where f' needs it."""
         if not self._fused:
             return super().forward(x, training=training)
-        keep = self._buffers[x.shape[0]]
-        keep.x = x
-        self._dense(x, self._W, self._b, keep.y)
-        return keep.y
+        buffers = self._buffers[x.shape[0]]
+        buffers.x = x
+        self._dense(x, self._W, self._b, buffers.y)
+        return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
         """From z_ij = sum_k x_ik W_kj + b_j and y = f(z), by the chain rule:
@@ -122,16 +122,16 @@ class Dense(Affine):
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
         """z = x W + b alone."""
-        keep = self._buffers[x.shape[0]]
-        keep.x = x
-        self._linear(x, self._W, self._b, keep.z)
-        return keep.z
+        buffers = self._buffers[x.shape[0]]
+        buffers.x = x
+        self._linear(x, self._W, self._b, buffers.z)
+        return buffers.z
 
     def backward_logits(self, dz: Array) -> Array | None:
         """``backward`` from dL/dz: the activation's derivative is left out."""
         return self._back(self._linear_backward, dz)
 
     def _back(self, kernel: Kernel, dy: Array) -> Array | None:
-        keep = self._buffers[dy.shape[0]]
-        kernel(dy, keep.x, keep.y, self._W, dy, (self._dW, self._db, keep.dx))
-        return keep.dx
+        buffers = self._buffers[dy.shape[0]]
+        kernel(dy, buffers.x, buffers.y, self._W, dy, (self._dW, self._db, buffers.dx))
+        return buffers.dx

@@ -24,13 +24,13 @@ class Embedding(Layer):
     output_dim: Count
 
     examples = ({"input_dim": 20, "output_dim": 4},)
-    outermost = True
-    keeps = ("y",)
+    must_precede_trained = True
+    buffers = ("y",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.input_dim <= MOST, "input_dim", self.input_dim, f"at most {MOST}")
-        assign(self, below=self.input_dim)
+        assign(self, n_categories=self.input_dim)
 
     def shape_after(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)
@@ -53,11 +53,11 @@ class Embedding(Layer):
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y_t = W_(x_t); keeps the numbers."""
-        keep = self._buffers[x.shape[0]]
+        buffers = self._buffers[x.shape[0]]
         view = self.backend.view
-        keep.index[...] = self.backend.xp.astype(x, keep.index.dtype)
-        self._gather(self.value["W"], view(keep.index, (-1,)), view(keep.y, (-1, self.output_dim)), 1.0)
-        return keep.y
+        buffers.index[...] = self.backend.xp.astype(x, buffers.index.dtype)
+        self._gather(self.value["W"], view(buffers.index, (-1,)), view(buffers.y, (-1, self.output_dim)), 1.0)
+        return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
         """dW_k = the sum of dy_t where x_t = k; numbers have no gradient."""

@@ -64,13 +64,16 @@ class Layer(Described, metaclass=SettingsMeta):
     factor: ClassVar[float | None] = None
     """All that the layer does is to multiply by this; a first layer's is done while a batch is picked."""
     random: ClassVar[bool] = False  # whether it draws random numbers in training
-    mixes: ClassVar[bool] = False  # whether its output for one example depends on the whole batch in training
-    outermost: ClassVar[bool] = False
-    """Whether it passes no gradient back, so that it stands before what is trained, and within no layer."""
-    keeps: ClassVar[tuple[str, ...]] = ()
-    """Of its buffers "y", of the output's shape, and "dx", of the input's."""
+    uses_batch_statistics: ClassVar[bool] = False
+    """Whether the output for one example depends on the other examples of the batch in training."""
+    must_precede_trained: ClassVar[bool] = False
+    """Whether it passes no gradient back: it must come before all trained layers, and in no other layer."""
+    buffers: ClassVar[tuple[str, ...]] = ()
+    """Which buffers it uses: "y", of the output shape, and "dx", of the input shape."""
     inner: "ClassVar[tuple[Layer, ...]]" = ()  # the layers that it is made of
-    below: ClassVar[int | None] = None  # inputs must be integers in [0, below); None: any numbers
+    n_categories: ClassVar[int | None] = (
+        None  # inputs must be integers in [0, n_categories); None: any numbers
+    )
     input_shape: ClassVar[Shape] = ()
     output_shape: ClassVar[Shape] = ()
     value: ClassVar[Mapping[str, Array]] = {}
@@ -172,10 +175,10 @@ class Layer(Described, metaclass=SettingsMeta):
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         """Arrays whose first axis is the batch, by name; those for backward only when training.
-        Here what ``keeps`` names; "dx" is None where nobody asks for it.
+        Here what ``buffers`` names; "dx" is None where nobody asks for it.
         """
         shapes = {"y": self.output_shape, "dx": self.input_shape if training and not self._first else None}
-        kept = ((name, shapes[name]) for name in self.keeps)
+        kept = ((name, shapes[name]) for name in self.buffers)
         return {name: None if shape is None else self.backend.zeros((batch, *shape)) for name, shape in kept}
 
     @abstractmethod

@@ -59,17 +59,17 @@ class Random(Layer):
             return x
         xp = self.backend.xp
         step = self.state["step"]
-        keep = self._buffers[x.shape[0]]
-        counters = xp.reshape(keep.counters, (-1,))
+        buffers = self._buffers[x.shape[0]]
+        counters = xp.reshape(buffers.counters, (-1,))
         if self._row:
             counters = counters + self._row * self.pairs()
-        self._threefry(self._key, step, counters, self.backend.view(keep.bits, (-1,)))
+        self._threefry(self._key, step, counters, self.backend.view(buffers.bits, (-1,)))
         step[...] = step + 1
-        self.apply(keep, xp.reshape(x, keep.y.shape))
-        return xp.reshape(keep.y, x.shape)
+        self.apply(buffers, xp.reshape(x, buffers.y.shape))
+        return xp.reshape(buffers.y, x.shape)
 
     @abstractmethod
-    def apply(self, keep: SimpleNamespace, x: Array) -> None:
+    def apply(self, buffers: SimpleNamespace, x: Array) -> None:
         """Write keep.y (B, n) from keep.bits (B, pairs) and x (B, n)."""
 
 
@@ -84,8 +84,8 @@ class Dropout(Random):
     written = ("y", "mask")
     examples = ({"rate": 0.25},)
 
-    def apply(self, keep: SimpleNamespace, x: Array) -> None:
-        self._kernel(keep.bits, x, self.rate, keep.mask, keep.y)
+    def apply(self, buffers: SimpleNamespace, x: Array) -> None:
+        self._kernel(buffers.bits, x, self.rate, buffers.mask, buffers.y)
 
     def backward(self, dy: Array) -> Array | None:
         """y = x mask, so dx = dy mask."""
@@ -103,8 +103,8 @@ class GaussianNoise(Random):
     kernel = "gaussian_noise"
     examples = ({"stddev": 0.5},)
 
-    def apply(self, keep: SimpleNamespace, x: Array) -> None:
-        self._kernel(keep.bits, x, self.stddev, keep.y)
+    def apply(self, buffers: SimpleNamespace, x: Array) -> None:
+        self._kernel(buffers.bits, x, self.stddev, buffers.y)
 
     def backward(self, dy: Array) -> Array | None:
         """dx = dy."""

@@ -20,7 +20,7 @@ class Normalization(Layer):
     epsilon: NotNegative = field(default=1e-5, kw_only=True)
 
     kernel: ClassVar[str]
-    keeps = ("y",)
+    buffers = ("y",)
 
     def bind(self, backend: Backend) -> None:
         self._n = self.input_shape[-1]
@@ -39,10 +39,10 @@ class Normalization(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         """See the kernel, whose docstring has the formula; dx is written over dy."""
-        keep = self._buffers[dy.shape[0]]
+        buffers = self._buffers[dy.shape[0]]
         rows = self._rows(dy)
         out = self.gradient["gamma"], self.gradient["beta"], None if self._first else rows
-        self._normalize_backward(rows, self._rows(keep.x), keep.statistics, self.value["gamma"], out)
+        self._normalize_backward(rows, self._rows(buffers.x), buffers.statistics, self.value["gamma"], out)
         return None if self._first else self.backend.xp.reshape(rows, dy.shape)
 
 
@@ -57,7 +57,7 @@ class BatchNormalization(Normalization):
     momentum: Share = field(default=0.1, kw_only=True)
 
     kernel = "batch_norm"
-    mixes = True
+    uses_batch_statistics = True
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
@@ -78,19 +78,19 @@ class BatchNormalization(Normalization):
         """y = x^ gamma + beta; in training writes the running averages and keeps x, mean and inverse.
         A frozen layer uses the running averages in training too.
         """
-        keep = self._buffers[x.shape[0]]
-        keep.x = x
-        keep.statistics = self._statistics
+        buffers = self._buffers[x.shape[0]]
+        buffers.x = x
+        buffers.statistics = self._statistics
         gamma = self.value["gamma"]
         beta = self.value["beta"]
         mean, variance = running = self.state["running_mean"], self.state["running_variance"]
         if training and self.trainable:
             settings = self.momentum, self.epsilon
-            y = self._rows(keep.y)
+            y = self._rows(buffers.y)
             self._normalize(self._rows(x), gamma, beta, running, settings, self._statistics, y)
         else:
-            keep.y[...] = (x - mean) * (gamma / self.backend.xp.sqrt(variance + self.epsilon)) + beta
-        return keep.y
+            buffers.y[...] = (x - mean) * (gamma / self.backend.xp.sqrt(variance + self.epsilon)) + beta
+        return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
         """As the base; frozen, y is linear in x, so dx = dy gamma / sqrt(variance + epsilon)."""
@@ -114,10 +114,10 @@ class LayerNormalization(Normalization):
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y = x^ gamma + beta; keeps x, mean and inverse."""
-        keep = self._buffers[x.shape[0]]
-        keep.x = x
-        keep.statistics = tuple(self.backend.view(a, (-1,)) for a in (keep.mean, keep.inverse))
+        buffers = self._buffers[x.shape[0]]
+        buffers.x = x
+        buffers.statistics = tuple(self.backend.view(a, (-1,)) for a in (buffers.mean, buffers.inverse))
         gamma = self.value["gamma"]
         beta = self.value["beta"]
-        self._normalize(self._rows(x), gamma, beta, self.epsilon, keep.statistics, self._rows(keep.y))
-        return keep.y
+        self._normalize(self._rows(x), gamma, beta, self.epsilon, buffers.statistics, self._rows(buffers.y))
+        return buffers.y

@@ -28,7 +28,7 @@ class Pooling(Windows):
     padding: Border = "valid"
     ceil_mode: Flag = False
 
-    keeps = "y", "dx"
+    buffers = "y", "dx"
     kernel: ClassVar[str]
     indexed: ClassVar[bool] = False  # whether the kernel keeps where in a window it found y
 
@@ -47,17 +47,17 @@ class Pooling(Windows):
         return {**super().make_buffers(batch, training), "index": index}
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        keep = self._buffers[x.shape[0]]
-        index = (keep.index,) if self.indexed else ()
-        self._pool(x, self.size, self.steps, self.borders, keep.y, *index)
-        return keep.y
+        buffers = self._buffers[x.shape[0]]
+        index = (buffers.index,) if self.indexed else ()
+        self._pool(x, self.size, self.steps, self.borders, buffers.y, *index)
+        return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        keep = self._buffers[dy.shape[0]]
-        if keep.dx is not None:
-            index = (keep.index,) if self.indexed else ()
-            self._pool_backward(dy, *index, self.size, self.steps, self.borders, keep.dx)
-        return keep.dx
+        buffers = self._buffers[dy.shape[0]]
+        if buffers.dx is not None:
+            index = (buffers.index,) if self.indexed else ()
+            self._pool_backward(dy, *index, self.size, self.steps, self.borders, buffers.dx)
+        return buffers.dx
 
 
 class MaxPooling2D(Pooling):
@@ -118,7 +118,7 @@ class GlobalAveragePooling2D(Layer):
     (64,)
     """
 
-    keeps = "y", "dx"
+    buffers = "y", "dx"
 
     def shape_after(self, input_shape: Shape) -> Shape:
         self.require_axes(input_shape, IMAGES, 3)
@@ -143,19 +143,23 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y_c = max over the pixels of x_pqc; keeps where it was."""
-        keep = self._buffers[x.shape[0]]
+        buffers = self._buffers[x.shape[0]]
         xp = self.backend.xp
         pixels = xp.reshape(x, (x.shape[0], -1, x.shape[-1]))
-        keep.y[...] = xp.max(pixels, axis=1)
-        keep.index = xp.argmax(pixels, axis=1, keepdims=True)
-        return keep.y
+        buffers.y[...] = xp.max(pixels, axis=1)
+        buffers.index = xp.argmax(pixels, axis=1, keepdims=True)
+        return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
         """dx is dy where the maximum was, 0 elsewhere."""
-        keep = self._buffers[dy.shape[0]]
+        buffers = self._buffers[dy.shape[0]]
         xp = self.backend.xp
-        if keep.dx is not None:
-            places = xp.arange(prod(self.input_shape[:2]), dtype=keep.index.dtype, device=self.backend.device)
-            dx = xp.where(places[None, :, None] == keep.index, dy[:, None, :], xp.zeros_like(dy)[:, None, :])
-            keep.dx[...] = xp.reshape(dx, keep.dx.shape)
-        return keep.dx
+        if buffers.dx is not None:
+            places = xp.arange(
+                prod(self.input_shape[:2]), dtype=buffers.index.dtype, device=self.backend.device
+            )
+            dx = xp.where(
+                places[None, :, None] == buffers.index, dy[:, None, :], xp.zeros_like(dy)[:, None, :]
+            )
+            buffers.dx[...] = xp.reshape(dx, buffers.dx.shape)
+        return buffers.dx

@@ -135,18 +135,18 @@ class Convolution(Windows, Affine):
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
         """z, a small Dense on each window; keeps x."""
-        keep = self._buffers[x.shape[0]]
-        keep.x = x
-        self._conv(self.images(x), self._W, self._b, *self._geometry, self.images(keep.z))
-        return keep.z
+        buffers = self._buffers[x.shape[0]]
+        buffers.x = x
+        self._conv(self.images(x), self._W, self._b, *self._geometry, self.images(buffers.z))
+        return buffers.z
 
     def backward_logits(self, dz: Array) -> Array | None:
         """From dL/dz as in Dense for each window; see the kernel."""
-        keep = self._buffers[dz.shape[0]]
-        dx = None if keep.dx is None else self.images(keep.dx)
+        buffers = self._buffers[dz.shape[0]]
+        dx = None if buffers.dx is None else self.images(buffers.dx)
         gradients = self._dW, self._db, dx
-        self._conv_backward(self.images(dz), self.images(keep.x), self._W, *self._geometry, gradients)
-        return keep.dx
+        self._conv_backward(self.images(dz), self.images(buffers.x), self._W, *self._geometry, gradients)
+        return buffers.dx
 
 
 class Conv2D(Convolution):

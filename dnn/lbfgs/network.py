@@ -86,16 +86,16 @@ def fit_lbfgs(
     >>> state.reason.converged, round(state.value, 4)
     (True, 0.5869)
     """
-    door = require_kind("model", model, Network).door
+    inputs = require_kind("model", model, Network).input_pipeline
     require_kind("state", state, State, None), require_kind("watch", watch, Callable, None)
     for layer in model.layers:
-        if layer.random or layer.mixes:
+        if layer.random or layer.uses_batch_statistics:
             expected = "none such in L-BFGS; leave it out or train with fit"
             raise layer.refused("makes the loss depend on more than the weights", expected)
     backend = model.backend
     values = model.parameters.values
     chunk_size = positive_integer("chunk_size", chunk_size)
-    examples = door.admit(x, y, sample_weight)
+    examples = inputs.validate(x, y, sample_weight)
     if model.goal.ignored is not None and examples.y.ndim == 1:
         raise InputError("the loss has ignore_index", "none in L-BFGS", "take these examples out of x and y")
     function = MeanLoss(model, examples, chunk_size)

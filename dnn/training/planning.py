@@ -27,7 +27,7 @@ def plan_updates(step: TrainingStep, unroll: int = 25) -> Callable[[int], None] 
 def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
     """Return the plan of this step; None if the step has something that no plan can describe."""
     network = step.network
-    layers: list[Any] = list(network.layers[network.picked :])
+    layers: list[Any] = list(network.layers[network.n_folded :])
     if len(layers) > 1 and type(layers[0]) is Flatten:
         layers = layers[1:]
     measures = network.metrics_for(True)

@@ -49,7 +49,9 @@ class Stream:
         self._items: Iterator[Any] = iter(source)
         first = [*islice(self._items, 1)]  # it tells what is measured
         self._begun: Iterator[Any] | None = chain(first, self._items)
-        classes = all(network.door.admit_batch(item, 1, class_weight).y.ndim == 1 for item in first)
+        classes = all(
+            network.input_pipeline.validate_batch(item, 1, class_weight).y.ndim == 1 for item in first
+        )
         self.totals = Totals(network, weighted=True, classes=classes)
         self._parts: dict[Any, tuple[TrainingStep, Any]] = {}  # (step, run) by what the batch looks like
 
@@ -82,7 +84,7 @@ class Stream:
             got = f"x ended after {self.done} batches of epoch {self.epoch}"
             cure = "give what begins anew, such as a list or a DataLoader, or fewer steps_per_epoch"
             raise InputError(got, f"{self.updates} in each", cure)
-        batch = self.network.door.admit_batch(item, self.done + 1, self.class_weight)
+        batch = self.network.input_pipeline.validate_batch(item, self.done + 1, self.class_weight)
         self.done += 1
         self.seen += batch.size
         return batch

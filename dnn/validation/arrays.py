@@ -11,7 +11,7 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import brief
-from dnn.validation.conversion import NUMBER_IT, NUMBERS, taken
+from dnn.validation.conversion import NUMBER_IT, NUMBERS, as_array
 from dnn.validation.rows import OnDisk, Rows, rows_of
 
 
@@ -53,17 +53,17 @@ def _require_finite(argument: str, xp: Any, array: Array, cast_to: str) -> None:
 
 
 def examples(
-    backend: Backend, argument: str, x: Any, shape: tuple[int, ...], below: int | None = None
+    backend: Backend, argument: str, x: Any, shape: tuple[int, ...], n_categories: int | None = None
 ) -> Array | Rows:
     """x on the device, (N, *shape), uint8 or the backend's dtype, to which other numbers are cast.
 
     A map of a file stays on the disk if the device is the CPU, and a sparse matrix stays sparse: they are
-    ``Rows``, which are read here once, a block at a time. With ``below`` all must be whole numbers from 0
-    below it; they are cast, uint8 too, and in memory.
+    ``Rows``, which are read here once, a block at a time. With ``n_categories`` all must be integers in
+    [0, n_categories). They are cast, uint8 too, and in memory.
     Raises InputError: no numbers; another device or shape; no rows; NaN, infinity or too large a number.
     """
-    rows = rows_of(x, backend.dtype_name) if below is None else None
-    x = taken(backend, argument, x) if rows is None else rows
+    rows = rows_of(x, backend.dtype_name) if n_categories is None else None
+    x = as_array(backend, argument, x) if rows is None else rows
     got = tuple(x.shape)
     if got[1:] != shape:
         fits = got and prod(got[1:]) == prod(shape)
@@ -74,13 +74,13 @@ def examples(
         raise InputError(f"{argument} has no rows, expected at least one")
     if rows is not None:
         return _read_once(backend, argument, rows)
-    if below is None:
+    if n_categories is None:
         return numbers(backend, argument, x, keep="uint8")
     x = numbers(backend, argument, x)
     xp = backend.xp
-    if not bool(xp.all((x >= 0) & (x < below) & (xp.floor(x) == x))):
+    if not bool(xp.all((x >= 0) & (x < n_categories) & (xp.floor(x) == x))):
         held = f"{argument} holds {float(xp.min(x)):g} to {float(xp.max(x)):g}"
-        raise InputError(held, f"whole numbers from 0 to {below - 1} for an Embedding")
+        raise InputError(held, f"whole numbers from 0 to {n_categories - 1} for an Embedding")
     return x
 
 
@@ -110,7 +110,7 @@ def targets(
     Raises InputError: no numbers; another device or shape; class numbers out of range; NaN, infinity or too
     large a number.
     """
-    y = taken(backend, argument, y)
+    y = as_array(backend, argument, y)
     shape = tuple(y.shape)
     dtype = dtype_name(y)
     if not shape or shape[0] != rows or shape[1:] not in ((), (outputs,)):

@@ -18,7 +18,7 @@ HOST = (1, 3, 11)
 """DLPack's types of device whose memory the host reads: the CPU, and what CUDA and ROCm pin there."""
 
 
-def taken(backend: Backend, argument: str, given: Any) -> Array:
+def as_array(backend: Backend, argument: str, given: Any) -> Array:
     """A host NumPy array or an array of the backend, of any shape and dtype, with the numbers given: by such
     an array, one of another library on the same device or on the host, lists of numbers, a data frame or a
     column of one, or what else has ``__array__``.

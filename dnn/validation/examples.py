@@ -12,7 +12,7 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.errors import shown
 from dnn.validation.arrays import examples, numbers, targets
-from dnn.validation.conversion import taken
+from dnn.validation.conversion import as_array
 from dnn.validation.rows import Rows
 from dnn.validation.settings import is_integer, require, require_number
 
@@ -35,7 +35,7 @@ class Examples(NamedTuple):
         return type(self)(*(None if a is None else a[start:stop, ...] for a in self))
 
 
-class Door(NamedTuple):
+class InputPipeline(NamedTuple):
     """What a network takes. Whatever does not fit is refused with an InputError that names it."""
 
     backend: Backend  # where everything is moved
@@ -43,9 +43,9 @@ class Door(NamedTuple):
     outputs: int  # C, numbers that the network returns for an example
     ignored: int | None  # class number of examples without a loss
     check_targets: Callable[[Backend, str, Array], None]  # of the loss: refuses targets that do not fit it
-    below: int | None = None  # as of ``Layer``, of the first
+    n_categories: int | None = None  # as of ``Layer``, of the first
 
-    def admit(
+    def validate(
         self, x: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")
     ) -> Examples:
         """x, y and the weights on the device, checked; ``names`` are those of x and y in messages."""
@@ -53,12 +53,12 @@ class Door(NamedTuple):
         return found._replace(weights=self._weights(found.y, sample_weight))
 
     def _unweighted(self, x: Any, y: Any, names: tuple[str, str]) -> Examples:
-        x = examples(self.backend, names[0], x, self.input_shape, self.below)
+        x = examples(self.backend, names[0], x, self.input_shape, self.n_categories)
         y = targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, self.ignored)
         self.check_targets(self.backend, names[1], y)
         return Examples(x, y, None)
 
-    def admit_stream(
+    def validate_stream(
         self, x: Any, validation_split: Any, validation_data: Any, sample_weight: Any, resume: Any
     ) -> Examples | None:
         """What goes with batches from an iterable x: validation data, and nothing that needs all examples."""
@@ -69,9 +69,9 @@ class Door(NamedTuple):
         if resume is not None and isinstance(x, Iterator):
             expected = "with resume what begins anew, such as a list or a DataLoader"
             raise InputError("x is an iterator", expected)
-        return None if validation_data is None else self.admit_validation(validation_data)
+        return None if validation_data is None else self.validate_validation(validation_data)
 
-    def admit_batch(self, item: Any, number: int, class_weight: ClassWeight) -> Examples:
+    def validate_batch(self, item: Any, number: int, class_weight: ClassWeight) -> Examples:
         """One batch of an iterable, (x, y) or (x, y, weight), with weights; none of them need count."""
         if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
             got = f"batch {number} of x is a {type(item).__name__}"
@@ -100,7 +100,7 @@ class Door(NamedTuple):
         n = int(y.shape[0])
         weights = backend.xp.ones(n, dtype=backend.dtype, device=backend.device)
         if sample_weight is not None:
-            given = taken(backend, "sample_weight", sample_weight)
+            given = as_array(backend, "sample_weight", sample_weight)
             if tuple(given.shape) != (n,):
                 got = f"sample_weight has shape {tuple(given.shape)}"
                 raise InputError(got, f"({n},): one for each example")
@@ -120,20 +120,20 @@ class Door(NamedTuple):
             raise InputError("the weights are all 0, expected at least one example that counts")
         return weights
 
-    def admit_validation(self, given: Any) -> Examples:
+    def validate_validation(self, given: Any) -> Examples:
         """``validation_data``, (x, y) or (x, y, sample_weight)."""
         if not isinstance(given, tuple) or len(given) not in (2, 3):
             raise InputError("validation_data is not a pair", "a tuple (x, y) or (x, y, sample_weight)")
         x, y, sample_weight = (*given, None)[:3]
-        return self.admit(x, y, sample_weight, names=("validation_data[0]", "validation_data[1]"))
+        return self.validate(x, y, sample_weight, names=("validation_data[0]", "validation_data[1]"))
 
-    def admit_training(
+    def validate_training(
         self, x: Any, y: Any, validation_split: float = 0.0, validation_data: Any = None,
         class_weight: ClassWeight = None, sample_weight: Any = None,
     ) -> tuple[Examples, Examples | None]:  # fmt: skip
         """(what is trained on, what is evaluated after each epoch); arguments as in ``Sequential.fit``."""
-        given = self.admit(x, y, sample_weight)
-        validation = None if validation_data is None else self.admit_validation(validation_data)
+        given = self.validate(x, y, sample_weight)
+        validation = None if validation_data is None else self.validate_validation(validation_data)
         if require_number("validation_split", validation_split, 0.0, 1.0) != 0.0:
             if validation is not None:
                 raise InputError("validation_split and validation_data are both given, expected one of them")

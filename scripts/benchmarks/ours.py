@@ -43,7 +43,7 @@ class Trainer:
     def __init__(self, model: Sequential, task: Task) -> None:
         self.backend = model.backend
         self.epoch = 0
-        examples = model.door.admit(task.x, task.y)
+        examples = model.input_pipeline.validate(task.x, task.y)
         self.batches = Batches(model, examples, task.settings.batch, unroll=UNROLL)
 
     def run(self, n: int) -> None:

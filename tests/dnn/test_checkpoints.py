@@ -150,12 +150,12 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
 @pytest.mark.parametrize(("make", "shape"), [pytest.param(m, s, id=name) for name, m, s in samples()])
 def test_every_layer_is_saved_and_made_again(make, shape, tmp_path):
     backend, layer = get_backend("numpy"), make()
-    begin, shape = ([], shape) if layer.below else ([Reshape(shape)], (int(np.prod(shape)),))
+    begin, shape = ([], shape) if layer.n_categories else ([Reshape(shape)], (int(np.prod(shape)),))
     layers = [*begin, layer, Flatten(), Dense(3, "softmax")]
     model = Sequential(layers, input_shape=shape, backend=backend, seed=3)
     model.compile()
     x = np.random.default_rng(0).random((6, *model.input_shape), dtype=np.float32)
-    x = np.floor(x * layer.below) if layer.below else x
+    x = np.floor(x * layer.n_categories) if layer.n_categories else x
     model.fit(x, np.arange(6) % 3, batch_size=3)
     save_model(model, tmp_path / "model.safetensors")
     loaded = load_model(tmp_path / "model.safetensors", backend)

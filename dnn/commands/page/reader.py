@@ -39,12 +39,12 @@ def forward(model: Sequential, x: Host) -> Forward:
     def host(array: Any) -> Host:
         return np.array(model.backend.to_host(array), np.float64)
 
-    admitted = examples(model.backend, "x", x, model.input_shape, model.layers[0].below)
-    ((_, _, h),) = chunks(model, admitted, len(x))
+    validated = examples(model.backend, "x", x, model.input_shape, model.layers[0].n_categories)
+    ((_, _, h),) = chunks(model, validated, len(x))
     layers = weighted(model)
     hidden: dict[str, Host] = {}
     before = ""
-    for layer in model.layers[model.picked :]:
+    for layer in model.layers[model.n_folded :]:
         if layer in layers:
             if before:
                 hidden[before] = host(h)

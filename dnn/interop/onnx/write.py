@@ -36,7 +36,7 @@ def network_graph(
     held = (f"{layer.name}.{short}" for layer in layers for short in {**layer.value, **layer.state})
     graph = Graph({X, LOGITS, PROBABILITIES, OUTPUTS, *held})
     x = graph.begin(X, input_shape, input_dtype)
-    wanted = DTYPE if layers[0].below is None else "int64"
+    wanted = DTYPE if layers[0].n_categories is None else "int64"
     if input_dtype != wanted:
         cast = Value(graph.new_name(f"{X}.Cast"), input_shape)
         graph.add_node("Cast", [x.name], cast.name, {"to": graph.element_type(wanted)})
@@ -71,7 +71,7 @@ def to_onnx(
         BackendUnavailable: the package onnx is not installed.
     """
     require_kind("model", model, Sequential)
-    usual = DTYPE if model.layers[0].below is None else "int64"
+    usual = DTYPE if model.layers[0].n_categories is None else "int64"
     dtype = usual if input_dtype is None else input_dtype
     look_up("input_dtype", dtype, dict.fromkeys(INPUTS))
     require_bool("logits", logits), require_bool("rounded", rounded)

@@ -160,7 +160,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         xp, _ = get_namespace(X)
         X = validate_data(self, X, accept_sparse="csr", dtype=[xp.float64, xp.float32], reset=False)
         model = self.model_
-        x = examples(model.backend, "X", X, model.input_shape, model.layers[0].below)
+        x = examples(model.backend, "X", X, model.input_shape, model.layers[0].n_categories)
         return predict(model, x, CHUNK), X
 
     # ----- what scikit-learn asks

@@ -18,7 +18,7 @@ from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.random import permutation, stream_key
 from dnn.training.history import History
-from dnn.validation.examples import Door, Examples
+from dnn.validation.examples import Examples, InputPipeline
 from dnn.validation.rows import Rows
 from dnn.validation.settings import positive_integer
 
@@ -38,12 +38,12 @@ def _as_floats(backend: Backend, examples: Examples) -> tuple[torch.Tensor, torc
     return x.to(backend.dtype), y
 
 
-def _door(module: torch.nn.Sequential, backend: Backend, loss: Loss) -> Door:
+def _door(module: torch.nn.Sequential, backend: Backend, loss: Loss) -> InputPipeline:
     """Where the module's examples and targets come in."""
     first, *_, last = module.parameters()
     shape = getattr(module, "input_shape", (int(first.shape[1]),))
     n_categories = getattr(module[0], "num_embeddings", None)
-    return Door(backend, shape, int(last.shape[0]), loss.ignored, loss.check_targets, n_categories)
+    return InputPipeline(backend, shape, int(last.shape[0]), loss.ignored, loss.check_targets, n_categories)
 
 
 def _require_logits(module: torch.nn.Module, loss: Loss) -> None:
@@ -136,7 +136,7 @@ def fit(
     batch_size = positive_integer("batch_size", batch_size)
     loss = get_loss(loss)
     optimizer = get_optimizer(optimizer)
-    given, aside = _door(module, backend, loss).admit_training(x, y, validation_data=validation_data)
+    given, aside = _door(module, backend, loss).validate_training(x, y, validation_data=validation_data)
     x, y = _as_floats(backend, given)
     validation = None if aside is None else _as_floats(backend, aside)
     _require_logits(module, loss)

@@ -213,7 +213,7 @@ def test_an_update_as_train_runs_it_is_7_launches(monkeypatch):
     asked = train.make_parser().parse_args(["--hidden", "50", "50"])
     model = build_model(asked, make_backend(), data, len(x))
     started = count_launches(monkeypatch)
-    batches = Batches(model, model.door.admit(x, y), asked.batch_size)
+    batches = Batches(model, model.input_pipeline.validate(x, y), asked.batch_size)
     batches.begin(1)
     started.clear()
     batches.run(2)

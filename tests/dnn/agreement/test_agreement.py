@@ -75,7 +75,7 @@ def test_every_kernel_that_exists_is_measured(data):
     for kind in ACTIVATIONS:
         assert all(kind in cases[level] for level in ("L0", "L1", "L2", "L4"))
     # Those pass no gradient back; test_augmentation.py and test_embedding.py compare what they do.
-    assert all(name in cases["L1"] for name, kind in LAYERS.items() if not kind.outermost)
+    assert all(name in cases["L1"] for name, kind in LAYERS.items() if not kind.must_precede_trained)
     named = {r.case for r in records if r.level == "L1"}
     for name, loss in loss_variants():
         for form in ("classes", "rows") if loss.rows else ("classes",):

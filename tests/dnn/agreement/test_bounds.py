@@ -129,7 +129,7 @@ def test_errors_of_activations_have_these_units(kind, level, wanted, monkeypatch
 
 
 def built(layer, shape):
-    layer.build(shape, get_backend("numpy"), "layer", first=layer.outermost)
+    layer.build(shape, get_backend("numpy"), "layer", first=layer.must_precede_trained)
     return layer
 
 

@@ -91,7 +91,7 @@ def test_gradients_are_those_of_each_block_added_in_the_order_of_the_tree(backen
     cut, whole = plain(backend), plain(backend)
     found, weight = cut.backend, np.linspace(0.5, 2.0, 16).astype(np.float32)
     with make_steps(cut, 4, Workers()) as make:
-        examples = cut.door.admit_training(x, y, sample_weight=weight)[0]
+        examples = cut.input_pipeline.validate_training(x, y, sample_weight=weight)[0]
         order = found.from_host(np.arange(16, dtype=np.int64).reshape(1, 16))
         step = make(cut, examples, order, Totals(cut, weighted=True))
         step()
@@ -100,7 +100,9 @@ def test_gradients_are_those_of_each_block_added_in_the_order_of_the_tree(backen
         whole.reserve(4, training=True)
         for first in range(0, 16, 4):
             rows = slice(first, first + 4)
-            x_, y_, w = (a[rows, ...] for a in whole.door.admit_training(x, y, sample_weight=weight)[0])
+            x_, y_, w = (
+                a[rows, ...] for a in whole.input_pipeline.validate_training(x, y, sample_weight=weight)[0]
+            )
             _, losses, dy = whole.loss_of(x_, y_, training=True)
             weigh(whole.backend.xp, w, losses, dy, examples.weights)
             whole.backward(dy)

@@ -123,7 +123,7 @@ def synchronised(workers, backend):
     examples, batch, found = [], 24, []
     for each in (made, truth):
         each.compile(optimizer=Adam(1e-2))
-        examples.append(each.door.admit_training(*data())[0])
+        examples.append(each.input_pipeline.validate_training(*data())[0])
     truth.reserve(batch, training=True)
     with make_steps(made, 8, workers) as make:
         batches = Batches(made, examples[0], batch, make_step=make)

@@ -47,7 +47,7 @@ def test_vectors_start_within_a_twentieth():
     assert -0.05 < W.min() < -0.0495
     assert 0.0495 < W.max() < 0.05
     assert abs(W.mean()) < 0.003  # its standard error is 0.0007
-    assert Embedding(2**24, 3).below == 2**24  # the most that there may be
+    assert Embedding(2**24, 3).n_categories == 2**24  # the most that there may be
 
 
 def test_only_rows_that_occur_have_a_gradient():

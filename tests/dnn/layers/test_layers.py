@@ -101,7 +101,7 @@ def test_what_stands_first_passes_no_gradient_back():
     for (make, shape), first, trainable in product(kinds.values(), (True, False), (True, False)):
         layer = make()
         layer.trainable = trainable
-        if layer.outermost and not first:
+        if layer.must_precede_trained and not first:
             continue
         layer.build(shape, numpy, "layer", first=first)
         layer.attach(*({n: numpy.zeros(s) for n, s in layer.parameter_shapes().items()} for _ in "vg"))

@@ -42,7 +42,7 @@ def test_pixels_are_learned_as_shares_of_255(backend):
 def test_images_stay_bytes_on_the_device(backend):
     x, y = pixels()
     model = model_on(backend, Rescaling(1 / 255))
-    there = model.door.admit(x, y).x
+    there = model.input_pipeline.validate(x, y).x
     assert backend.to_host(there).dtype == np.uint8
     assert model.scale == 1 / 255
 

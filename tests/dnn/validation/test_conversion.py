@@ -7,7 +7,7 @@ from helpers import same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
 from dnn.validation.arrays import examples, targets
-from dnn.validation.conversion import taken
+from dnn.validation.conversion import as_array
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
 
@@ -28,7 +28,7 @@ def test_a_tensor_on_the_same_device_is_not_copied(make_backend, name):
 
 def test_an_array_of_strict_is_shared_with_torch(make_backend):
     backend, given = make_backend("torch"), make_backend("strict").from_host(X.copy())
-    assert address(backend, taken(backend, "x", given)) == np.from_dlpack(given).ctypes.data
+    assert address(backend, as_array(backend, "x", given)) == np.from_dlpack(given).ctypes.data
 
 
 def test_a_tensor_with_a_gradient_is_detached(backend):
@@ -78,7 +78,7 @@ def test_memory_that_the_host_reads_is_shared(make_backend, kind):
         def __dlpack__(self, **options):
             return host.__dlpack__(**options)
 
-    assert taken(make_backend("numpy"), "x", Pinned()).ctypes.data == host.ctypes.data
+    assert as_array(make_backend("numpy"), "x", Pinned()).ctypes.data == host.ctypes.data
 
 
 REFUSED = {
@@ -111,7 +111,7 @@ def test_bfloat16(make_backend):
 def test_a_table_whose_columns_have_no_dtypes_is_an_array():
     """As pyarrow's."""
     table = type("Table", (), {"columns": [X[:, 0], X[:, 1]], "__array__": lambda self, **_: X})()
-    assert taken(get_backend("numpy"), "x", table) is X
+    assert as_array(get_backend("numpy"), "x", table) is X
 
 
 def test_pandas(backend):

@@ -6,7 +6,7 @@ from helpers import assert_close, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
 from dnn import SGD, Dense, Sequential
-from dnn.validation.examples import Door
+from dnn.validation.examples import InputPipeline
 
 EPS = float(np.finfo(np.float32).eps)
 
@@ -68,15 +68,15 @@ def test_both_are_multiplied_and_rows_have_classes(backend):
     sample = np.linspace(0, 2, 50)
     per_class = {0: 0.5, 2: 3.0}
     product = (sample * np.asarray([0.5, 1.0, 3.0])[y]).astype("f4")
-    door = Door(backend, (4,), 3, None, lambda backend, argument, y: None)
+    inputs = InputPipeline(backend, (4,), 3, None, lambda backend, argument, y: None)
     for targets in (y, np.eye(3, dtype="f4")[y]):
         there = backend.from_host(targets)
-        found = door._weights(there, sample.tolist(), per_class)
+        found = inputs._weights(there, sample.tolist(), per_class)
         assert_close(backend.to_host(found), product, EPS)
     column = backend.from_host(np.asarray([[0.0], [0.5], [1.0]], dtype="f4"))
-    found = door._replace(outputs=1)._weights(column, None, {1: np.float32(4.0)})
+    found = inputs._replace(outputs=1)._weights(column, None, {1: np.float32(4.0)})
     assert backend.to_host(found).tolist() == [1.0, 1.0, 4.0]
-    assert door._weights(there, None) is None
+    assert inputs._weights(there, None) is None
 
 
 @pytest.mark.parametrize("batch_size", [7, 1000])
