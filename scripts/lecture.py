@@ -58,7 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
             command_line.say(f"{name}: {EXPERIMENTS[name].about} ...")
             results.keep(*train(EXPERIMENTS[name], data, backend, epochs, seed))
     outcomes = {name: outcome for name in EXPERIMENTS if (outcome := results.done(name)) is not None}
-    shown = pictures.Shown(outcomes, data)
+    shown = pictures.PlotData(outcomes, data)
     if any(name.startswith("depth-") for name in names):
         shown.gradients = gradient_sizes(data, backend, seed)
     if "lecture" in names:

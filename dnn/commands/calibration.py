@@ -51,15 +51,15 @@ def draw_reliability(p: np.ndarray, y: np.ndarray, title: str, path: Path) -> No
     error = np.sqrt((right * many + 1) * ((1 - right) * many + 1) / (many + 2) ** 3)  # of rare ones not 0
     with picture(path, 5.0, 5.0) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        upper.plot([0, 1], [0, 1], "--", color="0.6", label="as right as sure")
+        upper.plot([0, 1], [0, 1], "--", color="0.6", label="perfect calibration")
         upper.errorbar(sure, right, error, fmt="o", capsize=3, color="tab:blue", label=title)
-        upper.set(ylabel="answers that are right", ylim=(-0.03, 1.03))
+        upper.set(ylabel="accuracy", ylim=(-0.03, 1.03))
         figure.legend(loc="outside upper center", ncols=2)
         lower.bar(sure, many, width=0.8 / BINS, color="tab:blue")
         lower.set(yscale="log", ylim=(0.5, None))
         lower.yaxis.set_major_formatter("{x:,.0f}")
-        lower.set_ylabel("answers")
-        lower.set_xlabel("probability that the network gives its answer")
+        lower.set_ylabel("predictions")
+        lower.set_xlabel("confidence (probability of the predicted class)")
         for axis in (upper.xaxis, upper.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0))
         upper.grid(alpha=0.3)

@@ -7,7 +7,7 @@ from typing import Any
 
 from dnn.validation.settings import require
 
-WORDS = {"loss": "mean loss", "accuracy": "share of right predictions"}
+AXIS_LABELS = {"loss": "mean loss"}
 
 
 @dataclass
@@ -53,7 +53,7 @@ class History:
             for key, label, colour in curves:
                 if key in self.history:
                     axes.plot(self.epoch, self.history[key], "o-", ms=3, color=colour, label=label)
-            axes.set(xlabel="epoch", ylabel=WORDS.get(name, name.replace("_", " ")))
+            axes.set(xlabel="epoch", ylabel=AXIS_LABELS.get(name, name.replace("_", " ")))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3)
             axes.legend()

@@ -14,7 +14,7 @@ from lecture_experiments.run import build, first
 
 MOMENTS = (0, 10, 30, 100, 300, 1000, 3000)
 """Updates after which the film has a frame; it has one of the end too."""
-MANY, PASSES, GRID = 1000, 60, 19
+MANY, PASSES, GRID = 1000, 60, 61
 """Images of the loss surface, passes of both paths over them, and points of the surface in each direction."""
 Film = Mapping[int, np.ndarray]
 """Updates -> the weights (n_in, units) from the image to the first layer."""

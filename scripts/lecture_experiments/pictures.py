@@ -1,4 +1,4 @@
-"""Pictures of what the networks learned, as PNG files: errors in per cent, and experiments by their words."""
+"""Draw the results of the experiments as PNG files. Errors are in per cent, legends name the settings."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +16,7 @@ from lecture_experiments.paths import Film, Surface
 from lecture_experiments.run import Outcome
 from lecture_experiments.tables import Grid
 
-SMALL = 8
-"""Points, of letters beside the axes' own."""
+SMALL_FONT_POINTS = 8
 
 
 def error_axis(axes: Any) -> None:
@@ -28,12 +27,12 @@ def error_axis(axes: Any) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axes.yaxis.set_major_formatter("{x:g} %")
     axes.minorticks_off()
-    axes.set_ylabel("test images that are wrong")
+    axes.set_ylabel("test error")
     axes.grid(alpha=0.3)
 
 
 def image_grid(figure: Any, rows: int, columns: int, images: Iterable[np.ndarray], **colours: Any) -> Any:
-    """Draw images row by row, without axes, and return the axes. Places without an image stay empty."""
+    """Draw images row by row without axes, and return the grid of subplots. Spare subplots stay empty."""
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -45,9 +44,9 @@ def image_grid(figure: Any, rows: int, columns: int, images: Iterable[np.ndarray
 def weight_images(
     figure: Any, rows: int, columns: int, weights: np.ndarray, image_shape: tuple[int, int], quantile: float
 ) -> Any:
-    """Draw each column of weights (n_in, many) as an image, red above 0 and blue below, on one scale.
+    """Draw each column of ``weights`` (n_in, units) as an image: red is positive, blue is negative.
 
-    The scale ends at this quantile of the sizes.
+    All images share one colour scale. It ends at this quantile of the absolute weights.
     """
     largest = float(np.quantile(np.abs(weights), quantile))
     images = [column.reshape(image_shape) for column in weights.T]
@@ -57,12 +56,12 @@ def weight_images(
 
 
 def errors(accuracies: Sequence[float] | np.ndarray) -> np.ndarray:
-    """In per cent, from accuracies between 0 and 1."""
+    """Convert accuracies in [0, 1] to error rates in per cent."""
     return 100 * (1 - np.asarray(accuracies))
 
 
 def curves(figure: Any, outcomes: Mapping[str, Outcome], labels: Mapping[str, str], note: str = "") -> None:
-    """Test error and training loss over the passes, a line an experiment; squared errors are dashed."""
+    """Plot test error and training loss over the epochs. Lines of squared-error losses are dashed."""
     error, loss = figure.subplots(1, 2)
     for name, label in labels.items():
         history = outcomes[name].history
@@ -70,31 +69,31 @@ def curves(figure: Any, outcomes: Mapping[str, Outcome], labels: Mapping[str, st
         style = "o--" if EXPERIMENTS[name].loss == "mean_squared_error" else "o-"
         error.plot(passes, errors(history["val_accuracy"]), style, ms=3, label=label)
         loss.plot(passes, history["loss"], style, ms=3)
-    error.set_title("test error")
+    error.set_title("Test error")
     error_axis(error)
-    loss.set(title=f"training loss{note}", ylabel="mean over the training images", yscale="log")
+    loss.set(title=f"Training loss{note}", ylabel="mean loss per image", yscale="log")
     loss.yaxis.set_major_formatter("{x:g}")
     loss.grid(alpha=0.3)
     for axes in (error, loss):
-        axes.set(xlabel="passes over the training images")
+        axes.set(xlabel="epochs (passes over the training images)")
         axes.xaxis.get_major_locator().set_params(integer=True)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL_FONT_POINTS)
 
 
 def depth(figure: Any, outcomes: Mapping[str, Outcome]) -> None:
-    """Test error over the number of hidden layers, sigmoid and ReLU, of those of which there is one."""
+    """Plot test error over the number of hidden layers, for sigmoid and ReLU. Skip missing outcomes."""
     axes = figure.subplots()
     for activation, marker in (("sigmoid", "o-"), ("relu", "s-")):
         here = [n for n in DEPTHS if f"depth-{n}-{activation}" in outcomes]
         values = errors([outcomes[f"depth-{n}-{activation}"].test_accuracy for n in here])
         axes.plot(here, values, marker, ms=5, label=NAMES[activation])
-    axes.set(xticks=DEPTHS, xlabel="hidden layers, of 500 units each", title="test error over depth")
+    axes.set(xticks=DEPTHS, xlabel="number of hidden layers (500 units each)", title="Test error by depth")
     error_axis(axes)
     axes.legend()
 
 
 def confusion(figure: Any, true: np.ndarray, predicted: np.ndarray, classes: int) -> None:
-    """How often each class was taken for each other; the diagonal is left pale so that mistakes show."""
+    """Draw the confusion matrix. The diagonal has no colour, so that the errors stand out."""
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (true, predicted), 1)
     wrong = counts.copy()
@@ -105,38 +104,40 @@ def confusion(figure: Any, true: np.ndarray, predicted: np.ndarray, classes: int
         for j in range(classes):
             if counts[i, j]:
                 dark = wrong[i, j] > 0.6 * wrong.max()
-                axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=SMALL + 1,
+                axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=SMALL_FONT_POINTS + 1,
                           color="white" if dark else "dimgray" if i == j else "black")  # fmt: skip
-    axes.set(xticks=range(classes), yticks=range(classes), xlabel="predicted", ylabel="true")
-    axes.set_title(f"{wrong.sum()} of {len(true):,} test images are wrong")
-    figure.colorbar(image, label="wrong images (right ones: grey numbers)", shrink=0.8)
+    axes.set(xticks=range(classes), yticks=range(classes), xlabel="predicted digit", ylabel="true digit")
+    axes.set_title(f"Confusion matrix: {wrong.sum()} errors in {len(true):,} test images")
+    figure.colorbar(image, label="number of errors (grey: correct predictions)", shrink=0.8)
 
 
 def mistakes(figure: Any, data: Dataset, probabilities: np.ndarray, many: int = 24) -> None:
-    """The test images that were taken for something else with the most confidence."""
+    """Draw the misclassified test images with the highest confidence."""
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != data.y_test)
-    surest = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:many]
-    images = data.x_test[surest].reshape(-1, *data.image_shape)
+    most_confident = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:many]
+    images = data.x_test[most_confident].reshape(-1, *data.image_shape)
     grid = image_grid(figure, 4, 6, images, cmap="gray_r")
-    for axes, i in zip(grid.flat, surest, strict=False):
-        share = np.floor(1000 * probabilities[i, predicted[i]]) / 10  # not rounded up to 100 %
+    figure.suptitle("Misclassified test images with the highest confidence")
+    for axes, i in zip(grid.flat, most_confident, strict=False):
+        confidence = np.floor(1000 * probabilities[i, predicted[i]]) / 10  # never rounded up to 100 %
         axes.set_title(
-            f"true {data.y_test[i]}, predicted {predicted[i]}\nwith {share:.1f} %", fontsize=SMALL + 1
+            f"true {data.y_test[i]}, predicted {predicted[i]}\nconfidence {confidence:.1f} %",
+            fontsize=SMALL_FONT_POINTS + 1,
         )
 
 
 def weights(figure: Any, model: Sequential, image_shape: tuple[int, int], many: int = 32) -> None:
-    """The weights from the image to single units of the first layer, as images of one colour scale."""
+    """Draw the first layer's weights as images: one image per unit, all on one colour scale."""
     first = next(layer for layer in model.layers if layer.value)
     W = model.parameters.to_host()[f"{first.name}.W"]  # (n_in, units)
     strongest = np.argsort(-np.abs(W).sum(axis=0), kind="stable")[:many]
     weight_images(figure, 4, 8, W[:, strongest], image_shape, 0.995)
-    figure.suptitle("weights from each pixel to one hidden unit, for 32 of the first layer's units")
+    figure.suptitle("Weights of 32 units of the first hidden layer (one image per unit)")
 
 
 def gradients(figure: Any, sizes: Sizes) -> None:
-    """The gradient's size over the layers, a line a network."""
+    """Plot the size of the gradient in each layer, with one line per network."""
     panels = figure.subplots(1, 2, sharey=True)
     for axes, activation in zip(panels, ("sigmoid", "relu"), strict=True):
         for n, marker in zip(DEPTHS, "osD^vP", strict=True):
@@ -144,27 +145,31 @@ def gradients(figure: Any, sizes: Sizes) -> None:
             axes.plot(
                 range(1, len(found) + 1), found, f"{marker}-", ms=4, label=f"{n} hidden layer{'s' * (n > 1)}"
             )
-        axes.set(title=NAMES[activation], yscale="log", xticks=range(1, max(DEPTHS) + 2))
-        axes.set(xlabel="layer (1 is next to the image, the last is the output)")
+        axes.set(
+            title=f"Gradient before training: {NAMES[activation]}",
+            yscale="log",
+            xticks=range(1, max(DEPTHS) + 2),
+        )
+        axes.set(xlabel="layer (1: first hidden layer, last: output layer)")
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel("gradient of a layer's weights\n(root mean square, before training)")
-    panels[1].legend(fontsize=SMALL, loc="lower right")
+    panels[0].set_ylabel("root mean square of the gradient\nof a layer's weights")
+    panels[1].legend(fontsize=SMALL_FONT_POINTS, loc="lower right")
 
 
 def film_strip(figure: Any, film: Film, image_shape: tuple[int, int], many: int = 3) -> None:
-    """Some hidden units' weights from the image over training: those that change most; one colour scale."""
+    """Draw the weights of the hidden units that change most, at several moments of the training."""
     moments = list(film)
     moved = np.abs(film[moments[-1]] - film[moments[0]]).sum(axis=0)
     units = np.argsort(-moved, kind="stable")[:many]
     shown = np.stack([film[n][:, unit] for unit in units for n in moments], axis=1)
     grid = weight_images(figure, many, len(moments), shown, image_shape, 0.998)
     for axes, n in zip(grid[0], moments, strict=True):
-        axes.set_title(f"{n:,}", fontsize=SMALL + 2)
-    figure.suptitle(f"weights from the image to {many} hidden units, after so many updates")
+        axes.set_title(f"{n:,}" + " updates" * (n == moments[0]), fontsize=SMALL_FONT_POINTS + 2)
+    figure.suptitle(f"Weights of {many} units of the first hidden layer after 0 to {moments[-1]:,} updates")
 
 
 def loss_surface(figure: Any, found: Surface) -> None:
-    """The loss around both paths, on a logarithmic scale of colours."""
+    """Draw the loss in the plane of both paths, with logarithmic colours."""
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import LogLocator
 
@@ -176,32 +181,37 @@ def loss_surface(figure: Any, found: Surface) -> None:
     for (name, path), colour, marker in zip(found.paths.items(), ("orange", "red"), "os", strict=True):
         axes.plot(*path.T, f"{marker}-", color=colour, ms=3, lw=1, label=name)
     axes.plot(0, 0, "*", color="black", ms=12, label="start")
-    axes.set(title="loss around the paths of Adam and L-BFGS", aspect="equal")
     axes.set(
-        xlabel="distance from the start, the way that both go farthest", ylabel="distance at right angles"
+        title="Training loss in the plane of both paths\n(paths are projected onto the plane)", aspect="equal"
     )
-    axes.legend(fontsize=SMALL + 1)
+    axes.set(
+        xlabel="distance from the start along the first principal direction of the paths",
+        ylabel="distance along the second principal direction",
+    )
+    axes.legend(fontsize=SMALL_FONT_POINTS + 1)
     ticks = LogLocator(subs=(1, 2, 5))
-    figure.colorbar(filled, label="mean loss over the images", shrink=0.8, ticks=ticks, format="{x:g}")
+    figure.colorbar(filled, label="mean training loss", shrink=0.8, ticks=ticks, format="{x:g}")
 
 
 def noise(figure: Any, grid: Grid) -> None:
-    """Test accuracy over the strength of the noise, a line an experiment."""
+    """Plot test accuracy over the strength of the noise, with one line per experiment."""
     axes = figure.subplots()
     (_, *strengths), *lines = grid
     for about, *values in lines:
         accuracies = [float(value.removesuffix(" %")) for value in values]
         axes.plot(list(map(float, strengths)), accuracies, "o-", ms=4, label=about)
-    axes.set(xlabel="standard deviation of the noise, where pixels go from 0 to 1", ylim=(0, 100))
-    axes.set(title="test accuracy under noise that was not there in training")
+    axes.set(
+        xlabel="standard deviation of the noise (pixels are in [0, 1])", ylabel="test accuracy", ylim=(0, 100)
+    )
+    axes.set(title="Test accuracy with noise that training did not have")
     axes.yaxis.set_major_formatter("{x:g} %")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=SMALL)
+    axes.legend(fontsize=SMALL_FONT_POINTS)
 
 
 @dataclass
-class Shown:
-    """What there is to draw."""
+class PlotData:
+    """Results to draw."""
 
     outcomes: Mapping[str, Outcome]
     data: Dataset
@@ -212,8 +222,8 @@ class Shown:
     lecture: Sequential | None = None  # the trained network
 
 
-def draw_all(shown: Shown, folder: Path) -> None:
-    """Draw every picture for which there is something to show, to lecture-NAME.png."""
+def draw_all(shown: PlotData, folder: Path) -> None:
+    """Draw a picture lecture-NAME.png for each available result."""
     outcomes = shown.outcomes
     data = shown.data
 
@@ -229,7 +239,7 @@ def draw_all(shown: Shown, folder: Path) -> None:
     if steps := {n: EXPERIMENTS[n].about for n in STEPS if n in outcomes and n != "lbfgs"}:
         draw("curves", 8.4, 5, curves, outcomes, steps, " (dashed: squared error)")
     if "lbfgs" in outcomes:
-        labels = {"lbfgs": "L-BFGS: one step per pass", "lecture": "Adam: one step per 100 images"}
+        labels = {"lbfgs": "L-BFGS: about one step per epoch", "lecture": "Adam: 600 steps per epoch"}
         draw("lbfgs", 8.4, 4, curves, outcomes, {n: labels[n] for n in labels if n in outcomes})
     if any(name.startswith("depth-") for name in outcomes):
         draw("depth", 6.4, 4, depth, outcomes)

@@ -13,7 +13,7 @@ def test_a_picture_of_each_number():
     history = small_model(get_backend("numpy")).fit(*small_data(), epochs=3, validation_split=0.2)
     figure = history.plot("a title")
     assert figure.get_suptitle() == "a title"
-    assert [axes.get_ylabel() for axes in figure.axes] == ["mean loss", "share of right predictions"]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["mean loss", "accuracy"]
     for axes, name in zip(figure.axes, ("loss", "accuracy"), strict=True):
         curves = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
         assert curves == {"training": history.history[name], "validation": history.history[f"val_{name}"]}
