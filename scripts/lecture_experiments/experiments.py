@@ -56,7 +56,7 @@ DEPTHS = (1, 2, 3, 5, 7, 10)
 WIDTHS = (10, 30, 100, 300, 500, 1000)
 BATCHES = (1, 10, 1000, ALL)
 LECTURE = Experiment(
-    "lecture", "the lecture's own: sigmoid, cross-entropy, Adam", reported="94.39 % (10,000 images)"
+    "lecture", "lecture network: sigmoid, cross-entropy, Adam", reported="94.39 % (10,000 images)"
 )
 
 
@@ -70,7 +70,7 @@ def _depth(layers: int, activation: str) -> Experiment:
 
 
 def _batch(size: int) -> Experiment:
-    about = "batch of all: one update an epoch" if size == ALL else f"batch of {size}"
+    about = "full batch: one update per epoch" if size == ALL else f"batch of {size}"
     # With a batch of one, one epoch is 60,000 updates: ten times those of the lecture in all.
     return Experiment(f"batch-{size or 'all'}", about, batch=size, epochs=1 if size == 1 else 10)
 
@@ -88,12 +88,12 @@ _STEPS = (
     Experiment("relu-mse-adam", "ReLU, mean squared error, Adam", activation="relu",
                loss="mean_squared_error"),
     Experiment("linear", "no hidden layer: multinomial logistic regression", hidden=()),
-    Experiment("lbfgs", "cross-entropy, L-BFGS over all examples, 100 passes", optimizer=None, batch=ALL,
+    Experiment("lbfgs", "cross-entropy, full-batch L-BFGS, 100 passes", optimizer=None, batch=ALL,
                epochs=100),
 )  # fmt: skip
 
 LINEAR = ", no hidden layer"
-_FEATURES = {"zoning": "means of zones", "pca": "principal components (PCA)", "hog": "edge directions (HOG)"}
+_FEATURES = {"zoning": "zone means", "pca": "principal components (PCA)", "hog": "oriented gradients (HOG)"}
 
 STEPS = tuple(experiment.name for experiment in _STEPS)
 """Those that change the goal, the activation or the search."""

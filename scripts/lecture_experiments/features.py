@@ -64,4 +64,4 @@ def sparsity_grid(data: Dataset, many: int = 2000) -> list[list[str]]:
         if e.features:
             made[e.about.removesuffix(LINEAR)] = compute_features(e.features, images, images)
     rows = [[about, str(x.shape[1]), f"{100 * (x == 0).mean():.1f} %"] for about, x in made.items()]
-    return [["features", "numbers for an image", "of these are 0"], *rows]
+    return [["features", "features per image", "zeros"], *rows]

@@ -40,6 +40,6 @@ def gradients_grid(sizes: Sizes) -> Grid:
         cells = [f"{size:.1e}" for size in (first, last, output)]
         rows.append([EXPERIMENTS[name].about, *cells, f"{first / last:.2g}"])
     return rows and [
-        ["tried", "first layer", "last hidden layer", "output layer", "first / last hidden"],
+        ["setting", "first layer", "last hidden layer", "output layer", "first / last hidden"],
         *rows,
     ]

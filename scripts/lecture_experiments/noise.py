@@ -25,7 +25,7 @@ def noise_grid(
         [EXPERIMENTS[name].about, *map(per_cent, _accuracies(results.model(name, backend), data, seed))]
         for name in names
     ]
-    return [["tried", *map(str, NOISE)], *rows] if rows else []
+    return [["setting", *map(str, NOISE)], *rows] if rows else []
 
 
 def _accuracies(model: Sequential, data: Dataset, seed: int) -> list[float]:

@@ -164,8 +164,8 @@ def film_strip(figure: Any, film: Film, image_shape: tuple[int, int], many: int 
     shown = np.stack([film[n][:, unit] for unit in units for n in moments], axis=1)
     grid = weight_images(figure, many, len(moments), shown, image_shape, 0.998)
     for axes, n in zip(grid[0], moments, strict=True):
-        axes.set_title(f"{n:,}" + " updates" * (n == moments[0]), fontsize=SMALL_FONT_POINTS + 2)
-    figure.suptitle(f"Weights of {many} units of the first hidden layer after 0 to {moments[-1]:,} updates")
+        axes.set_title(f"{n:,}", fontsize=SMALL_FONT_POINTS + 2)
+    figure.suptitle(f"Weights of {many} units of the first hidden layer, by number of updates")
 
 
 def loss_surface(figure: Any, found: Surface) -> None:

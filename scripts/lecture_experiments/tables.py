@@ -61,7 +61,7 @@ def experiment_tables(grid: Grid) -> dict[str, Grid]:
     rows = {row[0]: row for row in grid[1:]}
     tables = {}
     for table, names in TABLES.items():
-        shown = [["tried", "updates", "training loss", "test accuracy", "reported elsewhere"]]
+        shown = [["setting", "updates", "training loss", "test accuracy", "reported elsewhere"]]
         for name in names:
             if name in rows:
                 cells = *rows[name][6:8], per_cent(float(rows[name][8]), 2)

@@ -36,7 +36,7 @@ def test_curves_are_test_errors_and_training_losses(figure):
     assert points(loss) == [[(1, 0.5), (2, 0.25)], [(1, 0.125)], [(2, 0.5), (5, 0.5)]]
     assert [line.get_linestyle() for line in error.lines] == ["-", "--", "-"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours", "squared", "newton"]
-    assert (loss.get_title(), error.get_yscale(), loss.get_yscale()) == ("training loss!", "log", "log")
+    assert (loss.get_title(), error.get_yscale(), loss.get_yscale()) == ("Training loss!", "log", "log")
     assert "20 %" in [label.get_text() for label in error.get_yticklabels()]
 
 
@@ -47,10 +47,10 @@ def test_confusion_counts_each_class_taken_for_each_other(figure):
     np.testing.assert_array_equal(axes.images[0].get_array(), [[0, 1, 0], [4, 0, 0], [0, 0, 0]])
     told = {text.get_position(): text.get_text() for text in axes.texts}
     assert told == {(0, 0): "1", (1, 0): "1", (0, 1): "4", (1, 1): "1", (2, 2): "1"}
-    assert axes.get_title() == "5 of 8 test images are wrong"
+    assert axes.get_title() == "Confusion matrix: 5 errors in 8 test images"
 
 
-def test_mistakes_are_the_surest_ones(figure):
+def test_mistakes_have_the_highest_confidence(figure):
     p = np.asarray([[0.6, 0.4], [0.0004, 0.9996], [0.3, 0.7], [0.9, 0.1]])
     images = np.arange(4).repeat(4).reshape(4, 4)
     data = SimpleNamespace(x_test=images, y_test=np.asarray([1, 0, 0, 0]), image_shape=(2, 2))
@@ -58,7 +58,7 @@ def test_mistakes_are_the_surest_ones(figure):
     shown = [axes for axes in figure.axes if axes.images]
     assert [axes.images[0].get_array()[0, 0] for axes in shown] == [1, 2]
     assert [axes.get_title() for axes in shown] == [
-        "true 0, predicted 1\nwith 99.9 %", "true 0, predicted 1\nwith 70.0 %",
+        "true 0, predicted 1\nconfidence 99.9 %", "true 0, predicted 1\nconfidence 70.0 %",
     ]  # fmt: skip
 
 
@@ -90,7 +90,7 @@ SIZES = {f"depth-{n}-{kind}": [float(n)] * 2 for n in DEPTHS for kind in ("sigmo
     [
         (pictures.depth, {name: SimpleNamespace(test_accuracy=a) for name, a in ACCURACIES.items()},
          {"sigmoid": [(1, 10), (3, 2)], "ReLU": [(1, 5), (10, 10)]}),
-        (pictures.noise, [["tried", "0.0", "0.5"], ["one", "90.0 %", "50.0 %"]],
+        (pictures.noise, [["setting", "0.0", "0.5"], ["one", "90.0 %", "50.0 %"]],
          {"one": [(0, 90), (0.5, 50)]}),
         (pictures.gradients, SIZES | {"depth-2-relu": [9.0, 8.0, 7.0]},
          {"2 hidden layers": [(1, 9), (2, 8), (3, 7)], "10 hidden layers": [(1, 10), (2, 10)]}),
