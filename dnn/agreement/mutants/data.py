@@ -112,7 +112,7 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "dnn.training.totals.Totals.__init__",
            after(lambda totals, *_: setattr(totals, "_ignored", None))),
     Mutant("ignored-examples-learnt-as-class-0", "examples that ignore_index leaves out are learnt", "L4",
-           "dnn.validation.examples.Door._weights", around(
+           "dnn.validation.examples.InputPipeline._weights", around(
                lambda weights, inputs, *a, **options: weights(inputs._replace(ignored=None), *a, **options)
            )),
     Mutant("price-of-biases", "the l1 and l2 penalty of biases", "L4",
