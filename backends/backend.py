@@ -12,7 +12,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from backends.dispatch import Kernel, KernelKey, Override, bind_kernel, choose, kernel_keys, usable
+from backends.dispatch import (
+    Kernel,
+    KernelKey,
+    Override,
+    bind_kernel,
+    find_override,
+    kernel_keys,
+    usable_overrides,
+)
 from backends.errors import InputError
 from backends.plan import Plan
 from backends.processor import this_processor
@@ -33,7 +41,7 @@ class Backend(Threads):
     dtype_name: str  # "float32" or "float64": the dtype of parameters, activations and gradients
     fused: bool = True  # False forces the reference kernels
     precision: str = "float32"  # or "tf32": CUDA may round the factors of float32 products to 10 bits
-    # Given (name, kind, kernel), returns what is handed out in its place; see ``wrapped``.
+    # Given (name, kind, kernel), returns what is handed out in its place; see ``with_wrapper``.
     wrap: Wrap | None = field(default=None, kw_only=True, repr=False)
     threads: int | None = field(default=None, kw_only=True)  # what was asked for
     # Why "auto" took it; None: it was asked for by name.
@@ -54,16 +62,16 @@ class Backend(Threads):
 
     @cached_property
     def _overrides(self) -> Sequence[Override]:
-        return usable(self.OVERRIDES, self.device_type) if self.fused else ()
+        return usable_overrides(self.OVERRIDES, self.device_type) if self.fused else ()
 
     @cached_property
     def _bind(self) -> Callable[[str, str | None], Kernel]:
         return cache(partial(bind_kernel, self._overrides, self.xp, self.dtype_name))
 
     @property
-    def overridden(self) -> tuple[KernelKey, ...]:
+    def overridden_kernels(self) -> tuple[KernelKey, ...]:
         """(name, kind) of each kernel that is an override here, and no reference."""
-        chosen = partial(choose, self._overrides, self.dtype_name)
+        chosen = partial(find_override, self._overrides, self.dtype_name)
         return tuple(key for key in kernel_keys() if chosen(*key))
 
     @property
@@ -83,7 +91,7 @@ class Backend(Threads):
         """This kernel, and the one of the way back, ``NAME_backward``."""
         return self.kernel(name, kind), self.kernel(f"{name}_backward", kind)
 
-    def wrapped(self, wrap: Wrap) -> Self:
+    def with_wrapper(self, wrap: Wrap) -> Self:
         """The same backend with ``wrap(name, kind, kernel)`` in place of each kernel."""
         inner = self.wrap or (lambda name, kind, kernel: kernel)
         return replace(self, wrap=lambda name, kind, kernel: wrap(name, kind, inner(name, kind, kernel)))
@@ -155,7 +163,7 @@ class Backend(Threads):
 
         return run
 
-    def planned(self, plan: Plan) -> Callable[[int], None] | None:
+    def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
         """``run(n)`` for n whole updates of this plan; None: they go layer by layer, as they are defined."""
         return None
 
@@ -175,7 +183,7 @@ class Backend(Threads):
             "numpy": np.__version__,
             "array_api": str(getattr(self.xp, "__array_api_version__", "unknown")),
             "precision": self.precision,
-            "fused_kernels": len(self.overridden),
+            "fused_kernels": len(self.overridden_kernels),
             "denormals_flushed": flushed,
             **self.describe_library(),
             **({"update_forms": ", ".join(sorted(self.update_forms))} if self.update_forms else {}),

@@ -14,7 +14,7 @@ from backends.reference import KERNELS
 
 Kernel = Callable[..., None]
 KernelKey = tuple[str, str | None]  # (name, kind); the kind is None where a kernel has none
-FLOATS = ("float32", "float64")
+FLOAT_DTYPES = ("float32", "float64")
 F = TypeVar("F", bound=Kernel)
 _DECLARED = "overrides"  # the attribute of a function that holds what it overrides
 
@@ -25,7 +25,7 @@ class Override:
 
     kernel: str  # its name
     function: Kernel  # takes (xp, [kind,] arrays...) exactly as the reference does
-    dtypes: Collection[str] = FLOATS  # names of the float dtypes for which it holds
+    dtypes: Collection[str] = FLOAT_DTYPES  # names of the float dtypes for which it holds
     # The kinds for which it holds; None: all, also those that are added later.
     kinds: Collection[str] | None = None
     # Types of device on which it holds, such as "cpu"; None: all of the backend's.
@@ -33,7 +33,7 @@ class Override:
     # Whether the library has what it calls; asked when a Backend is made.
     available: Callable[[], bool] = lambda: True
 
-    def holds(self, kernel: str, dtype: str, kind: str | None) -> bool:
+    def applies_to(self, kernel: str, dtype: str, kind: str | None) -> bool:
         """Whether it may stand for this kernel at this dtype and kind."""
         return kernel == self.kernel and dtype in self.dtypes and (self.kinds is None or kind in self.kinds)
 
@@ -79,7 +79,7 @@ def overrides_in(*modules: ModuleType) -> tuple[Override, ...]:
     return tuple(made for module in modules for made in found(module))
 
 
-def usable(overrides: Sequence[Override], device: str) -> tuple[Override, ...]:
+def usable_overrides(overrides: Sequence[Override], device: str) -> tuple[Override, ...]:
     """Those that hold on this type of device and find what they call.
 
     Raises KeyError: an override of a kernel that does not exist.
@@ -90,9 +90,9 @@ def usable(overrides: Sequence[Override], device: str) -> tuple[Override, ...]:
     return tuple(o for o in overrides if (o.devices is None or device in o.devices) and o.available())
 
 
-def choose(overrides: Sequence[Override], dtype: str, name: str, kind: str | None) -> Override | None:
+def find_override(overrides: Sequence[Override], dtype: str, name: str, kind: str | None) -> Override | None:
     """The first override that holds; None: the reference is to be taken."""
-    return next((made for made in overrides if made.holds(name, dtype, kind)), None)
+    return next((made for made in overrides if made.applies_to(name, dtype, kind)), None)
 
 
 def kernel_keys() -> tuple[KernelKey, ...]:
@@ -113,5 +113,5 @@ def bind_kernel(overrides: Sequence[Override], xp: Any, dtype: str, name: str, k
     declared = KERNELS[name]
     if kind not in declared.kinds:
         raise KeyError(f"kernel {name!r} has no kind {kind!r}; known: {list(declared.kinds)}")
-    made = choose(overrides, dtype, name, kind)
+    made = find_override(overrides, dtype, name, kind)
     return bind(xp, made.function if made else declared.function, kind)

@@ -29,7 +29,7 @@ class BackendUnavailable(RuntimeError):
     """A known backend cannot run on this machine; the message says what is missing and the cure."""
 
 
-def install(extra: str) -> str:
+def install_command(extra: str) -> str:
     """The command that brings an extra of pyproject.toml; the project is on no index.
 
     >>> install("fast")
@@ -44,7 +44,7 @@ def one_line(message: object) -> str:
     return text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}"
 
 
-def brief(value: object, limit: int = 160) -> str:
+def shorten(value: object, limit: int = 160) -> str:
     r"""``str(value)`` for a message, in one line of at most ``limit`` characters.
 
     >>> brief("a\nb"), brief("x" * 9, limit=5)
@@ -54,23 +54,25 @@ def brief(value: object, limit: int = 160) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """``repr(value)`` for a message, in one line and not too long.
 
     >>> shown([0] * 1000)[-6:]
     '0, ...'
     """
-    return brief(repr(value))
+    return shorten(repr(value))
 
 
 @contextmanager
-def refusing(
+def reraise(
     kinds: type[Exception] | tuple[type[Exception], ...], got: str, expected: str = "", cure: str = "",
-    refuse: type[InputError] = InputError,
+    error_type: type[InputError] = InputError,
 ) -> Iterator[None]:  # fmt: skip
-    """An error of these kinds in here becomes ``refuse``: its text in brackets, or after a colon of ``got``.
+    """Turn exceptions of these kinds into ``error_type``, with their text in brackets after ``got``.
 
-    >>> with refusing(KeyError, "page 3 cannot be read", "a number"):
+    If ``got`` ends with a colon the text follows without brackets.
+
+    >>> with reraise(KeyError, "page 3 cannot be read", "a number"):
     ...     {}["a"]
     Traceback (most recent call last):
     backends.errors.InputError: page 3 cannot be read ('a'), expected a number
@@ -79,17 +81,19 @@ def refusing(
         yield
     except kinds as error:
         # Of an OSError without its number and the file's name.
-        reason = brief(getattr(error, "strerror", None) or error, 400)
-        raise refuse(f"{got} {reason}" if got[-1] == ":" else f"{got} ({reason})", expected, cure) from None
+        reason = shorten(getattr(error, "strerror", None) or error, 400)
+        raise error_type(
+            f"{got} {reason}" if got[-1] == ":" else f"{got} ({reason})", expected, cure
+        ) from None
 
 
-def unknown(argument: str, name: object, known: Iterable[str]) -> UnknownName:
+def unknown_name_error(argument: str, name: object, known: Iterable[str]) -> UnknownName:
     """What to raise for a name that is none of the known: names the argument, and the nearest of them.
 
     >>> print(unknown("backend", "nunpy", ["numpy", "torch"]))
     backend is 'nunpy', expected one of numpy, torch; did you mean 'numpy'?
     """
     names = list(known)
-    close = difflib.get_close_matches(brief(name).lower(), names)
+    close = difflib.get_close_matches(shorten(name).lower(), names)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return UnknownName(f"{argument} is {shown(name)}, expected one of {', '.join(names)}{hint}")
+    return UnknownName(f"{argument} is {short_repr(name)}, expected one of {', '.join(names)}{hint}")

@@ -20,7 +20,7 @@ CUDA_DRIVERS = ("libcuda.so.1", "nvcuda.dll")
 """NVIDIA's driver on Linux and on Windows, by the names under which CuPy and torch load it."""
 ROCM_DRIVER = "/dev/kfd"
 """AMD's: torch's builds for ROCm call its device "cuda" too."""
-LIMITS = (
+LIMITING_VARIABLES = (
     "OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA",
     "DNNL_MAX_CPU_ISA", "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_NAME",
     "NUMBA_CPU_FEATURES", "GLIBC_TUNABLES",
@@ -88,6 +88,6 @@ def has_gpu_driver() -> bool:
     return os.path.exists(ROCM_DRIVER)
 
 
-def limits() -> dict[str, str]:
-    """The variables of LIMITS that are set, with their values."""
-    return {name: os.environ[name] for name in LIMITS if os.environ.get(name)}
+def limiting_variables() -> dict[str, str]:
+    """The variables of LIMITING_VARIABLES that are set, with their values."""
+    return {name: os.environ[name] for name in LIMITING_VARIABLES if os.environ.get(name)}

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from backends.backend import Step
 
-WARM_UP = 3  # steps before the recording, as torch's documentation has it
+WARM_UP_STEPS = 3  # steps before the recording, as torch's documentation has it
 
 
-class Recorded:
+class RecordedSteps:
     """``run(n)`` for a step recorded as CUDA graphs: one of ``unroll`` steps, one of a single step.
 
     Recording executes nothing, so the steps that warm the libraries up are real ones. If recording fails
@@ -23,37 +23,37 @@ class Recorded:
         self.step = step
         self.unroll = unroll
         self.forms = set() if forms is None else forms
-        self.cold = WARM_UP
+        self.warm_up_left = WARM_UP_STEPS
         self.failed = False
         self.graphs: dict[int, Callable[[], None]] = {}  # steps -> what replays them
 
     def __call__(self, n: int) -> None:
         alone = n == 1
-        if self.cold:
-            warm = min(n, self.cold)
-            self.cold = self.cold - warm
+        if self.warm_up_left:
+            warm = min(n, self.warm_up_left)
+            self.warm_up_left = self.warm_up_left - warm
             n = n - warm
             self.warm_up(warm)
         for size in (self.unroll, 1):
-            while n >= size and (size in self.graphs or not alone) and self._recorded(size):
+            while n >= size and (size in self.graphs or not alone) and self._has_recording(size):
                 self.graphs[size]()
                 n -= size
-        self.eagerly(n)
+        self.run_eagerly(n)
 
-    def eagerly(self, n: int) -> None:
+    def run_eagerly(self, n: int) -> None:
         """So many steps, one by one."""
         for _ in range(n):
             self.step()
 
     def warm_up(self, n: int) -> None:
         """So many steps before the first recording."""
-        self.eagerly(n)
+        self.run_eagerly(n)
 
     def record(self, n: int) -> Callable[[], None]:
         """A replay of so many steps. Raises RuntimeError: they cannot be recorded."""
         raise NotImplementedError
 
-    def _recorded(self, size: int) -> bool:
+    def _has_recording(self, size: int) -> bool:
         """Whether there is a recording of so many steps, which is made if it can be."""
         if size not in self.graphs and not self.failed:
             try:

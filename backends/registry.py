@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 from backends.backend import Backend
-from backends.dispatch import FLOATS
-from backends.errors import BackendUnavailable, InputError, brief, shown, unknown
+from backends.dispatch import FLOAT_DTYPES
+from backends.errors import BackendUnavailable, InputError, short_repr, shorten, unknown_name_error
 from backends.processor import has_gpu_driver
-from backends.proof import prove
+from backends.smoke_test import run_smoke_test
 
 ENTRY_POINT_GROUP = "dnn.backends"
 Factory = Callable[..., Backend]  # of (device, dtype, fused); some take precision= and graphs= too
@@ -36,14 +36,14 @@ def _factory(name: str) -> Factory:
             factory: Factory = importlib.import_module(_BUILT_IN[name]).make
         except Exception as error:  # numba's are of many kinds where its environment variables are odd
             missing = isinstance(error, ModuleNotFoundError) and error.name == name
-            why = f"{name} is not installed" if missing else f"backend {name!r} cannot run ({brief(error)})"
+            why = f"{name} is not installed" if missing else f"backend {name!r} cannot run ({shorten(error)})"
             raise BackendUnavailable(f"{why}; pip install {name}") from None
         return factory
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
             registered: Factory = point.load()
             return registered
-    raise unknown("backend", name, ("auto", *backend_names()))
+    raise unknown_name_error("backend", name, ("auto", *backend_names()))
 
 
 def _candidates(device: Any) -> list[tuple[str, Any, str]]:
@@ -104,17 +104,17 @@ def get_backend(
     Raises:
         InputError: an unknown name, device, dtype or precision.
         BackendUnavailable: it cannot run on this machine; says what is missing. What runs on a GPU, or is
-            registered, is tried out first (``prove``).
+            registered, is tried out first (``run_smoke_test``).
 
     >>> get_backend("numpy").xp.__name__
     'array_api_compat.numpy'
     """
-    if not isinstance(dtype, str) or dtype not in FLOATS:
-        raise InputError(f"dtype is {shown(dtype)}, expected one of {', '.join(FLOATS)}")
+    if not isinstance(dtype, str) or dtype not in FLOAT_DTYPES:
+        raise InputError(f"dtype is {short_repr(dtype)}, expected one of {', '.join(FLOAT_DTYPES)}")
     if not isinstance(precision, str) or precision not in PRECISIONS:
-        raise InputError(f"precision is {shown(precision)}, expected one of {', '.join(PRECISIONS)}")
+        raise InputError(f"precision is {short_repr(precision)}, expected one of {', '.join(PRECISIONS)}")
     if not (isinstance(fused, bool) and isinstance(graphs, bool)):
-        raise InputError(f"fused and graphs are {shown((fused, graphs))}, expected True or False")
+        raise InputError(f"fused and graphs are {short_repr((fused, graphs))}, expected True or False")
     if isinstance(name, str) and name == "auto":
         return _auto(device, dtype, fused, precision, graphs, threads)
     factory = _factory(name)
@@ -122,11 +122,11 @@ def get_backend(
     if graphs:
         extra["graphs"] = graphs
     for setting in extra.keys() - inspect.signature(factory).parameters.keys():
-        why = f"backend {shown(name)} has no setting {setting}={extra[setting]!r}"
+        why = f"backend {short_repr(name)} has no setting {setting}={extra[setting]!r}"
         raise BackendUnavailable(f"{why}; leave it out, or take torch on CUDA")
     backend = factory(device, dtype, fused, **extra)
     if name not in _BUILT_IN or backend.device_type != "cpu":
-        prove(backend)
+        run_smoke_test(backend)
     return backend if threads is None else backend.with_threads(threads)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends.backend import Backend
-from backends.errors import BackendUnavailable, InputError, shown
+from backends.errors import BackendUnavailable, InputError, short_repr
 
 DEVICES = ("CPU_DEVICE", "device1", "device2", "no_float64")
 
@@ -38,7 +38,7 @@ def make(device: Any, dtype: str, fused: bool) -> StrictBackend:
     place = "CPU_DEVICE" if usual else device
     if not isinstance(place, xp.Device):
         if not isinstance(place, str) or place not in DEVICES:
-            raise InputError(f"device is {shown(device)}, expected one of {', '.join(DEVICES)}")
+            raise InputError(f"device is {short_repr(device)}, expected one of {', '.join(DEVICES)}")
         place = xp.Device(place)
     if dtype == "float64" and "no_float64" in str(place):
         raise InputError("dtype is 'float64', expected 'float32' on the device 'no_float64'")

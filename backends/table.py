@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
-from backends.errors import InputError, shown
+from backends.errors import InputError, short_repr
 
 T = TypeVar("T")
 
@@ -25,13 +25,13 @@ class Table(Mapping[str, T]):
         self.what = what
         self._entries = dict(entries)
 
-    def add(self, name: str, entry: T, again: bool = False) -> None:
-        """One more entry; with ``again`` in place of one of this name.
+    def add(self, name: str, entry: T, overwrite: bool = False) -> None:
+        """One more entry; with ``overwrite`` in place of one of this name.
         Raises InputError: the name is taken, or no name.
         """
         if not isinstance(name, str) or not name:
-            raise InputError(f"{self.what} is named {shown(name)}, expected a string")
-        if name in self._entries and not again:
+            raise InputError(f"{self.what} is named {short_repr(name)}, expected a string")
+        if name in self._entries and not overwrite:
             raise InputError(f"{self.what} {name!r} is there already, expected another name")
         self._entries[name] = entry
 

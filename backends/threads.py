@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Self
 
-from backends.errors import InputError, shown
+from backends.errors import InputError, short_repr
 
 MAX_THREADS = 1024
 
@@ -33,7 +33,7 @@ class Threads:
         Raises InputError: no number of threads; and as ``set_threads``.
         """
         if type(n) is not int or not 0 < n <= MAX_THREADS:
-            raise InputError(f"threads is {shown(n)}, expected a whole number from 1 to {MAX_THREADS}")
+            raise InputError(f"threads is {short_repr(n)}, expected a whole number from 1 to {MAX_THREADS}")
         self.set_threads(n)
         return replace(self, threads=n)  # type: ignore[type-var]
 

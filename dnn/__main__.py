@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-from backends.errors import unknown
+from backends.errors import unknown_name_error
 from dnn import __version__
 
 COMMANDS = ("train", "evaluate", "predict", "draw", "export", "doctor", "agree")
@@ -26,7 +26,9 @@ def main() -> int:
     elif name == "--version":
         print(f"array-api-dnn {__version__}")
     elif name not in COMMANDS:
-        print(f"dnn: error: {unknown('command', name, COMMANDS)} (see dnn --help)", file=sys.stderr)
+        print(
+            f"dnn: error: {unknown_name_error('command', name, COMMANDS)} (see dnn --help)", file=sys.stderr
+        )
         return 2
     else:
         sys.argv = [f"dnn {name}", *arguments]

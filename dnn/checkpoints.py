@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError, get_backend
-from backends.errors import UnknownName, brief, refusing
+from backends.errors import UnknownName, reraise, shorten
 from backends.reference.control import UPDATES
 from dnn.io.safetensors import CheckpointError, read_checkpoint
 from dnn.layers import Block
@@ -63,7 +63,7 @@ def load_model(
         for name, form in block.parameter_shapes().items():  # before anything of their size is made
             if (array := arrays.get(name)) is None or array.shape != form:
                 found = "missing" if array is None else f"of shape {array.shape}"
-                raise InputError(f"weights {brief(name)} are {found}, expected shape {form}")
+                raise InputError(f"weights {shorten(name)} are {found}, expected shape {form}")
         model = Sequential(block.layers, input_shape=shape, backend=backend, seed=facts["seed"])
         model.parameters.load(arrays)
         if facts["loss"] is not None:
@@ -72,11 +72,11 @@ def load_model(
         settings.require(type(done) is int and 0 <= done < 2**53, "epochs_done", done, "an integer from 0")
         model.epochs_done = done
     except UnknownName as error:
-        got = f"checkpoint {path} needs a part that is not known here: {brief(error, 400)}"
+        got = f"checkpoint {path} needs a part that is not known here: {shorten(error, 400)}"
         cure = "a part of your own is imported and registered before (@dnn.register)"
         raise CheckpointError(f"{got}; {cure}") from None
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
-        raise CheckpointError(f"checkpoint {path} does not fit together: {brief(error, 400)}") from None
+        raise CheckpointError(f"checkpoint {path} does not fit together: {shorten(error, 400)}") from None
     return model
 
 
@@ -94,5 +94,5 @@ def load_weights(model: Sequential, path: str | Path) -> None:
     Raises CheckpointError: no readable one, or another architecture or dtype; the weights are as before.
     """
     _, arrays = read_checkpoint(settings.require_path("path", path))
-    with refusing(InputError, f"checkpoint {path} is of another architecture:", refuse=CheckpointError):
+    with reraise(InputError, f"checkpoint {path} is of another architecture:", error_type=CheckpointError):
         settings.require_kind("model", model, Network).parameters.load(arrays)

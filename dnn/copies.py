@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from backends import Backend, InputError, get_backend
-from backends.errors import refusing
+from backends.errors import reraise
 from backends.reference.control import UPDATES
 from dnn.layers.layer import Layer
 from dnn.validation.objects import made_again
@@ -51,7 +51,7 @@ def assembled(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
     layers = [made_again(*layer) for layer in parts.layers]
     got = f"a {parts.model.__name__} cannot be copied"
     expected = "a class with Sequential's constructor"
-    with refusing(TypeError, got, expected, "use save and load_model"):
+    with reraise(TypeError, got, expected, "use save and load_model"):
         model = parts.model(layers, backend=backend, **parts.settings)
     model.parameters.load(parts.arrays)
     model.epochs_done = parts.epochs_done

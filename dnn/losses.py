@@ -15,7 +15,7 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
-from backends.reference.losses import TARGETS, as_dense
+from backends.reference.losses import TARGET_FORMS, as_dense
 from backends.table import Table
 from dnn.layers.layer import Layer
 from dnn.validation.objects import plain
@@ -62,14 +62,14 @@ class Loss(Checked):
     def bind(self, backend: Backend) -> dict[str, Kernel]:
         """Form of target -> function of (outputs or logits, targets, losses, their mean's gradient)."""
         if self.kernel:
-            return {form: backend.kernel(self.kernel, form) for form in TARGETS}
+            return {form: backend.kernel(self.kernel, form) for form in TARGET_FORMS}
 
         def run(form: str, outputs: Array, targets: Array, losses: Array, gradient: Array) -> None:
             xp = backend.xp
             losses[...], gradients = self.compute(xp, outputs, as_dense(xp, form, targets, outputs))
             gradient[...] = gradients / outputs.shape[0]
 
-        return {form: partial(run, form) for form in TARGETS}
+        return {form: partial(run, form) for form in TARGET_FORMS}
 
     def compute(self, xp: Any, outputs: Array, targets: Array) -> tuple[Array, Array]:
         """In a loss of your own, without a kernel: each example's loss (B,) and its gradient (B, C), for
@@ -150,7 +150,7 @@ class CategoricalCrossentropy(Loss):
                 targets = (1.0 - e) * as_dense(xp, form, targets, logits) + e / logits.shape[1]
             kernels["dense" if e else form](logits, targets, losses, dlogits)
 
-        return kernels if e == 0 and ignored is None else {form: partial(run, form) for form in TARGETS}
+        return kernels if e == 0 and ignored is None else {form: partial(run, form) for form in TARGET_FORMS}
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
@@ -213,7 +213,7 @@ class BinaryCrossentropy(Loss):
             losses[...] = losses + xp.mean(t * below, axis=1)
             dlogits[...] = dlogits - t * rest / (z.shape[0] * z.shape[1])
 
-        return kernels if self.pos_weight == 1.0 else {form: partial(weighted, form) for form in TARGETS}
+        return kernels if self.pos_weight == 1.0 else {form: partial(weighted, form) for form in TARGET_FORMS}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import shown
+from backends.errors import short_repr
 from backends.reference.losses import as_dense
 from backends.table import Table
 from dnn.losses import Loss
@@ -151,7 +151,7 @@ def metric_of(function: Callable[[Array, Array], Array], name: str | None = None
     """
     name = getattr(function, "__name__", "") if name is None else name
     if not (is_text(name) and name.isidentifier()) or name in RESERVED_NAMES or name.startswith("val_"):
-        got = f"a metric is named {shown(name)}"
+        got = f"a metric is named {short_repr(name)}"
         others = ", ".join(RESERVED_NAMES)
         raise InputError(got, f"a function made by def with a name of its own, other than {others}")
     return Metric(name, _Own(function))

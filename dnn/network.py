@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
-from backends.errors import refusing, unknown
+from backends.errors import reraise, unknown_name_error
 from dnn.copies import Copied, training_config
 from dnn.io.safetensors import FORMAT, VERSION, CheckpointError, write
 from dnn.layers import Layer
@@ -93,7 +93,7 @@ class Network(Copied):
             natural_number(name, value)
         if self._closed and not name.startswith("_") and name not in dir(self):
             known = sorted(n for n in vars(self) if n[0] != "_")
-            raise unknown(f"attribute of {type(self).__name__}", name, known)
+            raise unknown_name_error(f"attribute of {type(self).__name__}", name, known)
         super().__setattr__(name, value)
 
     def set_goal(
@@ -225,5 +225,5 @@ class Network(Copied):
         facts = {"dtype": self.backend.dtype_name, **self.config(), "seed": self.seed,
                  "epochs_done": self.epochs_done, "training": training_config(self)}  # fmt: skip
         path = require_path("path", path)
-        with refusing(OSError, f"checkpoint {path} cannot be written:", refuse=CheckpointError):
+        with reraise(OSError, f"checkpoint {path} cannot be written:", error_type=CheckpointError):
             write(path, FORMAT, VERSION, facts, self.parameters.to_host())

@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from backends.errors import InputError, shown
+from backends.errors import InputError, short_repr
 from backends.reference import ACTIVATIONS
 from backends.reference.activations import ActivationFunction
 from backends.table import Table
@@ -51,7 +51,7 @@ def register(thing: T, name: str | None = None) -> T:
         usual = part.name
     else:
         kinds = "a subclass of Layer, Loss, Optimizer or Schedule, an ActivationFunction, or a function"
-        raise InputError(f"{shown(thing)} cannot be registered", f"{kinds} of (y, outputs)")
+        raise InputError(f"{short_repr(thing)} cannot be registered", f"{kinds} of (y, outputs)")
     name = name or usual
-    table.add(name, part, again=name in table and _place(table[name]) == _place(part))
+    table.add(name, part, overwrite=name in table and _place(table[name]) == _place(part))
     return thing

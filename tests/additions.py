@@ -59,10 +59,10 @@ KERNEL = [
 import numpy as np
 
 from backends.dispatch import override
-from backends.numba.compiling import compiled
+from backends.numba.compilation import jit_cached
 
 
-@compiled
+@jit_cached
 def _softsign(z, y):
     for place in np.ndindex(z.shape):
         y[place] = z[place] / (1 + abs(z[place]))

@@ -15,7 +15,7 @@ from pathlib import Path
 import array_api_compat.numpy as npx
 import numpy as np
 
-from backends.cupy import compiled, update
+from backends.cupy import compilation, update
 from backends.cupy import sources as cuda
 from backends.cupy.backend import CupyBackend
 from backends.numpy.backend import NumpyBackend
@@ -190,8 +190,8 @@ def raw(name, real, pixel):
 
 def install(monkeypatch):
     """From now on the CuPy overrides run these kernels."""
-    monkeypatch.setattr(compiled, "elementwise", Elementwise)
-    monkeypatch.setattr(compiled, "raw_kernel", raw)
+    monkeypatch.setattr(compilation, "elementwise", Elementwise)
+    monkeypatch.setattr(compilation, "raw_kernel", raw)
 
 
 CUPY_ON_NUMPY = "cupy-on-numpy"
@@ -202,7 +202,7 @@ class CupyOverridesOnNumpy(NumpyBackend):
 
     OVERRIDES = CupyBackend.OVERRIDES
 
-    def planned(self, plan):
+    def compile_plan(self, plan):
         made = update.make_update(plan, self)
         return made and self.capture(made)
 

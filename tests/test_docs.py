@@ -51,7 +51,7 @@ ENTRY_POINT_GROUPS = ("dnn.backends",)
 NEED_NOT_BE_OPENED = {
     "backends": "gives its names only",
     "backends.processor": "names the processor, and says whether there is a GPU's driver",
-    "backends.proof": "tries a backend out",
+    "backends.smoke_test": "tries a backend out",
     "backends.errors": "the two ways to say no",
     "backends.numpy.blas": "how many threads NumPy's products have",
     "backends.numpy.products": "x @ W",

@@ -15,17 +15,17 @@ import numpy as np
 
 from backends.backend import Backend, Step
 from backends.cupy import dense, layers, optimizers
-from backends.cupy.diagnosis import INSTALL, usable_devices
+from backends.cupy.diagnosis import INSTALL, count_usable_devices
 from backends.cupy.update import make_update
 from backends.dispatch import Override, overrides_in
-from backends.errors import BackendUnavailable, InputError, brief, shown
+from backends.errors import BackendUnavailable, InputError, short_repr, shorten
 from backends.plan import Plan
-from backends.recording import Recorded
+from backends.recording import RecordedSteps
 from backends.reference.signatures import Array
 
 
-class CupyGraphs(Recorded):
-    """Recorded on a stream of its own, which the default one cannot be, and replayed on the current one."""
+class CupyGraphs(RecordedSteps):
+    """Steps recorded on a separate stream and replayed on the current one; CUDA cannot record the default."""
 
     def record(self, n: int) -> Callable[[], None]:
         import cupy
@@ -34,7 +34,7 @@ class CupyGraphs(Recorded):
         with stream:
             stream.begin_capture()
             try:
-                self.eagerly(n)
+                self.run_eagerly(n)
             finally:
                 graph = stream.end_capture()
         launch: Callable[[], None] = graph.launch
@@ -64,13 +64,13 @@ class CupyBackend(Backend):
 
         return warned if self.graphs else run
 
-    def planned(self, plan: Plan) -> Callable[[int], None] | None:
+    def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
         try:
             update = make_update(plan, self)
             if update is not None:
                 update.check()
         except Exception as error:  # CuPy's CompileException is no RuntimeError
-            why = brief(f"{type(error).__name__}: {error}", limit=300)
+            why = shorten(f"{type(error).__name__}: {error}", limit=300)
             skipped = f"CuPy cannot run the kernels of a whole update ({why})"
             warnings.warn(f"{skipped}; updates go layer by layer", stacklevel=2)
             return None
@@ -131,7 +131,7 @@ def make(
     device: Any, dtype: str, fused: bool, precision: str = "float32", graphs: bool = False
 ) -> CupyBackend:
     """The factory that ``get_backend("cupy")`` calls."""
-    count = usable_devices()
+    count = count_usable_devices()
     import array_api_compat.cupy as xp
     import cupy
 
@@ -139,9 +139,9 @@ def make(
     if str(device) not in ("None", "cuda", "cuda:0", str(place)):
         kind, _, number = str(device).partition(":")
         if kind != "cuda" or not number.isdecimal():
-            raise InputError(f"device is {shown(device)}", "'cuda' for the backend 'cupy'")
-        got = f"backend 'cupy' uses the first of {count} visible CUDA device(s), got device {shown(device)}"
-        raise BackendUnavailable(f"{got}; use --device cuda and set CUDA_VISIBLE_DEVICES={brief(number, 9)}")
+            raise InputError(f"device is {short_repr(device)}", "'cuda' for the backend 'cupy'")
+        got = f"backend 'cupy' uses the first of {count} CUDA device(s), got device {short_repr(device)}"
+        raise BackendUnavailable(f"{got}; use --device cuda with CUDA_VISIBLE_DEVICES={shorten(number, 9)}")
     place.use()
     if precision == "tf32" and int(place.compute_capability) < TF32_CAPABILITY:
         got = f"precision is 'tf32' on compute capability {int(place.compute_capability) / 10}"

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.cupy import compiled
+from backends.cupy import compilation
 from backends.cupy.sources import FUSED_KINDS as KINDS
 from backends.dispatch import override
 from backends.reference import losses as reference_losses
@@ -15,23 +15,23 @@ from backends.reference.signatures import Array, Arrays
 def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:
     if out.size:
         width = math.prod(rows.shape[1:])
-        compiled.elementwise("gather_rows")(rows, index, width, out.dtype.type(scale), out)
+        compilation.elementwise("gather_rows")(rows, index, width, out.dtype.type(scale), out)
 
 
 @override(kinds=KINDS)
 def activation(xp: Any, kind: str, z: Array, y: Array) -> None:
-    compiled.elementwise("activation")(KINDS.index(kind), z, y)
+    compilation.elementwise("activation")(KINDS.index(kind), z, y)
 
 
 @override(kinds=KINDS)
 def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
-    compiled.elementwise("activation_backward")(KINDS.index(kind), dy, y, dz)
+    compilation.elementwise("activation_backward")(KINDS.index(kind), dy, y, dz)
 
 
 @override(kinds=KINDS)
 def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
     xp.matmul(x, W, out=y)
-    compiled.elementwise("bias_activation")(KINDS.index(kind), b, y)
+    compilation.elementwise("bias_activation")(KINDS.index(kind), b, y)
 
 
 @override(kinds=KINDS)
@@ -41,9 +41,9 @@ def dense_backward(
     dW, db, dx = gradients
     if all(a.flags.c_contiguous for a in (dy, y, dz, db)):
         blocks = (-(-dy.shape[1] // 32),)
-        compiled.launch("backward_and_sums", blocks, (32, 32), KINDS.index(kind), dy, y, *dy.shape, dz, db)
+        compilation.launch("backward_and_sums", blocks, (32, 32), KINDS.index(kind), dy, y, *dy.shape, dz, db)
     else:
-        compiled.elementwise("activation_backward")(KINDS.index(kind), dy, y, dz)
+        compilation.elementwise("activation_backward")(KINDS.index(kind), dy, y, dz)
         xp.sum(dz, axis=0, out=db)
     xp.matmul(x.T, dz, out=dW)
     if dx is not None:
@@ -66,8 +66,8 @@ def softmax_cross_entropy(
     reads = (xp.ascontiguousarray(a) for a in (logits, targets))
     name = f"softmax_cross_entropy_{kind}"
     sizes = logits.shape
-    compiled.launch(name, blocks, (32, ROWS_A_BLOCK), *reads, *sizes, losses, dlogits)
+    compilation.launch(name, blocks, (32, ROWS_A_BLOCK), *reads, *sizes, losses, dlogits)
 
 
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
-    compiled.elementwise("threefry")(np.uint32(key[0]), np.uint32(key[1]), high, low, out)
+    compilation.elementwise("threefry")(np.uint32(key[0]), np.uint32(key[1]), high, low, out)

@@ -1,24 +1,26 @@
 """Whether CuPy has a GPU here; if not, what is missing and what to install (``doctor.py`` prints it).
 
-Whether CuPy can use it, ``backends.proof`` finds out: no file tells whether the toolkit is the right one.
+Only ``backends.smoke_test`` shows whether CuPy can use it: no file tells whether the toolkit fits.
 """
 
 from importlib import metadata
 from typing import Any
 
-from backends.errors import BackendUnavailable, install
+from backends.errors import BackendUnavailable, install_command
 from backends.nvidia import find_extra, query_cards
 
-INSTALL = f"{install('cuda12')} (NVIDIA driver 525 or newer), or .[cuda13] (driver 580, capability 7.5)"
+INSTALL = (
+    f"{install_command('cuda12')} (NVIDIA driver 525 or newer), or .[cuda13] (driver 580, capability 7.5)"
+)
 
 
-def install_fitting() -> str:
+def fitting_install_command() -> str:
     """The command for the cards that are here; for any, if nvidia-smi reports none."""
     extra = find_extra(query_cards())
-    return INSTALL if extra is None else install(extra)
+    return INSTALL if extra is None else install_command(extra)
 
 
-def _cannot(why: str, cure: str) -> BackendUnavailable:
+def _unavailable(why: str, cure: str) -> BackendUnavailable:
     return BackendUnavailable(f"backend 'cupy' cannot run: {why}; {cure}")
 
 
@@ -28,12 +30,12 @@ def installed_wheels() -> list[str]:
     return sorted(n for n in names if n == "cupy" or n.startswith(("cupy-cuda", "cupy-rocm")))
 
 
-def _cuda(version: int) -> str:
+def _format_version(version: int) -> str:
     """12040 -> "12.4"."""
     return f"{version // 1000}.{version % 1000 // 10}"
 
 
-def usable_devices() -> int:
+def count_usable_devices() -> int:
     """The CUDA devices that CuPy can use, at least 1; importing it proves nothing, so they are counted.
 
     Raises BackendUnavailable: none, or CuPy or the driver is missing, broken or too old; says which.
@@ -41,36 +43,38 @@ def usable_devices() -> int:
     wheels = installed_wheels()
     if len(wheels) > 1:
         why = f"{' and '.join(wheels)} are both installed and overwrite each other's files"
-        raise _cannot(why, f"pip uninstall -y {' '.join(wheels)}, then {install_fitting()}")
+        raise _unavailable(why, f"pip uninstall -y {' '.join(wheels)}, then {fitting_install_command()}")
     try:
         import cupy
     except OSError as error:  # it makes a folder for its compiled kernels, or dies
         cure = "name a folder that can be written in CUPY_CACHE_DIR"
-        raise _cannot(f"CuPy cannot be imported ({error})", cure) from None
+        raise _unavailable(f"CuPy cannot be imported ({error})", cure) from None
     except Exception as error:  # a second attempt fails in other ways than the first
         missing = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
         why = "CuPy is not installed" if missing else f"CuPy cannot be imported ({error})"
-        raise _cannot(why, install_fitting()) from None
+        raise _unavailable(why, fitting_install_command()) from None
     runtime = cupy.cuda.runtime
     driver = _version(runtime.driverGetVersion)
     if driver == 0:
         why = f"CuPy {cupy.__version__} is installed but no NVIDIA driver is loaded"
-        raise _cannot(why, "install the driver and check it with nvidia-smi")
+        raise _unavailable(why, "install the driver and check it with nvidia-smi")
     built_for = _version(runtime.runtimeGetVersion)
     # Within a major version the driver may be older than the toolkit.
     if driver // 1000 < built_for // 1000:
-        made = f"CuPy {cupy.__version__} was built for {_cuda(built_for)}"
-        why = f"the NVIDIA driver is too old: it supports CUDA {_cuda(driver)}, and {made}"
-        raise _cannot(why, f"update the driver, or {install_fitting()}")
+        made = f"CuPy {cupy.__version__} was built for {_format_version(built_for)}"
+        why = f"the NVIDIA driver is too old: it supports CUDA {_format_version(driver)}, and {made}"
+        raise _unavailable(why, f"update the driver, or {fitting_install_command()}")
     try:
         count = int(runtime.getDeviceCount())
     except runtime.CUDARuntimeError as error:
         cure = "check nvidia-smi and CUDA_VISIBLE_DEVICES"
-        raise _cannot(f"no CUDA device can be used ({error})", cure) from None
+        raise _unavailable(f"no CUDA device can be used ({error})", cure) from None
     if count == 0:
-        raise _cannot("no CUDA device is visible", "check nvidia-smi and CUDA_VISIBLE_DEVICES")
+        raise _unavailable("no CUDA device is visible", "check nvidia-smi and CUDA_VISIBLE_DEVICES")
     if built_for >= 13000 and int(cupy.cuda.Device(0).compute_capability) < 75:
-        raise _cannot("CUDA 13 needs a card of compute capability 7.5 or newer", install("cuda12"))
+        raise _unavailable(
+            "CUDA 13 needs a card of compute capability 7.5 or newer", install_command("cuda12")
+        )
     return count
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from backends.cupy import compiled
+from backends.cupy import compilation
 from backends.cupy.sources import FUSED_KINDS as KINDS
 from backends.reference.signatures import Array, Arrays, Numbers
 from backends.reference.windows import Padding, Pair
@@ -37,9 +37,9 @@ def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Paddin
     for part, size in _blocks(x, W, windows):
         unfolded = xp.empty(size, dtype=x.dtype)
         out = xp.reshape(z[part], (-1, n_out))
-        compiled.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
+        compilation.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
         xp.matmul(unfolded, flat, out=out)
-        compiled.elementwise("bias_activation")(KINDS.index("linear"), b, out)
+        compilation.elementwise("bias_activation")(KINDS.index("linear"), b, out)
 
 
 def conv2d_backward(
@@ -55,12 +55,12 @@ def conv2d_backward(
     for part, size in _blocks(x, W, windows):
         unfolded = xp.empty(size, dtype=x.dtype)
         d = xp.reshape(dz[part], (-1, n_out))
-        compiled.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
+        compilation.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
         total += xp.matmul(unfolded.T, d)
         db += _column_sums(xp, d)
         if dx is not None:
             xp.matmul(d, flat.T, out=unfolded)
-            compiled.elementwise("fold")(unfolded, *geometry, dx[part])
+            compilation.elementwise("fold")(unfolded, *geometry, dx[part])
     dW[...] = xp.reshape(total, W.shape)
 
 
@@ -77,15 +77,15 @@ def batch_norm(
 ) -> None:
     n = x.shape[0]
     total = _column_sums(xp, x)
-    compiled.elementwise("centred_square")(x, total, n, y)
-    compiled.elementwise("batch_statistics")(total, _column_sums(xp, y), n, *settings, *kept, *running)
-    compiled.elementwise("batch_normalized")(x, *kept, gamma, beta, y)
+    compilation.elementwise("centred_square")(x, total, n, y)
+    compilation.elementwise("batch_statistics")(total, _column_sums(xp, y), n, *settings, *kept, *running)
+    compilation.elementwise("batch_normalized")(x, *kept, gamma, beta, y)
 
 
 def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
     dgamma, dbeta, dx = gradients
     along = xp.empty(x.shape, dtype=x.dtype)
-    compiled.elementwise("batch_along")(dy, x, *kept, along)
+    compilation.elementwise("batch_along")(dy, x, *kept, along)
     dgamma[...], dbeta[...] = _column_sums(xp, along), _column_sums(xp, dy)
     if dx is not None:
-        compiled.elementwise("batch_backward")(dy, x, *kept, gamma, dgamma, dbeta, x.shape[0], dx)
+        compilation.elementwise("batch_backward")(dy, x, *kept, gamma, dgamma, dbeta, x.shape[0], dx)

@@ -3,7 +3,7 @@
 from functools import cache, partial
 from typing import Any
 
-from backends.cupy import compiled, sources
+from backends.cupy import compilation, sources
 from backends.dispatch import Override
 from backends.reference.signatures import Array, Arrays, Numbers
 
@@ -27,22 +27,22 @@ def _numbers(xp: Any, name: str, settings: Numbers, dtype: Any) -> Array:
 
 def step(name: str, xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     """Of the optimizer of this name: the control array, and then all numbers."""
-    compiled.elementwise("advance")(*numbers(name, settings)[1:5], control)
+    compilation.elementwise("advance")(*numbers(name, settings)[1:5], control)
     reads = sources.OPTIMIZERS.index(name), _numbers(xp, name, settings, p.dtype), control, g
-    compiled.elementwise("optimize")(*reads, p, slots[0], slots[-1])
+    compilation.elementwise("optimize")(*reads, p, slots[0], slots[-1])
 
 
 STEPS = tuple(Override(name, partial(step, name)) for name in sources.OPTIMIZERS)
 
 
 def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
-    compiled.elementwise("penalty")(w, l1, l2, g)
+    compilation.elementwise("penalty")(w, l1, l2, g)
 
 
 def clip_norm(xp: Any, g: Array, limit: float) -> None:
     square = xp.reshape(xp.matmul(g, g), (1,))
-    compiled.elementwise("clip_norm")(square, limit, g)
+    compilation.elementwise("clip_norm")(square, limit, g)
 
 
 def clip_value(xp: Any, g: Array, limit: float) -> None:
-    compiled.elementwise("clip_value")(limit, g)
+    compilation.elementwise("clip_value")(limit, g)

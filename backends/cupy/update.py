@@ -9,7 +9,7 @@ import numpy as np
 
 from backends.backend import Backend, Step
 from backends.cupy import optimizers
-from backends.cupy.compiled import bound
+from backends.cupy.compilation import bind_launch
 from backends.cupy.sources import FUSED_KINDS, OPTIMIZERS
 from backends.plan import Compressed, Plan
 from backends.reference.signatures import Array
@@ -67,9 +67,9 @@ class Update:
         layer = self.kinds[i], plan.layers[i].W, self.b[i], n_out, self.outputs[i]
         tiles = _tiles(n_out, self.batch)
         if i:
-            return bound("forward_hidden", tiles, BLOCK, self.outputs[i - 1], self.batch, n_in, *layer)
+            return bind_launch("forward_hidden", tiles, BLOCK, self.outputs[i - 1], self.batch, n_in, *layer)
         picked = plan.x, plan.order, plan.position, self.batch, n_in, self.numbers
-        return bound("forward_picked", tiles, BLOCK, *picked, *layer)
+        return bind_launch("forward_picked", tiles, BLOCK, *picked, *layer)
 
     def answer(self, i: int) -> Step:
         """The last layer and the loss; a warp for each example."""
@@ -78,13 +78,13 @@ class Update:
         x, form, scale = (self.outputs[i - 1], "hidden", ()) if i else (plan.x, "picked", (self.numbers,))
         reads = x, plan.y, plan.order, plan.position, self.batch, n_in, *scale, plan.layers[i].W, self.b[i]
         writes = self.losses, self.right, self.outputs[i]
-        return bound(f"answer_{form}", (-(-self.batch // BLOCK[1]),), BLOCK, *reads, n_out, *writes)
+        return bind_launch(f"answer_{form}", (-(-self.batch // BLOCK[1]),), BLOCK, *reads, n_out, *writes)
 
     def below(self, i: int) -> Step:
         """dz of a hidden layer, from that of the next."""
         W = self.plan.layers[i + 1].W
         reads = self.kinds[i], self.errors[i + 1], W, self.outputs[i], self.batch, *W.shape
-        return bound("below", _tiles(W.shape[0], self.batch), BLOCK, *reads, self.errors[i])
+        return bind_launch("below", _tiles(W.shape[0], self.batch), BLOCK, *reads, self.errors[i])
 
     def step(self) -> Step:
         """All weights' gradients, and the optimizer's step with them."""
@@ -103,13 +103,13 @@ class Update:
         table = self.backend.from_host(np.asarray(rows, dtype=np.int64))
         reads = plan.x, plan.order, plan.position, self.batch, OPTIMIZERS.index(plan.optimizer), table
         rest = len(plan.layers), self.numbers, plan.control, plan.rates, plan.rates.shape[0]
-        return bound("step", (blocks,), BLOCK, *reads, *rest)
+        return bind_launch("step", (blocks,), BLOCK, *reads, *rest)
 
     def account(self, sums: Array, control: Array, position: Array) -> Step:
         """All bookkeeping."""
         plan = self.plan
         reads = self.losses, self.right, self.batch, int(plan.accuracy), plan.rates, plan.rates.shape[0]
-        return bound("account", (1,), BLOCK, *reads, self.numbers, sums, control, position)
+        return bind_launch("account", (1,), BLOCK, *reads, self.numbers, sums, control, position)
 
     def check(self) -> None:
         """Start one kernel, on arrays of its own, and wait for it. Raises RuntimeError: it has no effect."""

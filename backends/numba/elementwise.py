@@ -1,18 +1,18 @@
-"""Compiled loops over numbers one by one: activations, the loss, Adam."""
+"""Compiled elementwise loops: activations, the loss, Adam."""
 
 import numpy as np
 
-from backends.numba.compiling import part
+from backends.numba.compilation import jit_helper
 
-KINDS = {"linear": 0, "sigmoid": 1, "relu": 2}  # activations, by number in compiled code
+ACTIVATION_CODES = {"linear": 0, "sigmoid": 1, "relu": 2}  # of activations, in compiled code
 
 
-@part
+@jit_helper
 def sigmoid(z):  # type: ignore[no-untyped-def]
-    """1 / (1 + exp(-z)) in float32, so that a loop of it is vectorised.
+    """1 / (1 + exp(-z)) in float32, written so that a loop over it is vectorised.
 
-    exp(t) = 2^n exp(r), |r| <= ln 2 / 2, with the polynomial of Cephes' expf (Moshier), below 2 ULP. For
-    z < -88.3 the result is 0, where it would be a denormal number.
+    exp(t) = 2^n exp(r), |r| <= ln 2 / 2, with the polynomial of Cephes' expf (Moshier); the error is below
+    2 ULP. For z < -88.3 the result is 0 instead of a denormal number.
     """
     f = np.float32
     t = min(max(-z, f(-87.0)), f(88.3))
@@ -32,20 +32,20 @@ def sigmoid(z):  # type: ignore[no-untyped-def]
     return s if z == z else z
 
 
-@part
+@jit_helper
 def activate(y, kind):  # type: ignore[no-untyped-def]
-    """y = f(y), for this number of KINDS."""
+    """y = f(y); ``kind`` is a code of ACTIVATION_CODES."""
     if kind == 1:
         for j in range(y.shape[0]):
             y[j] = sigmoid(y[j])
     elif kind == 2:
         for j in range(y.shape[0]):
-            y[j] = np.float32(0) if y[j] < 0 else y[j]  # a NaN stays
+            y[j] = np.float32(0) if y[j] < 0 else y[j]  # NaN stays NaN
 
 
-@part
-def slope(dz, y, kind):  # type: ignore[no-untyped-def]
-    """dz *= f', from y = f(z)."""
+@jit_helper
+def multiply_by_derivative(dz, y, kind):  # type: ignore[no-untyped-def]
+    """dz *= f'(z), computed from y = f(z)."""
     f = np.float32
     if kind == 1:
         for j in range(y.shape[0]):
@@ -55,9 +55,12 @@ def slope(dz, y, kind):  # type: ignore[no-untyped-def]
             dz[j] = f(0.0) if y[j] <= 0 else dz[j]
 
 
-@part
+@jit_helper
 def cross_entropy(logits, targets, index):  # type: ignore[no-untyped-def]
-    """(sum of the losses, right answers); ``logits`` (B, C) become dz = (softmax - target) / B."""
+    """Return (sum of the losses, number of correct predictions).
+
+    Overwrites ``logits`` (B, C) with their gradient, (softmax - target) / B.
+    """
     f = np.float32
     rows = f(logits.shape[0])
     loss = f(0.0)
@@ -68,7 +71,7 @@ def cross_entropy(logits, targets, index):  # type: ignore[no-untyped-def]
         best = 0
         for j in range(row.shape[0]):
             first_nan = row[j] != row[j] and row[best] == row[best]
-            if row[j] > row[best] or first_nan:  # as argmax
+            if row[j] > row[best] or first_nan:  # as argmax: the first NaN counts as the maximum
                 best = j
         top = row[best]
         picked = row[target]
@@ -84,8 +87,8 @@ def cross_entropy(logits, targets, index):  # type: ignore[no-untyped-def]
 
 
 def adam_loop(p, g, m, v, step):  # type: ignore[no-untyped-def]
-    """Adam, or AdamW, which first keeps a share of p."""
-    rate, beta1, rest1, beta2, rest2, epsilon, floor, keep = step
+    """A step of Adam, or of AdamW, which first multiplies p by ``decay``."""
+    rate, beta1, rest1, beta2, rest2, epsilon, floor, decay = step
     zero = p.dtype.type(0)
     for i in range(p.shape[0]):
         mi = beta1 * m[i] + rest1 * g[i]
@@ -94,8 +97,8 @@ def adam_loop(p, g, m, v, step):  # type: ignore[no-untyped-def]
         vi = zero if vi < floor else vi
         m[i] = mi
         v[i] = vi
-        # The division first: rate * mi may be a denormal number.
-        p[i] = keep * p[i] - rate * (mi / (np.sqrt(vi) + epsilon))
+        # Divide first: rate * mi may be a denormal number, which is slow.
+        p[i] = decay * p[i] - rate * (mi / (np.sqrt(vi) + epsilon))
 
 
-adam = part(adam_loop)
+adam = jit_helper(adam_loop)

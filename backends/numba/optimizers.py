@@ -1,11 +1,11 @@
-"""Adam and AdamW on Numba: one compiled pass over the flat vectors."""
+"""Adam and AdamW: one compiled pass over the flat vectors."""
 
 from typing import Any
 
 import numpy as np
 
 from backends.dispatch import override
-from backends.numba.compiling import compiled
+from backends.numba.compilation import jit_cached
 from backends.numba.elementwise import adam_loop
 from backends.numpy import optimizers as numpy_optimizers
 from backends.reference.control import RATE, UPDATES
@@ -13,15 +13,15 @@ from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
 
 Array = np.ndarray
-_adam = compiled(adam_loop)
+_adam = jit_cached(adam_loop)
 
 
 @override("adamw")
 @override()
 def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
-    keep = 1.0 - control[RATE][0] * decay[0] if decay else p.dtype.type(1)  # AdamW's share of p
+    factor = 1.0 - control[RATE][0] * decay[0] if decay else p.dtype.type(1)  # AdamW multiplies p by it
     rate, floor = numpy_optimizers.advance_adam(control, beta1, beta2, epsilon)
     moment_floor = MOMENT_FLOOR if control[UPDATES] % FLUSH_EVERY == 0 else 0.0
     betas = map(p.dtype.type, (beta1, 1.0 - beta1, beta2, 1.0 - beta2))
-    _adam(p, g, m, v, (rate[0], *betas, floor[0], p.dtype.type(moment_floor), keep))
+    _adam(p, g, m, v, (rate[0], *betas, floor[0], p.dtype.type(moment_floor), factor))

@@ -1,114 +1,117 @@
-"""Which plans the workers can do, and the records and arrays that they do them with."""
+"""Run a plan on the worker threads: check that they support it, and build the records that they read."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from backends.numba.elementwise import KINDS
-from backends.numba.sparse import BYTES, COMPRESSED, FLOATS
-from backends.numba.team import MOST, team
-from backends.numba.update import CHUNK, MORE, Layer, Plan
+from backends.numba.elementwise import ACTIVATION_CODES
+from backends.numba.sparse import BYTE_FORMAT, CSR_FORMAT, FLOAT_FORMAT
+from backends.numba.update import CHUNK_ROWS, LAYER_DTYPE, PADDING_ROWS, PLAN_DTYPE
+from backends.numba.worker_pool import MAX_WORKERS, worker_pool
 from backends.numpy.backend import aligned_zeros
-from backends.plan import Compressed
-from backends.plan import Plan as Given
+from backends.plan import Compressed, Plan
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 
-SPARSE = 0.3  # the share of numbers other than 0 up to which they are taken one by one
-MANY = 1024  # examples of a batch up to which a plan is faster; from 2000 on whole products are
-LOOKED_AT = 1000  # rows of x by which that share is judged
+MAX_DENSITY = 0.3  # share of nonzero numbers up to which the sparse product is faster
+MAX_BATCH_SIZE = 1024  # the workers are faster up to here; from 2000 examples on, layer by layer is faster
+DENSITY_SAMPLE_ROWS = 1000  # rows of x that the density is measured on
 
 
-def planned(given: Given) -> Callable[[int], None] | None:
-    """``run(n)`` for n updates of the plan; None: it has what the workers cannot do, or there are none."""
-    workers = team()
-    weights = [a for layer in given.layers for a in (layer.W, layer.dW, *(W for W, _ in layer.slots))]
+def compile_plan(plan: Plan) -> Callable[[int], None] | None:
+    """Return ``run(n)``, which makes n updates; None if the workers cannot run this plan."""
+    pool = worker_pool()
+    weights = [a for layer in plan.layers for a in (layer.W, layer.dW, *(W for W, _ in layer.slots))]
     if (
-        workers is None
-        or given.optimizer not in ("adam", "adamw")
-        or given.order.shape[1] > MANY
-        or not all(layer.activation in KINDS for layer in given.layers)
-        or not all(_lies_as(np.float32, array) for array in weights)
-        or not all(_lies_as(np.int64, array) for array in (given.y, given.order))
-        or not _readable(given.x)
+        pool is None
+        or plan.optimizer not in ("adam", "adamw")
+        or plan.order.shape[1] > MAX_BATCH_SIZE
+        or not all(layer.activation in ACTIVATION_CODES for layer in plan.layers)
+        or not all(_is_contiguous(np.float32, array) for array in weights)
+        or not all(_is_contiguous(np.int64, array) for array in (plan.y, plan.order))
+        or not _is_readable(plan.x)
     ):
         return None
-    made = _made(given)  # whose arrays live as long as the function that is returned
+    records = _build_records(plan)  # referenced by ``run``, which keeps their arrays alive
 
     def run(n: int) -> None:
-        if not 0 <= int(given.position[0]) <= given.order.shape[0] - n:
-            raise IndexError(f"{n} updates from batch {given.position[0]} on, of {given.order.shape[0]}")
-        workers.run(made[0].ctypes.data, n)
+        if not 0 <= int(plan.position[0]) <= plan.order.shape[0] - n:
+            raise IndexError(f"{n} updates from batch {plan.position[0]} on, of {plan.order.shape[0]}")
+        pool.run(records[0].ctypes.data, n)
 
     return run
 
 
-def _made(given: Given) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The plan as a record of sizes and addresses, 0 where there is no array; and the arrays, to be kept."""
-    kept: list[np.ndarray] = []
+def _build_records(plan: Plan) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return (the plan as one record of sizes and addresses, all arrays at these addresses).
+
+    The address of an array that does not exist is 0.
+    """
+    arrays: list[np.ndarray] = []
 
     def fill(record: Any, **values: Any) -> None:
         for name, value in values.items():
             if isinstance(value, np.ndarray):
-                kept.append(value)
+                arrays.append(value)
                 value = value.ctypes.data
             record[name] = 0 if value is None else value
 
-    rows = given.order.shape[1]
-    examples, inner = given.x.shape
-    plan = np.zeros(1, Plan)
-    layers = np.zeros(len(given.layers), Layer)
-    for record, layer in zip(layers, given.layers, strict=True):
+    rows = plan.order.shape[1]
+    n_examples, n_inputs = plan.x.shape
+    record = np.zeros(1, PLAN_DTYPE)
+    layers = np.zeros(len(plan.layers), LAYER_DTYPE)
+    for entry, layer in zip(layers, plan.layers, strict=True):
         n_in, n_out = layer.W.shape
         (mW, mb), (vW, vb) = layer.slots
         fill(
-            record, n_in=n_in, n_out=n_out, kind=KINDS[layer.activation], W=layer.W, mW=mW, vW=vW,
+            entry, n_in=n_in, n_out=n_out, kind=ACTIVATION_CODES[layer.activation], W=layer.W, mW=mW, vW=vW,
             b=_floats(n_out) if layer.b is None else layer.b, mb=mb, vb=vb, dz=_floats(rows * n_out),
-            inputs=_floats((rows + MORE) * n_in), parts=_floats(rows * n_out * MOST),
+            inputs=_floats((rows + PADDING_ROWS) * n_in), parts=_floats(rows * n_out * MAX_WORKERS),
         )  # fmt: skip
-    beta1, beta2, epsilon, *decay = given.settings
-    sparse = _density(given.x) <= SPARSE
-    apart = (rows + MORE) * inner if sparse else 0
-    room = (CHUNK + 1) * int(layers["n_out"].max())
+    beta1, beta2, epsilon, *decay = plan.settings
+    sparse = _density(plan.x) <= MAX_DENSITY
+    size = (rows + PADDING_ROWS) * n_inputs if sparse else 0
+    scratch_size = (CHUNK_ROWS + 1) * int(layers["n_out"].max())
     fill(
-        plan[0], y=given.y, order=given.order, position=given.position, accuracy=given.accuracy,
-        rates=given.rates, control=given.control, sums=given.sums, scale=given.scale, **_source(given.x),
-        **{name: aligned_zeros(apart, np.int32) for name in ("places", "counts", "heights", "starts")},
-        rows=rows, inner=inner, examples=examples, layers=layers, depth=len(layers), sparse=sparse,
-        changes=given.rates.shape[0], batch=layers[0]["inputs"], turned=_floats(apart),
-        scratch=_floats(room * MOST), room=room,
-        logits=_floats(rows * int(layers[-1]["n_out"]) * MOST),
+        record[0], y=plan.y, order=plan.order, position=plan.position, accuracy=plan.accuracy,
+        rates=plan.rates, control=plan.control, sums=plan.sums, scale=plan.scale, **_source(plan.x),
+        **{name: aligned_zeros(size, np.int32) for name in ("places", "counts", "row_indices", "starts")},
+        rows=rows, n_inputs=n_inputs, n_examples=n_examples, layers=layers, n_layers=len(layers),
+        sparse=sparse, n_rates=plan.rates.shape[0], batch=layers[0]["inputs"], transposed=_floats(size),
+        scratch=_floats(scratch_size * MAX_WORKERS), scratch_size=scratch_size,
+        logits=_floats(rows * int(layers[-1]["n_out"]) * MAX_WORKERS),
         beta1=beta1, rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
-        decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR, every=FLUSH_EVERY,
+        decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR, flush_every=FLUSH_EVERY,
     )  # fmt: skip
-    return plan, kept
+    return record, arrays
 
 
 def _floats(n: int) -> np.ndarray:
     return aligned_zeros(n, np.float32)
 
 
-def _lies_as(dtype: Any, array: np.ndarray) -> bool:
-    """Whether its numbers are of this type and lie one after another."""
+def _is_contiguous(dtype: Any, array: np.ndarray) -> bool:
+    """Whether the array has this dtype, is C-contiguous and is aligned."""
     return array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
 
 
-def _readable(x: Any) -> bool:
-    """Whether the workers can pick batches of it."""
+def _is_readable(x: Any) -> bool:
+    """Whether the workers can load batches from x."""
     if isinstance(x, Compressed):
-        return x.values.dtype == np.float32 and x.columns.dtype == np.int32 and _density(x) <= SPARSE
-    return x.ndim == 2 and (_lies_as(np.uint8, x) or _lies_as(np.float32, x))
+        return x.values.dtype == np.float32 and x.columns.dtype == np.int32 and _density(x) <= MAX_DENSITY
+    return x.ndim == 2 and (_is_contiguous(np.uint8, x) or _is_contiguous(np.float32, x))
 
 
 def _source(x: Any) -> dict[str, Any]:
+    """Return the fields of PLAN_DTYPE that describe x."""
     if isinstance(x, Compressed):
-        return {"x": x.values, "columns": x.columns, "ends": x.starts, "form": COMPRESSED}
-    return {"x": x, "form": BYTES if x.dtype == np.uint8 else FLOATS}
+        return {"x": x.values, "columns": x.columns, "row_starts": x.starts, "x_format": CSR_FORMAT}
+    return {"x": x, "x_format": BYTE_FORMAT if x.dtype == np.uint8 else FLOAT_FORMAT}
 
 
 def _density(x: Any) -> float:
-    """The share of numbers other than 0, in rows from all over x."""
+    """Return the share of nonzero numbers; of a dense x it is measured on rows spread over all of x."""
     if isinstance(x, Compressed):
         return float(x.values.size) / max(1.0, float(x.shape[0]) * x.shape[1])
-    some = x[:: max(1, x.shape[0] // LOOKED_AT)]
-    return float(np.count_nonzero(some)) / max(1, int(some.size))
+    sample = x[:: max(1, x.shape[0] // DENSITY_SAMPLE_ROWS)]
+    return float(np.count_nonzero(sample)) / max(1, int(sample.size))

@@ -1,22 +1,22 @@
-"""Numba's random bits: all rounds of a block of counters in the cache."""
+"""The random generator, compiled: all rounds for one block of counters, which stays in the cache."""
 
 from typing import Any
 
 import numpy as np
 
-from backends.numba.compiling import compiled
+from backends.numba.compilation import jit_cached
 from backends.reference.random import PARITY, ROTATIONS
 
 Array = np.ndarray
-BLOCK = 1024  # counters whose words stay in the cache
+BLOCK_SIZE = 1024  # counters; their words stay in the cache
 
 
-@compiled
+@jit_cached
 def _threefry(keys, high, low, out):  # type: ignore[no-untyped-def]
-    a = np.empty(BLOCK, np.uint32)
-    b = np.empty(BLOCK, np.uint32)
-    for start in range(0, out.shape[0], BLOCK):
-        n = min(BLOCK, out.shape[0] - start)
+    a = np.empty(BLOCK_SIZE, np.uint32)
+    b = np.empty(BLOCK_SIZE, np.uint32)
+    for start in range(0, out.shape[0], BLOCK_SIZE):
+        n = min(BLOCK_SIZE, out.shape[0] - start)
         for i in range(n):
             a[i] = np.uint32(high[start + i if high.shape[0] > 1 else 0]) + keys[0]
             b[i] = np.uint32(low[start + i if low.shape[0] > 1 else 0]) + keys[1]

@@ -1,109 +1,119 @@
-"""A first layer whose inputs are mostly 0, compiled: a worker's columns of the batch, and products with them.
+"""A sparse first layer, compiled: load a worker's columns of the batch and multiply with them.
 
-They lie row after row, and turned, column after column: of each its numbers other than 0 with their places.
+The columns of the batch are held twice: by rows, and transposed, by columns. Both hold the nonzero numbers
+and their places.
 """
 
 import numpy as np
 from numba import carray
 
-from backends.numba.compiling import part
-from backends.numba.native import at, floats, line, numbers, words
+from backends.numba.compilation import jit_helper
+from backends.numba.native import floats_at, int32s_at, int64s_at, matrix_at, pointer_at
 
-FLOATS, BYTES, COMPRESSED = 0, 1, 2  # forms of x
+FLOAT_FORMAT, BYTE_FORMAT, CSR_FORMAT = 0, 1, 2  # formats of x
 
 
-@part
-def compress(row, scale, places, kept):  # type: ignore[no-untyped-def]
-    """Where a row is not 0, and what is there times the scale; a NaN is not 0. Returns how many."""
+@jit_helper
+def compress_row(row, scale, places, out):  # type: ignore[no-untyped-def]
+    """Write the places of the nonzero numbers, and the numbers times ``scale``; NaN is nonzero.
+
+    Returns how many were written.
+    """
     n = 0
     for k in range(row.shape[0]):
         value = np.float32(row[k]) * scale
         places[n] = k
-        kept[n] = value
+        out[n] = value
         n += value != 0
     return n
 
 
-@part
-def fill(row, scale, out):  # type: ignore[no-untyped-def]
+@jit_helper
+def scale_row(row, scale, out):  # type: ignore[no-untyped-def]
+    """out = row * scale, in float32."""
     for k in range(row.shape[0]):
         out[k] = np.float32(row[k]) * scale
 
 
-@part
-def between(plan, row, places, kept, low, high):  # type: ignore[no-untyped-def]
-    """The same of these columns of a row that is compressed already."""
-    ends = words(plan.ends, plan.examples + 1)
+@jit_helper
+def compress_csr_row(plan, row, places, out, low, high):  # type: ignore[no-untyped-def]
+    """``compress_row`` for columns low to high of a row in CSR format."""
+    row_starts = int64s_at(plan.row_starts, plan.n_examples + 1)
     n = 0
-    first = 4 * ends[row]
-    many = ends[row + 1] - ends[row]
-    columns = numbers(plan.columns + first, many)
-    values = line(plan.x + first, many)
-    for i in range(many):
+    first = 4 * row_starts[row]
+    nonzeros = row_starts[row + 1] - row_starts[row]
+    columns = int32s_at(plan.columns + first, nonzeros)
+    values = floats_at(plan.x + first, nonzeros)
+    for i in range(nonzeros):
         if low <= columns[i] < high:
             places[n] = columns[i] - low
-            kept[n] = values[i] * plan.scale
+            out[n] = values[i] * plan.scale
             n += 1
     return n
 
 
-@part
-def pick(plan, index, mine, low, high):  # type: ignore[no-untyped-def]
-    """These columns of the batch: whole, or what is not 0. ``mine``: numbers before the worker's own."""
-    n = plan.inner
+@jit_helper
+def load_batch(plan, index, offset, low, high):  # type: ignore[no-untyped-def]
+    """Load columns low to high of the batch; of a sparse x only the nonzero numbers.
+
+    Args:
+        index: (B,) int64, rows of x.
+        offset: where the worker's part of the batch's arrays begins, in numbers.
+    """
+    n = plan.n_inputs
     width = high - low
-    examples = plan.examples
-    whole = floats(plan.x, examples, n)
-    small = carray(at(plan.x), (examples, n), np.uint8)
-    counts = numbers(plan.counts + 4 * mine, plan.rows)
+    n_examples = plan.n_examples
+    floats = matrix_at(plan.x, n_examples, n)
+    bytes_ = carray(pointer_at(plan.x), (n_examples, n), np.uint8)
+    counts = int32s_at(plan.counts + 4 * offset, plan.rows)
     for i in range(plan.rows):
-        where = 4 * (mine + width * i)
-        out = line(plan.batch + where, width)
+        start = 4 * (offset + width * i)
+        out = floats_at(plan.batch + start, width)
         if plan.sparse:
-            places = numbers(plan.places + where, width)
-            if plan.form == COMPRESSED:
-                counts[i] = between(plan, index[i], places, out, low, high)
-            elif plan.form == BYTES:
-                counts[i] = compress(small[index[i], low:high], plan.scale, places, out)
+            places = int32s_at(plan.places + start, width)
+            if plan.x_format == CSR_FORMAT:
+                counts[i] = compress_csr_row(plan, index[i], places, out, low, high)
+            elif plan.x_format == BYTE_FORMAT:
+                counts[i] = compress_row(bytes_[index[i], low:high], plan.scale, places, out)
             else:
-                counts[i] = compress(whole[index[i], low:high], plan.scale, places, out)
-        elif plan.form == BYTES:
-            fill(small[index[i], low:high], plan.scale, out)
+                counts[i] = compress_row(floats[index[i], low:high], plan.scale, places, out)
+        elif plan.x_format == BYTE_FORMAT:
+            scale_row(bytes_[index[i], low:high], plan.scale, out)
         else:
-            fill(whole[index[i], low:high], plan.scale, out)
+            scale_row(floats[index[i], low:high], plan.scale, out)
 
 
-@part
-def turn(plan, mine, width):  # type: ignore[no-untyped-def]
-    """The worker's part of the compressed batch, column after column: that of k begins at ``starts[k]``."""
-    counts = numbers(plan.counts + 4 * mine, plan.rows)
-    starts = numbers(plan.starts + 4 * mine, width + 2)
-    heights = numbers(plan.heights + 4 * mine, plan.rows * width)
-    turned = line(plan.turned + 4 * mine, plan.rows * width)
+@jit_helper
+def transpose_batch(plan, offset, width):  # type: ignore[no-untyped-def]
+    """Transpose the worker's part of the sparse batch; column k then begins at ``starts[k]``."""
+    counts = int32s_at(plan.counts + 4 * offset, plan.rows)
+    starts = int32s_at(plan.starts + 4 * offset, width + 2)
+    row_indices = int32s_at(plan.row_indices + 4 * offset, plan.rows * width)
+    transposed = floats_at(plan.transposed + 4 * offset, plan.rows * width)
     ends = starts[1:]
     starts[:] = 0
     for i in range(plan.rows):
-        for k in numbers(plan.places + 4 * (mine + width * i), counts[i]):
+        for k in int32s_at(plan.places + 4 * (offset + width * i), counts[i]):
             starts[k + 2] += 1
     for k in range(width):
         starts[k + 2] += starts[k + 1]
     for i in range(plan.rows):
-        where = 4 * (mine + width * i)
-        places = numbers(plan.places + where, counts[i])
-        kept = line(plan.batch + where, counts[i])
+        start = 4 * (offset + width * i)
+        places = int32s_at(plan.places + start, counts[i])
+        values = floats_at(plan.batch + start, counts[i])
         for t in range(places.shape[0]):
             place = ends[places[t]]
-            heights[place] = i
-            turned[place] = kept[t]
+            row_indices[place] = i
+            transposed[place] = values[t]
             ends[places[t]] = place + 1
 
 
-@part
-def add_rows(which, values, rows, out):  # type: ignore[no-untyped-def]
-    """out += sum of values[i] rows[which[i]], eight rows in a pass."""
-    n = which.shape[0]
-    whole = n // 8
-    for t in range(whole):
+@jit_helper
+def add_rows(index, values, rows, out):  # type: ignore[no-untyped-def]
+    """out += sum of values[i] rows[index[i]], eight rows per pass."""
+    n = index.shape[0]
+    passes = n // 8
+    for t in range(passes):
         i = 8 * t
         a = values[i]
         b = values[i + 1]
@@ -113,28 +123,31 @@ def add_rows(which, values, rows, out):  # type: ignore[no-untyped-def]
         f = values[i + 5]
         g = values[i + 6]
         h = values[i + 7]
-        ra = rows[which[i]]
-        rb = rows[which[i + 1]]
-        rc = rows[which[i + 2]]
-        rd = rows[which[i + 3]]
-        re = rows[which[i + 4]]
-        rf = rows[which[i + 5]]
-        rg = rows[which[i + 6]]
-        rh = rows[which[i + 7]]
+        ra = rows[index[i]]
+        rb = rows[index[i + 1]]
+        rc = rows[index[i + 2]]
+        rd = rows[index[i + 3]]
+        re = rows[index[i + 4]]
+        rf = rows[index[i + 5]]
+        rg = rows[index[i + 6]]
+        rh = rows[index[i + 7]]
         for j in range(out.shape[0]):
             out[j] += (
                 a * ra[j] + b * rb[j] + c * rc[j] + d * rd[j] + e * re[j] + f * rf[j] + g * rg[j] + h * rh[j]
             )
-    for i in range(8 * whole, n):
+    for i in range(8 * passes, n):
         a = values[i]
-        ra = rows[which[i]]
+        ra = rows[index[i]]
         for j in range(out.shape[0]):
             out[j] += a * ra[j]
 
 
-@part
-def zeros_of(rows, out):  # type: ignore[no-untyped-def]
-    """out = the sum of 0 rows: 0, or NaN where a number is not finite, as in a whole product."""
+@jit_helper
+def zero_times_rows(rows, out):  # type: ignore[no-untyped-def]
+    """out = sum of 0 * rows: 0, or NaN in columns with infinity or NaN.
+
+    A sparse product starts from this sum, so that it has NaN wherever a dense product has.
+    """
     out[:] = np.float32(0)
     for k in range(rows.shape[0]):
         row = rows[k]
@@ -142,12 +155,14 @@ def zeros_of(rows, out):  # type: ignore[no-untyped-def]
             out[j] += np.float32(0) * row[j]
 
 
-@part
-def sparse_product(plan, W, out, start, mine):  # type: ignore[no-untyped-def]
-    """out = x W for the worker's part of x and its rows W; start: what ``zeros_of`` these makes."""
-    counts = numbers(plan.counts + 4 * mine, plan.rows)
+@jit_helper
+def sparse_product(plan, W, out, start, offset):  # type: ignore[no-untyped-def]
+    """out = x W, for the worker's columns of x and its rows W; ``start`` is ``zero_times_rows`` of W."""
+    counts = int32s_at(plan.counts + 4 * offset, plan.rows)
     width = W.shape[0]
     for i in range(plan.rows):
-        where = 4 * (mine + width * i)
+        first = 4 * (offset + width * i)
         out[i] = start
-        add_rows(numbers(plan.places + where, counts[i]), line(plan.batch + where, counts[i]), W, out[i])
+        add_rows(
+            int32s_at(plan.places + first, counts[i]), floats_at(plan.batch + first, counts[i]), W, out[i]
+        )

@@ -1,58 +1,69 @@
-"""A whole update by workers, compiled. Each has a share of every layer's inputs, and so of the rows of W.
+"""One update by all workers, compiled. Each worker owns a share of every layer's inputs: those rows of W.
 
-Forward it multiplies its columns of x with its rows of W; the workers' products (``parts``) are added, by
-each for the columns that are its inputs of the next layer. Backward it needs all of dz for its rows of dW,
-and for its columns of dx, which are the next dz. So a layer costs two meetings (see docs/speed.md). A step of
-the optimizer follows right behind some rows of dW.
+Forward, a worker multiplies its columns of x with its rows of W. The products of all workers (``parts``) are
+then summed; each worker sums the columns that are its inputs of the next layer. Backward, a worker needs all
+of dz for its rows of dW and for its columns of dx, which are the previous layer's dz. So a layer costs two
+barriers (see docs/speed.md). The optimizer steps each chunk of rows of dW while it is in the cache.
 
-A product is a BLAS's; a first layer whose inputs are mostly 0 takes the others one by one. Every sum has one
-order, so that equal numbers of workers make equal bits.
+The BLAS computes the products, except those of a first layer with mostly zero inputs (``sparse``). Every sum
+has a fixed order, so the same number of workers gives the same bits.
 """
 
 import numpy as np
 from numba import carray
 
-from backends.numba.compiling import compiled, part
-from backends.numba.elementwise import activate, adam, cross_entropy, slope
-from backends.numba.native import at, floats, gemm, line, numbers, words
-from backends.numba.sparse import add_rows, pick, sparse_product, turn, zeros_of
-from backends.numba.waiting import PLAN, SGEMM, SIZE, TICKET, UPDATES, count, meet, share, wait
+from backends.numba.compilation import jit_cached, jit_helper
+from backends.numba.elementwise import activate, adam, cross_entropy, multiply_by_derivative
+from backends.numba.native import floats_at, gemm, int32s_at, int64s_at, matrix_at, pointer_at
+from backends.numba.sparse import add_rows, load_batch, sparse_product, transpose_batch, zero_times_rows
+from backends.numba.synchronization import (
+    PLAN,
+    SGEMM,
+    SIZE,
+    TICKET,
+    UPDATES,
+    barrier,
+    increment,
+    share_bounds,
+    wait,
+)  # fmt: skip
 
-CHUNK = 256  # rows of a gradient that are made and used before the next ones
-MORE = 4  # rows more than a batch has, in arrays where each worker has a part
+CHUNK_ROWS = 256  # rows of a gradient that are computed and used before the next rows
+PADDING_ROWS = 4  # extra rows of arrays that all workers share, beyond the batch size
 
 
-def record(words: str, floats: str = "") -> np.dtype:
-    """A record of 64-bit words, sizes and addresses, and then of numbers."""
+def record_dtype(words: str, floats: str = "") -> np.dtype:
+    """Return the dtype of a record: 64-bit words (sizes and addresses), then float32 numbers."""
     fields = [(name, np.int64) for name in words.split()]
     return np.dtype(fields + [(name, np.float32) for name in floats.split()])
 
 
-Plan = record(
-    "rows inner examples x columns ends form y order position layers depth sparse accuracy rates changes "
-    "control sums batch places counts heights turned starts logits scratch room every",
+PLAN_DTYPE = record_dtype(
+    "rows n_inputs n_examples x columns row_starts x_format y order position layers n_layers sparse accuracy "
+    "rates n_rates control sums batch places counts row_indices transposed starts logits scratch "
+    "scratch_size flush_every",
     "scale beta1 rest1 beta2 rest2 epsilon decay floor",
 )
-Layer = record("n_in n_out kind W b mW vW mb vb inputs parts dz")
+LAYER_DTYPE = record_dtype("n_in n_out kind W b mW vW mb vb inputs parts dz")
 
 
-@part
-def own(plan, low):  # type: ignore[no-untyped-def]
-    """Where a worker's numbers begin that has the inputs from ``low`` on, in an array for all workers."""
-    return (plan.rows + MORE) * low
+@jit_helper
+def worker_offset(plan, low):  # type: ignore[no-untyped-def]
+    """Return where the numbers of the worker with inputs from ``low`` on begin, in a shared array."""
+    return (plan.rows + PADDING_ROWS) * low
 
 
-@part
-def join(mail, plan, layer, y, low, high):  # type: ignore[no-untyped-def]
-    """y = f(x W + b) in these columns, which ``y`` (B, high - low) holds, from all workers' parts of x W."""
-    size = mail[SIZE]
+@jit_helper
+def sum_parts(mailbox, plan, layer, y, low, high):  # type: ignore[no-untyped-def]
+    """Write columns low to high of f(x W + b) into ``y`` (B, high - low): sum all workers' parts of x W."""
+    size = mailbox[SIZE]
     rows = plan.rows
     n = layer.n_out
-    b = line(layer.b, n)[low:high]
+    b = floats_at(layer.b, n)[low:high]
     for worker in range(size):
-        first, end = share(layer.n_in, worker, size)
+        first, end = share_bounds(layer.n_in, worker, size)
         if end > first:
-            p = floats(layer.parts + 4 * rows * n * worker, rows, n)
+            p = matrix_at(layer.parts + 4 * rows * n * worker, rows, n)
             for i in range(rows):
                 out = y[i]
                 row = p[i, low:high]
@@ -66,193 +77,198 @@ def join(mail, plan, layer, y, low, high):  # type: ignore[no-untyped-def]
         activate(y[i], layer.kind)
 
 
-@part
-def advanced(plan):  # type: ignore[no-untyped-def]
-    """(the control array after this update, what ``adam`` takes)."""
-    before = line(plan.control, 4)
+@jit_helper
+def advance_control(plan):  # type: ignore[no-untyped-def]
+    """Return (the control array after this update, the ``step`` argument of ``adam``)."""
+    before = floats_at(plan.control, 4)
     rate = before[0]
     c1 = before[1]
     c2 = before[2]
     updates = before[3]
-    rates = line(plan.rates, plan.changes)
+    rates = floats_at(plan.rates, plan.n_rates)
     one = np.float32(1)
-    if plan.changes > 1:
-        rate = rates[min(np.int64(updates), plan.changes - 1)]
+    if plan.n_rates > 1:
+        rate = rates[min(np.int64(updates), plan.n_rates - 1)]
     c1 = plan.beta1 * c1 + plan.rest1
     c2 = plan.beta2 * c2 + plan.rest2
     updates += one
     root = np.sqrt(c2)
-    floor = plan.floor if np.int64(updates) % plan.every == 0 else np.float32(0)
+    floor = plan.floor if np.int64(updates) % plan.flush_every == 0 else np.float32(0)
     betas = (plan.beta1, plan.rest1, plan.beta2, plan.rest2)
-    keep = one - rate * plan.decay
-    return (rate, c1, c2, updates), (rate / c1 * root, *betas, plan.epsilon * root, floor, keep)
+    decay = one - rate * plan.decay
+    return (rate, c1, c2, updates), (rate / c1 * root, *betas, plan.epsilon * root, floor, decay)
 
 
-@part
-def learn_bias(layer, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
-    """db and a step of b in these columns."""
+@jit_helper
+def update_bias(layer, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
+    """Compute db in columns low to high and step b there."""
     n = high - low
     if layer.mb and n > 0:
-        total = line(scratch, n)
+        total = floats_at(scratch, n)
         total[:] = np.float32(0)
         for i in range(dz.shape[0]):
             row = dz[i, low:high]
             for j in range(n):
                 total[j] += row[j]
-        b = line(layer.b + 4 * low, n)
-        m = line(layer.mb + 4 * low, n)
-        v = line(layer.vb + 4 * low, n)
+        b = floats_at(layer.b + 4 * low, n)
+        m = floats_at(layer.mb + 4 * low, n)
+        v = floats_at(layer.vb + 4 * low, n)
         adam(b, total, m, v, step)
 
 
-@part
-def learn(mail, plan, layer, x, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
-    """dW = x^T dz in these rows and a step of W right behind, some rows at a time; x (B, high - low)."""
+@jit_helper
+def update_weights(mailbox, plan, layer, x, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
+    """Compute dW = x^T dz in rows low to high, a chunk at a time, and step W; x is (B, high - low)."""
     n = layer.n_out
     width = high - low
-    for k in range(0, width, CHUNK):
-        rows = min(CHUNK, width - k)
+    for k in range(0, width, CHUNK_ROWS):
+        rows = min(CHUNK_ROWS, width - k)
         where = 4 * n * (low + k)
         size = n * rows
-        gemm(mail[SGEMM], 1, 0, rows, n, plan.rows, x + 4 * k, width, dz, n, scratch, n)
-        w = line(layer.W + where, size)
-        m = line(layer.mW + where, size)
-        v = line(layer.vW + where, size)
-        adam(w, line(scratch, size), m, v, step)
+        gemm(mailbox[SGEMM], 1, 0, rows, n, plan.rows, x + 4 * k, width, dz, n, scratch, n)
+        w = floats_at(layer.W + where, size)
+        m = floats_at(layer.mW + where, size)
+        v = floats_at(layer.vW + where, size)
+        adam(w, floats_at(scratch, size), m, v, step)
 
 
-@part
-def learn_sparse(plan, layer, dz, scratch, spoiled, step, mine, low, high):  # type: ignore[no-untyped-def]
-    """The same of the first layer, whose x is compressed; and ``spoiled`` of the rows as they become."""
+@jit_helper
+def update_sparse_weights(plan, layer, dz, scratch, nonfinite, step, offset, low, high):  # type: ignore[no-untyped-def]
+    """``update_weights`` for a sparse first layer; ``nonfinite`` becomes ``zero_times_rows`` of the new W."""
     n = layer.n_out
     width = high - low
-    starts = numbers(plan.starts + 4 * mine, width + 2)
-    dz = floats(dz, plan.rows, n)
-    zeros = line(scratch, n)
-    g = line(scratch + 4 * n, n)
-    zeros_of(dz, zeros)
-    spoiled[:] = np.float32(0)
+    starts = int32s_at(plan.starts + 4 * offset, width + 2)
+    dz = matrix_at(dz, plan.rows, n)
+    zeros = floats_at(scratch, n)
+    g = floats_at(scratch + 4 * n, n)
+    zero_times_rows(dz, zeros)
+    nonfinite[:] = np.float32(0)
     for k in range(width):
-        first = 4 * (mine + starts[k])
-        many = starts[k + 1] - starts[k]
+        first = 4 * (offset + starts[k])
+        nonzeros = starts[k + 1] - starts[k]
         where = 4 * n * (low + k)
         g[:] = zeros
-        add_rows(numbers(plan.heights + first, many), line(plan.turned + first, many), dz, g)
-        W = line(layer.W + where, n)
-        adam(W, g, line(layer.mW + where, n), line(layer.vW + where, n), step)
+        add_rows(
+            int32s_at(plan.row_indices + first, nonzeros), floats_at(plan.transposed + first, nonzeros), dz, g
+        )
+        W = floats_at(layer.W + where, n)
+        adam(W, g, floats_at(layer.mW + where, n), floats_at(layer.vW + where, n), step)
         for j in range(n):
-            spoiled[j] += np.float32(0) * W[j]
+            nonfinite[j] += np.float32(0) * W[j]
 
 
-@part
-def forward(mail, plan, layers, worker, spoiled, fresh):  # type: ignore[no-untyped-def]
-    """All workers' ``parts`` of each layer's product, and the worker's own ``inputs`` of each."""
-    size = mail[SIZE]
+@jit_helper
+def forward(mailbox, plan, layers, worker, nonfinite, is_first):  # type: ignore[no-untyped-def]
+    """Compute the worker's part of each layer's product, and its inputs of the next layer."""
+    size = mailbox[SIZE]
     rows = plan.rows
-    for t in range(plan.depth):
+    for t in range(plan.n_layers):
         layer = layers[t]
-        low, high = share(layer.n_in, worker, size)
+        low, high = share_bounds(layer.n_in, worker, size)
         n = layer.n_out
         width = high - low
-        mine = own(plan, low)
-        x = layer.inputs + 4 * mine
+        offset = worker_offset(plan, low)
+        x = layer.inputs + 4 * offset
         out = layer.parts + 4 * rows * n * worker
         if t:
-            below = layers[t - 1]
-            join(mail, plan, below, floats(x, rows, width), low, high)
+            previous = layers[t - 1]
+            sum_parts(mailbox, plan, previous, matrix_at(x, rows, width), low, high)
         if width > 0 and plan.sparse and t == 0:
-            W = floats(layer.W + 4 * n * low, width, n)
-            if fresh:
-                zeros_of(W, spoiled)
-            sparse_product(plan, W, floats(out, rows, n), spoiled, mine)
-            turn(plan, mine, width)
+            W = matrix_at(layer.W + 4 * n * low, width, n)
+            if is_first:
+                zero_times_rows(W, nonfinite)
+            sparse_product(plan, W, matrix_at(out, rows, n), nonfinite, offset)
+            transpose_batch(plan, offset, width)
         elif width > 0:
-            gemm(mail[SGEMM], 0, 0, rows, n, width, x, width, layer.W + 4 * n * low, n, out, n)
-        meet(mail)
+            gemm(mailbox[SGEMM], 0, 0, rows, n, width, x, width, layer.W + 4 * n * low, n, out, n)
+        barrier(mailbox)
 
 
-@part
-def backward(mail, plan, layers, worker, dz, scratch, spoiled, step):  # type: ignore[no-untyped-def]
-    """From the worker's copy of the last dz: each layer's gradients and a step, from the last one down."""
-    size = mail[SIZE]
+@jit_helper
+def backward(mailbox, plan, layers, worker, dz, scratch, nonfinite, step):  # type: ignore[no-untyped-def]
+    """Compute gradients and step, from the last layer to the first; dz is the worker's copy of the last."""
+    size = mailbox[SIZE]
     rows = plan.rows
-    depth = plan.depth
-    for t in range(depth - 1, -1, -1):
+    n_layers = plan.n_layers
+    for t in range(n_layers - 1, -1, -1):
         layer = layers[t]
         n = layer.n_out
-        low, high = share(layer.n_in, worker, size)
+        low, high = share_bounds(layer.n_in, worker, size)
         width = high - low
-        x = layer.inputs + 4 * own(plan, low)
-        if t < depth - 1:
+        x = layer.inputs + 4 * worker_offset(plan, low)
+        if t < n_layers - 1:
             dz = layer.dz
         if t:
-            below = layers[t - 1]
+            previous = layers[t - 1]
             if width > 0:
                 W = layer.W + 4 * n * low
-                out = below.dz + 4 * low
-                gemm(mail[SGEMM], 0, 1, rows, width, n, dz, n, W, n, out, layer.n_in)
-                inputs = floats(x, rows, width)
-                dx = floats(below.dz, rows, layer.n_in)
+                out = previous.dz + 4 * low
+                gemm(mailbox[SGEMM], 0, 1, rows, width, n, dz, n, W, n, out, layer.n_in)
+                inputs = matrix_at(x, rows, width)
+                dx = matrix_at(previous.dz, rows, layer.n_in)
                 for i in range(rows):
-                    slope(dx[i, low:high], inputs[i], below.kind)
+                    multiply_by_derivative(dx[i, low:high], inputs[i], previous.kind)
         if width > 0 and plan.sparse and t == 0:
-            learn_sparse(plan, layer, dz, scratch, spoiled, step, own(plan, low), low, high)
+            update_sparse_weights(
+                plan, layer, dz, scratch, nonfinite, step, worker_offset(plan, low), low, high
+            )
         else:
-            learn(mail, plan, layer, x, dz, scratch, step, low, high)
-        if t or depth == 1:
-            meet(mail)  # the next dz is whole; and all have read the last layer's b
-        first, end = share(n, worker, size)
-        learn_bias(layer, floats(dz, rows, n), scratch, step, first, end)
+            update_weights(mailbox, plan, layer, x, dz, scratch, step, low, high)
+        if t or n_layers == 1:
+            barrier(mailbox)  # the next dz is complete, and all workers have read the last layer's b
+        first, end = share_bounds(n, worker, size)
+        update_bias(layer, matrix_at(dz, rows, n), scratch, step, first, end)
 
 
-@part
-def update(mail, plan, worker, fresh):  # type: ignore[no-untyped-def]
-    """One update; ``fresh``: what it kept beside W is of other weights, since W may have been changed."""
+@jit_helper
+def update(mailbox, plan, worker, is_first):  # type: ignore[no-untyped-def]
+    """Make one update; ``is_first``: W may have changed since the last one, so recompute ``nonfinite``."""
     rows = plan.rows
-    layers = carray(at(plan.layers), (plan.depth,), Layer)
-    scratch = plan.scratch + 4 * plan.room * worker
-    batch = words(plan.position, 1)[0]
-    index = words(plan.order + 8 * rows * batch, rows)
-    low, high = share(plan.inner, worker, mail[SIZE])
+    layers = carray(pointer_at(plan.layers), (plan.n_layers,), LAYER_DTYPE)
+    scratch = plan.scratch + 4 * plan.scratch_size * worker
+    batch = int64s_at(plan.position, 1)[0]
+    index = int64s_at(plan.order + 8 * rows * batch, rows)
+    low, high = share_bounds(plan.n_inputs, worker, mailbox[SIZE])
     if low < high:
-        pick(plan, index, own(plan, low), low, high)
-    control, step = advanced(plan)
-    spoiled = line(scratch + 4 * (plan.room - layers[0].n_out), layers[0].n_out)
-    forward(mail, plan, layers, worker, spoiled, fresh)
-    top = layers[plan.depth - 1]
-    dz = plan.logits + 4 * rows * top.n_out * worker  # each worker computes the loss for itself
-    logits = floats(dz, rows, top.n_out)
-    join(mail, plan, top, logits, 0, top.n_out)
-    loss, right = cross_entropy(logits, words(plan.y, plan.examples), index)
+        load_batch(plan, index, worker_offset(plan, low), low, high)
+    control, step = advance_control(plan)
+    nonfinite = floats_at(scratch + 4 * (plan.scratch_size - layers[0].n_out), layers[0].n_out)
+    forward(mailbox, plan, layers, worker, nonfinite, is_first)
+    top = layers[plan.n_layers - 1]
+    dz = plan.logits + 4 * rows * top.n_out * worker  # each worker computes the loss itself
+    logits = matrix_at(dz, rows, top.n_out)
+    sum_parts(mailbox, plan, top, logits, 0, top.n_out)
+    loss, right = cross_entropy(logits, int64s_at(plan.y, plan.n_examples), index)
     if worker == 0:
-        sums = line(plan.sums, 3)
+        sums = floats_at(plan.sums, 3)
         sums[0] += loss
         if plan.accuracy:
             sums[1] += right
-    # The others have read these, and read them again after another meeting.
+    # The other workers have read these before the last barrier, and read them again after the next one.
     if worker == 0:
-        words(plan.position, 1)[0] = batch + 1
-        line(plan.control, 4)[:] = control
-    backward(mail, plan, layers, worker, dz, scratch, spoiled, step)
+        int64s_at(plan.position, 1)[0] = batch + 1
+        floats_at(plan.control, 4)[:] = control
+    backward(mailbox, plan, layers, worker, dz, scratch, nonfinite, step)
 
 
-@compiled
-def serve(mail, worker, plan, n):  # type: ignore[no-untyped-def]
-    """Worker 0 has all do n updates of the plan at this address, of which 0 ends the others' lives.
+@jit_cached
+def run_worker(mailbox, worker, plan, n):  # type: ignore[no-untyped-def]
+    """Make n updates of the plan record at address ``plan``, with all workers.
 
-    The others' lives: they do what worker 0 says.
+    Worker 0 writes the task into the mailbox, takes its share and returns. The others wait for tasks in a
+    loop; a task of 0 updates ends them.
     """
     ticket = 0
     while True:
         if worker == 0:
-            mail[PLAN], mail[UPDATES] = plan, n
-            count(mail, TICKET)
+            mailbox[PLAN], mailbox[UPDATES] = plan, n
+            increment(mailbox, TICKET)
         else:
             ticket += 1
-            wait(mail, TICKET, ticket)
-        for i in range(mail[UPDATES]):
-            update(mail, carray(at(mail[PLAN]), (1,), Plan)[0], worker, i == 0)
-        if mail[UPDATES]:
-            meet(mail)
-        if worker == 0 or mail[UPDATES] == 0:
+            wait(mailbox, TICKET, ticket)
+        for i in range(mailbox[UPDATES]):
+            update(mailbox, carray(pointer_at(mailbox[PLAN]), (1,), PLAN_DTYPE)[0], worker, i == 0)
+        if mailbox[UPDATES]:
+            barrier(mailbox)
+        if worker == 0 or mailbox[UPDATES] == 0:
             return

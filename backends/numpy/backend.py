@@ -9,7 +9,7 @@ import numpy as np
 
 from backends.backend import Backend
 from backends.dispatch import Override, overrides_in
-from backends.errors import InputError, shown
+from backends.errors import InputError, short_repr
 from backends.numpy import blas, dense, layers, optimizers
 from backends.processor import numpy_dispatch
 
@@ -61,5 +61,5 @@ def make(device: Any, dtype: str, fused: bool) -> NumpyBackend:
     import array_api_compat.numpy as xp
 
     if device is not None and str(device) != "cpu":
-        raise InputError(f"device is {shown(device)}, expected 'cpu' or None for the backend 'numpy'")
+        raise InputError(f"device is {short_repr(device)}, expected 'cpu' or None for the backend 'numpy'")
     return NumpyBackend("numpy", xp, "cpu", dtype, fused)

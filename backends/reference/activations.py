@@ -21,8 +21,9 @@ from backends.reference.declaration import kernel
 from backends.reference.signatures import Array
 from backends.table import Table
 
-LEAK = 0.01  # slope of leaky_relu below 0, torch's default
-FAR = 1000.0  # beyond +-this gelu' and silu' are 0 or 1 to the last bit; clipped, no square overflows
+LEAKY_SLOPE = 0.01  # slope of leaky_relu below 0, torch's default
+# Beyond +-this gelu' and silu' are exactly 0 or 1. z is clipped to it, so that no power of z overflows.
+SATURATION_BOUND = 1000.0
 _GELU_SLOPE = 2.0 * sqrt(2.0 / pi)
 _GELU_CUBIC = 0.044715
 
@@ -61,7 +62,7 @@ def _negative(xp: Any, z: Array) -> Array:
 
 
 def _silu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
-    z = xp.clip(z, -FAR, FAR)
+    z = xp.clip(z, -SATURATION_BOUND, SATURATION_BOUND)
     s = _sigmoid(xp, z)
     return dy * (s + z * (s * _sigmoid(xp, -z)))  # 1 - s without cancellation
 
@@ -71,7 +72,7 @@ def _gelu_argument(z: Array) -> Array:
 
 
 def _gelu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
-    z = xp.clip(z, -FAR, FAR)
+    z = xp.clip(z, -SATURATION_BOUND, SATURATION_BOUND)
     v = _gelu_argument(z)
     s = _sigmoid(xp, v)
     slope = _GELU_SLOPE * (1.0 + (3.0 * _GELU_CUBIC) * (z * z))
@@ -110,14 +111,15 @@ ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
         _softmax, lambda xp, dy, z, y: y * (dy - xp.sum(dy * y, axis=-1, keepdims=True)),
         from_output=True, never_negative=True,
     ),
-    "leaky_relu": leaky_relu(LEAK),
+    "leaky_relu": leaky_relu(LEAKY_SLOPE),
     "elu": elu(1.0),
     "gelu": ActivationFunction(
-        lambda xp, z: xp.clip(z, -FAR, None) * _sigmoid(xp, _gelu_argument(z)),  # -inf: not NaN
+        lambda xp, z: xp.clip(z, -SATURATION_BOUND, None) * _sigmoid(xp, _gelu_argument(z)),  # -inf: not NaN
         _gelu_backward, gated=True, rectifies=True,
     ),
     "silu": ActivationFunction(
-        lambda xp, z: xp.clip(z, -FAR, None) * _sigmoid(xp, z), _silu_backward, gated=True, rectifies=True,
+        lambda xp, z: xp.clip(z, -SATURATION_BOUND, None) * _sigmoid(xp, z),
+        _silu_backward, gated=True, rectifies=True,
     ),
     "softplus": ActivationFunction(
         lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),

@@ -5,12 +5,12 @@ from typing import Any
 from backends.reference.declaration import kernel
 from backends.reference.signatures import Array
 
-TARGETS = ("integer", "dense")  # forms: class numbers (B,) int64, or one value for each output (B, C)
+TARGET_FORMS = ("integer", "dense")  # forms: class numbers (B,) int64, or one value for each output (B, C)
 
 
 def forms() -> tuple[str, ...]:
     """The kinds of every loss."""
-    return TARGETS
+    return TARGET_FORMS
 
 
 def as_dense(xp: Any, kind: str, targets: Array, like: Array) -> Array:

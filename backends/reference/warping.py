@@ -6,10 +6,12 @@ from backends.reference.declaration import kernel
 from backends.reference.signatures import Array
 from backends.reference.windows import pad
 
-SHARES = 4096
-"""The whole of a smoothing row in ``smooth_moves``: an integer, so that sums are exact."""
-HALVED = 2.0**-9  # of the sums over the first axis, which leaves them below 2^11
-WHOLE = 2.0**-23  # 1 / (2^8 SHARES^2 HALVED), what the largest of the last sums may be
+SMOOTHING_ROW_SUM = 4096
+"""Sum of a row of smoothing weights in ``smooth_moves``; the weights are integers, so that sums are exact."""
+# Factor of the sums over the first axis; they are then below 2^11.
+FIRST_SUM_SCALE = 2.0**-9
+# Factor of the sums over the second axis: 1 over their bound, 2^8 SMOOTHING_ROW_SUM^2 FIRST_SUM_SCALE.
+MOVES_SCALE = 2.0**-23
 
 
 @kernel(writes=("moves",))
@@ -20,16 +22,16 @@ def smooth_moves(xp: Any, bits: Array, rows: Array, columns: Array, strength: fl
     any order, so that the moves have the same bits on every library.
 
     Reads bits (B, n) int64 in [0, 2^63), seven bytes of each, n at least 2 H W / 7; rows (H, H) and columns
-    (W, W), whole numbers: how much of place i goes to place j, at most SHARES in all; writes moves
+    (W, W), whole numbers: how much of place i goes to place j, at most SMOOTHING_ROW_SUM in all; writes moves
     (B, 2, H, W).
     """
     height, width = moves.shape[2:]
     noise = xp.concat([(bits >> (8 * i)) & 0xFF for i in range(7)], axis=1)[:, : 2 * height * width]
     noise = xp.reshape(xp.astype(2 * noise - 255, moves.dtype), (-1, height))
-    down = xp.floor(xp.matmul(noise, rows) * HALVED + 0.5)
+    down = xp.floor(xp.matmul(noise, rows) * FIRST_SUM_SCALE + 0.5)
     turned = xp.permute_dims(xp.reshape(down, (-1, width, height)), (0, 2, 1))
     across = xp.matmul(xp.reshape(turned, (-1, width)), columns)
-    moves[...] = xp.reshape(across, moves.shape) * (strength * WHOLE)
+    moves[...] = xp.reshape(across, moves.shape) * (strength * MOVES_SCALE)
 
 
 @kernel(writes=("y",))

@@ -13,7 +13,7 @@ import numpy as np
 from array_api_compat import is_jax_array, is_torch_array
 
 from backends.backend import Backend
-from backends.errors import InputError, brief
+from backends.errors import InputError, shorten
 from backends.testing.bounds import Bound, Verdict
 from backends.testing.oracle import Oracle, default_dtype, to_numpy
 from backends.testing.rounding import DOTS, EXACT, ROUNDED_ONCE, SUMS, Rounding, U, terms
@@ -146,7 +146,7 @@ class Gradient:
                 weights = (put(w, x.dtype) for x, w in zip(found, self.weights.values(), strict=True))
                 gradient = [np.ravel(to_numpy(backend, x)) for x in back(tuple(weights))]
             except Exception as error:  # each library has its own
-                note = f"raises {type(error).__name__}: {brief(error)}"
+                note = f"raises {type(error).__name__}: {shorten(error)}"
                 return [Verdict(backend.name, "gradient", np.inf, note)]
             products = self.moves * np.where(self.moves == 0, 0, np.concatenate(gradient, dtype=np.float64))
             return [bound.judge(backend.name, np.bincount(self.groups, products))]

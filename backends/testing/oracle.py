@@ -8,7 +8,7 @@ import numpy as np
 from array_api_compat import is_array_api_obj
 
 from backends.backend import Backend
-from backends.errors import InputError, brief
+from backends.errors import InputError, shorten
 from backends.testing.bounds import Bound, Verdict
 from backends.testing.rounding import Rounding
 from backends.testing.watched import Array, Watched, held
@@ -88,7 +88,7 @@ class Oracle:
             results = self.run(backend.xp, backend.from_host)
             values = {name: to_numpy(backend, x) for name, x in results.items()}
         except Exception as error:  # each library has its own
-            return [Verdict(backend.name, "call", np.inf, f"raises {type(error).__name__}: {brief(error)}")]
+            return [Verdict(backend.name, "call", np.inf, f"raises {type(error).__name__}: {shorten(error)}")]
         if values.keys() != bounds.keys():
             return [Verdict(backend.name, "results", np.inf, f"{list(values)}, expected {list(bounds)}")]
         with np.errstate(all="ignore"):

@@ -9,17 +9,17 @@ import torch
 
 from backends.backend import Backend, Step
 from backends.dispatch import Override, overrides_in
-from backends.errors import BackendUnavailable, InputError, install, shown
+from backends.errors import BackendUnavailable, InputError, install_command, short_repr
 from backends.nvidia import find_extra, find_obstacle, query_cards
-from backends.processor import limits
-from backends.recording import Recorded
+from backends.processor import limiting_variables
+from backends.recording import RecordedSteps
 from backends.torch import dense, layers, optimizers
 
 Array = Any  # torch.Tensor
 TF32_CAPABILITY = (8, 0)  # Ampere is the first architecture with TF32
 
 
-class CudaGraphs(Recorded):
+class CudaGraphs(RecordedSteps):
     """All of it on one device, and on a stream of its own as long as nothing is recorded."""
 
     def __init__(self, step: Step, unroll: int, device: Any, forms: set[str] | None = None) -> None:
@@ -34,13 +34,13 @@ class CudaGraphs(Recorded):
     def warm_up(self, n: int) -> None:
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
-            self.eagerly(n)
+            self.run_eagerly(n)
         torch.cuda.current_stream().wait_stream(self.stream)
 
     def record(self, n: int) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=self.stream):
-            self.eagerly(n)
+            self.run_eagerly(n)
         replay: Callable[[], None] = graph.replay
         return replay
 
@@ -107,7 +107,7 @@ class TorchBackend(Backend):
         }
         if self.device.type == "cpu":
             facts["torch_kernels"] = torch.backends.cpu.get_cpu_capability()
-            facts |= {name.lower(): value for name, value in limits().items() if "DNN" in name}
+            facts |= {name.lower(): value for name, value in limiting_variables().items() if "DNN" in name}
         if self.device.type == "cuda":
             facts["device_name"] = torch.cuda.get_device_name(self.device)
             facts["cuda"] = torch.version.cuda
@@ -135,20 +135,27 @@ def _without_cuda() -> tuple[str, str]:
     if obstacle is None:
         return "torch finds none", cure
     extra = find_extra(cards)
-    cure = "update the NVIDIA driver" if extra is None else install(extra)
+    cure = "update the NVIDIA driver" if extra is None else install_command(extra)
     return f"torch {torch.__version__} was built for CUDA {torch.version.cuda}, and {obstacle}", cure
 
 
 def _place(device: Any, dtype: str) -> torch.device:
-    """The device that is meant; refuses what is none, and what cannot run here."""
-    expected = f"device is {shown(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
+    """Parse a device and check that torch can use it here.
+
+    Raises:
+        InputError: not a device of torch, or one without this dtype.
+        BackendUnavailable: this machine has no such device.
+    """
+    expected = (
+        f"device is {short_repr(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
+    )
     try:
         place = torch.device("cpu" if device is None else device)
     except (RuntimeError, TypeError, ValueError):
         raise InputError(expected) from None
     if place.type == "cpu":
         if place.index:
-            raise InputError(f"device is {shown(device)}, expected 'cpu': there is one CPU device")
+            raise InputError(f"device is {short_repr(device)}, expected 'cpu': there is one CPU device")
         return torch.device("cpu")
     if place.type == "mps":
         if not torch.backends.mps.is_available():
@@ -161,10 +168,12 @@ def _place(device: Any, dtype: str) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
         why, cure = _without_cuda()
-        raise BackendUnavailable(f"backend 'torch' on {shown(device)} needs a CUDA device, but {why}; {cure}")
+        raise BackendUnavailable(
+            f"backend 'torch' on {short_repr(device)} needs a CUDA device, but {why}; {cure}"
+        )
     index = torch.cuda.current_device() if place.index is None else place.index
     if index >= count:
-        got = f"backend 'torch' has {count} CUDA device(s), got {shown(device)}"
+        got = f"backend 'torch' has {count} CUDA device(s), got {short_repr(device)}"
         raise BackendUnavailable(f"{got}; expected cuda:0 to cuda:{count - 1}")
     return torch.device("cuda", index)
 

@@ -13,7 +13,7 @@ import torch
 from backends.cupy import sources
 from backends.dispatch import by_kind, override
 from backends.reference import random as reference_random
-from backends.reference.activations import FAR, LEAK
+from backends.reference.activations import LEAKY_SLOPE, SATURATION_BOUND
 from backends.reference.signatures import Arrays
 
 Array = Any  # torch.Tensor
@@ -42,10 +42,10 @@ _FORWARD: dict[str, Callable[..., Any]] = {
     "tanh": lambda z, y: torch.tanh(z, out=y),
     "relu": lambda z, y: torch.clamp_min(z, 0.0, out=y),
     "softmax": lambda z, y: torch.softmax(z, -1, out=y),
-    "leaky_relu": lambda z, y: aten.leaky_relu.out(z, LEAK, out=y),
+    "leaky_relu": lambda z, y: aten.leaky_relu.out(z, LEAKY_SLOPE, out=y),
     "elu": lambda z, y: aten.elu.out(z, out=y),
     # Farther out torch's own calls give NaN: -inf times 0, and z z overflows.
-    "gelu": lambda z, y: aten.gelu.out(z.clamp_min(-FAR), approximate="tanh", out=y),
+    "gelu": lambda z, y: aten.gelu.out(z.clamp_min(-SATURATION_BOUND), approximate="tanh", out=y),
 }
 _BACKWARD: dict[str, Callable[..., Any]] = {
     "linear": lambda dy, z, y, dz: None if dz is dy else dz.copy_(dy),
@@ -53,11 +53,13 @@ _BACKWARD: dict[str, Callable[..., Any]] = {
     "tanh": lambda dy, z, y, dz: aten.tanh_backward.grad_input(dy, y, grad_input=dz),
     "relu": lambda dy, z, y, dz: aten.threshold_backward.grad_input(dy, z, 0.0, grad_input=dz),
     "softmax": _softmax_backward,
-    "leaky_relu": lambda dy, z, y, dz: aten.leaky_relu_backward.grad_input(dy, z, LEAK, False, grad_input=dz),
+    "leaky_relu": lambda dy, z, y, dz: aten.leaky_relu_backward.grad_input(
+        dy, z, LEAKY_SLOPE, False, grad_input=dz
+    ),
     # Not elu_backward, in which NaN would become dy.
     "elu": lambda dy, z, y, dz: torch.mul(dy, torch.clamp_max(y, 0.0).add_(1.0), out=dz),
     "gelu": lambda dy, z, y, dz: aten.gelu_backward.grad_input(
-        dy, z.clamp(-FAR, FAR), approximate="tanh", grad_input=dz
+        dy, z.clamp(-SATURATION_BOUND, SATURATION_BOUND), approximate="tanh", grad_input=dz
     ),
 }
 ACTIVATIONS = by_kind("activation", _FORWARD), by_kind("activation_backward", _BACKWARD)

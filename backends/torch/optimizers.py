@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from backends.dispatch import FLOATS, Override
+from backends.dispatch import FLOAT_DTYPES, Override
 from backends.reference.control import RATE, UPDATES
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
@@ -72,7 +72,7 @@ def adam_step(
 
 def _adams(name: str) -> Iterator[Override]:
     for kernel in (name, f"{name}_amsgrad"):
-        for device, dtypes in (("cpu", FLOATS), ("cuda", ("float32",))):
+        for device, dtypes in (("cpu", FLOAT_DTYPES), ("cuda", ("float32",))):
             step = partial(adam_step, name)
             yield Override(kernel, step, dtypes, devices=(device,), available=_has(name))
 

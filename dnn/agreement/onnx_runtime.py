@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, BackendUnavailable
-from backends.errors import install
+from backends.errors import install_command
 from dnn.agreement.cases import Case
 from dnn.agreement.contender import Contender, LayerPasses, Network, Tensors
 from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, NoNodes, to_onnx
@@ -29,7 +29,7 @@ def runtime() -> Any:
         import onnx  # noqa: F401  (what writes the files)
         import onnxruntime
     except ImportError as error:
-        raise BackendUnavailable(f"onnxruntime cannot run ({error}); {install('onnx')}") from None
+        raise BackendUnavailable(f"onnxruntime cannot run ({error}); {install_command('onnx')}") from None
     return onnxruntime
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.errors import InputError, brief, install, refusing
+from backends.errors import InputError, install_command, reraise, shorten
 from dnn.io.notices import warn
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -51,7 +51,7 @@ class _File(_Log):
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         got = f"filename {self.filename} cannot be written"
-        with refusing(OSError, got, "a file in a folder that exists"):
+        with reraise(OSError, got, "a file in a folder that exists"):
             self._file = self.filename.open("a" if self.append else "w", encoding="utf-8", newline="")
 
     def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
@@ -72,7 +72,7 @@ class CSVLogger(_File):
             with self.filename.open(encoding="utf-8", errors="replace", newline="") as file:
                 header = next(csv.reader([file.readline(100_000)]))  # csv's own limit is above
             if header and header[0] != "epoch":
-                got = f"filename {self.filename} begins with {brief(header)}"
+                got = f"filename {self.filename} begins with {shorten(header)}"
                 raise InputError(got, "a CSVLogger's file")
         super().on_train_begin(first_epoch, epochs, updates_per_epoch)
         self._columns = header[1:]
@@ -102,7 +102,7 @@ class TensorBoard(_Log):
             from tensorboardX import SummaryWriter
         except ImportError:
             got = "TensorBoard needs the package tensorboardX, which is not installed"
-            raise InputError(got, cure=install("tensorboard")) from None
+            raise InputError(got, cure=install_command("tensorboard")) from None
         self.log_dir = require_path("log_dir", log_dir)
         self._make: Any = SummaryWriter
 

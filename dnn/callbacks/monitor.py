@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backends.errors import InputError, refusing
+from backends.errors import InputError, reraise
 from backends.reference.control import RATE
 from dnn.optimizers.schedules import Schedule
 from dnn.training.callback import Callback
@@ -191,6 +191,6 @@ class ModelCheckpoint(Callback):
             return
         got = f"filepath is {self.filepath!r}, which cannot be filled in"
         cure = f"expected names among epoch, {', '.join(logs)}"
-        with refusing((KeyError, IndexError, ValueError), got, "", cure):
+        with reraise((KeyError, IndexError, ValueError), got, "", cure):
             path = self.filepath.format(epoch=epoch, **logs)
         self.model.save(path)

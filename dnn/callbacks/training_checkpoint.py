@@ -9,7 +9,7 @@ from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
-from backends.errors import refusing
+from backends.errors import reraise
 from dnn.io import safetensors as tensor_files
 from dnn.io.notices import warn
 from dnn.training.callback import Callback, Progress
@@ -55,7 +55,7 @@ def read_state(path: Path) -> TrainingState:
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
     kinds = TypeError, ValueError, OverflowError
-    with refusing(kinds, f"training state {path} does not fit together:", refuse=StateError):
+    with reraise(kinds, f"training state {path} does not fit together:", error_type=StateError):
         state = TrainingState(**about, arrays=arrays)
         positive_integer("epoch", state.epoch)
         natural_number("updates", state.updates)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from backends import BackendUnavailable, InputError
-from backends.errors import one_line, shown
+from backends.errors import one_line, short_repr
 from dnn.io.atomic_files import write_atomically
 from dnn.io.notices import silence
 from dnn.validation.settings import look_up
@@ -127,7 +127,7 @@ def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int |
     except OSError as error:  # of the system, with its own words: a full disk, a closed folder, a long name
         if error.strerror is None:
             raise
-        where = "standard output" if error.filename is None else shown(error.filename)
+        where = "standard output" if error.filename is None else short_repr(error.filename)
         silence(sys.stdout)
         say(f"{program()}: error: {where} cannot be read or written ({error.strerror})")
         return BAD_INPUT

@@ -6,7 +6,7 @@ import sys
 from typing import NoReturn
 
 from backends import BackendUnavailable, available_backends, get_backend
-from backends.processor import limits, this_processor
+from backends.processor import limiting_variables, this_processor
 from dnn.commands import command_line
 
 
@@ -18,7 +18,7 @@ def doctor(arguments: argparse.Namespace) -> None:
     processor = this_processor()
     print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     print(f"processor: {processor.name}, {processor.instruction_set}")
-    for name, value in limits().items():
+    for name, value in limiting_variables().items():
         print(f"limited by the environment: {name}={value}")
     for name, why_not in available_backends().items():
         if why_not is not None:

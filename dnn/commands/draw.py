@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from backends import InputError
-from backends.errors import install
+from backends.errors import install_command
 from dnn.commands import command_line, options
 
 
@@ -30,7 +30,8 @@ def draw(arguments: argparse.Namespace) -> None:
         from dnn.commands.page.server import make_app, serve
     except ImportError as error:
         raise InputError(
-            f"the page needs Starlette and uvicorn, which cannot be imported ({error}); {install('page')}"
+            f"the page needs Starlette and uvicorn, which cannot be imported ({error}); "
+            f"{install_command('page')}"
         ) from None
     from dnn.commands.page.comparison import Comparison
     from dnn.commands.page.drawings import Kept

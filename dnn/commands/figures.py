@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backends.errors import InputError, refusing, shown
+from backends.errors import InputError, reraise, short_repr
 from dnn.io.atomic_files import write_atomically
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -28,7 +28,7 @@ def picture(path: Path, width: float, height: float) -> Iterator[Any]:
     yield figure
     content = io.BytesIO()
     figure.savefig(content, format=path.suffix.removeprefix("."))
-    with refusing(OSError, f"picture {path} cannot be written", "a file in a folder that exists"):
+    with reraise(OSError, f"picture {path} cannot be written", "a file in a folder that exists"):
         write_atomically(path, content.getbuffer())
 
 
@@ -36,8 +36,8 @@ def require_picture_path(argument: str, path: Path) -> Path:
     """Return the path. Raises InputError: its ending names no format, or its folder does not exist."""
     if path.suffix not in FORMATS:
         raise InputError(
-            f"{argument} is {shown(str(path))}, expected a file that ends in {', '.join(FORMATS)}"
+            f"{argument} is {short_repr(str(path))}, expected a file that ends in {', '.join(FORMATS)}"
         )
     if not os.path.isdir(path.parent):
-        raise InputError(f"{argument} is {shown(str(path))}, expected a file in a folder that exists")
+        raise InputError(f"{argument} is {short_repr(str(path))}, expected a file in a folder that exists")
     return path

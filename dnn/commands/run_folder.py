@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
-from backends.errors import brief, refusing
+from backends.errors import reraise, shorten
 from dnn.callbacks.training_checkpoint import latest_state, state_files
 from dnn.checkpoints import dtype_of, load_model
 from dnn.commands.command_line import as_json
@@ -45,7 +45,7 @@ LOCK = ".lock"
 def _writing(path: Path) -> AbstractContextManager[None]:
     """What the system refuses in here is an InputError that names the run folder."""
     got = f"run folder {path} cannot be written"
-    return refusing(OSError, got, "a folder where files can be made", "choose another --run-dir")
+    return reraise(OSError, got, "a folder where files can be made", "choose another --run-dir")
 
 
 def require_new(path: Path) -> None:
@@ -181,7 +181,7 @@ class RunFolder(Callback):
             picture = io.BytesIO()
             history.plot(title, ("training", "test"), ("loss", "accuracy")).savefig(picture, dpi=120)
         except Exception as error:  # matplotlib's own settings, fonts and backends
-            warn(f"{self.path / CURVES} cannot be drawn ({brief(error)})")
+            warn(f"{self.path / CURVES} cannot be drawn ({shorten(error)})")
         else:
             self._write(CURVES, picture.getvalue())
 
@@ -211,7 +211,7 @@ def _check_config(file: Path, config: dict[str, Any]) -> None:
     for key in ("dataset", "hold_out"):
         if key not in config:
             raise InputError(f"{file} has no {key!r}, expected what train.py writes")
-    with refusing(InputError, f"{file} does not fit:"):
+    with reraise(InputError, f"{file} does not fit:"):
         look_up("dataset", config["dataset"], dict.fromkeys(DATASETS, True))
         if config["hold_out"] is not None:
             natural_number("hold_out", config["hold_out"])
@@ -224,7 +224,7 @@ def read_config(path: Path) -> dict[str, Any]:
     file = path / CONFIG
     if file.exists() and not file.is_file():  # a pipe would be waited for
         raise InputError(f"{file} is not a regular file, expected train.py's arguments")
-    with refusing((OSError, ValueError, RecursionError), f"{file} cannot be read"):
+    with reraise((OSError, ValueError, RecursionError), f"{file} cannot be read"):
         config = json.loads(read_text(file))
     if not isinstance(config, dict):
         raise InputError(f"{file} holds no object, expected train.py's arguments")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.errors import InputError, brief, refusing
+from backends.errors import InputError, reraise, shorten
 from dnn.io.regular_files import open_text
 from dnn.validation.settings import look_up, require, require_list, require_path
 
@@ -42,7 +42,7 @@ class _Column(NamedTuple):
 
     def refuse(self, row: int, expected: str, cure: str) -> InputError:
         """Return the error for one cell."""
-        cell = brief(self.cells[row], 40)
+        cell = shorten(self.cells[row], 40)
         got = f"column {self.name!r} of {self.path} holds {cell!r} on line {self.lines[row]}"
         return InputError(got, expected, cure)
 
@@ -122,7 +122,7 @@ def _read_columns(path: Path, delimiter: str) -> dict[str, _Column]:
     rows = []
     lines = []
     with (
-        refusing(kinds, f"{path} cannot be read as a CSV file", "lines of numbers"),
+        reraise(kinds, f"{path} cannot be read as a CSV file", "lines of numbers"),
         open_text(path, encoding="utf-8-sig", newline="") as file,
     ):
         reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
@@ -137,9 +137,9 @@ def _read_columns(path: Path, delimiter: str) -> dict[str, _Column]:
         if len(row) != len(head):
             raise InputError(f"line {line} of {path} has {len(row)} cells, expected {len(head)}")
     if not rows:
-        raise InputError(f"{path} begins with {brief(head)}, and holds no example")
+        raise InputError(f"{path} begins with {shorten(head)}, and holds no example")
     if len(set(head)) < len(head) or any(map(_looks_like_a_number, head)):
-        raise InputError(f"{path} begins with {brief(head)}, expected another name for each column")
+        raise InputError(f"{path} begins with {shorten(head)}, expected another name for each column")
     cells = zip(*rows, strict=True)
     return {name: _Column(path, name, column, lines[1:]) for name, column in zip(head, cells, strict=True)}
 

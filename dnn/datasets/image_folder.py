@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from backends.errors import InputError, refusing
+from backends.errors import InputError, reraise
 from dnn.datasets.pictures import MAX_PIXELS, MEGAPIXELS, grey_pages, open_picture
 from dnn.validation.settings import positive_integer, require, require_list, require_path
 
@@ -60,7 +60,7 @@ def load_image_folder(
 
 def _visible(folder: Path) -> list[Path]:
     """What is in a folder, by name. Raises InputError: it cannot be listed, or holds nothing."""
-    with refusing(OSError, f"folder {folder} cannot be listed", "pictures in it"):
+    with reraise(OSError, f"folder {folder} cannot be listed", "pictures in it"):
         found = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     if not found:
         raise InputError(f"folder {folder} is empty, expected pictures in it")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.errors import install, refusing
+from backends.errors import install_command, reraise
 from dnn.datasets.download import FOLDERS, DatasetError, fetch, quiet
 from dnn.validation.settings import look_up
 
@@ -66,7 +66,7 @@ def _load_digits() -> Dataset:
     of their writers: some of the last 360, the test part, are by writers that are not in the training part.
     """
     got = 'dataset "digits" needs scikit-learn, which cannot be imported'
-    with refusing(ImportError, got, "", install("apps"), DatasetError), quiet():
+    with reraise(ImportError, got, "", install_command("apps"), DatasetError), quiet():
         from sklearn.datasets import load_digits
     x, y = load_digits(return_X_y=True)
     x = np.rint(x * (255 / 16)).astype(np.uint8)

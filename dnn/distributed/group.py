@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from backends import Array, Backend, InputError
-from backends.errors import brief, refusing
+from backends.errors import reraise, shorten
 from dnn.distributed.tree import add_over
 from dnn.validation.settings import require_bool, require_positive
 
@@ -88,7 +88,7 @@ class Workers:
         return self.rank == 0
 
     def _join(self) -> None:
-        with refusing(ImportError, "workers need torch.distributed, which is missing"):
+        with reraise(ImportError, "workers need torch.distributed, which is missing"):
             import torch.distributed as dist
         if not dist.is_available():
             raise InputError("workers need torch.distributed, expected a torch that was built with it")
@@ -109,7 +109,7 @@ class Workers:
         """What torch.distributed raises in here becomes a sentence about them."""
         got = f"worker {self.rank} cannot reach {whom} within {self.timeout:g} s"
         cure = "look whether it runs, and whether MASTER_ADDR and GLOO_SOCKET_IFNAME name a network of all"
-        return refusing((RuntimeError, ValueError, OSError), got, "", cure, WorkerError)
+        return reraise((RuntimeError, ValueError, OSError), got, "", cure, WorkerError)
 
     def _meet(self, says: str, judge: Callable[[dict[int, str]], str | None]) -> None:
         """Wait for all. The first worker reads what each says, and judges: None, or what is wrong."""
@@ -168,7 +168,7 @@ class Workers:
             for rank, text in others.items():
                 theirs = json.loads(text)
                 for name in sorted(mine.keys() | theirs.keys()):
-                    a, b = (brief(facts.get(name), 60) for facts in (theirs, mine))
+                    a, b = (shorten(facts.get(name), 60) for facts in (theirs, mine))
                     if theirs.get(name) != mine.get(name):
                         cure = " (or --mixed)" if name in {"backend", *made_with} else ""
                         return f"worker {rank} has another {name}: {a}, expected that of worker 0, {b}{cure}"

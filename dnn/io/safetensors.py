@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.dispatch import FLOATS
-from backends.errors import InputError, brief, refusing
+from backends.dispatch import FLOAT_DTYPES
+from backends.errors import InputError, reraise, shorten
 from dnn.io.atomic_files import write_atomically
 
 FORMAT = "array-api-dnn"  # of checkpoints
@@ -80,12 +80,12 @@ def read(
     kinds = SafetensorError, OSError, ValueError, TypeError, AttributeError
     got = f"{what} {path} cannot be read"
     cure = "it is truncated or no safetensors file"
-    with refusing(kinds, got, "", cure, refuse), safe_open(path, framework="numpy") as file:
+    with reraise(kinds, got, "", cure, refuse), safe_open(path, framework="numpy") as file:
         metadata = file.metadata() or {}
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     got = f"{what} {path} has no readable {key} metadata"
     cure = "it is of another program"
-    with refusing((KeyError, TypeError, ValueError, RecursionError), got, "", cure, refuse):
+    with reraise((KeyError, TypeError, ValueError, RecursionError), got, "", cure, refuse):
         facts = json.loads(metadata[key])
         found = facts["version"]
         expected = facts["crc32"]
@@ -95,7 +95,7 @@ def read(
         if not isinstance(about, dict):
             raise TypeError("it is no object")
     if found != version:
-        raise refuse(f"{what} {path} has version {brief(repr(found))}, this release reads {version}")
+        raise refuse(f"{what} {path} has version {shorten(repr(found))}, this release reads {version}")
     if _checksum(text, arrays) != expected:
         raise refuse(f"{what} {path} was altered: its contents do not have its checksum")
     return about, arrays
@@ -110,7 +110,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     facts, arrays = read(path, FORMAT, VERSION, "checkpoint", CheckpointError)
     if not isinstance(facts.get("input_shape"), list) or not isinstance(facts.get("layers"), list):
         raise CheckpointError(f"checkpoint {path} does not fit: input_shape and layers are no lists")
-    if facts.get("dtype") not in FLOATS:
-        got = f"checkpoint {path} has dtype {brief(repr(facts.get('dtype')))}"
-        raise CheckpointError(got, f"one of {', '.join(FLOATS)}")
+    if facts.get("dtype") not in FLOAT_DTYPES:
+        got = f"checkpoint {path} has dtype {shorten(repr(facts.get('dtype')))}"
+        raise CheckpointError(got, f"one of {', '.join(FLOAT_DTYPES)}")
     return facts, arrays

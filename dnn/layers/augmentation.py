@@ -14,7 +14,7 @@ from typing import Annotated
 import numpy as np
 
 from backends import Array, Backend
-from backends.reference.warping import SHARES
+from backends.reference.warping import SMOOTHING_ROW_SUM
 from dnn.layers.layer import Shape
 from dnn.layers.noise import Random
 from dnn.validation.settings import Count, NotNegative, Share, require_number
@@ -192,7 +192,9 @@ def _write(matrix: Array, numbers: tuple[tuple[Array, Array], tuple[Array, Array
 
 
 def _gaussian(n: int, sigma: float) -> np.ndarray:
-    """(n, n) whole shares of a Gaussian about each place, about SHARES in all on an endless line."""
+    """(n, n) integer weights of a Gaussian about each place; a full row sums to about SMOOTHING_ROW_SUM."""
     far = np.subtract.outer(np.arange(n), np.arange(n)) / sigma
-    shares: np.ndarray = np.floor(SHARES / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * np.exp(-0.5 * far * far))
+    shares: np.ndarray = np.floor(
+        SMOOTHING_ROW_SUM / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * np.exp(-0.5 * far * far)
+    )
     return shares

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import refusing
+from backends.errors import reraise
 from backends.table import Table
 from dnn.layers.activated import Activation
 from dnn.layers.layer import Layer, Shape
@@ -33,7 +33,7 @@ def layer_from(description: Mapping[str, Any]) -> Layer:
     """A new layer from its class's name, "type", and its ``config``; InputError if they do not fit."""
     arguments = dict(description)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
-    with refusing(TypeError, "a layer is described wrongly:"):
+    with reraise(TypeError, "a layer is described wrongly:"):
         made: Layer = made_again(layer_class, arguments)
     return made
 
@@ -70,7 +70,7 @@ class Container(Layer):
         if not given:
             raise InputError(f"{argument} is empty, expected at least one layer")
         made = [layer_from(x) if isinstance(x, Mapping) else x for x in given]
-        with refusing(RecursionError, f"{argument} is a list in itself", "layers, and lists of layers"):
+        with reraise(RecursionError, f"{argument} is a list in itself", "layers, and lists of layers"):
             inner = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in made)
         for i, layer in enumerate(inner):
             require(isinstance(layer, Layer), f"{argument}[{i}]", layer, "a Layer such as Dense(10)")

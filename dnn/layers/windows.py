@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY
 from typing import Any, ClassVar
 
 from backends import Array, Backend, InputError
-from backends.errors import shown
+from backends.errors import short_repr
 from backends.reference.windows import Padding, Pair
 from dnn.layers.activated import ActivationName
 from dnn.layers.dense import Affine
@@ -71,7 +71,7 @@ class Windows(Layer):
         self._given = rows, columns
         if any(max(p) >= n for p, n in zip(self._given, self._reach, strict=True)):
             expected = f"less than {size_name} {size}, or windows would see nothing of the image"
-            raise InputError(f"padding is {shown(padding)}", expected)
+            raise InputError(f"padding is {short_repr(padding)}", expected)
         if rows[0] != rows[1] or columns[0] != columns[1]:
             return rows, columns
         return (rows[0], columns[0]) if rows[0] or columns[0] else "valid"

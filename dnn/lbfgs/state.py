@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from backends import Array, Backend
-from backends.errors import brief, refusing
+from backends.errors import reraise, shorten
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs.direction import Pair
@@ -104,7 +104,7 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
         "reason": state.reason, MADE_WITH: made_with(backend),
     }  # fmt: skip
     arrays = {name: np.ascontiguousarray(backend.to_host(vector)) for name, vector in vectors.items()}
-    with refusing(OSError, f"state {path} cannot be written:", refuse=CheckpointError):
+    with reraise(OSError, f"state {path} cannot be written:", error_type=CheckpointError):
         tensor_files.write(require_path("path", path), FORMAT, VERSION, about, arrays)
 
 
@@ -115,10 +115,10 @@ def load_state(path: str | Path, backend: Backend) -> State:
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
     if about.get("dtype") != require_kind("backend", backend, Backend).dtype_name:
-        got = f"state {path} has dtype {brief(repr(about.get('dtype')))}"
+        got = f"state {path} has dtype {shorten(repr(about.get('dtype')))}"
         raise CheckpointError(got, backend.dtype_name, "get the backend with it")
     kinds = KeyError, TypeError, ValueError, OverflowError
-    with refusing(kinds, f"state {path} does not fit together:", refuse=CheckpointError):
+    with reraise(kinds, f"state {path} does not fit together:", error_type=CheckpointError):
         state = _assemble(about, arrays, backend)
         before = require_kind(MADE_WITH, about[MADE_WITH], dict)
     warn_if_other(before, made_with(backend))
@@ -128,7 +128,7 @@ def load_state(path: str | Path, backend: Backend) -> State:
 def _numbers(values: Any, *types: type) -> list[Any]:
     """The values if they are a list of numbers of these types (TypeError: they are not)."""
     if not isinstance(values, list) or any(type(value) not in types for value in values):
-        raise TypeError(f"{brief(values, 60)} is no list of numbers")
+        raise TypeError(f"{shorten(values, 60)} is no list of numbers")
     return values
 
 

@@ -21,7 +21,7 @@ KNOWN = CategoricalCrossentropy, SparseCategoricalCrossentropy  # not what someb
 def plan_updates(step: TrainingStep, unroll: int = 25) -> Callable[[int], None] | None:
     """Return ``run(n)`` for n of these steps from the backend; None if they have to go layer by layer."""
     plan = make_plan(step, unroll)
-    return None if plan is None else step.network.backend.planned(plan)
+    return None if plan is None else step.network.backend.compile_plan(plan)
 
 
 def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:

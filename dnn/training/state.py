@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import brief
+from backends.errors import shorten
 from dnn.io.notices import warn
 from dnn.metrics import METRICS
 from dnn.network import Network
@@ -77,8 +77,8 @@ def warn_if_other(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Say so where a state was made with another library, version or number of threads than goes on now."""
     if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
         then, here = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
-        warn(f"the saved state was made with {brief(then)}, here it is {brief(here)}; the same bits are not "
-             f"promised from here on")  # fmt: skip
+        warn(f"the saved state was made with {shorten(then)}, here it is {shorten(here)}; the same bits are "
+             f"not promised from here on")  # fmt: skip
 
 
 def places(model: Network, totals: Array) -> dict[str, Array]:
@@ -97,8 +97,8 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
         found = state.facts.get(name)
         fits = isinstance(found, dict) if name == MADE_WITH else found == wanted
         if not fits:
-            got = f"the training state has another {name}: {brief(found)}"
-            raise StateError(got, brief(wanted), "resume with what it was begun with")
+            got = f"the training state has another {name}: {shorten(found)}"
+            raise StateError(got, shorten(wanted), "resume with what it was begun with")
     here = places(model, totals)
     saved = {name for name in state.arrays if not name.startswith(CALLBACK)}
     if here.keys() != saved:
@@ -122,7 +122,7 @@ def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
     epochs = {len(values) for values in state.history.values()} or {0}
     measured = {n for n in state.history if n in measures or n in OURS or n.startswith("val_")}
     if state.history and (measured != set(measures) or len(epochs) != 1):
-        got = f"the training state has the epochs' {brief(', '.join(state.history))}"
+        got = f"the training state has the epochs' {shorten(', '.join(state.history))}"
         raise StateError(got, ", ".join(measures), "resume with the validation data that it was begun with")
     first = state.epoch - epochs.pop()
     return History(list(range(first, state.epoch)), {n: list(v) for n, v in state.history.items()})

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import brief, shown
+from backends.errors import short_repr, shorten
 
 NUMBERS = "fiub"  # NumPy's kinds of dtype that are taken: floats, integers, unsigned integers, bool
 NUMBER_IT = "leave it out or number it, as numbers = numpy.unique(text, return_inverse=True)[1] does"
@@ -54,7 +54,9 @@ def _shared(backend: Backend, argument: str, given: Any) -> Array:
             if place[0] in HOST:
                 return np.from_dlpack(given)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
-        got = f"{argument} cannot be read through DLPack ({brief(error)}), expected a dense array of numbers"
+        got = (
+            f"{argument} cannot be read through DLPack ({shorten(error)}), expected a dense array of numbers"
+        )
         raise InputError(f"{got}; convert it with backend.from_host(numpy_array)") from None
     kind = f"{type(given).__module__}.{type(given).__qualname__} on device {given.device}"
     place = f"device {backend.device} or on the host"
@@ -81,4 +83,6 @@ def _read(backend: Backend, argument: str, given: Any) -> np.ndarray:
         with np.errstate(over="ignore"):
             return np.asarray(given, dtype=backend.dtype_name if mixed else None)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise InputError(f"{argument} is {shown(given)}", f"an array of numbers ({brief(error)})") from None
+        raise InputError(
+            f"{argument} is {short_repr(given)}", f"an array of numbers ({shorten(error)})"
+        ) from None

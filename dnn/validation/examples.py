@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import shown
+from backends.errors import short_repr
 from dnn.validation.arrays import examples, numbers, targets
 from dnn.validation.conversion import as_array
 from dnn.validation.rows import Rows
@@ -166,7 +166,7 @@ def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored
         require(isinstance(given, Mapping), "class_weight", given, expected)
         for number, weight in given.items():
             if not is_integer(number) or not 0 <= number < classes:
-                got = f"class_weight names class {shown(number)}"
+                got = f"class_weight names class {short_repr(number)}"
                 raise InputError(got, f"classes 0 to {classes - 1}")
             plain = weight.item() if isinstance(weight, np.generic) else weight
             table[number] = require_number(f"class_weight[{number}]", plain, 0.0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any, dataclass_transform
 
-from backends.errors import InputError, shown, unknown
+from backends.errors import InputError, short_repr, unknown_name_error
 from dnn.validation.settings import Checked, require_bool
 
 
@@ -62,12 +62,12 @@ class Described(Checked):
         if name == "trainable":
             value = require_bool(name, value)
         elif frozen and name not in dir(self):
-            raise unknown(f"attribute of {cls.__name__}", name, signature(cls).parameters)
+            raise unknown_name_error(f"attribute of {cls.__name__}", name, signature(cls).parameters)
         elif frozen:
             own = vars(self)
             in_model = f"layer {own['name']!r} is in a model, where its"
             whose = in_model if "_backend" in own else f"a {cls.__name__}'s"
-            raise InputError(f"{whose} {name} cannot be changed to {shown(value)}; make a new layer")
+            raise InputError(f"{whose} {name} cannot be changed to {short_repr(value)}; make a new layer")
         super().__setattr__(name, value)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import numpy as np
 
-from backends.errors import InputError, shown, unknown
+from backends.errors import InputError, short_repr, unknown_name_error
 
 T = TypeVar("T")
 
@@ -23,14 +23,14 @@ T = TypeVar("T")
 def require(fits: bool, argument: str, value: Any, expected: str, cure: str = "") -> None:
     """Refuse a value that does not fit."""
     if not fits:
-        raise InputError(f"{argument} is {shown(value)}", expected, cure)
+        raise InputError(f"{argument} is {short_repr(value)}", expected, cure)
 
 
 def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
     """``table[name]``. The message has all names, and the nearest."""
     if isinstance(name, str) and name in table:
         return table[name]
-    raise unknown(argument, name, table)
+    raise unknown_name_error(argument, name, table)
 
 
 def made(argument: str, given: str | T, table: Mapping[str, type[T]], base: type[T], example: str) -> T:
@@ -101,7 +101,7 @@ def require_path(argument: str, value: Any) -> Path:
         path = Path(value)
         if 0 not in os.fsencode(path):
             return path
-    raise InputError(f"{argument} is {shown(value)}, expected the path of a file or folder")
+    raise InputError(f"{argument} is {short_repr(value)}, expected the path of a file or folder")
 
 
 def require_list(argument: str, value: Any) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from backends import InputError
-from backends.errors import install
+from backends.errors import install_command
 from benchmarks import floors, ours, peers, pytorch
 from benchmarks.task import Prepared, Task
 from dnn.validation.settings import look_up
 
-PEERS = install("peers")
-FAST = install("fast")
+PEERS = install_command("peers")
+FAST = install_command("fast")
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
 
 def layer_by_layer(backend: Backend) -> Backend:
     """The same, without plans of whole updates."""
-    return backend.wrapped(lambda name, kind, kernel: kernel)
+    return backend.with_wrapper(lambda name, kind, kernel: kernel)
 
 
 class Trainer:

@@ -41,7 +41,7 @@ def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
     Raises InputError: one of them is not, the seed is out of range, or scikit-learn is missing.
     """
     from backends import InputError
-    from backends.errors import install
+    from backends.errors import install_command
     from dnn.validation.settings import positive_integer
 
     for name in ("epochs", "seeds", *counts):
@@ -53,7 +53,7 @@ def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
         import sklearn  # noqa: F401
     except ImportError as error:
         raise InputError(
-            f"the baselines need scikit-learn, which cannot be imported ({error}); {install('apps')}"
+            f"the baselines need scikit-learn, which cannot be imported ({error}); {install_command('apps')}"
         ) from None
     return backend
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
-from backends.errors import install
+from backends.errors import install_command
 from dnn.datasets import Dataset
 from lecture_experiments.experiments import EXPERIMENTS, LINEAR
 
@@ -32,7 +32,7 @@ def compute_features(name: str, images: Any, train: Any) -> Any:
         from skimage.measure import block_reduce
         from sklearn.decomposition import PCA
     except ImportError as error:
-        raise InputError(f"features cannot be computed ({error}); {install('apps')}") from None
+        raise InputError(f"features cannot be computed ({error}); {install_command('apps')}") from None
     cell = max(1, images.shape[1] // ZONES)
     if name == "zoning":
         mean_of: Any = block_reduce  # it has no types

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backends import Backend, InputError
-from backends.errors import refusing
+from backends.errors import reraise
 from dnn.checkpoints import load_model, save_model
 from dnn.commands.command_line import write_json
 from dnn.datasets import Dataset
@@ -102,7 +102,7 @@ class Results:
     def __init__(self, folder: Path, same: dict[str, Any]) -> None:
         self.folder = folder
         self.same = same
-        with refusing(OSError, f"folder {folder} cannot be made", "a place where folders can be made"):
+        with reraise(OSError, f"folder {folder} cannot be made", "a place where folders can be made"):
             folder.mkdir(parents=True, exist_ok=True)
 
     def done(self, name: str) -> Outcome | None:
@@ -113,7 +113,7 @@ class Results:
         path = self.folder / f"{name}.json"
         if not path.exists():
             return None
-        with refusing((OSError, ValueError, TypeError), f"result {path} cannot be read", cure="remove it"):
+        with reraise((OSError, ValueError, TypeError), f"result {path} cannot be read", cure="remove it"):
             result = Outcome(**json.loads(path.read_text(encoding="utf-8")))
         for key, expected in self.same.items():
             if getattr(result, key) != expected:

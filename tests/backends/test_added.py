@@ -52,7 +52,7 @@ def test_an_activation_with_a_reference_only(make_backend, backend_id, added, va
     dense = ["dense", "dense_backward"] if ACTIVATIONS[added].from_output else []
     assert kernels == ["activation", "activation_backward", *dense]
     for name in kernels:
-        assert (name, added) not in backend.overridden
+        assert (name, added) not in backend.overridden_kernels
         if variant != "alias" or KERNELS[name].aliases:
             assert_equals_reference(backend, name, added, variant)
 

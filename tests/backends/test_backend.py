@@ -11,7 +11,7 @@ import pytest
 from helpers import same_bits
 
 from backends import InputError, get_backend
-from backends.dispatch import FLOATS, Override, kernel_keys, overrides_in, usable
+from backends.dispatch import FLOAT_DTYPES, Override, kernel_keys, overrides_in, usable_overrides
 from backends.numpy.backend import NumpyBackend
 from backends.reference import ACTIVATIONS
 
@@ -21,7 +21,7 @@ def test_describe(backend):
     common = {"backend", "device", "dtype", "numpy", "array_api", "fused_kernels", "threads"}
     assert common | {"denormals_flushed"} <= facts.keys()
     assert (facts["backend"], facts["dtype"]) == (backend.name, "float32")
-    assert facts["fused_kernels"] == len(backend.overridden)
+    assert facts["fused_kernels"] == len(backend.overridden_kernels)
     assert facts["device"] == str(backend.device)
     assert facts["array_api"].startswith("20")
     if backend.device_type == "cpu":
@@ -145,7 +145,7 @@ def test_capture_of_in_place_updates(backend):
 
 def test_fused_false_binds_references_only(backend, make_backend):
     plain = dataclasses.replace(backend, fused=False)
-    assert plain.overridden == ()
+    assert plain.overridden_kernels == ()
     assert plain.describe()["fused_kernels"] == 0
 
 
@@ -160,7 +160,7 @@ def test_overrides_are_bound_for_their_dtypes_kinds_and_devices_only():
         Fast.OVERRIDES = (Override("activation", fast, **limits),)
         backend = Fast("fast", npx, "cpu", dtype, fused)
         found = {key for key in kernel_keys() if backend.kernel(*key).func is fast}
-        assert found == set(backend.overridden)
+        assert found == set(backend.overridden_kernels)
         return {kind for _, kind in found}
 
     assert bound("float32", dtypes=("float32",), kinds=("relu",)) == {"relu"}
@@ -186,16 +186,16 @@ def test_overrides_are_found_in_a_module():
     )
     found = [(o.kernel, o.function.__name__, o.devices, o.dtypes) for o in overrides_in(module)]
     assert found == [
-        ("sgd", "sgd", None, FLOATS),
-        ("adam", "quick", ("cpu",), FLOATS),
+        ("sgd", "sgd", None, FLOAT_DTYPES),
+        ("adam", "quick", ("cpu",), FLOAT_DTYPES),
         ("adam", "quick", None, ("float32",)),
-        ("adam", "adam", None, FLOATS),
+        ("adam", "adam", None, FLOAT_DTYPES),
     ]
 
 
 def test_unknown_kernels():
     with pytest.raises(KeyError, match=r"unknown kernels \['warp'\]"):
-        usable((Override("warp", print),), "cpu")
+        usable_overrides((Override("warp", print),), "cpu")
     backend = get_backend("numpy")
     for key in (("warp",), ("dense", "gelu"), ("activation",), ("sgd", "relu")):
         with pytest.raises(KeyError):
@@ -209,7 +209,7 @@ def test_wrapped_replaces_kernels_of_a_copy(backend):
         asked.append((name, kind))
         return "replaced" if name == "sgd" else kernel
 
-    other = backend.wrapped(lambda name, kind, kernel: kernel).wrapped(wrap)
+    other = backend.with_wrapper(lambda name, kind, kernel: kernel).with_wrapper(wrap)
     assert other.kernel("sgd") == "replaced"
     assert other.kernel("dense", "relu").args == backend.kernel("dense", "relu").args
     assert asked == [("sgd", None), ("dense", "relu")]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backends.errors import InputError, UnknownName, brief, one_line, refusing, unknown
+from backends.errors import InputError, UnknownName, one_line, reraise, shorten, unknown_name_error
 from backends.table import Table
 
 
@@ -14,9 +14,9 @@ def test_the_parts_of_a_sentence():
 def test_long_texts_are_cut():
     assert one_line("x" * 1200) == "x" * 1200
     assert one_line("a" * 800 + "b" * 101 + "c" * 300) == "a" * 800 + " ... " + "c" * 300
-    assert brief("x" * 160) == "x" * 160
-    assert brief("x" * 161) == "x" * 157 + "..."
-    assert (brief("\udc80 a"), one_line("\udc80 a")) == ("\\udc80 a",) * 2  # of a file's name
+    assert shorten("x" * 160) == "x" * 160
+    assert shorten("x" * 161) == "x" * 157 + "..."
+    assert (shorten("\udc80 a"), one_line("\udc80 a")) == ("\\udc80 a",) * 2  # of a file's name
 
 
 @pytest.mark.parametrize(
@@ -28,14 +28,16 @@ def test_long_texts_are_cut():
     ],
 )
 def test_an_error_becomes_a_refusal(error, got, sentence):
-    with pytest.raises(UnknownName) as caught, refusing(OSError, got, refuse=UnknownName):
+    with pytest.raises(UnknownName) as caught, reraise(OSError, got, error_type=UnknownName):
         raise error
     assert str(caught.value) == sentence
 
 
 def test_the_nearest_name_is_said_if_there_is_one():
-    assert str(unknown("a", "NUMPY", ["numpy"])).endswith("expected one of numpy; did you mean 'numpy'?")
-    assert str(unknown("a", "zz", ["numpy", "torch"])) == "a is 'zz', expected one of numpy, torch"
+    assert str(unknown_name_error("a", "NUMPY", ["numpy"])).endswith(
+        "expected one of numpy; did you mean 'numpy'?"
+    )
+    assert str(unknown_name_error("a", "zz", ["numpy", "torch"])) == "a is 'zz', expected one of numpy, torch"
 
 
 def test_a_table_takes_a_name_once_unless_again():
@@ -44,5 +46,5 @@ def test_a_table_takes_a_name_once_unless_again():
         with pytest.raises(InputError, match=words):
             table.add(name, 2)
     assert dict(table) == {"apple": 1}
-    table.add("apple", 2, again=True)
+    table.add("apple", 2, overwrite=True)
     assert (dict(table), len(table), repr(table)) == ({"apple": 2}, 1, "Table('fruit', ['apple'])")

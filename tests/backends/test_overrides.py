@@ -15,7 +15,7 @@ from kernel_cases import STEP, Numbers, cases, parameters, settings_of
 from kernel_checks import assert_equals_reference
 
 from backends import BackendUnavailable, get_backend
-from backends.dispatch import choose, kernel_keys, usable
+from backends.dispatch import find_override, kernel_keys, usable_overrides
 from backends.reference import KERNELS, kernel
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.torch.backend import TorchBackend
@@ -26,7 +26,7 @@ def overrides() -> Iterator[Any]:
     for backend_id in (*BACKENDS, CUPY_ON_NUMPY):
         for dtype in ("float32", "float64"):
             try:
-                keys = find(lambda i, d: get_backend(*_split(i), d), backend_id, dtype).overridden
+                keys = find(lambda i, d: get_backend(*_split(i), d), backend_id, dtype).overridden_kernels
             except BackendUnavailable:
                 yield pytest.param(backend_id, dtype, None, "", id=f"{backend_id}-{dtype}")
                 continue
@@ -55,19 +55,23 @@ def test_override_equals_reference(make_backend, backend_id, dtype, key, variant
             pytest.skip("no C++ compiler")
         host_cuda.install(monkeypatch)
     backend = find(make_backend, backend_id, dtype)
-    assert key in backend.overridden
+    assert key in backend.overridden_kernels
     assert_equals_reference(backend, *key, variant)
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])
 def test_what_torch_runs_on_other_devices(make_backend, device):
     """Their overrides on CPU tensors: the arithmetic, if not the device."""
-    backend, found = make_backend("torch"), usable(TorchBackend.OVERRIDES, device)
+    backend, found = make_backend("torch"), usable_overrides(TorchBackend.OVERRIDES, device)
     # torch's fused code for CUDA reads its scalars as float32.
     steps = [name for name in KERNELS if parameters(name) == STEP]
-    assert [name for name in steps if choose(found, "float64", name, None)] == ["sgd", "adagrad", "rmsprop"]
+    assert [name for name in steps if find_override(found, "float64", name, None)] == [
+        "sgd",
+        "adagrad",
+        "rmsprop",
+    ]
     for key in kernel_keys():
-        if chosen := choose(found, "float32", *key):
+        if chosen := find_override(found, "float32", *key):
             assert_equals_reference(backend, *key, function=chosen.function)
 
 

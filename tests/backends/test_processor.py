@@ -5,7 +5,7 @@ import ctypes
 import pytest
 
 from backends import processor
-from backends.processor import has_gpu_driver, limits, numpy_dispatch, this_processor
+from backends.processor import has_gpu_driver, limiting_variables, numpy_dispatch, this_processor
 
 X86 = """processor\t: 0
 model name\t: Some Processor 9
@@ -73,11 +73,11 @@ def test_without_numpys_own_lists_nothing_fails(monkeypatch):
 
 
 def test_limits_are_the_variables_that_are_set(monkeypatch):
-    for name in processor.LIMITS:
+    for name in processor.LIMITING_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     monkeypatch.setenv("NPY_DISABLE_CPU_FEATURES", "")
-    assert limits() == {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    assert limiting_variables() == {"ONEDNN_MAX_CPU_ISA": "AVX2"}
 
 
 @pytest.mark.parametrize(

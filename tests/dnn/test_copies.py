@@ -112,7 +112,7 @@ def test_classes_of_your_own(copied):
 
 
 def test_a_wrapped_backend_cannot_be_pickled():
-    backend = get_backend("numpy").wrapped(lambda name, kind, kernel: kernel)
+    backend = get_backend("numpy").with_wrapper(lambda name, kind, kernel: kernel)
     model = small_model(backend)
     assert same_bits(weights(copy.copy(model)), weights(model))
     with pytest.raises(InputError, match="cannot be pickled; use save"):

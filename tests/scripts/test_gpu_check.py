@@ -24,7 +24,7 @@ from gpu_checks.parts import BUDGET_S, PARTS
 
 import dnn.datasets
 from backends import BackendUnavailable, available_backends
-from backends.recording import Recorded
+from backends.recording import RecordedSteps
 from dnn.commands import train
 
 no_gpu = pytest.mark.skipif(available_backends()["cupy"] is None, reason="there is a GPU")
@@ -212,15 +212,15 @@ class Here:
             raise BackendUnavailable("torch is missing")
         trouble = self.trouble
 
-        class Graphs(Recorded):
+        class Graphs(RecordedSteps):
             def record(self, n):
                 if trouble == "recording fails":
                     raise RuntimeError("not permitted when stream is capturing")
-                return lambda: self.eagerly(n if trouble != "a replay is short" else n - 1)
+                return lambda: self.run_eagerly(n if trouble != "a replay is short" else n - 1)
 
         class Emulated(host_cuda.CupyOverridesOnNumpy):
-            def planned(self, plan):
-                run = super().planned(plan)
+            def compile_plan(self, plan):
+                run = super().compile_plan(plan)
                 if run is None or trouble == "a plan is refused":
                     return None
                 if trouble == "a kernel does not compile":

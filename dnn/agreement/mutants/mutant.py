@@ -46,7 +46,7 @@ class Mutant:
             return change(kernel) if change else kernel
 
         space = SimpleNamespace(**vars(backend.xp))
-        wrong = replace(backend, xp=space).wrapped(wrap)
+        wrong = replace(backend, xp=space).with_wrapper(wrap)
         for owner, prefix in ((space, "xp."), (wrong, "backend.")):
             for part in (p.removeprefix(prefix) for p in self.changes if p.startswith(prefix)):
                 changed = self.changes[prefix + part](getattr(owner, part))

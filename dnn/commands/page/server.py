@@ -30,7 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from backends import InputError
-from backends.errors import one_line, shown
+from backends.errors import one_line, short_repr
 from dnn.commands.page.comparison import Comparison
 from dnn.commands.page.drawings import Kept
 from dnn.commands.page.reader import Answer, Reader
@@ -79,9 +79,9 @@ class Guard:
         elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
         app = self.app
         if not is_ours(host, self.name):
-            app = _error(403, f"Host is {shown(host)}, expected this page's own address")
+            app = _error(403, f"Host is {short_repr(host)}, expected this page's own address")
         elif scope["method"] != "GET" and (elsewhere or origin not in (None, f"http://{host}")):
-            app = _error(403, f"Origin is {shown(origin)}, expected this page's own address")
+            app = _error(403, f"Origin is {short_repr(origin)}, expected this page's own address")
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -130,7 +130,7 @@ def make_app(run: str, reader: Reader, comparison: Comparison, kept: Kept, name:
     def keep(content: bytes, request: Request) -> Answer:
         label = request.query_params.get("digit", "")
         if label not in map(str, range(reader.model.outputs)):
-            raise InputError(f"digit is {shown(label)}, expected one of 0 to {reader.model.outputs - 1}")
+            raise InputError(f"digit is {short_repr(label)}, expected one of 0 to {reader.model.outputs - 1}")
         return {"file": str(kept.keep(reader.picture(content, only_digits=False), int(label)))}
 
     questions: dict[str, Callable[[bytes, Request], Answer]] = {
@@ -184,7 +184,7 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
     if not host:  # which would mean every address of this computer
         raise InputError("host is '', expected an address; write 0.0.0.0 for all addresses of this computer")
     if not 0 <= port <= 65535:
-        raise InputError(f"port is {shown(port)}, expected 0 to 65535")
+        raise InputError(f"port is {short_repr(port)}, expected 0 to 65535")
     # Critical: it tells of each connection that breaks off in an answer, as a fault with its traceback.
     config = uvicorn.Config(
         app, host, port, log_level="critical", access_log=False, server_header=False, lifespan="off",
@@ -195,7 +195,7 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
     except (OSError, UnicodeError) as error:
         why = (getattr(error, "strerror", None) or "no address").partition(" (while")[0]
         raise InputError(
-            f"the page cannot be served at {shown(host)}, port {port} ({why}); choose another --port"
+            f"the page cannot be served at {short_repr(host)}, port {port} ({why}); choose another --port"
         ) from None
     shown_host = f"[{host}]" if ":" in host else host
     server = uvicorn.Server(config)

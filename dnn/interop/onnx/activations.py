@@ -8,7 +8,7 @@ leaves few digits near 0; and its Tanh loses bits below 1e-36.
 from collections.abc import Callable
 from typing import Any
 
-from backends.reference.activations import LEAK
+from backends.reference.activations import LEAKY_SLOPE
 from backends.table import Table
 from dnn.interop.onnx.graph import Value, Writer
 
@@ -46,7 +46,7 @@ ACTIVATION_NODES: Table[ActivationNodes] = Table("activation with ONNX nodes", {
     "tanh": tanh,
     "relu": one_node("Relu"),
     "softmax": lambda write, z: write.node("Softmax", z, axis=z.axis),
-    "leaky_relu": one_node("LeakyRelu", alpha=LEAK),
+    "leaky_relu": one_node("LeakyRelu", alpha=LEAKY_SLOPE),
     "elu": elu,
     "gelu": one_node("Gelu", approximate="tanh"),
     "silu": lambda write, z: write.node("Mul", z, write.node("Sigmoid", z)),

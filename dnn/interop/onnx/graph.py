@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from backends import BackendUnavailable, InputError
-from backends.errors import install
+from backends.errors import install_command
 from dnn.layers.layer import Layer, Shape
 
 OPSET, IR = 20, 9
@@ -29,7 +29,7 @@ def onnx_module() -> Any:
         import onnx
     except ImportError as error:
         raise BackendUnavailable(
-            f"ONNX files need the package onnx, which cannot be imported ({error}); {install('onnx')}"
+            f"ONNX files need the package onnx, which cannot be imported ({error}); {install_command('onnx')}"
         ) from None
     return onnx
 

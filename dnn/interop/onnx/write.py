@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backends import InputError
-from backends.errors import brief, shown
+from backends.errors import short_repr, shorten
 from dnn import __version__
 from dnn.interop.onnx.graph import DTYPE, Graph, Value
 from dnn.interop.onnx.layers import write_row
@@ -96,7 +96,8 @@ def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:
     two = model.outputs == 1  # no or yes
     if len(names) != (2 if two else model.outputs) or not all(map(is_text, names)):
         raise InputError(
-            f"class_names are {shown(names)}, expected {'two names' if two else f'{model.outputs} names'}"
+            f"class_names are {short_repr(names)}, expected "
+            f"{'two names' if two else f'{model.outputs} names'}"
         )
     return {CLASS_NAMES: json.dumps(list(names))}
 
@@ -106,8 +107,8 @@ def _metadata(given: Mapping[str, str] | None) -> dict[str, str]:
     for key, text in (given or {}).items():
         if not (is_text(key) and is_text(text)) or key in (CLASS_NAMES, ""):
             raise InputError(
-                f"metadata has {brief(repr(key))}: {shown(text)}, expected text under a name other than "
-                f"{CLASS_NAMES}"
+                f"metadata has {shorten(repr(key))}: {short_repr(text)}, expected text under a name other "
+                f"than {CLASS_NAMES}"
             )
     return dict(given or {})
 

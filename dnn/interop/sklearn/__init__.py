@@ -8,10 +8,10 @@ array-api-strict stay in their library and on their device.
 try:
     import sklearn  # noqa: F401
 except ImportError:
-    from backends.errors import install
+    from backends.errors import install_command
 
     raise ImportError(
-        f"dnn.interop.sklearn needs scikit-learn, which is not installed; {install('sklearn')}"
+        f"dnn.interop.sklearn needs scikit-learn, which is not installed; {install_command('sklearn')}"
     ) from None
 
 from dnn.interop.sklearn.estimators import DNNClassifier, DNNRegressor

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._array_api import get_namespace_and_device, move_to
 
 from backends import Array, Backend, InputError, backend_names, get_backend
-from backends.errors import shown
+from backends.errors import short_repr
 from dnn.validation.arrays import dtype_name
 
 NAMES = {"array_api_strict": "strict"}  # of backends whose library is called otherwise
@@ -35,7 +35,7 @@ def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:
         return get_backend("numpy" if device is None else "auto", device, dtype)
     if (found := NAMES.get(library, library)) not in backend_names():
         raise InputError(
-            f"X is an array of {shown(library)}, expected one of a library with a backend "
+            f"X is an array of {short_repr(library)}, expected one of a library with a backend "
             f"({', '.join(backend_names())}); register one, or convert X with numpy.asarray"
         )
     return get_backend(found, place if device is None else device, dtype)

@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from backends import Array, InputError
-from backends.errors import shown
+from backends.errors import short_repr
 from dnn.interop.sklearn.arrays import beside, handed_out
 from dnn.interop.sklearn.base import Estimator
 from dnn.interop.sklearn.labels import class_weights, classes_of, is_text, labels_of, numbers_of, same
@@ -84,7 +84,7 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             classes = classes_of(column_or_1d(classes))
             if not fresh and not same(classes, self.classes_):
                 raise InputError(
-                    f"classes is {shown(classes)}, expected those of the first call of partial_fit"
+                    f"classes is {short_repr(classes)}, expected those of the first call of partial_fit"
                 )
         elif fresh and not type_of_target(y).startswith("multilabel"):
             raise InputError("classes is None, expected all labels in the first call of partial_fit")
@@ -174,7 +174,7 @@ class DNNRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
             try:
                 y = y.astype(np.float64)
             except (TypeError, ValueError):
-                raise InputError(f"Unknown label type: y is {shown(y)}, expected numbers") from None
+                raise InputError(f"Unknown label type: y is {short_repr(y)}, expected numbers") from None
         y = beside(X, y)
         return y, values(1 if y.ndim == 1 else int(y.shape[1]))
 

@@ -7,7 +7,7 @@ from sklearn.utils._array_api import get_namespace, get_namespace_and_device, mo
 from sklearn.utils.class_weight import compute_class_weight
 
 from backends import Array, InputError
-from backends.errors import shown
+from backends.errors import short_repr
 from dnn.validation.arrays import dtype_name
 
 
@@ -43,8 +43,8 @@ def numbers_of(y: Array, classes: Array) -> Array:
     found = xp.astype(xp.clip(found, 0, classes.shape[0] - 1), xp.int64)
     if not bool(xp.all(xp.take(classes, found) == y)):
         raise InputError(
-            f"y has labels that are not in classes_, expected {shown(classes)}; give partial_fit all of them "
-            f"as classes, or call fit without warm_start"
+            f"y has labels that are not in classes_, expected {short_repr(classes)}; give partial_fit all of "
+            f"them as classes, or call fit without warm_start"
         )
     return found
 

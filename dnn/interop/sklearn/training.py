@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils._array_api import get_namespace
 
 from backends import Array, Backend, InputError
-from backends.errors import shown
+from backends.errors import short_repr
 from backends.reference import ACTIVATIONS
 from dnn.layers import Dense, Layer
 from dnn.lbfgs import LBFGS, fit_lbfgs
@@ -109,7 +109,7 @@ def build(given: Any, backend: Backend, features: int, goal: Goal, seed: int) ->
     model = Sequential(layers, input_shape=(features,), backend=backend, seed=seed)
     if (found := (model.outputs, layers[-1].activation)) != (goal.outputs, goal.ending):
         raise InputError(
-            f"layers end with {found[0]} outputs and the activation {shown(found[1])}, expected "
+            f"layers end with {found[0]} outputs and the activation {short_repr(found[1])}, expected "
             f"{goal.outputs} and {goal.ending!r} for this y"
         )
     return model

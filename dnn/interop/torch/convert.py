@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from backends import Backend, InputError
-from backends.errors import brief, shown
+from backends.errors import short_repr, shorten
 from dnn.interop.torch.layers import (
     ACTIVATION_TWINS,
     LAYER_TWINS,
@@ -96,7 +96,9 @@ def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = Non
     try:
         device = torch.device(device)
     except RuntimeError as error:
-        raise InputError(f"device is {shown(device)}, expected a device of torch ({brief(error)})") from None
+        raise InputError(
+            f"device is {short_repr(device)}, expected a device of torch ({shorten(error)})"
+        ) from None
     dtype = getattr(torch, model.backend.dtype_name)
     modules: dict[str, torch.nn.Module] = {}
     for layer in model.layers:

@@ -13,7 +13,7 @@ import pytest
 
 from backends import BackendUnavailable, InputError, available_backends, get_backend, registry
 from backends.cupy import backend as cupy_backend
-from backends.cupy import compiled
+from backends.cupy import compilation
 from backends.cupy import diagnosis as cupy_diagnosis
 
 pytestmark = pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")
@@ -84,9 +84,11 @@ def card(monkeypatch):
     monkeypatch.setattr(array_api_compat, "cupy", card.xp, raising=False)
     monkeypatch.setattr(cupy_backend, "tf32", lambda wanted=None: False)
     monkeypatch.setattr(
-        compiled, "elementwise", lambda name: card.noting("kernel", host_cuda.Elementwise(name))
+        compilation, "elementwise", lambda name: card.noting("kernel", host_cuda.Elementwise(name))
     )
-    monkeypatch.setattr(compiled, "raw_kernel", lambda *which: card.noting("kernel", host_cuda.raw(*which)))
+    monkeypatch.setattr(
+        compilation, "raw_kernel", lambda *which: card.noting("kernel", host_cuda.raw(*which))
+    )
     return card
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from backends import BackendUnavailable, available_backends, get_backend
 from backends.cupy import diagnosis as cupy_diagnosis
-from backends.cupy.diagnosis import usable_devices
+from backends.cupy.diagnosis import count_usable_devices
 from backends.nvidia import Card
 
 
@@ -86,7 +86,7 @@ def test_the_distributions_that_bring_cupy_are_found(monkeypatch):
 
 def test_a_usable_device_is_counted(cupy):
     cupy(driver=12000, built_for=12090, devices=2)  # an older driver of the same major version is enough
-    assert usable_devices() == 2
+    assert count_usable_devices() == 2
 
 
 def test_missing_says_what_to_install(monkeypatch):

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from backends.cupy import backend as cupy_backend
-from backends.cupy import compiled
-from backends.recording import WARM_UP
+from backends.cupy import compilation
+from backends.recording import WARM_UP_STEPS
 from dnn import Dense, LayerNormalization, Sequential
 from dnn.optimizers import Adam
 from dnn.optimizers.schedules import LinearDecay
@@ -111,7 +111,7 @@ def card(monkeypatch):
     host_cuda.install(monkeypatch)
     card = Card()
     monkeypatch.setitem(sys.modules, "cupy", card.module)
-    monkeypatch.setattr(compiled, "raw_kernel", card.raw_kernel)
+    monkeypatch.setattr(compilation, "raw_kernel", card.raw_kernel)
     monkeypatch.setattr(cupy_backend.CupyBackend, "owns", lambda self, array: isinstance(array, np.ndarray))
     monkeypatch.setattr(cupy_backend.CupyBackend, "describe_library", lambda self: {})
     return card
@@ -132,7 +132,9 @@ def trained(backend, *layers, **settings):
 def test_replayed_updates_leave_the_same_bits(card, monkeypatch):
     recorded = trained(card.backend())
     assert card.replays.count(25 * 5) == 3  # one of 25 updates in each epoch of 42
-    assert sum(card.replays) == 5 * (3 * 42 - WARM_UP)  # all but these; the epochs' last batches go alone
+    assert sum(card.replays) == 5 * (
+        3 * 42 - WARM_UP_STEPS
+    )  # all but these; the epochs' last batches go alone
     card.fails = True
     with pytest.warns(UserWarning, match=r"graphs do not work here \(cudaErrorStreamCaptureUnsupported"):
         eager = trained(card.backend())
@@ -167,7 +169,9 @@ class CompileException(Exception):
 @pytest.mark.filterwarnings("ignore:CuPy records as CUDA graphs only")
 @pytest.mark.parametrize("graphs", [False, True])
 def test_kernels_that_do_not_compile_load_or_run_are_one_warning_and_layers(card, error, words, graphs):
-    expected = trained(card.backend(graphs=False).wrapped(lambda name, kind, kernel: kernel), batch_size=5)
+    expected = trained(
+        card.backend(graphs=False).with_wrapper(lambda name, kind, kernel: kernel), batch_size=5
+    )
     assert not PLANNED & set(card.started)
     card.error = error
     card.idle = error is None

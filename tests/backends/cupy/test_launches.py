@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import assert_close
 
-from backends.cupy import compiled, dense, sources
+from backends.cupy import compilation, dense, sources
 from dnn import Dense, Sequential
 from dnn.losses import CategoricalCrossentropy
 
@@ -33,7 +33,7 @@ def started(monkeypatch):
     def raw_kernel(name, *types):
         return lambda grid, block, arguments: calls.append((name, types, arguments))
 
-    monkeypatch.setattr(compiled, "raw_kernel", raw_kernel)
+    monkeypatch.setattr(compilation, "raw_kernel", raw_kernel)
     return calls
 
 
@@ -42,7 +42,7 @@ def started(monkeypatch):
 @pytest.mark.parametrize("picks_bytes", [False, True])
 def test_the_right_arguments_are_passed_on(started, name, real, picks_bytes):
     given = arguments_of(name, real, "uint8" if picks_bytes else real)
-    compiled.launch(name, (1,), (32, 4), *given)
+    compilation.launch(name, (1,), (32, 4), *given)
     ((_, types, passed),) = started
     real = sources.CTYPES[real]
     assert types == (real, "unsigned char" if picks_bytes and "PIXEL*" in KERNELS[name] else real)
@@ -63,7 +63,7 @@ def test_a_wrong_argument_is_refused(started, name, which):
             wrong.append(right[which].astype(np.float64))
     for argument in wrong:
         with pytest.raises(TypeError, match=f"{name} got .*, expected "):
-            compiled.launch(name, (1,), (32, 4), *right[:which], argument, *right[which + 1 :])
+            compilation.launch(name, (1,), (32, 4), *right[:which], argument, *right[which + 1 :])
     assert started == []
 
 
@@ -79,20 +79,22 @@ def test_a_kernel_is_looked_up_once(monkeypatch):
             return lambda grid, block, arguments: None
 
     monkeypatch.setitem(sys.modules, "cupy", types.SimpleNamespace(RawModule=RawModule))
-    compiled.raw_kernel.cache_clear()
+    compilation.raw_kernel.cache_clear()
     for _ in range(3):
         for name in KERNELS:
-            compiled.launch(name, (1,), (32, 4), *arguments_of(name))
+            compilation.launch(name, (1,), (32, 4), *arguments_of(name))
     assert looked_up == list(KERNELS)
     assert len(texts) == len(KERNELS)
-    compiled.raw_kernel.cache_clear()
+    compilation.raw_kernel.cache_clear()
 
 
 @pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")
 def test_where_results_have_gaps_they_are_made_without_pointers(monkeypatch):
     started, made, rng = [], [], np.random.default_rng(3)
     host_cuda.install(monkeypatch)
-    monkeypatch.setattr(compiled, "raw_kernel", lambda *what: started.append(what[0]) or host_cuda.raw(*what))
+    monkeypatch.setattr(
+        compilation, "raw_kernel", lambda *what: started.append(what[0]) or host_cuda.raw(*what)
+    )
     x, dy, y, W = (rng.random(shape, np.float32) for shape in ((4, 2), (4, 3), (4, 3), (2, 3)))
     for step in (1, 2):
         losses, dlogits, dz, db = (np.zeros(3 * n, np.float32)[::step][:n] for n in (4, 12, 12, 3))

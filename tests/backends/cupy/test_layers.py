@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import assert_close
 
-from backends.cupy import compiled, layers
+from backends.cupy import compilation, layers
 
 if host_cuda.COMPILER is None:
     pytest.skip("no C++ compiler", allow_module_level=True)
@@ -19,7 +19,7 @@ def zeros(*shapes):
 
 
 def test_what_few_images_add_is_what_all_of_them_do(monkeypatch):
-    monkeypatch.setattr(compiled, "elementwise", host_cuda.Elementwise)
+    monkeypatch.setattr(compilation, "elementwise", host_cuda.Elementwise)
     shapes = (5, 9, 9, 2), (5, 5, 2, 3), (5, 9, 9, 3)
     x, W, dz = (np.random.default_rng(2).random(shape, np.float32) for shape in shapes)
     made = []

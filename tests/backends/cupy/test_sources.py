@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from kernel_cases import Numbers, cases
 
-from backends.cupy import compiled
+from backends.cupy import compilation
 from backends.cupy import sources as cuda
 from backends.cupy.backend import CupyBackend, tf32
 from backends.dispatch import bind
@@ -229,9 +229,9 @@ def test_cupy_has_what_the_overrides_call(cupy, made, monkeypatch):
 @needs_cupy
 def test_cupy_accepts_the_kernels(cupy, monkeypatch):
     """Constructed as the backend does; CuPy parses the parameters here, and compiles at the first call."""
-    compiled.elementwise.cache_clear()
+    compilation.elementwise.cache_clear()
     for name, (inputs, outputs, _) in cuda.ELEMENTWISE.items():
-        kernel = compiled.elementwise(name)
+        kernel = compilation.elementwise(name)
         assert kernel.nin == len(host_cuda.parameters(inputs))
         assert kernel.nout == len(host_cuda.parameters(outputs))
 

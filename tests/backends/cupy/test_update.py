@@ -15,7 +15,7 @@ import pytest
 from helpers import assert_close
 from planned_runs import SMOOTH
 
-from backends.cupy import compiled, update
+from backends.cupy import compilation, update
 from backends.plan import Compressed, Plan, PlannedLayer
 from dnn import Dense
 from dnn.commands import train
@@ -173,7 +173,7 @@ def test_an_update_keeps_the_arrays_that_its_kernels_reach_by_an_address(monkeyp
     reached = []
     original = update.address
     monkeypatch.setattr(update, "address", address)
-    run = make_backend().planned(a_plan())
+    run = make_backend().compile_plan(a_plan())
     gc.collect()
     assert run is not None
     assert len(reached) == 1 + 3 + 3  # dz, W with two slots, b with two
@@ -199,8 +199,8 @@ def count_launches(monkeypatch):
 
         return made
 
-    monkeypatch.setattr(compiled, "raw_kernel", noting(host_cuda.raw))
-    monkeypatch.setattr(compiled, "elementwise", noting(host_cuda.Elementwise))
+    monkeypatch.setattr(compilation, "raw_kernel", noting(host_cuda.raw))
+    monkeypatch.setattr(compilation, "elementwise", noting(host_cuda.Elementwise))
     matmul = np.matmul
     monkeypatch.setattr(np, "matmul", lambda *a, **o: started.append("matmul") or matmul(*a, **o))
     return started
@@ -272,7 +272,7 @@ def test_blocks_write_where_no_other_does_and_no_order_matters(name, monkeypatch
     plain, _ = trained(CASES[name], epochs=1)
     Watched.writes.clear()
     Watched.behind.clear()
-    monkeypatch.setattr(compiled, "raw_kernel", Watched)
+    monkeypatch.setattr(compilation, "raw_kernel", Watched)
     monkeypatch.setattr(update, "address", address)
     watched, seen = trained(CASES[name], epochs=1)
     assert all(seen)
@@ -282,13 +282,13 @@ def test_blocks_write_where_no_other_does_and_no_order_matters(name, monkeypatch
 
 
 def test_a_race_is_found(monkeypatch):
-    monkeypatch.setattr(compiled, "raw_kernel", Watched)
+    monkeypatch.setattr(compilation, "raw_kernel", Watched)
     one, four, numbers = np.ones(1, np.float32), np.ones(4, np.float32), np.ones(9, np.float32)
     given = four, four, 4, 1, one, 1, numbers, four.copy(), four.copy(), np.ones(1, np.int64)
-    compiled.launch("account", (1,), (32, 8), *given)
+    compilation.launch("account", (1,), (32, 8), *given)
     with pytest.raises(AssertionError, match="account: two blocks write one place"):
-        compiled.launch("account", (2,), (32, 8), *given)
+        compilation.launch("account", (2,), (32, 8), *given)
     line, one = np.arange(5, dtype=np.float32), np.zeros(4, np.float32)
     with pytest.raises(AssertionError, match="backward_and_sums: what it leaves depends on the order"):
         # Each thread reads what the next one writes.
-        compiled.launch("backward_and_sums", (1,), (32, 32), 0, line[1:], line[1:], 1, 4, line[:4], one)
+        compilation.launch("backward_and_sums", (1,), (32, 32), 0, line[1:], line[1:], 1, 4, line[:4], one)

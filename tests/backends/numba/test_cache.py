@@ -62,19 +62,19 @@ def test_with_torn_files_in_the_cache(package, tmp_path):
 
 
 def test_with_a_full_disk(monkeypatch):
-    from backends.numba import compiling
+    from backends.numba import compilation
 
     def full(self, *what):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(compiling.FunctionCache, "load_overload", lambda self, *what: None)
-    monkeypatch.setattr(compiling.FunctionCache, "save_overload", full)
-    compiling._warn.cache_clear()
+    monkeypatch.setattr(compilation.FunctionCache, "load_overload", lambda self, *what: None)
+    monkeypatch.setattr(compilation.FunctionCache, "save_overload", full)
+    compilation._warn.cache_clear()
 
     def double(x):
         return x + x
 
-    function = compiling.compiled(double)
-    with pytest.warns(RuntimeWarning, match=r"cannot keep.*NUMBA_CACHE_DIR") as seen:
+    function = compilation.jit_cached(double)
+    with pytest.warns(RuntimeWarning, match=r"cannot write its compiled.*NUMBA_CACHE_DIR") as seen:
         assert [function(x) for x in (1, 2, 1.5)] == [2, 4, 3.0]
     assert len(seen) == 1

@@ -19,7 +19,7 @@ from backends import get_backend
 pytest.importorskip("numba")
 
 import dnn.training.runners
-from backends.numba import team as teams
+from backends.numba import worker_pool
 from backends.numpy import blas
 from backends.numpy.thread_count import ThreadCount
 from dnn import Dense, Sequential
@@ -31,7 +31,7 @@ from dnn.validation.rows import Rows
 
 BLAS = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
 KNOWN = "openblas" in BLAS and sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
-if teams.team() is None and not KNOWN:
+if worker_pool.worker_pool() is None and not KNOWN:
     pytest.skip("NumPy has no OpenBLAS here, or this is not Linux", allow_module_level=True)
 
 RNG = np.random.default_rng(20)
@@ -102,9 +102,9 @@ def workers(request, monkeypatch):
 
 
 def use(n, monkeypatch):
-    blas = teams.team().blas
+    blas = worker_pool.worker_pool().blas
     count = ThreadCount(lambda: n, lambda n: None)
-    monkeypatch.setattr(teams.team(), "blas", replace(blas, threads=count))
+    monkeypatch.setattr(worker_pool.worker_pool(), "blas", replace(blas, threads=count))
 
 
 def copies(layers):
@@ -234,7 +234,7 @@ def test_what_the_workers_cannot_read_goes_layer_by_layer():
 
 def test_no_kernel_that_was_asked_for_is_passed_over():
     """The references, and those that somebody watches."""
-    watched = get_backend("numba").wrapped(lambda name, kind, kernel: kernel)
+    watched = get_backend("numba").with_wrapper(lambda name, kind, kernel: kernel)
     for backend in (get_backend("numba", fused=False), watched):
         assert not any(planned_runs.trained(CASES["one layer"], backend, True, LABELS)[1])
 
@@ -259,9 +259,9 @@ def test_more_updates_than_there_are_batches_are_refused(monkeypatch):
 
 
 def test_without_a_blas_that_it_knows_the_layers_do_it(monkeypatch):
-    monkeypatch.setattr("backends.numba.plans.team", lambda: None)
+    monkeypatch.setattr("backends.numba.plans.worker_pool", lambda: None)
     assert trained(CASES["dense"])[1] == [False, False]
-    monkeypatch.setattr("backends.numba.backend.team", lambda: None)
+    monkeypatch.setattr("backends.numba.backend.worker_pool", lambda: None)
     assert "workers" not in get_backend("numba").describe()
 
 
@@ -305,30 +305,30 @@ def test_a_fork_has_workers_of_its_own(monkeypatch):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-ALL = teams.MOST
+ALL = worker_pool.MAX_WORKERS
 SAID = [("150000 100000", 2), ("max 100000", ALL), ("50000 100000", 1), ("0 1", 1), ("", ALL), (None, ALL)]
 
 
 @pytest.mark.parametrize(("said", "cores"), SAID)
 def test_a_container_has_as_many_workers_as_cores(said, cores, monkeypatch, tmp_path):
-    monkeypatch.setattr(teams, "QUOTA", str(tmp_path / "cpu.max"))
+    monkeypatch.setattr(worker_pool, "QUOTA_PATH", str(tmp_path / "cpu.max"))
     if said is not None:
         (tmp_path / "cpu.max").write_text(said)
-    made = teams.Team(replace(teams.team().blas, threads=ThreadCount(lambda: 64, lambda n: None)))
+    made = worker_pool.WorkerPool(replace(worker_pool.worker_pool().blas, threads=ThreadCount(lambda: 64, lambda n: None)))
     assert made.workers == cores
-    assert get_backend("numba").describe()["workers"] == teams.team().workers
+    assert get_backend("numba").describe()["workers"] == worker_pool.worker_pool().workers
 
 
 def test_without_a_blas_that_can_be_called_there_is_no_team(monkeypatch):
     for name, value in [
         ("numpy_blas", None),
         ("numpy_blas", replace(blas.numpy_blas(), sgemm=0)),
-        ("syscall", 0),
+        ("syscall_address", 0),
     ]:
         with monkeypatch.context() as patched:
-            patched.setattr(teams, name, lambda value=value: value)
-            assert teams.team.__wrapped__() is None
-    assert teams.team.__wrapped__() is not None
+            patched.setattr(worker_pool, name, lambda value=value: value)
+            assert worker_pool.worker_pool.__wrapped__() is None
+    assert worker_pool.worker_pool.__wrapped__() is not None
 
 
 def test_the_blas_has_its_threads_again():

@@ -206,8 +206,11 @@ def test_gaussian_noise_of_extreme_bits_is_finite(dtype):
 
 
 def test_the_sums_of_smooth_moves_are_exact_and_end_within_1():
-    assert 2**8 * warping.SHARES**2 * warping.HALVED * warping.WHOLE == 1.0
-    assert 2**8 * warping.SHARES * max(1.0, warping.SHARES * warping.HALVED) <= 2**24
+    assert 2**8 * warping.SMOOTHING_ROW_SUM**2 * warping.FIRST_SUM_SCALE * warping.MOVES_SCALE == 1.0
+    assert (
+        2**8 * warping.SMOOTHING_ROW_SUM * max(1.0, warping.SMOOTHING_ROW_SUM * warping.FIRST_SUM_SCALE)
+        <= 2**24
+    )
 
 
 def test_cases_have_padding_and_odd_sizes():

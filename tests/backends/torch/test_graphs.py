@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from backends import BackendUnavailable, InputError, get_backend
-from backends.recording import WARM_UP, Recorded
+from backends.recording import WARM_UP_STEPS, RecordedSteps
 from backends.torch.backend import CudaGraphs, TorchBackend
 from dnn import Dense, Sequential
 
@@ -88,7 +88,7 @@ def test_as_many_steps_as_asked_for(card, unroll):
         wanted += n
         assert card.done == wanted
     assert set(card.replays) == {unroll, 1}
-    assert sum(card.replays) == wanted - WARM_UP
+    assert sum(card.replays) == wanted - WARM_UP_STEPS
     assert card.replays.count(unroll) >= 60 // unroll
 
 
@@ -125,7 +125,7 @@ def test_a_failed_recording_warns_once_and_goes_on(card):
 
 
 def test_a_recording_that_fails_without_a_word_is_one_that_fails():
-    class Silent(Recorded):
+    class Silent(RecordedSteps):
         def record(self, n):
             raise RuntimeError
 

@@ -55,7 +55,7 @@ def test_a_mutant_changes_only_what_it_says(name):
     backend = get_backend("numpy")
     wrong = mutant.mutate(backend)
     found = {f"xp.{k}" for k, v in vars(wrong.xp).items() if v is not vars(backend.xp)[k]}
-    found |= {f"backend.{k}" for k in set(vars(wrong)) - set(vars(backend.wrapped(wrong.wrap)))}
+    found |= {f"backend.{k}" for k in set(vars(wrong)) - set(vars(backend.with_wrapper(wrong.wrap)))}
     for kernel, kind in kernel_keys():
         if wrong.wrap(kernel, kind, print) is not print:
             found.add(kernel if kernel in mutant.changes else f"{kernel} {kind}")

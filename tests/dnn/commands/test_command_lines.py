@@ -231,7 +231,7 @@ def test_doctor_looks_at_the_card_too(works, monkeypatch, capsys):
     monkeypatch.setattr(doctor, "available_backends", lambda: {"numpy": None, "cupy": "no GPU"})
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr(doctor, "this_processor", lambda: Processor("Some Processor 9", "AVX2"))
-    monkeypatch.setattr(doctor, "limits", lambda: {"ONEDNN_MAX_CPU_ISA": "AVX2"})
+    monkeypatch.setattr(doctor, "limiting_variables", lambda: {"ONEDNN_MAX_CPU_ISA": "AVX2"})
     doctor.doctor(None)
     end = ["usable", "    two words: cuda"] if works else ["not usable", "    no driver"]
     assert capsys.readouterr().out.splitlines()[1:] == [

@@ -152,7 +152,9 @@ def test_blocks_are_computed_in_one_thread(name):
 
         return watched if kernel_name == "dense" else kernel
 
-    made = Sequential([Flatten(), Dense(3, "softmax")], input_shape=(6, 6), backend=backend.wrapped(watch))
+    made = Sequential(
+        [Flatten(), Dense(3, "softmax")], input_shape=(6, 6), backend=backend.with_wrapper(watch)
+    )
     made.compile()
     with backend.in_threads(2):
         for blocks in (1, 2):

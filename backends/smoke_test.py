@@ -1,10 +1,10 @@
 """A backend tried out before it is handed out: that a library is there, and a device, proves nothing."""
 
 from backends.backend import Backend
-from backends.errors import BackendUnavailable, brief
+from backends.errors import BackendUnavailable, shorten
 
 
-def prove(backend: Backend) -> None:
+def run_smoke_test(backend: Backend) -> None:
     """Write into views of an array, take a small layer's step forward, and read its numbers back.
 
     So a library whose arrays cannot be written in place is found, and one that lacks cuBLAS, a compiler of
@@ -26,7 +26,7 @@ def prove(backend: Backend) -> None:
         backend.synchronize()
         _expect(backend.to_host(y).tolist(), [[2.5, 2.5], [2.5, 2.5]])
     except Exception as error:  # each library has its own
-        why = brief(f"{type(error).__name__}: {error}", limit=300)
+        why = shorten(f"{type(error).__name__}: {error}", limit=300)
         raise BackendUnavailable(
             f"backend {backend.name!r} cannot run on {backend.device}: {trying} fails ({why}); {backend.CURE}"
         ) from None

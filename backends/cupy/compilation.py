@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from backends.cupy import sources
-from backends.dispatch import FLOATS
+from backends.dispatch import FLOAT_DTYPES
 
-DTYPES = {"long long*": ("int64",), "REAL*": FLOATS, "PIXEL*": ("uint8", *FLOATS)}
+DTYPES = {"long long*": ("int64",), "REAL*": FLOAT_DTYPES, "PIXEL*": ("uint8", *FLOAT_DTYPES)}
 
 
 @cache
@@ -54,7 +54,9 @@ def element_types(name: str, arguments: tuple[Any, ...]) -> tuple[str, str]:
     return sources.CTYPES[real], sources.CTYPES[pixel]
 
 
-def bound(name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> Callable[[], None]:
+def bind_launch(
+    name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any
+) -> Callable[[], None]:
     """A function that starts a kernel so; what is wrong with the arguments is an error now.
 
     Args:
@@ -66,4 +68,4 @@ def bound(name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: 
 
 def launch(name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:
     """Start a kernel."""
-    bound(name, grid, block, *arguments)()
+    bind_launch(name, grid, block, *arguments)()

@@ -11,7 +11,7 @@ import torch
 
 from backends import BackendUnavailable, available_backends, get_backend, registry
 from backends.numpy.backend import NumpyBackend
-from backends.proof import prove
+from backends.smoke_test import run_smoke_test
 from backends.torch import backend as torch_backend
 
 
@@ -76,7 +76,7 @@ def test_what_cannot_train_is_refused_when_it_is_made(register, kind, words):
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_what_works_passes(backend, fused):
-    prove(get_backend(backend.name, backend.device, fused=fused))
+    run_smoke_test(get_backend(backend.name, backend.device, fused=fused))
 
 
 def card(monkeypatch):
@@ -112,7 +112,7 @@ def test_auto_goes_on_to_the_next_and_says_why(monkeypatch):
     assert (backend.name, backend.device_type) == ("torch", "cpu")
     assert backend.reason.startswith("torch is faster than NumPy; backend 'cupy' cannot run (")
     assert backend.describe()["reason"] == backend.reason
-    assert backend.wrapped(lambda name, kind, kernel: kernel).reason == backend.reason
+    assert backend.with_wrapper(lambda name, kind, kernel: kernel).reason == backend.reason
 
 
 def test_what_is_asked_for_by_name_has_no_reason(backend):

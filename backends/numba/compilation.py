@@ -1,0 +1,67 @@
+"""Numba's compiler with the options of this backend: compile at the first call, cache on disk if possible."""
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+
+# "contract" lets a product and a sum become one fused instruction, rounded once instead of twice. No other
+# flag of fast math is set, since NaN and infinity must pass through.
+FASTMATH_FLAGS = {"contract"}
+JIT_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+
+# For functions that only compiled code calls: they are compiled into the caller and cached with it.
+jit_helper = numba.njit(
+    fastmath=FASTMATH_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True, **JIT_OPTIONS
+)
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """Numba's disk cache, with a warning instead of an error: full disk, damaged file, another user's file.
+
+    A cached loop contains the helpers it calls, also from other files. So its time stamp is made of the
+    time stamps of all files in this folder.
+    """
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        super().__init__(function)
+        files = sorted(Path(__file__).parent.glob("*.py"))
+        self._cache_file._source_stamp = [(s.st_mtime, s.st_size) for s in (file.stat() for file in files)]
+
+    def load_overload(self, *arguments: Any) -> Any:
+        return _warn_on_failure(super().load_overload, *arguments)
+
+    def save_overload(self, *arguments: Any) -> None:
+        _warn_on_failure(super().save_overload, *arguments)
+
+
+def jit_cached(function: Callable[..., None]) -> Any:
+    """Compile a function at its first call, for this machine's processor and for each dtype."""
+    dispatcher = numba.njit(function, fastmath=FASTMATH_FLAGS, **JIT_OPTIONS)
+    disk_cache = _warn_on_failure(_Cache, function)
+    if disk_cache is not None:
+        dispatcher._cache = disk_cache  # as Numba's enable_caching does
+    return dispatcher
+
+
+def _warn_on_failure(call: Callable[..., Any], *arguments: Any) -> Any:
+    """Return ``call(*arguments)``; if it raises, warn once per process and return None."""
+    try:
+        return call(*arguments)
+    except Exception:
+        _warn()
+        return None
+
+
+@cache
+def _warn() -> None:
+    warnings.warn(
+        "Numba cannot write its compiled loops to disk, or cannot read the cached ones, so each process "
+        "compiles them again; set NUMBA_CACHE_DIR to a writable folder",
+        RuntimeWarning,
+        stacklevel=4,
+    )
