@@ -140,7 +140,7 @@ def make(
         kind, _, number = str(device).partition(":")
         if kind != "cuda" or not number.isdecimal():
             raise InputError(f"device is {short_repr(device)}", "'cuda' for the backend 'cupy'")
-        got = f"backend 'cupy' uses the first of {count} CUDA device(s), got device {short_repr(device)}"
+        got = f"backend 'cupy' uses the first of {count} visible GPUs, got device {short_repr(device)}"
         raise BackendUnavailable(f"{got}; use --device cuda with CUDA_VISIBLE_DEVICES={shorten(number, 9)}")
     place.use()
     if precision == "tf32" and int(place.compute_capability) < TF32_CAPABILITY:

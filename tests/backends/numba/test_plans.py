@@ -314,8 +314,9 @@ def test_a_container_has_as_many_workers_as_cores(said, cores, monkeypatch, tmp_
     monkeypatch.setattr(worker_pool, "QUOTA_PATH", str(tmp_path / "cpu.max"))
     if said is not None:
         (tmp_path / "cpu.max").write_text(said)
-    made = worker_pool.WorkerPool(replace(worker_pool.worker_pool().blas, threads=ThreadCount(lambda: 64, lambda n: None)))
-    assert made.workers == cores
+    given = replace(worker_pool.worker_pool().blas, threads=ThreadCount(lambda: 64, lambda n: None))
+    pool = worker_pool.WorkerPool(given)
+    assert pool.workers == cores
     assert get_backend("numba").describe()["workers"] == worker_pool.worker_pool().workers
 
 
