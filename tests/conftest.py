@@ -41,6 +41,27 @@ def pytest_configure() -> None:
         raise pytest.UsageError(f"DNN_REQUIRE names {sorted(unknown)}, expected some of {sorted(known)}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests on strict's first device as slow: the same tests on its second device find more."""
+    on_second = {
+        item.originalname
+        for item in items
+        if isinstance(item, pytest.Function) and "strict:device1" in _parameters(item)
+    }
+    for item in items:
+        if (
+            isinstance(item, pytest.Function)
+            and item.originalname in on_second
+            and "strict" in _parameters(item)
+        ):
+            item.add_marker(pytest.mark.slow)
+
+
+def _parameters(item: pytest.Function) -> list[object]:
+    callspec = getattr(item, "callspec", None)
+    return [] if callspec is None else [value for value in callspec.params.values() if isinstance(value, str)]
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """The processor, the code that each library chose for it, and how long the tests take."""
     processor = this_processor()

@@ -40,7 +40,7 @@ def overrides() -> Iterator[Any]:
 
 def is_compiled_again(backend_id: str, dtype: str, variant: str) -> bool:
     """Return whether numba compiles its loops once more, from the same source, for this layout and dtype."""
-    return backend_id == "numba" and dtype == "float64" and variant in ("strided", "turned")
+    return backend_id == "numba" and (variant == "turned" or (dtype == "float64" and variant == "strided"))
 
 
 def _split(backend_id: str) -> tuple[str, str | None]:

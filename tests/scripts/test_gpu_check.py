@@ -264,7 +264,12 @@ def test_each_form_is_a_row_that_says_what_ran(monkeypatch):
 @pytest.mark.parametrize(
     ("trouble", "names", "words"),
     [
-        ("recording fails", {"cupy graphs"}, "UserWarning: CUDA graphs do not work here (not permitted"),
+        pytest.param(
+            "recording fails",
+            {"cupy graphs"},
+            "UserWarning: CUDA graphs do not work here (not permitted",
+            marks=pytest.mark.slow,
+        ),
         ("a kernel does not compile", {"cupy", "cupy graphs"}, "UserWarning: CuPy cannot run the kernels"),
         pytest.param("a plan is refused", {"cupy", "cupy graphs"}, None, marks=pytest.mark.slow),
         pytest.param("a replay is short", {"cupy graphs"}, None, marks=pytest.mark.slow),

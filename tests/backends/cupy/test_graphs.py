@@ -13,6 +13,7 @@ import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
+from helpers import others_slow
 
 from backends.cupy import backend as cupy_backend
 from backends.cupy import compilation
@@ -167,7 +168,7 @@ class CompileException(Exception):
     ],
 )
 @pytest.mark.filterwarnings("ignore:CuPy records as CUDA graphs only")
-@pytest.mark.parametrize("graphs", [False, True])
+@pytest.mark.parametrize("graphs", others_slow([False, True], [False]))
 def test_kernels_that_do_not_compile_load_or_run_are_one_warning_and_layers(card, error, words, graphs):
     expected = trained(
         card.backend(graphs=False).with_wrapper(lambda name, kind, kernel: kernel), batch_size=5
