@@ -10,7 +10,7 @@ from backends import Backend, InputError, get_backend
 from backends.errors import reraise
 from backends.reference.control import UPDATES
 from dnn.layers.layer import Layer
-from dnn.validation.objects import made_again
+from dnn.validation.objects import layer_from_config
 
 
 class Parts(NamedTuple):
@@ -22,14 +22,14 @@ class Parts(NamedTuple):
     epochs_done: int
     arrays: dict[str, np.ndarray]  # parameters, and state of the layers
     goal: tuple[Any, ...]  # arguments of set_goal; () before compile
-    steps: dict[str, np.ndarray]  # as of _steps
+    optimizer_arrays: dict[str, np.ndarray]  # as of _optimizer_arrays
 
 
 def _penalties(model: Any) -> tuple[float, float]:
     return (0.0, 0.0) if model.penalty is None else (model.penalty.l1, model.penalty.l2)
 
 
-def _steps(model: Any) -> dict[str, Any]:
+def _optimizer_arrays(model: Any) -> dict[str, Any]:
     """The optimizer's vectors by name, and its control array under ""; nothing before compile."""
     state = None if model.loss is None else model.optimizer_state
     return {} if state is None else {**state.vectors, "": state.control}
@@ -37,18 +37,22 @@ def _steps(model: Any) -> dict[str, Any]:
 
 def parts_of(model: Any) -> Parts:
     goal = () if model.loss is None else (model.loss, model.optimizer, model.metrics, *_penalties(model))
-    steps = {name: np.array(model.backend.to_host(array)) for name, array in _steps(model).items()}
+    optimizer_arrays = {
+        name: np.array(model.backend.to_host(array)) for name, array in _optimizer_arrays(model).items()
+    }
     layers = [(type(layer), layer.config()) for layer in model.layers]
     settings = {"input_shape": model.input_shape, "seed": model.seed}
-    return Parts(type(model), layers, settings, model.epochs_done, model.parameters.to_host(), goal, steps)
+    return Parts(
+        type(model), layers, settings, model.epochs_done, model.parameters.to_host(), goal, optimizer_arrays
+    )
 
 
-def assembled(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
+def assemble_model(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
     """The model again, on this backend, or one with these settings.
     Raises InputError: its class has a constructor of its own; BackendUnavailable: that cannot run here.
     """
     backend = get_backend(*backend) if isinstance(backend, tuple) else backend
-    layers = [made_again(*layer) for layer in parts.layers]
+    layers = [layer_from_config(*layer) for layer in parts.layers]
     got = f"a {parts.model.__name__} cannot be copied"
     expected = "a class with Sequential's constructor"
     with reraise(TypeError, got, expected, "use save and load_model"):
@@ -57,8 +61,8 @@ def assembled(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
     model.epochs_done = parts.epochs_done
     if parts.goal:
         model.set_goal(*parts.goal)
-    for name, array in _steps(model).items():
-        array[...] = backend.from_host(parts.steps[name])
+    for name, array in _optimizer_arrays(model).items():
+        array[...] = backend.from_host(parts.optimizer_arrays[name])
     return model
 
 
@@ -73,13 +77,13 @@ def training_config(network: Any) -> dict[str, Any] | None:
             "metrics": None if metrics is None else [metric.name for metric in metrics]}  # fmt: skip
 
 
-class Copied:
+class Copyable:
     """Base of a network, whose copies these are."""
 
     backend: Backend
 
     def __copy__(self, memo: object = None) -> Self:
-        made: Self = assembled(parts_of(self), self.backend)
+        made: Self = assemble_model(parts_of(self), self.backend)
         return made
 
     __deepcopy__ = __copy__
@@ -89,4 +93,4 @@ class Copied:
         if backend.wrap is not None:
             raise InputError("the model's backend has wrapped kernels, which cannot be pickled; use save")
         settings = backend.name, backend.device, backend.dtype_name, backend.fused, backend.precision
-        return assembled, (parts_of(self), settings)
+        return assemble_model, (parts_of(self), settings)

@@ -18,8 +18,8 @@ from backends.reference import ACTIVATIONS
 from backends.reference.losses import TARGET_FORMS, as_dense
 from backends.table import Table
 from dnn.layers.layer import Layer
-from dnn.validation.objects import plain
-from dnn.validation.settings import Checked, ClassNumber, Share, assign, made, require_number
+from dnn.validation.objects import json_value
+from dnn.validation.settings import Checked, ClassNumber, Share, assign, require_number, resolve
 
 __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
@@ -49,13 +49,13 @@ class Loss(Checked):
         return ("accuracy",)
 
     @property
-    def ignored(self) -> int | None:
+    def ignored_class(self) -> int | None:
         """The class number of examples without a loss, which metrics leave out too; None: there are none."""
         found: int | None = getattr(self, "ignore_index", None)
         return found
 
     @property
-    def ending(self) -> str:
+    def output_activation(self) -> str:
         """A classifier's last activation with this loss."""
         return self.activation or "softmax"
 
@@ -113,7 +113,7 @@ class Loss(Checked):
 
     def settings(self) -> dict[str, Any]:
         """What makes it again, beside its name, as JSON values."""
-        return {name: plain(value) for name, value in asdict(self).items()}
+        return {name: json_value(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -141,16 +141,16 @@ class CategoricalCrossentropy(Loss):
         kernels = super().bind(backend)
         xp = backend.xp
         e = float(self.label_smoothing)
-        ignored = self.ignored
+        ignored_class = self.ignored_class
 
         def run(form: str, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
-            if ignored is not None and form == "integer":  # any class will do: the weight is 0
-                targets = xp.where(targets == ignored, xp.zeros_like(targets), targets)
+            if ignored_class is not None and form == "integer":  # any class will do: the weight is 0
+                targets = xp.where(targets == ignored_class, xp.zeros_like(targets), targets)
             if e:
                 targets = (1.0 - e) * as_dense(xp, form, targets, logits) + e / logits.shape[1]
             kernels["dense" if e else form](logits, targets, losses, dlogits)
 
-        return kernels if e == 0 and ignored is None else {form: partial(run, form) for form in TARGET_FORMS}
+        return kernels if e == 0 and ignored_class is None else {form: partial(run, form) for form in TARGETS}
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
@@ -252,7 +252,7 @@ class Hinge(Loss):
     cure = "use 0 and 1, or -1 and 1"
     boundary = 0.0
     elementwise = True
-    ending = "linear"
+    output_activation = "linear"
     kink = staticmethod(lambda y, t: 1.0 - np.where(t > 0, y, -y))
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
@@ -268,19 +268,19 @@ LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
 )})  # fmt: skip
 """Every loss by name; one of your own: ``LOSSES.add("mine", Mine)``."""
 
-SHORT = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy"}
+NAME_ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy"}
 
 
 def get_loss(loss: str | Loss) -> Loss:
     """The loss of this name with its usual settings, or the loss that it is; else InputError."""
-    loss = SHORT.get(loss, loss) if isinstance(loss, str) else loss
-    return made("loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError()")
+    loss = NAME_ALIASES.get(loss, loss) if isinstance(loss, str) else loss
+    return resolve("loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError()")
 
 
-def weigh(xp: Any, weights: Array, losses: Array, gradient: Array, whole: Array = None) -> None:
+def weigh(xp: Any, weights: Array, losses: Array, gradient: Array, batch_weights: Array = None) -> None:
     """To the weighted mean: losses_i *= w_i (B,), gradient_i *= w_i B / sum w (B, C), or 0 if all w are 0.
-    The sum is over the weights of the ``whole`` batch, where these B are a block of it."""
-    total = xp.sum(weights if whole is None else whole, axis=0, keepdims=True)
+    The sum is over ``batch_weights`` if these B examples are a block of a batch."""
+    total = xp.sum(weights if batch_weights is None else batch_weights, axis=0, keepdims=True)
     share = weights * (weights.shape[0] / xp.where(total == 0, xp.ones_like(total), total))
     losses[...] = losses * weights
     gradient[...] = gradient * share[:, None]

@@ -34,18 +34,18 @@ class Metric:
         """How many numbers it keeps for a network with so many outputs."""
         return 1
 
-    def add(self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array, counts: Array) -> None:
-        """One more batch into ``kept`` (size,); counts (B,) is 0 for ignored examples, else 1; None: 1."""
+    def add(self, backend: Backend, loss: Loss, sums: Array, outputs: Array, y: Array, counts: Array) -> None:
+        """One more batch into ``sums`` (size,); counts (B,) is 0 for ignored examples, else 1; None: 1."""
         each = self.batch(backend, loss, outputs, y)
-        kept += backend.xp.sum(each if counts is None else backend.xp.where(counts > 0, each, counts))
+        sums += backend.xp.sum(each if counts is None else backend.xp.where(counts > 0, each, counts))
 
-    def join(self, backend: Backend, kept: Array, other: Array) -> None:
-        """Into ``kept`` (size,) also what was kept of other examples."""
-        kept += other
+    def join(self, backend: Backend, sums: Array, other: Array) -> None:
+        """Into ``sums`` (size,) also what was kept of other examples."""
+        sums += other
 
-    def value(self, kept: np.ndarray, examples: int) -> float:
+    def value(self, sums: np.ndarray, examples: int) -> float:
         """Value over this many examples, from what was kept."""
-        return float(kept[0]) / examples
+        return float(sums[0]) / examples
 
 
 class R2(Metric):
@@ -58,34 +58,36 @@ class R2(Metric):
     def size(self, outputs: int) -> int:
         return 1 + 3 * outputs
 
-    def add(self, backend: Backend, loss: Loss, kept: Array, outputs: Array, y: Array, counts: Array) -> None:
+    def add(self, backend: Backend, loss: Loss, sums: Array, outputs: Array, y: Array, counts: Array) -> None:
         xp = backend.xp
         t = _rows(xp, y, outputs)
         w = xp.ones_like(t[:, :1]) if counts is None else counts[:, None]
         n = xp.sum(w, axis=0)
         mean = xp.sum(w * t, axis=0) / xp.clip(n, 1.0, None)
-        apart = xp.sum(w * (t - mean) ** 2, axis=0)
-        wrong = xp.sum(w * (t - outputs) ** 2, axis=0)
-        self.join(backend, kept, xp.concat([n, mean, apart, wrong]))
+        spread = xp.sum(w * (t - mean) ** 2, axis=0)
+        residual = xp.sum(w * (t - outputs) ** 2, axis=0)
+        self.join(backend, sums, xp.concat([n, mean, spread, residual]))
 
-    def join(self, backend: Backend, kept: Array, other: Array) -> None:
-        n, mean, apart, wrong = self._parts(kept)
-        n2, mean2, apart2, wrong2 = self._parts(other)
+    def join(self, backend: Backend, sums: Array, other: Array) -> None:
+        n, mean, spread, residual = self._parts(sums)
+        n2, mean2, spread2, residual2 = self._parts(other)
         both = backend.xp.clip(n + n2, 1.0, None)
         between = mean2 - mean
-        apart += apart2 + between**2 * (n * n2 / both)
-        wrong += wrong2
+        spread += spread2 + between**2 * (n * n2 / both)
+        residual += residual2
         mean += between * (n2 / both)
         n += n2
 
-    def _parts(self, kept: Array) -> tuple[Array, Array, Array, Array]:
-        c = (kept.shape[0] - 1) // 3
-        return kept[:1], kept[1 : 1 + c], kept[1 + c : 1 + 2 * c], kept[1 + 2 * c :]
+    def _parts(self, sums: Array) -> tuple[Array, Array, Array, Array]:
+        c = (sums.shape[0] - 1) // 3
+        return sums[:1], sums[1 : 1 + c], sums[1 + c : 1 + 2 * c], sums[1 + 2 * c :]
 
-    def value(self, kept: np.ndarray, examples: int) -> float:
-        apart, wrong = kept[1:].astype(np.float64).reshape(3, -1)[1:]
-        perfect = np.where(wrong == 0, 1.0, 0.0)  # of targets that are all equal
-        return float(np.mean(np.where(apart > 0, 1.0 - wrong / np.where(apart > 0, apart, 1.0), perfect)))
+    def value(self, sums: np.ndarray, examples: int) -> float:
+        spread, residual = sums[1:].astype(np.float64).reshape(3, -1)[1:]
+        perfect = np.where(residual == 0, 1.0, 0.0)  # of targets that are all equal
+        return float(
+            np.mean(np.where(spread > 0, 1.0 - residual / np.where(spread > 0, spread, 1.0), perfect))
+        )
 
 
 def _rows(xp: Any, y: Array, outputs: Array) -> Array:
@@ -93,7 +95,7 @@ def _rows(xp: Any, y: Array, outputs: Array) -> Array:
     return as_dense(xp, "integer" if y.ndim == 1 else "dense", y, outputs)
 
 
-def _right(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+def _accuracy(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
     """1 for each row whose largest output is at the class of y, of rows their largest entry, else 0.
 
     With one output the class is whether it is above the loss's boundary, and the target's above 0.5. Where
@@ -117,7 +119,7 @@ def _squared_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Ar
 
 
 METRICS: Table[Metric] = Table("metric", {m.name: m for m in (
-    Metric("accuracy", _right, raw=True), Metric("mean_absolute_error", _absolute_error),
+    Metric("accuracy", _accuracy, raw=True), Metric("mean_absolute_error", _absolute_error),
     Metric("mean_squared_error", _squared_error), R2("r2", _squared_error),
 )})  # fmt: skip
 """Every metric by name; one of your own: ``dnn.register``."""
@@ -125,7 +127,7 @@ NAME_ALIASES = {"acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_sq
 
 
 @dataclass(frozen=True)
-class _Own:
+class _FunctionMetric:
     """A function of (y, outputs) as a metric's ``batch``, which pickle can write."""
 
     function: Callable[[Array, Array], Array]
@@ -154,7 +156,7 @@ def metric_of(function: Callable[[Array, Array], Array], name: str | None = None
         got = f"a metric is named {short_repr(name)}"
         others = ", ".join(RESERVED_NAMES)
         raise InputError(got, f"a function made by def with a name of its own, other than {others}")
-    return Metric(name, _Own(function))
+    return Metric(name, _FunctionMetric(function))
 
 
 def resolve_metrics(given: Sequence[Any]) -> tuple[Metric, ...]:

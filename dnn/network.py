@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
-from backends.errors import reraise, unknown_name_error
-from dnn.copies import Copied, training_config
+from backends.errors import refusing, unknown
+from dnn.copies import Copyable, training_config
 from dnn.io.safetensors import FORMAT, VERSION, CheckpointError, write
 from dnn.layers import Layer
 from dnn.layers.buffers import Buffers
-from dnn.layers.containers import WHOLE, Block
+from dnn.layers.containers import MODEL_INDEX, Block
 from dnn.losses import Loss
 from dnn.metrics import Metric, resolve_metrics
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters
 from dnn.validation.examples import InputPipeline
-from dnn.validation.objects import plain, shown_with_settings
+from dnn.validation.objects import json_value, settings_repr
 from dnn.validation.settings import (
     assign,
     natural_number,
@@ -34,7 +34,7 @@ from dnn.validation.settings import (
 )
 
 
-class Network(Copied):
+class Network(Copyable):
     """Layers one after another on one backend; arguments and attributes as of ``Sequential``.
 
     Attributes:
@@ -48,7 +48,7 @@ class Network(Copied):
     optimizer: Optimizer
     optimizer_state: OptimizerState
 
-    __repr__ = shown_with_settings
+    __repr__ = settings_repr
 
     def __init__(
         self, layers: Sequence[Layer], *, input_shape: tuple[int, ...], backend: Backend | str = "auto",
@@ -73,7 +73,7 @@ class Network(Copied):
         self.penalty: Penalty | None = None
         self._logits_out = False
         self._lock = threading.Lock()  # while it is trained
-        block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=WHOLE)
+        block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=MODEL_INDEX)
         self.n_folded = block.n_folded
         if len(shape := block.output_shape) != 1:
             got = f"the last layer returns shape {shape}"
@@ -146,7 +146,7 @@ class Network(Copied):
         loss = self.goal
         n_categories = self.layers[0].n_categories
         return InputPipeline(
-            self.backend, self.input_shape, self.outputs, loss.ignored, loss.check_targets, n_categories
+            self.backend, self.input_shape, self.outputs, loss.ignored_class, loss.check_targets, n_categories
         )
 
     @contextmanager
@@ -197,13 +197,13 @@ class Network(Copied):
         backward(dy)
 
     @property
-    def frozen(self) -> list[str]:
+    def frozen_names(self) -> list[str]:
         """Names of the parameters that training leaves as they are."""
-        return list(self._block.frozen)
+        return list(self._block.frozen_values)
 
     def update(self) -> None:
         """One update from the gradients that are there; what is frozen, and its moments, stay as they are."""
-        frozen = self.frozen
+        frozen = self.frozen_names
         if not frozen:
             self.optimizer_state.step()
             return
@@ -217,7 +217,7 @@ class Network(Copied):
     def config(self) -> dict[str, Any]:
         """The architecture as JSON values: what a checkpoint holds beside the weights."""
         loss, settings = (None, {}) if self.loss is None else (self.loss.name, self.loss.settings())
-        return {"input_shape": list(self.input_shape), "layers": plain(self.layers), "loss": loss,
+        return {"input_shape": list(self.input_shape), "layers": json_value(self.layers), "loss": loss,
                 "loss_settings": settings}  # fmt: skip
 
     def save(self, path: str | Path) -> None:

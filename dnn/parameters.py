@@ -15,7 +15,7 @@ from dnn.validation.arrays import dtype_name
 
 Shape = tuple[int, ...]
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
-MOST = 2**36  # parameters; 256 GB and more
+MAX_PARAMETERS = 2**36  # parameters; 256 GB and more
 
 
 class Parameters:
@@ -41,8 +41,8 @@ class Parameters:
         for name, shape in self.shapes.items():
             self._starts[name] = end
             end += -(-prod(shape) // step) * step
-        if end > MOST:
-            raise InputError(f"the network has {end} parameters, expected at most {MOST}")
+        if end > MAX_PARAMETERS:
+            raise InputError(f"the network has {end} parameters, expected at most {MAX_PARAMETERS}")
         self.values = backend.zeros(end)
         self.gradients = backend.zeros(end)
         self.value, self.gradient = self.views(self.values), self.views(self.gradients)

@@ -15,7 +15,7 @@ from dnn.optimizers.schedules import SCHEDULES, Schedule
 T = TypeVar("T")
 
 
-def _place(part: Any) -> tuple[Any, Any]:
+def _source(part: Any) -> tuple[Any, Any]:
     """Where a class or a function was written: the same place if a cell of a notebook runs again."""
     source = getattr(part, "forward", part) if isinstance(part, ActivationFunction) else part
     source = getattr(getattr(source, "batch", source), "function", source)  # of a metric
@@ -53,5 +53,5 @@ def register(thing: T, name: str | None = None) -> T:
         kinds = "a subclass of Layer, Loss, Optimizer or Schedule, an ActivationFunction, or a function"
         raise InputError(f"{short_repr(thing)} cannot be registered", f"{kinds} of (y, outputs)")
     name = name or usual
-    table.add(name, part, overwrite=name in table and _place(table[name]) == _place(part))
+    table.add(name, part, again=name in table and _source(table[name]) == _source(part))
     return thing

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dnn.callbacks.progress_bar import progress_of
+from dnn.callbacks.progress_bar import progress_callbacks
 from dnn.distributed.blocks import make_steps
 from dnn.distributed.group import Workers
 from dnn.layers import Layer
@@ -24,7 +24,7 @@ from dnn.training.history import History
 from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
 from dnn.training.stream import Stream
-from dnn.validation.arrays import examples as validate_examples
+from dnn.validation.arrays import validate_examples
 from dnn.validation.settings import positive_integer, require, require_bool, require_kind
 
 
@@ -121,7 +121,7 @@ class Sequential(Network):
         epochs = positive_integer("epochs", epochs)
         batch_size = positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()
-        callbacks = [*callbacks, *(progress_of(verbose, callbacks) if workers.first else ())]
+        callbacks = [*callbacks, *(progress_callbacks(verbose, callbacks) if workers.is_first else ())]
         if y is None and hasattr(x, "__iter__") and not hasattr(x, "shape"):  # batches, and no array
             validation = self.input_pipeline.validate_stream(
                 x, validation_split, validation_data, sample_weight, resume

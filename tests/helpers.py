@@ -117,7 +117,7 @@ class Kept(Callback):
 
     def on_progress(self, progress):
         if progress.updates < progress.updates_per_epoch:
-            self.states.append(progress.take())
+            self.states.append(progress.take_state())
 
     def on_epoch_saved(self, take):
         self.states.append(take())

@@ -142,7 +142,7 @@ STEP = ["p", "g", "slots", "control", "settings"]
 
 def settings_of(name):
     """An optimizer's settings, as it comes and with what is off turned on, and its number of slots."""
-    return {o.settings(): len(o.kept) for _, o in optimizer_variants() if o.kernel == name}
+    return {o.settings(): len(o.slot_names) for _, o in optimizer_variants() if o.kernel == name}
 
 
 def optimizer_cases(num, kind, name):

@@ -29,7 +29,7 @@ class NativeNetwork(Network):
         self.loss = twin.torch_loss(case.loss)
         self.optimizer = twin.torch_optimizer(case.optimizer, self.module)
         keys = OPTIMIZER_TWINS[case.optimizer.name].slots
-        self.slots = {slot: keys[slot] for slot in case.optimizer.kept}
+        self.slots = {slot: keys[slot] for slot in case.optimizer.slot_names}
         self.updates = 0
 
     def _put(self, target: Array, values: np.ndarray, axes: tuple[int, ...]) -> None:

@@ -16,7 +16,7 @@ from dnn.agreement.contender import Contender, Network
 from dnn.agreement.ours import BackendContender
 from dnn.layers import Layer
 from dnn.losses import get_loss
-from dnn.validation.objects import made_again
+from dnn.validation.objects import layer_from_config
 
 
 def make_oracle() -> BackendContender:
@@ -30,7 +30,7 @@ def pre_activation(
 ) -> np.ndarray:  # fmt: skip
     """z of a layer that ends in an activation: the y of one that does not."""
     layer = make()
-    plain = made_again(type(layer), {**layer.config(), "activation": "linear"})
+    plain = layer_from_config(type(layer), {**layer.config(), "activation": "linear"})
     dy = np.zeros((len(x), *plain.shape_after(shape)), np.float32)
     return oracle.use(plain, shape, values, [(x, dy)])["y"]
 

@@ -59,7 +59,7 @@ def rate(given: float | Schedule, t: int) -> float:
 def weights(case: FitCase, training: bool) -> np.ndarray:
     """How much each example counts, (N,); in evaluation its class does not."""
     w = np.ones(len(case.labels)) if case.sample_weight is None else case.sample_weight.astype(np.float64)
-    w = np.where(case.labels == get_loss(case.loss).ignored, 0.0, w)
+    w = np.where(case.labels == get_loss(case.loss).ignored_class, 0.0, w)
     for number, factor in (case.class_weight or {}).items() if training else ():
         w[case.labels == number] *= factor
     return w
@@ -167,7 +167,7 @@ def fit(case: FitCase) -> tuple[Named, Named]:
     program = Program(case)
     start = program.numbers()
     y = case.labels
-    counted = y != get_loss(case.loss).ignored
+    counted = y != get_loss(case.loss).ignored_class
 
     def scores(p: np.ndarray, training: bool = False) -> tuple[float, float]:
         w = weights(case, training)

@@ -137,16 +137,16 @@ class ReduceLROnPlateau(Callback):
             got = "ReduceLROnPlateau is used with a schedule"
             raise InputError(got, "a learning rate that is a number, as in Adam(1e-3)")
         self.best.clear()
-        self._wait = self._rest = 0
+        self._wait = self._cooldown_left = 0
 
     def _stalls(self, logs: dict[str, float]) -> bool:
         """Whether the rate is to be reduced after this epoch."""
-        resting = self._rest > 0
-        self._rest = max(0, self._rest - 1)
+        resting = self._cooldown_left > 0
+        self._cooldown_left = max(0, self._cooldown_left - 1)
         self._wait = 0 if self.best.improves(logs) or resting else self._wait + 1
         if self._wait < self.patience:
             return False
-        self._wait, self._rest = 0, self.cooldown
+        self._wait, self._cooldown_left = 0, self.cooldown
         return True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:

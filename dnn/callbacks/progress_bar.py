@@ -9,19 +9,21 @@ from dnn.io.notices import SteadyOutput, say
 from dnn.training.callback import Callback, Progress
 from dnn.validation.settings import require
 
-SHORT = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_error": "squared error"}
+SHORT_NAMES = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_error": "squared error"}
 
 
-def numbers_of(logs: Mapping[str, float]) -> list[str]:
+def format_numbers(logs: Mapping[str, float]) -> list[str]:
     """Each number with its name, shortened, as in "test acc 0.9812"."""
     shown = ((n, n.removeprefix("val_"), value) for n, value in logs.items() if n != "seconds")
-    return [f"{'test ' if n != plain else ''}{SHORT.get(plain, plain)} {v:.4f}" for n, plain, v in shown]
+    return [
+        f"{'test ' if n != plain else ''}{SHORT_NAMES.get(plain, plain)} {v:.4f}" for n, plain, v in shown
+    ]
 
 
 def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
     where = f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
     seconds = f"{logs['seconds']:.1f} s"
-    return "  ".join([where, *numbers_of(logs), seconds])
+    return "  ".join([where, *format_numbers(logs), seconds])
 
 
 class PlainProgress(Callback):
@@ -45,7 +47,7 @@ class LiveProgress(PlainProgress):
     """A rich progress bar: updates, loss, accuracy, updates a second, time left."""
 
     every = 25  # updates that a backend records together
-    _INTERVAL = 0.25  # seconds between two reads of the device
+    _INTERVAL_SECONDS = 0.25  # seconds between two reads of the device
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         from rich import console, progress
@@ -66,10 +68,10 @@ class LiveProgress(PlainProgress):
 
     def on_progress(self, progress: Progress) -> None:
         now = time.perf_counter()
-        if now - self._last < self._INTERVAL:
+        if now - self._last < self._INTERVAL_SECONDS:
             return
         self._last = now
-        numbers = "  ".join(numbers_of(dict(zip(progress.names, progress.read(), strict=True))))
+        numbers = "  ".join(format_numbers(dict(zip(progress.names, progress.read(), strict=True))))
         done = (progress.epoch - self._first) * progress.updates_per_epoch + progress.updates
         where = f"epoch {progress.epoch}/{progress.epochs}"
         rate = f"{done / (now - self._start):.0f} updates/s"
@@ -89,7 +91,7 @@ def progress_for_stdout(headline: str = "") -> Callback:
     return LiveProgress(headline) if terminal else PlainProgress(headline)
 
 
-def progress_of(verbose: str | int, callbacks: Sequence[Callback]) -> list[Callback]:
+def progress_callbacks(verbose: str | int, callbacks: Sequence[Callback]) -> list[Callback]:
     """What ``fit(verbose=...)`` adds to these callbacks; nothing where they have a progress bar already."""
     require(verbose in ("auto", 0, 1, 2), "verbose", verbose, "'auto', 0, 1 or 2")
     shown = PlainProgress() if verbose == 2 else progress_for_stdout()

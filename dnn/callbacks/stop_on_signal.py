@@ -10,7 +10,9 @@ from dnn.training.callback import Callback, Progress
 from dnn.training.state import TrainingState
 from dnn.validation.settings import require_kind
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+HANDLED_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 class Stopped(Exception):
@@ -23,8 +25,10 @@ class Stopped(Exception):
 
 
 class StopOnSignal(Callback):
-    """Saves and raises Stopped at the next look after a signal, whose number ``asked`` then is, else None; a
-    second signal stops at once.
+    """Save the training and raise Stopped between two updates after a signal; a second signal stops at once.
+
+    Attributes:
+        signal_number: the signal that was received; None before.
     """
 
     first_worker_only = True
@@ -32,36 +36,36 @@ class StopOnSignal(Callback):
 
     def __init__(self, checkpoints: TrainingCheckpoint) -> None:
         self.checkpoints = require_kind("checkpoints", checkpoints, TrainingCheckpoint)
-        self.asked: int | None = None
-        self._left = 0  # epochs
+        self.signal_number: int | None = None
+        self._epochs_left = 0  # epochs
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        self._left = epochs - first_epoch + 1
+        self._epochs_left = epochs - first_epoch + 1
 
     def on_progress(self, progress: Progress) -> None:
         if progress.updates < progress.updates_per_epoch:  # else the validation comes first
-            self._stop_if_asked(progress.take)
+            self._stop_if_asked(progress.take_state)
 
-    def on_epoch_saved(self, take: Callable[[], TrainingState]) -> None:
-        self._left -= 1
-        if self._left:
-            self._stop_if_asked(take)
+    def on_epoch_saved(self, take_state: Callable[[], TrainingState]) -> None:
+        self._epochs_left -= 1
+        if self._epochs_left:
+            self._stop_if_asked(take_state)
 
-    def _stop_if_asked(self, take: Callable[[], TrainingState]) -> None:
-        if self.asked is not None:
-            raise Stopped(self.asked, self.checkpoints.save(take()))
+    def _stop_if_asked(self, take_state: Callable[[], TrainingState]) -> None:
+        if self.signal_number is not None:
+            raise Stopped(self.signal_number, self.checkpoints.save(take_state()))
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.asked is not None:
+        if self.signal_number is not None:
             raise KeyboardInterrupt
-        self.asked = number
+        self.signal_number = number
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def handle_signals(self) -> Iterator[None]:
         """While this is open signals are remembered; only the main thread can listen.
         A signal that is ignored stays so: nohup wants a training to outlive its terminal.
         """
-        heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        heard = [number for number in HANDLED_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
         before = {number: signal.signal(number, self._handle) for number in heard}
         try:
             yield

@@ -18,10 +18,10 @@ from dnn.validation.settings import natural_number, positive_integer, require, r
 
 FORMAT = "array-api-dnn-training"
 VERSION = 1
-NAME = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")  # what is called otherwise is not ours
+FILE_PATTERN = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")  # what is called otherwise is not ours
 
 
-def _file(folder: Path, epoch: int, updates: int) -> Path:
+def _state_path(folder: Path, epoch: int, updates: int) -> Path:
     return folder / f"state-{epoch:05d}-{updates:07d}.safetensors"
 
 
@@ -33,7 +33,7 @@ def _position(path: Path) -> tuple[int, int]:
 def state_files(folder: Path) -> list[Path]:
     """The files of a folder that are named as states are, the furthest last."""
     paths = folder.glob("state-*") if os.path.isdir(folder) else ()  # its name may be too long for glob
-    return sorted((path for path in paths if NAME.fullmatch(path.name)), key=_position)
+    return sorted((path for path in paths if FILE_PATTERN.fullmatch(path.name)), key=_position)
 
 
 def best_epoch(history: dict[str, list[float]]) -> int | None:
@@ -80,31 +80,31 @@ class TrainingCheckpoint(Callback):
     Args:
         folder: is there.
         every: updates; None: after each epoch only.
-        keep: how many of the last are kept, besides the best epoch's. Only states of this training that can
-            be read are counted, and only they are removed.
+        max_to_keep: number of latest states to keep, besides the best epoch's. Only readable states of this
+            training are counted and removed.
     """
 
     first_worker_only = True
 
-    def __init__(self, folder: Path, every: int | None = None, keep: int = 3) -> None:
+    def __init__(self, folder: Path, every: int | None = None, max_to_keep: int = 3) -> None:
         self.folder = require_path("folder", folder)
         self.every = None if every is None else positive_integer("checkpoint_every", every)
-        self.keep = positive_integer("keep", keep)
+        self.max_to_keep = positive_integer("max_to_keep", max_to_keep)
         self._failed = ""  # why the last write failed
         self._saved: list[Path] | None = None  # this training's states, the oldest first
 
     def on_progress(self, progress: Progress) -> None:
         if progress.updates < progress.updates_per_epoch:  # else it is saved after the validation
-            self.save(progress.take())
+            self.save(progress.take_state())
 
-    def on_epoch_saved(self, take: Callable[[], TrainingState]) -> None:
-        self.save(take())
+    def on_epoch_saved(self, take_state: Callable[[], TrainingState]) -> None:
+        self.save(take_state())
 
     def save(self, state: TrainingState) -> bool:
         """Write it and remove what is too old; False: it could not be written, or it is not finite."""
-        if not state.finite:
+        if not state.is_finite:
             return False
-        path = _file(self.folder, state.epoch, state.updates)
+        path = _state_path(self.folder, state.epoch, state.updates)
         try:
             self._write(state, path)
             self._prune(state)
@@ -126,15 +126,15 @@ class TrainingCheckpoint(Callback):
             with contextlib.suppress(OSError):
                 self._prune(state)
 
-    def _mine(self, state: TrainingState) -> list[Path]:
+    def _own_states(self, state: TrainingState) -> list[Path]:
         """This training's states, the oldest first; looked for once."""
         if self._saved is None:
-            self._saved = [path for path in state_files(self.folder) if _is_of(path, state)]
+            self._saved = [path for path in state_files(self.folder) if _is_same_training(path, state)]
         return self._saved
 
     def _write(self, state: TrainingState, path: Path) -> None:
         """Write it; on a full disk the oldest state makes room for it if another one stays."""
-        mine = self._mine(state)
+        mine = self._own_states(state)
         try:
             write_state(state, path)
         except OSError as error:
@@ -145,20 +145,20 @@ class TrainingCheckpoint(Callback):
         self._saved = sorted({*mine, path}, key=_position)
 
     def _prune(self, state: TrainingState) -> None:
-        mine = self._mine(state)
+        mine = self._own_states(state)
         best = best_epoch(state.history)
-        of_best = None if best is None else _file(self.folder, best + 1, 0)
-        for path in mine[: -self.keep]:
+        of_best = None if best is None else _state_path(self.folder, best + 1, 0)
+        for path in mine[: -self.max_to_keep]:
             if path != of_best:
                 path.unlink(missing_ok=True)
                 mine.remove(path)
 
-    def newest(self) -> TrainingState | None:
+    def newest_state(self) -> TrainingState | None:
         """The furthest state of this training that can be read; None: there is none."""
-        return _furthest(self._saved or [], lambda _: None)
+        return _last_readable(self._saved or [], lambda _: None)
 
 
-def _furthest(paths: list[Path], unreadable: Callable[[StateError], object]) -> TrainingState | None:
+def _last_readable(paths: list[Path], unreadable: Callable[[StateError], object]) -> TrainingState | None:
     """The last of these states that can be read; ``unreadable`` is told of those after it."""
     for path in reversed(paths):
         try:
@@ -168,7 +168,7 @@ def _furthest(paths: list[Path], unreadable: Callable[[StateError], object]) -> 
     return None
 
 
-def _is_of(path: Path, state: TrainingState) -> bool:
+def _is_same_training(path: Path, state: TrainingState) -> bool:
     """Whether a file holds a state of the same training; its optimizer and what made it may be others."""
     try:
         other = read_state(path)
@@ -181,7 +181,7 @@ def _is_of(path: Path, state: TrainingState) -> bool:
 def latest_state(folder: Path) -> TrainingState:
     """The furthest state of a folder that can be read, else StateError; a warning names each that cannot."""
     files = state_files(require_path("folder", folder))
-    state = _furthest(files, lambda error: warn(f"{error}; an older one is tried"))
+    state = _last_readable(files, lambda error: warn(f"{error}; an older one is tried"))
     if state is None:
         raise StateError(f"folder {folder} holds no training state that can be read", "state-*.safetensors")
     return state

@@ -33,7 +33,7 @@ def build_model(options: argparse.Namespace, backend: Backend, data: Dataset, ex
         optimizer = _optimizer(options, updates)
         loss = get_loss(options.loss)
         hidden = (Dense(units, options.activation) for units in options.hidden)
-        layers = [Rescaling(1 / 255), *hidden, Dense(data.classes, loss.ending)]
+        layers = [Rescaling(1 / 255), *hidden, Dense(data.classes, loss.output_activation)]
     model = Sequential(layers, input_shape=data.x_train.shape[1:], backend=backend, seed=options.seed)
     model.compile(loss, optimizer)
     return model

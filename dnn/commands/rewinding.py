@@ -7,7 +7,7 @@ from typing import Any
 from dnn.callbacks import DivergedError, TerminateOnNaN, TrainingCheckpoint
 from dnn.distributed import Workers
 from dnn.optimizers import Optimizer
-from dnn.optimizers.schedules import scaled
+from dnn.optimizers.schedules import scale_rate
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback, require_callbacks
 from dnn.training.history import History
@@ -19,7 +19,7 @@ MAX_HALVINGS = 5  # times that the rate is halved
 
 def halve_rate(optimizer: Optimizer, halvings: int) -> Optimizer:
     """The optimizer with its rate halved so often."""
-    return replace(optimizer, learning_rate=scaled(optimizer.learning_rate, 0.5**halvings))
+    return replace(optimizer, learning_rate=scale_rate(optimizer.learning_rate, 0.5**halvings))
 
 
 def count_halvings(optimizer: Optimizer, state: TrainingState | None) -> int:
@@ -71,7 +71,7 @@ def fit_rewinding(
                 raise
             halvings += 1
             model.set_optimizer(halve_rate(optimizer, halvings))
-            resume = workers.share(states.newest) or resume
+            resume = workers.share(states.newest_state) or resume
             model.epochs_done = epochs_done  # epochs are counted from where this fit began
             on_rewind(error, resume, halvings)
             if resume is None:
@@ -80,8 +80,8 @@ def fit_rewinding(
                 resume.facts["optimizer"] = model.optimizer.config()
                 # Last, so that a stop before the next state knows of the lower rate, and one before this
                 # comes here again.
-                if workers.first:
+                if workers.is_first:
                     states.save(resume)
-    if resume is not None and workers.first:
+    if resume is not None and workers.is_first:
         states.tidy(resume)
     return history

@@ -179,7 +179,7 @@ def open_folder(
     elif workers.restarts:  # a group that torchrun started anew goes on where the first one began
         continued = workers.share(Path(options.run_dir).is_dir)
     place = options.resume or options.run_dir
-    folder = RunFolder(Path(place), resume=continued) if place and workers.first else None
+    folder = RunFolder(Path(place), resume=continued) if place and workers.is_first else None
     state = workers.share(lambda: folder and folder.latest_state()) if continued else None
     return folder, config, state
 
@@ -215,14 +215,14 @@ def prepare(asked: Asked, workers: Workers) -> Run:
     if state is not None:
         require_state_fits(state, options.epochs)
     # The first worker downloads what is missing.
-    data = workers.first_alone(lambda: load_dataset(options.dataset, options.data_dir))
+    data = workers.make_after_first(lambda: load_dataset(options.dataset, options.data_dir))
     limit = positive_integer("limit", options.limit) if options.limit is not None else None
     held = natural_number("hold_out", options.hold_out)
     require(held < len(data.x_train), "hold_out", held, f"fewer than the {len(data.x_train)} training images")
     x = data.x_train[: len(data.x_train) - held][:limit]
     y = data.y_train[: len(x)]
     model = build_model(options, backend, data, len(x))
-    if folder is None and workers.first:
+    if folder is None and workers.is_first:
         folder = RunFolder(free_folder(Path("runs"), backend.name))
     return Run(options, data, x, y, model, folder, state, workers)
 
@@ -247,7 +247,7 @@ def fit(run: Run, stopper: StopOnSignal, states: TrainingCheckpoint, first: Firs
         callbacks = [folder, stopper, first]
         if not options.quiet:
             callbacks.append(progress_for_stdout(run.headline))
-    with stopper.listening():
+    with stopper.handle_signals():
         return fit_rewinding(
             run.model, run.x, run.y, states=states, callbacks=callbacks, resume=run.state,
             most=MAX_HALVINGS if options.on_nan == "rewind" else 0, on_rewind=rewound,
@@ -276,9 +276,9 @@ def train(asked: Asked) -> int:
         say(f"{program()}: {stop}; {how}")
         return 128 + stop.signal
     except WorkerError:
-        if workers.first or stopper.asked is None:
+        if workers.is_first or stopper.signal_number is None:
             raise
-        return 128 + stopper.asked  # the first worker heard it too, and has saved
+        return 128 + stopper.signal_number  # the first worker heard it too, and has saved
     if run.folder is not None:
         report(run, run.folder, history, time.perf_counter() - begun, first.seconds)
     return 0

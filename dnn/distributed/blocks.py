@@ -23,7 +23,7 @@ from dnn.layers.layer import Layer
 from dnn.layers.noise import Random
 from dnn.losses import weigh
 from dnn.network import Network
-from dnn.training.step import TrainingStep, settle
+from dnn.training.step import TrainingStep, finish_gradients
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 
@@ -106,7 +106,7 @@ class BlockedStep(TrainingStep):
         of_batch = add_up([sums[i, ...] for i in range(self.blocks)], self.totals.join)
         self.totals.join(self.totals.sums, of_batch)
         network.parameters.gradients[...] = total[self._gradients]
-        settle(network)
+        finish_gradients(network)
         network.update()
 
     def _add_subtree(self, blocks: range, level: int) -> None:
@@ -134,7 +134,7 @@ class BlockedStep(TrainingStep):
         for name, array in state.items():
             array[...] = self._before[name]
         for layer in self._random:
-            layer.begin_at(first)
+            layer.set_first_row(first)
         share = (end - first) / self.size
         x = self.batch_x[: end - first, ...]
         y = self.batch_y[: end - first, ...]

@@ -21,10 +21,10 @@ from dnn.distributed.tree import add_over
 from dnn.validation.settings import require_bool, require_positive
 
 Link = Any  # (array, the same memory as a tensor)
-ENVIRONMENT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-TIMEOUT = 120.0  # seconds that a worker waits for another
-GRACE = 1.0  # seconds in which the others say that they wait too, before one that does not is named
-FREE = {"device", "reason"}  # facts of a backend in which workers may differ
+ENVIRONMENT_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+TIMEOUT_SECONDS = 120.0  # seconds that a worker waits for another
+GRACE_SECONDS = 1.0  # seconds in which the others say that they wait too, before one that does not is named
+UNCOMPARED_FACTS = {"device", "reason"}  # facts of a backend in which workers may differ
 
 
 class WorkerError(InputError):
@@ -49,14 +49,14 @@ class Workers:
     local_size = 1  # the same among those of this machine
     restarts = 0  # how often torchrun has started the group anew
     mixed = False  # whether their backends may differ
-    timeout = TIMEOUT  # seconds after which a worker that does not answer ends the run
+    timeout = TIMEOUT_SECONDS  # seconds after which a worker that does not answer ends the run
     seconds = 0.0  # that were spent in sums over workers
     _meetings = 0
     _nccl: Any = None
     _link: tuple[Array, Link, Link] | None = None  # of the vector that was added last
 
     @classmethod
-    def from_environment(cls, *, mixed: bool = False, timeout: float = TIMEOUT) -> Self:
+    def from_environment(cls, *, mixed: bool = False, timeout: float = TIMEOUT_SECONDS) -> Self:
         """The group that torchrun started this process in; one process alone where it did not.
 
         Raises:
@@ -70,7 +70,7 @@ class Workers:
         workers.timeout = float(timeout)
         if "WORLD_SIZE" not in os.environ:
             return workers
-        if missing := [name for name in ENVIRONMENT if name not in os.environ]:
+        if missing := [name for name in ENVIRONMENT_VARIABLES if name not in os.environ]:
             raise InputError(f"WORLD_SIZE is set and {missing[0]} is not", "the environment of torchrun")
         read = {name: int(os.environ.get(name, value)) for name, value in (
             ("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1),
@@ -83,7 +83,7 @@ class Workers:
         return workers
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this is the worker that writes."""
         return self.rank == 0
 
@@ -96,16 +96,16 @@ class Workers:
         host = os.environ["MASTER_ADDR"]
         port = int(os.environ["MASTER_PORT"])
         agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun holds the store
-        self._holds_store = self.first and not agent
-        with self._naming("the first worker's store"):
+        self._holds_store = self.is_first and not agent
+        with self._explain_errors("the first worker's store"):
             store = dist.TCPStore(host, port, self.size, self._holds_store, limit, wait_for_workers=False)
         self._store = dist.PrefixStore(f"dnn/{self.restarts}", store)
         self._meet("here", lambda others: None)
-        with self._naming("a worker"):
+        with self._explain_errors("a worker"):
             group = dist.PrefixStore("group", self._store)
             dist.init_process_group("gloo", store=group, rank=self.rank, world_size=self.size, timeout=limit)
 
-    def _naming(self, whom: str) -> AbstractContextManager[None]:
+    def _explain_errors(self, whom: str) -> AbstractContextManager[None]:
         """What torch.distributed raises in here becomes a sentence about them."""
         got = f"worker {self.rank} cannot reach {whom} within {self.timeout:g} s"
         cure = "look whether it runs, and whether MASTER_ADDR and GLOO_SOCKET_IFNAME name a network of all"
@@ -116,27 +116,27 @@ class Workers:
         self._meetings += 1
         store = self._store
         name = f"meeting {self._meetings}"
-        with self._naming("the store"):
+        with self._explain_errors("the store"):
             store.set(f"{name} {self.rank}", says)
-        if self.first:
+        if self.is_first:
             verdict = None
             end = time.monotonic() + self.timeout
-            absent = [r for r in range(self.size) if not self._comes(f"{name} {r}", end)]
+            absent = [r for r in range(self.size) if not self._wait_for_key(f"{name} {r}", end)]
             if absent:
-                verdict = f"{_named(absent)} did not come within {self.timeout:g} s; the run ends"
+                verdict = f"{_format_ranks(absent)} did not come within {self.timeout:g} s; the run ends"
             else:
                 verdict = judge({r: store.get(f"{name} {r}").decode() for r in range(self.size)})
             store.set(name, verdict or "")
-        elif not self._comes(name, time.monotonic() + self.timeout + 5 * GRACE):
+        elif not self._wait_for_key(name, time.monotonic() + self.timeout + 5 * GRACE_SECONDS):
             raise WorkerError(f"worker 0 did not come within {self.timeout:g} s; the run ends")
         if found := store.get(name).decode():
             store.add(f"{name} read", 1)
-            end = time.monotonic() + 5 * GRACE  # the store may be ours, and ends with us
-            while self.first and store.add(f"{name} read", 0) < self.size and time.monotonic() < end:
+            end = time.monotonic() + 5 * GRACE_SECONDS  # the store may be ours, and ends with us
+            while self.is_first and store.add(f"{name} read", 0) < self.size and time.monotonic() < end:
                 time.sleep(0.01)
             raise WorkerError(found)
 
-    def _comes(self, key: str, end: float) -> bool:
+    def _wait_for_key(self, key: str, end: float) -> bool:
         """Whether the store has the key by then."""
         pause = 0.001  # not the store's ``wait``, which may outlive a signal by far
         with suppress(RuntimeError):  # the store is gone
@@ -161,7 +161,7 @@ class Workers:
         mine = {**facts(), "code": code_version()}
         made_with = mine.pop("made_with", {})
         if not self.mixed:
-            mine |= {name: fact for name, fact in made_with.items() if name not in FREE}
+            mine |= {name: fact for name, fact in made_with.items() if name not in UNCOMPARED_FACTS}
         mine = {name: json.dumps(fact, sort_keys=True, default=str) for name, fact in mine.items()}
 
         def judge(others: dict[int, str]) -> str | None:
@@ -180,16 +180,16 @@ class Workers:
         """What the first worker makes, for all of them; whatever pickle can write."""
         if self.size == 1:
             return make()
-        held = [make() if self.first else None]
-        with self._reaching(0):
+        held = [make() if self.is_first else None]
+        with self._expect_answer(0):
             self._dist.broadcast_object_list(held, src=0)
         return held[0]
 
-    def first_alone(self, make: Callable[[], Any]) -> Any:
+    def make_after_first(self, make: Callable[[], Any]) -> Any:
         """What each worker makes for itself, the others once the first has."""
-        made = make() if self.first else None
+        made = make() if self.is_first else None
         self.share(lambda: None)
-        return made if self.first else make()
+        return made if self.is_first else make()
 
     # ----- sums
 
@@ -202,18 +202,18 @@ class Workers:
             return
         begun = time.perf_counter()
         backend.synchronize()
-        array, (mine, tensor), scratch = self._linked(backend, vector)
+        array, (mine, tensor), scratch = self._as_tensors(backend, vector)
 
         def swap(peer: int, send: slice, get: slice) -> Array:
-            with self._reaching(peer):
-                return self._sent(peer, tensor[send], scratch, get.stop - get.start, backend)
+            with self._expect_answer(peer):
+                return self._exchange(peer, tensor[send], scratch, get.stop - get.start, backend)
 
         add_over(mine, self.rank, self.size, swap)
         if array is not mine:
             array[...] = backend.from_host(mine)
         self.seconds += time.perf_counter() - begun
 
-    def _sent(self, peer: int, tensor: Any, scratch: Link, n: int, backend: Backend) -> Array:
+    def _exchange(self, peer: int, tensor: Any, scratch: Link, n: int, backend: Backend) -> Array:
         """The n numbers of this peer that come for the tensor, in ``scratch``."""
         send_to = self._dist
         group = self._nccl
@@ -225,7 +225,7 @@ class Workers:
             backend.synchronize()
         return scratch[0][:n]
 
-    def _linked(self, backend: Backend, vector: Array) -> tuple[Array, Link, Link]:
+    def _as_tensors(self, backend: Backend, vector: Array) -> tuple[Array, Link, Link]:
         """The vector, and where it and what is received lie for torch.distributed; made once for each."""
         import torch
 
@@ -242,32 +242,34 @@ class Workers:
         return vector, (host, torch.from_numpy(host)), (half, torch.from_numpy(half))
 
     @contextmanager
-    def _reaching(self, peer: int) -> Iterator[None]:
+    def _expect_answer(self, peer: int) -> Iterator[None]:
         """A peer that does not answer in here ends the run, in a sentence that names who is missing."""
         try:
             yield
         except (RuntimeError, OSError) as error:
             late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
-            raise WorkerError(self._missing(peer, late)) from None
+            raise WorkerError(self._missing_message(peer, late)) from None
 
-    def _missing(self, peer: int, late: bool) -> str:
+    def _missing_message(self, peer: int, late: bool) -> str:
         """Who is missing. Who waits says so in the store; of one that ended, its own last words are taken."""
         how = f"did not answer within {self.timeout:g} s" if late else "has ended"
         said = f"worker {peer} {how}; the run ends"
         with suppress(RuntimeError):  # the store is gone too
             self._store.set(f"waits {self.rank}", "")
             if late:
-                time.sleep(GRACE)
+                time.sleep(GRACE_SECONDS)
                 lost = [r for r in range(self.size) if not self._store.check([f"waits {r}"])] or [peer]
-                said = f"{_named(lost)} {how}; the run ends"
-            elif self._comes(f"says {peer}", time.monotonic() + 2 * GRACE):  # gloo closes before it ends
+                said = f"{_format_ranks(lost)} {how}; the run ends"
+            elif self._wait_for_key(
+                f"says {peer}", time.monotonic() + 2 * GRACE_SECONDS
+            ):  # gloo closes before it ends
                 said = self._store.get(f"says {peer}").decode()
             self._store.set(f"says {self.rank}", said)
             if self._holds_store:
-                time.sleep(2 * GRACE)  # the others look into it
+                time.sleep(2 * GRACE_SECONDS)  # the others look into it
         return said
 
 
-def _named(ranks: list[int]) -> str:
+def _format_ranks(ranks: list[int]) -> str:
     """ "worker 3", or "workers 1, 3"."""
     return f"worker{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}"

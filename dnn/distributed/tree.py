@@ -11,14 +11,14 @@ from typing import Any
 from backends import Array, InputError
 from dnn.validation.settings import positive_integer, require
 
-MOST = 4096  # blocks of a batch
+MAX_BLOCKS = 4096  # blocks of a batch
 
 
 def require_blocks(given: Any, workers: int) -> int:
     """The number of blocks. Raises InputError: no power of two, or workers that cannot share them evenly."""
     blocks: int = positive_integer("blocks", given)
-    fits = not blocks & (blocks - 1) and blocks <= MOST
-    require(fits, "blocks", blocks, f"a power of two up to {MOST}, such as 8")
+    fits = not blocks & (blocks - 1) and blocks <= MAX_BLOCKS
+    require(fits, "blocks", blocks, f"a power of two up to {MAX_BLOCKS}, such as 8")
     if blocks % workers:
         got = f"blocks is {blocks} with {workers} workers"
         raise InputError(got, "a power of two of workers, and at least as many blocks as workers")

@@ -22,16 +22,16 @@ class SteadyOutput:
         self._stream = sys.stdout
 
     def write(self, text: str) -> int:
-        with self._giving_up():
+        with self._silence_on_error():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with self._giving_up():
+        with self._silence_on_error():
             self._stream.flush()
 
     @contextlib.contextmanager
-    def _giving_up(self) -> Any:
+    def _silence_on_error(self) -> Any:
         try:
             yield
         except (OSError, ValueError) as error:

@@ -26,7 +26,7 @@ DTYPES = {
 """What safetensors calls NumPy's."""
 
 
-def _plain(array: np.ndarray) -> np.ndarray:
+def _file_layout(array: np.ndarray) -> np.ndarray:
     """The array itself where it lies as it does in a file: in rows, the low byte first."""
     # Not ascontiguousarray: it makes a vector of a single number.
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
@@ -36,7 +36,7 @@ def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> int:
     value = zlib.crc32(text.encode())
     for name in sorted(arrays):
         value = zlib.crc32(name.encode(), value)
-        value = zlib.crc32(_plain(arrays[name]).data, value)
+        value = zlib.crc32(_file_layout(arrays[name]).data, value)
     return value
 
 
@@ -61,7 +61,7 @@ def write(
         end += array.nbytes
         kind = DTYPES[array.dtype.name]
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [begin, end]}
-        parts.append(_plain(array).data)
+        parts.append(_file_layout(array).data)
     head = json.dumps(header).encode()
     head += b" " * (-len(head) % 8)
     write_atomically(path, len(head).to_bytes(8, "little") + head, *parts)

@@ -75,10 +75,10 @@ class GELU(Elementwise):
         return exact if self.approximate == "none" else ACTIVATIONS["gelu"]
 
 
-FAR = 40.0  # where e^(-x^2 / 2) is 0
+MAX_ABS_INPUT = 40.0  # where e^(-x^2 / 2) is 0
 # (1 + 2 a) e^(a^2) erfc(a) as a polynomial in (a - 4) / (a + 4), lowest power first, for all a >= 0: the form
 # of Shepherd and Laframboise (1981), interpolated with 60 digits at 24 Chebyshev nodes. Its error is 4e-17.
-ERFC = (
+ERFC_COEFFICIENTS = (
     1.2329951186255526, -0.1396211168405625, 0.015379652102610162, 0.0680970542546862,
     -0.10103906603585294, 0.09373283499865172, -0.06633036582050367, 0.0371675155318432,
     -0.01619773397992426, 0.005031970032548695, -0.0007577737141838885, -0.00019925700412184815,
@@ -90,22 +90,22 @@ ERFC = (
 
 def _normal(xp: Any, x: Array) -> tuple[Array, Array]:
     """(Phi(x), e^(-x^2 / 2)) to a few units in the last place, also where (1 + erf) / 2 has no digit left."""
-    z = xp.clip(xp.abs(x), None, FAR)
+    z = xp.clip(xp.abs(x), None, MAX_ABS_INPUT)
     coarse = xp.floor(16.0 * z) / 16.0  # its square is exact, so that exp magnifies no rounding (Cody 1969)
     bell = xp.exp(-0.5 * coarse * coarse) * xp.exp(-0.5 * (z - coarse) * (z + coarse))
     a = z / sqrt(2.0)
     t = (a - 4.0) / (a + 4.0)
     total = xp.zeros_like(a)
-    for c in reversed(ERFC):
+    for c in reversed(ERFC_COEFFICIENTS):
         total = total * t + c
     tail = 0.5 * bell * total / (1.0 + 2.0 * a)
     return xp.where(x < 0, tail, 1.0 - tail), bell
 
 
 def _gelu(xp: Any, x: Array) -> Array:
-    return xp.clip(x, -FAR, None) * _normal(xp, x)[0]  # -inf: not NaN
+    return xp.clip(x, -MAX_ABS_INPUT, None) * _normal(xp, x)[0]  # -inf: not NaN
 
 
 def _gelu_backward(xp: Any, dy: Array, x: Array, y: Array) -> Array:
     share, bell = _normal(xp, x)
-    return dy * (share + xp.clip(x, -FAR, FAR) * bell / sqrt(2.0 * pi))
+    return dy * (share + xp.clip(x, -MAX_ABS_INPUT, MAX_ABS_INPUT) * bell / sqrt(2.0 * pi))

@@ -37,7 +37,7 @@ class Augmentation(Random):
 
     def bind(self, backend: Backend) -> None:
         if not self._first:
-            raise self.refused("stands behind a layer that is trained", "it before all of them")
+            raise self.input_error("stands behind a layer that is trained", "it before all of them")
         super().bind(backend)
 
     def pairs(self) -> int:
@@ -48,10 +48,10 @@ class Augmentation(Random):
         images = (x.shape[0], *self.input_shape[:2], prod(self.input_shape[2:]))
         words = (part for i in (0, 1) for part in (buffers.bits[:, i] >> 32, buffers.bits[:, i] & _WORD))
         uniform = xp.astype(xp.stack(list(words), axis=0), x.dtype) * _UNIT
-        self.change(uniform, xp.reshape(x, images), buffers)
+        self.transform(uniform, xp.reshape(x, images), buffers)
 
     @abstractmethod
-    def change(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
+    def transform(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
         """Write keep.y (B, n) from images (B, H, W, C) and numbers (4, B) in [0, 1)."""
 
     def backward(self, dy: Array) -> Array | None:
@@ -80,7 +80,7 @@ class RandomTranslation(Augmentation):
             "places": self.backend.from_host(inside.reshape(batch, -1)),  # of their pixels in it
         }
 
-    def change(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
+    def transform(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
         xp = self.backend.xp
         n = self.pixels
         height, width, channels = images.shape[1:]
@@ -107,12 +107,12 @@ class Warp(Augmentation):
             "moves": backend.zeros((batch, 2, *self.input_shape[:2])),
         }
 
-    def change(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
-        self.place(uniform, buffers)
+    def transform(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
+        self.set_warp(uniform, buffers)
         self._kernel(images, buffers.matrix, buffers.moves, self.backend.view(buffers.y, images.shape))
 
     @abstractmethod
-    def place(self, uniform: Array, buffers: SimpleNamespace) -> None:
+    def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
         """Write keep.matrix (B, 2, 2), keep.moves (B, 2, H, W) or both from numbers (4, B) in [0, 1)."""
 
 
@@ -126,10 +126,10 @@ class RandomRotation(Warp):
 
     examples = ({"degrees": 5.0},)
 
-    def place(self, uniform: Array, buffers: SimpleNamespace) -> None:
+    def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
         xp = self.backend.xp
         angle = (2.0 * uniform[2, :] - 1.0) * (self.degrees * np.pi / 180.0)
-        _write(buffers.matrix, _turn(xp.cos(angle), xp.sin(angle)))
+        _write_matrix(buffers.matrix, _rotation_matrix(xp.cos(angle), xp.sin(angle)))
 
 
 class RandomElastic(Warp):
@@ -168,24 +168,26 @@ class RandomElastic(Warp):
         """Two for the four numbers, and one for each seven bytes of noise."""
         return 2 + -(-2 * prod(self.input_shape[:2]) // 7)
 
-    def place(self, uniform: Array, buffers: SimpleNamespace) -> None:
+    def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
         self._smooth(buffers.bits[:, 2:], *self._shares, self.strength, buffers.moves)
         spread = 2.0 * uniform - 1.0
         t = spread[0, :] * float(np.tan(self.degrees * np.pi / 360.0))
         square = t * t
-        (cosine, minus), (sine, _) = _turn((1.0 - square) / (1.0 + square), 2.0 * t / (1.0 + square))
+        (cosine, minus), (sine, _) = _rotation_matrix(
+            (1.0 - square) / (1.0 + square), 2.0 * t / (1.0 + square)
+        )
         high, wide = (1.0 + self.scale * spread[i, :] for i in (1, 2))
         slant = self.shear * spread[3, :]
         first = (cosine * high + minus * slant, minus * wide)
-        _write(buffers.matrix, (first, (sine * high + cosine * slant, cosine * wide)))
+        _write_matrix(buffers.matrix, (first, (sine * high + cosine * slant, cosine * wide)))
 
 
-def _turn(cosine: Array, sine: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+def _rotation_matrix(cosine: Array, sine: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """The matrix of a turn: where the pixel came from."""
     return (cosine, -sine), (sine, cosine)
 
 
-def _write(matrix: Array, numbers: tuple[tuple[Array, Array], tuple[Array, Array]]) -> None:
+def _write_matrix(matrix: Array, numbers: tuple[tuple[Array, Array], tuple[Array, Array]]) -> None:
     for i, row in enumerate(numbers):
         for j, number in enumerate(row):
             matrix[:, i, j] = number

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from backends import Array, InputError
 
 Make = Callable[[int, bool], dict[str, Array | None]]
-REMEMBERED = 8  # batch sizes whose views are kept, beside those that training uses
+MAX_CACHED_SIZES = 8  # batch sizes whose views are kept, beside those that training uses
 
 
 def call_weakly(method: Make) -> Make:
@@ -40,7 +40,7 @@ class Buffers(threading.local):
 
     def __init__(self, make: Make) -> None:
         self._make = make
-        self._whole: dict[bool, tuple[int, dict[str, Array | None]]] = {}  # training -> size and arrays
+        self._largest: dict[bool, tuple[int, dict[str, Array | None]]] = {}  # training -> size and arrays
         self._views: dict[int, SimpleNamespace] = {}
 
     def reserve(self, batch: int, training: bool) -> None:
@@ -48,22 +48,24 @@ class Buffers(threading.local):
         have = self._views.get(batch)
         if have is not None and (have.training or not training):
             return
-        of = training or batch <= self._size(True)  # in which memory it finds place
-        if batch > self._size(of):
-            self._whole[of] = batch, self._make(batch, of)
-            for n in [n for n, v in self._views.items() if v.training == of]:
-                self._views[n] = self._view(n, of, of)
-        self._views[batch] = self._view(batch, of, training)
-        for n in [n for n, v in self._views.items() if not v.training][:-REMEMBERED]:
+        for_training = training or batch <= self._size(True)  # in which memory it finds place
+        if batch > self._size(for_training):
+            self._largest[for_training] = batch, self._make(batch, for_training)
+            for n in [n for n, v in self._views.items() if v.training == for_training]:
+                self._views[n] = self._view(n, for_training, for_training)
+        self._views[batch] = self._view(batch, for_training, training)
+        for n in [n for n, v in self._views.items() if not v.training][:-MAX_CACHED_SIZES]:
             del self._views[n]
 
-    def _view(self, batch: int, of: bool, training: bool) -> SimpleNamespace:
-        arrays = {name: a if a is None else a[:batch, ...] for name, a in self._whole[of][1].items()}
+    def _view(self, batch: int, for_training: bool, training: bool) -> SimpleNamespace:
+        arrays = {
+            name: a if a is None else a[:batch, ...] for name, a in self._largest[for_training][1].items()
+        }
         return SimpleNamespace(training=training, **arrays)
 
     def _size(self, training: bool) -> int:
         """The largest batch that there is memory for."""
-        return self._whole.get(training, (0, {}))[0]
+        return self._largest.get(training, (0, {}))[0]
 
     def __getitem__(self, batch: int) -> SimpleNamespace:
         """The arrays for a batch of this size, which were reserved in this thread."""

@@ -19,11 +19,11 @@ from backends.table import Table
 from dnn.layers.activated import Activation
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, stream_key
-from dnn.validation.objects import made_again
+from dnn.validation.objects import layer_from_config
 from dnn.validation.settings import assign, look_up, one_of, require, require_list
 
 T = TypeVar("T")
-WHOLE = -1  # the index of the container that is the model itself: its streams are the model's
+MODEL_INDEX = -1  # the index of the container that is the model itself: its streams are the model's
 
 LAYERS: Table[type[Layer]] = Table("layer", {})
 """Every layer by its class's name; one of your own: ``LAYERS.add("Mine", Mine)``."""
@@ -33,8 +33,8 @@ def layer_from(description: Mapping[str, Any]) -> Layer:
     """A new layer from its class's name, "type", and its ``config``; InputError if they do not fit."""
     arguments = dict(description)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
-    with reraise(TypeError, "a layer is described wrongly:"):
-        made: Layer = made_again(layer_class, arguments)
+    with refusing(TypeError, "a layer is described wrongly:"):
+        made: Layer = layer_from_config(layer_class, arguments)
     return made
 
 
@@ -57,7 +57,7 @@ class Container(Layer):
     """
 
     argument: ClassVar[str] = "layers"  # the setting that holds the layers
-    in_a_row: ClassVar[bool] = True  # whether each layer takes what the one before returns
+    is_chain: ClassVar[bool] = True  # whether each layer takes what the one before returns
     n_folded: ClassVar[int] = 0
     """How many of the first layers are applied while batches are picked: 1 in a model that begins by scaling.
     They do not count: the others' random streams are the same without them."""
@@ -96,36 +96,36 @@ class Container(Layer):
         for layer in self.inner:
             layer.trainable = value
 
-    def named(self, parts: Iterable[Mapping[str, T]]) -> dict[str, T]:
+    def join_names(self, parts: Iterable[Mapping[str, T]]) -> dict[str, T]:
         """What each layer has by short name ("W"), by the layer's name and that ("dense_1.W")."""
         pairs = zip(self.inner, parts, strict=True)
         return {f"{layer.name}.{short}": v for layer, part in pairs for short, v in part.items()}
 
     @property
-    def frozen(self) -> Mapping[str, Array]:
+    def frozen_values(self) -> Mapping[str, Array]:
         # Asked for in each update, so without ``named``.
-        return {f"{x.name}.{short}": v for x in self.inner for short, v in x.frozen.items()}
+        return {f"{x.name}.{short}": v for x in self.inner for short, v in x.frozen_values.items()}
 
     def bind(self, backend: Backend) -> None:
         high, low = stream_key(self._seed, type(self).__name__, self._index)
-        whole = self._index == WHOLE
+        whole = self._index == MODEL_INDEX
         self._streams = self._seed if whole else high << 32 | low
         assign(self, n_folded=int(whole and len(self.inner) > 1 and self.inner[0].factor is not None))
         first = self._first
         for i, layer in enumerate(self.inner, -self.n_folded):
             if layer.must_precede_trained and not whole:
-                raise layer.refused(f"stands within {self.name!r}", "it before that, in the model itself")
+                raise layer.input_error(f"stands within {self.name!r}", "it before that, in the model itself")
             layer.build(layer.input_shape, backend, layer.name, first, seed=self._streams, index=i)
-            first = first and not (self.in_a_row and layer.parameter_shapes())
-        assign(self, state=self.named(layer.state for layer in self.inner))
+            first = first and not (self.is_chain and layer.parameter_shapes())
+        assign(self, state=self.join_names(layer.state for layer in self.inner))
 
     def parameter_shapes(self) -> dict[str, Shape]:
-        return self.named(layer.parameter_shapes() for layer in self.inner)
+        return self.join_names(layer.parameter_shapes() for layer in self.inner)
 
     def initial_values(self, key: Key = (0, 0)) -> dict[str, np.ndarray]:
         """Those of the layers, from their own streams instead of ``key``."""
         numbered = enumerate(self.inner, -self.n_folded)
-        return self.named(x.initial_values(stream_key(self._streams, "weights", i)) for i, x in numbered)
+        return self.join_names(x.initial_values(stream_key(self._streams, "weights", i)) for i, x in numbered)
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         super().attach(value, gradient)
@@ -200,7 +200,7 @@ class Parallel(Container):
     _pair = ({"type": "Dense", "units": 24}, [{"type": "Dense", "units": 5}, {"type": "Dense", "units": 24}])
     examples: ClassVar[Any] = ({"branches": _pair}, {"branches": _pair, "merge": "add"})
     argument = "branches"
-    in_a_row = False
+    is_chain = False
     buffers = "y", "dx"
 
     def shape_after(self, input_shape: Shape) -> Shape:
@@ -211,7 +211,7 @@ class Parallel(Container):
             shapes.append(branch.shape_after(input_shape))
         if len({s if adds else s[:-1] for s in shapes}) > 1:
             equal = "them equal" if adds else "them equal but for the last axis"
-            raise self.refused(f"puts together examples of the shapes {shapes}", equal)
+            raise self.input_error(f"puts together examples of the shapes {shapes}", equal)
         ends = [0, *np.cumsum([s[-1] for s in shapes]).tolist()]
         # Of the output's last axis, what comes from each branch.
         self._parts = [slice(None) if adds else slice(*ends) for ends in pairwise(ends)]

@@ -7,7 +7,7 @@ from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, host_uniform
 from dnn.validation.settings import Count, assign, require
 
-MOST = 2**24  # numbers beyond it float32, in which examples arrive, cannot tell apart
+MAX_CATEGORIES = 2**24  # numbers beyond it float32, in which examples arrive, cannot tell apart
 
 
 class Embedding(Layer):
@@ -29,7 +29,7 @@ class Embedding(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.input_dim <= MOST, "input_dim", self.input_dim, f"at most {MOST}")
+        require(self.input_dim <= MAX_CATEGORIES, "input_dim", self.input_dim, f"at most {MAX_CATEGORIES}")
         assign(self, n_categories=self.input_dim)
 
     def shape_after(self, input_shape: Shape) -> Shape:
@@ -37,7 +37,7 @@ class Embedding(Layer):
 
     def bind(self, backend: Backend) -> None:
         if self._index:
-            raise self.refused("stands behind others", "it first")
+            raise self.input_error("stands behind others", "it first")
         self._gather = backend.kernel("gather_rows")
         self._scatter = backend.kernel("scatter_rows")
 

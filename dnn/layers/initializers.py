@@ -15,7 +15,7 @@ from dnn.random import Key, host_normal, host_uniform
 Initializer = Callable[[Key, tuple[int, ...]], np.ndarray]
 
 
-def _scaled(size: Callable[[int, int], float], uniform: bool) -> Initializer:
+def _variance_initializer(size: Callable[[int, int], float], uniform: bool) -> Initializer:
     """Uniform in +-sqrt(size), or normal with variance size; size is of the inputs and outputs of a unit."""
 
     def draw(key: Key, shape: tuple[int, ...]) -> np.ndarray:
@@ -28,10 +28,10 @@ def _scaled(size: Callable[[int, int], float], uniform: bool) -> Initializer:
 
 INITIALIZERS: Table[Initializer] = Table("initializer", {
     # Glorot and Bengio 2010, eq. 16; He et al. 2015, eq. 10.
-    "glorot_uniform": _scaled(lambda n_in, n_out: 6.0 / (n_in + n_out), uniform=True),
-    "glorot_normal": _scaled(lambda n_in, n_out: 2.0 / (n_in + n_out), uniform=False),
-    "he_uniform": _scaled(lambda n_in, _: 6.0 / n_in, uniform=True),
-    "he_normal": _scaled(lambda n_in, _: 2.0 / n_in, uniform=False),
+    "glorot_uniform": _variance_initializer(lambda n_in, n_out: 6.0 / (n_in + n_out), uniform=True),
+    "glorot_normal": _variance_initializer(lambda n_in, n_out: 2.0 / (n_in + n_out), uniform=False),
+    "he_uniform": _variance_initializer(lambda n_in, _: 6.0 / n_in, uniform=True),
+    "he_normal": _variance_initializer(lambda n_in, _: 2.0 / n_in, uniform=False),
     "zeros": lambda key, shape: np.zeros(shape),
 })  # fmt: skip
 

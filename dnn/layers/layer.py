@@ -10,13 +10,13 @@ import numpy as np
 from backends import Array, Backend, InputError
 from dnn.layers.buffers import Buffers, call_weakly
 from dnn.random import Key
-from dnn.validation.objects import Described, SettingsMeta
+from dnn.validation.objects import SettingsMeta, SettingsObject
 from dnn.validation.settings import Flag, assign, is_text, require
 
 Shape = tuple[int, ...]  # without the batch axis
 
 
-def _text(argument: str, value: Any) -> str:
+def _check_text(argument: str, value: Any) -> str:
     """The value if it is printable text; "" for None."""
     require(value is None or is_text(value), argument, value, "a string or None")
     return value or ""
@@ -29,7 +29,7 @@ class NotInModel(InputError, AttributeError):
         super().__init__(f"a {type(layer).__name__} layer is in no model yet", "Sequential([...]) around it")
 
 
-class Layer(Described, metaclass=SettingsMeta):
+class Layer(SettingsObject, metaclass=SettingsMeta):
     """One step of a network: a frozen dataclass of its settings, and what a model builds from them.
 
     A subclass declares its settings as fields (``rate: float = 0.5``) and needs no decorator. Checks of a
@@ -53,7 +53,7 @@ class Layer(Described, metaclass=SettingsMeta):
             how many masks were drawn); saved with the weights. By short name.
     """
 
-    name: Annotated[str, _text] = field(default="", kw_only=True)
+    name: Annotated[str, _check_text] = field(default="", kw_only=True)
     trainable: Flag = field(default=True, kw_only=True)
 
     # ClassVar keeps what is no setting out of the dataclass. A subclass may override it, and ``assign`` sets
@@ -87,7 +87,7 @@ class Layer(Described, metaclass=SettingsMeta):
         self.__post_init__()
 
     @property
-    def frozen(self) -> Mapping[str, Array]:
+    def frozen_values(self) -> Mapping[str, Array]:
         """The parameters that training leaves as they are, by short name."""
         return {} if self.trainable else self.value
 
@@ -139,14 +139,14 @@ class Layer(Described, metaclass=SettingsMeta):
         """The output's shape, by default the input's. Raises InputError: the input does not fit."""
         return input_shape
 
-    def refused(self, what: str, expected: str) -> InputError:
+    def input_error(self, what: str, expected: str) -> InputError:
         """What to raise where this layer got, or does, what it should not."""
         return InputError(f"layer {self.name!r} ({type(self).__name__}) {what}, expected {expected}")
 
     def require_axes(self, shape: Shape, expected: str, *counts: int) -> None:
         """Refuse examples whose number of axes is none of these."""
         if len(shape) not in counts:
-            raise self.refused(f"got examples of shape {shape}", expected)
+            raise self.input_error(f"got examples of shape {shape}", expected)
 
     def bind(self, backend: Backend) -> None:
         """Ask the backend for the kernels."""

@@ -22,10 +22,10 @@ class Random(Layer):
 
     random = True
     kernel: ClassVar[str]  # that ``apply`` needs
-    written: ClassVar[tuple[str, ...]] = ("y",)  # buffers (B, n) that it fills
+    output_buffers: ClassVar[tuple[str, ...]] = ("y",)  # buffers (B, n) that it fills
     _row = 0
 
-    def begin_at(self, row: int) -> None:
+    def set_first_row(self, row: int) -> None:
         """From now on x begins at this row of a batch, and gets what it would get in the whole of it."""
         self._row = row
 
@@ -48,7 +48,7 @@ class Random(Layer):
         backend = self.backend
         pairs = self.pairs()
         return {
-            **{name: backend.zeros((batch, prod(self.input_shape))) for name in self.written},
+            **{name: backend.zeros((batch, prod(self.input_shape))) for name in self.output_buffers},
             "bits": backend.zeros((batch, pairs), dtype=backend.xp.int64),
             "counters": backend.from_host(np.arange(batch * pairs, dtype=np.int64).reshape(batch, pairs)),
         }
@@ -81,7 +81,7 @@ class Dropout(Random):
     rate: Share
 
     kernel = "dropout"
-    written = ("y", "mask")
+    output_buffers = ("y", "mask")
     examples = ({"rate": 0.25},)
 
     def apply(self, buffers: SimpleNamespace, x: Array) -> None:

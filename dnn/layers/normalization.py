@@ -71,7 +71,7 @@ class BatchNormalization(Normalization):
         if training and self.trainable and batch * self._places < 2:
             cure = "take a batch_size that leaves no single example at the end or in a block"
             least = f"at least two, since one has no variance; {cure}, or LayerNormalization"
-            raise self.refused("got a training batch of one example", least)
+            raise self.input_error("got a training batch of one example", least)
         super().reserve(batch, training)
 
     def forward(self, x: Array, *, training: bool) -> Array:

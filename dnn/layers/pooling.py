@@ -8,7 +8,7 @@ import numpy as np
 
 from backends import Array, Backend
 from dnn.layers.layer import Layer, Shape
-from dnn.layers.windows import IMAGES, Border, Lengths, Windows
+from dnn.layers.windows import EXPECTED_IMAGES, Border, Lengths, Windows
 from dnn.validation.settings import Flag, assign
 
 
@@ -94,9 +94,9 @@ class AveragePooling2D(Pooling):
         if self.count_include_pad and self.borders != ((0, 0), (0, 0)):
             shares = []
             for axis, (n, k, s) in enumerate(zip(self.input_shape, self.size, self.steps, strict=False)):
-                start = np.arange(self.output_shape[axis]) * s - self.counted[axis][0]
+                start = np.arange(self.output_shape[axis]) * s - self.counted_borders[axis][0]
                 inside = np.minimum(start + k, n) - np.maximum(start, 0)
-                shares.append(inside / (np.minimum(start + k, n + self.counted[axis][1]) - start))
+                shares.append(inside / (np.minimum(start + k, n + self.counted_borders[axis][1]) - start))
             self._share = backend.from_host(np.outer(*shares)[None, :, :, None].astype(backend.dtype_name))
 
     def forward(self, x: Array, *, training: bool) -> Array:
@@ -121,7 +121,7 @@ class GlobalAveragePooling2D(Layer):
     buffers = "y", "dx"
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        self.require_axes(input_shape, IMAGES, 3)
+        self.require_axes(input_shape, EXPECTED_IMAGES, 3)
         return (input_shape[2],)
 
     def forward(self, x: Array, *, training: bool) -> Array:

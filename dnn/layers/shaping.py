@@ -36,7 +36,7 @@ class Reshape(Layer):
         shape = tuple(count // known if n == -1 else n for n in self.target_shape)
         if prod(shape) != count:
             got = f"got examples of shape {input_shape}, {count} numbers"
-            raise self.refused(got, f"as many as in {self.target_shape}; change target_shape")
+            raise self.input_error(got, f"as many as in {self.target_shape}; change target_shape")
         return shape
 
     def forward(self, x: Array, *, training: bool) -> Array:

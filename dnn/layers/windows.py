@@ -19,7 +19,7 @@ from dnn.validation.settings import Count, assign, is_integer, look_up, positive
 
 Lengths = int | Sequence[int]
 Border = str | int | Sequence[Lengths]
-IMAGES = "images (H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
+EXPECTED_IMAGES = "images (H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
 
 
 def _two(value: Any) -> tuple[Any, Any]:
@@ -51,7 +51,7 @@ class Windows(Layer):
     steps: ClassVar[Pair]  # from one window to the next
     spacing: ClassVar[Pair]  # from one pixel of a window to the next
     borders: ClassVar[Padding]  # what lies around an image
-    counted: ClassVar[Padding]  # that without what ``ceil_mode`` adds
+    counted_borders: ClassVar[Padding]  # that without what ``ceil_mode`` adds
     ceil_mode = False  # whether that is seen too, in a window that reaches out of the image
 
     def lay_windows(
@@ -77,7 +77,7 @@ class Windows(Layer):
         return (rows[0], columns[0]) if rows[0] or columns[0] else "valid"
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        self.require_axes(input_shape, IMAGES, 3)
+        self.require_axes(input_shape, EXPECTED_IMAGES, 3)
         borders = []
         counted = []
         counts = []
@@ -96,10 +96,10 @@ class Windows(Layer):
                 got = f"got images of {input_shape[0]} x {input_shape[1]} pixels"
                 name = self._size_name
                 cure = f'take a smaller {name}, padding="same", or fewer layers that shrink the image before'
-                raise self.refused(got, f"at least its {name} {self.size}; {cure}")
+                raise self.input_error(got, f"at least its {name} {self.size}; {cure}")
             borders.append((before, after))
             counts.append(count)
-        assign(self, borders=tuple(borders), counted=tuple(counted))
+        assign(self, borders=tuple(borders), counted_borders=tuple(counted))
         return (*counts, self.channels_after(input_shape[2]))
 
     def channels_after(self, channels: int) -> int:

@@ -24,14 +24,14 @@ class Trial:
     gradient: Array = None  # (n,), not overwritten by later trials
 
     @property
-    def finite(self) -> bool:
+    def is_finite(self) -> bool:
         """Whether value and slope are numbers; a NaN or infinity anywhere in the gradient shows there."""
         return isfinite(self.value) and isfinite(self.slope)
 
 
 def cubic_minimiser(a: Trial, b: Trial) -> float:
     """Where the cubic through both is least; NaN if it has no minimum (Nocedal and Wright 2006, eq. 3.59)."""
-    if not (a.finite and b.finite) or a.step == b.step:
+    if not (a.is_finite and b.is_finite) or a.step == b.step:
         return nan
     width = b.step - a.step
     d1 = a.slope + b.slope - 3.0 * (b.value - a.value) / width
@@ -53,19 +53,19 @@ class LineSearch:
     along: Callable[[float], Trial]  # evaluates a step
     start: Trial  # step 0; its slope is negative
     settings: LBFGS  # c1 and c2
-    left: int  # trials that are allowed, and then those that remain
+    trials_left: int  # trials that are allowed, and then those that remain
     rounding: float
     exhausted: bool = field(default=False, init=False)  # the result is what was there when trials ran out
 
     def _try(self, step: float) -> Trial:
-        self.left -= 1
+        self.trials_left -= 1
         return self.along(step)
 
     def _falls_enough(self, trial: Trial) -> bool:
         start = self.start
         c1 = self.settings.sufficient_decrease
-        if not trial.finite or trial.value <= start.value + c1 * trial.step * start.slope:
-            return trial.finite
+        if not trial.is_finite or trial.value <= start.value + c1 * trial.step * start.slope:
+            return trial.is_finite
         near = abs(trial.value - start.value) <= self.rounding
         return near and trial.slope <= (2.0 * c1 - 1.0) * start.slope
 
@@ -80,9 +80,9 @@ class LineSearch:
         """
         low = self.start
         ceiling = inf
-        while self.left > 0:
+        while self.trials_left > 0:
             trial = self._try(step)
-            if not trial.finite:  # too far: look a tenth of the way
+            if not trial.is_finite:  # too far: look a tenth of the way
                 ceiling = trial.step
                 step = low.step + 0.1 * (ceiling - low.step)
                 continue
@@ -104,7 +104,7 @@ class LineSearch:
 
     def _best(self, low: Trial) -> Trial | None:
         """What is left to return where no trial met both conditions."""
-        self.exhausted = self.left == 0
+        self.exhausted = self.trials_left == 0
         return low if low.value < self.start.value else None
 
     def _zoom(self, low: Trial, high: Trial) -> Trial | None:
@@ -112,7 +112,7 @@ class LineSearch:
         minimum of the cubic, kept off both ends by a tenth of the interval, so that every trial shortens it;
         the middle where there is none. Source: Nocedal and Wright (2006), algorithm 3.6.
         """
-        while self.left > 0:
+        while self.trials_left > 0:
             width = high.step - low.step  # negative where high lies to the left
             guess = (cubic_minimiser(low, high) - low.step) / width
             share = min(max(guess, 0.1), 0.9) if isfinite(guess) else 0.5

@@ -17,8 +17,10 @@ from dnn.lbfgs.state import LBFGS, Reason, State
 from dnn.validation.settings import require_kind
 
 Function = Callable[[Array], tuple[float, Array]]
-ROUNDINGS = 1000.0  # by so many ulps a sum of squares of small differences of large numbers is off
-PATIENCE = 10  # iterations looked at together: one alone may leave f as it is, on the way to a lower one
+ROUNDING_ULPS = 1000.0  # by so many ulps a sum of squares of small differences of large numbers is off
+PATIENCE_ITERATIONS = (
+    10  # iterations looked at together: one alone may leave f as it is, on the way to a lower one
+)
 
 
 class _Minimiser:
@@ -27,7 +29,7 @@ class _Minimiser:
         self.settings = settings
         self.xp = backend.xp
         self.epsilon = float(np.finfo(backend.dtype_name).eps)
-        self.rounding = ROUNDINGS * self.epsilon  # of f, as a share of it
+        self.rounding = ROUNDING_ULPS * self.epsilon  # of f, as a share of it
 
     def evaluate(self, point: Array) -> tuple[float, Array]:
         value, gradient = self.function(point)
@@ -53,7 +55,7 @@ class _Minimiser:
                 search = LineSearch(along, Trial(0.0, state.value, slope), settings, allowed, rounding)
                 # Without pairs d has the gradient's size, which says nothing of how far to go.
                 found = search.run(1.0 if state.pairs else min(1.0, 1.0 / sqrt(-slope)))
-                evaluations -= allowed - search.left
+                evaluations -= allowed - search.trials_left
                 if search.exhausted and allowed < settings.line_search_evaluations:
                     return None  # with more evaluations it would have found another one
             if found is not None or evaluations == 0 or not state.pairs:
@@ -82,21 +84,24 @@ class _Minimiser:
         state.iterations += 1
         state.record(self.xp)
 
-    def verdict(self, state: State) -> Reason | None:
+    def stop_reason(self, state: State) -> Reason | None:
         """The reason to stop here, from the history alone, so that a state that goes on finds the same."""
         values = state.history["loss"]
         norms = state.history["gradient_norm"]
         tolerance = self.settings.decrease_tolerance
         if norms[-1] <= self.settings.gradient_tolerance:
             return Reason.GRADIENT
-        if self.fallen(norms, PATIENCE) <= 0.0 and self.fallen(values, PATIENCE) <= 0.0:
+        if (
+            self.decrease(norms, PATIENCE_ITERATIONS) <= 0.0
+            and self.decrease(values, PATIENCE_ITERATIONS) <= 0.0
+        ):
             return Reason.ROUNDING
-        last = 1 if tolerance > sqrt(self.epsilon) else PATIENCE
-        stalled = self.fallen(values, last) < tolerance * abs(values[-1])
+        last = 1 if tolerance > sqrt(self.epsilon) else PATIENCE_ITERATIONS
+        stalled = self.decrease(values, last) < tolerance * abs(values[-1])
         return Reason.DECREASE if stalled and tolerance > 0.0 else None
 
     @staticmethod
-    def fallen(history: list[float], last: int) -> float:
+    def decrease(history: list[float], last: int) -> float:
         """By how much the lowest of the last few entries lies below all before; inf if there are none."""
         return min(history[:-last], default=inf) - min(history[-last:])
 
@@ -107,7 +112,7 @@ class _Minimiser:
         if not (isfinite(state.value) and isfinite(state.history["gradient_norm"][-1])):
             return Reason.NON_FINITE
         while True:
-            if (reason := self.verdict(state)) is not None:
+            if (reason := self.stop_reason(state)) is not None:
                 return reason
             if state.iterations >= last_iteration:
                 return Reason.ITERATIONS

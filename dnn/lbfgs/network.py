@@ -30,8 +30,8 @@ class MeanLoss:
         self.chunk_size = chunk_size
         self._losses = model.backend.zeros(examples.size)
         totals = [self._total(start, start + chunk_size) for start in range(0, examples.size, chunk_size)]
-        self._whole = sum(totals)
-        self._shares = [total / self._whole for total in totals]  # of each chunk
+        self._total_weight = sum(totals)
+        self._shares = [total / self._total_weight for total in totals]  # of each chunk
 
     def _total(self, start: int, stop: int) -> float:
         if self.examples.weights is None:
@@ -44,16 +44,16 @@ class MeanLoss:
         backend = self.model.backend
         model.parameters.values[...] = point
         total = backend.xp.zeros_like(point)
-        lost = backend.xp.zeros_like(point)
+        compensation = backend.xp.zeros_like(point)
         for start, stop, batch in chunks(model, self.examples.x, self.chunk_size, training=True):
             _, y, weights = self.examples.part(start, stop)
             # Each chunk's gradient has the whole penalty, of which its share is taken below: together once.
             self._losses[start:stop] = gradients(model, batch, y, weights)
-            term = model.parameters.gradients * self._shares[start // self.chunk_size] - lost
+            term = model.parameters.gradients * self._shares[start // self.chunk_size] - compensation
             larger = total + term
-            lost = (larger - total) - term
+            compensation = (larger - total) - term
             total = larger
-        value = float(np.sum(backend.to_host(self._losses), dtype=np.float64)) / self._whole
+        value = float(np.sum(backend.to_host(self._losses), dtype=np.float64)) / self._total_weight
         if model.penalty is not None:
             value += float(backend.to_host(model.penalty.value())[0])
         return value, total
@@ -91,17 +91,17 @@ def fit_lbfgs(
     for layer in model.layers:
         if layer.random or layer.uses_batch_statistics:
             expected = "none such in L-BFGS; leave it out or train with fit"
-            raise layer.refused("makes the loss depend on more than the weights", expected)
+            raise layer.input_error("makes the loss depend on more than the weights", expected)
     backend = model.backend
     values = model.parameters.values
     chunk_size = positive_integer("chunk_size", chunk_size)
     examples = inputs.validate(x, y, sample_weight)
-    if model.goal.ignored is not None and examples.y.ndim == 1:
+    if model.goal.ignored_class is not None and examples.y.ndim == 1:
         raise InputError("the loss has ignore_index", "none in L-BFGS", "take these examples out of x and y")
     function = MeanLoss(model, examples, chunk_size)
     here = backend.xp.asarray(values, copy=True)
     if state is not None:
-        _require_reached(state, function, here)
+        _require_same_problem(state, function, here)
     start, here = (here, here) if state is None else (state, state.point)
 
     def follow(now: State) -> None:
@@ -117,7 +117,7 @@ def fit_lbfgs(
             values[...] = here  # the last evaluation may have been elsewhere
 
 
-def _require_reached(state: State, function: MeanLoss, before: Array) -> None:
+def _require_same_problem(state: State, function: MeanLoss, before: Array) -> None:
     """Refuse a state of another network, or one that was reached with other examples or another goal.
     One evaluation tells: there the loss must be the state's, rounding on another backend allowed. Where it is
     refused, the model keeps its parameters, which are ``before`` (n,).

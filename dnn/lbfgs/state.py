@@ -14,12 +14,12 @@ from backends.errors import reraise, shorten
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs.direction import Pair
-from dnn.training.state import MADE_WITH, made_with, warn_if_other
+from dnn.training.state import MADE_WITH, backend_facts, warn_if_backend_differs
 from dnn.validation import settings
 from dnn.validation.settings import Count, NotNegative, Share, require_kind, require_path
 
 FORMAT, VERSION = "array-api-dnn-lbfgs", 1
-HISTORY = ("evaluations", "loss", "gradient_norm")
+HISTORY_NAMES = ("evaluations", "loss", "gradient_norm")
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,13 @@ class State:
     evaluations: int = 0  # calls of the function, those of failed and of interrupted line searches included
     # An entry for the start and for each iteration: "evaluations" so far, "loss" f(x), and "gradient_norm",
     # the largest absolute entry of g(x).
-    history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in HISTORY})
+    history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in HISTORY_NAMES})
     reason: Reason | None = None  # why the last run stopped; None while it runs
 
     def record(self, xp: Any) -> None:
         """Write this iterate into the history."""
         largest = float(xp.max(xp.abs(self.gradient)))
-        for name, number in zip(HISTORY, (self.evaluations, self.value, largest), strict=True):
+        for name, number in zip(HISTORY_NAMES, (self.evaluations, self.value, largest), strict=True):
             self.history[name].append(number)
 
 
@@ -101,7 +101,7 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
     about = {
         "dtype": backend.dtype_name, "value": state.value, "rho": [pair.rho for pair in state.pairs],
         "iterations": state.iterations, "evaluations": state.evaluations, "history": state.history,
-        "reason": state.reason, MADE_WITH: made_with(backend),
+        "reason": state.reason, MADE_WITH: backend_facts(backend),
     }  # fmt: skip
     arrays = {name: np.ascontiguousarray(backend.to_host(vector)) for name, vector in vectors.items()}
     with reraise(OSError, f"state {path} cannot be written:", error_type=CheckpointError):
@@ -121,7 +121,7 @@ def load_state(path: str | Path, backend: Backend) -> State:
     with reraise(kinds, f"state {path} does not fit together:", error_type=CheckpointError):
         state = _assemble(about, arrays, backend)
         before = require_kind(MADE_WITH, about[MADE_WITH], dict)
-    warn_if_other(before, made_with(backend))
+    warn_if_backend_differs(before, backend_facts(backend))
     return state
 
 
@@ -143,7 +143,7 @@ def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Bac
     for name, array in arrays.items():
         if array.ndim != 1 or array.shape != arrays["point"].shape or str(array.dtype) != backend.dtype_name:
             raise ValueError(f"vector {name!r} has shape {array.shape} and dtype {array.dtype}")
-    history = {name: _numbers(about["history"][name], int, float) for name in HISTORY}
+    history = {name: _numbers(about["history"][name], int, float) for name in HISTORY_NAMES}
     (value,) = _numbers([about["value"]], int, float)
     iterations, evaluations = _numbers([about["iterations"], about["evaluations"]], int)
     if {len(numbers) for numbers in history.values()} != {iterations + 1}:

@@ -8,7 +8,7 @@ from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.optimizer import OptimizerState as OptimizerState
 from dnn.optimizers.rules import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.optimizers.schedules import SCHEDULES
-from dnn.validation.settings import look_up, made
+from dnn.validation.settings import look_up, resolve
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
@@ -29,4 +29,4 @@ def optimizer_from(config: Mapping[str, Any]) -> Optimizer:
 
 def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """The optimizer of this name with its usual settings, or the optimizer that it is; else InputError."""
-    return made("optimizer", optimizer, OPTIMIZERS, Optimizer, "an optimizer such as Adam(1e-3)")
+    return resolve("optimizer", optimizer, OPTIMIZERS, Optimizer, "an optimizer such as Adam(1e-3)")

@@ -58,12 +58,12 @@ class Optimizer(Checked):
         return "_".join([self.name, *(name for name in self.variants if getattr(self, name))])
 
     @property
-    def kept(self) -> tuple[str, ...]:
+    def slot_names(self) -> tuple[str, ...]:
         """Names of the vectors that it keeps."""
         return (*self.slots, *(slot for name, slot in self.variants.items() if getattr(self, name)))
 
     @property
-    def kernel_alone(self) -> bool:
+    def uses_plain_kernel(self) -> bool:
         """Whether its step is the usual kernel and nothing else."""
         return type(self).bind is Optimizer.bind and (self.clip_norm, self.clip_value) == (None, None)
 
@@ -96,7 +96,7 @@ class OptimizerState:
 
     def __init__(self, optimizer: Optimizer, parameters: Parameters, backend: Backend) -> None:
         self.optimizer = optimizer
-        self.vectors = {slot: backend.zeros(parameters.values.shape[0]) for slot in optimizer.kept}
+        self.vectors = {slot: backend.zeros(parameters.values.shape[0]) for slot in optimizer.slot_names}
         self.control = backend.zeros(4)
         rate = optimizer.learning_rate
         table = rate.rates() if isinstance(rate, Schedule) else np.asarray([rate])

@@ -19,8 +19,8 @@ from dnn.validation.settings import Count, Natural, NotNegative, Positive, Share
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 
-LONGEST = 10**8  # updates: a table of 800 MB
-_HEIGHTS = ("rate", "initial", "highest")  # the setting that says how high the rates are
+MAX_UPDATES = 10**8  # updates: a table of 800 MB
+_RATE_FIELDS = ("rate", "initial", "highest")  # the setting that says how high the rates are
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Schedule(settings.Checked):
     def rates(self) -> np.ndarray:
         """The table: (warmup + n,) float64, rate of update 0, 1, ...; InputError if too long for memory."""
         updates = self.warmup + getattr(self, "steps", 1)
-        if updates > LONGEST:
+        if updates > MAX_UPDATES:
             got = f"the schedule {self.name!r} lasts {updates} updates"
             cure = "train fewer epochs, or take a constant rate without warm-up"
-            raise InputError(got, f"at most {LONGEST}", cure)
+            raise InputError(got, f"at most {MAX_UPDATES}", cure)
         curve = self.curve()
         return np.concatenate([curve[0] * np.arange(1, self.warmup + 1) / (self.warmup + 1), curve])
 
@@ -192,11 +192,11 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     rest = settings.positive_integer("updates", updates) - warmup
     settings.require(rest >= 1, "warmup", warmup, f"fewer than the {updates} updates of the training")
     usual = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
-    given: dict[str, Any] = usual | dict.fromkeys(_HEIGHTS, rate)
+    given: dict[str, Any] = usual | dict.fromkeys(_RATE_FIELDS, rate)
     return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})
 
 
-def scaled(rate: float | Schedule, factor: float) -> float | Schedule:
+def scale_rate(rate: float | Schedule, factor: float) -> float | Schedule:
     """The same rate or schedule, ``factor`` times as high.
 
     >>> scaled(LinearDecay(0.5, steps=4), 0.5).initial
@@ -204,5 +204,5 @@ def scaled(rate: float | Schedule, factor: float) -> float | Schedule:
     """
     if not isinstance(rate, Schedule):
         return rate * factor
-    rates = [f.name for f in fields(rate) if f.name in (*_HEIGHTS, "final")]
+    rates = [f.name for f in fields(rate) if f.name in (*_RATE_FIELDS, "final")]
     return replace(rate, **{name: getattr(rate, name) * factor for name in rates})

@@ -9,8 +9,8 @@ import numpy as np
 from backends import InputError
 from dnn.network import Network
 from dnn.training.history import History
-from dnn.training.state import CALLBACK, TrainingState
-from dnn.validation.objects import shown_with_settings
+from dnn.training.state import CALLBACK_PREFIX, TrainingState
+from dnn.validation.objects import settings_repr
 from dnn.validation.settings import require_instances
 
 
@@ -26,7 +26,9 @@ class Progress:
     # Fetches the numbers of ``names``, the mean loss first, of the epoch so far from the device. It waits for
     # the device, so call it a few times a second at most.
     read: Callable[[], tuple[float, ...]]
-    take: Callable[[], TrainingState]  # copies the whole training from the device, to go on from here later
+    take_state: Callable[
+        [], TrainingState
+    ]  # copies the whole training from the device, to go on from here later
     names: tuple[str, ...] = ("loss", "accuracy")  # "loss", and those of what is measured
 
 
@@ -38,7 +40,7 @@ class Callback:
     first_worker_only: bool = False  # of several workers only the first has it, as of what writes files
     model: Network  # that ``fit`` trains; ``model.stop_training = True`` ends it after the epoch
 
-    __repr__ = shown_with_settings
+    __repr__ = settings_repr
 
     def set_model(self, model: Network) -> None:
         """Before everything else: the model that is trained."""
@@ -67,15 +69,15 @@ class Callback:
         callback adds (numbers) is seen by those after it, and is in the History.
         """
 
-    def on_epoch_saved(self, take: Callable[[], TrainingState]) -> None:
-        """After on_epoch_end of all callbacks: ``take()`` copies the training as it is between two epochs."""
+    def on_epoch_saved(self, take_state: Callable[[], TrainingState]) -> None:
+        """Called after on_epoch_end of all callbacks; ``take_state()`` copies the training as it is now."""
 
     def on_train_end(self) -> None:
         """After the last epoch, also when training is interrupted."""
 
 
 # Keras's hooks, by how they begin, that nothing here calls.
-NEVER_CALLED = ("on_batch_", "on_train_batch_", "on_test_", "on_predict_")
+UNSUPPORTED_HOOK_PREFIXES = ("on_batch_", "on_train_batch_", "on_test_", "on_predict_")
 
 
 def require_callbacks(callbacks: Sequence[Any]) -> None:
@@ -83,14 +85,16 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
     require_instances("callbacks", callbacks, Callback)
     for callback in callbacks:
         for name in dir(callback):
-            if name.startswith(NEVER_CALLED):
+            if name.startswith(UNSUPPORTED_HOOK_PREFIXES):
                 ours = "on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end"
                 got = f"callback {type(callback).__name__} has {name}, which is never called"
                 raise InputError(f"{got}, expected {ours}")
 
 
-def by_place(callbacks: Sequence[Callback]) -> dict[str, Callback]:
+def callbacks_by_prefix(callbacks: Sequence[Callback]) -> dict[str, Callback]:
     """The callbacks by how the names of what they hold begin: the same for the same ones in one order."""
     kinds = [type(callback).__name__ for callback in callbacks]
     numbers = (kinds[:i].count(kind) for i, kind in enumerate(kinds))
-    return {f"{CALLBACK}{kind} {n} ": each for kind, n, each in zip(kinds, numbers, callbacks, strict=True)}
+    return {
+        f"{CALLBACK_PREFIX}{kind} {n} ": each for kind, n, each in zip(kinds, numbers, callbacks, strict=True)
+    }

@@ -12,11 +12,11 @@ from backends import InputError
 from dnn.network import Network
 from dnn.random import permutation, stream_key
 from dnn.training import state as states
-from dnn.training.callback import Callback, Progress, by_place
+from dnn.training.callback import Callback, Progress, callbacks_by_prefix
 from dnn.training.evaluation import evaluate
 from dnn.training.history import History
 from dnn.training.runners import make_runner
-from dnn.training.state import MADE_WITH, StateError, TrainingState, made_with
+from dnn.training.state import MADE_WITH, StateError, TrainingState, backend_facts
 from dnn.training.step import TrainingStep
 from dnn.training.stream import Stream
 from dnn.training.totals import Totals
@@ -70,17 +70,17 @@ class Batches:
                 self._parts.append((step, make_runner(step, unroll)))
 
     @property
-    def data(self) -> str:
+    def data_fingerprint(self) -> str:
         """The examples' fingerprint. It reads all of them, which takes a while."""
         return states.fingerprint(self.network.backend, *(a for a in self.examples if a is not None))
 
     @property
-    def how(self) -> dict[str, str]:
+    def update_facts(self) -> dict[str, str]:
         """What the bits depend on too: that the backend does the updates whole, if it does."""
         return {"updates": "whole"} if any(runner.is_planned for _, runner in self._parts) else {}
 
     @property
-    def seen(self) -> int:
+    def examples_done(self) -> int:
         """Examples of the running epoch so far."""
         return min(self.done * self.batch_size, self.n)
 
@@ -108,7 +108,7 @@ class Group(Protocol):
     """The processes that train one network together, as far as the loop needs them; often one alone."""
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this process writes the files."""
 
     def agree(self, facts: Callable[[], Mapping[str, Any]]) -> None:
@@ -126,12 +126,12 @@ class Training:
         self.batches = batches
         self.validation = validation
         self.workers = workers
-        self.watchers = tuple(c for c in callbacks if workers.first or not c.first_worker_only)
+        self.watchers = tuple(c for c in callbacks if workers.is_first or not c.first_worker_only)
         self.history = History()
         # Of targets of another form something else may be measured.
         names = () if validation is None else Totals(network, classes=validation.y.ndim == 1).names
         self._validated = [f"val_{name}" for name in names]
-        self.measures = [*batches.totals.names, "seconds", *self._validated]
+        self.log_names = [*batches.totals.names, "seconds", *self._validated]
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -142,17 +142,17 @@ class Training:
         b = self.batches
         return {
             "model": network.config(), "optimizer": network.optimizer.config(),
-            "dtype": network.backend.dtype_name, "seed": network.seed, "data": b.data,
+            "dtype": network.backend.dtype_name, "seed": network.seed, "data": b.data_fingerprint,
             "batch_size": b.batch_size, "shuffle": b.shuffle, "steps_per_epoch": b.steps,
-            "blocks": b.make_step.blocks, MADE_WITH: made_with(network.backend) | b.how,
+            "blocks": b.make_step.blocks, MADE_WITH: backend_facts(network.backend) | b.update_facts,
         }  # fmt: skip
 
-    def take(self, epoch: int, updates: int) -> TrainingState:
+    def take_state(self, epoch: int, updates: int) -> TrainingState:
         """The training as it is now, after so many updates of this epoch, copied from the device."""
-        places = states.places(self.network, self.batches.totals.sums)
+        places = states.state_arrays(self.network, self.batches.totals.sums)
         arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
         past = {name: list(values) for name, values in self.history.history.items()}
-        for place, watcher in by_place(self.watchers).items():
+        for place, watcher in callbacks_by_prefix(self.watchers).items():
             arrays |= {place + name: array for name, array in watcher.held_arrays().items()}
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
@@ -167,11 +167,11 @@ class Training:
             if state.updates > updates:
                 got = f"the training state is at update {state.updates}"
                 raise StateError(got, f"at most {updates} in an epoch")
-            before = states.epochs_before(state, self.measures)
+            before = states.previous_history(state, self.log_names)
             states.restore(network, state, self.batches.totals.sums, self.facts)
             first = state.epoch
             done = state.updates
-        self.workers.agree(lambda: {**self.facts, "start": self.take(first, done).digest, "end": last})
+        self.workers.agree(lambda: {**self.facts, "start": self.take_state(first, done).digest, "end": last})
         network.stop_training = False
         begun: list[Callback] = []
         try:
@@ -181,24 +181,24 @@ class Training:
                 begun.append(watcher)
             if state is not None:
                 self.history = before
-                for place, watcher in by_place(self.watchers).items():
+                for place, watcher in callbacks_by_prefix(self.watchers).items():
                     held = {n.removeprefix(place): a for n, a in state.arrays.items() if n.startswith(place)}
                     watcher.on_resume(before, held)
             for epoch in range(first, last + 1):
                 if network.stop_training:
                     break
-                self._epoch(epoch, last, done if epoch == first else 0)
+                self._run_epoch(epoch, last, done if epoch == first else 0)
         finally:
             for watcher in begun:
                 watcher.on_train_end()
         return self.history
 
-    def _epoch(self, epoch: int, epochs: int, done: int) -> None:
+    def _run_epoch(self, epoch: int, epochs: int, done: int) -> None:
         for watcher in self.watchers:
             watcher.on_epoch_begin(epoch)
         start = time.perf_counter()
         names = self.batches.totals.names
-        logs = dict(zip(names, self._updates(epoch, epochs, done), strict=True))
+        logs = dict(zip(names, self._run_updates(epoch, epochs, done), strict=True))
         logs["seconds"] = time.perf_counter() - start
         self.network.epochs_done = epoch
         if self.validation is not None:
@@ -208,9 +208,9 @@ class Training:
             watcher.on_epoch_end(epoch, logs)
         self.history.add(epoch, logs)  # with what callbacks added
         for watcher in self.watchers:
-            watcher.on_epoch_saved(partial(self.take, epoch + 1, 0))
+            watcher.on_epoch_saved(partial(self.take_state, epoch + 1, 0))
 
-    def _updates(self, epoch: int, epochs: int, done: int) -> tuple[float, ...]:
+    def _run_updates(self, epoch: int, epochs: int, done: int) -> tuple[float, ...]:
         """The updates of an epoch, with a pause wherever a callback wants to look; (mean loss, measures)."""
         batches = self.batches
         batches.begin(epoch, done)
@@ -220,11 +220,11 @@ class Training:
             batches.run(pace - batches.done % pace)
             made = batches.done
             updates = batches.updates
-            seen = batches.seen
+            seen = batches.examples_done
             names = batches.totals.names
             read = partial(batches.totals.read, seen)
-            take = partial(self.take, epoch, made)
+            take_state = partial(self.take_state, epoch, made)
             for watcher, every in watchers:
                 if made % every == 0 or made == updates:
-                    watcher.on_progress(Progress(epoch, epochs, made, updates, seen, read, take, names))
-        return batches.totals.read(batches.seen)
+                    watcher.on_progress(Progress(epoch, epochs, made, updates, seen, read, take_state, names))
+        return batches.totals.read(batches.examples_done)

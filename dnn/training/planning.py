@@ -15,7 +15,7 @@ from dnn.network import Network
 from dnn.training.step import TrainingStep
 from dnn.validation.rows import Rows
 
-KNOWN = CategoricalCrossentropy, SparseCategoricalCrossentropy  # not what somebody made of them
+PLANNED_LOSSES = CategoricalCrossentropy, SparseCategoricalCrossentropy  # not what somebody made of them
 
 
 def plan_updates(step: TrainingStep, unroll: int = 25) -> Callable[[int], None] | None:
@@ -30,8 +30,8 @@ def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
     layers: list[Any] = list(network.layers[network.n_folded :])
     if len(layers) > 1 and type(layers[0]) is Flatten:
         layers = layers[1:]
-    measures = network.metrics_for(True)
-    x = _matrix(step.x, network) if _can_be_planned(step, layers, measures) else None
+    metrics = network.metrics_for(True)
+    x = _matrix(step.x, network) if _can_be_planned(step, layers, metrics) else None
     if x is None:
         return None
     parameters = network.parameters
@@ -40,28 +40,28 @@ def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
     return Plan(
         x, step.scale, step.y, step.order, step.position, _layers(network, layers), vectors,
         network.optimizer.kernel, network.optimizer.settings(), state.control, state.rates,
-        step.totals.sums, bool(measures), unroll,
+        step.totals.sums, bool(metrics), unroll,
     )  # fmt: skip
 
 
-def _can_be_planned(step: TrainingStep, layers: list[Any], measures: Sequence[Metric]) -> bool:
+def _can_be_planned(step: TrainingStep, layers: list[Any], metrics: Sequence[Metric]) -> bool:
     """Whether a plan can describe the update: Dense layers that end in the logits or softmax of the loss."""
     network = step.network
     loss = network.goal
     return (
-        network.penalty is None and not network.frozen and network.optimizer.kernel_alone
+        network.penalty is None and not network.frozen_names and network.optimizer.uses_plain_kernel
         and all(type(layer) is Dense for layer in layers)
-        and isinstance(loss, CategoricalCrossentropy) and type(loss) in KNOWN
-        and loss.label_smoothing == 0.0 and loss.ignored is None
+        and isinstance(loss, CategoricalCrossentropy) and type(loss) in PLANNED_LOSSES
+        and loss.label_smoothing == 0.0 and loss.ignored_class is None
         and step.y.ndim == 1 and step.weights is None
-        and tuple(measures) in ((), (METRICS["accuracy"],))
+        and tuple(metrics) in ((), (METRICS["accuracy"],))
     )  # fmt: skip
 
 
 def _matrix(x: Any, network: Network) -> Any:
     """The examples as a matrix (N, n) or compressed rows; None for rows of another form."""
     if isinstance(x, Rows):
-        return x.compressed()
+        return x.as_compressed()
     return network.backend.view(x, (x.shape[0], -1)) if x.ndim > 2 else x
 
 

@@ -36,7 +36,7 @@ def make_runner(step: TrainingStep, unroll: int) -> Runner:
 
     def run(n: int) -> None:
         """A plan updates every parameter, so frozen layers need the layer path."""
-        if step.network.frozen:
+        if step.network.frozen_names:
             by_layers(n)
         else:
             planned(n)

@@ -21,8 +21,8 @@ from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
 
 MADE_WITH = "made_with"  # the one fact that may differ where a training goes on, which is said
-CALLBACK = "callback "  # how the names of the callbacks' arrays begin in a training state
-OURS = ("loss", "seconds", *METRICS)
+CALLBACK_PREFIX = "callback "  # how the names of the callbacks' arrays begin in a training state
+FIT_METRIC_NAMES = ("loss", "seconds", *METRICS)
 """Numbers of an epoch that are a fit's, whether it measures them or not; others are what callbacks added."""
 
 
@@ -46,12 +46,12 @@ class TrainingState:
         """Of its position and of all its arrays but the callbacks'."""
         digest = hashlib.sha256(f"{self.epoch} {self.updates};".encode())
         for name, array in sorted(self.arrays.items()):
-            if not name.startswith(CALLBACK):
+            if not name.startswith(CALLBACK_PREFIX):
                 digest.update(f"{name} {array.dtype} {array.shape};".encode() + array.tobytes())
         return digest.hexdigest()
 
     @property
-    def finite(self) -> bool:
+    def is_finite(self) -> bool:
         """Whether no number of the weights, the optimizer and the sums is NaN or infinite."""
         return all(np.all(np.isfinite(array)) for array in self.arrays.values())
 
@@ -67,13 +67,13 @@ def fingerprint(backend: Backend, *arrays: Array) -> str:
     return digest.hexdigest()
 
 
-def made_with(backend: Backend) -> dict[str, Any]:
+def backend_facts(backend: Backend) -> dict[str, Any]:
     """What the bits depend on beside the facts: the library, its version, its threads, its instructions."""
     others = "reason", "processor", "update_forms"
     return {name: fact for name, fact in backend.describe().items() if name not in others}
 
 
-def warn_if_other(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def warn_if_backend_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Say so where a state was made with another library, version or number of threads than goes on now."""
     if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
         then, here = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
@@ -81,7 +81,7 @@ def warn_if_other(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
              f"not promised from here on")  # fmt: skip
 
 
-def places(model: Network, totals: Array) -> dict[str, Array]:
+def state_arrays(model: Network, totals: Array) -> dict[str, Array]:
     """Name in a training state -> array of the device that it is of."""
     parameters = model.parameters
     optimizer = model.optimizer_state
@@ -97,10 +97,10 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
         found = state.facts.get(name)
         fits = isinstance(found, dict) if name == MADE_WITH else found == wanted
         if not fits:
-            got = f"the training state has another {name}: {shorten(found)}"
-            raise StateError(got, shorten(wanted), "resume with what it was begun with")
-    here = places(model, totals)
-    saved = {name for name in state.arrays if not name.startswith(CALLBACK)}
+            got = f"the training state has another {name}: {brief(found)}"
+            raise StateError(got, brief(wanted), "resume with what it was begun with")
+    here = state_arrays(model, totals)
+    saved = {name for name in state.arrays if not name.startswith(CALLBACK_PREFIX)}
     if here.keys() != saved:
         odd = sorted(here.keys() ^ saved)
         raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
@@ -110,19 +110,19 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
         if array.shape != tuple(place.shape) or str(array.dtype) != dtype:
             got = f"array {name!r} of the training state is {array.dtype} {array.shape}"
             raise StateError(got, f"{dtype} {tuple(place.shape)}")
-    warn_if_other(state.facts[MADE_WITH], facts[MADE_WITH])
+    warn_if_backend_differs(state.facts[MADE_WITH], facts[MADE_WITH])
     model.parameters.clear()
     for name, place in here.items():
         place[...] = model.backend.from_host(np.ascontiguousarray(state.arrays[name]))
     model.epochs_done = state.epoch - 1
 
 
-def epochs_before(state: TrainingState, measures: Sequence[str]) -> History:
+def previous_history(state: TrainingState, log_names: Sequence[str]) -> History:
     """The whole epochs of the fit that the state was taken in; StateError: it measured something else."""
     epochs = {len(values) for values in state.history.values()} or {0}
-    measured = {n for n in state.history if n in measures or n in OURS or n.startswith("val_")}
-    if state.history and (measured != set(measures) or len(epochs) != 1):
-        got = f"the training state has the epochs' {shorten(', '.join(state.history))}"
-        raise StateError(got, ", ".join(measures), "resume with the validation data that it was begun with")
+    measured = {n for n in state.history if n in log_names or n in FIT_METRIC_NAMES or n.startswith("val_")}
+    if state.history and (measured != set(log_names) or len(epochs) != 1):
+        got = f"the training state has the epochs' {brief(', '.join(state.history))}"
+        raise StateError(got, ", ".join(log_names), "resume with the validation data that it was begun with")
     first = state.epoch - epochs.pop()
     return History(list(range(first, state.epoch)), {n: list(v) for n, v in state.history.items()})

@@ -30,17 +30,17 @@ def gradients(
     if weights is not None:
         weigh(network.backend.xp, weights, losses, dy)
     network.backward(dy)
-    settle(network)
+    finish_gradients(network)
     if totals is not None:
         totals.add(outputs, y, losses, weights)
     return losses
 
 
-def settle(network: Network) -> None:
+def finish_gradients(network: Network) -> None:
     """To the gradients of the loss those of the penalty; and 0 for frozen layers."""
     if network.penalty is not None:
         network.penalty.add_gradients()
-    for name in network.frozen:
+    for name in network.frozen_names:
         network.parameters.gradient[name][...] = 0.0
 
 

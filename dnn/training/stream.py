@@ -25,10 +25,10 @@ class Stream:
     Raises InputError: steps that do not fit the length, or are None where there is none.
     """
 
-    data = "batches of an iterable"
+    data_fingerprint = "batches of an iterable"
     batch_size = None
     shuffle = False
-    how: ClassVar[dict[str, str]] = {}
+    update_facts: ClassVar[dict[str, str]] = {}
 
     def __init__(
         self, network: Network, source: Iterable[Any], steps: int | None, class_weight: ClassWeight = None,
@@ -45,7 +45,7 @@ class Stream:
         steps = positive_integer("steps_per_epoch", length if steps is None else steps)
         require(length < 0 or steps <= length, "steps_per_epoch", steps, f"at most the {length} batches of x")
         self.updates = self.done = self.steps = steps
-        self.seen = self.epoch = 0
+        self.examples_done = self.epoch = 0
         self._items: Iterator[Any] = iter(source)
         first = [*islice(self._items, 1)]  # it tells what is measured
         self._begun: Iterator[Any] | None = chain(first, self._items)
@@ -61,23 +61,23 @@ class Stream:
         self._begun = None
         self.epoch = epoch
         self.done = 0
-        self.seen = 0
+        self.examples_done = 0
         if not done:
             self.totals.clear()
         for _ in range(done):
-            self._next()
+            self._next_batch()
 
     def run(self, n: int) -> None:
         """The next n updates of the epoch, or as many as are left."""
         for _ in range(min(n, self.updates - self.done)):
-            batch = self._next()
-            step, learn = self._part(batch)
+            batch = self._next_batch()
+            step, learn = self._step_for(batch)
             step.x, step.y, step.weights = batch
             step.seek(0)
             step.pick()
             learn(1)
 
-    def _next(self) -> Examples:
+    def _next_batch(self) -> Examples:
         """The next batch, which counts as done."""
         item = next(self._items, None)
         if item is None:
@@ -86,10 +86,10 @@ class Stream:
             raise InputError(got, f"{self.updates} in each", cure)
         batch = self.network.input_pipeline.validate_batch(item, self.done + 1, self.class_weight)
         self.done += 1
-        self.seen += batch.size
+        self.examples_done += batch.size
         return batch
 
-    def _part(self, batch: Examples) -> tuple[TrainingStep, Any]:
+    def _step_for(self, batch: Examples) -> tuple[TrainingStep, Any]:
         key = batch.size, batch.y.ndim, type(batch.x), dtype_name(batch.x)
         if key not in self._parts:
             xp = self.network.backend.xp

@@ -13,18 +13,18 @@ class Totals:
     def __init__(self, network: Network, weighted: bool = False, classes: bool = True) -> None:
         self.network = network
         self.classes = classes
-        measures = network.metrics_for(classes)
-        self.names = ("loss", *(measure.name for measure in measures))
-        sizes = [measure.size(network.outputs) for measure in measures]
-        self._raw = all(measure.raw for measure in measures)  # nobody asks for the network's own outputs
-        self._ignored = network.goal.ignored if classes else None
+        metrics = network.metrics_for(classes)
+        self.names = ("loss", *(metric.name for metric in metrics))
+        sizes = [metric.size(network.outputs) for metric in metrics]
+        self._raw = all(metric.raw for metric in metrics)  # nobody asks for the network's own outputs
+        self._ignored = network.goal.ignored_class if classes else None
         usual = sizes == [1] and self._ignored is None  # else the second is how many examples count
         starts = [1] if usual else [3 + sum(sizes[:i]) for i in range(len(sizes))]
         self.sums = network.backend.zeros(3 if usual else 3 + sum(sizes))
         self.loss = self.sums[0:1]
         self.weight: Array = self.sums[2:3] if weighted else None
         self._places = [slice(start, start + n) for start, n in zip(starts, sizes, strict=True)]
-        self._measures = [(m, self.sums[place]) for m, place in zip(measures, self._places, strict=True)]
+        self._metrics = [(m, self.sums[place]) for m, place in zip(metrics, self._places, strict=True)]
         self._heads = (slice(0, 1), slice(2, 3)) if usual else (slice(0, 3),)  # what is of no measure
 
     def add(self, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
@@ -40,15 +40,15 @@ class Totals:
             counts = xp.ones_like(losses) if y.ndim == 2 else xp.astype(y != self._ignored, backend.dtype)
             self.sums[1:2] += xp.sum(counts)
         finished = outputs if self._raw else self.network.outputs_of(outputs)
-        for measure, kept in self._measures:
-            measure.add(backend, loss, kept, outputs if measure.raw else finished, y, counts)
+        for metric, kept in self._metrics:
+            metric.add(backend, loss, kept, outputs if metric.raw else finished, y, counts)
 
     def join(self, sums: Array, other: Array) -> None:
         """Into ``sums`` also those of other examples, both as they lie in ``self.sums``."""
         for place in self._heads:
             sums[place] += other[place]
-        for (measure, _), place in zip(self._measures, self._places, strict=True):
-            measure.join(self.network.backend, sums[place], other[place])
+        for (metric, _), place in zip(self._metrics, self._places, strict=True):
+            metric.join(self.network.backend, sums[place], other[place])
 
     def clear(self) -> None:
         self.sums[...] = 0.0
@@ -59,5 +59,5 @@ class Totals:
         whole = float(examples) if self.weight is None else float(sums[2])
         loss = float(sums[0]) / whole if whole else 0.0
         counted = examples if self._ignored is None else max(1, int(sums[1]))
-        kept = zip(self._measures, self._places, strict=True)
-        return loss, *(measure.value(sums[place], counted) for (measure, _), place in kept)
+        kept = zip(self._metrics, self._places, strict=True)
+        return loss, *(metric.value(sums[place], counted) for (metric, _), place in kept)

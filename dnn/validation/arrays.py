@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import shorten
-from dnn.validation.conversion import NUMBER_IT, NUMBERS, as_array
-from dnn.validation.rows import OnDisk, Rows, rows_of
+from backends.errors import brief
+from dnn.validation.conversion import CATEGORY_CURE, NUMBER_KINDS, as_array
+from dnn.validation.rows import OnDisk, Rows, as_rows
 
 
 def dtype_name(array: Array) -> str:
@@ -20,15 +20,15 @@ def dtype_name(array: Array) -> str:
     return str(array.dtype).rsplit(".", maxsplit=1)[-1]  # "torch.float32", "array_api_strict.float32"
 
 
-def numbers(backend: Backend, argument: str, array: Array, keep: str = "") -> Array:
-    """Finite numbers on the device, in the backend's dtype or the dtype ``keep``.
+def validate_numbers(backend: Backend, argument: str, array: Array, allowed_dtype: str = "") -> Array:
+    """Finite numbers on the device, in the backend's dtype or the dtype ``allowed_dtype``.
     Raises InputError: it holds no numbers, NaN, infinity, or a number too large for the dtype.
     """
     dtype = dtype_name(array)
     host = isinstance(array, np.ndarray)
     xp = np if host else backend.xp
     require_numbers(argument, array)
-    cast = dtype not in (keep, backend.dtype_name)
+    cast = dtype not in (allowed_dtype, backend.dtype_name)
     if cast:
         with np.errstate(over="ignore"):
             array = xp.astype(array, getattr(xp, backend.dtype_name))
@@ -41,9 +41,9 @@ def require_numbers(argument: str, array: Array) -> None:
     """Refuse an array of text, dates, complex numbers, records or objects: InputError names its dtype."""
     dtype = dtype_name(array)
     kind = getattr(array.dtype, "kind", None)  # which other libraries do not say
-    real = kind in NUMBERS if kind else dtype.startswith(("float", "bfloat", "int", "uint", "bool"))
+    real = kind in NUMBER_KINDS if kind else dtype.startswith(("float", "bfloat", "int", "uint", "bool"))
     if not real:
-        raise InputError(f"{argument} has dtype {shorten(dtype)}", "numbers", NUMBER_IT)
+        raise InputError(f"{argument} has dtype {brief(dtype)}", "numbers", CATEGORY_CURE)
 
 
 def _require_finite(argument: str, xp: Any, array: Array, cast_to: str) -> None:
@@ -52,7 +52,7 @@ def _require_finite(argument: str, xp: Any, array: Array, cast_to: str) -> None:
         raise InputError(f"{argument} holds NaN or infinity{large}, expected finite numbers")
 
 
-def examples(
+def validate_examples(
     backend: Backend, argument: str, x: Any, shape: tuple[int, ...], n_categories: int | None = None
 ) -> Array | Rows:
     """x on the device, (N, *shape), uint8 or the backend's dtype, to which other numbers are cast.
@@ -62,7 +62,7 @@ def examples(
     [0, n_categories). They are cast, uint8 too, and in memory.
     Raises InputError: no numbers; another device or shape; no rows; NaN, infinity or too large a number.
     """
-    rows = rows_of(x, backend.dtype_name) if n_categories is None else None
+    rows = as_rows(x, backend.dtype_name) if n_categories is None else None
     x = as_array(backend, argument, x) if rows is None else rows
     got = tuple(x.shape)
     if got[1:] != shape:
@@ -73,10 +73,10 @@ def examples(
     if got[0] == 0:
         raise InputError(f"{argument} has no rows, expected at least one")
     if rows is not None:
-        return _read_once(backend, argument, rows)
+        return _check_rows(backend, argument, rows)
     if n_categories is None:
-        return numbers(backend, argument, x, keep="uint8")
-    x = numbers(backend, argument, x)
+        return validate_numbers(backend, argument, x, allowed_dtype="uint8")
+    x = validate_numbers(backend, argument, x)
     xp = backend.xp
     if not bool(xp.all((x >= 0) & (x < n_categories) & (xp.floor(x) == x))):
         held = f"{argument} holds {float(xp.min(x)):g} to {float(xp.max(x)):g}"
@@ -84,7 +84,7 @@ def examples(
     return x
 
 
-def _read_once(backend: Backend, argument: str, rows: Rows) -> Array | Rows:
+def _check_rows(backend: Backend, argument: str, rows: Rows) -> Array | Rows:
     """The rows, checked; those of a file on the device if that is another than the CPU."""
     require_numbers(argument, rows.source)
     there = None
@@ -100,13 +100,13 @@ def _read_once(backend: Backend, argument: str, rows: Rows) -> Array | Rows:
     return rows if there is None else there
 
 
-def targets(
-    backend: Backend, argument: str, y: Any, rows: int, outputs: int, ignored: int | None = None
+def validate_targets(
+    backend: Backend, argument: str, y: Any, rows: int, outputs: int, ignored_class: int | None = None
 ) -> Array:
     """y on the device: (N,) int64 class numbers, or (N, outputs) in the backend's dtype.
 
     Class numbers are integers or bool; rows are any numbers, and cast. With one output there are no classes
-    to number: (N,) is then one value for each example, (N, 1). The class number ``ignored`` may be any.
+    to number: (N,) is then one value for each example, (N, 1). The class number ``ignored_class`` may be any.
     Raises InputError: no numbers; another device or shape; class numbers out of range; NaN, infinity or too
     large a number.
     """
@@ -118,7 +118,7 @@ def targets(
         got = f"{argument} has shape {shape}"
         raise InputError(got, f"({rows},) class numbers or ({rows}, {outputs}) rows{cure}")
     if outputs == 1 or len(shape) == 2:
-        return backend.xp.reshape(numbers(backend, argument, y), (rows, outputs))
+        return backend.xp.reshape(validate_numbers(backend, argument, y), (rows, outputs))
     require_numbers(argument, y)
     host = isinstance(y, np.ndarray)
     if y.dtype.kind == "f" if host else "float" in dtype:
@@ -126,11 +126,13 @@ def targets(
         raise InputError(f"{argument} has dtype {dtype}", "integers for class numbers", cure)
     xp = np if host else backend.xp
     y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
-    known = y if ignored is None else xp.where(y == ignored, xp.zeros_like(y), y)
+    known = y if ignored_class is None else xp.where(y == ignored_class, xp.zeros_like(y), y)
     low = int(xp.min(known))
     high = int(xp.max(known))
     if low < 0 or high >= outputs:
-        either = f"for a network with {outputs} outputs" + ("" if ignored is None else f", or {ignored}")
+        either = f"for a network with {outputs} outputs" + (
+            "" if ignored_class is None else f", or {ignored_class}"
+        )
         got = f"{argument} holds class numbers from {low} to {high}"
         raise InputError(got, f"0 to {outputs - 1} {either}")
     return backend.from_host(y) if host else y

@@ -11,10 +11,10 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.errors import short_repr, shorten
 
-NUMBERS = "fiub"  # NumPy's kinds of dtype that are taken: floats, integers, unsigned integers, bool
-NUMBER_IT = "leave it out or number it, as numbers = numpy.unique(text, return_inverse=True)[1] does"
+NUMBER_KINDS = "fiub"  # NumPy's kinds of dtype that are taken: floats, integers, unsigned integers, bool
+CATEGORY_CURE = "leave it out or number it, as numbers = numpy.unique(text, return_inverse=True)[1] does"
 """What to do with text and categories."""
-HOST = (1, 3, 11)
+HOST_DEVICE_TYPES = (1, 3, 11)
 """DLPack's types of device whose memory the host reads: the CPU, and what CUDA and ROCm pin there."""
 
 
@@ -36,22 +36,22 @@ def as_array(backend: Backend, argument: str, given: Any) -> Array:
             raise InputError(f"{argument} is sparse, expected a dense array; use {argument}.to_dense()")
         return given
     if hasattr(given, "__dlpack_device__"):
-        return _shared(backend, argument, given)
+        return _from_dlpack(backend, argument, given)
     if not isinstance(given, (list, tuple)) and not hasattr(given, "__array__"):
         backend.check(argument, given)  # refuses it
-    return _read(backend, argument, given)
+    return _to_numpy(backend, argument, given)
 
 
-def _shared(backend: Backend, argument: str, given: Any) -> Array:
+def _from_dlpack(backend: Backend, argument: str, given: Any) -> Array:
     """The same memory as an array of the backend, or of NumPy if it is the host's."""
     try:
         place = given.__dlpack_device__()
-        if place[0] not in HOST or "cpu" in str(getattr(given, "device", "cpu")).lower():
+        if place[0] not in HOST_DEVICE_TYPES or "cpu" in str(getattr(given, "device", "cpu")).lower():
             if tuple(place) == tuple(backend.zeros(0).__dlpack_device__()):
                 array = backend.xp.from_dlpack(given)
                 if backend.owns(array):
                     return array
-            if place[0] in HOST:
+            if place[0] in HOST_DEVICE_TYPES:
                 return np.from_dlpack(given)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
         got = (
@@ -65,7 +65,7 @@ def _shared(backend: Backend, argument: str, given: Any) -> Array:
     raise InputError(f"{argument} is a {kind}, expected an array on {place}, since {why}; {cure}")
 
 
-def _read(backend: Backend, argument: str, given: Any) -> np.ndarray:
+def _to_numpy(backend: Backend, argument: str, given: Any) -> np.ndarray:
     """Lists, data frames, columns of them and the like as a NumPy array."""
     frame = hasattr(given, "columns") and hasattr(given, "dtypes")
     columns = zip(given.columns, given.dtypes, strict=True) if frame else [
@@ -74,9 +74,9 @@ def _read(backend: Backend, argument: str, given: Any) -> np.ndarray:
     kinds = set()
     for name, dtype in columns:
         kind = getattr(dtype, "kind", None)  # none where the library is not pandas
-        if isinstance(kind, str) and kind not in NUMBERS:
+        if isinstance(kind, str) and kind not in NUMBER_KINDS:
             which = argument if name is None else f"column {name!r} of {argument}"
-            raise InputError(f"{which} is {dtype}, expected numbers; {NUMBER_IT}")
+            raise InputError(f"{which} is {dtype}, expected numbers; {CATEGORY_CURE}")
         kinds.add(str(dtype) if isinstance(kind, str) else None)
     mixed = frame and len(kinds) > 1 and None not in kinds
     try:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import short_repr
-from dnn.validation.arrays import examples, numbers, targets
+from backends.errors import shown
+from dnn.validation.arrays import validate_examples, validate_numbers, validate_targets
 from dnn.validation.conversion import as_array
 from dnn.validation.rows import Rows
 from dnn.validation.settings import is_integer, require, require_number
@@ -41,7 +41,7 @@ class InputPipeline(NamedTuple):
     backend: Backend  # where everything is moved
     input_shape: tuple[int, ...]  # of one example
     outputs: int  # C, numbers that the network returns for an example
-    ignored: int | None  # class number of examples without a loss
+    ignored_class: int | None  # class number of examples without a loss
     check_targets: Callable[[Backend, str, Array], None]  # of the loss: refuses targets that do not fit it
     n_categories: int | None = None  # as of ``Layer``, of the first
 
@@ -49,12 +49,12 @@ class InputPipeline(NamedTuple):
         self, x: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")
     ) -> Examples:
         """x, y and the weights on the device, checked; ``names`` are those of x and y in messages."""
-        found = self._unweighted(x, y, names)
+        found = self._validate_unweighted(x, y, names)
         return found._replace(weights=self._weights(found.y, sample_weight))
 
-    def _unweighted(self, x: Any, y: Any, names: tuple[str, str]) -> Examples:
-        x = examples(self.backend, names[0], x, self.input_shape, self.n_categories)
-        y = targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, self.ignored)
+    def _validate_unweighted(self, x: Any, y: Any, names: tuple[str, str]) -> Examples:
+        x = validate_examples(self.backend, names[0], x, self.input_shape, self.n_categories)
+        y = validate_targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, self.ignored_class)
         self.check_targets(self.backend, names[1], y)
         return Examples(x, y, None)
 
@@ -77,16 +77,16 @@ class InputPipeline(NamedTuple):
             got = f"batch {number} of x is a {type(item).__name__}"
             raise InputError(got, "a tuple or list of (x, y) or (x, y, weight)")
         x, y, weight = (*item, None)[:3]
-        found = self._unweighted(x, y, (f"x of batch {number}", f"y of batch {number}"))
+        found = self._validate_unweighted(x, y, (f"x of batch {number}", f"y of batch {number}"))
         if weight is None:
             weight = self.backend.xp.ones(found.size, dtype=self.backend.dtype, device=self.backend.device)
-        return found._replace(weights=self._weights(found.y, weight, class_weight, some=False))
+        return found._replace(weights=self._weights(found.y, weight, class_weight, require_nonzero=False))
 
     def _weights(
-        self, y: Array, sample_weight: Any, class_weight: ClassWeight = None, some: bool = True
+        self, y: Array, sample_weight: Any, class_weight: ClassWeight = None, require_nonzero: bool = True
     ) -> Array | None:
         """The weights on the device, (N,) in the backend's dtype; None: all examples count alike. With
-        ``some`` at least one must count.
+        ``require_nonzero`` at least one must count.
 
         The class of a row of y is its largest entry, or with one output 1 above 0.5, else 0. Ignored examples
         have the weight 0. Weights are at least 0; "balanced" ones are N / (classes that occur * examples of
@@ -94,8 +94,8 @@ class InputPipeline(NamedTuple):
         Raises InputError: another shape, an unknown class, a negative number, NaN or infinity.
         """
         backend = self.backend
-        ignored = self.ignored if y.ndim == 1 else None
-        if sample_weight is None and class_weight is None and ignored is None:
+        ignored_class = self.ignored_class if y.ndim == 1 else None
+        if sample_weight is None and class_weight is None and ignored_class is None:
             return None
         n = int(y.shape[0])
         weights = backend.xp.ones(n, dtype=backend.dtype, device=backend.device)
@@ -104,19 +104,19 @@ class InputPipeline(NamedTuple):
             if tuple(given.shape) != (n,):
                 got = f"sample_weight has shape {tuple(given.shape)}"
                 raise InputError(got, f"({n},): one for each example")
-            weights = numbers(backend, "sample_weight", given)
+            weights = validate_numbers(backend, "sample_weight", given)
             if float(backend.xp.min(weights)) < 0.0:
                 raise InputError("sample_weight holds NaN, infinity or numbers below 0", "finite ones from 0")
         if class_weight is not None:
-            weights = weights * _class_weights(backend, class_weight, y, self.outputs, ignored)
-        if ignored is not None:
-            weights = backend.xp.where(y == ignored, weights * 0.0, weights)
+            weights = weights * _class_weights(backend, class_weight, y, self.outputs, ignored_class)
+        if ignored_class is not None:
+            weights = backend.xp.where(y == ignored_class, weights * 0.0, weights)
         with np.errstate(over="ignore"):
             total = float(backend.xp.sum(weights))
         if not isfinite(total):
             got = f"the weights add up to more than {backend.dtype_name} holds"
             raise InputError(got, "weights of usual size, such as 0.1 to 10")
-        if some and float(backend.xp.max(weights)) == 0.0:
+        if require_nonzero and float(backend.xp.max(weights)) == 0.0:
             raise InputError("the weights are all 0, expected at least one example that counts")
         return weights
 
@@ -149,7 +149,7 @@ class InputPipeline(NamedTuple):
         return given, validation
 
 
-def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored: int | None) -> Array:
+def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored_class: int | None) -> Array:
     xp = backend.xp
     classes = max(outputs, 2)
     if y.ndim == 2:
@@ -157,7 +157,7 @@ def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored
     table = np.ones(classes)
     if isinstance(given, str) and given == "balanced":
         host = backend.to_host(y)
-        counted = host if ignored is None else host[host != ignored]
+        counted = host if ignored_class is None else host[host != ignored_class]
         counts = np.bincount(counted, minlength=classes)
         there = counts > 0  # all that occur count alike
         table[there] = len(counted) / (there.sum() * counts[there])
@@ -170,8 +170,8 @@ def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored
                 raise InputError(got, f"classes 0 to {classes - 1}")
             plain = weight.item() if isinstance(weight, np.generic) else weight
             table[number] = require_number(f"class_weight[{number}]", plain, 0.0)
-    if ignored is not None:
-        y = xp.where(y == ignored, y * 0, y)
+    if ignored_class is not None:
+        y = xp.where(y == ignored_class, y * 0, y)
     with np.errstate(over="ignore"):  # the caller refuses weights that become infinite
         table = table.astype(backend.dtype_name)
     return xp.take(backend.from_host(table), y, axis=0)

@@ -39,16 +39,16 @@ class SettingsMeta(ABCMeta):
             super().__setattr__(name, value)
 
 
-def shown_with_settings(thing: Any) -> str:
+def settings_repr(thing: Any) -> str:
     """Its class and those arguments of the constructor that it keeps under their names."""
     kept = [name for name in signature(type(thing)).parameters if hasattr(thing, name)]
     return f"{type(thing).__name__}({', '.join(f'{name}={getattr(thing, name)!r}' for name in kept)})"
 
 
-class Described(Checked):
+class SettingsObject(Checked):
     """Base of layers; each argument of the constructor is an attribute of the same name."""
 
-    __repr__ = shown_with_settings
+    __repr__ = settings_repr
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse to change a setting other than ``trainable``.
@@ -72,15 +72,15 @@ class Described(Checked):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy is a new layer with these settings, in no model."""
-        return made_again, (type(self), self.config())
+        return layer_from_config, (type(self), self.config())
 
     def config(self) -> dict[str, Any]:
         """The settings that make this layer again, as JSON values."""
         names = dict.fromkeys(("name", *signature(type(self)).parameters, "trainable"))
-        return {name: plain(getattr(self, name)) for name in names}
+        return {name: json_value(getattr(self, name)) for name in names}
 
 
-def made_again(layer_class: type[Any], settings: Mapping[str, Any]) -> Any:
+def layer_from_config(layer_class: type[Any], settings: Mapping[str, Any]) -> Any:
     """A new layer with the settings of a ``config``."""
     arguments = dict(settings)
     trainable = arguments.pop("trainable", True)  # not every constructor takes it
@@ -90,8 +90,8 @@ def made_again(layer_class: type[Any], settings: Mapping[str, Any]) -> Any:
     return made
 
 
-def plain(setting: Any) -> Any:
+def json_value(setting: Any) -> Any:
     """A setting as JSON values: a layer by its class's name and its config, a tuple as a list."""
-    if isinstance(setting, Described):
+    if isinstance(setting, SettingsObject):
         return {"type": type(setting).__name__, **setting.config()}
-    return [plain(v) for v in setting] if isinstance(setting, (tuple, list)) else setting
+    return [json_value(v) for v in setting] if isinstance(setting, (tuple, list)) else setting

@@ -10,9 +10,9 @@ import numpy as np
 from backends import Array, Backend
 from backends.plan import Compressed
 
-BLOCK = 1 << 21  # bytes of numbers that are read at a time where all are read
-MAPPED = 3 << 21  # bytes of a file that may be in memory at a time
-PAGES = 1 << 21
+BLOCK_BYTES = 1 << 21  # bytes of numbers that are read at a time where all are read
+MAX_MAPPED_BYTES = 3 << 21  # bytes of a file that may be in memory at a time
+PAGE_BYTES = 1 << 21
 """Bytes that the system may map where one row of a file is touched (Linux 6.18 takes a whole large page)."""
 
 
@@ -36,12 +36,12 @@ class Rows:
     def take(self, index: np.ndarray) -> np.ndarray:
         """The examples with these numbers, (B,) int64, as a plain array (B, *shape of one)."""
         with np.errstate(over="ignore"):
-            return self._picked(index + self._start)
+            return self._pick(index + self._start)
 
-    def _picked(self, index: np.ndarray) -> np.ndarray:
+    def _pick(self, index: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(self.source[index].astype(self.dtype).toarray())
 
-    def compressed(self) -> Compressed | None:
+    def as_compressed(self) -> Compressed | None:
         """The same as arrays, with values as they are picked; None: they are not in the usual order."""
         x = self.source
         if self.dtype == np.uint8 or not x.has_canonical_format or x.indices.dtype != np.int32:
@@ -53,7 +53,7 @@ class Rows:
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """All of them, a few megabytes at a time, and where they are."""
-        step = max(1, BLOCK // (prod(self.shape[1:]) * self.source.dtype.itemsize))
+        step = max(1, BLOCK_BYTES // (prod(self.shape[1:]) * self.source.dtype.itemsize))
         for start in range(0, self.shape[0], step):
             stop = min(start + step, self.shape[0])
             yield slice(start, stop), self.take(np.arange(start, stop))
@@ -62,15 +62,15 @@ class Rows:
 class OnDisk(Rows):
     """Rows of a ``numpy.memmap``. What was read is given back at once, so that it never counts as memory."""
 
-    def compressed(self) -> None:
+    def as_compressed(self) -> None:
         """It is not."""
 
-    def _picked(self, index: np.ndarray) -> np.ndarray:
+    def _pick(self, index: np.ndarray) -> np.ndarray:
         plain = np.asarray(self.source)
         out = np.empty((len(index), *self.shape[1:]), dtype=self.dtype)
         row = prod(self.shape[1:]) * plain.dtype.itemsize
-        touched = min(int(np.ptp(index) + 1) * row, len(index) * max(PAGES, row))
-        step = -(-len(index) // -(-touched // MAPPED))
+        touched = min(int(np.ptp(index) + 1) * row, len(index) * max(PAGE_BYTES, row))
+        step = -(-len(index) // -(-touched // MAX_MAPPED_BYTES))
         for start in range(0, len(index), step):
             out[start : start + step] = plain[index[start : start + step]]
             # In mode "c" the pages hold what the user wrote; some systems cannot give pages back.
@@ -79,7 +79,7 @@ class OnDisk(Rows):
         return out
 
 
-def rows_of(x: Any, dtype: str) -> Rows | None:
+def as_rows(x: Any, dtype: str) -> Rows | None:
     """Rows of a sparse matrix, which becomes CSR, or of a map of a file; None: it is neither.
     uint8 stays uint8; all else is picked as ``dtype``.
     """

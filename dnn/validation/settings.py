@@ -33,7 +33,7 @@ def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
     raise unknown_name_error(argument, name, table)
 
 
-def made(argument: str, given: str | T, table: Mapping[str, type[T]], base: type[T], example: str) -> T:
+def resolve(argument: str, given: str | T, table: Mapping[str, type[T]], base: type[T], example: str) -> T:
     """The table's entry of this name, made with its usual settings, or the object of the base itself."""
     if isinstance(given, str):
         return look_up(argument, given, table)()

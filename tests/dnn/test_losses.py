@@ -121,7 +121,7 @@ def test_hinge_wants_outputs_of_both_signs(activation):
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_ending_fits_the_loss(name):
     loss = get_loss(name)
-    model = Sequential([Dense(3, loss.ending)], input_shape=(4,), backend=get_backend("numpy"))
+    model = Sequential([Dense(3, loss.output_activation)], input_shape=(4,), backend=get_backend("numpy"))
     model.compile(loss)
 
 

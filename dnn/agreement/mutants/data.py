@@ -113,7 +113,7 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            after(lambda totals, *_: setattr(totals, "_ignored", None))),
     Mutant("ignored-examples-learnt-as-class-0", "examples that ignore_index leaves out are learnt", "L4",
            "dnn.validation.examples.InputPipeline._weights", around(
-               lambda weights, inputs, *a, **options: weights(inputs._replace(ignored=None), *a, **options)
+               lambda weights, inputs, *a, **kw: weights(inputs._replace(ignored_class=None), *a, **kw)
            )),
     Mutant("price-of-biases", "the l1 and l2 penalty of biases", "L4",
            "dnn.optimizers.regularizers.Penalty.__init__", after(price_biases)),

@@ -10,7 +10,7 @@ from backends import Backend, BackendUnavailable, backend_names, get_backend
 from dnn.agreement import bounds
 from dnn.agreement.samples import inner_dimensions
 from dnn.commands.page.reader import Host, forward, weighted
-from dnn.copies import assembled, parts_of
+from dnn.copies import assemble_model, parts_of
 from dnn.sequential import Sequential
 
 
@@ -18,7 +18,7 @@ class Comparison:
     """A model on all backends; they are made by ``open``, or when it is first asked."""
 
     def __init__(self, model: Sequential) -> None:
-        self._parts = parts_of(model)._replace(goal=(), steps={})
+        self._parts = parts_of(model)._replace(goal=(), optimizer_arrays={})
         self._dtype = model.backend.dtype_name
         self._inner = [inner_dimensions(layer, 1)[0] for layer in weighted(model)]
         self._lock = threading.Lock()
@@ -31,7 +31,7 @@ class Comparison:
             name: array.astype(backend.dtype_name) if array.dtype.kind == "f" else array
             for name, array in self._parts.arrays.items()
         }
-        made: Sequential = assembled(self._parts._replace(arrays=arrays), backend)
+        made: Sequential = assemble_model(self._parts._replace(arrays=arrays), backend)
         return made
 
     def open(self) -> None:

@@ -12,7 +12,7 @@ from dnn.datasets.digit_images import image_shape_of, load_digit_image
 from dnn.layers import Layer
 from dnn.sequential import Sequential
 from dnn.training.evaluation import chunks
-from dnn.validation.arrays import examples
+from dnn.validation.arrays import validate_examples
 
 Host = np.ndarray[Any, Any]
 Answer = dict[str, Any]
@@ -39,7 +39,7 @@ def forward(model: Sequential, x: Host) -> Forward:
     def host(array: Any) -> Host:
         return np.array(model.backend.to_host(array), np.float64)
 
-    validated = examples(model.backend, "x", x, model.input_shape, model.layers[0].n_categories)
+    validated = validate_examples(model.backend, "x", x, model.input_shape, model.layers[0].n_categories)
     ((_, _, h),) = chunks(model, validated, len(x))
     layers = weighted(model)
     hidden: dict[str, Host] = {}

@@ -99,12 +99,12 @@ def _pool(op: str) -> LayerNodes:
     def nodes(write: Writer, layer: Any, x: Value) -> Value:
         x = write.first(x)
         borders = np.asarray(layer.borders)
-        if getattr(layer, "count_include_pad", False) and np.any(layer.counted):
+        if getattr(layer, "count_include_pad", False) and np.any(layer.counted_borders):
             # The zeros that count become part of the image.
-            before, after = np.transpose(layer.counted)
+            before, after = np.transpose(layer.counted_borders)
             around = write.constant("pads", (0, 0, *before, 0, 0, *after), "int64")
             x = write.node("Pad", x, around)
-            borders = borders - layer.counted
+            borders = borders - layer.counted_borders
         return write.node(
             op, x, shape=layer.output_shape, kernel_shape=layer.size, strides=layer.steps,
             pads=_pads(borders.tolist()),

@@ -12,13 +12,13 @@ from sklearn.utils._array_api import check_same_namespace, get_namespace
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from backends import Array, InputError
-from dnn.copies import assembled, parts_of
+from dnn.copies import assemble_model, parts_of
 from dnn.interop.sklearn.arrays import backend_for, held_out, rows
 from dnn.interop.sklearn.labels import is_text
 from dnn.interop.sklearn.training import Examples, Goal, Outcome, build, check_settings, set_goal, train
 from dnn.sequential import Sequential
 from dnn.training.evaluation import predict
-from dnn.validation.arrays import examples
+from dnn.validation.arrays import validate_examples
 
 CHUNK = 1000  # examples that go through the network at a time
 
@@ -160,7 +160,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         xp, _ = get_namespace(X)
         X = validate_data(self, X, accept_sparse="csr", dtype=[xp.float64, xp.float32], reset=False)
         model = self.model_
-        x = examples(model.backend, "X", X, model.input_shape, model.layers[0].n_categories)
+        x = validate_examples(model.backend, "X", X, model.input_shape, model.layers[0].n_categories)
         return predict(model, x, CHUNK), X
 
     # ----- what scikit-learn asks
@@ -176,7 +176,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         made: Self = clone(self)
         made.__dict__.update(vars(self))
         values = converter(self._values)
-        made.model_ = assembled(parts_of(self.model_), backend_for("auto", None, None, values))
+        made.model_ = assemble_model(parts_of(self.model_), backend_for("auto", None, None, values))
         classes = getattr(self, "classes_", None)
         if classes is not None and not is_text(classes):
             made.classes_ = converter(classes)

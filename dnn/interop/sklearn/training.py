@@ -19,7 +19,7 @@ from dnn.lbfgs.state import Reason
 from dnn.optimizers import SGD, Adam, AdamW, Optimizer
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
-from dnn.validation.objects import made_again
+from dnn.validation.objects import layer_from_config
 from dnn.validation.settings import (
     look_up,
     positive_integer,
@@ -96,7 +96,7 @@ def build(given: Any, backend: Backend, features: int, goal: Goal, seed: int) ->
     Raises InputError: layers that return something else than the goal needs.
     """
     if given.layers is not None:
-        layers = [made_again(type(layer), layer.config()) for layer in given.layers]
+        layers = [layer_from_config(type(layer), layer.config()) for layer in given.layers]
     else:
         sizes = given.hidden_layer_sizes
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]

@@ -52,7 +52,7 @@ def _tensor(numbers: float | tuple[float, ...]) -> torch.Tensor:
 
 
 def _cross_entropy(loss: Any) -> dict[str, Any]:
-    ignored = {} if loss.ignored is None else {"ignore_index": loss.ignored}
+    ignored = {} if loss.ignored_class is None else {"ignore_index": loss.ignored_class}
     return {"label_smoothing": loss.label_smoothing, **ignored}
 
 

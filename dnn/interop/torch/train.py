@@ -43,7 +43,9 @@ def _door(module: torch.nn.Sequential, backend: Backend, loss: Loss) -> InputPip
     first, *_, last = module.parameters()
     shape = getattr(module, "input_shape", (int(first.shape[1]),))
     n_categories = getattr(module[0], "num_embeddings", None)
-    return InputPipeline(backend, shape, int(last.shape[0]), loss.ignored, loss.check_targets, n_categories)
+    return InputPipeline(
+        backend, shape, int(last.shape[0]), loss.ignored_class, loss.check_targets, n_categories
+    )
 
 
 def _require_logits(module: torch.nn.Module, loss: Loss) -> None:

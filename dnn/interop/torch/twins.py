@@ -52,11 +52,11 @@ def image_module(name: str, *arguments: Any, **options: Any) -> Module:
 
 def border(layer: Any) -> tuple[int, int]:
     """The padding as torch takes it: the same above and below, left and right."""
-    (top, bottom), (left, right) = layer.counted
+    (top, bottom), (left, right) = layer.counted_borders
     if (top, left) != (bottom, right):
         raise NoTwin(
-            f"layer {layer.name!r} has padding {layer.counted}, expected equal sides, since torch.nn has no "
-            f"others; take other strides or padding in pixels"
+            f"layer {layer.name!r} has padding {layer.counted_borders}, expected equal sides, since torch.nn "
+            f"has no others; take other strides or padding in pixels"
         )
     return top, left
 

@@ -190,11 +190,11 @@ def test_rows_that_begin_nowhere_are_not_read_by_the_workers():
     """A matrix that SciPy would not have made: its rows reach beyond its numbers."""
     columns, values = np.array([5, 2], np.int32), np.ones(2, np.float32)
     rows = Rows(scipy.sparse.csr_matrix((values, columns, np.array([0, 1, 2], np.int32)), (2, 60)), "float32")
-    assert rows.compressed() is not None
+    assert rows.as_compressed() is not None
     for starts in ([0, 9, 2], [-1, 1, 2], [0, 1, 3]):
         rows.source.indptr = np.array(starts, np.int32)
         rows.source.has_canonical_format = True
-        assert rows.compressed() is None
+        assert rows.as_compressed() is None
 
 
 def test_what_is_compressed_out_of_order_goes_layer_by_layer():

@@ -44,7 +44,7 @@ def test_a_signal_ends_the_training_between_two_updates(make_backend, tmp_path, 
     model = model_on(make_backend("numpy"))
     stopper = StopOnSignal(TrainingCheckpoint(tmp_path))
     before = signal.getsignal(number)
-    with pytest.raises(Stopped) as caught, stopper.listening():
+    with pytest.raises(Stopped) as caught, stopper.handle_signals():
         model.fit(*data(), batch_size=4, epochs=2, callbacks=[Send(number), stopper])
     assert caught.value.signal == number
     assert caught.value.saved
@@ -56,13 +56,13 @@ def test_a_signal_ends_the_training_between_two_updates(make_backend, tmp_path, 
 def test_a_second_signal_stops_at_once(make_backend, tmp_path):
     model = model_on(make_backend("numpy"))
     stopper = StopOnSignal(TrainingCheckpoint(tmp_path))
-    with pytest.raises(KeyboardInterrupt), stopper.listening():
+    with pytest.raises(KeyboardInterrupt), stopper.handle_signals():
         model.fit(*data(), batch_size=4, epochs=2, callbacks=[Send(signal.SIGINT, 2), stopper])
 
 
 def test_an_epoch_that_is_done_is_validated_first_and_the_last_one_is_the_end(tmp_path):
     stopper, state = StopOnSignal(TrainingCheckpoint(tmp_path)), TrainingState(3, 0, {})
-    stopper.asked = signal.SIGTERM
+    stopper.signal_number = signal.SIGTERM
     stopper.on_train_begin(2, 3, 50)
     stopper.on_progress(Progress(2, 3, 50, 50, 200, None, None))
     with pytest.raises(Stopped, match="stopped by SIGTERM"):

@@ -124,11 +124,11 @@ def test_a_kill_after_the_last_state_leaves_none_too_many(tmp_path):
     x, y = small_data(40)
     model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
     model.compile()
-    model.fit(x, y, batch_size=10, epochs=4, callbacks=[TrainingCheckpoint(tmp_path, keep=9)])
+    model.fit(x, y, batch_size=10, epochs=4, callbacks=[TrainingCheckpoint(tmp_path, max_to_keep=9)])
     before = sorted(path.name for path in tmp_path.iterdir())
     again = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
     again.compile()
-    states = TrainingCheckpoint(tmp_path, keep=2)
+    states = TrainingCheckpoint(tmp_path, max_to_keep=2)
     fit_rewinding(again, x, y, states=states, resume=latest_state(tmp_path), batch_size=10, epochs=4)
     assert sorted(path.name for path in tmp_path.iterdir()) == before[-2:]
     assert same_bits(weights(again), weights(model))

@@ -180,8 +180,8 @@ def test_the_running_statistics_are_the_mean_of_the_blocks():
     running = []
     for i, part in enumerate(alone):  # each half as a batch, with the masks of its rows
         for layer in part.layers:
-            if hasattr(layer, "begin_at"):
-                layer.begin_at(8 * i)
+            if hasattr(layer, "set_first_row"):
+                layer.set_first_row(8 * i)
         half = slice(8 * i, 8 * i + 8)
         part.fit(x[half], y[half], batch_size=8, shuffle=False, verbose=0)
         running.append(part.parameters.to_host())

@@ -271,7 +271,12 @@ def test_an_odd_environment_is_refused(environment, words, monkeypatch):
     ],
 )  # fmt: skip
 def test_what_torchrun_says_is_read(environment, joined, read, monkeypatch):
-    for name in (*group.ENVIRONMENT, "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT"):
+    for name in (
+        *group.ENVIRONMENT_VARIABLES,
+        "LOCAL_RANK",
+        "LOCAL_WORLD_SIZE",
+        "TORCHELASTIC_RESTART_COUNT",
+    ):
         monkeypatch.delenv(name, raising=False)
     addressed = {"MASTER_ADDR": "localhost", "MASTER_PORT": "1"} if environment else {}
     for name, value in {**environment, **addressed}.items():
@@ -281,7 +286,7 @@ def test_what_torchrun_says_is_read(environment, joined, read, monkeypatch):
     made = Workers.from_environment()
     assert found == joined
     assert (made.rank, made.size, made.local_rank, made.local_size, made.restarts) == read
-    assert (made.first, made.mixed, made.timeout) == (made.rank == 0, False, 120.0)
+    assert (made.is_first, made.mixed, made.timeout) == (made.rank == 0, False, 120.0)
 
 
 def test_the_code_that_must_be_the_same_is_that_of_both_packages(tmp_path, monkeypatch):
@@ -299,7 +304,7 @@ def test_the_code_that_must_be_the_same_is_that_of_both_packages(tmp_path, monke
 def test_one_process_alone_makes_all_itself():
     assert Workers().share(lambda: 3) == 3
     made = []
-    assert Workers().first_alone(lambda: made.append(1) or 4) == 4
+    assert Workers().make_after_first(lambda: made.append(1) or 4) == 4
     assert made == [1]
 
 

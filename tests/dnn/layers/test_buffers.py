@@ -9,7 +9,7 @@ import pytest
 from helpers import MAX_SECONDS, same_bits, small_data, small_model
 
 from dnn import Activation, BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D, Reshape, Sequential
-from dnn.layers.buffers import REMEMBERED, Buffers
+from dnn.layers.buffers import MAX_CACHED_SIZES, Buffers
 
 THREADS, CALLS = 8, 60
 
@@ -92,7 +92,7 @@ def test_smaller_batches_are_views_and_old_views_go():
     assert buffers[100].y is whole  # what a recorded step works on stays where it is
     for n in range(200, 300):
         buffers.reserve(n, False)
-    assert len(buffers._views) <= REMEMBERED + 2
+    assert len(buffers._views) <= MAX_CACHED_SIZES + 2
     assert made == [(100, True), (300, False)]
 
 

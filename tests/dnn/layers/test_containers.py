@@ -139,7 +139,7 @@ def test_saved_and_loaded_with_state_and_freezing(tmp_path):
     again = load_model(tmp_path / "model.safetensors", model.backend)
     assert again.config() == model.config()
     assert same_bits(again.predict(x), model.predict(x))
-    assert again.frozen == model.frozen
+    assert again.frozen_names == model.frozen_names
     for one in (model, again):
         one.fit(x, y, batch_size=10)
     assert same_bits(weights(again), weights(model))

@@ -70,7 +70,7 @@ def search(function, step, c1=1e-4, c2=0.9, evaluations=50, rounding=0.0):
     settings = SimpleNamespace(sufficient_decrease=c1, curvature=c2)  # also c1 = c2, as in the tables
     line = LineSearch(along, Trial(0.0, *function(0.0)), settings, evaluations, rounding)
     found = line.run(step)
-    assert line.left == evaluations - len(calls)
+    assert line.trials_left == evaluations - len(calls)
     assert found is None or found.step in calls
     return found, calls, line
 

@@ -127,7 +127,7 @@ def test_verdicts(losses, norms, tolerance, reason):
     """Ten iterations together, in float32, whose epsilon has the root 3.5e-4."""
     settings = LBFGS(gradient_tolerance=1e-3, decrease_tolerance=tolerance)
     state = SimpleNamespace(history={"loss": losses, "gradient_norm": norms})
-    assert _Minimiser(None, get_backend("numpy"), settings).verdict(state) is reason
+    assert _Minimiser(None, get_backend("numpy"), settings).stop_reason(state) is reason
 
 
 @pytest.mark.parametrize(("value", "slope"), [(inf, 1.0), (nan, 1.0), (1.0, inf), (1.0, nan)])

@@ -79,7 +79,7 @@ def test_memory_does_not_grow_with_the_examples(backend):
     model = small_model(backend)
     fit_lbfgs(model, *small_data(200), settings=LBFGS(max_iterations=2), chunk_size=30)
     assert set(model.layers[0]._buffers._views) == {30, 20}
-    assert model.layers[0]._buffers._whole[True][0] == 30
+    assert model.layers[0]._buffers._largest[True][0] == 30
 
 
 @pytest.mark.parametrize("backend_id", ["numpy", "torch"])

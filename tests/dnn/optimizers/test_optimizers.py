@@ -111,8 +111,8 @@ class Own(SGD):
 
 def test_an_optimizer_that_does_more_than_its_kernel_says_so():
     usual, *others = Adam(), Own(), Adam(clip_norm=1.0), Adam(clip_value=1.0)
-    assert usual.kernel_alone
-    assert not any(optimizer.kernel_alone for optimizer in others)
+    assert usual.uses_plain_kernel
+    assert not any(optimizer.uses_plain_kernel for optimizer in others)
 
 
 @pytest.mark.parametrize(
@@ -123,11 +123,11 @@ def test_a_variant_is_saved_with_its_vector(optimizer, name, tmp_path):
     assert usual.config()[name] is False
     assert optimizer_from(other.config()) == other
     assert (usual.kernel, other.kernel) == (usual.name, f"{usual.name}_{name}")
-    assert (usual.kept, len(other.kept)) == (usual.slots, 3)
+    assert (usual.slot_names, len(other.slot_names)) == (usual.slots, 3)
     model = small_model(get_backend("numpy"))
     model.compile(optimizer=other)
     model.fit(*small_data(), batch_size=10)
-    assert np.any(model.optimizer_state.vectors[other.kept[-1]] != 0)
+    assert np.any(model.optimizer_state.vectors[other.slot_names[-1]] != 0)
     model.save(tmp_path / "m.safetensors")
     assert load_model(tmp_path / "m.safetensors", model.backend).optimizer == other
     with pytest.raises(InputError, match=f"{name} is 1, expected True or False"):

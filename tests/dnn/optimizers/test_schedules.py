@@ -10,7 +10,7 @@ from helpers import small_data, small_model
 
 from backends import InputError
 from dnn import SGD, Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
-from dnn.optimizers.schedules import SCHEDULES, over_training, scaled
+from dnn.optimizers.schedules import SCHEDULES, over_training, scale_rate
 
 lr = torch.optim.lr_scheduler
 N = 20
@@ -142,8 +142,8 @@ def test_over_training_reaches_its_end_with_the_last_update(name, warmup):
 @pytest.mark.parametrize("case", CASES)
 def test_a_scaled_schedule_has_scaled_rates(case):
     schedule = replace(CASES[case][0], warmup=2)
-    np.testing.assert_allclose(scaled(schedule, 0.25).rates(), 0.25 * schedule.rates(), rtol=1e-12)
-    assert scaled(0.4, 0.25) == 0.1
+    np.testing.assert_allclose(scale_rate(schedule, 0.25).rates(), 0.25 * schedule.rates(), rtol=1e-12)
+    assert scale_rate(0.4, 0.25) == 0.1
 
 
 def test_a_warmup_as_long_as_the_training_is_refused():

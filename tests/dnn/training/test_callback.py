@@ -97,7 +97,7 @@ def test_who_was_told_of_the_begin_is_told_of_the_end_where_another_refuses(tmp_
 def test_of_several_workers_the_first_alone_writes_talks_and_listens(tmp_path, capsys):
     second, states = Workers(), TrainingCheckpoint(tmp_path, every=1)
     second.rank, stopper, everywhere = 1, StopOnSignal(states), Recorder()
-    stopper.asked, stopper.every = signal.SIGTERM, 1
+    stopper.signal_number, stopper.every = signal.SIGTERM, 1
     files = CSVLogger(tmp_path / "csv"), JSONLogger(tmp_path / "json"), ModelCheckpoint(tmp_path / "model")
     watchers = [*files, states, stopper, PlainProgress("begins"), everywhere]
     small_model(get_backend("numpy")).fit(*small_data(), batch_size=25, callbacks=watchers, workers=second)

@@ -21,7 +21,7 @@ from dnn.callbacks.training_checkpoint import (
     write_state,
 )
 from dnn.io import safetensors as tensor_files
-from dnn.training.state import StateError, TrainingState, epochs_before
+from dnn.training.state import StateError, TrainingState, previous_history
 
 EPOCHS, BATCH = 3, 8
 
@@ -142,7 +142,7 @@ def test_a_state_may_stand_at_the_last_update_of_an_epoch_and_not_after_it(make_
         every = 8
 
         def on_progress(self, progress):
-            self.state = progress.take() if progress.epoch < EPOCHS else self.state
+            self.state = progress.take_state() if progress.epoch < EPOCHS else self.state
 
     whole, resumed, last = (*(model_on(make_backend("numpy")) for _ in range(2)), Last())
     history = fit(whole, [last])
@@ -168,7 +168,7 @@ def test_the_digest_is_of_the_position_and_of_all_arrays_but_the_callbacks():
 
 def test_the_epochs_before_have_the_measures_of_this_training_and_what_callbacks_added():
     def before(epoch, **history):
-        return epochs_before(TrainingState(epoch, 0, {}, history), ["loss", "seconds"])
+        return previous_history(TrainingState(epoch, 0, {}, history), ["loss", "seconds"])
 
     measured = {"loss": [3.0, 2.0], "seconds": [1.0, 1.0]}
     found = before(5, **measured, mine=[7.0, 8.0])
@@ -220,7 +220,7 @@ def made_up(epoch, updates, losses=()):
 
 
 def test_the_last_and_the_best_are_kept(tmp_path):
-    checkpoints = TrainingCheckpoint(tmp_path, every=10, keep=2)
+    checkpoints = TrainingCheckpoint(tmp_path, every=10, max_to_keep=2)
     losses = [0.5, 0.2, 0.4, 0.3]
     for epoch in range(1, 5):
         checkpoints.save(made_up(epoch, 10, losses[: epoch - 1]))
@@ -265,12 +265,12 @@ def test_only_finite_states_of_this_training_are_written_counted_and_removed(tmp
     for epoch, changed in ((2, {"seed": 2}), (3, {}), (4, other)):
         write_state(state(epoch, **changed), tmp_path / f"state-{epoch:05d}-0000000.safetensors")
     (tmp_path / "state-00001-0000000.safetensors").write_bytes(b"rubbish")
-    checkpoints = TrainingCheckpoint(tmp_path, keep=1)
-    assert checkpoints.newest() is None
+    checkpoints = TrainingCheckpoint(tmp_path, max_to_keep=1)
+    assert checkpoints.newest_state() is None
     assert checkpoints.save(state(5))
     assert not checkpoints.save(state(6, np.nan))
     assert [path.name[10] for path in state_files(tmp_path)] == ["1", "2", "5"]
-    assert checkpoints.newest().epoch == 5
+    assert checkpoints.newest_state().epoch == 5
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_what_cannot_be_written_is_told_and_training_goes_on(make_backend, tmp_p
 
 
 def test_a_full_disk_costs_no_older_state(tmp_path, monkeypatch, caplog):
-    checkpoints, full = TrainingCheckpoint(tmp_path, keep=1), OSError(28, "No space left on device")
+    checkpoints, full = TrainingCheckpoint(tmp_path, max_to_keep=1), OSError(28, "No space left on device")
     assert checkpoints.save(made_up(2, 0))
 
     def refuse(handle):

@@ -76,7 +76,7 @@ def test_examples_refused(backend, case):
     value, message = REFUSED_X[case]
     for x in variants(backend, value):
         with pytest.raises(InputError, match=message):
-            inputs.examples(backend, "x", x, (2, 3))
+            inputs.validate_examples(backend, "x", x, (2, 3))
 
 
 @pytest.mark.parametrize("case", REFUSED_Y)
@@ -84,13 +84,13 @@ def test_targets_refused(backend, case):
     value, message = REFUSED_Y[case]
     for y in variants(backend, value):
         with pytest.raises(InputError, match=message):
-            inputs.targets(backend, "y", y, 4, 3)
+            inputs.validate_targets(backend, "y", y, 4, 3)
 
 
 @pytest.mark.parametrize("give", ["numpy", "torch", "strict"])
 def test_arrays_of_other_libraries_on_the_host_are_taken(backend, make_backend, give):
     foreign = make_backend(give).from_host(X)
-    there = inputs.examples(backend, "x", foreign, (2, 3))
+    there = inputs.validate_examples(backend, "x", foreign, (2, 3))
     assert backend.owns(there)
     assert same_bits(backend.to_host(there), X)
 
@@ -98,9 +98,9 @@ def test_arrays_of_other_libraries_on_the_host_are_taken(backend, make_backend, 
 def test_arrays_of_other_devices_refused(backend, make_backend):
     foreign = make_backend("strict:device2").from_host(X)
     with pytest.raises(InputError, match=r"x is a .*from_host"):
-        inputs.examples(backend, "x", foreign, (2, 3))
+        inputs.validate_examples(backend, "x", foreign, (2, 3))
     with pytest.raises(InputError, match=r"y is a .*from_host"):
-        inputs.targets(backend, "y", foreign, 4, 3)
+        inputs.validate_targets(backend, "y", foreign, 4, 3)
 
 
 class Subclass(np.ndarray):
@@ -109,7 +109,7 @@ class Subclass(np.ndarray):
 
 def test_subclass_of_ndarray_refused_elsewhere():
     with pytest.raises(InputError, match=r"x is a .*Subclass"):
-        inputs.examples(get_backend("torch"), "x", X.view(Subclass), (2, 3))
+        inputs.validate_examples(get_backend("torch"), "x", X.view(Subclass), (2, 3))
 
 
 LAYOUTS = {
@@ -125,32 +125,36 @@ LAYOUTS = {
 def test_examples_admitted(backend, layout):
     x = LAYOUTS[layout].copy(order="K") * np.asarray(2, LAYOUTS[layout].dtype)
     x.flags.writeable = False
-    there = inputs.examples(backend, "x", x, (2, 3))
+    there = inputs.validate_examples(backend, "x", x, (2, 3))
     assert backend.owns(there)
     assert same_bits(backend.to_host(there), x)
-    assert inputs.examples(backend, "x", there, (2, 3)) is there
+    assert inputs.validate_examples(backend, "x", there, (2, 3)) is there
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "int8", "int32", "int64", "uint16", "bool"])
 def test_numbers_are_cast(backend, dtype):
     x = (np.arange(24).reshape(4, 2, 3) * 0.7).astype(dtype)
     for given in variants(backend, x):
-        assert same_bits(backend.to_host(inputs.examples(backend, "x", given, (2, 3))), x.astype(F4))
+        assert same_bits(backend.to_host(inputs.validate_examples(backend, "x", given, (2, 3))), x.astype(F4))
     for given in variants(backend, x[:, 0]):
-        assert same_bits(backend.to_host(inputs.targets(backend, "y", given, 4, 3)), x[:, 0].astype(F4))
+        assert same_bits(
+            backend.to_host(inputs.validate_targets(backend, "y", given, 4, 3)), x[:, 0].astype(F4)
+        )
 
 
 def test_lists_are_arrays(backend):
-    assert same_bits(backend.to_host(inputs.examples(backend, "x", X.tolist(), (2, 3))), X)
+    assert same_bits(backend.to_host(inputs.validate_examples(backend, "x", X.tolist(), (2, 3))), X)
     for y in ([0, 2, 1, 2], (0, 2, 1, 2), [np.int32(0), 2, 1, 2]):
-        assert same_bits(backend.to_host(inputs.targets(backend, "y", y, 4, 3)), np.asarray([0, 2, 1, 2]))
-    assert backend.to_host(inputs.targets(backend, "y", [True, False], 2, 2)).tolist() == [1, 0]
+        assert same_bits(
+            backend.to_host(inputs.validate_targets(backend, "y", y, 4, 3)), np.asarray([0, 2, 1, 2])
+        )
+    assert backend.to_host(inputs.validate_targets(backend, "y", [True, False], 2, 2)).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "uint16"])
 def test_class_numbers_become_int64(backend, dtype):
     for y in variants(backend, np.asarray([0, 2, 1, 2], dtype=dtype)):
-        there = inputs.targets(backend, "y", y, 4, 3)
+        there = inputs.validate_targets(backend, "y", y, 4, 3)
         assert backend.owns(there)
         assert same_bits(backend.to_host(there), np.asarray([0, 2, 1, 2]))
 
@@ -169,5 +173,5 @@ def test_one_output_takes_a_value_for_each_example(backend):
     for dtype in ("int64", "bool", "float32", "float64"):
         y = np.asarray([0, 1, 1, 0], dtype)
         for given in variants(backend, y):
-            there = inputs.targets(backend, "y", given, 4, 1)
+            there = inputs.validate_targets(backend, "y", given, 4, 1)
             assert same_bits(backend.to_host(there), np.asarray([[0.0], [1.0], [1.0], [0.0]], F4))

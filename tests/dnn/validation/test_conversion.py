@@ -6,7 +6,7 @@ import torch
 from helpers import same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
-from dnn.validation.arrays import examples, targets
+from dnn.validation.arrays import validate_examples, validate_targets
 from dnn.validation.conversion import as_array
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -19,7 +19,7 @@ def address(backend, array):
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
 def test_a_tensor_on_the_same_device_is_not_copied(make_backend, name):
     backend, tensor = make_backend(name), torch.from_numpy(X.copy())
-    there = examples(backend, "x", tensor, (3,))
+    there = validate_examples(backend, "x", tensor, (3,))
     assert backend.owns(there)
     assert address(backend, there) == tensor.data_ptr()
     tensor[0, 0] = 9.0
@@ -34,7 +34,7 @@ def test_an_array_of_strict_is_shared_with_torch(make_backend):
 def test_a_tensor_with_a_gradient_is_detached(backend):
     leaf = torch.tensor(X, requires_grad=True)
     for given in (leaf, torch.nn.Parameter(leaf), leaf * 1.0):
-        there = examples(backend, "x", given, (3,))
+        there = validate_examples(backend, "x", given, (3,))
         assert same_bits(backend.to_host(there), X)
         assert not getattr(there, "requires_grad", False)
     assert leaf.requires_grad
@@ -98,14 +98,14 @@ def test_refused(backend, case):
         pytest.skip("it is there")
     given, message = REFUSED[case]
     with pytest.raises(InputError, match=message):
-        examples(backend, "x", given, (3,))
+        validate_examples(backend, "x", given, (3,))
 
 
 def test_bfloat16(make_backend):
     half = torch.from_numpy(X).bfloat16()
-    assert same_bits(examples(make_backend("torch"), "x", half, (3,)).numpy(), X)
+    assert same_bits(validate_examples(make_backend("torch"), "x", half, (3,)).numpy(), X)
     with pytest.raises(InputError, match="cannot be read through DLPack"):
-        examples(make_backend("numpy"), "x", half, (3,))
+        validate_examples(make_backend("numpy"), "x", half, (3,))
 
 
 def test_a_table_whose_columns_have_no_dtypes_is_an_array():
@@ -118,25 +118,25 @@ def test_pandas(backend):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": X[:, 0].astype("f8"), "b": [1, 2, 3, 4], "c": [True, False, True, True]})
     wanted = np.stack([X[:, 0], [1, 2, 3, 4], [1, 0, 1, 1]], axis=1).astype("f4")
-    assert same_bits(backend.to_host(examples(backend, "x", frame, (3,))), wanted)
+    assert same_bits(backend.to_host(validate_examples(backend, "x", frame, (3,))), wanted)
     frame["b"] = frame["b"].astype("Int64")
-    assert same_bits(backend.to_host(examples(backend, "x", frame, (3,))), wanted)
+    assert same_bits(backend.to_host(validate_examples(backend, "x", frame, (3,))), wanted)
     pair = frame[["a", "c"]]
-    assert same_bits(backend.to_host(examples(backend, "x", pair, (2,))), wanted[:, ::2])
+    assert same_bits(backend.to_host(validate_examples(backend, "x", pair, (2,))), wanted[:, ::2])
     pixels = pair.astype("u1")
-    assert backend.to_host(examples(backend, "x", pixels, (2,))).dtype == np.uint8
-    labels = targets(backend, "y", frame["b"] - 1, 4, 4)
+    assert backend.to_host(validate_examples(backend, "x", pixels, (2,))).dtype == np.uint8
+    labels = validate_targets(backend, "y", frame["b"] - 1, 4, 4)
     assert backend.to_host(labels).tolist() == [0, 1, 2, 3]
     frame.loc[2, "b"] = pandas.NA
     for x in (frame, frame[["b"]]):
         with pytest.raises(InputError, match=r"x (is|has dtype|holds NaN)"):
-            examples(backend, "x", x, (x.shape[1],))
+            validate_examples(backend, "x", x, (x.shape[1],))
     for kind in ("str", "object", "category"):
         frame["town"] = pandas.Series(list("abca"), dtype=kind)
         with pytest.raises(InputError, match=r"column 'town' of x is .*expected numbers"):
-            examples(backend, "x", frame, (4,))
+            validate_examples(backend, "x", frame, (4,))
         with pytest.raises(InputError, match=r"column 'town' of y is .*numpy.unique"):
-            targets(backend, "y", frame["town"], 4, 3)
+            validate_targets(backend, "y", frame["town"], 4, 3)
 
 
 def test_whole_numbers_mean_themselves_in_uint8(backend):

@@ -14,7 +14,7 @@ from helpers import Kept, assert_same_training, others_slow, same_bits, small_da
 from backends import InputError, get_backend
 from backends.torch.backend import TorchBackend
 from dnn.training.state import fingerprint
-from dnn.validation.arrays import examples
+from dnn.validation.arrays import validate_examples
 from dnn.validation.rows import OnDisk, Rows
 
 
@@ -52,9 +52,9 @@ def test_the_numbers_are_those_of_an_array(backend, tmp_path, form, dtype):
     assert_same_training(plain, other, one, two)
     assert same_bits(other.predict(x, batch_size=7), other.predict(given, batch_size=7))
     assert other.evaluate(x, y) == other.evaluate(given, y)
-    there = examples(backend, "x", given, (6,))
+    there = validate_examples(backend, "x", given, (6,))
     assert isinstance(there, Rows) == (backend.device_type == "cpu" or "map" not in form)
-    assert fingerprint(backend, there) == fingerprint(backend, examples(backend, "x", x, (6,)))
+    assert fingerprint(backend, there) == fingerprint(backend, validate_examples(backend, "x", x, (6,)))
 
 
 def test_a_state_goes_on_from_an_array_to_a_map(tmp_path):
@@ -70,19 +70,21 @@ def test_what_was_written_into_a_map_counts(tmp_path):
     for mode in ("r+", "c"):
         given = on_disk(tmp_path / mode, x, mode)
         given[3] = 7.0
-        there = examples(get_backend("numpy"), "x", given, (6,))
+        there = validate_examples(get_backend("numpy"), "x", given, (6,))
         assert isinstance(there, OnDisk)
         for _ in range(2):
             assert there.take(np.asarray([3, 3, 4]))[:2].tolist() == [[7.0] * 6] * 2
         assert given[3, 0] == 7.0
-        assert not isinstance(examples(get_backend("numpy"), "x", given.copy(), (6,)), Rows)  # it is no map
+        assert not isinstance(
+            validate_examples(get_backend("numpy"), "x", given.copy(), (6,)), Rows
+        )  # it is no map
 
 
 @pytest.mark.parametrize(("size", "rows"), [(1, 1), (48, 2), (71, 2), (10**6, 50)])
 def test_what_is_read_at_a_time(monkeypatch, size, rows):
     """As many rows, of 24 bytes here, as fit into a block, and one at least."""
     x, _ = small_data()
-    monkeypatch.setattr("dnn.validation.rows.BLOCK", size)
+    monkeypatch.setattr("dnn.validation.rows.BLOCK_BYTES", size)
     places, parts = zip(*Rows(scipy.sparse.csr_array(x), "float32", 3).blocks(), strict=True)
     assert same_bits(np.concatenate(parts), x[3:])
     assert [len(x[3:][place]) for place in places] == [len(part) for part in parts]
@@ -91,10 +93,10 @@ def test_what_is_read_at_a_time(monkeypatch, size, rows):
 
 def test_entries_named_twice_are_added(backend):
     twice = scipy.sparse.csr_array((np.ones(2, "f4"), [1, 1], [0, 2, 2]), shape=(2, 6))
-    assert examples(backend, "x", twice, (6,)).take(np.asarray([0])).tolist() == [[0, 2, 0, 0, 0, 0]]
+    assert validate_examples(backend, "x", twice, (6,)).take(np.asarray([0])).tolist() == [[0, 2, 0, 0, 0, 0]]
     too_large = twice * np.float32(3e38)
     with np.errstate(over="ignore"), pytest.raises(InputError, match="x holds NaN or infinity"):
-        examples(backend, "x", too_large, (6,))
+        validate_examples(backend, "x", too_large, (6,))
 
 
 REFUSED = {
@@ -111,9 +113,9 @@ def test_refused(backend, tmp_path, form, case):
     x = np.zeros((9, 6), dtype)
     x[8, 5] = value
     with pytest.raises(InputError, match=message):
-        examples(backend, "x", FORMS[form](tmp_path / "x", x), (6,))
+        validate_examples(backend, "x", FORMS[form](tmp_path / "x", x), (6,))
     with pytest.raises(InputError, match=r"x has shape \(9, 6\), expected \(N, 5\)"):
-        examples(backend, "x", FORMS[form](tmp_path / "x", x), (5,))
+        validate_examples(backend, "x", FORMS[form](tmp_path / "x", x), (5,))
 
 
 class OnCUDA(TorchBackend):
@@ -127,7 +129,7 @@ def test_a_map_is_moved_to_a_device_of_its_own_memory(tmp_path, dtype):
     cpu = get_backend("torch")
     backend = OnCUDA(**{f.name: getattr(cpu, f.name) for f in dataclasses.fields(cpu) if f.init})
     x, _ = data_of(dtype)
-    there = examples(backend, "x", on_disk(tmp_path / "x", x), (6,))
+    there = validate_examples(backend, "x", on_disk(tmp_path / "x", x), (6,))
     assert same_bits(there.numpy(), x if dtype == "uint8" else x.astype("f4"))
 
 
@@ -250,4 +252,4 @@ def test_sparse_text_trains_in_less_than_twice_its_memory(name, form):
 def test_a_map_of_a_single_number_is_refused(tmp_path):
     alone = np.memmap(tmp_path / "x.bin", "f4", "w+", shape=())
     with pytest.raises(InputError, match=r"x has shape \(\), expected \(N, 3\)"):
-        examples(get_backend("numpy"), "x", alone, (3,))
+        validate_examples(get_backend("numpy"), "x", alone, (3,))

@@ -22,7 +22,7 @@ N, N_IN, CLASSES = 50, 12, 4
 
 
 def make_model(backend_name="numpy", dtype="float64", activation="tanh", loss=None, optimizer="adam"):
-    last = "softmax" if loss is None else get_loss(loss).ending
+    last = "softmax" if loss is None else get_loss(loss).output_activation
     model = Sequential(
         [Dense(8, activation, name="first"), Dense(8, activation), Dense(CLASSES, last)],
         input_shape=(N_IN,),
