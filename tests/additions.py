@@ -106,7 +106,7 @@ class Huber(Regression):
         before="LOSSES: Table",
     ),
     Addition("dnn/losses.py", "Huber, ", before="MeanSquaredError, MeanAbsoluteError, Hinge,\n"),
-    Addition("dnn/losses.py", "Positive, ", before="Share, assign, made"),
+    Addition("dnn/losses.py", "Positive, ", before="Share, assign, require_number"),
     Addition(
         "dnn/interop/torch/losses_and_optimizers.py",
         '\nLOSS_TWINS.add("huber", LossTwin("HuberLoss", lambda loss: {"delta": loss.delta}))\n',
@@ -265,11 +265,12 @@ class GroupNormalization(Layer):
     epsilon: NotNegative = field(default=1e-5, kw_only=True)
 
     examples = ({"groups": 2},)
-    keeps = ("y", "dx")
+    buffers = ("y", "dx")
 
     def shape_after(self, input_shape: Shape) -> Shape:
         if input_shape[-1] % self.groups:
-            raise self.refused(f"got {input_shape[-1]} channels", f"a multiple of its {self.groups} groups")
+            expected = f"a multiple of its {self.groups} groups"
+            raise self.input_error(f"got {input_shape[-1]} channels", expected)
         return input_shape
 
     def bind(self, backend: Backend) -> None:
@@ -291,22 +292,24 @@ class GroupNormalization(Layer):
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y = x^ gamma + beta; keeps x, mean and inverse."""
-        keep = self._buffers[x.shape[0]]
-        keep.x = x
-        value, kept = self.value, (keep.mean, keep.inverse)
-        self._normalize(
-            self._rows(x), value["gamma"], value["beta"], self.groups, self.epsilon, kept, self._rows(keep.y)
-        )
-        return keep.y
+        buffers = self._buffers[x.shape[0]]
+        buffers.x = x
+        value = self.value
+        statistics = buffers.mean, buffers.inverse
+        settings = self.groups, self.epsilon
+        y = self._rows(buffers.y)
+        self._normalize(self._rows(x), value["gamma"], value["beta"], *settings, statistics, y)
+        return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
         """See the kernel, whose docstring has the formula."""
-        keep = self._buffers[dy.shape[0]]
-        kept, dx = (keep.mean, keep.inverse), None if self._first else self._rows(keep.dx)
+        buffers = self._buffers[dy.shape[0]]
+        statistics = buffers.mean, buffers.inverse
+        dx = None if self._first else self._rows(buffers.dx)
         out = self.gradient["gamma"], self.gradient["beta"], dx
-        rows = self._rows(dy), self._rows(keep.x)
-        self._normalize_backward(*rows, kept, self.value["gamma"], self.groups, out)
-        return None if self._first else keep.dx
+        rows = self._rows(dy), self._rows(buffers.x)
+        self._normalize_backward(*rows, statistics, self.value["gamma"], self.groups, out)
+        return None if self._first else buffers.dx
 ''',
     ),
     Addition(

@@ -199,7 +199,7 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
 def scale_rate(rate: float | Schedule, factor: float) -> float | Schedule:
     """The same rate or schedule, ``factor`` times as high.
 
-    >>> scaled(LinearDecay(0.5, steps=4), 0.5).initial
+    >>> scale_rate(LinearDecay(0.5, steps=4), 0.5).initial
     0.25
     """
     if not isinstance(rate, Schedule):
