@@ -150,7 +150,11 @@ class CategoricalCrossentropy(Loss):
                 targets = (1.0 - e) * as_dense(xp, form, targets, logits) + e / logits.shape[1]
             kernels["dense" if e else form](logits, targets, losses, dlogits)
 
-        return kernels if e == 0 and ignored_class is None else {form: partial(run, form) for form in TARGETS}
+        return (
+            kernels
+            if e == 0 and ignored_class is None
+            else {form: partial(run, form) for form in TARGET_FORMS}
+        )
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)

@@ -53,5 +53,5 @@ def register(thing: T, name: str | None = None) -> T:
         kinds = "a subclass of Layer, Loss, Optimizer or Schedule, an ActivationFunction, or a function"
         raise InputError(f"{short_repr(thing)} cannot be registered", f"{kinds} of (y, outputs)")
     name = name or usual
-    table.add(name, part, again=name in table and _source(table[name]) == _source(part))
+    table.add(name, part, overwrite=name in table and _source(table[name]) == _source(part))
     return thing

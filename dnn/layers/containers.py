@@ -33,7 +33,7 @@ def layer_from(description: Mapping[str, Any]) -> Layer:
     """A new layer from its class's name, "type", and its ``config``; InputError if they do not fit."""
     arguments = dict(description)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
-    with refusing(TypeError, "a layer is described wrongly:"):
+    with reraise(TypeError, "a layer is described wrongly:"):
         made: Layer = layer_from_config(layer_class, arguments)
     return made
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import brief
+from backends.errors import shorten
 from dnn.validation.conversion import CATEGORY_CURE, NUMBER_KINDS, as_array
 from dnn.validation.rows import OnDisk, Rows, as_rows
 
@@ -43,7 +43,7 @@ def require_numbers(argument: str, array: Array) -> None:
     kind = getattr(array.dtype, "kind", None)  # which other libraries do not say
     real = kind in NUMBER_KINDS if kind else dtype.startswith(("float", "bfloat", "int", "uint", "bool"))
     if not real:
-        raise InputError(f"{argument} has dtype {brief(dtype)}", "numbers", CATEGORY_CURE)
+        raise InputError(f"{argument} has dtype {shorten(dtype)}", "numbers", CATEGORY_CURE)
 
 
 def _require_finite(argument: str, xp: Any, array: Array, cast_to: str) -> None:

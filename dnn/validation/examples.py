@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import shown
+from backends.errors import short_repr
 from dnn.validation.arrays import validate_examples, validate_numbers, validate_targets
 from dnn.validation.conversion import as_array
 from dnn.validation.rows import Rows
