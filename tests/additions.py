@@ -351,10 +351,11 @@ def _group_norm(write: Writer, layer: Any, x: Value) -> Value:
     apart = write.constant("groups", (0, groups, -1), "int64")
     whole = write.constant("shape", (0, n, *shape[:-1]), "int64")
     one, zero = write.constant("ones", np.ones(groups)), write.constant("zeros", np.zeros(groups))
-    parts = write.node("Reshape", write.first(x) if len(shape) > 1 else x, apart, shape=(groups, -1))
+    x = write.to_channels_first(x) if len(shape) > 1 else x
+    parts = write.node("Reshape", x, apart, shape=(groups, -1))
     normal = write.node("InstanceNormalization", parts, one, zero, epsilon=layer.epsilon)
-    back = write.node("Reshape", normal, whole, shape=shape, first=len(shape) > 1)
-    scaled = write.node("Mul", write.last(back), write.parameter("gamma"))
+    back = write.node("Reshape", normal, whole, shape=shape, channels_first=len(shape) > 1)
+    scaled = write.node("Mul", write.to_channels_last(back), write.parameter("gamma"))
     return write.node("Add", scaled, write.parameter("beta"))
 
 

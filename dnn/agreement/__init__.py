@@ -15,7 +15,7 @@ from dnn.agreement.contenders import available_contenders, contender_ids, get_co
 from dnn.agreement.levels import LEVELS, check
 from dnn.agreement.mutants import MUTANTS, get_mutant
 from dnn.agreement.oracle import make_oracle
-from dnn.agreement.records import Record, worst, worst_of_each
+from dnn.agreement.records import Record, worst_record, worst_records
 from dnn.agreement.sizes import FULL, QUICK, Sizes
 
 __all__ = [
@@ -35,6 +35,6 @@ __all__ = [
     "get_contender",
     "get_mutant",
     "make_oracle",
-    "worst",
-    "worst_of_each",
+    "worst_record",
+    "worst_records",
 ]

@@ -14,13 +14,13 @@ from dnn.agreement.setup import Setup
 from dnn.agreement.state import Named
 from dnn.layers import Activation, Dense, Layer
 
-SPECIAL = (0.0, -0.0, 1.0, -1.0, float("inf"), float("-inf"), float("nan"), 3e38, -3e38, 2e-38)
-HALF = (0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 104.0, 1e4)
-WIDE = np.asarray([*HALF, *(-z for z in HALF)], dtype=np.float32)
+SPECIAL_VALUES = (0.0, -0.0, 1.0, -1.0, float("inf"), float("-inf"), float("nan"), 3e38, -3e38, 2e-38)
+EXTREME_SIZES = (0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 104.0, 1e4)
+EXTREME_ROW = np.asarray([*EXTREME_SIZES, *(-z for z in EXTREME_SIZES)], dtype=np.float32)
 """One row: powers e^z below and above float32's range and 1's rounding, and 0 of both signs."""
 
 
-def sweep(setup: Setup, kind: str) -> np.ndarray:
+def make_sweep(setup: Setup, kind: str) -> np.ndarray:
     """z (rows, 10); special values for functions that work element by element."""
     z: np.ndarray = np.linspace(-100.0, 100.0, setup.sizes.sweep // 10 * 10, dtype=np.float32).reshape(-1, 10)
     if kind == "softmax":
@@ -29,18 +29,20 @@ def sweep(setup: Setup, kind: str) -> np.ndarray:
         z[1, 0] = 80.0  # one that takes all
         z[2:4] += np.asarray([[1000.0], [-1000.0]])  # e^z beyond float32's range, on both sides
     else:
-        z[0] = SPECIAL
+        z[0] = SPECIAL_VALUES
     if ACTIVATIONS[kind].gated:  # z g(z): native PyTorch gives NaN for -inf times 0, and where z^3 overflows
         z = np.where(np.abs(z) > 1e30, np.copysign(np.float32(1e10), z), z)
     return z
 
 
-def extremes(setup: Setup) -> np.ndarray:
+def extreme_inputs(setup: Setup) -> np.ndarray:
     """z (rows, 24): WIDE, usual numbers far from 0 and near it, ties, and one NaN in the last row."""
-    usual = 2.0 * setup.normal("extremes", (6, len(WIDE)))
+    usual = 2.0 * setup.normal("extremes", (6, len(EXTREME_ROW)))
     usual[0] += 1000.0
     usual[1] -= 1000.0
-    z = np.concatenate([WIDE[None], WIDE[None] / np.float32(100.0), usual, np.rint(usual[2:3]), usual[:1]])
+    z = np.concatenate(
+        [EXTREME_ROW[None], EXTREME_ROW[None] / np.float32(100.0), usual, np.rint(usual[2:3]), usual[:1]]
+    )
     z[-1, 3] = np.nan
     return z
 
@@ -48,7 +50,7 @@ def extremes(setup: Setup) -> np.ndarray:
 def activation_level(setup: Setup) -> Iterator[Record]:
     """Activations and their derivatives over a sweep and special values: most within 8 ULP."""
     for kind in ACTIVATIONS:
-        z = sweep(setup, kind)
+        z = make_sweep(setup, kind)
         yield from judge_activation(setup, f"activation {kind}", kind, partial(Activation, kind), {}, z, z)
 
 
@@ -57,8 +59,8 @@ def extreme_level(setup: Setup) -> Iterator[Record]:
     here, so that z is x to the last bit."""
     # Others round z itself, in the product.
     exact = replace(setup, contenders=[c for c in setup.contenders if c.unit == bounds.U])
-    x = extremes(setup)
-    n = len(WIDE)
+    x = extreme_inputs(setup)
+    n = len(EXTREME_ROW)
     one = {"W": np.eye(n, dtype=np.float32), "b": np.zeros(n, dtype=np.float32)}
     # 0 times NaN is NaN: one in a row makes all z of that row NaN.
     z = np.where(np.isnan(x).any(axis=1, keepdims=True), np.float32(np.nan), x)
@@ -78,14 +80,14 @@ def judge_activation(
         return c.use(make(), x.shape[1:], values, [(x, dy)])
 
     answer = ask(setup.oracle)
-    wanted = {tensor: answer[tensor] for tensor in ("y", "dx", "y in evaluation")}
+    expected = {tensor: answer[tensor] for tensor in ("y", "dx", "y in evaluation")}
     usual = bounds.COMPOSITE_ULP
     slope = value = bounds.PIECEWISE_ULP.get(kind, usual) if setup.level == "L0" else usual
     scale: np.ndarray | float = np.abs(dy)
     keep = np.isfinite(z)  # f'(inf) dy is 0 or NaN, by formula; no network gets there and goes on
     if kind == "softmax":
         finite = np.all(keep, axis=1)
-        y = wanted["y"][finite]
+        y = expected["y"][finite]
         value = bounds.softmax_ulp(float(np.max(np.ptp(z[finite], axis=1))), y)
         slope = bounds.softmax_slope_ulp(y)
         scale = np.abs(dy).max(axis=1, keepdims=True)
@@ -97,9 +99,9 @@ def judge_activation(
     # 1 - y^2 cancels where y is near 1, so the error is measured in units of dy, which it multiplies.
     scale = np.broadcast_to(scale, z.shape)
 
-    def error(tensor: str, got: np.ndarray, wanted: np.ndarray) -> float:
+    def error(tensor: str, got: np.ndarray, expected: np.ndarray) -> float:
         if tensor != "dx":
-            return bounds.ulps(got, wanted, size)
-        return bounds.ulps(got[keep], wanted[keep], scale[keep])
+            return bounds.ulp_error(got, expected, size)
+        return bounds.ulp_error(got[keep], expected[keep], scale[keep])
 
-    return setup.judge(case, ask, lambda t, _: slope if t == "dx" else value, error, wanted=wanted)
+    return setup.judge(case, ask, lambda t, _: slope if t == "dx" else value, error, expected=expected)

@@ -18,24 +18,24 @@ from dnn.agreement.setup import Setup
 from dnn.agreement.state import Named
 from dnn.random import stream_key
 
-STEPS = (0, 1, 2, 999, 1023, 1024, 65535, 2**31, 2**32 - 1)
+STREAM_STEPS = (0, 1, 2, 999, 1023, 1024, 65535, 2**31, 2**32 - 1)
 """Of a stream."""
 Call = tuple[str, str, tuple[Any, ...]]
 
 
 def _draw(seed: int, purpose: str, *shape: int) -> np.ndarray:
     """Draw integers of 63 bits."""
-    return textbook.bits(seed, f"agreement {purpose}", 0, 0, prod(shape)).reshape(shape)
+    return textbook.random_bits(seed, f"agreement {purpose}", 0, 0, prod(shape)).reshape(shape)
 
 
-def _small(seed: int, purpose: str, *shape: int) -> np.ndarray:
+def _draw_small(seed: int, purpose: str, *shape: int) -> np.ndarray:
     """Draw integers from -4 to 4."""
     return _draw(seed, purpose, *shape) % 9 - 4.0
 
 
-def _streams(seed: int) -> Iterator[Call]:
+def _stream_calls(seed: int) -> Iterator[Call]:
     key = stream_key(seed, "agreement bits")
-    for step, n in (*((step, 13) for step in STEPS), (3, 1), (4, 70001)):
+    for step, n in (*((step, 13) for step in STREAM_STEPS), (3, 1), (4, 70001)):
         words = np.asarray([step]), np.arange(n), np.zeros(n, dtype=np.int64)
         yield "threefry", f"step {step}, {n} numbers", (key, *words)
     for n, rate in ((13, 0.6), (24, 0.75), (1, 0.5)):
@@ -46,7 +46,7 @@ def _streams(seed: int) -> Iterator[Call]:
         yield "dropout", f"{n} numbers, rate {rate}", (bits, x, rate, np.zeros((9, n)), np.zeros((9, n)))
 
 
-def _rows(seed: int) -> Iterator[Call]:
+def _row_calls(seed: int) -> Iterator[Call]:
     """Rows that are picked, and rows added up by their numbers: some often, some never."""
     draws = _draw(seed, "rows", 4000)
     kinds = (("float32", 1.0), ("int64", 1.0), ("uint8", 1.0), ("uint8", 1.0 / 255.0))
@@ -59,14 +59,14 @@ def _rows(seed: int) -> Iterator[Call]:
     for n, batch in ((5, 40), (700, 900), (257, 3)):
         index = draws[:batch] % n
         index[:3] = n - 1, 0, n - 1
-        rows = _small(seed, "tables", batch, 4)
+        rows = _draw_small(seed, "tables", batch, 4)
         yield "scatter_rows", f"{batch} rows into {n}", (rows, index, np.zeros((n, 4)))
 
 
-def _gradients(seed: int) -> Iterator[Call]:
+def _gradient_calls(seed: int) -> Iterator[Call]:
     """Penalties, clipping, and centred RMSprop of equal gradients: v - mean^2 is 0, or by v's rounding below,
     and then counts as 0."""
-    draws = _small(seed, "gradients", 2, 25001)
+    draws = _draw_small(seed, "gradients", 2, 25001)
     for n in (1, 7, 203, 25001):
         w, g = draws[:, :n]
         for l1, l2 in ((0.5, 0.25), (0.5, 0.0), (0.0, 0.25)):
@@ -85,10 +85,10 @@ def _gradients(seed: int) -> Iterator[Call]:
         yield "rmsprop_centered", f"{n} equal gradients", (w, g, slots, control, (0.5, 0.5, 0.5))
 
 
-def _images(seed: int) -> Iterator[Call]:
+def _image_calls(seed: int) -> Iterator[Call]:
     """Maxima of windows; and what RandomElastic and the other augmentations draw: moves that are sums of
     integers, and pixels from quarters between others, inside and outside."""
-    x = _small(seed, "pixels", 5, 6, 7, 3)
+    x = _draw_small(seed, "pixels", 5, 6, 7, 3)
     x[3, 2, 2, 1] = np.nan
     for size, strides, borders, windows in (
         ((2, 2), (2, 2), ((0, 0), (0, 0)), (3, 3)),
@@ -112,12 +112,12 @@ def _images(seed: int) -> Iterator[Call]:
             yield "warp_images", f"{what} {name}", (x, m, quarters, np.zeros(x.shape))
 
 
-PARTS = (_streams, _rows, _gradients, _images)
+CALL_GENERATORS = (_stream_calls, _row_calls, _gradient_calls, _image_calls)
 
 
 def bitwise_level(setup: Setup) -> Iterator[Record]:
     """Numbers that differ: 0. Pixels times 1/255 may round twice: 2 ULP; a shortened gradient: 4 ULP."""
-    for name, what, arguments in chain.from_iterable(part(setup.seed) for part in PARTS):
+    for name, what, arguments in chain.from_iterable(part(setup.seed) for part in CALL_GENERATORS):
         yield from _judge_call(setup, name, what, arguments)
 
 
@@ -129,7 +129,9 @@ def _judge_call(setup: Setup, name: str, what: str, arguments: tuple[Any, ...]) 
     def ask(c: Contender) -> Named:
         return {f"array {i}": a for i, a in enumerate(c.kernel(name, None, *arguments))}
 
-    def error(tensor: str, got: np.ndarray, wanted: np.ndarray) -> float:
-        return bounds.ulps(got, wanted) if tensor == rounded else count_different(tensor, got, wanted)
+    def error(tensor: str, got: np.ndarray, expected: np.ndarray) -> float:
+        return (
+            bounds.ulp_error(got, expected) if tensor == rounded else count_different(tensor, got, expected)
+        )
 
     return setup.judge(f"{name} {what}", ask, lambda tensor, _: allowed * (tensor == rounded), error)

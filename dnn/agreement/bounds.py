@@ -16,17 +16,17 @@ import numpy as np
 
 from backends.reference.optimizers import MOMENT_FLOOR
 
-UNITS = {"float32": 2.0**-24, "float64": 2.0**-53, "tf32": 2.0**-10}
-U = UNITS["float32"]
+UNIT_ROUNDOFFS = {"float32": 2.0**-24, "float64": 2.0**-53, "tf32": 2.0**-10}
+U = UNIT_ROUNDOFFS["float32"]
 
 UNARY_ULP = 4.0
 COMPOSITE_ULP = 8.0
 PIECEWISE_ULP = {"linear": 0.0, "relu": 0.0, "leaky_relu": UNARY_ULP}
 """Activations that choose, and multiply at most once."""
-STEP = 4.0
+STEP_GRADIENT_UNITS = 4.0
 """u of a gradient that takes a few values only, such as sign(P - Y) / B."""
-TRAJECTORY = 1e-9
-ACCURACY_POINTS = 0.25
+TRAJECTORY_BOUND = 1e-9
+MAX_ACCURACY_POINTS = 0.25
 
 
 def norm(x: np.ndarray) -> float:
@@ -40,13 +40,13 @@ def eta(x: np.ndarray, x64: np.ndarray) -> float:
     return norm(x - x64) / (size or 1.0)
 
 
-def eta_of_way(x: np.ndarray, x64: np.ndarray, start: np.ndarray) -> float:
+def eta_of_path(x: np.ndarray, x64: np.ndarray, start: np.ndarray) -> float:
     """norm(x - x64) relative to the way that x64 went from a start; where it stands still, eta."""
     way = norm(x64 - start)
     return norm(x - x64) / way if way else eta(x, x64)
 
 
-def ulps(x: np.ndarray, x64: np.ndarray, scale: np.ndarray | float = 0.0) -> float:
+def ulp_error(x: np.ndarray, x64: np.ndarray, scale: np.ndarray | float = 0.0) -> float:
     """The largest error in units in the last place (float32) of max(abs(x64), scale).
 
     NaN must meet NaN and infinity the same infinity. Where the oracle lies below the smallest normal
@@ -99,7 +99,7 @@ def softmax_slope_ulp(y: np.ndarray) -> float:
     return COMPOSITE_ULP + sqrt(y.shape[1]) + 2.0 * absorption(y)
 
 
-def layer(k: float, u: float = U, condition: float = 1.0, few: float = 5.0) -> float:
+def layer(k: float, u: float = U, condition: float = 1.0, constant: float = 5.0) -> float:
     """A sum of k products and what is applied to it: u (sqrt(k - 1) + 10).
 
     Half of the 10 are magnified by a condition, as is the sum: what comes before a mean is taken off.
@@ -107,9 +107,9 @@ def layer(k: float, u: float = U, condition: float = 1.0, few: float = 5.0) -> f
     Args:
         condition: what a normalisation makes of a relative error of its input (``samples.condition``), or an
             activation of one of z.
-        few: half of the 10. 4 for y and dx, which have many elements; a gradient of few may cancel.
+        constant: half of the 10. 4 for y and dx, which have many elements; a gradient of few may cancel.
     """
-    return u * ((sqrt(k - 1.0) + few) * condition + few)
+    return u * ((sqrt(k - 1.0) + constant) * condition + constant)
 
 
 def forward(inner: Sequence[int], index: int, u: float = U) -> float:
@@ -152,7 +152,7 @@ def loss_gradient(summed: int, kappa: float) -> float:
     Args:
         summed: numbers in the sum of a softmax; 0: P is found element by element.
     """
-    return U * (kappa * (sqrt(summed) + (10.0 if summed else 5.0)) + STEP)
+    return U * (kappa * (sqrt(summed) + (10.0 if summed else 5.0)) + STEP_GRADIENT_UNITS)
 
 
 def slot(vector64: np.ndarray) -> float:
@@ -165,7 +165,7 @@ def slot(vector64: np.ndarray) -> float:
     return 8.0 * U + MOMENT_FLOOR * sqrt(vector64.size) / size
 
 
-def update(values64: np.ndarray, displacement64: np.ndarray, decayed: bool = False) -> float:
+def update(values64: np.ndarray, displacement64: np.ndarray, weight_decay: bool = False) -> float:
     """The parameters after one update from a given gradient, relative to their own norm.
 
     The displacement carries a dozen roundings (u each, of its own size); adding it to the value rounds
@@ -173,4 +173,4 @@ def update(values64: np.ndarray, displacement64: np.ndarray, decayed: bool = Fal
     """
     size = norm(values64) or 1.0
     moved = norm(displacement64)
-    return U * ((3.0 if decayed else 1.0) + 16.0 * moved / size)
+    return U * ((3.0 if weight_decay else 1.0) + 16.0 * moved / size)

@@ -82,7 +82,7 @@ class Network(ABC):
         """One training step: gradients and update, nothing rounded or moved in between."""
 
 
-def built(
+def build_layer(
     layer: Layer, shape: tuple[int, ...], backend: Backend, values: Mapping[str, np.ndarray]
 ) -> Parameters:
     """The parameters of a new layer in no model, which has these values now."""
@@ -100,7 +100,7 @@ class Contender(ABC):
         open_backend: returns the Backend for a dtype; the oracle's is float64 for each.
     """
 
-    kinks = True
+    matches_kinks = True
     """Whether the gradients at a loss's kinks are the reference's."""
     trains = True
     """Whether it computes gradients and updates; else it is asked at L0 to L2, forward alone."""
@@ -149,7 +149,7 @@ class Contender(ABC):
     @property
     def unit(self) -> float:
         """Of the rounding in float32 products: 2^-24, or with TF32 2^-10."""
-        return bounds.UNITS[self.backend.precision]
+        return bounds.UNIT_ROUNDOFFS[self.backend.precision]
 
     def describe(self) -> dict[str, Any]:
         """Versions and settings, for the report."""
@@ -167,7 +167,7 @@ class Contender(ABC):
         Returns "y", "dx", and "dW", "db", ... by short name of the first batch, "y 2", ... of the second, and
         so on; then "y in evaluation" of the last x, and what the layer keeps between batches.
         """
-        parameters = built(layer, shape, self.builder, values)
+        parameters = build_layer(layer, shape, self.builder, values)
         train, evaluate = self.open_layer(layer, parameters)
         shapes = {f"d{name}": shape for name, shape in parameters.shapes.items()}
         shapes |= {name: tuple(array.shape) for name, array in layer.state.items()}

@@ -8,15 +8,15 @@ from dnn.agreement.native import PyTorchContender
 from dnn.agreement.onnx_runtime import OnnxContender
 from dnn.agreement.ours import BackendContender
 
-NATIVE = "pytorch"
-ONNX = "onnxruntime"
-OTHERS = {NATIVE: ("torch", PyTorchContender), ONNX: ("numpy", OnnxContender)}
+NATIVE_ID = "pytorch"
+ONNX_ID = "onnxruntime"
+FOREIGN_CONTENDERS = {NATIVE_ID: ("torch", PyTorchContender), ONNX_ID: ("numpy", OnnxContender)}
 """Name -> the backend that holds its arrays, and its class; all others are a backend themselves."""
 
 
 def contender_ids() -> tuple[str, ...]:
     """Every id that is tried by default: each backend, torch on CUDA, native PyTorch, ONNX Runtime."""
-    return (*backend_names(), "torch:cuda", NATIVE, f"{NATIVE}:cuda", ONNX)
+    return (*backend_names(), "torch:cuda", NATIVE_ID, f"{NATIVE_ID}:cuda", ONNX_ID)
 
 
 def get_contender(name: str, precision: str = "float32") -> Contender:
@@ -30,10 +30,10 @@ def get_contender(name: str, precision: str = "float32") -> Contender:
         BackendUnavailable: it cannot run here.
     """
     library, _, device = name.partition(":")
-    if library not in (*backend_names(), *OTHERS):
-        known = ", ".join((*backend_names(), *OTHERS))
+    if library not in (*backend_names(), *FOREIGN_CONTENDERS):
+        known = ", ".join((*backend_names(), *FOREIGN_CONTENDERS))
         raise InputError(f"backend is {name!r}, expected one of {known}, or one with :device")
-    held, kind = OTHERS.get(library, (library, BackendContender))
+    held, kind = FOREIGN_CONTENDERS.get(library, (library, BackendContender))
     open_backend = partial(get_backend, held, device or None, precision=precision)
     made = kind(name, lambda dtype: open_backend(dtype=dtype))
     made.backend  # noqa: B018  # now, so that what cannot run says so before anything is measured

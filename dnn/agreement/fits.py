@@ -47,7 +47,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
         loss=CategoricalCrossentropy(ignore_index=2), class_weight={0: 0.25, 1: 3.0},
     )  # fmt: skip
     often = np.arange(37) % 4 / 2.0
-    often[textbook.order(weighted, 1)[-(37 % weighted.batch_size) :]] = 0.0
+    often[textbook.epoch_order(weighted, 1)[-(37 % weighted.batch_size) :]] = 0.0
     yield "float64", replace(weighted, sample_weight=often)
     late = Adam(CosineDecay(0.003, 1030, 0.0003, warmup=40), beta1=0.8, beta2=0.99, epsilon=1e-4)
     # Without l1, whose gradient jumps where a weight changes its sign: in a thousand updates some do so at
@@ -61,7 +61,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     yield "float32", case("float32", SGD(LinearDecay(0.05, 3)), 61, batch_size=33, epochs=2, normalised=False)
 
 
-def short_fit(case: FitCase, tensor: str, start: Named, after: Named) -> float:
+def short_fit_bound(case: FitCase, tensor: str, start: Named, after: Named) -> float:
     """A few float32 updates T of a smooth network at a small rate.
 
     Each update adds the error of its gradient, as in ``bounds.gradient`` with kappa 1 (the outputs begin at
@@ -85,19 +85,19 @@ def fit_level(setup: Setup) -> Iterator[Record]:
 
 
 def _judge_fit(setup: Setup, case: FitCase, dtype: str) -> list[Record]:
-    wanted, start = textbook.fit(case)
+    expected, start = textbook.fit(case)
     if dtype == "float32":  # outputs may be as close as their roundings after an update
-        del wanted["accuracy"]
+        del expected["accuracy"]
 
     def bound(tensor: str, unit: float) -> float:
         if dtype == "float64":
-            return bounds.TRAJECTORY
+            return bounds.TRAJECTORY_BOUND
         if tensor in ("before", "learning rate"):
             return bounds.U * (sqrt(case.classes) + 10.0)
-        return short_fit(case, tensor, start, wanted)
+        return short_fit_bound(case, tensor, start, expected)
 
     def error(tensor: str, got: np.ndarray, p: np.ndarray) -> float:
-        return bounds.eta_of_way(got, p, start.get(tensor, p))
+        return bounds.eta_of_path(got, p, start.get(tensor, p))
 
     note = f"{case.epochs} epochs"
-    return setup.judge(case.name, lambda c: c.in_dtype(dtype).fit(case), bound, error, note, wanted)
+    return setup.judge(case.name, lambda c: c.in_dtype(dtype).fit(case), bound, error, note, expected)

@@ -36,8 +36,8 @@ LEVELS: Mapping[str, tuple[Level, ...]] = Table("level", {
 })  # fmt: skip
 """The levels that compare with the oracle, in parts; L5 compares accuracies and takes a test set."""
 
-SMALL_STEPS = ("L0", "L1", "L3", "L4")
-FORWARD = ("L0", "L1", "L2")
+ONE_THREAD_LEVELS = ("L0", "L1", "L3", "L4")
+FORWARD_LEVELS = ("L0", "L1", "L2")
 """Where also those are asked who compute no gradients."""
 
 
@@ -58,8 +58,8 @@ def check(
         for mutant in (c for c in contenders if isinstance(c, MutantContender)):
             stack.enter_context(mutant.shared_mistake())
         for name, parts in zip(levels, chosen, strict=True):
-            able = [c for c in contenders if c.trains or name in FORWARD]
+            able = [c for c in contenders if c.trains or name in FORWARD_LEVELS]
             setup = Setup(name, able, oracle, data, sizes, seed)
-            with one_thread() if name in SMALL_STEPS else nullcontext():
+            with one_thread() if name in ONE_THREAD_LEVELS else nullcontext():
                 found += chain.from_iterable(part(setup) for part in parts)
     return found

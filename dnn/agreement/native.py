@@ -103,7 +103,7 @@ class NativeNetwork(Network):
 class PyTorchContender(Contender):
     """torch.nn and autograd; the torch Backend is used to move data and to compare at the door only."""
 
-    kinks = False  # of hinge: torch's clamp passes the gradient on where both are equal
+    matches_kinks = False  # of hinge: torch's clamp passes the gradient on where both are equal
 
     @property
     def builder(self) -> Backend:
@@ -121,8 +121,8 @@ class PyTorchContender(Contender):
 
     def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
         (outputs_,) = self.move(outputs)
-        wanted = self.backend.from_host(targets) if targets.ndim == 1 else self.move(targets)[0]
-        value = twin.torch_loss(loss)(outputs_.requires_grad_(), wanted)
+        targets_ = self.backend.from_host(targets) if targets.ndim == 1 else self.move(targets)[0]
+        value = twin.torch_loss(loss)(outputs_.requires_grad_(), targets_)
         value.backward()
         mean = receive(self.backend, "loss", value.detach(), ())
         return float(mean), receive(self.backend, "dy", outputs_.grad, outputs.shape)

@@ -9,8 +9,8 @@ from backends.reference import ACTIVATIONS
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.contender import Network
 from dnn.agreement.oracle import safe_rows
-from dnn.agreement.propagation import limits
-from dnn.agreement.records import Record, worst_of_each
+from dnn.agreement.propagation import error_limits
+from dnn.agreement.records import Record, worst_records
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import Named
@@ -18,20 +18,20 @@ from dnn.agreement.threads import one_thread
 from dnn.losses import LOSSES
 from dnn.optimizers import SGD
 
-MAIN = ("relu", "categorical_crossentropy")
+MAIN_PAIR = ("relu", "categorical_crossentropy")
 
 
-def cases(data: Data, sizes: Sizes, seed: int) -> Iterator[Case]:
+def network_cases(data: Data, sizes: Sizes, seed: int) -> Iterator[Case]:
     """The lecture's network, and smaller ones: every activation with cross-entropy and squares, every loss
     with relu."""
     for activation in ACTIVATIONS:
         for loss in LOSSES:
-            if activation == MAIN[0] or loss in (MAIN[1], "mean_squared_error"):
-                hidden = sizes.hidden if (activation, loss) == MAIN else sizes.small
+            if activation == MAIN_PAIR[0] or loss in (MAIN_PAIR[1], "mean_squared_error"):
+                hidden = sizes.hidden if (activation, loss) == MAIN_PAIR else sizes.small
                 yield data.case(f"-{activation} {loss}", hidden, SGD(), seed, activation, loss)
 
 
-def batch_of(setup: Setup, case: Case, truth: Network, step: int) -> tuple[np.ndarray, np.ndarray]:
+def batch_without_kinks(setup: Setup, case: Case, truth: Network, step: int) -> tuple[np.ndarray, np.ndarray]:
     """x (B, n) and y (B,) of a step: rows on which no unit is near a kink."""
     data = setup.data
     rows = data.rows(case.seed, step, setup.sizes.candidates)
@@ -39,27 +39,29 @@ def batch_of(setup: Setup, case: Case, truth: Network, step: int) -> tuple[np.nd
     return data.x[rows], data.y[rows]
 
 
-def compare(setup: Setup, truth: Network, others: Sequence[Network], step: int) -> tuple[Named, list[Record]]:
+def compare_batch(
+    setup: Setup, truth: Network, others: Sequence[Network], step: int
+) -> tuple[Named, list[Record]]:
     """The oracle's answers to one batch, and the records of z of each layer, what the loss takes, and the
     gradient of each parameter."""
     case = truth.case
-    x, y = batch_of(setup, case, truth, step)
-    wanted = truth.compute(x, y)
-    _, d = truth.owner.loss(case.loss, wanted["outputs"], y)
-    bound = limits(case, truth.state().values, x, y, d)
-    return wanted, setup.judge(
+    x, y = batch_without_kinks(setup, case, truth, step)
+    expected = truth.compute(x, y)
+    _, d = truth.owner.loss(case.loss, expected["outputs"], y)
+    bound = error_limits(case, truth.state().values, x, y, d)
+    return expected, setup.judge(
         case.name, lambda network: network.compute(x, y), lambda name, unit: unit * bound[name],
-        note=f"batch {step}", wanted=wanted, askeds=others,
+        note=f"batch {step}", expected=expected, sources=others,
     )  # fmt: skip
 
 
 def network_level(setup: Setup) -> Iterator[Record]:
     """Every activation and every loss; the worst of a few batches for each tensor."""
     sizes = setup.sizes
-    for case in cases(setup.data, sizes, setup.seed):
+    for case in network_cases(setup.data, sizes, setup.seed):
         with nullcontext() if case.hidden == sizes.hidden else one_thread():
             truth, others = setup.open(case)
             found: list[Record] = []
             for step in range(sizes.batches):
-                found += compare(setup, truth, others, step)[1]
-        yield from worst_of_each(found)
+                found += compare_batch(setup, truth, others, step)[1]
+        yield from worst_records(found)

@@ -15,7 +15,7 @@ from backends.errors import install_command
 from dnn.agreement.cases import Case
 from dnn.agreement.contender import Contender, LayerPasses, Network, Tensors
 from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, NoNodes, to_onnx
-from dnn.interop.onnx.graph import DTYPE
+from dnn.interop.onnx.graph import FILE_DTYPE
 from dnn.interop.onnx.write import network_graph
 from dnn.interop.torch.twins import NoTwin
 from dnn.layers import Layer
@@ -23,7 +23,7 @@ from dnn.losses import get_loss
 from dnn.parameters import Parameters
 
 
-def runtime() -> Any:
+def import_runtime() -> Any:
     """The package onnxruntime. Raises BackendUnavailable: it is not installed."""
     try:
         import onnx  # noqa: F401  (what writes the files)
@@ -37,7 +37,7 @@ class Session:
     """An ONNX model that is loaded; one thread, since what is asked here is small."""
 
     def __init__(self, model: Any) -> None:
-        ort = runtime()
+        ort = import_runtime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors: an unused output is no news
@@ -48,7 +48,7 @@ class Session:
         """All outputs for x (B, ...), in the dtype that the model takes."""
         (given,) = self._session.get_inputs()
         kind = given.type.removeprefix("tensor(").removesuffix(")")
-        x = x.astype(DTYPE if kind == "float" else kind)
+        x = x.astype(FILE_DTYPE if kind == "float" else kind)
         found: list[Array] = self._session.run(None, {given.name: x})
         return found
 
@@ -87,14 +87,14 @@ class OnnxContender(Contender):
 
     @cached_property
     def backend(self) -> Backend:
-        runtime()
+        import_runtime()
         return super().backend
 
     def counterparts(self) -> Mapping[str, Collection[str]]:
         return {"activation": ACTIVATION_NODES, "layer": LAYER_NODES}
 
     def describe(self) -> dict[str, Any]:
-        return {**super().describe(), "onnxruntime": runtime().__version__}
+        return {**super().describe(), "onnxruntime": import_runtime().__version__}
 
     def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
         @cache

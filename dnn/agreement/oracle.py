@@ -35,8 +35,8 @@ def pre_activation(
     return oracle.use(plain, shape, values, [(x, dy)])["y"]
 
 
-def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, wanted: int) -> np.ndarray:
-    """The first ``wanted`` rows of x and y on which no kink is near, by the oracle.
+def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, n_wanted: int) -> np.ndarray:
+    """The first ``n_wanted`` rows of x and y on which no kink is near, by the oracle.
 
     A unit whose z is within rounding of 0 is on in one library and off in another: a jump of the
     gradient that no bound on rounding can cover, and not an error of either.
@@ -44,7 +44,7 @@ def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, wanted
     kink = get_loss(case.loss).kink
     jumps = ACTIVATIONS[case.activation].kink  # there the sign of z must not be in doubt
     if not jumps and kink is None:
-        return np.arange(min(wanted, len(x)))
+        return np.arange(min(n_wanted, len(x)))
     found = network.compute(x, y)
     z = [values for name, values in found.items() if name.startswith("z ")]
     # L2's bound is on the norm. An element's error has the size of the rms error, times a few for the worst
@@ -56,4 +56,4 @@ def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, wanted
     if kink is not None:
         distance = kink(found["outputs"], np.eye(case.classes)[y])
         safe &= np.min(np.abs(distance), axis=1) > margin[-1]
-    return np.flatnonzero(safe)[:wanted]
+    return np.flatnonzero(safe)[:n_wanted]

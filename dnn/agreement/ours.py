@@ -18,7 +18,7 @@ from dnn.training.step import gradients
 class OurNetwork(Network):
     """A compiled Sequential."""
 
-    def _named(self, vector: Array) -> Named:
+    def _named_arrays(self, vector: Array) -> Named:
         """A flat vector as named arrays."""
         return self.receive(self.model.parameters.views(vector))
 
@@ -37,8 +37,8 @@ class OurNetwork(Network):
         optimizer = self.model.optimizer_state
         control = optimizer.control
         return State(
-            self._named(self.model.parameters.values),
-            {slot: self._named(vector) for slot, vector in optimizer.vectors.items()},
+            self._named_arrays(self.model.parameters.values),
+            {slot: self._named_arrays(vector) for slot, vector in optimizer.vectors.items()},
             receive(self.backend, "control", control, tuple(control.shape)),
         )
 
@@ -78,10 +78,10 @@ class BackendContender(Contender):
     def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
         backend = self.backend
         kind = "integer" if targets.ndim == 1 else "dense"
-        wanted = backend.from_host(targets) if kind == "integer" else self.move(targets)[0]
+        targets_ = backend.from_host(targets) if kind == "integer" else self.move(targets)[0]
         losses = backend.zeros(len(outputs))
         gradient = backend.zeros(outputs.shape)
-        get_loss(loss).bind(backend)[kind](*self.move(outputs), wanted, losses, gradient)
+        get_loss(loss).bind(backend)[kind](*self.move(outputs), targets_, losses, gradient)
         mean = receive(backend, "loss", backend.xp.mean(losses, keepdims=True), (1,))
         return float(mean[0]), receive(backend, "dy", gradient, outputs.shape)
 
@@ -106,13 +106,13 @@ class BackendContender(Contender):
     def kernel(self, name: str, kind: str | None, *arguments: Any) -> list[np.ndarray]:
         backend = self.backend
 
-        def moved(argument: Any) -> Any:
+        def move_argument(argument: Any) -> Any:
             if isinstance(argument, np.ndarray):
                 host = argument.astype(backend.dtype_name) if argument.dtype.kind == "f" else argument.copy()
                 return backend.from_host(host)
-            return tuple(map(moved, argument)) if isinstance(argument, tuple) else argument
+            return tuple(map(move_argument, argument)) if isinstance(argument, tuple) else argument
 
-        there = [moved(argument) for argument in arguments]
+        there = [move_argument(argument) for argument in arguments]
         with np.errstate(all="ignore"):
             backend.kernel(name, kind)(*there)
         each = chain.from_iterable(a if isinstance(a, tuple) else [a] for a in there)

@@ -10,7 +10,7 @@ operation adds its own:
   random, with a drift, to the result r (Higham and Mary 2019 for the sqrt(k), 2020 for the walk).
 
 So an activation that flattens, a bias that is most of z, a mean over the batch and P - Y that cancels count
-as much as they do here. Errors that are not independent, as of equal rows, are what SAFETY is for.
+as much as they do here. Errors that are not independent, as of equal rows, are what SAFETY_FACTOR is for.
 """
 
 from typing import Any
@@ -23,9 +23,9 @@ from dnn.agreement.cases import Case
 from dnn.agreement.state import Named
 from dnn.losses import Loss, get_loss
 
-SAFETY = 6.0
+SAFETY_FACTOR = 6.0
 """Bound / root mean square error. Correct backends reach 2.5 of these 6."""
-STEP = 1e-6
+SLOPE_STEP = 1e-6
 """Of the difference of f' that gives f''."""
 Pair = tuple[np.ndarray, np.ndarray]
 """Numbers and their variances."""
@@ -41,7 +41,7 @@ def product(a: Pair, b: Pair) -> Pair:
     return r, var_x @ yy + xx @ var_y + x.shape[1] / 9.0 * (r * r + 1.5 * (xx @ yy))
 
 
-def exact(x: np.ndarray) -> Pair:
+def without_error(x: np.ndarray) -> Pair:
     """What everyone is given."""
     return x, np.zeros_like(x)
 
@@ -62,7 +62,7 @@ class Function:
         z = self.z + step
         return np.asarray(self.f.backward(np, dy, z, self.f.forward(np, z)))
 
-    def through(self, var: np.ndarray) -> np.ndarray:
+    def propagate(self, var: np.ndarray) -> np.ndarray:
         """The variances of J e for errors e with these, J = df/dz. Softmax: J = diag(y) - y y^T = J^T."""
         if not self.softmax:
             return np.asarray(self.slope(1.0) ** 2 * var)
@@ -71,7 +71,7 @@ class Function:
 
     def forward(self) -> Pair:
         """f(z)."""
-        return self.y, self.through(self.var) + self.own * self.y**2
+        return self.y, self.propagate(self.var) + self.own * self.y**2
 
     def backward(self, dy: np.ndarray, var: np.ndarray) -> Pair:
         """dz = f'(z) dy, which the error of z reaches by f''. What is rounded has the size of dy, since f'
@@ -84,10 +84,10 @@ class Function:
             moved += yy * np.sum(dz**2 * self.var, axis=1, keepdims=True)
             size = yy * (dy**2 + np.sum(yy * dy**2, axis=1, keepdims=True))
         else:
-            bend = (self.slope(1.0, STEP) - self.slope(1.0, -STEP)) / (2.0 * STEP)
+            bend = (self.slope(1.0, SLOPE_STEP) - self.slope(1.0, -SLOPE_STEP)) / (2.0 * SLOPE_STEP)
             moved = (bend * dy) ** 2 * self.var
             size = dz**2 if self.own < 1.0 else dy**2
-        return dz, self.through(var) + moved + self.own * size
+        return dz, self.propagate(var) + moved + self.own * size
 
 
 def loss_gradient(loss: Loss, outputs: Pair, d: np.ndarray, rows: np.ndarray) -> Pair:
@@ -101,7 +101,7 @@ def loss_gradient(loss: Loss, outputs: Pair, d: np.ndarray, rows: np.ndarray) ->
     return d, s * s * p.forward()[1] + 2.0 * d * d
 
 
-def limits(case: Case, values: Named, x: np.ndarray, y: np.ndarray, d: np.ndarray) -> dict[str, float]:
+def error_limits(case: Case, values: Named, x: np.ndarray, y: np.ndarray, d: np.ndarray) -> dict[str, float]:
     """Bound / u of eta for "z NAME" of each layer, "outputs", and "d NAME.W" and "d NAME.b".
 
     Args:
@@ -114,11 +114,11 @@ def limits(case: Case, values: Named, x: np.ndarray, y: np.ndarray, d: np.ndarra
     functions: list[Function] = []
 
     def note(tensor: str, pair: Pair) -> None:
-        found[tensor] = 1.0 + SAFETY * float(np.sqrt(np.sum(pair[1]))) / (norm(pair[0]) or 1.0)
+        found[tensor] = 1.0 + SAFETY_FACTOR * float(np.sqrt(np.sum(pair[1]))) / (norm(pair[0]) or 1.0)
 
     for name, w in W.items():
-        inputs.append(functions[-1].forward() if functions else exact(x))
-        z, var = product(inputs[-1], exact(w))
+        inputs.append(functions[-1].forward() if functions else without_error(x))
+        z, var = product(inputs[-1], without_error(w))
         z += values[f"{name}.b"]
         functions.append(Function(case.activation, z, var + z * z / 3.0))
         note(f"z {name}", (z, functions[-1].var))
@@ -128,7 +128,7 @@ def limits(case: Case, values: Named, x: np.ndarray, y: np.ndarray, d: np.ndarra
     for i, (name, w) in reversed(list(enumerate(W.items()))):
         h, var = inputs[i]
         note(f"d {name}.W", product((h.T, var.T), back))
-        note(f"d {name}.b", product(exact(np.ones((1, len(h)))), back))
+        note(f"d {name}.b", product(without_error(np.ones((1, len(h)))), back))
         if i:
-            back = functions[i - 1].backward(*product(back, exact(w.T)))
+            back = functions[i - 1].backward(*product(back, without_error(w.T)))
     return found

@@ -51,17 +51,17 @@ Error = Callable[[str, Any, Any], float]
 Bound = float | Callable[[str, float], float]
 
 
-def count_different(tensor: str, got: Any, wanted: Any) -> float:
+def count_different(tensor: str, got: Any, expected: Any) -> float:
     """How many numbers are not equal; NaN meets NaN."""
-    return float(np.count_nonzero((got != wanted) & ~(np.isnan(got) & np.isnan(wanted))))
+    return float(np.count_nonzero((got != expected) & ~(np.isnan(got) & np.isnan(expected))))
 
 
-def worst(records: Iterable[Record]) -> Record:
+def worst_record(records: Iterable[Record]) -> Record:
     """The record with the largest measured / bound."""
     return max(records, key=lambda record: record.ratio)
 
 
-def worst_of_each(records: Iterable[Record]) -> list[Record]:
+def worst_records(records: Iterable[Record]) -> list[Record]:
     """For each (level, case, tensor, backend) the worst of its records, in order of appearance."""
     groups: dict[tuple[str, ...], Record] = {}
     for record in records:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dnn.agreement.records import Record, worst
+from dnn.agreement.records import Record, worst_record
 
 HEADINGS = ("level", "backend", "verdict", "comparisons", "measured", "bound", "ratio", "worst tensor")
 
@@ -30,10 +30,10 @@ def table(records: Sequence[Record], missing: Mapping[str, str]) -> str:
         groups.setdefault((record.level, record.backend), []).append(record)
     rows = [HEADINGS]
     for (level, backend), group in sorted(groups.items(), key=lambda item: item[0][0]):
-        far = worst(group)
-        numbers = f"{far.measured:.2e}", f"{far.bound:.2e}", f"{far.ratio:.2g}"
-        where = f"{far.case}: {far.tensor}"
-        rows.append((level, backend, far.verdict, f"{len(group)}", *numbers, where))
+        record = worst_record(group)
+        numbers = f"{record.measured:.2e}", f"{record.bound:.2e}", f"{record.ratio:.2g}"
+        where = f"{record.case}: {record.tensor}"
+        rows.append((level, backend, record.verdict, f"{len(group)}", *numbers, where))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     lines += [f"{r.backend}: {r.note}" for r in records if r.level == "L5"]

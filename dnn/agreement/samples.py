@@ -32,11 +32,11 @@ from dnn.layers.normalization import Normalization
 
 # The first makes Dense(24) square: a transposed W then fits. Of 7 x 8 pixels "same" pads one side more.
 # 8 channels, since of 3 numbers some are nearly equal, and LayerNormalization magnifies their rounding.
-SHAPES: tuple[tuple[int, ...], ...] = ((24,), (40,), (7, 8, 8))
-SEQUENCE: tuple[int, ...] = (9, 8)
+SAMPLE_SHAPES: tuple[tuple[int, ...], ...] = ((24,), (40,), (7, 8, 8))
+SEQUENCE_SHAPE: tuple[int, ...] = (9, 8)
 """For what fits none of them."""
 
-UNUSUAL: tuple[tuple[str, Callable[[], Layer], tuple[int, ...]], ...] = (
+UNUSUAL_SAMPLES: tuple[tuple[str, Callable[[], Layer], tuple[int, ...]], ...] = (
     ("Dense 13 tanh", partial(Dense, 13, "tanh"), (17,)),
     ("Dense 5 relu", partial(Dense, 5, "relu"), (3,)),
     ("Dense 1", partial(Dense, 1), (9,)),
@@ -75,20 +75,22 @@ def _fits(layer: Layer, shape: tuple[int, ...]) -> bool:
 def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
     """Every (name, function that makes a new layer, input shape that fits it).
 
-    Raises InputError: a layer fits none of SHAPES.
+    Raises InputError: a layer fits none of SAMPLE_SHAPES.
     """
     for name, layer_class in LAYERS.items():
         for special, settings in _settings(layer_class):
             make = partial(layer_class, **settings)
-            fitting = [shape for shape in SHAPES if _fits(make(), shape)]
-            if not fitting and not _fits(make(), SEQUENCE):
-                raise InputError(f"layer {name} fits none of the shapes {SHAPES}, expected it to fit one")
-            for shape in fitting or [SEQUENCE]:
+            fitting = [shape for shape in SAMPLE_SHAPES if _fits(make(), shape)]
+            if not fitting and not _fits(make(), SEQUENCE_SHAPE):
+                raise InputError(
+                    f"layer {name} fits none of the shapes {SAMPLE_SHAPES}, expected it to fit one"
+                )
+            for shape in fitting or [SEQUENCE_SHAPE]:
                 yield " ".join(w for w in (name, special, "x".join(map(str, shape))) if w), make, shape
-    yield from UNUSUAL
+    yield from UNUSUAL_SAMPLES
 
 
-def inner_dimensions(layer: Layer, batch: int) -> tuple[int, int, int]:
+def sum_lengths(layer: Layer, batch: int) -> tuple[int, int, int]:
     """Numbers added up in one element of y, of dx and of dW, for a built layer.
 
     From the shape (..., n_in, n_out) of its largest parameter; leading axes are a receptive field. A layer

@@ -12,7 +12,7 @@ from dnn.agreement.cases import Case, Data, normal
 from dnn.agreement.contender import Contender, Network
 from dnn.agreement.records import Bound, Error, Record
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.state import Misfit, Named
+from dnn.agreement.state import ArrayMismatch, Named
 from dnn.interop.torch.twins import NoTwin
 
 
@@ -41,7 +41,7 @@ class Setup:
 
     def judge(
         self, case: str, ask: Callable[[Any], Named], bound: Bound, error: Error | None = None,
-        note: str = "", wanted: Named | None = None, askeds: Iterable[Any] | None = None,
+        note: str = "", expected: Named | None = None, sources: Iterable[Any] | None = None,
     ) -> list[Record]:  # fmt: skip
         """A record of each tensor of each answer. One that was not let in is broken, whatever its numbers.
 
@@ -49,23 +49,25 @@ class Setup:
             ask: gives the same tensors; of one that has no such thing (``NoTwin``; a tensor of one that does
                 not train) there is no record.
             bound: what the error must not exceed, or (tensor, unit of rounding) -> this.
-            error: (tensor, answer, wanted) -> its size; None: ``eta``.
-            wanted: the oracle's answer, if it is known already.
-            askeds: networks of contenders; None: the contenders.
+            error: (tensor, answer, expected) -> its size; None: ``eta``.
+            expected: the oracle's answer, if it is known already.
+            sources: networks of contenders; None: the contenders.
         """
-        wanted = ask(self.oracle) if wanted is None else wanted
+        expected = ask(self.oracle) if expected is None else expected
         found: list[Record] = []
-        for asked in self.contenders if askeds is None else askeds:
+        for source in self.contenders if sources is None else sources:
             try:
-                got = ask(asked)
+                got = ask(source)
             except NoTwin:
                 continue
-            except Misfit as misfit:
-                found.append(Record(self.level, case, "door", asked.name, float("inf"), 0.0, str(misfit)))
+            except ArrayMismatch as mismatch:
+                found.append(
+                    Record(self.level, case, "array type", source.name, float("inf"), 0.0, str(mismatch))
+                )
                 continue
-            for tensor, x64 in wanted.items():
-                if asked.trains or tensor in got:
+            for tensor, x64 in expected.items():
+                if source.trains or tensor in got:
                     far = error(tensor, got[tensor], x64) if error else eta(got[tensor], x64)
-                    limit = bound(tensor, asked.unit) if callable(bound) else bound
-                    found.append(Record(self.level, case, tensor, asked.name, far, limit, note))
+                    limit = bound(tensor, source.unit) if callable(bound) else bound
+                    found.append(Record(self.level, case, tensor, source.name, far, limit, note))
         return found

@@ -11,7 +11,7 @@ from backends.reference.control import UPDATES
 Named = dict[str, np.ndarray]
 
 
-def rounded(named: Named, dtype: str = "float32") -> Named:
+def round_named(named: Named, dtype: str = "float32") -> Named:
     """The same numbers rounded to a dtype, held in float64: what a run in that dtype can start from."""
     return {k: v.astype(dtype).astype(np.float64) for k, v in named.items()}
 
@@ -30,26 +30,26 @@ class State:
         slots = {f"{slot} {name}": v for slot, named in self.slots.items() for name, v in named.items()}
         return {**values, **slots, "updates done": self.control[UPDATES]}
 
-    def rounded(self, dtype: str) -> "State":
+    def round_to(self, dtype: str) -> "State":
         """All of them rounded to a dtype, as by the function of this name."""
-        slots = {slot: rounded(named, dtype) for slot, named in self.slots.items()}
-        return State(rounded(self.values, dtype), slots, self.control.astype(dtype).astype(np.float64))
+        slots = {slot: round_named(named, dtype) for slot, named in self.slots.items()}
+        return State(round_named(self.values, dtype), slots, self.control.astype(dtype).astype(np.float64))
 
 
-class Misfit(InputError):
+class ArrayMismatch(InputError):
     """A contender's tensor is of another library, device, dtype or shape than it must be."""
 
 
 def receive(backend: Backend, tensor: str, array: Any, shape: tuple[int, ...]) -> np.ndarray:
     """A contender's tensor as a float64 host array, after the comparisons that come before any number.
 
-    Raises Misfit: naming the tensor and what differs.
+    Raises ArrayMismatch: naming the tensor and what differs.
     """
     if not backend.owns(array):
-        raise Misfit(f"{tensor} is a {type(array).__name__}, expected an array of {backend.name!r} on "
+        raise ArrayMismatch(f"{tensor} is a {type(array).__name__}, expected an array of {backend.name!r} on "
                      f"{backend.device}")  # fmt: skip
     if array.dtype != backend.dtype:
-        raise Misfit(f"{tensor} has dtype {array.dtype}, expected {backend.dtype_name}")
+        raise ArrayMismatch(f"{tensor} has dtype {array.dtype}, expected {backend.dtype_name}")
     if tuple(array.shape) != tuple(shape):
-        raise Misfit(f"{tensor} has shape {tuple(array.shape)}, expected {tuple(shape)}")
+        raise ArrayMismatch(f"{tensor} has shape {tuple(array.shape)}, expected {tuple(shape)}")
     return np.array(backend.to_host(array), dtype=np.float64)

@@ -19,35 +19,35 @@ from dnn.optimizers.schedules import CosineDecay, LinearDecay, Schedule
 from dnn.random import stream_key
 
 
-def bits(seed: int, purpose: str, layer: int, step: int, n: int) -> np.ndarray:
+def random_bits(seed: int, purpose: str, layer: int, step: int, n: int) -> np.ndarray:
     """n integers of 63 bits of a stream's step."""
     out = np.zeros(n, dtype=np.int64)
     threefry(np, stream_key(seed, purpose, layer), np.asarray([step]), np.arange(n), out)
     return out
 
 
-def order(case: FitCase, epoch: int) -> np.ndarray:
+def epoch_order(case: FitCase, epoch: int) -> np.ndarray:
     """The rows of an epoch, which counts from 1."""
-    return np.argsort(bits(case.seed, "shuffle", 0, epoch, len(case.labels)))
+    return np.argsort(random_bits(case.seed, "shuffle", 0, epoch, len(case.labels)))
 
 
-def mask(case: FitCase, step: int, batch: int) -> np.ndarray:
+def dropout_mask(case: FitCase, step: int, batch: int) -> np.ndarray:
     """Dropout's factors (B, n) in a step, which counts from 0: 0, or 1 / (1 - rate)."""
     n = case.hidden[0]
     if not case.rate:
         return np.ones((batch, n))
-    pairs = bits(case.seed, "Dropout", 2 if case.normalised else 1, step, batch * ((n + 1) // 2))
+    pairs = random_bits(case.seed, "Dropout", 2 if case.normalised else 1, step, batch * ((n + 1) // 2))
     pairs = pairs.reshape(batch, -1)
     words = np.concatenate([pairs >> 32, pairs & 0x7FFFFFFF], axis=1)[:, :n]
     return (words >= case.rate * 2.0**31) / (1.0 - case.rate)
 
 
-def rate(given: float | Schedule, t: int) -> float:
+def learning_rate(given: float | Schedule, t: int) -> float:
     """The learning rate of update t = 0, 1, ..., linear or by Loshchilov and Hutter 2017."""
     if not isinstance(given, Schedule):
         return given
     if t < given.warmup:
-        return rate(given, given.warmup) * (t + 1) / (given.warmup + 1)
+        return learning_rate(given, given.warmup) * (t + 1) / (given.warmup + 1)
     t -= given.warmup
     assert isinstance(given, LinearDecay)
     share = min(t / given.steps, 1.0)
@@ -56,7 +56,7 @@ def rate(given: float | Schedule, t: int) -> float:
     return given.initial + (given.final - given.initial) * share
 
 
-def weights(case: FitCase, training: bool) -> np.ndarray:
+def example_weights(case: FitCase, training: bool) -> np.ndarray:
     """How much each example counts, (N,); in evaluation its class does not."""
     w = np.ones(len(case.labels)) if case.sample_weight is None else case.sample_weight.astype(np.float64)
     w = np.where(case.labels == get_loss(case.loss).ignored_class, 0.0, w)
@@ -65,7 +65,7 @@ def weights(case: FitCase, training: bool) -> np.ndarray:
     return w
 
 
-class Program:
+class TextbookTraining:
     """The network and its training."""
 
     def __init__(self, case: FitCase) -> None:
@@ -88,29 +88,29 @@ class Program:
         found: np.ndarray = e / e.sum(axis=1, keepdims=True)
         return found
 
-    def hidden(self, x: np.ndarray) -> np.ndarray:
+    def hidden_outputs(self, x: np.ndarray) -> np.ndarray:
         """The first layer, tanh, (N, n)."""
         return np.tanh(x @ self.p["dense_1.W"] + self.p["dense_1.b"])
 
     def predict(self) -> np.ndarray:
         """With the running averages and without dropout."""
-        h = self.hidden(self.x)
+        h = self.hidden_outputs(self.x)
         if self.case.normalised:
             h = (h - self.running["mean"]) / np.sqrt(self.running["variance"] + self.case.EPSILON)
             h = h * self.p["batch_normalization_1.gamma"] + self.p["batch_normalization_1.beta"]
         return self.probabilities(h)
 
-    def learn(self, rows: np.ndarray) -> np.ndarray:
+    def train_batch(self, rows: np.ndarray) -> np.ndarray:
         case = self.case
         p = self.p
         batch = len(rows)
         g = {}
         x = self.x[rows]
         y = case.labels[rows]
-        w = weights(case, training=True)[rows]
-        h = self.hidden(x)
+        w = example_weights(case, training=True)[rows]
+        h = self.hidden_outputs(x)
         n = h
-        drop = mask(case, self.t, batch)
+        drop = dropout_mask(case, self.t, batch)
         if case.normalised:
             mean = h.mean(axis=0)
             variance = h.var(axis=0)
@@ -136,13 +136,13 @@ class Program:
         g["dense_1.b"] = dh.sum(axis=0)
         for name in ("dense_1.W", "dense_2.W"):  # weights have a price, biases and scales none
             g[name] += case.l1 * np.sign(p[name]) + 2.0 * case.l2 * p[name]
-        self.adapt(g)
+        self.update(g)
         return found
 
-    def adapt(self, g: Named) -> None:
+    def update(self, g: Named) -> None:
         """One update of Adam (Kingma and Ba 2015), or Nesterov's momentum (Sutskever et al. 2013)."""
         o = self.case.optimizer
-        now = rate(o.learning_rate, self.t)
+        now = learning_rate(o.learning_rate, self.t)
         self.t = self.t + 1
         for name, p in self.p.items():
             slots = self.slots[name]
@@ -162,30 +162,30 @@ def fit(case: FitCase) -> tuple[Named, Named]:
     """What every contender's ``fit`` must return, and the numbers before the training.
 
     "before": loss and accuracy of the untrained network; "loss" and "accuracy": of each epoch's updates, then
-    of each epoch's end; "predictions"; "learning rate" of the last update; and the program's numbers.
+    of each epoch's end; "predictions"; "learning rate" of the last update; and the training's numbers.
     """
-    program = Program(case)
-    start = program.numbers()
+    training_run = TextbookTraining(case)
+    start = training_run.numbers()
     y = case.labels
     counted = y != get_loss(case.loss).ignored_class
 
     def scores(p: np.ndarray, training: bool = False) -> tuple[float, float]:
-        w = weights(case, training)
+        w = example_weights(case, training)
         right = np.argmax(p, axis=1) == y  # the first of equal ones is the answer
         loss = -np.sum(w * np.log(p[np.arange(len(y)), y])) / np.sum(w)
         return float(loss), float(np.mean(right[counted]))
 
-    before = scores(program.predict())
+    before = scores(training_run.predict())
     during = []
     after = []
     for epoch in range(1, case.epochs + 1):
         p = np.zeros((len(y), case.classes))
-        for rows in np.split(order(case, epoch), range(case.batch_size, len(y), case.batch_size)):
-            p[rows] = program.learn(rows)
+        for rows in np.split(epoch_order(case, epoch), range(case.batch_size, len(y), case.batch_size)):
+            p[rows] = training_run.train_batch(rows)
         during.append(scores(p, training=True))
-        after.append(scores(program.predict()))
+        after.append(scores(training_run.predict()))
     loss, accuracy = zip(*during, *after, strict=True)
-    last = rate(case.optimizer.learning_rate, program.t - 1)
-    numbers = {"before": before, "predictions": program.predict(), "loss": loss, "accuracy": accuracy}
+    last = learning_rate(case.optimizer.learning_rate, training_run.t - 1)
+    numbers = {"before": before, "predictions": training_run.predict(), "loss": loss, "accuracy": accuracy}
     found = {k: np.asarray(v, dtype=np.float64) for k, v in {**numbers, "learning rate": [last]}.items()}
-    return {**found, **program.numbers()}, start
+    return {**found, **training_run.numbers()}, start

@@ -14,7 +14,7 @@ from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, ImageCase, loss_variants, optimizer_variants
 from dnn.agreement.contender import Contender
-from dnn.agreement.networks import MAIN
+from dnn.agreement.networks import MAIN_PAIR
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
 from dnn.agreement.state import Named
@@ -29,12 +29,19 @@ def trajectory_level(setup: Setup) -> Iterator[Record]:
     partners = cycle(ACTIVATIONS)  # each optimizer goes on where the one before stopped
     for name, optimizer in optimizer_variants():
         for activation in islice(partners, some):
-            title = f"{name} {activation} {MAIN[1]}"
+            title = f"{name} {activation} {MAIN_PAIR[1]}"
             yield from _judge_trajectory(setup, data.case(title, tiny, optimizer, setup.seed, activation))
     name, optimizer = next(optimizer_variants())
     for label, loss in loss_variants():
-        if label != MAIN[1]:
-            case = data.case(f"{name} {MAIN[0]} {label}", tiny, optimizer, setup.seed, MAIN[0], loss)
+        if label != MAIN_PAIR[1]:
+            case = data.case(
+                f"{name} {MAIN_PAIR[0]} {label}",
+                tiny,
+                optimizer,
+                setup.seed,
+                MAIN_PAIR[0],
+                loss,
+            )
             yield from _judge_trajectory(setup, case)
     if isqrt(data.x.shape[1]) ** 2 == data.x.shape[1] >= 16:
         case = data.case("", (6,), optimizer, setup.seed, "tanh")
@@ -54,6 +61,6 @@ def _judge_trajectory(setup: Setup, case: Case) -> list[Record]:
         return network.state().values
 
     def error(tensor: str, p: np.ndarray, p64: np.ndarray) -> float:
-        return bounds.eta_of_way(p, p64, start[tensor])
+        return bounds.eta_of_path(p, p64, start[tensor])
 
-    return setup.judge(case.name, ask, bounds.TRAJECTORY, error, f"{sizes.trajectory} updates")
+    return setup.judge(case.name, ask, bounds.TRAJECTORY_BOUND, error, f"{sizes.trajectory} updates")

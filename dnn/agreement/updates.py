@@ -19,22 +19,22 @@ from backends.reference.optimizers import FLUSH_EVERY
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, optimizer_variants, unusual_optimizers
 from dnn.agreement.contender import Network
-from dnn.agreement.networks import compare
-from dnn.agreement.records import Record, worst_of_each
+from dnn.agreement.networks import compare_batch
+from dnn.agreement.records import Record, worst_records
 from dnn.agreement.setup import Setup
-from dnn.agreement.state import Named, State, rounded
+from dnn.agreement.state import Named, State, round_named
 from dnn.optimizers import Adam
 
-BEFORE = 1050
+UNSEEN_UPDATES = 1050
 """Updates that are made, unseen, before the first that is measured."""
-DONE = (0, 31, 127, 255, 999, 1023, 2047, 2500, 32767, 65535, 999_999, 2**24 - 3)
+UPDATE_COUNTS = (0, 31, 127, 255, 999, 1023, 2047, 2500, 32767, 65535, 999_999, 2**24 - 3)
 """Counts of updates done: beside powers of two, where a count in fewer bits ends, to the last that float32
 can count. After 31 comes one that sets tiny moments to 0."""
-MADE_UP: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({
+SLOT_TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({
     "v": np.square, "total": np.square, "largest": np.square, "mean": lambda m: m / 2,
 })  # fmt: skip
 """What a vector is made of: what sums up squares is a square, and the square of a mean is less than that. A
-velocity, or a mean of gradients, is as drawn."""
+velocity, or a mean of gradients, is as draw_vectors."""
 
 
 def compare_updates(
@@ -47,16 +47,16 @@ def compare_updates(
         network.repeat(given, n)
         return network.state().tensors()
 
-    wanted = ask(truth)
+    expected = ask(truth)
     before = state.tensors()
 
     def bound(tensor: str, unit: float) -> float:
-        after = wanted[tensor]
+        after = expected[tensor]
         if tensor.startswith("new "):
             return n * bounds.update(after, after - before[tensor], truth.case.optimizer.decays)
         return 0.0 if tensor == "updates done" else n * bounds.slot(after)
 
-    return setup.judge(truth.case.name, ask, bound, note=note, wanted=wanted, askeds=others)
+    return setup.judge(truth.case.name, ask, bound, note=note, expected=expected, sources=others)
 
 
 def resynchronised_level(setup: Setup) -> Iterator[Record]:
@@ -67,17 +67,17 @@ def resynchronised_level(setup: Setup) -> Iterator[Record]:
         state = truth.state()
         found: list[Record] = []
         for step in range(setup.sizes.resynchronised):
-            start = state.rounded("float32")
+            start = state.round_to("float32")
             for network in (truth, *others):
                 network.load(start)
-            wanted, records = compare(setup, truth, others, step)
-            given = rounded({k[2:]: v for k, v in wanted.items() if k.startswith("d ")})
+            expected, records = compare_batch(setup, truth, others, step)
+            given = round_named({k[2:]: v for k, v in expected.items() if k.startswith("d ")})
             found += records + compare_updates(setup, truth, others, start, given, f"step {step}")
             state = truth.state()
-        yield from worst_of_each(found)
+        yield from worst_records(found)
 
 
-def scales(done: int) -> tuple[tuple[float, float], ...]:
+def state_scales(done: int) -> tuple[tuple[float, float], ...]:
     """(of gradients and moments, of parameters): usual ones; and parameters so small that the step is most of
     the new ones, with moments that are small but must stay where tiny ones are set to 0."""
     return (0.1, 1.0), (1e-12 if (done + 1) % FLUSH_EVERY == 0 else 0.1, 1e-3)
@@ -91,30 +91,30 @@ def late_level(setup: Setup) -> Iterator[Record]:
         n, hidden = (7, 5) if name in unusual else (640, 41)
         loss = "categorical_crossentropy"
         case = Case(f"late {name}", n, (hidden,), 3, "tanh", loss, optimizer, setup.seed)
-        yield from _judge_late(setup, case, 100 * number, BEFORE if name in unusual else 0)
+        yield from _judge_late(setup, case, 100 * number, UNSEEN_UPDATES if name in unusual else 0)
 
 
 def _judge_late(setup: Setup, case: Case, stream: int, unseen: int) -> list[Record]:
     truth, others = setup.open(case)
     weights = case.weights()
 
-    def drawn(purpose: str) -> Named:
+    def draw_vectors(purpose: str) -> Named:
         return {
             k: setup.normal(f"late {purpose}", w.shape, stream + i).astype(np.float64)
             for i, (k, w) in enumerate(weights.items())
         }
 
-    g = drawn("gradients")
-    moments = drawn("moments")
+    g = draw_vectors("gradients")
+    moments = draw_vectors("moments")
     for vector in g.values():
         vector[..., ::4] = 0.0  # an update all the same: moments fade
     for network in others if unseen else ():
         network.repeat(g, unseen)
     start = truth.state()
     found = list[Record]()
-    for done, scale, small in ((n, *pair) for n in DONE for pair in scales(n)):
+    for done, scale, small in ((n, *pair) for n in UPDATE_COUNTS for pair in state_scales(n)):
         slots = {
-            slot: {k: MADE_UP.get(slot, np.asarray)(scale * m) for k, m in moments.items()}
+            slot: {k: SLOT_TRANSFORMS.get(slot, np.asarray)(scale * m) for k, m in moments.items()}
             for slot in start.slots
         }
         control = np.array(start.control)
@@ -124,8 +124,8 @@ def _judge_late(setup: Setup, case: Case, stream: int, unseen: int) -> list[Reco
             control[BIAS_1] = 1.0 - case.optimizer.beta1**done
             control[BIAS_2] = 1.0 - case.optimizer.beta2**done
         values = {k: small * w.astype(np.float64) for k, w in weights.items()}
-        state = State(values, slots, control).rounded("float32")
-        given = rounded({k: scale * v for k, v in g.items()})
+        state = State(values, slots, control).round_to("float32")
+        given = round_named({k: scale * v for k, v in g.items()})
         note = f"updates {done + 1} and {done + 2}, gradients of {scale:g}"
         found += compare_updates(setup, truth, others, state, given, note, 2)
-    return worst_of_each(found)
+    return worst_records(found)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends.reference.signatures import Array
-from dnn.agreement.mutants.mutant import Function, Mutant, after, around, with_argument
+from dnn.agreement.mutants.mutant import Function, Mutant, edit_after, edit_argument, wrap_call
 
 
 def pick_rate(edit: Function) -> Function:
@@ -20,7 +20,7 @@ def pick_rate(edit: Function) -> Function:
         rates = rows.ndim == 1 and rows.dtype.kind == "f"
         gather(rows, edit(index, len(rows) - 1) if rates else index, *rest)
 
-    return around(wrong)
+    return wrap_call(wrong)
 
 
 def repeat_row(gather: Function) -> Function:
@@ -63,70 +63,71 @@ def price_biases(penalty: Any, parameters: Any, *_: Any) -> None:
 
 DATA_MUTANTS: tuple[Mutant, ...] = (
     Mutant("repeated-mask", "the same mask of dropout, and the same order of rows, in each step", "L0",
-           "threefry", with_argument(1, lambda high: 0 * high)),
+           "threefry", edit_argument(1, lambda high: 0 * high)),
     Mutant("late-steps-repeat", "steps beyond 1000 draw the numbers of the step before", "L0",
-           "threefry", with_argument(1, lambda high: np.where(high > 1000, high - 1, high))),
+           "threefry", edit_argument(1, lambda high: np.where(high > 1000, high - 1, high))),
     Mutant("rate-before", "a schedule's rate of the update before", "L0",
            "gather_rows", pick_rate(lambda index, last: np.maximum(index - 1, 0))),
     Mutant("rate-after", "a schedule's rate of the update after", "L0",
            "gather_rows", pick_rate(lambda index, last: np.minimum(index + 1, last))),
     Mutant("schedule-ends-early", "a schedule stays at the rate before its last", "L4",
-           "xp.minimum", around(lambda minimum, a, b: minimum(a, b - (a.shape == (1,))))),
+           "xp.minimum", wrap_call(lambda minimum, a, b: minimum(a, b - (a.shape == (1,))))),
     Mutant("pixel-256", "pixels divided by 256", "L0",
-           "gather_rows", with_argument(3, lambda scale: 1.0 if scale == 1.0 else 1 / 256)),
+           "gather_rows", edit_argument(3, lambda scale: 1.0 if scale == 1.0 else 1 / 256)),
     Mutant("index-of-16-bits", "numbers of rows in 16 bits", "L0",
-           "gather_rows", with_argument(1, lambda index: index.astype(np.uint16).astype(np.int64))),
+           "gather_rows", edit_argument(1, lambda index: index.astype(np.uint16).astype(np.int64))),
     Mutant("first-row-is-out-of-reach", "the second row instead of the first", "L0",
-           "gather_rows", with_argument(1, lambda index: np.maximum(index, 1))),
+           "gather_rows", edit_argument(1, lambda index: np.maximum(index, 1))),
     Mutant("last-row-is-out-of-reach", "the last row but one instead of the last", "L0",
-           "gather_rows", around(
+           "gather_rows", wrap_call(
                lambda gather, rows, index, *rest: gather(rows, np.minimum(index, len(rows) - 2), *rest)
            )),
     Mutant("short-batch-repeats-a-row", "the last image of a short batch is its first", "L4",
            "gather_rows", repeat_row),
     Mutant("lost-duplicates",
            "of rows with one number the last is kept, not their sum: an embedding's gradient", "L0",
-           "scatter_rows", around(lambda scatter, rows, index, out: out.__setitem__(index, rows))),
+           "scatter_rows", wrap_call(lambda scatter, rows, index, out: out.__setitem__(index, rows))),
     Mutant("one-field", "images distorted down and across by the same noise", "L0",
-           "smooth_moves", after(lambda *a: np.copyto(a[-1][:, 1], a[-1][:, 0]))),
+           "smooth_moves", edit_after(lambda *a: np.copyto(a[-1][:, 1], a[-1][:, 0]))),
     Mutant("nearest-pixel", "the nearest pixel's number instead of one between four", "L0",
-           "warp_images", with_argument(2, np.rint)),
+           "warp_images", edit_argument(2, np.rint)),
     Mutant("moves-without-their-sign", "pixels move down and right alone", "L0",
-           "warp_images", with_argument(2, np.abs)),
+           "warp_images", edit_argument(2, np.abs)),
     Mutant("losses-added-in-float16", "the losses of a batch added up in float16", "L4",
-           "xp.sum", around(round_total)),
+           "xp.sum", wrap_call(round_total)),
     Mutant("last-update-dropped", "the last of more than 25 updates is not made", "L4",
-           "backend.capture", around(drop_last)),
+           "backend.capture", wrap_call(drop_last)),
     Mutant("weighted-sum-over-the-batch-size",
            "the gradient of weighted examples divided by the batch size, not by the sum of the weights", "L4",
-           "dnn.training.step.weigh", after(lambda xp, w, losses, dy: setitem(dy, ..., dy * xp.mean(w)))),
+           "dnn.training.step.weigh",
+           edit_after(lambda xp, w, losses, dy: setitem(dy, ..., dy * xp.mean(w)))),
     Mutant("a-batch-that-counts-nothing-divided-by-its-weight",
            "0 / 0 in a batch of which nothing counts", "L4",
-           "dnn.training.step.weigh", after(
+           "dnn.training.step.weigh", edit_after(
                lambda xp, w, losses, dy: setitem(dy, ..., dy * (xp.sum(w) / xp.sum(w)))
            )),
     Mutant("class-weights-in-validation", "weights of classes count in validation", "L4",
-           "dnn.sequential.Sequential.fit", around(weigh_validation)),
+           "dnn.sequential.Sequential.fit", wrap_call(weigh_validation)),
     Mutant("ignored-examples-in-the-accuracy",
            "examples that ignore_index leaves out count in the accuracy", "L4",
            "dnn.training.totals.Totals.__init__",
-           after(lambda totals, *_: setattr(totals, "_ignored", None))),
+           edit_after(lambda totals, *_: setattr(totals, "_ignored", None))),
     Mutant("ignored-examples-learnt-as-class-0", "examples that ignore_index leaves out are learnt", "L4",
-           "dnn.validation.examples.InputPipeline._weights", around(
+           "dnn.validation.validate_examples.InputPipeline._weights", wrap_call(
                lambda weights, inputs, *a, **kw: weights(inputs._replace(ignored_class=None), *a, **kw)
            )),
     Mutant("price-of-biases", "the l1 and l2 penalty of biases", "L4",
-           "dnn.optimizers.regularizers.Penalty.__init__", after(price_biases)),
+           "dnn.optimizers.regularizers.Penalty.__init__", edit_after(price_biases)),
     Mutant("warm-up-one-update-early", "a schedule's warm-up without its first update", "L4",
-           "dnn.optimizers.schedules.Schedule.rates", around(
+           "dnn.optimizers.schedules.Schedule.rates", wrap_call(
                lambda rates, schedule: rates(schedule)[1:] if schedule.warmup else rates(schedule)
            )),
     Mutant("mask-of-the-first-step", "dropout's mask of the first step in all", "L4",
            "dnn.layers.noise.Dropout.apply",
-           after(lambda dropout, *_: setitem(dropout.state["step"], ..., 0))),
+           edit_after(lambda dropout, *_: setitem(dropout.state["step"], ..., 0))),
     Mutant("statistics-of-the-batch-in-evaluation",
            "batch normalisation by the batch in evaluation, too", "L4",
-           "dnn.layers.normalization.BatchNormalization.forward", around(
+           "dnn.layers.normalization.BatchNormalization.forward", wrap_call(
                lambda forward, layer, x, *, training: forward(layer, x, training=True)
            )),
 )  # fmt: skip

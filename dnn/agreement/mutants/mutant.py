@@ -76,7 +76,7 @@ class MutantContender(BackendContender):
             yield
 
 
-def around(wrong: Function) -> Change:
+def wrap_call(wrong: Function) -> Change:
     """Call ``wrong(right, *arguments)`` in place of ``right(*arguments)``."""
 
     def change(right: Function) -> Function:
@@ -85,36 +85,36 @@ def around(wrong: Function) -> Change:
     return change
 
 
-def with_argument(position: int, edit: Function) -> Change:
+def edit_argument(position: int, edit: Function) -> Change:
     """Call the right function with ``edit(argument)`` in place of the argument at this position."""
 
     def wrong(right: Function, *arguments: Any) -> Any:
         return right(*arguments[:position], edit(arguments[position]), *arguments[position + 1 :])
 
-    return around(wrong)
+    return wrap_call(wrong)
 
 
-def before(edit: Function) -> Change:
+def edit_before(edit: Function) -> Change:
     """Call ``edit(*arguments)``, which writes into them, and then the right function."""
 
     def wrong(right: Function, *arguments: Any) -> Any:
         edit(*arguments)
         return right(*arguments)
 
-    return around(wrong)
+    return wrap_call(wrong)
 
 
-def after(edit: Function) -> Change:
+def edit_after(edit: Function) -> Change:
     """Call the right function, and then ``edit(*arguments)``, which writes into them."""
 
     def wrong(right: Function, *arguments: Any, **options: Any) -> None:
         right(*arguments, **options)
         edit(*arguments)
 
-    return around(wrong)
+    return wrap_call(wrong)
 
 
-def after_with_largest(edit: Function) -> Change:
+def edit_after_with_largest(edit: Function) -> Change:
     """Call the right function, and then ``edit(largest, *arguments)``. largest is the length of the longest
     first argument so far: the size of the largest batch."""
 
@@ -131,7 +131,7 @@ def after_with_largest(edit: Function) -> Change:
     return change
 
 
-def restore(view: Function) -> Change:
+def restore_view(view: Function) -> Change:
     """Call the right function, and then restore ``view(*arguments)``, a view of an argument."""
 
     def wrong(right: Function, *arguments: Any) -> None:
@@ -140,7 +140,7 @@ def restore(view: Function) -> Change:
         right(*arguments)
         array[...] = old
 
-    return around(wrong)
+    return wrap_call(wrong)
 
 
 def on_calls(chosen: Callable[[int], bool], change: Change) -> Change:
@@ -154,6 +154,6 @@ def on_calls(chosen: Callable[[int], bool], change: Change) -> Change:
     return make
 
 
-def late(change: Change) -> Change:
+def on_late_calls(change: Change) -> Change:
     """Call the changed function from the 1001st call on."""
     return on_calls(lambda number: number > 1000, change)

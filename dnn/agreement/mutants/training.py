@@ -10,24 +10,24 @@ from dnn.agreement.mutants.mutant import (
     Change,
     Function,
     Mutant,
-    after,
-    after_with_largest,
-    around,
-    before,
-    late,
+    edit_after,
+    edit_after_with_largest,
+    edit_argument,
+    edit_before,
     on_calls,
-    restore,
-    with_argument,
+    on_late_calls,
+    restore_view,
+    wrap_call,
 )
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
 
-KERNELS = ",".join(loss.kernel for loss in LOSSES.values())
+LOSS_KERNELS = ",".join(loss.kernel for loss in LOSSES.values())
 
 
 def scale_gradient(factor: Function) -> Change:
     """The gradient times ``factor(B)``."""
-    return after(lambda z, t, losses, dy: np.multiply(dy, factor(len(dy)), out=dy))
+    return edit_after(lambda z, t, losses, dy: np.multiply(dy, factor(len(dy)), out=dy))
 
 
 def swap_labels(targets: Array) -> Array:
@@ -47,8 +47,8 @@ def pull_at_corner(outputs: Array, targets: Array, losses: Array, dy: Array) -> 
     dy[corner] = -sign[corner] / dy.size
 
 
-STEPS = ",".join(OPTIMIZERS)
-SLOTTED = ",".join(name for name, optimizer in OPTIMIZERS.items() if optimizer.slots)
+STEP_KERNELS = ",".join(OPTIMIZERS)
+SLOT_KERNELS = ",".join(name for name, optimizer in OPTIMIZERS.items() if optimizer.slots)
 
 
 def adam_epsilon(
@@ -117,82 +117,86 @@ def flush_large_moments(p: Array, g: Array, slots: Arrays, control: Array, *rest
 
 TRAINING_MUTANTS: tuple[Mutant, ...] = (
     Mutant("dropped-mean", "the loss's gradient not divided by the batch size", "L1",
-           KERNELS, scale_gradient(lambda batch: batch)),
+           LOSS_KERNELS, scale_gradient(lambda batch: batch)),
     Mutant("ddof1", "the batch's mean divided by B - 1", "L1",
-           KERNELS, scale_gradient(lambda batch: batch / max(batch - 1, 1))),
+           LOSS_KERNELS, scale_gradient(lambda batch: batch / max(batch - 1, 1))),
     Mutant("short-batch", "the gradient of a short batch divided by the size of the others", "L4",
-           KERNELS, after_with_largest(
-               lambda most, z, t, losses, dy: np.multiply(dy, len(dy) / most, out=dy)
+           LOSS_KERNELS, edit_after_with_largest(
+               lambda largest, z, t, losses, dy: np.multiply(dy, len(dy) / largest, out=dy)
            )),
     Mutant("swapped-label", "two classes' labels exchanged: the two that the batch holds most of", "L1",
-           KERNELS, with_argument(1, swap_labels)),
+           LOSS_KERNELS, edit_argument(1, swap_labels)),
     Mutant("unshifted", "e^z without the largest z taken off, in cross-entropy of class numbers", "L1",
-           "softmax_cross_entropy integer", after(
+           "softmax_cross_entropy integer", edit_after(
                lambda z, t, losses, dy:
                np.copyto(losses, np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), t])
            )),
     Mutant("loss-clipped-at-1e-7", "probabilities at least 1e-7 in cross-entropy, as in Keras", "L1",
-           "softmax_cross_entropy", after(lambda z, t, losses, dy: np.minimum(losses, 16.118, out=losses))),
+           "softmax_cross_entropy",
+           edit_after(lambda z, t, losses, dy: np.minimum(losses, 16.118, out=losses))),
     Mutant("rows-far-below-0-underflow", "cross-entropy 0 where all z are below -500", "L1",
-           "softmax_cross_entropy", after(
+           "softmax_cross_entropy", edit_after(
                lambda z, t, losses, dy: np.copyto(losses, 0.0, where=z.max(axis=1) < -500)
            )),
     Mutant("loss-late", "the gradient of cross-entropy 0.1 % too short after 1000 batches", "L4",
-           "softmax_cross_entropy", late(scale_gradient(lambda batch: 0.999))),
+           "softmax_cross_entropy", on_late_calls(scale_gradient(lambda batch: 0.999))),
     Mutant("logits-clipped-at-30", "logits of binary cross-entropy cut at -30 and 30", "L1",
-           "sigmoid_cross_entropy", with_argument(0, lambda z: np.clip(z, -30, 30))),
+           "sigmoid_cross_entropy", edit_argument(0, lambda z: np.clip(z, -30, 30))),
     Mutant("sign-of-zero", "sign(0) = 1 in the absolute error", "L1",
            "mean_absolute_error",
-           after(lambda y, t, losses, dy: np.copyto(dy, 1.0 / dy.size, where=dy == 0))),
+           edit_after(lambda y, t, losses, dy: np.copyto(dy, 1.0 / dy.size, where=dy == 0))),
     Mutant("hinge-pulls-at-its-corner", "the hinge loss has its slope at the corner, too", "L1",
-           "hinge", after(pull_at_corner)),
+           "hinge", edit_after(pull_at_corner)),
     Mutant("adam-epsilon", "Adam's epsilon beside sqrt(v) before the bias correction, as in Keras", "L3",
-           "adam", around(adam_epsilon)),
+           "adam", wrap_call(adam_epsilon)),
     Mutant("epsilon-under-the-root", "Adam's epsilon within the square root", "L3",
-           "adam,adamw", around(epsilon_under_the_root)),
+           "adam,adamw", wrap_call(epsilon_under_the_root)),
     Mutant("epsilon-built-in", "Adam's epsilon is 1e-8, whatever was asked for", "L3",
-           "adam,adamw", with_argument(4, lambda s: (*s[:2], 1e-8, *s[3:]))),
+           "adam,adamw", edit_argument(4, lambda s: (*s[:2], 1e-8, *s[3:]))),
     Mutant("fixed-beta", "Adam's beta1 is 0.9, whatever was asked for", "L3",
-           "adam", with_argument(4, lambda s: (0.9, *s[1:]))),
+           "adam", edit_argument(4, lambda s: (0.9, *s[1:]))),
     Mutant("weight-decay-built-in", "AdamW's weight decay is 0.01, whatever was asked for", "L3",
-           "adamw", with_argument(4, lambda s: (*s[:3], 0.01))),
+           "adamw", edit_argument(4, lambda s: (*s[:3], 0.01))),
     Mutant("late-bias", "Adam without its second bias correction from update 1000 on", "L3",
-           "adam", before(lambda p, g, slots, c, s: np.copyto(c[BIAS_2], 1.0, where=c[UPDATES] >= 1000))),
+           "adam",
+           edit_before(lambda p, g, slots, c, s: np.copyto(c[BIAS_2], 1.0, where=c[UPDATES] >= 1000))),
     Mutant("correction-of-the-update-before", "Adam's first bias correction of the update before", "L3",
-           "adam,adamw", around(correction_of_the_update_before)),
+           "adam,adamw", wrap_call(correction_of_the_update_before)),
     Mutant("second-block-forgotten",
            "Adam's second moments of the second block of a long vector stay as they are", "L3",
-           "adam,adamw", restore(lambda p, g, slots, *_: slots[1][24576:])),
+           "adam,adamw", restore_view(lambda p, g, slots, *_: slots[1][24576:])),
     Mutant("stale-momentum", "the first moment is that of the update before", "L3",
-           SLOTTED, restore(lambda p, g, slots, *_: slots[0])),
+           SLOT_KERNELS, restore_view(lambda p, g, slots, *_: slots[0])),
     Mutant("moments-stand-where-gradients-are-0", "moments do not fade where the gradient is 0", "L3",
-           "adam,sgd,rmsprop", around(keep_moments)),
+           "adam,sgd,rmsprop", wrap_call(keep_moments)),
     Mutant("negative-variance",
            "centred RMSprop with the absolute value of a variance that rounding left below 0", "L0",
-           "rmsprop_centered", around(negative_variance)),
+           "rmsprop_centered", wrap_call(negative_variance)),
     Mutant("late-calls", "gradients 0.1 % too short after 1000 updates in one program", "L3",
-           STEPS, late(with_argument(1, lambda g: g * g.dtype.type(0.999)))),
+           STEP_KERNELS, on_late_calls(edit_argument(1, lambda g: g * g.dtype.type(0.999)))),
     Mutant("short-count", "a count of updates that ends at 32767", "L3",
-           STEPS, after(
+           STEP_KERNELS, edit_after(
                lambda p, g, slots, c, s: np.copyto(c[UPDATES], c[UPDATES].astype(np.int64).astype(np.int16))
            )),
     Mutant("counts-to-1024", "a count of updates that stays at 1024", "L3",
-           STEPS, after(lambda p, g, slots, c, s: np.minimum(c[UPDATES], 1024.0, out=c[UPDATES]))),
+           STEP_KERNELS,
+           edit_after(lambda p, g, slots, c, s: np.minimum(c[UPDATES], 1024.0, out=c[UPDATES]))),
     Mutant("flushes-what-matters", "moments below 1e-7 set to 0 on every 32nd update", "L3",
-           STEPS, after(flush_large_moments)),
+           STEP_KERNELS, edit_after(flush_large_moments)),
     Mutant("rate-of-the-first-update", "the learning rate of the first update for all", "L3",
-           STEPS, rate_of_the_first_update),
+           STEP_KERNELS, rate_of_the_first_update),
     Mutant("half-penalty", "l2 w instead of 2 l2 w, as torch's weight_decay", "L0",
-           "penalty", with_argument(3, lambda l2: l2 / 2)),
+           "penalty", edit_argument(3, lambda l2: l2 / 2)),
     Mutant("penalty-of-every-second-parameter",
            "a tenth of the l2 penalty forgotten on every second call", "L4",
-           "penalty", on_calls(lambda number: number % 2 == 0, with_argument(3, lambda l2: 0.9 * l2))),
+           "penalty", on_calls(lambda number: number % 2 == 0, edit_argument(3, lambda l2: 0.9 * l2))),
     Mutant("penalty-of-large-parameters", "no l1 penalty of parameters with at most 200 numbers", "L0",
-           "penalty", around(lambda penalty, w, g, l1, l2: penalty(w, g, l1 if w.size > 200 else 0.0, l2))),
+           "penalty",
+           wrap_call(lambda penalty, w, g, l1, l2: penalty(w, g, l1 if w.size > 200 else 0.0, l2))),
     Mutant("penalty-pulls-zeros", "the l1 penalty has slope 1 at 0", "L0",
-           "penalty", after(lambda w, g, l1, l2: np.add(g, l1, out=g, where=w == 0))),
+           "penalty", edit_after(lambda w, g, l1, l2: np.add(g, l1, out=g, where=w == 0))),
     Mutant("infinite-gradients-pass", "gradients with an infinity or a NaN are not clipped by norm", "L0",
-           "clip_norm", around(lambda clip, g, limit: clip(g, limit) if np.isfinite(g).all() else None)),
+           "clip_norm", wrap_call(lambda clip, g, limit: clip(g, limit) if np.isfinite(g).all() else None)),
     Mutant("only-from-above", "gradients are clipped by value from above alone", "L0",
-           "clip_value", around(lambda clip, g, limit: np.minimum(g, limit, out=g))),
+           "clip_value", wrap_call(lambda clip, g, limit: np.minimum(g, limit, out=g))),
 )  # fmt: skip

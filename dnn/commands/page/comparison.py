@@ -8,7 +8,7 @@ import numpy as np
 
 from backends import Backend, BackendUnavailable, backend_names, get_backend
 from dnn.agreement import bounds
-from dnn.agreement.samples import inner_dimensions
+from dnn.agreement.samples import sum_lengths
 from dnn.commands.page.reader import Host, forward, weighted
 from dnn.copies import assemble_model, parts_of
 from dnn.sequential import Sequential
@@ -20,7 +20,7 @@ class Comparison:
     def __init__(self, model: Sequential) -> None:
         self._parts = parts_of(model)._replace(goal=(), optimizer_arrays={})
         self._dtype = model.backend.dtype_name
-        self._inner = [inner_dimensions(layer, 1)[0] for layer in weighted(model)]
+        self._inner = [sum_lengths(layer, 1)[0] for layer in weighted(model)]
         self._lock = threading.Lock()
         self._models: dict[str, Sequential] = {}
         self._missing: dict[str, str] = {}
@@ -74,7 +74,7 @@ class Comparison:
                 continue
             made = forward(model, x)
             backend = model.backend
-            unit = bounds.UNITS[backend.precision if self._dtype == "float32" else self._dtype]
+            unit = bounds.UNIT_ROUNDOFFS[backend.precision if self._dtype == "float32" else self._dtype]
             yield {
                 "backend": name, "digit": int(made.outputs[0].argmax()),
                 "probability": float(np.max(made.outputs[0])), "difference": bounds.eta(made.z, z64),

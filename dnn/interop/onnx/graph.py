@@ -17,9 +17,9 @@ from backends import BackendUnavailable, InputError
 from backends.errors import install_command
 from dnn.layers.layer import Layer, Shape
 
-OPSET, IR = 20, 9
+OPSET_VERSION, IR_VERSION = 20, 9
 """The first operators that have Gelu, and the file format of their time."""
-DTYPE = "float32"
+FILE_DTYPE = "float32"
 """Of all numbers in a file: nodes have their settings in it, and onnxruntime convolves in no wider one."""
 
 
@@ -34,13 +34,15 @@ def onnx_module() -> Any:
     return onnx
 
 
-def single(name: str, values: Any) -> np.ndarray:
+def as_float32(name: str, values: Any) -> np.ndarray:
     """An array in float32; ``to_onnx`` has refused what may not be rounded. InputError: it overflows."""
     array = np.asarray(values)
     with np.errstate(over="ignore"):
-        rounded = array.astype(DTYPE)
+        rounded = array.astype(FILE_DTYPE)
     if np.isinf(rounded).any() and not np.isinf(array).any():
-        raise InputError(f"weights {name} hold {np.abs(array).max():.3g}, expected numbers that {DTYPE} has")
+        raise InputError(
+            f"weights {name} hold {np.abs(array).max():.3g}, expected numbers that {FILE_DTYPE} has"
+        )
     return rounded
 
 
@@ -50,40 +52,40 @@ class Value:
 
     name: str
     shape: Shape  # of one example as it is with us, channels last
-    first: bool = False  # whether the channels stand first in the graph
+    channels_first: bool = False  # whether the channels stand first in the graph
 
     @property
     def axis(self) -> int:
         """Of the channels."""
-        return 1 if self.first else -1
+        return 1 if self.channels_first else -1
 
 
 class Graph:
     """Nodes and constants so far.
 
     Args:
-        taken: names of parameters, which nothing else gets.
+        reserved: names of parameters, which nothing else gets.
 
     Attributes:
         inputs, outputs: by name, what goes in and what comes out.
     """
 
-    def __init__(self, taken: Iterable[str]) -> None:
+    def __init__(self, reserved: Iterable[str]) -> None:
         self.onnx = onnx_module()
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
-        self._names = set(taken)
-        self._turned: dict[str, Value] = {}
+        self._names = set(reserved)
+        self._transposes: dict[str, Value] = {}
 
-    def new_name(self, wanted: str) -> str:
+    def new_name(self, base: str) -> str:
         """The name, or with a number where it is taken."""
-        name = wanted
+        name = base
         number = 1
         while name in self._names:
             number += 1
-            name = f"{wanted}_{number}"
+            name = f"{base}_{number}"
         self._names.add(name)
         return name
 
@@ -96,25 +98,25 @@ class Graph:
     def add_node(self, op: str, inputs: Iterable[str], output: str, attributes: Mapping[str, Any]) -> None:
         self.nodes.append(self.onnx.helper.make_node(op, [*inputs], [output], name=output, **attributes))
 
-    def turned(self, x: Value, name: str) -> Value:
+    def transpose(self, x: Value, name: str) -> Value:
         """x the other way round, as it was or by a Transpose in the layer of this name."""
-        if x.name not in self._turned:
+        if x.name not in self._transposes:
             last = len(x.shape)
-            perm = (0, *range(2, last + 1), 1) if x.first else (0, last, *range(1, last))
-            y = Value(self.new_name(f"{name}.Transpose"), x.shape, not x.first)
+            perm = (0, *range(2, last + 1), 1) if x.channels_first else (0, last, *range(1, last))
+            y = Value(self.new_name(f"{name}.Transpose"), x.shape, not x.channels_first)
             self.add_node("Transpose", [x.name], y.name, {"perm": perm})
-            self._turned |= {x.name: y, y.name: x}
-        return self._turned[x.name]
+            self._transposes |= {x.name: y, y.name: x}
+        return self._transposes[x.name]
 
-    def begin(self, name: str, shape: Shape, dtype: str) -> Value:
+    def add_input(self, name: str, shape: Shape, dtype: str) -> Value:
         """The graph's input: any number of examples of this shape."""
         self.inputs.append(self._info(name, shape, dtype))
         return Value(name, shape)
 
-    def end(self, value: Value, name: str) -> None:
+    def add_output(self, value: Value, name: str) -> None:
         """Make the value the graph's output, under this name."""
         self.add_node("Identity", [value.name], name, {})
-        self.outputs.append(self._info(name, value.shape, DTYPE))
+        self.outputs.append(self._info(name, value.shape, FILE_DTYPE))
 
     def element_type(self, dtype: str) -> int:
         """ONNX's number of a dtype."""
@@ -128,7 +130,7 @@ class Graph:
         make = self.onnx.helper
         made = make.make_model(
             make.make_graph(self.nodes, "network", self.inputs, self.outputs, self.initializers),
-            opset_imports=[make.make_opsetid("", OPSET)], ir_version=IR,
+            opset_imports=[make.make_opsetid("", OPSET_VERSION)], ir_version=IR_VERSION,
             producer_name=producer, producer_version=version,
         )  # fmt: skip
         make.set_model_props(made, dict(about))
@@ -147,32 +149,34 @@ class Writer:
         """The name of a parameter ("W"), or of state, in the graph; ``axes``: in this order."""
         name = f"{self.name}.{short}"
         held = {**self.layer.value, **self.layer.state}
-        array = single(name, self.layer.backend.to_host(held[short]))
+        array = as_float32(name, self.layer.backend.to_host(held[short]))
         order = tuple(range(array.ndim)) if axes is None else axes
         return self.graph.add_array(name, array.transpose(order))
 
-    def constant(self, short: str, value: Any, dtype: str = DTYPE) -> str:
+    def constant(self, short: str, value: Any, dtype: str = FILE_DTYPE) -> str:
         """The name of a number, or of an array, that is a setting and no parameter."""
         name = self.graph.new_name(f"{self.name}.{short}")
         return self.graph.add_array(name, np.asarray(value, dtype=dtype))
 
     def node(
-        self, op: str, *inputs: Value | str, shape: Shape | None = None, first: bool | None = None,
+        self, op: str, *inputs: Value | str, shape: Shape | None = None, channels_first: bool | None = None,
         **attributes: Any,
     ) -> Value:  # fmt: skip
         """One node and what it returns: of the shape and the way round of its first input, unless told."""
         like = next(x for x in inputs if isinstance(x, Value))
         shape = like.shape if shape is None else shape
-        first = (like.first if first is None else first) and len(shape) > 1
-        made = Value(self.graph.new_name(f"{self.name}.{op}"), shape, first)
+        channels_first = (like.channels_first if channels_first is None else channels_first) and len(
+            shape
+        ) > 1
+        made = Value(self.graph.new_name(f"{self.name}.{op}"), shape, channels_first)
         names = [x.name if isinstance(x, Value) else x for x in inputs]
         self.graph.add_node(op, names, made.name, attributes)
         return made
 
-    def first(self, x: Value) -> Value:
+    def to_channels_first(self, x: Value) -> Value:
         """x with its channels first, (B, C, ...)."""
-        return x if x.first or len(x.shape) < 2 else self.graph.turned(x, self.name)
+        return x if x.channels_first or len(x.shape) < 2 else self.graph.transpose(x, self.name)
 
-    def last(self, x: Value) -> Value:
+    def to_channels_last(self, x: Value) -> Value:
         """x with its channels last, (B, ..., C)."""
-        return self.graph.turned(x, self.name) if x.first else x
+        return self.graph.transpose(x, self.name) if x.channels_first else x

@@ -40,7 +40,7 @@ def write_layer(graph: Graph, layer: Layer, x: Value, before: str = "", logits: 
             f"function) of dnn.interop.onnx"
         )
     if isinstance(layer, Block) and logits:
-        return write_row(graph, layer.layers, x, f"{name}.", logits=True)
+        return write_layers(graph, layer.layers, x, f"{name}.", logits=True)
     write = Writer(graph, name, layer)
     y = LAYER_NODES[kind](write, layer, x)
     if logits or not isinstance(layer, Activated):
@@ -54,7 +54,7 @@ def write_layer(graph: Graph, layer: Layer, x: Value, before: str = "", logits: 
     return ACTIVATION_NODES[layer.activation](write, y)
 
 
-def write_row(
+def write_layers(
     graph: Graph, layers: Sequence[Layer], x: Value, before: str = "", logits: bool = False
 ) -> Value:
     """One layer after another; ``logits`` leaves out the last one's activation."""
@@ -63,7 +63,7 @@ def write_row(
     return x
 
 
-def _nothing(write: Writer, layer: Any, x: Value) -> Value:
+def _identity(write: Writer, layer: Any, x: Value) -> Value:
     """Layers that are random in training do nothing in evaluation."""
     return x
 
@@ -73,14 +73,15 @@ def _dense(write: Writer, layer: Any, x: Value) -> Value:
     return write.node("Gemm", x, write.parameter("W"), *bias, shape=layer.output_shape)
 
 
-def conv(axes: tuple[int, ...]) -> LayerNodes:
+def conv_nodes(axes: tuple[int, ...]) -> LayerNodes:
     """A convolution; ``axes``: those of our W as ONNX has them, (n_out, n_in, ...)."""
 
     def nodes(write: Writer, layer: Any, x: Value) -> Value:
         skip = 4 - len(axes)  # a sequence is an image of one row for us
         bias = [write.parameter("b")] if layer.use_bias else []
         return write.node(
-            "Conv", write.first(x), write.parameter("W", axes), *bias, shape=layer.output_shape, first=True,
+            "Conv", write.to_channels_first(x), write.parameter("W", axes), *bias,
+            shape=layer.output_shape, channels_first=True,
             kernel_shape=layer.size[skip:], strides=layer.steps[skip:], dilations=layer.spacing[skip:],
             pads=_pads(layer.borders[skip:]), group=layer.groups,
         )  # fmt: skip
@@ -97,7 +98,7 @@ def _pool(op: str) -> LayerNodes:
     """The border is written out, also that of ``ceil_mode``, which libraries understand differently."""
 
     def nodes(write: Writer, layer: Any, x: Value) -> Value:
-        x = write.first(x)
+        x = write.to_channels_first(x)
         borders = np.asarray(layer.borders)
         if getattr(layer, "count_include_pad", False) and np.any(layer.counted_borders):
             # The zeros that count become part of the image.
@@ -117,7 +118,7 @@ def _reduce(op: str) -> LayerNodes:
     """Over all pixels."""
 
     def nodes(write: Writer, layer: Any, x: Value) -> Value:
-        axes = write.constant("axes", (2, 3) if x.first else (1, 2), "int64")
+        axes = write.constant("axes", (2, 3) if x.channels_first else (1, 2), "int64")
         return write.node(op, x, axes, shape=layer.output_shape, keepdims=0)
 
     return nodes
@@ -125,18 +126,20 @@ def _reduce(op: str) -> LayerNodes:
 
 def _batch_norm(write: Writer, layer: Any, x: Value) -> Value:
     numbers = [write.parameter(k) for k in ("gamma", "beta", "running_mean", "running_variance")]
-    return write.node("BatchNormalization", write.first(x), *numbers, epsilon=layer.epsilon)
+    return write.node("BatchNormalization", write.to_channels_first(x), *numbers, epsilon=layer.epsilon)
 
 
 def _layer_norm(write: Writer, layer: Any, x: Value) -> Value:
     scale = write.parameter("gamma")
     shift = write.parameter("beta")
-    return write.node("LayerNormalization", write.last(x), scale, shift, axis=-1, epsilon=layer.epsilon)
+    return write.node(
+        "LayerNormalization", write.to_channels_last(x), scale, shift, axis=-1, epsilon=layer.epsilon
+    )
 
 
 def _reshape(write: Writer, layer: Any, x: Value) -> Value:
     shape = write.constant("shape", (0, *layer.output_shape), "int64")  # 0: as many examples as there are
-    return write.node("Reshape", write.last(x), shape, shape=layer.output_shape)
+    return write.node("Reshape", write.to_channels_last(x), shape, shape=layer.output_shape)
 
 
 def _rescaling(write: Writer, layer: Any, x: Value) -> Value:
@@ -150,7 +153,7 @@ def _embedding(write: Writer, layer: Any, x: Value) -> Value:
 
 def _parallel(write: Writer, layer: Any, x: Value) -> Value:
     made = [write_layer(write.graph, branch, x, f"{write.name}.") for branch in layer.inner]
-    side = write.first if all(y.first for y in made) else write.last
+    side = write.to_channels_first if all(y.channels_first for y in made) else write.to_channels_last
     y, *others = (side(y) for y in made)
     if layer.merge == "concatenate":
         return write.node("Concat", y, *others, shape=layer.output_shape, axis=y.axis)
@@ -161,8 +164,8 @@ def _parallel(write: Writer, layer: Any, x: Value) -> Value:
 
 LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     "Dense": _dense,
-    "Conv2D": conv((3, 2, 0, 1)),
-    "Conv1D": conv((2, 1, 0)),
+    "Conv2D": conv_nodes((3, 2, 0, 1)),
+    "Conv1D": conv_nodes((2, 1, 0)),
     "Embedding": _embedding,
     "MaxPooling2D": _pool("MaxPool"),
     "AveragePooling2D": _pool("AveragePool"),
@@ -170,17 +173,19 @@ LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     "GlobalMaxPooling2D": _reduce("ReduceMax"),
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
-    "Flatten": lambda write, layer, x: write.node("Flatten", write.last(x), shape=layer.output_shape, axis=1),
+    "Flatten": lambda write, layer, x: write.node(
+        "Flatten", write.to_channels_last(x), shape=layer.output_shape, axis=1
+    ),
     "Reshape": _reshape,
     "Rescaling": _rescaling,
-    "Activation": _nothing,  # but for what every layer with an activation gets
+    "Activation": _identity,  # but for what every layer with an activation gets
     "LeakyReLU": lambda write, layer, x: write.node("LeakyRelu", x, alpha=layer.slope),
     "ELU": lambda write, layer, x: elu(write, x, layer.alpha),
     "GELU": lambda write, layer, x: write.node("Gelu", x, approximate=layer.approximate),
     **dict.fromkeys(
-        ("Dropout", "GaussianNoise", "RandomTranslation", "RandomRotation", "RandomElastic"), _nothing
+        ("Dropout", "GaussianNoise", "RandomTranslation", "RandomRotation", "RandomElastic"), _identity
     ),
-    "Block": lambda write, layer, x: write_row(write.graph, layer.layers, x, f"{write.name}."),
+    "Block": lambda write, layer, x: write_layers(write.graph, layer.layers, x, f"{write.name}."),
     "Residual": _parallel,
     "Parallel": _parallel,
 })  # fmt: skip

@@ -8,25 +8,25 @@ from typing import Any
 from backends import InputError
 from backends.errors import short_repr, shorten
 from dnn import __version__
-from dnn.interop.onnx.graph import DTYPE, Graph, Value
-from dnn.interop.onnx.layers import write_row
+from dnn.interop.onnx.graph import FILE_DTYPE, Graph, Value
+from dnn.interop.onnx.layers import write_layers
 from dnn.io.atomic_files import write_atomically
 from dnn.layers import Layer
 from dnn.layers.layer import Shape
 from dnn.sequential import Sequential
 from dnn.validation.settings import is_text, look_up, require_bool, require_kind, require_list, require_path
 
-PROJECT = "array-api-dnn"
-CLASS_NAMES = "class_names"
+PRODUCER = "array-api-dnn"
+CLASS_NAMES_KEY = "class_names"
 """Key in a file's metadata."""
-INPUTS = (DTYPE, "uint8", "int64")
-LARGEST = 2**31 - 2**20
+INPUT_DTYPES = (FILE_DTYPE, "uint8", "int64")
+MAX_WEIGHT_BYTES = 2**31 - 2**20
 """Bytes of weights: a file of this format ends at 2 GiB."""
-X, LOGITS, PROBABILITIES, OUTPUTS = "x", "logits", "probabilities", "outputs"
+INPUT_NAME, LOGITS, PROBABILITIES, OUTPUTS = "x", "logits", "probabilities", "outputs"
 
 
 def network_graph(
-    layers: Sequence[Layer], input_shape: Shape, input_dtype: str = DTYPE, logits: bool = False
+    layers: Sequence[Layer], input_shape: Shape, input_dtype: str = FILE_DTYPE, logits: bool = False
 ) -> Graph:
     """Built layers in a row, from "x" to "probabilities", "logits" or "outputs".
 
@@ -34,17 +34,17 @@ def network_graph(
         logits: leave out the last activation.
     """
     held = (f"{layer.name}.{short}" for layer in layers for short in {**layer.value, **layer.state})
-    graph = Graph({X, LOGITS, PROBABILITIES, OUTPUTS, *held})
-    x = graph.begin(X, input_shape, input_dtype)
-    wanted = DTYPE if layers[0].n_categories is None else "int64"
+    graph = Graph({INPUT_NAME, LOGITS, PROBABILITIES, OUTPUTS, *held})
+    x = graph.add_input(INPUT_NAME, input_shape, input_dtype)
+    wanted = FILE_DTYPE if layers[0].n_categories is None else "int64"
     if input_dtype != wanted:
-        cast = Value(graph.new_name(f"{X}.Cast"), input_shape)
+        cast = Value(graph.new_name(f"{INPUT_NAME}.Cast"), input_shape)
         graph.add_node("Cast", [x.name], cast.name, {"to": graph.element_type(wanted)})
         x = cast
-    y = write_row(graph, layers, x, logits=logits)
+    y = write_layers(graph, layers, x, logits=logits)
     last = layers[-1]
     natural = PROBABILITIES if last.activation in ("softmax", "sigmoid") else OUTPUTS
-    graph.end(graph.turned(y, last.name) if y.first else y, LOGITS if logits else natural)
+    graph.add_output(graph.transpose(y, last.name) if y.channels_first else y, LOGITS if logits else natural)
     return graph
 
 
@@ -71,22 +71,22 @@ def to_onnx(
         BackendUnavailable: the package onnx is not installed.
     """
     require_kind("model", model, Sequential)
-    usual = DTYPE if model.layers[0].n_categories is None else "int64"
+    usual = FILE_DTYPE if model.layers[0].n_categories is None else "int64"
     dtype = usual if input_dtype is None else input_dtype
-    look_up("input_dtype", dtype, dict.fromkeys(INPUTS))
+    look_up("input_dtype", dtype, dict.fromkeys(INPUT_DTYPES))
     require_bool("logits", logits), require_bool("rounded", rounded)
-    if model.backend.dtype_name != DTYPE and not rounded:
+    if model.backend.dtype_name != FILE_DTYPE and not rounded:
         raise InputError(
-            f"model is of {model.backend.dtype_name}, expected {DTYPE}, in which ONNX files are written; "
+            f"model has dtype {model.backend.dtype_name}, expected {FILE_DTYPE}, the dtype of ONNX files; "
             f"round its weights with rounded=True (--rounded)"
         )
-    if 4 * model.parameters.count >= LARGEST:
+    if 4 * model.parameters.count >= MAX_WEIGHT_BYTES:
         raise InputError(
             f"model has {model.parameters.count} weights, expected less than 2 GiB of them, where a file ends"
         )
     about = {**_labels(model, class_names), **_metadata(metadata)}
     graph = network_graph(model.layers, model.input_shape, dtype, logits)
-    return graph.as_model(about, PROJECT, __version__)
+    return graph.as_model(about, PRODUCER, __version__)
 
 
 def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:
@@ -99,16 +99,16 @@ def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:
             f"class_names are {short_repr(names)}, expected "
             f"{'two names' if two else f'{model.outputs} names'}"
         )
-    return {CLASS_NAMES: json.dumps(list(names))}
+    return {CLASS_NAMES_KEY: json.dumps(list(names))}
 
 
 def _metadata(given: Mapping[str, str] | None) -> dict[str, str]:
     require_kind("metadata", given, Mapping, None)
     for key, text in (given or {}).items():
-        if not (is_text(key) and is_text(text)) or key in (CLASS_NAMES, ""):
+        if not (is_text(key) and is_text(text)) or key in (CLASS_NAMES_KEY, ""):
             raise InputError(
-                f"metadata has {shorten(repr(key))}: {short_repr(text)}, expected text under a name other "
-                f"than {CLASS_NAMES}"
+                f"metadata has {shorten(repr(key))}: {short_repr(text)}, expected text under a name other than "
+                f"{CLASS_NAMES_KEY}"
             )
     return dict(given or {})
 

@@ -14,7 +14,7 @@ from backends import Array, Backend, InputError, backend_names, get_backend
 from backends.errors import short_repr
 from dnn.validation.arrays import dtype_name
 
-NAMES = {"array_api_strict": "strict"}  # of backends whose library is called otherwise
+BACKEND_NAMES = {"array_api_strict": "strict"}  # of backends whose library is called otherwise
 
 
 def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:
@@ -33,7 +33,7 @@ def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:
     library = xp.__name__.rpartition(".")[2]
     if library == "numpy":
         return get_backend("numpy" if device is None else "auto", device, dtype)
-    if (found := NAMES.get(library, library)) not in backend_names():
+    if (found := BACKEND_NAMES.get(library, library)) not in backend_names():
         raise InputError(
             f"X is an array of {short_repr(library)}, expected one of a library with a backend "
             f"({', '.join(backend_names())}); register one, or convert X with numpy.asarray"
@@ -41,25 +41,25 @@ def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:
     return get_backend(found, place if device is None else device, dtype)
 
 
-def beside(X: Array, array: Array) -> Array:
+def move_beside(X: Array, array: Array) -> Array:
     """The array on X's side; None stays None."""
     xp, _, device = get_namespace_and_device(X)
     return move_to(array, xp=xp, device=device)
 
 
-def handed_out(backend: Backend, array: Array, X: Array) -> Array:
+def move_result(backend: Backend, array: Array, X: Array) -> Array:
     """An array of the backend on X's side: as it is where X is the backend's own."""
-    return array if backend.owns(X) else beside(X, backend.to_host(array))
+    return array if backend.owns(X) else move_beside(X, backend.to_host(array))
 
 
-def rows(array: Array, index: Array) -> Array:
+def take_rows(array: Array, index: Array) -> Array:
     """The rows with these numbers, (B,) int64 on the array's side; None stays None."""
     if array is None or hasattr(array, "tocsr"):
         return None if array is None else array[index]
     return get_namespace_and_device(array)[0].take(array, index, axis=0)
 
 
-def held_out(X: Array, classes: Array | None, fraction: float, seed: int) -> tuple[Array, Array]:
+def split_rows(X: Array, classes: Array | None, fraction: float, seed: int) -> tuple[Array, Array]:
     """Numbers of the rows to train on, and of those held out for validation, each ascending, on X's side.
 
     Args:

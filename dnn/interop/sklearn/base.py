@@ -13,14 +13,14 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from backends import Array, InputError
 from dnn.copies import assemble_model, parts_of
-from dnn.interop.sklearn.arrays import backend_for, held_out, rows
+from dnn.interop.sklearn.arrays import backend_for, split_rows, take_rows
 from dnn.interop.sklearn.labels import is_text
 from dnn.interop.sklearn.training import Examples, Goal, Outcome, build, check_settings, set_goal, train
 from dnn.sequential import Sequential
 from dnn.training.evaluation import predict
 from dnn.validation.arrays import validate_examples
 
-CHUNK = 1000  # examples that go through the network at a time
+CHUNK_SIZE = 1000  # examples that go through the network at a time
 
 
 @dataclass(eq=False, repr=False)
@@ -100,10 +100,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             model = build(self, backend, int(X.shape[1]), goal, seed)
         else:
             model = self.model_
-        every, validation = self._parted(X, targets, weights, goal, seed)
+        every, validation = self._hold_out(X, targets, weights, goal, seed)
         set_goal(self, model, goal, every, incremental)
         outcome = train(self, model, goal, every, validation, 1 if incremental else int(self.max_iter))
-        self._keep(model, goal, outcome, fresh)
+        self._store_fit(model, goal, outcome, fresh)
         if not (outcome.converged or incremental):
             warnings.warn(
                 f"training ended after max_iter = {self.max_iter} without convergence; use a larger one",
@@ -112,19 +112,19 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             )
         return self
 
-    def _parted(
+    def _hold_out(
         self, X: Array, targets: Array, weights: Array | None, goal: Goal, seed: int
     ) -> tuple[Examples, Examples | None]:
         """What is trained on, and what is held out for early stopping."""
         every = (X, targets, weights)
         if not self.early_stopping or self.solver == "lbfgs":
             return every, None
-        classes = targets if goal.score == "accuracy" and not goal.several else None
-        parts = held_out(X, classes, float(self.validation_fraction), seed)
-        first, held = (tuple(rows(array, part) for array in every) for part in parts)
+        classes = targets if goal.score == "accuracy" and not goal.multilabel else None
+        parts = split_rows(X, classes, float(self.validation_fraction), seed)
+        first, held = (tuple(take_rows(array, part) for array in every) for part in parts)
         return first, held
 
-    def _keep(self, model: Sequential, goal: Goal, outcome: Outcome, fresh: bool) -> None:
+    def _store_fit(self, model: Sequential, goal: Goal, outcome: Outcome, fresh: bool) -> None:
         """Become fitted. Raises InputError: the weights are not finite."""
         xp = model.backend.xp
         if not bool(xp.all(xp.isfinite(model.parameters.values))):
@@ -161,7 +161,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         X = validate_data(self, X, accept_sparse="csr", dtype=[xp.float64, xp.float32], reset=False)
         model = self.model_
         x = validate_examples(model.backend, "X", X, model.input_shape, model.layers[0].n_categories)
-        return predict(model, x, CHUNK), X
+        return predict(model, x, CHUNK_SIZE), X
 
     # ----- what scikit-learn asks
 

@@ -12,13 +12,20 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from backends import Array, InputError
 from backends.errors import short_repr
-from dnn.interop.sklearn.arrays import beside, handed_out
+from dnn.interop.sklearn.arrays import move_beside, move_result
 from dnn.interop.sklearn.base import Estimator
-from dnn.interop.sklearn.labels import class_weights, classes_of, is_text, labels_of, numbers_of, same
-from dnn.interop.sklearn.training import Goal, one_of, values, yes_or_no
+from dnn.interop.sklearn.labels import (
+    class_weights,
+    decode_labels,
+    encode_labels,
+    is_text,
+    same_classes,
+    unique_labels,
+)
+from dnn.interop.sklearn.training import Goal, binary_goal, one_class_goal, regression_goal
 
 
-def _in_parts(estimator: Estimator) -> bool:
+def _has_partial_fit(estimator: Estimator) -> bool:
     """Whether there is a partial_fit; L-BFGS takes all examples at once."""
     return estimator.solver != "lbfgs"
 
@@ -70,7 +77,7 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     _: KW_ONLY
     class_weight: Any = None
 
-    @available_if(_in_parts)  # type: ignore[untyped-decorator]
+    @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """One epoch on X and y, in which the optimizer goes on; arguments as of ``fit``.
 
@@ -81,8 +88,8 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             raise InputError("class_weight is 'balanced', expected a dict of weights for partial_fit")
         fresh = not hasattr(self, "model_")
         if classes is not None:
-            classes = classes_of(column_or_1d(classes))
-            if not fresh and not same(classes, self.classes_):
+            classes = unique_labels(column_or_1d(classes))
+            if not fresh and not same_classes(classes, self.classes_):
                 raise InputError(
                     f"classes is {short_repr(classes)}, expected those of the first call of partial_fit"
                 )
@@ -94,18 +101,18 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
-            y = beside(X, y.toarray() if hasattr(y, "toarray") else y)
+            y = move_beside(X, y.toarray() if hasattr(y, "toarray") else y)
             xp, _ = get_namespace(y)
             self.classes_ = np.arange(y.shape[1]) if known is None else known
-            return xp.astype(y, X.dtype), yes_or_no(int(y.shape[1]), several=True)
+            return xp.astype(y, X.dtype), binary_goal(int(y.shape[1]), multilabel=True)
         if kind == "multiclass-multioutput":
             raise InputError(f"y has shape {tuple(y.shape)}, expected (n,) labels, or (n, C) of 0 and 1")
-        classes = classes_of(y) if known is None else known
-        numbers = beside(X, numbers_of(y, classes))
-        self.classes_ = classes if is_text(classes) else beside(X, classes)
+        classes = unique_labels(y) if known is None else known
+        numbers = move_beside(X, encode_labels(y, classes))
+        self.classes_ = classes if is_text(classes) else move_beside(X, classes)
         softmax = self.layers and self.layers[-1].activation == "softmax"
         count = int(classes.shape[0])
-        return numbers, yes_or_no(1) if count <= 2 and not softmax else one_of(count)
+        return numbers, binary_goal(1) if count <= 2 and not softmax else one_class_goal(count)
 
     def _weights(self, targets: Array, X: Array, given: Any) -> Array | None:
         weights = super()._weights(targets, X, given)
@@ -119,13 +126,13 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         """The most likely label (n,), or for several labels (n, C) of 0 and 1, on X's side."""
         outputs, X = self._outputs(X, "predict")
         xp = self.model_.backend.xp
-        if self._goal.several:
-            return handed_out(self.model_.backend, xp.astype(outputs > 0.5, xp.int64), X)
+        if self._goal.multilabel:
+            return move_result(self.model_.backend, xp.astype(outputs > 0.5, xp.int64), X)
         if self.n_outputs_ > 1:
             found = xp.argmax(outputs, axis=1)
         else:
             found = (outputs[:, 0] > 0.5) & (self.classes_.shape[0] > 1)  # one class is the only answer
-        return labels_of(handed_out(self.model_.backend, xp.astype(found, xp.int64), X), self.classes_)
+        return decode_labels(move_result(self.model_.backend, xp.astype(found, xp.int64), X), self.classes_)
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities (n, C) in the order of ``classes_``, on X's side; for several labels of each."""
@@ -140,10 +147,10 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     def _probabilities(self, X: Any, method: str) -> Array:
         outputs, X = self._outputs(X, method)
         xp = self.model_.backend.xp
-        if self.n_outputs_ == 1 and not self._goal.several:
+        if self.n_outputs_ == 1 and not self._goal.multilabel:
             one = xp.ones_like(outputs)
             outputs = one if self.classes_.shape[0] == 1 else xp.concat([one - outputs, outputs], axis=1)
-        return handed_out(self.model_.backend, outputs, X)
+        return move_result(self.model_.backend, outputs, X)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -164,7 +171,7 @@ class DNNRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
     21.0
     """
 
-    @available_if(_in_parts)  # type: ignore[untyped-decorator]
+    @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """One epoch on X and y, in which the optimizer goes on; arguments as of ``fit``."""
         return self._fit(X, y, sample_weight, fresh=not hasattr(self, "model_"), incremental=True)
@@ -175,13 +182,13 @@ class DNNRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
                 y = y.astype(np.float64)
             except (TypeError, ValueError):
                 raise InputError(f"Unknown label type: y is {short_repr(y)}, expected numbers") from None
-        y = beside(X, y)
-        return y, values(1 if y.ndim == 1 else int(y.shape[1]))
+        y = move_beside(X, y)
+        return y, regression_goal(1 if y.ndim == 1 else int(y.shape[1]))
 
     def predict(self, X: Any) -> Array:
         """The values (n,), or (n, C) where there are several, on X's side."""
         outputs, X = self._outputs(X, "predict")
-        found = handed_out(self.model_.backend, outputs, X)
+        found = move_result(self.model_.backend, outputs, X)
         return found[:, 0] if self.n_outputs_ == 1 else found
 
     def __sklearn_tags__(self) -> Any:

@@ -16,20 +16,20 @@ def is_text(classes: Array) -> bool:
     return getattr(classes.dtype, "kind", None) in ("O", "U", "S")
 
 
-def classes_of(y: Array) -> Array:
+def unique_labels(y: Array) -> Array:
     """The labels that occur in y (n,), ascending, in y's library and dtype."""
     xp, _ = get_namespace(y)
     if dtype_name(y) == "bool":  # the standard sorts numbers alone
-        return xp.astype(classes_of(xp.astype(y, xp.int8)), y.dtype)
+        return xp.astype(unique_labels(xp.astype(y, xp.int8)), y.dtype)
     return xp.sort(xp.unique_values(y))
 
 
-def same(one: Array, other: Array) -> bool:
+def same_classes(one: Array, other: Array) -> bool:
     """Whether these are the same classes."""
     return np.array_equal(*(move_to(classes, xp=np, device="cpu") for classes in (one, other)))
 
 
-def numbers_of(y: Array, classes: Array) -> Array:
+def encode_labels(y: Array, classes: Array) -> Array:
     """The place of each label of y (n,) among the classes (C,): (n,) int64 in y's library.
     Raises InputError: a label that is no class.
     """
@@ -49,7 +49,7 @@ def numbers_of(y: Array, classes: Array) -> Array:
     return found
 
 
-def labels_of(numbers: Array, classes: Array) -> Array:
+def decode_labels(numbers: Array, classes: Array) -> Array:
     """The labels of these class numbers (n,): on their side, text in NumPy."""
     xp, _, device = get_namespace_and_device(numbers)
     if is_text(classes):

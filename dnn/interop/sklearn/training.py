@@ -32,8 +32,10 @@ from dnn.validation.settings import (
 Examples = tuple[Array, Array, Array | None]  # x, y and weights, on X's side
 SOLVERS = ("sgd", "adam", "adamw", "lbfgs")
 SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}
-INITIALIZER = "glorot_uniform"  # scikit-learn's for all activations; on few features He's are much larger
-MOMENTUM = 0.9  # of SGD, Nesterov's; scikit-learn's usual settings
+INITIALIZER_NAME = (
+    "glorot_uniform"  # scikit-learn's for all activations; on few features He's are much larger
+)
+SGD_MOMENTUM = 0.9  # of SGD, Nesterov's; scikit-learn's usual settings
 
 
 class Goal(NamedTuple):
@@ -41,26 +43,26 @@ class Goal(NamedTuple):
 
     outputs: int
     loss: str
-    ending: str  # the last layer's activation
+    activation: str  # the last layer's activation
     score: str  # what early stopping makes large
     scale: float = 1.0
-    reported: float = 1.0  # the loss times this is scikit-learn's loss_
-    several: bool = False  # labels that may occur together
+    loss_factor: float = 1.0  # the loss times this is scikit-learn's loss_
+    multilabel: bool = False  # labels that may occur together
 
 
-def one_of(classes: int) -> Goal:
+def one_class_goal(classes: int) -> Goal:
     """One class of so many."""
     return Goal(classes, "categorical_crossentropy", "softmax", "accuracy")
 
 
-def yes_or_no(outputs: int, several: bool = False) -> Goal:
+def binary_goal(outputs: int, multilabel: bool = False) -> Goal:
     """Yes or no for each output."""
     return Goal(
-        outputs, "binary_crossentropy", "sigmoid", "accuracy", float(outputs), float(outputs), several
+        outputs, "binary_crossentropy", "sigmoid", "accuracy", float(outputs), float(outputs), multilabel
     )
 
 
-def values(outputs: int) -> Goal:
+def regression_goal(outputs: int) -> Goal:
     """So many numbers. scikit-learn reports half their mean squared error; its gradient is of the sum."""
     return Goal(outputs, "mean_squared_error", "linear", "r2", outputs / 2, 0.5)
 
@@ -102,15 +104,15 @@ def build(given: Any, backend: Backend, features: int, goal: Goal, seed: int) ->
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
         activation = SKLEARN_NAMES.get(given.activation, given.activation)
         layers = [
-            Dense(positive_integer("hidden_layer_sizes", n), activation, initializer=INITIALIZER)
+            Dense(positive_integer("hidden_layer_sizes", n), activation, initializer=INITIALIZER_NAME)
             for n in sizes
         ]
-        layers.append(Dense(goal.outputs, goal.ending, initializer=INITIALIZER))
+        layers.append(Dense(goal.outputs, goal.activation, initializer=INITIALIZER_NAME))
     model = Sequential(layers, input_shape=(features,), backend=backend, seed=seed)
-    if (found := (model.outputs, layers[-1].activation)) != (goal.outputs, goal.ending):
+    if (found := (model.outputs, layers[-1].activation)) != (goal.outputs, goal.activation):
         raise InputError(
             f"layers end with {found[0]} outputs and the activation {short_repr(found[1])}, expected "
-            f"{goal.outputs} and {goal.ending!r} for this y"
+            f"{goal.outputs} and {goal.activation!r} for this y"
         )
     return model
 
@@ -118,7 +120,7 @@ def build(given: Any, backend: Backend, features: int, goal: Goal, seed: int) ->
 def _optimizer(given: Any, scale: float) -> Optimizer:
     rate = float(given.learning_rate_init)
     if given.solver == "sgd":
-        return SGD(rate * scale, momentum=MOMENTUM, nesterov=True)
+        return SGD(rate * scale, momentum=SGD_MOMENTUM, nesterov=True)
     if given.solver == "adamw":
         return AdamW(rate, epsilon=1e-8 / scale, weight_decay=float(given.alpha))
     return Adam(rate, epsilon=1e-8 / scale)
@@ -148,13 +150,13 @@ class Stopping(Callback):
     epoch, of which the copy stays on the device.
 
     Args:
-        score: its name in the logs; None: the loss times ``reported``.
+        score: its name in the logs; None: the loss times ``loss_factor``.
     """
 
-    def __init__(self, tol: float, patience: float, reported: float, score: str | None) -> None:
+    def __init__(self, tol: float, patience: float, loss_factor: float, score: str | None) -> None:
         self.tol = tol
         self.patience = patience
-        self.reported = reported
+        self.loss_factor = loss_factor
         self.score = score
         self.best = float("inf")
         self.waited = 0
@@ -166,7 +168,7 @@ class Stopping(Callback):
         return [parameters.values, *parameters.state.values()]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        value = logs["loss"] * self.reported if self.score is None else -logs[self.score]
+        value = logs["loss"] * self.loss_factor if self.score is None else -logs[self.score]
         self.waited = 0 if value <= self.best - self.tol else self.waited + 1  # NaN never is
         if value < self.best:
             self.best = value
@@ -198,11 +200,11 @@ def train(
     if given.solver == "lbfgs":
         settings = LBFGS(max_iterations=epochs, gradient_tolerance=float(given.tol) / goal.scale)
         state = fit_lbfgs(model, x, y, settings=settings, sample_weight=weights)
-        losses = [value * goal.reported for value in state.history["loss"][1:] or [state.value]]
+        losses = [value * goal.loss_factor for value in state.history["loss"][1:] or [state.value]]
         return Outcome(losses, None, len(losses), state.reason is not Reason.ITERATIONS)
     score = f"val_{goal.score}" if validation is not None else None
     held = validation if validation is None or validation[2] is not None else validation[:2]
-    stopping = Stopping(float(given.tol), given.n_iter_no_change, goal.reported, score)
+    stopping = Stopping(float(given.tol), given.n_iter_no_change, goal.loss_factor, score)
     n = int(x.shape[0])
     batch = batch_size(given, n)
     history = model.fit(
@@ -210,7 +212,7 @@ def train(
         shuffle=given.shuffle and batch < n,  # the batch of all examples has no order
         sample_weight=weights, verbose=2 if given.verbose else 0,
     )  # fmt: skip
-    losses = [value * goal.reported for value in history.history["loss"]]
+    losses = [value * goal.loss_factor for value in history.history["loss"]]
     scores = None if score is None else history.history[score]
     return Outcome(losses, scores, len(losses), stopping.stopped)
 

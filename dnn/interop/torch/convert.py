@@ -20,9 +20,9 @@ from dnn.interop.torch.layers import (
     LAYER_TWINS,
     activation_module,
     activation_of,
-    core,
     twin_of,
     twin_of_layer,
+    unwrap,
 )
 from dnn.interop.torch.twins import LayerTwin, NoTwin, Tensors
 from dnn.layers import Block, Layer
@@ -33,7 +33,7 @@ from dnn.validation.settings import require_kind
 if TYPE_CHECKING:
     import torch
 
-CONTAINERS = ("Sequential", "Residual", "Parallel")
+CONTAINER_CLASSES = ("Sequential", "Residual", "Parallel")
 """Modules with others within, beside ``ChannelsLast``."""
 
 
@@ -47,7 +47,7 @@ def layer_modules(layer: Layer, dtype: Any, device: Any) -> dict[str, torch.nn.M
     from dnn.interop.torch.modules import Branch
 
     twin = twin_of_layer(layer)
-    module = twin.make(layer).to(dtype=dtype, device=device)
+    module = twin.make_module(layer).to(dtype=dtype, device=device)
     for inner in layer.inner if isinstance(layer, Container) else ():
         parts = layer_modules(inner, dtype, device)
         if len(parts) > 1 and not isinstance(layer, Block):
@@ -60,7 +60,7 @@ def layer_modules(layer: Layer, dtype: Any, device: Any) -> dict[str, torch.nn.M
             values = np.array(layer.backend.to_host(ours[short]))
             tensor.permute(axes).copy_(torch.from_numpy(values))
     modules = {layer.name: module}
-    if twin.activated and layer.activation != "linear":
+    if twin.has_activation and layer.activation != "linear":
         modules[f"{layer.name}_{layer.activation}"] = activation_module(layer.activation)
     return modules
 
@@ -120,7 +120,7 @@ def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = Non
 def _tensors(module: Any, table: Tensors) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
     """(our short name, a module's tensor t, axes): ours is t.permute(axes)."""
     for short, (theirs, axes) in table.items():
-        tensor = getattr(core(module), theirs)
+        tensor = getattr(unwrap(module), theirs)
         if tensor is not None:  # a bias that is not there
             yield short, tensor, axes
 
@@ -141,11 +141,11 @@ def twin_parameters(
                 yield f"{name}.{short}", tensor, axes
         elif isinstance(child, torch.nn.Sequential):  # a Branch
             yield from twin_parameters(child, state)
-        if twin is not None and twin.modules[0] in CONTAINERS:
+        if twin is not None and twin.modules[0] in CONTAINER_CLASSES:
             yield from ((f"{name}.{n}", tensor, axes) for n, tensor, axes in twin_parameters(child, state))
 
 
-def _in_a_row(module: Any) -> list[tuple[str, torch.nn.Module]]:
+def _list_children(module: Any) -> list[tuple[str, torch.nn.Module]]:
     """(name, module) of each part of an ``nn.Sequential``.
 
     Raises:
@@ -165,16 +165,16 @@ def _in_a_row(module: Any) -> list[tuple[str, torch.nn.Module]]:
     return list(module._modules.items())  # named_children() leaves out a ReLU() that stands there twice
 
 
-def _twin_or_refuse(name: str, child: torch.nn.Module) -> LayerTwin:
+def _require_twin(name: str, child: torch.nn.Module) -> LayerTwin:
     twin = twin_of(child)
-    module = core(child)
+    module = unwrap(child)
     if twin is not None and type(module).__name__.endswith(("2d", "Conv1d")) and module is child:
         raise NoTwin(
             f"module {name!r} is {child}, which takes (B, C, ...), expected it within "
             f"dnn.interop.torch.modules.ChannelsLast, since our images are (B, H, W, C)"
         )
     wanted = [] if twin is None else [theirs for theirs, _ in twin.parameters.values()]
-    if twin is not None and twin.activated:
+    if twin is not None and twin.has_activation:
         wanted.remove("bias")  # which those have or not
     if twin is None or any(getattr(module, theirs, None) is None for theirs in wanted):
         known = [n for entry in LAYER_TWINS.values() for n in entry.modules]
@@ -192,7 +192,7 @@ class Pair(NamedTuple):
     inner: list[Pair]  # of a container
 
 
-def _carried(children: list[tuple[str, torch.nn.Module]]) -> list[Pair]:
+def _convert_modules(children: list[tuple[str, torch.nn.Module]]) -> list[Pair]:
     """Our layers for modules in a row."""
     pairs: list[Pair] = []
     i = 0
@@ -204,32 +204,32 @@ def _carried(children: list[tuple[str, torch.nn.Module]]) -> list[Pair]:
         alone = activation_of(child)
         if alone is not None:
             twin = LAYER_TWINS["Activation"]
-            pairs.append(Pair(twin.back(child, alone, own), child, twin, []))
+            pairs.append(Pair(twin.make_layer(child, alone, own), child, twin, []))
             continue
-        twin = _twin_or_refuse(name, child)
+        twin = _require_twin(name, child)
         activation = "linear"
-        if twin.activated and i < len(children):
+        if twin.has_activation and i < len(children):
             following, after = children[i]
             next_one = activation_of(after)
             if next_one is not None and (following.isdecimal() or following == f"{name}_{next_one}"):
                 activation = next_one
                 i += 1
         inner = []
-        given = core(child)
-        if twin.modules[0] in CONTAINERS:
-            inner = _within(child)
+        given = unwrap(child)
+        if twin.modules[0] in CONTAINER_CLASSES:
+            inner = _convert_container(child)
             given = SimpleNamespace(inner=[p.layer for p in inner], merge=getattr(child, "merge", None))
-        pairs.append(Pair(twin.back(given, activation, own), core(child), twin, inner))
+        pairs.append(Pair(twin.make_layer(given, activation, own), unwrap(child), twin, inner))
     return pairs
 
 
-def _within(module: torch.nn.Sequential) -> list[Pair]:
+def _convert_container(module: torch.nn.Sequential) -> list[Pair]:
     """Our layers for those in a container: in a row, or each by itself."""
     items = list(module._modules.items())
     if type(module).__name__ == "Sequential":
-        return _carried(items)
+        return _convert_modules(items)
     branches = (list(m._modules.items()) if type(m).__name__ == "Branch" else [(n, m)] for n, m in items)
-    return [pair for branch in branches for pair in _carried(branch)]
+    return [pair for branch in branches for pair in _convert_modules(branch)]
 
 
 def _values(pairs: list[Pair], before: str = "") -> Iterator[tuple[str, np.ndarray]]:
@@ -276,12 +276,12 @@ def from_torch(
         NoTwin: no ``nn.Sequential``, a module without a twin, or with settings that ours do not have.
         InputError: another dtype than the backend's, no modules, or no input_shape.
     """
-    children = _in_a_row(module)
+    children = _list_children(module)
     require_kind("output_activation", output_activation, str, None)
     ending = output_activation or str(getattr(module, "left_out", "linear"))
     if ending != "linear":
         children.append(("0", activation_module(ending)))
-    pairs = _carried(children)
+    pairs = _convert_modules(children)
     shape = _example_shape(module, input_shape)
     model = Sequential([p.layer for p in pairs], input_shape=shape, backend=backend, seed=seed)
     model.parameters.load({**model.parameters.to_host(), **dict(_values(pairs))})

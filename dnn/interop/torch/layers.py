@@ -10,19 +10,19 @@ from dnn.interop.torch.twins import (
     LayerTwin,
     Module,
     NoTwin,
-    back,
-    back_activation,
-    back_conv,
-    back_layer_norm,
-    back_reshape,
-    border,
+    activation_from_module,
+    conv_maker,
+    conv_padding,
     image_module,
+    layer_maker,
+    layer_norm_from_module,
     make_batch_norm,
     make_reshape,
     nn_module,
     own_module,
-    pool_border,
+    pool_padding,
     require_same,
+    reshape_from_module,
 )
 from dnn.layers import (
     ELU,
@@ -47,9 +47,14 @@ from dnn.layers import (
 )
 from dnn.layers.augmentation import Augmentation
 
-_VECTOR = (0,)
-_POOL = {"pool_size": "kernel_size", "strides": "stride", "padding": "padding", "ceil_mode": "ceil_mode"}
-_SCALES = {"gamma": ("weight", _VECTOR), "beta": ("bias", _VECTOR)}
+_VECTOR_AXES = (0,)
+_POOL_SETTINGS = {
+    "pool_size": "kernel_size",
+    "strides": "stride",
+    "padding": "padding",
+    "ceil_mode": "ceil_mode",
+}
+_SCALES = {"gamma": ("weight", _VECTOR_AXES), "beta": ("bias", _VECTOR_AXES)}
 
 LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Dense": LayerTwin(
@@ -58,13 +63,13 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         lambda module, activation, name: Dense(
             module.out_features, activation, use_bias=module.bias is not None, name=name
         ),
-        {"W": ("weight", (1, 0)), "b": ("bias", _VECTOR)},  # torch's weight is (n_out, n_in)
-        activated=True,
+        {"W": ("weight", (1, 0)), "b": ("bias", _VECTOR_AXES)},  # torch's weight is (n_out, n_in)
+        has_activation=True,
     ),
     "Embedding": LayerTwin(
         ("Embedding",),
         lambda layer: own_module("Embedding", layer.input_dim, layer.output_dim),
-        back(
+        layer_maker(
             Embedding, {"input_dim": "num_embeddings", "output_dim": "embedding_dim"},
             padding_idx=None, max_norm=None,
         ),
@@ -73,95 +78,98 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Conv2D": LayerTwin(
         ("Conv2d",),
         lambda layer: image_module(
-            "Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, border(layer),
+            "Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, conv_padding(layer),
             layer.spacing, layer.groups, bias=layer.use_bias,
         ),
-        back_conv(Conv2D, "dilation", "groups"),
-        {"W": ("weight", (2, 3, 1, 0)), "b": ("bias", _VECTOR)},  # torch's is (n_out, n_in, h, w)
-        activated=True,
+        conv_maker(Conv2D, "dilation", "groups"),
+        {"W": ("weight", (2, 3, 1, 0)), "b": ("bias", _VECTOR_AXES)},  # torch's is (n_out, n_in, h, w)
+        has_activation=True,
     ),
     "Conv1D": LayerTwin(
         ("Conv1d",),
         lambda layer: image_module(
             "Conv1d", layer.input_shape[1], layer.filters, layer.kernel_size, layer.strides,
-            border(layer)[1], bias=layer.use_bias,
+            conv_padding(layer)[1], bias=layer.use_bias,
         ),
-        back_conv(Conv1D, groups=1, dilation=(1,)),
-        {"W": ("weight", (2, 1, 0)), "b": ("bias", _VECTOR)},  # torch's is (n_out, n_in, k)
-        activated=True,
+        conv_maker(Conv1D, groups=1, dilation=(1,)),
+        {"W": ("weight", (2, 1, 0)), "b": ("bias", _VECTOR_AXES)},  # torch's is (n_out, n_in, k)
+        has_activation=True,
     ),
     "MaxPooling2D": LayerTwin(
         ("MaxPool2d",),
         lambda layer: image_module(
-            "MaxPool2d", layer.size, layer.strides, pool_border(layer), ceil_mode=layer.ceil_mode
+            "MaxPool2d", layer.size, layer.strides, pool_padding(layer), ceil_mode=layer.ceil_mode
         ),
-        back(MaxPooling2D, _POOL, dilation=1),
+        layer_maker(MaxPooling2D, _POOL_SETTINGS, dilation=1),
     ),
     "AveragePooling2D": LayerTwin(
         ("AvgPool2d",),
         lambda layer: image_module(
-            "AvgPool2d", layer.size, layer.strides, pool_border(layer), layer.ceil_mode,
+            "AvgPool2d", layer.size, layer.strides, pool_padding(layer), layer.ceil_mode,
             layer.count_include_pad,
         ),
-        back(AveragePooling2D, _POOL | {"count_include_pad": "count_include_pad"}, divisor_override=None),
+        layer_maker(
+            AveragePooling2D, _POOL_SETTINGS | {"count_include_pad": "count_include_pad"},
+            divisor_override=None,
+        ),
     ),
     "GlobalAveragePooling2D": LayerTwin(
-        ("GlobalAverage",), lambda layer: own_module("GlobalAverage"), back(GlobalAveragePooling2D)
+        ("GlobalAverage",), lambda layer: own_module("GlobalAverage"), layer_maker(GlobalAveragePooling2D)
     ),
     "GlobalMaxPooling2D": LayerTwin(
-        ("GlobalMax",), lambda layer: own_module("GlobalMax"), back(GlobalMaxPooling2D)
+        ("GlobalMax",), lambda layer: own_module("GlobalMax"), layer_maker(GlobalMaxPooling2D)
     ),
     "BatchNormalization": LayerTwin(
         ("BatchNorm1d", "BatchNorm2d"),
         make_batch_norm,
-        back(BatchNormalization, {"momentum": "momentum", "epsilon": "eps"}, track_running_stats=True),
+        layer_maker(BatchNormalization, {"momentum": "momentum", "epsilon": "eps"}, track_running_stats=True),
         _SCALES,
-        {"running_mean": ("running_mean", _VECTOR), "running_variance": ("running_var", _VECTOR)},
+        {"running_mean": ("running_mean", _VECTOR_AXES), "running_variance": ("running_var", _VECTOR_AXES)},
     ),
     "LayerNormalization": LayerTwin(
         ("LayerNorm",),
         lambda layer: nn_module("LayerNorm", layer.input_shape[-1], layer.epsilon),
-        back_layer_norm,
+        layer_norm_from_module,
         _SCALES,
     ),
     "Dropout": LayerTwin(
         ("Dropout",),
         lambda layer: nn_module("Dropout", layer.rate),
-        back(Dropout, {"rate": "p"}),
+        layer_maker(Dropout, {"rate": "p"}),
     ),
     "Flatten": LayerTwin(
-        ("Flatten",), lambda layer: nn_module("Flatten"), back(Flatten, start_dim=1, end_dim=-1)
+        ("Flatten",), lambda layer: nn_module("Flatten"), layer_maker(Flatten, start_dim=1, end_dim=-1)
     ),
-    "Reshape": LayerTwin(("Unflatten",), make_reshape, back_reshape),
+    "Reshape": LayerTwin(("Unflatten",), make_reshape, reshape_from_module),
     "Rescaling": LayerTwin(
         ("Scale",),
         lambda layer: own_module("Scale", layer.scale, layer.offset),
-        back(Rescaling, {"scale": "scale", "offset": "offset"}),
+        layer_maker(Rescaling, {"scale": "scale", "offset": "offset"}),
     ),
     "Activation": LayerTwin(
-        ("Identity",), lambda layer: activation_module(layer.activation), back_activation
+        ("Identity",), lambda layer: activation_module(layer.activation), activation_from_module
     ),
     # With the settings that names have, each of these comes back as an Activation.
     "LeakyReLU": LayerTwin(
         ("LeakyReLU",),
         lambda layer: nn_module("LeakyReLU", layer.slope),
-        back(LeakyReLU, {"slope": "negative_slope"}),
+        layer_maker(LeakyReLU, {"slope": "negative_slope"}),
     ),
     "ELU": LayerTwin(
         ("ELU",),
         lambda layer: nn_module("ELU", layer.alpha),
-        back(ELU, {"alpha": "alpha"}),
+        layer_maker(ELU, {"alpha": "alpha"}),
     ),
     "GELU": LayerTwin(
         ("GELU",),
         lambda layer: nn_module("GELU", approximate=layer.approximate),
-        back(GELU, {"approximate": "approximate"}),
+        layer_maker(GELU, {"approximate": "approximate"}),
     ),
     # Made empty; ``dnn.interop.torch.convert`` puts in what is within.
     "Block": LayerTwin(
         ("Sequential",),
         lambda layer: nn_module("Sequential"),
-        back(Block, {"layers": "inner"}),
+        layer_maker(Block, {"layers": "inner"}),
     ),
     "Residual": LayerTwin(
         ("Residual",),
@@ -171,10 +179,10 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Parallel": LayerTwin(
         ("Parallel",),
         lambda layer: own_module("Parallel", layer.merge),
-        back(Parallel, {"branches": "inner", "merge": "merge"}),
+        layer_maker(Parallel, {"branches": "inner", "merge": "merge"}),
     ),
     # Random in training alone: what the network predicts does not change without them.
-    "Augmentation": LayerTwin(("Identity",), lambda layer: nn_module("Identity"), back_activation),
+    "Augmentation": LayerTwin(("Identity",), lambda layer: nn_module("Identity"), activation_from_module),
 })  # fmt: skip
 """Our layer -> its twin; "Augmentation" is that of all of them. GaussianNoise has none in torch.nn."""
 
@@ -224,7 +232,7 @@ def activation_of(module: Module) -> str | None:
     return None
 
 
-def core(module: Module) -> Module:
+def unwrap(module: Module) -> Module:
     """The module of torch.nn itself: what ``ChannelsLast`` wraps, or the module."""
     return module.inner if type(module).__name__ == "ChannelsLast" else module
 
@@ -244,7 +252,7 @@ def twin_of_layer(layer: Layer) -> LayerTwin:
 
 def twin_of(module: Module) -> LayerTwin | None:
     """The table's entry for a module; None where there is none."""
-    kind = type(core(module))
+    kind = type(unwrap(module))
     if not kind.__module__.startswith(("torch.nn.", "dnn.interop.torch.")):
         return None  # somebody's own of the same name
     name = kind.__name__

@@ -134,11 +134,11 @@ def torch_optimizer(optimizer: str | Optimizer, module: torch.nn.Module) -> torc
     arguments = {"lr": rate_table(optimizer)[0], **twin.arguments(optimizer)}
     made: torch.optim.Optimizer = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
     if optimizer.clip_norm is not None or optimizer.clip_value is not None:
-        made.register_step_pre_hook(_clipping(optimizer, module))
+        made.register_step_pre_hook(_clip_hook(optimizer, module))
     return made
 
 
-def _clipping(optimizer: Optimizer, module: torch.nn.Module) -> Callable[..., None]:
+def _clip_hook(optimizer: Optimizer, module: torch.nn.Module) -> Callable[..., None]:
     """What torch.optim calls before each step: torch's own clipping, with our settings."""
     from torch.nn import utils
 

@@ -38,7 +38,7 @@ def _as_floats(backend: Backend, examples: Examples) -> tuple[torch.Tensor, torc
     return x.to(backend.dtype), y
 
 
-def _door(module: torch.nn.Sequential, backend: Backend, loss: Loss) -> InputPipeline:
+def _input_pipeline(module: torch.nn.Sequential, backend: Backend, loss: Loss) -> InputPipeline:
     """Where the module's examples and targets come in."""
     first, *_, last = module.parameters()
     shape = getattr(module, "input_shape", (int(first.shape[1]),))
@@ -57,7 +57,7 @@ def _require_logits(module: torch.nn.Module, loss: Loss) -> None:
         )
 
 
-def _right(outputs: torch.Tensor, targets: torch.Tensor, boundary: float) -> torch.Tensor:
+def _count_correct(outputs: torch.Tensor, targets: torch.Tensor, boundary: float) -> torch.Tensor:
     """How many predictions are right; with one output: on the target's side of the boundary."""
     if outputs.shape[1] == 1:
         return ((outputs > boundary) == (targets > 0.5)).sum()
@@ -85,7 +85,7 @@ def evaluate(
         for part_x, part_y in zip(x.split(batch_size), y.split(batch_size), strict=True):
             outputs = module(part_x)
             total += float(loss(outputs, part_y)) * len(part_x)
-            correct += int(_right(outputs, part_y, boundary))
+            correct += int(_count_correct(outputs, part_y, boundary))
     module.train(training)
     return total / len(x), correct / len(x)
 
@@ -138,7 +138,9 @@ def fit(
     batch_size = positive_integer("batch_size", batch_size)
     loss = get_loss(loss)
     optimizer = get_optimizer(optimizer)
-    given, aside = _door(module, backend, loss).validate_training(x, y, validation_data=validation_data)
+    given, aside = _input_pipeline(module, backend, loss).validate_training(
+        x, y, validation_data=validation_data
+    )
     x, y = _as_floats(backend, given)
     validation = None if aside is None else _as_floats(backend, aside)
     _require_logits(module, loss)
@@ -157,7 +159,7 @@ def fit(
             outputs, value = _update(module, adapt, rate, x[index], y[index], loss_of)
             done += 1
             total += value * len(index)  # read once an epoch, not once an update
-            right += _right(outputs, y[index], loss.boundary)
+            right += _count_correct(outputs, y[index], loss.boundary)
         logs = {"loss": float(total) / len(x), "accuracy": float(right) / len(x)}
         logs["seconds"] = time.perf_counter() - start
         if validation is not None:

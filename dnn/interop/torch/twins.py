@@ -21,15 +21,17 @@ class LayerTwin:
 
     modules: tuple[str, ...]  # the classes in torch.nn that it becomes; for images within ``ChannelsLast``
     # (our built layer) -> the module. Raises NoTwin where torch cannot do the same.
-    make: Callable[[Any], Module]
+    make_module: Callable[[Any], Module]
     # (the module, without ChannelsLast, activation, name) -> our layer. For a container
     # the first is its settings and our layers, ``inner``.
-    back: Callable[[Any, str, str], Layer]
+    make_layer: Callable[[Any, str, str], Layer]
     # Our short name -> (torch's name, axes): ours is torch's with its axes in this order
     parameters: Tensors = field(default_factory=dict)
     # The same for what is not trained, which is a buffer in torch.
     state: Tensors = field(default_factory=dict)
-    activated: bool = False  # whether our layer contains an activation, which is a module of its own in torch
+    has_activation: bool = (
+        False  # whether our layer contains an activation, which is a module of its own in torch
+    )
 
 
 def nn_module(name: str, *arguments: Any, **options: Any) -> Module:
@@ -50,7 +52,7 @@ def image_module(name: str, *arguments: Any, **options: Any) -> Module:
     return own_module("ChannelsLast", nn_module(name, *arguments, **options))
 
 
-def border(layer: Any) -> tuple[int, int]:
+def conv_padding(layer: Any) -> tuple[int, int]:
     """The padding as torch takes it: the same above and below, left and right."""
     (top, bottom), (left, right) = layer.counted_borders
     if (top, left) != (bottom, right):
@@ -61,8 +63,8 @@ def border(layer: Any) -> tuple[int, int]:
     return top, left
 
 
-def pool_border(layer: Any) -> tuple[int, int]:
-    around = border(layer)
+def pool_padding(layer: Any) -> tuple[int, int]:
+    around = conv_padding(layer)
     if any(2 * p > k for p, k in zip(around, layer.size, strict=True)):
         raise NoTwin(
             f"layer {layer.name!r} has padding {around}, expected at most half its pool_size {layer.size}, "
@@ -96,7 +98,7 @@ def require_same(module: Module, **expected: Any) -> None:
             raise NoTwin(f"module {module} has {name}={getattr(module, name)!r}, expected {value!r}")
 
 
-def back(
+def layer_maker(
     layer_class: type[Layer], settings: Mapping[str, str] | None = None, **expected: Any
 ) -> Callable[..., Layer]:
     """Return a function (module, activation, name) that makes our layer.
@@ -114,7 +116,7 @@ def back(
     return make
 
 
-def back_conv(layer_class: type[Conv1D | Conv2D], *more: str, **expected: Any) -> Callable[..., Layer]:
+def conv_maker(layer_class: type[Conv1D | Conv2D], *more: str, **expected: Any) -> Callable[..., Layer]:
     """As ``back``; ``more``: settings that have the same name in torch."""
 
     def make(module: Module, activation: str, name: str) -> Layer:
@@ -132,16 +134,16 @@ def back_conv(layer_class: type[Conv1D | Conv2D], *more: str, **expected: Any) -
     return make
 
 
-def back_layer_norm(module: Module, activation: str, name: str) -> Layer:
+def layer_norm_from_module(module: Module, activation: str, name: str) -> Layer:
     if len(module.normalized_shape) != 1:
         raise NoTwin(f"module {module} normalises {module.normalized_shape}, expected the last axis alone")
     return LayerNormalization(epsilon=module.eps, name=name)
 
 
-def back_activation(module: Module, activation: str, name: str) -> Layer:
+def activation_from_module(module: Module, activation: str, name: str) -> Layer:
     return Activation(activation, name=name)
 
 
-def back_reshape(module: Module, activation: str, name: str) -> Layer:
+def reshape_from_module(module: Module, activation: str, name: str) -> Layer:
     require_same(module, dim=1)
     return Reshape(tuple(module.unflattened_size), name=name)

@@ -17,7 +17,7 @@ from dnn.agreement import activations, bounds, fits, losses, make_oracle, propag
 from dnn.agreement.activations import judge_activation
 from dnn.agreement.cases import Case, FitCase, normal
 from dnn.agreement.propagation import Function, product
-from dnn.agreement.samples import condition, evaluation_conditions, inner_dimensions
+from dnn.agreement.samples import condition, evaluation_conditions, sum_lengths
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.state import State
@@ -38,8 +38,8 @@ TINY = np.asarray(
 BY_HAND = {
     "layer": (bounds.layer(101.0), 20 * U),
     "layer, magnified": (bounds.layer(101.0, condition=3.0), 50 * U),
-    "layer, many elements": (bounds.layer(101.0, few=4.0), 18 * U),
-    "layer, TF32": (bounds.layer(101.0, bounds.UNITS["tf32"]), 20 * 2.0**-10),
+    "layer, many elements": (bounds.layer(101.0, constant=4.0), 18 * U),
+    "layer, TF32": (bounds.layer(101.0, bounds.UNIT_ROUNDOFFS["tf32"]), 20 * 2.0**-10),
     "forward, first": (bounds.forward((9, 16), 0), 13 * U),
     "forward, second": (bounds.forward((9, 16), 1, 0.5), 17 * 0.5),
     "gradient, first": (bounds.gradient((9, 16), (25, 36), 0, 49, 2.0), 47 * U),
@@ -59,46 +59,46 @@ BY_HAND = {
     "softmax, too small for the sum": (bounds.softmax_ulp(5.0, TINY), 17.5),
     "derivative of softmax": (bounds.softmax_slope_ulp(np.full((2, 9), 1 / 9)), 11.0),
     "derivative of softmax, too small for the sum": (bounds.softmax_slope_ulp(TINY), 14.0),
-    "trajectory": (bounds.TRAJECTORY, 1e-9),
-    "float64": (bounds.UNITS["float64"], 2.0**-53),
+    "trajectory": (bounds.TRAJECTORY_BOUND, 1e-9),
+    "float64": (bounds.UNIT_ROUNDOFFS["float64"], 2.0**-53),
     "eta": (bounds.eta(np.asarray([3.0, 5.0]), np.asarray([3.0, 4.0])), 0.2),
     "eta of 0": (bounds.eta(np.asarray([3.0, 4.0]), np.zeros(2)), 5.0),
-    "1 beside 4": (bounds.ulps(np.ones(1) + 2.0**-21, np.ones(1), 4.0), 1.0),
-    "nothing": (bounds.ulps(np.zeros(0), np.zeros(0)), 0.0),
-    "the other infinity": (bounds.ulps(np.asarray([np.inf]), np.asarray([-1e39])), np.inf),
-    "flushed": (bounds.ulps(np.asarray([2.0**-126]), np.asarray([1e-40])), 0.0),
-    "not flushed": (bounds.ulps(np.zeros(1), np.asarray([2.0**-126])), 2.0**23),
-    "too large for a tiny one": (bounds.ulps(np.asarray([2.0**-125]), np.zeros(1)), 2.0**24),
+    "1 beside 4": (bounds.ulp_error(np.ones(1) + 2.0**-21, np.ones(1), 4.0), 1.0),
+    "nothing": (bounds.ulp_error(np.zeros(0), np.zeros(0)), 0.0),
+    "the other infinity": (bounds.ulp_error(np.asarray([np.inf]), np.asarray([-1e39])), np.inf),
+    "flushed": (bounds.ulp_error(np.asarray([2.0**-126]), np.asarray([1e-40])), 0.0),
+    "not flushed": (bounds.ulp_error(np.zeros(1), np.asarray([2.0**-126])), 2.0**23),
+    "too large for a tiny one": (bounds.ulp_error(np.asarray([2.0**-125]), np.zeros(1)), 2.0**24),
 }
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_a_bound_is_its_formula(name):
-    found, wanted = BY_HAND[name]
-    assert found == pytest.approx(wanted, rel=1e-12)
+def test_bounds_equal_their_formulas(name):
+    found, expected = BY_HAND[name]
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 # --------------------------------------------------------------------------- L0
 
 
-def test_functions_have_the_bounds_of_their_kind():
+def test_bounds_of_activations():
     """Exact ones 0, those of one operation 4 ULP, others 8; softmax more, by its spread and its width."""
     of = setup("L0", make_oracle(), sizes=Sizes(sweep=200))
-    z = activations.sweep(of, "softmax")
+    z = activations.make_sweep(of, "softmax")
     own = dict.fromkeys(ACTIVATIONS, 8.0) | {"linear": 0.0, "relu": 0.0, "leaky_relu": 4.0}
     lost = max(row[row < U].sum() for row in softmax(z.astype(np.float64), axis=1)) / U
     value = own | {"softmax": 8 + np.ptp(z, axis=1).max() + 10**0.5 + lost}
     slope = own | {"softmax": 8 + 10**0.5 + 2 * lost}
-    wanted = {(f"activation {kind}", "dx"): bound for kind, bound in slope.items()}
+    expected = {(f"activation {kind}", "dx"): bound for kind, bound in slope.items()}
     for tensor in ("y", "y in evaluation"):
-        wanted |= {(f"activation {kind}", tensor): bound for kind, bound in value.items()}
+        expected |= {(f"activation {kind}", tensor): bound for kind, bound in value.items()}
     records = list(activations.activation_level(of))
-    assert {(r.case, r.tensor): r.bound for r in records} == pytest.approx(wanted)
+    assert {(r.case, r.tensor): r.bound for r in records} == pytest.approx(expected)
     assert {r.measured for r in records} == {0.0}
 
 
 @pytest.mark.parametrize(
-    ("kind", "level", "wanted"),
+    ("kind", "level", "expected"),
     [
         ("tanh", "L1", [(8, 8), (16, 8)]),
         ("relu", "L1", [(8, 8), (16, 8)]),
@@ -107,7 +107,7 @@ def test_functions_have_the_bounds_of_their_kind():
         ("gelu", "L0", [(16, 8), (4, 8)]),
     ],
 )
-def test_errors_of_activations_have_these_units(kind, level, wanted, monkeypatch):
+def test_units_of_activation_errors(kind, level, expected, monkeypatch):
     """Of f's value; of dy for the slope, of softmax the largest in a row; of z where it is a factor."""
     z, dy = np.asarray([[2, -8, 1, 0.25], [2, np.inf, 0, 3]]), np.asarray([[2, 4, -8, 0.5], [2, 4, 8, 0.5]])
     if kind == "gelu":
@@ -122,13 +122,13 @@ def test_errors_of_activations_have_these_units(kind, level, wanted, monkeypatch
     of = replace(setup(level, asked), oracle=given)
     monkeypatch.setattr(Setup, "normal", lambda *_: dy)
     records = judge_activation(of, "case", kind, lambda: None, {}, z, z)[:2]
-    assert [(r.measured, r.bound) for r in records] == wanted
+    assert [(r.measured, r.bound) for r in records] == expected
 
 
 # --------------------------------------------------------------------------- L1
 
 
-def built(layer, shape):
+def build_layer(layer, shape):
     layer.build(shape, get_backend("numpy"), "layer", first=layer.must_precede_trained)
     return layer
 
@@ -143,19 +143,19 @@ def built(layer, shape):
         (Embedding(6, 4), (3,), (1, 1, 4)),
     ],
 )
-def test_numbers_in_a_sum(layer, shape, inner):
-    assert inner_dimensions(built(layer, shape), 7) == inner
+def test_sum_lengths(layer, shape, inner):
+    assert sum_lengths(build_layer(layer, shape), 7) == inner
 
 
 def test_conditions():
     x = np.asarray([[9.0, 0.0], [11.0, 2.0]])  # means 10 and 1, variances 1
-    batch = built(BatchNormalization(epsilon=1.0), (2,))
+    batch = build_layer(BatchNormalization(epsilon=1.0), (2,))
     assert condition(batch, x) == pytest.approx(((101 + 2) / 2 / 2) ** 0.5)
-    row = built(LayerNormalization(epsilon=0.75), (2,))  # variances 20.25
+    row = build_layer(LayerNormalization(epsilon=0.75), (2,))  # variances 20.25
     assert condition(row, x) == pytest.approx((((81 / 2) + (125 / 2)) / 2 / 21) ** 0.5)
-    assert condition(row, x - x) == condition(built(Dense(2), (2,)), x) == 1.0
-    assert condition(built(Dense(2, "softmax"), (2,)), x) == 2.0
-    assert condition(built(RandomRotation(5.0), (6, 4)), x) == 5.0
+    assert condition(row, x - x) == condition(build_layer(Dense(2), (2,)), x) == 1.0
+    assert condition(build_layer(Dense(2, "softmax"), (2,)), x) == 2.0
+    assert condition(build_layer(RandomRotation(5.0), (6, 4)), x) == 5.0
     running = {"running_mean": np.asarray([10.0, 1.0]), "running_variance": np.asarray([3.0, 0.0])}
     of_mean, of_x = evaluation_conditions(batch, x, running)  # roots 2 and 1: 1/2, 1/2, 1, 1 are left
     assert of_mean == pytest.approx((2 * 25 + 2 * 1) ** 0.5 / 2.5**0.5)
@@ -165,13 +165,13 @@ def test_conditions():
 def test_bounds_of_a_layer():
     """y and dx in the order of their sums; the second and the last batch have sums of their own."""
     batches = [(np.ones((n, 5)), np.ones((n, 3))) for n in (26, 10)]
-    bound = single_layers._bound(built(Dense(3), (5,)), batches, {}, 0.5)
+    bound = single_layers._layer_bound(build_layer(Dense(3), (5,)), batches, {}, 0.5)
     names = ["y", "dx", "dW", "db", "dW 2", "y in evaluation"]
-    wanted = [(2 + 4) / 2 + 4, 2**0.5 + 8, 15, 15, 13, 7]
-    assert [bound(name, 2.0) for name in names] == pytest.approx([2 * w for w in wanted])
+    expected = [(2 + 4) / 2 + 4, 2**0.5 + 8, 15, 15, 13, 7]
+    assert [bound(name, 2.0) for name in names] == pytest.approx([2 * w for w in expected])
 
 
-def test_the_bound_of_an_activation_within_a_layer(monkeypatch):
+def test_bounds_of_an_activation_inside_a_layer(monkeypatch):
     """norm(f'(z) z) / norm(f(z)) of z's error is left in y, all of it where there is no f."""
     for activation in ("tanh", "linear", "softmax"):
         sample = ("Dense", partial(Dense, 3, activation), (5,))
@@ -206,8 +206,8 @@ def test_bounds_of_a_loss(name, of_gradient):
     value |= {"mean_absolute_error": np.mean(np.abs(p - np.eye(3)[y]))}
     larger = max(1.0, np.sqrt(np.mean(z**2)) / value[name])
     records = losses.judge_loss(setup("L1", make_oracle()), name, get_loss(name), z, y, np.eye(3)[y])
-    wanted = {"loss": (2**0.5 + 3**0.5 + 10) * larger * U, "dy": of_gradient(kappa) * U}
-    assert {r.tensor: r.bound for r in records} == pytest.approx(wanted)
+    expected = {"loss": (2**0.5 + 3**0.5 + 10) * larger * U, "dy": of_gradient(kappa) * U}
+    assert {r.tensor: r.bound for r in records} == pytest.approx(expected)
 
 
 def test_bounds_of_normalisations():
@@ -215,8 +215,8 @@ def test_bounds_of_normalisations():
     tensors = {"dbeta": np.asarray([3.0, 4.0]), "dgamma": np.asarray([0.0, 2.5]), "dgamma 2": np.ones(2)}
     tensors |= {"dbeta 2": np.zeros(2), "running_mean": np.asarray([5.0, 0.5])}
     tensors["running_variance"] = np.asarray([1.0, 4.25])
-    probe = built(BatchNormalization(momentum=0.5, epsilon=1.0), (2,))
-    bound = single_layers._bound(probe, [(x, x)] * 2, tensors, 1.0)
+    probe = build_layer(BatchNormalization(momentum=0.5, epsilon=1.0), (2,))
+    bound = single_layers._layer_bound(probe, [(x, x)] * 2, tensors, 1.0)
     c = (103 / 4) ** 0.5
     assert bound("y", 1.0) == pytest.approx((1 + 4) * c + 4)
     assert bound("dx", 1.0) == pytest.approx((1 + 4) * c + 4)
@@ -227,21 +227,21 @@ def test_bounds_of_normalisations():
     assert bound("running_mean", 1.0) == pytest.approx(11)
     assert bound("running_variance", 1.0) == pytest.approx(variance)
     of_mean, of_x = evaluation_conditions(probe, x, tensors)
-    wanted = 5 * of_x + 5 + of_mean * 11 + variance / 2
-    assert bound("y in evaluation", 1.0) == pytest.approx(wanted)
+    expected = 5 * of_x + 5 + of_mean * 11 + variance / 2
+    assert bound("y in evaluation", 1.0) == pytest.approx(expected)
     many = [(np.resize(x, (400, 2)), np.ones((400, 2)))]
-    assert single_layers._bound(probe, many, tensors, 1.0)("dx", 1.0) == pytest.approx(
+    assert single_layers._layer_bound(probe, many, tensors, 1.0)("dx", 1.0) == pytest.approx(
         (399**0.5 + 4) * max(1, c / 5) + 4
     )
-    rows = built(LayerNormalization(epsilon=0.75), (2,))
-    bound = single_layers._bound(rows, [(x, x)], tensors, 1.0)
+    rows = build_layer(LayerNormalization(epsilon=0.75), (2,))
+    bound = single_layers._layer_bound(rows, [(x, x)], tensors, 1.0)
     assert bound("dgamma", 1.0) == pytest.approx((1 + 5) * (103 / 42) ** 0.5 + 5 + 11)
 
 
 # --------------------------------------------------------------------------- L2
 
 
-def test_the_variance_of_a_product():
+def test_variance_of_a_product():
     """Of both factors, and k / 9 (r^2 + 3/2 sum t^2) of its own."""
     r, var = product(
         (np.asarray([[1.0, 2.0]]), np.asarray([[0.5, 0.25]])),
@@ -251,7 +251,7 @@ def test_the_variance_of_a_product():
     assert var.item() == pytest.approx(0.5 * 9 + 0.25 * 16 + 0.1 * 1 + 0.2 * 4 + 2 / 9 * (121 + 1.5 * 73))
 
 
-def test_the_variance_of_softmaxs_derivative():
+def test_variance_of_the_softmax_derivative():
     """Of dy; of z, whose error reaches dz_i by dz_i (i = k), dz_i y_k and y_i dz_k; and its own."""
     z, dy, var, var_dy = np.random.default_rng(0).uniform(0.1, 1.0, (4, 1, 5))
     f = Function("softmax", z, var)
@@ -264,7 +264,7 @@ def test_the_variance_of_softmaxs_derivative():
     np.testing.assert_allclose(found[1][0], jacobian**2 @ var_dy[0] + by_z @ var[0] + own)
 
 
-def test_the_limits_of_a_network_are_made_of_its_parts():
+def test_error_limits_of_a_network():
     case = Case("c", 4, (2,), 3, "tanh", "categorical_crossentropy", SGD(), 0)
     stream = np.random.default_rng(0)
     x, y, d = stream.normal(size=(2, 4)), np.asarray([0, 2]), stream.normal(size=(2, 3))
@@ -286,20 +286,20 @@ def test_the_limits_of_a_network_are_made_of_its_parts():
     pairs = {"z dense_1": (z1, f.var), "z dense_2": (z2, var2), "outputs": (z2, var2)}
     pairs |= {"d dense_2.W": product((h[0].T, h[1].T), back), "d dense_1.W": product(sure(x.T), dz)}
     pairs |= {f"d dense_{i}.b": product(sure(np.ones((1, 2))), e) for i, e in ((2, back), (1, dz))}
-    wanted = {k: 1 + 6 * np.sqrt(var.sum()) / np.linalg.norm(r) for k, (r, var) in pairs.items()}
-    assert propagation.limits(case, values, x, y, d) == pytest.approx(wanted)
+    expected = {k: 1 + 6 * np.sqrt(var.sum()) / np.linalg.norm(r) for k, (r, var) in pairs.items()}
+    assert propagation.error_limits(case, values, x, y, d) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("loss", "own"), [("mean_squared_error", 1 / 3), ("categorical_crossentropy", 3.0)])
-def test_the_variance_of_a_losss_gradient(loss, own):
+def test_variance_of_a_loss_gradient(loss, own):
     """Of P, scaled as d is, and two roundings of d."""
     loss, z, var = get_loss(loss), np.asarray([[0.5, -1.0, 0.25]]), np.asarray([[0.1, 0.2, 0.3]])
     p = np.exp(z) / np.exp(z).sum() if loss.activation else z
     jacobian = np.diag(p[0]) - np.outer(p, p) if loss.activation else np.eye(3)
     rows = np.asarray([[0.0, 1.0, 0.0]])
     d, found = propagation.loss_gradient(loss, (z, var), 0.3 * (p - rows), rows)
-    wanted = 0.09 * (jacobian**2 @ var[0] + own * p**2) + 2 * d**2
-    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    expected = 0.09 * (jacobian**2 @ var[0] + own * p**2) + 2 * d**2
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
     kinked = propagation.loss_gradient(get_loss("hinge"), (z, var), d, rows)[1]
     np.testing.assert_allclose(kinked, 2 * d**2)
 
@@ -320,17 +320,17 @@ def test_bounds_of_updates(optimizer, own, n):
     network.repeat = lambda *a: asked.append(a)
     records = updates.compare_updates(setup("L3"), network, [network], before, {}, "note", n)
     found = {r.tensor: r.bound for r in records}
-    wanted = {"new w": n * U * (own + 16 / 34**0.5), "m w": n * 8 * U, "updates done": 0.0}
-    assert found == pytest.approx(wanted)
+    expected = {"new w": n * U * (own + 16 / 34**0.5), "m w": n * 8 * U, "updates done": 0.0}
+    assert found == pytest.approx(expected)
     assert asked == [before, ({}, n)] * 2
 
 
-def test_the_bound_of_a_short_training():
+def test_bound_of_a_short_fit():
     """2 T times what a gradient may be off; for parameters also a rounding of them."""
     image = np.zeros((17, 9), np.uint8)
     case = FitCase("c", 9, (16,), 36, "tanh", "hinge", SGD(), 0, images=image, labels=image[:, 0], epochs=3)
     start, after = {"w": np.asarray([3.0, 4.0])}, {"w": np.asarray([3.0, 6.0])}
     slope = max((3 + 4 + 10) + 6 + 8**0.5 + 0, (3 + 4 + 10) + 0 + 8**0.5 + 3)
-    assert fits.short_fit(case, "loss", start, after) == pytest.approx(2 * 9 * slope * U)
-    wanted = 2 * 9 * (slope + 45**0.5 / 2) * U
-    assert fits.short_fit(case, "w", start, after) == pytest.approx(wanted)
+    assert fits.short_fit_bound(case, "loss", start, after) == pytest.approx(2 * 9 * slope * U)
+    expected = 2 * 9 * (slope + 45**0.5 / 2) * U
+    assert fits.short_fit_bound(case, "w", start, after) == pytest.approx(expected)

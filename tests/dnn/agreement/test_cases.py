@@ -19,20 +19,20 @@ U = 2.0**-24
 DATA = Data(np.random.default_rng(0).random((140, 16), dtype=np.float32), np.arange(140) % 3, 3)
 
 
-def test_bytes_stand_for_shares_of_255():
+def test_data_divides_bytes_by_255():
     x = Data(np.asarray([[0, 51, 255]], np.uint8), np.zeros(1, np.int64), 2).x
     assert x.dtype == np.float32
     np.testing.assert_allclose(x, [[0.0, 0.2, 1.0]], rtol=1e-6)
 
 
-def test_rows_of_a_step_are_different_ones_and_its_own():
+def test_each_step_draws_its_own_distinct_rows():
     rows = [DATA.rows(*of, 9).tolist() for of in ((0, 0), (0, 1), (1, 0))]
     assert all(len(set(some)) == 9 for some in rows)
     assert len({tuple(some) for some in rows}) == 3
     assert sorted(DATA.rows(0, 0, 999)) == list(range(140))
 
 
-def test_a_case_is_named_by_its_widths_where_that_is_wanted():
+def test_a_dash_puts_the_widths_into_a_case_name():
     case = DATA.case("-tanh", (5, 4), SGD(), 7, "tanh", "hinge")
     assert (case.name, DATA.case("tanh", (5,), SGD(), 0).name) == ("16-5-4-3 tanh", "tanh")
     assert (case.activation, case.loss, case.seed, case.classes) == ("tanh", "hinge", 7, 3)
@@ -45,23 +45,23 @@ def test_a_case_is_named_by_its_widths_where_that_is_wanted():
 
 
 @pytest.mark.parametrize(("activation", "limit"), [("relu", 6 / 40), ("tanh", 6 / 70)])
-def test_weights_are_as_the_activation_wants_them(activation, limit):
+def test_weights_follow_he_or_glorot(activation, limit):
     """He's or Glorot's uniform ones; biases are random too, and every layer, seed and array has its own."""
 
-    def made(seed):
+    def draw_weights(seed):
         return Case("c", 40, (30, 40, 30, 40), 3, activation, "hinge", SGD(), seed).weights()
 
-    values = made(1)
+    values = draw_weights(1)
     assert limit**0.5 * 0.98 < np.abs(values["dense_1.W"]).max() < limit**0.5
     biases = np.concatenate([b for name, b in values.items() if name.endswith(".b")])
     assert 0.08 < biases.std() < 0.12
     assert len(np.unique(biases)) == 143
     for twin in ("dense_3.W", "dense_3.b"):
         assert not np.array_equal(values[twin], values[twin.replace("3", "1")])
-        assert not np.array_equal(values[twin], made(2)[twin])
+        assert not np.array_equal(values[twin], draw_weights(2)[twin])
 
 
-def test_a_fits_network_begins_where_penalties_and_ties_matter():
+def test_fit_cases_start_with_zero_weights_and_ties():
     case = FitCase("c", 9, (11,), 3, "tanh", "categorical_crossentropy", SGD(), 5,
                    images=np.zeros((4, 9), np.uint8), labels=np.zeros(4, np.int64))  # fmt: skip
     values = case.weights()
@@ -82,7 +82,7 @@ def test_a_fits_network_begins_where_penalties_and_ties_matter():
     }
 
 
-def test_unusual_settings_are_others_than_anybodys():
+def test_unusual_settings_differ_from_every_example():
     """By a fifth of what is left to 1, three times as much, or where it is tiny ten thousand times."""
 
     def other(v):
@@ -96,7 +96,7 @@ def test_unusual_settings_are_others_than_anybodys():
             assert not value or value not in known
 
 
-def test_random_numbers_are_a_streams_own():
+def test_each_stream_has_its_own_random_numbers():
     """The first of a longer draw are the shorter one's; each seed, purpose and layer has its own."""
     one = normal(1, "z", (2, 3))
     np.testing.assert_array_equal(normal(1, "z", (7,))[:6], one.ravel())
@@ -104,19 +104,19 @@ def test_random_numbers_are_a_streams_own():
     assert all(not np.isin(other, one).any() for other in others)
 
 
-def test_networks_of_every_kind_are_compared():
+def test_network_cases_cover_activations_and_losses():
     """L2: every activation with two losses, every loss with relu, the large one once."""
-    dense = list(networks.cases(DATA, Sizes(hidden=(9,), small=(5,)), 3))
-    wanted = [(a, loss) for a in ACTIVATIONS for loss in ("categorical_crossentropy", "mean_squared_error")]
-    wanted += [("relu", loss) for loss in LOSSES if ("relu", loss) not in wanted]
-    assert sorted((c.activation, c.loss) for c in dense) == sorted(wanted)
+    dense = list(networks.network_cases(DATA, Sizes(hidden=(9,), small=(5,)), 3))
+    expected = [(a, loss) for a in ACTIVATIONS for loss in ("categorical_crossentropy", "mean_squared_error")]
+    expected += [("relu", loss) for loss in LOSSES if ("relu", loss) not in expected]
+    assert sorted((c.activation, c.loss) for c in dense) == sorted(expected)
     assert [(c.activation, c.loss) for c in dense if c.hidden == (9,)] == [
         ("relu", "categorical_crossentropy")
     ]
     assert {c.seed for c in dense} == {3}
 
 
-class Known:
+class FixedNetwork:
     """A network with these pre-activations."""
 
     def __init__(self, *z):
@@ -135,7 +135,7 @@ class Known:
         ("relu", "mean_absolute_error", [0, 2, 4]),
     ],
 )
-def test_rows_near_a_kink_are_left_out(activation, loss, safe):
+def test_safe_rows_leaves_out_rows_near_a_kink(activation, loss, safe):
     """Nearer than 4 times the error of z, which is (3 + 10) u there and (3 + 4 + 10) u in the last layer."""
     hidden, last = np.ones((5, 2)), np.full((5, 2), 1.5)
     hidden[1, 0], hidden[2, 1], last[1] = 51 * U * 0.8**0.5, -53 * U * 0.8**0.5, 9.5
@@ -143,27 +143,27 @@ def test_rows_near_a_kink_are_left_out(activation, loss, safe):
     size = np.sqrt(np.mean(last**2))
     last[3, 0], last[4, 1] = 66 * U * size, 70 * U * size
     case = Case("c", 9, (16,), 2, activation, loss, SGD(), 0)
-    x, network = np.zeros((5, 9)), Known(hidden, last)
+    x, network = np.zeros((5, 9)), FixedNetwork(hidden, last)
     assert oracle.safe_rows(case, network, x, y, 9).tolist() == safe
     assert oracle.safe_rows(case, network, x, y, 2).tolist() == safe[:2]
 
 
-def test_small_moments_meet_the_update_that_sets_tiny_ones_to_0():
+def test_state_scales_put_small_moments_before_a_flush():
     """The first of two updates after 31, 63, ... others."""
     usual = ((0.1, 1.0), (0.1, 1e-3))
-    assert [updates.scales(done) for done in (0, 30, 31, 32, 63)] == [
+    assert [updates.state_scales(done) for done in (0, 30, 31, 32, 63)] == [
         usual, usual, ((0.1, 1.0), (1e-12, 1e-3)), usual, ((0.1, 1.0), (1e-12, 1e-3)),
     ]  # fmt: skip
-    assert any((done + 1) % 32 == 0 for done in updates.DONE)
+    assert any((done + 1) % 32 == 0 for done in updates.UPDATE_COUNTS)
     m = np.asarray([-2.0, 4.0])
     made = {
-        slot: updates.MADE_UP.get(slot, np.asarray)(m).tolist()
+        slot: updates.SLOT_TRANSFORMS.get(slot, np.asarray)(m).tolist()
         for slot in ("m", "v", "total", "largest", "mean")
     }
     assert made == {"m": [-2, 4], "v": [4, 16], "total": [4, 16], "largest": [4, 16], "mean": [-1, 2]}
 
 
-def test_fits_go_beyond_the_ends_of_their_schedules():
+def test_fit_cases_run_past_the_end_of_their_schedules():
     """With a short last batch; one of more than a thousand updates; one batch in which nothing counts."""
     cases = list(fits.fit_cases(DATA, 3))
     assert [dtype for dtype, _ in cases] == ["float64"] * 4 + ["float32"] * 2
@@ -175,13 +175,13 @@ def test_fits_go_beyond_the_ends_of_their_schedules():
     assert {case.seed for _, case in cases} == {3}
     weighted = cases[2][1]
     assert np.unique(weighted.sample_weight).tolist() == [0.0, 0.5, 1.0, 1.5]
-    last = textbook.order(weighted, 1)[32:]
+    last = textbook.epoch_order(weighted, 1)[32:]
     assert len(last) == 5
     assert not weighted.sample_weight[last].any()
     assert counts[3] > 1000
 
 
-def test_precision_and_device_are_asked_of_every_contender(monkeypatch):
+def test_contenders_get_precision_and_device(monkeypatch):
     monkeypatch.setattr(contenders, "contender_ids", lambda: ("numpy", "pytorch", "torch:cuda"))
     able, missing = contenders.available_contenders("tf32")
     assert all(c.unit == 2.0**-10 for c in able)

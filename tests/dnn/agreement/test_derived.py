@@ -88,7 +88,7 @@ def bound_pairs(records):
     return largest
 
 
-def far_pairs(pairs):
+def distant_pairs(pairs):
     """Those that are not within MAX_FACTOR of each other; both 0: it is exact."""
     return {
         key: (analytic, derived)
@@ -105,32 +105,33 @@ def far_pairs(pairs):
         (["L0", "L1", "L2"], QUICK, 16),
     ],
 )
-def test_the_bounds_are_near_those_that_are_derived_for_anybody(levels, sizes, runs):
+def test_bounds_are_near_the_derived_ones(levels, sizes, runs):
     x, y = load_digits(return_X_y=True)
     data = Data((x / 16).astype(np.float32), y.astype(np.int64), 10)
     disturbed = [disturbed_run(0, number) for number in range(runs)]
     pairs = bound_pairs(check(disturbed, data, levels=levels, sizes=replace(sizes, batches=1)))
     assert {level for level, *_ in pairs} == set(levels)
-    assert far_pairs(pairs) == {}
+    assert distant_pairs(pairs) == {}
 
 
 # --------------------------------------------------------------------------- the parts
 
 
-def runs(case, tensor, bound, *errors, note=""):
+def make_records(case, tensor, bound, *errors, note=""):
     return [Record("L2", case, tensor, f"run {i}", e, bound, note) for i, e in enumerate(errors)]
 
 
-def test_a_derived_bound_is_a_mean_and_students_spread():
+def test_derived_bound_is_mean_plus_student_quantile():
     """At least one rounding; of extremes the largest, as one bound is for all; 0 where nothing differs."""
     t = student(3, 1e-6)
     records = [
-        *runs("c", "z", 3 * U, U, 2 * U, 3 * U), *runs("c", "a", 4.0, 0.1, 0.1, 0.1),
-        *runs("c", "e", 0.0, 0.0, 0.0), *runs("c", "f", 0.0, 0.0, 1e-12),
-        *runs("c", "small", 0.0999, 0.0, 0.0), *runs("Dense extremes relu", "y", 1, 0, 0),
-        *runs("hinge extremes", "dy 1", 1.0, 2.0, 2.0), *runs("hinge extremes", "dy 12", 1.0, 3.0, 3.0),
-        *runs("c", "twice", 1.0, 4.0, 4.0, note="batch 1"),
-        *runs("c", "twice", 1.0, 1.0, 1.0, note="batch 2"),
+        *make_records("c", "z", 3 * U, U, 2 * U, 3 * U), *make_records("c", "a", 4.0, 0.1, 0.1, 0.1),
+        *make_records("c", "e", 0.0, 0.0, 0.0), *make_records("c", "f", 0.0, 0.0, 1e-12),
+        *make_records("c", "small", 0.0999, 0.0, 0.0), *make_records("Dense extremes relu", "y", 1, 0, 0),
+        *make_records("hinge extremes", "dy 1", 1.0, 2.0, 2.0),
+        *make_records("hinge extremes", "dy 12", 1.0, 3.0, 3.0),
+        *make_records("c", "twice", 1.0, 4.0, 4.0, note="batch 1"),
+        *make_records("c", "twice", 1.0, 1.0, 1.0, note="batch 2"),
     ]  # fmt: skip
     found = {key[1:]: pair for key, pair in bound_pairs(records).items()}
     assert found.pop(("c", "z")) == (3 * U, pytest.approx(2 * U + t * U))
@@ -141,23 +142,23 @@ def test_a_derived_bound_is_a_mean_and_students_spread():
     }  # fmt: skip
 
 
-def test_near_is_within_a_factor_of_10():
+def test_distant_pairs_differ_by_more_than_a_factor_of_10():
     pairs = {i: (analytic, 1.0) for i, analytic in enumerate((10.0, 10.1, 0.1, 0.099, 0.0))}
-    assert list(far_pairs({**pairs, "exact": (0.0, 0.0)})) == [1, 3, 4]
+    assert list(distant_pairs({**pairs, "exact": (0.0, 0.0)})) == [1, 3, 4]
 
 
 @pytest.mark.parametrize("name", ["sum", "mean"])
-def test_sums_walk_at_random(name):
+def test_random_walk_size_of_sums(name):
     """u sqrt((k + 2) / 3 (r^2 + 3/2 sum x^2)), of a mean divided by k; never more than a sum of sizes."""
     space = Watched(wide=True)
     for x, most in ((np.asarray([0.5, -1.25, 2.5]), False), (np.asarray([0.5, 0.0, 0.0]), True)):
         call = Call(name, getattr(np, name), (space.asarray(x),), {}, True)
         size = np.abs(x).sum() if most else (x.sum() ** 2 + 1.5 * (x**2).sum()) ** 0.5
-        wanted = (5 / 3) ** 0.5 * size / (3 if name == "mean" else 1)
-        assert RandomWalk().sum_size(call, getattr(x, name)()) == pytest.approx(wanted)
+        expected = (5 / 3) ** 0.5 * size / (3 if name == "mean" else 1)
+        assert RandomWalk().sum_size(call, getattr(x, name)()) == pytest.approx(expected)
 
 
-def test_every_disturbed_run_is_another():
+def test_disturbed_runs_differ():
     z = np.linspace(-2, 2, 8).reshape(2, 4)
     of = [
         disturbed_run(*run).use(Activation("tanh"), (4,), {}, [(z, z)])["y"]

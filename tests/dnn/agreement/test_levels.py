@@ -24,7 +24,7 @@ from dnn.agreement import (
     updates,
 )
 from dnn.agreement.cases import FitCase, optimizer_variants
-from dnn.agreement.mutants.mutant import Mutant, MutantContender, after
+from dnn.agreement.mutants.mutant import Mutant, MutantContender, edit_after
 from dnn.agreement.mutants.training import pull_at_corner
 from dnn.agreement.ours import BackendContender, OurNetwork
 from dnn.agreement.setup import Setup
@@ -40,12 +40,12 @@ def setup(level, *contenders, sizes=SIZES, seed=0):
     return Setup(level, contenders, make_oracle(), DATA, sizes, seed)
 
 
-def planted(functions, *changes):
+def make_mutant(functions, *changes):
     """NumPy with these kernels changed."""
     return MutantContender(Mutant("planted", "", "", functions, *changes))
 
 
-class Scores:
+class FixedAccuracies:
     """A contender with these accuracies, one for each seed."""
 
     trains = True
@@ -58,9 +58,12 @@ class Scores:
         return self.scores[case.seed]
 
 
-def test_accuracies_are_those_of_the_usual_training():
+def test_accuracy_level_trains_with_the_documented_defaults():
     """docs/agreement.md: 10 epochs, 5 seeds, paired differences of at most 0.25 points."""
-    first, other = Scores("a", 0.91, 0.92, 0.93, 0.94, 0.95), Scores("b", 0.90, 0.92, 0.93, 0.94, 0.94)
+    first, other = (
+        FixedAccuracies("a", 0.91, 0.92, 0.93, 0.94, 0.95),
+        FixedAccuracies("b", 0.90, 0.92, 0.93, 0.94, 0.94),
+    )
     few = Data(DATA.x[:9], DATA.y[:9], 3)
     records = list(accuracy_level([first, other], DATA, few))
     assert [(r.level, r.case, r.backend, r.bound) for r in records] == [
@@ -81,7 +84,7 @@ def test_accuracies_are_those_of_the_usual_training():
     assert "standard deviation 0.000" in alone.note
 
 
-def test_bits_that_differ_are_counted(monkeypatch):
+def test_bitwise_level_counts_different_numbers(monkeypatch):
     """Also in what a kernel only reads; what it writes is equal, but for the two that round."""
     rows, index, g = (
         np.arange(12, dtype=np.uint8).reshape(6, 2),
@@ -96,9 +99,9 @@ def test_bits_that_differ_are_counted(monkeypatch):
         ("clip_norm", "shortened", (g, 2.0)), ("clip_norm", "long", (g, 9.0)),
     ]  # fmt: skip
 
-    spoils = after(lambda *arguments: np.add(arguments[0][:2], 1, out=arguments[0][:2]))
-    monkeypatch.setattr(bitwise, "PARTS", (lambda seed: iter(calls),))
-    records = list(bitwise.bitwise_level(setup("L0", planted("gather_rows,clip_norm", spoils))))
+    spoils = edit_after(lambda *arguments: np.add(arguments[0][:2], 1, out=arguments[0][:2]))
+    monkeypatch.setattr(bitwise, "CALL_GENERATORS", (lambda seed: iter(calls),))
+    records = list(bitwise.bitwise_level(setup("L0", make_mutant("gather_rows,clip_norm", spoils))))
     found = {(r.case.split()[1], r.tensor[-1]): (r.measured, r.bound) for r in records}
     assert found.pop(("shortened", "0")) == (pytest.approx(2.0**23, rel=0.2), 4.0)
     assert found.pop(("pixels", "2")) <= (1.0, 2.0)
@@ -109,29 +112,29 @@ def test_bits_that_differ_are_counted(monkeypatch):
     }  # fmt: skip
 
 
-def same(one, other):
+def equal_trees(one, other):
     """Whether two trees of arrays are equal."""
     if isinstance(one, (tuple, list)):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(equal_trees, one, other))
     return np.array_equal(one, other, equal_nan=True) if isinstance(one, np.ndarray) else one == other
 
 
 @pytest.mark.parametrize(
     "drawn",
     [
-        *(lambda seed, part=part: [list(call[2]) for call in part(seed)] for part in bitwise.PARTS),
-        lambda seed: activations.extremes(setup("L1", seed=seed)),
-        lambda seed: activations.sweep(setup("L0", sizes=Sizes(200), seed=seed), "softmax"),
-        lambda seed: built_batches(seed)[0][0],
-        lambda seed: built_batches(seed)[0][1],
+        *(lambda seed, part=part: [list(call[2]) for call in part(seed)] for part in bitwise.CALL_GENERATORS),
+        lambda seed: activations.extreme_inputs(setup("L1", seed=seed)),
+        lambda seed: activations.make_sweep(setup("L0", sizes=Sizes(200), seed=seed), "softmax"),
+        lambda seed: make_batches(seed)[0][0],
+        lambda seed: make_batches(seed)[0][1],
     ],
 )
-def test_every_seed_has_numbers_of_its_own(drawn):
-    assert same(drawn(1), drawn(1))
-    assert not same(drawn(1), drawn(2))
+def test_every_seed_draws_other_numbers(drawn):
+    assert equal_trees(drawn(1), drawn(1))
+    assert not equal_trees(drawn(1), drawn(2))
 
 
-def built_batches(seed):
+def make_batches(seed):
     layer = Dense(30)
     layer.build((4,), get_backend("numpy"), "layer", first=False)
     return single_layers._batches(setup("L1", seed=seed), layer)
@@ -139,24 +142,24 @@ def built_batches(seed):
 
 def test_a_layer_gets_four_batches():
     """Two are equally long, and no two are equal."""
-    batches = built_batches(0)
+    batches = make_batches(0)
     assert [(len(x), len(dy)) for x, dy in batches] == [(n, n) for n in (100, 37, 5, 37)]
     assert not np.array_equal(batches[1][0], batches[3][0])
     assert abs(batches[0][1].mean()) < 0.1 < 0.8 < batches[1][1].mean() < 1.2
 
 
-def test_inputs_hold_what_is_special():
-    z = activations.extremes(setup("L1"))
+def test_inputs_contain_special_values():
+    z = activations.extreme_inputs(setup("L1"))
     assert np.isnan(z).sum() == 1
     assert len(np.unique(z[-2])) < 15
     of = setup("L0", sizes=Sizes(200))
-    softmax = activations.sweep(of, "softmax")
+    softmax = activations.make_sweep(of, "softmax")
     assert not softmax[0].any()
     assert softmax[1, 0] == 80
     assert z[2].min() > 900 > -900 > z[3].max()
     assert softmax[2].min() > 900 > -900 > softmax[3].max()
     for kind in ACTIVATIONS:
-        z = activations.sweep(of, kind)
+        z = activations.make_sweep(of, kind)
         assert (z.shape, z.dtype) == ((20, 10), np.float32)
         if kind != "softmax":
             assert (np.isnan(z[0]).sum(), z[1:].max()) == (1, 100)
@@ -164,15 +167,15 @@ def test_inputs_hold_what_is_special():
             assert {0.0, 1.0, -1.0} <= set(z[0].tolist())
 
 
-def test_a_kink_excuses_its_own_place_alone():
+def test_only_the_kink_itself_is_excused():
     """A contender that may choose there is compared everywhere else."""
 
-    doubled = after(lambda y, t, losses, dy: np.multiply(dy, 2, out=dy))
-    never_0 = after(lambda y, t, losses, dy: np.copyto(dy, 1 / dy.size, where=dy == 0))
-    for wrong, broken in ((doubled, True), (never_0, True), (after(pull_at_corner), False)):
-        one = planted("hinge", wrong)
-        one.kinks = False
-        found = losses.judge_extremes(setup("L1", one), "hinge", get_loss("hinge"))
+    doubled = edit_after(lambda y, t, losses, dy: np.multiply(dy, 2, out=dy))
+    never_0 = edit_after(lambda y, t, losses, dy: np.copyto(dy, 1 / dy.size, where=dy == 0))
+    for wrong, broken in ((doubled, True), (never_0, True), (edit_after(pull_at_corner), False)):
+        one = make_mutant("hinge", wrong)
+        one.matches_kinks = False
+        found = losses.judge_extreme_losses(setup("L1", one), "hinge", get_loss("hinge"))
         assert (max(record.ratio for record in found) > 100) is broken
 
 
@@ -180,7 +183,7 @@ def test_a_kink_excuses_its_own_place_alone():
     ("name", "of_value", "of_gradient"),
     [("categorical_crossentropy", 11**0.5 + 10, 11**0.5 + 10), ("hinge", 11**0.5 + 10, 4)],
 )
-def test_errors_of_extreme_losses_are_relative_to_what_they_are_made_of(name, of_value, of_gradient):
+def test_errors_of_extreme_losses_are_relative(name, of_value, of_gradient):
     """1 and the number itself; 1 / C in the gradient of a mean over C numbers."""
 
     def off(y, targets, losses, dy):
@@ -188,50 +191,56 @@ def test_errors_of_extreme_losses_are_relative_to_what_they_are_made_of(name, of
         dy += 2.0**-15 * (np.abs(dy) + (1 if name.startswith("cat") else 1 / 11))
 
     kernel = get_loss(name).kernel
-    records = list(losses.judge_extremes(setup("L1", planted(kernel, after(off))), name, get_loss(name)))
+    records = list(
+        losses.judge_extreme_losses(setup("L1", make_mutant(kernel, edit_after(off))), name, get_loss(name))
+    )
     assert {r.case for r in records} == {f"{name} extremes"}
     assert len(records) == 24 * 4
     for r in records:
         if np.isfinite(r.measured) and r.measured:
             assert r.measured == pytest.approx(2.0**-15, rel=0.01), r
-        wanted = of_value if r.tensor.startswith("loss") else of_gradient
-        assert r.bound == pytest.approx(wanted * 2.0**-24)
+        expected = of_value if r.tensor.startswith("loss") else of_gradient
+        assert r.bound == pytest.approx(expected * 2.0**-24)
     assert sum(r.measured > 0 for r in records) > 80
 
 
-class Still(OurNetwork):
+class FrozenNetwork(OurNetwork):
     """It never learns."""
 
     def step(self, x, y):
         pass
 
 
-class StandsStill(BackendContender):
+class FrozenContender(BackendContender):
     def open(self, case):
-        return Still(self, case)
+        return FrozenNetwork(self, case)
 
 
-STILL = StandsStill("still", lambda dtype: get_backend("numpy", dtype=dtype))
+FROZEN = FrozenContender("still", lambda dtype: get_backend("numpy", dtype=dtype))
 
 
-def test_distances_are_relative_to_the_oracles_way(monkeypatch):
+def test_trajectory_errors_are_relative_to_the_oracles_path(monkeypatch):
     """Who stands still is as far from it as it went."""
     optimizers, losses = (
         [("a", Adam()), ("b", SGD())],
-        [(n, get_loss(n)) for n in ("hinge", trajectories.MAIN[1])],
+        [(n, get_loss(n)) for n in ("hinge", trajectories.MAIN_PAIR[1])],
     )
     monkeypatch.setattr(trajectories, "optimizer_variants", lambda: iter(optimizers))
     monkeypatch.setattr(trajectories, "loss_variants", lambda: iter(losses))
     sizes = Sizes(small=(5,), tiny=(5,), tiny_batch=6, trajectory=2, partners=2, batch=9)
-    records = list(trajectories.trajectory_level(setup("L4", STILL, sizes=sizes)))
+    records = list(trajectories.trajectory_level(setup("L4", FROZEN, sizes=sizes)))
     assert {(round(r.measured, 9), r.bound, r.note) for r in records} == {(1.0, 1e-9, "2 updates")}
     first = list(ACTIVATIONS)[:4]
     names = [*(f"a {kind}" for kind in first[:2]), *(f"b {kind}" for kind in first[2:])]
-    wanted = [*(f"{name} {trajectories.MAIN[1]}" for name in names), "a relu hinge", "a tanh convolution"]
-    assert list(dict.fromkeys(r.case for r in records)) == wanted
+    expected = [
+        *(f"{name} {trajectories.MAIN_PAIR[1]}" for name in names),
+        "a relu hinge",
+        "a tanh convolution",
+    ]
+    assert list(dict.fromkeys(r.case for r in records)) == expected
 
 
-def test_a_trainings_errors_are_relative_to_the_way_of_its_parameters(monkeypatch):
+def test_fit_errors_are_relative_to_the_path_of_the_parameters(monkeypatch):
     """In float32 accuracies are not compared; what is known exactly has a few roundings."""
     case = FitCase(
         "fit", 16, (4,), 3, "tanh", "categorical_crossentropy", SGD(0.1), 0, batch_size=7, epochs=2,
@@ -239,26 +248,26 @@ def test_a_trainings_errors_are_relative_to_the_way_of_its_parameters(monkeypatc
     )  # fmt: skip
     monkeypatch.setattr(fits, "fit_cases", lambda data, seed: [("float64", case), ("float32", case)])
     after, start = textbook.fit(case)
-    still = StandsStill("still", STILL._open)
+    still = FrozenContender("still", FROZEN._open)
     still.fit = lambda case: {**after, **start, "loss": after["loss"] * 1.5}
     found = list(fits.fit_level(setup("L4", still)))
     double, single = ({r.tensor: r for r in found if (r.bound == 1e-9) is exact} for exact in (True, False))
     assert set(double) == set(after) == {*single, "accuracy"}
     for tensor, record in double.items():
-        wanted = 1.0 if tensor in start else 0.5 if tensor == "loss" else 0.0
-        assert record.measured == pytest.approx(wanted), tensor
+        expected = 1.0 if tensor in start else 0.5 if tensor == "loss" else 0.0
+        assert record.measured == pytest.approx(expected), tensor
     few = 2.0**-24 * (3**0.5 + 10)
     assert [single[name].bound for name in ("before", "learning rate")] == pytest.approx([few, few])
-    assert single["predictions"].bound == fits.short_fit(case, "predictions", start, after)
-    assert single["dense_1.W"].bound == fits.short_fit(case, "dense_1.W", start, after)
+    assert single["predictions"].bound == fits.short_fit_bound(case, "predictions", start, after)
+    assert single["dense_1.W"].bound == fits.short_fit_bound(case, "dense_1.W", start, after)
 
 
 @pytest.mark.parametrize("kernel", ["clip_norm", "clip_value"])
-def test_gradients_exceed_the_limits_of_clipping(kernel, monkeypatch):
+def test_gradients_exceed_the_clipping_limits(kernel, monkeypatch):
     """Who clips nothing is found out."""
     variant = [pair for pair in optimizer_variants() if pair[0] == f"sgd {kernel}"]
     monkeypatch.setattr(updates, "optimizer_variants", lambda: iter(variant))
     sizes = replace(Sizes(small=(8, 8)), batch=10, candidates=30, resynchronised=1)
     for wrong, broken in ((lambda right: right, False), (lambda right: lambda g, limit: None, True)):
-        records = updates.resynchronised_level(setup("L3", planted(kernel, wrong), sizes=sizes))
+        records = updates.resynchronised_level(setup("L3", make_mutant(kernel, wrong), sizes=sizes))
         assert (max(record.ratio for record in records) > 100) is broken

@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 
 from backends import get_backend
 from backends.dispatch import kernel_keys
-from dnn.agreement import LEVELS, MUTANTS, QUICK, Data, check, get_mutant, worst
+from dnn.agreement import LEVELS, MUTANTS, QUICK, Data, check, get_mutant, worst_record
 from dnn.agreement.mutants import mutant as changes
 from dnn.layers import Activation
 
@@ -29,7 +29,7 @@ QUICK_MUTANTS = [
 
 
 @pytest.mark.parametrize("name", others_slow(MUTANTS, QUICK_MUTANTS))
-def test_a_mutant_is_rejected_by_its_level_first(name):
+def test_each_mutant_is_first_rejected_at_its_level(name):
     x, y = load_digits(return_X_y=True)
     data = Data((x / 16).astype(np.float32), y.astype(np.int64), 10)
     level = MUTANTS[name].level
@@ -37,10 +37,10 @@ def test_a_mutant_is_rejected_by_its_level_first(name):
     assert all(r.holds for r in check([get_mutant(name)], data, levels=earlier, sizes=QUICK))
     # Not by a hair: the clearest violation is far beyond the bound, on every run.
     records = check([get_mutant(name)], data, levels=[level], sizes=QUICK)
-    assert worst(records).ratio > LOW_RATIOS.get(name, 100)
+    assert worst_record(records).ratio > LOW_RATIOS.get(name, 100)
 
 
-def test_the_table_of_the_docs_is_that_of_the_code():
+def test_docs_list_every_mutant():
     page = Path(__file__).parents[3] / "docs" / "agreement.md"
     rows = re.findall(r"^\| ([a-z0-9-]+) \| (.+) \| (L[0-9]) \|$", page.read_text(encoding="utf-8"), re.M)
     assert rows == [(name, mutant.mistake, mutant.level) for name, mutant in MUTANTS.items()]
@@ -50,7 +50,7 @@ def test_the_table_of_the_docs_is_that_of_the_code():
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_mutant_changes_only_what_it_says(name):
+def test_a_mutant_changes_only_its_functions(name):
     mutant = MUTANTS[name]
     backend = get_backend("numpy")
     wrong = mutant.mutate(backend)
@@ -67,7 +67,7 @@ def test_a_mutant_changes_only_what_it_says(name):
     assert found | shared == set(mutant.changes)
 
 
-def test_changes_of_a_function():
+def test_change_helpers():
     def right(a, b):
         a += b
         return len(a)
@@ -81,19 +81,19 @@ def test_changes_of_a_function():
         return found
 
     one = ([1, 2], 3)
-    assert run(changes.around(lambda f, a, b: f(a, b * 2)), one) == [(2, [7, 8])]
-    assert run(changes.with_argument(1, lambda b: b + 1), one) == [(2, [5, 6])]
-    assert run(changes.before(lambda a, b: np.copyto(a, 0)), one) == [(2, [3, 3])]
-    assert run(changes.after(lambda a, b: np.copyto(a, 0)), one) == [(None, [0, 0])]
-    assert run(changes.restore(lambda a, b: a[1:]), one) == [(None, [4, 2])]
-    zero = changes.with_argument(1, lambda b: 0)
+    assert run(changes.wrap_call(lambda f, a, b: f(a, b * 2)), one) == [(2, [7, 8])]
+    assert run(changes.edit_argument(1, lambda b: b + 1), one) == [(2, [5, 6])]
+    assert run(changes.edit_before(lambda a, b: np.copyto(a, 0)), one) == [(2, [3, 3])]
+    assert run(changes.edit_after(lambda a, b: np.copyto(a, 0)), one) == [(None, [0, 0])]
+    assert run(changes.restore_view(lambda a, b: a[1:]), one) == [(None, [4, 2])]
+    zero = changes.edit_argument(1, lambda b: 0)
     assert run(changes.on_calls(lambda n: n == 2, zero), one, one, one) == [
         (2, [4, 5]),
         (2, [1, 2]),
         (2, [4, 5]),
     ]
-    assert [a for _, a in run(changes.late(zero), *[one] * 1001)][-2:] == [[4, 5], [1, 2]]
-    size = changes.after_with_largest(lambda most, a, b: np.copyto(a, most))
+    assert [a for _, a in run(changes.on_late_calls(zero), *[one] * 1001)][-2:] == [[4, 5], [1, 2]]
+    size = changes.edit_after_with_largest(lambda most, a, b: np.copyto(a, most))
     assert run(size, ([0], 1), one, ([0], 1)) == [(None, [1]), (None, [2, 2]), (None, [2])]
 
 
@@ -103,52 +103,52 @@ EXACT = get_backend("numpy", dtype="float64", fused=False)
 RNG = np.random.default_rng(0)
 
 
-def arrays(tree):
+def list_arrays(tree):
     """Those in nested tuples."""
     if isinstance(tree, tuple):
-        return [a for part in tree for a in arrays(part)]
+        return [a for part in tree for a in list_arrays(part)]
     return [tree] if isinstance(tree, np.ndarray) else []
 
 
-def run(kernel, arguments, mutant=None):
+def call_kernel(kernel, arguments, mutant=None):
     """All arrays after a call of "KERNEL[ KIND]", or a mutant's, with copies of the arguments."""
     backend = EXACT if mutant is None else MUTANTS[mutant].mutate(EXACT)
     arguments = copy.deepcopy(arguments)
     with np.errstate(all="ignore"):
         backend.kernel(*kernel.split())(*arguments)
-    return arrays(arguments)
+    return list_arrays(arguments)
 
 
-def assert_equal(found, wanted):
+def assert_equal(found, expected):
     """These arrays, to a few roundings."""
-    for got, expected in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+    for got, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(got, right, rtol=1e-9, atol=1e-12)
 
 
-def adam(count=5.0, c2=0.02, settings=(0.8, 0.95, 0.01)):
+def adam_arguments(count=5.0, c2=0.02, settings=(0.8, 0.95, 0.01)):
     draw = np.random.default_rng(1)
     p, g, m, v = draw.normal(size=(4, 6))
     return p, g, (m, v * v), np.asarray([0.1, 0.4, c2, count]), settings
 
 
-def dense_backward(W):
+def dense_backward_arguments(W):
     dy = np.random.default_rng(2).normal(size=(3, W.shape[1]))
     return dy, X, np.zeros_like(dy), W, dy, (np.zeros(W.shape), np.zeros(W.shape[1]), np.zeros((3, 4)))
 
 
-def centered(variance):
+def centered_rmsprop(variance):
     numbers = (np.full(1, v) for v in (1.0, 2.0, variance, 1.0, 2.0))
     p, g, *slots = numbers
     return p, g, tuple(slots), np.ones(4), (0.5, 0.1, 0.9)
 
 
-def tf32(a):
+def round_tf32(a):
     """10 bits behind the point, to nearest even."""
     mantissa, exponent = np.frexp(np.float32(a))
     return np.ldexp(np.rint(mantissa * 2.0**11), exponent - 11).astype(np.float64)
 
 
-def half(a):
+def round_float16(a):
     return a.astype(np.float16).astype(np.float64)
 
 
@@ -173,18 +173,18 @@ TIES = np.asarray(
     [[1 + 2.0**-11, 1 + 3 * 2.0**-11, -1 - 2.0**-11, 3.0], [0, 1 + 2.0**-12, 5, 1 + 0.7 * 2.0**-10]]
 )
 SAME = [
-    ("negative-variance", "rmsprop_centered", centered(9.0)),
-    ("late-bias", "adam", adam(999.0)),
-    ("epsilon-under-the-root", "adam", adam(settings=(0.8, 0.95, 0.0))),
-    ("correction-of-the-update-before", "adam", adam(0.0)),
-    ("flushes-what-matters", "adam", adam(31.0)),
-    ("flushes-what-matters", "adam", adam(30.0, settings=(0.0, 0.95, 0.01))),
-    ("rate-of-the-first-update", "adam", adam()),
+    ("negative-variance", "rmsprop_centered", centered_rmsprop(9.0)),
+    ("late-bias", "adam", adam_arguments(999.0)),
+    ("epsilon-under-the-root", "adam", adam_arguments(settings=(0.8, 0.95, 0.0))),
+    ("correction-of-the-update-before", "adam", adam_arguments(0.0)),
+    ("flushes-what-matters", "adam", adam_arguments(31.0)),
+    ("flushes-what-matters", "adam", adam_arguments(30.0, settings=(0.0, 0.95, 0.01))),
+    ("rate-of-the-first-update", "adam", adam_arguments()),
     ("penalty-of-large-parameters", "penalty", (np.ones(201), np.zeros(201), 0.5, 0.25)),
     ("rate-before", "gather_rows", (TABLE[:, None], PICKED, np.zeros((3, 1)), 1.0)),
     ("rate-after", "gather_rows", (PICKED, PICKED[:1], np.zeros(1, np.int64), 1.0)),
     ("pixel-256", "gather_rows", (TABLE, PICKED, np.zeros(3), 1.0)),
-    ("transposed-weight", "dense_backward linear", dense_backward(W[:, :3])),
+    ("transposed-weight", "dense_backward linear", dense_backward_arguments(W[:, :3])),
     ("naive-variance", "batch_norm", BATCH),
     ("naive-variance-of-rows", "layer_norm", ROWS),
     ("variance-of-the-longest-batch", "batch_norm", BATCH),
@@ -201,16 +201,26 @@ SAME = [
 
 
 @pytest.mark.parametrize(("mutant", "kernel", "arguments"), SAME, ids=[f"{m} {k}" for m, k, _ in SAME])
-def test_a_mutant_is_right_where_its_mistake_does_not_matter(mutant, kernel, arguments):
-    assert_equal(run(kernel, arguments, mutant), run(kernel, arguments))
+def test_a_mutant_is_right_on_unaffected_arguments(mutant, kernel, arguments):
+    assert_equal(call_kernel(kernel, arguments, mutant), call_kernel(kernel, arguments))
 
 
 OTHER = [
-    ("adam-epsilon", "adam", adam(), adam(settings=(0.8, 0.95, 0.01 / (0.95 * 0.02 + 0.05) ** 0.5))),
-    ("late-bias", "adam", adam(1000.0), adam(1000.0, 1.0)),
+    (
+        "adam-epsilon",
+        "adam",
+        adam_arguments(),
+        adam_arguments(settings=(0.8, 0.95, 0.01 / (0.95 * 0.02 + 0.05) ** 0.5)),
+    ),
+    ("late-bias", "adam", adam_arguments(1000.0), adam_arguments(1000.0, 1.0)),
     ("rate-before", "gather_rows", *((TABLE, i, np.zeros(3), 1.0) for i in (PICKED, np.asarray([0, 2, 5])))),
     ("rate-after", "gather_rows", *((TABLE, i, np.zeros(3), 1.0) for i in (PICKED, np.asarray([1, 4, 6])))),
-    ("transposed-weight", "dense_backward linear", dense_backward(W), dense_backward(W.T)),
+    (
+        "transposed-weight",
+        "dense_backward linear",
+        dense_backward_arguments(W),
+        dense_backward_arguments(W.T),
+    ),
     ("swapped-label", "softmax_cross_entropy integer", LOSS, SWAPPED),
     ("swapped-label", "softmax_cross_entropy dense", ONE_HOT, (LOSS[0], np.eye(3)[SWAPPED[1]], *LOSS[2:])),
     ("flipped-kernel", "conv2d", (IMAGES, FILTERS, *CONV), (IMAGES, FILTERS[::-1, ::-1], *CONV)),
@@ -218,27 +228,27 @@ OTHER = [
         "tf32",
         "dense linear",
         (TIES, W, W[0], np.zeros((2, 4))),
-        (tf32(TIES), tf32(W), W[0], np.zeros((2, 4))),
+        (round_tf32(TIES), round_tf32(W), W[0], np.zeros((2, 4))),
     ),
-    ("float16", "conv2d", (IMAGES, FILTERS, *CONV), (half(IMAGES), half(FILTERS), *CONV)),
+    ("float16", "conv2d", (IMAGES, FILTERS, *CONV), (round_float16(IMAGES), round_float16(FILTERS), *CONV)),
 ]
 
 
 @pytest.mark.parametrize(
     ("mutant", "kernel", "given", "other"), OTHER, ids=[f"{m} {k}" for m, k, *_ in OTHER]
 )
-def test_a_mutant_is_the_right_kernel_of_other_arguments(mutant, kernel, given, other):
+def test_a_mutant_equals_the_kernel_of_changed_arguments(mutant, kernel, given, other):
     """What is written is that kernel's, and what is only read stays as it was given."""
-    found = run(kernel, given, mutant)
-    wanted = run(kernel, other)
-    read = arrays(given)
-    assert len(found) == len(wanted)
-    written = [not np.array_equal(a, b) for a, b in zip(wanted, arrays(other), strict=True)]
+    found = call_kernel(kernel, given, mutant)
+    expected = call_kernel(kernel, other)
+    read = list_arrays(given)
+    assert len(found) == len(expected)
+    written = [not np.array_equal(a, b) for a, b in zip(expected, list_arrays(other), strict=True)]
     assert any(written)
-    assert_equal(found, [w if changed else a for w, changed, a in zip(wanted, written, read, strict=True)])
+    assert_equal(found, [w if changed else a for w, changed, a in zip(expected, written, read, strict=True)])
 
 
-def test_a_mutant_has_the_name_and_the_kernels_that_it_was_asked_for():
+def test_get_mutant_returns_the_named_mutant():
     mutant = get_mutant("unshifted-softmax")
     assert mutant.name == "numpy!unshifted-softmax"
     z = np.asarray([[0.0, 1000.0]])

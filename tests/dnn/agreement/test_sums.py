@@ -18,7 +18,7 @@ from dnn.datasets import load_dataset
 from dnn.layers import Activation, BatchNormalization, LayerNormalization
 
 
-class InOrder:
+class SequentialSums:
     """NumPy, but every sum and product adds its terms one after another and rounds each partial sum.
 
     This is one lane without fused multiply-add, the least favourable summation.
@@ -47,26 +47,26 @@ class InOrder:
         return total
 
 
-def in_order():
+def make_sequential_contender():
     return BackendContender(
-        "in order", lambda dtype: NumpyBackend("in order", InOrder(), "cpu", dtype, fused=False)
+        "in order", lambda dtype: NumpyBackend("in order", SequentialSums(), "cpu", dtype, fused=False)
     )
 
 
 @pytest.fixture(params=[*contender_ids(), "in order"])
 def contender(request):
     if request.param == "in order":
-        return in_order()
+        return make_sequential_contender()
     try:
         return get_contender(request.param)
     except BackendUnavailable as error:
         pytest.skip(str(error))
 
 
-def test_in_order_is_in_order():
+def test_sequential_sums_add_one_after_another():
     """2^-24 is lost beside 1, twice in a row as well, and two of them together are not."""
     x = np.asarray([[1.0, 2.0**-24], [2.0**-24, 2.0**-24], [2.0**-24, 1.0]], np.float32)
-    xp, more = InOrder(), 1 + 2.0**-23
+    xp, more = SequentialSums(), 1 + 2.0**-23
     assert xp.sum(x, axis=0).tolist() == [1.0, more]
     assert xp.sum(x[::-1], axis=0).tolist() == [more, 1.0]
     assert xp.matmul(np.ones((1, 3), np.float32), x).tolist() == [[1.0, more]]
@@ -76,11 +76,11 @@ def test_in_order_is_in_order():
     assert xp.sum(np.zeros((0, 2), np.float32), axis=0).tolist() == [0.0, 0.0]
 
 
-def test_one_lane_holds_every_bound():
+def test_sums_in_one_lane_are_within_every_bound():
     digits = load_dataset("digits")
     data = Data(digits.x_train.reshape(len(digits.x_train), -1), digits.y_train, 10)
     sizes = Sizes(sweep=200, batches=1, hidden=(64, 64), small=(32, 32))
-    records = check([in_order()], data, levels=["L0", "L1", "L2"], sizes=sizes)
+    records = check([make_sequential_contender()], data, levels=["L0", "L1", "L2"], sizes=sizes)
     assert [f"{r.level} {r.case} {r.tensor} {r.ratio:.3g}" for r in records if not r.holds] == []
 
 
@@ -90,13 +90,13 @@ def test_softmax_over_many_columns(contender):
     z, dy = (stream.standard_normal((3, 100_003)).astype(np.float32) for _ in range(2))
     z *= 4
     layers = (c.use(Activation("softmax"), z.shape[1:], {}, [(z, dy)]) for c in (make_oracle(), contender))
-    wanted, got = layers
+    expected, got = layers
     spread = float(np.max(np.ptp(z, axis=1)))
     y = "y in evaluation"
-    assert bounds.ulps(got[y], wanted[y]) < bounds.softmax_ulp(spread, wanted[y])
+    assert bounds.ulp_error(got[y], expected[y]) < bounds.softmax_ulp(spread, expected[y])
     if contender.trains:
-        error = bounds.ulps(got["dx"], wanted["dx"], np.abs(dy).max(axis=1, keepdims=True))
-        assert error < bounds.softmax_slope_ulp(wanted[y])
+        error = bounds.ulp_error(got["dx"], expected["dx"], np.abs(dy).max(axis=1, keepdims=True))
+        assert error < bounds.softmax_slope_ulp(expected[y])
 
 
 @pytest.mark.parametrize("layer_class", [BatchNormalization, LayerNormalization])
@@ -106,13 +106,13 @@ def test_normalisation_far_from_zero(contender, layer_class):
     x = (100 + stream.standard_normal((100, 24))).astype(np.float32)
     dy = stream.standard_normal(x.shape).astype(np.float32)
     values = {name: stream.standard_normal(24).astype(np.float32) for name in ("gamma", "beta")}
-    wanted, got = (c.use(layer_class(), (24,), values, [(x, dy)]) for c in (make_oracle(), contender))
-    assert set(got) == set(wanted) or not contender.trains
-    worst_eta = max(bounds.eta(array, wanted[tensor]) for tensor, array in got.items())
+    expected, got = (c.use(layer_class(), (24,), values, [(x, dy)]) for c in (make_oracle(), contender))
+    assert set(got) == set(expected) or not contender.trains
+    worst_eta = max(bounds.eta(array, expected[tensor]) for tensor, array in got.items())
     assert worst_eta < bounds.layer(100, condition=condition(layer_class(), x))
 
 
-def test_the_condition_of_a_normalisation_is_needed():
+def test_normalisation_bound_needs_its_condition():
     """Rounding the mean of the columns is enough to break the bound without it."""
     x = (100 + np.random.default_rng(0).standard_normal((100, 24))).astype(np.float32).astype(np.float64)
     mean = x.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Two models trained at once in two threads of one process: the bits are those of each alone."""
+"""Two models train_model at once in two threads of one process: the bits are those of each alone."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +9,7 @@ from backends import get_backend
 from dnn import Adam, Dense, Dropout, Sequential
 
 
-def trained(name, seed):
+def train_model(name, seed):
     """The weights after a short training, and what the history says."""
     rng = np.random.default_rng(seed)
     x, y = rng.random((400, 20), dtype=np.float32), rng.integers(0, 3, 400)
@@ -21,11 +21,11 @@ def trained(name, seed):
 
 
 @pytest.mark.parametrize("names", [("numpy", "torch"), ("numba", "numpy"), ("torch", "torch")])
-def test_two_trainings_do_not_disturb_each_other(names):
-    alone = [trained(name, seed) for seed, name in enumerate(names)]
+def test_concurrent_trainings_give_the_same_bits(names):
+    alone = [train_model(name, seed) for seed, name in enumerate(names)]
     with ThreadPoolExecutor(2) as pool:
         for _ in range(3):
-            together = list(pool.map(trained, names, range(2)))
+            together = list(pool.map(train_model, names, range(2)))
             for (weights, losses), (expected, wanted) in zip(together, alone, strict=True):
                 assert losses == wanted
                 for name, array in weights.items():

@@ -35,24 +35,24 @@ from dnn import (
     Residual,
     Sequential,
 )
-from dnn.agreement import Data, bounds, check, get_contender, worst
+from dnn.agreement import Data, bounds, check, get_contender, worst_record
 from dnn.agreement.bounds import eta
-from dnn.agreement.contender import built
+from dnn.agreement.contender import build_layer
 from dnn.agreement.onnx_runtime import Session
-from dnn.agreement.samples import condition, inner_dimensions, samples
+from dnn.agreement.samples import condition, samples, sum_lengths
 from dnn.agreement.sizes import Sizes
 from dnn.commands.presets import PRESETS
 from dnn.datasets import load_dataset
 from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, to_onnx
 from dnn.interop.onnx.activations import one_node
-from dnn.interop.onnx.layers import conv
+from dnn.interop.onnx.layers import conv_nodes
 from dnn.interop.onnx.write import network_graph
 from dnn.layers.normalization import Normalization
 
-LONG = bool(os.environ.get("DNN_ONNX_LONG"))
-SEEDS = range(20) if LONG else range(1)
-BACKEND, EXACT = get_backend("numpy"), get_backend("numpy", dtype="float64", fused=False)
-UNEQUAL_SIDES = [
+RUN_LONG = bool(os.environ.get("DNN_ONNX_LONG"))
+SEEDS = range(20) if RUN_LONG else range(1)
+BACKEND, FLOAT64_BACKEND = get_backend("numpy"), get_backend("numpy", dtype="float64", fused=False)
+ASYMMETRIC_CASES = [
     (lambda: Conv2D(3, 3, padding="same", strides=2, use_bias=False), (6, 7, 2)),
     (lambda: Conv2D(4, (2, 3), dilation=(3, 2), strides=2, padding=((0, 1), (2, 1)), groups=2), (7, 8, 2)),
     (lambda: Conv1D(3, 4, "softmax", strides=2, padding=(2, 1)), (9, 2)),
@@ -64,7 +64,7 @@ UNEQUAL_SIDES = [
         (6, 7, 2),
     ),
 ]
-CONTAINERS = [
+CONTAINER_CASES = [
     (lambda: Parallel([Conv2D(3, 1), [MaxPooling2D(3, strides=1, padding=1), Conv2D(2, 1)]]), (5, 6, 4)),
     (lambda: Parallel([Conv2D(3, 1), [LayerNormalization(), Activation("elu")]]), (5, 6, 4)),
     (lambda: Residual([Conv2D(4, 3, "relu", padding=1), BatchNormalization()]), (5, 6, 4)),
@@ -72,20 +72,20 @@ CONTAINERS = [
 ]
 
 
-def with_numbers(make, shape, backend, seed):
+def build_random_layer(make, shape, backend, seed):
     """A layer of these random numbers, running averages too."""
     layer, stream = make(), np.random.default_rng(seed)
     layer.build(shape, BACKEND, "layer", first=False)
     values = {k: stream.standard_normal(s) / np.sqrt(s[0]) for k, s in layer.parameter_shapes().items()}
     state = {k: np.abs(stream.standard_normal(v.shape)) + 0.2 for k, v in layer.state.items()}
     layer = make()
-    built(layer, shape, backend, {k: v.astype(np.float32) for k, v in values.items()})
+    build_layer(layer, shape, backend, {k: v.astype(np.float32) for k, v in values.items()})
     for name, array in layer.state.items():
         array[...] = backend.from_host(state[name].astype(np.float32).astype(array.dtype))
     return layer
 
 
-def magnified(layer, x):
+def error_magnification(layer, x):
     """What the layer makes of a rounding; batch normalisation subtracts running averages here."""
     if not isinstance(layer, BatchNormalization):
         return condition(layer, x)
@@ -95,24 +95,24 @@ def magnified(layer, x):
 
 def worst_ratio(make, shape, seed, batch):
     """Error / bound of L1 for one layer's forward in evaluation, and its file's nodes."""
-    ours, exact = (with_numbers(make, shape, backend, seed) for backend in (BACKEND, EXACT))
+    ours, exact = (build_random_layer(make, shape, backend, seed) for backend in (BACKEND, FLOAT64_BACKEND))
     made = network_graph([ours], shape).as_model({})
     onnx.checker.check_model(made, full_check=True)
     x = np.random.default_rng([seed, 1]).standard_normal((batch, *shape)).astype(np.float32)
     wide = x.astype(np.float64)
     exact.reserve(batch, training=False)
-    wanted = exact.forward(wide, training=False)
+    expected = exact.forward(wide, training=False)
     (found,) = Session(made)(x)
     assert found.dtype == np.float32
-    assert found.shape == wanted.shape
-    inner = inner_dimensions(exact, batch)[0] if not exact.uses_batch_statistics else 1
-    return eta(found, wanted) / bounds.layer(inner, condition=magnified(exact, wide))
+    assert found.shape == expected.shape
+    inner = sum_lengths(exact, batch)[0] if not exact.uses_batch_statistics else 1
+    return eta(found, expected) / bounds.layer(inner, condition=error_magnification(exact, wide))
 
 
 @pytest.mark.parametrize("batch", [1, 100])
 def test_every_layer(batch):
     cases = [(make, shape) for _, make, shape in samples() if not make().must_precede_trained]
-    cases += [*EDGES, *UNEQUAL_SIDES, *CONTAINERS]
+    cases += [*EDGES, *ASYMMETRIC_CASES, *CONTAINER_CASES]
     ratios = [worst_ratio(*case, seed, batch) for case in cases for seed in SEEDS]
     print(f"{len(ratios)} layers at batch {batch}: {max(ratios):.3f} of the bound at most")
     assert max(ratios) <= 1.0
@@ -132,30 +132,30 @@ def test_a_wrong_file_is_rejected(wrong, monkeypatch):
     broken = [
         r for r in check([get_contender("onnxruntime")], data, levels=["L2"], sizes=sizes) if not r.holds
     ]
-    assert worst(broken).ratio > 100
+    assert worst_record(broken).ratio > 100
 
 
 def test_a_turned_window_is_rejected(monkeypatch):
     assert worst_ratio(lambda: Conv2D(4, 3), (6, 6, 2), 0, 5) <= 1.0
-    monkeypatch.setitem(LAYER_NODES._entries, "Conv2D", conv((3, 2, 1, 0)))
+    monkeypatch.setitem(LAYER_NODES._entries, "Conv2D", conv_nodes((3, 2, 1, 0)))
     assert worst_ratio(lambda: Conv2D(4, 3), (6, 6, 2), 0, 5) > 100
 
 
-@pytest.mark.skipif(not LONG, reason="DNN_ONNX_LONG=1: 20 seeds of L0 to L2 take minutes")
+@pytest.mark.skipif(not RUN_LONG, reason="DNN_ONNX_LONG=1: 20 seeds of L0 to L2 take minutes")
 @pytest.mark.parametrize("seed", range(20))
-def test_the_levels_with_other_seeds(seed):
+def test_agreement_levels_with_other_seeds(seed):
     x, y = load_digits(return_X_y=True)
     data = Data((x / 16).astype(np.float32), y.astype(np.int64), 10)
     records = check(
         [get_contender("onnxruntime")], data, levels=["L0", "L1", "L2"], sizes=Sizes(batches=2), seed=seed
     )
-    far = worst(records)
+    far = worst_record(records)
     print(f"seed {seed}: {len(records)} comparisons, worst {far.case} {far.tensor} {far.ratio:.3f}")
     assert far.holds
     single = check(
         [get_contender("onnxruntime")], data, levels=["L2"], sizes=Sizes(batch=1, batches=2), seed=seed
     )
-    assert worst(single).holds
+    assert worst_record(single).holds
 
 
 # ----- whole networks
@@ -178,9 +178,9 @@ def preset(request):
     return model
 
 
-def exact_twin(model):
+def make_float64_twin(model):
     twin = Sequential(
-        [type(x)(**x.config()) for x in model.layers], input_shape=model.input_shape, backend=EXACT
+        [type(x)(**x.config()) for x in model.layers], input_shape=model.input_shape, backend=FLOAT64_BACKEND
     )
     wide = {
         k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in model.parameters.to_host().items()
@@ -196,14 +196,14 @@ def logits_of(model, x):
     model.reserve(len(x), training=False)
     for layer in model.layers[1:-1]:
         if isinstance(layer, Normalization):
-            magnifies *= magnified(layer, x)
+            magnifies *= error_magnification(layer, x)
         x = layer.forward(x, training=False)
     return model.layers[-1].forward_logits(x, training=False), magnifies
 
 
 @pytest.mark.slow
 def test_every_preset(preset):
-    exact = exact_twin(preset)
+    exact = make_float64_twin(preset)
     made = [to_onnx(preset, logits=logits) for logits in (True, False)]
     for one in made:
         onnx.checker.check_model(one, full_check=True)
@@ -212,20 +212,20 @@ def test_every_preset(preset):
     for batch in (1, 100):
         for seed in SEEDS:
             x = random_images(batch, seed=seed)
-            wanted, magnifies = logits_of(exact, x)
+            expected, magnifies = logits_of(exact, x)
             bound = bounds.forward(inner, len(inner) - 1) * magnifies
-            ratio = eta(logits(x)[0], wanted) / bound
+            ratio = eta(logits(x)[0], expected) / bound
             assert ratio <= 1.0
             # Softmax turns an error of a logit into a relative one.
-            assert eta(probabilities(x)[0], exact.predict(x)) <= bound * (1.0 + np.abs(wanted).max())
+            assert eta(probabilities(x)[0], exact.predict(x)) <= bound * (1.0 + np.abs(expected).max())
         print(f"batch {batch}: {ratio:.3f} of the bound")
 
 
 @pytest.mark.parametrize("name", ["lecture", "cnn"])
-def test_the_accuracy_on_mnist_is_equal(name, mnist_dir):
+def test_mnist_accuracy_is_equal(name, mnist_dir):
     """In the long form of all test images, after an epoch of more."""
     data = load_dataset("mnist", mnist_dir)
-    n_train, n_test = (10_000 if LONG else 500), (10_000 if LONG else 500)
+    n_train, n_test = (10_000 if RUN_LONG else 500), (10_000 if RUN_LONG else 500)
     model = Sequential(PRESETS[name].layers((28, 28), 10), input_shape=(784,), backend=BACKEND)
     model.compile(PRESETS[name].loss, PRESETS[name].optimizer(n_train // 100))
     model.fit(data.x_train[:n_train], data.y_train[:n_train], epochs=1, verbose=0)
@@ -240,7 +240,7 @@ def test_the_accuracy_on_mnist_is_equal(name, mnist_dir):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
-def test_each_input_means_the_same(dtype):
+def test_input_dtypes_give_equal_outputs(dtype):
     model = Sequential([Rescaling(1 / 255), Dense(5, "tanh"), Dense(3)], input_shape=(9,), backend=BACKEND)
     x = random_images(7, 3)
     found = Session(to_onnx(model, input_dtype=dtype))(x)[0]
@@ -258,14 +258,14 @@ def test_an_embedding(dtype):
     np.testing.assert_allclose(found, model.predict(x), rtol=1e-5, atol=1e-6)
 
 
-def test_augmentation_is_for_training():
+def test_augmentation_has_no_nodes():
     layers = [RandomTranslation(1), RandomRotation(5.0), Flatten(), Dense(3, "sigmoid")]
     model = Sequential(layers, input_shape=(4, 4), backend=BACKEND)
     x = np.random.default_rng(0).standard_normal((5, 4, 4)).astype(np.float32)
     np.testing.assert_allclose(Session(to_onnx(model))(x)[0], model.predict(x), rtol=1e-5)
 
 
-def test_any_number_of_examples():
+def test_batch_size_is_free():
     model = Sequential([Dense(3)], input_shape=(6,), backend=BACKEND)
     session = Session(to_onnx(model))
     for n in (0, 1, 2, 1000):

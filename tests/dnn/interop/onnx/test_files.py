@@ -128,7 +128,7 @@ def test_the_nodes_of_a_preset():
     ]  # fmt: skip
 
 
-def test_names_are_ours():
+def test_nodes_and_weights_have_layer_names():
     model = image_model()
     made = to_onnx(model)
     assert (made.graph.input[0].name, made.graph.output[0].name) == ("x", "probabilities")
@@ -136,9 +136,9 @@ def test_names_are_ours():
     assert set(model.parameters.value) <= set(held)
     assert "residual_1.block.batch_normalization_1.running_mean" in held
     assert {"eyes.Conv", "residual_1.block.conv2d_1.Conv"} <= {node.name for node in made.graph.node}
-    for value, wanted in ((made.graph.input[0], ["batch", 36]), (made.graph.output[0], ["batch", 1])):
+    for value, expected in ((made.graph.input[0], ["batch", 36]), (made.graph.output[0], ["batch", 1])):
         dims = value.type.tensor_type.shape.dim
-        assert [d.dim_param or d.dim_value for d in dims] == wanted
+        assert [d.dim_param or d.dim_value for d in dims] == expected
     assert (made.opset_import[0].version, made.ir_version) == (20, 9)
 
 
@@ -163,7 +163,7 @@ def test_logits(last):
     np.testing.assert_allclose(Session(made)(x)[0], model.forward(x, training=False, logits=True), rtol=1e-6)
 
 
-def test_a_network_that_does_nothing():
+def test_identity_network():
     model = Sequential([Dropout(0.5)], input_shape=(4,), backend=BACKEND)
     made, x = to_onnx(model), np.arange(8, dtype=np.float32).reshape(2, 4)
     onnx.checker.check_model(made, full_check=True)
@@ -193,13 +193,13 @@ def test_labels_and_metadata(tmp_path):
         {"metadata": {1: "a"}}, {"input_dtype": "int8"}, {"logits": "yes"}, {"rounded": 1},
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused(options):
+def test_rejects_bad_arguments(options):
     with pytest.raises(InputError, match=r"expected") as caught:
         to_onnx(text_model(), **options)
     assert_sentence(caught.value)
 
 
-def test_float64_is_rounded_when_it_is_asked_for():
+def test_rounds_float64_only_on_request():
     model = Sequential([Dense(2)], input_shape=(3,), backend=get_backend("numpy", dtype="float64"))
     with pytest.raises(InputError, match=r"float64.*rounded=True"):
         to_onnx(model)
@@ -210,12 +210,12 @@ def test_float64_is_rounded_when_it_is_asked_for():
         to_onnx(model, rounded=True)
 
 
-def test_weights_of_2_gib_are_refused(monkeypatch):
-    assert write.LARGEST == 2**31 - 2**20
+def test_rejects_2_gib_of_weights(monkeypatch):
+    assert write.MAX_WEIGHT_BYTES == 2**31 - 2**20
     model = Sequential([Dense(2)], input_shape=(3,), backend=BACKEND)
-    monkeypatch.setattr(write, "LARGEST", 33)
+    monkeypatch.setattr(write, "MAX_WEIGHT_BYTES", 33)
     to_onnx(model)
-    monkeypatch.setattr(write, "LARGEST", 32)
+    monkeypatch.setattr(write, "MAX_WEIGHT_BYTES", 32)
     with pytest.raises(InputError, match="8 weights, expected less than 2 GiB"):
         to_onnx(model)
 
@@ -232,12 +232,12 @@ class Twice(Layer):
 
 
 @pytest.fixture
-def own_tables(monkeypatch):
+def restored_tables(monkeypatch):
     for table in (LAYERS, ACTIVATIONS, LAYER_NODES, ACTIVATION_NODES):
         monkeypatch.setattr(table, "_entries", dict(table._entries))
 
 
-def test_a_layer_of_ones_own(own_tables):
+def test_custom_layer(restored_tables):
     model = Sequential([Residual([Twice(name="mine")]), Dense(2)], input_shape=(3,), backend=BACKEND)
     with pytest.raises(
         NoNodes, match=r"layer 'residual_1.block.mine' is Twice, which has no ONNX nodes"
@@ -252,14 +252,14 @@ def test_a_layer_of_ones_own(own_tables):
     np.testing.assert_allclose(Session(made)(x)[0], model.predict(x), rtol=1e-6)
 
 
-def test_a_subclass_with_a_name_of_ours_is_not_taken_for_ours():
+def test_rejects_a_subclass_with_a_builtin_name():
     other = type("Dense", (Dense,), {"forward": lambda self, x, *, training: x})
     model = Sequential([other(3, name="mine")], input_shape=(3,), backend=BACKEND)
     with pytest.raises(NoNodes, match="layer 'mine'"):
         to_onnx(model)
 
 
-def test_an_activation_of_ones_own(own_tables):
+def test_custom_activation(restored_tables):
     square = ActivationFunction(lambda xp, z: z * z, lambda xp, dy, z, y: 2 * z * dy)
     dnn.register(square, "square")
     model = Sequential([Dense(2, "square", name="mine")], input_shape=(3,), backend=BACKEND)
@@ -278,12 +278,12 @@ def test_every_layer_and_activation_has_nodes():
 # ----- refusals
 
 
-def test_a_file_that_cannot_be_written(tmp_path):
+def test_reports_an_unwritable_path(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         save_onnx(text_model(), tmp_path / "none" / "m.onnx")
 
 
-def test_without_the_package(monkeypatch):
+def test_reports_a_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(
         BackendUnavailable, match=r'ONNX files need the package onnx.*pip install -e "\.\[onnx\]"'
@@ -294,7 +294,7 @@ def test_without_the_package(monkeypatch):
         get_contender("onnxruntime")
 
 
-def test_odd_arguments_are_refused():
+def test_rejects_arguments_of_wrong_types():
     """60."""
     names = ("input_dtype", "logits", "rounded", "class_names", "metadata")
 

@@ -17,7 +17,7 @@ from sklearn.utils._array_api import move_estimator_to
 from dnn.interop.sklearn import DNNClassifier, DNNRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-FEW = 16
+N_EXAMPLES = 16
 """Numbers that may be read at a time: sums over an epoch, counts of classes, scores."""
 
 
@@ -32,18 +32,20 @@ def dispatching(monkeypatch):
 def no_copies(monkeypatch):
     """Any way of more than a few numbers from a tensor to the host raises AssertionError."""
 
-    def guarded(name):
+    def guard_method(name):
         original = getattr(torch.Tensor, name)
 
         def call(self, *arguments, **options):
-            assert self.numel() <= FEW, f"{tuple(self.shape)} numbers were copied to the host by {name}"
+            assert self.numel() <= N_EXAMPLES, (
+                f"{tuple(self.shape)} numbers were copied to the host by {name}"
+            )
             return original(self, *arguments, **options)
 
         return call
 
     with monkeypatch.context() as patched:
         for name in ("__array__", "__dlpack__", "numpy", "cpu", "tolist"):
-            patched.setattr(torch.Tensor, name, guarded(name))
+            patched.setattr(torch.Tensor, name, guard_method(name))
         yield
 
 
@@ -86,14 +88,14 @@ def test_a_grid_search_copies_nothing(monkeypatch):
         assert isinstance(search.predict(X), torch.Tensor)
 
 
-def test_a_copy_would_be_noticed(monkeypatch):
+def test_no_copies_fixture_detects_copies(monkeypatch):
     with no_copies(monkeypatch):
         for copy in (np.asarray, np.from_dlpack, torch.Tensor.numpy, torch.Tensor.cpu, torch.Tensor.tolist):
             with pytest.raises(AssertionError, match="copied to the host"):
-                copy(torch.zeros(FEW + 1))
+                copy(torch.zeros(N_EXAMPLES + 1))
 
 
-def test_labels_that_are_text_and_bool(monkeypatch):
+def test_text_and_bool_labels(monkeypatch):
     X, y = tensors(load_wine)
     names = np.asarray(["red", "rose", "white"])[y.numpy()]
     found = DNNClassifier(8, max_iter=2).fit(X, names)
@@ -103,7 +105,7 @@ def test_labels_that_are_text_and_bool(monkeypatch):
     assert yes.dtype == torch.bool
 
 
-def test_several_labels_and_outputs():
+def test_multilabel_and_multioutput():
     X, y = tensors(load_wine)
     labels = torch.stack([y == 1, y == 2], dim=1).to(torch.int64)
     found = DNNClassifier(8, max_iter=2).fit(X, labels).predict(X)
@@ -114,7 +116,7 @@ def test_several_labels_and_outputs():
     assert values.shape == labels.shape
 
 
-def test_an_estimator_moves_as_scikit_learn_says():
+def test_move_estimator_to():
     X, y = tensors(load_wine)
     fitted = DNNClassifier(8, max_iter=5, random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="must use the same namespace"):
@@ -125,7 +127,7 @@ def test_an_estimator_moves_as_scikit_learn_says():
     assert isinstance(fitted.predict(X), torch.Tensor)
 
 
-def test_a_backend_by_name_works_beside_the_library_of_X():
+def test_named_backend_with_another_array_library():
     X, y = load_wine(return_X_y=True)
     fitted = DNNClassifier(8, max_iter=2, backend="torch", dtype="float32").fit(X, y)
     assert isinstance(fitted.model_.parameters.values, torch.Tensor)

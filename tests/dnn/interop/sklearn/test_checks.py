@@ -12,12 +12,12 @@ from sklearn.utils.estimator_checks import check_array_api_input_and_values, est
 from backends import BackendUnavailable, get_backend
 from dnn.interop.sklearn import DNNClassifier, DNNRegressor
 
-QUICK = {"hidden_layer_sizes": 16, "learning_rate_init": 0.02, "max_iter": 40}
-TWO_EPOCHS = {"hidden_layer_sizes": 4, "max_iter": 2}
-UNTIL_ALL_ARE_RIGHT = {"hidden_layer_sizes": 8, "max_iter": 60, "learning_rate_init": 0.1}
+QUICK_SETTINGS = {"hidden_layer_sizes": 16, "learning_rate_init": 0.02, "max_iter": 40}
+TWO_EPOCH_SETTINGS = {"hidden_layer_sizes": 4, "max_iter": 2}
+CONVERGING_SETTINGS = {"hidden_layer_sizes": 8, "max_iter": 60, "learning_rate_init": 0.1}
 """Then the accuracy is 1. scikit-learn rounds that of tensors to float32, others would differ."""
-BOTH = [DNNClassifier, DNNRegressor]
-CHECKS = [pair for made in BOTH for pair in estimator_checks_generator(made(**QUICK))]
+ESTIMATORS = [DNNClassifier, DNNRegressor]
+CHECKS = [pair for made in ESTIMATORS for pair in estimator_checks_generator(made(**QUICK_SETTINGS))]
 
 
 def name_of(value: object) -> str:
@@ -35,7 +35,7 @@ def skip_without_a_gpu() -> None:
 
 
 @pytest.fixture(autouse=True)
-def scipys_switch(monkeypatch):
+def scipy_array_api(monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
 
 
@@ -44,7 +44,7 @@ def scipys_switch(monkeypatch):
 @pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=name_of)
 def test_each_check_of_scikit_learn(estimator, check):
     if "array_api" in check.func.__name__:  # these look at kinds of arrays, not at what is learnt
-        estimator = type(estimator)(**TWO_EPOCHS)
+        estimator = type(estimator)(**TWO_EPOCH_SETTINGS)
         if check.keywords.get("array_namespace") == "cupy":
             skip_without_a_gpu()
     check(estimator)
@@ -52,21 +52,21 @@ def test_each_check_of_scikit_learn(estimator, check):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("made", BOTH)
+@pytest.mark.parametrize("made", ESTIMATORS)
 @pytest.mark.parametrize(
     ("library", "device"), [("numpy", None), ("torch", "cpu"), ("array_api_strict", "device1")]
 )
-def test_equal_numbers_in_each_library(made, library, device, weighted):
+def test_array_libraries_give_equal_results(made, library, device, weighted):
     """The fourth check of arrays, that of values, which check_estimator leaves out."""
-    estimator = made(**UNTIL_ALL_ARE_RIGHT)
+    estimator = made(**CONVERGING_SETTINGS)
     check_array_api_input_and_values("", estimator, library, device, check_sample_weight=weighted)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_the_checks_find_an_estimator_that_does_not_keep_its_library():
+def test_checks_detect_results_in_another_library():
     class Wrong(DNNClassifier):
         def predict(self, X):
             return np.asarray(super().predict(X))
 
     with pytest.raises(AssertionError, match="wrong namespace"):
-        check_array_api_input_and_values("", Wrong(**TWO_EPOCHS), "torch", "cpu")
+        check_array_api_input_and_values("", Wrong(**TWO_EPOCH_SETTINGS), "torch", "cpu")

@@ -18,7 +18,7 @@ from sklearn.preprocessing import scale
 
 from dnn import Conv2D, Dense, Dropout, Flatten, Reshape
 from dnn.interop.sklearn import DNNClassifier, DNNRegressor, training
-from dnn.interop.sklearn.arrays import held_out
+from dnn.interop.sklearn.arrays import split_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.default_rng(0)
@@ -27,7 +27,7 @@ SUMS = np.stack([X[:, 0] + X[:, 1], X[:, 2] - X[:, 3], X[:, 4]], axis=1)
 CLASSES, LABELS = SUMS.argmax(axis=1), (SUMS > 0).astype(np.int64)
 
 
-def with_our_start(kind, ours):
+def make_sklearn_counterpart(kind, ours):
     """MLPClassifier or MLPRegressor that begins with the weights with which ours began."""
     start = iter(list(ours.model_.parameters.to_host().values()))
 
@@ -38,7 +38,7 @@ def with_our_start(kind, ours):
     return Same
 
 
-ORACLES = [
+SKLEARN_COUNTERPARTS = [
     (DNNClassifier, MLPClassifier, CLASSES),
     (DNNClassifier, MLPClassifier, LABELS[:, 0]),
     (DNNClassifier, MLPClassifier, LABELS),
@@ -49,32 +49,32 @@ ORACLES = [
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
-@pytest.mark.parametrize(("made", "theirs", "y"), ORACLES)
-def test_each_update_is_scikit_learns(made, theirs, y, alpha, solver):
+@pytest.mark.parametrize(("made", "theirs", "y"), SKLEARN_COUNTERPARTS)
+def test_updates_equal_scikit_learn(made, theirs, y, alpha, solver):
     """The same loss after each of 15 epochs of 4 updates, from the same weights and on the same batches."""
     settings = {"activation": "tanh", "solver": solver, "alpha": alpha, "batch_size": 10, "shuffle": False}
     settings |= {"learning_rate_init": 0.02, "tol": 0.0, "hidden_layer_sizes": (7, 6)}
     nothing = made(**{**settings, "learning_rate_init": 1e-300, "solver": "sgd"}, max_iter=1, random_state=0)
     weights = np.tile([0.5, 1.0, 1.5, 0.0, 2.0], 8)
-    same = with_our_start(theirs, nothing.fit(X, y))
+    same = make_sklearn_counterpart(theirs, nothing.fit(X, y))
     other = same(**settings, max_iter=15, **({"epsilon": 1e-12} if solver == "adam" else {}))
     ours = made(**settings, max_iter=15, random_state=0).fit(X, y, sample_weight=weights)
     other.fit(X, y, sample_weight=weights)
     rtol = 1e-9 if solver == "sgd" else 1e-4  # Adam's epsilon stands elsewhere there
     predict = "predict" if made is DNNRegressor else "predict_proba"
-    found, wanted = getattr(ours, predict)(X), getattr(other, predict)(X)
-    np.testing.assert_allclose(found, wanted, rtol=rtol, atol=rtol)
+    found, expected = getattr(ours, predict)(X), getattr(other, predict)(X)
+    np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)
     if alpha == 0.0:
         np.testing.assert_allclose(ours.loss_curve_, other.loss_curve_, rtol=rtol)
     assert ours.loss_curve_[-1] < 0.9 * ours.loss_curve_[0]
 
 
-@pytest.mark.parametrize(("made", "theirs", "y"), [ORACLES[0], ORACLES[4]])
-def test_training_ends_when_scikit_learns_does(made, theirs, y):
+@pytest.mark.parametrize(("made", "theirs", "y"), [SKLEARN_COUNTERPARTS[0], SKLEARN_COUNTERPARTS[4]])
+def test_training_stops_as_in_scikit_learn(made, theirs, y):
     settings = {"solver": "sgd", "alpha": 0.0, "batch_size": 10, "shuffle": False, "hidden_layer_sizes": (7,)}
     settings |= {"learning_rate_init": 0.05, "tol": 1e-2, "n_iter_no_change": 3, "activation": "logistic"}
     nothing = made(**{**settings, "learning_rate_init": 1e-300}, max_iter=1, random_state=0).fit(X, y)
-    other = with_our_start(theirs, nothing)(**settings).fit(X, y)
+    other = make_sklearn_counterpart(theirs, nothing)(**settings).fit(X, y)
     ours = made(**settings, random_state=0).fit(X, y)
     assert ours.n_iter_ == other.n_iter_ < 200
     assert ours.best_loss_ == pytest.approx(other.best_loss_)
@@ -92,7 +92,7 @@ def test_lbfgs_finds_the_minimum_of_the_linear_model():
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "adamw", "lbfgs"])
-def test_each_solver_learns_names(solver):
+def test_every_solver_learns_text_labels(solver):
     X, y = load_iris(return_X_y=True)
     names = np.asarray(["setosa", "versicolor", "virginica"])[y]
     model = DNNClassifier((20,), solver=solver, learning_rate_init=0.02, max_iter=60, random_state=0)
@@ -113,7 +113,7 @@ def test_adamw_decays_all_weights():
     assert np.linalg.norm(strong._values) < 0.9 * np.linalg.norm(none._values)
 
 
-def test_class_weights_are_sample_weights():
+def test_class_weights_equal_sample_weights():
     rare = (SUMS[:, 0] > 1.2).astype(int)
     names = np.where(rare, "yes", "no")
     settings = {"hidden_layer_sizes": (6,), "max_iter": 30, "random_state": 0}
@@ -128,7 +128,7 @@ def test_class_weights_are_sample_weights():
     np.testing.assert_allclose(balanced.predict_proba(X), other.predict_proba(X))
 
 
-def test_class_weights_multiply_sample_weights_and_one_class_is_the_only_answer():
+def test_class_weights_multiply_sample_weights():
     settings = {"hidden_layer_sizes": (6,), "max_iter": 5, "random_state": 0}
     given = np.arange(40) % 3 + 0.5
     both = DNNClassifier(class_weight={1: 4.0}, **settings).fit(X, CLASSES, given)
@@ -140,7 +140,7 @@ def test_class_weights_multiply_sample_weights_and_one_class_is_the_only_answer(
         assert np.all(one.predict_proba(X) == np.ones((40, 1)))
 
 
-def test_partial_fits_are_one_fit():
+def test_partial_fits_equal_one_fit():
     """The optimizer goes on: ten calls on all of X are ten epochs."""
     whole = DNNClassifier(max_iter=10, batch_size=10, random_state=0).fit(X, CLASSES)
     parts = DNNClassifier(batch_size=10, random_state=0)
@@ -152,7 +152,7 @@ def test_partial_fits_are_one_fit():
     assert unseen.predict_proba(X).shape == (40, 3)
 
 
-def test_a_warm_start_goes_on():
+def test_warm_start_continues_training():
     model = DNNClassifier(max_iter=5, warm_start=True, random_state=0).fit(X, CLASSES)
     first = model.loss_curve_[0]
     assert model.fit(X, CLASSES).loss_curve_[5] < first
@@ -161,12 +161,12 @@ def test_a_warm_start_goes_on():
         model.fit(X, CLASSES + 1)
 
 
-def test_early_stopping_gives_back_the_best_epoch():
+def test_early_stopping_restores_the_best_epoch():
     X, y = load_wine(return_X_y=True)
     X = scale(X) + 2.0 * np.random.default_rng(0).normal(size=X.shape)  # scores go up and down
     settings = {"early_stopping": True, "validation_fraction": 0.3, "learning_rate_init": 0.2}
     model = DNNClassifier((8,), n_iter_no_change=4, random_state=3, **settings).fit(X, y)
-    _, held = held_out(X, y, 0.3, seed=np.random.RandomState(3).randint(2**31 - 1))
+    _, held = split_rows(X, y, 0.3, seed=np.random.RandomState(3).randint(2**31 - 1))
     assert np.bincount(y[held]).tolist() == [18, 21, 15]  # of 59, 71 and 48
     best = max(model.validation_scores_)
     assert model.validation_scores_[-1] < best == model.best_validation_score_
@@ -174,7 +174,7 @@ def test_early_stopping_gives_back_the_best_epoch():
     assert model.n_iter_ < 200
 
 
-def test_layers_are_a_whole_network():
+def test_layers_define_the_network():
     X, y = load_digits(return_X_y=True)
     layers = [Reshape((8, 8, 1)), Conv2D(4, 3, "relu"), Flatten(), Dropout(0.1), Dense(10, "softmax")]
     model = DNNClassifier(layers=layers, max_iter=12, learning_rate_init=0.01, random_state=0)
@@ -193,7 +193,7 @@ def test_texts_in_a_grid_search():
     assert search.predict(["bad of 3"]).tolist() == ["minus"]
 
 
-REFUSED = [
+BAD_SETTINGS = [
     ({"solver": "newton"}, "solver is 'newton'"),
     ({"activation": "rleu"}, "activation is 'rleu'"),
     ({"alpha": -1.0}, "alpha is -1.0"),
@@ -220,18 +220,18 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("settings", "message"), REFUSED)
-def test_settings_are_refused_by_fit(settings, message):
+@pytest.mark.parametrize(("settings", "message"), BAD_SETTINGS)
+def test_fit_rejects_bad_settings(settings, message):
     model = DNNClassifier(**settings)
     with np.errstate(all="ignore"), pytest.raises(ValueError, match=message):
         model.fit(X, CLASSES)
 
 
 @pytest.mark.parametrize(("made", "theirs"), [(DNNClassifier, MLPClassifier), (DNNRegressor, MLPRegressor)])
-def test_usual_settings_are_scikit_learns(made, theirs):
+def test_defaults_equal_scikit_learn(made, theirs):
     ours, others = made().get_params(), theirs().get_params()
     assert {k: v for k, v in ours.items() if k in others} == {k: others[k] for k in ours if k in others}
-    assert others["momentum"] == training.MOMENTUM
+    assert others["momentum"] == training.SGD_MOMENTUM
     assert len(set(ours) & set(others)) == 15
     assert {k: v for k, v in ours.items() if k not in others} == dict.fromkeys(set(ours) - set(others)) | {
         "backend": "auto"
@@ -242,22 +242,22 @@ def test_usual_settings_are_scikit_learns(made, theirs):
     ("settings", "sizes"),
     [({}, [150, 200, 200]), ({"batch_size": 160}, [150, 160, 160]), ({"solver": "lbfgs"}, [150, 200, 201])],
 )
-def test_examples_of_a_batch(settings, sizes):
+def test_batch_sizes(settings, sizes):
     assert [training.batch_size(DNNClassifier(**settings), n) for n in (150, 200, 201)] == sizes
 
 
 @pytest.mark.parametrize(("n", "fraction", "count"), [(4, 0.5, 2), (4, 0.3, 2), (10, 0.31, 4), (10, 0.8, 8)])
-def test_parts_that_are_held_out(n, fraction, count):
+def test_split_rows(n, fraction, count):
     """Rounded up; together they are all rows, each ascending; and another seed takes others."""
     rows = np.arange(n)
-    train, held = held_out(rows, None, fraction, 0)
+    train, held = split_rows(rows, None, fraction, 0)
     assert (len(held), sorted([*train, *held])) == (count, rows.tolist())
     for part in (train, held):
         assert part.tolist() == sorted(part)
-    assert any(held_out(rows, None, fraction, seed)[1].tolist() != held.tolist() for seed in range(1, 9))
+    assert any(split_rows(rows, None, fraction, seed)[1].tolist() != held.tolist() for seed in range(1, 9))
 
 
-def test_the_price_of_weights_is_shared_by_each_batch(capsys):
+def test_penalty_is_divided_by_the_batch_weight(capsys):
     """alpha / 2 by the examples, by their weights, and by outputs where losses are sums over them."""
     model = DNNClassifier(alpha=0.5, max_iter=1, verbose=True)
     for n, weight in ((40, 1.0), (20, 1.0), (20, 3.0)):
@@ -272,7 +272,7 @@ def test_the_price_of_weights_is_shared_by_each_batch(capsys):
     assert not capsys.readouterr().out
 
 
-def test_calls_that_are_refused():
+def test_rejects_bad_calls():
     with pytest.raises(ValueError, match="Negative values"):
         DNNClassifier().fit(X, CLASSES, -np.ones(40))
     with pytest.raises(ValueError, match="class_weight is 'balanced', expected a dict"):

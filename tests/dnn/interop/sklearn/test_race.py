@@ -20,20 +20,20 @@ from sklearn.preprocessing import scale
 
 from dnn.interop.sklearn import DNNClassifier, DNNRegressor
 
-SETS = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer, "digits": load_digits,
+DATASETS = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer, "digits": load_digits,
         "diabetes": load_diabetes}  # fmt: skip
 SOLVERS = {"adam": {}, "sgd": {"learning_rate_init": 0.01}, "lbfgs": {}}
-LONG = os.environ.get("DNN_SKLEARN_RACE") == "1"
+RUN_LONG = os.environ.get("DNN_SKLEARN_RACE") == "1"
 RACES = (
-    [(name, solver) for name in SETS for solver in SOLVERS]
-    if LONG
+    [(name, solver) for name in DATASETS for solver in SOLVERS]
+    if RUN_LONG
     else [("iris", "adam"), ("diabetes", "adam")]
 )
 
 
-def race(name: str, solver: str, seeds: int) -> tuple[np.ndarray, np.ndarray]:
+def compare_accuracies(name: str, solver: str, seeds: int) -> tuple[np.ndarray, np.ndarray]:
     """(seeds, 2) scores on a quarter that was held out, and processor seconds of fit: ours, theirs."""
-    X, y = SETS[name](return_X_y=True)
+    X, y = DATASETS[name](return_X_y=True)
     pair = (DNNRegressor, MLPRegressor) if name == "diabetes" else (DNNClassifier, MLPClassifier)
     X, y = scale(X), scale(y) if name == "diabetes" else y
     scores, seconds = np.zeros((seeds, 2)), np.zeros((seeds, 2))
@@ -50,10 +50,10 @@ def race(name: str, solver: str, seeds: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("name", "solver"), RACES)
 def test_not_worse_than_scikit_learns_own(name, solver):
-    seeds = 10 if LONG else 3
+    seeds = 10 if RUN_LONG else 3
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        scores, seconds = race(name, solver, seeds)
+        scores, seconds = compare_accuracies(name, solver, seeds)
     better = scores[:, 0] - scores[:, 1]
     error = better.std(ddof=1) / np.sqrt(seeds)
     (ours, theirs), (here, there) = scores.mean(axis=0), np.median(seconds, axis=0)

@@ -39,12 +39,14 @@ from dnn.interop.torch.modules import ChannelsLast
 from dnn.interop.torch.twins import NoTwin
 
 BOUND = 1e-12
-NO_TWIN = {"Dropout", "GaussianNoise", "MaxPooling2D 3 2 same", "Reshape", "Conv1D softplus 4 2 same",
-           "Conv2D softplus ((2, 0), (0, 1)) False"}  # fmt: skip
+LAYERS_WITHOUT_TWIN = {
+    "Dropout", "GaussianNoise", "MaxPooling2D 3 2 same", "Reshape", "Conv1D softplus 4 2 same",
+    "Conv2D softplus ((2, 0), (0, 1)) False",
+}  # fmt: skip
 """Samples that native PyTorch does not measure: random ones, and a border wider on one side."""
 
 
-def both(backend_name, make, shape, batch, mean=0.0):
+def run_both(backend_name, make, shape, batch, mean=0.0):
     """One forward and backward, ours and torch's; and what the layer makes of a rounding of its input."""
     stream, probe = np.random.default_rng(3), make()
     probe.build(shape, get_backend("numpy"), "layer", first=False)
@@ -56,7 +58,7 @@ def both(backend_name, make, shape, batch, mean=0.0):
     return *found, condition(make(), x)
 
 
-def agree(ours, theirs, magnified=1.0):
+def assert_close(ours, theirs, magnified=1.0):
     assert ours.keys() == theirs.keys()
     for name, desired in theirs.items():
         assert eta(ours[name], desired) <= BOUND * magnified, name
@@ -70,10 +72,10 @@ def test_every_layer(backend_name, batch):
         if make().must_precede_trained or (batch == 1 and "BatchNormalization" in name):
             continue
         try:
-            agree(*both(backend_name, make, shape, batch))
+            assert_close(*run_both(backend_name, make, shape, batch))
         except NoTwin:
             without.add(name)
-    assert all(any(name.startswith(known) for known in NO_TWIN) for name in without)
+    assert all(any(name.startswith(known) for known in LAYERS_WITHOUT_TWIN) for name in without)
     assert not any(name.startswith("Reshape") for name in without)
 
 
@@ -83,14 +85,14 @@ def test_odd_sizes_strides_and_padding(backend_name, batch):
     for make, shape in EDGES:
         if batch == 1 and isinstance(make(), BatchNormalization):
             continue
-        agree(*both(backend_name, make, shape, batch))
+        assert_close(*run_both(backend_name, make, shape, batch))
 
 
 @pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
 @pytest.mark.parametrize("layer_class", [BatchNormalization, LayerNormalization])
 def test_normalisation_far_from_zero(backend_name, layer_class):
     """Mean 1e5, standard deviation 1: the rounding of the mean is 1e5 times that of what is left."""
-    agree(*both(backend_name, layer_class, (24,), 100, mean=1e5))
+    assert_close(*run_both(backend_name, layer_class, (24,), 100, mean=1e5))
 
 
 def image_layers(classes=4):
@@ -123,7 +125,7 @@ def image_data(n=30):
 
 
 @pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
-def test_a_network_of_all_trains_as_torchs(backend_name):
+def test_network_of_all_layers_trains_as_in_torch(backend_name):
     """Also evaluation, with running averages, after each epoch."""
     x, y = image_data()
     model = image_model(backend_name)
@@ -137,7 +139,7 @@ def test_a_network_of_all_trains_as_torchs(backend_name):
     np.testing.assert_allclose(running, module.batch_normalization_1.inner.running_var.numpy(), rtol=1e-10)
 
 
-def test_there_and_back_bit_by_bit():
+def test_round_trip_of_images_is_bit_identical():
     model = image_model()
     model.fit(*image_data(), batch_size=10)
     again = twin.from_torch(twin.to_torch(model), model.backend, seed=2)
@@ -154,7 +156,7 @@ def test_there_and_back_bit_by_bit():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_predicts_the_same_in_torch(preset):
+def test_presets_predict_the_same_in_torch(preset):
     """Also "augmented" and "cnn": an augmentation is the identity there, under its name."""
     layers = PRESETS[preset].layers((28, 28), 10)
     backend = get_backend("numpy", dtype="float64")
@@ -169,7 +171,7 @@ def test_a_preset_predicts_the_same_in_torch(preset):
 
 
 @pytest.mark.parametrize("logits", [True, None])
-def test_a_last_activation_layer_that_was_left_out_comes_back(logits):
+def test_from_torch_restores_the_last_activation(logits):
     """With None the loss decides."""
     layers = [Dense(3), BatchNormalization(), Activation("softmax")]
     model = Sequential(layers, input_shape=(4,), backend=get_backend("numpy"))
@@ -182,7 +184,7 @@ def test_a_last_activation_layer_that_was_left_out_comes_back(logits):
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
-def test_sequences_and_layers_without_bias_come_back_bit_by_bit(use_bias):
+def test_round_trip_of_sequences_is_bit_identical(use_bias):
     layers = [Reshape((16, 4)), Conv1D(5, 3, "relu", padding=1, use_bias=use_bias), Flatten(),
               Dense(6, "tanh", use_bias=use_bias), Dense(4, "softmax")]  # fmt: skip
     model = Sequential(layers, input_shape=(64,), backend=get_backend("numpy", dtype="float64"), seed=2)
@@ -212,14 +214,14 @@ def test_sequences_and_layers_without_bias_come_back_bit_by_bit(use_bias):
         Rescaling(2.0, -1.0),
     ],
 )
-def test_options_come_back(layer):
+def test_round_trip_preserves_options(layer):
     layers = [Reshape((8, 8, 1)), layer, Flatten(), Dense(4)]
     model = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"))
     again = twin.from_torch(twin.to_torch(model), model.backend)
     assert again.config()["layers"][1] == model.config()["layers"][1]
 
 
-def test_an_activation_layer_is_not_swallowed_by_the_dense_before():
+def test_named_activation_layers_stay_separate():
     layers = [Dense(3), Activation("relu"), Dense(2, "tanh")]
     model = Sequential(layers, input_shape=(4,), backend=get_backend("numpy"))
     again = twin.from_torch(twin.to_torch(model), model.backend)
@@ -237,7 +239,7 @@ def test_an_activation_layer_is_not_swallowed_by_the_dense_before():
         (Reshape((4, 3)), (3, 4), "put Flatten"),
     ],
 )
-def test_what_torch_has_not(layer, shape, words):
+def test_to_torch_rejects_layers_without_twin(layer, shape, words):
     layers = [layer, Flatten(), Dense(2)]
     model = Sequential(layers, input_shape=shape, backend=get_backend("numpy"))
     with pytest.raises(NoTwin, match=words):
@@ -268,24 +270,24 @@ def test_what_torch_has_not(layer, shape, words):
         ([torch.nn.Embedding(3, 2, max_norm=1.0)], "max_norm=1.0, expected None"),
     ],
 )
-def test_what_ours_have_not(modules, words):
+def test_from_torch_rejects_modules_without_twin(modules, words):
     with pytest.raises(ValueError, match=words):
         twin.from_torch(torch.nn.Sequential(*modules), get_backend("numpy"))
 
 
-def test_images_that_a_torch_user_wrapped_come_in():
+def test_from_torch_accepts_channels_last_modules():
     modules = [ChannelsLast(torch.nn.Conv2d(1, 2, 3)), torch.nn.ReLU(), torch.nn.Flatten()]
     module = torch.nn.Sequential(*modules, torch.nn.Linear(2 * 4 * 3, 2))
     model = twin.from_torch(module, get_backend("numpy"), input_shape=(6, 5, 1))
     x = np.random.default_rng(1).random((3, 6, 5, 1), dtype=np.float32)
     with torch.no_grad():
-        wanted = module(torch.from_numpy(x)).numpy()
-    np.testing.assert_allclose(model.predict(x), wanted, rtol=1e-5, atol=1e-6)
+        expected = module(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5, atol=1e-6)
     assert [layer.name for layer in model.layers] == ["conv2d_1", "flatten_1", "dense_1"]
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
-def test_same_padding_is_torchs_for_strides_of_one():
+def test_same_padding_equals_torch_for_strides_of_one():
     """Of even windows the larger half is below and right."""
     conv = torch.nn.Conv2d(1, 2, (2, 4), padding="same").double()
     module = torch.nn.Sequential(ChannelsLast(conv), torch.nn.Flatten(), torch.nn.Linear(60, 2).double())
@@ -294,11 +296,11 @@ def test_same_padding_is_torchs_for_strides_of_one():
     assert model.layers[0].padding == "same"
     x = np.random.default_rng(1).random((3, 6, 5, 1))
     with torch.no_grad():
-        wanted = module(torch.from_numpy(x)).numpy()
-    assert eta(model.predict(x), wanted) <= BOUND
+        expected = module(torch.from_numpy(x)).numpy()
+    assert eta(model.predict(x), expected) <= BOUND
 
 
-def test_same_padding_is_keras_for_larger_strides():
+def test_same_padding_equals_keras_for_larger_strides():
     layer = Conv2D(1, 3, strides=2, padding="same")
     layer.shape_after((7, 8, 1))
     assert layer.borders == ((1, 1), (0, 1))

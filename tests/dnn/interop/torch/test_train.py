@@ -43,7 +43,7 @@ NOT_IN_TORCH = {"GaussianNoise"}
 """Layers, activations, losses and optimizers that torch does not have."""
 
 
-def test_the_tables_hold_everything_that_exists():
+def test_tables_list_every_registered_part():
     augmentations = {name for name, layer in LAYERS.items() if issubclass(layer, Augmentation)}
     assert set(layers.LAYER_TWINS) == {*LAYERS, "Augmentation"} - augmentations - NOT_IN_TORCH
     assert {*layers.ACTIVATION_TWINS, "linear"} == {*ACTIVATIONS, "silu"} - NOT_IN_TORCH
@@ -69,7 +69,7 @@ def test_round_trip_is_bit_identical(backend_name, dtype, activation, loss):
         assert values.tobytes() == after[name].tobytes()
 
 
-def test_the_twin_ends_with_logits_only_where_the_loss_contains_the_softmax():
+def test_twin_ends_with_logits_if_the_loss_contains_the_activation():
     assert isinstance(twin.to_torch(make_model())[-1], torch.nn.Softmax)
     assert isinstance(twin.to_torch(make_model(loss="mean_squared_error"))[-1], torch.nn.Softmax)
     sigmoid = twin.to_torch(make_model(loss="binary_crossentropy"))
@@ -80,10 +80,10 @@ def test_the_twin_ends_with_logits_only_where_the_loss_contains_the_softmax():
 
 
 @pytest.mark.parametrize("loss", [None, "categorical_crossentropy", "mean_squared_error"])
-def test_logits_or_not_is_said_and_does_not_hang_on_compile(loss):
+def test_logits_argument_overrides_the_compiled_loss(loss):
     x, _ = make_data()
     model = make_model(loss=loss)
-    outputs, logits = (twin.to_torch(model, logits=wanted) for wanted in (False, True))
+    outputs, logits = (twin.to_torch(model, logits=expected) for expected in (False, True))
     assert isinstance(outputs[-1], torch.nn.Softmax)
     assert not hasattr(outputs, "left_out")
     assert isinstance(logits[-1], torch.nn.Linear)
@@ -96,18 +96,18 @@ def test_logits_or_not_is_said_and_does_not_hang_on_compile(loss):
         assert np.array_equal(twin.from_torch(module, model.backend).predict(x), model.predict(x))
 
 
-def test_logits_of_a_linear_output_are_the_output():
+def test_logits_of_a_linear_output():
     model = Sequential([Dense(2)], input_shape=(3,), backend=get_backend("numpy"))
     assert [type(m) for m in twin.to_torch(model, logits=True)] == [torch.nn.Linear]
 
 
-def test_a_softmax_under_cross_entropy_is_not_trained_twice():
+def test_fit_rejects_softmax_before_cross_entropy():
     x, y = make_data()
     with pytest.raises(InputError, match=r"ends with softmax.*to_torch\(model, logits=True\)"):
         twin.fit(twin.to_torch(make_model(), logits=False), x, y, batch_size=10)
 
 
-def test_the_twin_shares_no_memory_with_the_model():
+def test_twin_has_its_own_memory():
     model = make_model("torch")
     module = twin.to_torch(model)
     with torch.no_grad():
@@ -115,12 +115,12 @@ def test_the_twin_shares_no_memory_with_the_model():
     assert np.any(model.parameters.to_host()["first.W"] != 0)
 
 
-def test_a_module_that_torch_users_wrote_comes_in():
+def test_from_torch_accepts_plain_modules():
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
     model = twin.from_torch(module, get_backend("numpy"), output_activation="softmax")
     x = np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)
-    wanted = torch.softmax(module(torch.from_numpy(x)), 1).detach().numpy()
-    np.testing.assert_allclose(model.predict(x), wanted, rtol=1e-5)
+    expected = torch.softmax(module(torch.from_numpy(x)), 1).detach().numpy()
+    np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5)
     assert [layer.name for layer in model.layers] == ["dense_1", "dense_2"]
 
 
@@ -131,7 +131,7 @@ class Branches(torch.nn.Sequential):
         return x + super().forward(x)
 
 
-def test_an_activation_that_stands_twice_comes_in_twice():
+def test_from_torch_accepts_a_repeated_module():
     relu = torch.nn.ReLU()
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), relu, torch.nn.Linear(4, 2), relu)
     model = twin.from_torch(module, get_backend("numpy"))
@@ -150,14 +150,14 @@ def test_an_activation_that_stands_twice_comes_in_twice():
         (torch.nn.Sequential(torch.nn.Linear(3, 2).double()), "dtype float64"),
     ],
 )
-def test_what_has_no_twin_is_refused(module, words):
+def test_from_torch_rejects_unsupported_modules(module, words):
     with pytest.raises(InputError, match=words):
         twin.from_torch(module, get_backend("numpy"))
 
 
 @pytest.mark.parametrize("loss", dict(loss_variants()).values(), ids=dict(loss_variants()))
 @pytest.mark.parametrize(("name", "optimizer"), list(optimizer_variants()))
-def test_fit_is_ours_in_float64(name, optimizer, loss):
+def test_fit_equals_sequential_fit_in_float64(name, optimizer, loss):
     if missing := NOT_IN_TORCH & {optimizer.name, loss.name}:
         pytest.skip(f"torch has no {', '.join(missing)}")
     x, y = make_data()
@@ -178,20 +178,20 @@ def test_fit_is_ours_in_float64(name, optimizer, loss):
         np.testing.assert_allclose(after[key], values, rtol=1e-10, atol=1e-12)
 
 
-def test_evaluate_takes_parts_and_leaves_the_module_as_it_was():
+def test_evaluate_works_in_batches_and_restores_the_mode():
     x, y = (torch.from_numpy(a) for a in make_data())
     module, loss = twin.to_torch(make_model(), logits=True), losses_and_optimizers.torch_loss("hinge")
     with torch.no_grad():
         outputs = module(x)
-    wanted = float(loss(outputs, y)), float((outputs.argmax(1) == y).double().mean())
+    expected = float(loss(outputs, y)), float((outputs.argmax(1) == y).double().mean())
     for training in (True, False):
         module.train(training)
-        assert twin.evaluate(module, x, y, loss, batch_size=7) == pytest.approx(wanted, rel=1e-12)
+        assert twin.evaluate(module, x, y, loss, batch_size=7) == pytest.approx(expected, rel=1e-12)
         assert module.training is training
 
 
 @pytest.mark.parametrize(("loss", "bias"), [("hinge", 0.0), ("mean_squared_error", 0.5)])
-def test_an_output_at_the_boundary_is_a_no(loss, bias):
+def test_output_at_the_boundary_counts_as_negative(loss, bias):
     """With us and in torch, in evaluation and before the first update."""
     x, y = np.zeros((6, N_IN)), np.asarray([0, 1, 1, 1, 1, 1])
     model = Sequential([Dense(1)], input_shape=(N_IN,), backend=get_backend("numpy", dtype="float64"))
@@ -205,7 +205,7 @@ def test_an_output_at_the_boundary_is_a_no(loss, bias):
     assert (model.evaluate(x, y).accuracy, evaluated, trained) == pytest.approx((1 / 6,) * 3)
 
 
-def test_usual_settings_are_ours():
+def test_defaults_equal_sequential_fit():
     """Batches of 100 in an epoch, Adam, cross-entropy, and the seed 0."""
     x, y = (np.concatenate([a, a, a]) for a in make_data())
     backend = get_backend("numpy", dtype="float64")
@@ -221,7 +221,7 @@ def test_usual_settings_are_ours():
 
 
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "hinge", "mean_squared_error"])
-def test_one_output_is_counted_as_ours_is(loss):
+def test_accuracy_of_one_output_equals_sequential(loss):
     x, y = make_data()
     y = (y == 0).astype(np.int64)
     model = Sequential([Dense(1)], input_shape=(N_IN,), backend=get_backend("numpy", dtype="float64"))
@@ -234,7 +234,7 @@ def test_one_output_is_counted_as_ours_is(loss):
         np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-12)
 
 
-def test_fit_follows_a_schedule_and_goes_on():
+def test_fit_follows_a_schedule_past_its_end():
     x, y = make_data()
     optimizer = Adam(LinearDecay(0.01, steps=10))
     model = make_model(loss="categorical_crossentropy", optimizer=optimizer)
@@ -245,7 +245,7 @@ def test_fit_follows_a_schedule_and_goes_on():
     np.testing.assert_allclose(after, module[0].weight.T.detach().numpy(), rtol=1e-10, atol=1e-12)
 
 
-def test_images_are_scaled_as_ours_are():
+def test_bytes_are_scaled_as_in_sequential():
     stream = np.random.default_rng(1)
     x, (_, y) = stream.integers(0, 256, (N, N_IN), dtype=np.uint8), make_data()
     model = make_model(loss="categorical_crossentropy")
@@ -268,7 +268,7 @@ def test_images_are_scaled_as_ours_are():
         ({"y": np.full(N, 9)}, "class numbers"),
     ],
 )
-def test_fit_refuses_what_does_not_fit(change, words):
+def test_fit_rejects_bad_arguments(change, words):
     x, y = make_data()
     arguments = {"x": x, "y": y, "batch_size": 10} | change
     with pytest.raises(InputError, match=words):
