@@ -1,4 +1,4 @@
-"""Does every backend compute the same? Levels of comparison with a float64 oracle, and mutants.
+"""Check that every backend agrees with a float64 oracle, and that the check rejects wrong programs (mutants).
 
 >>> import numpy as np
 >>> from dnn.agreement import Data, check, get_contender

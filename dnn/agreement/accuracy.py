@@ -1,4 +1,4 @@
-"""L5: what a user sees: the test accuracy after some epochs in float32, over seeds, paired."""
+"""L5: compare test accuracies after a training in float32, paired by seed."""
 
 from collections.abc import Iterator, Sequence
 
@@ -24,13 +24,20 @@ def accuracy_level(
     seeds: int = 5,
     batch_size: int = 100,
 ) -> Iterator[Record]:
-    """One record a contender: mean difference from the first contender's accuracy, in points.
+    """Yield one record for each contender that can train: its mean accuracy minus the first contender's.
 
-    Each seed gives everyone the same initial weights and batches, so the differences are paired; the
-    trajectories still part, and what is left is chance.
+    With the same seed all contenders start from the same weights and see the same batches, so the
+    differences are paired. The trajectories still diverge, so some difference remains by chance.
+
+    Args:
+        train, test: training and test examples.
+        hidden: widths of the hidden layers.
+        seeds: number of trainings for each contender.
+
+    Yields records with the absolute mean difference in percentage points.
     """
     runs: dict[str, list[float]] = {}
-    # The recipe of train.py: the falling rate also makes the accuracies scatter less.
+    # As train.py trains. The decaying learning rate also reduces the scatter of the accuracies.
     optimizer = Adam(LinearDecay(1e-3, epochs * -(-train.x.shape[0] // batch_size)))
     cases = [train.case(f"seed {seed}", hidden, optimizer, seed) for seed in range(seeds)]
     for c in (c for c in contenders if c.trains):

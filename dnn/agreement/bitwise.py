@@ -1,7 +1,7 @@
-"""L0: kernels whose results are equal bit for bit: streams, picked rows, masks, views, clipping, penalties.
+"""L0: kernels with bit-identical results: random streams, gathered rows, masks, warps, clipping, penalties.
 
-All numbers are integers, or halves of them, so that nothing is rounded; what a kernel only reads is compared
-too. Native PyTorch has no such kernels.
+All inputs are integers or simple fractions, so nothing is rounded. The inputs of a kernel are compared too,
+since a kernel must not change them. Native PyTorch has no such kernels.
 """
 
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ from dnn.agreement.state import Named
 from dnn.random import stream_key
 
 STREAM_STEPS = (0, 1, 2, 999, 1023, 1024, 65535, 2**31, 2**32 - 1)
-"""Of a stream."""
+"""Steps of a random stream to draw from."""
 Call = tuple[str, str, tuple[Any, ...]]
 
 
 def _draw(seed: int, purpose: str, *shape: int) -> np.ndarray:
-    """Draw integers of 63 bits."""
+    """Draw 63-bit integers."""
     return textbook.random_bits(seed, f"agreement {purpose}", 0, 0, prod(shape)).reshape(shape)
 
 
@@ -34,20 +34,21 @@ def _draw_small(seed: int, purpose: str, *shape: int) -> np.ndarray:
 
 
 def _stream_calls(seed: int) -> Iterator[Call]:
+    """Yield calls of threefry, and of dropout at and just beside its limit."""
     key = stream_key(seed, "agreement bits")
     for step, n in (*((step, 13) for step in STREAM_STEPS), (3, 1), (4, 70001)):
         words = np.asarray([step]), np.arange(n), np.zeros(n, dtype=np.int64)
         yield "threefry", f"step {step}, {n} numbers", (key, *words)
     for n, rate in ((13, 0.6), (24, 0.75), (1, 0.5)):
         bits = _draw(seed, f"masks of {n}", 9, (n + 1) // 2)
-        edge = round(rate * 2.0**31) - np.arange(bits.shape[1]) % 2  # kept, and just not
+        edge = round(rate * 2.0**31) - np.arange(bits.shape[1]) % 2  # the limit and one less
         bits[0] = (edge << 32) | edge
         x = (bits[:, :1] % 9 - 4.0) + np.arange(n)
         yield "dropout", f"{n} numbers, rate {rate}", (bits, x, rate, np.zeros((9, n)), np.zeros((9, n)))
 
 
 def _row_calls(seed: int) -> Iterator[Call]:
-    """Rows that are picked, and rows added up by their numbers: some often, some never."""
+    """Yield calls that gather rows, and that add rows at repeated and at unused indices."""
     draws = _draw(seed, "rows", 4000)
     kinds = (("float32", 1.0), ("int64", 1.0), ("uint8", 1.0), ("uint8", 1.0 / 255.0))
     for shape, (dtype, scale), n in product(((70001,), (700, 5), (301, 3, 4)), kinds, (33, 1, 7)):
@@ -64,8 +65,10 @@ def _row_calls(seed: int) -> Iterator[Call]:
 
 
 def _gradient_calls(seed: int) -> Iterator[Call]:
-    """Penalties, clipping, and centred RMSprop of equal gradients: v - mean^2 is 0, or by v's rounding below,
-    and then counts as 0."""
+    """Yield calls of penalties, clipping, and centred RMSprop.
+
+    RMSprop gets equal gradients: v - mean^2 is then 0, or negative by rounding, which must count as 0.
+    """
     draws = _draw_small(seed, "gradients", 2, 25001)
     for n in (1, 7, 203, 25001):
         w, g = draws[:, :n]
@@ -73,9 +76,9 @@ def _gradient_calls(seed: int) -> Iterator[Call]:
             yield "penalty", f"{n} weights, l1 {l1}, l2 {l2}", (w, g, l1, l2)
         for limit in (0.5, 2.0, 3.0):
             yield "clip_value", f"{n} numbers to {limit}", (g, limit)
-        long = float(np.sqrt(np.sum(g * g)))
-        yield "clip_norm", f"{n} numbers not so long", (g, long + 1.0)
-        yield "clip_norm", f"{n} numbers shortened", (g, 2.0)
+        norm = float(np.sqrt(np.sum(g * g)))
+        yield "clip_norm", f"{n} numbers below the limit", (g, norm + 1.0)
+        yield "clip_norm", f"{n} numbers clipped", (g, 2.0)
         for kernel, special in product(("clip_norm", "clip_value"), ("nan", "inf")):
             strange = g.copy()
             strange[-1] = float(special)
@@ -86,8 +89,10 @@ def _gradient_calls(seed: int) -> Iterator[Call]:
 
 
 def _image_calls(seed: int) -> Iterator[Call]:
-    """Maxima of windows; and what RandomElastic and the other augmentations draw: moves that are sums of
-    integers, and pixels from quarters between others, inside and outside."""
+    """Yield calls of max pooling and of the kernels that RandomElastic and other augmentations use.
+
+    Displacements are sums of integers. Warped pixels lie at multiples of 1/4, inside and outside the image.
+    """
     x = _draw_small(seed, "pixels", 5, 6, 7, 3)
     x[3, 2, 2, 1] = np.nan
     for size, strides, borders, windows in (
@@ -116,14 +121,16 @@ CALL_GENERATORS = (_stream_calls, _row_calls, _gradient_calls, _image_calls)
 
 
 def bitwise_level(setup: Setup) -> Iterator[Record]:
-    """Numbers that differ: 0. Pixels times 1/255 may round twice: 2 ULP; a shortened gradient: 4 ULP."""
+    """Require equal results, except for pixels times 1/255 (2 ULP, two roundings) and gradients that are
+    clipped by norm (4 ULP).
+    """
     for name, what, arguments in chain.from_iterable(part(setup.seed) for part in CALL_GENERATORS):
         yield from _judge_call(setup, name, what, arguments)
 
 
 def _judge_call(setup: Setup, name: str, what: str, arguments: tuple[Any, ...]) -> list[Record]:
-    allowed = 2.0 if name == "gather_rows" and arguments[-1] != 1.0 else 4.0 * what.endswith("shortened")
-    # What a kernel only reads stays as it is; the last array is what it writes.
+    allowed = 2.0 if name == "gather_rows" and arguments[-1] != 1.0 else 4.0 * what.endswith("clipped")
+    # Only the last array is written, so only it may be rounded.
     rounded = f"array {sum(isinstance(a, np.ndarray) for a in arguments) - 1}" if allowed else ""
 
     def ask(c: Contender) -> Named:

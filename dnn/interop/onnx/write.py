@@ -107,8 +107,8 @@ def _metadata(given: Mapping[str, str] | None) -> dict[str, str]:
     for key, text in (given or {}).items():
         if not (is_text(key) and is_text(text)) or key in (CLASS_NAMES_KEY, ""):
             raise InputError(
-                f"metadata has {shorten(repr(key))}: {short_repr(text)}, expected text under a name other than "
-                f"{CLASS_NAMES_KEY}"
+                f"metadata has {shorten(repr(key))}: {short_repr(text)}, expected text under a key other "
+                f"than {CLASS_NAMES_KEY}"
             )
     return dict(given or {})
 

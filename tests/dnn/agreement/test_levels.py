@@ -96,14 +96,14 @@ def test_bitwise_level_counts_different_numbers(monkeypatch):
         ("gather_rows", "plain", (rows, index, np.zeros((3, 2)), 1.0)),
         ("gather_rows", "pixels", (rows, index, np.zeros((3, 2)), 1 / 255)),
         ("gather_rows", "holes", (holes, index % 2, np.zeros((3, 2)), 1.0)),
-        ("clip_norm", "shortened", (g, 2.0)), ("clip_norm", "long", (g, 9.0)),
+        ("clip_norm", "clipped", (g, 2.0)), ("clip_norm", "long", (g, 9.0)),
     ]  # fmt: skip
 
     spoils = edit_after(lambda *arguments: np.add(arguments[0][:2], 1, out=arguments[0][:2]))
     monkeypatch.setattr(bitwise, "CALL_GENERATORS", (lambda seed: iter(calls),))
     records = list(bitwise.bitwise_level(setup("L0", make_mutant("gather_rows,clip_norm", spoils))))
     found = {(r.case.split()[1], r.tensor[-1]): (r.measured, r.bound) for r in records}
-    assert found.pop(("shortened", "0")) == (pytest.approx(2.0**23, rel=0.2), 4.0)
+    assert found.pop(("clipped", "0")) == (pytest.approx(2.0**23, rel=0.2), 4.0)
     assert found.pop(("pixels", "2")) <= (1.0, 2.0)
     assert found == {
         ("plain", "0"): (4, 0), ("plain", "1"): (0, 0), ("plain", "2"): (0, 0), ("pixels", "0"): (4, 0),
