@@ -113,7 +113,7 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "dnn.training.totals.Totals.__init__",
            edit_after(lambda totals, *_: setattr(totals, "_ignored", None))),
     Mutant("ignored-examples-learnt-as-class-0", "examples that ignore_index leaves out are learnt", "L4",
-           "dnn.validation.validate_examples.InputPipeline._weights", wrap_call(
+           "dnn.validation.examples.InputPipeline._weights", wrap_call(
                lambda weights, inputs, *a, **kw: weights(inputs._replace(ignored_class=None), *a, **kw)
            )),
     Mutant("price-of-biases", "the l1 and l2 penalty of biases", "L4",
