@@ -6,7 +6,7 @@ import pytest
 from documents import DOCUMENTS, NAMED_TEST, ROOT
 
 TEXT = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
-TABLE = TEXT.split("## Who gives what")[1].split("\n## ")[0]
+TABLE = TEXT.split("## Guarantees for each input")[1].split("\n## ")[0]
 NAMED = {
     str(path.relative_to(ROOT)): found
     for path in DOCUMENTS
