@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 
-def columns(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+def format_columns(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Cells in columns: the first ``left`` columns are aligned to the left, numbers to the right.
 
-    >>> print(columns(("", "ms"), [("ours", "2.5"), ("theirs", "12.0")]))
+    >>> print(format_columns(("", "ms"), [("ours", "2.5"), ("theirs", "12.0")]))
               ms
     ours     2.5
     theirs  12.0

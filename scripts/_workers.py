@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-SCRIPTS = Path(__file__).resolve().parent
+SCRIPTS_FOLDER = Path(__file__).resolve().parent
 Answer = dict[str, Any]
 
 
@@ -33,11 +33,11 @@ def ask(
         settings: anything that JSON holds.
         variables: the worker's environment; None: this process's.
     """
-    with _started(module, name, settings, variables) as (process, errors):
+    with _start_worker(module, name, settings, variables) as (process, errors):
         left = timeout
         while True:
             begun = time.monotonic()
-            answer = _answer(process, left)
+            answer = _read_answer(process, left)
             left -= time.monotonic() - begun
             if answer is None:
                 if left <= 0:
@@ -51,13 +51,13 @@ def ask(
 
 
 @contextlib.contextmanager
-def _started(
+def _start_worker(
     module: str, name: str, settings: Any, variables: Mapping[str, str] | None
 ) -> Iterator[tuple[Any, IO[str]]]:
     """A worker and its standard error; in the end it is killed, with all processes that it started."""
     environment = dict(os.environ if variables is None else variables)
     # Our modules are found whether or not the project is installed.
-    paths = [str(SCRIPTS), str(SCRIPTS.parent), environment.get("PYTHONPATH")]
+    paths = [str(SCRIPTS_FOLDER), str(SCRIPTS_FOLDER.parent), environment.get("PYTHONPATH")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     pipe: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
     command = [sys.executable, "-m", module, name, "--settings", json.dumps(settings)]
@@ -79,7 +79,7 @@ def _kill(process: Any) -> None:
     process.kill()
 
 
-def _answer(process: Any, timeout: float) -> Answer | None:
+def _read_answer(process: Any, timeout: float) -> Answer | None:
     """Return the next answer, None if the worker has ended. It is killed after ``timeout`` seconds."""
     late = threading.Timer(timeout, _kill, (process,))
     late.start()

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-SCRIPTS = Path(__file__).resolve().parent
-sys.path[:0] = [str(SCRIPTS.parent), str(SCRIPTS)]  # the second one for scripts/examples
+SCRIPTS_FOLDER = Path(__file__).resolve().parent
+sys.path[:0] = [str(SCRIPTS_FOLDER.parent), str(SCRIPTS_FOLDER)]  # the second one for scripts/examples
 
 
-def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _report_interrupt(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Ctrl-C while Python still imports: a sentence instead of a traceback; the exit code is the system's."""
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
@@ -21,4 +21,4 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
         print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr, flush=True)
 
 
-sys.excepthook = _report
+sys.excepthook = _report_interrupt

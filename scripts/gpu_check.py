@@ -8,7 +8,7 @@ import checkout  # noqa: F401
 
 from dnn.commands import command_line
 
-NO_DEVICE = 3
+EXIT_NO_DEVICE = 3
 
 
 def parse() -> argparse.Namespace:
@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> int:
     from backends import BackendUnavailable, InputError
     from dnn.datasets import load_dataset
 
-    names = command_line.listed("part", arguments.parts, PARTS)
+    names = command_line.parse_names("part", arguments.parts, PARTS)
     if not arguments.device.startswith("cuda"):
         raise InputError(f"device is {arguments.device!r}, expected cuda or cuda:N")
     settings = Settings(arguments.data_dir, arguments.device)
@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> int:
             missing.append(str(error))
     if len(missing) == len(LIBRARIES):
         command_line.say(f"gpu_check.py: no CUDA device can be used: {'; '.join(missing)}")
-        return NO_DEVICE
+        return EXIT_NO_DEVICE
     load_dataset("mnist", arguments.data_dir)  # missing or damaged data is an error now, not in each part
     outcomes = {}
     for name, outcome in run_parts(names, settings, command_line.say):

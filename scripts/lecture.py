@@ -35,8 +35,8 @@ def main(arguments: argparse.Namespace) -> None:
     from lecture_experiments.features import sparsity_grid
     from lecture_experiments.gradients import gradient_sizes, gradients_grid
     from lecture_experiments.noise import noise_grid
-    from lecture_experiments.paths import film, surface
-    from lecture_experiments.run import Results, first, train
+    from lecture_experiments.paths import compute_surface, record_film
+    from lecture_experiments.run import Results, limit_examples, train
 
     from dnn.datasets import load_dataset
     from dnn.validation.settings import natural_number, positive_integer
@@ -44,28 +44,28 @@ def main(arguments: argparse.Namespace) -> None:
     epochs = positive_integer("epochs", arguments.epochs)
     seed = natural_number("seed", arguments.seed)
     limit = None if arguments.limit is None else positive_integer("limit", arguments.limit)
-    names = command_line.listed("experiment", arguments.only, EXPERIMENTS)
+    names = command_line.parse_names("experiment", arguments.only, EXPERIMENTS)
     if arguments.list:
         for name in names:
             print(f"{name:<18}{EXPERIMENTS[name].about}")
         return
     backend = options.open_backend(arguments, dtype="float32")
-    data = first(load_dataset(arguments.dataset, arguments.data_dir), limit)
+    data = limit_examples(load_dataset(arguments.dataset, arguments.data_dir), limit)
     same = {"dataset": data.name, "examples": len(data.x_train), "epochs": epochs, "seed": seed}
     results = Results(arguments.out / "results", same)
     for name in names:
-        if results.done(name) is None:
+        if results.load_outcome(name) is None:
             command_line.say(f"{name}: {EXPERIMENTS[name].about} ...")
-            results.keep(*train(EXPERIMENTS[name], data, backend, epochs, seed))
-    outcomes = {name: outcome for name in EXPERIMENTS if (outcome := results.done(name)) is not None}
+            results.save(*train(EXPERIMENTS[name], data, backend, epochs, seed))
+    outcomes = {name: outcome for name in EXPERIMENTS if (outcome := results.load_outcome(name)) is not None}
     shown = pictures.PlotData(outcomes, data)
     if any(name.startswith("depth-") for name in names):
         shown.gradients = gradient_sizes(data, backend, seed)
     if "lecture" in names:
-        shown.lecture = results.model("lecture", backend)
-        shown.film = film(data, backend, epochs, seed)
+        shown.lecture = results.load_network("lecture", backend)
+        shown.film = record_film(data, backend, epochs, seed)
     if "lbfgs" in names:
-        shown.surface = surface(data, backend, seed)
+        shown.surface = compute_surface(data, backend, seed)
     shown.noise = noise_grid(outcomes, results, data, backend, seed)
     grids = {
         "experiments": tables.experiments_grid(outcomes.values()),

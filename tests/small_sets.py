@@ -9,7 +9,7 @@ import numpy as np
 from dnn.datasets import Dataset, load_dataset
 from dnn.datasets import download as fetching
 
-REAL_MD5 = {name: md5 for name, (_, _, md5) in fetching.FILES.items()}
+REAL_MD5 = {name: md5 for name, (_, _, md5) in fetching.RAW_FILES.items()}
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 

@@ -50,7 +50,7 @@ def agree(arguments: argparse.Namespace) -> int:
 
     stream_key(arguments.seed, "check")  # refuses a bad seed before anything is done
     known = dict.fromkeys((*agreement.LEVELS, "L5"))
-    levels = command_line.listed("level", arguments.levels or ",".join(agreement.LEVELS), known)
+    levels = command_line.parse_names("level", arguments.levels or ",".join(agreement.LEVELS), known)
     for name in ("epochs", "seeds"):
         positive_integer(name, getattr(arguments, name))
     contenders: list[agreement.Contender] = []

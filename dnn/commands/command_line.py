@@ -1,4 +1,4 @@
-"""What the command lines share: their names, how they end, what they print and write."""
+"""Shared parts of the command lines: program name, parser, exit codes, log and JSON output."""
 
 import argparse
 import contextlib
@@ -17,65 +17,68 @@ from dnn.io.atomic_files import write_atomically
 from dnn.io.notices import silence
 from dnn.validation.settings import look_up
 
-BAD_INPUT = 2
-INTERRUPTED = 130
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
 T = TypeVar("T")
 
 
-def program() -> str:
-    """This command's name: "train.py", or "dnn train" where ``dnn.__main__`` runs it."""
+def program_name() -> str:
+    """Return this command's name: "train.py", or "dnn train" if ``dnn.__main__`` runs it."""
     return Path(sys.argv[0]).name
 
 
-def called() -> list[str]:
-    """The words that call this command again: ["scripts/train.py"], or ["dnn", "train"]."""
-    return program().split() if program().startswith("dnn ") else [sys.argv[0]]
+def program_command() -> list[str]:
+    """Return the words that run this command again: ["scripts/train.py"], or ["dnn", "train"]."""
+    return program_name().split() if program_name().startswith("dnn ") else [sys.argv[0]]
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors of one sentence, and help that names commands as this one was called."""
+    """argparse with one-line errors. Its help names other commands in the style of this call."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(prog=program(), **settings)
-        if program().startswith("dnn ") and self.epilog:
+        super().__init__(prog=program_name(), **settings)
+        if program_name().startswith("dnn ") and self.epilog:
             self.epilog = re.sub(r"\b(\w+)\.py\b", r"dnn \1", self.epilog)
 
     def error(self, message: str) -> NoReturn:
         say(f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)")
-        sys.exit(BAD_INPUT)
+        sys.exit(EXIT_BAD_INPUT)
 
 
 def say(line: str) -> None:
-    """Print a line about progress: on stderr, so that stdout holds results alone."""
-    if sys.stderr is None:  # as where it was closed before Python started; print would take stdout
+    """Print a progress line to stderr: stdout is for results."""
+    if sys.stderr is None:  # closed before Python started; print would use stdout
         return
     try:
         print(line, file=sys.stderr, flush=True)
-    except OSError:  # its terminal was closed; the exit code still tells how the command ended
+    except OSError:  # its terminal was closed; the exit code still reports the result
         silence(sys.stderr)
 
 
 def write_json(path: Path | None, content: object) -> None:
-    """Write a file of JSON; None, where no --json was given, writes nothing."""
+    """Write a JSON file. Do nothing if ``path`` is None: --json was not given."""
     if path is not None:
         write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def as_json(content: Mapping[str, Any], indent: int | None = None) -> str:
-    """JSON text, with null for each number that JSON lacks: NaN and infinity."""
+    """Return JSON text, with null in place of NaN and infinity, which JSON lacks."""
     return json.dumps(json.loads(json.dumps(content), parse_constant=lambda _: None), indent=indent)
 
 
-def listed(argument: str, text: str | None, table: Mapping[str, Any]) -> list[str]:
-    """The names in "A,B,..."; None: all of the table. Raises InputError: a name is not in the table."""
+def parse_names(argument: str, text: str | None, table: Mapping[str, Any]) -> list[str]:
+    """Split "A,B,..." into names; None means all names of the table.
+
+    Raises InputError: a name is not in the table.
+    """
     names = list(table) if text is None else text.split(",")
     for name in names:
         look_up(argument, name, table)
     return names
 
 
-class ToStderr(logging.Handler):
-    """The command lines' log: a line on stderr; where that is closed or full, nobody reads it."""
+class StderrHandler(logging.Handler):
+    """Log handler that prints one line per record to stderr, and ignores a closed or full stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         mark = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
@@ -85,10 +88,10 @@ class ToStderr(logging.Handler):
 
 @contextlib.contextmanager
 def _log_on_stderr() -> Iterator[None]:
-    """Print the package's log on stderr. Afterwards the logger is as it was."""
+    """Print the package's log on stderr, then restore the logger's level and handlers."""
     log = logging.getLogger("dnn")
     level = log.level
-    handler = ToStderr()
+    handler = StderrHandler()
     log.setLevel(logging.INFO)
     log.addHandler(handler)
     try:
@@ -99,12 +102,12 @@ def _log_on_stderr() -> Iterator[None]:
 
 
 def run(work: Callable[[T], int | None], parse: Callable[[], T]) -> NoReturn:
-    """Parse the command line, do the work, and exit with the code that it returns.
+    """Parse the command line, call ``work`` and exit with its return value.
 
     A user's mistake becomes one sentence on stderr and exit code 2.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file name may hold bytes that are not text. stderr escapes them by itself.
+        # File names may hold bytes that are not text. stderr escapes them by default.
         sys.stdout.reconfigure(errors="backslashreplace")
     with _log_on_stderr():
         code = _exit_code(work, parse)
@@ -112,40 +115,40 @@ def run(work: Callable[[T], int | None], parse: Callable[[], T]) -> NoReturn:
 
 
 def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int | None:
-    """Do the work. Print an error that the user can mend as one sentence."""
+    """Call ``work`` and return its exit code. Errors that the user can fix are printed as one sentence."""
     try:
         code = work(parse())
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
     except (InputError, BackendUnavailable) as error:
-        say(f"{program()}: error: {one_line(error)}")
-        return BAD_INPUT
-    except BrokenPipeError:  # whoever read our output is gone, as after "| head"
+        say(f"{program_name()}: error: {one_line(error)}")
+        return EXIT_BAD_INPUT
+    except BrokenPipeError:  # the reader of our output has exited, as with "| head"
         silence(sys.stdout)
         return 1
-    except OSError as error:  # of the system, with its own words: a full disk, a closed folder, a long name
+    except OSError as error:  # full disk, unreadable folder, file name too long
         if error.strerror is None:
             raise
         where = "standard output" if error.filename is None else short_repr(error.filename)
         silence(sys.stdout)
-        say(f"{program()}: error: {where} cannot be read or written ({error.strerror})")
-        return BAD_INPUT
+        say(f"{program_name()}: error: {where} cannot be read or written ({error.strerror})")
+        return EXIT_BAD_INPUT
     except Exception as error:
         reason = _out_of_memory(error)
         if reason is None:
             raise
-        say(f"{program()}: error: {reason}")
-        return BAD_INPUT
+        say(f"{program_name()}: error: {reason}")
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        say(f"{program()}: interrupted")
-        return INTERRUPTED
+        say(f"{program_name()}: interrupted")
+        return EXIT_INTERRUPTED
 
 
 def _out_of_memory(error: Exception) -> str | None:
-    """The sentence for an error that means too little memory; None for any other.
+    """Return the message for an out-of-memory error, or None for any other error.
 
-    Judged by class names and words, so that neither torch nor CuPy is imported for it.
+    Class names and words decide, so that neither torch nor CuPy is imported here.
     """
     text = one_line(str(error).split("\n")[0])
     cure = "use a smaller network or batch"

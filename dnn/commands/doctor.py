@@ -1,4 +1,4 @@
-"""List the processor and the backends that can run here, with versions, and what the others lack."""
+"""Show the processor, and for each backend its versions and settings, or why it cannot run."""
 
 import argparse
 import platform
@@ -36,12 +36,12 @@ def doctor(arguments: argparse.Namespace) -> None:
             print("\ntorch on cuda: usable")
             print_facts(facts)
     chosen = get_backend("auto")
-    print(f"\n--backend auto takes {chosen.name} on {chosen.device}: {chosen.reason}")
+    print(f"\n--backend auto uses {chosen.name} on {chosen.device}: {chosen.reason}")
 
 
 def print_facts(facts: dict[str, object]) -> None:
     for key, value in facts.items():
-        if key not in ("backend", "processor", "instruction_set"):  # said above
+        if key not in ("backend", "processor", "instruction_set"):  # already printed
             print(f"    {key.replace('_', ' ')}: {value}")
 
 

@@ -1,4 +1,4 @@
-"""Draw a digit in your browser, and see what the network makes of it on every backend that runs here."""
+"""Draw a digit in your browser and see the network's prediction on every available backend."""
 
 import argparse
 from pathlib import Path
@@ -12,14 +12,14 @@ from dnn.commands import command_line, options
 def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="Ctrl-C ends it. Example: draw.py runs/first, after train.py --run-dir runs/first",
+        epilog="Ctrl-C stops the server. Example: draw.py runs/first, after train.py --run-dir runs/first",
     )
-    parser.add_argument("run", metavar="RUN", type=Path, help="the run folder of a training")
-    parser.set_defaults(allow_nonfinite=False)  # it would answer nothing
-    add = parser.add_argument_group("the page").add_argument
-    add("--host", default="127.0.0.1", help="the address that it is served at (default: this computer only)")
-    add("--port", type=int, default=8000, help="0: any free one (default: %(default)s)")
-    add("--keep", metavar="DIR", type=Path, help="for drawings that you keep (default: RUN-drawings)")
+    parser.add_argument("run", metavar="RUN", type=Path, help="a run folder written by train.py")
+    parser.set_defaults(allow_nonfinite=False)  # such a network could not answer
+    add = parser.add_argument_group("server").add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: this computer only)")
+    add("--port", type=int, default=8000, help="0: any free port (default: %(default)s)")
+    add("--keep", metavar="DIR", type=Path, help="folder for saved drawings (default: RUN-drawings)")
     options.add_deskew(parser)
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
@@ -34,16 +34,16 @@ def draw(arguments: argparse.Namespace) -> None:
             f"{install_command('page')}"
         ) from None
     from dnn.commands.page.comparison import Comparison
-    from dnn.commands.page.drawings import Kept
+    from dnn.commands.page.drawings import DrawingFolder
     from dnn.commands.page.reader import Reader
 
     configuration, model = options.open_run(arguments.run, arguments)
     only_digits = configuration.get("dataset") in ("mnist", "digits")
     run = arguments.run.resolve()
-    kept = Kept(arguments.keep or run.with_name(f"{run.name}-drawings"))
+    drawings = DrawingFolder(arguments.keep or run.with_name(f"{run.name}-drawings"))
     reader = Reader(model, only_digits, arguments.deskew)
     comparison = Comparison(model)
-    app = make_app(run.name, reader, comparison, kept, arguments.host)
+    app = make_app(run.name, reader, comparison, drawings, arguments.host)
     serve(app, arguments.host, arguments.port, comparison.open)
 
 

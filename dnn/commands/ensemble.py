@@ -1,4 +1,4 @@
-"""Several runs that answer as one, by the mean of their probabilities."""
+"""An ensemble: several trained runs whose probabilities are averaged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from backends import InputError
 from dnn.commands import options
-from dnn.commands.run_folder import RESULT
+from dnn.commands.run_folder import RESULT_FILE
 from dnn.io.regular_files import read_text
 from dnn.sequential import Sequential
 
@@ -23,18 +23,21 @@ if TYPE_CHECKING:  # it imports Pillow
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Trained models of one input and output."""
+    """Trained models with the same input and output shapes."""
 
     configs: list[dict[str, Any]]  # of their runs
     models: list[Sequential]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """The mean (N, C) of the models' outputs for x (N, ...)."""
+        """Return the mean (N, C) of the models' outputs for x (N, ...)."""
         outputs = np.stack([model.predict(x) for model in self.models])
         return np.asarray(np.mean(outputs, axis=0, dtype=np.float64))
 
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-        """(loss, accuracy): one model's own; of several the cross-entropy of the mean of their outputs."""
+        """Return (loss, accuracy) of x (N, ...) and classes y (N,).
+
+        A single model is evaluated with its own loss, several with the cross-entropy of their mean output.
+        """
         if len(self.models) == 1:
             loss, accuracy = self.models[0].evaluate(x, y)
             return float(loss), float(accuracy)
@@ -43,32 +46,35 @@ class Ensemble:
         return float(-np.mean(np.log(picked))), float(np.mean(p.argmax(axis=1) == y))
 
     def held_out(self, data: Dataset) -> tuple[np.ndarray, np.ndarray] | None:
-        """The training images that none of the models has seen; None: there are none."""
+        """Return (x, y) of the training images that no model was trained on, or None."""
         n = min(config.get("hold_out") or 0 for config in self.configs)
         same = all(config.get("dataset") == data.name for config in self.configs)
         return (data.x_train[-n:], data.y_train[-n:]) if n and same else None
 
 
 def open_ensemble(paths: Sequence[Path], arguments: argparse.Namespace) -> Ensemble:
-    """The models of these run folders, on the backend asked for. Raises InputError: they do not fit."""
+    """Load the models of these run folders on the requested backend.
+
+    Raises InputError: their input or output shapes differ.
+    """
     ensemble = Ensemble([], [])
     for path in paths:
         config, model = options.open_run(path, arguments)
         ensemble.configs.append(config)
         ensemble.models.append(model)
         expected, found = (
-            f"takes {one.input_shape} and gives {one.layers[-1].output_shape}"
+            f"has input shape {one.input_shape} and output shape {one.layers[-1].output_shape}"
             for one in (ensemble.models[0], model)
         )
         if found != expected:
-            raise InputError(f"{paths[0]} {expected}, {path} {found}", "runs of one input and output")
+            raise InputError(f"{paths[0]} {expected}, {path} {found}", "runs with the same shapes")
     return ensemble
 
 
-def read_sure_from(path: Path) -> float | None:
-    """What train.py --hold-out wrote into this run folder; None: nothing that can be read."""
+def read_threshold(path: Path) -> float | None:
+    """Return the confidence threshold that train.py --hold-out wrote, or None if there is none to read."""
     try:
-        found = json.loads(read_text(path / RESULT))["sure_from"]
+        found = json.loads(read_text(path / RESULT_FILE))["sure_from"]
     except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return None
     return found if isinstance(found, float) else None

@@ -1,4 +1,4 @@
-"""Evaluate a trained run, or several as one, on the test set, on any backend."""
+"""Evaluate a trained run, or an ensemble of several, on the test set, on any backend."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ import numpy as np
 
 from backends import InputError
 from dnn.commands import command_line, options
-from dnn.commands.calibration import RIGHT, calibration_error, draw_reliability, sure_from, sureness
+from dnn.commands.calibration import (
+    MIN_ACCURACY,
+    calibration_error,
+    confidence_threshold,
+    draw_reliability,
+    selective_accuracy,
+)
 from dnn.commands.ensemble import Ensemble, open_ensemble
 from dnn.commands.figures import require_picture_path
 
@@ -23,11 +29,11 @@ def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="example: evaluate.py runs/first --backend torch, after train.py --run-dir runs/first. "
-        "Several runs answer by the mean of their probabilities.",
+        "Several runs form an ensemble: their probabilities are averaged.",
     )
     options.add_run_arguments(parser, several=True)
-    options.add_data_arguments(parser, None, "default: the one it was trained on")
-    about = "also say how far sureness can be trusted, and draw it (.png, .svg or .pdf)"
+    options.add_data_arguments(parser, None, "default: the data set of the training")
+    about = "also print the calibration error and draw the reliability diagram (.png, .svg or .pdf)"
     parser.add_argument("--calibration", metavar="FILE", type=Path, help=about)
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
@@ -64,24 +70,32 @@ def evaluate(arguments: argparse.Namespace) -> None:
 def calibrate(
     ensemble: Ensemble, data: Dataset, p: np.ndarray, path: Path, found: dict[str, Any]
 ) -> Iterator[str]:
-    """Draw the reliability diagram; and what is sure by images that no run has trained on."""
+    """Draw the reliability diagram, and yield lines about the confidence threshold.
+
+    The threshold comes from training images that no run was trained on, if there are any.
+
+    Args:
+        p: (N, C) probabilities of the test images.
+        path: the picture's file.
+        found: receives the threshold and its accuracies.
+    """
     if p.min() < 0.0 or p.max() > 1.0:
-        raise InputError("the outputs are no probabilities", "a network that ends with softmax or sigmoid")
+        raise InputError("the outputs are not probabilities", "a network that ends with softmax or sigmoid")
     draw_reliability(p, data.y_test, f"{len(p):,} test images of {data.name}", path)
     held = ensemble.held_out(data)
     if held is None:
-        yield "all images were trained on (train.py --hold-out N leaves some out): when is it sure?"
+        yield "no confidence threshold: no images were held out of the training (train.py --hold-out N)"
         return
     there = ensemble.predict(held[0])
-    found["sure_from"] = least = sure_from(there, held[1])
+    found["sure_from"] = least = confidence_threshold(there, held[1])
     if least is None:
-        yield f"on no part of the held-out images {RIGHT:.1%} of the answers are right"
+        yield f"no confidence threshold reaches an accuracy of {MIN_ACCURACY:.1%} on the held-out images"
         return
     for name, (rows, y) in {"held-out": (there, held[1]), "test": (p, data.y_test)}.items():
-        found[name] = sureness(rows, y, least)
+        found[name] = selective_accuracy(rows, y, least)
         right, refused = found[name].values()
-        of = f"of {len(y)} {name} images {refused:.2%} are refused, and {right:.2%} of the others right"
-        yield f"sure from {least:.4f}: {of}"
+        of = f"{refused:.2%} of {len(y)} {name} images are below, accuracy of the others {right:.2%}"
+        yield f"confidence threshold {least:.4f}: {of}"
 
 
 def main() -> NoReturn:

@@ -1,4 +1,4 @@
-"""Write a trained run as an ONNX file, which onnxruntime and other programs run."""
+"""Export a trained run to an ONNX file for onnxruntime and other programs."""
 
 import argparse
 import os
@@ -17,13 +17,13 @@ def parse() -> argparse.Namespace:
         'The file maps "x" (any number of examples) to "probabilities".',
     )
     options.add_run_arguments(parser)
-    parser.add_argument("file", metavar="FILE", type=Path, help="to write, such as model.onnx")
+    parser.add_argument("file", metavar="FILE", type=Path, help="file to write, such as model.onnx")
     add = parser.add_argument
-    add("--overwrite", action="store_true", help="write over a file that is there")
-    add("--input", metavar="DTYPE", help="of x: float32, uint8 or int64, the same numbers (default: float32)")
-    add("--logits", action="store_true", help="end before the last activation, softmax")
+    add("--overwrite", action="store_true", help="replace an existing file")
+    add("--input", metavar="DTYPE", help="dtype of x: float32, uint8 or int64 (default: float32)")
+    add("--logits", action="store_true", help="output logits, before the last activation (softmax)")
     add("--rounded", action="store_true", help="round the weights of a float64 run to float32")
-    add("--class-names", metavar="A,B,...", help="to be kept in the file (default, of digits: 0,1,...)")
+    add("--class-names", metavar="A,B,...", help="class names to store (default for digits: 0,1,...)")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Pictures that go straight into files: no window, no state of pyplot's."""
+"""Matplotlib figures written straight to files, without a window or pyplot's global state."""
 
 import io
 import os
@@ -10,16 +10,16 @@ from typing import Any
 from backends.errors import InputError, reraise, short_repr
 from dnn.io.atomic_files import write_atomically
 
-FORMATS = (".png", ".svg", ".pdf")
+SUFFIXES = (".png", ".svg", ".pdf")
 
 
 @contextmanager
 def picture(path: Path, width: float, height: float) -> Iterator[Any]:
-    """A matplotlib figure to draw on, written when the ``with`` block ends.
+    """Yield a matplotlib figure to draw on, and write it when the ``with`` block ends.
 
     Args:
-        path: its ending says the format: .png, .svg or .pdf.
-        width, height: in inches, of 120 pixels each.
+        path: its suffix selects the format: .png, .svg or .pdf.
+        width, height: size in inches, at 120 pixels per inch.
     Raises InputError: the file cannot be written.
     """
     from matplotlib.figure import Figure
@@ -33,10 +33,10 @@ def picture(path: Path, width: float, height: float) -> Iterator[Any]:
 
 
 def require_picture_path(argument: str, path: Path) -> Path:
-    """Return the path. Raises InputError: its ending names no format, or its folder does not exist."""
-    if path.suffix not in FORMATS:
+    """Return the path. Raises InputError: its suffix is no known format, or its folder does not exist."""
+    if path.suffix not in SUFFIXES:
         raise InputError(
-            f"{argument} is {short_repr(str(path))}, expected a file that ends in {', '.join(FORMATS)}"
+            f"{argument} is {short_repr(str(path))}, expected a file that ends in {', '.join(SUFFIXES)}"
         )
     if not os.path.isdir(path.parent):
         raise InputError(f"{argument} is {short_repr(str(path))}, expected a file in a folder that exists")

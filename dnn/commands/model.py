@@ -1,4 +1,4 @@
-"""The model that ``train.py`` trains: the options' network, or a preset's."""
+"""Build the model that ``train.py`` trains, from its options or a preset."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ if TYPE_CHECKING:  # it imports Pillow
 
 
 def build_model(options: argparse.Namespace, backend: Backend, data: Dataset, examples: int) -> Sequential:
-    """The compiled model that the options describe, for a training on so many examples of the data."""
+    """Return the compiled model that the options describe.
+
+    Args:
+        examples: number of training examples; it sets the length of the learning rate schedule.
+    """
     updates = options.epochs * -(-examples // options.batch_size)
     layers: Sequence[Layer]
     if options.preset is not None:
-        preset = look_up("preset", options.preset, PRESETS)  # maybe a config.json's
+        preset = look_up("preset", options.preset, PRESETS)  # may come from a config.json
         layers = preset.layers(data.image_shape, data.classes)
         optimizer = preset.optimizer(updates)
         loss = preset.loss
@@ -40,7 +44,7 @@ def build_model(options: argparse.Namespace, backend: Backend, data: Dataset, ex
 
 
 def _optimizer(options: argparse.Namespace, updates: int) -> Optimizer:
-    """--optimizer with --learning-rate and --schedule over so many updates."""
+    """Return the optimizer with --learning-rate and a --schedule over ``updates`` updates."""
     optimizer = get_optimizer(options.optimizer)
     rate: Any = optimizer.learning_rate if options.learning_rate is None else options.learning_rate
     require_number("learning_rate", rate, 0.0)

@@ -1,4 +1,4 @@
-"""Options that several commands have, and the backend and the run that they name."""
+"""Options shared by several commands, and how their backend and run are opened."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dnn.sequential import Sequential
 
 
 def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto", dtype: bool = True) -> None:
-    """--backend, --device, --precision, --graphs, --threads, --require-backend; --dtype if asked for."""
+    """Add --backend, --device, --precision, --graphs, --threads, --require-backend, --dtype if ``dtype``."""
     add = parser.add_argument_group("backend").add_argument
     names = "auto, numpy, numba, cupy, torch, strict or a registered name"
-    tf32 = "float32, or tf32 for products on CUDA with 10-bit factors"
+    tf32 = "float32, or tf32 for matrix products on CUDA with 10-bit mantissas"
     add("--backend", default=default, metavar="NAME", help=f"{names} (default: %(default)s)")
     add("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, ...")
     if dtype:
@@ -25,9 +25,9 @@ def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto"
     add("--precision", default="float32", help=f"{tf32} (default: %(default)s)")
     graphs = "replay updates as CUDA graphs (cupy, or torch on CUDA; untested)"
     add("--graphs", action="store_true", help=graphs)
-    threads = "threads of a product on the CPU (default: all, of small ones on numpy one; docs/speed.md)"
+    threads = "CPU threads per matrix product (default: all; numpy uses one for small ones; docs/speed.md)"
     add("--threads", type=int, metavar="N", help=threads)
-    required = "exit with code 2 if that backend cannot run, instead of using the CPU"
+    required = "exit with code 2 if this backend cannot run, instead of falling back to the CPU"
     add("--require-backend", action="store_true", help=required)
 
 
@@ -36,36 +36,39 @@ def add_data_arguments(
     default: str | None = "mnist",
     names: str = "mnist, digits, ... (default: %(default)s)",
 ) -> None:
-    """--dataset, whose help is ``names``, and --data-dir."""
+    """Add --dataset, with the help text ``names``, and --data-dir."""
     parser.add_argument("--dataset", default=default, metavar="NAME", help=names)
-    parser.add_argument("--data-dir", metavar="DIR", help="default: DNN_DATA_DIR, else ./data")
+    parser.add_argument("--data-dir", metavar="DIR", help="data folder (default: DNN_DATA_DIR, else ./data)")
 
 
 def add_run_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    """RUN, or a list of them, and --allow-nonfinite, which ``open_run`` reads, and --json."""
-    about = "run folders of trainings" if several else "the run folder of a training"
+    """Add RUN (one or ``several``), --json, and --allow-nonfinite, which ``open_run`` reads."""
+    about = "run folders written by train.py" if several else "a run folder written by train.py"
     parser.add_argument("run", metavar="RUN", type=Path, nargs="+" if several else None, help=about)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     parser.add_argument(
-        "--allow-nonfinite", action="store_true", help="use the weights even if some are NaN or infinite"
+        "--allow-nonfinite", action="store_true", help="load weights even if some are NaN or infinite"
     )
 
 
 def add_deskew(parser: argparse.ArgumentParser) -> None:
-    """--deskew, for commands that read pictures."""
-    parser.add_argument("--deskew", action="store_true", help="set slanted digits upright")
+    """Add --deskew, for commands that read pictures."""
+    parser.add_argument("--deskew", action="store_true", help="remove the slant of slanted digits")
 
 
 def open_run(path: Path, arguments: argparse.Namespace) -> tuple[dict[str, Any], Sequential]:
-    """(configuration, model) of a run folder, on the backend asked for."""
+    """Return (configuration, model) of a run folder, on the requested backend."""
     return load_run(path, lambda dtype: open_backend(arguments, dtype), arguments.allow_nonfinite)
 
 
 def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Backend:
-    """The backend asked for, and for "auto" a line that says why it is that one, unless --quiet.
+    """Return the requested backend. For "auto", print why it was chosen, unless --quiet.
 
-    If it cannot run: a loud warning and the same library on the CPU, else NumPy, unless it is required.
-    ``dtype`` stands instead of --dtype.
+    If the backend cannot run, print a warning and return the same library on the CPU, else NumPy.
+
+    Args:
+        dtype: overrides --dtype.
+    Raises BackendUnavailable: the backend cannot run, and --require-backend was given.
     """
     name = arguments.backend
     dtype = dtype or arguments.dtype
@@ -86,7 +89,7 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Bac
 
 
 def on_cpu(name: str, dtype: str, threads: int | None) -> Backend:
-    """torch on the CPU where torch was asked for and can run, else NumPy."""
+    """Return torch on the CPU if ``name`` is torch and it can run, else NumPy."""
     try:
         return get_backend("torch" if name == "torch" else "numpy", "cpu", dtype, threads=threads)
     except BackendUnavailable:

@@ -1,4 +1,4 @@
-"""Read handwritten digits: print each image's digit and the probability that the network gives it."""
+"""Read handwritten digits: print each image's digit and its probability."""
 
 import argparse
 from pathlib import Path
@@ -8,19 +8,19 @@ import numpy as np
 
 from backends import InputError
 from dnn.commands import command_line, options
-from dnn.commands.ensemble import open_ensemble, read_sure_from
+from dnn.commands.ensemble import open_ensemble, read_threshold
 from dnn.validation.settings import require_number
 
 
 def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="example: predict.py runs/first digit.png, after train.py --run-dir runs/first; more run "
-        "folders before the first image answer with it, by the mean of their probabilities",
+        epilog="example: predict.py runs/first digit.png, after train.py --run-dir runs/first. More run "
+        "folders before the first image form an ensemble: their probabilities are averaged.",
     )
     options.add_run_arguments(parser)
-    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="PNG or JPEG with one digit")
-    sure = "say of less probable answers that they are unsure (default: what train.py --hold-out found)"
+    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="PNG or JPEG of one digit")
+    sure = "mark answers below this probability as unsure (default: the threshold of train.py --hold-out)"
     parser.add_argument("--sure-from", type=float, metavar="P", help=sure)
     options.add_deskew(parser)
     options.add_backend_arguments(parser, default="numpy", dtype=False)
@@ -28,7 +28,11 @@ def parse() -> argparse.Namespace:
 
 
 def predict(arguments: argparse.Namespace) -> int:
-    """0; BAD_INPUT where a picture shows no digit or cannot be read: the others are answered all the same."""
+    """Print the prediction for each image, and return the exit code.
+
+    The code is EXIT_BAD_INPUT if an image shows no digit or cannot be read. The other images are still
+    answered.
+    """
     from dnn.datasets.digit_images import image_shape_of, load_digit_image
 
     runs = [arguments.run]
@@ -41,12 +45,12 @@ def predict(arguments: argparse.Namespace) -> int:
     model = ensemble.models[0]
     least = arguments.sure_from
     if least is None and len(runs) == 1:
-        least = read_sure_from(runs[0])
+        least = read_threshold(runs[0])
     elif least is not None:
         require_number("sure_from", least, 0.0)
     shape = image_shape_of(model.input_shape)
     names = {config["dataset"] for config in ensemble.configs}
-    only_digits = names <= {"mnist", "digits"}  # and not clothes or Japanese letters
+    only_digits = names <= {"mnist", "digits"}  # not clothes or Japanese characters
     images: list[np.ndarray] = []
     answers: list[dict[str, Any]] = []
     for path in paths:
@@ -67,12 +71,12 @@ def predict(arguments: argparse.Namespace) -> int:
         print(command_line.as_json({**found, "images": answers}), flush=True)
     for answer in answers:
         if "reason" in answer:
-            command_line.say(f"{command_line.program()}: error: {answer['reason']}")
+            command_line.say(f"{command_line.program_name()}: error: {answer['reason']}")
         elif not arguments.json:
             unsure = "" if answer.get("sure", True) else f"  unsure: below {least:.4f}"
             told = f"{answer['image']}: {answer['digit']}  probability {answer['probability']:.4f}{unsure}"
             print(told, flush=True)
-    return 0 if len(read) == len(answers) else command_line.BAD_INPUT
+    return 0 if len(read) == len(answers) else command_line.EXIT_BAD_INPUT
 
 
 def main() -> NoReturn:

@@ -1,4 +1,4 @@
-"""One training of ``train.py``: its parts, what it is called, and what is reported when it ends."""
+"""One training of ``train.py``: its data, model and folder, and the report at its end."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnn.commands.calibration import sure_from, sureness
-from dnn.commands.command_line import called
+from dnn.commands.calibration import confidence_threshold, selective_accuracy
+from dnn.commands.command_line import program_command
 from dnn.commands.presets import PRESETS
-from dnn.commands.run_folder import RESULT, RunFolder
+from dnn.commands.run_folder import RESULT_FILE, RunFolder
 from dnn.distributed import Workers
 from dnn.io.notices import say
 from dnn.sequential import Sequential
@@ -28,44 +28,44 @@ from dnn.training.state import TrainingState
 if TYPE_CHECKING:  # it imports Pillow
     from dnn.datasets import Dataset
 
-NOT_RECORDED = {"quiet", "resume", "run_dir", "mixed", "worker_timeout"}
-"""Options of one command and not of the run: they are not written into config.json."""
+UNRECORDED_OPTIONS = {"quiet", "resume", "run_dir", "mixed", "worker_timeout"}
+"""Options that apply to one call and not to the run: config.json does not contain them."""
 
 
 @dataclass
 class Run:
-    """One training, ready to begin."""
+    """A training that is ready to start."""
 
     options: argparse.Namespace
     data: Dataset
     x: np.ndarray
     y: np.ndarray
     model: Sequential
-    folder: RunFolder | None  # None: the first worker has it
-    state: TrainingState | None  # to go on from
+    folder: RunFolder | None  # None in all workers but the first
+    state: TrainingState | None  # resume from it; None: from the start
     workers: Workers
 
     @property
     def updates(self) -> int:
-        """Updates of the whole training."""
+        """Number of updates in all epochs."""
         return int(self.options.epochs * -(-len(self.x) // self.options.batch_size))
 
     @property
     def place(self) -> Path:
-        """The path of the run folder."""
+        """Path of the run folder."""
         if self.folder is not None:
             return self.folder.path
         return Path(self.options.resume or self.options.run_dir)
 
     @property
     def resume_command(self) -> str:
-        """The command that continues it."""
+        """The command line that resumes this run."""
         more = ["--data-dir", self.options.data_dir] if self.options.data_dir else []
-        return shlex.join([*called(), "--resume", str(self.place), *more])
+        return shlex.join([*program_command(), "--resume", str(self.place), *more])
 
     @property
     def headline(self) -> str:
-        """What is trained, on what, and where it is written."""
+        """One line with the data, the network, the backend and the run folder."""
         model = self.model
         trained = [layer.output_shape for layer in model.layers if "W" in layer.parameter_shapes()]
         sizes = "-".join("x".join(map(str, shape)) for shape in (model.input_shape, *trained))
@@ -77,14 +77,16 @@ class Run:
                 f"{model.backend.device}, run folder {self.place}{begun}")  # fmt: skip
 
     def config(self, halvings: int = 0) -> dict[str, Any]:
-        """The content of config.json, where the learning rate has been halved so often."""
-        options = {name: value for name, value in vars(self.options).items() if name not in NOT_RECORDED}
+        """Return the content of config.json after ``halvings`` halvings of the learning rate."""
+        options = {
+            name: value for name, value in vars(self.options).items() if name not in UNRECORDED_OPTIONS
+        }
         made = {"model": self.model.config(), "optimizer_settings": self.model.optimizer.config()}
         return {**options, "rate_factor": 0.5**halvings, **made}
 
 
-class FirstUpdate(Callback):
-    """Measures the seconds from ``begun``, a time of ``perf_counter``, to the end of the first update."""
+class FirstUpdateTimer(Callback):
+    """Measures the seconds from ``begun``, a ``perf_counter`` time, to the end of the first update."""
 
     every: int | None = 1
     seconds: float | None = None
@@ -99,10 +101,13 @@ class FirstUpdate(Callback):
 
 
 def report(run: Run, folder: RunFolder, history: History, seconds: float, first: float | None) -> None:
-    """Write the weights, the curves and, last, the result, whose presence says that the run ended; print it.
+    """Write the weights, the curves and the result, and print the result.
+
+    result.json is written last, because its presence marks the run as finished.
 
     Args:
-        seconds: of the training; first: to the end of the first update, from the start of the command.
+        seconds: duration of the training.
+        first: seconds from the start of the command to the end of the first update.
     """
     backend = run.model.backend
     numbers = history.history
@@ -110,40 +115,40 @@ def report(run: Run, folder: RunFolder, history: History, seconds: float, first:
         described = backend.describe()
     loss = numbers["val_loss"][-1]
     accuracy = numbers["val_accuracy"][-1]
-    sure = judge_held_out(run.model, run.data, run.options.hold_out)
+    sure = evaluate_held_out(run.model, run.data, run.options.hold_out)
     folder.save(run.model)
     folder.draw(history, f"{run.options.dataset}, {backend.name}, test accuracy {accuracy:.4f}")
-    folder.write_json(RESULT, {
+    folder.write_json(RESULT_FILE, {
         "backend_asked": run.options.backend, "backend_used": backend.name, "device": str(backend.device),
         "describe": described, "updates": run.updates, "seconds": seconds, "test_loss": loss,
-        "seconds_in_sums": run.workers.seconds,  # over workers
-        "seconds_to_first_update": first,  # with all that is loaded and compiled
-        # The median epoch's: the first one may also compile.
+        "seconds_in_sums": run.workers.seconds,  # summing gradients over the workers
+        "seconds_to_first_update": first,  # includes loading and compiling
+        # From the median epoch, because the first one may include compilation.
         "ms_per_update": 1e3 * median(numbers["seconds"]) * run.options.epochs / run.updates,
         "test_accuracy": accuracy, **sure,
     })  # fmt: skip
     if not run.options.quiet:
-        for line in aim_lines(run.options.preset, numbers["seconds"], numbers["val_accuracy"]):
+        for line in target_lines(run.options.preset, numbers["seconds"], numbers["val_accuracy"]):
             say(line)
     say(f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {run.updates} updates  "
         f"{seconds:.1f} s  {backend.name}")  # fmt: skip
 
 
-def aim_lines(preset: str | None, seconds: Sequence[float], accuracies: Sequence[float]) -> Iterator[str]:
-    """For each test accuracy that a preset aims at, when it was first seen: from the epochs' seconds."""
-    for aim in PRESETS[preset].aims if preset is not None else ():
-        epoch = next((i for i, accuracy in enumerate(accuracies, 1) if accuracy >= aim), None)
+def target_lines(preset: str | None, seconds: Sequence[float], accuracies: Sequence[float]) -> Iterator[str]:
+    """Yield a line for each target accuracy of a preset: the seconds and the epoch that first reached it."""
+    for target in PRESETS[preset].target_accuracies if preset is not None else ():
+        epoch = next((i for i, accuracy in enumerate(accuracies, 1) if accuracy >= target), None)
         when = "not reached" if epoch is None else f"after {sum(seconds[:epoch]):.1f} s, epoch {epoch}"
-        yield f"{100 * aim:.1f} % test accuracy: {when}"
+        yield f"{100 * target:.1f} % test accuracy: {when}"
 
 
-def judge_held_out(model: Sequential, data: Dataset, held: int) -> dict[str, Any]:
-    """The accuracy on the last ``held`` training images, and from which probability on answers are sure."""
+def evaluate_held_out(model: Sequential, data: Dataset, held: int) -> dict[str, Any]:
+    """Return the accuracy on the last ``held`` training images and the confidence threshold they give."""
     if not held:
         return {}
     p = model.predict(data.x_train[-held:])
     y = data.y_train[-held:]
-    least = sure_from(p, y)
-    found = {"right": None, "refused": None} if least is None else sureness(p, y, least)
+    least = confidence_threshold(p, y)
+    found = {"right": None, "refused": None} if least is None else selective_accuracy(p, y, least)
     right = float((p.argmax(axis=1) == y).mean())
     return {"held_out_accuracy": right, "sure_from": least, "sure": found}

@@ -1,7 +1,11 @@
-"""A run folder: what was asked (config.json, before anything runs), a line for each epoch as it ends
-(metrics.jsonl), what a training can be resumed from (state-*.safetensors, the last few and the best epoch's),
-the weights (model.safetensors), asked and used backend, its description, updates, seconds, test loss and
-accuracy (result.json), loss and accuracy over the epochs (curves.png).
+"""The run folder, which holds the files of one training.
+
+config.json            the options, written before the training starts
+metrics.jsonl          one line for each finished epoch
+state-*.safetensors    training states to resume from: the last few and the best epoch's
+model.safetensors      the weights
+result.json            requested and used backend, its description, updates, seconds, test loss and accuracy
+curves.png             loss and accuracy over the epochs
 """
 
 import contextlib
@@ -34,35 +38,41 @@ from dnn.training.history import History
 from dnn.training.state import TrainingState
 from dnn.validation.settings import look_up, natural_number, require_bool, require_kind, require_path
 
-CONFIG = "config.json"
-METRICS = "metrics.jsonl"
-MODEL = "model.safetensors"
-RESULT = "result.json"
-CURVES = "curves.png"
-LOCK = ".lock"
+CONFIG_FILE = "config.json"
+METRICS_FILE = "metrics.jsonl"
+MODEL_FILE = "model.safetensors"
+RESULT_FILE = "result.json"
+CURVES_FILE = "curves.png"
+LOCK_FILE = ".lock"
 
 
-def _writing(path: Path) -> AbstractContextManager[None]:
-    """What the system refuses in here is an InputError that names the run folder."""
+def _report_write_errors(path: Path) -> AbstractContextManager[None]:
+    """Return a context manager that turns OSError into an InputError that names the run folder."""
     got = f"run folder {path} cannot be written"
     return reraise(OSError, got, "a folder where files can be made", "choose another --run-dir")
 
 
 def require_new(path: Path) -> None:
-    """Raises InputError: a run folder holds more than what a training leaves that is killed at once, or its
-    place cannot be looked into. Nothing is made.
+    """Check that ``path`` can become a new run folder. Nothing is created.
+
+    A lock and unfinished files are allowed: a training that is killed at once leaves them behind.
+
+    Raises InputError: the folder holds other files, or cannot be listed.
     """
-    with _writing(path):
-        left = {path / LOCK, *unfinished_files(path)}
+    with _report_write_errors(path):
+        left = {path / LOCK_FILE, *unfinished_files(path)}
         if path.exists() and (not path.is_dir() or set(path.iterdir()) - left):
             cure = "choose another --run-dir, remove it, or continue it with --resume"
-            raise InputError(f"run folder {path} exists and is not an empty folder", "a new one", cure)
+            raise InputError(f"run folder {path} exists and is not an empty folder", "a new folder", cure)
 
 
-def free_folder(parent: Path, ending: str) -> Path:
-    """Make parent/DATE-ending, or with -2, -3, ... after it where that is taken. InputError: it cannot be."""
+def make_unique_folder(parent: Path, ending: str) -> Path:
+    """Create and return parent/DATE-ending, with -2, -3, ... appended if that name exists.
+
+    Raises InputError: the folder cannot be created.
+    """
     path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}"
-    with _writing(path):
+    with _report_write_errors(path):
         parent.mkdir(parents=True, exist_ok=True)
         for number in itertools.count(2):
             with contextlib.suppress(FileExistsError):
@@ -73,17 +83,17 @@ def free_folder(parent: Path, ending: str) -> Path:
 
 
 class RunFolder(Callback):
-    """A folder for one training, held by one process at a time; as a callback it writes each epoch's line.
+    """The run folder of one training, locked by one process; as a callback it writes a line for each epoch.
 
-    A new folder is made when training begins, and one that vanishes is made again: an hour's weights are
-    worth more than the states that went with it. Files are replaced whole, links too; nothing is written
-    elsewhere.
+    A new folder is created when training starts. A folder that vanishes is created again: the weights of an
+    hour's training are worth more than the lost states. Files are replaced atomically, and a link is
+    replaced instead of followed, so nothing is written outside the folder.
 
     Args:
-        path: must not exist or be an empty folder; or with ``resume`` one that a training wrote.
-        config: is written when a training begins; None: nothing is.
-    Raises InputError: there is something in it already, another process trains into it, or it cannot be
-    written; nothing was changed.
+        path: does not exist or is an empty folder; with ``resume`` a folder that a training wrote.
+        config: written to config.json when training starts; None: nothing is written.
+    Raises InputError: the folder is not empty, another process trains into it, or it cannot be written.
+    Nothing was changed then.
     """
 
     first_worker_only = True
@@ -91,138 +101,146 @@ class RunFolder(Callback):
     def __init__(self, path: str | Path, resume: bool = False, config: dict[str, Any] | None = None) -> None:
         self.path = require_path("path", path)
         self.config = config
-        self._texts: dict[str, str] = {}  # what was written, for a folder that is made again
-        self._held = False
+        self._texts: dict[str, str] = {}  # text files by name, to write again if the folder vanishes
+        self._is_locked = False
         if not require_bool("resume", resume):
             require_new(self.path)
             return
-        self._ready()
+        self._prepare()
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            self._texts[CONFIG] = read_text(self.path / CONFIG)
+            self._texts[CONFIG_FILE] = read_text(self.path / CONFIG_FILE)
 
     def latest_state(self) -> TrainingState | None:
-        """The state to go on from; None where the training ended before it wrote a state or weights.
-        Raises StateError: it wrote some, and no state can be read.
+        """Return the newest readable state, or None if the training wrote neither states nor weights.
+
+        Raises StateError: there are states or weights, but no state can be read.
         """
-        if not state_files(self.path) and not (self.path / MODEL).exists():
-            return None  # begun anew, it loses nothing
+        if not state_files(self.path) and not (self.path / MODEL_FILE).exists():
+            return None  # a restart from the beginning loses nothing
         return latest_state(self.path)
 
-    def _ready(self) -> None:
-        """Make the folder where it is not there, take its lock, and clear what killed writers left."""
-        if self._held and self.path.is_dir():
+    def _prepare(self) -> None:
+        """Create the folder if it is missing, lock it, and delete unfinished files of killed writers."""
+        if self._is_locked and self.path.is_dir():
             return
-        with _writing(self.path):
+        with _report_write_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
-            # Nothing outside the folder is made through a link, and no pipe's reader waited for.
+            # O_NOFOLLOW: create nothing outside through a link. O_NONBLOCK: do not wait for a pipe's reader.
             careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-            lock = os.open(self.path / LOCK, os.O_WRONLY | os.O_CREAT | careful, 0o644)
-        weakref.finalize(self, os.close, lock)  # closing it gives the lock back
+            lock = os.open(self.path / LOCK_FILE, os.O_WRONLY | os.O_CREAT | careful, 0o644)
+        weakref.finalize(self, os.close, lock)  # closing the file releases the lock
         try:
             import fcntl
 
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             got = f"run folder {self.path} is in use by another training"
-            raise InputError(got, cure="wait for its end, or choose another --run-dir") from None
-        except (ImportError, OSError):  # Windows, or a file system without locks: nothing is held there
+            raise InputError(got, cure="wait until it ends, or choose another --run-dir") from None
+        except (ImportError, OSError):  # Windows, or a file system without locks: continue unlocked
             pass
-        with _writing(self.path):
+        with _report_write_errors(self.path):
             for left in unfinished_files(self.path):
                 left.unlink(missing_ok=True)
-        vanished = self._held
-        self._held = True
+        vanished = self._is_locked
+        self._is_locked = True
         if vanished:
             for name, text in self._texts.items():
                 self._write(name, text)
-            warn(f"run folder {self.path} vanished and was made again, without the states that were in it")
+            warn(f"run folder {self.path} vanished and was created again, without its saved states")
 
     def _write(self, name: str, content: str | bytes) -> None:
-        """Write one of the folder's files, whole or not at all. Raises InputError: it cannot be written."""
-        self._ready()
+        """Write one of the folder's files atomically. Raises InputError: it cannot be written."""
+        self._prepare()
         if isinstance(content, str):
             self._texts[name] = content
             content = content.encode()
-        with _writing(self.path):
+        with _report_write_errors(self.path):
             write_atomically(self.path / name, content)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Write a JSON file, null for NaN and infinity. Raises InputError: it cannot be written."""
+        """Write a JSON file, with null for NaN and infinity. Raises InputError: it cannot be written."""
         self._write(name, as_json(content, indent=2) + os.linesep)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         if self.config is not None:
-            self.write_json(CONFIG, self.config)
-        self._write(METRICS, "")
+            self.write_json(CONFIG_FILE, self.config)
+        self._write(METRICS_FILE, "")
 
     def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
-        """Write the lines of these epochs anew: those that will be trained again are dropped."""
-        self._write(METRICS, "".join(_line(epoch, logs) for epoch, logs in history.rows()))
+        """Rewrite the lines of these epochs, which drops the epochs that will be trained again."""
+        self._write(METRICS_FILE, "".join(_metrics_line(epoch, logs) for epoch, logs in history.rows()))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        self._texts[METRICS] += _line(epoch, logs)
+        self._texts[METRICS_FILE] += _metrics_line(epoch, logs)
         try:
-            self._write(METRICS, self._texts[METRICS])  # all of it: no line is ever torn
-        except InputError as error:  # a line is not worth the training
-            warn(f"{error}; training goes on")
+            self._write(METRICS_FILE, self._texts[METRICS_FILE])  # the full file, so no line is torn
+        except InputError as error:  # a lost line must not end the training
+            warn(f"{error}; training continues")
 
     def save(self, model: Network) -> None:
-        """Write the weights, and the epochs' lines again: a full disk may have refused the last."""
-        self._ready()
-        model.save(self.path / MODEL)
-        if METRICS in self._texts:
-            self._write(METRICS, self._texts[METRICS])
+        """Write the weights, and the epochs' lines again: a full disk may have lost the last one."""
+        self._prepare()
+        model.save(self.path / MODEL_FILE)
+        if METRICS_FILE in self._texts:
+            self._write(METRICS_FILE, self._texts[METRICS_FILE])
 
     def draw(self, history: History, title: str) -> None:
-        """Write the curves; a training does not fail because they cannot be drawn."""
+        """Write the curves. If they cannot be drawn, warn instead of failing."""
         try:
             picture = io.BytesIO()
             history.plot(title, ("training", "test"), ("loss", "accuracy")).savefig(picture, dpi=120)
-        except Exception as error:  # matplotlib's own settings, fonts and backends
-            warn(f"{self.path / CURVES} cannot be drawn ({shorten(error)})")
+        except Exception as error:  # matplotlib's settings, fonts and backends fail in many ways
+            warn(f"{self.path / CURVES_FILE} cannot be drawn ({shorten(error)})")
         else:
-            self._write(CURVES, picture.getvalue())
+            self._write(CURVES_FILE, picture.getvalue())
 
 
-def _line(epoch: int, logs: dict[str, float]) -> str:
+def _metrics_line(epoch: int, logs: dict[str, float]) -> str:
     return as_json({"epoch": epoch, **logs}) + "\n"
 
 
 def load_run(
     path: str | Path, open_backend: Callable[[str], Backend], allow_nonfinite: bool = False
 ) -> tuple[dict[str, Any], Sequential]:
-    """(configuration, trained model) of a run folder; ``open_backend`` makes the backend for its dtype.
-    Raises InputError: no run folder, or one whose files cannot be read.
+    """Return (configuration, trained model) of a run folder.
+
+    Args:
+        open_backend: dtype of the weights -> the backend to load them on.
+        allow_nonfinite: load weights that are NaN or infinite.
+    Raises InputError: not a run folder, or a file cannot be read.
     """
     folder = require_path("path", path)
     config = read_config(folder)
-    _check_config(folder / CONFIG, config)
-    file = folder / MODEL
+    _check_config(folder / CONFIG_FILE, config)
+    file = folder / MODEL_FILE
     require_kind("open_backend", open_backend, Callable)
     return config, load_model(file, open_backend(dtype_of(file)), allow_nonfinite)
 
 
 def _check_config(file: Path, config: dict[str, Any]) -> None:
-    """Check what evaluate, predict and draw read; train.py --resume checks all. Raises InputError."""
-    from dnn.datasets import DATASETS  # imports Pillow, which a training on MNIST's files does without
+    """Check the keys that evaluate, predict and draw read. train.py --resume checks all keys.
+
+    Raises InputError: a key is missing or its value is invalid.
+    """
+    from dnn.datasets import DATASETS  # imports Pillow, which a training on MNIST's files does not need
 
     for key in ("dataset", "hold_out"):
         if key not in config:
             raise InputError(f"{file} has no {key!r}, expected what train.py writes")
-    with reraise(InputError, f"{file} does not fit:"):
+    with reraise(InputError, f"{file} is invalid:"):
         look_up("dataset", config["dataset"], dict.fromkeys(DATASETS, True))
         if config["hold_out"] is not None:
             natural_number("hold_out", config["hold_out"])
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The configuration of a run folder. Raises InputError: no run folder, or it cannot be read."""
+    """Return the configuration of a run folder. Raises InputError: not a run folder, or unreadable."""
     if not path.is_dir():
         raise InputError(f"run folder {path} is not a folder, expected one that train.py wrote")
-    file = path / CONFIG
-    if file.exists() and not file.is_file():  # a pipe would be waited for
+    file = path / CONFIG_FILE
+    if file.exists() and not file.is_file():  # reading a pipe would block
         raise InputError(f"{file} is not a regular file, expected train.py's arguments")
     with reraise((OSError, ValueError, RecursionError), f"{file} cannot be read"):
         config = json.loads(read_text(file))
@@ -232,8 +250,11 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_unfinished(path: Path) -> dict[str, Any]:
-    """The configuration of a run to go on with. Raises InputError: as ``read_config``, or it is finished."""
+    """Return the configuration of a run to resume.
+
+    Raises InputError: as ``read_config``, or the run is finished.
+    """
     config = read_config(path)
-    if (path / RESULT).exists():
-        raise InputError(f"run {path} is finished, there is nothing to resume; train anew with --run-dir")
+    if (path / RESULT_FILE).exists():
+        raise InputError(f"run {path} is finished and cannot be resumed; start a new run with --run-dir")
     return config

@@ -1,4 +1,4 @@
-"""Data sets: loading them, fetching what is missing, pictures of single digits, and data of one's own."""
+"""Data sets: load or download the known ones, read pictures of single digits, and read your own data."""
 
 from dnn.datasets.csv_table import Table, load_csv
 from dnn.datasets.digit_images import load_digit_image

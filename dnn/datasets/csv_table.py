@@ -1,4 +1,4 @@
-"""A table of numbers in a CSV file as arrays."""
+"""Read a CSV file of numbers into arrays."""
 
 import csv
 import os
@@ -15,32 +15,32 @@ from backends.errors import InputError, reraise, shorten
 from dnn.io.regular_files import open_text
 from dnn.validation.settings import look_up, require, require_list, require_path
 
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
-MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "?")  # in lower case
-FILL = "leave the line out, or fill the gap, as pandas.DataFrame.fillna or sklearn.impute.SimpleImputer do"
-ENCODE = "make numbers of text columns, as pandas.get_dummies or sklearn.preprocessing.OneHotEncoder do"
-CORRECT = "write it as 1000, -0.5 or 1e-3"
+NUMBER_PATTERN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+NONFINITE_PATTERN = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+MISSING_CELLS = ("", "na", "n/a", "#n/a", "nan", "null", "?")  # in lower case
+FILL_CURE = "remove the line, or fill the gap with pandas.DataFrame.fillna or sklearn.impute.SimpleImputer"
+ENCODE_CURE = "encode text columns with pandas.get_dummies or sklearn.preprocessing.OneHotEncoder"
+CORRECT_CURE = "write it as 1000, -0.5 or 1e-3"
 
 
 class Table(NamedTuple):
-    """The inputs of each example, and its target."""
+    """Inputs and targets of N examples."""
 
     x: NDArray[np.float64]  # (N, columns)
     y: NDArray[np.int64 | np.float64]  # (N,), or (N, targets)
-    columns: tuple[str, ...]  # names, of x
-    classes: tuple[str, ...]  # names, by number; () where the target holds numbers
+    columns: tuple[str, ...]  # names of the columns of x
+    classes: tuple[str, ...]  # class names by number; () if the target is numeric
 
 
 class _Column(NamedTuple):
-    """One column of a file, with the line that each cell is on."""
+    """One column of a file, with each cell's line number."""
 
     path: Path
     name: str
     cells: Sequence[str]
     lines: Sequence[int]
 
-    def refuse(self, row: int, expected: str, cure: str) -> InputError:
+    def cell_error(self, row: int, expected: str, cure: str) -> InputError:
         """Return the error for one cell."""
         cell = shorten(self.cells[row], 40)
         got = f"column {self.name!r} of {self.path} holds {cell!r} on line {self.lines[row]}"
@@ -50,50 +50,54 @@ class _Column(NamedTuple):
         """Return the cells as numbers. Raises InputError: one is missing, text, or not a finite number."""
         values = []
         for row, cell in enumerate(self.cells):
-            value = float(cell) if NUMBER.fullmatch(cell) else np.nan
+            value = float(cell) if NUMBER_PATTERN.fullmatch(cell) else np.nan
             if not isfinite(value):
-                raise self.refuse(row, "a finite number", _cure(cell))
+                raise self.cell_error(row, "a finite number", _cure(cell))
             values.append(value)
         return values
 
     def are_class_names(self) -> bool:
         """Return whether all cells are text.
 
-        Raises InputError: a cell is missing, or only some are numbers. Such a column may be one of numbers
-        with a mistake in it, which would silently make classes of all numbers.
+        Raises InputError: a cell is missing, or only some cells are numbers. A typo in a numeric column
+        would otherwise silently turn all its numbers into classes.
         """
         numeric = [_looks_like_a_number(cell) for cell in self.cells]
         for row, cell in enumerate(self.cells):
-            if cell.lower() in MISSING:
-                raise self.refuse(row, "a number or the name of a class", FILL)
+            if cell.lower() in MISSING_CELLS:
+                raise self.cell_error(row, "a number or the name of a class", FILL_CURE)
         if all(numeric) or not any(numeric):
             return not any(numeric)
         odd = numeric.index(2 * sum(numeric) < len(numeric))
-        expected = "only numbers, or only names of classes"
-        raise self.refuse(odd, expected, "write names that are no numbers, such as 'class 3'")
+        expected = "only numbers, or only class names"
+        raise self.cell_error(odd, expected, "use names that are not numbers, such as 'class 3'")
 
 
 def _looks_like_a_number(cell: str) -> bool:
-    return bool(NUMBER.fullmatch(cell) or NOT_FINITE.fullmatch(cell))
+    return bool(NUMBER_PATTERN.fullmatch(cell) or NONFINITE_PATTERN.fullmatch(cell))
 
 
 def _cure(cell: str) -> str:
-    if cell.lower() in MISSING:
-        return FILL
-    return CORRECT if any(character.isdigit() for character in cell) or NOT_FINITE.fullmatch(cell) else ENCODE
+    if cell.lower() in MISSING_CELLS:
+        return FILL_CURE
+    return (
+        CORRECT_CURE
+        if any(character.isdigit() for character in cell) or NONFINITE_PATTERN.fullmatch(cell)
+        else ENCODE_CURE
+    )
 
 
 def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimiter: str = ",") -> Table:
-    """Read a CSV file (UTF-8). Its first line names the columns, the others hold numbers.
+    """Read a CSV file (UTF-8). Its first line names the columns, the other lines hold numbers.
 
     Args:
-        target: name of the column to learn, or a list of several, each a column of numbers. A single column
-            of whole numbers gives class numbers (or values, for a network with one output), one of text gives
-            classes, numbered in the order of their names, and one of other numbers gives values.
+        target: name of the target column, or a list of numeric target columns. A single column of integers
+            gives class numbers (or values, for a network with one output), a column of text gives classes,
+            numbered in alphabetical order, and other numbers give values.
         delimiter: the character between two cells.
     Returns: x (N, columns), and y (N,), or (N, targets) for a list.
-    Raises InputError: not a regular file, no such column, a line that is too short or too long, or a cell
-        that is missing or not a finite number, with its column, its line and a cure.
+    Raises InputError: not a regular file, no such column, a line with too few or too many cells, or a cell
+        that is missing or not a finite number. The message names the column and the line.
     """
     path = require_path("path", path)
     targets = [target] if isinstance(target, str) else target
@@ -137,9 +141,9 @@ def _read_columns(path: Path, delimiter: str) -> dict[str, _Column]:
         if len(row) != len(head):
             raise InputError(f"line {line} of {path} has {len(row)} cells, expected {len(head)}")
     if not rows:
-        raise InputError(f"{path} begins with {shorten(head)}, and holds no example")
+        raise InputError(f"{path} has the header {shorten(head)} and no examples, expected at least one line")
     if len(set(head)) < len(head) or any(map(_looks_like_a_number, head)):
-        raise InputError(f"{path} begins with {shorten(head)}, expected another name for each column")
+        raise InputError(f"{path} begins with {shorten(head)}, expected a different name for each column")
     cells = zip(*rows, strict=True)
     return {name: _Column(path, name, column, lines[1:]) for name, column in zip(head, cells, strict=True)}
 

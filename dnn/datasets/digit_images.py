@@ -1,8 +1,8 @@
-"""Any picture of one digit, turned into the kind of image that the network was trained on.
+"""Convert any picture of one digit into an image like those that the network was trained on.
 
-MNIST's images are bright ink on black, the ink fitted into 20x20 pixels of 28x28 and its centre of
-mass in the middle (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"). The way:
-picture -> grey page -> ink = |page - background| -> crop -> fit -> centre. Shapes are (height, width).
+MNIST's images are bright ink on black. The ink is scaled to 20x20 pixels and its centre of mass is at the
+centre of 28x28 pixels (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"). Steps:
+picture -> grey page -> ink = |page - background| -> crop -> scale -> centre. Shapes are (height, width).
 """
 
 import io
@@ -16,11 +16,11 @@ from PIL import Image, ImageFilter
 
 from backends.errors import InputError
 from dnn.datasets.no_digit import why_no_digit
-from dnn.datasets.paper import Floats, box, without_cut_off, without_frame, without_lines
+from dnn.datasets.paper import Floats, box, remove_cut_off, remove_frame, remove_lines
 from dnn.datasets.pictures import (
+    MAX_MEGAPIXELS,
     MAX_PIXELS,
     MAX_UPLOAD_BYTES,
-    MEGAPIXELS,
     Grey,
     decode,
     grey_pages,
@@ -28,34 +28,36 @@ from dnn.datasets.pictures import (
 )
 from dnn.validation.settings import positive_integer, require, require_bool, require_list, require_path
 
-WORK_SIDE = 300  # larger pages are averaged down towards this: less noise, less work
-EDGE = 0.08  # of the strongest ink; below it, what surrounds ink is a JPEG's ripple
-LEAST = 8.0  # of 255; the faintest printed line that is looked for
-MIN_CONTRAST = 20.0  # of 255; an empty page's own noise is mostly below it
-THIN, USUAL = 0.06, 0.1  # of the room: strokes below the first, as 1 % of MNIST's are, become the second
-STEEPEST = 1.0  # shift of a row over its height that deskewing takes out at most: 45 degrees
+WORK_SIDE = 300  # pixels; larger pages are averaged down towards this, for less noise and less work
+MIN_EDGE = 0.08  # share of the strongest ink; weaker pixels around the ink are JPEG artefacts
+MIN_LINE_CONTRAST = 8.0  # of 255, for printed lines
+MIN_CONTRAST = 20.0  # of 255; the noise of an empty page is mostly below it
+# Shares of the digit's longer side. Thinner strokes, as 1 % of MNIST's are, are widened to STROKE_WIDTH.
+MIN_STROKE_WIDTH = 0.06
+STROKE_WIDTH = 0.1
+MAX_SHEAR = 1.0  # largest horizontal shift per row that deskewing removes: 45 degrees
 
 
 def load_digit_image(
     path: str | os.PathLike[str] | bytes, image_shape: tuple[int, int] = (28, 28), only_digits: bool = False,
     deskew: bool = False,
 ) -> Grey:  # fmt: skip
-    """Read a picture of one digit as the network wants it: bright ink on black, fitted, centred.
+    """Read a picture of one digit in the form of the training images: bright ink on black, scaled, centred.
 
-    EXIF orientation is applied, transparency laid on white, colour made grey, only the first frame of an
-    animation taken. The page may be bright or dark, and unevenly lit. A grey (mode L) image that has exactly
-    `image_shape` and a black border is taken as it is: it comes from such a data set.
+    EXIF orientation is applied, transparency is composited on white, colour becomes grey, and only the first
+    frame of an animation is read. The page may be bright or dark, and unevenly lit. A grey (mode L) image
+    with exactly `image_shape` and a black border comes from such a data set and is returned unchanged.
 
     Args:
-        path: a PNG or JPEG file (GIF, BMP and WebP are read too), or its bytes. Bytes may come from anybody:
-            decoded they may take at most MAX_UPLOAD_BYTES.
-        image_shape: of the result; as in MNIST the ink fills 20/28 of it, except that below 20
-            pixels it fills the frame, as in scikit-learn's 8x8 digits.
-        only_digits: refuse what does not look like one of MNIST's digits, see ``why_no_digit``.
-        deskew: set slanted digits upright, so that the ink's rows have their means in one column.
-    Returns (height, width) uint8, C-contiguous, 0 the background and 255 the strongest ink.
-    Raises InputError: the file is missing, no image, truncated, over 50 megapixels, without any ink,
-    or no digit.
+        path: a PNG or JPEG file (GIF, BMP and WebP are read too), or its bytes. Bytes may be untrusted:
+            decoded they may use at most MAX_UPLOAD_BYTES.
+        image_shape: (height, width) of the result. As in MNIST, the ink fills 20/28 of it; sides below 20
+            pixels are filled, as in scikit-learn's 8x8 digits.
+        only_digits: reject images that do not look like MNIST's digits, see ``why_no_digit``.
+        deskew: shear slanted digits until the means of their rows are in one column.
+    Returns (height, width) uint8, C-contiguous; 0 is the background and 255 the strongest ink.
+    Raises InputError: the file is missing, not an image, truncated, over 50 megapixels, without any ink, or
+    not a digit.
 
     >>> load_digit_image("seven.png").shape  # doctest: +SKIP
     (28, 28)
@@ -64,7 +66,7 @@ def load_digit_image(
     shape = tuple(positive_integer("image_shape", side) for side in image_shape)
     if len(shape) != 2:
         raise InputError(f"image_shape is {shape}, expected (height, width), both at least 1")
-    require(math.prod(shape) <= MAX_PIXELS, "image_shape", shape, f"at most {MEGAPIXELS} megapixels")
+    require(math.prod(shape) <= MAX_PIXELS, "image_shape", shape, f"at most {MAX_MEGAPIXELS} megapixels")
     require_bool("deskew", deskew)
     if isinstance(path, bytes):
         named: object = "the picture"
@@ -82,22 +84,25 @@ def load_digit_image(
 
 
 def _candidates(image: Image.Image, shape: tuple[int, int], deskew: bool) -> Iterator[tuple[Grey, Grey]]:
-    """What the image may mean: an image of `shape`, and the same as MNIST's (28, 28)."""
+    """Yield interpretations of the image, each in `shape` and in MNIST's (28, 28)."""
     if image.mode == "L" and not deskew and "transparency" not in image.info:
         pixels = np.array(image)
         if pixels.shape == shape and np.median(pixels[_border(pixels)]) <= MIN_CONTRAST < pixels.max():
             yield pixels, pixels if shape == (28, 28) else _fit(pixels.astype(np.float64), (28, 28))
             return
     for page in grey_pages(image, for_ink=True):
-        ink = _find_ink(page, max(_room(shape)))
+        ink = _find_ink(page, max(_ink_shape(shape)))
         if ink is not None:
-            ink = _upright(ink) if deskew else ink
+            ink = _deskew(ink) if deskew else ink
             yield _fit(ink, shape), _fit(ink, (28, 28))
 
 
 def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
-    """The (height, width) of the images that a model takes, whose input_shape is (pixels,) of a square image,
-    (height, width), or (1, height, width). Raises InputError: it is not that of one grey image.
+    """Return (height, width) of a model's input images.
+
+    Args:
+        input_shape: (pixels,) of a square image, (height, width), or (1, height, width).
+    Raises InputError: it is not the shape of one grey image.
 
     >>> image_shape_of((784,))
     (28, 28)
@@ -107,12 +112,12 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
             return math.isqrt(pixels), math.isqrt(pixels)
         case (height, width) | (1, height, width):
             return height, width
-    expected = "that of one grey image: (pixels,) of a square one, (height, width) or (1, height, width)"
+    expected = "the shape of one grey image: (pixels,) of a square, (height, width) or (1, height, width)"
     raise InputError(f"input_shape is {tuple(input_shape)}", expected)
 
 
 def _border(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """(h, w) -> (h, w) True on the outermost 4 % (at least a pixel) of each side."""
+    """Return a mask (h, w) that is True on the outer 4 % (at least one pixel) of each side."""
     n = max(1, round(0.04 * min(pixels.shape)))
     border = np.ones(pixels.shape, bool)
     border[n:-n, n:-n] = False
@@ -120,42 +125,47 @@ def _border(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
 
 
 def _find_ink(page: Image.Image, side: int) -> Floats | None:
-    """(H, W) grey page -> (h, w) strength of the ink >= 0, cropped to the ink; None if it is blank.
+    """Return the ink's strength (h, w) >= 0, cropped to the ink, or None if the page is blank.
 
-    The background is bright if the border's median lies above the middle between the page's darkest and
-    brightest pixel. A plane through the border takes out a shadow across the page. Otsu's threshold, or three
-    times the paper's noise, splits ink from paper, dust is dropped, and then the ink's soft edge, weaker than
-    the threshold, is taken back in. `side`: pixels that the ink's longer side will have in the result.
+    The background is bright if the border's median is above the middle between the page's darkest and
+    brightest pixel. Subtracting a plane through the border removes a shadow across the page. Otsu's threshold
+    or three times the paper's noise, whichever is larger, separates ink from paper. Dust is dropped. Then the
+    ink's soft edge, which is weaker than the threshold, is added again.
+
+    Args:
+        page: (H, W) in grey.
+        side: length in pixels of the ink's longer side in the result.
     """
     page = page.reduce(max(1, max(page.size) // WORK_SIDE))
     grey = np.asarray(page, np.float64)
     large = min(grey.shape) >= 100
     if large:
-        grey = without_frame(grey, _otsu(grey))
+        grey = remove_frame(grey, _otsu_threshold(grey))
     border = _border(grey)
     bright = np.median(grey[border]) > (grey.min() + grey.max()) / 2
-    background, noise = _plane(grey, border)
+    background, noise = _fit_plane(grey, border)
     ink = background - grey if bright else grey - background
     if large:
-        ink = without_lines(ink, max(4 * noise, LEAST))
+        ink = remove_lines(ink, max(4 * noise, MIN_LINE_CONTRAST))
     ink = np.rint(np.clip(ink, 0, 255))
-    core = ink > max(_otsu(ink), 3 * noise)
+    core = ink > max(_otsu_threshold(ink), 3 * noise)
     if large:
-        # Dust is small in both directions: a line of one pixel's width fills 5 of 25, dust less.
+        # Dust is small in both directions: a line one pixel wide fills 5 of 25 pixels, dust fewer.
         core &= _blur(core, 2) >= 50
-        core = without_cut_off(core, _blur(core, 1) > 0)
+        core = remove_cut_off(core, _blur(core, 1) > 0)
     if not core.any() or core.all() or ink[core].mean() - ink[~core].mean() < MIN_CONTRAST:
         return None
     rows, columns = box(core)
-    one_pixel = max(1, round(max(core[rows, columns].shape) / side))  # of the result
-    edge = (_blur(core, one_pixel) > 0) & (ink > max(EDGE * ink.max(), 4 * noise))
+    one_pixel = max(1, round(max(core[rows, columns].shape) / side))  # one pixel of the result
+    edge = (_blur(core, one_pixel) > 0) & (ink > max(MIN_EDGE * ink.max(), 4 * noise))
     ink = np.where(core | edge, ink, 0)
     return ink[box(ink > 0)]
 
 
-def _plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
-    """Background (h, w) as a plane through the border's pixels, and their noise about it.
-    Fitted three times, the last two without the pixels that lie off it: ink may touch the border.
+def _fit_plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Fit a plane to the border's pixels; return the background (h, w) and the noise around the plane.
+
+    Ink may touch the border: three least-squares fits, each without the outliers of the one before.
     """
     height, width = grey.shape
     y, x = np.mgrid[: 1 : height * 1j, : 1 : width * 1j]
@@ -168,13 +178,14 @@ def _plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
     for _ in range(3):
         plane = np.linalg.lstsq(a[keep], b[keep], rcond=None)[0]
         off = np.abs(b - a @ plane)
-        noise = 1.4826 * float(np.median(off))  # the standard deviation, if the noise is normal
+        noise = 1.4826 * float(np.median(off))  # the standard deviation of normal noise
         keep = off <= 3 * noise + 1
     return terms @ plane, noise
 
 
-def _otsu(ink: Floats) -> int:
-    """Threshold in 0..255 that parts the values (h, w) into two classes the farthest apart.
+def _otsu_threshold(ink: Floats) -> int:
+    """Return the threshold in 0..255 that maximizes the variance between the two classes of values (h, w).
+
     N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979).
     """
     share = np.bincount(ink.astype(np.uint8).ravel(), minlength=256) / ink.size
@@ -186,22 +197,22 @@ def _otsu(ink: Floats) -> int:
 
 
 def _blur(mask: NDArray[np.bool_], radius: int) -> Grey:
-    """Share of True pixels, times 255, in the square of `radius` around each pixel: (h, w)."""
+    """Return 255 times the share of True pixels in the square of `radius` around each pixel, (h, w)."""
     return np.asarray(Image.fromarray(mask).convert("L").filter(ImageFilter.BoxBlur(radius)))
 
 
-def _room(shape: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) that the ink may fill of an image of `shape`."""
+def _ink_shape(shape: tuple[int, int]) -> tuple[int, int]:
+    """Return the (height, width) that the ink may fill in an image of `shape`."""
     height, width = (round(side * 20 / 28) if side >= 20 else side for side in shape)
     return height, width
 
 
-def _upright(ink: Floats) -> Floats:
-    """(h, w) ink -> (h, w') sheared along its rows until x and y do not vary together, and cropped."""
+def _deskew(ink: Floats) -> Floats:
+    """Shear ink (h, w) along its rows until the covariance of x and y is 0, and crop it to (h, w')."""
     height, width = ink.shape
     y, x = np.mgrid[:height, :width]
     (_, xy), (_, yy) = np.cov(np.stack([x.ravel(), y.ravel()]), aweights=ink.ravel(), bias=True)
-    shift = float(np.clip(xy / max(yy, 1.0), -STEEPEST, STEEPEST))
+    shift = float(np.clip(xy / max(yy, 1.0), -MAX_SHEAR, MAX_SHEAR))
     room = math.ceil(abs(shift) * height)
     corner = -room - shift * np.average(y[:, 0], weights=ink.sum(1))
     size = (width + 2 * room, height)
@@ -212,18 +223,19 @@ def _upright(ink: Floats) -> Floats:
     return upright[box(upright > 0)]
 
 
-def _widened(ink: Floats) -> Floats:
-    """(h, w) cropped ink with a thin pen's strokes made wider.
+def _widen(ink: Floats) -> Floats:
+    """Widen the strokes of a thin pen in cropped ink (h, w).
 
-    A stroke's width w is told by its area, w L pixels, and its outline, 2 (w + L). Strokes that would run
-    into each other, as a scribble's, stay as they are: less is gained than their length makes of the width.
+    A stroke of width w and length L has an area of w L pixels and an outline of 2 (w + L). If wider strokes
+    would merge, as in a scribble, the ink is returned unchanged: the widened area is then less than 0.9 of
+    what the new width predicts.
     """
     mask = np.pad(ink > 0.4 * ink.max(), 1)
     outline = np.count_nonzero(np.diff(mask, axis=0)) + np.count_nonzero(np.diff(mask, axis=1))
     width = 2 * np.count_nonzero(mask) / outline
     longer = max(ink.shape)
-    radius = round((USUAL * longer - width) / 2)
-    if width >= THIN * longer or radius < 1:
+    radius = round((STROKE_WIDTH * longer - width) / 2)
+    if width >= MIN_STROKE_WIDTH * longer or radius < 1:
         return ink
     wide = _blur(np.pad(mask, radius - 1), radius) > 0
     apart = np.count_nonzero(wide) >= 0.9 * np.count_nonzero(mask) * (width + 2 * radius) / width
@@ -231,19 +243,19 @@ def _widened(ink: Floats) -> Floats:
 
 
 def _fit(ink: Floats, shape: tuple[int, int]) -> Grey:
-    """(h, w) cropped ink -> `shape` uint8: aspect kept, scaled into the frame, mass centred."""
-    room = _room(shape)
-    ink = _widened(ink)
+    """Scale cropped ink (h, w) into an image of `shape` uint8: aspect ratio kept, centre of mass centred."""
+    room = _ink_shape(shape)
+    ink = _widen(ink)
     scale = min(room[0] / ink.shape[0], room[1] / ink.shape[1])
     height, width = (max(1, round(side * scale)) for side in ink.shape)
     large = Image.fromarray((ink * (255 / ink.max())).astype(np.uint8))
-    # The mean of the pixels it covers: gives back an enlarged data-set image nearly exactly.
+    # BOX averages the covered pixels, which restores an enlarged data-set image almost exactly.
     digit = np.asarray(large.resize((width, height), Image.Resampling.BOX), np.float64)
-    digit = digit * (255 / digit.max())  # a thin pen pales when it is scaled down
+    digit = digit * (255 / digit.max())  # scaling down makes thin strokes paler
     corner = []
     for axis, side, used in ((0, shape[0], height), (1, shape[1], width)):
         centre = np.average(np.arange(used), weights=digit.sum(1 - axis))
-        # MNIST's own centres of mass average pixel 14.0 of 0..27, the 8x8 digits' 3.5 of 0..7.
+        # MNIST's centres of mass average pixel 14.0 of 0..27, those of the 8x8 digits 3.5 of 0..7.
         middle = side / 2 if side >= 20 else (side - 1) / 2
         corner.append(min(max(round(middle - centre), 0), side - used))
     top, left = corner

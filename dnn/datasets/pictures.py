@@ -1,4 +1,4 @@
-"""Pictures from files: opened with care, upright, and in 8-bit grey."""
+"""Decode picture files safely, apply their orientation, and convert them to 8-bit grey."""
 
 import math
 import os
@@ -13,16 +13,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from backends.errors import InputError
 
 Grey = NDArray[np.uint8]
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # no format that starts a program, such as EPS
-MEGAPIXELS = 50  # a phone's photo has 12 to 50; past this it is a trap or a mistake
-MAX_PIXELS = MEGAPIXELS * 1_000_000
-MAX_UPLOAD_BYTES = 80_000_000  # of a decoded upload
-UPLOAD_PIXELS = 1_000_000  # larger uploads are averaged down to at most so many
+IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # no format that starts a program, such as EPS
+MAX_MEGAPIXELS = 50  # phone photos have 12 to 50; larger files are bombs or mistakes
+MAX_PIXELS = MAX_MEGAPIXELS * 1_000_000
+MAX_UPLOAD_BYTES = 80_000_000  # memory of a decoded upload
+MAX_UPLOAD_PIXELS = 1_000_000  # larger uploads are averaged down to at most this
 
 
 def open_picture(path: Path) -> Image.Image:
-    """The decoded and upright first frame, or InputError with one sentence that names the file."""
-    if not os.path.exists(path):  # unlike Path.exists, False where a parent folder is closed to us
+    """Return the first frame, decoded and upright. Raises InputError, which names the file."""
+    if not os.path.exists(path):  # unlike Path.exists, False if a parent folder is not readable
         raise InputError(f"image file {path} does not exist; check the path")
     if not os.path.isfile(path):
         kind = "a folder" if os.path.isdir(path) else "not a regular file"
@@ -37,15 +37,15 @@ def decode(file: Path | BinaryIO, path: object, max_bytes: int | None = None) ->
         file: the file's path, or the open file.
         path: names the file in messages.
         max_bytes: largest memory for the decoded pixels; None: MAX_PIXELS is the only limit. A JPEG above it
-            is decoded at a half, a quarter or an eighth of its size, and what has more than UPLOAD_PIXELS
-            pixels is averaged down.
-    Raises InputError: not an image, damaged, or too large. The size is checked before anything is decoded.
+            is decoded at a half, a quarter or an eighth of its size, and images of more than
+            MAX_UPLOAD_PIXELS pixels are averaged down.
+    Raises InputError: not an image, damaged, or too large. The size is checked before decoding.
     """
     try:
-        # Pillow warns of big images (the bound below is lower) and of odd metadata (harmless here).
-        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=FORMATS) as image:
+        # Pillow warns about big images (the limit below is lower) and odd metadata (harmless here).
+        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=IMAGE_FORMATS) as image:
             width, height = image.size
-            expected = f"at most {MEGAPIXELS} megapixels"
+            expected = f"at most {MAX_MEGAPIXELS} megapixels"
             if width * height <= MAX_PIXELS:
                 if max_bytes is None:
                     image.load()
@@ -58,26 +58,26 @@ def decode(file: Path | BinaryIO, path: object, max_bytes: int | None = None) ->
                 )
             got = f"{width}x{height} pixels"
     except Image.DecompressionBombError:
-        got = "a far larger one"
-        expected = f"at most {MEGAPIXELS} megapixels"
+        got = "far more pixels"
+        expected = f"at most {MAX_MEGAPIXELS} megapixels"
     except UnidentifiedImageError as error:
-        raise InputError(f"{path} is no image that can be read here, expected a PNG or JPEG file") from error
-    except Exception as error:  # a broken file makes Pillow raise nearly any type, SyntaxError too
+        raise InputError(f"{path} is not a readable image, expected a PNG or JPEG file") from error
+    except Exception as error:  # broken files make Pillow raise almost any type, even SyntaxError
         got = f"{path} cannot be read as an image ({type(error).__name__}: {error})"
-        why = "it may be truncated or damaged, expected a whole PNG or JPEG file"
+        why = "it may be truncated or damaged, expected a complete PNG or JPEG file"
         raise InputError(f"{got}; {why}") from error
     raise InputError(f"{path} is too large: got {got}", expected, "scale or crop it")
 
 
 def _bytes_per_pixel(image: Image.Image) -> int:
-    """Return the memory that decoding and ``_shrink`` take for each pixel, as measured."""
+    """Return the measured memory per pixel of decoding and ``_shrink``."""
     if image.format == "WEBP":
         return 16
     return {"L": 1, "1": 2, "RGB": 4}.get(image.mode, 8)
 
 
 def _fits(image: Image.Image, max_bytes: int) -> bool:
-    """Let a JPEG that is too large be decoded at a smaller size; return whether the image fits."""
+    """Return whether the image fits into ``max_bytes``. A larger JPEG is set to decode at a reduced size."""
     width, height = image.size
     if width * height * _bytes_per_pixel(image) > max_bytes:
         image.draft(None, (width // 2, height // 2))  # has no effect on other formats
@@ -86,8 +86,8 @@ def _fits(image: Image.Image, max_bytes: int) -> bool:
 
 
 def _shrink(image: Image.Image) -> Image.Image:
-    """Average an image of more than UPLOAD_PIXELS pixels down: what follows needs several copies of it."""
-    factor = math.ceil(math.sqrt(image.width * image.height / UPLOAD_PIXELS))
+    """Average an image down to MAX_UPLOAD_PIXELS pixels, because later steps need several copies of it."""
+    factor = math.ceil(math.sqrt(image.width * image.height / MAX_UPLOAD_PIXELS))
     if factor < 2:
         return image
     mode = {"1": "L", "P": "RGBA", "PA": "RGBA"}.get(image.mode, "I" if image.mode.startswith("I;") else None)
@@ -95,10 +95,13 @@ def _shrink(image: Image.Image) -> Image.Image:
 
 
 def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:
-    """The image in 8-bit grey; with transparency two pages, on white and then on black.
+    """Return versions of the image in 8-bit grey, the most likely one first.
 
-    The second serves white ink on a transparent ground, which is invisible on white. `for_ink`: 16-bit
-    files may hold 12 bits, and red, green and blue follow, for ink that is as light as its paper.
+    A transparent image is composited on white, then on black: white ink is invisible on white.
+
+    Args:
+        for_ink: treat 16-bit files with values below 4096 as 12-bit, and append the red, green and blue
+            channels, for coloured ink that is as light as its paper.
     """
     if image.mode.startswith("I"):
         # 16-bit grey: Pillow's own conversion to 8 bits clips at 255 instead of scaling.

@@ -11,8 +11,8 @@ from benchmarks import floors, ours, peers, pytorch
 from benchmarks.task import Prepared, Task
 from dnn.validation.settings import look_up
 
-PEERS = install_command("peers")
-FAST = install_command("fast")
+INSTALL_PEERS = install_command("peers")
+INSTALL_FAST = install_command("fast")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Contender:
     label: str  # what it is, for tables and pictures
     prepare: Callable[[Task], Prepared]  # loads and builds everything; see ``Prepared``
     modules: str = ""  # that must be importable, by their names with spaces between
-    install: str = ""  # the command that gets them
+    install_command: str = ""  # the command that gets them
     # Variables that must be set before its process starts.
     environment: Mapping[str, str] = field(default_factory=dict)
     # Where it runs unless its name says otherwise, as "torch:cuda" does; None: it takes no device.
@@ -31,38 +31,40 @@ class Contender:
 
 def _keras(backend: str, title: str) -> Contender:
     variables = {"KERAS_BACKEND": backend}
-    return Contender(f"Keras fit on {title}", peers.keras, f"keras {backend}", PEERS, variables)
+    return Contender(
+        f"Keras fit on {title}", peers.prepare_keras, f"keras {backend}", INSTALL_PEERS, variables
+    )
 
 
-def _torch(label: str, **options: bool) -> Contender:
-    return Contender(label, pytorch.in_memory(**options), "torch", device="cpu")
+def _pytorch(label: str, **options: bool) -> Contender:
+    return Contender(label, pytorch.prepare_pytorch(**options), "torch", device="cpu")
 
 
-def _on_torch(label: str, device: str = "cpu", **options: bool) -> Contender:
-    return Contender(f"ours on torch{label}", ours.on("torch", **options), "torch", device=device)
+def _ours_on_torch(label: str, device: str = "cpu", **options: bool) -> Contender:
+    return Contender(f"ours on torch{label}", ours.prepare_on("torch", **options), "torch", device=device)
 
 
-def _on_cupy(label: str, **options: bool) -> Contender:
-    return Contender(f"ours on CuPy{label}", ours.on("cupy", **options), "cupy", device="cuda")
+def _ours_on_cupy(label: str, **options: bool) -> Contender:
+    return Contender(f"ours on CuPy{label}", ours.prepare_on("cupy", **options), "cupy", device="cuda")
 
 
 CONTENDERS: Mapping[str, Contender] = {
-    "numpy": Contender("ours on NumPy alone", ours.on("numpy")),
-    "numba": Contender("ours on NumPy with Numba", ours.on("numba"), "numba", FAST),
-    "torch": _on_torch(""),
-    "torch-graphs": _on_torch(", CUDA graphs", "cuda", graphs=True),
-    "cupy": _on_cupy(""),
-    "cupy-graphs": _on_cupy(", CUDA graphs", graphs=True),
-    "pytorch": _torch("PyTorch eager"),
+    "numpy": Contender("ours on NumPy alone", ours.prepare_on("numpy")),
+    "numba": Contender("ours on NumPy with Numba", ours.prepare_on("numba"), "numba", INSTALL_FAST),
+    "torch": _ours_on_torch(""),
+    "torch-graphs": _ours_on_torch(", CUDA graphs", "cuda", graphs=True),
+    "cupy": _ours_on_cupy(""),
+    "cupy-graphs": _ours_on_cupy(", CUDA graphs", graphs=True),
+    "pytorch": _pytorch("PyTorch eager"),
     # With the fused Adam from here on: the best that a PyTorch user can have.
-    "pytorch-fused": _torch("PyTorch eager, fused Adam", fused=True),
-    "torch-compile": _torch("torch.compile, fused Adam", compiled=True, fused=True),
+    "pytorch-fused": _pytorch("PyTorch eager, fused Adam", fused=True),
+    "torch-compile": _pytorch("torch.compile, fused Adam", compiled=True, fused=True),
     "keras-jax": _keras("jax", "JAX"),
     "keras-torch": _keras("torch", "torch"),
-    "jax": Contender("JAX, an epoch in one jit", peers.jax, "jax", PEERS),
-    "sklearn": Contender("scikit-learn MLPClassifier", peers.sklearn, "sklearn", PEERS),
-    "floor-numpy": Contender("products alone, NumPy", floors.on("numpy")),
-    "floor-torch": Contender("products alone, torch.mm", floors.on("torch"), "torch", device="cpu"),
+    "jax": Contender("JAX, an epoch in one jit", peers.prepare_jax, "jax", INSTALL_PEERS),
+    "sklearn": Contender("scikit-learn MLPClassifier", peers.prepare_sklearn, "sklearn", INSTALL_PEERS),
+    "floor-numpy": Contender("products alone, NumPy", floors.prepare_on("numpy")),
+    "floor-torch": Contender("products alone, torch.mm", floors.prepare_on("torch"), "torch", device="cpu"),
 }
 
 
@@ -87,7 +89,9 @@ def why_not(name: str) -> str | None:
     missing = [m for m in contender.modules.split() if importlib.util.find_spec(m) is None]
     if not missing:
         return None
-    return f"{' and '.join(missing)} not installed" + (f"; {contender.install}" if contender.install else "")
+    return f"{' and '.join(missing)} not installed" + (
+        f"; {contender.install_command}" if contender.install_command else ""
+    )
 
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")

@@ -38,7 +38,7 @@ def operands(backend: Backend, widths: tuple[int, ...], batch: int) -> list[tupl
     return forward + backward[::-1]
 
 
-def on(name: str) -> Callable[[Task], Prepared]:
+def prepare_on(name: str) -> Callable[[Task], Prepared]:
     """How the floor of this backend's library is prepared."""
 
     def prepare(task: Task) -> Prepared:

@@ -11,7 +11,7 @@ from dnn.layers import Dense, Rescaling
 from dnn.sequential import Sequential
 from dnn.training.loop import Batches
 
-UNROLL = 25
+UPDATES_PER_GRAPH = 25
 """Updates in one CUDA graph."""
 
 
@@ -32,7 +32,7 @@ def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
     return model
 
 
-def layer_by_layer(backend: Backend) -> Backend:
+def without_plans(backend: Backend) -> Backend:
     """The same, without plans of whole updates."""
     return backend.with_wrapper(lambda name, kind, kernel: kernel)
 
@@ -44,7 +44,7 @@ class Trainer:
         self.backend = model.backend
         self.epoch = 0
         examples = model.input_pipeline.validate(task.x, task.y)
-        self.batches = Batches(model, examples, task.settings.batch, unroll=UNROLL)
+        self.batches = Batches(model, examples, task.settings.batch, unroll=UPDATES_PER_GRAPH)
 
     def run(self, n: int) -> None:
         """n updates; waits for their end."""
@@ -59,7 +59,7 @@ class Trainer:
         self.backend.synchronize()
 
 
-def on(name: str, graphs: bool = False) -> Callable[[Task], Prepared]:
+def prepare_on(name: str, graphs: bool = False) -> Callable[[Task], Prepared]:
     """How this backend's contender is prepared; with ``graphs`` its updates are replayed as CUDA graphs."""
 
     def prepare(task: Task) -> Prepared:

@@ -15,14 +15,14 @@ from benchmarks.ours import build
 from benchmarks.task import Prepared, Task
 
 
-def initial(task: Task) -> list[list[NDArray[np.float32]]]:
+def initial_weights(task: Task) -> list[list[NDArray[np.float32]]]:
     """[W (n_in, n_out), b (n_out,)] of each layer, as ours are at the start."""
     model = build(task, get_backend("numpy"), scaled=False)
     values = model.parameters.to_host()
     return [[values[f"{layer.name}.{short}"] for short in "Wb"] for layer in model.layers]
 
 
-def in_calls(task: Task, fit: Callable[[slice], None]) -> Callable[[int], None]:
+def split_into_calls(task: Task, fit: Callable[[slice], None]) -> Callable[[int], None]:
     """n updates as calls of ``fit(rows)``, each of an epoch at most; the library shuffles the rows."""
     batch = task.settings.batch
     position = 0
@@ -30,8 +30,8 @@ def in_calls(task: Task, fit: Callable[[slice], None]) -> Callable[[int], None]:
     def run(n: int) -> None:
         nonlocal position
         while n:
-            now = min(n, task.updates_an_epoch)
-            if position + now > task.updates_an_epoch:
+            now = min(n, task.updates_per_epoch)
+            if position + now > task.updates_per_epoch:
                 position = 0
             fit(slice(position * batch, (position + now) * batch))
             position = position + now
@@ -40,7 +40,7 @@ def in_calls(task: Task, fit: Callable[[slice], None]) -> Callable[[int], None]:
     return run
 
 
-def keras(task: Task) -> Prepared:
+def prepare_keras(task: Task) -> Prepared:
     """model.fit on float32 images; the environment's KERAS_BACKEND says on what."""
     k: Any = importlib.import_module("keras")
     k.utils.set_random_seed(task.settings.seed)
@@ -62,10 +62,10 @@ def keras(task: Task) -> Prepared:
     name = k.backend.backend()
     facts = {"keras": k.__version__, "keras_backend": name}
     facts[name] = importlib.import_module(name).__version__
-    return Prepared(in_calls(task, fit), probabilities, facts, whole=True)
+    return Prepared(split_into_calls(task, fit), probabilities, facts, trains_epochs=True)
 
 
-def jax(task: Task) -> Prepared:
+def prepare_jax(task: Task) -> Prepared:
     """A whole epoch under one jit: lax.scan over its batches, Adam by hand, donated buffers."""
     j: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
@@ -104,7 +104,7 @@ def jax(task: Task) -> Prepared:
         return j.lax.scan(lambda s, index: update(s, index, x, y), state, order)
 
     train = j.jit(epoch, donate_argnums=0)
-    weights = [tuple(map(jnp.asarray, layer)) for layer in initial(task)]
+    weights = [tuple(map(jnp.asarray, layer)) for layer in initial_weights(task)]
     zeros = [j.tree.map(jnp.zeros_like, weights) for _ in range(2)]
     state = (weights, *zeros, jnp.zeros((), jnp.float32))
     epochs = 0
@@ -112,7 +112,7 @@ def jax(task: Task) -> Prepared:
     def run(n: int) -> None:
         nonlocal state, epochs
         while n:
-            now = min(n, task.updates_an_epoch)
+            now = min(n, task.updates_per_epoch)
             order = task.order(epochs)[:now].astype(np.int32)
             state, losses = train(state, jnp.asarray(order), x, y)
             losses.block_until_ready()
@@ -122,10 +122,10 @@ def jax(task: Task) -> Prepared:
     def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(j.nn.softmax(logits(state[0], jnp.asarray(images))))
 
-    return Prepared(run, probabilities, {"jax": j.__version__}, whole=True)
+    return Prepared(run, probabilities, {"jax": j.__version__}, trains_epochs=True)
 
 
-def sklearn(task: Task) -> Prepared:
+def prepare_sklearn(task: Task) -> Prepared:
     """MLPClassifier.partial_fit, an epoch a call, without its default penalty on the weights."""
     from sklearn import __version__
     from sklearn.neural_network import MLPClassifier
@@ -149,4 +149,6 @@ def sklearn(task: Task) -> Prepared:
     def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(model.predict_proba(images))
 
-    return Prepared(in_calls(task, fit), probabilities, {"scikit-learn": __version__}, whole=True)
+    return Prepared(
+        split_into_calls(task, fit), probabilities, {"scikit-learn": __version__}, trains_epochs=True
+    )

@@ -17,7 +17,7 @@ def network(task: Task) -> Any:
     return to_torch(build(task, get_backend("numpy"), scaled=False), task.device or "cpu", logits=True)
 
 
-def in_memory(compiled: bool = False, **options: Any) -> Callable[[Task], Prepared]:
+def prepare_pytorch(compiled: bool = False, **options: Any) -> Callable[[Task], Prepared]:
     """A good user's loop: float32 images in memory, a permutation an epoch, no DataLoader.
 
     Args:

@@ -9,8 +9,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-DRAWS = 1000
-GOALS = (
+N_RESAMPLES = 1000
+RATIO_GOALS = (
     ("numba", "jax", 0.85), ("numba", "floor-numpy", 1.05), ("numba", "pytorch", 0.60),
     ("numba", "pytorch-fused", 0.70), ("numba", "torch-compile", 0.70), ("numba", "sklearn", 0.25),
     ("numba", "keras-jax", 0.45), ("torch", "pytorch", 0.72), ("torch", "pytorch-fused", 0.83),
@@ -19,7 +19,7 @@ GOALS = (
 """(ours, theirs, largest ratio of their times) for the lecture's network, batch 100, Adam, 2 cores."""
 
 
-class Spread(NamedTuple):
+class Estimate(NamedTuple):
     """A number and its 95 % interval."""
 
     value: float
@@ -38,23 +38,23 @@ def lower_quartile(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=4, method="inclusive")[0] if len(values) > 1 else values[0]
 
 
-def _interval(found: Callable[[Sequence[int]], float], rotations: int) -> Spread:
+def _bootstrap(statistic: Callable[[Sequence[int]], float], rotations: int) -> Estimate:
     draw = random.Random(0)
-    draws = sorted(found(draw.choices(range(rotations), k=rotations)) for _ in range(DRAWS))
-    return Spread(found(range(rotations)), draws[DRAWS // 40], draws[-DRAWS // 40])
+    draws = sorted(statistic(draw.choices(range(rotations), k=rotations)) for _ in range(N_RESAMPLES))
+    return Estimate(statistic(range(rotations)), draws[N_RESAMPLES // 40], draws[-N_RESAMPLES // 40])
 
 
-def quartile(values: Sequence[float]) -> Spread:
+def quartile(values: Sequence[float]) -> Estimate:
     """The lower quartile and its interval."""
-    return _interval(lambda rows: lower_quartile([values[i] for i in rows]), len(values))
+    return _bootstrap(lambda rows: lower_quartile([values[i] for i in rows]), len(values))
 
 
-def quartile_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
+def quartile_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
     """The ratio of two lower quartiles, and its interval. Both were measured in the same rotations."""
     pairs = list(zip(ours, theirs, strict=True))
 
-    def found(rows: Sequence[int]) -> float:
+    def statistic(rows: Sequence[int]) -> float:
         a, b = zip(*(pairs[i] for i in rows), strict=True)
         return lower_quartile(a) / lower_quartile(b)
 
-    return _interval(found, len(pairs))
+    return _bootstrap(statistic, len(pairs))

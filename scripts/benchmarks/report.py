@@ -4,21 +4,21 @@ import statistics
 from dataclasses import asdict
 from typing import Any
 
-from _tables import columns
+from _tables import format_columns
 
 from benchmarks.contenders import get_contender
-from benchmarks.ratios import GOALS, quartile, quartile_ratio
+from benchmarks.ratios import RATIO_GOALS, quartile, quartile_ratio
 from benchmarks.rotation import Results
 
-BASELINE = "pytorch"
-QUIET = 0.1
+BASELINE_CONTENDER = "pytorch"
+MAX_QUIET_CORES = 0.1
 """Cores that may work for others where a machine is called quiet."""
 
 
 def compare_goals(results: Results) -> list[dict[str, Any]]:
     """Each goal of which both sides ran, with the ratio and whether it is reached."""
     compared = []
-    for ours, theirs, bound in GOALS:
+    for ours, theirs, bound in RATIO_GOALS:
         if ours in results.runs and theirs in results.runs:
             ratio = quartile_ratio(results.ms(ours), results.ms(theirs))
             found = {"ours": ours, "theirs": theirs, "ratio": ratio, "goal": bound}
@@ -33,19 +33,23 @@ def table(results: Results) -> str:
         ms = results.ms(name)
         last = results.runs[name][-1]
         accuracy = last["test_accuracy"]
-        ratio = str(quartile_ratio(ms, results.ms(BASELINE))) if BASELINE in results.runs else "-"
+        ratio = (
+            str(quartile_ratio(ms, results.ms(BASELINE_CONTENDER)))
+            if BASELINE_CONTENDER in results.runs
+            else "-"
+        )
         cells = [str(quartile(ms)), ratio, f"{last['preparation']:.1f}"]
         cells.append("-" if accuracy is None else f"{accuracy:.4f}")
         rows.append([name, get_contender(name).label, *cells])
-    headings = ["contender", "", "ms an update", f"ratio to {BASELINE}", "prepare s", "accuracy"]
+    headings = ["contender", "", "ms an update", f"ratio to {BASELINE_CONTENDER}", "prepare s", "accuracy"]
     not_run = [f"not run: {name}: {why}" for name, why in results.missing.items()]
-    text = [columns(headings, rows, 2), *not_run, *quietness(results)]
+    text = [format_columns(headings, rows, 2), *not_run, *quietness(results)]
     if goals := compare_goals(results):
         rows = [
             [g["ours"], g["theirs"], str(g["ratio"]), f"{g['goal']:.2f}", "holds" if g["holds"] else "MISSED"]
             for g in goals
         ]
-        text += ["", columns(["ours", "against", "ratio", "goal", ""], rows, 2)]
+        text += ["", format_columns(["ours", "against", "ratio", "goal", ""], rows, 2)]
     return "\n".join(text)
 
 
@@ -55,18 +59,18 @@ def quietness(results: Results) -> list[str]:
     if not others:
         return []
     cores = statistics.fmean(others)
-    word = "quiet" if cores <= QUIET else "NOT QUIET: compare ratios alone, and those with care"
+    word = "quiet" if cores <= MAX_QUIET_CORES else "NOT QUIET: compare ratios alone, and those with care"
     return [f"beside the slices {cores:.2f} cores worked for others on average: {word}"]
 
 
 def as_json(results: Results) -> dict[str, Any]:
     """Everything: settings, measurements with versions and processor, ratios to the baseline, goals."""
-    base = results.ms(BASELINE) if BASELINE in results.runs else None
+    base = results.ms(BASELINE_CONTENDER) if BASELINE_CONTENDER in results.runs else None
     ratios = {n: quartile_ratio(results.ms(n), base)._asdict() for n in results.runs if base}
     return {
         "settings": asdict(results.settings),
         "runs": results.runs,
         "missing": results.missing,
-        f"ratio_to_{BASELINE}": ratios,
+        f"ratio_to_{BASELINE_CONTENDER}": ratios,
         "goals": [{**goal, "ratio": goal["ratio"]._asdict()} for goal in compare_goals(results)],
     }

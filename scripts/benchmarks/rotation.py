@@ -10,9 +10,9 @@ from benchmarks.contenders import available, environment
 from benchmarks.ratios import lower_quartile
 from benchmarks.settings import Settings
 
-MAX_SLICE = 100
+MAX_SLICE_UPDATES = 100
 """Updates."""
-TIMEOUT = 3600.0
+TIMEOUT_SECONDS = 3600.0
 """Seconds of a contender, in all slices."""
 Measurement = dict[str, Any]  # of a slice, as ``worker.measure`` yields it
 
@@ -38,7 +38,7 @@ class Results:
 def slices(name: str, settings: Settings) -> Iterator[Measurement]:
     """Each slice of one contender in a process of its own, measured when it is asked for; or {"reason"}."""
     variables = environment(name, settings.threads)
-    return ask("benchmarks.worker", name, asdict(settings), TIMEOUT, variables)
+    return ask("benchmarks.worker", name, asdict(settings), TIMEOUT_SECONDS, variables)
 
 
 def rotate(
@@ -53,7 +53,7 @@ def rotate(
     ``tell`` receives a line after each slice.
     """
     able, missing = available(names)
-    settings = replace(settings, slice=max(1, min(MAX_SLICE, settings.updates // rotations)))
+    settings = replace(settings, slice=max(1, min(MAX_SLICE_UPDATES, settings.updates // rotations)))
     results = Results(settings, {name: [] for name in able}, missing)
     asked = {name: slices(name, settings) for name in able}
     for rotation in range(1, rotations + 1):

@@ -23,13 +23,13 @@ class Task:
     device: str | None = None  # where it is trained; None: where the contender's library does by itself
 
     @property
-    def updates_an_epoch(self) -> int:
+    def updates_per_epoch(self) -> int:
         return len(self.x) // self.settings.batch
 
     @property
-    def whole(self) -> int:
+    def updates_per_call(self) -> int:
         """Updates of one call of a contender that trains whole epochs: an epoch, or all if fewer."""
-        return min(self.updates_an_epoch, self.settings.updates)
+        return min(self.updates_per_epoch, self.settings.updates)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -38,7 +38,7 @@ class Task:
 
     def floats(self) -> NDArray[np.float32]:
         """All training images as float32 between 0 and 1, (n, n_in): what peers keep in memory."""
-        return scaled(self.x)
+        return scale_pixels(self.x)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """A random order of the training examples, in batches: (updates, batch)."""
@@ -54,10 +54,10 @@ class Prepared:
     # (rows, n_in) float32 from 0 to 1 -> (rows, 10) by the network as it is; None: nothing is trained
     probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
     facts: dict[str, Any] = field(default_factory=dict)  # what it runs on: versions, threads
-    whole: bool = False  # it trains whole epochs in one call, and each call has a price of its own
+    trains_epochs: bool = False  # it trains whole epochs in one call, and each call has a price of its own
 
 
-def scaled(x: NDArray[np.uint8]) -> NDArray[np.float32]:
+def scale_pixels(x: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 values v as float32 v / 255."""
     values = x.astype(np.float32)
     values *= np.float32(1 / 255)

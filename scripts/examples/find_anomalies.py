@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
     def autoencoder(seed):
         units = [(128, "relu"), (code, "linear"), (128, "relu"), (pixels, "sigmoid")]
         goal = {"loss": "mean_squared_error", "rate": 2e-3, "batch": 50, "seed": seed}
-        model = _example.trained(x, x, units, arguments, backend, **goal)
+        model = _example.train_network(x, x, units, arguments, backend, **goal)
         return np.mean((model.predict(held) - held) ** 2, axis=1)
 
     def principal(seed):

@@ -23,7 +23,9 @@ SHAPES = ((784, 500), (500, 500), (500, 10))  # (n_in, n_out) of each W
 BATCH_SIZE = 100
 LEARNING_RATE = 1e-3
 LIBRARIES = ("numpy", "torch", "cupy", "array_api_strict")
-DATA = "MNIST is read from DNN_DATA_DIR/MNIST/raw, else data/MNIST/raw; torchvision downloads missing files."
+DATA_HELP = (
+    "MNIST is read from DNN_DATA_DIR/MNIST/raw, else data/MNIST/raw; torchvision downloads missing files."
+)
 
 
 def initialize(rng):
@@ -46,7 +48,7 @@ def activate(xp, activation, z):
     return 0.5 * (1 + xp.tanh(0.5 * z))  # the sigmoid 1 / (1 + exp(-z)), without overflow
 
 
-def slope(xp, activation, y):
+def activation_slope(xp, activation, y):
     """Return f'(z), which follows from y = f(z): for relu 0 or 1, for the sigmoid y (1 - y)."""
     if activation == "relu":
         return xp.astype(y > 0, y.dtype)
@@ -91,9 +93,9 @@ def gradients(xp, activation, params, x, t):
     y1, y2, logits = forward(xp, activation, params, x)
     loss, dlogits = cross_entropy(xp, logits, t)
     dy2 = dlogits @ W3.T  # (B, 500)
-    dz2 = slope(xp, activation, y2) * dy2
+    dz2 = activation_slope(xp, activation, y2) * dy2
     dy1 = dz2 @ W2.T  # (B, 500)
-    dz1 = slope(xp, activation, y1) * dy1
+    dz1 = activation_slope(xp, activation, y1) * dy1
     grads = [
         x.T @ dz1,  # dW1 (784, 500)
         xp.sum(dz1, axis=0),
@@ -183,7 +185,7 @@ class Parser(argparse.ArgumentParser):
 
 def parse_options():
     formatter = argparse.ArgumentDefaultsHelpFormatter
-    parser = Parser(description=__doc__.splitlines()[0], epilog=DATA, formatter_class=formatter)
+    parser = Parser(description=__doc__.splitlines()[0], epilog=DATA_HELP, formatter_class=formatter)
     parser.add_argument("--library", choices=LIBRARIES, default="numpy", help="array library")
     parser.add_argument("--activation", choices=("relu", "sigmoid"), default="relu", help="hidden layers' f")
     parser.add_argument("--epochs", type=int, default=10, help="passes over the training images")

@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
         rows = x_train.astype(backend.dtype_name)
         units = [(16, "tanh"), (2, "softmax")]
         settings = {"rate": 3e-3, "batch": 32, "seed": seed}
-        model = _example.trained(rows, y_train, units, arguments, backend, **settings)
+        model = _example.train_network(rows, y_train, units, arguments, backend, **settings)
         return model.predict(x_test.astype(backend.dtype_name))[:, 1]
 
     def classifier(method):

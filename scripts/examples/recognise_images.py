@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     def ours(seed):
         units = [(500, "relu"), (500, "relu"), (data.classes, "softmax")]
-        model = _example.trained(x, y, units, arguments, backend, rate=1e-3, batch=100, seed=seed)
+        model = _example.train_network(x, y, units, arguments, backend, rate=1e-3, batch=100, seed=seed)
         return (model.evaluate(data.x_test, data.y_test).accuracy,)
 
     def theirs(method):

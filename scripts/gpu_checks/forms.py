@@ -9,14 +9,14 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from benchmarks.ours import Trainer, build, layer_by_layer
+from benchmarks.ours import Trainer, build, without_plans
 from benchmarks.task import Task
 
 from backends import Backend
 from dnn.optimizers import SGD
 from gpu_checks.common import LIBRARIES, Row, Rows, Settings
 
-UPDATES = 100  # of the two runs whose bits are compared
+N_UPDATES = 100  # of the two runs whose bits are compared
 MAX_DISTANCE = {"float32": 1e-3, "tf32": 3e-2}
 """Share of the way that the weights go in three updates; a wrong kernel is off by all of it."""
 
@@ -34,7 +34,7 @@ class Form:
     def open(self, settings: Settings) -> Backend:
         """The backend. Raises BackendUnavailable: it cannot run."""
         backend = settings.on(self.library, precision=self.precision, graphs=self.graphs)
-        return backend if self.planned else layer_by_layer(backend)
+        return backend if self.planned else without_plans(backend)
 
 
 FORMS: Mapping[str, Form] = MappingProxyType({
@@ -75,14 +75,14 @@ def try_form(form: Form, settings: Settings, task: Task) -> tuple[Row, Any]:
     trainer = Trainer(build(task, backend), task)
     trainer.run(1)
     ready = time.perf_counter() - start
-    trainer.run(UPDATES - 1)
+    trainer.run(N_UPDATES - 1)
     weights = backend.to_host(trainer.batches.network.parameters.values)
     again = Trainer(build(task, backend), task)
-    again.run(UPDATES)
+    again.run(N_UPDATES)
     same = _same_bits(weights, backend.to_host(again.batches.network.parameters.values))
     us = statistics.median(_time_epoch(again, task) for _ in range(5))
     layers = Form(form.library, "layers", planned=False).open(settings)
-    distance = _distance(_moved(backend, task), _moved(layers, task))
+    distance = _distance(_weight_change(backend, task), _weight_change(layers, task))
     ran = str(backend.describe().get("update_forms"))
     holds = same and ran == form.expected and distance <= MAX_DISTANCE[form.precision]
     return {
@@ -94,11 +94,11 @@ def try_form(form: Form, settings: Settings, task: Task) -> tuple[Row, Any]:
 def _time_epoch(trainer: Trainer, task: Task) -> float:
     """Train for an epoch, and return microseconds an update."""
     start = time.perf_counter()
-    trainer.run(task.updates_an_epoch)
-    return 1e6 * (time.perf_counter() - start) / task.updates_an_epoch
+    trainer.run(task.updates_per_epoch)
+    return 1e6 * (time.perf_counter() - start) / task.updates_per_epoch
 
 
-def _moved(backend: Backend, task: Task) -> Any:
+def _weight_change(backend: Backend, task: Task) -> Any:
     """How far three updates with SGD move the weights."""
     model = build(task, backend)
     model.compile(optimizer=SGD(1.0), metrics=())

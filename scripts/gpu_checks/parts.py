@@ -14,14 +14,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-from _workers import SCRIPTS, Answer, serve
+from _workers import SCRIPTS_FOLDER, Answer, serve
 
 from backends import BackendUnavailable
 from gpu_checks.common import LIBRARIES, Row, Rows, Settings
 from gpu_checks.forms import FORMS, forms, kernels
 
 
-def doctor(settings: Settings) -> Rows:
+def report_libraries(settings: Settings) -> Rows:
     """Libraries, driver and card."""
     yield "python", {"version": sys.version.split()[0]}
     for library in LIBRARIES:
@@ -36,18 +36,18 @@ def doctor(settings: Settings) -> Rows:
         yield "nvidia-smi", {"reason": str(error)}
 
 
-def run(settings: Settings, script: str, *options: str) -> subprocess.CompletedProcess[str]:
+def run_script(settings: Settings, script: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a script on the settings' data. Its warnings are errors."""
-    command = [sys.executable, "-W", "error::UserWarning", str(SCRIPTS / script), *options]
+    command = [sys.executable, "-W", "error::UserWarning", str(SCRIPTS_FOLDER / script), *options]
     if settings.data_dir is not None:
         command += ["--data-dir", settings.data_dir]
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def agree(settings: Settings, libraries: str, *options: str) -> Row:
+def check_agreement(settings: Settings, libraries: str, *options: str) -> Row:
     """What agree.py says of these on the device: whether all comparisons hold, and which do not."""
     names = [name if name == "numpy" else f"{name}:{settings.device}" for name in libraries.split()]
-    done = run(settings, "agree.py", "--json", *options, "--backends", ",".join(names))
+    done = run_script(settings, "agree.py", "--json", *options, "--backends", ",".join(names))
     if done.returncode not in (0, 1):
         return {"reason": last_line(done.stderr)}
     report = json.loads(done.stdout)
@@ -62,21 +62,21 @@ def last_line(text: str) -> str:
 
 def agreement_cupy(settings: Settings) -> Rows:
     """L0 to L4 on CuPy, beside NumPy."""
-    yield "float32", agree(settings, "numpy cupy")
+    yield "float32", check_agreement(settings, "numpy cupy")
 
 
 def agreement_torch(settings: Settings) -> Rows:
     """L0 to L4 on torch, ours and native."""
-    yield "float32", agree(settings, "numpy torch pytorch")
+    yield "float32", check_agreement(settings, "numpy torch pytorch")
 
 
 def agreement_tf32(settings: Settings) -> Rows:
     """L0 to L3 with TF32 products, within their own bounds; each library alone, since one may be missing."""
     for library in LIBRARIES:
-        yield library, agree(settings, library, "--precision", "tf32", "--levels", "L0,L1,L2,L3")
+        yield library, check_agreement(settings, library, "--precision", "tf32", "--levels", "L0,L1,L2,L3")
 
 
-RUNS: Mapping[str, tuple[str, ...]] = MappingProxyType({
+TRAIN_RUNS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "cupy": (), "cupy graphs": ("--graphs",), "cupy tf32": ("--precision", "tf32"),
     "torch": (), "torch graphs": ("--graphs",), "torch graphs tf32": ("--graphs", "--precision", "tf32"),
 })  # fmt: skip
@@ -88,7 +88,7 @@ def train(settings: Settings, library: str, *options: str) -> Row:
     with TemporaryDirectory() as folder:
         place = Path(folder) / "run"
         on = ("--backend", library, "--device", settings.device, "--require-backend")
-        done = run(settings, "train.py", *on, "--quiet", "--run-dir", str(place), *options)
+        done = run_script(settings, "train.py", *on, "--quiet", "--run-dir", str(place), *options)
         if done.returncode != 0:
             return {"reason": f"train.py ended with code {done.returncode}: {last_line(done.stderr)}"}
         result = json.loads((place / "result.json").read_text(encoding="utf-8"))
@@ -101,7 +101,7 @@ def train(settings: Settings, library: str, *options: str) -> Row:
 
 def full_runs(settings: Settings) -> Rows:
     """train.py on each, as a user starts it: the time to the first update, an update's, and the accuracy."""
-    for name, options in RUNS.items():
+    for name, options in TRAIN_RUNS.items():
         row = train(settings, name.split()[0], *options)
         yield name, {"holds": row.get("form") == FORMS[name].expected, **row}
 
@@ -115,7 +115,7 @@ class Part:
 
 
 PARTS: Mapping[str, Part] = MappingProxyType({
-    "doctor": Part(doctor, 30),
+    "doctor": Part(report_libraries, 30),
     "forms": Part(forms, 120),
     "agreement_cupy": Part(agreement_cupy, 90),
     "agreement_torch": Part(agreement_torch, 80),
@@ -124,7 +124,7 @@ PARTS: Mapping[str, Part] = MappingProxyType({
     "agreement_tf32": Part(agreement_tf32, 60),
 })  # fmt: skip
 """In the order in which they run: what decides most comes first."""
-BUDGET_S = 470
+BUDGET_SECONDS = 470
 """After so many seconds in all, no part begins and the running one is stopped."""
 
 

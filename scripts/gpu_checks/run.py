@@ -9,7 +9,7 @@ from _workers import ask
 
 from gpu_checks.common import Settings, row_holds
 from gpu_checks.forms import FORMS
-from gpu_checks.parts import BUDGET_S, PARTS
+from gpu_checks.parts import BUDGET_SECONDS, PARTS
 
 Outcome = dict[str, Any]
 """seconds, rows by name, and if the part was not done: the reason."""
@@ -37,9 +37,9 @@ def run_parts(
     """(name, outcome) as each part ends; what the budget leaves no time for says so."""
     start = time.perf_counter()
     for name in names:
-        left = BUDGET_S - (time.perf_counter() - start)
+        left = BUDGET_SECONDS - (time.perf_counter() - start)
         if left < 5:
-            yield name, {"seconds": 0.0, "rows": {}, "reason": f"not begun: {BUDGET_S} s are over"}
+            yield name, {"seconds": 0.0, "rows": {}, "reason": f"not begun: {BUDGET_SECONDS} s are over"}
             continue
         tell(f"{name} ...")
         yield name, one(name, settings, min(left, PARTS[name].seconds))

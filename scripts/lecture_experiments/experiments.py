@@ -12,9 +12,9 @@ from types import MappingProxyType
 from dnn.layers import Dense, Layer, Rescaling
 from dnn.optimizers import SGD, Adam, Optimizer
 
-ALL = 0
+FULL_BATCH = 0
 """As a batch size: all training examples at once."""
-USUAL = 10
+LECTURE_EPOCHS = 10
 """Passes over the training examples, the lecture's."""
 
 
@@ -31,7 +31,7 @@ class Experiment:
     # None: L-BFGS over all examples, with ``epochs`` evaluations of the total loss at most
     optimizer: Optimizer | None = Adam(1e-3)  # noqa: RUF009 - frozen
     batch: int = 100  # examples an update; ALL: every one
-    epochs: int = USUAL  # passes over the training examples
+    epochs: int = LECTURE_EPOCHS  # passes over the training examples
     # Test accuracy that students of such lectures report, for smaller networks and fewer images.
     reported: str = ""
 
@@ -41,36 +41,36 @@ class Experiment:
         pixels = [] if self.features else [Rescaling(1 / 255)]
         return [*pixels, *hidden, Dense(classes, "softmax")]
 
-    def shortened(self, epochs: int) -> "Experiment":
+    def with_epochs(self, epochs: int) -> "Experiment":
         """The same, with ``epochs`` instead of USUAL passes, and others in proportion, but at least one."""
-        return replace(self, epochs=max(1, round(self.epochs * epochs / USUAL)))
+        return replace(self, epochs=max(1, round(self.epochs * epochs / LECTURE_EPOCHS)))
 
     def updates(self, examples: int) -> int:
         """Of the parameters, in all passes over so many examples; of L-BFGS the most that it may make."""
         return self.epochs * -(-examples // (self.batch or examples))
 
 
-NAMES = {"sigmoid": "sigmoid", "relu": "ReLU"}
+ACTIVATION_NAMES = {"sigmoid": "sigmoid", "relu": "ReLU"}
 """Activation -> how it is written."""
 DEPTHS = (1, 2, 3, 5, 7, 10)
 WIDTHS = (10, 30, 100, 300, 500, 1000)
-BATCHES = (1, 10, 1000, ALL)
+BATCH_SIZES = (1, 10, 1000, FULL_BATCH)
 LECTURE = Experiment(
     "lecture", "lecture network: sigmoid, cross-entropy, Adam", reported="94.39 % (10,000 images)"
 )
 
 
-def _hidden(layers: int, units: int, activation: str) -> str:
-    return f"{layers} hidden layer{'s' if layers > 1 else ''} of {units}, {NAMES[activation]}"
+def _describe_hidden(layers: int, units: int, activation: str) -> str:
+    return f"{layers} hidden layer{'s' if layers > 1 else ''} of {units}, {ACTIVATION_NAMES[activation]}"
 
 
-def _depth(layers: int, activation: str) -> Experiment:
-    about = _hidden(layers, 500, activation)
+def _depth_experiment(layers: int, activation: str) -> Experiment:
+    about = _describe_hidden(layers, 500, activation)
     return Experiment(f"depth-{layers}-{activation}", about, hidden=(500,) * layers, activation=activation)
 
 
-def _batch(size: int) -> Experiment:
-    about = "full batch: one update per epoch" if size == ALL else f"batch of {size}"
+def _batch_experiment(size: int) -> Experiment:
+    about = "full batch: one update per epoch" if size == FULL_BATCH else f"batch of {size}"
     # With a batch of one, one epoch is 60,000 updates: ten times those of the lecture in all.
     return Experiment(f"batch-{size or 'all'}", about, batch=size, epochs=1 if size == 1 else 10)
 
@@ -88,14 +88,14 @@ _STEPS = (
     Experiment("relu-mse-adam", "ReLU, mean squared error, Adam", activation="relu",
                loss="mean_squared_error"),
     Experiment("linear", "no hidden layer: multinomial logistic regression", hidden=()),
-    Experiment("lbfgs", "cross-entropy, full-batch L-BFGS, 100 passes", optimizer=None, batch=ALL,
-               epochs=100),
+    Experiment("lbfgs", "cross-entropy, full-batch L-BFGS, 100 passes", optimizer=None,
+               batch=FULL_BATCH, epochs=100),
 )  # fmt: skip
 
-LINEAR = ", no hidden layer"
+NO_HIDDEN_SUFFIX = ", no hidden layer"
 _FEATURES = {"zoning": "zone means", "pca": "principal components (PCA)", "hog": "oriented gradients (HOG)"}
 
-STEPS = tuple(experiment.name for experiment in _STEPS)
+STEP_NAMES = tuple(experiment.name for experiment in _STEPS)
 """Those that change the goal, the activation or the search."""
 
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
@@ -103,10 +103,13 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
         experiment.name: experiment
         for experiment in (
             *_STEPS,
-            *(_depth(n, activation) for activation in ("sigmoid", "relu") for n in DEPTHS),
-            *(Experiment(f"width-{n}", _hidden(2, n, "sigmoid"), hidden=(n, n)) for n in WIDTHS),
-            *(_batch(size) for size in BATCHES),
-            *(Experiment(f"features-{k}", v + LINEAR, (), features=k) for k, v in _FEATURES.items()),
+            *(_depth_experiment(n, activation) for activation in ("sigmoid", "relu") for n in DEPTHS),
+            *(Experiment(f"width-{n}", _describe_hidden(2, n, "sigmoid"), hidden=(n, n)) for n in WIDTHS),
+            *(_batch_experiment(size) for size in BATCH_SIZES),
+            *(
+                Experiment(f"features-{k}", v + NO_HIDDEN_SUFFIX, (), features=k)
+                for k, v in _FEATURES.items()
+            ),
         )
     }
 )

@@ -14,10 +14,10 @@ import numpy as np
 from backends import InputError
 from backends.errors import install_command
 from dnn.datasets import Dataset
-from lecture_experiments.experiments import EXPERIMENTS, LINEAR
+from lecture_experiments.experiments import EXPERIMENTS, NO_HIDDEN_SUFFIX
 
-ZONES = 7  # in each direction
-COMPONENTS = 50
+ZONES_PER_SIDE = 7  # in each direction
+N_COMPONENTS = 50
 MIN_DEVIATION = 0.01
 """Least standard deviation that a feature is divided by: one that hardly ever changes is not blown up."""
 
@@ -33,13 +33,13 @@ def compute_features(name: str, images: Any, train: Any) -> Any:
         from sklearn.decomposition import PCA
     except ImportError as error:
         raise InputError(f"features cannot be computed ({error}); {install_command('apps')}") from None
-    cell = max(1, images.shape[1] // ZONES)
+    cell = max(1, images.shape[1] // ZONES_PER_SIDE)
     if name == "zoning":
         mean_of: Any = block_reduce  # it has no types
         return mean_of(images, (1, cell, cell), np.mean).reshape(len(images), -1)
     if name == "pca":
         flat = train.reshape(len(train), -1)
-        model = PCA(min(COMPONENTS, *flat.shape), random_state=0).fit(flat)
+        model = PCA(min(N_COMPONENTS, *flat.shape), random_state=0).fit(flat)
         return model.transform(images.reshape(len(images), -1))
     shape = {"pixels_per_cell": (cell, cell), "cells_per_block": (2, 2)}
     return np.stack([hog(image, orientations=9, block_norm="L2", **shape) for image in images])
@@ -56,12 +56,15 @@ def with_features(name: str, data: Dataset) -> Dataset:
     return replace(data, x_train=x[:n], x_test=x[n:])
 
 
-def sparsity_grid(data: Dataset, many: int = 2000) -> list[list[str]]:
-    """How many numbers an image becomes, and how many of them are 0 in the first ``many`` training images."""
-    images = data.x_train[:many].reshape(-1, *data.image_shape) / np.float32(255)
+def sparsity_grid(data: Dataset, n_images: int = 2000) -> list[list[str]]:
+    """Return a table of each feature set's length and its share of zeros.
+
+    The share is measured on the first ``n_images`` training images.
+    """
+    images = data.x_train[:n_images].reshape(-1, *data.image_shape) / np.float32(255)
     made = {"pixels": images.reshape(len(images), -1)}
     for e in EXPERIMENTS.values():
         if e.features:
-            made[e.about.removesuffix(LINEAR)] = compute_features(e.features, images, images)
+            made[e.about.removesuffix(NO_HIDDEN_SUFFIX)] = compute_features(e.features, images, images)
     rows = [[about, str(x.shape[1]), f"{100 * (x == 0).mean():.1f} %"] for about, x in made.items()]
     return [["features", "features per image", "zeros"], *rows]

@@ -14,15 +14,18 @@ Sizes = Mapping[str, list[float]]
 """Experiment -> root mean square of the gradient of each layer's weights, from the image to the output."""
 
 
-def gradient_sizes(data: Dataset, backend: Backend, seed: int, many: int = 1000) -> Sizes:
-    """Of the networks of all depths, at their first weights, of the loss over the first ``many`` images."""
+def gradient_sizes(data: Dataset, backend: Backend, seed: int, n_images: int = 1000) -> Sizes:
+    """Return the gradient sizes of the networks of all depths at their initial weights.
+
+    The gradient is that of the mean loss over the first ``n_images`` training images.
+    """
     names = [f"depth-{n}-{activation}" for activation in ("sigmoid", "relu") for n in DEPTHS]
-    return {name: _sizes(EXPERIMENTS[name], data, backend, seed, many) for name in names}
+    return {name: _sizes(EXPERIMENTS[name], data, backend, seed, n_images) for name in names}
 
 
-def _sizes(experiment: Experiment, data: Dataset, backend: Backend, seed: int, many: int) -> list[float]:
-    x = data.x_train[:many] / np.float32(255)
-    y = data.y_train[:many]
+def _sizes(experiment: Experiment, data: Dataset, backend: Backend, seed: int, n_images: int) -> list[float]:
+    x = data.x_train[:n_images] / np.float32(255)
+    y = data.y_train[:n_images]
     model = build(experiment, data, backend, seed)
     model.reserve(len(x), training=True)
     _, _, dy = model.loss_of(

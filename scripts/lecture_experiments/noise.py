@@ -10,9 +10,9 @@ from dnn.random import host_normal, stream_key
 from dnn.sequential import Sequential
 from lecture_experiments.experiments import EXPERIMENTS
 from lecture_experiments.run import Outcome, Results
-from lecture_experiments.tables import Grid, per_cent
+from lecture_experiments.tables import Grid, format_percent
 
-NOISE = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+NOISE_DEVIATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Standard deviations of the noise that is added to pixels, as a share of their range."""
 
 
@@ -22,10 +22,13 @@ def noise_grid(
     """A row an experiment, its test accuracy under pixel noise of each strength in NOISE; none: no rows."""
     names = [name for name in ("lecture", "relu-adam", "linear") if name in outcomes]
     rows = [
-        [EXPERIMENTS[name].about, *map(per_cent, _accuracies(results.model(name, backend), data, seed))]
+        [
+            EXPERIMENTS[name].about,
+            *map(format_percent, _accuracies(results.load_network(name, backend), data, seed)),
+        ]
         for name in names
     ]
-    return [["setting", *map(str, NOISE)], *rows] if rows else []
+    return [["setting", *map(str, NOISE_DEVIATIONS)], *rows] if rows else []
 
 
 def _accuracies(model: Sequential, data: Dataset, seed: int) -> list[float]:
@@ -33,7 +36,7 @@ def _accuracies(model: Sequential, data: Dataset, seed: int) -> list[float]:
     clean = data.x_test.astype(dtype)
     draw = host_normal(stream_key(seed, "pixel noise"), clean.shape).astype(dtype)
     found = []
-    for strength in NOISE:
+    for strength in NOISE_DEVIATIONS:
         noisy = np.clip(clean + 255 * strength * draw, 0, 255).astype(dtype)
         found.append(float(model.evaluate(noisy, data.y_test).accuracy))
     return found

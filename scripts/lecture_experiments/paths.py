@@ -10,11 +10,11 @@ from dnn.datasets import Dataset
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.training.callback import Callback, Progress
 from lecture_experiments.experiments import EXPERIMENTS, LECTURE
-from lecture_experiments.run import build, first
+from lecture_experiments.run import build, limit_examples
 
-MOMENTS = (0, 10, 30, 100, 300, 1000, 3000)
+FILM_UPDATES = (0, 10, 30, 100, 300, 1000, 3000)
 """Updates after which the film has a frame; it has one of the end too."""
-MANY, PASSES, GRID = 1000, 60, 61
+SURFACE_IMAGES, SURFACE_EPOCHS, SURFACE_POINTS = 1000, 60, 61
 """Images of the loss surface, passes of both paths over them, and points of the surface in each direction."""
 Film = Mapping[int, np.ndarray]
 """Updates -> the weights (n_in, units) from the image to the first layer."""
@@ -41,10 +41,10 @@ class _Recorder(Callback):
             self._keep(updates)
 
 
-def film(data: Dataset, backend: Backend, epochs: int, seed: int) -> Film:
+def record_film(data: Dataset, backend: Backend, epochs: int, seed: int) -> Film:
     """Of the lecture's network, trained once more and looked at on the way."""
     model = build(LECTURE, data, backend, seed)
-    recorder = _Recorder(MOMENTS)
+    recorder = _Recorder(FILM_UPDATES)
     x = data.x_train
     y = data.y_train
     model.fit(x, y, batch_size=LECTURE.batch, epochs=epochs, verbose=0, callbacks=[recorder])
@@ -63,19 +63,19 @@ class Surface:
     paths: Mapping[str, np.ndarray]  # name -> (steps, 2): how far across and up
 
 
-def surface(data: Dataset, backend: Backend, seed: int) -> Surface:
+def compute_surface(data: Dataset, backend: Backend, seed: int) -> Surface:
     """Of the lecture's network over MANY images; Adam walks in batches, L-BFGS over all of them."""
-    some = first(data, MANY)
+    some = limit_examples(data, SURFACE_IMAGES)
     x = some.x_train
     y = some.y_train
     adam, newton = (build(EXPERIMENTS[name], some, backend, seed) for name in ("lecture", "lbfgs"))
     batches = -(-len(x) // LECTURE.batch)
-    recorder = _Recorder(tuple(range(0, PASSES * batches, max(batches, 10))))
-    adam.fit(x, y, batch_size=LECTURE.batch, epochs=PASSES, verbose=0, callbacks=[recorder])
+    recorder = _Recorder(tuple(range(0, SURFACE_EPOCHS * batches, max(batches, 10))))
+    adam.fit(x, y, batch_size=LECTURE.batch, epochs=SURFACE_EPOCHS, verbose=0, callbacks=[recorder])
     start = np.array(backend.to_host(newton.parameters.values))
     steps = [start]
     fit_lbfgs(
-        newton, x, y, settings=LBFGS(max_evaluations=PASSES),
+        newton, x, y, settings=LBFGS(max_evaluations=SURFACE_EPOCHS),
         watch=lambda state: steps.append(np.array(backend.to_host(state.point))),
     )  # fmt: skip
     found = {"Adam": np.stack(list(recorder.kept.values())) - start, "L-BFGS": np.stack(steps) - start}
@@ -87,8 +87,8 @@ def surface(data: Dataset, backend: Backend, seed: int) -> Surface:
     ends = np.concatenate(list(paths.values()))
     low = ends.min(axis=0)
     high = ends.max(axis=0)
-    across, up = np.linspace(low - 0.25 * (high - low), high + 0.25 * (high - low), GRID).T
-    loss = np.empty((GRID, GRID))
+    across, up = np.linspace(low - 0.25 * (high - low), high + 0.25 * (high - low), SURFACE_POINTS).T
+    loss = np.empty((SURFACE_POINTS, SURFACE_POINTS))
     for i, b in enumerate(up):
         for j, a in enumerate(across):
             point = (start + a * axes[0] + b * axes[1]).astype(start.dtype)

@@ -10,7 +10,7 @@ import numpy as np
 from dnn.commands.figures import picture
 from dnn.datasets import Dataset
 from dnn.sequential import Sequential
-from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, NAMES, STEPS
+from lecture_experiments.experiments import ACTIVATION_NAMES, DEPTHS, EXPERIMENTS, STEP_NAMES
 from lecture_experiments.gradients import Sizes
 from lecture_experiments.paths import Film, Surface
 from lecture_experiments.run import Outcome
@@ -86,7 +86,7 @@ def depth(figure: Any, outcomes: Mapping[str, Outcome]) -> None:
     for activation, marker in (("sigmoid", "o-"), ("relu", "s-")):
         here = [n for n in DEPTHS if f"depth-{n}-{activation}" in outcomes]
         values = errors([outcomes[f"depth-{n}-{activation}"].test_accuracy for n in here])
-        axes.plot(here, values, marker, ms=5, label=NAMES[activation])
+        axes.plot(here, values, marker, ms=5, label=ACTIVATION_NAMES[activation])
     axes.set(xticks=DEPTHS, xlabel="number of hidden layers (500 units each)", title="Test error by depth")
     error_axis(axes)
     axes.legend()
@@ -111,11 +111,11 @@ def confusion(figure: Any, true: np.ndarray, predicted: np.ndarray, classes: int
     figure.colorbar(image, label="number of errors (grey: correct predictions)", shrink=0.8)
 
 
-def mistakes(figure: Any, data: Dataset, probabilities: np.ndarray, many: int = 24) -> None:
+def mistakes(figure: Any, data: Dataset, probabilities: np.ndarray, n_images: int = 24) -> None:
     """Draw the misclassified test images with the highest confidence."""
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != data.y_test)
-    most_confident = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:many]
+    most_confident = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:n_images]
     images = data.x_test[most_confident].reshape(-1, *data.image_shape)
     grid = image_grid(figure, 4, 6, images, cmap="gray_r")
     figure.suptitle("Misclassified test images with the highest confidence")
@@ -127,11 +127,11 @@ def mistakes(figure: Any, data: Dataset, probabilities: np.ndarray, many: int = 
         )
 
 
-def weights(figure: Any, model: Sequential, image_shape: tuple[int, int], many: int = 32) -> None:
+def weights(figure: Any, model: Sequential, image_shape: tuple[int, int], n_units: int = 32) -> None:
     """Draw the first layer's weights as images: one image per unit, all on one colour scale."""
     first = next(layer for layer in model.layers if layer.value)
     W = model.parameters.to_host()[f"{first.name}.W"]  # (n_in, units)
-    strongest = np.argsort(-np.abs(W).sum(axis=0), kind="stable")[:many]
+    strongest = np.argsort(-np.abs(W).sum(axis=0), kind="stable")[:n_units]
     weight_images(figure, 4, 8, W[:, strongest], image_shape, 0.995)
     figure.suptitle("Weights of 32 units of the first hidden layer (one image per unit)")
 
@@ -146,7 +146,7 @@ def gradients(figure: Any, sizes: Sizes) -> None:
                 range(1, len(found) + 1), found, f"{marker}-", ms=4, label=f"{n} hidden layer{'s' * (n > 1)}"
             )
         axes.set(
-            title=f"Gradient before training: {NAMES[activation]}",
+            title=f"Gradient before training: {ACTIVATION_NAMES[activation]}",
             yscale="log",
             xticks=range(1, max(DEPTHS) + 2),
         )
@@ -156,16 +156,16 @@ def gradients(figure: Any, sizes: Sizes) -> None:
     panels[1].legend(fontsize=SMALL_FONT_POINTS, loc="lower right")
 
 
-def film_strip(figure: Any, film: Film, image_shape: tuple[int, int], many: int = 3) -> None:
+def film_strip(figure: Any, film: Film, image_shape: tuple[int, int], n_units: int = 3) -> None:
     """Draw the weights of the hidden units that change most, at several moments of the training."""
     moments = list(film)
     moved = np.abs(film[moments[-1]] - film[moments[0]]).sum(axis=0)
-    units = np.argsort(-moved, kind="stable")[:many]
+    units = np.argsort(-moved, kind="stable")[:n_units]
     shown = np.stack([film[n][:, unit] for unit in units for n in moments], axis=1)
-    grid = weight_images(figure, many, len(moments), shown, image_shape, 0.998)
+    grid = weight_images(figure, n_units, len(moments), shown, image_shape, 0.998)
     for axes, n in zip(grid[0], moments, strict=True):
         axes.set_title(f"{n:,}", fontsize=SMALL_FONT_POINTS + 2)
-    figure.suptitle(f"Weights of {many} units of the first hidden layer, by number of updates")
+    figure.suptitle(f"Weights of {n_units} units of the first hidden layer, by number of updates")
 
 
 def loss_surface(figure: Any, found: Surface) -> None:
@@ -236,7 +236,7 @@ def draw_all(shown: PlotData, folder: Path) -> None:
         draw("confusion", 6.4, 5.2, confusion, data.y_test, p.argmax(axis=1), data.classes)
         draw("mistakes", 8.4, 6, mistakes, data, p)
         draw("weights", 8.4, 4.4, weights, shown.lecture, data.image_shape)
-    if steps := {n: EXPERIMENTS[n].about for n in STEPS if n in outcomes and n != "lbfgs"}:
+    if steps := {n: EXPERIMENTS[n].about for n in STEP_NAMES if n in outcomes and n != "lbfgs"}:
         draw("curves", 8.4, 5, curves, outcomes, steps, " (dashed: squared error)")
     if "lbfgs" in outcomes:
         labels = {"lbfgs": "L-BFGS: about one step per epoch", "lecture": "Adam: 600 steps per epoch"}

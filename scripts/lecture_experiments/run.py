@@ -13,7 +13,7 @@ from dnn.datasets import Dataset
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import State
 from dnn.sequential import Sequential
-from lecture_experiments.experiments import USUAL, Experiment
+from lecture_experiments.experiments import LECTURE_EPOCHS, Experiment
 from lecture_experiments.features import with_features
 
 
@@ -30,10 +30,10 @@ class Outcome:
     dataset: str
     examples: int
     seed: int
-    epochs: int = USUAL  # asked for, in place of the usual ones
+    epochs: int = LECTURE_EPOCHS  # asked for, in place of the usual ones
 
 
-def first(data: Dataset, limit: int | None) -> Dataset:
+def limit_examples(data: Dataset, limit: int | None) -> Dataset:
     """The data with only the first ``limit`` training examples; None: all of them."""
     return replace(data, x_train=data.x_train[:limit], y_train=data.y_train[:limit])
 
@@ -50,7 +50,7 @@ def train(
     usual: Experiment, data: Dataset, backend: Backend, epochs: int, seed: int
 ) -> tuple[Sequential, Outcome]:
     """Train it on all of the data's training examples, with ``epochs`` in place of the usual ones."""
-    experiment = usual.shortened(epochs)
+    experiment = usual.with_epochs(epochs)
     data = with_features(usual.features, data)
     x = data.x_train
     y = data.y_train
@@ -105,7 +105,7 @@ class Results:
         with reraise(OSError, f"folder {folder} cannot be made", "a place where folders can be made"):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def done(self, name: str) -> Outcome | None:
+    def load_outcome(self, name: str) -> Outcome | None:
         """Return the outcome of an experiment, None if it has not been run.
 
         Raises InputError: the file cannot be read, or it is of other data, epochs or another seed.
@@ -121,11 +121,11 @@ class Results:
                 raise InputError(got, repr(expected), "choose another folder")
         return result
 
-    def keep(self, model: Sequential, outcome: Outcome) -> None:
+    def save(self, model: Sequential, outcome: Outcome) -> None:
         """Write both; the JSON last, since it says that the experiment is done."""
         save_model(model, self.folder / f"{outcome.name}.safetensors")
         write_json(self.folder / f"{outcome.name}.json", asdict(outcome))
 
-    def model(self, name: str, backend: Backend) -> Sequential:
+    def load_network(self, name: str, backend: Backend) -> Sequential:
         """Load the trained network of an experiment that is done."""
         return load_model(self.folder / f"{name}.safetensors", backend)

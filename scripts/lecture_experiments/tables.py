@@ -6,20 +6,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dnn.io.atomic_files import write_atomically
-from lecture_experiments.experiments import EXPERIMENTS, STEPS
+from lecture_experiments.experiments import EXPERIMENTS, STEP_NAMES
 from lecture_experiments.run import Outcome
 
 Grid = list[list[str]]
 """A table: headings, then rows of cells. The first cell of a row is its name."""
-COLUMNS = [
+CSV_COLUMNS = [
     "experiment", "hidden", "activation", "goal", "search", "batch",
     "updates", "training loss", "accuracy", "loss",
     "backend", "dataset", "examples", "epochs", "seed",
 ]  # fmt: skip
 """Headings of lecture.csv. It has no seconds: the same command writes the same file."""
-GOALS = {"categorical_crossentropy": "cross-entropy", "mean_squared_error": "squared error"}
-TABLES = {
-    "steps": STEPS,
+LOSS_NAMES = {"categorical_crossentropy": "cross-entropy", "mean_squared_error": "squared error"}
+PAGE_TABLES = {
+    "steps": STEP_NAMES,
     "depth": tuple(name for name in EXPERIMENTS if name.startswith("depth-")),
     "width": tuple(name for name in EXPERIMENTS if name.startswith("width-")),
     "batch": ("lecture", *(name for name in EXPERIMENTS if name.startswith("batch-"))),
@@ -28,9 +28,9 @@ TABLES = {
 """Table -> its experiments."""
 
 
-def per_cent(share: float, digits: int = 1) -> str:
+def format_percent(share: float, digits: int = 1) -> str:
     """
-    >>> per_cent(0.12345, 2)
+    >>> format_percent(0.12345, 2)
     '12.35 %'
     """
     return f"{100 * share:.{digits}f} %"
@@ -38,7 +38,7 @@ def per_cent(share: float, digits: int = 1) -> str:
 
 def experiments_grid(outcomes: Iterable[Outcome]) -> Grid:
     """The table of lecture.csv. The training loss is that of the last epoch."""
-    grid = [COLUMNS]
+    grid = [CSV_COLUMNS]
     for outcome in outcomes:
         experiment = EXPERIMENTS[outcome.name]
         losses = outcome.history["loss"]
@@ -46,12 +46,12 @@ def experiments_grid(outcomes: Iterable[Outcome]) -> Grid:
             experiment.name,
             "-".join(map(str, experiment.hidden)) or "none",
             experiment.activation if experiment.hidden else "",
-            GOALS[experiment.loss],
+            LOSS_NAMES[experiment.loss],
             "L-BFGS" if experiment.optimizer is None else experiment.optimizer.name,
             str(experiment.batch or "all"),
             str(outcome.updates),
             *(f"{value:.4f}" for value in (losses[-1], outcome.test_accuracy, outcome.test_loss)),
-            *(str(getattr(outcome, name)) for name in COLUMNS[10:]),
+            *(str(getattr(outcome, name)) for name in CSV_COLUMNS[10:]),
         ])  # fmt: skip
     return grid
 
@@ -60,11 +60,11 @@ def experiment_tables(grid: Grid) -> dict[str, Grid]:
     """The tables of a page from lecture.csv."""
     rows = {row[0]: row for row in grid[1:]}
     tables = {}
-    for table, names in TABLES.items():
+    for table, names in PAGE_TABLES.items():
         shown = [["setting", "updates", "training loss", "test accuracy", "reported elsewhere"]]
         for name in names:
             if name in rows:
-                cells = *rows[name][6:8], per_cent(float(rows[name][8]), 2)
+                cells = *rows[name][6:8], format_percent(float(rows[name][8]), 2)
                 shown.append([EXPERIMENTS[name].about, *cells, EXPERIMENTS[name].reported or "-"])
         tables[table] = [row[: 5 if table == "steps" else 4] for row in shown]
     return tables

@@ -9,11 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-TRAIN = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
-SMALL = ["--dataset", "digits", "--limit", "320", "--hidden", "16", "--epochs", "3", "--batch-size", "16",
-         "--checkpoint-every", "5", "--require-backend"]  # fmt: skip
-IN_BLOCKS = ["--blocks", "4", "--worker-timeout", "20"]
-REWOUND = ["--on-nan", "rewind", "--learning-rate", "0.01"]  # of its trainings two diverge first
+TRAIN_SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
+SMALL_OPTIONS = ["--dataset", "digits", "--limit", "320", "--hidden", "16", "--epochs", "3",
+                 "--batch-size", "16", "--checkpoint-every", "5", "--require-backend"]  # fmt: skip
+BLOCK_OPTIONS = ["--blocks", "4", "--worker-timeout", "20"]
+REWIND_OPTIONS = ["--on-nan", "rewind", "--learning-rate", "0.01"]  # of its trainings two diverge first
 
 
 def parse(words=None):
@@ -63,20 +63,20 @@ def disturb(name, arguments, folder):
     from .harness import Harness, Tally, main_of_script
     from .troubles import diverge
 
-    def told(line):
+    def report(line):
         print(f"{name}: {line}", file=sys.stderr, flush=True)
 
-    train, command, seed = main_of_script(TRAIN), [*SMALL, "--backend", name], arguments.seed
+    train, command, seed = main_of_script(TRAIN_SCRIPT), [*SMALL_OPTIONS, "--backend", name], arguments.seed
     tally = Tally()
     plain = Harness(train, command, folder / "plain", seed, tally)
-    rewound = Harness(train, [*command, *REWOUND], folder / "rewound", seed, tally, diverge)
-    plain.kill(arguments.kills - arguments.kills // 4, told)
-    rewound.kill(arguments.kills, told)
-    plain.fail_writes(arguments.write_errors, told)
+    rewound = Harness(train, [*command, *REWIND_OPTIONS], folder / "rewound", seed, tally, diverge)
+    plain.kill(arguments.kills - arguments.kills // 4, report)
+    rewound.kill(arguments.kills, report)
+    plain.fail_writes(arguments.write_errors, report)
     tallies = [tally]
     if arguments.worker_kills:
-        groups = Groups(train, [*command, *IN_BLOCKS], folder / "groups", seed)
-        groups.kill_workers(arguments.worker_kills, told)
+        groups = Groups(train, [*command, *BLOCK_OPTIONS], folder / "groups", seed)
+        groups.kill_workers(arguments.worker_kills, report)
         tallies.append(groups.tally)
     for tally in tallies:
         print(f"{name}: {tally.line()}", flush=True)

@@ -6,37 +6,37 @@ from pathlib import Path
 from typing import Any
 
 from dnn.callbacks.training_checkpoint import NAME, read_state
-from dnn.commands.run_folder import LOCK, METRICS, RESULT
+from dnn.commands.run_folder import LOCK_FILE, METRICS_FILE, RESULT_FILE
 
-TIMES = ("seconds", "seconds_in_sums", "ms_per_update", "seconds_to_first_update")
+TIME_FIELDS = ("seconds", "seconds_in_sums", "ms_per_update", "seconds_to_first_update")
 Reader = Callable[[Path], Any]
 
 
-def _timeless(numbers):
-    return {name: value for name, value in numbers.items() if name not in TIMES}
+def _drop_times(numbers):
+    return {name: value for name, value in numbers.items() if name not in TIME_FIELDS}
 
 
 def _lines(path):
-    return [_timeless(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [_drop_times(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _result(path):
-    return _timeless(json.loads(path.read_text(encoding="utf-8")))
+    return _drop_times(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _state(path):
     state = read_state(path)
     arrays = {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in state.arrays.items()}
-    return state.epoch, state.updates, state.facts, _timeless(state.history), arrays
+    return state.epoch, state.updates, state.facts, _drop_times(state.history), arrays
 
 
 def contents(run):
     """Name -> what the file says, for each file of a run folder."""
-    readers: dict[str, Reader] = {METRICS: _lines, RESULT: _result}
+    readers: dict[str, Reader] = {METRICS_FILE: _lines, RESULT_FILE: _result}
     found = {}
     for path in sorted(run.iterdir()):
         read = _state if NAME.fullmatch(path.name) else readers.get(path.name, Path.read_bytes)
-        if path.name != LOCK:
+        if path.name != LOCK_FILE:
             found[path.name] = read(path)
     return found
 

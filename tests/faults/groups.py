@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dnn.commands.run_folder import CONFIG, RESULT
+from dnn.commands.run_folder import CONFIG_FILE, RESULT_FILE
 
 from .harness import Harness, Tally
-from .troubles import ended
+from .troubles import exit_code
 
-LATE = 300.0
+HANG_SECONDS = 300.0
 """Seconds in which a group must end after a kill; else it hangs."""
-ENDS = {0, 2, 143, -signal.SIGKILL, -signal.SIGTERM}
+EXPECTED_EXIT_CODES = {0, 2, 143, -signal.SIGKILL, -signal.SIGTERM}
 """Exit codes where one was killed: whole, a sentence, saved, killed, asked to end at start-up."""
 
 
@@ -27,7 +27,7 @@ def free_port():
     return random.SystemRandom().randrange(20_000, 32_000)
 
 
-def stand_in(rank, size, port, restarts=0):
+def set_torchrun_environment(rank, size, port, restarts=0):
     """Give this process the environment that torchrun would give it, on this machine alone."""
     values = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size,
               "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
@@ -63,11 +63,11 @@ class Group:
             gc.freeze()  # what the parent threw away may wait, as it goes, for threads that are not here
             try:
                 if self.size > 1:
-                    stand_in(rank, self.size, port, self.restarts)
-                target = os.open(self.said(rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+                    set_torchrun_environment(rank, self.size, port, self.restarts)
+                target = os.open(self.log_path(rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
                 os.dup2(target, 1)
                 os.dup2(target, 2)
-                faulthandler.dump_traceback_later(0.9 * LATE, file=2)  # where it is, should it hang
+                faulthandler.dump_traceback_later(0.9 * HANG_SECONDS, file=2)  # where it is, should it hang
                 sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
                 sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
                 self.work()
@@ -80,14 +80,14 @@ class Group:
                 sys.stdout.flush()
                 os._exit(code)
 
-    def said(self, rank):
+    def log_path(self, rank):
         """What a worker printed is in this file."""
         return self.log.with_name(self.log.name + (str(rank) if rank else ""))
 
     def poll(self):
         """Look who has ended; returns whether some still run."""
         for rank, pid in list(self.pids.items()):
-            if (code := ended(pid, wait=False)) is not None:
+            if (code := exit_code(pid, wait=False)) is not None:
                 self.codes[rank] = code
                 del self.pids[rank]
         return bool(self.pids)
@@ -118,13 +118,13 @@ class Groups(Harness):
     def __init__(self, main, arguments, folder, seed=0):
         super().__init__(main, arguments, folder, seed, Tally(moments=("of 1", "of 2", "of 4")))
 
-    def kill_workers(self, times, told=lambda line: None):
+    def kill_workers(self, times, report=lambda line: None):
         """Until the tally has so many kills. A group that does not end after one counts as a failure."""
         while self.tally.kills.total() < times and len(self.tally.failures) < 5:
-            self._one(self.chance.randint(1, 6))
-            told(self.tally.line())
+            self._run_one(self.chance.randint(1, 6))
+            report(self.tally.line())
 
-    def _group(self, arguments, size, restarts):
+    def _start_group(self, arguments, size, restarts):
         def work():
             sys.exit(self.main(arguments))
 
@@ -132,34 +132,36 @@ class Groups(Harness):
         group.start()
         return group
 
-    def _one(self, most):
-        """One training, with up to ``most`` kills."""
-        chance, tally, seen, killed = self.chance, self.tally, False, 0
+    def _run_one(self, max_disturbances):
+        """One training, with up to ``max_disturbances`` kills."""
+        chance, tally, seen, n_kills = self.chance, self.tally, False, 0
         size, restarts = chance.choice((2, 4)), 0
         command: list[str] = [*self.arguments, "--run-dir"]
-        while not (self.run / RESULT).exists():
-            group = self._group([*command, str(self.run)], size, restarts)
-            if killed < most:
+        while not (self.run / RESULT_FILE).exists():
+            group = self._start_group([*command, str(self.run)], size, restarts)
+            if n_kills < max_disturbances:
                 time.sleep(chance.uniform(0.0, 1.5 * self.seconds))
                 rank = chance.randrange(size)
                 if group.poll() and rank in group.pids:
                     group.signal(rank, signal.SIGKILL)
                     tally.kills[f"of {size}"] += 1
-                    killed += 1
+                    n_kills += 1
                     time.sleep(chance.uniform(0.0, 0.5))
                     for other in group.pids:  # as torchrun does
                         group.signal(other, signal.SIGTERM)
-            if not group.wait(LATE):
-                said = [group.said(rank).read_text(errors="replace")[-600:] for rank in range(size)]
-                tally.failures += (f"a group of {size} hangs: {said}",)
-            elif set(group.codes.values()) - ENDS or (killed > most and any(group.codes)):
-                tally.failures += (f"exit {group.codes}: {self._said()}",)
+            if not group.wait(HANG_SECONDS):
+                outputs = [group.log_path(rank).read_text(errors="replace")[-600:] for rank in range(size)]
+                tally.failures += (f"a group of {size} hangs: {outputs}",)
+            elif set(group.codes.values()) - EXPECTED_EXIT_CODES or (
+                n_kills > max_disturbances and any(group.codes)
+            ):
+                tally.failures += (f"exit {group.codes}: {self._last_output()}",)
             if len(tally.failures) >= 5:
                 return
-            seen = self._look(seen)
+            seen = self._check_newest_state(seen)
             restarts += 1
-            if (self.run / CONFIG).exists() and chance.random() < 0.5:
+            if (self.run / CONFIG_FILE).exists() and chance.random() < 0.5:
                 size, restarts, command = chance.choice((1, 2, 4)), 0, ["--resume"]
         tally.finished += 1
-        tally.chain = max(tally.chain, killed)
+        tally.chain = max(tally.chain, n_kills)
         self._compare(other_states=False)

@@ -20,14 +20,14 @@ from pathlib import Path
 
 from backends import InputError
 from dnn.callbacks.training_checkpoint import read_state, state_files
-from dnn.commands.run_folder import CONFIG, MODEL, RESULT
+from dnn.commands.run_folder import CONFIG_FILE, MODEL_FILE, RESULT_FILE
 from dnn.training.state import StateError
 
 from .comparison import contents, differences
-from .troubles import MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, ended, moment
+from .troubles import KILL_MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, exit_code, moment
 
 Main = Callable[[Sequence[str]], int]  # the training command, given its arguments
-LARGEST = 60_000
+MAX_FILE_BYTES = 60_000
 """Bytes up to which the limit on a file is drawn."""
 
 
@@ -36,7 +36,7 @@ class Tally:
     """What happened."""
 
     kills: Counter[str] = field(default_factory=Counter)  # moment -> trainings that were alive then
-    moments: tuple[str, ...] = MOMENTS
+    moments: tuple[str, ...] = KILL_MOMENTS
     chain: int = 0  # the most kills of one training
     write_errors: int = 0  # trainings that ran on a full disk or with a limit on the size of files
     damaged: int = 0  # newest states that were damaged before a resume
@@ -94,11 +94,11 @@ class Harness:
         folder.mkdir(parents=True)
         began = time.perf_counter()
         pid = self._start([*arguments, "--run-dir", str(self.run)], Trouble())
-        while (code := ended(pid, wait=False)) is None and not state_files(self.run):
+        while (code := exit_code(pid, wait=False)) is None and not state_files(self.run):
             time.sleep(1e-3)
         self.first = time.perf_counter() - began  # seconds until there is a state
-        if (ended(pid) if code is None else code) != 0:
-            raise InputError(f"the undisturbed training failed: {self._said()}")
+        if (exit_code(pid) if code is None else code) != 0:
+            raise InputError(f"the undisturbed training failed: {self._last_output()}")
         self.seconds = time.perf_counter() - began
         self.expected = contents(self.run)
         shutil.rmtree(self.run)
@@ -129,10 +129,10 @@ class Harness:
         finally:
             os._exit(code)
 
-    def _said(self):
+    def _last_output(self):
         return self.log.read_text(encoding="utf-8", errors="replace").strip()[-300:]
 
-    def _look(self, seen):
+    def _check_newest_state(self, seen):
         """Look at the newest state that we did not damage; returns whether there is one."""
         whole = [path for path in state_files(self.run) if path.read_bytes() != self.damaged.get(path)]
         if not whole:
@@ -151,37 +151,44 @@ class Harness:
             self.damaged[whole[-1]] = damage(whole[-1], self.chance)
             self.tally.damaged += 1
 
-    def _disturbed(self, troubles, most, damaging):
-        """One training, disturbed up to ``most`` times; ``troubles`` is told whether it is resumed."""
-        tally, seen, killed = self.tally, False, 0
+    def _run_disturbed(self, troubles, max_disturbances, damaging):
+        """Run one training to its end, disturbed up to ``max_disturbances`` times.
+
+        Args:
+            troubles: returns the trouble of an attempt, given whether the attempt resumes a run.
+            damaging: whether the newest state is sometimes damaged before a resume.
+        """
+        tally, seen, n_kills = self.tally, False, 0
         self.damaged.clear()
         for attempt in itertools.count():
             before = state_files(self.run)
-            if not before and (self.run / MODEL).exists():  # no state found a place: refused, and begun anew
+            if (
+                not before and (self.run / MODEL_FILE).exists()
+            ):  # no state found a place: refused, and begun anew
                 shutil.rmtree(self.run)
-            resumed = (self.run / CONFIG).exists()
-            trouble = troubles(resumed) if attempt < most else Trouble()
+            resumed = (self.run / CONFIG_FILE).exists()
+            trouble = troubles(resumed) if attempt < max_disturbances else Trouble()
             closed = self.chance.random() < 0.2
-            told = ["--resume"] if resumed else [*self.arguments, "--run-dir"]
-            pid = self._start([*told, str(self.run)], trouble, closed)
+            command = ["--resume"] if resumed else [*self.arguments, "--run-dir"]
+            pid = self._start([*command, str(self.run)], trouble, closed)
             code = trouble.wait(pid, self.run)
             tally.closed += closed
             if code is None:
                 tally.kills[moment(self.run, resumed, before)] += 1
-                killed += 1
+                n_kills += 1
             elif not isinstance(trouble, Kill):
-                tally.write_errors += attempt < most
-            if code == 0 or (self.run / RESULT).exists():  # or killed after its end
+                tally.write_errors += attempt < max_disturbances
+            if code == 0 or (self.run / RESULT_FILE).exists():  # or killed after its end
                 break
-            if code is not None and (attempt >= most or isinstance(trouble, Kill)):
-                tally.failures += (f"exit {code}: {self._said()}",)
+            if code is not None and (attempt >= max_disturbances or isinstance(trouble, Kill)):
+                tally.failures += (f"exit {code}: {self._last_output()}",)
                 shutil.rmtree(self.run)
                 return
-            seen = self._look(seen)
+            seen = self._check_newest_state(seen)
             if damaging:
                 self._damage()
         tally.finished += 1
-        tally.chain = max(tally.chain, killed)
+        tally.chain = max(tally.chain, n_kills)
         self._compare(other_states=not damaging)
 
     def _compare(self, other_states):
@@ -190,37 +197,37 @@ class Harness:
             self.tally.failures += (", ".join(odd),)
         shutil.rmtree(self.run)
 
-    def _aimed(self, resumed):
+    def _next_kill(self, resumed):
         """A kill in the moment that has had the fewest, of those that can come."""
-        able = [name for name in MOMENTS if name != ("start-up" if resumed else "resume")]
+        able = [name for name in KILL_MOMENTS if name != ("start-up" if resumed else "resume")]
         aim = min(able, key=lambda name: (self.tally.kills[name], self.chance.random()))
         if aim == "saving":
             return Kill(0.0, self.chance.randint(1, len(self.expected) + 5))
         return Kill(self.chance.uniform(0.0, self.seconds if aim == "running" else self.first))
 
-    def kill(self, times, told=lambda line: None):
+    def kill(self, times, report=lambda line: None):
         """Kill trainings until the tally has so many, a fifth of them in each moment; each is resumed to its
         end.
         """
         kills = self.tally.kills
-        while min(kills.total(), *(5 * kills[name] for name in MOMENTS)) < times:
+        while min(kills.total(), *(5 * kills[name] for name in KILL_MOMENTS)) < times:
             if len(self.tally.failures) >= 5:
                 return
-            self._disturbed(self._aimed, self.chance.randint(1, 12), damaging=True)
-            told(self.tally.line())
+            self._run_disturbed(self._next_kill, self.chance.randint(1, 12), damaging=True)
+            report(self.tally.line())
 
-    def fail_writes(self, times, told=lambda line: None):
+    def fail_writes(self, times, report=lambda line: None):
         """Run trainings whose files are limited, or whose disk fills and empties, until there are so many."""
 
         def trouble(resumed):
             if self.chance.random() < 0.5:
-                return FileLimit(self.chance.randrange(LARGEST))
+                return FileLimit(self.chance.randrange(MAX_FILE_BYTES))
             first = self.chance.randrange(100)
             return FullDisk(first, first + self.chance.randrange(1, 40))
 
         while self.tally.write_errors < times and len(self.tally.failures) < 5:
-            self._disturbed(trouble, 3, damaging=False)
-            told(self.tally.line())
+            self._run_disturbed(trouble, 3, damaging=False)
+            report(self.tally.line())
 
 
 def main_of_script(path):

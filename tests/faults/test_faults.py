@@ -70,7 +70,7 @@ def training(arguments):
 
 
 @dataclass
-class Waiting(Kill):
+class KillWhenWaiting(Kill):
     """A kill of a training that waits for it."""
 
     seconds: float = 0.0
@@ -83,7 +83,7 @@ class Waiting(Kill):
 
 
 @pytest.fixture
-def killed(tmp_path):
+def run_killed(tmp_path):
     """What is wrong -> the harness, after one training was killed so often."""
 
     def of(*wrong, times=1, damaging=False, chance=0.5):
@@ -92,14 +92,14 @@ def killed(tmp_path):
             (tmp_path / "runs" / word).touch()
         draw = random.Random(0)
         made.chance = SimpleNamespace(random=lambda: chance, randrange=draw.randrange, choice=lambda c: c[-1])
-        made._disturbed(lambda resumed: Waiting(), times, damaging)
+        made._run_disturbed(lambda resumed: KillWhenWaiting(), times, damaging)
         return made
 
     return of
 
 
-def test_a_training_that_loses_nothing_is_clean(killed):
-    found = killed()
+def test_a_training_that_loses_nothing_is_clean(run_killed):
+    found = run_killed()
     assert not found.run.exists()
     assert (found.tally.clean, found.tally.kills, found.tally.closed) == (True, {"running": 1}, 0)
     assert found.tally.line() == (
@@ -109,8 +109,8 @@ def test_a_training_that_loses_nothing_is_clean(killed):
     )
 
 
-def test_a_damaged_state_is_no_loss(killed):
-    tally = killed(damaging=True, chance=0.0).tally
+def test_a_damaged_state_is_no_loss(run_killed):
+    tally = run_killed(damaging=True, chance=0.0).tally
     assert (tally.clean, tally.damaged, tally.closed, tally.finished) == (True, 1, 2, 1)
 
 
@@ -123,8 +123,8 @@ def test_a_damaged_state_is_no_loss(killed):
         ("exits", 1, {"finished": 0}, ("exit 3: it broke",)),
     ],
 )
-def test_a_training_that_goes_wrong_is_found(killed, wrong, times, counted, failures):
-    tally = killed(wrong, times=times).tally
+def test_a_training_that_goes_wrong_is_found(run_killed, wrong, times, counted, failures):
+    tally = run_killed(wrong, times=times).tally
     assert {name: getattr(tally, name) for name in counted} == counted
     assert (tally.failures, tally.clean) == (failures, False)
     assert ("1 unexpected ends" in tally.line()) == (wrong == "exits")
@@ -152,7 +152,7 @@ def test_times_are_not_compared(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     for folder, seconds in ((one, 1.0), (two, 2.0)):
         folder.mkdir()
-        times = dict.fromkeys(comparison.TIMES, seconds)
+        times = dict.fromkeys(comparison.TIME_FIELDS, seconds)
         state = TrainingState(2, 0, {"seed": 1}, {"loss": [0.5], "seconds": [seconds]}, {"x": np.ones(3)})
         write_state(state, state_file(folder, 2))
         (folder / "result.json").write_text(json.dumps({"updates": 9, **times}))
@@ -182,7 +182,7 @@ def test_a_kill_ends_a_process_or_says_how_it_ended(tmp_path):
         process = subprocess.Popen(command)
         assert kill.wait(process.pid, tmp_path) == wanted
         with pytest.raises(ChildProcessError):
-            troubles.ended(process.pid)
+            troubles.exit_code(process.pid)
         process.wait()
 
 
@@ -231,28 +231,28 @@ def test_an_odd_exit_of_a_worker_is_a_failure(tmp_path):
 
 def test_a_group_that_hangs_is_a_failure(tmp_path, monkeypatch):
     made = groups.Groups(training, [], tmp_path / "runs")
-    monkeypatch.setattr(groups, "LATE", 0.5)
+    monkeypatch.setattr(groups, "HANG_SECONDS", 0.5)
     made.main, made.tally.failures, made.seconds = lambda arguments: time.sleep(60), ("",) * 4, 0.0
-    made._one(0)
+    made._run_one(0)
     assert made.tally.failures[4].startswith("a group of ")
     assert "hangs" in made.tally.failures[4]
 
 
 @pytest.mark.parametrize("lost", [0, 1])
 def test_the_command_asks_for_so_many_kills_and_fails_where_something_was_lost(lost, monkeypatch, capsys):
-    class Asked:
+    class HarnessRecorder:
         def __init__(self, main, arguments, folder, seed, tally=None, enter=None):
             self.name, self.tally = folder.name, tally or Tally()
             asked.append((self.name, seed, arguments[-2:], enter))
 
         def __getattr__(self, name):
-            return lambda times, told: asked.append((self.name, name, times))
+            return lambda times, report: asked.append((self.name, name, times))
 
     asked = []
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(variable, "2")
-    monkeypatch.setattr(harness, "Harness", Asked)
-    monkeypatch.setattr(groups, "Groups", Asked)
+    monkeypatch.setattr(harness, "Harness", HarnessRecorder)
+    monkeypatch.setattr(groups, "Groups", HarnessRecorder)
     words = "--backends numpy --kills 9 --write-errors 4 --worker-kills 5 --seed 7"
     tally = Tally(lost=lost)
     monkeypatch.setattr(harness, "Tally", lambda: tally)

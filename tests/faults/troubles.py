@@ -15,12 +15,12 @@ from dnn.callbacks.terminate_on_nan import TerminateOnNaN
 from dnn.callbacks.training_checkpoint import state_files
 from dnn.io.atomic_files import unfinished_files
 
-MOMENTS = ("start-up", "resume", "saving", "running")
+KILL_MOMENTS = ("start-up", "resume", "saving", "running")
 """When a training is killed: before its first state; after --resume and before its next state; while a file
 is half-written; at another moment."""
 
 
-def ended(pid, wait=True):
+def exit_code(pid, wait=True):
     """The child's exit code; None while it runs, where we do not wait."""
     found, status = os.waitpid(pid, 0 if wait else os.WNOHANG)
     return None if found == 0 else os.waitstatus_to_exitcode(status)
@@ -34,7 +34,7 @@ class Trouble:
 
     def wait(self, pid, run):
         """The child's exit code; None: it was killed."""
-        return ended(pid)
+        return exit_code(pid)
 
 
 @dataclass
@@ -50,14 +50,14 @@ class Kill(Trouble):
         else:
             seen: set[Path] = set()
             while len(seen) < self.file:
-                if (code := ended(pid, wait=False)) is not None:
+                if (code := exit_code(pid, wait=False)) is not None:
                     return code
                 seen.update(unfinished_files(run))
                 time.sleep(1e-4)
-        code = ended(pid, wait=False)
+        code = exit_code(pid, wait=False)
         if code is None:
             os.kill(pid, signal.SIGKILL)
-            ended(pid)
+            exit_code(pid)
         return code
 
 

@@ -168,7 +168,7 @@ def test_each_racer_has_each_seed_in_turn(monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines()[0] == "numba: 0.5000 after 2.0 s"
     monkeypatch.setitem(race.RACERS, "numpy", lambda name, data, *more: (name, len(data.x_test), *more))
     settings = json.dumps({"dataset": "digits", "data_dir": None, "seed": 3})
-    assert list(race.race("numpy", settings)) == [("numpy", 360, 3, 5 * 6)]  # 1,437: six batches of 250
+    assert list(race.run_race("numpy", settings)) == [("numpy", 360, 3, 5 * 6)]  # 1,437: six batches of 250
 
 
 def test_rotations_alternate_and_leave_out_what_fails(monkeypatch):
@@ -206,7 +206,7 @@ def test_variables_are_set_before_a_process_starts():
 def test_what_is_not_installed_is_said(monkeypatch):
     monkeypatch.setattr(contenders.importlib.util, "find_spec", lambda name: None if name == "jax" else 1)
     assert contenders.why_not("pytorch") is None
-    assert contenders.why_not("keras-jax") == f"jax not installed; {contenders.PEERS}"
+    assert contenders.why_not("keras-jax") == f"jax not installed; {contenders.INSTALL_PEERS}"
     assert_refused(run("--contenders", "jax"), "'jax'", "jax not installed")
 
 
@@ -215,8 +215,8 @@ def test_what_is_not_installed_is_said(monkeypatch):
 
 def test_slices_are_timed_one_by_one(monkeypatch):
     clock, kept = iter([10.0, 12.0, None, 3.0, 5.0, 4.0]), []
-    monkeypatch.setattr(worker, "busy", lambda: next(clock))
-    monkeypatch.setattr(worker, "WAKE", 0.0)
+    monkeypatch.setattr(worker, "other_core_seconds", lambda: next(clock))
+    monkeypatch.setattr(worker, "WAKE_SECONDS", 0.0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 1, 2}, raising=False)
     monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: kept.append(cores), raising=False)
     settings = Settings(dataset="random", hidden=(4,), updates=6, slice=2, batch=1000, threads=2)
@@ -235,7 +235,7 @@ def test_slices_are_timed_one_by_one(monkeypatch):
 def test_a_task_is_whole_batches():
     task = load(Settings(dataset="digits", updates=7, hidden=(5,)), "there")
     assert (len(task.x), len(task.y), len(task.x_test), task.device) == (1400, 1400, 360, "there")
-    assert (task.updates_an_epoch, task.whole, task.widths) == (14, 7, (64, 5, 10))
+    assert (task.updates_per_epoch, task.updates_per_call, task.widths) == (14, 7, (64, 5, 10))
     assert sorted(task.order(3).ravel()) == list(range(1400))
     assert not np.array_equal(task.order(3), task.order(4))
     np.testing.assert_allclose(task.floats(), task.x / 255, rtol=1e-6)

@@ -40,15 +40,18 @@ def test_means_and_standard_errors_over_the_seeds(monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
     example = importlib.import_module("_example")
     arguments = argparse.Namespace(seed=4, seeds=3)
-    assert example.over_seeds(arguments, lambda seed: (seed, 0.5)) == ["5.0000 +- 0.5774", "0.5000 +- 0.0000"]
-    assert example.over_seeds(arguments, lambda seed: (seed,), random=False) == ["4.0000"]
+    assert example.mean_over_seeds(arguments, lambda seed: (seed, 0.5)) == [
+        "5.0000 +- 0.5774",
+        "0.5000 +- 0.0000",
+    ]
+    assert example.mean_over_seeds(arguments, lambda seed: (seed,), random=False) == ["4.0000"]
     assert_refused(run("predict_disease", "--seeds", 0), "seeds", "0")
     assert_refused(run("predict_disease", "--backend", "numpy", "--seed", 2**31 - 2), "seed", "2**31 - 1")
 
 
 def test_texts_are_read_with_and_without_a_header(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(EXAMPLES)
-    read_texts = importlib.import_module("classify_texts").read
+    read_texts = importlib.import_module("classify_texts").read_texts
     file, lines = tmp_path / "texts", "sea\tthe ship\twide\n\nland\ta farmer\n"
     for header in ("", "class\ttext\nd\tstring\nclass\t\n"):
         file.write_text(header + lines)

@@ -20,7 +20,7 @@ from gpu_checks import forms, parts
 from gpu_checks import run as checks
 from gpu_checks.common import Settings
 from gpu_checks.forms import FORMS
-from gpu_checks.parts import BUDGET_S, PARTS
+from gpu_checks.parts import BUDGET_SECONDS, PARTS
 
 import dnn.datasets
 from backends import BackendUnavailable, available_backends
@@ -88,7 +88,7 @@ def test_results_are_written_and_decide_the_exit_code(bad, check):
 def test_one_library_is_enough_to_begin(check):
     for missing in (["cupy"], ["torch"]):
         assert check({"doctor": GOOD}, missing)[0] == 0
-    assert check({"doctor": GOOD}, ["cupy", "torch"])[0] == gpu_check.NO_DEVICE
+    assert check({"doctor": GOOD}, ["cupy", "torch"])[0] == gpu_check.EXIT_NO_DEVICE
 
 
 def test_a_library_that_is_missing_is_a_row_that_fails(monkeypatch):
@@ -98,7 +98,7 @@ def test_a_library_that_is_missing_is_a_row_that_fails(monkeypatch):
         return SimpleNamespace(describe=lambda: {"torch": "2.13"})
 
     monkeypatch.setattr(Settings, "on", on)
-    rows = dict(parts.doctor(Settings()))
+    rows = dict(parts.report_libraries(Settings()))
     assert rows["cupy"] == {"reason": "cupy is missing"}
     assert rows["torch"] == {"torch": "2.13"}
     assert not checks.holds({"doctor": {"seconds": 1.0, "rows": rows}})
@@ -106,7 +106,7 @@ def test_a_library_that_is_missing_is_a_row_that_fails(monkeypatch):
 
 def test_no_part_begins_when_the_time_is_over(monkeypatch):
     """A part has its own limit, or what is left of the whole one; from five seconds on it begins."""
-    clock, asked = iter([100.0, 100.0, 100.0 + BUDGET_S - 5, 100.1 + BUDGET_S - 5]), []
+    clock, asked = iter([100.0, 100.0, 100.0 + BUDGET_SECONDS - 5, 100.1 + BUDGET_SECONDS - 5]), []
     monkeypatch.setattr(checks, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
 
     def one(name, settings, limit):
@@ -115,7 +115,11 @@ def test_no_part_begins_when_the_time_is_over(monkeypatch):
 
     outcomes = dict(checks.run_parts(["doctor", "forms", "kernels"], Settings(), one=one))
     assert asked == [("doctor", PARTS["doctor"].seconds), ("forms", 5.0)]
-    assert outcomes["kernels"] == {"seconds": 0.0, "rows": {}, "reason": f"not begun: {BUDGET_S} s are over"}
+    assert outcomes["kernels"] == {
+        "seconds": 0.0,
+        "rows": {},
+        "reason": f"not begun: {BUDGET_SECONDS} s are over",
+    }
     assert not checks.holds(outcomes)
 
 
@@ -127,7 +131,7 @@ def test_a_part_is_a_process_that_gives_its_rows():
 
 
 def test_all_parts_fit_into_eight_minutes():
-    assert BUDGET_S < 480
+    assert BUDGET_SECONDS < 480
     assert sum(part.seconds for part in PARTS.values()) < 600  # their limits; most need far less
 
 
@@ -137,7 +141,7 @@ def test_all_parts_fit_into_eight_minutes():
 @pytest.mark.parametrize("wrong", [pytest.param((), marks=pytest.mark.slow), ("--mutant", "lost-duplicates")])
 def test_agreement_is_read_from_agree(wrong):
     options = ("--quick", "--levels", "L0", "--dataset", "digits", *wrong)
-    found = parts.agree(Settings(device="cpu"), "numpy torch", *options)
+    found = parts.check_agreement(Settings(device="cpu"), "numpy torch", *options)
     assert found["holds"] == (not wrong) == (not found["broken"])
     assert found["comparisons"] > 100
 
@@ -155,7 +159,7 @@ def test_a_program_that_crashes_is_a_row_that_fails(monkeypatch):
         words = f"--precision tf32 --levels L0,L1,L2,L3 --backends {library}:cuda:1 --data-dir d"
         assert " ".join(command).endswith(words)
     rows = dict(parts.full_runs(Settings()))
-    assert set(rows) == set(parts.RUNS)
+    assert set(rows) == set(parts.TRAIN_RUNS)
     for row in rows.values():
         assert row["reason"] == "train.py ended with code 2: no such thing"
     assert not checks.holds({"full_runs": {"seconds": 1.0, "rows": rows}})
@@ -179,7 +183,7 @@ def test_whole_trainings_are_asked_for_as_train_py_takes_them(monkeypatch, fell_
     asked, numbers = [], dict.fromkeys(names, 0.5)
     monkeypatch.setattr(subprocess, "run", ran)
     rows = dict(parts.full_runs(Settings("d", "cuda:1")))
-    assert [*rows] == asked == [*parts.RUNS]
+    assert [*rows] == asked == [*parts.TRAIN_RUNS]
     for name, row in rows.items():
         assert row.items() >= numbers.items()
         assert row["holds"] == (not fell_back or FORMS[name].expected == "layers")
@@ -233,7 +237,7 @@ class Here:
 
 def wrong_forms(trouble, monkeypatch):
     host_cuda.install(monkeypatch)
-    monkeypatch.setattr(forms, "UPDATES", 30)
+    monkeypatch.setattr(forms, "N_UPDATES", 30)
     rows = dict(forms.forms(Here(trouble)))
     assert list(rows) == list(FORMS)
     assert all(

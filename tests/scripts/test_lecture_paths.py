@@ -12,7 +12,7 @@ from dnn.datasets import load_dataset
 
 def test_the_film_begins_at_the_first_weights_and_ends_at_the_trained_ones():
     data, backend = load_dataset("digits"), get_backend("numpy")
-    film = paths.film(data, backend, 2, 3)
+    film = paths.record_film(data, backend, 2, 3)
     updates = 2 * -(-len(data.x_train) // LECTURE.batch)
     assert list(film) == [0, 10, updates]
     model = build(LECTURE, data, backend, 3)
@@ -22,11 +22,11 @@ def test_the_film_begins_at_the_first_weights_and_ends_at_the_trained_ones():
 
 
 def test_the_surface_has_the_losses_of_its_plane(monkeypatch):
-    monkeypatch.setattr(paths, "MANY", 60)
-    monkeypatch.setattr(paths, "PASSES", 6)
-    monkeypatch.setattr(paths, "GRID", 3)
+    monkeypatch.setattr(paths, "SURFACE_IMAGES", 60)
+    monkeypatch.setattr(paths, "SURFACE_EPOCHS", 6)
+    monkeypatch.setattr(paths, "SURFACE_POINTS", 3)
     data, backend = load_dataset("digits"), get_backend("numpy")
-    found = paths.surface(data, backend, 1)
+    found = paths.compute_surface(data, backend, 1)
     assert set(found.paths) == {"Adam", "L-BFGS"}
     for path in found.paths.values():
         np.testing.assert_array_equal(path[0], 0.0)

@@ -54,7 +54,7 @@ def test_mistakes_have_the_highest_confidence(figure):
     p = np.asarray([[0.6, 0.4], [0.0004, 0.9996], [0.3, 0.7], [0.9, 0.1]])
     images = np.arange(4).repeat(4).reshape(4, 4)
     data = SimpleNamespace(x_test=images, y_test=np.asarray([1, 0, 0, 0]), image_shape=(2, 2))
-    pictures.mistakes(figure, data, p, many=2)
+    pictures.mistakes(figure, data, p, n_images=2)
     shown = [axes for axes in figure.axes if axes.images]
     assert [axes.images[0].get_array()[0, 0] for axes in shown] == [1, 2]
     assert [axes.get_title() for axes in shown] == [
@@ -66,7 +66,7 @@ def test_weights_are_those_of_the_strongest_units(figure):
     model = Sequential([Dense(40), Dense(2)], input_shape=(4,), backend=get_backend("numpy"))
     W = model.parameters.value["dense_1.W"]
     W[...] = np.arange(40) - 19.7
-    pictures.weights(figure, model, (2, 2), many=3)
+    pictures.weights(figure, model, (2, 2), n_units=3)
     shown = [axes.images[0] for axes in figure.axes[:32] if axes.images]
     assert [round(float(image.get_array()[1, 1]), 1) for image in shown] == [-19.7, 19.3, -18.7]
     assert [image.get_clim() for image in shown] == [pytest.approx((-19.7, 19.7))] * 3
@@ -74,7 +74,7 @@ def test_weights_are_those_of_the_strongest_units(figure):
 
 def test_a_film_has_the_units_that_change_most(figure):
     film = {0: np.zeros((4, 3)), 10: np.ones((4, 3)), 1234: np.ones((4, 3)) * [1.0, -9.0, 3.0]}
-    pictures.film_strip(figure, film, (2, 2), many=2)
+    pictures.film_strip(figure, film, (2, 2), n_units=2)
     assert [axes.images[0].get_array()[0, 0] for axes in figure.axes[:6]] == [0, 1, -9, 0, 1, 3]
     assert [axes.get_title() for axes in figure.axes[:4]] == ["0", "10", "1,234", ""]
 

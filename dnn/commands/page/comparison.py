@@ -1,4 +1,4 @@
-"""The same picture through every backend that runs here, beside NumPy's float64."""
+"""Compare one picture's outputs on all available backends with NumPy in float64."""
 
 import threading
 from collections.abc import Iterator
@@ -9,24 +9,24 @@ import numpy as np
 from backends import Backend, BackendUnavailable, backend_names, get_backend
 from dnn.agreement import bounds
 from dnn.agreement.samples import sum_lengths
-from dnn.commands.page.reader import Host, forward, weighted
+from dnn.commands.page.reader import HostArray, forward, layers_with_weights
 from dnn.copies import assemble_model, parts_of
 from dnn.sequential import Sequential
 
 
 class Comparison:
-    """A model on all backends; they are made by ``open``, or when it is first asked."""
+    """A model on all available backends. ``open`` or the first ``compare`` creates them."""
 
     def __init__(self, model: Sequential) -> None:
         self._parts = parts_of(model)._replace(goal=(), optimizer_arrays={})
         self._dtype = model.backend.dtype_name
-        self._inner = [sum_lengths(layer, 1)[0] for layer in weighted(model)]
+        self._inner = [sum_lengths(layer, 1)[0] for layer in layers_with_weights(model)]
         self._lock = threading.Lock()
         self._models: dict[str, Sequential] = {}
         self._missing: dict[str, str] = {}
 
     def _on(self, backend: Backend) -> Sequential:
-        """The same numbers on this backend, in its dtype."""
+        """Return a copy of the model on this backend, in its dtype."""
         arrays = {
             name: array.astype(backend.dtype_name) if array.dtype.kind == "f" else array
             for name, array in self._parts.arrays.items()
@@ -35,11 +35,11 @@ class Comparison:
         return made
 
     def open(self) -> None:
-        """Make the backends and try them once: some import large libraries, and compile."""
+        """Create the backends and run each once: some import large libraries and compile."""
         with self._lock:
             if self._models:
                 return
-            # The oracle first: NumPy in float64 with the reference kernels.
+            # The oracle, under the name "": NumPy in float64 with the reference kernels.
             made = {"": self._on(get_backend("numpy", dtype="float64", fused=False))}
             for name in (*backend_names(), "torch:cuda"):
                 library, _, device = name.partition(":")
@@ -51,11 +51,11 @@ class Comparison:
                 forward(model, np.zeros((1, *model.input_shape), np.uint8))
             self._models = made
 
-    def compare(self, picture: Host) -> dict[str, Any]:
-        """Each backend's answer for a picture (height, width) uint8, and how far it is from float64's.
+    def compare(self, picture: HostArray) -> dict[str, Any]:
+        """Return each backend's prediction for a picture (height, width) uint8, and its distance to float64.
 
-        The difference is norm(z - z64) / norm(z64) of the last layer's outputs before their activation,
-        and the bound is that of level L2, ``bounds.forward``.
+        The distance is norm(z - z64) / norm(z64), where z is the last layer's output before its activation.
+        The bound is that of level L2, ``bounds.forward``.
         """
         self.open()
         rows = list(self._rows(picture))
@@ -65,7 +65,7 @@ class Comparison:
             "bound": largest["bound"], "holds": largest["difference"] <= largest["bound"],
         }  # fmt: skip
 
-    def _rows(self, picture: Host) -> Iterator[dict[str, Any]]:
+    def _rows(self, picture: HostArray) -> Iterator[dict[str, Any]]:
         oracle = self._models[""]
         x = picture.reshape(1, *oracle.input_shape)
         z64 = forward(oracle, x).z

@@ -1,4 +1,4 @@
-"""Drawings that are kept, each in the folder of the digit that it is, as ``load_image_folder`` reads them."""
+"""Saved drawings, one folder for each digit, as ``load_image_folder`` reads them."""
 
 import hashlib
 import io
@@ -7,21 +7,22 @@ from pathlib import Path
 from PIL import Image
 
 from backends import InputError
-from dnn.commands.page.reader import Host
+from dnn.commands.page.reader import HostArray
 from dnn.io.atomic_files import write_atomically
 
 
-class Kept:
-    """A folder for drawings, which is made with the first."""
+class DrawingFolder:
+    """A folder for drawings, created with the first one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def keep(self, picture: Host, digit: int) -> Path:
-        """Write a picture (height, width) uint8 to FOLDER/DIGIT/NAME.png and return the file.
+    def save(self, picture: HostArray, digit: int) -> Path:
+        """Write a picture (height, width) uint8 to FOLDER/DIGIT/NAME.png and return the path.
 
-        It is named after its content, so that nothing is written over, and the same drawing is kept once.
-        Raises InputError: it cannot be written, or the digit's folder leads elsewhere.
+        NAME is a hash of the pixels: no file is overwritten, and a drawing is saved once.
+
+        Raises InputError: it cannot be written, or the digit's folder is a link to another place.
         """
         place = self.folder / str(digit)
         png = io.BytesIO()
@@ -30,7 +31,7 @@ class Kept:
         try:
             place.mkdir(parents=True, exist_ok=True)
             if place.resolve() != self.folder.resolve() / place.name:
-                raise InputError(f"{place} is a link to elsewhere, expected a folder; remove it")
+                raise InputError(f"{place} is a link to another place, expected a folder; remove the link")
             if not file.is_symlink() and not file.exists():
                 write_atomically(file, png.getvalue())
         except OSError as error:

@@ -1,18 +1,19 @@
-// Draw strokes, send them as a small picture after each, and show what comes back.
+// Draw strokes, send them to the server as a small picture after each stroke, and show its reply.
 
-const SIDE = 96; // pixels of the picture that is sent: on larger ones lines, dust and frames are looked for
-const MARGIN = 6; // of them, on each side: ink that touches the edge would look cut off
+// Side of the uploaded picture in pixels. From 100 on the server looks for printed lines, dust and frames.
+const PICTURE_SIDE = 96;
+const PICTURE_MARGIN = 6; // pixels on each side: ink that touches the edge would look cut off
 
 const $ = (id) => document.getElementById(id);
 const paper = $("paper");
 const state = {
-  strokes: [], // each {width, points: [[x, y], ...]} in sides of the paper
-  file: null, // a picture that was opened stands instead of strokes
+  strokes: [], // each {width, points: [[x, y], ...]} as a fraction of the paper's side
+  file: null, // an opened picture, used instead of strokes
   bitmap: null,
-  pointer: null, // which draws now
-  cross: [0.5, 0.5], // where the keyboard's pen is
-  down: false, // whether it is on the paper
-  turn: 0, // counts the questions: an answer to an older one is not shown
+  pointer: null, // id of the pointer that draws
+  cross: [0.5, 0.5], // position of the keyboard's pen
+  down: false, // whether the keyboard's pen is on the paper
+  turn: 0, // number of the last request; replies to older ones are ignored
   answer: null,
 };
 
@@ -25,7 +26,7 @@ function line(context, stroke, side, margin) {
   context.lineCap = context.lineJoin = "round";
   context.beginPath();
   context.moveTo(...points[0]);
-  // Smooth: a curve from middle to middle, which the points between pull at.
+  // Quadratic curves between the midpoints of neighbouring points make the stroke smooth.
   for (let i = 1; i < points.length - 1; i++) {
     const [x, y] = points[i];
     context.quadraticCurveTo(x, y, (x + points[i + 1][0]) / 2, (y + points[i + 1][1]) / 2);
@@ -94,7 +95,7 @@ function place(event) {
 
 paper.addEventListener("pointerdown", (event) => {
   if (state.pointer !== null || event.button !== 0) return;
-  event.preventDefault(); // no selection; and the focus stays without a ring
+  event.preventDefault(); // no text selection, no focus ring
   paper.focus({ preventScroll: true, focusVisible: false });
   state.pointer = event.pointerId;
   state.down = false;
@@ -104,7 +105,7 @@ paper.addEventListener("pointerdown", (event) => {
 
 paper.addEventListener("pointermove", (event) => {
   if (event.pointerId !== state.pointer) return;
-  // A browser tells of moves once a frame; what lay between makes the stroke smooth.
+  // Browsers report moves once per frame; the coalesced events in between make the stroke smooth.
   const between = event.getCoalescedEvents();
   extend(...(between.length ? between : [event]).map(place));
 });
@@ -152,18 +153,18 @@ paper.addEventListener("keydown", (event) => {
 });
 for (const name of ["focus", "blur"]) paper.addEventListener(name, draw);
 
-// ----- questions
+// ----- requests
 
 function picture() {
   if (state.file) return state.file;
   const small = document.createElement("canvas");
-  small.width = small.height = SIDE;
+  small.width = small.height = PICTURE_SIDE;
   const context = small.getContext("2d", { willReadFrequently: true });
   context.fillStyle = "#fff";
-  context.fillRect(0, 0, SIDE, SIDE);
+  context.fillRect(0, 0, PICTURE_SIDE, PICTURE_SIDE);
   context.strokeStyle = "#000";
-  for (const stroke of state.strokes) line(context, stroke, SIDE, MARGIN);
-  // Not toBlob, for which a browser may take a second until it is idle.
+  for (const stroke of state.strokes) line(context, stroke, PICTURE_SIDE, PICTURE_MARGIN);
+  // Not toBlob: browsers may defer it by a second until they are idle.
   const [, content] = small.toDataURL("image/png").split(",");
   return Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
 }
@@ -208,11 +209,11 @@ function busy(id, is) {
 }
 
 function sentence(error) {
-  if (error instanceof TypeError) return "The server does not answer; is draw.py still running?";
+  if (error instanceof TypeError) return "The server does not respond; is draw.py still running?";
   return error.message.charAt(0).toUpperCase() + error.message.slice(1) + ".";
 }
 
-// ----- answers
+// ----- replies
 
 const words = (share) => `probability ${(100 * share).toFixed(1)} percent`;
 
@@ -246,7 +247,7 @@ function pixels(canvas, values, columns, label, colour) {
   }
 }
 
-// The colour of a signed value: blue above 0, orange below, the stronger the farther.
+// Colour of a signed value: blue above 0, orange below; opacity grows with the absolute value.
 function signed(values) {
   const style = getComputedStyle(document.documentElement);
   const [above, below] = ["--for", "--against"].map((name) => style.getPropertyValue(name));
@@ -260,7 +261,7 @@ function layer({ name, units, active, values }) {
   const caption = document.createElement("figcaption");
   canvas.className = "pixels";
   canvas.setAttribute("role", "img");
-  caption.textContent = `${name}: ${active} of ${units} units are not 0`;
+  caption.textContent = `${name}: ${active} of ${units} units are nonzero`;
   pixels(canvas, values, Math.min(50, values.length), caption.textContent, signed(values));
   figure.append(canvas, caption);
   return figure;
@@ -268,12 +269,12 @@ function layer({ name, units, active, values }) {
 
 function showParts(content) {
   const names = content ? `${content.for} against ${content.against}` : "";
-  const label = content ? `pixels that speak for ${names}` : "nothing yet";
+  const label = content ? `contribution of each pixel for ${names}` : "nothing yet";
   const parts = content?.parts ?? [];
   pixels($("parts"), parts, content?.shape[1] ?? 28, label, signed(parts));
   if (content) {
     $("parts-text").textContent =
-      `What ${content.for} would lose of its lead over ${content.against} if this pixel alone were blank.`;
+      `How much of the lead of ${content.for} over ${content.against} is lost if this pixel alone is blank.`;
   }
 }
 
@@ -289,9 +290,9 @@ function showBackends(content) {
   const [largest, bound] = [content.largest, content.bound].map((v) => v.toExponential(1));
   const missing = Object.keys(content.missing).join(", ");
   $("backends-text").textContent =
-    `The largest difference is ${largest}, and the bound ${bound}: it ${content.holds ? "holds" : "does not hold"}. ` +
-    `Compared is what the last layer returns before its activation. ` +
-    (missing ? `Not on this computer: ${missing}.` : "");
+    `The largest difference is ${largest}, the bound is ${bound}: it ${content.holds ? "holds" : "does not hold"}. ` +
+    `The difference is that of the last layer's output before its activation. ` +
+    (missing ? `Not available on this computer: ${missing}.` : "");
 }
 
 // ----- the rest of the page
@@ -304,14 +305,14 @@ $("file").addEventListener("change", async ({ target }) => {
   if (!file) return;
   clear();
   state.file = file;
-  state.bitmap = await createImageBitmap(file).catch(() => null); // the server says what is wrong with it
+  state.bitmap = await createImageBitmap(file).catch(() => null); // the server reports what is wrong
   ask();
 });
 $("keep").addEventListener("submit", async (event) => {
   event.preventDefault();
   try {
     const { file } = await post(`keep?digit=${$("label").value}`, picture());
-    $("kept").textContent = `Kept as ${file}`;
+    $("kept").textContent = `Saved as ${file}`;
   } catch (error) {
     $("kept").textContent = sentence(error);
   }

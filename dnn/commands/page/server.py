@@ -1,8 +1,7 @@
-"""The server: the page's files, and four questions about a picture that is posted to it.
+"""The web server of the drawing page: its files, and four POST routes that take a picture.
 
-A web page from elsewhere must not use it. Its browser names this page's address in Host only if it was
-asked for by that address, and its own in Origin: other names than ours are refused, so that a name which is
-made to lead here (DNS rebinding) gets nothing, and so is what another page posts.
+Other web pages must not use this server. A request is rejected unless its Host header is this page's own
+address, which stops DNS rebinding, and a POST is rejected if its Origin is another page.
 """
 
 import asyncio
@@ -32,17 +31,17 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from backends import InputError
 from backends.errors import one_line, short_repr
 from dnn.commands.page.comparison import Comparison
-from dnn.commands.page.drawings import Kept
+from dnn.commands.page.drawings import DrawingFolder
 from dnn.commands.page.reader import Answer, Reader
 
-HERE = Path(__file__).resolve().parent
-FILES = {"": "index.html", "page.css": "page.css", "page.js": "page.js"}  # path -> file
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-MAX_MEGABYTES = 16  # of a photo
+PAGE_FOLDER = Path(__file__).resolve().parent
+PAGE_FILES = {"": "index.html", "page.css": "page.css", "page.js": "page.js"}  # path -> file
+MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+MAX_MEGABYTES = 16  # size of an uploaded picture
 MAX_CONNECTIONS = 64
-THREADS = 2  # that answer; each keeps the memory of the largest picture it has decoded
-SILENT_SECONDS = 10  # in which a request's headers must arrive, and then its body
-HEADERS = {
+N_THREADS = 2  # worker threads; each keeps the memory of the largest picture it has decoded
+RECEIVE_TIMEOUT_SECONDS = 10  # for a request's headers, and again for its body
+SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -52,8 +51,8 @@ HEADERS = {
 }
 
 
-def is_ours(host: str, name: str) -> bool:
-    """Whether a Host header is an address, "localhost", or the name that the page is served at."""
+def is_own_host(host: str, name: str) -> bool:
+    """Return whether a Host header is an IP address, "localhost", or the name that the page is served at."""
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/@]+)(:\d{1,5})?", host)
     if match is None:
         return False
@@ -65,8 +64,8 @@ def is_ours(host: str, name: str) -> bool:
         return False
 
 
-class Guard:
-    """Refuses what comes from elsewhere, and adds the headers to every reply."""
+class SameOriginMiddleware:
+    """Rejects requests of other pages, and adds SECURITY_HEADERS to every reply."""
 
     def __init__(self, app: ASGIApp, name: str) -> None:
         self.app = app
@@ -78,60 +77,62 @@ class Guard:
         origin = headers.get("origin")
         elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
         app = self.app
-        if not is_ours(host, self.name):
-            app = _error(403, f"Host is {short_repr(host)}, expected this page's own address")
+        if not is_own_host(host, self.name):
+            app = _error_response(403, f"Host is {short_repr(host)}, expected this page's own address")
         elif scope["method"] != "GET" and (elsewhere or origin not in (None, f"http://{host}")):
-            app = _error(403, f"Origin is {short_repr(origin)}, expected this page's own address")
+            app = _error_response(403, f"Origin is {short_repr(origin)}, expected this page's own address")
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
             await send(message)
 
         await app(scope, receive, send_with_headers)
 
 
-def _error(code: int, sentence: str) -> JSONResponse:
+def _error_response(code: int, sentence: str) -> JSONResponse:
     return JSONResponse({"error": sentence}, code)
 
 
-async def _body(request: Request) -> bytes:
-    """Return what was posted. Raises HTTPException: it is too large, or does not arrive in time."""
+async def _read_body(request: Request) -> bytes:
+    """Return the request's body. Raises HTTPException: it is too large, or does not arrive in time."""
     content = bytearray()
     too_large = HTTPException(413, f"the picture is too large, expected at most {MAX_MEGABYTES} MB")
     if int(request.headers.get("content-length", 0)) > MAX_MEGABYTES * 1_000_000:
         raise too_large
     try:
-        async with asyncio.timeout(SILENT_SECONDS):
+        async with asyncio.timeout(RECEIVE_TIMEOUT_SECONDS):
             async for part in request.stream():
                 content += part
                 if len(content) > MAX_MEGABYTES * 1_000_000:
                     raise too_large
     except TimeoutError:
-        raise HTTPException(408, f"the picture did not arrive within {SILENT_SECONDS} s") from None
+        raise HTTPException(408, f"the picture did not arrive within {RECEIVE_TIMEOUT_SECONDS} s") from None
     return bytes(content)
 
 
-class ImpatientProtocol(H11Protocol):
-    """uvicorn's HTTP protocol, which closes a connection that sends no complete request headers in time."""
+class HeaderTimeoutProtocol(H11Protocol):
+    """uvicorn's HTTP protocol with a time limit on the request headers."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.loop.call_later(SILENT_SECONDS, self._close_if_silent)
+        self.loop.call_later(RECEIVE_TIMEOUT_SECONDS, self._close_if_silent)
 
     def _close_if_silent(self) -> None:
         if self.cycle is None:
             self.transport.close()
 
 
-def make_app(run: str, reader: Reader, comparison: Comparison, kept: Kept, name: str) -> Starlette:
-    """The page of a run, served at an address or name."""
+def make_app(
+    run: str, reader: Reader, comparison: Comparison, drawings: DrawingFolder, name: str
+) -> Starlette:
+    """Return the web application for a run. ``name`` is the address or name that it is served at."""
 
     def keep(content: bytes, request: Request) -> Answer:
         label = request.query_params.get("digit", "")
         if label not in map(str, range(reader.model.outputs)):
             raise InputError(f"digit is {short_repr(label)}, expected one of 0 to {reader.model.outputs - 1}")
-        return {"file": str(kept.keep(reader.picture(content, only_digits=False), int(label)))}
+        return {"file": str(drawings.save(reader.picture(content, only_digits=False), int(label)))}
 
     questions: dict[str, Callable[[bytes, Request], Answer]] = {
         "answer": lambda content, request: reader.answer(content),
@@ -140,25 +141,25 @@ def make_app(run: str, reader: Reader, comparison: Comparison, kept: Kept, name:
         "keep": keep,
     }
 
-    pool = ThreadPoolExecutor(THREADS)
+    pool = ThreadPoolExecutor(N_THREADS)
 
-    def question(path: str) -> Route:
+    def post_route(path: str) -> Route:
         async def reply(request: Request) -> Response:
-            content = await _body(request)
+            content = await _read_body(request)
             loop = asyncio.get_running_loop()
             try:
                 return JSONResponse(await loop.run_in_executor(pool, questions[path], content, request))
             except InputError:
                 raise
-            except Exception:  # a fault of this program's own: it is told, and the server lives
+            except Exception:  # a bug: report it and keep serving
                 traceback.print_exc()
-                return _error(500, "draw.py has a fault, which it tells where it was started")
+                return _error_response(500, "draw.py has an internal error; its terminal shows the traceback")
 
         return Route(f"/{path}", reply, methods=["POST"])
 
-    def file(path: str) -> Route:
-        content = (HERE / FILES[path]).read_bytes()
-        kind = TYPES[Path(FILES[path]).suffix]
+    def file_route(path: str) -> Route:
+        content = (PAGE_FOLDER / PAGE_FILES[path]).read_bytes()
+        kind = MEDIA_TYPES[Path(PAGE_FILES[path]).suffix]
         return Route(f"/{path}", lambda request: Response(content, media_type=kind), methods=["GET"])
 
     def about(request: Request) -> Response:
@@ -168,48 +169,52 @@ def make_app(run: str, reader: Reader, comparison: Comparison, kept: Kept, name:
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
-            return _error(error.status_code, error.detail)
-        return _error(400 if isinstance(error, ClientDisconnect) else 422, one_line(error))
+            return _error_response(error.status_code, error.detail)
+        return _error_response(400 if isinstance(error, ClientDisconnect) else 422, one_line(error))
 
     handled = dict.fromkeys((HTTPException, InputError, ClientDisconnect), refuse)
-    routes = [Route("/about", about), *map(file, FILES), *map(question, questions)]
-    guard = Middleware(Guard, name=name)
+    routes = [Route("/about", about), *map(file_route, PAGE_FILES), *map(post_route, questions)]
+    guard = Middleware(SameOriginMiddleware, name=name)
     return Starlette(routes=routes, middleware=[guard], exception_handlers=handled)
 
 
 def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> None:
-    """Print the page's address, and serve it until Ctrl-C; ``meanwhile`` is done beside it.
-    Raises InputError: it cannot be served there.
+    """Print the page's address and serve it until Ctrl-C. ``meanwhile`` runs in a thread beside it.
+
+    Raises InputError: the address or port cannot be used.
     """
-    if not host:  # which would mean every address of this computer
+    if not host:  # socket would listen on all addresses of this computer
         raise InputError("host is '', expected an address; write 0.0.0.0 for all addresses of this computer")
     if not 0 <= port <= 65535:
         raise InputError(f"port is {short_repr(port)}, expected 0 to 65535")
-    # Critical: it tells of each connection that breaks off in an answer, as a fault with its traceback.
+    # Log level "critical": below it uvicorn prints a traceback for each connection that breaks off.
     config = uvicorn.Config(
         app, host, port, log_level="critical", access_log=False, server_header=False, lifespan="off",
-        ws="none", http=ImpatientProtocol, limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=1,
+        ws="none", http=HeaderTimeoutProtocol, limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=1,
     )  # fmt: skip
-    try:  # it listens before the address is told
-        door = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:  # listen before the address is printed
+        listener = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
     except (OSError, UnicodeError) as error:
         why = (getattr(error, "strerror", None) or "no address").partition(" (while")[0]
         raise InputError(
             f"the page cannot be served at {short_repr(host)}, port {port} ({why}); choose another --port"
         ) from None
-    shown_host = f"[{host}]" if ":" in host else host
+    host_in_url = f"[{host}]" if ":" in host else host
     server = uvicorn.Server(config)
-    beside = threading.Thread(target=meanwhile, daemon=True)
+    thread = threading.Thread(target=meanwhile, daemon=True)
 
     def end(*_: object) -> None:
         server.should_exit = True
 
-    signal.signal(signal.SIGINT, end)  # before the server is ready too; from then on it has its own
+    signal.signal(signal.SIGINT, end)  # until uvicorn installs its own handler
     try:
-        print(f"open http://{shown_host}:{door.getsockname()[1]} in a browser; Ctrl-C ends it", flush=True)
-        beside.start()
-        server.run([door])
+        address = f"http://{host_in_url}:{listener.getsockname()[1]}"
+        print(f"open {address} in a browser; Ctrl-C stops the server", flush=True)
+        thread.start()
+        server.run([listener])
     finally:
-        door.close()
-    if beside.is_alive():  # amid an import or a compilation, in which Python's own end may crash
+        listener.close()
+    if thread.is_alive():  # Python's own exit may crash during an import or a compilation
         os._exit(0)

@@ -75,11 +75,11 @@ def test_names_that_are_no_text_can_be_printed(ended, monkeypatch):
 
 def test_names_in_a_list_are_looked_up():
     table = {"a": 1, "b": 2}
-    assert command_line.listed("part", None, table) == ["a", "b"]
-    assert command_line.listed("part", "b,a,b", table) == ["b", "a", "b"]
+    assert command_line.parse_names("part", None, table) == ["a", "b"]
+    assert command_line.parse_names("part", "b,a,b", table) == ["b", "a", "b"]
     for text in ("", "a,", "a b", "c"):
         with pytest.raises(InputError, match="part"):
-            command_line.listed("part", text, table)
+            command_line.parse_names("part", text, table)
 
 
 def test_json_is_written_where_it_is_asked_for(tmp_path):
@@ -108,7 +108,7 @@ def test_errors_before_a_command_runs(capsys, monkeypatch):
 )
 def test_a_command_says_how_to_call_it_again(first, words, monkeypatch):
     monkeypatch.setattr(sys, "argv", [first, "--epochs", "1"])
-    assert command_line.called() == words
+    assert command_line.program_command() == words
 
 
 def test_on_the_cpu_is_torch_only_where_it_was_asked_for_and_is_there(monkeypatch):

@@ -130,7 +130,7 @@ def test_predict_reads_images(trained, tmp_path):
     assert_refused(result, "square.png shows no digit: it is a filled area")
     unread, read, no_digit = json.loads(result.stdout)["images"]  # the others are answered all the same
     assert (str(read["digit"]), f"{read['probability']:.4f}") == (digit, probability)
-    for answer, reason in ((unread, "no image"), (no_digit, "no digit")):
+    for answer, reason in ((unread, "not a readable image"), (no_digit, "no digit")):
         assert answer["digit"] is answer["probability"] is None
         assert reason in answer["reason"]
 
@@ -238,7 +238,7 @@ def test_doctor_looks_at_the_card_too(works, monkeypatch, capsys):
         "processor: Some Processor 9, AVX2", "limited by the environment: ONEDNN_MAX_CPU_ISA=AVX2",
         "", "numpy: usable", "    two words: None", "", "cupy: not usable", "    no GPU", "",
         f"torch on cuda: {end[0]}", end[1], "",
-        "--backend auto takes auto on cpu: it is",
+        "--backend auto uses auto on cpu: it is",
     ]  # fmt: skip
 
 

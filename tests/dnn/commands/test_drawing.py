@@ -31,9 +31,9 @@ pytest.importorskip("starlette", reason="the page's server")
 pytest.importorskip("uvicorn", reason="the page's server")
 
 from dnn.commands.page.comparison import Comparison  # noqa: E402
-from dnn.commands.page.drawings import Kept  # noqa: E402
+from dnn.commands.page.drawings import DrawingFolder  # noqa: E402
 from dnn.commands.page.reader import Reader, forward  # noqa: E402
-from dnn.commands.page.server import MAX_MEGABYTES, is_ours  # noqa: E402
+from dnn.commands.page.server import MAX_MEGABYTES, is_own_host  # noqa: E402
 
 
 def post(url, **settings):
@@ -126,12 +126,12 @@ def test_a_model_that_is_none_for_digits_is_refused():
 
 
 def test_a_kept_drawing_is_read_back(reader, tmp_path):
-    kept, picture = Kept(tmp_path / "kept"), reader.picture(png())
-    file = kept.keep(picture, 7)
+    kept, picture = DrawingFolder(tmp_path / "kept"), reader.picture(png())
+    file = kept.save(picture, 7)
     before = file.stat().st_mtime_ns
-    assert kept.keep(picture, 7) == file
+    assert kept.save(picture, 7) == file
     assert file.stat().st_mtime_ns == before  # not written over
-    kept.keep(255 - picture, 1)
+    kept.save(255 - picture, 1)
     folder = load_image_folder(tmp_path / "kept", (28, 28))
     assert folder.classes == ("1", "7")
     np.testing.assert_array_equal(folder.x[1, :, :, 0], picture)
@@ -142,11 +142,11 @@ def test_nothing_is_kept_elsewhere(reader, tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "outside").mkdir()
     (tmp_path / "kept" / "7").symlink_to(tmp_path / "outside")
-    with pytest.raises(InputError, match="link to elsewhere"):
-        Kept(tmp_path / "kept").keep(reader.picture(png()), 7)
+    with pytest.raises(InputError, match="link to another place"):
+        DrawingFolder(tmp_path / "kept").save(reader.picture(png()), 7)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
-        Kept(tmp_path / "file").keep(reader.picture(png()), 7)
+        DrawingFolder(tmp_path / "file").save(reader.picture(png()), 7)
     assert list((tmp_path / "outside").iterdir()) == []
 
 
@@ -194,7 +194,7 @@ def test_the_page_needs_nothing_from_elsewhere(url):
     ],
 )  # fmt: skip
 def test_hosts(host, ours):
-    assert is_ours(host, "mine.local") is ours
+    assert is_own_host(host, "mine.local") is ours
 
 
 def test_other_pages_are_refused(url):

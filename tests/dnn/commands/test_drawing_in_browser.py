@@ -203,13 +203,13 @@ def test_keyboard_alone(url):
 def test_what_is_no_digit_is_told(url, tmp_path):
     async def use():
         async with opened(url) as page:
-            await Hand(page).draw([line((3, 14), (25, 14))])  # a line that lies
+            await Hand(page).draw([line((3, 14), (25, 14))])  # a horizontal line
             assert "no digit: it is too wide" in await said(page)
             assert await page.locator("#digit").inner_text() == NONE
             (tmp_path / "a.png").write_bytes(b"no picture")
             await page.locator("#file").set_input_files(tmp_path / "a.png")
             await page.wait_for_function(
-                "() => document.getElementById('status').innerText.includes('no image')"
+                "() => document.getElementById('status').innerText.includes('not a readable image')"
             )
 
     asyncio.run(use())
@@ -228,7 +228,7 @@ def test_a_picture_is_read_and_a_wrong_answer_kept(url, place, tmp_path):
             await page.locator("#label").select_option("3")
             await page.locator("#keep button").click()
             await page.wait_for_function(
-                "() => document.getElementById('kept').innerText.startsWith('Kept as')"
+                "() => document.getElementById('kept').innerText.startsWith('Saved as')"
             )
 
     asyncio.run(use())

@@ -13,8 +13,13 @@ from PIL import Image
 from backends import InputError, get_backend
 from dnn import load_model
 from dnn.commands import calibration, ensemble, evaluate, options
-from dnn.commands.calibration import calibration_error, reliability, sure_from, sureness
-from dnn.commands.ensemble import Ensemble, read_sure_from
+from dnn.commands.calibration import (
+    calibration_error,
+    confidence_threshold,
+    reliability_bins,
+    selective_accuracy,
+)
+from dnn.commands.ensemble import Ensemble, read_threshold
 from dnn.datasets import load_dataset
 
 SMALL = ("--dataset", "digits", "--hidden", 16, "--epochs", 6, "--batch-size", 20, "--backend", "numpy")
@@ -44,7 +49,7 @@ def test_several_runs_answer_by_their_mean(runs, tmp_path):
     assert found["loss"] == pytest.approx(-np.mean(np.log(p[np.arange(len(p)), data.y_test])))
     assert found["calibration_error"] == pytest.approx(calibration_error(p, data.y_test))
     held = outputs(runs, data.x_train[-300:])
-    assert found["sure_from"] == sure_from(held, data.y_train[-300:])
+    assert found["sure_from"] == confidence_threshold(held, data.y_train[-300:])
     assert found["held-out"]["right"] >= 0.999
     with Image.open(picture) as drawn:
         assert drawn.size == (600, 600)
@@ -58,8 +63,8 @@ def test_what_is_held_out_is_not_trained_on(runs, tmp_path):
     result = json.loads((runs[0] / "result.json").read_text())
     p = outputs(runs[:1], data.x_train[-300:])
     assert result["held_out_accuracy"] == np.mean(p.argmax(axis=1) == data.y_train[-300:])
-    assert result["sure_from"] == sure_from(p, data.y_train[-300:])
-    assert result["sure"] == sureness(p, data.y_train[-300:], result["sure_from"])
+    assert result["sure_from"] == confidence_threshold(p, data.y_train[-300:])
+    assert result["sure"] == selective_accuracy(p, data.y_train[-300:], result["sure_from"])
     n = len(data.x_train) - 300
     run_here("train", *SMALL, "--seed", 1, "--limit", n, "--run-dir", tmp_path / "less")
     same, less = ((run / "model.safetensors").read_bytes() for run in (runs[0], tmp_path / "less"))
@@ -93,35 +98,35 @@ def test_runs_that_do_not_fit_are_refused(runs, tmp_path):
     assert_refused(run_here("predict", *runs), "is a folder", "an image")
     assert_refused(run_here("train", *SMALL, "--hold-out", 10**6), "hold_out", "fewer than")
     result = run_here("evaluate", other, "--calibration", tmp_path / "x.png")
-    assert "all images were trained on" in result.stdout
+    assert "no images were held out" in result.stdout
     assert_refused(run_here("predict", runs[0], "x.png", "--sure-from=-1"), "sure_from", "-1")
 
 
 def test_sureness_by_hand():
     p = np.asarray([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
     y = np.asarray([0, 0, 1, 1, 0])
-    assert sure_from(p, y) == 0.9  # at 0.8 one of three is wrong
-    assert sure_from(p, 1 - y) is None
-    assert sure_from(p, p.argmax(axis=1)) == 0.6
-    assert sureness(p, y, 0.7) == {"right": 0.75, "refused": pytest.approx(0.2)}
-    assert [(n, right) for _, right, n in reliability(p, y)] == [(1, 1.0), (1, 1.0), (2, 0.5), (1, 1.0)]
+    assert confidence_threshold(p, y) == 0.9  # at 0.8 one of three is wrong
+    assert confidence_threshold(p, 1 - y) is None
+    assert confidence_threshold(p, p.argmax(axis=1)) == 0.6
+    assert selective_accuracy(p, y, 0.7) == {"right": 0.75, "refused": pytest.approx(0.2)}
+    assert [(n, right) for _, right, n in reliability_bins(p, y)] == [(1, 1.0), (1, 1.0), (2, 0.5), (1, 1.0)]
     wanted = (abs(1 - 0.6) + abs(1 - 0.7) + 2 * abs(0.5 - 0.8) + abs(1 - 0.9)) / 5
     assert calibration_error(p, y) == pytest.approx(wanted)
-    assert sureness(p, y, 0.8) == {"right": pytest.approx(2 / 3), "refused": pytest.approx(0.4)}
-    assert sureness(p, y, 0.95) == {"right": 1.0, "refused": 1.0}
+    assert selective_accuracy(p, y, 0.8) == {"right": pytest.approx(2 / 3), "refused": pytest.approx(0.4)}
+    assert selective_accuracy(p, y, 0.95) == {"right": 1.0, "refused": 1.0}
 
 
 def test_one_wrong_answer_in_a_thousand_is_few_enough():
     p = np.linspace(1.0, 0.6, 1000)[:, None] * [1, -1] + [0, 1]
     y = np.zeros(1000, int)
     y[-1] = 1
-    assert sure_from(p, y) == p[-1, 0]
-    assert sure_from(p[1:], y[1:]) == p[-2, 0]
+    assert confidence_threshold(p, y) == p[-1, 0]
+    assert confidence_threshold(p[1:], y[1:]) == p[-2, 0]
 
 
 def test_a_fifteenth_is_a_part_and_certainty_is_in_the_last():
     sure = np.asarray([1.0, 0.94, 0.9, 0.67, 0.66])
-    parts = reliability(np.stack([sure, 1 - sure], axis=1), np.zeros(5, int))
+    parts = reliability_bins(np.stack([sure, 1 - sure], axis=1), np.zeros(5, int))
     assert [(round(mean, 6), n) for mean, _, n in parts] == [
         (0.66, 1), (0.67, 1), (0.9, 1), (0.97, 2)
     ]  # fmt: skip
@@ -155,7 +160,7 @@ def test_images_held_out_are_those_that_no_run_has_seen():
 def test_what_a_run_is_sure_of_is_read_if_it_can_be(text, found, tmp_path):
     if text is not None:
         (tmp_path / "result.json").write_text(text)
-    assert read_sure_from(tmp_path) == found
+    assert read_threshold(tmp_path) == found
 
 
 def test_runs_of_other_shapes_are_refused(monkeypatch):
@@ -172,7 +177,9 @@ def test_runs_of_other_shapes_are_refused(monkeypatch):
     assert ensemble.open_ensemble([a, a], arguments).configs == [{"run": a}] * 2
     assert (asked[0][0]("float64"), asked[0][1]) == ((arguments, "float64"), "as asked")
     for other in (inputs, outputs):
-        with pytest.raises(InputError, match=r"takes .* and gives .*runs of one input and output"):
+        with pytest.raises(
+            InputError, match=r"has input shape .* and output shape .*runs with the same shapes"
+        ):
             ensemble.open_ensemble([a, a, other], arguments)
 
 
@@ -185,7 +192,7 @@ def test_what_sureness_is_worth_is_told(monkeypatch, tmp_path):
     data = SimpleNamespace(name="digits", y_test=np.asarray([0, 1, 1]))
     p = np.asarray([[0.95, 0.05], [0.92, 0.08], [0.2, 0.8]])
     first, second = evaluate.calibrate(ensemble, data, p, tmp_path, found)
-    told = "sure from 0.9000: of {} images {}% are refused, and {}% of the others right"
+    told = "confidence threshold 0.9000: {1}% of {0} images are below, accuracy of the others {2}%"
     assert first == told.format("2 held-out", "50.00", "100.00")
     assert second == told.format("3 test", "33.33", "50.00")
     assert (found["sure_from"], found["held-out"]) == (pytest.approx(0.9), {"right": 1.0, "refused": 0.5})
@@ -194,10 +201,10 @@ def test_what_sureness_is_worth_is_told(monkeypatch, tmp_path):
     assert (title, path) == ("3 test images of digits", tmp_path)
     held[0] = 0.4, 0.6
     (line,) = evaluate.calibrate(ensemble, data, p, tmp_path, found)
-    assert line == "on no part of the held-out images 99.9% of the answers are right"
+    assert line == "no confidence threshold reaches an accuracy of 99.9% on the held-out images"
     assert found["sure_from"] is None
     for wrong in (-0.01, 1.01):
-        with pytest.raises(InputError, match="no probabilities"):
+        with pytest.raises(InputError, match="not probabilities"):
             list(evaluate.calibrate(ensemble, data, np.where(p == 0.8, wrong, p), tmp_path, found))
     list(evaluate.calibrate(ensemble, data, np.eye(2)[[0, 1, 1]], tmp_path, found))  # 0 and 1 are
 

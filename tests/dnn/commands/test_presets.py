@@ -62,7 +62,7 @@ def test_training(name):
     assert preset.optimizer(600) == Adam(rate)
     assert preset.loss == CategoricalCrossentropy(label_smoothing=smoothing)
     assert (preset.epochs, preset.batch_size) == (epochs, batch_size)
-    assert preset.aims == ((0.98, 0.985) if name == "quick" else ())
+    assert preset.target_accuracies == ((0.98, 0.985) if name == "quick" else ())
 
 
 def test_a_cycle_has_six_updates_at_least():

@@ -84,7 +84,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole, number):
 
 
 def test_a_finished_run_says_so(whole):
-    assert_refused(run_here("train", "--resume", whole), "is finished", "nothing to resume")
+    assert_refused(run_here("train", "--resume", whole), "is finished", "cannot be resumed")
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path):

@@ -8,7 +8,7 @@ from helpers import same_bits, small_data, weights
 from backends import get_backend
 from dnn import SGD, Callback, Dense, Sequential
 from dnn.callbacks import DivergedError, TrainingCheckpoint, latest_state
-from dnn.commands.rewinding import count_halvings, fit_rewinding
+from dnn.commands.rewinding import count_halvings, fit_with_rewinding
 from dnn.training.state import StateError
 
 
@@ -30,7 +30,7 @@ def test_a_rewound_training_resumes_with_its_rate(tmp_path):
     model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
     model.compile(optimizer=SGD(0.5, clip_norm=10.0))
     states, rewinds = TrainingCheckpoint(tmp_path), []
-    history = fit_rewinding(
+    history = fit_with_rewinding(
         model, x, y, states=states, callbacks=[Break()], batch_size=10, epochs=4,
         on_rewind=lambda error, state, halvings: rewinds.append((state.epoch, halvings)),
     )  # fmt: skip
@@ -41,7 +41,7 @@ def test_a_rewound_training_resumes_with_its_rate(tmp_path):
     again = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
     again.compile(optimizer=SGD(0.5, clip_norm=10.0))
     options = {"batch_size": 10, "epochs": 4, "states": TrainingCheckpoint(tmp_path)}
-    fit_rewinding(again, x, y, resume=latest_state(tmp_path), **options)
+    fit_with_rewinding(again, x, y, resume=latest_state(tmp_path), **options)
     assert same_bits(weights(again), weights(model))
 
 
@@ -65,12 +65,12 @@ def test_a_training_that_diverges_before_its_first_save_goes_back_to_what_it_was
 
     whole, one, other = begun(), begun(), begun()
     (tmp_path / "whole").mkdir()
-    fit_rewinding(
+    fit_with_rewinding(
         whole, x, y, states=TrainingCheckpoint(tmp_path / "whole"), **{**options, "callbacks": [Break()]}
     )
     one.fit(x, y, batch_size=10, epochs=2, callbacks=[TrainingCheckpoint(tmp_path)])
     places = []
-    fit_rewinding(
+    fit_with_rewinding(
         other, x, y, states=TrainingCheckpoint(tmp_path), resume=latest_state(tmp_path),
         on_rewind=lambda error, state, halvings: places.append(state and state.epoch),
         **{**options, "callbacks": [Break()]},
@@ -99,9 +99,11 @@ def test_without_a_state_it_begins_anew_where_it_was(tmp_path):
         models.append(model)
     one, other = models
     one.compile(optimizer=SGD(0.5))
-    rewound = {"states": TrainingCheckpoint(tmp_path), "callbacks": [Break()], **options}
+    on_rewind = {"states": TrainingCheckpoint(tmp_path), "callbacks": [Break()], **options}
     places = []
-    history = fit_rewinding(one, x, y, most=1, on_rewind=lambda *told: places.append(told[1:]), **rewound)
+    history = fit_with_rewinding(
+        one, x, y, max_halvings=1, on_rewind=lambda *told: places.append(told[1:]), **on_rewind
+    )
     assert places == [(None, 1)]
     assert history.epoch == [2, 3]
     other.compile(optimizer=SGD(0.25))
@@ -109,7 +111,7 @@ def test_without_a_state_it_begins_anew_where_it_was(tmp_path):
     assert same_bits(weights(one), weights(other))
     one.compile(optimizer=SGD(0.5))
     with pytest.raises(DivergedError):
-        fit_rewinding(one, x, y, most=0, **rewound)
+        fit_with_rewinding(one, x, y, max_halvings=0, **on_rewind)
 
 
 def test_up_to_five_halvings_are_those_of_the_same_training():
@@ -129,6 +131,6 @@ def test_a_kill_after_the_last_state_leaves_none_too_many(tmp_path):
     again = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
     again.compile()
     states = TrainingCheckpoint(tmp_path, max_to_keep=2)
-    fit_rewinding(again, x, y, states=states, resume=latest_state(tmp_path), batch_size=10, epochs=4)
+    fit_with_rewinding(again, x, y, states=states, resume=latest_state(tmp_path), batch_size=10, epochs=4)
     assert sorted(path.name for path in tmp_path.iterdir()) == before[-2:]
     assert same_bits(weights(again), weights(model))

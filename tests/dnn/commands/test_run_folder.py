@@ -12,7 +12,15 @@ from backends import InputError, get_backend
 from dnn import Callback
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.checkpoints import load_model
-from dnn.commands.run_folder import CONFIG, CURVES, METRICS, MODEL, RunFolder, free_folder, read_config
+from dnn.commands.run_folder import (
+    CONFIG_FILE,
+    CURVES_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    RunFolder,
+    make_unique_folder,
+    read_config,
+)
 from dnn.training.state import StateError
 
 
@@ -33,17 +41,17 @@ class Remove(Callback):
 def test_a_folder_that_vanishes_is_made_again(tmp_path, epoch, caplog):
     place = tmp_path / "run"
     folder = RunFolder(place)
-    folder.write_json(CONFIG, {"seed": 3})
+    folder.write_json(CONFIG_FILE, {"seed": 3})
     model = small_model(get_backend("numpy"))
     watchers = [Remove(place, epoch), folder, TrainingCheckpoint(place, every=2)]
     model.fit(*small_data(), batch_size=10, epochs=3, callbacks=watchers)
     folder.save(model)
-    assert caplog.text.count("vanished and was made again") == 1
+    assert caplog.text.count("vanished and was created again") == 1
     assert read_config(place) == {"seed": 3}
-    lines = [json.loads(line) for line in (place / METRICS).read_text().splitlines()]
+    lines = [json.loads(line) for line in (place / METRICS_FILE).read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert latest_state(place).epoch == 4
-    saved = load_model(place / MODEL, get_backend("numpy")).parameters.to_host()
+    saved = load_model(place / MODEL_FILE, get_backend("numpy")).parameters.to_host()
     assert all(same_bits(array, saved[name]) for name, array in model.parameters.to_host().items())
     with pytest.raises(InputError, match="in use by another training"):  # it is locked again
         RunFolder(place, resume=True)
@@ -62,7 +70,7 @@ def test_a_folder_that_cannot_be_made_again_costs_the_training_nothing(tmp_path,
 
     history = model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[Replace(place, 1), folder])
     assert history.epoch == [1, 2, 3]
-    assert "training goes on" in caplog.text
+    assert "training continues" in caplog.text
     with pytest.raises(InputError, match="cannot be written"):
         folder.save(model)
 
@@ -82,10 +90,10 @@ def test_a_line_that_a_full_disk_refused_is_written_at_the_end(tmp_path, monkeyp
             full.extend([epoch] if epoch == 3 else [])
 
     model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[Fill(), folder])
-    assert len((folder.path / METRICS).read_text().splitlines()) == 2
+    assert len((folder.path / METRICS_FILE).read_text().splitlines()) == 2
     full.clear()  # and the disk empties
     folder.save(model)
-    assert len((folder.path / METRICS).read_text().splitlines()) == 3
+    assert len((folder.path / METRICS_FILE).read_text().splitlines()) == 3
 
 
 def test_a_start_that_was_killed_leaves_the_folder_free(tmp_path):
@@ -93,7 +101,7 @@ def test_a_start_that_was_killed_leaves_the_folder_free(tmp_path):
     (tmp_path / ".config.json.0123456789abcdef.unfinished").touch()
     folder = RunFolder(tmp_path, config={"seed": 3})
     small_model(get_backend("numpy")).fit(*small_data(), callbacks=[folder])
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", CONFIG, METRICS]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", CONFIG_FILE, METRICS_FILE]
     with pytest.raises(InputError, match="not an empty folder"):
         RunFolder(tmp_path)
 
@@ -107,14 +115,14 @@ def test_what_a_killed_writer_left_is_cleared(tmp_path):
 
 def test_what_json_does_not_have_is_null(tmp_path):
     folder = RunFolder(tmp_path / "run")
-    folder.write_json(CONFIG, {"a": [float("nan"), float("inf"), -float("inf"), 0.5, None, "NaN"]})
+    folder.write_json(CONFIG_FILE, {"a": [float("nan"), float("inf"), -float("inf"), 0.5, None, "NaN"]})
     assert read_config(folder.path) == {"a": [None, None, None, 0.5, None, "NaN"]}
 
 
-@pytest.mark.parametrize("name", [MODEL, "state-00002-0000000.safetensors"])
+@pytest.mark.parametrize("name", [MODEL_FILE, "state-00002-0000000.safetensors"])
 def test_a_folder_with_weights_or_a_state_is_not_begun_anew(tmp_path, name):
     folder = RunFolder(tmp_path)
-    folder.write_json(CONFIG, {})
+    folder.write_json(CONFIG_FILE, {})
     assert folder.latest_state() is None
     (tmp_path / name).touch()
     with pytest.raises(StateError, match="no training state that can be read"):
@@ -127,7 +135,7 @@ def test_curves_that_cannot_be_drawn_cost_nothing(tmp_path, caplog):
 
     RunFolder(tmp_path).draw(SimpleNamespace(plot=plot), "a title")
     assert "cannot be drawn (no fonts)" in caplog.text
-    assert not (tmp_path / CURVES).exists()
+    assert not (tmp_path / CURVES_FILE).exists()
 
 
 def test_a_free_folder_is_nobody_elses(tmp_path, monkeypatch):
@@ -137,9 +145,9 @@ def test_a_free_folder_is_nobody_elses(tmp_path, monkeypatch):
             return cls(2026, 1, 2, 3, 4, 5)
 
     monkeypatch.setattr("dnn.commands.run_folder.datetime", Clock)
-    names = [free_folder(tmp_path / "runs", "numpy").name for _ in range(3)]
+    names = [make_unique_folder(tmp_path / "runs", "numpy").name for _ in range(3)]
     assert names == [f"20260102-030405-numpy{end}" for end in ("", "-2", "-3")]
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(names)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
-        free_folder(tmp_path / "file", "numpy")
+        make_unique_folder(tmp_path / "file", "numpy")

@@ -15,7 +15,7 @@ from dnn.agreement import Record
 from dnn.commands import agree, train
 from dnn.commands.model import build_model
 from dnn.commands.presets import PRESETS
-from dnn.commands.run import Run, aim_lines, judge_held_out
+from dnn.commands.run import Run, evaluate_held_out, target_lines
 from dnn.commands.run_folder import read_unfinished
 from dnn.datasets import Dataset
 from dnn.distributed import WorkerError
@@ -85,11 +85,11 @@ def test_the_options_network_and_optimizer(asked):
 
 
 def test_when_a_preset_reached_its_aims():
-    assert list(aim_lines("quick", [1.0, 2.0, 4.0], [0.9, 0.98, 0.984])) == [
+    assert list(target_lines("quick", [1.0, 2.0, 4.0], [0.9, 0.98, 0.984])) == [
         "98.0 % test accuracy: after 3.0 s, epoch 2", "98.5 % test accuracy: not reached",
     ]  # fmt: skip
     for none in (None, "lecture"):
-        assert list(aim_lines(none, [1.0], [1.0])) == []
+        assert list(target_lines(none, [1.0], [1.0])) == []
 
 
 def test_what_is_held_out_is_judged():
@@ -99,14 +99,14 @@ def test_what_is_held_out_is_judged():
     held = SimpleNamespace(x_train=np.arange(4), y_train=np.asarray([1, 0, 1, 1]))
     seen = []
     model = SimpleNamespace(predict=lambda x: seen.append(x.tolist()) or p)
-    found = judge_held_out(model, held, 3)
+    found = evaluate_held_out(model, held, 3)
     assert found["held_out_accuracy"] == pytest.approx(2 / 3)
     assert (found["sure_from"], found["sure"]) == (0.9, {"right": 1.0, "refused": pytest.approx(2 / 3)})
     assert seen == [[1, 2, 3]]
     held.y_train = 1 - held.y_train
-    found = judge_held_out(SimpleNamespace(predict=lambda x: p), held, 3)
+    found = evaluate_held_out(SimpleNamespace(predict=lambda x: p), held, 3)
     assert (found["sure_from"], found["sure"]) == (None, {"right": None, "refused": None})
-    assert judge_held_out(model, held, 0) == {}
+    assert evaluate_held_out(model, held, 0) == {}
 
 
 # ----- what is resumed
@@ -182,7 +182,7 @@ def test_what_cannot_be_resumed(asked, run):
     without = {name: value for name, value in config.items() if name != "warmup"}
     for content, name in (({}, "activation"), (without, "warmup"), ({**config, "dataset": 2}, "dataset")):
         (run / "config.json").write_text(json.dumps(content))
-        with pytest.raises(InputError, match=f"no fitting '{name}'"):
+        with pytest.raises(InputError, match=f"no valid '{name}'"):
             merged(asked("--resume", run))
     (run / "result.json").touch()
     with pytest.raises(InputError, match="is finished"):

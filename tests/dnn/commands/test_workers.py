@@ -43,7 +43,9 @@ def train(folder, size, *arguments, restarts=0):
     group = Group(work, size, folder / "log", restarts)
     group.start()
     assert group.wait(MAX_SECONDS), "the group hangs"
-    return [group.codes[rank] for rank in range(size)], [group.said(rank).read_text() for rank in range(size)]
+    return [group.codes[rank] for rank in range(size)], [
+        group.log_path(rank).read_text() for rank in range(size)
+    ]
 
 
 def children(pid):
@@ -108,8 +110,8 @@ def test_a_signal_saves_and_other_numbers_of_workers_go_on(tmp_path, whole):
     for rank in range(4):  # as torchrun hands it on
         group.signal(rank, signal.SIGTERM)
     assert group.wait(MAX_SECONDS)
-    assert group.codes == dict.fromkeys(range(4), 143), group.said(0).read_text()
-    assert "stopped by SIGTERM; resume with: " in group.said(0).read_text()
+    assert group.codes == dict.fromkeys(range(4), 143), group.log_path(0).read_text()
+    assert "stopped by SIGTERM; resume with: " in group.log_path(0).read_text()
     said = train(tmp_path, 2, "--resume", str(place))
     assert said[0] == [0, 0], said
     long = tmp_path / "long"

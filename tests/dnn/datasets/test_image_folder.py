@@ -62,7 +62,7 @@ def test_modes_of_pictures(tmp_path, mode, grey):
     ("change", "options", "message"),
     [
         (lambda p: (p / "bee" / "0.png").write_bytes(b"\x89PNG"), {}, r"bee/0.png (is no|cannot be read)"),
-        (lambda p: (p / "bee" / "notes.txt").write_text("x"), {}, r"bee/notes.txt is no image"),
+        (lambda p: (p / "bee" / "notes.txt").write_text("x"), {}, r"bee/notes.txt is not a readable image"),
         (lambda p: (p / "bee" / "more").mkdir(), {}, r"bee/more is a folder"),
         (lambda p: (p / "dog").mkdir(), {}, r"folder .*dog is empty"),
         (lambda p: None, {"size": (3,)}, r"size is \(3,\), expected \(height, width\)"),

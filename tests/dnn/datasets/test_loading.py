@@ -141,7 +141,7 @@ def test_a_small_fake_is_not_mnist(tmp_path):
 
 def test_the_known_headers_are_those_of_the_format():
     """IDX: 0, 0, 8 for bytes, the number of axes, their lengths; then a byte for each number."""
-    for name, (size, header, _) in fetching.FILES.items():
+    for name, (size, header, _) in fetching.RAW_FILES.items():
         assert header[0] == 0x0800 + len(header) - 1
         assert header[1:] == (60_000 if "train" in name else 10_000, *([28, 28] if "images" in name else []))
         assert size == 4 * len(header) + np.prod(header[1:])
@@ -151,7 +151,7 @@ def fashion():
     """Four files with Fashion-MNIST's sizes and headers, all black."""
     return {
         name: idx(*header, content=bytes(size - 4 * len(header)))
-        for name, (size, header, _) in fetching.FILES.items()
+        for name, (size, header, _) in fetching.RAW_FILES.items()
     }
 
 

@@ -65,12 +65,12 @@ def run(folder, work, size, **more):
     group.start()
     if "disturb" in more:
         more["disturb"](group)
-    assert group.wait(600), [group.said(rank).read_text() for rank in range(size)]
+    assert group.wait(600), [group.log_path(rank).read_text() for rank in range(size)]
     paths = [folder / f"found{rank}" for rank in range(size)]
     found = [json.loads(p.read_text()) if p.exists() else None for p in paths]
     for path in paths:
         path.unlink(missing_ok=True)
-    assert not more.get("whole", True) or None not in found, group.said(0).read_text()
+    assert not more.get("whole", True) or None not in found, group.log_path(0).read_text()
     return found
 
 
