@@ -1,10 +1,10 @@
-"""Tables as plain text."""
+"""Plain text tables."""
 
 from collections.abc import Sequence
 
 
 def format_columns(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Cells in columns: the first ``left`` columns are aligned to the left, numbers to the right.
+    """Return a table as text: the first ``left`` columns are left-aligned, the others right-aligned.
 
     >>> print(format_columns(("", "ms"), [("ours", "2.5"), ("theirs", "12.0")]))
               ms

@@ -1,7 +1,7 @@
-"""Work in a process of its own, so that one that hangs or crashes leaves the others alone.
+"""Run work in a separate process, so that a hang or a crash does not affect other work.
 
-A worker is a module that is run as ``python -m MODULE NAME --settings JSON`` and ends with ``serve``. For
-each line of its standard input it prints one answer, a line of JSON: what it found, or {"reason"}.
+A worker is a module that runs as ``python -m MODULE NAME --settings JSON`` and ends with a call of ``serve``.
+For each line of its standard input it prints one line of JSON: its next result, or {"reason"}.
 """
 
 import argparse
@@ -25,13 +25,13 @@ Answer = dict[str, Any]
 def ask(
     module: str, name: str, settings: Any, timeout: float, variables: Mapping[str, str] | None = None
 ) -> Iterator[Answer]:
-    """Yield the answers of a worker, each computed when it is asked for, until the worker ends.
+    """Yield a worker's answers until it ends. Each answer is computed on demand.
 
-    The last one is {"reason"} if the worker fails or has computed for more than ``timeout`` seconds in all.
+    The last answer is {"reason"} if the worker fails or has computed for more than ``timeout`` seconds.
 
     Args:
-        settings: anything that JSON holds.
-        variables: the worker's environment; None: this process's.
+        settings: any JSON value.
+        variables: the worker's environment; None: this process's environment.
     """
     with _start_worker(module, name, settings, variables) as (process, errors):
         left = timeout
@@ -54,9 +54,9 @@ def ask(
 def _start_worker(
     module: str, name: str, settings: Any, variables: Mapping[str, str] | None
 ) -> Iterator[tuple[Any, IO[str]]]:
-    """A worker and its standard error; in the end it is killed, with all processes that it started."""
+    """Start a worker; yield it and its standard error. On exit kill it with all processes it started."""
     environment = dict(os.environ if variables is None else variables)
-    # Our modules are found whether or not the project is installed.
+    # Makes our modules importable even if the project is not installed.
     paths = [str(SCRIPTS_FOLDER), str(SCRIPTS_FOLDER.parent), environment.get("PYTHONPATH")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     pipe: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
@@ -72,22 +72,22 @@ def _start_worker(
 
 
 def _kill(process: Any) -> None:
-    """Kill a worker and the processes of its session."""
+    """Kill a worker and all processes of its session."""
     if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # all have ended
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # all processes have ended
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
 
 
 def _read_answer(process: Any, timeout: float) -> Answer | None:
-    """Return the next answer, None if the worker has ended. It is killed after ``timeout`` seconds."""
+    """Return the next answer, or None if the worker has ended. Kill it after ``timeout`` seconds."""
     late = threading.Timer(timeout, _kill, (process,))
     late.start()
     try:
         with contextlib.suppress(BrokenPipeError):
             os.write(process.stdin.fileno(), b"next\n")  # unbuffered
         for line in process.stdout:
-            with contextlib.suppress(ValueError, TypeError):  # else a library printed it
+            with contextlib.suppress(ValueError, TypeError):  # skip lines printed by libraries
                 return dict(json.loads(line))
         return None
     finally:
@@ -95,16 +95,18 @@ def _read_answer(process: Any, timeout: float) -> Answer | None:
 
 
 def _last_words(process: Any, errors: IO[str]) -> Answer:
-    """Why a worker ended."""
+    """Return the reason why a worker ended: its exit code and its last line on stderr."""
     errors.seek(0)
     last = (errors.read().strip().splitlines() or ["it printed nothing"])[-1]
     return {"reason": f"its process ended with code {process.wait()}: {last}"}
 
 
 def serve(about: str | None, work: Callable[[str, str], Iterator[Answer]]) -> int:
-    """Be a worker: print the answers of ``work(name, settings as JSON)``, and return the exit code.
+    """Run this process as a worker: print the answers of ``work(name, settings)``; return the exit code.
 
-    --help says what it is ``about``.
+    Args:
+        about: description for --help.
+        work: (name, settings as JSON text) -> iterator over the answers.
     """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("name")
@@ -113,7 +115,7 @@ def serve(about: str | None, work: Callable[[str, str], Iterator[Answer]]) -> in
     try:
         for _, found in zip(sys.stdin, work(arguments.name, arguments.settings), strict=False):
             print(json.dumps(found, default=str), flush=True)
-    except Exception as error:  # whatever a foreign library or a driver raises is the reason
+    except Exception as error:  # libraries and drivers raise any type
         line = str(error).strip().partition("\n")[0]
         print(json.dumps({"reason": f"{type(error).__name__}: {line}"}), flush=True)
         return 1

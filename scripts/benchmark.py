@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Time an update of ours against what you would pick instead: processes that take turns, slice by slice."""
+"""Compare the time of one training update with other libraries, in processes that take turns."""
 
 import argparse
 from pathlib import Path
@@ -13,28 +13,28 @@ from dnn.commands import command_line, options
 def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="example: benchmark.py --contenders numpy torch pytorch --rotations 20 --updates 1000. "
-        "A contender's figure is the lower quartile of its slices, and ratios are of those, since other work "
-        "on the machine only adds. Peers: "
-        'pip install -e ".[peers]". exit code: 0 done, 2 bad input or a named contender that cannot run.',
+        epilog="Example: benchmark.py --contenders numpy torch pytorch --rotations 20 --updates 1000. "
+        "Times are lower quartiles over the slices, and ratios compare these quartiles, because other load "
+        'on the machine only adds time. Other libraries: pip install -e ".[peers]". '
+        "Exit code: 0 done, 2 bad input or a named contender that cannot run.",
     )
     add = parser.add_argument
     contenders = (
         "numpy, numba, torch, cupy, torch-graphs, cupy-graphs (ours); pytorch, pytorch-fused, torch-compile, "
-        "keras-jax, keras-torch, jax, sklearn; floor-numpy, floor-torch (the matrix products alone); those "
-        "on torch and CuPy with :device where wanted (torch:cuda); default: all that can run without a GPU"
+        "keras-jax, keras-torch, jax, sklearn; floor-numpy, floor-torch (the matrix products alone). Those "
+        "on torch and CuPy accept a device: torch:cuda. Default: all that can run without a GPU"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
-    add("--rotations", type=int, metavar="R", help="slices of each (default: 24; in a race 5)")
-    add("--updates", type=int, default=1200, metavar="N", help="timed of each in all slices (default: 1200)")
+    add("--rotations", type=int, metavar="R", help="time slices per contender (default: 24; 5 with --race)")
+    add("--updates", type=int, default=1200, metavar="N", help="timed updates per contender (default: 1200)")
     add("--batch-size", type=int, default=100, metavar="N", help="default: %(default)s")
     add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help="default: 500 500")
     add("--activation", default="sigmoid", help="sigmoid, tanh or relu (default: %(default)s)")
-    add("--threads", type=int, metavar="N", help="default: as each library chooses")
+    add("--threads", type=int, metavar="N", help="default: each library's own choice")
     options.add_data_arguments(parser, names="mnist, digits, random, ... (default: %(default)s)")
-    race = "seconds to 98.0 and 98.5 %% with the recipe of train.py --preset quick; rotations are seeds"
+    race = "seconds to 98.0 and 98.5 %% test accuracy with train.py --preset quick; each rotation is a seed"
     add("--race", action="store_true", help=race)
-    add("--json", type=Path, metavar="FILE", help="write every measurement there")
+    add("--json", type=Path, metavar="FILE", help="write all measurements to this file")
     return parser.parse_args()
 
 
@@ -70,7 +70,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def compare(arguments: argparse.Namespace, settings: Any) -> None:
-    """Time the contenders in rotation."""
+    """Time the contenders in rotation and print the table."""
     from benchmarks import report, rotation
 
     from backends import BackendUnavailable
@@ -86,7 +86,7 @@ def compare(arguments: argparse.Namespace, settings: Any) -> None:
 
 
 def show_race(arguments: argparse.Namespace) -> None:
-    """--race: whole trainings in turn, each in a process of its own."""
+    """Run --race: complete trainings in turn, each in its own process."""
     from benchmarks import race
 
     from backends import BackendUnavailable

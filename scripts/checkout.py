@@ -1,8 +1,8 @@
-"""Make a script run the code of its own checkout, also where another copy of this project is installed.
+"""Make a script use the code of its own checkout, even if another copy of this project is installed.
 
-Python puts the folder of the script, scripts/, on sys.path, but not the folder above, which holds ``dnn`` and
-``backends``: they would come from wherever they are installed, maybe from another checkout. No import or
-``runpy`` call looks in a folder that is not on sys.path, so this one line is needed; it is here alone.
+Python puts the script's folder, scripts/, on sys.path, but not its parent, which holds ``dnn`` and
+``backends``: they would be imported from an installed copy, maybe of another checkout. Importing this module
+adds the parent folder.
 """
 
 import sys
@@ -14,7 +14,7 @@ sys.path[:0] = [str(SCRIPTS_FOLDER.parent), str(SCRIPTS_FOLDER)]  # the second o
 
 
 def _report_interrupt(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Ctrl-C while Python still imports: a sentence instead of a traceback; the exit code is the system's."""
+    """Print one line instead of a traceback for Ctrl-C during imports. Python sets the exit code."""
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
     elif sys.stderr is not None:

@@ -1,14 +1,14 @@
-"""How long an update takes, with ours and with what users would pick instead.
+"""Benchmark of the time per update: this package and the libraries that users would choose instead.
 
-Each contender has a process of its own, which stays. They take turns, A B C A B C ..., in slices of a few
-dozen updates, while the others wait: on a shared machine a program can take twice as long a minute later.
+Each contender has its own long-lived process. The processes take turns, A B C A B C ..., in slices of a few
+dozen updates while the others wait, because a shared machine can be twice as slow a minute later.
 
-settings    what is trained: network, batch, threads, how many updates
-task        the data of a run, and what a contender prepares
-contenders  the table of all contenders: ours, pytorch and peers (what users would pick), floors
-worker      one contender, a slice at a time, in this process
-rotation    all of them in turn
-ratios      what is compared: ratios of lower quartiles, how sure they are, and the goals
+settings    the network, batch size, threads and number of updates
+task        the data of a run, and the interface of a contender
+contenders  table of all contenders: ours, pytorch, peers (other libraries) and floors
+worker      times one contender, slice by slice, in this process
+rotation    runs all contenders in turn
+ratios      ratios of lower quartiles with confidence intervals, and the goals
 race        seconds of training to a test accuracy
 report      table and JSON of a rotation
 """

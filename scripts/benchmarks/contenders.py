@@ -1,4 +1,4 @@
-"""The table of contenders: a name, what it is, what it needs, and how it is prepared."""
+"""The table of contenders: name, label, requirements and preparation."""
 
 import importlib.util
 import os
@@ -19,13 +19,12 @@ INSTALL_FAST = install_command("fast")
 class Contender:
     """One way to train the network."""
 
-    label: str  # what it is, for tables and pictures
-    prepare: Callable[[Task], Prepared]  # loads and builds everything; see ``Prepared``
-    modules: str = ""  # that must be importable, by their names with spaces between
-    install_command: str = ""  # the command that gets them
-    # Variables that must be set before its process starts.
-    environment: Mapping[str, str] = field(default_factory=dict)
-    # Where it runs unless its name says otherwise, as "torch:cuda" does; None: it takes no device.
+    label: str  # for tables and plots
+    prepare: Callable[[Task], Prepared]  # loads the data and builds the network
+    modules: str = ""  # required modules, separated by spaces
+    install_command: str = ""  # command that installs them
+    environment: Mapping[str, str] = field(default_factory=dict)  # variables to set before its process starts
+    # Default device; a name such as "torch:cuda" overrides it. None: it accepts no device.
     device: str | None = None
 
 
@@ -56,7 +55,7 @@ CONTENDERS: Mapping[str, Contender] = {
     "cupy": _ours_on_cupy(""),
     "cupy-graphs": _ours_on_cupy(", CUDA graphs", graphs=True),
     "pytorch": _pytorch("PyTorch eager"),
-    # With the fused Adam from here on: the best that a PyTorch user can have.
+    # The fused Adam is the fastest one that PyTorch users have.
     "pytorch-fused": _pytorch("PyTorch eager, fused Adam", fused=True),
     "torch-compile": _pytorch("torch.compile, fused Adam", compiled=True, fused=True),
     "keras-jax": _keras("jax", "JAX"),
@@ -69,9 +68,9 @@ CONTENDERS: Mapping[str, Contender] = {
 
 
 def get_contender(name: str) -> Contender:
-    """The contender of this name, such as "torch" or, on another device, "torch:cuda".
+    """Return the contender of a name such as "torch" or, on another device, "torch:cuda".
 
-    Raises InputError: there is none, or it takes no device.
+    Raises InputError: the name is unknown, or the contender accepts no device.
     """
     first, colon, device = name.partition(":")
     contender = look_up("contender", first, CONTENDERS)
@@ -79,12 +78,12 @@ def get_contender(name: str) -> Contender:
         return contender
     if contender.device is None:
         able = ", ".join(n for n, c in CONTENDERS.items() if c.device)
-        raise InputError(f"contender is {name!r}, but {first} takes no device; these do: {able}")
+        raise InputError(f"contender is {name!r}, but {first} accepts no device; these do: {able}")
     return replace(contender, label=f"{contender.label} on {device}", device=device)
 
 
 def why_not(name: str) -> str | None:
-    """Why a contender cannot run here as far as can be told without starting it; None: it may."""
+    """Return why a contender cannot run here, or None. Only its modules are looked up; nothing is started."""
     contender = get_contender(name)
     missing = [m for m in contender.modules.split() if importlib.util.find_spec(m) is None]
     if not missing:
@@ -98,7 +97,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 
 def environment(name: str, threads: int | None) -> dict[str, str]:
-    """The environment in which a contender's process is started: libraries read it when they load."""
+    """Return the environment for a contender's process. Libraries read it when they are loaded."""
     variables = {**os.environ, **get_contender(name).environment}
     if threads is not None:
         variables.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
@@ -106,9 +105,10 @@ def environment(name: str, threads: int | None) -> dict[str, str]:
 
 
 def available(names: Sequence[str] | None = None) -> tuple[list[str], dict[str, str]]:
-    """(those of the names that may run here; each other's reason).
+    """Return (names that may run here, {other name: reason}).
 
-    None stands for all but those that need a GPU, which would not be compared with their like.
+    Args:
+        names: None: all contenders except those that need a GPU, which CPU times should not be compared with.
     """
     if names is None:
         names = [name for name, contender in CONTENDERS.items() if contender.device != "cuda"]

@@ -1,10 +1,10 @@
-"""The floors: an update's own matrix products, and nothing else, in the BLAS of NumPy and of torch.
+"""Floors: only the matrix products of an update, in the BLAS of NumPy and of torch.
 
     forward   z = x W        in each layer
     backward  dW = x^T dz    in each layer
               dx = dz W^T    in each but the first
 
-Eight products for three layers; no library can be faster than its own.
+These are eight products for three layers. No library can be faster than its own products.
 """
 
 import importlib
@@ -19,7 +19,7 @@ from benchmarks.task import Prepared, Task
 
 
 def operands(backend: Backend, widths: tuple[int, ...], batch: int) -> list[tuple[Any, Any, Any]]:
-    """(a, b, out) of each product of one update, in its order."""
+    """Return (a, b, out) of each product of one update, in order."""
     rng = np.random.default_rng(0)
 
     def random(*shape: int) -> Any:
@@ -39,7 +39,7 @@ def operands(backend: Backend, widths: tuple[int, ...], batch: int) -> list[tupl
 
 
 def prepare_on(name: str) -> Callable[[Task], Prepared]:
-    """How the floor of this backend's library is prepared."""
+    """Return the ``prepare`` function of the floor of this backend's library."""
 
     def prepare(task: Task) -> Prepared:
         backend = get_backend(name, task.device)

@@ -1,4 +1,4 @@
-"""Our contenders: the same Sequential on each backend."""
+"""Our contenders: one Sequential on each backend."""
 
 from collections.abc import Callable
 
@@ -16,9 +16,10 @@ UPDATES_PER_GRAPH = 25
 
 
 def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
-    """The settings' network, compiled with cross-entropy and Adam, no metrics (the peers count none).
+    """Return the settings' network, compiled with cross-entropy and Adam, without metrics like the peers.
 
-    With ``scaled`` it takes images as they are in the file, else numbers from 0 to 1, as the peers do.
+    Args:
+        scaled: True: the input is uint8 images as in the files; False: numbers in [0, 1], as for the peers.
     """
     first = [Rescaling(1 / 255)] if scaled else []
     hidden = [Dense(units, task.settings.activation) for units in task.settings.hidden]
@@ -33,12 +34,12 @@ def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
 
 
 def without_plans(backend: Backend) -> Backend:
-    """The same, without plans of whole updates."""
+    """Return the backend without planned updates: it computes layer by layer."""
     return backend.with_wrapper(lambda name, kind, kernel: kernel)
 
 
 class Trainer:
-    """``fit`` cut into pieces: n updates at a time, a new order each epoch."""
+    """``fit`` in pieces of n updates, with a new order of the examples in each epoch."""
 
     def __init__(self, model: Sequential, task: Task) -> None:
         self.backend = model.backend
@@ -47,7 +48,7 @@ class Trainer:
         self.batches = Batches(model, examples, task.settings.batch, unroll=UPDATES_PER_GRAPH)
 
     def run(self, n: int) -> None:
-        """n updates; waits for their end."""
+        """Run n updates and wait until they are done."""
         batches = self.batches
         while n:
             if batches.done == batches.updates:
@@ -60,7 +61,7 @@ class Trainer:
 
 
 def prepare_on(name: str, graphs: bool = False) -> Callable[[Task], Prepared]:
-    """How this backend's contender is prepared; with ``graphs`` its updates are replayed as CUDA graphs."""
+    """Return the ``prepare`` function of this backend's contender. ``graphs``: replay CUDA graphs."""
 
     def prepare(task: Task) -> Prepared:
         backend = get_backend(name, task.device, graphs=graphs)

@@ -1,6 +1,6 @@
-"""What else a user might pick: Keras on two of its backends, JAX by hand, scikit-learn.
+"""Other libraries that a user might choose: Keras on two backends, hand-written JAX, scikit-learn.
 
-Their packages are optional (``pip install -e ".[peers]"``), so that mypy sees none of them.
+Their packages are optional (``pip install -e ".[peers]"``), so mypy does not see them.
 """
 
 import importlib
@@ -16,14 +16,17 @@ from benchmarks.task import Prepared, Task
 
 
 def initial_weights(task: Task) -> list[list[NDArray[np.float32]]]:
-    """[W (n_in, n_out), b (n_out,)] of each layer, as ours are at the start."""
+    """Return [W (n_in, n_out), b (n_out,)] of each layer: the initial weights of our network."""
     model = build(task, get_backend("numpy"), scaled=False)
     values = model.parameters.to_host()
     return [[values[f"{layer.name}.{short}"] for short in "Wb"] for layer in model.layers]
 
 
 def split_into_calls(task: Task, fit: Callable[[slice], None]) -> Callable[[int], None]:
-    """n updates as calls of ``fit(rows)``, each of an epoch at most; the library shuffles the rows."""
+    """Return a function that runs n updates as calls of ``fit(rows)``, each at most one epoch.
+
+    The library shuffles the rows of each call.
+    """
     batch = task.settings.batch
     position = 0
 
@@ -41,7 +44,7 @@ def split_into_calls(task: Task, fit: Callable[[slice], None]) -> Callable[[int]
 
 
 def prepare_keras(task: Task) -> Prepared:
-    """model.fit on float32 images; the environment's KERAS_BACKEND says on what."""
+    """Prepare Keras model.fit on float32 images; the variable KERAS_BACKEND selects its backend."""
     k: Any = importlib.import_module("keras")
     k.utils.set_random_seed(task.settings.seed)
     hidden = [k.layers.Dense(n, activation=task.settings.activation) for n in task.settings.hidden]
@@ -66,7 +69,7 @@ def prepare_keras(task: Task) -> Prepared:
 
 
 def prepare_jax(task: Task) -> Prepared:
-    """A whole epoch under one jit: lax.scan over its batches, Adam by hand, donated buffers."""
+    """Prepare JAX: one jit per epoch with lax.scan over the batches, hand-written Adam, donated buffers."""
     j: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
     activation = {"sigmoid": j.nn.sigmoid, "tanh": jnp.tanh, "relu": j.nn.relu}[task.settings.activation]
@@ -126,7 +129,7 @@ def prepare_jax(task: Task) -> Prepared:
 
 
 def prepare_sklearn(task: Task) -> Prepared:
-    """MLPClassifier.partial_fit, an epoch a call, without its default penalty on the weights."""
+    """Prepare MLPClassifier.partial_fit, one epoch per call, without its default L2 penalty."""
     from sklearn import __version__
     from sklearn.neural_network import MLPClassifier
 

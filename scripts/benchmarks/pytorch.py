@@ -13,16 +13,18 @@ from dnn.interop.torch import to_torch
 
 
 def network(task: Task) -> Any:
-    """nn.Linear layers with the activation between them, logits at the end; weights as ours at the start."""
+    """Return nn.Linear layers with activations between them, logits at the end, and our initial weights."""
     return to_torch(build(task, get_backend("numpy"), scaled=False), task.device or "cpu", logits=True)
 
 
 def prepare_pytorch(compiled: bool = False, **options: Any) -> Callable[[Task], Prepared]:
-    """A good user's loop: float32 images in memory, a permutation an epoch, no DataLoader.
+    """Return a ``prepare`` for an efficient loop: float32 images in memory, a permutation per epoch.
+
+    It uses no DataLoader.
 
     Args:
-        compiled: the forward pass by torch.compile.
-        options: Adam's: fused.
+        compiled: run the forward pass with torch.compile.
+        options: options of Adam, such as fused.
     """
 
     def prepare(task: Task) -> Prepared:

@@ -1,7 +1,7 @@
 """Seconds of training to a test accuracy: preset ``quick``, and the same recipe in PyTorch.
 
-All have its layers (784-500-500-10, ReLU), images moved by up to a pixel, batches of 250, five epochs, Adam
-and one cycle of its rate up to 0.006. Evaluations are not counted; what a library compiles meanwhile is.
+All train 784-500-500-10 with ReLU on images shifted by up to one pixel, in batches of 250, for five epochs,
+with Adam and a one-cycle learning rate up to 0.006. Evaluation time is not counted; compile time is.
 """
 
 import json
@@ -26,11 +26,11 @@ from dnn.sequential import Sequential
 from dnn.training.history import History
 
 QUICK_PRESET = PRESETS["quick"]
-Curve = dict[str, list[float]]  # of each epoch: seconds, and accuracy on the test images
+Curve = dict[str, list[float]]  # "seconds" and test "accuracy" of each epoch
 
 
 def train_ours(name: str, data: Dataset, seed: int, updates: int) -> Curve:
-    """``train.py --preset quick``."""
+    """Train our network like ``train.py --preset quick``."""
     layers = QUICK_PRESET.layers(data.image_shape, data.classes)
     model = Sequential(layers, input_shape=data.x_train.shape[1:], backend=get_backend(name), seed=seed)
     model.compile(QUICK_PRESET.loss, QUICK_PRESET.optimizer(updates))
@@ -45,7 +45,7 @@ def train_ours(name: str, data: Dataset, seed: int, updates: int) -> Curve:
 
 
 def train_pytorch(name: str, data: Dataset, seed: int, updates: int) -> Curve:
-    """torch.nn with the fused Adam; images are moved batch by batch, as views of wider ones."""
+    """Train torch.nn with the fused Adam; images are shifted per batch, as views of padded ones."""
     import torch
     from torch import nn
 
@@ -83,11 +83,11 @@ def train_pytorch(name: str, data: Dataset, seed: int, updates: int) -> Curve:
 RACERS: Mapping[str, Callable[[str, Dataset, int, int], Curve]] = {
     "numba": train_ours, "torch": train_ours, "numpy": train_ours, "pytorch-fused": train_pytorch,
 }  # fmt: skip
-"""By the names of contenders."""
+"""Contender -> function that trains it."""
 
 
 def run_race(name: str, settings: str) -> Iterator[Curve]:
-    """One training in this process; the settings are JSON: seed, dataset, data_dir."""
+    """Run one training in this process. The settings are JSON: seed, dataset, data_dir."""
     asked = json.loads(settings)
     data = load_dataset(asked["dataset"], asked["data_dir"])
     updates = QUICK_PRESET.epochs * -(-len(data.x_train) // QUICK_PRESET.batch_size)
@@ -95,7 +95,7 @@ def run_race(name: str, settings: str) -> Iterator[Curve]:
 
 
 def run(names: list[str], seeds: int, settings: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, what ``run_race`` found or its {"reason"}), in turn, each in a process of its own."""
+    """Yield (name, the curve of ``run_race`` or its {"reason"}), in turn, each from its own process."""
     for seed in range(seeds):
         for name in names:
             variables = environment(name, None)
@@ -103,13 +103,13 @@ def run(names: list[str], seeds: int, settings: Mapping[str, Any]) -> Iterator[t
 
 
 def seconds_to(curve: Curve, target: float) -> float | None:
-    """Of training, at the end of the first epoch with this test accuracy; None: there is none."""
+    """Return the seconds of training to the end of the first epoch with this accuracy, or None."""
     reached = [i for i, accuracy in enumerate(curve["accuracy"], 1) if accuracy >= target]
     return sum(curve["seconds"][: reached[0]]) if reached else None
 
 
 def table(found: Mapping[str, list[Curve]]) -> str:
-    """The lower quartiles over the seeds, least and most; and the mean accuracy in the end."""
+    """Return a table of lower quartiles over the seeds with minimum and maximum, and mean final accuracy."""
     rows = []
     for name, curves in found.items():
         cells = [name]

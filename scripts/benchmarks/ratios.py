@@ -1,7 +1,7 @@
-"""Ours against theirs: ratios of lower quartiles, since other work on a machine only ever adds time.
+"""Ratios of lower quartiles of times, ours to theirs, with bootstrap confidence intervals.
 
-Medians of disturbed runs flatter whoever was lucky. How sure a quartile or a ratio of two is, the bootstrap
-says: the rotations are drawn anew, with replacement, and the interval holds 95 % of what is then found.
+Other load on a machine only adds time, so lower quartiles are compared; medians of disturbed runs depend on
+luck. The bootstrap resamples the rotations with replacement; the interval holds 95 % of the results.
 """
 
 import random
@@ -16,7 +16,7 @@ RATIO_GOALS = (
     ("numba", "keras-jax", 0.45), ("torch", "pytorch", 0.72), ("torch", "pytorch-fused", 0.83),
     ("torch", "torch-compile", 0.80), ("torch", "floor-torch", 1.30), ("numpy", "pytorch", 0.90),
 )  # fmt: skip
-"""(ours, theirs, largest ratio of their times) for the lecture's network, batch 100, Adam, 2 cores."""
+"""(ours, theirs, maximum ratio of the times) for the lecture's network, batch size 100, Adam, 2 cores."""
 
 
 class Estimate(NamedTuple):
@@ -45,12 +45,15 @@ def _bootstrap(statistic: Callable[[Sequence[int]], float], rotations: int) -> E
 
 
 def quartile(values: Sequence[float]) -> Estimate:
-    """The lower quartile and its interval."""
+    """Return the lower quartile with its interval."""
     return _bootstrap(lambda rows: lower_quartile([values[i] for i in rows]), len(values))
 
 
 def quartile_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
-    """The ratio of two lower quartiles, and its interval. Both were measured in the same rotations."""
+    """Return the ratio of two lower quartiles with its interval.
+
+    Element i of both was measured in rotation i.
+    """
     pairs = list(zip(ours, theirs, strict=True))
 
     def statistic(rows: Sequence[int]) -> float:

@@ -1,4 +1,4 @@
-"""What a person sees of a rotation: a table and JSON."""
+"""The report on a rotation, as a table and as JSON."""
 
 import statistics
 from dataclasses import asdict
@@ -12,11 +12,11 @@ from benchmarks.rotation import Results
 
 BASELINE_CONTENDER = "pytorch"
 MAX_QUIET_CORES = 0.1
-"""Cores that may work for others where a machine is called quiet."""
+"""Mean number of cores busy with other processes up to which the machine counts as quiet."""
 
 
 def compare_goals(results: Results) -> list[dict[str, Any]]:
-    """Each goal of which both sides ran, with the ratio and whether it is reached."""
+    """Return each goal with both contenders measured: its ratio and whether it holds."""
     compared = []
     for ours, theirs, bound in RATIO_GOALS:
         if ours in results.runs and theirs in results.runs:
@@ -27,7 +27,7 @@ def compare_goals(results: Results) -> list[dict[str, Any]]:
 
 
 def table(results: Results) -> str:
-    """Each contender, the fastest first; then who could not run and why; then the goals."""
+    """Return the table: contenders (fastest first), contenders that could not run and why, goals."""
     rows = []
     for name in results.names():
         ms = results.ms(name)
@@ -41,7 +41,7 @@ def table(results: Results) -> str:
         cells = [str(quartile(ms)), ratio, f"{last['preparation']:.1f}"]
         cells.append("-" if accuracy is None else f"{accuracy:.4f}")
         rows.append([name, get_contender(name).label, *cells])
-    headings = ["contender", "", "ms an update", f"ratio to {BASELINE_CONTENDER}", "prepare s", "accuracy"]
+    headings = ["contender", "", "ms per update", f"ratio to {BASELINE_CONTENDER}", "prepare s", "accuracy"]
     not_run = [f"not run: {name}: {why}" for name, why in results.missing.items()]
     text = [format_columns(headings, rows, 2), *not_run, *quietness(results)]
     if goals := compare_goals(results):
@@ -54,17 +54,17 @@ def table(results: Results) -> str:
 
 
 def quietness(results: Results) -> list[str]:
-    """A line on what else the machine did while the slices were timed; none where that is not known."""
+    """Return a line about other load during the timed slices, or nothing if it is unknown."""
     others = [run["other"] for runs in results.runs.values() for run in runs if run["other"] is not None]
     if not others:
         return []
     cores = statistics.fmean(others)
-    word = "quiet" if cores <= MAX_QUIET_CORES else "NOT QUIET: compare ratios alone, and those with care"
-    return [f"beside the slices {cores:.2f} cores worked for others on average: {word}"]
+    word = "quiet" if cores <= MAX_QUIET_CORES else "NOT QUIET: compare only ratios, and with care"
+    return [f"other processes used {cores:.2f} cores on average during the slices: {word}"]
 
 
 def as_json(results: Results) -> dict[str, Any]:
-    """Everything: settings, measurements with versions and processor, ratios to the baseline, goals."""
+    """Return settings, measurements with versions and processor, ratios to the baseline, and goals."""
     base = results.ms(BASELINE_CONTENDER) if BASELINE_CONTENDER in results.runs else None
     ratios = {n: quartile_ratio(results.ms(n), base)._asdict() for n in results.runs if base}
     return {

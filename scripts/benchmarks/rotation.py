@@ -1,4 +1,4 @@
-"""All contenders in turn, A B C A B C ..., a slice of updates each time, while the others' processes wait."""
+"""Run all contenders in turn, A B C A B C ..., one slice of updates each, while the others wait."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,32 +11,30 @@ from benchmarks.ratios import lower_quartile
 from benchmarks.settings import Settings
 
 MAX_SLICE_UPDATES = 100
-"""Updates."""
-TIMEOUT_SECONDS = 3600.0
-"""Seconds of a contender, in all slices."""
-Measurement = dict[str, Any]  # of a slice, as ``worker.measure`` yields it
+TIMEOUT_SECONDS = 3600.0  # per contender, for all its slices
+Measurement = dict[str, Any]  # a slice's measurement, as ``worker.measure`` yields it
 
 
 @dataclass
 class Results:
     """The measurements of all contenders."""
 
-    settings: Settings  # of all runs
-    # Name -> a measurement for each rotation, in order, of those that ran in all of them.
+    settings: Settings
+    # Name -> a measurement for each rotation, for contenders that ran in all rotations.
     runs: dict[str, list[Measurement]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)  # name -> why it could not run
 
     def ms(self, name: str) -> list[float]:
-        """Milliseconds an update, one number a rotation."""
+        """Return milliseconds per update, one number for each rotation."""
         return [float(run["ms"]) for run in self.runs[name]]
 
     def names(self) -> list[str]:
-        """The contenders that ran, the fastest first."""
+        """Return the contenders that ran, the fastest first."""
         return sorted(self.runs, key=lambda name: lower_quartile(self.ms(name)))
 
 
 def slices(name: str, settings: Settings) -> Iterator[Measurement]:
-    """Each slice of one contender in a process of its own, measured when it is asked for; or {"reason"}."""
+    """Yield a measurement of each slice of a contender, or {"reason"}, from its own process, on demand."""
     variables = environment(name, settings.threads)
     return ask("benchmarks.worker", name, asdict(settings), TIMEOUT_SECONDS, variables)
 
@@ -47,10 +45,14 @@ def rotate(
     rotations: int,
     tell: Callable[[str], object] = lambda line: None,
 ) -> Results:
-    """Time a slice of each contender (None: all that are ``available``) in each rotation.
+    """Time one slice of each contender in each rotation.
 
-    The settings' updates are shared out over the slices. A contender that fails is left out from then on.
-    ``tell`` receives a line after each slice.
+    A contender that fails is dropped from then on.
+
+    Args:
+        names: contenders; None: all that are ``available``.
+        settings: its number of updates is divided among the slices.
+        tell: receives a line after each slice.
     """
     able, missing = available(names)
     settings = replace(settings, slice=max(1, min(MAX_SLICE_UPDATES, settings.updates // rotations)))
@@ -64,6 +66,6 @@ def rotate(
                 said = results.missing[name] = answer["reason"]
             else:
                 results.runs[name].append(answer)
-                said = f"{answer['ms']:.3f} ms an update"
+                said = f"{answer['ms']:.3f} ms per update"
             tell(f"rotation {rotation}/{rotations}  {name}: {said}")
     return results

@@ -1,4 +1,4 @@
-"""What a benchmark trains; equal for all contenders of a rotation, and handed to workers as JSON."""
+"""The settings of a benchmark, shared by all contenders and passed to workers as JSON."""
 
 from dataclasses import dataclass
 
@@ -16,17 +16,17 @@ class Settings:
     """
 
     dataset: str = "mnist"  # a name of ``dnn.datasets``, or "random" (6,000 noise images of 784 pixels)
-    data_dir: str | None = None  # where the data set lies; None: DNN_DATA_DIR, else ./data
+    data_dir: str | None = None  # data folder; None: DNN_DATA_DIR, else ./data
     hidden: tuple[int, ...] = (500, 500)  # units of each hidden layer; may be empty
     activation: str = "sigmoid"  # of the hidden layers: "sigmoid", "tanh" or "relu"
-    batch: int = 100  # examples an update
-    # How many are timed in all, after as many as an epoch (at most ``updates``) to warm up. Adam's moments
-    # then are those of a real training, which matters: they decay into denormals.
+    batch: int = 100  # batch size
+    # Number of timed updates. The warm-up before is one epoch, or ``updates`` if that is fewer: it brings
+    # Adam's moments to the values of a real training, where they decay into denormals.
     updates: int = 1200
-    # Updates of a slice; contenders that train whole epochs in one call are timed an epoch at a time.
+    # Updates per slice. Contenders that train full epochs in one call are timed an epoch at a time.
     slice: int = 100
-    threads: int | None = None  # of the products; None: as many as the library takes by itself
-    seed: int = 0  # of weights and shuffles
+    threads: int | None = None  # threads per matrix product; None: the library's default
+    seed: int = 0  # seed of weights and shuffles
 
     def __post_init__(self) -> None:
         look_up("dataset", self.dataset, dict.fromkeys(DATASETS))

@@ -1,4 +1,4 @@
-"""The data of one benchmark run, and what a contender makes of it."""
+"""The data of one benchmark run, and the interface of a prepared contender."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ from benchmarks.settings import Settings
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Images on the host as uint8, and the settings. n is a multiple of the batch: no short batches."""
+    """Images on the host as uint8, and the settings. n is a multiple of the batch size."""
 
     settings: Settings
     x: NDArray[np.uint8]  # (n, n_in)
     y: NDArray[np.int64]  # (n,)
     x_test: NDArray[np.uint8]  # (n_test, n_in)
     y_test: NDArray[np.int64]  # (n_test,)
-    device: str | None = None  # where it is trained; None: where the contender's library does by itself
+    device: str | None = None  # training device; None: the default of the contender's library
 
     @property
     def updates_per_epoch(self) -> int:
@@ -28,20 +28,20 @@ class Task:
 
     @property
     def updates_per_call(self) -> int:
-        """Updates of one call of a contender that trains whole epochs: an epoch, or all if fewer."""
+        """Updates per call of a contender that trains full epochs: one epoch, or all updates if fewer."""
         return min(self.updates_per_epoch, self.settings.updates)
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Units from the input to the output: (784, 500, 500, 10)."""
+        """Number of units from the input to the output: (784, 500, 500, 10)."""
         return (self.x.shape[1], *self.settings.hidden, 10)
 
     def floats(self) -> NDArray[np.float32]:
-        """All training images as float32 between 0 and 1, (n, n_in): what peers keep in memory."""
+        """Return all training images as float32 in [0, 1], (n, n_in), which the peers keep in memory."""
         return scale_pixels(self.x)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """A random order of the training examples, in batches: (updates, batch)."""
+        """Return a random order of the training examples in batches, (updates, batch)."""
         rng = np.random.default_rng([self.settings.seed, epoch])
         return rng.permutation(len(self.x)).reshape(-1, self.settings.batch)
 
@@ -50,26 +50,26 @@ class Task:
 class Prepared:
     """A contender that is ready to train: data in memory, network built."""
 
-    run: Callable[[int], None]  # does n more updates and waits for their end
-    # (rows, n_in) float32 from 0 to 1 -> (rows, 10) by the network as it is; None: nothing is trained
+    run: Callable[[int], None]  # runs n more updates and waits until they are done
+    # Images (rows, n_in) float32 in [0, 1] -> probabilities (rows, 10); None: nothing is trained
     probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
-    facts: dict[str, Any] = field(default_factory=dict)  # what it runs on: versions, threads
-    trains_epochs: bool = False  # it trains whole epochs in one call, and each call has a price of its own
+    facts: dict[str, Any] = field(default_factory=dict)  # versions, number of threads
+    trains_epochs: bool = False  # trains a full epoch in one call, and each call has an overhead
 
 
 def scale_pixels(x: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """uint8 values v as float32 v / 255."""
+    """Return uint8 pixels v as float32 v / 255."""
     values = x.astype(np.float32)
     values *= np.float32(1 / 255)
     return values
 
 
 def load(settings: Settings, device: str | None = None) -> Task:
-    """The task that the settings name, to be trained on this device.
+    """Load the task of the settings for training on ``device``.
 
     Raises:
         InputError: the batch is larger than the training data.
-        DatasetError: the data cannot be had.
+        DatasetError: the data cannot be loaded.
     """
     if settings.dataset == "random":
         rng = np.random.default_rng(settings.seed)

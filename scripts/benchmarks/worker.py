@@ -1,4 +1,4 @@
-"""One contender in this process, a slice at a time; ``_workers`` says how it is called and answers."""
+"""Time one contender in this process, slice by slice. See ``_workers`` for the protocol."""
 
 import json
 import os
@@ -15,13 +15,12 @@ from benchmarks.contenders import get_contender
 from benchmarks.settings import Settings
 from benchmarks.task import Prepared, Task, load, scale_pixels
 
-WAKE_SECONDS = (
-    0.15  # seconds of training before a slice: a system may leave all threads on one core for a while
-)
+# Training before a timed slice: the system may leave all threads of a woken process on one core at first.
+WAKE_SECONDS = 0.15
 
 
 def accuracy(prepared: Prepared, task: Task) -> float | None:
-    """Test accuracy of the network as it is, computed alike for all contenders; None: nothing is trained."""
+    """Return the current test accuracy, computed the same way for all contenders; None if nothing trains."""
     if prepared.probabilities is None:
         return None
     p = prepared.probabilities(scale_pixels(task.x_test))
@@ -29,7 +28,7 @@ def accuracy(prepared: Prepared, task: Task) -> float | None:
 
 
 def other_core_seconds() -> float | None:
-    """Seconds that cores have worked for other processes, or were taken away; None where it is not told."""
+    """Return the core seconds used by other processes or stolen by the host so far; None if unknown."""
     try:
         with open("/proc/stat", encoding="ascii") as file:
             user, nice, system, _, _, *rest = (int(ticks) for ticks in file.readline().split()[1:9])
@@ -39,21 +38,21 @@ def other_core_seconds() -> float | None:
 
 
 def measure(name: str, settings: Settings) -> Iterator[dict[str, Any]]:
-    """Prepare, warm up, and time a slice whenever the next answer is asked for.
+    """Prepare, warm up, and time one slice for each value that is requested.
 
     Yields:
-        ms (an update), preparation (s: data, building, compiling, warming up), trained (updates in all),
-        other (cores that worked for others meanwhile), test_accuracy, facts.
+        ms (per update), preparation (seconds of loading, building, compiling and warming up), trained
+        (updates so far), other (mean number of cores used by other processes), test_accuracy, facts.
     """
     if settings.threads is not None and "jax" in name and hasattr(os, "sched_setaffinity"):
-        # XLA counts the cores that it may use, and reads no variable.
+        # XLA has no variable for the number of threads. It counts the cores that it may use.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: settings.threads])
     start = time.perf_counter()
     contender = get_contender(name)
     task = load(settings, contender.device)
     prepared = contender.prepare(task)
-    # Everyone trains equally long before the clock starts. Contenders that train whole epochs do it with
-    # a call of the size that is timed, so that it is compiled.
+    # All contenders warm up with the same number of updates. Contenders that train full epochs use one call
+    # of the timed size, so that it is compiled.
     prepared.run(task.updates_per_call)
     preparation = time.perf_counter() - start
     trained = task.updates_per_call

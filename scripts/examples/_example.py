@@ -1,4 +1,4 @@
-"""What the examples share: where the modules are, their options, the network and its training, the table."""
+"""Shared code of the examples: import path, options, training and the table of results."""
 
 import argparse
 import runpy
@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-# An example is run by its path, and Python then searches this folder only.
+# An example is run by its path, so Python searches only this folder.
 runpy.run_path(str(Path(__file__).resolve().parents[1] / "checkout.py"))
 
 from _tables import format_columns  # noqa: E402
@@ -18,27 +18,29 @@ say = command_line.say
 
 
 def parser(description: str | None, epochs: int) -> command_line.Parser:
-    """A parser with --epochs, --seed, --seeds and the backend's options."""
+    """Return a parser with --epochs, --seed, --seeds and the backend options."""
     parser = command_line.Parser(description=description)
-    parser.add_argument("--epochs", type=int, default=epochs, help="of the network (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, shuffles and splits")
-    more = "so many, from --seed on, whose mean and standard error are shown (default: %(default)s)"
+    parser.add_argument("--epochs", type=int, default=epochs, help="training epochs (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="first seed of weights, shuffles and splits")
+    more = "number of seeds for the mean and standard error (default: %(default)s)"
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help=more)
     options.add_backend_arguments(parser)
     return parser
 
 
 def add_image_arguments(parser: command_line.Parser, default: str | None, names: str) -> None:
-    """--dataset, --data-dir, and --limit for its training images."""
+    """Add --dataset, --data-dir and --limit."""
     options.add_data_arguments(parser, default, names)
-    limit = "training images (default: %(default)s)"
+    limit = "maximum number of training images (default: %(default)s)"
     parser.add_argument("--limit", type=int, default=10_000, metavar="N", help=limit)
 
 
 def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
-    """The backend that was asked for; ``counts`` are options that must be positive, as --epochs and --seeds.
+    """Validate the shared options and return the requested backend.
 
-    Raises InputError: one of them is not, the seed is out of range, or scikit-learn is missing.
+    Args:
+        counts: more options that must be positive, like --epochs and --seeds.
+    Raises InputError: one of them is not positive, the seed is out of range, or scikit-learn is missing.
     """
     from backends import InputError
     from backends.errors import install_command
@@ -70,11 +72,13 @@ def train_network(
     seed: int,
     loss: str = "categorical_crossentropy",
 ) -> Any:
-    """A network of Dense layers (units, activation), trained by Adam with a rate that falls to 0.
+    """Train a network of Dense layers by Adam with a learning rate that falls linearly to 0.
 
     Args:
-        x: (n, n_in), pixels if it is uint8, or sparse; y: (n,) classes, or (n, n_out) for another loss.
-        batch: examples an update, or all if there are fewer.
+        x: (n, n_in), may be sparse; uint8 values are pixels and are scaled to [0, 1].
+        y: (n,) classes, or (n, n_out) for another loss.
+        units: (units, activation) of each layer.
+        batch: batch size.
     """
     from dnn import Adam, Dense, LinearDecay, Rescaling, Sequential
 
@@ -90,9 +94,11 @@ def train_network(
 def mean_over_seeds(
     arguments: argparse.Namespace, scores: Callable[[int], Any], random: bool = True
 ) -> list[str]:
-    """Cells with the mean of each of the scores (a tuple) over the seeds, and its standard error.
+    """Return table cells with the mean and standard error of each score over the seeds.
 
-    A method that is not ``random`` is asked once, and has no error.
+    Args:
+        scores: seed -> tuple of scores.
+        random: False: the scores do not depend on the seed; use one seed and show no error.
     """
     import numpy as np
 
@@ -114,8 +120,8 @@ def compare(
     """Print a line about the data, then a table with the scores of each method over the seeds.
 
     Args:
-        methods: name -> the scores (a tuple) for a seed.
-        fixed: names of the methods that have the same scores for every seed.
+        methods: name -> function from a seed to a tuple of scores.
+        fixed: names of methods whose scores do not depend on the seed.
     """
     rows = [
         (name, *mean_over_seeds(arguments, scores, random=name not in fixed))

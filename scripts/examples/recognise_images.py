@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Image recognition: handwritten digits, beside logistic regression and nearest neighbours."""
+"""Image recognition: handwritten digits, compared with logistic regression and nearest neighbours."""
 
 import argparse
 
@@ -8,7 +8,7 @@ import _example
 
 def parse() -> argparse.Namespace:
     parser = _example.parser(__doc__, epochs=10)
-    _example.add_image_arguments(parser, None, "default: mnist where its files are, else digits")
+    _example.add_image_arguments(parser, None, "default: mnist if its files are present, else digits")
     return parser.parse_args()
 
 
@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
     except DatasetError:
         if arguments.dataset:
             raise
-        _example.say("MNIST is not here (train.py fetches it); taking scikit-learn's digits")
+        _example.say("MNIST is not present (train.py downloads it); using scikit-learn's digits")
         data = load_dataset("digits")
     x = data.x_train[:limit]
     y = data.y_train[:limit]
@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
         "3 nearest neighbours": theirs(KNeighborsClassifier(3)),
     }
     methods = {f"network {inputs}-500-500-{data.classes}, {backend.name}": ours, **baselines}
-    about = f"{data.name}: {n} images to learn from, {len(data.y_test)} to be tested on"
+    about = f"{data.name}: {n} training images, {len(data.y_test)} test images"
     _example.compare(arguments, about, ("method", "test accuracy"), methods, fixed=baselines)
 
 

@@ -114,7 +114,7 @@ def test_a_quartile_lets_no_disturbed_slice_count():
 def test_a_report_says_when_the_machine_was_not_quiet():
     for cores, word in (
         (None, "ms"),
-        (0.02, "0.02 cores worked for others on average: quiet"),
+        (0.02, "other processes used 0.02 cores on average during the slices: quiet"),
         (0.8, "NOT QUIET"),
     ):
         text = report.table(made_up(other=cores, numpy=[3.0, 3.0]))
@@ -193,7 +193,7 @@ def test_a_contender_may_name_its_device():
     assert get_contender("torch").device == "cpu"
     there = get_contender("torch:cuda:1")
     assert (there.device, there.label) == ("cuda:1", "ours on torch on cuda:1")
-    with pytest.raises(InputError, match=r"numpy takes no device; these do: torch, .*cupy"):
+    with pytest.raises(InputError, match=r"numpy accepts no device; these do: torch, .*cupy"):
         get_contender("numpy:cuda")
     assert not any(get_contender(name).device == "cuda" for names in available() for name in names)
 

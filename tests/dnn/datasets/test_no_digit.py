@@ -114,8 +114,8 @@ def rows_of_digits(d):
         (lambda d: d.ellipse((60, 70, 180, 180), 30), "filled"),
         (lambda d: d.rectangle((0, 0, SIDE, SIDE * 0.45), 30), "filled|wide|no ink"),  # a half-black page
         (lambda d: d.rectangle((0, 0, SIDE * 0.45, SIDE), 30), "filled|wide|no ink"),
-        (lambda d: [d.text((x, 70), "3", 30, font_size=100) for x in (40, 130)], "two digits"),
-        (lambda d: [d.text((90, y), "5", 30, font_size=100) for y in (10, 110)], "two digits"),
+        (lambda d: [d.text((x, 70), "3", 30, font_size=100) for x in (40, 130)], "two or more digits"),
+        (lambda d: [d.text((90, y), "5", 30, font_size=100) for y in (10, 110)], "two or more digits"),
         (lambda d: d.text((20, 90), "2048", 30, font_size=80), "digits"),
         (lambda d: d.line((50, 120, 190, 130), 30, 8), "wide"),
         (lambda d: d.line((60, 50, 180, 190), 30, 10), "falls"),
