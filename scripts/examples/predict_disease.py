@@ -65,7 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
         "logistic regression": scores(classifier(LogisticRegression(max_iter=1000))),
         "always the more frequent class": scores(classifier(DummyClassifier())),
     }
-    about = f"{len(y)} tumours, {y.sum()} malignant; {arguments.seeds} seeds with {folds} folds each"
+    about = f"{len(y)} tumours, {y.sum()} malignant; {folds} folds, seeds: {arguments.seeds}"
     _example.compare(arguments, about, ("method", "accuracy", "AUROC", "malignant found"), methods)
 
 

@@ -85,7 +85,7 @@ def test_images_without_mnist(tmp_path):
 def test_disease():
     options = ("--folds", 3, "--seeds", 1, "--epochs", 10, "--backend", "numpy")
     first, table = read(run("predict_disease", *options))
-    assert first == "569 tumours, 212 of them malignant; 1 times 3 folds"
+    assert first == "569 tumours, 212 malignant; 3 folds, seeds: 1"
     network, logistic, never = table.values()
     assert min(*network, *logistic) > 0.85
     assert network[1] > 0.97  # AUROC
