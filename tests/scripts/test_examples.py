@@ -77,7 +77,7 @@ def test_images_without_mnist(tmp_path):
     options = ("--data-dir", tmp_path, "--epochs", 1, "--limit", 100, "--backend", "numpy")
     result = run("recognise_images", *options)
     assert result.returncode == 0
-    assert result.stdout.startswith("digits: 100 images")
+    assert result.stdout.startswith("digits: 100 training images")
     assert "MNIST is not present" in result.stderr
     assert_refused(run("recognise_images", *options, "--dataset", "mnist"), "mnist", str(tmp_path))
 

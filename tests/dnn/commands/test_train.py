@@ -243,12 +243,12 @@ def test_each_worker_of_a_machine_has_a_gpu_of_its_own(monkeypatch):
 )
 def test_a_worker_that_heard_a_signal_ends_as_the_first_one(first, heard, code, asked, monkeypatch, tmp_path):
     def stop(states):
-        return SimpleNamespace(asked=heard and signal.Signals(heard))
+        return SimpleNamespace(signal_number=heard and signal.Signals(heard))
 
     def fails(*_):
         raise WorkerError("worker 0 has ended")
 
-    monkeypatch.setattr(train, "join_workers", lambda options: SimpleNamespace(first=first))
+    monkeypatch.setattr(train, "join_workers", lambda options: SimpleNamespace(is_first=first))
     monkeypatch.setattr(train, "is_finished", lambda *_: False)
     monkeypatch.setattr(train, "prepare", lambda given, _: made(options=given.options))
     monkeypatch.setattr(train, "fit", fails)
