@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dnn.callbacks.training_checkpoint import NAME, read_state
+from dnn.callbacks.training_checkpoint import FILE_PATTERN, read_state
 from dnn.commands.run_folder import LOCK_FILE, METRICS_FILE, RESULT_FILE
 
 TIME_FIELDS = ("seconds", "seconds_in_sums", "ms_per_update", "seconds_to_first_update")
@@ -35,7 +35,7 @@ def contents(run):
     readers: dict[str, Reader] = {METRICS_FILE: _lines, RESULT_FILE: _result}
     found = {}
     for path in sorted(run.iterdir()):
-        read = _state if NAME.fullmatch(path.name) else readers.get(path.name, Path.read_bytes)
+        read = _state if FILE_PATTERN.fullmatch(path.name) else readers.get(path.name, Path.read_bytes)
         if path.name != LOCK_FILE:
             found[path.name] = read(path)
     return found
@@ -48,7 +48,7 @@ def differences(found, expected, other_states=False):
         other_states: which states are there may differ: those that a full disk refused are missing, and
             older ones are among the last instead.
     """
-    free = {name for name in found.keys() | expected.keys() if other_states and NAME.fullmatch(name)}
+    free = {name for name in found.keys() | expected.keys() if other_states and FILE_PATTERN.fullmatch(name)}
     missing, more = expected.keys() - found.keys() - free, found.keys() - expected.keys() - free
     other = {name for name in found.keys() & expected.keys() if found[name] != expected[name]}
     kinds = {"is missing": missing, "is one too many": more, "differs": other}

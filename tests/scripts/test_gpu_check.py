@@ -293,9 +293,11 @@ def test_what_fell_back_or_is_wrong_is_a_row_that_fails(trouble, names, words, m
 @pytest.mark.slow
 @needs_compiler
 def test_a_kernel_that_is_a_little_wrong_is_seen(monkeypatch):
-    original = forms._moved
+    original = forms._weight_change
     monkeypatch.setattr(
-        forms, "_moved", lambda backend, task: original(backend, task) * (1 if backend.wrap else 1.002)
+        forms,
+        "_weight_change",
+        lambda backend, task: original(backend, task) * (1 if backend.wrap else 1.002),
     )
     wrong, _ = wrong_forms(None, monkeypatch)
     assert set(wrong) == {"cupy", "cupy graphs"}

@@ -36,7 +36,7 @@ for n, line in enumerate(sys.stdin):
 def ask(tmp_path, monkeypatch):
     """(name, timeout) -> the answers of a worker; its module is in a folder that PYTHONPATH names."""
     (tmp_path / "answers_of_a_test.py").write_text(ANSWERS)
-    paths = [str(_workers.SCRIPTS), str(_workers.SCRIPTS.parent), str(tmp_path)]
+    paths = [str(_workers.SCRIPTS_FOLDER), str(_workers.SCRIPTS_FOLDER.parent), str(tmp_path)]
     settings = {"talk": ["talk", "[1,", "5", '"a"'], "paths": paths}
     variables = {**os.environ, "PYTHONPATH": str(tmp_path), "X": "set"}
     monkeypatch.setenv("X", "of this process")

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from dnn.commands.command_line import ToStderr
+from dnn.commands.command_line import StderrHandler
 from dnn.io.notices import say, warn
 
 
 @pytest.fixture
 def log():
-    logger, handler = logging.getLogger("dnn"), ToStderr()
+    logger, handler = logging.getLogger("dnn"), StderrHandler()
     level = logger.level
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
