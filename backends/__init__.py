@@ -1,4 +1,4 @@
-"""Array libraries behind one object: NumPy, CuPy, PyTorch and array-api-strict.
+"""One interface to several array libraries: NumPy, CuPy, PyTorch and array-api-strict.
 
 >>> from backends import get_backend
 >>> backend = get_backend("numpy")

@@ -1,8 +1,8 @@
-"""Backend: one array library, one device and one dtype, as an object that is passed around.
+"""Backend: one array library, one device and one dtype, as an explicit object.
 
-It owns only what the array API standard lacks: moving data to and from the host, waiting for the device,
-capturing a step, saying what it runs on; and it binds the kernels. Everything else goes straight
-through ``backend.xp``, the library's own array-API namespace.
+It has what the array API standard lacks: transfers to and from the host, synchronization, capturing a step,
+a description of the device, and the kernels. For everything else use ``backend.xp``, the library's array-API
+namespace.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ Wrap = Callable[[str, str | None, Kernel], Kernel]
 
 @dataclass(frozen=True, eq=False)
 class Backend(Threads):
-    """Frozen; two of them (of one or two libraries) live side by side in one process."""
+    """One array library on one device with one dtype; immutable. A process may have several."""
 
     name: str  # "numpy", "torch", ...
     xp: Any = field(repr=False)  # the array-api-compat (or array-api-strict) namespace
@@ -41,23 +41,23 @@ class Backend(Threads):
     dtype_name: str  # "float32" or "float64": the dtype of parameters, activations and gradients
     fused: bool = True  # False forces the reference kernels
     precision: str = "float32"  # or "tf32": CUDA may round the factors of float32 products to 10 bits
-    # Given (name, kind, kernel), returns what is handed out in its place; see ``with_wrapper``.
+    # Called with (name, kind, kernel), returns the kernel to use instead; see ``with_wrapper``.
     wrap: Wrap | None = field(default=None, kw_only=True, repr=False)
-    threads: int | None = field(default=None, kw_only=True)  # what was asked for
-    # Why "auto" took it; None: it was asked for by name.
+    threads: int | None = field(default=None, kw_only=True)  # as requested; None: the default
+    # Why "auto" chose this backend; None: it was requested by name.
     reason: str | None = field(default=None, kw_only=True, repr=False)
-    # How updates are made here: "planned" or "layers", and "graphs" where they are replayed.
+    # How updates ran: "planned" or "layers", and "graphs" if CUDA graphs were replayed.
     update_forms: set[str] = field(default_factory=set, init=False, repr=False)
 
     OVERRIDES: ClassVar[Sequence[Override]] = ()
-    CURE: ClassVar[str] = "take another backend"  # what to do where it cannot run
+    CURE: ClassVar[str] = "take another backend"  # advice in the error if it cannot run
 
     def __post_init__(self) -> None:
-        self._overrides  # noqa: B018  # now, so that what does not fit is an error here
+        self._overrides  # noqa: B018  # evaluate now, so that a wrong override fails here
 
     @property
     def device_type(self) -> str:
-        """ "cpu", "cuda" or "mps": what an override may be limited to."""
+        """ "cpu", "cuda" or "mps"; overrides can be limited to one."""
         return "cpu"
 
     @cached_property
@@ -70,61 +70,61 @@ class Backend(Threads):
 
     @property
     def overridden_kernels(self) -> tuple[KernelKey, ...]:
-        """(name, kind) of each kernel that is an override here, and no reference."""
-        chosen = partial(find_override, self._overrides, self.dtype_name)
-        return tuple(key for key in kernel_keys() if chosen(*key))
+        """(name, kind) of each kernel that has an override on this backend."""
+        find = partial(find_override, self._overrides, self.dtype_name)
+        return tuple(key for key in kernel_keys() if find(*key))
 
     @property
     def dtype(self) -> Any:
-        """The library's own dtype object."""
+        """The library's dtype object."""
         return getattr(self.xp, self.dtype_name)
 
     def kernel(self, name: str, kind: str | None = None) -> Kernel:
-        """The function that stands for this kernel here: ask once, when building, and keep it.
+        """Return this backend's function for a kernel. The lookup is slow: call it once and keep the result.
 
-        Raises KeyError: there is no such kernel, or it has no such kind.
+        Raises KeyError: unknown kernel or kind.
         """
         bound = self._bind(name, kind)
         return self.wrap(name, kind, bound) if self.wrap else bound
 
     def kernels(self, name: str, kind: str | None = None) -> tuple[Kernel, Kernel]:
-        """This kernel, and the one of the way back, ``NAME_backward``."""
+        """Return this kernel and its backward kernel, ``NAME_backward``."""
         return self.kernel(name, kind), self.kernel(f"{name}_backward", kind)
 
     def with_wrapper(self, wrap: Wrap) -> Self:
-        """The same backend with ``wrap(name, kind, kernel)`` in place of each kernel."""
+        """Return a copy of this backend with ``wrap(name, kind, kernel)`` instead of each kernel."""
         inner = self.wrap or (lambda name, kind, kernel: kernel)
         return replace(self, wrap=lambda name, kind, kernel: wrap(name, kind, inner(name, kind, kernel)))
 
     # ----- arrays
 
     def zeros(self, shape: int | tuple[int, ...], dtype: Any = None) -> Array:
-        """Zeros on the device, by default in the backend's dtype; starts on a 64-byte boundary."""
+        """Return zeros on the device, by default in the backend's dtype; memory is aligned to 64 bytes."""
         return self.xp.zeros(shape, dtype=dtype or self.dtype, device=self.device)
 
     def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
-        """A host NumPy array on this device, in ``dtype`` (default: as it is).
+        """Move a NumPy array to this device, as ``dtype`` (default: its own).
 
         On the CPU the result may share memory with ``array``: write to neither.
         """
         return self.xp.asarray(array, dtype=dtype, device=self.device)
 
     def to_host(self, array: Array) -> np.ndarray:
-        """A host NumPy array with the values of one of this backend's arrays."""
+        """Copy one of this backend's arrays to a NumPy array on the host."""
         return np.asarray(array)
 
     def view(self, array: Array, shape: tuple[int, ...]) -> Array:
-        """The same memory in another shape: what is written into one is in the other.
+        """Return a view with another shape; it shares memory with ``array``.
 
-        Raises ValueError: it cannot be had without a copy.
+        Raises ValueError: the shape needs a copy.
         """
         try:
             return self.xp.reshape(array, shape, copy=False)
-        except AttributeError as error:  # CuPy's way to say it
+        except AttributeError as error:  # raised by CuPy instead of ValueError
             raise ValueError(str(error)) from None
 
     def owns(self, array: Any) -> bool:
-        """Whether it is an array of this library on this device."""
+        """Whether ``array`` is an array of this library on this device."""
         return isinstance(array, self.array_type) and array.device == self.device
 
     @property
@@ -133,9 +133,9 @@ class Backend(Threads):
         return type(self.xp.empty(0, device=self.device))
 
     def check(self, argument: str, array: Any) -> None:
-        """Refuse an array of another library or device: nothing is copied between them unasked.
+        """Check that ``array`` belongs to this library and device; arrays are never copied implicitly.
 
-        Raises InputError: naming the argument, what it is, what is expected, and the cure.
+        Raises InputError: it does not; names ``argument``.
         """
         if self.owns(array):
             return
@@ -148,13 +148,13 @@ class Backend(Threads):
     # ----- running
 
     def synchronize(self) -> None:
-        """Wait until everything asked of the device is done (nothing to wait for on the CPU)."""
+        """Wait until the device has finished all work (returns at once on the CPU)."""
 
     def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
-        """A function ``run(n)`` that takes n steps.
+        """Return ``run(n)``, which calls ``step`` n times.
 
-        ``step`` takes no arguments and mutates arrays allocated beforehand, so that a backend may
-        record it once and replay it, ``unroll`` steps at a time. Here it is a plain loop.
+        ``step`` has no arguments and only writes to arrays allocated beforehand. So a backend may record it
+        once and replay it, ``unroll`` steps at a time. This default is a plain loop.
         """
 
         def run(n: int) -> None:
@@ -164,13 +164,13 @@ class Backend(Threads):
         return run
 
     def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
-        """``run(n)`` for n whole updates of this plan; None: they go layer by layer, as they are defined."""
+        """Return ``run(n)``, which makes n updates of this plan; None: run the update layer by layer."""
         return None
 
-    # ----- saying what it is
+    # ----- description
 
     def describe(self) -> dict[str, Any]:
-        """Library versions, device, processor, threads and floating-point modes: recorded with every run."""
+        """Return library versions, device, processor, threads, floating-point modes; saved with every run."""
         small = self.from_host(np.asarray([1e-30], dtype=np.float32))
         flushed = float(self.to_host(small * 1e-10)[0]) == 0.0
         processor = this_processor()
@@ -191,5 +191,5 @@ class Backend(Threads):
         }
 
     def describe_library(self) -> dict[str, Any]:
-        """What only this library knows about itself."""
+        """Return the library's own entries of ``describe``."""
         return {}

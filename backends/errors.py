@@ -1,4 +1,4 @@
-"""The two ways in which this project says no: wrong input, and a backend that cannot run here."""
+"""Exceptions for wrong input and for backends that cannot run here; helpers for their messages."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 
 class InputError(ValueError):
-    """Something the caller handed in is wrong.
+    """An argument is wrong.
 
-    The message is one sentence that names the argument, what it was, what is expected and, where
-    there is one, the cure; given whole or in these parts. Command lines print it and exit with code 2; any
-    other exception that reaches a command line is a bug and keeps its traceback.
+    The message is one sentence: the argument and its value, what was expected and, if there is one, the cure.
+    Pass it in these three parts, or as one string. Command lines print it and exit with code 2; any other
+    exception that reaches a command line is a bug and keeps its traceback.
 
     >>> print(InputError("rate is -1", "a number of at least 0", "leave it out"))
     rate is -1, expected a number of at least 0; leave it out
@@ -18,36 +18,36 @@ class InputError(ValueError):
 
     def __init__(self, got: str, expected: str = "", cure: str = "") -> None:
         sentence = got + (expected and f", expected {expected}") + (cure and f"; {cure}")
-        super().__init__(one_line(sentence))  # names of files may hold more
+        super().__init__(one_line(sentence))  # file names may contain newlines
 
 
 class UnknownName(InputError):
-    """A name that is in no table here."""
+    """A name that is not registered."""
 
 
 class BackendUnavailable(RuntimeError):
-    """A known backend cannot run on this machine; the message says what is missing and the cure."""
+    """A known backend cannot run on this machine; the message says why, and what to do."""
 
 
 def install_command(extra: str) -> str:
-    """The command that brings an extra of pyproject.toml; the project is on no index.
+    """Return the command that installs an extra of pyproject.toml; the project is on no package index.
 
-    >>> install("fast")
+    >>> install_command("fast")
     'pip install -e ".[fast]" in a checkout of array-api-dnn'
     """
     return f'pip install -e ".[{extra}]" in a checkout of array-api-dnn'
 
 
 def one_line(message: object) -> str:
-    """A message on one line; of a very long one the beginning and the end."""
+    """Return a message on one line; a very long one is cut in the middle."""
     text = " ".join(str(message).split()).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}"
 
 
 def shorten(value: object, limit: int = 160) -> str:
-    r"""``str(value)`` for a message, in one line of at most ``limit`` characters.
+    r"""Return ``str(value)`` on one line of at most ``limit`` characters, for a message.
 
-    >>> brief("a\nb"), brief("x" * 9, limit=5)
+    >>> shorten("a\nb"), shorten("x" * 9, limit=5)
     ('a b', 'xx...')
     """
     text = " ".join(str(value).split()).encode("utf-8", "backslashreplace").decode()
@@ -55,9 +55,9 @@ def shorten(value: object, limit: int = 160) -> str:
 
 
 def short_repr(value: object) -> str:
-    """``repr(value)`` for a message, in one line and not too long.
+    """Return ``repr(value)`` on one line, shortened, for a message.
 
-    >>> shown([0] * 1000)[-6:]
+    >>> short_repr([0] * 1000)[-6:]
     '0, ...'
     """
     return shorten(repr(value))
@@ -80,7 +80,7 @@ def reraise(
     try:
         yield
     except kinds as error:
-        # Of an OSError without its number and the file's name.
+        # An OSError's text without its number and file name, which ``got`` has.
         reason = shorten(getattr(error, "strerror", None) or error, 400)
         raise error_type(
             f"{got} {reason}" if got[-1] == ":" else f"{got} ({reason})", expected, cure
@@ -88,9 +88,9 @@ def reraise(
 
 
 def unknown_name_error(argument: str, name: object, known: Iterable[str]) -> UnknownName:
-    """What to raise for a name that is none of the known: names the argument, and the nearest of them.
+    """Return the error for an unknown name; it lists the known names and suggests the closest.
 
-    >>> print(unknown("backend", "nunpy", ["numpy", "torch"]))
+    >>> print(unknown_name_error("backend", "nunpy", ["numpy", "torch"]))
     backend is 'nunpy', expected one of numpy, torch; did you mean 'numpy'?
     """
     names = list(known)

@@ -1,6 +1,6 @@
-"""NVIDIA's driver and cards as nvidia-smi reports them, and the extra of pyproject.toml that fits them.
+"""NVIDIA's driver and GPUs as nvidia-smi reports them, and the extra of pyproject.toml that fits them.
 
-Run as a file it prints the extra's name, or nothing; make does so before anything is installed.
+Run as a script it prints the extra's name, or nothing. The Makefile runs it before anything is installed.
 """
 
 import re
@@ -8,22 +8,22 @@ import subprocess
 from collections.abc import Sequence
 from typing import NamedTuple
 
-QUERY = ("nvidia-smi", "--query-gpu=driver_version,compute_cap", "--format=csv,noheader")
-MIN_DRIVERS = {12: 525, 13: 580}  # CUDA's major version -> driver
+NVIDIA_SMI_QUERY = ("nvidia-smi", "--query-gpu=driver_version,compute_cap", "--format=csv,noheader")
+MIN_DRIVERS = {12: 525, 13: 580}  # CUDA's major version -> major version of the driver
 MIN_CAPABILITIES = {12: (5, 0), 13: (7, 5)}
 
 
 class Card(NamedTuple):
-    """A card: the driver's major version, and the compute capability such as (9, 0)."""
+    """One GPU: its driver's major version, and its compute capability such as (9, 0)."""
 
     driver: int
     capability: tuple[int, int]
 
 
 def query_cards() -> list[Card]:
-    """Each card; none if there is no driver or nvidia-smi prints an error."""
+    """Return all GPUs; an empty list if nvidia-smi is missing or fails."""
     try:
-        done = subprocess.run(QUERY, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(NVIDIA_SMI_QUERY, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return []
     found = re.findall(r"^(\d+)\.[\d.]+, *(\d+)\.(\d+)\s*$", done.stdout, re.MULTILINE)
@@ -31,7 +31,7 @@ def query_cards() -> list[Card]:
 
 
 def find_obstacle(cuda: int, cards: Sequence[Card]) -> str | None:
-    """Say why CUDA of this major version cannot run on all of these cards; None if it can.
+    """Return why this major version of CUDA cannot run on all of these GPUs; None if it can.
 
     >>> find_obstacle(13, [Card(580, (6, 1))])
     'CUDA 13 needs compute capability 7.5 or newer, and this card has 6.1'
@@ -46,7 +46,7 @@ def find_obstacle(cuda: int, cards: Sequence[Card]) -> str | None:
 
 
 def find_extra(cards: Sequence[Card]) -> str | None:
-    """Return "cuda13" or "cuda12", the newer one that runs on all cards; None if there is none.
+    """Return "cuda13" or "cuda12", the newest that runs on all GPUs; None if there is none.
 
     >>> find_extra([Card(580, (9, 0))]), find_extra([Card(580, (6, 1))]), find_extra([])
     ('cuda13', 'cuda12', None)

@@ -1,4 +1,4 @@
-"""A plan: what an update of a network of dense layers does, as data, for a backend that can do it whole."""
+"""Plan: one update of a network of dense layers as data, so that a backend can run it as one unit."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -8,10 +8,13 @@ from backends.reference.signatures import Array
 
 @dataclass(frozen=True)
 class PlannedLayer:
-    """y = f(x W + b) of one layer, and where its parameters' slots lie.
+    """One layer, y = f(x W + b), with its gradients and optimizer slots.
 
-    ``W`` is (n_in, n_out), ``b`` (n_out,) or None; ``dW``, ``db`` are where their gradients belong. ``slots``
-    holds for each slot of the optimizer what lies beside W and b: arrays of their shapes.
+    Attributes:
+        activation: the name of f.
+        W: (n_in, n_out). b: (n_out,) or None.
+        dW, db: their gradients, to be written; same shapes.
+        slots: for each optimizer slot, the arrays for W and b; same shapes.
     """
 
     activation: str
@@ -23,30 +26,31 @@ class PlannedLayer:
 
 
 class Compressed(NamedTuple):
-    """N rows of which only what is not 0 is kept, as in SciPy's CSR; columns in order, each at most once."""
+    """A sparse matrix of N rows, as SciPy's CSR; the columns of a row are sorted and unique."""
 
-    values: Array  # (nnz,) of the backend's dtype
+    values: Array  # (nnz,), the backend's dtype
     columns: Array  # (nnz,) int32
-    starts: Array  # (N + 1,) int64: row i is from starts[i] to starts[i + 1]
+    starts: Array  # (N + 1,) int64: row i is starts[i]:starts[i + 1]
     shape: tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """An update: pick a batch, forward, loss, backward, a step of the optimizer, sums.
+    """One update: load a batch, forward, loss, backward, optimizer step, sums of loss and accuracy.
 
-    The last layer's softmax belongs to the loss, the cross-entropy of class numbers. All arrays are those of
-    the model and the training, which a run reads and changes as the layers would.
+    The loss is the cross-entropy of class numbers, and it includes the last layer's softmax. The arrays are
+    the model's own: an update reads and writes them exactly as layer-by-layer execution does.
 
     Attributes:
-        x: (N, n_in) uint8 or of the backend's dtype, or compressed; times ``scale`` when a batch is picked.
-        y: (N,) int64. order: (batches, B) int64, the rows of each batch; position: (1,) int64, the next one.
-        layers: the last has activation "linear": it gives the logits.
-        vectors: of which the layers' arrays are views: values, gradients, each slot of the optimizer; (n,).
-        optimizer: the name of its kernel. settings: the kernel's. control: (4,), as it takes it.
-        rates: (R,) learning rate of each update; the last one for all after them.
-        sums: (3,): of the examples' losses, and of right answers if ``accuracy``.
-        unroll: how many updates a backend that records them replays at a time.
+        x: (N, n_in), uint8 or the backend's dtype, or ``Compressed``. scale: factor of each batch of x.
+        y: (N,) int64, class numbers.
+        order: (batches, B) int64, the rows of each batch. position: (1,) int64, the next batch.
+        layers: the last has the activation "linear"; its outputs are the logits.
+        vectors: (n,) each: all values, all gradients, each optimizer slot. The layers' arrays are views.
+        optimizer: the name of its kernel. settings, control: the kernel's arguments; control is (4,).
+        rates: (R,) learning rate per update; the last one repeats.
+        sums: (3,), added to: the losses, and the number of correct predictions if ``accuracy``.
+        unroll: number of updates per replay, for a backend that records them.
     """
 
     x: Array | Compressed

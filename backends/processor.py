@@ -1,4 +1,4 @@
-"""This machine: its processor, what limits the libraries in using it, and whether it has a GPU's driver."""
+"""This machine: its processor, environment variables that limit its use, and GPU drivers."""
 
 import ctypes
 import importlib
@@ -15,21 +15,21 @@ INSTRUCTION_SETS = {
     "SVE": {"sve"},
     "NEON": {"asimd", "neon"},
 }
-"""Name -> what Linux and NumPy call it; the widest of an architecture first."""
+"""Name -> the flags of Linux and NumPy for it; the widest of each architecture first."""
 CUDA_DRIVERS = ("libcuda.so.1", "nvcuda.dll")
-"""NVIDIA's driver on Linux and on Windows, by the names under which CuPy and torch load it."""
+"""File names of NVIDIA's driver on Linux and Windows, as CuPy and torch load it."""
 ROCM_DRIVER = "/dev/kfd"
-"""AMD's: torch's builds for ROCm call its device "cuda" too."""
+"""AMD's driver: torch's ROCm builds also call their device "cuda"."""
 LIMITING_VARIABLES = (
     "OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA",
     "DNNL_MAX_CPU_ISA", "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_NAME",
     "NUMBA_CPU_FEATURES", "GLIBC_TUNABLES",
 )  # fmt: skip
-"""Environment variables by which libraries choose other code than this processor's fastest."""
+"""Environment variables that make libraries use other code than this processor's fastest."""
 
 
 class Processor(NamedTuple):
-    """A processor: its model name, and the widest of INSTRUCTION_SETS that it has."""
+    """A processor: its model name, and its widest instruction set of INSTRUCTION_SETS."""
 
     name: str
     instruction_set: str
@@ -37,7 +37,7 @@ class Processor(NamedTuple):
 
 @cache
 def this_processor() -> Processor:
-    """Return the processor of this machine; the architecture stands for what cannot be found out."""
+    """Return this machine's processor; the architecture's name replaces what is unknown."""
     info = _cpuinfo() if platform.system() == "Linux" else {}
     name = info.get("model name") or platform.processor() or platform.machine()
     found = (info.get("flags") or info.get("Features") or " ".join(_numpy_features())).lower().split()
@@ -46,7 +46,7 @@ def this_processor() -> Processor:
 
 
 def _cpuinfo(path: str = "/proc/cpuinfo") -> dict[str, str]:
-    """The first core's entries of Linux's list of cores; {} where it cannot be read."""
+    """Return the first core's entries of Linux's /proc/cpuinfo; {} if it cannot be read."""
     entries: dict[str, str] = {}
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -59,18 +59,18 @@ def _cpuinfo(path: str = "/proc/cpuinfo") -> dict[str, str]:
 
 
 def _numpy_features(only: str | None = None) -> list[str]:
-    """NumPy's names of the instructions that it may use; of those in the list ``only`` of its module."""
+    """Return NumPy's names of this processor's features; only those in the list named ``only``, if given."""
     try:
         umath: Any = importlib.import_module("numpy._core._multiarray_umath")
 
         features: dict[str, bool] = umath.__cpu_features__
         return [name for name in (getattr(umath, only) if only else features) if features[name]]
-    except (ImportError, AttributeError, KeyError):  # no public part of NumPy has them
+    except (ImportError, AttributeError, KeyError):  # NumPy has no public API for them
         return []
 
 
 def numpy_dispatch() -> str:
-    """The instruction sets beyond its baseline that NumPy's own loops use here.
+    """Return the instruction sets beyond the baseline that NumPy's loops use here.
 
     >>> isinstance(numpy_dispatch(), str)
     True
@@ -80,7 +80,7 @@ def numpy_dispatch() -> str:
 
 @cache
 def has_gpu_driver() -> bool:
-    """Whether there is a driver without which neither CuPy nor torch's "cuda" can find a GPU."""
+    """Whether an NVIDIA or AMD driver is installed; CuPy and torch's "cuda" need one."""
     for name in CUDA_DRIVERS:
         with suppress(OSError):
             ctypes.CDLL(name)
@@ -89,5 +89,5 @@ def has_gpu_driver() -> bool:
 
 
 def limiting_variables() -> dict[str, str]:
-    """The variables of LIMITING_VARIABLES that are set, with their values."""
+    """Return those of LIMITING_VARIABLES that are set, with their values."""
     return {name: os.environ[name] for name in LIMITING_VARIABLES if os.environ.get(name)}

@@ -1,4 +1,4 @@
-"""Backends by name: the built-in ones, and those that other packages register."""
+"""Backends by name: built-in ones, and those that other packages register."""
 
 import importlib
 import inspect
@@ -15,7 +15,7 @@ from backends.processor import has_gpu_driver
 from backends.smoke_test import run_smoke_test
 
 ENTRY_POINT_GROUP = "dnn.backends"
-Factory = Callable[..., Backend]  # of (device, dtype, fused); some take precision= and graphs= too
+Factory = Callable[..., Backend]  # called with (device, dtype, fused); some also have precision= and graphs=
 PRECISIONS = ("float32", "tf32")
 
 _BUILT_IN: Mapping[str, str] = MappingProxyType({
@@ -25,16 +25,17 @@ _BUILT_IN: Mapping[str, str] = MappingProxyType({
 
 
 def backend_names() -> tuple[str, ...]:
-    """Names that ``get_backend`` knows, besides "auto"; whether they can run here is another matter."""
+    """Return all names that ``get_backend`` accepts, except "auto"; some may not run on this machine."""
     registered = (point.name for point in entry_points(group=ENTRY_POINT_GROUP))
     return (*_BUILT_IN, *(name for name in registered if name not in _BUILT_IN))
 
 
 def _factory(name: str) -> Factory:
+    """Return the backend's factory; raises BackendUnavailable if it cannot be imported."""
     if isinstance(name, str) and name in _BUILT_IN:
         try:
             factory: Factory = importlib.import_module(_BUILT_IN[name]).make
-        except Exception as error:  # numba's are of many kinds where its environment variables are odd
+        except Exception as error:  # numba raises many types if its environment variables are wrong
             missing = isinstance(error, ModuleNotFoundError) and error.name == name
             why = f"{name} is not installed" if missing else f"backend {name!r} cannot run ({shorten(error)})"
             raise BackendUnavailable(f"{why}; pip install {name}") from None
@@ -47,7 +48,7 @@ def _factory(name: str) -> Factory:
 
 
 def _candidates(device: Any) -> list[tuple[str, Any, str]]:
-    """(name, device, merit) of what "auto" tries on this device, the fastest first."""
+    """Return (name, device, advantage) of the backends that "auto" tries, the fastest first."""
     gpu = [("cupy", device, "runs on the GPU"), ("torch", device or "cuda", "runs on the GPU")]
     cpu = [
         ("numba", None, "is the fastest on the CPU"),
@@ -56,24 +57,24 @@ def _candidates(device: Any) -> list[tuple[str, Any, str]]:
     ]
     if device is not None:
         return cpu if str(device) == "cpu" else gpu
-    return gpu + cpu if has_gpu_driver() else cpu  # without one torch would be imported for nothing
+    return gpu + cpu if has_gpu_driver() else cpu  # without a driver, importing torch would be wasted time
 
 
 def _auto(device: Any, *settings: Any) -> Backend:
-    """The fastest backend that can run here, with the reason, and what to do to have a faster one.
+    """Return the fastest backend that can run here; its ``reason`` says how to get a faster one.
 
-    Raises BackendUnavailable: no backend can run; the last one's.
+    Raises BackendUnavailable: no backend can run; raises the last one's reason.
     """
     refused: list[BackendUnavailable] = []
-    for name, place, merit in _candidates(device):
+    for name, place, advantage in _candidates(device):
         try:
             chosen = get_backend(name, place, *settings)
         except BackendUnavailable as error:
             refused.append(error)
             continue
-        reason = f"{name} {merit}"
+        reason = f"{name} {advantage}"
         if refused:
-            reason += f"; {refused[0]}"  # the fastest one's, which ends with the cure
+            reason += f"; {refused[0]}"  # the fastest one's reason, which ends with the cure
             if reason.endswith("pip install numba"):
                 reason += f" makes training {'about twice as fast' if name == 'numpy' else 'faster'}"
         elif device is None and not has_gpu_driver():
@@ -86,25 +87,25 @@ def get_backend(
     name: str, device: Any = None, dtype: str = "float32", fused: bool = True,
     precision: str = "float32", graphs: bool = False, threads: int | None = None,
 ) -> Backend:  # fmt: skip
-    """One array library on one device with one float dtype.
+    """Return a backend: one array library on one device with one float dtype.
 
     Args:
         name: "numpy", "numba" (NumPy with compiled loops), "cupy", "torch", "strict"
-            (array-api-strict), a registered name, or "auto": the first that can run of CuPy, torch on CUDA,
-            numba, torch on the CPU, NumPy; ``reason`` says why, and what would be faster.
+            (array-api-strict), a registered name, or "auto": the first of CuPy, torch on CUDA, numba,
+            torch on the CPU and NumPy that can run; ``reason`` says why, and what would be faster.
         device: the library's device, as object or text ("cpu", "cuda", "cuda:1", "mps"); None: its
-            first or only one (torch: "cpu").
+            first (torch: "cpu").
         dtype: "float32" or "float64".
         fused: False forces the reference kernels.
-        precision: "tf32" lets CUDA round the factors of float32 products to 10 bits (tensor cores). CuPy
-            and torch each have one switch for the whole process: the backend made last decides.
-        graphs: record updates as CUDA graphs and replay them (torch on CUDA; CuPy those of Dense layers).
-        threads: of products on the CPU, in the whole process; None: all, or one while that is faster.
+        precision: "tf32" lets CUDA round the factors of float32 products to 10 bits (tensor cores). This
+            is one switch per library and process: the backend created last decides.
+        graphs: record updates as CUDA graphs and replay them (torch on CUDA; CuPy: Dense layers only).
+        threads: number for matrix products on the CPU, process-wide; None: all, or one where that is faster.
 
     Raises:
         InputError: an unknown name, device, dtype or precision.
-        BackendUnavailable: it cannot run on this machine; says what is missing. What runs on a GPU, or is
-            registered, is tried out first (``run_smoke_test``).
+        BackendUnavailable: it cannot run on this machine; says what is missing. Backends on a GPU and
+            registered ones must pass ``run_smoke_test``.
 
     >>> get_backend("numpy").xp.__name__
     'array_api_compat.numpy'
@@ -131,12 +132,12 @@ def get_backend(
 
 
 def available_backends() -> dict[str, str | None]:
-    """Each known backend: None if it can run here on its default device, else why it cannot."""
-    verdicts: dict[str, str | None] = {}
+    """Return name -> None if the backend runs here on its default device, else why it does not."""
+    reasons: dict[str, str | None] = {}
     for name in backend_names():
-        verdicts[name] = None
+        reasons[name] = None
         try:
             get_backend(name)
         except BackendUnavailable as error:
-            verdicts[name] = str(error)
-    return verdicts
+            reasons[name] = str(error)
+    return reasons

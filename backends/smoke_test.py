@@ -1,20 +1,20 @@
-"""A backend tried out before it is handed out: that a library is there, and a device, proves nothing."""
+"""Smoke test of a backend: that its library can be imported does not show that it works."""
 
 from backends.backend import Backend
 from backends.errors import BackendUnavailable, shorten
 
 
 def run_smoke_test(backend: Backend) -> None:
-    """Write into views of an array, take a small layer's step forward, and read its numbers back.
+    """Write into views of an array, run a small dense layer, and compare the results.
 
-    So a library whose arrays cannot be written in place is found, and one that lacks cuBLAS, a compiler of
-    kernels, its headers, or code for the card at hand.
+    This fails if arrays cannot be written in place, or if cuBLAS, the kernel compiler, its headers or code
+    for this GPU is missing.
 
-    Raises BackendUnavailable: something failed or has no effect; says what, and the backend's cure.
+    Raises BackendUnavailable: an operation failed or gave a wrong result; the message ends with ``CURE``.
     """
     trying = "writing into a view of an array"
     try:
-        flat = backend.zeros(6)  # as parameters are kept: W, then b
+        flat = backend.zeros(6)  # laid out as a model's parameters: W, then b
         W = backend.view(flat[0:4], (2, 2))
         b = flat[4:6]
         W[...] = 1.0
@@ -25,7 +25,7 @@ def run_smoke_test(backend: Backend) -> None:
         backend.kernel("dense", "relu")(W, W, b, y)
         backend.synchronize()
         _expect(backend.to_host(y).tolist(), [[2.5, 2.5], [2.5, 2.5]])
-    except Exception as error:  # each library has its own
+    except Exception as error:  # each library raises its own types
         why = shorten(f"{type(error).__name__}: {error}", limit=300)
         raise BackendUnavailable(
             f"backend {backend.name!r} cannot run on {backend.device}: {trying} fails ({why}); {backend.CURE}"

@@ -1,7 +1,7 @@
-"""array-api-strict: only what the standard promises, on fake devices.
+"""array-api-strict: exactly the array API standard, on simulated devices.
 
-It proves that the generic code uses the standard alone, and its devices ("CPU_DEVICE", "device1",
-"device2", "no_float64") find mixed devices and slips of dtype on a machine without a GPU. Slow.
+It shows that the generic code uses only the standard. Its devices ("CPU_DEVICE", "device1", "device2",
+"no_float64") reveal mixed devices and wrong dtypes on a machine without a GPU. It is slow.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ import numpy as np
 from backends.backend import Backend
 from backends.errors import BackendUnavailable, InputError, short_repr
 
-DEVICES = ("CPU_DEVICE", "device1", "device2", "no_float64")
+DEVICE_NAMES = ("CPU_DEVICE", "device1", "device2", "no_float64")
 
 
 @dataclass(frozen=True, eq=False)
 class StrictBackend(Backend):
-    """array-api-strict; no overrides, the reference kernels are the point."""
+    """array-api-strict without overrides: it tests the reference kernels."""
 
     def to_host(self, array: Any) -> np.ndarray:
         cpu = self.xp.Device("CPU_DEVICE")
@@ -28,17 +28,17 @@ class StrictBackend(Backend):
 
 
 def make(device: Any, dtype: str, fused: bool) -> StrictBackend:
-    """The factory that ``get_backend("strict")`` calls."""
+    """Return the backend; ``get_backend("strict")`` calls this factory."""
     try:
         import array_api_strict as xp
     except ImportError:
         why = "backend 'strict' needs the package array-api-strict, which is not installed"
         raise BackendUnavailable(f"{why}; pip install array-api-strict") from None
-    usual = device is None or (isinstance(device, str) and device == "cpu")
-    place = "CPU_DEVICE" if usual else device
+    default = device is None or (isinstance(device, str) and device == "cpu")
+    place = "CPU_DEVICE" if default else device
     if not isinstance(place, xp.Device):
-        if not isinstance(place, str) or place not in DEVICES:
-            raise InputError(f"device is {short_repr(device)}, expected one of {', '.join(DEVICES)}")
+        if not isinstance(place, str) or place not in DEVICE_NAMES:
+            raise InputError(f"device is {short_repr(device)}, expected one of {', '.join(DEVICE_NAMES)}")
         place = xp.Device(place)
     if dtype == "float64" and "no_float64" in str(place):
         raise InputError("dtype is 'float64', expected 'float32' on the device 'no_float64'")

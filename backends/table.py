@@ -1,4 +1,4 @@
-"""Table: things by name, for kernels, activations, layers, losses, optimizers and their counterparts."""
+"""Table: a registry by name, for kernels, activations, layers, losses, optimizers and others."""
 
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 
 class Table(Mapping[str, T]):
-    """A mapping that can be added to, and in no other way changed.
+    """A mapping that is read-only except for ``add``.
 
     Args:
-        what: its entries are, in a word, for messages.
-        entries: it starts with.
+        what: a word for an entry, for messages.
+        entries: the first entries.
 
     >>> table = Table("fruit", {"apple": 1})
     >>> table.add("pear", 2)
@@ -26,8 +26,9 @@ class Table(Mapping[str, T]):
         self._entries = dict(entries)
 
     def add(self, name: str, entry: T, overwrite: bool = False) -> None:
-        """One more entry; with ``overwrite`` in place of one of this name.
-        Raises InputError: the name is taken, or no name.
+        """Add an entry; ``overwrite`` allows an existing name.
+
+        Raises InputError: the name exists already, or is not a nonempty string.
         """
         if not isinstance(name, str) or not name:
             raise InputError(f"{self.what} is named {short_repr(name)}, expected a string")

@@ -1,4 +1,4 @@
-"""How many threads a backend's products have."""
+"""The number of threads of a backend's matrix products."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,26 +11,26 @@ MAX_THREADS = 1024
 
 
 class Threads:
-    """A part of Backend: one thread that cannot be changed, unless its library says otherwise."""
+    """Base class of Backend: one thread, fixed, unless the library's backend overrides this."""
 
     name: str
 
     @property
     def thread_count(self) -> int:
-        """How many threads a product has."""
+        """Number of threads of a product."""
         return 1
 
     def set_threads(self, n: int) -> None:
-        """Give products n threads from now on, in the whole process, which has one library of them.
+        """Use n threads for products from now on, in the whole process.
 
-        Raises InputError: they cannot be given so many; what can be done.
+        Raises InputError: the library cannot do that; the message has the cure.
         """
-        raise InputError(f"threads is {n}, expected None: the backend {self.name!r} has none to be set")
+        raise InputError(f"threads is {n}, expected None: the backend {self.name!r} does not support it")
 
     def with_threads(self, n: int) -> Self:
-        """The same backend, which remembers that n threads were asked for and has them.
+        """Set n threads, and return a copy of this backend that records the number.
 
-        Raises InputError: no number of threads; and as ``set_threads``.
+        Raises InputError: n is not an integer from 1 to MAX_THREADS, or ``set_threads`` fails.
         """
         if type(n) is not int or not 0 < n <= MAX_THREADS:
             raise InputError(f"threads is {short_repr(n)}, expected a whole number from 1 to {MAX_THREADS}")
@@ -38,7 +38,7 @@ class Threads:
         return replace(self, threads=n)  # type: ignore[type-var]
 
     def in_threads(self, n: int) -> AbstractContextManager[None]:
-        """While it is open, products have n threads; with 1, that which asks for them.
+        """Return a context in which products use n threads; 1 is the calling thread alone.
 
         Raises InputError: as ``set_threads``.
         """

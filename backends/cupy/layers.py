@@ -73,19 +73,19 @@ def _column_sums(xp: Any, x: Array) -> Array:
 
 
 def batch_norm(
-    xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, kept: Arrays, y: Array
+    xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, stats: Arrays, y: Array
 ) -> None:
     n = x.shape[0]
     total = _column_sums(xp, x)
     compilation.elementwise("centred_square")(x, total, n, y)
-    compilation.elementwise("batch_statistics")(total, _column_sums(xp, y), n, *settings, *kept, *running)
-    compilation.elementwise("batch_normalized")(x, *kept, gamma, beta, y)
+    compilation.elementwise("batch_statistics")(total, _column_sums(xp, y), n, *settings, *stats, *running)
+    compilation.elementwise("batch_normalized")(x, *stats, gamma, beta, y)
 
 
-def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
+def batch_norm_backward(xp: Any, dy: Array, x: Array, stats: Arrays, gamma: Array, gradients: Arrays) -> None:
     dgamma, dbeta, dx = gradients
     along = xp.empty(x.shape, dtype=x.dtype)
-    compilation.elementwise("batch_along")(dy, x, *kept, along)
+    compilation.elementwise("batch_along")(dy, x, *stats, along)
     dgamma[...], dbeta[...] = _column_sums(xp, along), _column_sums(xp, dy)
     if dx is not None:
-        compilation.elementwise("batch_backward")(dy, x, *kept, gamma, dgamma, dbeta, x.shape[0], dx)
+        compilation.elementwise("batch_backward")(dy, x, *stats, gamma, dgamma, dbeta, x.shape[0], dx)

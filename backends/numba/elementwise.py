@@ -97,7 +97,7 @@ def adam_loop(p, g, m, v, step):  # type: ignore[no-untyped-def]
         vi = zero if vi < floor else vi
         m[i] = mi
         v[i] = vi
-        # Divide first: rate * mi may be a denormal number, which is slow.
+        # Divide first: rate * mi may be a denormal number.
         p[i] = decay * p[i] - rate * (mi / (np.sqrt(vi) + epsilon))
 
 

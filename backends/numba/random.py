@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from backends.numba.compilation import jit_cached
-from backends.reference.random import PARITY, ROTATIONS
+from backends.reference.random import KEY_PARITY, ROTATIONS
 
 Array = np.ndarray
 BLOCK_SIZE = 1024  # counters; their words stay in the cache
@@ -33,4 +33,4 @@ def _threefry(keys, high, low, out):  # type: ignore[no-untyped-def]
 
 
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
-    _threefry(np.asarray([*key, key[0] ^ key[1] ^ PARITY], np.uint32), high, low, out)
+    _threefry(np.asarray([*key, key[0] ^ key[1] ^ KEY_PARITY], np.uint32), high, low, out)

@@ -10,7 +10,7 @@ import numpy as np
 
 from backends.numpy.products import column_sums, product
 from backends.reference.signatures import Arrays
-from backends.reference.windows import Padding, Pair, pad, pixels, without_border
+from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels
 
 Array = np.ndarray
 UNFOLDED = 1 << 18  # numbers in an unfolded block, so few that it and its product stay in the cache
@@ -66,11 +66,11 @@ def conv2d_backward(
         total += product(_unfolded(views[part]).T, d)
         db += column_sums(d)
         if d_wide is not None:
-            for i, j, here in pixels((h, w), strides, (rows, columns)):
-                d_wide[part][here] += product(d, W[i, j].T).reshape(-1, rows, columns, n_in)
+            for i, j, place in window_pixels((h, w), strides, (rows, columns)):
+                d_wide[part][place] += product(d, W[i, j].T).reshape(-1, rows, columns, n_in)
     np.copyto(dW, total.reshape(W.shape))
     if dx is not None:
-        np.copyto(dx, without_border(d_wide, padding))
+        np.copyto(dx, crop_border(d_wide, padding))
 
 
 def max_pool2d_backward(

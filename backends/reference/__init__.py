@@ -1,12 +1,12 @@
-"""The kernels, each in standard array API: the definition of correct.
+"""The reference kernels in standard array API. They define the correct results.
 
-Everything that a backend may replace by something faster is here, and nothing else is. A kernel takes
-the array namespace ``xp`` first, reads some arrays and writes others *in place*; it returns nothing.
-Its declaration and its docstring say which are written; every other array is left as it was. A kernel with
-a *kind* (an activation, a form of target) takes it second and is bound once for each kind.
+These are exactly the functions that a backend may override. A kernel's first argument is the array namespace
+``xp``. It reads some arrays, writes others *in place* and returns nothing. Its declaration and its docstring
+say which arrays it writes; it leaves the others unchanged. A kernel with a *kind* (an activation, a form of
+targets) has it as the second argument and is bound once per kind.
 
 Symbols: B batch size, n_in and n_out widths, x input, W and b weights and bias, z = x W + b, y output,
-dy the gradient of the loss with respect to y. Derivatives at kinks: relu'(0) = 0. NaN passes through.
+dy the gradient of the loss with respect to y. relu'(0) = 0. NaN in the inputs gives NaN in the outputs.
 """
 
 from importlib import import_module

@@ -8,8 +8,8 @@
     silu        z / (1 + e^-z) (Elfwing et al. 2018), also called swish
     softplus    log(1 + e^z)
 
-gelu is torch's approximate="tanh": the standard has no erf for the other form. It is written as
-z sigmoid(2 ...), which is the same without cancellation.
+gelu is torch's approximate="tanh": the array API has no erf, which the exact form needs. It is computed as
+z sigmoid(2 ...), which is equal and has no cancellation.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from backends.reference.signatures import Array
 from backends.table import Table
 
 LEAKY_SLOPE = 0.01  # slope of leaky_relu below 0, torch's default
-# Beyond +-this gelu' and silu' are exactly 0 or 1. z is clipped to it, so that no power of z overflows.
+# Beyond +-this bound gelu' and silu' are exactly 0 or 1. z is clipped to it, so that no power overflows.
 SATURATION_BOUND = 1000.0
 _GELU_SLOPE = 2.0 * sqrt(2.0 / pi)
 _GELU_CUBIC = 0.044715
@@ -30,20 +30,20 @@ _GELU_CUBIC = 0.044715
 
 @dataclass(frozen=True)
 class ActivationFunction:
-    """One activation, and what others must know of it."""
+    """One activation: the function, its derivative and its properties."""
 
-    forward: Callable[[Any, Array], Array]  # (xp, z) -> y = f(z), of the same shape; NaN stays NaN
+    forward: Callable[[Any, Array], Array]  # (xp, z) -> y = f(z), same shape; NaN stays NaN
     # (xp, dy, z, y) -> dz = f'(z) dy, from whichever of z and y = f(z) is cheaper
     backward: Callable[[Any, Array, Array, Array], Array]
-    from_output: bool = False  # backward does without z, so that y may be written over z
+    from_output: bool = False  # backward does not use z, so y may overwrite z
     kink: bool = False  # f' jumps at 0
     never_negative: bool = False  # f(z) >= 0 for every z
-    gated: bool = False  # f(z) = z g(z), so that an error of g is multiplied by z
-    rectifies: bool = False  # f is near 0 below 0, so that He's initial weights fit
+    gated: bool = False  # f(z) = z g(z): an error of g is multiplied by z
+    rectifies: bool = False  # f is near 0 below 0: He initialization fits
 
 
 def _sigmoid(xp: Any, z: Array) -> Array:
-    # exp of a negative number only, so that nothing overflows and small results keep their digits.
+    # exp of negative numbers only: nothing overflows, and small results stay accurate.
     e = xp.exp(-xp.abs(z))
     return xp.where(z < 0, e, xp.ones_like(e)) / (1.0 + e)
 
@@ -54,7 +54,7 @@ def _softmax(xp: Any, z: Array) -> Array:
 
 
 def _positive(xp: Any, z: Array) -> Array:
-    return xp.where(z < 0, xp.zeros_like(z), z)  # not z > 0: a NaN stays a NaN
+    return xp.where(z < 0, xp.zeros_like(z), z)  # z < 0 rather than z > 0: NaN stays NaN
 
 
 def _negative(xp: Any, z: Array) -> Array:
@@ -103,7 +103,7 @@ ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
     "tanh": ActivationFunction(
         lambda xp, z: xp.tanh(z), lambda xp, dy, z, y: dy * (1.0 - y * y), from_output=True,
     ),
-    "relu": ActivationFunction(  # for y in place of z: y <= 0 where z <= 0
+    "relu": ActivationFunction(  # backward may get y for z: y <= 0 where z <= 0
         _positive, lambda xp, dy, z, y: xp.where(z <= 0, xp.zeros_like(dy), dy),
         from_output=True, kink=True, never_negative=True, rectifies=True,
     ),
@@ -114,7 +114,8 @@ ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
     "leaky_relu": leaky_relu(LEAKY_SLOPE),
     "elu": elu(1.0),
     "gelu": ActivationFunction(
-        lambda xp, z: xp.clip(z, -SATURATION_BOUND, None) * _sigmoid(xp, _gelu_argument(z)),  # -inf: not NaN
+        # Without the clip -inf would give NaN instead of 0.
+        lambda xp, z: xp.clip(z, -SATURATION_BOUND, None) * _sigmoid(xp, _gelu_argument(z)),
         _gelu_backward, gated=True, rectifies=True,
     ),
     "silu": ActivationFunction(
@@ -126,11 +127,11 @@ ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
         lambda xp, dy, z, y: dy * _sigmoid(xp, z), never_negative=True,
     ),
 })  # fmt: skip
-"""Every activation by name. One that is added works in every layer and on every backend."""
+"""Every activation by name. An added one works in every layer and on every backend."""
 
 
 def from_output() -> tuple[str, ...]:
-    """The activations whose f'(z) follows from y alone, and which the dense kernel therefore takes in."""
+    """Return the activations that compute f'(z) from y alone; the dense kernel supports these."""
     return tuple(name for name, f in ACTIVATIONS.items() if f.from_output)
 
 
@@ -147,7 +148,7 @@ def activation(xp: Any, kind: str, z: Array, y: Array) -> None:
 def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
     """``dz = f'(z) dy``. Softmax: dz_i = y_i (dy_i - sum_j dy_j y_j). leaky_relu'(0) = 1/100.
 
-    Reads dy, z, y (B, ..., n), z being y where f' follows ``from_output``; writes dz (B, ..., n), which may
-    be dy itself.
+    Reads dy, z, y (B, ..., n); with ``from_output`` the caller may pass y for z. Writes dz (B, ..., n), which
+    may be dy itself.
     """
     dz[...] = ACTIVATIONS[kind].backward(xp, dy, z, y)

@@ -23,10 +23,10 @@ def dense_backward(
 ) -> None:
     """``dz = f'(z) dy``, ``dW = x^T dz``, ``db = sum_i dz_i``, ``dx = dz W^T``.
 
-    f'(z) follows from y = f(z), for all kinds here, so that z need not be kept.
+    All kinds compute f'(z) from y = f(z), so z need not be stored.
 
     Reads dy, y (B, n_out), x (B, n_in), W (n_in, n_out); writes dz (B, n_out; may be dy itself) and the
-    gradients: dW, db of the shapes of W, b, and dx (B, n_in) unless that is None (the first layer).
+    gradients: dW, db of the shapes of W, b, and dx (B, n_in) unless dx is None (the first layer).
     """
     dW, db, dx = gradients
     activation_backward(xp, kind, dy, y, y, dz)

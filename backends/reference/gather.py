@@ -1,11 +1,11 @@
-"""Picking a batch, or the rows of a table; and adding rows up by their numbers, the gradient of that."""
+"""Gather rows by index (a batch, an embedding), and its gradient: sum rows by index."""
 
 from typing import Any
 
 from backends.reference.declaration import kernel
 from backends.reference.signatures import Array
 
-ONE_HOT = 256  # rows of the result of ``scatter_rows`` that are made at a time
+ONE_HOT_ROWS = 256  # rows of the result that ``scatter_rows`` computes at a time
 
 
 @kernel(writes=("out",))
@@ -14,19 +14,19 @@ def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) ->
 
     Reads rows (N, ...) of any dtype and index (B,) int64; writes out (B, ...).
     """
-    picked = xp.astype(xp.take(rows, index, axis=0), out.dtype)
-    out[...] = picked if scale == 1.0 else picked * scale
+    batch = xp.astype(xp.take(rows, index, axis=0), out.dtype)
+    out[...] = batch if scale == 1.0 else batch * scale
 
 
 @kernel(writes=("out",))
 def scatter_rows(xp: Any, rows: Array, index: Array, out: Array) -> None:
-    """``out[k] = sum of the rows[i] with index[i] = k``, 0 where there is none.
+    """``out[k] = sum of rows[i] over all i with index[i] = k``; 0 if there is no such i.
 
-    As products with one-hot rows, a few at a time: the standard has no addition by index. Reads rows (B, n)
+    Computed as products with one-hot rows: the array API has no indexed addition. Reads rows (B, n)
     and index (B,) int64 in [0, N); writes out (N, n).
     """
-    for start in range(0, out.shape[0], ONE_HOT):
-        stop = min(start + ONE_HOT, out.shape[0])
+    for start in range(0, out.shape[0], ONE_HOT_ROWS):
+        stop = min(start + ONE_HOT_ROWS, out.shape[0])
         numbers = xp.arange(start, stop, dtype=index.dtype, device=index.device)
-        chosen = xp.astype(numbers[:, None] == index[None, :], rows.dtype)
-        out[start:stop, ...] = xp.matmul(chosen, rows)
+        one_hot = xp.astype(numbers[:, None] == index[None, :], rows.dtype)
+        out[start:stop, ...] = xp.matmul(one_hot, rows)

@@ -1,18 +1,18 @@
-"""What changes a gradient before an optimizer sees it: the penalty of large weights, and clipping."""
+"""Gradient transforms before the optimizer step: L1 and L2 penalty, clipping."""
 
 from typing import Any
 
 from backends.reference.declaration import kernel
 from backends.reference.signatures import Array
 
-NORM_FLOOR = 1e-6  # added to the norm, so that a gradient of 0 is not divided by 0; torch's number
+NORM_FLOOR = 1e-6  # added to the norm, so that a gradient of 0 causes no division by 0; torch's value
 
 
 @kernel(writes=("g",))
 def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
-    """``g = g + l1 sign(w) + 2 l2 w``: the gradient of l1 sum |w| + l2 sum w^2 is added; sign(0) = 0.
+    """``g = g + l1 sign(w) + 2 l2 w``, the gradient of l1 sum |w| + l2 sum w^2; sign(0) = 0.
 
-    A factor of 0 leaves its term out, also where w is infinite. Reads w (n,); writes g (n,).
+    A term with factor 0 is skipped, so an infinite w gives no NaN there. Reads w (n,); writes g (n,).
     """
     if l2 != 0.0:
         g[...] = g + (2.0 * l2) * w
@@ -24,7 +24,7 @@ def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
 def clip_norm(xp: Any, g: Array, limit: float) -> None:
     """``g = g min(1, limit / (norm(g) + 1e-6))``, as torch.nn.utils.clip_grad_norm_ (norm 2).
 
-    A norm of NaN makes all of g NaN, one of infinity makes it 0 (NaN where g is infinite), as there.
+    As in torch, a NaN norm makes all of g NaN; an infinite norm makes g 0 (NaN where g is infinite).
     Reads and writes g (n,).
     """
     norm = xp.sqrt(xp.sum(g * g, axis=0, keepdims=True))
@@ -36,6 +36,6 @@ def clip_norm(xp: Any, g: Array, limit: float) -> None:
 def clip_value(xp: Any, g: Array, limit: float) -> None:
     """``g = min(max(g, -limit), limit)`` element by element, as torch.nn.utils.clip_grad_value_.
 
-    NaN stays. Reads and writes g (n,).
+    NaN stays NaN. Reads and writes g (n,).
     """
     g[...] = xp.clip(g, -limit, limit)

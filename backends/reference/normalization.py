@@ -1,7 +1,7 @@
-"""Normalisation of columns over the batch, and of rows.
+"""Batch normalization (of columns) and layer normalization (of rows).
 
-Both keep what they subtracted (mean) and multiplied with (inverse, 1 / sqrt(variance + epsilon)), from
-which backward makes the normalised numbers x^ = (x - mean) inverse again.
+Forward writes ``stats``: the mean, and the inverse 1 / sqrt(variance + epsilon). From these backward
+recomputes the normalized values x^ = (x - mean) inverse.
 """
 
 from typing import Any
@@ -10,39 +10,39 @@ from backends.reference.declaration import kernel
 from backends.reference.signatures import Array, Arrays, Numbers
 
 
-@kernel(writes=("running", "kept", "y"))
+@kernel(writes=("running", "stats", "y"))
 def batch_norm(
-    xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, kept: Arrays, y: Array
+    xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, stats: Arrays, y: Array
 ) -> None:
     """``y = x^ gamma + beta`` with mean and variance of each column (Ioffe and Szegedy 2015, algorithm 1).
 
-    running = (1 - momentum) running + momentum now, of the mean and of the variance divided by N - 1
-    (that within y is divided by N), as torch.nn.BatchNorm1d. N is at least 2.
+    running = (1 - momentum) running + momentum current, for mean and variance. As in torch.nn.BatchNorm1d,
+    the running variance is divided by N - 1, the variance within y by N. N is at least 2.
 
     Reads x (N, n), gamma, beta (n,), running: mean and variance (n,), and settings: momentum and epsilon;
-    writes running, kept: mean and inverse (n,), and y (N, n).
+    writes running, stats: mean and inverse (n,), and y (N, n).
     """
     running_mean, running_variance = running
     momentum, epsilon = settings
-    mean, inverse = kept
+    mean, inverse = stats
     n = x.shape[0]
     mean[...] = xp.mean(x, axis=0)
-    centred = x - mean
-    variance = xp.mean(centred * centred, axis=0)
+    centered = x - mean
+    variance = xp.mean(centered * centered, axis=0)
     inverse[...] = 1.0 / xp.sqrt(variance + epsilon)
-    y[...] = centred * (inverse * gamma) + beta
+    y[...] = centered * (inverse * gamma) + beta
     running_mean[...] = (1.0 - momentum) * running_mean + momentum * mean
     running_variance[...] = (1.0 - momentum) * running_variance + (momentum * n / (n - 1)) * variance
 
 
 @kernel(writes=("gradients",), aliases=(("dy", "gradients[2]"),))
-def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
+def batch_norm_backward(xp: Any, dy: Array, x: Array, stats: Arrays, gamma: Array, gradients: Arrays) -> None:
     """``dgamma = sum_i dy x^``, ``dbeta = sum_i dy``, ``dx = gamma inverse (dy - dbeta/N - x^ dgamma/N)``.
 
-    Reads dy, x (N, n), kept: mean and inverse (n,), gamma (n,); writes the gradients: dgamma, dbeta (n,) and
-    dx (N, n; may be dy itself) unless that is None.
+    Reads dy, x (N, n), stats: mean and inverse (n,), gamma (n,); writes the gradients: dgamma, dbeta (n,) and
+    dx (N, n; may be dy itself) unless dx is None.
     """
-    mean, inverse = kept
+    mean, inverse = stats
     dgamma, dbeta, dx = gradients
     n = x.shape[0]
     normal = (x - mean) * inverse
@@ -52,28 +52,29 @@ def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array
         dx[...] = (gamma * inverse) * (dy - dbeta / n - normal * (dgamma / n))
 
 
-@kernel(writes=("kept", "y"))
-def layer_norm(xp: Any, x: Array, gamma: Array, beta: Array, epsilon: float, kept: Arrays, y: Array) -> None:
+@kernel(writes=("stats", "y"))
+def layer_norm(xp: Any, x: Array, gamma: Array, beta: Array, epsilon: float, stats: Arrays, y: Array) -> None:
     """``y = x^ gamma + beta`` with mean and variance (divided by n) of each row (Ba et al. 2016).
 
-    Reads x (N, n), gamma, beta (n,); writes kept: mean and inverse (N,), and y (N, n).
+    Reads x (N, n), gamma, beta (n,); writes stats: mean and inverse (N,), and y (N, n).
     """
-    mean, inverse = kept
+    mean, inverse = stats
     mean[...] = xp.mean(x, axis=1)
-    centred = x - mean[:, None]
-    inverse[...] = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=1) + epsilon)
-    y[...] = centred * inverse[:, None] * gamma + beta
+    centered = x - mean[:, None]
+    inverse[...] = 1.0 / xp.sqrt(xp.mean(centered * centered, axis=1) + epsilon)
+    y[...] = centered * inverse[:, None] * gamma + beta
 
 
 @kernel(writes=("gradients",), aliases=(("dy", "gradients[2]"),))
-def layer_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
-    """``dgamma = sum_i dy x^``, ``dbeta = sum_i dy`` and, with g = gamma dy and means over the row,
-    ``dx = inverse (g - mean(g) - x^ mean(g x^))``.
+def layer_norm_backward(xp: Any, dy: Array, x: Array, stats: Arrays, gamma: Array, gradients: Arrays) -> None:
+    """``dgamma = sum_i dy x^``, ``dbeta = sum_i dy``, ``dx = inverse (g - mean(g) - x^ mean(g x^))``.
 
-    Reads dy, x (N, n), kept: mean and inverse (N,), gamma (n,); writes the gradients: dgamma, dbeta (n,) and
-    dx (N, n; may be dy itself) unless that is None.
+    Here g = gamma dy, and the means are over the row.
+
+    Reads dy, x (N, n), stats: mean and inverse (N,), gamma (n,); writes the gradients: dgamma, dbeta (n,) and
+    dx (N, n; may be dy itself) unless dx is None.
     """
-    mean, inverse = kept
+    mean, inverse = stats
     dgamma, dbeta, dx = gradients
     normal = (x - mean[:, None]) * inverse[:, None]
     dgamma[...] = xp.sum(dy * normal, axis=0)

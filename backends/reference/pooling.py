@@ -1,19 +1,19 @@
-"""Pooling: the largest pixel or the mean of each window, channel by channel; channels last."""
+"""Max and average pooling of windows, separately per channel; channels last."""
 
 from typing import Any
 
 from backends.reference.declaration import kernel
 from backends.reference.signatures import Array
-from backends.reference.windows import Padding, Pair, pad, pixels, starts, without_border
+from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels, window_starts
 
 
 @kernel(writes=("y", "index"))
 def max_pool2d(
     xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
 ) -> None:
-    """``y_pq = max over the window's pixels`` and where it was; pixels outside the image do not count.
+    """``y_pq = max over the window's pixels`` and its place; pixels outside the image do not count.
 
-    The first of equal pixels (row by row) is taken, and NaN is larger than any number, both as in torch.
+    As in torch, the first of equal pixels (row by row) is the maximum, and NaN is larger than any number.
 
     Reads x (B, H, W, C); writes y (B, rows, columns, C) and index (B, rows, columns, C) int64, the place
     row * W + column of the maximum in its image.
@@ -21,12 +21,12 @@ def max_pool2d(
     width = x.shape[2]
     windows = (y.shape[1], y.shape[2])
     wide = pad(xp, x, padding, -float("inf"))
-    down, across = starts(xp, strides, padding, windows, x.device)
+    down, across = window_starts(xp, strides, padding, windows, x.device)
     y[...] = -float("inf")
     zero = xp.zeros_like(down)
     index[...] = xp.maximum(down, zero) * width + xp.maximum(across, xp.zeros_like(across))
-    for i, j, here in pixels(size, strides, windows):
-        pixel = wide[here]
+    for i, j, place in window_pixels(size, strides, windows):
+        pixel = wide[place]
         better = (pixel > y) | xp.isnan(pixel)
         y[...] = xp.where(better, pixel, y)
         index[...] = xp.where(better, (down + i) * width + (across + j), index)
@@ -36,25 +36,25 @@ def max_pool2d(
 def max_pool2d_backward(
     xp: Any, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
 ) -> None:
-    """``dx = sum of the dy whose maximum the pixel was``.
+    """``dx = sum of dy over the windows in which the pixel was the maximum``.
 
     Reads dy and index (B, rows, columns, C) as ``max_pool2d`` left it; writes dx (B, H, W, C).
     """
     width = dx.shape[2]
     windows = (dy.shape[1], dy.shape[2])
     wide = xp.zeros_like(pad(xp, dx, padding))
-    down, across = starts(xp, strides, padding, windows, dy.device)
+    down, across = window_starts(xp, strides, padding, windows, dy.device)
     zero = xp.zeros_like(dy)
-    for i, j, here in pixels(size, strides, windows):
-        chosen = index == (down + i) * width + (across + j)
-        wide[here] = wide[here] + xp.where(chosen, dy, zero)
-    dx[...] = without_border(wide, padding)
+    for i, j, place in window_pixels(size, strides, windows):
+        is_maximum = index == (down + i) * width + (across + j)
+        wide[place] = wide[place] + xp.where(is_maximum, dy, zero)
+    dx[...] = crop_border(wide, padding)
 
 
 def _counts(xp: Any, image: Array, size: Pair, strides: Pair, padding: Padding, windows: Pair) -> Array:
-    """How many pixels of the image each window has: (1, rows, columns, 1) in the image's dtype."""
+    """Return how many pixels of the image each window has: (1, rows, columns, 1) in the image's dtype."""
     counts = []
-    places = starts(xp, strides, padding, windows, image.device)
+    places = window_starts(xp, strides, padding, windows, image.device)
     for start, length, extent in zip(places, size, image.shape[1:3], strict=True):
         zero = xp.zeros_like(start)
         end = xp.minimum(start + length, zero + extent)
@@ -71,8 +71,8 @@ def average_pool2d(xp: Any, x: Array, size: Pair, strides: Pair, padding: Paddin
     windows = (y.shape[1], y.shape[2])
     wide = pad(xp, x, padding)
     total = xp.zeros_like(y)
-    for _, _, here in pixels(size, strides, windows):
-        total = total + wide[here]
+    for _, _, place in window_pixels(size, strides, windows):
+        total = total + wide[place]
     y[...] = total / _counts(xp, x, size, strides, padding, windows)
 
 
@@ -80,13 +80,13 @@ def average_pool2d(xp: Any, x: Array, size: Pair, strides: Pair, padding: Paddin
 def average_pool2d_backward(
     xp: Any, dy: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
 ) -> None:
-    """``dx = sum over the windows that have the pixel of dy / (pixels of that window)``.
+    """``dx = sum of dy / (number of pixels in the window) over the windows that contain the pixel``.
 
     Reads dy (B, rows, columns, C); writes dx (B, H, W, C).
     """
     windows = (dy.shape[1], dy.shape[2])
     share = dy / _counts(xp, dx, size, strides, padding, windows)
     wide = xp.zeros_like(pad(xp, dx, padding))
-    for _, _, here in pixels(size, strides, windows):
-        wide[here] = wide[here] + share
-    dx[...] = without_border(wide, padding)
+    for _, _, place in window_pixels(size, strides, windows):
+        wide[place] = wide[place] + share
+    dx[...] = crop_border(wide, padding)

@@ -1,7 +1,7 @@
-"""The keyed generator of random bits, and noise from them: numbers left out, and numbers added.
+"""The keyed random generator, dropout and Gaussian noise.
 
-The bits are integers of 63 bits, of which for noise the upper 31 and the lower 31 serve one number of the
-left and one of the right half of a row.
+The generator returns 63-bit integers. Noise uses the upper 31 bits for a number in the left half of a row and
+the lower 31 bits for one in the right half.
 """
 
 from math import pi
@@ -10,33 +10,33 @@ from typing import Any
 from backends.reference.declaration import kernel
 from backends.reference.signatures import Array
 
-_WORD = 0xFFFFFFFF
+_WORD_MASK = 0xFFFFFFFF
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-PARITY = 0x1BD11BDA
-_HALF = 0x7FFFFFFF
-_UNIT = 2.0**-31
+KEY_PARITY = 0x1BD11BDA
+_LOW_BITS_MASK = 0x7FFFFFFF
+_BITS_SCALE = 2.0**-31
 
 
 @kernel(writes=("out",))
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
     """Threefry-2x32 with 20 rounds (Salmon et al. 2011): a random integer for each counter.
 
-    A generator without state: the same key and counter give the same bits on every library. The
-    32-bit words are held in int64, where the standard defines every operation used: no sum or shift
-    of two words leaves 62 bits.
+    The generator has no state: the same key and counter give the same bits on every library. The 32-bit words
+    are held in int64, for which the array API defines all operations used; sums and shifts of words stay
+    below 62 bits.
 
     Reads high and low (n,) or (1,) int64, the counter's words, each in [0, 2^32); writes out (n,)
-    int64 in [0, 2^63): the first result word without its last bit, then the second word.
+    int64 in [0, 2^63): the first result word without its lowest bit, then the second word.
     """
-    keys = (key[0], key[1], key[0] ^ key[1] ^ PARITY)
-    x0 = (high + keys[0]) & _WORD
-    x1 = (low + keys[1]) & _WORD
+    keys = (key[0], key[1], key[0] ^ key[1] ^ KEY_PARITY)
+    x0 = (high + keys[0]) & _WORD_MASK
+    x1 = (low + keys[1]) & _WORD_MASK
     for group in range(5):
         for r in ROTATIONS[group % 2]:
-            x0 = (x0 + x1) & _WORD
-            x1 = (((x1 << r) | (x1 >> (32 - r))) & _WORD) ^ x0
-        x0 = (x0 + keys[(group + 1) % 3]) & _WORD
-        x1 = (x1 + keys[(group + 2) % 3] + group + 1) & _WORD
+            x0 = (x0 + x1) & _WORD_MASK
+            x1 = (((x1 << r) | (x1 >> (32 - r))) & _WORD_MASK) ^ x0
+        x0 = (x0 + keys[(group + 1) % 3]) & _WORD_MASK
+        x1 = (x1 + keys[(group + 2) % 3] + group + 1) & _WORD_MASK
     out[...] = ((x0 >> 1) << 32) | x1
 
 
@@ -48,21 +48,22 @@ def dropout(xp: Any, bits: Array, x: Array, rate: float, mask: Array, y: Array) 
 
     Reads bits (B, ceil(n / 2)) int64 in [0, 2^63) and x (B, n); writes mask and y (B, n).
     """
-    words = xp.concat([bits >> 32, bits & _HALF], axis=1)[:, : x.shape[1]]
-    kept = xp.astype(words >= round(rate / _UNIT), x.dtype)
-    mask[...] = kept * (1.0 / (1.0 - rate))
+    words = xp.concat([bits >> 32, bits & _LOW_BITS_MASK], axis=1)[:, : x.shape[1]]
+    keep = xp.astype(words >= round(rate / _BITS_SCALE), x.dtype)
+    mask[...] = keep * (1.0 / (1.0 - rate))
     y[...] = x * mask
 
 
 @kernel(writes=("y",))
 def gaussian_noise(xp: Any, bits: Array, x: Array, deviation: float, y: Array) -> None:
-    """``y = x + deviation e``, e standard normal by the transform of Box and Muller (1958):
-    sqrt(-2 log u) cos(2 pi v) and sqrt(-2 log u) sin(2 pi v) of uniform u and v.
+    """``y = x + deviation e`` with e standard normal.
+
+    e is sqrt(-2 log u) cos(2 pi v) and sqrt(-2 log u) sin(2 pi v) of uniform u, v (Box and Muller 1958).
 
     Reads bits (B, ceil(n / 2)) int64 in [0, 2^63) and x (B, n); writes y (B, n).
     """
-    u = (xp.astype(bits >> 32, x.dtype) + 0.5) * _UNIT  # never 0
-    angle = xp.astype(bits & _HALF, x.dtype) * (2.0 * pi * _UNIT)
+    u = (xp.astype(bits >> 32, x.dtype) + 0.5) * _BITS_SCALE  # never 0
+    angle = xp.astype(bits & _LOW_BITS_MASK, x.dtype) * (2.0 * pi * _BITS_SCALE)
     radius = deviation * xp.sqrt(-2.0 * xp.log(u))
     noise = xp.concat([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1)
     y[...] = x + noise[:, : x.shape[1]]

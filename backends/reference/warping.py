@@ -1,4 +1,4 @@
-"""Images drawn anew from moved places, and smooth random moves."""
+"""Image augmentation: warp images by an affine matrix and smooth random displacements."""
 
 from typing import Any
 
@@ -18,41 +18,41 @@ MOVES_SCALE = 2.0**-23
 def smooth_moves(xp: Any, bits: Array, rows: Array, columns: Array, strength: float, moves: Array) -> None:
     """``moves = strength * noise`` from -1 to 1, smoothed down and across (Simard et al. 2003).
 
-    Noise is bytes, shares are integers, and all sums of their products are below 2^24: exact in float32 in
-    any order, so that the moves have the same bits on every library.
+    Noise is bytes, weights are integers, and all sums of their products are below 2^24. So the sums are exact
+    in float32 in any order, and the moves have the same bits on every library.
 
-    Reads bits (B, n) int64 in [0, 2^63), seven bytes of each, n at least 2 H W / 7; rows (H, H) and columns
-    (W, W), whole numbers: how much of place i goes to place j, at most SMOOTHING_ROW_SUM in all; writes moves
+    Reads bits (B, n) int64 in [0, 2^63), seven bytes each, n at least 2 H W / 7; rows (H, H) and columns
+    (W, W), integer weights of place i in place j; a row sums to at most SMOOTHING_ROW_SUM. Writes moves
     (B, 2, H, W).
     """
     height, width = moves.shape[2:]
     noise = xp.concat([(bits >> (8 * i)) & 0xFF for i in range(7)], axis=1)[:, : 2 * height * width]
     noise = xp.reshape(xp.astype(2 * noise - 255, moves.dtype), (-1, height))
     down = xp.floor(xp.matmul(noise, rows) * FIRST_SUM_SCALE + 0.5)
-    turned = xp.permute_dims(xp.reshape(down, (-1, width, height)), (0, 2, 1))
-    across = xp.matmul(xp.reshape(turned, (-1, width)), columns)
+    transposed = xp.permute_dims(xp.reshape(down, (-1, width, height)), (0, 2, 1))
+    across = xp.matmul(xp.reshape(transposed, (-1, width)), columns)
     moves[...] = xp.reshape(across, moves.shape) * (strength * MOVES_SCALE)
 
 
 @kernel(writes=("y",))
 def warp_images(xp: Any, x: Array, matrix: Array, moves: Array, y: Array) -> None:
-    """``y[place] = x[matrix place + move]``: places are rows and columns from the image's middle.
+    """``y[place] = x[matrix place + move]``; a place is (row, column) from the image's center.
 
-    Pixels between four others are interpolated linearly in both directions; outside an image is 0. No product
-    is fused with a sum, so that all libraries round alike.
+    Interpolation is bilinear; pixels outside the image are 0. No product is fused with a sum, so that all
+    libraries round alike.
 
     Reads x (B, H, W, C), matrix (B, 2, 2) and moves (B, 2, H, W), in pixels; writes y (B, H, W, C).
     """
     batch, height, width, channels = x.shape
     m = xp.reshape(matrix, (batch, 2, 2, 1, 1))
     down, right = (xp.arange(n, dtype=x.dtype, device=x.device) - 0.5 * (n - 1) for n in (height, width))
-    shares = []
-    places = []  # down and across: of the first neighbour and of the next; the first one's place
+    weights = []
+    places = []  # for rows, then columns: weights of the two neighbors; place of the first neighbor
     for i, n in enumerate((height, width)):
         place = m[:, i, 0, ...] * down[:, None] + m[:, i, 1, ...] * right + 0.5 * (n - 1) + moves[:, i, ...]
-        place = xp.clip(place, -2.0, float(n))  # beyond this only the border of zeros is seen
+        place = xp.clip(place, -2.0, float(n))  # farther out all neighbors are border zeros
         begin = xp.floor(place)
-        shares.append((1.0 - (place - begin), place - begin))
+        weights.append((1.0 - (place - begin), place - begin))
         places.append(xp.astype(begin, xp.int64) + 2)
     wide = xp.reshape(pad(xp, x, ((2, 2), (2, 2))), (-1, channels))
     line = width + 4
@@ -62,5 +62,5 @@ def warp_images(xp: Any, x: Array, matrix: Array, moves: Array, y: Array) -> Non
     for i in (0, 1):
         for j in (0, 1):
             pixels = xp.reshape(xp.take(wide, first + (i * line + j), axis=0), x.shape)
-            total = total + pixels * (shares[0][i] * shares[1][j])[..., None]
+            total = total + pixels * (weights[0][i] * weights[1][j])[..., None]
     y[...] = total

@@ -1,4 +1,4 @@
-"""Windows that slide over images: what convolution and pooling share.
+"""Sliding windows over images, for convolution and pooling.
 
 Images are (B, H, W, C), channels last. A window has (h, w) pixels; window (p, q) begins at row
 p s - top and column q t - left, for strides (s, t) and padding ((top, bottom), (left, right)).
@@ -14,7 +14,7 @@ Padding = tuple[Pair, Pair]
 
 
 def pad(xp: Any, x: Array, padding: Padding, fill: float = 0.0) -> Array:
-    """x with a border of ``fill``; x itself where there is no border."""
+    """Return x with a border of ``fill``; x itself if the padding is 0."""
     (top, bottom), (left, right) = padding
     if not any((top, bottom, left, right)):
         return x
@@ -25,15 +25,17 @@ def pad(xp: Any, x: Array, padding: Padding, fill: float = 0.0) -> Array:
     return wide
 
 
-def without_border(wide: Array, padding: Padding) -> Array:
-    """The view of a padded image that the image itself is."""
+def crop_border(wide: Array, padding: Padding) -> Array:
+    """Return the view of padded images without their border."""
     (top, bottom), (left, right) = padding
     return wide[:, top : wide.shape[1] - bottom, left : wide.shape[2] - right, :]
 
 
-def pixels(size: Pair, strides: Pair, windows: Pair) -> Iterator[tuple[int, int, tuple[slice, ...]]]:
-    """(i, j, index) for each pixel of a window: ``wide[index]`` is (B, rows, columns, C), that pixel of
-    every window of a padded image."""
+def window_pixels(size: Pair, strides: Pair, windows: Pair) -> Iterator[tuple[int, int, tuple[slice, ...]]]:
+    """Yield (i, j, index) for each pixel (i, j) of a window.
+
+    ``wide[index]`` is (B, rows, columns, C): that pixel in every window of padded images.
+    """
     s, t = strides
     rows, columns = windows
     everything = slice(None)
@@ -44,9 +46,13 @@ def pixels(size: Pair, strides: Pair, windows: Pair) -> Iterator[tuple[int, int,
             yield i, j, (everything, down, across, everything)
 
 
-def starts(xp: Any, strides: Pair, padding: Padding, windows: Pair, device: Any) -> tuple[Array, Array]:
-    """First row and first column of each window, in pixels of the image without border:
-    (1, rows, 1, 1) and (1, 1, columns, 1) int64."""
+def window_starts(
+    xp: Any, strides: Pair, padding: Padding, windows: Pair, device: Any
+) -> tuple[Array, Array]:
+    """Return the first row and first column of each window, in coordinates of the unpadded image.
+
+    Their shapes are (1, rows, 1, 1) and (1, 1, columns, 1), int64.
+    """
     s, t = strides
     (top, _), (left, _) = padding
     rows = xp.arange(windows[0], dtype=xp.int64, device=device) * s - top

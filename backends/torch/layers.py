@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from backends.reference.signatures import Arrays, Numbers
-from backends.reference.windows import Padding, Pair, pad, without_border
+from backends.reference.windows import Padding, Pair, crop_border, pad
 
 Array = Any  # torch.Tensor
 aten = torch.ops.aten
@@ -96,7 +96,7 @@ def grouped_conv2d_backward(
         if dx is not None:
             d_wide = torch.zeros_like(wide)
             d_wide[:, *needed] = d_pixels
-            dx.copy_(without_border(d_wide, padding))
+            dx.copy_(crop_border(d_wide, padding))
         return
     images, border = _bordered(x, W, padding, dilation)
     # Copied: of one filter the view is channels_last to torch, so would dW be, and its plain CPU code
@@ -141,17 +141,17 @@ def max_pool2d_backward(
 
 
 def batch_norm(
-    xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, kept: Arrays, y: Array
+    xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, stats: Arrays, y: Array
 ) -> None:
-    mean, inverse = kept
+    mean, inverse = stats
     x = x.contiguous()  # of other strides the call adds to what mean holds beforehand
     made = {"out": y, "save_mean": mean, "save_invstd": inverse}
     aten.native_batch_norm.out(x, gamma, beta, *running, True, *settings, **made)
 
 
-def batch_norm_backward(xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, gradients: Arrays) -> None:
+def batch_norm_backward(xp: Any, dy: Array, x: Array, stats: Arrays, gamma: Array, gradients: Arrays) -> None:
     # Epsilon is in inverse already.
-    made = aten.native_batch_norm_backward(dy, x, gamma, None, None, *kept, True, 0.0, _needed(gradients))
+    made = aten.native_batch_norm_backward(dy, x, gamma, None, None, *stats, True, 0.0, _needed(gradients))
     for there, here in zip((made[1], made[2], made[0]), gradients, strict=True):
         if here is not None:
             here.copy_(there)
