@@ -126,7 +126,7 @@ OPTIMIZER = [
         "backends/reference/optimizers.py",
         '''
 
-@step()
+@optimizer_step()
 def lion(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     """Lion (Chen et al. 2023).
 
@@ -135,7 +135,7 @@ def lion(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: N
     (m,), (beta1, beta2, weight_decay) = slots, settings
     control[UPDATES] = control[UPDATES] + 1.0
     p[...] = p - control[RATE] * (xp.sign(beta1 * m + (1.0 - beta1) * g) + weight_decay * p)
-    m[...] = _flushed(xp, beta2 * m + (1.0 - beta2) * g, control[UPDATES])
+    m[...] = _flush(xp, beta2 * m + (1.0 - beta2) * g, control[UPDATES])
 ''',
     ),
     Addition(
@@ -206,15 +206,15 @@ def _parts(xp: Any, x: Array, groups: int) -> Array:
     return xp.reshape(x, (*x.shape[:2], groups, x.shape[2] // groups))
 
 
-@kernel(writes=("kept", "y"))
+@kernel(writes=("stats", "y"))
 def group_norm(
-    xp: Any, x: Array, gamma: Array, beta: Array, groups: int, epsilon: float, kept: Arrays, y: Array
+    xp: Any, x: Array, gamma: Array, beta: Array, groups: int, epsilon: float, stats: Arrays, y: Array
 ) -> None:
     """``y = x^ gamma + beta`` with mean and variance of each group of channels (Wu and He 2018).
 
-    Reads x (N, places, n), gamma, beta (n,); writes kept: mean and inverse (N, groups), and y (N, places, n).
+    Reads x (N, places, n), gamma, beta (n,); writes stats: mean and inverse (N, groups), and y like x.
     """
-    mean, inverse = kept
+    mean, inverse = stats
     parts = _parts(xp, x, groups)
     mean[...] = xp.mean(parts, axis=(1, 3))
     centred = parts - mean[:, None, :, None]
@@ -224,14 +224,14 @@ def group_norm(
 
 @kernel(writes=("gradients",))
 def group_norm_backward(
-    xp: Any, dy: Array, x: Array, kept: Arrays, gamma: Array, groups: int, gradients: Arrays
+    xp: Any, dy: Array, x: Array, stats: Arrays, gamma: Array, groups: int, gradients: Arrays
 ) -> None:
     """``dgamma = sum dy x^``, ``dbeta = sum dy``, ``dx = inverse (g - mean(g) - x^ mean(g x^))``.
 
-    Reads dy, x (N, places, n), kept: mean and inverse (N, groups), gamma (n,); writes the gradients: dgamma,
+    Reads dy, x (N, places, n), stats: mean and inverse (N, groups), gamma (n,); writes the gradients: dgamma,
     dbeta (n,) and dx (N, places, n) unless that is None.
     """
-    (mean, inverse), (dgamma, dbeta, dx) = kept, gradients
+    (mean, inverse), (dgamma, dbeta, dx) = stats, gradients
     normal = (_parts(xp, x, groups) - mean[:, None, :, None]) * inverse[:, None, :, None]
     dgamma[...] = xp.sum(dy * xp.reshape(normal, x.shape), axis=(0, 1))
     dbeta[...] = xp.sum(dy, axis=(0, 1))
@@ -374,7 +374,7 @@ def group_norm_cases(num: Any, kind: str | None) -> Iterator[Case]:
                 **_scales(num, n),
                 "groups": groups,
                 "epsilon": 1e-5,
-                "kept": (num.garbage(batch, groups), num.garbage(batch, groups)),
+                "stats": (num.garbage(batch, groups), num.garbage(batch, groups)),
                 "y": num.garbage(batch, places, n),
             }
 
@@ -387,7 +387,7 @@ def group_norm_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
             dx = None if first else num.garbage(*case["x"].shape)
             yield {
                 "dy": num.finite(*case["x"].shape) + 2,
-                **{name: case[name] for name in ("x", "kept", "gamma", "groups")},
+                **{name: case[name] for name in ("x", "stats", "gamma", "groups")},
                 "gradients": (num.garbage(n), num.garbage(n), dx),
             }
 """,

@@ -156,7 +156,7 @@ def batch_norm_cases(num, kind):
                 **_scales(num, n),
                 "running": (num.finite(n), num.finite(n) ** 2),
                 "settings": (0.1, 1e-5),
-                "kept": (num.garbage(n), num.garbage(n)),
+                "stats": (num.garbage(n), num.garbage(n)),
                 "y": num.garbage(rows, n),
             }
 
@@ -168,7 +168,7 @@ def layer_norm_cases(num, kind):
                 "x": 2 * num.finite(rows, n) + 1,
                 **_scales(num, n),
                 "epsilon": 1e-5,
-                "kept": (num.garbage(rows), num.garbage(rows)),
+                "stats": (num.garbage(rows), num.garbage(rows)),
                 "y": num.garbage(rows, n),
             }
 
@@ -184,7 +184,7 @@ def _norm_backward_cases(num, forward, kernel):
             yield {
                 "dy": num.finite(*case["x"].shape) + 2,
                 "x": case["x"],
-                "kept": case["kept"],
+                "stats": case["stats"],
                 "gamma": case["gamma"],
                 "gradients": (num.garbage(n), num.garbage(n), dx),
             }

@@ -128,7 +128,7 @@ def test_normalisation(name):
         dy = np.random.default_rng(3).normal(size=case["y"].shape)
         y.backward(T(dy))
         made = [np.empty_like(case[k]) for k in ("gamma", "beta", "x")]
-        KERNELS[f"{name}_backward"].function(npx, dy, case["x"], case["kept"], case["gamma"], made)
+        KERNELS[f"{name}_backward"].function(npx, dy, case["x"], case["stats"], case["gamma"], made)
         for actual, leaf in zip(made, (leaves[1], leaves[2], leaves[0]), strict=True):
             # Of two rows x^ is -1 and 1, and dx is a difference of equal numbers: measured beside dy.
             desired = leaf.grad.numpy()
