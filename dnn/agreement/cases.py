@@ -1,4 +1,4 @@
-"""Case: a network, a goal, an optimizer and data, from which every contender builds its own."""
+"""Cases: a network, a loss, an optimizer and initial weights, which every contender builds for itself."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -27,11 +27,11 @@ from dnn.random import host_normal, host_uniform, stream_key
 from dnn.sequential import Sequential
 
 Weights = dict[str, np.ndarray]
-dense = partial(Dense, initializer="zeros")  # a case has its own weights
+dense = partial(Dense, initializer="zeros")  # the case sets the weights
 
 
 def normal(seed: int, purpose: str, shape: tuple[int, ...], layer: int = 0) -> np.ndarray:
-    """Draw standard normal float64 numbers from a stream of this check."""
+    """Draw standard normal float64 numbers from the stream of (seed, purpose, layer)."""
     return host_normal(stream_key(seed, f"agreement {purpose}", layer), (prod(shape),)).reshape(shape)
 
 
@@ -39,7 +39,7 @@ def normal(seed: int, purpose: str, shape: tuple[int, ...], layer: int = 0) -> n
 class Data:
     """Labelled examples on the host."""
 
-    x: np.ndarray  # (N, n) float32 in [0, 1], or uint8 (v stands for v / 255)
+    x: np.ndarray  # (N, n) float32 in [0, 1]; uint8 pixels are divided by 255
     y: np.ndarray  # (N,) int64
     classes: int  # C
 
@@ -48,7 +48,7 @@ class Data:
             object.__setattr__(self, "x", self.x.astype(np.float32) * np.float32(1.0 / 255.0))
 
     def rows(self, seed: int, step: int, n: int) -> np.ndarray:
-        """n different row numbers for a step (all rows where there are fewer), keyed by the seed."""
+        """Return n distinct row indices for a step, or all rows if there are fewer."""
         draws = host_uniform(stream_key(seed, "agreement rows"), (len(self.x),), step=step)
         return np.argsort(draws, kind="stable")[:n]
 
@@ -56,7 +56,7 @@ class Data:
         self, name: str, hidden: tuple[int, ...], optimizer: Optimizer, seed: int,
         activation: str = "relu", loss: str | Loss = "categorical_crossentropy",
     ) -> "Case":  # fmt: skip
-        """A case of this name, or for "-" of these widths and the name behind it."""
+        """Return a case for these data. "-NAME" becomes the layer widths and NAME, as in "784-64-10 NAME"."""
         widths = "-".join(map(str, (self.x.shape[1], *hidden, self.classes)))
         label = f"{widths} {name[1:]}" if name.startswith("-") else name
         return Case(label, self.x.shape[1], hidden, self.classes, activation, loss, optimizer, seed)
@@ -64,7 +64,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Case:
-    """Hidden Dense layers of one activation, then C outputs as the loss wants them."""
+    """A network of hidden Dense layers and C outputs, with its loss and optimizer."""
 
     name: str  # in records
     n_in: int  # the width of the input
@@ -74,18 +74,18 @@ class Case:
     loss: str | Loss  # a name in LOSSES, or a loss with its settings
     optimizer: Optimizer  # with its settings
     seed: int  # of the weights
-    l1: float = 0.0  # the price of large weights
-    l2: float = 0.0
+    l1: float = 0.0  # factor of the l1 penalty
+    l2: float = 0.0  # factor of the l2 penalty
 
     @property
     def products(self) -> dict[str, tuple[int, ...]]:
-        """Shape of W for each layer that has one, by its name."""
+        """Layer name -> shape of its W."""
         widths = pairwise((self.n_in, *self.hidden, self.classes))
         return {f"dense_{i}": shape for i, shape in enumerate(widths, 1)}
 
     @property
     def inner(self) -> tuple[int, ...]:
-        """Numbers in a sum of each layer's product."""
+        """Number of terms in one element of each layer's product."""
         return tuple(prod(shape[:-1]) for shape in self.products.values())
 
     @property
@@ -94,12 +94,12 @@ class Case:
         return tuple(shape[-1] for shape in self.products.values())
 
     def layers(self) -> list[Layer]:
-        """New layers; the last one has the activation that the loss contains, if any."""
+        """Return new layers. The last one has the activation that the loss contains, if any."""
         last = get_loss(self.loss).activation or "linear"
         return [*(dense(n, self.activation) for n in self.hidden), dense(self.classes, last)]
 
     def model(self, backend: Backend) -> Sequential:
-        """A compiled model on a backend, with this case's weights."""
+        """Return a compiled model on a backend with this case's weights."""
         model = Sequential(self.layers(), input_shape=(self.n_in,), backend=backend, seed=self.seed)
         model.compile(self.loss, self.optimizer, l1=self.l1, l2=self.l2)
         weights = {name: w.astype(backend.dtype_name) for name, w in self.weights().items()}
@@ -107,7 +107,7 @@ class Case:
         return model
 
     def weights(self) -> Weights:
-        """Float32 numbers by name; the biases too are random, or a lost bias would go unseen."""
+        """Return the initial float32 weights by name. Biases are random, so that a lost bias is noticed."""
         values: Weights = {}
         initializer = "he_uniform" if self.activation == "relu" else "glorot_uniform"
         for i, (name, shape) in enumerate(self.products.items()):
@@ -119,10 +119,9 @@ class Case:
 
 @dataclass(frozen=True)
 class ImageCase(Case):
-    """Square grey images: Conv2D of 3 x 3 pixels, the mean of 2 x 2, then C outputs.
+    """A network for square grey images: Conv2D 3 x 3, AveragePooling2D, C outputs.
 
-    ``hidden`` has one number, of filters. The mean and no maximum, since that has a kink where two pixels
-    are equal.
+    ``hidden`` is (number of filters,). It has no max pooling, which has a kink at equal pixels.
     """
 
     @property
@@ -147,18 +146,18 @@ class ImageCase(Case):
 
 @dataclass(frozen=True)
 class FitCase(Case):
-    """A whole training on images of bytes: Dense, normalisation and Dropout if wanted, Dense(C, softmax).
+    """A training by ``fit`` on uint8 images: Dense, BatchNormalization, Dropout, Dense(C, softmax).
 
-    The last layer starts at 0, as do the weights of the first pixel: all outputs are equal in the beginning,
-    and the l1 penalty meets weights of 0.
+    The last layer and the weights of the first pixel start at 0. So all outputs are equal at first, and the
+    l1 penalty sees weights of 0.
     """
 
     images: np.ndarray = field(kw_only=True)  # (N, n) uint8
     labels: np.ndarray = field(kw_only=True)  # (N,) int64
     batch_size: int = 8
     epochs: int = 3
-    rate: float = 0.25  # of dropout; 0: there is none
-    normalised: bool = True
+    rate: float = 0.25  # dropout rate; 0: no dropout layer
+    normalised: bool = True  # whether there is a BatchNormalization layer
     sample_weight: np.ndarray | None = None  # (N,)
     class_weight: Mapping[int, float] | None = None
 
@@ -176,7 +175,7 @@ class FitCase(Case):
         values["dense_1.W"][0] = 0.0
         values |= {k: np.zeros_like(w) for k, w in values.items() if k.startswith("dense_2")}
         if self.normalised:
-            # With beta 0 a column of numbers would add up to 0, and the sign of a weight would be rounding.
+            # With beta = 0 the gradient of the last W sums to 0, so the sign of a weight would be rounding.
             for i, name in enumerate(("gamma", "beta")):
                 draw = normal(self.seed, "scales", self.hidden, i)
                 values[f"batch_normalization_1.{name}"] = (1.0 - i + 0.2 * draw).astype(np.float32)
@@ -184,7 +183,7 @@ class FitCase(Case):
 
 
 def unusual_optimizers() -> Iterator[tuple[str, Optimizer]]:
-    """Every optimizer with numbers other than the usual ones, which a kernel might have built in."""
+    """Yield every optimizer with settings other than the defaults, which a kernel might have hard-coded."""
     made = [optimizer_class(**e) for optimizer_class in OPTIMIZERS.values() for e in optimizer_class.examples]
     for name, usual in {optimizer.kernel: optimizer for optimizer in made}.items():
         numbers = {f.name: getattr(usual, f.name) for f in fields(usual)}
@@ -197,18 +196,20 @@ def unusual_optimizers() -> Iterator[tuple[str, Optimizer]]:
 
 
 def optimizer_variants() -> Iterator[tuple[str, Optimizer]]:
-    """Every optimizer that exists, as its examples say; and clipping, which comes before any, with one."""
+    """Yield every registered optimizer with the settings of its ``examples``, and SGD with gradient
+    clipping.
+    """
     for name, optimizer_class in OPTIMIZERS.items():
         first, *others = optimizer_class.examples
         yield name, optimizer_class(**first)
         yield from ((f"{name} {list(settings)[-1]}", optimizer_class(**settings)) for settings in others)
-    # Limits that every gradient of the cases here exceeds.
+    # Every gradient of the cases exceeds these limits.
     yield "sgd clip_norm", SGD(clip_norm=0.05)
     yield "sgd clip_value", SGD(clip_value=0.001)
 
 
 def loss_variants() -> Iterator[tuple[str, Loss]]:
-    """Every loss that exists, as its examples say."""
+    """Yield every registered loss with the settings of its ``examples``."""
     for name, loss_class in LOSSES.items():
         for settings in loss_class.examples:
             yield " ".join([name, *settings]), loss_class(**settings)

@@ -1,8 +1,9 @@
-"""What a contender is: one implementation of the network, behind questions that all can answer.
+"""Contender: one implementation of the network behind an interface that all implementations share.
 
-Everything goes in as host arrays and comes out as float64 host arrays by name, so that the levels know
-nothing of libraries. ``ours.py`` answers with a Backend, ``native.py`` with torch.nn and autograd,
-``onnx_runtime.py`` with files in ONNX. These three name device arrays; the classes here receive them.
+Inputs are host arrays and results are named float64 host arrays, so the levels do not depend on any library.
+``ours.py`` implements contenders with a Backend, ``native.py`` with torch.nn and autograd,
+``onnx_runtime.py`` with ONNX files. They yield device arrays; the classes here check them and copy them to
+the host.
 """
 
 from abc import ABC, abstractmethod
@@ -26,13 +27,13 @@ from dnn.parameters import Parameters
 
 Batches = Sequence[tuple[np.ndarray, np.ndarray]]
 Tensors = Iterator[tuple[str, Array]]
-"""Device arrays by name. Each is copied to the host before the next one is computed."""
+"""(name, device array) pairs. Each array is copied to the host before the next one is computed."""
 LayerPasses = tuple[Callable[[Array, Array], Tensors], Callable[[Array], Tensors]]
-"""Of a layer: (x, dy) -> "y", "dx", "dW", ... in training, and x -> "y in evaluation" and its buffers."""
+"""Two functions for a layer: (x, dy) -> "y", "dx", "dW", ... in training; x -> "y in evaluation", buffers."""
 
 
 class Network(ABC):
-    """A case's network inside one contender. It keeps its parameters and its optimizer's state."""
+    """A case's network in one contender, with its parameters and optimizer state."""
 
     def __init__(self, owner: "Contender", case: Case) -> None:
         self.owner = owner
@@ -44,12 +45,12 @@ class Network(ABC):
         self.model = case.model(owner.builder)
 
     def receive(self, named: Mapping[str, Array]) -> Named:
-        """Return arrays with the shapes of parameters as float64."""
+        """Return arrays, one for each parameter, as float64 host arrays."""
         shapes = self.model.parameters.shapes
         return {name: receive(self.backend, name, array, shapes[name]) for name, array in named.items()}
 
     def compute(self, x: np.ndarray, y: np.ndarray) -> Named:
-        """Return what ``tensors`` names, for x (B, n_in) and class numbers y (B,)."""
+        """Return the tensors of ``tensors`` on the host, for x (B, n_in) and class indices y (B,)."""
         shapes = {f"d {name}": shape for name, shape in self.model.parameters.shapes.items()}
         for layer in self.model.layers:
             shapes[f"z {layer.name}"] = (len(x), *layer.output_shape)
@@ -61,31 +62,31 @@ class Network(ABC):
 
     @abstractmethod
     def tensors(self, x: Array, y: Array) -> Tensors:
-        """Compute "z NAME" = x W + b of each layer, the "outputs" that the loss takes, and the gradient
-        "d NAME" of the mean loss for each parameter.
+        """Compute "z NAME" = x W + b of each layer, the "outputs" (inputs of the loss), and for each
+        parameter the gradient "d NAME" of the mean loss.
         """
 
     @abstractmethod
     def load(self, state: State) -> None:
-        """Start from these numbers, rounded to the network's dtype."""
+        """Load a state, rounded to the network's dtype."""
 
     @abstractmethod
     def state(self) -> State:
-        """The numbers as they are now."""
+        """Return the current state."""
 
     @abstractmethod
     def repeat(self, gradients: Named, n: int) -> None:
-        """n updates of the optimizer from these gradients, rounded to the network's dtype."""
+        """Make n optimizer updates with these gradients, rounded to the network's dtype."""
 
     @abstractmethod
     def step(self, x: np.ndarray, y: np.ndarray) -> None:
-        """One training step: gradients and update, nothing rounded or moved in between."""
+        """Make one training step: gradients and update, without a copy to the host in between."""
 
 
 def build_layer(
     layer: Layer, shape: tuple[int, ...], backend: Backend, values: Mapping[str, np.ndarray]
 ) -> Parameters:
-    """The parameters of a new layer in no model, which has these values now."""
+    """Build a layer outside a model, load these values, and return its parameters."""
     layer.build(shape, backend, "layer", first=layer.must_precede_trained)
     parameters = Parameters(backend, layer.parameter_shapes())
     layer.attach(parameters.value, parameters.gradient)
@@ -94,16 +95,17 @@ def build_layer(
 
 
 class Contender(ABC):
-    """One implementation in one dtype: its id, and the Backend that holds its arrays.
+    """One implementation in one dtype, with the Backend that holds its arrays.
 
     Args:
-        open_backend: returns the Backend for a dtype; the oracle's is float64 for each.
+        name: id, as for ``get_contender``.
+        open_backend: dtype -> Backend. The oracle's always returns float64.
     """
 
     matches_kinks = True
-    """Whether the gradients at a loss's kinks are the reference's."""
+    """Whether its gradients at a loss's kinks equal the reference's."""
     trains = True
-    """Whether it computes gradients and updates; else it is asked at L0 to L2, forward alone."""
+    """Whether it computes gradients and updates. If not, it is compared only forward, at L0 to L2."""
 
     def __init__(self, name: str, open_backend: Callable[[str], Backend]) -> None:
         self.name = name
@@ -113,12 +115,12 @@ class Contender(ABC):
 
     @cached_property
     def backend(self) -> Backend:
-        """Raises BackendUnavailable: it cannot run here."""
+        """The backend in this dtype. Raises BackendUnavailable: it cannot run here."""
         return self._open(self._dtype)
 
     @property
     def builder(self) -> Backend:
-        """The backend on which models are built."""
+        """The backend that builds models with the initial weights."""
         return self.backend
 
     def in_dtype(self, dtype: str) -> "Contender":
@@ -131,7 +133,7 @@ class Contender(ABC):
         return self._by_dtype[dtype]
 
     def counterparts(self) -> Mapping[str, Collection[str]]:
-        """Return the names of what it has, by sort ("layer", "loss", ...), where that may not be all."""
+        """Return the supported names by kind ("layer", "loss", ...), for each kind that may be incomplete."""
         return {}
 
     def missing_parts(self) -> list[str]:
@@ -148,24 +150,27 @@ class Contender(ABC):
 
     @property
     def unit(self) -> float:
-        """Of the rounding in float32 products: 2^-24, or with TF32 2^-10."""
+        """Unit roundoff of float32 products: 2^-24, or 2^-10 with TF32."""
         return bounds.UNIT_ROUNDOFFS[self.backend.precision]
 
     def describe(self) -> dict[str, Any]:
-        """Versions and settings, for the report."""
+        """Return versions and settings for the report."""
         return self.backend.describe()
 
     def move(self, *arrays: np.ndarray) -> list[Array]:
-        """Host arrays on the device, in the backend's dtype."""
+        """Copy host arrays to the device, in the backend's dtype."""
         return [self.backend.from_host(a.astype(self.backend.dtype_name)) for a in arrays]
 
     def use(
         self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray], batches: Batches
     ) -> Named:
-        """A new layer's forward and backward for each batch (x, dy) in turn.
+        """Run a new layer's forward and backward on each batch (x, dy) in turn.
 
-        Returns "y", "dx", and "dW", "db", ... by short name of the first batch, "y 2", ... of the second, and
-        so on; then "y in evaluation" of the last x, and what the layer keeps between batches.
+        Args:
+            layer: not built yet. shape: of one example. values: parameters by short name ("W").
+
+        Returns "y", "dx", "dW", "db", ... of the first batch, "y 2", "dx 2", ... of the second, and so on;
+        then "y in evaluation" for the last x, and the layer's buffers.
         """
         parameters = build_layer(layer, shape, self.builder, values)
         train, evaluate = self.open_layer(layer, parameters)
@@ -185,28 +190,32 @@ class Contender(ABC):
 
     @abstractmethod
     def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
-        """Return what computes a built layer."""
+        """Return the functions that compute a built layer."""
 
     @abstractmethod
     def open(self, case: Case) -> Network:
-        """The case's network with its weights."""
+        """Build the case's network with its weights."""
 
     def refuse(self) -> NoReturn:
-        """Raise NoTwin: nothing here computes this."""
-        raise NoTwin(f"{self.name} computes {'no such thing' if self.trains else 'forward alone'}")
+        """Raise NoTwin: this contender does not compute the requested operation."""
+        raise NoTwin(
+            f"{self.name} {'does not compute this' if self.trains else 'computes only the forward pass'}"
+        )
 
     def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
-        """The mean loss and its gradient (B, C), for outputs (B, C) and targets (B,) or (B, C)."""
+        """Return the mean loss and its gradient (B, C), for outputs (B, C) and targets (B,) or (B, C)."""
         self.refuse()
 
     def kernel(self, name: str, kind: str | None, *arguments: Any) -> list[np.ndarray]:
-        """Every array among a kernel's arguments as it is after a call, (what is host and float32, cast)."""
+        """Call a kernel on copies of host arrays, floats cast to the dtype, and return its array arguments as
+        they are after the call.
+        """
         self.refuse()
 
     def fit(self, case: FitCase) -> Named:
-        """A whole training: ``textbook.fit`` says what is returned."""
+        """Train by ``fit`` and return the arrays that ``textbook.fit`` describes."""
         self.refuse()
 
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
-        """The share of right test predictions after so many epochs of fit, in float32."""
+        """Train in float32 and return the test accuracy, from 0 to 1."""
         self.refuse()

@@ -11,19 +11,20 @@ from dnn.agreement.ours import BackendContender
 NATIVE_ID = "pytorch"
 ONNX_ID = "onnxruntime"
 FOREIGN_CONTENDERS = {NATIVE_ID: ("torch", PyTorchContender), ONNX_ID: ("numpy", OnnxContender)}
-"""Name -> the backend that holds its arrays, and its class; all others are a backend themselves."""
+"""Contenders that are not backends: id -> (backend that holds its arrays, class)."""
 
 
 def contender_ids() -> tuple[str, ...]:
-    """Every id that is tried by default: each backend, torch on CUDA, native PyTorch, ONNX Runtime."""
+    """Return the ids that are tried by default: each backend, torch on CUDA, native PyTorch, ONNX Runtime."""
     return (*backend_names(), "torch:cuda", NATIVE_ID, f"{NATIVE_ID}:cuda", ONNX_ID)
 
 
 def get_contender(name: str, precision: str = "float32") -> Contender:
-    """The contender of an id: a backend's name, "pytorch" or "onnxruntime", with ":device" where wanted.
+    """Return the contender with this id: a backend's name, "pytorch" or "onnxruntime", each with an optional
+    ":device".
 
     Args:
-        precision: "tf32" is judged with bounds of its own.
+        precision: "float32", or "tf32" with wider bounds.
 
     Raises:
         InputError: an unknown name.
@@ -36,12 +37,12 @@ def get_contender(name: str, precision: str = "float32") -> Contender:
     held, kind = FOREIGN_CONTENDERS.get(library, (library, BackendContender))
     open_backend = partial(get_backend, held, device or None, precision=precision)
     made = kind(name, lambda dtype: open_backend(dtype=dtype))
-    made.backend  # noqa: B018  # now, so that what cannot run says so before anything is measured
+    made.backend  # noqa: B018  # raises BackendUnavailable before any comparison
     return made
 
 
 def available_contenders(precision: str = "float32") -> tuple[list[Contender], dict[str, str]]:
-    """All that can run here, and why each other cannot."""
+    """Return the contenders that can run here, and for each other id the reason why it cannot."""
     able: list[Contender] = []
     missing: dict[str, str] = {}
     for name in contender_ids():

@@ -1,4 +1,4 @@
-"""The levels by name, and one call that runs some of them."""
+"""The levels L0 to L4 by name, and ``check``, which runs them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
@@ -34,11 +34,11 @@ LEVELS: Mapping[str, tuple[Level, ...]] = Table("level", {
     "L3": (resynchronised_level, late_level),
     "L4": (trajectory_level, fit_level),
 })  # fmt: skip
-"""The levels that compare with the oracle, in parts; L5 compares accuracies and takes a test set."""
+"""Levels that compare with the oracle, each in parts. L5 (``accuracy_level``) needs a test set."""
 
 ONE_THREAD_LEVELS = ("L0", "L1", "L3", "L4")
 FORWARD_LEVELS = ("L0", "L1", "L2")
-"""Where also those are asked who compute no gradients."""
+"""Levels that include contenders without gradients."""
 
 
 def check(
@@ -49,11 +49,11 @@ def check(
     sizes: Sizes = FULL,
     seed: int = 0,
 ) -> list[Record]:
-    """Run levels on contenders and return every record. Raises InputError: an unknown level."""
+    """Run levels on contenders and return all records. Raises InputError: an unknown level."""
     chosen = [look_up("level", name, LEVELS) for name in levels]
     oracle = make_oracle()
     found: list[Record] = []
-    # A wrong program may overflow; its record says so, since a NaN never holds.
+    # Overflow in a wrong program needs no warning: its record is broken, since NaN never holds.
     with np.errstate(all="ignore"), ExitStack() as stack:
         for mutant in (c for c in contenders if isinstance(c, MutantContender)):
             stack.enter_context(mutant.shared_mistake())

@@ -1,4 +1,4 @@
-"""L1: the value and the gradient of every loss, from given outputs, usual and extreme."""
+"""L1: compare the value and the gradient of every loss, for random and for extreme outputs."""
 
 from collections.abc import Iterator
 from math import sqrt
@@ -19,7 +19,7 @@ from dnn.random import host_uniform, stream_key
 
 
 def loss_level(setup: Setup) -> Iterator[Record]:
-    """Losses for class numbers and for rows, in batches of every size."""
+    """Compare every loss for class indices and for target rows, in several batch sizes."""
     outputs = 2.0 * setup.normal("outputs", (LARGE_BATCH_SIZE, 10))
     y = np.floor(
         10.0 * host_uniform(stream_key(setup.seed, "agreement classes"), (LARGE_BATCH_SIZE,))
@@ -39,7 +39,11 @@ def loss_level(setup: Setup) -> Iterator[Record]:
 def judge_loss(
     setup: Setup, name: str, loss: Loss, outputs: np.ndarray, targets: np.ndarray, rows: np.ndarray
 ) -> list[Record]:
-    """Records of a batch's mean loss and of its gradient, for outputs and rows (B, C)."""
+    """Compare a batch's mean loss and its gradient.
+
+    Args:
+        outputs: (B, C). targets: (B,) class indices or (B, C). rows: the targets as (B, C).
+    """
 
     def ask(c: Contender) -> Named:
         value, gradient = c.loss(loss, outputs, targets)
@@ -59,8 +63,10 @@ def judge_loss(
 
 
 def judge_extreme_losses(setup: Setup, name: str, loss: Loss) -> list[Record]:
-    """Records of each example by itself, to a few u of what its loss and gradient are made of."""
-    # A NaN is in one of the last rows.
+    """Compare the loss and gradient of single examples with extreme outputs, within a few u of their
+    terms.
+    """
+    # One of the last rows contains a NaN.
     outputs = np.resize(extreme_inputs(setup)[:, 1:-1], (24, 11))
     y = np.arange(24) % 11
     one_hot = np.eye(11, dtype=np.float32)[y]
@@ -78,13 +84,14 @@ def judge_extreme_losses(setup: Setup, name: str, loss: Loss) -> list[Record]:
         return found
 
     def error(tensor: str, got: np.ndarray, expected: np.ndarray) -> float:
-        """Beside 1, the largest of the numbers that are added up (1/C in the gradient of a mean over C), and
-        the value itself."""
+        """Return the error relative to 1 + abs(expected), or for the gradient of a mean over C values to
+        1/C + abs(expected).
+        """
         most = 1.0 if loss.activation == "softmax" or tensor.startswith("loss") else 1.0 / len(outputs[0])
         same = (got == expected) | (np.isnan(got) & np.isnan(expected))
         row = outputs[int(tensor.split()[1])]
         if tensor.startswith("dy") and np.isnan(row).any():
-            return 0.0  # whether a comparison with NaN is false or its opposite true is nowhere defined
+            return 0.0  # a gradient chosen by a comparison with NaN is not defined
         far = np.where(same, 0.0, np.abs(got - expected) / (most + np.abs(expected)))
         return float(np.max(np.where(np.isnan(far), np.inf, far)))
 

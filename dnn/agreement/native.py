@@ -1,4 +1,4 @@
-"""Native PyTorch as a contender: torch.nn, autograd and torch.optim; no line of our arithmetic."""
+"""Native PyTorch as a contender: torch.nn, autograd and torch.optim, without our arithmetic."""
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
@@ -21,7 +21,7 @@ from dnn.parameters import Parameters
 
 
 class NativeNetwork(Network):
-    """The twin of the case's model, and a torch.optim optimizer."""
+    """The torch twin of the case's model with a torch.optim optimizer."""
 
     def __init__(self, owner: Contender, case: Case) -> None:
         super().__init__(owner, case)
@@ -101,17 +101,17 @@ class NativeNetwork(Network):
 
 
 class PyTorchContender(Contender):
-    """torch.nn and autograd; the torch Backend is used to move data and to compare at the door only."""
+    """torch.nn and autograd. The torch Backend only moves data and checks results."""
 
-    matches_kinks = False  # of hinge: torch's clamp passes the gradient on where both are equal
+    matches_kinks = False  # hinge: torch's clamp passes the gradient at equality
 
     @property
     def builder(self) -> Backend:
-        """NumPy, so that the twin's weights never were in our torch code."""
+        """NumPy, so that the twin's weights do not pass through our torch backend."""
         return get_backend("numpy", dtype=self.backend.dtype_name)
 
     def counterparts(self) -> Mapping[str, Collection[str]]:
-        drawn = [name for name, layer in LAYERS.items() if layer.random]  # which are not compared
+        drawn = [name for name, layer in LAYERS.items() if layer.random]  # not compared
         return {
             "activation": {"linear", *ACTIVATION_TWINS},
             "layer": {*LAYER_TWINS, *drawn},

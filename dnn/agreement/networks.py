@@ -1,4 +1,4 @@
-"""L2: pre-activations, outputs and gradients of whole networks on batches of real examples."""
+"""L2: compare pre-activations, outputs and gradients of networks on batches of real examples."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -22,8 +22,9 @@ MAIN_PAIR = ("relu", "categorical_crossentropy")
 
 
 def network_cases(data: Data, sizes: Sizes, seed: int) -> Iterator[Case]:
-    """The lecture's network, and smaller ones: every activation with cross-entropy and squares, every loss
-    with relu."""
+    """Yield the lecture's network and smaller ones: every activation with cross-entropy and mean squared
+    error, and every loss with relu.
+    """
     for activation in ACTIVATIONS:
         for loss in LOSSES:
             if activation == MAIN_PAIR[0] or loss in (MAIN_PAIR[1], "mean_squared_error"):
@@ -32,7 +33,7 @@ def network_cases(data: Data, sizes: Sizes, seed: int) -> Iterator[Case]:
 
 
 def batch_without_kinks(setup: Setup, case: Case, truth: Network, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """x (B, n) and y (B,) of a step: rows on which no unit is near a kink."""
+    """Return x (B, n) and y (B,) of a step, without rows on which a unit is near a kink."""
     data = setup.data
     rows = data.rows(case.seed, step, setup.sizes.candidates)
     rows = rows[safe_rows(case, truth, data.x[rows], data.y[rows], setup.sizes.batch)]
@@ -42,8 +43,13 @@ def batch_without_kinks(setup: Setup, case: Case, truth: Network, step: int) -> 
 def compare_batch(
     setup: Setup, truth: Network, others: Sequence[Network], step: int
 ) -> tuple[Named, list[Record]]:
-    """The oracle's answers to one batch, and the records of z of each layer, what the loss takes, and the
-    gradient of each parameter."""
+    """Compare z of each layer, the outputs and the gradient of each parameter on one batch.
+
+    Args:
+        truth: the oracle's network. others: the contenders' networks. step: selects the batch.
+
+    Returns the oracle's tensors and the records.
+    """
     case = truth.case
     x, y = batch_without_kinks(setup, case, truth, step)
     expected = truth.compute(x, y)
@@ -56,7 +62,7 @@ def compare_batch(
 
 
 def network_level(setup: Setup) -> Iterator[Record]:
-    """Every activation and every loss; the worst of a few batches for each tensor."""
+    """Compare every network on a few batches; yield the worst record for each tensor."""
     sizes = setup.sizes
     for case in network_cases(setup.data, sizes, setup.seed):
         with nullcontext() if case.hidden == sizes.hidden else one_thread():

@@ -1,7 +1,7 @@
-"""ONNX Runtime as a contender: our networks as ONNX files (``dnn.interop.onnx``), run by it on the CPU.
+"""ONNX Runtime as a contender: it runs our networks, exported by ``dnn.interop.onnx``, on the CPU.
 
-It computes forward alone, as in evaluation, so it is in L0 to L2 and answers there without gradients and
-without what a layer makes in training.
+It computes only the forward pass in evaluation mode. So it is compared at L0 to L2, without gradients and
+without the results of training mode.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,9 +24,9 @@ from dnn.parameters import Parameters
 
 
 def import_runtime() -> Any:
-    """The package onnxruntime. Raises BackendUnavailable: it is not installed."""
+    """Import onnxruntime. Raises BackendUnavailable: onnx or onnxruntime is not installed."""
     try:
-        import onnx  # noqa: F401  (what writes the files)
+        import onnx  # noqa: F401  (writes the files)
         import onnxruntime
     except ImportError as error:
         raise BackendUnavailable(f"onnxruntime cannot run ({error}); {install_command('onnx')}") from None
@@ -34,18 +34,18 @@ def import_runtime() -> Any:
 
 
 class Session:
-    """An ONNX model that is loaded; one thread, since what is asked here is small."""
+    """An ONNX model loaded by ONNX Runtime. It uses one thread, since the models here are small."""
 
     def __init__(self, model: Any) -> None:
         ort = import_runtime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors: an unused output is no news
+        options.log_severity_level = 3  # only errors; unused outputs would give warnings
         content = model.SerializeToString()
         self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, x: np.ndarray) -> list[Array]:
-        """All outputs for x (B, ...), in the dtype that the model takes."""
+        """Return all outputs for x (B, ...), cast to the model's input dtype."""
         (given,) = self._session.get_inputs()
         kind = given.type.removeprefix("tensor(").removesuffix(")")
         x = x.astype(FILE_DTYPE if kind == "float" else kind)
@@ -54,7 +54,7 @@ class Session:
 
 
 class OnnxNetwork(Network):
-    """The case's model as two files: one as users have it, one that also returns each product."""
+    """The case's model as two files: the usual one, and one that also outputs z of each layer."""
 
     load = state = repeat = step = Contender.refuse  # type: ignore[assignment]
 
@@ -67,7 +67,7 @@ class OnnxNetwork(Network):
         self.session = Session(made)
         self.products = {n.output[0]: f"z {n.input[1].removesuffix('.W')}" for n in made.graph.node
                          if n.op_type == "Gemm"}  # fmt: skip
-        # In a file of its own, since what is returned cannot be one with the next node.
+        # A second file, since ONNX Runtime cannot fuse a node with the next one if its result is an output.
         for name in set(self.products) - {made.graph.output[0].name}:
             made.graph.output.add().name = name
         self.inside = Session(made)
@@ -81,7 +81,7 @@ class OnnxNetwork(Network):
 
 
 class OnnxContender(Contender):
-    """onnxruntime; the NumPy Backend holds what goes in and comes out."""
+    """onnxruntime. The NumPy Backend holds its inputs and outputs."""
 
     trains = False
 
@@ -105,7 +105,7 @@ class OnnxContender(Contender):
                 raise NoTwin(str(error)) from None
 
         def train(x: Array, dy: Array) -> Tensors:
-            if layer.uses_batch_statistics:  # its running averages are NumPy's
+            if layer.uses_batch_statistics:  # NumPy computes the running averages
                 layer.reserve(len(x), training=True)
                 layer.forward(x, training=True)
             elif not layer.random:

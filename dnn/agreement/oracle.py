@@ -1,7 +1,7 @@
-"""The oracle: NumPy in float64 with the reference kernels, and the rows on which it is beyond doubt.
+"""The oracle: NumPy in float64 with the reference kernels, and rows on which no kink makes it ambiguous.
 
-Its inputs and weights are the float32 numbers that everyone gets, so its own error is 2^29 times smaller
-than what is measured with it.
+It gets the same float32 inputs and weights as the contenders, so its own error is 2^29 times smaller than the
+errors that it measures.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from dnn.validation.objects import layer_from_config
 
 
 def make_oracle() -> BackendContender:
-    """The contender that all others are compared with, in float64 in every dtype."""
+    """Return the contender that all others are compared with. It computes in float64 for every dtype."""
     return BackendContender("oracle", lambda _: get_backend("numpy", dtype="float64", fused=False))
 
 
@@ -28,7 +28,7 @@ def pre_activation(
     oracle: Contender, make: Callable[[], Layer], shape: tuple[int, ...],
     values: Mapping[str, np.ndarray], x: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
-    """z of a layer that ends in an activation: the y of one that does not."""
+    """Return z of a layer: the y of the same layer with a linear activation."""
     layer = make()
     plain = layer_from_config(type(layer), {**layer.config(), "activation": "linear"})
     dy = np.zeros((len(x), *plain.shape_after(shape)), np.float32)
@@ -36,19 +36,19 @@ def pre_activation(
 
 
 def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, n_wanted: int) -> np.ndarray:
-    """The first ``n_wanted`` rows of x and y on which no kink is near, by the oracle.
+    """Return the first ``n_wanted`` rows of x and y on which the oracle is not near a kink.
 
-    A unit whose z is within rounding of 0 is on in one library and off in another: a jump of the
-    gradient that no bound on rounding can cover, and not an error of either.
+    If z of a relu unit is 0 up to rounding, one library may switch the unit on and another off. The gradient
+    then jumps, which no bound on rounding covers, and neither library is wrong.
     """
     kink = get_loss(case.loss).kink
-    jumps = ACTIVATIONS[case.activation].kink  # there the sign of z must not be in doubt
+    jumps = ACTIVATIONS[case.activation].kink  # then the sign of z must be certain
     if not jumps and kink is None:
         return np.arange(min(n_wanted, len(x)))
     found = network.compute(x, y)
     z = [values for name, values in found.items() if name.startswith("z ")]
-    # L2's bound is on the norm. An element's error has the size of the rms error, times a few for the worst
-    # of 1e5; the bound itself is about ten times what is measured, so 4 times it is ample.
+    # L2 bounds the norm. The largest of 1e5 elements has a few times the rms error, and measured errors are
+    # about a tenth of the bound, so 4 times the bound is ample.
     margin = [4.0 * bounds.forward(case.inner, i) * np.sqrt(np.mean(v**2)) for i, v in enumerate(z)]
     safe = np.ones(len(x), dtype=bool)
     for i, values in enumerate(z[:-1] if jumps else ()):  # the last layer's outputs have no kink

@@ -19,7 +19,7 @@ class OurNetwork(Network):
     """A compiled Sequential."""
 
     def _named_arrays(self, vector: Array) -> Named:
-        """A flat vector as named arrays."""
+        """Return a flat vector of parameters as named host arrays."""
         return self.receive(self.model.parameters.views(vector))
 
     def _put(self, vector: Array, named: Named) -> None:
@@ -46,8 +46,7 @@ class OurNetwork(Network):
         self.model.reserve(x.shape[0], training=True)
         h = x
         for layer in self.model.layers:
-            # Twice, since a fused kernel need not leave its pre-activation anywhere; what it does
-            # leave, h, is the next layer's input here.
+            # Computed twice, since a fused kernel may not store z.
             z = layer.forward_logits(h, training=False)
             if layer.parameter_shapes():
                 yield f"z {layer.name}", z
@@ -57,7 +56,7 @@ class OurNetwork(Network):
         yield from self.gradients(x, y)
 
     def gradients(self, x: Array, y: Array) -> Tensors:
-        """The gradients of ``tensors``."""
+        """Compute the gradients of ``tensors``."""
         gradients(self.model, x, y)
         for name, view in self.model.parameters.gradient.items():
             yield f"d {name}", view
@@ -73,7 +72,7 @@ class OurNetwork(Network):
 
 
 class BackendContender(Contender):
-    """Ours on one backend; the oracle and the mutants are this too."""
+    """Our implementation on one backend. The oracle and the mutants are BackendContenders too."""
 
     def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
         backend = self.backend
@@ -89,15 +88,15 @@ class BackendContender(Contender):
         def train(x: Array, dy: Array) -> Tensors:
             layer.reserve(x.shape[0], training=True)
             yield "y", layer.forward(x, training=True)
-            dx = layer.backward(dy)  # which may overwrite dy
-            if dx is not None:  # None: it stands before all that is trained
+            dx = layer.backward(dy)  # may overwrite dy
+            if dx is not None:  # None for layers that must precede trained ones
                 yield "dx", dx
             for name, view in parameters.gradient.items():
                 yield f"d{name}", view
 
         def evaluate(x: Array) -> Tensors:
             yield "y in evaluation", layer.forward(x, training=False)
-            for name, array in layer.state.items():  # running averages; a count of masks is an integer
+            for name, array in layer.state.items():  # running averages, not integer counters
                 if array.dtype == self.backend.dtype:
                     yield name, array
 
@@ -122,7 +121,7 @@ class BackendContender(Contender):
         model = case.model(self.backend)
         x = case.images
         y = case.labels
-        part = len(x) // 2 + 1  # evaluation, too, has a last batch that is shorter
+        part = len(x) // 2 + 1  # evaluation has a short last batch, too
         weights = case.sample_weight
         before = model.evaluate(x, y, batch_size=part, sample_weight=weights)
         log = model.fit(

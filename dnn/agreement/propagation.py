@@ -1,16 +1,16 @@
-"""How far float32 may be from the oracle in one network, on one batch: from the variance of every number.
+"""L2's bounds: propagate the variance of every float32 rounding through a network on one batch.
 
-First-order propagation of independent errors (JCGM 100:2008, 5.1.2; Higham 2002, 3.8, calls it running error
-analysis): the network goes forward and backward once more, with variances in units of u^2 beside the numbers.
-Those of x W are var(x) W^2, those of f(z) are f'(z)^2 var(z); squares are taken element by element. Each
-operation adds its own:
+This is first-order propagation of independent errors (JCGM 100:2008, 5.1.2), or running error analysis
+(Higham 2002, 3.8). The network is run forward and backward once more, with a variance beside each number, in
+units of u^2: var(x W) = var(x) W^2 and var(f(z)) = f'(z)^2 var(z), with element-wise squares. Each operation
+adds a variance of its own:
 
-- a rounding of r, uniform in +-u|r|: r^2 / 3; a function such as exp, off by up to 3 u: 3 r^2;
-- a sum of k terms t in any order: k / 9 (r^2 + 3/2 sum t^2), the roundings of k partial sums that walk at
-  random, with a drift, to the result r (Higham and Mary 2019 for the sqrt(k), 2020 for the walk).
+- a rounding of r, uniform in +-u|r|: r^2 / 3; a function such as exp, with an error of up to 3 u: 3 r^2;
+- a sum of k terms t in any order: k / 9 (r^2 + 3/2 sum t^2), the roundings of k partial sums, which form a
+  random walk with drift to the result r (Higham and Mary 2019 for sqrt(k), 2020 for the walk).
 
-So an activation that flattens, a bias that is most of z, a mean over the batch and P - Y that cancels count
-as much as they do here. Errors that are not independent, as of equal rows, are what SAFETY_FACTOR is for.
+The bounds thus account for a saturated activation, a dominant bias, a mean over the batch, and cancellation
+in P - Y. SAFETY_FACTOR covers errors that are not independent, such as those of equal rows.
 """
 
 from typing import Any
@@ -24,15 +24,15 @@ from dnn.agreement.state import Named
 from dnn.losses import Loss, get_loss
 
 SAFETY_FACTOR = 6.0
-"""Bound / root mean square error. Correct backends reach 2.5 of these 6."""
+"""Bound divided by the root mean square error. Correct backends reach 2.5."""
 SLOPE_STEP = 1e-6
-"""Of the difference of f' that gives f''."""
+"""Step of the central difference that approximates f''."""
 Pair = tuple[np.ndarray, np.ndarray]
-"""Numbers and their variances."""
+"""(numbers, their variances)."""
 
 
 def product(a: Pair, b: Pair) -> Pair:
-    """a b for a (n, k) and b (k, m), each element a sum of k terms."""
+    """Return the matrix product of a (n, k) and b (k, m)."""
     x, var_x = a
     y, var_y = b
     r = x @ y
@@ -42,12 +42,12 @@ def product(a: Pair, b: Pair) -> Pair:
 
 
 def without_error(x: np.ndarray) -> Pair:
-    """What everyone is given."""
+    """Return the pair of numbers that all contenders get, with variance 0."""
     return x, np.zeros_like(x)
 
 
 class Function:
-    """An activation f at z (N, n), whose variances are ``var``."""
+    """An activation f at z (N, n) with the variances ``var`` of z."""
 
     def __init__(self, kind: str, z: np.ndarray, var: Any = 0.0) -> None:
         self.f = ACTIVATIONS[kind]
@@ -58,24 +58,30 @@ class Function:
         self.y = self.f.forward(np, z)
 
     def slope(self, dy: Any, step: float = 0.0) -> np.ndarray:
-        """f'(z + step) dy."""
+        """Return f'(z + step) dy."""
         z = self.z + step
         return np.asarray(self.f.backward(np, dy, z, self.f.forward(np, z)))
 
     def propagate(self, var: np.ndarray) -> np.ndarray:
-        """The variances of J e for errors e with these, J = df/dz. Softmax: J = diag(y) - y y^T = J^T."""
+        """Return the variances of J e for errors e with variances ``var``, J = df/dz.
+
+        For softmax J = diag(y) - y y^T = J^T.
+        """
         if not self.softmax:
             return np.asarray(self.slope(1.0) ** 2 * var)
         yy = self.y**2
         return np.asarray(yy * ((1.0 - 2.0 * self.y) * var + np.sum(yy * var, axis=1, keepdims=True)))
 
     def forward(self) -> Pair:
-        """f(z)."""
+        """Return f(z) and its variances."""
         return self.y, self.propagate(self.var) + self.own * self.y**2
 
     def backward(self, dy: np.ndarray, var: np.ndarray) -> Pair:
-        """dz = f'(z) dy, which the error of z reaches by f''. What is rounded has the size of dy, since f'
-        may be a difference, as in 1 - y^2. Softmax: d dz_i / dz_k = dz_i (i = k) - dz_i y_k - y_i dz_k.
+        """Return dz = f'(z) dy and its variances, for dy (N, n) with variances ``var``.
+
+        The error of z enters through f''. The rounding has the size of dy, since f' may be a difference, as
+        in 1 - y^2. For softmax, the derivative of dz_i with respect to z_k is dz_i [i = k] - dz_i y_k - y_i
+        dz_k.
         """
         dz = self.slope(dy)
         if self.softmax:
@@ -91,8 +97,12 @@ class Function:
 
 
 def loss_gradient(loss: Loss, outputs: Pair, d: np.ndarray, rows: np.ndarray) -> Pair:
-    """d = s (P - Y) at the outputs (B, C), P their softmax or sigmoid or themselves, Y the ``rows``. With a
-    kink d takes a few values only, whatever the error of P.
+    """Return the loss's gradient d = s (P - Y) with its variances.
+
+    If the loss has a kink, d takes only a few values, so the error of P does not matter.
+
+    Args:
+        outputs: (B, C); P is their softmax, sigmoid or identity. rows: Y (B, C).
     """
     if loss.kink is not None:
         return d, 2.0 * d * d
@@ -102,11 +112,11 @@ def loss_gradient(loss: Loss, outputs: Pair, d: np.ndarray, rows: np.ndarray) ->
 
 
 def error_limits(case: Case, values: Named, x: np.ndarray, y: np.ndarray, d: np.ndarray) -> dict[str, float]:
-    """Bound / u of eta for "z NAME" of each layer, "outputs", and "d NAME.W" and "d NAME.b".
+    """Return the bound of eta, in units of u, for "z NAME", "outputs", "d NAME.W" and "d NAME.b".
 
     Args:
-        values: the parameters. x (B, n), y (B,): a batch.
-        d: the loss's gradient with respect to the outputs, (B, C).
+        values: the parameters. x, y: a batch (B, n) and (B,).
+        d: (B, C), the loss's gradient with respect to the outputs.
     """
     W = {name: values[f"{name}.W"] for name in case.products}
     found: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Record: one number that was measured, and the bound that it must not exceed."""
+"""Record: one measured error and its bound."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -9,19 +9,19 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Record:
-    """One comparison with the oracle."""
+    """One comparison of a tensor with the oracle."""
 
     level: str  # "L0" to "L5"
-    case: str  # which network, kernel or layer
-    tensor: str  # what was compared: "z dense_1", "dense_2.W", ...
+    case: str  # name of the network, kernel or layer
+    tensor: str  # name of the compared tensor: "z dense_1", "dense_2.W", ...
     backend: str  # the contender's id
-    measured: float  # the error; infinity where library, dtype, device or shape already differ
-    bound: float  # what it must not exceed
-    note: str = ""  # what a person should know beside the number
+    measured: float  # the error; infinity if the library, dtype, device or shape differs
+    bound: float  # largest allowed error
+    note: str = ""  # remark for the reader, such as the step
 
     @property
     def holds(self) -> bool:
-        """measured <= bound; a NaN never holds."""
+        """Whether measured <= bound. False for NaN."""
         return self.measured <= self.bound
 
     @property
@@ -30,7 +30,7 @@ class Record:
 
     @property
     def ratio(self) -> float:
-        """measured / bound: 1 and above is too much; infinity for a NaN, so that it is the worst."""
+        """measured / bound; above 1 the bound is broken. Infinity for NaN, so that it ranks worst."""
         if self.measured != self.measured:
             return float("inf")
         if self.bound == 0.0:
@@ -38,7 +38,7 @@ class Record:
         return self.measured / self.bound
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values; infinity and NaN, which JSON lacks, become text."""
+        """Return JSON values. Infinity and NaN, which JSON lacks, become strings."""
         values = {**asdict(self), "verdict": self.verdict}
         for name in ("measured", "bound"):
             number = values[name]
@@ -52,17 +52,17 @@ Bound = float | Callable[[str, float], float]
 
 
 def count_different(tensor: str, got: Any, expected: Any) -> float:
-    """How many numbers are not equal; NaN meets NaN."""
+    """Return the number of elements that differ. NaN equals NaN."""
     return float(np.count_nonzero((got != expected) & ~(np.isnan(got) & np.isnan(expected))))
 
 
 def worst_record(records: Iterable[Record]) -> Record:
-    """The record with the largest measured / bound."""
+    """Return the record with the largest ratio."""
     return max(records, key=lambda record: record.ratio)
 
 
 def worst_records(records: Iterable[Record]) -> list[Record]:
-    """For each (level, case, tensor, backend) the worst of its records, in order of appearance."""
+    """Return the worst record of each (level, case, tensor, backend), in order of appearance."""
     groups: dict[tuple[str, ...], Record] = {}
     for record in records:
         key = (record.level, record.case, record.tensor, record.backend)

@@ -1,4 +1,4 @@
-"""What a person sees, a table with a verdict, and what a program reads: JSON."""
+"""Reports of the records: a table with a verdict for people, JSON for programs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ HEADINGS = ("level", "backend", "verdict", "comparisons", "measured", "bound", "
 
 
 def verdict(records: Sequence[Record]) -> str:
-    """The last line: all hold, or which bounds are broken, the worst first."""
+    """Return the last line of the table: all bounds hold, or the broken ones, worst first, at most five."""
     broken = sorted((r for r in records if not r.holds), key=lambda r: -r.ratio)
     if not broken:
         return f"all {len(records)} comparisons hold"
@@ -24,7 +24,9 @@ def verdict(records: Sequence[Record]) -> str:
 
 
 def table(records: Sequence[Record], missing: Mapping[str, str]) -> str:
-    """One line for each level and backend: its worst comparison; then what could not run; the verdict."""
+    """Return a table with the worst comparison of each level and backend, what could not run, and the
+    verdict.
+    """
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record.level, record.backend), []).append(record)
@@ -44,7 +46,9 @@ def table(records: Sequence[Record], missing: Mapping[str, str]) -> str:
 def as_json(
     records: Sequence[Record], missing: Mapping[str, str], asked: Mapping[str, Any], about: Mapping[str, Any]
 ) -> str:
-    """Everything: what was asked, what ran on what, what could not, every record."""
+    """Return the arguments, the versions and settings of the backends, what could not run, and every
+    record.
+    """
     content = {
         "holds": all(record.holds for record in records),
         "asked": dict(asked),

@@ -1,7 +1,7 @@
-"""A few instances of every layer that exists, made with the settings of its ``examples``.
+"""Sample instances of every registered layer, with the settings of its ``examples``.
 
-So a new layer is measured as soon as it is in ``dnn.layers.LAYERS``. A layer that takes an activation is made
-once with each.
+A new layer is compared as soon as it is in ``dnn.layers.LAYERS``. A layer with an activation gets one sample
+for each activation.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,11 +30,11 @@ from dnn.layers import (
 from dnn.layers.augmentation import Warp
 from dnn.layers.normalization import Normalization
 
-# The first makes Dense(24) square: a transposed W then fits. Of 7 x 8 pixels "same" pads one side more.
-# 8 channels, since of 3 numbers some are nearly equal, and LayerNormalization magnifies their rounding.
+# (24,) makes Dense(24) square, so that a transposed W fits. 7 x 8 pixels make "same" padding asymmetric.
+# There are 8 channels, since 3 may be nearly equal, and LayerNormalization would magnify their rounding.
 SAMPLE_SHAPES: tuple[tuple[int, ...], ...] = ((24,), (40,), (7, 8, 8))
 SEQUENCE_SHAPE: tuple[int, ...] = (9, 8)
-"""For what fits none of them."""
+"""Input shape for layers that fit none of SAMPLE_SHAPES."""
 
 UNUSUAL_SAMPLES: tuple[tuple[str, Callable[[], Layer], tuple[int, ...]], ...] = (
     ("Dense 13 tanh", partial(Dense, 13, "tanh"), (17,)),
@@ -50,11 +50,11 @@ UNUSUAL_SAMPLES: tuple[tuple[str, Callable[[], Layer], tuple[int, ...]], ...] = 
     ("Dropout unusual", partial(Dropout, 0.6), (13,)),
     ("GaussianNoise unusual", partial(GaussianNoise, 0.2), (13,)),
 )
-"""Sizes that no power of two divides, and settings that a kernel might have built in otherwise."""
+"""Layers with odd sizes, and with settings other than the defaults, which a kernel might have hard-coded."""
 
 
 def _settings(layer_class: type[Layer]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(what is special about them, settings) for each instance."""
+    """Yield (label, settings) for each sample of a layer class."""
     first, *others = layer_class.examples
     special: list[dict[str, Any]] = [{}]
     if "activation" in signature(layer_class).parameters:
@@ -73,7 +73,7 @@ def _fits(layer: Layer, shape: tuple[int, ...]) -> bool:
 
 
 def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
-    """Every (name, function that makes a new layer, input shape that fits it).
+    """Yield (name, function that makes a new layer, input shape) for every sample.
 
     Raises InputError: a layer fits none of SAMPLE_SHAPES.
     """
@@ -91,15 +91,15 @@ def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
 
 
 def sum_lengths(layer: Layer, batch: int) -> tuple[int, int, int]:
-    """Numbers added up in one element of y, of dx and of dW, for a built layer.
+    """Return the number of terms in one element of y, dx and dW of a built layer.
 
-    From the shape (..., n_in, n_out) of its largest parameter; leading axes are a receptive field. A layer
-    that mixes examples has the mean of all rows in each element.
+    They follow from the shape (..., n_in, n_out) of its largest parameter; leading axes are the receptive
+    field. With batch statistics each element depends on all rows.
     """
     rows = batch * prod(layer.output_shape[:-1])
     if layer.uses_batch_statistics:
         return rows, rows, rows
-    if layer.n_categories is not None:  # rows of a table, of which each is picked about as often
+    if layer.n_categories is not None:  # rows of a table, each looked up about equally often
         return 1, 1, -(-rows // layer.n_categories)
     shapes = [s for s in layer.parameter_shapes().values() if len(s) > 1]
     shape = max(shapes, key=prod, default=(1, 1))
@@ -107,12 +107,14 @@ def sum_lengths(layer: Layer, batch: int) -> tuple[int, int, int]:
 
 
 def condition(layer: Layer, x: np.ndarray) -> float:
-    """How much a layer magnifies a relative error of its input x (B, ...) beyond a product's: 1 or more.
+    """Return the factor, at least 1, by which a layer magnifies a relative error of its input x (B, ...).
 
-    2 for softmax, whose derivative is a difference of dy and a mean. Normalisation subtracts a mean, whose
-    rounding has the size of x, and divides by the standard deviation: sqrt(mean x^2) / sqrt(variance +
-    epsilon) of a column or row, and of these the root mean square. In training a view of an image takes its
-    pixels from places up to H / 2 and W / 2 from the middle; a place off by a pixel takes another one.
+    - Softmax: 2, since its derivative is a difference of dy and a mean.
+    - Normalisation: it subtracts a mean with a rounding of the size of x, and divides by the standard
+      deviation. The factor is the root mean square over columns (batch) or rows (layer normalisation) of
+      sqrt(mean x^2) / sqrt(variance + epsilon).
+    - Random rotation and distortion in training: (H + W) / 2, since source coordinates are up to H / 2 and
+      W / 2 from the centre.
     """
     if isinstance(layer, Warp):
         return sum(layer.input_shape[:2]) / 2
@@ -127,7 +129,9 @@ def condition(layer: Layer, x: np.ndarray) -> float:
 def evaluation_conditions(
     layer: BatchNormalization, x: np.ndarray, running: Mapping[str, np.ndarray]
 ) -> tuple[float, float]:
-    """How much batch normalisation magnifies in evaluation a relative error of its running mean, and of x."""
+    """Return the factors by which batch normalisation in evaluation magnifies relative errors of its running
+    mean and of x.
+    """
     root = np.sqrt(running["running_variance"] + layer.epsilon)
     size = norm((x - running["running_mean"]) / root)
     means = np.broadcast_to(running["running_mean"] / root, x.shape)

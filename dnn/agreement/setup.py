@@ -1,4 +1,4 @@
-"""Setup: the argument of every level."""
+"""Setup: the argument of every level, with the comparison that all levels share."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -18,7 +18,7 @@ from dnn.interop.torch.twins import NoTwin
 
 @dataclass(frozen=True)
 class Setup:
-    """The level's name, the contenders and the oracle, the data, and the sizes of the comparisons."""
+    """A level's name, contenders, oracle, data, sizes and seed."""
 
     level: str
     contenders: Sequence[Contender]
@@ -28,11 +28,11 @@ class Setup:
     seed: int
 
     def normal(self, purpose: str, shape: tuple[int, ...], layer: int = 0) -> np.ndarray:
-        """Draw standard normal float32 numbers from a stream of this check."""
+        """Draw standard normal float32 numbers from the stream of (seed, purpose, layer)."""
         return normal(self.seed, purpose, shape, layer).astype(np.float32)
 
     def open(self, case: Case) -> tuple[Network, list[Network]]:
-        """Open a case's network in the oracle and in each contender that has a counterpart of all parts."""
+        """Build a case's network in the oracle and in each contender that supports all its parts."""
         networks: list[Network] = []
         for contender in self.contenders:
             with suppress(NoTwin):
@@ -43,15 +43,18 @@ class Setup:
         self, case: str, ask: Callable[[Any], Named], bound: Bound, error: Error | None = None,
         note: str = "", expected: Named | None = None, sources: Iterable[Any] | None = None,
     ) -> list[Record]:  # fmt: skip
-        """A record of each tensor of each answer. One that was not let in is broken, whatever its numbers.
+        """Compare each tensor of each contender with the oracle's and return the records.
+
+        An array of the wrong library, dtype, device or shape gives a broken record. There is no record if
+        ``ask`` raises NoTwin, nor for a missing tensor of a contender that does not train.
 
         Args:
-            ask: gives the same tensors; of one that has no such thing (``NoTwin``; a tensor of one that does
-                not train) there is no record.
-            bound: what the error must not exceed, or (tensor, unit of rounding) -> this.
-            error: (tensor, answer, expected) -> its size; None: ``eta``.
-            expected: the oracle's answer, if it is known already.
-            sources: networks of contenders; None: the contenders.
+            case: name in the records.
+            ask: contender or network -> named tensors.
+            bound: largest allowed error, or a function (tensor, unit roundoff) -> bound.
+            error: (tensor, got, expected) -> error; None: ``eta``.
+            expected: the oracle's tensors; None: ``ask`` the oracle.
+            sources: arguments for ``ask``; None: the contenders.
         """
         expected = ask(self.oracle) if expected is None else expected
         found: list[Record] = []

@@ -1,4 +1,4 @@
-"""L1: one forward and backward of every layer with a random cotangent."""
+"""L1: compare forward and backward of every layer with a random dL/dy."""
 
 from collections.abc import Callable, Iterator
 from math import prod
@@ -19,16 +19,18 @@ from dnn.layers import BatchNormalization, Layer
 from dnn.layers.normalization import Normalization
 
 LATER_BATCH_SIZES = (37, 5, 37)
-"""Batches after the first: a shorter one, one shorter still, and again the first of these."""
+"""Sizes of the batches after the first."""
 KINK_DISTANCE = 1e-4
-"""Of a kink; farther where a contender rounds the factors of its products."""
+"""Distance from a kink, for z, below which dL/dy is set to 0; larger with TF32."""
 LARGE_BATCH_SIZE = 1025
 EXACT_LAYERS = ("Dense", "MaxPooling2D", "Flatten", "Reshape", "Activation", "Embedding", "RandomTranslation")
-"""Layers that only add, multiply and choose. (Convolution may go through fractions, as Winograd's does.)"""
+"""Layers that only add, multiply and select. Convolution may compute fractions (Winograd), so it is not
+here.
+"""
 
 
 def layer_level(setup: Setup) -> Iterator[Record]:
-    """y, dx and the parameter gradients within u (sqrt(k) + 10)."""
+    """Compare y, dx, parameter gradients and buffers of every sample layer."""
     for name, make, shape in samples():
         yield from _judge_layer(setup, name, make, shape)
 
@@ -43,11 +45,11 @@ def _batches(setup: Setup, probe: Layer) -> Batches:
     batch = setup.sizes.batch
     cuts = np.cumsum([batch, *LATER_BATCH_SIZES])
     x = setup.normal("layer x", (int(cuts[-1]), *probe.input_shape))
-    if probe.n_categories is not None:  # x are numbers of rows
+    if probe.n_categories is not None:  # x holds row indices
         x = np.floor(abs(8.0 * x)) % probe.n_categories
     dy = setup.normal("layer dy", (len(x), *probe.output_shape))
     if isinstance(probe, Normalization):
-        x[cuts[-2] :] += 1000.0  # where the mean of squares and the square of the mean have no digits left
+        x[cuts[-2] :] += 1000.0  # E[x^2] - E[x]^2 has no correct digits here
     else:
         is_narrow = probe.output_shape[-1] < 24
         first = probe.activation == "softmax"
@@ -72,10 +74,10 @@ def _judge_layer(
         return pre_activation(setup.oracle, make, shape, values, x)
 
     if ACTIVATIONS[probe.activation].kink:
-        # Units whose oracle z is near the kink get no cotangent, so their side does not matter.
+        # dL/dy = 0 where the oracle's z is near the kink, so that its sign does not matter.
         near = max([KINK_DISTANCE, *(32.0 * c.unit for c in setup.contenders if c.unit > bounds.U)])
         batches = [(x, np.where(np.abs(pre_activations(x)) < near, np.float32(0.0), dy)) for x, dy in batches]
-    flat = 1.0  # what f makes of a relative error of z
+    flat = 1.0  # factor by which f scales a relative error of z
     if probe.activation not in ("linear", "softmax"):
         f = Function(probe.activation, pre_activations(batches[0][0]))
         flat = bounds.norm(f.slope(f.z)) / bounds.norm(f.y)
@@ -90,12 +92,17 @@ def _judge_layer(
 def _layer_bound(
     probe: Layer, batches: Batches, expected: Named, flat: float
 ) -> Callable[[str, float], float]:
-    """The bound for a tensor of ``Contender.use``, and a unit."""
+    """Return a function (tensor of ``Contender.use``, unit roundoff) -> bound.
+
+    Args:
+        probe: the built layer. expected: the oracle's tensors.
+        flat: factor by which the activation scales a relative error of z.
+    """
     inner = [sum_lengths(probe, len(x)) for x, _ in batches]
     magnified = [condition(probe, x) for x, _ in batches]
 
     def running(tensor: str, unit: float) -> float:
-        """Of an average, of which what is left of its start is exact."""
+        """Return the bound of a running average. The share of its initial value is exact."""
         assert isinstance(probe, BatchNormalization)
         start = (1.0 - probe.momentum) ** len(batches) if tensor == "running_variance" else 0.0
         share = bounds.norm(expected[tensor] - start) / bounds.norm(expected[tensor])
@@ -107,7 +114,7 @@ def _layer_bound(
         forward, back, over = inner[i]
         k = {"y": forward, "dx": back}.get(short, over)
         magnification = magnified[i] * (flat if short == "y" else 1.0)
-        if tensor == "y in evaluation" and probe.must_precede_trained:  # x, or rows of a table
+        if tensor == "y in evaluation" and probe.must_precede_trained:  # copies x, or rows of a table
             magnification = 1.0
         if short.startswith("running"):
             return running(tensor, unit)
@@ -116,14 +123,14 @@ def _layer_bound(
             averages = far * running("running_mean", unit) + running("running_variance", unit) / 2.0
             return bounds.layer(1, unit, magnification) + averages
         if short == "dgamma" and not probe.uses_batch_statistics:
-            # Each row has a mean of its own: x^ is magnified, not the sum over the rows.
+            # Each row has its own mean, so the condition applies to x^ and not to the sum over rows.
             return bounds.layer(probe.input_shape[-1], unit, magnification) + bounds.layer(over, unit)
         if short == "dbeta":  # sum dy
             magnification = 1.0
-        elif short == "dx" and probe.uses_batch_statistics:  # x^ is in it times a mean of dy x^ over all rows
+        elif short == "dx" and probe.uses_batch_statistics:  # x^ enters times a mean of dy x^ over all rows
             magnification = max(1.0, magnification * min(1.0, 4.0 / np.sqrt(over)))
         elif short == "dgamma":
-            # sum dy x^: where all x^ of a column are off by as much, so is it, times sum dy
+            # dgamma = sum dy x^. An error common to all x^ of a column is multiplied by sum dy = dbeta.
             sums = bounds.norm(expected[tensor.replace("gamma", "beta")])
             magnification *= max(1.0, sums / bounds.norm(expected[tensor]))
         return bounds.layer(k, unit, magnification, 4.0 if short in ("y", "dx") else 5.0)
@@ -134,7 +141,7 @@ def _layer_bound(
 def _judge_exact(
     setup: Setup, name: str, make: Callable[[], Layer], probe: Layer, values: Named, batches: Batches
 ) -> list[Record]:
-    """Sums of integers below 2^24 are exact in any order: results are equal, at ties and kinks too."""
+    """Require equal results on integers, at ties and kinks too: sums below 2^24 are exact in any order."""
     shape = probe.input_shape
     size = 2.0 if probe.n_categories is None else 1.0
     integers = [(np.rint(size * x), np.rint(2.0 * dy)) for x, dy in batches]

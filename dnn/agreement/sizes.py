@@ -1,24 +1,24 @@
-"""How much each level does: the full check, and the quick one for every day."""
+"""Amount of work of each level, for the full check and the quick one."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Numbers of things."""
+    """Sizes of the comparisons."""
 
-    sweep: int = 20000  # numbers in L0's sweep
-    batch: int = 100  # examples in a batch of L1 to L3
-    candidates: int = 160  # rows drawn to find them
-    hidden: tuple[int, ...] = (500, 500)  # of L2's network for relu and cross-entropy
-    # Of L2's other combinations and of L3; two of them equal, so that a transposed weight fits.
+    sweep: int = 20000  # inputs in L0's sweep
+    batch: int = 100  # batch size of L1 to L3
+    candidates: int = 160  # rows from which a batch without kinks is chosen
+    hidden: tuple[int, ...] = (500, 500)  # hidden layers of L2's network for relu and cross-entropy
+    # Hidden layers of L2's other networks and of L3; equal widths, so that a transposed W fits.
     small: tuple[int, ...] = (64, 64)
-    batches: int = 8  # of L2's gradients
+    batches: int = 8  # batches of L2
     resynchronised: int = 50  # steps of L3
     trajectory: int = 100  # updates of L4
-    partners: int = 99  # activations, at most, with each of its optimizers
-    tiny: tuple[int, ...] = (16, 16)  # its hidden layers
-    tiny_batch: int = 32  # its batch
+    partners: int = 99  # maximum number of activations for each optimizer of L4
+    tiny: tuple[int, ...] = (16, 16)  # hidden layers of L4
+    tiny_batch: int = 32  # batch size of L4
 
 
 FULL = Sizes()

@@ -1,4 +1,4 @@
-"""State: all numbers that an update starts from, by name, on the host in float64."""
+"""State: parameters and optimizer state before an update, as float64 host arrays."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,9 @@ Named = dict[str, np.ndarray]
 
 
 def round_named(named: Named, dtype: str = "float32") -> Named:
-    """The same numbers rounded to a dtype, held in float64: what a run in that dtype can start from."""
+    """Round arrays to a dtype and return them as float64, so that a run in that dtype starts from equal
+    values.
+    """
     return {k: v.astype(dtype).astype(np.float64) for k, v in named.items()}
 
 
@@ -25,25 +27,25 @@ class State:
     control: np.ndarray  # (4,), as in ``backends.reference.control``
 
     def tensors(self) -> Named:
-        """All of them by the names in records."""
+        """Return all arrays by their names in records."""
         values = {f"new {name}": v for name, v in self.values.items()}
         slots = {f"{slot} {name}": v for slot, named in self.slots.items() for name, v in named.items()}
         return {**values, **slots, "updates done": self.control[UPDATES]}
 
     def round_to(self, dtype: str) -> "State":
-        """All of them rounded to a dtype, as by the function of this name."""
+        """Return the state rounded to a dtype, see ``round_named``."""
         slots = {slot: round_named(named, dtype) for slot, named in self.slots.items()}
         return State(round_named(self.values, dtype), slots, self.control.astype(dtype).astype(np.float64))
 
 
 class ArrayMismatch(InputError):
-    """A contender's tensor is of another library, device, dtype or shape than it must be."""
+    """A contender's tensor has the wrong library, device, dtype or shape."""
 
 
 def receive(backend: Backend, tensor: str, array: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """A contender's tensor as a float64 host array, after the comparisons that come before any number.
+    """Check a contender's tensor and return it as a float64 host array.
 
-    Raises ArrayMismatch: naming the tensor and what differs.
+    Raises ArrayMismatch: wrong library, device, dtype or shape.
     """
     if not backend.owns(array):
         raise ArrayMismatch(f"{tensor} is a {type(array).__name__}, expected an array of {backend.name!r} on "

@@ -1,9 +1,9 @@
-"""A training written out: plain NumPy in float64, formulas of the papers, no layer and no loop of ``dnn``.
+"""A training written out in plain float64 NumPy, with the formulas of the papers and nothing of ``dnn``.
 
-The oracle of the other levels runs through the same layers, schedules and loop as the backends, so a mistake
-in those would be on both sides. Only the random streams are shared: their bits are defined, not measured.
+The oracle of the other levels shares layers, schedules and the training loop with the backends, so it would
+share a mistake in them. This training shares only the random streams, which are defined bit by bit.
 
-Symbols as in ``dnn.layers``; h is the output of the first layer, n normalised, d after dropout.
+Symbols are those of ``dnn.layers``; h is the output of the first layer, n the normalised h.
 """
 
 from math import cos, pi
@@ -20,19 +20,19 @@ from dnn.random import stream_key
 
 
 def random_bits(seed: int, purpose: str, layer: int, step: int, n: int) -> np.ndarray:
-    """n integers of 63 bits of a stream's step."""
+    """Return n 63-bit integers from one step of a random stream."""
     out = np.zeros(n, dtype=np.int64)
     threefry(np, stream_key(seed, purpose, layer), np.asarray([step]), np.arange(n), out)
     return out
 
 
 def epoch_order(case: FitCase, epoch: int) -> np.ndarray:
-    """The rows of an epoch, which counts from 1."""
+    """Return the order of the rows in an epoch, counted from 1."""
     return np.argsort(random_bits(case.seed, "shuffle", 0, epoch, len(case.labels)))
 
 
 def dropout_mask(case: FitCase, step: int, batch: int) -> np.ndarray:
-    """Dropout's factors (B, n) in a step, which counts from 0: 0, or 1 / (1 - rate)."""
+    """Return dropout's factors (B, n), 0 or 1 / (1 - rate), in a step, counted from 0."""
     n = case.hidden[0]
     if not case.rate:
         return np.ones((batch, n))
@@ -43,7 +43,9 @@ def dropout_mask(case: FitCase, step: int, batch: int) -> np.ndarray:
 
 
 def learning_rate(given: float | Schedule, t: int) -> float:
-    """The learning rate of update t = 0, 1, ..., linear or by Loshchilov and Hutter 2017."""
+    """Return the learning rate of update t = 0, 1, ...: constant, linear or cosine (Loshchilov, Hutter
+    2017).
+    """
     if not isinstance(given, Schedule):
         return given
     if t < given.warmup:
@@ -57,7 +59,7 @@ def learning_rate(given: float | Schedule, t: int) -> float:
 
 
 def example_weights(case: FitCase, training: bool) -> np.ndarray:
-    """How much each example counts, (N,); in evaluation its class does not."""
+    """Return the weight of each example, (N,). Class weights apply only in training."""
     w = np.ones(len(case.labels)) if case.sample_weight is None else case.sample_weight.astype(np.float64)
     w = np.where(case.labels == get_loss(case.loss).ignored_class, 0.0, w)
     for number, factor in (case.class_weight or {}).items() if training else ():
@@ -66,7 +68,7 @@ def example_weights(case: FitCase, training: bool) -> np.ndarray:
 
 
 class TextbookTraining:
-    """The network and its training."""
+    """The network, its optimizer state and its training."""
 
     def __init__(self, case: FitCase) -> None:
         self.case = case
@@ -82,18 +84,18 @@ class TextbookTraining:
         return {k: np.array(v) for k, v in {**self.p, **(averages if self.case.normalised else {})}.items()}
 
     def probabilities(self, n: np.ndarray) -> np.ndarray:
-        """Softmax of the last layer."""
+        """Return the softmax (N, C) of the last layer for its input n (N, width)."""
         z = n @ self.p["dense_2.W"] + self.p["dense_2.b"]
         e = np.exp(z - z.max(axis=1, keepdims=True))
         found: np.ndarray = e / e.sum(axis=1, keepdims=True)
         return found
 
     def hidden_outputs(self, x: np.ndarray) -> np.ndarray:
-        """The first layer, tanh, (N, n)."""
+        """Return the output (N, width) of the first layer, with tanh."""
         return np.tanh(x @ self.p["dense_1.W"] + self.p["dense_1.b"])
 
     def predict(self) -> np.ndarray:
-        """With the running averages and without dropout."""
+        """Return the probabilities in evaluation: with running averages and without dropout."""
         h = self.hidden_outputs(self.x)
         if self.case.normalised:
             h = (h - self.running["mean"]) / np.sqrt(self.running["variance"] + self.case.EPSILON)
@@ -134,13 +136,15 @@ class TextbookTraining:
         dh = dn * (1.0 - h * h)
         g["dense_1.W"] = x.T @ dh
         g["dense_1.b"] = dh.sum(axis=0)
-        for name in ("dense_1.W", "dense_2.W"):  # weights have a price, biases and scales none
+        for name in ("dense_1.W", "dense_2.W"):  # the penalty covers weights, not biases and scales
             g[name] += case.l1 * np.sign(p[name]) + 2.0 * case.l2 * p[name]
         self.update(g)
         return found
 
     def update(self, g: Named) -> None:
-        """One update of Adam (Kingma and Ba 2015), or Nesterov's momentum (Sutskever et al. 2013)."""
+        """Make one update of Adam (Kingma and Ba 2015), or SGD with Nesterov momentum (Sutskever et al.
+        2013).
+        """
         o = self.case.optimizer
         now = learning_rate(o.learning_rate, self.t)
         self.t = self.t + 1
@@ -159,10 +163,12 @@ class TextbookTraining:
 
 
 def fit(case: FitCase) -> tuple[Named, Named]:
-    """What every contender's ``fit`` must return, and the numbers before the training.
+    """Return the arrays that every contender's ``fit`` must return, and the parameters before the training.
 
-    "before": loss and accuracy of the untrained network; "loss" and "accuracy": of each epoch's updates, then
-    of each epoch's end; "predictions"; "learning rate" of the last update; and the training's numbers.
+    - "before": loss and accuracy of the untrained network.
+    - "loss" and "accuracy": during each epoch, then at the end of each epoch.
+    - "predictions": probabilities (N, C) after training. "learning rate": of the last update.
+    - the parameters and running averages by name.
     """
     training_run = TextbookTraining(case)
     start = training_run.numbers()
@@ -171,7 +177,7 @@ def fit(case: FitCase) -> tuple[Named, Named]:
 
     def scores(p: np.ndarray, training: bool = False) -> tuple[float, float]:
         w = example_weights(case, training)
-        right = np.argmax(p, axis=1) == y  # the first of equal ones is the answer
+        right = np.argmax(p, axis=1) == y  # the first maximum wins ties
         loss = -np.sum(w * np.log(p[np.arange(len(y)), y])) / np.sum(w)
         return float(loss), float(np.mean(right[counted]))
 

@@ -1,8 +1,8 @@
-"""One thread for many small steps.
+"""Use one thread for many small steps.
 
-A step of a small network lasts as long as waking the other threads, and ten times that where other
-programs want the same cores (measured: 4 ms instead of 0.1 ms a torch product at load 5 on 2 cores). The
-large network of L2 runs with the threads that the user has.
+A step of a small network takes no longer than waking the other threads. If other programs use the cores,
+waking takes ten times as long (measured: 4 ms instead of 0.1 ms per torch product at load 5 on 2 cores). L2's
+large network uses the user's number of threads.
 """
 
 import sys
@@ -14,10 +14,10 @@ from backends import InputError, get_backend
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Inside, NumPy's BLAS and torch (if loaded) use one thread; afterwards as many as before."""
+    """Limit NumPy's BLAS and torch, if imported, to one thread inside the with block."""
     with ExitStack() as stack:
         for name in ("numpy", "torch"):
             if name in sys.modules:
-                with suppress(InputError):  # a BLAS that cannot be told keeps its threads
+                with suppress(InputError):  # a BLAS without thread control
                     stack.enter_context(get_backend(name).in_threads(1))
         yield

@@ -1,7 +1,7 @@
-"""L4: whole trajectories in float64, where rounding does not hide a wrong formula.
+"""L4: compare training trajectories in float64, where rounding does not hide a wrong formula.
 
-In float32 training is chaotic: two right programs part after a few steps, so a bound would see nothing or
-fail by chance. In float64 the same programs stay together for longer than 100 steps.
+Float32 training is chaotic: two correct programs diverge after a few steps, so a bound would either miss
+mistakes or fail by chance. In float64 correct programs stay together for more than 100 steps.
 """
 
 from collections.abc import Iterator
@@ -21,12 +21,14 @@ from dnn.agreement.state import Named
 
 
 def trajectory_level(setup: Setup) -> Iterator[Record]:
-    """Every optimizer with every activation, or some of them, every loss, and a convolution: how far
-    each parameter is from the oracle's in the end, relative to how far the oracle's moved."""
+    """Compare parameters after training, relative to how far the oracle's parameters moved.
+
+    Trains every optimizer with ``sizes.partners`` activations, every loss, and a convolutional network.
+    """
     data = setup.data
     tiny = setup.sizes.tiny
     some = min(setup.sizes.partners, len(ACTIVATIONS))
-    partners = cycle(ACTIVATIONS)  # each optimizer goes on where the one before stopped
+    partners = cycle(ACTIVATIONS)  # each optimizer continues the cycle of the one before
     for name, optimizer in optimizer_variants():
         for activation in islice(partners, some):
             title = f"{name} {activation} {MAIN_PAIR[1]}"

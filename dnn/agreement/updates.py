@@ -1,12 +1,12 @@
-"""L3: single updates from given states, of every optimizer.
+"""L3: compare single updates of every optimizer from given states.
 
-*Steps of a training.* The oracle trains in float64. Before each step its state, cast to float32, is put into
-everyone (and back into the oracle), who then do the same work: forward and backward, bounded as in L2, and
-one update from one given gradient. The update gets a given gradient since Adam divides by it: a weight whose
-gradient is rounding noise moves by the full rate in a direction that is rounding noise, in every library.
+*Steps of a training.* The oracle trains in float64. Before each step all contenders and the oracle load the
+oracle's state, cast to float32. Then they compute forward and backward, bounded as in L2, and one update from
+the same given gradient. The gradient is given because Adam normalises it: a weight with a gradient of mere
+rounding noise moves by the full learning rate in a random direction, in every library.
 
-*Late updates.* After a thousand others, and from states that only long trainings reach. Such a state is made
-up rather than trained: the right update from it is known all the same.
+*Late updates.* Updates after a thousand others, and from states that only long trainings reach. These states
+are constructed, since the correct update from any state is known.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,21 +26,25 @@ from dnn.agreement.state import Named, State, round_named
 from dnn.optimizers import Adam
 
 UNSEEN_UPDATES = 1050
-"""Updates that are made, unseen, before the first that is measured."""
+"""Number of updates made before the first one that is compared."""
 UPDATE_COUNTS = (0, 31, 127, 255, 999, 1023, 2047, 2500, 32767, 65535, 999_999, 2**24 - 3)
-"""Counts of updates done: beside powers of two, where a count in fewer bits ends, to the last that float32
-can count. After 31 comes one that sets tiny moments to 0."""
+"""Update counts of the constructed states: near powers of two, where narrower counters overflow, up to the
+last integer that float32 can count to. The update after 31 others flushes tiny moments to 0."""
 SLOT_TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({
     "v": np.square, "total": np.square, "largest": np.square, "mean": lambda m: m / 2,
 })  # fmt: skip
-"""What a vector is made of: what sums up squares is a square, and the square of a mean is less than that. A
-velocity, or a mean of gradients, is as draw_vectors."""
+"""Slot -> transform of a normal vector that makes a valid value. Sums and means of squares are squares, and
+the squared mean is smaller than the mean of squares. Other slots, such as velocity, use the vector itself."""
 
 
 def compare_updates(
     setup: Setup, truth: Network, others: Sequence[Network], state: State, given: Named, note: str, n: int = 1
 ) -> list[Record]:
-    """Records of n updates from a state and given gradients: parameters, vectors, count of updates."""
+    """Compare parameters, slots and the update count after n updates from a state with given gradients.
+
+    Args:
+        truth: the oracle's network. others: the contenders' networks. note: for the records.
+    """
 
     def ask(network: Network) -> Named:
         network.load(state)
@@ -60,7 +64,7 @@ def compare_updates(
 
 
 def resynchronised_level(setup: Setup) -> Iterator[Record]:
-    """Every optimizer on a relu network with cross-entropy; the worst step for each tensor."""
+    """Compare every optimizer on a relu network with cross-entropy; yield the worst step for each tensor."""
     for name, optimizer in optimizer_variants():
         case = setup.data.case(f"-{name}", setup.sizes.small, optimizer, setup.seed)
         truth, others = setup.open(case)
@@ -78,16 +82,21 @@ def resynchronised_level(setup: Setup) -> Iterator[Record]:
 
 
 def state_scales(done: int) -> tuple[tuple[float, float], ...]:
-    """(of gradients and moments, of parameters): usual ones; and parameters so small that the step is most of
-    the new ones, with moments that are small but must stay where tiny ones are set to 0."""
+    """Return two pairs (scale of gradients and moments, scale of parameters).
+
+    In the second pair the parameters are so small that the step dominates the new ones. Before an update that
+    flushes tiny moments to 0, its moments are small but above the threshold.
+    """
     return (0.1, 1.0), (1e-12 if (done + 1) % FLUSH_EVERY == 0 else 0.1, 1e-3)
 
 
 def late_level(setup: Setup) -> Iterator[Record]:
-    """Every optimizer, also with unusual settings; the worst of the counts for each tensor."""
+    """Compare late updates of every optimizer, also with unusual settings; yield the worst for each
+    tensor.
+    """
     unusual = dict(unusual_optimizers())
     for number, (name, optimizer) in enumerate([*optimizer_variants(), *unusual.items()]):
-        # Kernels work in blocks, of which the larger network fills more than one.
+        # The larger network fills more than one of the blocks that kernels work in.
         n, hidden = (7, 5) if name in unusual else (640, 41)
         loss = "categorical_crossentropy"
         case = Case(f"late {name}", n, (hidden,), 3, "tanh", loss, optimizer, setup.seed)
@@ -107,7 +116,7 @@ def _judge_late(setup: Setup, case: Case, stream: int, unseen: int) -> list[Reco
     g = draw_vectors("gradients")
     moments = draw_vectors("moments")
     for vector in g.values():
-        vector[..., ::4] = 0.0  # an update all the same: moments fade
+        vector[..., ::4] = 0.0  # moments decay even without a gradient
     for network in others if unseen else ():
         network.repeat(g, unseen)
     start = truth.state()
@@ -118,7 +127,7 @@ def _judge_late(setup: Setup, case: Case, stream: int, unseen: int) -> list[Reco
             for slot in start.slots
         }
         control = np.array(start.control)
-        control[RATE] *= 1 + done % 3  # as of a schedule
+        control[RATE] *= 1 + done % 3  # as a schedule would change it
         control[UPDATES] = done
         if isinstance(case.optimizer, Adam):
             control[BIAS_1] = 1.0 - case.optimizer.beta1**done

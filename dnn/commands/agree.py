@@ -1,4 +1,4 @@
-"""Prove that all backends agree with a float64 oracle, and so with each other and with native PyTorch."""
+"""Check that all backends agree with a float64 oracle, and so with each other and with native PyTorch."""
 
 import argparse
 from typing import NoReturn
@@ -12,34 +12,34 @@ from dnn.validation.settings import positive_integer
 def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="example: agree.py --backends numpy,torch --quick. L5 trains for minutes and runs only when "
-        "named. exit code: 0 all bounds hold, 1 some bound is broken, 2 bad input or a backend that cannot "
-        "run.",
+        epilog="example: agree.py --backends numpy,torch --quick. L5 trains for minutes, so it runs only if "
+        "--levels names it. exit code: 0 all bounds hold, 1 a bound is broken, 2 bad input or a named "
+        "backend cannot run.",
     )
     parser.add_argument(
         "--backends",
         metavar="A,B,...",
         help="numpy, torch, cupy, strict, pytorch (native autograd and torch.optim), onnxruntime "
-        "(forward alone, L0 to L2), registered names, each with :device where wanted (torch:cuda); "
+        "(forward only, L0 to L2) or a registered backend, optionally with :device (torch:cuda); "
         "default: all that can run",
     )
-    parser.add_argument("--levels", metavar="L0,...", help="some of L0 to L5 (default: L0,L1,L2,L3,L4)")
-    parser.add_argument("--quick", action="store_true", help="fewer batches and steps: under a minute")
+    parser.add_argument("--levels", metavar="L0,...", help="levels from L0 to L5 (default: L0,L1,L2,L3,L4)")
+    parser.add_argument("--quick", action="store_true", help="fewer batches and steps; takes under a minute")
     options.add_data_arguments(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of weights, rows and random numbers")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights, rows and random numbers")
     parser.add_argument(
-        "--precision", default="float32", help="float32, or tf32 (CUDA only), with its own bounds"
+        "--precision", default="float32", help="float32, or tf32 (CUDA only) with wider bounds"
     )
     parser.add_argument(
         "--mutant",
         metavar="NAME",
-        help="check NumPy with one mistake built in (docs/agreement.md): it must fail",
+        help="check NumPy with one deliberate mistake (see docs/agreement.md); the check must fail",
     )
-    parser.add_argument("--json", action="store_true", help="print every comparison as JSON, not the table")
-    long = parser.add_argument_group("L5, accuracies")
-    long.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
-    long.add_argument("--seeds", type=int, default=5, help="default: %(default)s")
-    long.add_argument("--limit", type=int, metavar="N", help="only the first N training images")
+    parser.add_argument("--json", action="store_true", help="print every comparison as JSON")
+    accuracy = parser.add_argument_group("L5 (accuracy)")
+    accuracy.add_argument("--epochs", type=int, default=10, help="epochs per training (default: %(default)s)")
+    accuracy.add_argument("--seeds", type=int, default=5, help="trainings per backend (default: %(default)s)")
+    accuracy.add_argument("--limit", type=int, metavar="N", help="use only the first N training images")
     return parser.parse_args()
 
 
@@ -48,7 +48,7 @@ def agree(arguments: argparse.Namespace) -> int:
     from dnn.agreement import report
     from dnn.datasets import load_dataset
 
-    stream_key(arguments.seed, "check")  # refuses a bad seed before anything is done
+    stream_key(arguments.seed, "check")  # rejects a bad seed before any work
     known = dict.fromkeys((*agreement.LEVELS, "L5"))
     levels = command_line.parse_names("level", arguments.levels or ",".join(agreement.LEVELS), known)
     for name in ("epochs", "seeds"):
@@ -64,13 +64,13 @@ def agree(arguments: argparse.Namespace) -> int:
         contenders, missing = agreement.available_contenders(arguments.precision)
     for contender in contenders:
         parts = contender.missing_parts()
-        missing |= {f"{contender.name} on {part}": "it has no counterpart there" for part in parts}
+        missing |= {f"{contender.name} on {part}": "it has no counterpart of this part" for part in parts}
     data = load_dataset(arguments.dataset, arguments.data_dir)
-    # 2000 examples are more than all batches together need, and are fast to draw from.
-    few = agreement.Data(data.x_train[:2000], data.y_train[:2000], data.classes)
+    # 2000 examples are more than all batches need together, and drawing from them is fast.
+    subset = agreement.Data(data.x_train[:2000], data.y_train[:2000], data.classes)
     sizes = agreement.QUICK if arguments.quick else agreement.FULL
-    judged = [level for level in levels if level != "L5"]
-    records = agreement.check(contenders, few, levels=judged, sizes=sizes, seed=arguments.seed)
+    oracle_levels = [level for level in levels if level != "L5"]
+    records = agreement.check(contenders, subset, levels=oracle_levels, sizes=sizes, seed=arguments.seed)
     if "L5" in levels:
         limit = None if arguments.limit is None else positive_integer("limit", arguments.limit)
         train = agreement.Data(data.x_train[:limit], data.y_train[:limit], data.classes)
@@ -79,8 +79,8 @@ def agree(arguments: argparse.Namespace) -> int:
             contenders, train, test, epochs=arguments.epochs, seeds=arguments.seeds
         )
     if not records:
-        alone = "one that computes forward alone (onnxruntime) is compared at L0 to L2"
-        raise InputError(f"levels {','.join(levels)} compare nothing of these backends; {alone}")
+        cure = "onnxruntime computes only forward, so compare it at L0 to L2"
+        raise InputError(f"levels {','.join(levels)} compare nothing of these backends; {cure}")
     about = {c.name: c.describe() for c in contenders}
     if arguments.json:
         text = report.as_json(records, missing, vars(arguments), about)

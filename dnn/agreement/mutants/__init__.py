@@ -1,4 +1,4 @@
-"""Mutants by name: NumPy with one mistake each."""
+"""Mutants by name: NumPy backends with one deliberate mistake each."""
 
 from backends.table import Table
 from dnn.agreement.mutants.data import DATA_MUTANTS
@@ -14,5 +14,5 @@ MUTANTS: Table[Mutant] = Table(
 
 
 def get_mutant(name: str) -> MutantContender:
-    """The contender "numpy!NAME". Raises InputError: an unknown name."""
+    """Return the contender "numpy!NAME". Raises InputError: an unknown name."""
     return MutantContender(look_up("mutant", name, MUTANTS))

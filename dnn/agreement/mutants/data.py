@@ -1,7 +1,7 @@
-"""Mistakes in random streams, picked rows, images and the loop over batches; and above the backends.
+"""Mistakes in random streams, gathered rows, images and the training loop.
 
-The last are shared by all backends and the oracle. L4 sees them, since the training that is written out
-(``dnn.agreement.textbook``) shares no code with the backends.
+All backends and the oracle share the mistakes in functions of ``dnn``. L4 rejects these, since its textbook
+training (``dnn.agreement.textbook``) shares no code with the backends.
 """
 
 from operator import setitem
@@ -14,7 +14,7 @@ from dnn.agreement.mutants.mutant import Function, Mutant, edit_after, edit_argu
 
 
 def pick_rate(edit: Function) -> Function:
-    """Gather a schedule's rate at ``edit(index, last)``, and everything else as it is."""
+    """Gather a schedule's learning rate at ``edit(index, last)``. Other arrays are gathered correctly."""
 
     def wrong(gather: Function, rows: Array, index: Array, *rest: Any) -> None:
         rates = rows.ndim == 1 and rows.dtype.kind == "f"
@@ -24,11 +24,11 @@ def pick_rate(edit: Function) -> Function:
 
 
 def repeat_row(gather: Function) -> Function:
-    """Repeat the first image as the last one of a batch that is shorter than an earlier one."""
+    """Replace the last image of a short batch by its first. A batch is short if an earlier one was longer."""
     sizes = [0]
 
     def wrong(rows: Array, index: Array, *rest: Any) -> None:
-        if rows.dtype.kind == "u":  # bytes, as images have
+        if rows.dtype.kind == "u":  # uint8 images
             sizes.append(len(index))
             if 1 < len(index) < max(sizes):
                 index = np.concatenate([index[:-1], index[:1]])
@@ -48,7 +48,7 @@ def drop_last(capture: Function, step: Function, unroll: int = 25) -> Function:
 
 
 def weigh_validation(fit: Function, model: Any, x: Any, y: Any, **settings: Any) -> Any:
-    """Weigh validation examples by their classes, too."""
+    """Apply class weights to validation examples, too."""
     if settings.get("class_weight"):
         x_test, y_test, weights = settings["validation_data"]
         table = np.asarray([settings["class_weight"].get(c, 1.0) for c in range(10)])

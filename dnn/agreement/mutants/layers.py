@@ -19,7 +19,7 @@ from dnn.agreement.mutants.mutant import (
 
 
 def round_tf32(a: Array) -> Array:
-    """Float32 with 10 bits behind the point, to nearest even, as tensor cores read it."""
+    """Round float32 to TF32: 10 bits of mantissa, ties to even."""
     bits = np.ascontiguousarray(a, dtype=np.float32).view(np.uint32)
     odd = (bits >> np.uint32(13)) & np.uint32(1)
     return ((bits + np.uint32(0x0FFF) + odd) & np.uint32(0xFFFFE000)).view(np.float32).astype(a.dtype)
@@ -33,10 +33,10 @@ PRODUCT_KERNELS = "dense,conv2d,dense_backward,conv2d_backward"
 
 
 def round_products(round_factor: Function) -> tuple[Change, ...]:
-    """Round every factor of every product first."""
+    """Round every factor of every product with ``round_factor``."""
 
     def backward(kernel: Function, dy: Array, x: Array, y: Array, W: Array, *rest: Any) -> None:
-        dy[...] = round_factor(dy)  # in place, since dz may be dy itself
+        dy[...] = round_factor(dy)  # in place, since dz may be the same array as dy
         kernel(dy, round_factor(x), y, round_factor(W), *rest)
 
     def conv_backward(kernel: Function, dz: Array, x: Array, W: Array, *rest: Any) -> None:

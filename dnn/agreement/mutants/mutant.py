@@ -1,7 +1,7 @@
-"""What a mutant is: NumPy with one mistake. Each must be rejected, or the bounds prove nothing.
+"""Mutant: the NumPy backend with one deliberate mistake, which the check must reject.
 
-A ``Change`` takes the right function and returns a wrong one. A wrong function may remember earlier calls.
-Its memory is empty whenever a Change is applied.
+A ``Change`` takes the right function and returns a wrong one. A wrong function may remember earlier calls;
+applying the Change again starts with an empty memory.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,14 +22,14 @@ Change = Callable[[Function], Function]
 
 
 class Mutant:
-    """A mistake and the functions that have it.
+    """A mistake and the functions that it changes.
 
     Args:
-        mistake: in one line.
+        mistake: one-line description.
         level: the first level of ``agree.py --quick`` that rejects it.
-        functions: names with commas between: "KERNEL" or "KERNEL KIND", "xp.FUNCTION" (of the backend's
+        functions: comma-separated names: "KERNEL" or "KERNEL KIND", "xp.FUNCTION" (of the backend's
             namespace), "backend.METHOD", or "dnn.MODULE.NAME", which all backends and the oracle share.
-        changes: how each of them is changed, or one for all.
+        changes: one Change for each function, or one for all.
     """
 
     def __init__(self, name: str, mistake: str, level: str, functions: str, *changes: Change) -> None:
@@ -95,7 +95,7 @@ def edit_argument(position: int, edit: Function) -> Change:
 
 
 def edit_before(edit: Function) -> Change:
-    """Call ``edit(*arguments)``, which writes into them, and then the right function."""
+    """Call ``edit(*arguments)``, which writes into the arguments, and then the right function."""
 
     def wrong(right: Function, *arguments: Any) -> Any:
         edit(*arguments)
@@ -105,7 +105,7 @@ def edit_before(edit: Function) -> Change:
 
 
 def edit_after(edit: Function) -> Change:
-    """Call the right function, and then ``edit(*arguments)``, which writes into them."""
+    """Call the right function, and then ``edit(*arguments)``, which writes into the arguments."""
 
     def wrong(right: Function, *arguments: Any, **options: Any) -> None:
         right(*arguments, **options)
@@ -115,8 +115,10 @@ def edit_after(edit: Function) -> Change:
 
 
 def edit_after_with_largest(edit: Function) -> Change:
-    """Call the right function, and then ``edit(largest, *arguments)``. largest is the length of the longest
-    first argument so far: the size of the largest batch."""
+    """Call the right function, and then ``edit(largest, *arguments)``.
+
+    largest is the size of the largest batch so far, from the length of the first argument.
+    """
 
     def change(right: Function) -> Function:
         sizes = [0]
@@ -132,7 +134,9 @@ def edit_after_with_largest(edit: Function) -> Change:
 
 
 def restore_view(view: Function) -> Change:
-    """Call the right function, and then restore ``view(*arguments)``, a view of an argument."""
+    """Call the right function, and then restore the old values of ``view(*arguments)``, a view of an
+    argument.
+    """
 
     def wrong(right: Function, *arguments: Any) -> None:
         array = view(*arguments)
@@ -144,7 +148,7 @@ def restore_view(view: Function) -> Change:
 
 
 def on_calls(chosen: Callable[[int], bool], change: Change) -> Change:
-    """Call the changed function if ``chosen(number of the call, from 1)``, else the right one."""
+    """Call the changed function if ``chosen(number)`` is true, else the right one. Calls count from 1."""
 
     def make(right: Function) -> Function:
         wrong = change(right)

@@ -1,4 +1,4 @@
-"""Mistakes in losses, whose arguments are outputs, targets, losses, dy; and in optimizers and penalties."""
+"""Mistakes in losses, with the arguments (outputs, targets, losses, dy); in optimizers and in penalties."""
 
 from typing import Any
 
@@ -26,12 +26,12 @@ LOSS_KERNELS = ",".join(loss.kernel for loss in LOSSES.values())
 
 
 def scale_gradient(factor: Function) -> Change:
-    """The gradient times ``factor(B)``."""
+    """Multiply the loss's gradient by ``factor(B)``."""
     return edit_after(lambda z, t, losses, dy: np.multiply(dy, factor(len(dy)), out=dy))
 
 
 def swap_labels(targets: Array) -> Array:
-    """The two classes that the batch holds most of exchanged, for class numbers (B,) or rows (B, C)."""
+    """Exchange the two most frequent classes of a batch, for class indices (B,) or rows (B, C)."""
     rows = targets.ndim == 2
     often = targets.sum(axis=0) if rows else np.bincount(targets, minlength=2)
     first, second = np.argsort(-often)[:2]
