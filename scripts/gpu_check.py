@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check on an NVIDIA GPU, in under 8 minutes, what needs one: agreement, forms of updates, speed."""
+"""Run the checks that need an NVIDIA GPU, in under 8 minutes: agreement, forms of updates, speed."""
 
 import argparse
 from pathlib import Path
@@ -14,13 +14,14 @@ EXIT_NO_DEVICE = 3
 def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="example: gpu_check.py --parts doctor,forms --json gpu.json. exit code: 0 all parts ran "
-        "and hold, 1 something failed, 2 bad input, 3 no CUDA device.",
+        epilog="Example: gpu_check.py --parts doctor,forms --json gpu.json. Exit code: 0 all parts passed, "
+        "1 a part failed, 2 bad input, 3 no CUDA device.",
     )
-    parser.add_argument("--parts", metavar="NAME,...", help="default: all (a wrong name lists them)")
+    parser.add_argument("--parts", metavar="NAME,...", help="default: all (an unknown name lists them)")
     parser.add_argument("--device", default="cuda", help="cuda or cuda:N (default: %(default)s)")
-    parser.add_argument("--data-dir", metavar="DIR", help="of MNIST (default: DNN_DATA_DIR, else ./data)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every result there")
+    data_dir = "data folder with MNIST (default: DNN_DATA_DIR, else ./data)"
+    parser.add_argument("--data-dir", metavar="DIR", help=data_dir)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
     return parser.parse_args()
 
 
@@ -45,11 +46,11 @@ def main(arguments: argparse.Namespace) -> int:
     if len(missing) == len(LIBRARIES):
         command_line.say(f"gpu_check.py: no CUDA device can be used: {'; '.join(missing)}")
         return EXIT_NO_DEVICE
-    load_dataset("mnist", arguments.data_dir)  # missing or damaged data is an error now, not in each part
+    load_dataset("mnist", arguments.data_dir)  # report missing or damaged data once, not in each part
     outcomes = {}
     for name, outcome in run_parts(names, settings, command_line.say):
         outcomes[name] = outcome
-        command_line.write_json(arguments.json, outcomes)  # after each part, in case the machine goes away
+        command_line.write_json(arguments.json, outcomes)  # after each part, in case the machine is lost
     print(f"{table(outcomes)}\n\n{summary(outcomes)}", flush=True)
     return 0 if holds(outcomes) else 1
 

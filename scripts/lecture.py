@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the lecture's experiments, one change at a time, into tables, CSV files and pictures."""
+"""Run the lecture's experiments, and write their results as tables, CSV files and plots."""
 
 import argparse
 from pathlib import Path
@@ -12,19 +12,19 @@ from dnn.commands import command_line, options
 def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="example: lecture.py --only linear,lecture --dataset digits. Finished experiments are kept in "
-        "DIR/results: stop the command and run it again to continue. --epochs 3 --limit 10000 takes less "
+        epilog="Example: lecture.py --only linear,lecture --dataset digits. Finished experiments are saved "
+        "in DIR/results: stop the command and run it again to continue. --epochs 3 --limit 10000 takes less "
         "than three minutes on two cores.",
     )
     add = parser.add_argument
-    add("--only", metavar="NAME,...", help="default: all; --list names them")
-    add("--list", action="store_true", help="name the experiments and stop")
-    passes = "epochs of an experiment that usually has 10 (the default); others change in proportion"
+    add("--only", metavar="NAME,...", help="experiments to run (default: all; --list shows the names)")
+    add("--list", action="store_true", help="list the experiments and exit")
+    passes = "epochs of the 10-epoch experiments; the others are scaled in proportion (default: 10)"
     add("--epochs", type=int, default=10, metavar="N", help=passes)
-    add("--limit", type=int, metavar="N", help="only the first N training images (default: all)")
+    add("--limit", type=int, metavar="N", help="use only the first N training images (default: all)")
     add("--out", type=Path, default=Path("runs/lecture"), metavar="DIR", help="default: %(default)s")
     options.add_data_arguments(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of weights, shuffles and noise")
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights, shuffles and noise")
     options.add_backend_arguments(parser, dtype=False)
     return parser.parse_args()
 

@@ -23,13 +23,13 @@ TESTED = (
     "tests/backends/test_overrides.py", "tests/backends/reference/test_kernels.py",
     "tests/dnn/test_outsiders.py", "tests/dnn/test_losses.py", "tests/dnn/test_checkpoints.py",
     "tests/dnn/optimizers/test_optimizers.py", "tests/dnn/layers/test_gradients.py",
-    "tests/dnn/layers/test_layers.py", "tests/dnn/training/test_no_host_reads.py",
+    "tests/dnn/layers/test_preset_layers.py", "tests/dnn/training/test_no_host_reads.py",
     "tests/dnn/interop/torch", "tests/dnn/interop/onnx", "tests/dnn/callbacks/test_epoch_counter.py",
     "tests/dnn/commands/test_train.py", "tests/scripts/test_hostile_values.py", "tests/test_docstrings.py",
 )  # fmt: skip
 CHOSEN = (
     "softsign or huber or lion or group_norm or GroupNormalization or epoch_counter or remark"
-    " or test_odd_values or test_the_tables_hold or every_layer or every_kernel or torch_functional"
+    " or test_odd_option_values or test_the_tables_hold or every_layer or every_kernel or torch_functional"
     " or stands_first or test_examples"
 )
 """The tests of the toys by name, and those that go through a table in one test."""
@@ -58,7 +58,7 @@ def is_named(file, path):
 
 
 @pytest.mark.parametrize("heading", additions.SECTIONS)
-def test_the_list_of_files_is_what_a_toy_needs(heading):
+def test_a_toy_needs_only_the_listed_files(heading):
     """Each file of the toy is in the list, and each step of the list has a file of the toy."""
     files = {addition.file for addition in additions.SECTIONS[heading]}
     steps = listed_paths(heading)

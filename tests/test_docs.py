@@ -137,7 +137,7 @@ EXIT_CODES = {"agree.py --mutant tf32": {1}, "gpu_check.py": {0, 3}, "gpu_check.
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
-def test_every_block_is_checked_here(document):
+def test_every_block_is_checked(document):
     for block in blocks(document):
         assert block.language in ("python", "sh", "toml", "mermaid", "text", "{toctree}", "{eval-rst}"), block
     prose = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
@@ -184,7 +184,7 @@ def python_blocks(monkeypatch, tmp_path):
     return run_each
 
 
-# README.zh.md has README.md's programs: see test_the_chinese_readme_has_the_figures_of_the_english_one.
+# README.zh.md has README.md's programs: see test_both_readmes_have_the_same_numbers.
 OTHERS = [document for document in DOCUMENTS if document not in GUIDE and document.name != "README.zh.md"]
 QUICK_DOCUMENTS = [document for document in OTHERS if document.name not in OWN_PROCESS]
 
@@ -203,9 +203,7 @@ def test_python_blocks_run(document, python_blocks):
 
 @pytest.mark.parametrize("name", others_slow(["numpy", "numba", "torch"], ["numpy"]))
 @pytest.mark.parametrize("document", GUIDE, ids=lambda path: path.name)
-def test_the_guide_runs_on_each_backend_and_prints_what_it_says(
-    document, name, make_backend, python_blocks, monkeypatch, capsys
-):
+def test_guide_runs_on_each_backend(document, name, make_backend, python_blocks, monkeypatch, capsys):
     make_backend(name)  # or skip
     get_backend = backends.get_backend
 
@@ -228,7 +226,7 @@ def assert_printed(found, wanted):
         assert float(one) == pytest.approx(float(two), **near), found
 
 
-def test_what_the_guide_says_could_be_wrong():
+def test_wrong_guide_output_is_found():
     assert_printed("300 of 999: 0.502", "300 of 999: 0.5")
     for found in ("301 of 999: 0.5", "300 of 999: 0.54", "300 in 999: 0.5", "300 of 999:", ""):
         with pytest.raises(AssertionError):
@@ -242,7 +240,7 @@ def pages_of(toctree):
 
 
 @pytest.mark.parametrize("block", of("{eval-rst}", "{toctree}"), ids=lambda b: f"{b.document.name}:{b.line}")
-def test_the_site_names_what_exists(block):
+def test_site_names_exist(block):
     """Sphinx says so too (make docs), but is not needed for the tests."""
     if block.language == "{toctree}":
         assert [page for page in pages_of(block) if not page.is_file()] == []
@@ -300,7 +298,7 @@ def test_command_lines_run(command, place, monkeypatch):
     assert "Traceback" not in done.stderr
 
 
-def test_no_small_settings_are_left_over():
+def test_small_settings_are_all_used():
     assert set(SMALL) == set(SCRIPT_LINES)
 
 
@@ -322,7 +320,7 @@ def source_of(script):
 
 
 @pytest.mark.parametrize("command", OTHER_LINES)
-def test_other_command_lines_name_what_exists(command):
+def test_other_command_lines_exist(command):
     """pip, make, python -m and bash: they are not run."""
     program, *arguments = command.split()
     if program == "make":
@@ -361,7 +359,7 @@ def test_toml_blocks_parse(block):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
-def test_links_and_paths_lead_somewhere(document):
+def test_links_and_paths_exist(document):
     text = document.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#:]+)\)", text)
     missing = [link for link in links if not (document.parent / link).exists()]
@@ -391,7 +389,7 @@ def test_lines_are_short(document):
     assert long == [] or document.name.endswith(".zh.md") or document.name == "lecture.md"
 
 
-def test_the_chinese_readme_has_the_figures_of_the_english_one():
+def test_both_readmes_have_the_same_numbers():
     """No number more often, the same rows of numbers, the same programs; as many headings; both are short."""
     pages = [ROOT / "README.md", ROOT / "docs" / "README.zh.md"]
     english, chinese = (path.read_text(encoding="utf-8") for path in pages)
@@ -407,7 +405,7 @@ def test_the_chinese_readme_has_the_figures_of_the_english_one():
     assert programs[0] == programs[1]
 
 
-def test_every_room_has_a_sentence():
+def test_every_package_is_described():
     """docs/architecture.md has all of import-linter's layers."""
     (contract,) = (c for c in PROJECT["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
     rooms = {room for layer in contract["layers"] for room in re.split(r"\W+", layer)}
@@ -418,7 +416,7 @@ def test_every_room_has_a_sentence():
 # ----- the spine
 
 
-def test_the_reading_list_goes_from_one_plain_file_to_the_backends():
+def test_reading_list_order():
     files = spine()
     assert files[:2] == ["scripts/examples/from_scratch.py", "docs/one-update.md"]
     assert files[-2:] == ["backends/registry.py", "backends/dispatch.py"]
@@ -431,7 +429,7 @@ def test_the_reading_list_goes_from_one_plain_file_to_the_backends():
 
 
 @pytest.mark.parametrize("name", [name for name in spine() if name.endswith(".py")])
-def test_the_spine_can_be_understood_alone(name):
+def test_reading_list_is_self_contained(name):
     """What it imports is in it, or is known not to be needed."""
     inside = {file.removesuffix(".py").replace("/", ".") for file in spine()}
     tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
@@ -441,7 +439,7 @@ def test_the_spine_can_be_understood_alone(name):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
-def test_command_lines_in_sentences_have_real_options(document):
+def test_command_lines_in_text_have_real_options(document):
     text = document.read_text(encoding="utf-8")
     text = text.replace("`python -m tests.faults", "`python tests/faults/__main__.py")
     for script, rest in re.findall(r"`python ((?:scripts|tests)/[\w/]+\.py)([^`]*)`", text):

@@ -27,7 +27,7 @@ ROWS = re.findall(
 NUMPY = get_backend("numpy")
 
 
-def test_each_row_names_its_tests():
+def test_each_row_names_tests():
     """Each "no" names one of the tests below, and each of these is named. Other tests prove a "yes"."""
     lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     assert len(ROWS) == len([line for line in lines if not line.startswith("| expected")]) > 40

@@ -58,7 +58,7 @@ def assert_rounded(name, exact):
     np.testing.assert_allclose(shown, exact, rtol=0, atol=HALF_DIGIT, err_msg=name)
 
 
-def test_numbers_are_those_of_the_library():
+def test_numbers_match_the_library():
     found, sgd, loss_after = compute_update(SGD(0.1))
     _, adam, _ = compute_update(Adam(0.01))
     found |= {f"{name} after SGD": values for name, values in sgd.items()}
@@ -69,7 +69,7 @@ def test_numbers_are_those_of_the_library():
         assert_rounded(name, exact)
 
 
-def test_numbers_are_those_of_from_scratch(monkeypatch):
+def test_numbers_match_from_scratch(monkeypatch):
     monkeypatch.syspath_prepend(SCRIPTS / "examples")
     from_scratch = importlib.import_module("from_scratch")
     x, t, W, b = (np.array(TABLE[name], dtype=np.float64) for name in GIVEN)

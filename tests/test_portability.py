@@ -114,7 +114,7 @@ def run_elsewhere(system, code, folder, before=""):
 
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("name", others_slow(["numpy", "numba", "torch"], ["numpy"]))
-def test_a_network_trains_is_saved_and_loaded(system, name, tmp_path):
+def test_train_save_and_load(system, name, tmp_path):
     pytest.importorskip(name)
     # torch's build for Linux cannot be imported without os.register_at_fork.
     before = "import torch\n" if name == "torch" else ""
@@ -127,7 +127,7 @@ def test_commands_run(system, tmp_path):
     assert (tmp_path / "run" / "model.safetensors").exists()
 
 
-def test_the_disguise_works(tmp_path):
+def test_the_disguise_is_effective(tmp_path):
     code = """
 import importlib.util
 for name in ("fcntl", "resource"):

@@ -15,7 +15,7 @@ NAMED = {
 """Document -> the tests that it names."""
 
 
-def test_each_promise_names_its_tests():
+def test_each_promise_names_tests():
     rows = [line for line in TABLE.splitlines() if line.startswith("| ")][1:]
     assert len(rows) > 10
     for row in rows:
@@ -24,7 +24,7 @@ def test_each_promise_names_its_tests():
 
 
 @pytest.mark.parametrize("document", NAMED)
-def test_the_named_tests_are_there(document):
+def test_named_tests_exist(document):
     for file, function in NAMED[document]:
         tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
         assert function in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)], function

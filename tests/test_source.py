@@ -82,7 +82,7 @@ def offences(source, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_runs_nothing_that_it_reads(name):
+def test_files_do_not_execute_what_they_read(name):
     assert offences((ROOT / name).read_text(encoding="utf-8"), name) == []
 
 
@@ -96,11 +96,11 @@ def test_a_file_runs_nothing_that_it_reads(name):
         "import socket", "import requests",
     ],
 )  # fmt: skip
-def test_each_of_these_would_be_found(source):
+def test_offences_are_found(source):
     assert offences(source, "dnn/sequential.py")
 
 
-def test_the_network_is_for_fetch_alone():
+def test_only_fetch_uses_the_network():
     source = "import socket\nfrom http.client import HTTPException"
     assert offences(source, "dnn/datasets/download.py") == []
     assert len(offences(source, "dnn/datasets/digit_images.py")) == 2
@@ -131,13 +131,13 @@ def outside_modules(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_file_imports_is_declared(name):
+def test_imports_are_declared(name):
     """By the project, or by an extra where the file says what to do without it."""
     required, extras = declared()
     assert outside_modules(name) - required - extras <= OPTIONAL
 
 
-def test_what_is_imported_at_the_top_of_dnn_is_required():
+def test_top_level_imports_of_dnn_are_required():
     """An import outside of functions cannot be optional, but in the files of a backend or a door that is."""
     required, _ = declared()
     for name in NAMES:

@@ -109,7 +109,7 @@ def trained(place):
     return done
 
 
-def test_the_wheel_holds_the_types_and_what_the_command_runs(wheel):
+def test_the_wheel_contains_types_and_commands(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"dnn/py.typed", "backends/py.typed"} <= names
     for name in (*COMMANDS, "run_folder", "page/server"):
@@ -159,7 +159,7 @@ def test_it_trains_evaluates_and_predicts(place, trained):
 
 
 @pytest.mark.slow
-def test_its_lines_name_the_command(place, trained):
+def test_help_names_the_command(place, trained):
     folder, programs = place
     helped = call([programs / "dnn", "evaluate", "--help"], folder).stdout
     assert helped.startswith("usage: dnn evaluate ")

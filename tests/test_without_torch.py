@@ -41,7 +41,7 @@ def test_a_network_is_trained_and_evaluated(tmp_path):
     assert "Traceback" not in refused.stderr
 
 
-def test_mnist_is_read_from_its_raw_files(mnist_dir, tmp_path):
+def test_mnist_is_read_from_raw_files(mnist_dir, tmp_path):
     code = (
         "from dnn.datasets import load_dataset; data = load_dataset('mnist', sys.argv[1], download=False)\n"
         "print(data.x_train.shape, data.y_test[:3], data.x_train.sum(dtype=int))"
@@ -50,7 +50,7 @@ def test_mnist_is_read_from_its_raw_files(mnist_dir, tmp_path):
     assert done.stdout.split() == ["(60000,", "784)", "[7", "2", "1]", "1567298545"]
 
 
-def test_what_is_missing_for_a_download_is_said(tmp_path):
+def test_missing_download_dependencies_are_reported(tmp_path):
     code = (
         "import dnn.datasets.download as d, pathlib\n"
         "try: d.from_torchvision('MNIST', [], pathlib.Path('.'))\n"
@@ -59,7 +59,7 @@ def test_what_is_missing_for_a_download_is_said(tmp_path):
     assert "torchvision cannot be imported" in python(WITHOUT + code, folder=tmp_path).stdout
 
 
-def test_what_the_estimators_need_is_said(tmp_path):
+def test_missing_estimator_dependencies_are_reported(tmp_path):
     code = WITHOUT.replace('"torch", "torchvision"', '"sklearn", ""') + "import dnn.interop.sklearn"
     said = python(code, folder=tmp_path, expected=1).stderr.splitlines()[-1]
     assert said.startswith("ImportError: dnn.interop.sklearn needs scikit-learn, which is not installed; pip")

@@ -1,1 +1,1 @@
-"""What can only be checked on a CUDA device, in parts that each have a time limit and fail alone."""
+"""Checks that need a CUDA device, in independent parts, each with a time limit."""

@@ -1,4 +1,4 @@
-"""What all parts share: their settings, and the backends that are checked."""
+"""Settings and types shared by all parts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,26 +11,26 @@ from backends import Backend, get_backend
 
 LIBRARIES = ("cupy", "torch")
 Row = dict[str, Any]
-"""What was found, as JSON values. A row fails if it has a "reason", or "holds" is False."""
+"""A result as JSON values. A row fails if it has a "reason", or if "holds" is False."""
 Rows = Iterator[tuple[str, Row]]
 
 
 def row_holds(row: Row) -> bool:
-    """Whether nothing is wrong in a row."""
+    """Return whether a row passed."""
     return "reason" not in row and bool(row.get("holds", True))
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all parts share."""
+    """Settings shared by all parts."""
 
-    data_dir: str | None = None  # where MNIST lies; None: DNN_DATA_DIR, else ./data
+    data_dir: str | None = None  # data folder with MNIST; None: DNN_DATA_DIR, else ./data
     device: str = "cuda"  # "cuda" or "cuda:N"
 
     def on(self, library: str, **options: Any) -> Backend:
-        """CuPy or torch on the device that is checked."""
+        """Return the backend of a library (CuPy or torch) on the checked device."""
         return get_backend(library, self.device, **options)
 
     def task(self) -> Task:
-        """The lecture's network on all of MNIST."""
+        """Return the task of training the lecture's network on MNIST."""
         return load(benchmark.Settings(data_dir=self.data_dir))

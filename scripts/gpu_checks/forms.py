@@ -1,4 +1,4 @@
-"""Each form of an update on each library: which one ran, its time, its bits, its distance from the layers."""
+"""Check each form of an update on each library: that it ran, its time, its reproducibility, its accuracy."""
 
 import statistics
 import time
@@ -16,23 +16,23 @@ from backends import Backend
 from dnn.optimizers import SGD
 from gpu_checks.common import LIBRARIES, Row, Rows, Settings
 
-N_UPDATES = 100  # of the two runs whose bits are compared
+N_UPDATES = 100  # in each of the two runs that are compared bit by bit
 MAX_DISTANCE = {"float32": 1e-3, "tf32": 3e-2}
-"""Share of the way that the weights go in three updates; a wrong kernel is off by all of it."""
+"""Relative difference of the weight change over three updates. A wrong kernel has a difference of about 1."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """How updates are asked for, and what ``describe`` has to say about them afterwards."""
+    """How updates are requested, and the form that ``describe`` must report afterwards."""
 
     library: str
     expected: str
     precision: str = "float32"
     graphs: bool = False
-    planned: bool = True  # False: layer by layer, also where the backend plans
+    planned: bool = True  # False: layer by layer, even if the backend plans updates
 
     def open(self, settings: Settings) -> Backend:
-        """The backend. Raises BackendUnavailable: it cannot run."""
+        """Return the backend. Raises BackendUnavailable: it cannot run."""
         backend = settings.on(self.library, precision=self.precision, graphs=self.graphs)
         return backend if self.planned else without_plans(backend)
 
@@ -50,13 +50,13 @@ FORMS: Mapping[str, Form] = MappingProxyType({
 
 
 def forms(settings: Settings) -> Rows:
-    """A row for each of FORMS."""
+    """Yield a row for each of FORMS."""
     task = settings.task()
-    plain: dict[str, Any] = {}  # library and precision -> weights of the same form without graphs
+    plain: dict[str, Any] = {}  # library and precision -> weights of the form without graphs
     for name, form in FORMS.items():
         try:
             row, weights = try_form(form, settings, task)
-        except Exception as error:  # of CuPy, torch and CUDA; warnings are errors here
+        except Exception as error:  # CuPy, torch and CUDA raise many types; warnings are errors here
             yield name, {"reason": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"}
             continue
         key = f"{form.library} {form.precision}"
@@ -69,7 +69,7 @@ def forms(settings: Settings) -> Rows:
 
 
 def try_form(form: Form, settings: Settings, task: Task) -> tuple[Row, Any]:
-    """The row of a form, and its weights after UPDATES updates."""
+    """Return the row of a form, and its weights after N_UPDATES updates."""
     backend = form.open(settings)
     start = time.perf_counter()
     trainer = Trainer(build(task, backend), task)
@@ -92,14 +92,14 @@ def try_form(form: Form, settings: Settings, task: Task) -> tuple[Row, Any]:
 
 
 def _time_epoch(trainer: Trainer, task: Task) -> float:
-    """Train for an epoch, and return microseconds an update."""
+    """Train for an epoch and return microseconds per update."""
     start = time.perf_counter()
     trainer.run(task.updates_per_epoch)
     return 1e6 * (time.perf_counter() - start) / task.updates_per_epoch
 
 
 def _weight_change(backend: Backend, task: Task) -> Any:
-    """How far three updates with SGD move the weights."""
+    """Return the change of the weights over three updates with SGD."""
     model = build(task, backend)
     model.compile(optimizer=SGD(1.0), metrics=())
     before = np.array(backend.to_host(model.parameters.values))
@@ -116,7 +116,10 @@ def _same_bits(one: Any, two: Any) -> bool:
 
 
 def kernels(settings: Settings) -> Rows:
-    """GPU kernels an update, by name, as torch's profiler sees them (CuPy's too: it watches the process)."""
+    """Yield the number of GPU kernels per update by name, from torch's profiler.
+
+    The profiler sees all kernels of the process, CuPy's too.
+    """
     import torch
     from torch.profiler import ProfilerActivity, profile
 

@@ -1,7 +1,7 @@
-"""The parts: each a function of Settings that finds rows, and how long it may take.
+"""The parts of the check: functions from Settings to rows, and their time limits.
 
-Each runs in a process of its own, by ``_workers``, so that one that hangs or crashes leaves the others alone.
-Its rows are printed as they are found. Warnings are errors in all of them.
+``_workers`` runs each part in its own process, so a hang or crash does not affect the others. Rows are
+printed as they arrive. Warnings are errors in all parts.
 """
 
 import json
@@ -22,7 +22,7 @@ from gpu_checks.forms import FORMS, forms, kernels
 
 
 def report_libraries(settings: Settings) -> Rows:
-    """Libraries, driver and card."""
+    """Yield facts about the libraries, the driver and the GPU."""
     yield "python", {"version": sys.version.split()[0]}
     for library in LIBRARIES:
         try:
@@ -37,7 +37,7 @@ def report_libraries(settings: Settings) -> Rows:
 
 
 def run_script(settings: Settings, script: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a script on the settings' data. Its warnings are errors."""
+    """Run a script on the settings' data, with warnings as errors."""
     command = [sys.executable, "-W", "error::UserWarning", str(SCRIPTS_FOLDER / script), *options]
     if settings.data_dir is not None:
         command += ["--data-dir", settings.data_dir]
@@ -45,7 +45,7 @@ def run_script(settings: Settings, script: str, *options: str) -> subprocess.Com
 
 
 def check_agreement(settings: Settings, libraries: str, *options: str) -> Row:
-    """What agree.py says of these on the device: whether all comparisons hold, and which do not."""
+    """Run agree.py for these libraries on the device; return whether all comparisons hold, or which fail."""
     names = [name if name == "numpy" else f"{name}:{settings.device}" for name in libraries.split()]
     done = run_script(settings, "agree.py", "--json", *options, "--backends", ",".join(names))
     if done.returncode not in (0, 1):
@@ -56,22 +56,22 @@ def check_agreement(settings: Settings, libraries: str, *options: str) -> Row:
 
 
 def last_line(text: str) -> str:
-    """The last line of what a program said."""
+    """Return the last line of a program's output."""
     return (text.strip().splitlines() or ["it printed nothing"])[-1]
 
 
 def agreement_cupy(settings: Settings) -> Rows:
-    """L0 to L4 on CuPy, beside NumPy."""
+    """Check L0 to L4 on CuPy, compared with NumPy."""
     yield "float32", check_agreement(settings, "numpy cupy")
 
 
 def agreement_torch(settings: Settings) -> Rows:
-    """L0 to L4 on torch, ours and native."""
+    """Check L0 to L4 on torch, with our layers and with native PyTorch."""
     yield "float32", check_agreement(settings, "numpy torch pytorch")
 
 
 def agreement_tf32(settings: Settings) -> Rows:
-    """L0 to L3 with TF32 products, within their own bounds; each library alone, since one may be missing."""
+    """Check L0 to L3 with TF32 products and their own bounds, one library at a time: one may be missing."""
     for library in LIBRARIES:
         yield library, check_agreement(settings, library, "--precision", "tf32", "--levels", "L0,L1,L2,L3")
 
@@ -80,11 +80,11 @@ TRAIN_RUNS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "cupy": (), "cupy graphs": ("--graphs",), "cupy tf32": ("--precision", "tf32"),
     "torch": (), "torch graphs": ("--graphs",), "torch graphs tf32": ("--graphs", "--precision", "tf32"),
 })  # fmt: skip
-"""How train.py is called: the backend first."""
+"""Name of the run, which starts with the backend -> options for train.py."""
 
 
 def train(settings: Settings, library: str, *options: str) -> Row:
-    """What train.py leaves in result.json, with its defaults: 6000 updates, the falling rate, metrics."""
+    """Run train.py with its defaults (6000 updates, linear decay, metrics); return parts of result.json."""
     with TemporaryDirectory() as folder:
         place = Path(folder) / "run"
         on = ("--backend", library, "--device", settings.device, "--require-backend")
@@ -100,7 +100,7 @@ def train(settings: Settings, library: str, *options: str) -> Row:
 
 
 def full_runs(settings: Settings) -> Rows:
-    """train.py on each, as a user starts it: the time to the first update, an update's, and the accuracy."""
+    """Run train.py for each of TRAIN_RUNS: time to the first update, time per update, and accuracy."""
     for name, options in TRAIN_RUNS.items():
         row = train(settings, name.split()[0], *options)
         yield name, {"holds": row.get("form") == FORMS[name].expected, **row}
@@ -108,7 +108,7 @@ def full_runs(settings: Settings) -> Rows:
 
 @dataclass(frozen=True)
 class Part:
-    """A function and how many seconds it may take."""
+    """A check function and its time limit in seconds."""
 
     run: Callable[[Settings], Rows]
     seconds: int
@@ -123,13 +123,13 @@ PARTS: Mapping[str, Part] = MappingProxyType({
     "kernels": Part(kernels, 20),
     "agreement_tf32": Part(agreement_tf32, 60),
 })  # fmt: skip
-"""In the order in which they run: what decides most comes first."""
+"""Parts in the order in which they run, the most important first."""
 BUDGET_SECONDS = 470
-"""After so many seconds in all, no part begins and the running one is stopped."""
+"""Time limit for all parts together: afterwards no part starts, and the running one is stopped."""
 
 
 def work(name: str, settings: str) -> Iterator[Answer]:
-    """One part, in this process."""
+    """Run one part in this process."""
     warnings.simplefilter("error", UserWarning)
     for row, found in PARTS[name].run(Settings(**json.loads(settings))):
         yield {"row": row, "found": found}

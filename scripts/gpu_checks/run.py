@@ -1,4 +1,4 @@
-"""Runs all parts one after the other, each within its time limit, and makes tables of their rows."""
+"""Run all parts in turn, each within its time limit, and format their rows as tables."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,11 +12,11 @@ from gpu_checks.forms import FORMS
 from gpu_checks.parts import BUDGET_SECONDS, PARTS
 
 Outcome = dict[str, Any]
-"""seconds, rows by name, and if the part was not done: the reason."""
+"""Result of a part: "seconds", "rows" by name, and "reason" if it was not completed."""
 
 
 def run_part(name: str, settings: Settings, limit: float) -> Outcome:
-    """One part in a process of its own; its rows stay if it is not done in time."""
+    """Run one part in its own process. Rows that arrive before the time limit are kept."""
     start = time.perf_counter()
     outcome: Outcome = {"seconds": 0.0, "rows": {}}
     for answer in ask("gpu_checks.parts", name, asdict(settings), limit):
@@ -34,12 +34,12 @@ def run_parts(
     tell: Callable[[str], object] = lambda line: None,
     one: Callable[[str, Settings, float], Outcome] = run_part,
 ) -> Iterator[tuple[str, Outcome]]:
-    """(name, outcome) as each part ends; what the budget leaves no time for says so."""
+    """Yield (name, outcome) as each part ends. Parts beyond the time budget get a reason instead of rows."""
     start = time.perf_counter()
     for name in names:
         left = BUDGET_SECONDS - (time.perf_counter() - start)
         if left < 5:
-            yield name, {"seconds": 0.0, "rows": {}, "reason": f"not begun: {BUDGET_SECONDS} s are over"}
+            yield name, {"seconds": 0.0, "rows": {}, "reason": f"not started: {BUDGET_SECONDS} s are over"}
             continue
         tell(f"{name} ...")
         yield name, one(name, settings, min(left, PARTS[name].seconds))
@@ -58,7 +58,7 @@ def _lines(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def table(outcomes: dict[str, Outcome]) -> str:
-    """The rows of each part, a line for each number; what failed begins with FAILED."""
+    """Return the rows of each part as text, one line per number. Failures start with FAILED."""
     text = []
     for name, outcome in outcomes.items():
         text.append(f"{name}  ({outcome['seconds']:.0f} s)")
@@ -72,7 +72,7 @@ def table(outcomes: dict[str, Outcome]) -> str:
 
 
 def summary(outcomes: dict[str, Outcome]) -> str:
-    """The table for docs/gpu.md: a line for each of FORMS, with a dash where nothing was found."""
+    """Return the Markdown table for docs/gpu.md: a line for each of FORMS, a dash for missing results."""
 
     def cell(part: str, form: str, name: str, pattern: str = "") -> str:
         value = outcomes.get(part, {}).get("rows", {}).get(form, {}).get(name)
@@ -93,5 +93,5 @@ def summary(outcomes: dict[str, Outcome]) -> str:
 
 
 def holds(outcomes: dict[str, Outcome]) -> bool:
-    """Whether every part was done and nothing is wrong in any row."""
+    """Return whether every part was completed and all its rows passed."""
     return all("reason" not in o and all(map(row_holds, o["rows"].values())) for o in outcomes.values())

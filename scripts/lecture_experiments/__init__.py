@@ -1,1 +1,1 @@
-"""The lecture's network, and networks that differ from it in one choice."""
+"""Experiments with the lecture's network and variants that differ from it in one choice."""

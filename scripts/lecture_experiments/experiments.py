@@ -1,8 +1,8 @@
-"""What is tried: the lecture's network, and the same network with one choice changed.
+"""The table of experiments: the lecture's network, and variants with one choice changed.
 
-The lecture (three steps: build a model, define a goal, find the best function) goes back to Hung-yi Lee's
-"Hello world of deep learning", which begins with mean squared error and plain gradient descent, and improves
-one choice after the other.
+The lecture (three steps: build a model, define a loss, find the best function) follows Hung-yi Lee's "Hello
+world of deep learning", which starts with mean squared error and plain gradient descent and improves one
+choice at a time.
 """
 
 from collections.abc import Mapping
@@ -13,45 +13,49 @@ from dnn.layers import Dense, Layer, Rescaling
 from dnn.optimizers import SGD, Adam, Optimizer
 
 FULL_BATCH = 0
-"""As a batch size: all training examples at once."""
+"""Batch size that means all training examples."""
 LECTURE_EPOCHS = 10
-"""Passes over the training examples, the lecture's."""
+"""Epochs of the lecture's training."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One network trained in one way. The defaults are the lecture's."""
+    """A network and how it is trained. The defaults are those of the lecture."""
 
-    name: str  # in tables and file names
-    about: str  # what is tried, in a few words
+    name: str  # for tables and file names
+    about: str  # short description
     hidden: tuple[int, ...] = (500, 500)  # units of each hidden layer
     activation: str = "sigmoid"  # as in ``Dense``
-    features: str = ""  # made by hand (``features.py``) from the image, or "": the pixels themselves
+    features: str = ""  # hand-crafted features of ``features.py``; "": pixels
     loss: str = "categorical_crossentropy"  # as in ``compile``
-    # None: L-BFGS over all examples, with ``epochs`` evaluations of the total loss at most
+    # None: full-batch L-BFGS with at most ``epochs`` evaluations of the total loss
     optimizer: Optimizer | None = Adam(1e-3)  # noqa: RUF009 - frozen
-    batch: int = 100  # examples an update; ALL: every one
-    epochs: int = LECTURE_EPOCHS  # passes over the training examples
-    # Test accuracy that students of such lectures report, for smaller networks and fewer images.
+    batch: int = 100  # batch size, or FULL_BATCH
+    epochs: int = LECTURE_EPOCHS
+    # Test accuracy reported by students of such lectures, for smaller networks and fewer images.
     reported: str = ""
 
     def layers(self, classes: int) -> list[Layer]:
-        """New layers; the output is the lecture's softmax, also under mean squared error."""
+        """Return new layers. The output is the lecture's softmax, also with mean squared error."""
         hidden = [Dense(n, self.activation) for n in self.hidden]
         pixels = [] if self.features else [Rescaling(1 / 255)]
         return [*pixels, *hidden, Dense(classes, "softmax")]
 
     def with_epochs(self, epochs: int) -> "Experiment":
-        """The same, with ``epochs`` instead of USUAL passes, and others in proportion, but at least one."""
+        """Return a copy with its epochs scaled by ``epochs`` / LECTURE_EPOCHS, but at least one epoch."""
         return replace(self, epochs=max(1, round(self.epochs * epochs / LECTURE_EPOCHS)))
 
     def updates(self, examples: int) -> int:
-        """Of the parameters, in all passes over so many examples; of L-BFGS the most that it may make."""
+        """Return the number of updates over all epochs; for L-BFGS its maximum.
+
+        Args:
+            examples: number of training examples.
+        """
         return self.epochs * -(-examples // (self.batch or examples))
 
 
 ACTIVATION_NAMES = {"sigmoid": "sigmoid", "relu": "ReLU"}
-"""Activation -> how it is written."""
+"""Activation -> its name in texts."""
 DEPTHS = (1, 2, 3, 5, 7, 10)
 WIDTHS = (10, 30, 100, 300, 500, 1000)
 BATCH_SIZES = (1, 10, 1000, FULL_BATCH)
@@ -71,7 +75,7 @@ def _depth_experiment(layers: int, activation: str) -> Experiment:
 
 def _batch_experiment(size: int) -> Experiment:
     about = "full batch: one update per epoch" if size == FULL_BATCH else f"batch of {size}"
-    # With a batch of one, one epoch is 60,000 updates: ten times those of the lecture in all.
+    # With batch size 1, one epoch is 60,000 updates, ten times as many as in the lecture's training.
     return Experiment(f"batch-{size or 'all'}", about, batch=size, epochs=1 if size == 1 else 10)
 
 
@@ -96,7 +100,7 @@ NO_HIDDEN_SUFFIX = ", no hidden layer"
 _FEATURES = {"zoning": "zone means", "pca": "principal components (PCA)", "hog": "oriented gradients (HOG)"}
 
 STEP_NAMES = tuple(experiment.name for experiment in _STEPS)
-"""Those that change the goal, the activation or the search."""
+"""Names of the experiments that change the loss, the activation or the optimizer."""
 
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
     {
@@ -113,4 +117,4 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
         )
     }
 )
-"""By name, in the order in which they are run and shown."""
+"""Name -> experiment, in the order in which they are run and shown."""

@@ -1,8 +1,8 @@
-"""Features made by hand: what stood between an image and a classifier before networks learned from pixels.
+"""Hand-crafted image features, as used before networks learned from pixels.
 
 zoning   the mean of each of 7 x 7 zones
-pca      the image's part along each of 50 principal components of the training images (K. Pearson 1901)
-hog      in each zone, how much edge there is in each of 9 directions; 2 x 2 zones together have length 1
+pca      projection onto the first 50 principal components of the training images (K. Pearson 1901)
+hog      histogram of oriented gradients: 9 directions in each zone, normalised over blocks of 2 x 2 zones
          (N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection", CVPR 2005)
 """
 
@@ -16,15 +16,17 @@ from backends.errors import install_command
 from dnn.datasets import Dataset
 from lecture_experiments.experiments import EXPERIMENTS, NO_HIDDEN_SUFFIX
 
-ZONES_PER_SIDE = 7  # in each direction
+ZONES_PER_SIDE = 7
 N_COMPONENTS = 50
 MIN_DEVIATION = 0.01
-"""Least standard deviation that a feature is divided by: one that hardly ever changes is not blown up."""
+"""Lower limit of a feature's standard deviation in the division, so that nearly constant ones stay small."""
 
 
 def compute_features(name: str, images: Any, train: Any) -> Any:
-    """Return the features (n, k) of images (n, height, width) from 0 to 1. Components are those of ``train``.
+    """Return the features (n, k) of images (n, height, width) in [0, 1].
 
+    Args:
+        train: images (n_train, height, width) from which the principal components are computed.
     Raises InputError: scikit-learn or scikit-image is missing.
     """
     try:
@@ -35,7 +37,7 @@ def compute_features(name: str, images: Any, train: Any) -> Any:
         raise InputError(f"features cannot be computed ({error}); {install_command('apps')}") from None
     cell = max(1, images.shape[1] // ZONES_PER_SIDE)
     if name == "zoning":
-        mean_of: Any = block_reduce  # it has no types
+        mean_of: Any = block_reduce  # has no type annotations
         return mean_of(images, (1, cell, cell), np.mean).reshape(len(images), -1)
     if name == "pca":
         flat = train.reshape(len(train), -1)
@@ -46,7 +48,10 @@ def compute_features(name: str, images: Any, train: Any) -> Any:
 
 
 def with_features(name: str, data: Dataset) -> Dataset:
-    """The data with features in place of images, with mean 0 and variance 1 in training; "": as it is."""
+    """Return the data with features in place of images, standardised by the training part.
+
+    With the name "" return the data unchanged.
+    """
     if not name:
         return data
     n = len(data.x_train)

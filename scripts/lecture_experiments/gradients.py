@@ -1,4 +1,4 @@
-"""How large the gradient is in each layer before the first update, in networks of several depths."""
+"""Size of the gradient in each layer before the first update, in networks of several depths."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from lecture_experiments.run import build
 from lecture_experiments.tables import Grid
 
 Sizes = Mapping[str, list[float]]
-"""Experiment -> root mean square of the gradient of each layer's weights, from the image to the output."""
+"""Experiment -> root mean square of the gradient of each layer's weights, from input to output."""
 
 
 def gradient_sizes(data: Dataset, backend: Backend, seed: int, n_images: int = 1000) -> Sizes:
@@ -37,7 +37,7 @@ def _sizes(experiment: Experiment, data: Dataset, backend: Backend, seed: int, n
 
 
 def gradients_grid(sizes: Sizes) -> Grid:
-    """The ends of the hidden layers, a row a network."""
+    """Return a table with the gradient sizes of the first and last layers, one row per network."""
     rows: Grid = []
     for name, (first, *_, last, output) in ((name, [s[0], *s]) for name, s in sizes.items()):
         cells = [f"{size:.1e}" for size in (first, last, output)]

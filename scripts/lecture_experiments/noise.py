@@ -1,4 +1,4 @@
-"""How accurate networks stay under noise that they never saw in training."""
+"""Test accuracy of trained networks under pixel noise that was not in training."""
 
 from collections.abc import Mapping
 
@@ -13,13 +13,16 @@ from lecture_experiments.run import Outcome, Results
 from lecture_experiments.tables import Grid, format_percent
 
 NOISE_DEVIATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
-"""Standard deviations of the noise that is added to pixels, as a share of their range."""
+"""Standard deviations of the pixel noise, for pixels in [0, 1]."""
 
 
 def noise_grid(
     outcomes: Mapping[str, Outcome], results: Results, data: Dataset, backend: Backend, seed: int
 ) -> Grid:
-    """A row an experiment, its test accuracy under pixel noise of each strength in NOISE; none: no rows."""
+    """Return a table of test accuracies under noise of each of NOISE_DEVIATIONS, one row per experiment.
+
+    It is empty if none of the experiments has been run.
+    """
     names = [name for name in ("lecture", "relu-adam", "linear") if name in outcomes]
     rows = [
         [

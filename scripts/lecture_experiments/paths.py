@@ -1,4 +1,4 @@
-"""How weights move in training: a film of single hidden units, and two paths across the loss surface."""
+"""How weights change in training: a film of single hidden units, and two paths on the loss surface."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from lecture_experiments.experiments import EXPERIMENTS, LECTURE
 from lecture_experiments.run import build, limit_examples
 
 FILM_UPDATES = (0, 10, 30, 100, 300, 1000, 3000)
-"""Updates after which the film has a frame; it has one of the end too."""
+"""Numbers of updates after which the film has a frame; the last frame is at the end."""
 SURFACE_IMAGES, SURFACE_EPOCHS, SURFACE_POINTS = 1000, 60, 61
 """Images of the loss surface, passes of both paths over them, and points of the surface in each direction."""
 Film = Mapping[int, np.ndarray]
@@ -21,7 +21,7 @@ Film = Mapping[int, np.ndarray]
 
 
 class _Recorder(Callback):
-    """Keeps the model's flat parameters at some numbers of updates, and at the end."""
+    """Records the model's flat parameters at given numbers of updates, and at the end."""
 
     every = 10
 
@@ -42,7 +42,7 @@ class _Recorder(Callback):
 
 
 def record_film(data: Dataset, backend: Backend, epochs: int, seed: int) -> Film:
-    """Of the lecture's network, trained once more and looked at on the way."""
+    """Train the lecture's network again and return its film."""
     model = build(LECTURE, data, backend, seed)
     recorder = _Recorder(FILM_UPDATES)
     x = data.x_train
@@ -55,7 +55,7 @@ def record_film(data: Dataset, backend: Backend, epochs: int, seed: int) -> Film
 
 @dataclass(frozen=True)
 class Surface:
-    """The mean loss in the plane through the start in which both paths go farthest."""
+    """The mean loss in the plane through the start that contains most of both paths' movement."""
 
     across: np.ndarray  # (GRID,) and (GRID,): distances from the start
     up: np.ndarray
@@ -64,7 +64,11 @@ class Surface:
 
 
 def compute_surface(data: Dataset, backend: Backend, seed: int) -> Surface:
-    """Of the lecture's network over MANY images; Adam walks in batches, L-BFGS over all of them."""
+    """Compute the loss surface of the lecture's network over SURFACE_IMAGES images.
+
+    The paths are those of Adam with mini-batches and of full-batch L-BFGS. The plane's axes are the first two
+    principal directions of all their points relative to the start.
+    """
     some = limit_examples(data, SURFACE_IMAGES)
     x = some.x_train
     y = some.y_train
@@ -80,7 +84,7 @@ def compute_surface(data: Dataset, backend: Backend, seed: int) -> Surface:
     )  # fmt: skip
     found = {"Adam": np.stack(list(recorder.kept.values())) - start, "L-BFGS": np.stack(steps) - start}
     moves = np.concatenate(list(found.values()))
-    _, mixtures = np.linalg.eigh(moves @ moves.T)  # of the moves: far fewer than there are weights
+    _, mixtures = np.linalg.eigh(moves @ moves.T)  # small: one row per move, not per weight
     axes = mixtures[:, :-3:-1].T @ moves
     axes /= np.linalg.norm(axes, axis=1, keepdims=True) * np.sign(axes @ moves.sum(axis=0))[:, None]
     paths = {name: far @ axes.T for name, far in found.items()}

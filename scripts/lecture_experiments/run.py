@@ -1,4 +1,4 @@
-"""Training one experiment, and keeping its result, so that a set of them can be stopped and continued."""
+"""Train an experiment and save its result, so that a series of experiments can be stopped and continued."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -21,25 +21,25 @@ from lecture_experiments.features import with_features
 class Outcome:
     """The result of an experiment."""
 
-    name: str  # the experiment's
-    history: dict[str, list[float]]  # name -> a number an epoch (L-BFGS: an iteration)
-    test_accuracy: float  # these two at the end
-    test_loss: float
-    updates: int  # of the parameters; for L-BFGS evaluations of the total loss
-    backend: str  # these four: what it was trained on
+    name: str  # of the experiment
+    history: dict[str, list[float]]  # name -> one number per epoch (L-BFGS: per iteration)
+    test_accuracy: float  # at the end
+    test_loss: float  # at the end
+    updates: int  # for L-BFGS: evaluations of the total loss
+    backend: str
     dataset: str
-    examples: int
+    examples: int  # number of training examples
     seed: int
-    epochs: int = LECTURE_EPOCHS  # asked for, in place of the usual ones
+    epochs: int = LECTURE_EPOCHS  # the --epochs option
 
 
 def limit_examples(data: Dataset, limit: int | None) -> Dataset:
-    """The data with only the first ``limit`` training examples; None: all of them."""
+    """Return the data with only the first ``limit`` training examples; None: all of them."""
     return replace(data, x_train=data.x_train[:limit], y_train=data.y_train[:limit])
 
 
 def build(experiment: Experiment, data: Dataset, backend: Backend, seed: int) -> Sequential:
-    """Make the experiment's compiled model. L-BFGS has none of the optimizers: it gets Adam."""
+    """Return the experiment's compiled model. For L-BFGS it is compiled with Adam, which is not used."""
     layers = experiment.layers(data.classes)
     model = Sequential(layers, input_shape=data.x_train.shape[1:], backend=backend, seed=seed)
     model.compile(experiment.loss, experiment.optimizer or "adam")
@@ -49,7 +49,7 @@ def build(experiment: Experiment, data: Dataset, backend: Backend, seed: int) ->
 def train(
     usual: Experiment, data: Dataset, backend: Backend, epochs: int, seed: int
 ) -> tuple[Sequential, Outcome]:
-    """Train it on all of the data's training examples, with ``epochs`` in place of the usual ones."""
+    """Train an experiment with its epochs scaled by ``epochs``; return the model and the outcome."""
     experiment = usual.with_epochs(epochs)
     data = with_features(usual.features, data)
     x = data.x_train
@@ -74,7 +74,7 @@ def train(
 def _quasi_newton(
     model: Sequential, experiment: Experiment, data: Dataset
 ) -> tuple[dict[str, list[float]], int]:
-    """L-BFGS, with at most ``epochs`` passes over the data; (history, passes taken)."""
+    """Train with L-BFGS for at most ``epochs`` passes over the data; return (history, passes)."""
     accuracies = [model.evaluate(data.x_test, data.y_test)]
 
     def watch(state: State) -> None:
@@ -92,23 +92,24 @@ def _quasi_newton(
 
 
 class Results:
-    """A folder with a JSON file and the weights of each experiment that is done. It is made if it is missing.
+    """A folder with a JSON file and the weights of each finished experiment.
 
     Args:
-        same: fields of ``Outcome`` that all results must have.
-    Raises InputError: the folder cannot be made.
+        folder: created if it is missing.
+        same: fields of ``Outcome`` that all results must share.
+    Raises InputError: the folder cannot be created.
     """
 
     def __init__(self, folder: Path, same: dict[str, Any]) -> None:
         self.folder = folder
         self.same = same
-        with reraise(OSError, f"folder {folder} cannot be made", "a place where folders can be made"):
+        with reraise(OSError, f"folder {folder} cannot be created", "a writable place"):
             folder.mkdir(parents=True, exist_ok=True)
 
     def load_outcome(self, name: str) -> Outcome | None:
-        """Return the outcome of an experiment, None if it has not been run.
+        """Return the outcome of an experiment, or None if it has not been run.
 
-        Raises InputError: the file cannot be read, or it is of other data, epochs or another seed.
+        Raises InputError: the file cannot be read, or its data, epochs or seed differ.
         """
         path = self.folder / f"{name}.json"
         if not path.exists():
@@ -122,10 +123,10 @@ class Results:
         return result
 
     def save(self, model: Sequential, outcome: Outcome) -> None:
-        """Write both; the JSON last, since it says that the experiment is done."""
+        """Write the weights, then the JSON file, which marks the experiment as finished."""
         save_model(model, self.folder / f"{outcome.name}.safetensors")
         write_json(self.folder / f"{outcome.name}.json", asdict(outcome))
 
     def load_network(self, name: str, backend: Backend) -> Sequential:
-        """Load the trained network of an experiment that is done."""
+        """Return the trained network of a finished experiment."""
         return load_model(self.folder / f"{name}.safetensors", backend)

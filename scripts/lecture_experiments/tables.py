@@ -1,4 +1,4 @@
-"""The experiments' tables, as CSV files and as Markdown for the lecture's pages."""
+"""Tables of the experiments, as CSV files and as Markdown for the lecture's pages."""
 
 import csv
 import io
@@ -10,13 +10,13 @@ from lecture_experiments.experiments import EXPERIMENTS, STEP_NAMES
 from lecture_experiments.run import Outcome
 
 Grid = list[list[str]]
-"""A table: headings, then rows of cells. The first cell of a row is its name."""
+"""A table: headings, then rows of cells. The first cell of a row is the row's name."""
 CSV_COLUMNS = [
     "experiment", "hidden", "activation", "goal", "search", "batch",
     "updates", "training loss", "accuracy", "loss",
     "backend", "dataset", "examples", "epochs", "seed",
 ]  # fmt: skip
-"""Headings of lecture.csv. It has no seconds: the same command writes the same file."""
+"""Headings of lecture.csv. It has no times, so the same command writes the same file."""
 LOSS_NAMES = {"categorical_crossentropy": "cross-entropy", "mean_squared_error": "squared error"}
 PAGE_TABLES = {
     "steps": STEP_NAMES,
@@ -25,7 +25,7 @@ PAGE_TABLES = {
     "batch": ("lecture", *(name for name in EXPERIMENTS if name.startswith("batch-"))),
     "features": ("linear", *(name for name in EXPERIMENTS if name.startswith("features-")), "lecture"),
 }
-"""Table -> its experiments."""
+"""Table -> names of its experiments."""
 
 
 def format_percent(share: float, digits: int = 1) -> str:
@@ -37,7 +37,7 @@ def format_percent(share: float, digits: int = 1) -> str:
 
 
 def experiments_grid(outcomes: Iterable[Outcome]) -> Grid:
-    """The table of lecture.csv. The training loss is that of the last epoch."""
+    """Return the table of lecture.csv. The training loss is that of the last epoch."""
     grid = [CSV_COLUMNS]
     for outcome in outcomes:
         experiment = EXPERIMENTS[outcome.name]
@@ -57,7 +57,7 @@ def experiments_grid(outcomes: Iterable[Outcome]) -> Grid:
 
 
 def experiment_tables(grid: Grid) -> dict[str, Grid]:
-    """The tables of a page from lecture.csv."""
+    """Return the tables of a page, made from the table of lecture.csv."""
     rows = {row[0]: row for row in grid[1:]}
     tables = {}
     for table, names in PAGE_TABLES.items():
@@ -71,16 +71,16 @@ def experiment_tables(grid: Grid) -> dict[str, Grid]:
 
 
 def markdown(grid: Grid) -> str:
-    """The table as it stands on a page."""
+    """Return the table as Markdown."""
     lines = [grid[0], ["---"] * len(grid[0]), *grid[1:]]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def write(grids: dict[str, Grid], folder: Path) -> Path:
-    """Write each table that is not empty to lecture-NAME.csv, "experiments" to lecture.csv.
+    """Write each table that is not empty to lecture-NAME.csv, and "experiments" to lecture.csv.
 
     Returns:
-        tables.md, which has all of them in Markdown.
+        The path of tables.md, which contains all tables as Markdown.
     """
     for name, grid in grids.items():
         if not grid[1:]:

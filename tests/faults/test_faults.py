@@ -98,7 +98,7 @@ def run_killed(tmp_path):
     return of
 
 
-def test_a_training_that_loses_nothing_is_clean(run_killed):
+def test_a_correct_training_is_clean(run_killed):
     found = run_killed()
     assert not found.run.exists()
     assert (found.tally.clean, found.tally.kills, found.tally.closed) == (True, {"running": 1}, 0)
@@ -109,7 +109,7 @@ def test_a_training_that_loses_nothing_is_clean(run_killed):
     )
 
 
-def test_a_damaged_state_is_no_loss(run_killed):
+def test_a_damaged_state_is_survived(run_killed):
     tally = run_killed(damaging=True, chance=0.0).tally
     assert (tally.clean, tally.damaged, tally.closed, tally.finished) == (True, 1, 2, 1)
 
@@ -123,14 +123,14 @@ def test_a_damaged_state_is_no_loss(run_killed):
         ("exits", 1, {"finished": 0}, ("exit 3: it broke",)),
     ],
 )
-def test_a_training_that_goes_wrong_is_found(run_killed, wrong, times, counted, failures):
+def test_faulty_trainings_are_found(run_killed, wrong, times, counted, failures):
     tally = run_killed(wrong, times=times).tally
     assert {name: getattr(tally, name) for name in counted} == counted
     assert (tally.failures, tally.clean) == (failures, False)
     assert ("1 unexpected ends" in tally.line()) == (wrong == "exits")
 
 
-def test_a_training_that_fails_undisturbed_is_refused(tmp_path):
+def test_rejects_a_training_that_fails_undisturbed(tmp_path):
     with pytest.raises(InputError, match="undisturbed training failed: it broke"):
         Harness(lambda arguments: os.write(2, b"it broke") and 4, [], tmp_path / "runs")
 
@@ -138,7 +138,7 @@ def test_a_training_that_fails_undisturbed_is_refused(tmp_path):
 # ----- what is compared
 
 
-def test_what_differs_is_named():
+def test_differences_are_named():
     name, other = (state_file(Path(), epoch).name for epoch in (1, 2))
     expected = {"a": 1, "b": 2, name: 3}
     assert comparison.differences(expected, expected) == []
@@ -148,7 +148,7 @@ def test_what_differs_is_named():
     assert comparison.differences(found, expected, other_states=True) == [*first, last]
 
 
-def test_times_are_not_compared(tmp_path):
+def test_times_are_ignored(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     for folder, seconds in ((one, 1.0), (two, 2.0)):
         folder.mkdir()
@@ -171,7 +171,7 @@ def test_times_are_not_compared(tmp_path):
 # ----- what happens to them
 
 
-def test_a_kill_ends_a_process_or_says_how_it_ended(tmp_path):
+def test_kill_returns_the_exit_code_of_an_ended_process(tmp_path):
     for number in (1, 2):
         (tmp_path / f".file{number}.unfinished").touch()
     for command, kill, wanted in (
@@ -186,7 +186,7 @@ def test_a_kill_ends_a_process_or_says_how_it_ended(tmp_path):
         process.wait()
 
 
-def test_a_disk_is_full_for_some_files(monkeypatch):
+def test_full_disk_and_file_limit(monkeypatch):
     """From the third on, for two; and a limit on files is set."""
     flushed, said = [], []
     monkeypatch.setattr(os, "fsync", flushed.append)
@@ -203,7 +203,7 @@ def test_a_disk_is_full_for_some_files(monkeypatch):
     assert said[-1] == (resource.RLIMIT_FSIZE, (9, 9))
 
 
-def test_weights_become_nan_where_the_rate_is_high(monkeypatch):
+def test_diverge_makes_weights_nan_at_high_rates(monkeypatch):
     for name in ("on_progress", "every"):
         monkeypatch.setattr(TerminateOnNaN, name, vars(TerminateOnNaN)[name])
     troubles.diverge()
@@ -221,7 +221,7 @@ def test_weights_become_nan_where_the_rate_is_high(monkeypatch):
 # ----- groups of workers, and the command
 
 
-def test_an_odd_exit_of_a_worker_is_a_failure(tmp_path):
+def test_an_unexpected_exit_code_of_a_worker_is_a_failure(tmp_path):
     made = groups.Groups(training, [], tmp_path / "runs")
     made.main = lambda arguments: 3
     made.kill_workers(1)
@@ -239,7 +239,7 @@ def test_a_group_that_hangs_is_a_failure(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("lost", [0, 1])
-def test_the_command_asks_for_so_many_kills_and_fails_where_something_was_lost(lost, monkeypatch, capsys):
+def test_command_passes_its_options_and_fails_on_a_loss(lost, monkeypatch, capsys):
     class HarnessRecorder:
         def __init__(self, main, arguments, folder, seed, tally=None, enter=None):
             self.name, self.tally = folder.name, tally or Tally()
@@ -267,7 +267,7 @@ def test_the_command_asks_for_so_many_kills_and_fails_where_something_was_lost(l
     assert os.environ["OMP_NUM_THREADS"] == "1"
 
 
-def test_the_command_refuses_a_backend_in_a_sentence():
+def test_command_rejects_an_unknown_backend():
     line = [sys.executable, "-m", "tests.faults", "--backends", "nunpy"]
     result = subprocess.run(line, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert result.returncode == 2

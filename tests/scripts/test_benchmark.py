@@ -33,7 +33,7 @@ def made_up(other=None, **ms):
 
 
 @pytest.mark.slow
-def test_contenders_run_and_leave_json(tmp_path):
+def test_contenders_run_and_write_json(tmp_path):
     names = ("numpy", "torch", "pytorch", "floor-numpy")
     result = run(*TINY, "--rotations", 2, "--contenders", *names, "--json", tmp_path / "b.json")
     assert result.returncode == 0, result.stderr
@@ -51,7 +51,7 @@ def test_contenders_run_and_leave_json(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_race_of_whole_trainings(tmp_path):
+def test_race(tmp_path):
     json_file = tmp_path / "race.json"
     small = ("--dataset", "digits", "--race", "--rotations", "1", "--contenders", "numpy", "pytorch-fused")
     result = run(*small, "--json", json_file, cwd=tmp_path)
@@ -64,7 +64,7 @@ def test_a_race_of_whole_trainings(tmp_path):
     assert result.stdout.count("-, 0 of 1") == 4
 
 
-def test_a_race_is_won_at_the_end_of_an_epoch():
+def test_seconds_to_count_full_epochs():
     curves = [{"seconds": [1.0, 2.0, 4.0], "accuracy": [0.9, last, 0.986]} for last in (0.98, 0.97)]
     assert [race.seconds_to(curve, 0.98) for curve in curves] == [3.0, 7.0]
     assert race.seconds_to(curves[0], 0.99) is None
@@ -85,11 +85,11 @@ def test_a_race_is_won_at_the_end_of_an_epoch():
     ],
     ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
 )
-def test_bad_arguments_are_refused_in_a_sentence(arguments, words):
+def test_bad_arguments_are_rejected_in_one_sentence(arguments, words):
     assert_refused(run(*arguments), *words)
 
 
-def test_a_batch_that_the_data_cannot_fill_is_found_in_the_worker():
+def test_a_too_large_batch_is_reported_by_the_worker():
     assert_refused(run(*TINY, "--batch-size", 7000, "--contenders", "numpy"), "'numpy'", "batch is 7000")
 
 
@@ -101,7 +101,7 @@ def test_help_names_the_contenders():
 # ----- arithmetic
 
 
-def test_a_quartile_lets_no_disturbed_slice_count():
+def test_quartiles_ignore_disturbed_slices():
     quiet = [1.0 + i / 100 for i in range(20)]
     disturbed = [t * (10.0 if i % 3 else 1.0) for i, t in enumerate(quiet)]
     found = ratios.quartile_ratio(disturbed, quiet)
@@ -111,7 +111,7 @@ def test_a_quartile_lets_no_disturbed_slice_count():
     assert ratios.quartile_ratio([2 * t for t in quiet], quiet).value == pytest.approx(2.0)
 
 
-def test_a_report_says_when_the_machine_was_not_quiet():
+def test_report_says_if_the_machine_was_quiet():
     for cores, word in (
         (None, "ms"),
         (0.02, "other processes used 0.02 cores on average during the slices: quiet"),
@@ -123,7 +123,7 @@ def test_a_report_says_when_the_machine_was_not_quiet():
         assert "goal" not in text  # there is nothing to compare with
 
 
-def test_goals_are_compared_by_the_ratio_of_quartiles():
+def test_goals_compare_ratios_of_quartiles():
     results = made_up(numpy=[3.0, 6.0], torch=[2.5, 5.0], pytorch=[4.0, 8.0], floor_torch=[1.0, 2.0])
     compared = {(goal["ours"], goal["theirs"]): goal for goal in report.compare_goals(results)}
     assert compared["numpy", "pytorch"]["ratio"] == (0.75, 0.75, 0.75)
@@ -136,7 +136,7 @@ def test_goals_are_compared_by_the_ratio_of_quartiles():
     assert text.index("PyTorch eager") < text.index("MISSED")
 
 
-def test_what_is_timed_and_how_often(monkeypatch):
+def test_number_of_timed_updates(monkeypatch):
     def main(words):
         monkeypatch.setattr(sys, "argv", ["benchmark.py", *words.split()])
         benchmark.main(benchmark.parse())
@@ -171,7 +171,7 @@ def test_each_racer_has_each_seed_in_turn(monkeypatch, capsys):
     assert list(race.run_race("numpy", settings)) == [("numpy", 360, 3, 5 * 6)]  # 1,437: six batches of 250
 
 
-def test_rotations_alternate_and_leave_out_what_fails(monkeypatch):
+def test_rotations_alternate_and_drop_failing_contenders(monkeypatch):
     def ask(module, name, settings, timeout, variables):
         while True:
             asked.append((name, settings["slice"]))
@@ -203,7 +203,7 @@ def test_variables_are_set_before_a_process_starts():
     assert environment("keras-jax", None)["KERAS_BACKEND"] == "jax"
 
 
-def test_what_is_not_installed_is_said(monkeypatch):
+def test_missing_packages_are_reported(monkeypatch):
     monkeypatch.setattr(contenders.importlib.util, "find_spec", lambda name: None if name == "jax" else 1)
     assert contenders.why_not("pytorch") is None
     assert contenders.why_not("keras-jax") == f"jax not installed; {contenders.INSTALL_PEERS}"
@@ -232,7 +232,7 @@ def test_slices_are_timed_one_by_one(monkeypatch):
     assert kept == [[1, 2]]
 
 
-def test_a_task_is_whole_batches():
+def test_a_task_has_full_batches():
     task = load(Settings(dataset="digits", updates=7, hidden=(5,)), "there")
     assert (len(task.x), len(task.y), len(task.x_test), task.device) == (1400, 1400, 360, "there")
     assert (task.updates_per_epoch, task.updates_per_call, task.widths) == (14, 7, (64, 5, 10))
@@ -242,14 +242,14 @@ def test_a_task_is_whole_batches():
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch"])
-def test_the_floor_does_the_products_of_an_update(name):
+def test_floor_products(name):
     products = floors.operands(get_backend(name), (784, 500, 500, 10), 100)
     assert len(products) == 8
     assert all(tuple(out.shape) == (a.shape[0], b.shape[1]) for a, b, out in products)
     assert sum(2 * a.shape[0] * a.shape[1] * b.shape[1] for a, b, _ in products) == 309_800_000
 
 
-def test_every_contender_that_can_be_prepared_learns_in_place():
+def test_contenders_learn():
     """Same task, in this process: what ``run`` trains is what ``probabilities`` answers from."""
     task = load(Settings(dataset="digits", hidden=(16,), batch=20, updates=60))
     x = task.x[:50].astype(np.float32) / 255

@@ -35,13 +35,13 @@ def copy(tmp_path):
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "benchmark", "examples/predict_disease"])
-def test_this_checkout_is_used_although_another_copy_comes_first(name, copy, tmp_path):
+def test_this_checkout_is_used_before_another_copy(name, copy, tmp_path):
     found = start(SCRIPTS / f"{name}.py", "--help", first=copy, folder=tmp_path)
     assert found.returncode == 0, found.stderr
     assert found.stdout.startswith(f"usage: {name.rpartition('/')[2]}.py ")
 
 
-def test_a_clone_runs_its_own_code_although_this_one_is_installed(tmp_path):
+def test_a_clone_uses_its_own_code(tmp_path):
     clone = tmp_path / "clone"
     shutil.copytree(SCRIPTS, clone / "scripts")
     (clone / "dnn" / "commands").mkdir(parents=True)
@@ -54,7 +54,7 @@ def test_a_clone_runs_its_own_code_although_this_one_is_installed(tmp_path):
         assert found.stdout.strip() == str(clone / "dnn" / "commands" / f"{name}.py"), found.stderr
 
 
-def test_a_bug_while_python_imports_keeps_its_traceback(copy, tmp_path):
+def test_errors_during_imports_keep_their_traceback(copy, tmp_path):
     code = "import sys; sys.argv = ['train.py']; import checkout; raise ValueError('a bug')"
     found = start("-c", code, first=SCRIPTS, folder=tmp_path)
     assert (found.returncode, found.stderr.splitlines()[-1]) == (1, "ValueError: a bug")

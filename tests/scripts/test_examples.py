@@ -62,7 +62,7 @@ def test_texts_are_read_with_and_without_a_header(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
-def test_images(backend):
+def test_recognise_images(backend):
     options = ("--dataset", "digits", "--epochs", 3, "--limit", 600, "--backend", backend, "--seeds", 2)
     first, table = read(run("recognise_images", *options))
     assert first == "digits: 600 training images, 360 test images"
@@ -73,7 +73,7 @@ def test_images(backend):
     assert all(0.8 < other[0] <= 1 for other in others)
 
 
-def test_images_without_mnist(tmp_path):
+def test_recognise_images_without_mnist(tmp_path):
     options = ("--data-dir", tmp_path, "--epochs", 1, "--limit", 100, "--backend", "numpy")
     result = run("recognise_images", *options)
     assert result.returncode == 0
@@ -82,7 +82,7 @@ def test_images_without_mnist(tmp_path):
     assert_refused(run("recognise_images", *options, "--dataset", "mnist"), "mnist", str(tmp_path))
 
 
-def test_disease():
+def test_predict_disease():
     options = ("--folds", 3, "--seeds", 1, "--epochs", 10, "--backend", "numpy")
     first, table = read(run("predict_disease", *options))
     assert first == "569 tumours, 212 malignant; 3 folds, seeds: 1"
@@ -92,7 +92,7 @@ def test_disease():
     assert never == pytest.approx([357 / 569, 0.5, 0.0], abs=0.01)
 
 
-def test_anomalies():
+def test_find_anomalies():
     first, table = read(run("find_anomalies", "--epochs", 30, "--backend", "numpy"))
     assert first.startswith("digits: 721 training images of 0, 1, 2, 3, 4; 360 test images")
     ours, components, forest = (row[0] for row in table.values())
@@ -100,7 +100,7 @@ def test_anomalies():
     assert ours > 0.8
 
 
-def test_texts_of_your_own(tmp_path):
+def test_classify_your_own_texts(tmp_path):
     topics = {"sea": "the ship sailed over the cold water", "land": "a farmer ploughed his dry field"}
     for part in ("train", "test"):
         lines = [f"{name}\t{part} {i} {text}" for i in range(20) for name, text in topics.items()]
@@ -118,7 +118,7 @@ def test_texts_of_your_own(tmp_path):
     assert_refused(run("classify_texts", *options), "cannot be read")
 
 
-def test_texts_of_reuters():
+def test_classify_reuters():
     options = ("--columns", 1024, "--epochs", 3, "--backend", "numpy")
     result = run("classify_texts", *options)
     if result.returncode == 2:
@@ -130,7 +130,7 @@ def test_texts_of_reuters():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_bad_arguments_are_refused_in_a_sentence(name):
+def test_bad_arguments_are_rejected_in_one_sentence(name):
     for arguments, words in (
         (("--backend", "nunpy"), ["'nunpy'", "'numpy'"]),
         (("--seed", "-1"), ["seed", "-1"]),
@@ -154,5 +154,5 @@ def test_bad_arguments_are_refused_in_a_sentence(name):
         ("find_anomalies", ("--bottleneck", 65), ["bottleneck", "64"]),
     ],
 )
-def test_settings_out_of_range(name, arguments, words):
+def test_rejects_settings_out_of_range(name, arguments, words):
     assert_refused(run(name, *arguments, "--backend", "numpy"), *words)

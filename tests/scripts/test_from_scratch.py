@@ -34,7 +34,7 @@ def from_scratch(monkeypatch):
 @pytest.mark.parametrize(("dtype", "epochs", "bound"), [("float64", 10, 1e-12), ("float32", 2, 1e-5)])
 @pytest.mark.parametrize("activation", ["relu", "sigmoid"])
 @pytest.mark.parametrize("library", ["numpy", "torch", "array_api_strict"])
-def test_weights_are_those_of_the_library(from_scratch, library, activation, dtype, epochs, bound):
+def test_weights_match_the_library(from_scratch, library, activation, dtype, epochs, bound):
     """Both begin with the same weights and take the same batches in the same order."""
     x, y = small_data(N)
     x = x.astype(dtype)
@@ -65,7 +65,7 @@ def test_large_logits_do_not_overflow(from_scratch):
     np.testing.assert_array_equal(y, [0, 0.5, 1])
 
 
-def test_initial_weights_are_uniform_with_the_limit_of_glorot(from_scratch):
+def test_initial_weights_are_glorot_uniform(from_scratch):
     params = from_scratch.initialize(np.random.default_rng(0))
     for W, b, (n_in, n_out) in zip(params[0::2], params[1::2], from_scratch.SHAPES, strict=True):
         limit = np.sqrt(6 / (n_in + n_out))
@@ -106,7 +106,7 @@ def data_dir(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("options", [(), ("--activation", "sigmoid"), ("--library", "torch")])
-def test_it_learns(data_dir, options):
+def test_accuracy_after_training(data_dir, options):
     put(data_dir, digits_as_mnist())
     result = run("--epochs", 3, *options)
     assert result.returncode == 0, result.stderr
@@ -118,14 +118,14 @@ def test_it_learns(data_dir, options):
     assert float(accuracies[2]) > (0.2 if "sigmoid" in options else 0.85)
 
 
-def test_the_seed_decides_weights_and_orders(data_dir):
+def test_the_seed_determines_weights_and_orders(data_dir):
     put(data_dir, a_small_set())
     results = [run("--epochs", 2, "--seed", seed).stdout for seed in (0, 0, 1)]
     assert results[0] == results[1] != results[2]
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["idx", "gzip"])
-def test_files_are_read_as_they_are(from_scratch, data_dir, packed):
+def test_plain_and_gzipped_files_are_read(from_scratch, data_dir, packed):
     put(data_dir, a_small_set())
     expected = a_small_set()
     if packed:
@@ -151,7 +151,7 @@ def test_missing_files_are_downloaded(monkeypatch, data_dir):
     assert result.stdout.startswith("epoch 1: ")
 
 
-def test_what_is_wrong_with_the_data_is_said_in_a_sentence(monkeypatch, data_dir):
+def test_data_errors_are_one_sentence(monkeypatch, data_dir):
     def fail(root, download):
         raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nno route to host")
 
@@ -182,7 +182,7 @@ def test_what_is_wrong_with_the_data_is_said_in_a_sentence(monkeypatch, data_dir
         (("--typo",), ["--typo"]),
     ],
 )
-def test_bad_arguments_are_refused_in_a_sentence(monkeypatch, data_dir, arguments, words):
+def test_bad_arguments_are_rejected_in_one_sentence(monkeypatch, data_dir, arguments, words):
     put(data_dir, a_small_set())
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
     assert_refused(run(*arguments), *words)

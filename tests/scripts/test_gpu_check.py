@@ -31,7 +31,7 @@ no_gpu = pytest.mark.skipif(available_backends()["cupy"] is None, reason="there 
 
 
 @no_gpu
-def test_without_a_device_it_says_so():
+def test_reports_a_missing_device():
     result = run("gpu_check")
     assert result.returncode == 3
     assert result.stderr.startswith("gpu_check.py: no CUDA device can be used: ")
@@ -39,7 +39,7 @@ def test_without_a_device_it_says_so():
     assert result.stdout == ""
 
 
-def test_an_unknown_part_is_refused():
+def test_rejects_unknown_parts():
     assert_refused(run_here("gpu_check", "--parts", "doctro"), "doctro", "doctor")
     assert_refused(run_here("gpu_check", "--device", "cpu"), "device is 'cpu'", "cuda or cuda:N")
 
@@ -75,7 +75,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", [None, *BAD])
-def test_results_are_written_and_decide_the_exit_code(bad, check):
+def test_results_determine_the_exit_code(bad, check):
     outcomes = {"doctor": GOOD, "kernels": GOOD if bad is None else BAD[bad]}
     code, printed, written = check(outcomes)
     assert code == (bad is not None)
@@ -85,13 +85,13 @@ def test_results_are_written_and_decide_the_exit_code(bad, check):
     assert printed.count("\n| ") == 1 + len(FORMS)
 
 
-def test_one_library_is_enough_to_begin(check):
+def test_one_library_is_enough(check):
     for missing in (["cupy"], ["torch"]):
         assert check({"doctor": GOOD}, missing)[0] == 0
     assert check({"doctor": GOOD}, ["cupy", "torch"])[0] == gpu_check.EXIT_NO_DEVICE
 
 
-def test_a_library_that_is_missing_is_a_row_that_fails(monkeypatch):
+def test_a_missing_library_is_a_failed_row(monkeypatch):
     def on(settings, library, **options):
         if library == "cupy":
             raise BackendUnavailable("cupy is missing")
@@ -104,7 +104,7 @@ def test_a_library_that_is_missing_is_a_row_that_fails(monkeypatch):
     assert not checks.holds({"doctor": {"seconds": 1.0, "rows": rows}})
 
 
-def test_no_part_begins_when_the_time_is_over(monkeypatch):
+def test_no_part_starts_after_the_time_budget(monkeypatch):
     """A part has its own limit, or what is left of the whole one; from five seconds on it begins."""
     clock, asked = iter([100.0, 100.0, 100.0 + BUDGET_SECONDS - 5, 100.1 + BUDGET_SECONDS - 5]), []
     monkeypatch.setattr(checks, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
@@ -118,12 +118,12 @@ def test_no_part_begins_when_the_time_is_over(monkeypatch):
     assert outcomes["kernels"] == {
         "seconds": 0.0,
         "rows": {},
-        "reason": f"not begun: {BUDGET_SECONDS} s are over",
+        "reason": f"not started: {BUDGET_SECONDS} s are over",
     }
     assert not checks.holds(outcomes)
 
 
-def test_a_part_is_a_process_that_gives_its_rows():
+def test_a_part_runs_in_its_own_process():
     outcome = checks.run_part("doctor", Settings(), 120)
     assert "reason" not in outcome
     assert set(outcome["rows"]) == {"python", "cupy", "torch", "nvidia-smi"}
@@ -139,14 +139,14 @@ def test_all_parts_fit_into_eight_minutes():
 
 
 @pytest.mark.parametrize("wrong", [pytest.param((), marks=pytest.mark.slow), ("--mutant", "lost-duplicates")])
-def test_agreement_is_read_from_agree(wrong):
+def test_agreement_rows(wrong):
     options = ("--quick", "--levels", "L0", "--dataset", "digits", *wrong)
     found = parts.check_agreement(Settings(device="cpu"), "numpy torch", *options)
     assert found["holds"] == (not wrong) == (not found["broken"])
     assert found["comparisons"] > 100
 
 
-def test_a_program_that_crashes_is_a_row_that_fails(monkeypatch):
+def test_a_crash_is_a_failed_row(monkeypatch):
     def ran(command, **settings):
         asked.append(command)
         return SimpleNamespace(returncode=2, stderr="first\nno such thing\n", stdout="no such program\n")
@@ -166,7 +166,7 @@ def test_a_program_that_crashes_is_a_row_that_fails(monkeypatch):
 
 
 @pytest.mark.parametrize("fell_back", [False, True])
-def test_whole_trainings_are_asked_for_as_train_py_takes_them(monkeypatch, fell_back):
+def test_full_runs_call_train_py(monkeypatch, fell_back):
     def ran(command, **settings):
         assert command[1:3] == ["-W", "error::UserWarning"]
         given = train.make_parser().parse_args(command[4:])
@@ -190,7 +190,7 @@ def test_whole_trainings_are_asked_for_as_train_py_takes_them(monkeypatch, fell_
 
 
 @pytest.mark.slow
-def test_a_training_is_train_py_itself():
+def test_train_row_comes_from_train_py():
     found = parts.train(Settings(device="cpu"), "torch", "--dataset", "digits", "--epochs", "1")
     assert 0 < found["seconds_to_first_update"] < found["seconds"] + 60
     assert found["ms_per_update"] > 0
@@ -253,7 +253,7 @@ needs_compiler = pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ c
 
 @pytest.mark.slow
 @needs_compiler
-def test_each_form_is_a_row_that_says_what_ran(monkeypatch):
+def test_each_form_is_a_row(monkeypatch):
     wrong, rows = wrong_forms(None, monkeypatch)
     assert wrong == {}
     assert rows["cupy graphs"]["bits without graphs"]
@@ -279,7 +279,7 @@ def test_each_form_is_a_row_that_says_what_ran(monkeypatch):
         pytest.param("a replay is short", {"cupy graphs"}, None, marks=pytest.mark.slow),
     ],
 )
-def test_what_fell_back_or_is_wrong_is_a_row_that_fails(trouble, names, words, monkeypatch):
+def test_fallbacks_and_wrong_results_are_failed_rows(trouble, names, words, monkeypatch):
     wrong, rows = wrong_forms(trouble, monkeypatch)
     assert set(wrong) == names
     for row in wrong.values():
@@ -292,7 +292,7 @@ def test_what_fell_back_or_is_wrong_is_a_row_that_fails(trouble, names, words, m
 
 @pytest.mark.slow
 @needs_compiler
-def test_a_kernel_that_is_a_little_wrong_is_seen(monkeypatch):
+def test_a_slightly_wrong_kernel_is_found(monkeypatch):
     original = forms._weight_change
     monkeypatch.setattr(
         forms,
@@ -304,7 +304,7 @@ def test_a_kernel_that_is_a_little_wrong_is_seen(monkeypatch):
     assert wrong["cupy"]["distance from layers"] == pytest.approx(2e-3, rel=0.2)
 
 
-def test_the_last_table_is_ready_for_the_document():
+def test_summary_table():
     rows = {"cupy": {"us": 123.4, "form": "planned", "first update after s": 2.04, "bits of two runs": True}}
     lines = checks.summary(
         {"forms": {"rows": rows}, "kernels": {"rows": {}, "reason": "not done"}}

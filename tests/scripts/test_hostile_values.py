@@ -74,7 +74,7 @@ def assert_nothing_left(here):
 
 
 @pytest.mark.parametrize("script", others_slow(OPTIONS, ["evaluate", "export"]))
-def test_odd_values(script, here, no_network):
+def test_odd_option_values(script, here, no_network):
     """train 150, the others 60 each."""
     codes = []
 
@@ -95,7 +95,7 @@ def test_odd_values(script, here, no_network):
 
 
 @pytest.mark.parametrize("script", OPTIONS)
-def test_values_that_no_option_takes(script, here):
+def test_rejects_invalid_option_values(script, here):
     """10 for each command."""
 
     @for_each(10, st.lists(st.sampled_from(["--nonsense", "--help", "-x", "--", "a\nb", *WORDS]), min_size=1))
@@ -162,7 +162,7 @@ def test_odd_values_to_a_process(script, arguments, here):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_too_little_memory_is_said(error, here, capsys):
+def test_out_of_memory_is_reported(error, here, capsys):
     def main(_):
         raise error
 
@@ -179,7 +179,7 @@ def test_too_little_memory_is_said(error, here, capsys):
 
 
 @pytest.mark.slow
-def test_names_that_are_no_text(here):
+def test_undecodable_file_names(here):
     """A folder and a picture whose names are bytes of no encoding: trained, evaluated and read as others."""
     from PIL import Image
 
@@ -201,7 +201,7 @@ def test_names_that_are_no_text(here):
 @pytest.mark.parametrize(
     ("script", "arguments"), [("doctor", []), ("benchmark", ["--help"]), ("lecture", ["--list"])]
 )
-def test_a_reader_that_is_gone_is_no_traceback(script, arguments):
+def test_a_closed_pipe_prints_no_traceback(script, arguments):
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, SCRIPTS / f"{script}.py", *arguments]
@@ -211,7 +211,7 @@ def test_a_reader_that_is_gone_is_no_traceback(script, arguments):
     assert "BrokenPipe" not in ran.stderr
 
 
-def test_ctrl_c_while_python_imports_is_no_traceback():
+def test_ctrl_c_during_imports_prints_no_traceback():
     code = "import sys; sys.argv = ['train.py']; import checkout; raise KeyboardInterrupt"
     ran = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True)
     assert ran.stderr == "train.py: interrupted\n"

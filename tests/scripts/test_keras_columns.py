@@ -23,7 +23,7 @@ def columns(page):
     return tuple("\n".join(row[side] for row in rows) for side in (0, 1))
 
 
-def test_both_pages_have_the_same_lines():
+def test_both_pages_have_the_same_code():
     assert columns(PAGES[0]) == columns(PAGES[1])
     for program in columns(PAGES[0]):
         compile(program, "a column", "exec")
@@ -79,7 +79,7 @@ KERAS_ON_NUMPY_2 = pytest.mark.filterwarnings("ignore:__array__ implementation:D
 
 
 @KERAS_ON_NUMPY_2
-def test_from_the_same_weights_both_columns_give_the_same(keras):
+def test_both_columns_agree_from_the_same_weights(keras):
     (theirs, ours), histories = run_both(keras, VANISHING)
     for name in ("answers_before", "answers"):
         np.testing.assert_allclose(theirs[name], ours[name], rtol=0, atol=2e-6)
@@ -92,7 +92,7 @@ def test_from_the_same_weights_both_columns_give_the_same(keras):
 
 
 @KERAS_ON_NUMPY_2
-def test_with_the_usual_epsilons_the_losses_differ_from_the_fourth_digit_on(keras):
+def test_losses_with_default_epsilons_agree_to_three_digits(keras):
     _, (theirs, ours) = run_both(keras)
     assert theirs["loss"] == pytest.approx(ours["loss"], rel=1e-3)
     assert theirs["loss"] != pytest.approx(ours["loss"], rel=1e-5)

@@ -67,7 +67,7 @@ def test_tables_csv_and_pictures(folder):
 
 
 @pytest.mark.slow
-def test_finished_experiments_are_kept_and_not_mixed_with_others(folder):
+def test_finished_experiments_are_reused_only_with_the_same_settings(folder):
     before = {p: p.stat().st_mtime_ns for p in (folder / "results").iterdir()}
     result = run(folder, "linear")
     assert (result.returncode, "linear: " in result.stderr) == (0, False)
@@ -78,10 +78,10 @@ def test_finished_experiments_are_kept_and_not_mixed_with_others(folder):
     (folder / "results" / "linear.json").write_text("{}")
     assert_refused(run(folder, "linear"), "linear.json cannot be read", "remove it")
     (folder / "file").touch()
-    assert_refused(run(folder / "file", "linear"), "file", "cannot be made")
+    assert_refused(run(folder / "file", "linear"), "file", "cannot be created")
 
 
-def test_the_list_and_a_typo():
+def test_list_and_unknown_names():
     result = run_here("lecture", "--list")
     assert [line.split()[0] for line in result.stdout.splitlines()] == list(EXPERIMENTS)
     assert_refused(run_here("lecture", "--only", "lecturee"), "lecturee", "lecture")
@@ -89,11 +89,11 @@ def test_the_list_and_a_typo():
 
 @pytest.mark.parametrize("option", ["--epochs", "--limit", "--seed"])
 @pytest.mark.parametrize("value", ["-1", "x", "1e3"])
-def test_numbers_that_cannot_be_are_refused(option, value):
+def test_rejects_invalid_numbers(option, value):
     assert_refused(run_here("lecture", option, value, "--only", "linear"), option.strip("-"))
 
 
-def test_each_experiment_is_what_the_pages_figures_say_of_it():
+def test_experiments_match_the_published_tables():
     rows = read("lecture.csv")
     assert [row[0] for row in rows[1:]] == list(EXPERIMENTS)
     for row in rows[1:]:
@@ -109,7 +109,7 @@ def test_each_experiment_is_what_the_pages_figures_say_of_it():
         assert experiment.optimizer == {"sgd": SGD(0.1), "adam": Adam(1e-3), "L-BFGS": None}[row[4]]
 
 
-def test_noise_has_the_strength_it_says():
+def test_noise_strength():
     """As a share of 255, around the pixels as they are, and cut at 0 and 255."""
 
     def evaluate(x, y):
@@ -140,7 +140,7 @@ def tables_of(page):
     return dict(re.findall(r"<!-- table: (\w+) -->\n((?:\|.*\n)+)<!-- end -->", text))
 
 
-def test_the_lectures_page_has_the_tables_of_the_csv_files():
+def test_lecture_page_tables_match_the_csv_files():
     made = tables.experiment_tables(read("lecture.csv"))
     for path in DOCS.glob("lecture-*.csv"):
         made[path.stem.removeprefix("lecture-")] = read(path.name)
@@ -150,7 +150,7 @@ def test_the_lectures_page_has_the_tables_of_the_csv_files():
     assert sorted(pictures) == sorted(path.name for path in DOCS.glob("lecture-*.png"))
 
 
-def test_other_pages_have_the_tables_of_their_csv():
+def test_other_pages_match_their_csv_files():
     assert {path.name for path in DOCS.glob("measured-*.csv")} == {f"measured-{name}.csv" for name in PAGES}
     for name, pages in PAGES.items():
         made = tables.markdown(read(f"measured-{name}.csv"))
@@ -160,7 +160,7 @@ def test_other_pages_have_the_tables_of_their_csv():
 
 
 @pytest.mark.parametrize("name", ["../README.md", "README.zh.md"])
-def test_figures_in_the_text_of_the_readme_are_those_of_a_table(name):
+def test_readme_numbers_are_in_a_table(name):
     text = prose((DOCS / name).read_text(encoding="utf-8"))
     accuracies = set(re.findall(r"\d+\.\d+(?= ?%)", text))
     assert accuracies <= {row[-3].removesuffix(" %") for row in read("lecture-presets.csv")}
@@ -171,7 +171,7 @@ def test_figures_in_the_text_of_the_readme_are_those_of_a_table(name):
     assert re.findall(r"\b\d\.\d\d\b", line) == ratios
 
 
-def test_both_languages_have_the_same_figures():
+def test_both_languages_have_the_same_numbers():
     """Each number as often, the same tables, and as many headings."""
     english, chinese = ((DOCS / name).read_text(encoding="utf-8") for name in LECTURES)
     assert sorted(figures(english)) == sorted(figures(chinese))
@@ -184,7 +184,7 @@ def test_both_languages_have_the_same_figures():
 
 
 @pytest.mark.parametrize("name", LECTURES)
-def test_accuracies_in_the_text_are_those_of_a_file(name):
+def test_accuracies_in_the_text_are_in_a_file(name):
     """But for what others report."""
     cells = {cell for path in DOCS.glob("lecture*.csv") for row in read(path.name) for cell in row}
     shares = [float(cell) for cell in cells if re.fullmatch(r"[01]\.\d{4}", cell)]

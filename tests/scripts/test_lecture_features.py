@@ -24,7 +24,7 @@ def large():
 
 
 @pytest.mark.parametrize("name", WIDTHS)
-def test_training_features_have_mean_0_and_variance_1_and_test_images_teach_nothing(large, name):
+def test_features_are_standardised_by_the_training_part(large, name):
     made = with_features(name, large)
     assert (made.x_train.shape, made.x_test.shape) == ((600, WIDTHS[name]), (100, WIDTHS[name]))
     assert made.x_train.mean(axis=0) == pytest.approx(0, abs=1e-4)
@@ -41,13 +41,13 @@ def test_zones_are_means(large):
     np.testing.assert_allclose(found, (means - means.mean()) / means.std(), atol=1e-4)
 
 
-def test_the_table_counts_numbers_and_zeros(large):
+def test_sparsity_table(large):
     grid = sparsity_grid(large)
     assert [row[1] for row in grid[1:]] == ["784", *map(str, WIDTHS.values())]
     assert grid[1][2] == f"{100 * np.mean(large.x_train == 0):.1f} %"
 
 
-def test_a_missing_library_is_said(large, monkeypatch):
+def test_a_missing_library_is_reported(large, monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.feature", None)
     with pytest.raises(InputError, match=r"features cannot be computed .*skimage.*\[apps\]"):
         with_features("hog", large)

@@ -18,7 +18,7 @@ def sizes():
 
 
 @pytest.mark.parametrize("name", ["depth-1-relu", "depth-3-sigmoid", "depth-10-sigmoid"])
-def test_they_are_those_of_autograd(sizes, name):
+def test_gradient_sizes_match_autograd(sizes, name):
     data, backend = load_dataset("digits"), get_backend("numpy")
     layers = EXPERIMENTS[name].layers(10)[1:]
     twin = to_torch(Sequential(layers, input_shape=(64,), backend=backend, seed=0), logits=True)
@@ -28,7 +28,7 @@ def test_they_are_those_of_autograd(sizes, name):
     assert sizes[name] == pytest.approx(wanted, rel=1e-4)
 
 
-def test_the_table_has_the_ends_of_the_hidden_layers(sizes):
+def test_table_of_first_and_last_layers(sizes):
     heads, *rows = gradients_grid(sizes)
     assert len(rows) == 2 * len(DEPTHS)
     (first, *_, last, output), row = sizes["depth-3-relu"], rows[8]

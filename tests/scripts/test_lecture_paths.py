@@ -10,7 +10,7 @@ from backends import get_backend
 from dnn.datasets import load_dataset
 
 
-def test_the_film_begins_at_the_first_weights_and_ends_at_the_trained_ones():
+def test_film_runs_from_initial_to_trained_weights():
     data, backend = load_dataset("digits"), get_backend("numpy")
     film = paths.record_film(data, backend, 2, 3)
     updates = 2 * -(-len(data.x_train) // LECTURE.batch)
@@ -21,7 +21,7 @@ def test_the_film_begins_at_the_first_weights_and_ends_at_the_trained_ones():
     np.testing.assert_allclose(film[updates], model.parameters.value["dense_1.W"], rtol=1e-5, atol=1e-7)
 
 
-def test_the_surface_has_the_losses_of_its_plane(monkeypatch):
+def test_surface_losses(monkeypatch):
     monkeypatch.setattr(paths, "SURFACE_IMAGES", 60)
     monkeypatch.setattr(paths, "SURFACE_EPOCHS", 6)
     monkeypatch.setattr(paths, "SURFACE_POINTS", 3)

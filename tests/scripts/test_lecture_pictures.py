@@ -23,7 +23,7 @@ def points(axes):
     return [[tuple(point) for point in np.round(line.get_xydata(), 6).tolist()] for line in axes.lines]
 
 
-def test_curves_are_test_errors_and_training_losses(figure):
+def test_curves_show_test_errors_and_training_losses(figure):
     histories = {
         "lecture": {"loss": [0.5, 0.25], "val_accuracy": [0.9, 0.95]},
         "mse-sgd": {"loss": [0.125], "val_accuracy": [0.5]},
@@ -40,7 +40,7 @@ def test_curves_are_test_errors_and_training_losses(figure):
     assert "20 %" in [label.get_text() for label in error.get_yticklabels()]
 
 
-def test_confusion_counts_each_class_taken_for_each_other(figure):
+def test_confusion_counts_true_and_predicted_classes(figure):
     true, predicted = np.asarray([0, 0, 1, 1, 1, 1, 1, 2]), np.asarray([0, 1, 1, 0, 0, 0, 0, 2])
     pictures.confusion(figure, true, predicted, 3)
     axes = figure.axes[0]
@@ -62,7 +62,7 @@ def test_mistakes_have_the_highest_confidence(figure):
     ]  # fmt: skip
 
 
-def test_weights_are_those_of_the_strongest_units(figure):
+def test_weights_of_the_strongest_units_are_shown(figure):
     model = Sequential([Dense(40), Dense(2)], input_shape=(4,), backend=get_backend("numpy"))
     W = model.parameters.value["dense_1.W"]
     W[...] = np.arange(40) - 19.7
@@ -72,7 +72,7 @@ def test_weights_are_those_of_the_strongest_units(figure):
     assert [image.get_clim() for image in shown] == [pytest.approx((-19.7, 19.7))] * 3
 
 
-def test_a_film_has_the_units_that_change_most(figure):
+def test_film_shows_the_units_that_change_most(figure):
     film = {0: np.zeros((4, 3)), 10: np.ones((4, 3)), 1234: np.ones((4, 3)) * [1.0, -9.0, 3.0]}
     pictures.film_strip(figure, film, (2, 2), n_units=2)
     assert [axes.images[0].get_array()[0, 0] for axes in figure.axes[:6]] == [0, 1, -9, 0, 1, 3]
@@ -99,7 +99,7 @@ SIZES = {f"depth-{n}-{kind}": [float(n)] * 2 for n in DEPTHS for kind in ("sigmo
     ],
     ids=["depth", "noise", "gradients", "surface"],
 )  # fmt: skip
-def test_lines_are_what_was_measured(draw, given, lines, figure):
+def test_plotted_lines_match_the_results(draw, given, lines, figure):
     draw(figure, given)
     axes = next(axes for axes in reversed(figure.axes) if axes.get_legend())
     found = dict(zip([line.get_label() for line in axes.lines], points(axes), strict=True))

@@ -79,7 +79,7 @@ def options(monkeypatch):
 
 
 @pytest.mark.parametrize("command", DEFAULTS)
-def test_defaults(command, options):
+def test_option_defaults(command, options):
     words, expected = DEFAULTS[command]
     found = options(command, words)
     assert found == expected
@@ -87,12 +87,12 @@ def test_defaults(command, options):
 
 
 @pytest.mark.parametrize(("command", "words", "expected"), SAID)
-def test_what_is_said(command, words, expected, options):
+def test_given_options(command, words, expected, options):
     found = options(command, words)
     assert found == found | expected
 
 
-def test_what_train_is_told_is_known_from_what_it_takes_by_itself(options, monkeypatch):
+def test_train_distinguishes_given_options_from_defaults(options, monkeypatch):
     options("train", "--epochs 10 --quiet")
     asked = module_of("train").parse()
     assert asked.given == {"epochs", "quiet"}
@@ -104,7 +104,7 @@ def test_what_train_is_told_is_known_from_what_it_takes_by_itself(options, monke
     [("train", "--on-nan other"), ("train", "x"), ("evaluate", ""), ("predict", "a"), ("export", "a"),
      ("classify_texts", "--files a")],
 )  # fmt: skip
-def test_what_no_command_takes_is_refused(command, words, options, capsys):
+def test_rejects_unknown_arguments(command, words, options, capsys):
     with pytest.raises(SystemExit) as stop:
         options(command, words)
     assert stop.value.code == 2

@@ -49,7 +49,7 @@ def ask(tmp_path, monkeypatch):
     return answers
 
 
-def test_a_worker_stays_and_computes_when_it_is_asked(ask):
+def test_a_worker_computes_on_demand(ask):
     paths, answers = ask("stays")
     one, two = next(answers), next(answers)
     assert [one["n"], two["n"], one["pid"]] == [0, 1, two["pid"]]
@@ -68,7 +68,7 @@ def test_a_worker_stays_and_computes_when_it_is_asked(ask):
         ("hangs", "not done after 5 s"),
     ],
 )
-def test_the_answers_of_a_worker_stay_however_it_ends(name, reason, ask):
+def test_answers_are_kept_when_a_worker_fails(name, reason, ask):
     _, answers = ask(name, 5.0 if name == "hangs" else 60.0)
     first, second, *rest = answers
     assert (first["n"], second["n"]) == (0, 1)
@@ -105,7 +105,7 @@ def some(*answers):
         (lambda: some({"a": 1}, {"a": 2}, {"a": 3}, {"a": 4}), 0, [{"a": 1}, {"a": 2}, {"a": 3}]),
     ],
 )
-def test_an_answer_is_printed_for_each_line(made, code, printed, monkeypatch, capsys):
+def test_serve_prints_one_answer_per_line(made, code, printed, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["worker", "its name"])
     monkeypatch.setattr(sys, "stdin", io.StringIO("next\n" * 3))
     given = []

@@ -14,7 +14,7 @@ from dnn.callbacks.training_checkpoint import latest_state
 pty = pytest.importorskip("pty", reason="no terminals here")
 
 
-def test_a_closed_terminal_stops_a_training_with_its_weights(tmp_path):
+def test_a_closed_terminal_saves_the_training(tmp_path):
     options = ["--dataset", "digits", "--hidden", "16", "--epochs", "100000", "--run-dir", "run"]
     child, terminal = pty.fork()
     if child == 0:

@@ -45,11 +45,11 @@ def raises(error):
         (raises(BrokenPipeError()), 1, ""),
     ],
 )
-def test_how_a_command_ends(ended, main, code, said):
+def test_exit_codes(ended, main, code, said):
     assert ended(main) == (code, "", said)
 
 
-def test_what_the_library_tells_is_on_stderr_once(ended):
+def test_log_messages_are_printed_once_on_stderr(ended):
     def main(text):
         LOG.warning(text)
         LOG.info("for your %s", "information")
@@ -59,21 +59,21 @@ def test_what_the_library_tells_is_on_stderr_once(ended):
     assert LOG.handlers == []
 
 
-def test_the_logger_is_as_before_also_after_an_error(ended):
+def test_the_logger_is_restored_after_an_error(ended):
     level = LOG.level
     with pytest.raises(ZeroDivisionError):
         command_line.run(raises(ZeroDivisionError()), lambda: None)
     assert (LOG.level, LOG.handlers) == (level, [])
 
 
-def test_names_that_are_no_text_can_be_printed(ended, monkeypatch):
+def test_undecodable_names_are_escaped(ended, monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
     monkeypatch.setattr(sys, "stdout", stream)
     ended(lambda _: print("\udcff", flush=True))
     assert stream.buffer.getvalue() == b"\\udcff\n"
 
 
-def test_names_in_a_list_are_looked_up():
+def test_parse_names():
     table = {"a": 1, "b": 2}
     assert command_line.parse_names("part", None, table) == ["a", "b"]
     assert command_line.parse_names("part", "b,a,b", table) == ["b", "a", "b"]
@@ -82,19 +82,19 @@ def test_names_in_a_list_are_looked_up():
             command_line.parse_names("part", text, table)
 
 
-def test_json_is_written_where_it_is_asked_for(tmp_path):
+def test_write_json(tmp_path):
     command_line.write_json(None, {"a": 1})
     assert list(tmp_path.iterdir()) == []
     command_line.write_json(tmp_path / "a.json", {"a": [1]})
     assert (tmp_path / "a.json").read_text() == '{\n "a": [\n  1\n ]\n}\n'
 
 
-def test_json_has_null_for_what_is_no_number():
+def test_json_has_null_for_nonfinite_numbers():
     text = command_line.as_json({"a": {"b": [1.5, float("-inf"), "nan", np.inf]}})
     assert text == '{"a": {"b": [1.5, null, "nan", null]}}'
 
 
-def test_errors_before_a_command_runs(capsys, monkeypatch):
+def test_parser_errors(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["folder/it.py"])
     with pytest.raises(SystemExit) as stop:
         command_line.Parser(epilog="after it.py").error("two\nlines")
@@ -106,12 +106,12 @@ def test_errors_before_a_command_runs(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("first", "words"), [("dnn train", ["dnn", "train"]), ("my scripts/train.py", ["my scripts/train.py"])]
 )
-def test_a_command_says_how_to_call_it_again(first, words, monkeypatch):
+def test_program_command(first, words, monkeypatch):
     monkeypatch.setattr(sys, "argv", [first, "--epochs", "1"])
     assert command_line.program_command() == words
 
 
-def test_on_the_cpu_is_torch_only_where_it_was_asked_for_and_is_there(monkeypatch):
+def test_cpu_fallback_backend(monkeypatch):
     found = options.on_cpu("cupy", "float64", 1)
     assert (found.name, found.dtype_name, found.thread_count) == ("numpy", "float64", 1)
     get_backend = options.get_backend

@@ -36,7 +36,7 @@ def without_gpu():
 
 
 @pytest.mark.parametrize("script", ["train", "evaluate", "predict", "export", "doctor"])
-def test_help_answers_without_loading_anything_heavy(script):
+def test_help_imports_no_large_library(script):
     code = (
         f"import sys; sys.argv = ['{script}.py', '--help']; sys.path.insert(0, {str(SCRIPTS)!r})\n"
         f"import runpy\n"
@@ -51,7 +51,7 @@ def test_help_answers_without_loading_anything_heavy(script):
 
 
 @pytest.mark.slow
-def test_a_run_leaves_what_it_promises(trained):
+def test_run_folder_contents(trained):
     folder, printed = trained
     names = {path.name for path in folder.iterdir()}
     assert names == {
@@ -81,7 +81,7 @@ def test_a_run_leaves_what_it_promises(trained):
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch", "strict"])
-def test_any_backend_trains_and_evaluates_alike(trained, backend, tmp_path):
+def test_backends_train_and_evaluate_alike(trained, backend, tmp_path):
     folder, printed = trained
     command = run if backend == "numpy" else run_here
     result = command("evaluate", folder, "--backend", backend)
@@ -94,7 +94,7 @@ def test_any_backend_trains_and_evaluates_alike(trained, backend, tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(trained, tmp_path):
+def test_equal_seeds_give_equal_bits(trained, tmp_path):
     folder, _ = trained
     for seed in (3, 4):
         options = ("--seed", seed, "--run-dir", tmp_path / str(seed), "--quiet")
@@ -136,7 +136,7 @@ def test_predict_reads_images(trained, tmp_path):
 
 
 @pytest.mark.skipif(not without_gpu(), reason="there is a CUDA device")
-def test_cupy_without_a_gpu_warns_and_goes_on_with_numpy(tmp_path):
+def test_cupy_without_a_gpu_warns_and_falls_back_to_numpy(tmp_path):
     folder = tmp_path / "run"
     result = run_here("train", *SMALL, "--backend", "cupy", "--run-dir", folder)
     assert result.returncode == 0, result.stderr
@@ -148,7 +148,7 @@ def test_cupy_without_a_gpu_warns_and_goes_on_with_numpy(tmp_path):
 
 
 @pytest.mark.skipif(not without_gpu(), reason="there is a CUDA device")
-def test_a_required_backend_that_cannot_run_is_an_error(tmp_path):
+def test_a_missing_required_backend_is_an_error(tmp_path):
     result = run_here(
         "train", *SMALL, "--backend", "cupy", "--require-backend", "--run-dir", tmp_path / "run"
     )
@@ -179,7 +179,7 @@ def test_a_required_backend_that_cannot_run_is_an_error(tmp_path):
     ],
     ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
 )
-def test_bad_arguments_are_refused_in_a_sentence(arguments, words, tmp_path):
+def test_bad_arguments_are_rejected_in_one_sentence(arguments, words, tmp_path):
     folder = tmp_path / "run"
     command = run if arguments == ["--epochs", "0"] else run_here
     result = command("train", *SMALL, "--backend", "numpy", "--run-dir", folder, *arguments)
@@ -187,7 +187,7 @@ def test_bad_arguments_are_refused_in_a_sentence(arguments, words, tmp_path):
     assert not folder.exists()
 
 
-def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
+def test_a_folder_that_is_not_empty_is_unchanged(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     assert_refused(run_here("train", *SMALL, "--backend", "numpy", "--run-dir", tmp_path), "run folder")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
@@ -196,7 +196,7 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
     )
 
 
-def test_broken_runs_are_refused(trained, tmp_path):
+def test_rejects_broken_runs(trained, tmp_path):
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((trained[0] / name).read_bytes())
     whole = (tmp_path / "model.safetensors").read_bytes()
@@ -220,7 +220,7 @@ def test_doctor_names_every_backend():
 
 
 @pytest.mark.parametrize("works", [True, False])
-def test_doctor_looks_at_the_card_too(works, monkeypatch, capsys):
+def test_doctor_reports_torch_on_cuda(works, monkeypatch, capsys):
     def get(name, device=None):
         if device == "cuda" and not works:
             raise BackendUnavailable("no driver")
@@ -243,7 +243,7 @@ def test_doctor_looks_at_the_card_too(works, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("backend", others_slow(["numpy", "torch"], ["torch"]))
-def test_mnist_trains(backend, mnist_dir, tmp_path):
+def test_train_on_mnist(backend, mnist_dir, tmp_path):
     result = run_here(
         "train", "--backend", backend, "--limit", 6000, "--epochs", 3,
         "--data-dir", mnist_dir, "--run-dir", tmp_path / "run", "--quiet",
@@ -254,7 +254,7 @@ def test_mnist_trains(backend, mnist_dir, tmp_path):
 
 
 @pytest.mark.parametrize("preset", others_slow(PRESETS, ["lecture", "best"]))
-def test_presets_train(tmp_path, preset):
+def test_train_with_presets(tmp_path, preset):
     command = ("--dataset", "digits", "--limit", 200, "--epochs", 2, "--backend", "torch", "--preset", preset)
     result = run_here("train", *command, "--run-dir", tmp_path / "run")
     if preset == "cnn":  # a window of 5 and a halving leave 2 of 8 pixels
@@ -266,7 +266,7 @@ def test_presets_train(tmp_path, preset):
     assert run_here("evaluate", tmp_path / "run").returncode == 0
 
 
-def test_export_writes_what_evaluate_and_predict_use(trained, tmp_path):
+def test_exported_model_matches_evaluate(trained, tmp_path):
     """onnxruntime is right on as many test images; nothing is written over."""
     import onnxruntime
 
@@ -296,7 +296,7 @@ def test_export_writes_what_evaluate_and_predict_use(trained, tmp_path):
 
 
 @pytest.mark.slow
-def test_threads_are_set_and_a_resumed_run_has_them_too(tmp_path):
+def test_a_resumed_run_keeps_its_threads(tmp_path):
     folder, seen = tmp_path / "run", []
     options = [*SMALL, "--backend", "numpy", "--run-dir", folder]
     for more in ([*options, "--threads", 1], ["--resume", folder], ["--resume", folder, "--threads", 2]):

@@ -62,7 +62,7 @@ def reader():
 # ----- what it answers
 
 
-def test_the_answer_is_that_of_predict(reader):
+def test_answer_matches_predict(reader):
     answer = reader.answer(png())
     x = np.array(answer["picture"], np.uint8)
     expected = reader.model.predict(x.reshape(1, 784))[0]
@@ -72,7 +72,7 @@ def test_the_answer_is_that_of_predict(reader):
     assert max(np.abs(answer["hidden"][1]["values"])) <= 1  # tanh
 
 
-def test_a_pixels_part_is_what_the_lead_loses_without_it():
+def test_pixel_contribution_of_a_linear_network():
     """Of a network with one layer that is its weight times its ink, of which a sum is the lead."""
     model = Sequential([Dense(10, "softmax")], input_shape=(784,), backend=get_backend("numpy"))
     reader = Reader(model, only_digits=True, deskew=False)
@@ -93,7 +93,7 @@ def test_convolutions_have_hidden_layers_too():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_backends_are_within_the_bound(reader, dtype, monkeypatch):
+def test_backends_are_within_the_bound(reader, dtype, monkeypatch):
     comparison = Comparison(network(dtype))
     found = comparison.compare(reader.picture(png()))
     names = [row["backend"] for row in found["rows"]]
@@ -109,13 +109,13 @@ def test_the_backends_are_within_the_bound(reader, dtype, monkeypatch):
 @pytest.mark.parametrize(
     "draw", [lambda d: None, lambda d: d.rectangle((20, 20, 70, 70), 0), lambda d: d.point((50, 50), 0)]
 )
-def test_what_is_no_digit_gets_none(reader, draw):
+def test_rejects_pictures_without_a_digit(reader, draw):
     for ask in (reader.answer, reader.pixels):
         with pytest.raises(InputError, match="the picture shows no"):
             ask(png(draw))
 
 
-def test_a_model_that_is_none_for_digits_is_refused():
+def test_rejects_models_for_other_inputs():
     for shape, outputs in (((784,), 1), ((5,), 10)):
         model = Sequential([Dense(outputs)], input_shape=shape, backend=get_backend("numpy"))
         with pytest.raises(InputError, match="expected"):
@@ -125,7 +125,7 @@ def test_a_model_that_is_none_for_digits_is_refused():
 # ----- what is kept
 
 
-def test_a_kept_drawing_is_read_back(reader, tmp_path):
+def test_a_saved_drawing_is_read_back(reader, tmp_path):
     kept, picture = DrawingFolder(tmp_path / "kept"), reader.picture(png())
     file = kept.save(picture, 7)
     before = file.stat().st_mtime_ns
@@ -138,7 +138,7 @@ def test_a_kept_drawing_is_read_back(reader, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
-def test_nothing_is_kept_elsewhere(reader, tmp_path):
+def test_nothing_is_saved_outside_the_folder(reader, tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "outside").mkdir()
     (tmp_path / "kept" / "7").symlink_to(tmp_path / "outside")
@@ -159,7 +159,7 @@ def url(place):
         yield url
 
 
-def test_a_drawing_is_answered_and_kept(url, place):
+def test_a_drawing_is_answered_and_saved(url, place):
     reply = post(f"{url}/answer", content=png())
     assert reply.status_code == 200
     assert reply.json()["shape"] == [8, 8]
@@ -174,7 +174,7 @@ def test_a_drawing_is_answered_and_kept(url, place):
     assert [path.name for path in (place / "run-drawings").iterdir()] == ["7"]
 
 
-def test_the_page_needs_nothing_from_elsewhere(url):
+def test_the_page_loads_no_external_resources(url):
     for path in ("", "page.css", "page.js"):
         reply = httpx.get(f"{url}/{path}", timeout=MAX_SECONDS)
         assert reply.status_code == 200
@@ -193,11 +193,11 @@ def test_the_page_needs_nothing_from_elsewhere(url):
         ("127.0.0.1:8000/x", False),
     ],
 )  # fmt: skip
-def test_hosts(host, ours):
+def test_host_headers(host, ours):
     assert is_own_host(host, "mine.local") is ours
 
 
-def test_other_pages_are_refused(url):
+def test_requests_of_other_pages_are_rejected(url):
     own = {"host": urlsplit(url).netloc}
     for headers in (
         {"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"},
@@ -233,7 +233,7 @@ def hostile_requests(host):
     )  # fmt: skip
 
 
-def test_the_server_outlives_what_is_hostile(url, place):
+def test_the_server_survives_hostile_requests(url, place):
     address, codes = urlsplit(url), []
 
     @for_each(100, hostile_requests(address.netloc), st.booleans())
@@ -252,7 +252,7 @@ def test_the_server_outlives_what_is_hostile(url, place):
     assert {path.name for path in (place / "run-drawings").glob("*")} <= {"3", "7"}
 
 
-def test_a_body_is_limited_whatever_it_says_of_its_length(url):
+def test_body_size_is_limited_regardless_of_content_length(url):
     def parts():
         for _ in range(MAX_MEGABYTES + 1):
             yield bytes(1_000_000)
@@ -263,7 +263,7 @@ def test_a_body_is_limited_whatever_it_says_of_its_length(url):
     assert httpx.get(f"{url}/about", timeout=MAX_SECONDS).status_code == 200
 
 
-def test_many_at_once_get_their_own_answers(url):
+def test_concurrent_requests_get_their_own_answers(url):
     pages = [png(), png(lambda d: d.ellipse((25, 15, 70, 80), None, 0, 7))]
     alone = [post(f"{url}/answer", content=page).json() for page in pages]
     assert alone[0]["picture"] != alone[1]["picture"]
@@ -285,7 +285,7 @@ def test_many_at_once_get_their_own_answers(url):
 # ----- the command line
 
 
-def test_a_busy_port_is_a_sentence(url, place):
+def test_a_busy_port_is_reported(url, place):
     port = str(urlsplit(url).port)
     assert_refused(run("draw", "run", "--port", port, cwd=place), "port", port, "in use")
 
@@ -293,13 +293,13 @@ def test_a_busy_port_is_a_sentence(url, place):
 @pytest.mark.parametrize(
     "arguments", [["nowhere"], ["run", "--port", "99999"], ["run", "--host", "no.such.name."]]
 )
-def test_what_cannot_be_served_is_a_sentence(arguments, place):
+def test_bad_server_arguments_are_reported(arguments, place):
     assert_refused(
         run_here("draw", *arguments, cwd=place), "expected" if "--host" not in arguments else "served"
     )
 
 
-def test_a_missing_extra_is_a_sentence(place):
+def test_a_missing_extra_is_reported(place):
     code = f"import sys; sys.modules['starlette'] = None; sys.path.insert(0, {str(SCRIPTS)!r}); "
     code += "sys.argv = ['draw.py', 'run']; import draw"
     done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
@@ -307,7 +307,7 @@ def test_a_missing_extra_is_a_sentence(place):
 
 
 @pytest.mark.slow
-def test_predict_sets_slanted_digits_upright(place):
+def test_predict_deskews_digits(place):
     slanted = png(lambda d: d.line([(75, 15), (20, 80)], 0, 8))
     (place / "one.png").write_bytes(slanted)
     found = [

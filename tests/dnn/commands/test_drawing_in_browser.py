@@ -162,7 +162,7 @@ def url(place):
 
 
 @pytest.mark.parametrize("kind", others_slow(["mouse", "pen", "touch"], ["touch"]))
-def test_mouse_pen_and_finger(url, kind):
+def test_draw_with_mouse_pen_and_finger(url, kind):
     async def use():
         async with opened(url, has_touch=kind == "touch", viewport={"width": 390, "height": 600}) as page:
             assert await said(page) == "Draw one digit, from 0 to 9."
@@ -185,7 +185,7 @@ def test_mouse_pen_and_finger(url, kind):
     asyncio.run(use())
 
 
-def test_keyboard_alone(url):
+def test_draw_with_the_keyboard(url):
     async def use():
         async with opened(url) as page:
             await page.keyboard.press("Tab")
@@ -200,7 +200,7 @@ def test_keyboard_alone(url):
     asyncio.run(use())
 
 
-def test_what_is_no_digit_is_told(url, tmp_path):
+def test_rejected_drawings_are_explained(url, tmp_path):
     async def use():
         async with opened(url) as page:
             await Hand(page).draw([line((3, 14), (25, 14))])  # a horizontal line
@@ -215,7 +215,7 @@ def test_what_is_no_digit_is_told(url, tmp_path):
     asyncio.run(use())
 
 
-def test_a_picture_is_read_and_a_wrong_answer_kept(url, place, tmp_path):
+def test_open_a_picture_and_save_its_label(url, place, tmp_path):
     digits = load_dataset("digits")
     three = int(np.flatnonzero(digits.y_test == 3)[0])
     picture = Image.fromarray(255 - digits.x_test[three].reshape(8, 8)).resize((160, 160))
@@ -256,7 +256,7 @@ def test_two_browsers_at_once(url):
 @pytest.mark.parametrize(
     ("name", "scheme", "width"), [("light", "light", 1100), ("dark", "dark", 1100), ("phone", "light", 390)]
 )
-def test_how_it_looks(name, scheme, width, url, place, tmp_path):
+def test_page_layout(name, scheme, width, url, place, tmp_path):
     """Nothing runs out of the page at its side, and it is as dark as it was asked to be."""
     file = tmp_path / f"{name}.png"
 

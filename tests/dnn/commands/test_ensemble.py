@@ -40,7 +40,7 @@ def outputs(runs, x):
     return np.mean([model.predict(x) for model in models], axis=0, dtype=np.float64)
 
 
-def test_several_runs_answer_by_their_mean(runs, tmp_path):
+def test_ensemble_averages_probabilities(runs, tmp_path):
     data, picture = load_dataset("digits"), tmp_path / "reliability.png"
     told = run_here("evaluate", *runs, "--json", "--calibration", picture)
     assert told.returncode == 0, told.stderr
@@ -58,7 +58,7 @@ def test_several_runs_answer_by_their_mean(runs, tmp_path):
     assert line.endswith("mean of 2 runs\n")
 
 
-def test_what_is_held_out_is_not_trained_on(runs, tmp_path):
+def test_held_out_images_are_not_trained_on(runs, tmp_path):
     data = load_dataset("digits")
     result = json.loads((runs[0] / "result.json").read_text())
     p = outputs(runs[:1], data.x_train[-300:])
@@ -71,7 +71,7 @@ def test_what_is_held_out_is_not_trained_on(runs, tmp_path):
     assert same == less
 
 
-def test_unsure_answers_are_said_to_be_unsure(runs, tmp_path):
+def test_predict_marks_unsure_answers(runs, tmp_path):
     data, least = load_dataset("digits"), json.loads((runs[0] / "result.json").read_text())["sure_from"]
     for i in range(30):
         Image.fromarray(255 - data.x_test[i].reshape(8, 8)).resize((64, 64)).save(tmp_path / f"{i}.png")
@@ -92,7 +92,7 @@ def test_unsure_answers_are_said_to_be_unsure(runs, tmp_path):
 
 
 @pytest.mark.slow
-def test_runs_that_do_not_fit_are_refused(runs, tmp_path):
+def test_rejects_bad_ensembles_and_thresholds(runs, tmp_path):
     other = tmp_path / "other"
     run_here("train", "--dataset", "digits", "--limit", 50, "--epochs", 1, "--run-dir", other, "--quiet")
     assert_refused(run_here("predict", *runs), "is a folder", "an image")
@@ -102,7 +102,7 @@ def test_runs_that_do_not_fit_are_refused(runs, tmp_path):
     assert_refused(run_here("predict", runs[0], "x.png", "--sure-from=-1"), "sure_from", "-1")
 
 
-def test_sureness_by_hand():
+def test_calibration_by_hand():
     p = np.asarray([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
     y = np.asarray([0, 0, 1, 1, 0])
     assert confidence_threshold(p, y) == 0.9  # at 0.8 one of three is wrong
@@ -116,7 +116,7 @@ def test_sureness_by_hand():
     assert selective_accuracy(p, y, 0.95) == {"right": 1.0, "refused": 1.0}
 
 
-def test_one_wrong_answer_in_a_thousand_is_few_enough():
+def test_threshold_allows_one_error_in_a_thousand():
     p = np.linspace(1.0, 0.6, 1000)[:, None] * [1, -1] + [0, 1]
     y = np.zeros(1000, int)
     y[-1] = 1
@@ -124,7 +124,7 @@ def test_one_wrong_answer_in_a_thousand_is_few_enough():
     assert confidence_threshold(p[1:], y[1:]) == p[-2, 0]
 
 
-def test_a_fifteenth_is_a_part_and_certainty_is_in_the_last():
+def test_bin_edges():
     sure = np.asarray([1.0, 0.94, 0.9, 0.67, 0.66])
     parts = reliability_bins(np.stack([sure, 1 - sure], axis=1), np.zeros(5, int))
     assert [(round(mean, 6), n) for mean, _, n in parts] == [
@@ -136,14 +136,14 @@ def models(*outputs):
     return [SimpleNamespace(predict=lambda x, p=p: np.asarray(p, np.float32)) for p in outputs]
 
 
-def test_no_probability_at_all_is_a_large_loss_and_no_infinite_one():
+def test_zero_probability_gives_a_finite_loss():
     both = Ensemble([], models([[1.0, 0.0], [0.5, 0.5]], [[1.0, 0.0], [0.0, 1.0]]))
     loss, accuracy = both.evaluate(np.zeros((2, 1)), np.asarray([1, 1]))
     assert loss == pytest.approx((-np.log(np.finfo(float).tiny) - np.log(0.75)) / 2)
     assert accuracy == 0.5
 
 
-def test_images_held_out_are_those_that_no_run_has_seen():
+def test_held_out_images_of_an_ensemble():
     data = SimpleNamespace(name="digits", x_train=np.arange(9), y_train=np.arange(9) * 2)
     many, few = ({"hold_out": n, "dataset": "digits"} for n in (4, 2))
     x, y = Ensemble([many, few], []).held_out(data)
@@ -157,13 +157,13 @@ def test_images_held_out_are_those_that_no_run_has_seen():
     [('{"sure_from": 0.5}', 0.5), ('{"sure_from": 1}', None), ('{"sure_from": null}', None), ("{}", None),
      ("[]", None), ("5", None), ("{", None), ("[" * 100_000, None), (None, None)],
 )  # fmt: skip
-def test_what_a_run_is_sure_of_is_read_if_it_can_be(text, found, tmp_path):
+def test_read_threshold(text, found, tmp_path):
     if text is not None:
         (tmp_path / "result.json").write_text(text)
     assert read_threshold(tmp_path) == found
 
 
-def test_runs_of_other_shapes_are_refused(monkeypatch):
+def test_rejects_runs_of_other_shapes(monkeypatch):
     def load_run(path, open_backend, nonfinite):
         asked.append((open_backend, nonfinite))
         inputs, outputs = path
@@ -183,7 +183,7 @@ def test_runs_of_other_shapes_are_refused(monkeypatch):
             ensemble.open_ensemble([a, a, other], arguments)
 
 
-def test_what_sureness_is_worth_is_told(monkeypatch, tmp_path):
+def test_calibrate_reports_the_threshold(monkeypatch, tmp_path):
     """Of two held out one is sure and right, of three test images two, and one of these is right."""
     monkeypatch.setattr(evaluate, "draw_reliability", lambda *drawn: seen.append(drawn))
     seen, found = [], {}
@@ -209,7 +209,7 @@ def test_what_sureness_is_worth_is_told(monkeypatch, tmp_path):
     list(evaluate.calibrate(ensemble, data, np.eye(2)[[0, 1, 1]], tmp_path, found))  # 0 and 1 are
 
 
-def test_the_reliability_diagram(monkeypatch):
+def test_reliability_diagram(monkeypatch):
     figure = Figure()
     monkeypatch.setattr(calibration, "picture", lambda path, width, height: nullcontext(figure))
     p = np.asarray([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]])

@@ -60,7 +60,7 @@ def attempt_on(run, command, changes, spoil):
     return code
 
 
-def test_configurations_to_go_on_with(run):
+def test_resume_with_broken_configurations(run):
     """250."""
     folder, files = run
     config = json.loads(files["config.json"])
@@ -92,7 +92,7 @@ def spoilt_tensors(run, name):
     return broken_bytes(files[name]) | altered(about) | altered(about), spoil
 
 
-def test_states_to_go_on_with(run):
+def test_resume_with_broken_states(run):
     """150."""
     folder, files = run
     changes, spoil = spoilt_tensors(run, STATE)
@@ -104,7 +104,7 @@ def test_states_to_go_on_with(run):
 
 
 @pytest.mark.parametrize("script", ["evaluate", "predict"])
-def test_checkpoints_to_use(run, script):
+def test_broken_checkpoints(run, script):
     """120 for each."""
     folder, files = run
     page = Image.new("L", (40, 40), 255)
@@ -121,7 +121,7 @@ def test_checkpoints_to_use(run, script):
     assert attempt_on(run, command, {}, spoil) == 0
 
 
-def test_odd_files_to_go_on_with(run):
+def test_resume_with_special_files(run):
     """20: one of the files is a folder, a pipe or a link."""
 
     def spoil(path, kind):

@@ -34,7 +34,7 @@ def folder(place, tmp_path):
         ("hold_out", -1400, "hold_out is -1400"),
     ],
 )
-def test_configurations_that_train_py_does_not_write(folder, command, key, value, words):
+def test_rejects_invalid_configurations(folder, command, key, value, words):
     file = folder / "run" / "config.json"
     config = json.loads(file.read_text())
     del config[key]
@@ -46,7 +46,7 @@ def test_configurations_that_train_py_does_not_write(folder, command, key, value
 
 
 @pytest.mark.parametrize(("name", "code"), [("result.json", 0), ("config.json", 2), ("model.safetensors", 2)])
-def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder, name, code):
+def test_a_pipe_in_place_of_a_file_does_not_block(folder, name, code):
     (folder / "run" / name).unlink()
     os.mkfifo(folder / "run" / name)
     assert run_here("evaluate", "run", cwd=folder).returncode == code
@@ -54,14 +54,14 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder, name, code):
 
 
 @pytest.mark.parametrize("name", ["missing/a.png", "a", "a.odd", ".png", LONG + ".png"])
-def test_pictures_that_cannot_be_written(folder, name):
+def test_unwritable_pictures_are_reported(folder, name):
     said = run_here("evaluate", "run", "--dataset", "digits", "--calibration", name, cwd=folder)
     assert_refused(said, name[:100])
     assert sorted(os.listdir(folder)) == ["run"]
 
 
 @pytest.mark.parametrize("name", ["missing/a.onnx", LONG + ".onnx"])
-def test_models_that_cannot_be_written(folder, name):
+def test_unwritable_models_are_reported(folder, name):
     pytest.importorskip("onnx")
     assert_refused(run_here("export", "run", name, cwd=folder), name[:100], "cannot be written")
     assert sorted(os.listdir(folder)) == ["run"]
@@ -77,7 +77,7 @@ def test_models_that_cannot_be_written(folder, name):
         "agree --levels L0 --quick --dataset digits --backends numpy",
     ],
 )
-def test_a_full_standard_output(folder, command):
+def test_a_full_stdout_is_reported(folder, command):
     name, *words = command.split()
     with open("/dev/full", "w") as full:
         ended = subprocess.run(

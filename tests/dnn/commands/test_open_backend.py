@@ -21,23 +21,23 @@ def opened(capsys, *words, quiet=False):
     return backend, capsys.readouterr().err
 
 
-def test_auto_says_in_one_line_why(capsys):
+def test_auto_prints_its_reason(capsys):
     backend, said = opened(capsys, "--device", "cpu")
     assert said == f"--backend auto: {backend.reason}\n"
     assert backend.reason.startswith(f"{backend.name} ")
 
 
-def test_quiet_says_nothing(capsys):
+def test_quiet_prints_no_reason(capsys):
     assert opened(capsys, "--device", "cpu", quiet=True)[1] == ""
 
 
-def test_a_backend_that_was_named_needs_no_reason(capsys):
+def test_a_named_backend_prints_no_reason(capsys):
     assert opened(capsys, "--backend", "numpy")[1] == ""
 
 
 @NO_GPU
 @pytest.mark.parametrize("more", [("--device", "cuda"), ("--graphs",), ("--precision", "tf32")])
-def test_torch_without_a_gpu_is_torch_on_the_cpu(capsys, more):
+def test_torch_without_a_gpu_falls_back_to_its_cpu(capsys, more):
     backend, said = opened(capsys, "--backend", "torch", *more, "--dtype", "float64")
     assert (backend.name, str(backend.device), backend.dtype_name) == ("torch", "cpu", "float64")
     assert said.startswith("WARNING: ")

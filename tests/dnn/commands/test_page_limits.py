@@ -57,7 +57,7 @@ def test_large_uploads_are_read(kind):
         ("RGB", (9000, 6250), "JPEG", "50 megapixels"),
     ],
 )
-def test_larger_uploads_are_refused(mode, size, form, limit):
+def test_too_large_uploads_are_rejected(mode, size, form, limit):
     with pytest.raises(ValueError, match=f"the picture is too large: .* at most {limit}"):
         load_digit_image(picture(mode, size, form))
 
@@ -82,7 +82,7 @@ def page_process():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_many_large_pictures_take_the_memory_of_two(place):
+def test_concurrent_large_pictures_use_bounded_memory(place):
     content = picture(*LARGE["PNG, RGB"])
     with serving("run", cwd=place) as url:
         process = page_process()
@@ -117,5 +117,5 @@ def test_silent_connections_are_closed(place):
             connection.close()
 
 
-def test_an_empty_host_is_refused(place):
+def test_an_empty_host_is_rejected(place):
     assert_refused(run_here("draw", "run", "--host", "", "--port", "0", cwd=place), "host is ''", "0.0.0.0")

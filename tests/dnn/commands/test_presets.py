@@ -45,7 +45,7 @@ def settings_of(layer):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers(name):
+def test_preset_layers(name):
     found = {"activations": []}
     for layer in PRESETS[name].layers((28, 28), 10):
         if layer.activation != "linear":
@@ -57,7 +57,7 @@ def test_layers(name):
 
 
 @pytest.mark.parametrize("name", TRAINING)
-def test_training(name):
+def test_preset_training(name):
     (rate, smoothing, epochs, batch_size), preset = TRAINING[name], PRESETS[name]
     assert preset.optimizer(600) == Adam(rate)
     assert preset.loss == CategoricalCrossentropy(label_smoothing=smoothing)
@@ -65,5 +65,5 @@ def test_training(name):
     assert preset.target_accuracies == ((0.98, 0.985) if name == "quick" else ())
 
 
-def test_a_cycle_has_six_updates_at_least():
+def test_one_cycle_has_at_least_six_updates():
     assert [PRESETS["quick"].optimizer(n).learning_rate.steps for n in (1, 6, 7)] == [6, 6, 7]

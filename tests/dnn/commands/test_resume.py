@@ -65,7 +65,7 @@ def losses(folder):
 
 
 @pytest.mark.parametrize("number", others_slow([signal.SIGINT, signal.SIGTERM], [signal.SIGINT]))
-def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole, number):
+def test_a_signal_saves_and_prints_the_resume_command(tmp_path, whole, number):
     folder = tmp_path / "run"
     process = begin(folder, "--checkpoint-every", "50")
     wait_for_state(folder)
@@ -83,17 +83,17 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, whole, number):
     assert losses(folder) == losses(whole)
 
 
-def test_a_finished_run_says_so(whole):
+def test_a_finished_run_cannot_be_resumed(whole):
     assert_refused(run_here("train", "--resume", whole), "is finished", "cannot be resumed")
 
 
-def test_a_folder_that_is_none_is_refused(tmp_path):
+def test_rejects_folders_that_are_not_runs(tmp_path):
     assert_refused(run_here("train", "--resume", tmp_path / "nowhere"), "nowhere")
     (tmp_path / "config.json").write_text("{}")
     assert_refused(run_here("train", "--resume", tmp_path), "config.json")
 
 
-def test_two_trainings_in_one_folder(tmp_path):
+def test_a_second_training_in_a_folder_is_rejected(tmp_path):
     folder = tmp_path / "run"
     process = begin(folder, "--checkpoint-every", "20", "--epochs", "1000")  # outlives the two below
     try:
@@ -106,13 +106,13 @@ def test_two_trainings_in_one_folder(tmp_path):
 
 
 @pytest.mark.slow
-def test_divergence_ends_in_one_sentence(tmp_path):
+def test_divergence_ends_with_one_sentence(tmp_path):
     result = run("train", *LONG, *DIVERGING, "--run-dir", tmp_path / "run")
     assert_refused(result, "training diverged", "dense_1.W", "smaller learning rate")
 
 
 @pytest.mark.slow
-def test_the_harness_in_short():
+def test_short_fault_injection_run():
     """At least one kill in each moment, and two trainings with write errors, on each backend."""
     line = [sys.executable, "-m", "tests.faults", "--kills", "5", "--write-errors", "2"]
     result = subprocess.run(line, capture_output=True, text=True, timeout=300, cwd=SCRIPTS.parent)
@@ -126,7 +126,7 @@ def test_the_harness_in_short():
     )
 
 
-def test_on_nan_goes_back_with_a_smaller_rate(tmp_path):
+def test_on_nan_rewinds_with_a_smaller_rate(tmp_path):
     result = run("train", *LONG, *DIVERGING, "--on-nan", "rewind", "--run-dir", tmp_path / "run")
     assert_refused(result, "training diverged")  # a sixteenth of that rate is too high too
     assert re.findall(r"going back to the start with (\S+) of the rate", result.stderr) == [
@@ -137,7 +137,7 @@ def test_on_nan_goes_back_with_a_smaller_rate(tmp_path):
     assert config["optimizer_settings"]["learning_rate"]["rate"] == 1e20 * 0.5**5
 
 
-def test_a_run_without_a_state_is_begun_anew(tmp_path, whole):
+def test_a_run_without_a_state_restarts(tmp_path, whole):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "config.json").write_text((whole / "config.json").read_text())
@@ -154,7 +154,7 @@ def test_a_run_without_a_state_is_begun_anew(tmp_path, whole):
 
 
 @pytest.mark.slow
-def test_default_runs_of_one_second_have_folders_of_their_own(tmp_path):
+def test_default_runs_within_one_second_have_separate_folders(tmp_path):
     command = [sys.executable, str(SCRIPTS / "train.py"), *LONG[:5], "--epochs", "1", "--backend", "numpy"]
     runs = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) for _ in range(3)]
     assert [process.wait() for process in runs] == [0, 0, 0]

@@ -12,7 +12,7 @@ from dnn.commands.rewinding import count_halvings, fit_with_rewinding
 from dnn.training.state import StateError
 
 
-def test_a_rewound_training_resumes_with_its_rate(tmp_path):
+def test_a_rewound_training_resumes_with_the_halved_rate(tmp_path):
     """The rate that diverges is halved; the states say so, whatever config.json says."""
 
     class Break(Callback):
@@ -45,7 +45,7 @@ def test_a_rewound_training_resumes_with_its_rate(tmp_path):
     assert same_bits(weights(again), weights(model))
 
 
-def test_a_training_that_diverges_before_its_first_save_goes_back_to_what_it_was_resumed_from(tmp_path):
+def test_divergence_before_the_first_save_rewinds_to_the_resumed_state(tmp_path):
     x, y = small_data(40)
     options = {"batch_size": 10, "epochs": 4, "callbacks": ()}
 
@@ -79,7 +79,7 @@ def test_a_training_that_diverges_before_its_first_save_goes_back_to_what_it_was
     assert same_bits(weights(other), weights(whole))
 
 
-def test_without_a_state_it_begins_anew_where_it_was(tmp_path):
+def test_divergence_without_a_state_restarts_from_the_initial_weights(tmp_path):
     """From the weights and the epoch that the model had, as one would with half the rate."""
 
     class Break(Callback):
@@ -114,14 +114,14 @@ def test_without_a_state_it_begins_anew_where_it_was(tmp_path):
         fit_with_rewinding(one, x, y, max_halvings=0, **on_rewind)
 
 
-def test_up_to_five_halvings_are_those_of_the_same_training():
+def test_count_halvings():
     halved = [SimpleNamespace(facts={"optimizer": SGD(0.8 * 0.5**n).config()}) for n in range(7)]
     assert [count_halvings(SGD(0.8), state) for state in halved[:6]] == [0, 1, 2, 3, 4, 5]
     with pytest.raises(StateError, match="has another optimizer"):
         count_halvings(SGD(0.8), halved[6])
 
 
-def test_a_kill_after_the_last_state_leaves_none_too_many(tmp_path):
+def test_resume_after_the_last_state_removes_old_states(tmp_path):
     """Killed after the last state was written and before the oldest was removed."""
     x, y = small_data(40)
     model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))

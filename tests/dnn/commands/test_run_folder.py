@@ -38,7 +38,7 @@ class Remove(Callback):
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
-def test_a_folder_that_vanishes_is_made_again(tmp_path, epoch, caplog):
+def test_a_vanished_folder_is_created_again(tmp_path, epoch, caplog):
     place = tmp_path / "run"
     folder = RunFolder(place)
     folder.write_json(CONFIG_FILE, {"seed": 3})
@@ -57,7 +57,7 @@ def test_a_folder_that_vanishes_is_made_again(tmp_path, epoch, caplog):
         RunFolder(place, resume=True)
 
 
-def test_a_folder_that_cannot_be_made_again_costs_the_training_nothing(tmp_path, caplog):
+def test_training_continues_without_its_folder(tmp_path, caplog):
     place = tmp_path / "runs" / "run"
     folder = RunFolder(place)
     model = small_model(get_backend("numpy"))
@@ -75,7 +75,7 @@ def test_a_folder_that_cannot_be_made_again_costs_the_training_nothing(tmp_path,
         folder.save(model)
 
 
-def test_a_line_that_a_full_disk_refused_is_written_at_the_end(tmp_path, monkeypatch):
+def test_a_line_lost_to_a_full_disk_is_written_at_the_end(tmp_path, monkeypatch):
     folder, full = RunFolder(tmp_path / "run"), []
     model = small_model(get_backend("numpy"))
 
@@ -96,7 +96,7 @@ def test_a_line_that_a_full_disk_refused_is_written_at_the_end(tmp_path, monkeyp
     assert len((folder.path / METRICS_FILE).read_text().splitlines()) == 3
 
 
-def test_a_start_that_was_killed_leaves_the_folder_free(tmp_path):
+def test_a_killed_start_leaves_the_folder_usable(tmp_path):
     (tmp_path / ".lock").touch()
     (tmp_path / ".config.json.0123456789abcdef.unfinished").touch()
     folder = RunFolder(tmp_path, config={"seed": 3})
@@ -106,21 +106,21 @@ def test_a_start_that_was_killed_leaves_the_folder_free(tmp_path):
         RunFolder(tmp_path)
 
 
-def test_what_a_killed_writer_left_is_cleared(tmp_path):
+def test_unfinished_files_are_deleted(tmp_path):
     left = tmp_path / ".state-00002-0000000.safetensors.0123456789abcdef.unfinished"
     left.write_bytes(b"half")
     RunFolder(tmp_path, resume=True)
     assert not left.exists()
 
 
-def test_what_json_does_not_have_is_null(tmp_path):
+def test_nonfinite_numbers_are_null(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.write_json(CONFIG_FILE, {"a": [float("nan"), float("inf"), -float("inf"), 0.5, None, "NaN"]})
     assert read_config(folder.path) == {"a": [None, None, None, 0.5, None, "NaN"]}
 
 
 @pytest.mark.parametrize("name", [MODEL_FILE, "state-00002-0000000.safetensors"])
-def test_a_folder_with_weights_or_a_state_is_not_begun_anew(tmp_path, name):
+def test_a_folder_with_weights_or_states_does_not_restart(tmp_path, name):
     folder = RunFolder(tmp_path)
     folder.write_json(CONFIG_FILE, {})
     assert folder.latest_state() is None
@@ -129,7 +129,7 @@ def test_a_folder_with_weights_or_a_state_is_not_begun_anew(tmp_path, name):
         folder.latest_state()
 
 
-def test_curves_that_cannot_be_drawn_cost_nothing(tmp_path, caplog):
+def test_failing_curves_are_a_warning(tmp_path, caplog):
     def plot(title, names, measures):
         raise RuntimeError("no fonts")
 
@@ -138,7 +138,7 @@ def test_curves_that_cannot_be_drawn_cost_nothing(tmp_path, caplog):
     assert not (tmp_path / CURVES_FILE).exists()
 
 
-def test_a_free_folder_is_nobody_elses(tmp_path, monkeypatch):
+def test_make_unique_folder(tmp_path, monkeypatch):
     class Clock(datetime):
         @classmethod
         def now(cls):

@@ -42,7 +42,7 @@ def data(n=25):
 # ----- what is trained
 
 
-def test_a_preset_sets_what_was_not_given(asked):
+def test_a_preset_sets_options_that_were_not_given(asked):
     options = train.apply_preset(asked("--preset", "quick"))
     assert (options.epochs, options.batch_size) == (PRESETS["quick"].epochs, PRESETS["quick"].batch_size)
     assert (options.epochs, options.batch_size) != (10, 100)
@@ -57,12 +57,12 @@ def test_a_preset_sets_what_was_not_given(asked):
     [("--hidden", 3), ("--activation", "relu"), ("--loss", "mean_squared_error"), ("--optimizer", "adam"),
      ("--learning-rate", 1), ("--schedule", "linear"), ("--warmup", 0)],
 )  # fmt: skip
-def test_what_a_preset_sets_cannot_be_given_too(asked, words):
+def test_rejects_options_that_a_preset_sets(asked, words):
     with pytest.raises(InputError, match=f"^{words[0]} was given with --preset"):
         train.apply_preset(asked("--preset", "quick", *words))
 
 
-def test_the_options_network_and_optimizer(asked):
+def test_build_model(asked):
     """25 examples are three batches of ten: six updates in two epochs, two of which warm up."""
     words = "--hidden 4 3 --activation tanh --epochs 2 --batch-size 10 --warmup 2 --seed 5 --optimizer sgd"
     model = build_model(asked(*words.split()).options, get_backend("numpy"), data(), 25)
@@ -84,7 +84,7 @@ def test_the_options_network_and_optimizer(asked):
         build_model(options, get_backend("numpy"), data(), 250)
 
 
-def test_when_a_preset_reached_its_aims():
+def test_target_lines():
     assert list(target_lines("quick", [1.0, 2.0, 4.0], [0.9, 0.98, 0.984])) == [
         "98.0 % test accuracy: after 3.0 s, epoch 2", "98.5 % test accuracy: not reached",
     ]  # fmt: skip
@@ -92,7 +92,7 @@ def test_when_a_preset_reached_its_aims():
         assert list(target_lines(none, [1.0], [1.0])) == []
 
 
-def test_what_is_held_out_is_judged():
+def test_evaluate_held_out():
     """Of four, the last three: sure of one, and of two equally, one of which is wrong."""
     p = np.eye(2)[[0, 0, 1]] * 0.6 + 0.2
     p[0] = 0.9, 0.1
@@ -129,7 +129,7 @@ def test_what_is_held_out_is_judged():
         ("threads", None, [None, 1], ["1", 1.0]),
     ],
 )
-def test_values_that_the_command_line_could_give(name, default, fitting, others):
+def test_is_option_value(name, default, fitting, others):
     assert [train.is_option_value(name, value, default) for value in fitting] == [True] * len(fitting)
     assert [train.is_option_value(name, value, default) for value in others] == [False] * len(others)
 
@@ -149,7 +149,7 @@ def merged(given):
     return train.merge_options(given, read_unfinished(Path(given.options.resume)))
 
 
-def test_options_are_the_commands_then_the_runs(asked, run):
+def test_resumed_options_are_overridden_by_the_command_line(asked, run):
     options = merged(asked("--resume", run, "--keep", 5))
     assert (options.keep, options.hidden, options.epochs, options.backend) == (5, [7], 4, "torch")
     assert (options.quiet, options.data_dir, options.mixed, options.run_dir) == (False, None, False, None)
@@ -165,19 +165,19 @@ THE_RUNS = ("--preset p", "--hidden 3", "--activation a", "--loss l", "--optimiz
 
 
 @pytest.mark.parametrize("words", ANEW)
-def test_options_that_may_be_given_anew(asked, run, words):
+def test_options_allowed_with_resume(asked, run, words):
     given = asked("--resume", run, *words.split())
     (name,) = given.given - {"resume"}
     assert getattr(merged(given), name) == getattr(given.options, name)
 
 
 @pytest.mark.parametrize("words", THE_RUNS)
-def test_options_that_are_the_runs_own(asked, run, words):
+def test_rejects_other_options_with_resume(asked, run, words):
     with pytest.raises(InputError, match=f"^{words.split()[0]} was given with --resume"):
         merged(asked("--resume", run, *words.split()))
 
 
-def test_what_cannot_be_resumed(asked, run):
+def test_rejects_runs_that_cannot_be_resumed(asked, run):
     config = json.loads((run / "config.json").read_text())
     without = {name: value for name, value in config.items() if name != "warmup"}
     for content, name in (({}, "activation"), (without, "warmup"), ({**config, "dataset": 2}, "dataset")):
@@ -189,7 +189,7 @@ def test_what_cannot_be_resumed(asked, run):
         merged(asked("--resume", run))
 
 
-def test_a_state_is_of_this_training():
+def test_require_state_fits():
     names = "loss", "accuracy", "seconds", "val_loss", "val_accuracy"
     history = {name: [0.1, 0.2] for name in names}
     train.require_state_fits(SimpleNamespace(epoch=3, history=history), 2)  # at its end
@@ -214,7 +214,7 @@ def made(**changes):
     return Run(**{**fields, **changes})
 
 
-def test_what_a_run_says_of_itself(monkeypatch):
+def test_headline_and_resume_command(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["scripts/train.py"])
     run, state = made(), SimpleNamespace(epoch=2, updates=7)
     told = "digits, 5 training examples, 64-16-10, numpy on cpu, run folder runs/a"
@@ -229,7 +229,7 @@ def test_what_a_run_says_of_itself(monkeypatch):
     assert run.headline.endswith("run folder runs/a, from epoch 2, update 7")
 
 
-def test_each_worker_of_a_machine_has_a_gpu_of_its_own(monkeypatch):
+def test_each_local_worker_uses_its_own_gpu(monkeypatch):
     monkeypatch.setattr(train, "open_backend", lambda options: options.device)
     for size, device, expected in (
         (2, "cuda", "cuda:1"), (2, "cpu", "cpu"), (1, "cuda", "cuda"), (2, "cuda:0", "cuda:0")
@@ -241,7 +241,9 @@ def test_each_worker_of_a_machine_has_a_gpu_of_its_own(monkeypatch):
 @pytest.mark.parametrize(
     ("first", "heard", "code"), [(False, 15, 143), (False, None, None), (True, 15, None)]
 )
-def test_a_worker_that_heard_a_signal_ends_as_the_first_one(first, heard, code, asked, monkeypatch, tmp_path):
+def test_a_signalled_worker_returns_the_exit_code_of_the_signal(
+    first, heard, code, asked, monkeypatch, tmp_path
+):
     def stop(states):
         return SimpleNamespace(signal_number=heard and signal.Signals(heard))
 
@@ -294,7 +296,7 @@ def agreed(monkeypatch, capsys):
     return of
 
 
-def test_agree_compares_what_it_is_asked_for(agreed, monkeypatch):
+def test_agree_options(agreed, monkeypatch):
     code, printed, found = agreed("--backends", "numpy,strict,numpy", "--seed", 3)
     assert found["check"] == (["numpy", "strict"], 1437, list(agreement.LEVELS), agreement.FULL, 3)
     assert (code, printed.splitlines()[-1]) == (0, "all 5 comparisons hold")
@@ -310,7 +312,7 @@ def test_agree_compares_what_it_is_asked_for(agreed, monkeypatch):
         agreed("--levels", "L3", "--backends", "numpy")
 
 
-def test_agree_takes_all_that_run_here_but_with_a_mutant(agreed, monkeypatch):
+def test_agree_default_backends(agreed, monkeypatch):
     seen = []
     numpy = agreement.get_contender("numpy", "float32")
     here = [numpy], {"x": "no x"}
@@ -325,7 +327,7 @@ def test_agree_takes_all_that_run_here_but_with_a_mutant(agreed, monkeypatch):
     assert len(agreed("--levels", "L0", "--mutant", "tf32", "--backends", "numpy")[2]["check"][0]) == 2
 
 
-def test_agree_draws_from_two_thousand_examples(agreed, monkeypatch):
+def test_agree_uses_at_most_two_thousand_examples(agreed, monkeypatch):
     large = data(2100)
     monkeypatch.setattr("dnn.datasets.load_dataset", lambda *_: large)
     assert agreed("--levels", "L0", "--backends", "numpy")[2]["check"][1] == 2000

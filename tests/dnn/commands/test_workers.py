@@ -64,7 +64,7 @@ def whole(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="children are found in /proc")
-def test_torchrun_starts_the_group_anew_after_a_kill(tmp_path, whole):
+def test_torchrun_restarts_the_group_after_a_kill(tmp_path, whole):
     """It takes a while: torch is imported five times."""
     place = tmp_path / "run"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=2",
@@ -96,7 +96,7 @@ def test_killed_workers_lose_nothing(tmp_path):
     assert groups.tally.finished
 
 
-def test_a_signal_saves_and_other_numbers_of_workers_go_on(tmp_path, whole):
+def test_resume_with_another_number_of_workers_after_a_signal(tmp_path, whole):
     place = tmp_path / "run"
     arguments = [*SMALL, "--epochs", "12", "--run-dir", str(place)]
 
@@ -119,7 +119,7 @@ def test_a_signal_saves_and_other_numbers_of_workers_go_on(tmp_path, whole):
     assert digest(place) == digest(long)
 
 
-def test_a_group_started_anew_finds_its_folder_or_the_end_of_it(tmp_path, whole):
+def test_a_restarted_group_continues_or_finds_a_finished_run(tmp_path, whole):
     place = str(tmp_path / "run")
     for restarts in (1, 2):  # nothing is there; then all is done
         codes, said = train(tmp_path, 2, *SMALL, "--run-dir", place, restarts=restarts)
@@ -130,7 +130,7 @@ def test_a_group_started_anew_finds_its_folder_or_the_end_of_it(tmp_path, whole)
     assert "exists and is not an empty folder" in said[0]
 
 
-def test_one_worker_writes_and_talks(tmp_path, whole):
+def test_only_the_first_worker_writes_and_prints(tmp_path, whole):
     codes, said = train(tmp_path, 2, *SMALL, "--run-dir", str(tmp_path / "run"))
     assert codes == [0, 0]
     assert "epoch 3/3" in said[0]
@@ -138,7 +138,7 @@ def test_one_worker_writes_and_talks(tmp_path, whole):
     assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in whole.iterdir()}
 
 
-def test_what_does_not_fit_is_refused(tmp_path, whole):
+def test_rejects_bad_numbers_of_blocks(tmp_path, whole):
     assert_refused(run("train", *SMALL[:-1], "3", "--run-dir", tmp_path / "a"), "blocks is 3", "power of two")
     assert_refused(run("train", "--resume", whole, "--blocks", "2"), "finished")
     codes, said = train(tmp_path, 2, *SMALL)

@@ -19,7 +19,7 @@ def write(tmp_path, text):
     return path
 
 
-def test_a_table_with_classes(tmp_path):
+def test_table_with_classes(tmp_path):
     with pytest.raises(
         InputError, match=r"column 'kind' of .* holds 'cat' on line 2, expected a finite number; encode"
     ):
@@ -42,14 +42,14 @@ def test_a_table_with_classes(tmp_path):
         (f"1 2 {10**20}", [1, 2, 1e20], "float64"),
     ],
 )
-def test_a_table_with_numbers(tmp_path, values, wanted, dtype):
+def test_table_with_numbers(tmp_path, values, wanted, dtype):
     text = "y;a\n" + "".join(f"{value};{i}\n" for i, value in enumerate(values.split()))
     table = load_csv(write(tmp_path, text), "y", delimiter=";")
     assert (table.y.tolist(), table.y.dtype, table.classes) == (wanted, dtype, ())
     assert table.x.tolist() == [[0], [1], [2]]
 
 
-def test_a_table_with_several_targets(tmp_path):
+def test_table_with_several_targets(tmp_path):
     table = load_csv(write(tmp_path, "a,b,c\n1,2,3\n4,5,6\n"), ["c", "a"])
     assert table.y.tolist() == [[3, 1], [6, 4]]
     assert table.columns == ("b",)
@@ -93,26 +93,26 @@ def test_a_table_with_several_targets(tmp_path):
         ('a,b\n"1,2\n', "b", "line 2 of .* has 1 cells"),
     ],
 )
-def test_tables_refused(tmp_path, text, target, message):
+def test_rejects_bad_tables(tmp_path, text, target, message):
     with pytest.raises(InputError, match=message) as caught:
         load_csv(write(tmp_path, text), target)
     assert_sentence(caught.value)
 
 
-def test_files_that_are_no_tables(tmp_path):
+def test_rejects_files_that_are_not_tables(tmp_path):
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00\n")
     for path in (tmp_path / "nowhere.csv", tmp_path, tmp_path / "bytes"):
         with pytest.raises(InputError, match="cannot be read as a CSV file"):
             load_csv(path, "a")
 
 
-def test_files_that_never_end_or_begin(tmp_path):
+def test_rejects_pipes_and_devices(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", "/dev/zero"):
         with pytest.raises(InputError, match=r"cannot be read as a CSV file \(not a regular file\)"):
             load_csv(path, "a")
 
 
-def test_signs_may_name_classes(tmp_path):
+def test_signs_are_class_names(tmp_path):
     table = load_csv(write(tmp_path, "a,b\n1,+\n2,-\n"), "b")
     assert (table.classes, table.y.tolist()) == (("+", "-"), [0, 1])

@@ -44,7 +44,7 @@ def centre_of_mass(image):
     return float((rows * image).sum() / image.sum()), float((columns * image).sum() / image.sum())
 
 
-def test_the_form_is_mnists(seven):
+def test_result_has_the_form_of_mnist(seven):
     assert seven.shape == (28, 28)
     assert seven.dtype == np.uint8
     assert seven.flags.c_contiguous
@@ -61,7 +61,7 @@ def test_polarity_and_contrast(ink, paper, seven, tmp_path):
     assert_close(load_digit_image(save(a_page(ink, paper), tmp_path / "a.png")), seven, 1)
 
 
-def test_a_shadow_noise_and_dust(seven, tmp_path):
+def test_shadow_noise_and_dust_are_removed(seven, tmp_path):
     rng = np.random.default_rng(0)
     page = np.asarray(a_page(50, 200), float)
     page -= np.linspace(0, 90, page.shape[1])  # the right is darker by half
@@ -71,7 +71,7 @@ def test_a_shadow_noise_and_dust(seven, tmp_path):
     assert_close(load_digit_image(save(image, tmp_path / "a.jpg", quality=80)), seven, 20)  # shade pales ink
 
 
-def test_an_enlarged_mnist_digit_comes_back(mnist_dir, tmp_path):
+def test_an_enlarged_mnist_digit_is_restored(mnist_dir, tmp_path):
     digits = load_dataset("mnist", mnist_dir, download=False).x_test[:20].reshape(-1, 28, 28)
     for digit in digits:
         big = np.kron(255 - digit, np.ones((3, 3), np.uint8))
@@ -80,14 +80,14 @@ def test_an_enlarged_mnist_digit_comes_back(mnist_dir, tmp_path):
         assert_close(load_digit_image(save(Image.fromarray(small), tmp_path / "a.png")), digit, 2)
 
 
-def test_an_image_of_the_set_is_taken_as_it_is(mnist_dir, tmp_path):
+def test_a_data_set_image_is_returned_unchanged(mnist_dir, tmp_path):
     digit = load_dataset("mnist", mnist_dir, download=False).x_train[7].reshape(28, 28)
     moved = np.roll(digit, 3, axis=1)  # fitting would move it back
     for image in (digit, moved):
         assert np.array_equal(load_digit_image(save(Image.fromarray(image), tmp_path / "a.png")), image)
 
 
-def test_eight_by_eight(tmp_path):
+def test_eight_by_eight_images(tmp_path):
     data = load_dataset("digits")
     for row in data.x_test[:20]:
         digit = row.reshape(8, 8)
@@ -97,13 +97,13 @@ def test_eight_by_eight(tmp_path):
         assert_close(result, np.clip(digit * (255 / digit.max()), 0, 255).astype(np.uint8), 40)
 
 
-def test_a_small_image_of_the_set_is_taken_as_it_is_and_judged_as_mnists(tmp_path):
+def test_a_small_data_set_image_is_unchanged_and_checked_in_mnists_form(tmp_path):
     digit = load_dataset("digits").x_test[8].reshape(8, 8)  # an 8
     path = save(Image.fromarray(digit), tmp_path / "a.png")
     assert np.array_equal(load_digit_image(path, (8, 8), only_digits=True), digit)
 
 
-def test_a_shape_that_is_not_square(tmp_path):
+def test_rectangular_image_shape(tmp_path):
     result = load_digit_image(save(a_page(), tmp_path / "a.png"), (56, 28))
     assert result.shape == (56, 28)
     rows, columns = np.flatnonzero(result.any(1)), np.flatnonzero(result.any(0))
@@ -112,7 +112,7 @@ def test_a_shape_that_is_not_square(tmp_path):
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])
-def test_a_thin_pens_strokes_become_as_wide_as_usual(width, tmp_path):
+def test_thin_strokes_are_widened(width, tmp_path):
     def read(pen):
         page = Image.new("L", (280, 280), 255)
         ImageDraw.Draw(page).line([(60, 60), (200, 60), (120, 220)], 0, pen)
@@ -126,7 +126,7 @@ def test_a_thin_pens_strokes_become_as_wide_as_usual(width, tmp_path):
 
 
 @pytest.mark.parametrize("slant", [-0.8, -0.3, 0.0, 0.4, 0.9])
-def test_deskewing_takes_the_slant_out(slant, tmp_path):
+def test_deskewing_removes_the_slant(slant, tmp_path):
     """A tall ring, sheared, comes out as it was; only what is asked to be."""
     page = Image.new("L", (280, 280), 255)
     ImageDraw.Draw(page).ellipse((100, 40, 180, 240), None, 0, 18)
@@ -146,7 +146,7 @@ def test_deskewing_takes_the_slant_out(slant, tmp_path):
     assert likeness(load_digit_image(tmp_path / "small.png", deskew=True)) > 0.8
 
 
-def test_bytes_are_read_as_their_file_is(tmp_path):
+def test_bytes_and_file_give_the_same_result(tmp_path):
     path = save(a_page(), tmp_path / "a.png")
     np.testing.assert_array_equal(load_digit_image(path.read_bytes()), load_digit_image(path))
     for content in (b"", b"no picture", path.read_bytes()[:100]):
@@ -157,7 +157,7 @@ def test_bytes_are_read_as_their_file_is(tmp_path):
 # Steps on the way, against what they are by definition
 
 
-def test_otsus_threshold_parts_two_classes_the_farthest_apart():
+def test_otsu_threshold_maximises_the_variance_between_classes():
     rng = np.random.default_rng(3)
     for low, high, share in ((40, 200, 0.5), (90, 120, 0.1), (10, 60, 0.9)):
         middle = np.where(rng.random((30, 40)) < share, low, high)
@@ -172,7 +172,7 @@ def test_otsus_threshold_parts_two_classes_the_farthest_apart():
         assert apart(digit_images._otsu_threshold(values)) == pytest.approx(best, rel=1e-9)
 
 
-def test_the_background_is_the_plane_through_the_border_whatever_ink_touches_it():
+def test_background_plane_ignores_ink_at_the_border():
     y, x = np.mgrid[:120, :90]
     rng = np.random.default_rng(3)
     grey = 180 - 0.4 * x + 0.2 * y + rng.normal(0, 2.0, x.shape)
@@ -186,12 +186,12 @@ def test_the_background_is_the_plane_through_the_border_whatever_ink_touches_it(
     assert noise == pytest.approx(2.0, rel=0.1)
 
 
-def test_the_ink_has_20_of_28_pixels_and_all_of_small_images():
+def test_ink_shape():
     assert digit_images._ink_shape((28, 56)) == (20, 40)
     assert digit_images._ink_shape((19, 20)) == (19, 14)
 
 
-def test_columns_with_ink_near_a_row():
+def test_share_nearby():
     mask = np.random.default_rng(3).random((9, 40)) < 0.1
     for far in (1, 3):
         wanted = [mask[max(0, row - far) : row + far + 1].any(0).mean() for row in range(9)]
@@ -205,7 +205,7 @@ def test_columns_with_ink_near_a_row():
     ("level", "for_ink", "grey"),
     [(65535, True, 255), (65535, False, 255), (4095, True, 255), (4095, False, 15), (4096, True, 15)],
 )
-def test_twelve_bits_are_looked_for_where_it_is_ink(level, for_ink, grey):
+def test_12_bit_values_are_scaled_only_for_ink(level, for_ink, grey):
     page = Image.fromarray(np.full((2, 2), level, np.uint16))
     assert [np.asarray(found).tolist() for found in grey_pages(page, for_ink)] == [[[grey, grey]] * 2]
 
@@ -224,7 +224,7 @@ def test_a_palette_with_a_transparent_colour(seven, tmp_path):
     assert_close(load_digit_image(save(image, tmp_path / "a.png", transparency=hidden)), seven, 1)
 
 
-def test_the_contents_count_and_not_the_name(seven, tmp_path):
+def test_the_format_is_read_from_the_content_not_the_name(seven, tmp_path):
     path = tmp_path / "photo.txt"
     a_page().save(path, format="PNG")
     assert_close(load_digit_image(str(path)), seven, 0)
@@ -249,7 +249,7 @@ def png_bytes():
         (png_bytes()[: len(png_bytes()) // 2], "cannot be read as an image.*truncated or damaged"),
     ],
 )  # fmt: skip
-def test_what_is_no_image(content, complaint, tmp_path):
+def test_rejects_files_that_are_not_images(content, complaint, tmp_path):
     path = tmp_path / "digit.png"
     path.write_bytes(content)
     with pytest.raises(InputError, match=complaint) as caught:
@@ -258,7 +258,7 @@ def test_what_is_no_image(content, complaint, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_file(tmp_path):
+def test_rejects_paths_that_are_not_files(tmp_path):
     with pytest.raises(InputError, match=r"none\.png does not exist"):
         load_digit_image(tmp_path / "none.png")
     with pytest.raises(InputError, match="is a folder, expected a PNG or JPEG"):

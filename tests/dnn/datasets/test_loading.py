@@ -22,7 +22,7 @@ from dnn.datasets import download as fetching
 # What a caller gets
 
 
-def test_mnist_is_loaded_as_flat_uint8(mnist_dir):
+def test_mnist_is_loaded_as_flat_uint8_rows(mnist_dir):
     data = load_dataset("mnist", mnist_dir, download=False)
     assert data.x_train.shape == (60_000, 784)
     assert data.x_test.shape == (10_000, 784)
@@ -59,12 +59,12 @@ def test_digits_without_scikit_learn(monkeypatch):
 
 
 @pytest.mark.parametrize("load", [load_dataset, fetch])
-def test_an_unknown_name(load):
+def test_rejects_unknown_names(load):
     with pytest.raises(InputError, match=r"dataset is 'fashion-mnist', expected .*mean 'fashion_mnist'"):
         load("fashion-mnist")
 
 
-def test_import_is_light():
+def test_import_loads_no_large_library():
     code = "import sys, dnn.datasets; print({'torch', 'torchvision', 'sklearn'} & {*sys.modules})"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True,
@@ -78,7 +78,7 @@ def test_dataset_error_is_an_input_error():
     assert DATASETS == ("mnist", "fashion_mnist", "kmnist", "digits")
 
 
-def test_root_is_argument_then_variable_then_data(small, tmp_path, monkeypatch):
+def test_data_folder_precedence(small, tmp_path, monkeypatch):
     for name in ("argument", "variable", "data"):
         put(tmp_path / name, small)
     monkeypatch.chdir(tmp_path)
@@ -92,7 +92,7 @@ def test_root_is_argument_then_variable_then_data(small, tmp_path, monkeypatch):
 # Files that are there
 
 
-def test_good_files_ask_no_source(small, asked, tmp_path):
+def test_complete_files_need_no_download(small, asked, tmp_path):
     put(tmp_path, small)
     data = load_dataset("mnist", tmp_path)
     assert data.x_train.tobytes() == small[IMAGES][16:]
@@ -100,7 +100,7 @@ def test_good_files_ask_no_source(small, asked, tmp_path):
     assert not asked
 
 
-def test_an_old_processed_file_is_not_used(small, tmp_path):
+def test_old_processed_files_are_ignored(small, tmp_path):
     """torchvision's class prefers MNIST/processed/training.pt to the raw files that were verified."""
     import torch
 
@@ -112,7 +112,7 @@ def test_an_old_processed_file_is_not_used(small, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "altered", "longer", "another"])
-def test_a_damaged_file_is_named_and_kept(damage, small, asked, tmp_path):
+def test_a_damaged_file_is_reported_and_kept(damage, small, asked, tmp_path):
     good = small[IMAGES]
     flipped = good[:-1] + bytes([good[-1] ^ 1])
     bad = {
@@ -133,13 +133,13 @@ def test_a_damaged_file_is_named_and_kept(damage, small, asked, tmp_path):
     assert not asked
 
 
-def test_a_small_fake_is_not_mnist(tmp_path):
+def test_rejects_a_small_fake_of_mnist(tmp_path):
     put(tmp_path, a_small_set())
     with pytest.raises(DatasetError, match=f"expected 47040016 bytes with md5 {REAL_MD5[IMAGES]}"):
         load_dataset("mnist", tmp_path, download=False)
 
 
-def test_the_known_headers_are_those_of_the_format():
+def test_known_headers_follow_the_format():
     """IDX: 0, 0, 8 for bytes, the number of axes, their lengths; then a byte for each number."""
     for name, (size, header, _) in fetching.RAW_FILES.items():
         assert header[0] == 0x0800 + len(header) - 1
@@ -155,7 +155,7 @@ def fashion():
     }
 
 
-def test_a_set_without_known_digests_is_checked_by_header_size_and_labels(tmp_path):
+def test_data_sets_without_digests_are_checked_by_header_size_and_labels(tmp_path):
     files = fashion()
     raw = put(tmp_path, files, "FashionMNIST")
     name, good = "t10k-labels-idx1-ubyte", files["t10k-labels-idx1-ubyte"]

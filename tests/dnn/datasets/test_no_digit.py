@@ -63,7 +63,7 @@ def frame(inset, width, level=40):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("inverted", [False, True])
-def test_what_is_printed_on_the_paper_is_taken_off(under, inverted, tmp_path):
+def test_printed_lines_and_frames_are_removed(under, inverted, tmp_path):
     marked = page(under, two)
     if inverted:
         marked = marked.point(lambda level: 255 - level)
@@ -73,13 +73,13 @@ def test_what_is_printed_on_the_paper_is_taken_off(under, inverted, tmp_path):
 
 
 @pytest.mark.parametrize("bits", [12, 16])
-def test_twelve_bits_in_sixteen(bits, tmp_path):
+def test_16_bit_files_with_12_bit_values(bits, tmp_path):
     levels = np.asarray(page(two), np.float64) * ((2**bits - 1) / 255)
     got = read(Image.fromarray(levels.astype(np.uint16)), tmp_path)
     np.testing.assert_allclose(got, read(page(two), tmp_path), atol=3)
 
 
-def test_ink_as_light_as_its_paper(tmp_path):
+def test_coloured_ink_as_light_as_its_paper(tmp_path):
     ink = np.asarray(page(lambda d: two(d, 1), paper=0))[..., None]
     colours = np.where(ink, [200, 80, 80], [60, 140, 80]).astype(np.uint8)
     got = read(Image.fromarray(colours), tmp_path)
@@ -124,7 +124,7 @@ def rows_of_digits(d):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("inverted", [False, True])
-def test_what_is_no_digit(drawn, complaint, inverted, tmp_path):
+def test_rejects_pictures_that_are_not_digits(drawn, complaint, inverted, tmp_path):
     image = page(drawn)
     if inverted:
         image = image.point(lambda level: 255 - level)
@@ -133,7 +133,7 @@ def test_what_is_no_digit(drawn, complaint, inverted, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_light_and_noise_are_no_digits(tmp_path):
+def test_rejects_shadows_and_noise(tmp_path):
     y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     noise = np.random.default_rng(0).uniform(0, 255, (SIDE, SIDE))
     for levels in (120 + 90 * x, 60 + 150 * np.hypot(x, y) / 1.5, noise):
@@ -160,7 +160,7 @@ def test_printed_digits_are_accepted(digit, tmp_path):
 
 
 @pytest.mark.slow
-def test_less_than_half_a_per_cent_of_mnist_is_refused(mnist_dir):
+def test_rejects_less_than_half_a_per_cent_of_mnist(mnist_dir):
     """Of the last 10,000 training digits and of the test digits; a third of each, for time."""
     data = load_dataset("mnist", mnist_dir, download=False)
     for images in (data.x_train[50_000:], data.x_test):
@@ -168,7 +168,7 @@ def test_less_than_half_a_per_cent_of_mnist_is_refused(mnist_dir):
         assert 0 < np.mean(refused) < 0.005
 
 
-def test_components_are_scipys():
+def test_components_match_scipy():
     ndimage = pytest.importorskip("scipy.ndimage")
     rng = np.random.default_rng(0)
     for shape in ((1, 1), (1, 9), (30, 40), (41, 17)):
