@@ -14,7 +14,7 @@ from lecture_experiments.run import build, limit_examples
 
 FILM_UPDATES = (0, 10, 30, 100, 300, 1000, 3000)
 """Numbers of updates after which the film has a frame; the last frame is at the end."""
-SURFACE_IMAGES, SURFACE_EPOCHS, SURFACE_POINTS = 1000, 60, 61
+SURFACE_IMAGES, SURFACE_EPOCHS, SURFACE_POINTS = 1000, 60, 31
 """Images of the loss surface, passes of both paths over them, and points of the surface in each direction."""
 Film = Mapping[int, np.ndarray]
 """Updates -> the weights (n_in, units) from the image to the first layer."""
