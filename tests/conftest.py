@@ -43,17 +43,10 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests on strict's first device as slow: the same tests on its second device find more."""
-    on_second = {
-        item.originalname
-        for item in items
-        if isinstance(item, pytest.Function) and "strict:device1" in _parameters(item)
-    }
-    for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and item.originalname in on_second
-            and "strict" in _parameters(item)
-        ):
+    functions = [item for item in items if isinstance(item, pytest.Function)]
+    on_second = {item.originalname for item in functions if "strict:device1" in _parameters(item)}
+    for item in functions:
+        if item.originalname in on_second and "strict" in _parameters(item):
             item.add_marker(pytest.mark.slow)
 
 

@@ -1,7 +1,9 @@
 """PyTorch as an array library: CPU, CUDA or MPS tensors, without autograd, modules or torch.optim."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -116,6 +118,16 @@ class TorchBackend(Backend):
         return facts
 
 
+@cache
+def _use_one_thread_after_fork() -> None:
+    """Let the children that this process forks compute with one thread.
+
+    The threads of GNU OpenMP do not survive a fork: a child that used several would wait for them for ever.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
+
+
 def _warm_up() -> None:
     # oneMKL 2024.2 can pick a low-accuracy variant of a unary function when threads race on its first
     # call (pytorch#188792); one quiet call each settles the choice.
@@ -195,4 +207,5 @@ def make(
         setting = "precision 'tf32'" if precision == "tf32" else "graphs"
         raise BackendUnavailable(f"{setting} needs a CUDA device, got the backend 'torch' on {str(place)!r}")
     _warm_up()
+    _use_one_thread_after_fork()
     return TorchBackend("torch", xp, place, dtype, fused, precision, graphs)

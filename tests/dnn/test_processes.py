@@ -2,6 +2,8 @@
 
 import gc
 import multiprocessing
+import os
+import subprocess
 import sys
 import threading
 import weakref
@@ -107,3 +109,42 @@ def test_a_model_that_is_gone_is_freed_at_once(make_backend, name):
         assert [part() for part in parts] == [None] * len(parts)
     finally:
         gc.enable()
+
+
+FORKS = """
+import hashlib, os, sys, threading, time
+import numpy as np
+from dnn import Dense, Sequential
+
+x = np.random.default_rng(0).random((2000, 784), dtype=np.float32)
+
+def train(epochs):
+    layers = [Dense(500, "sigmoid"), Dense(10, "softmax")]
+    model = Sequential(layers, input_shape=(784,), backend=sys.argv[1], seed=1)
+    model.compile()
+    model.fit(x, np.arange(2000) % 10, batch_size=200, epochs=epochs, verbose=0)
+    return hashlib.sha256(model.predict(x).tobytes()).hexdigest()
+
+alone = train(2)
+other = threading.Thread(target=train, args=(10**9,), daemon=True)
+other.start()
+time.sleep(0.5)
+receive, send = os.pipe()
+if os.fork() == 0:
+    os.write(send, train(2).encode())
+    os._exit(0)
+print(os.read(receive, 64).decode() == alone, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+@pytest.mark.parametrize("name", ["numba", "torch"])
+def test_child_forked_during_a_training_trains(name):
+    """numba gives the bits of the parent, torch those of one thread. On numpy OpenBLAS may never return."""
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-W", "ignore", "-c", FORKS, name]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=MAX_SECONDS, env=environment)
+    assert ended.stderr == ""
+    assert ended.stdout == "True\n" or (name == "torch" and ended.stdout == "False\n")
