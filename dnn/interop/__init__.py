@@ -1,1 +1,1 @@
-"""Doors to other libraries."""
+"""Conversion to and from other libraries: torch.nn, ONNX and scikit-learn."""

@@ -1,8 +1,8 @@
-"""Networks as ONNX files, which onnxruntime and other programs run.
+"""Export of networks to ONNX files, which onnxruntime and other programs run.
 
-``save_onnx`` and ``to_onnx`` write what ``predict`` does. This library does not read ONNX files: use
-``save_model`` and ``load_model``. Layers and activations of your own get their nodes in ``LAYER_NODES`` and
-``ACTIVATION_NODES``.
+``save_onnx`` and ``to_onnx`` export the computation of ``predict``. This library does not read ONNX files:
+use ``save_model`` and ``load_model``. Register the nodes of custom layers and activations in ``LAYER_NODES``
+and ``ACTIVATION_NODES``.
 
 >>> import numpy as np
 >>> from dnn import Dense, Sequential

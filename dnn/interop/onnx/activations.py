@@ -1,8 +1,8 @@
-"""Our activations as ONNX nodes. One of your own: ``ACTIVATION_NODES.add("mine", function)``.
+"""ONNX nodes of activations. Register a custom one by ``ACTIVATION_NODES.add("mine", function)``.
 
-Three are more than one node, since onnxruntime's own are further from f than the 8 units in the last place
-that agreement allows: its Sigmoid errs by 6e-8, which below -16 is all of f; its Elu takes 1 from e^z, which
-leaves few digits near 0; and its Tanh loses bits below 1e-36.
+Three activations are written as several nodes, since onnxruntime's own operators exceed the agreement check's
+bound of 8 ULP. Its Sigmoid has an error of 6e-8, which below -16 is as large as the result. Its Elu computes
+e^z - 1, which cancels near 0. Its Tanh loses bits below 1e-36.
 """
 
 from collections.abc import Callable
@@ -20,19 +20,19 @@ def one_node(op: str, **attributes: Any) -> ActivationNodes:
 
 
 def sigmoid(write: Writer, z: Value) -> Value:
-    """1 / (1 + e^-z)."""
+    """Write 1 / (1 + e^-z)."""
     e = write.node("Exp", write.node("Neg", z))
     return write.node("Reciprocal", write.node("Add", e, write.constant("one", 1.0)))
 
 
 def tanh(write: Writer, z: Value) -> Value:
-    """z itself where it is so small that tanh z rounds to it."""
+    """Write tanh z, or z where it is so small that tanh z rounds to z."""
     small = write.node("Less", write.node("Abs", z), write.constant("small", 1e-4))
     return write.node("Where", small, z, write.node("Tanh", z))
 
 
 def elu(write: Writer, z: Value, alpha: float = 1.0) -> Value:
-    """alpha (e^z - 1) below 0, as alpha tanh(z / 2) (e^z + 1), which cancels nowhere."""
+    """Write z above 0, else alpha (e^z - 1) as alpha tanh(z / 2) (e^z + 1), which never cancels."""
     half = write.node("Tanh", write.node("Mul", z, write.constant("half", 0.5)))
     below = write.node("Mul", half, write.node("Add", write.node("Exp", z), write.constant("one", 1.0)))
     if alpha != 1.0:
@@ -52,4 +52,4 @@ ACTIVATION_NODES: Table[ActivationNodes] = Table("activation with ONNX nodes", {
     "silu": lambda write, z: write.node("Mul", z, write.node("Sigmoid", z)),
     "softplus": one_node("Softplus"),
 })  # fmt: skip
-"""Activation -> function of (writer, z) that writes its nodes and returns what they make."""
+"""Activation -> function (writer, z) that writes its nodes and returns the result."""

@@ -1,8 +1,8 @@
-"""An ONNX graph while it is written, and which way round its images lie.
+"""An ONNX graph under construction, with the memory layout of its images.
 
-Our images are (B, H, W, C); ONNX's convolutions and poolings take (B, C, H, W). A ``Value`` knows how it
-lies, and what needs it the other way round asks for that: only then is a Transpose written, and only once. So
-there is none between two convolutions, where the second would undo the first.
+Our images are (B, H, W, C); ONNX's convolutions and poolings take (B, C, H, W). Each ``Value`` stores its
+layout. A Transpose is written only if a node needs the other layout, and only once per value, so there is
+none between two convolutions.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from backends.errors import install_command
 from dnn.layers.layer import Layer, Shape
 
 OPSET_VERSION, IR_VERSION = 20, 9
-"""The first operators that have Gelu, and the file format of their time."""
+"""First operator set with Gelu, and the file format version of that time."""
 FILE_DTYPE = "float32"
-"""Of all numbers in a file: nodes have their settings in it, and onnxruntime convolves in no wider one."""
+"""dtype of all floats in a file: node attributes are float32, and onnxruntime has no float64 convolution."""
 
 
 def onnx_module() -> Any:
-    """The package onnx. Raises BackendUnavailable: it is not installed."""
+    """Import the package onnx. Raises BackendUnavailable: it is not installed."""
     try:
         import onnx
     except ImportError as error:
@@ -35,7 +35,10 @@ def onnx_module() -> Any:
 
 
 def as_float32(name: str, values: Any) -> np.ndarray:
-    """An array in float32; ``to_onnx`` has refused what may not be rounded. InputError: it overflows."""
+    """Return an array in float32. ``to_onnx`` has checked that rounding is allowed.
+
+    Raises InputError: a number overflows.
+    """
     array = np.asarray(values)
     with np.errstate(over="ignore"):
         rounded = array.astype(FILE_DTYPE)
@@ -48,26 +51,23 @@ def as_float32(name: str, values: Any) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Value:
-    """What flows between two nodes."""
+    """A tensor in the graph: the graph's input or the result of a node."""
 
     name: str
-    shape: Shape  # of one example as it is with us, channels last
-    channels_first: bool = False  # whether the channels stand first in the graph
+    shape: Shape  # of one example, with channels last
+    channels_first: bool = False  # layout in the graph
 
     @property
     def axis(self) -> int:
-        """Of the channels."""
+        """Axis of the channels in the graph."""
         return 1 if self.channels_first else -1
 
 
 class Graph:
-    """Nodes and constants so far.
+    """The nodes, constants, inputs and outputs written so far.
 
     Args:
-        reserved: names of parameters, which nothing else gets.
-
-    Attributes:
-        inputs, outputs: by name, what goes in and what comes out.
+        reserved: names that ``new_name`` must not return, such as those of parameters.
     """
 
     def __init__(self, reserved: Iterable[str]) -> None:
@@ -80,7 +80,7 @@ class Graph:
         self._transposes: dict[str, Value] = {}
 
     def new_name(self, base: str) -> str:
-        """The name, or with a number where it is taken."""
+        """Return an unused name: ``base``, or with a number appended."""
         name = base
         number = 1
         while name in self._names:
@@ -90,7 +90,7 @@ class Graph:
         return name
 
     def add_array(self, name: str, array: np.ndarray) -> str:
-        """An array that is always the same, an "initializer"."""
+        """Add a constant array (an ONNX initializer) and return its name."""
         made = self.onnx.numpy_helper.from_array(np.array(array, order="C"), name)
         self.initializers.append(made)
         return name
@@ -99,7 +99,7 @@ class Graph:
         self.nodes.append(self.onnx.helper.make_node(op, [*inputs], [output], name=output, **attributes))
 
     def transpose(self, x: Value, name: str) -> Value:
-        """x the other way round, as it was or by a Transpose in the layer of this name."""
+        """Return x in the other layout. A Transpose is written in the layer ``name`` unless one exists."""
         if x.name not in self._transposes:
             last = len(x.shape)
             perm = (0, *range(2, last + 1), 1) if x.channels_first else (0, last, *range(1, last))
@@ -109,24 +109,24 @@ class Graph:
         return self._transposes[x.name]
 
     def add_input(self, name: str, shape: Shape, dtype: str) -> Value:
-        """The graph's input: any number of examples of this shape."""
+        """Add the graph's input, a batch of any size with examples of this shape."""
         self.inputs.append(self._info(name, shape, dtype))
         return Value(name, shape)
 
     def add_output(self, value: Value, name: str) -> None:
-        """Make the value the graph's output, under this name."""
+        """Add the value as the graph's output ``name``."""
         self.add_node("Identity", [value.name], name, {})
         self.outputs.append(self._info(name, value.shape, FILE_DTYPE))
 
     def element_type(self, dtype: str) -> int:
-        """ONNX's number of a dtype."""
+        """Return ONNX's enum value of a dtype."""
         return int(self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
     def _info(self, name: str, shape: Shape, dtype: str) -> Any:
         return self.onnx.helper.make_tensor_value_info(name, self.element_type(dtype), ["batch", *shape])
 
     def as_model(self, about: Mapping[str, str], producer: str = "", version: str = "") -> Any:
-        """The onnx.ModelProto; ``about``: its metadata."""
+        """Return the onnx.ModelProto with ``about`` as metadata."""
         make = self.onnx.helper
         made = make.make_model(
             make.make_graph(self.nodes, "network", self.inputs, self.outputs, self.initializers),
@@ -138,7 +138,7 @@ class Graph:
 
 
 class Writer:
-    """With which one layer's nodes are written; their names begin with the layer's."""
+    """Writes the nodes of one layer. Their names begin with the layer's name."""
 
     def __init__(self, graph: Graph, name: str, layer: Layer) -> None:
         self.graph = graph
@@ -146,7 +146,7 @@ class Writer:
         self.layer = layer
 
     def parameter(self, short: str, axes: tuple[int, ...] | None = None) -> str:
-        """The name of a parameter ("W"), or of state, in the graph; ``axes``: in this order."""
+        """Add a parameter ("W") or buffer of the layer, with its axes in this order; return its name."""
         name = f"{self.name}.{short}"
         held = {**self.layer.value, **self.layer.state}
         array = as_float32(name, self.layer.backend.to_host(held[short]))
@@ -154,7 +154,7 @@ class Writer:
         return self.graph.add_array(name, array.transpose(order))
 
     def constant(self, short: str, value: Any, dtype: str = FILE_DTYPE) -> str:
-        """The name of a number, or of an array, that is a setting and no parameter."""
+        """Add a constant number or array that is not a parameter; return its name."""
         name = self.graph.new_name(f"{self.name}.{short}")
         return self.graph.add_array(name, np.asarray(value, dtype=dtype))
 
@@ -162,7 +162,13 @@ class Writer:
         self, op: str, *inputs: Value | str, shape: Shape | None = None, channels_first: bool | None = None,
         **attributes: Any,
     ) -> Value:  # fmt: skip
-        """One node and what it returns: of the shape and the way round of its first input, unless told."""
+        """Write one node and return its result.
+
+        Args:
+            inputs: values, and names of parameters or constants.
+            shape, channels_first: of the result; None: as the first Value among the inputs.
+            attributes: of the ONNX operator.
+        """
         like = next(x for x in inputs if isinstance(x, Value))
         shape = like.shape if shape is None else shape
         channels_first = (like.channels_first if channels_first is None else channels_first) and len(
@@ -174,9 +180,9 @@ class Writer:
         return made
 
     def to_channels_first(self, x: Value) -> Value:
-        """x with its channels first, (B, C, ...)."""
+        """Return x in the layout (B, C, ...)."""
         return x if x.channels_first or len(x.shape) < 2 else self.graph.transpose(x, self.name)
 
     def to_channels_last(self, x: Value) -> Value:
-        """x with its channels last, (B, ..., C)."""
+        """Return x in the layout (B, ..., C)."""
         return self.graph.transpose(x, self.name) if x.channels_first else x

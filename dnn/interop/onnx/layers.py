@@ -1,7 +1,4 @@
-"""Our layers, as they are in evaluation, as ONNX nodes.
-
-One of your own: ``LAYER_NODES.add("Mine", function)``.
-"""
+"""ONNX nodes of layers in evaluation mode. Register a custom one by ``LAYER_NODES.add("Mine", function)``."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,17 +16,17 @@ LayerNodes = Callable[[Writer, Any, Value], Value]
 
 
 class NoNodes(InputError):
-    """A layer or an activation of which nobody said what its ONNX nodes are."""
+    """A layer or an activation has no ONNX nodes."""
 
 
 def write_layer(graph: Graph, layer: Layer, x: Value, before: str = "", logits: bool = False) -> Value:
-    """Write a built layer's nodes and return what they make of x.
+    """Write a built layer's nodes for the input x and return the result.
 
     Args:
-        before: what its name begins with: those of the containers around it.
+        before: prefix of its name, the names of the containers around it.
         logits: leave out its activation.
 
-    Raises NoNodes: it is of somebody's own class, or has an activation of somebody's own.
+    Raises NoNodes: a custom layer or activation without registered nodes.
     """
     name = before + layer.name
     kind = type(layer).__name__
@@ -57,14 +54,14 @@ def write_layer(graph: Graph, layer: Layer, x: Value, before: str = "", logits: 
 def write_layers(
     graph: Graph, layers: Sequence[Layer], x: Value, before: str = "", logits: bool = False
 ) -> Value:
-    """One layer after another; ``logits`` leaves out the last one's activation."""
+    """Write layers in sequence. ``logits`` leaves out the last one's activation."""
     for i, layer in enumerate(layers, 1):
         x = write_layer(graph, layer, x, before, logits and i == len(layers))
     return x
 
 
 def _identity(write: Writer, layer: Any, x: Value) -> Value:
-    """Layers that are random in training do nothing in evaluation."""
+    """Return x: layers that are random in training are the identity in evaluation."""
     return x
 
 
@@ -74,10 +71,10 @@ def _dense(write: Writer, layer: Any, x: Value) -> Value:
 
 
 def conv_nodes(axes: tuple[int, ...]) -> LayerNodes:
-    """A convolution; ``axes``: those of our W as ONNX has them, (n_out, n_in, ...)."""
+    """Return the function for a convolution. ``axes`` permutes our W to ONNX's (n_out, n_in, ...)."""
 
     def nodes(write: Writer, layer: Any, x: Value) -> Value:
-        skip = 4 - len(axes)  # a sequence is an image of one row for us
+        skip = 4 - len(axes)  # Conv1D stores its settings as for an image of one row
         bias = [write.parameter("b")] if layer.use_bias else []
         return write.node(
             "Conv", write.to_channels_first(x), write.parameter("W", axes), *bias,
@@ -90,18 +87,20 @@ def conv_nodes(axes: tuple[int, ...]) -> LayerNodes:
 
 
 def _pads(borders: Any) -> list[int]:
-    """(before, after) of each axis as ONNX has them: all before, then all after."""
+    """Convert (before, after) of each axis to ONNX's order: all before, then all after."""
     return [side[i] for i in (0, 1) for side in borders]
 
 
 def _pool(op: str) -> LayerNodes:
-    """The border is written out, also that of ``ceil_mode``, which libraries understand differently."""
+    """Return the function for a pooling. Padding is explicit, since libraries interpret ``ceil_mode``
+    differently.
+    """
 
     def nodes(write: Writer, layer: Any, x: Value) -> Value:
         x = write.to_channels_first(x)
         borders = np.asarray(layer.borders)
         if getattr(layer, "count_include_pad", False) and np.any(layer.counted_borders):
-            # The zeros that count become part of the image.
+            # Padding that counts in the average becomes part of the image.
             before, after = np.transpose(layer.counted_borders)
             around = write.constant("pads", (0, 0, *before, 0, 0, *after), "int64")
             x = write.node("Pad", x, around)
@@ -115,7 +114,7 @@ def _pool(op: str) -> LayerNodes:
 
 
 def _reduce(op: str) -> LayerNodes:
-    """Over all pixels."""
+    """Return the function for a reduction over all pixels."""
 
     def nodes(write: Writer, layer: Any, x: Value) -> Value:
         axes = write.constant("axes", (2, 3) if x.channels_first else (1, 2), "int64")
@@ -138,7 +137,7 @@ def _layer_norm(write: Writer, layer: Any, x: Value) -> Value:
 
 
 def _reshape(write: Writer, layer: Any, x: Value) -> Value:
-    shape = write.constant("shape", (0, *layer.output_shape), "int64")  # 0: as many examples as there are
+    shape = write.constant("shape", (0, *layer.output_shape), "int64")  # 0: keep the batch size
     return write.node("Reshape", write.to_channels_last(x), shape, shape=layer.output_shape)
 
 
@@ -178,7 +177,7 @@ LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     ),
     "Reshape": _reshape,
     "Rescaling": _rescaling,
-    "Activation": _identity,  # but for what every layer with an activation gets
+    "Activation": _identity,  # write_layer adds the activation
     "LeakyReLU": lambda write, layer, x: write.node("LeakyRelu", x, alpha=layer.slope),
     "ELU": lambda write, layer, x: elu(write, x, layer.alpha),
     "GELU": lambda write, layer, x: write.node("Gelu", x, approximate=layer.approximate),
@@ -189,5 +188,5 @@ LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     "Residual": _parallel,
     "Parallel": _parallel,
 })  # fmt: skip
-"""Class of a layer -> function of (writer, layer, x) that writes its nodes and returns what they make, for
-``Activated`` layers before their activation."""
+"""Layer class -> function (writer, layer, x) that writes its nodes and returns the result, for ``Activated``
+layers without the activation."""

@@ -1,4 +1,4 @@
-"""Our networks as ONNX models: the graph, and the metadata beside it."""
+"""Export of networks to ONNX models: graph and metadata."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,19 +18,22 @@ from dnn.validation.settings import is_text, look_up, require_bool, require_kind
 
 PRODUCER = "array-api-dnn"
 CLASS_NAMES_KEY = "class_names"
-"""Key in a file's metadata."""
+"""Key of the class names in a file's metadata."""
 INPUT_DTYPES = (FILE_DTYPE, "uint8", "int64")
 MAX_WEIGHT_BYTES = 2**31 - 2**20
-"""Bytes of weights: a file of this format ends at 2 GiB."""
+"""Limit for the weights in bytes. An ONNX file holds at most 2 GiB, including 1 MiB reserved for the
+graph.
+"""
 INPUT_NAME, LOGITS, PROBABILITIES, OUTPUTS = "x", "logits", "probabilities", "outputs"
 
 
 def network_graph(
     layers: Sequence[Layer], input_shape: Shape, input_dtype: str = FILE_DTYPE, logits: bool = False
 ) -> Graph:
-    """Built layers in a row, from "x" to "probabilities", "logits" or "outputs".
+    """Return the graph of built layers in sequence, from "x" to "probabilities", "logits" or "outputs".
 
     Args:
+        input_shape: of one example.
         logits: leave out the last activation.
     """
     held = (f"{layer.name}.{short}" for layer in layers for short in {**layer.value, **layer.state})
@@ -52,22 +55,23 @@ def to_onnx(
     model: Sequential, *, input_dtype: str | None = None, logits: bool = False, rounded: bool = False,
     class_names: Sequence[str] | None = None, metadata: Mapping[str, str] | None = None,
 ) -> Any:  # fmt: skip
-    """The model as an ``onnx.ModelProto`` in float32, as it predicts: without dropout and augmentation.
+    """Convert a model to an ``onnx.ModelProto`` in float32, in evaluation mode (no dropout, no augmentation).
 
-    Its input "x" (batch, \\*input_shape) is what ``predict`` takes, its output (batch, C) what that returns:
-    "probabilities" after a softmax or sigmoid, else "outputs". Nodes and weights have the layers' names.
+    The model's input "x" (batch, \\*input_shape) and output (batch, C) are those of ``predict``. The output
+    is named "probabilities" after a softmax or sigmoid, else "outputs". Nodes and weights have the layers'
+    names.
 
     Args:
-        input_dtype: of x: "float32", "uint8" (pixels as they are in a file) or "int64"; None: "int64" before
-            an Embedding, else "float32". The numbers mean the same in each.
-        logits: leave out the last activation; the output is then "logits".
-        rounded: round the weights of a float64 model; else it is refused.
-        class_names: C names, kept as JSON under "class_names" in the file's metadata.
-        metadata: more of it, text by text, such as {"preset": "cnn"}.
+        input_dtype: of x: "float32", "uint8" (raw pixels) or "int64"; None: "int64" before an Embedding, else
+            "float32". The dtype does not change what a value means.
+        logits: leave out the last activation; the output is then named "logits".
+        rounded: allow rounding the weights of a float64 model.
+        class_names: C names, stored as JSON under "class_names" in the file's metadata.
+        metadata: further metadata, such as {"preset": "cnn"}.
 
     Raises:
-        NoNodes: a layer or an activation of your own, whose nodes are not in ``LAYER_NODES``.
-        InputError: an argument that does not fit, or weights of 2 GiB and more.
+        NoNodes: a custom layer or activation without nodes in ``LAYER_NODES`` or ``ACTIVATION_NODES``.
+        InputError: an invalid argument, or 2 GiB of weights or more.
         BackendUnavailable: the package onnx is not installed.
     """
     require_kind("model", model, Sequential)
@@ -82,7 +86,7 @@ def to_onnx(
         )
     if 4 * model.parameters.count >= MAX_WEIGHT_BYTES:
         raise InputError(
-            f"model has {model.parameters.count} weights, expected less than 2 GiB of them, where a file ends"
+            f"model has {model.parameters.count} weights, expected less than 2 GiB, the limit of an ONNX file"
         )
     about = {**_labels(model, class_names), **_metadata(metadata)}
     graph = network_graph(model.layers, model.input_shape, dtype, logits)
@@ -93,7 +97,7 @@ def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:
     if names is None:
         return {}
     require_list("class_names", names)
-    two = model.outputs == 1  # no or yes
+    two = model.outputs == 1  # a negative and a positive class
     if len(names) != (2 if two else model.outputs) or not all(map(is_text, names)):
         raise InputError(
             f"class_names are {short_repr(names)}, expected "
@@ -114,8 +118,9 @@ def _metadata(given: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def save_onnx(model: Sequential, path: str | Path, **options: Any) -> None:
-    """Write ``to_onnx(model, **options)``, whole or not at all; an older file is replaced.
-    Raises InputError: it cannot be written.
+    """Write ``to_onnx(model, **options)`` to a file atomically, replacing an existing one.
+
+    Raises InputError: the file cannot be written.
     """
     content = to_onnx(model, **options).SerializeToString()
     try:

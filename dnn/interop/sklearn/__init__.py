@@ -1,7 +1,7 @@
 """The network as two scikit-learn estimators, for pipelines, grid searches and cross-validation.
 
-``DNNClassifier`` and ``DNNRegressor`` take the arguments of ``MLPClassifier`` and ``MLPRegressor`` and mean
-the same by them. With ``sklearn.set_config(array_api_dispatch=True)`` arrays of PyTorch, CuPy and
+``DNNClassifier`` and ``DNNRegressor`` take the arguments of ``MLPClassifier`` and ``MLPRegressor``, with the
+same meaning. With ``sklearn.set_config(array_api_dispatch=True)`` arrays of PyTorch, CuPy and
 array-api-strict stay in their library and on their device.
 """
 

@@ -1,7 +1,7 @@
-"""Where arrays lie: the backend that follows X, X taken apart, and results on X's side.
+"""Arrays of the estimators: choose a backend for X, split X, and return results on X's side.
 
-"On X's side" is X's library and device where scikit-learn dispatches (``array_api_dispatch=True``), else
-NumPy.
+"On X's side" means in X's library and on its device if scikit-learn dispatches (``array_api_dispatch=True``),
+else in NumPy.
 """
 
 from typing import Any
@@ -14,17 +14,19 @@ from backends import Array, Backend, InputError, backend_names, get_backend
 from backends.errors import short_repr
 from dnn.validation.arrays import dtype_name
 
-BACKEND_NAMES = {"array_api_strict": "strict"}  # of backends whose library is called otherwise
+BACKEND_NAMES = {"array_api_strict": "strict"}  # module name -> backend name
 
 
 def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:
-    """The backend of this name; "auto": that of the array's library, on its device.
+    """Return the backend with this name, or for "auto" the backend of X's library.
 
     Args:
-        device: None: X's, or with a name the library's usual one.
-        dtype: None: X's.
+        device: None: X's device for "auto", else the backend's default device.
+        dtype: None: X's dtype.
 
-    Raises InputError: an array of a library without a backend. BackendUnavailable: as ``get_backend``.
+    Raises:
+        InputError: X's library has no backend.
+        BackendUnavailable: the backend cannot run here.
     """
     xp, _, place = get_namespace_and_device(X)
     dtype = dtype or dtype_name(X)
@@ -42,29 +44,29 @@ def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:
 
 
 def move_beside(X: Array, array: Array) -> Array:
-    """The array on X's side; None stays None."""
+    """Move an array to X's side. None stays None."""
     xp, _, device = get_namespace_and_device(X)
     return move_to(array, xp=xp, device=device)
 
 
 def move_result(backend: Backend, array: Array, X: Array) -> Array:
-    """An array of the backend on X's side: as it is where X is the backend's own."""
+    """Move an array of the backend to X's side, without a copy if X belongs to the backend."""
     return array if backend.owns(X) else move_beside(X, backend.to_host(array))
 
 
 def take_rows(array: Array, index: Array) -> Array:
-    """The rows with these numbers, (B,) int64 on the array's side; None stays None."""
+    """Return the rows with these indices, (B,) int64 on the array's side. None stays None."""
     if array is None or hasattr(array, "tocsr"):
         return None if array is None else array[index]
     return get_namespace_and_device(array)[0].take(array, index, axis=0)
 
 
 def split_rows(X: Array, classes: Array | None, fraction: float, seed: int) -> tuple[Array, Array]:
-    """Numbers of the rows to train on, and of those held out for validation, each ascending, on X's side.
+    """Return the sorted row indices for training and for validation, on X's side.
 
     Args:
-        classes: (n,) class numbers on X's side, which both parts then have in the same shares; None: any.
-        fraction: of the rows to hold out, rounded up.
+        classes: (n,) class indices on X's side, for a stratified split; None: a random split.
+        fraction: share of the rows for validation; their number is rounded up.
 
     Raises InputError: a part would have fewer than two rows.
     """
@@ -77,7 +79,7 @@ def split_rows(X: Array, classes: Array | None, fraction: float, seed: int) -> t
             f"or more; change it, or take more examples"
         )
     order = xp.asarray(check_random_state(seed).permutation(n), device=device)
-    if classes is not None:  # every k-th of all examples in the order of their classes
+    if classes is not None:  # sorted by class, then every k-th is held out
         order = xp.take(order, xp.argsort(xp.take(classes, order), stable=True))
     places = ((np.arange(count) + 0.5) * n / count).astype(np.int64)
     rest = np.setdiff1d(np.arange(n), places)

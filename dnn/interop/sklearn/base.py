@@ -1,4 +1,4 @@
-"""What both estimators share: the settings, training, and where results go."""
+"""Base class of both estimators: settings, training and prediction."""
 
 import warnings
 from collections.abc import Callable
@@ -25,7 +25,7 @@ CHUNK_SIZE = 1000  # examples that go through the network at a time
 
 @dataclass(eq=False, repr=False)
 class Estimator(BaseEstimator):  # type: ignore[misc]
-    """Arguments are kept as they are given, and ``fit`` looks at them, as scikit-learn wants it."""
+    """Stores its arguments unchanged; ``fit`` validates them, as scikit-learn requires."""
 
     hidden_layer_sizes: Any = (100,)
     activation: str = "relu"
@@ -48,17 +48,18 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     dtype: str | None = None
     layers: Any = None
 
-    # ----- what differs
+    # ----- methods of the subclasses
 
     def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Goal]:
-        """y (n,) or (n, C) as the network takes it, on X's side, and what the network is for.
+        """Convert y (n,) or (n, C) to the network's targets on X's side; return them and the Goal.
 
-        known: the classes of before, (C,); None: those that occur.
+        Args:
+            known: (C,) classes of an earlier fit; None: the classes in y.
         """
         raise NotImplementedError
 
     def _weights(self, targets: Array, X: Array, given: Any) -> Array | None:
-        """The weight of each example, (n,) on X's side."""
+        """Return the weight of each example, (n,) on X's side, or None if all are 1."""
         if given is None:
             return None
         return _check_sample_weight(given, X, dtype=X.dtype, ensure_non_negative=True)
@@ -68,12 +69,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on X (n, features), dense or sparse, and y.
 
-        With warm_start a second fit goes on from the weights of the first.
+        With warm_start another fit continues from the current weights.
 
         Args:
-            sample_weight: (n,) numbers from 0; None: all count alike.
+            sample_weight: (n,) non-negative weights; None: equal weights.
 
-        Raises ValueError: a setting or an argument that does not fit.
+        Raises ValueError: an invalid setting or argument.
         """
         return self._fit(X, y, sample_weight, fresh=not (self.warm_start and hasattr(self, "model_")))
 
@@ -81,7 +82,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self, X: Any, y: Any, sample_weight: Any, *,
         fresh: bool, incremental: bool = False, classes: Array | None = None,
     ) -> Self:  # fmt: skip
-        """``fit``, from new weights or those that are there, or one epoch; classes: (C,), or those in y."""
+        """Implement ``fit`` and ``partial_fit``.
+
+        Args:
+            fresh: start from new weights. incremental: train for one epoch only.
+            classes: (C,) all labels; None: the labels in y.
+        """
         check_settings(self)
         if self.early_stopping and incremental:
             raise InputError("early_stopping is True, expected False for partial_fit, which is one epoch")
@@ -115,7 +121,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _hold_out(
         self, X: Array, targets: Array, weights: Array | None, goal: Goal, seed: int
     ) -> tuple[Examples, Examples | None]:
-        """What is trained on, and what is held out for early stopping."""
+        """Return the examples for training, and those held out for early stopping or None."""
         every = (X, targets, weights)
         if not self.early_stopping or self.solver == "lbfgs":
             return every, None
@@ -125,7 +131,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return first, held
 
     def _store_fit(self, model: Sequential, goal: Goal, outcome: Outcome, fresh: bool) -> None:
-        """Become fitted. Raises InputError: the weights are not finite."""
+        """Set the fitted attributes. Raises InputError: the weights are not finite."""
         xp = model.backend.xp
         if not bool(xp.all(xp.isfinite(model.parameters.values))):
             raise InputError(
@@ -145,16 +151,16 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     @property
     def _values(self) -> Array:
-        """All weights, which lie where the arrays of ``fit`` lay."""
+        """All weights. scikit-learn compares their library and device with those of X."""
         return self.model_.parameters.values
 
     def _require_side(self, X: Any, method: str) -> None:
-        """Refuse an X of another library or device than that of ``fit``, unless a backend was named."""
+        """Reject an X from another library or device than in ``fit``, unless a backend was named."""
         if self.backend == "auto" and self.device is None:
             check_same_namespace(X, self, attribute="_values", method=method)
 
     def _outputs(self, X: Any, method: str) -> tuple[Array, Array]:
-        """The network's outputs (n, C) for X (n, features), on its device; and X, checked."""
+        """Return the network's outputs (n, C) for X (n, features) on its device, and the validated X."""
         check_is_fitted(self)
         self._require_side(X, method)
         xp, _ = get_namespace(X)
@@ -163,7 +169,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         x = validate_examples(model.backend, "X", X, model.input_shape, model.layers[0].n_categories)
         return predict(model, x, CHUNK_SIZE), X
 
-    # ----- what scikit-learn asks
+    # ----- scikit-learn's protocols
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -172,7 +178,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return tags
 
     def __sklearn_array_api_convert__(self, converter: Callable[[Array], Array]) -> Self:
-        """The fitted estimator in another library or on another device, for ``move_estimator_to``."""
+        """Return the fitted estimator in another library or on another device, for ``move_estimator_to``."""
         made: Self = clone(self)
         made.__dict__.update(vars(self))
         values = converter(self._values)

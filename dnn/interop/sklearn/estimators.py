@@ -26,48 +26,48 @@ from dnn.interop.sklearn.training import Goal, binary_goal, one_class_goal, regr
 
 
 def _has_partial_fit(estimator: Estimator) -> bool:
-    """Whether there is a partial_fit; L-BFGS takes all examples at once."""
+    """Whether partial_fit is available. L-BFGS needs all examples at once."""
     return estimator.solver != "lbfgs"
 
 
 @dataclass(eq=False, repr=False)
 class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
-    """A deep neural network that tells classes apart, or answers yes or no for several labels.
+    """Deep neural network classifier for binary, multiclass and multilabel targets.
 
-    It makes the cross-entropy small. Two classes are one output with a sigmoid, more are a softmax; a y
-    (n, C) of 0 and 1 is C labels that may occur together, each with a sigmoid. Arguments mean what they mean
-    in ``MLPClassifier``, where it has them.
+    It minimises the cross-entropy. Two classes use one output with a sigmoid, more classes a softmax. A y (n,
+    C) of 0 and 1 is a multilabel target with a sigmoid for each label. Arguments that ``MLPClassifier`` has
+    too have the same meaning.
 
     Args:
-        hidden_layer_sizes: units of each hidden layer; () is a linear model.
+        hidden_layer_sizes: units of each hidden layer; () for a linear model.
         activation: of the hidden layers, in ``backends.reference.ACTIVATIONS``; also "identity", "logistic".
-        solver: "sgd" (with Nesterov's momentum 0.9), "adam", "adamw" (``alpha`` is then its weight decay), or
-            "lbfgs": all examples at once.
-        alpha: price of large weights, alpha / 2 |W|^2 shared by the examples of a batch; biases are free.
-        batch_size: "auto": 200, or all examples if they are fewer.
-        learning_rate_init: constant; not for lbfgs.
-        max_iter: epochs, or iterations of lbfgs.
-        shuffle, random_state: a new order each epoch; the seed of orders and of initial weights.
-        tol, n_iter_no_change: training ends when the loss, or with early stopping the score, has not improved
-            by tol for more than so many epochs; lbfgs ends at a gradient of tol.
-        verbose: a line an epoch. warm_start: ``fit`` goes on from the weights that are there.
-        early_stopping, validation_fraction: hold out this share, of each class alike, and end with the
-            weights of the epoch with the best accuracy on it (for several labels: share of right answers; in
-            regression: R2).
-        backend: "auto": X's library, NumPy if scikit-learn does not dispatch; or a name for ``get_backend``:
-            X is moved there, and results come back to X's side.
+        solver: "sgd" (Nesterov momentum 0.9), "adam", "adamw" (``alpha`` is its weight decay), or "lbfgs"
+            (full batch).
+        alpha: factor of the L2 penalty alpha / 2 |W|^2, divided by the batch size; biases are not penalised.
+        batch_size: "auto" is min(200, n).
+        learning_rate_init: constant learning rate; not used by lbfgs.
+        max_iter: maximum number of epochs, or of iterations for lbfgs.
+        shuffle, random_state: shuffle in each epoch; seed of the shuffles and initial weights.
+        tol, n_iter_no_change: training stops if the loss, or with early stopping the score, has not improved
+            by tol for more than n_iter_no_change epochs; lbfgs stops at a gradient of tol.
+        verbose: print a line per epoch. warm_start: ``fit`` continues from the current weights.
+        early_stopping, validation_fraction: hold out this share, stratified by class, and restore the weights
+            of the epoch with the best validation score: accuracy, for multilabel targets the share of correct
+            labels, for regression R2.
+        backend: "auto" uses X's library, or NumPy if scikit-learn does not dispatch. With a name for
+            ``get_backend`` X is moved to that backend, and results are returned on X's side.
         device, dtype: of the backend; None: X's. dtype is "float32" or "float64".
-        layers: the whole network as dnn layers, of examples (features,), instead of the first two arguments;
-            the last one returns (C,) by softmax, or for two classes (1,) by sigmoid.
-        class_weight: label -> weight of its examples (else 1), or "balanced"; not for several labels.
+        layers: all layers of the network, for examples (features,), instead of the first two arguments. The
+            last one returns (C,) by softmax, or for two classes (1,) by sigmoid.
+        class_weight: label -> weight of its examples (default 1), or "balanced"; not for multilabel targets.
 
     Attributes:
-        classes_: (C,) the labels, ascending.
-        model_: the ``Sequential``. n_outputs_: how many numbers it returns for an example.
+        classes_: (C,) sorted labels.
+        model_: the ``Sequential``. n_outputs_: its number of outputs.
         n_iter_: epochs of the last fit. n_features_in_, feature_names_in_: of X.
-        loss_curve_, loss_, best_loss_: each epoch's mean loss, without the price of large weights (with it
-            for lbfgs), the last and the best one.
-        validation_scores_, best_validation_score_: with early stopping each epoch's score, and the best.
+        loss_curve_, loss_, best_loss_: mean loss of each epoch, of the last and of the best one; without the
+            penalty, except for lbfgs.
+        validation_scores_, best_validation_score_: with early stopping the score of each epoch, and the best.
 
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
     >>> DNNClassifier(solver="lbfgs", random_state=0).fit(X, y).predict([[0.5], [2.5]]).tolist()
@@ -79,10 +79,10 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """One epoch on X and y, in which the optimizer goes on; arguments as of ``fit``.
+        """Train for one epoch on X and y, keeping the optimizer's state. Arguments as in ``fit``.
 
         Args:
-            classes: all labels that will ever occur; the first call must have them, but for several labels.
+            classes: all labels that may occur; required in the first call, except for multilabel targets.
         """
         if isinstance(self.class_weight, str):
             raise InputError("class_weight is 'balanced', expected a dict of weights for partial_fit")
@@ -119,11 +119,11 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         if self.class_weight is None:
             return weights
         if targets.ndim == 2:
-            raise InputError("class_weight is given for several labels, expected None; use sample_weight")
+            raise InputError("class_weight is given for multilabel targets, expected None; use sample_weight")
         return class_weights(self.class_weight, targets, self.classes_, weights, X.dtype)
 
     def predict(self, X: Any) -> Array:
-        """The most likely label (n,), or for several labels (n, C) of 0 and 1, on X's side."""
+        """Return the most likely label (n,), or for multilabel targets (n, C) of 0 and 1, on X's side."""
         outputs, X = self._outputs(X, "predict")
         xp = self.model_.backend.xp
         if self._goal.multilabel:
@@ -131,15 +131,15 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         if self.n_outputs_ > 1:
             found = xp.argmax(outputs, axis=1)
         else:
-            found = (outputs[:, 0] > 0.5) & (self.classes_.shape[0] > 1)  # one class is the only answer
+            found = (outputs[:, 0] > 0.5) & (self.classes_.shape[0] > 1)  # always 0 with one class
         return decode_labels(move_result(self.model_.backend, xp.astype(found, xp.int64), X), self.classes_)
 
     def predict_proba(self, X: Any) -> Array:
-        """Probabilities (n, C) in the order of ``classes_``, on X's side; for several labels of each."""
+        """Return the probabilities (n, C) in the order of ``classes_``, on X's side."""
         return self._probabilities(X, "predict_proba")
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Logarithms of ``predict_proba``; -inf where a probability is 0."""
+        """Return the logarithms of ``predict_proba``; -inf where a probability is 0."""
         found = self._probabilities(X, "predict_log_proba")
         with np.errstate(divide="ignore"):
             return get_namespace(found)[0].log(found)
@@ -160,10 +160,11 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
 
 @dataclass(eq=False, repr=False)
 class DNNRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
-    """A deep neural network that predicts one number or several, by squared errors.
+    """Deep neural network regressor for one or several outputs. It minimises the squared error.
 
-    Arguments and attributes as of ``DNNClassifier``, without class_weight and classes_; ``layers`` end with
-    "linear". ``loss_curve_`` has half the squared error, as in ``MLPRegressor``.
+    Arguments and attributes are those of ``DNNClassifier``, without class_weight and classes_. The last of
+    the ``layers`` has the activation "linear". ``loss_curve_`` is half the squared error, as in
+    ``MLPRegressor``.
 
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
     >>> model = DNNRegressor((), solver="lbfgs", alpha=0.0, random_state=0).fit(X, y)
@@ -173,7 +174,7 @@ class DNNRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """One epoch on X and y, in which the optimizer goes on; arguments as of ``fit``."""
+        """Train for one epoch on X and y, keeping the optimizer's state. Arguments as in ``fit``."""
         return self._fit(X, y, sample_weight, fresh=not hasattr(self, "model_"), incremental=True)
 
     def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Goal]:
@@ -186,7 +187,7 @@ class DNNRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
         return y, regression_goal(1 if y.ndim == 1 else int(y.shape[1]))
 
     def predict(self, X: Any) -> Array:
-        """The values (n,), or (n, C) where there are several, on X's side."""
+        """Return the predictions (n,), or (n, C) for several outputs, on X's side."""
         outputs, X = self._outputs(X, "predict")
         found = move_result(self.model_.backend, outputs, X)
         return found[:, 0] if self.n_outputs_ == 1 else found

@@ -1,4 +1,4 @@
-"""Labels of any kind as class numbers, and back; weights of classes."""
+"""Conversion between labels and class indices, and class weights."""
 
 from typing import Any
 
@@ -12,26 +12,27 @@ from dnn.validation.arrays import dtype_name
 
 
 def is_text(classes: Array) -> bool:
-    """Whether they are text or objects, which only NumPy holds."""
+    """Whether the classes are text or objects, which only NumPy supports."""
     return getattr(classes.dtype, "kind", None) in ("O", "U", "S")
 
 
 def unique_labels(y: Array) -> Array:
-    """The labels that occur in y (n,), ascending, in y's library and dtype."""
+    """Return the sorted unique labels of y (n,), in y's library and dtype."""
     xp, _ = get_namespace(y)
-    if dtype_name(y) == "bool":  # the standard sorts numbers alone
+    if dtype_name(y) == "bool":  # the standard does not sort bool
         return xp.astype(unique_labels(xp.astype(y, xp.int8)), y.dtype)
     return xp.sort(xp.unique_values(y))
 
 
 def same_classes(one: Array, other: Array) -> bool:
-    """Whether these are the same classes."""
+    """Whether two arrays hold the same classes."""
     return np.array_equal(*(move_to(classes, xp=np, device="cpu") for classes in (one, other)))
 
 
 def encode_labels(y: Array, classes: Array) -> Array:
-    """The place of each label of y (n,) among the classes (C,): (n,) int64 in y's library.
-    Raises InputError: a label that is no class.
+    """Return the index of each label of y (n,) in the sorted classes (C,), as (n,) int64 in y's library.
+
+    Raises InputError: a label is not in ``classes``.
     """
     xp, _, device = get_namespace_and_device(y)
     if not is_text(classes):
@@ -43,14 +44,14 @@ def encode_labels(y: Array, classes: Array) -> Array:
     found = xp.astype(xp.clip(found, 0, classes.shape[0] - 1), xp.int64)
     if not bool(xp.all(xp.take(classes, found) == y)):
         raise InputError(
-            f"y has labels that are not in classes_, expected {short_repr(classes)}; give partial_fit all of "
-            f"them as classes, or call fit without warm_start"
+            f"y has labels that are not in classes_, expected {short_repr(classes)}; pass all labels "
+            f"as classes to partial_fit, or call fit without warm_start"
         )
     return found
 
 
 def decode_labels(numbers: Array, classes: Array) -> Array:
-    """The labels of these class numbers (n,): on their side, text in NumPy."""
+    """Return the labels of class indices (n,), in the library of ``numbers``, or in NumPy for text."""
     xp, _, device = get_namespace_and_device(numbers)
     if is_text(classes):
         return classes[move_to(numbers, xp=np, device="cpu")]
@@ -58,11 +59,12 @@ def decode_labels(numbers: Array, classes: Array) -> Array:
 
 
 def class_weights(given: Any, numbers: Array, classes: Array, weights: Array | None, dtype: Any) -> Array:
-    """The weight (n,) of each example by its class, times ``weights`` (n,), on the side of the numbers.
+    """Return the class weight of each example times ``weights``, (n,) in the library of ``numbers``.
 
     Args:
-        given: label -> weight (else 1), or "balanced": all classes together count alike.
-        numbers: (n,) class numbers; classes: (C,) labels.
+        given: label -> weight (default 1), or "balanced": the same total weight for each class.
+        numbers: (n,) class indices. classes: (C,) labels.
+        weights: (n,) sample weights; None: all 1.
     """
     xp, _, device = get_namespace_and_device(numbers)
     host = move_to(classes, xp=np, device="cpu")

@@ -1,8 +1,9 @@
-"""What the estimators' settings mean for a network: its layers, its goal, and when training ends.
+"""Translate the estimators' settings to a network: its layers, its Goal, and when training stops.
 
-scikit-learn's goals are sums over the outputs, ours are means; s is the factor between them, ``scale`` here:
-1/2 C for squared errors, C for C labels of yes or no, else 1. L / s is made small with the penalty / s, and
-where the size of the gradient matters (the rate of SGD, epsilon of Adam, tolerances), s comes in again.
+scikit-learn's losses are sums over the outputs, ours are means. The factor s between them, ``Goal.scale``, is
+C / 2 for squared errors, C for C binary labels, else 1. We minimise scikit-learn's loss and penalty divided
+by s. The learning rate of SGD, epsilon of Adam and tolerances depend on the size of the gradient, so they are
+rescaled by s.
 """
 
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ from dnn.validation.settings import (
     require_positive,
 )
 
-Examples = tuple[Array, Array, Array | None]  # x, y and weights, on X's side
+Examples = tuple[Array, Array, Array | None]  # x, targets and weights, on X's side
 SOLVERS = ("sgd", "adam", "adamw", "lbfgs")
 SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}
 INITIALIZER_NAME = (
@@ -39,41 +40,44 @@ SGD_MOMENTUM = 0.9  # of SGD, Nesterov's; scikit-learn's usual settings
 
 
 class Goal(NamedTuple):
-    """What the network is for."""
+    """The training objective: outputs, loss, and the scores to report."""
 
     outputs: int
     loss: str
     activation: str  # the last layer's activation
-    score: str  # what early stopping makes large
-    scale: float = 1.0
-    loss_factor: float = 1.0  # the loss times this is scikit-learn's loss_
-    multilabel: bool = False  # labels that may occur together
+    score: str  # metric that early stopping maximises
+    scale: float = 1.0  # s: scikit-learn's loss divided by ours
+    loss_factor: float = 1.0  # scikit-learn's loss_ divided by our loss
+    multilabel: bool = False  # whether an example may have several labels
 
 
 def one_class_goal(classes: int) -> Goal:
-    """One class of so many."""
+    """Return the goal for one class out of ``classes``."""
     return Goal(classes, "categorical_crossentropy", "softmax", "accuracy")
 
 
 def binary_goal(outputs: int, multilabel: bool = False) -> Goal:
-    """Yes or no for each output."""
+    """Return the goal for a binary decision at each output."""
     return Goal(
         outputs, "binary_crossentropy", "sigmoid", "accuracy", float(outputs), float(outputs), multilabel
     )
 
 
 def regression_goal(outputs: int) -> Goal:
-    """So many numbers. scikit-learn reports half their mean squared error; its gradient is of the sum."""
+    """Return the goal for regression.
+
+    scikit-learn reports half the mean squared error, and takes the gradient of the sum over outputs.
+    """
     return Goal(outputs, "mean_squared_error", "linear", "r2", outputs / 2, 0.5)
 
 
 def plain_number(value: Any) -> Any:
-    """NumPy's own numbers, as grids have them, as plain ones."""
+    """Convert a NumPy scalar, as a grid search passes it, to a Python number."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def check_settings(given: Any) -> None:
-    """Refuse an estimator's settings that make no sense. Raises InputError: naming the first."""
+    """Validate an estimator's settings. Raises InputError: names the first invalid one."""
     look_up("solver", given.solver, dict.fromkeys(SOLVERS))
     activation = SKLEARN_NAMES.get(str(given.activation), given.activation)
     look_up("activation", activation, ACTIVATIONS)
@@ -94,8 +98,12 @@ def check_settings(given: Any) -> None:
 
 
 def build(given: Any, backend: Backend, features: int, goal: Goal, seed: int) -> Sequential:
-    """The network: ``layers`` as new ones, or dense layers of the sizes given.
-    Raises InputError: layers that return something else than the goal needs.
+    """Return a new network with copies of ``layers``, or with dense layers of ``hidden_layer_sizes``.
+
+    Args:
+        given: the estimator. features: number of columns of X.
+
+    Raises InputError: the outputs or the activation of the last layer do not fit the goal.
     """
     if given.layers is not None:
         layers = [layer_from_config(type(layer), layer.config()) for layer in given.layers]
@@ -127,30 +135,31 @@ def _optimizer(given: Any, scale: float) -> Optimizer:
 
 
 def set_goal(given: Any, model: Sequential, goal: Goal, examples: Examples, incremental: bool) -> None:
-    """Compile; an incremental fit keeps the optimizer's vectors.
+    """Compile the model, except in an incremental fit, which keeps the optimizer's state.
 
-    As in scikit-learn, the price alpha / 2 |W|^2 is shared by the examples of a batch, by their weights.
+    As in scikit-learn, the penalty alpha / 2 |W|^2 is divided by the total weight of a batch.
     """
     x, _, weights = examples
     mean = 1.0 if weights is None else float(get_namespace(weights)[0].mean(weights))
     batch = batch_size(given, int(x.shape[0])) * (mean or 1.0)
-    price = 0.0 if given.solver == "adamw" else float(given.alpha) / (2.0 * batch * goal.scale)
+    l2 = 0.0 if given.solver == "adamw" else float(given.alpha) / (2.0 * batch * goal.scale)
     if incremental and model.loss is not None:
         if model.penalty is not None:
-            model.penalty.l2 = price
+            model.penalty.l2 = l2
         return
     metrics = (goal.score,) if given.early_stopping and given.solver != "lbfgs" else ()
-    model.compile(goal.loss, _optimizer(given, goal.scale), metrics, l2=price)
+    model.compile(goal.loss, _optimizer(given, goal.scale), metrics, l2=l2)
 
 
 class Stopping(Callback):
-    """Ends training when a number has not improved by tol for more than ``patience`` epochs.
+    """Stop training when a value has not improved by tol for more than ``patience`` epochs.
 
-    It is the loss, or with early stopping the validation's score; the model then gets the weights of the best
-    epoch, of which the copy stays on the device.
+    The value is the training loss, or with early stopping the validation score. With early stopping the
+    weights of the best epoch are restored at the end, from a copy on the device.
 
     Args:
-        score: its name in the logs; None: the loss times ``loss_factor``.
+        loss_factor: scikit-learn's loss_ divided by our loss.
+        score: name of the validation score in the logs; None: use the loss.
     """
 
     def __init__(self, tol: float, patience: float, loss_factor: float, score: str | None) -> None:
@@ -169,7 +178,7 @@ class Stopping(Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         value = logs["loss"] * self.loss_factor if self.score is None else -logs[self.score]
-        self.waited = 0 if value <= self.best - self.tol else self.waited + 1  # NaN never is
+        self.waited = 0 if value <= self.best - self.tol else self.waited + 1  # NaN counts as no improvement
         if value < self.best:
             self.best = value
             if self.score is not None:
@@ -184,10 +193,10 @@ class Stopping(Callback):
 
 
 class Outcome(NamedTuple):
-    """What a fit leaves beside the weights."""
+    """Results of a fit, besides the weights."""
 
-    losses: list[float]  # one an epoch, or iteration
-    scores: list[float] | None  # of the validation
+    losses: list[float]  # one per epoch, or iteration of lbfgs
+    scores: list[float] | None  # validation scores
     iterations: int
     converged: bool
 
@@ -195,7 +204,7 @@ class Outcome(NamedTuple):
 def train(
     given: Any, model: Sequential, goal: Goal, examples: Examples, validation: Examples | None, epochs: int,
 ) -> Outcome:  # fmt: skip
-    """All epochs on examples (x, y, weights or None), from the weights that are there."""
+    """Train from the current weights on examples (x, targets, weights or None)."""
     x, y, weights = examples
     if given.solver == "lbfgs":
         settings = LBFGS(max_iterations=epochs, gradient_tolerance=float(given.tol) / goal.scale)
@@ -209,7 +218,7 @@ def train(
     batch = batch_size(given, n)
     history = model.fit(
         x, y, batch_size=batch, epochs=epochs, validation_data=held, callbacks=[stopping],
-        shuffle=given.shuffle and batch < n,  # the batch of all examples has no order
+        shuffle=given.shuffle and batch < n,  # shuffling a full batch changes nothing
         sample_weight=weights, verbose=2 if given.verbose else 0,
     )  # fmt: skip
     losses = [value * goal.loss_factor for value in history.history["loss"]]
@@ -218,7 +227,7 @@ def train(
 
 
 def batch_size(given: Any, n: int) -> int:
-    """Examples of a batch; all n for L-BFGS."""
+    """Return the batch size for n examples; n for L-BFGS."""
     if given.solver == "lbfgs":
         return n
     return min(200 if given.batch_size == "auto" else int(given.batch_size), n)

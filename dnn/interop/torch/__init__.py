@@ -1,8 +1,8 @@
-"""The native PyTorch twin of a network: torch.nn modules, autograd and torch.optim.
+"""Conversion to and from native PyTorch: torch.nn modules, autograd and torch.optim.
 
-It is what a PyTorch user would write instead of ours: same architecture, same weights, same batches, but
-no line of our arithmetic. ``to_torch`` and ``from_torch`` carry the weights over, and ``fit`` takes the
-arguments of ``Sequential.fit``.
+The twin of a model is the equivalent PyTorch program: same architecture, weights and batches, without our
+arithmetic. ``to_torch`` and ``from_torch`` copy the weights, and ``fit`` takes the arguments of
+``Sequential.fit``.
 """
 
 from dnn.interop.torch.convert import from_torch, to_torch

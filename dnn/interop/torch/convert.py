@@ -1,7 +1,7 @@
-"""Our networks as torch.nn modules and back, weights bit by bit.
+"""Convert models to torch.nn modules and back, with bit-identical weights.
 
-The table of layers and activations is in ``dnn.interop.torch.layers``, those of losses and optimizers in
-``dnn.interop.torch.losses_and_optimizers``.
+``dnn.interop.torch.layers`` has the tables of layers and activations,
+``dnn.interop.torch.losses_and_optimizers`` those of losses and optimizers.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     import torch
 
 CONTAINER_CLASSES = ("Sequential", "Residual", "Parallel")
-"""Modules with others within, beside ``ChannelsLast``."""
+"""Modules that contain converted layers. ``ChannelsLast`` is a wrapper and not listed."""
 
 
 def layer_modules(layer: Layer, dtype: Any, device: Any) -> dict[str, torch.nn.Module]:
-    """A built layer's modules by name, its weights and state copied: the transform, then the activation.
+    """Return the modules of a built layer by name, with its weights and buffers: transform, then activation.
 
-    Raises NoTwin: torch.nn has nothing that does the same.
+    Raises NoTwin: torch.nn has no equivalent.
     """
     import torch
 
@@ -66,19 +66,19 @@ def layer_modules(layer: Layer, dtype: Any, device: Any) -> dict[str, torch.nn.M
 
 
 def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = None) -> torch.nn.Sequential:
-    """The model's twin: an ``nn.Sequential`` with the model's layer names and copies of its weights.
+    """Return the model's twin: an ``nn.Sequential`` with the model's layer names and copies of its weights.
 
-    It takes what the model takes: images (B, H, W, C), channels last. An augmentation becomes an
-    ``nn.Identity`` of its name: the twin predicts the same, and trains on the images as they are. Where the
-    last activation is not in the twin, its attribute ``left_out`` names it; ``input_shape`` is the model's.
+    Its input is the model's, so images are (B, H, W, C). An augmentation becomes an ``nn.Identity``: the twin
+    predicts the same, and trains without augmentation. If the twin lacks the model's last activation, its
+    attribute ``left_out`` names it. Its ``input_shape`` is the model's.
 
     Args:
-        device: a torch device; None: the model's own if it runs on torch, else the CPU.
-        logits: True: the twin ends before the model's last activation, as ``nn.CrossEntropyLoss`` and
-            ``nn.BCEWithLogitsLoss`` take it; False: with it, and gives what ``predict`` gives; None: True
-            where the model is compiled with a loss that contains that activation (softmax in cross-entropy).
+        device: a torch device; None: the model's device if it runs on torch, else the CPU.
+        logits: True: leave out the last activation, for ``nn.CrossEntropyLoss`` and ``nn.BCEWithLogitsLoss``.
+            False: keep it, so that the twin returns what ``predict`` returns. None: True if the model is
+            compiled with a loss that contains the activation (softmax in cross-entropy).
 
-    Raises NoTwin: a layer that torch.nn does not have.
+    Raises NoTwin: torch.nn has no equivalent of a layer.
 
     >>> from backends import get_backend
     >>> from dnn import Dense
@@ -118,19 +118,19 @@ def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = Non
 
 
 def _tensors(module: Any, table: Tensors) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
-    """(our short name, a module's tensor t, axes): ours is t.permute(axes)."""
+    """Yield (our short name, tensor t of the module, axes). Our array is t.permute(axes)."""
     for short, (theirs, axes) in table.items():
         tensor = getattr(unwrap(module), theirs)
-        if tensor is not None:  # a bias that is not there
+        if tensor is not None:  # None: a layer without bias
             yield short, tensor, axes
 
 
 def twin_parameters(
     module: torch.nn.Module, state: bool = False
 ) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
-    """Every parameter of a twin as (our name, the parameter p, axes): ours is p.permute(axes).
+    """Yield (our name, parameter p, axes) for every parameter of a twin. Our array is p.permute(axes).
 
-    With ``state`` the buffers that stand for layers' state instead.
+    With ``state`` yield the buffers instead.
     """
     import torch
 
@@ -146,23 +146,23 @@ def twin_parameters(
 
 
 def _list_children(module: Any) -> list[tuple[str, torch.nn.Module]]:
-    """(name, module) of each part of an ``nn.Sequential``.
+    """Return (name, module) of each child of an ``nn.Sequential``.
 
     Raises:
-        NoTwin: it is something else, whose ``forward`` may join its parts in any way.
-        InputError: there are none.
+        NoTwin: another module, since its ``forward`` may combine its children in any way.
+        InputError: it has no children.
     """
     import torch
 
     sequential = torch.nn.Sequential
     if not isinstance(module, sequential) or type(module).forward is not sequential.forward:
         raise NoTwin(
-            f"module is {type(module).__name__}, expected an nn.Sequential: how another module joins its "
-            f"parts is written in its forward, which cannot be read; put its parts into one in their order"
+            f"module is {type(module).__name__}, expected an nn.Sequential, since the forward method of "
+            f"another module cannot be converted; put its parts into an nn.Sequential in their order"
         )
     if not len(module):
         raise InputError("module holds no layer, expected an nn.Sequential with at least one")
-    return list(module._modules.items())  # named_children() leaves out a ReLU() that stands there twice
+    return list(module._modules.items())  # named_children() skips repeated modules
 
 
 def _require_twin(name: str, child: torch.nn.Module) -> LayerTwin:
@@ -175,7 +175,7 @@ def _require_twin(name: str, child: torch.nn.Module) -> LayerTwin:
         )
     wanted = [] if twin is None else [theirs for theirs, _ in twin.parameters.values()]
     if twin is not None and twin.has_activation:
-        wanted.remove("bias")  # which those have or not
+        wanted.remove("bias")  # optional for these layers
     if twin is None or any(getattr(module, theirs, None) is None for theirs in wanted):
         known = [n for entry in LAYER_TWINS.values() for n in entry.modules]
         known += [n for n, _ in ACTIVATION_TWINS.values()]
@@ -184,22 +184,22 @@ def _require_twin(name: str, child: torch.nn.Module) -> LayerTwin:
 
 
 class Pair(NamedTuple):
-    """One of our layers and the module that it was made from."""
+    """A layer of ours and the module from which it was converted."""
 
     layer: Layer
     module: torch.nn.Module
     twin: LayerTwin
-    inner: list[Pair]  # of a container
+    inner: list[Pair]  # children of a container
 
 
 def _convert_modules(children: list[tuple[str, torch.nn.Module]]) -> list[Pair]:
-    """Our layers for modules in a row."""
+    """Convert modules in sequence to our layers."""
     pairs: list[Pair] = []
     i = 0
     while i < len(children):
         name, child = children[i]
         i += 1
-        # A module that torch numbered itself ("0") gets our usual name.
+        # Modules that torch numbered ("0") get our default names.
         own = "" if name.isdecimal() else name
         alone = activation_of(child)
         if alone is not None:
@@ -224,7 +224,7 @@ def _convert_modules(children: list[tuple[str, torch.nn.Module]]) -> list[Pair]:
 
 
 def _convert_container(module: torch.nn.Sequential) -> list[Pair]:
-    """Our layers for those in a container: in a row, or each by itself."""
+    """Convert the children of a container to our layers: in sequence, or each branch by itself."""
     items = list(module._modules.items())
     if type(module).__name__ == "Sequential":
         return _convert_modules(items)
@@ -233,7 +233,7 @@ def _convert_container(module: torch.nn.Sequential) -> list[Pair]:
 
 
 def _values(pairs: list[Pair], before: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    """The modules' numbers by the names that they have with us."""
+    """Yield (our name, array) for all parameters and buffers of the modules."""
     for layer, module, twin, inner in pairs:
         for short, tensor, axes in _tensors(module, {**twin.parameters, **twin.state}):
             yield f"{before}{layer.name}.{short}", tensor.permute(axes).detach().cpu().numpy()
@@ -241,7 +241,9 @@ def _values(pairs: list[Pair], before: str = "") -> Iterator[tuple[str, np.ndarr
 
 
 def _example_shape(module: torch.nn.Sequential, given: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Of one example: as given, as ``to_torch`` left it, or what the first linear module takes."""
+    """Return the shape of one example: as given, or stored by ``to_torch``, or of the first Linear's
+    input.
+    """
     require_kind("input_shape", given, tuple, list, None)
     shape = given or getattr(module, "input_shape", None)
     if shape is None:
@@ -260,21 +262,21 @@ def from_torch(
     output_activation: str | None = None,
     seed: int = 0,
 ) -> Sequential:
-    """Our model with a twin's architecture, layer names, weights and state, bit by bit.
+    """Return a model with the module's architecture, layer names and bit-identical weights and buffers.
 
     Args:
-        module: an ``nn.Sequential`` of modules that have a twin here, from ``to_torch`` or not. An
-            activation after Linear or Conv2d becomes part of that layer, unless it has a name of its own;
-            an ``nn.Identity``, as ``to_torch`` makes of augmentations, stays one: ``Activation("linear")``.
-        backend: where the model lives, of the module's dtype: nothing is rounded unasked.
-        input_shape: of one example; None: as ``to_torch`` left it, or what the first Linear takes.
-        output_activation: of the last layer if the module ends with logits; None: what ``to_torch``
-            left out, else "linear".
+        module: an ``nn.Sequential`` of modules with a twin, from ``to_torch`` or not. An activation after
+            Linear or Conv2d becomes part of that layer, unless it has its own name. An ``nn.Identity``, as
+            from an augmentation, becomes ``Activation("linear")``.
+        backend: of the model. Its dtype must be the module's, so that nothing is rounded.
+        input_shape: of one example; None: as stored by ``to_torch``, or of the first Linear's input.
+        output_activation: last activation if the module ends with logits; None: as left out by ``to_torch``,
+            else "linear".
         seed: of the model's shuffles.
 
     Raises:
-        NoTwin: no ``nn.Sequential``, a module without a twin, or with settings that ours do not have.
-        InputError: another dtype than the backend's, no modules, or no input_shape.
+        NoTwin: not an ``nn.Sequential``, a module without a twin, or settings that our layer lacks.
+        InputError: a dtype other than the backend's, no modules, or no input_shape.
     """
     children = _list_children(module)
     require_kind("output_activation", output_activation, str, None)

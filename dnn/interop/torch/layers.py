@@ -1,6 +1,6 @@
-"""Our layers and activations as torch.nn modules and back: a new one is an entry in a table here.
+"""Tables of layers and activations with their torch.nn modules.
 
-One of your own: ``LAYER_TWINS.add("Mine", LayerTwin(...))``.
+Register a custom layer by ``LAYER_TWINS.add("Mine", LayerTwin(...))``.
 """
 
 from typing import Any
@@ -149,7 +149,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Activation": LayerTwin(
         ("Identity",), lambda layer: activation_module(layer.activation), activation_from_module
     ),
-    # With the settings that names have, each of these comes back as an Activation.
+    # With the default settings of the activation of that name, these three convert back to an Activation.
     "LeakyReLU": LayerTwin(
         ("LeakyReLU",),
         lambda layer: nn_module("LeakyReLU", layer.slope),
@@ -165,7 +165,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         lambda layer: nn_module("GELU", approximate=layer.approximate),
         layer_maker(GELU, {"approximate": "approximate"}),
     ),
-    # Made empty; ``dnn.interop.torch.convert`` puts in what is within.
+    # Containers are created empty; ``dnn.interop.torch.convert`` adds their children.
     "Block": LayerTwin(
         ("Sequential",),
         lambda layer: nn_module("Sequential"),
@@ -181,10 +181,10 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         lambda layer: own_module("Parallel", layer.merge),
         layer_maker(Parallel, {"branches": "inner", "merge": "merge"}),
     ),
-    # Random in training alone: what the network predicts does not change without them.
+    # Augmentations act only in training, so predictions do not change without them.
     "Augmentation": LayerTwin(("Identity",), lambda layer: nn_module("Identity"), activation_from_module),
 })  # fmt: skip
-"""Our layer -> its twin; "Augmentation" is that of all of them. GaussianNoise has none in torch.nn."""
+"""Layer class -> twin. "Augmentation" covers all augmentations. GaussianNoise has no twin in torch.nn."""
 
 ACTIVATION_TWINS: Table[tuple[str, dict[str, Any]]] = Table("activation", {
     "sigmoid": ("Sigmoid", {}),
@@ -195,9 +195,9 @@ ACTIVATION_TWINS: Table[tuple[str, dict[str, Any]]] = Table("activation", {
     "elu": ("ELU", {"alpha": 1.0}),
     "gelu": ("GELU", {"approximate": "tanh"}),
     "silu": ("SiLU", {}),
-    "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),  # at 20 it would leave out 2e-9
+    "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),  # a threshold of 20 would give errors of 2e-9
 })  # fmt: skip
-"""Our activation -> (class in torch.nn, keyword arguments); "linear" is no module at all."""
+"""Activation -> (class in torch.nn, keyword arguments). "linear" needs no module."""
 
 
 def activation_module(activation: str) -> Module:
@@ -215,15 +215,16 @@ def activation_module(activation: str) -> Module:
 
 
 def activation_of(module: Module) -> str | None:
-    """Our name of an activation module; None for any other module, or one whose settings make it a layer.
+    """Return the name of the activation of a module, or None for other modules and for non-default settings
+    that only a layer has (LeakyReLU, ELU, GELU).
 
-    Raises NoTwin: one with settings that ours do not have.
+    Raises NoTwin: an activation with settings that ours does not have.
     """
     if type(module).__name__ == "Identity":
         return "linear"
     for activation, (name, arguments) in ACTIVATION_TWINS.items():
         if type(module).__name__ == name:
-            # Softmax along axis 1 of (B, n) is along the last one; which it is shows only in use.
+            # dim is not checked: dim 1 of (B, n) is the last axis, and the rank is unknown here.
             fixed = {k: v for k, v in arguments.items() if k not in ("dim", "threshold")}
             if name in LAYER_TWINS and any(getattr(module, k) != v for k, v in fixed.items()):
                 return None
@@ -233,15 +234,12 @@ def activation_of(module: Module) -> str | None:
 
 
 def unwrap(module: Module) -> Module:
-    """The module of torch.nn itself: what ``ChannelsLast`` wraps, or the module."""
+    """Return the torch.nn module inside a ``ChannelsLast``, or the module itself."""
     return module.inner if type(module).__name__ == "ChannelsLast" else module
 
 
 def twin_of_layer(layer: Layer) -> LayerTwin:
-    """The table's entry for a layer: its class's, or for an augmentation that of all of them.
-
-    Raises NoTwin: there is none.
-    """
+    """Return the twin of a layer. Raises NoTwin: LAYER_TWINS has no entry for its class."""
     name = type(layer).__name__
     if name not in LAYER_TWINS and isinstance(layer, Augmentation):
         name = "Augmentation"
@@ -251,9 +249,9 @@ def twin_of_layer(layer: Layer) -> LayerTwin:
 
 
 def twin_of(module: Module) -> LayerTwin | None:
-    """The table's entry for a module; None where there is none."""
+    """Return the twin of a module, or None."""
     kind = type(unwrap(module))
     if not kind.__module__.startswith(("torch.nn.", "dnn.interop.torch.")):
-        return None  # somebody's own of the same name
+        return None  # a custom class with the same name
     name = kind.__name__
     return next((twin for twin in LAYER_TWINS.values() if name in twin.modules), None)

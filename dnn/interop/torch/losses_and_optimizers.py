@@ -1,4 +1,4 @@
-"""Our losses and optimizers in torch.nn and torch.optim."""
+"""Tables of losses and optimizers with their counterparts in torch.nn and torch.optim."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class OptimizerTwin:
-    """One of our optimizers in torch.optim."""
+    """The counterpart of an optimizer in torch.optim."""
 
-    name: str  # of the class there
-    arguments: Callable[[Any], dict[str, Any]]  # (our settings) -> its keyword arguments, without the rate
+    name: str  # class in torch.optim
+    arguments: Callable[[Any], dict[str, Any]]  # our optimizer -> keyword arguments without lr
     slots: Mapping[str, str]  # our slot -> the key in torch's state of a parameter
 
 
 @dataclass(frozen=True)
 class LossTwin:
-    """One of our losses in torch.nn."""
+    """The counterpart of a loss in torch.nn."""
 
-    module: str  # its class there
-    arguments: Callable[[Any], dict[str, Any]] = lambda loss: {}  # (our loss) -> its keyword arguments
-    rows: bool = True  # class numbers become one-hot rows for it
+    module: str  # class in torch.nn
+    arguments: Callable[[Any], dict[str, Any]] = lambda loss: {}  # our loss -> keyword arguments
+    rows: bool = True  # whether class indices are converted to one-hot rows
     # (outputs, targets) -> the module's two arguments
     translate: Callable[[Any, Any], tuple[Any, Any]] = lambda outputs, targets: (outputs, targets)
 
 
 def rate_table(optimizer: Optimizer) -> list[float]:
-    """The learning rate of update 0, 1, ...; past the end the last one holds."""
+    """Return the learning rate of each update; the last one repeats."""
     rate = optimizer.learning_rate
     return [float(r) for r in rate.rates()] if isinstance(rate, Schedule) else [float(rate)]
 
@@ -65,7 +65,7 @@ LOSS_TWINS: Table[LossTwin] = Table("loss with a twin in torch", {
     ),
     "mean_squared_error": LossTwin("MSELoss"),
     "mean_absolute_error": LossTwin("L1Loss"),
-    # max(0, 1 - s y) is what this module makes of s y for the target -1.
+    # For the target -1 this module computes max(0, 1 - input), here with input = s y.
     "hinge": LossTwin(
         "HingeEmbeddingLoss", translate=lambda y, t: (y.where(t > 0, -y), -y.new_ones(y.shape))
     ),
@@ -101,7 +101,7 @@ def _find_twin(kind: str, name: str, twins: Table[T]) -> T:
 
 
 def torch_loss(loss: str | Loss) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """A loss as a function of outputs (B, C) and targets (B,) or (B, C), the batch's mean.
+    """Return a function of outputs (B, C) and targets (B,) or (B, C) that computes the batch's mean loss.
 
     Raises NoTwin: LOSS_TWINS has no entry for the loss.
     """
@@ -122,7 +122,7 @@ def torch_loss(loss: str | Loss) -> Callable[[torch.Tensor, torch.Tensor], torch
 
 
 def torch_optimizer(optimizer: str | Optimizer, module: torch.nn.Module) -> torch.optim.Optimizer:
-    """The torch.optim optimizer with our settings, over the module's parameters.
+    """Return the torch.optim optimizer with our settings for the module's parameters.
 
     Raises NoTwin: OPTIMIZER_TWINS has no entry for the optimizer.
     """
@@ -139,7 +139,7 @@ def torch_optimizer(optimizer: str | Optimizer, module: torch.nn.Module) -> torc
 
 
 def _clip_hook(optimizer: Optimizer, module: torch.nn.Module) -> Callable[..., None]:
-    """What torch.optim calls before each step: torch's own clipping, with our settings."""
+    """Return a hook for torch.optim that clips gradients before each step, with torch's own functions."""
     from torch.nn import utils
 
     def clip(*_: Any) -> None:

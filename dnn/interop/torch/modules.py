@@ -1,4 +1,4 @@
-"""Modules that torch.nn lacks; imported only where torch is."""
+"""Modules that torch.nn lacks. Importing this file imports torch."""
 
 import torch
 
@@ -6,7 +6,7 @@ from backends.torch.layers import needed_pixels
 
 
 class GlobalAverage(torch.nn.Module):  # type: ignore[misc]
-    """The mean of each channel over the whole image, (B, H, W, C) -> (B, C)."""
+    """Mean of each channel over the image, (B, H, W, C) -> (B, C)."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.mean((1, 2))
@@ -25,14 +25,14 @@ class Scale(torch.nn.Module):  # type: ignore[misc]
 
 
 class GlobalMax(torch.nn.Module):  # type: ignore[misc]
-    """The largest pixel of each channel of the whole image, (B, H, W, C) -> (B, C)."""
+    """Maximum of each channel over the image, (B, H, W, C) -> (B, C)."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.flatten(1, 2).max(1).values
 
 
 class Parallel(torch.nn.Sequential):  # type: ignore[misc]
-    """Modules side by side on one input, whose outputs are joined along the last axis, or added."""
+    """Apply modules to the same input, and concatenate their outputs along the last axis or add them."""
 
     def __init__(self, merge: str) -> None:
         super().__init__()
@@ -44,25 +44,24 @@ class Parallel(torch.nn.Sequential):  # type: ignore[misc]
 
 
 class Residual(Parallel):
-    """A shortcut and what is added to it."""
+    """Add the outputs of a shortcut and of a block."""
 
 
 class Branch(torch.nn.Sequential):  # type: ignore[misc]
-    """One of our layers in a Parallel, and its activation, which is a module of its own."""
+    """A branch of a Parallel: a layer followed by its activation, a separate module in torch."""
 
 
 class Embedding(torch.nn.Embedding):  # type: ignore[misc]
-    """As torch's, for whole numbers of any dtype."""
+    """torch's Embedding for integers in any dtype."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x.long())
 
 
 class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
-    """A module of torch.nn for images (B, C, H, W), for ours, which are (B, H, W, C); sequences too.
+    """Apply a torch.nn module for (B, C, H, W) to our images (B, H, W, C), or to sequences (B, L, C).
 
-    Nothing is copied on the way in: seen as (B, C, H, W), our images lie in the order that torch names
-    channels_last.
+    The input is not copied: transposed to (B, C, H, W), our images have torch's memory format channels_last.
     """
 
     def __init__(self, inner: torch.nn.Module) -> None:
@@ -76,7 +75,7 @@ class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
 
 
 def _convolve(conv: torch.nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
-    """Return conv(images), without the strides with which oneDNN fails; see ``needed_pixels``."""
+    """Return conv(images), avoiding the strides for which oneDNN fails; see ``needed_pixels``."""
     border = (0, 0) if isinstance(conv.padding, str) else conv.padding  # "same" has strides of 1
     windows = tuple(
         (n + 2 * p - d * (k - 1) - 1) // s + 1

@@ -1,6 +1,7 @@
-"""Training a twin by autograd and torch.optim, on the batches that ``Sequential.fit`` takes.
+"""Train a twin by autograd and torch.optim on the same batches as ``Sequential.fit``.
 
-A plain PyTorch loop, with nothing of ours but the order of the batches: what accuracies are compared with.
+This is a plain PyTorch loop that shares only the order of the batches with us. Accuracies are compared with
+it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def _as_floats(backend: Backend, examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:
-    """(x, y) with all examples in memory as floats."""
+    """Return (x, y) with all examples in memory, x as floats."""
     x, y, weights = examples
     if weights is not None:
         raise InputError(
@@ -39,7 +40,7 @@ def _as_floats(backend: Backend, examples: Examples) -> tuple[torch.Tensor, torc
 
 
 def _input_pipeline(module: torch.nn.Sequential, backend: Backend, loss: Loss) -> InputPipeline:
-    """Where the module's examples and targets come in."""
+    """Return the pipeline that validates the module's examples and targets."""
     first, *_, last = module.parameters()
     shape = getattr(module, "input_shape", (int(first.shape[1]),))
     n_categories = getattr(module[0], "num_embeddings", None)
@@ -49,7 +50,7 @@ def _input_pipeline(module: torch.nn.Sequential, backend: Backend, loss: Loss) -
 
 
 def _require_logits(module: torch.nn.Module, loss: Loss) -> None:
-    """Refuse a module that ends with the activation that the loss applies too."""
+    """Reject a module that ends with an activation that the loss already contains."""
     if loss.activation is not None and activation_of([*module.modules()][-1]) == loss.activation:
         raise InputError(
             f"module ends with {loss.activation}, which the loss {loss.name} contains, expected one without: "
@@ -58,7 +59,7 @@ def _require_logits(module: torch.nn.Module, loss: Loss) -> None:
 
 
 def _count_correct(outputs: torch.Tensor, targets: torch.Tensor, boundary: float) -> torch.Tensor:
-    """How many predictions are right; with one output: on the target's side of the boundary."""
+    """Count correct predictions. A single output is positive above the boundary."""
     if outputs.shape[1] == 1:
         return ((outputs > boundary) == (targets > 0.5)).sum()
     classes = targets if targets.ndim == 1 else targets.argmax(1)
@@ -73,8 +74,11 @@ def evaluate(
     batch_size: int = 1000,
     boundary: float = 0.5,
 ) -> tuple[float, float]:
-    """(mean loss, share of right predictions) over x (N, n) and y (N,) or (N, C) on the device; boundary as
-    in ``dnn.losses``."""
+    """Return (mean loss, accuracy) for x (N, ...) and y (N,) or (N, C) on the module's device.
+
+    Args:
+        boundary: a single output above it counts as positive, as in ``dnn.losses``.
+    """
     import torch
 
     total = 0.0
@@ -124,13 +128,14 @@ def fit(
     """Train a twin.
 
     Args:
-        module: on its device, in its dtype; a twin, or a module whose first layer is linear.
-        x, y, batch_size, epochs, validation_data: as in ``Sequential.fit``, without weights of examples.
-        seed: of the shuffles: the model's seed gives the model's batches.
+        module: a twin, or an ``nn.Sequential`` that starts with a Linear; it sets the device and dtype.
+        x, y, batch_size, epochs, validation_data: as in ``Sequential.fit``, without sample weights.
+        seed: of the shuffles; the model's seed gives the model's batches.
         loss, optimizer: as in ``Sequential.compile``.
 
-    Returns loss, accuracy, val_loss, val_accuracy and seconds of each epoch.
-    Raises InputError: an argument that does not fit; nothing was changed.
+    Returns the history: loss, accuracy, val_loss, val_accuracy and seconds of each epoch.
+
+    Raises InputError: an invalid argument; the module is unchanged.
     """
     first = next(module.parameters())
     backend = get_backend("torch", first.device, str(first.dtype).removeprefix("torch."))

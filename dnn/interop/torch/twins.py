@@ -1,4 +1,4 @@
-"""How a layer of ours stands in torch: what its module is made with, and what a module becomes."""
+"""LayerTwin: how a layer converts to a torch module and back, and the functions that the table uses."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,22 +12,22 @@ Tensors = Mapping[str, tuple[str, tuple[int, ...]]]
 
 
 class NoTwin(InputError):
-    """A layer or module that has no counterpart on the other side."""
+    """A layer, module, loss or optimizer has no counterpart in the other library."""
 
 
 @dataclass(frozen=True)
 class LayerTwin:
-    """How one of our layers stands in torch."""
+    """How one of our layer classes converts to torch and back."""
 
-    modules: tuple[str, ...]  # the classes in torch.nn that it becomes; for images within ``ChannelsLast``
-    # (our built layer) -> the module. Raises NoTwin where torch cannot do the same.
+    modules: tuple[str, ...]  # class names of the modules; image modules are wrapped in ``ChannelsLast``
+    # Our built layer -> module. Raises NoTwin if torch has no equivalent.
     make_module: Callable[[Any], Module]
-    # (the module, without ChannelsLast, activation, name) -> our layer. For a container
-    # the first is its settings and our layers, ``inner``.
+    # (module without ChannelsLast, activation, name) -> our layer. For a container the first argument is a
+    # namespace with its settings and our layers, ``inner``.
     make_layer: Callable[[Any, str, str], Layer]
-    # Our short name -> (torch's name, axes): ours is torch's with its axes in this order
+    # Our short name -> (torch's name, axes). Our array is torch's permuted by axes.
     parameters: Tensors = field(default_factory=dict)
-    # The same for what is not trained, which is a buffer in torch.
+    # The same for buffers.
     state: Tensors = field(default_factory=dict)
     has_activation: bool = (
         False  # whether our layer contains an activation, which is a module of its own in torch
@@ -41,24 +41,24 @@ def nn_module(name: str, *arguments: Any, **options: Any) -> Module:
 
 
 def own_module(name: str, *arguments: Any) -> Module:
-    """A module of ours, which torch.nn lacks."""
+    """Return a module of ``dnn.interop.torch.modules``."""
     from dnn.interop.torch import modules
 
     return getattr(modules, name)(*arguments)
 
 
 def image_module(name: str, *arguments: Any, **options: Any) -> Module:
-    """A module of torch.nn for our images."""
+    """Return a torch.nn module wrapped for images with channels last."""
     return own_module("ChannelsLast", nn_module(name, *arguments, **options))
 
 
 def conv_padding(layer: Any) -> tuple[int, int]:
-    """The padding as torch takes it: the same above and below, left and right."""
+    """Return the padding as torch takes it: (top and bottom, left and right)."""
     (top, bottom), (left, right) = layer.counted_borders
     if (top, left) != (bottom, right):
         raise NoTwin(
-            f"layer {layer.name!r} has padding {layer.counted_borders}, expected equal sides, since torch.nn "
-            f"has no others; take other strides or padding in pixels"
+            f"layer {layer.name!r} has padding {layer.counted_borders}, expected equal padding on "
+            f"opposite sides, as torch.nn requires; choose other strides or padding in pixels"
         )
     return top, left
 
@@ -68,7 +68,7 @@ def pool_padding(layer: Any) -> tuple[int, int]:
     if any(2 * p > k for p, k in zip(around, layer.size, strict=True)):
         raise NoTwin(
             f"layer {layer.name!r} has padding {around}, expected at most half its pool_size {layer.size}, "
-            f"as torch.nn takes it"
+            f"as torch.nn requires"
         )
     return around
 
@@ -86,13 +86,13 @@ def make_batch_norm(layer: Any) -> Module:
 def make_reshape(layer: Any) -> Module:
     if len(layer.input_shape) != 1:
         raise NoTwin(
-            f"layer {layer.name!r} takes {layer.input_shape}, expected one axis; put Flatten() before"
+            f"layer {layer.name!r} takes {layer.input_shape}, expected rank 1; add Flatten() before it"
         )
     return nn_module("Unflatten", 1, layer.output_shape)
 
 
 def require_same(module: Module, **expected: Any) -> None:
-    """Refuse settings of a module that ours do not have."""
+    """Reject settings of a module that our layer does not have."""
     for name, value in expected.items():
         if getattr(module, name) != value:
             raise NoTwin(f"module {module} has {name}={getattr(module, name)!r}, expected {value!r}")
@@ -104,8 +104,8 @@ def layer_maker(
     """Return a function (module, activation, name) that makes our layer.
 
     Args:
-        settings: our argument -> the module's attribute that holds it.
-        expected: attributes that the module must have.
+        settings: our argument -> attribute of the module.
+        expected: required values of attributes of the module.
     """
 
     def make(module: Module, activation: str, name: str) -> Layer:
@@ -117,7 +117,7 @@ def layer_maker(
 
 
 def conv_maker(layer_class: type[Conv1D | Conv2D], *more: str, **expected: Any) -> Callable[..., Layer]:
-    """As ``back``; ``more``: settings that have the same name in torch."""
+    """Return such a function for a convolution. ``more``: settings with the same name in torch."""
 
     def make(module: Module, activation: str, name: str) -> Layer:
         require_same(module, padding_mode="zeros", **expected)

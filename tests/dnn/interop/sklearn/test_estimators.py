@@ -283,7 +283,7 @@ def test_rejects_bad_calls():
         DNNClassifier().partial_fit(X, CLASSES)
     with pytest.raises(ValueError, match="expected those of the first call"):
         DNNClassifier().partial_fit(X, CLASSES, classes=[0, 1, 2]).partial_fit(X, CLASSES, classes=[0, 1])
-    with pytest.raises(ValueError, match="class_weight is given for several labels"):
+    with pytest.raises(ValueError, match="class_weight is given for multilabel targets"):
         DNNClassifier(class_weight="balanced").fit(X, LABELS)
     with pytest.raises(ValueError, match="y has shape"):
         DNNClassifier().fit(X, SUMS.astype(int))

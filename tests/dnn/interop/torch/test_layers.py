@@ -233,10 +233,10 @@ def test_named_activation_layers_stay_separate():
     ("layer", "shape", "words"),
     [
         (GaussianNoise(0.1), (4,), "GaussianNoise, expected one of Dense"),
-        (Conv2D(2, 2, padding="same"), (4, 4, 1), "expected equal sides"),
+        (Conv2D(2, 2, padding="same"), (4, 4, 1), "expected equal padding"),
         (MaxPooling2D(3, padding=2), (6, 6, 1), "at most half its pool_size"),
         (BatchNormalization(), (4, 3), r"expected \(n,\) or images"),
-        (Reshape((4, 3)), (3, 4), "put Flatten"),
+        (Reshape((4, 3)), (3, 4), "add Flatten"),
     ],
 )
 def test_to_torch_rejects_layers_without_twin(layer, shape, words):
