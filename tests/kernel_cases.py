@@ -13,7 +13,7 @@ import array_api_compat.numpy as npx
 import layer_cases
 import numpy as np
 
-from backends.numpy.optimizers import BLOCK
+from backends.numpy.optimizers import BLOCK_SIZE
 from backends.reference import ACTIVATIONS, KERNELS
 from dnn.agreement.cases import optimizer_variants
 
@@ -135,7 +135,7 @@ def loss_cases(num, kind, name):
             }
 
 
-SIZES = (0, 1, 5, 33, BLOCK + 7)
+SIZES = (0, 1, 5, 33, BLOCK_SIZE + 7)
 STEP = ["p", "g", "slots", "control", "settings"]
 """The parameters of every optimizer's kernel."""
 

@@ -1,8 +1,8 @@
-// The arithmetic of each CUDA kernel, one element (or one pair to be merged) a call.
+// The arithmetic of all CUDA kernels: each function computes one element, or merges one pair.
 //
-// The same text is compiled by CuPy (NVRTC) in front of its ElementwiseKernels, of rows.cu and of update.cu; by the
-// tests with nvcc; and by the tests with the C++ compiler of the host, where it is run against the reference kernels
-// of backends/reference. Formulas and names follow those files.
+// CuPy (NVRTC) compiles this text in front of its ElementwiseKernels, of rows.cu and of update.cu. The tests compile
+// it with nvcc, and with the host's C++ compiler to compare it with the reference kernels of backends/reference, whose
+// formulas and names it follows.
 #ifndef DNN_ARITHMETIC
 #define DNN_ARITHMETIC
 
@@ -20,35 +20,35 @@ using std::tanh;
 
 namespace dnn {
 
-// ----- activations by number, as sources.FUSED_KINDS counts them: linear, sigmoid, tanh, relu; NaN passes through
+// ----- activations; kind is an index into sources.FUSED_KINDS: linear, sigmoid, tanh, relu; NaN stays NaN
 
 template <class T>
-DNN_HD T activated(int kind, T z) {
+DNN_HD T activate(int kind, T z) {
     if (kind == 1) {
-        const T e = exp(-fabs(z));  // of a negative number only: nothing overflows, small results keep their digits
+        const T e = exp(-fabs(z));  // of negative numbers only: nothing overflows, and small results stay accurate
         return (z < T(0) ? e : T(1)) / (T(1) + e);
     }
     if (kind == 2) return tanh(z);
     return kind == 3 && z < T(0) ? T(0) : z;
 }
 
-// f'(z) dy, from y = f(z)
+// f'(z) dy, computed from y = f(z)
 template <class T>
-DNN_HD T activated_backward(int kind, T dy, T y) {
+DNN_HD T activate_backward(int kind, T dy, T y) {
     if (kind == 1) return dy * y * (T(1) - y);
     if (kind == 2) return dy * (T(1) - y * y);
     return kind == 3 && y <= T(0) ? T(0) : dy;
 }
 
-// ----- softmax with cross-entropy: one row is reduced to its maximum and its sum of exponentials
+// ----- softmax with cross-entropy; maximum and total are a row's maximum and its sum of exponentials
 
-// The larger of two, NaN if either is: fmax would drop it.
+// The larger of two numbers; NaN if either is NaN, which fmax would ignore.
 template <class T>
 DNN_HD T larger(T a, T b) {
     return (a > b || a != a) ? a : b;
 }
 
-// What class c adds to a row's loss: t_c (log sum_k exp(z_k - max) - (z_c - max)); nothing where t_c is 0.
+// Class c's term of a row's loss: t_c (log sum_k exp(z_k - max) - (z_c - max)), and 0 if t_c is 0.
 template <class T>
 DNN_HD T cross_entropy_term(T t, T z, T maximum, T total) {
     return t == T(0) ? T(0) : t * (log(total) - (z - maximum));
@@ -60,18 +60,18 @@ DNN_HD T cross_entropy_gradient(T t, T sum_t, T z, T maximum, T total, T batch) 
     return (exp(z - maximum) / total * sum_t - t) / batch;
 }
 
-// Whether z of another class keeps the target's from being the row's first maximum, where NaN is the largest.
+// Whether z of another class ranks before the target's, as in argmax: NaN is the largest; `before` breaks ties.
 template <class T>
-DNN_HD bool beats(T z, T of_target, bool before) {
+DNN_HD bool ranks_before(T z, T of_target, bool before) {
     if (of_target != of_target) return before && z != z;
     return !(z < of_target || (!before && z == of_target));
 }
 
-// ----- optimizers; control = [rate, c1, c2, updates done]
+// ----- optimizers; control = [rate, c1, c2, number of updates], see backends/reference/control.py
 
-// An optimizer's moment; on every FLUSH_EVERY-th update 0 where it is below MOMENT_FLOOR.
+// An optimizer's moment; every FLUSH_EVERY-th update, 0 if it is below MOMENT_FLOOR.
 template <class T>
-DNN_HD T flushed(T moment, T updates) {
+DNN_HD T flush(T moment, T updates) {
     return (fabs(moment) < T(1e-36) && static_cast<long long>(updates) % 32 == 0) ? T(0) : moment;
 }
 
@@ -83,48 +83,47 @@ DNN_HD T advance(int i, T value, T beta1, T rest1, T beta2, T rest2) {
     return i == 3 ? value + T(1) : value;
 }
 
-// One step of the optimizer with this number, as sources.OPTIMIZERS counts them. numbers, by sources.numbers: [scale
-// of x, beta1, 1 - beta1, beta2, 1 - beta2, then the other settings]; control after ``advance``; first and second are
-// the slots.
+// One step of an optimizer. kind is an index into sources.OPTIMIZERS; numbers, from optimizers.numbers, are [scale of
+// x, beta1, 1 - beta1, beta2, 1 - beta2, the other settings]; control is after `advance`; first and second are slots.
 template <class T>
 DNN_HD void optimize(int kind, const T* numbers, const T* control, T& p, T g, T& first, T& second) {
     const T rate = control[0], updates = control[3], *rest = numbers + 5;
     if (kind == 0) {  // sgd; rest = [momentum, nesterov]
         if (rest[0] != T(0)) {
-            first = flushed(rest[0] * first + g, updates);
+            first = flush(rest[0] * first + g, updates);
             g = rest[1] != T(0) ? g + rest[0] * first : first;
         }
         p = p - rate * g;
     } else if (kind == 1) {  // adagrad; rest = [epsilon]
-        first = flushed(first + g * g, updates);
+        first = flush(first + g * g, updates);
         p = p - rate * (g / (sqrt(first) + rest[0]));
     } else if (kind == 2) {  // rmsprop; rest = [decay, 1 - decay, epsilon, momentum]
-        first = flushed(rest[0] * first + rest[1] * (g * g), updates);
+        first = flush(rest[0] * first + rest[1] * (g * g), updates);
         T step = g / (sqrt(first) + rest[2]);
-        if (rest[3] != T(0)) step = second = flushed(rest[3] * second + step, updates);
+        if (rest[3] != T(0)) step = second = flush(rest[3] * second + step, updates);
         p = p - rate * step;
     } else {  // adam, adamw; rest = [epsilon, weight decay of adamw]
         if (kind == 4) p = p * (T(1) - rate * rest[1]);
-        first = flushed(numbers[1] * first + numbers[2] * g, updates);
-        second = flushed(numbers[3] * second + numbers[4] * (g * g), updates);
-        // The division first: rate times a small moment may be a denormal number, which CuPy's CUDA code flushes.
+        first = flush(numbers[1] * first + numbers[2] * g, updates);
+        second = flush(numbers[3] * second + numbers[4] * (g * g), updates);
+        // Divide first: rate times a small moment may be a denormal number, which CuPy's CUDA code flushes to 0.
         p = p - rate / control[1] * (first / (sqrt(second) / sqrt(control[2]) + rest[0]));
     }
 }
 
-// ----- penalty of large weights; NaN passes through
+// ----- L1 and L2 penalty; NaN stays NaN
 
-// g + l1 sign(w) + 2 l2 w; a factor of 0 leaves its term out.
+// g + l1 sign(w) + 2 l2 w; a term with factor 0 is skipped.
 template <class T>
-DNN_HD T penalized(T g, T w, T l1, T l2) {
+DNN_HD T add_penalty(T g, T w, T l1, T l2) {
     if (l2 != T(0)) g = g + (T(2) * l2) * w;
     if (l1 != T(0)) g = g + l1 * (w > T(0) ? T(1) : (w < T(0) ? T(-1) : w));
     return g;
 }
 
-// ----- clipping; NaN passes through
+// ----- clipping; NaN stays NaN
 
-// min(1, limit / (norm + 1e-6)), from the sum of squares.
+// min(1, limit / (norm + 1e-6)), computed from the sum of squares.
 template <class T>
 DNN_HD T clip_factor(T square, T limit) {
     const T factor = limit / (sqrt(square) + T(1e-6));
@@ -136,21 +135,21 @@ DNN_HD T clip_value(T g, T limit) {
     return g > limit ? limit : (g < -limit ? -limit : g);
 }
 
-// ----- windows of images (B, height, width, channels): row (b, p, q) of a matrix has the pixels (i, j) of the window
-// that begins at row p s - top and column q t - left, channel by channel
+// ----- windows of images (B, height, width, channels), unfolded into a matrix: row (b, p, q) has the pixels (i, j) of
+// the window that begins at row p s - top and column q t - left, with all channels of each
 
-// Where number `at` of that matrix lies in the images; -1: in the border.
-DNN_HD long long unfolded(long long at, int height, int width, int channels, int h, int w, int rows, int columns,
-                          int s, int t, int top, int left) {
+// Index into the images of number `at` of the matrix; -1: in the border.
+DNN_HD long long unfold_index(long long at, int height, int width, int channels, int h, int w, int rows, int columns,
+                               int s, int t, int top, int left) {
     const int c = at % channels, j = (at /= channels) % w, i = (at /= w) % h, q = (at /= h) % columns;
     const int p = (at /= columns) % rows, y = p * s + i - top, x = q * t + j - left;
     if (y < 0 || y >= height || x < 0 || x >= width) return -1;
     return ((at / rows * height + y) * width + x) * channels + c;
 }
 
-// The sum of all numbers of the matrix that lie at number `at` of the images.
+// The sum of all numbers of the matrix that belong to number `at` of the images.
 template <class T>
-DNN_HD T folded(const T* matrix, long long at, int height, int width, int channels, int h, int w, int rows,
+DNN_HD T fold_sum(const T* matrix, long long at, int height, int width, int channels, int h, int w, int rows,
                 int columns, int s, int t, int top, int left) {
     const int c = at % channels, x = (at /= channels) % width + left, y = (at /= width) % height + top;
     T sum = 0;
@@ -167,8 +166,8 @@ DNN_HD T folded(const T* matrix, long long at, int height, int width, int channe
 
 // ----- Threefry-2x32, 20 rounds (Salmon et al. 2011)
 
-// T is a signed 64-bit integer; each argument is below 2^32. One function without a helper, of which torch is given
-// the text too.
+// T is a signed 64-bit integer; each argument is below 2^32. It calls no other function, since torch compiles its text
+// too (sources.function).
 template <class T>
 DNN_HD T threefry(T high, T low, T key0, T key1) {
     const int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};

@@ -1,8 +1,8 @@
-"""CuPy on an NVIDIA GPU: CUDA kernels of one launch where the reference would need many.
+"""CuPy on an NVIDIA GPU: CUDA kernels with one launch for many operations of the reference.
 
-A network this small is launch-bound: each kernel started from Python costs 5 to 15 us, more than its work.
-None of the CUDA text (``sources``) has run on a GPU yet: ``describe()`` says so. What can be checked without
-one is: tests/backends/cupy/test_sources.py and tests/backends/test_overrides.py.
+Small networks are launch-bound: starting a kernel from Python costs 5 to 15 us, more than its work. The CUDA
+kernels (``sources``) have not run on a GPU yet, as ``describe()`` says. Tests that need no GPU:
+tests/backends/cupy/test_sources.py and tests/backends/test_overrides.py.
 """
 
 import os
@@ -43,7 +43,7 @@ class CupyGraphs(RecordedSteps):
 
 @dataclass(frozen=True, eq=False)
 class CupyBackend(Backend):
-    """CuPy arrays on the first CUDA device that is visible."""
+    """CuPy arrays on the first visible CUDA device."""
 
     graphs: bool = False
 
@@ -57,22 +57,22 @@ class CupyBackend(Backend):
     def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
         run = super().capture(step, unroll)
 
-        def warned(n: int) -> None:
+        def run_with_warning(n: int) -> None:
             only = "only float32 updates of small Dense layers with the cross-entropy of class numbers"
-            warnings.warn(f"CuPy records as CUDA graphs {only}; these go one by one", stacklevel=2)
+            warnings.warn(f"CuPy records as CUDA graphs {only}; these run one by one", stacklevel=2)
             run(n)
 
-        return warned if self.graphs else run
+        return run_with_warning if self.graphs else run
 
     def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
         try:
             update = make_update(plan, self)
             if update is not None:
                 update.check()
-        except Exception as error:  # CuPy's CompileException is no RuntimeError
+        except Exception as error:  # CuPy's CompileException is not a RuntimeError
             why = shorten(f"{type(error).__name__}: {error}", limit=300)
             skipped = f"CuPy cannot run the kernels of a whole update ({why})"
-            warnings.warn(f"{skipped}; updates go layer by layer", stacklevel=2)
+            warnings.warn(f"{skipped}; updates run layer by layer", stacklevel=2)
             return None
         if update is None:
             return None
@@ -106,10 +106,10 @@ class CupyBackend(Backend):
 
 
 def tf32(wanted: bool | None = None) -> bool:
-    """Whether float32 products are of TF32 factors, after setting it; a switch of the whole process.
+    """Set whether float32 products use TF32, process-wide (None: leave it), and return the setting.
 
-    CuPy's documented switch, CUPY_TF32, is read once, at the first product; the private one that it sets is
-    taken where CuPy has it, since it works at any time.
+    CuPy reads its documented switch, CUPY_TF32, only once, at the first product. The private switch behind it
+    works at any time, so it is used if CuPy has it.
     """
     try:
         from cupy._core import _routines_linalg as linalg
@@ -124,13 +124,13 @@ def tf32(wanted: bool | None = None) -> bool:
         return os.environ.get("CUPY_TF32") == "1"
 
 
-TF32_CAPABILITY = 80  # Ampere is the first architecture with TF32
+MIN_TF32_CAPABILITY = 80  # Ampere is the first architecture with TF32
 
 
 def make(
     device: Any, dtype: str, fused: bool, precision: str = "float32", graphs: bool = False
 ) -> CupyBackend:
-    """The factory that ``get_backend("cupy")`` calls."""
+    """Return the backend; ``get_backend("cupy")`` calls this factory."""
     count = count_usable_devices()
     import array_api_compat.cupy as xp
     import cupy
@@ -143,7 +143,7 @@ def make(
         got = f"backend 'cupy' uses the first of {count} visible GPUs, got device {short_repr(device)}"
         raise BackendUnavailable(f"{got}; use --device cuda with CUDA_VISIBLE_DEVICES={shorten(number, 9)}")
     place.use()
-    if precision == "tf32" and int(place.compute_capability) < TF32_CAPABILITY:
+    if precision == "tf32" and int(place.compute_capability) < MIN_TF32_CAPABILITY:
         got = f"precision is 'tf32' on compute capability {int(place.compute_capability) / 10}"
         raise InputError(got, "a card of compute capability 8.0 or newer", "use the precision 'float32'")
     tf32(precision == "tf32")

@@ -1,4 +1,4 @@
-"""CuPy's functions of the CUDA sources, made and compiled at their first use."""
+"""Compile the CUDA sources with CuPy at first use, and launch the kernels."""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -9,12 +9,12 @@ import numpy as np
 from backends.cupy import sources
 from backends.dispatch import FLOAT_DTYPES
 
-DTYPES = {"long long*": ("int64",), "REAL*": FLOAT_DTYPES, "PIXEL*": ("uint8", *FLOAT_DTYPES)}
+ARGUMENT_DTYPES = {"long long*": ("int64",), "REAL*": FLOAT_DTYPES, "PIXEL*": ("uint8", *FLOAT_DTYPES)}
 
 
 @cache
 def elementwise(name: str) -> Any:
-    """The cupy.ElementwiseKernel of this name; CuPy compiles it at its first call, for each dtype."""
+    """Return the cupy.ElementwiseKernel of this name; CuPy compiles it per dtype at the first call."""
     import cupy
 
     text = sources.ELEMENTWISE[name]
@@ -24,17 +24,16 @@ def elementwise(name: str) -> Any:
 
 @cache
 def raw_kernel(name: str, real: str, pixel: str) -> Any:
-    """A kernel with pointers, compiled for these C types and called with (grid, block, arguments)."""
+    """Compile a kernel with pointers for these C types; call it with (grid, block, arguments)."""
     import cupy
 
     return cupy.RawModule(code=sources.module((name,), real, pixel)).get_function(name)
 
 
 def element_types(name: str, arguments: tuple[Any, ...]) -> tuple[str, str]:
-    """REAL and PIXEL of a call of a kernel, to which an array is a pointer: all arguments are checked here.
+    """Check the arguments of a kernel with pointers; return the C types (REAL, PIXEL) of the call.
 
-    Raises TypeError: an argument of another kind or dtype than the kernel reads, or an array that is not
-    C-contiguous.
+    Raises TypeError: an argument of the wrong type or dtype, or an array that is not C-contiguous.
     """
     found: dict[str, str] = {}
     for argument, kind in zip(arguments, sources.kernels()[name], strict=True):
@@ -43,7 +42,7 @@ def element_types(name: str, arguments: tuple[Any, ...]) -> tuple[str, str]:
                 raise TypeError(f"{name} got {argument!r}, expected an int of 31 bits")
             continue
         dtype = str(argument.dtype)
-        expected = (found[kind],) if kind in found else DTYPES[kind]
+        expected = (found[kind],) if kind in found else ARGUMENT_DTYPES[kind]
         if dtype not in expected or not argument.flags.c_contiguous:
             raise TypeError(f"{name} got an array of {dtype}, expected {' or '.join(expected)}, C-contiguous")
         found[kind] = dtype
@@ -57,15 +56,15 @@ def element_types(name: str, arguments: tuple[Any, ...]) -> tuple[str, str]:
 def bind_launch(
     name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any
 ) -> Callable[[], None]:
-    """A function that starts a kernel so; what is wrong with the arguments is an error now.
+    """Check the arguments now, and return a function that launches the kernel with them.
 
     Args:
-        grid, block: numbers of blocks, and of threads in each.
+        grid: number of blocks per axis. block: number of threads per axis.
     """
     kernel = raw_kernel(name, *element_types(name, arguments))
     return partial(kernel, grid, block, tuple(np.int32(a) if type(a) is int else a for a in arguments))
 
 
 def launch(name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:
-    """Start a kernel."""
+    """Launch a kernel."""
     bind_launch(name, grid, block, *arguments)()

@@ -1,4 +1,4 @@
-"""CuPy's kernels of a dense network, and the random generator: few launches where the reference has many."""
+"""CuPy overrides for dense networks and the random generator, with few launches each."""
 
 import math
 from typing import Any
@@ -50,7 +50,7 @@ def dense_backward(
         xp.matmul(dz, W.T, out=dx)
 
 
-ROWS_A_BLOCK = 4  # one warp each
+ROWS_PER_BLOCK = 4  # one warp per row
 
 
 def softmax_cross_entropy(
@@ -60,13 +60,13 @@ def softmax_cross_entropy(
         reference_losses.softmax_cross_entropy(xp, kind, logits, targets, losses, dlogits)
         return
     batch = logits.shape[0]
-    if batch == 0:  # CUDA refuses an empty grid
+    if batch == 0:  # CUDA rejects an empty grid
         return
-    blocks = (-(-batch // ROWS_A_BLOCK),)
+    blocks = (-(-batch // ROWS_PER_BLOCK),)
     reads = (xp.ascontiguousarray(a) for a in (logits, targets))
     name = f"softmax_cross_entropy_{kind}"
     sizes = logits.shape
-    compilation.launch(name, blocks, (32, ROWS_A_BLOCK), *reads, *sizes, losses, dlogits)
+    compilation.launch(name, blocks, (32, ROWS_PER_BLOCK), *reads, *sizes, losses, dlogits)
 
 
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:

@@ -1,4 +1,4 @@
-"""Whether CuPy has a GPU here; if not, what is missing and what to install (``doctor.py`` prints it).
+"""Find out whether CuPy has a GPU here; if not, what is missing and what to install (see ``doctor``).
 
 Only ``backends.smoke_test`` shows whether CuPy can use it: no file tells whether the toolkit fits.
 """
@@ -15,7 +15,7 @@ INSTALL = (
 
 
 def fitting_install_command() -> str:
-    """The command for the cards that are here; for any, if nvidia-smi reports none."""
+    """Return the install command for this machine's GPUs; for any GPU if nvidia-smi reports none."""
     extra = find_extra(query_cards())
     return INSTALL if extra is None else install_command(extra)
 
@@ -25,20 +25,20 @@ def _unavailable(why: str, cure: str) -> BackendUnavailable:
 
 
 def installed_wheels() -> list[str]:
-    """The distributions here that bring a package ``cupy``; two of them overwrite each other's files."""
+    """Return the installed distributions that contain ``cupy``; two of them overwrite each other's files."""
     names = {str(d.metadata["Name"]).lower() for d in metadata.distributions()}
     return sorted(n for n in names if n == "cupy" or n.startswith(("cupy-cuda", "cupy-rocm")))
 
 
 def _format_version(version: int) -> str:
-    """12040 -> "12.4"."""
+    """Return 12040 as "12.4"."""
     return f"{version // 1000}.{version % 1000 // 10}"
 
 
 def count_usable_devices() -> int:
-    """The CUDA devices that CuPy can use, at least 1; importing it proves nothing, so they are counted.
+    """Return the number of CUDA devices that CuPy can use, at least 1.
 
-    Raises BackendUnavailable: none, or CuPy or the driver is missing, broken or too old; says which.
+    Raises BackendUnavailable: no device, or CuPy or the driver is missing, broken or too old.
     """
     wheels = installed_wheels()
     if len(wheels) > 1:
@@ -46,10 +46,10 @@ def count_usable_devices() -> int:
         raise _unavailable(why, f"pip uninstall -y {' '.join(wheels)}, then {fitting_install_command()}")
     try:
         import cupy
-    except OSError as error:  # it makes a folder for its compiled kernels, or dies
-        cure = "name a folder that can be written in CUPY_CACHE_DIR"
+    except OSError as error:  # CuPy cannot create its folder of compiled kernels
+        cure = "set CUPY_CACHE_DIR to a writable folder"
         raise _unavailable(f"CuPy cannot be imported ({error})", cure) from None
-    except Exception as error:  # a second attempt fails in other ways than the first
+    except Exception as error:  # the second import fails in other ways than the first
         missing = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
         why = "CuPy is not installed" if missing else f"CuPy cannot be imported ({error})"
         raise _unavailable(why, fitting_install_command()) from None
@@ -59,7 +59,7 @@ def count_usable_devices() -> int:
         why = f"CuPy {cupy.__version__} is installed but no NVIDIA driver is loaded"
         raise _unavailable(why, "install the driver and check it with nvidia-smi")
     built_for = _version(runtime.runtimeGetVersion)
-    # Within a major version the driver may be older than the toolkit.
+    # The driver may be older than the toolkit within the same major version.
     if driver // 1000 < built_for // 1000:
         made = f"CuPy {cupy.__version__} was built for {_format_version(built_for)}"
         why = f"the NVIDIA driver is too old: it supports CUDA {_format_version(driver)}, and {made}"
@@ -78,9 +78,9 @@ def count_usable_devices() -> int:
     return count
 
 
-def _version(ask: Any) -> int:
-    """A version as CUDA numbers them; 0 where it cannot be told."""
+def _version(get_version: Any) -> int:
+    """Return a version in CUDA's numbering (12040 is 12.4); 0 if unknown."""
     try:
-        return int(ask())
+        return int(get_version())
     except Exception:  # CuPy raises its own CUDARuntimeError, and without a driver library others
         return 0

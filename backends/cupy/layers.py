@@ -1,4 +1,4 @@
-"""CuPy's convolution, as one product for all windows, and normalisation over the batch in few launches."""
+"""CuPy overrides: convolution as one product for all windows, batch normalization in few launches."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,23 +8,23 @@ from backends.cupy.sources import FUSED_KINDS as KINDS
 from backends.reference.signatures import Array, Arrays, Numbers
 from backends.reference.windows import Padding, Pair
 
-UNFOLDED = 1 << 26  # numbers of an unfolded block: 256 MB in float32
-PARTS = 64  # into which rows are cut to be added up, so that few columns fill a card too
+MAX_UNFOLDED_NUMBERS = 1 << 26  # of a block: 256 MB in float32
+MAX_SUM_PARTS = 64  # of the rows, summed separately, so that few columns also occupy the GPU
 
 
 def _blocks(x: Array, W: Array, windows: Pair) -> Iterator[tuple[slice, Pair]]:
-    """Some images at a time, and the size of their windows as rows: (n rows columns, h w n_in)."""
+    """Yield (slice of images, size of their unfolded windows: (n rows columns, h w n_in))."""
     batch = x.shape[0]
     numbers = windows[0] * windows[1]
     h, w, n_in, _ = W.shape
-    step = max(1, UNFOLDED // max(1, numbers * h * w * n_in))
+    step = max(1, MAX_UNFOLDED_NUMBERS // max(1, numbers * h * w * n_in))
     for start in range(0, batch, step):
         part = slice(start, min(start + step, batch))
         yield part, (numbers * (part.stop - start), h * w * n_in)
 
 
 def _geometry(images: Array, W: Array, windows: Pair, strides: Pair, padding: Padding) -> tuple[int, ...]:
-    """As the kernels "unfold" and "fold" have it."""
+    """Return the integer arguments of the kernels "unfold" and "fold"."""
     (top, _), (left, _) = padding
     return (*images.shape[1:], *W.shape[:2], *windows, *strides, top, left)
 
@@ -65,8 +65,8 @@ def conv2d_backward(
 
 
 def _column_sums(xp: Any, x: Array) -> Array:
-    """In two steps where the number of rows allows it."""
-    parts = PARTS
+    """Return the sums of the columns, in two steps if the number of rows is even."""
+    parts = MAX_SUM_PARTS
     while parts > 1 and x.shape[0] % parts:
         parts //= 2
     return xp.sum(xp.sum(xp.reshape(x, (parts, -1, x.shape[1])), axis=1), axis=0)
@@ -86,6 +86,7 @@ def batch_norm_backward(xp: Any, dy: Array, x: Array, stats: Arrays, gamma: Arra
     dgamma, dbeta, dx = gradients
     along = xp.empty(x.shape, dtype=x.dtype)
     compilation.elementwise("batch_along")(dy, x, *stats, along)
-    dgamma[...], dbeta[...] = _column_sums(xp, along), _column_sums(xp, dy)
+    dgamma[...] = _column_sums(xp, along)
+    dbeta[...] = _column_sums(xp, dy)
     if dx is not None:
         compilation.elementwise("batch_backward")(dy, x, *stats, gamma, dgamma, dbeta, x.shape[0], dx)

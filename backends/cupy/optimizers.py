@@ -1,4 +1,4 @@
-"""CuPy's optimizer steps, penalty and clipping: two launches or one each."""
+"""CuPy overrides for optimizers, penalty and clipping, with one or two launches each."""
 
 from functools import cache, partial
 from typing import Any
@@ -9,9 +9,9 @@ from backends.reference.signatures import Array, Arrays, Numbers
 
 
 def numbers(optimizer: str, settings: Numbers, scale: float = 1.0) -> list[float]:
-    """The scale of x and the optimizer's settings as ``dnn::optimize`` has them."""
+    """Return the argument ``numbers`` of ``dnn::optimize``: the scale of x and the optimizer's settings."""
     rest = [float(setting) for setting in settings]
-    betas = [1.0, 0.0, 1.0, 0.0]  # c1 and c2 stay as they are
+    betas = [1.0, 0.0, 1.0, 0.0]  # leave c1 and c2 unchanged
     if optimizer in ("adam", "adamw"):
         beta1, beta2, *rest = rest
         betas = [beta1, 1.0 - beta1, beta2, 1.0 - beta2]
@@ -26,7 +26,7 @@ def _numbers(xp: Any, name: str, settings: Numbers, dtype: Any) -> Array:
 
 
 def step(name: str, xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    """Of the optimizer of this name: the control array, and then all numbers."""
+    """Make one step of the named optimizer: advance the control array, then update all numbers."""
     compilation.elementwise("advance")(*numbers(name, settings)[1:5], control)
     reads = sources.OPTIMIZERS.index(name), _numbers(xp, name, settings, p.dtype), control, g
     compilation.elementwise("optimize")(*reads, p, slots[0], slots[-1])

@@ -1,22 +1,22 @@
-// Kernels that reduce rows or columns, for one REAL (float or double, defined in front). arithmetic.cuh comes first.
-// No atomics: sums are in a fixed order, so that a run can be repeated bit for bit.
+// Kernels that reduce rows or columns. This text follows arithmetic.cuh; REAL is defined before: float or double.
+// There are no atomics: sums have a fixed order, so a run can be repeated bit for bit.
 
 namespace {
 
-const unsigned int WHOLE_WARP = 0xffffffffu;
+const unsigned int ALL_LANES = 0xffffffffu;
 
 __device__ REAL warp_larger(REAL value) {
     for (int offset = 16; offset > 0; offset /= 2)
-        value = dnn::larger(value, __shfl_xor_sync(WHOLE_WARP, value, offset));
+        value = dnn::larger(value, __shfl_xor_sync(ALL_LANES, value, offset));
     return value;
 }
 
 __device__ REAL warp_sum(REAL value) {
-    for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(WHOLE_WARP, value, offset);
+    for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(ALL_LANES, value, offset);
     return value;
 }
 
-// A row's target, as a class number or as probabilities.
+// A row's targets: a class number, or probabilities.
 struct OneClass {
     long long target;
     __device__ REAL operator()(int c) const { return target == c ? REAL(1) : REAL(0); }
@@ -29,11 +29,11 @@ struct Probabilities {
 
 __device__ long long row_of_warp() { return static_cast<long long>(blockIdx.x) * blockDim.y + threadIdx.y; }
 
-// One row, by a warp: blockDim = (32, rows a block). dz may be z.
+// One row per warp: blockDim = (32, rows per block). dz may be z.
 template <class Target>
 __device__ void softmax_cross_entropy(const REAL* z, Target target, int batch, int classes, REAL* row_loss,
                                       REAL* dz) {
-    // Every lane starts from a number of the row; column 0 may be seen twice, which changes no maximum.
+    // Every lane starts from a number of the row; reading column 0 twice does not change the maximum.
     REAL maximum = z[threadIdx.x < classes ? threadIdx.x : 0];
     for (int c = threadIdx.x; c < classes; c += 32) maximum = dnn::larger(maximum, z[c]);
     maximum = warp_larger(maximum);
@@ -46,9 +46,9 @@ __device__ void softmax_cross_entropy(const REAL* z, Target target, int batch, i
     sum_t = warp_sum(sum_t);
     REAL loss = 0;
     for (int c = threadIdx.x; c < classes; c += 32) {
-        const REAL t = target(c), here = z[c];
-        loss += dnn::cross_entropy_term(t, here, maximum, total);
-        dz[c] = dnn::cross_entropy_gradient(t, sum_t, here, maximum, total, static_cast<REAL>(batch));
+        const REAL t = target(c), z_c = z[c];
+        loss += dnn::cross_entropy_term(t, z_c, maximum, total);
+        dz[c] = dnn::cross_entropy_gradient(t, sum_t, z_c, maximum, total, static_cast<REAL>(batch));
     }
     loss = warp_sum(loss);
     if (threadIdx.x == 0) *row_loss = loss;
@@ -72,7 +72,7 @@ __global__ void softmax_cross_entropy_dense(const REAL* logits, const REAL* targ
     softmax_cross_entropy(logits + at, Probabilities{targets + at}, batch, classes, losses + row, dlogits + at);
 }
 
-// dz = f'(z) dy and its column sums: blockDim = (32 columns, 32), each thread adds every 32nd row.
+// dz = f'(z) dy and its column sums: blockDim = (32 columns, 32); each thread sums every 32nd row.
 __global__ void __launch_bounds__(1024)
     backward_and_sums(int kind, const REAL* dy, const REAL* y, int batch, int n, REAL* dz, REAL* db) {
     __shared__ REAL partial[32][33];
@@ -81,7 +81,7 @@ __global__ void __launch_bounds__(1024)
     if (column < n) {
         for (long long row = threadIdx.y; row < batch; row += 32) {
             const long long at = row * n + column;
-            const REAL value = dnn::activated_backward(kind, dy[at], y[at]);
+            const REAL value = dnn::activate_backward(kind, dy[at], y[at]);
             dz[at] = value;
             sum += value;
         }

@@ -1,8 +1,8 @@
-"""The CUDA kernels of the CuPy backend as text, and how each is called.
+"""Source text and signatures of the CuPy backend's CUDA kernels.
 
-``arithmetic.cuh`` is every kernel's arithmetic on one element; the files of FILES have kernels that are
-started with pointers; ELEMENTWISE lists those that CuPy makes from one line. Nothing here needs CuPy, so all
-can be checked without a GPU.
+``arithmetic.cuh`` has the arithmetic of all kernels on one element. The files of KERNEL_FILES have kernels
+with pointer arguments; ELEMENTWISE has one-line kernels for cupy.ElementwiseKernel. Nothing here needs CuPy,
+so all of it can be tested without a GPU.
 """
 
 import re
@@ -15,12 +15,12 @@ FOLDER = Path(__file__).parent
 CTYPES: Mapping[str, str] = MappingProxyType(
     {"float32": "float", "float64": "double", "uint8": "unsigned char"}
 )
-FUSED_KINDS = ("linear", "sigmoid", "tanh", "relu")  # activations, as dnn::activated counts them
-OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")  # as dnn::optimize counts them
+FUSED_KINDS = ("linear", "sigmoid", "tanh", "relu")  # kinds of dnn::activate, by index
+OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")  # kinds of dnn::optimize, by index
 
 _GEOMETRY = "height, width, channels, h, w, rows, columns, s, t, top, left"
 _INTS = ", ".join(f"int32 {word}" for word in _GEOMETRY.split(", "))
-# Inputs, outputs and operation of each cupy.ElementwiseKernel (``i`` is the element's number).
+# Inputs, outputs and operation of each cupy.ElementwiseKernel; ``i`` is the element's index.
 ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
     "gather_rows": (
         "raw R rows, raw int64 index, int64 width, T scale", "T out",
@@ -35,14 +35,14 @@ ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
         "const T four[] = {control[0], control[1], control[2], control[3]};"
         "dnn::optimize(kind, &numbers[0], four, p, g, first, second)",
     ),
-    "penalty": ("T w, T l1, T l2", "T g", "g = dnn::penalized(g, w, l1, l2)"),
+    "penalty": ("T w, T l1, T l2", "T g", "g = dnn::add_penalty(g, w, l1, l2)"),
     "clip_norm": ("raw T square, T limit", "T g", "g = g * dnn::clip_factor(square[0], limit)"),
     "clip_value": ("T limit", "T g", "g = dnn::clip_value(g, limit)"),
     "unfold": (
         f"raw T x, {_INTS}", "T out",
-        f"const long long at = dnn::unfolded(i, {_GEOMETRY}); out = at < 0 ? T(0) : x[at]",
+        f"const long long at = dnn::unfold_index(i, {_GEOMETRY}); out = at < 0 ? T(0) : x[at]",
     ),
-    "fold": (f"raw T unfolded, {_INTS}", "T dx", f"dx = dnn::folded(&unfolded[0], i, {_GEOMETRY})"),
+    "fold": (f"raw T unfolded, {_INTS}", "T dx", f"dx = dnn::fold_sum(&unfolded[0], i, {_GEOMETRY})"),
     "centred_square": ("T x, T total, T n", "T y", "y = (x - total / n) * (x - total / n)"),
     "batch_statistics": (
         "T total, T square, T n, T momentum, T epsilon", "T mean, T inverse, T running, T variance",
@@ -62,50 +62,50 @@ ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
         "uint32 key0, uint32 key1, int64 high, int64 low", "int64 out",
         "out = dnn::threefry<long long>(high, low, key0, key1)",
     ),
-    "activation": ("int32 kind, T z", "T y", "y = dnn::activated(kind, z)"),
-    "activation_backward": ("int32 kind, T dy, T y", "T dz", "dz = dnn::activated_backward(kind, dy, y)"),
-    "bias_activation": ("int32 kind, T b", "T y", "y = dnn::activated(kind, y + b)"),
+    "activation": ("int32 kind, T z", "T y", "y = dnn::activate(kind, z)"),
+    "activation_backward": ("int32 kind, T dy, T y", "T dz", "dz = dnn::activate_backward(kind, dy, y)"),
+    "bias_activation": ("int32 kind, T b", "T y", "y = dnn::activate(kind, y + b)"),
 })  # fmt: skip
 
 
 def arithmetic() -> str:
-    """The text in front of every kernel."""
+    """Return the text that precedes every kernel."""
     return (FOLDER / "arithmetic.cuh").read_text(encoding="utf-8")
 
 
 def function(name: str) -> str:
-    """One function template of it, for a compiler that adds its own qualifiers."""
+    """Return one function template of ``arithmetic``, for a compiler that adds its own qualifiers."""
     rest = arithmetic().partition(f"DNN_HD T {name}(")[2]
     body, end, _ = rest.partition("\n}\n")
     return f"template <class T>\nT {name}({body}{end}"
 
 
-FILES = ("rows", "update")
-"""Kernels that CUDA is given pointers for; what a file needs stands in those before it."""
+KERNEL_FILES = ("rows", "update")
+"""Files of kernels with pointers, in the order of compilation: each uses those before it."""
 _KERNEL = re.compile(r"^__global__ void[^{;]*?(\w+)\(([^)0-9][^)]*)\) \{\n.*?^\}\n", re.MULTILINE | re.DOTALL)
 
 
 @cache
 def _split() -> tuple[str, Mapping[str, tuple[tuple[str, ...], str]]]:
-    """All text outside of kernels; and name of each kernel -> its arguments' types, and its text."""
+    """Return (all text outside of kernels, kernel name -> (its arguments' types, its text))."""
     heads = [arithmetic()]
     kernels = {}
-    for file in FILES:
+    for file in KERNEL_FILES:
         text = (FOLDER / f"{file}.cu").read_text(encoding="utf-8")
         heads.append(text.partition('extern "C" {')[0])
-        for found in _KERNEL.finditer(text):
-            types = re.findall(r"(?:const )?(\w[\w ]*\*?) \w+(?:,|$)", found[2])
-            kernels[found[1]] = tuple(types), found[0]
+        for match in _KERNEL.finditer(text):
+            types = re.findall(r"(?:const )?(\w[\w ]*\*?) \w+(?:,|$)", match[2])
+            kernels[match[1]] = tuple(types), match[0]
     return "\n".join(heads), kernels
 
 
 def kernels() -> dict[str, tuple[str, ...]]:
-    """Name of each of them -> its arguments' types: "int", or of arrays "REAL*", "PIXEL*", "long long*"."""
+    """Return kernel name -> its arguments' types: "int", "REAL*", "PIXEL*" or "long long*"."""
     return {name: types for name, (types, _) in _split()[1].items()}
 
 
 def module(names: Iterable[str], real: str, pixel: str) -> str:
-    """The text of these kernels alone, for REAL "float" or "double"; PIXEL is that or "unsigned char"."""
+    """Return the text of these kernels; REAL is "float" or "double", PIXEL the same or "unsigned char"."""
     head, kernels = _split()
     texts = "\n".join(kernels[name][1] for name in names)
     return f'#define REAL {real}\n#define PIXEL {pixel}\n{head}\nextern "C" {{\n{texts}}}\n'

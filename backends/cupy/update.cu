@@ -1,46 +1,46 @@
-// A whole update of dense layers without cuBLAS, so that it takes few launches and CUDA graphs of CuPy can hold it. A
-// product picks its rows, adds the bias and takes f or f' as it goes; that of a weight's gradient makes the optimizer's
-// step at once. rows.cu comes first. PIXEL is the type of the examples' numbers: unsigned char or REAL. All blocks have
-// (32, 8) threads.
+// One update of dense layers without cuBLAS: it takes few launches, and CuPy can record it as a CUDA graph. A product
+// also gathers its rows, adds the bias and applies f or f'; the product for a weight's gradient also makes the
+// optimizer's step. This text follows rows.cu. PIXEL is the type of the examples' numbers: unsigned char or REAL. All
+// blocks have (32, 8) threads.
 
 namespace {
 
-const int TILE = 32;                        // rows and columns of a product that a block makes
-const int GROUPS = 4;                       // of 64 threads: each adds up a part of the inner axis
-const int STRIDE = TILE + 4;                // of a tile's rows in shared memory, so that 4 numbers are one load
-const int ROOM = GROUPS * TILE * TILE;      // numbers of shared memory: two tiles, afterwards the groups' sums
+const int TILE = 32;                        // rows and columns of a product per block
+const int GROUPS = 4;                       // of 64 threads: each sums a part of the inner axis
+const int STRIDE = TILE + 4;                // of a tile's rows in shared memory: 4 numbers are then one load
+const int SHARED_SIZE = GROUPS * TILE * TILE;      // numbers of shared memory: two tiles, afterwards the groups' sums
 
-__device__ int within(int i, int n) { return i < n ? i : n - 1; }
+__device__ int clamp_index(int i, int n) { return i < n ? i : n - 1; }
 
-// Matrices that are 0 outside. load reads a number that is there, value makes it what it is at (row, column): so
-// that loads are under way while others are multiplied, nothing is asked or computed between them.
+// Matrices that are 0 outside their bounds. load reads from a clamped index without a branch; value applies bounds and
+// scale later. So the next tile's loads can run while the current one is multiplied.
 struct Matrix {
     typedef REAL Raw;
     const REAL* x;
     int rows, width;
     __device__ REAL load(int row, int column) const {
-        return x[static_cast<long long>(within(row, rows)) * width + within(column, width)];
+        return x[static_cast<long long>(clamp_index(row, rows)) * width + clamp_index(column, width)];
     }
     __device__ REAL value(REAL raw, int row, int column) const {
         return row < rows && column < width ? raw : REAL(0);
     }
 };
 
-struct Picked {
+struct GatheredRows {
     typedef PIXEL Raw;
     const PIXEL* x;
-    const long long* chosen;
+    const long long* batch_rows;
     int rows, width;
     REAL scale;
     __device__ PIXEL load(int row, int column) const {
-        return x[chosen[within(row, rows)] * width + within(column, width)];
+        return x[batch_rows[clamp_index(row, rows)] * width + clamp_index(column, width)];
     }
     __device__ REAL value(PIXEL raw, int row, int column) const {
         return row < rows && column < width ? static_cast<REAL>(raw) * scale : REAL(0);
     }
 };
 
-// With one more column, of ones: the product with it is a bias's gradient.
+// With an extra column of ones: the product with it is the bias's gradient.
 template <class M>
 struct WithOnes {
     typedef typename M::Raw Raw;
@@ -52,20 +52,20 @@ struct WithOnes {
 };
 
 template <class M>
-struct Turned {
+struct Transposed {
     typedef typename M::Raw Raw;
     M matrix;
     __device__ Raw load(int row, int column) const { return matrix.load(column, row); }
     __device__ REAL value(Raw raw, int row, int column) const { return matrix.value(raw, column, row); }
 };
 
-// The part of a b from (row, column) on: a thread gets those at rows threadIdx.y + 8 e, column threadIdx.x.
-// A_INNER, B_INNER: whether neighbours in memory are neighbours on the inner axis.
+// The tile of a b that begins at (row, column). A thread gets 4 numbers of it: rows threadIdx.y + 8 e, column
+// threadIdx.x. A_INNER, B_INNER: whether the inner axis is contiguous in memory.
 template <bool A_INNER, bool B_INNER, class A, class B>
-__device__ void product(const A& a, int row, const B& b, int column, int depth, REAL* room, REAL (&found)[4]) {
+__device__ void product(const A& a, int row, const B& b, int column, int depth, REAL* shared, REAL (&result)[4]) {
     const int t = threadIdx.y * 32 + threadIdx.x, group = t / 64;
     const int r = t % 64 / 8 * 4, c = t % 8 * 4;
-    REAL *left = room, *right = room + TILE * STRIDE;
+    REAL *left = shared, *right = shared + TILE * STRIDE;
     const int fast = threadIdx.x, slow = threadIdx.y;
     typename A::Raw next_a[4];
     typename B::Raw next_b[4];
@@ -95,11 +95,11 @@ __device__ void product(const A& a, int row, const B& b, int column, int depth, 
         __syncthreads();
     }
     for (int i = 0; i < 4; ++i)
-        for (int j = 0; j < 4; ++j) room[(group * TILE + r + i) * TILE + c + j] = sums[i][j];
+        for (int j = 0; j < 4; ++j) shared[(group * TILE + r + i) * TILE + c + j] = sums[i][j];
     __syncthreads();
     for (int e = 0; e < 4; ++e) {
         const int at = t + 256 * e;
-        found[e] = room[at] + room[at + TILE * TILE] + room[at + 2 * TILE * TILE] + room[at + 3 * TILE * TILE];
+        result[e] = shared[at] + shared[at + TILE * TILE] + shared[at + 2 * TILE * TILE] + shared[at + 3 * TILE * TILE];
     }
 }
 
@@ -107,46 +107,47 @@ __device__ void product(const A& a, int row, const B& b, int column, int depth, 
 // y = f(x W + b)
 template <class M>
 __device__ void forward(const M& x, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
-    __shared__ __align__(16) REAL room[ROOM];
+    __shared__ __align__(16) REAL shared[SHARED_SIZE];
     REAL z[4];
     const int row = blockIdx.y * TILE, column = blockIdx.x * TILE + threadIdx.x;
-    product<true, false>(x, row, Matrix{W, x.width, n_out}, blockIdx.x * TILE, x.width, room, z);
+    product<true, false>(x, row, Matrix{W, x.width, n_out}, blockIdx.x * TILE, x.width, shared, z);
     for (int e = 0; e < 4; ++e) {
         const int i = row + threadIdx.y + 8 * e;
         if (i < x.rows && column < n_out)
-            y[static_cast<long long>(i) * n_out + column] = dnn::activated(kind, z[e] + b[column]);
+            y[static_cast<long long>(i) * n_out + column] = dnn::activate(kind, z[e] + b[column]);
     }
 }
 
-// The last layer: logits, softmax, loss and its gradient, and whether the answer is right (1 or 0); one warp a row.
+// The output layer: logits, softmax, loss and its gradient, and whether the prediction is correct (1 or 0). One warp
+// per row.
 template <class M>
-__device__ void answer(const M& x, const REAL* W, const REAL* b, const long long* targets, const long long* chosen,
-                       int classes, REAL* losses, REAL* right, REAL* dlogits) {
-    const int MANY = 8;  // classes at a time
+__device__ void output_layer(const M& x, const REAL* W, const REAL* b, const long long* targets,
+                             const long long* batch_rows, int classes, REAL* losses, REAL* correct, REAL* dlogits) {
+    const int CLASSES_PER_PASS = 8;
     const long long row = row_of_warp();
     if (row >= x.rows) return;
     REAL* z = dlogits + row * classes;
-    for (int first = 0; first < classes; first += MANY) {
-        REAL sums[MANY] = {};
+    for (int first = 0; first < classes; first += CLASSES_PER_PASS) {
+        REAL sums[CLASSES_PER_PASS] = {};
         for (int k = threadIdx.x; k < x.width; k += 32) {
             const REAL value = x.value(x.load(row, k), row, k);
-            for (int c = 0; c < MANY; ++c)
+            for (int c = 0; c < CLASSES_PER_PASS; ++c)
                 if (first + c < classes) sums[c] += value * W[static_cast<long long>(k) * classes + first + c];
         }
-        for (int c = 0; c < MANY && first + c < classes; ++c) {
+        for (int c = 0; c < CLASSES_PER_PASS && first + c < classes; ++c) {
             const REAL sum = warp_sum(sums[c]) + b[first + c];
             if (threadIdx.x == (first + c) % 32) z[first + c] = sum;
         }
     }
     __syncwarp();
-    const int target = targets[chosen[row]];
+    const int target = targets[batch_rows[row]];
     const REAL of_target = z[target];
-    REAL larger = 0;  // classes that keep the target from being the answer
+    REAL n_before = 0;  // number of classes that rank before the target
     for (int c = threadIdx.x; c < classes; c += 32)
-        if (c != target && dnn::beats(z[c], of_target, c < target)) larger += REAL(1);
-    larger = warp_sum(larger);
+        if (c != target && dnn::ranks_before(z[c], of_target, c < target)) n_before += REAL(1);
+    n_before = warp_sum(n_before);
     softmax_cross_entropy(z, OneClass{target}, x.rows, classes, losses + row, z);
-    if (threadIdx.x == 0) right[row] = larger == REAL(0) ? REAL(1) : REAL(0);
+    if (threadIdx.x == 0) correct[row] = n_before == REAL(0) ? REAL(1) : REAL(0);
 }
 
 // The control array after one more update.
@@ -157,20 +158,20 @@ __device__ void advance(const REAL* control, const REAL* rates, int changes, con
         next[i] = dnn::advance(i, control[i], numbers[1], numbers[2], numbers[3], numbers[4]);
 }
 
-// What a layer's row of the table holds: addresses (0: there is none), sizes, and the first of its blocks.
+// Columns of the layer table: addresses (0: no such array), sizes, and the index of the layer's first block.
 enum { X, DZ, W, W_FIRST, W_SECOND, B, B_FIRST, B_SECOND, N_IN, N_OUT, FIRST_BLOCK, ENTRIES };
 
 __device__ REAL* address(const long long* layer, int entry) { return reinterpret_cast<REAL*>(layer[entry]); }
 
 template <class M>
 __device__ void step_layer(const M& x, const long long* layer, int kind, const REAL* numbers, const REAL* control,
-                           REAL* room) {
+                           REAL* shared) {
     const int n_in = layer[N_IN], n_out = layer[N_OUT], across = (n_out + TILE - 1) / TILE;
     const int block = blockIdx.x - layer[FIRST_BLOCK];
     const int row = block / across * TILE, first = block % across * TILE, column = first + threadIdx.x;
     const Matrix dz = {address(layer, DZ), x.rows, n_out};
     REAL g[4];
-    product<false, false>(Turned<WithOnes<M>>{{x}}, row, dz, first, x.rows, room, g);
+    product<false, false>(Transposed<WithOnes<M>>{{x}}, row, dz, first, x.rows, shared, g);
     for (int e = 0; e < 4; ++e) {
         const int i = row + threadIdx.y + 8 * e, p = i < n_in ? W : B;
         if (i > n_in || column >= n_out || !layer[p]) continue;
@@ -184,9 +185,9 @@ __device__ void step_layer(const M& x, const long long* layer, int kind, const R
 
 extern "C" {
 
-__global__ void forward_picked(const PIXEL* x, const long long* order, const long long* position, int batch, int n_in,
+__global__ void forward_gathered(const PIXEL* x, const long long* order, const long long* position, int batch, int n_in,
                                const REAL* numbers, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
-    forward(Picked{x, order + *position * batch, batch, n_in, numbers[0]}, kind, W, b, n_out, y);
+    forward(GatheredRows{x, order + *position * batch, batch, n_in, numbers[0]}, kind, W, b, n_out, y);
 }
 
 __global__ void forward_hidden(const REAL* x, int batch, int n_in, int kind, const REAL* W, const REAL* b, int n_out,
@@ -194,73 +195,75 @@ __global__ void forward_hidden(const REAL* x, int batch, int n_in, int kind, con
     forward(Matrix{x, batch, n_in}, kind, W, b, n_out, y);
 }
 
-__global__ void answer_picked(const PIXEL* x, const long long* targets, const long long* order,
+__global__ void output_gathered(const PIXEL* x, const long long* targets, const long long* order,
                               const long long* position, int batch, int n_in, const REAL* numbers, const REAL* W,
-                              const REAL* b, int classes, REAL* losses, REAL* right, REAL* dlogits) {
-    const long long* chosen = order + *position * batch;
-    answer(Picked{x, chosen, batch, n_in, numbers[0]}, W, b, targets, chosen, classes, losses, right, dlogits);
+                              const REAL* b, int classes, REAL* losses, REAL* correct, REAL* dlogits) {
+    const long long* batch_rows = order + *position * batch;
+    const GatheredRows rows = {x, batch_rows, batch, n_in, numbers[0]};
+    output_layer(rows, W, b, targets, batch_rows, classes, losses, correct, dlogits);
 }
 
-__global__ void answer_hidden(const REAL* x, const long long* targets, const long long* order,
+__global__ void output_hidden(const REAL* x, const long long* targets, const long long* order,
                               const long long* position, int batch, int n_in, const REAL* W, const REAL* b,
-                              int classes, REAL* losses, REAL* right, REAL* dlogits) {
-    answer(Matrix{x, batch, n_in}, W, b, targets, order + *position * batch, classes, losses, right, dlogits);
+                              int classes, REAL* losses, REAL* correct, REAL* dlogits) {
+    output_layer(Matrix{x, batch, n_in}, W, b, targets, order + *position * batch, classes, losses, correct, dlogits);
 }
 
-// dz of the layer below: (dz W^T) f'
-__global__ void below(int kind, const REAL* dz, const REAL* W, const REAL* y, int batch, int n_in, int n_out,
-                      REAL* dz_below) {
-    __shared__ __align__(16) REAL room[ROOM];
+// dz of the previous layer: (dz W^T) f'
+__global__ void hidden_gradient(int kind, const REAL* dz, const REAL* W, const REAL* y, int batch, int n_in, int n_out,
+                      REAL* dz_hidden) {
+    __shared__ __align__(16) REAL shared[SHARED_SIZE];
     REAL dy[4];
     const int row = blockIdx.y * TILE, column = blockIdx.x * TILE + threadIdx.x;
-    const Turned<Matrix> turned = {{W, n_in, n_out}};
-    product<true, true>(Matrix{dz, batch, n_out}, row, turned, blockIdx.x * TILE, n_out, room, dy);
+    const Transposed<Matrix> transposed = {{W, n_in, n_out}};
+    product<true, true>(Matrix{dz, batch, n_out}, row, transposed, blockIdx.x * TILE, n_out, shared, dy);
     for (int e = 0; e < 4; ++e) {
         const int i = row + threadIdx.y + 8 * e;
         const long long at = static_cast<long long>(i) * n_in + column;
-        if (i < batch && column < n_in) dz_below[at] = dnn::activated_backward(kind, dy[e], y[at]);
+        if (i < batch && column < n_in) dz_hidden[at] = dnn::activate_backward(kind, dy[e], y[at]);
     }
 }
 
-// The gradient of every weight and bias, and the optimizer's step with it; a block a tile of a layer of the table.
+// The gradient of every weight and bias, and the optimizer's step with it; each block has one tile of one layer.
 __global__ void step(const PIXEL* x, const long long* order, const long long* position, int batch, int kind,
                      const long long* table, int layers, const REAL* numbers, const REAL* control, const REAL* rates,
                      int changes) {
-    __shared__ __align__(16) REAL room[ROOM];
+    __shared__ __align__(16) REAL shared[SHARED_SIZE];
     const long long* layer = table;
     for (int i = 1; i < layers && blockIdx.x >= table[i * ENTRIES + FIRST_BLOCK]; ++i) layer += ENTRIES;
     const int n_in = layer[N_IN];
     REAL next[4];
     advance(control, rates, changes, numbers, next);
     if (layer[X])
-        step_layer(Matrix{address(layer, X), batch, n_in}, layer, kind, numbers, next, room);
+        step_layer(Matrix{address(layer, X), batch, n_in}, layer, kind, numbers, next, shared);
     else
-        step_layer(Picked{x, order + *position * batch, batch, n_in, numbers[0]}, layer, kind, numbers, next, room);
+        step_layer(GatheredRows{x, order + *position * batch, batch, n_in, numbers[0]}, layer, kind, numbers, next,
+                   shared);
 }
 
-// An update's sums, the next position, and the control array: one block.
-__global__ void account(const REAL* losses, const REAL* right, int batch, int accuracy, const REAL* rates,
+// The update's sums, the next position and the control array; one block.
+__global__ void finish_update(const REAL* losses, const REAL* correct, int batch, int accuracy, const REAL* rates,
                         int changes, const REAL* numbers, REAL* sums, REAL* control, long long* position) {
     __shared__ REAL partial[2][8];
-    REAL loss = 0, answers = 0;
+    REAL loss = 0, n_correct = 0;
     for (int i = threadIdx.y * 32 + threadIdx.x; i < batch; i += 256) {
         loss += losses[i];
-        answers += right[i];
+        n_correct += correct[i];
     }
     loss = warp_sum(loss);
-    answers = warp_sum(answers);
+    n_correct = warp_sum(n_correct);
     if (threadIdx.x == 0) {
         partial[0][threadIdx.y] = loss;
-        partial[1][threadIdx.y] = answers;
+        partial[1][threadIdx.y] = n_correct;
     }
     __syncthreads();
     if (threadIdx.x != 0 || threadIdx.y != 0) return;
     for (int warp = 1; warp < 8; ++warp) {
         loss += partial[0][warp];
-        answers += partial[1][warp];
+        n_correct += partial[1][warp];
     }
     sums[0] += loss;
-    if (accuracy) sums[1] += answers;
+    if (accuracy) sums[1] += n_correct;
     *position += 1;
     REAL next[4];
     advance(control, rates, changes, numbers, next);

@@ -1,6 +1,6 @@
-"""A planned update in few launches, with products of its own (``update.cu``): 7 for the lecture's network.
+"""A planned update in few launches (7 for the lecture's network), with its own products (``update.cu``).
 
-Networks that these kernels do not know, or whose products cuBLAS does faster, go layer by layer.
+Networks that these kernels do not support, or with products that cuBLAS computes faster, run layer by layer.
 """
 
 from typing import Any
@@ -14,27 +14,28 @@ from backends.cupy.sources import FUSED_KINDS, OPTIMIZERS
 from backends.plan import Compressed, Plan
 from backends.reference.signatures import Array
 
-TILE = 32  # rows and columns of a product that a block computes, as in update.cu
+TILE = 32  # rows and columns of a product per block, as in update.cu
 BLOCK = (32, 8)  # threads of every block
 MAX_BATCH = 65535  # CUDA's limit of blocks on the second axis
 MAX_CLASSES = 128  # a warp computes all logits of an example
-MAX_PRODUCT = 2**27  # multiply-adds of a product; in larger ones cuBLAS gains more than its launches cost
+MAX_PRODUCT = 2**27  # multiply-adds; in larger products cuBLAS saves more time than its launches cost
 
 
 def address(array: Array | None) -> int:
-    """Where an array begins in memory; 0: there is none."""
+    """Return the address of an array's memory; 0 for None."""
     if array is None:
         return 0
-    described: Any = getattr(array, "__cuda_array_interface__", None) or array.__array_interface__
-    return int(described["data"][0])
+    interface: Any = getattr(array, "__cuda_array_interface__", None) or array.__array_interface__
+    return int(interface["data"][0])
 
 
 def _tiles(columns: int, rows: int) -> tuple[int, int]:
+    """Return the grid of blocks for a product of this size."""
     return -(-columns // TILE), -(-rows // TILE)
 
 
 class Update:
-    """One update of a plan at each call. It keeps every array that its kernels reach by an address."""
+    """Calling it makes one update of the plan. It keeps the arrays alive whose addresses its kernels use."""
 
     def __init__(self, plan: Plan, backend: Backend) -> None:
         self.plan = plan
@@ -45,53 +46,53 @@ class Update:
         self.kinds = [FUSED_KINDS.index(layer.activation) for layer in plan.layers]
         shapes = [(self.batch, layer.W.shape[1]) for layer in plan.layers]
         self.outputs = [backend.zeros(shape) for shape in shapes]
-        # dz of the last layer is written over its logits.
-        self.errors = [*(backend.zeros(shape) for shape in shapes[:-1]), self.outputs[-1]]
+        # dz of the last layer overwrites its logits.
+        self.dz = [*(backend.zeros(shape) for shape in shapes[:-1]), self.outputs[-1]]
         self.losses = backend.zeros(self.batch)
-        self.right = backend.zeros(self.batch)
-        # Where there is no bias, 0 is added.
+        self.correct = backend.zeros(self.batch)
+        # Layers without bias add zeros.
         self.b = [backend.zeros(layer.W.shape[1]) if layer.b is None else layer.b for layer in plan.layers]
         last = len(plan.layers) - 1
-        back = map(self.below, reversed(range(last)))
-        self.calls = [*map(self.hidden, range(last)), self.answer(last), *back, self.step()]
-        self.calls.append(self.account(plan.sums, plan.control, plan.position))
+        back = map(self.hidden_gradient, reversed(range(last)))
+        self.calls = [*map(self.hidden_layer, range(last)), self.output_layer(last), *back, self.step()]
+        self.calls.append(self.finish_update(plan.sums, plan.control, plan.position))
 
     def __call__(self) -> None:
         for call in self.calls:
             call()
 
-    def hidden(self, i: int) -> Step:
-        """A hidden layer forward."""
+    def hidden_layer(self, i: int) -> Step:
+        """Return the launch of a hidden layer's forward pass."""
         plan = self.plan
         n_in, n_out = plan.layers[i].W.shape
         layer = self.kinds[i], plan.layers[i].W, self.b[i], n_out, self.outputs[i]
         tiles = _tiles(n_out, self.batch)
         if i:
             return bind_launch("forward_hidden", tiles, BLOCK, self.outputs[i - 1], self.batch, n_in, *layer)
-        picked = plan.x, plan.order, plan.position, self.batch, n_in, self.numbers
-        return bind_launch("forward_picked", tiles, BLOCK, *picked, *layer)
+        gathered = plan.x, plan.order, plan.position, self.batch, n_in, self.numbers
+        return bind_launch("forward_gathered", tiles, BLOCK, *gathered, *layer)
 
-    def answer(self, i: int) -> Step:
-        """The last layer and the loss; a warp for each example."""
+    def output_layer(self, i: int) -> Step:
+        """Return the launch of the output layer and the loss; one warp per example."""
         plan = self.plan
         n_in, n_out = plan.layers[i].W.shape
-        x, form, scale = (self.outputs[i - 1], "hidden", ()) if i else (plan.x, "picked", (self.numbers,))
+        x, form, scale = (self.outputs[i - 1], "hidden", ()) if i else (plan.x, "gathered", (self.numbers,))
         reads = x, plan.y, plan.order, plan.position, self.batch, n_in, *scale, plan.layers[i].W, self.b[i]
-        writes = self.losses, self.right, self.outputs[i]
-        return bind_launch(f"answer_{form}", (-(-self.batch // BLOCK[1]),), BLOCK, *reads, n_out, *writes)
+        writes = self.losses, self.correct, self.outputs[i]
+        return bind_launch(f"output_{form}", (-(-self.batch // BLOCK[1]),), BLOCK, *reads, n_out, *writes)
 
-    def below(self, i: int) -> Step:
-        """dz of a hidden layer, from that of the next."""
+    def hidden_gradient(self, i: int) -> Step:
+        """Return the launch of a hidden layer's dz, from the next layer's."""
         W = self.plan.layers[i + 1].W
-        reads = self.kinds[i], self.errors[i + 1], W, self.outputs[i], self.batch, *W.shape
-        return bind_launch("below", _tiles(W.shape[0], self.batch), BLOCK, *reads, self.errors[i])
+        reads = self.kinds[i], self.dz[i + 1], W, self.outputs[i], self.batch, *W.shape
+        return bind_launch("hidden_gradient", _tiles(W.shape[0], self.batch), BLOCK, *reads, self.dz[i])
 
     def step(self) -> Step:
-        """All weights' gradients, and the optimizer's step with them."""
+        """Return the launch of all weight gradients and the optimizer's step."""
         plan = self.plan
         rows = []
         blocks = 0
-        for i, (layer, dz) in enumerate(zip(plan.layers, self.errors, strict=True)):
+        for i, (layer, dz) in enumerate(zip(plan.layers, self.dz, strict=True)):
             n_in, n_out = layer.W.shape
             first = layer.slots[0]
             second = layer.slots[-1]
@@ -105,28 +106,31 @@ class Update:
         rest = len(plan.layers), self.numbers, plan.control, plan.rates, plan.rates.shape[0]
         return bind_launch("step", (blocks,), BLOCK, *reads, *rest)
 
-    def account(self, sums: Array, control: Array, position: Array) -> Step:
-        """All bookkeeping."""
+    def finish_update(self, sums: Array, control: Array, position: Array) -> Step:
+        """Return the launch that adds the sums and advances position and control."""
         plan = self.plan
-        reads = self.losses, self.right, self.batch, int(plan.accuracy), plan.rates, plan.rates.shape[0]
-        return bind_launch("account", (1,), BLOCK, *reads, self.numbers, sums, control, position)
+        reads = self.losses, self.correct, self.batch, int(plan.accuracy), plan.rates, plan.rates.shape[0]
+        return bind_launch("finish_update", (1,), BLOCK, *reads, self.numbers, sums, control, position)
 
     def check(self) -> None:
-        """Start one kernel, on arrays of its own, and wait for it. Raises RuntimeError: it has no effect."""
+        """Run one kernel on temporary arrays.
+
+        Raises RuntimeError: it had no effect.
+        """
         zeros = self.backend.zeros
         position = zeros(1, dtype=self.plan.position.dtype)
-        self.account(zeros(3), zeros(4), position)()
+        self.finish_update(zeros(3), zeros(4), position)()
         if self.backend.to_host(position)[0] != 1:
-            raise RuntimeError("a kernel was started and has no effect")
+            raise RuntimeError("a kernel ran without effect")
 
 
 def make_update(plan: Plan, backend: Backend) -> Update | None:
-    """Return the update of a plan; None if it has to go layer by layer."""
+    """Return the update of a plan; None if the plan must run layer by layer."""
     return Update(plan, backend) if _can_be_planned(plan, backend) else None
 
 
 def _can_be_planned(plan: Plan, backend: Backend) -> bool:
-    """Whether the kernels know all that is in the plan, and may be used."""
+    """Whether the kernels support everything in the plan, and the backend allows them."""
     x = plan.x
     batch = plan.order.shape[1]
     return (

@@ -18,7 +18,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class NumpyBackend(Backend):
-    """NumPy. Arrays start on a 64-byte boundary, so that results do not depend on where they lie."""
+    """NumPy. Arrays are aligned to 64 bytes, so that results do not depend on their addresses."""
 
     OVERRIDES: ClassVar[Sequence[Override]] = (*dense.ACTIVATIONS, *overrides_in(dense, layers, optimizers))
 
@@ -26,7 +26,7 @@ class NumpyBackend(Backend):
         return aligned_zeros(shape, dtype or self.dtype)
 
     def owns(self, array: Any) -> bool:
-        return type(array) in (np.ndarray, np.memmap)  # a masked array's mask would be ignored
+        return type(array) in (np.ndarray, np.memmap)  # no masked array: its mask would be ignored
 
     @property
     def thread_count(self) -> int:
@@ -43,12 +43,12 @@ class NumpyBackend(Backend):
         return {
             "threads": self.thread_count,
             "numpy_dispatch": numpy_dispatch(),
-            **({} if library is None else {"blas": library.described}),
+            **({} if library is None else {"blas": library.description}),
         }
 
 
 def aligned_zeros(shape: int | tuple[int, ...], dtype: Any) -> Array:
-    """Zeros from a 64-byte boundary on."""
+    """Return zeros in memory aligned to 64 bytes."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = np.zeros(size + 64, dtype=np.uint8)
     start = -raw.ctypes.data % 64
@@ -57,7 +57,7 @@ def aligned_zeros(shape: int | tuple[int, ...], dtype: Any) -> Array:
 
 
 def make(device: Any, dtype: str, fused: bool) -> NumpyBackend:
-    """The factory that ``get_backend("numpy")`` calls."""
+    """Return the backend; ``get_backend("numpy")`` calls this factory."""
     import array_api_compat.numpy as xp
 
     if device is not None and str(device) != "cpu":

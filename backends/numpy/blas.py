@@ -14,37 +14,42 @@ import numpy as np
 from backends.errors import InputError
 from backends.numpy.thread_count import ThreadCount
 
-VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")  # read when Python starts
-WANTED = (
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")  # read when Python starts
+OPENBLAS_FUNCTIONS = (
     "openblas_get_num_threads", "openblas_set_num_threads", "cblas_sgemm", "openblas_get_config",
     "openblas_get_corename",
 )  # fmt: skip
-NAMES = ("scipy_{}64_", "{}64_", "scipy_{}", "{}")  # of NumPy's wheels, of integers of 64 bits, plain
+SYMBOL_PATTERNS = (
+    "scipy_{}64_",
+    "{}64_",
+    "scipy_{}",
+    "{}",
+)  # NumPy's wheels, 64-bit integers, 32-bit integers, plain
 
 
 @dataclass(frozen=True)
 class Blas:
-    """A library that this process has loaded.
+    """The BLAS library that NumPy uses in this process.
 
     Attributes:
-        described: name, version and architecture, such as "openblas 0.3.30 (Haswell)".
+        description: name, version and architecture, such as "openblas 0.3.30 (Haswell)".
         threads: its number of threads.
         sgemm: the address of cblas_sgemm; 0 if unknown.
     """
 
-    described: str
+    description: str
     threads: ThreadCount
     sgemm: int = 0
 
 
 @cache
 def numpy_blas() -> Blas | None:
-    """Return NumPy's BLAS; None if it is one that cannot be asked."""
-    return _openblas() or _by_threadpoolctl()
+    """Return NumPy's BLAS; None if it is unknown."""
+    return _find_openblas() or _find_by_threadpoolctl()
 
 
-def _openblas() -> Blas | None:
-    """NumPy's OpenBLAS among the files that Linux has loaded."""
+def _find_openblas() -> Blas | None:
+    """Return the OpenBLAS that this process has loaded (Linux), preferably NumPy's own; else None."""
     try:
         with open("/proc/self/maps", errors="replace", encoding="utf-8") as file:
             lines = [line.strip() for line in file if "openblas" in line.rpartition("/")[2]]
@@ -55,10 +60,12 @@ def _openblas() -> Blas | None:
     for path in sorted(paths, key=lambda path: (not path.startswith(f"{home}/numpy"), path)):
         try:
             library = ctypes.CDLL(path)
-        except OSError:  # it was replaced on the disk
+        except OSError:  # the file was replaced after loading
             continue
-        for name in NAMES:
-            found: list[Any] = [getattr(library, name.format(wanted), None) for wanted in WANTED]
+        for name in SYMBOL_PATTERNS:
+            found: list[Any] = [
+                getattr(library, name.format(function), None) for function in OPENBLAS_FUNCTIONS
+            ]
             if None not in found:
                 get, change, product, *texts = found
                 for text in texts:
@@ -69,36 +76,36 @@ def _openblas() -> Blas | None:
     return None
 
 
-def _by_threadpoolctl() -> Blas | None:
-    """Another one (MKL, BLIS, Accelerate), or another system's, where threadpoolctl is installed."""
+def _find_by_threadpoolctl() -> Blas | None:
+    """Return the BLAS that threadpoolctl finds: MKL, BLIS, Accelerate, or on other systems; else None."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:
         return None
     try:
         found = ThreadpoolController().select(user_api="blas").lib_controllers
-    except OSError:  # a Linux that hides its /proc
+    except OSError:  # /proc is hidden
         return None
     if not found:
         return None
     library = next((one for one in found if "numpy" in one.filepath), found[0])
-    described = f"{library.internal_api} {library.version} ({getattr(library, 'architecture', '?')})"
-    return Blas(described, ThreadCount(library.get_num_threads, library.set_num_threads))
+    description = f"{library.internal_api} {library.version} ({getattr(library, 'architecture', '?')})"
+    return Blas(description, ThreadCount(library.get_num_threads, library.set_num_threads))
 
 
 def get_threads() -> int:
-    """Return the number of threads of NumPy's BLAS, as far as it can be known."""
+    """Return the number of threads of NumPy's BLAS; if unknown, what the environment variables say."""
     blas = numpy_blas()
     if blas is not None:
         return blas.threads.outside
-    values = (os.environ.get(variable, "") for variable in VARIABLES)
+    values = (os.environ.get(variable, "") for variable in THREAD_VARIABLES)
     return next((int(n) for n in values if n.isdecimal()), os.cpu_count() or 1)
 
 
 def set_threads(n: int) -> None:
-    """Have NumPy's BLAS use n threads from now on, in the whole process.
+    """Set NumPy's BLAS to n threads, process-wide.
 
-    Raises InputError: the BLAS cannot be told; names the cure.
+    Raises InputError: this BLAS cannot be set from here; names the cure.
     """
     blas = numpy_blas()
     if blas is not None:
@@ -109,9 +116,9 @@ def set_threads(n: int) -> None:
 
 @contextmanager
 def threads(n: int) -> Iterator[None]:
-    """Have NumPy's BLAS use n threads inside.
+    """Set NumPy's BLAS to n threads inside this context.
 
-    Raises InputError: the BLAS cannot be told; names the cure.
+    Raises InputError: this BLAS cannot be set from here; names the cure.
     """
     blas = numpy_blas()
     if blas is not None:
@@ -125,6 +132,6 @@ def threads(n: int) -> Iterator[None]:
 
 def _cannot_set(n: int) -> InputError:
     return InputError(
-        f"NumPy's BLAS is to use {n} thread{'s' if n > 1 else ''}, which needs threadpoolctl; "
-        f"install it, or set {VARIABLES[0]}={n} (or OMP_, MKL_) before Python starts"
+        f"threads is {n}, expected {get_threads()}: this BLAS of NumPy can only be set with threadpoolctl; "
+        f"install it, or set {THREAD_VARIABLES[0]}={n} (or OMP_, MKL_) before Python starts"
     )

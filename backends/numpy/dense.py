@@ -1,6 +1,6 @@
-"""NumPy's kernels of a dense network: picking a batch, activations, products.
+"""NumPy overrides for dense networks: gathering a batch, activations, products.
 
-The same formulas as the reference's, written into the arrays that are there.
+The formulas are the reference's; the results are written directly into the output arrays.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def scatter_rows(xp: Any, rows: Array, index: Array, out: Array) -> None:
 
 def _sigmoid(z: Array, y: Array) -> None:
     np.negative(z, out=y)
-    with np.errstate(over="ignore"):  # exp(-z) = inf gives the right limit, 0
+    with np.errstate(over="ignore"):  # exp(-z) = inf gives the correct limit, 0
         np.exp(y, out=y)
     y += 1.0
     np.reciprocal(y, out=y)
@@ -52,19 +52,19 @@ _FORWARD: dict[str, Callable[..., Any]] = {
 
 
 def _sigmoid_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
-    slope = np.subtract(1.0, y)
-    slope *= y
-    np.multiply(dy, slope, out=dz)
+    derivative = np.subtract(1.0, y)
+    derivative *= y
+    np.multiply(dy, derivative, out=dz)
 
 
 def _relu_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
     if dz is not dy:
         np.copyto(dz, dy)
-    # The mask takes bits, 0 or all of them: 0 * inf would be NaN, and dz[z <= 0] = 0 takes ten times as long.
-    keep = np.less_equal(z, 0).view(np.int8)
-    keep -= 1
+    # Mask the bits: multiplying by 0 would turn inf into NaN, and dz[z <= 0] = 0 takes ten times as long.
+    mask = np.less_equal(z, 0).view(np.int8)
+    mask -= 1
     bits = dz.view(f"i{dz.itemsize}")
-    np.bitwise_and(bits, keep, out=bits)
+    np.bitwise_and(bits, mask, out=bits)
 
 
 _BACKWARD: dict[str, Callable[..., Any]] = {

@@ -1,6 +1,6 @@
-"""NumPy's convolution, its gradient, and the gradient of max pooling.
+"""NumPy overrides for convolution, its gradient, and the gradient of max pooling.
 
-Windows are unfolded into the rows of one matrix, a few images at a time.
+Windows are unfolded into the rows of a matrix (im2col), a few images at a time.
 """
 
 from collections.abc import Iterator
@@ -13,29 +13,29 @@ from backends.reference.signatures import Arrays
 from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels
 
 Array = np.ndarray
-UNFOLDED = 1 << 18  # numbers in an unfolded block, so few that it and its product stay in the cache
+MAX_UNFOLDED_NUMBERS = 1 << 18  # of a block: it and its product then stay in the cache
 
 
 def _windows(wide: Array, size: Pair, strides: Pair, windows: Pair) -> Array:
-    """A view (B, rows, columns, h, w, C) of padded images: every window, nothing copied."""
+    """Return all windows of padded images as a view (B, rows, columns, h, w, C)."""
     image, row, column, channel = wide.strides
     shape = (wide.shape[0], *windows, *size, wide.shape[3])
     steps = (image, row * strides[0], column * strides[1], row, column, channel)
     return np.lib.stride_tricks.as_strided(wide, shape, steps, writeable=False)
 
 
-def _unfolded(windows: Array) -> Array:
-    """Windows (n, rows, columns, h, w, C) as the rows of a matrix (n rows columns, h w C)."""
+def _unfold(windows: Array) -> Array:
+    """Reshape windows (n, rows, columns, h, w, C) into a matrix (n rows columns, h w C)."""
     h, w, channels = windows.shape[3:]
-    if channels == 1:  # pixel by pixel, so that what is copied lies in long runs
+    if channels == 1:  # copy pixel by pixel: these runs of memory are longer
         planes: Array = windows[..., 0].transpose(3, 4, 0, 1, 2).reshape(h * w, -1).T
         return planes
     return windows.reshape(-1, h * w * channels)
 
 
 def _blocks(batch: int, numbers: int) -> Iterator[slice]:
-    """Slices of as many images (at least one) as unfold to UNFOLDED, where one unfolds to ``numbers``."""
-    step = max(1, UNFOLDED // max(1, numbers))
+    """Yield slices of images: at most MAX_UNFOLDED_NUMBERS each, but at least one image of ``numbers``."""
+    step = max(1, MAX_UNFOLDED_NUMBERS // max(1, numbers))
     return (slice(start, start + step) for start in range(0, batch, step))
 
 
@@ -46,7 +46,7 @@ def conv2d(xp: Any, x: Array, W: Array, b: Array, strides: Pair, padding: Paddin
     flat = W.reshape(-1, n_out)
     for part in _blocks(batch, rows * columns * flat.shape[0]):
         out = z[part].reshape(-1, n_out)
-        product(_unfolded(views[part]), flat, out)
+        product(_unfold(views[part]), flat, out)
         out += b
 
 
@@ -63,7 +63,7 @@ def conv2d_backward(
     d_wide = None if dx is None else np.zeros_like(wide)
     for part in _blocks(batch, rows * columns * total.shape[0]):
         d = dz[part].reshape(-1, n_out)
-        total += product(_unfolded(views[part]).T, d)
+        total += product(_unfold(views[part]).T, d)
         db += column_sums(d)
         if d_wide is not None:
             for i, j, place in window_pixels((h, w), strides, (rows, columns)):

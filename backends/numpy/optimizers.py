@@ -1,4 +1,4 @@
-"""NumPy's optimizers: a block of the flat vectors takes all passes in the cache."""
+"""NumPy overrides for optimizers: each block of the flat vectors stays in the cache for all passes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,14 +11,14 @@ from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
 
 Array = np.ndarray
-BLOCK = 49152  # elements of a flat vector worked on at a time, so that all passes stay in the cache
+BLOCK_SIZE = 49152  # elements of a flat vector; the block stays in the cache for all passes
 
 
 def _blocks(*vectors: Array) -> Iterator[list[Array]]:
-    """The vectors a block at a time, and after them scratch memory of the block's size."""
-    scratch = np.empty(BLOCK, dtype=vectors[0].dtype)
-    for start in range(0, vectors[0].size, BLOCK):
-        block = [vector[start : start + BLOCK] for vector in vectors]
+    """Yield [one block of each vector, scratch memory of the same size]."""
+    scratch = np.empty(BLOCK_SIZE, dtype=vectors[0].dtype)
+    for start in range(0, vectors[0].size, BLOCK_SIZE):
+        block = [vector[start : start + BLOCK_SIZE] for vector in vectors]
         yield [*block, scratch[: block[0].size]]
 
 
@@ -35,7 +35,7 @@ def _average(control: Array, moment: Array, decay: float, new: Array, scratch: A
     _flush(control, moment, scratch)
 
 
-def _scaled(x: Array, square: Array, floor: Any, out: Array) -> None:
+def _divide_by_root(x: Array, square: Array, floor: Any, out: Array) -> None:
     """out = x / (sqrt(square) + floor)."""
     np.sqrt(square, out=out)
     out += floor
@@ -61,9 +61,10 @@ def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Nu
 
 
 def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> tuple[Any, Any]:
-    """Count one update in the control array; the step is then rate * m / (sqrt(v) + floor).
+    """Advance the control array by one update; return (rate, floor) of the step.
 
-    rate / c1 * m / (sqrt(v) / root + epsilon), with root = sqrt(c2) taken out of the division.
+    The step is rate * m / (sqrt(v) + floor). This is Adam's rate / c1 * m / (sqrt(v) / root + epsilon) with
+    root = sqrt(c2) moved out of the division.
     """
     control[BIAS_1] = beta1 * control[BIAS_1] + (1.0 - beta1)
     control[BIAS_2] = beta2 * control[BIAS_2] + (1.0 - beta2)
@@ -76,14 +77,14 @@ def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> 
 @override()
 def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
-    keep = 1.0 - control[RATE] * decay[0] if decay else 1.0  # AdamW's share of p
+    factor = 1.0 - control[RATE] * decay[0] if decay else 1.0  # AdamW multiplies p by it
     rate, floor = advance_adam(control, beta1, beta2, epsilon)
     for pb, gb, mb, vb, s in _blocks(p, g, m, v):
-        if keep != 1.0:
-            pb *= keep
+        if factor != 1.0:
+            pb *= factor
         _average(control, mb, beta1, gb, s)
         _average(control, vb, beta2, np.multiply(gb, gb, out=s), s)
-        _scaled(mb, vb, floor, s)
+        _divide_by_root(mb, vb, floor, s)
         s *= rate
         pb -= s
 
@@ -95,7 +96,7 @@ def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
     for pb, gb, tb, s in _blocks(p, g, total):
         tb += np.multiply(gb, gb, out=s)
         _flush(control, tb, s)
-        _scaled(gb, tb, epsilon, s)
+        _divide_by_root(gb, tb, epsilon, s)
         s *= control[RATE]
         pb -= s
 
@@ -106,7 +107,7 @@ def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
     control[UPDATES] += 1.0
     for pb, gb, vb, ub, s in _blocks(p, g, v, velocity):
         _average(control, vb, decay, np.multiply(gb, gb, out=s), s)
-        _scaled(gb, vb, epsilon, s)
+        _divide_by_root(gb, vb, epsilon, s)
         step = s
         if momentum != 0.0:
             ub *= momentum

@@ -8,20 +8,20 @@ from typing import Any
 
 
 class ThreadCount:
-    """The only place that changes the number of BLAS threads.
+    """Controls the number of BLAS threads; nothing else may change it.
 
-    The BLAS has one number for the process. Code that needs a certain number opens a section. Sections of one
-    number run side by side, in several threads of Python; a section of another number waits until they are
-    closed. So the number never changes during somebody else's product, and with it never the bits.
+    The BLAS has one number per process. Code that needs a certain number opens a section. Sections with the
+    same number may be open at once, in several Python threads; a section with another number waits until they
+    are closed. So the number never changes during another thread's product, and neither do the bits.
 
     Args:
-        get: returns the present number; set: changes it.
+        get: returns the current number. set: changes it.
     """
 
     def __init__(self, get: Callable[[], int], set: Callable[[int], Any]) -> None:
         self._get = get
         self._set = set
-        self.explicit = False  # whether somebody asked for a number, which then holds for every product
+        self.explicit = False  # True after ``change``: the number then applies to all products
         self._local = threading.local()
         self._reset()
         if hasattr(os, "register_at_fork"):
@@ -29,13 +29,13 @@ class ThreadCount:
 
     def _reset(self) -> None:
         self._changed = threading.Condition()
-        self._open = 0  # sections that are open
-        self._waiting = 0  # threads that wait for a section of another number
-        self._present = 0  # the number of the open sections
-        self._outside = 0  # the number outside of all sections
+        self._open = 0  # number of open sections
+        self._waiting = 0  # number of threads waiting for a section with another number
+        self._present = 0  # the BLAS threads inside the open sections
+        self._outside = 0  # the BLAS threads outside of all sections
 
     def _after_fork(self) -> None:
-        """A child has only the thread that forked: the sections of all others are gone."""
+        """Reset in a forked child: it has only the forking thread, so only that thread's section is open."""
         outside = self.outside
         held = self.held
         self._reset()
@@ -48,17 +48,17 @@ class ThreadCount:
 
     @property
     def outside(self) -> int:
-        """The number of threads outside of all sections."""
+        """The number of BLAS threads outside of all sections."""
         return self._outside if self._open else self._get()
 
     @property
     def held(self) -> int:
-        """The number of the section that this thread of Python is in; 0: it is in none."""
+        """The number of BLAS threads of this Python thread's section; 0 outside of sections."""
         held: int = getattr(self._local, "held", 0)
         return held
 
     def change(self, n: int) -> None:
-        """Use n threads from now on for everything outside of sections. Waits until none is open."""
+        """Set the number outside of sections to n; waits until no section is open."""
         with self._changed:
             self._wait_for(0)
             self._set(n)
@@ -66,7 +66,7 @@ class ThreadCount:
 
     @contextmanager
     def section(self, n: int) -> Iterator[None]:
-        """Use n threads inside. A section in another one replaces it meanwhile."""
+        """Use n BLAS threads in this context; a nested section replaces the outer one until it ends."""
         around = self.held
         if around == n:
             yield
@@ -104,7 +104,7 @@ class ThreadCount:
                 self._changed.notify_all()
 
     def _wait_for(self, n: int) -> None:
-        """Return when a section of n threads may be opened; whoever waits longer comes first."""
+        """Wait until a section of n threads may be opened, in order of arrival."""
         if not self._open or (self._present == n and not self._waiting):
             return
         self._waiting += 1

@@ -18,11 +18,11 @@ from backends.recording import RecordedSteps
 from backends.torch import dense, layers, optimizers
 
 Array = Any  # torch.Tensor
-TF32_CAPABILITY = (8, 0)  # Ampere is the first architecture with TF32
+MIN_TF32_CAPABILITY = (8, 0)  # Ampere is the first architecture with TF32
 
 
 class CudaGraphs(RecordedSteps):
-    """All of it on one device, and on a stream of its own as long as nothing is recorded."""
+    """Steps recorded on one device; warm-up steps run on a separate stream, as torch requires."""
 
     def __init__(self, step: Step, unroll: int, device: Any, forms: set[str] | None = None) -> None:
         super().__init__(step, unroll, forms)
@@ -30,7 +30,7 @@ class CudaGraphs(RecordedSteps):
         self.stream = torch.cuda.Stream(device)
 
     def __call__(self, n: int) -> None:
-        with torch.cuda.device(self.device):  # whose streams are waited for, and which is synchronised
+        with torch.cuda.device(self.device):  # the streams below belong to the current device
             super().__call__(n)
 
     def warm_up(self, n: int) -> None:
@@ -64,7 +64,7 @@ class TorchBackend(Backend):
 
     def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
         array = np.asarray(array)
-        # torch takes neither negative strides nor, without a warning, read-only memory.
+        # torch rejects negative strides, and warns about read-only memory.
         if not array.flags.writeable or any(stride < 0 for stride in array.strides):
             array = array.copy()
         return torch.from_numpy(array).to(device=self.device, dtype=dtype)
@@ -80,7 +80,7 @@ class TorchBackend(Backend):
             raise ValueError(str(error)) from None
 
     def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
-        """A plain loop, without the records that torch keeps of each call for autograd; or CUDA graphs."""
+        """A plain loop in inference mode (no autograd bookkeeping), or CUDA graphs."""
         plain = super().capture(step, unroll)
         loop = CudaGraphs(step, unroll, self.device, self.update_forms) if self.graphs else plain
         run: Callable[[int], None] = torch.inference_mode()(loop)
@@ -129,16 +129,16 @@ def _use_one_thread_after_fork() -> None:
 
 
 def _warm_up() -> None:
-    # oneMKL 2024.2 can pick a low-accuracy variant of a unary function when threads race on its first
-    # call (pytorch#188792); one quiet call each settles the choice.
+    # oneMKL 2024.2 may choose a low-accuracy variant of a unary function if threads race on its first call
+    # (pytorch#188792). One call of each before any threads fixes the choice.
     for dtype in (torch.float32, torch.float64):
         x = torch.full((64,), 0.5, dtype=dtype)
         for function in (torch.exp, torch.log, torch.tanh, torch.sigmoid, torch.sqrt):
             function(x)
 
 
-def _without_cuda() -> tuple[str, str]:
-    """Why torch finds no CUDA device, and the cure."""
+def _explain_missing_cuda() -> tuple[str, str]:
+    """Return (why torch finds no CUDA device, the cure)."""
     cure = "use --device cpu, or install the NVIDIA driver and a CUDA build of torch"
     if torch.version.cuda is None:
         return "this torch is a CPU build", cure
@@ -151,7 +151,7 @@ def _without_cuda() -> tuple[str, str]:
     return f"torch {torch.__version__} was built for CUDA {torch.version.cuda}, and {obstacle}", cure
 
 
-def _place(device: Any, dtype: str) -> torch.device:
+def _parse_device(device: Any, dtype: str) -> torch.device:
     """Parse a device and check that torch can use it here.
 
     Raises:
@@ -179,7 +179,7 @@ def _place(device: Any, dtype: str) -> torch.device:
         raise InputError(expected)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
-        why, cure = _without_cuda()
+        why, cure = _explain_missing_cuda()
         raise BackendUnavailable(
             f"backend 'torch' on {short_repr(device)} needs a CUDA device, but {why}; {cure}"
         )
@@ -193,12 +193,12 @@ def _place(device: Any, dtype: str) -> torch.device:
 def make(
     device: Any, dtype: str, fused: bool, precision: str = "float32", graphs: bool = False
 ) -> TorchBackend:
-    """The factory that ``get_backend("torch")`` calls."""
+    """Return the backend; ``get_backend("torch")`` calls this factory."""
     import array_api_compat.torch as xp
 
-    place = _place(device, dtype)
+    place = _parse_device(device, dtype)
     if place.type == "cuda":
-        if precision == "tf32" and torch.cuda.get_device_capability(place) < TF32_CAPABILITY:
+        if precision == "tf32" and torch.cuda.get_device_capability(place) < MIN_TF32_CAPABILITY:
             got = f"precision is 'tf32' on {torch.cuda.get_device_name(place)}"
             raise InputError(got, "a card of compute capability 8.0 or newer", "use the precision 'float32'")
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")

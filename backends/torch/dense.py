@@ -1,7 +1,7 @@
-"""torch's kernels of a dense network: fused calls that write into the tensors that are there.
+"""torch overrides for dense networks: fused calls that write into existing tensors.
 
-The backward calls are the ones that autograd uses underneath. On the CPU the products are MKL's, into the
-arrays that wait for them: oneDNN's take bias and activation into the same pass, but into new memory.
+The backward calls are those that autograd makes. On the CPU the products are MKL's, since they write into
+existing tensors; oneDNN fuses bias and activation, but allocates its result.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ aten = torch.ops.aten
 
 
 def _softmax_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
-    """autograd's own call, which is private, or where it is gone y (dy - sum dy y)."""
+    """dz = y (dy - sum dy y), with autograd's private call if this torch has it."""
     if hasattr(aten, "_softmax_backward_data"):
         aten._softmax_backward_data.out(dy, y, -1, y.dtype, grad_input=dz)
     else:
@@ -29,7 +29,7 @@ def _softmax_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
 
 
 def product(a: Array, b: Array, out: Array, shift: Array | None = None) -> None:
-    """Write a b + shift; of a (m, k), b (k, n), shift (n,) or None."""
+    """out = a b + shift, for a (m, k), b (k, n), shift (n,) or None."""
     if shift is None:
         torch.mm(a, b, out=out)
     else:
@@ -44,7 +44,7 @@ _FORWARD: dict[str, Callable[..., Any]] = {
     "softmax": lambda z, y: torch.softmax(z, -1, out=y),
     "leaky_relu": lambda z, y: aten.leaky_relu.out(z, LEAKY_SLOPE, out=y),
     "elu": lambda z, y: aten.elu.out(z, out=y),
-    # Farther out torch's own calls give NaN: -inf times 0, and z z overflows.
+    # Outside of this bound torch's calls give NaN: -inf times 0, and z z overflows.
     "gelu": lambda z, y: aten.gelu.out(z.clamp_min(-SATURATION_BOUND), approximate="tanh", out=y),
 }
 _BACKWARD: dict[str, Callable[..., Any]] = {
@@ -56,7 +56,7 @@ _BACKWARD: dict[str, Callable[..., Any]] = {
     "leaky_relu": lambda dy, z, y, dz: aten.leaky_relu_backward.grad_input(
         dy, z, LEAKY_SLOPE, False, grad_input=dz
     ),
-    # Not elu_backward, in which NaN would become dy.
+    # Not elu_backward: it returns dy for NaN.
     "elu": lambda dy, z, y, dz: torch.mul(dy, torch.clamp_max(y, 0.0).add_(1.0), out=dz),
     "gelu": lambda dy, z, y, dz: aten.gelu_backward.grad_input(
         dy, z.clamp(-SATURATION_BOUND, SATURATION_BOUND), approximate="tanh", grad_input=dz
@@ -71,7 +71,7 @@ def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) ->
     else:
         out.copy_(torch.index_select(rows, 0, index))
     if scale != 1.0:
-        out.mul_(scale)  # in the dtype of out; of integers and a float torch.mul works in float32
+        out.mul_(scale)  # multiply in the dtype of out: torch.mul of integers and a float computes in float32
 
 
 def scatter_rows(xp: Any, rows: Array, index: Array, out: Array) -> None:
@@ -111,12 +111,12 @@ def softmax_cross_entropy(
 
 @cache
 def _compiled_threefry() -> Any:
-    """A call of (high, low, key0=, key1=): one launch, where the reference has 190."""
+    """Compile the generator: a function of (high, low, key0=, key1=) in one launch; the reference has 190."""
     return torch.cuda.jiterator._create_jit_fn(sources.function("threefry"), key0=0, key1=0)
 
 
 def compiles_threefry() -> bool:
-    """Whether this torch has the private call for kernels of one's own, and the numbers are right."""
+    """Whether torch's private jiterator can compile the generator and gives correct numbers."""
     key = (0x13198A2E, 0xFFFFFFFF)
     words = torch.tensor([0, 1, 0xFFFFFFFF])
     expected = torch.zeros_like(words)
@@ -125,7 +125,7 @@ def compiles_threefry() -> bool:
         found = torch.zeros_like(words, device="cuda")
         threefry_compiled(torch, key, words[2:].cuda(), words.cuda(), found)
         return bool(torch.equal(found.cpu(), expected))
-    except Exception:  # of torch, CUDA and the compiler
+    except Exception:  # torch, CUDA and the compiler raise many types
         return False
 
 

@@ -1,7 +1,7 @@
-"""torch's convolution, pooling and normalisation: the calls that torch.nn and autograd make underneath.
+"""torch overrides for convolution, pooling and normalization: the calls that torch.nn and autograd make.
 
-Our images are (B, H, W, C); seen as (B, C, H, W) they are in the memory order that torch names channels_last,
-and nothing is copied on the way in.
+Images (B, H, W, C) are passed as views (B, C, H, W). That is torch's memory format channels_last, so nothing
+is copied.
 """
 
 from typing import Any
@@ -19,11 +19,11 @@ NO_PADDING: Padding = ((0, 0), (0, 0))
 def needed_pixels(
     size: Pair, strides: Pair, dilation: Pair, windows: Pair
 ) -> tuple[tuple[slice, slice], Pair]:
-    """Return (the rows and columns of a padded image to convolve, the strides to convolve them with).
+    """Return (slices of the padded image's rows and columns, strides) that give the same convolution.
 
-    Where a stride can be avoided it becomes 1: filters of one pixel read every s-th pixel, and a single
-    window reads the first ones. On images in the order channels_last, oneDNN 3.12 and 3.13 have two defects
-    with such strides:
+    The stride becomes 1 where possible: filters of one pixel read every s-th pixel, and a single window reads
+    the first ones. The reason are two defects of oneDNN 3.12 and 3.13 on channels_last images with such
+    strides:
 
     - The weight gradient of strided 1x1 filters writes outside its scratchpad if there are fewer channels
       than a vector has lanes (8 with AVX2, 16 with AVX-512). The process crashes, hangs, or computes with
@@ -32,26 +32,25 @@ def needed_pixels(
       (1, t), t > 1, and there is one column of windows.
 
     Args:
-        size, windows: (rows, columns) of the filters, and how many windows there are below and beside each
-            other.
+        size: (rows, columns) of the filters. windows: (rows, columns), the number of windows.
     """
     slices = []
-    left = []
+    remaining = []
     for k, s, d, count in zip(size, strides, dilation, windows, strict=True):
         if s == 1 or (k > 1 and count > 1):
             slices.append(slice(None))
-            left.append(s)
+            remaining.append(s)
         else:
             slices.append(slice(None, None, s) if k == 1 else slice(d * (k - 1) + 1))
-            left.append(1)
-    return (slices[0], slices[1]), (left[0], left[1])
+            remaining.append(1)
+    return (slices[0], slices[1]), (remaining[0], remaining[1])
 
 
-def _bordered(x: Array, W: Array, padding: Padding, dilation: Pair) -> tuple[Array, list[int]]:
-    """Return (x as (B, C, H, W), the padding left to torch's call).
+def _add_border(x: Array, W: Array, padding: Padding, dilation: Pair) -> tuple[Array, list[int]]:
+    """Return (x as (B, C, H, W), the padding for torch's call).
 
-    A border that is wider on one side is added here. So is one as wide as the filters: oneDNN crashes where
-    whole windows lie in its own border (uxlfoundation/oneDNN#5942, in torch 2.13).
+    An asymmetric border is added here, since torch has none. So is a border as wide as the filters: oneDNN
+    crashes if entire windows lie in its own border (uxlfoundation/oneDNN#5942, in torch 2.13).
     """
     (top, bottom), (left, right) = padding
     height, width = (d * (k - 1) + 1 for k, d in zip(W.shape[:2], dilation, strict=True))
@@ -77,7 +76,7 @@ def grouped_conv2d(
     if remaining != tuple(strides):
         x = pad(xp, x, padding)[:, *needed].contiguous()
         padding = NO_PADDING
-    images, border = _bordered(x, W, padding, dilation)
+    images, border = _add_border(x, W, padding, dilation)
     filters = W.permute(3, 2, 0, 1)
     groups = x.shape[3] // W.shape[2]
     z.copy_(torch.conv2d(images, filters, b, remaining, border, dilation, groups).movedim(1, 3))
@@ -98,12 +97,12 @@ def grouped_conv2d_backward(
             d_wide[:, *needed] = d_pixels
             dx.copy_(crop_border(d_wide, padding))
         return
-    images, border = _bordered(x, W, padding, dilation)
-    # Copied: of one filter the view is channels_last to torch, so would dW be, and its plain CPU code
-    # (float64, batches of 1) refuses to write such a dW.
+    images, border = _add_border(x, W, padding, dilation)
+    # contiguous(): torch takes the view of a single filter for channels_last, dW would be so too, and torch's
+    # plain CPU code (float64, batches of 1) fails to write such a dW.
     images_ = dz.movedim(3, 1), images, W.permute(3, 2, 0, 1).contiguous()
     geometry = list(db.shape), strides, border, dilation, False, [0, 0], x.shape[3] // W.shape[2]
-    d_images, dW_, db_ = aten.convolution_backward(*images_, *geometry, _needed(gradients))
+    d_images, dW_, db_ = aten.convolution_backward(*images_, *geometry, _output_mask(gradients))
     dW.copy_(dW_.permute(2, 3, 1, 0))
     db.copy_(db_)
     if dx is not None:
@@ -117,14 +116,14 @@ def max_pool2d(
 ) -> None:
     (top, bottom), (left, right) = padding
     images = x.movedim(3, 1)
-    if any((top, bottom, left, right)):  # torch's own border is the same on both sides and at most half
+    if any((top, bottom, left, right)):  # torch's own padding is symmetric and at most half the window
         images = torch.nn.functional.pad(images, (left, right, top, bottom), value=-float("inf"))
     largest, place = torch.nn.functional.max_pool2d_with_indices(images, size, strides)
     y.copy_(largest.movedim(1, 3))
     index.copy_(place.movedim(1, 3))
     if images.shape[2:] != x.shape[1:3]:
         wide = images.shape[3]
-        # A window of nothing but -inf names its first pixel, which may be in the border.
+        # The maximum of a window of only -inf is its first pixel, which may be in the border.
         row = torch.div(index, wide, rounding_mode="floor").sub_(top).clamp_min_(0)
         column = index.remainder(wide).sub_(left).clamp_min_(0)
         torch.add(column, row, alpha=x.shape[2], out=index)
@@ -144,19 +143,21 @@ def batch_norm(
     xp: Any, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, stats: Arrays, y: Array
 ) -> None:
     mean, inverse = stats
-    x = x.contiguous()  # of other strides the call adds to what mean holds beforehand
-    made = {"out": y, "save_mean": mean, "save_invstd": inverse}
-    aten.native_batch_norm.out(x, gamma, beta, *running, True, *settings, **made)
+    x = x.contiguous()  # with other strides torch adds to the old values of mean
+    outputs = {"out": y, "save_mean": mean, "save_invstd": inverse}
+    aten.native_batch_norm.out(x, gamma, beta, *running, True, *settings, **outputs)
 
 
 def batch_norm_backward(xp: Any, dy: Array, x: Array, stats: Arrays, gamma: Array, gradients: Arrays) -> None:
-    # Epsilon is in inverse already.
-    made = aten.native_batch_norm_backward(dy, x, gamma, None, None, *stats, True, 0.0, _needed(gradients))
-    for there, here in zip((made[1], made[2], made[0]), gradients, strict=True):
-        if here is not None:
-            here.copy_(there)
+    # epsilon is 0.0 here: inverse includes it.
+    found = aten.native_batch_norm_backward(
+        dy, x, gamma, None, None, *stats, True, 0.0, _output_mask(gradients)
+    )
+    for source, target in zip((found[1], found[2], found[0]), gradients, strict=True):
+        if target is not None:
+            target.copy_(source)
 
 
-def _needed(gradients: Arrays) -> list[bool]:
-    """Which of (dx, dgamma, dbeta) torch is to compute for (dgamma, dbeta, dx)."""
+def _output_mask(gradients: Arrays) -> list[bool]:
+    """Return torch's output_mask for (dx, dgamma, dbeta), from the gradients (dgamma, dbeta, dx)."""
     return [gradients[2] is not None, True, True]

@@ -1,4 +1,4 @@
-"""PyTorch's optimizer steps: torch.optim's fused calls for Adam, else in place, without host reads."""
+"""torch overrides for optimizers: torch.optim's fused Adam, else in-place calls; no reads from the device."""
 
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -15,7 +15,7 @@ Array = Any  # torch.Tensor
 
 
 def _flush(control: Array, *moments: Array) -> None:
-    """Only on the CPU: denormal numbers cost a GPU nothing, and to look for them would be six launches."""
+    """Set small moments to 0 on the CPU. On a GPU denormal numbers are fast, and this is six launches."""
     if control.device.type == "cpu" and int(control[UPDATES]) % FLUSH_EVERY == 0:
         for moment in moments:
             torch.hardshrink(moment, MOMENT_FLOOR, out=moment)
@@ -36,9 +36,9 @@ def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Nu
 
 @cache
 def _advance(beta1: float, beta2: float, dtype: torch.dtype, device: torch.device) -> tuple[Array, Array]:
-    """(factors, summands) that take the control array from one update to the next in one call.
+    """Return (factors, summands): control = factors control + summands advances the control array.
 
-    They are kept for good: a recorded graph reads them at each replay.
+    The cache keeps them alive, since a recorded graph reads them at each replay.
     """
     factors = (1.0, beta1, beta2, 1.0)
     summands = (0.0, 1.0 - beta1, 1.0 - beta2, 1.0)
@@ -46,23 +46,23 @@ def _advance(beta1: float, beta2: float, dtype: torch.dtype, device: torch.devic
 
 
 def _has(name: str) -> Callable[[], bool]:
-    """Whether this torch has the fused step, a private call; without it the reference serves."""
+    """Return a check that this torch has the private fused step; if not, the reference is used."""
     return lambda: hasattr(torch, f"_fused_{name}_")
 
 
 def adam_step(
     name: str, xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers
 ) -> None:
-    """torch's step of "adam" or "adamw" in one call; with a third slot that of AMSGrad.
+    """One step of "adam" or "adamw" with torch's fused call; AMSGrad if there is a third slot.
 
-    On CUDA it reads rate and step count as float32, whatever p is.
+    On CUDA the call reads rate and step count as float32, whatever the dtype of p.
     """
     beta1, beta2, epsilon, weight_decay = (*settings, 0.0)[:4]
     factors, summands = _advance(beta1, beta2, control.dtype, control.device)
     torch.addcmul(summands, factors, control, out=control)
     amsgrad = len(slots) == 3
     states = [[slot] for slot in slots] if amsgrad else [*([slot] for slot in slots), []]
-    # The call takes all strides for those of p.
+    # contiguous(): the call assumes that all strides are those of p.
     getattr(torch, f"_fused_{name}_")(
         [p], [g.contiguous()], *states, [control[UPDATES][0]], lr=control[RATE][0], beta1=beta1, beta2=beta2,
         weight_decay=weight_decay, eps=epsilon, amsgrad=amsgrad, maximize=False,
@@ -70,14 +70,14 @@ def adam_step(
     _flush(control, *slots)
 
 
-def _adams(name: str) -> Iterator[Override]:
+def _adam_overrides(name: str) -> Iterator[Override]:
     for kernel in (name, f"{name}_amsgrad"):
         for device, dtypes in (("cpu", FLOAT_DTYPES), ("cuda", ("float32",))):
             step = partial(adam_step, name)
             yield Override(kernel, step, dtypes, devices=(device,), available=_has(name))
 
 
-STEPS = (*_adams("adam"), *_adams("adamw"))
+STEPS = (*_adam_overrides("adam"), *_adam_overrides("adamw"))
 
 
 def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:

@@ -39,7 +39,9 @@ class Namespace:
         return lambda *a, device=None, **o: found(*a, **o)
 
 
-PLANNED = {"forward_picked", "forward_hidden", "answer_hidden", "below", "step", "account"}
+PLANNED = {
+    "forward_gathered", "forward_hidden", "output_hidden", "hidden_gradient", "step", "finish_update",
+}  # fmt: skip
 
 
 class Card:
@@ -164,7 +166,7 @@ class CompileException(Exception):
         (CompileException("kern.cu(7): error: identifier is undefined\nmore"), "CompileException: kern.cu"),
         (RuntimeError("CUDA_ERROR_NO_BINARY_FOR_GPU: no kernel image"), "no kernel image"),
         (OSError("No space left on device"), "No space left"),
-        (None, "a kernel was started and has no effect"),
+        (None, "a kernel ran without effect"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:CuPy records as CUDA graphs only")
@@ -176,7 +178,7 @@ def test_kernels_that_do_not_compile_load_or_run_are_one_warning_and_layers(card
     assert not PLANNED & set(card.started)
     card.error = error
     card.idle = error is None
-    with pytest.warns(UserWarning, match="updates go layer by layer") as caught:
+    with pytest.warns(UserWarning, match="updates run layer by layer") as caught:
         found = trained(card.backend(graphs=graphs), batch_size=5)
     told = [str(w.message) for w in caught if "whole update" in str(w.message)]
     assert len(told) == 1
@@ -189,6 +191,6 @@ def test_kernels_that_do_not_compile_load_or_run_are_one_warning_and_layers(card
 @pytest.mark.parametrize("case", ["layers", "tf32"])
 def test_what_cannot_be_recorded_says_so(card, case):
     settings, layers = ({"precision": "tf32"}, []) if case == "tf32" else ({}, [LayerNormalization()])
-    with pytest.warns(UserWarning, match=r"CuPy records as CUDA graphs only .* go one by one"):
+    with pytest.warns(UserWarning, match=r"CuPy records as CUDA graphs only .* run one by one"):
         trained(card.backend(**settings), *layers, batch_size=5)
     assert card.replays == []

@@ -23,8 +23,8 @@ def test_what_few_images_add_is_what_all_of_them_do(monkeypatch):
     shapes = (5, 9, 9, 2), (5, 5, 2, 3), (5, 9, 9, 3)
     x, W, dz = (np.random.default_rng(2).random(shape, np.float32) for shape in shapes)
     made = []
-    for most in (layers.UNFOLDED, 2 * 81 * 50):
-        monkeypatch.setattr(layers, "UNFOLDED", most)
+    for most in (layers.MAX_UNFOLDED_NUMBERS, 2 * 81 * 50):
+        monkeypatch.setattr(layers, "MAX_UNFOLDED_NUMBERS", most)
         made.append(zeros(W.shape, 3, x.shape))
         layers.conv2d_backward(npx, dz, x, W, (1, 1), ((2, 2), (2, 2)), made[-1])
     for all_at_once, few in zip(*made, strict=True):

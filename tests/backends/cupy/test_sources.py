@@ -261,7 +261,7 @@ def test_a_kernel_is_compiled_without_the_others():
 
 
 def test_every_kernel_of_the_files_is_known():
-    texts = [(cuda.FOLDER / f"{file}.cu").read_text() for file in cuda.FILES]
+    texts = [(cuda.FOLDER / f"{file}.cu").read_text() for file in cuda.KERNEL_FILES]
     assert len(cuda.kernels()) == sum(text.count("__global__") for text in texts)
 
 

@@ -218,7 +218,8 @@ def test_an_update_as_train_runs_it_is_7_launches(monkeypatch):
     started.clear()
     batches.run(2)
     assert started == 2 * [
-        "forward_picked", "forward_hidden", "answer_hidden", "below", "below", "step", "account",
+        "forward_gathered", "forward_hidden", "output_hidden", "hidden_gradient", "hidden_gradient", "step",
+        "finish_update",
     ]  # fmt: skip
     assert batches.totals.names == ("loss", "accuracy")
     assert batches.network.optimizer_state.rates.shape[0] > 1
@@ -285,9 +286,9 @@ def test_a_race_is_found(monkeypatch):
     monkeypatch.setattr(compilation, "raw_kernel", Watched)
     one, four, numbers = np.ones(1, np.float32), np.ones(4, np.float32), np.ones(9, np.float32)
     given = four, four, 4, 1, one, 1, numbers, four.copy(), four.copy(), np.ones(1, np.int64)
-    compilation.launch("account", (1,), (32, 8), *given)
-    with pytest.raises(AssertionError, match="account: two blocks write one place"):
-        compilation.launch("account", (2,), (32, 8), *given)
+    compilation.launch("finish_update", (1,), (32, 8), *given)
+    with pytest.raises(AssertionError, match="finish_update: two blocks write one place"):
+        compilation.launch("finish_update", (2,), (32, 8), *given)
     line, one = np.arange(5, dtype=np.float32), np.zeros(4, np.float32)
     with pytest.raises(AssertionError, match="backward_and_sums: what it leaves depends on the order"):
         # Each thread reads what the next one writes.

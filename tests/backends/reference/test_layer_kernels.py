@@ -16,7 +16,7 @@ from kernel_cases import Numbers
 from kernel_checks import flat
 from oracles import TIGHT, T
 
-from backends.numpy.layers import UNFOLDED
+from backends.numpy.layers import MAX_UNFOLDED_NUMBERS
 from backends.reference import KERNELS, warping
 
 F = torch.nn.functional
@@ -223,4 +223,4 @@ def test_the_large_case_is_more_than_one_block_of_numpys():
         batch, rows, columns, _ = case["z"].shape
         h, w, n_in, _ = case["W"].shape
         sizes.append(batch * rows * columns * h * w * n_in)
-    assert max(sizes) > UNFOLDED
+    assert max(sizes) > MAX_UNFOLDED_NUMBERS

@@ -16,7 +16,7 @@ from backends.reference import KERNELS
 from backends.reference.optimizers import FLUSH_EVERY
 from backends.torch import backend as torch_backend
 from backends.torch import dense, optimizers
-from backends.torch.backend import TorchBackend, _place, make
+from backends.torch.backend import TorchBackend, _parse_device, make
 
 STEPS = {"sgd": (0.9, False), "rmsprop": (0.9, 1e-8, 0.9), "adagrad": (1e-8,), "adam": (0.9, 0.999, 1e-8)}
 
@@ -52,16 +52,16 @@ def cards(monkeypatch):
 
 def test_the_device_that_is_meant(cards, monkeypatch):
     for said, index in (("cuda", 1), ("cuda:0", 0), ("cuda:1", 1)):
-        assert _place(said, "float64") == torch.device("cuda", index)
+        assert _parse_device(said, "float64") == torch.device("cuda", index)
     with pytest.raises(BackendUnavailable, match=r"has 2 CUDA device.*expected cuda:0 to cuda:1"):
-        _place("cuda:2", "float32")
+        _parse_device("cuda:2", "float32")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert _place("mps", "float32") == torch.device("mps", 0)
+    assert _parse_device("mps", "float32") == torch.device("mps", 0)
     with pytest.raises(InputError, match="expected 'float32' on the device 'mps'"):
-        _place("mps", "float64")
+        _parse_device("mps", "float64")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(BackendUnavailable, match="needs Apple's Metal"):
-        _place("mps", "float32")
+        _parse_device("mps", "float32")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_torch_without_a_card_says_what_it_lacks(monkeypatch, cuda, cards, wor
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(torch_backend, "query_cards", lambda: cards)
     with pytest.raises(BackendUnavailable, match=words):
-        _place("cuda", "float32")
+        _parse_device("cuda", "float32")
 
 
 @pytest.mark.parametrize(("precision", "products"), [("float32", "highest"), ("tf32", "high")])
