@@ -1,4 +1,4 @@
-"""The site that ``make docs`` builds: the pages in this folder, and an API reference from the docstrings."""
+"""Sphinx configuration of ``make docs``: the pages in this folder and an API reference."""
 
 import inspect
 import re
@@ -24,7 +24,7 @@ python_maximum_signature_line_length = 90
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinxcontrib.mermaid"]
 
 myst_heading_anchors = 3
-myst_fence_as_directive = ["mermaid"]  # drawn by the reader's browser; without a network it shows their text
+myst_fence_as_directive = ["mermaid"]  # drawn in the browser; offline the source is shown
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "exclude-members": "examples"}
 nitpicky = True
@@ -40,7 +40,7 @@ nitpick_ignore_regex = [
 
 
 def plain(text: str) -> str:
-    """Text that means itself in reStructuredText; ``code`` and `code` stay code."""
+    """Escape text for reStructuredText. ``code`` and `code` remain code."""
     parts = re.split(r"(``.+?``|`[^`]+`)", text, flags=re.DOTALL)
     for i, part in enumerate(parts):
         if i % 2:
@@ -51,14 +51,14 @@ def plain(text: str) -> str:
 
 
 def entries(lines: list[str]) -> Iterator[str]:
-    """What stands in a section: ``name: text``, indented where it goes on in the next line."""
+    """Yield the entries ``name: text`` of a section. Continuation lines are indented."""
     text = "\n".join(inspect.cleandoc("\n" + "\n".join(lines)).splitlines())
     for entry in re.split(r"\n(?=\S)", text):
         yield " ".join(entry.split())
 
 
 def section(head: str, lines: list[str]) -> list[str]:
-    """ "Args:" and the like, as a list."""
+    """Convert a section such as "Args:" to a list."""
     found = []
     for entry in entries(lines):
         name, colon, text = entry.partition(": ")
@@ -70,7 +70,7 @@ def section(head: str, lines: list[str]) -> list[str]:
 
 
 def paragraphs(lines: list[str]) -> Iterator[list[str]]:
-    """Lines that belong together: a section's begin with "Args:", and "Raises" begins a new one."""
+    """Yield blocks of lines. A line such as "Args:" starts a section, and "Raises" starts a new block."""
     block: list[str] = []
     for line in lines:
         in_section = block and re.fullmatch(r"[A-Z]\w+:", block[0])
@@ -111,7 +111,7 @@ def read_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, li
 
 
 def shorten(app: Sphinx, what: str, name: str, obj: Any, options: Any, given: Any, back: Any) -> Any:
-    """Signatures without what only a program reads: the checks in types, the addresses of functions."""
+    """Remove validators in types and addresses of functions from signatures."""
     if given is None:
         return None
     given = re.sub(r"~?(?:typing\.)?Annotated\[(\w+), [^]]*\]", r"\1", given)
@@ -120,7 +120,7 @@ def shorten(app: Sphinx, what: str, name: str, obj: Any, options: Any, given: An
 
 
 def skip_overrides(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """Left out: what overrides a method of a base class, where it is told, and fields of a tuple."""
+    """Skip methods that override one of a base class, which documents them, and fields of named tuples."""
     if str(getattr(obj, "__doc__", "")).startswith("Alias for field"):
         return True
     owner: Any = sys.modules.get(getattr(obj, "__module__", None) or "")
@@ -131,7 +131,7 @@ def skip_overrides(app: Sphinx, what: str, name: str, obj: Any, skip: bool, opti
     return None
 
 
-# ----- links out of docs/: Sphinx copies files into the site, but neither folders nor other pages
+# ----- links out of docs/: Sphinx copies linked files into the site, but not folders or other pages
 
 
 def unlink(app: Sphinx, page: str, source: list[str]) -> None:
